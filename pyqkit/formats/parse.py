@@ -1,0 +1,73 @@
+"""Names of formats: one registry, filled by decorator; a format that prints as NAME parses from NAME."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Protocol, TypeVar
+
+from pyqkit.formats.base import FormatError, NumberFormat
+
+
+class _Family(Protocol):
+    @classmethod
+    def parse(cls, name: str) -> NumberFormat | None: ...
+
+    @classmethod
+    def examples(cls) -> Iterator[NumberFormat]: ...
+
+
+_families: list[_Family] = []
+_Class = TypeVar("_Class")
+
+
+def register(family: _Class) -> _Class:
+    """Class decorator that announces a family of formats.
+
+    The class brings ``parse(name)`` (a format, or None if the name is not of this family; `FormatError` for an illegal
+    parameter) and ``examples()`` (formats to list in tables and to test).
+    """
+    _families.append(family)  # type: ignore[arg-type]
+    parse.cache_clear()
+    return family
+
+
+def _load() -> list[_Family]:
+    package = importlib.import_module("pyqkit.formats")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"pyqkit.formats.{module.name}")
+    return _families
+
+
+@lru_cache(maxsize=None)
+def parse(name: str) -> NumberFormat:
+    """Format of this name.
+
+    Parameters
+    ----------
+    name : str
+        For example ``int4``, ``uint2``, ``e2m1``, ``ue3m2``, ``e4m3fn``, ``lp8_1_3@-0.25``, ``odd2``, ``mx32_e2m1``.
+
+    Raises
+    ------
+    FormatError
+        If the name is unknown (the nearest known name is suggested) or its parameters are illegal.
+    """
+    if not isinstance(name, str):
+        raise FormatError(f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came")
+    for family in _load():
+        found = family.parse(name)
+        if found is not None:
+            return found
+    known = [fmt.name for fmt in examples()]
+    close = difflib.get_close_matches(name.lower().replace(" ", ""), known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}?" if close else "see 'pyqkit formats' for the names"
+    raise FormatError(f"a format name was expected, but {name!r} is none; {hint}")
+
+
+def examples() -> list[NumberFormat]:
+    """A representative list of the formats of every family, in the order of registration."""
+    return [fmt for family in _load() for fmt in family.examples()]

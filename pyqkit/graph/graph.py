@@ -1,0 +1,250 @@
+"""The dataflow graph: a few neutral operators on integer codes. This page is what an accelerator computes.
+
+A tensor is a stream of codes, pixel by pixel in raster order, channels innermost, so its shape is (height, width,
+channels) without the batch; a vector of F features is (1, 1, F). Its format says what a code means; operators work on
+the format's *integers* (value = integer * unit, the unit being the format's business) and are exact. Real scales do not
+appear between operators: they live in requantiser thresholds, and in `Port` at the two ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyqkit.errors import UserError
+from pyqkit.formats import Integer, NumberFormat
+
+
+class GraphError(UserError):
+    """A graph that breaks its own rules (an unknown operator, a shape that does not fit, a name used twice)."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One edge of the graph.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+        (height, width, channels).
+    format : NumberFormat
+        An `Integer` of up to 64 bits for accumulators.
+    low, high : int
+        Range of the integers that can occur; at most the range of the format.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    format: NumberFormat
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, name: str, shape: tuple[int, int, int], fmt: NumberFormat) -> Tensor:
+        """A tensor that may hold every code of its format."""
+        if isinstance(fmt, Integer):
+            return cls(name, shape, fmt, fmt.low, fmt.high)
+        return cls(name, shape, fmt, int(fmt.integers.min()), int(fmt.integers.max()))
+
+    @classmethod
+    def accumulator(cls, name: str, shape: tuple[int, int, int], low: int, high: int) -> Tensor:
+        """A tensor of exact sums from `low` to `high`, in the narrowest integer format."""
+        return cls(name, shape, Integer.for_range(low, high), int(low), int(high))
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a frame."""
+        return self.shape[0] * self.shape[1]
+
+
+def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:
+    """Integers of codes, int64: how every operator but the multiplier reads its input."""
+    if isinstance(fmt, Integer):
+        return fmt.to_integers(codes)
+    return fmt.integers[codes].astype(np.int64)
+
+
+@dataclass
+class Operator:
+    """Base of all operators; subclasses are dataclasses registered with `operator` (see `pyqkit.graph.ops`).
+
+    A subclass states its meaning once, in `execute`; engines and emitters only translate it.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its graph.
+    inputs, outputs : list of str
+        Tensor names.
+    """
+
+    name: str
+    inputs: list[str]
+    outputs: list[str]
+
+    kind = "operator"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        """Output tensors from input tensors; raises `GraphError` where shapes or formats do not fit."""
+        raise TypeError(f"operator {self.kind} does not say what it produces")
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        """The definition: codes of shape (frames, height, width, channels) to codes. Clear rather than fast.
+
+        `tensors` are the input tensors, in the order of `inputs`.
+        """
+        raise TypeError(f"operator {self.kind} does not say what it computes")
+
+    def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        """For each input: how many of its pixels must have come before output pixel i + 1 can leave.
+
+        Each array has one entry per output pixel and does not decrease. Used for FIFO depths.
+        """
+        (output,) = self.infer(tensors)
+        if any(t.pixels != output.pixels for t in tensors):
+            raise TypeError(f"operator {self.kind} does not say which pixels it needs")
+        return [np.arange(1, output.pixels + 1) for _ in tensors]
+
+    def macs(self, tensors: list[Tensor]) -> int:
+        """Multiply-accumulates of a frame."""
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Port:
+    """One end of the accelerator: how real numbers of the ONNX graph and codes translate into each other.
+
+    An input is encoded as ``format.encode(x / scale)`` (exactly; `limits` are the float32 thresholds that do it). An
+    output channel c has the real value ``scale[c] * integer + offset[c]``.
+
+    Attributes
+    ----------
+    tensor : str
+    onnx_name : str
+    onnx_shape : tuple of int
+        Without the batch, in the layout of the ONNX graph.
+    order : numpy.ndarray
+        Shape `onnx_shape`: for each element of the ONNX tensor its place in the flattened (height, width, channels).
+    scale, offset : numpy.ndarray, float64, shape (channels,)
+        For an input, of one entry: real value of integer 1, and the real value of integer 0.
+    limits : numpy.ndarray or None, float32
+        Inputs only: smallest float32 that encodes to ``format.codes[i + 1]``.
+    """
+
+    tensor: str
+    onnx_name: str
+    onnx_shape: tuple[int, ...]
+    order: np.ndarray
+    scale: np.ndarray
+    offset: np.ndarray
+    limits: np.ndarray | None = None
+
+
+@dataclass
+class Graph:
+    """Operators in topological order, with one input and one output port or more.
+
+    Attributes
+    ----------
+    name : str
+    tensors : dict of str to Tensor
+    operators : list of Operator
+    inputs, outputs : list of Port
+    notes : list of str
+        What lowering had to decide, one sentence each (for the conversion report).
+    """
+
+    name: str
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    operators: list[Operator] = field(default_factory=list)
+    inputs: list[Port] = field(default_factory=list)
+    outputs: list[Port] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, op: Operator) -> list[Tensor]:
+        """Append an operator; its output tensors follow from `Operator.infer`."""
+        produced = op.infer([self.tensors[name] for name in op.inputs])
+        for tensor in produced:
+            if tensor.name in self.tensors:
+                raise GraphError(f"a new tensor name was expected from operator {op.name}, but {tensor.name} exists; rename one of them")
+            self.tensors[tensor.name] = tensor
+        self.operators.append(op)
+        return produced
+
+    def input_tensors(self, op: Operator) -> list[Tensor]:
+        """Tensors that `op` reads."""
+        return [self.tensors[name] for name in op.inputs]
+
+    def output_tensors(self, op: Operator) -> list[Tensor]:
+        """Tensors that `op` writes."""
+        return [self.tensors[name] for name in op.outputs]
+
+    def consumers(self, tensor: str) -> list[Operator]:
+        """Operators that read a tensor."""
+        return [op for op in self.operators if tensor in op.inputs]
+
+    def producer(self, tensor: str) -> Operator | None:
+        """Operator that writes a tensor; None for a graph input."""
+        return next((op for op in self.operators if tensor in op.outputs), None)
+
+    def prune(self) -> None:
+        """Drop operators and tensors that no output needs."""
+        needed = {port.tensor for port in self.outputs}
+        kept: list[Operator] = []
+        for op in reversed(self.operators):
+            if needed & set(op.outputs):
+                kept.append(op)
+                needed |= set(op.inputs)
+        self.operators = kept[::-1]
+        live = needed | {port.tensor for port in self.inputs} | {name for op in kept for name in op.outputs}
+        self.tensors = {name: tensor for name, tensor in self.tensors.items() if name in live}
+
+    def execute(self, codes: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
+        """Run the definitions, operator by operator: the reference that every engine is tested against.
+
+        Parameters
+        ----------
+        codes : dict of str to numpy.ndarray
+            Codes of the input tensors, (frames, height, width, channels).
+        keep : bool
+            Return every tensor instead of the outputs alone.
+        """
+        live: dict[str, np.ndarray] = dict(codes)
+        for op in self.operators:
+            results = op.execute([live[name] for name in op.inputs], self.input_tensors(op))
+            live.update(zip(op.outputs, results))
+        return live if keep else {port.tensor: live[port.tensor] for port in self.outputs}
+
+
+def encode_input(port: Port, tensor: Tensor, x: np.ndarray) -> np.ndarray:
+    """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
+    if tuple(x.shape[1:]) != tuple(port.onnx_shape) or x.ndim != len(port.onnx_shape) + 1:
+        raise GraphError(f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "
+                         f"but {tuple(x.shape)} came; put the frames first")
+    if x.dtype.kind not in "fiu":
+        raise GraphError(f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32")
+    x = x.astype(np.float32, copy=False)
+    if np.isnan(x).any():
+        raise GraphError(f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first")
+    assert port.limits is not None  # the importer gives every input its limits
+    codes = tensor.format.codes[np.searchsorted(port.limits, x, side="right")]
+    flat = np.empty((len(x), port.order.size), codes.dtype)
+    flat[:, port.order.ravel()] = codes.reshape(len(x), -1)
+    return flat.reshape(len(x), *tensor.shape)
+
+
+def decode_output(port: Port, tensor: Tensor, codes: np.ndarray) -> np.ndarray:
+    """Real outputs (frames, *onnx_shape), float32, of codes (frames, height, width, channels)."""
+    real = to_integers(codes, tensor.format) * port.scale + port.offset
+    return real.reshape(len(codes), -1)[:, port.order.ravel()].reshape(len(codes), *port.onnx_shape).astype(np.float32)
+
+
+def order_codes(port: Port, codes: np.ndarray) -> np.ndarray:
+    """Raw codes in the layout of the ONNX tensor, (frames, *onnx_shape)."""
+    return codes.reshape(len(codes), -1)[:, port.order.ravel()].reshape(len(codes), *port.onnx_shape)
+
+
+Attributes = dict[str, Any]

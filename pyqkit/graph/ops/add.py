@@ -1,0 +1,44 @@
+"""Residual addition: integers of several tensors, each times a constant per channel, summed exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyqkit.graph.graph import GraphError, Operator, Tensor, to_integers
+from pyqkit.graph.ops import operator
+
+
+@operator
+@dataclass
+class Add(Operator):
+    """output[c] = sum over inputs i of ``multipliers[i, c] * integer of input i``.
+
+    Attributes
+    ----------
+    multipliers : numpy.ndarray, int64, shape (inputs, channels)
+        Align the scales of the branches; powers of two, often 1, where the scales are powers of two.
+    """
+
+    multipliers: np.ndarray = field(repr=False)
+
+    kind = "add"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        shape = inputs[0].shape
+        if any(t.shape != shape for t in inputs) or self.multipliers.shape != (len(inputs), shape[2]):
+            raise GraphError(f"equal shapes were expected by {self.name}, but {', '.join(str(t.shape) for t in inputs)} came")
+        low = high = np.zeros(shape[2], dtype=object)
+        for tensor, factors in zip(inputs, self.multipliers.astype(object)):
+            ends = factors * tensor.low, factors * tensor.high
+            low, high = low + np.minimum(*ends), high + np.maximum(*ends)
+        if max(-int(low.min()), int(high.max())) >= 2**63:
+            raise GraphError(f"sums of at most 64 bits were expected in {self.name}, but the scales of its branches need more; "
+                             "quantise both branches with the same power-of-two scale")
+        return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        total = sum(factors * to_integers(codes, tensor.format) for factors, codes, tensor in zip(self.multipliers, inputs, tensors))
+        (output,) = self.infer(tensors)
+        return [output.format.from_integers(np.asarray(total))]  # type: ignore[attr-defined]

@@ -1,0 +1,139 @@
+"""Convolution (and, with a 1x1 kernel on a 1x1 frame, a linear layer): codes times constant codes, summed exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from pyqkit.formats import NumberFormat, product
+from pyqkit.graph.graph import GraphError, Operator, Tensor
+from pyqkit.graph.ops import operator
+
+
+@operator
+@dataclass
+class Convolution(Operator):
+    """Grouped 2-D convolution; output = sum of ``product(input, weight)`` over the window, no bias, no rounding.
+
+    Attributes
+    ----------
+    weights : numpy.ndarray, shape (outputs, kernel height, kernel width, inputs / groups)
+        Codes of `weight_format`.
+    weight_format : NumberFormat
+    stride : (int, int)
+        Rows, columns.
+    padding : (int, int, int, int)
+        Top, left, bottom, right; filled with the code of zero.
+    dilation : (int, int)
+    groups : int
+    shifts : numpy.ndarray or None
+        Shape of `weights`: every product is shifted left by this many bits (weights in blocks with their own
+        power-of-two scale); None for no shift.
+    """
+
+    weights: np.ndarray = field(repr=False)
+    weight_format: NumberFormat
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    shifts: np.ndarray | None = field(default=None, repr=False)
+
+    kind = "convolution"
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of the window."""
+        return self.weights.shape[1], self.weights.shape[2]
+
+    def out_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Output shape for an input shape."""
+        top, left, bottom, right = self.padding
+        span = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation)]
+        rows = (shape[0] + top + bottom - span[0]) // self.stride[0] + 1
+        columns = (shape[1] + left + right - span[1]) // self.stride[1] + 1
+        return rows, columns, self.weights.shape[0]
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (tensor,) = inputs
+        channels = tensor.shape[2]
+        if channels != self.weights.shape[3] * self.groups or self.weights.shape[0] % self.groups:
+            raise GraphError(f"{self.weights.shape[3] * self.groups} input channels were expected by {self.name}, but {tensor.name} has {channels}")
+        shape = self.out_shape(tensor.shape)
+        if min(shape) < 1:
+            raise GraphError(f"an input of at least the window's size was expected by {self.name}, but {tensor.name} is {tensor.shape[:2]}")
+        if any(self.padding) and not tensor.format.has_zero:
+            raise GraphError(f"a format with a zero was expected where {self.name} pads, but {tensor.name} is {tensor.format}")
+        low, high = self.bounds(tensor)
+        return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
+
+    def bounds(self, tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest accumulator of each output channel, from the real weight codes (Python integers)."""
+        table = product(tensor.format, self.weight_format).table
+        integers = tensor.format.base.integers
+        reachable = [c for c in tensor.format.codes if tensor.low <= integers[c] <= tensor.high]
+        if any(self.padding):
+            reachable.append(tensor.format.zero_code)
+        smallest, largest = table[reachable].min(axis=0).astype(object), table[reachable].max(axis=0).astype(object)
+        flat = self.weights.reshape(len(self.weights), -1)
+        low, high = smallest[flat], largest[flat]
+        if self.shifts is not None:
+            factor = np.array([1 << int(s) for s in self.shifts.ravel()], dtype=object).reshape(flat.shape)
+            low, high = low * factor, high * factor
+        return low.sum(axis=1), high.sum(axis=1)
+
+    @cached_property
+    def weight_integers(self) -> np.ndarray:
+        """Integers of the weights, shifts applied; meaningful where the product is a plain integer product."""
+        integers = self.weight_format.integers[self.weights]
+        return integers if self.shifts is None else integers << self.shifts
+
+    def windows(self, codes: np.ndarray, zero: int) -> np.ndarray:
+        """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded input."""
+        top, left, bottom, right = self.padding
+        padded = np.pad(codes, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero)
+        frames, height, width, channels = padded.shape
+        rows, columns, _ = self.out_shape(codes.shape[1:])  # type: ignore[arg-type]
+        n, h, w, c = padded.strides
+        return np.lib.stride_tricks.as_strided(
+            padded,
+            (frames, rows, columns, *self.kernel, channels),
+            (n, h * self.stride[0], w * self.stride[1], h * self.dilation[0], w * self.dilation[1], c),
+            writeable=False,
+        )
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        (codes,), (tensor,) = inputs, tensors
+        table = product(tensor.format, self.weight_format).table
+        zero = tensor.format.zero_code if any(self.padding) else 0
+        windows = self.windows(codes, zero)
+        per_group, outputs = self.weights.shape[3], self.weights.shape[0]
+        sums = np.empty((*windows.shape[:3], outputs), np.int64)
+        for channel in range(outputs):
+            first = channel * self.groups // outputs * per_group
+            terms = table[windows[..., first : first + per_group], self.weights[channel]].astype(np.int64)
+            if self.shifts is not None:
+                terms = terms << self.shifts[channel]
+            sums[..., channel] = terms.sum(axis=(3, 4, 5))
+        (output,) = self.infer(tensors)
+        return [output.format.from_integers(sums)]  # type: ignore[attr-defined]
+
+    def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        height, width, _ = tensors[0].shape
+        rows, columns, _ = self.out_shape(tensors[0].shape)
+        return [window_pixels(height, width, rows, columns, self.kernel, self.stride, self.padding, self.dilation)]
+
+    def macs(self, tensors: list[Tensor]) -> int:
+        rows, columns, _ = self.out_shape(tensors[0].shape)
+        return rows * columns * self.weights.size
+
+
+def window_pixels(height: int, width: int, rows: int, columns: int, kernel: tuple[int, int], stride: tuple[int, int],
+                  padding: tuple[int, int, int, int], dilation: tuple[int, int] = (1, 1)) -> np.ndarray:
+    """Input pixels that a sliding window must have seen for each output pixel, in raster order."""
+    last_row = np.minimum(np.arange(rows) * stride[0] + (kernel[0] - 1) * dilation[0] - padding[0], height - 1)
+    last_column = np.minimum(np.arange(columns) * stride[1] + (kernel[1] - 1) * dilation[1] - padding[1], width - 1)
+    needed = np.maximum(last_row[:, None], 0) * width + np.maximum(last_column[None, :], 0) + 1
+    return np.maximum.accumulate(needed.ravel())

@@ -1,0 +1,154 @@
+"""Operators that move codes and change none: channel permutation, slice, pad, concatenation, reshape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyqkit.graph.graph import GraphError, Operator, Tensor
+from pyqkit.graph.ops import operator
+
+
+@operator
+@dataclass
+class Permute(Operator):
+    """output channel c = input channel ``channels[c]``; also selects and repeats channels (split, shuffle).
+
+    Attributes
+    ----------
+    channels : list of int
+    """
+
+    channels: list[int] = field(repr=False)
+
+    kind = "permute"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (t,) = inputs
+        if not self.channels or not all(0 <= c < t.shape[2] for c in self.channels):
+            raise GraphError(f"channels from 0 to {t.shape[2] - 1} were expected by {self.name}")
+        return [Tensor(self.outputs[0], (*t.shape[:2], len(self.channels)), t.format, t.low, t.high)]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        return [inputs[0][..., self.channels]]
+
+
+@operator
+@dataclass
+class Slice(Operator):
+    """Rows and columns ``start, start + step, ...``, `size` of them.
+
+    Attributes
+    ----------
+    start, step, size : (int, int)
+        Rows, columns.
+    """
+
+    start: tuple[int, int]
+    step: tuple[int, int]
+    size: tuple[int, int]
+
+    kind = "slice"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (t,) = inputs
+        last = [s + (n - 1) * d for s, d, n in zip(self.start, self.step, self.size)]
+        if min(self.start) < 0 or min(self.step) < 1 or any(p >= n for p, n in zip(last, t.shape)):
+            raise GraphError(f"a slice inside {t.shape[:2]} was expected by {self.name}")
+        return [Tensor(self.outputs[0], (*self.size, t.shape[2]), t.format, t.low, t.high)]
+
+    def _axes(self) -> list[slice]:
+        return [slice(s, s + (n - 1) * d + 1, d) for s, d, n in zip(self.start, self.step, self.size)]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        rows, columns = self._axes()
+        return [inputs[0][:, rows, columns]]
+
+    def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        rows, columns = self._axes()
+        height, width, _ = tensors[0].shape
+        return [np.arange(1, height * width + 1).reshape(height, width)[rows, columns].ravel()]
+
+
+@operator
+@dataclass
+class Pad(Operator):
+    """Adds rows, columns and channels of zeros.
+
+    Attributes
+    ----------
+    before, after : (int, int, int)
+        Rows, columns, channels.
+    """
+
+    before: tuple[int, int, int]
+    after: tuple[int, int, int]
+
+    kind = "pad"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (t,) = inputs
+        if not t.format.has_zero:
+            raise GraphError(f"a format with a zero was expected where {self.name} pads, but {t.name} is {t.format}")
+        shape = tuple(b + n + a for b, n, a in zip(self.before, t.shape, self.after))
+        return [Tensor(self.outputs[0], shape, t.format, min(t.low, 0), max(t.high, 0))]  # type: ignore[arg-type]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        widths = ((0, 0), *zip(self.before, self.after))
+        return [np.pad(inputs[0], widths, constant_values=tensors[0].format.zero_code)]
+
+    def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        height, width, _ = tensors[0].shape
+        place = np.zeros(self.infer(tensors)[0].shape[:2], np.int64)
+        top, left, _ = self.before
+        place[top : top + height, left : left + width] = np.arange(1, height * width + 1).reshape(height, width)
+        return [np.maximum.accumulate(place.ravel())]
+
+
+@operator
+@dataclass
+class Concat(Operator):
+    """Channels of several tensors of one format, one after the other."""
+
+    kind = "concat"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        first = inputs[0]
+        if any(t.shape[:2] != first.shape[:2] or t.format != first.format for t in inputs):
+            raise GraphError(f"equal formats and sizes were expected by {self.name}, but "
+                             f"{', '.join(f'{t.format} {t.shape}' for t in inputs)} came; quantise all branches alike")
+        channels = sum(t.shape[2] for t in inputs)
+        low, high = min(t.low for t in inputs), max(t.high for t in inputs)
+        return [Tensor(self.outputs[0], (*first.shape[:2], channels), first.format, low, high)]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        return [np.concatenate(inputs, axis=-1)]
+
+
+@operator
+@dataclass
+class Reshape(Operator):
+    """The same stream under another shape: (height, width, channels) to (1, 1, features) and back.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+    """
+
+    shape: tuple[int, int, int]
+
+    kind = "reshape"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (t,) = inputs
+        if int(np.prod(self.shape)) != int(np.prod(t.shape)):
+            raise GraphError(f"{int(np.prod(t.shape))} elements were expected by {self.name}, but the shape {self.shape} came")
+        return [Tensor(self.outputs[0], self.shape, t.format, t.low, t.high)]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        return [inputs[0].reshape(len(inputs[0]), *self.shape)]
+
+    def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        total, pixels = tensors[0].pixels, self.shape[0] * self.shape[1]
+        return [-(-np.arange(1, pixels + 1) * total // pixels)]

@@ -1,0 +1,112 @@
+"""Requantisers: exact integers to the codes of a format, by thresholds or by multiply, shift and round.
+
+Both rules are exact integer arithmetic and are the definition in all engines.
+
+`Threshold`, for outputs of up to 8 bits. Channel c has thresholds t[c, 0] <= ... <= t[c, n-2] for a format of n values:
+
+    steps = number of i with x >= t[c, i]
+    code  = format.codes[n - 1 - steps if falling[c] else steps]
+
+Lowering computes the thresholds in rational arithmetic from the format's boundaries, so no scale is ever rounded.
+
+`Rescale`, for wider integer outputs:
+
+    code = clip(half_to_even((x * multiplier[c] + offset[c]) / 2**shift))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyqkit.formats import Integer, NumberFormat
+from pyqkit.graph.graph import GraphError, Operator, Tensor, to_integers
+from pyqkit.graph.ops import operator
+
+
+@operator
+@dataclass
+class Threshold(Operator):
+    """Any monotone function of each channel (scale, batch norm, ReLU, ...) followed by rounding to a format.
+
+    Attributes
+    ----------
+    format : NumberFormat
+    thresholds : numpy.ndarray, int64, shape (channels, values - 1)
+        Rows do not decrease. A threshold of ``low`` of the input is always passed, one of ``high + 1`` never.
+    falling : numpy.ndarray, bool, shape (channels,)
+        Channels whose output falls as the input rises.
+    """
+
+    format: NumberFormat
+    thresholds: np.ndarray = field(repr=False)
+    falling: np.ndarray = field(repr=False)
+
+    kind = "threshold"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (tensor,) = inputs
+        expected = (tensor.shape[2], len(self.format.codes) - 1)
+        if self.thresholds.shape != expected or self.falling.shape != expected[:1]:
+            raise GraphError(f"thresholds of shape {expected} were expected by {self.name}, but {self.thresholds.shape} came")
+        integers = self.format.integers[self.format.codes]
+        first = (self.thresholds <= tensor.low).sum(axis=1)
+        last = (self.thresholds <= tensor.high).sum(axis=1)
+        top = len(integers) - 1
+        lowest = np.where(self.falling, top - last, first).min()
+        highest = np.where(self.falling, top - first, last).max()
+        return [Tensor(self.outputs[0], tensor.shape, self.format, int(integers[lowest]), int(integers[highest]))]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        x = to_integers(inputs[0], tensors[0].format)
+        steps = np.empty(x.shape, np.int64)
+        for channel, row in enumerate(self.thresholds):
+            steps[..., channel] = np.searchsorted(row, x[..., channel], side="right")
+        steps = np.where(self.falling, self.thresholds.shape[1] - steps, steps)
+        return [self.format.codes[steps]]
+
+
+@operator
+@dataclass
+class Rescale(Operator):
+    """Multiply, add, shift, round half to even, saturate; for integer outputs too wide for thresholds.
+
+    Attributes
+    ----------
+    format : Integer
+    multiplier, offset : numpy.ndarray, int64, shape (channels,)
+    shift : int
+        0 to 62.
+    relu : bool
+        Negative results become 0 before rounding.
+    """
+
+    format: Integer
+    multiplier: np.ndarray = field(repr=False)
+    offset: np.ndarray = field(repr=False)
+    shift: int
+    relu: bool = False
+
+    kind = "rescale"
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        (tensor,) = inputs
+        reach = max(abs(tensor.low), abs(tensor.high))
+        largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset)) + (1 << self.shift)
+        if largest >= 2**63:
+            raise GraphError(f"products of at most 63 bits were expected in {self.name}, but they reach {largest.bit_length() + 1} bits")
+        return [Tensor.of(self.outputs[0], tensor.shape, self.format)]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        scaled = to_integers(inputs[0], tensors[0].format) * self.multiplier + self.offset
+        if self.relu:
+            scaled = np.maximum(scaled, 0)
+        rounded = scaled
+        if self.shift:
+            floor = scaled >> self.shift
+            rest = scaled - (floor << self.shift)
+            half = np.int64(1) << (self.shift - 1)
+            rounded = floor + ((rest > half) | ((rest == half) & (floor & 1 == 1)))
+        clipped = np.clip(rounded, self.format.low, self.format.high)
+        return [self.format.from_integers(clipped)]

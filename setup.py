@@ -1,0 +1,34 @@
+"""Packaging of pyqkit: a pure wheel that needs numpy alone (what a PYNQ board has); ``[host]`` adds what a laptop needs."""
+
+from setuptools import find_packages, setup
+
+HOST = [
+    "torch==2.13.0",
+    "brevitas==0.13.4",
+    "qonnx==1.0.0",
+    "onnx==1.21.0",  # newer ones write IR 14, which this onnxruntime refuses
+    "onnxruntime==1.25.1",
+    "onnxscript==0.7.2",
+    "onnxoptimizer==0.4.2",
+    "protobuf==5.29.6",
+    "click>=8.1,<9",
+    "rich>=13,<16",
+    "matplotlib>=3.8,<4",
+    "scikit-learn>=1.4,<2",
+]
+TEST = ["pytest>=8,<10", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
+NOTEBOOK = ["nbclient>=0.10,<1", "ipykernel>=6,<8", "nbformat>=5,<6"]
+
+setup(
+    name="pyqkit",
+    version="0.1.0",
+    description="From a PyTorch network in unusual number formats to a bit-exact FPGA accelerator on PYNQ",
+    license="BSD-3-Clause",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), "pyqkit.hls_library", "pyqkit.board_files"],
+    package_dir={"pyqkit.hls_library": "hls", "pyqkit.board_files": "boards"},
+    package_data={"pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.j2"], "pyqkit.hls_library": ["**/*.hpp"], "pyqkit.board_files": ["*.toml"]},
+    install_requires=["numpy>=1.21"],
+    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK},
+    entry_points={"console_scripts": ["pyqkit = pyqkit.cli:main"]},
+)
