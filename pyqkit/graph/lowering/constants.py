@@ -1,0 +1,61 @@
+"""Constants of an ONNX graph: plain arrays, and arrays that a quantiser has turned into codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pyqkit.formats import Microscaled, NumberFormat
+from pyqkit.graph.lowering.quantise import Quantiser
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A quantised constant, such as the weights of a convolution.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray
+    quantiser : Quantiser
+        Its scale has as many axes as `codes`, or none.
+    shifts : numpy.ndarray or None
+        Bits by which each element is shifted left (blocks with a power-of-two scale of their own).
+    """
+
+    codes: np.ndarray
+    quantiser: Quantiser
+    shifts: np.ndarray | None = None
+
+    @property
+    def format(self) -> NumberFormat:
+        """Format of the codes."""
+        return self.quantiser.format
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Scale with all axes of the codes."""
+        scale = np.asarray(self.quantiser.scale)
+        return scale.reshape((1,) * (self.codes.ndim - scale.ndim) + scale.shape)
+
+    def moved(self, how) -> Coded:  # noqa: ANN001
+        """The constant after a function that only moves elements."""
+        scale = how(np.broadcast_to(self.scale, self.codes.shape)) if self.scale.size > 1 else self.scale.reshape(())
+        shifts = None if self.shifts is None else how(self.shifts)
+        return replace(self, codes=how(self.codes), quantiser=replace(self.quantiser, scale=scale), shifts=shifts)
+
+    def values(self) -> np.ndarray:
+        """Real values, float64 (exact for formats and scales of up to 24-bit significands)."""
+        values = self.format.decode(self.codes) * self.scale * float(self.quantiser.prescale)
+        return values if self.shifts is None else np.ldexp(values, self.shifts)
+
+
+def code_blocks(values: np.ndarray, fmt: Microscaled, scale: np.ndarray, axis: int) -> Coded:
+    """Quantise a constant in microscaled blocks: the spread of the shared exponents becomes a shift of each element."""
+    codes, exponents = fmt.encode(np.asarray(values, np.float64) / np.asarray(scale, np.float64), axis)
+    used = exponents[exponents > -127]  # blocks of zeros have the smallest exponent and no say
+    lowest = int(used.min()) if used.size else 0
+    spread = np.repeat(np.maximum(exponents - lowest, 0), fmt.block, axis=-1)[..., : values.shape[axis]]
+    shifts = np.moveaxis(spread, -1, axis).astype(np.int64)
+    shared = np.asarray(scale, np.float64) * 2.0**lowest
+    return Coded(codes, Quantiser.of(fmt.element, shared), shifts if shifts.any() else None)

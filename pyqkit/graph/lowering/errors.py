@@ -1,0 +1,47 @@
+"""What lowering says when it cannot go on: every node, the reason and a remedy, all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyqkit.errors import UserError
+
+
+class ModelError(UserError):
+    """The file is no ONNX model that pyqkit can read (truncated, dynamic shapes, no quantisers)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One node that has no operator.
+
+    Attributes
+    ----------
+    node : str
+        Its name and type.
+    reason, remedy : str
+    """
+
+    node: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.reason}; {self.remedy}"
+
+
+class ConversionError(UserError):
+    """Nodes that cannot be lowered; `problems` holds one entry a node."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        count = f"{len(problems)} node{'s' if len(problems) > 1 else ''}"
+        super().__init__(f"only nodes that lower to the accelerator were expected, but {count} cannot:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+class Unlowerable(Exception):
+    """Raised by a node's rule; the importer turns it into a `Problem` and goes on with the other nodes."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.reason, self.remedy = reason, remedy

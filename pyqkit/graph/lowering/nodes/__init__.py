@@ -1,0 +1,1 @@
+"""Rules of ONNX nodes; a new file here is found by its ``@handles`` decorator."""

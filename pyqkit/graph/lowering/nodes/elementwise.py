@@ -1,0 +1,167 @@
+"""Element by element: constants, batch norm and activation functions fold into the next quantiser; sums of tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from pyqkit.graph.importer import Lowering, Node, exact_batch_norm, handles
+from pyqkit.graph.lowering.constants import Coded
+from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.view import is_plain, settle
+from pyqkit.graph.ops.layout import Concat
+
+_QUANTISE = "put a quantiser (QuantIdentity, QuantReLU) before it"
+
+
+def _number(value: Any) -> np.ndarray:
+    return value.values() if isinstance(value, Coded) else np.asarray(value)
+
+
+def _constant_side(node: Node) -> tuple[Real, np.ndarray] | None:
+    left, right = node.inputs[0], node.inputs[1]
+    if isinstance(left, Real) and not isinstance(right, Real):
+        return left, _number(right)
+    if isinstance(right, Real) and not isinstance(left, Real):
+        return right, _number(left)
+    return None
+
+
+def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
+    name = node.outputs[0]
+    if left.raw or right.raw or not (left.is_linear and right.is_linear):
+        raise Unlowerable("an operand has passed an activation function or a max pool and is not quantised", _QUANTISE)
+    if left.shape != right.shape:
+        raise Unlowerable(f"shapes {left.shape} and {right.shape} are added by broadcasting", "add tensors of one shape")
+    if not (left.base == right.base and np.array_equal(left.view, right.view) and (left.view >= 0).all()):
+        left, right = settle(lowering, left, name), settle(lowering, right, name)
+    terms: dict[str, Term] = {}
+    for term in (*left.terms, *right.terms):
+        known = terms.get(term.tensor)
+        terms[term.tensor] = term if known is None else Term(term.tensor, known.factor + term.factor)
+    return replace(left, terms=tuple(terms.values()), offset=left.offset + right.offset)
+
+
+@handles("Add")
+def add(lowering: Lowering, node: Node) -> list[Any]:
+    one = _constant_side(node)
+    if one:
+        real, values = one
+        return [real.affine(fractions(1, real.channels), real.per_channel(values))]
+    return [_sum(lowering, node, node.real(0), node.real(1))]
+
+
+@handles("Sub")
+def subtract(lowering: Lowering, node: Node) -> list[Any]:
+    one = _constant_side(node)
+    if one:
+        real, values = one
+        sign = 1 if real is node.inputs[0] else -1
+        return [real.affine(fractions(sign, real.channels), -sign * real.per_channel(values))]
+    right = node.real(1)
+    return [_sum(lowering, node, node.real(0), right.affine(fractions(-1, right.channels), fractions(0, right.channels)))]
+
+
+@handles("Mul")
+def multiply(lowering: Lowering, node: Node) -> list[Any]:
+    one = _constant_side(node)
+    if not one:
+        raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only")
+    real, values = one
+    return [real.affine(real.per_channel(values), fractions(0, real.channels))]
+
+
+@handles("Div")
+def divide(lowering: Lowering, node: Node) -> list[Any]:
+    one = _constant_side(node)
+    if not one or one[0] is not node.inputs[0]:
+        raise Unlowerable("it divides by a value that depends on the input", "divide by constants only")
+    real, values = one
+    divisor = real.per_channel(values)
+    if any(d == 0 for d in divisor):
+        raise Unlowerable("it divides by zero", "check the constant")
+    return [real.affine(np.array([1 / d for d in divisor], dtype=object), fractions(0, real.channels))]
+
+
+@handles("Neg")
+def negate(lowering: Lowering, node: Node) -> list[Any]:
+    real = node.real()
+    return [real.affine(fractions(-1, real.channels), fractions(0, real.channels))]
+
+
+@handles("BatchNormalization")
+def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
+    real = node.real()
+    parameters = [node.constant(i, what) for i, what in enumerate(("", "gain", "bias", "mean", "variance")) if i]
+    if len(real.shape) not in (1, 3):
+        raise Unlowerable(f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes")
+    axes = (slice(None), *(None,) * (len(real.shape) - 1))
+    factor, offset = exact_batch_norm(*parameters, float(node.attributes.get("epsilon", 1e-5)))
+    return [real.affine(real.per_channel(factor[axes]), real.per_channel(offset[axes]))]
+
+
+@handles("Relu")
+def relu(lowering: Lowering, node: Node) -> list[Any]:
+    return [node.real().then(Clip(Fraction(0), None))]
+
+
+@handles("Clip")
+def clip(lowering: Lowering, node: Node) -> list[Any]:
+    ends: list[Fraction | None] = []
+    for index, key in ((1, "min"), (2, "max")):
+        given = node.inputs[index] if index < len(node.inputs) else None
+        value = node.attributes.get(key) if given is None else node.constant(index, key)
+        number = None if value is None else float(np.asarray(value).ravel()[0])
+        ends.append(None if number is None or not np.isfinite(number) or abs(number) > 3e38 else Fraction(number))
+    return [node.real().then(Clip(ends[0], ends[1]))]
+
+
+@handles("LeakyRelu", "PRelu")
+def leaky(lowering: Lowering, node: Node) -> list[Any]:
+    real = node.real()
+    slope = node.constant(1, "slope") if node.type == "PRelu" else np.array(node.attributes.get("alpha", 0.01), np.float32)
+    slopes = real.per_channel(slope)
+    if any(s <= 0 for s in slopes):
+        raise Unlowerable("its slope is not positive, so it is not monotone", "use ReLU, or a positive slope")
+    return [real.then(Leaky(slopes))]
+
+
+@handles("HardSigmoid")
+def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
+    real = node.real()
+    slope, shift = (np.float32(node.attributes.get(key, default)) for key, default in (("alpha", 0.2), ("beta", 0.5)))
+    scaled = real.then(Affine(fractions(slope, real.channels), fractions(shift, real.channels)))
+    return [scaled.then(Clip(Fraction(0), Fraction(1)))]
+
+
+@handles("Identity", "Dropout", "Cast")
+def identity(lowering: Lowering, node: Node) -> list[Any]:
+    return [node.inputs[0]]
+
+
+@handles("Concat")
+def concatenate(lowering: Lowering, node: Node) -> list[Any]:
+    reals = [node.real(i) for i in range(len(node.inputs))]
+    axis = int(node.attributes["axis"]) % (len(reals[0].shape) + 1) - 1
+    if axis < 0:
+        raise Unlowerable("it joins along the batch", "join along channels")
+    first = reals[0]
+    if all(r.terms == first.terms and r.offset is first.offset and r.functions == first.functions and r.pool == first.pool for r in reals):
+        return [replace(first, view=np.concatenate([r.view for r in reals], axis))]  # pieces of one tensor: only elements move
+    if axis != 0:
+        raise Unlowerable("it joins different tensors along rows or columns", "join along channels")
+    if not all(r.is_codes for r in reals):
+        raise Unlowerable("an operand is not quantised", _QUANTISE)
+    reals = [settle(lowering, r, node.outputs[0]) for r in reals]
+    steps = {f for r in reals for f in r.terms[0].factor}
+    formats = {lowering.graph.tensors[r.terms[0].tensor].format for r in reals}
+    if len(steps) > 1 or len(formats) > 1:
+        raise Unlowerable("its operands have different formats or scales", "share one quantiser between all operands")
+    out = lowering.emit(Concat, node.outputs[0], [r.terms[0].tensor for r in reals])
+    view = plain_view(out.shape) if first.view.ndim == 3 else vector_view(out.shape[2])
+    assert all(is_plain(r) for r in reals)  # settled above
+    return [Real((Term(out.name, fractions(steps.pop(), out.shape[2])),), fractions(0, out.shape[2]), out.shape, view)]

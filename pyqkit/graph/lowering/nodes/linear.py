@@ -1,0 +1,139 @@
+"""Convolutions and linear layers: a quantised tensor times a quantised constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyqkit.formats import product
+from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.lowering.constants import Coded
+from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.view import flattened, settle
+from pyqkit.graph.ops.convolution import Convolution
+
+
+def _operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
+    weights = node.inputs[1]
+    if isinstance(weights, Real):
+        raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only; keep attention-like products outside")
+    if not isinstance(weights, Coded):
+        raise Unlowerable("its weights are not quantised", "give the layer a weight quantiser")
+    real = node.real(0)
+    if real.raw or not real.is_codes:
+        raise Unlowerable("its input is not quantised", "put an activation quantiser (QuantIdentity, QuantReLU) before it")
+    return real, weights
+
+
+def _input_factor(real: Real, groups: int) -> Fractions:
+    """One real step for each group of input channels."""
+    factors = real.terms[0].factor.reshape(groups, -1)
+    if any(f != row[0] for row in factors for f in row):
+        raise Unlowerable("its input has one scale per channel", "quantise activations with one scale for the whole tensor")
+    return factors[:, 0]
+
+
+def _output_scale(weights: Coded, outputs: int) -> Fractions:
+    """One weight scale for each output channel (axis 0)."""
+    scale = weights.scale
+    if scale.size > 1 and scale.size != scale.shape[0]:
+        columns = scale.reshape(scale.shape[0], -1)
+        if (columns != columns[:, :1]).any():
+            raise Unlowerable("its weights have one scale per input channel", "use one scale per output channel, or for the whole tensor")
+        scale = columns[:, 0]
+    return fractions(scale.ravel(), outputs) * weights.quantiser.prescale
+
+
+def _emit(lowering: Lowering, node: Node, real: Real, weights: Coded, codes: np.ndarray, shifts: np.ndarray | None, **window: Any) -> Real:
+    groups = window.get("groups", 1)
+    outputs = len(codes)
+    (term,) = real.terms
+    tensor = lowering.graph.tensors[term.tensor]
+    out = lowering.emit(Convolution, node.outputs[0], [tensor.name], weights=np.ascontiguousarray(codes), weight_format=weights.format, shifts=shifts,
+                        **window)
+    pair = product(tensor.format, weights.format)
+    per_output = np.repeat(_input_factor(real, groups), outputs // groups) / tensor.format.unit
+    unit = fractions(2.0**pair.unit_exponent)[0]
+    return Real((Term(out.name, per_output * _output_scale(weights, outputs) * unit),), fractions(0, outputs), out.shape, plain_view(out.shape))
+
+
+def _with_bias(real: Real, bias: Any) -> Real:
+    if bias is None:
+        return real
+    if isinstance(bias, Real):
+        raise Unlowerable("its bias depends on the input", "use a constant bias")
+    values = bias.values() if isinstance(bias, Coded) else np.asarray(bias)
+    offset = fractions(np.broadcast_to(values.ravel(), (real.channels,)))
+    return real.affine(fractions(1, real.channels), offset)
+
+
+def window_padding(node: Node, shape: tuple[int, int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Top, left, bottom, right of a convolution or pooling node, whichever way it states them."""
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    if auto in ("NOTSET", ""):
+        pads = node.attributes.get("pads", [0, 0, 0, 0])
+        return tuple(int(p) for p in pads)  # type: ignore[return-value]
+    if auto == "VALID":
+        return 0, 0, 0, 0
+    total = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in zip(shape, kernel, stride, dilation)]
+    small = [t // 2 for t in total]
+    large = [t - s for t, s in zip(total, small)]
+    first, last = (small, large) if auto == "SAME_UPPER" else (large, small)
+    return first[0], first[1], last[0], last[1]
+
+
+@handles("Conv")
+def convolution(lowering: Lowering, node: Node) -> list[Any]:
+    real, weights = _operands(lowering, node)
+    if weights.codes.ndim != 4:
+        raise Unlowerable(f"it convolves over {weights.codes.ndim - 2} axes", "use 2-D convolutions")
+    real = settle(lowering, real, node.outputs[0])
+    codes = weights.codes.transpose(0, 2, 3, 1)
+    shifts = None if weights.shifts is None else np.ascontiguousarray(weights.shifts.transpose(0, 2, 3, 1))
+    stride, dilation = (tuple(int(v) for v in node.attributes.get(key, [1, 1])) for key in ("strides", "dilations"))
+    kernel = codes.shape[1], codes.shape[2]
+    groups = int(node.attributes.get("group", 1))
+    padding = window_padding(node, real.base, kernel, stride, dilation)  # type: ignore[arg-type]
+    out = _emit(lowering, node, real, weights, codes, shifts, stride=stride, dilation=dilation, padding=padding, groups=groups)
+    return [_with_bias(out, node.inputs[2] if len(node.inputs) > 2 else None)]
+
+
+def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
+    """Linear layer with weights (outputs, inputs)."""
+    if real.view.ndim != 1:
+        raise Unlowerable(f"it multiplies a tensor of {real.view.ndim + 1} axes", "flatten its input to 2 axes (batch, features)")
+    if weights.codes.ndim != 2 or weights.codes.shape[1] != real.view.size:
+        raise Unlowerable(f"its weights of shape {weights.codes.shape} do not fit {real.view.size} inputs", "check the layer's size")
+    if (real.view < 0).any() or len(set(real.view.tolist())) != int(np.prod(real.base)):
+        real = settle(lowering, real, node.outputs[0])
+    real = flattened(lowering, real, node.outputs[0])
+
+    def reorder(matrix: np.ndarray | None) -> np.ndarray | None:
+        if matrix is None:
+            return None
+        ordered = np.empty_like(matrix)
+        ordered[:, real.view] = matrix  # the stream's order is (height, width, channels), the layer's is the view's
+        return ordered.reshape(len(matrix), 1, 1, -1)
+
+    codes = reorder(weights.codes)
+    assert codes is not None
+    out = _emit(lowering, node, real, weights, codes, reorder(weights.shifts))
+    return Real(out.terms, out.offset, out.base, vector_view(out.channels))
+
+
+@handles("MatMul")
+def matrix_product(lowering: Lowering, node: Node) -> list[Any]:
+    real, weights = _operands(lowering, node)
+    return [_linear(lowering, node, real, weights.moved(np.transpose))]
+
+
+@handles("Gemm")
+def gemm(lowering: Lowering, node: Node) -> list[Any]:
+    real, weights = _operands(lowering, node)
+    attributes = node.attributes
+    if attributes.get("transA", 0) or attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0:
+        raise Unlowerable("it scales or transposes its input", "export the layer as a plain linear layer")
+    out = _linear(lowering, node, real, weights if attributes.get("transB", 0) else weights.moved(np.transpose))
+    return [_with_bias(out, node.inputs[2] if len(node.inputs) > 2 else None)]

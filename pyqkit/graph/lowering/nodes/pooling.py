@@ -1,0 +1,99 @@
+"""Pooling nodes: maxima commute with rounding, averages are exact sums with a factor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.nodes.linear import window_padding
+from pyqkit.graph.lowering.quantise import single_term
+from pyqkit.graph.lowering.real import Real, Term, plain_view, vector_view
+from pyqkit.graph.lowering.view import settle
+from pyqkit.graph.ops.pool import MaxPool, SumPool
+
+
+def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+    kernel = tuple(int(v) for v in node.attributes.get("kernel_shape", []))
+    if len(kernel) != 2 or any(d != 1 for d in node.attributes.get("dilations", [1, 1])):
+        raise Unlowerable("its window is not a plain 2-D one", "pool over 2-D windows without dilation")
+    stride = tuple(int(v) for v in node.attributes.get("strides", [1, 1]))
+    padding = window_padding(node, real.base, kernel, stride, (1, 1))  # type: ignore[arg-type]
+    if node.attributes.get("ceil_mode", 0) and any((n + a + b - k) % s for n, a, b, k, s in zip(real.base, padding[:2], padding[2:], kernel, stride)):
+        raise Unlowerable("its windows overhang the image (ceil_mode)", "pad explicitly, or use ceil_mode=False")
+    return kernel, stride, padding  # type: ignore[return-value]
+
+
+@handles("MaxPool")
+def max_pool(lowering: Lowering, node: Node) -> list[Any]:
+    if len(node.outputs) > 1:
+        raise Unlowerable("its indices are used", "use the pooled values only")
+    real = node.real()
+    name = node.outputs[0]
+    if real.raw or real.pool is not None:
+        raise Unlowerable("its input is not quantised", "put a quantiser before it")
+    real = settle(lowering, real, name)
+    window, stride, padding = _window(node, real)
+    if real.is_codes:
+        (term,) = real.terms
+        out = lowering.emit(MaxPool, name, [term.tensor], window=window, stride=stride, padding=padding)
+        return [Real((Term(out.name, term.factor),), real.offset, out.shape, plain_view(out.shape))]
+    if not all(f.increasing for f in real.functions):
+        raise Unlowerable("a falling function precedes it", "put a quantiser before it")
+    real = single_term(lowering, real, name)
+    rows = (real.base[0] + padding[0] + padding[2] - window[0]) // stride[0] + 1
+    columns = (real.base[1] + padding[1] + padding[3] - window[1]) // stride[1] + 1
+    pooled = rows, columns, real.channels
+    return [replace(real, pool=(window, stride, padding), pooled=pooled, view=plain_view(pooled))]
+
+
+def _average(lowering: Lowering, real: Real, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], name: str) -> Real:
+    if real.raw or not real.is_linear:
+        raise Unlowerable("its input has passed an activation function and is not quantised", "put a quantiser (QuantReLU, QuantIdentity) before it")
+    if any(padding) and any(real.offset):
+        raise Unlowerable("an unquantised tensor is padded", "put a quantiser before it")
+    real = settle(lowering, real, name)
+    share = Fraction(1, window[0] * window[1])
+    terms, base = [], real.base
+    for term in real.terms:
+        out = lowering.emit(SumPool, name, [term.tensor], window=window, stride=stride, padding=padding)
+        terms.append(Term(out.name, term.factor * share))
+        base = out.shape
+    return Real(tuple(terms), real.offset, base, plain_view(base))
+
+
+@handles("AveragePool")
+def average_pool(lowering: Lowering, node: Node) -> list[Any]:
+    real = node.real()
+    window, stride, padding = _window(node, real)
+    if any(padding) and not node.attributes.get("count_include_pad", 0):
+        raise Unlowerable("it averages over fewer pixels at the border", "use count_include_pad=True, or no padding")
+    return [_average(lowering, real, window, stride, padding, node.outputs[0])]
+
+
+@handles("GlobalAveragePool")
+def global_average_pool(lowering: Lowering, node: Node) -> list[Any]:
+    real = settle(lowering, node.real(), node.outputs[0]) if node.real().view.ndim == 3 else node.real()
+    return [_average(lowering, real, real.base[:2], (1, 1), (0, 0, 0, 0), node.outputs[0])]
+
+
+@handles("GlobalMaxPool")
+def global_max_pool(lowering: Lowering, node: Node) -> list[Any]:
+    node.attributes.update(kernel_shape=list(node.real().shape[1:]))
+    return max_pool(lowering, node)
+
+
+@handles("ReduceMean")
+def reduce_mean(lowering: Lowering, node: Node) -> list[Any]:
+    real = node.real()
+    axes = node.inputs[1] if len(node.inputs) > 1 and node.inputs[1] is not None else node.attributes.get("axes", [])
+    if len(real.shape) != 3 or sorted(int(a) % 4 for a in np.asarray(axes).ravel()) != [2, 3]:
+        raise Unlowerable("it averages over axes other than height and width", "average over height and width")
+    out = _average(lowering, real, (real.shape[1], real.shape[2]), (1, 1), (0, 0, 0, 0), node.outputs[0])
+    return [out if node.attributes.get("keepdims", 1) else replace(out, view=vector_view(out.channels))]
+
+

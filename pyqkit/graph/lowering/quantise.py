@@ -1,0 +1,232 @@
+"""Quantisers: a `Real` to codes, through thresholds computed in rational arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd, lcm
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyqkit.formats import Boundary, Integer, NumberFormat
+from pyqkit.graph.graph import Port, Tensor
+from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.real import Affine, Clip, Condition, Fractions, Function, Outcome, Real, Term, compare, fractions
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.pool import MaxPool
+from pyqkit.graph.ops.requantise import Rescale, Threshold
+
+if TYPE_CHECKING:
+    from pyqkit.graph.importer import Lowering
+
+THRESHOLD_BITS = 8  # wider outputs are rescaled: 2**bits - 1 thresholds a channel would not fit a device
+MULTIPLIER_BITS = 30
+WIDE_SUM_BITS = 48
+_SUM_BITS = 62
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """A rounding to a format, as a Quant, FloatQuant, BipolarQuant or FormatQuant node describes it.
+
+    Attributes
+    ----------
+    format : NumberFormat
+        Of prescale 1; a scale factor in its name has moved into `scale`.
+    scale : numpy.ndarray
+        Real value of the format's value 1: one number, or one for each element of a shape that broadcasts.
+    boundaries : tuple of Boundary
+        Where rounding moves from ``format.codes[i]`` to the next code, in values of the format.
+    prescale : Fraction
+        Factor of `scale` that is no float (the scale factor of a Logarithmic Posit).
+    """
+
+    format: NumberFormat
+    scale: np.ndarray
+    boundaries: tuple[Boundary, ...]
+    prescale: Fraction = Fraction(1)
+
+    @classmethod
+    def of(cls, fmt: NumberFormat, scale: np.ndarray, rounding: str = "nearest") -> Quantiser:
+        """Quantiser with the boundaries of its format."""
+        wide = isinstance(fmt, Integer) and fmt.bits > THRESHOLD_BITS
+        if wide and rounding != "nearest":
+            raise Unlowerable(f"rounding {rounding} to {fmt} is not supported", "round to nearest, or to at most 8 bits")
+        return cls(fmt.base, scale, () if wide else fmt.base.boundaries(rounding), fmt.prescale)
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Codes of constants, decided exactly: ``value >= boundary * scale`` without rounding the product."""
+        values = np.asarray(values)
+        if not self.boundaries:
+            return self.format.encode(values.astype(np.float64) / np.asarray(self.scale, np.float64))
+        scales = np.asarray(self.scale)
+        codes = np.empty(values.shape, self.format.code_dtype)
+        limits: dict[float, np.ndarray] = {}
+        for where in np.ndindex(*scales.shape):
+            scale = float(scales[where])
+            if scale not in limits:
+                exact = Fraction(scale) * self.prescale
+                limits[scale] = np.array([Boundary(b.position * exact, b.inclusive).smallest(values.dtype) for b in self.boundaries], values.dtype)
+            region = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(where, scales.shape))
+            part = values[region] if scales.ndim else values
+            found = self.format.codes[np.searchsorted(limits[scale], part, side="right")]
+            if scales.ndim:
+                codes[region] = found
+            else:
+                codes = np.asarray(found)
+        return codes
+
+
+def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) -> Real:
+    """Emit the operators that round `real`, and return the codes as a `Real`."""
+    scale = real.per_channel(quantiser.scale) * quantiser.prescale
+    step = scale * quantiser.format.unit
+    if any(s <= 0 for s in scale):
+        raise Unlowerable("its scale is not positive", "use a positive scale")
+    if real.raw:
+        return _quantise_input(lowering, real, quantiser, scale, name)
+    if real.pool is None:
+        real = single_term(lowering, real, name)
+    (term,) = real.terms
+    tensor = lowering.graph.tensors[term.tensor]
+    if real.is_codes and tensor.format == quantiser.format and all(a == b for a, b in zip(term.factor, step)):
+        return real  # already rounded to this grid
+    if quantiser.boundaries:
+        thresholds, falling = _thresholds(tensor, real, quantiser.boundaries, scale)
+        out = lowering.emit(Threshold, name, [tensor.name], format=quantiser.format, thresholds=thresholds, falling=falling)
+    else:
+        out = _rescale(lowering, tensor, real, quantiser.format, scale, name)
+    shape = real.base
+    if real.pool is not None:
+        window, stride, padding = real.pool
+        out = lowering.emit(MaxPool, out.name + "_pool", [out.name], window=window, stride=stride, padding=padding)
+        shape = out.shape
+    return Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
+
+
+def single_term(lowering: Lowering, real: Real, name: str) -> Real:
+    """`real` as a multiple of one tensor: several terms are added by an `Add` with integer multipliers."""
+    if len(real.terms) == 1:
+        return real
+    columns = list(zip(*(term.factor for term in real.terms)))
+    units = [_common_unit(column) for column in columns]
+    multipliers = [[factor / unit for factor in column] for column, unit in zip(columns, units)]
+    tensors = [lowering.graph.tensors[t.tensor] for t in real.terms]
+    reach = max(sum(abs(m) * max(abs(t.low), abs(t.high)) for m, t in zip(row, tensors)) for row in multipliers)
+    if reach >= 2**_SUM_BITS:
+        lowering.note(f"{name}: the scales of its branches were rounded to {MULTIPLIER_BITS} bits, because their exact ratio needs sums of "
+                      f"{int(reach).bit_length() + 1} bits; power-of-two scales avoid this")
+        units = [max(abs(f) for f in column) / 2**MULTIPLIER_BITS for column in columns]
+        multipliers = [[round(f / unit) for f in column] for column, unit in zip(columns, units)]
+    table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
+    out = lowering.emit(Add, lowering.stem(name) + "_sum", [t.tensor for t in real.terms], multipliers=np.ascontiguousarray(table))
+    if out.format.bits > WIDE_SUM_BITS:
+        lowering.note(f"{out.name}: its branches meet in {out.format.bits}-bit sums, because their scales have no simple ratio; quantise both branches "
+                      "with power-of-two scales for a small adder")
+    return Real((Term(out.name, fractions(np.array(units, dtype=object))),), real.offset, real.base, real.view, real.functions, real.pool, real.pooled)
+
+
+def _common_unit(factors: tuple[Fraction, ...]) -> Fraction:
+    """Largest number of which all factors are integer multiples; 1 if all are zero."""
+    denominator = lcm(*(f.denominator for f in factors))
+    return Fraction(gcd(*(int(f * denominator) for f in factors)), denominator) or Fraction(1)
+
+
+def _before(functions: tuple[Function, ...], condition: Condition, channel: int) -> Outcome:
+    outcome: Outcome = condition
+    for function in reversed(functions):
+        if isinstance(outcome, bool):
+            return outcome
+        outcome = function.before(outcome, channel)
+    return outcome
+
+
+def _thresholds(tensor: Tensor, real: Real, boundaries: tuple[Boundary, ...], scale: Fractions) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds and falling flags of `Threshold`, exactly."""
+    channels, steps = real.channels, len(boundaries)
+    thresholds = np.empty((channels, steps), np.int64)
+    falling = np.zeros(channels, bool)
+    (term,) = real.terms
+    uniform = all(s == scale[0] for s in scale) and not any(hasattr(f, "factor") or hasattr(f, "slope") for f in real.functions)
+    shared = [_before(real.functions, Condition(b.position * scale[0], b.inclusive), 0) for b in boundaries] if uniform else None
+    for channel in range(channels):
+        outcomes = shared or [_before(real.functions, Condition(b.position * scale[channel], b.inclusive), channel) for b in boundaries]
+        thresholds[channel], falling[channel] = _channel_thresholds(tensor, outcomes, term.factor[channel], real.offset[channel])
+    return thresholds, falling
+
+
+def _channel_thresholds(tensor: Tensor, outcomes: list[Outcome], factor: Fraction, offset: Fraction) -> tuple[list[int], bool]:
+    """First integer of each step: conditions on ``factor * x + offset`` turned into ``x >= threshold``."""
+    always, never = tensor.low, tensor.high + 1
+    if factor == 0:
+        outcomes = [o if isinstance(o, bool) else compare(offset, o) for o in outcomes]
+    falls = any(not isinstance(o, bool) and o.below != (factor < 0) for o in outcomes)
+    found = []
+    common = lcm(factor.denominator, offset.denominator)
+    slope, shift = int(factor * common), int(offset * common)
+    for outcome in outcomes:
+        if isinstance(outcome, bool):
+            # A falling channel counts the steps from the top: the step is passed while x stays below its threshold.
+            found.append(always if outcome != falls else never)
+            continue
+        position = outcome.position
+        # factor*x + offset ? p/q  <=>  x ? (p*common - q*shift) / (q*slope)
+        numerator, denominator = position.numerator * common - position.denominator * shift, position.denominator * slope
+        if denominator < 0:
+            numerator, denominator = -numerator, -denominator
+        # rising: x >= q (ceil) or x > q (floor + 1); falling: x <= q fails from floor + 1 on, x < q fails from ceil on
+        ceiling = outcome.inclusive != falls
+        value = -(-numerator // denominator) if ceiling else numerator // denominator + 1
+        found.append(min(max(value, always), never))
+    return (found[::-1] if falls else found), falls
+
+
+def _quantise_input(lowering: Lowering, real: Real, quantiser: Quantiser, scale: Fractions, name: str) -> Real:
+    if any(s != scale[0] for s in scale) or any(not isinstance(f, Affine) for f in real.functions):
+        raise Unlowerable("the input is quantised with one scale per channel", "use one scale for the whole input")
+    (term,) = real.terms
+    factor, offset = term.factor[0], real.offset[0]
+    if any(f != factor for f in term.factor) or any(o != offset for o in real.offset) or factor <= 0:
+        raise Unlowerable("the input is normalised per channel before its first quantiser", "normalise the input outside the network")
+    if not quantiser.boundaries:
+        raise Unlowerable(f"the input is quantised to {quantiser.format}", "quantise the input to at most 8 bits")
+    limits = [Boundary((b.position * scale[0] - offset) / factor, b.inclusive).smallest(np.float32) for b in quantiser.boundaries]
+    key = (term.tensor, quantiser.format, scale[0], tuple(limits))
+    if key not in lowering.input_tensors:
+        tensor = Tensor.of(lowering.name(term.tensor), real.base, quantiser.format)
+        lowering.graph.tensors[tensor.name] = tensor
+        lowering.input_tensors[key] = tensor.name
+        onnx_shape = lowering.input_shapes[term.tensor]
+        order = plain_order(onnx_shape, real.base)
+        step = float((scale[0] * quantiser.format.unit) / factor)
+        port = Port(tensor.name, term.tensor, onnx_shape, order, np.array([step]), np.array([float(-offset / factor)]), np.array(limits, np.float32))
+        lowering.graph.inputs.append(port)
+    step_exact = fractions(scale[0] * quantiser.format.unit, real.channels)
+    return Real((Term(lowering.input_tensors[key], step_exact),), fractions(0, real.channels), real.base, real.view)
+
+
+def plain_order(onnx_shape: tuple[int, ...], base: tuple[int, int, int]) -> np.ndarray:
+    """Where each element of an ONNX input stands in the flattened (height, width, channels)."""
+    if len(onnx_shape) == 1:
+        return np.arange(onnx_shape[0])
+    return np.arange(int(np.prod(base))).reshape(base).transpose(2, 0, 1).reshape(onnx_shape)
+
+
+def _rescale(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str) -> Tensor:
+    relu = real.functions == (Clip(Fraction(0), None),)
+    if not isinstance(fmt, Integer) or (real.functions and not relu):
+        raise Unlowerable(f"a function other than ReLU is rounded to {fmt}", "round to at most 8 bits")
+    (term,) = real.terms
+    factor, offset = term.factor / scale, real.offset / scale
+    reach = max(abs(tensor.low), abs(tensor.high), 1)
+    largest = max(abs(f) * reach + abs(o) for f, o in zip(factor, offset)) + 1
+    shift = max(0, min(61, _SUM_BITS - int(largest).bit_length() - 1))
+    denominator = lcm(*(x.denominator for x in (*factor, *offset)))
+    if denominator & (denominator - 1) == 0:
+        shift = min(shift, max(denominator.bit_length() - 1, 0))
+    if denominator & (denominator - 1) or denominator > 2**shift:
+        lowering.note(f"{name}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
+    multiplier = np.array([round(f * 2**shift) for f in factor], np.int64)
+    constant = np.array([round(o * 2**shift) for o in offset], np.int64)
+    return lowering.emit(Rescale, name, [tensor.name], format=fmt, multiplier=multiplier, offset=constant, shift=shift, relu=relu)

@@ -1,0 +1,219 @@
+"""`Real`: what an ONNX tensor is, exactly, in terms of integer tensors that already exist.
+
+    real[c] = functions( sum over terms of factor[c] * integer[c]  +  offset[c] )
+
+Factors and offsets are `Fraction`s, one per channel, so batch norms, biases, scales and average pools fold into them
+without rounding. A quantiser turns a `Real` into codes again (`pyqkit.graph.lowering.quantise`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import numpy as np
+
+from pyqkit.graph.lowering.errors import Unlowerable
+
+Fractions = np.ndarray  # of dtype object, holding Fraction, shape (channels,)
+
+
+def fractions(values: np.ndarray | float | Fraction, channels: int | None = None) -> Fractions:
+    """Exact fractions of floating-point numbers, flattened; one value is repeated over `channels`."""
+    if isinstance(values, Fraction):
+        flat = [values]
+    else:
+        flat = [v if isinstance(v, Fraction) else Fraction(v) for v in np.asarray(values).ravel().tolist()]
+    if channels is not None and len(flat) == 1:
+        flat = flat * channels
+    out = np.empty(len(flat), dtype=object)
+    out[:] = flat
+    return out
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``value > position``, or ``>=`` if inclusive; `below` means the opposite: ``<``, or ``<=`` if inclusive."""
+
+    position: Fraction
+    inclusive: bool
+    below: bool = False
+
+    def complement(self) -> Condition:
+        """The condition that holds exactly where this one does not."""
+        return Condition(self.position, not self.inclusive, not self.below)
+
+
+Outcome = Condition | bool  # always or never
+
+
+def _not(outcome: Outcome) -> Outcome:
+    return (not outcome) if isinstance(outcome, bool) else outcome.complement()
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Limits to [low, high]; None is no limit. ReLU is Clip(0, None)."""
+
+    low: Fraction | None
+    high: Fraction | None
+
+    increasing = True
+
+    def before(self, condition: Condition, channel: int) -> Outcome:
+        """The condition on the input that is equivalent to `condition` on the output."""
+        if condition.below:
+            return _not(self.before(condition.complement(), channel))
+        position, inclusive = condition.position, condition.inclusive
+        if self.low is not None and (position < self.low or (inclusive and position == self.low)):
+            return True
+        if self.high is not None and (position > self.high or (not inclusive and position == self.high)):
+            return False
+        return condition
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """factor[c] * x + offset[c] after another function."""
+
+    factor: Fractions
+    offset: Fractions
+
+    @property
+    def increasing(self) -> bool:
+        """Whether no channel falls."""
+        return all(f >= 0 for f in self.factor)
+
+    def before(self, condition: Condition, channel: int) -> Outcome:
+        """The condition on the input that is equivalent to `condition` on the output."""
+        factor, offset = self.factor[channel], self.offset[channel]
+        if factor == 0:
+            return compare(offset, condition)
+        return Condition((condition.position - offset) / factor, condition.inclusive, condition.below != (factor < 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Leaky:
+    """slope[c] * x for negative x, slope > 0."""
+
+    slope: Fractions
+
+    increasing = True
+
+    def before(self, condition: Condition, channel: int) -> Outcome:
+        """The condition on the input that is equivalent to `condition` on the output."""
+        slope = self.slope[channel]
+        return replace(condition, position=condition.position / slope) if condition.position < 0 else condition
+
+
+Function = Clip | Affine | Leaky
+
+
+def compare(value: Fraction, condition: Condition) -> bool:
+    """Whether a constant fulfils a condition."""
+    if condition.below:
+        return value < condition.position or (condition.inclusive and value == condition.position)
+    return value > condition.position or (condition.inclusive and value == condition.position)
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A tensor of the graph and the real value that one integer step of each of its channels is worth."""
+
+    tensor: str
+    factor: Fractions
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """An ONNX tensor without its batch axis.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        Tensors of one shape, `base`.
+    offset : Fractions
+    base : (int, int, int)
+        Shape (height, width, channels) of the tensors behind it.
+    view : numpy.ndarray of int, of the ONNX shape
+        For each element its place in the flattened `base`, or -1 for a zero put in by padding. Every ONNX node that
+        only moves elements works on this array alone.
+    functions : tuple of Function
+        Applied to the sum, in order.
+    pool : tuple or None
+        (window, stride, padding) of a max pool that waits for the quantiser (it commutes with rising functions);
+        `view` then indexes the pooled tensor of shape `pooled`.
+    raw : bool
+        The float input of the network, not quantised yet.
+    """
+
+    terms: tuple[Term, ...]
+    offset: Fractions
+    base: tuple[int, int, int]
+    view: np.ndarray = field(repr=False)
+    functions: tuple[Function, ...] = ()
+    pool: tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]] | None = None
+    pooled: tuple[int, int, int] | None = None
+    raw: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """ONNX shape without the batch."""
+        return self.view.shape
+
+    @property
+    def channels(self) -> int:
+        """Channels of the tensors behind it."""
+        return self.base[2]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is a plain sum: nothing waits for a quantiser."""
+        return not self.functions and self.pool is None
+
+    @property
+    def is_codes(self) -> bool:
+        """Whether it is a quantised tensor: one term and no offset."""
+        return len(self.terms) == 1 and self.is_linear and not self.raw and all(o == 0 for o in self.offset)
+
+    def per_channel(self, values: np.ndarray) -> Fractions:
+        """Values given in (a shape that broadcasts to) the ONNX shape, as one fraction per channel of `base`."""
+        values = np.asarray(values)
+        if values.size == 1:
+            return fractions(values, self.channels)
+        while values.ndim > len(self.shape) and values.shape[0] == 1:  # the batch axis
+            values = values[0]
+        spread = np.broadcast_to(values, self.shape).ravel()
+        channel = self.view.ravel() % self.channels
+        found = np.zeros(self.channels, dtype=spread.dtype)
+        found[channel] = spread
+        if not np.array_equal(found[channel], spread):
+            raise Unlowerable("its constant differs between the pixels of a channel", "use one value for each channel")
+        return fractions(found)
+
+    def affine(self, factor: Fractions, offset: Fractions) -> Real:
+        """factor[c] * self + offset[c]."""
+        if (self.view < 0).any() and any(offset):
+            raise Unlowerable("a constant is added to zero padding", "quantise between the padding and this node")
+        if self.pool is not None and any(f < 0 for f in factor):
+            raise Unlowerable("a negative factor follows an unquantised max pool", "quantise before the max pool")
+        if self.functions:
+            return replace(self, functions=(*self.functions, Affine(factor, offset)))
+        terms = tuple(Term(t.tensor, t.factor * factor) for t in self.terms)
+        return replace(self, terms=terms, offset=self.offset * factor + offset)
+
+    def then(self, function: Function) -> Real:
+        """`function` applied to self."""
+        if (self.view < 0).any():
+            raise Unlowerable("an activation function follows zero padding", "quantise between the padding and this node")
+        return replace(self, functions=(*self.functions, function))
+
+
+def plain_view(shape: tuple[int, int, int]) -> np.ndarray:
+    """View of an ONNX tensor (channels, height, width) on a tensor (height, width, channels)."""
+    return np.arange(int(np.prod(shape))).reshape(shape).transpose(2, 0, 1)
+
+
+def vector_view(features: int) -> np.ndarray:
+    """View of an ONNX vector on a tensor (1, 1, features)."""
+    return np.arange(features)
