@@ -155,6 +155,8 @@ class Graph:
     inputs, outputs : list of Port
     notes : list of str
         What lowering had to decide, one sentence each (for the conversion report).
+    sources : dict of str to str
+        For tensors that a quantiser node made: its ONNX output, so that layers can be compared.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Graph:
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
 
     def add(self, op: Operator) -> list[Tensor]:
         """Append an operator; its output tensors follow from `Operator.infer`."""
@@ -201,6 +204,7 @@ class Graph:
         self.operators = kept[::-1]
         live = needed | {port.tensor for port in self.inputs} | {name for op in kept for name in op.outputs}
         self.tensors = {name: tensor for name, tensor in self.tensors.items() if name in live}
+        self.sources = {name: source for name, source in self.sources.items() if name in live}
 
     def execute(self, codes: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
         """Run the definitions, operator by operator: the reference that every engine is tested against.
@@ -222,8 +226,10 @@ class Graph:
 def encode_input(port: Port, tensor: Tensor, x: np.ndarray) -> np.ndarray:
     """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
     if tuple(x.shape[1:]) != tuple(port.onnx_shape) or x.ndim != len(port.onnx_shape) + 1:
-        raise GraphError(f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "
-                         f"but {tuple(x.shape)} came; put the frames first")
+        raise GraphError(
+            f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "
+            f"but {tuple(x.shape)} came; put the frames first"
+        )
     if x.dtype.kind not in "fiu":
         raise GraphError(f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32")
     x = x.astype(np.float32, copy=False)

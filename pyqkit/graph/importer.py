@@ -12,14 +12,12 @@ import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor
-from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import ConversionError, ModelError, Problem, Unlowerable
 from pyqkit.graph.lowering.quantise import single_term
 from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view, vector_view
@@ -167,8 +165,10 @@ def load_model(path: Path) -> Any:
 def check_model(model: Any) -> None:
     """Refuse models without quantisers and with dynamic shapes."""
     if not any(node.op_type in QUANTISERS for node in model.graph.node):
-        raise ModelError(f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; quantise the network and export it with "
-                         "pyqkit.quant.export_qonnx or brevitas.export.export_qonnx")
+        raise ModelError(
+            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; quantise the network and export it with "
+            "pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
+        )
     initialisers = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         dims = value.type.tensor_type.shape.dim
@@ -190,8 +190,10 @@ def _read_inputs(lowering: Lowering, model: Any) -> None:
             continue
         shape = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)[1:]
         if len(shape) not in (1, 3):
-            raise ModelError(f"an input of 2 axes (batch, features) or 4 (batch, channels, height, width) was expected, but {value.name} has "
-                             f"{len(shape) + 1}; reshape it")
+            raise ModelError(
+                f"an input of 2 axes (batch, features) or 4 (batch, channels, height, width) was expected, but {value.name} has "
+                f"{len(shape) + 1}; reshape it"
+            )
         base = (1, 1, shape[0]) if len(shape) == 1 else (shape[1], shape[2], shape[0])
         view = vector_view(shape[0]) if len(shape) == 1 else plain_view(base)
         term = Term(value.name, fractions(1, base[2]))
@@ -199,7 +201,8 @@ def _read_inputs(lowering: Lowering, model: Any) -> None:
         lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
 
 
-def _attribute_values(proto: Any) -> dict[str, Any]:
+def attribute_values(proto: Any) -> dict[str, Any]:
+    """Attributes of an ONNX node as Python values."""
     import onnx
 
     values = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
@@ -210,8 +213,13 @@ def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -
     label = f"{proto.name or f'node {index}'} ({proto.op_type})"
     if any(name and name not in lowering.values for name in proto.input):
         return  # a node before it has a problem already
-    node = Node(proto.name or f"{proto.op_type}_{index}", proto.op_type, [lowering.values[n] if n else None for n in proto.input],
-                list(proto.output), _attribute_values(proto))
+    node = Node(
+        proto.name or f"{proto.op_type}_{index}",
+        proto.op_type,
+        [lowering.values[n] if n else None for n in proto.input],
+        list(proto.output),
+        attribute_values(proto),
+    )
     try:
         if proto.op_type not in QUANTISERS and all(v is None or isinstance(v, np.ndarray) for v in node.inputs):
             results = fold(proto, node)
@@ -248,7 +256,9 @@ def _write_outputs(lowering: Lowering, model: Any) -> None:
     for value in model.graph.output:
         real = lowering.values.get(value.name)
         if not isinstance(real, Real) or real.raw:
-            lowering.problems.append(Problem(f"output {value.name}", "it does not depend on quantised values", "quantise the network's input"))
+            lowering.problems.append(
+                Problem(f"output {value.name}", "it does not depend on quantised values", "quantise the network's input")
+            )
             continue
         try:
             lowering.graph.outputs.append(_output_port(lowering, real, value.name))
@@ -267,7 +277,9 @@ def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
     return Port(term.tensor, name, real.shape, real.view, scale, offset)
 
 
-def exact_batch_norm(gain: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+def exact_batch_norm(
+    gain: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Batch norm as ``factor * x + offset``: the factor rounded to float32, the offset exact.
 
     The rounding is part of the definition (QONNX folds batch norms the same way): it keeps multipliers at 24 bits.
@@ -275,6 +287,3 @@ def exact_batch_norm(gain: np.ndarray, bias: np.ndarray, mean: np.ndarray, varia
     factor = (np.float64(1) * gain / np.sqrt(np.float64(1) * variance + epsilon)).astype(np.float32)
     exact = fractions(factor)
     return exact, fractions(bias) - exact * fractions(mean)
-
-
-__all__ = ["Coded", "Fraction", "Lowering", "Node", "QUANTISERS", "check_model", "exact_batch_norm", "handles", "import_qonnx", "load_model"]

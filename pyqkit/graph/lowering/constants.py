@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,7 +39,7 @@ class Coded:
         scale = np.asarray(self.quantiser.scale)
         return scale.reshape((1,) * (self.codes.ndim - scale.ndim) + scale.shape)
 
-    def moved(self, how) -> Coded:  # noqa: ANN001
+    def moved(self, how: Callable[[np.ndarray], np.ndarray]) -> Coded:
         """The constant after a function that only moves elements."""
         scale = how(np.broadcast_to(self.scale, self.codes.shape)) if self.scale.size > 1 else self.scale.reshape(())
         shifts = None if self.shifts is None else how(self.shifts)

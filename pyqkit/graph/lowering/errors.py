@@ -36,7 +36,9 @@ class ConversionError(UserError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         count = f"{len(problems)} node{'s' if len(problems) > 1 else ''}"
-        super().__init__(f"only nodes that lower to the accelerator were expected, but {count} cannot:\n" + "\n".join(f"  {p}" for p in problems))
+        super().__init__(
+            f"only nodes that lower to the accelerator were expected, but {count} cannot:\n" + "\n".join(f"  {p}" for p in problems)
+        )
 
 
 class Unlowerable(Exception):

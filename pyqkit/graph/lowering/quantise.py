@@ -13,6 +13,7 @@ from pyqkit.formats import Boundary, Integer, NumberFormat
 from pyqkit.graph.graph import Port, Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Affine, Clip, Condition, Fractions, Function, Outcome, Real, Term, compare, fractions
+from pyqkit.graph.lowering.view import is_plain
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.pool import MaxPool
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -67,7 +68,9 @@ class Quantiser:
             scale = float(scales[where])
             if scale not in limits:
                 exact = Fraction(scale) * self.prescale
-                limits[scale] = np.array([Boundary(b.position * exact, b.inclusive).smallest(values.dtype) for b in self.boundaries], values.dtype)
+                limits[scale] = np.array(
+                    [Boundary(b.position * exact, b.inclusive).smallest(values.dtype) for b in self.boundaries], values.dtype
+                )
             region = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(where, scales.shape))
             part = values[region] if scales.ndim else values
             found = self.format.codes[np.searchsorted(limits[scale], part, side="right")]
@@ -102,7 +105,10 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
         window, stride, padding = real.pool
         out = lowering.emit(MaxPool, out.name + "_pool", [out.name], window=window, stride=stride, padding=padding)
         shape = out.shape
-    return Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
+    result = Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
+    if is_plain(result):
+        lowering.graph.sources[out.name] = name
+    return result
 
 
 def single_term(lowering: Lowering, real: Real, name: str) -> Real:
@@ -115,16 +121,28 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     tensors = [lowering.graph.tensors[t.tensor] for t in real.terms]
     reach = max(sum(abs(m) * max(abs(t.low), abs(t.high)) for m, t in zip(row, tensors)) for row in multipliers)
     if reach >= 2**_SUM_BITS:
-        lowering.note(f"{name}: the scales of its branches were rounded to {MULTIPLIER_BITS} bits, because their exact ratio needs sums of "
-                      f"{int(reach).bit_length() + 1} bits; power-of-two scales avoid this")
+        lowering.note(
+            f"{name}: the scales of its branches were rounded to {MULTIPLIER_BITS} bits, because their exact ratio needs sums of "
+            f"{int(reach).bit_length() + 1} bits; power-of-two scales avoid this"
+        )
         units = [max(abs(f) for f in column) / 2**MULTIPLIER_BITS for column in columns]
         multipliers = [[round(f / unit) for f in column] for column, unit in zip(columns, units)]
     table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
     out = lowering.emit(Add, lowering.stem(name) + "_sum", [t.tensor for t in real.terms], multipliers=np.ascontiguousarray(table))
     if out.format.bits > WIDE_SUM_BITS:
-        lowering.note(f"{out.name}: its branches meet in {out.format.bits}-bit sums, because their scales have no simple ratio; quantise both branches "
-                      "with power-of-two scales for a small adder")
-    return Real((Term(out.name, fractions(np.array(units, dtype=object))),), real.offset, real.base, real.view, real.functions, real.pool, real.pooled)
+        lowering.note(
+            f"{out.name}: its branches meet in {out.format.bits}-bit sums, because their scales have no simple ratio; "
+            "quantise both branches with power-of-two scales for a small adder"
+        )
+    return Real(
+        (Term(out.name, fractions(np.array(units, dtype=object))),),
+        real.offset,
+        real.base,
+        real.view,
+        real.functions,
+        real.pool,
+        real.pooled,
+    )
 
 
 def _common_unit(factors: tuple[Fraction, ...]) -> Fraction:
@@ -200,7 +218,9 @@ def _quantise_input(lowering: Lowering, real: Real, quantiser: Quantiser, scale:
         onnx_shape = lowering.input_shapes[term.tensor]
         order = plain_order(onnx_shape, real.base)
         step = float((scale[0] * quantiser.format.unit) / factor)
-        port = Port(tensor.name, term.tensor, onnx_shape, order, np.array([step]), np.array([float(-offset / factor)]), np.array(limits, np.float32))
+        port = Port(
+            tensor.name, term.tensor, onnx_shape, order, np.array([step]), np.array([float(-offset / factor)]), np.array(limits, np.float32)
+        )
         lowering.graph.inputs.append(port)
     step_exact = fractions(scale[0] * quantiser.format.unit, real.channels)
     return Real((Term(lowering.input_tensors[key], step_exact),), fractions(0, real.channels), real.base, real.view)

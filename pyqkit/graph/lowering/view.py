@@ -77,7 +77,9 @@ def _settle_image(lowering: Lowering, real: Real, base: tuple[int, int, int], na
     height, width, channels = real.base
     channel, row, column = box % channels, box // (width * channels), box // channels % width
     rows, columns, order = row[0, :, 0], column[0, 0, :], channel[:, 0, 0]
-    separable = (box >= 0).all() and (row == rows[None, :, None]).all() and (column == columns).all() and (channel == order[:, None, None]).all()
+    separable = (
+        (box >= 0).all() and (row == rows[None, :, None]).all() and (column == columns).all() and (channel == order[:, None, None]).all()
+    )
     steps = [set(np.diff(axis).tolist()) or {1} for axis in (rows, columns)]
     if not separable or any(len(s) != 1 or min(s) < 1 for s in steps):
         raise Unlowerable("it moves elements in a way that no operator does", _REMEDY)

@@ -34,8 +34,10 @@ class Add(Operator):
             ends = factors * tensor.low, factors * tensor.high
             low, high = low + np.minimum(*ends), high + np.maximum(*ends)
         if max(-int(low.min()), int(high.max())) >= 2**63:
-            raise GraphError(f"sums of at most 64 bits were expected in {self.name}, but the scales of its branches need more; "
-                             "quantise both branches with the same power-of-two scale")
+            raise GraphError(
+                f"sums of at most 64 bits were expected in {self.name}, but the scales of its branches need more; "
+                "quantise both branches with the same power-of-two scale"
+            )
         return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:

@@ -60,7 +60,9 @@ class Convolution(Operator):
         (tensor,) = inputs
         channels = tensor.shape[2]
         if channels != self.weights.shape[3] * self.groups or self.weights.shape[0] % self.groups:
-            raise GraphError(f"{self.weights.shape[3] * self.groups} input channels were expected by {self.name}, but {tensor.name} has {channels}")
+            raise GraphError(
+                f"{self.weights.shape[3] * self.groups} input channels were expected by {self.name}, but {tensor.name} has {channels}"
+            )
         shape = self.out_shape(tensor.shape)
         if min(shape) < 1:
             raise GraphError(f"an input of at least the window's size was expected by {self.name}, but {tensor.name} is {tensor.shape[:2]}")
@@ -94,7 +96,7 @@ class Convolution(Operator):
         """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded input."""
         top, left, bottom, right = self.padding
         padded = np.pad(codes, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero)
-        frames, height, width, channels = padded.shape
+        frames, channels = padded.shape[0], padded.shape[3]
         rows, columns, _ = self.out_shape(codes.shape[1:])  # type: ignore[arg-type]
         n, h, w, c = padded.strides
         return np.lib.stride_tricks.as_strided(
@@ -130,8 +132,16 @@ class Convolution(Operator):
         return rows * columns * self.weights.size
 
 
-def window_pixels(height: int, width: int, rows: int, columns: int, kernel: tuple[int, int], stride: tuple[int, int],
-                  padding: tuple[int, int, int, int], dilation: tuple[int, int] = (1, 1)) -> np.ndarray:
+def window_pixels(
+    height: int,
+    width: int,
+    rows: int,
+    columns: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    dilation: tuple[int, int] = (1, 1),
+) -> np.ndarray:
     """Input pixels that a sliding window must have seen for each output pixel, in raster order."""
     last_row = np.minimum(np.arange(rows) * stride[0] + (kernel[0] - 1) * dilation[0] - padding[0], height - 1)
     last_column = np.minimum(np.arange(columns) * stride[1] + (kernel[1] - 1) * dilation[1] - padding[1], width - 1)

@@ -116,8 +116,10 @@ class Concat(Operator):
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         first = inputs[0]
         if any(t.shape[:2] != first.shape[:2] or t.format != first.format for t in inputs):
-            raise GraphError(f"equal formats and sizes were expected by {self.name}, but "
-                             f"{', '.join(f'{t.format} {t.shape}' for t in inputs)} came; quantise all branches alike")
+            raise GraphError(
+                f"equal formats and sizes were expected by {self.name}, but "
+                f"{', '.join(f'{t.format} {t.shape}' for t in inputs)} came; quantise all branches alike"
+            )
         channels = sum(t.shape[2] for t in inputs)
         low, high = min(t.low for t in inputs), max(t.high for t in inputs)
         return [Tensor(self.outputs[0], (*first.shape[:2], channels), first.format, low, high)]

@@ -96,11 +96,11 @@ def negate(lowering: Lowering, node: Node) -> list[Any]:
 @handles("BatchNormalization")
 def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
-    parameters = [node.constant(i, what) for i, what in enumerate(("", "gain", "bias", "mean", "variance")) if i]
+    gain, bias, mean, variance = (node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance")))
     if len(real.shape) not in (1, 3):
         raise Unlowerable(f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes")
     axes = (slice(None), *(None,) * (len(real.shape) - 1))
-    factor, offset = exact_batch_norm(*parameters, float(node.attributes.get("epsilon", 1e-5)))
+    factor, offset = exact_batch_norm(gain, bias, mean, variance, float(node.attributes.get("epsilon", 1e-5)))
     return [real.affine(real.per_channel(factor[axes]), real.per_channel(offset[axes]))]
 
 
@@ -133,7 +133,7 @@ def leaky(lowering: Lowering, node: Node) -> list[Any]:
 @handles("HardSigmoid")
 def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
-    slope, shift = (np.float32(node.attributes.get(key, default)) for key, default in (("alpha", 0.2), ("beta", 0.5)))
+    slope, shift = (float(np.float32(node.attributes.get(key, default))) for key, default in (("alpha", 0.2), ("beta", 0.5)))
     scaled = real.then(Affine(fractions(slope, real.channels), fractions(shift, real.channels)))
     return [scaled.then(Clip(Fraction(0), Fraction(1)))]
 

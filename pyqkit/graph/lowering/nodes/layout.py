@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def split(lowering: Lowering, node: Node) -> list[Any]:
         part = -(-length // len(node.outputs))
         sizes = [min(part, length - i * part) for i in range(len(node.outputs))]
     ends = np.cumsum([int(s) for s in sizes])
-    return [_move(node, lambda a, s=int(e - n), e=int(e): np.take(a, range(s, e), axis=axis)) for e, n in zip(ends, sizes)]
+    return [_move(node, partial(np.take, indices=range(int(end - size), int(end)), axis=axis)) for end, size in zip(ends, sizes)]
 
 
 @handles("Pad")

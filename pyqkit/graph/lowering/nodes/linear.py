@@ -51,12 +51,21 @@ def _emit(lowering: Lowering, node: Node, real: Real, weights: Coded, codes: np.
     outputs = len(codes)
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
-    out = lowering.emit(Convolution, node.outputs[0], [tensor.name], weights=np.ascontiguousarray(codes), weight_format=weights.format, shifts=shifts,
-                        **window)
+    out = lowering.emit(
+        Convolution,
+        node.outputs[0],
+        [tensor.name],
+        weights=np.ascontiguousarray(codes),
+        weight_format=weights.format,
+        shifts=shifts,
+        **window,
+    )
     pair = product(tensor.format, weights.format)
     per_output = np.repeat(_input_factor(real, groups), outputs // groups) / tensor.format.unit
     unit = fractions(2.0**pair.unit_exponent)[0]
-    return Real((Term(out.name, per_output * _output_scale(weights, outputs) * unit),), fractions(0, outputs), out.shape, plain_view(out.shape))
+    return Real(
+        (Term(out.name, per_output * _output_scale(weights, outputs) * unit),), fractions(0, outputs), out.shape, plain_view(out.shape)
+    )
 
 
 def _with_bias(real: Real, bias: Any) -> Real:
@@ -69,7 +78,9 @@ def _with_bias(real: Real, bias: Any) -> Real:
     return real.affine(fractions(1, real.channels), offset)
 
 
-def window_padding(node: Node, shape: tuple[int, int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int, int, int]:
+def window_padding(
+    node: Node, shape: tuple[int, int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[int, int, int, int]:
     """Top, left, bottom, right of a convolution or pooling node, whichever way it states them."""
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto in ("NOTSET", ""):

@@ -23,7 +23,9 @@ def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], t
         raise Unlowerable("its window is not a plain 2-D one", "pool over 2-D windows without dilation")
     stride = tuple(int(v) for v in node.attributes.get("strides", [1, 1]))
     padding = window_padding(node, real.base, kernel, stride, (1, 1))  # type: ignore[arg-type]
-    if node.attributes.get("ceil_mode", 0) and any((n + a + b - k) % s for n, a, b, k, s in zip(real.base, padding[:2], padding[2:], kernel, stride)):
+    if node.attributes.get("ceil_mode", 0) and any(
+        (n + a + b - k) % s for n, a, b, k, s in zip(real.base, padding[:2], padding[2:], kernel, stride)
+    ):
         raise Unlowerable("its windows overhang the image (ceil_mode)", "pad explicitly, or use ceil_mode=False")
     return kernel, stride, padding  # type: ignore[return-value]
 
@@ -51,9 +53,13 @@ def max_pool(lowering: Lowering, node: Node) -> list[Any]:
     return [replace(real, pool=(window, stride, padding), pooled=pooled, view=plain_view(pooled))]
 
 
-def _average(lowering: Lowering, real: Real, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], name: str) -> Real:
+def _average(
+    lowering: Lowering, real: Real, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], name: str
+) -> Real:
     if real.raw or not real.is_linear:
-        raise Unlowerable("its input has passed an activation function and is not quantised", "put a quantiser (QuantReLU, QuantIdentity) before it")
+        raise Unlowerable(
+            "its input has passed an activation function and is not quantised", "put a quantiser (QuantReLU, QuantIdentity) before it"
+        )
     if any(padding) and any(real.offset):
         raise Unlowerable("an unquantised tensor is padded", "put a quantiser before it")
     real = settle(lowering, real, name)
@@ -95,5 +101,3 @@ def reduce_mean(lowering: Lowering, node: Node) -> list[Any]:
         raise Unlowerable("it averages over axes other than height and width", "average over height and width")
     out = _average(lowering, real, (real.shape[1], real.shape[2]), (1, 1), (0, 0, 0, 0), node.outputs[0])
     return [out if node.attributes.get("keepdims", 1) else replace(out, view=vector_view(out.channels))]
-
-

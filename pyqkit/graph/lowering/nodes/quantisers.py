@@ -45,7 +45,9 @@ def integer_quantiser(node: Node) -> Quantiser:
 
 def float_quantiser(node: Node) -> Quantiser:
     """What a FloatQuant node says; another exponent bias is a factor of the scale."""
-    exponent, significand, bias = (_integer(node.constant(i, what), what) for i, what in ((2, "exponent width"), (3, "mantissa width"), (4, "exponent bias")))
+    exponent, significand, bias = (
+        _integer(node.constant(i, what), what) for i, what in ((2, "exponent width"), (3, "mantissa width"), (4, "exponent bias"))
+    )
     has_inf, has_nan = bool(node.attributes.get("has_inf", 0)), bool(node.attributes.get("has_nan", 0))
     if not node.attributes.get("has_subnormal", 1):
         raise Unlowerable("a minifloat without subnormals is not supported", "use one with subnormals")
@@ -53,8 +55,10 @@ def float_quantiser(node: Node) -> Quantiser:
     factor = 2.0 ** (fmt.bias - bias)
     largest = float(np.asarray(node.constant(5, "largest value")).ravel()[0])
     if largest != fmt.maximum * factor:
-        raise Unlowerable(f"its largest value is {largest:g}, but that of {fmt} with bias {bias} is {fmt.maximum * factor:g}",
-                          "use a saturating minifloat that reaches its largest code")
+        raise Unlowerable(
+            f"its largest value is {largest:g}, but that of {fmt} with bias {bias} is {fmt.maximum * factor:g}",
+            "use a saturating minifloat that reaches its largest code",
+        )
     return Quantiser.of(fmt, np.asarray(node.constant(1, "scale"), np.float64) * factor, rounding_of(node))
 
 
@@ -86,7 +90,9 @@ def lower_format(lowering: Lowering, node: Node) -> list[Any]:
         return [apply(lowering, node, Quantiser.of(fmt, scale))]
     source = node.inputs[0]
     if isinstance(source, Real):
-        raise Unlowerable(f"activations in blocks ({fmt}) need a scale found while the network runs", "use a static per-tensor scale for activations")
+        raise Unlowerable(
+            f"activations in blocks ({fmt}) need a scale found while the network runs", "use a static per-tensor scale for activations"
+        )
     return [code_blocks(source, fmt, scale, int(node.attributes.get("axis", -1)))]
 
 
