@@ -1,0 +1,325 @@
+"""The lowered graph computes what the QONNX model says: every code of every quantised tensor, against the reference."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyqkit.emulate.reference import Quantised, Reference, real_of
+from pyqkit.formats import Integer, examples, parse
+from pyqkit.graph.graph import Graph, encode_input, to_integers
+from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.lowering.errors import ConversionError, ModelError
+from pyqkit.graph.ops.requantise import Threshold
+from tests.graph.qonnx_builder import Builder
+
+FORMATS = ["e2m1", "e3m2", "e4m3", "e4m3fn", "e3m0", "ue3m2", "int4", "int8", "uint4", "uint8z128", "lp4_0_3", "lp8_1_3", "lp8_1_3@-0.25"]
+
+
+def frames(model: Any, count: int = 6, seed: int = 1) -> np.ndarray:
+    """Random frames, and frames that sit on ties and beyond saturation of the input's quantiser."""
+    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
+    draw = np.random.default_rng(seed)
+    x = draw.normal(0, 2, (count, *shape)).astype(np.float32)
+    x[0] = draw.integers(-12, 13, shape) / 4  # multiples of a quarter: ties of every format here
+    x[1] *= 1e6
+    return x
+
+
+def check(model: Any, x: np.ndarray | None = None) -> Graph:
+    """Assert that graph and reference agree on every quantised tensor and on the outputs; return the graph."""
+    graph, reference = import_qonnx(model), Reference(model)
+    x = frames(model) if x is None else x
+    expected = reference.run(x, keep=True)
+    codes = {p.tensor: encode_input(p, graph.tensors[p.tensor], x) for p in graph.inputs}
+    actual = graph.execute(codes, keep=True)
+    for name, source in graph.sources.items():
+        value = expected[source]
+        assert isinstance(value, Quantised)
+        found = actual[name] if value.content.ndim == 2 else actual[name].transpose(0, 3, 1, 2)
+        np.testing.assert_array_equal(found.reshape(value.content.shape), value.codes(), err_msg=f"{name} ({source})")
+    for tensor in graph.tensors.values():
+        if tensor.name in actual:
+            integers = to_integers(actual[tensor.name], tensor.format)
+            assert tensor.low <= integers.min() and integers.max() <= tensor.high, tensor
+    for port in graph.outputs:
+        integers = to_integers(actual[port.tensor], graph.tensors[port.tensor].format)
+        real = (integers * port.scale + port.offset).reshape(len(x), -1)[:, port.order.ravel()].reshape(len(x), *port.onnx_shape)
+        wanted = real_of(expected[port.onnx_name]).high
+        steps = np.broadcast_to(port.scale, integers.shape).reshape(len(x), -1)[:, port.order.ravel()].reshape(real.shape)
+        np.testing.assert_array_equal(np.rint((real - wanted) / steps), 0)  # outputs are multiples of a step: none is a step off
+    return graph
+
+
+@pytest.mark.parametrize("weights", [*FORMATS, "odd2", "int4narrow"])
+@pytest.mark.parametrize("activations", ["e2m1", "int4", "lp4_0_3"])
+def test_conv_batch_norm_relu_of_every_format(weights: str, activations: str) -> None:
+    b = Builder(3, 6, 6)
+    x = b.quantise("x", activations, 0.5)
+    x = b.quantise(b.node("Relu", b.batch_norm(b.conv(x, weights, 4, 3), 4)), activations, 4.0)
+    check(b.model(b.conv(x, weights, 5, 4, kernel=1)))
+
+
+@pytest.mark.parametrize("activations", FORMATS)
+def test_activations_of_every_format(activations: str) -> None:
+    b = Builder(2, 5, 5)
+    x = b.quantise("x", activations, 0.25)
+    x = b.quantise(b.batch_norm(b.conv(x, "int4", 3, 2), 3), activations, 0.7)
+    check(b.model(b.conv(x, "e3m2", 2, 3)))
+
+
+@pytest.mark.parametrize("scale", [0.125, 0.0137, np.linspace(0.01, 0.3, 4).reshape(4, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"strides": [2, 2]},
+        {"pads": [0, 0, 1, 1], "strides": [2, 2]},
+        {"pads": [2, 1, 0, 0]},
+        {"dilations": [2, 2]},
+        {"group": 2},
+        {"group": 4},
+        {"auto_pad": "SAME_UPPER", "pads": None, "strides": [2, 2]},
+    ],
+)
+def test_convolution_windows_and_scales(window: dict[str, Any], scale: Any) -> None:
+    b = Builder(4, 7, 6)
+    attributes = {k: v for k, v in window.items() if v is not None}
+    if "auto_pad" in window:
+        x = b.node("Conv", b.quantise("x", "int8", 0.05), b.weights("e2m1", 4, 4, 3, 3, scale=scale), **attributes)
+    else:
+        x = b.conv(b.quantise("x", "int8", 0.05), "e2m1", 4, 4, scale=scale, **attributes)
+    check(b.model(b.quantise(b.batch_norm(x, 4), "e2m1", 3.3)))
+
+
+def test_residual_with_an_unquantised_batch_norm_branch() -> None:
+    b = Builder(4, 6, 6)
+    x = b.quantise("x", "uint4", 0.3)
+    y = b.batch_norm(b.conv(x, "int4", 4, 4, scale=np.full((4, 1, 1, 1), 0.111)), 4)
+    graph = check(b.model(b.quantise(b.node("Relu", b.node("Add", y, x)), "uint4", 0.41)))
+    assert [op.kind for op in graph.operators] == ["convolution", "add", "threshold"]
+
+
+def test_residual_of_codes_with_one_scale_adds_without_multipliers() -> None:
+    b = Builder(4, 6, 6)
+    x = b.quantise("x", "e2m1", 0.5)
+    y = b.quantise(b.batch_norm(b.conv(x, "e2m1", 4, 4), 4), "e2m1", 0.5)
+    graph = check(b.model(b.quantise(b.node("Relu", b.node("Add", y, x)), "e2m1", 0.5)))
+    (add,) = [op for op in graph.operators if op.kind == "add"]
+    assert (add.multipliers == 1).all()  # type: ignore[attr-defined]
+
+
+def test_strided_shortcut_with_zero_channels() -> None:
+    b = Builder(4, 6, 6)
+    x = b.quantise("x", "int4", 0.5)
+    y = b.batch_norm(b.conv(x, "int4", 8, 4, strides=[2, 2]), 8)
+    starts, ends, axes, steps = (b.constant(v, np.int64) for v in ([0, 0], [2**62, 2**62], [2, 3], [2, 2]))
+    z = b.node("Slice", x, starts, ends, axes, steps)
+    z = b.node("Pad", z, b.constant([0, 2, 0, 0, 0, 2, 0, 0], np.int64), mode="constant")
+    graph = check(b.model(b.quantise(b.node("Relu", b.node("Add", y, z)), "int4", 0.5)))
+    assert [op.kind for op in graph.operators] == ["convolution", "slice", "pad", "add", "threshold"]
+
+
+def test_split_shuffle_and_concat() -> None:
+    b = Builder(8, 4, 4)
+    x = b.quantise("x", "int4", 0.5)
+    left, right = b.node("Split", x, b.constant([4, 4], np.int64), axis=1, outputs=2)
+    right = b.quantise(b.batch_norm(b.conv(right, "int4", 4, 4, group=4), 4), "int4", 0.5)
+    x = b.node("Concat", left, right, axis=1)
+    x = b.node("Reshape", x, b.constant([1, 2, 4, 4, 4], np.int64))
+    x = b.node("Transpose", x, perm=[0, 2, 1, 3, 4])
+    x = b.node("Reshape", x, b.constant([1, 8, 4, 4], np.int64))
+    graph = check(b.model(b.conv(x, "int4", 3, 8, kernel=1)))
+    assert [op.kind for op in graph.operators][-2:] == ["permute", "convolution"]
+
+
+def test_cyclic_shuffle_of_one_tensor_is_a_permutation() -> None:
+    b = Builder(6, 3, 3)
+    x = b.quantise("x", "int4", 0.5)
+    ends = [b.constant([v], np.int64) for v in (0, 2, 6, 1)]
+    x = b.node("Concat", b.node("Slice", x, ends[1], ends[2], ends[3]), b.node("Slice", x, ends[0], ends[1], ends[3]), axis=1)
+    graph = check(b.model(b.conv(x, "int4", 2, 6, kernel=1)))
+    assert [op.kind for op in graph.operators] == ["permute", "convolution"]
+    assert graph.operators[0].channels == [2, 3, 4, 5, 0, 1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["Gemm", "MatMul"])
+def test_flatten_permutes_the_weights_of_a_linear_layer(kind: str) -> None:
+    b = Builder(3, 4, 5)
+    x = b.node("Flatten", b.quantise("x", "e3m2", 0.5))
+    if kind == "Gemm":
+        x = b.node("Gemm", x, b.weights("int4", 7, 60, scale=np.linspace(0.1, 0.2, 7).reshape(7, 1)), b.constant(np.arange(7)), transB=1)
+    else:
+        x = b.node("MatMul", x, b.node("Transpose", b.weights("int4", 7, 60), perm=[1, 0]))
+    graph = check(b.model(x))
+    assert [op.kind for op in graph.operators] == ["reshape", "convolution"]
+
+
+@pytest.mark.parametrize("fmt", ["e2m1", "int8", "lp4_0_3"])
+def test_pooling(fmt: str) -> None:
+    b = Builder(3, 8, 8)
+    x = b.quantise("x", fmt, 0.5)
+    x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    x = b.quantise(b.node("AveragePool", x, kernel_shape=[3, 2], strides=[1, 1]), fmt, 0.5)
+    x = b.node("MaxPool", b.node("Relu", b.batch_norm(b.conv(x, "int4", 3, 3), 3)), kernel_shape=[2, 2], strides=[1, 1])
+    x = b.quantise(x, fmt, 0.9)
+    x = b.quantise(b.node("GlobalAveragePool", x), fmt, 0.3)
+    check(b.model(b.node("Flatten", x)))
+
+
+@pytest.mark.parametrize("function", ["Clip", "LeakyRelu", "PRelu", "HardSigmoid", "Neg"])
+def test_functions_fold_into_thresholds(function: str) -> None:
+    b = Builder(4, 5, 5)
+    x = b.batch_norm(b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 4), 4)
+    inputs = {"Clip": [b.constant(-1.5), b.constant(2.25)], "PRelu": [b.constant(np.linspace(0.1, 2, 4).reshape(4, 1, 1))]}.get(
+        function, []
+    )
+    x = b.node(function, x, *inputs)
+    x = b.node("Add", b.node("Mul", x, b.constant(np.array([1.5, -2, 0, 0.3]).reshape(4, 1, 1))), b.constant(0.25))
+    check(b.model(b.quantise(x, "int4", 0.3)))
+
+
+def test_blocks_of_weights_become_shifts() -> None:
+    b = Builder(64, 3, 3)
+    x = b.quantise("x", "int4", 0.5)
+    graph = check(b.model(b.node("Conv", x, b.weights("mx32_e2m1", 4, 64, 1, 1, axis=1))))
+    assert graph.operators[0].shifts is not None  # type: ignore[attr-defined]
+
+
+def test_wide_outputs_are_rescaled() -> None:
+    b = Builder(3, 5, 5)
+    x = b.conv(b.quantise("x", "int8", 0.05), "int8", 4, 3, scale=0.125)
+    graph = check(b.model(b.quantise(x, "int12", 0.25), b.quantise(b.node("Relu", x), "uint10", 0.5)))
+    assert {op.kind for op in graph.operators} == {"convolution", "rescale"}
+
+
+@pytest.mark.parametrize("mode", ["FLOOR", "CEIL", "ROUND_TO_ZERO"])
+def test_other_roundings(mode: str) -> None:
+    b = Builder(3, 5, 5)
+    x = b.conv(b.quantise("x", "int8", 0.25), "int4", 4, 3)
+    check(b.model(b.quantise(x, "int4", 0.5, rounding_mode=mode)))
+
+
+def test_bipolar_weights_and_activations() -> None:
+    b = Builder(4, 5, 5)
+    one = b.constant(1.0)
+    w = b.node("BipolarQuant", b.constant(b.random.normal(0, 1, (4, 4, 1, 1))), one, domain="qonnx.custom_op.general")
+    x = b.node("BipolarQuant", b.quantise("x", "int4", 0.5), one, domain="qonnx.custom_op.general")
+    check(b.model(b.node("Conv", x, w)))
+
+
+def test_another_exponent_bias_is_a_factor_of_the_scale() -> None:
+    b = Builder(3, 4, 4)
+    fmt = parse("e4m3")
+    numbers = [b.constant(v) for v in (4, 3, 9, fmt.maximum / 4)]
+    x = b.node("FloatQuant", "x", b.constant(1.0), *numbers, domain="qonnx.custom_op.general", rounding_mode="ROUND")
+    check(b.model(b.conv(x, "int4", 2, 3)))
+
+
+def test_quantising_twice_emits_nothing() -> None:
+    b = Builder(3, 4, 4)
+    x = b.quantise(b.quantise("x", "int4", 0.5), "int4", 0.5)
+    assert len(check(b.model(b.conv(x, "int4", 2, 3))).operators) == 1
+
+
+def test_thresholds_are_exact_for_every_narrow_format() -> None:
+    """Thresholds against rational arithmetic, for a scale that is no power of two, rising and falling."""
+    for fmt in examples():
+        if getattr(fmt, "bits", 99) > 6 or not hasattr(fmt, "codes") or fmt.prescale != 1:
+            continue
+        b = Builder(2, 1, 1)
+        x = b.quantise("x", "int8", 1.0)
+        x = b.node("Mul", x, b.constant(np.array([0.37, -0.21]).reshape(2, 1, 1)))
+        graph = import_qonnx(b.model(b.quantise(x, fmt.name, 0.11)))
+        (op,) = graph.operators
+        assert isinstance(op, Threshold)
+        integers = np.arange(-128, 128)
+        codes = Integer(8).from_integers(np.stack([integers, integers], -1)[:, None, None])
+        (found,) = op.execute([codes], graph.input_tensors(op))
+        for channel, factor in enumerate((np.float32(0.37), np.float32(-0.21))):
+            for value, code in zip(integers, found[:, 0, 0, channel]):
+                real = Fraction(float(factor)) * int(value) / Fraction(float(np.float32(0.11)))
+                passed = sum(real > e.position or (real == e.position and e.inclusive) for e in fmt.boundaries())
+                assert code == fmt.codes[passed], (fmt.name, channel, value)
+
+
+def test_a_wrong_tie_rule_is_caught() -> None:
+    """Negative control: thresholds moved by one must make `check` fail."""
+    b = Builder(3, 5, 5)
+    x = b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 3)
+    model = b.model(b.quantise(x, "int4", 0.25))
+    graph = import_qonnx(model)
+    x0 = frames(model)
+    port = graph.inputs[0]
+    codes = {port.tensor: encode_input(port, graph.tensors[port.tensor], x0)}
+    before = graph.execute(codes)
+    (op,) = [op for op in graph.operators if isinstance(op, Threshold)]
+    op.thresholds = op.thresholds + 1
+    after = graph.execute(codes)
+    assert any((before[k] != after[k]).any() for k in before)
+
+
+# ---- what cannot be lowered ----------------------------------------------------------------------------------------
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    b = Builder(3, 4, 4)
+    x = b.quantise("x", "int4", 0.5)
+    left = b.node("Conv", x, b.constant(np.ones((2, 3, 1, 1))))
+    right = b.node("Sigmoid", b.conv(x, "int4", 2, 3))
+    with pytest.raises(ConversionError) as caught:
+        import_qonnx(b.model(left, right))
+    assert [p.node.split()[1] for p in caught.value.problems] == ["(Conv)", "(Sigmoid)"]
+    first, second = str(caught.value).splitlines()[1:]
+    assert first.endswith("its weights are not quantised; give the layer a weight quantiser")
+    assert "(Sigmoid): no operator computes this; replace it; supported are " in second
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda b, x: b.conv(b.node("Relu", x), "int4", 2, 3), "its input is not quantised"),
+        (lambda b, x: b.node("Softmax", x), "no operator computes this"),
+        (lambda b, x: b.node("Mul", x, x), "both factors depend on the input"),
+        (lambda b, x: b.node("Relu", b.conv(x, "int4", 2, 3)), "it ends in a function that no quantiser absorbs"),
+        (lambda b, x: b.quantise(x, "mx32_e2m1"), "activations in blocks (mx32_e2m1) need a scale found while the network runs"),
+        (lambda b, x: b.conv(b.quantise(x, "odd2"), "int4", 2, 3), "a format with a zero was expected where conv_12 pads"),
+        (lambda b, x: b.quantise(x, "int4", rounding_mode="STOCHASTIC"), "rounding mode STOCHASTIC is not supported"),
+        (
+            lambda b, x: b.node("Conv", x, b.weights("int4", 2, 3, 1, 1, scale=np.array([1, 2, 3]).reshape(1, 3, 1, 1))),
+            "one scale per input channel",
+        ),
+        (
+            lambda b, x: b.node("Pad", x, b.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64), mode="reflect"),
+            "pads with something other than zeros",
+        ),
+    ],
+)
+def test_reasons(make: Any, sentence: str) -> None:
+    b = Builder(3, 4, 4)
+    with pytest.raises(ConversionError) as caught:
+        import_qonnx(b.model(make(b, b.quantise("x", "int4", 0.5))))
+    assert sentence in str(caught.value)
+    assert all(p.reason and p.remedy for p in caught.value.problems)
+
+
+def test_files_that_are_no_models(tmp_path: Any) -> None:
+    b = Builder(3, 4, 4)
+    whole = b.model(b.conv(b.quantise("x", "int4", 0.5), "int4", 2, 3)).SerializeToString()
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        ModelError, match=r"^an ONNX file was expected, but .*cut\.onnx cannot be read as one; it may be truncated, export it again$"
+    ):
+        import_qonnx(cut)
+    with pytest.raises(ModelError, match=r"^an ONNX file was expected at .*none\.onnx, but there is none; check the path$"):
+        import_qonnx(tmp_path / "none.onnx")
+    plain = Builder(3, 4, 4)
+    with pytest.raises(ModelError, match="^a QONNX model with Quant, .* nodes was expected, but none came; "):
+        import_qonnx(plain.model(plain.node("Relu", "x")))
+    dynamic = b.model(b.conv(b.quantise("x", "int4", 0.5), "int4", 2, 3))
+    dynamic.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    with pytest.raises(ModelError, match="^static shapes were expected, but input x has a dynamic one; "):
+        import_qonnx(dynamic)
