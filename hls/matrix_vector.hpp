@@ -1,0 +1,81 @@
+// Matrix-vector unit: windows times constant weights, summed exactly. PE outputs and SIMD inputs at a time.
+//
+// Weights are codes in the order in which they are used: [group][output fold][input fold][PE][SIMD].
+#pragma once
+#include "product.hpp"
+
+namespace pyqkit {
+
+// The weights of one layer. Hardware keeps codes and decodes them as they leave the memory; simulation decodes them once.
+template <class P, int COUNT> struct Weights {
+#ifdef __SYNTHESIS__
+  const typename P::RightCode (&codes)[COUNT];
+  typename P::Right operator[](int index) const {
+#pragma HLS INLINE
+    return P::right(codes[index]);
+  }
+#else
+  std::vector<typename P::Right> decoded;
+  template <class T> explicit Weights(const T (&codes)[COUNT]) {
+    for (int i = 0; i < COUNT; ++i) decoded.push_back(P::right(typename P::RightCode(codes[i])));
+  }
+  const typename P::Right &operator[](int index) const { return decoded[index]; }
+#endif
+};
+
+// Sums of BITS bits. Simulation adds in the next native type and truncates once: modulo 2**BITS that is the same, and g++ can
+// vectorise it.
+#ifdef __SYNTHESIS__
+template <int BITS> using Sum = ap_int<BITS>;
+#else
+template <int BITS> using Sum = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;
+#endif
+
+// No shift of products; a layer whose weights have scales by block passes a struct with an array instead.
+struct NoShifts {
+  static int at(int) { return 0; }
+};
+
+template <class P, int ACCUMULATOR, int PIXELS, int GROUPS, int OUTPUT_FOLDS, int INPUT_FOLDS, int PE, int SIMD, class Shifts, class W>
+void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::stream<Word<ap_uint<ACCUMULATOR>, PE>> &out, const W &weights) {
+  typename P::Left window[INPUT_FOLDS][SIMD];
+#pragma HLS ARRAY_PARTITION variable = window complete dim = 2  // SIMD inputs are read in every cycle
+  for (int pixel = 0; pixel < PIXELS; ++pixel) {
+    for (int group = 0; group < GROUPS; ++group) {
+      for (int output = 0; output < OUTPUT_FOLDS; ++output) {
+        Sum<ACCUMULATOR> sums[PE];
+#pragma HLS ARRAY_PARTITION variable = sums complete
+        for (int input = 0; input < INPUT_FOLDS; ++input) {
+#pragma HLS PIPELINE II = 1
+          if (output == 0) {  // the first fold reads the window, the others reuse it
+            const Word<typename P::LeftCode, SIMD> word = in.read();
+            for (int lane = 0; lane < SIMD; ++lane) {
+#pragma HLS UNROLL
+              window[input][lane] = P::left(word.lane[lane]);
+            }
+          }
+          const int first = ((group * OUTPUT_FOLDS + output) * INPUT_FOLDS + input) * PE * SIMD;
+          for (int pe = 0; pe < PE; ++pe) {
+#pragma HLS UNROLL
+            Sum<ACCUMULATOR> sum = input == 0 ? Sum<ACCUMULATOR>(0) : sums[pe];
+            for (int lane = 0; lane < SIMD; ++lane) {
+#pragma HLS UNROLL
+              const int index = first + pe * SIMD + lane;
+              const Sum<ACCUMULATOR> term = P::multiply(window[input][lane], weights[index]);
+              sum += Sum<ACCUMULATOR>(term << Shifts::at(index));
+            }
+            sums[pe] = sum;
+          }
+        }
+        Word<ap_uint<ACCUMULATOR>, PE> result;
+        for (int pe = 0; pe < PE; ++pe) {
+#pragma HLS UNROLL
+          result.lane[pe] = ap_uint<ACCUMULATOR>(sums[pe]);
+        }
+        out.write(result);
+      }
+    }
+  }
+}
+
+}  // namespace pyqkit

@@ -1,0 +1,71 @@
+// Exact products of two codes. A product is a struct with
+//   Left, Right             what activations and weights are decoded to, once, before multiplying
+//   WIDTH                   bits of the signed product
+//   left(code), right(code), multiply(left, right)
+#pragma once
+#include "formats.hpp"
+
+namespace pyqkit {
+
+template <class A, class B, int WIDTH_> struct IntegerProduct {
+  static const int WIDTH = WIDTH_;
+  typedef ap_int<A::WIDTH> Left;
+  typedef ap_int<B::WIDTH> Right;
+  typedef ap_uint<A::BITS> LeftCode;
+  typedef ap_uint<B::BITS> RightCode;
+  static Left left(LeftCode code) {
+#pragma HLS INLINE
+    return A::decode(code);
+  }
+  static Right right(RightCode code) {
+#pragma HLS INLINE
+    return B::decode(code);
+  }
+  static ap_int<WIDTH> multiply(Left a, Right b) {
+#pragma HLS INLINE
+    return ap_int<WIDTH>(ap_int<WIDTH>(a) * ap_int<WIDTH>(b));
+  }
+};
+
+// A number of the logarithmic domain: its logarithm in units of 2**-FRACTION, above the smallest of its format.
+template <int LOG_BITS> struct Logarithm {
+  ap_uint<LOG_BITS> log;
+  ap_uint<1> negative;
+  ap_uint<1> zero;
+};
+
+// Two Logarithmic Posits: logarithms add, then leave the domain through Tables::significand(fraction), the table that is part
+// of the format's definition. Tables also decodes codes: log, negative and zero of a left and of a right code.
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_, class Tables> struct LogProduct {
+  static const int WIDTH = WIDTH_;
+  typedef Logarithm<LOG_BITS> Left;
+  typedef Logarithm<LOG_BITS> Right;
+  typedef ap_uint<A_BITS> LeftCode;
+  typedef ap_uint<B_BITS> RightCode;
+  static Left unpack(int entry) {
+#pragma HLS INLINE
+    Left number;
+    number.log = entry >> 2;
+    number.negative = (entry >> 1) & 1;
+    number.zero = entry & 1;
+    return number;
+  }
+  static Left left(LeftCode code) {
+#pragma HLS INLINE
+    return unpack(Tables::left(int(code)));
+  }
+  static Right right(RightCode code) {
+#pragma HLS INLINE
+    return unpack(Tables::right(int(code)));
+  }
+  static ap_int<WIDTH> multiply(Left a, Right b) {
+#pragma HLS INLINE
+    // LOWEST_FRACTION is the fraction of the smallest sum, so that the shift below starts at zero.
+    const int sum = int(a.log) + int(b.log) + LOWEST_FRACTION;
+    const ap_int<WIDTH> magnitude = ap_int<WIDTH>(ap_int<WIDTH>(Tables::significand(sum & ((1 << FRACTION_BITS) - 1))) << (sum >> FRACTION_BITS));
+    if (a.zero || b.zero) return ap_int<WIDTH>(0);
+    return a.negative != b.negative ? ap_int<WIDTH>(-magnitude) : magnitude;
+  }
+};
+
+}  // namespace pyqkit

@@ -1,0 +1,64 @@
+// Requantisers: integers to codes, by thresholds or by multiply, shift and round. The rules are those of
+// pyqkit/graph/ops/requantise.py, and exact.
+#pragma once
+#include "formats.hpp"
+
+namespace pyqkit {
+
+// Table: thresholds(channel, i) for i < 2**STEPS - 1 (unused ones are never reached), falling(channel), code(index);
+// VALUES is the number of values of the output format.
+template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int STEPS, int VALUES, class Table>
+void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
+  for (int pixel = 0; pixel < PIXELS; ++pixel) {
+    for (int channel = 0; channel < CHANNELS; channel += LANES) {
+#pragma HLS PIPELINE II = 1
+      const Word<ap_uint<In::BITS>, LANES> word = in.read();
+      Word<ap_uint<OUT_BITS>, LANES> result;
+      for (int lane = 0; lane < LANES; ++lane) {
+#pragma HLS UNROLL
+        const ap_int<In::WIDTH + 1> x = In::decode(word.lane[lane]);
+        int passed = 0;
+        // Binary search: one comparison a bit, each with a memory of its own, instead of one comparator a threshold.
+        for (int step = STEPS - 1; step >= 0; --step) {
+#pragma HLS UNROLL
+          const int tried = passed + (1 << step);
+          passed = x >= Table::threshold(channel + lane, tried - 1) ? tried : passed;
+        }
+        result.lane[lane] = ap_uint<OUT_BITS>(Table::code(Table::falling(channel + lane) ? VALUES - 1 - passed : passed));
+      }
+      out.write(result);
+    }
+  }
+}
+
+// Table: multiplier(channel) and offset(channel).
+template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int SHIFT, bool RELU, class Table>
+void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out, ap_int<64> low, ap_int<64> high,
+             ap_int<64> zero_point) {
+  for (int pixel = 0; pixel < PIXELS; ++pixel) {
+    for (int channel = 0; channel < CHANNELS; channel += LANES) {
+#pragma HLS PIPELINE II = 1
+      const Word<ap_uint<In::BITS>, LANES> word = in.read();
+      Word<ap_uint<OUT_BITS>, LANES> result;
+      for (int lane = 0; lane < LANES; ++lane) {
+#pragma HLS UNROLL
+        const ap_int<64> x = In::decode(word.lane[lane]);
+        ap_int<64> scaled = x * Table::multiplier(channel + lane) + Table::offset(channel + lane);
+        if (RELU && scaled < 0) scaled = 0;
+        ap_int<64> rounded = scaled;
+        if (SHIFT > 0) {
+          const ap_int<64> floor = scaled >> SHIFT;
+          const ap_int<64> rest = scaled - ap_int<64>(floor << SHIFT);
+          const ap_int<64> half = ap_int<64>(1) << (SHIFT > 0 ? SHIFT - 1 : 0);
+          const bool up = rest > half || (rest == half && (floor & 1) == 1);  // half to even
+          rounded = floor + (up ? 1 : 0);
+        }
+        const ap_int<64> clipped = rounded < low ? low : rounded > high ? high : rounded;
+        result.lane[lane] = ap_uint<OUT_BITS>(ap_int<64>(clipped + zero_point));
+      }
+      out.write(result);
+    }
+  }
+}
+
+}  // namespace pyqkit

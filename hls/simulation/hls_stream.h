@@ -1,0 +1,133 @@
+// Stand-in for Vitis HLS' hls_stream.h: bounded streams between processes that run as fibers on one thread.
+//
+// A process that reads an empty stream, or writes a full one, hands over to the next process that can go on. When none can
+// and not all have finished, the design is deadlocked, and the report names the streams that everybody waits for.
+#pragma once
+#include <ucontext.h>
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace simulation {
+
+struct Fiber {
+  std::string name;
+  std::function<void()> body;
+  ucontext_t context;
+  std::unique_ptr<char[]> stack;
+  bool finished = false;
+  const char *waits_for = nullptr;  // name of the stream it is blocked on
+  bool reading = false;
+};
+
+class Scheduler {
+ public:
+  static Scheduler &instance() {
+    static thread_local Scheduler scheduler;
+    return scheduler;
+  }
+
+  void add(const char *name, std::function<void()> body) {
+    fibers_.emplace_back(new Fiber);
+    fibers_.back()->name = name;
+    fibers_.back()->body = std::move(body);
+  }
+
+  // Runs every process to its end. Returns an empty string, or what the design is deadlocked on.
+  std::string run() {
+    const size_t STACK = 1 << 18;
+    for (auto &fiber : fibers_) {
+      fiber->stack.reset(new char[STACK]);
+      getcontext(&fiber->context);
+      fiber->context.uc_stack.ss_sp = fiber->stack.get();
+      fiber->context.uc_stack.ss_size = STACK;
+      fiber->context.uc_link = &home_;
+      makecontext(&fiber->context, &Scheduler::enter, 0);
+      ready_.push_back(fiber.get());
+    }
+    while (!ready_.empty()) {
+      current_ = ready_.front();
+      ready_.pop_front();
+      swapcontext(&home_, &current_->context);
+    }
+    std::string report;
+    for (auto &fiber : fibers_)
+      if (!fiber->finished)
+        report += (report.empty() ? "" : ", ") + fiber->name + " waits to " + (fiber->reading ? "read the empty stream " : "write the full stream ") +
+                  fiber->waits_for;
+    fibers_.clear();
+    ready_.clear();
+    return report;
+  }
+
+  Fiber *block(const char *stream, bool reading) {
+    current_->waits_for = stream;
+    current_->reading = reading;
+    return current_;
+  }
+  void leave() { swapcontext(&current_->context, &home_); }
+  void wake(Fiber *fiber) { ready_.push_back(fiber); }
+
+ private:
+  static void enter() {
+    Scheduler &scheduler = instance();
+    Fiber *self = scheduler.current_;
+    self->body();
+    self->finished = true;
+  }
+  ucontext_t home_;
+  Fiber *current_ = nullptr;
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::deque<Fiber *> ready_;
+};
+
+}  // namespace simulation
+
+namespace hls {
+
+template <class T> class stream {
+ public:
+  explicit stream(const char *name = "stream", size_t depth = 2) : name_(name), ring_(depth) {}
+  stream(const stream &) = delete;
+
+  T read() {
+    while (count_ == 0) wait(reader_, true);
+    T item = ring_[first_];
+    first_ = first_ + 1 == ring_.size() ? 0 : first_ + 1;
+    --count_;
+    wake(writer_);
+    return item;
+  }
+  void write(const T &item) {
+    while (count_ == ring_.size()) wait(writer_, false);
+    size_t last = first_ + count_;
+    ring_[last < ring_.size() ? last : last - ring_.size()] = item;
+    ++count_;
+    wake(reader_);
+  }
+  bool empty() const { return count_ == 0; }
+  size_t size() const { return count_; }
+
+ private:
+  void wait(simulation::Fiber *&slot, bool reading) {
+    simulation::Scheduler &scheduler = simulation::Scheduler::instance();
+    slot = scheduler.block(name_, reading);
+    scheduler.leave();
+  }
+  void wake(simulation::Fiber *&slot) {
+    if (slot == nullptr) return;
+    simulation::Fiber *fiber = slot;
+    slot = nullptr;
+    simulation::Scheduler::instance().wake(fiber);
+  }
+  const char *name_;
+  std::vector<T> ring_;
+  size_t first_ = 0, count_ = 0;
+  simulation::Fiber *reader_ = nullptr, *writer_ = nullptr;
+};
+
+}  // namespace hls

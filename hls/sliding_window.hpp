@@ -1,0 +1,67 @@
+// Sliding window: pixels in raster order to windows, ordered group by group, then kernel row, kernel column, channel.
+//
+// Before each output pixel it reads exactly the input pixels that the window needs and no more: FIFO depths rely on this.
+// Rows are kept in a ring of as many rows as the window spans. Outside the image it writes PAD, the code of zero.
+#pragma once
+#include "dataflow.hpp"
+
+namespace pyqkit {
+
+template <int CODE_BITS, int HEIGHT, int WIDTH, int CHANNELS, int ROWS, int COLUMNS, int KERNEL_H, int KERNEL_W, int STRIDE_H, int STRIDE_W, int DILATION_H,
+          int DILATION_W, int TOP, int LEFT, int GROUPS, int LANES_IN, int LANES_OUT, int PAD>
+void sliding_window(hls::stream<Word<ap_uint<CODE_BITS>, LANES_IN>> &in, hls::stream<Word<ap_uint<CODE_BITS>, LANES_OUT>> &out) {
+  static const int SPAN = (KERNEL_H - 1) * DILATION_H + 1;
+  static const int GROUP_CHANNELS = CHANNELS / GROUPS;
+  static_assert(CHANNELS % LANES_IN == 0 && GROUP_CHANNELS % LANES_OUT == 0, "lanes divide channels");
+  ap_uint<CODE_BITS> lines[SPAN][WIDTH][CHANNELS];
+  int read_row = 0, read_column = 0;  // the next pixel to arrive
+  for (int row = 0; row < ROWS; ++row) {
+    for (int column = 0; column < COLUMNS; ++column) {
+      const int last_row = row * STRIDE_H + (KERNEL_H - 1) * DILATION_H - TOP;
+      const int last_column = column * STRIDE_W + (KERNEL_W - 1) * DILATION_W - LEFT;
+      const int until_row = last_row < 0 ? 0 : last_row < HEIGHT ? last_row : HEIGHT - 1;
+      const int until_column = last_column < 0 ? 0 : last_column < WIDTH ? last_column : WIDTH - 1;
+      while (read_row < until_row || (read_row == until_row && read_column <= until_column)) {
+        for (int channel = 0; channel < CHANNELS; channel += LANES_IN) {
+#pragma HLS PIPELINE II = 1
+          const Word<ap_uint<CODE_BITS>, LANES_IN> word = in.read();
+          for (int lane = 0; lane < LANES_IN; ++lane) {
+#pragma HLS UNROLL
+            lines[read_row % SPAN][read_column][channel + lane] = word.lane[lane];
+          }
+        }
+        read_column = read_column + 1 == WIDTH ? 0 : read_column + 1;
+        if (read_column == 0) ++read_row;
+      }
+      for (int group = 0; group < GROUPS; ++group) {
+        for (int kernel_row = 0; kernel_row < KERNEL_H; ++kernel_row) {
+          for (int kernel_column = 0; kernel_column < KERNEL_W; ++kernel_column) {
+            const int y = row * STRIDE_H + kernel_row * DILATION_H - TOP;
+            const int x = column * STRIDE_W + kernel_column * DILATION_W - LEFT;
+            const bool inside = y >= 0 && y < HEIGHT && x >= 0 && x < WIDTH;
+            for (int channel = 0; channel < GROUP_CHANNELS; channel += LANES_OUT) {
+#pragma HLS PIPELINE II = 1
+              Word<ap_uint<CODE_BITS>, LANES_OUT> word;
+              for (int lane = 0; lane < LANES_OUT; ++lane) {
+#pragma HLS UNROLL
+                word.lane[lane] = inside ? lines[y % SPAN][x][group * GROUP_CHANNELS + channel + lane] : ap_uint<CODE_BITS>(PAD);
+              }
+              out.write(word);
+            }
+          }
+        }
+      }
+    }
+  }
+  // Pixels that no window needs still belong to this frame.
+  while (read_row < HEIGHT) {
+    for (int channel = 0; channel < CHANNELS; channel += LANES_IN) {
+#pragma HLS PIPELINE II = 1
+      in.read();
+    }
+    read_column = read_column + 1 == WIDTH ? 0 : read_column + 1;
+    if (read_column == 0) ++read_row;
+  }
+}
+
+}  // namespace pyqkit

@@ -1,0 +1,169 @@
+"""Engine `hls`: the generated C++, compiled by g++ into a shared library and called from Python."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pyqkit.errors import MissingToolError, UserError
+from pyqkit.formats import pack, unpack
+from pyqkit.graph.graph import Graph
+from pyqkit.hardware.folding_types import Folding
+from pyqkit.hls.generate import Design, End, generate, library
+
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-w")
+
+
+class DeadlockError(UserError):
+    """The design stopped with data left to move; names the streams that everything waits for."""
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries are kept: ``pyqkit`` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pyqkit"
+
+
+def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
+    """Compile generated files with the header library.
+
+    Parameters
+    ----------
+    files : dict of str to str
+    cache : Path
+        The library is kept here under a hash of everything that it is made of.
+    include : Path
+        The header library.
+    ap_int : Path, optional
+        Folder with AMD's ``ap_int.h``; the native stand-in if None.
+
+    Raises
+    ------
+    MissingToolError
+        Without g++.
+    """
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise MissingToolError(
+            "a C++ compiler was expected for engine hls, but g++ is not installed; install it (apt install g++), or use engine exact"
+        )
+    headers = sorted(p for p in include.rglob("*") if p.suffix in (".hpp", ".h"))
+    digest = hashlib.sha256(repr((flags, str(ap_int), _cpu())).encode())
+    for text in (*(p.read_bytes() for p in headers), *(f"{k}\n{v}".encode() for k, v in sorted(files.items()))):
+        digest.update(text)
+    target = cache / f"hls_{digest.hexdigest()[:24]}.so"
+    if target.exists():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text)
+        paths = [folder, str(ap_int or include / "simulation" / "native"), str(include / "simulation"), str(include)]
+        built = Path(folder) / "built.so"
+        command = [compiler, *flags, *(f"-I{p}" for p in paths), "simulation.cpp", "-o", str(built)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:400])
+            raise UserError(f"generated C++ that compiles was expected, but g++ says: {first}; report this as a bug")
+        os.replace(built, target)
+    return target
+
+
+def _cpu() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+class HlsEngine:
+    """The network as C++ in a simulation with bounded streams.
+
+    Parameters
+    ----------
+    graph : Graph
+    folding : dict of str to Folding, optional
+    cache : Path, optional
+        Folder for compiled libraries; `cache_folder()` by default.
+    depths : dict of (tensor, operator) to int, optional
+        FIFO words that replace the derived ones.
+    ap_int : Path, optional
+        Folder with AMD's headers.
+    include : Path, optional
+        Header library; the package's own by default.
+    """
+
+    name = "hls"
+
+    def __init__(
+        self,
+        graph: Graph,
+        folding: dict[str, Folding] | None = None,
+        cache: Path | None = None,
+        depths: dict[tuple[str, str], int] | None = None,
+        ap_int: Path | None = None,
+        include: Path | None = None,
+    ) -> None:
+        self.graph = graph
+        self.design: Design = generate(graph, folding, depths)
+        path = compile_library(self.design.files, cache or cache_folder(), include or library(), ap_int)
+        self._run = ctypes.CDLL(str(path)).run
+
+    def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
+        """Stream frames through the design.
+
+        Parameters
+        ----------
+        codes : dict of str to numpy.ndarray
+            Codes of the inputs, (frames, height, width, channels).
+        progress : callable, optional
+            Called with the number of frames done after each chunk.
+
+        Raises
+        ------
+        DeadlockError
+            If the design cannot go on; names processes and streams.
+        """
+        frames = len(next(iter(codes.values())))
+        chunk = frames if progress is None else max(1, min(frames, 64))
+        parts: list[list[np.ndarray]] = []
+        for first in range(0, frames, chunk):
+            parts.append(self._chunk({k: v[first : first + chunk] for k, v in codes.items()}))
+            if progress is not None:
+                progress(min(first + chunk, frames))
+        joined = [np.concatenate(column) for column in zip(*parts)]
+        return {end.tensor: values for end, values in zip(self.design.outputs, joined)}
+
+    def _chunk(self, codes: dict[str, np.ndarray]) -> list[np.ndarray]:
+        frames = len(next(iter(codes.values())))
+        given = [_to_beats(codes[end.tensor], end) for end in self.design.inputs]
+        taken = [np.zeros(frames * end.beats * end.beat_bytes, np.uint8) for end in self.design.outputs]
+        buffers = (ctypes.c_void_p * (len(given) + len(taken)))(*(a.ctypes.data for a in (*given, *taken)))
+        message = ctypes.create_string_buffer(4096)
+        if self._run(buffers, frames, message, len(message)):
+            raise DeadlockError(
+                f"the design was expected to finish, but it is deadlocked: {message.value.decode()}; deepen the FIFO of a full stream"
+            )
+        return [_from_beats(a, end, frames, self.graph) for a, end in zip(taken, self.design.outputs)]
+
+
+def _to_beats(codes: np.ndarray, end: End) -> np.ndarray:
+    packed = pack(codes.reshape(-1, end.lanes), end.bits)
+    beats = np.zeros((len(packed), end.beat_bytes), np.uint8)
+    beats[:, : packed.shape[1]] = packed
+    return beats
+
+
+def _from_beats(taken: np.ndarray, end: End, frames: int, graph: Graph) -> np.ndarray:
+    tensor = graph.tensors[end.tensor]
+    codes = unpack(taken.reshape(-1, end.beat_bytes), end.bits, end.lanes)
+    return codes.reshape(frames, *tensor.shape).astype(tensor.format.code_dtype, copy=False)

@@ -1,0 +1,13 @@
+"""How far an operator is folded in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Parallelism of one convolution: `pe` outputs and `simd` inputs at a time."""
+
+    pe: int = 1
+    simd: int = 1

@@ -1,0 +1,159 @@
+"""Text of a generated network: streams, processes and constants, collected operator by operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import gcd
+
+import numpy as np
+
+from pyqkit.errors import UserError
+from pyqkit.formats import Integer, Minifloat, NumberFormat
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.hardware.folding_types import Folding
+
+FIFO_WORDS = 32  # an SRL32 holds 32 words in one LUT per bit, so a shallower FIFO saves nothing
+BEAT_BITS = 64  # codes that share an AXI beat at the two ends
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A declared stream: `lanes` codes of `bits` bits in every word."""
+
+    name: str
+    bits: int
+    lanes: int
+
+    @property
+    def word(self) -> str:
+        """C++ type of a word."""
+        return f"pyqkit::Word<ap_uint<{self.bits}>, {self.lanes}>"
+
+    @property
+    def code(self) -> str:
+        """C++ type of a lane."""
+        return f"ap_uint<{self.bits}>"
+
+
+@dataclass
+class Emitter:
+    """State of one generation; operators' rules call `stream`, `process`, `constants` and `struct`."""
+
+    graph: Graph
+    folding: dict[str, Folding]
+    depths: dict[tuple[str, str], int]
+    streams: dict[str, tuple[Stream, int]] = field(default_factory=dict)
+    processes: list[tuple[str, str]] = field(default_factory=list)
+    constants: list[str] = field(default_factory=list)
+    produced: dict[str, Stream] = field(default_factory=dict)
+    edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+    def stream(self, name: str, bits: int, lanes: int, words: int = FIFO_WORDS) -> Stream:
+        """Declare a stream."""
+        made = Stream(name, bits, lanes)
+        self.streams[name] = made, max(words, 2)
+        return made
+
+    def process(self, name: str, call: str) -> None:
+        """Add a process: a call that handles one frame."""
+        self.processes.append((name, call))
+
+    def input(self, op: Operator, index: int = 0) -> Stream:
+        """The stream that brings input `index` to an operator."""
+        return self.edges[op.inputs[index], op.name]
+
+    def output(self, op: Operator, lanes: int) -> Stream:
+        """Declare the stream of an operator's result."""
+        (tensor,) = self.graph.output_tensors(op)
+        made = self.stream(tensor.name, tensor.format.bits, lanes)
+        self.produced[tensor.name] = made
+        return made
+
+    def narrowed(self, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
+        """`stream` in words of `lanes` lanes, through a width converter if needed; `count` codes a frame."""
+        if stream.lanes == lanes:
+            return stream
+        made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
+        self.process(made.name, f"pyqkit::convert_width<{stream.code}, {count}, {stream.lanes}, {lanes}>({stream.name}, {made.name})")
+        return made
+
+    def aligned(self, op: Operator, also: Iterable[int] = ()) -> list[Stream]:
+        """All inputs of an operator in words of one width, which divides every number in `also`."""
+        lanes = gcd(*(self.input(op, i).lanes for i in range(len(op.inputs))), *also)
+        tensors = self.graph.input_tensors(op)
+        return [self.narrowed(self.input(op, i), lanes, int(np.prod(t.shape)), f"as_{lanes}") for i, t in enumerate(tensors)]
+
+    def array(self, name: str, values: np.ndarray) -> None:
+        """A constant array of the narrowest C type."""
+        flat = np.asarray(values).ravel()
+        low, high = int(flat.min(initial=0)), int(flat.max(initial=0))
+        bits = next(b for b in (8, 16, 32, 64) if -(2 ** (b - 1)) <= low and (high < 2 ** (b - 1) or (low >= 0 and high < 2**b)))
+        kind = f"{'u' if low >= 0 and high >= 2 ** (bits - 1) else ''}int{bits}_t"
+        suffix = "LL" if bits == 64 else ""
+        rows = [", ".join(f"{v}{suffix}" for v in flat[i : i + 32].tolist()) for i in range(0, len(flat), 32)]
+        self.constants.append(
+            f"static const {kind} {name}[{len(flat)}] = {{\n" + ",\n".join(rows).replace("-9223372036854775808LL", "INT64_MIN") + "};\n"
+        )
+
+    def struct(self, name: str, functions: dict[str, tuple[str, str]]) -> str:
+        """A struct of static functions, each given as (parameters, expression); returns its name."""
+        body = "".join(f"  static int64_t {f}({args}) {{ return {value}; }}\n" for f, (args, value) in functions.items())
+        self.constants.append(f"struct {name} {{\n{body}}};\n")
+        return name
+
+    def format(self, fmt: NumberFormat) -> str:
+        """C++ type of a format; formats without arithmetic of their own are decoded by a table."""
+        if isinstance(fmt, Integer):
+            return f"pyqkit::Integer<{fmt.width}, {str(fmt.signed).lower()}, {fmt.zero_point}>"
+        if isinstance(fmt, Minifloat):
+            return f"pyqkit::Minifloat<{fmt.exponent_bits}, {fmt.significand_bits}, {str(fmt.signed).lower()}>"
+        name = "format_" + "".join(c if c.isalnum() else "_" for c in fmt.name)
+        if name not in self.known:
+            self.known.add(name)
+            if fmt.integers.dtype == object:
+                raise UserError(
+                    f"a format whose integers fit 64 bits was expected, but {fmt.name} came; use a smaller exponent or regime size"
+                )
+            self.array(f"{name}_integers", fmt.integers)
+            self.struct(f"{name}_table", {"value": ("int code", f"{name}_integers[code]")})
+        return f"pyqkit::TableFormat<{fmt.bits}, {signed_bits(fmt.integers)}, {name}_table>"
+
+
+def signed_bits(values: np.ndarray) -> int:
+    """Width of a signed integer that holds all values."""
+    return max(int(values.max()).bit_length(), int(-values.min() - 1).bit_length() if values.min() < 0 else 0) + 1
+
+
+Rule = Callable[[Emitter, Operator], None]
+_rules: dict[str, Rule] = {}
+
+
+def emits(kind: str) -> Callable[[Rule], Rule]:
+    """Decorator that announces how an operator is written in C++."""
+
+    def announce(rule: Rule) -> Rule:
+        _rules[kind] = rule
+        return rule
+
+    return announce
+
+
+def rule_for(op: Operator) -> Rule:
+    """How to write an operator."""
+    import importlib
+    import pkgutil
+
+    from pyqkit.hls import operators
+
+    for module in pkgutil.iter_modules(operators.__path__):
+        importlib.import_module(f"{operators.__name__}.{module.name}")
+    if op.kind not in _rules:
+        raise UserError(f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/hls/operators")
+    return _rules[op.kind]
+
+
+def largest_lanes(tensor: Tensor, lanes: int) -> int:
+    """Largest divisor of `lanes` whose codes fit an AXI beat."""
+    return max(n for n in range(1, lanes + 1) if lanes % n == 0 and (n * tensor.format.bits <= BEAT_BITS or n == 1))

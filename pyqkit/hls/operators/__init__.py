@@ -1,0 +1,1 @@
+"""How each operator is written in C++; a new file here is found by its ``@emits`` decorator."""

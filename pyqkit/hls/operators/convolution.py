@@ -1,0 +1,97 @@
+"""Convolution: a sliding window and a matrix-vector unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.errors import UserError
+from pyqkit.formats import LogPosit, product
+from pyqkit.formats.logposit import linear_table
+from pyqkit.graph.graph import Operator, Tensor
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.hardware.folding_types import Folding
+from pyqkit.hls.emitter import Emitter, emits, signed_bits
+
+
+def check_folding(op: Convolution, folding: Folding) -> None:
+    """Refuse a folding that does not divide the layer."""
+    outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
+    for word, value, total in (("PE", folding.pe, outputs), ("SIMD", folding.simd, inputs)):
+        if value < 1 or total % value:
+            raise UserError(f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor")
+
+
+@emits("convolution")
+def convolution(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Convolution)
+    folding = e.folding.get(op.name, Folding())
+    check_folding(op, folding)
+    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    pe, simd, groups = folding.pe, folding.simd, op.groups
+    source = e.input(op)
+    windows = e.stream(f"{op.name}_windows", tensor.format.bits, simd)
+    e.process(windows.name, window_call(tensor, result.shape, op, groups, source.lanes, simd, _zero(op, tensor), source.name, windows.name))
+    # codes in the order of use: [group][output fold][input fold][PE][SIMD]
+    per_group, kernel = len(op.weights) // groups, op.weights[0].size
+    e.array(f"{op.name}_weights", _in_order(op.weights, groups, pe, simd))
+    shifts = "pyqkit::NoShifts"
+    if op.shifts is not None:
+        e.array(f"{op.name}_shifts", _in_order(op.shifts, groups, pe, simd))
+        shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{op.name}_shifts[index]")})
+    policy = _product(e, op, tensor)
+    e.constants.append(f"typedef {policy} {op.name}_product;\n")
+    e.constants.append(f"static const pyqkit::Weights<{op.name}_product, {op.weights.size}> {op.name}_memory{{{op.name}_weights}};\n")
+    out = e.output(op, pe)
+    numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}"
+    e.process(op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, {op.name}_memory)")
+
+
+def window_call(
+    tensor: Tensor, shape: tuple[int, int, int], op: Operator, groups: int, lanes_in: int, lanes_out: int, fill: int, source: str, out: str
+) -> str:
+    """Call of a sliding window for an operator with kernel (or window), stride and padding."""
+    kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
+    stride, padding, dilation = op.stride, op.padding, getattr(op, "dilation", (1, 1))  # type: ignore[attr-defined]
+    numbers = (tensor.format.bits, *tensor.shape, *shape[:2], *kernel, *stride, *dilation, *padding[:2], groups, lanes_in, lanes_out, fill)
+    return f"pyqkit::sliding_window<{', '.join(map(str, numbers))}>({source}, {out})"
+
+
+def _zero(op: Convolution, tensor: Tensor) -> int:
+    return tensor.format.zero_code if any(op.padding) else 0
+
+
+def _in_order(values: np.ndarray, groups: int, pe: int, simd: int) -> np.ndarray:
+    folds = values.reshape(groups, len(values) // groups // pe, pe, -1, simd)
+    return folds.transpose(0, 1, 3, 2, 4)
+
+
+def _product(e: Emitter, op: Convolution, tensor: Tensor) -> str:
+    left, right = tensor.format, op.weight_format
+    table = product(left, right).table
+    if table.dtype == object:
+        raise UserError(
+            f"products of at most 64 bits were expected in {op.name}, but {left} times {right} has more; use formats with a smaller range"
+        )
+    if not (isinstance(left, LogPosit) and isinstance(right, LogPosit)):
+        return f"pyqkit::IntegerProduct<{e.format(left)}, {e.format(right)}, {signed_bits(table)}>"
+    fraction = max(left.fraction_bits, right.fraction_bits)
+    name = f"log_{left.name}_{right.name}"
+    lowest, widest = 0, 0
+    entries = {}
+    for side, fmt in (("left", left), ("right", right)):
+        found = [fmt.logarithm(code) for code in range(2**fmt.bits)]
+        up = fraction - fmt.fraction_bits
+        base = min(x[1] for x in found if x) << up
+        lowest += base
+        relative = [0 if x is None else (x[1] << up) - base for x in found]
+        widest = max(widest, max(relative))
+        entries[side] = np.array([1 if x is None else r << 2 | x[0] << 1 for x, r in zip(found, relative)])
+    if name not in e.known:
+        e.known.add(name)
+        for side, values in entries.items():
+            e.array(f"{name}_{side}", values)
+        e.array(f"{name}_significands", np.array(linear_table(fraction)))
+        tables = {side: ("int code", f"{name}_{side}[code]") for side in entries}
+        e.struct(f"{name}_tables", {**tables, "significand": ("int fraction", f"{name}_significands[fraction]")})
+    numbers = (left.bits, right.bits, max(1, widest.bit_length()), fraction, lowest & (2**fraction - 1), signed_bits(table))
+    return f"pyqkit::LogProduct<{', '.join(map(str, numbers))}, {name}_tables>"

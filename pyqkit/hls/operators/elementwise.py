@@ -1,0 +1,73 @@
+"""Requantisers and residual addition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.formats import Integer
+from pyqkit.graph.graph import Operator
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.requantise import Rescale, Threshold
+from pyqkit.hls.emitter import Emitter, emits
+
+
+@emits("threshold")
+def threshold(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Threshold)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    out = e.output(op, source.lanes)
+    values = len(op.format.codes)
+    steps = max(1, int(values - 1).bit_length())
+    filled = np.full((len(op.thresholds), 2**steps - 1), tensor.high + 1, np.int64)  # never reached
+    filled[:, : values - 1] = op.thresholds
+    e.array(f"{op.name}_thresholds", filled)
+    e.array(f"{op.name}_falling", op.falling.astype(np.int64))
+    e.array(f"{op.name}_codes", op.format.codes)
+    table = e.struct(
+        f"{op.name}_table",
+        {
+            "threshold": ("int channel, int index", f"{op.name}_thresholds[channel * {2**steps - 1} + index]"),
+            "falling": ("int channel", f"{op.name}_falling[channel]"),
+            "code": ("int index", f"{op.name}_codes[index]"),
+        },
+    )
+    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {steps}, {values}"
+    e.process(op.name, f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name})")
+
+
+@emits("rescale")
+def rescale(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Rescale)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    out = e.output(op, source.lanes)
+    e.array(f"{op.name}_multipliers", op.multiplier)
+    e.array(f"{op.name}_offsets", op.offset)
+    functions = {"multiplier": ("int channel", f"{op.name}_multipliers[channel]"), "offset": ("int channel", f"{op.name}_offsets[channel]")}
+    table = e.struct(f"{op.name}_table", functions)
+    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {op.shift}, {str(op.relu).lower()}"
+    limits = f"{op.format.low}LL, {op.format.high}LL, {op.format.zero_point}"
+    e.process(op.name, f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, {limits})")
+
+
+@emits("add")
+def add(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Add)
+    tensors, (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    sources = e.aligned(op)
+    lanes, channels = sources[0].lanes, result.shape[2]
+    partial, kind, ones = sources[0], e.format(tensors[0].format), np.ones(channels, np.int64)
+    wide = Integer(64)
+    for index in range(1, len(sources)):
+        last = index == len(sources) - 1
+        bits = result.format.bits if last else wide.bits
+        name = op.name if last else f"{op.name}_partial_{index}"
+        e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
+        e.array(f"{name}_right", op.multipliers[index])
+        table = e.struct(f"{name}_table", {side: ("int channel", f"{name}_{side}[channel]") for side in ("left", "right")})
+        out = e.output(op, lanes) if last else e.stream(name, bits, lanes)
+        numbers = f"{bits}, {result.pixels}, {channels}, {lanes}"
+        other = e.format(tensors[index].format)
+        e.process(name, f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, {sources[index].name}, {out.name})")
+        partial, kind = out, e.format(wide)
