@@ -23,14 +23,6 @@ template <class P, int COUNT> struct Weights {
 #endif
 };
 
-// Sums of BITS bits. Simulation adds in the next native type and truncates once: modulo 2**BITS that is the same, and g++ can
-// vectorise it.
-#ifdef __SYNTHESIS__
-template <int BITS> using Sum = ap_int<BITS>;
-#else
-template <int BITS> using Sum = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;
-#endif
-
 // No shift of products; a layer whose weights have scales by block passes a struct with an array instead.
 struct NoShifts {
   static int at(int) { return 0; }
@@ -43,7 +35,7 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::strea
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int group = 0; group < GROUPS; ++group) {
       for (int output = 0; output < OUTPUT_FOLDS; ++output) {
-        Sum<ACCUMULATOR> sums[PE];
+        Exact<ACCUMULATOR> sums[PE];
 #pragma HLS ARRAY_PARTITION variable = sums complete
         for (int input = 0; input < INPUT_FOLDS; ++input) {
 #pragma HLS PIPELINE II = 1
@@ -57,12 +49,12 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::strea
           const int first = ((group * OUTPUT_FOLDS + output) * INPUT_FOLDS + input) * PE * SIMD;
           for (int pe = 0; pe < PE; ++pe) {
 #pragma HLS UNROLL
-            Sum<ACCUMULATOR> sum = input == 0 ? Sum<ACCUMULATOR>(0) : sums[pe];
+            Exact<ACCUMULATOR> sum = input == 0 ? Exact<ACCUMULATOR>(0) : sums[pe];
             for (int lane = 0; lane < SIMD; ++lane) {
 #pragma HLS UNROLL
               const int index = first + pe * SIMD + lane;
-              const Sum<ACCUMULATOR> term = P::multiply(window[input][lane], weights[index]);
-              sum += Sum<ACCUMULATOR>(term << Shifts::at(index));
+              const Exact<ACCUMULATOR> term = P::multiply(window[input][lane], weights[index]);
+              sum += Exact<ACCUMULATOR>(term << Shifts::at(index));
             }
             sums[pe] = sum;
           }

@@ -7,6 +7,14 @@
 
 namespace pyqkit {
 
+// An exact number of BITS bits. Simulation computes in the next native type and truncates when a word is written: modulo
+// 2**BITS that is the same, and g++ can vectorise it.
+#ifdef __SYNTHESIS__
+template <int BITS> using Exact = ap_int<BITS>;
+#else
+template <int BITS> using Exact = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;
+#endif
+
 template <class A, class B, int WIDTH_> struct IntegerProduct {
   static const int WIDTH = WIDTH_;
   typedef ap_int<A::WIDTH> Left;
@@ -21,9 +29,9 @@ template <class A, class B, int WIDTH_> struct IntegerProduct {
 #pragma HLS INLINE
     return B::decode(code);
   }
-  static ap_int<WIDTH> multiply(Left a, Right b) {
+  static Exact<WIDTH> multiply(Left a, Right b) {
 #pragma HLS INLINE
-    return ap_int<WIDTH>(ap_int<WIDTH>(a) * ap_int<WIDTH>(b));
+    return Exact<WIDTH>(Exact<WIDTH>(a) * Exact<WIDTH>(b));
   }
 };
 
@@ -58,13 +66,13 @@ template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FR
 #pragma HLS INLINE
     return unpack(Tables::right(int(code)));
   }
-  static ap_int<WIDTH> multiply(Left a, Right b) {
+  static Exact<WIDTH> multiply(Left a, Right b) {
 #pragma HLS INLINE
     // LOWEST_FRACTION is the fraction of the smallest sum, so that the shift below starts at zero.
     const int sum = int(a.log) + int(b.log) + LOWEST_FRACTION;
-    const ap_int<WIDTH> magnitude = ap_int<WIDTH>(ap_int<WIDTH>(Tables::significand(sum & ((1 << FRACTION_BITS) - 1))) << (sum >> FRACTION_BITS));
-    if (a.zero || b.zero) return ap_int<WIDTH>(0);
-    return a.negative != b.negative ? ap_int<WIDTH>(-magnitude) : magnitude;
+    const Exact<WIDTH> magnitude = Exact<WIDTH>(Exact<WIDTH>(Tables::significand(sum & ((1 << FRACTION_BITS) - 1))) << (sum >> FRACTION_BITS));
+    if (a.zero || b.zero) return Exact<WIDTH>(0);
+    return a.negative != b.negative ? Exact<WIDTH>(-magnitude) : magnitude;
   }
 };
 

@@ -56,8 +56,8 @@ def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: P
         )
     headers = sorted(p for p in include.rglob("*") if p.suffix in (".hpp", ".h"))
     digest = hashlib.sha256(repr((flags, str(ap_int), _cpu())).encode())
-    for text in (*(p.read_bytes() for p in headers), *(f"{k}\n{v}".encode() for k, v in sorted(files.items()))):
-        digest.update(text)
+    for content in (*(p.read_bytes() for p in headers), *(f"{k}\n{v}".encode() for k, v in sorted(files.items()))):
+        digest.update(content)
     target = cache / f"hls_{digest.hexdigest()[:24]}.so"
     if target.exists():
         return target

@@ -1,0 +1,92 @@
+"""Networks of known shapes with random weights, built straight from dataflow operators."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.formats import NumberFormat, parse
+from pyqkit.graph.graph import Graph, Port, Tensor, to_integers
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.layout import Pad, Slice
+from pyqkit.graph.ops.pool import SumPool
+from pyqkit.graph.ops.requantise import Threshold
+
+
+class ResNet:
+    """ResNet-20 for 32x32 images in one format (first and last layer too), calibrated so that codes are spread.
+
+    Parameters
+    ----------
+    name : str
+        Format of weights and activations.
+    blocks : int
+        Residual blocks a stage.
+    """
+
+    def __init__(self, name: str, blocks: int = 3, seed: int = 0, size: int = 32) -> None:
+        self.random = np.random.default_rng(seed)
+        self.format: NumberFormat = parse(name)
+        self.graph = Graph(f"resnet_{name}")
+        first = Tensor.of("x", (size, size, 3), self.format)
+        self.graph.tensors["x"] = first
+        self.graph.inputs = [Port("x", "x", (3, size, size), np.arange(3 * size * size).reshape(3, size, size), np.ones(1), np.zeros(1))]
+        self.sample = {"x": self.codes(2, first)}
+        self.values = dict(self.sample)
+        x = self.quantised(self.conv("stem", "x", 16))
+        for stage, channels in enumerate((16, 32, 64)):
+            for block in range(blocks):
+                x = self.block(f"s{stage}b{block}", x, channels, 2 if stage and not block else 1)
+        x = self.emit(SumPool("pool", [x], ["pool"], (size // 4, size // 4), (1, 1)))
+        x = self.conv("fc", self.quantised(x), 10, kernel=1)
+        self.graph.outputs = [Port(x, "y", (10,), np.arange(10), np.ones(10), np.zeros(10))]
+
+    def codes(self, frames: int, tensor: Tensor, seed: int = 1) -> np.ndarray:
+        """Random codes for a tensor."""
+        return np.random.default_rng(seed).choice(tensor.format.codes, (frames, *tensor.shape))
+
+    def emit(self, op: object) -> str:
+        """Add an operator and run it on the calibration sample."""
+        (tensor,) = self.graph.add(op)  # type: ignore[arg-type]
+        inputs = [self.values[name] for name in op.inputs]  # type: ignore[attr-defined]
+        (self.values[tensor.name],) = op.execute(inputs, self.graph.input_tensors(op))  # type: ignore[attr-defined]
+        return tensor.name
+
+    def conv(self, name: str, source: str, outputs: int, stride: int = 1, kernel: int = 3) -> str:
+        """A convolution with random weights."""
+        shape = (outputs, kernel, kernel, self.graph.tensors[source].shape[2])
+        weights = self.format.encode(self.random.normal(0, self.format.maximum / 3, shape))
+        pad = kernel // 2
+        return self.emit(Convolution(name, [source], [name], weights, self.format, (stride, stride), (pad,) * 4))
+
+    def quantised(self, source: str, relu: bool = True) -> str:
+        """Thresholds at the sample's quantiles, so that every code of the format occurs."""
+        tensor = self.graph.tensors[source]
+        integers = to_integers(self.values[source], tensor.format)
+        positive = [v for v in self.format.values if v >= 0] if relu else list(self.format.values)
+        hidden = len(self.format.values) - len(positive)
+        table = []
+        for channel in range(tensor.shape[2]):
+            spread = max(float(np.abs(integers[..., channel]).std()) * 3, 1.0)
+            middles = [(a + b) / 2 / positive[-1] * spread for a, b in zip(positive, positive[1:])]
+            table.append([tensor.low] * hidden + [int(np.clip(np.ceil(m), tensor.low, tensor.high + 1)) for m in middles])
+        name = f"{source}_q"
+        return self.emit(Threshold(name, [source], [name], self.format, np.array(table, np.int64), np.zeros(tensor.shape[2], bool)))
+
+    def block(self, name: str, x: str, channels: int, stride: int) -> str:
+        """A residual block with a parameter-free shortcut."""
+        y = self.conv(f"{name}_1", x, channels, stride)
+        y = self.conv(f"{name}_2", self.quantised(y), channels)
+        y = self.quantised(y, relu=False)
+        if stride > 1:
+            height, width, old = self.graph.tensors[x].shape
+            x = self.emit(Slice(f"{name}_slice", [x], [f"{name}_slice"], (0, 0), (2, 2), (height // 2, width // 2)))
+            front = (channels - old) // 2
+            x = self.emit(Pad(f"{name}_pad", [x], [f"{name}_pad"], (0, 0, front), (0, 0, channels - old - front)))
+        total = self.emit(Add(f"{name}_sum", [y, x], [f"{name}_sum"], np.ones((2, channels), np.int64)))
+        return self.quantised(total)
+
+
+def macs(graph: Graph) -> int:
+    """Multiply-accumulates of a frame."""
+    return sum(op.macs(graph.input_tensors(op)) for op in graph.operators)
