@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pyqkit.graph.importer import Lowering
 
 THRESHOLD_BITS = 8  # wider outputs are rescaled: 2**bits - 1 thresholds a channel would not fit a device
-MULTIPLIER_BITS = 30
 WIDE_SUM_BITS = 48
 _SUM_BITS = 62
 
@@ -122,10 +121,11 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     reach = max(sum(abs(m) * max(abs(t.low), abs(t.high)) for m, t in zip(row, tensors)) for row in multipliers)
     if reach >= 2**_SUM_BITS:
         lowering.note(
-            f"{name}: the scales of its branches were rounded to {MULTIPLIER_BITS} bits, because their exact ratio needs sums of "
-            f"{int(reach).bit_length() + 1} bits; power-of-two scales avoid this"
+            f"{lowering.stem(name)}: the scales of its branches were rounded so that sums fit {_SUM_BITS + 1} bits, because their exact ratio needs "
+            f"{int(reach).bit_length() + 1}; power-of-two scales avoid this"
         )
-        units = [max(abs(f) for f in column) / 2**MULTIPLIER_BITS for column in columns]
+        excess = int(reach).bit_length() - _SUM_BITS + 1
+        units = [unit * 2**excess for unit in units]
         multipliers = [[round(f / unit) for f in column] for column, unit in zip(columns, units)]
     table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
     out = lowering.emit(Add, lowering.stem(name) + "_sum", [t.tensor for t in real.terms], multipliers=np.ascontiguousarray(table))
@@ -246,7 +246,7 @@ def _rescale(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, 
     if denominator & (denominator - 1) == 0:
         shift = min(shift, max(denominator.bit_length() - 1, 0))
     if denominator & (denominator - 1) or denominator > 2**shift:
-        lowering.note(f"{name}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
+        lowering.note(f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
     multiplier = np.array([round(f * 2**shift) for f in factor], np.int64)
     constant = np.array([round(o * 2**shift) for o in offset], np.int64)
     return lowering.emit(Rescale, name, [tensor.name], format=fmt, multiplier=multiplier, offset=constant, shift=shift, relu=relu)
