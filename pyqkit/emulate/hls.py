@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from pyqkit.errors import MissingToolError, UserError
+from pyqkit.emulate.build import build_shared, cache_folder
+from pyqkit.errors import UserError
 from pyqkit.formats import pack, unpack
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
@@ -26,63 +22,10 @@ class DeadlockError(UserError):
     """The design stopped with data left to move; names the streams that everything waits for."""
 
 
-def cache_folder() -> Path:
-    """Where compiled libraries are kept: ``pyqkit`` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pyqkit"
-
-
-def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
-    """Compile generated files with the header library.
-
-    Parameters
-    ----------
-    files : dict of str to str
-    cache : Path
-        The library is kept here under a hash of everything that it is made of.
-    include : Path
-        The header library.
-    ap_int : Path, optional
-        Folder with AMD's ``ap_int.h``; the native stand-in if None.
-
-    Raises
-    ------
-    MissingToolError
-        Without g++.
-    """
-    compiler = shutil.which("g++")
-    if compiler is None:
-        raise MissingToolError(
-            "a C++ compiler was expected for engine hls, but g++ is not installed; install it (apt install g++), or use engine exact"
-        )
-    headers = sorted(p for p in include.rglob("*") if p.suffix in (".hpp", ".h"))
-    digest = hashlib.sha256(repr((flags, str(ap_int), _cpu())).encode())
-    for content in (*(p.read_bytes() for p in headers), *(f"{k}\n{v}".encode() for k, v in sorted(files.items()))):
-        digest.update(content)
-    target = cache / f"hls_{digest.hexdigest()[:24]}.so"
-    if target.exists():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        for name, text in files.items():
-            (Path(folder) / name).write_text(text)
-        paths = [folder, str(ap_int or include / "simulation" / "native"), str(include / "simulation"), str(include)]
-        built = Path(folder) / "built.so"
-        command = [compiler, *flags, *(f"-I{p}" for p in paths), "simulation.cpp", "-o", str(built)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:400])
-            raise UserError(f"generated C++ that compiles was expected, but g++ says: {first}; report this as a bug")
-        os.replace(built, target)
-    return target
-
-
-def _cpu() -> str:
-    """What -march=native depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None) -> Path:
+    """Compile generated files with the header library; `ap_int` is a folder with AMD's headers, or None for the stand-in."""
+    folders = [ap_int or include / "simulation" / "native", include / "simulation", include]
+    return build_shared(files, "simulation.cpp", "hls", cache, FLAGS, folders)
 
 
 class HlsEngine:

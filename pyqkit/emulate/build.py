@@ -1,0 +1,74 @@
+"""Compile C++ into a shared library, once: kept in a cache under a hash of everything that it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyqkit.errors import MissingToolError, UserError
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries are kept: ``pyqkit`` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pyqkit"
+
+
+def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags: tuple[str, ...], include: Iterable[Path] = ()) -> Path:
+    """Compile `main` with g++ and return the library's path.
+
+    Parameters
+    ----------
+    files : dict of str to str
+        Sources by name.
+    main : str
+        The one to compile.
+    stem : str
+        First part of the library's name.
+    cache : Path
+    flags : tuple of str
+    include : iterable of Path
+        Folders to search for headers, first one first; their contents count for the hash.
+
+    Raises
+    ------
+    MissingToolError
+        Without g++.
+    UserError
+        If g++ refuses the source; carries its first error.
+    """
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise MissingToolError("a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact")
+    folders = list(include)
+    digest = hashlib.sha256(repr((flags, _processor(), [str(f) for f in folders], sorted(files.items()))).encode())
+    for folder in folders:
+        for header in sorted(p for p in folder.rglob("*") if p.suffix in (".hpp", ".h")):
+            digest.update(header.read_bytes())
+    target = cache / f"{stem}_{digest.hexdigest()[:24]}.so"
+    if target.exists():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as beside:
+        for name, text in files.items():
+            (Path(beside) / name).write_text(text)
+        command = [compiler, *flags, *(f"-I{p}" for p in (beside, *folders)), main, "-o", "built.so"]
+        done = subprocess.run(command, cwd=beside, capture_output=True, text=True, check=False)
+        if done.returncode:
+            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:400])
+            raise UserError(f"C++ that compiles was expected, but g++ says: {first}; report this as a bug")
+        os.replace(Path(beside) / "built.so", target)
+    return target
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")

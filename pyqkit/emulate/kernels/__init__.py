@@ -1,0 +1,32 @@
+"""Compiled kernels of engine `exact`: built once by g++ and kept in the user's cache; without g++ numpy does the work."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import shutil
+import subprocess
+from pathlib import Path
+
+from pyqkit.emulate.build import build_shared, cache_folder
+
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
+
+
+@functools.cache
+def load(portable: bool = False) -> ctypes.CDLL | None:
+    """The kernel library, or None without g++.
+
+    Parameters
+    ----------
+    portable : bool
+        Leave out vector instructions (same results; for tests).
+    """
+    if shutil.which("g++") is None:
+        return None
+    source = (Path(__file__).parent / "kernels.cpp").read_text()
+    flags = (*FLAGS, "-DPYQKIT_PORTABLE") if portable else FLAGS
+    try:
+        return ctypes.CDLL(str(build_shared({"kernels.cpp": source}, "kernels.cpp", "exact", cache_folder(), flags)))
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,257 @@
+// Kernels of engine `exact`: integer convolution, requantisation and residual addition, channels last.
+//
+// Every sum is exact: Python proves that partial sums fit 32 bits before it calls one of these. With AVX-512 VNNI the inner
+// product is one instruction; elsewhere (or with PYQKIT_PORTABLE) the same loops are plain C++ with the same results.
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && !defined(PYQKIT_PORTABLE)
+#include <immintrin.h>
+#define PYQKIT_VNNI 1
+#endif
+
+namespace {
+
+const int LANES = 16;  // outputs of one vector of 32-bit sums
+const int TILE = 12;   // pixels whose sums stay in registers
+
+struct Window {
+  int frames, height, width, channels, rows, columns, outputs;
+  int kernel_h, kernel_w, stride_h, stride_w, top, left, bottom, right;
+};
+
+// Dot products of four u8 and four s8 (GROUP 4), or of two s16 and two s16 (GROUP 2), added to sums.
+template <int GROUP, int COUNT>
+void tile(const char *const *rows, int stride_bytes, int kernel_h, int groups_a_row, const char *weights, int block_bytes, const int32_t *start, int32_t *out,
+          int out_stride) {
+#ifdef PYQKIT_VNNI
+  __m512i sums[COUNT];
+  const __m512i first = _mm512_loadu_si512(start);
+  for (int p = 0; p < COUNT; ++p) sums[p] = first;
+  for (int ky = 0; ky < kernel_h; ++ky) {
+    const char *row = rows[ky];
+    for (int g = 0; g < groups_a_row; ++g) {
+      const __m512i w = _mm512_loadu_si512(weights);
+      weights += block_bytes;
+      for (int p = 0; p < COUNT; ++p) {
+        int32_t four;
+        std::memcpy(&four, row + p * stride_bytes + 4 * g, 4);
+        const __m512i x = _mm512_set1_epi32(four);
+        sums[p] = GROUP == 4 ? _mm512_dpbusd_epi32(sums[p], x, w) : _mm512_dpwssd_epi32(sums[p], x, w);
+      }
+    }
+  }
+  for (int p = 0; p < COUNT; ++p) _mm512_storeu_si512(out + (int64_t)p * out_stride, sums[p]);
+#else
+  for (int p = 0; p < COUNT; ++p) {
+    int32_t sums[LANES];
+    std::memcpy(sums, start, sizeof sums);
+    const char *w = weights;
+    for (int ky = 0; ky < kernel_h; ++ky) {
+      const char *row = rows[ky] + p * stride_bytes;
+      for (int g = 0; g < groups_a_row; ++g, w += block_bytes) {
+        for (int lane = 0; lane < LANES; ++lane) {
+          if (GROUP == 4) {
+            const uint8_t *x = (const uint8_t *)row + 4 * g;
+            const int8_t *v = (const int8_t *)w + 4 * lane;
+            sums[lane] += x[0] * v[0] + x[1] * v[1] + x[2] * v[2] + x[3] * v[3];
+          } else {
+            int16_t x[2], v[2];
+            std::memcpy(x, row + 4 * g, 4);
+            std::memcpy(v, w + 4 * lane, 4);
+            sums[lane] += x[0] * v[0] + x[1] * v[1];
+          }
+        }
+      }
+    }
+    std::memcpy(out + (int64_t)p * out_stride, sums, sizeof sums);
+  }
+#endif
+}
+
+template <int GROUP>
+void tiles(int pixels, const char *const *rows, int stride_bytes, const Window &w, int groups_a_row, const char *weights, const int32_t *start, int32_t *out,
+           int out_stride) {
+  const char *moved[64];
+  for (int done = 0; done < pixels;) {
+    for (int ky = 0; ky < w.kernel_h; ++ky) moved[ky] = rows[ky] + (int64_t)done * stride_bytes;
+    int32_t *to = out + (int64_t)done * out_stride;
+    const int left = pixels - done;
+#define PYQKIT_TILE(N)                                                                                                       \
+  tile<GROUP, N>(moved, stride_bytes, w.kernel_h, groups_a_row, weights, LANES * 4, start, to, out_stride); \
+  done += N;
+    if (left >= TILE) {
+      PYQKIT_TILE(TILE)
+    } else if (left >= 8) {
+      PYQKIT_TILE(8)
+    } else if (left >= 4) {
+      PYQKIT_TILE(4)
+    } else {
+      PYQKIT_TILE(1)
+    }
+#undef PYQKIT_TILE
+  }
+}
+
+// Steps of a requantiser for one row of pixels, then the integer of each step.
+template <class Sum, class Out>
+void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
+                   const int32_t *integers, Out *out) {
+  if (count <= 32) {
+    int32_t steps[1024];
+    for (int p = 0; p < pixels; ++p) {
+      for (int first = 0; first < channels; first += 1024) {
+        const int n = channels - first < 1024 ? channels - first : 1024;
+        const Sum *x = sums + (int64_t)p * stride + first;
+        for (int c = 0; c < n; ++c) steps[c] = 0;
+        for (int i = 0; i < count; ++i) {
+          const Sum *t = by_index + (int64_t)i * channels + first;
+          for (int c = 0; c < n; ++c) steps[c] += x[c] >= t[c];
+        }
+        Out *to = out + (int64_t)p * channels + first;
+        for (int c = 0; c < n; ++c) to[c] = (Out)integers[falling[first + c] ? count - steps[c] : steps[c]];
+      }
+    }
+    return;
+  }
+  int top = 1;  // by_channel rows are padded to a power of two minus one with thresholds that nothing reaches
+  while (top * 2 <= count) top *= 2;
+  const int padded = top * 2 - 1;
+  for (int p = 0; p < pixels; ++p) {
+    for (int c = 0; c < channels; ++c) {
+      const Sum x = sums[(int64_t)p * stride + c], *t = by_channel + (int64_t)c * padded;
+      int steps = 0;
+      for (int step = top; step; step >>= 1) steps += x >= t[steps + step - 1] ? step : 0;
+      out[(int64_t)p * channels + c] = (Out)integers[falling[c] ? count - steps : steps];
+    }
+  }
+}
+
+template <class Sum>
+void requantise(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
+                const int32_t *integers, void *out, int out_bytes) {
+  if (out_bytes == 1) threshold_row(sums, pixels, channels, stride, by_index, by_channel, count, falling, integers, (uint8_t *)out);
+  if (out_bytes == 2) threshold_row(sums, pixels, channels, stride, by_index, by_channel, count, falling, integers, (int16_t *)out);
+  if (out_bytes == 4) threshold_row(sums, pixels, channels, stride, by_index, by_channel, count, falling, integers, (int32_t *)out);
+}
+
+// One image with its border, in the type that the inner product takes.
+template <int GROUP> void copy_padded(const void *image, const Window &w, int flip, int border, char *padded) {
+  const int element = GROUP == 4 ? 1 : 2;
+  const int row_bytes = (w.left + w.width + w.right) * w.channels * element;
+  if (GROUP == 4) {
+    std::memset(padded, border, (int64_t)(w.top + w.height + w.bottom) * row_bytes);
+  } else {
+    std::memset(padded, 0, (int64_t)(w.top + w.height + w.bottom) * row_bytes);  // the border of wide operands is always 0
+  }
+  for (int y = 0; y < w.height; ++y) {
+    char *to = padded + (int64_t)(y + w.top) * row_bytes + w.left * w.channels * element;
+    const char *from = (const char *)image + (int64_t)y * w.width * w.channels * element;
+    const int bytes = w.width * w.channels * element;
+    if (GROUP == 4 && flip)
+      for (int i = 0; i < bytes; ++i) to[i] = from[i] ^ (char)0x80;
+    else
+      std::memcpy(to, from, bytes);
+  }
+}
+
+template <int GROUP>
+void convolve(const void *x, const Window &w, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out, const int32_t *by_index,
+              const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {
+  const int element = GROUP == 4 ? 1 : 2;
+  const int row_bytes = (w.left + w.width + w.right) * w.channels * element;
+  const int groups_a_row = (w.kernel_w * w.channels + GROUP - 1) / GROUP;
+  const int blocks = (w.outputs + LANES - 1) / LANES, stride = blocks * LANES;
+  std::vector<char> padded((int64_t)(w.top + w.height + w.bottom) * row_bytes + 64);
+  std::vector<int32_t> sums((int64_t)w.columns * stride);
+  const char *rows[64];
+  for (int frame = 0; frame < w.frames; ++frame) {
+    copy_padded<GROUP>((const char *)x + (int64_t)frame * w.height * w.width * w.channels * element, w, flip, border, padded.data());
+    for (int row = 0; row < w.rows; ++row) {
+      for (int ky = 0; ky < w.kernel_h; ++ky) rows[ky] = padded.data() + (int64_t)(row * w.stride_h + ky) * row_bytes;
+      for (int block = 0; block < blocks; ++block) {
+        const char *panel = (const char *)weights + (int64_t)block * w.kernel_h * groups_a_row * LANES * 4;
+        tiles<GROUP>(w.columns, rows, w.stride_w * w.channels * element, w, groups_a_row, panel, start + block * LANES, sums.data() + block * LANES, stride);
+      }
+      const int64_t pixel = ((int64_t)frame * w.rows + row) * w.columns;
+      if (out)
+        requantise(sums.data(), w.columns, w.outputs, stride, by_index, by_channel, count, falling, integers, (char *)out + pixel * w.outputs * out_bytes,
+                   out_bytes);
+      else
+        for (int p = 0; p < w.columns; ++p) std::memcpy(sums_out + (pixel + p) * w.outputs, sums.data() + (int64_t)p * stride, w.outputs * 4);
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// group 4: x is int8 (flip 1) or uint8, weights s8; group 2: both s16. Exactly one of sums_out and out is given.
+void pyqkit_convolve(const void *x, const int32_t *shape, int group, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out,
+                     const int32_t *by_index, const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {
+  Window w;
+  std::memcpy(&w, shape, sizeof w);
+  if (group == 4)
+    convolve<4>(x, w, flip, border, weights, start, sums_out, by_index, by_channel, count, falling, integers, out, out_bytes);
+  else
+    convolve<2>(x, w, flip, border, weights, start, sums_out, by_index, by_channel, count, falling, integers, out, out_bytes);
+}
+
+// Depthwise: x int16 with its border added by Python's caller, weights int32 [kernel][channels].
+void pyqkit_depthwise(const int16_t *x, const int32_t *shape, const int32_t *weights, int32_t *out) {
+  Window w;
+  std::memcpy(&w, shape, sizeof w);
+  const int height = w.top + w.height + w.bottom, width = w.left + w.width + w.right;
+  std::vector<char> padded((int64_t)height * width * w.channels * 2 + 64);
+  for (int frame = 0; frame < w.frames; ++frame) {
+    copy_padded<2>((const char *)(x + (int64_t)frame * w.height * w.width * w.channels), w, 0, 0, padded.data());
+    const int16_t *image = (const int16_t *)padded.data();
+    for (int row = 0; row < w.rows; ++row)
+      for (int column = 0; column < w.columns; ++column) {
+        int32_t *to = out + (((int64_t)frame * w.rows + row) * w.columns + column) * w.channels;
+        std::memset(to, 0, w.channels * 4);
+        for (int ky = 0; ky < w.kernel_h; ++ky)
+          for (int kx = 0; kx < w.kernel_w; ++kx) {
+            const int16_t *from = image + ((int64_t)(row * w.stride_h + ky) * width + column * w.stride_w + kx) * w.channels;
+            const int32_t *v = weights + (ky * w.kernel_w + kx) * w.channels;
+            for (int c = 0; c < w.channels; ++c) to[c] += from[c] * v[c];
+          }
+      }
+  }
+}
+
+void pyqkit_threshold32(const int32_t *sums, int pixels, int channels, const int32_t *by_index, const int32_t *by_channel, int count, const int32_t *falling,
+                        const int32_t *integers, void *out, int out_bytes) {
+  requantise(sums, pixels, channels, channels, by_index, by_channel, count, falling, integers, out, out_bytes);
+}
+
+void pyqkit_threshold64(const int64_t *sums, int pixels, int channels, const int64_t *by_index, const int64_t *by_channel, int count, const int32_t *falling,
+                        const int32_t *integers, void *out, int out_bytes) {
+  requantise(sums, pixels, channels, channels, by_index, by_channel, count, falling, integers, out, out_bytes);
+}
+
+// Residual addition of two int32 or narrower tensors and requantisation, row by row; sums fit 32 bits.
+#define PYQKIT_ADD(NAME, A, B)                                                                                                                            \
+  void NAME(const A *a, const B *b, int pixels, int channels, const int32_t *left, const int32_t *right, const int32_t *by_index,                         \
+            const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {                            \
+    const int ROWS = 16;                                                                                                                                  \
+    std::vector<int32_t> sums((int64_t)ROWS * channels);                                                                                                  \
+    for (int first = 0; first < pixels; first += ROWS) {                                                                                                  \
+      const int n = pixels - first < ROWS ? pixels - first : ROWS;                                                                                        \
+      for (int p = 0; p < n; ++p)                                                                                                                         \
+        for (int c = 0; c < channels; ++c)                                                                                                                \
+          sums[p * channels + c] = a[((int64_t)first + p) * channels + c] * left[c] + b[((int64_t)first + p) * channels + c] * right[c];                  \
+      requantise(sums.data(), n, channels, channels, by_index, by_channel, count, falling, integers, (char *)out + (int64_t)first * channels * out_bytes, \
+                 out_bytes);                                                                                                                              \
+    }                                                                                                                                                     \
+  }
+PYQKIT_ADD(pyqkit_add_8_8, int8_t, int8_t)
+PYQKIT_ADD(pyqkit_add_u8_u8, uint8_t, uint8_t)
+PYQKIT_ADD(pyqkit_add_16_16, int16_t, int16_t)
+PYQKIT_ADD(pyqkit_add_32_8, int32_t, int8_t)
+PYQKIT_ADD(pyqkit_add_32_u8, int32_t, uint8_t)
+PYQKIT_ADD(pyqkit_add_32_16, int32_t, int16_t)
+PYQKIT_ADD(pyqkit_add_32_32, int32_t, int32_t)
+}

@@ -1,0 +1,136 @@
+"""Operands of a convolution as plain numbers: what is multiplied, how large sums get, how weights lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyqkit.formats import LogPosit
+from pyqkit.formats.logposit import linear_table
+from pyqkit.graph.graph import Tensor
+from pyqkit.graph.ops.convolution import Convolution
+
+_LANES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """Activations and weights whose plain products, summed, are the accumulators.
+
+    Attributes
+    ----------
+    weights : numpy.ndarray, int64, shape (outputs, kernel height, kernel width, channels * copies)
+    low, high : int
+        Range of the activations.
+    lookup : numpy.ndarray or None, shape (codes, copies)
+        Activations of each code, for formats whose products are no plain products: `copies` numbers of which at most one is
+        not zero. None if the activation is the carrier itself.
+    """
+
+    weights: np.ndarray
+    low: int
+    high: int
+    lookup: np.ndarray | None = None
+    copies: int = field(default=1)
+
+    @property
+    def weight_sum(self) -> int:
+        """Largest sum of absolute weights of an output."""
+        return int(np.abs(self.weights).reshape(len(self.weights), -1).sum(axis=1).max())
+
+    @property
+    def largest_sum(self) -> int:
+        """Bound of every partial sum."""
+        return max(-self.low, self.high) * self.weight_sum
+
+    def fits(self, bits: int) -> bool:
+        """Whether activations and weights fit signed integers of `bits` bits (activations of 8 bits: unsigned too)."""
+        end = 2 ** (bits - 1)
+        activations = (-end <= self.low and self.high < end) or (bits == 8 and self.low >= 0 and self.high < 256)
+        return bool(activations and -end <= self.weights.min() and self.weights.max() < end)
+
+    def expand(self, carrier: np.ndarray, kind: np.dtype) -> np.ndarray:
+        """Activations of a carrier, channels times copies."""
+        if self.lookup is None:
+            return np.ascontiguousarray(carrier, kind)
+        return self.lookup.astype(kind)[carrier].reshape(*carrier.shape[:-1], -1)
+
+    def panels(self, group: int, flip: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights as the kernels read them, [block][kernel row][group][lane][element], and the sums to start from."""
+        outputs, height, width, channels = self.weights.shape
+        blocks, groups = -(-outputs // _LANES), -(-width * channels // group)
+        padded = np.zeros((blocks * _LANES, height, groups * group), np.int64)
+        padded[:outputs, :, : width * channels] = self.weights.reshape(outputs, height, -1)
+        order = padded.reshape(blocks, _LANES, height, groups, group).transpose(0, 2, 3, 1, 4)
+        start = np.zeros(blocks * _LANES, np.int32)
+        if flip:  # activations are offset by 128, so that they are unsigned
+            start[:outputs] = -128 * self.weights.reshape(outputs, -1).sum(axis=1)
+        return np.ascontiguousarray(order.astype(np.int8 if group == 4 else np.int16)), start
+
+    def multiplier(self, op: Convolution, kind: type) -> Callable[[np.ndarray], np.ndarray]:
+        """Convolution by BLAS in floating-point type `kind`, exact by the bound on sums; gives int64."""
+        outputs, groups = len(self.weights), op.groups
+        per_group = self.weights.shape[3]
+        matrices = [
+            part.reshape(outputs // groups, -1).T.astype(kind)
+            for part in self.weights.reshape(groups, outputs // groups, *self.weights.shape[1:])
+        ]
+
+        def multiply(carrier: np.ndarray) -> np.ndarray:
+            windows = op.windows(self.expand(carrier, np.dtype(kind)), 0)
+            frames, rows, columns = windows.shape[:3]
+            sums = np.empty((frames, rows, columns, outputs), kind)
+            for g, matrix in enumerate(matrices):
+                part = windows[..., g * per_group : (g + 1) * per_group].reshape(-1, len(matrix))
+                sums[..., g * outputs // groups : (g + 1) * outputs // groups] = (part @ matrix).reshape(frames, rows, columns, -1)
+            return sums.astype(np.int64)
+
+        return multiply
+
+
+def linear_operands(op: Convolution, tensor: Tensor) -> Operands | None:
+    """Integers of both formats; None if they exceed 64 bits."""
+    weights = op.weight_integers
+    if weights.dtype == object or tensor.format.base.integers.dtype == object if tensor.format.bits <= 16 else False:
+        return None
+    low, high = (min(tensor.low, 0), max(tensor.high, 0)) if any(op.padding) else (tensor.low, tensor.high)
+    if tensor.format.is_logarithmic:
+        return Operands(weights, low, high, tensor.format.integers[:, None])
+    return Operands(weights, low, high)
+
+
+def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:
+    """Products of Logarithmic Posits as plain products: for each fraction of the activation's logarithm one copy of the
+    channel, whose weights have passed the log-to-linear table for that fraction."""
+    left, right = tensor.format, op.weight_format
+    assert isinstance(left, LogPosit) and isinstance(right, LogPosit)
+    f = max(left.fraction_bits, right.fraction_bits)
+    (a_sign, a_log), (b_sign, b_log) = logarithms(left, f), logarithms(right, f)
+    a_low, b_low = a_log[a_sign != 0].min(), b_log[b_sign != 0].min()
+    lowest = (a_low + b_low) >> f
+    base = a_low >> f  # exponent that one unit of the activation stands for
+    significands, mask = np.array(linear_table(f)), 2**f - 1
+    fractions = np.unique(a_log[a_sign != 0] & mask)
+    lookup = np.zeros((len(a_sign), len(fractions)), np.int64)
+    copies = []
+    for index, fraction in enumerate(fractions):
+        hit = (a_sign != 0) & (a_log & mask == fraction)
+        lookup[hit, index] = a_sign[hit] << ((a_log[hit] >> f) - base)
+        shift = ((b_log + fraction) >> f) + base - lowest
+        if shift[b_sign != 0].min() < 0 or shift.max() > 50:
+            return None
+        copies.append(b_sign * (significands[(b_log + fraction) & mask] << np.maximum(shift, 0)))
+    weights = np.stack([table[op.weights] for table in copies], axis=-1)  # channel major, copy minor, as `expand` writes them
+    if op.shifts is not None:
+        weights = weights << op.shifts[..., None]
+    weights = weights.reshape(*op.weights.shape[:3], -1)
+    return Operands(weights, int(lookup.min()), int(lookup.max()), lookup, len(fractions))
+
+
+def logarithms(fmt: LogPosit, fraction_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sign (0 for zero) and logarithm of every code, in units of ``2**-fraction_bits``."""
+    found = [fmt.logarithm(code) for code in range(2**fmt.bits)]
+    signs = np.array([0 if x is None else -1 if x[0] else 1 for x in found])
+    return signs, np.array([0 if x is None else x[1] << (fraction_bits - fmt.fraction_bits) for x in found])
