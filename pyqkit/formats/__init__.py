@@ -11,6 +11,21 @@ from pyqkit.formats.parse import examples, parse, register
 from pyqkit.formats.product import Product, accumulator, product
 
 __all__ = [
-    "Boundary", "FormatError", "Integer", "LogPosit", "Microscaled", "Minifloat", "NumberFormat", "OddLevels", "Product",
-    "accumulator", "examples", "pack", "packed_bytes", "parse", "product", "register", "unpack",
+    "Boundary",
+    "FormatError",
+    "Integer",
+    "LogPosit",
+    "Microscaled",
+    "Minifloat",
+    "NumberFormat",
+    "OddLevels",
+    "Product",
+    "accumulator",
+    "examples",
+    "pack",
+    "packed_bytes",
+    "parse",
+    "product",
+    "register",
+    "unpack",
 ]

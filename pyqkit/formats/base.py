@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -31,6 +31,19 @@ class FormatError(UserError):
     """An unknown format name, an illegal parameter, or a value that no format can hold (NaN)."""
 
 
+def as_real(x: np.ndarray | float, name: str) -> np.ndarray:
+    """`x` as float32 or float64, whichever it is; anything else becomes float64, NaN and non-numbers a `FormatError`."""
+    try:
+        array = np.asarray(x)
+        if array.dtype not in (np.float32, np.float64):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise FormatError(f"real numbers were expected to encode as {name}, but {type(x).__name__} came; pass an array of floats") from None
+    if np.isnan(array).any():
+        raise FormatError(f"numbers were expected to encode as {name}, but NaN came; remove NaNs before quantising")
+    return array
+
+
 @dataclass(frozen=True)
 class Boundary:
     """Where encoding moves from one value to the next: at ``position``, itself included if ``inclusive``."""
@@ -39,12 +52,12 @@ class Boundary:
     inclusive: bool
 
     def smallest(self, dtype: np.dtype | type) -> np.floating:
-        """Smallest number of floating-point type `dtype` on the upper side of the boundary."""
+        """Smallest number of floating-point type `dtype` on the upper side of the boundary; -inf is always below it."""
         kind = np.dtype(dtype).type
         with np.errstate(over="ignore"):
             nearest = kind(float(self.position))
         if not np.isfinite(nearest):
-            return nearest
+            return nearest if nearest > 0 else np.finfo(kind).min
         exact = Fraction(float(nearest))
         if exact < self.position or (exact == self.position and not self.inclusive):
             return np.nextafter(nearest, kind(np.inf))
@@ -197,22 +210,25 @@ class NumberFormat(ABC):
         FormatError
             If `x` holds a NaN.
         """
-        array = np.asarray(x)
-        if array.dtype not in (np.float32, np.float64):
-            array = array.astype(np.float64)
-        if np.isnan(array).any():
-            raise FormatError(f"numbers were expected to encode as {self.name}, but NaN came; remove NaNs before quantising")
+        array = as_real(x, self.name)
         return self.codes[np.searchsorted(self.limits(array.dtype), array, side="right")]
 
     def decode(self, codes: np.ndarray | int) -> np.ndarray:
         """Exact values of codes as float64 (Logarithmic Posits: the correctly rounded float64)."""
+        return _tables(self).by_code[self._checked(codes)]
+
+    def _checked(self, codes: np.ndarray | int) -> np.ndarray:
         array = np.asarray(codes)
         if array.dtype.kind not in "iu":
-            raise FormatError(f"integer codes were expected for {self.name}, but an array of {array.dtype} came; pass what encode() returns")
+            raise FormatError(
+                f"integer codes were expected for {self.name}, but an array of {array.dtype} came; pass what encode() returns"
+            )
         if array.size and (array.min() < 0 or int(array.max()) >> self.bits):
-            raise FormatError(f"codes from 0 to {2**self.bits - 1} were expected for {self.name}, but {array.min()} to {array.max()} came; "
-                              "mask them to the format's bits")
-        return _tables(self).by_code[array]
+            raise FormatError(
+                f"codes from 0 to {2**self.bits - 1} were expected for {self.name}, but {array.min()} to {array.max()} came; "
+                "mask them to the format's bits"
+            )
+        return array
 
     def quantise(self, x: np.ndarray | float) -> np.ndarray:
         """``decode(encode(x))``: the values that `x` is rounded to, float64."""
@@ -235,7 +251,7 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tables(fmt: NumberFormat) -> _Tables:
     if fmt.bits > MAX_TABLE_BITS:
         raise FormatError(f"tables of at most {MAX_TABLE_BITS}-bit formats were expected, but {fmt.name} came; accumulators have no table")
@@ -259,7 +275,7 @@ def _tables(fmt: NumberFormat) -> _Tables:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _boundaries(fmt: NumberFormat, rounding: str) -> tuple[Boundary, ...]:
     if rounding not in ROUNDINGS:
         raise FormatError(f"a rounding out of {', '.join(ROUNDINGS)} was expected, but {rounding!r} came")
@@ -276,7 +292,7 @@ def _boundaries(fmt: NumberFormat, rounding: str) -> tuple[Boundary, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _limits(fmt: NumberFormat, dtype: np.dtype) -> np.ndarray:
     scaled = (Boundary(b.position * fmt.prescale, b.inclusive) for b in fmt.boundaries())
     return _frozen(np.array([b.smallest(dtype) for b in scaled], dtype=dtype))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.formats.base import FormatError, NumberFormat
+from pyqkit.formats.base import FormatError, NumberFormat, as_real
 from pyqkit.formats.parse import register
 
 MAX_BITS = 64  # accumulators; quantisers take up to 16
+QUANTISER_BITS = 16
+MAX_ZERO_POINT = 2**32  # so that every integer and every half between two is exact in float64
 
 
 @register
@@ -19,15 +21,18 @@ MAX_BITS = 64  # accumulators; quantisers take up to 16
 class Integer(NumberFormat):
     """``int4``, ``uint2``, ``int8narrow`` (without the most negative value), ``uint8z128`` (value = code - 128).
 
+    Unlike other formats it needs no table: rounding is arithmetic. A tie goes to the even code, so the parity that
+    counts is that of value + zero point, as in a QONNX ``Quant`` node.
+
     Parameters
     ----------
     width : int
         1 to 16 bits; up to 64 for accumulators.
     signed : bool
     narrow : bool
-        Leaves out the smallest code, so that a signed range is symmetric (QONNX ``narrow``).
+        Leaves out one end as QONNX ``narrow`` does: the most negative value (signed), the largest (unsigned).
     zero_point : int
-        Subtracted from every code, as ``zeropt`` of a QONNX ``Quant`` node.
+        Subtracted from every code, as ``zeropt`` of a QONNX ``Quant`` node; magnitude at most 2**32.
     """
 
     width: int
@@ -40,6 +45,8 @@ class Integer(NumberFormat):
             raise FormatError(f"an integer of 1 to 16 bits was expected, but {self.width} bits came")
         if self.narrow and self.width < 2:
             raise FormatError("a narrow integer of at least 2 bits was expected, but 1 bit came")
+        if abs(self.zero_point) > MAX_ZERO_POINT:
+            raise FormatError(f"a zero point of magnitude up to {MAX_ZERO_POINT} was expected, but {self.zero_point} came; check the quantiser")
 
     @property
     def name(self) -> str:
@@ -61,19 +68,44 @@ class Integer(NumberFormat):
     @property
     def low(self) -> int:
         """Smallest integer."""
-        return (-(2 ** (self.width - 1)) if self.signed else 0) + self.narrow - self.zero_point
+        return (-(2 ** (self.width - 1)) + self.narrow if self.signed else 0) - self.zero_point
 
     @property
     def high(self) -> int:
         """Largest integer."""
-        return 2 ** (self.width - self.signed) - 1 - self.zero_point
+        return 2 ** (self.width - self.signed) - 1 - (self.narrow and not self.signed) - self.zero_point
 
     def integer(self, code: int) -> int | None:
-        value = code - 2**self.width if self.signed and code >> (self.width - 1) else code
-        return None if value - self.zero_point < self.low else value - self.zero_point
+        value = (code - 2**self.width if self.signed and code >> (self.width - 1) else code) - self.zero_point
+        return value if self.low <= value <= self.high else None
 
     def special(self, code: int) -> float:
-        return float(self.low)  # the code that a narrow range leaves out is read as the nearest value
+        return float(self.low if self.signed else self.high)  # the code that a narrow range leaves out is read as its neighbour
+
+    @property
+    def codes(self) -> np.ndarray:
+        return self.from_integers(self._range())
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._range().astype(np.float64)
+
+    @property
+    def integers(self) -> np.ndarray:
+        integers = self.to_integers(self._all_codes())
+        return np.where((integers < self.low) | (integers > self.high), 0, integers)
+
+    def _range(self) -> np.ndarray:
+        self._check_quantiser()
+        return np.arange(self.low, self.high + 1, dtype=np.int64)
+
+    def _all_codes(self) -> np.ndarray:
+        self._check_quantiser()
+        return np.arange(2**self.width, dtype=self.code_dtype)
+
+    def _check_quantiser(self) -> None:
+        if self.width > QUANTISER_BITS:
+            raise FormatError(f"an integer of at most {QUANTISER_BITS} bits was expected, but {self.name} came; accumulators have no table of values")
 
     @property
     def minimum(self) -> float:
@@ -93,9 +125,30 @@ class Integer(NumberFormat):
             return super().zero_code
         return int(self.from_integers(np.array(0)))
 
+    def limits(self, dtype: np.dtype | type = np.float64) -> np.ndarray:
+        positions = self.values[:-1] + 0.5
+        found = positions.astype(dtype)
+        short = found.astype(np.float64)
+        upper_is_even = (self.codes[1:] & 1) == 0
+        beyond = (short < positions) | ((short == positions) & ~upper_is_even)
+        return np.where(beyond, np.nextafter(found, np.asarray(np.inf, dtype)), found)
+
+    def encode(self, x: np.ndarray | float) -> np.ndarray:
+        self._check_quantiser()
+        real = np.clip(as_real(x, self.name).astype(np.float64, copy=False), self.low, self.high)
+        rounded = np.rint(real)
+        if self.zero_point % 2:  # rint made the value even, the code must be: take the other neighbour of a tie
+            rest = real - rounded  # exact: both are within half of each other
+            rounded = np.where(np.abs(rest) == 0.5, real + rest, rounded)
+        return self.from_integers(rounded)
+
+    def decode(self, codes: np.ndarray | int) -> np.ndarray:
+        return np.clip(self.to_integers(self._checked(codes)), self.low, self.high).astype(np.float64)
+
     def from_integers(self, values: np.ndarray) -> np.ndarray:
         """Codes of integers that lie in the range (not checked): the bits of the number, in `code_dtype`."""
-        return ((np.asarray(values).astype(np.int64) + self.zero_point) & np.int64(-1 if self.width == 64 else 2**self.width - 1)).astype(self.code_dtype)
+        stored = np.asarray(values).astype(np.int64) + self.zero_point
+        return (stored & np.int64(-1 if self.width == 64 else 2**self.width - 1)).astype(self.code_dtype)
 
     def to_integers(self, codes: np.ndarray) -> np.ndarray:
         """Integers of codes, int64; the inverse of `from_integers`."""

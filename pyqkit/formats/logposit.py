@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from math import isqrt
 
 from pyqkit.formats.base import FormatError, NumberFormat
@@ -32,7 +32,7 @@ TABLE_BITS = 7  # fraction bits of the log-to-linear table: relative error at mo
 _NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
 
 
-@lru_cache(maxsize=None)
+@cache
 def power_of_two(numerator: int, fraction_bits: int, result_bits: int) -> int:
     """``floor(2**(numerator / 2**fraction_bits) * 2**result_bits)`` for numerator >= 0, by nested integer square roots.
 
@@ -44,7 +44,7 @@ def power_of_two(numerator: int, fraction_bits: int, result_bits: int) -> int:
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
 def linear_table(fraction_bits: int) -> tuple[int, ...]:
     """Significand of 2**F for every fraction F = i / 2**fraction_bits, in units of 2**-7 (unit 1 without fraction bits)."""
     if fraction_bits == 0:
@@ -98,7 +98,7 @@ class LogPosit(NumberFormat):
 
     @property
     def description(self) -> str:
-        return "Logarithmic Posit, es={}, rs={}".format(self.exponent_size, self.regime_size)
+        return f"Logarithmic Posit, es={self.exponent_size}, rs={self.regime_size}"
 
     @property
     def prescale(self) -> Fraction:

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.formats.base import FormatError
-from pyqkit.formats.base import NumberFormat
+from pyqkit.formats.base import FormatError, NumberFormat
 from pyqkit.formats.parse import parse, register
 
 RULES = ("floor", "ceil", "even", "mse")

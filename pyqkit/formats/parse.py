@@ -6,7 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Protocol, TypeVar
 
 from pyqkit.formats.base import FormatError, NumberFormat
@@ -42,7 +42,7 @@ def _load() -> list[_Family]:
     return _families
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(name: str) -> NumberFormat:
     """Format of this name.
 
