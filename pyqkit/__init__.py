@@ -1,0 +1,19 @@
+"""pyqkit: from a PyTorch network in unusual number formats to a bit-exact FPGA accelerator on PYNQ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Accelerator", "__version__", "compile", "formats"]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up on use, so that `import pyqkit` costs nothing.
+    import importlib
+
+    if name in ("Accelerator", "compile"):
+        return getattr(importlib.import_module("pyqkit.accelerator"), name)
+    if name in ("boards", "formats", "quant"):
+        return importlib.import_module(f"pyqkit.{name}")
+    raise AttributeError(f"module 'pyqkit' has no attribute {name!r}")

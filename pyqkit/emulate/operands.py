@@ -81,7 +81,7 @@ class Operands:
         def multiply(carrier: np.ndarray) -> np.ndarray:
             windows = op.windows(self.expand(carrier, np.dtype(kind)), 0)
             frames, rows, columns = windows.shape[:3]
-            sums = np.empty((frames, rows, columns, outputs), kind)
+            sums: np.ndarray = np.empty((frames, rows, columns, outputs), kind)
             for g, matrix in enumerate(matrices):
                 part = windows[..., g * per_group : (g + 1) * per_group].reshape(-1, len(matrix))
                 sums[..., g * outputs // groups : (g + 1) * outputs // groups] = (part @ matrix).reshape(frames, rows, columns, -1)

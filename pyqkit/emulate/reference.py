@@ -48,11 +48,14 @@ class Quantised:
     format : NumberFormat
     scale : DoubleDouble
         Real value of one integer step (linear), or of the value 1 (logarithmic); broadcasts to `content`.
+    ties : int
+        Elements that lay exactly on a boundary when they were rounded.
     """
 
     content: np.ndarray
     format: NumberFormat
     scale: DoubleDouble
+    ties: int = 0
 
     @property
     def integers(self) -> np.ndarray:
@@ -160,40 +163,42 @@ def _onnx(proto: Any, inputs: list[Any]) -> list[Value]:
 
 
 def _quantise(source: Value, quantiser: Quantiser) -> Quantised:
-    fmt = quantiser.format
+    fmt, ties = quantiser.format, 0
     if isinstance(source, np.ndarray):
         scale = np.asarray(quantiser.scale)
         codes = Quantiser(fmt, scale.reshape(()) if scale.size == 1 else scale, quantiser.boundaries, quantiser.prescale).encode(source)
     else:
-        codes = _encode(real_of(source), quantiser)
+        codes, ties = _encode(real_of(source), quantiser)
     step = DoubleDouble.of(quantiser.scale) * DoubleDouble.of_fraction(quantiser.prescale)
     if fmt.is_logarithmic:
-        return Quantised(codes, fmt, step)
+        return Quantised(codes, fmt, step, ties)
     integers = fmt.to_integers(codes) if isinstance(fmt, Integer) else fmt.integers[codes]
-    return Quantised(integers, fmt, step * DoubleDouble.of(float(fmt.unit)))
+    return Quantised(integers, fmt, step * DoubleDouble.of(float(fmt.unit)), ties)
 
 
-def _encode(x: DoubleDouble, quantiser: Quantiser) -> np.ndarray:
-    """Codes: ``x >= boundary * scale`` decided in double-double."""
+def _encode(x: DoubleDouble, quantiser: Quantiser) -> tuple[np.ndarray, int]:
+    """Codes, ``x >= boundary * scale`` decided in double-double, and how many elements lay on a boundary."""
     scales = np.asarray(quantiser.scale, np.float64)
     if scales.size > 1:
         pieces = np.empty(x.high.shape, quantiser.format.code_dtype)
-        spread = np.broadcast_to(scales, x.high.shape)
+        spread, ties = np.broadcast_to(scales, x.high.shape), 0
         for scale in np.unique(scales):
             at = spread == scale
             single = Quantiser(quantiser.format, np.asarray(scale), quantiser.boundaries, quantiser.prescale)
-            pieces[at] = _encode(x.map(lambda a, at=at: a[at]), single)  # type: ignore[misc]
-        return pieces
+            pieces[at], found = _encode(x.map(lambda a, at=at: a[at]), single)  # type: ignore[misc]
+            ties += found
+        return pieces, ties
     scale = Fraction(float(scales.ravel()[0])) * quantiser.prescale
     if not quantiser.boundaries:
-        return _encode_wide(x, quantiser.format, float(scale))
+        return _encode_wide(x, quantiser.format, float(scale)), 0
     ends = [DoubleDouble.of_fraction(b.position * scale) for b in quantiser.boundaries]
     highs, lows = np.array([e.high for e in ends]), np.array([e.low for e in ends])
     inclusive = np.array([b.inclusive for b in quantiser.boundaries])
     index = np.searchsorted(highs, x.high, side="left")
     nearest = np.minimum(index, len(highs) - 1)
-    passed = (x.low > lows[nearest]) | ((x.low == lows[nearest]) & inclusive[nearest])
-    return quantiser.format.codes[index + ((highs[nearest] == x.high) & passed)]
+    same_high, same_low = highs[nearest] == x.high, x.low == lows[nearest]
+    passed = (x.low > lows[nearest]) | (same_low & inclusive[nearest])
+    return quantiser.format.codes[index + (same_high & passed)], int((same_high & same_low).sum())
 
 
 def _encode_wide(x: DoubleDouble, fmt: NumberFormat, scale: float) -> np.ndarray:

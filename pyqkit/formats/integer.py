@@ -46,7 +46,9 @@ class Integer(NumberFormat):
         if self.narrow and self.width < 2:
             raise FormatError("a narrow integer of at least 2 bits was expected, but 1 bit came")
         if abs(self.zero_point) > MAX_ZERO_POINT:
-            raise FormatError(f"a zero point of magnitude up to {MAX_ZERO_POINT} was expected, but {self.zero_point} came; check the quantiser")
+            raise FormatError(
+                f"a zero point of magnitude up to {MAX_ZERO_POINT} was expected, but {self.zero_point} came; check the quantiser"
+            )
 
     @property
     def name(self) -> str:
@@ -105,7 +107,9 @@ class Integer(NumberFormat):
 
     def _check_quantiser(self) -> None:
         if self.width > QUANTISER_BITS:
-            raise FormatError(f"an integer of at most {QUANTISER_BITS} bits was expected, but {self.name} came; accumulators have no table of values")
+            raise FormatError(
+                f"an integer of at most {QUANTISER_BITS} bits was expected, but {self.name} came; accumulators have no table of values"
+            )
 
     @property
     def minimum(self) -> float:

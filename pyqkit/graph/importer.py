@@ -148,14 +148,19 @@ def import_qonnx(source: str | Path | Any) -> Graph:
 
 def load_model(path: Path) -> Any:
     """Read an ONNX file."""
+    if not path.is_file():
+        raise ModelError(f"an ONNX file was expected at {path}, but there is none; check the path")
+    return parse_model(path.read_bytes(), str(path))
+
+
+def parse_model(content: bytes, path: str) -> Any:
+    """Read an ONNX model from the bytes of a file; `path` is for messages."""
     import onnx
     from google.protobuf.message import DecodeError
 
-    if not path.is_file():
-        raise ModelError(f"an ONNX file was expected at {path}, but there is none; check the path")
     try:
-        model = onnx.load(str(path))
-    except (DecodeError, ValueError, OSError) as error:
+        model = onnx.load_from_string(content)
+    except (DecodeError, ValueError) as error:
         raise ModelError(f"an ONNX file was expected, but {path} cannot be read as one; it may be truncated, export it again") from error
     if not model.graph.node:
         raise ModelError(f"an ONNX file with nodes was expected, but {path} has none; it may be truncated, export it again")

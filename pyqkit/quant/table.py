@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import brevitas.jit
+import numpy as np
 import torch
 from brevitas.core.function_wrapper.misc import Identity
 from brevitas.core.utils import StatelessBuffer
@@ -40,7 +41,7 @@ class TableQuant(brevitas.jit.ScriptModule):
     def __init__(self, table_format: NumberFormat, scaling_impl: torch.nn.Module, input_view_impl: torch.nn.Module) -> None:
         super().__init__()
         self.values = StatelessBuffer(torch.tensor(table_format.values, dtype=torch.float32))
-        self.limits = StatelessBuffer(torch.tensor(table_format.limits("float32")))
+        self.limits = StatelessBuffer(torch.tensor(table_format.limits(np.float32)))
         self.scaling_impl, self.input_view_impl = scaling_impl, input_view_impl
         self.bit_width = StatelessBuffer(torch.tensor(float(table_format.bits)))
         self.zero_point = StatelessBuffer(torch.tensor(0.0))
@@ -143,7 +144,7 @@ class TableWeightProxy(WeightQuantProxyFromInjectorBase):
         return Identity() if self.tensor_quant is None else self.tensor_quant.input_view_impl
 
     def create_quant_tensor(self, qt_args: tuple) -> TableQuantTensor:
-        return TableQuantTensor(*qt_args, self.is_signed, self.training)
+        return TableQuantTensor(*qt_args, signed=self.is_signed, training=self.training)
 
 
 class TableActProxy(ActQuantProxyFromInjectorBase):
@@ -169,7 +170,7 @@ class TableActProxy(ActQuantProxyFromInjectorBase):
 
     def create_quant_tensor(self, qt_args: Any, x: Any = None) -> Any:
         if isinstance(qt_args, tuple):
-            return TableQuantTensor(*qt_args, self.is_signed, self.training)
+            return TableQuantTensor(*qt_args, signed=self.is_signed, training=self.training)
         return x.set(value=qt_args)  # a pass-through activation keeps the metadata of its input
 
 

@@ -1,0 +1,231 @@
+"""`Accelerator`: a compiled network that can be reported on, emulated, verified, saved and loaded."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyqkit import boards, build_folder
+from pyqkit.boards import Board
+from pyqkit.errors import UserError
+from pyqkit.graph.graph import Graph, decode_output, encode_input, order_codes
+from pyqkit.hardware.folding_types import Folding
+
+ENGINES = ("exact", "hls")
+GOLDEN_FRAMES = 4
+
+
+def compile(
+    network: Any,
+    example_input: Any = None,
+    *,
+    board: str | Path = "ZCU104",
+    target_fps: float | None = None,
+    clock_mhz: float | None = None,
+    fold: str | Path | dict[str, Folding] | None = None,
+) -> Accelerator:
+    """Compile a quantised network for a board.
+
+    Parameters
+    ----------
+    network : path, onnx.ModelProto or torch.nn.Module
+        QONNX, or a module with Brevitas layers (then `example_input` gives the shape).
+    example_input : torch.Tensor, optional
+    board : str or path
+        Name or TOML file.
+    target_fps : float, optional
+        Frames per second to reach with the least parallelism; without it the fastest design that fits 70 % of the board.
+    clock_mhz : float, optional
+        The board's by default.
+    fold : path or dict, optional
+        Folding file or foldings, instead of the search.
+
+    Raises
+    ------
+    UserError
+        If the network cannot be lowered (all nodes are named) or the rate cannot be met.
+    """
+    from pyqkit.graph.importer import import_qonnx
+    from pyqkit.hardware import folding
+
+    described = boards.load(board)
+    content = _model_bytes(network, example_input)
+    graph = import_qonnx(_parse_model(content, network))
+    clock = clock_mhz or described.clock_mhz
+    if fold is None:
+        foldings = folding.find(graph, described, clock, target_fps)
+    else:
+        foldings = fold if isinstance(fold, dict) else folding.read(fold, graph)
+    return Accelerator(graph, described, clock, foldings, content)
+
+
+def _model_bytes(network: Any, example_input: Any) -> bytes:
+    if isinstance(network, (str, Path)):
+        path = Path(network)
+        if not path.is_file():
+            raise UserError(f"an ONNX file was expected at {path}, but there is none; check the path")
+        return path.read_bytes()
+    if hasattr(network, "SerializeToString"):
+        return network.SerializeToString()
+    if not hasattr(network, "state_dict") or example_input is None:
+        raise UserError("an ONNX file, or a torch module and an example input, was expected; pass pyqkit.compile(module, example_input)")
+    from pyqkit.quant import export_qonnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        return export_qonnx(network, example_input, Path(folder) / "network.onnx").read_bytes()
+
+
+def _parse_model(content: bytes, network: Any) -> Any:
+    from pyqkit.graph.importer import parse_model
+
+    return parse_model(content, str(network) if isinstance(network, (str, Path)) else "the model")
+
+
+class Accelerator:
+    """A network lowered, folded and ready for its engines.
+
+    Attributes
+    ----------
+    graph : Graph
+    board : Board
+    clock_mhz : float
+    foldings : dict of str to Folding
+    model : bytes or None
+        The QONNX file it came from.
+    """
+
+    def __init__(self, graph: Graph, board: Board, clock_mhz: float, foldings: dict[str, Folding], model: bytes | None = None) -> None:
+        self.graph, self.board, self.clock_mhz, self.foldings, self.model = graph, board, clock_mhz, foldings, model
+        self._engines: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"Accelerator({self.graph.name!r}, board={self.board.name!r}, operators={len(self.graph.operators)})"
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Outputs of frames, from the `exact` engine (emulated)."""
+        return self.emulate(x)
+
+    def engine(self, name: str) -> Any:
+        """Engine by name, made on first use."""
+        if name not in ENGINES:
+            raise UserError(f"engine {' or '.join(ENGINES)} was expected, but {name!r} came; engine rtl is not part of this version")
+        if name not in self._engines:
+            if name == "exact":
+                from pyqkit.emulate.exact import ExactEngine
+
+                self._engines[name] = ExactEngine(self.graph)
+            else:
+                from pyqkit.emulate.hls import HlsEngine
+
+                self._engines[name] = HlsEngine(self.graph, self.foldings)
+        return self._engines[name]
+
+    def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Codes of the input ports for frames of real numbers."""
+        x = np.asarray(x)
+        if x.ndim == 0 or len(x) == 0:
+            raise UserError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
+        return {port.tensor: encode_input(port, self.graph.tensors[port.tensor], x) for port in self.graph.inputs}
+
+    def emulate(
+        self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """Run frames through an engine.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (frames, *input shape)
+        engine : {"exact", "hls"}
+        codes : bool
+            Return raw codes instead of real numbers.
+        progress : callable, optional
+            Called with the number of frames done.
+
+        Returns
+        -------
+        numpy.ndarray, shape (frames, *output shape)
+            float32, or codes. Networks with several outputs: the first.
+        """
+        found = self.engine(engine).run(self.encode(x), progress=progress)
+        port = self.graph.outputs[0]
+        if codes:
+            return order_codes(port, found[port.tensor])
+        return decode_output(port, self.graph.tensors[port.tensor], found[port.tensor])
+
+    def verify(self, x: np.ndarray, engines: Sequence[str] = ENGINES, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """Engines against each other and against the QONNX model; see `pyqkit.emulate.compare.verify`."""
+        from pyqkit.emulate.compare import verify
+
+        return verify(self, np.asarray(x), engines, progress)
+
+    def report(self) -> dict[str, Any]:
+        """Cycles, resources and FIFO depths per layer and in total, all estimated; see `pyqkit.report.build`."""
+        from pyqkit.report import build
+
+        return build(self)
+
+    def save(self, folder: str | Path, force: bool = False) -> Path:
+        """Write the build folder: manifest, arrays, generated C++ with its headers, golden vectors, the QONNX file."""
+        from pyqkit import __version__
+        from pyqkit.graph.serialise import to_json
+        from pyqkit.hls.generate import generate, library
+
+        target = Path(folder)
+        if target.exists() and not force:
+            raise build_folder.BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+        graph, arrays = to_json(self.graph)
+        design = generate(self.graph, self.foldings)
+        sources = {f"hls/{name}": text.encode() for name, text in design.files.items()}
+        headers = library()
+        sources |= {f"hls/include/{p.relative_to(headers)}": p.read_bytes() for p in headers.rglob("*") if p.suffix in (".hpp", ".h")}
+        if self.model is not None:
+            sources[build_folder.MODEL] = self.model
+        manifest = {
+            "pyqkit": __version__,
+            "board": self.board.name,
+            "part": self.board.part,
+            "clock_mhz": self.clock_mhz,
+            "graph": graph,
+            "folding": {name: {"pe": f.pe, "simd": f.simd} for name, f in self.foldings.items()},
+            "streams": {side: [vars(end) for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
+            "report": self.report(),
+        }
+        build_folder.write(target, manifest, arrays, self._golden(), sources, force)
+        return target
+
+    def _golden(self) -> dict[str, np.ndarray]:
+        """A few frames of codes with the codes they must give."""
+        random = np.random.default_rng(0)
+        inputs = {}
+        for port in self.graph.inputs:
+            tensor = self.graph.tensors[port.tensor]
+            inputs[port.tensor] = random.choice(tensor.format.codes, (GOLDEN_FRAMES, *tensor.shape))
+        outputs = self.engine("exact").run(inputs)
+        return {f"input.{k}": v for k, v in inputs.items()} | {f"output.{k}": v for k, v in outputs.items()}
+
+    def selftest(self, folder: str | Path, engine: str = "exact") -> int:
+        """Differing codes of an engine on the golden vectors of a build folder; 0 is what must come."""
+        golden = build_folder.load_arrays(Path(folder) / build_folder.GOLDEN)
+        found = self.engine(engine).run({k.removeprefix("input."): v for k, v in golden.items() if k.startswith("input.")})
+        return int(sum((found[k.removeprefix("output.")] != v).sum() for k, v in golden.items() if k.startswith("output.")))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Accelerator:
+        """Read a build folder, wherever it has been moved to; needs neither torch nor onnx."""
+        from pyqkit.graph.serialise import from_json
+
+        manifest, arrays = build_folder.read(Path(folder))
+        graph = from_json(manifest["graph"], arrays)
+        model = Path(folder) / build_folder.MODEL
+        try:
+            foldings = {str(k): Folding(int(v["pe"]), int(v["simd"])) for k, v in manifest["folding"].items()}
+            clock, board = float(manifest["clock_mhz"]), str(manifest["board"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise build_folder.BuildFolderError(
+                f"a complete manifest was expected in {folder}, but an entry is missing ({error}); compile again"
+            ) from error
+        return cls(graph, boards.load(board), clock, foldings, model.read_bytes() if model.is_file() else None)

@@ -1,0 +1,112 @@
+"""Build folders: everything about one accelerator in files, self-contained, checked when read, written all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyqkit.errors import UserError
+
+SCHEMA = 1
+MANIFEST, ARRAYS, GOLDEN, MODEL = "manifest.json", "arrays.npz", "golden.npz", "model.onnx"
+
+
+class BuildFolderError(UserError):
+    """A build folder that cannot be written or is not as pyqkit wrote it."""
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write(
+    target: Path,
+    manifest: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    golden: dict[str, np.ndarray],
+    sources: dict[str, bytes],
+    force: bool,
+) -> None:
+    """Write a folder beside `target`, then rename it.
+
+    Parameters
+    ----------
+    sources : dict of str to bytes
+        Further files by relative path.
+    """
+    if target.exists() and not force:
+        raise BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+    if target.exists() and not (target / MANIFEST).exists() and (target.is_file() or any(target.iterdir())):
+        raise BuildFolderError(f"a build folder to replace was expected, but {target} is something else; choose another name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        np.savez_compressed(beside / ARRAYS, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(beside / GOLDEN, **golden)  # type: ignore[arg-type]
+        for name, content in sources.items():
+            path = beside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        files = {str(p.relative_to(beside)): digest(p.read_bytes()) for p in sorted(beside.rglob("*")) if p.is_file()}
+        complete = {"schema": SCHEMA, **manifest, "files": files}
+        complete["sha256"] = _own_digest(complete)
+        (beside / MANIFEST).write_text(json.dumps(complete, indent=1))
+        os.chmod(beside, 0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Manifest and arrays of a folder, after checking every file.
+
+    Raises
+    ------
+    BuildFolderError
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BuildFolderError(
+            f"a build folder with {MANIFEST} was expected at {folder}, but there is none; make one with 'pyqkit compile'"
+        )
+    try:
+        manifest = json.loads(path.read_text())
+        files, schema, own = manifest["files"], manifest["schema"], manifest["sha256"]
+        entries = [(str(name), str(expected)) for name, expected in files.items()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BuildFolderError(
+            f"a manifest as pyqkit writes it was expected, but {path} cannot be read; compile the network again"
+        ) from error
+    if schema != SCHEMA:
+        raise BuildFolderError(f"a build folder of schema {SCHEMA} was expected, but {folder} has {schema}; compile the network again")
+    if own != _own_digest(manifest):
+        raise BuildFolderError(f"an unchanged manifest was expected, but {path} has been edited; compile the network again")
+    for name, expected in entries:
+        file = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute() or not file.is_file() or digest(file.read_bytes()) != expected:
+            raise BuildFolderError(f"an unchanged file was expected, but {file} is missing or has been edited; compile the network again")
+    return manifest, load_arrays(folder / ARRAYS)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Arrays of an npz file, never pickled objects."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise BuildFolderError(f"arrays were expected in {path}, but it cannot be read; compile the network again") from error
+
+
+def _own_digest(manifest: dict[str, Any]) -> str:
+    return digest(json.dumps({k: v for k, v in manifest.items() if k != "sha256"}, sort_keys=True).encode())

@@ -1,0 +1,219 @@
+"""The command line: ``pyqkit COMMAND``. Each command is one function; heavy imports happen inside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+import pyqkit
+from pyqkit.errors import UserError
+
+
+class _Group(click.Group):
+    """Prints a user's mistake as one sentence and exits with code 2, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"pyqkit: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(pyqkit.__version__)
+def main() -> None:
+    """From a quantised PyTorch network to a bit-exact FPGA accelerator on PYNQ, on the board or on a laptop."""
+
+
+@contextmanager
+def _progress(text: str, total: int | None = None) -> Iterator[Callable[[Any], None]]:
+    """A progress bar on a terminal, nothing elsewhere; called with the number done, or with a word on what runs."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=total)
+
+        def update(done: Any) -> None:
+            if isinstance(done, str):
+                bar.update(task, description=done)
+            else:
+                bar.update(task, completed=done)
+
+        yield update
+
+
+def _print_json(data: Any) -> None:
+    click.echo(json.dumps(data))
+
+
+def _read_frames(path: str) -> Any:
+    import numpy as np
+
+    try:
+        x = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"an array in npy format was expected, but {path} cannot be read ({error}); write it with numpy.save") from error
+    if not isinstance(x, np.ndarray):
+        raise UserError(f"one array in npy format was expected, but {path} holds several; write it with numpy.save")
+    return x
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def formats(name: str | None, as_json: bool) -> None:
+    """Table of number formats, or every code of the format NAME."""
+    from pyqkit.tables import code_table, format_table, show
+
+    rows = format_table() if name is None else code_table(name)
+    if as_json:
+        _print_json({"formats": rows} if name is None else {"format": name, "codes": rows})
+    else:
+        show("number formats" if name is None else f"codes of {name}", rows)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def boards(name: str | None, as_json: bool) -> None:
+    """Table of boards, or the board NAME (also the path of a TOML file)."""
+    from pyqkit import boards as known
+    from pyqkit.tables import show
+
+    found = [known.load(n) for n in ([name] if name else known.names())]
+    rows = [{"name": b.name, "part": b.part, "family": b.family, "clock_mhz": b.clock_mhz, **b.resources} for b in found]
+    if as_json:
+        _print_json({"boards": rows})
+    else:
+        show("boards", rows)
+
+
+@main.command("compile")
+@click.argument("network", type=click.Path())
+@click.option("-o", "--output", required=True, type=click.Path(), help="Build folder to write.")
+@click.option("--board", default="ZCU104", show_default=True, help="Board name, or the path of a TOML file.")
+@click.option("--target-fps", type=float, help="Frames per second to reach with the least parallelism.")
+@click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
+@click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
+@click.option("--force", is_flag=True, help="Replace an existing build folder.")
+def compile_command(
+    network: str, output: str, board: str, target_fps: float | None, clock_mhz: float | None, fold: str | None, force: bool
+) -> None:
+    """Compile the QONNX file NETWORK into a build folder."""
+    from pyqkit.accelerator import compile as compile_network
+    from pyqkit.build_folder import BuildFolderError
+
+    if Path(output).exists() and not force:
+        raise BuildFolderError(f"a new folder was expected, but {output} exists; choose another name or pass --force")
+    with _progress("compiling"):
+        accelerator = compile_network(network, board=board, target_fps=target_fps, clock_mhz=clock_mhz, fold=fold)
+        accelerator.save(output, force=force)
+    for note in accelerator.graph.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}")
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format, as the ONNX graph takes them.")
+@click.option("--output", "target", required=True, type=click.Path(), help="Where to write the results (npy).")
+@click.option("--engine", default="exact", show_default=True, help="exact or hls.")
+@click.option("--codes", is_flag=True, help="Write raw codes instead of real numbers.")
+@click.option("--force", is_flag=True, help="Replace an existing output file.")
+def emulate(build: str, source: str, target: str, engine: str, codes: bool, force: bool) -> None:
+    """Run frames through the accelerator BUILD, in software."""
+    import os
+    import tempfile
+
+    import numpy as np
+
+    from pyqkit.accelerator import Accelerator
+
+    if Path(target).exists() and not force:
+        raise UserError(f"a new file was expected, but {target} exists; choose another name or pass --force")
+    x = _read_frames(source)
+    accelerator = Accelerator.load(build)
+    with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
+        y = accelerator.emulate(x, engine=engine, codes=codes, progress=update)
+    handle, beside = tempfile.mkstemp(dir=Path(target).parent, suffix=".npy")
+    with os.fdopen(handle, "wb") as file:
+        np.save(file, y)
+    os.replace(beside, target)
+    click.echo(f"{target}: {len(y)} frames from engine {engine} (emulated)")
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def verify(ctx: click.Context, build: str, source: str, as_json: bool) -> None:
+    """Compare the engines of BUILD with each other and with the QONNX model; exit code 1 if any code differs."""
+    from pyqkit.accelerator import Accelerator
+    from pyqkit.tables import show_verification
+
+    x = _read_frames(source)
+    with _progress("verifying") as update:
+        result = Accelerator.load(build).verify(x, progress=update)
+    if as_json:
+        _print_json(result)
+    else:
+        show_verification(result)
+    reference = result["reference"]
+    if result["mismatches"] or (reference and reference["codes_differing"]):
+        ctx.exit(1)
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def report(build: str, as_json: bool) -> None:
+    """What each layer of BUILD is and takes (estimated)."""
+    from pyqkit.accelerator import Accelerator
+    from pyqkit.tables import show_report
+
+    data = Accelerator.load(build).report()
+    if as_json:
+        _print_json(data)
+    else:
+        show_report(data)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Which tools are here, and what each missing one would add."""
+    from pyqkit.doctor import examine
+    from pyqkit.tables import show
+
+    rows = examine()
+    if as_json:
+        _print_json({"tools": rows})
+    else:
+        show("tools", rows)
+
+
+@main.command()
+@click.option("-o", "--output", default="build/demo", show_default=True, type=click.Path(), help="Folder for the build and the picture.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights and training order.")
+@click.option("--force", is_flag=True, help="Replace an existing output folder.")
+def demo(output: str, seed: int, force: bool) -> None:
+    """Train, compile and verify a small network on real data; one table and one picture."""
+    from pyqkit.demo import run
+
+    run(output, seed=seed, force=force)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The demo: a small residual network on scikit-learn's digits, in four number formats at once, from training to verified codes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyqkit.errors import UserError
+
+FLOAT_EPOCHS, QUANTISED_EPOCHS, BATCH = 20, 8, 64
+TEST_SHARE = 0.3
+
+
+def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Training images and labels, test images and labels; images (frames, 1, 8, 8) float32 in 0..1."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    data = load_digits()
+    images = (data.images / 16).astype(np.float32)[:, None]
+    x, x_test, y, y_test = train_test_split(images, data.target, test_size=TEST_SHARE, random_state=seed, stratify=data.target)
+    return x, y, x_test, y_test
+
+
+def network(quantised: bool) -> Any:
+    """The network: three residual stages of e2m1, lp4_0_3 and int4, an e3m2 shortcut, 8-bit ends. Float without quantisers."""
+    import brevitas.nn as qnn
+    import torch
+    from torch import nn
+
+    from pyqkit.quant import act_quantizer, weight_quantizer
+
+    def conv(inputs: int, outputs: int, size: int, name: str, stride: int = 1) -> Any:
+        quantiser = weight_quantizer(name) if quantised else None
+        return qnn.QuantConv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False, weight_quant=quantiser)
+
+    def act(name: str) -> Any:
+        return qnn.QuantReLU(act_quant=act_quantizer(name) if quantised else None)
+
+    def identity(name: str) -> Any:
+        return qnn.QuantIdentity(act_quant=act_quantizer(name) if quantised else None)
+
+    class Block(nn.Module):
+        """Two convolutions beside a shortcut, the shortcut a 1x1 convolution where the size changes."""
+
+        def __init__(self, inputs: int, outputs: int, stride: int, name: str, shortcut: str | None = None) -> None:
+            super().__init__()
+            self.conv1, self.norm1, self.act1 = conv(inputs, outputs, 3, name, stride), nn.BatchNorm2d(outputs), act(name)
+            self.conv2, self.norm2 = conv(outputs, outputs, 3, name), nn.BatchNorm2d(outputs)
+            self.branch, self.act2 = identity("int8"), act(name)
+            self.shortcut = nn.Sequential(conv(inputs, outputs, 1, shortcut, stride), nn.BatchNorm2d(outputs)) if shortcut else nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.branch(self.norm2(self.conv2(self.act1(self.norm1(self.conv1(x))))))
+            z = self.shortcut(x)
+            if not isinstance(self.shortcut, nn.Identity):
+                z = self.branch(z)  # one quantiser for both branches: the sum needs no multiplier
+            return self.act2(y + z)
+
+    return nn.Sequential(
+        identity("uint4"),
+        conv(1, 16, 3, "int8"),
+        nn.BatchNorm2d(16),
+        act("e2m1"),
+        Block(16, 16, 1, "e2m1"),
+        Block(16, 24, 2, "lp4_0_3", shortcut="e3m2"),
+        Block(24, 32, 2, "int4", shortcut="e3m2"),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        identity("int8"),
+        qnn.QuantLinear(32, 10, bias=True, weight_quant=weight_quantizer("int8", per="tensor") if quantised else None),
+    )
+
+
+def train(model: Any, x: np.ndarray, y: np.ndarray, epochs: int, rate: float, seed: int) -> None:
+    """Adam with a cosine schedule."""
+    import torch
+
+    torch.manual_seed(seed)
+    images, labels = torch.from_numpy(x), torch.from_numpy(y).long()
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
+    steps = epochs * -(-len(images) // BATCH)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    model.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images)).split(BATCH):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
+            optimiser.step()
+            schedule.step()
+    model.eval()
+
+
+def logits(model: Any, x: np.ndarray) -> np.ndarray:
+    """Outputs of a torch model."""
+    import torch
+
+    with torch.no_grad():
+        return np.concatenate([model(part).numpy() for part in torch.from_numpy(x).split(256)])
+
+
+def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -> dict[str, Any]:
+    """Train, export, compile for ZCU104, run both engines over the test split, print one table, save one picture.
+
+    Parameters
+    ----------
+    output : path
+        Folder for ``network.onnx``, the build folder ``accelerator`` and ``demo.png``.
+    seed : int
+        The same seed gives the same network.
+    force : bool
+        Replace an existing folder.
+
+    Returns
+    -------
+    dict
+        Accuracies, agreement and the number of differing codes.
+    """
+    import torch
+
+    import pyqkit
+    from pyqkit.quant import calibrate, export_qonnx
+
+    target = Path(output)
+    if target.exists():
+        if not force:
+            raise UserError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+        if not (target / "accelerator").exists():
+            raise UserError(f"a folder of an earlier demo was expected, but {target} is something else; choose another name")
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    torch.manual_seed(seed)
+    x, y, x_test, y_test = digits(seed)
+    print("training the float network, then fine-tuning it in uint4, e2m1, lp4_0_3, e3m2, int4 and int8 ...", flush=True)
+    plain = network(quantised=False)
+    train(plain, x, y, FLOAT_EPOCHS, 3e-3, seed)
+    model = network(quantised=True)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    calibrate(model, torch.from_numpy(x).split(256)[:4])
+    train(model, x, y, QUANTISED_EPOCHS, 1e-3, seed + 1)
+    path = export_qonnx(model, torch.from_numpy(x_test), target / "network.onnx")
+
+    print("compiling for ZCU104, running both engines over the test split ...", flush=True)
+    accelerator = pyqkit.compile(path, board="ZCU104", target_fps=50_000)
+    codes = {name: accelerator.emulate(x_test, engine=name, codes=True) for name in ("exact", "hls")}
+    outputs = {"float": logits(plain, x_test), "quantised PyTorch": logits(model, x_test), "accelerator": accelerator.emulate(x_test)}
+    accuracy = {name: float((values.argmax(1) == y_test).mean()) for name, values in outputs.items()}
+    differing = int((codes["exact"] != codes["hls"]).sum())
+    agreement = float((outputs["accelerator"].argmax(1) == outputs["quantised PyTorch"].argmax(1)).mean())
+    accelerator.save(target / "accelerator")
+    _picture(target / "demo.png", x_test, y_test, outputs["accelerator"], accelerator)
+    _table(accelerator, accuracy, differing, agreement, len(x_test), codes["exact"].size)
+    print(f"saved {target / 'accelerator'} and {target / 'demo.png'}")
+    return {"accuracy": accuracy, "codes_differing": differing, "agreement": agreement, "frames": len(x_test)}
+
+
+def _table(accelerator: Any, accuracy: dict[str, float], differing: int, agreement: float, frames: int, codes: int) -> None:
+    from pyqkit.tables import show
+
+    report = accelerator.report()
+    rows = [
+        {
+            "layer": layer["name"],
+            "operator": layer["operator"],
+            "format": " x ".join(filter(None, (layer["input_format"], layer["weight_format"]))) + f" -> {layer['output_format']}",
+            "shape": "x".join(map(str, layer["output_shape"])),
+            "MACs": layer["macs"] or None,
+        }
+        for layer in report["layers"]
+    ]
+    caption = (
+        f"accuracy on {frames} test images: " + ", ".join(f"{name} {value:.2%}" for name, value in accuracy.items()) + f"\n"
+        f"codes that differ between engines exact and hls (emulated): {differing} of {codes}\n"
+        f"agreement of the accelerator with PyTorch: {agreement:.2%}\n"
+        f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at {report['clock_mhz']:g} MHz on {report['board']}, "
+        f"LUT {report['resources']['lut_low']:,} to {report['resources']['lut_high']:,}"
+    )
+    show("pyqkit demo", rows, caption)
+
+
+def _picture(path: Path, x: np.ndarray, y: np.ndarray, outputs: np.ndarray, accelerator: Any) -> None:
+    """Test images with the accelerator's answers, and the grids of the formats in the network."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from pyqkit.formats import Integer
+
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subfigures(2, 1, height_ratios=[2, 1.4])
+    for axes, image, label, answer in zip(above.subplots(2, 8).ravel(), x, y, outputs.argmax(1)):
+        axes.imshow(image[0], cmap="gray_r")
+        axes.set_title(str(answer), color="tab:green" if answer == label else "tab:red")
+        axes.axis("off")
+    above.suptitle("digits and the accelerator's answers (emulated)")
+    grids = {t.format.name: t.format for t in accelerator.graph.tensors.values() if not (isinstance(t.format, Integer) and t.format.bits > 8)}
+    axes = below.subplots()
+    for row, (name, fmt) in enumerate(grids.items()):
+        axes.plot(fmt.values / np.abs(fmt.values).max(), np.full(len(fmt.values), row), "|", markersize=14)
+    axes.set_yticks(range(len(grids)), list(grids))
+    axes.set_xlabel("values of the activation formats, relative to the largest")
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,142 @@
+"""Verification: engines against each other, against the QONNX model in exact arithmetic, and against its float32 execution."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyqkit.emulate.reference import Quantised, Reference, real_of
+from pyqkit.errors import UserError
+from pyqkit.graph.graph import decode_output, to_integers
+
+if TYPE_CHECKING:
+    from pyqkit.accelerator import Accelerator
+
+FLOAT_FRAMES = 2  # frames that qonnx executes in float32; it takes seconds for each
+_CHUNK = 50
+
+
+def verify(
+    accelerator: Accelerator, x: np.ndarray, engines: Sequence[str], progress: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Compare engines and reference.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    x : numpy.ndarray, shape (frames, *input shape)
+    engines : sequence of str
+        The first is compared with the reference.
+    progress : callable, optional
+        Called with a word on what runs next.
+
+    Returns
+    -------
+    dict
+        frames, engines, mismatches (output codes that differ between engines), and reference: codes compared, codes_differing,
+        top1_agreement, layers (codes, differing, saturated, ties, distinct codes), float32 (the same against float32 execution,
+        with the reason of differences).
+    """
+    say = progress or (lambda _: None)
+    codes = accelerator.encode(x)
+    outputs = []
+    for name in engines:
+        say(f"engine {name}")
+        outputs.append(accelerator.engine(name).run(codes))
+    mismatches = sum(int((outputs[0][k] != other[k]).sum()) for other in outputs[1:] for k in outputs[0])
+    result: dict[str, Any] = {"frames": len(x), "engines": list(engines), "mismatches": mismatches, "reference": None}
+    if accelerator.model is not None:
+        say("reference in exact arithmetic")
+        result["reference"] = _against_reference(accelerator, x, outputs[0])
+        say("float32 execution")
+        result["reference"]["float32"] = _against_float32(accelerator, x[:FLOAT_FRAMES])
+    return result
+
+
+def _model(accelerator: Accelerator) -> Any:
+    from pyqkit.graph.importer import parse_model
+
+    assert accelerator.model is not None
+    return parse_model(accelerator.model, "model.onnx")
+
+
+def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
+    graph, reference = accelerator.graph, Reference(_model(accelerator))
+    layers: dict[str, Any] = {name: {"codes": 0, "differing": 0, "saturated": 0, "ties": 0, "distinct": set()} for name in graph.sources}
+    differing = compared = agreed = 0
+    for first in range(0, len(x), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        expected = reference.run(x[part], keep=True)
+        tensors = accelerator.engine("exact").run(accelerator.encode(x[part]), keep=True)
+        for name, source in graph.sources.items():
+            value = expected[source]
+            assert isinstance(value, Quantised)
+            _count(layers[name], tensors[name], value.codes(), graph.tensors[name].format.codes, value.ties)
+        for port in graph.outputs:
+            tensor, wanted = graph.tensors[port.tensor], real_of(expected[port.onnx_name]).high
+            integers = to_integers(outputs[port.tensor][part], tensor.format)
+            real = (integers * port.scale + port.offset).reshape(len(integers), -1)[:, port.order.ravel()]
+            step = np.broadcast_to(port.scale, integers.shape).reshape(len(integers), -1)[:, port.order.ravel()]
+            # An output is a multiple of its step, so rounding the difference to steps counts codes without any tolerance.
+            differing += int((np.rint((real - wanted.reshape(real.shape)) / step) != 0).sum())
+            compared += real.size
+            agreed += int((real.argmax(axis=1) == wanted.reshape(real.shape).argmax(axis=1)).sum())
+    table = {name: {**entry, "distinct": len(entry["distinct"])} for name, entry in layers.items()}
+    differing += sum(entry["differing"] for entry in table.values())
+    compared += sum(entry["codes"] for entry in table.values())
+    return {"codes": compared, "codes_differing": differing, "top1_agreement": agreed / len(x), "layers": table}
+
+
+def _count(entry: dict[str, Any], codes: np.ndarray, expected: np.ndarray, ordered: np.ndarray, ties: int) -> None:
+    found = codes.transpose(0, 3, 1, 2).reshape(expected.shape)
+    entry["codes"] += found.size
+    entry["differing"] += int((found != expected).sum())
+    entry["saturated"] += int(((found == ordered[0]) | (found == ordered[-1])).sum())
+    entry["ties"] += ties
+    entry["distinct"] |= set(np.unique(found).tolist())
+
+
+def _against_float32(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
+    """Codes that differ from qonnx' float32 execution, layer by layer, each fed by its own predecessors."""
+    try:
+        from qonnx.core.modelwrapper import ModelWrapper
+        from qonnx.core.onnx_exec import execute_onnx
+        from qonnx.transformation.infer_shapes import InferShapes
+    except ImportError as error:
+        raise UserError("qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'") from error
+    graph = accelerator.graph
+    model = ModelWrapper(_model(accelerator)).transform(InferShapes())
+    tensors = accelerator.engine("exact").run(accelerator.encode(x), keep=True)
+    expected: Any = Reference(_model(accelerator)).run(x, keep=True)
+    differing = dict.fromkeys(graph.sources, 0)
+    outputs = []
+    for frame in range(len(x)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's shape annotations are incomplete, which qonnx says at every node
+            context = execute_onnx(
+                model, {graph.inputs[0].onnx_name: x[frame : frame + 1].astype(np.float32)}, return_full_exec_context=True
+            )
+        for name, source in graph.sources.items():
+            fmt, value = graph.tensors[name].format, np.asarray(context[source], np.float64)
+            made = expected[source]
+            one = made.scale.high / (1.0 if fmt.is_logarithmic else float(fmt.unit))  # real value of the format's value 1
+            found = tensors[name][frame].transpose(2, 0, 1).reshape(value.shape)
+            differing[name] += int((fmt.encode(value / one) != found).sum())
+        outputs.append(context[graph.outputs[0].onnx_name])
+    port = graph.outputs[0]
+    real = decode_output(port, graph.tensors[port.tensor], tensors[port.tensor])
+    logarithmic = any(t.format.is_logarithmic for t in graph.tensors.values())
+    reason = "ties and near-ties that float32 sums decide differently" + (
+        ", and the log-to-linear table of Logarithmic Posits" if logarithmic else ""
+    )
+    agreement = float((np.concatenate(outputs).reshape(len(x), -1).argmax(1) == real.reshape(len(x), -1).argmax(1)).mean())
+    return {
+        "frames": len(x),
+        "codes_differing": sum(differing.values()),
+        "layers": differing,
+        "top1_agreement": agreement,
+        "reason": reason,
+    }

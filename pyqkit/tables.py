@@ -1,0 +1,156 @@
+"""What the command line prints: rows of plain data, shown by rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyqkit.formats import Microscaled, NumberFormat, examples, parse
+
+# One line of the table each; `examples()` has hundreds.
+SHOWN = [
+    "int2",
+    "int4",
+    "int8",
+    "int8narrow",
+    "uint4",
+    "uint8z128",
+    "odd2",
+    "e2m0",
+    "e2m1",
+    "e3m0",
+    "e1m2",
+    "ue3m2",
+    "e2m3",
+    "e3m2",
+    "e3m4",
+    "e4m3",
+    "e5m2",
+    "e4m3fn",
+    "e5m2ieee",
+    "lp2_0_1",
+    "lp4_0_3",
+    "lp4_1_3",
+    "lp6_1_3",
+    "lp8_1_3",
+    "lp8_2_3",
+    "lp8_1_3@-0.25",
+    "mx32_e2m1",
+    "mx32_int8",
+    "mx16_int4_mse",
+]
+
+
+def format_row(fmt: Any) -> dict[str, Any]:
+    """One format as a row of the table."""
+    if isinstance(fmt, Microscaled):
+        element = format_row(fmt.element)
+        return {**element, "name": fmt.name, "bits": round(fmt.bits, 3), "what": fmt.description}
+    positive = fmt.values[fmt.values > 0]
+    return {
+        "name": fmt.name,
+        "bits": fmt.bits,
+        "what": fmt.description,
+        "values": len(fmt.values),
+        "largest": float(fmt.maximum),
+        "smallest": float(fmt.minimum),
+        "smallest positive": float(positive[0]) if len(positive) else None,
+    }
+
+
+def format_table() -> list[dict[str, Any]]:
+    """Rows of representative formats."""
+    return [format_row(parse(name)) for name in SHOWN]
+
+
+def code_table(name: str) -> list[dict[str, Any]]:
+    """Every code of a format: bits, integer and value."""
+    fmt = parse(name)
+    fmt = fmt.element if isinstance(fmt, Microscaled) else fmt
+    assert isinstance(fmt, NumberFormat)
+    return [
+        {"code": code, "bits": format(code, f"0{fmt.bits}b"), "integer": fmt.base.integer(code), "value": float(fmt.decode(code))}
+        for code in range(2**fmt.bits)
+    ]
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as a Markdown table."""
+    header = list(rows[0])
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(_text(row[key]) for key in header) + " |" for row in rows])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) and abs(value) >= 10000 else str(value)
+
+
+def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None) -> None:
+    """Print rows as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for key in rows[0]:
+        numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
+        table.add_column(key, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    Console().print(table)
+
+
+def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Layers of a report, short enough for a terminal."""
+    return [
+        {
+            "layer": layer["name"],
+            "operator": layer["operator"],
+            "formats": " x ".join(filter(None, (layer["input_format"], layer["weight_format"]))) + f" -> {layer['output_format']}",
+            "shape": "x".join(map(str, layer["output_shape"])),
+            "MACs": layer["macs"] or None,
+            "PE": layer["pe"],
+            "SIMD": layer["simd"],
+            "cycles": layer["cycles"],
+            "LUT": layer["resources"]["lut_low"],
+            "BRAM": layer["resources"]["bram36"],
+            "FIFO": layer["fifo_words"],
+        }
+        for layer in report["layers"]
+    ]
+
+
+def show_report(report: dict[str, Any]) -> None:
+    """Print a report."""
+    total, board = report["resources"], report["board_resources"]
+    used = f"LUT {total['lut_low']:,} to {total['lut_high']:,} of {board['lut']:,}, FF {total['ff']:,} of {board['ff']:,}, BRAM {total['bram36']:g} of {board['bram36']}"
+    caption = (
+        f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at {report['clock_mhz']:g} MHz (a frame every "
+        f"{report['initiation_interval_cycles']:,} cycles, latency {report['latency_cycles']:,}); {report['bottleneck']} limits; {used}"
+    )
+    show(f"{report['network']} on {report['board']} ({report['source']})", layer_rows(report), caption)
+    for note in report["notes"]:
+        print(f"note: {note}")
+
+
+def show_verification(result: dict[str, Any]) -> None:
+    """Print what `verify` found."""
+    reference = result["reference"]
+    caption = f"{result['frames']} frames; engines {', '.join(result['engines'])}: {result['mismatches']} codes differ between them"
+    if reference is None:
+        print(caption)
+        return
+    rows = [
+        {"layer": name, **entry, "differing from float32": reference["float32"]["layers"][name]}
+        for name, entry in reference["layers"].items()
+    ]
+    float32 = reference["float32"]
+    caption += (
+        f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX model in exact arithmetic, top-1 agreement "
+        f"{reference['top1_agreement']:.2%}. On {float32['frames']} frames {float32['codes_differing']} codes differ from float32 execution: {float32['reason']}."
+    )
+    show("layers against the QONNX model", rows, caption) if rows else print(caption)
+
+
+__all__ = ["code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification"]
