@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cache
 from math import floor
 
 from pyqkit.formats import Integer, LogPosit, Minifloat, NumberFormat, OddLevels
@@ -39,6 +40,7 @@ class Grid:
         return low if x - low < high - x else high
 
 
+@cache
 def grid(fmt: NumberFormat) -> Grid:
     """The grid of a format, from its parameters alone."""
     if isinstance(fmt, Integer):
@@ -54,10 +56,7 @@ def grid(fmt: NumberFormat) -> Grid:
 
 
 def _integer(width: int, signed: bool, narrow: bool, zero_point: int) -> Grid:
-    if signed:
-        stored = range(-(2 ** (width - 1)) + narrow, 2 ** (width - 1))
-    else:
-        stored = range(0, 2**width - narrow)
+    stored = range(-(2 ** (width - 1)) + narrow, 2 ** (width - 1)) if signed else range(0, 2**width - narrow)
     values = {q % 2**width: Fraction(q - zero_point) for q in stored}
     return Grid(values, lambda low, high: (high + zero_point) % 2 == 0)
 
