@@ -42,7 +42,9 @@ class Integer(NumberFormat):
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_BITS:
-            raise FormatError(f"an integer of 1 to 16 bits was expected, but {self.width} bits came")
+            raise FormatError(
+                f"an integer of 1 to {QUANTISER_BITS} bits (accumulators: {MAX_BITS}) was expected, but {self.width} bits came; use fewer bits"
+            )
         if self.narrow and self.width < 2:
             raise FormatError("a narrow integer of at least 2 bits was expected, but 1 bit came")
         if abs(self.zero_point) > MAX_ZERO_POINT:
@@ -167,7 +169,7 @@ class Integer(NumberFormat):
         """Narrowest integer format that holds every integer from `low` to `high`."""
         if low >= 0:
             return cls(max(1, int(high).bit_length()), signed=False)
-        return cls(max(int(high).bit_length(), int(-low - 1).bit_length()) + 1)
+        return cls(max(int(max(high, 0)).bit_length(), int(-low - 1).bit_length()) + 1)
 
     @classmethod
     def parse(cls, name: str) -> Integer | None:

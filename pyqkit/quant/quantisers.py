@@ -106,8 +106,6 @@ def _minifloat(fmt: Minifloat) -> dict[str, Any]:
     significands = [format(i, f"0{fmt.significand_bits}b") for i in range(2**fmt.significand_bits)]
     specials = {"": (None, None), "fn": (None, (significands[-1],)), "ieee": ((significands[0],), tuple(significands[1:]))}
     infinities, nans = specials[fmt.variant]
-    import torch
-
     return {
         "bit_width": fmt.bits,
         "exponent_bit_width": fmt.exponent_bits,
@@ -115,7 +113,7 @@ def _minifloat(fmt: Minifloat) -> dict[str, Any]:
         "saturating": True,
         "inf_values": infinities,
         "nan_values": nans,
-        "max_available_float": torch.tensor(fmt.maximum),
+        "max_available_float": fmt.maximum,
     }
 
 

@@ -144,7 +144,8 @@ class TableWeightProxy(WeightQuantProxyFromInjectorBase):
         return Identity() if self.tensor_quant is None else self.tensor_quant.input_view_impl
 
     def create_quant_tensor(self, qt_args: tuple) -> TableQuantTensor:
-        return TableQuantTensor(*qt_args, signed=self.is_signed, training=self.training)
+        value, scale, zero_point, bit_width = qt_args
+        return TableQuantTensor(value, scale, zero_point, bit_width, self.is_signed, self.training)
 
 
 class TableActProxy(ActQuantProxyFromInjectorBase):
@@ -170,7 +171,8 @@ class TableActProxy(ActQuantProxyFromInjectorBase):
 
     def create_quant_tensor(self, qt_args: Any, x: Any = None) -> Any:
         if isinstance(qt_args, tuple):
-            return TableQuantTensor(*qt_args, signed=self.is_signed, training=self.training)
+            value, scale, zero_point, bit_width = qt_args
+            return TableQuantTensor(value, scale, zero_point, bit_width, self.is_signed, self.training)
         return x.set(value=qt_args)  # a pass-through activation keeps the metadata of its input
 
 
