@@ -205,21 +205,18 @@ def _picture(path: Path, x: np.ndarray, y: np.ndarray, outputs: np.ndarray, acce
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pyqkit.formats import Integer
-
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    above, below = figure.subfigures(2, 1, height_ratios=[2, 1.4])
+    above, below = figure.subfigures(2, 1, height_ratios=[2, 1.4], squeeze=False)[:, 0]
     for axes, image, label, answer in zip(above.subplots(2, 8).ravel(), x, y, outputs.argmax(1)):
         axes.imshow(image[0], cmap="gray_r")
         axes.set_title(str(answer), color="tab:green" if answer == label else "tab:red")
         axes.axis("off")
     above.suptitle("digits and the accelerator's answers (emulated)")
-    grids = {
-        t.format.name: t.format for t in accelerator.graph.tensors.values() if not (isinstance(t.format, Integer) and t.format.bits > 8)
-    }
-    axes = below.subplots()
-    for row, (name, fmt) in enumerate(grids.items()):
+    graph = accelerator.graph
+    grids = {graph.tensors[name].format.name: graph.tensors[name].format for name in graph.sources}
+    axes = below.subplots(squeeze=False)[0, 0]
+    for row, fmt in enumerate(grids.values()):
         axes.plot(fmt.values / np.abs(fmt.values).max(), np.full(len(fmt.values), row), "|", markersize=14)
     axes.set_yticks(range(len(grids)), list(grids))
     axes.set_xlabel("values of the activation formats, relative to the largest")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class Requantiser:
     by_index : numpy.ndarray, shape (steps, channels)
     by_channel : numpy.ndarray, shape (channels, 2**n - 1)
         Padded with thresholds that nothing reaches, for binary search.
-    lookup : numpy.ndarray, int32
+    lookup : numpy.ndarray, int64
         Carrier of each number of steps.
     """
 
@@ -104,16 +105,25 @@ class Requantiser:
         padded = np.full((len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, kind)
         padded[:, :count] = thresholds
         by_index = np.ascontiguousarray(thresholds.T.astype(kind))
-        return cls(by_index, padded, op.falling.astype(np.int32), lookup.astype(np.int32), carrier_type(out))
+        return cls(by_index, padded, op.falling.astype(np.int32), lookup, carrier_type(out))
+
+    @property
+    def fits_kernels(self) -> bool:
+        """Whether results fit the 32 bits that kernels look up."""
+        return bool(np.abs(self.lookup).max() <= _INT32)
+
+    @cached_property
+    def _narrow(self) -> np.ndarray:
+        return self.lookup.astype(np.int32)
 
     def arguments(self) -> tuple[Any, ...]:
         """What a kernel takes, but for the output."""
-        return (_pointer(self.by_index), _pointer(self.by_channel), len(self.by_index), _pointer(self.falling), _pointer(self.lookup))
+        return (_pointer(self.by_index), _pointer(self.by_channel), len(self.by_index), _pointer(self.falling), _pointer(self._narrow))
 
     def apply(self, sums: np.ndarray, library: ctypes.CDLL | None) -> np.ndarray:
         """Carriers of exact sums of any shape (..., channels)."""
         channels = sums.shape[-1]
-        if library is None:
+        if library is None or not self.fits_kernels:
             x = sums.reshape(-1, channels)
             steps = np.empty(x.shape, np.int64)
             for channel in range(channels):
@@ -214,7 +224,9 @@ class ExactEngine:
         if follower is not None and self._library is not None:
             (final,) = self.graph.output_tensors(follower)
             requantiser = Requantiser.of(follower, out, final)
-            if isinstance(op, Convolution):
+            if not requantiser.fits_kernels:
+                pass
+            elif isinstance(op, Convolution):
                 compute = self._convolution(op, tensors[0], out, requantiser)
             elif isinstance(op, Add):
                 compute = self._fused_add(op, tensors, out, requantiser)

@@ -22,10 +22,10 @@ class DeadlockError(UserError):
     """The design stopped with data left to move; names the streams that everything waits for."""
 
 
-def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None) -> Path:
+def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
     """Compile generated files with the header library; `ap_int` is a folder with AMD's headers, or None for the stand-in."""
     folders = [ap_int or include / "simulation" / "native", include / "simulation", include]
-    return build_shared(files, "simulation.cpp", "hls", cache, FLAGS, folders)
+    return build_shared(files, "simulation.cpp", "hls", cache, flags, folders)
 
 
 class HlsEngine:
@@ -43,6 +43,8 @@ class HlsEngine:
         Folder with AMD's headers.
     include : Path, optional
         Header library; the package's own by default.
+    flags : tuple of str
+        For g++.
     """
 
     name = "hls"
@@ -55,10 +57,11 @@ class HlsEngine:
         depths: dict[tuple[str, str], int] | None = None,
         ap_int: Path | None = None,
         include: Path | None = None,
+        flags: tuple[str, ...] = FLAGS,
     ) -> None:
         self.graph = graph
         self.design: Design = generate(graph, folding, depths)
-        path = compile_library(self.design.files, cache or cache_folder(), include or library(), ap_int)
+        path = compile_library(self.design.files, cache or cache_folder(), include or library(), ap_int, flags)
         self._run = ctypes.CDLL(str(path)).run
 
     def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:

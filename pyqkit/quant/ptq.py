@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import torch
-from brevitas.graph.calibrate import bias_correction_mode, calibration_mode
-from brevitas.graph.gptq import gptq_mode
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Brevitas announces that an optional CUDA package is missing
+    from brevitas.graph.calibrate import bias_correction_mode, calibration_mode
+    from brevitas.graph.gptq import gptq_mode
 
 
 def calibrate(model: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:

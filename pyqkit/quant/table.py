@@ -108,7 +108,7 @@ class TableQuantTensor(_Fields, QuantTensor):
     def __mul__(self, other: Any) -> torch.Tensor:  # type: ignore[override]
         return self.value * (other.value if isinstance(other, QuantTensor) else other)
 
-    __rmul__ = __mul__
+    __rmul__ = __mul__  # type: ignore[assignment]
 
 
 class _Cached:
