@@ -95,10 +95,13 @@ class Microscaled:
         return np.clip(np.where(largest > 0, shared, _LOWEST), _LOWEST, _HIGHEST).astype(np.int32)
 
     def _least_error(self, x: np.ndarray, shared: np.ndarray) -> np.ndarray:
+        floor = np.clip(shared, _LOWEST, _HIGHEST)[..., None]
         candidates = np.clip(shared[..., None] + np.arange(-1, 3), _LOWEST, _HIGHEST)
         scaled = np.ldexp(x[..., None, :], -candidates[..., None])
-        error = np.ldexp(self.element.quantise(scaled), candidates[..., None]) - x[..., None, :]
-        best = np.argmin((error**2).sum(axis=-1), axis=-1)
+        # In units of the floor rule's scale, so that squares of the largest and smallest numbers neither overflow nor vanish.
+        error = np.ldexp(self.element.quantise(scaled) - scaled, (candidates - floor)[..., None])
+        with np.errstate(over="ignore"):  # only of blocks far beyond the largest scale, whose candidates are all that one
+            best = np.argmin((error**2).sum(axis=-1), axis=-1)
         return np.take_along_axis(candidates, best[..., None], axis=-1)[..., 0]
 
     def _blocks(self, x: np.ndarray, axis: int) -> np.ndarray:

@@ -106,6 +106,7 @@ def lp_logarithm(code: int, n: int, es: int, rs: int) -> tuple[int, Fraction] | 
     return sign, 2**es * k + ulfx
 
 
+@cache
 def power_of_two(exponent: Fraction, bits: int) -> Fraction:
     """2**exponent rounded to `bits` significant bits, from 80-digit decimals."""
     whole = floor(exponent)

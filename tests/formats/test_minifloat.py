@@ -46,9 +46,12 @@ def test_every_code_decodes_as_in_ml_dtypes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rounds_as_ml_dtypes(name: str, dtype: type) -> None:
-    """Every midpoint, every value and their neighbours, and 40,000 random numbers, inside the finite range."""
+def test_rounds_as_ml_dtypes(name: str) -> None:
+    """Every midpoint, every value and their neighbours, and 40,000 random numbers, inside the finite range.
+
+    float32 only: ml_dtypes rounds float64 to float32 first, which is one rounding too many.
+    """
+    dtype = np.float32
     fmt, peer = parse(name), PEERS[name]
     near = np.concatenate([fmt.values, (fmt.values[1:] + fmt.values[:-1]) / 2]).astype(dtype)
     spread = np.random.default_rng(0).standard_normal(40_000) * np.exp2(np.random.default_rng(1).uniform(-18, 18, 40_000))
