@@ -24,7 +24,7 @@ class DeadlockError(UserError):
 
 def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
     """Compile generated files with the header library; `ap_int` is a folder with AMD's headers, or None for the stand-in."""
-    folders = [ap_int or include / "simulation" / "native", include / "simulation", include]
+    folders = [include / "simulation", ap_int or include / "simulation" / "native", include]  # our bounded streams always
     return build_shared(files, "simulation.cpp", "hls", cache, flags, folders)
 
 
