@@ -1,0 +1,160 @@
+"""Who may import whom, read from the source, and that importing costs and does nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "pyqkit"
+MODULES = sorted(ROOT.rglob("*.py"))
+
+# Part -> parts it may import, itself and `errors` always. The longest name that fits a module is its part.
+HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}  # plain numbers about a graph; C++ generation needs them too
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "formats": set(),
+    "runtime": {"formats"},
+    "custom_op": {"formats"},
+    "quant": {"formats"},
+    "graph": {"formats"},
+    "boards": set(),
+    "build_folder": set(),
+    "doctor": set(),
+    "hardware.folding_types": set(),
+    "hardware.fifo": {"formats", "graph"},
+    "hls": {"formats", "graph", *HARDWARE_TYPES},
+    "hardware": {"formats", "graph", "hls", "boards", *HARDWARE_TYPES},
+    "emulate": {"formats", "graph", "hls", *HARDWARE_TYPES},
+    "tables": {"formats"},
+    "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
+    "accelerator": {"formats", "graph", "hls", "hardware", "emulate", "quant", "boards", "build_folder", "report", *HARDWARE_TYPES},
+    "demo": {"accelerator", "formats", "quant", "tables", ""},
+    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "tables", ""},
+    "": set(),  # pyqkit/__init__.py looks names up on use
+}
+HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq"}
+ALLOWED_HEAVY = {
+    "quant": {"torch", "brevitas", "onnx", "qonnx"},
+    "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
+    "custom_op": {"onnx", "qonnx"},
+    "graph": {"onnx", "qonnx"},
+    "emulate": {"onnx", "qonnx"},
+    "accelerator": {"onnx"},
+    "tables": {"rich"},
+    "cli": {"click", "rich"},
+}
+BOARD_PARTS = ("formats", "runtime")  # what runs on a board: numpy alone, Python 3.10
+EFFECTS = {"environ", "getenv", "open", "read_text", "read_bytes", "write_text", "exists", "is_file", "mkdir", "Popen", "CDLL", "urlopen"}
+
+
+def part_of(module: str) -> str:
+    """Longest part whose name starts `module` (dotted, without the leading ``pyqkit.``)."""
+    pieces = module.split(".")
+    for length in range(len(pieces), -1, -1):
+        name = ".".join(pieces[:length])
+        if name in MAY_IMPORT:
+            return name
+    raise AssertionError(f"{module} belongs to no part")
+
+
+def name_of(path: Path) -> str:
+    pieces = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(pieces[:-1] if pieces[-1] == "__init__" else pieces)
+
+
+def _runs(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only type checkers see."""
+    for child in ast.iter_child_nodes(tree):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield child
+            yield from _runs(child)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full dotted names that a file imports, also inside functions."""
+    for node in _runs(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level and node.module, f"{path}: absolute imports only"
+            for alias in node.names:
+                if (node.module, alias.name) == ("pyqkit", "__version__"):
+                    continue
+                inside = ROOT.parent.joinpath(*node.module.split("."), alias.name)
+                yield f"{node.module}.{alias.name}" if inside.is_dir() or inside.with_suffix(".py").is_file() else node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    part = part_of(name_of(path))
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        if package == "pyqkit":
+            target = part_of(rest)
+            assert target in {part, "errors"} | MAY_IMPORT[part], f"{name_of(path)} imports {name}; {part} may not import {target}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_heavy_packages_stay_where_they_belong(path: Path) -> None:
+    part = part_of(name_of(path))
+    for name in imports(path):
+        package = name.partition(".")[0]
+        assert package not in HEAVY - ALLOWED_HEAVY.get(part, set()), f"{name_of(path)} imports {package}"
+        if part.partition(".")[0] in BOARD_PARTS:
+            assert package in {"pyqkit", "numpy"} or package in sys.stdlib_module_names, f"{name_of(path)} imports {package}"
+
+
+def _at_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """Nodes that run when the module is imported: everything outside function bodies."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            pending += [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)]
+        elif not isinstance(node, ast.Lambda):
+            pending += list(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_is_read_or_started_at_import(path: Path) -> None:
+    for node in _at_import(ast.parse(path.read_text())):
+        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+        assert name not in EFFECTS, f"{path.name}:{node.lineno} uses {name} at import"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if part_of(name_of(p)) in BOARD_PARTS], ids=lambda p: str(p.relative_to(ROOT)))
+def test_board_parts_are_python_3_10(path: Path) -> None:
+    ast.parse(path.read_text(), feature_version=(3, 10))
+
+
+def _modules_after(code: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_pyqkit_loads_nothing() -> None:
+    assert not {"numpy", *HEAVY} & _modules_after("import pyqkit")
+
+
+def test_formats_load_numpy_only() -> None:
+    loaded = _modules_after("import pyqkit.formats; pyqkit.formats.parse('e2m1').encode(1.0)")
+    assert not HEAVY & loaded and "numpy" in loaded
+
+
+@pytest.mark.parametrize("name", ["cli", "accelerator", "graph.graph", "hls.generate", "hardware.folding", "emulate.exact", "demo"])
+def test_no_module_of_the_command_line_loads_torch(name: str) -> None:
+    assert not (HEAVY - {"click"}) & _modules_after(f"import pyqkit.{name}")
+
+
+def test_the_rules_can_fail(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os\nfrom pyqkit.emulate import exact\nHOME = os.environ['HOME']\ndef f():\n    import torch\n")
+    assert set(imports(bad)) == {"os", "pyqkit.emulate.exact", "torch"}
+    assert any(isinstance(node, ast.Attribute) and node.attr in EFFECTS for node in _at_import(ast.parse(bad.read_text())))
+    assert part_of("emulate.exact") not in MAY_IMPORT["formats"]
