@@ -96,7 +96,7 @@ def test_imports_point_down(path: Path) -> None:
         package, _, rest = name.partition(".")
         if package == "pyqkit":
             target = part_of(rest)
-                assert target in {part, "errors"} | MAY_IMPORT[part], f"{name_of(path)} imports {name}; {part} may not import {target}"
+            assert target in {part, "errors"} | MAY_IMPORT[part], f"{name_of(path)} imports {name}; {part} may not import {target}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
