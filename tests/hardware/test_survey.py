@@ -1,0 +1,99 @@
+"""The survey against the generated C++ and against cycles counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.hardware.cycles import latency
+from pyqkit.hardware.folding import Search, choices
+from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.survey import Survey
+from pyqkit.hls.generate import generate
+from tests.small_networks import mixed_layout, residual
+
+NETWORKS = {"residual": residual, "mixed_layout": mixed_layout}
+
+
+@pytest.fixture(params=NETWORKS)
+def graph(request) -> Graph:
+    return import_qonnx(NETWORKS[request.param]())
+
+
+def foldings_of(graph: Graph, which: int) -> dict[str, Folding]:
+    layers = [op for op in graph.operators if isinstance(op, Convolution)]
+    return {op.name: choices(op)[which % len(choices(op))] for op in layers}
+
+
+@pytest.mark.parametrize("which", [0, 2, 5, -1])
+def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
+    foldings = foldings_of(graph, which)
+    survey, design = Survey(graph), generate(graph, foldings)
+    declared = {}
+    text = design.files["network.hpp"]
+    for line in text.splitlines():
+        if line.startswith("typedef pyqkit::Word<"):
+            lanes, kind = line.rsplit(", ", 1)[1].rstrip(";").split("> ")
+            declared[kind] = int(lanes)
+    streams = {part[1]: declared[part[0]] for part in (s.split("(")[1].split(", ") for s in text.splitlines() if "PYQKIT_STREAM" in s)}
+    for name, estimate in survey.estimate(foldings).items():
+        (output,) = next(op.outputs for op in graph.operators if op.name == name)
+        assert streams[output] == estimate.lanes, name
+    for (tensor, op), words in survey.fifo_words(foldings).items():
+        branch = f"{tensor}_to_{op}"
+        assert design.fifo_words.get(branch, design.fifo_words[tensor]) == words
+
+
+def test_cycles_counted_by_hand():
+    graph = import_qonnx(residual())
+    layers = [op for op in graph.operators if isinstance(op, Convolution)]
+    foldings = {op.name: Folding(1, 1) for op in layers}
+    found = Survey(graph).estimate(foldings)
+    assert found[layers[0].name].cycles == 36 * 8 * 9 * 2
+    assert found[layers[1].name].cycles == 36 * 8 * 9 * 8
+    assert found[layers[3].name].cycles == 5 * 8
+    kinds = {op.kind: op.name for op in graph.operators}
+    assert found[kinds["add"]].cycles == 36 * 8
+    assert found[kinds["sum_pool"]].cycles == 36 * 8
+    assert found[kinds["max_pool"]].cycles == 36 * 8 + 36 * 9 * 8  # pixels in, windows out, in turn
+    foldings[layers[1].name] = Folding(4, 2)
+    assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 * 9 * 8 // 8
+    foldings[layers[1].name] = Folding(8, 1)  # now the sliding window is slower than the products
+    assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 // 1 + 36 * 9 * 8
+
+
+def test_interval_is_the_slowest_operator_and_latency_is_longer(graph):
+    survey = Survey(graph)
+    foldings = foldings_of(graph, 1)
+    found = survey.estimate(foldings)
+    assert survey.interval(foldings) == max(e.cycles for e in found.values())
+    assert survey.interval(foldings) < latency(survey, foldings) <= sum(e.cycles for e in found.values()) + survey.interval(foldings)
+
+
+def test_total_is_the_sum_of_the_operators(graph):
+    survey, foldings = Survey(graph), foldings_of(graph, 1)
+    parts = survey.resources(foldings).values()
+    assert survey.total(foldings).lut_low == pytest.approx(sum(r.lut_low for r in parts))
+    assert survey.total(foldings).bram36 == sum(r.bram36 for r in parts)
+
+
+def test_more_parallel_layers_take_more_and_wait_less(graph):
+    search = Search(Survey(graph))
+    slow, fast = search.fold_for(10**9), search.fold_for(1)
+    assert search.survey.total(slow).lut_low < search.survey.total(fast).lut_low
+    assert search.survey.interval(slow) > search.survey.interval(fast)
+
+
+def test_an_operator_without_estimate_is_named():
+    class Strange(Operator):
+        kind = "strange"
+
+        def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+            return [Tensor("out", inputs[0].shape, inputs[0].format, inputs[0].low, inputs[0].high)]
+
+    graph = import_qonnx(residual())
+    graph.add(Strange("strange", [graph.outputs[0].tensor], ["out"]))
+    with pytest.raises(TypeError, match="no estimate for operator strange; add a rule to pyqkit/hardware/operators"):
+        Survey(graph).estimate({})
