@@ -91,6 +91,12 @@ class _Inference(InferenceHandler):
             handler.prepare_for_export(module)
             self._quantise, self._metadata = handler.quantise, handler.metadata
 
+    def quantize(self, x: torch.Tensor, *_: Any) -> torch.Tensor:
+        return self._quantise(x)
+
+    def dequantize(self, x: torch.Tensor, *_: Any) -> torch.Tensor:
+        return x  # `quantize` gives real values already
+
     def inner_forward(self, x: torch.Tensor, *_: Any) -> tuple[torch.Tensor]:
         return (self._quantise(x),)
 
