@@ -17,8 +17,6 @@ template <class T, int LANES> struct Word {
   T lane[LANES];
 };
 
-constexpr int bits_for(long long count) { return count <= 1 ? 1 : count <= 2 ? 1 : 1 + bits_for((count + 1) / 2); }
-
 }  // namespace pyqkit
 
 #define PYQKIT_PRAGMA_TEXT(text) _Pragma(#text)

@@ -1,0 +1,52 @@
+// Width conversion there and back, fork, permutation, slice, padding and concatenation of a 2x3 image of 4 channels.
+#include "layout.hpp"
+#include "simulation/test_bench.hpp"
+
+typedef ap_uint<8> Code;
+
+struct Order {
+  static int64_t channel(int index) { return 3 - index; }
+};
+
+int main() {
+  int image[24], expected[200];
+  for (int i = 0; i < 24; ++i) image[i] = i + 1;
+  hls::stream<pyqkit::Word<Code, 2>> a("a", 100), b("b", 100), c("c", 100);
+  hls::stream<pyqkit::Word<Code, 4>> wide("wide", 100);
+  hls::stream<pyqkit::Word<Code, 1>> narrow("narrow", 100);
+
+  send<Code, 2>(a, image, 24);
+  pyqkit::convert_width<Code, 24, 2, 4>(a, wide);
+  pyqkit::convert_width<Code, 24, 4, 1>(wide, narrow);
+  expect<Code, 1>(narrow, image, 24);
+
+  send<Code, 2>(a, image, 24);
+  pyqkit::fork<Code, 12, 2>(a, b, c);
+  expect<Code, 2>(b, image, 24);
+  expect<Code, 2>(c, image, 24);
+
+  send<Code, 2>(a, image, 24);
+  pyqkit::permute<Code, 6, 4, 4, 2, 2, Order>(a, b);
+  for (int i = 0; i < 24; ++i) expected[i] = image[i / 4 * 4 + 3 - i % 4];
+  expect<Code, 2>(b, expected, 24);
+
+  send<Code, 2>(a, image, 24);
+  pyqkit::slice<Code, 2, 3, 4, 2, 1, 0, 1, 2, 1, 2>(a, b);  // row 1, columns 0 and 2
+  for (int i = 0; i < 8; ++i) expected[i] = image[12 + i / 4 * 8 + i % 4];
+  expect<Code, 2>(b, expected, 8);
+
+  send<Code, 2>(a, image, 24);
+  pyqkit::pad<Code, 2, 3, 4, 2, 1, 0, 2, 0, 1, 0, 77>(a, b);  // a row above, a column right, two channels in front
+  for (int i = 0; i < 3 * 4 * 6; ++i) {
+    const int row = i / 24 - 1, column = i / 6 % 4, channel = i % 6 - 2;
+    expected[i] = row >= 0 && column < 3 && channel >= 0 ? image[(row * 3 + column) * 4 + channel] : 77;
+  }
+  expect<Code, 2>(b, expected, 72);
+
+  send<Code, 2>(a, image, 24);
+  send<Code, 2>(b, image, 12);
+  pyqkit::concat<Code, 6, 4, 2, 2>(a, b, c);
+  for (int i = 0; i < 36; ++i) expected[i] = i % 6 < 4 ? image[i / 6 * 4 + i % 6] : image[i / 6 * 2 + i % 6 - 4];
+  expect<Code, 2>(c, expected, 36);
+  return finish_bench();
+}

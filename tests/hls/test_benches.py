@@ -1,0 +1,76 @@
+"""Every header of the C++ library has a test bench beside it; each compiles with our integers and with AMD's, and passes."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyqkit.hls.generate import library
+
+HEADERS = sorted(p.stem for p in library().glob("*.hpp"))
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+
+
+def integers_of_amd() -> Path | None:
+    """Folder with AMD's ap_int.h, from the hls4ml package."""
+    found = importlib.util.find_spec("hls4ml")
+    folders = list(found.submodule_search_locations or []) if found else []
+    headers = [path.parent for folder in folders for path in Path(folder).rglob("vivado/ap_types/ap_int.h")]
+    return headers[0] if headers else None
+
+
+def run_bench(source: Path, integers: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Compile and run one test bench."""
+    include = [library() / "simulation", integers, library()]
+    command = ["g++", "-std=c++17", "-O1", "-Wall", "-Wno-unknown-pragmas", *(f"-I{p}" for p in include), str(source), "-o", str(tmp_path / "bench")]
+    if integers != library() / "simulation" / "native":
+        command.insert(4, "-w")  # AMD's headers are not free of warnings
+    compiled = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert compiled.returncode == 0, compiled.stderr
+    assert not compiled.stderr, compiled.stderr
+    return subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_bench(name: str, tmp_path: Path) -> None:
+    done = run_bench(library() / f"{name}_test.cpp", library() / "simulation" / "native", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "passed\n")
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
+    integers = integers_of_amd()
+    if integers is None:
+        pytest.skip("hls4ml, which carries AMD's ap_int headers, is not installed")
+    done = run_bench(library() / f"{name}_test.cpp", integers, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "passed\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "right", "wrong"),
+    [
+        ("requantise", "x >= Table::threshold", "x > Table::threshold"),
+        ("requantise", "rest == half && (floor & 1) == 1", "rest == half"),
+        ("layout", "word.lane[lane] = buffer[at + lane];", "word.lane[lane] = buffer[at + LANES_OUT - 1 - lane];"),
+        ("axi_stream", "i == BEATS - 1", "i == 0"),
+        ("sliding_window", "kernel_row * DILATION_H - TOP;", "kernel_row * DILATION_H - LEFT;"),
+        ("product", "a.negative != b.negative", "a.negative"),
+    ],
+)
+def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:
+    """A wrong tie rule, swapped lanes, a misplaced TLAST and the like must make the bench fail."""
+    copy = tmp_path / "hls"
+    shutil.copytree(library(), copy)
+    text = (copy / f"{header}.hpp").read_text()
+    assert right in text
+    (copy / f"{header}.hpp").write_text(text.replace(right, wrong))
+    include = [copy / "simulation", copy / "simulation" / "native", copy]
+    command = ["g++", "-std=c++17", "-O1", "-w", *(f"-I{p}" for p in include), str(copy / f"{header}_test.cpp"), "-o", str(tmp_path / "bench")]
+    subprocess.run(command, check=True)
+    done = subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
