@@ -76,7 +76,7 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 
     right = HlsEngine.run
 
-    def wrong(self, codes, progress=None):  # noqa: ANN001, ANN202
+    def wrong(self, codes, progress=None):
         found = right(self, codes, progress)
         next(iter(found.values()))[0, 0, 0, 0] ^= 1
         return found
@@ -89,11 +89,22 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 
 def test_report_has_what_is_promised(built: Path) -> None:
     data = json.loads(run("report", built / "net", "--json").output)
-    assert {"board", "clock_mhz", "source", "initiation_interval_cycles", "latency_cycles", "frames_per_second", "resources", "layers"} <= set(data)
+    assert {
+        "board",
+        "clock_mhz",
+        "source",
+        "initiation_interval_cycles",
+        "latency_cycles",
+        "frames_per_second",
+        "resources",
+        "layers",
+    } <= set(data)
     assert data["source"] == "estimated"
     assert {"lut_low", "lut_high", "ff", "bram36", "dsp"} <= set(data["resources"])
     for layer in data["layers"]:
-        assert {"name", "operator", "input_format", "weight_format", "output_format", "macs", "pe", "simd", "cycles", "resources"} <= set(layer)
+        assert {"name", "operator", "input_format", "weight_format", "output_format", "macs", "pe", "simd", "cycles", "resources"} <= set(
+            layer
+        )
     assert "estimated" in run("report", built / "net").output
 
 
@@ -123,13 +134,19 @@ def test_target_rate_and_folding_file(built: Path, tmp_path: Path) -> None:
     folded = pyqkit.compile(built / "net.onnx", fold=path)
     assert (folded.foldings[layer].pe, folded.foldings[layer].simd) == (2, 2)
     path.write_text(json.dumps({layer: {"pe": 3, "simd": 2}}))
-    refused(run("compile", built / "net.onnx", "-o", tmp_path / "b", "--fold", path), f"a PE that divides 4 was expected for {layer}, but 3 came; choose a divisor")
+    refused(
+        run("compile", built / "net.onnx", "-o", tmp_path / "b", "--fold", path),
+        f"a PE that divides 4 was expected for {layer}, but 3 came; choose a divisor",
+    )
 
 
 def test_infeasible_rate(built: Path, tmp_path: Path) -> None:
     result = run("compile", built / "net.onnx", "-o", tmp_path / "b", "--board", "PYNQ-Z2", "--target-fps", 1e9)
     assert result.exit_code == 2
-    assert re.match(r"pyqkit: a rate that PYNQ-Z2 reaches was expected, but 1e\+09 frames/s came; .* the fastest is \d+ frames/s \(estimated\)", result.output)
+    assert re.match(
+        r"pyqkit: a rate that PYNQ-Z2 reaches was expected, but 1e\+09 frames/s came; .* the fastest is \d+ frames/s \(estimated\)",
+        result.output,
+    )
     assert not (tmp_path / "b").exists()
 
 
@@ -147,10 +164,16 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [
-        (np.zeros((3, 2, 5, 6), np.float32), "input x of shape (frames, 2, 6, 6) was expected, but (3, 2, 5, 6) came; put the frames first"),
+        (
+            np.zeros((3, 2, 5, 6), np.float32),
+            "input x of shape (frames, 2, 6, 6) was expected, but (3, 2, 5, 6) came; put the frames first",
+        ),
         (np.full((3, 2, 6, 6), np.nan, np.float32), "numbers were expected for input x, but NaN came; remove NaNs first"),
         (np.zeros((3, 2, 6, 6), "U1"), "real numbers were expected for input x, but an array of <U1 came; convert it to float32"),
-        (np.zeros((0, 2, 6, 6), np.float32), "at least one frame was expected, but an array of shape (0, 2, 6, 6) came; put the frames first"),
+        (
+            np.zeros((0, 2, 6, 6), np.float32),
+            "at least one frame was expected, but an array of shape (0, 2, 6, 6) came; put the frames first",
+        ),
     ],
 )
 def test_wrong_frames(built: Path, tmp_path: Path, array: np.ndarray, sentence: str) -> None:
@@ -168,7 +191,10 @@ def test_pickled_frames_are_not_opened(built: Path, tmp_path: Path) -> None:
 
 def test_existing_outputs_stay(built: Path, tmp_path: Path) -> None:
     before = (built / "net" / "manifest.json").read_bytes()
-    refused(run("compile", built / "net.onnx", "-o", built / "net"), f"a new folder was expected, but {built / 'net'} exists; choose another name or pass --force")
+    refused(
+        run("compile", built / "net.onnx", "-o", built / "net"),
+        f"a new folder was expected, but {built / 'net'} exists; choose another name or pass --force",
+    )
     assert (built / "net" / "manifest.json").read_bytes() == before
     (tmp_path / "y.npy").write_text("mine")
     result = run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy")
@@ -182,7 +208,10 @@ def test_existing_outputs_stay(built: Path, tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_networks(tmp_path: Path) -> None:
-    refused(run("compile", tmp_path / "no.onnx", "-o", tmp_path / "b"), f"an ONNX file was expected at {tmp_path / 'no.onnx'}, but there is none; check the path")
+    refused(
+        run("compile", tmp_path / "no.onnx", "-o", tmp_path / "b"),
+        f"an ONNX file was expected at {tmp_path / 'no.onnx'}, but there is none; check the path",
+    )
     (tmp_path / "bad.onnx").write_bytes(b"not a model at all")
     result = run("compile", tmp_path / "bad.onnx", "-o", tmp_path / "b")
     refused(result, f"an ONNX file was expected, but {tmp_path / 'bad.onnx'} cannot be read as one; it may be truncated, export it again")

@@ -20,8 +20,25 @@ from pyqkit.graph.serialise import from_json, to_json
 from pyqkit.hardware.folding_types import Folding
 from tests.emulate.networks import Net, everything, statistics
 
-PAIRS = [("e2m1", None), ("e3m2", "e2m3"), ("e4m3", None), ("int4", "odd2"), ("int8", "int8narrow"), ("uint4", "lp4_0_3"), ("lp4_0_3", None), ("lp8_1_3", None)]
-EXACT_ONLY = [("e5m2", "e2m1"), ("uint8z128", "int4"), ("lp4_1_2", "lp4_0_3"), ("lp4_1_3", "int4"), ("e4m3fn", "e3m2"), ("ue3m2", "e1m2"), ("lp8_1_3", "e2m1")]
+PAIRS = [
+    ("e2m1", None),
+    ("e3m2", "e2m3"),
+    ("e4m3", None),
+    ("int4", "odd2"),
+    ("int8", "int8narrow"),
+    ("uint4", "lp4_0_3"),
+    ("lp4_0_3", None),
+    ("lp8_1_3", None),
+]
+EXACT_ONLY = [
+    ("e5m2", "e2m1"),
+    ("uint8z128", "int4"),
+    ("lp4_1_2", "lp4_0_3"),
+    ("lp4_1_3", "int4"),
+    ("e4m3fn", "e3m2"),
+    ("ue3m2", "e1m2"),
+    ("lp8_1_3", "e2m1"),
+]
 FAST = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w")  # the flags of tests: compiling is what takes the time
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
@@ -112,7 +129,9 @@ def test_graphs_survive_json() -> None:
 # ---- negative controls: the comparison above can fail ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mutant", ["thresholds one higher", "falling channels rise", "weights of two outputs swapped", "one weight code changed"])
+@pytest.mark.parametrize(
+    "mutant", ["thresholds one higher", "falling channels rise", "weights of two outputs swapped", "one weight code changed"]
+)
 def test_mutants_are_caught(mutant: str) -> None:
     net = everything("e2m1")
     threshold = next(op for op in net.graph.operators if isinstance(op, Threshold))

@@ -26,7 +26,17 @@ def integers_of_amd() -> Path | None:
 def run_bench(source: Path, integers: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Compile and run one test bench."""
     include = [library() / "simulation", integers, library()]
-    command = ["g++", "-std=c++17", "-O1", "-Wall", "-Wno-unknown-pragmas", *(f"-I{p}" for p in include), str(source), "-o", str(tmp_path / "bench")]
+    command = [
+        "g++",
+        "-std=c++17",
+        "-O1",
+        "-Wall",
+        "-Wno-unknown-pragmas",
+        *(f"-I{p}" for p in include),
+        str(source),
+        "-o",
+        str(tmp_path / "bench"),
+    ]
     if integers != library() / "simulation" / "native":
         command.insert(4, "-w")  # AMD's headers are not free of warnings
     compiled = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -69,7 +79,16 @@ def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path)
     assert right in text
     (copy / f"{header}.hpp").write_text(text.replace(right, wrong))
     include = [copy / "simulation", copy / "simulation" / "native", copy]
-    command = ["g++", "-std=c++17", "-O1", "-w", *(f"-I{p}" for p in include), str(copy / f"{header}_test.cpp"), "-o", str(tmp_path / "bench")]
+    command = [
+        "g++",
+        "-std=c++17",
+        "-O1",
+        "-w",
+        *(f"-I{p}" for p in include),
+        str(copy / f"{header}_test.cpp"),
+        "-o",
+        str(tmp_path / "bench"),
+    ]
     subprocess.run(command, check=True)
     done = subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
     assert done.returncode == 1

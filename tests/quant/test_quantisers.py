@@ -55,7 +55,7 @@ class Toy(NumberFormat):
         return cls() if name == "toy3" else None
 
     @classmethod
-    def examples(cls):  # noqa: ANN206
+    def examples(cls):
         yield cls()
 
 
@@ -66,13 +66,21 @@ class Net(nn.Module):
         super().__init__()
         weight, act = weight_quantizer(weights, **options), act_quantizer(activations)
         self.image = qnn.QuantIdentity(act_quant=act_quantizer("int8"))
-        self.conv1, self.norm1, self.act1 = qnn.QuantConv2d(2, 8, 3, padding=1, bias=False, weight_quant=weight), nn.BatchNorm2d(8), qnn.QuantReLU(act_quant=act)
-        self.conv2, self.norm2, self.act2 = qnn.QuantConv2d(8, 8, 3, padding=1, bias=True, weight_quant=weight), nn.BatchNorm2d(8), qnn.QuantReLU(act_quant=act)
+        self.conv1, self.norm1, self.act1 = (
+            qnn.QuantConv2d(2, 8, 3, padding=1, bias=False, weight_quant=weight),
+            nn.BatchNorm2d(8),
+            qnn.QuantReLU(act_quant=act),
+        )
+        self.conv2, self.norm2, self.act2 = (
+            qnn.QuantConv2d(8, 8, 3, padding=1, bias=True, weight_quant=weight),
+            nn.BatchNorm2d(8),
+            qnn.QuantReLU(act_quant=act),
+        )
         self.branch = qnn.QuantIdentity(act_quant=act_quantizer("int8"))
         self.pool, self.features = nn.AdaptiveAvgPool2d(1), qnn.QuantIdentity(act_quant=act_quantizer("int8"))
         self.linear = qnn.QuantLinear(8, 10, bias=True, weight_quant=weight_quantizer("int8", per="tensor"))
 
-    def forward(self, x):  # noqa: ANN001, ANN201
+    def forward(self, x):
         x = self.branch(self.act1(self.norm1(self.conv1(self.image(x)))))
         x = self.act2(self.branch(self.norm2(self.conv2(x))) + x)
         return self.linear(torch.flatten(self.features(self.pool(x)), 1))
@@ -91,7 +99,9 @@ def boundary_values(fmt: NumberFormat) -> np.ndarray:
     """Every limit of a format and its float32 neighbours, both ends, and random numbers."""
     limits = fmt.limits(np.float32)
     random = np.random.default_rng(0).normal(0, max(fmt.maximum, 1.0) / 2, 5000).astype(np.float32)
-    return np.concatenate([limits, np.nextafter(limits, np.float32(-np.inf)), np.nextafter(limits, np.float32(np.inf)), random, [1e30, -1e30]]).astype(np.float32)
+    return np.concatenate(
+        [limits, np.nextafter(limits, np.float32(-np.inf)), np.nextafter(limits, np.float32(np.inf)), random, [1e30, -1e30]]
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, "odd2", "toy3", "e2m3", "e5m2ieee", "ue4m2"])
@@ -107,17 +117,26 @@ def test_quantisers_round_as_the_format_does(name: str) -> None:
     np.testing.assert_array_equal(found, (fmt.quantise(x) * scale).astype(np.float32) + 0.0)
 
 
-@pytest.mark.parametrize("fmt", [f for f in examples() if isinstance(f, Minifloat) and f.signed and not f.variant and f.exponent_bits <= 6], ids=str)
+@pytest.mark.parametrize(
+    "fmt", [f for f in examples() if isinstance(f, Minifloat) and f.signed and not f.variant and f.exponent_bits <= 6], ids=str
+)
 def test_float_quantisers_of_brevitas_and_qonnx_agree_with_the_format(fmt: Minifloat) -> None:
     from qonnx.custom_op.general.floatquant import float_quant
 
     random = np.random.default_rng(1)
-    x = (random.choice([-1, 1], 400_000) * np.exp2(random.uniform(np.log2(fmt.values[fmt.values > 0][0]) - 3, np.log2(fmt.maximum) + 1, 400_000))).astype(np.float32)
+    x = (
+        random.choice([-1, 1], 400_000)
+        * np.exp2(random.uniform(np.log2(fmt.values[fmt.values > 0][0]) - 3, np.log2(fmt.maximum) + 1, 400_000))
+    ).astype(np.float32)
     expected = fmt.quantise(x).astype(np.float32)
     one, number = np.float32(1), lambda v: np.array(v, np.float32)
-    found = float_quant(x, one, number(fmt.exponent_bits), number(fmt.significand_bits), number(fmt.bias), max_val=number(fmt.maximum), has_subnormal=True)
+    found = float_quant(
+        x, one, number(fmt.exponent_bits), number(fmt.significand_bits), number(fmt.bias), max_val=number(fmt.maximum), has_subnormal=True
+    )
     np.testing.assert_array_equal(found.astype(np.float32), expected)
-    layer = qnn.QuantIdentity(act_quant=act_quantizer(fmt.name, scaling_impl_type="const", scaling_init=fmt.maximum, scaling_stats_op="max")).eval()
+    layer = qnn.QuantIdentity(
+        act_quant=act_quantizer(fmt.name, scaling_impl_type="const", scaling_init=fmt.maximum, scaling_stats_op="max")
+    ).eval()
     scale = float(layer.act_quant.scale())
     with torch.no_grad():
         np.testing.assert_array_equal(layer(torch.from_numpy(x * np.float32(scale))).numpy(), expected * np.float32(scale))
@@ -142,7 +161,9 @@ def test_block_scales_just_below_powers_of_two() -> None:
     assert wrong == 0
 
 
-@pytest.mark.parametrize(("weights", "activations"), [*((w, "uint4") for w in WEIGHTS), *(("int4", a) for a in ACTIVATIONS), ("toy3", "toy3")])
+@pytest.mark.parametrize(
+    ("weights", "activations"), [*((w, "uint4") for w in WEIGHTS), *(("int4", a) for a in ACTIVATIONS), ("toy3", "toy3")]
+)
 def test_networks_train_export_and_lower(weights: str, activations: str, tmp_path: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
@@ -234,12 +255,18 @@ def test_gradient_is_zero_where_values_clip() -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: weight_quantizer("e2m9"), "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e2m9 has 12 bits and 2 exponent bits"),
+        (
+            lambda: weight_quantizer("e2m9"),
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e2m9 has 12 bits and 2 exponent bits",
+        ),
         (lambda: act_quantizer("int24"), "a format of at most 16 bits was expected for a quantiser, but int24 came; choose a narrower one"),
-        (lambda: weight_quantizer("e2m1", scale_search="best"), "scale_search 'max' or 'mse' was expected, but 'best' came; use one of them"),
+        (
+            lambda: weight_quantizer("e2m1", scale_search="best"),
+            "scale_search 'max' or 'mse' was expected, but 'best' came; use one of them",
+        ),
     ],
 )
-def test_refusals(make, sentence: str) -> None:  # noqa: ANN001
+def test_refusals(make, sentence: str) -> None:
     with pytest.raises(FormatError, match=f"^{re.escape(sentence)}$"):
         make()
 
@@ -248,7 +275,9 @@ def test_export_keeps_existing_files(tmp_path: Path) -> None:
     net, x = made("e2m1", "e2m1")
     path = tmp_path / "net.onnx"
     path.write_text("mine")
-    with pytest.raises(UserError, match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass force=True$"):
+    with pytest.raises(
+        UserError, match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass force=True$"
+    ):
         export_qonnx(net, x, path)
     assert path.read_text() == "mine"
     assert list(tmp_path.iterdir()) == [path]
