@@ -1,25 +1,30 @@
-# Everything a user types. `make venv` is called by the others and does nothing when setup.py has not changed.
+# Everything a user types. `make venv` is called by the others and does nothing while setup.py and pyproject.toml are as they were.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: venv test demo notebooks lint clean
+.PHONY: venv test demo notebooks lint format-table clean
 
 venv: $(STAMP)
 
 $(STAMP): setup.py pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[host,test,notebook]"
-	$(BIN)/pip install --quiet --no-deps hls4ml==1.3.0  # AMD's ap_int headers, for one cross-check of the C++
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer was expected, but $(PYTHON) is `$(PYTHON) -V`; call 'make PYTHON=...'"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "the venv module was expected with $(PYTHON); on Debian and Ubuntu: apt install python3-venv"; exit 2; }
+	@echo "installing into $(VENV), some minutes the first time ..."
+	$(PIP) --editable ".[host,test,notebook]"
+	$(PIP) --no-deps hls4ml==1.3.0  # AMD's ap_int headers, for one cross-check of the C++
+	@touch $@
 
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Two workers, one thread each; a file's tests stay together, so that what they compile is compiled once.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 demo: venv
 	$(BIN)/pyqkit demo --force
@@ -27,5 +32,9 @@ demo: venv
 notebooks: venv
 	$(BIN)/python tools/run_notebooks.py notebooks/*.ipynb
 
+# README.md and docs/formats.md from the code
+format-table: venv
+	$(BIN)/python tools/format_table.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

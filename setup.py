@@ -3,6 +3,7 @@
 from setuptools import find_packages, setup
 
 HOST = [
+    "numpy>=1.26,<2.5",
     "torch==2.13.0",
     "brevitas==0.13.4",
     "qonnx==1.0.0",
@@ -16,7 +17,7 @@ HOST = [
     "matplotlib>=3.8,<4",
     "scikit-learn>=1.4,<2",
 ]
-TEST = ["pytest>=8,<10", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
+TEST = ["pytest>=8,<10", "pytest-xdist>=3,<4", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
 NOTEBOOK = ["nbclient>=0.10,<1", "ipykernel>=6,<8", "nbformat>=5,<6"]
 
 setup(

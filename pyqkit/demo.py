@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -141,7 +142,10 @@ def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -
     import torch
 
     import pyqkit
-    from pyqkit.quant import calibrate, export_qonnx
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="fast_hadamard_transform")  # Brevitas tells of an optional speed-up
+        from pyqkit.quant import calibrate, export_qonnx
 
     target = Path(output)
     if target.exists():
