@@ -53,14 +53,18 @@ def compile(
     from pyqkit.hardware import folding
 
     described = boards.load(board)
+    clock = described.clock_mhz if clock_mhz is None else clock_mhz
+    if not boards.is_clock(clock):
+        raise UserError(f"a clock between 0 and 1000 MHz was expected, but {clock} came; leave it out for the board's own")
+    if fold is not None and target_fps is not None:
+        raise UserError("a folding or a target rate was expected, but both came; leave one out")
     content = _model_bytes(network, example_input)
     graph = import_qonnx(_parse_model(content, network))
-    clock = clock_mhz or described.clock_mhz
     if fold is None:
         foldings = folding.find(graph, described, clock, target_fps)
     else:
-        foldings = fold if isinstance(fold, dict) else folding.read(fold, graph)
-    return Accelerator(graph, described, clock, foldings, content)
+        foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
+    return Accelerator(graph, described, float(clock), foldings, content, Path(network).name if isinstance(network, (str, Path)) else "")
 
 
 def _model_bytes(network: Any, example_input: Any) -> bytes:
@@ -96,10 +100,20 @@ class Accelerator:
     foldings : dict of str to Folding
     model : bytes or None
         The QONNX file it came from.
+    source : str
+        Name of that file; empty for a model that was given as an object.
     """
 
-    def __init__(self, graph: Graph, board: Board, clock_mhz: float, foldings: dict[str, Folding], model: bytes | None = None) -> None:
-        self.graph, self.board, self.clock_mhz, self.foldings, self.model = graph, board, clock_mhz, foldings, model
+    def __init__(
+        self,
+        graph: Graph,
+        board: Board,
+        clock_mhz: float,
+        foldings: dict[str, Folding],
+        model: bytes | None = None,
+        source: str = "",
+    ) -> None:
+        self.graph, self.board, self.clock_mhz, self.foldings, self.model, self.source = graph, board, clock_mhz, foldings, model, source
         self._engines: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -172,11 +186,11 @@ class Accelerator:
         """Write the build folder: manifest, arrays, generated C++ with its headers, golden vectors, the QONNX file."""
         from pyqkit import __version__
         from pyqkit.graph.serialise import to_json
+        from pyqkit.hardware import folding
         from pyqkit.hls.generate import generate, library
 
         target = Path(folder)
-        if target.exists() and not force:
-            raise build_folder.BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+        build_folder.check_target(target, force)
         graph, arrays = to_json(self.graph)
         design = generate(self.graph, self.foldings)
         sources = {f"hls/{name}": text.encode() for name, text in design.files.items()}
@@ -186,11 +200,11 @@ class Accelerator:
             sources[build_folder.MODEL] = self.model
         manifest = {
             "pyqkit": __version__,
-            "board": self.board.name,
-            "part": self.board.part,
+            "source": self.source,
+            "board": self.board.to_json(),
             "clock_mhz": self.clock_mhz,
             "graph": graph,
-            "folding": {name: {"pe": f.pe, "simd": f.simd} for name, f in self.foldings.items()},
+            "folding": folding.to_json(self.foldings),
             "streams": {side: [vars(end) for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
             "report": self.report(),
         }
@@ -198,12 +212,14 @@ class Accelerator:
         return target
 
     def _golden(self) -> dict[str, np.ndarray]:
-        """A few frames of codes with the codes they must give."""
+        """A few frames of codes with the codes they must give: all smallest, all largest, and random ones."""
         random = np.random.default_rng(0)
         inputs = {}
         for port in self.graph.inputs:
             tensor = self.graph.tensors[port.tensor]
-            inputs[port.tensor] = random.choice(tensor.format.codes, (GOLDEN_FRAMES, *tensor.shape))
+            frames = random.choice(tensor.format.codes, (GOLDEN_FRAMES, *tensor.shape))
+            frames[0], frames[1] = tensor.format.codes[0], tensor.format.codes[-1]
+            inputs[port.tensor] = frames
         outputs = self.engine("exact").run(inputs)
         return {f"input.{k}": v for k, v in inputs.items()} | {f"output.{k}": v for k, v in outputs.items()}
 
@@ -217,15 +233,16 @@ class Accelerator:
     def load(cls, folder: str | Path) -> Accelerator:
         """Read a build folder, wherever it has been moved to; needs neither torch nor onnx."""
         from pyqkit.graph.serialise import from_json
+        from pyqkit.hardware import folding
 
         manifest, arrays = build_folder.read(Path(folder))
+        missing = {"board", "clock_mhz", "folding", "graph", "source"} - set(manifest)
+        if missing or not boards.is_clock(manifest["clock_mhz"]):
+            what = f"{min(missing)} is missing" if missing else f"its clock is {manifest['clock_mhz']}"
+            raise build_folder.BuildFolderError(f"a complete manifest was expected in {folder}, but {what}; compile the network again")
+        where = str(Path(folder) / build_folder.MANIFEST)
         graph = from_json(manifest["graph"], arrays)
-        model = Path(folder) / build_folder.MODEL
-        try:
-            foldings = {str(k): Folding(int(v["pe"]), int(v["simd"])) for k, v in manifest["folding"].items()}
-            clock, board = float(manifest["clock_mhz"]), str(manifest["board"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise build_folder.BuildFolderError(
-                f"a complete manifest was expected in {folder}, but an entry is missing ({error}); compile again"
-            ) from error
-        return cls(graph, boards.load(board), clock, foldings, model.read_bytes() if model.is_file() else None)
+        foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
+        model = Path(folder) / build_folder.MODEL if build_folder.MODEL in manifest["files"] else None
+        board, content = boards.from_data(manifest["board"], where), model.read_bytes() if model else None
+        return cls(graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ class Board:
         Clock of the accelerator.
     resources : dict of str to int
         lut, ff, bram36 (36-kbit blocks), uram, dsp.
+    unconfirmed : tuple of str
+        Figures that rest on one source or on judgement.
+    sources : dict of str to str
+        Where the figures come from.
     """
 
     name: str
@@ -36,6 +41,12 @@ class Board:
     family: str
     clock_mhz: float
     resources: dict[str, int]
+    unconfirmed: tuple[str, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_data` reads."""
+        return asdict(self)
 
 
 def folder() -> Path:
@@ -72,20 +83,39 @@ def load(board: str | Path) -> Board:
         raise UserError(
             f"a board file in TOML was expected, but {path} cannot be read ({error}); compare it with boards/zcu104.toml"
         ) from error
-    return _validated(path, data)
+    return from_data(data, str(path))
 
 
-def _validated(path: Path, data: dict[str, Any]) -> Board:
-    resources = data.get("resources")
-    texts = all(isinstance(data.get(key), str) for key in ("name", "part", "board_part")) and data.get("family") in FAMILIES
-    clock = data.get("clock_mhz")
-    numbers = isinstance(resources, dict) and all(isinstance(resources.get(key), int) and resources[key] >= 0 for key in RESOURCES)
-    if not (texts and numbers and isinstance(clock, (int, float)) and 0 < clock < 1000):
+def from_data(data: Any, where: str) -> Board:
+    """A board from the data of a TOML or JSON file; `where` is for the message.
+
+    Raises
+    ------
+    UserError
+        For missing or impossible entries.
+    """
+    entries = data if isinstance(data, dict) else {}
+    resources, clock, sources = entries.get("resources"), entries.get("clock_mhz"), entries.get("sources", {})
+    texts = all(isinstance(entries.get(key), str) for key in ("name", "part", "board_part")) and entries.get("family") in FAMILIES
+    counts = isinstance(resources, dict) and all(type(resources.get(key)) is int and resources[key] >= 0 for key in RESOURCES)
+    if not (texts and counts and is_clock(clock) and isinstance(sources, dict)) or 0 in (resources["lut"], resources["ff"]):  # type: ignore[index]
         raise UserError(
-            f"a board file with name, part, board_part, family ({' or '.join(FAMILIES)}), clock_mhz and [resources] {', '.join(RESOURCES)} was "
-            f"expected, but {path} lacks one or has an impossible value; compare it with boards/zcu104.toml"
+            f"a board with name, part, board_part, family ({' or '.join(FAMILIES)}), clock_mhz and [resources] {', '.join(RESOURCES)} was "
+            f"expected, but {where} lacks one or has an impossible value; compare it with boards/zcu104.toml"
         )
-    assert isinstance(resources, dict)
+    unconfirmed = tuple(str(name) for name in entries.get("unconfirmed", ()))
     return Board(
-        data["name"], data["part"], data["board_part"], data["family"], float(data["clock_mhz"]), {key: resources[key] for key in RESOURCES}
+        entries["name"],
+        entries["part"],
+        entries["board_part"],
+        entries["family"],
+        float(clock),  # type: ignore[arg-type]
+        {key: resources[key] for key in RESOURCES},  # type: ignore[index]
+        unconfirmed,
+        {str(key): str(value) for key, value in sources.items()},
     )
+
+
+def is_clock(value: Any) -> bool:
+    """Whether `value` is a clock in MHz that a PL can have."""
+    return type(value) in (int, float) and isfinite(value) and 0 < value < 1000

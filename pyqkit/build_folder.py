@@ -23,6 +23,19 @@ class BuildFolderError(UserError):
     """A build folder that cannot be written or is not as pyqkit wrote it."""
 
 
+def check_target(target: Path, force: bool) -> None:
+    """Refuse a target that exists, unless `force` is given and it is a build folder or empty.
+
+    Raises
+    ------
+    BuildFolderError
+    """
+    if target.exists() and not force:
+        raise BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+    if target.exists() and not (target / MANIFEST).exists() and (target.is_file() or any(target.iterdir())):
+        raise BuildFolderError(f"a build folder to replace was expected, but {target} is something else; choose another name")
+
+
 def digest(content: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -43,12 +56,12 @@ def write(
     sources : dict of str to bytes
         Further files by relative path.
     """
-    if target.exists() and not force:
-        raise BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
-    if target.exists() and not (target / MANIFEST).exists() and (target.is_file() or any(target.iterdir())):
-        raise BuildFolderError(f"a build folder to replace was expected, but {target} is something else; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    check_target(target, force)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise BuildFolderError(f"a folder that can be written was expected, but {target} cannot ({error}); choose another place") from error
     try:
         np.savez_compressed(beside / ARRAYS, **arrays)  # type: ignore[arg-type]
         np.savez_compressed(beside / GOLDEN, **golden)  # type: ignore[arg-type]
@@ -59,13 +72,27 @@ def write(
         files = {str(p.relative_to(beside)): digest(p.read_bytes()) for p in sorted(beside.rglob("*")) if p.is_file()}
         complete = {"schema": SCHEMA, **manifest, "files": files}
         complete["sha256"] = _own_digest(complete)
-        (beside / MANIFEST).write_text(json.dumps(complete, indent=1))
+        (beside / MANIFEST).write_text(json.dumps(complete, indent=1, allow_nan=False))
         os.chmod(beside, 0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(beside, target)
+        _replace(target, beside)
+    except OSError as error:
+        raise BuildFolderError(f"a folder that can be written was expected, but {target} cannot ({error}); choose another place") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _replace(target: Path, beside: Path) -> None:
+    """Put a complete folder in the place of an earlier one, which is removed only when the new one is there."""
+    earlier = beside.with_name(f"{beside.name}-earlier")
+    if target.exists():
+        os.replace(target, earlier)
+    try:
+        os.replace(beside, target)
+    except BaseException:
+        if earlier.exists():
+            os.replace(earlier, target)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -84,7 +111,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         manifest = json.loads(path.read_text())
         files, schema, own = manifest["files"], manifest["schema"], manifest["sha256"]
         entries = [(str(name), str(expected)) for name, expected in files.items()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BuildFolderError(
             f"a manifest as pyqkit writes it was expected, but {path} cannot be read; compile the network again"
         ) from error
@@ -92,6 +119,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise BuildFolderError(f"a build folder of schema {SCHEMA} was expected, but {folder} has {schema}; compile the network again")
     if own != _own_digest(manifest):
         raise BuildFolderError(f"an unchanged manifest was expected, but {path} has been edited; compile the network again")
+    for name in {ARRAYS, GOLDEN} - set(files):
+        raise BuildFolderError(f"a manifest that lists {name} was expected, but {path} does not; compile the network again")
     for name, expected in entries:
         file = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute() or not file.is_file() or digest(file.read_bytes()) != expected:

@@ -112,10 +112,9 @@ def compile_command(
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
     from pyqkit.accelerator import compile as compile_network
-    from pyqkit.build_folder import BuildFolderError
+    from pyqkit.build_folder import check_target
 
-    if Path(output).exists() and not force:
-        raise BuildFolderError(f"a new folder was expected, but {output} exists; choose another name or pass --force")
+    check_target(Path(output), force)
     with _progress("compiling"):
         accelerator = compile_network(network, board=board, target_fps=target_fps, clock_mhz=clock_mhz, fold=fold)
         accelerator.save(output, force=force)

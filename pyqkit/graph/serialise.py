@@ -1,17 +1,23 @@
-"""Graphs as JSON and arrays, read back without trust: every operator is rebuilt and infers its own output."""
+"""Graphs as JSON and arrays, read back without trust: types and ranges are checked, and every operator infers its output anew."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from pyqkit.formats import NumberFormat, parse
+from pyqkit.formats import Integer, NumberFormat, parse
 from pyqkit.graph.graph import Graph, GraphError, Operator, Port, Tensor
 from pyqkit.graph.ops import by_kind
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 Arrays = dict[str, np.ndarray]
+_AT_LEAST_ONE = {"stride", "dilation", "groups", "window", "step", "size", "shape"}  # all other numbers are at least 0
+_PORT_ARRAYS = ("order", "scale", "offset", "limits")
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, AssertionError)
 
 
 def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
@@ -32,31 +38,47 @@ def from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     Raises
     ------
     GraphError
-        If an entry is missing or of the wrong type, or if operators do not fit together.
+        If an entry is missing, of the wrong type or out of range, or if operators do not fit together.
     """
     try:
-        graph = Graph(
-            str(data["name"]), notes=[str(n) for n in data["notes"]], sources={str(k): str(v) for k, v in data["sources"].items()}
-        )
-        for entry in data["tensors"]:
-            shape = tuple(int(n) for n in entry["shape"])
-            graph.tensors[entry["name"]] = Tensor(entry["name"], shape, parse(entry["format"]), int(entry["low"]), int(entry["high"]))  # type: ignore[arg-type]
-        for entry in data["operators"]:
-            graph.add(_operator_from_json(entry, arrays))
-        graph.inputs = [_port_from_json(entry, arrays) for entry in data["inputs"]]
-        graph.outputs = [_port_from_json(entry, arrays) for entry in data["outputs"]]
-        missing = [port.tensor for port in (*graph.inputs, *graph.outputs) if port.tensor not in graph.tensors]
-        if missing:
-            raise GraphError(f"ports on known tensors were expected, but {missing[0]} is none; compile the network again")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, GraphError):
-            raise
-        raise GraphError(f"a graph as pyqkit writes it was expected, but it is damaged ({error}); compile the network again") from error
+        return _graph_from_json(data, arrays)
+    except GraphError:
+        raise
+    except _DAMAGE as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise GraphError(f"a graph as pyqkit writes it was expected, but it is damaged ({what}); compile the network again") from error
+
+
+def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
+    graph = Graph(_text(data["name"]), notes=[_text(n) for n in data["notes"]])
+    for entry in data["tensors"]:
+        tensor = _tensor_from_json(entry)
+        graph.tensors[tensor.name] = tensor
+    for entry in data["operators"]:
+        graph.add(_operator_from_json(entry, arrays))
+    graph.inputs = [_port_from_json(entry, arrays, graph) for entry in data["inputs"]]
+    graph.outputs = [_port_from_json(entry, arrays, graph) for entry in data["outputs"]]
+    for port in graph.inputs:
+        _check(port.limits is not None, f"{port.onnx_name} has no limits")
+    _check(bool(graph.inputs and graph.outputs and graph.operators), "a side of it is empty")
+    graph.sources = {_text(k): _text(v) for k, v in data["sources"].items()}
+    _check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
     return graph
+
+
+# ---- tensors and operators ----------------------------------------------------------------------------------------
 
 
 def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "shape": list(tensor.shape), "format": tensor.format.name, "low": tensor.low, "high": tensor.high}
+
+
+def _tensor_from_json(entry: dict[str, Any]) -> Tensor:
+    height, width, channels = (_whole(n, 1) for n in entry["shape"])
+    whole = Tensor.of(_text(entry["name"]), (height, width, channels), _format(entry["format"]))
+    low, high = int(entry["low"]), int(entry["high"])
+    _check(whole.low <= low <= high <= whole.high, f"{whole.name} ranges from {low} to {high}")
+    return Tensor(whole.name, whole.shape, whole.format, low, high)
 
 
 def _operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
@@ -73,28 +95,96 @@ def _operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
 
 
 def _operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
-    kind = by_kind(entry["kind"])
-    values = {}
-    for item in fields(kind):
-        value = entry[item.name]
-        if isinstance(value, dict):
-            value = arrays[value["array"]] if "array" in value else parse(value["format"])
-        elif isinstance(value, list) and str(item.type).startswith("tuple"):
-            value = tuple(int(v) for v in value)
-        values[item.name] = value
-    return kind(**values)
+    kind = by_kind(_text(entry["kind"]))
+    values = {item.name: _field(item.name, str(item.type), entry[item.name], arrays) for item in fields(kind)}
+    op = kind(**values)
+    _check_ranges(op)
+    return op
+
+
+def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
+    """One field of an operator, read as its annotation says."""
+    least = 1 if name in _AT_LEAST_ONE else 0
+    if kind == "np.ndarray | None" and value is None:
+        return None
+    if kind.startswith("np.ndarray"):
+        array = arrays[_text(value["array"])]
+        _check(array.dtype.kind in "iub", f"{name} has the type {array.dtype}")
+        return array
+    if kind.startswith("tuple["):
+        _check(len(value) == kind.count("int"), f"{name} has {len(value)} entries")
+        return tuple(_whole(n, least) for n in value)
+    readers: dict[str, Callable[[Any], Any]] = {
+        "str": _text,
+        "bool": lambda v: bool(_whole(int(v), 0)),
+        "int": lambda v: _whole(v, least),
+        "list[str]": lambda v: [_text(n) for n in v],
+        "list[int]": lambda v: [_whole(n, least) for n in v],
+        "NumberFormat": lambda v: _format(v["format"]),
+        "Integer": lambda v: _format(v["format"]),
+    }
+    return readers[kind](value)
+
+
+def _check_ranges(op: Operator) -> None:
+    """What `infer` takes for granted."""
+    if isinstance(op, Convolution):
+        _check(op.weights.ndim == 4 and bool(np.isin(op.weights, op.weight_format.codes).all()), f"{op.name} has weights that are no codes")
+        shifts = op.shifts
+        _check(
+            shifts is None or (shifts.shape == op.weights.shape and 0 <= shifts.min() <= shifts.max() < 64), f"{op.name} has wrong shifts"
+        )
+    if isinstance(op, Threshold):
+        _check(op.thresholds.dtype == np.int64 and bool((np.diff(op.thresholds) >= 0).all()), f"{op.name} has thresholds that decrease")
+        _check(op.falling.dtype == np.bool_, f"{op.name} has wrong directions")
+    if isinstance(op, Rescale):
+        _check(isinstance(op.format, Integer) and op.shift <= 62, f"{op.name} has a wrong format or shift")
+
+
+# ---- ports --------------------------------------------------------------------------------------------------------
 
 
 def _port_to_json(port: Port, arrays: Arrays, name: str) -> dict[str, Any]:
-    for key in ("order", "scale", "offset", "limits"):
+    for key in _PORT_ARRAYS:
         if getattr(port, key) is not None:
             arrays[f"{name}.{key}"] = getattr(port, key)
     return {"array": name, "tensor": port.tensor, "onnx_name": port.onnx_name, "onnx_shape": list(port.onnx_shape)}
 
 
-def _port_from_json(entry: dict[str, Any], arrays: Arrays) -> Port:
-    found = {key: arrays.get(f"{entry['array']}.{key}") for key in ("order", "scale", "offset", "limits")}
-    shape = tuple(int(n) for n in entry["onnx_shape"])
-    if any(found[key] is None for key in ("order", "scale", "offset")):
-        raise GraphError("a port with order, scale and offset was expected, but one is missing; compile the network again")
-    return Port(entry["tensor"], entry["onnx_name"], shape, **found)  # type: ignore[arg-type]
+def _port_from_json(entry: dict[str, Any], arrays: Arrays, graph: Graph) -> Port:
+    name, tensor = _text(entry["onnx_name"]), graph.tensors[_text(entry["tensor"])]
+    shape = tuple(_whole(n, 1) for n in entry["onnx_shape"])
+    order, scale, offset = (arrays[f"{entry['array']}.{key}"] for key in _PORT_ARRAYS[:3])
+    limits = arrays.get(f"{entry['array']}.limits")
+    _check(order.shape == shape and sorted(order.ravel().tolist()) == list(range(int(np.prod(tensor.shape)))), f"{name} has a wrong order")
+    for values in (scale, offset):
+        _check(values.dtype == np.float64 and values.ndim == 1 and values.size in (1, tensor.shape[2]), f"{name} has wrong scales")
+        _check(bool(np.isfinite(values).all()), f"{name} has scales that are no numbers")
+    if limits is not None:
+        rising = bool((np.diff(limits) >= 0).all())
+        _check(limits.dtype == np.float32 and limits.shape == (len(tensor.format.codes) - 1,) and rising, f"{name} has wrong limits")
+    return Port(tensor.name, name, shape, order, scale, offset, limits)
+
+
+# ---- values -------------------------------------------------------------------------------------------------------
+
+
+def _check(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
+
+
+def _text(value: Any) -> str:
+    _check(isinstance(value, str), f"{value!r} is no text")
+    return value
+
+
+def _whole(value: Any, least: int) -> int:
+    _check(type(value) is int and value >= least, f"{value!r} is no whole number from {least}")
+    return value
+
+
+def _format(name: Any) -> NumberFormat:
+    found = parse(_text(name))
+    _check(isinstance(found, NumberFormat), f"{name} is no format of single codes")
+    return found  # type: ignore[return-value]
