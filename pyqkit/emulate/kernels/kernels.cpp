@@ -94,10 +94,42 @@ void tiles(int pixels, const char *const *rows, int stride_bytes, const Window &
   }
 }
 
+#ifdef PYQKIT_VNNI
+void store(uint8_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_cvtepi32_storeu_epi8(to, lanes, x); }
+void store(int16_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_cvtepi32_storeu_epi16(to, lanes, x); }
+void store(int32_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_storeu_epi32(to, lanes, x); }
+
+// Up to 31 thresholds, sixteen channels at a time: one comparison each, then the integer from a table in two registers.
+template <class Out>
+void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, const int32_t *by_index, int count, const int32_t *falling,
+                    const int32_t *integers, Out *out) {
+  const __m512i one = _mm512_set1_epi32(1), all = _mm512_set1_epi32(count);
+  const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
+  const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
+  for (int first = 0; first < channels; first += LANES) {
+    const __mmask16 lanes = channels - first >= LANES ? 0xffff : (1 << (channels - first)) - 1;
+    const __mmask16 down = _mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
+    __m512i limits[31];
+    for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi32(lanes, by_index + (int64_t)i * channels + first);
+    for (int p = 0; p < pixels; ++p) {
+      const __m512i x = _mm512_maskz_loadu_epi32(lanes, sums + (int64_t)p * stride + first);
+      __m512i steps = _mm512_setzero_si512();
+      for (int i = 0; i < count; ++i) steps = _mm512_mask_add_epi32(steps, _mm512_cmpge_epi32_mask(x, limits[i]), steps, one);
+      steps = _mm512_mask_sub_epi32(steps, down, all, steps);
+      store(out + (int64_t)p * channels + first, lanes, _mm512_permutex2var_epi32(low, steps, high));
+    }
+  }
+}
+#endif
+
 // Steps of a requantiser for one row of pixels, then the integer of each step.
 template <class Sum, class Out>
 void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
                    const int32_t *integers, Out *out) {
+#ifdef PYQKIT_VNNI
+  if (sizeof(Sum) == 4 && count <= 31)
+    return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count, falling, integers, out);
+#endif
   if (count <= 32) {
     int32_t steps[1024];
     for (int p = 0; p < pixels; ++p) {
