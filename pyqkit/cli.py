@@ -14,16 +14,29 @@ import click
 import pyqkit
 from pyqkit.errors import UserError
 
+_PATIENCE = 2.0  # seconds that a command may take without showing progress
+
 
 class _Group(click.Group):
-    """Prints a user's mistake as one sentence and exits with code 2, without a traceback."""
+    """Prints a user's mistake as one sentence and exits with code 2, without a traceback; Ctrl-C exits with 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"pyqkit: {error}", err=True)
-            ctx.exit(2)
+            message, code = str(error), 2
+        except ModuleNotFoundError as error:
+            if (error.name or "pyqkit").partition(".")[0] == "pyqkit":
+                raise
+            message, code = f"{error.name} was expected for this command, but it is not installed; pip install 'pyqkit[host]'", 2
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            message, code = f"files that can be read and written were expected, but the system says: {error}; check the path", 2
+        except KeyboardInterrupt:
+            message, code = "interrupted", 130
+        click.echo(f"pyqkit: {message}", err=True)
+        ctx.exit(code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,23 +47,32 @@ def main() -> None:
 
 @contextmanager
 def _progress(text: str, total: int | None = None) -> Iterator[Callable[[Any], None]]:
-    """A progress bar on a terminal, nothing elsewhere; called with the number done, or with a word on what runs."""
+    """A progress bar on a terminal once it has taken 2 s, nothing elsewhere; called with the number done, or a word on what runs."""
     if not sys.stderr.isatty():
         yield lambda done: None
         return
+    from threading import Timer
+
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=total)
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(text, total=total)
+    timer = Timer(_PATIENCE, bar.start)
+    timer.start()
 
-        def update(done: Any) -> None:
-            if isinstance(done, str):
-                bar.update(task, description=done)
-            else:
-                bar.update(task, completed=done)
+    def update(done: Any) -> None:
+        if isinstance(done, str):
+            bar.update(task, description=done)
+        else:
+            bar.update(task, completed=done)
 
+    try:
         yield update
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
 
 
 def _print_json(data: Any) -> None:
@@ -67,6 +89,21 @@ def _read_frames(path: str) -> Any:
     if not isinstance(x, np.ndarray):
         raise UserError(f"one array in npy format was expected, but {path} holds several; write it with numpy.save")
     return x
+
+
+def _write_frames(path: Path, y: Any) -> None:
+    """Write an array beside `path`, then rename it."""
+    import os
+
+    import numpy as np
+
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with open(beside, "wb") as file:
+            np.save(file, y)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @main.command()
@@ -92,11 +129,11 @@ def boards(name: str | None, as_json: bool) -> None:
     from pyqkit.tables import show
 
     found = [known.load(n) for n in ([name] if name else known.names())]
-    rows = [{"name": b.name, "part": b.part, "family": b.family, "clock_mhz": b.clock_mhz, **b.resources} for b in found]
     if as_json:
-        _print_json({"boards": rows})
-    else:
-        show("boards", rows)
+        _print_json({"boards": [b.to_json() for b in found]})
+        return
+    rows = [{"name": b.name, "part": b.part, "MHz": b.clock_mhz, **b.resources, "unconfirmed": ", ".join(b.unconfirmed)} for b in found]
+    show("boards", rows, "\n".join(f"{figure}: {source}" for figure, source in found[0].sources.items()) if name else None)
 
 
 @main.command("compile")
@@ -132,23 +169,17 @@ def compile_command(
 @click.option("--force", is_flag=True, help="Replace an existing output file.")
 def emulate(build: str, source: str, target: str, engine: str, codes: bool, force: bool) -> None:
     """Run frames through the accelerator BUILD, in software."""
-    import os
-    import tempfile
-
-    import numpy as np
-
     from pyqkit.accelerator import Accelerator
 
     if Path(target).exists() and not force:
         raise UserError(f"a new file was expected, but {target} exists; choose another name or pass --force")
+    if not Path(target).parent.is_dir():
+        raise UserError(f"a file in a folder that exists was expected, but {Path(target).parent} is none; make it first")
     x = _read_frames(source)
     accelerator = Accelerator.load(build)
     with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
         y = accelerator.emulate(x, engine=engine, codes=codes, progress=update)
-    handle, beside = tempfile.mkstemp(dir=Path(target).parent, suffix=".npy")
-    with os.fdopen(handle, "wb") as file:
-        np.save(file, y)
-    os.replace(beside, target)
+    _write_frames(Path(target), y)
     click.echo(f"{target}: {len(y)} frames from engine {engine} (emulated)")
 
 

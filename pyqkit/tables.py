@@ -7,6 +7,16 @@ from typing import Any
 
 from pyqkit.formats import Microscaled, NumberFormat, examples, parse
 
+_WIDE = 240
+# Counts of `pyqkit.emulate.float32`: title of the column, and what the count is in words.
+_FLOAT32 = {
+    "differing": ("float32 differs", ""),
+    "ties": ("by tie", "by ties that float32 sums decide"),
+    "log_table": ("by table", "by the log-to-linear table"),
+    "float32_sums": ("by sum", "by rounding errors of float32 sums"),
+    "earlier_layers": ("follow", "that follow from earlier layers"),
+}
+
 # One line of the table each; `examples()` has hundreds.
 SHOWN = [
     "int2",
@@ -98,7 +108,10 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
         table.add_column(key, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)  # a file has no width to cut columns to
+    console.print(table)
 
 
 def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,8 +126,9 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "PE": layer["pe"],
             "SIMD": layer["simd"],
             "cycles": layer["cycles"],
-            "LUT": layer["resources"]["lut_low"],
+            "LUT": f"{layer['resources']['lut_low']:,}-{layer['resources']['lut_high']:,}",
             "BRAM": layer["resources"]["bram36"],
+            "DSP": layer["resources"]["dsp"],
             "FIFO": layer["fifo_words"],
         }
         for layer in report["layers"]
@@ -124,12 +138,17 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
 def show_report(report: dict[str, Any]) -> None:
     """Print a report."""
     total, board = report["resources"], report["board_resources"]
-    used = f"LUT {total['lut_low']:,} to {total['lut_high']:,} of {board['lut']:,}, FF {total['ff']:,} of {board['ff']:,}, BRAM {total['bram36']:g} of {board['bram36']}"
+    used = (
+        f"LUT {total['lut_low']:,} to {total['lut_high']:,} of {board['lut']:,}, FF {total['ff']:,} of {board['ff']:,}, "
+        f"BRAM {total['bram36']:g} of {board['bram36']}, DSP {total['dsp']:,} of {board['dsp']:,}"
+    )
     caption = (
         f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at {report['clock_mhz']:g} MHz (a frame every "
         f"{report['initiation_interval_cycles']:,} cycles, latency {report['latency_cycles']:,}); {report['bottleneck']} limits; {used}"
     )
     show(f"{report['network']} on {report['board']} ({report['source']})", layer_rows(report), caption)
+    if report["exceeds"]:
+        print(f"note: more {report['exceeds']} than {report['board']} has ({report['source']}); take a larger board or a lower rate")
     for note in report["notes"]:
         print(f"note: {note}")
 
@@ -141,14 +160,16 @@ def show_verification(result: dict[str, Any]) -> None:
     if reference is None:
         print(caption)
         return
+    float32 = reference["float32"]
     rows = [
-        {"layer": name, **entry, "differing from float32": reference["float32"]["layers"][name]}
+        {"layer": name, **entry, **{title: float32["layers"][name][key] for key, (title, _) in _FLOAT32.items()}}
         for name, entry in reference["layers"].items()
     ]
-    float32 = reference["float32"]
+    why = {text: sum(layer[key] for layer in float32["layers"].values()) for key, (_, text) in _FLOAT32.items() if text}
     caption += (
         f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX model in exact arithmetic, top-1 agreement "
-        f"{reference['top1_agreement']:.2%}. On {float32['frames']} frames {float32['codes_differing']} codes differ from float32 execution: {float32['reason']}."
+        f"{reference['top1_agreement']:.2%}.\nOn {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ from "
+        f"float32 execution: {', '.join(f'{count} {text}' for text, count in why.items())}."
     )
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
 

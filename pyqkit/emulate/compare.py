@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyqkit.emulate import float32
 from pyqkit.emulate.reference import Quantised, Reference, real_of
-from pyqkit.errors import UserError
-from pyqkit.graph.graph import decode_output, to_integers
+from pyqkit.graph.graph import to_integers
 
 if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator
@@ -37,8 +36,8 @@ def verify(
     -------
     dict
         frames, engines, mismatches (output codes that differ between engines), and reference: codes compared, codes_differing,
-        top1_agreement, layers (codes, differing, saturated, ties, distinct codes), float32 (the same against float32 execution,
-        with the reason of differences).
+        top1_agreement, layers (codes, differing, saturated, ties, distinct codes), and float32 (what float32 execution gives
+        otherwise, and why; see `pyqkit.emulate.float32.compare`). The reference is None for a model that is not at hand.
     """
     say = progress or (lambda _: None)
     codes = accelerator.encode(x)
@@ -52,7 +51,7 @@ def verify(
         say("reference in exact arithmetic")
         result["reference"] = _against_reference(accelerator, x, outputs[0])
         say("float32 execution")
-        result["reference"]["float32"] = _against_float32(accelerator, x[:FLOAT_FRAMES])
+        result["reference"]["float32"] = float32.compare(accelerator, _model(accelerator), x[:FLOAT_FRAMES])
     return result
 
 
@@ -97,46 +96,3 @@ def _count(entry: dict[str, Any], codes: np.ndarray, expected: np.ndarray, order
     entry["saturated"] += int(((found == ordered[0]) | (found == ordered[-1])).sum())
     entry["ties"] += ties
     entry["distinct"] |= set(np.unique(found).tolist())
-
-
-def _against_float32(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
-    """Codes that differ from qonnx' float32 execution, layer by layer, each fed by its own predecessors."""
-    try:
-        from qonnx.core.modelwrapper import ModelWrapper
-        from qonnx.core.onnx_exec import execute_onnx
-        from qonnx.transformation.infer_shapes import InferShapes
-    except ImportError as error:
-        raise UserError("qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'") from error
-    graph = accelerator.graph
-    model = ModelWrapper(_model(accelerator)).transform(InferShapes())
-    tensors = accelerator.engine("exact").run(accelerator.encode(x), keep=True)
-    expected: Any = Reference(_model(accelerator)).run(x, keep=True)
-    differing = dict.fromkeys(graph.sources, 0)
-    outputs = []
-    for frame in range(len(x)):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's shape annotations are incomplete, which qonnx says at every node
-            context = execute_onnx(
-                model, {graph.inputs[0].onnx_name: x[frame : frame + 1].astype(np.float32)}, return_full_exec_context=True
-            )
-        for name, source in graph.sources.items():
-            fmt, value = graph.tensors[name].format, np.asarray(context[source], np.float64)
-            made = expected[source]
-            one = made.scale.high / (1.0 if fmt.is_logarithmic else float(fmt.unit))  # real value of the format's value 1
-            found = tensors[name][frame].transpose(2, 0, 1).reshape(value.shape)
-            differing[name] += int((fmt.encode(value / one) != found).sum())
-        outputs.append(context[graph.outputs[0].onnx_name])
-    port = graph.outputs[0]
-    real = decode_output(port, graph.tensors[port.tensor], tensors[port.tensor])
-    logarithmic = any(t.format.is_logarithmic for t in graph.tensors.values())
-    reason = "ties and near-ties that float32 sums decide differently" + (
-        ", and the log-to-linear table of Logarithmic Posits" if logarithmic else ""
-    )
-    agreement = float((np.concatenate(outputs).reshape(len(x), -1).argmax(1) == real.reshape(len(x), -1).argmax(1)).mean())
-    return {
-        "frames": len(x),
-        "codes_differing": sum(differing.values()),
-        "layers": differing,
-        "top1_agreement": agreement,
-        "reason": reason,
-    }
