@@ -111,6 +111,8 @@ def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
         array = arrays[_text(value["array"])]
         _check(array.dtype.kind in "iub", f"{name} has the type {array.dtype}")
         return array
+    if kind.startswith(("tuple[", "list[")):
+        _check(isinstance(value, list), f"{name} is no list")
     if kind.startswith("tuple["):
         _check(len(value) == kind.count("int"), f"{name} has {len(value)} entries")
         return tuple(_whole(n, least) for n in value)

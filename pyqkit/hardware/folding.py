@@ -91,13 +91,10 @@ class Search:
 
 def exceeded(found: Resources, board: Board, lut_share: float = 1.0, ignored: frozenset[str] = frozenset()) -> str:
     """Name of the resource that goes furthest beyond what the board has; empty if all fit."""
-    use = {
-        "LUT": found.lut_high / (lut_share * board.resources["lut"]),
-        "FF": found.ff / board.resources["ff"],
-        "BRAM": found.bram36 / board.resources["bram36"],
-        "DSP": found.dsp / board.resources["dsp"],
-    }
-    over = {name: ratio for name, ratio in use.items() if ratio > 1 and name not in ignored}
+    has = {"LUT": lut_share * board.resources["lut"], "FF": board.resources["ff"], "BRAM": board.resources["bram36"]}
+    has["DSP"] = board.resources["dsp"]
+    takes = {"LUT": found.lut_high, "FF": found.ff, "BRAM": found.bram36, "DSP": found.dsp}
+    over = {name: takes[name] / max(has[name], 1) for name in takes if takes[name] > has[name] and name not in ignored}
     return max(over, key=lambda name: over[name], default="")
 
 
