@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -128,43 +129,53 @@ def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -
     Parameters
     ----------
     output : path
-        Folder for ``network.onnx``, the build folder ``accelerator`` and ``demo.png``.
+        Folder for ``network.onnx``, the build folder ``accelerator`` and ``demo.png``; made beside its place and renamed.
     seed : int
         The same seed gives the same network.
     force : bool
-        Replace an existing folder.
+        Replace the folder of an earlier demo.
 
     Returns
     -------
     dict
         Accuracies, agreement and the number of differing codes.
+
+    Raises
+    ------
+    UserError
+        If `output` exists, or, with `force`, is no folder of an earlier demo.
     """
+    target = Path(output)
+    if target.exists() and not force:
+        raise UserError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+    if target.exists() and not (target / "accelerator").exists():
+        raise UserError(f"a folder of an earlier demo was expected, but {target} is something else; choose another name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
+        folder = Path(beside) / target.name
+        folder.mkdir()
+        result = _fill(folder, seed)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+    print(f"saved {target / 'accelerator'} and {target / 'demo.png'}")
+    return result
+
+
+def _fill(folder: Path, seed: int) -> dict[str, Any]:
+    """Everything that `run` does, into an empty folder."""
     import torch
 
     import pyqkit
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="fast_hadamard_transform")  # Brevitas tells of an optional speed-up
-        from pyqkit.quant import calibrate, export_qonnx
+        from pyqkit.quant import export_qonnx
 
-    target = Path(output)
-    if target.exists():
-        if not force:
-            raise UserError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
-        if not (target / "accelerator").exists():
-            raise UserError(f"a folder of an earlier demo was expected, but {target} is something else; choose another name")
-        shutil.rmtree(target)
-    target.mkdir(parents=True)
-    torch.manual_seed(seed)
     x, y, x_test, y_test = digits(seed)
     print("training the float network, then fine-tuning it in uint4, e2m1, lp4_0_3, e3m2, int4 and int8 ...", flush=True)
-    plain, model = network(quantised=False), network(quantised=True)
-    with one_thread():
-        train(plain, x, y, FLOAT_EPOCHS, 3e-3, seed)
-        model.load_state_dict(plain.state_dict(), strict=False)
-        calibrate(model, torch.from_numpy(x).split(256)[:4])
-        train(model, x, y, QUANTISED_EPOCHS, 1e-3, seed + 1)
-    path = export_qonnx(model, torch.from_numpy(x_test), target / "network.onnx")
+    plain, model = trained(x, y, seed)
+    path = export_qonnx(model, torch.from_numpy(x_test), folder / "network.onnx")
 
     print("compiling for ZCU104, running both engines over the test split ...", flush=True)
     accelerator = pyqkit.compile(path, board="ZCU104", target_fps=50_000)
@@ -173,11 +184,26 @@ def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -
     accuracy = {name: float((values.argmax(1) == y_test).mean()) for name, values in outputs.items()}
     differing = int((codes["exact"] != codes["hls"]).sum())
     agreement = float((outputs["accelerator"].argmax(1) == outputs["quantised PyTorch"].argmax(1)).mean())
-    accelerator.save(target / "accelerator")
-    _picture(target / "demo.png", x_test, y_test, outputs["accelerator"], accelerator)
+    accelerator.save(folder / "accelerator")
+    _picture(folder / "demo.png", x_test, y_test, outputs["accelerator"], accelerator)
     _table(accelerator, accuracy, differing, agreement, len(x_test), codes["exact"].size)
-    print(f"saved {target / 'accelerator'} and {target / 'demo.png'}")
     return {"accuracy": accuracy, "codes_differing": differing, "agreement": agreement, "frames": len(x_test)}
+
+
+def trained(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[Any, Any]:
+    """The float network, and the quantised one: its weights, calibrated, then trained on with quantisers in place."""
+    import torch
+
+    from pyqkit.quant import calibrate
+
+    torch.manual_seed(seed)
+    plain, model = network(quantised=False), network(quantised=True)
+    with one_thread():
+        train(plain, x, y, FLOAT_EPOCHS, 3e-3, seed)
+        model.load_state_dict(plain.state_dict(), strict=False)
+        calibrate(model, torch.from_numpy(x).split(256)[:4])
+        train(model, x, y, QUANTISED_EPOCHS, 1e-3, seed + 1)
+    return plain, model
 
 
 def _table(accelerator: Any, accuracy: dict[str, float], differing: int, agreement: float, frames: int, codes: int) -> None:
