@@ -49,7 +49,6 @@ def compile(
     UserError
         If the network cannot be lowered (all nodes are named) or the rate cannot be met.
     """
-    from pyqkit.graph.importer import import_qonnx
     from pyqkit.hardware import folding
 
     described = boards.load(board)
@@ -59,7 +58,7 @@ def compile(
     if fold is not None and target_fps is not None:
         raise UserError("a folding or a target rate was expected, but both came; leave one out")
     content = _model_bytes(network, example_input)
-    graph = import_qonnx(_parse_model(content, network))
+    graph = _lowered(content, str(network) if isinstance(network, (str, Path)) else "the model")
     if fold is None:
         foldings = folding.find(graph, described, clock, target_fps)
     else:
@@ -83,10 +82,17 @@ def _model_bytes(network: Any, example_input: Any) -> bytes:
         return export_qonnx(network, example_input, Path(folder) / "network.onnx").read_bytes()
 
 
-def _parse_model(content: bytes, network: Any) -> Any:
-    from pyqkit.graph.importer import parse_model
+def _lowered(content: bytes, name: str) -> Graph:
+    from pyqkit.graph.importer import import_qonnx, parse_model
 
-    return parse_model(content, str(network) if isinstance(network, (str, Path)) else "the model")
+    try:
+        return import_qonnx(parse_model(content, name))
+    except (UserError, ImportError):
+        raise
+    except Exception as error:  # a damaged file can break any assumption; the cause stays attached for who looks for a bug
+        raise UserError(
+            f"a sound QONNX model was expected, but {name} breaks the importer ({type(error).__name__}: {error}); export it again"
+        ) from error
 
 
 class Accelerator:

@@ -255,3 +255,165 @@ def test_importing_is_light() -> None:
     code = "import sys, pyqkit.cli; print(any(m in sys.modules for m in ('torch', 'onnx', 'numpy', 'rich', 'matplotlib')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def float_model(*shape: object) -> bytes:
+    """An ONNX model without quantisers, or with one and a dynamic shape."""
+    from onnx import TensorProto, helper
+
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    constants = []
+    if "height" in shape:
+        constants = [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("s", 1.0), ("z", 0.0), ("b", 4.0))]
+        nodes = [helper.make_node("Quant", ["x", "s", "z", "b"], ["y"], domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND")]
+    return helper.make_model(helper.make_graph(nodes, "net", [x], [y], constants)).SerializeToString()
+
+
+def test_models_that_are_not_qonnx_or_have_dynamic_shapes(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(float_model(1, 2, 6, 6))
+    refused(
+        run("compile", tmp_path / "net.onnx", "-o", tmp_path / "b"),
+        "a QONNX model with Quant, IntQuant, FloatQuant, BipolarQuant, FormatQuant nodes was expected, but none came; quantise the network and "
+        "export it with pyqkit.quant.export_qonnx or brevitas.export.export_qonnx",
+    )
+    (tmp_path / "net.onnx").write_bytes(float_model(1, 2, "height", 6))
+    refused(
+        run("compile", tmp_path / "net.onnx", "-o", tmp_path / "b"),
+        "static shapes were expected, but input x has a dynamic one; export with a fixed batch of 1",
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_truncated_and_damaged_models_are_one_sentence(built: Path, tmp_path: Path) -> None:
+    content = (built / "net.onnx").read_bytes()
+    random = np.random.default_rng(0)
+    damaged = [content[:cut] for cut in random.integers(0, len(content) - 1, 15)]
+    for _ in range(25):
+        changed = bytearray(content)
+        changed[random.integers(len(content))] = random.integers(256)
+        damaged.append(bytes(changed))
+    refusals = 0
+    for bad in damaged:
+        (tmp_path / "net.onnx").write_bytes(bad)
+        result = run("compile", tmp_path / "net.onnx", "-o", tmp_path / "b")
+        assert result.exit_code in (0, 2) and isinstance(result.exception, (SystemExit, type(None))), result.output
+        if result.exit_code:
+            assert result.output.startswith("pyqkit: ")
+            assert not (tmp_path / "b").exists()
+            refusals += 1
+        shutil.rmtree(tmp_path / "b", ignore_errors=True)
+    assert refusals >= 15
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_force_replaces_outputs(built: Path, tmp_path: Path) -> None:
+    assert run("compile", built / "net.onnx", "-o", tmp_path / "net").exit_code == 0
+    assert run("compile", built / "net.onnx", "-o", tmp_path / "net", "--board", "KV260", "--force").exit_code == 0
+    assert json.loads(run("report", tmp_path / "net", "--json").output)["board"] == "KV260"
+    (tmp_path / "y.npy").write_text("old")
+    result = run("emulate", tmp_path / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy", "--force")
+    assert result.exit_code == 0 and np.load(tmp_path / "y.npy").shape == (7, 3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "y.npy"]
+
+
+def test_places_that_cannot_be_written(built: Path, tmp_path: Path) -> None:
+    target = tmp_path / "none" / "y.npy"
+    refused(
+        run("emulate", built / "net", "--input", built / "x.npy", "--output", target),
+        f"a file in a folder that exists was expected, but {tmp_path / 'none'} is none; make it first",
+    )
+    (tmp_path / "file").write_text("mine")
+    result = run("compile", built / "net.onnx", "-o", tmp_path / "file" / "b")
+    assert result.exit_code == 2
+    assert result.output.startswith(f"pyqkit: a folder that can be written was expected, but {tmp_path / 'file' / 'b'} cannot (")
+    assert result.output.endswith("); choose another place\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_nothing_stays_behind_when_an_output_cannot_be_finished(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    refused(
+        run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy"),
+        "files that can be read and written were expected, but the system says: [Errno 28] No space left on device; check the path",
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_exits_with_130(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyqkit.emulate.exact import ExactEngine
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ExactEngine, "run", interrupted)
+    result = run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy")
+    assert (result.exit_code, result.output) == (130, "pyqkit: interrupted\n")
+    result = run("compile", built / "net.onnx", "-o", tmp_path / "b")
+    assert (result.exit_code, result.output) == (130, "pyqkit: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_is_named(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = run("compile", built / "net.onnx", "-o", tmp_path / "b")
+    refused(result, "onnx was expected for this command, but it is not installed; pip install 'pyqkit[host]'")
+
+
+def test_messages_go_to_stderr(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "pyqkit.cli", "report", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"pyqkit: a build folder with manifest.json was expected at {tmp_path}, but there is none; make one with 'pyqkit compile'\n"
+
+
+def test_doctor_says_what_missing_tools_would_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    rows = {row["tool"]: row for row in json.loads(run("doctor", "--json").output)["tools"]}
+    assert {"g++", "verilator", "yosys", "vivado", "torch", "brevitas", "onnx", "qonnx"} <= set(rows)
+    assert rows["g++"] == {"tool": "g++", "found": "missing", "needed for": "engine hls, fast engine exact", "how to get it": "apt install g++"}
+    assert rows["numpy"]["found"] == "yes" and rows["numpy"]["how to get it"] == ""
+    assert all(row["needed for"] and (row["found"] == "yes") == (row["how to get it"] == "") for row in rows.values())
+
+
+def test_demo_is_called_with_its_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from pyqkit import demo
+
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(demo, "run", lambda output, seed, force: calls.append((output, seed, force)))
+    assert run("demo", "-o", tmp_path / "demo", "--seed", 7, "--force").exit_code == 0
+    assert calls == [(str(tmp_path / "demo"), 7, True)]
+
+
+def test_progress_shows_after_a_while_and_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import time
+
+    from pyqkit import cli
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def shown(stream: io.StringIO, patience: float) -> str:
+        monkeypatch.setattr(cli.sys, "stderr", stream)
+        monkeypatch.setattr(cli, "_PATIENCE", patience)
+        with cli._progress("working", total=2) as update:
+            update(1)
+            time.sleep(0.3)
+            update("resting")
+        return stream.getvalue()
+
+    assert "working" in shown(Terminal(), 0.0)
+    assert shown(Terminal(), 60.0) == ""
+    assert shown(io.StringIO(), 0.0) == ""
+
+
+def test_help_is_quick() -> None:
+    code = "import resource, subprocess, sys; subprocess.run([sys.executable, '-m', 'pyqkit.cli', '--help'], check=True, stdout=-3)"
+    code += "; print(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.5  # seconds of processor time
