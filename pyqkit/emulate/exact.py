@@ -287,6 +287,8 @@ class ExactEngine:
             kind = np.float32 if bound < 2**24 else np.float64
             self.carriers[op.name] = np.dtype(kind).name
             multiply = operands.multiplier(op, kind)
+            if library is not None and plain_window and kind is np.float64:
+                multiply = self._wide_convolution(op, tensor, out, operands)
             if requantiser is None:
                 return lambda x: multiply(x[0])
             return lambda x: requantiser.apply(multiply(x[0]), library)
@@ -325,6 +327,25 @@ class ExactEngine:
         compute.keep = panels, start  # type: ignore[attr-defined] # the pointers above live as long as the step
         return compute
 
+    def _wide_convolution(self, op: Convolution, tensor: Tensor, out: Tensor, operands: Operands) -> Callable[[np.ndarray], np.ndarray]:
+        library = self._library
+        assert library is not None
+        rows, columns, outputs = out.shape
+        window = [*tensor.shape[:2], tensor.shape[2] * operands.copies, rows, columns, outputs, *op.kernel, *op.stride, *op.padding]
+        blocks = -(-outputs // _LANES)
+        padded = np.zeros((blocks * _LANES, operands.weights[0].size))
+        padded[:outputs] = operands.weights.reshape(outputs, -1)
+        panels = np.ascontiguousarray(padded.reshape(blocks, _LANES, -1).transpose(0, 2, 1))
+
+        def multiply(carrier: np.ndarray) -> np.ndarray:
+            values = operands.expand(carrier, np.dtype(np.float64))
+            shape = np.array([len(values), *window], np.int32)
+            sums = np.empty((len(values), rows, columns, outputs))
+            library.pyqkit_convolve_wide(_pointer(values), _pointer(shape), _pointer(panels), _pointer(sums))
+            return sums.astype(np.int64)
+
+        return multiply
+
     def _depthwise(self, op: Convolution, tensor: Tensor, out: Tensor, operands: Operands, requantiser: Requantiser | None) -> Callable:
         library = self._library
         assert library is not None
@@ -341,22 +362,43 @@ class ExactEngine:
 
         return compute
 
+    def _wide_add(self, op: Add, requantiser: Requantiser) -> Callable | None:
+        """Two branches whose sums need up to 64 bits."""
+        library = self._library
+        assert library is not None
+        if requantiser.by_index.dtype != np.int64:
+            return None
+        left, right = (np.ascontiguousarray(m, np.int64) for m in op.multipliers)
+
+        def compute(x: list[np.ndarray]) -> np.ndarray:
+            a, b = (np.ascontiguousarray(v, np.int32) for v in x)
+            result = np.empty(a.shape, requantiser.out_type)
+            channels = a.shape[-1]
+            library.pyqkit_add_wide(
+                _pointer(a),
+                _pointer(b),
+                a.size // channels,
+                channels,
+                _pointer(left),
+                _pointer(right),
+                *requantiser.arguments(),
+                _pointer(result),
+                result.itemsize,
+            )
+            return result
+
+        return compute
+
     def _fused_add(self, op: Add, tensors: list[Tensor], out: Tensor, requantiser: Requantiser) -> Callable | None:
         library = self._library
         assert library is not None
         kinds = [carrier_type(t) for t in tensors]
         logarithmic = any(t.format.is_logarithmic for t in tensors)
         terms = [int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)]
-        if (
-            len(tensors) != 2
-            or logarithmic
-            or sum(terms) > _INT32
-            or requantiser.by_index.dtype != np.int32
-            or np.abs(op.multipliers).max() > _INT32
-        ):
-            if logarithmic or len(tensors) != 2:
-                return None
-            return lambda x: requantiser.apply(sum(m * v.astype(np.int64) for m, v in zip(op.multipliers, x)), library)  # type: ignore[arg-type]
+        if len(tensors) != 2 or logarithmic or np.dtype(np.int64) in kinds:
+            return None
+        if sum(terms) > _INT32 or requantiser.by_index.dtype != np.int32:
+            return self._wide_add(op, requantiser)
         order = [0, 1] if kinds[0].itemsize >= kinds[1].itemsize else [1, 0]
         wide, narrow = (kinds[i] for i in order)
         names = {

@@ -14,6 +14,7 @@
 namespace {
 
 const int LANES = 16;  // outputs of one vector of 32-bit sums
+typedef double Eight __attribute__((vector_size(64)));  // g++ splits it where registers are shorter
 const int TILE = 12;   // pixels whose sums stay in registers
 
 struct Window {
@@ -122,6 +123,31 @@ void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, c
 }
 #endif
 
+#ifdef PYQKIT_VNNI
+// The same for 64-bit sums, eight channels at a time.
+template <class Out>
+void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stride, const int64_t *by_index, int count, const int32_t *falling,
+                         const int32_t *integers, Out *out) {
+  const __m512i one = _mm512_set1_epi64(1), all = _mm512_set1_epi64(count);
+  const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
+  const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
+  for (int first = 0; first < channels; first += 8) {
+    const __mmask8 lanes = channels - first >= 8 ? 0xff : (1 << (channels - first)) - 1;
+    const __mmask8 down = (__mmask8)_mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
+    __m512i limits[31];
+    for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi64(lanes, by_index + (int64_t)i * channels + first);
+    for (int p = 0; p < pixels; ++p) {
+      const __m512i x = _mm512_maskz_loadu_epi64(lanes, sums + (int64_t)p * stride + first);
+      __m512i steps = _mm512_setzero_si512();
+      for (int i = 0; i < count; ++i) steps = _mm512_mask_add_epi64(steps, _mm512_cmpge_epi64_mask(x, limits[i]), steps, one);
+      steps = _mm512_mask_sub_epi64(steps, down, all, steps);
+      const __m512i narrow = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(steps));
+      store(out + (int64_t)p * channels + first, lanes, _mm512_permutex2var_epi32(low, narrow, high));
+    }
+  }
+}
+#endif
+
 // Steps of a requantiser for one row of pixels, then the integer of each step.
 template <class Sum, class Out>
 void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
@@ -129,6 +155,8 @@ void threshold_row(const Sum *sums, int pixels, int channels, int stride, const 
 #ifdef PYQKIT_VNNI
   if (sizeof(Sum) == 4 && count <= 31)
     return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count, falling, integers, out);
+  if (sizeof(Sum) == 8 && count <= 31)
+    return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index, count, falling, integers, out);
 #endif
   if (count <= 32) {
     int32_t steps[1024];
@@ -264,7 +292,64 @@ void pyqkit_threshold64(const int64_t *sums, int pixels, int channels, const int
   requantise(sums, pixels, channels, channels, by_index, by_channel, count, falling, integers, out, out_bytes);
 }
 
-// Residual addition of two int32 or narrower tensors and requantisation, row by row; sums fit 32 bits.
+// Residual addition and requantisation, row by row; sums fit 64 bits.
+void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left, const int64_t *right, const int64_t *by_index,
+                     const int64_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {
+  const int ROWS = 16;
+  std::vector<int64_t> sums((int64_t)ROWS * channels);
+  for (int first = 0; first < pixels; first += ROWS) {
+    const int n = pixels - first < ROWS ? pixels - first : ROWS;
+    for (int p = 0; p < n; ++p) {
+      const int32_t *x = a + ((int64_t)first + p) * channels, *y = b + ((int64_t)first + p) * channels;
+      for (int c = 0; c < channels; ++c) sums[p * channels + c] = x[c] * left[c] + y[c] * right[c];
+    }
+    requantise(sums.data(), n, channels, channels, by_index, by_channel, count, falling, integers, (char *)out + (int64_t)first * channels * out_bytes,
+               out_bytes);
+  }
+}
+
+// Convolution of float64 operands that stand for integers, into float64 sums (exact below 2**53), for formats of wide range.
+void pyqkit_convolve_wide(const double *x, const int32_t *shape, const double *weights, double *out) {
+  Window w;
+  std::memcpy(&w, shape, sizeof w);
+  const int width = w.left + w.width + w.right, blocks = (w.outputs + LANES - 1) / LANES, depth = w.kernel_w * w.channels;
+  std::vector<double> padded((int64_t)(w.top + w.height + w.bottom) * width * w.channels);
+  const int PIXELS = 4;
+  for (int frame = 0; frame < w.frames; ++frame) {
+    for (int y = 0; y < w.height; ++y)
+      std::memcpy(&padded[((int64_t)(y + w.top) * width + w.left) * w.channels], x + ((int64_t)frame * w.height + y) * w.width * w.channels,
+                  sizeof(double) * w.width * w.channels);
+    for (int row = 0; row < w.rows; ++row)
+      for (int first = 0; first < w.columns; first += PIXELS) {
+        const int n = w.columns - first < PIXELS ? w.columns - first : PIXELS;
+        for (int block = 0; block < blocks; ++block) {
+          Eight sums[PIXELS][2] = {};
+          const double *panel = weights + (int64_t)block * w.kernel_h * depth * LANES;
+          for (int ky = 0; ky < w.kernel_h; ++ky) {
+            const double *from = &padded[((int64_t)(row * w.stride_h + ky) * width + first * w.stride_w) * w.channels];
+            const int step = w.stride_w * w.channels;
+            const double *rows[PIXELS];
+            for (int p = 0; p < PIXELS; ++p) rows[p] = from + (p < n ? p : 0) * step;
+            for (int k = 0; k < depth; ++k, panel += LANES) {
+              Eight low, high;
+              std::memcpy(&low, panel, sizeof low);
+              std::memcpy(&high, panel + 8, sizeof high);
+              for (int p = 0; p < PIXELS; ++p) {
+                sums[p][0] += rows[p][k] * low;
+                sums[p][1] += rows[p][k] * high;
+              }
+            }
+          }
+          for (int p = 0; p < n; ++p) {
+            double *to = out + (((int64_t)frame * w.rows + row) * w.columns + first + p) * w.outputs + block * LANES;
+            for (int lane = 0; lane < LANES && block * LANES + lane < w.outputs; ++lane) to[lane] = sums[p][lane / 8][lane % 8];
+          }
+        }
+      }
+  }
+}
+
+// Residual addition of narrower tensors, as pyqkit_add_wide, where sums fit 32 bits.
 #define PYQKIT_ADD(NAME, A, B)                                                                                                                            \
   void NAME(const A *a, const B *b, int pixels, int channels, const int32_t *left, const int32_t *right, const int32_t *by_index,                         \
             const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {                            \
