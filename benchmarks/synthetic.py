@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from pyqkit.formats import NumberFormat, parse
@@ -68,7 +70,7 @@ class ResNet:
         table = []
         for channel in range(tensor.shape[2]):
             spread = max(float(np.abs(integers[..., channel]).std()) * 3, 1.0)
-            middles = [(a + b) / 2 / positive[-1] * spread for a, b in zip(positive, positive[1:])]
+            middles = [(a + b) / 2 / positive[-1] * spread for a, b in itertools.pairwise(positive)]
             table.append([tensor.low] * hidden + [int(np.clip(np.ceil(m), tensor.low, tensor.high + 1)) for m in middles])
         name = f"{source}_q"
         return self.emit(Threshold(name, [source], [name], self.format, np.array(table, np.int64), np.zeros(tensor.shape[2], bool)))

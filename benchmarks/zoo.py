@@ -308,14 +308,14 @@ class ShuffleNet(nn.Module):
     def __init__(self, layers: Float) -> None:
         super().__init__()
         self.input = layers.input(signed=True)
-        self.conv1 = _branch(
-            ("0", layers.conv(3, 24, 3, edge=True, padding=1)), ("1", nn.BatchNorm2d(24)), ("relu", layers.relu())
-        )
+        self.conv1 = _branch(("0", layers.conv(3, 24, 3, edge=True, padding=1)), ("1", nn.BatchNorm2d(24)), ("relu", layers.relu()))
         inputs = 24
         for stage, (outputs, units) in enumerate(((48, 4), (96, 8), (192, 4)), 2):
             join = layers.relu()
             first = ShuffleUnit(layers, inputs, outputs, 2, join)
-            self.add_module(f"stage{stage}", nn.Sequential(first, *(ShuffleUnit(layers, outputs, outputs, 1, join) for _ in range(units - 1))))
+            self.add_module(
+                f"stage{stage}", nn.Sequential(first, *(ShuffleUnit(layers, outputs, outputs, 1, join) for _ in range(units - 1)))
+            )
             inputs = outputs
         self.conv5 = _branch(("0", layers.conv(192, 1024, 1)), ("1", nn.BatchNorm2d(1024)), ("relu", layers.relu()))
         self.pool = nn.AdaptiveAvgPool2d(1)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PYQKIT_DATA", ROOT.parent / "shared" / "data"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-import zoo  # noqa: E402 - benchmarks are scripts beside the package, not part of it
+import zoo
 
 pytestmark = pytest.mark.skipif(
     not (DATA / "reference_logits.npz").is_file(), reason=f"no evaluation data in {DATA}; set PYQKIT_DATA to the folder"
