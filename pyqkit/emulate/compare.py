@@ -9,6 +9,7 @@ import numpy as np
 
 from pyqkit.emulate import float32
 from pyqkit.emulate.reference import Quantised, Reference, real_of
+from pyqkit.formats import NumberFormat
 from pyqkit.graph.graph import to_integers
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[st
         for name, source in graph.sources.items():
             value = expected[source]
             assert isinstance(value, Quantised)
-            _count(layers[name], tensors[name], value.codes(), graph.tensors[name].format.codes, value.ties)
+            _count(layers[name], tensors[name], value.codes(), graph.tensors[name].format, value.ties)
         for port in graph.outputs:
             tensor, wanted = graph.tensors[port.tensor], real_of(expected[port.onnx_name]).high
             integers = to_integers(outputs[port.tensor][part], tensor.format)
@@ -89,10 +90,12 @@ def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[st
     return {"codes": compared, "codes_differing": differing, "top1_agreement": agreed / len(x), "layers": table}
 
 
-def _count(entry: dict[str, Any], codes: np.ndarray, expected: np.ndarray, ordered: np.ndarray, ties: int) -> None:
+def _count(entry: dict[str, Any], codes: np.ndarray, expected: np.ndarray, fmt: NumberFormat, ties: int) -> None:
+    ordered, zero = fmt.codes, fmt.zero_code if fmt.has_zero else None
     found = codes.transpose(0, 3, 1, 2).reshape(expected.shape)
     entry["codes"] += found.size
     entry["differing"] += int((found != expected).sum())
-    entry["saturated"] += int(((found == ordered[0]) | (found == ordered[-1])).sum())
+    ends = [code for code in (ordered[0], ordered[-1]) if code != zero]  # what a ReLU cuts off is not saturated
+    entry["saturated"] += int(np.isin(found, ends).sum())
     entry["ties"] += ties
     entry["distinct"] |= set(np.unique(found).tolist())
