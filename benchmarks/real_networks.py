@@ -117,6 +117,7 @@ def measure(
         "scaling": options.scaling,
         "first_and_last_layer": {"weights": formats.edge_weight, "input": formats.edge_signed},
         "activations_behind_relu": formats.unsigned,
+        "batch_norms_merged": zoo.NETWORKS[network].merged,
         "frames": len(images),
         "calibration_images": len(training),
         "top1": {"fp32": share(fp32 == labels), "pytorch": share(pytorch == labels), "accelerator": share(accelerator == labels)},
