@@ -248,6 +248,8 @@ class Accelerator:
             raise build_folder.BuildFolderError(f"a complete manifest was expected in {folder}, but {what}; compile the network again")
         where = str(Path(folder) / build_folder.MANIFEST)
         graph = from_json(manifest["graph"], arrays)
+        if any(port.limits is None for port in graph.inputs):
+            raise build_folder.BuildFolderError(f"limits of every input were expected in {folder}, but some are missing; compile again")
         foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
         model = Path(folder) / build_folder.MODEL if build_folder.MODEL in manifest["files"] else None
         board, content = boards.from_data(manifest["board"], where), model.read_bytes() if model else None
