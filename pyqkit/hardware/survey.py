@@ -12,7 +12,7 @@ from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources, fifo
-from pyqkit.hls.emitter import FIFO_WORDS, largest_lanes
+from pyqkit.hls.emitter import fifo_words, largest_lanes
 
 Foldings = dict[str, Folding]
 
@@ -137,11 +137,13 @@ class Survey:
 
     def fifo_words(self, foldings: Foldings) -> dict[tuple[str, str], int]:
         """Depth of the FIFO of each edge (tensor, operator that reads it)."""
-        sites = self.sites(foldings)
-        return {
-            (name, op): FIFO_WORDS + self.graph.tensors[name].shape[2] // sites[op].lanes[list(sites[op].op.inputs).index(name)] * pixels
-            for (name, op), pixels in self._waiting.items()
-        }
+        sites, ends = self.sites(foldings), [port.tensor for port in self.graph.outputs]
+        words = {}
+        for (name, op), pixels in self._waiting.items():
+            lanes = sites[op].lanes[sites[op].op.inputs.index(name)]
+            readers = len(self.graph.consumers(name)) + ends.count(name)
+            words[name, op] = fifo_words(self.graph.tensors[name].shape[2] // lanes, pixels, readers)
+        return words
 
     def fifos(self, foldings: Foldings) -> dict[str, Resources]:
         """FIFOs in front of each operator."""

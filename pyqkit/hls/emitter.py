@@ -121,6 +121,15 @@ class Emitter:
         return f"pyqkit::TableFormat<{fmt.bits}, {signed_bits(fmt.integers)}, {name}_table>"
 
 
+def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:
+    """Depth of the FIFO in front of one of a tensor's readers, `waiting` being the pixels that have to wait there.
+
+    Where a stream forks, one pixel more: a join begins a pixel only when all its inputs have begun theirs, and until then the
+    whole pixel waits, which may be more words than a shallow FIFO holds.
+    """
+    return FIFO_WORDS + words_per_pixel * (waiting + (readers > 1))
+
+
 def signed_bits(values: np.ndarray) -> int:
     """Width of a signed integer that holds all values."""
     return max(int(values.max()).bit_length(), int(-values.min() - 1).bit_length() if values.min() < 0 else 0) + 1

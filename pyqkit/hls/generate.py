@@ -10,7 +10,7 @@ import numpy as np
 from pyqkit.graph.graph import Graph, Port, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.emitter import FIFO_WORDS, Emitter, largest_lanes, rule_for
+from pyqkit.hls.emitter import Emitter, fifo_words, largest_lanes, rule_for
 
 _HEADERS = ("add", "axi_stream", "layout", "matrix_vector", "pool", "requantise", "sliding_window")
 
@@ -129,7 +129,7 @@ def _fork(e: Emitter, name: str, waiting: dict[tuple[str, str], int]) -> None:
     tensor = e.graph.tensors[name]
     readers = [op.name for op in e.graph.consumers(name)] + [_reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name]
     words_per_pixel = tensor.shape[2] // source.lanes
-    words = [e.depths.get((name, r), FIFO_WORDS + words_per_pixel * waiting.get((name, r), 0)) for r in readers]
+    words = [e.depths.get((name, r), fifo_words(words_per_pixel, waiting.get((name, r), 0), len(readers))) for r in readers]
     if len(readers) == 1:
         e.streams[name] = source, words[0]
         e.edges[name, readers[0]] = source

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from pyqkit.emulate.exact import ExactEngine
+from pyqkit.emulate.hls import HlsEngine
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
@@ -12,6 +15,7 @@ from pyqkit.hardware.folding import Search, choices
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.survey import Survey
 from pyqkit.hls.generate import generate
+from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 
 NETWORKS = {"residual": residual, "mixed_layout": mixed_layout}
@@ -97,3 +101,16 @@ def test_an_operator_without_estimate_is_named():
     graph.add(Strange("strange", [graph.outputs[0].tensor], ["out"]))
     with pytest.raises(TypeError, match="no estimate for operator strange; add a rule to pyqkit/hardware/operators"):
         Survey(graph).estimate({})
+
+
+@pytest.mark.parametrize("pe", [1, 4])
+def test_joins_of_pixels_with_more_words_than_a_shallow_fifo_do_not_starve(pe):
+    b = Builder(2, 6, 6)
+    y = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 64, 2), "e2m1", 0.5)
+    z = b.quantise(b.conv(b.quantise(b.conv(y, "e2m1", 64, 64), "e2m1", 2.0), "e2m1", 64, 64), "e2m1", 0.5)
+    graph = import_qonnx(b.model(b.quantise(b.node("Add", y, z), "int4", 0.5)))
+    foldings = {op.name: Folding(pe, 1) for op in graph.operators if isinstance(op, Convolution)}
+    (port,) = graph.inputs
+    codes = {port.tensor: np.random.default_rng(0).choice(graph.tensors[port.tensor].format.codes, (2, 6, 6, 2))}
+    for name, values in HlsEngine(graph, foldings).run(codes).items():
+        np.testing.assert_array_equal(values, ExactEngine(graph).run(codes)[name])
