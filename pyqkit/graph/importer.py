@@ -217,7 +217,9 @@ def attribute_values(proto: Any) -> dict[str, Any]:
 def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> None:
     label = f"{proto.name or f'node {index}'} ({proto.op_type})"
     if any(name and name not in lowering.values for name in proto.input):
-        return  # a node before it has a problem already
+        if proto.op_type not in known:  # its input has a problem already, but this one would come next
+            lowering.problems.append(Problem(label, "no operator computes this", f"replace it; supported are {', '.join(sorted(known))}"))
+        return
     node = Node(
         proto.name or f"{proto.op_type}_{index}",
         proto.op_type,

@@ -323,3 +323,11 @@ def test_files_that_are_no_models(tmp_path: Any) -> None:
     dynamic.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
     with pytest.raises(ModelError, match="^static shapes were expected, but input x has a dynamic one; "):
         import_qonnx(dynamic)
+
+
+def test_unknown_nodes_behind_a_problem_are_listed_too() -> None:
+    b = Builder(3, 4, 4)
+    bad = b.node("Conv", b.quantise("x", "int4", 0.5), b.constant(np.ones((2, 3, 1, 1))))
+    with pytest.raises(ConversionError) as caught:
+        import_qonnx(b.model(b.node("Softmax", b.node("Relu", bad))))
+    assert [p.node.split()[1] for p in caught.value.problems] == ["(Conv)", "(Softmax)"]
