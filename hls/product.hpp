@@ -44,29 +44,25 @@ template <int LOG_BITS> struct Logarithm {
 
 // Two Logarithmic Posits: logarithms add, then leave the domain through Tables::significand(fraction), the table that is part
 // of the format's definition. Tables also decodes codes: log, negative and zero of a left and of a right code.
-template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_, class Tables> struct LogProduct {
-  static const int WIDTH = WIDTH_;
-  typedef Logarithm<LOG_BITS> Left;
-  typedef Logarithm<LOG_BITS> Right;
-  typedef ap_uint<A_BITS> LeftCode;
-  typedef ap_uint<B_BITS> RightCode;
-  static Left unpack(int entry) {
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH, class Tables> struct LogMultiplier {
+  typedef Logarithm<LOG_BITS> Number;
+  static Number unpack(int entry) {
 #pragma HLS INLINE
-    Left number;
+    Number number;
     number.log = entry >> 2;
     number.negative = (entry >> 1) & 1;
     number.zero = entry & 1;
     return number;
   }
-  static Left left(LeftCode code) {
+  static Number left(int code) {
 #pragma HLS INLINE
-    return unpack(Tables::left(int(code)));
+    return unpack(Tables::left(code));
   }
-  static Right right(RightCode code) {
+  static Number right(int code) {
 #pragma HLS INLINE
-    return unpack(Tables::right(int(code)));
+    return unpack(Tables::right(code));
   }
-  static Exact<WIDTH> multiply(Left a, Right b) {
+  static Exact<WIDTH> multiply(Number a, Number b) {
 #pragma HLS INLINE
     // LOWEST_FRACTION is the fraction of the smallest sum, so that the shift below starts at zero.
     const int sum = int(a.log) + int(b.log) + LOWEST_FRACTION;
@@ -75,5 +71,57 @@ template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FR
     return a.negative != b.negative ? Exact<WIDTH>(-magnitude) : magnitude;
   }
 };
+
+#ifndef __SYNTHESIS__
+// Simulation looks products up. A number becomes an index such that the sum of two indices says sign, zero and logarithm of
+// their product; every entry is made by the multiplier of the hardware, so all pairs of codes pass through it.
+template <class Multiplier, int A_BITS, int B_BITS, int LOG_BITS, int WIDTH> struct LogLookup {
+  static const int SPAN = 2 << LOG_BITS;  // more than any sum of two logarithms; negative: one span up; zero: three, out of reach of signs
+  Exact<WIDTH> products[7 * SPAN];
+  static int index(typename Multiplier::Number number) { return number.zero ? 3 * SPAN : int(number.log) + (number.negative ? SPAN : 0); }
+  LogLookup() : products() {
+    for (int a = 0; a < 1 << A_BITS; ++a)
+      for (int b = 0; b < 1 << B_BITS; ++b)
+        products[index(Multiplier::left(a)) + index(Multiplier::right(b))] = Multiplier::multiply(Multiplier::left(a), Multiplier::right(b));
+  }
+};
+#endif
+
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_, class Tables> struct LogProduct {
+  static const int WIDTH = WIDTH_;
+  typedef LogMultiplier<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH, Tables> Multiplier;
+  typedef ap_uint<A_BITS> LeftCode;
+  typedef ap_uint<B_BITS> RightCode;
+#ifdef __SYNTHESIS__
+  typedef typename Multiplier::Number Left;
+  typedef typename Multiplier::Number Right;
+  static Left left(LeftCode code) {
+#pragma HLS INLINE
+    return Multiplier::left(int(code));
+  }
+  static Right right(RightCode code) {
+#pragma HLS INLINE
+    return Multiplier::right(int(code));
+  }
+  static Exact<WIDTH> multiply(Left a, Right b) {
+#pragma HLS INLINE
+    return Multiplier::multiply(a, b);
+  }
+#else
+  typedef LogLookup<Multiplier, A_BITS, B_BITS, LOG_BITS, WIDTH> Lookup;
+  static const Lookup lookup;
+  typedef int Left;
+  typedef int Right;
+  static Left left(LeftCode code) { return Lookup::index(Multiplier::left(int(code))); }
+  static Right right(RightCode code) { return Lookup::index(Multiplier::right(int(code))); }
+  static Exact<WIDTH> multiply(Left a, Right b) { return lookup.products[a + b]; }
+#endif
+};
+
+#ifndef __SYNTHESIS__
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_, class Tables>
+const typename LogProduct<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH_, Tables>::Lookup
+    LogProduct<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH_, Tables>::lookup;
+#endif
 
 }  // namespace pyqkit

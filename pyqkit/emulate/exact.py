@@ -288,7 +288,9 @@ class ExactEngine:
             self.carriers[op.name] = np.dtype(kind).name
             multiply = operands.multiplier(op, kind)
             if library is not None and plain_window and kind is np.float64:
-                multiply = self._wide_convolution(op, tensor, out, operands)
+                chosen = operands.copies > 1 and np.abs(operands.weights).max() < 2**24
+                self.carriers[op.name] = "float32 products in float64" if chosen else "float64"
+                multiply = (self._chosen_convolution if chosen else self._wide_convolution)(op, tensor, out, operands)
             if requantiser is None:
                 return lambda x: multiply(x[0])
             return lambda x: requantiser.apply(multiply(x[0]), library)
@@ -344,6 +346,30 @@ class ExactEngine:
             library.pyqkit_convolve_wide(_pointer(values), _pointer(shape), _pointer(panels), _pointer(sums))
             return sums.astype(np.int64)
 
+        return multiply
+
+    def _chosen_convolution(self, op: Convolution, tensor: Tensor, out: Tensor, operands: Operands) -> Callable[[np.ndarray], np.ndarray]:
+        """One product for each activation, although it has several copies: the others are zero."""
+        library = self._library
+        assert library is not None and operands.lookup is not None
+        rows, columns, outputs = out.shape
+        window = [*tensor.shape, rows, columns, outputs, *op.kernel, *op.stride, *op.padding]
+        chosen = np.abs(operands.lookup).argmax(axis=1).astype(np.int32)
+        scale = np.take_along_axis(operands.lookup, chosen[:, None], axis=1)[:, 0].astype(np.float64)
+        blocks = -(-outputs // _LANES)
+        padded = np.zeros((blocks * _LANES, op.weights[0].size, operands.copies), np.float32)
+        padded[:outputs] = operands.weights.reshape(outputs, -1, operands.copies)
+        panels = np.ascontiguousarray(padded.reshape(blocks, _LANES, -1, operands.copies).transpose(0, 3, 2, 1))
+        constants = (tensor.format.zero_code, len(chosen), _pointer(chosen), _pointer(scale), operands.copies, _pointer(panels))
+
+        def multiply(carrier: np.ndarray) -> np.ndarray:
+            codes = np.ascontiguousarray(carrier, np.uint8)
+            shape = np.array([len(codes), *window], np.int32)
+            sums = np.empty((len(codes), rows, columns, outputs))
+            library.pyqkit_convolve_chosen(_pointer(codes), _pointer(shape), *constants, _pointer(sums))
+            return sums.astype(np.int64)
+
+        multiply.keep = chosen, scale, panels  # type: ignore[attr-defined] # the pointers above live as long as the step
         return multiply
 
     def _depthwise(self, op: Convolution, tensor: Tensor, out: Tensor, operands: Operands, requantiser: Requantiser | None) -> Callable:

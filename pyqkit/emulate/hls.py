@@ -10,10 +10,9 @@ import numpy as np
 
 from pyqkit.emulate.build import build_shared, cache_folder
 from pyqkit.errors import UserError
-from pyqkit.formats import pack, unpack
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.generate import Design, End, generate, library
+from pyqkit.hls.generate import Design, generate, library
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-w")
 
@@ -91,25 +90,12 @@ class HlsEngine:
 
     def _chunk(self, codes: dict[str, np.ndarray]) -> list[np.ndarray]:
         frames = len(next(iter(codes.values())))
-        given = [_to_beats(codes[end.tensor], end) for end in self.design.inputs]
-        taken = [np.zeros(frames * end.beats * end.beat_bytes, np.uint8) for end in self.design.outputs]
+        given = [end.to_bytes(codes[end.tensor]) for end in self.design.inputs]
+        taken = [np.zeros((frames, end.frame_bytes), np.uint8) for end in self.design.outputs]
         buffers = (ctypes.c_void_p * (len(given) + len(taken)))(*(a.ctypes.data for a in (*given, *taken)))
         message = ctypes.create_string_buffer(4096)
         if self._run(buffers, frames, message, len(message)):
             raise DeadlockError(
                 f"the design was expected to finish, but it is deadlocked: {message.value.decode()}; deepen the FIFO of a full stream"
             )
-        return [_from_beats(a, end, frames, self.graph) for a, end in zip(taken, self.design.outputs)]
-
-
-def _to_beats(codes: np.ndarray, end: End) -> np.ndarray:
-    packed = pack(codes.reshape(-1, end.lanes), end.bits)
-    beats = np.zeros((len(packed), end.beat_bytes), np.uint8)
-    beats[:, : packed.shape[1]] = packed
-    return beats
-
-
-def _from_beats(taken: np.ndarray, end: End, frames: int, graph: Graph) -> np.ndarray:
-    tensor = graph.tensors[end.tensor]
-    codes = unpack(taken.reshape(-1, end.beat_bytes), end.bits, end.lanes)
-    return codes.reshape(frames, *tensor.shape).astype(tensor.format.code_dtype, copy=False)
+        return [end.from_bytes(a) for a, end in zip(taken, self.design.outputs)]
