@@ -211,7 +211,7 @@ class Accelerator:
             "clock_mhz": self.clock_mhz,
             "graph": graph,
             "folding": folding.to_json(self.foldings),
-            "streams": {side: [vars(end) for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
+            "streams": {side: [end.to_json() for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
             "report": self.report(),
         }
         build_folder.write(target, manifest, arrays, self._golden(), sources, force)

@@ -15,6 +15,9 @@ import numpy as np
 
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
+from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, to_integers
+
+__all__ = ["Graph", "GraphError", "Operator", "Port", "Tensor", "decode_output", "encode_input", "order_codes", "to_integers"]
 
 
 class GraphError(UserError):
@@ -58,13 +61,6 @@ class Tensor:
     def pixels(self) -> int:
         """Pixels of a frame."""
         return self.shape[0] * self.shape[1]
-
-
-def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:
-    """Integers of codes, int64: how every operator but the multiplier reads its input."""
-    if isinstance(fmt, Integer):
-        return fmt.to_integers(codes)
-    return fmt.integers[codes].astype(np.int64)
 
 
 @dataclass
@@ -111,36 +107,6 @@ class Operator:
     def macs(self, tensors: list[Tensor]) -> int:
         """Multiply-accumulates of a frame."""
         return 0
-
-
-@dataclass(frozen=True, eq=False)
-class Port:
-    """One end of the accelerator: how real numbers of the ONNX graph and codes translate into each other.
-
-    An input is encoded as ``format.encode(x / scale)`` (exactly; `limits` are the float32 thresholds that do it). An
-    output channel c has the real value ``scale[c] * integer + offset[c]``.
-
-    Attributes
-    ----------
-    tensor : str
-    onnx_name : str
-    onnx_shape : tuple of int
-        Without the batch, in the layout of the ONNX graph.
-    order : numpy.ndarray
-        Shape `onnx_shape`: for each element of the ONNX tensor its place in the flattened (height, width, channels).
-    scale, offset : numpy.ndarray, float64, shape (channels,)
-        For an input, of one entry: real value of integer 1, and the real value of integer 0.
-    limits : numpy.ndarray or None, float32
-        Inputs only: smallest float32 that encodes to ``format.codes[i + 1]``.
-    """
-
-    tensor: str
-    onnx_name: str
-    onnx_shape: tuple[int, ...]
-    order: np.ndarray
-    scale: np.ndarray
-    offset: np.ndarray
-    limits: np.ndarray | None = None
 
 
 @dataclass
@@ -221,36 +187,6 @@ class Graph:
             results = op.execute([live[name] for name in op.inputs], self.input_tensors(op))
             live.update(zip(op.outputs, results))
         return live if keep else {port.tensor: live[port.tensor] for port in self.outputs}
-
-
-def encode_input(port: Port, tensor: Tensor, x: np.ndarray) -> np.ndarray:
-    """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
-    if tuple(x.shape[1:]) != tuple(port.onnx_shape) or x.ndim != len(port.onnx_shape) + 1:
-        raise GraphError(
-            f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "
-            f"but {tuple(x.shape)} came; put the frames first"
-        )
-    if x.dtype.kind not in "fiu":
-        raise GraphError(f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32")
-    x = x.astype(np.float32, copy=False)
-    if np.isnan(x).any():
-        raise GraphError(f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first")
-    assert port.limits is not None  # the importer gives every input its limits
-    codes = tensor.format.codes[np.searchsorted(port.limits, x, side="right")]
-    flat = np.empty((len(x), port.order.size), codes.dtype)
-    flat[:, port.order.ravel()] = codes.reshape(len(x), -1)
-    return flat.reshape(len(x), *tensor.shape)
-
-
-def decode_output(port: Port, tensor: Tensor, codes: np.ndarray) -> np.ndarray:
-    """Real outputs (frames, *onnx_shape), float32, of codes (frames, height, width, channels)."""
-    real = to_integers(codes, tensor.format) * port.scale + port.offset
-    return real.reshape(len(codes), -1)[:, port.order.ravel()].reshape(len(codes), *port.onnx_shape).astype(np.float32)
-
-
-def order_codes(port: Port, codes: np.ndarray) -> np.ndarray:
-    """Raw codes in the layout of the ONNX tensor, (frames, *onnx_shape)."""
-    return codes.reshape(len(codes), -1)[:, port.order.ravel()].reshape(len(codes), *port.onnx_shape)
 
 
 Attributes = dict[str, Any]

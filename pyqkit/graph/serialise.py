@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat, parse
+from pyqkit.formats.reading import DAMAGE, check, describe, text, whole
 from pyqkit.graph.graph import Graph, GraphError, Operator, Port, Tensor
 from pyqkit.graph.ops import by_kind
 from pyqkit.graph.ops.convolution import Convolution
@@ -16,17 +17,13 @@ from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 Arrays = dict[str, np.ndarray]
 _AT_LEAST_ONE = {"stride", "dilation", "groups", "window", "step", "size", "shape"}  # all other numbers are at least 0
-_PORT_ARRAYS = ("order", "scale", "offset", "limits")
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, AssertionError)
 
 
 def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     """A graph as JSON data and the arrays that it refers to by name."""
     arrays: Arrays = {}
     operators = [_operator_to_json(op, arrays) for op in graph.operators]
-    ports = {
-        side: [_port_to_json(port, arrays, f"{side}{i}") for i, port in enumerate(getattr(graph, side))] for side in ("inputs", "outputs")
-    }
+    ports = {side: [port.to_json(arrays, f"{side}{i}") for i, port in enumerate(getattr(graph, side))] for side in ("inputs", "outputs")}
     entry = [_tensor_to_json(graph.tensors[port.tensor]) for port in graph.inputs]
     data = {"name": graph.name, "tensors": entry, "operators": operators, **ports, "notes": graph.notes, "sources": graph.sources}
     return data, arrays
@@ -44,23 +41,24 @@ def from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
         return _graph_from_json(data, arrays)
     except GraphError:
         raise
-    except _DAMAGE as error:
-        what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise GraphError(f"a graph as pyqkit writes it was expected, but it is damaged ({what}); compile the network again") from error
+    except DAMAGE as error:
+        raise GraphError(
+            f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile the network again"
+        ) from error
 
 
 def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
-    graph = Graph(_text(data["name"]), notes=[_text(n) for n in data["notes"]])
+    graph = Graph(text(data["name"]), notes=[text(n) for n in data["notes"]])
     for entry in data["tensors"]:
         tensor = _tensor_from_json(entry)
         graph.tensors[tensor.name] = tensor
     for entry in data["operators"]:
         graph.add(_operator_from_json(entry, arrays))
-    graph.inputs = [_port_from_json(entry, arrays, graph) for entry in data["inputs"]]
-    graph.outputs = [_port_from_json(entry, arrays, graph) for entry in data["outputs"]]
-    _check(bool(graph.inputs and graph.outputs and graph.operators), "a side of it is empty")
-    graph.sources = {_text(k): _text(v) for k, v in data["sources"].items()}
-    _check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
+    graph.inputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["inputs"]]
+    graph.outputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["outputs"]]
+    check(bool(graph.inputs and graph.outputs and graph.operators), "a side of it is empty")
+    graph.sources = {text(k): text(v) for k, v in data["sources"].items()}
+    check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
     return graph
 
 
@@ -72,11 +70,11 @@ def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
 
 
 def _tensor_from_json(entry: dict[str, Any]) -> Tensor:
-    height, width, channels = (_whole(n, 1) for n in entry["shape"])
-    whole = Tensor.of(_text(entry["name"]), (height, width, channels), _format(entry["format"]))
+    height, width, channels = (whole(n, 1) for n in entry["shape"])
+    full = Tensor.of(text(entry["name"]), (height, width, channels), _format(entry["format"]))
     low, high = int(entry["low"]), int(entry["high"])
-    _check(whole.low <= low <= high <= whole.high, f"{whole.name} ranges from {low} to {high}")
-    return Tensor(whole.name, whole.shape, whole.format, low, high)
+    check(full.low <= low <= high <= full.high, f"{full.name} ranges from {low} to {high}")
+    return Tensor(full.name, full.shape, full.format, low, high)
 
 
 def _operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
@@ -93,7 +91,7 @@ def _operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
 
 
 def _operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
-    kind = by_kind(_text(entry["kind"]))
+    kind = by_kind(text(entry["kind"]))
     values = {item.name: _field(item.name, str(item.type), entry[item.name], arrays) for item in fields(kind)}
     op = kind(**values)
     _check_ranges(op)
@@ -106,20 +104,20 @@ def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
     if kind == "np.ndarray | None" and value is None:
         return None
     if kind.startswith("np.ndarray"):
-        array = arrays[_text(value["array"])]
-        _check(array.dtype.kind in "iub", f"{name} has the type {array.dtype}")
+        array = arrays[text(value["array"])]
+        check(array.dtype.kind in "iub", f"{name} has the type {array.dtype}")
         return array
     if kind.startswith(("tuple[", "list[")):
-        _check(isinstance(value, list), f"{name} is no list")
+        check(isinstance(value, list), f"{name} is no list")
     if kind.startswith("tuple["):
-        _check(len(value) == kind.count("int"), f"{name} has {len(value)} entries")
-        return tuple(_whole(n, least) for n in value)
+        check(len(value) == kind.count("int"), f"{name} has {len(value)} entries")
+        return tuple(whole(n, least) for n in value)
     readers: dict[str, Callable[[Any], Any]] = {
-        "str": _text,
-        "bool": lambda v: bool(_whole(int(v), 0)),
-        "int": lambda v: _whole(v, least),
-        "list[str]": lambda v: [_text(n) for n in v],
-        "list[int]": lambda v: [_whole(n, least) for n in v],
+        "str": text,
+        "bool": lambda v: bool(whole(int(v), 0)),
+        "int": lambda v: whole(v, least),
+        "list[str]": lambda v: [text(n) for n in v],
+        "list[int]": lambda v: [whole(n, least) for n in v],
         "NumberFormat": lambda v: _format(v["format"]),
         "Integer": lambda v: _format(v["format"]),
     }
@@ -129,62 +127,22 @@ def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
 def _check_ranges(op: Operator) -> None:
     """What `infer` takes for granted."""
     if isinstance(op, Convolution):
-        _check(op.weights.ndim == 4 and bool(np.isin(op.weights, op.weight_format.codes).all()), f"{op.name} has weights that are no codes")
+        check(op.weights.ndim == 4 and bool(np.isin(op.weights, op.weight_format.codes).all()), f"{op.name} has weights that are no codes")
         shifts = op.shifts
-        _check(
+        check(
             shifts is None or (shifts.shape == op.weights.shape and 0 <= shifts.min() <= shifts.max() < 64), f"{op.name} has wrong shifts"
         )
     if isinstance(op, Threshold):
-        _check(op.thresholds.dtype == np.int64 and bool((np.diff(op.thresholds) >= 0).all()), f"{op.name} has thresholds that decrease")
-        _check(op.falling.dtype == np.bool_, f"{op.name} has wrong directions")
+        check(op.thresholds.dtype == np.int64 and bool((np.diff(op.thresholds) >= 0).all()), f"{op.name} has thresholds that decrease")
+        check(op.falling.dtype == np.bool_, f"{op.name} has wrong directions")
     if isinstance(op, Rescale):
-        _check(isinstance(op.format, Integer) and op.shift <= 62, f"{op.name} has a wrong format or shift")
-
-
-# ---- ports --------------------------------------------------------------------------------------------------------
-
-
-def _port_to_json(port: Port, arrays: Arrays, name: str) -> dict[str, Any]:
-    for key in _PORT_ARRAYS:
-        if getattr(port, key) is not None:
-            arrays[f"{name}.{key}"] = getattr(port, key)
-    return {"array": name, "tensor": port.tensor, "onnx_name": port.onnx_name, "onnx_shape": list(port.onnx_shape)}
-
-
-def _port_from_json(entry: dict[str, Any], arrays: Arrays, graph: Graph) -> Port:
-    name, tensor = _text(entry["onnx_name"]), graph.tensors[_text(entry["tensor"])]
-    shape = tuple(_whole(n, 1) for n in entry["onnx_shape"])
-    order, scale, offset = (arrays[f"{entry['array']}.{key}"] for key in _PORT_ARRAYS[:3])
-    limits = arrays.get(f"{entry['array']}.limits")
-    _check(order.shape == shape and sorted(order.ravel().tolist()) == list(range(int(np.prod(tensor.shape)))), f"{name} has a wrong order")
-    for values in (scale, offset):
-        _check(values.dtype == np.float64 and values.ndim == 1 and values.size in (1, tensor.shape[2]), f"{name} has wrong scales")
-        _check(bool(np.isfinite(values).all()), f"{name} has scales that are no numbers")
-    if limits is not None:
-        rising = bool((np.diff(limits) >= 0).all())
-        _check(limits.dtype == np.float32 and limits.shape == (len(tensor.format.codes) - 1,) and rising, f"{name} has wrong limits")
-    return Port(tensor.name, name, shape, order, scale, offset, limits)
+        check(isinstance(op.format, Integer) and op.shift <= 62, f"{op.name} has a wrong format or shift")
 
 
 # ---- values -------------------------------------------------------------------------------------------------------
 
 
-def _check(condition: bool, what: str) -> None:
-    if not condition:
-        raise ValueError(what)
-
-
-def _text(value: Any) -> str:
-    _check(isinstance(value, str), f"{value!r} is no text")
-    return value
-
-
-def _whole(value: Any, least: int) -> int:
-    _check(type(value) is int and value >= least, f"{value!r} is no whole number from {least}")
-    return value
-
-
 def _format(name: Any) -> NumberFormat:
-    found = parse(_text(name))
-    _check(isinstance(found, NumberFormat), f"{name} is no format of single codes")
+    found = parse(text(name))
+    check(isinstance(found, NumberFormat), f"{name} is no format of single codes")
     return found  # type: ignore[return-value]

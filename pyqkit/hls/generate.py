@@ -7,35 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pyqkit.formats.port import End
 from pyqkit.graph.graph import Graph, Port, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import Emitter, fifo_words, largest_lanes, rule_for
 
 _HEADERS = ("add", "axi_stream", "layout", "matrix_vector", "pool", "requantise", "sliding_window")
-
-
-@dataclass(frozen=True)
-class End:
-    """One AXI stream of the accelerator.
-
-    Attributes
-    ----------
-    tensor : str
-    bits : int
-        Width of a code.
-    lanes : int
-        Codes in a beat, lane 0 in the lowest bits.
-    beats : int
-        Beats of a frame; TLAST is on the last.
-    beat_bytes : int
-    """
-
-    tensor: str
-    bits: int
-    lanes: int
-    beats: int
-    beat_bytes: int
 
 
 @dataclass(frozen=True)
@@ -96,9 +74,7 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
 
 
 def _end(tensor: Tensor, lanes: int) -> End:
-    payload = -(-lanes * tensor.format.bits // 8)
-    beat_bytes = 1 << (payload - 1).bit_length()  # AXI data widths are powers of two
-    return End(tensor.name, tensor.format.bits, lanes, int(np.prod(tensor.shape)) // lanes, beat_bytes)
+    return End(tensor.name, tensor.shape, tensor.format, lanes)
 
 
 def _from_axi(e: Emitter, port: Port, index: int) -> End:

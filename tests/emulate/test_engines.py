@@ -167,11 +167,11 @@ def test_a_fifo_that_is_too_small_deadlocks_and_is_named() -> None:
 
 @needs_compiler
 def test_swapped_lanes_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyqkit.emulate import hls
+    from pyqkit.formats import port
 
     net = everything("e2m1")
     engine = HlsEngine(net.graph, folding(net.graph, 3), flags=FAST)
-    right = hls.pack
-    monkeypatch.setattr(hls, "pack", lambda codes, bits: right(codes[:, ::-1], bits))
+    right = port.pack
+    monkeypatch.setattr(port, "pack", lambda codes, bits: right(codes[:, ::-1], bits))
     with pytest.raises(AssertionError):
         agree(net, engine.run)
