@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import zoo
-from brevitas.core.function_wrapper import CeilSte
+from hls_speed import folding
 from qonnx_reference import QonnxReference
 
 from pyqkit.emulate.exact import ExactEngine
@@ -132,9 +132,7 @@ def measure(
 
 def quantised(network: str, fmt: str, scaling: str, data: Path, training: np.ndarray) -> torch.nn.Module:
     """The network in `fmt`, activation scales calibrated on training images; weights are not retrained."""
-    # A power of two below the largest weight would clip it, which costs more than the bit that rounding up may waste.
-    upwards = {"restrict_value_float_to_int_impl": CeilSte} if scaling == "power_of_two" else {}
-    model = zoo.load(network, data, zoo.Quantised(zoo.Formats.of(fmt), {"scaling": scaling, **upwards}, {"scaling": scaling}))
+    model = zoo.load(network, data, zoo.Quantised(zoo.Formats.of(fmt), {"scaling": scaling}, {"scaling": scaling}))
     calibrate(model, zoo.batches(training, 64))
     zoo.logits(model, training[:1])  # weight scales come into being in the first forward pass
     return model
@@ -169,7 +167,7 @@ def compare_hls(graph: Graph, codes: dict[str, np.ndarray], exact: dict[str, np.
     """Output codes of the generated C++ that differ from the engine `exact`."""
     if not frames:
         return {"frames": 0, "codes": 0, "mismatches": 0}
-    found = HlsEngine(graph).run({k: v[:frames] for k, v in codes.items()})
+    found = HlsEngine(graph, folding(graph)).run({k: v[:frames] for k, v in codes.items()})
     differing = sum(int((found[k] != exact[k][:frames]).sum()) for k in found)
     return {"frames": frames, "codes": sum(v.size for v in found.values()), "mismatches": differing}
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from brevitas.core.function_wrapper import CeilSte
+from brevitas.core.stats import AbsMax
 from brevitas.inject.enum import RestrictValueType, ScalingPerOutputType
-from brevitas.quant.base import MSESymmetricScale
+from brevitas.quant.base import MSESymmetricScale, MSESymmetricScaleSubInjector
 from brevitas.quant.float_base import ScaledFloatActBase, ScaledFloatWeightBase
 from brevitas.quant.scaled_int import Int8ActPerTensorFloat, Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
 
@@ -15,6 +18,30 @@ from pyqkit.quant.table import BlockAct, BlockWeight, TableAct, TableWeight
 MAX_BITS = 16
 _SCALES = {"power_of_two": RestrictValueType.POWER_OF_TWO, "float": RestrictValueType.FP}
 _PER = {"tensor": ScalingPerOutputType.TENSOR, "channel": ScalingPerOutputType.CHANNEL}
+
+
+class TwiceLargest(torch.nn.Module):
+    """Upper end of a search for scales: twice the largest magnitude.
+
+    Brevitas searches up to the largest magnitude itself, but the best power of two may be above it, and formats with sparse
+    large values (Logarithmic Posits) may do better without them.
+    """
+
+    def __init__(self, stats_reduce_dim: int | None = None) -> None:
+        super().__init__()
+        self.largest = AbsMax(stats_reduce_dim)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * self.largest(x)
+
+
+class _Search(MSESymmetricScaleSubInjector):
+    mse_init_op = TwiceLargest
+    mse_iters = 40  # steps as fine as Brevitas' 20 up to the largest magnitude
+
+
+class _SearchedScale(MSESymmetricScale):
+    mse_scale = _Search
 
 
 def weight_quantizer(
@@ -29,7 +56,8 @@ def weight_quantizer(
     per : {"channel", "tensor"}
         One scale for each output channel, or for the whole tensor.
     scaling : {"power_of_two", "float"}
-        Powers of two (rounded in the logarithm) cost hardware nothing.
+        Powers of two cost hardware nothing. They are rounded up, because a scale below the largest weight clips it; those of
+        activations, which come from a percentile, to the nearest.
     scale_search : {"max", "mse"}
         Scale from the largest magnitude, or the one with the smallest squared error.
     **overrides
@@ -44,7 +72,8 @@ def weight_quantizer(
     if isinstance(fmt, Microscaled):
         return type(f"{_class_name(fmt)}Weight", (BlockWeight,), {"table_format": fmt, **overrides})
     base = {"int": Int8WeightPerTensorFloat, "float": ScaledFloatWeightBase, "table": TableWeight}[_kind(fmt)]
-    attributes = {"scaling_impl_type": "parameter_from_stats", **_shared(fmt, per, scaling), **overrides}
+    upwards = {"restrict_value_float_to_int_impl": CeilSte} if scaling == "power_of_two" else {}
+    attributes = {"scaling_impl_type": "parameter_from_stats", **_shared(fmt, per, scaling), **upwards, **overrides}
     return _make(fmt, "Weight", base, scale_search, attributes)
 
 
@@ -123,5 +152,5 @@ def _make(fmt: NumberFormat, role: str, base: type, scale_search: str, attribute
     if scale_search == "mse":  # Brevitas takes the search from the first base
         for key in ("scaling_impl_type", "scaling_stats_op", "high_percentile_q"):
             attributes.pop(key, None)
-        return type(f"{_class_name(fmt)}{role}", (MSESymmetricScale, base), attributes)
+        return type(f"{_class_name(fmt)}{role}", (_SearchedScale, base), attributes)
     return type(f"{_class_name(fmt)}{role}", (base,), attributes)
