@@ -1,0 +1,61 @@
+// Exact product of two minifloats: the significands multiply, the exponents add, one shift aligns, one conditional
+// negation gives the sign. With MAGNITUDE p is |p|, for adders that subtract: the sign is the exclusive or of the codes'
+// top bits (of the signed ones). Codes of infinities and NaN never occur; they are read as numbers.
+module product_minifloat #(
+    parameter int A_EXPONENT = 2,
+    parameter int A_SIGNIFICAND = 1,
+    parameter bit A_SIGNED = 1,
+    parameter int B_EXPONENT = 2,
+    parameter int B_SIGNIFICAND = 1,
+    parameter bit B_SIGNED = 1,
+    parameter bit MAGNITUDE = 0,
+    parameter int A = A_EXPONENT + A_SIGNIFICAND + 32'(A_SIGNED),
+    parameter int B = B_EXPONENT + B_SIGNIFICAND + 32'(B_SIGNED),
+    parameter int W = 9
+) (
+    input  logic        [A-1:0] a,
+    input  logic        [B-1:0] b,
+    output logic signed [W-1:0] p
+);
+  localparam int SHIFTS = 2 ** A_EXPONENT + 2 ** B_EXPONENT - 4;  // largest shift: exponent field e shifts by max(e, 1) - 1
+  localparam int S = SHIFTS > 0 ? $clog2(SHIFTS + 1) : 1;
+  localparam int MA = A_SIGNIFICAND + 1;
+  localparam int MB = B_SIGNIFICAND + 1;
+
+  wire [A_EXPONENT-1:0] a_exponent = a[A_SIGNIFICAND+:A_EXPONENT];
+  wire [B_EXPONENT-1:0] b_exponent = b[B_SIGNIFICAND+:B_EXPONENT];
+  logic [MA-1:0] a_significand;
+  logic [MB-1:0] b_significand;
+  always_comb begin
+    a_significand = MA'(a);
+    a_significand[MA-1] = a_exponent != 0;
+    b_significand = MB'(b);
+    b_significand[MB-1] = b_exponent != 0;
+  end
+  wire [MA+MB-1:0] significand;
+  product_unsigned #(.A(MA), .B(MB)) multiplier (.a(a_significand), .b(b_significand), .p(significand));
+
+  logic [S-1:0] shift;
+  if (A_EXPONENT + B_EXPONENT <= 6) begin : shift_table
+    always_comb begin
+      shift = '0;
+      for (int i = 0; i < 2 ** A_EXPONENT; i++)
+        for (int j = 0; j < 2 ** B_EXPONENT; j++)
+          if (a_exponent == A_EXPONENT'(i) && b_exponent == B_EXPONENT'(j))
+            shift = S'((i == 0 ? 0 : i - 1) + (j == 0 ? 0 : j - 1));
+    end
+  end else begin : shift_sum
+    // max(a, 1) only touches the lowest bit; max(b, 1) - 2 is a function of b alone that fits the adder's LUTs.
+    wire [S-1:0] a_part = S'(a_exponent) | S'(a_exponent == 0);
+    logic [S-1:0] b_part;
+    always_comb begin
+      b_part = S'(-1);
+      for (int e = 2; e < 2 ** B_EXPONENT; e++) if (b_exponent == B_EXPONENT'(e)) b_part = S'(e - 2);
+    end
+    assign shift = a_part + b_part;
+  end
+
+  wire [W-1:0] magnitude = W'(significand) << shift;
+  wire negative = !MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]));
+  assign p = W'(({{W{1'b0}}, negative} + {magnitude ^ {W{negative}}, negative}) >> 1);
+endmodule
