@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -71,7 +72,7 @@ def write(
             path.write_bytes(content)
         files = {str(p.relative_to(beside)): digest(p.read_bytes()) for p in sorted(beside.rglob("*")) if p.is_file()}
         complete = {"schema": SCHEMA, **manifest, "files": files}
-        complete["sha256"] = _own_digest(complete)
+        complete["sha256"] = own_digest(complete)
         (beside / MANIFEST).write_text(json.dumps(complete, indent=1, allow_nan=False))
         os.chmod(beside, 0o755)
         _replace(target, beside)
@@ -95,32 +96,50 @@ def _replace(target: Path, beside: Path) -> None:
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Manifest and arrays of a folder, after checking every file.
+def pack(folder: Path, target: Path) -> None:
+    """Put every file that the manifest of a folder lists into one zip file, from which `read` can read it too."""
+    manifest, _ = read(folder)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (MANIFEST, *sorted(manifest["files"])):
+            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)  # no dates: same in, same out
+
+
+Source = Path | zipfile.Path
+
+
+def opened(folder: Path) -> Source:
+    """`folder` itself, or the inside of a zip file that `pack` wrote."""
+    try:
+        return zipfile.Path(folder) if folder.is_file() else folder  # type: ignore[arg-type]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BuildFolderError(f"a build folder was expected at {folder}, but it cannot be read ({error}); copy it again") from error
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Manifest and arrays of a folder, or of a folder that was packed, after checking every file.
 
     Raises
     ------
     BuildFolderError
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BuildFolderError(
-            f"a build folder with {MANIFEST} was expected at {folder}, but there is none; make one with 'pyqkit compile'"
-        )
+    folder = opened(path)
+    where = folder / MANIFEST
+    if not where.is_file():
+        raise BuildFolderError(f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one with 'pyqkit compile'")
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(where.read_text())
         files, schema, own = manifest["files"], manifest["schema"], manifest["sha256"]
         entries = [(str(name), str(expected)) for name, expected in files.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BuildFolderError(
-            f"a manifest as pyqkit writes it was expected, but {path} cannot be read; compile the network again"
+            f"a manifest as pyqkit writes it was expected, but {where} cannot be read; compile the network again"
         ) from error
     if schema != SCHEMA:
-        raise BuildFolderError(f"a build folder of schema {SCHEMA} was expected, but {folder} has {schema}; compile the network again")
-    if own != _own_digest(manifest):
-        raise BuildFolderError(f"an unchanged manifest was expected, but {path} has been edited; compile the network again")
+        raise BuildFolderError(f"a build folder of schema {SCHEMA} was expected, but {path} has {schema}; compile the network again")
+    if own != own_digest(manifest):
+        raise BuildFolderError(f"an unchanged manifest was expected, but {where} has been edited; compile the network again")
     for name in {ARRAYS, GOLDEN} - set(files):
-        raise BuildFolderError(f"a manifest that lists {name} was expected, but {path} does not; compile the network again")
+        raise BuildFolderError(f"a manifest that lists {name} was expected, but {where} does not; compile the network again")
     for name, expected in entries:
         file = folder / name
         if ".." in Path(name).parts or Path(name).is_absolute() or not file.is_file() or digest(file.read_bytes()) != expected:
@@ -128,14 +147,15 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return manifest, load_arrays(folder / ARRAYS)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Source) -> dict[str, np.ndarray]:
     """Arrays of an npz file, never pickled objects."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise BuildFolderError(f"arrays were expected in {path}, but it cannot be read; compile the network again") from error
 
 
-def _own_digest(manifest: dict[str, Any]) -> str:
+def own_digest(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest without its own entry ``sha256``."""
     return digest(json.dumps({k: v for k, v in manifest.items() if k != "sha256"}, sort_keys=True).encode())

@@ -67,7 +67,9 @@ class Port:
         order, scale, offset = (arrays[f"{entry['array']}.{key}"] for key in _ARRAYS[:3])
         key = f"{entry['array']}.limits"
         limits = arrays.get(key)
-        check(order.shape == shape and sorted(order.ravel().tolist()) == list(range(int(np.prod(codes.shape)))), f"{name} has a wrong order")
+        check(
+            order.shape == shape and sorted(order.ravel().tolist()) == list(range(int(np.prod(codes.shape)))), f"{name} has a wrong order"
+        )
         for values in (scale, offset):
             check(values.dtype == np.float64 and values.ndim == 1 and values.size in (1, codes.shape[2]), f"{name} has wrong scales")
             check(bool(np.isfinite(values).all()), f"{name} has scales that are no numbers")

@@ -1,0 +1,217 @@
+"""The emulated board: memory, registers, clocks, and the blocks that an overlay puts into the programmable logic.
+
+Nothing here knows PYNQ. After every register write all blocks run until none can go on; reading the status of a DMA that
+waits for something that will never come raises, where real hardware would be polled for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pyqkit.board_emulation import clocks
+from pyqkit.board_emulation.axi_dma import AxiDma
+from pyqkit.board_emulation.memory import BoardFault, Memory
+from pyqkit.board_emulation.network import Engine, Network
+from pyqkit.board_emulation.streams import Stream
+from pyqkit.formats.port import End
+from pyqkit.overlay import bitfile, hwh
+
+# Memory that pynq.allocate draws from: base and bytes. Sizes are judgement, about what PYNQ images reserve.
+_MEMORY = {"zynq-7000": (0x1680_0000, 128 << 20), "zynq-mpsoc": (0x6000_0000, 512 << 20)}
+PATIENCE = 64  # reads of a waiting DMA's status, with nothing else happening, before it counts as a hang
+
+
+class Block(Protocol):
+    """What an overlay may put into the programmable logic. `read` and `write` take byte offsets and 32-bit words."""
+
+    name: str
+
+    def read(self, offset: int) -> int: ...
+
+    def write(self, offset: int, value: int) -> None: ...
+
+
+Model = Callable[[hwh.Block, "dict[str, Stream]"], Any]  # an instance and its streams by interface name, to a block
+
+
+@dataclass
+class _Window:
+    base: int
+    size: int
+    block: Any
+
+
+class EmulatedBoard:
+    """A board without hardware.
+
+    Parameters
+    ----------
+    name, part : str
+    family : {"zynq-7000", "zynq-mpsoc"}
+    memory_bytes : int, optional
+    patience : int or None
+        Reads of a status that cannot change before `BoardFault` is raised; None never raises, as hardware does.
+    """
+
+    def __init__(self, name: str, part: str, family: str, memory_bytes: int | None = None, patience: int | None = PATIENCE) -> None:
+        base, size = _MEMORY[family]
+        self.name, self.part, self.family, self.patience = name, part, family, patience
+        self.memory = Memory(base, memory_bytes or size)
+        self.clock = clocks.PlClock(family, self.read, self.write)
+        self._system = [_Window(*window) for window in clocks.windows(family)]
+        self._lock = threading.RLock()
+        self.unload()
+
+    # ---- programmable logic ---------------------------------------------------------------------------------------
+
+    def unload(self) -> None:
+        """Empty the programmable logic."""
+        self._windows = list(self._system)
+        self._blocks: list[Any] = []
+        self._polls = 0
+
+    def load(self, design: tuple[hwh.Block, ...], models: dict[str, Model]) -> None:
+        """Put the blocks of a design into the programmable logic, each by the model for its VLNV.
+
+        Raises
+        ------
+        BoardFault
+            If a block has registers or streams and no model.
+        """
+        with self._lock:
+            self.unload()
+            streams = _nets(design)
+            for block in design:
+                ends = {i.name: streams[i.bus] for i in block.interfaces if i.bus in streams}
+                model = models.get(block.vlnv) or (self._dma if block.vlnv == hwh.DMA_VLNV else None)
+                if model is None:
+                    if ends or block.address is not None:
+                        raise BoardFault(
+                            f"blocks that can be emulated were expected, but {block.name} is a {block.vlnv}; give a model for it in models="
+                        )
+                    continue
+                made = model(block, ends)
+                self._blocks.append(made)
+                if block.address is not None and block.size is not None:
+                    self._windows.append(_Window(block.address, block.size, made))
+
+    def _dma(self, block: hwh.Block, ends: dict[str, Stream]) -> AxiDma:
+        parameters = block.parameters
+        if int(parameters.get("c_include_sg", "1")):
+            raise BoardFault(
+                f"a DMA without scatter-gather was expected, but {block.name} has it; set c_include_sg to 0 in the block design"
+            )
+        alignments = {}
+        for side in ("mm2s", "s2mm"):
+            bits = int(parameters.get(f"c_m_axi_{side}_data_width", "32"))
+            alignments[side.upper()] = 1 if int(parameters.get(f"c_include_{side}_dre", "0")) else bits // 8
+        streams = {"MM2S": ends.get("M_AXIS_MM2S"), "S2MM": ends.get("S_AXIS_S2MM")}
+        return AxiDma(block.name, self.memory, streams, int(parameters.get("c_sg_length_width", "14")), alignments)
+
+    # ---- registers ------------------------------------------------------------------------------------------------
+
+    def _window(self, address: int) -> _Window:
+        for window in self._windows:
+            if 0 <= address - window.base < window.size:
+                return window
+        raise BoardFault(
+            f"an address with registers was expected, but nothing owns {address:#x}, where a real board would stall or reset; "
+            "load the overlay first and compare the address with its ip_dict"
+        )
+
+    def read(self, address: int) -> int:
+        """A 32-bit register, by its physical address."""
+        with self._lock:
+            window = self._window(address)
+            offset = address - window.base
+            if getattr(window.block, "waits", lambda _: False)(offset):
+                self._polls += 1
+                if self.patience is not None and self._polls > self.patience:
+                    raise BoardFault(self._hang(window.block.name))
+            return int(window.block.read(offset)) & 0xFFFF_FFFF
+
+    def write(self, address: int, value: int) -> None:
+        """Write a 32-bit register, then let everything run."""
+        with self._lock:
+            window = self._window(address)
+            self._polls = 0
+            window.block.write(address - window.base, int(value) & 0xFFFF_FFFF)
+            self._settle()
+
+    def _settle(self) -> None:
+        moving = True
+        while moving:
+            moving = any([block.step() for block in self._blocks if hasattr(block, "step")])
+
+    def _hang(self, name: str) -> str:
+        states = "; ".join(block.state for block in self._blocks if hasattr(block, "state"))
+        return (
+            f"a transfer that ends was expected of {name}, but nothing moves any more, so a wait on a real board would never return: {states}; "
+            "send whole frames, and receive as many packets as frames were sent"
+        )
+
+
+def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
+    """Streams by the name of their net; as wide as the DMA's end."""
+    found = {}
+    for block in design:
+        for end in block.interfaces:
+            if end.kind == "axis" and block.vlnv == hwh.DMA_VLNV:
+                side = "m_axis_mm2s" if end.drives else "s_axis_s2mm"
+                found[end.bus] = Stream(end.bus, int(block.parameters.get(f"c_{side}_tdata_width", "32")) // 8)
+    return found
+
+
+def network_model(engine: Engine, given: End, taken: End) -> Model:
+    """Model of an accelerator with one input and one output."""
+
+    def make(block: hwh.Block, ends: dict[str, Stream]) -> Network:
+        return Network(block.name, engine, ends["in_0"], ends["out_0"], (given.frame_bytes, taken.frame_bytes))
+
+    return make
+
+
+def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Model]:
+    """Models for the blocks of an emulated overlay, whose network is in the packed build folder beside the .bit file.
+
+    Parameters
+    ----------
+    part : str
+        Of the board.
+    engine : {"exact", "hls"}
+
+    Raises
+    ------
+    BoardFault
+        If the bitstream is for another part, or for real hardware.
+    """
+    from pyqkit.accelerator import Accelerator
+    from pyqkit.build_folder import read
+
+    bit = bitfile.read(path)
+    if bit.part != bitfile.header_part(part):
+        raise BoardFault(
+            f"a bitstream for {bitfile.header_part(part)} was expected, but {path} is for {bit.part}; take the one for this board"
+        )
+    facts = bit.emulated
+    if facts is None:
+        raise BoardFault(
+            f"a bitstream for the emulated board was expected, but {path} is for real hardware; make one with 'pyqkit overlay BUILD --emulated'"
+        )
+    build = path.with_suffix(".zip")
+    manifest, _ = read(build)
+    if manifest["sha256"] != facts.get("build"):
+        raise BoardFault(f"the build folder that {path} was made from was expected in {build}, but it is another; copy the overlay again")
+    (given,), (taken,) = ([End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
+    compiled = Accelerator.load(build).engine(engine)
+
+    def run(frames: np.ndarray) -> np.ndarray:
+        return taken.to_bytes(compiled.run({given.tensor: given.from_bytes(frames)})[taken.tensor])
+
+    return {hwh.ACCELERATOR_VLNV: network_model(run, given, taken)}

@@ -1,0 +1,263 @@
+"""Hardware handoff files (.hwh): what a block design holds, and the file from which PYNQ learns it.
+
+Vivado writes this file for a real overlay. The writer here is for emulated ones; the reader takes both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from pyqkit.errors import UserError
+
+DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
+ACCELERATOR_VLNV = "pyqkit.io:hls:network:1.0"
+DMA, ACCELERATOR = "axi_dma_0", "accelerator_0"  # instances, here and in the real block design
+LENGTH_BITS = 26  # of the DMA's length register: the most that the IP has
+_PLLS = {"zynq-7000": 1000.0, "zynq-mpsoc": 1500.0}  # MHz of the IO PLL that drives the PL clock
+_DMA_ADDRESS = {"zynq-7000": 0x4040_0000, "zynq-mpsoc": 0xA000_0000}
+_DMA_BYTES = 0x1_0000
+_WIDTHS = {"zynq-7000": 64, "zynq-mpsoc": 128}  # bits of a port into DDR
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A bus interface of a block: an AXI4-Stream (`axis`) or memory-mapped (`aximm`) end.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"axis", "aximm"}
+    drives : bool
+        Whether this end is the master of the bus.
+    bus : str
+        The net; the two ends of a bus have the same.
+    """
+
+    name: str
+    kind: str
+    drives: bool
+    bus: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """An instance in a block design.
+
+    Attributes
+    ----------
+    name, vlnv : str
+    parameters : dict of str to str
+    interfaces : tuple of Interface
+    address, size : int or None
+        Where its registers are, as the processor sees them.
+    registers : dict of str to int
+        Names with byte offsets, for PYNQ's `register_map`.
+    """
+
+    name: str
+    vlnv: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+    address: int | None = None
+    size: int | None = None
+    registers: dict[str, int] = field(default_factory=dict)
+
+    def stream(self, name: str) -> Interface | None:
+        """The stream end called `name`, if there is one."""
+        return next((i for i in self.interfaces if i.kind == "axis" and i.name == name), None)
+
+
+@dataclass(frozen=True)
+class Design:
+    """A block design around one processing system.
+
+    Attributes
+    ----------
+    name : str
+    part : str
+        As Vivado spells it, xc7z020clg400-1.
+    family : {"zynq-7000", "zynq-mpsoc"}
+    clock_mhz : float
+        Of PL clock 0, which drives every block.
+    blocks : tuple of Block
+        Without the processing system.
+    """
+
+    name: str
+    part: str
+    family: str
+    clock_mhz: float
+    blocks: tuple[Block, ...]
+
+
+def accelerator_design(name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: int) -> Design:
+    """The block design of an accelerator: an AXI DMA in direct mode, and the network between its two streams.
+
+    Parameters
+    ----------
+    clock_mhz : float
+        Wished for; the design has the fastest clock below it that the PLL can give.
+    input_bytes, output_bytes : int
+        Bytes of a beat of the streams.
+    """
+    width = _WIDTHS[family]
+    parameters = {"c_include_sg": 0, "c_sg_length_width": LENGTH_BITS, "c_micro_dma": 0, "c_addr_width": 64 if width == 128 else 32}
+    for side, stream, size in (("mm2s", "m_axis_mm2s", input_bytes), ("s2mm", "s_axis_s2mm", output_bytes)):
+        parameters |= {f"c_include_{side}": 1, f"c_include_{side}_dre": 0}
+        parameters |= {f"c_m_axi_{side}_data_width": max(width, 8 * size), f"c_{stream}_tdata_width": 8 * size}
+    to, back = f"{DMA}_M_AXIS_MM2S", f"{ACCELERATOR}_out_0"
+    control = Interface("S_AXI_LITE", "aximm", False, "control")
+    dma = Block(
+        DMA,
+        DMA_VLNV,
+        {key: str(value) for key, value in parameters.items()},
+        (control, Interface("M_AXIS_MM2S", "axis", True, to), Interface("S_AXIS_S2MM", "axis", False, back)),
+        _DMA_ADDRESS[family],
+        _DMA_BYTES,
+        {f"{side}_{name}": base + offset for side, base in (("MM2S", 0), ("S2MM", 0x30)) for name, offset in _dma_registers(side)},
+    )
+    network = Block(ACCELERATOR, ACCELERATOR_VLNV, {}, (Interface("in_0", "axis", False, to), Interface("out_0", "axis", True, back)))
+    return Design(name, part, family, reachable(family, clock_mhz), (dma, network))
+
+
+def _dma_registers(side: str) -> list[tuple[str, int]]:
+    address = "SA" if side == "MM2S" else "DA"
+    return [("DMACR", 0x00), ("DMASR", 0x04), (address, 0x18), (f"{address}_MSB", 0x1C), ("LENGTH", 0x28)]
+
+
+def reachable(family: str, clock_mhz: float) -> float:
+    """Fastest PL clock in MHz that is not above `clock_mhz`: the IO PLL over the product of two divisors."""
+    return _PLLS[family] / _divisors(family, clock_mhz)[2]
+
+
+def _divisors(family: str, clock_mhz: float) -> tuple[int, int, int]:
+    pairs = ((a, b, a * b) for a in range(1, 64) for b in range(1, a + 1))
+    wanted = _PLLS[family] / clock_mhz * (1 - 1e-9)
+    return min((p for p in pairs if p[2] >= wanted), key=lambda p: (p[2], p[0]))
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def write(design: Design) -> str:
+    """The .hwh of a design, as PYNQ reads it."""
+    root = ElementTree.Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: written by pyqkit for its emulated board")
+    device, speed = design.part.removeprefix("xc").partition("-")[::2]
+    ElementTree.SubElement(root, "SYSTEMINFO", ARCH=design.family, DEVICE=device, NAME=design.name, SPEEDGRADE=f"-{speed}")
+    ElementTree.SubElement(root, "EXTERNALPORTS")
+    ElementTree.SubElement(root, "EXTERNALINTERFACES")
+    modules = ElementTree.SubElement(root, "MODULES")
+    _module(modules, _processing_system(design), design.blocks)
+    for block in design.blocks:
+        _module(modules, block, ())
+    ElementTree.indent(root, " ")
+    return f'<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n{ElementTree.tostring(root, "unicode")}\n'
+
+
+def _processing_system(design: Design) -> Block:
+    first, second, _ = _divisors(design.family, design.clock_mhz)
+    mpsoc = design.family == "zynq-mpsoc"
+    parameters: dict[str, object] = {}
+    for clock in range(4):
+        on = int(clock == 0)
+        mhz, divisors = (design.clock_mhz, (first, second)) if on else (10.0, (10, 10))
+        if mpsoc:
+            prefix = f"PSU__CRL_APB__PL{clock}_REF_CTRL__"
+            found: dict[str, object] = {f"PSU__FPGA_PL{clock}_ENABLE": on, f"{prefix}ACT_FREQMHZ": f"{mhz:.6f}", f"{prefix}SRCSEL": "IOPLL"}
+            found |= {f"{prefix}DIVISOR{i}": d for i, d in enumerate(divisors)}
+        else:
+            found = {f"PCW_FPGA_FCLK{clock}_ENABLE": on, f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ": f"{mhz:.6f}"}
+            found |= {f"PCW_FCLK{clock}_PERIPHERAL_CLKSRC": "IO PLL"}
+            found |= {f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR{i}": d for i, d in enumerate(divisors)}
+        parameters |= found
+    name = "zynq_ultra_ps_e" if mpsoc else "processing_system7"
+    control = Interface("M_AXI_HPM0_FPD" if mpsoc else "M_AXI_GP0", "aximm", True, "control")
+    vlnv = f"xilinx.com:ip:{name}:{'3.5' if mpsoc else '5.5'}"
+    return Block(f"{name}_0", vlnv, {key: str(value) for key, value in parameters.items()}, (control,))
+
+
+def _module(modules: ElementTree.Element, block: Block, reached: tuple[Block, ...]) -> None:
+    kind = block.vlnv.split(":")[2]
+    # IS_PL tells pynqmetadata before 0.2 which block is the processing system.
+    module = ElementTree.SubElement(modules, "MODULE", FULLNAME=f"/{block.name}", INSTANCE=block.name, MODTYPE=kind, VLNV=block.vlnv)
+    if reached:
+        module.set("IS_PL", "FALSE")
+    if block.registers:
+        blocks = ElementTree.SubElement(module, "ADDRESSBLOCKS")
+        control = next(i.name for i in block.interfaces if i.kind == "aximm")
+        inside = ElementTree.SubElement(
+            ElementTree.SubElement(blocks, "ADDRESSBLOCK", INTERFACE=control, NAME="Reg", USAGE="register"), "REGISTERS"
+        )
+        for name, offset in block.registers.items():
+            register = ElementTree.SubElement(inside, "REGISTER", NAME=name)
+            for key, value in (("ADDRESS_OFFSET", hex(offset)), ("SIZE", "32"), ("ACCESS", "read-write"), ("IS_ENABLED", "true")):
+                ElementTree.SubElement(register, "PROPERTY", NAME=key, VALUE=value)
+    parameters = ElementTree.SubElement(module, "PARAMETERS")
+    for name, value in block.parameters.items():
+        ElementTree.SubElement(parameters, "PARAMETER", NAME=name, VALUE=value)
+    ElementTree.SubElement(module, "PORTS")
+    buses = ElementTree.SubElement(module, "BUSINTERFACES")
+    for end in block.interfaces:
+        roles = ("INITIATOR", "TARGET") if end.kind == "axis" else ("MASTER", "SLAVE")
+        vlnv = f"xilinx.com:interface:{end.kind}:1.0"
+        ElementTree.SubElement(buses, "BUSINTERFACE", BUSNAME=end.bus, NAME=end.name, TYPE=roles[not end.drives], VLNV=vlnv)
+    if reached:
+        _memory_map(module, block, reached)
+
+
+def _memory_map(module: ElementTree.Element, system: Block, reached: tuple[Block, ...]) -> None:
+    memory = ElementTree.SubElement(module, "MEMORYMAP")
+    for block in reached:
+        if block.address is None or block.size is None:
+            continue
+        control = next(i.name for i in block.interfaces if i.kind == "aximm")
+        ElementTree.SubElement(
+            memory,
+            "MEMRANGE",
+            ADDRESSBLOCK="Reg",
+            BASEVALUE=f"0x{block.address:08X}",
+            HIGHVALUE=f"0x{block.address + block.size - 1:08X}",
+            INSTANCE=block.name,
+            MASTERBUSINTERFACE=system.interfaces[0].name,
+            MEMTYPE="REGISTER",
+            SLAVEBUSINTERFACE=control,
+        )
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> tuple[Block, ...]:
+    """Blocks of a .hwh file, the processing system among them.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read as a hardware handoff.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        places = {}
+        for entry in root.iter("MEMRANGE"):
+            if entry.get("MEMTYPE") == "REGISTER":
+                low, high = int(entry.attrib["BASEVALUE"], 16), int(entry.attrib["HIGHVALUE"], 16)
+                places[entry.attrib["INSTANCE"]] = low, high - low + 1
+        return tuple(_block(module, *places.get(module.attrib["INSTANCE"], (None, None))) for module in root.iter("MODULE"))
+    except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
+        raise UserError(
+            f"a hardware handoff file was expected at {path}, but it cannot be read ({error}); copy it again from where it was built"
+        ) from error
+
+
+def _block(module: ElementTree.Element, address: int | None, size: int | None) -> Block:
+    interfaces = [
+        Interface(
+            bus.attrib["NAME"], bus.attrib["VLNV"].split(":")[2], bus.attrib["TYPE"] in ("MASTER", "INITIATOR"), bus.attrib["BUSNAME"]
+        )
+        for bus in module.iter("BUSINTERFACE")
+    ]
+    # The two spellings that Vivado writes (C_INCLUDE_SG, c_include_sg) carry one value.
+    parameters = {p.attrib["NAME"].lower(): p.get("VALUE", "") for p in module.iter("PARAMETER")}
+    return Block(module.attrib["INSTANCE"], module.get("VLNV", ""), parameters, tuple(interfaces), address, size)

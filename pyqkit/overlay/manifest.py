@@ -1,0 +1,174 @@
+"""What stands beside a bitstream: NAME.json, which says what NAME.bit and NAME.hwh are, and NAME.zip, the build folder they came from.
+
+Everything about the network (streams, formats, scales, estimated cycles, golden vectors) is in the build folder and is read
+from there; the manifest adds what only the overlay knows.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pyqkit import build_folder
+from pyqkit.errors import UserError
+from pyqkit.formats.reading import DAMAGE, check, text, whole
+from pyqkit.formats.reading import describe as described
+from pyqkit.overlay import hwh
+
+SCHEMA = 1
+ENDINGS = (".bit", ".hwh", ".zip")
+
+
+class OverlayError(UserError):
+    """An overlay that is incomplete, was edited, or is meant for something else."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Registers of a block, as PYNQ must find them."""
+
+    vlnv: str
+    address: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An overlay on disk.
+
+    Attributes
+    ----------
+    name : str
+        Of the design and of the files.
+    boards : tuple of str
+        Boards that it may be loaded on.
+    part, family : str
+    clock_mhz : float
+        Fastest clock that the design was closed for.
+    emulated : bool
+        Whether the bitstream is for the emulated board.
+    dma : str
+        Instance of the AXI DMA.
+    frames_per_packet : int or None
+        After how many frames TLAST ends a transfer; None where it is set at the end of what was sent.
+    blocks : dict of str to Place
+    implementation : dict
+        What the tools reported (timing, utilisation), empty for an emulated overlay.
+    files : dict of str to str
+        SHA-256 by file name.
+    folder : Path
+    """
+
+    name: str
+    boards: tuple[str, ...]
+    part: str
+    family: str
+    clock_mhz: float
+    emulated: bool
+    dma: str
+    frames_per_packet: int | None
+    blocks: dict[str, Place]
+    implementation: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    folder: Path = Path()
+
+    @property
+    def bitfile(self) -> Path:
+        """The bitstream."""
+        return self.folder / f"{self.name}.bit"
+
+    @property
+    def handoff(self) -> Path:
+        """The hardware handoff file."""
+        return self.folder / f"{self.name}.hwh"
+
+    @property
+    def build(self) -> Path:
+        """The packed build folder."""
+        return self.folder / f"{self.name}.zip"
+
+    def write(self, folder: Path) -> Path:
+        """Write NAME.json into a folder that holds the other files; their hashes are taken from what is there."""
+        files = {f"{self.name}{ending}": build_folder.digest((folder / f"{self.name}{ending}").read_bytes()) for ending in ENDINGS}
+        own = replace(self, files=files)
+        data: dict[str, Any] = {"schema": SCHEMA, **{k: v for k, v in vars(own).items() if k != "folder"}}
+        data |= {"boards": list(self.boards), "blocks": {name: vars(place) for name, place in self.blocks.items()}}
+        data["sha256"] = build_folder.own_digest(data)
+        path = folder / f"{self.name}.json"
+        path.write_text(json.dumps(data, indent=1, allow_nan=False))
+        return path
+
+
+def describe(design: hwh.Design, boards: tuple[str, ...], emulated: bool) -> Manifest:
+    """The manifest of a design, before the hashes of its files are known."""
+    places = {b.name: Place(b.vlnv, b.address, b.size) for b in design.blocks if b.address is not None and b.size is not None}
+    return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, hwh.DMA, 1, places)
+
+
+def find(path: Path) -> Path:
+    """The manifest of an overlay that is given by its .bit, its manifest or the folder that holds it alone.
+
+    Raises
+    ------
+    OverlayError
+    """
+    if path.is_dir():
+        found = sorted(p for p in path.glob("*.json") if p.with_suffix(".bit").exists() or p.with_suffix(".hwh").exists())
+        if len(found) != 1:
+            what = f"{len(found)} ({', '.join(p.stem for p in found)})" if found else "none"
+            raise OverlayError(f"one overlay was expected in {path}, but there is {what}; give the path of its .bit file")
+        return found[0]
+    return path.with_suffix(".json")
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest and check that every file beside it is what was written.
+
+    Raises
+    ------
+    OverlayError
+    """
+    where = find(path)
+    if not where.is_file():
+        raise OverlayError(f"an overlay with its manifest was expected at {where}, but there is none; make one with 'pyqkit overlay'")
+    try:
+        data = json.loads(where.read_text())
+        check(data["schema"] == SCHEMA, f"schema {data['schema']}")
+        check(data["sha256"] == build_folder.own_digest(data), "it has been edited")
+        manifest = _from_data(data, where.parent)
+        check(manifest.name == where.stem, f"it is about {manifest.name}")
+    except DAMAGE as error:
+        raise OverlayError(
+            f"a manifest as pyqkit writes it was expected, but {where} is not ({described(error)}); copy the overlay again"
+        ) from error
+    for ending in ENDINGS:
+        file = where.with_suffix(ending)
+        if not file.is_file():
+            raise OverlayError(f"{file.name} was expected beside {where}, but there is none; copy the four files of an overlay together")
+        if build_folder.digest(file.read_bytes()) != manifest.files[file.name]:
+            raise OverlayError(f"the {file.name} that {where} names was expected, but {file} has other content; copy the overlay again")
+    return manifest
+
+
+def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
+    places = {text(k): Place(text(v["vlnv"]), whole(v["address"], 0), whole(v["size"], 1)) for k, v in data["blocks"].items()}
+    frames = data["frames_per_packet"]
+    clock = data["clock_mhz"]
+    check(type(clock) in (int, float) and 0 < clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
+    check(frames is None or whole(frames, 1) > 0, "frames of a packet")
+    return Manifest(
+        text(data["name"]),
+        tuple(text(board) for board in data["boards"]),
+        text(data["part"]),
+        text(data["family"]),
+        float(clock),
+        data["emulated"],
+        text(data["dma"]),
+        frames,
+        places,
+        dict(data["implementation"]),
+        {text(k): text(v) for k, v in data["files"].items()},
+        folder,
+    )

@@ -1,0 +1,78 @@
+"""Hardware handoff files: what is written is what is read, and what PYNQ's own parser finds; files of Vivado are read too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyqkit.errors import UserError
+from pyqkit.overlay import hwh
+
+PARTS = {"zynq-7000": "xc7z020clg400-1", "zynq-mpsoc": "xczu7ev-ffvc1156-2-e"}
+
+
+def design(family: str = "zynq-mpsoc", clock_mhz: float = 187.5) -> hwh.Design:
+    return hwh.accelerator_design("net", PARTS[family], family, clock_mhz, 2, 4)
+
+
+@pytest.mark.parametrize("family", PARTS)
+def test_what_is_written_is_read(tmp_path: Path, family: str) -> None:
+    (tmp_path / "net.hwh").write_text(hwh.write(design(family)))
+    system, dma, network = hwh.read(tmp_path / "net.hwh")
+    wanted = {block.name: block for block in design(family).blocks}
+    assert system.name in ("zynq_ultra_ps_e_0", "processing_system7_0")
+    for found in (dma, network):
+        own = wanted[found.name]
+        assert (found.vlnv, found.parameters, found.interfaces) == (own.vlnv, own.parameters, own.interfaces)
+        assert (found.address, found.size) == (own.address, own.size)
+    assert [block.name for block in (dma, network)] == ["axi_dma_0", "accelerator_0"]
+    assert dma.stream("M_AXIS_MM2S").bus == network.stream("in_0").bus != network.stream("out_0").bus == dma.stream("S_AXIS_S2MM").bus
+    assert dma.stream("M_AXIS_MM2S").drives and not network.stream("in_0").drives and dma.stream("S_AXI_LITE") is None
+    assert (dma.parameters["c_sg_length_width"], dma.parameters["c_include_sg"]) == ("26", "0")
+    assert (dma.parameters["c_m_axis_mm2s_tdata_width"], dma.parameters["c_s_axis_s2mm_tdata_width"]) == ("16", "32")
+
+
+@pytest.mark.parametrize("family", PARTS)
+def test_clocks_are_never_above_what_was_asked_for(family: str) -> None:
+    pll = {"zynq-7000": 1000, "zynq-mpsoc": 1500}[family]
+    for asked in (10, 33.3, 99.9, 100, 150, 187.5, 199, 200, 214, 300, 375):
+        found = hwh.reachable(family, asked)
+        assert found <= asked * (1 + 1e-9)
+        assert all(pll / (a * b) > asked or pll / (a * b) <= found for a in range(1, 64) for b in range(1, 64))
+    assert hwh.reachable("zynq-mpsoc", 200) == 187.5, "the nearest rate would be 214.3"
+
+
+@pytest.mark.parametrize("family", PARTS)
+def test_pynq_finds_addresses_registers_and_clocks(tmp_path: Path, family: str) -> None:
+    pytest.importorskip("pynqmetadata", reason="PYNQ is not installed")
+    from pyqkit.board_emulation.pynq_device import _parser
+
+    (tmp_path / "net.hwh").write_text(hwh.write(design(family, 125)))
+    parser = _parser(tmp_path / "net.hwh")
+    dma = parser.ip_dict["axi_dma_0"]
+    own = design(family).blocks[0]
+    assert (dma["phys_addr"], dma["addr_range"], dma["type"]) == (own.address, own.size, own.vlnv)
+    assert {name: r["address_offset"] for name, r in dma["registers"].items()} == own.registers
+    clock = parser.clock_dict[0]
+    assert clock["enable"] == 1 and clock["frequency"] == 125
+    assert clock["divisor0"] * clock["divisor1"] == {"zynq-7000": 8, "zynq-mpsoc": 12}[family]
+    assert not any(parser.clock_dict[i]["enable"] for i in (1, 2, 3))
+
+
+@pytest.mark.parametrize("content", [None, "", "<EDKSYSTEM>", "<A><MODULE/></A>"])
+def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "net.hwh").write_text(content)
+    with pytest.raises(UserError, match=r"a hardware handoff file was expected at .*net\.hwh, but it cannot be read"):
+        hwh.read(tmp_path / "net.hwh")
+
+
+def test_files_of_vivado_are_read() -> None:
+    package = pytest.importorskip("pynqmetadata", reason="PYNQ is not installed")
+    path = Path(package.__file__).parent / "tests" / "hwhs" / "resizer.hwh"
+    if not path.is_file():
+        pytest.skip("this pynqmetadata has no example files")
+    blocks = {block.name: block for block in hwh.read(path)}
+    assert (blocks["axi_dma_0"].vlnv, blocks["axi_dma_0"].address, blocks["axi_dma_0"].size) == (hwh.DMA_VLNV, 0x4040_0000, 0x1_0000)
+    assert blocks["axi_dma_0"].stream("S_AXIS_S2MM").bus == blocks["axis_dwidth_converter_1"].stream("M_AXIS").bus
