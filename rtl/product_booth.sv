@@ -7,27 +7,25 @@ module product_booth #(
     parameter bit B_SIGNED = 1,
     parameter int W = A + B
 ) (
-    input  logic        [A-1:0] a,
-    input  logic        [B-1:0] b,
-    output logic signed [W-1:0] p
+    input  logic [A-1:0] a,
+    input  logic [B-1:0] b,
+    output logic [W-1:0] p
 );
   localparam int ROWS = B_SIGNED ? (B + 1) / 2 : B / 2 + 1;
-  localparam int R = A + 3;  // bits of a row's sum: an operand of A + 1 bits doubled, and what the row below carries over
-  wire signed [A:0] multiplicand = {A_SIGNED && a[A-1], a};
-  wire [2*ROWS:0] recoded = {{(2 * ROWS - B + 1) {B_SIGNED && b[B-1]}}, b} << 1;
+  localparam int R = A + 3;  // bits of a row's sum: a doubled, its sign, and what the row below carries over
+  localparam int ALL = 2 * ROWS + R;
+  wire a_sign = A_SIGNED && a[A-1];
+  wire [2*ROWS:0] recoded = {{(2 * ROWS - B) {B_SIGNED && b[B-1]}}, b, 1'b0};
 
-  logic signed [2*ROWS+R-1:0] sum[ROWS+1];
-  assign sum[0] = '0;
-  for (genvar r = 0; r < ROWS; r++) begin : rows
+  logic signed [ALL-1:0] sums[ROWS+1];
+  assign sums[0] = '0;
+  for (genvar r = 0; r < ROWS; r++) begin : g_row
     wire [2:0] digit = recoded[2*r+:3];
-    wire one = digit[1] ^ digit[0];
-    wire two = digit == 3'b011 || digit == 3'b100;
-    wire signed [R-1:0] multiple = (two ? {multiplicand[A], multiplicand, 1'b0} : one ? R'(multiplicand) : '0) ^ {R{digit[2]}};
-    // One bit more below lets the carry of the negation in: x + x + 1 of equal bits.
-    wire signed [R-1:0] above = sum[r][2*r+:R];
-    wire signed [R:0] added = $signed({above, digit[2]}) + $signed({multiple, digit[2]});
-    if (r > 0) assign sum[r+1][2*r-1:0] = sum[r][2*r-1:0];
-    assign sum[r+1][2*ROWS+R-1:2*r] = (2 * ROWS + R - 2 * r)'($signed(added[R:1]));
+    wire [R-1:0] once = {{3{a_sign}}, a};
+    wire [R-1:0] multiple = digit[1] != digit[0] ? once : digit[2] != digit[1] ? once << 1 : '0;
+    wire [R-1:0] sum;
+    add_subtract #(.W(R)) add (.x(sums[r][2*r+:R]), .y(multiple), .negate(digit[2]), .sum);
+    assign sums[r+1] = (ALL'($signed(sum)) <<< (2 * r)) | (sums[r] & ALL'((1 << (2 * r)) - 1));
   end
-  assign p = W'(sum[ROWS]);
+  assign p = W'(sums[ROWS]);
 endmodule

