@@ -28,7 +28,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), "pyqkit.hls_library", "pyqkit.board_files"],
     package_dir={"pyqkit.hls_library": "hls", "pyqkit.board_files": "boards"},
-    package_data={"pyqkit": ["**/*.cpp"], "pyqkit.hls_library": ["**/*.hpp", "**/*.h"], "pyqkit.board_files": ["*.toml"]},
+    package_data={"pyqkit": ["**/*.cpp", "**/*.hpp"], "pyqkit.hls_library": ["**/*.hpp", "**/*.h"], "pyqkit.board_files": ["*.toml"]},
     install_requires=["numpy>=1.21"],
     extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK},
     entry_points={"console_scripts": ["pyqkit = pyqkit.cli:main"]},

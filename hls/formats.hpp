@@ -8,6 +8,14 @@
 
 namespace pyqkit {
 
+// An exact number of BITS bits. Simulation computes in the next native type and truncates when a word is written: modulo
+// 2**BITS that is the same, and g++ can vectorise it.
+#ifdef __SYNTHESIS__
+template <int BITS> using Exact = ap_int<BITS>;
+#else
+template <int BITS> using Exact = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;
+#endif
+
 template <int WIDTH_, bool SIGNED, int ZERO_POINT = 0> struct Integer {
   static const int BITS = WIDTH_;
   static const int WIDTH = WIDTH_ + (ZERO_POINT != 0 ? 2 : SIGNED ? 0 : 1);

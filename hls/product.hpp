@@ -7,14 +7,6 @@
 
 namespace pyqkit {
 
-// An exact number of BITS bits. Simulation computes in the next native type and truncates when a word is written: modulo
-// 2**BITS that is the same, and g++ can vectorise it.
-#ifdef __SYNTHESIS__
-template <int BITS> using Exact = ap_int<BITS>;
-#else
-template <int BITS> using Exact = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;
-#endif
-
 template <class A, class B, int WIDTH_> struct IntegerProduct {
   static const int WIDTH = WIDTH_;
   typedef ap_int<A::WIDTH> Left;

@@ -31,10 +31,12 @@ void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word
   }
 }
 
-// Table: multiplier(channel) and offset(channel).
-template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int SHIFT, bool RELU, class Table>
+// Table: multiplier(channel) of MULTIPLIER_BITS bits and offset(channel). Every x * multiplier + offset, and the half that
+// rounding adds, fits SCALED_BITS bits.
+template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int MULTIPLIER_BITS, int SCALED_BITS, int SHIFT, bool RELU, class Table>
 void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out, ap_int<64> low, ap_int<64> high,
              ap_int<64> zero_point) {
+  typedef Exact<SCALED_BITS> Scaled;
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int channel = 0; channel < CHANNELS; channel += LANES) {
 #pragma HLS PIPELINE II = 1
@@ -42,18 +44,18 @@ void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<a
       Word<ap_uint<OUT_BITS>, LANES> result;
       for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-        const ap_int<64> x = In::decode(word.lane[lane]);
-        ap_int<64> scaled = x * Table::multiplier(channel + lane) + Table::offset(channel + lane);
+        const Scaled x = In::decode(word.lane[lane]);
+        const Scaled multiplier = ap_int<MULTIPLIER_BITS>(Table::multiplier(channel + lane));
+        Scaled scaled = x * multiplier + Scaled(Table::offset(channel + lane));
         if (RELU && scaled < 0) scaled = 0;
-        ap_int<64> rounded = scaled;
+        Scaled rounded = scaled;
         if (SHIFT > 0) {
-          const ap_int<64> floor = scaled >> SHIFT;
-          const ap_int<64> rest = scaled - ap_int<64>(floor << SHIFT);
-          const ap_int<64> half = ap_int<64>(1) << (SHIFT > 0 ? SHIFT - 1 : 0);
-          const bool up = rest > half || (rest == half && (floor & 1) == 1);  // half to even
-          rounded = floor + (up ? 1 : 0);
+          const Scaled below_half = (Scaled(1) << (SHIFT > 0 ? SHIFT - 1 : 0)) - 1;
+          const Scaled odd = Scaled(scaled >> SHIFT) & 1;  // half to even: a tie rises only from an odd value
+          rounded = Scaled(scaled + below_half + odd) >> SHIFT;
         }
-        const ap_int<64> clipped = rounded < low ? low : rounded > high ? high : rounded;
+        const ap_int<64> whole = rounded;
+        const ap_int<64> clipped = whole < low ? low : whole > high ? high : whole;
         result.lane[lane] = ap_uint<OUT_BITS>(ap_int<64>(clipped + zero_point));
       }
       out.write(result);

@@ -41,7 +41,7 @@ int main() {
   expect<ap_uint<2>, 2>(out, expected, 128);
   hls::stream<pyqkit::Word<ap_uint<4>, 2>> wide("wide", 1000);
   send<ap_uint<6>, 2>(in, codes, 128);
-  pyqkit::rescale<In, 4, 64, 2, 2, 2, false, Scale>(in, wide, -5, 5, 0);
+  pyqkit::rescale<In, 4, 64, 2, 2, 2, 9, 2, false, Scale>(in, wide, -5, 5, 0);
   expect<ap_uint<4>, 2>(wide, scaled, 128);
   return finish_bench();
 }

@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from pyqkit.emulate import kernels
+from pyqkit.emulate.carrier import carrier_type, from_carrier, integers_of, to_carrier
 from pyqkit.emulate.operands import Operands, linear_operands, log_operands
-from pyqkit.formats import Integer, LogPosit, NumberFormat
-from pyqkit.graph.graph import Graph, Operator, Tensor, to_integers
+from pyqkit.emulate.requantiser import Requantiser
+from pyqkit.formats import LogPosit
+from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.graph.ops.pool import MaxPool, SumPool
-from pyqkit.graph.ops.requantise import Threshold
+from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 Values = dict[str, np.ndarray]
 Step = Callable[[Values], None]
@@ -35,106 +35,8 @@ _LANES = 16
 _INT32 = 2**31 - 1
 
 
-def carrier_type(tensor: Tensor) -> np.dtype:
-    """Narrowest numpy type for a tensor's integers; codes of a Logarithmic Posit."""
-    if tensor.format.is_logarithmic:
-        return np.dtype(np.uint8)
-    for kind in (np.int8, np.uint8, np.int16, np.int32):
-        if np.iinfo(kind).min <= tensor.low and tensor.high <= np.iinfo(kind).max:
-            return np.dtype(kind)
-    return np.dtype(np.int64)
-
-
-def to_carrier(codes: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Carrier of codes."""
-    if tensor.format.is_logarithmic:
-        return np.ascontiguousarray(codes, np.uint8)
-    return np.ascontiguousarray(to_integers(codes, tensor.format).astype(carrier_type(tensor)))
-
-
-def from_carrier(values: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Codes of a carrier."""
-    fmt = tensor.format
-    if fmt.is_logarithmic:
-        return values
-    if isinstance(fmt, Integer):
-        return fmt.from_integers(values)
-    ordered = fmt.integers[fmt.codes]
-    return fmt.codes[np.searchsorted(ordered, values)]
-
-
-def integers_of(values: np.ndarray, fmt: NumberFormat) -> np.ndarray:
-    """Integers of a carrier, as operators other than multipliers read them."""
-    return fmt.integers[values] if fmt.is_logarithmic else values
-
-
 def _pointer(array: np.ndarray | None) -> Any:
     return None if array is None else ctypes.c_void_p(array.ctypes.data)
-
-
-@dataclass(frozen=True, eq=False)
-class Requantiser:
-    """A `Threshold` as the kernels take it.
-
-    Attributes
-    ----------
-    by_index : numpy.ndarray, shape (steps, channels)
-    by_channel : numpy.ndarray, shape (channels, 2**n - 1)
-        Padded with thresholds that nothing reaches, for binary search.
-    lookup : numpy.ndarray, int64
-        Carrier of each number of steps.
-    """
-
-    by_index: np.ndarray
-    by_channel: np.ndarray
-    falling: np.ndarray
-    lookup: np.ndarray
-    out_type: np.dtype
-
-    @classmethod
-    def of(cls, op: Threshold, source: Tensor, out: Tensor) -> Requantiser:
-        """Drop the steps that every channel has always passed, and those that none ever passes."""
-        fmt, thresholds = op.format, op.thresholds
-        lookup = fmt.codes.astype(np.int64) if fmt.is_logarithmic else fmt.integers[fmt.codes]
-        if not op.falling.any():
-            always, never = (thresholds <= source.low).all(axis=0), (thresholds > source.high).all(axis=0)
-            first, last = int(always.sum()), thresholds.shape[1] - int(never.sum())
-            thresholds, lookup = thresholds[:, first : max(first, last)], lookup[first : max(first, last) + 1]
-        kind = np.int32 if max(-source.low, source.high + 1) <= _INT32 else np.int64
-        count = thresholds.shape[1]
-        padded = np.full((len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, kind)
-        padded[:, :count] = thresholds
-        by_index = np.ascontiguousarray(thresholds.T.astype(kind))
-        return cls(by_index, padded, op.falling.astype(np.int32), lookup, carrier_type(out))
-
-    @property
-    def fits_kernels(self) -> bool:
-        """Whether results fit the 32 bits that kernels look up."""
-        return bool(np.abs(self.lookup).max() <= _INT32)
-
-    @cached_property
-    def _narrow(self) -> np.ndarray:
-        return self.lookup.astype(np.int32)
-
-    def arguments(self) -> tuple[Any, ...]:
-        """What a kernel takes, but for the output."""
-        return (_pointer(self.by_index), _pointer(self.by_channel), len(self.by_index), _pointer(self.falling), _pointer(self._narrow))
-
-    def apply(self, sums: np.ndarray, library: ctypes.CDLL | None) -> np.ndarray:
-        """Carriers of exact sums of any shape (..., channels)."""
-        channels = sums.shape[-1]
-        if library is None or not self.fits_kernels:
-            x = sums.reshape(-1, channels)
-            steps = np.empty(x.shape, np.int64)
-            for channel in range(channels):
-                steps[:, channel] = np.searchsorted(self.by_index[:, channel], x[:, channel], side="right")
-            steps = np.where(self.falling, len(self.by_index) - steps, steps)
-            return self.lookup[steps].astype(self.out_type).reshape(sums.shape)
-        sums = np.ascontiguousarray(sums, self.by_index.dtype)
-        out = np.empty(sums.shape, self.out_type)
-        call = library.pyqkit_threshold32 if sums.dtype == np.int32 else library.pyqkit_threshold64
-        call(_pointer(sums), sums.size // channels, channels, *self.arguments(), _pointer(out), out.itemsize)
-        return out
 
 
 class ExactEngine:
@@ -209,13 +111,13 @@ class ExactEngine:
     def _reads(self) -> dict[Step, list[str]]:
         return self.__dict__.setdefault("_read_names", {})
 
-    def _follower(self, op: Operator) -> Threshold | None:
+    def _follower(self, op: Operator) -> Threshold | Rescale | None:
         """The requantiser that is the only reader of an operator's result."""
         (name,) = op.outputs
         readers = self.graph.consumers(name)
         taken = any(port.tensor == name for port in self.graph.outputs)
         one = readers[0] if len(readers) == 1 and not taken and self._fuse else None
-        return one if isinstance(one, Threshold) else None
+        return one if isinstance(one, (Threshold, Rescale)) else None
 
     def _step(self, op: Operator, done: set[str]) -> Step:
         tensors, (out,) = self.graph.input_tensors(op), self.graph.output_tensors(op)
@@ -223,7 +125,7 @@ class ExactEngine:
         compute: Callable[[list[np.ndarray]], np.ndarray] | None = None
         if follower is not None and self._library is not None:
             (final,) = self.graph.output_tensors(follower)
-            requantiser = Requantiser.of(follower, out, final)
+            requantiser = Requantiser(follower, out, final)
             if not requantiser.fits_kernels:
                 pass
             elif isinstance(op, Convolution):
@@ -250,8 +152,8 @@ class ExactEngine:
             made = self._convolution(op, tensors[0], out, None)
             if made is not None:
                 return made
-        elif isinstance(op, Threshold):
-            requantiser = Requantiser.of(op, tensors[0], out)
+        elif isinstance(op, (Threshold, Rescale)):
+            requantiser = Requantiser(op, tensors[0], out)
             return lambda x: requantiser.apply(integers_of(x[0], fmt), self._library)
         elif isinstance(op, Add):
             return lambda x: sum(m * integers_of(v, t.format).astype(np.int64) for m, v, t in zip(op.multipliers, x, tensors))  # type: ignore[return-value]
@@ -310,7 +212,6 @@ class ExactEngine:
         border = 128 if flip else 0
         kind = np.dtype(np.int16 if group == 2 else np.int8 if signed else np.uint8)
         window = [*tensor.shape[:2], channels, rows, columns, outputs, *op.kernel, *op.stride, top, left, bottom, right]
-        arguments = requantiser.arguments() if requantiser is not None else (None, None, 0, None, None)
         shapes: dict[int, np.ndarray] = {}
         constants = (group, flip, border, _pointer(panels), _pointer(start))
 
@@ -320,10 +221,10 @@ class ExactEngine:
             shape = shapes.setdefault(frames, np.array([frames, *window], np.int32))
             if requantiser is None:
                 result = np.empty((frames, rows, columns, outputs), np.int32)
-                library.pyqkit_convolve(_pointer(values), _pointer(shape), *constants, _pointer(result), *arguments, None, 0)
+                library.pyqkit_convolve(_pointer(values), _pointer(shape), *constants, _pointer(result), None, None)
             else:
                 result = np.empty((frames, rows, columns, outputs), requantiser.out_type)
-                library.pyqkit_convolve(_pointer(values), _pointer(shape), *constants, None, *arguments, _pointer(result), result.itemsize)
+                library.pyqkit_convolve(_pointer(values), _pointer(shape), *constants, None, requantiser.argument, _pointer(result))
             return result
 
         compute.keep = panels, start  # type: ignore[attr-defined] # the pointers above live as long as the step
@@ -392,7 +293,7 @@ class ExactEngine:
         """Two branches whose sums need up to 64 bits."""
         library = self._library
         assert library is not None
-        if requantiser.by_index.dtype != np.int64:
+        if requantiser.sum_type != np.int64:
             return None
         left, right = (np.ascontiguousarray(m, np.int64) for m in op.multipliers)
 
@@ -407,9 +308,8 @@ class ExactEngine:
                 channels,
                 _pointer(left),
                 _pointer(right),
-                *requantiser.arguments(),
+                requantiser.argument,
                 _pointer(result),
-                result.itemsize,
             )
             return result
 
@@ -423,7 +323,7 @@ class ExactEngine:
         terms = [int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)]
         if len(tensors) != 2 or logarithmic or np.dtype(np.int64) in kinds:
             return None
-        if sum(terms) > _INT32 or requantiser.by_index.dtype != np.int32:
+        if sum(terms) > _INT32 or requantiser.sum_type != np.int32:
             return self._wide_add(op, requantiser)
         order = [0, 1] if kinds[0].itemsize >= kinds[1].itemsize else [1, 0]
         wide, narrow = (kinds[i] for i in order)
@@ -451,9 +351,8 @@ class ExactEngine:
                 channels,
                 _pointer(left),
                 _pointer(right),
-                *requantiser.arguments(),
+                requantiser.argument,
                 _pointer(result),
-                result.itemsize,
             )
             return result
 

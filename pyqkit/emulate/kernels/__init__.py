@@ -24,9 +24,9 @@ def load(portable: bool = False) -> ctypes.CDLL | None:
     """
     if shutil.which("g++") is None:
         return None
-    source = (Path(__file__).parent / "kernels.cpp").read_text()
+    sources = {name: (Path(__file__).parent / name).read_text() for name in ("kernels.cpp", "requantise.hpp")}
     flags = (*FLAGS, "-DPYQKIT_PORTABLE") if portable else FLAGS
     try:
-        return ctypes.CDLL(str(build_shared({"kernels.cpp": source}, "kernels.cpp", "exact", cache_folder(), flags)))
+        return ctypes.CDLL(str(build_shared(sources, "kernels.cpp", "exact", cache_folder(), flags)))
     except (OSError, subprocess.SubprocessError):
         return None

@@ -2,18 +2,12 @@
 //
 // Every sum is exact: Python proves that partial sums fit 32 bits before it calls one of these. With AVX-512 VNNI the inner
 // product is one instruction; elsewhere (or with PYQKIT_PORTABLE) the same loops are plain C++ with the same results.
-#include <cstdint>
-#include <cstring>
 #include <vector>
 
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && !defined(PYQKIT_PORTABLE)
-#include <immintrin.h>
-#define PYQKIT_VNNI 1
-#endif
+#include "requantise.hpp"
 
 namespace {
 
-const int LANES = 16;  // outputs of one vector of 32-bit sums
 typedef double Eight __attribute__((vector_size(64)));  // g++ splits it where registers are shorter
 const int TILE = 12;   // pixels whose sums stay in registers
 
@@ -105,107 +99,6 @@ void tiles(int pixels, const char *const *rows, int stride_bytes, const Window &
   }
 }
 
-#ifdef PYQKIT_VNNI
-void store(uint8_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_cvtepi32_storeu_epi8(to, lanes, x); }
-void store(int16_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_cvtepi32_storeu_epi16(to, lanes, x); }
-void store(int32_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_storeu_epi32(to, lanes, x); }
-
-// Up to 31 thresholds, sixteen channels at a time: one comparison each, then the integer from a table in two registers.
-template <class Out>
-void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, const int32_t *by_index, int count, const int32_t *falling,
-                    const int32_t *integers, Out *out) {
-  const __m512i one = _mm512_set1_epi32(1), all = _mm512_set1_epi32(count);
-  const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
-  const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
-  for (int first = 0; first < channels; first += LANES) {
-    const __mmask16 lanes = channels - first >= LANES ? 0xffff : (1 << (channels - first)) - 1;
-    const __mmask16 down = _mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
-    __m512i limits[31];
-    for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi32(lanes, by_index + (int64_t)i * channels + first);
-    for (int p = 0; p < pixels; ++p) {
-      const __m512i x = _mm512_maskz_loadu_epi32(lanes, sums + (int64_t)p * stride + first);
-      __m512i steps = _mm512_setzero_si512();
-      for (int i = 0; i < count; ++i) steps = _mm512_mask_add_epi32(steps, _mm512_cmpge_epi32_mask(x, limits[i]), steps, one);
-      steps = _mm512_mask_sub_epi32(steps, down, all, steps);
-      store(out + (int64_t)p * channels + first, lanes, _mm512_permutex2var_epi32(low, steps, high));
-    }
-  }
-}
-#endif
-
-#ifdef PYQKIT_VNNI
-// The same for 64-bit sums, eight channels at a time.
-template <class Out>
-void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stride, const int64_t *by_index, int count, const int32_t *falling,
-                         const int32_t *integers, Out *out) {
-  const __m512i one = _mm512_set1_epi64(1), all = _mm512_set1_epi64(count);
-  const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
-  const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
-  for (int first = 0; first < channels; first += 8) {
-    const __mmask8 lanes = channels - first >= 8 ? 0xff : (1 << (channels - first)) - 1;
-    const __mmask8 down = (__mmask8)_mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
-    __m512i limits[31];
-    for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi64(lanes, by_index + (int64_t)i * channels + first);
-    for (int p = 0; p < pixels; ++p) {
-      const __m512i x = _mm512_maskz_loadu_epi64(lanes, sums + (int64_t)p * stride + first);
-      __m512i steps = _mm512_setzero_si512();
-      for (int i = 0; i < count; ++i) steps = _mm512_mask_add_epi64(steps, _mm512_cmpge_epi64_mask(x, limits[i]), steps, one);
-      steps = _mm512_mask_sub_epi64(steps, down, all, steps);
-      const __m512i narrow = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(steps));
-      store(out + (int64_t)p * channels + first, lanes, _mm512_permutex2var_epi32(low, narrow, high));
-    }
-  }
-}
-#endif
-
-// Steps of a requantiser for one row of pixels, then the integer of each step.
-template <class Sum, class Out>
-void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
-                   const int32_t *integers, Out *out) {
-#ifdef PYQKIT_VNNI
-  if (sizeof(Sum) == 4 && count <= 31)
-    return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count, falling, integers, out);
-  if (sizeof(Sum) == 8 && count <= 31)
-    return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index, count, falling, integers, out);
-#endif
-  if (count <= 32) {
-    int32_t steps[1024];
-    for (int p = 0; p < pixels; ++p) {
-      for (int first = 0; first < channels; first += 1024) {
-        const int n = channels - first < 1024 ? channels - first : 1024;
-        const Sum *x = sums + (int64_t)p * stride + first;
-        for (int c = 0; c < n; ++c) steps[c] = 0;
-        for (int i = 0; i < count; ++i) {
-          const Sum *t = by_index + (int64_t)i * channels + first;
-          for (int c = 0; c < n; ++c) steps[c] += x[c] >= t[c];
-        }
-        Out *to = out + (int64_t)p * channels + first;
-        for (int c = 0; c < n; ++c) to[c] = (Out)integers[falling[first + c] ? count - steps[c] : steps[c]];
-      }
-    }
-    return;
-  }
-  int top = 1;  // by_channel rows are padded to a power of two minus one with thresholds that nothing reaches
-  while (top * 2 <= count) top *= 2;
-  const int padded = top * 2 - 1;
-  for (int p = 0; p < pixels; ++p) {
-    for (int c = 0; c < channels; ++c) {
-      const Sum x = sums[(int64_t)p * stride + c], *t = by_channel + (int64_t)c * padded;
-      int steps = 0;
-      for (int step = top; step; step >>= 1) steps += x >= t[steps + step - 1] ? step : 0;
-      out[(int64_t)p * channels + c] = (Out)integers[falling[c] ? count - steps : steps];
-    }
-  }
-}
-
-template <class Sum>
-void requantise(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
-                const int32_t *integers, void *out, int out_bytes) {
-  if (out_bytes == 1) threshold_row(sums, pixels, channels, stride, by_index, by_channel, count, falling, integers, (uint8_t *)out);
-  if (out_bytes == 2) threshold_row(sums, pixels, channels, stride, by_index, by_channel, count, falling, integers, (int16_t *)out);
-  if (out_bytes == 4) threshold_row(sums, pixels, channels, stride, by_index, by_channel, count, falling, integers, (int32_t *)out);
-}
-
 // One image with its border, in the type that the inner product takes.
 template <int GROUP> void copy_padded(const void *image, const Window &w, int flip, int border, char *padded) {
   const int element = GROUP == 4 ? 1 : 2;
@@ -227,8 +120,8 @@ template <int GROUP> void copy_padded(const void *image, const Window &w, int fl
 }
 
 template <int GROUP>
-void convolve(const void *x, const Window &w, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out, const int32_t *by_index,
-              const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {
+void convolve(const void *x, const Window &w, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out,
+              const Requantiser *requantiser, void *out) {
   const int element = GROUP == 4 ? 1 : 2;
   const int row_bytes = (w.left + w.width + w.right) * w.channels * element;
   const int groups_a_row = (w.kernel_w * w.channels + GROUP - 1) / GROUP;
@@ -245,9 +138,8 @@ void convolve(const void *x, const Window &w, int flip, int border, const void *
         tiles<GROUP>(w.columns, rows, w.stride_w * w.channels * element, w, groups_a_row, panel, start + block * LANES, sums.data() + block * LANES, stride);
       }
       const int64_t pixel = ((int64_t)frame * w.rows + row) * w.columns;
-      if (out)
-        requantise(sums.data(), w.columns, w.outputs, stride, by_index, by_channel, count, falling, integers, (char *)out + pixel * w.outputs * out_bytes,
-                   out_bytes);
+      if (requantiser)
+        requantise(sums.data(), w.columns, w.outputs, stride, *requantiser, out, pixel);
       else
         for (int p = 0; p < w.columns; ++p) std::memcpy(sums_out + (pixel + p) * w.outputs, sums.data() + (int64_t)p * stride, w.outputs * 4);
     }
@@ -260,13 +152,13 @@ extern "C" {
 
 // group 4: x is int8 (flip 1) or uint8, weights s8; group 2: both s16. Exactly one of sums_out and out is given.
 void pyqkit_convolve(const void *x, const int32_t *shape, int group, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out,
-                     const int32_t *by_index, const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {
+                     const Requantiser *requantiser, void *out) {
   Window w;
   std::memcpy(&w, shape, sizeof w);
   if (group == 4)
-    convolve<4>(x, w, flip, border, weights, start, sums_out, by_index, by_channel, count, falling, integers, out, out_bytes);
+    convolve<4>(x, w, flip, border, weights, start, sums_out, requantiser, out);
   else
-    convolve<2>(x, w, flip, border, weights, start, sums_out, by_index, by_channel, count, falling, integers, out, out_bytes);
+    convolve<2>(x, w, flip, border, weights, start, sums_out, requantiser, out);
 }
 
 // Depthwise: x int16 with its border added by Python's caller, weights int32 [kernel][channels].
@@ -292,19 +184,17 @@ void pyqkit_depthwise(const int16_t *x, const int32_t *shape, const int32_t *wei
   }
 }
 
-void pyqkit_threshold32(const int32_t *sums, int pixels, int channels, const int32_t *by_index, const int32_t *by_channel, int count, const int32_t *falling,
-                        const int32_t *integers, void *out, int out_bytes) {
-  requantise(sums, pixels, channels, channels, by_index, by_channel, count, falling, integers, out, out_bytes);
+void pyqkit_requantise32(const int32_t *sums, int pixels, int channels, const Requantiser *requantiser, void *out) {
+  requantise(sums, pixels, channels, channels, *requantiser, out, 0);
 }
 
-void pyqkit_threshold64(const int64_t *sums, int pixels, int channels, const int64_t *by_index, const int64_t *by_channel, int count, const int32_t *falling,
-                        const int32_t *integers, void *out, int out_bytes) {
-  requantise(sums, pixels, channels, channels, by_index, by_channel, count, falling, integers, out, out_bytes);
+void pyqkit_requantise64(const int64_t *sums, int pixels, int channels, const Requantiser *requantiser, void *out) {
+  requantise(sums, pixels, channels, channels, *requantiser, out, 0);
 }
 
 // Residual addition and requantisation, row by row; sums fit 64 bits.
-void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left, const int64_t *right, const int64_t *by_index,
-                     const int64_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {
+void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left, const int64_t *right,
+                     const Requantiser *requantiser, void *out) {
   const int ROWS = 16;
   std::vector<int64_t> sums((int64_t)ROWS * channels);
   for (int first = 0; first < pixels; first += ROWS) {
@@ -313,8 +203,7 @@ void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channel
       const int32_t *x = a + ((int64_t)first + p) * channels, *y = b + ((int64_t)first + p) * channels;
       for (int c = 0; c < channels; ++c) sums[p * channels + c] = x[c] * left[c] + y[c] * right[c];
     }
-    requantise(sums.data(), n, channels, channels, by_index, by_channel, count, falling, integers, (char *)out + (int64_t)first * channels * out_bytes,
-               out_bytes);
+    requantise(sums.data(), n, channels, channels, *requantiser, out, first);
   }
 }
 
@@ -405,19 +294,17 @@ void pyqkit_convolve_chosen(const uint8_t *x, const int32_t *shape, int zero_cod
 }
 
 // Residual addition of narrower tensors, as pyqkit_add_wide, where sums fit 32 bits.
-#define PYQKIT_ADD(NAME, A, B)                                                                                                                            \
-  void NAME(const A *a, const B *b, int pixels, int channels, const int32_t *left, const int32_t *right, const int32_t *by_index,                         \
-            const int32_t *by_channel, int count, const int32_t *falling, const int32_t *integers, void *out, int out_bytes) {                            \
-    const int ROWS = 16;                                                                                                                                  \
-    std::vector<int32_t> sums((int64_t)ROWS * channels);                                                                                                  \
-    for (int first = 0; first < pixels; first += ROWS) {                                                                                                  \
-      const int n = pixels - first < ROWS ? pixels - first : ROWS;                                                                                        \
-      for (int p = 0; p < n; ++p)                                                                                                                         \
-        for (int c = 0; c < channels; ++c)                                                                                                                \
-          sums[p * channels + c] = a[((int64_t)first + p) * channels + c] * left[c] + b[((int64_t)first + p) * channels + c] * right[c];                  \
-      requantise(sums.data(), n, channels, channels, by_index, by_channel, count, falling, integers, (char *)out + (int64_t)first * channels * out_bytes, \
-                 out_bytes);                                                                                                                              \
-    }                                                                                                                                                     \
+#define PYQKIT_ADD(NAME, A, B)                                                                                                                         \
+  void NAME(const A *a, const B *b, int pixels, int channels, const int32_t *left, const int32_t *right, const Requantiser *requantiser, void *out) {  \
+    const int ROWS = 16;                                                                                                                               \
+    std::vector<int32_t> sums((int64_t)ROWS * channels);                                                                                               \
+    for (int first = 0; first < pixels; first += ROWS) {                                                                                               \
+      const int n = pixels - first < ROWS ? pixels - first : ROWS;                                                                                     \
+      for (int p = 0; p < n; ++p)                                                                                                                      \
+        for (int c = 0; c < channels; ++c)                                                                                                             \
+          sums[p * channels + c] = a[((int64_t)first + p) * channels + c] * left[c] + b[((int64_t)first + p) * channels + c] * right[c];               \
+      requantise(sums.data(), n, channels, channels, *requantiser, out, first);                                                                        \
+    }                                                                                                                                                  \
   }
 PYQKIT_ADD(pyqkit_add_8_8, int8_t, int8_t)
 PYQKIT_ADD(pyqkit_add_u8_u8, uint8_t, uint8_t)

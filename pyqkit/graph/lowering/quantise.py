@@ -12,7 +12,8 @@ import numpy as np
 from pyqkit.formats import Boundary, Integer, NumberFormat
 from pyqkit.graph.graph import Port, Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Affine, Clip, Condition, Fractions, Function, Outcome, Real, Term, compare, fractions
+from pyqkit.graph.lowering.real import Affine, Condition, Fractions, Function, Outcome, Real, Term, compare, fractions
+from pyqkit.graph.lowering.rescale import SUM_BITS, equal_to_thresholds, rounded_scaling
 from pyqkit.graph.lowering.view import is_plain
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.pool import MaxPool
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 THRESHOLD_BITS = 8  # wider outputs are rescaled: 2**bits - 1 thresholds a channel would not fit a device
 WIDE_SUM_BITS = 48
-_SUM_BITS = 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +96,12 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
         return real  # already rounded to this grid
     if quantiser.boundaries:
         thresholds, falling = _thresholds(tensor, real, quantiser.boundaries, scale)
-        out = lowering.emit(Threshold, name, [tensor.name], format=quantiser.format, thresholds=thresholds, falling=falling)
+        scaling = equal_to_thresholds(tensor, quantiser.format, thresholds, falling, term.factor / scale)
+        attributes = {"thresholds": thresholds, "falling": falling} if scaling is None else vars(scaling)
+        kind = Threshold if scaling is None else Rescale
     else:
-        out = _rescale(lowering, tensor, real, quantiser.format, scale, name)
+        kind, attributes = Rescale, vars(rounded_scaling(lowering, tensor, real, quantiser.format, scale, name))
+    out = lowering.emit(kind, name, [tensor.name], format=quantiser.format, **attributes)
     shape = real.base
     if real.pool is not None:
         window, stride, padding = real.pool
@@ -119,12 +122,12 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     multipliers = [[factor / unit for factor in column] for column, unit in zip(columns, units)]
     tensors = [lowering.graph.tensors[t.tensor] for t in real.terms]
     reach = max(sum(abs(m) * max(abs(t.low), abs(t.high)) for m, t in zip(row, tensors)) for row in multipliers)
-    if reach >= 2**_SUM_BITS:
+    if reach >= 2**SUM_BITS:
         lowering.note(
-            f"{lowering.stem(name)}: the scales of its branches were rounded so that sums fit {_SUM_BITS + 1} bits, because their exact ratio needs "
+            f"{lowering.stem(name)}: the scales of its branches were rounded so that sums fit {SUM_BITS + 1} bits, because their exact ratio needs "
             f"{int(reach).bit_length() + 1}; power-of-two scales avoid this"
         )
-        excess = int(reach).bit_length() - _SUM_BITS + 1
+        excess = int(reach).bit_length() - SUM_BITS + 1
         units = [unit * 2**excess for unit in units]
         multipliers = [[round(f / unit) for f in column] for column, unit in zip(columns, units)]
     table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
@@ -231,22 +234,3 @@ def plain_order(onnx_shape: tuple[int, ...], base: tuple[int, int, int]) -> np.n
     if len(onnx_shape) == 1:
         return np.arange(onnx_shape[0])
     return np.arange(int(np.prod(base))).reshape(base).transpose(2, 0, 1).reshape(onnx_shape)
-
-
-def _rescale(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str) -> Tensor:
-    relu = real.functions == (Clip(Fraction(0), None),)
-    if not isinstance(fmt, Integer) or (real.functions and not relu):
-        raise Unlowerable(f"a function other than ReLU is rounded to {fmt}", "round to at most 8 bits")
-    (term,) = real.terms
-    factor, offset = term.factor / scale, real.offset / scale
-    reach = max(abs(tensor.low), abs(tensor.high), 1)
-    largest = max(abs(f) * reach + abs(o) for f, o in zip(factor, offset)) + 1
-    shift = max(0, min(61, _SUM_BITS - int(largest).bit_length() - 1))
-    denominator = lcm(*(x.denominator for x in (*factor, *offset)))
-    if denominator & (denominator - 1) == 0:
-        shift = min(shift, max(denominator.bit_length() - 1, 0))
-    if denominator & (denominator - 1) or denominator > 2**shift:
-        lowering.note(f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
-    multiplier = np.array([round(f * 2**shift) for f in factor], np.int64)
-    constant = np.array([round(o * 2**shift) for o in offset], np.int64)
-    return lowering.emit(Rescale, name, [tensor.name], format=fmt, multiplier=multiplier, offset=constant, shift=shift, relu=relu)

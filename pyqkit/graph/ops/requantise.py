@@ -2,14 +2,14 @@
 
 Both rules are exact integer arithmetic and are the definition in all engines.
 
-`Threshold`, for outputs of up to 8 bits. Channel c has thresholds t[c, 0] <= ... <= t[c, n-2] for a format of n values:
+`Threshold`, for any output of up to 8 bits. Channel c has thresholds t[c, 0] <= ... <= t[c, n-2] for a format of n values:
 
     steps = number of i with x >= t[c, i]
     code  = format.codes[n - 1 - steps if falling[c] else steps]
 
 Lowering computes the thresholds in rational arithmetic from the format's boundaries, so no scale is ever rounded.
 
-`Rescale`, for wider integer outputs:
+`Rescale`, for integer outputs; with up to 8 bits where it equals the thresholds on every integer of the input:
 
     code = clip(half_to_even((x * multiplier[c] + offset[c]) / 2**shift))
 """
@@ -70,7 +70,7 @@ class Threshold(Operator):
 @operator
 @dataclass
 class Rescale(Operator):
-    """Multiply, add, shift, round half to even, saturate; for integer outputs too wide for thresholds.
+    """Multiply, add, shift, round half to even, saturate; for integer outputs.
 
     Attributes
     ----------
@@ -92,14 +92,24 @@ class Rescale(Operator):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
+        if self.scaled_bits(tensor) > 64:
+            raise GraphError(f"products of at most 64 bits were expected in {self.name}, but they have {self.scaled_bits(tensor)}")
+        # The result is monotone in every channel, so its ends are those of the input.
+        ends = self.rounded(np.array([[tensor.low], [tensor.high]], np.int64) * np.ones_like(self.multiplier))
+        return [Tensor(self.outputs[0], tensor.shape, self.format, int(ends.min()), int(ends.max()))]
+
+    def scaled_bits(self, tensor: Tensor) -> int:
+        """Width of a signed integer that holds every ``x * multiplier + offset``, and the half that rounding adds."""
         reach = max(abs(tensor.low), abs(tensor.high))
         largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset)) + (1 << self.shift)
-        if largest >= 2**63:
-            raise GraphError(f"products of at most 63 bits were expected in {self.name}, but they reach {largest.bit_length() + 1} bits")
-        return [Tensor.of(self.outputs[0], tensor.shape, self.format)]
+        return largest.bit_length() + 1
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
-        scaled = to_integers(inputs[0], tensors[0].format) * self.multiplier + self.offset
+        return [self.format.from_integers(self.rounded(to_integers(inputs[0], tensors[0].format)))]
+
+    def rounded(self, x: np.ndarray) -> np.ndarray:
+        """Integers of the format for exact integers of shape (..., channels)."""
+        scaled = x * self.multiplier + self.offset
         if self.relu:
             scaled = np.maximum(scaled, 0)
         rounded = scaled
@@ -108,5 +118,4 @@ class Rescale(Operator):
             rest = scaled - (floor << self.shift)
             half = np.int64(1) << (self.shift - 1)
             rounded = floor + ((rest > half) | ((rest == half) & (floor & 1 == 1)))
-        clipped = np.clip(rounded, self.format.low, self.format.high)
-        return [self.format.from_integers(clipped)]
+        return np.clip(rounded, self.format.low, self.format.high)

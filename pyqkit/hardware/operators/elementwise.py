@@ -34,10 +34,17 @@ def threshold(site: Site) -> Estimate:
 def rescale(site: Site) -> Estimate:
     op, lanes, bits = site.op, site.lanes[0], site.inputs[0].format.bits
     assert isinstance(op, Rescale)
-    factor, offset = signed_bits(op.multiplier), signed_bits(op.offset)
-    one = integer_multiplier(bits, factor) + adder(bits + factor) * 2 + comparator(bits + factor - op.shift) * 2
+    factor, offset, scaled = signed_bits(op.multiplier), signed_bits(op.offset), op.scaled_bits(site.inputs[0])
+    one = adder(scaled) * 2 + comparator(scaled - op.shift) * 2
+    if not _one_power_of_two(op.multiplier):
+        one += integer_multiplier(bits, factor)
     constants = memory(lanes * (factor + offset), len(op.multiplier) // lanes)
     return Estimate(lanes, _cycles(site, lanes), one * lanes + constants + _CONTROL)
+
+
+def _one_power_of_two(multiplier: np.ndarray) -> bool:
+    first = abs(int(multiplier[0]))
+    return bool((multiplier == multiplier[0]).all()) and first & (first - 1) == 0
 
 
 @estimates("add")

@@ -8,7 +8,7 @@ from pyqkit.formats import Integer
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.hls.emitter import Emitter, emits
+from pyqkit.hls.emitter import Emitter, emits, signed_bits
 
 
 @emits("threshold")
@@ -42,11 +42,16 @@ def rescale(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
-    e.array(f"{op.name}_multipliers", op.multiplier)
-    e.array(f"{op.name}_offsets", op.offset)
-    functions = {"multiplier": ("int channel", f"{op.name}_multipliers[channel]"), "offset": ("int channel", f"{op.name}_offsets[channel]")}
+    functions = {}
+    for word, values in (("multiplier", op.multiplier), ("offset", op.offset)):
+        if (values == values[0]).all():  # one number for all channels is no memory, and no multiplier if a power of two
+            functions[word] = "int", f"{values[0]}LL"
+        else:
+            e.array(f"{op.name}_{word}s", values)
+            functions[word] = "int channel", f"{op.name}_{word}s[channel]"
     table = e.struct(f"{op.name}_table", functions)
-    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {op.shift}, {str(op.relu).lower()}"
+    widths = f"{signed_bits(op.multiplier)}, {op.scaled_bits(tensor)}"
+    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {widths}, {op.shift}, {str(op.relu).lower()}"
     limits = f"{op.format.low}LL, {op.format.high}LL, {op.format.zero_point}"
     e.process(op.name, f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, {limits})")
 

@@ -1,0 +1,105 @@
+"""Requantisers of engine `exact`, in the form its kernels take."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from pyqkit.emulate.carrier import carrier_type
+from pyqkit.graph.graph import Tensor
+from pyqkit.graph.ops.requantise import Rescale, Threshold
+
+_INT32 = 2**31 - 1
+
+
+class _Structure(ctypes.Structure):
+    """`Requantiser` of kernels/requantise.hpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("by_index", "by_channel", "falling", "integers", "multiplier", "offset")),
+        *((name, ctypes.c_int32) for name in ("count", "wide", "shift", "relu", "low", "high", "out_bytes")),
+    ]
+
+
+class Requantiser:
+    """What happens to exact sums after a convolution or an addition.
+
+    Parameters
+    ----------
+    op : Threshold or Rescale
+    source, out : Tensor
+
+    Attributes
+    ----------
+    out_type : numpy.dtype
+        Carrier of the result.
+    sum_type : numpy.dtype
+        Integers that kernels read, int32 or int64.
+    fits_kernels : bool
+        Whether results fit the 32 bits that kernels look up.
+    """
+
+    def __init__(self, op: Threshold | Rescale, source: Tensor, out: Tensor) -> None:
+        self.out_type = carrier_type(out)
+        self.sum_type = np.dtype(np.int32 if max(-source.low, source.high + 1) <= _INT32 else np.int64)
+        self._op = op
+        self._arrays = self._thresholds(op, source) if isinstance(op, Threshold) else self._rescale(op)
+        scalars = (
+            {} if isinstance(op, Threshold) else {"shift": op.shift, "relu": int(op.relu), "low": op.format.low, "high": op.format.high}
+        )
+        wide = isinstance(op, Rescale) and max(op.scaled_bits(source), self.sum_type.itemsize * 8) > 32
+        if isinstance(op, Rescale):
+            self._arrays = {name: values.astype(np.int64 if wide else np.int32) for name, values in self._arrays.items()}
+        self._structure = _Structure(
+            **{name: values.ctypes.data for name, values in self._arrays.items()},
+            **scalars,
+            count=len(self._arrays["by_index"]) if isinstance(op, Threshold) else 0,
+            wide=int(wide),
+            out_bytes=self.out_type.itemsize,
+        )
+        self.argument = ctypes.byref(self._structure)
+
+    def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
+        """Drop the steps that every channel has always passed, and those that none ever passes."""
+        fmt, thresholds = op.format, op.thresholds
+        lookup = fmt.codes.astype(np.int64) if fmt.is_logarithmic else fmt.integers[fmt.codes]
+        if not op.falling.any():
+            always, never = (thresholds <= source.low).all(axis=0), (thresholds > source.high).all(axis=0)
+            first, last = int(always.sum()), thresholds.shape[1] - int(never.sum())
+            thresholds, lookup = thresholds[:, first : max(first, last)], lookup[first : max(first, last) + 1]
+        self._lookup = lookup
+        self.fits_kernels = bool(np.abs(lookup).max() <= _INT32)
+        count = thresholds.shape[1]
+        padded = np.full((len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type)
+        padded[:, :count] = thresholds
+        return {
+            "by_index": np.ascontiguousarray(thresholds.T.astype(self.sum_type)),
+            "by_channel": padded,
+            "falling": op.falling.astype(np.int32),
+            "integers": lookup.astype(np.int32),
+        }
+
+    def _rescale(self, op: Rescale) -> dict[str, np.ndarray]:
+        self.fits_kernels = op.format.low >= -_INT32 and op.format.high <= _INT32
+        return {"multiplier": op.multiplier, "offset": op.offset}
+
+    def apply(self, sums: np.ndarray, library: ctypes.CDLL | None) -> np.ndarray:
+        """Carriers of exact sums of any shape (..., channels)."""
+        if library is None or not self.fits_kernels:
+            return self._plain(sums).astype(self.out_type)
+        sums = np.ascontiguousarray(sums, self.sum_type)
+        out, channels = np.empty(sums.shape, self.out_type), sums.shape[-1]
+        call: Any = library.pyqkit_requantise32 if self.sum_type == np.int32 else library.pyqkit_requantise64
+        call(ctypes.c_void_p(sums.ctypes.data), sums.size // channels, channels, self.argument, ctypes.c_void_p(out.ctypes.data))
+        return out
+
+    def _plain(self, sums: np.ndarray) -> np.ndarray:
+        if isinstance(self._op, Rescale):
+            return self._op.rounded(sums.astype(np.int64))
+        by_index = self._arrays["by_index"]
+        steps = np.empty(sums.shape, np.int64)
+        for channel in range(sums.shape[-1]):
+            steps[..., channel] = np.searchsorted(by_index[:, channel], sums[..., channel], side="right")
+        return self._lookup[np.where(self._op.falling, len(by_index) - steps, steps)]

@@ -1,0 +1,208 @@
+// Drives a verilated network from Python: feeds and drains its streams, stalls them at random, counts cycles, finds deadlocks.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <unistd.h>
+#include <vector>
+
+#include "Vnetwork.h"
+#include "ports.hpp"  // FIFOS, IN_BEATS, IN_BYTES, OUT_BEATS, OUT_BYTES, and functions that reach port i
+#include "verilated.h"
+#ifdef PYQKIT_TRACE
+#include "verilated_fst_c.h"
+#endif
+
+namespace {
+
+// Bit vectors of any width, 32 bits at a time.
+template <class T> typename std::enable_if<std::is_integral<T>::value, uint32_t>::type word(const T &value, int k) { return uint32_t(uint64_t(value) >> (32 * k)); }
+template <std::size_t N> uint32_t word(const VlWide<N> &value, int k) { return value[k]; }
+template <class T> typename std::enable_if<std::is_integral<T>::value>::type set_word(T &value, int k, uint32_t bits) {
+  value = k ? T(uint64_t(value) | uint64_t(bits) << 32) : T(bits);
+}
+template <std::size_t N> void set_word(VlWide<N> &value, int k, uint32_t bits) { value[k] = bits; }
+
+struct Random {
+  uint64_t state;
+  uint64_t next() {  // xorshift64*
+    state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
+    return state * 0x2545f4914f6cdd1dull;
+  }
+};
+
+struct Simulation {
+  VerilatedContext context;
+  std::unique_ptr<Vnetwork> model;
+#ifdef PYQKIT_TRACE
+  std::unique_ptr<VerilatedFstC> trace;
+#endif
+  uint8_t **buffers;
+  int64_t frames, patience, cycle = 0, quiet = 0;
+  int64_t *first, *last;  // of each frame: cycle of the first beat of any input, of the last beat of any output
+  Random random;
+  uint32_t stall_rate;  // of 256
+  std::vector<int64_t> fed = std::vector<int64_t>(INPUTS), drained = std::vector<int64_t>(OUTPUTS);
+  std::string failure;
+
+  void step() {
+    model->clock = 1;
+    model->eval();
+#ifdef PYQKIT_TRACE
+    if (trace) trace->dump(uint64_t(10 * cycle + 5));
+#endif
+    model->clock = 0;
+  }
+
+  void settle() {
+    model->eval();
+#ifdef PYQKIT_TRACE
+    if (trace) trace->dump(uint64_t(10 * cycle));
+#endif
+  }
+
+  bool stalled() { return stall_rate && (random.next() >> 56) < stall_rate; }
+
+  void stall_fifos() {
+    for (int k = 0; 32 * k < FIFOS; ++k) {
+      uint32_t bits = 0;
+      for (int i = 0; i < 32; i += 8) {
+        const uint64_t bytes = random.next();
+        for (int j = 0; j < 8; ++j) bits |= uint32_t(uint8_t(bytes >> (8 * j)) < stall_rate) << (i + j);
+      }
+      const int left = FIFOS - 32 * k;
+      set_word(model->stall, k, left < 32 ? bits & ((1u << left) - 1) : bits);
+    }
+  }
+
+  bool anything_moves() const {
+    for (int k = 0; 32 * k < FIFOS; ++k) {
+      if (word(model->write_valid, k) & word(model->write_ready, k)) return true;
+      if (word(model->read_valid, k) & word(model->read_ready, k)) return true;
+    }
+    return false;
+  }
+
+  // Valid, once shown, must stay until it is taken; so a stalled stream offers nothing new but withdraws nothing.
+  void one_cycle() {
+    static bool offered[INPUTS];
+    if (cycle == 0) std::fill(offered, offered + INPUTS, false);
+    for (int i = 0; i < INPUTS; ++i) {
+      offered[i] = offered[i] || (fed[i] < frames * IN_BEATS[i] && !stalled());
+      uint64_t data = 0;
+      if (offered[i]) {
+        const uint8_t *bytes = buffers[i] + fed[i] * IN_BYTES[i];
+        for (int byte = IN_BYTES[i] - 1; byte >= 0; --byte) data = data << 8 | bytes[byte];
+      }
+      set_input(*model, i, offered[i], data);
+    }
+    for (int i = 0; i < OUTPUTS; ++i) set_ready(*model, i, drained[i] < frames * OUT_BEATS[i] && !stalled());
+    if (stall_rate) stall_fifos();
+    settle();
+    bool moves = anything_moves();
+    for (int i = 0; i < INPUTS; ++i) {
+      if (!offered[i] || !input_ready(*model, i)) continue;
+      const int64_t frame = fed[i] / IN_BEATS[i];
+      if (fed[i] % IN_BEATS[i] == 0 && first[frame] < 0) first[frame] = cycle;
+      ++fed[i];
+      offered[i] = false;
+      moves = true;
+    }
+    for (int i = 0; i < OUTPUTS; ++i) {
+      if (!output_valid(*model, i) || !output_ready(*model, i)) continue;
+      uint8_t *bytes = buffers[INPUTS + i] + drained[i] * OUT_BYTES[i];
+      const uint64_t data = output_data(*model, i);
+      for (int byte = 0; byte < OUT_BYTES[i]; ++byte) bytes[byte] = uint8_t(data >> (8 * byte));
+      const int64_t frame = drained[i] / OUT_BEATS[i];
+      const bool ends = ++drained[i] % OUT_BEATS[i] == 0;
+      if (ends) last[frame] = std::max(last[frame], cycle);
+      if (ends != output_last(*model, i)) failure = "TLAST is not on the last beat of a frame of out_" + std::to_string(i);
+      moves = true;
+    }
+    quiet = moves ? 0 : quiet + 1;
+    step();
+    ++cycle;
+  }
+
+  int64_t frames_done() const {
+    int64_t done = frames;
+    for (int i = 0; i < OUTPUTS; ++i) done = std::min(done, drained[i] / OUT_BEATS[i]);
+    return done;
+  }
+
+  void describe_deadlock() {
+    std::string full, waiting;
+    for (int i = 0; i < FIFOS; ++i) {
+      const uint32_t bit = 1u << (i % 32);
+      if (word(model->write_valid, i / 32) & ~word(model->write_ready, i / 32) & bit) full += (full.empty() ? "" : ", ") + std::string(FIFO_NAMES[i]);
+      if (~word(model->read_valid, i / 32) & word(model->read_ready, i / 32) & bit) waiting += (waiting.empty() ? "" : ", ") + std::string(FIFO_NAMES[i]);
+    }
+    failure = "in cycle " + std::to_string(cycle - quiet) + "; full: " + (full.empty() ? "none" : full) + "; empty with a reader that waits: " + (waiting.empty() ? "none" : waiting);
+  }
+};
+
+Simulation *simulation = nullptr;
+
+}  // namespace
+
+extern "C" {
+
+// Starts a run. `folder` holds the tables of constants; buffers are those of all inputs, then of all outputs.
+void start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *last, int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
+  delete simulation;
+  simulation = new Simulation;
+  Simulation &s = *simulation;
+  s.buffers = buffers, s.frames = frames, s.first = first, s.last = last, s.patience = patience;
+  s.stall_rate = uint32_t(stall_rate), s.random.state = seed * 2 + 1;
+#ifdef PYQKIT_TRACE
+  s.context.traceEverOn(true);
+#endif
+  s.model.reset(new Vnetwork(&s.context));
+#ifdef PYQKIT_TRACE
+  s.trace.reset(new VerilatedFstC);
+  s.model->trace(s.trace.get(), 99);
+  s.trace->open(trace);
+#else
+  (void)trace;
+#endif
+  char before[4096];
+  const bool known = getcwd(before, sizeof before) != nullptr;
+  const bool entered = chdir(folder) == 0;  // $readmemh looks beside where the program runs
+  s.model->clock = 0;
+  s.model->reset = 1;
+  s.model->eval();
+  if (known && entered && chdir(before) != 0) s.failure = "the working folder is gone";
+  for (int i = 0; i < INPUTS; ++i) set_input(*s.model, i, false, 0);
+  for (int i = 0; i < OUTPUTS; ++i) set_ready(*s.model, i, false);
+  for (int k = 0; 32 * k < FIFOS; ++k) set_word(s.model->stall, k, 0);
+  for (int i = 0; i < 4; ++i) s.model->eval(), s.step();
+  s.model->reset = 0;
+}
+
+// Goes on for at most `cycles`; 0: not done, 1: done, 2: deadlocked or wrong, and `message` says how.
+int advance(int64_t cycles, int64_t *frames_done, int64_t *cycle, char *message, int size) {
+  Simulation &s = *simulation;
+  int status = 0;
+  for (int64_t i = 0; i < cycles && status == 0; ++i) {
+    s.one_cycle();
+    if (s.quiet >= s.patience) s.describe_deadlock();
+    if (!s.failure.empty()) status = 2;
+    else if (s.frames_done() == s.frames) status = 1;
+  }
+  *frames_done = s.frames_done();
+  *cycle = s.cycle;
+  std::snprintf(message, size_t(size), "%s", s.failure.c_str());
+  return status;
+}
+
+void finish() {
+#ifdef PYQKIT_TRACE
+  if (simulation && simulation->trace) simulation->trace->close();
+#endif
+  delete simulation;
+  simulation = nullptr;
+}
+}

@@ -1,0 +1,129 @@
+"""Requantisers as multiply, add, shift and round: cheaper than a table of thresholds, and just as exact where they exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyqkit.formats import Integer, NumberFormat
+from pyqkit.graph.graph import Tensor
+from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.real import Clip, Fractions, Real
+
+if TYPE_CHECKING:
+    from pyqkit.graph.importer import Lowering
+
+FEW_VALUES = 16  # up to here thresholds are cheap: a multiplier has to be a shift
+FEW_BITS = 8  # largest shift that is
+MULTIPLIER_BITS = 25  # one DSP slice
+SUM_BITS = 62
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Attributes of a `Rescale` operator."""
+
+    multiplier: np.ndarray
+    offset: np.ndarray
+    shift: int
+    relu: bool
+
+
+def equal_to_thresholds(tensor: Tensor, fmt: NumberFormat, thresholds: np.ndarray, falling: np.ndarray, slope: Fractions) -> Scaling | None:
+    """A `Rescale` that gives the code of `Threshold` for every integer the tensor can hold, or None.
+
+    Nothing is assumed of where the thresholds come from: each candidate multiplier is the slope rounded to some number of
+    fraction bits, and counts only if an offset exists that puts every step on its threshold.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        What is requantised.
+    fmt : NumberFormat
+    thresholds : numpy.ndarray, int64, shape (channels, values - 1)
+    falling : numpy.ndarray, bool, shape (channels,)
+    slope : numpy.ndarray of Fraction, shape (channels,)
+        Values of the format for one unit of the tensor.
+    """
+    if not isinstance(fmt, Integer) or len(fmt.codes) != fmt.high - fmt.low + 1:
+        return None
+    # A falling channel rises in -x: its steps, read from the top, begin one after the old ones end.
+    low = np.where(falling, -tensor.high, tensor.low)[:, None]
+    high = np.where(falling, -tensor.low, tensor.high)[:, None]
+    rising = np.where(falling[:, None], 1 - thresholds[:, ::-1], thresholds)
+    values = np.arange(fmt.low + 1, fmt.high + 1)
+    reach = max(abs(tensor.low), abs(tensor.high), 1)
+    few = len(fmt.codes) <= FEW_VALUES
+    for shift, multiplier in _multipliers(abs(slope), reach):
+        if few and not (_powers_of_two(multiplier) and multiplier.max() <= 2**FEW_BITS):
+            continue
+        for relu in (False, True):
+            offset = _offset(rising, low, high, values, multiplier, shift, relu)
+            if offset is not None:
+                return Scaling(np.where(falling, -multiplier, multiplier), offset, shift, relu)
+    return None
+
+
+def _multipliers(slope: Fractions, reach: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Shifts and multipliers, small ones first."""
+    largest = max(slope)
+    if not largest:
+        return
+    first = max(0, largest.denominator.bit_length() - largest.numerator.bit_length() - 1)
+    for shift in range(first, 62):
+        multiplier = np.array([round(f * 2**shift) for f in slope], np.int64)
+        if (
+            int(multiplier.max()).bit_length() > MULTIPLIER_BITS
+            or (int(multiplier.max()) * reach).bit_length() > SUM_BITS - 1
+            or shift > SUM_BITS - 20
+        ):
+            return
+        yield shift, multiplier
+
+
+def _powers_of_two(multiplier: np.ndarray) -> bool:
+    return bool((multiplier > 0).all() and not (multiplier & (multiplier - 1)).any())
+
+
+def _offset(
+    thresholds: np.ndarray, low: np.ndarray, high: np.ndarray, values: np.ndarray, multiplier: np.ndarray, shift: int, relu: bool
+) -> np.ndarray | None:
+    """Offsets that put every step on its threshold; None if a channel has none.
+
+    A value v is reached where ``x * multiplier + offset >= v * 2**shift - half``, a tie going to the even value.
+    """
+    half = (1 << shift) >> 1
+    reached = (values << shift) - half + (values & 1 if shift else 0)
+    free = relu & (reached <= 0)  # what the ReLU lifts over the step need not reach it
+    factor = multiplier[:, None]
+    least = np.where((thresholds > high) | free, np.iinfo(np.int64).min, reached - thresholds * factor).max(axis=1)
+    most = np.where((thresholds <= low), np.iinfo(np.int64).max, reached - 1 - (thresholds - 1) * factor).min(axis=1)
+    # With a ReLU a step at or below zero is passed by every integer, so its threshold has to say so.
+    if (least > most).any() or (free & (thresholds > low)).any():
+        return None
+    return np.where(least == np.iinfo(np.int64).min, most, least)
+
+
+def rounded_scaling(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str) -> Scaling:
+    """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded, with a note."""
+    relu = real.functions == (Clip(Fraction(0), None),)
+    if not isinstance(fmt, Integer) or (real.functions and not relu):
+        raise Unlowerable(f"a function other than ReLU is rounded to {fmt}", "round to at most 8 bits")
+    (term,) = real.terms
+    factor, offset = term.factor / scale, real.offset / scale
+    reach = max(abs(tensor.low), abs(tensor.high), 1)
+    largest = max(abs(f) * reach + abs(o) for f, o in zip(factor, offset)) + 1
+    shift = max(0, min(61, SUM_BITS - int(largest).bit_length() - 1))
+    denominator = lcm(*(x.denominator for x in (*factor, *offset)))
+    if denominator & (denominator - 1) == 0:
+        shift = min(shift, max(denominator.bit_length() - 1, 0))
+    if denominator & (denominator - 1) or denominator > 2**shift:
+        lowering.note(f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
+    multiplier = np.array([round(f * 2**shift) for f in factor], np.int64)
+    constant = np.array([round(o * 2**shift) for o in offset], np.int64)
+    return Scaling(multiplier, constant, shift, relu)
