@@ -32,8 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hardware.folding_types": set(),
     "hardware.fifo": {"formats", "graph"},
     "hls": {"formats", "graph", "", *HARDWARE_TYPES},  # asks the package where its headers are
+    "rtl": {"formats", "graph", "hls", "", *HARDWARE_TYPES},  # asks the package where its blocks are
     "hardware": {"formats", "graph", "hls", "boards", *HARDWARE_TYPES},
-    "emulate": {"formats", "graph", "hls", *HARDWARE_TYPES},
+    "emulate": {"formats", "graph", "hls", "rtl", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
     "accelerator": {"formats", "graph", "hls", "hardware", "emulate", "quant", "boards", "build_folder", "report", *HARDWARE_TYPES},

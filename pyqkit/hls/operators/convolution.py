@@ -33,10 +33,10 @@ def convolution(e: Emitter, op: Operator) -> None:
     e.process(windows.name, window_call(tensor, result.shape, op, groups, source.lanes, simd, _zero(op, tensor), source.name, windows.name))
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
-    e.array(f"{op.name}_weights", _in_order(op.weights, groups, pe, simd))
+    e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
     shifts = "pyqkit::NoShifts"
     if op.shifts is not None:
-        e.array(f"{op.name}_shifts", _in_order(op.shifts, groups, pe, simd))
+        e.array(f"{op.name}_shifts", in_order_of_use(op.shifts, groups, pe, simd))
         shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{op.name}_shifts[index]")})
     policy = _product(e, op, tensor)
     e.constants.append(f"typedef {policy} {op.name}_product;\n")
@@ -60,7 +60,8 @@ def _zero(op: Convolution, tensor: Tensor) -> int:
     return tensor.format.zero_code if any(op.padding) else 0
 
 
-def _in_order(values: np.ndarray, groups: int, pe: int, simd: int) -> np.ndarray:
+def in_order_of_use(values: np.ndarray, groups: int, pe: int, simd: int) -> np.ndarray:
+    """What belongs to each weight, as the matrix-vector unit reads it: (groups, output folds, input folds, PE, SIMD)."""
     folds = values.reshape(groups, len(values) // groups // pe, pe, -1, simd)
     return folds.transpose(0, 1, 3, 2, 4)
 

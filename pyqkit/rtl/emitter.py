@@ -1,0 +1,220 @@
+"""Text of a generated network in SystemVerilog: streams, blocks and constants, collected operator by operator.
+
+Blocks stand in topological order, each with its `Timing`, so that schedules follow from the same list as the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from math import gcd, lcm
+
+import numpy as np
+
+from pyqkit.errors import UserError
+from pyqkit.formats import Integer, NumberFormat
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.hardware.folding_types import Folding
+from pyqkit.rtl.timing import Narrow, Pipeline, Timing
+
+Parameters = dict[str, "int | str"]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A declared stream, ``<name>_valid``, ``_ready`` and ``_data``: `lanes` codes of `bits` bits in every word."""
+
+    name: str
+    bits: int
+    lanes: int
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.bits * self.lanes
+
+    def port(self, name: str) -> dict[str, str]:
+        """Connections of a block's port."""
+        return {f"{name}_{wire}": f"{self.name}_{wire}" for wire in ("valid", "ready", "data")}
+
+
+@dataclass(frozen=True)
+class Block:
+    """An instance between streams.
+
+    Attributes
+    ----------
+    name : str
+        Of the instance.
+    owner : str
+        Operator (or port) that it belongs to.
+    inputs, outputs : list of Stream
+    timing : Timing or None
+        None for a fork, whose outputs are its input.
+    text : str
+        The instance; empty for a FIFO, whose depth comes later.
+    """
+
+    name: str
+    owner: str
+    inputs: list[Stream]
+    outputs: list[Stream]
+    timing: Timing | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Fifo(Block):
+    """The FIFO of an edge (tensor, reader); `words` replaces the derived depth."""
+
+    edge: tuple[str, str] = ("", "")
+    words: int | None = None
+
+
+@dataclass
+class Emitter:
+    """State of one generation; operators' rules call `input`, `output`, `wire`, `block`, `converted` and the constants' functions."""
+
+    graph: Graph
+    folding: Mapping[str, Folding]
+    depths: Mapping[tuple[str, str], int]
+    wires: list[Stream] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
+    produced: dict[str, Stream] = field(default_factory=dict)
+    edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
+
+    # ---- streams and blocks --------------------------------------------------------------------------------------------
+
+    def wire(self, name: str, bits: int, lanes: int) -> Stream:
+        """Declare a stream."""
+        made = Stream(name, bits, lanes)
+        self.wires.append(made)
+        return made
+
+    def input(self, op: Operator, index: int = 0) -> Stream:
+        """The stream that brings input `index` to an operator."""
+        return self.edges[op.inputs[index], op.name]
+
+    def output(self, op: Operator, lanes: int) -> Stream:
+        """Declare the stream of an operator's result."""
+        (tensor,) = self.graph.output_tensors(op)
+        made = self.wire(tensor.name, tensor.format.bits, lanes)
+        self.produced[tensor.name] = made
+        return made
+
+    def block(
+        self,
+        owner: str,
+        module: str,
+        parameters: Parameters,
+        inputs: Mapping[str, Stream],
+        outputs: Mapping[str, Stream],
+        timing: Timing,
+        wires: Mapping[str, str] | None = None,
+        before: str = "",
+    ) -> None:
+        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in the text `before`."""
+        (out,) = outputs.values()
+        connections = {"clock": "clock", "reset": "reset"}
+        for port, stream in (*inputs.items(), *outputs.items()):
+            connections |= stream.port(port)
+        connections |= wires or {}
+        text = before + instance(module, f"{out.name}_block", parameters, connections)
+        self.blocks.append(Block(f"{out.name}_block", owner, list(inputs.values()), [out], timing, text))
+
+    def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
+        """`stream`, `count` codes a frame, in words of `lanes` lanes; by way of wider words where neither width divides the other."""
+        if stream.lanes == lanes:
+            return stream
+        if stream.lanes % lanes and lanes % stream.lanes:
+            stream = self.converted(owner, stream, lcm(stream.lanes, lanes), count, f"{suffix}_wide")
+        made = self.wire(f"{stream.name}_{suffix}", stream.bits, lanes)
+        words = count // stream.lanes
+        ratio = max(lanes, stream.lanes) // min(lanes, stream.lanes)
+        timing = Narrow(words, ratio) if lanes < stream.lanes else Pipeline.every(words, 1, ratio)
+        parameters: Parameters = {"BITS": stream.bits, "LANES_IN": stream.lanes, "LANES_OUT": lanes}
+        self.block(owner, "width_converter", parameters, {"in": stream}, {"out": made}, timing)
+        return made
+
+    def aligned(self, op: Operator, also: Iterable[int] = ()) -> list[Stream]:
+        """All inputs of an operator in words of one width, which divides every number in `also`."""
+        lanes = gcd(*(self.input(op, i).lanes for i in range(len(op.inputs))), *also)
+        tensors = self.graph.input_tensors(op)
+        return [self.converted(op.name, self.input(op, i), lanes, codes(t), f"as_{lanes}") for i, t in enumerate(tensors)]
+
+    # ---- constants -----------------------------------------------------------------------------------------------------
+
+    def table(self, name: str, values: Iterable[int], bits: int) -> str:
+        """A file of hexadecimal words for ``$readmemh``; returns it as a literal."""
+        digits, mask = -(-bits // 4), (1 << bits) - 1
+        self.tables[f"{name}.hex"] = "".join(f"{int(v) & mask:0{digits}x}\n" for v in values)
+        return f'"{name}.hex"'
+
+    def memory(self, name: str, words: list[int], bits: int, file: str, literal: str) -> Parameters:
+        """Parameters of a `rom`: a file, or a literal if there is one word alone."""
+        if len(words) == 1:
+            return {literal: f"{bits}'h{words[0] & ((1 << bits) - 1):x}"}
+        return {file: self.table(name, words, bits)}
+
+    def decoding(self, fmt: NumberFormat, width: int, prefix: str = "") -> Parameters:
+        """Parameters of a `decode`: how a code becomes an integer of `width` bits."""
+        if isinstance(fmt, Integer):
+            return {f"{prefix}SIGNED": int(fmt.signed), f"{prefix}ZERO_POINT": fmt.zero_point}
+        name = f"integers_{''.join(c if c.isalnum() else '_' for c in fmt.name)}_{width}"
+        return {f"{prefix}TABLE": 1, f"{prefix}INTEGERS": self.table(name, fmt.integers, width)}
+
+
+def instance(module: str, name: str, parameters: Mapping[str, int | str], connections: Mapping[str, str]) -> str:
+    """Text of a module instance."""
+    values = ",\n".join(f"      .{key}({value})" for key, value in parameters.items())
+    ports = ",\n".join(f"      .{key}({value})" for key, value in connections.items())
+    return f"  {module} #(\n{values}\n  ) {name} (\n{ports}\n  );\n"
+
+
+def packed(values: Iterable[int], bits: int) -> int:
+    """One word of many values, the first in the lowest bits."""
+    mask = (1 << bits) - 1
+    return sum((int(v) & mask) << (i * bits) for i, v in enumerate(values))
+
+
+def codes(tensor: Tensor) -> int:
+    """Codes of a frame."""
+    return int(np.prod(tensor.shape))
+
+
+Rule = Callable[[Emitter, Operator], None]
+_rules: dict[str, Rule] = {}
+
+
+def emits(kind: str) -> Callable[[Rule], Rule]:
+    """Decorator that announces how an operator is written in SystemVerilog."""
+
+    def announce(rule: Rule) -> Rule:
+        _rules[kind] = rule
+        return rule
+
+    return announce
+
+
+@cache
+def _rules_found() -> dict[str, Rule]:
+    import importlib
+    import pkgutil
+
+    from pyqkit.rtl import operators
+
+    for module in pkgutil.iter_modules(operators.__path__):
+        importlib.import_module(f"{operators.__name__}.{module.name}")
+    return _rules
+
+
+def rule_for(op: Operator) -> Rule:
+    """How to write an operator."""
+    rule = _rules_found().get(op.kind)
+    if rule is None:
+        raise UserError(
+            f"an operator with a SystemVerilog block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/rtl/operators"
+        )
+    return rule

@@ -1,0 +1,199 @@
+"""The whole network in SystemVerilog, instantiated from the blocks in ``rtl/``.
+
+``network`` has clock, reset and AXI4-Streams, and lets a test bench look at its FIFOs and stall them; ``accelerator`` is the
+same without what only tests need. Constants stand in hexadecimal files beside, found relative to where tools are started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyqkit.formats.port import End, Port
+from pyqkit.graph.graph import Graph
+from pyqkit.hardware.folding_types import Folding
+from pyqkit.hls.emitter import FIFO_WORDS, largest_lanes
+from pyqkit.rtl import schedule
+from pyqkit.rtl.emitter import Block, Emitter, Fifo, Stream, codes, instance, rule_for
+from pyqkit.rtl.timing import Pipeline
+
+
+@dataclass(frozen=True)
+class Design:
+    """Generated SystemVerilog, what is needed to drive it, and what it does in time.
+
+    Attributes
+    ----------
+    files : dict of str to str
+        ``network.sv``, ``accelerator.sv`` and the tables, by file name.
+    inputs, outputs : list of End
+    fifos : dict of (tensor, reader) to int
+        Words of each FIFO, in the order of the bits of the ports that look at them.
+    blocks : list of Block
+    """
+
+    files: dict[str, str]
+    inputs: list[End]
+    outputs: list[End]
+    fifos: dict[tuple[str, str], int]
+    blocks: list[Block]
+
+    @property
+    def interval(self) -> int:
+        """Cycles between frames (estimated): those of the slowest block."""
+        return schedule.interval(self.blocks)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the first beat of a frame to the last beat of its results (estimated)."""
+        beats = {f"in_{i}": end.beats for i, end in enumerate(self.inputs)}
+        return schedule.latency(self.blocks, beats, [f"out_{i}" for i in range(len(self.outputs))])
+
+    def cycles(self) -> dict[str, int]:
+        """Cycles a frame of every operator and every end: its slowest block."""
+        found: dict[str, int] = {}
+        for block in self.blocks:
+            if block.timing is not None:
+                found[block.owner] = max(found.get(block.owner, 0), block.timing.cycles)
+        return found
+
+
+def library() -> Path:
+    """Folder of the SystemVerilog blocks."""
+    import pyqkit
+
+    package = Path(pyqkit.__file__).parent
+    installed = package / "rtl_library"
+    return installed if installed.is_dir() else package.parent / "rtl"
+
+
+def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None) -> Design:
+    """Write a graph as SystemVerilog.
+
+    Parameters
+    ----------
+    graph : Graph
+    folding : dict of str to Folding
+        By operator; an operator that is missing does one product a cycle.
+    depths : dict of (tensor, operator) to int, optional
+        Words of the FIFO between a tensor and the operator that reads it, instead of the derived ones.
+    """
+    e = Emitter(graph, folding or {}, depths or {})
+    inputs = [_from_axis(e, port, i) for i, port in enumerate(graph.inputs)]
+    for port in graph.inputs:
+        _fork(e, port.tensor)
+    for op in graph.operators:
+        rule_for(op)(e, op)
+        for tensor in op.outputs:
+            _fork(e, tensor)
+    outputs = [_to_axis(e, port, i) for i, port in enumerate(graph.outputs)]
+    needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
+    fifos = {b.edge: b.words if b.words is not None else max(needed[b.edge], FIFO_WORDS) for b in e.blocks if isinstance(b, Fifo)}
+    files = {"network.sv": _network(e, inputs, outputs, fifos), "accelerator.sv": _accelerator(graph.name, inputs, outputs, len(fifos))}
+    return Design(files | e.tables, inputs, outputs, fifos, e.blocks)
+
+
+def _end(e: Emitter, port: Port, lanes: int) -> End:
+    tensor = e.graph.tensors[port.tensor]
+    return End(tensor.name, tensor.shape, tensor.format, lanes)
+
+
+def _from_axis(e: Emitter, port: Port, index: int) -> End:
+    tensor = e.graph.tensors[port.tensor]
+    end = _end(e, port, largest_lanes(tensor, tensor.shape[2]))
+    out = e.wire(tensor.name, end.bits, end.lanes)
+    e.produced[tensor.name] = out
+    ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in ("valid", "ready", "data")} | out.port("out")
+    text = instance("from_axis", f"in_{index}_block", {"WIDTH": out.width, "BEAT_BITS": 8 * end.beat_bytes}, ports)
+    e.blocks.append(Block(f"in_{index}_block", f"in_{index}", [Stream(f"in_{index}", end.bits, end.lanes)], [out], _words(end), text))
+    return end
+
+
+def _to_axis(e: Emitter, port: Port, index: int) -> End:
+    tensor = e.graph.tensors[port.tensor]
+    source = e.edges[port.tensor, _reader(index)]
+    end = _end(e, port, largest_lanes(tensor, source.lanes))
+    source = e.converted(f"out_{index}", source, end.lanes, codes(tensor), "beats")
+    ports = {"clock": "clock", "reset": "reset"} | source.port("in")
+    ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in ("valid", "ready", "data", "last")}
+    parameters: dict[str, int | str] = {"WIDTH": source.width, "BEAT_BITS": 8 * end.beat_bytes, "BEATS": end.beats}
+    text = instance("to_axis", f"out_{index}_block", parameters, ports)
+    e.blocks.append(Block(f"out_{index}_block", f"out_{index}", [source], [Stream(f"out_{index}", end.bits, end.lanes)], _words(end), text))
+    return end
+
+
+def _words(end: End) -> Pipeline:
+    return Pipeline.every(end.beats, 0)
+
+
+def _reader(index: int) -> str:
+    return f"output port {index}"
+
+
+def _fork(e: Emitter, name: str) -> None:
+    """Give every reader of a tensor a FIFO of its own."""
+    source = e.produced[name]
+    readers = [op.name for op in e.graph.consumers(name)] + [_reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name]
+    branches = [source]
+    if len(readers) > 1:
+        branches = [e.wire(f"{name}_branch_{i}", source.bits, source.lanes) for i in range(len(readers))]
+        wires = {w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in ("valid", "ready", "data")}
+        ports = source.port("in") | {f"out_{w}": f"{{{text}}}" for w, text in wires.items()}
+        text = instance("fork_stream", f"{name}_fork", {"WIDTH": source.width, "READERS": len(readers)}, ports)
+        e.blocks.append(Block(f"{name}_fork", name, [source], branches, None, text))
+    for reader, branch in zip(readers, branches):
+        made = e.wire(f"{name}_to_{reader.replace(' ', '_')}", source.bits, source.lanes)
+        e.blocks.append(Fifo(made.name, name, [branch], [made], None, "", (name, reader), e.depths.get((name, reader))))
+        e.edges[name, reader] = made
+
+
+def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]) -> str:
+    ports = ["input wire clock", "input wire reset"]
+    for i, end in enumerate(inputs):
+        ports += [f"input wire in_{i}_tvalid", f"output wire in_{i}_tready", f"input wire [{8 * end.beat_bytes - 1}:0] in_{i}_tdata"]
+    for i, end in enumerate(outputs):
+        ports += [f"output wire out_{i}_tvalid", f"input wire out_{i}_tready", f"output wire [{8 * end.beat_bytes - 1}:0] out_{i}_tdata"]
+        ports.append(f"output wire out_{i}_tlast")
+    span = f"[{len(fifos) - 1}:0]"
+    ports.append(f"input wire {span} stall")
+    ports += [f"output wire {span} {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
+    wires = "".join(f"  wire {s.name}_valid, {s.name}_ready;\n  wire [{s.width - 1}:0] {s.name}_data;\n" for s in e.wires)
+    blocks, bit = [], 0
+    for block in e.blocks:
+        if not isinstance(block, Fifo):
+            blocks.append(block.text)
+            continue
+        (source,), (out,) = block.inputs, block.outputs
+        connections = {"clock": "clock", "reset": "reset", "stall": f"stall[{bit}]"} | source.port("in") | out.port("out")
+        blocks.append(instance("fifo", f"{block.name}_fifo", {"WIDTH": out.width, "DEPTH": fifos[block.edge]}, connections))
+        for side, stream in (("write", source), ("read", out)):
+            blocks += [f"  assign {side}_{wire}[{bit}] = {stream.name}_{wire};\n" for wire in ("valid", "ready")]
+        bit += 1
+    return (
+        f"// The network {e.graph.name} as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to stall it,\n"
+        "// and bits that show the handshakes at both its ends.\n"
+        f"module network (\n    {f',{chr(10)}    '.join(ports)}\n);\n{wires}\n{chr(10).join(blocks)}endmodule\n"
+    )
+
+
+def _accelerator(name: str, inputs: list[End], outputs: list[End], fifos: int) -> str:
+    ports, connections = ["input wire aclk", "input wire aresetn"], {"clock": "aclk", "reset": "reset"}
+    for i, end in enumerate(inputs):
+        ports += [f"input wire s_axis_{i}_tvalid", f"output wire s_axis_{i}_tready"]
+        ports += [f"input wire [{8 * end.beat_bytes - 1}:0] s_axis_{i}_tdata", f"input wire s_axis_{i}_tlast"]
+        connections |= {f"in_{i}_t{w}": f"s_axis_{i}_t{w}" for w in ("valid", "ready", "data")}
+    for i, end in enumerate(outputs):
+        ports += [f"output wire m_axis_{i}_tvalid", f"input wire m_axis_{i}_tready"]
+        ports += [f"output wire [{8 * end.beat_bytes - 1}:0] m_axis_{i}_tdata", f"output wire m_axis_{i}_tlast"]
+        connections |= {f"out_{i}_t{w}": f"m_axis_{i}_t{w}" for w in ("valid", "ready", "data", "last")}
+    looks = [f"{side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
+    connections |= {"stall": "'0"} | {look: look for look in looks}
+    unused = ", ".join([*looks, *(f"s_axis_{i}_tlast" for i in range(len(inputs)))])
+    body = "".join(f"      .{key}({value}),\n" for key, value in connections.items())[:-2]
+    return (
+        f"// The network {name} with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, so TLAST of inputs is not read.\n"
+        f"module accelerator (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
+        "  reg reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
+        f"  wire [{fifos - 1}:0] {', '.join(looks)};\n"
+        f"  network dataflow (\n{body}\n  );\n  wire unused = &{{{unused}}};\nendmodule\n"
+    )

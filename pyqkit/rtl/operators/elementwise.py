@@ -1,0 +1,108 @@
+"""Requantisers and residual addition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.formats import Integer, NumberFormat
+from pyqkit.graph.graph import Operator
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.requantise import Rescale, Threshold
+from pyqkit.hls.emitter import signed_bits
+from pyqkit.rtl.emitter import Emitter, Parameters, codes, emits, packed
+from pyqkit.rtl.timing import Pipeline
+
+
+@emits("threshold")
+def threshold(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Threshold)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    out = e.output(op, source.lanes)
+    lanes, depth, values = source.lanes, tensor.shape[2] // source.lanes, len(op.format.codes)
+    steps = max(1, (values - 1).bit_length())
+    width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
+    limits = _limits(op, steps, tensor.low, tensor.high + 1)
+    for step in range(steps):
+        stage = limits[:, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)]  # one for each result so far
+        bits = width + (step == 0)
+        mask = (1 << width) - 1
+        for lane in range(lanes):
+            words = [int(v) & mask for v in stage[lane::lanes].ravel()]
+            if step == 0:
+                words = [w | int(f) << width for w, f in zip(words, op.falling[lane::lanes])]
+            e.table(f"{op.name}_thresholds_{step}_{lane:03d}", words, bits)
+    order = np.resize(op.format.codes, 2**steps)  # places after the last value are never reached
+    parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **e.decoding(tensor.format, width), "BITS_OUT": out.bits}
+    parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{op.name}_thresholds"'}
+    parameters["CODES"] = e.table(f"{op.name}_codes", order, out.bits)
+    timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
+    e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
+
+
+def _limits(op: Threshold, steps: int, always: int, never: int) -> np.ndarray:
+    """Thresholds filled up to 2**steps - 1: above with ones never reached or, on falling channels, below with ones always reached.
+
+    Then the place on a falling channel, counted from the other end, is the complement of the count.
+    """
+    limits = np.full((len(op.thresholds), 2**steps - 1), never, np.int64)
+    count = op.thresholds.shape[1]
+    limits[~op.falling, :count] = op.thresholds[~op.falling]
+    limits[op.falling, : limits.shape[1] - count] = always
+    limits[op.falling, limits.shape[1] - count :] = op.thresholds[op.falling]
+    return limits
+
+
+@emits("rescale")
+def rescale(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Rescale)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    out = e.output(op, source.lanes)
+    lanes, depth = source.lanes, tensor.shape[2] // source.lanes
+    reach = max(abs(tensor.low), abs(tensor.high))
+    largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(op.multiplier, op.offset)) + 1
+    ends = [op.format.low, op.format.high, op.format.low + op.format.zero_point, op.format.high + op.format.zero_point]
+    bits = signed_bits(np.array([-largest, largest, *ends], dtype=object))
+    width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
+    pairs = np.stack([op.multiplier, op.offset], axis=1).reshape(depth, -1)
+    parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **e.decoding(tensor.format, width), "PRODUCT_BITS": bits}
+    parameters |= {"SHIFT": op.shift, "RELU": int(op.relu), "LOW": _signed(op.format.low, bits), "HIGH": _signed(op.format.high, bits)}
+    parameters |= {"ZERO_POINT_OUT": op.format.zero_point, "BITS_OUT": out.bits, "LANES": lanes, "DEPTH": depth}
+    words = [packed(row, bits) for row in pairs.tolist()]
+    parameters |= e.memory(f"{op.name}_constants", words, 2 * lanes * bits, "CONSTANTS", "CONSTANT")
+    e.block(op.name, "rescale", parameters, {"in": source}, {"out": out}, Pipeline.every(codes(tensor) // lanes, 4))
+
+
+def _signed(value: int, bits: int) -> str:
+    return f"{bits}'sh{value & ((1 << bits) - 1):x}"
+
+
+@emits("add")
+def add(e: Emitter, op: Operator) -> None:
+    """Branches are added one after the other, each sum as wide as it can become."""
+    assert isinstance(op, Add)
+    tensors, (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    sources = e.aligned(op)
+    lanes, channels = sources[0].lanes, result.shape[2]
+    partial, known, ones = sources[0], tensors[0].format, np.ones(channels, np.int64)
+    low = high = np.zeros(channels, dtype=object)
+    for index, (tensor, factors) in enumerate(zip(tensors, op.multipliers)):
+        ends = [factors.astype(object) * tensor.low, factors.astype(object) * tensor.high]
+        low, high = low + np.minimum(*ends), high + np.maximum(*ends)
+        if index == 0:
+            continue
+        last = index == len(sources) - 1
+        total: NumberFormat = result.format if last else Integer.for_range(min(0, int(low.min())), max(0, int(high.max())))
+        out = e.output(op, lanes) if last else e.wire(f"{op.name}_partial_{index}", total.bits, lanes)
+        parameters: Parameters = {"LANES": lanes, "SUM_BITS": total.bits}
+        sides = (("LEFT", known, op.multipliers[0] if index == 1 else ones), ("RIGHT", tensor.format, factors))
+        for side, fmt, values in sides:
+            parameters |= {f"{side}_BITS": fmt.bits, **e.decoding(fmt, total.bits, f"{side}_")}
+            words = [packed(row, total.bits) for row in values.reshape(-1, lanes).tolist()]
+            words = words[:1] if len(set(words)) == 1 else words
+            parameters[f"{side}_DEPTH"] = len(words)
+            parameters |= e.memory(f"{out.name}_{side.lower()}", words, lanes * total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
+        timing = Pipeline.every(codes(result) // lanes, 2)
+        e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
+        partial, known = out, total

@@ -1,0 +1,136 @@
+"""Pooling, and operators that move codes."""
+
+from __future__ import annotations
+
+from math import gcd
+
+import numpy as np
+
+from pyqkit.formats import Integer
+from pyqkit.graph.graph import Operator
+from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
+from pyqkit.graph.ops.pool import MaxPool, SumPool
+from pyqkit.rtl.emitter import Emitter, Parameters, Stream, codes, emits, packed
+from pyqkit.rtl.operators.convolution import windows
+from pyqkit.rtl.timing import Exchange, Merge, Pipeline
+
+_POOL_LATENCY = 2  # the word, the result
+
+
+def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Parameters, Pipeline]:
+    """The stream of a pool's windows, what every pool is told, and its timing.
+
+    A window of the whole frame is the stream itself, and all its channels are under way at once; otherwise the channels of a
+    word have their windows one after the other, as if every word were a group.
+    """
+    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    source, positions = e.input(op), op.window[0] * op.window[1]
+    words = tensor.shape[2] // source.lanes
+    whole = tuple(op.window) == tensor.shape[:2] and not any(op.padding)
+    if not whole:
+        source = windows(e, op, source, words, 1, source.lanes, fill)
+    depth = words if whole else 1
+    kept = np.zeros((result.pixels * words // depth, positions, depth), bool)
+    kept[:, -1] = True
+    parameters: Parameters = {"BITS": source.bits, "LANES": source.lanes, "POSITIONS": positions, "DEPTH": depth}
+    return source, parameters, Pipeline(kept.ravel(), _POOL_LATENCY)
+
+
+@emits("max_pool")
+def max_pool(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, MaxPool)
+    (tensor,) = e.graph.input_tensors(op)
+    fmt = tensor.format
+    source, parameters, timing = _pool(e, op, int(fmt.codes[0]))
+    if isinstance(fmt, Integer):
+        parameters["SIGNED"] = int(fmt.signed)
+    else:
+        ranks = np.zeros(2**fmt.bits, np.int64)
+        ranks[fmt.codes] = np.arange(len(fmt.codes))
+        parameters |= {"TABLE": 1, "RANKS": e.table(f"{op.name}_ranks", ranks, fmt.bits + 1)}
+    e.block(op.name, "max_pool", parameters, {"in": source}, {"out": e.output(op, source.lanes)}, timing)
+
+
+@emits("sum_pool")
+def sum_pool(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, SumPool)
+    (tensor,) = e.graph.input_tensors(op)
+    source, parameters, timing = _pool(e, op, tensor.format.zero_code if any(op.padding) else 0)
+    out = e.output(op, source.lanes)
+    parameters |= {"SUM_BITS": out.bits, **e.decoding(tensor.format, out.bits)}
+    e.block(op.name, "sum_pool", parameters, {"in": source}, {"out": out}, timing)
+
+
+@emits("permute")
+def permute(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Permute)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    channels = tensor.shape[2]
+    out = e.output(op, gcd(source.lanes, len(op.channels)))
+    index_bits = max(1, (channels - 1).bit_length())
+    rows = np.reshape(op.channels, (-1, out.lanes)).tolist()
+    order = e.table(f"{op.name}_order", [packed(row, index_bits) for row in rows], index_bits * out.lanes)
+    parameters: Parameters = {"BITS": source.bits, "CHANNELS_IN": channels, "CHANNELS_OUT": len(op.channels)}
+    parameters |= {"LANES_IN": source.lanes, "LANES_OUT": out.lanes, "ORDER": order}
+    timing = Exchange(tensor.pixels, channels // source.lanes, len(op.channels) // out.lanes)
+    e.block(op.name, "permute", parameters, {"in": source}, {"out": out}, timing)
+
+
+@emits("slice")
+def take_slice(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Slice)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    words = tensor.shape[2] // source.lanes
+    kept = np.zeros((*tensor.shape[:2], words), bool)
+    rows, columns = (slice(s, s + (n - 1) * d + 1, d) for s, d, n in zip(op.start, op.step, op.size))
+    kept[rows, columns] = True
+    names = ("BITS", "HEIGHT", "WIDTH", "WORDS", "START_ROW", "START_COLUMN", "STEP_ROWS", "STEP_COLUMNS", "ROWS", "COLUMNS")
+    values = (source.width, *tensor.shape[:2], words, *op.start, *op.step, *op.size)
+    parameters: Parameters = dict(zip(names, map(int, values)))
+    out = e.output(op, source.lanes)
+    e.block(op.name, "slice", parameters, {"in": source}, {"out": out}, Pipeline(kept.ravel(), 0))
+
+
+@emits("pad")
+def pad(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Pad)
+    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    (source,) = e.aligned(op, (op.before[2], op.after[2]))
+    lanes = source.lanes
+    inside = np.full((*result.shape[:2], result.shape[2] // lanes), -1)
+    top, left, front = op.before[0], op.before[1], op.before[2] // lanes
+    inside[top : top + tensor.shape[0], left : left + tensor.shape[1], front : front + tensor.shape[2] // lanes] = 0
+    parameters: Parameters = {"BITS": source.width, "HEIGHT": tensor.shape[0], "WIDTH": tensor.shape[1]}
+    parameters |= {"WORDS": tensor.shape[2] // lanes, "TOP": top, "LEFT": left, "FRONT": front}
+    parameters |= {"BOTTOM": op.after[0], "RIGHT": op.after[1], "BACK": op.after[2] // lanes}
+    parameters["FILL"] = f"{source.width}'h{packed([tensor.format.zero_code] * lanes, source.bits):x}"
+    e.block(op.name, "pad", parameters, {"in": source}, {"out": e.output(op, lanes)}, Merge(inside.ravel()))
+
+
+@emits("concat")
+def concat(e: Emitter, op: Operator) -> None:
+    """Inputs are joined one after the other."""
+    assert isinstance(op, Concat)
+    tensors, sources = e.graph.input_tensors(op), e.aligned(op)
+    joined, lanes = sources[0], sources[0].lanes
+    words = tensors[0].shape[2] // lanes
+    for index in range(1, len(sources)):
+        last = index == len(sources) - 1
+        out = e.output(op, lanes) if last else e.wire(f"{op.name}_partial_{index}", joined.bits, lanes)
+        more = tensors[index].shape[2] // lanes
+        parameters: Parameters = {"BITS": joined.width, "FIRST_WORDS": words, "SECOND_WORDS": more}
+        timing = Merge(np.tile(np.repeat([0, 1], [words, more]), tensors[0].pixels))
+        e.block(op.name, "concat", parameters, {"first": joined, "second": sources[index]}, {"out": out}, timing)
+        joined, words = out, words + more
+
+
+@emits("reshape")
+def reshape(e: Emitter, op: Operator) -> None:
+    """The same words under another name, or narrower ones."""
+    assert isinstance(op, Reshape)
+    (tensor,) = e.graph.input_tensors(op)
+    source = e.input(op)
+    lanes = gcd(source.lanes, op.shape[2])
+    e.produced[op.outputs[0]] = e.converted(op.name, source, lanes, codes(tensor), op.name)

@@ -1,0 +1,134 @@
+// Matrix-vector unit: windows times constant weights, summed exactly; PE outputs and SIMD inputs a cycle, without a gap.
+//
+// A window comes as FOLDS words, once for every PE outputs. The memory of weights holds codes in the order of use,
+// [group][output fold][input fold][PE][SIMD], and starts again with every pixel. Products are made outside, so that any pair of
+// formats can be plugged in: `products` must be left times right, combinationally, for each PE and lane.
+module matrix_vector #(
+    parameter int LEFT_BITS = 4,
+    parameter int RIGHT_BITS = 4,
+    parameter int PRODUCT_BITS = 8,
+    parameter int SHIFT_BITS = 0,  // of the left shift of each product (blocks with a scale of their own); 0 for none
+    parameter int SUM_BITS = 16,
+    parameter int PE = 1,
+    parameter int SIMD = 1,
+    parameter int FOLDS = 4,
+    parameter int DEPTH = 16,  // words of the memories, FOLDS * outputs / PE
+    parameter WEIGHTS = "",
+    parameter bit [PE*SIMD*RIGHT_BITS-1:0] WEIGHT = 0,  // the word if DEPTH is 1
+    parameter SHIFTS = "",
+    parameter bit [PE*SIMD*(SHIFT_BITS > 0 ? SHIFT_BITS : 1)-1:0] SHIFT = 0
+) (
+    input  wire                            clock,
+    input  wire                            reset,
+    input  wire                            in_valid,
+    output wire                            in_ready,
+    input  wire [      SIMD*LEFT_BITS-1:0] in_data,
+    output wire [      SIMD*LEFT_BITS-1:0] left,
+    output wire [  PE*SIMD*RIGHT_BITS-1:0] right,
+    input  wire [PE*SIMD*PRODUCT_BITS-1:0] products,
+    output wire                            out_valid,
+    input  wire                            out_ready,
+    output wire [         PE*SUM_BITS-1:0] out_data
+);
+  localparam int LEVELS = $clog2(SIMD);
+  localparam int STAGES = LEVELS + 3;  // operands, terms, tree, sum
+  localparam int LARGEST_SHIFT = SHIFT_BITS > 0 ? 2 ** SHIFT_BITS - 1 : 0;
+  localparam int TERM_BITS = PRODUCT_BITS + LARGEST_SHIFT < SUM_BITS ? PRODUCT_BITS + LARGEST_SHIFT : SUM_BITS;
+  localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
+
+  reg [ADDRESS_BITS-1:0] address;
+  reg [FOLD_BITS-1:0] fold;
+  reg [STAGES-1:0] valid;  // bit 0: operands; the highest: terms that reach the sum
+  reg [STAGES-2:0] first, last;
+  wire step = out_ready || !out_valid;  // the whole pipeline moves, or nothing does
+  assign in_ready = step;
+
+  always_ff @(posedge clock) begin
+    if (reset) begin
+      address <= 0;
+      fold <= 0;
+    end else if (step && in_valid) begin
+      address <= address == ADDRESS_BITS'(DEPTH - 1) ? 0 : address + 1;
+      fold <= fold == FOLD_BITS'(FOLDS - 1) ? 0 : fold + 1;
+    end
+  end
+
+  reg [SIMD*LEFT_BITS-1:0] operands;
+  always_ff @(posedge clock) if (step) operands <= in_data;
+  assign left = operands;
+  rom #(
+      .WIDTH(PE * SIMD * RIGHT_BITS),
+      .DEPTH(DEPTH),
+      .FILE (WEIGHTS),
+      .VALUE(WEIGHT)
+  ) weights (
+      .clock,
+      .enable (step),
+      .address,
+      .data   (right)
+  );
+
+  // The last stage holds a finished sum only every FOLDS words; between them nothing is valid at the output.
+  always_ff @(posedge clock) begin
+    if (reset) valid <= 0;
+    else if (step) valid <= {valid[STAGES-2] && last[STAGES-2], valid[STAGES-3:0], in_valid};
+    if (step) begin
+      first <= {first[STAGES-3:0], fold == 0};
+      last  <= {last[STAGES-3:0], fold == FOLD_BITS'(FOLDS - 1)};
+    end
+  end
+  assign out_valid = valid[STAGES-1];
+
+  wire [PE*SIMD*TERM_BITS-1:0] shifted;
+  generate
+    if (SHIFT_BITS > 0) begin : g_shifts
+      wire [PE*SIMD*SHIFT_BITS-1:0] amounts;
+      rom #(
+          .WIDTH(PE * SIMD * SHIFT_BITS),
+          .DEPTH(DEPTH),
+          .FILE (SHIFTS),
+          .VALUE(SHIFT)
+      ) shift_rom (
+          .clock,
+          .enable (step),
+          .address,
+          .data   (amounts)
+      );
+      for (genvar i = 0; i < PE * SIMD; i++) begin : g_shift
+        wire signed [PRODUCT_BITS-1:0] product = products[i*PRODUCT_BITS+:PRODUCT_BITS];
+        wire signed [PRODUCT_BITS+LARGEST_SHIFT-1:0] wide = (PRODUCT_BITS + LARGEST_SHIFT)'(product);
+        wire signed [PRODUCT_BITS+LARGEST_SHIFT-1:0] moved = wide <<< amounts[i*SHIFT_BITS+:SHIFT_BITS];
+        assign shifted[i*TERM_BITS+:TERM_BITS] = moved[TERM_BITS-1:0];
+        wire unused = &moved;
+      end
+    end else begin : g_plain
+      for (genvar i = 0; i < PE * SIMD; i++) begin : g_cut
+        assign shifted[i*TERM_BITS+:TERM_BITS] = products[i*PRODUCT_BITS+:TERM_BITS];
+      end
+      wire unused = &products;
+    end
+    for (genvar pe = 0; pe < PE; pe++) begin : g_pe
+      reg  [SIMD*TERM_BITS-1:0] terms;
+      wire [      SUM_BITS-1:0] partial;
+      reg  [      SUM_BITS-1:0] sum;
+      adder_tree #(
+          .COUNT(SIMD),
+          .IN_BITS(TERM_BITS),
+          .OUT_BITS(SUM_BITS)
+      ) tree (
+          .clock,
+          .enable(step),
+          .terms,
+          .sum   (partial)
+      );
+      always_ff @(posedge clock) begin
+        if (step) begin
+          terms <= shifted[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
+          if (valid[STAGES-2]) sum <= first[STAGES-2] ? partial : sum + partial;
+        end
+      end
+      assign out_data[pe*SUM_BITS+:SUM_BITS] = sum;
+    end
+  endgenerate
+endmodule
