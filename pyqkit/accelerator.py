@@ -236,21 +236,45 @@ class Accelerator:
         return int(sum((found[k.removeprefix("output.")] != v).sum() for k, v in golden.items() if k.startswith("output.")))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Accelerator:
-        """Read a build folder, or one that was packed, wherever it has been moved to; needs neither torch nor onnx."""
+    def load(cls, path: str | Path, **options: Any) -> Any:
+        """Open what a path holds; needs neither torch nor onnx.
+
+        Parameters
+        ----------
+        path : str or Path
+            A build folder, also packed, wherever it has been moved to; or an overlay, given by its .bit or its folder.
+        options
+            For an overlay, as for `pyqkit.runtime.Accelerator.load`.
+
+        Returns
+        -------
+        Accelerator or pyqkit.runtime.Accelerator
+            The second for an overlay, on a board or on the emulated one. Both are called with frames.
+        """
+        folder = Path(path)
+        if folder.suffix == ".bit" or (folder.is_dir() and not (folder / build_folder.MANIFEST).exists() and any(folder.glob("*.bit"))):
+            from pyqkit.runtime import Accelerator as OnDevice
+
+            return OnDevice.load(folder, **options)
+        if options:
+            raise UserError(f"options were expected for an overlay alone, but {', '.join(options)} came with {path}; give the path of a .bit file")
+        return cls._from_build(folder)
+
+    @classmethod
+    def _from_build(cls, folder: Path) -> Accelerator:
         from pyqkit.graph.serialise import from_json
         from pyqkit.hardware import folding
 
-        manifest, arrays = build_folder.read(Path(folder))
+        manifest, arrays = build_folder.read(folder)
         missing = {"board", "clock_mhz", "folding", "graph", "source"} - set(manifest)
         if missing or not boards.is_clock(manifest["clock_mhz"]):
             what = f"{min(missing)} is missing" if missing else f"its clock is {manifest['clock_mhz']}"
             raise build_folder.BuildFolderError(f"a complete manifest was expected in {folder}, but {what}; compile the network again")
-        where = str(Path(folder) / build_folder.MANIFEST)
+        where = str(folder / build_folder.MANIFEST)
         graph = from_json(manifest["graph"], arrays)
         if any(port.limits is None for port in graph.inputs):
             raise build_folder.BuildFolderError(f"limits of every input were expected in {folder}, but some are missing; compile again")
         foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
-        model = build_folder.opened(Path(folder)) / build_folder.MODEL if build_folder.MODEL in manifest["files"] else None
+        model = build_folder.opened(folder) / build_folder.MODEL if build_folder.MODEL in manifest["files"] else None
         board, content = boards.from_data(manifest["board"], where), model.read_bytes() if model else None
         return cls(graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"]))

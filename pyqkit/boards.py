@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from pyqkit.errors import UserError
 
@@ -77,6 +76,7 @@ def load(board: str | Path) -> Board:
             close = difflib.get_close_matches(str(board).upper(), [n.upper() for n in known], n=1, cutoff=0.3)
             hint = f"did you mean {next(n for n in known if n.upper() == close[0])!r}?" if close else f"known are {', '.join(known)}"
             raise UserError(f"a board was expected, but {str(board)!r} is none; {hint}")
+    tomllib = _toml()
     try:
         data = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -84,6 +84,16 @@ def load(board: str | Path) -> Board:
             f"a board file in TOML was expected, but {path} cannot be read ({error}); compare it with boards/zcu104.toml"
         ) from error
     return from_data(data, str(path))
+
+
+def _toml() -> Any:
+    """The TOML reader: of Python, or on a board's Python 3.10 the package of the same content."""
+    for name in ("tomllib", "tomli"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            pass
+    raise UserError("Python 3.11 or the package tomli was expected to read board files, but neither is here; pip install tomli")
 
 
 def from_data(data: Any, where: str) -> Board:

@@ -221,6 +221,23 @@ def report(build: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("build", type=click.Path())
+@click.option("--emulated", is_flag=True, help="For the emulated board: no vendor tool is needed.")
+@click.option("-o", "--output", type=click.Path(), help="Folder to write into; overlays/NAME/BOARD by default.")
+@click.option("--force", is_flag=True, help="Replace an existing overlay.")
+def overlay(build: str, emulated: bool, output: str | None, force: bool) -> None:
+    """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder."""
+    from pyqkit.build_folder import read
+    from pyqkit.overlay.emulated import write
+
+    if not emulated:
+        raise UserError("--emulated was expected, but it did not come; overlays for real hardware are not part of this version")
+    name = Path(build).resolve().name
+    target = Path(output) if output else Path("overlays") / name / read(Path(build))[0]["board"]["name"]
+    click.echo(f"{write(Path(build), target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load")
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(as_json: bool) -> None:
     """Which tools are here, and what each missing one would add."""

@@ -19,7 +19,8 @@ OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.manifest"}  # what t
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "formats": set(),
-    "runtime": {"formats", "build_folder", *OVERLAY_FILES},
+    # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
+    "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
     "custom_op": {"formats"},
     "quant": {"formats"},
     "graph": {"formats"},
@@ -37,9 +38,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "emulate": {"formats", "graph", "hls", "rtl", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
-    "accelerator": {"formats", "graph", "hls", "hardware", "emulate", "quant", "boards", "build_folder", "report", *HARDWARE_TYPES},
+    "accelerator": {"formats", "graph", "hls", "hardware", "emulate", "quant", "boards", "build_folder", "report", "runtime", *HARDWARE_TYPES},
     "demo": {"accelerator", "formats", "quant", "tables", ""},
-    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "tables", ""},
+    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
 HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq"}
@@ -153,6 +154,12 @@ def test_importing_pyqkit_loads_nothing() -> None:
 def test_formats_load_numpy_only() -> None:
     loaded = _modules_after("import pyqkit.formats; pyqkit.formats.parse('e2m1').encode(1.0)")
     assert not HEAVY & loaded and "numpy" in loaded
+
+
+def test_runtime_loads_little() -> None:
+    loaded = _modules_after("import pyqkit.runtime")
+    assert "pyqkit.runtime.accelerator" in loaded and not HEAVY & loaded
+    assert not {f"pyqkit.{part}" for part in ("graph", "hls", "emulate", "hardware", "accelerator", "board_emulation", "boards")} & loaded
 
 
 @pytest.mark.parametrize("name", ["cli", "accelerator", "graph.graph", "hls.generate", "hardware.folding", "emulate.exact", "demo"])

@@ -1,0 +1,355 @@
+"""`Accelerator`: an overlay on a device, called with frames of real numbers. numpy is all that it needs beside the device."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pyqkit import build_folder
+from pyqkit.formats.port import End, Port, decode_output, encode_input, order_codes
+from pyqkit.formats.reading import DAMAGE, describe
+from pyqkit.overlay.manifest import Manifest, OverlayError, read
+from pyqkit.runtime.backends import Backend, choose
+from pyqkit.runtime.dma import Dma
+
+_LINE = 64  # bytes: each packet starts on a line of its own, as a DMA without a realignment engine wants it
+_LONGEST = (1 << 26) - 1  # bytes of a transfer: the DMA's length register
+_BUFFER_BYTES = 4 << 20
+_MOST_FRAMES = 1024
+_SLOWEST_MEMORY = 20e6  # bytes/s that any board reaches, for the default timeout
+
+
+class _Slot:
+    """One pair of buffers: frames on their way in, results on their way out."""
+
+    def __init__(self, backend: Backend, given: int, taken: int) -> None:
+        self.given, self.taken = backend.allocate(given), backend.allocate(taken)
+
+
+class Accelerator:
+    """An overlay that is loaded and ready; see `load`.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    source : {"measured", "emulated"}
+        What its times and results come from.
+    batch : int
+        Frames of a buffer; larger inputs are cut into pieces of that size.
+    timeout_s : float
+        For a buffer.
+    """
+
+    def __init__(self, manifest: Manifest, backend: Backend, batch: int | None = None, timeout_s: float | None = None) -> None:
+        self.manifest, self._backend, self.source = manifest, backend, backend.source
+        self._read_build()
+        self._per_packet = manifest.frames_per_packet
+        self.batch = self._batch(batch)
+        packet = self._packet_bytes
+        self._stride = -(-packet // _LINE) * _LINE
+        sizes = self._padded(self.batch) * self._given.frame_bytes, self._packets(self.batch) * self._stride
+        self._slots = [_Slot(backend, *sizes) for _ in range(2)]
+        self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
+        self._dma = Dma(backend.read, backend.write)
+        self._busy = threading.Lock()
+        self._closed, self._clean = False, True
+        self._dma.reset()
+
+    def _read_build(self) -> None:
+        build, arrays = build_folder.read(self.manifest.build)
+        self._golden = build_folder.load_arrays(build_folder.opened(self.manifest.build) / build_folder.GOLDEN)
+        try:
+            (given,), (taken,) = build["streams"]["inputs"], build["streams"]["outputs"]
+            self._given, self._taken = End.from_json(given), End.from_json(taken)
+            self._input = Port.from_json(build["graph"]["inputs"][0], arrays, self._given)
+            self._output = Port.from_json(build["graph"]["outputs"][0], arrays, self._taken)
+            report = build["report"]
+            self._interval, self._latency = int(report["initiation_interval_cycles"]), int(report["latency_cycles"])
+        except DAMAGE as error:
+            raise OverlayError(
+                f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it is not ({describe(error)}); compile again"
+            ) from error
+
+    def _batch(self, wanted: int | None) -> int:
+        bytes_each = max(self._given.frame_bytes, self._taken.frame_bytes, _LINE)
+        per = self._per_packet or 1
+        if wanted is None:
+            return max(1, min(_MOST_FRAMES, _BUFFER_BYTES // bytes_each) // per) * per
+        if wanted < 1 or -(-wanted // per) * per * bytes_each > _LONGEST:
+            raise OverlayError(
+                f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one transfer can hold, but {wanted} came; "
+                "leave it out, calls take any number of frames"
+            )
+        return wanted
+
+    @property
+    def _packet_bytes(self) -> int:
+        return (self._per_packet or self.batch) * self._taken.frame_bytes
+
+    def _packets(self, frames: int) -> int:
+        return -(-frames // self._per_packet) if self._per_packet else 1
+
+    def _padded(self, frames: int) -> int:
+        """Frames to send so that the last packet is whole."""
+        return self._packets(frames) * self._per_packet if self._per_packet else frames
+
+    def _default_timeout(self) -> float:
+        cycles = self._latency + self._interval * self.batch
+        moved = self.batch * (self._given.frame_bytes + self._taken.frame_bytes)
+        return 1 + 2 * (cycles / (self._backend.clock_mhz * 1e6) + moved / _SLOWEST_MEMORY)
+
+    # ---- loading --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        board: str | None = None,
+        backend: str = "auto",
+        *,
+        batch: int | None = None,
+        timeout_s: float | None = None,
+        clock_mhz: float | None = None,
+        overclock: bool = False,
+    ) -> Accelerator:
+        """Load an overlay onto a device.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its .bit file, or the folder that holds it alone.
+        board : str, optional
+            The board to run on, where the image does not say; for an emulated overlay the one to emulate.
+        backend : {"auto", "pynq", "emulated"}
+            "pynq" is PYNQ's active device, "emulated" the emulated board without pynq. "auto" takes PYNQ for a real
+            bitstream; for an emulated one too, if `pyqkit.board_emulation.use` has made an emulated device active.
+        batch : int, optional
+            Frames of a buffer, by default as many as fit into 4 MiB.
+        timeout_s : float, optional
+            For a buffer; by default from the estimated cycles.
+        clock_mhz : float, optional
+            At most what the design was closed for, which is the default.
+        overclock : bool
+            Allow more than that.
+
+        Raises
+        ------
+        OverlayError
+            If a file is missing or was edited, if the overlay is for another board, if PYNQ finds its blocks elsewhere,
+            or if the device is in use.
+        """
+        manifest = read(Path(path))
+        wanted = manifest.clock_mhz if clock_mhz is None else clock_mhz
+        if not 0 < wanted < 1000 or (wanted > manifest.clock_mhz and not overclock):
+            raise OverlayError(
+                f"a clock of at most {manifest.clock_mhz:g} MHz was expected, which is what {manifest.name} was closed for, but {wanted:g} came; "
+                "pass overclock=True if wrong results are acceptable"
+            )
+        chosen = choose(manifest, board, backend)
+        try:
+            chosen.clock_mhz = wanted
+            return cls(manifest, chosen, batch, timeout_s)
+        except BaseException:
+            chosen.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"Accelerator({self.manifest.name!r}, board={self._backend.board!r}, clock_mhz={self.clock_mhz:.6g}, {self.source})"
+
+    @property
+    def clock_mhz(self) -> float:
+        """PL clock, read back from the board."""
+        return self._backend.clock_mhz
+
+    @property
+    def board(self) -> str:
+        """Where it runs."""
+        return self._backend.board
+
+    def close(self) -> None:
+        """Give buffers and device back."""
+        if not self._closed:
+            self._closed = True
+            self._slots.clear()
+            self._backend.close()
+
+    def __enter__(self) -> Accelerator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # ---- running --------------------------------------------------------------------------------------------------
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """`execute`."""
+        return self.execute(x)
+
+    def execute(self, x: np.ndarray, codes: bool = False) -> np.ndarray:
+        """Run frames.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (frames, *input shape)
+            Real numbers, as the ONNX graph takes them. Any number of frames.
+        codes : bool
+            Return raw codes instead of real numbers.
+
+        Returns
+        -------
+        numpy.ndarray, shape (frames, *output shape)
+            float32, or codes; an array of its own.
+
+        Raises
+        ------
+        UserError
+            For an input that does not fit, and `TransferError` for a transfer that fails or does not end.
+        """
+        (found,) = self.stream([x], codes)
+        return found
+
+    def stream(self, batches: Iterable[np.ndarray], codes: bool = False) -> Iterator[np.ndarray]:
+        """Run arrays of frames, one after the other; while one is on the device the next is encoded and the last decoded.
+
+        Parameters
+        ----------
+        batches : iterable of numpy.ndarray
+            Each as for `execute`.
+
+        Yields
+        ------
+        numpy.ndarray
+            Results in the order of the inputs.
+        """
+        for found in self._pipeline(self._encoded(x) for x in batches):
+            yield order_codes(self._output, found) if codes else decode_output(self._output, self._taken, found)
+
+    def _encoded(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x)
+        if x.ndim == 0 or len(x) == 0:
+            raise OverlayError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
+        return encode_input(self._input, self._given, x)
+
+    def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Codes of inputs to codes of outputs, both (frames, height, width, channels), double-buffered."""
+        self._acquire()
+        pending: list[tuple[Future[None], _Slot, int, bool]] = []
+        parts: list[np.ndarray] = []
+        pool = ThreadPoolExecutor(1)
+        try:
+            for slot_index, (codes, ends) in enumerate(self._pieces(arrays)):
+                slot = self._slots[slot_index % 2]
+                if len(pending) == 2:
+                    yield from self._finish(pending, parts)
+                self._fill(slot, self._given.to_bytes(codes))
+                pending.append((pool.submit(self._transfer, slot, len(codes)), slot, len(codes), ends))
+            while pending:
+                yield from self._finish(pending, parts)
+        finally:
+            self._dma.cancelled.set()
+            pool.shutdown(wait=True)
+            self._dma.cancelled.clear()
+            self._clean = not pending  # else frames may be under way in the accelerator
+            self._busy.release()
+
+    def _acquire(self) -> None:
+        if self._closed:
+            raise OverlayError(f"an accelerator that is open was expected, but {self.manifest.name} was closed; load it again")
+        if not self._busy.acquire(blocking=False):
+            raise OverlayError("an idle accelerator was expected, but another call or stream of it is under way; end that one first")
+        try:
+            if not self._clean:
+                self._backend.reload()
+                self._dma.reset()
+                self._clean = True
+        except BaseException:
+            self._busy.release()
+            raise
+
+    def _pieces(self, arrays: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
+        """Pieces that fit a buffer; the flag says whether one is the last of its array."""
+        for codes in arrays:
+            for first in range(0, len(codes), self.batch):
+                yield codes[first : first + self.batch], first + self.batch >= len(codes)
+
+    def _fill(self, slot: _Slot, packed: np.ndarray) -> None:
+        content = packed.reshape(-1)
+        slot.given.array[: len(content)] = content
+        slot.given.array[len(content) : self._padded(len(packed)) * self._given.frame_bytes] = 0
+        slot.given.flush()
+
+    def _transfer(self, slot: _Slot, frames: int) -> None:
+        """Send a buffer whole, and receive its results packet by packet."""
+        packets = self._packets(frames)
+        expected = self._packet_bytes if self._per_packet else frames * self._taken.frame_bytes
+        for packet in range(packets):
+            self._dma.start("S2MM", slot.taken.address + packet * self._stride, expected)
+            if packet == 0:
+                self._dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)
+            came = self._dma.wait("S2MM", self.timeout_s)
+            if came != expected:
+                raise OverlayError(
+                    f"packets of {expected} bytes were expected from the accelerator, but {came} came; the bitstream is of another network"
+                )
+        self._dma.wait("MM2S", self.timeout_s)
+
+    def _finish(self, pending: list[tuple[Future[None], _Slot, int, bool]], parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """Take the first transfer that is under way; yields an array once all of its pieces have come."""
+        done, slot, frames, ends = pending[0]
+        done.result()
+        pending.pop(0)
+        parts.append(self._unpacked(self._copied(slot), frames))
+        if ends:
+            joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            parts.clear()
+            yield joined
+
+    def _copied(self, slot: _Slot) -> np.ndarray:
+        slot.taken.invalidate()
+        return slot.taken.copy()
+
+    def _unpacked(self, content: np.ndarray, frames: int) -> np.ndarray:
+        packets = self._packets(frames)
+        size = self._packet_bytes if self._per_packet else frames * self._taken.frame_bytes
+        rows = content[: packets * self._stride].reshape(packets, -1)[:, :size]
+        return self._taken.from_bytes(np.ascontiguousarray(rows))[:frames]
+
+    # ---- checking -------------------------------------------------------------------------------------------------
+
+    def selftest(self) -> int:
+        """Differing codes on the golden vectors of the build folder; 0 is what must come."""
+        (found,) = self._pipeline([self._golden[f"input.{self._given.tensor}"]])
+        return int((found != self._golden[f"output.{self._taken.tensor}"]).sum())
+
+    def compare(self, x: np.ndarray) -> dict[str, Any]:
+        """Run frames here and by the engine `exact`, and count differing codes.
+
+        Returns
+        -------
+        dict
+            frames, codes, codes_differing, frames_differing (their indices), source.
+        """
+        from pyqkit.accelerator import Accelerator as Compiled
+
+        here = self.execute(x, codes=True)
+        there = Compiled.load(self.manifest.build).emulate(x, codes=True)
+        wrong = here != there
+        return {
+            "frames": len(here),
+            "codes": here.size,
+            "codes_differing": int(wrong.sum()),
+            "frames_differing": np.flatnonzero(wrong.reshape(len(here), -1).any(axis=1)).tolist(),
+            "source": self.source,
+        }
+
+    def benchmark(self, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
+        """Seconds of each stage; see `pyqkit.runtime.benchmark.measure`."""
+        from pyqkit.runtime.benchmark import measure
+
+        return measure(self, frames, repeats)
