@@ -61,7 +61,9 @@ class Channel:
         """A register; writing the length starts a transfer."""
         if offset == CONTROL:
             self.control = value & _WRITABLE
-            if value & RUN:
+            if self.flags & (INTERNAL_ERROR | SLAVE_ERROR | DECODE_ERROR):
+                self.control &= ~RUN  # only a reset ends an error
+            elif value & RUN:
                 self.flags &= ~HALTED
             else:
                 self.active = False

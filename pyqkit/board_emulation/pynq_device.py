@@ -93,9 +93,12 @@ class EmulatedBuffer(PynqBuffer):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         plain = [_plain(x) for x in inputs]
-        if "out" in kwargs:
-            kwargs["out"] = tuple(_plain(x, check=False) for x in kwargs["out"])
-        return getattr(ufunc, method)(*plain, **kwargs)
+        given = kwargs.get("out")
+        if given is None:
+            return getattr(ufunc, method)(*plain, **kwargs)
+        kwargs["out"] = tuple(_plain(x, check=False) for x in given)
+        found = getattr(ufunc, method)(*plain, **kwargs)
+        return given[0] if len(given) == 1 and found is kwargs["out"][0] else found
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         self._check()

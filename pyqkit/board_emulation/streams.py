@@ -26,7 +26,7 @@ class Stream:
         Bytes that it holds.
     """
 
-    def __init__(self, name: str, beat_bytes: int, capacity: int = 4096) -> None:
+    def __init__(self, name: str, beat_bytes: int, capacity: int = 1024) -> None:
         self.name, self.beat_bytes = name, beat_bytes
         self.capacity = max(capacity, beat_bytes)
         self.producer: Producer | None = None

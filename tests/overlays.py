@@ -1,0 +1,39 @@
+"""Small emulated overlays that several tests load; written once a process."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import pyqkit
+from pyqkit.overlay.emulated import write
+from tests.small_networks import residual
+
+FRAME = (2, 6, 6)  # of the network `residual`
+
+
+@functools.cache
+def build(board: str) -> Path:
+    """A build folder of the network `residual`."""
+    folder = Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / "residual"
+    pyqkit.compile(residual(), board=board, target_fps=2000).save(folder)
+    return folder
+
+
+@functools.cache
+def overlay(board: str) -> Path:
+    """Its emulated overlay: the .bit file."""
+    return write(build(board), Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / board)
+
+
+def frames(count: int, seed: int = 0) -> np.ndarray:
+    """Inputs of the network."""
+    return np.random.default_rng(seed).normal(0, 1, (count, *FRAME)).astype(np.float32)
+
+
+def expected(x: np.ndarray, codes: bool = False) -> np.ndarray:
+    """What the engine `exact` gives; the board makes no difference to it."""
+    return pyqkit.Accelerator.load(build("ZCU104")).emulate(x, codes=codes)
