@@ -168,11 +168,12 @@ def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
     return found
 
 
-def network_model(engine: Engine, given: End, taken: End) -> Model:
-    """Model of an accelerator with one input and one output."""
+def network_model(engine: Engine, given: End, taken: End, frames_per_packet: int | None = 1) -> Model:
+    """Model of an accelerator with one input and one output; see `Network`."""
 
     def make(block: hwh.Block, ends: dict[str, Stream]) -> Network:
-        return Network(block.name, engine, ends["in_0"], ends["out_0"], (given.frame_bytes, taken.frame_bytes))
+        sizes = given.frame_bytes, taken.frame_bytes
+        return Network(block.name, engine, ends["in_0"], ends["out_0"], sizes, frames_per_packet)
 
     return make
 
@@ -214,4 +215,4 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     def run(frames: np.ndarray) -> np.ndarray:
         return taken.to_bytes(compiled.run({given.tensor: given.from_bytes(frames)})[taken.tensor])
 
-    return {hwh.ACCELERATOR_VLNV: network_model(run, given, taken)}
+    return {hwh.ACCELERATOR_VLNV: network_model(run, given, taken, facts.get("frames_per_packet", 1))}

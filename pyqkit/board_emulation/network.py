@@ -16,7 +16,7 @@ _AHEAD = 64  # frames that are computed at once if the DMA already has them
 
 
 class Network:
-    """A streaming accelerator: it runs whenever a whole frame has come, and sets TLAST on the last beat of every frame it gives.
+    """A streaming accelerator: it runs whenever a whole frame has come.
 
     Parameters
     ----------
@@ -27,39 +27,52 @@ class Network:
         Its input and its output.
     frame_bytes : tuple of int
         Bytes of a frame at the input and at the output.
+    frames_per_packet : int or None
+        TLAST is set on the last beat of every so many frames; None: of the frames that came with TLAST.
     """
 
-    def __init__(self, name: str, engine: Engine, given: Stream, taken: Stream, frame_bytes: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        given: Stream,
+        taken: Stream,
+        frame_bytes: tuple[int, int],
+        frames_per_packet: int | None = 1,
+    ) -> None:
         self.name, self.engine, self.given, self.taken = name, engine, given, taken
         self.input_bytes, self.output_bytes = frame_bytes
+        self.frames_per_packet = frames_per_packet
         self.reset()
 
     def reset(self) -> None:
         """Forget every frame."""
         self._frame = np.empty(0, np.uint8)  # of the frame that is coming in
-        self._results: deque[np.ndarray] = deque()  # bytes that are to leave, a piece per frame
+        self._frames = 0  # since the last TLAST
+        self._results: deque[tuple[np.ndarray, bool]] = deque()  # bytes that are to leave, by frame, and whether TLAST ends them
         self._ahead: deque[tuple[np.ndarray, np.ndarray]] = deque()  # frames that will probably come, with their results
 
     def step(self) -> bool:
         """Take, compute and give what can be; whether anything moved."""
         moved = False
         while self._results and self.taken.room:
-            result = self._results[0]
+            result, ends = self._results.popleft()
             count = min(len(result), self.taken.room)
-            self.taken.put(result[:count], count == len(result))
-            if count == len(result):
-                self._results.popleft()
-            else:
-                self._results[0] = result[count:]
+            self.taken.put(result[:count], ends and count == len(result))
+            if count < len(result):
+                self._results.appendleft((result[count:], ends))
             moved = True
         while len(self._results) < IN_FLIGHT:
-            data, _ = self.given.take(self.input_bytes - len(self._frame))  # TLAST of the input is ignored, as by the C++
+            data, last = self.given.take(self.input_bytes - len(self._frame))  # a TLAST within a frame is ignored, as by the C++
             if not len(data):
                 break
             moved = True
             self._frame = np.concatenate([self._frame, data])
             if len(self._frame) == self.input_bytes:
-                self._results.append(self._compute(self._frame))
+                self._frames += 1
+                ends = last if self.frames_per_packet is None else self._frames == self.frames_per_packet
+                self._frames = 0 if ends else self._frames
+                self._results.append((self._compute(self._frame), ends))
                 self._frame = np.empty(0, np.uint8)
         return moved
 

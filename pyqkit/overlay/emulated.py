@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from pyqkit import build_folder
@@ -15,7 +16,7 @@ from pyqkit.overlay import bitfile, hwh
 from pyqkit.overlay.manifest import OverlayError, describe
 
 
-def write(build: Path, target: Path, name: str | None = None, force: bool = False) -> Path:
+def write(build: Path, target: Path, name: str | None = None, force: bool = False, frames_per_packet: int | None = 1) -> Path:
     """Write NAME.bit, NAME.hwh, NAME.json and NAME.zip into the folder `target`.
 
     Parameters
@@ -24,6 +25,8 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
         Build folder.
     name : str, optional
         The build folder's by default.
+    frames_per_packet : int or None
+        After how many frames the accelerator sets TLAST; None: where the input has it. What is generated sets it on every frame.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
     if bit.exists() and not force:
         raise OverlayError(f"a new overlay was expected, but {bit} exists; choose another folder or pass --force")
     design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given.beat_bytes, taken.beat_bytes)
-    facts = {"board": board.name, "clock_mhz": design.clock_mhz, "build": manifest["sha256"]}
+    facts = {"board": board.name, "clock_mhz": design.clock_mhz, "build": manifest["sha256"], "frames_per_packet": frames_per_packet}
     try:
         target.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target))
@@ -57,7 +60,7 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
         (beside / bit.name).write_bytes(bitfile.write_emulated(name, board.part, facts))
         (beside / f"{name}.hwh").write_text(hwh.write(design))
         build_folder.pack(build, beside / f"{name}.zip")
-        describe(design, (board.name,), emulated=True).write(beside)
+        replace(describe(design, (board.name,), emulated=True), frames_per_packet=frames_per_packet).write(beside)
         for file in sorted(beside.iterdir(), key=lambda p: p.suffix == ".bit"):  # what makes it complete comes last
             os.replace(file, target / file.name)
     finally:

@@ -158,6 +158,8 @@ def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
     clock = data["clock_mhz"]
     check(type(clock) in (int, float) and 0 < clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
     check(frames is None or whole(frames, 1) > 0, "frames of a packet")
+    check(data["dma"] in places, f"{data['dma']} has no place")
+    check(len(data["boards"]) > 0, "no boards")
     return Manifest(
         text(data["name"]),
         tuple(text(board) for board in data["boards"]),
