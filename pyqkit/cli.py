@@ -164,38 +164,49 @@ def compile_command(
 @click.argument("build", type=click.Path())
 @click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format, as the ONNX graph takes them.")
 @click.option("--output", "target", required=True, type=click.Path(), help="Where to write the results (npy).")
-@click.option("--engine", default="exact", show_default=True, help="exact or hls.")
+@click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
 @click.option("--codes", is_flag=True, help="Write raw codes instead of real numbers.")
+@click.option("--trace", type=click.Path(), help="With engine rtl: write all signals during the first frame to this FST file.")
 @click.option("--force", is_flag=True, help="Replace an existing output file.")
-def emulate(build: str, source: str, target: str, engine: str, codes: bool, force: bool) -> None:
+def emulate(build: str, source: str, target: str, engine: str, codes: bool, trace: str | None, force: bool) -> None:
     """Run frames through the accelerator BUILD, in software."""
     from pyqkit.accelerator import Accelerator
 
-    if Path(target).exists() and not force:
-        raise UserError(f"a new file was expected, but {target} exists; choose another name or pass --force")
-    if not Path(target).parent.is_dir():
-        raise UserError(f"a file in a folder that exists was expected, but {Path(target).parent} is none; make it first")
+    if trace is not None and engine != "rtl":
+        raise UserError(f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals")
+    for file in filter(None, (target, trace)):
+        if Path(file).exists() and not force:
+            raise UserError(f"a new file was expected, but {file} exists; choose another name or pass --force")
+        if not Path(file).parent.is_dir():
+            raise UserError(f"a file in a folder that exists was expected, but {Path(file).parent} is none; make it first")
     x = _read_frames(source)
     accelerator = Accelerator.load(build)
     with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
         y = accelerator.emulate(x, engine=engine, codes=codes, progress=update)
+        if trace is not None:
+            accelerator.trace(x, trace)
     _write_frames(Path(target), y)
     click.echo(f"{target}: {len(y)} frames from engine {engine} (emulated)")
+    if engine == "rtl":
+        counts = accelerator.engine(engine).counts
+        interval = f", {counts.interval:g} between frames" if len(y) > 1 else ""
+        click.echo(f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}")
 
 
 @main.command()
 @click.argument("build", type=click.Path())
 @click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format.")
+@click.option("--engine", "engines", multiple=True, help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def verify(ctx: click.Context, build: str, source: str, as_json: bool) -> None:
+def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...], as_json: bool) -> None:
     """Compare the engines of BUILD with each other and with the QONNX model; exit code 1 if any code differs."""
-    from pyqkit.accelerator import Accelerator
+    from pyqkit.accelerator import VERIFIED, Accelerator
     from pyqkit.tables import show_verification
 
     x = _read_frames(source)
     with _progress("verifying") as update:
-        result = Accelerator.load(build).verify(x, progress=update)
+        result = Accelerator.load(build).verify(x, engines or VERIFIED, progress=update)
     if as_json:
         _print_json(result)
     else:

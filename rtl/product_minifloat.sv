@@ -35,24 +35,25 @@ module product_minifloat #(
   wire [MA+MB-1:0] significand;
   product_unsigned #(.A(MA), .B(MB)) multiplier (.a(a_significand), .b(b_significand), .p(significand));
 
-  logic [S-1:0] shift;
-  if (A_EXPONENT + B_EXPONENT <= 6) begin : g_shift_table
-    always_comb begin
-      shift = '0;
-      for (int i = 0; i < 2 ** A_EXPONENT; i++)
-        for (int j = 0; j < 2 ** B_EXPONENT; j++)
-          if (a_exponent == A_EXPONENT'(i) && b_exponent == B_EXPONENT'(j))
-            shift = S'((i == 0 ? 0 : i - 1) + (j == 0 ? 0 : j - 1));
-    end
+  localparam int E = A_EXPONENT + B_EXPONENT;
+  function automatic int less_one(int exponent);
+    return exponent == 0 ? 0 : exponent - 1;
+  endfunction
+  function automatic logic [(S << E)-1:0] shifts();
+    for (int i = 0; i < 2 ** E; i++) shifts[i*S+:S] = S'(less_one(i >> B_EXPONENT) + less_one(i & (2 ** B_EXPONENT - 1)));
+  endfunction
+  function automatic logic [(S << B_EXPONENT)-1:0] parts();
+    for (int i = 0; i < 2 ** B_EXPONENT; i++) parts[i*S+:S] = S'(less_one(i) - 1);
+  endfunction
+
+  wire [S-1:0] shift;
+  if (E <= 6) begin : g_shift_table
+    localparam logic [(S << E)-1:0] TABLE = shifts();
+    assign shift = TABLE[{a_exponent, b_exponent}*S+:S];
   end else begin : g_shift_sum
     // max(a, 1) only touches the lowest bit; max(b, 1) - 2 is a function of b alone that fits the adder's LUTs.
-    wire [S-1:0] a_part = S'(a_exponent) | S'(a_exponent == 0);
-    logic [S-1:0] b_part;
-    always_comb begin
-      b_part = S'(-1);
-      for (int e = 2; e < 2 ** B_EXPONENT; e++) if (b_exponent == B_EXPONENT'(e)) b_part = S'(e - 2);
-    end
-    assign shift = a_part + b_part;
+    localparam logic [(S << B_EXPONENT)-1:0] TABLE = parts();
+    assign shift = (S'(a_exponent) | S'(a_exponent == 0)) + TABLE[b_exponent*S+:S];
   end
   product_align #(.M(MA + MB), .S(S), .W(W)) align (
       .magnitude(significand), .shift, .negative(!MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]))), .p

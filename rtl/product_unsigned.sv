@@ -7,11 +7,15 @@ module product_unsigned #(
     input  logic [  B-1:0] b,
     output logic [A+B-1:0] p
 );
-  if (A + B <= 6) begin : g_table
-    always_comb begin
-      p = '0;
-      for (int i = 1; i < 2 ** A; i++) for (int j = 1; j < 2 ** B; j++) if (a == A'(i) && b == B'(j)) p = (A + B)'(i * j);
-    end
+  localparam int W = A + B;
+  localparam int BITS = W <= 6 ? W << W : W;
+  function automatic logic [BITS-1:0] products();
+    for (int i = 0; i < 2 ** W; i++) products[i*W+:W] = W'((i >> B) * (i & (2 ** B - 1)));
+  endfunction
+
+  if (W <= 6) begin : g_table
+    localparam logic [BITS-1:0] TABLE = products();
+    assign p = TABLE[{a, b}*W+:W];
   end else begin : g_rows
     product_booth #(.A(A), .A_SIGNED(0), .B(B), .B_SIGNED(0)) multiplier (.a, .b, .p);
   end

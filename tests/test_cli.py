@@ -156,8 +156,8 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
     refused(run("boards", "zcu14"), "a board was expected, but 'zcu14' is none; did you mean 'ZCU104'?")
     board = run("compile", built / "net.onnx", "-o", tmp_path / "b", "--board", "zcu14")
     refused(board, "a board was expected, but 'zcu14' is none; did you mean 'ZCU104'?")
-    engine = run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy", "--engine", "rtl")
-    refused(engine, "engine exact or hls was expected, but 'rtl' came; engine rtl is not part of this version")
+    engine = run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy", "--engine", "vhdl")
+    refused(engine, "engine exact, hls, rtl was expected, but 'vhdl' came; choose one of them")
     assert not list(tmp_path.iterdir())
 
 

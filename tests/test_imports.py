@@ -29,16 +29,30 @@ MAY_IMPORT: dict[str, set[str]] = {
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
     "boards": set(),
     "build_folder": set(),
+    "cache": set(),
     "doctor": set(),
     "hardware.folding_types": set(),
     "hardware.fifo": {"formats", "graph"},
     "hls": {"formats", "graph", "", *HARDWARE_TYPES},  # asks the package where its headers are
-    "rtl": {"formats", "graph", "hls", "", *HARDWARE_TYPES},  # asks the package where its blocks are
+    "rtl": {"formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
     "hardware": {"formats", "graph", "hls", "boards", *HARDWARE_TYPES},
-    "emulate": {"formats", "graph", "hls", "rtl", *HARDWARE_TYPES},
+    "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
-    "accelerator": {"formats", "graph", "hls", "hardware", "emulate", "quant", "boards", "build_folder", "report", "runtime", *HARDWARE_TYPES},
+    "accelerator": {
+        "formats",
+        "graph",
+        "hls",
+        "rtl",
+        "hardware",
+        "emulate",
+        "quant",
+        "boards",
+        "build_folder",
+        "report",
+        "runtime",
+        *HARDWARE_TYPES,
+    },
     "demo": {"accelerator", "formats", "quant", "tables", ""},
     "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use

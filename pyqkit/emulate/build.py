@@ -13,11 +13,6 @@ from pathlib import Path
 from pyqkit.errors import MissingToolError, UserError
 
 
-def cache_folder() -> Path:
-    """Where compiled libraries are kept: ``pyqkit`` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pyqkit"
-
-
 def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags: tuple[str, ...], include: Iterable[Path] = ()) -> Path:
     """Compile `main` with g++ and return the library's path.
 

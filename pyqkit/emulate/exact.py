@@ -33,6 +33,7 @@ Step = Callable[[Values], None]
 _CHUNK = 16  # frames whose activations stay in the cache
 _LANES = 16
 _INT32 = 2**31 - 1
+_COMPILED = ("int8", "int16", "int16 depthwise")  # carriers of convolutions whose kernels write 32-bit sums
 
 
 def _pointer(array: np.ndarray | None) -> Any:
@@ -62,6 +63,7 @@ class ExactEngine:
         self._fuse = fuse
         self._steps: list[Step] = []
         self.carriers: dict[str, str] = {}
+        self._types = {name: carrier_type(tensor) for name, tensor in graph.tensors.items()}
         done: set[str] = set()
         for op in graph.operators:
             if op.name not in done:
@@ -137,7 +139,9 @@ class ExactEngine:
                 out = final
         if compute is None:
             compute = self._plain(op, tensors, out)
-        names, result, kind = list(op.inputs), out.name, carrier_type(out)
+        if isinstance(op, Convolution) and self.carriers.get(op.name) in _COMPILED and out.name in op.outputs:
+            self._types[out.name] = np.dtype(np.int32)  # as the kernel writes it: narrowing would cost a pass
+        names, result, kind = list(op.inputs), out.name, self._types[out.name]
 
         def step(live: Values) -> None:
             value = compute([live[name] for name in names])
@@ -158,7 +162,7 @@ class ExactEngine:
         elif isinstance(op, Add):
             return lambda x: sum(m * integers_of(v, t.format).astype(np.int64) for m, v, t in zip(op.multipliers, x, tensors))  # type: ignore[return-value]
         elif isinstance(op, SumPool):
-            return lambda x: _sum_pool(op, integers_of(x[0], fmt), carrier_type(out))
+            return lambda x: _sum_pool(op, integers_of(x[0], fmt), self._types[out.name])
         elif isinstance(op, MaxPool) and not fmt.is_logarithmic:
             return lambda x: _max_pool(op, x[0])
         elif isinstance(op, Pad):
@@ -318,7 +322,7 @@ class ExactEngine:
     def _fused_add(self, op: Add, tensors: list[Tensor], out: Tensor, requantiser: Requantiser) -> Callable | None:
         library = self._library
         assert library is not None
-        kinds = [carrier_type(t) for t in tensors]
+        kinds = [self._types[t.name] for t in tensors]
         logarithmic = any(t.format.is_logarithmic for t in tensors)
         terms = [int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)]
         if len(tensors) != 2 or logarithmic or np.dtype(np.int64) in kinds:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pyqkit.emulate.build import build_shared, cache_folder
+from pyqkit.cache import cache_folder
+from pyqkit.emulate.build import build_shared
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding

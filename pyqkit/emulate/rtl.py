@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyqkit.emulate.build import cache_folder
+from pyqkit.cache import cache_folder
 from pyqkit.emulate.hls import DeadlockError
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.graph.graph import Graph
@@ -182,7 +182,7 @@ def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, 
         folders = [f"-I{p}" for p in (".", "made", verilator / "include", verilator / "include" / "vltstd")]
         extra = ["-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1"] if trace else []
         command = [compiler, *flags, *extra, "-shared", *folders, "unity.cpp", *map(str, runtime), "-pthread", "-o", "model/model.so"]
-        _call([*command, *(["-lz"] if trace else [])], work, "g++")
+        _call(command, work, "g++")
         _publish(made, target)
     return target
 
@@ -201,9 +201,10 @@ def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...]
     include = verilator / "include"
     extra = ("-DVM_TRACE=1", "-DVM_TRACE_FST=1") if trace else ()
     folders = [f"-I{p}" for p in (include, include / "vltstd", include / "fstcpp", Path(__file__).parent / "fst")]
+    shims = b"".join(p.read_bytes() for p in sorted((Path(__file__).parent / "fst").glob("*.h")))
     objects = []
     for name in (*_RUNTIME, *(_TRACE_RUNTIME if trace else ())):
-        content = (include / name).read_bytes() + (include / "verilated_config.h").read_bytes()
+        content = (include / name).read_bytes() + (include / "verilated_config.h").read_bytes() + shims
         digest = hashlib.sha256(repr((flags, extra)).encode() + content).hexdigest()[:24]
         target = cache / f"{Path(name).stem}_{digest}.o"
         if not target.exists():

@@ -41,7 +41,7 @@ struct Simulation {
   std::unique_ptr<VerilatedFstC> trace;
 #endif
   uint8_t **buffers;
-  int64_t frames, patience, cycle = 0, quiet = 0;
+  int64_t frames, patience, ticks = 0, cycle = 0, quiet = 0;  // ticks count from the reset on
   int64_t *first, *last;  // of each frame: cycle of the first beat of any input, of the last beat of any output
   Random random;
   uint32_t stall_rate;  // of 256
@@ -52,15 +52,16 @@ struct Simulation {
     model->clock = 1;
     model->eval();
 #ifdef PYQKIT_TRACE
-    if (trace) trace->dump(uint64_t(10 * cycle + 5));
+    if (trace) trace->dump(uint64_t(10 * ticks + 5));
 #endif
     model->clock = 0;
+    ++ticks;
   }
 
   void settle() {
     model->eval();
 #ifdef PYQKIT_TRACE
-    if (trace) trace->dump(uint64_t(10 * cycle));
+    if (trace) trace->dump(uint64_t(10 * ticks));
 #endif
   }
 
@@ -178,7 +179,7 @@ void start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first
   for (int i = 0; i < INPUTS; ++i) set_input(*s.model, i, false, 0);
   for (int i = 0; i < OUTPUTS; ++i) set_ready(*s.model, i, false);
   for (int k = 0; 32 * k < FIFOS; ++k) set_word(s.model->stall, k, 0);
-  for (int i = 0; i < 4; ++i) s.model->eval(), s.step();
+  for (int i = 0; i < 4; ++i) s.settle(), s.step();
   s.model->reset = 0;
 }
 

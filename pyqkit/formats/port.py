@@ -12,6 +12,7 @@ from pyqkit.formats.integer import Integer
 from pyqkit.formats.packing import pack, unpack
 from pyqkit.formats.parse import parse
 from pyqkit.formats.reading import check, text, whole
+from pyqkit.formats.search import reached
 
 _ARRAYS = ("order", "scale", "offset", "limits")
 
@@ -99,7 +100,7 @@ def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
     if np.isnan(x).any():
         raise FormatError(f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first")
     assert port.limits is not None  # the importer gives every input its limits
-    codes = tensor.format.codes[np.searchsorted(port.limits, x, side="right")]
+    codes = tensor.format.codes[reached(port.limits, x)]
     flat = np.empty((len(x), port.order.size), codes.dtype)
     flat[:, port.order.ravel()] = codes.reshape(len(x), -1)
     return flat.reshape(len(x), *tensor.shape)

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from pyqkit.emulate.build import build_shared, cache_folder
+from pyqkit.cache import cache_folder
+from pyqkit.emulate.build import build_shared
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
 

