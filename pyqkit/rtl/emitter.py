@@ -40,6 +40,15 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Part:
+    """`count` copies of a module with its parameters: what resources are counted by."""
+
+    module: str
+    parameters: Parameters
+    count: int = 1
+
+
+@dataclass(frozen=True)
 class Block:
     """An instance between streams.
 
@@ -54,6 +63,8 @@ class Block:
         None for a fork, whose outputs are its input.
     text : str
         The instance; empty for a FIFO, whose depth comes later.
+    parts : tuple of Part
+        Modules of the library that it is made of.
     """
 
     name: str
@@ -62,6 +73,7 @@ class Block:
     outputs: list[Stream]
     timing: Timing | None
     text: str
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,15 +126,19 @@ class Emitter:
         timing: Timing,
         wires: Mapping[str, str] | None = None,
         before: str = "",
+        beside: Iterable[Part] = (),
     ) -> None:
-        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in the text `before`."""
+        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in the text `before`, which
+        instantiates the modules `beside`."""
         (out,) = outputs.values()
         connections = {"clock": "clock", "reset": "reset"}
         for port, stream in (*inputs.items(), *outputs.items()):
             connections |= stream.port(port)
         connections |= wires or {}
         text = before + instance(module, f"{out.name}_block", parameters, connections)
-        self.blocks.append(Block(f"{out.name}_block", owner, list(inputs.values()), [out], timing, text))
+        self.blocks.append(
+            Block(f"{out.name}_block", owner, list(inputs.values()), [out], timing, text, (Part(module, parameters), *beside))
+        )
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         """`stream`, `count` codes a frame, in words of `lanes` lanes; by way of wider words where neither width divides the other."""
@@ -152,10 +168,11 @@ class Emitter:
         self.tables[f"{name}.hex"] = "".join(f"{int(v) & mask:0{digits}x}\n" for v in values)
         return f'"{name}.hex"'
 
-    def memory(self, name: str, words: list[int], bits: int, file: str, literal: str) -> Parameters:
-        """Parameters of a `rom`: a file, or a literal if there is one word alone."""
-        if len(words) == 1:
-            return {literal: f"{bits}'h{words[0] & ((1 << bits) - 1):x}"}
+    def memory(self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str) -> Parameters:
+        """Parameters of a `rom` of `count` words: a file, or a literal if there is one word alone."""
+        if count == 1:
+            (word,) = words
+            return {literal: f"{bits}'h{word & ((1 << bits) - 1):x}"}
         return {file: self.table(name, words, bits)}
 
     def decoding(self, fmt: NumberFormat, width: int, prefix: str = "") -> Parameters:

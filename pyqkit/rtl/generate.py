@@ -14,7 +14,7 @@ from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import FIFO_WORDS, largest_lanes
 from pyqkit.rtl import schedule
-from pyqkit.rtl.emitter import Block, Emitter, Fifo, Stream, codes, instance, rule_for
+from pyqkit.rtl.emitter import Block, Emitter, Fifo, Part, Stream, codes, instance, rule_for
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -104,8 +104,9 @@ def _from_axis(e: Emitter, port: Port, index: int) -> End:
     out = e.wire(tensor.name, end.bits, end.lanes)
     e.produced[tensor.name] = out
     ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in ("valid", "ready", "data")} | out.port("out")
-    text = instance("from_axis", f"in_{index}_block", {"WIDTH": out.width, "BEAT_BITS": 8 * end.beat_bytes}, ports)
-    e.blocks.append(Block(f"in_{index}_block", f"in_{index}", [Stream(f"in_{index}", end.bits, end.lanes)], [out], _words(end), text))
+    part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * end.beat_bytes})
+    text, source = instance(part.module, f"in_{index}_block", part.parameters, ports), Stream(f"in_{index}", end.bits, end.lanes)
+    e.blocks.append(Block(f"in_{index}_block", f"in_{index}", [source], [out], _words(end), text, (part,)))
     return end
 
 
@@ -116,9 +117,9 @@ def _to_axis(e: Emitter, port: Port, index: int) -> End:
     source = e.converted(f"out_{index}", source, end.lanes, codes(tensor), "beats")
     ports = {"clock": "clock", "reset": "reset"} | source.port("in")
     ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in ("valid", "ready", "data", "last")}
-    parameters: dict[str, int | str] = {"WIDTH": source.width, "BEAT_BITS": 8 * end.beat_bytes, "BEATS": end.beats}
-    text = instance("to_axis", f"out_{index}_block", parameters, ports)
-    e.blocks.append(Block(f"out_{index}_block", f"out_{index}", [source], [Stream(f"out_{index}", end.bits, end.lanes)], _words(end), text))
+    part = Part("to_axis", {"WIDTH": source.width, "BEAT_BITS": 8 * end.beat_bytes, "BEATS": end.beats})
+    text, out = instance(part.module, f"out_{index}_block", part.parameters, ports), Stream(f"out_{index}", end.bits, end.lanes)
+    e.blocks.append(Block(f"out_{index}_block", f"out_{index}", [source], [out], _words(end), text, (part,)))
     return end
 
 
@@ -139,12 +140,14 @@ def _fork(e: Emitter, name: str) -> None:
         branches = [e.wire(f"{name}_branch_{i}", source.bits, source.lanes) for i in range(len(readers))]
         wires = {w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in ("valid", "ready", "data")}
         ports = source.port("in") | {f"out_{w}": f"{{{text}}}" for w, text in wires.items()}
-        text = instance("fork_stream", f"{name}_fork", {"WIDTH": source.width, "READERS": len(readers)}, ports)
-        e.blocks.append(Block(f"{name}_fork", name, [source], branches, None, text))
+        part = Part("fork_stream", {"WIDTH": source.width, "READERS": len(readers)})
+        text = instance(part.module, f"{name}_fork", part.parameters, ports)
+        e.blocks.append(Block(f"{name}_fork", name, [source], branches, None, text, (part,)))
     for reader, branch in zip(readers, branches):
+        edge = name, reader
         made = e.wire(f"{name}_to_{reader.replace(' ', '_')}", source.bits, source.lanes)
-        e.blocks.append(Fifo(made.name, name, [branch], [made], None, "", (name, reader), e.depths.get((name, reader))))
-        e.edges[name, reader] = made
+        e.blocks.append(Fifo(made.name, name, [branch], [made], None, "", edge=edge, words=e.depths.get(edge)))
+        e.edges[edge] = made
 
 
 def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import lcm
 
 import numpy as np
@@ -10,7 +11,7 @@ from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, window_pixels
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.operators.convolution import check_folding, in_order_of_use
-from pyqkit.rtl.emitter import Emitter, Parameters, Stream, codes, emits, packed
+from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, codes, emits, packed
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.timing import Pipeline, Window
 
@@ -32,11 +33,13 @@ def convolution(e: Emitter, op: Operator) -> None:
     left, right = tensor.format.bits, op.weight_format.bits
     parameters: Parameters = {"LEFT_BITS": left, "RIGHT_BITS": right, "PRODUCT_BITS": product.width, "SUM_BITS": out.bits}
     parameters |= {"PE": pe, "SIMD": simd, "FOLDS": folds, "DEPTH": depth}
-    parameters |= _memory(e, f"{op.name}_weights", in_order_of_use(op.weights, op.groups, pe, simd), right, "WEIGHT")
+    words = _words(op.weights, op.groups, folding, right)
+    parameters |= e.memory(f"{op.name}_weights", words, depth, pe * simd * right, "WEIGHTS", "WEIGHT")
     if op.shifts is not None and op.shifts.any():
         bits = int(op.shifts.max()).bit_length()
         parameters["SHIFT_BITS"] = bits
-        parameters |= _memory(e, f"{op.name}_shifts", in_order_of_use(op.shifts, op.groups, pe, simd), bits, "SHIFT")
+        words = _words(op.shifts, op.groups, folding, bits)
+        parameters |= e.memory(f"{op.name}_shifts", words, depth, pe * simd * bits, "SHIFTS", "SHIFT")
     wires = {side: f"{op.name}_{side}" for side in ("left", "right", "products")}
     products = (
         f"  wire [{simd * left - 1}:0] {wires['left']};\n  wire [{pe * simd * right - 1}:0] {wires['right']};\n"
@@ -50,14 +53,17 @@ def convolution(e: Emitter, op: Operator) -> None:
         )
         + "\n    end\n  endgenerate\n"
     )
+    multipliers = [Part(product.module, product.parameters, pe * simd)]
     latency = (simd - 1).bit_length() + 3  # operands, terms, the levels of the adder tree, the sum
     timing = Pipeline.every(result.pixels * depth, latency, folds)
-    e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products)
+    e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products, multipliers)
 
 
-def _memory(e: Emitter, name: str, folds: np.ndarray, bits: int, parameter: str) -> Parameters:
-    words = [packed(word, bits) for word in folds.reshape(-1, folds.shape[-2] * folds.shape[-1]).tolist()]
-    return e.memory(name, words, bits * folds.shape[-2] * folds.shape[-1], f"{parameter}S", parameter)
+def _words(values: np.ndarray, groups: int, folding: Folding, bits: int) -> Iterator[int]:
+    """Words of a memory in the order of use, packed only when they are asked for."""
+    folds = in_order_of_use(values, groups, folding.pe, folding.simd)
+    for word in folds.reshape(-1, folding.pe * folding.simd).tolist():
+        yield packed(word, bits)
 
 
 def windows(e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, lanes: int, fill: int) -> Stream:

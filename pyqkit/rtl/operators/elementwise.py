@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat
@@ -26,18 +28,22 @@ def threshold(e: Emitter, op: Operator) -> None:
     for step in range(steps):
         stage = limits[:, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)]  # one for each result so far
         bits = width + (step == 0)
-        mask = (1 << width) - 1
         for lane in range(lanes):
-            words = [int(v) & mask for v in stage[lane::lanes].ravel()]
-            if step == 0:
-                words = [w | int(f) << width for w, f in zip(words, op.falling[lane::lanes])]
-            e.table(f"{op.name}_thresholds_{step}_{lane:03d}", words, bits)
+            falling = op.falling[lane::lanes] if step == 0 else None
+            e.table(f"{op.name}_thresholds_{step}_{lane:03d}", _entries(stage[lane::lanes].ravel(), falling, width), bits)
     order = np.resize(op.format.codes, 2**steps)  # places after the last value are never reached
     parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **e.decoding(tensor.format, width), "BITS_OUT": out.bits}
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{op.name}_thresholds"'}
     parameters["CODES"] = e.table(f"{op.name}_codes", order, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
+
+
+def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> Iterator[int]:
+    """Words of a threshold memory, with the direction of the channel above the threshold if it is to be there."""
+    mask = (1 << width) - 1
+    for index, limit in enumerate(limits.tolist()):
+        yield limit & mask | (0 if falling is None else int(falling[index]) << width)
 
 
 def _limits(op: Threshold, steps: int, always: int, never: int) -> np.ndarray:
@@ -70,7 +76,7 @@ def rescale(e: Emitter, op: Operator) -> None:
     parameters |= {"SHIFT": op.shift, "RELU": int(op.relu), "LOW": _signed(op.format.low, bits), "HIGH": _signed(op.format.high, bits)}
     parameters |= {"ZERO_POINT_OUT": op.format.zero_point, "BITS_OUT": out.bits, "LANES": lanes, "DEPTH": depth}
     words = [packed(row, bits) for row in pairs.tolist()]
-    parameters |= e.memory(f"{op.name}_constants", words, 2 * lanes * bits, "CONSTANTS", "CONSTANT")
+    parameters |= e.memory(f"{op.name}_constants", words, depth, 2 * lanes * bits, "CONSTANTS", "CONSTANT")
     e.block(op.name, "rescale", parameters, {"in": source}, {"out": out}, Pipeline.every(codes(tensor) // lanes, 4))
 
 
@@ -102,7 +108,7 @@ def add(e: Emitter, op: Operator) -> None:
             words = [packed(row, total.bits) for row in values.reshape(-1, lanes).tolist()]
             words = words[:1] if len(set(words)) == 1 else words
             parameters[f"{side}_DEPTH"] = len(words)
-            parameters |= e.memory(f"{out.name}_{side.lower()}", words, lanes * total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
+            parameters |= e.memory(f"{out.name}_{side.lower()}", words, len(words), lanes * total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
         timing = Pipeline.every(codes(result) // lanes, 2)
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
         partial, known = out, total
