@@ -3,12 +3,21 @@
 #pragma once
 #include "dataflow.hpp"
 
+#ifdef __SYNTHESIS__
+#include <ap_axi_sdata.h>
+#endif
+
 namespace pyqkit {
 
+#ifdef __SYNTHESIS__
+// Vitis HLS has a TLAST only for its own type; a struct of ours would become one wide TDATA.
+template <int BYTES> using Beat = ap_axiu<8 * BYTES, 0, 0, 0>;
+#else
 template <int BYTES> struct Beat {
   ap_uint<8 * BYTES> data;
   ap_uint<1> last;
 };
+#endif
 
 template <int BITS, int BEATS, int LANES, int BYTES> void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
@@ -36,6 +45,9 @@ template <int BITS, int BEATS, int LANES, int BYTES> void to_axi(hls::stream<Wor
       beat.data |= ap_uint<8 * BYTES>(ap_uint<8 * BYTES>(word.lane[lane]) << (lane * BITS));
     }
     beat.last = i == BEATS - 1;
+#ifdef __SYNTHESIS__
+    beat.keep = beat.strb = -1;  // beats are always whole
+#endif
     out.write(beat);
   }
 }

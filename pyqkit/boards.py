@@ -32,6 +32,16 @@ class Board:
         Figures that rest on one source or on judgement.
     sources : dict of str to str
         Where the figures come from.
+    aliases : tuple of str
+        Other names of the board: what its image calls it, what other tools do.
+    image : str
+        Newest PYNQ image.
+    ports : dict of str to str or int
+        Of the processing system, as overlays use them: control, memory, memory_bits.
+    clocks : dict of str to float or list of float
+        source_mhz of the PLL, and the rates reachable_mhz from it.
+    rails : dict of str to str
+        Power rails as `pynq.get_rails` names them: pl and total; empty where there is none.
     """
 
     name: str
@@ -42,6 +52,11 @@ class Board:
     resources: dict[str, int]
     unconfirmed: tuple[str, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    image: str = ""
+    ports: dict[str, str | int] = field(default_factory=dict)
+    clocks: dict[str, Any] = field(default_factory=dict)
+    rails: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_data` reads."""
@@ -123,7 +138,26 @@ def from_data(data: Any, where: str) -> Board:
         {key: resources[key] for key in RESOURCES},  # type: ignore[index]
         unconfirmed,
         {str(key): str(value) for key, value in sources.items()},
+        *_surroundings(entries, where),
     )
+
+
+def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
+    """What only overlays need; a board of the user may leave any of it out."""
+    aliases, image = entries.get("aliases", ()), entries.get("image", "")
+    ports, clocks, rails = (entries.get(key, {}) for key in ("ports", "clocks", "rails"))
+    rates = [clocks.get("source_mhz"), *clocks.get("reachable_mhz", ())] if isinstance(clocks, dict) and clocks else []
+    expected = {
+        "aliases": isinstance(aliases, (list, tuple)) and all(isinstance(name, str) for name in aliases),
+        "image": isinstance(image, str),
+        "ports": isinstance(ports, dict) and all(isinstance(value, (str, int)) for value in ports.values()),
+        "clocks": isinstance(clocks, dict) and all(type(rate) in (int, float) and 0 < rate < 10_000 for rate in rates),
+        "rails": isinstance(rails, dict) and all(isinstance(rail, str) for rail in rails.values()),
+    }
+    wrong = [key for key, right in expected.items() if not right]
+    if wrong:
+        raise UserError(f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; compare the two")
+    return tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
 
 
 def is_clock(value: Any) -> bool:

@@ -132,7 +132,18 @@ def boards(name: str | None, as_json: bool) -> None:
     if as_json:
         _print_json({"boards": [b.to_json() for b in found]})
         return
-    rows = [{"name": b.name, "part": b.part, "MHz": b.clock_mhz, **b.resources, "unconfirmed": ", ".join(b.unconfirmed)} for b in found]
+    rows = [
+        {
+            "name": b.name,
+            "part": b.part,
+            "MHz": b.clock_mhz,
+            **b.resources,
+            "image": b.image,
+            "rails": ", ".join(filter(None, b.rails.values())),
+            "unconfirmed": ", ".join(b.unconfirmed),
+        }
+        for b in found
+    ]
     show("boards", rows, "\n".join(f"{figure}: {source}" for figure, source in found[0].sources.items()) if name else None)
 
 

@@ -23,13 +23,37 @@ def test_all_boards_are_there() -> None:
 def test_figures_have_sources(name: str) -> None:
     board = boards.load(name)
     assert board.name == name
-    assert set(board.sources) == {"part", "resources", "clock_mhz"} and all(board.sources.values())
-    assert "clock_mhz" in board.unconfirmed
+    groups = {"part", "resources", "clock_mhz", "aliases", "image", "ports", "clocks", "rails"}
+    assert set(board.sources) == groups and all(board.sources.values())
+    assert {"clock_mhz", "image"} <= set(board.unconfirmed) <= groups
+    assert all("recalled" not in text or group in board.unconfirmed for group, text in board.sources.items())
     assert ("resources" in board.unconfirmed) == name.startswith("RFSoC")
     assert board.part.startswith("xc7" if board.family == "zynq-7000" else ("xczu", "xck26"))
     assert board.resources["ff"] == 2 * board.resources["lut"]
     divider = CLOCKS[board.family] / board.clock_mhz
     assert divider == int(divider)
+    assert board.clocks["source_mhz"] == CLOCKS[board.family] and board.clock_mhz in board.clocks["reachable_mhz"]
+    for rate in board.clocks["reachable_mhz"]:
+        assert rate == pytest.approx(CLOCKS[board.family] / round(CLOCKS[board.family] / rate), abs=1e-3)
+    assert set(board.rails) == {"pl", "total"} and board.image.count(".") == 1
+    assert board.ports["memory_bits"] == {"zynq-7000": 64, "zynq-mpsoc": 128}[board.family]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ports_are_those_of_the_shell(name: str) -> None:
+    board = boards.load(name)
+    shell = (boards.folder().parent / "overlays" / "shells" / f"{board.family}.tcl").read_text()
+    assert f"control {board.ports['control']}\n" in shell and f"memory {board.ports['memory']}\n" in shell
+    assert f"DATA_WIDTH {board.ports['memory_bits']} " in shell
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("aliases", ["a", 5]), ("image", 3.1), ("ports", "GP0"), ("clocks", {"source_mhz": 0}), ("rails", {"pl": 1})]
+)
+def test_impossible_surroundings(key: str, value: Any) -> None:
+    data = {**boards.load("ZCU104").to_json(), key: value}
+    with pytest.raises(UserError, match=f"^{key} as in boards/zcu104.toml was expected, but mine has something else; compare the two$"):
+        boards.from_data(data, "mine")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,7 +84,7 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 def written(folder: Path, **changes: Any) -> Path:
     data = {**boards.load("ZCU104").to_json(), **changes}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]  # none of the optional tables
     lines += ["[resources]", *(f"{key} = {json.dumps(value)}" for key, value in data["resources"].items())]
     (folder / "mine.toml").write_text("\n".join(lines))
     return folder / "mine.toml"
