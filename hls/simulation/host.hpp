@@ -40,3 +40,22 @@ template <int BYTES> void drain_frames(unsigned char *bytes, int beats, int fram
     }
   }
 }
+
+// The same for words without TLAST, of which each takes BYTES bytes of the buffer.
+template <int BYTES, int W> void feed_frames(const unsigned char *bytes, int words, int frames, hls::stream<ap_uint<W>> &in) {
+  for (int i = 0; i < words * frames; ++i, bytes += BYTES) {
+    ap_uint<W> word = 0;
+    for (int low = 0; low < W; low += 8) word.range(low + 8 < W ? low + 7 : W - 1, low) = bytes[low / 8];
+    in.write(word);
+  }
+}
+
+template <int BYTES, int W> void drain_frames(unsigned char *bytes, int words, int frames, hls::stream<ap_uint<W>> &out) {
+  for (int i = 0; i < words * frames; ++i, bytes += BYTES) {
+    const ap_uint<W> word = out.read();
+    for (int low = 0; low < W; low += 8) {
+      const unsigned long long byte = word.range(low + 8 < W ? low + 7 : W - 1, low);
+      bytes[low / 8] = (unsigned char)byte;
+    }
+  }
+}

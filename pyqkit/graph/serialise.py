@@ -22,9 +22,9 @@ _AT_LEAST_ONE = {"stride", "dilation", "groups", "window", "step", "size", "shap
 def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     """A graph as JSON data and the arrays that it refers to by name."""
     arrays: Arrays = {}
-    operators = [_operator_to_json(op, arrays) for op in graph.operators]
+    operators = [operator_to_json(op, arrays) for op in graph.operators]
     ports = {side: [port.to_json(arrays, f"{side}{i}") for i, port in enumerate(getattr(graph, side))] for side in ("inputs", "outputs")}
-    entry = [_tensor_to_json(graph.tensors[port.tensor]) for port in graph.inputs]
+    entry = [tensor_to_json(graph.tensors[port.tensor]) for port in graph.inputs]
     data = {"name": graph.name, "tensors": entry, "operators": operators, **ports, "notes": graph.notes, "sources": graph.sources}
     return data, arrays
 
@@ -50,10 +50,10 @@ def from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
 def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     graph = Graph(text(data["name"]), notes=[text(n) for n in data["notes"]])
     for entry in data["tensors"]:
-        tensor = _tensor_from_json(entry)
+        tensor = tensor_from_json(entry)
         graph.tensors[tensor.name] = tensor
     for entry in data["operators"]:
-        graph.add(_operator_from_json(entry, arrays))
+        graph.add(operator_from_json(entry, arrays))
     graph.inputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["inputs"]]
     graph.outputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["outputs"]]
     check(bool(graph.inputs and graph.outputs and graph.operators), "a side of it is empty")
@@ -65,11 +65,13 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
 # ---- tensors and operators ----------------------------------------------------------------------------------------
 
 
-def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
+def tensor_to_json(tensor: Tensor) -> dict[str, Any]:
+    """A tensor as JSON data."""
     return {"name": tensor.name, "shape": list(tensor.shape), "format": tensor.format.name, "low": tensor.low, "high": tensor.high}
 
 
-def _tensor_from_json(entry: dict[str, Any]) -> Tensor:
+def tensor_from_json(entry: dict[str, Any]) -> Tensor:
+    """Read what `tensor_to_json` wrote; raises one of `reading.DAMAGE` for anything else."""
     height, width, channels = (whole(n, 1) for n in entry["shape"])
     full = Tensor.of(text(entry["name"]), (height, width, channels), _format(entry["format"]))
     low, high = int(entry["low"]), int(entry["high"])
@@ -77,7 +79,8 @@ def _tensor_from_json(entry: dict[str, Any]) -> Tensor:
     return Tensor(full.name, full.shape, full.format, low, high)
 
 
-def _operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
+def operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
+    """An operator as JSON data; its arrays go into `arrays` under ``operator.field``."""
     entry: dict[str, Any] = {"kind": op.kind}
     for item in fields(op):
         value = getattr(op, item.name)
@@ -90,7 +93,8 @@ def _operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
     return entry
 
 
-def _operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
+def operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
+    """Read what `operator_to_json` wrote; raises `GraphError` or one of `reading.DAMAGE` for anything else."""
     kind = by_kind(text(entry["kind"]))
     values = {item.name: _field(item.name, str(item.type), entry[item.name], arrays) for item in fields(kind)}
     op = kind(**values)

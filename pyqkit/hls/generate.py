@@ -8,12 +8,29 @@ from pathlib import Path
 import numpy as np
 
 from pyqkit.formats.port import End
-from pyqkit.graph.graph import Graph, Port, Tensor
+from pyqkit.graph.graph import Graph, Operator, Port, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import Emitter, fifo_words, largest_lanes, rule_for
 
-_HEADERS = ("add", "axi_stream", "layout", "matrix_vector", "pool", "requantise", "sliding_window")
+_HEADERS = ("add", "axi_stream", "layout", "matrix_vector", "packed", "pool", "requantise", "sliding_window")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A stream of the top function.
+
+    Attributes
+    ----------
+    name : str
+    word : str
+        C++ type of what it carries.
+    end : End
+    """
+
+    name: str
+    word: str
+    end: End
 
 
 @dataclass(frozen=True)
@@ -69,30 +86,89 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
         for tensor in op.outputs:
             _fork(e, tensor, waiting)
     outputs = [_to_axi(e, port, i) for i, port in enumerate(graph.outputs)]
-    files = {"parameters.hpp": _parameters(e), "network.hpp": _network(e, inputs, outputs), "simulation.cpp": _simulation(inputs, outputs)}
-    return Design(files, inputs, outputs, {name: words for name, (_, words) in e.streams.items()})
+    return _design(e, "network", inputs, outputs)
+
+
+def generate_operator(op: Operator, inputs: list[Tensor], lanes: list[int], folding: Folding, name: str = "network") -> Design:
+    """Write one operator as a top function of its own, whose streams carry words of codes as wide integers.
+
+    Parameters
+    ----------
+    op : Operator
+    inputs : list of Tensor
+    lanes : list of int
+        Codes in a word of each input.
+    folding : Folding
+    name : str
+        Of the C++ function; its arguments are ``in0_V``, ``in1_V``, ..., ``out0_V``, ...
+
+    Returns
+    -------
+    Design
+        The interval and the depth of inner streams are those that the operator has inside a network.
+    """
+    graph = Graph(op.name, {tensor.name: tensor for tensor in inputs})
+    graph.add(op)
+    e = Emitter(graph, {op.name: folding}, {})
+    arguments = []
+    for index, (tensor, count) in enumerate(zip(inputs, lanes)):
+        argument = _packed(f"in{index}_V", tensor, count)
+        source = e.stream(tensor.name, tensor.format.bits, count)
+        e.edges[tensor.name, op.name] = source
+        e.process(f"input_{index}", f"pyqkit::from_packed<{_counts(argument.end)}>({argument.name}, {source.name})")
+        arguments.append(argument)
+    rule_for(op)(e, op)
+    results = []
+    for index, tensor in enumerate(graph.output_tensors(op)):
+        source = e.produced[tensor.name]
+        argument = _packed(f"out{index}_V", tensor, source.lanes)
+        e.process(f"output_{index}", f"pyqkit::to_packed<{_counts(argument.end)}>({source.name}, {argument.name})")
+        results.append(argument)
+    return _design(e, name, arguments, results)
+
+
+def _packed(name: str, tensor: Tensor, lanes: int) -> Argument:
+    return Argument(name, f"ap_uint<{tensor.format.bits * lanes}>", _end(tensor, lanes))
+
+
+def _counts(end: End) -> str:
+    return f"{end.bits}, {end.beats}, {end.lanes}"
+
+
+def _design(e: Emitter, name: str, inputs: list[Argument], outputs: list[Argument]) -> Design:
+    files = {
+        "parameters.hpp": _parameters(e),
+        "network.hpp": _network(e, name, [*inputs, *outputs]),
+        "simulation.cpp": _simulation(name, inputs, outputs),
+    }
+    depths = {stream: words for stream, (_, words) in e.streams.items()}
+    return Design(files, [a.end for a in inputs], [a.end for a in outputs], depths)
 
 
 def _end(tensor: Tensor, lanes: int) -> End:
     return End(tensor.name, tensor.shape, tensor.format, lanes)
 
 
-def _from_axi(e: Emitter, port: Port, index: int) -> End:
+def _on_axi(name: str, end: End) -> Argument:
+    return Argument(name, f"pyqkit::Beat<{end.beat_bytes}>", end)
+
+
+def _from_axi(e: Emitter, port: Port, index: int) -> Argument:
     tensor = e.graph.tensors[port.tensor]
     end = _end(tensor, largest_lanes(tensor, tensor.shape[2]))
     e.produced[tensor.name] = e.stream(tensor.name, tensor.format.bits, end.lanes)
-    e.process(f"input_{index}", f"pyqkit::from_axi<{end.bits}, {end.beats}, {end.lanes}, {end.beat_bytes}>(in_{index}, {tensor.name})")
-    return end
+    e.process(f"input_{index}", f"pyqkit::from_axi<{_counts(end)}, {end.beat_bytes}>(in_{index}, {tensor.name})")
+    return _on_axi(f"in_{index}", end)
 
 
-def _to_axi(e: Emitter, port: Port, index: int) -> End:
+def _to_axi(e: Emitter, port: Port, index: int) -> Argument:
     tensor = e.graph.tensors[port.tensor]
     source = e.edges[port.tensor, _reader(index)]
     lanes = largest_lanes(tensor, source.lanes)
     source = e.narrowed(source, lanes, int(np.prod(tensor.shape)), f"out_{index}")
     end = _end(tensor, lanes)
-    e.process(f"output_{index}", f"pyqkit::to_axi<{end.bits}, {end.beats}, {end.lanes}, {end.beat_bytes}>({source.name}, out_{index})")
-    return end
+    e.process(f"output_{index}", f"pyqkit::to_axi<{_counts(end)}, {end.beat_bytes}>({source.name}, out_{index})")
+    return _on_axi(f"out_{index}", end)
 
 
 def _reader(index: int) -> str:
@@ -126,43 +202,34 @@ def _parameters(e: Emitter) -> str:
     return f"// Constants of the network {e.graph.name}, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(e.constants)
 
 
-def _arguments(inputs: list[End], outputs: list[End]) -> list[tuple[str, str]]:
-    return [(f"in_{i}", f"hls::stream<pyqkit::Beat<{end.beat_bytes}>> &in_{i}") for i, end in enumerate(inputs)] + [
-        (f"out_{i}", f"hls::stream<pyqkit::Beat<{end.beat_bytes}>> &out_{i}") for i, end in enumerate(outputs)
-    ]
-
-
-def _network(e: Emitter, inputs: list[End], outputs: list[End]) -> str:
-    arguments = _arguments(inputs, outputs)
-    interfaces = "".join(f"#pragma HLS INTERFACE axis port = {name}\n" for name, _ in arguments)
+def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
+    parameters = ", ".join(f"hls::stream<{a.word}> &{a.name}" for a in arguments)
+    interfaces = "".join(f"#pragma HLS INTERFACE axis port = {a.name}\n" for a in arguments)
     streams = "".join(f"  PYQKIT_STREAM(pyqkit_word_{i}, {s.name}, {words});\n" for i, (s, words) in enumerate(e.streams.values()))
     words = "".join(f"typedef {s.word} pyqkit_word_{i};\n" for i, (s, _) in enumerate(e.streams.values()))
-    processes = "".join(f'  PYQKIT_PROCESS("{name}", {call});\n' for name, call in e.processes)
+    processes = "".join(f'  PYQKIT_PROCESS("{label}", {call});\n' for label, call in e.processes)
     return (
         f'// The network {e.graph.name} as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "parameters.hpp"\n\n{words}\n'
         "#ifndef __SYNTHESIS__\nstatic int frames = 1;  // frames that every process handles before it ends\n#endif\n\n"
-        f"void network({', '.join(text for _, text in arguments)}) {{\n{interfaces}"
+        f"void {name}({parameters}) {{\n{interfaces}"
         "#pragma HLS INTERFACE ap_ctrl_none port = return\n#pragma HLS DATAFLOW\n"
         f"{streams}{processes}"
         "#ifndef __SYNTHESIS__\n  PYQKIT_RUN();\n#endif\n}\n"
     )
 
 
-def _simulation(inputs: list[End], outputs: list[End]) -> str:
-    feed = "".join(
-        f'  hls::stream<pyqkit::Beat<{end.beat_bytes}>> in_{i}("in_{i}", 64);\n'
-        f'  scheduler.add("host", [&]() {{ feed_frames<{end.beat_bytes}>(buffers[{i}], {end.beats}, count, in_{i}); }});\n'
-        for i, end in enumerate(inputs)
-    )
-    drain = "".join(
-        f'  hls::stream<pyqkit::Beat<{end.beat_bytes}>> out_{i}("out_{i}", 64);\n'
-        f'  scheduler.add("host", [&]() {{ drain_frames<{end.beat_bytes}>(buffers[{i + len(inputs)}], {end.beats}, count, out_{i}); }});\n'
-        for i, end in enumerate(outputs)
-    )
-    names = ", ".join(name for name, _ in _arguments(inputs, outputs))
+def _simulation(name: str, inputs: list[Argument], outputs: list[Argument]) -> str:
+    hosts = ""
+    for index, argument in enumerate([*inputs, *outputs]):
+        verb, end = "feed" if index < len(inputs) else "drain", argument.end
+        hosts += (
+            f'  hls::stream<{argument.word}> {argument.name}("{argument.name}", 64);\n'
+            f'  scheduler.add("host", [&]() {{ {verb}_frames<{end.beat_bytes}>(buffers[{index}], {end.beats}, count, {argument.name}); }});\n'
+        )
+    names = ", ".join(argument.name for argument in [*inputs, *outputs])
     return (
         '// C simulation of the network: a shared library that Python calls.\n#include "simulation/host.hpp"\n\n#include "network.hpp"\n\n'
         'extern "C" int run(unsigned char **buffers, int count, char *message, int size) {\n'
         "  simulation::Scheduler &scheduler = simulation::Scheduler::instance();\n  frames = count;\n  failure.clear();\n"
-        f"{feed}{drain}  network({names});\n  return finish(message, size);\n}}\n"
+        f"{hosts}  {name}({names});\n  return finish(message, size);\n}}\n"
     )

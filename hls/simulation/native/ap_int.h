@@ -1,6 +1,6 @@
 // Stand-in for Vitis HLS' ap_int.h: the same widths and wrap-around on native integers, for fast C simulation.
-// Only what the library uses: construction, conversion and wrapping on store, up to 128 bits. Arithmetic happens in the
-// native type, so an expression that needs more bits than its operands must widen one of them first - which makes
+// Only what the library uses: construction, conversion and wrapping on store, up to 128 bits, and ranges of up to 64 bits
+// of a word of any width. Arithmetic happens in the native type, so an expression that needs more bits than its operands must widen one of them first - which makes
 // the same source right with AMD's headers too.
 #pragma once
 #include <cstdint>
@@ -37,11 +37,52 @@ template <int W, bool S> struct integer {
   // Shifting up and down again drops the spare bits: sign extension for signed types, masking for unsigned ones.
   static constexpr type wrap(type x) { return SPARE == 0 ? x : type(type(typename storage<W, S>::unsigned_type(x) << SPARE) >> SPARE); }
 };
+// More than 128 bits: zero, and what ranges put there.
+template <int W> struct packed {
+  uint64_t word[(W + 63) / 64] = {};
+  packed(int = 0) {}
+  uint64_t get(int low, int bits) const {
+    const int at = low / 64, up = low % 64;
+    uint64_t value = word[at] >> up;
+    if (up + bits > 64) value |= word[at + 1] << (64 - up);
+    return value & mask(bits);
+  }
+  void set(int low, int bits, uint64_t value) {
+    const int at = low / 64, up = low % 64;
+    value &= mask(bits);
+    word[at] = (word[at] & ~(mask(bits) << up)) | value << up;
+    if (up + bits > 64) word[at + 1] = (word[at + 1] & ~(mask(bits) >> (64 - up))) | value >> (64 - up);
+  }
+  static uint64_t mask(int bits) { return ~uint64_t(0) >> (64 - bits); }
+};
+
+template <class Word> struct range {
+  Word &word;
+  int low, bits;
+  operator uint64_t() const { return word.get(low, bits); }
+  range &operator=(uint64_t value) {
+    word.set(low, bits, value);
+    return *this;
+  }
+};
 }  // namespace native
 
 template <int W> struct ap_int : native::integer<W, true> {
   using native::integer<W, true>::integer;
 };
-template <int W> struct ap_uint : native::integer<W, false> {
+template <int W, bool NATIVE = (W <= 128)> struct ap_uint : native::integer<W, false> {
   using native::integer<W, false>::integer;
+  typedef typename native::integer<W, false>::type type;
+  native::range<ap_uint> range(int high, int low) { return {*this, low, high - low + 1}; }
+  native::range<const ap_uint> range(int high, int low) const { return {*this, low, high - low + 1}; }
+  uint64_t get(int low, int bits) const { return uint64_t(this->value >> low) & native::packed<W>::mask(bits); }
+  void set(int low, int bits, uint64_t value) {
+    const type mask = type(type(native::packed<W>::mask(bits)) << low);
+    this->value = type((this->value & type(~mask)) | (type(type(value) << low) & mask));
+  }
+};
+template <int W> struct ap_uint<W, false> : native::packed<W> {
+  using native::packed<W>::packed;
+  native::range<ap_uint> range(int high, int low) { return {*this, low, high - low + 1}; }
+  native::range<const ap_uint> range(int high, int low) const { return {*this, low, high - low + 1}; }
 };
