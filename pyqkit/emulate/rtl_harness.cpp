@@ -45,6 +45,7 @@ struct Simulation {
   int64_t *first, *last;  // of each frame: cycle of the first beat of any input, of the last beat of any output
   Random random;
   uint32_t stall_rate;  // of 256
+  bool offered[INPUTS] = {};
   std::vector<int64_t> fed = std::vector<int64_t>(INPUTS), drained = std::vector<int64_t>(OUTPUTS);
   std::string failure;
 
@@ -89,8 +90,6 @@ struct Simulation {
 
   // Valid, once shown, must stay until it is taken; so a stalled stream offers nothing new but withdraws nothing.
   void one_cycle() {
-    static bool offered[INPUTS];
-    if (cycle == 0) std::fill(offered, offered + INPUTS, false);
     for (int i = 0; i < INPUTS; ++i) {
       offered[i] = offered[i] || (fed[i] < frames * IN_BEATS[i] && !stalled());
       uint64_t data = 0;
@@ -145,16 +144,16 @@ struct Simulation {
   }
 };
 
-Simulation *simulation = nullptr;
-
 }  // namespace
 
 extern "C" {
 
 // Starts a run. `folder` holds the tables of constants; buffers are those of all inputs, then of all outputs.
-void start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *last, int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
-  delete simulation;
-  simulation = new Simulation;
+// Returns null if there is no such folder.
+void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *last, int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
+  char before[4096];
+  if (!getcwd(before, sizeof before) || chdir(folder) != 0) return nullptr;
+  auto simulation = std::make_unique<Simulation>();
   Simulation &s = *simulation;
   s.buffers = buffers, s.frames = frames, s.first = first, s.last = last, s.patience = patience;
   s.stall_rate = uint32_t(stall_rate), s.random.state = seed * 2 + 1;
@@ -162,6 +161,10 @@ void start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first
   s.context.traceEverOn(true);
 #endif
   s.model.reset(new Vnetwork(&s.context));
+  s.model->clock = 0;
+  s.model->reset = 1;
+  s.model->eval();  // $readmemh looks for tables in the working folder
+  if (chdir(before) != 0) return nullptr;
 #ifdef PYQKIT_TRACE
   s.trace.reset(new VerilatedFstC);
   s.model->trace(s.trace.get(), 99);
@@ -169,23 +172,17 @@ void start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first
 #else
   (void)trace;
 #endif
-  char before[4096];
-  const bool known = getcwd(before, sizeof before) != nullptr;
-  const bool entered = chdir(folder) == 0;  // $readmemh looks beside where the program runs
-  s.model->clock = 0;
-  s.model->reset = 1;
-  s.model->eval();
-  if (known && entered && chdir(before) != 0) s.failure = "the working folder is gone";
   for (int i = 0; i < INPUTS; ++i) set_input(*s.model, i, false, 0);
   for (int i = 0; i < OUTPUTS; ++i) set_ready(*s.model, i, false);
   for (int k = 0; 32 * k < FIFOS; ++k) set_word(s.model->stall, k, 0);
   for (int i = 0; i < 4; ++i) s.settle(), s.step();
   s.model->reset = 0;
+  return simulation.release();
 }
 
 // Goes on for at most `cycles`; 0: not done, 1: done, 2: deadlocked or wrong, and `message` says how.
-int advance(int64_t cycles, int64_t *frames_done, int64_t *cycle, char *message, int size) {
-  Simulation &s = *simulation;
+int advance(void *simulation, int64_t cycles, int64_t *frames_done, char *message, int size) {
+  Simulation &s = *static_cast<Simulation *>(simulation);
   int status = 0;
   for (int64_t i = 0; i < cycles && status == 0; ++i) {
     s.one_cycle();
@@ -194,16 +191,15 @@ int advance(int64_t cycles, int64_t *frames_done, int64_t *cycle, char *message,
     else if (s.frames_done() == s.frames) status = 1;
   }
   *frames_done = s.frames_done();
-  *cycle = s.cycle;
   std::snprintf(message, size_t(size), "%s", s.failure.c_str());
   return status;
 }
 
-void finish() {
+void finish(void *simulation) {
+  Simulation *s = static_cast<Simulation *>(simulation);
 #ifdef PYQKIT_TRACE
-  if (simulation && simulation->trace) simulation->trace->close();
+  if (s->trace) s->trace->close();
 #endif
-  delete simulation;
-  simulation = nullptr;
+  delete s;
 }
 }
