@@ -6,22 +6,26 @@
 
 namespace pyqkit {
 
-// The weights of one layer. Hardware keeps codes and decodes them as they leave the memory; simulation decodes them once.
-template <class P, int COUNT> struct Weights {
+// The weights of one layer: hardware reads the array NAME_weights and decodes codes as they leave the memory; simulation decodes
+// them once, into NAME_memory. Generated text declares by PYQKIT_WEIGHTS and passes PYQKIT_MEMORY.
 #ifdef __SYNTHESIS__
-  const typename P::RightCode (&codes)[COUNT];
-  typename P::Right operator[](int index) const {
+#define PYQKIT_WEIGHTS(name, product, count)
+#define PYQKIT_MEMORY(name) name##_weights
+template <class P, class T, int COUNT> typename P::Right weight(const T (&codes)[COUNT], int index) {
 #pragma HLS INLINE
-    return P::right(codes[index]);
-  }
+  return P::right(typename P::RightCode(codes[index]));
+}
 #else
+#define PYQKIT_WEIGHTS(name, product, count) static const pyqkit::Weights<product, count> name##_memory{name##_weights};
+#define PYQKIT_MEMORY(name) name##_memory
+template <class P, int COUNT> struct Weights {
   std::vector<typename P::Right> decoded;
   template <class T> explicit Weights(const T (&codes)[COUNT]) {
     for (int i = 0; i < COUNT; ++i) decoded.push_back(P::right(typename P::RightCode(codes[i])));
   }
-  const typename P::Right &operator[](int index) const { return decoded[index]; }
-#endif
 };
+template <class P, int COUNT> const typename P::Right &weight(const Weights<P, COUNT> &weights, int index) { return weights.decoded[index]; }
+#endif
 
 // No shift of products; a layer whose weights have scales by block passes a struct with an array instead.
 struct NoShifts {
@@ -30,6 +34,7 @@ struct NoShifts {
 
 template <class P, int ACCUMULATOR, int PIXELS, int GROUPS, int OUTPUT_FOLDS, int INPUT_FOLDS, int PE, int SIMD, class Shifts, class W>
 void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::stream<Word<ap_uint<ACCUMULATOR>, PE>> &out, const W &weights) {
+#pragma HLS ARRAY_RESHAPE variable = weights cyclic factor = PE * SIMD  // so many are read in every cycle
   typename P::Left window[INPUT_FOLDS][SIMD];
 #pragma HLS ARRAY_PARTITION variable = window complete dim = 2  // SIMD inputs are read in every cycle
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
@@ -53,7 +58,7 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::strea
             for (int lane = 0; lane < SIMD; ++lane) {
 #pragma HLS UNROLL
               const int index = first + pe * SIMD + lane;
-              const Exact<ACCUMULATOR> term = P::multiply(window[input][lane], weights[index]);
+              const Exact<ACCUMULATOR> term = P::multiply(window[input][lane], weight<P>(weights, index));
               sum += Exact<ACCUMULATOR>(term << Shifts::at(index));
             }
             sums[pe] = sum;

@@ -40,10 +40,10 @@ def convolution(e: Emitter, op: Operator) -> None:
         shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{op.name}_shifts[index]")})
     policy = _product(e, op, tensor)
     e.constants.append(f"typedef {policy} {op.name}_product;\n")
-    e.constants.append(f"static const pyqkit::Weights<{op.name}_product, {op.weights.size}> {op.name}_memory{{{op.name}_weights}};\n")
+    e.constants.append(f"PYQKIT_WEIGHTS({op.name}, {op.name}_product, {op.weights.size})\n")
     out = e.output(op, pe)
     numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}"
-    e.process(op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, {op.name}_memory)")
+    e.process(op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({op.name}))")
 
 
 def window_call(
