@@ -12,7 +12,7 @@ from pyqkit.formats.logposit import linear_table
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
-_LANES = 16
+LANES = 16  # outputs of one vector of sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,11 @@ class Operands:
     def panels(self, group: int, flip: int) -> tuple[np.ndarray, np.ndarray]:
         """Weights as the kernels read them, [block][kernel row][group][lane][element], and the sums to start from."""
         outputs, height, width, channels = self.weights.shape
-        blocks, groups = -(-outputs // _LANES), -(-width * channels // group)
-        padded = np.zeros((blocks * _LANES, height, groups * group), np.int64)
+        blocks, groups = -(-outputs // LANES), -(-width * channels // group)
+        padded = np.zeros((blocks * LANES, height, groups * group), np.int64)
         padded[:outputs, :, : width * channels] = self.weights.reshape(outputs, height, -1)
-        order = padded.reshape(blocks, _LANES, height, groups, group).transpose(0, 2, 3, 1, 4)
-        start = np.zeros(blocks * _LANES, np.int32)
+        order = padded.reshape(blocks, LANES, height, groups, group).transpose(0, 2, 3, 1, 4)
+        start = np.zeros(blocks * LANES, np.int32)
         if flip:  # activations are offset by 128, so that they are unsigned
             start[:outputs] = -128 * self.weights.reshape(outputs, -1).sum(axis=1)
         return np.ascontiguousarray(order.astype(np.int8 if group == 4 else np.int16)), start

@@ -37,6 +37,8 @@ class Requantiser:
         Carrier of the result.
     sum_type : numpy.dtype
         Integers that kernels read, int32 or int64.
+    address, argument
+        Of the structure that kernels read, as an integer and as their argument.
     fits_kernels : bool
         Whether results fit the 32 bits that kernels look up.
     """
@@ -59,7 +61,8 @@ class Requantiser:
             wide=int(wide),
             out_bytes=self.out_type.itemsize,
         )
-        self.argument = ctypes.byref(self._structure)
+        self.address = ctypes.addressof(self._structure)
+        self.argument = ctypes.c_void_p(self.address)
 
     def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
         """Drop the steps that every channel has always passed, and those that none ever passes."""

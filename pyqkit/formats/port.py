@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,6 +57,11 @@ class Port:
     offset: np.ndarray
     limits: np.ndarray | None = None
 
+    @cached_property
+    def places(self) -> np.ndarray:
+        """The inverse of `order`: for each element of the flattened (height, width, channels) its place in the flattened ONNX tensor."""
+        return np.argsort(self.order, axis=None)
+
     def to_json(self, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
         """JSON data; its arrays go into `arrays` under names that start with `name`."""
         arrays.update({f"{name}.{key}": getattr(self, key) for key in _ARRAYS if getattr(self, key) is not None})
@@ -100,10 +106,8 @@ def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
     if np.isnan(x).any():
         raise FormatError(f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first")
     assert port.limits is not None  # the importer gives every input its limits
-    codes = tensor.format.codes[reached(port.limits, x)]
-    flat = np.empty((len(x), port.order.size), codes.dtype)
-    flat[:, port.order.ravel()] = codes.reshape(len(x), -1)
-    return flat.reshape(len(x), *tensor.shape)
+    codes = tensor.format.codes.take(reached(port.limits, x), mode="clip")  # all are inside: this only saves the check
+    return codes.reshape(len(x), -1).take(port.places, axis=1).reshape(len(x), *tensor.shape)
 
 
 def decode_output(port: Port, tensor: Codes, codes: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pyqkit.cache import cache_folder
 from pyqkit.emulate.build import build_shared
 
+_SOURCES = ("kernels.cpp", "convolve.hpp", "wide.hpp", "add.hpp", "requantise.hpp", "window.hpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
 
 
@@ -25,7 +26,7 @@ def load(portable: bool = False) -> ctypes.CDLL | None:
     """
     if shutil.which("g++") is None:
         return None
-    sources = {name: (Path(__file__).parent / name).read_text() for name in ("kernels.cpp", "requantise.hpp")}
+    sources = {name: (Path(__file__).parent / name).read_text() for name in _SOURCES}
     flags = (*FLAGS, "-DPYQKIT_PORTABLE") if portable else FLAGS
     try:
         return ctypes.CDLL(str(build_shared(sources, "kernels.cpp", "exact", cache_folder(), flags)))

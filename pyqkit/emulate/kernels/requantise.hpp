@@ -24,8 +24,22 @@ namespace {
 const int LANES = 16;  // outputs of one vector of 32-bit sums
 
 #ifdef PYQKIT_VNNI
-void store(uint8_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_cvtepi32_storeu_epi8(to, lanes, x); }
-void store(int16_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_cvtepi32_storeu_epi16(to, lanes, x); }
+const __mmask16 ALL = 0xffff;  // stores under a mask take several times as long as others
+
+__mmask16 lanes_from(int first, int channels) { return channels - first >= LANES ? ALL : (1 << (channels - first)) - 1; }
+
+void store(uint8_t *to, __mmask16 lanes, __m512i x) {
+  if (lanes == ALL)
+    _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8(x));
+  else
+    _mm512_mask_cvtepi32_storeu_epi8(to, lanes, x);
+}
+void store(int16_t *to, __mmask16 lanes, __m512i x) {
+  if (lanes == ALL)
+    _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(x));
+  else
+    _mm512_mask_cvtepi32_storeu_epi16(to, lanes, x);
+}
 void store(int32_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_storeu_epi32(to, lanes, x); }
 
 // Up to 31 thresholds, sixteen channels at a time: one comparison each, then the integer from a table in two registers.
@@ -36,7 +50,7 @@ void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, c
   const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
   const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
   for (int first = 0; first < channels; first += LANES) {
-    const __mmask16 lanes = channels - first >= LANES ? 0xffff : (1 << (channels - first)) - 1;
+    const __mmask16 lanes = lanes_from(first, channels);
     const __mmask16 down = _mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
     __m512i limits[31];
     for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi32(lanes, by_index + (int64_t)i * channels + first);
@@ -116,6 +130,27 @@ void threshold_row(const Sum *sums, int pixels, int channels, int stride, const 
   }
 }
 
+#ifdef PYQKIT_VNNI
+// As `rescale_row` below, in 32 bits, sixteen channels at a time.
+template <class Out> void rescale_lanes(const int32_t *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
+  const __m512i low = _mm512_set1_epi32(r.low), high = _mm512_set1_epi32(r.high), least = _mm512_set1_epi32(r.relu ? 0 : INT32_MIN);
+  const __m512i below_half = _mm512_set1_epi32(r.shift ? (1 << (r.shift - 1)) - 1 : 0), odd = _mm512_set1_epi32(r.shift ? 1 : 0);
+  const __m128i shift = _mm_cvtsi32_si128(r.shift);
+  for (int first = 0; first < channels; first += LANES) {
+    const __mmask16 lanes = lanes_from(first, channels);
+    const __m512i multiplier = _mm512_maskz_loadu_epi32(lanes, (const int32_t *)r.multiplier + first);
+    const __m512i offset = _mm512_maskz_loadu_epi32(lanes, (const int32_t *)r.offset + first);
+    for (int p = 0; p < pixels; ++p) {
+      const __m512i x = _mm512_maskz_loadu_epi32(lanes, sums + (int64_t)p * stride + first);
+      const __m512i y = _mm512_max_epi32(_mm512_add_epi32(_mm512_mullo_epi32(x, multiplier), offset), least);
+      const __m512i up = _mm512_add_epi32(below_half, _mm512_and_si512(_mm512_sra_epi32(y, shift), odd));
+      const __m512i rounded = _mm512_sra_epi32(_mm512_add_epi32(y, up), shift);
+      store(out + (int64_t)p * channels + first, lanes, _mm512_min_epi32(_mm512_max_epi32(rounded, low), high));
+    }
+  }
+}
+#endif
+
 // Multiply, add, shift, round half to even, saturate.
 template <class Scaled, class Sum, class Out>
 void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
@@ -142,7 +177,11 @@ template <class Sum, class Out> void requantise_row(const Sum *sums, int pixels,
   else if (r.wide)
     rescale_row<int64_t>(sums, pixels, channels, stride, r, out);
   else
+#ifdef PYQKIT_VNNI
+    rescale_lanes((const int32_t *)sums, pixels, channels, stride, r, out);  // not wide: sums of 32 bits
+#else
     rescale_row<int32_t>(sums, pixels, channels, stride, r, out);
+#endif
 }
 
 // `pixels` rows of sums, `stride` apart, to the output that begins at pixel `first`.
