@@ -1,8 +1,10 @@
-"""Folding: how parallel each convolution is, so that a rate is met with the least parallelism, or a device is filled."""
+"""Folding: the cheapest design that meets a rate, or the fastest that fits a share of a board; and folding files."""
 
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyqkit.boards import Board
@@ -11,122 +13,103 @@ from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.survey import Estimate, Foldings, Site, Survey
+from pyqkit.hardware.search import FOREVER, Search
+from pyqkit.hardware.survey import Foldings, Survey
 from pyqkit.hls.operators.convolution import check_folding
 
 LUT_SHARE = 0.7  # part of the board's LUTs that a design without a target rate may take; fuller ones are hard to place and route
 
-_RESOURCES = frozenset({"LUT", "FF", "BRAM", "DSP"})
-_FOREVER = 2**62
+# what the board has of each resource, and the figure of a design that counts against it
+_FIGURES = {"LUT": ("lut", "lut_high"), "FF": ("ff", "ff"), "BRAM": ("bram36", "bram36"), "DSP": ("dsp", "dsp")}
+_ATTEMPTS = 5  # searches with a higher price on what was exceeded
 
 
-def choices(op: Convolution) -> list[Folding]:
-    """All foldings of a layer, the least parallel first; of equal parallelism the most square."""
-    outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
-    divisors = [[d for d in range(1, n + 1) if n % d == 0] for n in (outputs, inputs)]
-    found = [Folding(pe, simd) for pe in divisors[0] for simd in divisors[1]]
-    return sorted(found, key=lambda f: (f.pe * f.simd, max(f.pe, f.simd)))
-
-
-class Search:
-    """Foldings of one graph for a wanted number of cycles.
-
-    Every layer starts with one product at a time. As long as an operator is too slow, a layer that is too slow itself takes
-    its least parallel folding that is not, and any other operator gets wider words from the layers that feed it.
-
-    Parameters
-    ----------
-    survey : Survey
-    """
-
-    def __init__(self, survey: Survey) -> None:
-        self.survey = survey
-        self._choices = {op.name: choices(op) for op in survey.graph.operators if isinstance(op, Convolution)}
-        self._feeders = self._find_feeders()
-
-    def fold_for(self, cycles: int) -> Foldings:
-        """Least parallel foldings with which every operator that can do so takes at most `cycles`."""
-        foldings: Foldings = {name: Folding() for name in self._choices}
-        while True:
-            sites, found = self.survey.sites(foldings), self.survey.estimate(foldings)
-            changes: Foldings = {}
-            for name in (name for name, estimate in found.items() if estimate.cycles > cycles):
-                changes |= self._faster(sites, found, name, cycles)
-            if not changes:
-                return foldings
-            foldings |= changes
-
-    def _faster(self, sites: dict[str, Site], found: dict[str, Estimate], name: str, cycles: int) -> Foldings:
-        """One step that may make an operator faster: itself more parallel, or its feeders wider; nothing if it cannot be."""
-        if name in self._choices:
-            now = sites[name].folding
-            better = [
-                (self.survey.estimate_at(sites[name], f).cycles, f)
-                for f in self._choices[name]
-                if f.pe * f.simd > now.pe * now.simd and f.pe >= now.pe
-            ]
-            enough = [f for taken, f in better if taken <= cycles]
-            if enough:
-                return {name: enough[0]}
-            if better and min(better, key=lambda pair: pair[0])[0] < found[name].cycles:
-                return {name: min(better, key=lambda pair: pair[0])[1]}
-        feeders = [n for n in self._feeders[name] if self._wider(sites[n].folding, n)]
-        if not feeders:
-            return {}
-        narrowest = min(sites[n].folding.pe for n in feeders)
-        return {n: self._wider(sites[n].folding, n)[0] for n in feeders if sites[n].folding.pe == narrowest}
-
-    def _wider(self, now: Folding, name: str) -> list[Folding]:
-        return sorted((f for f in self._choices[name] if f.pe > now.pe and f.simd == now.simd), key=lambda f: f.pe)
-
-    def _find_feeders(self) -> dict[str, set[str]]:
-        """For each operator the convolutions whose PE decides the width of the words that it reads."""
-        behind: dict[str, set[str]] = {port.tensor: set() for port in self.survey.graph.inputs}
-        feeders = {}
-        for op in self.survey.graph.operators:
-            feeders[op.name] = set().union(*(behind[name] for name in op.inputs))
-            behind.update(dict.fromkeys(op.outputs, {op.name} if op.name in self._choices else feeders[op.name]))
-        return feeders
+def search_for(graph: Graph, board: Board) -> Search:
+    """A search whose price of a design is the sum of the shares that it takes of the board's resources."""
+    return Search(Survey(graph), {figure: board.resources[name] for name, figure in _FIGURES.values()})
 
 
 def exceeded(found: Resources, board: Board, lut_share: float = 1.0, ignored: frozenset[str] = frozenset()) -> str:
     """Name of the resource that goes furthest beyond what the board has; empty if all fit."""
-    has = {"LUT": lut_share * board.resources["lut"], "FF": board.resources["ff"], "BRAM": board.resources["bram36"]}
-    has["DSP"] = board.resources["dsp"]
-    takes = {"LUT": found.lut_high, "FF": found.ff, "BRAM": found.bram36, "DSP": found.dsp}
-    over = {name: takes[name] / max(has[name], 1) for name in takes if takes[name] > has[name] and name not in ignored}
+    over = {}
+    for resource, (name, figure) in _FIGURES.items():
+        has, takes = board.resources[name] * (lut_share if resource == "LUT" else 1), getattr(found, figure)
+        if takes > has and resource not in ignored:
+            over[resource] = takes / max(has, 1)
     return max(over, key=lambda name: over[name], default="")
 
 
-def find(graph: Graph, board: Board, clock_mhz: float, target_fps: float | None) -> Foldings:
-    """Folding that meets a rate, or the fastest that fits 70 % of the board's LUTs and all that it has otherwise.
+def find(graph: Graph, board: Board, clock_mhz: float, target_fps: float | None, lut_share: float | None = None) -> Foldings:
+    """Folding that meets a rate with the least resources, or the fastest that fits a share of the board.
 
-    Without a rate, a network with too many LUTs even at one product at a time is folded so, and a memory or DSP that is exceeded
-    even then does not decide; the report names what is exceeded.
+    Parameters
+    ----------
+    graph : Graph
+    board : Board
+    clock_mhz : float
+    target_fps : float or None
+        Frames per second.
+    lut_share : float, optional
+        Part of the board's LUTs that the design may take; 0.7 without a rate, 1 with one.
+
+    Without a rate, a network with too many LUTs even when folded most is folded so, and a memory or DSP that is exceeded even
+    then does not decide; the report names what is exceeded.
 
     Raises
     ------
     UserError
         If the rate cannot be met; says the fastest and what ends first.
     """
-    search = Search(Survey(graph))
-    if target_fps is None:
-        return _fastest(search, board, LUT_SHARE)[0]
-    if not target_fps > 0:
+    if lut_share is not None and not 0 < lut_share <= 1:
+        raise UserError(f"a share of the LUTs above 0 and up to 1 was expected, but {lut_share:g} came; 0.7 leaves room to place and route")
+    if target_fps is not None and not target_fps > 0:
         raise UserError(f"a positive rate was expected, but {target_fps:g} frames/s came; ask for at least 1")
-    wanted = int(clock_mhz * 1e6 / target_fps)
-    foldings = search.fold_for(wanted)
-    if search.survey.interval(foldings) > wanted or exceeded(search.survey.total(foldings), board):
-        raise UserError(_too_fast(search, board, clock_mhz, target_fps))
-    return foldings
+    search = search_for(graph, board)
+    if target_fps is None:
+        return _fastest(search, board, LUT_SHARE if lut_share is None else lut_share)[0]
+    share = 1.0 if lut_share is None else lut_share
+    found, _ = _within(search, board, int(clock_mhz * 1e6 / target_fps), share)
+    if found is None:
+        raise UserError(_too_fast(search, board, clock_mhz, target_fps, share))
+    return found
 
 
-def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float) -> str:
+def _within(
+    search: Search, board: Board, cycles: int, lut_share: float, ignored: frozenset[str] = frozenset()
+) -> tuple[Foldings | None, str]:
+    """Cheapest foldings for a number of cycles that fit the board, or None and the resource that is exceeded, if it is one.
+
+    The price is one number, so a design may exceed one resource and leave another idle; then the price of the first rises.
+    """
+    prices, first = dict(search.prices), ""
+    for _ in range(_ATTEMPTS):
+        found = search.fold_for(cycles, prices)
+        if found is None:
+            return None, ""
+        over = exceeded(search.survey.total(found), board, lut_share, ignored)
+        if not over:
+            return found, ""
+        first = first or over
+        prices[_FIGURES[over][1]] *= 4
+    return None, first
+
+
+def _always(search: Search, board: Board, lut_share: float) -> frozenset[str]:
+    """Resources that every folding exceeds."""
+    found = set()
+    for resource, (_, figure) in _FIGURES.items():
+        least = search.fold_for(FOREVER, {figure: 1.0})
+        if least is not None and exceeded(search.survey.total(least), board, lut_share, frozenset(_FIGURES) - {resource}):
+            found.add(resource)
+    return frozenset(found)
+
+
+def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float, lut_share: float) -> str:
     asked = f"a rate that {board.name} reaches was expected, but {target_fps:g} frames/s came"
-    always = exceeded(search.survey.total(search.fold_for(_FOREVER)), board)
+    always = _always(search, board, lut_share)
     if always:
-        return f"{asked}, and the network exceeds the board's {always} (estimated) at any rate; take a larger board"
-    best, limit = _fastest(search, board, 1.0)
+        return f"{asked}, and the network exceeds the board's {min(always)} (estimated) at any rate; take a larger board"
+    best, limit = _fastest(search, board, lut_share)
     rate = clock_mhz * 1e6 / search.survey.interval(best)
     return (
         f"{asked}; at {clock_mhz:g} MHz the fastest is {rate:.{0 if rate >= 10 else 2}f} frames/s (estimated), where {limit} ends first; ask for less or take a "
@@ -136,30 +119,52 @@ def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float)
 
 def _fastest(search: Search, board: Board, lut_share: float) -> tuple[Foldings, str]:
     """Bisection on the cycles of a frame; also says what keeps it from going faster."""
-    survey = search.survey
-    slowest, fastest = search.fold_for(_FOREVER), search.fold_for(1)
-    always = frozenset(n for n in _RESOURCES if exceeded(survey.total(slowest), board, lut_share, _RESOURCES - {n}))
+    always = _always(search, board, lut_share)
+    best = search.fold_for(FOREVER, {"lut_high": 1.0})
+    assert best is not None
     if "LUT" in always:
-        return slowest, "LUT"
-
-    def ends(foldings: Foldings) -> str:
-        return exceeded(survey.total(foldings), board, lut_share, always)
-
-    low, high = survey.interval(fastest), survey.interval(slowest)
-    limit = ends(fastest) or f"the parallelism of {_slowest(survey, fastest)}"
-    while low < high:
+        return best, "LUT"
+    candidates, limit = search.intervals(), ""
+    low, high = 0, len(candidates) - 1
+    while low <= high:
         middle = (low + high) // 2
-        found = ends(search.fold_for(middle))
-        if found:
-            low, limit = middle + 1, found
+        found, over = _within(search, board, candidates[middle], lut_share, always)
+        if found is None:
+            low, limit = middle + 1, over
         else:
-            high = middle
-    return search.fold_for(high), limit
+            high, best = middle - 1, found
+    return best, limit or f"the parallelism of {bottleneck(search.survey, best)}"
 
 
-def _slowest(survey: Survey, foldings: Foldings) -> str:
+def bottleneck(survey: Survey, foldings: Foldings) -> str:
+    """The operator that takes the most cycles."""
     found = survey.estimate(foldings)
     return max(found, key=lambda name: found[name].cycles)
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """The cheapest design that is faster than another one.
+
+    Attributes
+    ----------
+    interval : int
+        Cycles between frames.
+    foldings : dict of str to Folding
+        Of the layers.
+    resources : Resources
+        Of the whole design.
+    """
+
+    interval: int
+    foldings: Foldings
+    resources: Resources
+
+
+def next_step(search: Search, interval: int) -> NextStep | None:
+    """The cheapest design with a shorter interval; None if the parallelism of some operator ends."""
+    found = search.fold_for(interval - 1)
+    return None if found is None else NextStep(search.survey.interval(found), found, search.survey.total(found))
 
 
 def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
@@ -211,3 +216,23 @@ def from_json(data: object, where: str) -> Foldings:
 def to_json(foldings: Foldings) -> dict[str, dict[str, int]]:
     """What `from_json` reads."""
     return {name: {"pe": f.pe, "simd": f.simd} for name, f in foldings.items()}
+
+
+def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:
+    """Write a folding file, a layer a line, to be edited and read again.
+
+    Raises
+    ------
+    UserError
+        If there is a file already and `force` is not given.
+    """
+    target = Path(path)
+    if target.exists() and not force:
+        raise UserError(f"a new file was expected, but {target} exists; choose another name or pass --force")
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items())
+    beside = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        beside.write_text(f"{{\n{rows}\n}}\n")
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)

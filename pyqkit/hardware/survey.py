@@ -1,11 +1,14 @@
-"""Cycles and resources of every operator for given foldings: what the generated C++ does, without generating it."""
+"""Cycles and resources of every operator for given foldings: what the generated SystemVerilog does, without generating it.
+
+The C++ is folded alike and has the same streams, but its sliding windows read and write in turn and take a few more cycles.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, reduce
 
 from pyqkit.graph.graph import Graph, Operator, Tensor
@@ -47,7 +50,7 @@ class Estimate:
     lanes : int
         Codes in a word of its output stream.
     cycles : int
-        Cycles of a frame: the longest of its loops, one word a cycle.
+        Cycles of a frame: those of its slowest block, one word a cycle.
     resources : Resources
         Without the FIFOs between blocks.
     """
@@ -97,8 +100,11 @@ class Survey:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.input_lanes = {p.tensor: largest_lanes(graph.tensors[p.tensor], graph.tensors[p.tensor].shape[2]) for p in graph.inputs}
         self._waiting = pixels_waiting(graph)
-        self._places = [(op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators]
+        self._places = {op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators}
+        ends = [port.tensor for port in graph.outputs]
+        self._readers = {name: len(graph.consumers(name)) + ends.count(name) for name, _ in self._waiting}
         self._known: dict[tuple[str, tuple[int, ...], Folding], Estimate] = {}
 
     def sites(self, foldings: Foldings) -> dict[str, Site]:
@@ -109,25 +115,34 @@ class Survey:
         """What every operator takes."""
         return self._walk(foldings)[1]
 
-    def estimate_at(self, site: Site, folding: Folding) -> Estimate:
-        """What the operator of a site would take with another folding."""
-        return self._at(replace(site, folding=folding))
-
-    def _at(self, site: Site) -> Estimate:
-        key = site.op.name, tuple(site.lanes), site.folding
+    def estimate_at(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Estimate:
+        """What an operator takes that reads words of `lanes` codes, without the FIFOs in front of it."""
+        key = op.name, lanes, folding
         if key not in self._known:
-            self._known[key] = _rule_for(site.op)(site)
+            self._known[key] = _rule_for(op)(self._site(op, lanes, folding))
         return self._known[key]
 
+    def fifos_at(self, op: Operator, lanes: tuple[int, ...]) -> Resources:
+        """The FIFOs in front of an operator that reads words of `lanes` codes."""
+        total = Resources()
+        for name, width in dict(zip(op.inputs, lanes)).items():  # an operator that reads a tensor twice has one FIFO for it
+            total += fifo(width * self.graph.tensors[name].format.bits, self._words(name, op.name, width))
+        return total
+
+    def _words(self, name: str, op: str, lanes: int) -> int:
+        return fifo_words(self.graph.tensors[name].shape[2] // lanes, self._waiting[name, op], self._readers[name])
+
+    def _site(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Site:
+        _, inputs, output = self._places[op.name]
+        return Site(op, inputs, output, list(lanes), folding)
+
     def _walk(self, foldings: Foldings) -> tuple[dict[str, Site], dict[str, Estimate]]:
-        lanes = {}
-        for port in self.graph.inputs:
-            tensor = self.graph.tensors[port.tensor]
-            lanes[port.tensor] = largest_lanes(tensor, tensor.shape[2])
+        lanes = dict(self.input_lanes)
         sites, found = {}, {}
-        for op, inputs, output in self._places:
-            site = Site(op, inputs, output, [lanes[name] for name in op.inputs], foldings.get(op.name, Folding()))
-            sites[op.name], found[op.name] = site, self._at(site)
+        for op, _, output in self._places.values():
+            widths, folding = tuple(lanes[name] for name in op.inputs), foldings.get(op.name, Folding())
+            sites[op.name] = self._site(op, widths, folding)
+            found[op.name] = self.estimate_at(op, widths, folding)
             lanes[output.name] = found[op.name].lanes
         return sites, found
 
@@ -137,23 +152,12 @@ class Survey:
 
     def fifo_words(self, foldings: Foldings) -> dict[tuple[str, str], int]:
         """Depth of the FIFO of each edge (tensor, operator that reads it)."""
-        sites, ends = self.sites(foldings), [port.tensor for port in self.graph.outputs]
-        words = {}
-        for (name, op), pixels in self._waiting.items():
-            lanes = sites[op].lanes[sites[op].op.inputs.index(name)]
-            readers = len(self.graph.consumers(name)) + ends.count(name)
-            words[name, op] = fifo_words(self.graph.tensors[name].shape[2] // lanes, pixels, readers)
-        return words
+        sites = self.sites(foldings)
+        return {(name, op): self._words(name, op, sites[op].lanes[sites[op].op.inputs.index(name)]) for name, op in self._waiting}
 
     def fifos(self, foldings: Foldings) -> dict[str, Resources]:
         """FIFOs in front of each operator."""
-        sites = self.sites(foldings)
-        total = dict.fromkeys(sites, Resources())
-        for (name, op), words in self.fifo_words(foldings).items():
-            site = sites[op]
-            index = list(site.op.inputs).index(name)
-            total[op] += fifo(site.lanes[index] * site.inputs[index].format.bits, words)
-        return total
+        return {name: self.fifos_at(site.op, tuple(site.lanes)) for name, site in self.sites(foldings).items()}
 
     def resources(self, foldings: Foldings) -> dict[str, Resources]:
         """Each operator with the FIFOs in front of it."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pyqkit import boards
+from pyqkit.boards import Board
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware import folding
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.resources import Resources
+from pyqkit.hardware.search import Search, choices
 from pyqkit.hardware.survey import Survey
+from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 
 
@@ -27,26 +32,95 @@ def layers(graph: Graph) -> dict[str, Convolution]:
     return {op.name: op for op in graph.operators if isinstance(op, Convolution)}
 
 
+def price(found: Resources, board: Board) -> float:
+    """The share of the board that a design takes, summed over its resources."""
+    has = board.resources
+    return found.lut_high / has["lut"] + found.ff / has["ff"] + found.bram36 / has["bram36"] + found.dsp / has["dsp"]
+
+
+def chain() -> Any:
+    """Three layers whose widths divide one another badly: 6 channels, then 4, then 10 outputs."""
+    b = Builder(2, 5, 5)
+    x = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 6, 2), "e2m1", 0.5)
+    x = b.quantise(b.conv(x, "e3m2", 4, 6, strides=[2, 2]), "e2m1", 0.5)
+    return b.model(b.conv(x, "int4", 10, 4, 1))
+
+
+def joined() -> Any:
+    """A residual block: both branches decide the width of the words that are added."""
+    b = Builder(2, 5, 5)
+    y = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 4, 2), "e3m2", 0.5)
+    z = b.quantise(b.conv(b.quantise(b.conv(y, "int4", 4, 4), "e2m1", 0.5), "int4", 4, 4), "e3m2", 0.5)
+    return b.model(b.node("MaxPool", b.quantise(b.node("Add", y, z), "e2m1", 0.5), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]))
+
+
+def wide() -> Any:
+    """A layer of many weights."""
+    b = Builder(256, 1, 1)
+    return b.model(b.conv(b.quantise("x", "int4", 0.25), "int4", 64, 256, 1))
+
+
+@pytest.fixture(scope="module", params=[chain, joined, mixed_layout], ids=lambda make: make.__name__)
+def every_design(request) -> tuple[Graph, list[tuple[int, Resources]]]:
+    """Interval and resources of every folding that a small network has."""
+    graph = import_qonnx(request.param())
+    survey = Survey(graph)
+    options = {name: choices(op) for name, op in layers(graph).items()}
+    designs = (dict(zip(options, picked)) for picked in itertools.product(*options.values()))
+    return graph, [(survey.interval(d), survey.total(d)) for d in designs]
+
+
 def test_choices_are_all_divisors_least_parallel_first(graph):
-    found = folding.choices(list(layers(graph).values())[1])
+    found = choices(list(layers(graph).values())[1])
     assert {(f.pe, f.simd) for f in found} == {(p, s) for p in (1, 2, 4, 8) for s in (1, 2, 4, 8)}
     assert found[0] == Folding(1, 1) and found[-1] == Folding(8, 8)
     assert [f.pe * f.simd for f in found] == sorted(f.pe * f.simd for f in found)
 
 
-def test_rates_are_met_with_no_more_than_needed(graph):
+def test_no_design_that_meets_a_rate_is_cheaper(every_design):
+    graph, designs = every_design
+    board = boards.load("PYNQ-Z2")
+    search = folding.search_for(graph, board)
+    intervals = sorted({interval for interval, _ in designs})
+    for interval in intervals:
+        found = search.fold_for(interval)
+        assert search.survey.interval(found) <= interval
+        cheapest = min(price(resources, board) for i, resources in designs if i <= interval)
+        assert price(search.survey.total(found), board) == pytest.approx(cheapest, rel=1e-9)
+    assert search.fold_for(intervals[0] - 1) is None
+    assert search.survey.interval(search.fastest()) == intervals[0]
+    assert set(intervals) <= set(search.intervals())
+
+
+@pytest.mark.parametrize("share", [0.05, 0.06, 0.08, 0.1, 0.2, 1.0])
+def test_no_design_that_fits_a_share_is_faster(every_design, share):
+    graph, designs = every_design
+    board = boards.load("PYNQ-Z2")
+    found = Survey(graph).interval(folding.find(graph, board, 100.0, None, share))
+    fitting = [interval for interval, resources in designs if not folding.exceeded(resources, board, share)]
+    if fitting:
+        assert found == min(fitting)
+    else:
+        assert Survey(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(r.lut_high for _, r in designs)
+
+
+def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
     board, survey = boards.load("ZCU104"), Survey(graph)
-    parallel = []
+    prices = []
     for rate in (1_000, 10_000, 50_000, 200_000):
         found = folding.find(graph, board, 100.0, rate)
         assert survey.interval(found) <= 100e6 / rate
-        for name, op in layers(graph).items():
-            options = folding.choices(op)
-            index = options.index(found[name])
-            narrower = [o for o in options[:index] if o.pe <= found[name].pe and o.simd <= found[name].simd]
-            assert all(survey.interval({**found, name: o}) > 100e6 / rate for o in narrower), (name, rate)
-        parallel.append(sum(f.pe * f.simd for f in found.values()))
-    assert parallel == sorted(parallel) and parallel[0] == 4 < parallel[-1]
+        prices.append(price(survey.total(found), board))
+    assert prices == sorted(prices) and prices[0] < prices[-1]
+
+
+def test_what_is_exceeded_becomes_dearer():
+    graph, board = import_qonnx(wide()), boards.load("PYNQ-Z2")
+    cheapest, none = (
+        Survey(graph).total(folding.find(graph, replace(board, resources={**board.resources, "bram36": blocks}), 100.0, 1_000))
+        for blocks in (100, 0)
+    )
+    assert cheapest.bram36 > 0 == none.bram36 and cheapest.lut_high < none.lut_high
 
 
 def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
@@ -54,31 +128,31 @@ def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
     tight = replace(board, resources={**board.resources, "lut": 20_000})
     found = folding.find(graph, tight, 100.0, None)
     assert survey.total(found).lut_high <= 0.7 * 20_000
-    faster = folding.Search(survey).fold_for(survey.interval(found) - 1)
-    assert survey.interval(faster) == survey.interval(found) or survey.total(faster).lut_high > 0.7 * 20_000
+    faster = folding.next_step(folding.search_for(graph, tight), survey.interval(found))
+    assert faster is None or (faster.interval < survey.interval(found) and faster.resources.lut_high > 0.7 * 20_000)
     assert survey.interval(folding.find(graph, board, 100.0, None)) < survey.interval(found)
 
 
 def test_words_are_widened_where_a_pool_is_the_slowest():
     graph = import_qonnx(residual())
     pool = next(op.name for op in graph.operators if op.kind == "max_pool")
-    search = folding.Search(Survey(graph))
-    found = search.fold_for(500)
-    assert search.survey.estimate(found)[pool].cycles == (36 * 8 + 36 * 9 * 8) // 8
+    search = Search(Survey(graph))
+    assert search.survey.estimate(search.fold_for(36 * 9))[pool].cycles == 36 * 9 * 8 // 8
 
 
 @pytest.mark.parametrize("network", [residual, mixed_layout])
 def test_an_impossible_rate_names_the_fastest_and_what_limits_it(network):
     graph = import_qonnx(network())
     board = boards.load("ZCU104")
-    fastest = Survey(graph).interval(folding.Search(Survey(graph)).fold_for(1))
+    search = Search(Survey(graph))
+    fastest = search.fastest()
     with pytest.raises(UserError) as caught:
         folding.find(graph, board, 100.0, 1e9)
-    assert str(caught.value).startswith(
+    assert str(caught.value) == (
         "a rate that ZCU104 reaches was expected, but 1e+09 frames/s came; at 100 MHz the fastest is "
-        f"{1e8 / fastest:.0f} frames/s (estimated), where the parallelism of "
+        f"{1e8 / search.survey.interval(fastest):.0f} frames/s (estimated), where the parallelism of "
+        f"{folding.bottleneck(search.survey, fastest)} ends first; ask for less or take a larger board"
     )
-    assert str(caught.value).endswith(" ends first; ask for less or take a larger board")
 
 
 def test_the_resource_that_ends_first_is_named(graph):
@@ -93,6 +167,12 @@ def test_the_resource_that_ends_first_is_named(graph):
         folding.find(graph, tiny, 100.0, 5)
 
 
+@pytest.mark.parametrize("share", [0, -0.5, 1.5, float("nan")])
+def test_shares_are_shares(graph, share):
+    with pytest.raises(UserError, match=f"^a share of the LUTs above 0 and up to 1 was expected, but {share:g} came; 0.7 leaves room"):
+        folding.find(graph, boards.load("ZCU104"), 100.0, None, share)
+
+
 @pytest.mark.parametrize("rate", [0, -1, float("nan")])
 def test_rates_are_positive(graph, rate):
     with pytest.raises(UserError, match=f"^a positive rate was expected, but {rate:g} frames/s came; ask for at least 1$"):
@@ -100,11 +180,16 @@ def test_rates_are_positive(graph, rate):
 
 
 def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
-    names = list(layers(graph))
-    wanted = {names[1]: Folding(4, 2)}
-    (tmp_path / "fold.json").write_text(json.dumps(folding.to_json(wanted)))
-    found = folding.read(tmp_path / "fold.json", graph)
-    assert found == {name: wanted.get(name, Folding()) for name in names}
+    names, path = list(layers(graph)), tmp_path / "fold.json"
+    wanted = {name: folding.find(graph, boards.load("ZCU104"), 100.0, 50_000)[name] for name in names}
+    folding.write(wanted, path)
+    assert folding.read(path, graph) == wanted
+    assert len(path.read_text().splitlines()) == len(names) + 2  # a line to edit for each layer
+    with pytest.raises(UserError, match="^a new file was expected, but .*fold.json exists; choose another name or pass --force$"):
+        folding.write(wanted, path)
+    folding.write({names[1]: Folding(4, 2)}, path, force=True)
+    assert folding.read(path, graph) == {name: Folding(4, 2) if name == names[1] else Folding() for name in names}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.cycles import latency
-from pyqkit.hardware.folding import Search, choices
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.search import Search, choices
 from pyqkit.hardware.survey import Survey
 from pyqkit.hls.generate import generate
+from pyqkit.rtl import generate as rtl
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 
@@ -26,9 +27,12 @@ def graph(request) -> Graph:
     return import_qonnx(NETWORKS[request.param]())
 
 
+def convolutions(graph: Graph) -> dict[str, Convolution]:
+    return {op.name: op for op in graph.operators if isinstance(op, Convolution)}
+
+
 def foldings_of(graph: Graph, which: int) -> dict[str, Folding]:
-    layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    return {op.name: choices(op)[which % len(choices(op))] for op in layers}
+    return {name: choices(op)[which % len(choices(op))] for name, op in convolutions(graph).items()}
 
 
 @pytest.mark.parametrize("which", [0, 2, 5, -1])
@@ -61,11 +65,19 @@ def test_cycles_counted_by_hand():
     kinds = {op.kind: op.name for op in graph.operators}
     assert found[kinds["add"]].cycles == 36 * 8
     assert found[kinds["sum_pool"]].cycles == 36 * 8
-    assert found[kinds["max_pool"]].cycles == 36 * 8 + 36 * 9 * 8  # pixels in, windows out, in turn
+    assert found[kinds["max_pool"]].cycles == 36 * 9 * 8  # windows go out while pixels come in
     foldings[layers[1].name] = Folding(4, 2)
     assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 * 9 * 8 // 8
-    foldings[layers[1].name] = Folding(8, 1)  # now the sliding window is slower than the products
-    assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 // 1 + 36 * 9 * 8
+    foldings[layers[3].name] = Folding(5, 8)  # now its input, in words of one code, is slower than the products
+    assert Survey(graph).estimate(foldings)[layers[3].name].cycles == 8
+
+
+@pytest.mark.parametrize("which", range(0, 64, 7))
+def test_cycles_are_those_of_the_blocks_in_systemverilog(graph, which):
+    foldings = {name: choices(op)[which * 5 % len(choices(op))] for which, (name, op) in enumerate(convolutions(graph).items(), which)}
+    found, blocks = Survey(graph).estimate(foldings), rtl.generate(graph, foldings).cycles()
+    assert {name: e.cycles for name, e in found.items() if name in blocks} == {n: c for n, c in blocks.items() if n in found}
+    assert Survey(graph).interval(foldings) == max(blocks.values())
 
 
 def test_interval_is_the_slowest_operator_and_latency_is_longer(graph):
@@ -85,7 +97,7 @@ def test_total_is_the_sum_of_the_operators(graph):
 
 def test_more_parallel_layers_take_more_and_wait_less(graph):
     search = Search(Survey(graph))
-    slow, fast = search.fold_for(10**9), search.fold_for(1)
+    slow, fast = search.fold_for(10**9), search.fastest()
     assert search.survey.total(slow).lut_low < search.survey.total(fast).lut_low
     assert search.survey.interval(slow) > search.survey.interval(fast)
 

@@ -17,7 +17,6 @@ def convolution(site: Site) -> Estimate:
     assert isinstance(op, Convolution)
     parallel = folding.pe * folding.simd
     products = op.macs(site.inputs) // parallel
-    windows = site.output.pixels * op.weights[0].size * op.groups // folding.simd
     units = dot_product(tensor.format, op.weight_format, folding.simd, site.output.format.bits) * folding.pe
     weights = memory(parallel * op.weight_format.bits, op.weights.size // parallel)
     if op.shifts is not None:
@@ -25,14 +24,13 @@ def convolution(site: Site) -> Estimate:
     kept = memory(folding.simd * tensor.format.bits, op.weights[0].size // folding.simd)  # the window, reused by the output folds
     lines = line_memory(op, tensor, max(folding.simd, site.lanes[0]))
     stream = fifo(folding.simd * tensor.format.bits, FIFO_WORDS)
-    return Estimate(
-        folding.pe, max(products, window_cycles(tensor, site.lanes[0], windows)), units + weights + kept + lines + stream + _CONTROL
-    )
+    cycles = max(products, words_in(tensor, site.lanes[0]))  # the window is read while the next one is filled
+    return Estimate(folding.pe, cycles, units + weights + kept + lines + stream + _CONTROL)
 
 
-def window_cycles(tensor: Tensor, lanes: int, written: int) -> int:
-    """Cycles of a sliding window, which reads and writes in turn."""
-    return tensor.pixels * tensor.shape[2] // lanes + written
+def words_in(tensor: Tensor, lanes: int) -> int:
+    """Words of a frame, each of which takes a cycle to come in."""
+    return tensor.pixels * tensor.shape[2] // lanes
 
 
 def line_memory(op: Operator, tensor: Tensor, lanes: int) -> Resources:

@@ -6,7 +6,7 @@ from math import gcd
 
 from pyqkit.graph.ops.layout import Pad, Permute, Reshape
 from pyqkit.graph.ops.pool import MaxPool, SumPool
-from pyqkit.hardware.operators.convolution import line_memory, window_cycles
+from pyqkit.hardware.operators.convolution import line_memory, words_in
 from pyqkit.hardware.resources import Resources, adder, comparator, fifo, memory
 from pyqkit.hardware.survey import Estimate, Site, estimates
 from pyqkit.hls.emitter import FIFO_WORDS
@@ -23,7 +23,7 @@ def _pool(site: Site, unit: Resources, kept_bits: int) -> Estimate:
     if tuple(op.window) == tensor.shape[:2] and not any(op.padding):
         return Estimate(lanes, windows, total)  # a window of the whole frame is the stream itself
     total += line_memory(op, tensor, lanes) + fifo(lanes * tensor.format.bits, FIFO_WORDS) + _CONTROL
-    return Estimate(lanes, window_cycles(tensor, lanes, windows), total)
+    return Estimate(lanes, max(windows, words_in(tensor, lanes)), total)
 
 
 @estimates("max_pool")
@@ -48,7 +48,7 @@ def permute(site: Site) -> Estimate:
     op, (tensor,) = site.op, site.inputs
     assert isinstance(op, Permute)
     lanes = gcd(site.lanes[0], len(op.channels))
-    cycles = tensor.pixels * (tensor.shape[2] // site.lanes[0] + len(op.channels) // lanes)  # a pixel in, a pixel out
+    cycles = tensor.pixels * max(tensor.shape[2] // site.lanes[0], len(op.channels) // lanes)  # a pixel comes in while the last one leaves
     return _moved(site, lanes, cycles, memory(tensor.format.bits, tensor.shape[2]) * lanes)
 
 
@@ -77,5 +77,4 @@ def reshape(site: Site) -> Estimate:
     assert isinstance(op, Reshape)
     count = site.output.pixels * site.output.shape[2]
     lanes = gcd(site.lanes[0], op.shape[2])
-    converted = count // site.lanes[0] + count // lanes  # words are read, then written
-    return _moved(site, lanes, count // lanes if lanes == site.lanes[0] else converted)
+    return _moved(site, lanes, count // lanes)
