@@ -12,10 +12,11 @@ import pytest
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import DeadlockError, HlsEngine
-from pyqkit.formats import parse
+from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Graph
+from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.graph.ops.requantise import Threshold
+from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.graph.serialise import from_json, to_json
 from pyqkit.hardware.folding_types import Folding
 from tests.emulate.networks import Net, everything, statistics
@@ -70,6 +71,37 @@ def test_exact(activations: str, weights: str | None) -> None:
         agree(net, engine.run)
         for name, codes in engine.run(net.codes, keep=True).items():
             np.testing.assert_array_equal(codes, net.values[name], err_msg=name)
+
+
+RESIDUALS = [
+    ("e2m1", "e2m1", 4),
+    ("int4", "int4", 4),
+    ("int8", "int4", 4),
+    ("e3m2", "int4", 4),
+    ("e4m3", "e4m3", 8),
+    ("lp4_0_3", "lp4_0_3", 6),
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize(("activations", "weights", "steps"), RESIDUALS)
+@pytest.mark.parametrize("channels", [16, 37])
+def test_residual_sums_join_the_kernel(activations: str, weights: str, steps: int, channels: int) -> None:
+    """Sums that fit 32 bits are added and requantised by the convolution that forms them, for one and for two of them."""
+    net = Net(parse(activations), parse(weights))
+    x = net.threshold("a", net.conv("conv", "x", channels))
+    both = [net.conv("main", x, channels), net.conv("shortcut", x, channels, 1)]
+    y = net.threshold("b", net.add(Add("sum", both, ["sum"], net.random.integers(-3, 4, (2, channels)))))
+    total = net.add(Add("again", [y, net.conv("last", y, channels)], ["again"], net.random.integers(1, 3, (2, channels))))
+    reach = max(abs(net.graph.tensors[total].low), abs(net.graph.tensors[total].high))
+    shift = max(0, reach.bit_length() - 5)
+    multiplier, offset = net.random.integers(-2, 3, channels), net.random.integers(-3, 4, channels) << shift >> 1
+    net.finish(net.add(Rescale("out", [total], ["out"], Integer(8), multiplier, offset, shift, relu=channels == 16)))
+    print(statistics(net), len(np.unique(net.values["out"])), "distinct results")
+    for portable in (True, False):
+        engine = ExactEngine(net.graph, portable=portable)
+        agree(net, engine.run)
+        assert len(engine._steps) == steps
 
 
 @needs_compiler
