@@ -14,7 +14,7 @@ $(STAMP): setup.py pyproject.toml
 	  { echo "Python 3.11 or newer was expected, but $(PYTHON) is `$(PYTHON) -V`; call 'make PYTHON=...'"; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module was expected with $(PYTHON); on Debian and Ubuntu: apt install python3-venv"; exit 2; }
 	@echo "installing into $(VENV), some minutes the first time ..."
-	$(PIP) --editable ".[host,test,notebook,rtl]"
+	$(PIP) --editable ".[host,test,notebook,rtl,synth]"
 	$(PIP) --no-deps hls4ml==1.3.0  # AMD's ap_int headers, for one cross-check of the C++
 	@touch $@
 

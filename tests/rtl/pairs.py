@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyqkit.cache import cache_folder
+from pyqkit.emulate.rtl import _runtime
 from pyqkit.formats import NumberFormat
 from pyqkit.rtl.products import ProductBlock
+
+FAST = ("-std=c++17", "-O1", "-fPIC", "-w")  # of engine rtl in tests too, whose Verilator objects are kept
 
 ROOT = Path(__file__).parents[2]
 Case = tuple[NumberFormat, NumberFormat, ProductBlock]
@@ -56,8 +60,22 @@ def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") 
          "--max-num-width", 2**21, "-O3")  # fmt: skip
     units = sorted(folder.glob("obj/*.cpp"))
     include = package / "include"
-    call("g++", "-std=c++17", "-O1", "-w", "-Iobj", f"-I{include}", f"-I{include}/vltstd", "main.cpp", *units, include / "verilated.cpp",
-         include / "verilated_threads.cpp", "-pthread", "-o", "pairs")  # fmt: skip
+    runtime = _runtime(package, "g++", cache_folder(), FAST, False, print)
+    call(
+        "g++",
+        "-std=c++17",
+        "-O0",
+        "-w",
+        "-Iobj",
+        f"-I{include}",
+        f"-I{include}/vltstd",
+        "main.cpp",
+        *units,
+        *runtime,
+        "-pthread",
+        "-o",
+        "pairs",
+    )
     call(folder / "pairs", "products.bin")
     found = np.fromfile(folder / "products.bin", np.int64).reshape(2**left, 2**right, len(cases))
     return [found[: 2**x.bits, : 2**y.bits, i] for i, (x, y, _) in enumerate(cases)]

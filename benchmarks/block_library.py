@@ -1,0 +1,144 @@
+"""Networks whose blocks are measured: a library of blocks in several formats and foldings, and whole networks beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from synthetic import Network, ResNet
+
+from pyqkit.formats import Integer, parse
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.layout import Concat, Pad, Permute, Slice
+from pyqkit.graph.ops.pool import MaxPool, SumPool
+from pyqkit.graph.ops.requantise import Rescale
+from pyqkit.hardware.folding_types import Folding
+
+
+@dataclass
+class Case:
+    """A graph with foldings, and FIFO depths instead of the derived ones."""
+
+    graph: Graph
+    foldings: dict[str, Folding]
+    depths: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def folded(graph: Graph, pe: int, simd: int) -> Case:
+    """Every layer with the most parallelism up to PE and SIMD that divides its channels."""
+    foldings = {}
+    for op in graph.operators:
+        if isinstance(op, Convolution):
+            outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
+            foldings[op.name] = Folding(
+                max(d for d in range(1, pe + 1) if outputs % d == 0), max(d for d in range(1, simd + 1) if inputs % d == 0)
+            )
+    return Case(graph, foldings)
+
+
+def mlp(name: str, fmt: str, sizes: tuple[int, ...], weights: str | None = None) -> Graph:
+    """Linear layers with requantisers between them."""
+    net = Network(name, parse(fmt), (1, 1, sizes[0]))
+    x = "x"
+    for index, size in enumerate(sizes[1:]):
+        x = net.conv(f"{name}_fc{index}", x, size, kernel=1, weights=parse(weights or fmt))
+        if index < len(sizes) - 2:
+            x = net.quantised(x)
+    return net.finish(x)
+
+
+def cnn(name: str, fmt: str, size: int, channels: tuple[int, int, int], weights: str | None = None, outputs: int = 10) -> Graph:
+    """Two convolutions with a max pool between them, a sum over the frame, and a linear layer."""
+    net, w = Network(name, parse(fmt), (size, size, channels[0])), parse(weights or fmt)
+    x = net.quantised(net.conv(f"{name}_conv0", "x", channels[1], weights=w))
+    x = net.emit(MaxPool(f"{name}_max", [x], [f"{name}_max"], (2, 2), (2, 2), (0, 0, 0, 0)))
+    x = net.quantised(net.conv(f"{name}_conv1", x, channels[2], stride=2, weights=w))
+    whole = net.graph.tensors[x].shape[:2]
+    x = net.quantised(net.emit(SumPool(f"{name}_sum", [x], [f"{name}_sum"], whole, (1, 1))))
+    return net.finish(net.conv(f"{name}_fc", x, outputs, kernel=1, weights=w))
+
+
+def residual(name: str, fmt: str, size: int, channels: int) -> Graph:
+    """A residual block whose shortcut skips pixels and adds channels, and a requantiser of wide integers."""
+    net = Network(name, parse(fmt), (size, size, channels))
+    x = net.quantised(net.conv(f"{name}_1", "x", channels))
+    y = net.quantised(net.conv(f"{name}_2", x, 2 * channels, stride=2), relu=False)
+    cut = net.emit(Slice(f"{name}_cut", [x], [f"{name}_cut"], (0, 0), (2, 2), (size // 2, size // 2)))
+    cut = net.emit(Pad(f"{name}_pad", [cut], [f"{name}_pad"], (0, 0, channels // 2), (0, 0, channels // 2)))
+    total = net.emit(Add(f"{name}_sum", [y, cut], [f"{name}_sum"], np.ones((2, 2 * channels), np.int64)))
+    joined = net.quantised(total)
+    out = net.conv(f"{name}_3", joined, channels, kernel=1)
+    return net.finish(rescaled(net, f"{name}_wide", out, 12))
+
+
+def rescaled(net: Network, name: str, source: str, bits: int) -> str:
+    """Multiply, shift and round to an integer of `bits` bits."""
+    tensor = net.graph.tensors[source]
+    channels, reach = tensor.shape[2], max(-tensor.low, tensor.high).bit_length()
+    shift = 10
+    multiplier = net.random.integers(1, max(2, 2 ** (bits - 1 - reach + shift)) if bits + shift > reach else 2, channels)
+    return net.emit(Rescale(name, [source], [name], Integer(bits), multiplier, np.arange(channels), shift))
+
+
+def layouts(name: str, fmt: str, channels: int) -> Graph:
+    """Depthwise and grouped convolutions, concatenation, permutation, factors that differ from channel to channel."""
+    net = Network(name, parse(fmt), (6, 6, channels))
+    left = net.quantised(net.conv(f"{name}_depth", "x", channels, groups=channels))
+    right = net.quantised(net.conv(f"{name}_group", "x", channels, groups=2))
+    joined = net.emit(Concat(f"{name}_join", [left, right], [f"{name}_join"]))
+    mixed = net.emit(Permute(f"{name}_mix", [joined], [f"{name}_mix"], net.random.permutation(2 * channels).tolist()))
+    x = net.quantised(net.conv(f"{name}_point", mixed, channels, kernel=1))
+    total = net.emit(Add(f"{name}_add", [x, right], [f"{name}_add"], net.random.integers(-3, 4, (2, channels))))
+    largest = net.emit(MaxPool(f"{name}_max", [net.quantised(total)], [f"{name}_max"], (3, 3), (1, 1), (1, 1, 1, 1)))
+    return net.finish(net.emit(SumPool(f"{name}_average", [largest], [f"{name}_average"], (2, 2), (2, 2), (0, 0, 0, 0))))
+
+
+def fifos(name: str, width: int, depths: tuple[int, ...]) -> Case:
+    """A chain of pools of one pixel, with FIFOs of given depths between them."""
+    net = Network(name, parse(f"uint{width}"), (1, 1, 2))
+    x, words = "x", {}
+    for index, depth in enumerate(depths):
+        made = net.emit(MaxPool(f"{name}_{index}", [x], [f"{name}_{index}"], (1, 1), (1, 1), (0, 0, 0, 0)))
+        words[x, made] = depth
+        x = made
+    return Case(net.finish(x), {}, words)
+
+
+def library() -> list[Case]:
+    """Cases whose blocks the model is fitted to."""
+    return [
+        folded(cnn("c_e2m1", "e2m1", 12, (2, 8, 16)), 4, 4),
+        folded(mlp("m_e4m3", "e4m3", (32, 24, 8)), 2, 4),
+        folded(residual("r_int4", "int4", 8, 8), 2, 4),
+        fifos("f_4", 4, (3, 16, 33, 65, 130, 400, 1100)),
+        folded(mlp("m_one", "e2m1", (24, 12, 6)), 1, 1),
+        folded(cnn("c_large", "int4", 32, (16, 16, 16)), 2, 4),
+        folded(mlp("m_wide", "int4", (256, 64, 10)), 1, 4),
+        folded(layouts("l_e2m1", "e2m1", 8), 2, 2),
+        folded(mlp("m_lp4", "lp4_0_3", (32, 16, 8)), 2, 4),
+        folded(cnn("c_int8", "int8", 10, (3, 4, 8)), 2, 2),
+        folded(mlp("m_int2", "uint2", (64, 32, 16), "int2"), 4, 16),
+        folded(cnn("c_e3m2", "e3m2", 20, (4, 8, 16)), 1, 1),
+        folded(residual("r_e4m3", "e4m3", 8, 4), 1, 2),
+        fifos("f_8", 8, (8, 32, 64, 200, 600, 2100)),
+    ]
+
+
+def networks() -> dict[str, Case]:
+    """Whole networks that the model is tested on; none of their blocks is in the library."""
+    return {
+        "MLP e4m3 64-32-10, PE 4, SIMD 8": folded(mlp("n_mlp_e4m3", "e4m3", (64, 32, 10)), 4, 8),
+        "MLP int4 96-48-10, PE 6, SIMD 6": folded(mlp("n_mlp_int4", "int4", (96, 48, 10)), 6, 6),
+        "MLP e2m2 40-20-10, PE 5, SIMD 10": folded(mlp("n_mlp_e2m2", "e2m2", (40, 20, 10)), 5, 10),
+        "CNN e2m1 16x16x3, PE 2, SIMD 3": folded(cnn("n_cnn_e2m1", "e2m1", 16, (3, 6, 12)), 2, 3),
+        "CNN int6 12x12x4, PE 4, SIMD 4": folded(cnn("n_cnn_int6", "int6", 12, (4, 12, 8)), 4, 4),
+        "CNN e3m2 14x14x2, PE 4, SIMD 2": folded(cnn("n_cnn_e3m2", "e3m2", 14, (2, 8, 8)), 4, 2),
+        "CNN lp6_1_3 8x8x4, PE 2, SIMD 4": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (4, 4, 8)), 2, 4),
+        "CNN int8 8x8x1, PE 8, SIMD 8": folded(cnn("n_cnn_int8", "int8", 8, (1, 8, 16)), 8, 8),
+        "residual e3m1 10x10x4, PE 4, SIMD 4": folded(residual("n_res_e3m1", "e3m1", 10, 4), 4, 4),
+        "residual int5 6x6x8, PE 2, SIMD 8": folded(residual("n_res_int5", "int5", 6, 8), 2, 8),
+        "depthwise e2m3, PE 2, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 8), 2, 2),
+        "ResNet-8 e2m1 32x32x3, PE 4, SIMD 4": folded(ResNet("e2m1", 1).graph, 4, 4),
+    }

@@ -1,0 +1,69 @@
+"""Every pair of codes through the multipliers that are chosen, and dot products built of them, against the exact table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyqkit.errors import UserError
+from pyqkit.formats import parse, product
+from pyqkit.rtl.products import ProductBlock, product_block, table_block
+from tests.rtl.pairs import ROOT, simulate
+
+SAME = ["int2", "int5", "uint4", "e2m1", "e3m0", "e1m2", "e3m2", "e4m3", "e2m5", "lp4_0_3", "lp6_1_3", "lp8_1_3"]
+MIXED = [("int4", "e2m1"), ("e3m2", "e2m1"), ("e4m3", "ue3m2"), ("int8", "uint3"), ("lp8_0_7", "lp4_1_3"), ("e2m1", "lp4_0_3")]
+
+
+def numbers(name: str) -> np.ndarray:
+    return np.unique(parse(name).codes)
+
+
+def check(pairs: list[tuple[str, str, ProductBlock]], folder, sources) -> list[str]:
+    """Names of the pairs with a wrong product."""
+    found = simulate([(parse(a), parse(b), block) for a, b, block in pairs], folder, sources)
+    wrong = []
+    for (a, b, block), got in zip(pairs, found):
+        expected = product(parse(a), parse(b)).table.astype(np.int64)
+        rows, columns = np.ix_(numbers(a), numbers(b))
+        if not np.array_equal(got[rows, columns], expected[rows, columns]):
+            wrong.append(f"{a} times {b} ({block.module})")
+    return wrong
+
+
+def chosen(pairs) -> list[tuple[str, str, ProductBlock]]:
+    made = [(a, b, product_block(parse(a), parse(b))) for a, b in pairs]
+    for name in ("e2m1", "lp4_0_3"):
+        fmt = parse(name)
+        made.append((name, name, table_block(fmt, fmt, product_block(fmt, fmt).width)))
+    return made
+
+
+def test_every_pair_of_codes(tmp_path):
+    pairs = chosen([(n, n) for n in SAME] + MIXED)
+    assert len({block.module for _, _, block in pairs}) == 5
+    assert check(pairs, tmp_path, ROOT / "rtl") == []
+
+
+MUTANTS = {
+    "product_booth.sv": ("digit[2]),", "digit[2] && r < 1),"),
+    "product_minifloat.sv": ("a_significand[MA-1] = a_exponent != 0", "a_significand[MA-1] = 1"),
+    "product_logposit.sv": ("a[A-2:0] == 0 ||", ""),
+}
+
+
+def test_mutants_are_caught(tmp_path):
+    """One mistake in each block; every format meets exactly one of them."""
+    for path in (ROOT / "rtl").glob("*.sv"):
+        right, wrong = MUTANTS.get(path.name, ("", ""))
+        text = path.read_text()
+        assert not right or text.count(right) == 1
+        (tmp_path / path.name).write_text(text.replace(right, wrong) if right else text)
+    (tmp_path / "run").mkdir()
+    pairs = [(n, n, product_block(parse(n), parse(n))) for n in ("int4", "e2m1", "lp4_0_3")]
+    assert len(check(pairs, tmp_path / "run", tmp_path)) == len(pairs)
+
+
+def test_products_beyond_what_engines_sum_are_refused():
+    with pytest.raises(UserError, match="at most 64 bits were expected, but e5m2 times e5m2 has 67"):
+        product_block(parse("e5m2"), parse("e5m2"))
+    assert product_block(parse("e5m2"), parse("e5m2"), 67).width == 67
