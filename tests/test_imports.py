@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
     "hardware": {"formats", "graph", "hls", "boards", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
+    "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
     "accelerator": {
@@ -57,12 +58,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
-HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq"}
+HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq", "finn"}
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
     "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
     "custom_op": {"onnx", "qonnx"},
     "graph": {"onnx", "qonnx"},
+    "finn": {"finn", "onnx", "qonnx"},
     "emulate": {"onnx", "qonnx"},
     "accelerator": {"onnx"},
     "tables": {"rich"},

@@ -1,0 +1,115 @@
+"""From pyqkit's graph to a FINN model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from onnx import NodeProto, TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import qonnx_make_model
+
+from pyqkit.errors import UserError
+from pyqkit.finn.block import Block
+from pyqkit.finn.fork import Fork
+from pyqkit.finn.nodes import container, op_type
+from pyqkit.graph.graph import Graph, Operator, Tensor
+
+DOMAIN = "finn.custom_op.fpgadataflow"
+WIDEST_CODE = 53  # bits that FINN's widest container, float64, holds exactly
+
+
+def to_finn(graph: Graph) -> ModelWrapper:
+    """A model with one node for every operator, and a ``PqFork`` behind every tensor with several readers.
+
+    Inputs and outputs are codes, of shape (1, height, width, channels); scales stay on the host, in the graph's ports. Every
+    node does one product and takes one code a cycle until `passes.Fold` says otherwise.
+
+    Parameters
+    ----------
+    graph : Graph
+
+    Returns
+    -------
+    ModelWrapper
+
+    Raises
+    ------
+    UserError
+        If a tensor has codes of more than 53 bits, or an output is an input.
+    """
+    for tensor in graph.tensors.values():
+        if tensor.format.bits > WIDEST_CODE:
+            raise UserError(
+                f"codes of at most {WIDEST_CODE} bits were expected, but {tensor.name} has {tensor.format.bits}; FINN keeps codes in "
+                "floating point, so quantise before that sum grows so wide"
+            )
+    names = _Readers(graph)
+    nodes: list[NodeProto] = []
+    ends = {port.tensor for port in graph.inputs} & {port.tensor for port in graph.outputs}
+    if ends:
+        raise UserError(f"an operator between input and output was expected, but {', '.join(ends)} is both; leave that output out")
+    for port in graph.inputs:
+        nodes += names.fork(port.tensor)
+    for op in graph.operators:
+        inputs = [names.take(name) for name in op.inputs]
+        nodes.append(_node(op, graph.input_tensors(op), inputs, op.outputs))
+        for name in op.outputs:
+            nodes += names.fork(name)
+    outputs = {names.take(port.tensor): graph.tensors[port.tensor] for port in graph.outputs}
+    described = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
+    made = helper.make_graph(nodes, graph.name, [_info(n, t) for n, t in described.items()], [_info(n, t) for n, t in outputs.items()])
+    model = ModelWrapper(qonnx_make_model(made, producer_name="pyqkit"))
+    for name, tensor in {**names.tensors, **described, **outputs}.items():
+        model.set_tensor_shape(name, [1, *tensor.shape], container(tensor))
+        model.set_tensor_datatype(name, DataType[f"UINT{tensor.format.bits}"])
+    return model
+
+
+class _Readers:
+    """Hands every reader of a tensor a copy of its own.
+
+    Parameters
+    ----------
+    graph : Graph
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._count = Counter(name for op in graph.operators for name in op.inputs)
+        self._count.update(port.tensor for port in graph.outputs)
+        self._taken: Counter[str] = Counter()
+        self.tensors = {self._copy(name, i): tensor for name, tensor in graph.tensors.items() for i in range(self._count[name])}
+        self.tensors |= graph.tensors
+
+    def _copy(self, name: str, index: int) -> str:
+        return name if self._count[name] == 1 else f"{name}_copy_{index}"
+
+    def fork(self, name: str) -> list[NodeProto]:
+        """The node that makes the copies, if there are several."""
+        copies = [self._copy(name, i) for i in range(self._count[name])]
+        if len(copies) == 1:
+            return []
+        return [_node(Fork(f"{name}_fork", [name], copies), [self._graph.tensors[name]], [name], copies)]
+
+    def take(self, name: str) -> str:
+        """Name of a copy that nobody has."""
+        self._taken[name] += 1
+        return self._copy(name, self._taken[name] - 1)
+
+
+def _node(op: Operator, tensors: list[Tensor], inputs: list[str], outputs: list[str]) -> NodeProto:
+    attributes: dict[str, Any] = {
+        "backend": "fpgadataflow",
+        "source": op.name,
+        "lanes": [1] * len(inputs),
+        "inFIFODepths": [2] * len(inputs),
+        "outFIFODepths": [2] * len(outputs),
+        **Block.of(op, tensors).attributes(),
+    }
+    return helper.make_node(op_type(op.kind), inputs, outputs, op.name, domain=DOMAIN, **attributes)
+
+
+def _info(name: str, tensor: Tensor) -> TensorProto:
+    return helper.make_tensor_value_info(name, container(tensor), [1, *tensor.shape])

@@ -1,0 +1,184 @@
+"""Every operator as a FINN node: its definition, its C++ and its attributes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("finn.custom_op", reason="finn-plus is not installed; make test-finn")
+
+import finn.custom_op.fpgadataflow as abstract_domain
+import finn.custom_op.fpgadataflow.hls as hls_domain
+from finn.util.basic import getHWCustomOp
+
+from pyqkit.errors import UserError
+from pyqkit.finn.convert import to_finn
+from pyqkit.finn.nodes import container, op_type
+from pyqkit.formats import Integer, parse
+from pyqkit.graph.graph import Graph, GraphError, Tensor
+from pyqkit.graph.ops import kinds
+from pyqkit.graph.ops.add import Add
+from pyqkit.hls.generate import generate_operator
+from tests.emulate.networks import Net, everything, port
+from tests.finn.models import assert_executes, compiled, foldings, streamed
+
+
+def test_every_operator_has_a_node_in_each_domain() -> None:
+    for kind in kinds():
+        assert op_type(kind) in abstract_domain.custom_op and f"{op_type(kind)}_hls" in hls_domain.custom_op
+
+
+@pytest.mark.parametrize(("activations", "weights"), [("e2m1", None), ("int8", "int4"), ("lp4_0_3", None), ("e4m3", "uint2")])
+def test_definitions(activations: str, weights: str | None) -> None:
+    net = everything(activations, weights)
+    assert_executes(to_finn(net.graph), net.graph, net.codes, net.graph.execute(net.codes), net.frames)
+
+
+def test_cppsim_of_every_operator() -> None:
+    net = everything("e2m1")
+    model = streamed(net.graph)
+    used = {node.op_type for node in model.graph.node}
+    assert {f"{op_type(kind)}_hls" for kind in kinds()} <= used
+    assert "StreamingDataWidthConverter_rtl" in used and "StreamingFIFO_rtl" in used
+    assert_executes(compiled(model), net.graph, net.codes, net.graph.execute(net.codes), net.frames)
+
+
+def test_cppsim_of_sums_that_float32_does_not_hold() -> None:
+    """Sums of 40 bits."""
+    net = Net(parse("e4m3"), parse("e4m3"), shape=(1, 1, 8), frames=6)
+    left, right = net.conv("left", "x", 4, 1), net.conv("right", "x", 4, 1)
+    total = net.add(Add("total", [left, right], ["total"], np.array([[1, -1, 3, 1]] * 2)))
+    graph = net.finish(total)
+    sums = net.values["total"].astype(np.float64)
+    assert (sums != sums.astype(np.float32)).any() and graph.tensors["total"].format.bits > 32
+    model = compiled(streamed(graph))
+    assert [container(tensor) for tensor in getHWCustomOp(model.graph.node[-1]).block.outputs] == [11]  # DOUBLE
+    assert_executes(model, graph, net.codes, graph.execute(net.codes), net.frames)
+
+
+def test_words_are_as_wide_as_the_generated_streams() -> None:
+    """The estimate that answers FINN and the C++ that is generated agree on the width of every word."""
+    net = everything("e3m2")
+    for node in map(getHWCustomOp, streamed(net.graph, largest=4).graph.node):
+        if hasattr(node, "block"):
+            design = generate_operator(node.block.op, node.block.inputs, node.lanes, node.folding)
+            ends = [*design.inputs, *design.outputs]
+            widths = [node.get_instream_width(i) for i in range(len(design.inputs))]
+            widths += [node.get_outstream_width(i) for i in range(len(design.outputs))]
+            assert [end.lanes * end.bits for end in ends] == widths
+            assert node.get_number_output_values() == design.outputs[0].beats
+
+
+def test_a_model_survives_a_file(tmp_path) -> None:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    net = everything("e2m1")
+    to_finn(net.graph).save(str(tmp_path / "model.onnx"))
+    model = ModelWrapper(str(tmp_path / "model.onnx"))
+    assert_executes(model, net.graph, net.codes, net.graph.execute(net.codes), 2)
+
+
+def test_a_new_operator_needs_no_edit() -> None:
+    """An operator that is declared elsewhere, with its C++ and its estimate, becomes a node by itself."""
+    program = """
+from dataclasses import dataclass
+import numpy as np
+from pyqkit.graph.graph import Operator, Tensor
+from pyqkit.graph.ops import operator
+from pyqkit.hardware.survey import Estimate, estimates
+from pyqkit.hardware.resources import Resources
+from pyqkit.hls.emitter import emits
+
+@operator
+@dataclass
+class TopBit(Operator):
+    kind = "top_bit"
+    def infer(self, inputs): return [Tensor.of(self.outputs[0], inputs[0].shape, inputs[0].format)]
+    def execute(self, inputs, tensors): return [inputs[0] & (1 << tensors[0].format.bits - 1)]
+
+@emits("top_bit")
+def rule(e, op):
+    source = e.input(op)
+    out = e.output(op, source.lanes)
+    e.constants.append("template <class S> void top_bit(S &in, S &out, int words, int top) { for (int i = 0; i < words; ++i) {"
+                       "auto w = in.read(); for (auto &code : w.lane) code = code & top; out.write(w); } }")
+    tensor = e.graph.tensors[op.inputs[0]]
+    e.process(op.name, f"top_bit({source.name}, {out.name}, {int(np.prod(tensor.shape)) // source.lanes}, {1 << tensor.format.bits - 1})")
+
+@estimates("top_bit")
+def estimate(site): return Estimate(site.lanes[0], int(np.prod(site.output.shape)) // site.lanes[0], Resources())
+
+from tests.emulate.networks import Net
+from pyqkit.formats import parse
+from tests.finn.models import assert_executes, compiled, streamed
+net = Net(parse("e2m1"), parse("e2m1"))
+net.add(TopBit("top", ["x"], ["y"]))
+graph = net.finish("y")
+model = compiled(streamed(graph))
+assert [n.op_type for n in model.graph.node if n.op_type.startswith("Pq")] == ["PqTopBit_hls"]
+assert_executes(model, graph, net.codes, graph.execute(net.codes), 2)
+print("equal")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("equal\n"), done.stderr
+
+
+def test_workers_that_were_spawned_know_the_nodes() -> None:
+    """FINN's command line starts fresh interpreters; ours of its transformations bring the nodes with them, its own do not."""
+    program = """
+import multiprocessing
+from pyqkit.finn.passes import PrepareCppSim
+from finn.transformation.fpgadataflow.prepare_cppsim import PrepareCppSim as Stock
+from finn.util.exception import FINNUserError
+from pyqkit.formats import parse
+from tests.emulate.networks import Net
+from tests.finn.models import streamed
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    net = Net(parse("e2m1"), parse("e2m1"))
+    net.conv("conv", "x", 2)
+    model = streamed(net.finish("conv"))
+    try:
+        model.transform(Stock(1))
+    except FINNUserError as error:
+        print("stock:", error)
+    model = model.transform(PrepareCppSim(1))
+    print("ours:", len([a for n in model.graph.node for a in n.attribute if a.name == "code_gen_dir_cppsim"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "ours: 1" in done.stdout, done.stdout + done.stderr
+
+
+def test_codes_too_wide_for_finn() -> None:
+    graph = Graph("wide", {"x": Tensor.of("x", (1, 1, 1), Integer(60))})
+    graph.add(Add("sum", ["x"], ["y"], np.array([[1]])))
+    graph.inputs, graph.outputs = [port("x", graph.tensors["x"])], [port("y", graph.tensors["y"])]
+    with pytest.raises(UserError, match="at most 53 bits were expected, but x has 60"):
+        to_finn(graph)
+
+
+@pytest.mark.parametrize("change", ["no operator", "not JSON", "lost array", "unknown kind"])
+def test_damaged_nodes(change: str) -> None:
+    net = everything("e2m1")
+    node = to_finn(net.graph).graph.node[0]
+    index = [a.name for a in node.attribute].index("weights" if change == "lost array" else "operator")
+    if change in ("no operator", "lost array"):
+        del node.attribute[index]
+    elif change == "not JSON":
+        node.attribute[index].s = b"{"
+    else:
+        node.attribute[index].s = node.attribute[index].s.replace(b'"convolution"', b'"evolution"')
+    with pytest.raises(GraphError, match="expected"):
+        _ = getHWCustomOp(node).block
+
+
+def test_foldings_are_checked() -> None:
+    net = everything("e2m1")
+    wrong = {**foldings(net.graph, 3), "nowhere": foldings(net.graph, 1)["conv"]}
+    from pyqkit.finn.passes import Fold
+
+    with pytest.raises(UserError, match="'nowhere' is no layer"):
+        Fold(net.graph, wrong)
