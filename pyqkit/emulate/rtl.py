@@ -49,12 +49,19 @@ class Counts:
 
     Attributes
     ----------
-    first, last : numpy.ndarray, int64
-        Of each frame: cycle of its first beat at an input, cycle of its last beat at an output.
+    first : numpy.ndarray, int64, shape (frames,)
+        Cycle of a frame's first beat at an input.
+    ends : numpy.ndarray, int64, shape (outputs, frames)
+        Cycle of a frame's last beat at each output.
     """
 
     first: np.ndarray
-    last: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def last(self) -> np.ndarray:
+        """Cycle of each frame's last beat at any output."""
+        return self.ends.max(axis=0)
 
     @property
     def latency(self) -> int:
@@ -62,23 +69,26 @@ class Counts:
         return int(self.last[0] - self.first[0])
 
     @property
+    def intervals(self) -> np.ndarray:
+        """Cycles between frames at each output, the first frames left out while the pipeline fills; shape (outputs,)."""
+        frames = self.ends.shape[1]
+        half = (frames - 1) // 2
+        return (self.ends[:, -1] - self.ends[:, half]) / (frames - 1 - half)
+
+    @property
     def interval(self) -> float:
-        """Cycles between frames, the first ones left out while the pipeline fills."""
-        half = (len(self.last) - 1) // 2
-        return float(self.last[-1] - self.last[half]) / (len(self.last) - 1 - half)
+        """Cycles between frames at the slowest output."""
+        return float(self.intervals.max())
 
 
-class RtlEngine:
-    """The network as SystemVerilog, cycle by cycle.
+class Simulator:
+    """A design, compiled, and frames that stream through it back to back.
 
     Parameters
     ----------
-    graph : Graph
-    folding : dict of str to Folding, optional
+    design : Design
     cache : Path, optional
         Folder for compiled models; `cache_folder()` by default.
-    depths : dict of (tensor, operator) to int, optional
-        FIFO words that replace the derived ones.
     stalls : Stalls, optional
         Random back-pressure on every stream, those inside included.
     trace : path, optional
@@ -101,32 +111,35 @@ class RtlEngine:
 
     def __init__(
         self,
-        graph: Graph,
-        folding: dict[str, Folding] | None = None,
+        design: Design,
         cache: Path | None = None,
-        depths: dict[tuple[str, str], int] | None = None,
         stalls: Stalls | None = None,
         trace: str | Path | None = None,
         include: Path | None = None,
         flags: tuple[str, ...] = FLAGS,
-        say: Callable[[str], None] | None = None,
+        say: Say | None = None,
     ) -> None:
-        self.graph, self.stalls, self.trace = graph, stalls, trace
-        self.design: Design = generate(graph, folding, depths)
+        self.design, self.stalls, self.trace = design, stalls, trace
         self.counts: Counts | None = None
-        self._folder = compile_model(self.design, cache or cache_folder(), include or library(), flags, trace is not None, say)
+        self._folder = compile_model(design, cache or cache_folder(), include or library(), flags, trace is not None, say)
         self._library = ctypes.CDLL(str(self._folder / "model.so"))
         self._library.start.restype = ctypes.c_void_p
         if say is not None:
             say("simulating")
 
     def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
-        """Stream frames through the design, back to back; see `HlsEngine.run`."""
+        """Stream frames through the design; see `HlsEngine.run`.
+
+        Raises
+        ------
+        DeadlockError
+            If nothing moves any more; names the streams and the cycle.
+        """
         frames = len(next(iter(codes.values())))
         given = [np.ascontiguousarray(end.to_bytes(codes[end.tensor])) for end in self.design.inputs]
         taken = [np.zeros((frames, end.frame_bytes), np.uint8) for end in self.design.outputs]
         buffers = (ctypes.c_void_p * (len(given) + len(taken)))(*(a.ctypes.data for a in (*given, *taken)))
-        first, last = np.full(frames, -1, np.int64), np.full(frames, -1, np.int64)
+        first, ends = np.full(frames, -1, np.int64), np.full((len(taken), frames), -1, np.int64)
         stalls = self.stalls or Stalls(0, 0)
         patience = 1000 + int(8 * self.design.interval / (1 - min(stalls.probability, 0.9)))
         simulation = self._library.start(
@@ -134,7 +147,7 @@ class RtlEngine:
             buffers,
             ctypes.c_int64(frames),
             ctypes.c_void_p(first.ctypes.data),
-            ctypes.c_void_p(last.ctypes.data),
+            ctypes.c_void_p(ends.ctypes.data),
             ctypes.c_int64(patience),
             round(stalls.probability * 256),
             ctypes.c_uint64(stalls.seed),
@@ -146,7 +159,7 @@ class RtlEngine:
             self._finish(ctypes.c_void_p(simulation), progress)
         finally:
             self._library.finish(ctypes.c_void_p(simulation))
-        self.counts = Counts(first, last)
+        self.counts = Counts(first, ends)
         return {end.tensor: end.from_bytes(a) for a, end in zip(taken, self.design.outputs)}
 
     def _finish(self, simulation: ctypes.c_void_p, progress: Callable[[int], None] | None) -> None:
@@ -161,6 +174,35 @@ class RtlEngine:
                 raise DeadlockError(
                     f"the design was expected to finish, but it stopped {message.value.decode()}; deepen the FIFO of a full stream"
                 )
+
+
+class RtlEngine(Simulator):
+    """The network as SystemVerilog, cycle by cycle.
+
+    Parameters
+    ----------
+    graph : Graph
+    folding : dict of str to Folding, optional
+    cache : Path, optional
+        See `Simulator`, as for all others.
+    depths : dict of (tensor, operator) to int, optional
+        FIFO words that replace the derived ones.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        folding: dict[str, Folding] | None = None,
+        cache: Path | None = None,
+        depths: dict[tuple[str, str], int] | None = None,
+        stalls: Stalls | None = None,
+        trace: str | Path | None = None,
+        include: Path | None = None,
+        flags: tuple[str, ...] = FLAGS,
+        say: Say | None = None,
+    ) -> None:
+        self.graph = graph
+        super().__init__(generate(graph, folding, depths), cache, stalls, trace, include, flags, say)
 
 
 def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, ...], trace: bool = False, say: Say | None = None) -> Path:

