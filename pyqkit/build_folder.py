@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError
 
 SCHEMA = 1
@@ -35,11 +35,6 @@ def check_target(target: Path, force: bool) -> None:
         raise BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
     if target.exists() and not (target / MANIFEST).exists() and (target.is_file() or any(target.iterdir())):
         raise BuildFolderError(f"a build folder to replace was expected, but {target} is something else; choose another name")
-
-
-def digest(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def write(
@@ -154,8 +149,3 @@ def load_arrays(path: Source) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise BuildFolderError(f"arrays were expected in {path}, but it cannot be read; compile the network again") from error
-
-
-def own_digest(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest without its own entry ``sha256``."""
-    return digest(json.dumps({k: v for k, v in manifest.items() if k != "sha256"}, sort_keys=True).encode())

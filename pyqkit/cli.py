@@ -18,13 +18,13 @@ _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
 
 class _Group(click.Group):
-    """Prints a user's mistake as one sentence and exits with code 2, without a traceback; Ctrl-C exits with 130."""
+    """Prints a user's mistake as one sentence and exits with its code (2 as a rule), without a traceback; Ctrl-C exits with 130."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
-            message, code = str(error), 2
+            message, code = str(error), error.exit_code
         except ModuleNotFoundError as error:
             if (error.name or "pyqkit").partition(".")[0] == "pyqkit":
                 raise
@@ -244,19 +244,30 @@ def report(build: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("build", type=click.Path())
+@click.option("--board", help="The board that BUILD must be for.")
+@click.option("--backend", default="hls", show_default=True, help="hls: C++ for Vitis HLS; rtl: SystemVerilog, for Vivado alone.")
 @click.option("--emulated", is_flag=True, help="For the emulated board: no vendor tool is needed.")
 @click.option("-o", "--output", type=click.Path(), help="Folder to write into; overlays/NAME/BOARD by default.")
 @click.option("--force", is_flag=True, help="Replace an existing overlay.")
-def overlay(build: str, emulated: bool, output: str | None, force: bool) -> None:
-    """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder."""
-    from pyqkit.build_folder import read
-    from pyqkit.overlay.emulated import write
+def overlay(build: str, board: str | None, backend: str, emulated: bool, output: str | None, force: bool) -> None:
+    """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
 
-    if not emulated:
-        raise UserError("--emulated was expected, but it did not come; overlays for real hardware are not part of this version")
-    name = Path(build).resolve().name
-    target = Path(output) if output else Path("overlays") / name / read(Path(build))[0]["board"]["name"]
-    click.echo(f"{write(Path(build), target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load")
+    Exit code 3 where Vitis HLS or Vivado is missing: everything up to them is done then, and the sentence says how to go on.
+    """
+    from pyqkit.boards import load
+    from pyqkit.build_folder import read
+    from pyqkit.overlay import emulated as emulation
+    from pyqkit.overlay import vendor
+
+    source, own = Path(build), read(Path(build))[0]["board"]["name"]
+    if board is not None and load(board).name != own:
+        raise UserError(f"a build for {load(board).name} was expected, but {build} is for {own}; compile again with --board {board}")
+    name = source.resolve().name
+    target = Path(output) if output else Path("overlays") / name / own
+    if emulated:
+        click.echo(f"{emulation.write(source, target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load")
+    else:
+        click.echo(f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four files {name}.* to the board")
 
 
 @main.command()

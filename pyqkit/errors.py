@@ -6,8 +6,10 @@ from __future__ import annotations
 class UserError(ValueError):
     """Something outside pyqkit is wrong (a name, a file, an array); the message is one complete sentence.
 
-    The command line prints the message alone, without a traceback, and exits with code 2.
+    The command line prints the message alone, without a traceback, and exits with `exit_code`.
     """
+
+    exit_code = 2
 
 
 class MissingToolError(UserError):

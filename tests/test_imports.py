@@ -15,7 +15,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself and `errors` always. The longest name that fits a module is its part.
 HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}  # plain numbers about a graph; C++ generation needs them too
-OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.manifest"}  # what the files of an overlay say; a board reads them
+OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.seal", "overlay.manifest"}  # what the files of an overlay say; a board reads them
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "formats": set(),
@@ -24,11 +24,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "custom_op": {"formats"},
     "quant": {"formats"},
     "graph": {"formats"},
-    **{name: {"formats", "build_folder", *OVERLAY_FILES} for name in OVERLAY_FILES},
-    "overlay": {"formats", "boards", "build_folder", *OVERLAY_FILES},
+    **{name: {"formats", "digest", *OVERLAY_FILES} for name in OVERLAY_FILES},
+    "overlay": {"formats", "boards", "build_folder", "", *OVERLAY_FILES},  # asks the package where its Tcl is
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
     "boards": set(),
-    "build_folder": set(),
+    "build_folder": {"digest"},
+    "digest": set(),
     "cache": set(),
     "doctor": set(),
     "hardware.folding_types": set(),
@@ -37,7 +38,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
     "hardware": {"formats", "graph", "hls", "boards", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
-    "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
     "accelerator": {
@@ -58,13 +58,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
-HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq", "finn"}
+HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq"}
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
     "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
     "custom_op": {"onnx", "qonnx"},
     "graph": {"onnx", "qonnx"},
-    "finn": {"finn", "onnx", "qonnx"},
     "emulate": {"onnx", "qonnx"},
     "accelerator": {"onnx"},
     "tables": {"rich"},
@@ -72,7 +71,7 @@ ALLOWED_HEAVY = {
     "runtime": {"pynq"},
     "board_emulation": {"pynq"},
 }
-BOARD_PARTS = ("formats", "runtime", "build_folder", *OVERLAY_FILES)  # what runs on a board: numpy alone, Python 3.10
+BOARD_PARTS = ("formats", "runtime", "build_folder", "digest", *OVERLAY_FILES)  # what runs on a board: numpy alone, Python 3.10
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board
 EFFECTS = {"environ", "getenv", "open", "read_text", "read_bytes", "write_text", "exists", "is_file", "mkdir", "Popen", "CDLL", "urlopen"}
 

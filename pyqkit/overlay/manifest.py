@@ -7,18 +7,16 @@ from there; the manifest adds what only the overlay knows.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyqkit import build_folder
+from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError
 from pyqkit.formats.reading import DAMAGE, check, text, whole
 from pyqkit.formats.reading import describe as described
-from pyqkit.overlay import hwh
-
-SCHEMA = 1
-ENDINGS = (".bit", ".hwh", ".zip")
+from pyqkit.overlay import hwh, seal
+from pyqkit.overlay.seal import ENDINGS, SCHEMA
 
 
 class OverlayError(UserError):
@@ -89,16 +87,14 @@ class Manifest:
         """The packed build folder."""
         return self.folder / f"{self.name}.zip"
 
+    def to_json(self) -> dict[str, Any]:
+        """What `seal.write` takes: everything but the hashes of the files."""
+        data: dict[str, Any] = {k: v for k, v in vars(self).items() if k not in ("folder", "files")}
+        return data | {"boards": list(self.boards), "blocks": {name: vars(place) for name, place in self.blocks.items()}}
+
     def write(self, folder: Path) -> Path:
         """Write NAME.json into a folder that holds the other files; their hashes are taken from what is there."""
-        files = {f"{self.name}{ending}": build_folder.digest((folder / f"{self.name}{ending}").read_bytes()) for ending in ENDINGS}
-        own = replace(self, files=files)
-        data: dict[str, Any] = {"schema": SCHEMA, **{k: v for k, v in vars(own).items() if k != "folder"}}
-        data |= {"boards": list(self.boards), "blocks": {name: vars(place) for name, place in self.blocks.items()}}
-        data["sha256"] = build_folder.own_digest(data)
-        path = folder / f"{self.name}.json"
-        path.write_text(json.dumps(data, indent=1, allow_nan=False))
-        return path
+        return seal.write(self.to_json(), folder)
 
 
 def describe(design: hwh.Design, boards: tuple[str, ...], emulated: bool) -> Manifest:
@@ -136,7 +132,7 @@ def read(path: Path) -> Manifest:
     try:
         data = json.loads(where.read_text())
         check(data["schema"] == SCHEMA, f"schema {data['schema']}")
-        check(data["sha256"] == build_folder.own_digest(data), "it has been edited")
+        check(data["sha256"] == own_digest(data), "it has been edited")
         manifest = _from_data(data, where.parent)
         check(manifest.name == where.stem, f"it is about {manifest.name}")
     except DAMAGE as error:
@@ -147,7 +143,7 @@ def read(path: Path) -> Manifest:
         file = where.with_suffix(ending)
         if not file.is_file():
             raise OverlayError(f"{file.name} was expected beside {where}, but there is none; copy the four files of an overlay together")
-        if build_folder.digest(file.read_bytes()) != manifest.files[file.name]:
+        if digest(file.read_bytes()) != manifest.files[file.name]:
             raise OverlayError(f"the {file.name} that {where} names was expected, but {file} has other content; copy the overlay again")
     return manifest
 

@@ -1,0 +1,32 @@
+# The accelerator from SystemVerilog: Vivado packs it as the IP block work/ip.
+set here [file dirname [file normalize [info script]]]
+source $here/settings.tcl
+cd $here/work
+lassign [split [dict get $settings vlnv] :] vendor library ip version
+
+file delete -force ip
+create_project -force rtl rtl -part [dict get $settings part]
+add_files -norecurse [glob $here/rtl/*.sv]
+# Tables are opened by their name alone; files that belong to the project are found by it.
+set tables [glob -nocomplain $here/rtl/*.hex]
+if {[llength $tables]} {
+  add_files -norecurse $tables
+  set_property file_type {Memory Initialization Files} [get_files *.hex]
+}
+set_property top accelerator [current_fileset]
+update_compile_order -fileset sources_1
+ipx::package_project -root_dir ip -vendor $vendor -library $library -taxonomy /UserIP -import_files -set_current true -force
+
+set core [ipx::current_core]
+set_property name $ip $core
+set_property version $version $core
+set_property ipi_drc {ignore_freq_hz true} $core ;# the clock is the block design's
+foreach stream [dict get $settings streams] {
+  ipx::associate_bus_interfaces -busif $stream -clock [dict get $settings clock_pin] $core
+}
+ipx::create_xgui_files $core
+ipx::update_checksums $core
+ipx::check_integrity $core
+ipx::save_core $core
+close_project
+exit

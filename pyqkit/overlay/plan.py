@@ -1,0 +1,67 @@
+"""What an overlay of a build folder will be, before anything is made: its name, its place, its block design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyqkit import build_folder
+from pyqkit.boards import Board, from_data
+from pyqkit.formats.port import End
+from pyqkit.overlay import hwh
+from pyqkit.overlay.manifest import Manifest, OverlayError, describe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An overlay to be made.
+
+    Attributes
+    ----------
+    build : Path
+        Build folder.
+    manifest : dict
+        Of the build folder.
+    name : str
+        Of the overlay and of its files.
+    board : Board
+    design : pyqkit.overlay.hwh.Design
+    """
+
+    build: Path
+    manifest: dict[str, Any]
+    name: str
+    board: Board
+    design: hwh.Design
+
+    def describe(self, emulated: bool) -> Manifest:
+        """The overlay's manifest, without hashes; other names of the board count as the board."""
+        own = self.board.name
+        return describe(self.design, (own, *(name for name in self.board.aliases if name.lower() != own.lower())), emulated)
+
+
+def plan(build: Path, name: str | None = None) -> Plan:
+    """Read a build folder and design its overlay.
+
+    Raises
+    ------
+    OverlayError
+        If the accelerator has several inputs or outputs.
+    """
+    manifest, _ = build_folder.read(build)
+    name = name or build.resolve().name
+    board = from_data(manifest["board"], str(build))
+    (given, *more), (taken, *others) = ([End.from_json(e) for e in manifest["streams"][side]] for side in ("inputs", "outputs"))
+    if more or others:
+        raise OverlayError(
+            f"a network with one input and one output was expected, but {build} has {1 + len(more)} and {1 + len(others)}; join them in the model"
+        )
+    design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given.beat_bytes, taken.beat_bytes)
+    return Plan(build, manifest, name, board, design)
+
+
+def check_target(bit: Path, force: bool) -> None:
+    """Refuse to replace an overlay unless `force` is given."""
+    if bit.exists() and not force:
+        raise OverlayError(f"a new overlay was expected, but {bit} exists; choose another folder or pass --force")

@@ -1,0 +1,214 @@
+"""Overlays for real boards: a folder with everything that AMD's tools need, and the run of the tools where they are installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from pyqkit import build_folder
+from pyqkit.errors import MissingToolError, UserError
+from pyqkit.overlay import hwh, seal
+from pyqkit.overlay.manifest import OverlayError
+from pyqkit.overlay.plan import Plan, check_target, plan
+
+BACKENDS = ("hls", "rtl")
+_HLS_LAUNCHERS = ("vitis_hls", "vitis-run")  # up to 2024.2, and since then
+_PROPAGATED = {"c_s_axis_s2mm_tdata_width"}  # Vivado takes it from the stream
+# What the accelerator's IP block looks like: VLNV, streams in and out, clock, reset.
+_PINS = {
+    "hls": (hwh.ACCELERATOR_VLNV, "in_0 out_0", "ap_clk", "ap_rst_n"),
+    "rtl": ("pyqkit.io:rtl:network:1.0", "s_axis_0 m_axis_0", "aclk", "aresetn"),
+}
+# Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
+_MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py")
+
+
+class VendorToolsMissing(MissingToolError):
+    """AMD's tools are not on this machine; everything up to them was done."""
+
+    exit_code = 3
+
+
+class BuildFailed(UserError):
+    """One of AMD's tools ended with an error, or timing did not close."""
+
+    exit_code = 1
+
+
+def shells() -> Path:
+    """Folder of the Tcl and the Makefile that every project gets."""
+    import pyqkit
+
+    package = Path(pyqkit.__file__).parent
+    installed = package / "overlays"
+    return installed if installed.is_dir() else package.parent / "overlays"
+
+
+def make(build: Path, target: Path, backend: str = "hls", name: str | None = None, force: bool = False) -> Path:
+    """Build an overlay with AMD's tools, going on where an earlier call ended.
+
+    Parameters
+    ----------
+    build : Path
+        Build folder.
+    target : Path
+        Folder for NAME.bit, NAME.hwh, NAME.json and NAME.zip, and for the folder ``project`` that the tools work in.
+    backend : {"hls", "rtl"}
+        The accelerator as C++ for Vitis HLS, or as SystemVerilog.
+
+    Returns
+    -------
+    Path
+        The .bit file.
+
+    Raises
+    ------
+    VendorToolsMissing
+        After the project has been written, where a tool is missing.
+    BuildFailed
+        If a tool fails or timing does not close.
+    """
+    if backend not in BACKENDS:
+        raise OverlayError(f"backend hls or rtl was expected, but {backend!r} came; leave it out for hls")
+    planned = plan(build, name)
+    bit = target / f"{planned.name}.bit"
+    check_target(bit, force)
+    project = write_project(planned, target / "project", backend, force)
+    missing = missing_tool(backend)
+    if missing:
+        raise VendorToolsMissing(
+            f"{missing} was expected to go on, but it is not on PATH; copy the folder {project}, which holds all that is needed, to a machine "
+            "that has it, type 'make' there, and copy its folder overlay back"
+        )
+    _run(project)
+    for file in sorted((project / "overlay").iterdir(), key=lambda p: p.suffix == ".bit"):  # what makes it complete comes last
+        beside = target / f".{file.name}"
+        shutil.copyfile(file, beside)
+        os.replace(beside, target / file.name)
+    return bit
+
+
+def missing_tool(backend: str) -> str | None:
+    """The first tool that a build needs and this machine does not have."""
+    if backend == "hls" and not any(map(shutil.which, _HLS_LAUNCHERS)):
+        return f"Vitis HLS ({' or '.join(_HLS_LAUNCHERS)})"
+    return None if shutil.which("vivado") else "Vivado"
+
+
+# ---- the project --------------------------------------------------------------------------------------------------
+
+
+def write_project(planned: Plan, folder: Path, backend: str, force: bool = False) -> Path:
+    """Write the folder that the tools work in; one that is there with the same content is kept, with what the tools did.
+
+    Raises
+    ------
+    OverlayError
+        If a folder with other content is there and `force` is not given.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        files = _files(planned, backend, Path(scratch))
+    if folder.exists():
+        if all((folder / name).is_file() and (folder / name).read_bytes() == content for name, content in files.items()):
+            return folder
+        if not force:
+            raise OverlayError(
+                f"the project of {planned.build} was expected in {folder}, but another one is there; pass --force to replace it"
+            )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".project-", dir=folder.parent))
+        for name, content in files.items():
+            path = beside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        beside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(beside, folder)
+    except OSError as error:
+        raise UserError(f"a folder that can be written was expected, but {folder} cannot ({error}); choose another place") from error
+    return folder
+
+
+def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
+    """Every file of a project, by its path in it."""
+    package = Path(__file__).parent.parent
+    files = {
+        str(p.relative_to(shells())): p.read_bytes()
+        for p in [*shells().glob("*.tcl"), *shells().glob("shells/*.tcl"), shells() / "Makefile"]
+    }
+    files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
+    files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
+    for name in planned.manifest["files"]:
+        inside = Path(name)
+        if inside.parts[0] == backend and "simulation" not in inside.parts and inside.name != "simulation.cpp":
+            files[name] = (planned.build / name).read_bytes()
+    if not any(name.startswith(f"{backend}/") for name in files):
+        raise OverlayError(f"sources in {backend}/ were expected in {planned.build}, but there are none; compile the network again")
+    if backend == "hls":
+        files["hls/top.cpp"] = b'// What Vitis HLS compiles.\n#include "network.hpp"\n'
+    build_folder.pack(planned.build, scratch / "build.zip")
+    files["build.zip"] = (scratch / "build.zip").read_bytes()
+    files["settings.tcl"] = _settings(planned, backend).encode()
+    files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()
+    return files
+
+
+def _settings(planned: Plan, backend: str) -> str:
+    """What the Tcl has to know, as one dictionary."""
+    design, board = planned.design, planned.board
+    dma = next(block for block in design.blocks if block.name == hwh.DMA)
+    vlnv, streams, clock, reset = _PINS[backend]
+    parameters = " ".join(f"CONFIG.{key} {value}" for key, value in dma.parameters.items() if key not in _PROPAGATED)
+    entries: dict[str, Any] = {
+        "name": planned.name,
+        "part": board.part,
+        "board_part": board.board_part,
+        "family": board.family,
+        "clock_mhz": f"{design.clock_mhz:.6f}",
+        "vlnv": vlnv,
+        "streams": streams,
+        "clock_pin": clock,
+        "reset_pin": reset,
+        "dma_vlnv": dma.vlnv,
+        "dma": parameters,
+        "address": f"{dma.address:#x}",
+        "size": f"{dma.size:#x}",
+    }
+    body = "".join(f"  {key} {{{value}}}\n" for key, value in entries.items())
+    return f"# What this overlay is, written by pyqkit.\nset settings {{\n{body}}}\n"
+
+
+# ---- the tools ----------------------------------------------------------------------------------------------------
+
+
+def _run(project: Path) -> None:
+    """`make` in a project, its output passed on as it comes; errors are repeated at the end."""
+    errors: list[str] = []
+    said: deque[str] = deque(maxlen=3)  # where no line is marked as an error: the last ones that are neither make's nor a trace
+    with subprocess.Popen(
+        ["make", "-C", str(project)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as run:
+        assert run.stdout is not None
+        try:
+            for line in run.stdout:
+                print(line, end="", flush=True)
+                if line.startswith(("ERROR", "CRITICAL WARNING", "pyqkit:")):
+                    errors.append(line.strip())
+                elif line.strip() and not line.startswith((" ", '"', "make")):
+                    said.append(line.strip())
+        except KeyboardInterrupt:
+            run.wait()  # the tools have had the signal too
+            raise
+    if run.returncode:
+        what = " | ".join(errors[-5:] or said)
+        raise BuildFailed(
+            f"the tools were expected to end well, but they say: {what}; mend that and call this again, it goes on from there"
+        )

@@ -1,0 +1,347 @@
+"""Overlays for real boards, without the tools: projects, the Tcl run by a real interpreter against stubs, resuming, failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnx")
+
+from pyqkit import build_folder
+from pyqkit.errors import UserError
+from pyqkit.overlay import bitfile, hwh, seal, vendor
+from pyqkit.overlay.manifest import OverlayError, read
+from pyqkit.overlay.plan import plan
+from tests.overlays import build
+
+TOOLS = Path(__file__).parent / "tools"
+VIVADO = 'while [ $# -gt 0 ]; do case $1 in -mode|-log) shift 2;; -nojournal|-notrace) shift;; -source) exec tclsh {stubs} vivado "$2";; *) exit 64;; esac; done'
+LAUNCHERS = {
+    "vivado": VIVADO,
+    "vitis_hls": '[ "$1" = -f ] && [ $# = 2 ] || exit 64; exec tclsh {stubs} vitis_hls "$2"',
+    "vitis-run": '[ "$1 $2 $3" = "--mode hls --tcl" ] && [ $# = 4 ] || exit 64; exec tclsh {stubs} vitis_hls "$4"',
+}
+needs_tcl = pytest.mark.skipif(
+    not (shutil.which("tclsh") and shutil.which("make")), reason="tclsh or make is not installed; apt install tcl make"
+)
+BOARDS = ("ZCU104", "PYNQ-Z2")
+
+
+class Bench:
+    """A machine with stubs of the tools that are named, and what they recorded."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self._patch = folder, monkeypatch
+        self.target, self.log, self._bin = folder / "overlays", folder / "log", folder / "bin"
+        plain = [p for p in os.environ["PATH"].split(":") if not any((Path(p) / tool).exists() for tool in LAUNCHERS)]
+        monkeypatch.setenv("PATH", ":".join([str(self._bin), *plain]))
+        monkeypatch.setenv("STUB_LOG", str(self.log))
+        self._bin.mkdir()
+
+    def install(self, *tools: str) -> None:
+        for tool in tools:
+            path = self._bin / tool
+            path.write_text("#!/bin/sh\n" + LAUNCHERS[tool].format(stubs=TOOLS / "stubs.tcl") + "\n")
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def expect(self, board: str) -> hwh.Design:
+        """What the stub of Vivado gives: the files of this board's design."""
+        design = plan(build(board)).design
+        (self.folder / "design.hwh").write_text(hwh.write(design))
+        (self.folder / "design.bit").write_bytes(bitfile.write_emulated("shell_wrapper", design.part, {}))
+        self.set(STUB_HWH=str(self.folder / "design.hwh"), STUB_BIT=str(self.folder / "design.bit"))
+        return design
+
+    def set(self, **values: str) -> None:
+        for name, value in values.items():
+            self._patch.setenv(name, value)
+
+    def make(self, board: str = "ZCU104", backend: str = "hls", force: bool = False) -> Path:
+        return vendor.make(build(board), self.target, backend, force=force)
+
+    @property
+    def recorded(self) -> list[str]:
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        self.log.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)
+
+
+# ---- the whole way ------------------------------------------------------------------------------------------------
+
+
+@needs_tcl
+@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("tools", [("vivado", "vitis_hls"), ("vivado", "vitis-run"), ("vivado",)])
+def test_from_a_build_folder_to_an_overlay(bench: Bench, board: str, tools: tuple[str, ...]) -> None:
+    backend = "rtl" if tools == ("vivado",) else "hls"
+    bench.install(*tools)
+    design = bench.expect(board)
+    bit = bench.make(board, backend)
+    manifest = read(bit)
+    assert sorted(p.name for p in bench.target.iterdir() if not p.is_dir()) == [f"residual{e}" for e in (".bit", ".hwh", ".json", ".zip")]
+    assert not manifest.emulated and manifest.boards[0] == board and manifest.part == design.part
+    assert manifest.clock_mhz == pytest.approx(design.clock_mhz, abs=1e-6)
+    assert manifest.implementation == {
+        "source": "implemented",
+        "tool": "Vivado 2023.2",
+        "wns_ns": 0.123,
+        "whs_ns": 0.01,
+        "utilisation": {"lut": 12345, "ff": 23456, "bram36": 10.5, "uram": 0, "dsp": 17},
+    }
+    check_design(bench.recorded, design, backend)
+
+
+def check_design(lines: list[str], design: hwh.Design, backend: str) -> None:
+    """What the Tcl built is the design that the emulated board has: blocks, parameters, streams, addresses."""
+    cells = {line.split()[1]: line.split()[2] for line in lines if line.startswith("cell ")}
+    dma, network = design.blocks
+    assert cells[dma.name] == dma.vlnv and cells[network.name] == network.vlnv.replace("hls", backend)
+    config = {tuple(line.split()[1:3]): line.split()[3] for line in lines if line.startswith("set cell:axi_dma_0")}
+    wanted = {k: v for k, v in dma.parameters.items() if k != "c_s_axis_s2mm_tdata_width"}
+    assert {key.removeprefix("CONFIG."): value for (_, key), value in config.items()} == wanted
+    ends = ("in_0", "out_0") if backend == "hls" else ("s_axis_0", "m_axis_0")
+    buses = {tuple(line.split()[1:]) for line in lines if line.startswith("bus ") and "/" in line}
+    assert {("axi_dma_0/M_AXIS_MM2S", f"accelerator_0/{ends[0]}"), (f"accelerator_0/{ends[1]}", "axi_dma_0/S_AXIS_S2MM")} <= buses
+    (address,) = [line.split()[1:3] for line in lines if line.startswith("address ")]
+    assert [int(x, 0) for x in address] == [dma.address, dma.size]
+    rates = [line.split()[-1] for line in lines if line.startswith("set cell:") and "FREQMHZ" in line]
+    assert [float(rate) for rate in rates] == [pytest.approx(design.clock_mhz, abs=1e-6)]
+    assert [line for line in lines if line.startswith("launch")] == [
+        "launch synth_1 synth_design",
+        "launch impl_1 route_design",
+        "launch impl_1 write_bitstream",
+    ]
+    if backend == "hls":
+        assert "export pyqkit.io hls network 1.0" in lines and "top network" in lines
+        (period,) = [float(line.split()[1]) for line in lines if line.startswith("period")]
+        assert period == pytest.approx(1000 / design.clock_mhz, rel=1e-6)
+    else:
+        assert "package pyqkit.io rtl" in lines and "bus s_axis_0 aclk" in lines and "bus m_axis_0 aclk" in lines
+        sources = {line.split()[1] for line in lines if line.startswith("file ")}
+        folder = build(design_board(design)) / "rtl"
+        assert {p.name for p in folder.iterdir()} <= sources
+
+
+def design_board(design: hwh.Design) -> str:
+    return next(board for board in BOARDS if plan(build(board)).design.part == design.part)
+
+
+@needs_tcl
+def test_a_copy_on_another_machine_needs_no_pyqkit(bench: Bench) -> None:
+    with pytest.raises(vendor.VendorToolsMissing) as error:
+        bench.make()
+    project = bench.target / "project"
+    assert error.value.exit_code == 3 and str(error.value) == (
+        f"Vitis HLS (vitis_hls or vitis-run) was expected to go on, but it is not on PATH; copy the folder {project}, which holds all that is "
+        "needed, to a machine that has it, type 'make' there, and copy its folder overlay back"
+    )
+    moved = bench.folder / "elsewhere"
+    shutil.copytree(project, moved)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(["make", "-C", str(moved)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Error 3" in done.stderr
+    assert "vitis-run was expected on PATH for the accelerator in C++, but it is not there; install it" in done.stdout
+    bench.install("vivado", "vitis-run")
+    bench.expect("ZCU104")
+    environment |= {k: v for k, v in os.environ.items() if k.startswith("STUB")}
+    command = ["make", "-C", str(moved), "PYTHON=python3 -S"]  # -S: nothing that is installed can be imported
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not read(moved / "overlay" / "residual.bit").emulated
+
+
+# ---- going on, and failing ----------------------------------------------------------------------------------------
+
+
+@needs_tcl
+def test_builds_go_on_after_the_last_step_that_ended_well(bench: Bench) -> None:
+    bench.install("vivado", "vitis_hls")
+    bench.expect("ZCU104")
+    bench.set(STUB_FAIL="csynth")
+    with pytest.raises(vendor.BuildFailed, match=r"they say: ERROR: \[HLS 200-70\] Pre-synthesis failed\.; mend that and call this again"):
+        bench.make()
+    assert not any(line.startswith("launch") for line in bench.recorded)
+    bench.set(STUB_FAIL="route_design")
+    with pytest.raises(vendor.BuildFailed, match=r"ERROR: \[Place 30-640\] Place Check : this design requires more Slice LUTs") as error:
+        bench.make()
+    assert error.value.exit_code == 1 and "impl_1 was expected to end, but it is at 'route_design ERROR'" in str(error.value)
+    assert [x for x in bench.recorded if x.startswith(("launch", "top"))] == [
+        "top network",
+        "launch synth_1 synth_design",
+        "launch impl_1 route_design",
+    ]
+    bench.set(STUB_FAIL="route_design hangs")  # and is killed
+    with pytest.raises(vendor.BuildFailed):
+        bench.make()
+    assert [x for x in bench.recorded if x.startswith(("launch", "top", "reset"))] == ["reset impl_1", "launch impl_1 route_design"]
+    bench.set(STUB_FAIL="")
+    assert read(bench.make()).implementation["wns_ns"] == 0.123
+    wanted = ["reset impl_1", "launch impl_1 route_design", "launch impl_1 write_bitstream"]
+    assert [x for x in bench.recorded if x.startswith(("launch", "top", "reset", "cell"))] == wanted
+
+
+@needs_tcl
+@pytest.mark.parametrize("slack", ["STUB_WNS", "STUB_WHS"])
+def test_negative_slack_fails_the_build(bench: Bench, slack: str) -> None:
+    bench.install("vivado", "vitis_hls")
+    bench.expect("ZCU104")
+    bench.set(**{slack: "-0.25"})
+    with pytest.raises(
+        vendor.BuildFailed, match=r"timing was expected to close at 187\.5\d* MHz, but the slack of (setup|hold) is -0\.25 ns"
+    ):
+        bench.make()
+    assert not any("write_bitstream" in line for line in bench.recorded)
+    assert not (bench.target / "residual.bit").exists() and not (bench.target / "project" / "overlay").exists()
+
+
+@needs_tcl
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"STUB_BOARD_FILES": "no"}, "the board files of xilinx.com:zcu104:part0:1.1 were expected in this Vivado, but there are none"),
+        ({"STUB_CLOCK": "1.14"}, r"a clock of at most 187\.500000 MHz was expected, but the processing system gives 213"),
+        ({"STUB_WNS": "nothing"}, "the slack of setup was expected from the implementation, but it is 'nothing'"),
+    ],
+)
+def test_what_the_tcl_says(bench: Bench, setting: dict[str, str], sentence: str) -> None:
+    bench.install("vivado", "vitis_hls")
+    bench.expect("ZCU104")
+    bench.set(**setting)
+    with pytest.raises(vendor.BuildFailed, match=sentence):
+        bench.make()
+
+
+@needs_tcl
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "complaint"),
+    [
+        ("block_design.tcl", "save_bd_design", "save_block_design", 'invalid command name "save_block_design"'),
+        ("block_design.tcl", "CONFIG.NUM_SI 2", "CONFIG.NUM_SLAVES 2", "has no property CONFIG.NUM_SLAVES"),
+        ("block_design.tcl", "axi_dma_0/s_axi_lite_aclk", "axi_dma_0/s_axi_aclk", "has no s_axi_aclk"),
+        ("block_design.tcl", "create_project -force", "create_project -overwrite", "create_project has no option -overwrite"),
+        ("block_design.tcl", "connect_bd_intf_net [port control/M00_AXI] [port axi_dma_0/S_AXI_LITE]", "", "is not connected"),
+        (
+            "block_design.tcl",
+            "[port axi_dma_0/M_AXIS_MM2S] [port accelerator_0/$input]",
+            "[port accelerator_0/$input] [port axi_dma_0/M_AXIS_MM2S]",
+            "has no",
+        ),
+        ("shells/zynq-mpsoc.tcl", "PSU__SAXIGP2__DATA_WIDTH", "PSU__SAXIGP2_DATA_WIDTH", "has no property CONFIG.PSU__SAXIGP2_DATA_WIDTH"),
+        ("implement.tcl", "STATS.WHS", "STATS.HOLD", "has no property STATS.HOLD"),
+        ("accelerator_hls.tcl", "-flow_target", "-target", "open_solution has no option -target"),
+    ],
+)
+def test_the_stubs_notice(bench: Bench, monkeypatch: pytest.MonkeyPatch, file: str, right: str, wrong: str, complaint: str) -> None:
+    own = bench.folder / "shells"
+    shutil.copytree(vendor.shells(), own)
+    text = (own / file).read_text()
+    assert right in text
+    (own / file).write_text(text.replace(right, wrong))
+    monkeypatch.setattr(vendor, "shells", lambda: own)
+    bench.install("vivado", "vitis_hls")
+    bench.expect("ZCU104")
+    with pytest.raises(vendor.BuildFailed) as error:
+        bench.make()
+    assert complaint in str(error.value)
+
+
+def test_another_project_is_kept(bench: Bench) -> None:
+    with pytest.raises(vendor.VendorToolsMissing):
+        bench.make()
+    before = (bench.target / "project" / "settings.tcl").read_text()
+    with pytest.raises(OverlayError, match=r"the project of .* was expected in .*, but another one is there; pass --force to replace it"):
+        bench.make("PYNQ-Z2")
+    with pytest.raises(OverlayError, match="pass --force"):
+        bench.make(backend="rtl")
+    assert (bench.target / "project" / "settings.tcl").read_text() == before
+    with pytest.raises(vendor.VendorToolsMissing, match="^Vivado was expected to go on"):
+        bench.make(backend="rtl", force=True)
+    assert not (bench.target / "project" / "hls").exists()
+    with pytest.raises(OverlayError, match="backend hls or rtl was expected, but 'vhdl' came; leave it out for hls"):
+        bench.make(backend="vhdl")
+
+
+def test_an_overlay_is_kept(bench: Bench) -> None:
+    bench.target.mkdir()
+    (bench.target / "residual.bit").write_bytes(b"mine")
+    with pytest.raises(OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"):
+        bench.make()
+    assert (bench.target / "residual.bit").read_bytes() == b"mine"
+
+
+# ---- what the tools leave -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def finished(bench: Bench) -> Path:
+    """A project as the tools leave it."""
+    with pytest.raises(vendor.VendorToolsMissing):
+        bench.make()
+    bench.expect("ZCU104")
+    project = bench.target / "project"
+    (project / "work").mkdir()
+    for ending in ("bit", "hwh"):
+        shutil.copy(bench.folder / f"design.{ending}", project / "work" / f"design.{ending}")
+    shutil.copy(TOOLS / "utilisation.rpt", project / "work")
+    (project / "work" / "results.json").write_text(json.dumps({"tool": "Vivado 2023.2", "wns_ns": 0.1, "whs_ns": 0.1}))
+    return project
+
+
+def test_results_are_sealed(finished: Path) -> None:
+    assert read(seal.seal(finished).with_suffix(".bit")).blocks["axi_dma_0"].address == 0xA000_0000
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("work/results.json", lambda b: b[:-4], "the results of Vivado were expected in .*, but they cannot be read"),
+        ("work/utilisation.rpt", lambda b: b.replace(b"CLB LUTs", b"ALMs"), "a row Slice LUTs or CLB LUTs was expected"),
+        ("work/design.bit", lambda b: b[:-1], "a bitstream of .* bytes was expected behind the header"),
+        (
+            "work/design.bit",
+            lambda b: b.replace(b"xczu7ev-ffvc1156-2-e", b"xczu3eg-sfvc784-2-e\0"),
+            "a bitstream for xczu7ev-ffvc1156-2-e was expected",
+        ),
+        ("work/design.hwh", lambda b: b.replace(b"0xA0000000", b"0xB0000000"), "axi_dma_0 was expected at .*, but Vivado has"),
+        (
+            "work/design.hwh",
+            lambda b: b.replace(b"PL0_REF_CTRL__ACT", b"PL9_REF_CTRL__ACT"),
+            "a processing system with PL clock 0 was expected",
+        ),
+    ],
+)
+def test_results_that_do_not_fit(finished: Path, file: str, change, sentence: str) -> None:  # type: ignore[no-untyped-def]
+    path = finished / file
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match=sentence):
+        seal.seal(finished)
+    assert not (finished / "overlay" / "residual.json").exists()
+
+
+def test_utilisation_of_7_series() -> None:
+    text = "| Slice LUTs* | 8000 | 0 |\n| Slice Registers | 9000 | 0 |\n| Block RAM Tile | 33 | 0 |\n| DSPs | 4 | 0 |\n"
+    assert seal.utilisation(text) == {"lut": 8000, "ff": 9000, "bram36": 33, "dsp": 4}
+
+
+def test_build_folders_without_sources(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = build_folder.read
+
+    def without(path: Path):  # type: ignore[no-untyped-def]
+        manifest, arrays = plain(path)
+        return {**manifest, "files": {n: d for n, d in manifest["files"].items() if not n.startswith("rtl/")}}, arrays
+
+    planned = plan(build("ZCU104"))
+    planned.manifest["files"] = without(build("ZCU104"))[0]["files"]
+    with pytest.raises(OverlayError, match="sources in rtl/ were expected in .*, but there are none; compile the network again"):
+        vendor.write_project(planned, bench.target / "project", "rtl")

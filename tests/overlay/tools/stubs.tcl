@@ -1,0 +1,233 @@
+# Recording stubs of the commands of Vivado and Vitis HLS: tclsh stubs.tcl TOOL SCRIPT. An unknown command, option, property, pin
+# or interface is an error, as in the tool. What is done is appended to the file that STUB_LOG names.
+lassign $argv tool script
+set stubs [file dirname [file normalize [info script]]]
+source $stubs/blocks.tcl
+proc record {args} { set log [open $::env(STUB_LOG) a]; puts $log $args; close $log }
+proc fail {text} { error "ERROR: stub of $::tool: $text" }
+proc setting {name otherwise} { if {[info exists ::env($name)]} { return $::env($name) }; return $otherwise }
+
+# Options of a call: `known` maps each to 1 if it takes a value. Returns {dictionary of options} {positional arguments}.
+proc parsed {known arguments} {
+  set command [lindex [info level -1] 0]
+  set options {}; set positional {}
+  for {set i 0} {$i < [llength $arguments]} {incr i} {
+    set argument [lindex $arguments $i]
+    if {[string match {-[a-z]*} $argument]} {
+      if {![dict exists $known $argument]} { fail "$command has no option $argument" }
+      dict set options $argument [expr {[dict get $known $argument] ? [lindex $arguments [incr i]] : 1}]
+    } else { lappend positional $argument }
+  }
+  return [list $options $positional]
+}
+proc touch {path {text ""}} { file mkdir [file dirname $path]; set f [open $path w]; puts $f $text; close $f }
+proc need {condition text} { if {![uplevel 1 [list expr $condition]]} { fail $text } }
+
+if {$tool eq "vitis_hls"} {
+  proc open_project {args} { lassign [parsed {-reset 0} $args] _ name; set ::project $name; file mkdir $name }
+  proc set_top {name} { record top $name }
+  proc add_files {args} {
+    lassign [parsed {-cflags 1 -tb 0} $args] options files
+    foreach f $files { need {[file exists $f]} "no file $f" }
+    record source $files [dict get $options -cflags]
+  }
+  proc open_solution {args} { lassign [parsed {-reset 0 -flow_target 1} $args] _ name; set ::solution $name }
+  proc set_part {part} { record part $part }
+  proc create_clock {args} { lassign [parsed {-period 1 -name 1} $args] options; record period [dict get $options -period] }
+  proc config_export {args} {
+    lassign [parsed {-vendor 1 -library 1 -ipname 1 -version 1 -display_name 1 -description 1 -format 1 -rtl 1} $args] options
+    record export {*}[lmap key {-vendor -library -ipname -version} {dict get $options $key}]
+  }
+  proc csynth_design {} {
+    if {[setting STUB_FAIL ""] eq "csynth"} { puts "ERROR: \[HLS 200-70\] Pre-synthesis failed."; error "csynth_design failed" }
+    set ::synthesised 1
+  }
+  proc export_design {args} {
+    parsed {-format 1 -rtl 1 -output 1} $args
+    need {$::synthesised} "nothing was synthesised"
+    touch $::project/$::solution/impl/ip/component.xml
+  }
+  proc close_project {} {}
+} else {
+  # ---- projects
+  proc create_project {args} {
+    lassign [parsed {-force 0 -part 1} $args] options positional
+    lassign $positional name folder
+    record project $name [dict get $options -part]
+    file delete -force $folder
+    touch $folder/$name.xpr
+    touch $folder/runs.txt "synth_1 {Not started} impl_1 {Not started}"
+    set ::folder $folder
+  }
+  proc open_project {file} { need {[file exists $file]} "no project $file"; set ::folder [file dirname $file] }
+  proc close_project {} {}
+  proc current_project {} { return project: }
+  proc current_fileset {} { return fileset: }
+  proc get_files {pattern} { return file:$pattern }
+  proc add_files {args} {
+    lassign [parsed {-norecurse 0 -fileset 1} $args] _ positional
+    foreach f [concat {*}$positional] { need {[file exists $f]} "no file $f"; record file [file tail $f] }
+  }
+  proc update_compile_order {args} { parsed {-fileset 1} $args }
+  proc update_ip_catalog {args} { parsed {-rebuild 0} $args }
+  proc version {args} { return 2023.2 }
+  proc get_board_parts {args} {
+    lassign [parsed {-quiet 0} $args] _ positional
+    return [expr {[setting STUB_BOARD_FILES yes] eq "yes" ? [lindex $positional 0] : ""}]
+  }
+  # ---- properties
+  set properties {
+    project: {board_part ip_repo_paths target_language} fileset: {top} file: {file_type}
+    core: {name version vendor library display_name ipi_drc core_revision}
+    run: {STATUS PROGRESS DIRECTORY STATS.WNS STATS.WHS STATS.TPWS}
+  }
+  proc known {object property} {
+    if {[regexp {^cell:(.*)} $object _ cell]} {
+      need {[regexp {^CONFIG\.(.*)} $property _ key]} "$property of a cell"
+      need {$key in [dict get $::blocks [dict get $::cells $cell] config]} "[dict get $::cells $cell] has no property $property"
+      return
+    }
+    regexp {^[a-z]+:} $object kind
+    need {$property in [dict get $::properties $kind]} "$object has no property $property"
+  }
+  proc set_property {args} {
+    lassign [parsed {-dict 1} $args] options positional
+    if {[dict exists $options -dict]} { set pairs [dict get $options -dict]; set objects $positional } else {
+      set pairs [lrange $positional 0 1]; set objects [lrange $positional 2 end]
+    }
+    need {[llength $objects]} "set_property without an object"
+    foreach object $objects { foreach {key value} $pairs { known $object $key; record set $object $key $value; set ::values($object,$key) $value } }
+  }
+  proc get_property {property object} {
+    if {[string match ipdef:* $object]} { return [string range $object 6 end] }
+    known $object $property
+    if {[regexp {^run:(.*)} $object _ run]} { return [run_property $run $property] }
+    if {[string match *ACT*FREQMHZ $property]} {
+      set asked [string map {_ACT_FPGA0 _FPGA0 ACT_FREQMHZ FREQMHZ} $property]
+      return [expr {$::values($object,$asked) * [setting STUB_CLOCK 1]}]
+    }
+    return $::values($object,$property)
+  }
+  # ---- IP packaging
+  namespace eval ipx {
+    proc package_project {args} {
+      lassign [::parsed {-root_dir 1 -vendor 1 -library 1 -taxonomy 1 -import_files 0 -set_current 1 -force 0 -module 1} $args] options
+      ::record package [dict get $options -vendor] [dict get $options -library]
+      ::touch [dict get $options -root_dir]/component.xml
+    }
+    proc current_core {} { return core: }
+    proc associate_bus_interfaces {args} { lassign [::parsed {-busif 1 -clock 1} $args] options; ::record bus [dict get $options -busif] [dict get $options -clock] }
+    proc create_xgui_files {core} {}
+    proc update_checksums {core} {}
+    proc check_integrity {core} {}
+    proc save_core {core} {}
+  }
+  # ---- block designs
+  set cells {}; set joined {}; set driven {}; set assigned {}
+  proc create_bd_design {name} { set ::design $name }
+  proc get_ipdefs {args} {
+    lassign [parsed {-all 0} $args] _ positional
+    return [lmap vlnv [lsearch -all -inline [dict keys $::blocks] [lindex $positional 0]] {set _ ipdef:$vlnv}]
+  }
+  proc create_bd_cell {args} {
+    lassign [parsed {-type 1 -vlnv 1} $args] options name
+    set vlnv [dict get $options -vlnv]
+    need {[dict exists $::blocks $vlnv]} "no block $vlnv"
+    if {[string match pyqkit.io:* $vlnv]} { need {[file exists $::values(project:,ip_repo_paths)/component.xml]} "the IP repository has no block" }
+    dict set ::cells $name $vlnv
+    record cell $name $vlnv
+    return cell:$name
+  }
+  proc get_bd_cells {name} { need {[dict exists $::cells $name]} "no cell $name"; return cell:$name }
+  proc apply_bd_automation {args} {
+    lassign [parsed {-rule 1 -config 1} $args] options
+    need {[dict get $options -rule] in {xilinx.com:bd_rule:processing_system7 xilinx.com:bd_rule:zynq_ultra_ps_e}} "no rule [dict get $options -rule]"
+    need {[dict get $options -config apply_board_preset] eq "1"} "the board's preset was not asked for"
+  }
+  proc end_of {name kinds} {
+    regexp {^([^/]+)/(.+)$} $name _ cell end
+    need {[dict exists $::cells $cell]} "no cell $cell"
+    foreach kind $kinds { if {$end in [dict get $::blocks [dict get $::cells $cell] $kind]} { return $name } }
+    fail "[dict get $::cells $cell] has no $end"
+  }
+  proc get_bd_pins {name} { end_of $name {inputs outputs} }
+  proc get_bd_intf_pins {name} { end_of $name {masters slaves} }
+  proc connect_bd_intf_net {master slave} {
+    end_of $master masters; end_of $slave slaves
+    foreach end [list $master $slave] { need {$end ni $::joined} "$end is connected twice"; lappend ::joined $end }
+    record bus $master $slave
+  }
+  proc connect_bd_net {from to} {
+    end_of $from outputs; end_of $to inputs
+    need {$to ni $::driven} "$to is driven twice"
+    lappend ::driven $to
+    record net $from $to
+  }
+  proc get_bd_addr_spaces {name} { need {[lindex [split $name /] end] eq "Data"} "no address space $name"; return space:$name }
+  proc get_bd_addr_segs {name} { need {$name eq "axi_dma_0/S_AXI_LITE/Reg"} "no address segment $name"; return segment:$name }
+  proc assign_bd_address {args} {
+    lassign [parsed {-offset 1 -range 1 -target_address_space 1} $args] options positional
+    if {[dict size $options]} { record address [dict get $options -offset] [dict get $options -range] $positional } else { set ::assigned all }
+  }
+  proc validate_bd_design {} {
+    need {$::assigned eq "all"} "memory has no addresses"
+    dict for {name vlnv} $::cells {
+      set block [dict get $::blocks $vlnv]
+      foreach end [concat [dict get $block masters] [dict get $block slaves]] {
+        if {$end eq "S01_AXI" && $::values(cell:$name,CONFIG.NUM_SI) == 1} { continue }
+        need {"$name/$end" in $::joined} "$name/$end is not connected"
+      }
+      foreach pin [dict get $block inputs] { need {$pin in [dict get $block optional] || "$name/$pin" in $::driven} "$name/$pin is not driven" }
+    }
+  }
+  proc save_bd_design {} {}
+  proc make_wrapper {args} {
+    parsed {-files 1 -top 0} $args
+    touch $::folder/project.gen/sources_1/bd/$::design/hdl/${::design}_wrapper.v
+    return $::folder/project.gen/sources_1/bd/$::design/hdl/${::design}_wrapper.v
+  }
+  # ---- runs, which outlive the tool
+  proc runs {} { set f [open $::folder/runs.txt]; set text [read $f]; close $f; return [string trim $text] }
+  proc set_run {name status} { set all [runs]; dict set all $name $status; touch $::folder/runs.txt $all }
+  proc get_runs {name} { need {[dict exists [runs] $name]} "no run $name"; return run:$name }
+  proc run_property {name property} {
+    switch $property {
+      STATUS { return [dict get [runs] $name] }
+      DIRECTORY { return $::folder/project.runs/$name }
+      STATS.WNS { return [setting STUB_WNS 0.123] } STATS.WHS { return [setting STUB_WHS 0.01] } STATS.TPWS { return 0.0 }
+    }
+  }
+  proc reset_run {name} { record reset $name; set_run $name "Not started" }
+  proc launch_runs {args} {
+    lassign [parsed {-to_step 1 -jobs 1} $args] options name
+    set step [expr {$name eq "synth_1" ? "synth_design" : [dict get $options -to_step]}]
+    need {$name eq "synth_1" || [dict get [runs] synth_1] eq "synth_design Complete!"} "nothing was synthesised"
+    if {$step eq "write_bitstream"} { need {[string match "route_design Complete*" [dict get [runs] $name]]} "nothing was routed" }
+    need {$step eq "write_bitstream" || [dict get [runs] $name] eq "Not started"} "run $name needs to be reset before it is launched"
+    record launch $name $step
+    set directory [run_property $name DIRECTORY]
+    if {[setting STUB_FAIL ""] eq $step} {
+      touch $directory/runme.log "INFO: started\nERROR: \[Place 30-640\] Place Check : this design requires more Slice LUTs than are available"
+      set_run $name "$step ERROR"
+    } elseif {[setting STUB_FAIL ""] eq "$step hangs"} {
+      set_run $name "Running $step..."
+      exit 130
+    } else {
+      set_run $name "$step Complete[expr {[setting STUB_WNS 1] < 0 && $name eq {impl_1} ? {, Failed Timing!} : {!}}]"
+      if {$step eq "write_bitstream"} {
+        file mkdir $directory $::folder/project.gen/sources_1/bd/shell/hw_handoff
+        file copy -force $::env(STUB_BIT) $directory/shell_wrapper.bit
+        file copy -force $::env(STUB_HWH) $::folder/project.gen/sources_1/bd/shell/hw_handoff/shell.hwh
+      }
+    }
+  }
+  proc wait_on_run {name} {}
+  proc open_run {name} { need {[string match "*_design Complete*" [dict get [runs] $name]] || [string match "write_bit*" [dict get [runs] $name]]} "no design to open" }
+  proc close_design {} {}
+  proc report_timing_summary {args} { lassign [parsed {-file 1} $args] o; touch [dict get $o -file] timing }
+  proc report_utilization {args} {
+    lassign [parsed {-file 1} $args] options
+    set f [open $::stubs/utilisation.rpt]; touch [dict get $options -file] [read $f]; close $f
+  }
+}
+source $script
