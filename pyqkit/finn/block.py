@@ -11,11 +11,11 @@ import numpy as np
 from onnx import NodeProto, numpy_helper
 
 from pyqkit.formats.reading import DAMAGE, describe
-from pyqkit.graph.graph import GraphError, Operator, Tensor
+from pyqkit.graph.graph import Graph, GraphError, Operator, Tensor
 from pyqkit.graph.ops import by_kind
 from pyqkit.graph.serialise import operator_from_json, operator_to_json, tensor_from_json, tensor_to_json
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.survey import Estimate, Site, _rule_for
+from pyqkit.hardware.survey import Estimate, Survey
 
 
 def array_fields(kind: str) -> list[str]:
@@ -60,9 +60,15 @@ class Block:
         named = {name.removeprefix(f"{self.op.name}."): numpy_helper.from_array(np.ascontiguousarray(a)) for name, a in arrays.items()}
         return {"operator": json.dumps(text), **named}
 
+    @cached_property
+    def _survey(self) -> Survey:
+        graph = Graph(self.op.name, {tensor.name: tensor for tensor in self.inputs})
+        graph.add(self.op)
+        return Survey(graph)
+
     def estimate(self, lanes: list[int], folding: Folding) -> Estimate:
         """Cycles and resources for words of so many codes at each input."""
-        return _rule_for(self.op)(Site(self.op, self.inputs, self.outputs[0], lanes, folding))
+        return self._survey.estimate_at(self.op, tuple(lanes), folding)
 
 
 def read(node: NodeProto) -> Block:

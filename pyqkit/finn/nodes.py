@@ -202,7 +202,8 @@ class PqHls(PqNode, HLSBackend):
 
     def code_generation_ipgen(self, model: ModelWrapper, fpgapart: str, clk: float) -> None:
         folder, name = Path(self.get_nodeattr("code_gen_dir_ipgen")), self.onnx_node.name
-        synthesis.write(self.design(name).files, name, self.get_ap_int_max_w(), fpgapart, clk, folder)
+        directives = [*self.ipgen_default_directives(), *self.ipgen_extra_directives()]
+        synthesis.write(self.design(name).files, name, self.get_ap_int_max_w(), fpgapart, clk, directives, folder)
 
     def get_ap_int_max_w(self) -> int:
         """Widest word at any end; FINN's own looks at the first ones."""

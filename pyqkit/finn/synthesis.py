@@ -17,9 +17,7 @@ add_files top_{name}.cpp -cflags "-std=c++14 -I."
 set_top {name}
 open_solution sol1
 set_part {part}
-config_compile -pipeline_style flp
-config_rtl -module_auto_prefix
-config_rtl -deadlock_detection none
+{directives}
 create_clock -period {clock_ns} -name default
 csynth_design
 export_design -format ip_catalog
@@ -42,7 +40,7 @@ def check_width(node: str, bits: int) -> int:
     return bits
 
 
-def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: float, folder: Path) -> None:
+def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: float, directives: list[str], folder: Path) -> None:
     """Write the generated C++, the headers that it includes and the script ``hls_syn_NAME.tcl``.
 
     Parameters
@@ -55,6 +53,8 @@ def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: fl
     part : str
     clock_ns : float
         Clock period in nanoseconds.
+    directives : list of str
+        Lines of Tcl that FINN gives every solution.
     folder : Path
     """
     for header in library().glob("*.hpp"):
@@ -63,4 +63,4 @@ def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: fl
         (folder / file).write_text(files[file])
     (folder / f"top_{name}.cpp").write_text(f'#define AP_INT_MAX_W {max(widest, 1024)}\n#include "network.hpp"\n')
     script = f"hls_syn_{name}.tcl"
-    (folder / script).write_text(_SCRIPT.format(script=script, name=name, part=part, clock_ns=clock_ns))
+    (folder / script).write_text(_SCRIPT.format(script=script, name=name, part=part, clock_ns=clock_ns, directives="\n".join(directives)))

@@ -13,7 +13,7 @@ from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import Emitter, fifo_words, largest_lanes, rule_for
 
-_HEADERS = ("add", "axi_stream", "layout", "matrix_vector", "packed", "pool", "requantise", "sliding_window")
+_HEADERS = ("add", "layout", "matrix_vector", "pool", "requantise", "sliding_window")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
         for tensor in op.outputs:
             _fork(e, tensor, waiting)
     outputs = [_to_axi(e, port, i) for i, port in enumerate(graph.outputs)]
-    return _design(e, "network", inputs, outputs)
+    return _design(e, "network", "axi_stream", inputs, outputs)
 
 
 def generate_operator(op: Operator, inputs: list[Tensor], lanes: list[int], folding: Folding, name: str = "network") -> Design:
@@ -124,7 +124,7 @@ def generate_operator(op: Operator, inputs: list[Tensor], lanes: list[int], fold
         argument = _packed(f"out{index}_V", tensor, source.lanes)
         e.process(f"output_{index}", f"pyqkit::to_packed<{_counts(argument.end)}>({source.name}, {argument.name})")
         results.append(argument)
-    return _design(e, name, arguments, results)
+    return _design(e, name, "packed", arguments, results)
 
 
 def _packed(name: str, tensor: Tensor, lanes: int) -> Argument:
@@ -135,9 +135,9 @@ def _counts(end: End) -> str:
     return f"{end.bits}, {end.beats}, {end.lanes}"
 
 
-def _design(e: Emitter, name: str, inputs: list[Argument], outputs: list[Argument]) -> Design:
+def _design(e: Emitter, name: str, ends: str, inputs: list[Argument], outputs: list[Argument]) -> Design:
     files = {
-        "parameters.hpp": _parameters(e),
+        "parameters.hpp": _parameters(e, ends),
         "network.hpp": _network(e, name, [*inputs, *outputs]),
         "simulation.cpp": _simulation(name, inputs, outputs),
     }
@@ -197,8 +197,8 @@ def _fork(e: Emitter, name: str, waiting: dict[tuple[str, str], int]) -> None:
         source = rest
 
 
-def _parameters(e: Emitter) -> str:
-    headers = "".join(f'#include "{name}.hpp"\n' for name in _HEADERS)
+def _parameters(e: Emitter, ends: str) -> str:
+    headers = "".join(f'#include "{name}.hpp"\n' for name in sorted((*_HEADERS, ends)))
     return f"// Constants of the network {e.graph.name}, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(e.constants)
 
 

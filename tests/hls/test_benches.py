@@ -68,6 +68,11 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
         ("layout", "word.lane[lane] = buffer[at + lane];", "word.lane[lane] = buffer[at + LANES_OUT - 1 - lane];"),
         ("axi_stream", "i == BEATS - 1", "i == 0"),
         ("sliding_window", "kernel_row * DILATION_H - TOP;", "kernel_row * DILATION_H - LEFT;"),
+        (
+            "packed",
+            "word.lane[lane] = packed.range(lane * BITS + BITS - 1, lane * BITS)",
+            "word.lane[LANES - 1 - lane] = packed.range(lane * BITS + BITS - 1, lane * BITS)",
+        ),
         ("product", "a.negative != b.negative", "a.negative"),
     ],
 )
