@@ -26,6 +26,7 @@ def compile(
     *,
     board: str | Path = "ZCU104",
     target_fps: float | None = None,
+    lut_share: float | None = None,
     clock_mhz: float | None = None,
     fold: str | Path | dict[str, Folding] | None = None,
 ) -> Accelerator:
@@ -39,7 +40,9 @@ def compile(
     board : str or path
         Name or TOML file.
     target_fps : float, optional
-        Frames per second to reach with the least parallelism; without it the fastest design that fits 70 % of the board.
+        Frames per second to reach with the least resources; without it the fastest design that fits the board.
+    lut_share : float, optional
+        Part of the board's LUTs that the search may take; 0.7 without `target_fps`, 1 with it.
     clock_mhz : float, optional
         The board's by default.
     fold : path or dict, optional
@@ -56,12 +59,13 @@ def compile(
     clock = described.clock_mhz if clock_mhz is None else clock_mhz
     if not boards.is_clock(clock):
         raise UserError(f"a clock between 0 and 1000 MHz was expected, but {clock} came; leave it out for the board's own")
-    if fold is not None and target_fps is not None:
-        raise UserError("a folding or a target rate was expected, but both came; leave one out")
+    for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
+        if fold is not None and value is not None:
+            raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
     content = _model_bytes(network, example_input)
     graph = _lowered(content, str(network) if isinstance(network, (str, Path)) else "the model")
     if fold is None:
-        foldings = folding.find(graph, described, clock, target_fps)
+        foldings = folding.find(graph, described, clock, target_fps, lut_share)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
     return Accelerator(graph, described, float(clock), foldings, content, Path(network).name if isinstance(network, (str, Path)) else "")
@@ -193,11 +197,32 @@ class Accelerator:
 
         return verify(self, np.asarray(x), engines, progress)
 
-    def report(self) -> dict[str, Any]:
-        """Cycles, resources and FIFO depths per layer and in total, all estimated; see `pyqkit.report.build`."""
+    def report(self, simulated: bool = False) -> dict[str, Any]:
+        """Cycles, resources and FIFO depths per layer and in total, all estimated; see `pyqkit.report.build`.
+
+        Parameters
+        ----------
+        simulated : bool
+            Count interval and latency in engine `rtl` instead, which has to be built first.
+        """
         from pyqkit.report import build
 
-        return build(self)
+        return build(self, simulated)
+
+    def save_report(self, path: str | Path, report: dict[str, Any] | None = None, force: bool = False) -> None:
+        """Write the report (this one, or a new one) as one HTML page that needs nothing else."""
+        from pyqkit.report import tradeoff
+        from pyqkit.report_page import write
+
+        if Path(path).exists() and not force:
+            raise UserError(f"a new file was expected, but {path} exists; choose another name or pass --force")
+        write(report or self.report(), tradeoff(self), path)
+
+    def save_folding(self, path: str | Path, force: bool = False) -> None:
+        """Write the foldings as a file, to be edited and compiled with."""
+        from pyqkit.hardware.folding import write
+
+        write(self.foldings, path, force)
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
         """Write the build folder: manifest, arrays, generated C++ and SystemVerilog with their libraries, golden vectors, the QONNX file."""
@@ -256,7 +281,8 @@ class Accelerator:
         Parameters
         ----------
         path : str or Path
-            A build folder, also packed, wherever it has been moved to; or an overlay, given by its .bit or its folder.
+            A build folder, also packed, wherever it has been moved to; or an overlay, given by its .bit, its folder, or the name
+            alone of one that is installed.
         options
             For an overlay, as for `pyqkit.runtime.Accelerator.load`.
 
@@ -265,8 +291,11 @@ class Accelerator:
         Accelerator or pyqkit.runtime.Accelerator
             The second for an overlay, on a board or on the emulated one. Both are called with frames.
         """
+        from pyqkit.overlay.install import is_installed
+
         folder = Path(path)
-        if folder.suffix == ".bit" or (folder.is_dir() and not (folder / build_folder.MANIFEST).exists() and any(folder.glob("*.bit"))):
+        installed = len(folder.parts) == 1 and not folder.exists() and is_installed(folder.name)
+        if installed or folder.suffix == ".bit" or (folder.is_dir() and not (folder / build_folder.MANIFEST).exists() and any(folder.glob("*.bit"))):
             from pyqkit.runtime import Accelerator as OnDevice
 
             return OnDevice.load(folder, **options)

@@ -151,24 +151,38 @@ def boards(name: str | None, as_json: bool) -> None:
 @click.argument("network", type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path(), help="Build folder to write.")
 @click.option("--board", default="ZCU104", show_default=True, help="Board name, or the path of a TOML file.")
-@click.option("--target-fps", type=float, help="Frames per second to reach with the least parallelism.")
+@click.option("--target-fps", type=float, help="Frames per second to reach with the least resources; else the fastest design that fits.")
+@click.option("--lut-share", type=float, help="Part of the board's LUTs that may be taken; 0.7 without a target, 1 with one.")
 @click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
 @click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
-@click.option("--force", is_flag=True, help="Replace an existing build folder.")
+@click.option("--write-fold", type=click.Path(), help="Write the foldings to this file, to be edited and given to --fold.")
+@click.option("--force", is_flag=True, help="Replace an existing build folder or folding file.")
 def compile_command(
-    network: str, output: str, board: str, target_fps: float | None, clock_mhz: float | None, fold: str | None, force: bool
+    network: str,
+    output: str,
+    board: str,
+    target_fps: float | None,
+    lut_share: float | None,
+    clock_mhz: float | None,
+    fold: str | None,
+    write_fold: str | None,
+    force: bool,
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
     from pyqkit.accelerator import compile as compile_network
     from pyqkit.build_folder import check_target
+    from pyqkit.tables import summary
 
     check_target(Path(output), force)
     with _progress("compiling"):
-        accelerator = compile_network(network, board=board, target_fps=target_fps, clock_mhz=clock_mhz, fold=fold)
+        accelerator = compile_network(network, board=board, target_fps=target_fps, lut_share=lut_share, clock_mhz=clock_mhz, fold=fold)
+        if write_fold is not None:
+            accelerator.save_folding(write_fold, force)
         accelerator.save(output, force=force)
     for note in accelerator.graph.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}")
+    click.echo(summary(accelerator.report()))
 
 
 @main.command()
@@ -229,15 +243,26 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
 
 @main.command()
 @click.argument("build", type=click.Path())
+@click.option("--simulate", is_flag=True, help="Count cycles in engine rtl instead of estimating them; needs Verilator and a C++ compiler.")
+@click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def report(build: str, as_json: bool) -> None:
-    """What each layer of BUILD is and takes (estimated)."""
+@click.option("--force", is_flag=True, help="Replace an existing HTML file.")
+def report(build: str, simulate: bool, html: str | None, as_json: bool, force: bool) -> None:
+    """What each layer of BUILD is and takes, and which limits."""
     from pyqkit.accelerator import Accelerator
     from pyqkit.tables import show_report
 
-    data = Accelerator.load(build).report()
+    if html is not None and Path(html).exists() and not force:
+        raise UserError(f"a new file was expected, but {html} exists; choose another name or pass --force")
+    with _progress("report"):
+        accelerator = Accelerator.load(build)
+        data = accelerator.report(simulated=simulate)
+        if html is not None:
+            accelerator.save_report(html, data, force)
     if as_json:
         _print_json(data)
+    elif html is not None:
+        click.echo(f"{html}: report of {data['network']} on {data['board']} ({data['source']})")
     else:
         show_report(data)
 

@@ -1,4 +1,4 @@
-"""The report of an accelerator: what each layer is, takes and needs. Every figure before synthesis is an estimate."""
+"""The report of an accelerator: what each layer is, takes and needs, which one limits, and what the next step would cost."""
 
 from __future__ import annotations
 
@@ -7,53 +7,117 @@ from typing import TYPE_CHECKING, Any
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.cycles import latency
-from pyqkit.hardware.folding import exceeded
+from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.survey import Survey
+from pyqkit.hardware.resources import Resources
+from pyqkit.hardware.search import FOREVER, Search
 
 if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator
 
+SIMULATED_FRAMES = 5
 
-def build(accelerator: Accelerator) -> dict[str, Any]:
+
+def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     """Report as plain data.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    simulated : bool
+        Count interval and latency of the whole network in engine `rtl`.
 
     Returns
     -------
     dict
-        network, board, clock_mhz, source ("estimated"), initiation_interval_cycles, latency_cycles, frames_per_second, macs,
-        bottleneck, resources, board_resources, exceeds (a resource that the board has too little of, or None), notes, and layers
-        with name, operator, formats, shapes, macs, pe, simd, cycles, fifo_words and resources (its input FIFOs included).
+        network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of cycles and of
+        resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs, bottleneck, next_step, resources,
+        board_resources, exceeds (a resource that the board has too little of, or None), notes, and layers with name, operator,
+        formats, shapes, macs, pe, simd, cycles, busy (share of the interval), fifo_words and resources (its input FIFOs included).
     """
     graph, foldings = accelerator.graph, accelerator.foldings
-    survey = Survey(graph)
+    search = search_for(graph, accelerator.board)
+    survey = search.survey
     found, resources, words = survey.estimate(foldings), survey.resources(foldings), survey.fifo_words(foldings)
+    interval, total = survey.interval(foldings), survey.total(foldings)
     layers = [
         {
             **_layer(accelerator, op),
             "cycles": found[op.name].cycles,
+            "busy": found[op.name].cycles / interval,
             "fifo_words": max(words[name, op.name] for name in op.inputs),
             "resources": resources[op.name].rounded(),
         }
         for op in graph.operators
     ]
-    interval, total = survey.interval(foldings), survey.total(foldings)
+    measured_interval, measured_latency = _simulate(accelerator) if simulated else (interval, latency(survey, foldings))
     return {
         "network": graph.name,
         "board": accelerator.board.name,
         "clock_mhz": accelerator.clock_mhz,
         "source": "estimated",
-        "initiation_interval_cycles": interval,
-        "latency_cycles": latency(survey, foldings),
-        "frames_per_second": accelerator.clock_mhz * 1e6 / interval,
+        "sources": {"cycles": "simulated" if simulated else "estimated", "resources": "estimated"},
+        "initiation_interval_cycles": measured_interval,
+        "latency_cycles": measured_latency,
+        "frames_per_second": accelerator.clock_mhz * 1e6 / measured_interval,
         "macs": sum(layer["macs"] for layer in layers),
-        "bottleneck": max(found, key=lambda name: found[name].cycles),
+        "bottleneck": bottleneck(survey, foldings),
+        "next_step": _next_step(accelerator, search, interval, total),
         "resources": total.rounded(),
         "board_resources": accelerator.board.resources,
         "exceeds": exceeded(total, accelerator.board) or None,
         "notes": list(graph.notes),
         "layers": layers,
     }
+
+
+def _next_step(accelerator: Accelerator, search: Search, interval: int, now: Resources) -> dict[str, Any] | None:
+    """The cheapest design that is faster: its rate, what it takes more (less, if negative), and the layers that change."""
+    step = next_step(search, interval)
+    if step is None:
+        return None
+    changes = {name: {"pe": f.pe, "simd": f.simd} for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())}
+    more = (step.resources + now * -1).rounded()
+    return {
+        "initiation_interval_cycles": step.interval,
+        "frames_per_second": accelerator.clock_mhz * 1e6 / step.interval,
+        "more": more,
+        "exceeds": exceeded(step.resources, accelerator.board) or None,
+        "layers": changes,
+    }
+
+
+def tradeoff(accelerator: Accelerator, points: int = 24) -> list[dict[str, float]]:
+    """Cheapest designs from the slowest to the fastest, up to one and a half times the board's LUTs (all estimated).
+
+    Returns
+    -------
+    list of dict
+        frames_per_second and lut (the upper figure), by rising rate.
+    """
+    search = search_for(accelerator.graph, accelerator.board)
+    slowest, fastest = search.fold_for(FOREVER), search.fastest()
+    assert slowest is not None
+    ends = search.survey.interval(slowest), search.survey.interval(fastest)
+    found: dict[int, float] = {}
+    for i in range(points):
+        design = search.fold_for(round(ends[0] * (ends[1] / ends[0]) ** (i / max(points - 1, 1))))
+        if design is not None:
+            found[search.survey.interval(design)] = search.survey.total(design).lut_high
+    limit = 1.5 * accelerator.board.resources["lut"]
+    kept = [(interval, lut) for interval, lut in found.items() if lut <= limit] or list(found.items())[:1]
+    return [{"frames_per_second": accelerator.clock_mhz * 1e6 / interval, "lut": lut} for interval, lut in kept]
+
+
+def _simulate(accelerator: Accelerator) -> tuple[float, int]:
+    """Interval and latency of a few random frames, counted."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    tensors = [accelerator.graph.tensors[port.tensor] for port in accelerator.graph.inputs]
+    engine = accelerator.engine("rtl")
+    engine.run({t.name: random.choice(t.format.codes, (SIMULATED_FRAMES, *t.shape)) for t in tensors})
+    return engine.counts.interval, engine.counts.latency
 
 
 def _layer(accelerator: Accelerator, op: Operator) -> dict[str, Any]:

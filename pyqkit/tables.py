@@ -126,6 +126,7 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "PE": layer["pe"],
             "SIMD": layer["simd"],
             "cycles": layer["cycles"],
+            "busy": f"{bar(layer['busy'])} {layer['busy']:4.0%}" + (" limits" if layer["busy"] == 1 else ""),
             "LUT": f"{layer['resources']['lut_low']:,}-{layer['resources']['lut_high']:,}",
             "BRAM": layer["resources"]["bram36"],
             "DSP": layer["resources"]["dsp"],
@@ -135,20 +136,54 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def bar(share: float, width: int = 10) -> str:
+    """A share as a bar of eighths of a character; above 1 it is full."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(width)
+
+
+def resource_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a design takes of each resource that the board has."""
+    total, has = report["resources"], report["board_resources"]
+    figures = (("LUT", "lut_high", "lut"), ("FF", "ff", "ff"), ("BRAM, 36 kbit", "bram36", "bram36"), ("DSP", "dsp", "dsp"))
+    rows = []
+    for title, taken, board in figures:
+        share = total[taken] / has[board] if has[board] else float(total[taken] > 0)
+        takes = f"{total['lut_low']:,} to {total['lut_high']:,}" if taken == "lut_high" else f"{total[taken]:,g}"
+        rows.append({"resource": title, "takes": takes, "of": has[board], "share": f"{bar(share, 20)} {share:4.0%}"})
+    return rows
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Rate, the layer that limits and the next step, in one or two sentences."""
+    rate, cycles = report["frames_per_second"], report["initiation_interval_cycles"]
+    text = (
+        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report['clock_mhz']:g} MHz, a frame every {cycles:,g} cycles "
+        f"({report['sources']['cycles']}); {report['bottleneck']} limits. "
+    )
+    step = report["next_step"]
+    if step is None:
+        return f"{text}No folding is faster."
+    more = ", ".join(
+        f"{step['more'][name]:+,g} {what}"
+        for name, what in (("lut_high", "LUT"), ("ff", "FF"), ("bram36", "BRAM"), ("dsp", "DSP"))
+        if step["more"][name]
+    )
+    beyond = f", more {step['exceeds']} than {report['board']} has" if step["exceeds"] else ""
+    return (
+        f"{text}The next step, {step['frames_per_second']:,.{0 if step['frames_per_second'] >= 10 else 2}f} frames/s, would take "
+        f"{more or 'nothing more'} (estimated){beyond}."
+    )
+
+
 def show_report(report: dict[str, Any]) -> None:
     """Print a report."""
-    total, board = report["resources"], report["board_resources"]
-    used = (
-        f"LUT {total['lut_low']:,} to {total['lut_high']:,} of {board['lut']:,}, FF {total['ff']:,} of {board['ff']:,}, "
-        f"BRAM {total['bram36']:g} of {board['bram36']}, DSP {total['dsp']:,} of {board['dsp']:,}"
-    )
-    caption = (
-        f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at {report['clock_mhz']:g} MHz (a frame every "
-        f"{report['initiation_interval_cycles']:,} cycles, latency {report['latency_cycles']:,}); {report['bottleneck']} limits; {used}"
-    )
-    show(f"{report['network']} on {report['board']} ({report['source']})", layer_rows(report), caption)
+    sources = report["sources"]
+    title = f"{report['network']} on {report['board']} (cycles {sources['cycles']}, resources {sources['resources']})"
+    show(title, layer_rows(report), f"{summary(report)}\nLatency {report['latency_cycles']:,g} cycles ({sources['cycles']}).")
+    show(f"resources ({sources['resources']})", resource_rows(report))
     if report["exceeds"]:
-        print(f"note: more {report['exceeds']} than {report['board']} has ({report['source']}); take a larger board or a lower rate")
+        print(f"note: more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate")
     for note in report["notes"]:
         print(f"note: {note}")
 

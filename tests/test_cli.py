@@ -140,6 +140,44 @@ def test_target_rate_and_folding_file(built: Path, tmp_path: Path) -> None:
     )
 
 
+def test_foldings_are_written_edited_and_read(built: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fold.json"
+    shared = ("compile", built / "net.onnx", "--board", "PYNQ-Z2")
+    said = run(*shared, "-o", tmp_path / "a", "--target-fps", 20_000, "--write-fold", path).output
+    assert "frames/s at 100 MHz" in said and "limits. The next step, " in said and "(estimated)" in said
+    foldings = json.loads(path.read_text())
+    assert json.loads((tmp_path / "a" / "manifest.json").read_text())["folding"] == foldings
+    layer = next(iter(foldings))
+    path.write_text(path.read_text().replace(json.dumps(foldings[layer]), '{"pe": 1, "simd": 1}', 1))
+    assert run(*shared, "-o", tmp_path / "b", "--fold", path).exit_code == 0
+    assert json.loads((tmp_path / "b" / "manifest.json").read_text())["folding"] == foldings | {layer: {"pe": 1, "simd": 1}}
+    refused(
+        run(*shared, "-o", tmp_path / "c", "--write-fold", path),
+        f"a new file was expected, but {path} exists; choose another name or pass --force",
+    )
+    assert not (tmp_path / "c").exists()
+    refused(
+        run(*shared, "-o", tmp_path / "c", "--fold", path, "--lut-share", 0.5),
+        "a folding or a share of the LUTs was expected, but both came; leave one out",
+    )
+
+
+def test_a_share_of_the_board(built: Path) -> None:
+    small, large = (pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", lut_share=share).report() for share in (0.05, 0.5))
+    assert small["resources"]["lut_high"] <= 0.05 * 53_200 < large["resources"]["lut_high"]
+    assert small["frames_per_second"] < large["frames_per_second"]
+
+
+def test_report_as_a_page(built: Path, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    assert f"{path}: report of " in run("report", built / "net", "--html", path).output
+    assert path.read_text().startswith("<!doctype html>")
+    refused(
+        run("report", built / "net", "--html", path), f"a new file was expected, but {path} exists; choose another name or pass --force"
+    )
+    assert json.loads(run("report", built / "net", "--html", path, "--json", "--force").output)["source"] == "estimated"
+
+
 def test_infeasible_rate(built: Path, tmp_path: Path) -> None:
     result = run("compile", built / "net.onnx", "-o", tmp_path / "b", "--board", "PYNQ-Z2", "--target-fps", 1e9)
     assert result.exit_code == 2

@@ -15,7 +15,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself and `errors` always. The longest name that fits a module is its part.
 HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}  # plain numbers about a graph; C++ generation needs them too
-OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.seal", "overlay.manifest"}  # what the files of an overlay say; a board reads them
+OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.seal", "overlay.manifest", "overlay.install"}  # what the files of an overlay say; a board reads them
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "formats": set(),
@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quant": {"formats"},
     "graph": {"formats"},
     **{name: {"formats", "digest", *OVERLAY_FILES} for name in OVERLAY_FILES},
-    "overlay": {"formats", "boards", "build_folder", "", *OVERLAY_FILES},  # asks the package where its Tcl is
+    "overlay": {"formats", "boards", "build_folder", *OVERLAY_FILES},
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
     "boards": set(),
     "build_folder": {"digest"},
@@ -36,9 +36,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hardware.fifo": {"formats", "graph"},
     "hls": {"formats", "graph", "", *HARDWARE_TYPES},  # asks the package where its headers are
     "rtl": {"formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
-    "hardware": {"formats", "graph", "hls", "boards", *HARDWARE_TYPES},
+    "hardware": {"formats", "graph", "hls", "rtl", "boards", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
+    "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
+    "report_page": {"tables"},
     "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
     "accelerator": {
         "formats",
@@ -51,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "boards",
         "build_folder",
         "report",
+        "report_page",
         "runtime",
         *HARDWARE_TYPES,
     },
@@ -58,15 +61,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
-HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "pynq"}
+HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2", "pynq", "finn"}
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
     "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
     "custom_op": {"onnx", "qonnx"},
     "graph": {"onnx", "qonnx"},
+    "finn": {"finn", "onnx", "qonnx"},
     "emulate": {"onnx", "qonnx"},
     "accelerator": {"onnx"},
     "tables": {"rich"},
+    "report_page": {"jinja2"},
     "cli": {"click", "rich"},
     "runtime": {"pynq"},
     "board_emulation": {"pynq"},
