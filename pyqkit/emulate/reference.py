@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.emulate import smooth
 from pyqkit.emulate.doubledouble import DoubleDouble, where
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, LogPosit, Microscaled, NumberFormat, parse
@@ -426,6 +427,10 @@ _RULES: dict[str, Callable[[Node], Value]] = {
     "LeakyRelu": _leaky,
     "PRelu": _leaky,
     "HardSigmoid": _hard_sigmoid,
+    "Sigmoid": lambda n: smooth.sigmoid(real_of(n.inputs[0])),
+    "Tanh": lambda n: smooth.tanh(real_of(n.inputs[0])),
+    "Elu": lambda n: smooth.elu(real_of(n.inputs[0]), np.float32(n.attributes.get("alpha", 1.0))),
+    "Softplus": lambda n: smooth.softplus(real_of(n.inputs[0])),
     "Identity": lambda n: n.inputs[0],
     "Dropout": lambda n: n.inputs[0],
     "Cast": lambda n: n.inputs[0],

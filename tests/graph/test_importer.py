@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +14,10 @@ from pyqkit.emulate.reference import Quantised, Reference, real_of
 from pyqkit.formats import Integer, examples, parse
 from pyqkit.graph.graph import Graph, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.errors import ConversionError, ModelError
+from pyqkit.graph.lowering.real import Condition, compare
+from pyqkit.graph.lowering.smooth import Smooth
 from pyqkit.graph.ops.requantise import Threshold
 from tests.graph.qonnx_builder import Builder
 
@@ -169,7 +174,10 @@ def test_pooling(fmt: str) -> None:
     check(b.model(b.node("Flatten", x)))
 
 
-@pytest.mark.parametrize("function", ["Clip", "LeakyRelu", "PRelu", "HardSigmoid", "Neg"])
+SMOOTH = ["Sigmoid", "Tanh", "Softplus", "Elu"]
+
+
+@pytest.mark.parametrize("function", ["Clip", "LeakyRelu", "PRelu", "HardSigmoid", "Neg", *SMOOTH])
 def test_functions_fold_into_thresholds(function: str) -> None:
     b = Builder(4, 5, 5)
     x = b.batch_norm(b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 4), 4)
@@ -179,6 +187,31 @@ def test_functions_fold_into_thresholds(function: str) -> None:
     x = b.node(function, x, *inputs)
     x = b.node("Add", b.node("Mul", x, b.constant(np.array([1.5, -2, 0, 0.3]).reshape(4, 1, 1))), b.constant(0.25))
     check(b.model(b.quantise(x, "int4", 0.3)))
+
+
+@pytest.mark.parametrize("function", SMOOTH)
+def test_inverses_decide_as_the_function_does(function: str) -> None:
+    """At every sixteenth from -20 to 20, for boundaries all over the range; the function itself to 80 digits."""
+    context = Context(prec=80)
+
+    def power(x: Decimal) -> Decimal:
+        return context.exp(x)
+
+    rules: dict[str, tuple[Smooth, Callable[[Decimal], Decimal]]] = {
+        "Sigmoid": (smooth.SIGMOID, lambda x: context.divide(Decimal(1), 1 + power(-x))),
+        "Tanh": (smooth.TANH, lambda x: context.divide(power(2 * x) - 1, power(2 * x) + 1)),
+        "Softplus": (smooth.SOFTPLUS, lambda x: context.ln(1 + power(x))),
+        "Elu": (smooth.elu(Fraction(1)), lambda x: x if x >= 0 else power(x) - 1),
+    }
+    rule, exact = rules[function]
+    points = [Fraction(n, 16) for n in range(-320, 321)]
+    for boundary in [Fraction(n, 64) for n in range(-80, 81)]:
+        for inclusive in (True, False):
+            outcome = rule.before(Condition(boundary, inclusive), 0)
+            for x in points[:: 7 if boundary else 1]:
+                difference = context.subtract(exact(Decimal(float(x))), Decimal(float(boundary)))
+                wanted = difference > 0 or (inclusive and difference == 0)
+                assert (outcome if isinstance(outcome, bool) else compare(x, outcome)) == wanted
 
 
 def test_blocks_of_weights_become_shifts() -> None:
@@ -270,13 +303,13 @@ def test_all_problems_are_listed_at_once() -> None:
     b = Builder(3, 4, 4)
     x = b.quantise("x", "int4", 0.5)
     left = b.node("Conv", x, b.constant(np.ones((2, 3, 1, 1))))
-    right = b.node("Sigmoid", b.conv(x, "int4", 2, 3))
+    right = b.node("Erf", b.conv(x, "int4", 2, 3))
     with pytest.raises(ConversionError) as caught:
         import_qonnx(b.model(left, right))
-    assert [p.node.split()[1] for p in caught.value.problems] == ["(Conv)", "(Sigmoid)"]
+    assert [p.node.split()[1] for p in caught.value.problems] == ["(Conv)", "(Erf)"]
     first, second = str(caught.value).splitlines()[1:]
     assert first.endswith("its weights are not quantised; give the layer a weight quantiser")
-    assert "(Sigmoid): no operator computes this; replace it; supported are " in second
+    assert "(Erf): no operator computes this; replace it; supported are " in second
 
 
 @pytest.mark.parametrize(

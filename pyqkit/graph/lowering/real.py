@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 
@@ -106,7 +107,17 @@ class Leaky:
         return replace(condition, position=condition.position / slope) if condition.position < 0 else condition
 
 
-Function = Clip | Affine | Leaky
+class Function(Protocol):
+    """What a quantiser behind it needs of an activation function."""
+
+    @property
+    def increasing(self) -> bool:
+        """Whether no channel falls."""
+        ...
+
+    def before(self, condition: Condition, channel: int) -> Outcome:
+        """The condition on the input that is equivalent to `condition` on the output."""
+        ...
 
 
 def compare(value: Fraction, condition: Condition) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyqkit.graph.importer import Lowering, Node, exact_batch_norm, handles
+from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
@@ -136,6 +137,19 @@ def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
     slope, shift = (float(np.float32(node.attributes.get(key, default))) for key, default in (("alpha", 0.2), ("beta", 0.5)))
     scaled = real.then(Affine(fractions(slope, real.channels), fractions(shift, real.channels)))
     return [scaled.then(Clip(Fraction(0), Fraction(1)))]
+
+
+@handles("Sigmoid", "Tanh", "Softplus")
+def rising(lowering: Lowering, node: Node) -> list[Any]:
+    return [node.real().then({"Sigmoid": smooth.SIGMOID, "Tanh": smooth.TANH, "Softplus": smooth.SOFTPLUS}[node.type])]
+
+
+@handles("Elu")
+def elu(lowering: Lowering, node: Node) -> list[Any]:
+    alpha = Fraction(float(np.float32(node.attributes.get("alpha", 1.0))))
+    if alpha <= 0:
+        raise Unlowerable("its alpha is not positive, so it is not monotone", "use ReLU, or a positive alpha")
+    return [node.real().then(smooth.elu(alpha))]
 
 
 @handles("Identity", "Dropout", "Cast")
