@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
-from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
-from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
-from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 from numpy.testing import assert_array_equal
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
-from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
-from qonnx.transformation.infer_datatypes import InferDataTypes
-from qonnx.transformation.infer_shapes import InferShapes
 
-from pyqkit.finn.convert import to_finn
-from pyqkit.finn.passes import CompileCppSim, Fold, PrepareCppSim
+from pyqkit.finn.flow import dataflow_model
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import Folding
@@ -34,16 +26,8 @@ def foldings(graph: Graph, largest: int) -> dict[str, Folding]:
 
 
 def streamed(graph: Graph, largest: int = 3) -> ModelWrapper:
-    """Every node specialised and folded, with FINN's width converters and FIFOs between."""
-    model = to_finn(graph).transform(InferShapes()).transform(InferDataTypes())
-    model = model.transform(SpecializeLayers(PART)).transform(Fold(graph, foldings(graph, largest)))
-    model = model.transform(InsertDWC()).transform(InsertFIFO()).transform(SpecializeLayers(PART))
-    return model.transform(GiveUniqueNodeNames()).transform(GiveReadableTensorNames())
-
-
-def compiled(model: ModelWrapper) -> ModelWrapper:
-    """The model in cppsim."""
-    return model.transform(PrepareCppSim()).transform(CompileCppSim()).transform(SetExecMode("cppsim"))
+    """The model of a graph, folded."""
+    return dataflow_model(graph, foldings(graph, largest), PART)
 
 
 def assert_executes(model: ModelWrapper, graph: Graph, codes: dict[str, np.ndarray], expected: dict[str, np.ndarray], frames: int) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from numpy.testing import assert_array_equal
 
 pytest.importorskip("finn.custom_op", reason="finn-plus is not installed; make test-finn")
 
+import onnx
 from finn.analysis.fpgadataflow.dataflow_performance import dataflow_performance
 from finn.analysis.fpgadataflow.exp_cycles_per_layer import exp_cycles_per_layer
 from finn.analysis.fpgadataflow.op_and_param_counts import op_and_param_counts
@@ -32,15 +34,18 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from pyqkit.emulate.exact import ExactEngine
+from pyqkit.finn.flow import simulated
 from pyqkit.finn.passes import HLSSynthIP
 from pyqkit.formats.packing import pack, unpack
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hls.generate import library
-from tests.finn.models import PART, assert_executes, compiled, streamed
+from tests.finn.models import PART, assert_executes, streamed
+from tests.graph.qonnx_builder import Builder
 from tests.small_networks import residual
 
+ROOT = Path(__file__).parent.parent.parent
 TOOLS = Path(__file__).parent / "tools"
 CLOCK_NS = 5.0
 
@@ -84,7 +89,7 @@ def test_cppsim_equals_the_engine(graph: Graph, model: ModelWrapper) -> None:
     tensor = graph.tensors[entry.tensor]
     codes = {entry.tensor: random.choice(tensor.format.codes, (frames, *tensor.shape))}
     expected = ExactEngine(graph).run(codes)
-    assert_executes(compiled(model), graph, codes, expected, frames)
+    assert_executes(simulated(model), graph, codes, expected, frames)
     (result,) = expected.values()
     assert len(np.unique(result)) > 10
 
@@ -150,6 +155,16 @@ def test_zynq_build_and_driver(graph: Graph, model: ModelWrapper, tools: Path) -
         assert shapes[f"{side}shape_normal"] == [[1, *tensor.shape]]
         lanes = shapes[f"{side}shape_folded"][0][-1]
         assert shapes[f"{side}shape_packed"][0][-1] == -(-lanes * tensor.format.bits // 8)
+
+
+def test_the_documented_lines_run(tools: Path, tmp_path: Path) -> None:
+    b = Builder(2, 3, 3)
+    onnx.save(b.model(b.quantise(b.conv(b.quantise("x", "e2m1", 0.5), "int4", 2, 2), "e3m2")), tmp_path / "net.onnx")
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "finn.md").read_text(), flags=re.S)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", snippet], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (settings,) = (tmp_path / "build" / "finn").glob("pynq_driver_*/settings.json")
+    assert json.loads(settings.read_text())["driver_information"]["platform"] == "zynq-iodma"
 
 
 def test_without_the_tools_it_says_so(model: ModelWrapper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

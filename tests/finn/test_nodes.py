@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,18 +13,23 @@ pytest.importorskip("finn.custom_op", reason="finn-plus is not installed; make t
 
 import finn.custom_op.fpgadataflow as abstract_domain
 import finn.custom_op.fpgadataflow.hls as hls_domain
+from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
 from finn.util.basic import getHWCustomOp
+from qonnx.core.modelwrapper import ModelWrapper
 
 from pyqkit.errors import UserError
 from pyqkit.finn.convert import to_finn
+from pyqkit.finn.flow import simulated
 from pyqkit.finn.nodes import container, op_type
+from pyqkit.finn.passes import CompileCppSim, Fold, PrepareCppSim
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Graph, GraphError, Tensor
 from pyqkit.graph.ops import kinds
 from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hls.generate import generate_operator
 from tests.emulate.networks import Net, everything, port
-from tests.finn.models import assert_executes, compiled, foldings, streamed
+from tests.finn.models import assert_executes, foldings, streamed
 
 
 def test_every_operator_has_a_node_in_each_domain() -> None:
@@ -43,7 +49,7 @@ def test_cppsim_of_every_operator() -> None:
     used = {node.op_type for node in model.graph.node}
     assert {f"{op_type(kind)}_hls" for kind in kinds()} <= used
     assert "StreamingDataWidthConverter_rtl" in used and "StreamingFIFO_rtl" in used
-    assert_executes(compiled(model), net.graph, net.codes, net.graph.execute(net.codes), net.frames)
+    assert_executes(simulated(model), net.graph, net.codes, net.graph.execute(net.codes), net.frames)
 
 
 def test_cppsim_of_sums_that_float32_does_not_hold() -> None:
@@ -54,9 +60,25 @@ def test_cppsim_of_sums_that_float32_does_not_hold() -> None:
     graph = net.finish(total)
     sums = net.values["total"].astype(np.float64)
     assert (sums != sums.astype(np.float32)).any() and graph.tensors["total"].format.bits > 32
-    model = compiled(streamed(graph))
+    model = simulated(streamed(graph))
     assert [container(tensor) for tensor in getHWCustomOp(model.graph.node[-1]).block.outputs] == [11]  # DOUBLE
     assert_executes(model, graph, net.codes, graph.execute(net.codes), net.frames)
+
+
+def test_cppsim_runs_the_text_that_was_generated() -> None:
+    """Two weights exchanged in the generated file, before it is compiled, change what comes out."""
+    net = Net(parse("e2m1"), parse("e2m1"), shape=(1, 1, 2), frames=8)
+    net.add(Convolution("conv", ["x"], ["conv"], np.array([1, 7]).reshape(1, 1, 1, 2), net.weights))
+    graph = net.finish("conv")
+    model = streamed(graph).transform(PrepareCppSim())
+    (node,) = (getHWCustomOp(node) for node in model.graph.node if node.op_type == "PqConvolution_hls")
+    parameters = Path(node.get_nodeattr("code_gen_dir_cppsim")) / "parameters.hpp"
+    assert "{\n1, 7}" in parameters.read_text()
+    assert_executes(simulated(model), graph, net.codes, net.values, net.frames)
+    parameters.write_text(parameters.read_text().replace("{\n1, 7}", "{\n7, 1}"))
+    changed = model.transform(CompileCppSim()).transform(SetExecMode("cppsim"))
+    with pytest.raises(AssertionError, match="not equal"):
+        assert_executes(changed, graph, net.codes, net.values, net.frames)
 
 
 def test_words_are_as_wide_as_the_generated_streams() -> None:
@@ -72,9 +94,7 @@ def test_words_are_as_wide_as_the_generated_streams() -> None:
             assert node.get_number_output_values() == design.outputs[0].beats
 
 
-def test_a_model_survives_a_file(tmp_path) -> None:
-    from qonnx.core.modelwrapper import ModelWrapper
-
+def test_a_model_survives_a_file(tmp_path: Path) -> None:
     net = everything("e2m1")
     to_finn(net.graph).save(str(tmp_path / "model.onnx"))
     model = ModelWrapper(str(tmp_path / "model.onnx"))
@@ -113,11 +133,12 @@ def estimate(site): return Estimate(site.lanes[0], int(np.prod(site.output.shape
 
 from tests.emulate.networks import Net
 from pyqkit.formats import parse
-from tests.finn.models import assert_executes, compiled, streamed
+from pyqkit.finn.flow import simulated
+from tests.finn.models import assert_executes, streamed
 net = Net(parse("e2m1"), parse("e2m1"))
 net.add(TopBit("top", ["x"], ["y"]))
 graph = net.finish("y")
-model = compiled(streamed(graph))
+model = simulated(streamed(graph))
 assert [n.op_type for n in model.graph.node if n.op_type.startswith("Pq")] == ["PqTopBit_hls"]
 assert_executes(model, graph, net.codes, graph.execute(net.codes), 2)
 print("equal")
@@ -178,7 +199,5 @@ def test_damaged_nodes(change: str) -> None:
 def test_foldings_are_checked() -> None:
     net = everything("e2m1")
     wrong = {**foldings(net.graph, 3), "nowhere": foldings(net.graph, 1)["conv"]}
-    from pyqkit.finn.passes import Fold
-
     with pytest.raises(UserError, match="'nowhere' is no layer"):
         Fold(net.graph, wrong)
