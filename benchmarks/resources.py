@@ -15,14 +15,22 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from block_library import Case, library, networks
+from block_library import Case, library
 
+from pyqkit.formats import parse
+from pyqkit.hardware.block_features import EXACT, Features, features
+from pyqkit.hardware.resources import PRIOR, relevant
 from pyqkit.rtl.emitter import Block, Fifo, Part, instance
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.generate import library as block_folder
+from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
 
 ROOT = Path(__file__).parent.parent
+MODEL = ROOT / "pyqkit" / "hardware" / "resource_model.json"
+COST = ROOT / "benchmarks" / "results" / "cost.json"
+DRAW = 0.01  # weight of the prior: a part of what one circuit weighs
+SMALL = 40  # below so many, a miss counts as if there were so many
 MEASURED = ROOT / "pyqkit" / "hardware" / "measured_blocks.json"
 RESULTS = ROOT / "benchmarks" / "results" / "resources.json"
 
@@ -92,6 +100,14 @@ def _reads(text: str, file: str) -> bool:
     return f'"{file}"' in text or f'"{file.rsplit("_", 2)[0]}"' in text
 
 
+def sample() -> list[tuple[list, Circuit]]:
+    """A few small blocks of the library, for tests that measure them anew."""
+    case = next(case for case in library() if case.graph.name == "m_one")
+    design = generate(case.graph, case.foldings, case.depths)
+    found = {json.dumps(described(parts)): circuit for parts, circuit in blocks_of(design) if parts[0].module != "threshold"}
+    return [(json.loads(key), circuit) for key, circuit in list(found.items())[-4:]]
+
+
 def measure() -> None:
     """The library, saved after every case; results that Yosys gave before come from the cache."""
     from rich.progress import track
@@ -101,6 +117,59 @@ def measure() -> None:
         measure_case(case, known)
         save(MEASURED, {"label": LABEL, "blocks": [{"parts": json.loads(key), "found": found} for key, found in known.items()]})
         print(case.graph.name, len(known), flush=True)
+
+
+def rows() -> list[tuple[Features, dict[str, int]]]:
+    """Measured circuits: features and what Yosys found; the library, and the arithmetic of cost.json."""
+    found = [(total(row["parts"]), row["found"]) for row in json.loads(MEASURED.read_text())["blocks"]]
+    for name, kinds in json.loads(COST.read_text())["formats"].items():
+        fmt = parse(name)
+        block = product_block(fmt, fmt, 2**16)
+        bits = block.width + (256 - 1).bit_length()
+        numbers = {k: v for k, v in block.parameters.items() if isinstance(v, int)} | {"MAGNITUDE": int(block.sign_magnitude)}
+        for kind, variants in kinds.items():
+            around = ["accumulate", {"W": bits, "T": block.width}, 1]
+            count = 1
+            if kind != "mac":
+                count = int(kind.split("_")[1])
+                around = ["dot_product_sum", {"LANES": count, "W": block.width}, 1]
+            found.append((total([around, [block.module, numbers, count]]), variants["structural"]))
+    return found
+
+
+def total(parts: list) -> Features:
+    """Features of several parts."""
+    found = Features()
+    for module, parameters, count in parts:
+        for name, amount in features(module, parameters).items():
+            found[name] += count * amount
+    return found
+
+
+def fit() -> None:
+    """Least squares of relative errors, with coefficients that are not negative and drawn a little to `PRIOR`."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    data = rows()
+    model: dict[str, object] = {"label": LABEL, "circuits": len(data)}
+    for figure, prior in PRIOR.items():
+        kept = [(f, found[figure]) for f, found in data if found[figure] > 0]
+        names = sorted({name for f, _ in kept for name in f if name not in EXACT and relevant(name, figure)})
+        matrix = np.array([[f[name] for name in names] for f, _ in kept], float)
+        wanted = np.array([value for _, value in kept], float)
+        weight = 1 / np.maximum(wanted, SMALL)
+        drawn = [
+            np.vstack([matrix * weight[:, None], DRAW * np.eye(len(names))]),
+            np.concatenate([wanted * weight, [DRAW * prior] * len(names)]),
+        ]
+        solution, _ = nnls(*drawn)
+        model[figure] = {name: round(float(c), 4) for name, c in zip(names, solution)}
+        error = np.abs(matrix @ solution - wanted) * weight
+        print(
+            f"{figure}: {len(kept)} circuits, median error {100 * np.median(error):.1f} %, 90 % below {100 * np.quantile(error, 0.9):.0f} %"
+        )
+    save(MODEL, model)
 
 
 def save(path: Path, data: dict) -> None:
@@ -120,8 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=["measure", "fit", "networks"])
     arguments = parser.parse_args()
-    if arguments.task == "measure":
-        measure()
+    {"measure": measure, "fit": fit}[arguments.task]()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report_page": {"tables"},
-    "report": {"formats", "graph", "hls", "hardware", *HARDWARE_TYPES},
+    "report": {"formats", "graph", "hls", "rtl", "hardware", *HARDWARE_TYPES},
     "accelerator": {
         "formats",
         "graph",

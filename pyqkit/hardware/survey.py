@@ -1,4 +1,4 @@
-"""Cycles and resources of every operator for given foldings: what the generated SystemVerilog does, without generating it.
+"""Cycles and resources of every operator for given foldings: what the generated SystemVerilog does, from sketches of its blocks.
 
 The C++ is folded alike and has the same streams, but its sliding windows read and write in turn and take a few more cycles.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache, reduce
+
+import numpy as np
 
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.resources import Resources, fifo
+from pyqkit.hardware.resources import Resources, fifo, of_parts
 from pyqkit.hls.emitter import fifo_words, largest_lanes
+from pyqkit.rtl.emitter import is_emitted
+from pyqkit.rtl.sketch import blocks_of
 
 Foldings = dict[str, Folding]
 
@@ -85,9 +89,34 @@ def _rules_found() -> dict[str, Rule]:
 
 def _rule_for(op: Operator) -> Rule:
     rule = _rules_found().get(op.kind)
-    if rule is None:
+    if rule is None and not is_emitted(op):
         raise TypeError(f"no estimate for operator {op.kind}; add a rule to pyqkit/hardware/operators")
-    return rule
+    return rule or _from_blocks
+
+
+def _from_blocks(site: Site) -> Estimate:
+    """What the blocks take that the operator becomes."""
+    blocks, lanes = blocks_of(site.op, site.inputs, site.output, site.lanes, site.folding)
+    cycles = max((block.timing.cycles for block in blocks if block.timing is not None), default=words_of(site.output, lanes))
+    return Estimate(lanes, cycles, of_parts(part for block in blocks for part in block.parts))
+
+
+def words_of(tensor: Tensor, lanes: int) -> int:
+    """Words of a frame."""
+    return tensor.pixels * tensor.shape[2] // lanes
+
+
+def _alike(op: Operator, inputs: list[Tensor], output: Tensor) -> tuple[Hashable, ...]:
+    """What an estimate depends on beside the folding; of weights and thresholds only how many there are."""
+    large = {name: value.shape for name, value in vars(op).items() if name in ("weights", "thresholds")}
+    own = {name: _key(value) for name, value in vars(op).items() if name not in ("name", "inputs", "outputs", *large)}
+    streams = tuple((t.shape, t.format, t.low, t.high) for t in (*inputs, output))
+    reads = tuple(op.inputs.index(name) for name in op.inputs)
+    return op.kind, streams, reads, tuple(large.items()), tuple(own.items())
+
+
+def _key(value: object) -> Hashable:
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
 
 
 class Survey:
@@ -105,7 +134,8 @@ class Survey:
         self._places = {op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators}
         ends = [port.tensor for port in graph.outputs]
         self._readers = {name: len(graph.consumers(name)) + ends.count(name) for name, _ in self._waiting}
-        self._known: dict[tuple[str, tuple[int, ...], Folding], Estimate] = {}
+        self._alike = {name: _alike(*place) for name, place in self._places.items()}
+        self._known: dict[Hashable, Estimate] = {}
 
     def sites(self, foldings: Foldings) -> dict[str, Site]:
         """Every operator in its place."""
@@ -117,7 +147,7 @@ class Survey:
 
     def estimate_at(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Estimate:
         """What an operator takes that reads words of `lanes` codes, without the FIFOs in front of it."""
-        key = op.name, lanes, folding
+        key = self._alike[op.name], lanes, folding
         if key not in self._known:
             self._known[key] = _rule_for(op)(self._site(op, lanes, folding))
         return self._known[key]

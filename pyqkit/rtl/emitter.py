@@ -227,6 +227,11 @@ def _rules_found() -> dict[str, Rule]:
     return _rules
 
 
+def is_emitted(op: Operator) -> bool:
+    """Whether there is a rule for an operator."""
+    return op.kind in _rules_found()
+
+
 def rule_for(op: Operator) -> Rule:
     """How to write an operator."""
     rule = _rules_found().get(op.kind)

@@ -15,7 +15,7 @@ from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import FIFO_WORDS, largest_lanes
 from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import Block, Emitter, Fifo, Part, Stream, codes, instance, rule_for
-from pyqkit.rtl.timing import Pipeline
+from pyqkit.rtl.timing import Pipeline, Timing
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _to_axis(e: Emitter, port: Port, index: int) -> End:
     return end
 
 
-def _words(end: End) -> Pipeline:
+def _words(end: End) -> Timing:
     return Pipeline.every(end.beats, 0)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, LogPosit, Minifloat, NumberFormat, product
@@ -68,6 +69,7 @@ def multiplies(left: type, right: type) -> Callable[[Rule], Rule]:
     return announce
 
 
+@lru_cache(maxsize=256)
 def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST) -> ProductBlock:
     """The block that multiplies codes of `left` (port a) by codes of `right` (port b), with a product of at most `widest` bits.
 

@@ -60,10 +60,27 @@ class Pipeline(Timing):
         taken = in_turn(np.maximum.reduce(available))
         return [taken] * len(available), taken[np.tile(self.kept, len(taken) // len(self.kept))] + self.latency
 
-    @classmethod
-    def every(cls, words: int, latency: int, fold: int = 1) -> Pipeline:
+    @staticmethod
+    def every(words: int, latency: int, fold: int = 1) -> Every:
         """One word of output after every `fold` words."""
-        return cls(np.arange(words) % fold == fold - 1, latency)
+        return Every(words, latency, fold)
+
+
+@dataclass
+class Every(Timing):
+    """A `Pipeline` with one word of output after every `fold` words, of which a frame has `words`."""
+
+    words: int
+    latency: int
+    fold: int
+
+    @property
+    def cycles(self) -> int:  # type: ignore[override]
+        return self.words
+
+    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
+        taken = in_turn(np.maximum.reduce(available))
+        return [taken] * len(available), taken[self.fold - 1 :: self.fold] + self.latency
 
 
 @dataclass

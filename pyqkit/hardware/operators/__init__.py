@@ -1,1 +1,4 @@
-"""What each operator costs, mirroring `pyqkit.hls.operators`; a new file here is found by its ``@estimates`` decorator."""
+"""What operators cost that have no SystemVerilog block: a new file here is found by its ``@estimates`` decorator.
+
+For all others, `pyqkit.hardware.survey` asks the rules that emit them.
+"""

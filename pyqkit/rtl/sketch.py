@@ -1,0 +1,39 @@
+"""The blocks of one operator without its constants: quick, for estimates of many foldings from the rules that emit the design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.hardware.folding_types import Folding
+from pyqkit.rtl.emitter import Block, Emitter, Parameters, Stream, rule_for
+
+
+class _Sketch(Emitter):
+    """Names tables and leaves them empty."""
+
+    def table(self, name: str, values: Iterable[int], bits: int) -> str:
+        return f'"{name}.hex"'
+
+    def memory(self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str) -> Parameters:
+        return {file: f'"{name}.hex"'}
+
+
+def blocks_of(op: Operator, inputs: Sequence[Tensor], output: Tensor, lanes: Sequence[int], folding: Folding) -> tuple[list[Block], int]:
+    """Blocks that an operator becomes, without FIFOs, and the codes in a word of its result.
+
+    Parameters
+    ----------
+    op : Operator
+    inputs : sequence of Tensor
+    output : Tensor
+    lanes : sequence of int
+        Codes in a word of each input.
+    folding : Folding
+    """
+    graph = Graph("sketch", {tensor.name: tensor for tensor in (*inputs, output)}, [op])
+    sketch = _Sketch(graph, {op.name: folding}, {})
+    for tensor, width in zip(inputs, lanes):
+        sketch.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
+    rule_for(op)(sketch, op)
+    return sketch.blocks, sketch.produced[output.name].lanes
