@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.cycles import latency
 from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
+from pyqkit.rtl.generate import generate
 
 if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator
@@ -38,19 +38,19 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     graph, foldings = accelerator.graph, accelerator.foldings
     search = search_for(graph, accelerator.board)
     survey = search.survey
-    found, resources, words = survey.estimate(foldings), survey.resources(foldings), survey.fifo_words(foldings)
+    found, resources, design = survey.estimate(foldings), survey.resources(foldings), generate(graph, foldings)
     interval, total = survey.interval(foldings), survey.total(foldings)
     layers = [
         {
             **_layer(accelerator, op),
             "cycles": found[op.name].cycles,
             "busy": found[op.name].cycles / interval,
-            "fifo_words": max(words[name, op.name] for name in op.inputs),
+            "fifo_words": max(design.fifos[name, op.name] for name in op.inputs),
             "resources": resources[op.name].rounded(),
         }
         for op in graph.operators
     ]
-    measured_interval, measured_latency = _simulate(accelerator) if simulated else (interval, latency(survey, foldings))
+    measured_interval, measured_latency = _simulate(accelerator) if simulated else (interval, design.latency)
     return {
         "network": graph.name,
         "board": accelerator.board.name,

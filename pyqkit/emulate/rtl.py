@@ -27,6 +27,7 @@ FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w")  # -O2 takes twice as long and runs
 _VERILATE = ("--cc", "network.sv", "--top-module", "network", "--prefix", "Vnetwork", "--Mdir", "made", "-y", ".", "-O3", "--x-assign", "fast",
              "--no-timing", "--output-split", "20000", "--output-split-cfuncs", "200")  # long functions take g++ more than linear time  # fmt: skip
 _UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
+_SMALL_BYTES = 500_000  # of all: below it, reading Verilator's headers once is quicker than several processes
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _TRACE_RUNTIME = ("verilated_fst_c.cpp",)
 _TRACE_FLAGS = ("-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1")
@@ -250,17 +251,20 @@ def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, 
 
 def _units(work: Path) -> list[tuple[str, list[str]]]:
     """Write the C++ files to compile, each including some of Verilator's; with their own options. What runs once is not optimised."""
-    written = sorted((work / "made").glob("*.cpp"))
+    written = [*sorted((work / "made").glob("*.cpp")), work / "harness.cpp"]
+    sizes = {path: path.stat().st_size for path in written}
     once = [p for p in written if p.stem.endswith("Slow") or "__ConstPool" in p.stem or "__Syms" in p.stem]
     parts: list[list[Path]] = [[]]
     for path in (p for p in written if p not in once):
-        if parts[-1] and sum(p.stat().st_size for p in (*parts[-1], path)) > _UNIT_BYTES:
+        if parts[-1] and sum(sizes[p] for p in (*parts[-1], path)) > _UNIT_BYTES:
             parts.append([])
         parts[-1].append(path)
-    units = [("once.cpp", once, ["-O0"]), *((f"part_{i}.cpp", part, []) for i, part in enumerate(parts))]
-    for name, paths, _ in units:
+    units = {f"part_{i}.cpp": part for i, part in enumerate(parts)} | {"once.cpp": once}
+    if sum(sizes.values()) < _SMALL_BYTES:
+        units = {"all.cpp": written}
+    for name, paths in units.items():
         (work / name).write_text("".join(f'#include "{p.name}"\n' for p in paths))
-    return [("harness.cpp", []), *((name, options) for name, _, options in units)]
+    return [(name, ["-O0"] if name == "once.cpp" else []) for name in units]
 
 
 def _publish(made: Path, target: Path) -> None:

