@@ -158,6 +158,9 @@ class Accelerator:
         x = np.asarray(x)
         if x.ndim == 0 or len(x) == 0:
             raise UserError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
+        if len(self.graph.inputs) != 1:
+            names = ", ".join(port.onnx_name for port in self.graph.inputs)
+            raise UserError(f"a network with one input was expected, but this one has {names}; join them into one, and slice it")
         return {port.tensor: encode_input(port, self.graph.tensors[port.tensor], x) for port in self.graph.inputs}
 
     def emulate(
@@ -177,13 +180,27 @@ class Accelerator:
         Returns
         -------
         numpy.ndarray, shape (frames, *output shape)
-            float32, or codes. Networks with several outputs: the first.
+            float32, or codes.
+
+        Raises
+        ------
+        UserError
+            For a network with several outputs; `emulate_outputs` gives them all.
         """
+        found = self.emulate_outputs(x, engine, codes, progress)
+        if len(found) != 1:
+            raise UserError(f"a network with one output was expected, but this one has {', '.join(found)}; call emulate_outputs")
+        return next(iter(found.values()))
+
+    def emulate_outputs(
+        self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int | str], None] | None = None
+    ) -> dict[str, np.ndarray]:
+        """As `emulate`, every output by its name in the ONNX graph."""
         found = self.engine(engine, progress).run(self.encode(x), progress=progress)
-        port = self.graph.outputs[0]
+        ports = {port.onnx_name: port for port in self.graph.outputs}
         if codes:
-            return order_codes(port, found[port.tensor])
-        return decode_output(port, self.graph.tensors[port.tensor], found[port.tensor])
+            return {name: order_codes(port, found[port.tensor]) for name, port in ports.items()}
+        return {name: decode_output(port, self.graph.tensors[port.tensor], found[port.tensor]) for name, port in ports.items()}
 
     def trace(self, x: np.ndarray, path: str | Path) -> None:
         """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file."""

@@ -91,8 +91,8 @@ def _read_frames(path: str) -> Any:
     return x
 
 
-def _write_frames(path: Path, y: Any) -> None:
-    """Write an array beside `path`, then rename it."""
+def _write_frames(path: Path, outputs: dict[str, Any]) -> None:
+    """Write an array, or an archive of several, beside `path`, then rename it."""
     import os
 
     import numpy as np
@@ -100,7 +100,10 @@ def _write_frames(path: Path, y: Any) -> None:
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
         with open(beside, "wb") as file:
-            np.save(file, y)
+            if len(outputs) == 1:
+                np.save(file, *outputs.values())
+            else:
+                np.savez(file, **outputs)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -188,7 +191,7 @@ def compile_command(
 @main.command()
 @click.argument("build", type=click.Path())
 @click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format, as the ONNX graph takes them.")
-@click.option("--output", "target", required=True, type=click.Path(), help="Where to write the results (npy).")
+@click.option("--output", "target", required=True, type=click.Path(), help="Where to write the results (npy; npz for several outputs).")
 @click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
 @click.option("--codes", is_flag=True, help="Write raw codes instead of real numbers.")
 @click.option("--trace", type=click.Path(), help="With engine rtl: write all signals during the first frame to this FST file.")
@@ -206,15 +209,18 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
             raise UserError(f"a file in a folder that exists was expected, but {Path(file).parent} is none; make it first")
     x = _read_frames(source)
     accelerator = Accelerator.load(build)
+    if (len(accelerator.graph.outputs) > 1) != (Path(target).suffix == ".npz"):
+        names = ", ".join(port.onnx_name for port in accelerator.graph.outputs)
+        raise UserError(f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but {target} came; change its ending")
     with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
-        y = accelerator.emulate(x, engine=engine, codes=codes, progress=update)
+        outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
         if trace is not None:
             accelerator.trace(x, trace)
-    _write_frames(Path(target), y)
-    click.echo(f"{target}: {len(y)} frames from engine {engine} (emulated)")
+    _write_frames(Path(target), outputs)
+    click.echo(f"{target}: {len(x)} frames from engine {engine} (emulated)")
     if engine == "rtl":
         counts = accelerator.engine(engine).counts
-        interval = f", {counts.interval:g} between frames" if len(y) > 1 else ""
+        interval = f", {counts.interval:g} between frames" if len(x) > 1 else ""
         click.echo(f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}")
 
 

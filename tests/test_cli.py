@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 import pyqkit
 from pyqkit.cli import main
+from pyqkit.errors import UserError
 from tests.graph.qonnx_builder import Builder
 
 
@@ -58,6 +59,26 @@ def test_emulate_writes_what_the_engines_give(built: Path, tmp_path: Path) -> No
     assert outputs["exact"].dtype == np.float32
     assert run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "c.npy", "--codes").exit_code == 0
     assert np.load(tmp_path / "c.npy").dtype.kind == "u"
+
+
+def test_several_outputs_go_into_one_archive(built: Path, tmp_path: Path) -> None:
+    b = Builder(2, 6, 6)
+    x = b.quantise(b.conv(b.quantise("x", "int4", 0.5), "e2m1", 4, 2), "int4", 0.5)
+    (tmp_path / "two.onnx").write_bytes(b.model(x, b.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])).SerializeToString())
+    assert run("compile", tmp_path / "two.onnx", "-o", tmp_path / "two", "--board", "pynq-z2").exit_code == 0
+    both = pyqkit.Accelerator.load(tmp_path / "two").emulate_outputs(np.load(built / "x.npy"))
+    names = ", ".join(both)
+    wrong = run("emulate", tmp_path / "two", "--input", built / "x.npy", "--output", tmp_path / "y.npy")
+    refused(wrong, f"a file in npz format was expected for {names}, but {tmp_path / 'y.npy'} came; change its ending")
+    for engine in ("exact", "hls"):
+        done = run("emulate", tmp_path / "two", "--input", built / "x.npy", "--output", tmp_path / "y.npz", "--engine", engine, "--force")
+        assert done.exit_code == 0, done.output
+        with np.load(tmp_path / "y.npz", allow_pickle=False) as found:
+            assert set(found.files) == set(both) and {y.shape for y in found.values()} == {(7, 4, 6, 6), (7, 4, 3, 3)}
+            for name, y in both.items():
+                np.testing.assert_array_equal(found[name], y)
+    with pytest.raises(UserError, match=f"^a network with one output was expected, but this one has {names}; call emulate_outputs$"):
+        pyqkit.Accelerator.load(tmp_path / "two").emulate(np.load(built / "x.npy"))
 
 
 def test_verify_compares_everything(built: Path) -> None:
