@@ -129,16 +129,14 @@ def library() -> list[Case]:
 def networks() -> dict[str, Case]:
     """Whole networks that the model is tested on; none of their blocks is in the library."""
     return {
-        "MLP e4m3 64-32-10, PE 4, SIMD 8": folded(mlp("n_mlp_e4m3", "e4m3", (64, 32, 10)), 4, 8),
-        "MLP int4 96-48-10, PE 6, SIMD 6": folded(mlp("n_mlp_int4", "int4", (96, 48, 10)), 6, 6),
-        "MLP e2m2 40-20-10, PE 5, SIMD 10": folded(mlp("n_mlp_e2m2", "e2m2", (40, 20, 10)), 5, 10),
-        "CNN e2m1 16x16x3, PE 2, SIMD 3": folded(cnn("n_cnn_e2m1", "e2m1", 16, (3, 6, 12)), 2, 3),
-        "CNN int6 12x12x4, PE 4, SIMD 4": folded(cnn("n_cnn_int6", "int6", 12, (4, 12, 8)), 4, 4),
-        "CNN e3m2 14x14x2, PE 4, SIMD 2": folded(cnn("n_cnn_e3m2", "e3m2", 14, (2, 8, 8)), 4, 2),
-        "CNN lp6_1_3 8x8x4, PE 2, SIMD 4": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (4, 4, 8)), 2, 4),
-        "CNN int8 8x8x1, PE 8, SIMD 8": folded(cnn("n_cnn_int8", "int8", 8, (1, 8, 16)), 8, 8),
-        "residual e3m1 10x10x4, PE 4, SIMD 4": folded(residual("n_res_e3m1", "e3m1", 10, 4), 4, 4),
-        "residual int5 6x6x8, PE 2, SIMD 8": folded(residual("n_res_int5", "int5", 6, 8), 2, 8),
-        "depthwise e2m3, PE 2, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 8), 2, 2),
-        "ResNet-8 e2m1 32x32x3, PE 4, SIMD 4": folded(ResNet("e2m1", 1).graph, 4, 4),
+        "MLP 96-48-10 in int4, PE 3, SIMD 6": folded(mlp("n_mlp_int4", "int4", (96, 48, 10)), 3, 6),
+        "CNN 16x16x3 in e2m1, PE 2, SIMD 3": folded(cnn("n_cnn_e2m1", "e2m1", 16, (3, 6, 12)), 2, 3),
+        "MLP 64-32-10 in e4m3, PE 2, SIMD 4": folded(mlp("n_mlp_e4m3", "e4m3", (64, 32, 10)), 2, 4),
+        "residual block 6x6x8 in int5, PE 2, SIMD 4": folded(residual("n_res_int5", "int5", 6, 8), 2, 4),
+        "CNN 8x8x1 in e3m2, PE 2, SIMD 2": folded(cnn("n_cnn_e3m2", "e3m2", 8, (1, 8, 8)), 2, 2),
+        "MLP 40-20-10 in e2m2, PE 5, SIMD 5": folded(mlp("n_mlp_e2m2", "e2m2", (40, 20, 10)), 5, 5),
+        "depthwise 6x6x8 in e2m3, PE 2, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 8), 2, 2),
+        "CNN 8x8x4 in lp6_1_3, PE 1, SIMD 4": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (4, 4, 8)), 1, 4),
+        "MLP 64-32-10 in int8, PE 4, SIMD 4": folded(mlp("n_mlp_int8", "int8", (64, 32, 10)), 4, 4),
+        "ResNet-8 32x32x3 in e2m1, PE 2, SIMD 2": folded(ResNet("e2m1", 1).graph, 2, 2),
     }

@@ -12,7 +12,7 @@ def multiply_accumulate(name: str, left: NumberFormat, right: NumberFormat, bloc
 
     Ports: ``clock``, ``enable``, ``first`` (the sum starts anew with the product of the cycle before), ``a``, ``b``, ``sum``.
     """
-    product = f"  wire signed [{block.width - 1}:0] p;\n  {_product(block, 'x', 'a', 'b', 'p')}\n"
+    product = f"  wire signed [{block.width - 1}:0] p;\n  {_product(block, 'multiply', 'a', 'b', 'p')}\n"
     return Circuit(
         name,
         f"module {name} (input wire clock, enable, first, input wire [{left.bits - 1}:0] a, input wire [{right.bits - 1}:0] b,\n"
@@ -40,7 +40,7 @@ def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: Produ
         f"    output wire signed [{sum_bits - 1}:0] sum, output wire negative);\n"
         f"  wire [{lanes * block.width - 1}:0] terms;\n  wire [{lanes - 1}:0] negate;\n"
         f"  for (genvar i = 0; i < {lanes}; i++) begin : g_lane\n    "
-        f"{_product(block, 'x', a, b, f'terms[i*{block.width}+:{block.width}]')}\n"
+        f"{_product(block, 'multiply', a, b, f'terms[i*{block.width}+:{block.width}]')}\n"
         f"    assign negate[i] = {_sign(block, left, right, 'a', 'b', 'i')};\n  end\n"
         f"  dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), .SIGNS({signs})) tree (\n"
         "      .clock, .enable, .terms, .negate, .sum, .negative\n  );\nendmodule\n",

