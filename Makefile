@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint format-table clean
+.PHONY: venv test test-finn demo notebooks lint format-table overlay board clean
 
 venv: $(STAMP)
 
@@ -22,6 +22,20 @@ $(STAMP): setup.py pyproject.toml
 	$(new_venv)
 	$(PIP) --editable ".[host,test,notebook,rtl,synth]"
 	$(PIP) --no-deps hls4ml==1.3.0  # AMD's ap_int headers, for one cross-check of the C++
+	@touch $@
+
+# PYNQ wants numpy 1, so it has environments of its own; they borrow everything else from .venv.
+PYNQ ?= 4.0.0 3.1.2
+PYNQ_STAMPS := $(PYNQ:%=.venv-pynq-%/.ready)
+
+.venv-pynq-%/.ready: $(STAMP)
+	@echo "installing pynq $* into .venv-pynq-$* ..."
+	$(PYTHON) -m venv .venv-pynq-$*
+	.venv-pynq-$*/bin/pip install -qq --disable-pip-version-check "setuptools<=80" wheel
+	.venv-pynq-$*/bin/pip install -qq --disable-pip-version-check pynq==$* "pycparser<3" "ml_dtypes<0.6"
+	.venv-pynq-$*/bin/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > $$(.venv-pynq-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_borrowed.pth
 	@touch $@
 
 lint: venv
@@ -45,8 +59,27 @@ test-finn: $(FINN)/.ready
 demo: venv
 	$(BIN)/pyqkit demo --force
 
-notebooks: venv
+notebooks: venv $(firstword $(PYNQ_STAMPS))
 	$(BIN)/python tools/run_notebooks.py notebooks/*.ipynb
+	.venv-pynq-$(firstword $(PYNQ))/bin/python tools/run_notebooks.py notebooks/board/*.ipynb
+
+# What runs on a board, with PYNQ itself on the emulated board: tests and notebooks, for every version in PYNQ
+board: $(PYNQ_STAMPS)
+	for v in $(PYNQ); do echo "pynq $$v"; \
+	  OMP_NUM_THREADS=1 .venv-pynq-$$v/bin/python -m pytest tests/board_emulation tests/runtime tests/overlay || exit 1; \
+	  .venv-pynq-$$v/bin/python tools/run_notebooks.py notebooks/board/*.ipynb || exit 1; done
+
+# A bitstream. NET: a build folder, or a QONNX file that is compiled for BOARD first. BACKEND=rtl needs no Vitis HLS.
+# Without AMD's tools everything up to them is done; `make` then ends with "Error 3", pyqkit overlay with exit code 3.
+NET ?=
+BOARD ?=
+BACKEND ?= hls
+BUILD = $(if $(filter %.onnx,$(NET)),build/$(or $(BOARD),ZCU104)/$(basename $(notdir $(NET))),$(NET))
+
+overlay: venv
+	@test -n "$(NET)" || { echo "a network was expected; call 'make overlay NET=build/net BOARD=ZCU104' or NET=net.onnx"; exit 2; }
+	$(if $(filter %.onnx,$(NET)),test -d $(BUILD) || $(BIN)/pyqkit compile $(NET) -o $(BUILD) --board $(or $(BOARD),ZCU104))
+	$(BIN)/pyqkit overlay $(BUILD) $(if $(BOARD),--board $(BOARD)) --backend $(BACKEND)
 
 # README.md and docs/formats.md from the code
 format-table: venv

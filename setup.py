@@ -39,6 +39,17 @@ FINN = [
     "termcolor>=2.5,<3",
 ]
 NOTEBOOK = ["nbclient>=0.10,<1", "ipykernel>=6,<8", "nbformat>=5,<6"]
+# For a laptop: the emulated board behind PYNQ. A real board brings PYNQ, and needs none of this.
+BOARD = ["pynq>=3.1.2,<5", "pycparser<3", "setuptools<=80", 'tomli>=2; python_version < "3.11"']
+
+# Folders beside the package that are installed as parts of it
+FOLDERS = {
+    "pyqkit.hls_library": "hls",
+    "pyqkit.rtl_library": "rtl",
+    "pyqkit.board_files": "boards",
+    "pyqkit.overlays": "overlays",
+    "pyqkit.notebooks": "notebooks/board",
+}
 
 setup(
     name="pyqkit",
@@ -46,15 +57,22 @@ setup(
     description="From a PyTorch network in unusual number formats to a bit-exact FPGA accelerator on PYNQ",
     license="BSD-3-Clause",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), "pyqkit.hls_library", "pyqkit.rtl_library", "pyqkit.board_files"],
-    package_dir={"pyqkit.hls_library": "hls", "pyqkit.rtl_library": "rtl", "pyqkit.board_files": "boards"},
+    packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), *FOLDERS],
+    package_dir=FOLDERS,
     package_data={
         "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "hardware/*.json"],
         "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
         "pyqkit.rtl_library": ["*.sv"],
         "pyqkit.board_files": ["*.toml"],
+        "pyqkit.overlays": ["Makefile", "*.tcl", "shells/*.tcl", *(f"*/*/*.{ending}" for ending in ("bit", "hwh", "json", "zip"))],
+        "pyqkit.notebooks": ["*.ipynb", "*.npz"],
     },
     install_requires=["numpy>=1.21"],
-    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "synth": SYNTH, "finn": FINN},
-    entry_points={"console_scripts": ["pyqkit = pyqkit.cli:main"]},
+    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "synth": SYNTH, "finn": FINN, "board": BOARD},
+    entry_points={
+        "console_scripts": ["pyqkit = pyqkit.cli:main"],
+        "pynq.overlays": ["pyqkit = pyqkit.overlays"],  # Overlay("NAME.bit")
+        "pynq.notebooks": ["pyqkit = pyqkit.notebooks"],  # pynq get-notebooks pyqkit
+        "pynq.lib": ["pyqkit = pyqkit.runtime"],  # pynq.lib.pyqkit.Accelerator
+    },
 )

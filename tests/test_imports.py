@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "report",
         "report_page",
         "runtime",
+        "overlay.install",
         *HARDWARE_TYPES,
     },
     "demo": {"accelerator", "formats", "quant", "tables", ""},

@@ -31,6 +31,11 @@ def test_sources_headers_and_boards_are_there(installed: Path) -> None:
     assert _files(ROOT / "pyqkit", ".py", ".cpp") <= _files(package, ".py", ".cpp")
     assert _files(ROOT / "hls", ".hpp", ".h") == _files(package / "hls_library", ".hpp", ".h")
     assert _files(ROOT / "boards", ".toml") == _files(package / "board_files", ".toml")
+    assert {"Makefile", "block_design.tcl", "implement.tcl"} <= {p.name for p in (package / "overlays").iterdir()}
+    assert _files(ROOT / "overlays" / "shells", ".tcl") == _files(package / "overlays" / "shells", ".tcl")
+    example = ("digits/digits.bit.d", ".bit", ".hwh", ".json", ".zip")
+    assert len(_files(package / "overlays" / example[0], *example[1:])) == len(_files(ROOT / "overlays" / example[0], *example[1:])) == 8
+    assert _files(ROOT / "notebooks" / "board", ".ipynb", ".npz") == _files(package / "notebooks", ".ipynb", ".npz")
     assert not [p for p in installed.iterdir() if p.name != "pyqkit"], "nothing but the package"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyqkit import build_folder
 from pyqkit.errors import MissingToolError, UserError
-from pyqkit.overlay import hwh, seal
+from pyqkit.overlay import hwh, install, seal
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.overlay.plan import Plan, check_target, plan
 
@@ -39,15 +39,6 @@ class BuildFailed(UserError):
     """One of AMD's tools ended with an error, or timing did not close."""
 
     exit_code = 1
-
-
-def shells() -> Path:
-    """Folder of the Tcl and the Makefile that every project gets."""
-    import pyqkit
-
-    package = Path(pyqkit.__file__).parent
-    installed = package / "overlays"
-    return installed if installed.is_dir() else package.parent / "overlays"
 
 
 def make(build: Path, target: Path, backend: str = "hls", name: str | None = None, force: bool = False) -> Path:
@@ -141,8 +132,8 @@ def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
     """Every file of a project, by its path in it."""
     package = Path(__file__).parent.parent
     files = {
-        str(p.relative_to(shells())): p.read_bytes()
-        for p in [*shells().glob("*.tcl"), *shells().glob("shells/*.tcl"), shells() / "Makefile"]
+        str(p.relative_to(install.folder())): p.read_bytes()
+        for p in [*install.folder().glob("*.tcl"), *install.folder().glob("shells/*.tcl"), install.folder() / "Makefile"]
     }
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}

@@ -14,8 +14,9 @@ import numpy as np
 from pyqkit import build_folder
 from pyqkit.formats.port import End, Port, decode_output, encode_input, order_codes
 from pyqkit.formats.reading import DAMAGE, describe
+from pyqkit.overlay.install import locate
 from pyqkit.overlay.manifest import Manifest, OverlayError, read
-from pyqkit.runtime.backends import Backend, choose
+from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
 from pyqkit.runtime.dma import Dma
 
 _LINE = 64  # bytes: each packet starts on a line of its own, as a DMA without a realignment engine wants it
@@ -23,6 +24,13 @@ _LONGEST = (1 << 26) - 1  # bytes of a transfer: the DMA's length register
 _BUFFER_BYTES = 4 << 20
 _MOST_FRAMES = 1024
 _SLOWEST_MEMORY = 20e6  # bytes/s that any board reaches, for the default timeout
+
+
+def _located(path: str | Path, board: str | None) -> Path:
+    """A path as it is; a bare name among the installed overlays, for the emulated board in use if none is given."""
+    if len(Path(path).parts) != 1 or Path(path).exists():
+        return Path(path)
+    return locate(str(path), board or emulated_board_in_use())
 
 
 class _Slot:
@@ -123,7 +131,7 @@ class Accelerator:
         Parameters
         ----------
         path : str or Path
-            Its .bit file, or the folder that holds it alone.
+            Its .bit file, or the folder that holds it alone; or the name alone of one that is installed.
         board : str, optional
             The board to run on, where the image does not say; for an emulated overlay the one to emulate.
         backend : {"auto", "pynq", "emulated"}
@@ -144,7 +152,7 @@ class Accelerator:
             If a file is missing or was edited, if the overlay is for another board, if PYNQ finds its blocks elsewhere,
             or if the device is in use.
         """
-        manifest = read(Path(path))
+        manifest = read(_located(path, board))
         wanted = manifest.clock_mhz if clock_mhz is None else clock_mhz
         if not 0 < wanted < 1000 or (wanted > manifest.clock_mhz and not overclock):
             raise OverlayError(

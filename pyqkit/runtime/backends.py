@@ -68,15 +68,16 @@ def choose(manifest: Manifest, board: str | None, backend: str) -> Backend:
     if backend not in ("auto", "pynq", "emulated"):
         raise OverlayError(f"backend auto, pynq or emulated was expected, but {backend!r} came; leave it out to have one chosen")
     if backend == "auto":
-        backend = "emulated" if manifest.emulated and not _emulated_device_in_use() else "pynq"
+        backend = "emulated" if manifest.emulated and not emulated_board_in_use() else "pynq"
     if backend == "emulated":
         return EmulatedBackend(manifest, board)
     return PynqBackend(manifest, board)
 
 
-def _emulated_device_in_use() -> bool:
+def emulated_board_in_use() -> str | None:
+    """Board that `pyqkit.board_emulation.use` has made PYNQ's active device, if it has."""
     device = getattr(getattr(sys.modules.get("pynq"), "Device", None), "_active_device", None)
-    return _is_emulated(device)
+    return device.name if device is not None and _is_emulated(device) else None
 
 
 def _is_emulated(device: Any) -> bool:
@@ -301,12 +302,11 @@ class EmulatedBackend:
                 f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for real hardware; "
                 "make one with 'pyqkit overlay BUILD --emulated'"
             )
-        from pyqkit.board_emulation import make
-        from pyqkit.board_emulation.board import overlay_models
+        from pyqkit.board_emulation.board import EmulatedBoard, overlay_models
 
         self.manifest, self.board = manifest, board or manifest.boards[0]
         _check_board(manifest, self.board)
-        self._board = make(self.board)
+        self._board = EmulatedBoard(self.board, manifest.part, manifest.family)
         self._models = overlay_models(manifest.bitfile, self._board.part)
         design = hwh.read(manifest.handoff)
         found = {b.name: {"type": b.vlnv, "phys_addr": b.address, "addr_range": b.size} for b in design}
