@@ -9,12 +9,13 @@ from finn.util.basic import getHWCustomOp
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
+from pyqkit.errors import UserError
 from pyqkit.finn.nodes import EXACT_BITS, PqNode
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding import check
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.emitter import fifo_words, largest_lanes
+from pyqkit.hls.emitter import FIFO_WORDS, fifo_words, largest_lanes
 
 
 class Fold(Transformation):
@@ -29,42 +30,45 @@ class Fold(Transformation):
         What the model was made of.
     foldings : dict of str to Folding
         By operator, as `pyqkit.hardware.folding` finds or reads them; a convolution that is missing does one product a cycle.
+
+    Raises
+    ------
+    UserError
+        For a folding that does not fit its layer, or a node that is not pyqkit's.
     """
 
     def __init__(self, graph: Graph, foldings: dict[str, Folding]) -> None:
         super().__init__()
         self.graph = graph
         self.foldings = check(foldings, graph, "foldings")
-        self._waiting = pixels_waiting(graph)
+        waiting, ends = pixels_waiting(graph), [port.tensor for port in graph.outputs]
+        readers = {name: len(graph.consumers(name)) + ends.count(name) for name in graph.tensors}
+        self._waits = {op.name: [(waiting[name, op.name], readers[name]) for name in op.inputs] for op in graph.operators}
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Walk the nodes in order, producers first."""
-        made = {port.tensor: largest_lanes(t := self.graph.tensors[port.tensor], t.shape[2]) for port in self.graph.inputs}
+        tensors = [self.graph.tensors[port.tensor] for port in self.graph.inputs]
+        made = {value.name: largest_lanes(tensor, tensor.shape[2]) for value, tensor in zip(model.graph.input, tensors)}
         for proto in model.graph.node:
             node = getHWCustomOp(proto)
             if not isinstance(node, PqNode):
-                made.update(dict.fromkeys(proto.output, made[proto.input[0]]))
-                continue
+                raise UserError(
+                    f"nodes of pyqkit alone were expected, but {proto.name} is a {proto.op_type}; fold before other passes insert theirs"
+                )
+            inputs, source = node.block.inputs, node.get_nodeattr("source")
             lanes = [made[name] for name in proto.input]
-            if all(tensor.format.bits <= EXACT_BITS for tensor in node.block.inputs):
+            if all(tensor.format.bits <= EXACT_BITS for tensor in inputs):
                 lanes = [gcd(*lanes)] * len(lanes)
-            folding = self.foldings.get(node.get_nodeattr("source"), Folding())
-            for name, value in (("lanes", lanes), ("PE", folding.pe), ("SIMD", folding.simd), ("inFIFODepths", self._depths(node, lanes))):
-                node.set_nodeattr(name, value)
+            folding = self.foldings.get(source, Folding())
+            waits = self._waits.get(source, [(0, 1)])  # a fork is no operator of the graph; nothing waits in front of it
+            depths = [fifo_words(t.shape[2] // count, pixels, readers) for t, count, (pixels, readers) in zip(inputs, lanes, waits)]
+            node.set_nodeattr("lanes", lanes)
+            node.set_nodeattr("PE", folding.pe)
+            node.set_nodeattr("SIMD", folding.simd)
+            node.set_nodeattr("inFIFODepths", depths)
+            node.set_nodeattr("outFIFODepths", [2 if model.find_consumers(name) else FIFO_WORDS for name in proto.output])
             made.update(dict.fromkeys(proto.output, node.estimate.lanes))
         return model, False
-
-    def _depths(self, node: PqNode, lanes: list[int]) -> list[int]:
-        """Words of the FIFO in front of each input: what has to wait there, see `pyqkit.hardware.fifo`."""
-        source = node.get_nodeattr("source")
-        op = next((op for op in self.graph.operators if op.name == source), None)
-        names = op.inputs if op else [None] * len(lanes)
-        ends = [port.tensor for port in self.graph.outputs]
-        depths = []
-        for name, tensor, count in zip(names, node.block.inputs, lanes):
-            readers = len(self.graph.consumers(name)) + ends.count(name) if name else 1
-            depths.append(fifo_words(tensor.shape[2] // count, self._waiting.get((name, source), 0) if name else 0, readers))
-        return depths
 
 
 class PrepareCppSim(prepare_cppsim.PrepareCppSim):

@@ -27,6 +27,8 @@ from pyqkit.graph.graph import Graph, GraphError, Tensor
 from pyqkit.graph.ops import kinds
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.layout import Permute
+from pyqkit.hardware.survey import Survey
 from pyqkit.hls.generate import generate_operator
 from tests.emulate.networks import Net, everything, port
 from tests.finn.models import assert_executes, foldings, streamed
@@ -201,3 +203,22 @@ def test_foldings_are_checked() -> None:
     wrong = {**foldings(net.graph, 3), "nowhere": foldings(net.graph, 1)["conv"]}
     with pytest.raises(UserError, match="'nowhere' is no layer"):
         Fold(net.graph, wrong)
+
+
+def test_fifos_hold_what_waits_where_branches_join() -> None:
+    """One row and a pixel in front of the shorter branch, as in pyqkit's own design."""
+    net = Net(parse("e2m1"), parse("e2m1"), shape=(8, 8, 2))
+    net.threshold("y", net.conv("conv", "x", 2))
+    short = net.add(Permute("short", ["x"], ["short"], [1, 0]))
+    graph = net.finish(net.add(Add("sum", ["y", short], ["sum"], np.ones((2, 2), np.int64))))
+    expected = Survey(graph).fifo_words(foldings(graph, 1))
+    model = to_finn(graph).transform(Fold(graph, foldings(graph, 1)))
+    nodes = {node.op_type: getHWCustomOp(node) for node in model.graph.node}
+    assert nodes["PqAdd"].lanes == [1, 1] and nodes["PqPermute"].lanes == [2]
+    assert nodes["PqPermute"].get_nodeattr("inFIFODepths") == [expected["x", "short"]] and expected["x", "short"] > 32 + 8
+
+
+def test_folding_comes_before_converters() -> None:
+    net = everything("e2m1")
+    with pytest.raises(UserError, match="nodes of pyqkit alone were expected"):
+        streamed(net.graph).transform(Fold(net.graph, {}))
