@@ -18,6 +18,7 @@ from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.survey import Foldings, Survey
+from pyqkit.hls.operators.convolution import most_pe
 
 STATES = 20_000  # combinations of widths that are followed; no network met so far has more than a few hundred
 FOREVER = 2**62  # cycles
@@ -25,8 +26,7 @@ FOREVER = 2**62  # cycles
 
 def choices(op: Convolution) -> list[Folding]:
     """All foldings of a layer, the least parallel first; of equal parallelism the most square."""
-    outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
-    divisors = [[d for d in range(1, n + 1) if n % d == 0] for n in (outputs, inputs)]
+    divisors = [[d for d in range(1, n + 1) if n % d == 0] for n in (most_pe(op), op.weights.shape[3])]
     found = [Folding(pe, simd) for pe in divisors[0] for simd in divisors[1]]
     return sorted(found, key=lambda f: (f.pe * f.simd, max(f.pe, f.simd)))
 
@@ -66,7 +66,11 @@ class Search:
     def __init__(self, survey: Survey, has: Mapping[str, float] | None = None) -> None:
         self.survey = survey
         self.prices = {name: 1 / max(n, 1e-9) for name, n in has.items()} if has else {"lut_high": 1.0, "bram36": 100.0, "dsp": 100.0}
-        self._known: dict[tuple[str, tuple[int, ...]], list[_Option]] = {}
+        graph = survey.graph
+        self._choices = {op.name: choices(op) if isinstance(op, Convolution) else [None] for op in graph.operators}
+        self._macs = {op.name: op.macs(graph.input_tensors(op)) for op in graph.operators}
+        self._known: dict[tuple[str, tuple[int, ...], Folding | None], _Option] = {}
+        self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
         self._steps, self._start = self._order()
 
     def fold_for(self, cycles: int, prices: Mapping[str, float] | None = None) -> Foldings | None:
@@ -102,7 +106,7 @@ class Search:
         """Cycles that some operator takes with some folding, in order: no other interval can be the network's."""
         if self.fold_for(FOREVER) is None:
             raise UserError(f"a network of at least one operator was expected, but {self.survey.graph.name} has none; check the model")
-        return sorted({option.cycles for options in self._known.values() for option in options})
+        return sorted({option.cycles for option in self._known.values()})
 
     def fastest(self) -> Foldings:
         """Cheapest of the foldings with the shortest interval, whatever they take."""
@@ -121,23 +125,29 @@ class Search:
     def _best(self, op: Operator, widths: tuple[int, ...], cycles: int, prices: Mapping[str, float]) -> list[tuple[float, _Option]]:
         """For each width of the result the cheapest option that keeps up, with its price."""
         found: dict[int, tuple[float, _Option]] = {}
-        for option in self._options(op, widths):
+        for folding in self._choices[op.name]:
+            if folding is not None and self._macs[op.name] > cycles * folding.pe * folding.simd:
+                continue  # too slow, whatever it takes
+            option = self._option(op, widths, folding)
             if option.cycles <= cycles:
                 price = sum(weight * getattr(option.resources, name) for name, weight in prices.items())
                 if option.lanes not in found or price < found[option.lanes][0]:
                     found[option.lanes] = price, option
         return list(found.values())
 
-    def _options(self, op: Operator, widths: tuple[int, ...]) -> list[_Option]:
-        place = op.name, widths
+    def _option(self, op: Operator, widths: tuple[int, ...], folding: Folding | None) -> _Option:
+        place = op.name, widths, folding
         if place not in self._known:
-            fifos = self.survey.fifos_at(op, widths)
-            options: list[_Option] = []
-            for folding in choices(op) if isinstance(op, Convolution) else (None,):
-                estimate = self.survey.estimate_at(op, widths, folding or Folding())
-                options.append(_Option(folding, estimate.lanes, estimate.cycles, estimate.resources + fifos))
-            self._known[place] = options
+            estimate = self.survey.estimate_at(op, widths, folding or Folding())
+            resources = estimate.resources + self._fifos(op, widths)
+            self._known[place] = _Option(folding, estimate.lanes, estimate.cycles, resources)
         return self._known[place]
+
+    def _fifos(self, op: Operator, widths: tuple[int, ...]) -> Resources:
+        place = op.name, widths
+        if place not in self._known_fifos:
+            self._known_fifos[place] = self.survey.fifos_at(op, widths)
+        return self._known_fifos[place]
 
     def _order(self) -> tuple[list[_Step], tuple[int, ...]]:
         """The operators as steps, and the widths of the inputs."""
