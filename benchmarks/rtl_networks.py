@@ -31,6 +31,7 @@ from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.hls.operators.convolution import most_pe
 from pyqkit.rtl.apart import apart, random_codes
 from pyqkit.rtl.generate import generate
 
@@ -112,7 +113,7 @@ def folding(graph: Graph, pe: int, simd: int) -> dict[str, Folding]:
         return max(n for n in range(1, most + 1) if total % n == 0)
 
     layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    return {op.name: Folding(divisor(len(op.weights) // op.groups, pe), divisor(op.weights.shape[3], simd)) for op in layers}
+    return {op.name: Folding(divisor(most_pe(op), pe), divisor(op.weights.shape[3], simd)) for op in layers}
 
 
 def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alone: bool) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 // Matrix-vector unit: windows times constant weights, summed exactly. PE outputs and SIMD inputs at a time.
 //
-// Weights are codes in the order in which they are used: [group][output fold][input fold][PE][SIMD].
+// Weights are codes in the order in which they are used: [group][output fold][input fold][PE][SIMD]. A word of a window has SIMD
+// inputs that all PE share, or PE * SIMD so that each has its own: then a group is PE channels of a depthwise convolution.
 #pragma once
 #include "product.hpp"
 
@@ -32,11 +33,12 @@ struct NoShifts {
   static int at(int) { return 0; }
 };
 
-template <class P, int ACCUMULATOR, int PIXELS, int GROUPS, int OUTPUT_FOLDS, int INPUT_FOLDS, int PE, int SIMD, class Shifts, class W>
-void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::stream<Word<ap_uint<ACCUMULATOR>, PE>> &out, const W &weights) {
+template <class P, int ACCUMULATOR, int PIXELS, int GROUPS, int OUTPUT_FOLDS, int INPUT_FOLDS, int PE, int SIMD, int LANES, class Shifts, class W>
+void matrix_vector(hls::stream<Word<typename P::LeftCode, LANES>> &in, hls::stream<Word<ap_uint<ACCUMULATOR>, PE>> &out, const W &weights) {
 #pragma HLS ARRAY_RESHAPE variable = weights cyclic factor = PE * SIMD  // so many are read in every cycle
-  typename P::Left window[INPUT_FOLDS][SIMD];
-#pragma HLS ARRAY_PARTITION variable = window complete dim = 2  // SIMD inputs are read in every cycle
+  static_assert(LANES == SIMD || LANES == PE * SIMD, "all PE share SIMD inputs, or each has its own");
+  typename P::Left window[INPUT_FOLDS][LANES];
+#pragma HLS ARRAY_PARTITION variable = window complete dim = 2  // all lanes are read in every cycle
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int group = 0; group < GROUPS; ++group) {
       for (int output = 0; output < OUTPUT_FOLDS; ++output) {
@@ -45,8 +47,8 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::strea
         for (int input = 0; input < INPUT_FOLDS; ++input) {
 #pragma HLS PIPELINE II = 1
           if (output == 0) {  // the first fold reads the window, the others reuse it
-            const Word<typename P::LeftCode, SIMD> word = in.read();
-            for (int lane = 0; lane < SIMD; ++lane) {
+            const Word<typename P::LeftCode, LANES> word = in.read();
+            for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
               window[input][lane] = P::left(word.lane[lane]);
             }
@@ -58,7 +60,7 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, SIMD>> &in, hls::strea
             for (int lane = 0; lane < SIMD; ++lane) {
 #pragma HLS UNROLL
               const int index = first + pe * SIMD + lane;
-              const Exact<ACCUMULATOR> term = P::multiply(window[input][lane], weight<P>(weights, index));
+              const Exact<ACCUMULATOR> term = P::multiply(window[input][(pe * SIMD + lane) % LANES], weight<P>(weights, index));
               sum += Exact<ACCUMULATOR>(term << Shifts::at(index));
             }
             sums[pe] = sum;

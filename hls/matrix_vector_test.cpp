@@ -30,7 +30,7 @@ int main() {
   hls::stream<pyqkit::Word<ap_uint<12>, PE>> out("out", 1000);
   send<ap_uint<4>, SIMD>(in, codes, PIXELS * GROUPS * INPUTS);
   const pyqkit::Weights<Product, GROUPS * OUTPUTS * INPUTS> memory{weights};
-  pyqkit::matrix_vector<Product, 12, PIXELS, GROUPS, OUTPUTS / PE, INPUTS / SIMD, PE, SIMD, Shifts>(in, out, memory);
+  pyqkit::matrix_vector<Product, 12, PIXELS, GROUPS, OUTPUTS / PE, INPUTS / SIMD, PE, SIMD, SIMD, Shifts>(in, out, memory);
   expect<ap_uint<12>, PE>(out, expected, PIXELS * GROUPS * OUTPUTS);
   return finish_bench();
 }

@@ -11,6 +11,7 @@ module matrix_vector #(
     parameter int SUM_BITS = 16,
     parameter int PE = 1,
     parameter int SIMD = 1,
+    parameter int LANES = SIMD,  // inputs a cycle: SIMD that all PE share, or PE * SIMD so that each has its own (depthwise)
     parameter int FOLDS = 4,
     parameter int DEPTH = 16,  // words of the memories, FOLDS * outputs / PE
     parameter WEIGHTS = "",
@@ -22,8 +23,8 @@ module matrix_vector #(
     input  wire                            reset,
     input  wire                            in_valid,
     output wire                            in_ready,
-    input  wire [      SIMD*LEFT_BITS-1:0] in_data,
-    output wire [      SIMD*LEFT_BITS-1:0] left,
+    input  wire [     LANES*LEFT_BITS-1:0] in_data,
+    output wire [     LANES*LEFT_BITS-1:0] left,
     output wire [  PE*SIMD*RIGHT_BITS-1:0] right,
     input  wire [PE*SIMD*PRODUCT_BITS-1:0] products,
     output wire                            out_valid,
@@ -54,7 +55,7 @@ module matrix_vector #(
     end
   end
 
-  reg [SIMD*LEFT_BITS-1:0] operands;
+  reg [LANES*LEFT_BITS-1:0] operands;
   always_ff @(posedge clock) if (step) operands <= in_data;
   assign left = operands;
   rom #(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Folding:
-    """Parallelism of one convolution: `pe` outputs and `simd` inputs at a time."""
+    """Parallelism of one convolution: `pe` outputs and `simd` inputs of each at a time."""
 
     pe: int = 1
     simd: int = 1

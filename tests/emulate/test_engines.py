@@ -19,6 +19,7 @@ from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.graph.serialise import from_json, to_json
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.hls.operators.convolution import most_pe
 from tests.emulate.networks import Net, everything, statistics
 
 PAIRS = [
@@ -51,7 +52,7 @@ def folding(graph: Graph, parallel: int) -> dict[str, Folding]:
         return max(d for d in range(1, parallel + 1) if n % d == 0)
 
     layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    return {op.name: Folding(divisor(len(op.weights) // op.groups), divisor(op.weights.shape[3])) for op in layers}
+    return {op.name: Folding(divisor(most_pe(op)), divisor(op.weights.shape[3])) for op in layers}
 
 
 def agree(net: Net, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:

@@ -13,16 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pyqkit.emulate.hls import DeadlockError
+from pyqkit.emulate.hls import DeadlockError, HlsEngine
 from pyqkit.emulate.rtl import RtlEngine, Stalls
-from pyqkit.errors import MissingToolError
+from pyqkit.errors import MissingToolError, UserError
 from pyqkit.formats import parse
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.layout import Slice
+from pyqkit.hardware.folding_types import Folding
 from pyqkit.rtl.apart import apart, random_codes
 from pyqkit.rtl.generate import generate, library
 from tests.emulate.networks import Net, everything, statistics
+from tests.emulate.test_engines import FAST as FAST_CPP
 from tests.emulate.test_engines import agree, folding
 from tests.rtl.bench import FAST, needs_verilator
 
@@ -57,6 +59,25 @@ def test_every_operator_alone_keeps_its_interval() -> None:
     for op, port, pace, interval in zip(graph.operators, graph.outputs, paces, counted):
         np.testing.assert_array_equal(found[port.tensor], expected[port.tensor], err_msg=op.name)
         assert interval == pace, op.name
+
+
+@needs_verilator
+def test_depthwise_convolutions_fold_over_channels() -> None:
+    """Each PE has channels of its own, in the C++ too; the interval is macs / PE."""
+    net = Net(parse("e2m1"), parse("e2m1"), shape=(5, 6, 6), frames=5)
+    net.finish(
+        net.conv("wide", "x", 6, groups=6), net.conv("strided", "x", 6, (2, 3), groups=6, stride=(2, 1)), net.conv("slow", "x", 6, groups=6)
+    )
+    foldings = {"wide": Folding(6), "strided": Folding(3), "slow": Folding(2)}
+    agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
+    engine = RtlEngine(net.graph, foldings, flags=FAST)
+    agree(net, engine.run)
+    assert engine.counts is not None and engine.counts.interval == engine.design.interval == 30 * 9 * 6 / 2
+    assert {name: engine.design.cycles()[name] for name in ("wide", "strided")} == {"wide": 30 * 9, "strided": 18 * 6 * 2}
+    engine.stalls = Stalls(0.3, seed=1)
+    agree(net, engine.run)
+    with pytest.raises(UserError, match="a PE that divides 6 was expected for slow, but 4 came"):
+        generate(net.graph, {"slow": Folding(4)})
 
 
 # ---- FIFO depths ------------------------------------------------------------------------------------------------------------

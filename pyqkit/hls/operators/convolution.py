@@ -13,10 +13,27 @@ from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import Emitter, emits, signed_bits
 
 
+def is_depthwise(op: Convolution) -> bool:
+    """Whether every output has an input channel of its own."""
+    return op.groups == len(op.weights) and op.weights.shape[3] == 1
+
+
+def most_pe(op: Convolution) -> int:
+    """Outputs that PE divides: those of a group or, where each is a group of its own, all."""
+    return len(op.weights) if is_depthwise(op) else len(op.weights) // op.groups
+
+
+def window_order(op: Convolution, folding: Folding) -> tuple[int, int]:
+    """Groups of channels whose windows come one after the other, and lanes of a window's words.
+
+    All PE share SIMD inputs; those of a depthwise convolution have one each, so that PE channels go together.
+    """
+    return (op.groups // folding.pe, folding.pe) if is_depthwise(op) else (op.groups, folding.simd)
+
+
 def check_folding(op: Convolution, folding: Folding) -> None:
     """Refuse a folding that does not divide the layer."""
-    outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
-    for word, value, total in (("PE", folding.pe, outputs), ("SIMD", folding.simd, inputs)):
+    for word, value, total in (("PE", folding.pe, most_pe(op)), ("SIMD", folding.simd, op.weights.shape[3])):
         if value < 1 or total % value:
             raise UserError(f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor")
 
@@ -27,10 +44,10 @@ def convolution(e: Emitter, op: Operator) -> None:
     folding = e.folding.get(op.name, Folding())
     check_folding(op, folding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    pe, simd, groups = folding.pe, folding.simd, op.groups
+    pe, simd, (groups, lanes) = folding.pe, folding.simd, window_order(op, folding)
     source = e.input(op)
-    windows = e.stream(f"{op.name}_windows", tensor.format.bits, simd)
-    e.process(windows.name, window_call(tensor, result.shape, op, groups, source.lanes, simd, _zero(op, tensor), source.name, windows.name))
+    windows = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
+    e.process(windows.name, window_call(tensor, result.shape, op, groups, source.lanes, lanes, _zero(op, tensor), source.name, windows.name))
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
@@ -42,7 +59,7 @@ def convolution(e: Emitter, op: Operator) -> None:
     e.constants.append(f"typedef {policy} {op.name}_product;\n")
     e.constants.append(f"PYQKIT_WEIGHTS({op.name}, {op.name}_product, {op.weights.size})\n")
     out = e.output(op, pe)
-    numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}"
+    numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}, {lanes}"
     e.process(op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({op.name}))")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, window_pixels
 from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.operators.convolution import check_folding, in_order_of_use
+from pyqkit.hls.operators.convolution import check_folding, in_order_of_use, window_order
 from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, codes, emits, packed
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.timing import Pipeline, Window
@@ -23,31 +23,32 @@ def convolution(e: Emitter, op: Operator) -> None:
     check_folding(op, folding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     pe, simd = folding.pe, folding.simd
-    folds, repeat = op.weights[0].size // simd, len(op.weights) // op.groups // pe
-    depth = folds * repeat * op.groups  # words of weights, which is cycles a pixel
+    groups, lanes = window_order(op, folding)
+    folds, repeat = op.weights[0].size // simd, len(op.weights) // groups // pe
+    depth = folds * repeat * groups  # words of weights, which is cycles a pixel
     fill = tensor.format.zero_code if any(op.padding) else 0
-    source = windows(e, op, e.input(op), op.groups, repeat, simd, fill)
+    source = windows(e, op, e.input(op), groups, repeat, lanes, fill)
     out = e.output(op, pe)
     product = product_block(tensor.format, op.weight_format)
     e.tables |= product.files
     left, right = tensor.format.bits, op.weight_format.bits
     parameters: Parameters = {"LEFT_BITS": left, "RIGHT_BITS": right, "PRODUCT_BITS": product.width, "SUM_BITS": out.bits}
-    parameters |= {"PE": pe, "SIMD": simd, "FOLDS": folds, "DEPTH": depth}
-    words = _words(op.weights, op.groups, folding, right)
+    parameters |= {"PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds, "DEPTH": depth}
+    words = _words(op.weights, groups, folding, right)
     parameters |= e.memory(f"{op.name}_weights", words, depth, pe * simd * right, "WEIGHTS", "WEIGHT")
     if op.shifts is not None and op.shifts.any():
         bits = int(op.shifts.max()).bit_length()
         parameters["SHIFT_BITS"] = bits
-        words = _words(op.shifts, op.groups, folding, bits)
+        words = _words(op.shifts, groups, folding, bits)
         parameters |= e.memory(f"{op.name}_shifts", words, depth, pe * simd * bits, "SHIFTS", "SHIFT")
     wires = {side: f"{op.name}_{side}" for side in ("left", "right", "products")}
     products = (
-        f"  wire [{simd * left - 1}:0] {wires['left']};\n  wire [{pe * simd * right - 1}:0] {wires['right']};\n"
+        f"  wire [{lanes * left - 1}:0] {wires['left']};\n  wire [{pe * simd * right - 1}:0] {wires['right']};\n"
         f"  wire [{pe * simd * product.width - 1}:0] {wires['products']};\n"
         f"  generate\n    for (genvar i = 0; i < {pe * simd}; i++) begin : g_{op.name}_products\n      "
         + product.instance(
             "multiply",
-            f"{wires['left']}[i%{simd}*{left}+:{left}]",
+            f"{wires['left']}[i%{lanes}*{left}+:{left}]",
             f"{wires['right']}[i*{right}+:{right}]",
             f"{wires['products']}[i*{product.width}+:{product.width}]",
         )
