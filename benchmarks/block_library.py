@@ -130,13 +130,12 @@ def networks() -> dict[str, Case]:
     """Whole networks that the model is tested on; none of their blocks is in the library."""
     return {
         "MLP 96-48-10 in int4, PE 3, SIMD 6": folded(mlp("n_mlp_int4", "int4", (96, 48, 10)), 3, 6),
+        "CNN 8x8x1 in e3m2, PE 2, SIMD 2": folded(cnn("n_cnn_e3m2", "e3m2", 8, (1, 4, 8)), 2, 2),
+        "MLP 32-20-10 in e4m3, PE 2, SIMD 2": folded(mlp("n_mlp_e4m3", "e4m3", (32, 20, 10)), 2, 2),
+        "residual block 6x6x4 in int5, PE 2, SIMD 2": folded(residual("n_res_int5", "int5", 6, 4), 2, 2),
         "CNN 16x16x3 in e2m1, PE 2, SIMD 3": folded(cnn("n_cnn_e2m1", "e2m1", 16, (3, 6, 12)), 2, 3),
-        "MLP 64-32-10 in e4m3, PE 2, SIMD 4": folded(mlp("n_mlp_e4m3", "e4m3", (64, 32, 10)), 2, 4),
-        "residual block 6x6x8 in int5, PE 2, SIMD 4": folded(residual("n_res_int5", "int5", 6, 8), 2, 4),
-        "CNN 8x8x1 in e3m2, PE 2, SIMD 2": folded(cnn("n_cnn_e3m2", "e3m2", 8, (1, 8, 8)), 2, 2),
-        "MLP 40-20-10 in e2m2, PE 5, SIMD 5": folded(mlp("n_mlp_e2m2", "e2m2", (40, 20, 10)), 5, 5),
-        "depthwise 6x6x8 in e2m3, PE 2, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 8), 2, 2),
-        "CNN 8x8x4 in lp6_1_3, PE 1, SIMD 4": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (4, 4, 8)), 1, 4),
-        "MLP 64-32-10 in int8, PE 4, SIMD 4": folded(mlp("n_mlp_int8", "int8", (64, 32, 10)), 4, 4),
+        "CNN 8x8x2 in lp6_1_3, PE 1, SIMD 2": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (2, 4, 4)), 1, 2),
+        "MLP 40-20-10 in int8, PE 1, SIMD 4": folded(mlp("n_mlp_int8", "int8", (40, 20, 10)), 1, 4),
+        "depthwise 6x6x4 in e2m3, PE 1, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 4), 1, 2),
         "ResNet-8 32x32x3 in e2m1, PE 2, SIMD 2": folded(ResNet("e2m1", 1).graph, 2, 2),
     }

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from block_library import Case, library, networks
@@ -85,14 +86,23 @@ def _module(name: str, block: Block, text: str) -> str:
 
 
 def described(parts: Iterable[Part]) -> list:
-    """Parts without the names of their tables: what the model sees."""
-    return [[p.module, {k: v for k, v in p.parameters.items() if isinstance(v, int)}, p.count] for p in parts]
+    """Parts without the names of their tables, and without lanes that are the default: what the model sees."""
+    found = []
+    for part in parts:
+        numbers = {name: value for name, value in part.parameters.items() if isinstance(value, int)}
+        if numbers.get("LANES") == numbers.get("SIMD"):
+            numbers.pop("LANES", None)
+        found.append([part.module, numbers, part.count])
+    return found
 
 
-def whole(design: Design) -> Circuit:
-    """The network between its AXI4-Streams."""
-    tables = {name: text for name, text in design.files.items() if not name.endswith(".sv")}
-    return Circuit("accelerator", design.files["accelerator.sv"] + design.files["network.sv"], tables)
+def whole(design: Design, name: str) -> Circuit:
+    """The network between its AXI4-Streams, its modules renamed, so that several go into one run."""
+    text = design.files["accelerator.sv"] + design.files["network.sv"]
+    for module in ("accelerator", "network"):
+        text = re.sub(rf"^(module |  ){module} ", rf"\1{module}_{name} ", text, flags=re.MULTILINE)
+    tables = {file: content for file, content in design.files.items() if not file.endswith(".sv")}
+    return Circuit(f"accelerator_{name}", text, tables)
 
 
 def sources() -> dict[str, str]:
@@ -192,17 +202,16 @@ def fit() -> None:
     save(MODEL, model)
 
 
-def compare(limit: int | None) -> None:
-    """Whole networks through Yosys, those that are missing in the results, and the page of all of them."""
+def compare(names: list[str] | None) -> None:
+    """Whole networks through Yosys in one run, those that are missing in the results, and the page of all of them."""
     done = json.loads(RESULTS.read_text())["networks"] if RESULTS.exists() else {}
-    for name, case in list(networks().items())[:limit]:
-        if name not in done:
-            started = time.process_time() + os.times().children_user
-            (found,) = synthesise([whole(generate(case.graph, case.foldings))], sources())
-            seconds = time.process_time() + os.times().children_user - started
-            done[name] = {"found": asdict(found), "cpu_seconds": round(seconds)}
-            save(RESULTS, {"label": LABEL, "networks": done})
-            print(name, done[name], flush=True)
+    cases = networks()
+    waiting = {name: cases[name] for name in names or cases if name not in done}
+    circuits = [whole(generate(case.graph, case.foldings), case.graph.name) for case in waiting.values()]
+    for name, found in zip(waiting, synthesise(circuits, sources()) if circuits else []):
+        done[name] = asdict(found)
+        print(name, done[name], flush=True)
+    save(RESULTS, {"label": LABEL, "networks": {name: done[name] for name in cases if name in done}})
     PAGE.write_text(page(done))
 
 
@@ -213,25 +222,34 @@ def figures(found: dict[str, int]) -> dict[str, float]:
     return {"lut_low": low, "lut_high": high, "ff": found["ff"], "carry4": found["carry4"], "bram36": found["ramb36"] + found["ramb18"] / 2}
 
 
+@cache
+def estimated() -> dict[str, dict[str, float]]:
+    """What the model says of every network."""
+    return {name: Survey(case.graph).total(case.foldings).rounded() for name, case in networks().items()}
+
+
+def errors(done: dict[str, dict]) -> list[tuple[str, str, float]]:
+    """Network, figure and how far the model is off, as a part of what Yosys found; memory blocks are compared by number."""
+    return [
+        (name, figure, estimated()[name][figure] / wanted - 1)
+        for name, row in done.items()
+        for figure, wanted in figures(row).items()
+        if figure != "bram36"
+    ]
+
+
 def page(done: dict[str, dict]) -> str:
     """The text of docs/resources.md."""
-    cases, errors, lines = networks(), {name: [] for name in TITLES}, []
+    off, lines, summary = errors(done), [], []
     for name, row in done.items():
-        wanted, model = figures(row["found"]), Survey(cases[name].graph).total(cases[name].foldings).rounded()
-        cells = []
-        for figure in TITLES:
-            cells.append(f"{model[figure]:g} / {wanted[figure]:g}")
-            if figure in ("bram36",):
-                continue
-            error = model[figure] / wanted[figure] - 1
-            errors[figure].append((abs(error), name))
-            cells[-1] += f" ({100 * error:+.0f} %)"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    summary = [
-        f"* {TITLES[figure]}: median error {100 * statistics.median(e for e, _ in found):.1f} %, worst {100 * max(found)[0]:.1f} % ({max(found)[1]})"
-        for figure, found in errors.items()
-        if found
-    ]
+        cells = [f"{estimated()[name][figure]:g} / {wanted:g}" for figure, wanted in figures(row).items()]
+        percents = [f" ({100 * error:+.0f} %)" for network, _, error in off if network == name] + [""]
+        lines.append(f"| {name} | {' | '.join(c + p for c, p in zip(cells, percents))} |")
+    for figure, title in TITLES.items():
+        found = sorted((abs(error), network) for network, kind, error in off if kind == figure)
+        if found:
+            median = statistics.median(error for error, _ in found)
+            summary.append(f"* {title}: median error {100 * median:.1f} %, worst {100 * found[-1][0]:.1f} % ({found[-1][1]})")
     return TEXT.format(label=LABEL, titles=" | ".join(TITLES.values()), rule=" | ".join(["---"] * len(TITLES)), rows="\n".join(lines),
                        summary="\n".join(summary), blocks=len(json.loads(MEASURED.read_text())["blocks"]))  # fmt: skip
 
@@ -252,10 +270,10 @@ def _lines(data: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=["measure", "fit", "networks"])
-    parser.add_argument("--limit", type=int, help="only so many networks, from the first")
+    parser.add_argument("--only", nargs="+", choices=list(networks()), help="networks")
     arguments = parser.parse_args()
     if arguments.task == "networks":
-        compare(arguments.limit)
+        compare(arguments.only)
     else:
         {"measure": measure, "fit": fit}[arguments.task]()
 
