@@ -68,6 +68,7 @@ board: $(PYNQ_STAMPS)
 	for v in $(PYNQ); do echo "pynq $$v"; \
 	  OMP_NUM_THREADS=1 .venv-pynq-$$v/bin/python -m pytest tests/board_emulation tests/runtime tests/overlay || exit 1; \
 	  .venv-pynq-$$v/bin/python tools/run_notebooks.py notebooks/board/*.ipynb || exit 1; done
+	$(BIN)/python tools/check_package.py
 
 # A bitstream. NET: a build folder, or a QONNX file that is compiled for BOARD first. BACKEND=rtl needs no Vitis HLS.
 # Without AMD's tools everything up to them is done; `make` then ends with "Error 3", pyqkit overlay with exit code 3.

@@ -22,7 +22,7 @@ _MODULES = {
     "qonnx": ("float32 comparison in verify", "pip install 'pyqkit[host]'"),
     "rich": ("tables and progress bars", "pip install 'pyqkit[host]'"),
     "sklearn": ("data of the demo", "pip install 'pyqkit[host]'"),
-    "pynq": ("running on a board", "comes with the PYNQ image"),
+    "pynq": ("notebooks of the board, emulated; comes with the PYNQ image", "pip install 'pyqkit[board]'"),
 }
 
 
