@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, numpy_helper
+from onnx import NodeProto, TensorProto, numpy_helper
 
 from pyqkit.formats.reading import DAMAGE, describe
 from pyqkit.graph.graph import Graph, GraphError, Operator, Tensor
@@ -48,11 +48,6 @@ class Block:
         """Tensors that it writes."""
         return self.op.infer(self.inputs)
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        """Inputs, then outputs."""
-        return [*self.inputs, *self.outputs]
-
     def attributes(self) -> dict[str, Any]:
         """Attributes of an ONNX node that `read` understands."""
         arrays: dict[str, np.ndarray] = {}
@@ -89,8 +84,6 @@ def read(node: NodeProto) -> Block:
 
 @lru_cache(maxsize=256)  # FINN makes a new object for a node whenever it asks one for a width
 def _read(text: str, arrays: tuple[tuple[str, bytes], ...]) -> Block:
-    from onnx import TensorProto
-
     try:
         data = json.loads(text)
         name = data["operator"]["name"]

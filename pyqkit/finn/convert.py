@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, ValueInfoProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import qonnx_make_model
@@ -45,24 +45,22 @@ def to_finn(graph: Graph) -> ModelWrapper:
                 f"codes of at most {WIDEST_CODE} bits were expected, but {tensor.name} has {tensor.format.bits}; FINN keeps codes in "
                 "floating point, so quantise before that sum grows so wide"
             )
-    names = _Readers(graph)
-    nodes: list[NodeProto] = []
     ends = {port.tensor for port in graph.inputs} & {port.tensor for port in graph.outputs}
     if ends:
         raise UserError(f"an operator between input and output was expected, but {', '.join(ends)} is both; leave that output out")
-    for port in graph.inputs:
-        nodes += names.fork(port.tensor)
+    readers = _Readers(graph)
+    nodes = [node for port in graph.inputs for node in readers.fork(port.tensor)]
     for op in graph.operators:
-        inputs = [names.take(name) for name in op.inputs]
-        nodes.append(_node(op, graph.input_tensors(op), inputs, op.outputs))
-        for name in op.outputs:
-            nodes += names.fork(name)
-    outputs = {names.take(port.tensor): graph.tensors[port.tensor] for port in graph.outputs}
-    described = {port.tensor: graph.tensors[port.tensor] for port in graph.inputs}
-    made = helper.make_graph(nodes, graph.name, [_info(n, t) for n, t in described.items()], [_info(n, t) for n, t in outputs.items()])
+        nodes.append(_node(op, graph.input_tensors(op), [readers.take(name) for name in op.inputs], op.outputs))
+        nodes += [node for name in op.outputs for node in readers.fork(name)]
+    inputs = [port.tensor for port in graph.inputs]
+    outputs = [readers.take(port.tensor) for port in graph.outputs]
+    infos = {name: _info(name, tensor) for name, tensor in readers.tensors.items()}
+    made = helper.make_graph(
+        nodes, graph.name, [infos.pop(n) for n in inputs], [infos.pop(n) for n in outputs], value_info=list(infos.values())
+    )
     model = ModelWrapper(qonnx_make_model(made, producer_name="pyqkit"))
-    for name, tensor in {**names.tensors, **described, **outputs}.items():
-        model.set_tensor_shape(name, [1, *tensor.shape], container(tensor))
+    for name, tensor in readers.tensors.items():
         model.set_tensor_datatype(name, DataType[f"UINT{tensor.format.bits}"])
     return model
 
@@ -89,7 +87,7 @@ class _Readers:
     def fork(self, name: str) -> list[NodeProto]:
         """The node that makes the copies, if there are several."""
         copies = [self._copy(name, i) for i in range(self._count[name])]
-        if len(copies) == 1:
+        if len(copies) < 2:
             return []
         return [_node(Fork(f"{name}_fork", [name], copies), [self._graph.tensors[name]], [name], copies)]
 
@@ -111,5 +109,5 @@ def _node(op: Operator, tensors: list[Tensor], inputs: list[str], outputs: list[
     return helper.make_node(op_type(op.kind), inputs, outputs, op.name, domain=DOMAIN, **attributes)
 
 
-def _info(name: str, tensor: Tensor) -> TensorProto:
+def _info(name: str, tensor: Tensor) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, container(tensor), [1, *tensor.shape])

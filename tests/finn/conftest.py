@@ -12,6 +12,6 @@ def build_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A folder for what FINN generates."""
     if importlib.util.find_spec("finn") is None:
         return
-    from pyqkit.finn.setup import use_folder
+    from pyqkit.finn.environment import use_folder
 
     use_folder(tmp_path_factory.mktemp("finn"))

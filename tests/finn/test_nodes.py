@@ -13,6 +13,7 @@ pytest.importorskip("finn.custom_op", reason="finn-plus is not installed; make t
 
 import finn.custom_op.fpgadataflow as abstract_domain
 import finn.custom_op.fpgadataflow.hls as hls_domain
+from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
 from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
 from finn.util.basic import getHWCustomOp
 from qonnx.core.modelwrapper import ModelWrapper
@@ -31,7 +32,7 @@ from pyqkit.graph.ops.layout import Permute
 from pyqkit.hardware.survey import Survey
 from pyqkit.hls.generate import generate_operator
 from tests.emulate.networks import Net, everything, port
-from tests.finn.models import assert_executes, foldings, streamed
+from tests.finn.models import PART, assert_executes, foldings, streamed
 
 
 def test_every_operator_has_a_node_in_each_domain() -> None:
@@ -217,6 +218,23 @@ def test_fifos_hold_what_waits_where_branches_join() -> None:
     nodes = {node.op_type: getHWCustomOp(node) for node in model.graph.node}
     assert nodes["PqAdd"].lanes == [1, 1] and nodes["PqPermute"].lanes == [2]
     assert nodes["PqPermute"].get_nodeattr("inFIFODepths") == [expected["x", "short"]] and expected["x", "short"] > 32 + 8
+
+
+def test_an_operator_that_reads_a_tensor_twice() -> None:
+    net = Net(parse("e2m1"), parse("e2m1"))
+    graph = net.finish(net.add(Add("sum", ["x", "x"], ["sum"], np.array([[1, 2, 3, 4], [1, 1, -1, -4]]))))
+    model = streamed(graph)
+    assert [node.op_type for node in model.graph.node if node.op_type.startswith("Pq")] == ["PqFork_hls", "PqAdd_hls"]
+    assert_executes(to_finn(graph), graph, net.codes, net.values, net.frames)
+
+
+def test_words_too_wide_for_vitis_hls() -> None:
+    net = Net(parse("e2m1"), parse("e2m1"), shape=(1, 1, 2048))
+    model = streamed(net.finish(net.add(Permute("turned", ["x"], ["turned"], list(range(2047, -1, -1))))))
+    (node,) = (getHWCustomOp(node) for node in model.graph.node if node.op_type == "PqPermute_hls")
+    node.set_nodeattr("lanes", [2048])
+    with pytest.raises(UserError, match="at most 8191 bits were expected at PqPermute_hls_0, but one has 8192"):
+        model.transform(PrepareIP(PART, 5.0))
 
 
 def test_folding_comes_before_converters() -> None:
