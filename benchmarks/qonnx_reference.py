@@ -2,7 +2,7 @@
 
 The reference carries 106 bits through every node. Here a tensor between quantisers is kept as exact integer sums and
 their (double-double) factors; a quantiser first evaluates it in float64 with an error bound and decides in double-double
-only where a boundary lies within that bound. Decisions are those of the reference, node by node, at several times its speed.
+wherever the value is not farther than that bound inside the step it seems to belong to. Decisions are those of the reference, node by node, at several times its speed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pyqkit.emulate import reference
 from pyqkit.emulate.doubledouble import DoubleDouble
 from pyqkit.emulate.reference import Quantised, Reference, Value, real_of
 from pyqkit.formats import Integer, parse
+from pyqkit.formats.search import reached
 from pyqkit.graph.importer import Node, attribute_values, exact_batch_norm
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.lowering.quantise import Quantiser
@@ -108,6 +109,50 @@ class Outcome:
     decided: int
 
 
+@dataclass(frozen=True, eq=False)
+class Rounded(Quantised):
+    """A tensor whose codes are known from rounding it."""
+
+    known: np.ndarray | None = None
+
+    def codes(self) -> np.ndarray:
+        """Codes of the format."""
+        assert self.known is not None
+        return self.known
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What a quantiser rounds to, in real values.
+
+    Attributes
+    ----------
+    ends : numpy.ndarray, float32
+        Boundaries, rounded.
+    fences : numpy.ndarray, float64
+        The same, rounded to float64, between infinities.
+    contents : numpy.ndarray
+        What a tensor holds for each of the format's codes.
+    scale : DoubleDouble
+        Of the tensor.
+    """
+
+    ends: np.ndarray
+    fences: np.ndarray
+    contents: np.ndarray
+    scale: DoubleDouble
+
+    @classmethod
+    def of(cls, quantiser: Quantiser) -> Grid:
+        """Of a quantiser with one scale."""
+        scale = reference.Fraction(float(np.asarray(quantiser.scale).ravel()[0])) * quantiser.prescale
+        ends = np.array([float(b.position * scale) for b in quantiser.boundaries])
+        fmt = quantiser.format
+        contents = fmt.codes if fmt.is_logarithmic else fmt.to_integers(fmt.codes) if isinstance(fmt, Integer) else fmt.integers[fmt.codes]
+        made = reference._quantise(DoubleDouble.of(np.zeros(1)), quantiser)  # for the scale of its format
+        return cls(ends.astype(np.float32), np.concatenate([[-np.inf], ends, [np.inf]]), contents, made.scale)
+
+
 class QonnxReference(Reference):
     """A QONNX model with one input, ready to run on batches.
 
@@ -119,6 +164,7 @@ class QonnxReference(Reference):
     def __init__(self, source: str | Path | Any) -> None:
         super().__init__(source)
         self.decided = 0
+        self._grids: dict[str, Grid] = {}
         self._known: dict[str, Value] = dict(self._constants)
         self._nodes = []
         for index, proto in enumerate(self.model.graph.node):  # weights are quantised once
@@ -157,29 +203,28 @@ class QonnxReference(Reference):
             if node.type == "Relu":
                 return [Sum(source.terms, source.offset, relu=True)]
             if node.type in _ROUNDING:
-                return [self._quantise(source, _quantiser(node))]
+                return [self._quantise(source, proto.output[0], _quantiser(node))]
         if node.type == "Add" and all(isinstance(v, (Sum, Quantised)) for v in node.inputs):
             left, right = (_as_sum(v) for v in node.inputs)
             return [Sum(left.terms + right.terms, left.offset + right.offset)]
         return reference._execute(proto, node, frames)
 
-    def _quantise(self, source: Sum, quantiser: Quantiser) -> Quantised:
+    def _quantise(self, source: Sum, name: str, quantiser: Quantiser) -> Quantised:
         if np.asarray(quantiser.scale).size > 1 or not quantiser.boundaries:
             return reference._quantise(source, quantiser)
-        scale = reference.Fraction(float(np.asarray(quantiser.scale).ravel()[0])) * quantiser.prescale
-        ends = np.array([float(b.position * scale) for b in quantiser.boundaries])
+        if name not in self._grids:
+            self._grids[name] = Grid.of(quantiser)
+        grid = self._grids[name]
         values, error = source.estimate()
-        index = np.searchsorted(ends, values)
-        fenced = np.concatenate([[-np.inf], ends, [np.inf]])
-        near = np.minimum(values - fenced[index], fenced[index + 1] - values) <= error
-        result = reference._quantise(DoubleDouble.of(np.zeros(1)), quantiser)  # for its format and step
+        index = reached(grid.ends, values.astype(np.float32))  # a guess: what is not between its fences is decided below
+        near = np.minimum(values - grid.fences[index], grid.fences[1:][index] - values) <= error
         codes = quantiser.format.codes[index]
+        content = grid.contents[index]
         if near.any():
-            codes[near] = reference._quantise(source.at(near), quantiser).codes()
+            decided = reference._quantise(source.at(near), quantiser)
+            codes[near], content[near] = decided.codes(), decided.content
             self.decided += int(near.sum())
-        fmt = quantiser.format
-        content = codes if fmt.is_logarithmic else fmt.to_integers(codes) if isinstance(fmt, Integer) else fmt.integers[codes]
-        return Quantised(content, fmt, result.scale)
+        return Rounded(content, quantiser.format, grid.scale, known=codes)
 
 
 _ROUNDING = (*reference._DESCRIPTIONS, "FormatQuant")

@@ -362,9 +362,10 @@ NETWORKS: dict[str, Entry] = {
 }
 
 
-def load(name: str, data: Path, layers: Float | None = None) -> nn.Module:
-    """A network with its weights, ready for inference; a quantised one is not yet calibrated."""
+def load(name: str, data: Path, layers: Float | None = None, merged: bool | None = None) -> nn.Module:
+    """A network with its weights, ready for inference; a quantised one is not yet calibrated. `merged` overrules the entry."""
     entry = NETWORKS[name]
+    merged = entry.merged if merged is None else merged
     network = entry.build(layers or Float())
     with np.load(data / entry.weights, allow_pickle=False) as archive:
         state = {key: torch.from_numpy(archive[key]) for key in archive.files}
@@ -372,7 +373,7 @@ def load(name: str, data: Path, layers: Float | None = None) -> nn.Module:
     missing = [key for key in found.missing_keys if not key.endswith("num_batches_tracked") and "_quant" not in key]
     if missing or found.unexpected_keys:
         raise ValueError(f"the weights of {name} were expected, but {missing + found.unexpected_keys} do not match; check the archive")
-    if entry.merged and isinstance(layers, Quantised):
+    if merged and isinstance(layers, Quantised):
         merge_batch_norms(network)
     return network.eval()
 

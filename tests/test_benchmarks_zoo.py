@@ -83,7 +83,7 @@ def test_reference_decides_what_float64_cannot() -> None:
     for sliver, code in ((2.0**-80, 1), (0.0, 0), (-(2.0**-80), 0)):
         total = Sum(((integers, DoubleDouble.of_fraction(Fraction(1, 4))),), DoubleDouble.of(-0.25) + DoubleDouble.of(sliver))
         machine = QonnxReference.__new__(QonnxReference)
-        machine.decided = 0
-        made = machine._quantise(total, Quantiser.of(parse("int4"), np.float32(1)))
+        machine.decided, machine._grids = 0, {}
+        made = machine._quantise(total, "x", Quantiser.of(parse("int4"), np.float32(1)))
         np.testing.assert_array_equal(made.codes(), [[code, code]])
         assert machine.decided == 2
