@@ -15,19 +15,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from block_library import Case, cnn, folded, mlp
+from block_library import Case, folded, mlp
 from resources import sources
+from synthetic import Network
 
 from pyqkit.emulate.rtl import Simulator
+from pyqkit.formats import parse
 from pyqkit.graph.graph import to_integers
+from pyqkit.graph.ops.pool import SumPool
 from pyqkit.graph.ops.requantise import Threshold
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.synthesis import LABEL, Circuit, cells_library, netlist
 
 RESULTS = Path(__file__).parent / "results" / "gate_level.json"
+
+
+def small_cnn() -> Case:
+    """A padded convolution, a requantiser, a sum over the frame, another requantiser and a linear layer."""
+    net = Network("g_cnn", parse("int4"), (5, 5, 1))
+    x = net.quantised(net.conv("g_conv", "x", 2))
+    x = net.quantised(net.emit(SumPool("g_sum", [x], ["g_sum"], (5, 5), (1, 1))))
+    return folded(net.finish(net.conv("g_fc", x, 3, kernel=1)), 1, 2)
+
+
 CASES = {
     "MLP 24-12-6 in e2m1, PE 2, SIMD 4": lambda: folded(mlp("g_mlp", "e2m1", (24, 12, 6)), 2, 4),
-    "CNN 6x6x2 in int4, PE 2, SIMD 2": lambda: folded(cnn("g_cnn", "int4", 6, (2, 4, 4), outputs=3), 2, 2),
+    "CNN 5x5x1 in int4, PE 1, SIMD 2": small_cnn,
 }
 
 
