@@ -73,6 +73,6 @@ setup(
         "console_scripts": ["pyqkit = pyqkit.cli:main"],
         "pynq.overlays": ["pyqkit = pyqkit.overlays"],  # Overlay("NAME.bit")
         "pynq.notebooks": ["pyqkit = pyqkit.notebooks"],  # pynq get-notebooks pyqkit
-        "pynq.lib": ["pyqkit = pyqkit.runtime"],  # pynq.lib.pyqkit.Accelerator
+        "pynq.lib": ["pyqkit = pyqkit.runtime"],  # imported with the first overlay
     },
 )

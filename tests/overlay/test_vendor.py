@@ -345,3 +345,16 @@ def test_build_folders_without_sources(bench: Bench, monkeypatch: pytest.MonkeyP
     planned.manifest["files"] = without(build("ZCU104"))[0]["files"]
     with pytest.raises(OverlayError, match="sources in rtl/ were expected in .*, but there are none; compile the network again"):
         vendor.write_project(planned, bench.target / "project", "rtl")
+
+
+def test_the_command_line_ends_with_3_where_tools_are_missing(bench: Bench) -> None:
+    from click.testing import CliRunner
+
+    from pyqkit.cli import main
+
+    call = ["overlay", str(build("ZCU104")), "-o", str(bench.target), "--backend", "rtl"]
+    done = CliRunner().invoke(main, [*call, "--board", "zcu104"])
+    assert done.exit_code == 3 and done.output.startswith("pyqkit: Vivado was expected to go on, but it is not on PATH; copy the folder ")
+    assert (bench.target / "project" / "rtl" / "accelerator.sv").is_file() and done.output.count("\n") == 1
+    done = CliRunner().invoke(main, [*call, "--board", "KV260"])
+    assert done.exit_code == 2 and "a build for KV260 was expected, but" in done.output
