@@ -81,7 +81,7 @@ module rescale #(
       if (SHIFT > 0) begin : g_round
         localparam bit [HALF_BITS-1:0] HALF = 1 << (HALF_BITS - 1);
         wire [HALF_BITS-1:0] rest = scaled[HALF_BITS-1:0];
-        assign up = rest > HALF || (rest == HALF && quotient[0]);
+        assign up = (rest[HALF_BITS-1] && (rest & ~HALF) != 0) || (rest == HALF && quotient[0]);
       end else begin : g_exact
         assign up = 0;
       end

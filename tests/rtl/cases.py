@@ -116,7 +116,7 @@ def requantisers() -> list[Case]:
     parameters: Parameters = {"BITS_IN": 8, "WIDTH": 9, "BITS_OUT": 3, "STEPS": 3, "LANES": 2, "DEPTH": 2, "THRESHOLDS": '"threshold"'}
     cases = [Case("threshold", "threshold", parameters | {"CODES": '"threshold_codes.hex"'}, {"in": x}, {"out": out}, tables)]
     multipliers, offsets, bits = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100]), 14
-    for name, shift, relu in (("rescale", 3, False), ("rescale_relu", 4, True), ("rescale_whole", 0, False)):
+    for name, shift, relu in (("rescale", 3, False), ("rescale_relu", 4, True), ("rescale_half", 1, False), ("rescale_whole", 0, False)):
         scaled = integers * multipliers + offsets
         scaled = np.maximum(scaled, 0) if relu else scaled
         rounded = np.rint(scaled / 2**shift).astype(np.int64)  # half to even, and exact: these are short binary fractions
