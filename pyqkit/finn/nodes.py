@@ -6,6 +6,7 @@ Importing this module registers them in FINN's own domains, because its passes k
 
 from __future__ import annotations
 
+import ctypes
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from pyqkit.cache import cache_folder
 from pyqkit.emulate.hls import HlsEngine, compile_library
+from pyqkit.errors import UserError
 from pyqkit.finn import synthesis
 from pyqkit.finn.block import Block, array_fields, read
 from pyqkit.finn.fork import Fork
+from pyqkit.formats.port import End
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops import kinds
 from pyqkit.hardware.folding_types import Folding
@@ -223,10 +226,15 @@ class CompiledNode(HlsEngine):
     """The library that `PqHls.compile_singlenode_code` made, in the simulation with bounded streams."""
 
     def __init__(self, node: PqHls) -> None:
-        import ctypes
-
-        self.design = node.design()
-        self._run = ctypes.CDLL(node.get_nodeattr("executable_path")).run
+        path = node.get_nodeattr("executable_path")
+        if not path:
+            raise UserError(
+                f"a node with compiled C++ was expected, but {node.onnx_node.name} has none; apply PrepareCppSim and CompileCppSim"
+            )
+        inputs = [End(t.name, t.shape, t.format, lanes) for t, lanes in zip(node.block.inputs, node.lanes)]
+        outputs = [End(t.name, t.shape, t.format, node.estimate.lanes) for t in node.block.outputs]
+        self.design = Design({}, inputs, outputs, {})
+        self._run = ctypes.CDLL(path).run
 
 
 def _register() -> None:

@@ -84,6 +84,14 @@ def test_cppsim_runs_the_text_that_was_generated() -> None:
         assert_executes(changed, graph, net.codes, net.values, net.frames)
 
 
+def test_cppsim_before_it_is_compiled() -> None:
+    net = Net(parse("e2m1"), parse("e2m1"))
+    graph = net.finish(net.conv("conv", "x", 2))
+    model = streamed(graph).transform(SetExecMode("cppsim"))
+    with pytest.raises(UserError, match="compiled C\\+\\+ was expected, but PqConvolution_hls_0 has none"):
+        assert_executes(model, graph, net.codes, net.values, 1)
+
+
 def test_words_are_as_wide_as_the_generated_streams() -> None:
     """The estimate that answers FINN and the C++ that is generated agree on the width of every word."""
     net = everything("e3m2")
