@@ -1,6 +1,6 @@
 # The accelerator from C++: Vitis HLS writes the IP block work/ip.
 # Before 2025.1: vitis_hls -f accelerator_hls.tcl; since then: vitis-run --mode hls --tcl accelerator_hls.tcl
-set here [file dirname [file normalize [info script]]]
+set here [expr {[info script] eq "" ? [pwd] : [file dirname [file normalize [info script]]]}] ;# launchers differ in what they tell
 source $here/settings.tcl
 cd $here/work
 
