@@ -207,7 +207,7 @@ def table(results: list[dict[str, Any]]) -> str:
     """Markdown."""
     head = ["network", "folding", "frames", "codes that differ (exact, hls; without and with stalls)", "saturated, ties, distinct codes",
             "interval: schedule, simulated", "latency: schedule, simulated", "operators alone: exact intervals, codes that differ",
-            "schedule, build, run (s)"]  # fmt: skip
+            "schedule, build (s by the clock, two shared cores), run (CPU s)"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for r in results:
         differing = "; ".join(f"{run['mismatches']['exact']}, {run['mismatches']['hls']}" for run in r["runs"].values())
