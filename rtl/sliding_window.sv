@@ -148,8 +148,8 @@ module sliding_window #(
   wire [ADDRESS_BITS-1:0] origin_next = plus(
       origin, end_frame ? ADDRESS_BITS'(FRAME) : end_row ? ADDRESS_BITS'(ROW) : ADDRESS_BITS'(COLUMN)
   );
-  wire signed [Y_BITS-1:0] y_next = end_frame ? -Y_BITS'(TOP) : end_row ? y_first + Y_BITS'(STRIDE_ROWS) : y_first;
-  wire signed [X_BITS-1:0] x_next = end_row ? -X_BITS'(LEFT) : x_first + X_BITS'(STRIDE_COLUMNS);
+  wire signed [Y_BITS-1:0] y_next = end_frame ? Y_BITS'(-TOP) : end_row ? y_first + Y_BITS'(STRIDE_ROWS) : y_first;
+  wire signed [X_BITS-1:0] x_next = end_row ? X_BITS'(-LEFT) : x_first + X_BITS'(STRIDE_COLUMNS);
 
   always_ff @(posedge clock) begin
     if (reset) begin
@@ -157,10 +157,10 @@ module sliding_window #(
       {kernel_column, kernel_row, repetition, group, column, row, read_frame} <= 0;
       tap <= ADDRESS_BITS'(START);
       origin <= ADDRESS_BITS'(START);
-      y <= -Y_BITS'(TOP);
-      y_first <= -Y_BITS'(TOP);
-      x <= -X_BITS'(LEFT);
-      x_first <= -X_BITS'(LEFT);
+      y <= Y_BITS'(-TOP);
+      y_first <= Y_BITS'(-TOP);
+      x <= X_BITS'(-LEFT);
+      x_first <= X_BITS'(-LEFT);
     end else if (issue) begin
       unit <= end_tap ? 0 : unit + 1;
       part <= end_tap && !end_repeat ? group_part : part_next;
