@@ -64,7 +64,8 @@ def test_cppsim_of_sums_that_float32_does_not_hold() -> None:
     sums = net.values["total"].astype(np.float64)
     assert (sums != sums.astype(np.float32)).any() and graph.tensors["total"].format.bits > 32
     model = simulated(streamed(graph))
-    assert [container(tensor) for tensor in getHWCustomOp(model.graph.node[-1]).block.outputs] == [11]  # DOUBLE
+    (last,) = (node for node in model.graph.node if node.op_type == "PqAdd_hls")
+    assert [container(tensor) for tensor in getHWCustomOp(last).block.outputs] == [11]  # DOUBLE
     assert_executes(model, graph, net.codes, graph.execute(net.codes), net.frames)
 
 
