@@ -204,7 +204,6 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "hls ≠ exact": lambda r: (
         f"{r['hls_against_exact']['mismatches']} of {r['hls_against_exact']['codes']:,} ({r['hls_against_exact']['frames']} frames)"
     ),
-    "exact, frames/s": lambda r: f"{r['frames'] / max(r['seconds']['exact'], 0.01):.0f}",
 }
 
 
