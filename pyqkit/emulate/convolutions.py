@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.emulate.kernels import INT32, pointer
 from pyqkit.emulate.operands import LANES, Operands, linear_operands, log_operands
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.terms import Term
@@ -16,12 +17,6 @@ from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
 Compute = Callable[[list[np.ndarray]], np.ndarray]
-_INT32 = 2**31 - 1
-
-
-def pointer(array: np.ndarray) -> ctypes.c_void_p:
-    """Address of an array's first element, for a kernel."""
-    return ctypes.c_void_p(array.ctypes.data)
 
 
 class _Sums(ctypes.Structure):
@@ -56,15 +51,15 @@ class ConvolutionKernel:
         op, bound = self._op, operands.largest_sum
         compiled = self._library is not None and op.dilation == (1, 1)
         if compiled and op.groups == 1 and op.kernel[0] <= 64:
-            if operands.fits(8) and 255 * operands.weight_sum <= _INT32 and not logarithmic:
+            if operands.fits(8) and 255 * operands.weight_sum <= INT32 and not logarithmic:
                 return "int8"
-            if operands.fits(16) and bound <= _INT32:
+            if operands.fits(16) and bound <= INT32:
                 return "int16"
             if 2**24 <= bound < 2**53:
                 chosen = operands.copies > 1 and np.abs(operands.weights).max() < 2**24
                 return "float32 products in float64" if chosen else "float64"
         depthwise = op.groups == self._tensor.shape[2] == len(op.weights)
-        if compiled and depthwise and operands.fits(16) and bound <= _INT32 and operands.lookup is None:
+        if compiled and depthwise and operands.fits(16) and bound <= INT32 and operands.lookup is None:
             return "int16 depthwise"
         return "float32 by BLAS" if bound < 2**24 else "float64 by BLAS" if bound < 2**53 else ""
 

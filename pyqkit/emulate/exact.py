@@ -118,7 +118,11 @@ class ExactEngine:
             if not isinstance(op, Convolution):
                 continue
             add = self._only_reader(op)
-            if isinstance(add, Add) and len(set(add.inputs)) == len(add.inputs) == 2 and self._requantiser(add):
+            if (
+                isinstance(add, Add)
+                and len(set(add.inputs)) == len(add.inputs) == 2
+                and isinstance(self._only_reader(add), (Threshold, Rescale))
+            ):
                 found[add.name] = op  # of two convolutions the later one, when the other has run
         return found
 

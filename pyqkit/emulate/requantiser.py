@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from pyqkit.emulate.carrier import carrier_type
+from pyqkit.emulate.kernels import INT32, pointer
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-
-_INT32 = 2**31 - 1
 
 
 class _Structure(ctypes.Structure):
@@ -45,7 +44,7 @@ class Requantiser:
 
     def __init__(self, op: Threshold | Rescale, source: Tensor, out: Tensor) -> None:
         self.out_type = carrier_type(out)
-        self.sum_type = np.dtype(np.int32 if max(-source.low, source.high + 1) <= _INT32 else np.int64)
+        self.sum_type = np.dtype(np.int32 if max(-source.low, source.high + 1) <= INT32 else np.int64)
         self._op = op
         self._arrays = self._thresholds(op, source) if isinstance(op, Threshold) else self._rescale(op)
         scalars = (
@@ -73,7 +72,7 @@ class Requantiser:
             first, last = int(always.sum()), thresholds.shape[1] - int(never.sum())
             thresholds, lookup = thresholds[:, first : max(first, last)], lookup[first : max(first, last) + 1]
         self._lookup = lookup
-        self.fits_kernels = bool(np.abs(lookup).max() <= _INT32)
+        self.fits_kernels = bool(np.abs(lookup).max() <= INT32)
         count = thresholds.shape[1]
         padded = np.full((len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type)
         padded[:, :count] = thresholds
@@ -85,7 +84,7 @@ class Requantiser:
         }
 
     def _rescale(self, op: Rescale) -> dict[str, np.ndarray]:
-        self.fits_kernels = op.format.low >= -_INT32 and op.format.high <= _INT32
+        self.fits_kernels = op.format.low >= -INT32 and op.format.high <= INT32
         return {"multiplier": op.multiplier, "offset": op.offset}
 
     def apply(self, sums: np.ndarray, library: ctypes.CDLL | None) -> np.ndarray:
@@ -95,7 +94,7 @@ class Requantiser:
         sums = np.ascontiguousarray(sums, self.sum_type)
         out, channels = np.empty(sums.shape, self.out_type), sums.shape[-1]
         call: Any = library.pyqkit_requantise32 if self.sum_type == np.int32 else library.pyqkit_requantise64
-        call(ctypes.c_void_p(sums.ctypes.data), sums.size // channels, channels, self.argument, ctypes.c_void_p(out.ctypes.data))
+        call(pointer(sums), sums.size // channels, channels, self.argument, pointer(out))
         return out
 
     def _plain(self, sums: np.ndarray) -> np.ndarray:

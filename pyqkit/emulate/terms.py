@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pyqkit.emulate.kernels import INT32, pointer
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.add import Add
 
 _TYPES = tuple(np.dtype(t) for t in (np.int8, np.uint8, np.int16, np.int32))
-_INT32 = 2**31 - 1
 
 
 class Term(ctypes.Structure):
@@ -30,7 +30,7 @@ def fits_32_bits(op: Add, tensors: list[Tensor], kinds: list[np.dtype], requanti
     """Whether the kernels can form the sum in 32 bits, from carriers of these types."""
     largest = [int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)]
     types = all(kind in _TYPES and not t.format.is_logarithmic for kind, t in zip(kinds, tensors))
-    return types and sum(largest) <= _INT32 and requantiser.sum_type == np.int32
+    return types and sum(largest) <= INT32 and requantiser.sum_type == np.int32
 
 
 def compile_add(
@@ -52,8 +52,7 @@ def _narrow(op: Add, requantiser: Requantiser, library: ctypes.CDLL) -> Callable
         branches = [np.ascontiguousarray(v) for v in x]
         terms = (Term * len(x))(*(Term.of(v, f) for v, f in zip(branches, factors)))
         result, channels = np.empty(x[0].shape, requantiser.out_type), x[0].shape[-1]
-        to = ctypes.c_void_p(result.ctypes.data)
-        library.pyqkit_add(terms, len(x), result.size // channels, channels, ctypes.c_void_p(ones.ctypes.data), requantiser.argument, to)
+        library.pyqkit_add(terms, len(x), result.size // channels, channels, pointer(ones), requantiser.argument, pointer(result))
         return result
 
     return compute
@@ -66,10 +65,8 @@ def _wide(op: Add, requantiser: Requantiser, library: ctypes.CDLL) -> Callable[[
     def compute(x: list[np.ndarray]) -> np.ndarray:
         branches = [np.ascontiguousarray(v, np.int32) for v in x]
         result, channels = np.empty(x[0].shape, requantiser.out_type), x[0].shape[-1]
-        left, right = (ctypes.c_void_p(b.ctypes.data) for b in branches)
-        multipliers = (ctypes.c_void_p(f.ctypes.data) for f in factors)
-        to = ctypes.c_void_p(result.ctypes.data)
-        library.pyqkit_add_wide(left, right, result.size // channels, channels, *multipliers, requantiser.argument, to)
+        sides, multipliers = map(pointer, branches), map(pointer, factors)
+        library.pyqkit_add_wide(*sides, result.size // channels, channels, *multipliers, requantiser.argument, pointer(result))
         return result
 
     return compute

@@ -8,11 +8,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
+
 from pyqkit.cache import cache_folder
 from pyqkit.emulate.build import build_shared
 
 _SOURCES = ("kernels.cpp", "convolve.hpp", "wide.hpp", "add.hpp", "requantise.hpp", "window.hpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
+
+INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
+
+
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Address of an array's first element, for a kernel; the array must outlive its use."""
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 @functools.cache
