@@ -21,7 +21,6 @@ def multiply_accumulate(name: str, left: NumberFormat, right: NumberFormat, bloc
         f"  add_subtract #(.W({sum_bits})) add (.x(first ? {sum_bits}'d0 : sum), .y({sum_bits}'(term)), .negate(negative), .sum(total));\n"
         f"  always_ff @(posedge clock) if (enable) begin\n    term <= p;\n    negative <= {_sign(block, left, right, 'a', 'b')};\n"
         "    sum <= total;\n  end\nendmodule\n",
-        block.files,
     )
 
 
@@ -44,7 +43,6 @@ def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: Produ
         f"    assign negate[i] = {_sign(block, left, right, 'a', 'b', 'i')};\n  end\n"
         f"  dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), .SIGNS({signs})) tree (\n"
         "      .clock, .enable, .terms, .negate, .sum, .negative\n  );\nendmodule\n",
-        block.files,
     )
 
 

@@ -10,7 +10,7 @@ A pair of families announces its block with `multiplies`; any other pair decodes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pyqkit.errors import UserError
@@ -38,8 +38,6 @@ class ProductBlock:
         says so. Adders that subtract (`dot_product_sum`) save the negation of every lane.
     sign_bits : tuple of bool
         Whether the top bit of a, of b takes part in the sign.
-    files : dict of str to str
-        Tables by file name; none of today's blocks needs one.
     """
 
     module: str
@@ -47,7 +45,6 @@ class ProductBlock:
     width: int
     sign_magnitude: bool = False
     sign_bits: tuple[bool, bool] = (False, False)
-    files: dict[str, str] = field(default_factory=dict)
 
     def instance(self, name: str, a: str, b: str, p: str, **more: int | str) -> str:
         """SystemVerilog that instantiates the block; `more` adds parameters (``MAGNITUDE=1``, ``DSP=1``)."""

@@ -30,7 +30,6 @@ def convolution(e: Emitter, op: Operator) -> None:
     source = windows(e, op, e.input(op), groups, repeat, lanes, fill)
     out = e.output(op, pe)
     product = product_block(tensor.format, op.weight_format)
-    e.tables |= product.files
     left, right = tensor.format.bits, op.weight_format.bits
     parameters: Parameters = {"LEFT_BITS": left, "RIGHT_BITS": right, "PRODUCT_BITS": product.width, "SUM_BITS": out.bits}
     parameters |= {"PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds, "DEPTH": depth}
