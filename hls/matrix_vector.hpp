@@ -60,7 +60,8 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, LANES>> &in, hls::stre
             for (int lane = 0; lane < SIMD; ++lane) {
 #pragma HLS UNROLL
               const int index = first + pe * SIMD + lane;
-              const Exact<ACCUMULATOR> term = P::multiply(window[input][(pe * SIMD + lane) % LANES], weight<P>(weights, index));
+              const int source = LANES == SIMD ? lane : pe * SIMD + lane;  // known per template: a remainder here keeps g++ from vector code
+              const Exact<ACCUMULATOR> term = P::multiply(window[input][source], weight<P>(weights, index));
               sum += Exact<ACCUMULATOR>(term << Shifts::at(index));
             }
             sums[pe] = sum;

@@ -312,7 +312,11 @@ class Accelerator:
 
         folder = Path(path)
         installed = len(folder.parts) == 1 and not folder.exists() and is_installed(folder.name)
-        if installed or folder.suffix == ".bit" or (folder.is_dir() and not (folder / build_folder.MANIFEST).exists() and any(folder.glob("*.bit"))):
+        if (
+            installed
+            or folder.suffix == ".bit"
+            or (folder.is_dir() and not (folder / build_folder.MANIFEST).exists() and any(folder.glob("*.bit")))
+        ):
             from pyqkit.runtime import Accelerator as OnDevice
 
             return OnDevice.load(folder, **options)

@@ -211,7 +211,9 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
     accelerator = Accelerator.load(build)
     if (len(accelerator.graph.outputs) > 1) != (Path(target).suffix == ".npz"):
         names = ", ".join(port.onnx_name for port in accelerator.graph.outputs)
-        raise UserError(f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but {target} came; change its ending")
+        raise UserError(
+            f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but {target} came; change its ending"
+        )
     with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
         outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
         if trace is not None:

@@ -35,6 +35,11 @@ def examine() -> list[dict[str, str]]:
     for name, (purpose, remedy) in _MODULES.items():
         present = importlib.util.find_spec(name) is not None
         rows.append(
-            {"tool": name.removeprefix("yowasp_"), "found": "yes" if present else "missing", "needed for": purpose, "how to get it": "" if present else remedy}
+            {
+                "tool": name.removeprefix("yowasp_"),
+                "found": "yes" if present else "missing",
+                "needed for": purpose,
+                "how to get it": "" if present else remedy,
+            }
         )
     return rows

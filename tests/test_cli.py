@@ -326,7 +326,11 @@ def float_model(*shape: object) -> bytes:
     constants = []
     if "height" in shape:
         constants = [helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("s", 1.0), ("z", 0.0), ("b", 4.0))]
-        nodes = [helper.make_node("Quant", ["x", "s", "z", "b"], ["y"], domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND")]
+        nodes = [
+            helper.make_node(
+                "Quant", ["x", "s", "z", "b"], ["y"], domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND"
+            )
+        ]
     return helper.make_model(helper.make_graph(nodes, "net", [x], [y], constants)).SerializeToString()
 
 
@@ -426,14 +430,22 @@ def test_a_missing_package_is_named(built: Path, tmp_path: Path, monkeypatch: py
 def test_messages_go_to_stderr(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "pyqkit.cli", "report", str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"pyqkit: a build folder with manifest.json was expected at {tmp_path}, but there is none; make one with 'pyqkit compile'\n"
+    assert (
+        done.stderr
+        == f"pyqkit: a build folder with manifest.json was expected at {tmp_path}, but there is none; make one with 'pyqkit compile'\n"
+    )
 
 
 def test_doctor_says_what_missing_tools_would_add(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     rows = {row["tool"]: row for row in json.loads(run("doctor", "--json").output)["tools"]}
     assert {"g++", "verilator", "yosys", "vivado", "torch", "brevitas", "onnx", "qonnx"} <= set(rows)
-    assert rows["g++"] == {"tool": "g++", "found": "missing", "needed for": "engine hls, fast engine exact", "how to get it": "apt install g++"}
+    assert rows["g++"] == {
+        "tool": "g++",
+        "found": "missing",
+        "needed for": "engine hls, fast engine exact",
+        "how to get it": "apt install g++",
+    }
     assert rows["numpy"]["found"] == "yes" and rows["numpy"]["how to get it"] == ""
     assert all(row["needed for"] and (row["found"] == "yes") == (row["how to get it"] == "") for row in rows.values())
 

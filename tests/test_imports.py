@@ -15,15 +15,21 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself and `errors` always. The longest name that fits a module is its part.
 HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}  # plain numbers about a graph; C++ generation needs them too
-OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.seal", "overlay.manifest", "overlay.install"}  # what the files of an overlay say; a board reads them
+OVERLAY_FILES = {
+    "overlay.bitfile",
+    "overlay.hwh",
+    "overlay.seal",
+    "overlay.manifest",
+    "overlay.install",
+}  # what the files of an overlay say; a board reads them
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "formats": set(),
+    "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
     "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
     "custom_op": {"formats"},
     "quant": {"formats"},
-    "graph": {"formats"},
+    "graph": {"formats", "discovery"},
     **{name: {"formats", "digest", *OVERLAY_FILES} for name in OVERLAY_FILES},
     "overlay": {"formats", "boards", "build_folder", *OVERLAY_FILES},
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
@@ -31,12 +37,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "build_folder": {"digest"},
     "digest": set(),
     "cache": set(),
+    "discovery": set(),
     "doctor": set(),
     "hardware.folding_types": set(),
     "hardware.fifo": {"formats", "graph"},
-    "hls": {"formats", "graph", "", *HARDWARE_TYPES},  # asks the package where its headers are
-    "rtl": {"formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
-    "hardware": {"formats", "graph", "hls", "rtl", "boards", *HARDWARE_TYPES},
+    "hls": {"discovery", "formats", "graph", "", *HARDWARE_TYPES},  # asks the package where its headers are
+    "rtl": {"discovery", "formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
+    "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
     "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
@@ -77,7 +84,14 @@ ALLOWED_HEAVY = {
     "runtime": {"pynq"},
     "board_emulation": {"pynq"},
 }
-BOARD_PARTS = ("formats", "runtime", "build_folder", "digest", *OVERLAY_FILES)  # what runs on a board: numpy alone, Python 3.10
+BOARD_PARTS = (
+    "discovery",
+    "formats",
+    "runtime",
+    "build_folder",
+    "digest",
+    *OVERLAY_FILES,
+)  # what runs on a board: numpy alone, Python 3.10
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board
 EFFECTS = {"environ", "getenv", "open", "read_text", "read_bytes", "write_text", "exists", "is_file", "mkdir", "Popen", "CDLL", "urlopen"}
 

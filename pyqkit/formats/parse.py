@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from functools import cache
 from typing import Protocol, TypeVar
 
+from pyqkit.discovery import import_modules
 from pyqkit.formats.base import FormatError, NumberFormat
 
 
@@ -36,9 +35,7 @@ def register(family: _Class) -> _Class:
 
 
 def _load() -> list[_Family]:
-    package = importlib.import_module("pyqkit.formats")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"pyqkit.formats.{module.name}")
+    import_modules("pyqkit.formats")
     return _families
 
 

@@ -7,8 +7,6 @@ rules that cannot go on, are collected and reported together.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.discovery import import_modules
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor
 from pyqkit.graph.lowering.errors import ConversionError, ModelError, Problem, Unlowerable
 from pyqkit.graph.lowering.quantise import single_term
@@ -67,9 +66,7 @@ def handles(*types: str) -> Callable[[Rule], Rule]:
 
 def rules() -> dict[str, Rule]:
     """All rules by node type."""
-    package = importlib.import_module("pyqkit.graph.lowering.nodes")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+    import_modules("pyqkit.graph.lowering.nodes")
     return _rules
 
 

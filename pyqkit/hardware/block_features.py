@@ -104,7 +104,9 @@ def _matrix_vector(p: Mapping[str, int]) -> Features:
         adders, held = adders + below // 2 * width, held + ceil(below / 2) * width
         level += 1
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
-    found["flip-flops"] += p.get("LANES", simd) * p["LEFT_BITS"] + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    found["flip-flops"] += (
+        p.get("LANES", simd) * p["LEFT_BITS"] + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    )
     found["adders"] = pe * adders
     found["accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
     found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])

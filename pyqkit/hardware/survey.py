@@ -5,14 +5,13 @@ The C++ is folded alike and has the same streams, but its sliding windows read a
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import reduce
 
 import numpy as np
 
+from pyqkit.discovery import Rules
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
@@ -65,30 +64,16 @@ class Estimate:
 
 
 Rule = Callable[[Site], Estimate]
-_rules: dict[str, Rule] = {}
+_rules = Rules[Rule]("pyqkit.hardware.operators")
 
 
 def estimates(kind: str) -> Callable[[Rule], Rule]:
     """Decorator that announces what an operator takes."""
-
-    def announce(rule: Rule) -> Rule:
-        _rules[kind] = rule
-        return rule
-
-    return announce
-
-
-@cache
-def _rules_found() -> dict[str, Rule]:
-    from pyqkit.hardware import operators
-
-    for module in pkgutil.iter_modules(operators.__path__):
-        importlib.import_module(f"{operators.__name__}.{module.name}")
-    return _rules
+    return _rules.announce(kind)
 
 
 def _rule_for(op: Operator) -> Rule:
-    rule = _rules_found().get(op.kind)
+    rule = _rules.get(op.kind)
     if rule is None and not is_emitted(op):
         raise TypeError(f"no estimate for operator {op.kind}; add a rule to pyqkit/hardware/operators")
     return rule or _from_blocks

@@ -8,6 +8,7 @@ from math import gcd
 
 import numpy as np
 
+from pyqkit.discovery import Rules
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.graph.graph import Graph, Operator, Tensor
@@ -136,31 +137,20 @@ def signed_bits(values: np.ndarray) -> int:
 
 
 Rule = Callable[[Emitter, Operator], None]
-_rules: dict[str, Rule] = {}
+_rules = Rules[Rule]("pyqkit.hls.operators")
 
 
 def emits(kind: str) -> Callable[[Rule], Rule]:
     """Decorator that announces how an operator is written in C++."""
-
-    def announce(rule: Rule) -> Rule:
-        _rules[kind] = rule
-        return rule
-
-    return announce
+    return _rules.announce(kind)
 
 
 def rule_for(op: Operator) -> Rule:
     """How to write an operator."""
-    import importlib
-    import pkgutil
-
-    from pyqkit.hls import operators
-
-    for module in pkgutil.iter_modules(operators.__path__):
-        importlib.import_module(f"{operators.__name__}.{module.name}")
-    if op.kind not in _rules:
+    rule = _rules.get(op.kind)
+    if rule is None:
         raise UserError(f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/hls/operators")
-    return _rules[op.kind]
+    return rule
 
 
 def largest_lanes(tensor: Tensor, lanes: int) -> int:

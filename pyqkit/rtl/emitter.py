@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from math import gcd, lcm
 
 import numpy as np
 
+from pyqkit.discovery import Rules
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Graph, Operator, Tensor
@@ -202,39 +202,22 @@ def codes(tensor: Tensor) -> int:
 
 
 Rule = Callable[[Emitter, Operator], None]
-_rules: dict[str, Rule] = {}
+_rules = Rules[Rule]("pyqkit.rtl.operators")
 
 
 def emits(kind: str) -> Callable[[Rule], Rule]:
     """Decorator that announces how an operator is written in SystemVerilog."""
-
-    def announce(rule: Rule) -> Rule:
-        _rules[kind] = rule
-        return rule
-
-    return announce
-
-
-@cache
-def _rules_found() -> dict[str, Rule]:
-    import importlib
-    import pkgutil
-
-    from pyqkit.rtl import operators
-
-    for module in pkgutil.iter_modules(operators.__path__):
-        importlib.import_module(f"{operators.__name__}.{module.name}")
-    return _rules
+    return _rules.announce(kind)
 
 
 def is_emitted(op: Operator) -> bool:
     """Whether there is a rule for an operator."""
-    return op.kind in _rules_found()
+    return _rules.get(op.kind) is not None
 
 
 def rule_for(op: Operator) -> Rule:
     """How to write an operator."""
-    rule = _rules_found().get(op.kind)
+    rule = _rules.get(op.kind)
     if rule is None:
         raise UserError(
             f"an operator with a SystemVerilog block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/rtl/operators"

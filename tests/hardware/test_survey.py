@@ -84,7 +84,11 @@ def test_interval_is_the_slowest_operator_and_latency_is_longer(graph):
     foldings = foldings_of(graph, 1)
     found = survey.estimate(foldings)
     assert survey.interval(foldings) == max(e.cycles for e in found.values())
-    assert survey.interval(foldings) < rtl.generate(graph, foldings).latency <= sum(e.cycles for e in found.values()) + survey.interval(foldings)
+    assert (
+        survey.interval(foldings)
+        < rtl.generate(graph, foldings).latency
+        <= sum(e.cycles for e in found.values()) + survey.interval(foldings)
+    )
 
 
 def test_total_is_the_sum_of_the_operators(graph):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TypeVar
 
+from pyqkit.discovery import import_modules
 from pyqkit.graph.graph import GraphError, Operator
 
 _kinds: dict[str, type[Operator]] = {}
@@ -20,8 +19,7 @@ def operator(cls: _Class) -> _Class:
 
 def kinds() -> dict[str, type[Operator]]:
     """All operators by kind."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    import_modules(__name__)
     return _kinds
 
 

@@ -47,7 +47,9 @@ def convolution(e: Emitter, op: Operator) -> None:
     pe, simd, (groups, lanes) = folding.pe, folding.simd, window_order(op, folding)
     source = e.input(op)
     windows = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
-    e.process(windows.name, window_call(tensor, result.shape, op, groups, source.lanes, lanes, _zero(op, tensor), source.name, windows.name))
+    e.process(
+        windows.name, window_call(tensor, result.shape, op, groups, source.lanes, lanes, _zero(op, tensor), source.name, windows.name)
+    )
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
@@ -60,7 +62,9 @@ def convolution(e: Emitter, op: Operator) -> None:
     e.constants.append(f"PYQKIT_WEIGHTS({op.name}, {op.name}_product, {op.weights.size})\n")
     out = e.output(op, pe)
     numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}, {lanes}"
-    e.process(op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({op.name}))")
+    e.process(
+        op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({op.name}))"
+    )
 
 
 def window_call(

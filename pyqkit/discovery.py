@@ -1,0 +1,46 @@
+"""What a new file brings along is found by importing every module of its package."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Rule = TypeVar("Rule")
+
+
+def import_modules(package: str) -> None:
+    """Import all modules of a package, so that what they announce is known."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+
+
+class Rules(Generic[Rule]):
+    """Rules by the kind of operator, announced by the modules of a package, which are imported when the first rule is asked for.
+
+    Parameters
+    ----------
+    package : str
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._rules: dict[str, Rule] = {}
+        self._complete = False
+
+    def announce(self, kind: str) -> Callable[[Rule], Rule]:
+        """Decorator that announces the rule of a kind."""
+
+        def keep(rule: Rule) -> Rule:
+            self._rules[kind] = rule
+            return rule
+
+        return keep
+
+    def get(self, kind: str) -> Rule | None:
+        """Rule of a kind, None if there is none."""
+        if not self._complete:
+            import_modules(self._package)
+            self._complete = True
+        return self._rules.get(kind)
