@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -171,6 +173,21 @@ def test_ctrl_c_stops_the_compiler(tmp_path: Path) -> None:
         )
     time.sleep(2.2)
     assert not (tmp_path / "late").exists()
+
+
+@needs_verilator
+def test_a_trace_holds_all_signals(tmp_path: Path) -> None:
+    """The header block of an FST file: kind and length, first and last time, a number to tell the byte order, then counts."""
+    net = Net(parse("int4"), parse("int4"), shape=(4, 4, 2), frames=2)
+    net.finish(net.conv("a", "x", 2))
+    engine = RtlEngine(net.graph, flags=FAST, trace=tmp_path / "one.fst")
+    agree(net, engine.run)
+    header = struct.unpack("> B Q Q Q 8s Q Q Q", (tmp_path / "one.fst").read_bytes()[:57])
+    kind, length, first, last, number, _, scopes, variables = header
+    assert (kind, length, first) == (0, 329, 0) and struct.unpack("<d", number)[0] == math.e
+    assert engine.counts is not None and last // 10 >= engine.counts.latency  # a cycle is ten units
+    network = engine.design.files["network.sv"]
+    assert scopes > network.count("\n  ) ") and variables > network.count("wire")  # blocks, and what connects them
 
 
 @needs_verilator
