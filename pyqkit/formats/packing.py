@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
+
+# The fewest codes that fill whole bytes are a group, and a group is one word if it fits 64 bits: then neighbours are joined to pairs,
+# pairs to fours and fours to eights, each step on all words of a block. Unpacking takes them apart in the opposite order.
+BLOCK = 1 << 18  # bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -24,103 +31,92 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     -------
     numpy.ndarray, uint8, shape (..., ceil(count * bits / 8))
     """
-    codes = np.ascontiguousarray(codes)
-    if bits in (8, 16, 32, 64):
-        little = codes.astype(f"<u{bits // 8}", copy=False)
-        return np.ascontiguousarray(little).view(np.uint8).reshape(*codes.shape[:-1], -1)
-    if bits < 8:
-        return _pack_eights(codes.astype(np.uint8, copy=False), bits)
-    octets = -(-bits // 8)
-    source = codes.astype("<u8", copy=False)
-    raw = source[..., None].view(np.uint8)[..., :octets]
-    flat = np.unpackbits(raw, axis=-1, count=bits, bitorder="little")
-    return np.packbits(flat.reshape(*codes.shape[:-1], -1), axis=-1, bitorder="little")
+    count = codes.shape[-1]
+    group = _group(bits, count)
+    if bits == 1 and group > 1:
+        return np.packbits(codes, axis=-1, bitorder="little")
+    codes = np.ascontiguousarray(codes, _word(bits))
+    if group * bits > 64:
+        octets = codes[..., None].view(np.uint8)
+        flat = np.unpackbits(octets, axis=-1, count=bits, bitorder="little")
+        return np.packbits(flat.reshape(*codes.shape[:-1], count * bits), axis=-1, bitorder="little")
+    codes = _padded(codes, group)
+    size = packed_bytes(group, bits)
+    packed = _join(codes.reshape(-1), bits, group).reshape(*codes.shape[:-1], codes.shape[-1] // group * size)
+    return np.ascontiguousarray(packed[..., : packed_bytes(count, bits)])
 
 
 def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
     """Inverse of `pack`: uint8 of shape (..., bytes) to codes of shape (..., count) in the smallest unsigned type."""
-    packed = np.ascontiguousarray(packed, dtype=np.uint8)
-    dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32 if bits <= 32 else np.uint64)
-    if bits in (8, 16, 32, 64):
-        return packed.view(dtype.newbyteorder("<"))[..., :count].astype(dtype, copy=False)
-    if bits < 8:
-        return _unpack_eights(packed, bits, count)
-    flat = np.unpackbits(packed, axis=-1, count=count * bits, bitorder="little").reshape(*packed.shape[:-1], count, bits)
-    octets = np.packbits(flat, axis=-1, bitorder="little")
-    full = np.zeros((*octets.shape[:-1], dtype.itemsize), np.uint8)
-    full[..., : octets.shape[-1]] = octets
-    return full.view(dtype.newbyteorder("<"))[..., 0].astype(dtype, copy=False)
+    group = _group(bits, count)
+    if bits == 1 and group > 1:
+        return np.unpackbits(packed, axis=-1, count=count, bitorder="little")
+    leading = packed.shape[:-1]
+    if group * bits > 64:
+        flat = np.unpackbits(packed, axis=-1, count=count * bits, bitorder="little").reshape(*leading, count, bits)
+        octets = np.packbits(flat, axis=-1, bitorder="little")
+        return _padded(octets, _word(bits).itemsize).view(_word(bits))[..., 0]
+    size = packed_bytes(group, bits)
+    content = _padded(np.ascontiguousarray(packed[..., : packed_bytes(count, bits)], np.uint8), size)
+    codes = _split(content.reshape(-1), bits, group)
+    return codes.reshape(*leading, content.shape[-1] // size * group)[..., :count]
 
 
-# Eight codes of less than 8 bits are the bytes of one 64-bit word. Packing moves neighbours together in three steps, pairs first;
-# unpacking takes them apart in the opposite order. Where numpy has a shorter way (1, 2 and 4 bits), that is taken.
+def _group(bits: int, count: int) -> int:
+    """The fewest codes that fill whole bytes; a code alone has no neighbour to share a byte with."""
+    return 1 if count == 1 else 8 // math.gcd(bits, 8)
 
 
-def _steps(bits: int) -> list[tuple[np.uint64, np.uint64, np.uint64, np.uint64]]:
-    """For runs of 1, 2 and 4 codes: how far neighbours are apart, and masks of the first, the second joined, the second apart."""
-    found = []
-    for codes in (1, 2, 4):
-        run = codes * bits
-        first = sum(((1 << run) - 1) << start for start in range(0, 64, 16 * codes))
-        found.append((np.uint64(8 * codes - run), np.uint64(first), np.uint64(first << run), np.uint64(first << 8 * codes)))
-    return found
+@functools.cache
+def _word(bits: int) -> np.dtype:
+    """The smallest unsigned type of at least so many bits."""
+    return np.dtype(f"<u{next(size for size in (1, 2, 4, 8) if 8 * size >= bits)}")
 
 
 def _padded(content: np.ndarray, to: int) -> np.ndarray:
     """`content` with zeros behind, so that its last axis is a multiple of `to`."""
     missing = -content.shape[-1] % to
-    return np.concatenate([content, np.zeros((*content.shape[:-1], missing), np.uint8)], axis=-1) if missing else content
+    return np.concatenate([content, np.zeros((*content.shape[:-1], missing), content.dtype)], axis=-1) if missing else content
 
 
-def _low_bytes(bits: int) -> np.dtype:
-    """Of a 64-bit word the lowest `bits` bytes, copied as one item."""
-    return np.dtype({"names": ["low"], "formats": [f"V{bits}"], "offsets": [0], "itemsize": 8})
+def _steps(bits: int, group: int) -> list[tuple[int, int]]:
+    """For runs of 1, 2, 4... codes that have a neighbour in their group: bits of the run, bits of the word that it lies in."""
+    return [(bits << level, 8 * _word(bits << level).itemsize) for level in range(group.bit_length() - 1)]
 
 
-def _pack_eights(codes: np.ndarray, bits: int) -> np.ndarray:
-    count = codes.shape[-1]
-    if count == 1:
-        return codes.copy()
-    if bits == 1:
-        return np.packbits(codes, axis=-1, bitorder="little")
-    content = np.ascontiguousarray(_padded(codes, 8))
-    if bits == 2:  # the product has the four codes of a word side by side in its highest byte
-        octets = (content.view("<u4") * np.uint32(1 << 24 | 1 << 18 | 1 << 12 | 1 << 6) >> np.uint32(24)).astype(np.uint8)
-    elif bits == 4:
-        pairs = content.view("<u2")
-        octets = (pairs | pairs >> np.uint16(4)).astype(np.uint8)
-    else:
-        words = np.array(content.view("<u8"))
-        other = np.empty_like(words)
-        for distance, first, second, _ in _steps(bits):
-            np.right_shift(words, distance, out=other)
-            np.bitwise_and(other, second, out=other)
-            np.bitwise_and(words, first, out=words)
-            np.bitwise_or(words, other, out=words)
-        octets = np.ascontiguousarray(words.view(_low_bytes(bits))["low"]).view(np.uint8)
-    octets = octets.reshape(*codes.shape[:-1], content.shape[-1] // 8 * bits)
-    return np.ascontiguousarray(octets[..., : packed_bytes(count, bits)])
+def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:
+    size = packed_bytes(group, bits)
+    steps, stride = _steps(bits, group), BLOCK // (group * codes.itemsize)
+    packed = np.empty(codes.size // group * size + 8, np.uint8)
+    for start in range(0, codes.size // group, stride):
+        words = codes[start * group : (start + stride) * group]
+        for run, half in steps:
+            words = words.view(_word(2 * half))
+            if 2 * run <= half:  # both runs fit the lower half, and the cast drops the rest
+                joined = words >> (half - run)
+                joined |= words
+            else:
+                joined = words >> half
+                joined *= (1 << half) - (1 << run)
+                np.subtract(words, joined, out=joined)
+            words = joined.astype(_word(2 * run), copy=False)
+        # In rising order, each word overwrites the zeros with which the one before it reaches beyond its group.
+        np.ndarray(words.shape, words.dtype, packed, start * size, (size,))[:] = words
+    return packed[:-8]
 
 
-def _unpack_eights(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
-    if count == 1:
-        return packed[..., :1] & np.uint8((1 << bits) - 1)
-    if bits == 1:
-        return np.unpackbits(packed, axis=-1, count=count, bitorder="little")
-    content = np.ascontiguousarray(_padded(packed[..., : packed_bytes(count, bits)], bits))
-    if bits == 2:
-        quads = content.astype("<u4")
-        codes = (quads | quads << np.uint32(6) | quads << np.uint32(12) | quads << np.uint32(18)) & np.uint32(0x0303_0303)
-    elif bits == 4:
-        pairs = content.astype("<u2")
-        codes = (pairs | pairs << np.uint16(4)) & np.uint16(0x0F0F)
-    else:
-        codes = np.zeros(content.size // bits, "<u8")
-        codes.view(_low_bytes(bits))["low"] = content.reshape(-1).view(f"V{bits}")
-        other = np.empty_like(codes)
-        for distance, first, _, second in reversed(_steps(bits)):
-            np.left_shift(codes, distance, out=other)
-            np.bitwise_and(other, second, out=other)
-            np.bitwise_and(codes, first, out=codes)
-            np.bitwise_or(codes, other, out=codes)
-    return codes.view(np.uint8).reshape(*packed.shape[:-1], content.shape[-1] * 8 // bits)[..., :count]
+def _split(packed: np.ndarray, bits: int, group: int) -> np.ndarray:
+    size, word = packed_bytes(group, bits), _word(group * bits)
+    steps, stride = _steps(bits, group)[::-1], BLOCK // (group * _word(bits).itemsize)
+    codes = np.empty(packed.size // size * group, _word(bits))
+    for start in range(0, packed.size // size, stride):
+        block = codes[start * group : (start + stride) * group]
+        content = np.concatenate([packed[start * size : (start + stride) * size], np.zeros(8, np.uint8)])
+        overlapping = np.ndarray(block.size // group, word, content, 0, (size,))
+        words = np.bitwise_and(overlapping, word.type((1 << group * bits) - 1), out=block.view(word)[: overlapping.size])
+        for run, half in steps:
+            words = words.astype(_word(2 * half), copy=False)
+            high = words >> run
+            high *= (1 << half) - (1 << run)
+            words = np.add(words, high, out=block.view(words.dtype)[: words.size]).view(_word(run))
+    return codes

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from pyqkit.formats import pack, packed_bytes, unpack
+from pyqkit.formats import pack, packed_bytes, packing, unpack
 
 
 def by_hand(codes: list[int], bits: int) -> bytes:
@@ -43,6 +43,16 @@ def test_arrays_that_are_not_contiguous(bits: int) -> None:
     padded = np.zeros((6, packed_bytes(10, bits) + 3), np.uint8)
     padded[:, : packed_bytes(10, bits)] = pack(codes, bits)
     assert_array_equal(unpack(padded[:, : packed_bytes(10, bits)], bits, 10), codes)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 5, 6, 7, 8, 10, 12, 20, 24, 28, 40])
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
+def test_codes_of_several_blocks(bits: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "BLOCK", 64)
+    codes = np.random.default_rng(count).integers(0, 2**bits, (2, count), dtype=np.uint64)
+    packed = pack(codes, bits)
+    assert [row.tobytes() for row in packed] == [by_hand(row.tolist(), bits) for row in codes]
+    assert_array_equal(unpack(packed, bits, count), codes)
 
 
 def test_golden_bytes() -> None:
