@@ -29,6 +29,7 @@ def compile(
     lut_share: float | None = None,
     clock_mhz: float | None = None,
     fold: str | Path | dict[str, Folding] | None = None,
+    probes: Sequence[str] = (),
 ) -> Accelerator:
     """Compile a quantised network for a board.
 
@@ -47,12 +48,16 @@ def compile(
         The board's by default.
     fold : path or dict, optional
         Folding file or foldings, instead of the search.
+    probes : sequence of str
+        Layers whose codes leave the accelerator too, each over a stream and a DMA of its own, so that
+        `pyqkit.runtime.Accelerator.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
 
     Raises
     ------
     UserError
-        If the network cannot be lowered (all nodes are named) or the rate cannot be met.
+        If the network cannot be lowered (all nodes are named), the rate cannot be met, or a probe is no layer.
     """
+    from pyqkit.graph.probes import probe
     from pyqkit.hardware import folding
 
     described = boards.load(board)
@@ -64,6 +69,7 @@ def compile(
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
     content = _model_bytes(network, example_input)
     graph = _lowered(content, str(network) if isinstance(network, (str, Path)) else "the model")
+    probe(graph, [probes] if isinstance(probes, str) else probes)
     if fold is None:
         foldings = folding.find(graph, described, clock, target_fps, lut_share)
     else:
@@ -195,9 +201,9 @@ class Accelerator:
     def emulate_outputs(
         self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int | str], None] | None = None
     ) -> dict[str, np.ndarray]:
-        """As `emulate`, every output by its name in the ONNX graph."""
+        """As `emulate`, every output of the network by its name in the ONNX graph; probes are none."""
         found = self.engine(engine, progress).run(self.encode(x), progress=progress)
-        ports = {port.onnx_name: port for port in self.graph.outputs}
+        ports = {port.onnx_name: port for port in self.graph.results}
         if codes:
             return {name: order_codes(port, found[port.tensor]) for name, port in ports.items()}
         return {name: decode_output(port, self.graph.tensors[port.tensor], found[port.tensor]) for name, port in ports.items()}

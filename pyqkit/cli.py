@@ -159,6 +159,7 @@ def boards(name: str | None, as_json: bool) -> None:
 @click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
 @click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
 @click.option("--write-fold", type=click.Path(), help="Write the foldings to this file, to be edited and given to --fold.")
+@click.option("--probe", "probes", multiple=True, help="A layer whose codes leave the accelerator too, to compare with; several times.")
 @click.option("--force", is_flag=True, help="Replace an existing build folder or folding file.")
 def compile_command(
     network: str,
@@ -169,6 +170,7 @@ def compile_command(
     clock_mhz: float | None,
     fold: str | None,
     write_fold: str | None,
+    probes: tuple[str, ...],
     force: bool,
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
@@ -178,7 +180,9 @@ def compile_command(
 
     check_target(Path(output), force)
     with _progress("compiling"):
-        accelerator = compile_network(network, board=board, target_fps=target_fps, lut_share=lut_share, clock_mhz=clock_mhz, fold=fold)
+        accelerator = compile_network(
+            network, board=board, target_fps=target_fps, lut_share=lut_share, clock_mhz=clock_mhz, fold=fold, probes=probes
+        )
         if write_fold is not None:
             accelerator.save_folding(write_fold, force)
         accelerator.save(output, force=force)
@@ -209,8 +213,8 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
             raise UserError(f"a file in a folder that exists was expected, but {Path(file).parent} is none; make it first")
     x = _read_frames(source)
     accelerator = Accelerator.load(build)
-    if (len(accelerator.graph.outputs) > 1) != (Path(target).suffix == ".npz"):
-        names = ", ".join(port.onnx_name for port in accelerator.graph.outputs)
+    if (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
+        names = ", ".join(port.onnx_name for port in accelerator.graph.results)
         raise UserError(
             f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but {target} came; change its ending"
         )

@@ -10,7 +10,8 @@ from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
-from pyqkit.rtl.generate import generate
+from pyqkit.hardware.survey import Survey
+from pyqkit.rtl.generate import Design, generate
 
 if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator
@@ -33,13 +34,14 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
         network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of cycles and of
         resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs, bottleneck, next_step, resources,
         board_resources, exceeds (a resource that the board has too little of, or None), notes, and layers with name, operator,
-        formats, shapes, macs, pe, simd, cycles, busy (share of the interval), fifo_words and resources (its input FIFOs included).
+        formats, shapes, macs, pe, simd, probe (whether its codes leave the accelerator), cycles, busy (share of the interval),
+        fifo_words and resources (its input FIFOs included; those of probes are not counted).
     """
     graph, foldings = accelerator.graph, accelerator.foldings
     search = search_for(graph, accelerator.board)
     survey = search.survey
     found, resources, design = survey.estimate(foldings), survey.resources(foldings), generate(graph, foldings)
-    interval, total = survey.interval(foldings), survey.total(foldings)
+    interval, total = design.interval, survey.total(foldings)
     layers = [
         {
             **_layer(accelerator, op),
@@ -61,7 +63,7 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
         "latency_cycles": measured_latency,
         "frames_per_second": accelerator.clock_mhz * 1e6 / measured_interval,
         "macs": sum(layer["macs"] for layer in layers),
-        "bottleneck": bottleneck(survey, foldings),
+        "bottleneck": _bottleneck(accelerator, survey, design),
         "next_step": _next_step(accelerator, search, interval, total),
         "resources": total.rounded(),
         "board_resources": accelerator.board.resources,
@@ -71,10 +73,19 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     }
 
 
+def _bottleneck(accelerator: Accelerator, survey: Survey, design: Design) -> str:
+    """The operator that takes the most cycles, or an output with wider words than a stream has, which leave in more."""
+    if design.interval == survey.interval(accelerator.foldings):
+        return bottleneck(survey, accelerator.foldings)
+    cycles = design.cycles()
+    ends = {f"out_{i}": port.onnx_name for i, port in enumerate(accelerator.graph.outputs)}
+    return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
+
+
 def _next_step(accelerator: Accelerator, search: Search, interval: int, now: Resources) -> dict[str, Any] | None:
     """The cheapest design that is faster: its rate, what it takes more (less, if negative), and the layers that change."""
     step = next_step(search, interval)
-    if step is None:
+    if step is None or interval > search.survey.interval(accelerator.foldings):  # where an output limits no folding helps
         return None
     changes = {name: {"pe": f.pe, "simd": f.simd} for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())}
     more = (step.resources + now * -1).rounded()
@@ -135,4 +146,5 @@ def _layer(accelerator: Accelerator, op: Operator) -> dict[str, Any]:
         "macs": op.macs(tensors),
         "pe": folding.pe if folding else None,
         "simd": folding.simd if folding else None,
+        "probe": out.name in graph.probes,
     }

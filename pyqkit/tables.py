@@ -118,7 +118,7 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Layers of a report, short enough for a terminal."""
     return [
         {
-            "layer": layer["name"],
+            "layer": f"{layer['name']} (probe)" if layer["probe"] else layer["name"],
             "operator": layer["operator"],
             "formats": " x ".join(filter(None, (layer["input_format"], layer["weight_format"]))) + f" -> {layer['output_format']}",
             "shape": "x".join(map(str, layer["output_shape"])),

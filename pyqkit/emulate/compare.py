@@ -36,7 +36,7 @@ def verify(
     Returns
     -------
     dict
-        frames, engines, mismatches (output codes that differ between engines), and reference: codes compared, codes_differing,
+        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and reference: codes compared, codes_differing,
         top1_agreement, layers (codes, differing, saturated, ties, distinct codes), and float32 (what float32 execution gives
         otherwise, and why; see `pyqkit.emulate.float32.compare`). The reference is None for a model that is not at hand.
     """
@@ -75,7 +75,7 @@ def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[st
             value = expected[source]
             assert isinstance(value, Quantised)
             _count(layers[name], tensors[name], value.codes(), graph.tensors[name].format, value.ties)
-        for port in graph.outputs:
+        for port in graph.results:
             tensor, wanted = graph.tensors[port.tensor], real_of(expected[port.onnx_name]).high
             integers = to_integers(outputs[port.tensor][part], tensor.format)
             real = (integers * port.scale + port.offset).reshape(len(integers), -1)[:, port.order.ravel()]

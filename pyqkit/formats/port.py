@@ -47,6 +47,8 @@ class Port:
         For an input, of one entry: real value of integer 1, and the real value of integer 0.
     limits : numpy.ndarray or None, float32
         Inputs only: smallest float32 that encodes to ``format.codes[i + 1]``.
+    probe : bool
+        Outputs only: codes of a layer inside the network, to compare with, and no result of it.
     """
 
     tensor: str
@@ -56,6 +58,7 @@ class Port:
     scale: np.ndarray
     offset: np.ndarray
     limits: np.ndarray | None = None
+    probe: bool = False
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -65,7 +68,8 @@ class Port:
     def to_json(self, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
         """JSON data; its arrays go into `arrays` under names that start with `name`."""
         arrays.update({f"{name}.{key}": getattr(self, key) for key in _ARRAYS if getattr(self, key) is not None})
-        return {"array": name, "tensor": self.tensor, "onnx_name": self.onnx_name, "onnx_shape": list(self.onnx_shape)}
+        own = {"tensor": self.tensor, "onnx_name": self.onnx_name, "onnx_shape": list(self.onnx_shape), "probe": self.probe}
+        return {"array": name, **own}
 
     @classmethod
     def from_json(cls, entry: dict[str, Any], arrays: dict[str, np.ndarray], codes: Codes) -> Port:
@@ -83,7 +87,9 @@ class Port:
         if limits is not None:
             rising = bool((np.diff(limits) >= 0).all())
             check(limits.dtype == np.float32 and limits.shape == (len(codes.format.codes) - 1,) and rising, f"{name} has wrong limits")
-        return cls(text(entry["tensor"]), name, shape, order, scale, offset, limits)
+        probe = entry.get("probe", False)  # build folders from before there were probes do not say
+        check(type(probe) is bool, f"{name} does not say whether it is a probe")
+        return cls(text(entry["tensor"]), name, shape, order, scale, offset, limits, probe)
 
 
 def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:

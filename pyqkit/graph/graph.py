@@ -119,6 +119,7 @@ class Graph:
     tensors : dict of str to Tensor
     operators : list of Operator
     inputs, outputs : list of Port
+        The network's results come first among the outputs, then probes (see `pyqkit.graph.probes`).
     notes : list of str
         What lowering had to decide, one sentence each (for the conversion report).
     sources : dict of str to str
@@ -132,6 +133,16 @@ class Graph:
     outputs: list[Port] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def results(self) -> list[Port]:
+        """Outputs that the network has of its own; the others are probes."""
+        return [port for port in self.outputs if not port.probe]
+
+    @property
+    def probes(self) -> list[str]:
+        """Tensors that are outputs for comparison alone."""
+        return [port.tensor for port in self.outputs if port.probe]
 
     def add(self, op: Operator) -> list[Tensor]:
         """Append an operator; its output tensors follow from `Operator.infer`."""

@@ -56,7 +56,8 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
         graph.add(operator_from_json(entry, arrays))
     graph.inputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["inputs"]]
     graph.outputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["outputs"]]
-    check(bool(graph.inputs and graph.outputs and graph.operators), "a side of it is empty")
+    check(bool(graph.inputs and graph.results and graph.operators), "a side of it is empty")
+    check(not any(port.probe for port in graph.outputs[: len(graph.results)]), "a probe stands before a result")
     graph.sources = {text(k): text(v) for k, v in data["sources"].items()}
     check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
     return graph
