@@ -248,18 +248,24 @@ def _products(x: Quantised, w: Quantised, sums: Callable[[np.ndarray, np.ndarray
             raise UserError(f"sums below 2**53 were expected by the reference, but {a} times {b} reaches {bound:.3g}; use narrower formats")
         unit = (a.unit if a.is_logarithmic else Fraction(1)) * (b.unit if b.is_logarithmic else Fraction(1))
         return sums(x.integers, w.integers), float(unit)
-    # log domain: one sum for each fraction of the activation's logarithm, whose weights have passed the table
+    # log domain: one copy of a channel for each fraction of the activation's logarithm, whose weights have passed the table
     f = max(a.fraction_bits, b.fraction_bits)
     significands, size = np.array(linear_table(f), np.float64), 2**f
     (a_sign, a_log), (b_sign, b_log) = _logarithms(a, f), _logarithms(b, f)
     lowest = (a_log[a_sign != 0].min() // size) + (b_log[b_sign != 0].min() // size)
-    total: Any = 0.0
+    lefts, rights = [], []
     for fraction in np.unique(a_log[a_sign != 0] % size):
-        left = np.where((a_sign != 0) & (a_log % size == fraction), a_sign * 2.0 ** (a_log // size), 0.0)
+        lefts.append(np.where((a_sign != 0) & (a_log % size == fraction), a_sign * 2.0 ** (a_log // size - lowest), 0.0))
         joint = b_log + fraction
-        right = b_sign * significands[joint % size] * 2.0 ** (joint // size)
-        total = total + sums(left[x.content] * 2.0**-lowest, right[w.content])
+        rights.append(b_sign * significands[joint % size] * 2.0 ** (joint // size))
+    left, right = (_side_by_side(np.stack(t, axis=-1)[v.content]) for t, v in ((lefts, x), (rights, w)))
+    total = sums(left, right)
     return total, float(Fraction(2) ** int(lowest - linear_bits(f)))
+
+
+def _side_by_side(copies: np.ndarray) -> np.ndarray:
+    """Copies of each channel, the last axis, as channels beside it, so that groups of channels stay together."""
+    return np.moveaxis(copies, -1, 2).reshape(copies.shape[0], -1, *copies.shape[2:-1])
 
 
 def _logarithms(fmt: LogPosit, fraction_bits: int) -> tuple[np.ndarray, np.ndarray]:
