@@ -92,9 +92,9 @@ def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:
         words = codes[start * group : (start + stride) * group]
         for run, half in steps:
             words = words.view(_word(2 * half))
-            if 2 * run <= half:  # both runs fit the lower half, and the cast drops the rest
-                joined = words >> (half - run)
-                joined |= words
+            if 2 * run <= half:  # room for both runs at the start of the upper half
+                joined = words * ((1 << half) + (1 << run))
+                joined >>= half
             else:
                 joined = words >> half
                 joined *= (1 << half) - (1 << run)
@@ -111,12 +111,16 @@ def _split(packed: np.ndarray, bits: int, group: int) -> np.ndarray:
     codes = np.empty(packed.size // size * group, _word(bits))
     for start in range(0, packed.size // size, stride):
         block = codes[start * group : (start + stride) * group]
-        content = np.concatenate([packed[start * size : (start + stride) * size], np.zeros(8, np.uint8)])
-        overlapping = np.ndarray(block.size // group, word, content, 0, (size,))
-        words = np.bitwise_and(overlapping, word.type((1 << group * bits) - 1), out=block.view(word)[: overlapping.size])
+        count = block.size // group
+        content = packed[start * size : (start + count) * size + 8]  # the last words reach beyond their groups
+        if len(content) < count * size + 8:
+            content = np.concatenate([content, np.zeros(8, np.uint8)])
+        overlapping = np.ndarray(count, word, content, 0, (size,))
+        words = np.bitwise_and(overlapping, word.type((1 << group * bits) - 1), out=block.view(word)[:count])
         for run, half in steps:
-            words = words.astype(_word(2 * half), copy=False)
-            high = words >> run
+            low = words.astype(_word(2 * half), copy=False)
+            place = block.view(low.dtype)[: low.size]
+            high = np.right_shift(low, run, out=None if low is words else place)  # no fresh memory where a cast has emptied the place
             high *= (1 << half) - (1 << run)
-            words = np.add(words, high, out=block.view(words.dtype)[: words.size]).view(_word(run))
+            words = np.add(low, high, out=place).view(_word(run))
     return codes
