@@ -200,6 +200,32 @@ def test_networks_train_export_and_lower(weights: str, activations: str, tmp_pat
     np.testing.assert_array_equal(ours, real_of(Reference(path).run(x.numpy())["output"]).high.astype(np.float32))
 
 
+@pytest.mark.parametrize("fmt", ["lp4_0_3", "e2m1", "int4"])
+def test_a_quantiser_that_two_places_share(fmt: str, tmp_path: Path) -> None:
+    """As in a network whose branches meet in one format without being rounded twice."""
+
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.quantiser = qnn.QuantIdentity(act_quant=act_quantizer(fmt))
+            self.conv = qnn.QuantConv2d(4, 4, 1, bias=False, weight_quant=weight_quantizer(fmt))
+            self.branch = nn.Sequential(self.conv, self.quantiser)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first = self.quantiser(x)
+            return self.quantiser(self.branch(first) + first)
+
+    torch.manual_seed(4)
+    net, x = Shared(), torch.randn(8, 4, 5, 5)
+    calibrate(net, [x])
+    path = export_qonnx(net, x, tmp_path / "net.onnx")
+    graph = import_qonnx(path)
+    port, out = graph.inputs[0], graph.outputs[0]
+    found = ExactEngine(graph).run({port.tensor: encode_input(port, graph.tensors[port.tensor], x.numpy())})
+    ours = decode_output(out, graph.tensors[out.tensor], found[out.tensor])
+    np.testing.assert_array_equal(ours, real_of(Reference(path).run(x.numpy())["output"]).high.astype(np.float32))
+
+
 def test_a_new_format_runs_in_the_generated_hardware(tmp_path: Path) -> None:
     """One class, above, and a format goes from encoding to the C++ engine."""
     net, x = made("toy3", "toy3")
