@@ -44,7 +44,7 @@ class Bench:
 
     def __init__(self, model: type = Loop) -> None:
         self.board: EmulatedBoard = pyqkit.board_emulation.make("ZCU104", memory_bytes=1 << 20)
-        design = hwh.accelerator_design("faults", self.board.part, self.board.family, 187.5, 4, 4)
+        design = hwh.accelerator_design("faults", self.board.part, self.board.family, 187.5, 4, [4])
         self.board.load(design.blocks, {hwh.ACCELERATOR_VLNV: model})
         self.base = design.blocks[0].address or 0
         for side in SIDES.values():

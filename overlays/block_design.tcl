@@ -1,4 +1,5 @@
-# The block design: processing system, AXI DMA in direct mode, the accelerator between its two streams; one clock, one reset.
+# The block design: processing system, the accelerator between AXI DMAs in direct mode, one clock, one reset.
+# The first DMA sends the input and receives the first output; each of the others receives one more.
 set here [file dirname [file normalize [info script]]]
 source $here/settings.tcl
 source $here/shells/[dict get $settings family].tcl
@@ -33,37 +34,47 @@ if {$reached > [dict get $settings clock_mhz] * 1.001} {
   error "ERROR: a clock of at most [dict get $settings clock_mhz] MHz was expected, but the processing system gives $reached; compile with --clock-mhz at a rate it can reach"
 }
 create_bd_cell -type ip -vlnv [newest xilinx.com:ip:proc_sys_reset] reset_0
-set dma [create_bd_cell -type ip -vlnv [dict get $settings dma_vlnv] axi_dma_0]
-set_property -dict [dict get $settings dma] $dma
+set dmas [dict get $settings dmas]
+dict for {name dma} $dmas {
+  set_property -dict [dict get $dma parameters] [create_bd_cell -type ip -vlnv [dict get $settings dma_vlnv] $name]
+}
 create_bd_cell -type ip -vlnv [dict get $settings vlnv] accelerator_0
 set control [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:smartconnect] control]
-set_property -dict {CONFIG.NUM_SI 1 CONFIG.NUM_MI 1} $control
+set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI [dict size $dmas]] $control
 set memory [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:smartconnect] memory]
-set_property -dict {CONFIG.NUM_SI 2 CONFIG.NUM_MI 1} $memory
+set_property -dict [list CONFIG.NUM_SI [expr {1 + [dict size $dmas]}] CONFIG.NUM_MI 1] $memory
 
 # ---- buses
-lassign [dict get $settings streams] input output
 connect_bd_intf_net [port $system/[dict get $ps control]] [port control/S00_AXI]
-connect_bd_intf_net [port control/M00_AXI] [port axi_dma_0/S_AXI_LITE]
-connect_bd_intf_net [port axi_dma_0/M_AXI_MM2S] [port memory/S00_AXI]
-connect_bd_intf_net [port axi_dma_0/M_AXI_S2MM] [port memory/S01_AXI]
 connect_bd_intf_net [port memory/M00_AXI] [port $system/[dict get $ps memory]]
-connect_bd_intf_net [port axi_dma_0/M_AXIS_MM2S] [port accelerator_0/$input]
-connect_bd_intf_net [port accelerator_0/$output] [port axi_dma_0/S_AXIS_S2MM]
+connect_bd_intf_net [port axi_dma_0/M_AXI_MM2S] [port memory/S00_AXI]
+connect_bd_intf_net [port axi_dma_0/M_AXIS_MM2S] [port accelerator_0/[dict get $settings input]]
+set index 0
+foreach name [dict keys $dmas] output [dict get $settings outputs] {
+  connect_bd_intf_net [port control/[format M%02d_AXI $index]] [port $name/S_AXI_LITE]
+  connect_bd_intf_net [port $name/M_AXI_S2MM] [port memory/[format S%02d_AXI [incr index]]]
+  connect_bd_intf_net [port accelerator_0/$output] [port $name/S_AXIS_S2MM]
+}
 
 # ---- clock and reset
-set clocked {reset_0/slowest_sync_clk control/aclk memory/aclk axi_dma_0/s_axi_lite_aclk axi_dma_0/m_axi_mm2s_aclk axi_dma_0/m_axi_s2mm_aclk}
+set clocked {reset_0/slowest_sync_clk control/aclk memory/aclk axi_dma_0/m_axi_mm2s_aclk}
+set resets {control/aresetn memory/aresetn}
+foreach name [dict keys $dmas] {
+  lappend clocked $name/s_axi_lite_aclk $name/m_axi_s2mm_aclk
+  lappend resets $name/axi_resetn
+}
 lappend clocked accelerator_0/[dict get $settings clock_pin]
+lappend resets accelerator_0/[dict get $settings reset_pin]
 foreach name [dict get $ps clocked] { lappend clocked $system/$name }
 foreach name $clocked { connect_bd_net [pin $system/[dict get $ps clock]] [pin $name] }
 connect_bd_net [pin $system/[dict get $ps reset]] [pin reset_0/ext_reset_in]
-foreach name [list control/aresetn memory/aresetn axi_dma_0/axi_resetn accelerator_0/[dict get $settings reset_pin]] {
-  connect_bd_net [pin reset_0/peripheral_aresetn] [pin $name]
-}
+foreach name $resets { connect_bd_net [pin reset_0/peripheral_aresetn] [pin $name] }
 
-# ---- addresses: the DMA's registers where the manifest says, memory wherever it is
-assign_bd_address -offset [dict get $settings address] -range [dict get $settings size] \
-  -target_address_space [get_bd_addr_spaces $system/Data] [get_bd_addr_segs axi_dma_0/S_AXI_LITE/Reg]
+# ---- addresses: registers of the DMAs where the manifest says, memory wherever it is
+dict for {name dma} $dmas {
+  assign_bd_address -offset [dict get $dma address] -range [dict get $dma size] \
+    -target_address_space [get_bd_addr_spaces $system/Data] [get_bd_addr_segs $name/S_AXI_LITE/Reg]
+}
 assign_bd_address
 validate_bd_design
 save_bd_design

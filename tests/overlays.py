@@ -16,17 +16,17 @@ FRAME = (2, 6, 6)  # of the network `residual`
 
 
 @functools.cache
-def build(board: str) -> Path:
+def build(board: str, *probes: str) -> Path:
     """A build folder of the network `residual`."""
     folder = Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / "residual"
-    pyqkit.compile(residual(), board=board, target_fps=2000).save(folder)
+    pyqkit.compile(residual(), board=board, target_fps=2000, probes=probes).save(folder)
     return folder
 
 
 @functools.cache
-def overlay(board: str) -> Path:
+def overlay(board: str, *probes: str) -> Path:
     """Its emulated overlay: the .bit file."""
-    return write(build(board), Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / board)
+    return write(build(board, *probes), Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / board)
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:

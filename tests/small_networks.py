@@ -32,3 +32,11 @@ def mixed_layout(seed: int = 1) -> Any:
     swapped = b.node("Transpose", grouped, perm=[0, 2, 1, 3, 4])
     shuffled = b.node("Reshape", swapped, b.constant([1, 12, 6, 6], "int64"))
     return b.model(b.quantise(b.conv(shuffled, "e3m2", 6, 12, strides=[2, 2]), "int4", 2.0))
+
+
+def two_heads(seed: int = 2) -> Any:
+    """A convolution that is an output, and two layers behind it that are another one; 2 input channels."""
+    b = Builder(2, 6, 6, seed=seed)
+    trunk = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "int4", 4, 2), "int4", 0.5)
+    deep = b.quantise(b.node("Relu", b.conv(trunk, "e2m1", 6, 4)), "e2m1", 1.0)
+    return b.model(b.node("Gemm", b.node("Flatten", deep), b.weights("int8", 3, 216, scale=0.0625), transB=1), trunk)

@@ -180,27 +180,43 @@ class Channel:
 
 
 class AxiDma:
-    """An AXI DMA without scatter-gather: two channels behind one window of registers."""
+    """An AXI DMA without scatter-gather: two channels, or one, behind one window of registers.
+
+    Parameters
+    ----------
+    name : str
+    memory : Memory
+    streams : dict of str to (Stream or None)
+        Of the channels that it has.
+    length_bits : int
+    alignments : dict of str to int
+        As for `Channel`, by channel.
+    """
 
     def __init__(self, name: str, memory: Memory, streams: dict[str, Stream | None], length_bits: int, alignments: dict[str, int]) -> None:
         self.name = name
-        self.channels = {side: Channel(f"{name} {side}", streams.get(side), memory, length_bits, alignments.get(side, 1)) for side in SIDES}
+        self.channels = {side: Channel(f"{name} {side}", stream, memory, length_bits, alignments[side]) for side, stream in streams.items()}
         outgoing = streams.get("MM2S")
         if outgoing is not None:
             outgoing.producer = self.channels["MM2S"]
 
-    def _channel(self, offset: int) -> tuple[Channel, int]:
+    def _channel(self, offset: int) -> tuple[Channel | None, int]:
         side = "S2MM" if offset >= SIDES["S2MM"] else "MM2S"
-        return self.channels[side], offset - SIDES[side]
+        return self.channels.get(side), offset - SIDES[side]
 
     def read(self, offset: int) -> int:
-        """A register."""
+        """A register; those of a channel that it does not have read as 0."""
         channel, inside = self._channel(offset)
-        return channel.read(inside)
+        return channel.read(inside) if channel else 0
 
     def write(self, offset: int, value: int) -> None:
         """A register."""
         channel, inside = self._channel(offset)
+        if channel is None:
+            raise BoardFault(
+                f"a register of {self.name} {' and '.join(self.channels)} was expected, which is all that this DMA has, but {offset:#x} was "
+                "written, which would do nothing; use the other direction, or the DMA that has this one"
+            )
         if inside == CONTROL and value & RESET:
             self.reset()  # either channel's bit resets the whole DMA
         else:
@@ -209,7 +225,7 @@ class AxiDma:
     def waits(self, offset: int) -> bool:
         """Whether reading this register is waiting for a transfer to end."""
         channel, inside = self._channel(offset)
-        return inside == STATUS and channel.active
+        return inside == STATUS and channel is not None and channel.active
 
     def step(self) -> bool:
         """Move what can be moved; whether anything was."""

@@ -7,7 +7,7 @@ waits for something that will never come raises, where real hardware would be po
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,11 +107,12 @@ class EmulatedBoard:
             raise BoardFault(
                 f"a DMA without scatter-gather was expected, but {block.name} has it; set c_include_sg to 0 in the block design"
             )
-        alignments = {}
-        for side in ("mm2s", "s2mm"):
-            bits = int(parameters.get(f"c_m_axi_{side}_data_width", "32"))
-            alignments[side.upper()] = 1 if int(parameters.get(f"c_include_{side}_dre", "0")) else bits // 8
-        streams = {"MM2S": ends.get("M_AXIS_MM2S"), "S2MM": ends.get("S_AXIS_S2MM")}
+        streams, alignments = {}, {}
+        for side, end in (("MM2S", "M_AXIS_MM2S"), ("S2MM", "S_AXIS_S2MM")):
+            if int(parameters.get(f"c_include_{side.lower()}", "1")):
+                bits = int(parameters.get(f"c_m_axi_{side.lower()}_data_width", "32"))
+                streams[side] = ends.get(end)
+                alignments[side] = 1 if int(parameters.get(f"c_include_{side.lower()}_dre", "0")) else bits // 8
         return AxiDma(block.name, self.memory, streams, int(parameters.get("c_sg_length_width", "14")), alignments)
 
     # ---- registers ------------------------------------------------------------------------------------------------
@@ -168,12 +169,12 @@ def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
     return found
 
 
-def network_model(engine: Engine, given: End, taken: End, frames_per_packet: int | None = 1) -> Model:
-    """Model of an accelerator with one input and one output; see `Network`."""
+def network_model(engine: Engine, given: End, taken: Sequence[End], frames_per_packet: int | None = 1) -> Model:
+    """Model of an accelerator with one input and outputs; see `Network`."""
 
     def make(block: hwh.Block, ends: dict[str, Stream]) -> Network:
-        sizes = given.frame_bytes, taken.frame_bytes
-        return Network(block.name, engine, ends["in_0"], ends["out_0"], sizes, frames_per_packet)
+        outputs = [(ends[f"out_{index}"], end.frame_bytes) for index, end in enumerate(taken)]
+        return Network(block.name, engine, (ends["in_0"], given.frame_bytes), outputs, frames_per_packet)
 
     return make
 
@@ -209,10 +210,11 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     manifest, _ = read(build)
     if manifest["sha256"] != facts.get("build"):
         raise BoardFault(f"the build folder that {path} was made from was expected in {build}, but it is another; copy the overlay again")
-    (given,), (taken,) = ([End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
+    (given,), taken = ([End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
     compiled = Accelerator.load(build).engine(engine)
 
-    def run(frames: np.ndarray) -> np.ndarray:
-        return taken.to_bytes(compiled.run({given.tensor: given.from_bytes(frames)})[taken.tensor])
+    def run(frames: np.ndarray) -> list[np.ndarray]:
+        found = compiled.run({given.tensor: given.from_bytes(frames)})
+        return [end.to_bytes(found[end.tensor]) for end in taken]
 
     return {hwh.ACCELERATOR_VLNV: network_model(run, given, taken, facts.get("frames_per_packet", 1))}

@@ -34,7 +34,7 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
     Raises
     ------
     OverlayError
-        If a file exists and `force` is not given, or if the accelerator has several inputs or outputs.
+        If a file exists and `force` is not given, or if the accelerator has several inputs or too many outputs.
     """
     planned = plan(build, name)
     name, board, design = planned.name, planned.board, planned.design

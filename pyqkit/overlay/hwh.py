@@ -5,6 +5,7 @@ Vivado writes this file for a real overlay. The writer here is for emulated ones
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +14,8 @@ from pyqkit.errors import UserError
 
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 ACCELERATOR_VLNV = "pyqkit.io:hls:network:1.0"
-DMA, ACCELERATOR = "axi_dma_0", "accelerator_0"  # instances, here and in the real block design
+DMA, ACCELERATOR = "axi_dma_", "accelerator_0"  # instances, here and in the real block design; DMAs are numbered as outputs are
+MOST_OUTPUTS = 15  # a SmartConnect joins 16 masters: the way in, and every way out
 LENGTH_BITS = 26  # of the DMA's length register: the most that the IP has
 _PLLS = {"zynq-7000": 1000.0, "zynq-mpsoc": 1500.0}  # MHz of the IO PLL that drives the PL clock
 _DMA_ADDRESS = {"zynq-7000": 0x4040_0000, "zynq-mpsoc": 0xA000_0000}
@@ -92,34 +94,45 @@ class Design:
     blocks: tuple[Block, ...]
 
 
-def accelerator_design(name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: int) -> Design:
-    """The block design of an accelerator: an AXI DMA in direct mode, and the network between its two streams.
+def accelerator_design(name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: Sequence[int]) -> Design:
+    """The block design of an accelerator: AXI DMAs in direct mode, one an output, and the network between their streams.
+
+    The first DMA sends the input too; the others only receive.
 
     Parameters
     ----------
     clock_mhz : float
         Wished for; the design has the fastest clock below it that the PLL can give.
-    input_bytes, output_bytes : int
-        Bytes of a beat of the streams.
+    input_bytes : int
+        Bytes of a beat of the input.
+    output_bytes : sequence of int
+        The same of every output.
     """
+    dmas = [_dma(family, index, {"s2mm": size} | ({} if index else {"mm2s": input_bytes})) for index, size in enumerate(output_bytes)]
+    ends = [Interface("in_0", "axis", False, f"{dmas[0].name}_M_AXIS_MM2S")]
+    ends += [Interface(f"out_{index}", "axis", True, f"{ACCELERATOR}_out_{index}") for index in range(len(dmas))]
+    network = Block(ACCELERATOR, ACCELERATOR_VLNV, {}, tuple(ends))
+    return Design(name, part, family, reachable(family, clock_mhz), (*dmas, network))
+
+
+def _dma(family: str, index: int, beats: dict[str, int]) -> Block:
+    """The DMA of an output; `beats` says which channels it has, and the bytes of a beat on their streams."""
     width = _WIDTHS[family]
     parameters = {"c_include_sg": 0, "c_sg_length_width": LENGTH_BITS, "c_micro_dma": 0, "c_addr_width": 64 if width == 128 else 32}
-    for side, stream, size in (("mm2s", "m_axis_mm2s", input_bytes), ("s2mm", "s_axis_s2mm", output_bytes)):
-        parameters |= {f"c_include_{side}": 1, f"c_include_{side}_dre": 0}
-        parameters |= {f"c_m_axi_{side}_data_width": max(width, 8 * size), f"c_{stream}_tdata_width": 8 * size}
-    to, back = f"{DMA}_M_AXIS_MM2S", f"{ACCELERATOR}_out_0"
-    control = Interface("S_AXI_LITE", "aximm", False, "control")
-    dma = Block(
-        DMA,
-        DMA_VLNV,
-        {key: str(value) for key, value in parameters.items()},
-        (control, Interface("M_AXIS_MM2S", "axis", True, to), Interface("S_AXIS_S2MM", "axis", False, back)),
-        _DMA_ADDRESS[family],
-        _DMA_BYTES,
-        {f"{side}_{name}": base + offset for side, base in (("MM2S", 0), ("S2MM", 0x30)) for name, offset in _dma_registers(side)},
-    )
-    network = Block(ACCELERATOR, ACCELERATOR_VLNV, {}, (Interface("in_0", "axis", False, to), Interface("out_0", "axis", True, back)))
-    return Design(name, part, family, reachable(family, clock_mhz), (dma, network))
+    name = f"{DMA}{index}"
+    ends = [Interface("S_AXI_LITE", "aximm", False, "control")]
+    registers: dict[str, int] = {}
+    channels = (("mm2s", "m_axis_mm2s", f"{name}_M_AXIS_MM2S", 0x00), ("s2mm", "s_axis_s2mm", f"{ACCELERATOR}_out_{index}", 0x30))
+    for side, stream, bus, base in channels:
+        parameters |= {f"c_include_{side}": int(side in beats)}
+        if side not in beats:
+            continue
+        bits = 8 * beats[side]
+        parameters |= {f"c_include_{side}_dre": 0, f"c_m_axi_{side}_data_width": max(width, bits), f"c_{stream}_tdata_width": bits}
+        ends.append(Interface(stream.upper(), "axis", side == "mm2s", bus))
+        registers |= {f"{side.upper()}_{register}": base + offset for register, offset in _dma_registers(side.upper())}
+    place = _DMA_ADDRESS[family] + index * _DMA_BYTES
+    return Block(name, DMA_VLNV, {key: str(value) for key, value in parameters.items()}, tuple(ends), place, _DMA_BYTES, registers)
 
 
 def _dma_registers(side: str) -> list[tuple[str, int]]:

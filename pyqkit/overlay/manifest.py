@@ -47,8 +47,6 @@ class Manifest:
         Fastest clock that the design was closed for.
     emulated : bool
         Whether the bitstream is for the emulated board.
-    dma : str
-        Instance of the AXI DMA.
     frames_per_packet : int or None
         After how many frames TLAST ends a transfer; None where it is set at the end of what was sent.
     blocks : dict of str to Place
@@ -65,12 +63,16 @@ class Manifest:
     family: str
     clock_mhz: float
     emulated: bool
-    dma: str
     frames_per_packet: int | None
     blocks: dict[str, Place]
     implementation: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     folder: Path = Path()
+
+    @property
+    def dmas(self) -> tuple[str, ...]:
+        """Instances of the AXI DMA, one an output; the first sends the input too."""
+        return tuple(name for name, place in self.blocks.items() if place.vlnv == hwh.DMA_VLNV)
 
     @property
     def bitfile(self) -> Path:
@@ -100,7 +102,7 @@ class Manifest:
 def describe(design: hwh.Design, boards: tuple[str, ...], emulated: bool) -> Manifest:
     """The manifest of a design, before the hashes of its files are known."""
     places = {b.name: Place(b.vlnv, b.address, b.size) for b in design.blocks if b.address is not None and b.size is not None}
-    return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, hwh.DMA, 1, places)
+    return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, 1, places)
 
 
 def find(path: Path) -> Path:
@@ -154,19 +156,19 @@ def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
     clock = data["clock_mhz"]
     check(type(clock) in (int, float) and 0 < clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
     check(frames is None or whole(frames, 1) > 0, "frames of a packet")
-    check(data["dma"] in places, f"{data['dma']} has no place")
     check(len(data["boards"]) > 0, "no boards")
-    return Manifest(
+    manifest = Manifest(
         text(data["name"]),
         tuple(text(board) for board in data["boards"]),
         text(data["part"]),
         text(data["family"]),
         float(clock),
         data["emulated"],
-        text(data["dma"]),
         frames,
         places,
         dict(data["implementation"]),
         {text(k): text(v) for k, v in data["files"].items()},
         folder,
     )
+    check(bool(manifest.dmas), "it has no DMA")
+    return manifest

@@ -47,17 +47,21 @@ def plan(build: Path, name: str | None = None) -> Plan:
     Raises
     ------
     OverlayError
-        If the accelerator has several inputs or outputs.
+        If the accelerator has several inputs, or more outputs than fit.
     """
     manifest, _ = build_folder.read(build)
     name = name or build.resolve().name
     board = from_data(manifest["board"], str(build))
-    (given, *more), (taken, *others) = ([End.from_json(e) for e in manifest["streams"][side]] for side in ("inputs", "outputs"))
-    if more or others:
+    (given, *more), taken = ([End.from_json(e).beat_bytes for e in manifest["streams"][side]] for side in ("inputs", "outputs"))
+    if more:
         raise OverlayError(
-            f"a network with one input and one output was expected, but {build} has {1 + len(more)} and {1 + len(others)}; join them in the model"
+            f"a network with one input was expected, but {build} has {1 + len(more)}; join them in the model, and slice there"
         )
-    design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given.beat_bytes, taken.beat_bytes)
+    if len(taken) > hwh.MOST_OUTPUTS:
+        raise OverlayError(
+            f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has {len(taken)}; compile again with fewer probes"
+        )
+    design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given, taken)
     return Plan(build, manifest, name, board, design)
 
 

@@ -20,10 +20,10 @@ from pyqkit.overlay.plan import Plan, check_target, plan
 BACKENDS = ("hls", "rtl")
 _HLS_LAUNCHERS = ("vitis_hls", "vitis-run")  # up to 2024.2, and since then
 _PROPAGATED = {"c_s_axis_s2mm_tdata_width"}  # Vivado takes it from the stream
-# What the accelerator's IP block looks like: VLNV, streams in and out, clock, reset.
+# What the accelerator's IP block looks like: VLNV, streams in and out before their numbers, clock, reset.
 _PINS = {
-    "hls": (hwh.ACCELERATOR_VLNV, "in_0 out_0", "ap_clk", "ap_rst_n"),
-    "rtl": ("pyqkit.io:rtl:network:1.0", "s_axis_0 m_axis_0", "aclk", "aresetn"),
+    "hls": (hwh.ACCELERATOR_VLNV, "in", "out", "ap_clk", "ap_rst_n"),
+    "rtl": ("pyqkit.io:rtl:network:1.0", "s_axis", "m_axis", "aclk", "aresetn"),
 }
 # Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
 _MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py")
@@ -155,9 +155,8 @@ def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
 def _settings(planned: Plan, backend: str) -> str:
     """What the Tcl has to know, as one dictionary."""
     design, board = planned.design, planned.board
-    dma = next(block for block in design.blocks if block.name == hwh.DMA)
-    vlnv, streams, clock, reset = _PINS[backend]
-    parameters = " ".join(f"CONFIG.{key} {value}" for key, value in dma.parameters.items() if key not in _PROPAGATED)
+    dmas = [block for block in design.blocks if block.vlnv == hwh.DMA_VLNV]
+    vlnv, given, taken, clock, reset = _PINS[backend]
     entries: dict[str, Any] = {
         "name": planned.name,
         "part": board.part,
@@ -165,16 +164,20 @@ def _settings(planned: Plan, backend: str) -> str:
         "family": board.family,
         "clock_mhz": f"{design.clock_mhz:.6f}",
         "vlnv": vlnv,
-        "streams": streams,
+        "input": f"{given}_0",
+        "outputs": " ".join(f"{taken}_{index}" for index in range(len(dmas))),
         "clock_pin": clock,
         "reset_pin": reset,
-        "dma_vlnv": dma.vlnv,
-        "dma": parameters,
-        "address": f"{dma.address:#x}",
-        "size": f"{dma.size:#x}",
+        "dma_vlnv": hwh.DMA_VLNV,
+        "dmas": "\n" + "".join(_dma_settings(dma) for dma in dmas) + "  ",
     }
     body = "".join(f"  {key} {{{value}}}\n" for key, value in entries.items())
     return f"# What this overlay is, written by pyqkit.\nset settings {{\n{body}}}\n"
+
+
+def _dma_settings(dma: hwh.Block) -> str:
+    parameters = " ".join(f"CONFIG.{key} {value}" for key, value in dma.parameters.items() if key not in _PROPAGATED)
+    return f"    {dma.name} {{address {dma.address:#x} size {dma.size:#x} parameters {{{parameters}}}}}\n"
 
 
 # ---- the tools ----------------------------------------------------------------------------------------------------

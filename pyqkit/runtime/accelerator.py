@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,13 +14,14 @@ import numpy as np
 
 from pyqkit import build_folder
 from pyqkit.formats.port import End, Port, decode_output, encode_input, order_codes
-from pyqkit.formats.reading import DAMAGE, describe
+from pyqkit.formats.reading import DAMAGE, check, describe
 from pyqkit.overlay.install import locate
 from pyqkit.overlay.manifest import Manifest, OverlayError, read
 from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
-from pyqkit.runtime.dma import Dma
+from pyqkit.runtime.dma import Dma, Transfers
+from pyqkit.runtime.output import LINE, Output
 
-_LINE = 64  # bytes: each packet starts on a line of its own, as a DMA without a realignment engine wants it
+Results = np.ndarray | dict[str, np.ndarray]  # of one output, or of several by name
 _LONGEST = (1 << 26) - 1  # bytes of a transfer: the DMA's length register
 _BUFFER_BYTES = 4 << 20
 _MOST_FRAMES = 1024
@@ -34,10 +36,10 @@ def _located(path: str | Path, board: str | None) -> Path:
 
 
 class _Slot:
-    """One pair of buffers: frames on their way in, results on their way out."""
+    """A set of buffers: frames on their way in, results on their way out."""
 
-    def __init__(self, backend: Backend, given: int, taken: int) -> None:
-        self.given, self.taken = backend.allocate(given), backend.allocate(taken)
+    def __init__(self, backend: Backend, given: int, taken: Iterable[int]) -> None:
+        self.given, self.taken = backend.allocate(given), [backend.allocate(nbytes) for nbytes in taken]
 
 
 class Accelerator:
@@ -56,39 +58,48 @@ class Accelerator:
 
     def __init__(self, manifest: Manifest, backend: Backend, batch: int | None = None, timeout_s: float | None = None) -> None:
         self.manifest, self._backend, self.source = manifest, backend, backend.source
-        self._read_build()
         self._per_packet = manifest.frames_per_packet
-        self.batch = self._batch(batch)
-        packet = self._packet_bytes
-        self._stride = -(-packet // _LINE) * _LINE
-        sizes = self._padded(self.batch) * self._given.frame_bytes, self._packets(self.batch) * self._stride
+        taken = self._read_build()
+        self.batch = self._batch(batch, [end.frame_bytes for _, end in taken])
+        self._transfers = Transfers([self._dma(name, index) for index, name in enumerate(manifest.dmas)])
+        self._outputs = [Output(*ends, dma, self._per_packet, self.batch) for ends, dma in zip(taken, self._transfers.dmas)]
+        sizes = self._padded(self.batch) * self._given.frame_bytes, [output.buffer_bytes for output in self._outputs]
         self._slots = [_Slot(backend, *sizes) for _ in range(2)]
         self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
-        self._dma = Dma(backend.read, backend.write)
         self._busy = threading.Lock()
         self._closed, self._clean = False, True
-        self._dma.reset()
+        self._transfers.reset()
 
-    def _read_build(self) -> None:
+    def _dma(self, name: str, index: int) -> Dma:
+        sides = ("S2MM",) if index else ("MM2S", "S2MM")
+        return Dma(partial(self._backend.read, name), partial(self._backend.write, name), name, sides)
+
+    def _read_build(self) -> list[tuple[Port, End]]:
+        """Read what the packed build folder says; returns its outputs."""
         build, arrays = build_folder.read(self.manifest.build)
         self._golden = build_folder.load_arrays(build_folder.opened(self.manifest.build) / build_folder.GOLDEN)
         try:
-            (given,), (taken,) = build["streams"]["inputs"], build["streams"]["outputs"]
-            self._given, self._taken = End.from_json(given), End.from_json(taken)
+            (given,) = build["streams"]["inputs"]
+            self._given = End.from_json(given)
             self._input = Port.from_json(build["graph"]["inputs"][0], arrays, self._given)
-            self._output = Port.from_json(build["graph"]["outputs"][0], arrays, self._taken)
+            ends = [End.from_json(entry) for entry in build["streams"]["outputs"]]
+            ports = [Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)]
+            check(len(ports) == len(ends) == len(self.manifest.dmas), f"it has {len(ends)} outputs for {len(self.manifest.dmas)} DMAs")
             report = build["report"]
             self._interval, self._latency = int(report["initiation_interval_cycles"]), int(report["latency_cycles"])
         except DAMAGE as error:
             raise OverlayError(
                 f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it is not ({describe(error)}); compile again"
             ) from error
+        return list(zip(ports, ends))
 
-    def _batch(self, wanted: int | None) -> int:
-        bytes_each = max(self._given.frame_bytes, self._taken.frame_bytes, _LINE)
+    def _batch(self, wanted: int | None, taken: list[int]) -> int:
+        """Frames of a buffer; `taken` are the bytes of a frame at the outputs."""
         per = self._per_packet or 1
         if wanted is None:
-            return max(1, min(_MOST_FRAMES, _BUFFER_BYTES // bytes_each) // per) * per
+            together = max(self._given.frame_bytes, sum(-(-nbytes // LINE) * LINE for nbytes in taken))
+            return max(1, min(_MOST_FRAMES, _BUFFER_BYTES // together) // per) * per
+        bytes_each = max(self._given.frame_bytes, *taken, LINE)
         if wanted < 1 or -(-wanted // per) * per * bytes_each > _LONGEST:
             raise OverlayError(
                 f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one transfer can hold, but {wanted} came; "
@@ -96,20 +107,13 @@ class Accelerator:
             )
         return wanted
 
-    @property
-    def _packet_bytes(self) -> int:
-        return (self._per_packet or self.batch) * self._taken.frame_bytes
-
-    def _packets(self, frames: int) -> int:
-        return -(-frames // self._per_packet) if self._per_packet else 1
-
     def _padded(self, frames: int) -> int:
         """Frames to send so that the last packet is whole."""
-        return self._packets(frames) * self._per_packet if self._per_packet else frames
+        return -(-frames // self._per_packet) * self._per_packet if self._per_packet else frames
 
     def _default_timeout(self) -> float:
         cycles = self._latency + self._interval * self.batch
-        moved = self.batch * (self._given.frame_bytes + self._taken.frame_bytes)
+        moved = self.batch * (self._given.frame_bytes + sum(output.end.frame_bytes for output in self._outputs))
         return 1 + 2 * (cycles / (self._backend.clock_mhz * 1e6) + moved / _SLOWEST_MEMORY)
 
     # ---- loading --------------------------------------------------------------------------------------------------
@@ -195,11 +199,11 @@ class Accelerator:
 
     # ---- running --------------------------------------------------------------------------------------------------
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: np.ndarray) -> Results:
         """`execute`."""
         return self.execute(x)
 
-    def execute(self, x: np.ndarray, codes: bool = False) -> np.ndarray:
+    def execute(self, x: np.ndarray, codes: bool = False) -> Results:
         """Run frames.
 
         Parameters
@@ -212,7 +216,8 @@ class Accelerator:
         Returns
         -------
         numpy.ndarray, shape (frames, *output shape)
-            float32, or codes; an array of its own.
+            float32, or codes; an array of its own. Of a network with several outputs a dictionary of arrays, by their names in
+            the ONNX graph. Probes are no outputs of the network; see `compare`.
 
         Raises
         ------
@@ -222,7 +227,7 @@ class Accelerator:
         (found,) = self.stream([x], codes)
         return found
 
-    def stream(self, batches: Iterable[np.ndarray], codes: bool = False) -> Iterator[np.ndarray]:
+    def stream(self, batches: Iterable[np.ndarray], codes: bool = False) -> Iterator[Results]:
         """Run arrays of frames, one after the other; while one is on the device the next is encoded and the last decoded.
 
         Parameters
@@ -232,11 +237,20 @@ class Accelerator:
 
         Yields
         ------
-        numpy.ndarray
-            Results in the order of the inputs.
+        numpy.ndarray or dict of str to numpy.ndarray
+            Results in the order of the inputs, as `execute` returns them.
         """
         for found in self._pipeline(self._encoded(x) for x in batches):
-            yield order_codes(self._output, found) if codes else decode_output(self._output, self._taken, found)
+            yield self._results(found, codes)
+
+    def _results(self, found: list[np.ndarray], codes: bool) -> Results:
+        """What a user gets of the codes of all outputs."""
+        named = {
+            output.port.onnx_name: order_codes(output.port, values) if codes else decode_output(output.port, output.end, values)
+            for output, values in zip(self._outputs, found)
+            if not output.port.probe
+        }
+        return named if len(named) > 1 else next(iter(named.values()))
 
     def _encoded(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x)
@@ -244,11 +258,11 @@ class Accelerator:
             raise OverlayError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
         return encode_input(self._input, self._given, x)
 
-    def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Codes of inputs to codes of outputs, both (frames, height, width, channels), double-buffered."""
+    def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        """Codes of inputs to codes of every output, all (frames, height, width, channels), double-buffered."""
         self._acquire()
         pending: list[tuple[Future[None], _Slot, int, bool]] = []
-        parts: list[np.ndarray] = []
+        parts: list[list[np.ndarray]] = []
         pool = ThreadPoolExecutor(1)
         try:
             for slot_index, (codes, ends) in enumerate(self._pieces(arrays)):
@@ -260,9 +274,9 @@ class Accelerator:
             while pending:
                 yield from self._finish(pending, parts)
         finally:
-            self._dma.cancelled.set()
+            self._transfers.cancelled.set()
             pool.shutdown(wait=True)
-            self._dma.cancelled.clear()
+            self._transfers.cancelled.clear()
             self._clean = not pending  # else frames may be under way in the accelerator
             self._busy.release()
 
@@ -274,7 +288,7 @@ class Accelerator:
         try:
             if not self._clean:
                 self._backend.reload()
-                self._dma.reset()
+                self._transfers.reset()
                 self._clean = True
         except BaseException:
             self._busy.release()
@@ -293,47 +307,42 @@ class Accelerator:
         slot.given.flush()
 
     def _transfer(self, slot: _Slot, frames: int) -> None:
-        """Send a buffer whole, and receive its results packet by packet."""
-        packets = self._packets(frames)
-        expected = self._packet_bytes if self._per_packet else frames * self._taken.frame_bytes
-        for packet in range(packets):
-            self._dma.start("S2MM", slot.taken.address + packet * self._stride, expected)
-            if packet == 0:
-                self._dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)
-            came = self._dma.wait("S2MM", self.timeout_s)
-            if came != expected:
-                raise OverlayError(
-                    f"packets of {expected} bytes were expected from the accelerator, but {came} came; the bitstream is of another network"
-                )
-        self._dma.wait("MM2S", self.timeout_s)
+        """Send a buffer whole, and receive its results packet by packet, each output at its own pace."""
+        receivers = [output.receive(buffer, frames) for output, buffer in zip(self._outputs, slot.taken)]
+        self._transfers.run([*receivers, self._send(slot, frames)], self.timeout_s)  # all receive before anything is sent
 
-    def _finish(self, pending: list[tuple[Future[None], _Slot, int, bool]], parts: list[np.ndarray]) -> Iterator[np.ndarray]:
-        """Take the first transfer that is under way; yields an array once all of its pieces have come."""
+    def _send(self, slot: _Slot, frames: int) -> Iterator[bool]:
+        dma = self._transfers.dmas[0]
+        dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)
+        while dma.ended("MM2S") is None:
+            yield False
+
+    def _finish(self, pending: list[tuple[Future[None], _Slot, int, bool]], parts: list[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+        """Take the first transfer that is under way; yields the codes of an array once all of its pieces have come."""
         done, slot, frames, ends = pending[0]
         done.result()
         pending.pop(0)
         parts.append(self._unpacked(self._copied(slot), frames))
         if ends:
-            joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts)]
             parts.clear()
             yield joined
 
-    def _copied(self, slot: _Slot) -> np.ndarray:
-        slot.taken.invalidate()
-        return slot.taken.copy()
+    def _copied(self, slot: _Slot) -> list[np.ndarray]:
+        for buffer in slot.taken:
+            buffer.invalidate()
+        return [buffer.copy() for buffer in slot.taken]
 
-    def _unpacked(self, content: np.ndarray, frames: int) -> np.ndarray:
-        packets = self._packets(frames)
-        size = self._packet_bytes if self._per_packet else frames * self._taken.frame_bytes
-        rows = content[: packets * self._stride].reshape(packets, -1)[:, :size]
-        return self._taken.from_bytes(np.ascontiguousarray(rows))[:frames]
+    def _unpacked(self, contents: list[np.ndarray], frames: int) -> list[np.ndarray]:
+        return [output.codes(content, frames) for output, content in zip(self._outputs, contents)]
 
     # ---- checking -------------------------------------------------------------------------------------------------
 
     def selftest(self) -> int:
         """Differing codes on the golden vectors of the build folder; 0 is what must come."""
         (found,) = self._pipeline([self._golden[f"input.{self._given.tensor}"]])
-        return int((found != self._golden[f"output.{self._taken.tensor}"]).sum())
+        wanted = [self._golden[f"output.{output.end.tensor}"] for output in self._outputs]
+        return sum(int((values != expected).sum()) for values, expected in zip(found, wanted))
 
     def compare(self, x: np.ndarray) -> dict[str, Any]:
         """Run frames here and by the engine `exact`, and count differing codes.
@@ -341,20 +350,11 @@ class Accelerator:
         Returns
         -------
         dict
-            frames, codes, codes_differing, frames_differing (their indices), source.
+            See `pyqkit.runtime.compare.compare`.
         """
-        from pyqkit.accelerator import Accelerator as Compiled
+        from pyqkit.runtime.compare import compare
 
-        here = self.execute(x, codes=True)
-        there = Compiled.load(self.manifest.build).emulate(x, codes=True)
-        wrong = here != there
-        return {
-            "frames": len(here),
-            "codes": here.size,
-            "codes_differing": int(wrong.sum()),
-            "frames_differing": np.flatnonzero(wrong.reshape(len(here), -1).any(axis=1)).tolist(),
-            "source": self.source,
-        }
+        return compare(self, x)
 
     def benchmark(self, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
         """Seconds of each stage; see `pyqkit.runtime.benchmark.measure`."""

@@ -41,10 +41,10 @@ class Backend(Protocol):
     board: str
     clock_mhz: float
 
-    def read(self, offset: int) -> int:
-        """A register of the DMA."""
+    def read(self, block: str, offset: int) -> int:
+        """A register of a block of the manifest, by its byte offset there."""
 
-    def write(self, offset: int, value: int) -> None: ...
+    def write(self, block: str, offset: int, value: int) -> None: ...
 
     def allocate(self, nbytes: int) -> Buffer: ...
 
@@ -167,14 +167,14 @@ class PynqBackend:
                 f"the blocks that {self.manifest.bitfile.with_suffix('.json')} lists were expected, but {self.manifest.handoff} has {wrong}; "
                 "copy the four files of the overlay together"
             )
-        place = self.manifest.blocks[self.manifest.dma]
-        self._registers = MMIO(place.address, place.size, device=self._device)
+        places = self.manifest.blocks
+        self._registers = {name: MMIO(place.address, place.size, device=self._device) for name, place in places.items()}
 
-    def read(self, offset: int) -> int:
-        return int(self._registers.read(offset)) & 0xFFFF_FFFF  # PYNQ.remote gives large words a sign
+    def read(self, block: str, offset: int) -> int:
+        return int(self._registers[block].read(offset)) & 0xFFFF_FFFF  # PYNQ.remote gives large words a sign
 
-    def write(self, offset: int, value: int) -> None:
-        self._registers.write(offset, int(value))
+    def write(self, block: str, offset: int, value: int) -> None:
+        self._registers[block].write(offset, int(value))
 
     def allocate(self, nbytes: int) -> Buffer:
         from pynq import allocate
@@ -315,18 +315,17 @@ class EmulatedBackend:
             raise OverlayError(
                 f"the blocks that the manifest lists were expected, but {manifest.handoff} has {wrong}; copy the overlay again"
             )
-        self._base = manifest.blocks[manifest.dma].address
         self._load()
 
     def _load(self) -> None:
         self._board.load(hwh.read(self.manifest.handoff), self._models)
         self._board.clock.mhz = self.manifest.clock_mhz
 
-    def read(self, offset: int) -> int:
-        return self._board.read(self._base + offset)
+    def read(self, block: str, offset: int) -> int:
+        return self._board.read(self.manifest.blocks[block].address + offset)
 
-    def write(self, offset: int, value: int) -> None:
-        self._board.write(self._base + offset, value)
+    def write(self, block: str, offset: int, value: int) -> None:
+        self._board.write(self.manifest.blocks[block].address + offset, value)
 
     def allocate(self, nbytes: int) -> Buffer:
         return _EmulatedBuffer(self._board.memory.allocate(nbytes, cacheable=True))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.formats.port import decode_output, encode_input
+from pyqkit.formats.port import encode_input
 
 if TYPE_CHECKING:
     from pyqkit.runtime.accelerator import Accelerator
@@ -40,7 +40,7 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
         raise UserError(
             f"1 to {accelerator.batch} frames and at least one repeat were expected, but {count} and {repeats} came; load with a larger batch="
         )
-    port, given, taken = accelerator._input, accelerator._given, accelerator._taken
+    port, given = accelerator._input, accelerator._given
     x = np.random.default_rng(0).standard_normal((count, *port.onnx_shape), np.float32)
     if port.limits is not None and len(port.limits):
         x *= np.abs(port.limits[np.isfinite(port.limits)]).max() or 1
@@ -64,7 +64,7 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
             clock.done("copy", add=True)
             found = accelerator._unpacked(content, count)
             clock.done("unpack")
-            decode_output(accelerator._output, taken, found)
+            accelerator._results(found, codes=False)
             clock.done("decode")
     except BaseException:
         accelerator._clean = False

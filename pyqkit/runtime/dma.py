@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pyqkit.errors import UserError
 
@@ -27,31 +27,41 @@ class TransferError(UserError):
 
 
 class Dma:
-    """One AXI DMA with both channels.
+    """One AXI DMA.
 
     Parameters
     ----------
     read, write : callable
         Access to its registers by byte offset.
+    name : str
+        Instance, for messages.
+    sides : tuple of str
+        Its channels: MM2S, S2MM or both.
     """
 
-    def __init__(self, read: Callable[[int], int], write: Callable[[int, int], None]) -> None:
-        self._read, self._write = read, write
-        self.cancelled = threading.Event()  # ends waits of another thread
+    def __init__(
+        self,
+        read: Callable[[int], int],
+        write: Callable[[int, int], None],
+        name: str = "axi_dma_0",
+        sides: tuple[str, ...] = ("MM2S", "S2MM"),
+    ) -> None:
+        self._read, self._write, self.name, self.sides = read, write, name, sides
 
     def reset(self) -> None:
-        """Stop both channels, forget errors, and let them run again."""
-        self.cancelled.clear()
-        self._write(_CONTROL, _RESET)  # either channel's bit resets both
+        """Stop all channels, forget errors, and let them run again."""
+        side = self.sides[0]
+        control = _SIDES[side] + _CONTROL
+        self._write(control, _RESET)  # either channel's bit resets both
         limit = time.monotonic() + 1
-        while self._read(_CONTROL) & _RESET:
+        while self._read(control) & _RESET:
             if time.monotonic() > limit:
                 raise TransferError(
-                    f"the DMA was expected to come out of reset within 1 s, but MM2S_DMACR is {self._read(_CONTROL):#010x}; "
+                    f"the DMA was expected to come out of reset within 1 s, but {side}_DMACR is {self._read(control):#010x}; "
                     "its clock is probably stopped, so load the overlay again"
                 )
-        for base in _SIDES.values():
-            self._write(base + _CONTROL, _RUN)
+        for side in self.sides:
+            self._write(_SIDES[side] + _CONTROL, _RUN)
 
     def start(self, side: str, address: int, nbytes: int) -> None:
         """Begin a transfer; `side` is MM2S (to the accelerator) or S2MM (from it)."""
@@ -60,29 +70,85 @@ class Dma:
         self._write(base + _ADDRESS_MSB, address >> 32)
         self._write(base + _LENGTH, nbytes)
 
-    def wait(self, side: str, timeout_s: float) -> int:
-        """Wait until a transfer has ended; returns its bytes.
+    def ended(self, side: str) -> int | None:
+        """Bytes of a transfer that has ended; None while it is under way.
 
         Raises
         ------
         TransferError
-            If the DMA shows an error or `timeout_s` have passed.
+            If the DMA shows an error.
         """
-        base, began = _SIDES[side], time.monotonic()
-        while True:
-            status = self._read(base + _STATUS)
-            if status & _ERRORS:
-                raise TransferError(
-                    f"the transfer was expected to succeed, but {self.describe()}; the accelerator starts anew at the next call"
-                )
-            if status & _IDLE:
-                return self._read(base + _LENGTH)
-            if status & _HALTED:
-                raise TransferError(f"a running DMA was expected, but something has stopped it: {self.describe()}; run the frames again")
-            waited = time.monotonic() - began
+        status = self._read(_SIDES[side] + _STATUS)
+        if status & _ERRORS:
+            raise TransferError(
+                f"the transfer was expected to succeed, but {self.describe()}; the accelerator starts anew at the next call"
+            )
+        if status & _IDLE:
+            return self._read(_SIDES[side] + _LENGTH)
+        if status & _HALTED:
+            raise TransferError(f"a running DMA was expected, but something has stopped it: {self.describe()}; run the frames again")
+        return None
+
+    def idle(self, side: str) -> bool:
+        """Whether the last transfer has ended."""
+        return bool(self._read(_SIDES[side] + _STATUS) & _IDLE)
+
+    def describe(self) -> str:
+        """Status registers in words."""
+        found = []
+        for side in self.sides:
+            status = self._read(_SIDES[side] + _STATUS)
+            words = ", ".join(word for bit, word in _BITS.items() if status >> bit & 1)
+            found.append(f"{side}_DMASR is {status:#010x} ({words or 'a transfer is under way'})")
+        return " and ".join(found)
+
+
+class Transfers:
+    """Transfers of several DMAs that go on side by side, none of which waits for another.
+
+    Parameters
+    ----------
+    dmas : sequence of Dma
+        The first sends, all receive.
+    """
+
+    def __init__(self, dmas: Sequence[Dma]) -> None:
+        self.dmas = dmas
+        self.cancelled = threading.Event()  # ends waits of another thread
+
+    def reset(self) -> None:
+        """As `Dma.reset`, of all."""
+        self.cancelled.clear()
+        for dma in self.dmas:
+            dma.reset()
+
+    def run(self, transfers: Iterable[Iterator[bool]], timeout_s: float) -> None:
+        """Poll until all have ended.
+
+        Parameters
+        ----------
+        transfers : iterable of iterators
+            Each begins when it is first asked, and says at each look whether a part of it has ended.
+        timeout_s : float
+            After the last part.
+
+        Raises
+        ------
+        TransferError
+            If a DMA shows an error or `timeout_s` have passed.
+        """
+        pending, moved_at = list(transfers), time.monotonic()
+        while pending:
+            looks = [(transfer, next(transfer, None)) for transfer in pending]
+            pending = [transfer for transfer, moved in looks if moved is not None]
+            now = time.monotonic()
+            if any(moved is not False for _, moved in looks):
+                moved_at = now
+                continue
+            waited = now - moved_at
             if waited > timeout_s:
                 raise TransferError(
-                    f"the transfer was expected to end within {timeout_s:.3g} s, but {self.describe()}; {self._meaning()}; "
+                    f"the transfer was expected to end within {timeout_s:.3g} s, but {self._describe()}; {self._meaning()}; "
                     "pass a larger timeout_s if the clock was lowered"
                 )
             if self.cancelled.is_set():
@@ -90,20 +156,20 @@ class Dma:
             if waited > _BUSY_SECONDS:
                 time.sleep(0.0001)
 
-    def describe(self) -> str:
-        """Both status registers in words."""
-        return " and ".join(f"{side}_DMASR is {self._read(base + _STATUS):#010x} ({self._words(base)})" for side, base in _SIDES.items())
-
-    def _words(self, base: int) -> str:
-        status = self._read(base + _STATUS)
-        found = [word for bit, word in _BITS.items() if status >> bit & 1]
-        return ", ".join(found) or "a transfer is under way"
+    def _describe(self) -> str:
+        if len(self.dmas) == 1:
+            return self.dmas[0].describe()
+        return ", ".join(f"in {dma.name} {dma.describe()}" for dma in self.dmas)
 
     def _meaning(self) -> str:
         """What an expired wait probably means."""
-        sent, received = (self._read(base + _STATUS) & _IDLE for base in _SIDES.values())
-        if sent and not received:
-            return "all frames were sent and too few results came, so the bitstream is probably of another network, or TLAST is missing"
-        if received and not sent:
+        sent, received = self.dmas[0].idle("MM2S"), [dma.name for dma in self.dmas if dma.idle("S2MM")]
+        missing = " and ".join(dma.name for dma in self.dmas if dma.name not in received)
+        if sent and missing:
+            where = f" at {missing}" if len(self.dmas) > 1 else ""
+            return f"all frames were sent and too few results came{where}, so the bitstream is probably of another network, or TLAST is missing"
+        if received and not missing:
             return "the accelerator takes no more frames while no result is missing, so its input has probably another size than the manifest says"
+        if received:
+            return f"{missing} gives nothing while others do, so that output is probably not connected or has no TLAST"
         return "the accelerator neither takes frames nor gives results, so it is probably in reset or its clock is stopped"

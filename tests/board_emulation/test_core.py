@@ -31,11 +31,10 @@ from pyqkit.board_emulation.streams import Stream
 from pyqkit.overlay import hwh
 
 MM2S, S2MM = 0x00, 0x30
-FRAME = (8, 4)  # bytes in and out
 
 
 def sums(frames: np.ndarray) -> np.ndarray:
-    """An engine: sums of pairs, as bytes."""
+    """What the engine computes: sums of pairs, as bytes; a frame has 8 bytes, its result 4."""
     return (frames[:, 0::2] + frames[:, 1::2]).astype(np.uint8)
 
 
@@ -45,9 +44,9 @@ class Design:
     def __init__(self, model: Any = None, **options: Any) -> None:
         family = options.pop("family", "zynq-mpsoc")
         self.board = EmulatedBoard("test", "xczu7ev-ffvc1156-2-e", family, **options)
-        design = hwh.accelerator_design("net", self.board.part, family, 100, 2, 2)
+        design = hwh.accelerator_design("net", self.board.part, family, 100, 2, [2])
         self.base = design.blocks[0].address
-        make_network = model or (lambda block, ends: Network(block.name, sums, ends["in_0"], ends["out_0"], FRAME))
+        make_network = model or (lambda block, ends: Network(block.name, lambda f: [sums(f)], (ends["in_0"], 8), [(ends["out_0"], 4)]))
         self.board.load(design.blocks, {hwh.ACCELERATOR_VLNV: make_network})
 
     def write(self, offset: int, value: int) -> None:
@@ -141,7 +140,7 @@ def test_frames_that_change_under_way_are_computed_as_they_came() -> None:
     content = np.arange(80 * 8) % 251
     source, target = d.buffer(content, nbytes=len(content)), d.buffer()
     d.board._blocks[1].given.capacity = 8  # bytes on the way, so that most of the frames are still in memory
-    d.board._blocks[1].taken.capacity = 4
+    d.board._blocks[1].outputs[0].stream.capacity = 4
     d.start(MM2S, source.address, len(content))
     source.host[20 * 8 :] += 1
     for frame in range(80):
@@ -376,10 +375,10 @@ def test_more_memory_than_there_is() -> None:
 
 def test_blocks_without_a_model_and_engines_that_give_something_else() -> None:
     d = Design()
-    blocks = hwh.accelerator_design("net", "xczu7ev-ffvc1156-2-e", "zynq-mpsoc", 100, 2, 2).blocks
+    blocks = hwh.accelerator_design("net", "xczu7ev-ffvc1156-2-e", "zynq-mpsoc", 100, 2, [2]).blocks
     with pytest.raises(BoardFault, match=r"accelerator_0 is a pyqkit\.io:hls:network:1\.0; give a model for it"):
         d.board.load(blocks, {})
-    bad = Design(lambda block, ends: Network(block.name, lambda f: f, ends["in_0"], ends["out_0"], FRAME)).run()
+    bad = Design(lambda block, ends: Network(block.name, lambda f: [f], (ends["in_0"], 8), [(ends["out_0"], 4)])).run()
     source = bad.buffer(np.arange(8))
     with pytest.raises(
         BoardFault, match=r"results of 4 bytes a frame were expected from the engine of accelerator_0, but \(1, 8\) of uint8 came"

@@ -13,7 +13,7 @@ PARTS = {"zynq-7000": "xc7z020clg400-1", "zynq-mpsoc": "xczu7ev-ffvc1156-2-e"}
 
 
 def design(family: str = "zynq-mpsoc", clock_mhz: float = 187.5) -> hwh.Design:
-    return hwh.accelerator_design("net", PARTS[family], family, clock_mhz, 2, 4)
+    return hwh.accelerator_design("net", PARTS[family], family, clock_mhz, 2, [4])
 
 
 @pytest.mark.parametrize("family", PARTS)

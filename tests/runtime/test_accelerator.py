@@ -128,18 +128,18 @@ def test_selftest_compare_and_description(load: Callable[..., Accelerator], plac
 
 
 def test_differences_are_found(here: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = f"output.{here._taken.tensor}"
+    key = f"output.{here._outputs[0].end.tensor}"
     here._golden[key] = here._golden[key].copy()
     here._golden[key].ravel()[3] ^= 1
     assert here.selftest() == 1
-    plain = here._unpacked
+    plain = here._outputs[0].codes
 
     def wrong(content: np.ndarray, count: int) -> np.ndarray:
         codes = plain(content, count)
         codes[2:] ^= 1
         return codes
 
-    monkeypatch.setattr(here, "_unpacked", wrong)
+    monkeypatch.setattr(here._outputs[0], "codes", wrong)
     found = here.compare(frames(5))
     assert (found["codes_differing"], found["frames_differing"]) == (15, [2, 3, 4])
 
@@ -175,7 +175,8 @@ def test_many_frames_and_no_more_memory(here: Accelerator) -> None:
         assert_array_equal(here(x), wanted)
     assert memory.used == used
     network = here._backend._board._blocks[1]
-    assert network.given.held == network.taken.held == 0 and not network._results
+    (output,) = network.outputs
+    assert network.given.held == output.stream.held == 0 and not output.results
 
 
 # ---- bad input ----------------------------------------------------------------------------------------------------
@@ -356,8 +357,9 @@ def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> 
     assert_array_equal(accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well")
     board.patience = None
     network = board._blocks[1]
-    network.output_bytes += 1
-    plain, network.engine = network.engine, lambda f: np.zeros((len(f), network.output_bytes), np.uint8)
+    (output,) = network.outputs
+    output.frame_bytes += 1
+    plain, network.engine = network.engine, lambda f: [np.zeros((len(f), output.frame_bytes), np.uint8)]
     assert plain is not None
     with pytest.raises(UserError):
         accelerator(frames(3))
@@ -374,8 +376,8 @@ def test_the_default_timeout_follows_the_estimate(here: Accelerator) -> None:
 def test_short_packets_are_noticed(here: Accelerator) -> None:
     network = board_of(here)._blocks[1]
     plain = network.engine
-    network.output_bytes -= 1
-    network.engine = lambda f: plain(f)[:, :-1]
+    network.outputs[0].frame_bytes -= 1
+    network.engine = lambda f: [plain(f)[0][:, :-1]]
     with pytest.raises(
         OverlayError, match="packets of 10 bytes were expected from the accelerator, but 9 came; the bitstream is of another network"
     ):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from pyqkit.runtime.dma import Dma, TransferError
+from pyqkit.runtime.dma import Dma, TransferError, Transfers
 
 MM2S, S2MM = 0x04, 0x34  # status registers
 IDLE, BUSY = 0x1002, 0x0000
@@ -34,6 +34,16 @@ class Registers(dict[int, int]):
     def dma(self) -> Dma:
         return Dma(self.read, self.write)
 
+    def wait(self, side: str, timeout_s: float) -> None:
+        """Wait for a transfer that is under way."""
+        transfers = Transfers([self.dma])
+        transfers.run([until_ended(transfers.dmas[0], side)], timeout_s)
+
+
+def until_ended(dma: Dma, side: str) -> Iterator[bool]:
+    while dma.ended(side) is None:
+        yield False
+
 
 def test_a_transfer_is_address_then_length() -> None:
     registers = Registers()
@@ -54,10 +64,11 @@ def test_reset_that_does_not_end() -> None:
         registers.dma.reset()
 
 
-def test_wait_returns_the_length_that_came() -> None:
+def test_a_transfer_that_has_ended_says_the_length_that_came() -> None:
     registers = Registers(s2mm=IDLE)
     registers[0x58] = 12
-    assert registers.dma.wait("S2MM", 0) == 12
+    assert registers.dma.ended("S2MM") == 12 and registers.dma.ended("MM2S") is None
+    registers.wait("S2MM", 0)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +82,7 @@ def test_waits_end_and_say_what_the_registers_mean(mm2s: int, s2mm: int, meaning
     registers = Registers(mm2s=mm2s, s2mm=s2mm)
     began = time.monotonic()
     with pytest.raises(TransferError) as error:
-        registers.dma.wait("S2MM", 0.05)
+        registers.wait("S2MM", 0.05)
     assert 0.05 <= time.monotonic() - began < 1
     words = {IDLE: "idle", BUSY: "a transfer is under way"}
     assert (
@@ -82,7 +93,7 @@ def test_waits_end_and_say_what_the_registers_mean(mm2s: int, s2mm: int, meaning
 
 def test_sender_that_is_stuck() -> None:
     with pytest.raises(TransferError, match="takes no more frames while no result is missing, so its input has probably another size"):
-        Registers(mm2s=BUSY, s2mm=IDLE).dma.wait("MM2S", 0.01)
+        Registers(mm2s=BUSY, s2mm=IDLE).wait("MM2S", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +106,19 @@ def test_sender_that_is_stuck() -> None:
 )
 def test_errors_are_spelled_out_at_once(status: int, word: str) -> None:
     with pytest.raises(TransferError, match=re.escape(f"S2MM_DMASR is {status:#010x} ({word})")):
-        Registers(s2mm=status).dma.wait("S2MM", 1000)
+        Registers(s2mm=status).wait("S2MM", 1000)
 
 
 def test_a_halted_channel_is_not_waited_for() -> None:
     with pytest.raises(TransferError, match=r"something has stopped it: MM2S_DMASR is 0x00000001 \(halted\)"):
-        Registers(mm2s=1).dma.wait("MM2S", 1000)
+        Registers(mm2s=1).wait("MM2S", 1000)
 
 
 def test_another_thread_can_end_a_wait() -> None:
-    dma = Registers().dma
-    threading.Timer(0.02, dma.cancelled.set).start()
+    transfers = Transfers([Registers().dma])
+    threading.Timer(0.02, transfers.cancelled.set).start()
     with pytest.raises(TransferError, match="it was cancelled"):
-        dma.wait("S2MM", 1000)
+        transfers.run([until_ended(transfers.dmas[0], "S2MM")], 1000)
 
 
 def test_waiting_polls_and_then_rests() -> None:
@@ -115,6 +126,6 @@ def test_waiting_polls_and_then_rests() -> None:
     registers = Registers()
     registers.on_read = reads.append
     with pytest.raises(TransferError):
-        registers.dma.wait("S2MM", 0.1)
+        registers.wait("S2MM", 0.1)
     registers[S2MM] = IDLE
     assert 10 < len(reads) < 20_000

@@ -14,7 +14,7 @@ set blocks {
   }
   xilinx.com:ip:smartconnect:1.0 {
     config {NUM_SI NUM_MI NUM_CLKS HAS_ARESETN}
-    masters {M00_AXI} slaves {S00_AXI S01_AXI} inputs {aclk aresetn} outputs {} optional {}
+    masters {} slaves {} inputs {aclk aresetn} outputs {} optional {}
   }
   xilinx.com:ip:proc_sys_reset:5.0 {
     config {C_EXT_RST_WIDTH C_AUX_RST_WIDTH C_EXT_RESET_HIGH C_AUX_RESET_HIGH C_NUM_BUS_RST C_NUM_PERP_RST}

@@ -144,10 +144,28 @@ if {$tool eq "vitis_hls"} {
     need {[dict get $options -rule] in {xilinx.com:bd_rule:processing_system7 xilinx.com:bd_rule:zynq_ultra_ps_e}} "no rule [dict get $options -rule]"
     need {[dict get $options -config apply_board_preset] eq "1"} "the board's preset was not asked for"
   }
+  # Interfaces and pins of a kind, as many as the block is configured for; a packaged IP block has the outputs of its sources.
+  proc ends_of {cell kind} {
+    set vlnv [dict get $::cells $cell]
+    set ends [dict get $::blocks $vlnv $kind]
+    if {[string match *:smartconnect:* $vlnv] && $kind in {masters slaves}} {
+      set count $::values(cell:$cell,CONFIG.NUM_[expr {$kind eq "masters" ? "MI" : "SI"}])
+      need {$count <= 16} "$count ports of $vlnv"
+      set ends {}
+      for {set i 0} {$i < $count} {incr i} { lappend ends [format [expr {$kind eq "masters" ? "M%02d_AXI" : "S%02d_AXI"}] $i] }
+    }
+    if {[string match *:axi_dma:* $vlnv] && !$::values(cell:$cell,CONFIG.c_include_mm2s)} {
+      set ends [lsearch -all -inline -not -nocase $ends *mm2s*]
+    }
+    if {[string match pyqkit.io:* $vlnv] && $kind eq "masters"} {
+      for {set i 1} {$i < [setting STUB_OUTPUTS 1]} {incr i} { lappend ends [string map [list _0 _$i] [lindex $ends 0]] }
+    }
+    return $ends
+  }
   proc end_of {name kinds} {
     regexp {^([^/]+)/(.+)$} $name _ cell end
     need {[dict exists $::cells $cell]} "no cell $cell"
-    foreach kind $kinds { if {$end in [dict get $::blocks [dict get $::cells $cell] $kind]} { return $name } }
+    foreach kind $kinds { if {$end in [ends_of $cell $kind]} { return $name } }
     fail "[dict get $::cells $cell] has no $end"
   }
   proc get_bd_pins {name} { end_of $name {inputs outputs} }
@@ -164,7 +182,10 @@ if {$tool eq "vitis_hls"} {
     record net $from $to
   }
   proc get_bd_addr_spaces {name} { need {[lindex [split $name /] end] eq "Data"} "no address space $name"; return space:$name }
-  proc get_bd_addr_segs {name} { need {$name eq "axi_dma_0/S_AXI_LITE/Reg"} "no address segment $name"; return segment:$name }
+  proc get_bd_addr_segs {name} {
+    need {[regexp {^(axi_dma_\d+)/S_AXI_LITE/Reg$} $name _ cell] && [dict exists $::cells $cell]} "no address segment $name"
+    return segment:$name
+  }
   proc assign_bd_address {args} {
     lassign [parsed {-offset 1 -range 1 -target_address_space 1} $args] options positional
     if {[dict size $options]} { record address [dict get $options -offset] [dict get $options -range] $positional } else { set ::assigned all }
@@ -172,12 +193,10 @@ if {$tool eq "vitis_hls"} {
   proc validate_bd_design {} {
     need {$::assigned eq "all"} "memory has no addresses"
     dict for {name vlnv} $::cells {
-      set block [dict get $::blocks $vlnv]
-      foreach end [concat [dict get $block masters] [dict get $block slaves]] {
-        if {$end eq "S01_AXI" && $::values(cell:$name,CONFIG.NUM_SI) == 1} { continue }
-        need {"$name/$end" in $::joined} "$name/$end is not connected"
+      foreach end [concat [ends_of $name masters] [ends_of $name slaves]] { need {"$name/$end" in $::joined} "$name/$end is not connected" }
+      foreach pin [ends_of $name inputs] {
+        need {$pin in [dict get $::blocks $vlnv optional] || "$name/$pin" in $::driven} "$name/$pin is not driven"
       }
-      foreach pin [dict get $block inputs] { need {$pin in [dict get $block optional] || "$name/$pin" in $::driven} "$name/$pin is not driven" }
     }
   }
   proc save_bd_design {} {}

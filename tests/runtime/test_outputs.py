@@ -1,0 +1,142 @@
+"""Networks with several outputs and with probes on the emulated board: one DMA an output, each at its own pace."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.testing import assert_array_equal
+
+pytest.importorskip("onnx")
+
+import pyqkit
+from pyqkit import build_folder
+from pyqkit.overlay.emulated import write
+from pyqkit.overlay.manifest import OverlayError
+from pyqkit.runtime import Accelerator, TransferError
+from pyqkit.runtime import accelerator as runtime
+from tests.overlays import build, expected, frames, overlay
+from tests.small_networks import two_heads
+
+PROBES = ("floatquant_24", "conv_43", "floatquant_57")
+needs_pynq = pytest.mark.skipif(not importlib.util.find_spec("pynq"), reason="PYNQ is not installed; pip install 'pyqkit[board]'")
+PLACES = ["ZCU104 emulated", *(pytest.param(f"{name} pynq", marks=needs_pynq) for name in ("ZCU104", "PYNQ-Z2"))]
+
+
+@pytest.fixture(params=PLACES)
+def load(request: pytest.FixtureRequest) -> Iterator[Callable[..., Accelerator]]:
+    """`Accelerator.load` of the probed overlay, or of another build, on a board with or without PYNQ."""
+    board, backend = request.param.split()
+    with contextlib.ExitStack() as stack:
+        if backend == "pynq":
+            import pyqkit.board_emulation
+
+            stack.enter_context(pyqkit.board_emulation.use(board))
+        yield lambda make=lambda board: overlay(board, *PROBES), **options: stack.enter_context(
+            Accelerator.load(make(board), backend=backend, **options)
+        )
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Overlays of a network with two outputs, by board."""
+
+    def make(board: str) -> Path:
+        folder = tmp_path_factory.mktemp("heads")
+        return write(pyqkit.compile(two_heads(), board=board, target_fps=2000).save(folder / "heads"), folder / "overlay")
+
+    return make
+
+
+def test_results_are_those_without_probes(load: Callable[..., Accelerator]) -> None:
+    accelerator = load(batch=7)
+    for count in (1, 7, 20):
+        assert_array_equal(accelerator(frames(count)), expected(frames(count)))
+        assert_array_equal(accelerator.execute(frames(count), codes=True), expected(frames(count), codes=True))
+    assert accelerator.selftest() == 0
+    found = list(accelerator.stream(frames(n, seed=n) for n in (3, 12, 1)))
+    assert [len(f) for f in found] == [3, 12, 1]
+    assert accelerator.benchmark(frames=5, repeats=1)["source"] == "emulated"
+
+
+def test_the_selftest_covers_probes(load: Callable[..., Accelerator]) -> None:
+    accelerator = load()
+    key = f"output.{PROBES[1]}"
+    accelerator._golden[key] = accelerator._golden[key].copy()
+    accelerator._golden[key].ravel()[:3] ^= 1
+    assert accelerator.selftest() == 3
+
+
+def test_several_outputs_come_by_name(load: Callable[..., Accelerator], heads: Callable[[str], Path]) -> None:
+    accelerator = load(heads, batch=4)
+    compiled = pyqkit.Accelerator.load(accelerator.manifest.build)
+    for codes in (False, True):
+        found, wanted = accelerator.execute(frames(10), codes=codes), compiled.emulate_outputs(frames(10), codes=codes)
+        assert isinstance(found, dict) and list(found) == list(wanted) and len(found) == 2
+        for name, values in wanted.items():
+            assert_array_equal(found[name], values, err_msg=name)
+    assert accelerator.selftest() == 0
+
+
+@pytest.mark.parametrize("per_packet", [4, None])
+def test_packets_of_several_frames(load: Callable[..., Accelerator], tmp_path: Path, per_packet: int | None) -> None:
+    accelerator = load(lambda board: write(build(board, *PROBES), tmp_path, frames_per_packet=per_packet), batch=10)
+    for count in (1, 4, 10, 23):
+        assert_array_equal(accelerator(frames(count)), expected(frames(count)))
+    assert accelerator.selftest() == 0
+
+
+# ---- what can go wrong --------------------------------------------------------------------------------------------
+
+
+def board_of(accelerator: Accelerator) -> Any:
+    backend = accelerator._backend
+    return backend._board if hasattr(backend, "_board") else backend._device.board
+
+
+def test_an_output_that_gives_nothing_is_named(load: Callable[..., Accelerator]) -> None:
+    accelerator = load(timeout_s=0.1)
+    board = board_of(accelerator)
+    board.patience = None  # as hardware
+    board._blocks[-1].outputs[2].step = lambda: False
+    with pytest.raises(TransferError) as error:
+        accelerator(frames(40))
+    assert "in axi_dma_0 MM2S_DMASR is 0x" in str(error.value) and ", in axi_dma_2 S2MM_DMASR is 0x00000000 (a transfer is und" in str(
+        error.value
+    )
+    assert_array_equal(accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well")
+    board.patience = None
+    board._blocks[-1].outputs[2].step = lambda: False
+    with pytest.raises(TransferError, match="all frames were sent and too few results came at axi_dma_2, so the bitstream is probably"):
+        accelerator(frames(1))
+
+
+def test_a_hang_of_the_emulated_board_names_the_output(load: Callable[..., Accelerator]) -> None:
+    accelerator = load()
+    board_of(accelerator)._blocks[-1].outputs[2].step = lambda: False
+    with pytest.raises(pyqkit.errors.UserError, match="expected of axi_dma_2, .* has results that nobody takes on accelerator_0_out_2"):
+        accelerator(frames(1000))
+
+
+def test_buffers_of_all_outputs_share_their_bytes(load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_BUFFER_BYTES", 100_000)
+    accelerator = load()
+    together = sum(output.buffer_bytes for output in accelerator._outputs)
+    assert together <= 100_000 < together + together // accelerator.batch
+
+
+def test_a_build_with_other_outputs_than_dmas(tmp_path: Path) -> None:
+    for ending in (".bit", ".hwh", ".json", ".zip"):
+        shutil.copy(overlay("ZCU104", *PROBES).with_suffix(ending), tmp_path / f"residual{ending}")
+    path = tmp_path / "residual.json"
+    data = json.loads(path.read_text())
+    del data["blocks"]["axi_dma_3"]
+    path.write_text(json.dumps({**data, "sha256": build_folder.own_digest(data)}))
+    with pytest.raises(OverlayError, match=r"but it is not \(it has 4 outputs for 3 DMAs\); compile again"):
+        Accelerator.load(path, backend="emulated")
