@@ -103,7 +103,7 @@ class Loop:
 
 def looped() -> tuple[EmulatedBoard, int]:
     board = pyqkit.board_emulation.make("ZCU104")
-    design = hwh.accelerator_design("loop", board.part, board.family, 187.5, 4, 4)
+    design = hwh.accelerator_design("loop", board.part, board.family, 187.5, 4, [4])
     board.load(design.blocks, {hwh.ACCELERATOR_VLNV: Loop})
     address = design.blocks[0].address
     assert address is not None
@@ -138,7 +138,7 @@ def rates_through_pynq() -> dict[str, Any]:
         overlay = pynq.Overlay("digits.bit")
         dma, frames = overlay.axi_dma_0, 4
         with Accelerator.load("digits") as accelerator:  # for the sizes
-            sizes = accelerator._given.frame_bytes, accelerator._taken.frame_bytes
+            sizes = accelerator._given.frame_bytes, accelerator._outputs[0].end.frame_bytes
         given, taken = pynq.allocate((sizes[0],), "u1"), pynq.allocate((sizes[1],), "u1")
 
         def trip() -> None:
@@ -171,12 +171,8 @@ def long_run(frames: int) -> dict[str, Any]:
             here = accelerator.execute(x, codes=True)
             seconds += time.perf_counter() - began
             there = compiled.emulate(x, codes=True)
-            differing += int(
-                (
-                    accelerator._taken.to_bytes(here.reshape(len(x), *accelerator._taken.shape))
-                    != accelerator._taken.to_bytes(there.reshape(len(x), *accelerator._taken.shape))
-                ).sum()
-            )
+            end = accelerator._outputs[0].end
+            differing += int((end.to_bytes(here.reshape(len(x), *end.shape)) != end.to_bytes(there.reshape(len(x), *end.shape))).sum())
             count += len(x)
             del x, here, there
             gc.collect()
