@@ -345,12 +345,9 @@ class Accelerator:
         return sum(int((values != expected).sum()) for values, expected in zip(found, wanted))
 
     def compare(self, x: np.ndarray) -> dict[str, Any]:
-        """Run frames here and by the engine `exact`, and count differing codes.
+        """Count codes that differ from those of the engine `exact`, per layer where the build has probes.
 
-        Returns
-        -------
-        dict
-            See `pyqkit.runtime.compare.compare`.
+        See `pyqkit.runtime.compare.compare`.
         """
         from pyqkit.runtime.compare import compare
 

@@ -21,16 +21,26 @@ def compare(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
     Returns
     -------
     dict
-        frames, codes, codes_differing, frames_differing (their indices), all of the network's outputs; source.
+        frames; codes, codes_differing and frames_differing (their indices) of the network's outputs; source. Where the build
+        has probes, also layers: name, codes, codes_differing and frames_differing of every probe and every output, in the order
+        of the graph; and first_layer, the name of the first of them that differs, or None. The fault is between it and the
+        layers before it that do not differ.
     """
     from pyqkit.accelerator import Accelerator as Compiled
 
     (here,) = accelerator._pipeline([accelerator._encoded(x)])
     compiled = Compiled.load(accelerator.manifest.build)
     there = compiled.engine("exact").run(compiled.encode(x))
-    wrong = [found != there[output.end.tensor] for output, found in zip(accelerator._outputs, here)]
-    results = [entry for output, entry in zip(accelerator._outputs, wrong) if not output.port.probe]
-    return {"frames": len(here[0]), **_counts(results), "source": accelerator.source}
+    outputs = accelerator._outputs
+    wrong = {output.end.tensor: found != there[output.end.tensor] for output, found in zip(outputs, here)}
+    results = [wrong[output.end.tensor] for output in outputs if not output.port.probe]
+    total = {"frames": len(here[0]), **_counts(results), "source": accelerator.source}
+    if len(results) == len(outputs):
+        return total
+    order = [name for op in compiled.graph.operators for name in op.outputs if name in wrong]
+    layers = [{"name": name, **_counts([wrong[name]])} for name in order]
+    first = next((layer["name"] for layer in layers if layer["codes_differing"]), None)
+    return {**total, "layers": layers, "first_layer": first}
 
 
 def _counts(wrong: list[np.ndarray]) -> dict[str, Any]:
