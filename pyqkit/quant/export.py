@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
 
 from pyqkit.errors import UserError
+from pyqkit.files import replacing
 from pyqkit.formats import Microscaled
 from pyqkit.quant.table import RoundToTable, TableActProxy, TableWeightProxy
 
@@ -36,12 +35,13 @@ class _FormatQuant(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any, scale: Any, quantiser: Any, name: str, axis: int) -> Any:
         # Traced, the tables would be constants inside this node, and a second place that shares the quantiser would not find them.
-        state = torch._C._get_tracing_state()
-        torch._C._set_tracing_state(None)
+        tracer: Any = torch._C
+        state = tracer._get_tracing_state()
+        tracer._set_tracing_state(None)
         try:
             return quantiser(x)
         finally:
-            torch._C._set_tracing_state(state)
+            tracer._set_tracing_state(state)
 
 
 class _Handler(ONNXBaseHandler):
@@ -161,8 +161,6 @@ def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str 
         model.train(training)
     exported = ModelWrapper(exported).transform(InferShapes()).model  # qonnx executes only graphs with all shapes
     exported.opset_import.sort(key=lambda opset: opset.domain)  # '' first: qonnx executes constants with the first version
-    handle, beside = tempfile.mkstemp(dir=target.parent or ".", suffix=".onnx")
-    with os.fdopen(handle, "wb") as file:
-        file.write(exported.SerializeToString())
-    os.replace(beside, target)
+    with replacing(target) as beside:
+        beside.write_bytes(exported.SerializeToString())
     return target
