@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from pyqkit.files import replacing
 from pyqkit.formats import NumberFormat, parse
 from pyqkit.rtl.arithmetic import dot_product, multiply_accumulate
 from pyqkit.rtl.generate import library
@@ -89,10 +89,9 @@ def _bits(name: str, kind: str) -> int:
 def save(known: dict) -> None:
     """Write results in the order of the formats."""
     data = {"label": LABEL, "lanes": LANES, "formats": {name: known[name] for name in FORMATS if name in known}}
-    beside = RESULTS.with_suffix(f".{os.getpid()}")
     RESULTS.parent.mkdir(exist_ok=True)
-    beside.write_text(json.dumps(data, indent=1) + "\n")
-    os.replace(beside, RESULTS)
+    with replacing(RESULTS) as beside:
+        beside.write_text(json.dumps(data, indent=1) + "\n")
 
 
 def page(data: dict) -> str:

@@ -20,6 +20,7 @@ from resources import sources
 from synthetic import Network
 
 from pyqkit.emulate.rtl import Simulator
+from pyqkit.files import replacing
 from pyqkit.formats import parse
 from pyqkit.graph.graph import to_integers
 from pyqkit.graph.ops.pool import SumPool
@@ -119,9 +120,8 @@ def main() -> None:
                 continue
             done[name] = check(build(), Path(cache), arguments.frames)
             print(name, done[name], flush=True)
-            beside = RESULTS.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps({"label": LABEL, "networks": done}, indent=1) + "\n")
-            os.replace(beside, RESULTS)
+            with replacing(RESULTS) as beside:
+                beside.write_text(json.dumps({"label": LABEL, "networks": done}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

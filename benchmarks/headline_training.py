@@ -29,6 +29,7 @@ import zoo
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pyqkit.files import replacing
 from pyqkit.formats import parse
 from pyqkit.quant import calibrate
 
@@ -215,9 +216,8 @@ def calibrate_pool(network: nn.Module, training: np.ndarray) -> None:
 def save(network: nn.Module, path: Path) -> None:
     """All tensors of the network, by name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part.npz")
-    np.savez_compressed(beside, **{k: v.numpy() for k, v in network.state_dict().items()})
-    beside.replace(path)
+    with replacing(path) as beside, open(beside, "wb") as file:
+        np.savez_compressed(file, **{k: v.numpy() for k, v in network.state_dict().items()})
     print(f"saved {path}, {path.stat().st_size:,} bytes")
 
 

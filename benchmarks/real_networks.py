@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from qonnx_reference import QonnxReference
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
+from pyqkit.files import replacing
 from pyqkit.graph.graph import Graph, decode_output, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.quant import calibrate, export_qonnx
@@ -186,10 +186,9 @@ def share(hits: np.ndarray) -> float:
 
 
 def write(path: Path, text: str) -> None:
-    """Write beside the file, then rename."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text)
-    os.replace(beside, path)
+    """Write a file whole or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text)
 
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import statistics
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from block_library import Case, library, networks
 
+from pyqkit.files import replacing
 from pyqkit.formats import parse
 from pyqkit.hardware.block_features import EXACT, Features, features
 from pyqkit.hardware.resources import PRIOR, relevant
@@ -255,11 +255,10 @@ def page(done: dict[str, dict]) -> str:
 
 
 def save(path: Path, data: dict) -> None:
-    """JSON with a block a line, written beside and renamed."""
+    """JSON with a block a line."""
     text = json.dumps(data, indent=1) if "blocks" not in data else _lines(data)
-    beside = path.with_suffix(f".{os.getpid()}")
-    beside.write_text(text + "\n")
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        beside.write_text(text + "\n")
 
 
 def _lines(data: dict) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pyqkit.errors import UserError
+from pyqkit.files import packaged
 
 FAMILIES = ("zynq-7000", "zynq-mpsoc")
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
@@ -65,9 +66,7 @@ class Board:
 
 def folder() -> Path:
     """Where the boards that come with pyqkit are described."""
-    package = Path(__file__).parent
-    installed = package / "board_files"
-    return installed if installed.is_dir() else package.parent / "boards"
+    return packaged("board_files", "boards")
 
 
 def names() -> list[str]:

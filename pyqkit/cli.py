@@ -13,6 +13,7 @@ import click
 
 import pyqkit
 from pyqkit.errors import UserError
+from pyqkit.files import replacing
 
 _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
@@ -92,21 +93,14 @@ def _read_frames(path: str) -> Any:
 
 
 def _write_frames(path: Path, outputs: dict[str, Any]) -> None:
-    """Write an array, or an archive of several, beside `path`, then rename it."""
-    import os
-
+    """Write an array, or an archive of several."""
     import numpy as np
 
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with open(beside, "wb") as file:
-            if len(outputs) == 1:
-                np.save(file, *outputs.values())
-            else:
-                np.savez(file, **outputs)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside, open(beside, "wb") as file:
+        if len(outputs) == 1:
+            np.save(file, *outputs.values())
+        else:
+            np.savez(file, **outputs)
 
 
 @main.command()

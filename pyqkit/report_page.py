@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
+from pyqkit.files import replacing
 from pyqkit.tables import resource_rows, summary
 
 _ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in pixels of the drawing
@@ -38,14 +38,9 @@ def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
 
 
 def write(report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path) -> None:
-    """Write the page beside `path`, then rename it."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
+    """Write the page to a file."""
+    with replacing(Path(path)) as beside:
         beside.write_text(page(report, tradeoff), encoding="utf-8")
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _share(takes: float, has: float) -> float:

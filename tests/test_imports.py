@@ -28,26 +28,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
     "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
     "custom_op": {"formats"},
-    "quant": {"formats"},
+    "quant": {"formats", "files"},
     "graph": {"formats", "discovery"},
-    **{name: {"formats", "digest", *OVERLAY_FILES} for name in OVERLAY_FILES},
-    "overlay": {"formats", "boards", "build_folder", *OVERLAY_FILES},
+    **{name: {"formats", "digest", "files", *OVERLAY_FILES} for name in OVERLAY_FILES},
+    "overlay": {"formats", "boards", "build_folder", "files", *OVERLAY_FILES},
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
-    "boards": set(),
+    "boards": {"files"},
     "build_folder": {"digest"},
     "digest": set(),
     "cache": set(),
     "discovery": set(),
     "doctor": set(),
+    "files": set(),
     "hardware.folding_types": set(),
     "hardware.fifo": {"formats", "graph"},
-    "hls": {"discovery", "formats", "graph", "", *HARDWARE_TYPES},  # asks the package where its headers are
-    "rtl": {"discovery", "formats", "graph", "hls", "cache", "", *HARDWARE_TYPES},  # asks the package where its blocks are
-    "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", *HARDWARE_TYPES},
+    "hls": {"discovery", "formats", "graph", "files", *HARDWARE_TYPES},
+    "rtl": {"discovery", "formats", "graph", "hls", "cache", "files", *HARDWARE_TYPES},
+    "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", "files", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
     "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
-    "report_page": {"tables"},
+    "report_page": {"tables", "files"},
     "report": {"formats", "graph", "hls", "rtl", "hardware", *HARDWARE_TYPES},
     "accelerator": {
         "formats",
@@ -66,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *HARDWARE_TYPES,
     },
     "demo": {"accelerator", "formats", "quant", "tables", ""},
-    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "formats", "overlay", "tables", ""},
+    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "files", "formats", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
 HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2", "pynq", "finn"}
@@ -90,6 +91,7 @@ BOARD_PARTS = (
     "runtime",
     "build_folder",
     "digest",
+    "files",
     *OVERLAY_FILES,
 )  # what runs on a board: numpy alone, Python 3.10
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyqkit.boards import Board
 from pyqkit.errors import UserError
+from pyqkit.files import replacing
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import Folding
@@ -230,9 +230,5 @@ def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:
     if target.exists() and not force:
         raise UserError(f"a new file was expected, but {target} exists; choose another name or pass --force")
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items())
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
+    with replacing(target) as beside:
         beside.write_text(f"{{\n{rows}\n}}\n")
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)

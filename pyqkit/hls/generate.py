@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pyqkit.files import packaged
 from pyqkit.formats.port import End
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
@@ -54,11 +55,7 @@ class Design:
 
 def library() -> Path:
     """Folder of the C++ header library."""
-    import pyqkit
-
-    package = Path(pyqkit.__file__).parent
-    installed = package / "hls_library"
-    return installed if installed.is_dir() else package.parent / "hls"
+    return packaged("hls_library", "hls")
 
 
 def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None) -> Design:

@@ -5,21 +5,19 @@ On a board: ``python3 -m pyqkit.overlay.install NAME.bit``, and then ``Overlay("
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 from pyqkit.errors import UserError
+from pyqkit.files import packaged, replacing
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.seal import ENDINGS
 
 
 def folder() -> Path:
     """Where installed overlays are: the package ``pyqkit.overlays``, which is the folder overlays/ of a source tree."""
-    package = Path(__file__).parent.parent
-    installed = package / "overlays"
-    return installed if installed.is_dir() else package.parent / "overlays"
+    return packaged("overlays", "overlays")
 
 
 def locate(name: str, board: str | None) -> Path:
@@ -65,9 +63,8 @@ def install(bit: Path) -> Path:
     try:
         target.mkdir(parents=True, exist_ok=True)
         for ending in (".json", *reversed(ENDINGS)):  # what makes it complete comes last
-            beside = target / f".{manifest.name}{ending}"
-            shutil.copyfile(manifest.bitfile.with_suffix(ending), beside)
-            os.replace(beside, target / f"{manifest.name}{ending}")
+            with replacing(target / f"{manifest.name}{ending}") as beside:
+                shutil.copyfile(manifest.bitfile.with_suffix(ending), beside)
     except OSError as error:
         raise UserError(f"a folder that can be written was expected, but {target} cannot ({error}); run as root on a board") from error
     return target / f"{manifest.name}.bit"

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyqkit import build_folder
 from pyqkit.errors import MissingToolError, UserError
+from pyqkit.files import replacing
 from pyqkit.overlay import hwh, install, seal
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.overlay.plan import Plan, check_target, plan
@@ -79,9 +80,8 @@ def make(build: Path, target: Path, backend: str = "hls", name: str | None = Non
         )
     _run(project)
     for file in sorted((project / "overlay").iterdir(), key=lambda p: p.suffix == ".bit"):  # what makes it complete comes last
-        beside = target / f".{file.name}"
-        shutil.copyfile(file, beside)
-        os.replace(beside, target / file.name)
+        with replacing(target / file.name) as beside:
+            shutil.copyfile(file, beside)
     return bit
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyqkit.files import packaged
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
@@ -65,11 +66,7 @@ class Design:
 
 def library() -> Path:
     """Folder of the SystemVerilog blocks."""
-    import pyqkit
-
-    package = Path(pyqkit.__file__).parent
-    installed = package / "rtl_library"
-    return installed if installed.is_dir() else package.parent / "rtl"
+    return packaged("rtl_library", "rtl")
 
 
 def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None) -> Design:

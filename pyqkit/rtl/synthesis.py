@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pathlib import Path
 
 from pyqkit.cache import cache_folder
 from pyqkit.errors import MissingToolError, UserError
+from pyqkit.files import replacing
 
 LABEL = "yosys xc7, before place and route"
 _LUTRAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2,
@@ -113,9 +113,8 @@ def synthesise(circuits: Sequence[Circuit], library: Mapping[str, str], dsp: boo
         netlist = _run(waiting, sources, dsp)
         folder.mkdir(parents=True, exist_ok=True)
         for circuit in waiting:
-            beside = kept[circuit.name].with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(asdict(count(netlist["modules"][circuit.name]))))
-            os.replace(beside, kept[circuit.name])
+            with replacing(kept[circuit.name]) as beside:
+                beside.write_text(json.dumps(asdict(count(netlist["modules"][circuit.name]))))
     return [Synthesis(**json.loads(kept[c.name].read_text())) for c in circuits]
 
 
