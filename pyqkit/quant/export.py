@@ -35,12 +35,13 @@ class _FormatQuant(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any, scale: Any, quantiser: Any, name: str, axis: int) -> Any:
         # Traced, the tables would be constants inside this node, and a second place that shares the quantiser would not find them.
-        state = torch._C._get_tracing_state()
-        torch._C._set_tracing_state(None)
+        tracer: Any = torch._C
+        state = tracer._get_tracing_state()
+        tracer._set_tracing_state(None)
         try:
             return quantiser(x)
         finally:
-            torch._C._set_tracing_state(state)
+            tracer._set_tracing_state(state)
 
 
 class _Handler(ONNXBaseHandler):
