@@ -26,14 +26,17 @@ class Case:
     depths: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-def folded(graph: Graph, pe: int, simd: int) -> Case:
+def folded(graph: Graph, pe: int, simd: int, multiplier: str = "lut", memory: str = "auto") -> Case:
     """Every layer with the most parallelism up to PE and SIMD that divides its channels."""
     foldings = {}
     for op in graph.operators:
         if isinstance(op, Convolution):
             outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
             foldings[op.name] = Folding(
-                max(d for d in range(1, pe + 1) if outputs % d == 0), max(d for d in range(1, simd + 1) if inputs % d == 0)
+                max(d for d in range(1, pe + 1) if outputs % d == 0),
+                max(d for d in range(1, simd + 1) if inputs % d == 0),
+                multiplier,
+                memory,
             )
     return Case(graph, foldings)
 
@@ -123,6 +126,21 @@ def library() -> list[Case]:
         folded(cnn("c_e3m2", "e3m2", 20, (4, 8, 16)), 1, 1),
         folded(residual("r_e4m3", "e4m3", 8, 4), 1, 2),
         fifos("f_8", 8, (8, 32, 64, 200, 600, 2100)),
+    ]
+
+
+def chosen() -> list[Case]:
+    """Cases with DSPs or with a kind of memory, of which the matrix-vector units alone are measured."""
+    return [
+        folded(mlp("d_int8", "int8", (32, 16, 8)), 1, 4, "dsp"),
+        folded(mlp("db_int8", "int8", (32, 16, 8)), 4, 2, "dsp", "block"),
+        folded(cnn("d_c_int8", "int8", 10, (3, 4, 8)), 2, 2, "dsp"),
+        folded(mlp("d_e2m1", "e2m1", (24, 12, 6)), 2, 4, "dsp"),
+        folded(mlp("d_e3m2", "e3m2", (16, 8, 10)), 2, 2, "dsp"),
+        folded(mlp("d_mixed", "uint8", (48, 24, 10), "int4"), 4, 3, "dsp", "block"),
+        folded(mlp("b_int4", "int4", (48, 24, 10)), 2, 4, "lut", "block"),
+        folded(mlp("b_e2m1", "e2m1", (40, 20, 10)), 2, 2, "lut", "block"),
+        folded(mlp("u_int4", "int4", (128, 64, 10)), 1, 4, "lut", "lut"),
     ]
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from block_library import Case, library, networks
+from block_library import Case, chosen, library, networks
 
 from pyqkit.files import replacing
 from pyqkit.formats import parse
@@ -110,19 +110,20 @@ def sources() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(block_folder().glob("*.sv"))}
 
 
-def measure_case(case: Case, known: dict[str, dict]) -> None:
-    """Add to `known` the blocks of a case that are not there, all in one run of Yosys."""
+def measure_case(case: Case, known: dict[str, dict], units_alone: bool = False) -> None:
+    """Add to `known` the blocks of a case that are not there, or its matrix-vector units alone, all in one run of Yosys."""
     design = generate(case.graph, case.foldings, case.depths)
     waiting: dict[str, Circuit] = {}
+    dsp = any(folding.multiplier == "dsp" for folding in case.foldings.values())
     for parts, circuit in blocks_of(design):
         key = json.dumps(described(parts))
-        if key not in known:
+        if key not in known and (parts[0].module == "matrix_vector" or not units_alone):
             waiting.setdefault(key, circuit)
     # tables are all the design's: a block's result is kept under those it reads
     circuits = [
         Circuit(c.name, c.text, {n: t for n, t in c.tables.items() if n.endswith(".hex") and _reads(c.text, n)}) for c in waiting.values()
     ]
-    for key, found in zip(waiting, synthesise(circuits, sources()) if circuits else []):
+    for key, found in zip(waiting, synthesise(circuits, sources(), dsp) if circuits else []):
         known[key] = asdict(found)
 
 
@@ -143,8 +144,9 @@ def measure() -> None:
     from rich.progress import track
 
     known: dict[str, dict] = {}
-    for case in track(library(), "synthesis", disable=not sys.stderr.isatty()):
-        measure_case(case, known)
+    cases = [(case, False) for case in library()] + [(case, True) for case in chosen()]
+    for case, units_alone in track(cases, "synthesis", disable=not sys.stderr.isatty()):
+        measure_case(case, known, units_alone)
         save(MEASURED, {"label": LABEL, "blocks": [{"parts": json.loads(key), "found": found} for key, found in known.items()]})
         print(case.graph.name, len(known), flush=True)
 

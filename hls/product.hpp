@@ -23,7 +23,20 @@ template <class A, class B, int WIDTH_> struct IntegerProduct {
   }
   static Exact<WIDTH> multiply(Left a, Right b) {
 #pragma HLS INLINE
-    return Exact<WIDTH>(Exact<WIDTH>(a) * Exact<WIDTH>(b));
+    Exact<WIDTH> product = Exact<WIDTH>(a) * Exact<WIDTH>(b);
+#pragma HLS BIND_OP variable = product op = mul impl = fabric  // Vitis HLS would take DSPs by width; the folding says where they go
+    return product;
+  }
+};
+
+// The same product for layers whose folding says DSP.
+template <class A, class B, int WIDTH_> struct DspProduct : IntegerProduct<A, B, WIDTH_> {
+  typedef IntegerProduct<A, B, WIDTH_> Base;
+  static Exact<WIDTH_> multiply(typename Base::Left a, typename Base::Right b) {
+#pragma HLS INLINE
+    Exact<WIDTH_> product = Exact<WIDTH_>(a) * Exact<WIDTH_>(b);
+#pragma HLS BIND_OP variable = product op = mul impl = dsp  // narrow products would go to LUTs
+    return product;
   }
 };
 

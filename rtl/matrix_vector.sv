@@ -17,7 +17,8 @@ module matrix_vector #(
     parameter WEIGHTS = "",
     parameter bit [PE*SIMD*RIGHT_BITS-1:0] WEIGHT = 0,  // the word if DEPTH is 1
     parameter SHIFTS = "",
-    parameter bit [PE*SIMD*(SHIFT_BITS > 0 ? SHIFT_BITS : 1)-1:0] SHIFT = 0
+    parameter bit [PE*SIMD*(SHIFT_BITS > 0 ? SHIFT_BITS : 1)-1:0] SHIFT = 0,
+    parameter MEMORY = "auto"  // where both lie, see rom
 ) (
     input  wire                            clock,
     input  wire                            reset,
@@ -62,7 +63,8 @@ module matrix_vector #(
       .WIDTH(PE * SIMD * RIGHT_BITS),
       .DEPTH(DEPTH),
       .FILE (WEIGHTS),
-      .VALUE(WEIGHT)
+      .VALUE(WEIGHT),
+      .MEMORY(MEMORY)
   ) weights (
       .clock,
       .enable (step),
@@ -89,7 +91,8 @@ module matrix_vector #(
           .WIDTH(PE * SIMD * SHIFT_BITS),
           .DEPTH(DEPTH),
           .FILE (SHIFTS),
-          .VALUE(SHIFT)
+          .VALUE(SHIFT),
+          .MEMORY(MEMORY)
       ) shift_rom (
           .clock,
           .enable (step),

@@ -1,5 +1,5 @@
-// Exact product of two integers, two's complement or plain binary, with zero points. DSP leaves the choice of multiplier
-// to the tool; otherwise it is built of Booth rows in LUTs.
+// Exact product of two integers, two's complement or plain binary, with zero points. It is built of Booth rows in LUTs, or with
+// DSP left to the tool as one multiplication that asks for a DSP.
 module product_integer #(
     parameter int A = 4,  // bits of a code
     parameter int B = 4,
@@ -34,7 +34,8 @@ module product_integer #(
   if (DSP) begin : g_dsp
     wire signed [A_WIDTH:0] x = {L && left[A_WIDTH-1], left};
     wire signed [B_WIDTH:0] y = {R && right[B_WIDTH-1], right};
-    assign p = W'(x * y);
+    (* use_dsp = "yes" *) wire signed [W-1:0] product = W'(x * y);  // Vivado would build small ones of LUTs
+    assign p = product;
   end else if (!L && !R) begin : g_unsigned
     wire [A_WIDTH+B_WIDTH-1:0] q;
     product_unsigned #(.A(A_WIDTH), .B(B_WIDTH)) multiplier (.a(left), .b(right), .p(q));

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from math import ceil
 
+from pyqkit.hardware.folding_types import MEMORIES
+
 Features = Counter[str]
 Rule = Callable[[Mapping[str, int]], Features]
 EXACT = {"memory LUTs": "lut", "half blocks": "bram18", "DSPs": "dsp"}
@@ -50,13 +52,17 @@ def _blocks(width: int, words: int) -> tuple[int, int]:
     return min((n * price, n * halves) for n, halves, price in options)
 
 
-def rom(width: int, words: int) -> Features:
+def left_to_size(width: int, words: int) -> str:
+    """Where constants go for which no memory is chosen, as in `Folding.memory`."""
+    return "block" if _blocks(width, words)[0] < width * words / _ROM_BITS_A_LUT else "lut"
+
+
+def rom(width: int, words: int, memory: str = "auto") -> Features:
     """Constants behind a registered read: logic and flip-flops, or block RAM. One word alone is nothing."""
     if words <= 1:
         return Features()
-    price, halves = _blocks(width, words)
-    if price < width * words / _ROM_BITS_A_LUT:
-        return Features({"half blocks": halves})
+    if (left_to_size(width, words) if memory == "auto" else memory) == "block":
+        return Features({"half blocks": _blocks(width, words)[1]})
     found = Features({"flip-flops": width})
     if words > 2 * _ROM_BITS_A_LUT:
         found["deep constants"] = ceil(width * words / _ROM_BITS_A_LUT)
@@ -97,16 +103,17 @@ def _fifo(p: Mapping[str, int]) -> Features:
 def _matrix_vector(p: Mapping[str, int]) -> Features:
     pe, simd, sum_bits, shift = p["PE"], p["SIMD"], p["SUM_BITS"], p.get("SHIFT_BITS", 0)
     term = min(p["PRODUCT_BITS"] + (2**shift - 1 if shift else 0), sum_bits)
-    found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"]) + rom(pe * simd * shift, p["DEPTH"])
-    adders, held, level = 0, simd * term, 1
+    memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], p.get("DSP") and not shift
+    found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory) + rom(pe * simd * shift, p["DEPTH"], memory)
+    adders, held, level = 0, 0 if in_dsp else simd * term, 1
     while simd > 1 and (simd - 1) >> (level - 1):
         width, below = min(term + level, sum_bits), ceil(simd / 2 ** (level - 1))
-        adders, held = adders + below // 2 * width, held + ceil(below / 2) * width
+        if level > 1 or not in_dsp:  # a DSP has the register behind a product, an adder and the register behind that
+            adders, held = adders + below // 2 * width, held + ceil(below / 2) * width
         level += 1
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
-    found["flip-flops"] += (
-        p.get("LANES", simd) * p["LEFT_BITS"] + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
-    )
+    operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
+    found["flip-flops"] += operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
     found["adders"] = pe * adders
     found["accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
     found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
@@ -253,9 +260,14 @@ def _fork_stream(p: Mapping[str, int]) -> Features:
 
 @grows_with("product_integer")
 def _product_integer(p: Mapping[str, int]) -> Features:
-    narrow, wide = sorted((p["A_WIDTH"], p["B_WIDTH"]))
     zeros = sum(p[f"{s}_WIDTH"] for s in "AB" if p[f"{s}_ZERO"])
-    return Features({"rows": _rows(wide, narrow), "zero points": zeros})
+    return _multiplier(p) + Features({"zero points": zeros})
+
+
+def _multiplier(p: Mapping[str, int]) -> Features:
+    """Of two integers."""
+    narrow, wide = sorted((p["A_WIDTH"], p["B_WIDTH"]))
+    return Features({"DSPs": 1} if p.get("DSP") else {"rows": _rows(wide, narrow)})
 
 
 def _rows(wide: int, narrow: int) -> int:
@@ -265,9 +277,7 @@ def _rows(wide: int, narrow: int) -> int:
 
 @grows_with("product_decoded")
 def _product_decoded(p: Mapping[str, int]) -> Features:
-    narrow, wide = sorted((p["A_WIDTH"], p["B_WIDTH"]))
-    tables = sum(p[f"{s}_WIDTH"] * ceil(2 ** p[s] / 64) for s in "AB")
-    return Features({"rows": _rows(wide, narrow), "tables": tables})
+    return _multiplier(p) + Features({"tables": sum(p[f"{s}_WIDTH"] * ceil(2 ** p[s] / 64) for s in "AB")})
 
 
 @grows_with("product_table")

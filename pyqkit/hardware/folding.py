@@ -21,7 +21,8 @@ LUT_SHARE = 0.7  # part of the board's LUTs that a design without a target rate 
 
 # what the board has of each resource, and the figure of a design that counts against it
 _FIGURES = {"LUT": ("lut", "lut_high"), "FF": ("ff", "ff"), "BRAM": ("bram36", "bram36"), "DSP": ("dsp", "dsp")}
-_ATTEMPTS = 5  # searches with a higher price on what was exceeded
+_ATTEMPTS = 5, 12  # searches with a higher price on what was exceeded: if that is one resource, or if it changes
+_DEARER = 4.0  # by how much at first
 
 
 def search_for(graph: Graph, board: Board) -> Search:
@@ -79,18 +80,23 @@ def _within(
 ) -> tuple[Foldings | None, str]:
     """Cheapest foldings for a number of cycles that fit the board, or None and the resource that is exceeded, if it is one.
 
-    The price is one number, so a design may exceed one resource and leave another idle; then the price of the first rises.
+    The price is one number, so a design may exceed one resource and leave another idle; then the price of the first rises. If that
+    drives the design beyond another resource, as from LUTs into DSPs, steps become smaller.
     """
-    prices, first = dict(search.prices), ""
-    for _ in range(_ATTEMPTS):
+    prices, dearer, last, first = dict(search.prices), _DEARER, "", ""
+    for attempt in range(1, max(_ATTEMPTS) + 1):
         found = search.fold_for(cycles, prices)
         if found is None:
             return None, ""
         over = exceeded(search.survey.total(found), board, lut_share, ignored)
         if not over:
             return found, ""
-        first = first or over
-        prices[_FIGURES[over][1]] *= 4
+        if last not in ("", over):
+            dearer **= 0.5
+        if attempt == min(_ATTEMPTS) and dearer == _DEARER:
+            break
+        first, last = first or over, over
+        prices[_FIGURES[over][1]] *= dearer
     return None, first
 
 
@@ -106,10 +112,10 @@ def _always(search: Search, board: Board, lut_share: float) -> frozenset[str]:
 
 def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float, lut_share: float) -> str:
     asked = f"a rate that {board.name} reaches was expected, but {target_fps:g} frames/s came"
-    always = _always(search, board, lut_share)
-    if always:
-        return f"{asked}, and the network exceeds the board's {min(always)} (estimated) at any rate; take a larger board"
     best, limit = _fastest(search, board, lut_share)
+    over = exceeded(search.survey.total(best), board, lut_share)
+    if over:
+        return f"{asked}, and the network exceeds the board's {over} (estimated) at any rate; take a larger board"
     rate = clock_mhz * 1e6 / search.survey.interval(best)
     return (
         f"{asked}; at {clock_mhz:g} MHz the fastest is {rate:.{0 if rate >= 10 else 2}f} frames/s (estimated), where {limit} ends first; ask for less or take a "
@@ -120,7 +126,8 @@ def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float,
 def _fastest(search: Search, board: Board, lut_share: float) -> tuple[Foldings, str]:
     """Bisection on the cycles of a frame; also says what keeps it from going faster."""
     always = _always(search, board, lut_share)
-    best = search.fold_for(FOREVER, {"lut_high": 1.0})
+    # LUTs are what designs end in most; of the others, what the board has none of stays out of reach.
+    best = search.fold_for(FOREVER, {**search.prices, "lut_high": 1e6 * search.prices["lut_high"]})
     assert best is not None
     if "LUT" in always:
         return best, "LUT"
@@ -173,18 +180,20 @@ def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
     Raises
     ------
     UserError
-        For a name that is no layer, or a PE or SIMD that does not divide it.
+        For a name that is no layer, or a folding that does not suit it.
     """
     layers = {op.name: op for op in graph.operators if isinstance(op, Convolution)}
     for name, folding in foldings.items():
         if name not in layers:
             raise UserError(f"foldings of layers were expected in {where}, but {name!r} is no layer; layers are {', '.join(layers)}")
-        check_folding(layers[name], folding)
+        check_folding(layers[name], folding, graph.input_tensors(layers[name])[0].format)
     return {name: foldings.get(name, Folding()) for name in layers}
 
 
 def read(path: str | Path, graph: Graph) -> Foldings:
-    """Folding file: JSON ``{"layer": {"pe": 4, "simd": 8}, ...}``; a layer that is missing does one product at a time.
+    """Folding file: JSON ``{"layer": {"pe": 4, "simd": 8, "multiplier": "dsp", "memory": "block"}, ...}``.
+
+    A layer that is missing does one product at a time; a multiplier that is missing is "lut", a memory "auto".
 
     Raises
     ------
@@ -205,17 +214,21 @@ def from_json(data: object, where: str) -> Foldings:
         raise UserError(
             f"an object of layers was expected in {where}, but a {type(data).__name__} came; write {{'layer': {{'pe': 1, 'simd': 1}}}}"
         )
-    foldings = {}
-    for name, entry in data.items():
-        if not (isinstance(entry, dict) and set(entry) == {"pe", "simd"} and all(type(v) is int for v in entry.values())):
-            raise UserError(f"whole numbers pe and simd were expected for {name!r} in {where}, but {json.dumps(entry)} came; give both")
-        foldings[name] = Folding(entry["pe"], entry["simd"])
-    return foldings
+    return {name: _from_entry(name, entry, where) for name, entry in data.items()}
 
 
-def to_json(foldings: Foldings) -> dict[str, dict[str, int]]:
+def _from_entry(name: str, entry: object, where: str) -> Folding:
+    came = f"for {name!r} in {where}, but {json.dumps(entry)} came"
+    if not (isinstance(entry, dict) and all(type(entry.get(word)) is int for word in ("pe", "simd"))):
+        raise UserError(f"whole numbers pe and simd were expected {came}; give both")
+    if not (set(entry) <= set(vars(Folding())) and all(isinstance(entry.get(word, ""), str) for word in ("multiplier", "memory"))):
+        raise UserError(f"pe and simd, and perhaps the words multiplier and memory, were expected {came}; leave out the rest")
+    return Folding(**entry)
+
+
+def to_json(foldings: Foldings) -> dict[str, dict[str, int | str]]:
     """What `from_json` reads."""
-    return {name: {"pe": f.pe, "simd": f.simd} for name, f in foldings.items()}
+    return {name: dict(vars(folding)) for name, folding in foldings.items()}
 
 
 def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:

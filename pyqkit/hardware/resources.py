@@ -2,7 +2,7 @@
 
 `benchmarks/resources.py` measures the library (`measured_blocks.json`) and fits the coefficients (`resource_model.json`); what is
 counted of each block stands in `pyqkit.hardware.block_features`. On whole networks that are not in the library, the lower and upper LUT
-figures and the flip-flops are off by a few per cent; `docs/resources.md` lists every one. Everything is 7-series, without DSPs,
+figures and the flip-flops are off by a few per cent; `docs/resources.md` lists every one. Everything is 7-series,
 before place and route; nothing here was compared with Vivado.
 """
 

@@ -8,20 +8,25 @@ price of a design is the sum of the prices of its operators, each with the FIFOs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from pyqkit.errors import UserError
+from pyqkit.formats import NumberFormat
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.block_features import left_to_size
+from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.survey import Foldings, Survey
-from pyqkit.hls.operators.convolution import most_pe
+from pyqkit.hls.operators.convolution import dsp_refusal, most_pe
 
 STATES = 20_000  # combinations of widths that are followed; no network met so far has more than a few hundred
 FOREVER = 2**62  # cycles
+FIGURES = ("lut_high", "ff", "bram36", "dsp")  # what prices are of
 
 
 def choices(op: Convolution) -> list[Folding]:
@@ -31,14 +36,41 @@ def choices(op: Convolution) -> list[Folding]:
     return sorted(found, key=lambda f: (f.pe * f.simd, max(f.pe, f.simd)))
 
 
-@dataclass(frozen=True)
-class _Option:
-    """One way to build an operator; `folding` is None where there is nothing to choose."""
+def variants(op: Convolution, activations: NumberFormat, folding: Folding) -> list[Folding]:
+    """A folding with all kinds of multipliers and memories that are not the same hardware, those of `Folding()` first."""
+    multipliers = MULTIPLIERS[:1] if dsp_refusal(activations, op.weight_format) else MULTIPLIERS
+    parallel, bits = folding.pe * folding.simd, [op.weight_format.bits]
+    if op.shifts is not None:
+        bits.append(int(op.shifts.max()).bit_length())
+    words = op.weights.size // parallel
+    here = {left_to_size(parallel * width, words) for width in bits}
+    memories = [m for m in MEMORIES if m == "auto" or (words > 1 and {m} != here)]
+    return [replace(folding, multiplier=multiplier, memory=memory) for multiplier in multipliers for memory in memories]
 
-    folding: Folding | None
-    lanes: int
-    cycles: int
-    resources: Resources
+
+@dataclass(frozen=True)
+class _Options:
+    """All ways to build an operator that reads words of certain widths, without the FIFOs in front of it.
+
+    `foldings` holds None where there is nothing to choose; `resources` has a column for each of `FIGURES`.
+    """
+
+    foldings: Sequence[Folding | None]
+    lanes: np.ndarray
+    cycles: np.ndarray
+    resources: np.ndarray
+
+    def cheapest(self, cycles: int, weights: np.ndarray) -> list[tuple[float, int, Folding | None]]:
+        """Price, width of the result and folding of the cheapest that keeps up, for each width."""
+        fits = np.flatnonzero(self.cycles <= cycles)
+        prices = self.resources[fits] @ weights
+        order = np.lexsort((prices, self.lanes[fits]))
+        widths, first = np.unique(self.lanes[fits][order], return_index=True)
+        return [(float(prices[i]), int(width), self.foldings[fits[i]]) for width, i in zip(widths, order[first])]
+
+
+def _figures(found: Resources) -> np.ndarray:
+    return np.array([getattr(found, name) for name in FIGURES], float)
 
 
 @dataclass(frozen=True)
@@ -66,29 +98,29 @@ class Search:
     def __init__(self, survey: Survey, has: Mapping[str, float] | None = None) -> None:
         self.survey = survey
         self.prices = {name: 1 / max(n, 1e-9) for name, n in has.items()} if has else {"lut_high": 1.0, "bram36": 100.0, "dsp": 100.0}
-        graph = survey.graph
-        self._choices = {op.name: choices(op) if isinstance(op, Convolution) else [None] for op in graph.operators}
-        self._macs = {op.name: op.macs(graph.input_tensors(op)) for op in graph.operators}
-        self._known: dict[tuple[str, tuple[int, ...], Folding | None], _Option] = {}
-        self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
+        self._known: dict[Hashable, _Options] = {}
+        self._variants: dict[Hashable, tuple[list[Folding], list[int], np.ndarray]] = {}
+        self._known_fifos: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
         self._steps, self._start = self._order()
 
     def fold_for(self, cycles: int, prices: Mapping[str, float] | None = None) -> Foldings | None:
         """Cheapest foldings with which every operator takes at most `cycles`; None if there are none."""
         prices = prices or self.prices
-        best: dict[tuple[str, tuple[int, ...]], list[tuple[float, _Option]]] = {}
+        weights = np.array([prices.get(name, 0.0) for name in FIGURES])
+        best: dict[Hashable, list[tuple[float, int, Folding | None]]] = {}
         states: dict[tuple[int, ...], tuple[float, Any]] = {self._start: (0.0, None)}
         for step in self._steps:
             after: dict[tuple[int, ...], tuple[float, Any]] = {}
             for widths, (paid, trail) in states.items():
-                place = step.op.name, tuple(widths[i] for i in step.reads)
+                reads, kept = tuple(widths[i] for i in step.reads), tuple(widths[i] for i in step.keeps)
+                place = self.survey.alike(step.op), reads
                 if place not in best:
-                    best[place] = self._best(step.op, place[1], cycles, prices)
-                kept = tuple(widths[i] for i in step.keeps)
-                for price, option in best[place]:
-                    key = (*kept, option.lanes) if step.kept else kept
+                    best[place] = self._options(step.op, reads).cheapest(cycles, weights)
+                paid += float(self._fifos(step.op, reads) @ weights)
+                for price, lanes, folding in best[place]:
+                    key = (*kept, lanes) if step.kept else kept
                     if key not in after or paid + price < after[key][0]:
-                        after[key] = paid + price, (option.folding, trail)
+                        after[key] = paid + price, (folding, trail)
             if len(after) > STATES:
                 after = dict(sorted(after.items(), key=lambda item: item[1][0])[:STATES])
             states = after
@@ -106,7 +138,7 @@ class Search:
         """Cycles that some operator takes with some folding, in order: no other interval can be the network's."""
         if self.fold_for(FOREVER) is None:
             raise UserError(f"a network of at least one operator was expected, but {self.survey.graph.name} has none; check the model")
-        return sorted({option.cycles for option in self._known.values()})
+        return sorted({int(cycles) for options in self._known.values() for cycles in np.unique(options.cycles)})
 
     def fastest(self) -> Foldings:
         """Cheapest of the foldings with the shortest interval, whatever they take."""
@@ -122,31 +154,34 @@ class Search:
         assert found is not None
         return found
 
-    def _best(self, op: Operator, widths: tuple[int, ...], cycles: int, prices: Mapping[str, float]) -> list[tuple[float, _Option]]:
-        """For each width of the result the cheapest option that keeps up, with its price."""
-        found: dict[int, tuple[float, _Option]] = {}
-        for folding in self._choices[op.name]:
-            if folding is not None and self._macs[op.name] > cycles * folding.pe * folding.simd:
-                continue  # too slow, whatever it takes
-            option = self._option(op, widths, folding)
-            if option.cycles <= cycles:
-                price = sum(weight * getattr(option.resources, name) for name, weight in prices.items())
-                if option.lanes not in found or price < found[option.lanes][0]:
-                    found[option.lanes] = price, option
-        return list(found.values())
-
-    def _option(self, op: Operator, widths: tuple[int, ...], folding: Folding | None) -> _Option:
-        place = op.name, widths, folding
+    def _options(self, op: Operator, widths: tuple[int, ...]) -> _Options:
+        place = self.survey.alike(op), widths
         if place not in self._known:
-            estimate = self.survey.estimate_at(op, widths, folding or Folding())
-            resources = estimate.resources + self._fifos(op, widths)
-            self._known[place] = _Option(folding, estimate.lanes, estimate.cycles, resources)
+            plain = choices(op) if isinstance(op, Convolution) else [Folding()]
+            found = [self.survey.estimate_at(op, widths, folding) for folding in plain]
+            lanes, cycles = np.array([e.lanes for e in found]), np.array([e.cycles for e in found])
+            resources = np.array([_figures(e.resources) for e in found])
+            if isinstance(op, Convolution):
+                foldings, base, differences = self._all_variants(op, plain)
+                self._known[place] = _Options(foldings, lanes[base], cycles[base], resources[base] + differences)
+            else:
+                self._known[place] = _Options([None], lanes, cycles, resources)
         return self._known[place]
 
-    def _fifos(self, op: Operator, widths: tuple[int, ...]) -> Resources:
+    def _all_variants(self, op: Convolution, plain: list[Folding]) -> tuple[list[Folding], list[int], np.ndarray]:
+        """Every folding with every kind of multiplier and memory, the place of the plain one, and what it takes more than that."""
+        key = self.survey.alike(op)
+        if key not in self._variants:
+            activations = self.survey.graph.input_tensors(op)[0].format
+            found = [(v, i) for i, folding in enumerate(plain) for v in variants(op, activations, folding)]
+            differences = np.array([_figures(self.survey.difference(op, variant)) for variant, _ in found])
+            self._variants[key] = [v for v, _ in found], [i for _, i in found], differences
+        return self._variants[key]
+
+    def _fifos(self, op: Operator, widths: tuple[int, ...]) -> np.ndarray:
         place = op.name, widths
         if place not in self._known_fifos:
-            self._known_fifos[place] = self.survey.fifos_at(op, widths)
+            self._known_fifos[place] = _figures(self.survey.fifos_at(op, widths))
         return self._known_fifos[place]
 
     def _order(self) -> tuple[list[_Step], tuple[int, ...]]:

@@ -6,18 +6,20 @@ The C++ is folded alike and has the same streams, but its sliding windows read a
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 
 from pyqkit.discovery import Rules
 from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources, fifo, of_parts
 from pyqkit.hls.emitter import fifo_words, largest_lanes
 from pyqkit.rtl.emitter import is_emitted
+from pyqkit.rtl.operators.convolution import unit
 from pyqkit.rtl.sketch import blocks_of
 
 Foldings = dict[str, Folding]
@@ -121,6 +123,7 @@ class Survey:
         self._readers = {name: len(graph.consumers(name)) + ends.count(name) for name, _ in self._waiting}
         self._alike = {name: _alike(*place) for name, place in self._places.items()}
         self._known: dict[Hashable, Estimate] = {}
+        self._differences: dict[Hashable, Resources] = {}
 
     def sites(self, foldings: Foldings) -> dict[str, Site]:
         """Every operator in its place."""
@@ -132,10 +135,28 @@ class Survey:
 
     def estimate_at(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Estimate:
         """What an operator takes that reads words of `lanes` codes, without the FIFOs in front of it."""
-        key = self._alike[op.name], lanes, folding
+        key = self._alike[op.name], lanes, folding.pe, folding.simd
         if key not in self._known:
-            self._known[key] = _rule_for(op)(self._site(op, lanes, folding))
-        return self._known[key]
+            self._known[key] = _rule_for(op)(self._site(op, lanes, Folding(folding.pe, folding.simd)))
+        found = self._known[key]
+        return replace(found, resources=found.resources + self.difference(op, folding))
+
+    def difference(self, op: Operator, folding: Folding) -> Resources:
+        """What a layer takes more by its kinds of multipliers and memory, which concern its matrix-vector unit alone."""
+        plain = Folding(folding.pe, folding.simd)
+        if folding == plain:
+            return Resources()
+        key = self._alike[op.name], folding
+        if key not in self._differences:
+            assert isinstance(op, Convolution)
+            _, (activations,), result = self._places[op.name]
+            with_kinds, without = (of_parts(unit(op, activations.format, result.format, f).parts) for f in (folding, plain))
+            self._differences[key] = with_kinds + without * -1
+        return self._differences[key]
+
+    def alike(self, op: Operator) -> Hashable:
+        """The same for operators whose estimates are the same."""
+        return self._alike[op.name]
 
     def fifos_at(self, op: Operator, lanes: tuple[int, ...]) -> Resources:
         """The FIFOs in front of an operator that reads words of `lanes` codes."""

@@ -17,6 +17,8 @@ from pyqkit.hardware.folding_types import Folding
 FIFO_WORDS = 32  # an SRL32 holds 32 words in one LUT per bit, so a shallower FIFO saves nothing
 BEAT_BITS = 64  # codes that share an AXI beat at the two ends
 
+_MEMORIES = {"lut": "lutram", "block": "bram"}
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -39,7 +41,7 @@ class Stream:
 
 @dataclass
 class Emitter:
-    """State of one generation; operators' rules call `stream`, `process`, `constants` and `struct`."""
+    """State of one generation; operators' rules call `stream`, `process`, `array`, `store` and `struct`."""
 
     graph: Graph
     folding: dict[str, Folding]
@@ -50,6 +52,7 @@ class Emitter:
     produced: dict[str, Stream] = field(default_factory=dict)
     edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    stored: list[str] = field(default_factory=list)
 
     def stream(self, name: str, bits: int, lanes: int, words: int = FIFO_WORDS) -> Stream:
         """Declare a stream."""
@@ -97,6 +100,11 @@ class Emitter:
         self.constants.append(
             f"static const {kind} {name}[{len(flat)}] = {{\n" + ",\n".join(rows).replace("-9223372036854775808LL", "INT64_MIN") + "};\n"
         )
+
+    def store(self, name: str, memory: str) -> None:
+        """Choose the memory of a constant array, as `Folding.memory` does."""
+        if memory != "auto":
+            self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p impl = {_MEMORIES[memory]}\n")
 
     def struct(self, name: str, functions: dict[str, tuple[str, str]]) -> str:
         """A struct of static functions, each given as (parameters, expression); returns its name."""

@@ -204,13 +204,14 @@ def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     interfaces = "".join(f"#pragma HLS INTERFACE axis port = {a.name}\n" for a in arguments)
     streams = "".join(f"  PYQKIT_STREAM(pyqkit_word_{i}, {s.name}, {words});\n" for i, (s, words) in enumerate(e.streams.values()))
     words = "".join(f"typedef {s.word} pyqkit_word_{i};\n" for i, (s, _) in enumerate(e.streams.values()))
+    stored = "".join(["// Memories that the folding chooses; others go by size.\n", *e.stored]) if e.stored else ""
     processes = "".join(f'  PYQKIT_PROCESS("{label}", {call});\n' for label, call in e.processes)
     return (
         f'// The network {e.graph.name} as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "parameters.hpp"\n\n{words}\n'
         "#ifndef __SYNTHESIS__\nstatic int frames = 1;  // frames that every process handles before it ends\n#endif\n\n"
         f"void {name}({parameters}) {{\n{interfaces}"
         "#pragma HLS INTERFACE ap_ctrl_none port = return\n#pragma HLS DATAFLOW\n"
-        f"{streams}{processes}"
+        f"{stored}{streams}{processes}"
         "#ifndef __SYNTHESIS__\n  PYQKIT_RUN();\n#endif\n}\n"
     )
 

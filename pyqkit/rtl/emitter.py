@@ -126,19 +126,18 @@ class Emitter:
         timing: Timing,
         wires: Mapping[str, str] | None = None,
         before: str = "",
-        beside: Iterable[Part] = (),
+        parts: tuple[Part, ...] = (),
     ) -> None:
-        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in the text `before`, which
-        instantiates the modules `beside`."""
+        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in the text `before`.
+        Resources are counted by `parts`, by default the module with its parameters."""
         (out,) = outputs.values()
         connections = {"clock": "clock", "reset": "reset"}
         for port, stream in (*inputs.items(), *outputs.items()):
             connections |= stream.port(port)
         connections |= wires or {}
         text = before + instance(module, f"{out.name}_block", parameters, connections)
-        self.blocks.append(
-            Block(f"{out.name}_block", owner, list(inputs.values()), [out], timing, text, (Part(module, parameters), *beside))
-        )
+        parts = parts or (Part(module, parameters),)
+        self.blocks.append(Block(f"{out.name}_block", owner, list(inputs.values()), [out], timing, text, parts))
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         """`stream`, `count` codes a frame, in words of `lanes` lanes; by way of wider words where neither width divides the other."""

@@ -47,7 +47,7 @@ class ProductBlock:
     sign_bits: tuple[bool, bool] = (False, False)
 
     def instance(self, name: str, a: str, b: str, p: str, **more: int | str) -> str:
-        """SystemVerilog that instantiates the block; `more` adds parameters (``MAGNITUDE=1``, ``DSP=1``)."""
+        """SystemVerilog that instantiates the block; `more` adds parameters (``MAGNITUDE=1``)."""
         parameters = ", ".join(f".{key}({value})" for key, value in {**self.parameters, **more}.items())
         return f"{self.module} #({parameters}) {name} (.a({a}), .b({b}), .p({p}));"
 
@@ -84,6 +84,19 @@ def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST)
     rule = _rules.get((type(left), type(right)))
     found = rule(left, right, width) if rule else None
     return found or decoded_block(left, right, width)
+
+
+@lru_cache(maxsize=256)
+def dsp_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
+    """The block that multiplies codes of two formats in a DSP: integers as they are, anything else decoded by tables.
+
+    Not every pair has one; `pyqkit.hls.operators.convolution.dsp_refusal` says why.
+    """
+    left, right = left.base, right.base
+    width = signed_bits(product(left, right).table)
+    plain = _integers(left, right, width) if isinstance(left, Integer) and isinstance(right, Integer) else None
+    found = plain or decoded_block(left, right, width)
+    return replace(found, parameters={**found.parameters, "DSP": 1})
 
 
 def literal(values: Iterable[int], width: int) -> str:

@@ -6,19 +6,22 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pyqkit import boards
 from pyqkit.boards import Board
 from pyqkit.errors import UserError
+from pyqkit.formats import parse
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware import folding
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.search import Search, choices
+from pyqkit.hardware.search import Search, choices, variants
 from pyqkit.hardware.survey import Survey
+from pyqkit.hls.operators.convolution import check_folding
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 
@@ -60,12 +63,18 @@ def wide() -> Any:
     return b.model(b.conv(b.quantise("x", "int4", 0.25), "int4", 64, 256, 1))
 
 
+def every_choice(graph: Graph, op: Convolution) -> list[Folding]:
+    """All foldings of a layer with all of their variants."""
+    (tensor,) = graph.input_tensors(op)
+    return [variant for plain in choices(op) for variant in variants(op, tensor.format, plain)]
+
+
 @pytest.fixture(scope="module", params=[chain, joined, mixed_layout], ids=lambda make: make.__name__)
 def every_design(request) -> tuple[Graph, list[tuple[int, Resources]]]:
-    """Interval and resources of every folding that a small network has."""
+    """Interval and resources of every folding that a small network has, with every multiplier and memory."""
     graph = import_qonnx(request.param())
     survey = Survey(graph)
-    options = {name: choices(op) for name, op in layers(graph).items()}
+    options = {name: every_choice(graph, op) for name, op in layers(graph).items()}
     designs = (dict(zip(options, picked)) for picked in itertools.product(*options.values()))
     return graph, [(survey.interval(d), survey.total(d)) for d in designs]
 
@@ -125,11 +134,11 @@ def test_what_is_exceeded_becomes_dearer():
 
 def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
     board, survey = boards.load("ZCU104"), Survey(graph)
-    tight = replace(board, resources={**board.resources, "lut": 20_000})
+    tight = replace(board, resources={**board.resources, "lut": 8_000})
     found = folding.find(graph, tight, 100.0, None)
-    assert survey.total(found).lut_high <= 0.7 * 20_000
+    assert survey.total(found).lut_high <= 0.7 * 8_000
     faster = folding.next_step(folding.search_for(graph, tight), survey.interval(found))
-    assert faster is None or (faster.interval < survey.interval(found) and faster.resources.lut_high > 0.7 * 20_000)
+    assert faster is None or (faster.interval < survey.interval(found) and faster.resources.lut_high > 0.7 * 8_000)
     assert survey.interval(folding.find(graph, board, 100.0, None)) < survey.interval(found)
 
 
@@ -157,7 +166,7 @@ def test_an_impossible_rate_names_the_fastest_and_what_limits_it(network):
 
 def test_the_resource_that_ends_first_is_named(graph):
     board = boards.load("ZCU104")
-    tight = replace(board, resources={**board.resources, "lut": 9_000})
+    tight = replace(board, resources={**board.resources, "lut": 5_000})
     with pytest.raises(UserError, match="where LUT ends first; ask for less or take a larger board$"):
         folding.find(graph, tight, 100.0, 100_000)
     tiny = replace(board, resources={**board.resources, "ff": 10})
@@ -179,6 +188,43 @@ def test_rates_are_positive(graph, rate):
         folding.find(graph, boards.load("ZCU104"), 100.0, rate)
 
 
+def eight_bits() -> Any:
+    """A network of 8-bit integers: products are dear in LUTs."""
+    b = Builder(4, 6, 6)
+    x = b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int8", 8, 4), "int8", 8.0)
+    return b.model(b.conv(b.quantise(b.conv(x, "int8", 8, 8), "int8", 8.0), "int8", 4, 8, 1))
+
+
+@pytest.mark.parametrize(("dsps", "faster"), [(0, 1), (16, 2), (80, 4), (220, 8)])
+def test_dsps_take_over_where_luts_end_first(dsps, faster):
+    graph = import_qonnx(eight_bits())
+    board, survey = boards.load("PYNQ-Z2"), Survey(graph)
+    tight = replace(board, resources={**board.resources, "lut": 5_000, "dsp": dsps})
+    found = folding.find(graph, tight, 100.0, None)
+    total = survey.total(found)
+    assert not folding.exceeded(total, tight, 0.7)
+    assert total.dsp == sum(f.pe * f.simd for f in found.values() if f.multiplier == "dsp") <= dsps
+    alone = folding.find(graph, replace(tight, resources={**tight.resources, "dsp": 0}), 100.0, None)
+    assert {f.multiplier for f in alone.values()} == {"lut"}
+    print(f"{dsps} DSPs: {survey.interval(found)} cycles, {total.dsp:g} used; LUTs alone {survey.interval(alone)}")
+    assert survey.interval(found) * faster == survey.interval(alone)
+
+
+@pytest.mark.parametrize(("pair", "offered"), [("int8 int8", True), ("uint8 int4", True), ("e2m1 e2m1", True), ("e4m3 e2m1", True),
+                                               ("int4 int4", False), ("e4m3 e4m3", False), ("lp4_0_3 lp4_0_3", False)])  # fmt: skip
+def test_dsps_are_offered_where_one_multiplies(pair, offered):
+    left, right = map(parse, pair.split())
+    op = Convolution("c", ["x"], ["y"], np.ones((4, 1, 1, 4), np.int64), right)
+    kinds = {v.multiplier for v in variants(op, left, Folding())}
+    assert kinds == ({"lut", "dsp"} if offered else {"lut"})
+    asked = Folding(multiplier="dsp")
+    if offered:
+        check_folding(op, asked, left)
+        return
+    with pytest.raises(UserError, match="^[^;]+ (was|were) expected, but [^;]+ in c, so that no DSP can make them; choose multiplier lut$"):
+        check_folding(op, asked, left)
+
+
 def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
     names, path = list(layers(graph)), tmp_path / "fold.json"
     wanted = {name: folding.find(graph, boards.load("ZCU104"), 100.0, 50_000)[name] for name in names}
@@ -190,6 +236,11 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
     folding.write({names[1]: Folding(4, 2)}, path, force=True)
     assert folding.read(path, graph) == {name: Folding(4, 2) if name == names[1] else Folding() for name in names}
     assert list(tmp_path.iterdir()) == [path]
+    kinds = {names[1]: Folding(4, 2, "dsp", "block"), names[2]: Folding(memory="lut")}
+    folding.write(kinds, path, force=True)
+    assert {name: f for name, f in folding.read(path, graph).items() if name in kinds} == kinds
+    path.write_text(f'{{"{names[1]}": {{"pe": 4, "simd": 2}}}}')  # a file that names no kinds
+    assert folding.read(path, graph)[names[1]] == Folding(4, 2)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +253,13 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
         ('{"SECOND": {"pe": 2}}', "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2} came; give both"),
         ('{"SECOND": {"pe": 2.0, "simd": 1}}',
          "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2.0, \"simd\": 1} came; give both"),
+        ('{"SECOND": {"pe": 1, "simd": 1, "ram": "block"}}',
+         "pe and simd, and perhaps the words multiplier and memory, were expected for 'SECOND' in PATH, but "
+         '{"pe": 1, "simd": 1, "ram": "block"} came; leave out the rest'),
+        ('{"SECOND": {"pe": 1, "simd": 1, "multiplier": "cpu"}}',
+         "a multiplier of lut, dsp was expected for SECOND, but 'cpu' came; choose one of them"),
+        ('{"SECOND": {"pe": 1, "simd": 1, "memory": "disk"}}',
+         "a memory of auto, lut, block was expected for SECOND, but 'disk' came; choose one of them"),
         ('{"SECOND": {"pe": 3, "simd": 1}}', "a PE that divides 8 was expected for SECOND, but 3 came; choose a divisor"),
         ('{"SECOND": {"pe": 1, "simd": 0}}', "a SIMD that divides 8 was expected for SECOND, but 0 came; choose a divisor"),
     ],

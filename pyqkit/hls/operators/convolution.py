@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.formats import LogPosit, product
+from pyqkit.formats import LogPosit, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
 from pyqkit.hls.emitter import Emitter, emits, signed_bits
+
+DSP_BITS = 25, 18  # signed operands of a DSP of the 7 series; those of later families are no narrower
+LEAST_DSP_PRODUCT = 9  # bits; smaller products go to LUTs in Yosys whatever is asked, and a DSP would be wasted on them
 
 
 def is_depthwise(op: Convolution) -> bool:
@@ -31,19 +36,45 @@ def window_order(op: Convolution, folding: Folding) -> tuple[int, int]:
     return (op.groups // folding.pe, folding.pe) if is_depthwise(op) else (op.groups, folding.simd)
 
 
-def check_folding(op: Convolution, folding: Folding) -> None:
-    """Refuse a folding that does not divide the layer."""
+@lru_cache(maxsize=256)
+def dsp_refusal(left: NumberFormat, right: NumberFormat) -> str:
+    """Why no DSP multiplies two formats, as what was expected and what came; empty if one does."""
+    if isinstance(left, LogPosit) and isinstance(right, LogPosit):
+        return f"products that are multiplications were expected, but {left} times {right} adds logarithms"
+    bits = signed_bits(left.integers), signed_bits(right.integers)
+    if max(bits) > max(DSP_BITS) or min(bits) > min(DSP_BITS):
+        wide = f"integers of at most {max(DSP_BITS)} and {min(DSP_BITS)} bits were expected"
+        return f"{wide}, but those of {left} and {right} have {bits[0]} and {bits[1]}"
+    width = signed_bits(product(left, right).table)
+    if width < LEAST_DSP_PRODUCT:
+        return f"products of at least {LEAST_DSP_PRODUCT} bits were expected, but {left} times {right} has {width}"
+    return ""
+
+
+def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) -> None:
+    """Refuse a folding that does not divide the layer, or that builds it of what it cannot be built of.
+
+    Raises
+    ------
+    UserError
+    """
     for word, value, total in (("PE", folding.pe, most_pe(op)), ("SIMD", folding.simd, op.weights.shape[3])):
         if value < 1 or total % value:
             raise UserError(f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor")
+    for word, kind, known in (("multiplier", folding.multiplier, MULTIPLIERS), ("memory", folding.memory, MEMORIES)):
+        if kind not in known:
+            raise UserError(f"a {word} of {', '.join(known)} was expected for {op.name}, but {kind!r} came; choose one of them")
+    refusal = dsp_refusal(activations, op.weight_format) if folding.multiplier == "dsp" else ""
+    if refusal:
+        raise UserError(f"{refusal} in {op.name}, so that no DSP can make them; choose multiplier lut")
 
 
 @emits("convolution")
 def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
     folding = e.folding.get(op.name, Folding())
-    check_folding(op, folding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    check_folding(op, folding, tensor.format)
     pe, simd, (groups, lanes) = folding.pe, folding.simd, window_order(op, folding)
     source = e.input(op)
     windows = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
@@ -53,11 +84,13 @@ def convolution(e: Emitter, op: Operator) -> None:
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
+    e.store(f"{op.name}_weights", folding.memory)
     shifts = "pyqkit::NoShifts"
     if op.shifts is not None:
         e.array(f"{op.name}_shifts", in_order_of_use(op.shifts, groups, pe, simd))
+        e.store(f"{op.name}_shifts", folding.memory)
         shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{op.name}_shifts[index]")})
-    policy = _product(e, op, tensor)
+    policy = _product(e, op, tensor, "DspProduct" if folding.multiplier == "dsp" else "IntegerProduct")
     e.constants.append(f"typedef {policy} {op.name}_product;\n")
     e.constants.append(f"PYQKIT_WEIGHTS({op.name}, {op.name}_product, {op.weights.size})\n")
     out = e.output(op, pe)
@@ -87,7 +120,7 @@ def in_order_of_use(values: np.ndarray, groups: int, pe: int, simd: int) -> np.n
     return folds.transpose(0, 1, 3, 2, 4)
 
 
-def _product(e: Emitter, op: Convolution, tensor: Tensor) -> str:
+def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> str:
     left, right = tensor.format, op.weight_format
     table = product(left, right).table
     if table.dtype == object:
@@ -95,7 +128,7 @@ def _product(e: Emitter, op: Convolution, tensor: Tensor) -> str:
             f"products of at most 64 bits were expected in {op.name}, but {left} times {right} has more; use formats with a smaller range"
         )
     if not (isinstance(left, LogPosit) and isinstance(right, LogPosit)):
-        return f"pyqkit::IntegerProduct<{e.format(left)}, {e.format(right)}, {signed_bits(table)}>"
+        return f"pyqkit::{of_integers}<{e.format(left)}, {e.format(right)}, {signed_bits(table)}>"
     fraction = max(left.fraction_bits, right.fraction_bits)
     name = f"log_{left.name}_{right.name}"
     lowest, widest = 0, 0

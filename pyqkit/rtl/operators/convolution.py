@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from math import lcm
 
 import numpy as np
 
-from pyqkit.graph.graph import Operator, Tensor
+from pyqkit.formats import NumberFormat
+from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution, window_pixels
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.folding_types import MEMORIES, Folding
 from pyqkit.hls.operators.convolution import check_folding, in_order_of_use, window_order
 from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, codes, emits, packed
-from pyqkit.rtl.products import product_block
+from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.timing import Pipeline, Window
 
 
@@ -20,26 +23,25 @@ from pyqkit.rtl.timing import Pipeline, Window
 def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
     folding = e.folding.get(op.name, Folding())
-    check_folding(op, folding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    pe, simd = folding.pe, folding.simd
-    groups, lanes = window_order(op, folding)
-    folds, repeat = op.weights[0].size // simd, len(op.weights) // groups // pe
-    depth = folds * repeat * groups  # words of weights, which is cycles a pixel
+    check_folding(op, folding, tensor.format)
+    made = unit(op, tensor.format, result.format, folding)
+    pe, simd, lanes, folds, depth = (int(made.parameters[name]) for name in ("PE", "SIMD", "LANES", "FOLDS", "DEPTH"))
+    groups, _ = window_order(op, folding)
     fill = tensor.format.zero_code if any(op.padding) else 0
-    source = windows(e, op, e.input(op), groups, repeat, lanes, fill)
+    source = windows(e, op, e.input(op), groups, depth // folds // groups, lanes, fill)
     out = e.output(op, pe)
-    product = product_block(tensor.format, op.weight_format)
-    left, right = tensor.format.bits, op.weight_format.bits
-    parameters: Parameters = {"LEFT_BITS": left, "RIGHT_BITS": right, "PRODUCT_BITS": product.width, "SUM_BITS": out.bits}
-    parameters |= {"PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds, "DEPTH": depth}
+    left, right, product = tensor.format.bits, op.weight_format.bits, made.product
+    parameters = dict(made.parameters)
     words = _words(op.weights, groups, folding, right)
     parameters |= e.memory(f"{op.name}_weights", words, depth, pe * simd * right, "WEIGHTS", "WEIGHT")
-    if op.shifts is not None and op.shifts.any():
-        bits = int(op.shifts.max()).bit_length()
-        parameters["SHIFT_BITS"] = bits
+    if "SHIFT_BITS" in parameters:
+        assert op.shifts is not None
+        bits = int(parameters["SHIFT_BITS"])
         words = _words(op.shifts, groups, folding, bits)
         parameters |= e.memory(f"{op.name}_shifts", words, depth, pe * simd * bits, "SHIFTS", "SHIFT")
+    if folding.memory != "auto":
+        parameters["MEMORY"] = f'"{folding.memory}"'
     wires = {side: f"{op.name}_{side}" for side in ("left", "right", "products")}
     products = (
         f"  wire [{lanes * left - 1}:0] {wires['left']};\n  wire [{pe * simd * right - 1}:0] {wires['right']};\n"
@@ -53,10 +55,44 @@ def convolution(e: Emitter, op: Operator) -> None:
         )
         + "\n    end\n  endgenerate\n"
     )
-    multipliers = [Part(product.module, product.parameters, pe * simd)]
     latency = (simd - 1).bit_length() + 3  # operands, terms, the levels of the adder tree, the sum
     timing = Pipeline.every(result.pixels * depth, latency, folds)
-    e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products, multipliers)
+    e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products, made.parts)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A matrix-vector unit.
+
+    Attributes
+    ----------
+    parameters : dict of str to int
+        But for the constants.
+    product : ProductBlock
+    parts : tuple of Part
+        What its resources are counted by.
+    """
+
+    parameters: Parameters
+    product: ProductBlock
+    parts: tuple[Part, ...]
+
+
+def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding: Folding) -> Unit:
+    """The matrix-vector unit of a convolution."""
+    pe, simd, dsp = folding.pe, folding.simd, folding.multiplier == "dsp"
+    groups, lanes = window_order(op, folding)
+    folds = op.weights[0].size // simd
+    product = (dsp_block if dsp else product_block)(activations, op.weight_format)
+    found: Parameters = {"LEFT_BITS": activations.bits, "RIGHT_BITS": op.weight_format.bits, "PRODUCT_BITS": product.width}
+    found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds}
+    found["DEPTH"] = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
+    if op.shifts is not None and op.shifts.any():
+        found["SHIFT_BITS"] = int(op.shifts.max()).bit_length()
+    counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
+    if folding.memory != "auto":
+        counted["MEMORY"] = MEMORIES.index(folding.memory)
+    return Unit(found, product, (Part("matrix_vector", found | counted), Part(product.module, product.parameters, pe * simd)))
 
 
 def _words(values: np.ndarray, groups: int, folding: Folding, bits: int) -> Iterator[int]:
@@ -76,13 +112,8 @@ def windows(e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, 
     height, width, channels = tensor.shape
     if source.lanes % lanes:  # a word of the line memory holds whole words of both sides
         source = e.converted(op.name, source, lcm(source.lanes, lanes), codes(tensor), f"for_{op.name}")
-    timing = Window(
-        channels // source.lanes,
-        kernel[0] * kernel[1] * channels // lanes * repeat,
-        tensor.pixels,
-        window_pixels(height, width, *result.shape[:2], kernel, stride, padding, dilation),
-        _given_up(tensor, result, stride, padding),
-    )
+    words = kernel[0] * kernel[1] * channels // lanes * repeat
+    timing = _window(channels // source.lanes, words, height, width, result.shape[:2], *map(tuple, (kernel, stride, padding, dilation)))
     made = e.wire(f"{op.name}_windows", source.bits, lanes)
     names = ("BITS", "HEIGHT", "WIDTH", "CHANNELS", "ROWS", "COLUMNS", "KERNEL_ROWS", "KERNEL_COLUMNS", "STRIDE_ROWS", "STRIDE_COLUMNS")
     values = (source.bits, height, width, channels, *result.shape[:2], *kernel, *stride)
@@ -94,10 +125,22 @@ def windows(e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, 
     return made
 
 
-def _given_up(tensor: Tensor, result: Tensor, stride: tuple[int, int], padding: tuple[int, int, int, int]) -> np.ndarray:
+Pair = tuple[int, int]
+Sides = tuple[int, int, int, int]
+
+
+@lru_cache(maxsize=4096)
+def _window(
+    words_in: int, words_out: int, height: int, width: int, out: Pair, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair
+) -> Window:
+    """Timing of a sliding window; a search for foldings asks for the same ones again and again."""
+    needed = window_pixels(height, width, *out, kernel, stride, padding, dilation)
+    return Window(words_in, words_out, height * width, needed, _given_up(height, width, out, stride, padding))
+
+
+def _given_up(height: int, width: int, out: Pair, stride: Pair, padding: Sides) -> np.ndarray:
     """Pixels that neither an output pixel nor a later one needs: those before its first one, or before the next row's."""
-    height, width, _ = tensor.shape
-    top = np.clip(np.arange(result.shape[0] + 1) * stride[0] - padding[0], 0, height)
-    left = np.clip(np.arange(result.shape[1]) * stride[1] - padding[1], 0, width)
+    top = np.clip(np.arange(out[0] + 1) * stride[0] - padding[0], 0, height)
+    left = np.clip(np.arange(out[1]) * stride[1] - padding[1], 0, width)
     here = np.minimum(top[:-1, None] * width + np.where(top[:-1] < height, 1, 0)[:, None] * left, top[1:, None] * width)
-    return np.minimum(here, tensor.pixels).ravel()
+    return np.minimum(here, height * width).ravel()
