@@ -8,6 +8,7 @@ wherever the value is not farther than that bound inside the step it seems to be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyqkit.emulate import reference
+from pyqkit.emulate import nodes, reference
 from pyqkit.emulate.doubledouble import DoubleDouble
-from pyqkit.emulate.reference import Quantised, Reference, Value, real_of
+from pyqkit.emulate.quantised import Quantised, Value, quantise, real_of
+from pyqkit.emulate.reference import Reference
 from pyqkit.formats import Integer, parse
 from pyqkit.formats.search import reached
 from pyqkit.graph.importer import Node, attribute_values, exact_batch_norm
@@ -75,7 +77,7 @@ class Sum(DoubleDouble):
         total = pick(self.offset)
         for integers, factor in self.terms:
             total = total + DoubleDouble.of(integers[chosen]) * pick(factor)
-        return reference._clipped(total, 0.0, None) if self.relu else total
+        return nodes.clipped(total, 0.0, None) if self.relu else total
 
     def estimate(self) -> tuple[np.ndarray, float]:
         """Values in float64, and a bound of their error."""
@@ -145,11 +147,11 @@ class Grid:
     @classmethod
     def of(cls, quantiser: Quantiser) -> Grid:
         """Of a quantiser with one scale."""
-        scale = reference.Fraction(float(np.asarray(quantiser.scale).ravel()[0])) * quantiser.prescale
+        scale = Fraction(float(np.asarray(quantiser.scale).ravel()[0])) * quantiser.prescale
         ends = np.array([float(b.position * scale) for b in quantiser.boundaries])
         fmt = quantiser.format
         contents = fmt.codes if fmt.is_logarithmic else fmt.to_integers(fmt.codes) if isinstance(fmt, Integer) else fmt.integers[fmt.codes]
-        made = reference._quantise(DoubleDouble.of(np.zeros(1)), quantiser)  # for the scale of its format
+        made = quantise(DoubleDouble.of(np.zeros(1)), quantiser)  # for the scale of its format
         return cls(ends.astype(np.float32), np.concatenate([[-np.inf], ends, [np.inf]]), contents, made.scale)
 
 
@@ -211,7 +213,7 @@ class QonnxReference(Reference):
 
     def _quantise(self, source: Sum, name: str, quantiser: Quantiser) -> Quantised:
         if np.asarray(quantiser.scale).size > 1 or not quantiser.boundaries:
-            return reference._quantise(source, quantiser)
+            return quantise(source, quantiser)
         if name not in self._grids:
             self._grids[name] = Grid.of(quantiser)
         grid = self._grids[name]
@@ -221,7 +223,7 @@ class QonnxReference(Reference):
         codes = quantiser.format.codes[index]
         content = grid.contents[index]
         if near.any():
-            decided = reference._quantise(source.at(near), quantiser)
+            decided = quantise(source.at(near), quantiser)
             codes[near], content[near] = decided.codes(), decided.content
             self.decided += int(near.sum())
         return Rounded(content, quantiser.format, grid.scale, known=codes)
@@ -256,14 +258,14 @@ def _batch_norm(node: Node, rank: int) -> tuple[DoubleDouble, DoubleDouble]:
 
 def _multiply(node: Node) -> Sum:
     """Conv or Gemm as a sum of one term."""
-    x, w = reference._quantised(node, 0), reference._quantised(node, 1)
+    x, w = nodes.quantised_input(node, 0), nodes.quantised_input(node, 1)
     shape = (1, -1, 1, 1) if node.type == "Conv" else (1, -1)
     if node.type == "Conv":
-        total, unit = reference._products(x, w, lambda left, right: _convolve(node, left, right))
+        total, unit = nodes.products(x, w, lambda left, right: _convolve(node, left, right))
     else:
         if not node.attributes.get("transB", 0):
             w = Quantised(w.content.T, w.format, w.scale.map(lambda a: a.T))
-        total, unit = reference._products(x, w, lambda left, right: left @ right.T)
+        total, unit = nodes.products(x, w, lambda left, right: left @ right.T)
     weight = w.scale.map(lambda a: a.reshape(shape) if a.size > 1 else a.reshape(()))
     step = x.scale.map(lambda a: a.reshape(())) * weight * DoubleDouble.of(unit)
     bias = node.inputs[2] if len(node.inputs) > 2 else None

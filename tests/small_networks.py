@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from tests.graph.qonnx_builder import Builder
@@ -40,3 +42,13 @@ def two_heads(seed: int = 2) -> Any:
     trunk = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "int4", 4, 2), "int4", 0.5)
     deep = b.quantise(b.node("Relu", b.conv(trunk, "e2m1", 6, 4)), "e2m1", 1.0)
     return b.model(b.node("Gemm", b.node("Flatten", deep), b.weights("int8", 3, 216, scale=0.0625), transB=1), trunk)
+
+
+def compiled_for(folder: Path, board: dict) -> Any:
+    """The residual network compiled for a board that a TOML file in `folder` describes."""
+    import pyqkit
+
+    lines = [f"{key} = {json.dumps(value)}" for key, value in board.items() if not isinstance(value, dict)]
+    lines += ["[resources]", *(f"{key} = {value}" for key, value in board["resources"].items())]
+    (folder / "mine.toml").write_text("\n".join(lines))
+    return pyqkit.compile(residual(), board=folder / "mine.toml")

@@ -48,7 +48,8 @@ def test_quantised_network_is_what_every_reference_says(fmt: str, pixels: np.nda
     from qonnx_reference import QonnxReference
     from real_networks import compare_with_qonnx, quantised
 
-    from pyqkit.emulate.reference import Reference, real_of
+    from pyqkit.emulate.quantised import real_of
+    from pyqkit.emulate.reference import Reference
     from pyqkit.graph.importer import import_qonnx
     from pyqkit.quant import export_qonnx
 

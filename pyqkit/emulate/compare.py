@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyqkit.emulate import float32
-from pyqkit.emulate.reference import Quantised, Reference, real_of
+from pyqkit.emulate.quantised import Quantised, real_of
+from pyqkit.emulate.reference import Reference
 from pyqkit.formats import NumberFormat
 from pyqkit.graph.graph import to_integers
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyqkit.emulate.doubledouble import DoubleDouble
-from pyqkit.emulate.reference import Quantised, Reference, real_of
+from pyqkit.emulate.quantised import Quantised, real_of
+from pyqkit.emulate.reference import Reference
 from pyqkit.errors import MissingToolError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Graph, decode_output

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyqkit.emulate.reference import Quantised, Reference, real_of
+from pyqkit.emulate.quantised import Quantised, real_of
+from pyqkit.emulate.reference import Reference
 from pyqkit.formats import Integer, examples, parse
 from pyqkit.graph.graph import Graph, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx

@@ -18,7 +18,8 @@ from torch import nn
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
-from pyqkit.emulate.reference import Reference, real_of
+from pyqkit.emulate.quantised import real_of
+from pyqkit.emulate.reference import Reference
 from pyqkit.errors import UserError
 from pyqkit.formats import FormatError, Microscaled, Minifloat, NumberFormat, examples, parse, register
 from pyqkit.graph.graph import decode_output, encode_input
