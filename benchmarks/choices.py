@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import zoo
 from real_networks import CALIBRATION, share
+from zoo_layers import Formats, Quantised
 
 from pyqkit.quant import calibrate
 
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def accuracy(network: str, fmt: str, data: Path, calibration: np.ndarray, images: np.ndarray, labels: np.ndarray, merged: bool) -> float:
     """Top-1 of one choice."""
-    model = zoo.load(network, data, zoo.Quantised(zoo.Formats.of(fmt)), merged)
+    model = zoo.load(network, data, Quantised(Formats.of(fmt)), merged)
     calibrate(model, zoo.batches(calibration, 64))
     return share(zoo.logits(model, images).argmax(1) == labels)
 

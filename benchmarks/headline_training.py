@@ -28,12 +28,14 @@ import torch
 import zoo
 from torch import Tensor, nn
 from torch.nn import functional
+from zoo_layers import Float, Formats, Quantised
+from zoo_networks import ResNet8
 
 from pyqkit.files import replacing
 from pyqkit.formats import parse
 from pyqkit.quant import calibrate
 
-FORMATS = zoo.Formats("e2m1", "e2m1", "ue2m2", "int8", "int8", "uint8")
+FORMATS = Formats("e2m1", "e2m1", "ue2m2", "int8", "int8", "uint8")
 FILES = {name: Path(__file__).parent / "results" / "headline" / f"{name}_weights.npz" for name in ("resnet8", "mlp")}
 MLP = (784, 128, 64, 10)
 CALIBRATION = 512
@@ -92,7 +94,7 @@ class QuantisedConv(nn.Conv2d):
         )
 
 
-class Fast(zoo.Float):
+class Fast(Float):
     """Layers of the network while it is trained."""
 
     def relu(self) -> nn.Module:
@@ -105,8 +107,8 @@ class Fast(zoo.Float):
 def resnet8_network(data: Path) -> nn.Module:
     """The network that is exported, with float weights and without scales."""
     search = {"scale_search": "mse"}
-    network = zoo.load("resnet8", data, zoo.Quantised(FORMATS, search, search))
-    network.pooled = zoo.Quantised(FORMATS).pooled()  # eight bits need no search: the largest value
+    network = zoo.load("resnet8", data, Quantised(FORMATS, search, search))
+    network.pooled = Quantised(FORMATS).pooled()  # eight bits need no search: the largest value
     return network
 
 
@@ -120,7 +122,7 @@ def searched(data: Path, training: np.ndarray) -> nn.Module:
 
 def fast_network(network: nn.Module) -> nn.Module:
     """The same network for training, with the scales of `network`."""
-    fast = zoo.ResNet8(Fast())
+    fast = ResNet8(Fast())
     for name, module in list(fast.named_modules()):  # merged batch norms are gone on the other side too
         if isinstance(module, nn.BatchNorm2d):
             setattr(fast.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], nn.Identity())
@@ -203,7 +205,7 @@ def train(fast: nn.Module, pixels: np.ndarray, labels: np.ndarray, options: argp
 
 def calibrate_pool(network: nn.Module, training: np.ndarray) -> None:
     """Scale of the pooled features, which the training does not round, from the trained network."""
-    fresh = zoo.Quantised(FORMATS).pooled()
+    fresh = Quantised(FORMATS).pooled()
     network.pooled = nn.Identity()
     features: list[Tensor] = []
     hook = network.fc.register_forward_pre_hook(lambda module, inputs: features.append(inputs[0]))
@@ -232,7 +234,7 @@ def mlp_network(quantised: bool = True) -> nn.Module:
     """A multilayer perceptron: uint4 pixels, e2m1 weights (int8 in the last layer), ue2m2 behind each ReLU; float without quantisers."""
     import brevitas.nn as qnn
 
-    layers = zoo.Quantised(FORMATS)
+    layers = Quantised(FORMATS)
     modules: list[nn.Module] = [qnn.QuantIdentity(act_quant=layers.activations("uint4") if quantised else None)]
     for index, (inputs, outputs) in enumerate(itertools.pairwise(MLP)):
         last = index == len(MLP) - 2

@@ -23,6 +23,7 @@ import torch
 import zoo
 from hls_speed import folding
 from qonnx_reference import QonnxReference
+from zoo_layers import Formats, Quantised
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
@@ -110,7 +111,7 @@ def measure(
         against_exact = compare_hls(graph, codes, exact, min(options.hls_frames, len(images)))
     (port,) = graph.outputs
     accelerator = decode_output(port, graph.tensors[port.tensor], exact[port.tensor]).argmax(1)
-    formats = zoo.Formats.of(fmt)
+    formats = Formats.of(fmt)
     return {
         "network": network,
         "format": fmt,
@@ -132,7 +133,7 @@ def measure(
 
 def quantised(network: str, fmt: str, scaling: str, data: Path, training: np.ndarray) -> torch.nn.Module:
     """The network in `fmt`, activation scales calibrated on training images; weights are not retrained."""
-    model = zoo.load(network, data, zoo.Quantised(zoo.Formats.of(fmt), {"scaling": scaling}, {"scaling": scaling}))
+    model = zoo.load(network, data, Quantised(Formats.of(fmt), {"scaling": scaling}, {"scaling": scaling}))
     calibrate(model, zoo.batches(training, 64))
     zoo.logits(model, training[:1])  # weight scales come into being in the first forward pass
     return model
