@@ -93,7 +93,7 @@ def measure(design: str, options: argparse.Namespace) -> dict[str, Any]:
         "top1": round(100 * float((answers == labels).mean()), 2),
         "macs": report["macs"],
         "clock_mhz": report["clock_mhz"],
-        "folding": {name: [f.pe, f.simd] for name, f in accelerator.foldings.items()},
+        "folding": {name: list(vars(f).values()) for name, f in accelerator.foldings.items()},
         "estimated": {
             "interval": report["initiation_interval_cycles"],
             "frames_per_second": round(report["frames_per_second"], 1),
@@ -158,11 +158,15 @@ def synthesised(accelerator: Accelerator) -> dict[str, Any]:
     """Resources of every block, each mapped for itself, and their sum."""
     start = time.perf_counter()
     design = generate(accelerator.graph, accelerator.foldings)
-    circuits = [_alone(circuit) for _, circuit in blocks_of(design)]
+    plain, with_dsps = [], []  # only blocks whose folding asks for DSPs get them
+    for parts, circuit in blocks_of(design):
+        (with_dsps if any("DSP" in part.parameters for part in parts) else plain).append(_alone(circuit))
+    circuits = plain + with_dsps
     found: list[Synthesis] = []
-    for first in range(0, len(circuits), BATCH):
-        found += synthesise(circuits[first : first + BATCH], sources())
-        print(f"{len(found)} of {len(circuits)} blocks, {time.perf_counter() - start:.0f} s", flush=True)
+    for chosen in (plain, with_dsps):
+        for first in range(0, len(chosen), BATCH):
+            found += synthesise(chosen[first : first + BATCH], sources(), dsp=chosen is with_dsps)
+            print(f"{len(found)} of {len(circuits)} blocks, {time.perf_counter() - start:.0f} s", flush=True)
     blocks = {c.name.removeprefix("only_"): asdict(f) for c, f in zip(circuits, found, strict=True)}
     total = {key: sum(block[key] for block in blocks.values()) for key in asdict(found[0])}
     board = accelerator.board.resources
