@@ -161,9 +161,6 @@ class Accelerator:
 
     def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Codes of the input ports for frames of real numbers."""
-        x = np.asarray(x)
-        if x.ndim == 0 or len(x) == 0:
-            raise UserError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
         if len(self.graph.inputs) != 1:
             names = ", ".join(port.onnx_name for port in self.graph.inputs)
             raise UserError(f"a network with one input was expected, but this one has {names}; join them into one, and slice it")

@@ -101,6 +101,9 @@ def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:
 
 def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
     """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
+    x = np.asarray(x)
+    if x.ndim == 0 or len(x) == 0:
+        raise FormatError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
     if tuple(x.shape[1:]) != tuple(port.onnx_shape) or x.ndim != len(port.onnx_shape) + 1:
         raise FormatError(
             f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "

@@ -253,9 +253,6 @@ class Accelerator:
         return named if len(named) > 1 else next(iter(named.values()))
 
     def _encoded(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x)
-        if x.ndim == 0 or len(x) == 0:
-            raise OverlayError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
         return encode_input(self._input, self._given, x)
 
     def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
