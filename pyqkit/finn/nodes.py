@@ -29,7 +29,7 @@ from pyqkit.finn.fork import Fork
 from pyqkit.formats.port import End
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops import kinds
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
 from pyqkit.hardware.survey import Estimate
 from pyqkit.hls.generate import Design, generate_operator, library
 
@@ -60,6 +60,7 @@ class PqNode(HWCustomOp):
     lanes : list of int
         Codes in a word of each input stream; the words of the outputs follow.
     PE, SIMD : int
+    resType, memory : str
         Folding of a convolution.
     """
 
@@ -72,6 +73,8 @@ class PqNode(HWCustomOp):
             "lanes": ("ints", True, []),
             "PE": ("i", False, 1),
             "SIMD": ("i", False, 1),
+            "resType": ("s", False, "lut", set(MULTIPLIERS)),
+            "memory": ("s", False, "auto", set(MEMORIES)),
         }
         return {**super().get_nodeattr_types(), **own, **{name: ("t", False, None) for name in array_fields(self.kind)}}
 
@@ -87,8 +90,8 @@ class PqNode(HWCustomOp):
 
     @property
     def folding(self) -> Folding:
-        """Parallelism of a convolution."""
-        return Folding(self.get_nodeattr("PE"), self.get_nodeattr("SIMD"))
+        """Of a convolution."""
+        return Folding(*(self.get_nodeattr(name) for name in ("PE", "SIMD", "resType", "memory")))
 
     @property
     def estimate(self) -> Estimate:

@@ -65,6 +65,8 @@ class Fold(Transformation):
             node.set_nodeattr("lanes", lanes)
             node.set_nodeattr("PE", folding.pe)
             node.set_nodeattr("SIMD", folding.simd)
+            node.set_nodeattr("resType", folding.multiplier)
+            node.set_nodeattr("memory", folding.memory)
             node.set_nodeattr("inFIFODepths", depths)
             node.set_nodeattr("outFIFODepths", [2 if model.find_consumers(name) else FIFO_WORDS for name in proto.output])
             made.update(dict.fromkeys(proto.output, node.estimate.lanes))
