@@ -12,6 +12,7 @@ import numpy as np
 from pyqkit import boards, build_folder
 from pyqkit.boards import Board
 from pyqkit.errors import UserError
+from pyqkit.files import replacing
 from pyqkit.graph.graph import Graph, decode_output, encode_input, order_codes
 from pyqkit.hardware.folding_types import Folding
 
@@ -209,7 +210,8 @@ class Accelerator:
         """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file."""
         from pyqkit.emulate.rtl import RtlEngine
 
-        RtlEngine(self.graph, self.foldings, trace=path).run(self.encode(np.asarray(x)[:1]))
+        with replacing(Path(path)) as beside:  # a trace of a run that was stopped says little
+            RtlEngine(self.graph, self.foldings, trace=beside).run(self.encode(np.asarray(x)[:1]))
 
     def verify(self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
         """Engines against each other and against the QONNX model; see `pyqkit.emulate.compare.verify`."""

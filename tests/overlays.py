@@ -16,9 +16,15 @@ FRAME = (2, 6, 6)  # of the network `residual`
 
 
 @functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="pyqkit-test-")
+
+
+@functools.cache
 def build(board: str, *probes: str) -> Path:
     """A build folder of the network `residual`."""
-    folder = Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / "residual"
+    folder = Path(_folder().name) / "-".join((board, *probes)) / "residual"
     pyqkit.compile(residual(), board=board, target_fps=2000, probes=probes).save(folder)
     return folder
 
@@ -26,7 +32,7 @@ def build(board: str, *probes: str) -> Path:
 @functools.cache
 def overlay(board: str, *probes: str) -> Path:
     """Its emulated overlay: the .bit file."""
-    return write(build(board, *probes), Path(tempfile.mkdtemp(prefix="pyqkit-test-")) / board)
+    return write(build(board, *probes), build(board, *probes).parent / "overlay")
 
 
 def frames(count: int, seed: int = 0) -> np.ndarray:

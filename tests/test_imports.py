@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report_page": {"tables", "files"},
     "report": {"formats", "graph", "hls", "rtl", "hardware", *HARDWARE_TYPES},
     "accelerator": {
+        "files",
         "formats",
         "graph",
         "hls",
