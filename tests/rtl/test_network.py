@@ -163,6 +163,7 @@ def test_a_missing_tool_is_named_with_what_to_do(tool: str, monkeypatch: pytest.
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @needs_verilator
 def test_ctrl_c_stops_the_simulation() -> None:
     net = Net(parse("int4"), parse("int4"), shape=(4, 4, 2), frames=2)
@@ -181,6 +182,7 @@ def test_ctrl_c_stops_the_simulation() -> None:
     agree(net, engine.run)  # and another run can follow
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @needs_verilator
 def test_ctrl_c_stops_the_compiler(tmp_path: Path) -> None:
     """Interrupted while tools run: none of them goes on, nothing is left behind."""

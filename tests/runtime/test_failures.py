@@ -72,6 +72,7 @@ def test_short_packets_are_noticed(here: Accelerator) -> None:
     assert_array_equal(here(frames(3)), expected(frames(3)))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupt_in_the_middle_of_a_transfer(load: Callable[..., Accelerator]) -> None:
     accelerator = load(batch=4)
     network = board_of(accelerator)._blocks[1]
