@@ -208,8 +208,8 @@ def table(results: list[dict[str, Any]]) -> str:
     """Markdown of all results."""
     lines = [
         "| design | top-1 % | frames/s at 100 MHz, simulated | published | cycles a frame | latency | LUT (low to high, with memories) | of PYNQ-Z2 | "
-        "BRAM36 | FF | codes rtl ≠ exact |",
-        "|" + " --- |" * 11,
+        "BRAM36 | DSP | FF | codes rtl ≠ exact |",
+        "|" + " --- |" * 12,
     ]
     for r in results:
         s, y, e = r.get("simulated"), r.get("synthesised"), r["estimated"]
@@ -220,7 +220,7 @@ def table(results: list[dict[str, Any]]) -> str:
         low, high = y["lut_with_memory"] if y else (e["lut_low"], e["lut_high"])
         source, found = ("synthesised", y) if y else ("estimated", e)
         share = high / boards.load(BOARD).resources["lut"]
-        luts = [f"{low:,} to {high:,} ({source})", f"{share:.0%}", f"{found['bram36']:g}", f"{found['ff']:,}"]
+        luts = [f"{low:,} to {high:,} ({source})", f"{share:.0%}", f"{found['bram36']:g}", f"{found['dsp']}", f"{found['ff']:,}"]
         differing = f"{s['codes_differing']} of {s['codes']} ({s['frames']} frames)" if s else "-"
         lines.append(
             "| " + " | ".join([r["design"], f"{r['top1']:.2f} ({r['test_images']:,} images)", *simulated, *luts, differing]) + " |"
