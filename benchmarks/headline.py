@@ -33,7 +33,7 @@ import pyqkit
 from pyqkit import boards
 from pyqkit.accelerator import Accelerator
 from pyqkit.rtl.generate import generate
-from pyqkit.rtl.synthesis import LABEL, Circuit, Synthesis, synthesise
+from pyqkit.rtl.synthesis import LABEL, Synthesis, synthesise
 
 RESULTS = Path(__file__).parent / "results" / "headline"
 BOARD = "PYNQ-Z2"
@@ -160,7 +160,7 @@ def synthesised(accelerator: Accelerator) -> dict[str, Any]:
     design = generate(accelerator.graph, accelerator.foldings)
     plain, with_dsps = [], []  # only blocks whose folding asks for DSPs get them
     for parts, circuit in blocks_of(design):
-        (with_dsps if any("DSP" in part.parameters for part in parts) else plain).append(_alone(circuit))
+        (with_dsps if any("DSP" in part.parameters for part in parts) else plain).append(circuit)
     circuits = plain + with_dsps
     found: list[Synthesis] = []
     for chosen in (plain, with_dsps):
@@ -182,16 +182,6 @@ def synthesised(accelerator: Accelerator) -> dict[str, Any]:
         },
         "blocks": blocks,
     }
-
-
-def _alone(circuit: Circuit) -> Circuit:
-    """A circuit with the tables that it reads alone, so that others may change."""
-    read = {name: text for name, text in circuit.tables.items() if name.endswith(".hex") and _reads(circuit.text, name)}
-    return Circuit(circuit.name, circuit.text, read)
-
-
-def _reads(text: str, file: str) -> bool:
-    return f'"{file}"' in text or f'"{file.rsplit("_", 2)[0]}"' in text  # thresholds are files of a family
 
 
 def misses(result: dict[str, Any]) -> bool:

@@ -56,15 +56,21 @@ RESULTS = ROOT / "benchmarks" / "results" / "resources.json"
 
 
 def blocks_of(design: Design) -> list[tuple[tuple[Part, ...], Circuit]]:
-    """Every block of a design by itself: what it is made of, and its circuit."""
+    """Every block of a design by itself: what it is made of, and its circuit with the tables that it reads, so that others may change."""
     found = []
     for block in design.blocks:
         if isinstance(block, Fifo):
             parts, text = _fifo(block, design.fifos[block.edge])
         else:
             parts, text = block.parts, block.text
-        found.append((parts, Circuit(f"only_{block.name}", _module(f"only_{block.name}", block, text), design.files)))
+        text = _module(f"only_{block.name}", block, text)
+        tables = {name: content for name, content in design.files.items() if name.endswith(".hex") and _reads(text, name)}
+        found.append((parts, Circuit(f"only_{block.name}", text, tables)))
     return found
+
+
+def _reads(text: str, file: str) -> bool:
+    return f'"{file}"' in text or f'"{file.rsplit("_", 2)[0]}"' in text  # thresholds are files of a family
 
 
 def _fifo(block: Fifo, words: int) -> tuple[tuple[Part, ...], str]:
@@ -119,16 +125,8 @@ def measure_case(case: Case, known: dict[str, dict], units_alone: bool = False) 
         key = json.dumps(described(parts))
         if key not in known and (parts[0].module == "matrix_vector" or not units_alone):
             waiting.setdefault(key, circuit)
-    # tables are all the design's: a block's result is kept under those it reads
-    circuits = [
-        Circuit(c.name, c.text, {n: t for n, t in c.tables.items() if n.endswith(".hex") and _reads(c.text, n)}) for c in waiting.values()
-    ]
-    for key, found in zip(waiting, synthesise(circuits, sources(), dsp) if circuits else []):
+    for key, found in zip(waiting, synthesise(list(waiting.values()), sources(), dsp) if waiting else []):
         known[key] = asdict(found)
-
-
-def _reads(text: str, file: str) -> bool:
-    return f'"{file}"' in text or f'"{file.rsplit("_", 2)[0]}"' in text
 
 
 def sample() -> list[tuple[list, Circuit]]:

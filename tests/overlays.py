@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import pyqkit
+from pyqkit.board_emulation.board import EmulatedBoard
 from pyqkit.overlay.emulated import write
+from pyqkit.runtime import Accelerator
 from tests.small_networks import residual
 
 FRAME = (2, 6, 6)  # of the network `residual`
@@ -43,3 +46,9 @@ def frames(count: int, seed: int = 0) -> np.ndarray:
 def expected(x: np.ndarray, codes: bool = False) -> np.ndarray:
     """What the engine `exact` gives; the board makes no difference to it."""
     return pyqkit.Accelerator.load(build("ZCU104")).emulate(x, codes=codes)
+
+
+def board_of(accelerator: Accelerator) -> EmulatedBoard:
+    """The emulated board behind either backend."""
+    backend: Any = accelerator._backend
+    return backend._board if hasattr(backend, "_board") else backend._device.board

@@ -17,6 +17,7 @@ from pyqkit.errors import UserError
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.hardware.folding_types import Folding
 from tests.graph.qonnx_builder import Builder
+from tests.overlays import frames
 from tests.small_networks import compiled_for, residual
 
 
@@ -27,7 +28,7 @@ def accelerator() -> pyqkit.Accelerator:
 
 @pytest.fixture(scope="module")
 def x() -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 1, (6, 2, 6, 6)).astype(np.float32)
+    return frames(6)
 
 
 # ---- compile and run ----------------------------------------------------------------------------------------------

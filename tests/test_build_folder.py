@@ -18,6 +18,7 @@ import pyqkit
 from pyqkit import boards, build_folder
 from pyqkit.build_folder import BuildFolderError
 from pyqkit.errors import UserError
+from tests.overlays import frames
 from tests.small_networks import compiled_for, mixed_layout, residual
 
 
@@ -28,7 +29,7 @@ def accelerator() -> pyqkit.Accelerator:
 
 @pytest.fixture(scope="module")
 def x() -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 1, (6, 2, 6, 6)).astype(np.float32)
+    return frames(6)
 
 
 @pytest.fixture(scope="module")

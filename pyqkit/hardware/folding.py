@@ -21,7 +21,8 @@ LUT_SHARE = 0.7  # part of the board's LUTs that a design without a target rate 
 
 # what the board has of each resource, and the figure of a design that counts against it
 _FIGURES = {"LUT": ("lut", "lut_high"), "FF": ("ff", "ff"), "BRAM": ("bram36", "bram36"), "DSP": ("dsp", "dsp")}
-_ATTEMPTS = 5, 12  # searches with a higher price on what was exceeded: if that is one resource, or if it changes
+_ATTEMPTS = 12  # searches with a higher price on what was exceeded
+_ATTEMPTS_AT_ONE = 5  # if it is one resource throughout
 _DEARER = 4.0  # by how much at first
 
 
@@ -84,7 +85,7 @@ def _within(
     drives the design beyond another resource, as from LUTs into DSPs, steps become smaller.
     """
     prices, dearer, last, first = dict(search.prices), _DEARER, "", ""
-    for attempt in range(1, max(_ATTEMPTS) + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         found = search.fold_for(cycles, prices)
         if found is None:
             return None, ""
@@ -93,7 +94,7 @@ def _within(
             return found, ""
         if last not in ("", over):
             dearer **= 0.5
-        if attempt == min(_ATTEMPTS) and dearer == _DEARER:
+        if attempt == _ATTEMPTS_AT_ONE and dearer == _DEARER:
             break
         first, last = first or over, over
         prices[_FIGURES[over][1]] *= dearer

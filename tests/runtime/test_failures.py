@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +19,7 @@ pytest.importorskip("onnx")
 from pyqkit.errors import UserError
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Accelerator, TransferError
-from tests.overlays import expected, frames
-
-
-def board_of(accelerator: Accelerator) -> Any:
-    backend = accelerator._backend
-    return backend._board if hasattr(backend, "_board") else backend._device.board
+from tests.overlays import board_of, expected, frames
 
 
 def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from numpy.testing import assert_array_equal
@@ -21,23 +19,17 @@ from pyqkit.overlay.emulated import write
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Accelerator, TransferError
 from pyqkit.runtime import accelerator as runtime
-from tests.overlays import build, expected, frames, overlay
+from tests.overlays import board_of, build, expected, frames, overlay
 from tests.small_networks import two_heads
 
 PROBES = ("floatquant_24", "conv_43", "floatquant_57")
-needs_pynq = pytest.mark.skipif(not importlib.util.find_spec("pynq"), reason="PYNQ is not installed; pip install 'pyqkit[board]'")
-PLACES = ["ZCU104 emulated", *(pytest.param(f"{name} pynq", marks=needs_pynq) for name in ("ZCU104", "PYNQ-Z2"))]
 
 
-@pytest.fixture(params=PLACES)
-def load(request: pytest.FixtureRequest) -> Iterator[Callable[..., Accelerator]]:
+@pytest.fixture
+def load(place: tuple[str, str]) -> Iterator[Callable[..., Accelerator]]:
     """`Accelerator.load` of the probed overlay, or of another build, on a board with or without PYNQ."""
-    board, backend = request.param.split()
+    board, backend = place
     with contextlib.ExitStack() as stack:
-        if backend == "pynq":
-            import pyqkit.board_emulation
-
-            stack.enter_context(pyqkit.board_emulation.use(board))
         yield lambda make=lambda board: overlay(board, *PROBES), **options: stack.enter_context(
             Accelerator.load(make(board), backend=backend, **options)
         )
@@ -93,11 +85,6 @@ def test_packets_of_several_frames(load: Callable[..., Accelerator], tmp_path: P
 
 
 # ---- what can go wrong --------------------------------------------------------------------------------------------
-
-
-def board_of(accelerator: Accelerator) -> Any:
-    backend = accelerator._backend
-    return backend._board if hasattr(backend, "_board") else backend._device.board
 
 
 def test_an_output_that_gives_nothing_is_named(load: Callable[..., Accelerator]) -> None:
