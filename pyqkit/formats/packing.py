@@ -8,8 +8,7 @@ import math
 import numpy as np
 
 # The fewest codes that fill whole bytes are a group, and a group is one word if it fits 64 bits: then neighbours are joined to pairs,
-# pairs to fours and fours to eights, each step on all words of a block. Unpacking takes them apart in the opposite order. Divisions
-# are shifts: before numpy 2 a shift of 16-bit words takes three times as long as their division by a constant.
+# pairs to fours and fours to eights, each step on all words of a block. Unpacking takes them apart in the opposite order.
 BLOCK = 1 << 18  # bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work
 
 
@@ -85,43 +84,77 @@ def _steps(bits: int, group: int) -> list[tuple[int, int]]:
     return [(bits << level, 8 * _word(bits << level).itemsize) for level in range(group.bit_length() - 1)]
 
 
+def _shifted(words: np.ndarray, by: int, out: np.ndarray | None = None) -> np.ndarray:
+    """``words >> by``; before numpy 2 a shift of 16-bit words takes twice as long as their division by a constant."""
+    return np.floor_divide(words, 1 << by, out=out) if words.itemsize == 2 else np.right_shift(words, words.dtype.type(by), out=out)
+
+
 def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:
-    size = packed_bytes(group, bits)
-    steps, stride = _steps(bits, group), BLOCK // (group * codes.itemsize)
+    size, word = packed_bytes(group, bits), _word(group * bits)
+    stride = BLOCK // (group * codes.itemsize)
     packed = np.empty(codes.size // group * size + 8, np.uint8)
     for start in range(0, codes.size // group, stride):
-        words = codes[start * group : (start + stride) * group]
-        for run, half in steps:
-            words = words.view(_word(2 * half))
-            if 2 * run <= half:  # room for both runs at the start of the upper half
-                joined = words * ((1 << half) + (1 << run))
-                joined //= 1 << half
-            else:
-                joined = words // (1 << half)
-                joined *= (1 << half) - (1 << run)
-                np.subtract(words, joined, out=joined)
-            words = joined.astype(_word(2 * run), copy=False)
+        block = codes[start * group : (start + stride) * group]
+        words = _joined_fours(block) if (bits, group) == (2, 4) else _joined(block, bits, group)
         # In rising order, each word overwrites the zeros with which the one before it reaches beyond its group.
-        np.ndarray(words.shape, words.dtype, packed, start * size, (size,))[:] = words
+        np.ndarray(words.shape, word, packed, start * size, (size,))[:] = words
     return packed[:-8]
 
 
+def _joined(words: np.ndarray, bits: int, group: int) -> np.ndarray:
+    for run, half in _steps(bits, group):
+        words = words.view(_word(2 * half))
+        if 2 * run <= half:  # room for both runs at the start of the upper half
+            joined = words * words.dtype.type((1 << half) + (1 << run))
+            joined = _shifted(joined, half, out=joined)
+        else:
+            joined = _shifted(words, half)
+            joined *= joined.dtype.type((1 << 2 * half) - (1 << half) + (1 << run))  # taken from the upper half, put where it goes
+            joined += words
+        words = joined.astype(_word(2 * run), copy=False)
+    return words
+
+
+def _joined_fours(codes: np.ndarray) -> np.ndarray:
+    """Four codes of 2 bits at once: they meet in the highest byte of a product, whose other terms lie below or overflow."""
+    return _shifted(codes.view("<u4") * np.uint32(0x01041040), 24)
+
+
 def _split(packed: np.ndarray, bits: int, group: int) -> np.ndarray:
-    size, word = packed_bytes(group, bits), _word(group * bits)
-    steps, stride = _steps(bits, group)[::-1], BLOCK // (group * _word(bits).itemsize)
+    size = packed_bytes(group, bits)
+    stride = BLOCK // (group * _word(bits).itemsize)
     codes = np.empty(packed.size // size * group, _word(bits))
     for start in range(0, packed.size // size, stride):
         block = codes[start * group : (start + stride) * group]
-        count = block.size // group
-        content = packed[start * size : (start + count) * size + 8]  # the last words reach beyond their groups
-        if len(content) < count * size + 8:
-            content = np.concatenate([content, np.zeros(8, np.uint8)])
-        overlapping = np.ndarray(count, word, content, 0, (size,))
-        words = np.bitwise_and(overlapping, word.type((1 << group * bits) - 1), out=block.view(word)[:count])
-        for run, half in steps:
-            low = words.astype(_word(2 * half), copy=False)
-            place = block.view(low.dtype)[: low.size]
-            high = np.floor_divide(low, 1 << run, out=None if low is words else place)  # no fresh memory where a cast has emptied the place
-            high *= (1 << half) - (1 << run)
-            words = np.add(low, high, out=place).view(_word(run))
+        content = packed[start * size :]
+        if (bits, group) == (2, 4):
+            _split_fours(content, block)
+        else:
+            _split_groups(content, block, bits, group)
     return codes
+
+
+def _split_groups(content: np.ndarray, block: np.ndarray, bits: int, group: int) -> None:
+    size, word, count = packed_bytes(group, bits), _word(group * bits), block.size // group
+    content = content[: count * size + 8]  # the last words reach beyond their groups
+    if len(content) < count * size + 8:
+        content = np.concatenate([content, np.zeros(8, np.uint8)])
+    overlapping = np.ndarray(count, word, content, 0, (size,))
+    words = np.bitwise_and(overlapping, word.type((1 << group * bits) - 1), out=block.view(word)[:count])
+    for run, half in _steps(bits, group)[::-1]:
+        low = words.astype(_word(2 * half), copy=False)
+        place = block.view(low.dtype)[: low.size]
+        high = _shifted(low, run, out=None if low is words else place)  # no fresh memory where a cast has emptied the place
+        high *= high.dtype.type((1 << half) - (1 << run))
+        words, other = (low, high) if low is words else (high, low)
+        words += other
+        words = words.view(_word(run))
+
+
+def _split_fours(content: np.ndarray, block: np.ndarray) -> None:
+    """Four codes of 2 bits from each byte: in a word of four bytes, what is multiplied and masked leaves halves, then quarters."""
+    words = block.view("<u4")
+    words[:] = content[: len(words)]
+    for factor, kept in ((0x1001, 0x000F000F), (0x41, 0x03030303)):
+        words *= np.uint32(factor)
+        words &= np.uint32(kept)

