@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
+from operator import add
 from pathlib import Path
 
 from pyqkit.hardware.block_features import EXACT, features
@@ -47,7 +48,7 @@ class Resources:
     carry4: float = 0
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(*(a + b for a, b in zip(vars(self).values(), vars(other).values())))
+        return Resources(*map(add, vars(self).values(), vars(other).values()))
 
     def __mul__(self, count: int) -> Resources:
         return Resources(*(a * count for a in vars(self).values()))
@@ -67,7 +68,7 @@ def of_parts(parts: Iterable[Part]) -> Resources:
     """What modules of ``rtl/`` take together."""
     total = Resources()
     for part in parts:
-        numbers = tuple((name, value) for name, value in part.parameters.items() if isinstance(value, int))
+        numbers = tuple([(name, value) for name, value in part.parameters.items() if isinstance(value, int)])
         total += _of(part.module, numbers) * part.count
     return total
 

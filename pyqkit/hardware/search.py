@@ -4,13 +4,16 @@ What an operator takes depends on its own folding and on the width of the words 
 decided by the layers before it. So the operators are gone through in order, and for every combination of widths of the
 tensors that are still to be read only the cheapest way to get there is kept. That is the optimum, not a heuristic, as the
 price of a design is the sum of the prices of its operators, each with the FIFOs in front of it.
+
+Which combinations there are depends neither on the rate nor on prices. So they are found once, and a search for a rate is
+a few operations on arrays for every operator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
@@ -48,27 +51,6 @@ def variants(op: Convolution, activations: NumberFormat, folding: Folding) -> li
     return [replace(folding, multiplier=multiplier, memory=memory) for multiplier in multipliers for memory in memories]
 
 
-@dataclass(frozen=True)
-class _Options:
-    """All ways to build an operator that reads words of certain widths, without the FIFOs in front of it.
-
-    `foldings` holds None where there is nothing to choose; `resources` has a column for each of `FIGURES`.
-    """
-
-    foldings: Sequence[Folding | None]
-    lanes: np.ndarray
-    cycles: np.ndarray
-    resources: np.ndarray
-
-    def cheapest(self, cycles: int, weights: np.ndarray) -> list[tuple[float, int, Folding | None]]:
-        """Price, width of the result and folding of the cheapest that keeps up, for each width."""
-        fits = np.flatnonzero(self.cycles <= cycles)
-        prices = self.resources[fits] @ weights
-        order = np.lexsort((prices, self.lanes[fits]))
-        widths, first = np.unique(self.lanes[fits][order], return_index=True)
-        return [(float(prices[i]), int(width), self.foldings[fits[i]]) for width, i in zip(widths, order[first])]
-
-
 def _figures(found: Resources) -> np.ndarray:
     return np.array([getattr(found, name) for name in FIGURES], float)
 
@@ -82,6 +64,140 @@ class _Step:
     reads: tuple[int, ...]
     keeps: tuple[int, ...]
     kept: bool
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """All ways from a combination of widths in front of an operator to one behind it, in the order of those behind.
+
+    `before` holds the number of the combination in front, `fifos` the row of the FIFOs, `ways` the number of the set of ways to
+    build the operator for those widths; the moves to a combination begin at its place in `starts`.
+    """
+
+    before: np.ndarray
+    fifos: np.ndarray
+    ways: np.ndarray
+    starts: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Everything that a search chooses from.
+
+    Attributes
+    ----------
+    foldings : list of Folding or None
+        Of every way to build an operator; None where there is nothing to choose.
+    cycles, resources : numpy.ndarray
+        Of each; `resources` has a column for each of `FIGURES`, without FIFOs.
+    starts : numpy.ndarray
+        Where the ways to build an operator for words of certain widths begin.
+    fifos : numpy.ndarray
+        Rows of `FIGURES`.
+    moves : list of _Moves
+        By operator.
+    """
+
+    foldings: list[Folding | None]
+    cycles: np.ndarray
+    resources: np.ndarray
+    starts: np.ndarray
+    fifos: np.ndarray
+    moves: list[_Moves]
+
+
+class _Explorer:
+    """Goes through a graph once, with every folding of every layer, and writes the table."""
+
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
+        self.foldings: list[Folding | None] = []
+        self.cycles: list[np.ndarray] = []
+        self.resources: list[np.ndarray] = []
+        self.starts: list[int] = []
+        self.fifos: list[np.ndarray] = []
+        self._ways: dict[Hashable, list[tuple[int, int]]] = {}
+        self._variants: dict[int, tuple[list[Folding], list[int], np.ndarray]] = {}
+        self._rows: dict[tuple[str, tuple[int, ...]], int] = {}
+
+    def table(self) -> _Table:
+        steps, start = self._order()
+        states, moves = {start: 0}, []
+        for step in steps:
+            found, states = self._moves(step, states)
+            moves.append(found)
+        cycles = np.concatenate([np.zeros(0, int), *self.cycles])
+        resources = np.concatenate([np.zeros((0, len(FIGURES))), *self.resources])
+        return _Table(self.foldings, cycles, resources, np.array(self.starts, int), np.array(self.fifos), moves)
+
+    def _moves(self, step: _Step, states: dict[tuple[int, ...], int]) -> tuple[_Moves, dict[tuple[int, ...], int]]:
+        after: dict[tuple[int, ...], int] = {}
+        found = []
+        for widths, before in states.items():
+            reads, later = tuple(widths[i] for i in step.reads), tuple(widths[i] for i in step.keeps)
+            fifos = self._fifos(step.op, reads)
+            for lanes, ways in self._ways_to_build(step.op, reads):
+                found.append((after.setdefault((*later, lanes) if step.kept else later, len(after)), before, fifos, ways))
+        if len(after) > STATES:  # thinned evenly, so that they still go from narrow to wide
+            kept = list(after)[:: -(-len(after) // STATES)]
+            numbers = {after[key]: number for number, key in enumerate(kept)}
+            found = [(numbers[move[0]], *move[1:]) for move in found if move[0] in numbers]
+            after = {key: number for number, key in enumerate(kept)}
+        behind, before, fifo_rows, chosen = np.array(sorted(found, key=lambda move: move[0])).T
+        return _Moves(before, fifo_rows, chosen, np.searchsorted(behind, np.arange(len(after)))), after
+
+    def _ways_to_build(self, op: Operator, widths: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Widths of the result, and the set of ways to build the operator with each."""
+        place = self.survey.alike(op), widths
+        if place not in self._ways:
+            plain = choices(op) if isinstance(op, Convolution) else [Folding()]
+            found = [self.survey.estimate_at(op, widths, folding) for folding in plain]
+            lanes, cycles = np.array([e.lanes for e in found]), np.array([e.cycles for e in found])
+            resources = np.array([_figures(e.resources) for e in found])
+            foldings: Sequence[Folding | None] = [None]
+            if isinstance(op, Convolution):
+                foldings, base, differences = self._all_variants(op, plain)
+                lanes, cycles, resources = lanes[base], cycles[base], resources[base] + differences
+            order = np.argsort(lanes, kind="stable")
+            first = np.unique(lanes[order], return_index=True)
+            self._ways[place] = [(int(width), len(self.starts) + i) for i, width in enumerate(first[0])]
+            self.starts += [len(self.foldings) + int(i) for i in first[1]]
+            self.foldings += [foldings[i] for i in order]
+            self.cycles.append(cycles[order])
+            self.resources.append(resources[order])
+        return self._ways[place]
+
+    def _all_variants(self, op: Convolution, plain: list[Folding]) -> tuple[list[Folding], list[int], np.ndarray]:
+        """Every folding with every kind of multiplier and memory, the place of the plain one, and what it takes more than that."""
+        key = self.survey.alike(op)
+        if key not in self._variants:
+            activations = self.survey.graph.input_tensors(op)[0].format
+            found = [(v, i) for i, folding in enumerate(plain) for v in variants(op, activations, folding)]
+            differences = np.array([_figures(self.survey.difference(op, variant)) for variant, _ in found])
+            self._variants[key] = [v for v, _ in found], [i for _, i in found], differences
+        return self._variants[key]
+
+    def _fifos(self, op: Operator, widths: tuple[int, ...]) -> int:
+        """The row of the FIFOs in front of an operator."""
+        if (op.name, widths) not in self._rows:
+            self._rows[op.name, widths] = len(self.fifos)
+            self.fifos.append(_figures(self.survey.fifos_at(op, widths)))
+        return self._rows[op.name, widths]
+
+    def _order(self) -> tuple[list[_Step], tuple[int, ...]]:
+        """The operators as steps, and the widths of the inputs."""
+        graph = self.survey.graph
+        last = {name: index for index, op in enumerate(graph.operators) for name in op.inputs}
+        live = [port.tensor for port in graph.inputs if port.tensor in last]
+        start = tuple(self.survey.input_lanes[name] for name in live)
+        steps = []
+        for index, op in enumerate(graph.operators):
+            (result,) = op.outputs
+            reads = tuple(live.index(name) for name in op.inputs)
+            keeps = tuple(i for i, name in enumerate(live) if last[name] > index)
+            steps.append(_Step(op, reads, keeps, result in last))
+            live = [live[i] for i in keeps] + ([result] if result in last else [])
+        return steps, start
 
 
 class Search:
@@ -98,47 +214,41 @@ class Search:
     def __init__(self, survey: Survey, has: Mapping[str, float] | None = None) -> None:
         self.survey = survey
         self.prices = {name: 1 / max(n, 1e-9) for name, n in has.items()} if has else {"lut_high": 1.0, "bram36": 100.0, "dsp": 100.0}
-        self._known: dict[Hashable, _Options] = {}
-        self._variants: dict[Hashable, tuple[list[Folding], list[int], np.ndarray]] = {}
-        self._known_fifos: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
-        self._steps, self._start = self._order()
+
+    @cached_property
+    def _table(self) -> _Table:
+        return _Explorer(self.survey).table()
 
     def fold_for(self, cycles: int, prices: Mapping[str, float] | None = None) -> Foldings | None:
         """Cheapest foldings with which every operator takes at most `cycles`; None if there are none."""
-        prices = prices or self.prices
+        prices, table = prices or self.prices, self._table
         weights = np.array([prices.get(name, 0.0) for name in FIGURES])
-        best: dict[Hashable, list[tuple[float, int, Folding | None]]] = {}
-        states: dict[tuple[int, ...], tuple[float, Any]] = {self._start: (0.0, None)}
-        for step in self._steps:
-            after: dict[tuple[int, ...], tuple[float, Any]] = {}
-            for widths, (paid, trail) in states.items():
-                reads, kept = tuple(widths[i] for i in step.reads), tuple(widths[i] for i in step.keeps)
-                place = self.survey.alike(step.op), reads
-                if place not in best:
-                    best[place] = self._options(step.op, reads).cheapest(cycles, weights)
-                paid += float(self._fifos(step.op, reads) @ weights)
-                for price, lanes, folding in best[place]:
-                    key = (*kept, lanes) if step.kept else kept
-                    if key not in after or paid + price < after[key][0]:
-                        after[key] = paid + price, (folding, trail)
-            if len(after) > STATES:
-                after = dict(sorted(after.items(), key=lambda item: item[1][0])[:STATES])
-            states = after
-        if not states:
-            return None
-        _, trail = min(states.values(), key=lambda state: state[0])
-        foldings = {}
-        for step in reversed(self._steps):
-            folding, trail = trail
+        costs = np.where(table.cycles <= cycles, table.resources @ weights, np.inf)
+        least, fifos = np.minimum.reduceat(costs, table.starts), table.fifos @ weights
+        paid, totals = np.zeros(1), []
+        for moves in table.moves:
+            totals.append(paid[moves.before] + fifos[moves.fifos] + least[moves.ways])
+            paid = np.minimum.reduceat(totals[-1], moves.starts)
+        return self._foldings(costs, totals, int(paid.argmin())) if np.isfinite(paid.min()) else None
+
+    def _foldings(self, costs: np.ndarray, totals: list[np.ndarray], state: int) -> Foldings:
+        """Foldings on the cheapest way to a combination of widths behind the last operator."""
+        table, found = self._table, []
+        ends = np.append(table.starts, len(costs))
+        for op, moves, total in zip(self.survey.graph.operators[::-1], table.moves[::-1], totals[::-1]):
+            first, behind = np.append(moves.starts, len(total))[state : state + 2]
+            move = first + int(total[first:behind].argmin())
+            way = ends[moves.ways[move]] + int(costs[slice(*ends[moves.ways[move] :][:2])].argmin())
+            folding, state = table.foldings[way], int(moves.before[move])
             if folding is not None:
-                foldings[step.op.name] = folding
-        return {step.op.name: foldings[step.op.name] for step in self._steps if step.op.name in foldings}
+                found.append((op.name, folding))
+        return dict(found[::-1])
 
     def intervals(self) -> list[int]:
         """Cycles that some operator takes with some folding, in order: no other interval can be the network's."""
-        if self.fold_for(FOREVER) is None:
+        if not self._table.moves:
             raise UserError(f"a network of at least one operator was expected, but {self.survey.graph.name} has none; check the model")
-        return sorted({int(cycles) for options in self._known.values() for cycles in np.unique(options.cycles)})
+        return np.unique(self._table.cycles).tolist()
 
     def fastest(self) -> Foldings:
         """Cheapest of the foldings with the shortest interval, whatever they take."""
@@ -153,48 +263,3 @@ class Search:
         found = self.fold_for(candidates[high])
         assert found is not None
         return found
-
-    def _options(self, op: Operator, widths: tuple[int, ...]) -> _Options:
-        place = self.survey.alike(op), widths
-        if place not in self._known:
-            plain = choices(op) if isinstance(op, Convolution) else [Folding()]
-            found = [self.survey.estimate_at(op, widths, folding) for folding in plain]
-            lanes, cycles = np.array([e.lanes for e in found]), np.array([e.cycles for e in found])
-            resources = np.array([_figures(e.resources) for e in found])
-            if isinstance(op, Convolution):
-                foldings, base, differences = self._all_variants(op, plain)
-                self._known[place] = _Options(foldings, lanes[base], cycles[base], resources[base] + differences)
-            else:
-                self._known[place] = _Options([None], lanes, cycles, resources)
-        return self._known[place]
-
-    def _all_variants(self, op: Convolution, plain: list[Folding]) -> tuple[list[Folding], list[int], np.ndarray]:
-        """Every folding with every kind of multiplier and memory, the place of the plain one, and what it takes more than that."""
-        key = self.survey.alike(op)
-        if key not in self._variants:
-            activations = self.survey.graph.input_tensors(op)[0].format
-            found = [(v, i) for i, folding in enumerate(plain) for v in variants(op, activations, folding)]
-            differences = np.array([_figures(self.survey.difference(op, variant)) for variant, _ in found])
-            self._variants[key] = [v for v, _ in found], [i for _, i in found], differences
-        return self._variants[key]
-
-    def _fifos(self, op: Operator, widths: tuple[int, ...]) -> np.ndarray:
-        place = op.name, widths
-        if place not in self._known_fifos:
-            self._known_fifos[place] = _figures(self.survey.fifos_at(op, widths))
-        return self._known_fifos[place]
-
-    def _order(self) -> tuple[list[_Step], tuple[int, ...]]:
-        """The operators as steps, and the widths of the inputs."""
-        graph = self.survey.graph
-        last = {name: index for index, op in enumerate(graph.operators) for name in op.inputs}
-        live = [port.tensor for port in graph.inputs if port.tensor in last]
-        start = tuple(self.survey.input_lanes[name] for name in live)
-        steps = []
-        for index, op in enumerate(graph.operators):
-            (result,) = op.outputs
-            reads = tuple(live.index(name) for name in op.inputs)
-            keeps = tuple(i for i, name in enumerate(live) if last[name] > index)
-            steps.append(_Step(op, reads, keeps, result in last))
-            live = [live[i] for i in keeps] + ([result] if result in last else [])
-        return steps, start

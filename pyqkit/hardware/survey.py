@@ -94,12 +94,14 @@ def words_of(tensor: Tensor, lanes: int) -> int:
 
 
 def _alike(op: Operator, inputs: list[Tensor], output: Tensor) -> tuple[Hashable, ...]:
-    """What an estimate depends on beside the folding; of weights and thresholds only how many there are."""
+    """What an estimate depends on beside the folding: of weights and thresholds only how many there are, and of what a layer reads
+    and sums the formats, not the ranges."""
     large = {name: value.shape for name, value in vars(op).items() if name in ("weights", "thresholds")}
     own = {name: _key(value) for name, value in vars(op).items() if name not in ("name", "inputs", "outputs", *large)}
-    streams = tuple((t.shape, t.format, t.low, t.high) for t in (*inputs, output))
+    ranges = () if isinstance(op, Convolution) else tuple((t.low, t.high) for t in (*inputs, output))
+    streams = tuple((t.shape, t.format) for t in (*inputs, output))
     reads = tuple(op.inputs.index(name) for name in op.inputs)
-    return op.kind, streams, reads, tuple(large.items()), tuple(own.items())
+    return op.kind, streams, ranges, reads, tuple(large.items()), tuple(own.items())
 
 
 def _key(value: object) -> Hashable:
@@ -121,8 +123,10 @@ class Survey:
         self._places = {op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators}
         ends = [port.tensor for port in graph.outputs]
         self._readers = {name: len(graph.consumers(name)) + ends.count(name) for name, _ in self._waiting}
-        self._alike = {name: _alike(*place) for name, place in self._places.items()}
+        numbers: dict[Hashable, int] = {}
+        self._alike = {name: numbers.setdefault(_alike(*place), len(numbers)) for name, place in self._places.items()}
         self._known: dict[Hashable, Estimate] = {}
+        self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
         self._differences: dict[Hashable, Resources] = {}
 
     def sites(self, foldings: Foldings) -> dict[str, Site]:
@@ -154,16 +158,18 @@ class Survey:
             self._differences[key] = with_kinds + without * -1
         return self._differences[key]
 
-    def alike(self, op: Operator) -> Hashable:
-        """The same for operators whose estimates are the same."""
+    def alike(self, op: Operator) -> int:
+        """A number, the same for operators whose estimates are the same."""
         return self._alike[op.name]
 
     def fifos_at(self, op: Operator, lanes: tuple[int, ...]) -> Resources:
         """The FIFOs in front of an operator that reads words of `lanes` codes."""
-        total = Resources()
-        for name, width in dict(zip(op.inputs, lanes)).items():  # an operator that reads a tensor twice has one FIFO for it
-            total += fifo(width * self.graph.tensors[name].format.bits, self._words(name, op.name, width))
-        return total
+        if (op.name, lanes) not in self._known_fifos:
+            total = Resources()
+            for name, width in dict(zip(op.inputs, lanes)).items():  # an operator that reads a tensor twice has one FIFO for it
+                total += fifo(width * self.graph.tensors[name].format.bits, self._words(name, op.name, width))
+            self._known_fifos[op.name, lanes] = total
+        return self._known_fifos[op.name, lanes]
 
     def _words(self, name: str, op: str, lanes: int) -> int:
         return fifo_words(self.graph.tensors[name].shape[2] // lanes, self._waiting[name, op], self._readers[name])
@@ -191,14 +197,10 @@ class Survey:
         sites = self.sites(foldings)
         return {(name, op): self._words(name, op, sites[op].lanes[sites[op].op.inputs.index(name)]) for name, op in self._waiting}
 
-    def fifos(self, foldings: Foldings) -> dict[str, Resources]:
-        """FIFOs in front of each operator."""
-        return {name: self.fifos_at(site.op, tuple(site.lanes)) for name, site in self.sites(foldings).items()}
-
     def resources(self, foldings: Foldings) -> dict[str, Resources]:
         """Each operator with the FIFOs in front of it."""
-        fifos = self.fifos(foldings)
-        return {name: e.resources + fifos[name] for name, e in self.estimate(foldings).items()}
+        sites, found = self._walk(foldings)
+        return {name: e.resources + self.fifos_at(sites[name].op, tuple(sites[name].lanes)) for name, e in found.items()}
 
     def total(self, foldings: Foldings) -> Resources:
         """The network."""

@@ -113,6 +113,16 @@ def test_no_design_that_fits_a_share_is_faster(every_design, share):
         assert Survey(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(r.lut_high for _, r in designs)
 
 
+def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
+    graph, designs = every_design
+    monkeypatch.setattr("pyqkit.hardware.search.STATES", 3)
+    thinned, board = folding.search_for(graph, boards.load("PYNQ-Z2")), boards.load("PYNQ-Z2")
+    for interval in (max(i for i, _ in designs), thinned.survey.interval(thinned.fastest())):
+        found = thinned.fold_for(interval)
+        assert thinned.survey.interval(found) <= interval
+        assert price(thinned.survey.total(found), board) >= min(price(r, board) for i, r in designs if i <= interval) * (1 - 1e-9)
+
+
 def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
     board, survey = boards.load("ZCU104"), Survey(graph)
     prices = []
