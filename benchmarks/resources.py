@@ -152,13 +152,13 @@ def rows() -> list[tuple[Features, dict[str, int]]]:
         fmt = parse(name)
         block = product_block(fmt, fmt, 2**16)
         bits = block.width + (256 - 1).bit_length()
-        numbers = {k: v for k, v in block.parameters.items() if isinstance(v, int)} | {"MAGNITUDE": int(block.sign_magnitude)}
+        numbers = {k: v for k, v in block.parameters.items() if isinstance(v, int)} | block.magnitude
         for kind, variants in kinds.items():
             around = ["accumulate", {"W": bits, "T": block.width}, 1]
             count = 1
             if kind != "mac":
                 count = int(kind.split("_")[1])
-                around = ["dot_product_sum", {"LANES": count, "W": block.width}, 1]
+                around = ["dot_product_sum", {"LANES": count, "W": block.width, "SIGNS": int(any(block.sign_bits))}, 1]
             found.append((total([around, [block.module, numbers, count]]), variants["structural"]))
     return found
 

@@ -2,11 +2,13 @@
 //
 // A window comes as FOLDS words, once for every PE outputs. The memory of weights holds codes in the order of use,
 // [group][output fold][input fold][PE][SIMD], and starts again with every pixel. Products are made outside, so that any pair of
-// formats can be plugged in: `products` must be left times right, combinationally, for each PE and lane.
+// formats can be plugged in: `products` must be left times right, combinationally, for each PE and lane, or minus that where
+// `negate` is set: the adders subtract then, which saves the negation of every product.
 module matrix_vector #(
     parameter int LEFT_BITS = 4,
     parameter int RIGHT_BITS = 4,
     parameter int PRODUCT_BITS = 8,
+    parameter bit SIGNS = 0,  // whether `negate` is ever set
     parameter int SHIFT_BITS = 0,  // of the left shift of each product (blocks with a scale of their own); 0 for none
     parameter int SUM_BITS = 16,
     parameter int PE = 1,
@@ -28,6 +30,7 @@ module matrix_vector #(
     output wire [     LANES*LEFT_BITS-1:0] left,
     output wire [  PE*SIMD*RIGHT_BITS-1:0] right,
     input  wire [PE*SIMD*PRODUCT_BITS-1:0] products,
+    input  wire [             PE*SIMD-1:0] negate,
     output wire                            out_valid,
     input  wire                            out_ready,
     output wire [         PE*SUM_BITS-1:0] out_data
@@ -114,23 +117,45 @@ module matrix_vector #(
     end
     for (genvar pe = 0; pe < PE; pe++) begin : g_pe
       reg  [SIMD*TERM_BITS-1:0] terms;
-      wire [      SUM_BITS-1:0] partial;
       reg  [      SUM_BITS-1:0] sum;
-      adder_tree #(
-          .COUNT(SIMD),
-          .IN_BITS(TERM_BITS),
-          .OUT_BITS(SUM_BITS)
-      ) tree (
-          .clock,
-          .enable(step),
-          .terms,
-          .sum   (partial)
-      );
+      wire [      SUM_BITS-1:0] partial, total;
+      wire go_on = !first[STAGES-2];
       always_ff @(posedge clock) begin
         if (step) begin
           terms <= shifted[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
-          if (valid[STAGES-2]) sum <= first[STAGES-2] ? partial : sum + partial;
+          if (valid[STAGES-2]) sum <= total;
         end
+      end
+      if (SIGNS) begin : g_signs
+        reg [SIMD-1:0] signs;
+        wire negative;
+        always_ff @(posedge clock) if (step) signs <= negate[pe*SIMD+:SIMD];
+        dot_product_sum #(
+            .LANES(SIMD),
+            .W(TERM_BITS),
+            .S(SUM_BITS)
+        ) tree (
+            .clock,
+            .enable(step),
+            .terms,
+            .negate(signs),
+            .sum   (partial),
+            .negative
+        );
+        add_subtract #(.W(SUM_BITS)) accumulate (.x(go_on ? sum : '0), .y(partial), .negate(negative), .sum(total));
+      end else begin : g_plain
+        adder_tree #(
+            .COUNT(SIMD),
+            .IN_BITS(TERM_BITS),
+            .OUT_BITS(SUM_BITS)
+        ) tree (
+            .clock,
+            .enable(step),
+            .terms,
+            .sum   (partial)
+        );
+        assign total = go_on ? sum + partial : partial;
+        wire unused = &negate;
       end
       assign out_data[pe*SUM_BITS+:SUM_BITS] = sum;
     end

@@ -101,15 +101,15 @@ def _fifo(p: Mapping[str, int]) -> Features:
 
 @grows_with("matrix_vector")
 def _matrix_vector(p: Mapping[str, int]) -> Features:
-    pe, simd, sum_bits, shift = p["PE"], p["SIMD"], p["SUM_BITS"], p.get("SHIFT_BITS", 0)
+    pe, simd, sum_bits, shift, signs = p["PE"], p["SIMD"], p["SUM_BITS"], p.get("SHIFT_BITS", 0), p.get("SIGNS", 0)
     term = min(p["PRODUCT_BITS"] + (2**shift - 1 if shift else 0), sum_bits)
     memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], p.get("DSP") and not shift
     found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory) + rom(pe * simd * shift, p["DEPTH"], memory)
-    adders, held, level = 0, 0 if in_dsp else simd * term, 1
+    adders, held, level = 0, 0 if in_dsp else simd * (term + signs), 1
     while simd > 1 and (simd - 1) >> (level - 1):
         width, below = min(term + level, sum_bits), ceil(simd / 2 ** (level - 1))
         if level > 1 or not in_dsp:  # a DSP has the register behind a product, an adder and the register behind that
-            adders, held = adders + below // 2 * width, held + ceil(below / 2) * width
+            adders, held = adders + below // 2 * width, held + ceil(below / 2) * (width + signs)
         level += 1
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
     operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
@@ -118,6 +118,7 @@ def _matrix_vector(p: Mapping[str, int]) -> Features:
     found["accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
     found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
     found["shifters"] = pe * simd * term * shift
+    found["signs"] = pe * simd * signs
     return found + Features({"one": 1})
 
 
@@ -314,5 +315,6 @@ def _accumulate(p: Mapping[str, int]) -> Features:
 
 @grows_with("dot_product_sum")
 def _dot_product_sum(p: Mapping[str, int]) -> Features:
-    adders = sum((p["LANES"] >> level) * (p["W"] + level) for level in range(1, bits_for(p["LANES"]) + 1))
-    return Features({"adders": adders, "flip-flops": adders})
+    levels = range(1, bits_for(p["LANES"]) + 1)
+    adders, signs = sum((p["LANES"] >> level) * (p["W"] + level) for level in levels), sum(p["LANES"] >> level for level in levels)
+    return Features({"adders": adders, "flip-flops": adders + p["SIGNS"] * signs})

@@ -12,14 +12,14 @@ def multiply_accumulate(name: str, left: NumberFormat, right: NumberFormat, bloc
 
     Ports: ``clock``, ``enable``, ``first`` (the sum starts anew with the product of the cycle before), ``a``, ``b``, ``sum``.
     """
-    product = f"  wire signed [{block.width - 1}:0] p;\n  {_product(block, 'multiply', 'a', 'b', 'p')}\n"
+    product = f"  wire signed [{block.width - 1}:0] p;\n  {block.instance('multiply', 'a', 'b', 'p', **block.magnitude)}\n"
     return Circuit(
         name,
         f"module {name} (input wire clock, enable, first, input wire [{left.bits - 1}:0] a, input wire [{right.bits - 1}:0] b,\n"
         f"    output reg signed [{sum_bits - 1}:0] sum);\n{product}"
         f"  reg signed [{block.width - 1}:0] term;\n  reg negative;\n  wire [{sum_bits - 1}:0] total;\n"
         f"  add_subtract #(.W({sum_bits})) add (.x(first ? {sum_bits}'d0 : sum), .y({sum_bits}'(term)), .negate(negative), .sum(total));\n"
-        f"  always_ff @(posedge clock) if (enable) begin\n    term <= p;\n    negative <= {_sign(block, left, right, 'a', 'b')};\n"
+        f"  always_ff @(posedge clock) if (enable) begin\n    term <= p;\n    negative <= {_sign(block, left, right)};\n"
         "    sum <= total;\n  end\nendmodule\n",
     )
 
@@ -39,22 +39,12 @@ def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: Produ
         f"    output wire signed [{sum_bits - 1}:0] sum, output wire negative);\n"
         f"  wire [{lanes * block.width - 1}:0] terms;\n  wire [{lanes - 1}:0] negate;\n"
         f"  for (genvar i = 0; i < {lanes}; i++) begin : g_lane\n    "
-        f"{_product(block, 'multiply', a, b, f'terms[i*{block.width}+:{block.width}]')}\n"
-        f"    assign negate[i] = {_sign(block, left, right, 'a', 'b', 'i')};\n  end\n"
+        f"{block.instance('multiply', a, b, f'terms[i*{block.width}+:{block.width}]', **block.magnitude)}\n"
+        f"    assign negate[i] = {_sign(block, left, right, 'i')};\n  end\n"
         f"  dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), .SIGNS({signs})) tree (\n"
         "      .clock, .enable, .terms, .negate, .sum, .negative\n  );\nendmodule\n",
     )
 
 
-def _product(block: ProductBlock, name: str, a: str, b: str, p: str) -> str:
-    return block.instance(name, a, b, p, **({"MAGNITUDE": 1} if block.sign_magnitude else {}))
-
-
-def _sign(block: ProductBlock, left: NumberFormat, right: NumberFormat, a: str, b: str, lane: str = "0") -> str:
-    """Whether a product is the negative of what the block gives."""
-    tops = [
-        f"{port}[{lane}*{fmt.bits}+{fmt.bits - 1}]"
-        for port, fmt, signed in ((a, left, block.sign_bits[0]), (b, right, block.sign_bits[1]))
-        if signed
-    ]
-    return " ^ ".join(tops) or "1'b0"
+def _sign(block: ProductBlock, left: NumberFormat, right: NumberFormat, lane: str = "0") -> str:
+    return block.sign(*(f"{port}[{lane}*{fmt.bits}+{fmt.bits - 1}]" for port, fmt in (("a", left), ("b", right))))

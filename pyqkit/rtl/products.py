@@ -34,7 +34,7 @@ class ProductBlock:
     width : int
         Bits of the signed product, parameter ``W``.
     sign_magnitude : bool
-        Whether the block takes ``MAGNITUDE``: then p is the magnitude, and the product is negative where `negative`
+        Whether the block takes ``MAGNITUDE``: then p is the magnitude, and the product is negative where `sign`
         says so. Adders that subtract (`dot_product_sum`) save the negation of every lane.
     sign_bits : tuple of bool
         Whether the top bit of a, of b takes part in the sign.
@@ -50,6 +50,15 @@ class ProductBlock:
         """SystemVerilog that instantiates the block; `more` adds parameters (``MAGNITUDE=1``)."""
         parameters = ", ".join(f".{key}({value})" for key, value in {**self.parameters, **more}.items())
         return f"{self.module} #({parameters}) {name} (.a({a}), .b({b}), .p({p}));"
+
+    @property
+    def magnitude(self) -> dict[str, int | str]:
+        """What `instance` takes so that p is the magnitude; empty for a block that cannot."""
+        return {"MAGNITUDE": 1} if self.sign_magnitude else {}
+
+    def sign(self, a: str, b: str) -> str:
+        """SystemVerilog of whether the product is minus the magnitude, given the names of the top bits of both codes."""
+        return " ^ ".join(top for top, signed in zip((a, b), self.sign_bits) if signed) or "1'b0"
 
 
 Rule = Callable[[NumberFormat, NumberFormat, int], "ProductBlock | None"]

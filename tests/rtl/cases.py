@@ -132,7 +132,9 @@ def requantisers() -> list[Case]:
 def sums() -> list[Case]:
     """Matrix-vector unit and residual addition, their accumulators filled to both ends."""
     cases = []
-    for name, pe, simd, folds, shift_bits in (("vector", 1, 1, 5, 0), ("matrix", 2, 3, 2, 0), ("shifted", 2, 4, 1, 2)):
+    plain = (("vector", 1, 1, 5, 0), ("matrix", 2, 3, 2, 0), ("shifted", 2, 4, 1, 2))
+    apart = (("vector_signs", 1, 1, 5, 0), ("matrix_signs", 2, 3, 2, 0), ("wide_signs", 1, 8, 2, 0), ("shifted_signs", 2, 4, 1, 2))
+    for name, pe, simd, folds, shift_bits in plain + apart:  # products as they are, or magnitudes and signs
         outputs, inputs, random = 4, simd * folds, np.random.default_rng(simd)
         weights = random.integers(-8, 8, (outputs, inputs))
         weights[0] = -8
@@ -155,12 +157,16 @@ def sums() -> list[Case]:
         if shift_bits:
             parameters |= {"SHIFT_BITS": shift_bits, "SHIFTS": f'"{name}_shifts.hex"'}
             tables[f"{name}_shifts.hex"] = used(shifts, shift_bits)
+        signs = f"#_left[i%{simd}*4+3] ^ #_right[4*i+3]" if name.endswith("signs") else "1'b0"
         before = (
             f"  wire [{4 * simd - 1}:0] #_left;\n  wire [{4 * pe * simd - 1}:0] #_right;\n  wire [{8 * pe * simd - 1}:0] #_products;\n"
-            f"  for (genvar i = 0; i < {pe * simd}; i++) begin : g_#\n"
-            f"    assign #_products[8*i+:8] = $signed(8'($signed(#_left[i%{simd}*4+:4]))) * $signed(8'($signed(#_right[4*i+:4])));\n  end\n"
+            f"  wire [{pe * simd - 1}:0] #_negate;\n  for (genvar i = 0; i < {pe * simd}; i++) begin : g_#\n"
+            f"    assign #_negate[i] = {signs};\n"
+            f"    wire signed [7:0] product = $signed(8'($signed(#_left[i%{simd}*4+:4]))) * $signed(8'($signed(#_right[4*i+:4])));\n"
+            f"    assign #_products[8*i+:8] = #_negate[i] ? -product : product;\n  end\n"
         )
-        wires = {wire: f"#_{wire}" for wire in ("left", "right", "products")}
+        wires = {wire: f"#_{wire}" for wire in ("left", "right", "products", "negate")}
+        parameters["SIGNS"] = int(name.endswith("signs"))
         given, taken = {"in": words(4, repeated, simd)}, {"out": words(bits, expected, pe)}
         cases.append(Case(name, "matrix_vector", parameters, given, taken, tables, wires, before))
     left, right = unsigned(4, 6, 2, 10), unsigned(3, 6, 2, 11)

@@ -31,8 +31,7 @@ def convolution(e: Emitter, op: Operator) -> None:
     fill = tensor.format.zero_code if any(op.padding) else 0
     source = windows(e, op, e.input(op), groups, depth // folds // groups, lanes, fill)
     out = e.output(op, pe)
-    left, right, product = tensor.format.bits, op.weight_format.bits, made.product
-    parameters = dict(made.parameters)
+    parameters, right = dict(made.parameters), op.weight_format.bits
     words = _words(op.weights, groups, folding, right)
     parameters |= e.memory(f"{op.name}_weights", words, depth, pe * simd * right, "WEIGHTS", "WEIGHT")
     if "SHIFT_BITS" in parameters:
@@ -42,19 +41,7 @@ def convolution(e: Emitter, op: Operator) -> None:
         parameters |= e.memory(f"{op.name}_shifts", words, depth, pe * simd * bits, "SHIFTS", "SHIFT")
     if folding.memory != "auto":
         parameters["MEMORY"] = f'"{folding.memory}"'
-    wires = {side: f"{op.name}_{side}" for side in ("left", "right", "products")}
-    products = (
-        f"  wire [{lanes * left - 1}:0] {wires['left']};\n  wire [{pe * simd * right - 1}:0] {wires['right']};\n"
-        f"  wire [{pe * simd * product.width - 1}:0] {wires['products']};\n"
-        f"  generate\n    for (genvar i = 0; i < {pe * simd}; i++) begin : g_{op.name}_products\n      "
-        + product.instance(
-            "multiply",
-            f"{wires['left']}[i%{lanes}*{left}+:{left}]",
-            f"{wires['right']}[i*{right}+:{right}]",
-            f"{wires['products']}[i*{product.width}+:{product.width}]",
-        )
-        + "\n    end\n  endgenerate\n"
-    )
+    wires, products = _products(op.name, made)
     latency = (simd - 1).bit_length() + 3  # operands, terms, the levels of the adder tree, the sum
     timing = Pipeline.every(result.pixels * depth, latency, folds)
     e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products, made.parts)
@@ -85,6 +72,7 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     folds = op.weights[0].size // simd
     product = (dsp_block if dsp else product_block)(activations, op.weight_format)
     found: Parameters = {"LEFT_BITS": activations.bits, "RIGHT_BITS": op.weight_format.bits, "PRODUCT_BITS": product.width}
+    found |= {"SIGNS": 1} if any(product.sign_bits) else {}
     found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds}
     found["DEPTH"] = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
     if op.shifts is not None and op.shifts.any():
@@ -92,7 +80,26 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
     if folding.memory != "auto":
         counted["MEMORY"] = MEMORIES.index(folding.memory)
-    return Unit(found, product, (Part("matrix_vector", found | counted), Part(product.module, product.parameters, pe * simd)))
+    return Unit(
+        found, product, (Part("matrix_vector", found | counted), Part(product.module, product.parameters | product.magnitude, pe * simd))
+    )
+
+
+def _products(name: str, made: Unit) -> tuple[dict[str, str], str]:
+    """Wires of a matrix-vector unit by port, and the text that declares them and multiplies."""
+    left, right, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "RIGHT_BITS", "PE", "SIMD", "LANES"))
+    count, product = pe * simd, made.product
+    wires = {port: f"{name}_{port}" for port in ("left", "right", "products", "negate")}
+    widths = {"left": lanes * left, "right": count * right, "products": count * product.width, "negate": count}
+    a, b = (f"{wires['left']}[i%{lanes}*{left}+", f"{wires['right']}[i*{right}+")
+    p = f"{wires['products']}[i*{product.width}+:{product.width}]"
+    multiply = product.instance("multiply", f"{a}:{left}]", f"{b}:{right}]", p, **product.magnitude)
+    negate = product.sign(f"{a}{left - 1}]", f"{b}{right - 1}]")
+    declared = "".join(f"  wire [{widths[port] - 1}:0] {wire};\n" for port, wire in wires.items())
+    return wires, (
+        f"{declared}  generate\n    for (genvar i = 0; i < {count}; i++) begin : g_{name}_products\n"
+        f"      {multiply}\n      assign {wires['negate']}[i] = {negate};\n    end\n  endgenerate\n"
+    )
 
 
 def _words(values: np.ndarray, groups: int, folding: Folding, bits: int) -> Iterator[int]:
