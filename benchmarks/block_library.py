@@ -76,13 +76,22 @@ def residual(name: str, fmt: str, size: int, channels: int) -> Graph:
     return net.finish(rescaled(net, f"{name}_wide", out, 12))
 
 
-def rescaled(net: Network, name: str, source: str, bits: int) -> str:
-    """Multiply, shift and round to an integer of `bits` bits."""
+def rescaled(net: Network, name: str, source: str, bits: int, precision: int = 8) -> str:
+    """Multiply by numbers of `precision` bits, shift and round to an integer of `bits` bits."""
     tensor = net.graph.tensors[source]
     channels, reach = tensor.shape[2], max(-tensor.low, tensor.high).bit_length()
-    shift = 10
-    multiplier = net.random.integers(1, max(2, 2 ** (bits - 1 - reach + shift)) if bits + shift > reach else 2, channels)
+    shift = max(1, reach + precision - (bits - 1))
+    multiplier = net.random.integers(2 ** (precision - 1), 2**precision, channels)
     return net.emit(Rescale(name, [source], [name], Integer(bits), multiplier, np.arange(channels), shift))
+
+
+def rescales(name: str, results: dict[int, int]) -> Graph:
+    """A layer and a chain of requantisers of wide integers: bits of each result, and of its multipliers."""
+    net = Network(name, parse("int8"), (1, 1, 8))
+    x = net.conv(f"{name}_fc", "x", 8, kernel=1)
+    for bits, precision in results.items():
+        x = rescaled(net, f"{name}_{bits}", x, bits, precision)
+    return net.finish(x)
 
 
 def layouts(name: str, fmt: str, channels: int) -> Graph:
@@ -126,6 +135,8 @@ def library() -> list[Case]:
         folded(cnn("c_e3m2", "e3m2", 20, (4, 8, 16)), 1, 1),
         folded(residual("r_e4m3", "e4m3", 8, 4), 1, 2),
         fifos("f_8", 8, (8, 32, 64, 200, 600, 2100)),
+        folded(rescales("s_int", {12: 4, 9: 10, 16: 6, 5: 8, 20: 12, 8: 9}), 2, 2),
+        folded(rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2),  # one word of constants: its multipliers are wired
     ]
 
 

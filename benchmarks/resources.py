@@ -33,6 +33,8 @@ ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "pyqkit" / "hardware" / "resource_model.json"
 COST = ROOT / "benchmarks" / "results" / "cost.json"
 SAMPLE = "m_one"  # case of the library that tests measure anew
+GOOD = 0.02  # relative errors below which a circuit weighs no more
+ROUNDS = 30  # of least squares
 DRAW = 0.01  # weight of the prior: a part of what one circuit weighs
 PAGE = ROOT / "docs" / "resources.md"
 TITLES = {"lut_low": "LUTs, low", "lut_high": "LUTs, high", "ff": "flip-flops", "carry4": "CARRY4", "bram36": "BRAM36"}
@@ -173,7 +175,10 @@ def total(parts: list) -> Features:
 
 
 def fit() -> None:
-    """Least squares of relative errors, with coefficients that are not negative and drawn a little to `PRIOR`."""
+    """Least absolute relative errors, so that odd circuits do not bend the rest: least squares, repeated with large errors weighing less.
+
+    Coefficients are not negative and drawn a little to `PRIOR`.
+    """
     import numpy as np
     from scipy.optimize import nnls
 
@@ -182,16 +187,16 @@ def fit() -> None:
     for figure, prior in PRIOR.items():
         kept = [(f, found[figure]) for f, found in data if found[figure] > 0]
         names = sorted({name for f, _ in kept for name in f if name not in EXACT and relevant(name, figure)})
-        matrix = np.array([[f[name] for name in names] for f, _ in kept], float)
         wanted = np.array([value for _, value in kept], float)
-        weight = 1 / np.maximum(wanted, SMALL)
-        drawn = [
-            np.vstack([matrix * weight[:, None], DRAW * np.eye(len(names))]),
-            np.concatenate([wanted * weight, [DRAW * prior] * len(names)]),
-        ]
-        solution, _ = nnls(*drawn)
+        scale = np.maximum(wanted, SMALL)
+        matrix = np.array([[f[name] for name in names] for f, _ in kept], float) / scale[:, None]
+        weight, error = np.ones(len(kept)), np.zeros(len(kept))
+        for _ in range(ROUNDS):
+            drawn = np.vstack([matrix * weight[:, None], DRAW * np.eye(len(names))])
+            solution, _ = nnls(drawn, np.concatenate([wanted / scale * weight, [DRAW * prior] * len(names)]))
+            error = np.abs(matrix @ solution - wanted / scale)
+            weight = 1 / np.sqrt(np.maximum(error, GOOD) / GOOD)
         model[figure] = {name: round(float(c), 4) for name, c in zip(names, solution)}
-        error = np.abs(matrix @ solution - wanted) * weight
         print(
             f"{figure}: {len(kept)} circuits, median error {100 * np.median(error):.1f} %, 90 % below {100 * np.quantile(error, 0.9):.0f} %"
         )

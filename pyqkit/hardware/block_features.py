@@ -114,8 +114,9 @@ def _matrix_vector(p: Mapping[str, int]) -> Features:
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
     operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
     found["flip-flops"] += operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
-    found["adders"] = pe * adders
-    found["accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
+    kind = "subtracting " if signs else ""
+    found[f"{kind}adders"] = pe * adders
+    found[f"{kind}accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
     found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
     found["shifters"] = pe * simd * term * shift
     found["signs"] = pe * simd * signs
@@ -142,7 +143,8 @@ def _rescale(p: Mapping[str, int]) -> Features:
     lanes, product, width = p["LANES"], p["PRODUCT_BITS"], p["WIDTH"]
     found = rom(2 * lanes * product, p["DEPTH"])
     found["flip-flops"] += lanes * (width + 2 * product + p["BITS_OUT"]) + 4
-    found["multipliers"] = lanes * width * product if p["DEPTH"] > 1 else 0
+    # the other side of a multiplier has about as many bits as the product has more
+    found["multipliers" if p["DEPTH"] > 1 else "fixed multipliers"] = lanes * width * max(product - width, 1)
     found["adders"] = lanes * 2 * product
     return found + Features({"one": 1})
 
@@ -317,4 +319,4 @@ def _accumulate(p: Mapping[str, int]) -> Features:
 def _dot_product_sum(p: Mapping[str, int]) -> Features:
     levels = range(1, bits_for(p["LANES"]) + 1)
     adders, signs = sum((p["LANES"] >> level) * (p["W"] + level) for level in levels), sum(p["LANES"] >> level for level in levels)
-    return Features({"adders": adders, "flip-flops": adders + p["SIGNS"] * signs})
+    return Features({"subtracting adders" if p["SIGNS"] else "adders": adders, "flip-flops": adders + p["SIGNS"] * signs})
