@@ -119,7 +119,7 @@ module matrix_vector #(
       reg  [SIMD*TERM_BITS-1:0] terms;
       reg  [      SUM_BITS-1:0] sum;
       wire [      SUM_BITS-1:0] partial, total;
-      wire go_on = !first[STAGES-2];
+      wire [      SUM_BITS-1:0] so_far = first[STAGES-2] ? '0 : sum;  // in the adder's LUTs, unlike a choice behind it
       always_ff @(posedge clock) begin
         if (step) begin
           terms <= shifted[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
@@ -142,7 +142,7 @@ module matrix_vector #(
             .sum   (partial),
             .negative
         );
-        add_subtract #(.W(SUM_BITS)) accumulate (.x(go_on ? sum : '0), .y(partial), .negate(negative), .sum(total));
+        add_subtract #(.W(SUM_BITS)) accumulate (.x(so_far), .y(partial), .negate(negative), .sum(total));
       end else begin : g_plain
         adder_tree #(
             .COUNT(SIMD),
@@ -154,7 +154,7 @@ module matrix_vector #(
             .terms,
             .sum   (partial)
         );
-        assign total = go_on ? sum + partial : partial;
+        assign total = so_far + partial;
         wire unused = &negate;
       end
       assign out_data[pe*SUM_BITS+:SUM_BITS] = sum;

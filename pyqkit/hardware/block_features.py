@@ -114,7 +114,7 @@ def _matrix_vector(p: Mapping[str, int]) -> Features:
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
     operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
     found["flip-flops"] += operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
-    kind = "subtracting " if signs else ""
+    kind = "subtracting " if signs else "DSP " if p.get("DSP") else ""
     found[f"{kind}adders"] = pe * adders
     found[f"{kind}accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
     found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])

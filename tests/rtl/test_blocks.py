@@ -54,7 +54,7 @@ MUTANTS = {  # of different files and cases, so that one model holds many; the c
         "sum_table": ("sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),  # a sum goes on from the window before
     },
     "widths and memory": {
-        "vector": ("matrix_vector.sv", "? sum + partial : partial;", "? SUM_BITS'($signed((SUM_BITS - 1)'(sum + partial))) : partial;"),
+        "vector": ("matrix_vector.sv", "total = so_far + partial", "total = SUM_BITS'($signed((SUM_BITS - 1)'(so_far + partial)))"),
         "matrix_signs": ("matrix_vector.sv", ".negate(negative), .sum(total)", ".negate(1'b0), .sum(total)"),  # the last sign is lost
         "wide_signs": ("dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),  # the right one's sign is lost
         "shifted": ("adder_tree.sv", "total <= WIDTH'(left) + WIDTH'(right)", "total <= WIDTH'($signed(NARROW'(left + right)))"),
