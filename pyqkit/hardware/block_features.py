@@ -21,6 +21,7 @@ _rules: dict[str, Rule] = {}
 _SHAPES = [(2 ** (14 - i), w, 1, 129) for i, w in enumerate((1, 2, 4, 9, 18, 36))]
 _SHAPES += [(2 ** (15 - i), w, 2, 257) for i, w in enumerate((1, 2, 4, 9, 18, 36, 72))]
 _LUTRAM_PRICE, _ROM_BITS_A_LUT = 8, 64
+_SIGNIFICAND_BITS = 8  # of the table of 2**f in product_logposit
 
 
 def grows_with(module: str) -> Callable[[Rule], Rule]:
@@ -288,15 +289,17 @@ def _product_table(p: Mapping[str, int]) -> Features:
     return Features({"table": p["W"] * ceil(2 ** (p["A"] + p["B"]) / 64)})
 
 
-def _aligned(width: int, shift_bits: int, p: Mapping[str, int]) -> Features:
-    return Features({"shifter": width * ceil(shift_bits / 2), "signs": 0 if p.get("MAGNITUDE") else width})
+def _aligned(magnitude: int, shift_bits: int, p: Mapping[str, int]) -> Features:
+    """Of `product_align`: stages of two bits of the shift, each as wide as the word is by then."""
+    stages = [min(p["W"], magnitude + 4 ** (stage + 1) - 1) for stage in range(ceil(shift_bits / 2))]
+    return Features({"shifter": sum(stages), "signs": 0 if p.get("MAGNITUDE") else p["W"]})
 
 
 @grows_with("product_minifloat")
 def _product_minifloat(p: Mapping[str, int]) -> Features:
     a, b, exponents = p["A_SIGNIFICAND"] + 1, p["B_SIGNIFICAND"] + 1, p["A_EXPONENT"] + p["B_EXPONENT"]
     shift = (2 ** p["A_EXPONENT"] + 2 ** p["B_EXPONENT"] - 4).bit_length()
-    found = _aligned(p["W"], shift, p)
+    found = _aligned(a + b, shift, p)
     found["exponents"] = shift if exponents > 2 else 0
     found["short significands" if a + b <= 6 else "significands"] = a + b if a + b <= 6 else _rows(max(a, b), min(a, b))
     return found
@@ -304,7 +307,7 @@ def _product_minifloat(p: Mapping[str, int]) -> Features:
 
 @grows_with("product_logposit")
 def _product_logposit(p: Mapping[str, int]) -> Features:
-    found = _aligned(p["W"], p["L"] + 1 - p["F"], p)
+    found = _aligned(_SIGNIFICAND_BITS, p["L"] + 1 - p["F"], p)
     found["logarithms"] = sum(p["L"] * ceil(2 ** (p[s] - 1) / 64) + p[s] for s in "AB")
     found["significands"] = p["L"] + 8 * ceil(2 ** p["F"] / 64)
     return found
