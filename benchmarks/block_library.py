@@ -135,6 +135,9 @@ def library() -> list[Case]:
         folded(cnn("c_e3m2", "e3m2", 20, (4, 8, 16)), 1, 1),
         folded(residual("r_e4m3", "e4m3", 8, 4), 1, 2),
         fifos("f_8", 8, (8, 32, 64, 200, 600, 2100)),
+        folded(mlp("m_ue2m2", "ue2m2", (64, 32, 10), "e2m1"), 4, 16),
+        folded(mlp("m_ue3m2", "ue3m2", (32, 16, 12), "e2m3"), 2, 8),
+        folded(cnn("c_ue2m2", "ue2m2", 8, (4, 8, 8), "e2m1"), 4, 4),
         folded(rescales("s_int", {12: 4, 9: 10, 16: 6, 5: 8, 20: 12, 8: 9}), 2, 2),
         folded(rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2),  # one word of constants: its multipliers are wired
     ]

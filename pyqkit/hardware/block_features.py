@@ -298,6 +298,8 @@ def _aligned(magnitude: int, shift_bits: int, p: Mapping[str, int]) -> Features:
 @grows_with("product_minifloat")
 def _product_minifloat(p: Mapping[str, int]) -> Features:
     a, b, exponents = p["A_SIGNIFICAND"] + 1, p["B_SIGNIFICAND"] + 1, p["A_EXPONENT"] + p["B_EXPONENT"]
+    if a + b - 2 + exponents <= 6:  # every bit is one LUT of all bits of both codes
+        return Features({"small products": p["W"], "signs": 0 if p.get("MAGNITUDE") else p["W"]})
     shift = (2 ** p["A_EXPONENT"] + 2 ** p["B_EXPONENT"] - 4).bit_length()
     found = _aligned(a + b, shift, p)
     found["exponents"] = shift if exponents > 2 else 0
