@@ -3,7 +3,7 @@
 // A window comes as FOLDS words, once for every PE outputs. The memory of weights holds codes in the order of use,
 // [group][output fold][input fold][PE][SIMD], and starts again with every pixel. Products are made outside, so that any pair of
 // formats can be plugged in: `products` must be left times right, combinationally, for each PE and lane, or minus that where
-// `negate` is set: the adders subtract then, which saves the negation of every product.
+// `negate` is set: the adders subtract then, which saves a carry chain for every product.
 module matrix_vector #(
     parameter int LEFT_BITS = 4,
     parameter int RIGHT_BITS = 4,
