@@ -51,7 +51,7 @@ def test_messages_go_to_stderr(tmp_path: Path) -> None:
 def test_doctor_says_what_missing_tools_would_add(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     rows = {row["tool"]: row for row in json.loads(run("doctor", "--json").output)["tools"]}
-    assert {"g++", "verilator", "yosys", "vivado", "torch", "brevitas", "onnx", "qonnx"} <= set(rows)
+    assert {"g++", "verilator", "pyosys", "vivado", "torch", "brevitas", "onnx", "qonnx"} <= set(rows)
     assert rows["g++"] == {
         "tool": "g++",
         "found": "missing",

@@ -209,7 +209,7 @@ def eight_bits() -> Any:
 def test_dsps_take_over_where_luts_end_first(dsps, faster):
     graph = import_qonnx(eight_bits())
     board, survey = boards.load("PYNQ-Z2"), Survey(graph)
-    tight = replace(board, resources={**board.resources, "lut": 5_000, "dsp": dsps})
+    tight = replace(board, resources={**board.resources, "lut": 4_000, "dsp": dsps})
     found = folding.find(graph, tight, 100.0, None)
     total = survey.total(found)
     assert not folding.exceeded(total, tight, 0.7)
