@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -79,9 +80,30 @@ def _padded(content: np.ndarray, to: int) -> np.ndarray:
     return np.concatenate([content, np.zeros((*content.shape[:-1], missing), content.dtype)], axis=-1) if missing else content
 
 
-def _steps(bits: int, group: int) -> list[tuple[int, int]]:
-    """For runs of 1, 2, 4... codes that have a neighbour in their group: bits of the run, bits of the word that it lies in."""
-    return [(bits << level, 8 * _word(bits << level).itemsize) for level in range(group.bit_length() - 1)]
+class _Step(NamedTuple):
+    """Two runs of codes, each of `run` bits in the lower places of a half word, and their pair in the lower places of a word."""
+
+    run: int
+    half: int
+    word: np.dtype
+    joins: np.unsignedinteger  # what the upper half is multiplied by, or the whole word if there is room
+    room: bool  # for both runs at the start of the upper half
+    splits: np.unsignedinteger
+    narrow: np.dtype  # of the pair alone
+    single: np.dtype  # of one run alone
+
+
+@functools.cache
+def _steps(bits: int, group: int) -> tuple[_Step, ...]:
+    """For runs of 1, 2, 4... codes that have a neighbour in their group. Kept, as it takes as long as the work on a small block."""
+    found = []
+    for run in (bits << level for level in range(group.bit_length() - 1)):
+        half = 8 * _word(run).itemsize
+        word, room = _word(2 * half), 2 * run <= half
+        # beside a run that goes up to its own place, what is subtracted takes it from the upper half
+        joins = (1 << half) + (1 << run) if room else (1 << 2 * half) - (1 << half) + (1 << run)
+        found.append(_Step(run, half, word, word.type(joins), room, word.type((1 << half) - (1 << run)), _word(2 * run), _word(run)))
+    return tuple(found)
 
 
 def _shifted(words: np.ndarray, by: int, out: np.ndarray | None = None) -> np.ndarray:
@@ -102,16 +124,16 @@ def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:
 
 
 def _joined(words: np.ndarray, bits: int, group: int) -> np.ndarray:
-    for run, half in _steps(bits, group):
-        words = words.view(_word(2 * half))
-        if 2 * run <= half:  # room for both runs at the start of the upper half
-            joined = words * words.dtype.type((1 << half) + (1 << run))
-            joined = _shifted(joined, half, out=joined)
+    for step in _steps(bits, group):
+        words = words.view(step.word)
+        if step.room:
+            joined = words * step.joins
+            joined = _shifted(joined, step.half, out=joined)
         else:
-            joined = _shifted(words, half)
-            joined *= joined.dtype.type((1 << 2 * half) - (1 << half) + (1 << run))  # taken from the upper half, put where it goes
+            joined = _shifted(words, step.half)
+            joined *= step.joins
             joined += words
-        words = joined.astype(_word(2 * run), copy=False)
+        words = joined.astype(step.narrow, copy=False)
     return words
 
 
@@ -141,14 +163,14 @@ def _split_groups(content: np.ndarray, block: np.ndarray, bits: int, group: int)
         content = np.concatenate([content, np.zeros(8, np.uint8)])
     overlapping = np.ndarray(count, word, content, 0, (size,))
     words = np.bitwise_and(overlapping, word.type((1 << group * bits) - 1), out=block.view(word)[:count])
-    for run, half in _steps(bits, group)[::-1]:
-        low = words.astype(_word(2 * half), copy=False)
-        place = block.view(low.dtype)[: low.size]
-        high = _shifted(low, run, out=None if low is words else place)  # no fresh memory where a cast has emptied the place
-        high *= high.dtype.type((1 << half) - (1 << run))
+    for step in reversed(_steps(bits, group)):
+        low = words.astype(step.word, copy=False)
+        place = block.view(step.word)[: low.size]
+        high = _shifted(low, step.run, out=None if low is words else place)  # no fresh memory where a cast has emptied the place
+        high *= step.splits
         words, other = (low, high) if low is words else (high, low)
         words += other
-        words = words.view(_word(run))
+        words = words.view(step.single)
 
 
 def _split_fours(content: np.ndarray, block: np.ndarray) -> None:
