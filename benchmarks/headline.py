@@ -161,8 +161,8 @@ def synthesised(accelerator: Accelerator) -> dict[str, Any]:
     for parts, circuit in blocks_of(design):
         (with_dsps if any("DSP" in part.parameters for part in parts) else plain).append(circuit)
     found: list[Synthesis] = []
-    for chosen in (plain, with_dsps):
-        found += synthesise(chosen, sources(), dsp=chosen is with_dsps, progress=lambda done: print(f"{done} blocks", flush=True))
+    for chosen, dsp in ((plain, False), (with_dsps, True)):
+        found += synthesise(chosen, sources(), dsp, progress=lambda done: print(f"{done} blocks", flush=True))
     circuits = plain + with_dsps
     blocks = {c.name.removeprefix("only_"): asdict(f) for c, f in zip(circuits, found, strict=True)}
     total = {key: sum(block[key] for block in blocks.values()) for key in asdict(found[0])}

@@ -28,13 +28,14 @@ _MODULES = {
 
 def examine() -> list[dict[str, str]]:
     """One row a tool: name, where it is (or "missing"), what needs it, how to get it."""
-    rows = []
-    for name, (purpose, remedy) in _PROGRAMS.items():
-        found = shutil.which(name)
-        rows.append({"tool": name, "found": "yes" if found else "missing", "needed for": purpose, "how to get it": "" if found else remedy})
-    for name, (purpose, remedy) in _MODULES.items():
-        present = importlib.util.find_spec(name) is not None
-        rows.append(
-            {"tool": name, "found": "yes" if present else "missing", "needed for": purpose, "how to get it": "" if present else remedy}
-        )
-    return rows
+    present = {name: shutil.which(name) is not None for name in _PROGRAMS}
+    present |= {name: importlib.util.find_spec(name) is not None for name in _MODULES}
+    return [
+        {
+            "tool": name,
+            "found": "yes" if present[name] else "missing",
+            "needed for": purpose,
+            "how to get it": "" if present[name] else remedy,
+        }
+        for name, (purpose, remedy) in (_PROGRAMS | _MODULES).items()
+    ]

@@ -100,7 +100,7 @@ def _steps(bits: int, group: int) -> tuple[_Step, ...]:
     for run in (bits << level for level in range(group.bit_length() - 1)):
         half = 8 * _word(run).itemsize
         word, room = _word(2 * half), 2 * run <= half
-        # beside a run that goes up to its own place, what is subtracted takes it from the upper half
+        # without room the upper run is taken away where it is and added where it belongs, in one multiplication that wraps
         joins = (1 << half) + (1 << run) if room else (1 << 2 * half) - (1 << half) + (1 << run)
         found.append(_Step(run, half, word, word.type(joins), room, word.type((1 << half) - (1 << run)), _word(2 * run), _word(run)))
     return tuple(found)

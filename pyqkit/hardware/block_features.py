@@ -311,7 +311,7 @@ def _product_minifloat(p: Mapping[str, int]) -> Features:
 def _product_logposit(p: Mapping[str, int]) -> Features:
     found = _aligned(_SIGNIFICAND_BITS, p["L"] + 1 - p["F"], p)
     found["logarithms"] = sum(p["L"] * ceil(2 ** (p[s] - 1) / 64) + p[s] for s in "AB")
-    found["significands"] = p["L"] + 8 * ceil(2 ** p["F"] / 64)
+    found["significands"] = p["L"] + _SIGNIFICAND_BITS * ceil(2 ** p["F"] / 64)
     return found
 
 

@@ -68,7 +68,7 @@ def of_parts(parts: Iterable[Part]) -> Resources:
     """What modules of ``rtl/`` take together."""
     total = Resources()
     for part in parts:
-        numbers = tuple([(name, value) for name, value in part.parameters.items() if isinstance(value, int)])
+        numbers = tuple((name, value) for name, value in part.parameters.items() if isinstance(value, int))
         total += _of(part.module, numbers) * part.count
     return total
 

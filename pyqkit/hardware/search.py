@@ -71,13 +71,13 @@ class _Moves:
     """All ways from a combination of widths in front of an operator to one behind it, in the order of those behind.
 
     `before` holds the number of the combination in front, `fifos` the row of the FIFOs, `ways` the number of the set of ways to
-    build the operator for those widths; the moves to a combination begin at its place in `starts`.
+    build the operator for those widths; the moves to combination i are those from `bounds[i]` up to `bounds[i + 1]`.
     """
 
     before: np.ndarray
     fifos: np.ndarray
     ways: np.ndarray
-    starts: np.ndarray
+    bounds: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class _Table:
         Of every way to build an operator; None where there is nothing to choose.
     cycles, resources : numpy.ndarray
         Of each; `resources` has a column for each of `FIGURES`, without FIFOs.
-    starts : numpy.ndarray
-        Where the ways to build an operator for words of certain widths begin.
+    bounds : numpy.ndarray
+        Set i of ways to build an operator, for words of certain widths, goes from `bounds[i]` up to `bounds[i + 1]`.
     fifos : numpy.ndarray
         Rows of `FIGURES`.
     moves : list of _Moves
@@ -101,7 +101,7 @@ class _Table:
     foldings: list[Folding | None]
     cycles: np.ndarray
     resources: np.ndarray
-    starts: np.ndarray
+    bounds: np.ndarray
     fifos: np.ndarray
     moves: list[_Moves]
 
@@ -128,7 +128,7 @@ class _Explorer:
             moves.append(found)
         cycles = np.concatenate([np.zeros(0, int), *self.cycles])
         resources = np.concatenate([np.zeros((0, len(FIGURES))), *self.resources])
-        return _Table(self.foldings, cycles, resources, np.array(self.starts, int), np.array(self.fifos), moves)
+        return _Table(self.foldings, cycles, resources, np.array([*self.starts, len(cycles)]), np.array(self.fifos), moves)
 
     def _moves(self, step: _Step, states: dict[tuple[int, ...], int]) -> tuple[_Moves, dict[tuple[int, ...], int]]:
         after: dict[tuple[int, ...], int] = {}
@@ -144,7 +144,7 @@ class _Explorer:
             found = [(numbers[move[0]], *move[1:]) for move in found if move[0] in numbers]
             after = {key: number for number, key in enumerate(kept)}
         behind, before, fifo_rows, chosen = np.array(sorted(found, key=lambda move: move[0])).T
-        return _Moves(before, fifo_rows, chosen, np.searchsorted(behind, np.arange(len(after)))), after
+        return _Moves(before, fifo_rows, chosen, np.searchsorted(behind, np.arange(len(after) + 1))), after
 
     def _ways_to_build(self, op: Operator, widths: tuple[int, ...]) -> list[tuple[int, int]]:
         """Widths of the result, and the set of ways to build the operator with each."""
@@ -200,6 +200,12 @@ class _Explorer:
         return steps, start
 
 
+def _least(values: np.ndarray, bounds: np.ndarray, part: int) -> int:
+    """Place of the first of the least values between `bounds[part]` and `bounds[part + 1]`."""
+    first, behind = bounds[part : part + 2]
+    return int(first + values[first:behind].argmin())
+
+
 class Search:
     """Foldings of one graph.
 
@@ -224,21 +230,19 @@ class Search:
         prices, table = prices or self.prices, self._table
         weights = np.array([prices.get(name, 0.0) for name in FIGURES])
         costs = np.where(table.cycles <= cycles, table.resources @ weights, np.inf)
-        least, fifos = np.minimum.reduceat(costs, table.starts), table.fifos @ weights
+        least, fifos = np.minimum.reduceat(costs, table.bounds[:-1]), table.fifos @ weights
         paid, totals = np.zeros(1), []
         for moves in table.moves:
             totals.append(paid[moves.before] + fifos[moves.fifos] + least[moves.ways])
-            paid = np.minimum.reduceat(totals[-1], moves.starts)
+            paid = np.minimum.reduceat(totals[-1], moves.bounds[:-1])
         return self._foldings(costs, totals, int(paid.argmin())) if np.isfinite(paid.min()) else None
 
     def _foldings(self, costs: np.ndarray, totals: list[np.ndarray], state: int) -> Foldings:
         """Foldings on the cheapest way to a combination of widths behind the last operator."""
         table, found = self._table, []
-        ends = np.append(table.starts, len(costs))
         for op, moves, total in zip(self.survey.graph.operators[::-1], table.moves[::-1], totals[::-1]):
-            first, behind = np.append(moves.starts, len(total))[state : state + 2]
-            move = first + int(total[first:behind].argmin())
-            way = ends[moves.ways[move]] + int(costs[slice(*ends[moves.ways[move] :][:2])].argmin())
+            move = _least(total, moves.bounds, state)
+            way = _least(costs, table.bounds, moves.ways[move])
             folding, state = table.foldings[way], int(moves.before[move])
             if folding is not None:
                 found.append((op.name, folding))

@@ -32,7 +32,6 @@ def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: Produ
     """
     sum_bits = block.width + (lanes - 1).bit_length()
     a, b = f"a[i*{left.bits}+:{left.bits}]", f"b[i*{right.bits}+:{right.bits}]"
-    signs = int(any(block.sign_bits))
     return Circuit(
         name,
         f"module {name} (input wire clock, enable, input wire [{lanes * left.bits - 1}:0] a, input wire [{lanes * right.bits - 1}:0] b,\n"
@@ -41,7 +40,7 @@ def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: Produ
         f"  for (genvar i = 0; i < {lanes}; i++) begin : g_lane\n    "
         f"{block.instance('multiply', a, b, f'terms[i*{block.width}+:{block.width}]', **block.magnitude)}\n"
         f"    assign negate[i] = {_sign(block, left, right, 'i')};\n  end\n"
-        f"  dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), .SIGNS({signs})) tree (\n"
+        f"  dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), .SIGNS({block.signs})) tree (\n"
         "      .clock, .enable, .terms, .negate, .sum, .negative\n  );\nendmodule\n",
     )
 

@@ -56,6 +56,11 @@ class ProductBlock:
         """What `instance` takes so that p is the magnitude; empty for a block that cannot."""
         return {"MAGNITUDE": 1} if self.sign_magnitude else {}
 
+    @property
+    def signs(self) -> int:
+        """1 if the product can be minus the magnitude, as parameter ``SIGNS`` of the blocks that add."""
+        return int(any(self.sign_bits))
+
     def sign(self, a: str, b: str) -> str:
         """SystemVerilog of whether the product is minus the magnitude, given the names of the top bits of both codes."""
         return " ^ ".join(top for top, signed in zip((a, b), self.sign_bits) if signed) or "1'b0"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from pyqkit.rtl.generate import generate
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import synthesise
 from tests.emulate.networks import everything
+from tests.rtl.bench import needs_yosys
 
 MODEL = benchmark.MODEL
 MEASURED = json.loads(benchmark.MEASURED.read_text())["blocks"]
@@ -109,7 +109,7 @@ def test_rounding_is_upwards():
     assert Resources(1, 2) * 3 + Resources(1) == Resources(4, 6)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
+@needs_yosys
 def test_a_sample_measured_anew_is_what_was_committed(tmp_path):
     """Whatever changed in a block or in Yosys shows here."""
     sample = benchmark.sample()
@@ -118,7 +118,7 @@ def test_a_sample_measured_anew_is_what_was_committed(tmp_path):
     assert [asdict(now) for now in results] == [row["found"] for row, _ in sample], "run benchmarks/resources.py"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
+@needs_yosys
 def test_arithmetic_measured_anew_is_what_was_committed(tmp_path):
     formats = json.loads(benchmark.COST.read_text())["formats"]
     sample = [

