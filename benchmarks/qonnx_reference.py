@@ -1,4 +1,4 @@
-"""QONNX semantics of thousands of images: `pyqkit.emulate.reference` with its numbers left as sums until a quantiser asks.
+"""QONNX semantics of thousands of images: `pyqkit.reference.reference` with its numbers left as sums until a quantiser asks.
 
 The reference carries 106 bits through every node. Here a tensor between quantisers is kept as exact integer sums and
 their (double-double) factors; a quantiser first evaluates it in float64 with an error bound and decides in double-double
@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyqkit.emulate import nodes, reference
-from pyqkit.emulate.doubledouble import DoubleDouble
-from pyqkit.emulate.quantised import Quantised, Value, quantise, real_of
-from pyqkit.emulate.reference import Reference
 from pyqkit.formats import Integer, parse
 from pyqkit.formats.search import reached
-from pyqkit.graph.importer import Node, attribute_values, exact_batch_norm
+from pyqkit.graph.conventions import batch_norm_factor
+from pyqkit.graph.importer import Node
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.lowering.quantise import Quantiser
+from pyqkit.graph.model import attribute_values
+from pyqkit.reference import nodes, reference
+from pyqkit.reference.doubledouble import DoubleDouble
+from pyqkit.reference.quantised import Quantised, Value, quantise, real_of
+from pyqkit.reference.reference import Reference
 
 _ERROR = 2.0**-47  # relative, of a float64 evaluation with a handful of roundings of 2**-53 each: 32 times what they add up to
 
@@ -250,9 +252,9 @@ def _as_sum(value: Sum | Quantised) -> Sum:
 def _batch_norm(node: Node, rank: int) -> tuple[DoubleDouble, DoubleDouble]:
     """Factor and offset of each channel, by the convention of the reference: the factor rounded to float32."""
     gain, bias, mean, variance = (np.asarray(v) for v in node.inputs[1:5])
-    exact, _ = exact_batch_norm(gain, bias, mean, variance, float(node.attributes.get("epsilon", 1e-5)))
+    scale = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
     shape = (1, -1, *(1,) * (rank - 2))
-    factor = DoubleDouble.of(np.array([float(f) for f in exact]).reshape(shape))
+    factor = DoubleDouble.of(scale.reshape(shape))
     return factor, DoubleDouble.of(bias.reshape(shape)) + -(factor * DoubleDouble.of(mean.reshape(shape)))
 
 

@@ -95,7 +95,8 @@ def _model_bytes(network: Any, example_input: Any) -> bytes:
 
 
 def _lowered(content: bytes, name: str) -> Graph:
-    from pyqkit.graph.importer import import_qonnx, parse_model
+    from pyqkit.graph.importer import import_qonnx
+    from pyqkit.graph.model import parse_model
 
     try:
         return import_qonnx(parse_model(content, name))
@@ -214,8 +215,8 @@ class Accelerator:
             RtlEngine(self.graph, self.foldings, trace=beside).run(self.encode(np.asarray(x)[:1]))
 
     def verify(self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
-        """Engines against each other and against the QONNX model; see `pyqkit.emulate.compare.verify`."""
-        from pyqkit.emulate.compare import verify
+        """Engines against each other and against the QONNX model; see `pyqkit.verify.compare.verify`."""
+        from pyqkit.verify.compare import verify
 
         return verify(self, np.asarray(x), engines, progress)
 

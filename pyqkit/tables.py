@@ -8,7 +8,7 @@ from typing import Any
 from pyqkit.formats import Microscaled, NumberFormat, examples, parse
 
 _WIDE = 240
-# Counts of `pyqkit.emulate.float32`: title of the column, and what the count is in words.
+# Counts of `pyqkit.verify.float32`: title of the column, and what the count is in words.
 _FLOAT32 = {
     "differing": ("float32 differs", ""),
     "ties": ("by tie", "by ties that float32 sums decide"),

@@ -52,8 +52,8 @@ def test_engines_and_call_agree(accelerator, x):
 
 
 def test_outputs_are_those_of_the_qonnx_model(accelerator, x):
-    from pyqkit.emulate.quantised import real_of
-    from pyqkit.emulate.reference import Reference
+    from pyqkit.reference.quantised import real_of
+    from pyqkit.reference.reference import Reference
 
     (expected,) = Reference(residual()).run(x).values()
     np.testing.assert_array_equal(accelerator(x), real_of(expected).high.astype(np.float32))

@@ -48,10 +48,10 @@ def test_quantised_network_is_what_every_reference_says(fmt: str, pixels: np.nda
     from qonnx_reference import QonnxReference
     from real_networks import compare_with_qonnx, quantised
 
-    from pyqkit.emulate.quantised import real_of
-    from pyqkit.emulate.reference import Reference
     from pyqkit.graph.importer import import_qonnx
     from pyqkit.quant import export_qonnx
+    from pyqkit.reference.quantised import real_of
+    from pyqkit.reference.reference import Reference
 
     x = zoo.images("resnet8", pixels[:4])
     model = quantised("resnet8", fmt, "power_of_two", DATA, zoo.images("resnet8", archive("cifar10_train_20k.npz", 64)))
@@ -75,9 +75,9 @@ def test_reference_decides_what_float64_cannot() -> None:
 
     from qonnx_reference import QonnxReference, Sum
 
-    from pyqkit.emulate.doubledouble import DoubleDouble
     from pyqkit.formats import parse
     from pyqkit.graph.lowering.quantise import Quantiser
+    from pyqkit.reference.doubledouble import DoubleDouble
 
     # 3/4 - 1/4 and a sliver that float64 drops: the tie of int4 between 0 and 1 goes to 0, a sliver above it to 1.
     integers = np.array([[3.0, 3.0]])

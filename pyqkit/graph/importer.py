@@ -17,12 +17,11 @@ import numpy as np
 
 from pyqkit.discovery import import_modules
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor
-from pyqkit.graph.lowering.errors import ConversionError, ModelError, Problem, Unlowerable
+from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.quantise import single_term
 from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.view import settle
-
-QUANTISERS = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant", "FormatQuant")
+from pyqkit.graph.model import QUANTISERS, ModelError, attribute_values, check_model, load_model, read_constants
 
 
 @dataclass
@@ -143,48 +142,6 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     return lowering.graph
 
 
-def load_model(path: Path) -> Any:
-    """Read an ONNX file."""
-    if not path.is_file():
-        raise ModelError(f"an ONNX file was expected at {path}, but there is none; check the path")
-    return parse_model(path.read_bytes(), str(path))
-
-
-def parse_model(content: bytes, path: str) -> Any:
-    """Read an ONNX model from the bytes of a file; `path` is for messages."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load_from_string(content)
-    except (DecodeError, ValueError) as error:
-        raise ModelError(f"an ONNX file was expected, but {path} cannot be read as one; it may be truncated, export it again") from error
-    if not model.graph.node:
-        raise ModelError(f"an ONNX file with nodes was expected, but {path} has none; it may be truncated, export it again")
-    return model
-
-
-def check_model(model: Any) -> None:
-    """Refuse models without quantisers and with dynamic shapes."""
-    if not any(node.op_type in QUANTISERS for node in model.graph.node):
-        raise ModelError(
-            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; quantise the network and export it with "
-            "pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
-        )
-    initialisers = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        dims = value.type.tensor_type.shape.dim
-        if value.name not in initialisers and (not dims or any(d.dim_value < 1 for d in dims)):
-            raise ModelError(f"static shapes were expected, but input {value.name} has a dynamic one; export with a fixed batch of 1")
-
-
-def read_constants(model: Any) -> dict[str, np.ndarray]:
-    """Initialisers of a model by name."""
-    from onnx import numpy_helper
-
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-
-
 def _read_inputs(lowering: Lowering, model: Any) -> None:
     lowering.values.update(read_constants(model))
     for value in model.graph.input:
@@ -201,14 +158,6 @@ def _read_inputs(lowering: Lowering, model: Any) -> None:
         term = Term(value.name, fractions(1, base[2]))
         lowering.input_shapes[value.name] = shape
         lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
-
-
-def attribute_values(proto: Any) -> dict[str, Any]:
-    """Attributes of an ONNX node as Python values."""
-    import onnx
-
-    values = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
-    return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
 
 
 def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> None:
@@ -279,15 +228,3 @@ def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
     (term,) = real.terms
     scale, offset = (np.array([float(x) for x in values]) for values in (term.factor, real.offset))
     return Port(term.tensor, name, real.shape, real.view, scale, offset)
-
-
-def exact_batch_norm(
-    gain: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Batch norm as ``factor * x + offset``: the factor rounded to float32, the offset exact.
-
-    The rounding is part of the definition (QONNX folds batch norms the same way): it keeps multipliers at 24 bits.
-    """
-    factor = (np.float64(1) * gain / np.sqrt(np.float64(1) * variance + epsilon)).astype(np.float32)
-    exact = fractions(factor)
-    return exact, fractions(bias) - exact * fractions(mean)

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyqkit.emulate.quantised import Quantised, real_of
-from pyqkit.emulate.reference import Reference
 from pyqkit.formats import Integer, examples, parse
 from pyqkit.graph.graph import Graph, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.lowering import smooth
-from pyqkit.graph.lowering.errors import ConversionError, ModelError
+from pyqkit.graph.lowering.errors import ConversionError
 from pyqkit.graph.lowering.real import Condition, compare
 from pyqkit.graph.lowering.smooth import Smooth
+from pyqkit.graph.model import ModelError
 from pyqkit.graph.ops.requantise import Threshold
+from pyqkit.reference.quantised import Quantised, real_of
+from pyqkit.reference.reference import Reference
 from tests.graph.qonnx_builder import Builder
 
 FORMATS = ["e2m1", "e3m2", "e4m3", "e4m3fn", "e3m0", "ue3m2", "int4", "int8", "uint4", "uint8z128", "lp4_0_3", "lp8_1_3", "lp8_1_3@-0.25"]

@@ -18,13 +18,13 @@ from torch import nn
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
-from pyqkit.emulate.quantised import real_of
-from pyqkit.emulate.reference import Reference
 from pyqkit.errors import UserError
 from pyqkit.formats import FormatError, Microscaled, Minifloat, NumberFormat, examples, parse, register
 from pyqkit.graph.graph import decode_output, encode_input
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.quant import FastInference, act_quantizer, calibrate, correct_bias, export_qonnx, gptq, weight_quantizer
+from pyqkit.reference.quantised import real_of
+from pyqkit.reference.reference import Reference
 
 FORMATS = ["e2m1", "e3m2", "e4m3", "e4m3fn", "e3m0", "int4", "int4narrow", "lp4_0_3", "lp8_1_3", "lp8_1_3@-0.25", "e1m6"]
 ACTIVATIONS = [*FORMATS, "ue3m2", "uint4"]

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from pyqkit.errors import UserError
 
 
-class ModelError(UserError):
-    """The file is no ONNX model that pyqkit can read (truncated, dynamic shapes, no quantisers)."""
-
-
 @dataclass(frozen=True)
 class Problem:
     """One node that has no operator.

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.graph.importer import Lowering, Node, exact_batch_norm, handles
+from pyqkit.graph.conventions import batch_norm_factor
+from pyqkit.graph.importer import Lowering, Node, handles
 from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
@@ -101,7 +102,8 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     if len(real.shape) not in (1, 3):
         raise Unlowerable(f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes")
     axes = (slice(None), *(None,) * (len(real.shape) - 1))
-    factor, offset = exact_batch_norm(gain, bias, mean, variance, float(node.attributes.get("epsilon", 1e-5)))
+    factor = fractions(batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5))))
+    offset = fractions(bias) - factor * fractions(mean)
     return [real.affine(real.per_channel(factor[axes]), real.per_channel(offset[axes]))]
 
 

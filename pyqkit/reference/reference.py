@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.emulate.doubledouble import DoubleDouble
-from pyqkit.emulate.nodes import RULES
-from pyqkit.emulate.quantised import Quantised, Value, quantise, real_of
 from pyqkit.errors import UserError
 from pyqkit.formats import Microscaled, parse
-from pyqkit.graph.importer import Node, attribute_values, check_model, load_model, read_constants
+from pyqkit.graph.importer import Node
 from pyqkit.graph.lowering.constants import code_blocks
 from pyqkit.graph.lowering.nodes.quantisers import bipolar_quantiser, float_quantiser, integer_quantiser
 from pyqkit.graph.lowering.quantise import Quantiser
+from pyqkit.graph.model import attribute_values, check_model, load_model, read_constants
+from pyqkit.reference.doubledouble import DoubleDouble
+from pyqkit.reference.nodes import RULES
+from pyqkit.reference.quantised import Quantised, Value, quantise, real_of
 
 _DESCRIPTIONS: dict[str, Callable[[Node], Quantiser]] = {
     "Quant": integer_quantiser,

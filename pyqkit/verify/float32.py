@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyqkit.emulate.doubledouble import DoubleDouble
-from pyqkit.emulate.quantised import Quantised, real_of
-from pyqkit.emulate.reference import Reference
 from pyqkit.errors import MissingToolError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Graph, decode_output
+from pyqkit.reference.doubledouble import DoubleDouble
+from pyqkit.reference.quantised import Quantised, real_of
+from pyqkit.reference.reference import Reference
 
 if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator

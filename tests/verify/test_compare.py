@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("onnx")
 
 import pyqkit
-from pyqkit.emulate import float32
 from pyqkit.errors import MissingToolError
+from pyqkit.verify import float32
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 

@@ -7,15 +7,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from pyqkit.emulate import smooth
-from pyqkit.emulate.doubledouble import DoubleDouble, where
-from pyqkit.emulate.quantised import Quantised, Value, real_of
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, LogPosit
 from pyqkit.formats.logposit import linear_bits, linear_table
-from pyqkit.graph.importer import Node, exact_batch_norm
+from pyqkit.graph.conventions import batch_norm_factor
+from pyqkit.graph.importer import Node
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.reference import smooth
+from pyqkit.reference.doubledouble import DoubleDouble, where
+from pyqkit.reference.quantised import Quantised, Value, real_of
 
 
 def _layout(x: np.ndarray) -> np.ndarray:
@@ -114,9 +115,9 @@ def _linear(node: Node) -> Value:
 def _batch_norm(node: Node) -> Value:
     x = real_of(node.inputs[0])
     gain, bias, mean, variance = (np.asarray(v) for v in node.inputs[1:5])
-    factor, _ = exact_batch_norm(gain, bias, mean, variance, float(node.attributes.get("epsilon", 1e-5)))
+    factor = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
     shape = (1, -1, *(1,) * (x.high.ndim - 2))
-    scale = DoubleDouble.of(np.array([float(f) for f in factor]).reshape(shape))
+    scale = DoubleDouble.of(factor.reshape(shape))
     offset = DoubleDouble.of(bias.reshape(shape)) + -(scale * DoubleDouble.of(mean.reshape(shape)))
     return x * scale + offset
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from pyqkit.emulate.doubledouble import DoubleDouble
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.lowering.quantise import Quantiser
+from pyqkit.reference.doubledouble import DoubleDouble
 
 
 @dataclass(frozen=True, eq=False)

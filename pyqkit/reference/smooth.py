@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from pyqkit.emulate.doubledouble import DoubleDouble, where
+from pyqkit.reference.doubledouble import DoubleDouble, where
 
 _LARGE = 300.0  # beyond, e**-x is nothing beside 1 in 106 bits
 _HALVINGS = 9

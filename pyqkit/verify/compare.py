@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyqkit.emulate import float32
-from pyqkit.emulate.quantised import Quantised, real_of
-from pyqkit.emulate.reference import Reference
 from pyqkit.formats import NumberFormat
 from pyqkit.graph.graph import to_integers
+from pyqkit.reference.quantised import Quantised, real_of
+from pyqkit.reference.reference import Reference
+from pyqkit.verify import float32
 
 if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator
@@ -39,7 +39,7 @@ def verify(
     dict
         frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and reference: codes compared, codes_differing,
         top1_agreement, layers (codes, differing, saturated, ties, distinct codes), and float32 (what float32 execution gives
-        otherwise, and why; see `pyqkit.emulate.float32.compare`). The reference is None for a model that is not at hand.
+        otherwise, and why; see `pyqkit.verify.float32.compare`). The reference is None for a model that is not at hand.
     """
     say = progress or (lambda _: None)
     codes = accelerator.encode(x)
@@ -58,7 +58,7 @@ def verify(
 
 
 def _model(accelerator: Accelerator) -> Any:
-    from pyqkit.graph.importer import parse_model
+    from pyqkit.graph.model import parse_model
 
     assert accelerator.model is not None
     return parse_model(accelerator.model, "model.onnx")

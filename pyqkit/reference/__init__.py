@@ -1,0 +1,1 @@
+"""The judge: executes a QONNX file and shares nothing with the lowering but number formats, reading and written conventions."""
