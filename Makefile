@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint format-table overlay board clean
+.PHONY: venv test test-finn demo notebooks lint fuzz format-table overlay board clean
 
 venv: $(STAMP)
 
@@ -81,6 +81,14 @@ overlay: venv
 	@test -n "$(NET)" || { echo "a network was expected; call 'make overlay NET=build/net BOARD=ZCU104' or NET=net.onnx"; exit 2; }
 	$(if $(filter %.onnx,$(NET)),test -d $(BUILD) || $(BIN)/pyqkit compile $(NET) -o $(BUILD) --board $(or $(BOARD),ZCU104))
 	$(BIN)/pyqkit overlay $(BUILD) $(if $(BOARD),--board $(BOARD)) --backend $(BACKEND)
+
+# Every reader of what others wrote, MINUTES each, one after another; counts go to build/fuzz.json, inputs that fail to build/fuzz/
+MINUTES ?= 10
+SEED ?= 0
+
+fuzz: venv
+	mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED) --json build/fuzz.json
 
 # README.md and docs/formats.md from the code
 format-table: venv

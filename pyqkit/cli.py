@@ -108,13 +108,17 @@ def _write_frames(path: Path, outputs: dict[str, Any]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def formats(name: str | None, as_json: bool) -> None:
     """Table of number formats, or every code of the format NAME."""
-    from pyqkit.tables import code_table, format_table, show
+    from pyqkit.tables import code_count, code_table, format_table, show
 
-    rows = format_table() if name is None else code_table(name)
+    if name is None:
+        rows = format_table()
+        _print_json({"formats": rows}) if as_json else show("number formats", rows)
+        return
+    rows, count = code_table(name), code_count(name)
     if as_json:
-        _print_json({"formats": rows} if name is None else {"format": name, "codes": rows})
+        _print_json({"format": name, "count": count, "codes": rows})
     else:
-        show("number formats" if name is None else f"codes of {name}", rows)
+        show(f"codes of {name}", rows, f"{len(rows)} of {count:,} codes, at the ends and around the middle" if len(rows) < count else None)
 
 
 @main.command()

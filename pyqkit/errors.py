@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
+
 
 class UserError(ValueError):
     """Something outside pyqkit is wrong (a name, a file, an array); the message is one complete sentence.
 
     The command line prints the message alone, without a traceback, and exits with `exit_code`.
+
+    Parameters
+    ----------
+    lines : str
+        One, or the lines of a list. Each is made `plain`: names in it may come from anywhere.
     """
 
     exit_code = 2
 
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(plain, lines)))
+
 
 class MissingToolError(UserError):
     """A program that pyqkit calls is not installed; the message names it and how to install it."""
+
+
+def plain(text: str) -> str:
+    """`text` with an escape in the place of every character on which a terminal acts or which it cannot show."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def brief(value: object) -> str:
+    """What came, for a message: its `repr`, cut short where it is long or deep."""
+    short = Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    short.maxlist = short.maxtuple = short.maxdict = 8
+    short.maxlevel = 3
+    return short.repr(value)

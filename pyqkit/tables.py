@@ -7,6 +7,7 @@ from typing import Any
 
 from pyqkit.formats import Microscaled, NumberFormat, examples, parse
 
+MOST_CODES = 1024  # rows in which a format is printed whole
 _WIDE = 240
 # Counts of `pyqkit.verify.float32`: title of the column, and what the count is in words.
 _FLOAT32 = {
@@ -73,14 +74,23 @@ def format_table() -> list[dict[str, Any]]:
     return [format_row(parse(name)) for name in SHOWN]
 
 
-def code_table(name: str) -> list[dict[str, Any]]:
-    """Every code of a format: bits, integer and value."""
+def _element(name: str) -> NumberFormat:
     fmt = parse(name)
-    fmt = fmt.element if isinstance(fmt, Microscaled) else fmt
-    assert isinstance(fmt, NumberFormat)
+    return fmt.element if isinstance(fmt, Microscaled) else fmt
+
+
+def code_count(name: str) -> int:
+    """Number of codes of a format."""
+    return int(2 ** _element(name).bits)
+
+
+def code_table(name: str) -> list[dict[str, Any]]:
+    """Codes of a format: bits, integer and value; of a format of more than `MOST_CODES` the ends and the middle."""
+    fmt, count = _element(name), code_count(name)
+    codes = range(count) if count <= MOST_CODES else (*range(4), *range(count // 2 - 4, count // 2 + 4), *range(count - 4, count))
     return [
         {"code": code, "bits": format(code, f"0{fmt.bits}b"), "integer": fmt.base.integer(code), "value": float(fmt.decode(code))}
-        for code in range(2**fmt.bits)
+        for code in codes
     ]
 
 
@@ -210,4 +220,4 @@ def show_verification(result: dict[str, Any]) -> None:
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
 
 
-__all__ = ["code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification"]
+__all__ = ["code_count", "code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification"]

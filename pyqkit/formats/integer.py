@@ -149,7 +149,12 @@ class Integer(NumberFormat):
         return self.from_integers(rounded)
 
     def decode(self, codes: np.ndarray | int) -> np.ndarray:
-        return np.clip(self.to_integers(self._checked(codes)), self.low, self.high).astype(np.float64)
+        checked = self._checked(codes)
+        if self.low < -(2**63) or self.high >= 2**63:  # beyond what `to_integers` can hold
+            exact = [(self.integer(code), code) for code in checked.ravel().tolist()]
+            real = [self.special(code) if value is None else float(value) for value, code in exact]
+            return np.array(real, np.float64).reshape(checked.shape)
+        return np.clip(self.to_integers(checked), self.low, self.high).astype(np.float64)
 
     def from_integers(self, values: np.ndarray) -> np.ndarray:
         """Codes of integers that lie in the range (not checked): the bits of the number, in `code_dtype`."""

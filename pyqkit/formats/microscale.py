@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.formats.base import FormatError, NumberFormat
+from pyqkit.formats.base import MAX_TABLE_BITS, FormatError, NumberFormat
 from pyqkit.formats.parse import parse, register
 
 RULES = ("floor", "ceil", "even", "mse")
+MAX_BLOCK = 2**16
 _LOWEST, _HIGHEST = -127, 127
 
 
@@ -33,9 +34,9 @@ class Microscaled:
     Parameters
     ----------
     element : NumberFormat
-        Any format with a zero.
+        Any format with a zero and a table of values.
     block : int
-        Elements that share a scale, at least 1.
+        Elements that share a scale, 1 to `MAX_BLOCK`.
     rule : {"floor", "ceil", "even", "mse"}
     """
 
@@ -44,10 +45,14 @@ class Microscaled:
     rule: str = "floor"
 
     def __post_init__(self) -> None:
-        if self.block < 1 or self.rule not in RULES:
-            raise FormatError(f"a block of at least 1 element and a rule out of {', '.join(RULES)} were expected, but {self.name} came")
-        if not isinstance(self.element, NumberFormat) or not self.element.has_zero:
-            raise FormatError(f"an element format with a zero was expected in a microscaled block, but {self.element} came")
+        if not isinstance(self.element, NumberFormat) or not self.element.has_zero or self.element.bits > MAX_TABLE_BITS:
+            raise FormatError(
+                f"an element format with a zero and up to {MAX_TABLE_BITS} bits was expected in a microscaled block, but {self.element} came"
+            )
+        if not 1 <= self.block <= MAX_BLOCK or self.rule not in RULES:
+            raise FormatError(
+                f"a block of 1 to {MAX_BLOCK} elements and a rule out of {', '.join(RULES)} were expected, but {self.name} came"
+            )
 
     @property
     def name(self) -> str:

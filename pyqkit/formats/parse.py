@@ -8,7 +8,10 @@ from functools import cache
 from typing import Protocol, TypeVar
 
 from pyqkit.discovery import import_modules
+from pyqkit.errors import brief
 from pyqkit.formats.base import FormatError, NumberFormat
+
+MAX_NAME = 64  # characters of a format's name; the longest that means something have about 40
 
 
 class _Family(Protocol):
@@ -55,6 +58,10 @@ def parse(name: str) -> NumberFormat:
     """
     if not isinstance(name, str):
         raise FormatError(f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came")
+    if len(name) > MAX_NAME or not name.isascii():
+        raise FormatError(
+            f"a format name of up to {MAX_NAME} ASCII characters was expected, but {brief(name)} came; see 'pyqkit formats' for the names"
+        )
     for family in _load():
         found = family.parse(name)
         if found is not None:

@@ -170,3 +170,15 @@ def test_report_as_a_page(built: Path, tmp_path: Path) -> None:
         run("report", built / "net", "--html", path), f"a new file was expected, but {path} exists; choose another name or pass --force"
     )
     assert json.loads(run("report", built / "net", "--html", path, "--json", "--force").output)["source"] == "estimated"
+
+
+@pytest.mark.parametrize(("name", "rows"), [("e2m1", 16), ("int8", 256), ("int16", 16), ("int32", 16), ("uint64", 16)])
+def test_codes_of_a_format(name: str, rows: int) -> None:
+    data = json.loads(run("formats", name, "--json").output)
+    bits = pyqkit.formats.parse(name).bits
+    assert (data["format"], data["count"], len(data["codes"])) == (name, 2**bits, rows)
+    codes = [row["code"] for row in data["codes"]]
+    assert codes == sorted(set(codes)) and (codes[0], codes[-1]) == (0, 2**bits - 1)
+    assert all(row["bits"] == format(row["code"], f"0{bits}b") for row in data["codes"])
+    said = run("formats", name).output
+    assert (f"16 of {2**bits:,} codes, at the ends" in said) == (rows < 2**bits)

@@ -152,3 +152,15 @@ def test_rounding_is_not_done_twice() -> None:
     assert fmt.quantise(x) == 0
     assert Integer(8, zero_point=3).quantise(np.nextafter(0.5, 0)) == 0
     assert Integer(8, zero_point=3).quantise(0.5) == 1
+
+
+@pytest.mark.parametrize(("name", "code", "value"), [
+    ("uint64", 2**64 - 1, 2.0**64),
+    ("uint64", 2**63, 2.0**63),
+    ("int64z4294967296", 2**63, -(2.0**63) - 2.0**32),
+    ("uint64narrow", 2**64 - 1, 2.0**64),
+    ("int64", 2**63, -(2.0**63)),
+])  # fmt: skip
+def test_values_beyond_int64(name: str, code: int, value: float) -> None:
+    codes = np.array([[code]], np.uint64)
+    assert_array_equal(parse(name).decode(codes), [[value]])

@@ -80,3 +80,17 @@ def test_unknown_names_suggest_the_nearest(name: str, sentence: str) -> None:
 def test_what_is_not_a_name(name: object) -> None:
     with pytest.raises(FormatError, match=f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came"):
         parse(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["9" * 65, "int" + "1" * 5000, "mx" * 50_000, "int\uff14"])
+def test_names_that_are_long_or_no_ascii(name: str) -> None:
+    with pytest.raises(FormatError) as raised:
+        parse(name)
+    assert str(raised.value).startswith("a format name of up to 64 ASCII characters was expected, but '")
+    assert len(str(raised.value)) < 250
+
+
+@pytest.mark.parametrize("name", ["mx0_int4", "mx65537_int4", "mx32_int64", "mx32_mx32_int4"])
+def test_blocks_and_their_elements_have_limits(name: str) -> None:
+    with pytest.raises(FormatError, match=r"^(a block of 1 to 65536 elements|an element format with a zero and up to 16 bits) "):
+        parse(name)

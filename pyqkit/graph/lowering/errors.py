@@ -33,7 +33,7 @@ class ConversionError(UserError):
         self.problems = problems
         count = f"{len(problems)} node{'s' if len(problems) > 1 else ''}"
         super().__init__(
-            f"only nodes that lower to the accelerator were expected, but {count} cannot:\n" + "\n".join(f"  {p}" for p in problems)
+            f"only nodes that lower to the accelerator were expected, but {count} cannot:", *(f"  {p}" for p in problems)
         )
 
 

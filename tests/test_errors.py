@@ -1,0 +1,30 @@
+"""Messages: what a terminal would act upon is written out, and what came is cut short."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyqkit.errors import MissingToolError, UserError, brief, plain
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a layer, β and 網", "a layer, β and 網"),
+        ("\x1b[2Jx", r"\x1b[2Jx"),
+        ("a\nb\r\tc\0", r"a\nb\r\tc\x00"),
+        ("\u202egnp", r"\u202egnp"),
+        ("\udcff", r"\udcff"),
+        ("\u2028", r"\u2028"),
+    ],
+)
+def test_characters_on_which_a_terminal_acts(text: str, shown: str) -> None:
+    assert plain(text) == shown
+    assert str(UserError(f"a name was expected, but {text} came")) == f"a name was expected, but {shown} came"
+    assert str(MissingToolError(text, text)) == f"{shown}\n{shown}"  # lines are given, never found in a text
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, list(range(10_000)), [[[[[[]]]]]], {i: "x" * 1000 for i in range(1000)}, 10**4000])
+def test_what_came_is_cut_short(value: object) -> None:
+    assert 0 < len(brief(value)) < 1000
+    assert brief("x") == "'x'" and brief([1, 2]) == "[1, 2]"
