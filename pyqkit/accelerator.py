@@ -79,13 +79,13 @@ def compile(
 
 
 def _model_bytes(network: Any, example_input: Any) -> bytes:
+    from pyqkit.graph.model import read_model, serialised
+
     if isinstance(network, (str, Path)):
-        path = Path(network)
-        if not path.is_file():
-            raise UserError(f"an ONNX file was expected at {path}, but there is none; check the path")
-        return path.read_bytes()
+        _, content = read_model(Path(network))
+        return content
     if hasattr(network, "SerializeToString"):
-        return network.SerializeToString()
+        return serialised(network)
     if not hasattr(network, "state_dict") or example_input is None:
         raise UserError("an ONNX file, or a torch module and an example input, was expected; pass pyqkit.compile(module, example_input)")
     from pyqkit.quant import export_qonnx

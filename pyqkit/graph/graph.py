@@ -171,7 +171,7 @@ class Graph:
         return next((op for op in self.operators if tensor in op.outputs), None)
 
     def prune(self) -> None:
-        """Drop operators and tensors that no output needs."""
+        """Drop operators, tensors and inputs that no output needs."""
         needed = {port.tensor for port in self.outputs}
         kept: list[Operator] = []
         for op in reversed(self.operators):
@@ -179,6 +179,7 @@ class Graph:
                 kept.append(op)
                 needed |= set(op.inputs)
         self.operators = kept[::-1]
+        self.inputs = [port for port in self.inputs if port.tensor in needed]
         live = needed | {port.tensor for port in self.inputs} | {name for op in kept for name in op.outputs}
         self.tensors = {name: tensor for name, tensor in self.tensors.items() if name in live}
         self.sources = {name: source for name, source in self.sources.items() if name in live}

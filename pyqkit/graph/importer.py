@@ -8,65 +8,40 @@ rules that cannot go on, are collected and reported together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyqkit.discovery import import_modules
+from pyqkit.errors import UserError
+from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor
+from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.quantise import single_term
 from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.rules import Node, Rule, handles, rules
 from pyqkit.graph.lowering.view import settle
-from pyqkit.graph.model import QUANTISERS, ModelError, attribute_values, check_model, load_model, read_constants
+from pyqkit.graph.model import (
+    QUANTISERS,
+    ModelError,
+    attribute_values,
+    check_model,
+    constant_array,
+    is_integer,
+    label,
+    load_model,
+    needed_names,
+    network_inputs,
+    opset_version,
+    read_constants,
+    shown,
+)
+from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes
+from pyqkit.graph.ops.layout import Permute
 
-
-@dataclass
-class Node:
-    """An ONNX node with its attributes as Python values and its inputs looked up."""
-
-    name: str
-    type: str
-    inputs: list[Any]
-    outputs: list[str]
-    attributes: dict[str, Any]
-
-    def constant(self, index: int, what: str) -> np.ndarray:
-        """Input `index`, which must be a plain constant."""
-        value = self.inputs[index] if index < len(self.inputs) else None
-        if not isinstance(value, np.ndarray):
-            raise Unlowerable(f"its {what} is no constant", f"export the model with a constant {what}")
-        return value
-
-    def real(self, index: int = 0) -> Real:
-        """Input `index`, which must depend on the network's input."""
-        value = self.inputs[index]
-        if not isinstance(value, Real):
-            raise Unlowerable(f"its input {index} is a constant", "fold constants before exporting")
-        return value
-
-
-Rule = Callable[["Lowering", Node], "list[Any]"]
-_rules: dict[str, Rule] = {}
-
-
-def handles(*types: str) -> Callable[[Rule], Rule]:
-    """Decorator that announces the rule of ONNX node types."""
-
-    def announce(rule: Rule) -> Rule:
-        _rules.update(dict.fromkeys(types, rule))
-        return rule
-
-    return announce
-
-
-def rules() -> dict[str, Rule]:
-    """All rules by node type."""
-    import_modules("pyqkit.graph.lowering.nodes")
-    return _rules
+__all__ = ["Lowering", "Node", "handles", "import_qonnx"]
 
 
 @dataclass
@@ -74,16 +49,21 @@ class Lowering:
     """State of one conversion."""
 
     graph: Graph
+    opset: int
+    needed: set[str]  # tensors that the outputs depend on
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_tensors: dict[tuple, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    folded: int = 0  # elements of constants that were computed
 
     @staticmethod
     def stem(wanted: str) -> str:
         """The layer's part of an ONNX tensor name, fit for C++ and Verilog."""
-        layer = re.sub(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted)  # the exporter's decoration
+        layer = re.sub(
+            r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted
+        )  # the exporter's decoration
         stem = re.sub(r"\W+", "_", layer).strip("_").lower() or "tensor"
         return stem if stem[0].isalpha() else f"n{stem}"
 
@@ -129,80 +109,155 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     """
     model = source if hasattr(source, "graph") else load_model(Path(source))
     check_model(model)
-    lowering = Lowering(Graph(model.graph.name or "network"))
+    lowering = Lowering(Graph(model.graph.name or "network"), opset_version(model), needed_names(model.graph))
     _read_inputs(lowering, model)
     known = rules()
     for index, proto in enumerate(model.graph.node):
-        _lower(lowering, known, proto, index)
+        if lowering.needed.intersection(proto.output):
+            _lower(lowering, known, proto, index)
     if not lowering.problems:
         _write_outputs(lowering, model)
+    if not lowering.problems:
+        lowering.graph.prune()
+        _check_inputs(lowering)
     if lowering.problems:
         raise ConversionError(lowering.problems)
-    lowering.graph.prune()
     return lowering.graph
 
 
 def _read_inputs(lowering: Lowering, model: Any) -> None:
     lowering.values.update(read_constants(model))
-    for value in model.graph.input:
-        if value.name in lowering.values:
-            continue
+    for value in network_inputs(model.graph):
         shape = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)[1:]
-        if len(shape) not in (1, 3):
-            raise ModelError(
-                f"an input of 2 axes (batch, features) or 4 (batch, channels, height, width) was expected, but {value.name} has "
-                f"{len(shape) + 1}; reshape it"
-            )
         base = (1, 1, shape[0]) if len(shape) == 1 else (shape[1], shape[2], shape[0])
         view = vector_view(shape[0]) if len(shape) == 1 else plain_view(base)
         term = Term(value.name, fractions(1, base[2]))
         lowering.input_shapes[value.name] = shape
         lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
+        _check_readers(lowering, model.graph, value)
+
+
+def _check_readers(lowering: Lowering, graph: Any, value: Any) -> None:
+    """Whole numbers become real ones first, or ONNX would compute with them modulo 256 or 65,536."""
+    if not is_integer(value):
+        return
+    for index, node in enumerate(graph.node):
+        if (
+            value.name in node.input
+            and node.op_type not in ("Cast", *QUANTISERS)
+            and lowering.needed.intersection(node.output)
+        ):
+            raise ModelError(
+                f"a Cast to FLOAT or a quantiser was expected behind the integer input {shown(value.name)}, but {label(node, index)} reads it; "
+                "cast it first"
+            )
 
 
 def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> None:
-    label = f"{proto.name or f'node {index}'} ({proto.op_type})"
-    if any(name and name not in lowering.values for name in proto.input):
-        if proto.op_type not in known:  # its input has a problem already, but this one would come next
-            lowering.problems.append(Problem(label, "no operator computes this", f"replace it; supported are {', '.join(sorted(known))}"))
-        return
-    node = Node(
-        proto.name or f"{proto.op_type}_{index}",
-        proto.op_type,
-        [lowering.values[n] if n else None for n in proto.input],
-        list(proto.output),
-        attribute_values(proto),
-    )
+    name = label(proto, index)
     try:
-        if proto.op_type not in QUANTISERS and all(v is None or isinstance(v, np.ndarray) for v in node.inputs):
-            results = fold(proto, node)
-        elif proto.op_type in known:
-            results = known[proto.op_type](lowering, node)
-        else:
-            raise Unlowerable("no operator computes this", f"replace it; supported are {', '.join(sorted(known))}")
+        if any(n and n not in lowering.values for n in proto.input):  # its input has a problem already
+            _rule(known, proto)
+            return
+        results = _results(lowering, known, proto, index)
     except Unlowerable as problem:
-        lowering.problems.append(Problem(label, problem.reason, problem.remedy))
-        return
-    except ValueError as problem:  # an operator or format refused the parameters
-        lowering.problems.append(Problem(label, str(problem), "change the layer's parameters"))
-        return
-    lowering.values.update(zip(node.outputs, results))
+        lowering.problems.append(Problem(name, problem.reason, problem.remedy))
+    except UserError as problem:  # an operator or a format refused the parameters
+        lowering.problems.append(Problem(name, str(problem), "change the layer's parameters"))
+    except Exception as problem:  # nobody foresaw it; the other nodes are reported all the same
+        lowering.problems.append(
+            Problem(
+                name,
+                f"it breaks the importer ({type(problem).__name__}: {problem})",
+                "report it with the model",
+            )
+        )
+    else:
+        lowering.values.update((n, result) for n, result in zip(proto.output, results) if n)
 
 
-def fold(proto: Any, node: Node) -> list[np.ndarray]:
-    """Compute a node whose inputs are all constants."""
-    from onnx.reference import ReferenceEvaluator
+def _rule(known: dict[str, Rule], proto: Any) -> Rule:
+    rule = known.get(proto.op_type)
+    if rule is None:
+        raise Unlowerable(
+            "no operator computes this", f"replace it; supported are {', '.join(sorted(known))}"
+        )
+    return rule
 
-    if proto.op_type == "Constant" and "value" in node.attributes:
-        from onnx import numpy_helper
 
-        return [numpy_helper.to_array(node.attributes["value"])]
-    try:
-        names = [n for n in proto.input if n]
-        results = ReferenceEvaluator(proto).run(None, dict(zip(names, [v for v in node.inputs if v is not None])))
-    except Exception as error:  # whatever the evaluator raises, this node has no value
-        raise Unlowerable(f"a constant cannot be computed ({error})", "fold constants before exporting") from error
-    return [np.asarray(result) for result in results]
+def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> list[Any]:
+    """What a node makes: for each of its outputs an array, a quantised constant or a `Real`."""
+    values = [lowering.values[n] if n else None for n in proto.input]
+    wanted = proto.name or f"{proto.op_type}_{index}"
+    node = Node(wanted, proto.op_type, values, list(proto.output), attribute_values(proto), proto.domain)
+    if proto.op_type not in QUANTISERS and all(v is None or isinstance(v, np.ndarray) for v in values):
+        return _constants(lowering, proto, node)
+    rule = _rule(known, proto)
+    rule.check(node)
+    check_ranges(node.attributes)
+    shapes = None
+    if proto.op_type not in QUANTISERS:
+        shapes = output_shapes(
+            proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS
+        )
+    results = rule.lower(lowering, node)
+    for place, name in enumerate(proto.output):
+        if place >= len(results) and name in lowering.needed:
+            raise Unlowerable(
+                f"its output {place} is used, and it is not computed", "use its first output alone"
+            )
+    for result, shape in zip(results, shapes or []):
+        if _shape(result) != shape:
+            raise Unlowerable(
+                f"it would give the shape {_shape(result)}, and ONNX says {shape}",
+                "export the model again with a batch of 1",
+            )
+    return results
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
+    if isinstance(value, Real):
+        return (1, *value.shape)
+    return value.codes.shape if isinstance(value, Coded) else value.shape
+
+
+def _input(value: Any) -> Input:
+    return value if value is None or isinstance(value, np.ndarray) else _shape(value)
+
+
+def _constants(lowering: Lowering, proto: Any, node: Node) -> list[np.ndarray]:
+    """Values of a node whose inputs are all constants."""
+    arrays = (
+        [_constant(proto, node, lowering.opset)]
+        if proto.op_type == "Constant"
+        else folded(proto, lowering.opset, node.inputs)
+    )
+    lowering.folded += sum(array.size for array in arrays)
+    if lowering.folded > limits.FOLDED_ELEMENTS:
+        raise Unlowerable(
+            f"with it more than {limits.FOLDED_ELEMENTS} elements of constants are computed",
+            "fold constants before exporting",
+        )
+    return arrays
+
+
+def _constant(proto: Any, node: Node, opset: int) -> np.ndarray:
+    types = {
+        "value_float": np.float32,
+        "value_floats": np.float32,
+        "value_int": np.int64,
+        "value_ints": np.int64,
+    }
+    output_shapes(proto, opset, [])
+    ((name, value),) = node.attributes.items()  # one of them, as ONNX's shape inference has checked
+    if name == "value":
+        return constant_array(value)
+    if name not in types:
+        raise Unlowerable(
+            f"its {shown(name)} is no dense array of numbers", "store the constant as a dense float32 tensor"
+        )
+    return np.array(value, types[name])
 
 
 def _write_outputs(lowering: Lowering, model: Any) -> None:
@@ -210,21 +265,54 @@ def _write_outputs(lowering: Lowering, model: Any) -> None:
         real = lowering.values.get(value.name)
         if not isinstance(real, Real) or real.raw:
             lowering.problems.append(
-                Problem(f"output {value.name}", "it does not depend on quantised values", "quantise the network's input")
+                Problem(
+                    f"output {shown(value.name)}",
+                    "it does not depend on quantised values",
+                    "quantise the network's input",
+                )
             )
             continue
         try:
             lowering.graph.outputs.append(_output_port(lowering, real, value.name))
         except Unlowerable as problem:
-            lowering.problems.append(Problem(f"output {value.name}", problem.reason, problem.remedy))
+            lowering.problems.append(Problem(f"output {shown(value.name)}", problem.reason, problem.remedy))
 
 
 def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
     if not real.is_linear:
-        raise Unlowerable("it ends in a function that no quantiser absorbs", "quantise the output, or drop the last activation function")
+        raise Unlowerable(
+            "it ends in a function that no quantiser absorbs",
+            "quantise the output, or drop the last activation function",
+        )
     if (real.view < 0).any():
         real = settle(lowering, real, name)
     real = single_term(lowering, real, name)
     (term,) = real.terms
+    tensor = _own_tensor(lowering, term.tensor, name)
     scale, offset = (np.array([float(x) for x in values]) for values in (term.factor, real.offset))
-    return Port(term.tensor, name, real.shape, real.view, scale, offset)
+    return Port(tensor, name, real.shape, real.view, scale, offset)
+
+
+def _own_tensor(lowering: Lowering, tensor: str, name: str) -> str:
+    """`tensor`, or a copy of it where it is an end of the accelerator already: every stream is one tensor."""
+    graph = lowering.graph
+    if tensor not in {port.tensor for port in (*graph.inputs, *graph.outputs)}:
+        return tensor
+    return lowering.emit(Permute, name, [tensor], channels=list(range(graph.tensors[tensor].shape[2]))).name
+
+
+def _check_inputs(lowering: Lowering) -> None:
+    """One stream goes in: the input is quantised, and in one way."""
+    ports = lowering.graph.inputs
+    if len(ports) == 1:
+        return
+    formats = ", ".join(
+        f"{lowering.graph.tensors[port.tensor].format} in steps of {port.scale[0]:g}" for port in ports
+    )
+    lowering.problems.append(
+        Problem(
+            f"input {shown(ports[0].onnx_name)}",
+            f"it is quantised in {len(ports)} ways ({formats})",
+            "quantise it once, and share the result",
+        )
+    )

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
-from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.view import is_plain, settle
+from pyqkit.graph.model import type_code
 from pyqkit.graph.ops.layout import Concat
 
 _QUANTISE = "put a quantiser (QuantIdentity, QuantReLU) before it"
@@ -95,7 +97,8 @@ def negate(lowering: Lowering, node: Node) -> list[Any]:
     return [real.affine(fractions(-1, real.channels), fractions(0, real.channels))]
 
 
-@handles("BatchNormalization")
+# `momentum` matters while training alone; `spatial` was an attribute of op-sets before 9.
+@handles("BatchNormalization", attributes=("epsilon", "momentum"), only={"training_mode": 0, "spatial": 1})
 def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     gain, bias, mean, variance = (node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance")))
@@ -112,7 +115,7 @@ def relu(lowering: Lowering, node: Node) -> list[Any]:
     return [node.real().then(Clip(Fraction(0), None))]
 
 
-@handles("Clip")
+@handles("Clip", attributes=("min", "max"))
 def clip(lowering: Lowering, node: Node) -> list[Any]:
     ends: list[Fraction | None] = []
     for index, key in ((1, "min"), (2, "max")):
@@ -123,7 +126,7 @@ def clip(lowering: Lowering, node: Node) -> list[Any]:
     return [node.real().then(Clip(ends[0], ends[1]))]
 
 
-@handles("LeakyRelu", "PRelu")
+@handles("LeakyRelu", "PRelu", attributes=("alpha",))
 def leaky(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     slope = node.constant(1, "slope") if node.type == "PRelu" else np.array(node.attributes.get("alpha", 0.01), np.float32)
@@ -133,7 +136,7 @@ def leaky(lowering: Lowering, node: Node) -> list[Any]:
     return [real.then(Leaky(slopes))]
 
 
-@handles("HardSigmoid")
+@handles("HardSigmoid", attributes=("alpha", "beta"))
 def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     slope, shift = (float(np.float32(node.attributes.get(key, default))) for key, default in (("alpha", 0.2), ("beta", 0.5)))
@@ -146,7 +149,7 @@ def rising(lowering: Lowering, node: Node) -> list[Any]:
     return [node.real().then({"Sigmoid": smooth.SIGMOID, "Tanh": smooth.TANH, "Softplus": smooth.SOFTPLUS}[node.type])]
 
 
-@handles("Elu")
+@handles("Elu", attributes=("alpha",))
 def elu(lowering: Lowering, node: Node) -> list[Any]:
     alpha = Fraction(float(np.float32(node.attributes.get("alpha", 1.0))))
     if alpha <= 0:
@@ -154,12 +157,27 @@ def elu(lowering: Lowering, node: Node) -> list[Any]:
     return [node.real().then(smooth.elu(alpha))]
 
 
-@handles("Identity", "Dropout", "Cast")
+@handles("Identity")
 def identity(lowering: Lowering, node: Node) -> list[Any]:
     return [node.inputs[0]]
 
 
-@handles("Concat")
+@handles("Dropout", attributes=("ratio", "seed"))
+def dropout(lowering: Lowering, node: Node) -> list[Any]:
+    if node.given(2) is not None and np.any(node.constant(2, "training mode")):
+        raise Unlowerable("it drops elements at random (training_mode is true)", "export the model in evaluation mode: model.eval()")
+    return [node.inputs[0]]
+
+
+@handles("Cast", attributes=("to", "saturate", "round_mode"))
+def cast(lowering: Lowering, node: Node) -> list[Any]:
+    kept = ("FLOAT", "DOUBLE")
+    if node.attributes["to"] not in (type_code(name) for name in kept):
+        raise Unlowerable("it rounds to a type of fewer values", f"cast to {' or '.join(kept)} alone, and round with a quantiser")
+    return [node.inputs[0]]
+
+
+@handles("Concat", attributes=("axis",))
 def concatenate(lowering: Lowering, node: Node) -> list[Any]:
     reals = [node.real(i) for i in range(len(node.inputs))]
     axis = int(node.attributes["axis"]) % (len(reals[0].shape) + 1) - 1

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Real
+from pyqkit.graph.lowering.rules import Node, handles
 
 
 def _move(node: Node, how: Callable[[np.ndarray], np.ndarray]) -> Any:
@@ -27,7 +28,7 @@ def _move(node: Node, how: Callable[[np.ndarray], np.ndarray]) -> Any:
     return replace(real, view=moved[0])
 
 
-@handles("Reshape")
+@handles("Reshape", only={"allowzero": 0})
 def reshape(lowering: Lowering, node: Node) -> list[Any]:
     target = [int(v) for v in node.constant(1, "shape")]
 
@@ -37,20 +38,20 @@ def reshape(lowering: Lowering, node: Node) -> list[Any]:
     return [_move(node, how)]
 
 
-@handles("Flatten")
+@handles("Flatten", attributes=("axis",))
 def flatten(lowering: Lowering, node: Node) -> list[Any]:
     if node.attributes.get("axis", 1) != 1:
         raise Unlowerable("it flattens the batch", "flatten from axis 1")
     return [_move(node, lambda a: a.reshape(a.shape[0], -1))]
 
 
-@handles("Transpose")
+@handles("Transpose", attributes=("perm",))
 def transpose(lowering: Lowering, node: Node) -> list[Any]:
     order = node.attributes.get("perm")
     return [_move(node, lambda a: a.transpose(order))]
 
 
-@handles("Squeeze")
+@handles("Squeeze", attributes=("axes",))
 def squeeze(lowering: Lowering, node: Node) -> list[Any]:
     axes = node.inputs[1] if len(node.inputs) > 1 else node.attributes.get("axes")
     if axes is None:
@@ -58,13 +59,13 @@ def squeeze(lowering: Lowering, node: Node) -> list[Any]:
     return [_move(node, lambda a: a.squeeze(tuple(int(v) for v in np.asarray(axes).ravel())))]
 
 
-@handles("Unsqueeze")
+@handles("Unsqueeze", attributes=("axes",))
 def unsqueeze(lowering: Lowering, node: Node) -> list[Any]:
     axes = node.inputs[1] if len(node.inputs) > 1 else node.attributes["axes"]
     return [_move(node, lambda a: np.expand_dims(a, tuple(int(v) for v in np.asarray(axes).ravel())))]
 
 
-@handles("Slice")
+@handles("Slice", attributes=("starts", "ends", "axes"))
 def take_slice(lowering: Lowering, node: Node) -> list[Any]:
     if "starts" in node.attributes:
         starts, ends = node.attributes["starts"], node.attributes["ends"]
@@ -84,13 +85,13 @@ def take_slice(lowering: Lowering, node: Node) -> list[Any]:
     return [_move(node, how)]
 
 
-@handles("Gather")
+@handles("Gather", attributes=("axis",))
 def gather(lowering: Lowering, node: Node) -> list[Any]:
     indices = node.constant(1, "index")
     return [_move(node, lambda a: np.take(a, indices, axis=int(node.attributes.get("axis", 0))))]
 
 
-@handles("Split")
+@handles("Split", attributes=("axis", "split", "num_outputs"))
 def split(lowering: Lowering, node: Node) -> list[Any]:
     axis = int(node.attributes.get("axis", 0))
     sizes = node.inputs[1] if len(node.inputs) > 1 and node.inputs[1] is not None else node.attributes.get("split")
@@ -102,7 +103,7 @@ def split(lowering: Lowering, node: Node) -> list[Any]:
     return [_move(node, partial(np.take, indices=range(int(end - size), int(end)), axis=axis)) for end, size in zip(ends, sizes)]
 
 
-@handles("Pad")
+@handles("Pad", attributes=("pads", "value", "mode"))
 def pad(lowering: Lowering, node: Node) -> list[Any]:
     amounts = np.asarray(node.inputs[1] if len(node.inputs) > 1 else node.attributes["pads"]).ravel()
     value = node.inputs[2] if len(node.inputs) > 2 and node.inputs[2] is not None else node.attributes.get("value", 0)
@@ -122,7 +123,7 @@ def pad(lowering: Lowering, node: Node) -> list[Any]:
     return [_move(node, lambda a: np.pad(a, widths, constant_values=-1))]
 
 
-@handles("Shape")
+@handles("Shape", attributes=("start", "end"))
 def shape(lowering: Lowering, node: Node) -> list[Any]:
     source = node.inputs[0]
     dims = (1, *source.shape) if isinstance(source, Real) else source.codes.shape if isinstance(source, Coded) else source.shape

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from pyqkit.formats import product
-from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.view import flattened, settle
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -95,7 +96,7 @@ def window_padding(
     return first[0], first[1], last[0], last[1]
 
 
-@handles("Conv")
+@handles("Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"))
 def convolution(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
     if weights.codes.ndim != 4:
@@ -140,7 +141,7 @@ def matrix_product(lowering: Lowering, node: Node) -> list[Any]:
     return [_linear(lowering, node, real, weights.moved(np.transpose))]
 
 
-@handles("Gemm")
+@handles("Gemm", attributes=("transA", "transB", "alpha", "beta"))
 def gemm(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
     attributes = node.attributes

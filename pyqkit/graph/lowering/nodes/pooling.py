@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.lowering.quantise import single_term
 from pyqkit.graph.lowering.real import Real, Term, plain_view, vector_view
+from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.view import settle
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 
@@ -30,7 +31,10 @@ def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], t
     return kernel, stride, padding  # type: ignore[return-value]
 
 
-@handles("MaxPool")
+_WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
+
+
+@handles("MaxPool", attributes=(*_WINDOW, "dilations"), only={"storage_order": 0})
 def max_pool(lowering: Lowering, node: Node) -> list[Any]:
     if len(node.outputs) > 1:
         raise Unlowerable("its indices are used", "use the pooled values only")
@@ -72,7 +76,7 @@ def _average(
     return Real(tuple(terms), real.offset, base, plain_view(base))
 
 
-@handles("AveragePool")
+@handles("AveragePool", attributes=(*_WINDOW, "dilations", "count_include_pad"))
 def average_pool(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     window, stride, padding = _window(node, real)
@@ -93,7 +97,7 @@ def global_max_pool(lowering: Lowering, node: Node) -> list[Any]:
     return max_pool(lowering, node)
 
 
-@handles("ReduceMean")
+@handles("ReduceMean", attributes=("axes", "keepdims"), only={"noop_with_empty_axes": 0})
 def reduce_mean(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     axes = node.inputs[1] if len(node.inputs) > 1 and node.inputs[1] is not None else node.attributes.get("axes", [])

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from pyqkit.formats import Boundary, Integer, Microscaled, Minifloat, OddLevels, parse
-from pyqkit.graph.importer import Lowering, Node, handles
+from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded, code_blocks
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.quantise import Quantiser, quantise
 from pyqkit.graph.lowering.real import Real
+from pyqkit.graph.lowering.rules import OWN, QONNX, Node, handles
 
 _ROUNDINGS = {"ROUND": "nearest", "HALF_EVEN": "nearest", "ROUND_TO_ZERO": "to_zero", "DOWN": "to_zero", "FLOOR": "floor", "CEIL": "ceil"}
 
@@ -67,22 +68,28 @@ def bipolar_quantiser(node: Node) -> Quantiser:
     return Quantiser(OddLevels(1), node.constant(1, "scale"), (Boundary(Fraction(0), True),))
 
 
-@handles("Quant", "IntQuant")
+@handles("Quant", "IntQuant", domains=QONNX, inputs=4, attributes={"signed": int, "narrow": int, "rounding_mode": str})
 def lower_integer(lowering: Lowering, node: Node) -> list[Any]:
     return [apply(lowering, node, integer_quantiser(node))]
 
 
-@handles("FloatQuant")
+@handles(
+    "FloatQuant",
+    domains=QONNX,
+    inputs=6,
+    attributes={"rounding_mode": str, "has_inf": int, "has_nan": int, "has_subnormal": int},
+    only={"saturation": 1, "signed": 1},
+)
 def lower_float(lowering: Lowering, node: Node) -> list[Any]:
     return [apply(lowering, node, float_quantiser(node))]
 
 
-@handles("BipolarQuant")
+@handles("BipolarQuant", domains=QONNX, inputs=2)
 def lower_bipolar(lowering: Lowering, node: Node) -> list[Any]:
     return [apply(lowering, node, bipolar_quantiser(node))]
 
 
-@handles("FormatQuant")
+@handles("FormatQuant", domains=OWN, inputs=2, attributes={"format": str, "axis": int})
 def lower_format(lowering: Lowering, node: Node) -> list[Any]:
     fmt = parse(str(node.attributes.get("format", "")))
     scale = node.constant(1, "scale")
