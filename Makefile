@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint fuzz format-table overlay board clean
+.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table overlay board clean
 
 venv: $(STAMP)
 
@@ -41,6 +41,10 @@ PYNQ_STAMPS := $(PYNQ:%=.venv-pynq-%/.ready)
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# FIFO, width converter and fork: no word lost, doubled or overtaken, none changed while it waits, no deadlock
+prove: venv
+	$(BIN)/python tools/prove.py
 
 # Two workers, one thread each; a file's tests stay together, so that what they compile is compiled once.
 test: lint

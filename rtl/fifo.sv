@@ -48,4 +48,7 @@ module fifo #(
       else if (out_ready) out_valid <= 0;
     end
   end
+`ifdef FORMAL
+  `include "proofs/fifo.svh"
+`endif
 endmodule

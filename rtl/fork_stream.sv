@@ -13,4 +13,7 @@ module fork_stream #(
   assign in_ready  = &out_ready;
   assign out_valid = {READERS{in_valid && in_ready}};
   assign out_data  = {READERS{in_data}};
+`ifdef FORMAL
+  `include "proofs/fork_stream.svh"
+`endif
 endmodule

@@ -47,4 +47,7 @@ module width_converter #(
       end
     end
   endgenerate
+`ifdef FORMAL
+  `include "proofs/width_converter.svh"
+`endif
 endmodule

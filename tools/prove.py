@@ -1,0 +1,118 @@
+"""Prove the blocks that move words, for the parameters listed here: `make prove`.
+
+The properties stand in ``rtl/proofs``: no word is lost, doubled or overtaken (a tagged lane that the solver chooses), an offered
+word stays until it is taken, nobody waits for ever. Yosys makes an and-inverter graph of block and properties; ABC checks its first
+cycles and then that the properties, if they hold for `FRAMES` cycles, hold in the next one. A mutant of each block must fail.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+RTL = Path(__file__).parent.parent / "rtl"
+CHECKERS = ("stream_order", "stream_stable", "patience")
+FRAMES = 3
+FIRST_CYCLES = 12  # mutants fail within ten
+
+# As SymbiYosys prepares a design for an and-inverter graph.
+_TO_AIGER = (
+    "proc; flatten; check -assert; opt_clean; async2sync; memory_collect; chformal -lower; setundef -undriven -anyseq; "
+    "delete -output; opt -full; techmap; opt -fast; memory_map -formal; formalff -clk2ff -ff2anyinit; simplemap; dffunmap; "
+    "opt -fast; setundef -zero; aigmap; opt_clean; write_aiger -I -B -zinit -no-startoffset block.aig"
+)
+_YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A block with its parameters, and a change that its proof must refuse (old text, new text)."""
+
+    block: str
+    parameters: dict[str, int]
+    mutant: tuple[str, str] | None = None
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.block} ({values}){f' with {self.mutant[1]!r}' if self.mutant else ''}"
+
+
+MUTANTS = {
+    "fifo": ({"WIDTH": 8, "DEPTH": 3}, "waiting_next != COUNT_BITS'(WORDS) && !stall", "!stall"),
+    "width_converter": ({"BITS": 8, "LANES_IN": 4, "LANES_OUT": 1}, "(count == 1 && out_ready)", "count == 1"),
+    "fork_stream": ({"WIDTH": 8, "READERS": 2}, "&out_ready", "|out_ready"),
+}
+
+
+def cases() -> Iterator[Case]:
+    """All blocks with all parameters, then the mutants."""
+    for width, depth in itertools.product((1, 8), (1, 2, 3, 5, 16)):
+        yield Case("fifo", {"WIDTH": width, "DEPTH": depth})
+    for width, (lanes_in, lanes_out) in itertools.product((1, 8), ((1, 3), (2, 6), (4, 1), (6, 2))):
+        yield Case("width_converter", {"BITS": width, "LANES_IN": lanes_in, "LANES_OUT": lanes_out})
+    for width, readers in itertools.product((1, 8), (2, 3)):
+        yield Case("fork_stream", {"WIDTH": width, "READERS": readers})
+    for block, (parameters, old, new) in MUTANTS.items():
+        yield Case(block, parameters, (old, new))
+
+
+def holds(case: Case) -> bool:
+    """Whether the properties of a case hold in its first cycles, and from any `FRAMES` cycles on."""
+    import pyosys
+
+    abc = Path(pyosys.__file__).parent / "yosys-abc"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text = (RTL / f"{case.block}.sv").read_text()
+        if case.mutant is not None:
+            assert text.count(case.mutant[0]) == 1, f"{case}: the text to change is gone"
+            text = text.replace(*case.mutant)
+        (folder / "block.sv").write_text(text)
+        files = " ".join(str(RTL / "proofs" / f"{checker}.sv") for checker in CHECKERS)
+        parameters = "".join(f" -chparam {key} {value}" for key, value in case.parameters.items())
+        script = f"read_verilog -sv -formal -I{RTL} block.sv {files}; hierarchy -check -top {case.block}{parameters}; {_TO_AIGER}"
+        _run([sys.executable, "-c", _YOSYS, script], folder)
+        load = "read_aiger block.aig; fold; strash; orpos"
+        if "lat =    0" in _run([str(abc), "-c", f"{load}; print_stats"], folder):  # without registers there is one cycle
+            return "UNSATISFIABLE" in _run([str(abc), "-c", f"{load}; sat"], folder)
+        first = _run([str(abc), "-c", f"{load}; bmc3 -F {FIRST_CYCLES}"], folder)
+        if "was asserted" in first:
+            return False
+        step = _run([str(abc), "-c", f"{load}; ind -F {FRAMES}"], folder)
+        if "equivalent" not in step:
+            raise RuntimeError(f"{case}: neither proven nor refused; ABC says: {first} {step}")
+        return True
+
+
+def _run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
+        raise RuntimeError(lines[0] if lines else f"{command[0]} ended with {done.returncode}")
+    return done.stdout
+
+
+def main() -> int:
+    """Prove everything; 0 where each block holds and each mutant does not."""
+    if find_spec("pyosys") is None:
+        print("Yosys was expected, but the package pyosys is not installed; run pip install 'pyqkit[synth]'", file=sys.stderr)
+        return 3
+    wrong = 0
+    for case in cases():
+        started = time.monotonic()
+        found = holds(case)
+        right = found == (case.mutant is None)
+        wrong += not right
+        print(f"{'proven ' if found else 'refused'} {case}, {time.monotonic() - started:.1f} s{'' if right else '  <- WRONG'}", flush=True)
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
