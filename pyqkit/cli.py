@@ -235,7 +235,10 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...], as_json: bool) -> None:
-    """Compare the engines of BUILD with each other and with the QONNX model; exit code 1 if any code differs."""
+    """Compare the engines of BUILD with each other, with the QONNX model, and with its float32 execution.
+
+    Exit code 1 if any code differs, if float32 execution gives a code that nothing explains, or so many that they confirm nothing.
+    """
     from pyqkit.accelerator import VERIFIED, Accelerator
     from pyqkit.tables import show_verification
 
@@ -247,8 +250,13 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     else:
         show_verification(result)
     reference = result["reference"]
-    if result["mismatches"] or (reference and reference["codes_differing"]):
+    if result["mismatches"] or (reference and (reference["codes_differing"] or _doubted(reference["float32"]))):
         ctx.exit(1)
+
+
+def _doubted(float32: dict[str, Any]) -> bool:
+    """Whether float32 execution does not confirm the accelerator."""
+    return bool(float32["unexplained_layers"] or float32["over_excused_layers"])
 
 
 @main.command()

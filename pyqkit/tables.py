@@ -12,10 +12,11 @@ _WIDE = 240
 # Counts of `pyqkit.verify.float32`: title of the column, and what the count is in words.
 _FLOAT32 = {
     "differing": ("float32 differs", ""),
-    "ties": ("by tie", "by ties that float32 sums decide"),
+    "ties": ("ties", "on a tie"),
+    "float32_bound": ("in bound", "within the bound of float32's error of a boundary"),
     "log_table": ("by table", "by the log-to-linear table"),
-    "float32_sums": ("by sum", "by rounding errors of float32 sums"),
     "earlier_layers": ("follow", "that follow from earlier layers"),
+    "unexplained": ("unexplained", "unexplained"),
 }
 
 # One line of the table each; `examples()` has hundreds.
@@ -218,6 +219,26 @@ def show_verification(result: dict[str, Any]) -> None:
         f"float32 execution: {', '.join(f'{count} {text}' for text, count in why.items())}."
     )
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
+    for sentence in _doubts(float32):
+        print(sentence)
+
+
+def _doubts(float32: dict[str, Any]) -> list[str]:
+    """What float32 execution does not confirm, one sentence each; none for a right accelerator."""
+    sentences = []
+    if float32["unexplained_layers"]:
+        names = ", ".join(float32["unexplained_layers"])
+        sentences.append(
+            f"{float32['codes_unexplained']} codes in {names} differ from float32 execution, and neither a tie nor the error of float32 "
+            "explains them; the accelerator or its reading of the file is wrong there."
+        )
+    if float32["over_excused_layers"]:
+        names = ", ".join(float32["over_excused_layers"])
+        sentences.append(
+            f"So many codes in {names} lie on ties or within the error of float32 that its execution does not confirm the accelerator "
+            "there; with power-of-two scales float32 sums are exact."
+        )
+    return sentences
 
 
 __all__ = ["code_count", "code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification"]

@@ -50,7 +50,7 @@ class Reference:
         self.input_names = [v.name for v in self.model.graph.input if v.name not in self._constants]
         self.output_names = [v.name for v in self.model.graph.output]
 
-    def run(self, x: np.ndarray, keep: bool = False) -> dict[str, Value]:
+    def run(self, x: np.ndarray, keep: bool = False, seen: Callable[[str, Value], Value] | None = None) -> dict[str, Value]:
         """Execute on frames.
 
         Parameters
@@ -58,13 +58,16 @@ class Reference:
         x : numpy.ndarray, float32, shape (frames, *input shape)
         keep : bool
             Return every tensor by its ONNX name, instead of the outputs alone.
+        seen : callable, optional
+            Takes the name of a tensor and what a node made of it, and returns what later nodes shall see in its place.
         """
         live: dict[str, Value] = dict(self._constants)
         live[self.input_names[0]] = DoubleDouble.of(x.astype(np.float32))
         for index, proto in enumerate(self.model.graph.node):
             given = [live[name] if name else None for name in proto.input]
             node = Node(proto.name or f"node {index}", proto.op_type, given, list(proto.output), attribute_values(proto))
-            live.update(zip(proto.output, _execute(proto, node, len(x))))
+            made = zip(proto.output, _execute(proto, node, len(x)))
+            live.update(made if seen is None else {name: seen(name, value) for name, value in made})
         return live if keep else {name: live[name] for name in self.output_names}
 
     def codes_of(self, x: np.ndarray) -> dict[str, np.ndarray]:

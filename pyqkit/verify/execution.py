@@ -1,0 +1,82 @@
+"""A QONNX model executed in float32 by qonnx: whole, cut behind its quantisers, and node by node."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from pyqkit.errors import MissingToolError
+
+CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
+
+
+class Execution:
+    """A model ready for qonnx, beside a copy in which every reader of a quantised tensor reads a new input instead.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    quantised : dict of str to shape
+        Tensors behind which the copy is cut.
+
+    Raises
+    ------
+    MissingToolError
+        Without qonnx.
+    """
+
+    def __init__(self, model: Any, quantised: dict[str, tuple[int, ...]]) -> None:
+        try:
+            from qonnx.core.modelwrapper import ModelWrapper
+            from qonnx.core.onnx_exec import execute_node, execute_onnx
+            from qonnx.transformation.infer_shapes import InferShapes
+        except ImportError as error:
+            raise MissingToolError(
+                "qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'"
+            ) from error
+        self._execute_node, self._execute = execute_node, execute_onnx
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's shape annotations are incomplete, which qonnx says at every node
+            self._whole = ModelWrapper(model).transform(InferShapes())
+            self._cut = ModelWrapper(_cut(self._whole.model, quantised))
+        self._opsets = self._cut.get_opset_imports()
+
+    @property
+    def nodes(self) -> list[Any]:
+        """Nodes of the cut copy."""
+        return list(self._cut.graph.node)
+
+    def whole(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All tensors of the model as it is, for one frame."""
+        return self._run(self._whole, given)
+
+    def cut(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All tensors of the cut copy, for one frame and the exact values of every quantised tensor."""
+        return self._run(self._cut, given)
+
+    def _run(self, model: Any, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._execute(model, given, return_full_exec_context=True)
+
+    def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""
+        context = {name: tensors[name] for name in (*node.input, *node.output) if name}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._execute_node(node, context, self._cut.graph, self._opsets.get(node.domain, 1))
+        return [context[name] for name in node.output]
+
+
+def _cut(model: Any, quantised: dict[str, tuple[int, ...]]) -> Any:
+    from onnx import TensorProto, helper
+
+    copy = type(model).FromString(model.SerializeToString())
+    for node in copy.graph.node:
+        for index, name in enumerate(node.input):
+            if name in quantised:
+                node.input[index] = name + CUT
+    copy.graph.input.extend(helper.make_tensor_value_info(name + CUT, TensorProto.FLOAT, list(shape)) for name, shape in quantised.items())
+    return copy
