@@ -293,7 +293,7 @@ class Accelerator:
 
     def selftest(self, folder: str | Path, engine: str = "exact") -> int:
         """Differing codes of an engine on the golden vectors of a build folder; 0 is what must come."""
-        golden = build_folder.load_arrays(build_folder.opened(Path(folder)) / build_folder.GOLDEN)
+        golden = build_folder.load_arrays(Path(folder), build_folder.GOLDEN)
         found = self.engine(engine).run({k.removeprefix("input."): v for k, v in golden.items() if k.startswith("input.")})
         return int(sum((found[k.removeprefix("output.")] != v).sum() for k, v in golden.items() if k.startswith("output.")))
 
@@ -347,6 +347,6 @@ class Accelerator:
         if any(port.limits is None for port in graph.inputs):
             raise build_folder.BuildFolderError(f"limits of every input were expected in {folder}, but some are missing; compile again")
         foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
-        model = build_folder.opened(folder) / build_folder.MODEL if build_folder.MODEL in manifest["files"] else None
-        board, content = boards.from_data(manifest["board"], where), model.read_bytes() if model else None
+        board = boards.from_data(manifest["board"], where)
+        content = build_folder.content(folder, build_folder.MODEL) if build_folder.MODEL in manifest["files"] else None
         return cls(graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"]))

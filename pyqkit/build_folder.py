@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import tempfile
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from pyqkit import npy, untrusted
 from pyqkit.digest import digest, own_digest
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
+from pyqkit.formats.reading import describe as described
+from pyqkit.untrusted import Archive
 
 SCHEMA = 1
 MANIFEST, ARRAYS, GOLDEN, MODEL = "manifest.json", "arrays.npz", "golden.npz", "model.onnx"
+MAX_FILE = 2 * 2**30  # bytes of a file; an ONNX model can be no larger
+MAX_PACKED = 2 * 2**30  # bytes of a folder that was packed
 
 
 class BuildFolderError(UserError):
@@ -96,18 +100,41 @@ def pack(folder: Path, target: Path) -> None:
     manifest, _ = read(folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in (MANIFEST, *sorted(manifest["files"])):
-            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)  # no dates: same in, same out
+            archive.writestr(zipfile.ZipInfo(name), content(folder, name), zipfile.ZIP_DEFLATED)  # no dates: same in, same out
 
 
-Source = Path | zipfile.Path
+class _Packed:
+    """The inside of a zip file that `pack` wrote; as much of a `Path` as is needed of a folder."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self.archive = Archive(untrusted.content(path, MAX_PACKED))
+        except (OSError, ValueError) as error:
+            raise BuildFolderError(f"a build folder was expected at {path}, but it cannot be read ({error}); copy it again") from error
 
 
-def opened(folder: Path) -> Source:
-    """`folder` itself, or the inside of a zip file that `pack` wrote."""
-    try:
-        return zipfile.Path(folder) if folder.is_file() else folder  # type: ignore[arg-type]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BuildFolderError(f"a build folder was expected at {folder}, but it cannot be read ({error}); copy it again") from error
+def content(path: Path, name: str) -> bytes:
+    """A file of a folder, or of a folder that was packed, of at most `MAX_FILE` bytes.
+
+    Raises
+    ------
+    OSError, KeyError
+        If there is none.
+    ValueError
+        If it is no regular file, too large or damaged.
+    """
+    return _content(_opened(path), name)
+
+
+Source = Path | _Packed
+
+
+def _opened(path: Path) -> Source:
+    return path if path.is_dir() else _Packed(path)
+
+
+def _content(source: Source, name: str) -> bytes:
+    return source.archive.content(name) if isinstance(source, _Packed) else untrusted.content(source / name, MAX_FILE)
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -117,35 +144,67 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ------
     BuildFolderError
     """
-    folder = opened(path)
-    where = folder / MANIFEST
-    if not where.is_file():
+    if not path.exists():
         raise BuildFolderError(f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one with 'pyqkit compile'")
+    source, where = _opened(path), path / MANIFEST
+    manifest = _manifest(source, where)
+    for name, expected in manifest["files"].items():
+        try:
+            unchanged = digest(_content(source, name)) == expected
+        except (OSError, KeyError, ValueError):
+            unchanged = False
+        if not unchanged:
+            raise BuildFolderError(
+                f"an unchanged file was expected, but {path / name} is missing or has been edited; compile the network again"
+            )
+    return manifest, load_arrays(path, ARRAYS)
+
+
+def _manifest(source: Source, where: Path) -> dict[str, Any]:
+    """The manifest, with names of files that lie in the folder and digests of text."""
     try:
-        manifest = json.loads(where.read_text())
-        files, schema, own = manifest["files"], manifest["schema"], manifest["sha256"]
-        entries = [(str(name), str(expected)) for name, expected in files.items()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raw = _content(source, MANIFEST)
+    except (FileNotFoundError, KeyError):
         raise BuildFolderError(
-            f"a manifest as pyqkit writes it was expected, but {where} cannot be read; compile the network again"
+            f"a build folder with {MANIFEST} was expected at {where.parent}, but there is none; make one with 'pyqkit compile'"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BuildFolderError(
+            f"a manifest as pyqkit writes it was expected, but {where} cannot be read ({error}); compile the network again"
+        ) from error
+    try:
+        manifest = untrusted.json_data(raw)
+        files, schema, own = manifest["files"], manifest["schema"], manifest["sha256"]
+        listed = all(isinstance(expected, str) and _is_inside(name) for name, expected in files.items())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BuildFolderError(
+            f"a manifest as pyqkit writes it was expected, but {where} cannot be read ({described(error)}); compile the network again"
         ) from error
     if schema != SCHEMA:
-        raise BuildFolderError(f"a build folder of schema {SCHEMA} was expected, but {path} has {schema}; compile the network again")
+        raise BuildFolderError(
+            f"a build folder of schema {SCHEMA} was expected, but {where.parent} has {brief(schema)}; compile the network again"
+        )
     if own != own_digest(manifest):
         raise BuildFolderError(f"an unchanged manifest was expected, but {where} has been edited; compile the network again")
     for name in {ARRAYS, GOLDEN} - set(files):
         raise BuildFolderError(f"a manifest that lists {name} was expected, but {where} does not; compile the network again")
-    for name, expected in entries:
-        file = folder / name
-        if ".." in Path(name).parts or Path(name).is_absolute() or not file.is_file() or digest(file.read_bytes()) != expected:
-            raise BuildFolderError(f"an unchanged file was expected, but {file} is missing or has been edited; compile the network again")
-    return manifest, load_arrays(folder / ARRAYS)
+    if not listed:
+        raise BuildFolderError(f"a manifest that lists files of its folder was expected, but {where} lists others; compile the network again")
+    return manifest
 
 
-def load_arrays(path: Source) -> dict[str, np.ndarray]:
-    """Arrays of an npz file, never pickled objects."""
+def _is_inside(name: str) -> bool:
+    """Whether a name is the plain path of a file below a folder, and not of the manifest."""
+    path = PurePosixPath(name)
+    plain = path.as_posix() == name and not path.is_absolute() and ".." not in path.parts and name.isprintable()
+    return plain and name not in (".", MANIFEST)
+
+
+def load_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
+    """Arrays of an npz file in a build folder, or in one that was packed; never pickled objects."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise BuildFolderError(f"arrays were expected in {path}, but it cannot be read; compile the network again") from error
+        return npy.archive(content(path, name))
+    except (OSError, KeyError, ValueError) as error:
+        raise BuildFolderError(
+            f"arrays were expected in {path / name}, but it cannot be read ({error}); compile the network again"
+        ) from error

@@ -13,7 +13,6 @@ import click
 
 import pyqkit
 from pyqkit.errors import UserError
-from pyqkit.files import replacing
 
 _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
@@ -78,29 +77,6 @@ def _progress(text: str, total: int | None = None) -> Iterator[Callable[[Any], N
 
 def _print_json(data: Any) -> None:
     click.echo(json.dumps(data))
-
-
-def _read_frames(path: str) -> Any:
-    import numpy as np
-
-    try:
-        x = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"an array in npy format was expected, but {path} cannot be read ({error}); write it with numpy.save") from error
-    if not isinstance(x, np.ndarray):
-        raise UserError(f"one array in npy format was expected, but {path} holds several; write it with numpy.save")
-    return x
-
-
-def _write_frames(path: Path, outputs: dict[str, Any]) -> None:
-    """Write an array, or an archive of several."""
-    import numpy as np
-
-    with replacing(path) as beside, open(beside, "wb") as file:
-        if len(outputs) == 1:
-            np.save(file, *outputs.values())
-        else:
-            np.savez(file, **outputs)
 
 
 @main.command()
@@ -200,6 +176,7 @@ def compile_command(
 @click.option("--force", is_flag=True, help="Replace an existing output file.")
 def emulate(build: str, source: str, target: str, engine: str, codes: bool, trace: str | None, force: bool) -> None:
     """Run frames through the accelerator BUILD, in software."""
+    from pyqkit import frames
     from pyqkit.accelerator import Accelerator
 
     if trace is not None and engine != "rtl":
@@ -209,7 +186,7 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
             raise UserError(f"a new file was expected, but {file} exists; choose another name or pass --force")
         if not Path(file).parent.is_dir():
             raise UserError(f"a file in a folder that exists was expected, but {Path(file).parent} is none; make it first")
-    x = _read_frames(source)
+    x = frames.read(Path(source))
     accelerator = Accelerator.load(build)
     if (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
         names = ", ".join(port.onnx_name for port in accelerator.graph.results)
@@ -220,7 +197,7 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
         outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
         if trace is not None:
             accelerator.trace(x, trace)
-    _write_frames(Path(target), outputs)
+    frames.write(Path(target), outputs)
     click.echo(f"{target}: {len(x)} frames from engine {engine} (emulated)")
     if engine == "rtl":
         counts = accelerator.engine(engine).counts
@@ -239,10 +216,11 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
 
     Exit code 1 if any code differs, if float32 execution gives a code that nothing explains, or so many that they confirm nothing.
     """
+    from pyqkit import frames
     from pyqkit.accelerator import VERIFIED, Accelerator
     from pyqkit.tables import show_verification
 
-    x = _read_frames(source)
+    x = frames.read(Path(source))
     with _progress("verifying") as update:
         result = Accelerator.load(build).verify(x, engines or VERIFIED, progress=update)
     if as_json:

@@ -24,17 +24,20 @@ OVERLAY_FILES = {
 }  # what the files of an overlay say; a board reads them
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "untrusted": set(),
+    "npy": {"untrusted"},
+    "frames": {"npy", "files"},
     "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
     "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
     "custom_op": {"formats"},
     "quant": {"formats", "files"},
     "graph": {"formats", "discovery"},
-    **{name: {"formats", "digest", "files", *OVERLAY_FILES} for name in OVERLAY_FILES},
+    **{name: {"formats", "digest", "files", "untrusted", *OVERLAY_FILES} for name in OVERLAY_FILES},
     "overlay": {"formats", "boards", "build_folder", "files", *OVERLAY_FILES},
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
-    "boards": {"files"},
-    "build_folder": {"digest"},
+    "boards": {"files", "untrusted"},
+    "build_folder": {"digest", "formats", "npy", "untrusted"},
     "digest": set(),
     "cache": set(),
     "discovery": set(),
@@ -44,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hardware.fifo": {"formats", "graph"},
     "hls": {"discovery", "formats", "graph", "files", *HARDWARE_TYPES},
     "rtl": {"discovery", "formats", "graph", "hls", "cache", "files", *HARDWARE_TYPES},
-    "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", "files", *HARDWARE_TYPES},
+    "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", "files", "untrusted", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", *HARDWARE_TYPES},
     "reference": {"formats", "graph"},
     "verify": {"formats", "graph", "reference"},
@@ -71,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *HARDWARE_TYPES,
     },
     "demo": {"accelerator", "formats", "quant", "tables", ""},
-    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "files", "formats", "overlay", "tables", ""},
+    "cli": {"accelerator", "boards", "build_folder", "demo", "doctor", "files", "formats", "frames", "overlay", "tables", ""},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
 HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2", "pynq", "finn"}
@@ -97,6 +100,8 @@ BOARD_PARTS = (
     "build_folder",
     "digest",
     "files",
+    "npy",
+    "untrusted",
     *OVERLAY_FILES,
 )  # what runs on a board: numpy alone, Python 3.10
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board

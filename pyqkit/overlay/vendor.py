@@ -27,7 +27,7 @@ _PINS = {
     "rtl": ("pyqkit.io:rtl:network:1.0", "s_axis", "m_axis", "aclk", "aresetn"),
 }
 # Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
-_MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py")
+_MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py", "untrusted.py")
 
 
 class VendorToolsMissing(MissingToolError):
@@ -140,7 +140,7 @@ def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
     for name in planned.manifest["files"]:
         inside = Path(name)
         if inside.parts[0] == backend and "simulation" not in inside.parts and inside.name != "simulation.cpp":
-            files[name] = (planned.build / name).read_bytes()
+            files[name] = build_folder.content(planned.build, name)
     if not any(name.startswith(f"{backend}/") for name in files):
         raise OverlayError(f"sources in {backend}/ were expected in {planned.build}, but there are none; compile the network again")
     if backend == "hls":

@@ -77,7 +77,7 @@ class Accelerator:
     def _read_build(self) -> list[tuple[Port, End]]:
         """Read what the packed build folder says; returns its outputs."""
         build, arrays = build_folder.read(self.manifest.build)
-        self._golden = build_folder.load_arrays(build_folder.opened(self.manifest.build) / build_folder.GOLDEN)
+        self._golden = build_folder.load_arrays(self.manifest.build, build_folder.GOLDEN)
         try:
             (given,) = build["streams"]["inputs"]
             self._given = End.from_json(given)

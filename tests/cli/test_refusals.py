@@ -43,7 +43,7 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
             "input x of shape (frames, 2, 6, 6) was expected, but (3, 2, 5, 6) came; put the frames first",
         ),
         (np.full((3, 2, 6, 6), np.nan, np.float32), "numbers were expected for input x, but NaN came; remove NaNs first"),
-        (np.zeros((3, 2, 6, 6), "U1"), "real numbers were expected for input x, but an array of <U1 came; convert it to float32"),
+        (np.zeros((3, 2, 6, 6), bool), "real numbers were expected for input x, but an array of bool came; convert it to float32"),
         (
             np.zeros((0, 2, 6, 6), np.float32),
             "at least one frame was expected, but an array of shape (0, 2, 6, 6) came; put the frames first",
@@ -84,8 +84,11 @@ def test_tampered_build_folders(built: Path, tmp_path: Path, damage: str) -> Non
         manifest.write_text(text.replace("PYNQ-Z2", "ZCU104"))
         sentence = f"an unchanged manifest was expected, but {manifest} has been edited; compile the network again"
     elif damage == "manifest cut":
-        manifest.write_text(text[: len(text) // 2])
-        sentence = f"a manifest as pyqkit writes it was expected, but {manifest} cannot be read; compile the network again"
+        manifest.write_text(text[:1])
+        sentence = (
+            f"a manifest as pyqkit writes it was expected, but {manifest} cannot be read (Expecting property name enclosed in double quotes: "
+            "line 1 column 2 (char 1)); compile the network again"
+        )
     elif damage == "no manifest":
         manifest.unlink()
         sentence = f"a build folder with manifest.json was expected at {folder}, but there is none; make one with 'pyqkit compile'"
