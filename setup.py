@@ -70,7 +70,7 @@ setup(
     install_requires=["numpy>=1.21"],
     extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "synth": SYNTH, "finn": FINN, "board": BOARD},
     entry_points={
-        "console_scripts": ["pyqkit = pyqkit.cli:main"],
+        "console_scripts": ["pyqkit = pyqkit.__main__:main"],
         "pynq.overlays": ["pyqkit = pyqkit.overlays"],  # Overlay("NAME.bit")
         "pynq.notebooks": ["pyqkit = pyqkit.notebooks"],  # pynq get-notebooks pyqkit
         "pynq.lib": ["pyqkit = pyqkit.runtime"],  # imported with the first overlay

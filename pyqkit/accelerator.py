@@ -12,7 +12,7 @@ import numpy as np
 from pyqkit import boards, build_folder
 from pyqkit.boards import Board
 from pyqkit.errors import UserError
-from pyqkit.files import replacing
+from pyqkit.files import check_file, replacing
 from pyqkit.graph.graph import Graph, decode_output, encode_input, order_codes
 from pyqkit.hardware.folding_types import Folding
 
@@ -207,11 +207,11 @@ class Accelerator:
             return {name: order_codes(port, found[port.tensor]) for name, port in ports.items()}
         return {name: decode_output(port, self.graph.tensors[port.tensor], found[port.tensor]) for name, port in ports.items()}
 
-    def trace(self, x: np.ndarray, path: str | Path) -> None:
-        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file."""
+    def trace(self, x: np.ndarray, path: str | Path, force: bool = True) -> None:
+        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file, in the place of an earlier one if `force`."""
         from pyqkit.emulate.rtl import RtlEngine
 
-        with replacing(Path(path)) as beside:  # a trace of a run that was stopped says little
+        with replacing(Path(path), force) as beside:  # a trace of a run that was stopped says little
             RtlEngine(self.graph, self.foldings, trace=beside).run(self.encode(np.asarray(x)[:1]))
 
     def verify(self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
@@ -237,9 +237,8 @@ class Accelerator:
         from pyqkit.report import tradeoff
         from pyqkit.report_page import write
 
-        if Path(path).exists() and not force:
-            raise UserError(f"a new file was expected, but {path} exists; choose another name or pass --force")
-        write(report or self.report(), tradeoff(self), path)
+        check_file(Path(path), force)
+        write(report or self.report(), tradeoff(self), path, force)
 
     def save_folding(self, path: str | Path, force: bool = False) -> None:
         """Write the foldings as a file, to be edited and compiled with."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,30 +12,37 @@ import numpy as np
 from pyqkit import npy, untrusted
 from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError, brief
+from pyqkit.files import check_folder, replacing_folder
 from pyqkit.formats.reading import describe as described
 from pyqkit.untrusted import Archive
 
 SCHEMA = 1
 MANIFEST, ARRAYS, GOLDEN, MODEL = "manifest.json", "arrays.npz", "golden.npz", "model.onnx"
+KIND = "a build folder"
 MAX_FILE = 2 * 2**30  # bytes of a file; an ONNX model can be no larger
 MAX_PACKED = 2 * 2**30  # bytes of a folder that was packed
 
 
 class BuildFolderError(UserError):
-    """A build folder that cannot be written or is not as pyqkit wrote it."""
+    """A build folder that is not as pyqkit wrote it."""
+
+
+def listing(folder: Path) -> set[str] | None:
+    """Files that a folder consists of, by its manifest; None where there is none that can be read."""
+    try:
+        return {MANIFEST, *map(str, untrusted.json_data(untrusted.content(folder / MANIFEST, MAX_FILE))["files"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Refuse a target that exists, unless `force` is given and it is a build folder or empty.
+    """Refuse a target that exists, unless `force` is given and it is empty, or a build folder with nothing else in it.
 
     Raises
     ------
-    BuildFolderError
+    OutputError
     """
-    if target.exists() and not force:
-        raise BuildFolderError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
-    if target.exists() and not (target / MANIFEST).exists() and (target.is_file() or any(target.iterdir())):
-        raise BuildFolderError(f"a build folder to replace was expected, but {target} is something else; choose another name")
+    check_folder(target, force, KIND, listing)
 
 
 def write(
@@ -55,14 +59,13 @@ def write(
     ----------
     sources : dict of str to bytes
         Further files by relative path.
+
+    Raises
+    ------
+    OutputError
+        If the target may not be replaced (`check_target`), or cannot be written.
     """
-    check_target(target, force)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as error:
-        raise BuildFolderError(f"a folder that can be written was expected, but {target} cannot ({error}); choose another place") from error
-    try:
+    with replacing_folder(target, force, KIND, listing) as beside:
         np.savez_compressed(beside / ARRAYS, **arrays)  # type: ignore[arg-type]
         np.savez_compressed(beside / GOLDEN, **golden)  # type: ignore[arg-type]
         for name, content in sources.items():
@@ -73,26 +76,6 @@ def write(
         complete = {"schema": SCHEMA, **manifest, "files": files}
         complete["sha256"] = own_digest(complete)
         (beside / MANIFEST).write_text(json.dumps(complete, indent=1, allow_nan=False))
-        os.chmod(beside, 0o755)
-        _replace(target, beside)
-    except OSError as error:
-        raise BuildFolderError(f"a folder that can be written was expected, but {target} cannot ({error}); choose another place") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _replace(target: Path, beside: Path) -> None:
-    """Put a complete folder in the place of an earlier one, which is removed only when the new one is there."""
-    earlier = beside.with_name(f"{beside.name}-earlier")
-    if target.exists():
-        os.replace(target, earlier)
-    try:
-        os.replace(beside, target)
-    except BaseException:
-        if earlier.exists():
-            os.replace(earlier, target)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 import pyqkit
+from pyqkit.console import console
 from pyqkit.errors import UserError
+from pyqkit.files import check_file, is_stream, replacing
 
 _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
@@ -20,9 +22,15 @@ _PATIENCE = 2.0  # seconds that a command may take without showing progress
 class _Group(click.Group):
     """Prints a user's mistake as one sentence and exits with its code (2 as a rule), without a traceback; Ctrl-C exits with 130."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with console():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk behind it is noticed here
+            return result
         except UserError as error:
             message, code = str(error), error.exit_code
         except ModuleNotFoundError as error:
@@ -153,13 +161,16 @@ def compile_command(
     from pyqkit.tables import summary
 
     check_target(Path(output), force)
+    if write_fold is not None:
+        check_file(Path(write_fold), force)
     with _progress("compiling"):
         accelerator = compile_network(
             network, board=board, target_fps=target_fps, lut_share=lut_share, clock_mhz=clock_mhz, fold=fold, probes=probes
         )
-        if write_fold is not None:
-            accelerator.save_folding(write_fold, force)
-        accelerator.save(output, force=force)
+        with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
+            if beside is not None:
+                accelerator.save_folding(beside)
+            accelerator.save(output, force=force)
     for note in accelerator.graph.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}")
@@ -182,27 +193,26 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
     if trace is not None and engine != "rtl":
         raise UserError(f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals")
     for file in filter(None, (target, trace)):
-        if Path(file).exists() and not force:
-            raise UserError(f"a new file was expected, but {file} exists; choose another name or pass --force")
-        if not Path(file).parent.is_dir():
-            raise UserError(f"a file in a folder that exists was expected, but {Path(file).parent} is none; make it first")
+        check_file(Path(file), force)
     x = frames.read(Path(source))
     accelerator = Accelerator.load(build)
-    if (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
+    aside = is_stream(Path(target))  # what is said goes to stderr then, where it is not among the frames
+    if not aside and (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
         names = ", ".join(port.onnx_name for port in accelerator.graph.results)
         raise UserError(
             f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but {target} came; change its ending"
         )
     with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
         outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
-        if trace is not None:
-            accelerator.trace(x, trace)
-    frames.write(Path(target), outputs)
-    click.echo(f"{target}: {len(x)} frames from engine {engine} (emulated)")
+        with replacing(Path(target), force) as beside:
+            frames.write(beside, outputs)
+            if trace is not None:
+                accelerator.trace(x, trace, force)
+    click.echo(f"{target}: {len(x)} frames from engine {engine} (emulated)", err=aside)
     if engine == "rtl":
         counts = accelerator.engine(engine).counts
         interval = f", {counts.interval:g} between frames" if len(x) > 1 else ""
-        click.echo(f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}")
+        click.echo(f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}", err=aside)
 
 
 @main.command()
@@ -248,8 +258,8 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
     from pyqkit.accelerator import Accelerator
     from pyqkit.tables import show_report
 
-    if html is not None and Path(html).exists() and not force:
-        raise UserError(f"a new file was expected, but {html} exists; choose another name or pass --force")
+    if html is not None:
+        check_file(Path(html), force)
     with _progress("report"):
         accelerator = Accelerator.load(build)
         data = accelerator.report(simulated=simulate)

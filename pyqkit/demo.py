@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.errors import UserError
+from pyqkit import build_folder
+from pyqkit.files import replacing_folder
 
 FLOAT_EPOCHS, QUANTISED_EPOCHS, BATCH = 20, 8, 64
 TEST_SHARE = 0.3
+MODEL, BUILD, PICTURE = "network.onnx", "accelerator", "demo.png"
 
 
 def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -142,24 +142,20 @@ def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -
 
     Raises
     ------
-    UserError
-        If `output` exists, or, with `force`, is no folder of an earlier demo.
+    OutputError
+        If `output` exists, or, with `force`, is no folder of an earlier demo or has other files too.
     """
     target = Path(output)
-    if target.exists() and not force:
-        raise UserError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
-    if target.exists() and not (target / "accelerator").exists():
-        raise UserError(f"a folder of an earlier demo was expected, but {target} is something else; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
-        folder = Path(beside) / target.name
-        folder.mkdir()
+    with replacing_folder(target, force, "a folder of an earlier demo", _listing) as folder:
         result = _fill(folder, seed)
-        if target.exists():
-            shutil.rmtree(target)
-        folder.rename(target)
-    print(f"saved {target / 'accelerator'} and {target / 'demo.png'}")
+    print(f"saved {target / BUILD} and {target / PICTURE}")
     return result
+
+
+def _listing(folder: Path) -> set[str] | None:
+    """Files of an earlier demo."""
+    inside = build_folder.listing(folder / BUILD)
+    return inside and {MODEL, PICTURE, *(f"{BUILD}/{name}" for name in inside)}
 
 
 def _fill(folder: Path, seed: int) -> dict[str, Any]:
@@ -175,7 +171,7 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
     x, y, x_test, y_test = digits(seed)
     print("training the float network, then fine-tuning it in uint4, e2m1, lp4_0_3, e3m2, int4 and int8 ...", flush=True)
     plain, model = trained(x, y, seed)
-    path = export_qonnx(model, torch.from_numpy(x_test), folder / "network.onnx")
+    path = export_qonnx(model, torch.from_numpy(x_test), folder / MODEL)
 
     print("compiling for ZCU104, running both engines over the test split ...", flush=True)
     accelerator = pyqkit.compile(path, board="ZCU104", target_fps=50_000)
@@ -184,8 +180,8 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
     accuracy = {name: float((values.argmax(1) == y_test).mean()) for name, values in outputs.items()}
     differing = int((codes["exact"] != codes["hls"]).sum())
     agreement = float((outputs["accelerator"].argmax(1) == outputs["quantised PyTorch"].argmax(1)).mean())
-    accelerator.save(folder / "accelerator")
-    _picture(folder / "demo.png", x_test, y_test, outputs["accelerator"], accelerator)
+    accelerator.save(folder / BUILD)
+    _picture(folder / PICTURE, x_test, y_test, outputs["accelerator"], accelerator)
     _table(accelerator, accuracy, differing, agreement, len(x_test), codes["exact"].size)
     return {"accuracy": accuracy, "codes_differing": differing, "agreement": agreement, "frames": len(x_test)}
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from pyqkit import npy
 from pyqkit.errors import UserError
-from pyqkit.files import replacing
 
 
 def read(path: Path) -> np.ndarray:
@@ -29,8 +28,8 @@ def read(path: Path) -> np.ndarray:
 
 
 def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
-    """Write an array in npy format, or an archive of several by their names."""
-    with replacing(path) as beside, open(beside, "wb") as file:
+    """Write an array in npy format, or an archive of several by their names; for a path that `pyqkit.files.replacing` gives."""
+    with open(path, "wb") as file:
         if len(outputs) == 1:
             np.save(file, next(iter(outputs.values())))
             return

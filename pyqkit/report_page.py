@@ -37,10 +37,10 @@ def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
     return template.render(r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff))
 
 
-def write(report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path) -> None:
-    """Write the page to a file."""
-    with replacing(Path(path)) as beside:
-        beside.write_text(page(report, tradeoff), encoding="utf-8")
+def write(report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path, force: bool = True) -> None:
+    """Write the page to a file; names of bytes that are no text come escaped."""
+    with replacing(Path(path), force) as beside:
+        beside.write_text(page(report, tradeoff), encoding="utf-8", errors="backslashreplace")
 
 
 def _share(takes: float, has: float) -> float:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from pyqkit.errors import MissingToolError, UserError
+from pyqkit.cache import entry
+from pyqkit.errors import MissingToolError
+from pyqkit.programs import compile_all
+
+LIBRARY = "library.so"
 
 
 def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags: tuple[str, ...], include: Iterable[Path] = ()) -> Path:
-    """Compile `main` with g++ and return the library's path.
+    """Compile `main` with g++ and return the library's path, for `pyqkit.cache.load`.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags
     MissingToolError
         Without g++.
     UserError
-        If g++ refuses the source; carries its first error.
+        If g++ refuses the source (carries its first error), or there is no room to write.
     """
     compiler = shutil.which("g++")
     if compiler is None:
@@ -44,20 +45,14 @@ def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags
     for folder in folders:
         for header in sorted(p for p in folder.rglob("*") if p.suffix in (".hpp", ".h")):
             digest.update(header.read_bytes())
-    target = cache / f"{stem}_{digest.hexdigest()[:24]}.so"
-    if target.exists():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as beside:
+
+    def fill(made: Path, work: Path) -> None:
         for name, text in files.items():
-            (Path(beside) / name).write_text(text)
-        command = [compiler, *flags, *(f"-I{p}" for p in (beside, *folders)), main, "-o", "built.so"]
-        done = subprocess.run(command, cwd=beside, capture_output=True, text=True, check=False)
-        if done.returncode:
-            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:400])
-            raise UserError(f"C++ that compiles was expected, but g++ says: {first}; report this as a bug")
-        os.replace(Path(beside) / "built.so", target)
-    return target
+            (work / name).write_text(text)
+        command = [compiler, *flags, *(f"-I{p}" for p in (work, *folders)), main, "-o", str(made / LIBRARY)]
+        compile_all([command], work, "C++", "g++")
+
+    return entry(cache, f"{stem}_{digest.hexdigest()[:24]}", fill) / LIBRARY
 
 
 def _processor() -> str:

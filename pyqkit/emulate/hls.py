@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyqkit.cache import cache_folder
+from pyqkit.cache import cache_folder, load
 from pyqkit.emulate.build import build_shared
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph
@@ -62,7 +62,7 @@ class HlsEngine:
         self.graph = graph
         self.design: Design = generate(graph, folding, depths)
         path = compile_library(self.design.files, cache or cache_folder(), include or library(), ap_int, flags)
-        self._run = ctypes.CDLL(str(path)).run
+        self._run = load(path).run
 
     def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
         """Stream frames through the design.

@@ -5,22 +5,19 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib.util
-import os
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pyqkit.cache import cache_folder
+from pyqkit.cache import cache_folder, entry, load
 from pyqkit.emulate.hls import DeadlockError
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.programs import compile_all
 from pyqkit.rtl.generate import Design, generate, library
 
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w")  # -O2 takes twice as long and runs no faster
@@ -28,6 +25,7 @@ _VERILATE = ("--cc", "network.sv", "--top-module", "network", "--prefix", "Vnetw
              "--no-timing", "--output-split", "20000", "--output-split-cfuncs", "200")  # long functions take g++ more than linear time  # fmt: skip
 _UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
 _SMALL_BYTES = 500_000  # of all: below it, reading Verilator's headers once is quicker than several processes
+MODEL = "model.so"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _TRACE_RUNTIME = ("verilated_fst_c.cpp",)
 _TRACE_FLAGS = ("-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1")
@@ -123,7 +121,7 @@ class Simulator:
         self.design, self.stalls, self.trace = design, stalls, trace
         self.counts: Counts | None = None
         self._folder = compile_model(design, cache or cache_folder(), include or library(), flags, trace is not None, say)
-        self._library = ctypes.CDLL(str(self._folder / "model.so"))
+        self._library = load(self._folder / MODEL)
         self._library.start.restype = ctypes.c_void_p
         if say is not None:
             say("simulating")
@@ -223,30 +221,25 @@ def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, 
     own = {"ports.hpp": _ports(design), "harness.cpp": (Path(__file__).parent / "rtl_harness.cpp").read_text()}
     version = (verilator / "include" / "verilated_config.h").read_bytes()
     digest = hashlib.sha256(repr((flags, _VERILATE, trace, version, sorted((sources | own).items()))).encode())
-    target = cache / f"rtl_{digest.hexdigest()[:24]}"
-    if target.exists():
-        return target
     say = say or (lambda _: None)
-    runtime = _runtime(verilator, compiler, cache, flags, trace, say)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as beside:
-        work, made = Path(beside), Path(beside) / "model"
-        made.mkdir()
+
+    def fill(made: Path, work: Path) -> None:
+        runtime = _runtime(verilator, compiler, cache, flags, trace, say)
         for name, text in (sources | own).items():
             (made / name if name.endswith(".hex") else work / name).write_text(text)
         say("verilating")
         options = [*_VERILATE, *(["--trace-fst"] if trace else [])]
-        environment = {**os.environ, "VERILATOR_ROOT": str(verilator)}
-        _call([[str(verilator / "bin" / "verilator_bin"), *options]], work, "Verilator", environment)
+        environment = {"VERILATOR_ROOT": str(verilator)}
+        compile_all([[str(verilator / "bin" / "verilator_bin"), *options]], work, "SystemVerilog", "Verilator", environment)
         folders = [f"-I{p}" for p in (".", "made", verilator / "include", verilator / "include" / "vltstd")]
         extra = [*flags, *(_TRACE_FLAGS if trace else ()), *folders]
         units = _units(work)
         say(f"compiling {len(units)} parts")
-        _call([[compiler, *extra, *optimised, "-c", unit, "-o", f"{unit}.o"] for unit, optimised in units], work, "g++")
+        compile_all([[compiler, *extra, *optimised, "-c", u, "-o", f"{u}.o"] for u, optimised in units], work, "C++", "g++")
         objects = [f"{unit}.o" for unit, _ in units] + [str(path) for path in runtime]
-        _call([[compiler, *flags, "-shared", *objects, "-pthread", "-o", "model/model.so"]], work, "g++")
-        _publish(made, target)
-    return target
+        compile_all([[compiler, *flags, "-shared", *objects, "-pthread", "-o", str(made / MODEL)]], work, "C++", "g++")
+
+    return entry(cache, f"rtl_{digest.hexdigest()[:24]}", fill)
 
 
 def _units(work: Path) -> list[tuple[str, list[str]]]:
@@ -267,15 +260,6 @@ def _units(work: Path) -> list[tuple[str, list[str]]]:
     return [(name, ["-O0"] if name == "once.cpp" else []) for name in units]
 
 
-def _publish(made: Path, target: Path) -> None:
-    """Rename; whoever came second keeps what is there."""
-    try:
-        os.rename(made, target)
-    except OSError:
-        if not target.exists():
-            raise
-
-
 def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: bool, say: Say) -> list[Path]:
     """Verilator's own objects, compiled once."""
     include = verilator / "include"
@@ -286,37 +270,14 @@ def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...]
     for name in (*_RUNTIME, *(_TRACE_RUNTIME if trace else ())):
         content = (include / name).read_bytes() + (include / "verilated_config.h").read_bytes() + shims
         digest = hashlib.sha256(repr((flags, extra)).encode() + content).hexdigest()[:24]
-        target = cache / f"{Path(name).stem}_{digest}.o"
-        if not target.exists():
+
+        def fill(made: Path, work: Path, name: str = name) -> None:
             say(f"compiling {name}, once for all")
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache) as beside:
-                _call([[compiler, *flags, *extra, *folders, "-c", str(include / name), "-o", "built.o"]], Path(beside), "g++")
-                os.replace(Path(beside) / "built.o", target)
-        objects.append(target)
+            command = [compiler, *flags, *extra, *folders, "-c", str(include / name), "-o", str(made / "built.o")]
+            compile_all([command], work, "C++", "g++")
+
+        objects.append(entry(cache, f"{Path(name).stem}_{digest}", fill) / "built.o")
     return objects
-
-
-def _call(commands: list[list[str]], folder: Path, tool: str, environment: dict[str, str] | None = None) -> None:
-    """Run commands, as many at a time as there are processors; none goes on when one fails or the user interrupts."""
-    waiting, running = list(enumerate(commands)), dict[int, subprocess.Popen[bytes]]()
-    try:
-        while waiting or running:
-            while waiting and len(running) < (os.cpu_count() or 1):
-                number, command = waiting.pop(0)
-                with open(folder / f"said_{number}", "wb") as said:
-                    running[number] = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, env=environment)
-            number = next((n for n, process in running.items() if process.poll() is not None), -1)
-            if number < 0:
-                time.sleep(0.01)
-            elif running.pop(number).returncode:
-                text = (folder / f"said_{number}").read_text(errors="replace")
-                first = next((line for line in text.splitlines() if "rror" in line), text.strip()[:400])
-                raise UserError(f"SystemVerilog that compiles was expected, but {tool} says: {first}; report this as a bug")
-    finally:
-        for process in running.values():
-            process.kill()
-            process.wait()
 
 
 def _verilator() -> Path:

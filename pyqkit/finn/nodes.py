@@ -6,7 +6,6 @@ Importing this module registers them in FINN's own domains, because its passes k
 
 from __future__ import annotations
 
-import ctypes
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from onnx import NodeProto, TensorProto
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
-from pyqkit.cache import cache_folder
+from pyqkit.cache import cache_folder, load
 from pyqkit.emulate.hls import HlsEngine, compile_library
 from pyqkit.errors import UserError
 from pyqkit.finn import synthesis
@@ -237,7 +236,7 @@ class CompiledNode(HlsEngine):
         inputs = [End(t.name, t.shape, t.format, lanes) for t, lanes in zip(node.block.inputs, node.lanes)]
         outputs = [End(t.name, t.shape, t.format, node.estimate.lanes) for t in node.block.outputs]
         self.design = Design({}, inputs, outputs, {})
-        self._run = ctypes.CDLL(path).run
+        self._run = load(Path(path)).run
 
 
 def _register() -> None:

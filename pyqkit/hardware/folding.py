@@ -240,9 +240,6 @@ def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:
     UserError
         If there is a file already and `force` is not given.
     """
-    target = Path(path)
-    if target.exists() and not force:
-        raise UserError(f"a new file was expected, but {target} exists; choose another name or pass --force")
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items())
-    with replacing(target) as beside:
+    with replacing(Path(path), force) as beside:
         beside.write_text(f"{{\n{rows}\n}}\n")

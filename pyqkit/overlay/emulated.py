@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from pyqkit import build_folder
-from pyqkit.errors import UserError
+from pyqkit.files import replacing_all
 from pyqkit.overlay import bitfile, hwh
 from pyqkit.overlay.plan import check_target, plan
+from pyqkit.overlay.seal import ENDINGS
 
 
 def write(build: Path, target: Path, name: str | None = None, force: bool = False, frames_per_packet: int | None = 1) -> Path:
@@ -34,11 +32,14 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
     Raises
     ------
     OverlayError
-        If a file exists and `force` is not given, or if the accelerator has several inputs or too many outputs.
+        If there is an overlay and `force` is not given, or if the accelerator has several inputs or too many outputs.
+    OutputError
+        If something else is in the way of one of the files, or they cannot be written.
     """
     planned = plan(build, name)
     name, board, design = planned.name, planned.board, planned.design
-    bit = target / f"{name}.bit"
+    files = [target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))]  # what makes it complete comes last
+    bit = files[-1]
     check_target(bit, force)
     facts = {
         "board": board.name,
@@ -46,18 +47,9 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
         "build": planned.manifest["sha256"],
         "frames_per_packet": frames_per_packet,
     }
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target))
-    except OSError as error:
-        raise UserError(f"a folder that can be written was expected, but {target} cannot ({error}); choose another place") from error
-    try:
+    with replacing_all(files, force, make_folder=True) as beside:
         (beside / bit.name).write_bytes(bitfile.write_emulated(name, board.part, facts))
         (beside / f"{name}.hwh").write_text(hwh.write(design))
         build_folder.pack(build, beside / f"{name}.zip")
         replace(planned.describe(emulated=True), frames_per_packet=frames_per_packet).write(beside)
-        for file in sorted(beside.iterdir(), key=lambda p: p.suffix == ".bit"):  # what makes it complete comes last
-            os.replace(file, target / file.name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return bit

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from pyqkit.errors import UserError
-from pyqkit.files import packaged, replacing
+from pyqkit.files import packaged, replacing_all
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.seal import ENDINGS
 
@@ -57,17 +57,20 @@ def is_installed(name: str) -> bool:
 
 
 def install(bit: Path) -> Path:
-    """Copy the four files of an overlay to where its name alone finds it; returns the new .bit file."""
+    """Copy the four files of an overlay to where its name alone finds it; returns the new .bit file.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written there.
+    """
     manifest = read(bit)
     target = folder() / manifest.name
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for ending in (".json", *reversed(ENDINGS)):  # what makes it complete comes last
-            with replacing(target / f"{manifest.name}{ending}") as beside:
-                shutil.copyfile(manifest.bitfile.with_suffix(ending), beside)
-    except OSError as error:
-        raise UserError(f"a folder that can be written was expected, but {target} cannot ({error}); run as root on a board") from error
-    return target / f"{manifest.name}.bit"
+    names = [f"{manifest.name}{ending}" for ending in (".json", *reversed(ENDINGS))]  # what makes it complete comes last
+    with replacing_all([target / name for name in names], force=True, make_folder=True, remedy="run as root on a board") as beside:
+        for name in names:
+            shutil.copyfile(manifest.folder / name, beside / name)
+    return target / names[-1]
 
 
 def main() -> int:

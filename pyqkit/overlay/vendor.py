@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,12 +10,13 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from pyqkit import build_folder
+from pyqkit import build_folder, untrusted
 from pyqkit.errors import MissingToolError, UserError
-from pyqkit.files import replacing
+from pyqkit.files import replacing_all, replacing_folder
 from pyqkit.overlay import hwh, install, seal
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.overlay.plan import Plan, check_target, plan
+from pyqkit.programs import started
 
 BACKENDS = ("hls", "rtl")
 _HLS_LAUNCHERS = ("vitis_hls", "vitis-run")  # up to 2024.2, and since then
@@ -27,6 +27,9 @@ _PINS = {
     "rtl": ("pyqkit.io:rtl:network:1.0", "s_axis", "m_axis", "aclk", "aresetn"),
 }
 # Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
+_CONTENTS = "contents.json"  # names of a project's files, so that none but these is ever replaced
+_MOST = 2**20  # bytes of these names
+_OF_TOOLS = ("work/", "overlay/", ".Xil/", "vitis_hls.log")  # what is not named there but comes from the tools
 _MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py", "untrusted.py")
 
 
@@ -79,9 +82,10 @@ def make(build: Path, target: Path, backend: str = "hls", name: str | None = Non
             "that has it, type 'make' there, and copy its folder overlay back"
         )
     _run(project)
-    for file in sorted((project / "overlay").iterdir(), key=lambda p: p.suffix == ".bit"):  # what makes it complete comes last
-        with replacing(target / file.name) as beside:
-            shutil.copyfile(file, beside)
+    made = [project / "overlay" / f"{planned.name}{ending}" for ending in (".json", *reversed(seal.ENDINGS))]  # the last completes it
+    with replacing_all([target / file.name for file in made], force) as beside:
+        for file in made:
+            shutil.copyfile(file, beside / file.name)
     return bit
 
 
@@ -112,20 +116,20 @@ def write_project(planned: Plan, folder: Path, backend: str, force: bool = False
             raise OverlayError(
                 f"the project of {planned.build} was expected in {folder}, but another one is there; pass --force to replace it"
             )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".project-", dir=folder.parent))
+    with replacing_folder(folder, force, "a project", _listing) as beside:
         for name, content in files.items():
             path = beside / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        beside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(beside, folder)
-    except OSError as error:
-        raise UserError(f"a folder that can be written was expected, but {folder} cannot ({error}); choose another place") from error
     return folder
+
+
+def _listing(folder: Path) -> set[str] | None:
+    """Files of a project, and the folders that the tools write into."""
+    try:
+        return {_CONTENTS, *map(str, untrusted.json_data(untrusted.content(folder / _CONTENTS, _MOST))), *_OF_TOOLS}
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
@@ -148,6 +152,7 @@ def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
     build_folder.pack(planned.build, scratch / "build.zip")
     files["build.zip"] = (scratch / "build.zip").read_bytes()
     files["settings.tcl"] = _settings(planned, backend).encode()
+    files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
     files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()
     return files
 
@@ -187,20 +192,15 @@ def _run(project: Path) -> None:
     """`make` in a project, its output passed on as it comes; errors are repeated at the end."""
     errors: list[str] = []
     said: deque[str] = deque(maxlen=3)  # where no line is marked as an error: the last ones that are neither make's nor a trace
-    with subprocess.Popen(
-        ["make", "-C", str(project)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as run:
-        assert run.stdout is not None
-        try:
-            for line in run.stdout:
-                print(line, end="", flush=True)
-                if line.startswith(("ERROR", "CRITICAL WARNING", "pyqkit:")):
-                    errors.append(line.strip())
-                elif line.strip() and not line.startswith((" ", '"', "make")):
-                    said.append(line.strip())
-        except KeyboardInterrupt:
-            run.wait()  # the tools have had the signal too
-            raise
+    command = ["make", "-C", str(project)]
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run:
+        for line in run.stdout or ():
+            print(line, end="", flush=True)
+            if line.startswith(("ERROR", "CRITICAL WARNING", "pyqkit:")):
+                errors.append(line.strip())
+            elif line.strip() and not line.startswith((" ", '"', "make")):
+                said.append(line.strip())
+        run.wait()
     if run.returncode:
         what = " | ".join(errors[-5:] or said)
         raise BuildFailed(

@@ -14,8 +14,7 @@ from brevitas.export.onnx.qonnx.manager import QONNXManager
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
 
-from pyqkit.errors import UserError
-from pyqkit.files import replacing
+from pyqkit.files import check_file, replacing
 from pyqkit.formats import Microscaled
 from pyqkit.quant.table import RoundToTable, TableActProxy, TableWeightProxy
 
@@ -143,12 +142,11 @@ def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str 
 
     Raises
     ------
-    UserError
-        If the file exists.
+    OutputError
+        If the file exists, or cannot be written.
     """
     target = Path(path)
-    if target.exists() and not force:
-        raise UserError(f"a new file was expected, but {target} exists; choose another name or pass force=True")
+    check_file(target, force)
     training = model.training
     model.eval()
     try:
@@ -161,6 +159,6 @@ def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str 
         model.train(training)
     exported = ModelWrapper(exported).transform(InferShapes()).model  # qonnx executes only graphs with all shapes
     exported.opset_import.sort(key=lambda opset: opset.domain)  # '' first: qonnx executes constants with the first version
-    with replacing(target) as beside:
+    with replacing(target, force) as beside:
         beside.write_bytes(exported.SerializeToString())
     return target

@@ -62,7 +62,7 @@ def test_nothing_stays_behind_when_an_output_cannot_be_finished(built: Path, tmp
     monkeypatch.setattr(np, "save", full)
     refused(
         run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy"),
-        "files that can be read and written were expected, but the system says: [Errno 28] No space left on device; check the path",
+        f"a file that can be written was expected, but {tmp_path / 'y.npy'} cannot (No space left on device); choose another place",
     )
     assert not list(tmp_path.iterdir())
 

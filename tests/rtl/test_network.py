@@ -187,13 +187,14 @@ def test_ctrl_c_stops_the_simulation() -> None:
 def test_ctrl_c_stops_the_compiler(tmp_path: Path) -> None:
     """Interrupted while tools run: none of them goes on, nothing is left behind."""
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    from pyqkit.emulate.rtl import _call
+    from pyqkit.programs import compile_all
 
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        _call(
+        compile_all(
             [[sys.executable, "-c", f"import time, pathlib; time.sleep(2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"]],
             tmp_path,
+            "C++",
             "g++",
         )
     time.sleep(2.2)

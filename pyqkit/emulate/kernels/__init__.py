@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
-from pyqkit.cache import cache_folder
+from pyqkit.cache import CacheError, cache_folder
+from pyqkit.cache import load as load_library
 from pyqkit.emulate.build import build_shared
+from pyqkit.files import OutputError
 
 _SOURCES = ("kernels.cpp", "convolve.hpp", "wide.hpp", "add.hpp", "requantise.hpp", "window.hpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
@@ -26,7 +27,7 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
 
 @functools.cache
 def load(portable: bool = False) -> ctypes.CDLL | None:
-    """The kernel library, or None without g++.
+    """The kernel library, or None without g++ or a place for what it makes.
 
     Parameters
     ----------
@@ -38,6 +39,6 @@ def load(portable: bool = False) -> ctypes.CDLL | None:
     sources = {name: (Path(__file__).parent / name).read_text() for name in _SOURCES}
     flags = (*FLAGS, "-DPYQKIT_PORTABLE") if portable else FLAGS
     try:
-        return ctypes.CDLL(str(build_shared(sources, "kernels.cpp", "exact", cache_folder(), flags)))
-    except (OSError, subprocess.SubprocessError):
+        return load_library(build_shared(sources, "kernels.cpp", "exact", cache_folder(), flags))
+    except (OSError, OutputError, CacheError):  # nowhere to write, or to load from
         return None

@@ -1,0 +1,20 @@
+"""The program ``pyqkit``: the command line, and an end in one line if it is interrupted while it still loads."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from pyqkit.cli import main as command
+
+        command()
+    except KeyboardInterrupt:
+        print("pyqkit: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What the command line needs of its surroundings: three open streams that take any character, and signals that let it put things away."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE = 3.0  # seconds after a signal in which more of them do not disturb what puts things away
+
+
+@contextmanager
+def console() -> Iterator[None]:
+    """Streams and signals as a command needs them, while it runs."""
+    _open_streams()
+    for stream in (sys.stdout, sys.stderr):
+        _take_all_characters(stream)
+    with _orderly_end():
+        yield
+
+
+def _open_streams() -> None:
+    """Let descriptors 0 to 2 be open, so that no file that is opened later becomes what others take for stdout."""
+    for number, mode in enumerate(("r", "w", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        name = ("stdin", "stdout", "stderr")[number]
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _take_all_characters(stream: TextIO) -> None:
+    """Characters that a terminal does not have, and bytes in file names that are no text, are written as escapes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end the program by an exception, with one line and 128 + the signal's number."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last = -_PATIENCE
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        since, last = time.monotonic() - last, time.monotonic()
+        if since > _PATIENCE:
+            raise _Ended(128 + number)
+
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup stays nohup
+    try:
+        for number in handled:
+            signal.signal(number, end)
+        yield
+    except _Ended:
+        print("pyqkit: interrupted", file=sys.stderr)
+        raise
+    finally:
+        for number in handled:
+            signal.signal(number, before[number])
+
+
+class _Ended(SystemExit):
+    """The end that a signal asks for; click has an end of its own for KeyboardInterrupt."""
