@@ -75,9 +75,11 @@ def test_reference_decides_what_float64_cannot() -> None:
 
     from qonnx_reference import QonnxReference, Sum
 
-    from pyqkit.formats import parse
-    from pyqkit.graph.lowering.quantise import Quantiser
+    from pyqkit.formats import Integer
     from pyqkit.reference.doubledouble import DoubleDouble
+    from pyqkit.reference.node import Node
+    from pyqkit.reference.quantisers import Quantiser
+    from pyqkit.reference.rounding import Grid
 
     # 3/4 - 1/4 and a sliver that float64 drops: the tie of int4 between 0 and 1 goes to 0, a sliver above it to 1.
     integers = np.array([[3.0, 3.0]])
@@ -85,6 +87,7 @@ def test_reference_decides_what_float64_cannot() -> None:
         total = Sum(((integers, DoubleDouble.of_fraction(Fraction(1, 4))),), DoubleDouble.of(-0.25) + DoubleDouble.of(sliver))
         machine = QonnxReference.__new__(QonnxReference)
         machine.decided, machine._grids = 0, {}
-        made = machine._quantise(total, "x", Quantiser.of(parse("int4"), np.float32(1)))
+        node = Node("x", "Quant", [], [], 1, {}, 1, lambda inputs: [])
+        made = machine._quantise(node, total, Quantiser(Integer(4), Grid.of_format(Integer(4)), DoubleDouble.of(1.0)))
         np.testing.assert_array_equal(made.codes(), [[code, code]])
         assert machine.decided == 2

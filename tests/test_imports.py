@@ -15,6 +15,8 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself and `errors` always. The longest name that fits a module is its part.
 HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}  # plain numbers about a graph; C++ generation needs them too
+ONNX_READING = {"graph.model", "graph.external_data", "graph.limits"}  # what names, attributes and constants of a file say
+CONVENTIONS = {"graph.conventions"}  # what makes a real-valued model definite
 OVERLAY_FILES = {
     "overlay.bitfile",
     "overlay.hwh",
@@ -32,7 +34,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
     "custom_op": {"formats"},
     "quant": {"formats", "files"},
-    "graph": {"formats", "discovery"},
+    "graph": {"formats", "discovery", *ONNX_READING, *CONVENTIONS},
+    **{name: set(ONNX_READING) for name in ONNX_READING},
+    **{name: set() for name in CONVENTIONS},
     **{name: {"formats", "digest", "files", "untrusted", *OVERLAY_FILES} for name in OVERLAY_FILES},
     "overlay": {"formats", "boards", "build_folder", "files", "programs", "untrusted", *OVERLAY_FILES},
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
@@ -51,8 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"discovery", "formats", "graph", "hls", "cache", "files", "programs", *HARDWARE_TYPES},
     "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", "files", "untrusted", *HARDWARE_TYPES},
     "emulate": {"formats", "graph", "hls", "rtl", "cache", "files", "programs", *HARDWARE_TYPES},
-    "reference": {"formats", "graph"},
-    "verify": {"formats", "graph", "reference"},
+    "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
+    "verify": {"formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
     "tables": {"formats"},
     "report_page": {"tables", "files"},
@@ -61,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "files",
         "formats",
         "graph",
+        *ONNX_READING,
         "hls",
         "rtl",
         "hardware",
@@ -86,6 +91,7 @@ ALLOWED_HEAVY = {
     "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
     "custom_op": {"onnx", "qonnx"},
     "graph": {"onnx", "qonnx"},
+    **{name: {"onnx"} for name in ONNX_READING},
     "finn": {"finn", "onnx", "qonnx"},
     "reference": {"onnx"},
     "verify": {"onnx", "qonnx"},

@@ -1,38 +1,37 @@
-"""The QONNX model itself, executed in (practically) exact arithmetic: what every engine has to reproduce.
+"""The QONNX model itself, executed in exact arithmetic: what every engine has to reproduce.
 
-Nothing of the lowering is used. Quantisers decide with double-double numbers, products of codes are summed as integers
-in float64 (refused where 2**53 would not hold them), and nodes that only move elements run in ONNX's own reference
-implementation. Three conventions make a real-valued model definite, and both sides share them: a batch norm is
-``factor * x + offset`` with the factor rounded to float32; products of Logarithmic Posits pass their log-to-linear table;
-a Logarithmic Posit in a sum does too.
+Nothing of the lowering is used: attributes, paddings, blocks and quantisers are read here, from the specifications of ONNX
+and QONNX. Products of codes are added up as integers, real numbers carry 106 bits over a divisor and know what they have
+lost, and a quantiser refuses what they cannot decide. Nodes that only move elements, and constants, run in ONNX's own
+reference implementation. Shared with the lowering are the number formats, the plain reading of a file, and the conventions
+of `pyqkit.graph.conventions`, which make a real-valued model definite.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.formats import Microscaled, parse
-from pyqkit.graph.importer import Node
-from pyqkit.graph.lowering.constants import code_blocks
-from pyqkit.graph.lowering.nodes.quantisers import bipolar_quantiser, float_quantiser, integer_quantiser
-from pyqkit.graph.lowering.quantise import Quantiser
-from pyqkit.graph.model import attribute_values, check_model, load_model, read_constants
+from pyqkit.graph.model import attribute_values, check_model, load_model, needed_names, network_inputs, read_constants
+from pyqkit.reference import elementwise, linear, moves, pooling, quantisers
 from pyqkit.reference.doubledouble import DoubleDouble
-from pyqkit.reference.nodes import RULES
-from pyqkit.reference.quantised import Quantised, Value, quantise, real_of
+from pyqkit.reference.node import Node
+from pyqkit.reference.quantised import Value
 
-_DESCRIPTIONS: dict[str, Callable[[Node], Quantiser]] = {
-    "Quant": integer_quantiser,
-    "IntQuant": integer_quantiser,
-    "FloatQuant": float_quantiser,
-    "BipolarQuant": bipolar_quantiser,
+OPERATIONS = {
+    **quantisers.OPERATIONS,
+    **linear.OPERATIONS,
+    **pooling.OPERATIONS,
+    **elementwise.OPERATIONS,
+    **moves.OPERATIONS,
 }
-_MOVES = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split", "Pad", "Expand"}
+
+Seen = Callable[[str, Value], Value]
 
 
 class Reference:
@@ -41,90 +40,101 @@ class Reference:
     Parameters
     ----------
     source : path or onnx.ModelProto
+
+    Attributes
+    ----------
+    input_names, output_names : list of str
+    constants : dict of str to Value
+        Initialisers, and what nodes make of constants alone.
+    protos : list of onnx.NodeProto
+        Nodes that an output needs and that depend on the input, in the order of the file.
     """
 
     def __init__(self, source: str | Path | Any) -> None:
-        self.model = source if hasattr(source, "graph") else load_model(Path(source))
+        self.model: Any = source if hasattr(source, "graph") else load_model(Path(source))
         check_model(self.model)
-        self._constants = read_constants(self.model)
-        self.input_names = [v.name for v in self.model.graph.input if v.name not in self._constants]
+        self.constants: dict[str, Value] = dict(read_constants(self.model))
+        inputs = network_inputs(self.model.graph)
+        self.batch = int(inputs[0].type.tensor_type.shape.dim[0].dim_value)
+        self.input_names = [v.name for v in inputs]
         self.output_names = [v.name for v in self.model.graph.output]
+        self._varying = set(self.input_names)
+        self.protos = []
+        needed = needed_names(self.model.graph)
+        for proto in (node for node in self.model.graph.node if needed.intersection(node.output)):
+            if self._varying & set(proto.input):
+                self._varying |= set(proto.output)
+                self.protos.append(proto)
+            else:  # weights are quantised once
+                self.constants.update(self.execute(proto, self.constants))
 
-    def run(self, x: np.ndarray, keep: bool = False, seen: Callable[[str, Value], Value] | None = None) -> dict[str, Value]:
+    def run(self, x: np.ndarray, keep: bool = False, seen: Seen | None = None) -> dict[str, Value]:
         """Execute on frames.
 
         Parameters
         ----------
-        x : numpy.ndarray, float32, shape (frames, *input shape)
+        x : numpy.ndarray, shape (frames, *input shape)
+            Taken as float32.
         keep : bool
-            Return every tensor by its ONNX name, instead of the outputs alone.
+            Return every tensor that an output needs by its ONNX name, instead of the outputs alone.
         seen : callable, optional
             Takes the name of a tensor and what a node made of it, and returns what later nodes shall see in its place.
+
+        Raises
+        ------
+        UserError
+            At a node that has no value here: an operator, attribute or domain that no rule knows, or a code that the
+            exact value is too long to decide.
         """
-        live: dict[str, Value] = dict(self._constants)
-        live[self.input_names[0]] = DoubleDouble.of(x.astype(np.float32))
-        for index, proto in enumerate(self.model.graph.node):
-            given = [live[name] if name else None for name in proto.input]
-            node = Node(proto.name or f"node {index}", proto.op_type, given, list(proto.output), attribute_values(proto))
-            made = zip(proto.output, _execute(proto, node, len(x)))
-            live.update(made if seen is None else {name: seen(name, value) for name, value in made})
+        live = {name: value if seen is None else seen(name, value) for name, value in self.constants.items()}
+        live[self.input_names[0]] = DoubleDouble.of(np.asarray(x).astype(np.float32))
+        for proto in self.protos:
+            made = self.execute(proto, live)
+            live.update(made if seen is None else {name: seen(name, value) for name, value in made.items()})
         return live if keep else {name: live[name] for name in self.output_names}
 
-    def codes_of(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Codes of every quantised activation by ONNX name, in ONNX layout."""
-        return {k: v.codes() for k, v in self.run(x, keep=True).items() if isinstance(v, Quantised) and len(v.content) == len(x)}
+    def execute(self, proto: Any, live: dict[str, Value]) -> dict[str, Value]:
+        """Results of one node by name, from values by name."""
+        node = self.node(proto, live)
+        operation = OPERATIONS.get(node.type)
+        known = operation is not None and proto.domain in operation.domains
+        if node.type not in quantisers.OPERATIONS and all(v is None or isinstance(v, np.ndarray) for v in node.inputs):
+            results: list[Value] = list(node.evaluate(node.inputs))  # type: ignore[arg-type]
+        elif operation is not None and known:
+            results = operation(node)
+        else:
+            where = f" of domain {proto.domain}" if proto.domain else ""
+            node.refuse("an operator that it executes was", f"{node.type}{where} came", "see the conversion report")
+        return dict(zip(proto.output, results))
+
+    def node(self, proto: Any, live: dict[str, Value]) -> Node:
+        """A node with its inputs looked up."""
+        given = [live[name] if name else None for name in proto.input]
+        return Node(
+            name=proto.name or proto.output[0],
+            type=proto.op_type,
+            inputs=given,
+            varies=[name in self._varying for name in proto.input],
+            outputs=len([name for name in proto.output if name]),
+            attributes=attribute_values(proto),
+            batch=self.batch,
+            evaluate=partial(_evaluate, proto, list(self.model.opset_import)),
+        )
 
 
-def _execute(proto: Any, node: Node, frames: int) -> list[Value]:
-    from onnx import numpy_helper
-
-    if node.type == "Constant":
-        return [numpy_helper.to_array(node.attributes["value"])]
-    if node.type in _DESCRIPTIONS:
-        return [quantise(node.inputs[0], _DESCRIPTIONS[node.type](node))]
-    if node.type == "FormatQuant":
-        fmt, scale = parse(str(node.attributes["format"])), node.constant(1, "scale")
-        if isinstance(fmt, Microscaled):
-            return [code_blocks(node.inputs[0], fmt, scale, int(node.attributes.get("axis", -1))).values()]
-        return [quantise(node.inputs[0], Quantiser.of(fmt, scale))]
-    if node.type in _MOVES:
-        return _move(proto, node, frames)
-    rule = RULES.get(node.type)
-    if rule is not None and any(isinstance(v, (DoubleDouble, Quantised)) for v in node.inputs):
-        return [rule(node)]
-    return _onnx(proto, [v for v in node.inputs if v is not None])
-
-
-def _onnx(proto: Any, inputs: list[Any]) -> list[Value]:
+def _evaluate(proto: Any, opsets: list[Any], inputs: list[np.ndarray | None]) -> list[np.ndarray]:
+    """Execute one node on plain arrays as its version of ONNX says."""
+    from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    if any(isinstance(v, (DoubleDouble, Quantised)) for v in inputs):
-        if proto.op_type == "Shape":
-            inputs = [inputs[0].high if isinstance(inputs[0], DoubleDouble) else inputs[0].content]
-        else:
-            raise UserError(
-                f"a node that the reference executes was expected, but {proto.name} ({proto.op_type}) came; see the conversion report"
-            )
-    results: list[Any] = list(ReferenceEvaluator(proto).run(None, dict(zip([n for n in proto.input if n], inputs))))
-    if proto.op_type == "Shape":
-        results = [np.concatenate([[1], results[0][1:]])]  # the model was exported for one frame
-    return [np.asarray(r) for r in results]
-
-
-def _move(proto: Any, node: Node, frames: int) -> list[Value]:
-    source, rest = node.inputs[0], [v for v in node.inputs[1:] if v is not None]
-    if isinstance(source, np.ndarray):
-        return _onnx(proto, [source, *rest])
-    if node.type in ("Reshape", "Expand") and int(rest[0][0]) == 1 and len(real_of(source).high) == frames:
-        rest = [np.concatenate([[frames], rest[0][1:]])]
-    parts = [source.content] if isinstance(source, Quantised) else [source.high, source.low]
-    if node.type == "Pad":  # the padded value has the type of the data
-        rest = [r if r.dtype.kind == "i" and i != 1 else r.astype(parts[0].dtype) for i, r in enumerate(rest)]
-    moved = [_onnx(proto, [part, *rest]) for part in parts]
-    if isinstance(source, Quantised):
-        if source.scale.high.size > 1 and source.scale.high.ndim:
-            full = source.scale.map(lambda a: np.broadcast_to(a, source.content.shape))
-            scales = [_onnx(proto, [np.ascontiguousarray(part), *rest]) for part in (full.high, full.low)]
-            return [Quantised(m, source.format, DoubleDouble(h, low)) for m, h, low in zip(moved[0], *scales)]  # type: ignore[arg-type]
-        return [Quantised(m, source.format, source.scale) for m in moved[0]]  # type: ignore[arg-type]
-    return [DoubleDouble(h, low) for h, low in zip(*moved)]  # type: ignore[arg-type]
+    given = {name: np.asarray(value) for name, value in zip(proto.input, inputs) if value is not None}
+    ports = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in given.items()]
+    outputs = [helper.make_empty_tensor_value_info(name) for name in proto.output if name]
+    graph = helper.make_graph([proto], "node", ports, outputs)
+    try:
+        found = ReferenceEvaluator(helper.make_model(graph, opset_imports=opsets)).run(None, given)
+    except Exception as error:  # whatever the evaluator raises, this node has no value
+        raise UserError(
+            f"a constant that ONNX can compute was expected at {proto.name} ({proto.op_type}), but it cannot ({error}); fold it"
+        ) from error
+    return [np.asarray(value) for value in found]

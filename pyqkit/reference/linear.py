@@ -1,0 +1,108 @@
+"""Conv, Gemm and MatMul, whose products `products` adds up, and batch norm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.graph.conventions import batch_norm_factor
+from pyqkit.reference import windows
+from pyqkit.reference.doubledouble import DoubleDouble
+from pyqkit.reference.node import Node, one
+from pyqkit.reference.products import Sums, sum_of_products
+from pyqkit.reference.quantised import Value, ratio_of, real_of
+from pyqkit.reference.ratio import Ratio
+
+
+def convolution_sums(seen: windows.Windows, groups: int) -> Sums:
+    """Sums of a convolution over images (frames, channels, rows, columns)."""
+
+    def sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        view = seen.of(left)
+        frames, _, rows, columns, *_ = view.shape
+        outputs, channels = len(right), right.shape[1]
+        result = np.empty((frames, outputs, rows, columns))
+        for group in range(groups):
+            inputs = view[:, group * channels : (group + 1) * channels].transpose(0, 2, 3, 1, 4, 5)
+            mine = slice(group * outputs // groups, (group + 1) * outputs // groups)
+            weights = right[mine].reshape(outputs // groups, -1)
+            added = inputs.reshape(frames * rows * columns, -1) @ weights.T
+            result[:, mine] = added.reshape(frames, rows, columns, -1).transpose(0, 3, 1, 2)
+        return result
+
+    return sums
+
+
+def _convolution(node: Node) -> Value:
+    x, w = node.value(0), node.value(1)
+    groups = int(node.attributes.get("group", 1))
+    kernel = node.numbers("kernel_shape", w.shape[2:])
+    if len(w.shape) != 4 or kernel != w.shape[2:] or x.shape[1] != w.shape[1] * groups or w.shape[0] % max(groups, 1):
+        node.refuse(
+            f"weights for {x.shape[1]} channels in {groups} groups were", f"{w.shape} with kernel {kernel} came", "check the layer"
+        )
+    sums = convolution_sums(windows.windows_of(node, x.shape[2:], kernel), groups)
+    total = sum_of_products(node, x, w, groups, sums, (1, -1, 1, 1))
+    bias = node.given(2)
+    return total if bias is None else total + Ratio(real_of(bias).map(lambda a: a.reshape(1, -1, 1, 1)))
+
+
+def linear_sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Sums of a linear layer with weights (outputs, inputs)."""
+    return left @ right.T
+
+
+def _transposed(node: Node, w: Value) -> Value:
+    """A matrix (inputs, outputs) as (outputs, inputs)."""
+    if len(w.shape) != 2:
+        node.refuse("a matrix of weights was", f"{len(w.shape)} axes came", "multiply by a matrix")
+    return w.T if isinstance(w, np.ndarray) else w.map(np.transpose)
+
+
+def _product(node: Node, x: Value, w: Value) -> Ratio:
+    if len(w.shape) != 2 or x.shape[-1] != w.shape[1]:
+        node.refuse(f"weights for {x.shape[-1]} inputs were", f"{w.shape[::-1]} came", "check the layer")
+    return sum_of_products(node, x, w, 1, linear_sums, (-1,))
+
+
+def _matrix_product(node: Node) -> Value:
+    return _product(node, node.value(0), _transposed(node, node.value(1)))
+
+
+def _gemm(node: Node) -> Value:
+    """``alpha * x @ w + beta * bias``; transB says that the weights are (outputs, inputs)."""
+    if node.attributes.get("transA", 0):
+        node.refuse("frames along the first axis were", "transA came", "export a plain linear layer")
+    w = node.value(1)
+    total = _product(node, node.value(0), w if node.attributes.get("transB", 0) else _transposed(node, w))
+    alpha, beta = (ratio_of(np.asarray(node.attributes.get(k, 1.0), np.float32)) for k in ("alpha", "beta"))
+    bias = node.given(2)
+    return total * alpha if bias is None else total * alpha + ratio_of(bias) * beta
+
+
+def batch_norm(node: Node, axes: int) -> tuple[DoubleDouble, DoubleDouble]:
+    """Factor and offset of a batch norm of tensors with `axes` axes, by the written convention."""
+    if node.attributes.get("training_mode", 0) or node.outputs > 1:
+        node.refuse("a batch norm with stored statistics was", "training mode came", "call eval() before exporting")
+    gain, bias, mean, variance = (node.constant(i + 1, w) for i, w in enumerate(("gain", "bias", "mean", "variance")))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factor = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
+    for values in (factor, bias, mean):
+        if not np.isfinite(values).all():
+            node.refuse("finite factors and offsets were", f"{values[~np.isfinite(values)][0]} came", "check the statistics")
+    shape = (1, -1, *(1,) * (axes - 2))
+    scale, shift, centre = (DoubleDouble.of(v.reshape(shape)) for v in (factor, bias, mean))
+    return scale, shift - scale * centre
+
+
+def _batch_norm(node: Node) -> Value:
+    x = node.ratio(0)
+    factor, offset = batch_norm(node, len(x.shape))
+    return x * Ratio(factor) + Ratio(offset)
+
+
+OPERATIONS = {
+    "Conv": one(_convolution, "group", *windows.ATTRIBUTES),
+    "Gemm": one(_gemm, "alpha", "beta", "transA", "transB"),
+    "MatMul": one(_matrix_product),
+    "BatchNormalization": one(_batch_norm, "epsilon", "momentum", "training_mode", "spatial"),
+}

@@ -1,0 +1,124 @@
+"""Nodes that only move elements: ONNX's own implementation moves the places of one run's elements, and every frame follows.
+
+The places are those that the file says for the batch it was exported with, so a shape that is written in the file needs no
+interpretation for another number of frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.reference.doubledouble import concatenated
+from pyqkit.reference.node import Node, Operation
+from pyqkit.reference.quantised import Quantised, Value, ratio_of
+from pyqkit.reference.ratio import joined
+
+_NONE = -1  # the place of what padding has put in
+
+
+def _moved(node: Node) -> list[Value]:
+    source = node.value(0)
+    rest = [node.constant(i, "operand") if v is not None else None for i, v in enumerate(node.inputs) if i]
+    if isinstance(source, np.ndarray):
+        return list(node.evaluate([source, *rest]))
+    return [_picked(node, moved) for moved in node.evaluate([_places(node), *rest])]
+
+
+def _places(node: Node) -> np.ndarray:
+    """Places of the elements in a run of the file: those of frame k are from k * size on."""
+    source = node.value(0)
+    shape = (node.batch, *source.shape[1:]) if node.varies[0] else source.shape
+    return np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
+
+
+def _picked(node: Node, places: np.ndarray) -> Value:
+    """The input's elements at places: those of the first frame, in every frame."""
+    source = node.value(0)
+    if node.varies[0]:
+        places = _of_first_frame(node, places, int(np.prod(source.shape[1:])))
+
+    def how(a: np.ndarray) -> np.ndarray:
+        flat = a.reshape(len(a), -1)[:, places] if node.varies[0] else a.ravel()[places]
+        return np.where(places == _NONE, a.dtype.type(0), flat)
+
+    return source.map(how) if isinstance(source, Quantised) else ratio_of(source).over_one_divisor().map(how)
+
+
+def _of_first_frame(node: Node, places: np.ndarray, size: int) -> np.ndarray:
+    """Places in a frame, after checking that every frame's elements stay in it."""
+    if places.ndim and places.shape[0] == node.batch:
+        frames = np.arange(node.batch).reshape(-1, *(1,) * (places.ndim - 1)) * size
+        inside = np.where(places == _NONE, _NONE, places - frames)
+        if (inside == inside[:1]).all() and inside.max(initial=0) < size:
+            return inside[0]
+    node.refuse("a move within each frame was", "elements cross the batch", "keep the batch as the first axis")
+
+
+def _pad(node: Node) -> list[Value]:
+    """Zeros, another constant, or copies of the tensor's own elements around it."""
+    source = node.value(0)
+    if isinstance(source, np.ndarray):
+        return _moved(node)
+    rank, value = len(source.shape), node.attributes.get("value", 0.0)
+    amounts = node.numbers("pads", ()) if node.given(1) is None else tuple(int(v) for v in node.constant(1, "pads").ravel())
+    axes = range(rank) if node.given(3) is None else [int(a) % rank for a in node.constant(3, "axes").ravel()]
+    if len(amounts) != 2 * len(axes) or min(amounts, default=0) < 0:
+        node.refuse(f"two pads of at least 0 for each of {len(axes)} axes were", f"{amounts} came", "crop with a Slice node")
+    if node.given(2) is not None:
+        value = node.constant(2, "value to pad with").ravel()[0]
+    widths = [(0, 0)] * rank
+    for axis, before, after in zip(axes, amounts[: len(axes)], amounts[len(axes) :]):
+        widths[axis] = (before, after)
+    mode = str(node.attributes.get("mode", "constant"))
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        node.refuse("mode constant, reflect, edge or wrap was", f"{mode} came", "pad with zeros")
+    fill = {"constant_values": _NONE} if mode == "constant" else {}
+    moved = np.pad(_places(node), widths, mode=mode, **fill)  # type: ignore[call-overload]
+    found = _picked(node, moved)
+    if not value or mode != "constant":
+        return [found]
+    padding = np.where(moved[:1] == _NONE, np.float64(value), 0.0)
+    return [ratio_of(found) + ratio_of(padding)]
+
+
+def _concatenated(node: Node) -> list[Value]:
+    parts = [node.value(i) for i in range(len(node.inputs))]
+    axis = int(node.attributes["axis"]) % len(parts[0].shape)
+    coded = [p for p in parts if isinstance(p, Quantised)]
+    if axis == 0 or any(isinstance(p, np.ndarray) for p in parts):
+        node.refuse("tensors joined within a frame were", "the batch or a constant is joined", "join along channels")
+    if len(coded) < len(parts) or len({p.format for p in coded}) > 1:
+        return [joined([ratio_of(p).over_one_divisor() for p in parts], axis)]
+    content = np.concatenate([p.content for p in coded], axis)
+    first = coded[0].scale
+    if all(p.scale.shape == () and not (p.scale - first).high for p in coded):
+        return [Quantised(content, coded[0].format, first)]
+    scales = [p.scale.map(lambda a, p=p: np.broadcast_to(a, p.shape)) for p in coded]  # type: ignore[misc]
+    return [Quantised(content, coded[0].format, concatenated(scales, axis))]
+
+
+def _shape(node: Node) -> list[Value]:
+    """The shape that the file says, whatever number of frames runs."""
+    source = node.value(0)
+    shape = (node.batch, *source.shape[1:]) if node.varies[0] else source.shape
+    return [np.array(shape[node.attributes.get("start", 0) : node.attributes.get("end")], np.int64)]
+
+
+def _moves(*attributes: str) -> Operation:
+    return Operation(_moved, frozenset(attributes))
+
+
+OPERATIONS = {
+    "Reshape": _moves("allowzero"),
+    "Flatten": _moves("axis"),
+    "Transpose": _moves("perm"),
+    "Squeeze": _moves("axes"),
+    "Unsqueeze": _moves("axes"),
+    "Slice": _moves("starts", "ends", "axes", "steps"),
+    "Gather": _moves("axis"),
+    "Split": _moves("axis", "split", "num_outputs"),
+    "Expand": _moves(),
+    "Pad": Operation(_pad, frozenset({"mode", "pads", "value"})),
+    "Concat": Operation(_concatenated, frozenset({"axis"})),
+    "Shape": Operation(_shape, frozenset({"start", "end"})),
+}
