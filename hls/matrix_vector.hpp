@@ -7,18 +7,18 @@
 
 namespace pyqkit {
 
-// The weights of one layer: hardware reads the array NAME_weights and decodes codes as they leave the memory; simulation decodes
-// them once, into NAME_memory. Generated text declares by PYQKIT_WEIGHTS and passes PYQKIT_MEMORY.
+// The weights of one layer: hardware reads the array `weights` and decodes codes as they leave the memory; simulation decodes
+// them once, into `memory`. Generated text declares by PYQKIT_WEIGHTS and passes PYQKIT_MEMORY.
 #ifdef __SYNTHESIS__
-#define PYQKIT_WEIGHTS(name, product, count)
-#define PYQKIT_MEMORY(name) name##_weights
+#define PYQKIT_WEIGHTS(memory, weights, product, count)
+#define PYQKIT_MEMORY(memory, weights) weights
 template <class P, class T, int COUNT> typename P::Right weight(const T (&codes)[COUNT], int index) {
 #pragma HLS INLINE
   return P::right(typename P::RightCode(codes[index]));
 }
 #else
-#define PYQKIT_WEIGHTS(name, product, count) static const pyqkit::Weights<product, count> name##_memory{name##_weights};
-#define PYQKIT_MEMORY(name) name##_memory
+#define PYQKIT_WEIGHTS(memory, weights, product, count) static const pyqkit::Weights<product, count> memory{weights};
+#define PYQKIT_MEMORY(memory, weights) memory
 template <class P, int COUNT> struct Weights {
   std::vector<typename P::Right> decoded;
   template <class T> explicit Weights(const T (&codes)[COUNT]) {

@@ -78,7 +78,7 @@ def _bottleneck(accelerator: Accelerator, survey: Survey, design: Design) -> str
     if design.interval == survey.interval(accelerator.foldings):
         return bottleneck(survey, accelerator.foldings)
     cycles = design.cycles()
-    ends = {f"out_{i}": port.onnx_name for i, port in enumerate(accelerator.graph.outputs)}
+    ends = {f"output port {i}": port.onnx_name for i, port in enumerate(accelerator.graph.outputs)}
     return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
 
 

@@ -17,6 +17,7 @@ from pyqkit.emulate.hls import DeadlockError
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.names import LONGEST_GENERATED, identifier
 from pyqkit.programs import compile_all
 from pyqkit.rtl.generate import Design, generate, library
 
@@ -306,7 +307,7 @@ def _ports(design: Design) -> str:
         return f"static {head} {{\n  switch (i) {{\n{cases}  }}\n{otherwise}}}\n"
 
     ins, outs = design.inputs, design.outputs
-    names = [f'"{tensor}_to_{reader}"'.replace(" ", "_") for tensor, reader in design.fifos]
+    names = [f'"{identifier(f"{tensor}_to_{reader}", LONGEST_GENERATED)}"' for tensor, reader in design.fifos]
     return (
         '#pragma once\n#include <cstdint>\n#include "Vnetwork.h"\n'
         f"enum {{ INPUTS = {len(ins)}, OUTPUTS = {len(outs)}, FIFOS = {len(names)} }};\n"

@@ -40,9 +40,9 @@ def fork(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     words = int(np.prod(tensor.shape)) // source.lanes
     for index, name in enumerate(op.outputs[:-1]):
-        branch = e.stream(name, source.bits, source.lanes)
+        branch = e.stream(f"{name}_stream", source.bits, source.lanes)
         last = index == len(op.outputs) - 2
-        rest = e.stream(op.outputs[-1] if last else f"{op.name}_rest_{index}", source.bits, source.lanes)
+        rest = e.stream(f"{op.outputs[-1] if last else f'{op.name}_rest_{index}'}_stream", source.bits, source.lanes)
         e.process(f"{name}_fork", f"pyqkit::fork<{source.code}, {words}, {source.lanes}>({source.name}, {branch.name}, {rest.name})")
         e.produced[name], e.produced[op.outputs[-1]] = branch, rest
         source = rest

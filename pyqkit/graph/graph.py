@@ -13,15 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, to_integers
+from pyqkit.names import LONGEST, is_identifier
 
 __all__ = ["Graph", "GraphError", "Operator", "Port", "Tensor", "decode_output", "encode_input", "order_codes", "to_integers"]
 
 
 class GraphError(UserError):
     """A graph that breaks its own rules (an unknown operator, a shape that does not fit, a name used twice)."""
+
+
+def _check_name(what: str, name: object) -> None:
+    """Names of a graph are keys of foldings and probes, and the stems of names in generated text and of files."""
+    if not is_identifier(name):
+        raise GraphError(
+            f"lower-case letters, digits and underscores, a letter first and at most {LONGEST}, were expected as the name of a {what}, "
+            f"but {brief(name)} came; compile the network again"
+        )
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Tensor:
     Attributes
     ----------
     name : str
+        An identifier (`pyqkit.names`); `GraphError` for any other.
     shape : tuple of int
         (height, width, channels).
     format : NumberFormat
@@ -44,6 +55,9 @@ class Tensor:
     format: NumberFormat
     low: int
     high: int
+
+    def __post_init__(self) -> None:
+        _check_name("tensor", self.name)
 
     @classmethod
     def of(cls, name: str, shape: tuple[int, int, int], fmt: NumberFormat) -> Tensor:
@@ -72,7 +86,7 @@ class Operator:
     Attributes
     ----------
     name : str
-        Unique in its graph.
+        An identifier (`pyqkit.names`), unique in its graph; `Graph.add` raises `GraphError` for any other.
     inputs, outputs : list of str
         Tensor names.
     """
@@ -116,6 +130,7 @@ class Graph:
     Attributes
     ----------
     name : str
+        As the ONNX graph calls itself: any text, to be shown alone.
     tensors : dict of str to Tensor
     operators : list of Operator
     inputs, outputs : list of Port
@@ -146,6 +161,9 @@ class Graph:
 
     def add(self, op: Operator) -> list[Tensor]:
         """Append an operator; its output tensors follow from `Operator.infer`."""
+        _check_name(op.kind, op.name)
+        if any(op.name == other.name for other in self.operators):
+            raise GraphError(f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them")
         produced = op.infer([self.tensors[name] for name in op.inputs])
         for tensor in produced:
             if tensor.name in self.tensors:

@@ -40,6 +40,7 @@ from pyqkit.graph.model import (
 )
 from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes
 from pyqkit.graph.ops.layout import Permute
+from pyqkit.names import LONGEST, Identifiers, identifier
 
 __all__ = ["Lowering", "Node", "handles", "import_qonnx"]
 
@@ -55,27 +56,17 @@ class Lowering:
     problems: list[Problem] = field(default_factory=list)
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_tensors: dict[tuple, str] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
+    names: Identifiers = field(default_factory=lambda: Identifiers(longest=LONGEST))
     folded: int = 0  # elements of constants that were computed
 
     @staticmethod
     def stem(wanted: str) -> str:
-        """The layer's part of an ONNX tensor name, fit for C++ and Verilog."""
-        layer = re.sub(
-            r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted
-        )  # the exporter's decoration
-        stem = re.sub(r"\W+", "_", layer).strip("_").lower() or "tensor"
-        return stem if stem[0].isalpha() else f"n{stem}"
+        """The layer's part of an ONNX tensor name, as an identifier."""
+        return identifier(re.sub(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted))  # the exporter's decoration
 
     def name(self, wanted: str) -> str:
         """A name that nothing has yet."""
-        stem = self.stem(wanted)
-        found, count = stem, 1
-        while found in self.used:
-            count += 1
-            found = f"{stem}_{count}"
-        self.used.add(found)
-        return found
+        return self.names.new(self.stem(wanted))
 
     def emit(self, kind: type[Operator], wanted: str, inputs: list[str], **parameters: Any) -> Tensor:
         """Append an operator with one output; operator and tensor get the same, new name."""

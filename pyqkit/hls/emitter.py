@@ -13,6 +13,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.names import LONGEST_GENERATED, Identifiers, identifier
 
 FIFO_WORDS = 32  # an SRL32 holds 32 words in one LUT per bit, so a shallower FIFO saves nothing
 BEAT_BITS = 64  # codes that share an AXI beat at the two ends
@@ -41,28 +42,33 @@ class Stream:
 
 @dataclass
 class Emitter:
-    """State of one generation; operators' rules call `stream`, `process`, `array`, `store` and `struct`."""
+    """State of one generation; operators' rules call `stream`, `process`, `array`, `store`, `struct` and `typedef`.
+
+    All of these take the name that is wanted, which ends in a word of the rule, and return what `names` made of it. Rules write
+    these into their text, never the name of an operator or a tensor.
+    """
 
     graph: Graph
     folding: dict[str, Folding]
     depths: dict[tuple[str, str], int]
+    names: Identifiers
     streams: dict[str, tuple[Stream, int]] = field(default_factory=dict)
     processes: list[tuple[str, str]] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
     produced: dict[str, Stream] = field(default_factory=dict)
     edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
+    tables: dict[str, str] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
 
     def stream(self, name: str, bits: int, lanes: int, words: int = FIFO_WORDS) -> Stream:
         """Declare a stream."""
-        made = Stream(name, bits, lanes)
-        self.streams[name] = made, max(words, 2)
+        made = Stream(self.names.new(name), bits, lanes)
+        self.streams[made.name] = made, max(words, 2)
         return made
 
     def process(self, name: str, call: str) -> None:
-        """Add a process: a call that handles one frame."""
-        self.processes.append((name, call))
+        """Add a process: a call that handles one frame. Its name is for messages and need not be the only one."""
+        self.processes.append((identifier(name, LONGEST_GENERATED), call))
 
     def input(self, op: Operator, index: int = 0) -> Stream:
         """The stream that brings input `index` to an operator."""
@@ -71,7 +77,7 @@ class Emitter:
     def output(self, op: Operator, lanes: int) -> Stream:
         """Declare the stream of an operator's result."""
         (tensor,) = self.graph.output_tensors(op)
-        made = self.stream(tensor.name, tensor.format.bits, lanes)
+        made = self.stream(f"{tensor.name}_stream", tensor.format.bits, lanes)
         self.produced[tensor.name] = made
         return made
 
@@ -89,8 +95,9 @@ class Emitter:
         tensors = self.graph.input_tensors(op)
         return [self.narrowed(self.input(op, i), lanes, int(np.prod(t.shape)), f"as_{lanes}") for i, t in enumerate(tensors)]
 
-    def array(self, name: str, values: np.ndarray) -> None:
-        """A constant array of the narrowest C type."""
+    def array(self, wanted: str, values: np.ndarray) -> str:
+        """A constant array of the narrowest C type; returns its name."""
+        name = self.names.new(wanted)
         flat = np.asarray(values).ravel()
         low, high = int(flat.min(initial=0)), int(flat.max(initial=0))
         bits = next(b for b in (8, 16, 32, 64) if -(2 ** (b - 1)) <= low and (high < 2 ** (b - 1) or (low >= 0 and high < 2**b)))
@@ -100,16 +107,24 @@ class Emitter:
         self.constants.append(
             f"static const {kind} {name}[{len(flat)}] = {{\n" + ",\n".join(rows).replace("-9223372036854775808LL", "INT64_MIN") + "};\n"
         )
+        return name
 
     def store(self, name: str, memory: str) -> None:
         """Choose the memory of a constant array, as `Folding.memory` does."""
         if memory != "auto":
             self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p impl = {_MEMORIES[memory]}\n")
 
-    def struct(self, name: str, functions: dict[str, tuple[str, str]]) -> str:
+    def struct(self, wanted: str, functions: dict[str, tuple[str, str]]) -> str:
         """A struct of static functions, each given as (parameters, expression); returns its name."""
+        name = self.names.new(wanted)
         body = "".join(f"  static int64_t {f}({args}) {{ return {value}; }}\n" for f, (args, value) in functions.items())
         self.constants.append(f"struct {name} {{\n{body}}};\n")
+        return name
+
+    def typedef(self, wanted: str, kind: str) -> str:
+        """A name for a type; returns it."""
+        name = self.names.new(wanted)
+        self.constants.append(f"typedef {kind} {name};\n")
         return name
 
     def format(self, fmt: NumberFormat) -> str:
@@ -118,16 +133,14 @@ class Emitter:
             return f"pyqkit::Integer<{fmt.width}, {str(fmt.signed).lower()}, {fmt.zero_point}>"
         if isinstance(fmt, Minifloat):
             return f"pyqkit::Minifloat<{fmt.exponent_bits}, {fmt.significand_bits}, {str(fmt.signed).lower()}>"
-        name = "format_" + "".join(c if c.isalnum() else "_" for c in fmt.name)
-        if name not in self.known:
-            self.known.add(name)
+        if fmt.name not in self.tables:
             if fmt.integers.dtype == object:
                 raise UserError(
                     f"a format whose integers fit 64 bits was expected, but {fmt.name} came; use a smaller exponent or regime size"
                 )
-            self.array(f"{name}_integers", fmt.integers)
-            self.struct(f"{name}_table", {"value": ("int code", f"{name}_integers[code]")})
-        return f"pyqkit::TableFormat<{fmt.bits}, {signed_bits(fmt.integers)}, {name}_table>"
+            integers = self.array(f"format_{fmt.name}_integers", fmt.integers)
+            self.tables[fmt.name] = self.struct(f"format_{fmt.name}_table", {"value": ("int code", f"{integers}[code]")})
+        return f"pyqkit::TableFormat<{fmt.bits}, {signed_bits(fmt.integers)}, {self.tables[fmt.name]}>"
 
 
 def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:

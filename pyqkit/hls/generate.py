@@ -13,6 +13,7 @@ from pyqkit.graph.graph import Graph, Operator, Port, Tensor
 from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import Emitter, fifo_words, largest_lanes, rule_for
+from pyqkit.names import Identifiers
 
 _HEADERS = ("add", "layout", "matrix_vector", "pool", "requantise", "sliding_window")
 
@@ -73,7 +74,7 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
     -------
     Design
     """
-    e = Emitter(graph, folding or {}, depths or {})
+    e = Emitter(graph, folding or {}, depths or {}, Identifiers())
     waiting = pixels_waiting(graph)
     inputs = [_from_axi(e, port, i) for i, port in enumerate(graph.inputs)]
     for port in graph.inputs:
@@ -106,11 +107,11 @@ def generate_operator(op: Operator, inputs: list[Tensor], lanes: list[int], fold
     """
     graph = Graph(op.name, {tensor.name: tensor for tensor in inputs})
     graph.add(op)
-    e = Emitter(graph, {op.name: folding}, {})
+    e = Emitter(graph, {op.name: folding}, {}, Identifiers([name]))
     arguments = []
     for index, (tensor, count) in enumerate(zip(inputs, lanes)):
         argument = _packed(f"in{index}_V", tensor, count)
-        source = e.stream(tensor.name, tensor.format.bits, count)
+        source = e.stream(f"{tensor.name}_stream", tensor.format.bits, count)
         e.edges[tensor.name, op.name] = source
         e.process(f"input_{index}", f"pyqkit::from_packed<{_counts(argument.end)}>({argument.name}, {source.name})")
         arguments.append(argument)
@@ -153,8 +154,8 @@ def _on_axi(name: str, end: End) -> Argument:
 def _from_axi(e: Emitter, port: Port, index: int) -> Argument:
     tensor = e.graph.tensors[port.tensor]
     end = _end(tensor, largest_lanes(tensor, tensor.shape[2]))
-    e.produced[tensor.name] = e.stream(tensor.name, tensor.format.bits, end.lanes)
-    e.process(f"input_{index}", f"pyqkit::from_axi<{_counts(end)}, {end.beat_bytes}>(in_{index}, {tensor.name})")
+    out = e.produced[tensor.name] = e.stream(f"{tensor.name}_stream", tensor.format.bits, end.lanes)
+    e.process(f"input_{index}", f"pyqkit::from_axi<{_counts(end)}, {end.beat_bytes}>(in_{index}, {out.name})")
     return _on_axi(f"in_{index}", end)
 
 
@@ -180,10 +181,10 @@ def _fork(e: Emitter, name: str, waiting: dict[tuple[str, str], int]) -> None:
     words_per_pixel = tensor.shape[2] // source.lanes
     words = [e.depths.get((name, r), fifo_words(words_per_pixel, waiting.get((name, r), 0), len(readers))) for r in readers]
     if len(readers) == 1:
-        e.streams[name] = source, words[0]
+        e.streams[source.name] = source, words[0]
         e.edges[name, readers[0]] = source
         return
-    branches = [e.stream(f"{name}_to_{r.replace(' ', '_')}", source.bits, source.lanes, depth) for r, depth in zip(readers, words)]
+    branches = [e.stream(f"{name}_to_{r}", source.bits, source.lanes, depth) for r, depth in zip(readers, words)]
     e.edges.update({(name, r): branch for r, branch in zip(readers, branches)})
     total = int(np.prod(tensor.shape)) // source.lanes
     for index, branch in enumerate(branches[:-1]):
@@ -196,7 +197,7 @@ def _fork(e: Emitter, name: str, waiting: dict[tuple[str, str], int]) -> None:
 
 def _parameters(e: Emitter, ends: str) -> str:
     headers = "".join(f'#include "{name}.hpp"\n' for name in sorted((*_HEADERS, ends)))
-    return f"// Constants of the network {e.graph.name}, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(e.constants)
+    return f"// Constants of the network, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(e.constants)
 
 
 def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
@@ -207,7 +208,7 @@ def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     stored = "".join(["// Memories that the folding chooses; others go by size.\n", *e.stored]) if e.stored else ""
     processes = "".join(f'  PYQKIT_PROCESS("{label}", {call});\n' for label, call in e.processes)
     return (
-        f'// The network {e.graph.name} as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "parameters.hpp"\n\n{words}\n'
+        f'// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "parameters.hpp"\n\n{words}\n'
         "#ifndef __SYNTHESIS__\nstatic int frames = 1;  // frames that every process handles before it ends\n#endif\n\n"
         f"void {name}({parameters}) {{\n{interfaces}"
         "#pragma HLS INTERFACE ap_ctrl_none port = return\n#pragma HLS DATAFLOW\n"

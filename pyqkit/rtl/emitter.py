@@ -16,6 +16,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.folding_types import Folding
+from pyqkit.names import Identifiers
 from pyqkit.rtl.timing import Narrow, Pipeline, Timing
 
 Parameters = dict[str, "int | str"]
@@ -86,7 +87,12 @@ class Fifo(Block):
 
 @dataclass
 class Emitter:
-    """State of one generation; operators' rules call `input`, `output`, `wire`, `block`, `converted` and the constants' functions."""
+    """State of one generation; operators' rules call `input`, `output`, `wire`, `block`, `converted` and the constants' functions.
+
+    All of these take the name that is wanted and return what `names` made of it; files of constants are named by the same table.
+    Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a word of ours, so that a stream may be
+    called as its tensor.
+    """
 
     graph: Graph
     folding: Mapping[str, Folding]
@@ -96,12 +102,14 @@ class Emitter:
     tables: dict[str, str] = field(default_factory=dict)
     produced: dict[str, Stream] = field(default_factory=dict)
     edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
+    names: Identifiers = field(default_factory=Identifiers)
+    decoders: dict[tuple[str, int], str] = field(default_factory=dict)
 
     # ---- streams and blocks --------------------------------------------------------------------------------------------
 
     def wire(self, name: str, bits: int, lanes: int) -> Stream:
         """Declare a stream."""
-        made = Stream(name, bits, lanes)
+        made = Stream(self.names.new(name), bits, lanes)
         self.wires.append(made)
         return made
 
@@ -135,9 +143,10 @@ class Emitter:
         for port, stream in (*inputs.items(), *outputs.items()):
             connections |= stream.port(port)
         connections |= wires or {}
-        text = before + instance(module, f"{out.name}_block", parameters, connections)
+        name = self.names.new(f"{out.name}_block")
+        text = before + instance(module, name, parameters, connections)
         parts = parts or (Part(module, parameters),)
-        self.blocks.append(Block(f"{out.name}_block", owner, list(inputs.values()), [out], timing, text, parts))
+        self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts))
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         """`stream`, `count` codes a frame, in words of `lanes` lanes; by way of wider words where neither width divides the other."""
@@ -161,8 +170,12 @@ class Emitter:
 
     # ---- constants -----------------------------------------------------------------------------------------------------
 
-    def table(self, name: str, values: Iterable[int], bits: int) -> str:
+    def table(self, wanted: str, values: Iterable[int], bits: int) -> str:
         """A file of hexadecimal words for ``$readmemh``; returns it as a literal."""
+        return self.file(self.names.new(wanted), values, bits)
+
+    def file(self, name: str, values: Iterable[int], bits: int) -> str:
+        """The same under a name that `names` gave, perhaps with numbers behind it."""
         digits, mask = -(-bits // 4), (1 << bits) - 1
         self.tables[f"{name}.hex"] = "".join(f"{int(v) & mask:0{digits}x}\n" for v in values)
         return f'"{name}.hex"'
@@ -178,8 +191,10 @@ class Emitter:
         """Parameters of a `decode`: how a code becomes an integer of `width` bits."""
         if isinstance(fmt, Integer):
             return {f"{prefix}SIGNED": int(fmt.signed), f"{prefix}ZERO_POINT": fmt.zero_point}
-        name = f"integers_{''.join(c if c.isalnum() else '_' for c in fmt.name)}_{width}"
-        return {f"{prefix}TABLE": 1, f"{prefix}INTEGERS": self.table(name, fmt.integers, width)}
+        key = fmt.name, width
+        if key not in self.decoders:
+            self.decoders[key] = self.table(f"integers_{fmt.name}_{width}", fmt.integers, width)
+        return {f"{prefix}TABLE": 1, f"{prefix}INTEGERS": self.decoders[key]}
 
 
 def instance(module: str, name: str, parameters: Mapping[str, int | str], connections: Mapping[str, str]) -> str:

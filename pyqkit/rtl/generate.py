@@ -14,9 +14,12 @@ from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.emitter import FIFO_WORDS, largest_lanes
+from pyqkit.names import Identifiers
 from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import Block, Emitter, Fifo, Part, Stream, codes, instance, rule_for
 from pyqkit.rtl.timing import Pipeline, Timing
+
+_OWN = ("clock", "reset", "stall", "write", "read")  # ports of the network, and what write_valid, read_ready, ... begin with
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
     depths : dict of (tensor, operator) to int, optional
         Words of the FIFO between a tensor and the operator that reads it, instead of the derived ones.
     """
-    e = Emitter(graph, folding or {}, depths or {})
+    ends = [f"in_{i}" for i in range(len(graph.inputs))] + [f"out_{i}" for i in range(len(graph.outputs))]
+    e = Emitter(graph, folding or {}, depths or {}, names=Identifiers([*_OWN, *ends]))
     inputs = [_from_axis(e, port, i) for i, port in enumerate(graph.inputs)]
     for port in graph.inputs:
         _fork(e, port.tensor)
@@ -91,7 +95,7 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
     outputs = [_to_axis(e, port, i) for i, port in enumerate(graph.outputs)]
     needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
     fifos = {b.edge: b.words if b.words is not None else max(needed[b.edge], FIFO_WORDS) for b in e.blocks if isinstance(b, Fifo)}
-    files = {"network.sv": _network(e, inputs, outputs, fifos), "accelerator.sv": _accelerator(graph.name, inputs, outputs, len(fifos))}
+    files = {"network.sv": _network(e, inputs, outputs, fifos), "accelerator.sv": _accelerator(inputs, outputs, len(fifos))}
     return Design(files | e.tables, inputs, outputs, fifos, e.blocks)
 
 
@@ -104,11 +108,12 @@ def _from_axis(e: Emitter, port: Port, index: int) -> End:
     tensor = e.graph.tensors[port.tensor]
     end = _end(e, port, largest_lanes(tensor, tensor.shape[2]))
     out = e.wire(tensor.name, end.bits, end.lanes)
+    name = e.names.new(f"in_{index}_block")
     e.produced[tensor.name] = out
     ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in ("valid", "ready", "data")} | out.port("out")
     part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * end.beat_bytes})
-    text, source = instance(part.module, f"in_{index}_block", part.parameters, ports), Stream(f"in_{index}", end.bits, end.lanes)
-    e.blocks.append(Block(f"in_{index}_block", f"in_{index}", [source], [out], _words(end), text, (part,)))
+    text, source = instance(part.module, name, part.parameters, ports), Stream(f"in_{index}", end.bits, end.lanes)
+    e.blocks.append(Block(name, f"input port {index}", [source], [out], _words(end), text, (part,)))
     return end
 
 
@@ -116,12 +121,13 @@ def _to_axis(e: Emitter, port: Port, index: int) -> End:
     tensor = e.graph.tensors[port.tensor]
     source = e.edges[port.tensor, _reader(index)]
     end = _end(e, port, largest_lanes(tensor, source.lanes))
-    source = e.converted(f"out_{index}", source, end.lanes, codes(tensor), "beats")
+    source = e.converted(_reader(index), source, end.lanes, codes(tensor), "beats")
     ports = {"clock": "clock", "reset": "reset"} | source.port("in")
     ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in ("valid", "ready", "data", "last")}
     part = Part("to_axis", {"WIDTH": source.width, "BEAT_BITS": 8 * end.beat_bytes, "BEATS": end.beats})
-    text, out = instance(part.module, f"out_{index}_block", part.parameters, ports), Stream(f"out_{index}", end.bits, end.lanes)
-    e.blocks.append(Block(f"out_{index}_block", f"out_{index}", [source], [out], _words(end), text, (part,)))
+    name = e.names.new(f"out_{index}_block")
+    text, out = instance(part.module, name, part.parameters, ports), Stream(f"out_{index}", end.bits, end.lanes)
+    e.blocks.append(Block(name, _reader(index), [source], [out], _words(end), text, (part,)))
     return end
 
 
@@ -143,11 +149,12 @@ def _fork(e: Emitter, name: str) -> None:
         wires = {w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in ("valid", "ready", "data")}
         ports = source.port("in") | {f"out_{w}": f"{{{text}}}" for w, text in wires.items()}
         part = Part("fork_stream", {"WIDTH": source.width, "READERS": len(readers)})
-        text = instance(part.module, f"{name}_fork", part.parameters, ports)
-        e.blocks.append(Block(f"{name}_fork", name, [source], branches, None, text, (part,)))
+        fork = e.names.new(f"{name}_fork")
+        text = instance(part.module, fork, part.parameters, ports)
+        e.blocks.append(Block(fork, name, [source], branches, None, text, (part,)))
     for reader, branch in zip(readers, branches):
         edge = name, reader
-        made = e.wire(f"{name}_to_{reader.replace(' ', '_')}", source.bits, source.lanes)
+        made = e.wire(f"{name}_to_{reader}", source.bits, source.lanes)
         e.blocks.append(Fifo(made.name, name, [branch], [made], None, "", edge=edge, words=e.depths.get(edge)))
         e.edges[edge] = made
 
@@ -170,18 +177,18 @@ def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tupl
             continue
         (source,), (out,) = block.inputs, block.outputs
         connections = {"clock": "clock", "reset": "reset", "stall": f"stall[{bit}]"} | source.port("in") | out.port("out")
-        blocks.append(instance("fifo", f"{block.name}_fifo", {"WIDTH": out.width, "DEPTH": fifos[block.edge]}, connections))
+        blocks.append(instance("fifo", e.names.new(f"{block.name}_fifo"), {"WIDTH": out.width, "DEPTH": fifos[block.edge]}, connections))
         for side, stream in (("write", source), ("read", out)):
             blocks += [f"  assign {side}_{wire}[{bit}] = {stream.name}_{wire};\n" for wire in ("valid", "ready")]
         bit += 1
     return (
-        f"// The network {e.graph.name} as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to stall it,\n"
+        "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to stall it,\n"
         "// and bits that show the handshakes at both its ends.\n"
         f"module network (\n    {f',{chr(10)}    '.join(ports)}\n);\n{wires}\n{chr(10).join(blocks)}endmodule\n"
     )
 
 
-def _accelerator(name: str, inputs: list[End], outputs: list[End], fifos: int) -> str:
+def _accelerator(inputs: list[End], outputs: list[End], fifos: int) -> str:
     ports, connections = ["input wire aclk", "input wire aresetn"], {"clock": "aclk", "reset": "reset"}
     for i, end in enumerate(inputs):
         ports += [f"input wire s_axis_{i}_tvalid", f"output wire s_axis_{i}_tready"]
@@ -196,7 +203,7 @@ def _accelerator(name: str, inputs: list[End], outputs: list[End], fifos: int) -
     unused = ", ".join([*looks, *(f"s_axis_{i}_tlast" for i in range(len(inputs)))])
     body = "".join(f"      .{key}({value}),\n" for key, value in connections.items())[:-2]
     return (
-        f"// The network {name} with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, so TLAST of inputs is not read.\n"
+        "// The network with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, so TLAST of inputs is not read.\n"
         f"module accelerator (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
         "  reg reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
         f"  wire [{fifos - 1}:0] {', '.join(looks)};\n"

@@ -12,7 +12,7 @@ from pyqkit.rtl.emitter import Block, Emitter, Parameters, Stream, rule_for
 class _Sketch(Emitter):
     """Names tables and leaves them empty."""
 
-    def table(self, name: str, values: Iterable[int], bits: int) -> str:
+    def file(self, name: str, values: Iterable[int], bits: int) -> str:
         return f'"{name}.hex"'
 
     def memory(self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str) -> Parameters:

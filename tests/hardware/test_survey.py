@@ -47,10 +47,10 @@ def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
     streams = {part[1]: declared[part[0]] for part in (s.split("(")[1].split(", ") for s in text.splitlines() if "PYQKIT_STREAM" in s)}
     for name, estimate in survey.estimate(foldings).items():
         (output,) = next(op.outputs for op in graph.operators if op.name == name)
-        assert streams[output] == estimate.lanes, name
+        assert streams[f"{output}_stream"] == estimate.lanes, name
     for (tensor, op), words in survey.fifo_words(foldings).items():
         branch = f"{tensor}_to_{op}"
-        assert design.fifo_words.get(branch, design.fifo_words[tensor]) == words
+        assert design.fifo_words.get(branch, design.fifo_words[f"{tensor}_stream"]) == words
 
 
 def test_cycles_counted_by_hand():

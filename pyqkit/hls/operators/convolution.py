@@ -83,20 +83,22 @@ def convolution(e: Emitter, op: Operator) -> None:
     )
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
-    e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
-    e.store(f"{op.name}_weights", folding.memory)
+    weights = e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
+    e.store(weights, folding.memory)
     shifts = "pyqkit::NoShifts"
     if op.shifts is not None:
-        e.array(f"{op.name}_shifts", in_order_of_use(op.shifts, groups, pe, simd))
-        e.store(f"{op.name}_shifts", folding.memory)
-        shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{op.name}_shifts[index]")})
+        array = e.array(f"{op.name}_shifts", in_order_of_use(op.shifts, groups, pe, simd))
+        e.store(array, folding.memory)
+        shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{array}[index]")})
     policy = _product(e, op, tensor, "DspProduct" if folding.multiplier == "dsp" else "IntegerProduct")
-    e.constants.append(f"typedef {policy} {op.name}_product;\n")
-    e.constants.append(f"PYQKIT_WEIGHTS({op.name}, {op.name}_product, {op.weights.size})\n")
+    multiplied = e.typedef(f"{op.name}_product", policy)
+    memory = e.names.new(f"{op.name}_memory")
+    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {op.weights.size})\n")
     out = e.output(op, pe)
     numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}, {lanes}"
     e.process(
-        op.name, f"pyqkit::matrix_vector<{op.name}_product, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({op.name}))"
+        op.name,
+        f"pyqkit::matrix_vector<{multiplied}, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({memory}, {weights}))",
     )
 
 
@@ -141,12 +143,9 @@ def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> s
         relative = [0 if x is None else (x[1] << up) - base for x in found]
         widest = max(widest, max(relative))
         entries[side] = np.array([1 if x is None else r << 2 | x[0] << 1 for x, r in zip(found, relative)])
-    if name not in e.known:
-        e.known.add(name)
-        for side, values in entries.items():
-            e.array(f"{name}_{side}", values)
-        e.array(f"{name}_significands", np.array(linear_table(fraction)))
-        tables = {side: ("int code", f"{name}_{side}[code]") for side in entries}
-        e.struct(f"{name}_tables", {**tables, "significand": ("int fraction", f"{name}_significands[fraction]")})
+    if name not in e.tables:
+        tables = {side: ("int code", f"{e.array(f'{name}_{side}', values)}[code]") for side, values in entries.items()}
+        significands = e.array(f"{name}_significands", np.array(linear_table(fraction)))
+        e.tables[name] = e.struct(f"{name}_tables", {**tables, "significand": ("int fraction", f"{significands}[fraction]")})
     numbers = (left.bits, right.bits, max(1, widest.bit_length()), fraction, lowest & (2**fraction - 1), signed_bits(table))
-    return f"pyqkit::LogProduct<{', '.join(map(str, numbers))}, {name}_tables>"
+    return f"pyqkit::LogProduct<{', '.join(map(str, numbers))}, {e.tables[name]}>"

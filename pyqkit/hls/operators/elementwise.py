@@ -21,15 +21,15 @@ def threshold(e: Emitter, op: Operator) -> None:
     steps = max(1, int(values - 1).bit_length())
     filled = np.full((len(op.thresholds), 2**steps - 1), tensor.high + 1, np.int64)  # never reached
     filled[:, : values - 1] = op.thresholds
-    e.array(f"{op.name}_thresholds", filled)
-    e.array(f"{op.name}_falling", op.falling.astype(np.int64))
-    e.array(f"{op.name}_codes", op.format.codes)
+    thresholds = e.array(f"{op.name}_thresholds", filled)
+    falling = e.array(f"{op.name}_falling", op.falling.astype(np.int64))
+    codes = e.array(f"{op.name}_codes", op.format.codes)
     table = e.struct(
         f"{op.name}_table",
         {
-            "threshold": ("int channel, int index", f"{op.name}_thresholds[channel * {2**steps - 1} + index]"),
-            "falling": ("int channel", f"{op.name}_falling[channel]"),
-            "code": ("int index", f"{op.name}_codes[index]"),
+            "threshold": ("int channel, int index", f"{thresholds}[channel * {2**steps - 1} + index]"),
+            "falling": ("int channel", f"{falling}[channel]"),
+            "code": ("int index", f"{codes}[index]"),
         },
     )
     numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {steps}, {values}"
@@ -47,8 +47,7 @@ def rescale(e: Emitter, op: Operator) -> None:
         if (values == values[0]).all():  # one number for all channels is no memory, and no multiplier if a power of two
             functions[word] = "int", f"{values[0]}LL"
         else:
-            e.array(f"{op.name}_{word}s", values)
-            functions[word] = "int channel", f"{op.name}_{word}s[channel]"
+            functions[word] = "int channel", f"{e.array(f'{op.name}_{word}s', values)}[channel]"
     table = e.struct(f"{op.name}_table", functions)
     widths = f"{signed_bits(op.multiplier)}, {op.scaled_bits(tensor)}"
     numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {widths}, {op.shift}, {str(op.relu).lower()}"
@@ -68,10 +67,10 @@ def add(e: Emitter, op: Operator) -> None:
         last = index == len(sources) - 1
         bits = result.format.bits if last else wide.bits
         name = op.name if last else f"{op.name}_partial_{index}"
-        e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
-        e.array(f"{name}_right", op.multipliers[index])
-        table = e.struct(f"{name}_table", {side: ("int channel", f"{name}_{side}[channel]") for side in ("left", "right")})
-        out = e.output(op, lanes) if last else e.stream(name, bits, lanes)
+        left = e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
+        right = e.array(f"{name}_right", op.multipliers[index])
+        table = e.struct(f"{name}_table", {"left": ("int channel", f"{left}[channel]"), "right": ("int channel", f"{right}[channel]")})
+        out = e.output(op, lanes) if last else e.stream(f"{name}_stream", bits, lanes)
         numbers = f"{bits}, {result.pixels}, {channels}, {lanes}"
         other = e.format(tensors[index].format)
         e.process(name, f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, {sources[index].name}, {out.name})")

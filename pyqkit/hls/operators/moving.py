@@ -50,8 +50,8 @@ def permute(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, gcd(source.lanes, len(op.channels)))
-    e.array(f"{op.name}_order", np.array(op.channels))
-    table = e.struct(f"{op.name}_table", {"channel": ("int index", f"{op.name}_order[index]")})
+    order = e.array(f"{op.name}_order", np.array(op.channels))
+    table = e.struct(f"{op.name}_table", {"channel": ("int index", f"{order}[index]")})
     numbers = f"{source.code}, {tensor.pixels}, {tensor.shape[2]}, {len(op.channels)}, {source.lanes}, {out.lanes}"
     e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})")
 

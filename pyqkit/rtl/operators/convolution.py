@@ -41,7 +41,7 @@ def convolution(e: Emitter, op: Operator) -> None:
         parameters |= e.memory(f"{op.name}_shifts", words, depth, pe * simd * bits, "SHIFTS", "SHIFT")
     if folding.memory != "auto":
         parameters["MEMORY"] = f'"{folding.memory}"'
-    wires, products = _products(op.name, made)
+    wires, products = _products(e, op.name, made)
     latency = (simd - 1).bit_length() + 3  # operands, terms, the levels of the adder tree, the sum
     timing = Pipeline.every(result.pixels * depth, latency, folds)
     e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products, made.parts)
@@ -85,19 +85,20 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     )
 
 
-def _products(name: str, made: Unit) -> tuple[dict[str, str], str]:
+def _products(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
     """Wires of a matrix-vector unit by port, and the text that declares them and multiplies."""
     left, right, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "RIGHT_BITS", "PE", "SIMD", "LANES"))
     count, product = pe * simd, made.product
-    wires = {port: f"{name}_{port}" for port in ("left", "right", "products", "negate")}
+    wires = {port: e.names.new(f"{name}_{port}") for port in ("left", "right", "products", "negate")}
     widths = {"left": lanes * left, "right": count * right, "products": count * product.width, "negate": count}
     a, b = (f"{wires['left']}[i%{lanes}*{left}+", f"{wires['right']}[i*{right}+")
     p = f"{wires['products']}[i*{product.width}+:{product.width}]"
     multiply = product.instance("multiply", f"{a}:{left}]", f"{b}:{right}]", p, **product.magnitude)
     negate = product.sign(f"{a}{left - 1}]", f"{b}{right - 1}]")
     declared = "".join(f"  wire [{widths[port] - 1}:0] {wire};\n" for port, wire in wires.items())
+    generated = e.names.new(f"g_{name}_products")
     return wires, (
-        f"{declared}  generate\n    for (genvar i = 0; i < {count}; i++) begin : g_{name}_products\n"
+        f"{declared}  generate\n    for (genvar i = 0; i < {count}; i++) begin : {generated}\n"
         f"      {multiply}\n      assign {wires['negate']}[i] = {negate};\n    end\n  endgenerate\n"
     )
 

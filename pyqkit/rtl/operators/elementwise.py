@@ -24,16 +24,16 @@ def threshold(e: Emitter, op: Operator) -> None:
     lanes, depth, values = source.lanes, tensor.shape[2] // source.lanes, len(op.format.codes)
     steps = max(1, (values - 1).bit_length())
     width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
-    limits = _limits(op, steps, tensor.low, tensor.high + 1)
+    limits, thresholds = _limits(op, steps, tensor.low, tensor.high + 1), e.names.new(f"{op.name}_thresholds")
     for step in range(steps):
         stage = limits[:, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)]  # one for each result so far
         bits = width + (step == 0)
         for lane in range(lanes):
             falling = op.falling[lane::lanes] if step == 0 else None
-            e.table(f"{op.name}_thresholds_{step}_{lane:03d}", _entries(stage[lane::lanes].ravel(), falling, width), bits)
+            e.file(f"{thresholds}_{step}_{lane:03d}", _entries(stage[lane::lanes].ravel(), falling, width), bits)
     order = np.resize(op.format.codes, 2**steps)  # places after the last value are never reached
     parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **e.decoding(tensor.format, width), "BITS_OUT": out.bits}
-    parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{op.name}_thresholds"'}
+    parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{thresholds}"'}
     parameters["CODES"] = e.table(f"{op.name}_codes", order, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
