@@ -16,6 +16,7 @@ import numpy as np
 from pyqkit.errors import UserError, brief
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, to_integers
+from pyqkit.graph import limits
 from pyqkit.names import LONGEST, is_identifier
 
 __all__ = ["Graph", "GraphError", "Operator", "Port", "Tensor", "decode_output", "encode_input", "order_codes", "to_integers"]
@@ -32,6 +33,9 @@ def _check_name(what: str, name: object) -> None:
             f"lower-case letters, digits and underscores, a letter first and at most {LONGEST}, were expected as the name of a {what}, "
             f"but {brief(name)} came; compile the network again"
         )
+
+class FieldError(GraphError):
+    """A field of an operator is what none of its kind can have; the message is half a sentence, for those who know where it came from."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class Tensor:
 
     def __post_init__(self) -> None:
         _check_name("tensor", self.name)
+        height, width, channels = self.shape
+        if min(self.shape) < 1 or channels > limits.CHANNELS or height * width * channels > limits.TENSOR_ELEMENTS:
+            raise GraphError(
+                f"a tensor of 1 to {limits.TENSOR_ELEMENTS} elements and at most {limits.CHANNELS} channels was expected, but {self.name} "
+                f"has the shape {self.shape}; use a smaller image or fewer channels"
+            )
 
     @classmethod
     def of(cls, name: str, shape: tuple[int, int, int], fmt: NumberFormat) -> Tensor:
@@ -97,8 +107,14 @@ class Operator:
 
     kind = "operator"
 
+    def check(self) -> None:
+        """Raise `GraphError` for fields that no operator of this kind can have, whatever it reads. `Graph.add` calls it."""
+
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
-        """Output tensors from input tensors; raises `GraphError` where shapes or formats do not fit."""
+        """Output tensors from input tensors; raises `GraphError` where shapes or formats do not fit.
+
+        What `check` refuses does not come here.
+        """
         raise TypeError(f"operator {self.kind} does not say what it produces")
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
@@ -121,6 +137,12 @@ class Operator:
     def macs(self, tensors: list[Tensor]) -> int:
         """Multiply-accumulates of a frame."""
         return 0
+
+
+def expect(condition: bool, op: Operator, what: str) -> None:
+    """Raise `FieldError`, unless `condition` holds, that says what an operator has instead."""
+    if not condition:
+        raise FieldError(f"{op.name} has {what}")
 
 
 @dataclass
@@ -160,10 +182,16 @@ class Graph:
         return [port.tensor for port in self.outputs if port.probe]
 
     def add(self, op: Operator) -> list[Tensor]:
-        """Append an operator; its output tensors follow from `Operator.infer`."""
+        """Append an operator; its output tensors follow from `Operator.infer`.
+
+        Whatever reaches an engine or a generator has passed here: graphs that were lowered, and those read from a file.
+        """
         _check_name(op.kind, op.name)
         if any(op.name == other.name for other in self.operators):
             raise GraphError(f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them")
+        expect(0 < len(op.inputs) == len(set(op.inputs)), op, f"the inputs {brief(op.inputs)}, which are not different ones")
+        expect(len(op.outputs) == 1, op, f"the outputs {brief(op.outputs)} instead of one")
+        op.check()
         produced = op.infer([self.tensors[name] for name in op.inputs])
         for tensor in produced:
             if tensor.name in self.tensors:

@@ -70,9 +70,17 @@ class Lowering:
 
     def emit(self, kind: type[Operator], wanted: str, inputs: list[str], **parameters: Any) -> Tensor:
         """Append an operator with one output; operator and tensor get the same, new name."""
+        different: list[str] = []
+        for source in inputs:  # an operator reads each stream once: it gets a copy for the second time
+            different.append(self.copy(source, wanted) if source in different else source)
         name = self.name(wanted)
-        (tensor,) = self.graph.add(kind(name, inputs, [name], **parameters))
+        (tensor,) = self.graph.add(kind(name, different, [name], **parameters))
         return tensor
+
+    def copy(self, tensor: str, wanted: str) -> str:
+        """A tensor of the same codes as `tensor`."""
+        channels = list(range(self.graph.tensors[tensor].shape[2]))
+        return self.emit(Permute, f"{self.stem(wanted)}_copy", [tensor], channels=channels).name
 
     def note(self, sentence: str) -> None:
         """Record a decision for the conversion report."""
@@ -287,9 +295,8 @@ def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
 def _own_tensor(lowering: Lowering, tensor: str, name: str) -> str:
     """`tensor`, or a copy of it where it is an end of the accelerator already: every stream is one tensor."""
     graph = lowering.graph
-    if tensor not in {port.tensor for port in (*graph.inputs, *graph.outputs)}:
-        return tensor
-    return lowering.emit(Permute, name, [tensor], channels=list(range(graph.tensors[tensor].shape[2]))).name
+    taken = tensor in {port.tensor for port in (*graph.inputs, *graph.outputs)}
+    return lowering.copy(tensor, name) if taken else tensor
 
 
 def _check_inputs(lowering: Lowering) -> None:

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.formats import Integer, NumberFormat, parse
+from pyqkit.formats import NumberFormat, parse
 from pyqkit.formats.reading import DAMAGE, check, describe, text, whole
-from pyqkit.graph.graph import Graph, GraphError, Operator, Port, Tensor
+from pyqkit.graph.graph import FieldError, Graph, GraphError, Operator, Port, Tensor
 from pyqkit.graph.ops import by_kind
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 Arrays = dict[str, np.ndarray]
 _AT_LEAST_ONE = {"stride", "dilation", "groups", "window", "step", "size", "shape"}  # all other numbers are at least 0
@@ -39,12 +37,16 @@ def from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     """
     try:
         return _graph_from_json(data, arrays)
+    except FieldError as error:
+        raise _damaged(error) from error
     except GraphError:
         raise
     except DAMAGE as error:
-        raise GraphError(
-            f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile the network again"
-        ) from error
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> GraphError:
+    return GraphError(f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile the network again")
 
 
 def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
@@ -98,9 +100,7 @@ def operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
     """Read what `operator_to_json` wrote; raises `GraphError` or one of `reading.DAMAGE` for anything else."""
     kind = by_kind(text(entry["kind"]))
     values = {item.name: _field(item.name, str(item.type), entry[item.name], arrays) for item in fields(kind)}
-    op = kind(**values)
-    _check_ranges(op)
-    return op
+    return kind(**values)
 
 
 def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
@@ -127,21 +127,6 @@ def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
         "Integer": lambda v: _format(v["format"]),
     }
     return readers[kind](value)
-
-
-def _check_ranges(op: Operator) -> None:
-    """What `infer` takes for granted."""
-    if isinstance(op, Convolution):
-        check(op.weights.ndim == 4 and bool(np.isin(op.weights, op.weight_format.codes).all()), f"{op.name} has weights that are no codes")
-        shifts = op.shifts
-        check(
-            shifts is None or (shifts.shape == op.weights.shape and 0 <= shifts.min() <= shifts.max() < 64), f"{op.name} has wrong shifts"
-        )
-    if isinstance(op, Threshold):
-        check(op.thresholds.dtype == np.int64 and bool((np.diff(op.thresholds) >= 0).all()), f"{op.name} has thresholds that decrease")
-        check(op.falling.dtype == np.bool_, f"{op.name} has wrong directions")
-    if isinstance(op, Rescale):
-        check(isinstance(op.format, Integer) and op.shift <= 62, f"{op.name} has a wrong format or shift")
 
 
 # ---- values -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pyqkit.graph.graph import GraphError, Operator, Tensor, to_integers
+from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 
 
@@ -24,6 +24,9 @@ class Add(Operator):
     multipliers: np.ndarray = field(repr=False)
 
     kind = "add"
+
+    def check(self) -> None:
+        expect(self.multipliers.dtype == np.int64 and self.multipliers.ndim == 2, self, "multipliers that are no int64 table")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         shape = inputs[0].shape

@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from pyqkit.formats import NumberFormat, product
-from pyqkit.graph.graph import GraphError, Operator, Tensor
+from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
+from pyqkit.graph.ops.window import check_window, padded_shape
 
 
 @operator
@@ -48,6 +49,17 @@ class Convolution(Operator):
         """Height and width of the window."""
         return self.weights.shape[1], self.weights.shape[2]
 
+    def check(self) -> None:
+        shape, fmt = self.weights.shape, self.weight_format
+        whole = self.weights.dtype.kind in "iu" and len(shape) == 4 and min(shape) >= 1
+        expect(whole and is_codes(self.weights, fmt), self, f"weights that are no codes of {fmt} on 4 axes")
+        if self.shifts is not None:
+            whole = self.shifts.dtype.kind in "iu" and self.shifts.shape == shape
+            expect(whole and self.shifts.min() >= 0 and self.shifts.max() < 64, self, "shifts that are not from 0 to 63 for each weight")
+        divides = 1 <= self.groups <= shape[0] and shape[0] % self.groups == 0
+        expect(divides, self, f"{self.groups} groups for {shape[0]} outputs")
+        check_window(self, self.kernel, self.stride, self.padding, self.dilation)
+
     def out_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Output shape for an input shape."""
         top, left, bottom, right = self.padding
@@ -58,8 +70,8 @@ class Convolution(Operator):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
-        channels = tensor.shape[2]
-        if channels != self.weights.shape[3] * self.groups or self.weights.shape[0] % self.groups:
+        channels = padded_shape(self, tensor, self.padding)[2]
+        if channels != self.weights.shape[3] * self.groups:
             raise GraphError(
                 f"{self.weights.shape[3] * self.groups} input channels were expected by {self.name}, but {tensor.name} has {channels}"
             )
@@ -130,6 +142,13 @@ class Convolution(Operator):
     def macs(self, tensors: list[Tensor]) -> int:
         rows, columns, _ = self.out_shape(tensors[0].shape)
         return rows * columns * self.weights.size
+
+
+def is_codes(array: np.ndarray, fmt: NumberFormat) -> bool:
+    """Whether all elements are codes of a format."""
+    known = np.zeros(2**fmt.bits, bool)
+    known[fmt.codes] = True
+    return bool(array.min() >= 0 and array.max() < known.size and known[array].all())
 
 
 def window_pixels(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
-from pyqkit.graph.graph import GraphError, Operator, Tensor
+from pyqkit.errors import brief
+from pyqkit.graph import limits
+from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 
 
@@ -26,8 +29,8 @@ class Permute(Operator):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
-        if not self.channels or not all(0 <= c < t.shape[2] for c in self.channels):
-            raise GraphError(f"channels from 0 to {t.shape[2] - 1} were expected by {self.name}")
+        inside = bool(self.channels) and all(0 <= c < t.shape[2] for c in self.channels)
+        expect(inside, self, f"the channels {brief(self.channels)}, not some from 0 to {t.shape[2] - 1}")
         return [Tensor(self.outputs[0], (*t.shape[:2], len(self.channels)), t.format, t.low, t.high)]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
@@ -54,8 +57,9 @@ class Slice(Operator):
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
         last = [s + (n - 1) * d for s, d, n in zip(self.start, self.step, self.size)]
-        if min(self.start) < 0 or min(self.step) < 1 or any(p >= n for p, n in zip(last, t.shape)):
-            raise GraphError(f"a slice inside {t.shape[:2]} was expected by {self.name}")
+        inside = min(self.start) >= 0 and all(p < n for p, n in zip(last, t.shape))
+        forward = min(self.step) >= 1 and min(self.size) >= 1
+        expect(inside and forward, self, f"a slice from {self.start} of {self.size} in steps of {self.step}, outside {t.shape[:2]}")
         return [Tensor(self.outputs[0], (*self.size, t.shape[2]), t.format, t.low, t.high)]
 
     def _axes(self) -> list[slice]:
@@ -86,6 +90,11 @@ class Pad(Operator):
     after: tuple[int, int, int]
 
     kind = "pad"
+
+    def check(self) -> None:
+        widths = (*self.before, *self.after)
+        sound = len(widths) == 6 and all(0 <= n <= limits.PADDING for n in widths)
+        expect(sound, self, f"the padding {brief(widths)}, not six numbers from 0 to {limits.PADDING}")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
@@ -144,8 +153,8 @@ class Reshape(Operator):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
-        if int(np.prod(self.shape)) != int(np.prod(t.shape)):
-            raise GraphError(f"{int(np.prod(t.shape))} elements were expected by {self.name}, but the shape {self.shape} came")
+        same = min(self.shape) >= 1 and prod(self.shape) == prod(t.shape)
+        expect(same, self, f"the shape {self.shape}, which does not hold {prod(t.shape)} elements")
         return [Tensor(self.outputs[0], self.shape, t.format, t.low, t.high)]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.graph.graph import GraphError, Operator, Tensor, to_integers
+from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.convolution import window_pixels
+from pyqkit.graph.ops.window import check_window, padded_shape
 
 
 @dataclass
@@ -16,6 +17,12 @@ class _Pool(Operator):
     window: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def check(self) -> None:
+        check_window(self, self.window, self.stride, self.padding)
+        # A window that lies in the padding alone has no largest value, and its sum says nothing.
+        inside = all(p < n for p, n in zip(self.padding, (*self.window, *self.window)))
+        expect(inside, self, f"the padding {self.padding}, as large as its window {self.window}")
 
     def out_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Output shape for an input shape."""
@@ -47,6 +54,7 @@ class MaxPool(_Pool):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
+        padded_shape(self, t, self.padding)
         return [Tensor(self.outputs[0], self.out_shape(t.shape), t.format, t.low, t.high)]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
@@ -66,6 +74,7 @@ class SumPool(_Pool):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
+        padded_shape(self, t, self.padding)
         area = self.window[0] * self.window[1]
         low, high = (min(t.low, 0), max(t.high, 0)) if any(self.padding) else (t.low, t.high)
         return [Tensor.accumulator(self.outputs[0], self.out_shape(t.shape), low * area, high * area)]

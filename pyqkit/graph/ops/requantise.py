@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat
-from pyqkit.graph.graph import GraphError, Operator, Tensor, to_integers
+from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 
 
@@ -44,6 +44,12 @@ class Threshold(Operator):
     falling: np.ndarray = field(repr=False)
 
     kind = "threshold"
+
+    def check(self) -> None:
+        table = self.thresholds
+        whole = table.dtype == np.int64 and table.ndim == 2
+        expect(whole and bool((np.diff(table) >= 0).all()), self, "thresholds that decrease, or no int64 table of them")
+        expect(self.falling.dtype == np.bool_, self, "wrong directions")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
@@ -90,8 +96,16 @@ class Rescale(Operator):
 
     kind = "rescale"
 
+    def check(self) -> None:
+        expect(isinstance(self.format, Integer), self, f"the format {self.format}, which is no integer")
+        expect(0 <= self.shift <= 62, self, f"the shift {self.shift}, not one from 0 to 62")
+        for values in (self.multiplier, self.offset):
+            expect(values.dtype == np.int64 and values.ndim == 1, self, "numbers for its channels that are no int64 list")
+
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
+        for values in (self.multiplier, self.offset):
+            expect(len(values) == tensor.shape[2], self, f"numbers for {len(values)} channels instead of {tensor.shape[2]}")
         if self.scaled_bits(tensor) > 64:
             raise GraphError(f"products of at most 64 bits were expected in {self.name}, but they have {self.scaled_bits(tensor)}")
         # The result is monotone in every channel, so its ends are those of the input.
