@@ -54,8 +54,11 @@ class Boundary:
     def smallest(self, dtype: np.dtype | type) -> np.floating:
         """Smallest number of floating-point type `dtype` on the upper side of the boundary; -inf is always below it."""
         kind = np.dtype(dtype).type
-        with np.errstate(over="ignore"):
-            nearest = kind(float(self.position))
+        try:
+            with np.errstate(over="ignore"):
+                nearest = kind(float(self.position))
+        except OverflowError:  # beyond float64
+            nearest = kind(np.inf if self.position > 0 else -np.inf)
         if not np.isfinite(nearest):
             return nearest if nearest > 0 else np.finfo(kind).min
         exact = Fraction(float(nearest))

@@ -38,7 +38,9 @@ def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
     short = float(np.ldexp(np.rint(significand * 2**12) / 2**12, exponent))  # limits at ties may be one step off their distance
     below = np.nextafter(found, np.float32(-np.inf))
     counts = np.arange(len(found))
-    for factor in (np.float32(short), np.float32(slope)):
+    with np.errstate(over="ignore"):  # limits closer than float32 can say
+        factors = np.float32(short), np.float32(slope)
+    for factor in factors:
         with np.errstate(over="ignore", invalid="ignore"):
             first = np.rint(below[0] * factor)
             at, before = np.rint(found * factor) - first, np.rint(below * factor) - first

@@ -20,7 +20,7 @@ from pyqkit.graph.graph import Graph, Operator, Port, Tensor
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.quantise import single_term
-from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, Rule, handles, rules
 from pyqkit.graph.lowering.view import settle
 from pyqkit.graph.model import (
@@ -288,8 +288,7 @@ def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
     real = single_term(lowering, real, name)
     (term,) = real.terms
     tensor = _own_tensor(lowering, term.tensor, name)
-    scale, offset = (np.array([float(x) for x in values]) for values in (term.factor, real.offset))
-    return Port(tensor, name, real.shape, real.view, scale, offset)
+    return Port(tensor, name, real.shape, real.view, floats(term.factor), floats(real.offset))
 
 
 def _own_tensor(lowering: Lowering, tensor: str, name: str) -> str:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from pyqkit.errors import UserError
 from pyqkit.formats import Integer, LogPosit, Minifloat, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
+from pyqkit.formats.product import WIDEST
 from pyqkit.hls.emitter import signed_bits
 
 TABLE_BITS = 8  # bits of both codes together up to which a table of all products is considered
-WIDEST = 64  # bits of a product that engines can sum
 
 
 @dataclass(frozen=True)
@@ -82,22 +81,16 @@ def multiplies(left: type, right: type) -> Callable[[Rule], Rule]:
 
 @lru_cache(maxsize=256)
 def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST) -> ProductBlock:
-    """The block that multiplies codes of `left` (port a) by codes of `right` (port b), with a product of at most `widest` bits.
+    """The block that multiplies codes of `left` (port a) by codes of `right` (port b).
 
-    Raises
-    ------
-    UserError
-        If a product has more bits.
+    A product that could have more than `widest` bits keeps its lowest: operators have shown that those of the codes they hold need no
+    more, since their sums do not.
     """
     left, right = left.base, right.base
-    width = signed_bits(product(left, right).table)
-    if width > widest:
-        raise UserError(
-            f"products of at most {widest} bits were expected, but {left} times {right} has {width}; use formats with a smaller range"
-        )
+    width = min(product(left, right).bits, widest)
     rule = _rules.get((type(left), type(right)))
-    found = rule(left, right, width) if rule else None
-    return found or decoded_block(left, right, width)
+    found = (rule(left, right, width) if rule else None) or decoded_block(left, right, width)
+    return found if found.width <= widest else replace(found, parameters={**found.parameters, "W": widest}, width=widest)
 
 
 @lru_cache(maxsize=256)
@@ -107,7 +100,7 @@ def dsp_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
     Not every pair has one; `pyqkit.hls.operators.convolution.dsp_refusal` says why.
     """
     left, right = left.base, right.base
-    width = signed_bits(product(left, right).table)
+    width = product(left, right).bits
     plain = _integers(left, right, width) if isinstance(left, Integer) and isinstance(right, Integer) else None
     found = plain or decoded_block(left, right, width)
     return replace(found, parameters={**found.parameters, "DSP": 1})
@@ -157,7 +150,7 @@ def _minifloats(left: NumberFormat, right: NumberFormat, width: int) -> ProductB
         fields = {"EXPONENT": fmt.exponent_bits, "SIGNIFICAND": fmt.significand_bits, "SIGNED": int(fmt.signed)}
         parameters |= {f"{side}_{key}": value for key, value in fields.items()}
     # codes of infinities and NaN are read as numbers, so the width is that of the formats without them
-    full = signed_bits(product(replace(left, variant=""), replace(right, variant="")).table)
+    full = product(replace(left, variant=""), replace(right, variant="")).bits
     return ProductBlock("product_minifloat", {**parameters, "W": full}, full, True, (left.signed, right.signed))
 
 

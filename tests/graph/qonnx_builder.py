@@ -42,7 +42,7 @@ class Builder:
         """Quant, FloatQuant or FormatQuant, whichever writes the format."""
         fmt = parse(name)
         step = self.constant(scale)
-        if isinstance(fmt, Integer):
+        if isinstance(fmt, Integer) and fmt.name != "int1":  # a signed Quant of 1 bit is bipolar
             signed, narrow = int(fmt.signed), int(fmt.narrow)
             attributes = {"signed": signed, "narrow": narrow, "rounding_mode": "ROUND", **attributes}
             return self.node("Quant", source, step, self.constant(fmt.zero_point), self.constant(fmt.width), domain=GENERAL, **attributes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 
@@ -49,6 +50,32 @@ class Coded:
         """Real values, float64 (exact for formats and scales of up to 24-bit significands)."""
         values = self.format.decode(self.codes) * self.scale * float(self.quantiser.prescale)
         return values if self.shifts is None else np.ldexp(values, self.shifts)
+
+
+def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of each output divided by the largest power of two that divides them all; what is no code of the format stays.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray, shape (outputs, ...)
+    fmt : NumberFormat
+
+    Returns
+    -------
+    codes : numpy.ndarray
+    powers : numpy.ndarray of int, shape (outputs,)
+        Exponents of what each output was divided by.
+    """
+    known = {int(fmt.integers[c]): int(c) for c in fmt.codes}
+    found, powers = codes.copy(), np.zeros(len(codes), np.int64)
+    for output, row in enumerate(codes):
+        integers = [int(i) for i in fmt.integers[row].ravel()]
+        common = gcd(*integers)
+        power = (common & -common).bit_length() - 1 if common else 0
+        divided = [known.get(i >> power, -1) for i in integers]
+        if -1 not in divided:
+            found[output], powers[output] = np.reshape(divided, row.shape), power
+    return found, powers
 
 
 def code_blocks(values: np.ndarray, fmt: Microscaled, scale: np.ndarray, axis: int) -> Coded:

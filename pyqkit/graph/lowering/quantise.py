@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 from pyqkit.formats import Boundary, Integer, NumberFormat
 from pyqkit.graph.graph import Port, Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Affine, Condition, Fractions, Function, Outcome, Real, Term, compare, fractions
+from pyqkit.graph.lowering.real import Affine, Condition, Fractions, Function, Outcome, Real, Term, compare, floats, fractions
 from pyqkit.graph.lowering.rescale import SUM_BITS, equal_to_thresholds, rounded_scaling
 from pyqkit.graph.lowering.view import is_plain
 from pyqkit.graph.ops.add import Add
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 THRESHOLD_BITS = 8  # wider outputs are rescaled: 2**bits - 1 thresholds a channel would not fit a device
 WIDE_SUM_BITS = 48
+_NEAR_A_TIE = 2.0**-20  # quotients of up to 16 bits are off by far less
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +57,17 @@ class Quantiser:
         return cls(fmt.base, scale, () if wide else fmt.base.boundaries(rounding), fmt.prescale)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Codes of constants, decided exactly: ``value >= boundary * scale`` without rounding the product."""
+        """Codes of constants, decided exactly: ``value / scale >= boundary`` without rounding the quotient."""
         values = np.asarray(values)
-        if not self.boundaries:
-            return self.format.encode(values.astype(np.float64) / np.asarray(self.scale, np.float64))
+        values = values if values.dtype.kind == "f" else values.astype(np.float64)
         scales = np.asarray(self.scale)
+        if scales.ndim > values.ndim or any(s not in (1, n) for s, n in zip(scales.shape[::-1], values.shape[::-1])):
+            raise Unlowerable(f"its scale of shape {scales.shape} does not fit values of shape {values.shape}", "give one scale a channel")
+        scales = scales.reshape((1,) * (values.ndim - scales.ndim) + scales.shape)
+        if (scales < 0).any():  # a grid is the same with both signs turned
+            values, scales = np.where(scales < 0, -values, values), abs(scales)
+        if not self.boundaries:
+            return self._encode_wide(values, scales)
         codes = np.empty(values.shape, self.format.code_dtype)
         limits: dict[float, np.ndarray] = {}
         for where in np.ndindex(*scales.shape):
@@ -71,21 +78,30 @@ class Quantiser:
                     [Boundary(b.position * exact, b.inclusive).smallest(values.dtype) for b in self.boundaries], values.dtype
                 )
             region = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(where, scales.shape))
-            part = values[region] if scales.ndim else values
-            found = self.format.codes[np.searchsorted(limits[scale], part, side="right")]
-            if scales.ndim:
-                codes[region] = found
-            else:
-                codes = np.asarray(found)
+            codes[region] = self.format.codes[np.searchsorted(limits[scale], values[region], side="right")]
         return codes
+
+    def _encode_wide(self, values: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Codes by division; a quotient next to a tie is decided in rational arithmetic."""
+        assert isinstance(self.format, Integer)
+        quotients = np.clip(values.astype(np.float64) / scales.astype(np.float64), self.format.low - 1, self.format.high + 1)
+        stored = np.rint(quotients).astype(np.int64) + self.format.zero_point
+        spread = np.broadcast_to(scales, values.shape)
+        for place in np.argwhere(abs(abs(quotients - np.floor(quotients)) - 0.5) < _NEAR_A_TIE):
+            at = tuple(place)
+            stored[at] = round(Fraction(values[at].item()) / Fraction(spread[at].item()) + self.format.zero_point)
+        return self.format.from_integers(np.clip(stored - self.format.zero_point, self.format.low, self.format.high))
 
 
 def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) -> Real:
     """Emit the operators that round `real`, and return the codes as a `Real`."""
     scale = real.per_channel(quantiser.scale) * quantiser.prescale
+    if any(s < 0 for s in scale):
+        sign = fractions(np.array([-1 if s < 0 else 1 for s in scale]))
+        level = fractions(0, real.channels)
+        positive = replace(quantiser, scale=abs(np.asarray(quantiser.scale)))
+        return quantise(lowering, real.affine(sign, level), positive, name).affine(sign, level)
     step = scale * quantiser.format.unit
-    if any(s <= 0 for s in scale):
-        raise Unlowerable("its scale is not positive", "use a positive scale")
     if real.raw:
         return _quantise_input(lowering, real, quantiser, scale, name)
     if real.pool is None:
@@ -113,23 +129,32 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
     return result
 
 
+def mirrored(lowering: Lowering, tensor: str, falling: np.ndarray, name: str) -> str:
+    """The tensor with the codes of some channels in the opposite order, lowest for highest; doing it twice changes nothing."""
+    if not falling.any():
+        return tensor
+    fmt = lowering.graph.tensors[tensor].format
+    stem = f"{lowering.stem(name)}_mirrored"
+    if isinstance(fmt, Integer):
+        multiplier, offset = np.where(falling, -1, 1), np.where(falling, fmt.low + fmt.high, 0)
+        return lowering.emit(Rescale, stem, [tensor], format=fmt, multiplier=multiplier, offset=offset, shift=0).name
+    steps = np.tile(fmt.integers[fmt.codes[1:]].astype(np.int64), (len(falling), 1))
+    return lowering.emit(Threshold, stem, [tensor], format=fmt, thresholds=steps, falling=falling).name
+
+
 def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     """`real` as a multiple of one tensor: several terms are added by an `Add` with integer multipliers."""
     if len(real.terms) == 1:
         return real
-    columns = list(zip(*(term.factor for term in real.terms)))
-    units = [_common_unit(column) for column in columns]
-    multipliers = [[factor / unit for factor in column] for column, unit in zip(columns, units)]
-    tensors = [lowering.graph.tensors[t.tensor] for t in real.terms]
-    reach = max(sum(abs(m) * max(abs(t.low), abs(t.high)) for m, t in zip(row, tensors)) for row in multipliers)
-    if reach >= 2**SUM_BITS:
+    reaches = [max(abs(t.low), abs(t.high), 1) for t in (lowering.graph.tensors[term.tensor] for term in real.terms)]
+    rows = [_aligned(column, reaches) for column in zip(*(term.factor for term in real.terms))]
+    units, multipliers = [row.unit for row in rows], [row.multipliers for row in rows]
+    rounded = [channel for channel, row in enumerate(rows) if row.rounded]
+    if rounded:
         lowering.note(
-            f"{lowering.stem(name)}: the scales of its branches were rounded so that sums fit {SUM_BITS + 1} bits, because their exact ratio needs "
-            f"{int(reach).bit_length() + 1}; power-of-two scales avoid this"
+            f"{lowering.stem(name)}: the smaller scales of its branches were rounded in {len(rounded)} of {len(rows)} channels (channel "
+            f"{rounded[0]} first), so that sums fit {SUM_BITS + 1} bits; power-of-two scales of similar size avoid this"
         )
-        excess = int(reach).bit_length() - SUM_BITS + 1
-        units = [unit * 2**excess for unit in units]
-        multipliers = [[round(f / unit) for f in column] for column, unit in zip(columns, units)]
     table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
     out = lowering.emit(Add, lowering.stem(name) + "_sum", [t.tensor for t in real.terms], multipliers=np.ascontiguousarray(table))
     if out.format.bits > WIDE_SUM_BITS:
@@ -148,7 +173,44 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     )
 
 
-def _common_unit(factors: tuple[Fraction, ...]) -> Fraction:
+@dataclass(frozen=True)
+class _Aligned:
+    """Integer multipliers of one channel's branches: ``multipliers[i] * unit`` is the factor of branch i, or near it."""
+
+    unit: Fraction
+    multipliers: list[int]
+    rounded: bool
+
+
+def _aligned(factors: tuple[Fraction, ...], reaches: list[int]) -> _Aligned:
+    """The smallest multipliers in the exact ratio of the factors; where their sums are too wide, the largest factors stay exact.
+
+    A factor that is rounded stays other than zero: where the exact branches meet a boundary, the sign of the rest decides.
+    """
+    order = sorted(range(len(factors)), key=lambda i: -abs(factors[i]))
+    for kept in range(len(order), 0, -1):
+        unit = _common_unit([factors[i] for i in order[:kept]])
+        if sum(abs(factors[i] / unit) * reaches[i] for i in order[:kept]) < 2**SUM_BITS:
+            break
+    if kept == len(order):
+        return _Aligned(unit, [int(f / unit) for f in factors], False)
+    rest = sum(reaches[i] for i in order[kept:])  # the most that rounding a multiplier by one adds
+    total = sum(abs(f / unit) * reach for f, reach in zip(factors, reaches))
+    spare = (2**SUM_BITS - 1 - rest) / total
+    if spare <= 0:
+        raise Unlowerable(f"sums of its branches need more than {SUM_BITS + 1} bits", "quantise the branches before they are added")
+    unit /= Fraction(2) ** _floor_log2(spare)
+    sign = [(f > 0) - (f < 0) for f in factors]
+    return _Aligned(unit, [round(f / unit) or s for f, s in zip(factors, sign)], True)
+
+
+def _floor_log2(x: Fraction) -> int:
+    """Exponent of the largest power of two up to x."""
+    found = x.numerator.bit_length() - x.denominator.bit_length()
+    return found if Fraction(2) ** found <= x else found - 1
+
+
+def _common_unit(factors: list[Fraction]) -> Fraction:
     """Largest number of which all factors are integer multiples; 1 if all are zero."""
     denominator = lcm(*(f.denominator for f in factors))
     return Fraction(gcd(*(int(f * denominator) for f in factors)), denominator) or Fraction(1)
@@ -208,7 +270,9 @@ def _quantise_input(lowering: Lowering, real: Real, quantiser: Quantiser, scale:
         raise Unlowerable("the input is quantised with one scale per channel", "use one scale for the whole input")
     (term,) = real.terms
     factor, offset = term.factor[0], real.offset[0]
-    if any(f != factor for f in term.factor) or any(o != offset for o in real.offset) or factor <= 0:
+    if any(f <= 0 for f in term.factor):
+        raise Unlowerable("the input falls before its first quantiser (a factor or scale that is not positive)", "turn the input's sign outside")
+    if any(f != factor for f in term.factor) or any(o != offset for o in real.offset):
         raise Unlowerable("the input is normalised per channel before its first quantiser", "normalise the input outside the network")
     if not quantiser.boundaries:
         raise Unlowerable(f"the input is quantised to {quantiser.format}", "quantise the input to at most 8 bits")
@@ -220,10 +284,8 @@ def _quantise_input(lowering: Lowering, real: Real, quantiser: Quantiser, scale:
         lowering.input_tensors[key] = tensor.name
         onnx_shape = lowering.input_shapes[term.tensor]
         order = plain_order(onnx_shape, real.base)
-        step = float((scale[0] * quantiser.format.unit) / factor)
-        port = Port(
-            tensor.name, term.tensor, onnx_shape, order, np.array([step]), np.array([float(-offset / factor)]), np.array(limits, np.float32)
-        )
+        step, level = floats(fractions(scale[0] * quantiser.format.unit / factor)), floats(fractions(-offset / factor))
+        port = Port(tensor.name, term.tensor, onnx_shape, order, step, level, np.array(limits, np.float32))
         lowering.graph.inputs.append(port)
     step_exact = fractions(scale[0] * quantiser.format.unit, real.channels)
     return Real((Term(lowering.input_tensors[key], step_exact),), fractions(0, real.channels), real.base, real.view)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -20,16 +21,30 @@ Fractions = np.ndarray  # of dtype object, holding Fraction, shape (channels,)
 
 
 def fractions(values: np.ndarray | float | Fraction, channels: int | None = None) -> Fractions:
-    """Exact fractions of floating-point numbers, flattened; one value is repeated over `channels`."""
-    if isinstance(values, Fraction):
-        flat = [values]
-    else:
-        flat = [v if isinstance(v, Fraction) else Fraction(v) for v in np.asarray(values).ravel().tolist()]
+    """Exact fractions of floating-point numbers, flattened; one value is repeated over `channels`.
+
+    Constants of a model become fractions here and nowhere else, so this is where NaN and infinities are refused.
+    """
+    flat = [values] if isinstance(values, Fraction) else [_exact(v) for v in np.asarray(values).ravel().tolist()]
     if channels is not None and len(flat) == 1:
         flat = flat * channels
     out = np.empty(len(flat), dtype=object)
     out[:] = flat
     return out
+
+
+def floats(values: Fractions) -> np.ndarray:
+    """The nearest float64 of each fraction, for the ends of an accelerator."""
+    try:
+        return np.array([float(v) for v in values])
+    except OverflowError:
+        raise Unlowerable("its scale is beyond float64", "check the scales and batch norms before it") from None
+
+
+def _exact(value: float | Fraction) -> Fraction:
+    if isinstance(value, float) and not isfinite(value):
+        raise Unlowerable(f"a constant of it is {value}", "check the parameters of the layer, and train or export it again")
+    return value if isinstance(value, Fraction) else Fraction(value)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ FEW_VALUES = 16  # up to here thresholds are cheap: a multiplier has to be a shi
 FEW_BITS = 8  # largest shift that is
 MULTIPLIER_BITS = 25  # one DSP slice
 SUM_BITS = 62
+MOST_ERROR = Fraction(1, 256)  # of a step of the output
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +76,11 @@ def _multipliers(slope: Fractions, reach: int) -> Iterator[tuple[int, np.ndarray
     largest = max(slope) or Fraction(1)
     first = max(0, largest.denominator.bit_length() - largest.numerator.bit_length() - 1)
     for shift in range(first, 62):
-        multiplier = np.array([round(f * 2**shift) for f in slope], np.int64)
-        if (
-            int(multiplier.max()).bit_length() > MULTIPLIER_BITS
-            or (int(multiplier.max()) * reach).bit_length() > SUM_BITS - 1
-            or shift > SUM_BITS - 20
-        ):
+        multipliers = [round(f * 2**shift) for f in slope]
+        most = max(multipliers)
+        if most.bit_length() > MULTIPLIER_BITS or (most * reach).bit_length() > SUM_BITS - 1 or shift > SUM_BITS - 20:
             return
-        yield shift, multiplier
+        yield shift, np.array(multipliers, np.int64)
 
 
 def _offset(
@@ -105,10 +103,16 @@ def _offset(
 
 
 def rounded_scaling(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str) -> Scaling:
-    """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded, with a note."""
+    """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded, with a note.
+
+    All channels share the shift, which leaves 63 bits for the largest product. Where that rounds another channel's scale so much that
+    its output could move by `MOST_ERROR` of a step, the channels do not fit together.
+    """
     relu = real.functions == (Clip(Fraction(0), None),)
     if not isinstance(fmt, Integer) or (real.functions and not relu):
         raise Unlowerable(f"a function other than ReLU is rounded to {fmt}", "round to at most 8 bits")
+    if fmt.zero_point % 2:
+        raise Unlowerable(f"ties are rounded to {fmt}, whose zero point is odd", "use an even zero point, or at most 8 bits")
     (term,) = real.terms
     factor, offset = term.factor / scale, real.offset / scale
     reach = max(abs(tensor.low), abs(tensor.high), 1)
@@ -119,6 +123,12 @@ def rounded_scaling(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberF
         shift = min(shift, max(denominator.bit_length() - 1, 0))
     if denominator & (denominator - 1) or denominator > 2**shift:
         lowering.note(f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
-    multiplier = np.array([round(f * 2**shift) for f in factor], np.int64)
-    constant = np.array([round(o * 2**shift) for o in offset], np.int64)
-    return Scaling(multiplier, constant, shift, relu)
+    multiplier, constant = [round(f * 2**shift) for f in factor], [round(o * 2**shift) for o in offset]
+    for channel, (f, o, m, c) in enumerate(zip(factor, offset, multiplier, constant)):
+        if largest >= 2**SUM_BITS or abs(f * 2**shift - m) * reach + abs(o * 2**shift - c) > MOST_ERROR * 2**shift:
+            raise Unlowerable(
+                f"its largest channel needs {int(largest).bit_length() + 1} of 64 bits before the rounding to {fmt}, which leaves channel "
+                f"{channel} {shift} bits of fraction: too few",
+                "round to at most 8 bits, or train the layer so that its channels are of similar size",
+            )
+    return Scaling(np.array(multiplier, np.int64), np.array(constant, np.int64), shift, relu)

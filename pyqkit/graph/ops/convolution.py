@@ -85,18 +85,30 @@ class Convolution(Operator):
 
     def bounds(self, tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest accumulator of each output channel, from the real weight codes (Python integers)."""
-        table = product(tensor.format, self.weight_format).table
-        integers = tensor.format.base.integers
-        reachable = [c for c in tensor.format.codes if tensor.low <= integers[c] <= tensor.high]
-        if any(self.padding):
-            reachable.append(tensor.format.zero_code)
-        smallest, largest = table[reachable].min(axis=0).astype(object), table[reachable].max(axis=0).astype(object)
-        flat = self.weights.reshape(len(self.weights), -1)
-        low, high = smallest[flat], largest[flat]
+        pair = product(tensor.format, self.weight_format)
+        used, places = np.unique(self.weights, return_inverse=True)
+        ends = pair.of(self._extremes(tensor)[:, None], used)  # a product with a given weight is largest at one of them
+        flat = places.reshape(len(self.weights), -1)
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        most = max(abs(int(low.min())), abs(int(high.max())), 1)
+        most <<= 0 if self.shifts is None else int(self.shifts.max())
+        kind = np.int64 if most * flat.shape[1] < 2**63 else object
+        low, high = low.astype(kind)[flat], high.astype(kind)[flat]
         if self.shifts is not None:
-            factor = np.array([1 << int(s) for s in self.shifts.ravel()], dtype=object).reshape(flat.shape)
+            factor = np.array([1 << int(s) for s in self.shifts.ravel()], dtype=kind).reshape(flat.shape)
             low, high = low * factor, high * factor
-        return low.sum(axis=1), high.sum(axis=1)
+        return low.sum(axis=1).astype(object), high.sum(axis=1).astype(object)
+
+    def _extremes(self, tensor: Tensor) -> np.ndarray:
+        """Codes that can occur among which are those of the smallest and the largest product with any weight.
+
+        Products of integers are monotone in each factor; those of logarithms are so for either sign of the activation.
+        """
+        codes = tensor.format.codes
+        integers = tensor.format.base.integers[codes]
+        reachable = codes[(tensor.low <= integers) & (integers <= tensor.high)]
+        ends = {int(reachable[0]), int(reachable[-1])} | ({tensor.format.zero_code} if any(self.padding) and tensor.format.has_zero else set())
+        return np.array(sorted(ends))
 
     @cached_property
     def weight_integers(self) -> np.ndarray:
@@ -120,14 +132,14 @@ class Convolution(Operator):
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         (codes,), (tensor,) = inputs, tensors
-        table = product(tensor.format, self.weight_format).table
+        pair = product(tensor.format, self.weight_format)
         zero = tensor.format.zero_code if any(self.padding) else 0
         windows = self.windows(codes, zero)
         per_group, outputs = self.weights.shape[3], self.weights.shape[0]
         sums = np.empty((*windows.shape[:3], outputs), np.int64)
         for channel in range(outputs):
             first = channel * self.groups // outputs * per_group
-            terms = table[windows[..., first : first + per_group], self.weights[channel]].astype(np.int64)
+            terms = pair.of(windows[..., first : first + per_group], self.weights[channel])
             if self.shifts is not None:
                 terms = terms << self.shifts[channel]
             sums[..., channel] = terms.sum(axis=(3, 4, 5))

@@ -9,6 +9,7 @@ import numpy as np
 from pyqkit.errors import UserError
 from pyqkit.formats import LogPosit, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
+from pyqkit.formats.product import WIDEST
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
@@ -45,7 +46,7 @@ def dsp_refusal(left: NumberFormat, right: NumberFormat) -> str:
     if max(bits) > max(DSP_BITS) or min(bits) > min(DSP_BITS):
         wide = f"integers of at most {max(DSP_BITS)} and {min(DSP_BITS)} bits were expected"
         return f"{wide}, but those of {left} and {right} have {bits[0]} and {bits[1]}"
-    width = signed_bits(product(left, right).table)
+    width = product(left, right).bits
     if width < LEAST_DSP_PRODUCT:
         return f"products of at least {LEAST_DSP_PRODUCT} bits were expected, but {left} times {right} has {width}"
     return ""
@@ -124,13 +125,9 @@ def in_order_of_use(values: np.ndarray, groups: int, pe: int, simd: int) -> np.n
 
 def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> str:
     left, right = tensor.format, op.weight_format
-    table = product(left, right).table
-    if table.dtype == object:
-        raise UserError(
-            f"products of at most 64 bits were expected in {op.name}, but {left} times {right} has more; use formats with a smaller range"
-        )
+    width = min(product(left, right).bits, WIDEST)  # of the codes that the layer holds, whose sums fit 64 bits
     if not (isinstance(left, LogPosit) and isinstance(right, LogPosit)):
-        return f"pyqkit::{of_integers}<{e.format(left)}, {e.format(right)}, {signed_bits(table)}>"
+        return f"pyqkit::{of_integers}<{e.format(left)}, {e.format(right)}, {width}>"
     fraction = max(left.fraction_bits, right.fraction_bits)
     name = f"log_{left.name}_{right.name}"
     lowest, widest = 0, 0
@@ -147,5 +144,5 @@ def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> s
         tables = {side: ("int code", f"{e.array(f'{name}_{side}', values)}[code]") for side, values in entries.items()}
         significands = e.array(f"{name}_significands", np.array(linear_table(fraction)))
         e.tables[name] = e.struct(f"{name}_tables", {**tables, "significand": ("int fraction", f"{significands}[fraction]")})
-    numbers = (left.bits, right.bits, max(1, widest.bit_length()), fraction, lowest & (2**fraction - 1), signed_bits(table))
+    numbers = (left.bits, right.bits, max(1, widest.bit_length()), fraction, lowest & (2**fraction - 1), width)
     return f"pyqkit::LogProduct<{', '.join(map(str, numbers))}, {e.tables[name]}>"

@@ -105,7 +105,16 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     if len(real.shape) not in (1, 3):
         raise Unlowerable(f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes")
     axes = (slice(None), *(None,) * (len(real.shape) - 1))
-    factor = fractions(batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5))))
+    with np.errstate(all="ignore"):  # what is no number is refused below, by channel
+        found = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
+    broken = np.flatnonzero(~np.isfinite(found))
+    if broken.size:
+        channel = int(broken[0])
+        raise Unlowerable(
+            f"its channel {channel} has gain {gain[channel]:g} and variance {variance[channel]:g}, which make the factor {found[channel]:g}",
+            "train it again, or give the channel a gain that is finite and a variance above zero",
+        )
+    factor = fractions(found)
     offset = fractions(bias) - factor * fractions(mean)
     return [real.affine(real.per_channel(factor[axes]), real.per_channel(offset[axes]))]
 
@@ -118,12 +127,17 @@ def relu(lowering: Lowering, node: Node) -> list[Any]:
 @handles("Clip", attributes=("min", "max"))
 def clip(lowering: Lowering, node: Node) -> list[Any]:
     ends: list[Fraction | None] = []
-    for index, key in ((1, "min"), (2, "max")):
+    for index, key, none in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = node.inputs[index] if index < len(node.inputs) else None
-        value = node.attributes.get(key) if given is None else node.constant(index, key)
-        number = None if value is None else float(np.asarray(value).ravel()[0])
-        ends.append(None if number is None or not np.isfinite(number) or abs(number) > 3e38 else Fraction(number))
-    return [node.real().then(Clip(ends[0], ends[1]))]
+        value = node.attributes.get(key, none) if given is None else node.constant(index, key)
+        number = np.asarray(value)
+        if number.size != 1:
+            raise Unlowerable(f"its {key} has {number.size} elements", f"use one {key} for the whole tensor")
+        ends.append(None if number == none else fractions(number)[0])
+    low, high = ends
+    if low is not None and high is not None and low > high:
+        low = high  # what ONNX says of such limits: everything becomes the upper one
+    return [node.real().then(Clip(low, high))]
 
 
 @handles("LeakyRelu", "PRelu", attributes=("alpha",))
@@ -151,7 +165,7 @@ def rising(lowering: Lowering, node: Node) -> list[Any]:
 
 @handles("Elu", attributes=("alpha",))
 def elu(lowering: Lowering, node: Node) -> list[Any]:
-    alpha = Fraction(float(np.float32(node.attributes.get("alpha", 1.0))))
+    alpha = fractions(float(np.float32(node.attributes.get("alpha", 1.0))))[0]
     if alpha <= 0:
         raise Unlowerable("its alpha is not positive, so it is not monotone", "use ReLU, or a positive alpha")
     return [node.real().then(smooth.elu(alpha))]

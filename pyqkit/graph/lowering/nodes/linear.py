@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from pyqkit.formats import product
+from pyqkit.formats.product import WIDEST
+from pyqkit.graph.graph import Tensor
 from pyqkit.graph.importer import Lowering
-from pyqkit.graph.lowering.constants import Coded
+from pyqkit.graph.lowering.constants import Coded, without_common_powers
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
@@ -52,21 +55,29 @@ def _emit(lowering: Lowering, node: Node, real: Real, weights: Coded, codes: np.
     outputs = len(codes)
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
+    layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, shifts=shifts, **window)
+    powers = np.zeros(outputs, np.int64)
+    if sum_bits(layer, tensor) > WIDEST:
+        layer.weights, powers = without_common_powers(layer.weights, weights.format)
+    if sum_bits(layer, tensor) > WIDEST:
+        raise Unlowerable(
+            f"its sums of {tensor.format} times {weights.format} need {sum_bits(layer, tensor)} of at most {WIDEST} bits",
+            "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 for lp8_2_7)",
+        )
     out = lowering.emit(
-        Convolution,
-        node.outputs[0],
-        [tensor.name],
-        weights=np.ascontiguousarray(codes),
-        weight_format=weights.format,
-        shifts=shifts,
-        **window,
+        Convolution, node.outputs[0], [tensor.name], weights=layer.weights, weight_format=weights.format, shifts=shifts, **window
     )
     pair = product(tensor.format, weights.format)
     per_output = np.repeat(_input_factor(real, groups), outputs // groups) / tensor.format.unit
-    unit = fractions(2.0**pair.unit_exponent)[0]
-    return Real(
-        (Term(out.name, per_output * _output_scale(weights, outputs) * unit),), fractions(0, outputs), out.shape, plain_view(out.shape)
-    )
+    units = fractions(np.array([Fraction(2) ** (pair.unit_exponent + int(power)) for power in powers]))
+    factor = per_output * _output_scale(weights, outputs) * units
+    return Real((Term(out.name, factor),), fractions(0, outputs), out.shape, plain_view(out.shape))
+
+
+def sum_bits(layer: Convolution, tensor: Tensor) -> int:
+    """Width of a signed integer that holds every sum of a layer, and the largest plus one (a threshold that is never reached)."""
+    low, high = layer.bounds(tensor)
+    return max(int(-min(low) - 1), int(max(high)) + 1, 0).bit_length() + 1
 
 
 def _with_bias(real: Real, bias: Any) -> Real:

@@ -11,7 +11,7 @@ import numpy as np
 from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.nodes.linear import window_padding
-from pyqkit.graph.lowering.quantise import single_term
+from pyqkit.graph.lowering.quantise import mirrored, single_term
 from pyqkit.graph.lowering.real import Real, Term, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.view import settle
@@ -46,8 +46,11 @@ def max_pool(lowering: Lowering, node: Node) -> list[Any]:
     window, stride, padding = _window(node, real)
     if real.is_codes:
         (term,) = real.terms
-        out = lowering.emit(MaxPool, name, [term.tensor], window=window, stride=stride, padding=padding)
-        return [Real((Term(out.name, term.factor),), real.offset, out.shape, plain_view(out.shape))]
+        falling = np.array([f < 0 for f in term.factor])
+        source = mirrored(lowering, term.tensor, falling, name)  # the largest value of a falling channel has the smallest code
+        out = lowering.emit(MaxPool, name, [source], window=window, stride=stride, padding=padding)
+        largest = mirrored(lowering, out.name, falling, name)
+        return [Real((Term(largest, term.factor),), real.offset, out.shape, plain_view(out.shape))]
     if not all(f.increasing for f in real.functions):
         raise Unlowerable("a falling function precedes it", "put a quantiser before it")
     real = single_term(lowering, real, name)

@@ -12,10 +12,11 @@ from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded, code_blocks
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.quantise import Quantiser, quantise
-from pyqkit.graph.lowering.real import Real
+from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.rules import OWN, QONNX, Node, handles
 
 _ROUNDINGS = {"ROUND": "nearest", "HALF_EVEN": "nearest", "ROUND_TO_ZERO": "to_zero", "DOWN": "to_zero", "FLOOR": "floor", "CEIL": "ceil"}
+LARGEST_BIAS = 256  # distance from the bias of the format: scales stay far from the ends of float64
 
 
 def rounding_of(node: Node) -> str:
@@ -27,21 +28,39 @@ def rounding_of(node: Node) -> str:
 
 
 def _integer(value: np.ndarray, what: str) -> int:
-    number = np.asarray(value)
-    if number.size != 1 or float(number.ravel()[0]) != round(float(number.ravel()[0])):
+    number = np.asarray(value, np.float64)
+    if number.size != 1 or not np.isfinite(number).all() or number.ravel()[0] != np.rint(number.ravel()[0]):
         raise Unlowerable(f"its {what} is not one integer", f"use an integer {what} for the whole tensor")
-    return round(float(number.ravel()[0]))
+    return int(number.ravel()[0])
+
+
+def scale_of(node: Node, factor: float = 1.0) -> np.ndarray:
+    """The scale of a quantiser node times a factor of its format; of either sign, never zero."""
+    scale = node.constant(1, "scale")
+    scale = scale if factor == 1 else np.asarray(scale, np.float64) * factor
+    wrong = np.asarray(scale)[~np.isfinite(scale) | (np.asarray(scale) == 0)]
+    if wrong.size:
+        raise Unlowerable(f"its scale is {wrong.ravel()[0]:g}", "use a scale that is finite and not zero; check how it was calibrated")
+    return scale
 
 
 def integer_quantiser(node: Node) -> Quantiser:
-    """What a Quant node says."""
+    """What a Quant node says; signed numbers of 1 bit are -1 and 1 in QONNX, and its narrow range and rounding mode then say nothing."""
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
-    if narrow and not signed:
-        raise Unlowerable("an unsigned narrow range is not supported", "use the full range")
     bits, zero_point = _integer(node.constant(3, "bit width"), "bit width"), _integer(node.constant(2, "zero point"), "zero point")
     if bits > 16:
-        raise Unlowerable(f"{bits} bits are more than the 16 that a quantiser takes", "quantise to at most 16 bits")
-    return Quantiser.of(Integer(bits, signed, narrow, zero_point), node.constant(1, "scale"), rounding_of(node))
+        raise Unlowerable(f"{bits:g} bits are more than the 16 that a quantiser takes", "quantise to at most 16 bits")
+    if bits == 1 and signed:
+        if zero_point:
+            raise Unlowerable(f"its bipolar values -1 and 1 have the zero point {zero_point:g}", "use the zero point 0")
+        return _bipolar(scale_of(node))
+    if narrow and not signed:
+        raise Unlowerable("an unsigned narrow range is not supported", "use the full range")
+    return Quantiser.of(Integer(bits, signed, narrow, zero_point), scale_of(node), rounding_of(node))
+
+
+def _bipolar(scale: np.ndarray) -> Quantiser:
+    return Quantiser(OddLevels(1), scale, (Boundary(Fraction(0), True),))
 
 
 def float_quantiser(node: Node) -> Quantiser:
@@ -53,6 +72,8 @@ def float_quantiser(node: Node) -> Quantiser:
     if not node.attributes.get("has_subnormal", 1):
         raise Unlowerable("a minifloat without subnormals is not supported", "use one with subnormals")
     fmt = Minifloat(exponent, significand, variant="ieee" if has_inf else "fn" if has_nan else "")
+    if abs(fmt.bias - bias) > LARGEST_BIAS:
+        raise Unlowerable(f"its exponent bias is {bias:g}", f"use a bias within {LARGEST_BIAS} of {fmt.bias}")
     factor = 2.0 ** (fmt.bias - bias)
     largest = float(np.asarray(node.constant(5, "largest value")).ravel()[0])
     if largest != fmt.maximum * factor:
@@ -60,12 +81,12 @@ def float_quantiser(node: Node) -> Quantiser:
             f"its largest value is {largest:g}, but that of {fmt} with bias {bias} is {fmt.maximum * factor:g}",
             "use a saturating minifloat that reaches its largest code",
         )
-    return Quantiser.of(fmt, np.asarray(node.constant(1, "scale"), np.float64) * factor, rounding_of(node))
+    return Quantiser.of(fmt, scale_of(node, factor), rounding_of(node))
 
 
 def bipolar_quantiser(node: Node) -> Quantiser:
     """What a BipolarQuant node says: -1 below zero, 1 from zero on."""
-    return Quantiser(OddLevels(1), node.constant(1, "scale"), (Boundary(Fraction(0), True),))
+    return _bipolar(scale_of(node))
 
 
 @handles("Quant", "IntQuant", domains=QONNX, inputs=4, attributes={"signed": int, "narrow": int, "rounding_mode": str})
@@ -86,13 +107,20 @@ def lower_float(lowering: Lowering, node: Node) -> list[Any]:
 
 @handles("BipolarQuant", domains=QONNX, inputs=2)
 def lower_bipolar(lowering: Lowering, node: Node) -> list[Any]:
-    return [apply(lowering, node, bipolar_quantiser(node))]
+    quantiser = bipolar_quantiser(node)
+    sign, source = np.sign(quantiser.scale), node.inputs[0]
+    if (sign < 0).any():  # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what comes
+        if isinstance(source, Real):
+            node.inputs[0] = source.affine(source.per_channel(sign), fractions(0, source.channels))
+        else:
+            node.inputs[0] = (source.values() if isinstance(source, Coded) else source) * sign
+    return [apply(lowering, node, quantiser)]
 
 
 @handles("FormatQuant", domains=OWN, inputs=2, attributes={"format": str, "axis": int})
 def lower_format(lowering: Lowering, node: Node) -> list[Any]:
     fmt = parse(str(node.attributes.get("format", "")))
-    scale = node.constant(1, "scale")
+    scale = scale_of(node)
     if not isinstance(fmt, Microscaled):
         return [apply(lowering, node, Quantiser.of(fmt, scale))]
     source = node.inputs[0]
@@ -100,6 +128,7 @@ def lower_format(lowering: Lowering, node: Node) -> list[Any]:
         raise Unlowerable(
             f"activations in blocks ({fmt}) need a scale found while the network runs", "use a static per-tensor scale for activations"
         )
+    source = _numbers(node, source.values() if isinstance(source, Coded) else source)
     return [code_blocks(source, fmt, scale, int(node.attributes.get("axis", -1)))]
 
 
@@ -114,4 +143,12 @@ def apply(lowering: Lowering, node: Node, quantiser: Quantiser) -> Any:
     if scale.size == 1:
         scale = scale.reshape(())
     quantiser = Quantiser(quantiser.format, scale, quantiser.boundaries, quantiser.prescale)
-    return Coded(quantiser.encode(source), quantiser)
+    return Coded(quantiser.encode(_numbers(node, source)), quantiser)
+
+
+def _numbers(node: Node, values: np.ndarray) -> np.ndarray:
+    """Constants that may be quantised: infinities saturate, but QONNX' FloatQuant makes NaN of them."""
+    if np.isnan(values).any() or (node.type == "FloatQuant" and np.isinf(values).any()):
+        what = "NaN" if np.isnan(values).any() else "an infinity, of which FloatQuant makes NaN"
+        raise Unlowerable(f"the constant that it quantises holds {what}", "check the weights, and train or export them again")
+    return values
