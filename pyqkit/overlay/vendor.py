@@ -26,10 +26,10 @@ _PINS = {
     "hls": (hwh.ACCELERATOR_VLNV, "in", "out", "ap_clk", "ap_rst_n"),
     "rtl": ("pyqkit.io:rtl:network:1.0", "s_axis", "m_axis", "aclk", "aresetn"),
 }
-# Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
 _CONTENTS = "contents.json"  # names of a project's files, so that none but these is ever replaced
 _MOST = 2**20  # bytes of these names
 _OF_TOOLS = ("work/", "overlay/", ".Xil/", "vitis_hls.log")  # what is not named there but comes from the tools
+# Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
 _MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py", "untrusted.py")
 
 
