@@ -7,14 +7,13 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PATIENCE = 3.0  # seconds after a signal in which more of them do not disturb what puts things away
+_AGAIN = 0.5  # seconds after a signal until it is raised once more, if nothing has come of it
 
 
 @contextmanager
@@ -51,27 +50,39 @@ def _orderly_end() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    last = -_PATIENCE
+    code = 0
 
     def end(number: int, frame: FrameType | None) -> None:
-        nonlocal last
-        since, last = time.monotonic() - last, time.monotonic()
-        if since > _PATIENCE:
-            raise _Ended(128 + number)
+        nonlocal code
+        code = code or 128 + number
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # Python drops what is raised in a destructor or a callback
+        if not _is_ending(sys.exc_info()[1]):
+            raise _Ended(code)
 
     before = {number: signal.getsignal(number) for number in _ENDING}
     handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup stays nohup
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, end)
     try:
         for number in handled:
             signal.signal(number, end)
         yield
-    except _Ended:
+    except BaseException as error:
+        if not code or (isinstance(error, SystemExit) and not error.code):
+            raise
         print("pyqkit: interrupted", file=sys.stderr)
-        raise
+        raise SystemExit(code) from None
     finally:
-        for number in handled:
-            signal.signal(number, before[number])
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in (*handled, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN if code else before[number])  # impatience does not disturb the end
 
 
 class _Ended(SystemExit):
     """The end that a signal asks for; click has an end of its own for KeyboardInterrupt."""
+
+
+def _is_ending(error: BaseException | None) -> bool:
+    """Whether what is being handled comes of a signal: things are being put away then, and not to be disturbed."""
+    while error is not None and not isinstance(error, _Ended):
+        error = error.__context__
+    return error is not None
