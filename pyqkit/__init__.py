@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 __version__ = "0.1.0"
 __all__ = ["Accelerator", "__version__", "compile", "formats"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str):  # of any type; to say so would load `typing` before Ctrl-C is heard
     # Looked up on use, so that `import pyqkit` costs nothing.
     import importlib
 

@@ -12,6 +12,9 @@ def main() -> None:
 
         command()
     except KeyboardInterrupt:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
         print("pyqkit: interrupted", file=sys.stderr)
         sys.exit(130)
 

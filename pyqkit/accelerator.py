@@ -11,7 +11,7 @@ import numpy as np
 
 from pyqkit import boards, build_folder
 from pyqkit.boards import Board
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, plain
 from pyqkit.files import check_file, replacing
 from pyqkit.graph.graph import Graph, decode_output, encode_input, order_codes
 from pyqkit.hardware.folding_types import Folding
@@ -75,7 +75,7 @@ def compile(
         foldings = folding.find(graph, described, clock, target_fps, lut_share)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
-    return Accelerator(graph, described, float(clock), foldings, content, Path(network).name if isinstance(network, (str, Path)) else "")
+    return Accelerator(graph, described, float(clock), foldings, content, plain(Path(network).name) if isinstance(network, (str, Path)) else "")
 
 
 def _model_bytes(network: Any, example_input: Any) -> bytes:

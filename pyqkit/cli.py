@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pyqkit.console import console
 from pyqkit.errors import UserError
 from pyqkit.files import check_file, is_stream, replacing
 
+_SYSTEM = "files that can be read and written were expected, but the system says: {}; check the path"
 _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
 
@@ -24,7 +25,11 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         with console():
-            return super().main(*args, **extra)
+            try:
+                return super().main(*args, **extra)
+            except OSError as error:  # not even the help could be written
+                _say(_SYSTEM.format(error))
+                sys.exit(2)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -40,11 +45,16 @@ class _Group(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            message, code = f"files that can be read and written were expected, but the system says: {error}; check the path", 2
+            message, code = _SYSTEM.format(error), 2
         except KeyboardInterrupt:
             message, code = "interrupted", 130
-        click.echo(f"pyqkit: {message}", err=True)
+        _say(message)
         ctx.exit(code)
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):
+        click.echo(f"pyqkit: {message}", err=True)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
