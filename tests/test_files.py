@@ -1,28 +1,404 @@
-"""Files that are whole or not there, and folders that come with the package."""
+"""How everything is written: whole or not at all, onto our own alone, by one of several at once."""
 
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pyqkit import files
+from pyqkit.files import OutputError, replacing, replacing_all, replacing_folder
+
+LISTED = {"listing", "part/one"}
 
 
+def ours(folder: Path) -> set[str] | None:
+    """Files of a folder in these tests."""
+    return {*LISTED, "work/"} if (folder / "listing").is_file() else None
+
+
+def fill(folder: Path, content: str = "new") -> None:
+    (folder / "part").mkdir()
+    for name in LISTED:
+        (folder / name).write_text(content)
+
+
+def make_folder(target: Path, force: bool = False, content: str = "new") -> None:
+    with replacing_folder(target, force, "a build", ours) as beside:
+        fill(beside, content)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.fixture(params=["renameat2", "without"])
+def renames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the system's exchange of two names, which some file systems lack."""
+    if request.param == "without":
+        monkeypatch.setattr(files, "_renameat2", lambda *_: False)
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("renames")
 def test_a_file_is_replaced_at_the_end(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     target.write_text("old")
-    with files.replacing(target) as beside:
+    with replacing(target) as beside:
         beside.write_text("new")
         assert target.read_text() == "old"
-    assert target.read_text() == "new" and list(tmp_path.iterdir()) == [target]
+    assert target.read_text() == "new" and names_in(tmp_path) == ["report.json"]
 
 
+@pytest.mark.usefixtures("renames")
 def test_a_failure_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     target.write_text("old")
-    with pytest.raises(files.OutputError, match=r"a file that can be written was expected, but .*report.json cannot \(disk full\); choose"), files.replacing(target) as beside:
+    sentence = f"a file that can be written was expected, but {target} cannot (No space left on device); choose another place"
+    with pytest.raises(OutputError) as caught, replacing(target) as beside:
         beside.write_text("half")
-        raise OSError("disk full")
-    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert str(caught.value) == sentence
+    assert target.read_text() == "old" and names_in(tmp_path) == ["report.json"]
+
+
+def test_a_new_file_is_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    with replacing(tmp_path / "new", force=False) as beside:
+        beside.write_text("new")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def in_the_way(kind: str, target: Path) -> None:
+    if kind == "a folder":
+        target.mkdir()
+    elif kind.startswith("a symbolic link"):
+        (target.parent / "precious").write_text("mine")
+        target.symlink_to("precious")
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(target))
+    else:
+        try:
+            os.mknod(target, 0o600 | stat.S_IFBLK, os.makedev(7, 250))
+        except PermissionError:
+            pytest.skip("device nodes can be made by root alone")
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a symbolic link to precious", "a socket", "a block device"])
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, force: bool) -> None:
+    monkeypatch.chdir(tmp_path)  # paths of sockets are short
+    target = Path("it")
+    in_the_way(kind, target)
+    before, names = target.lstat(), names_in(tmp_path)
+    with pytest.raises(OutputError) as caught, replacing(target, force) as beside:
+        beside.write_text("new")
+    assert str(caught.value) == f"a file was expected, but it is {kind}; choose another name"
+    assert os.path.samestat(before, target.lstat()) and names_in(tmp_path) == names
+    assert not (tmp_path / "precious").exists() or (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match=r"is a symbolic link to .*elsewhere; choose another name"), replacing(tmp_path / "link") as beside:
+        beside.write_text("new")
+    assert names_in(tmp_path) == ["link"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_device_is_written_to(tmp_path: Path, force: bool) -> None:
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("device nodes can be made by root alone")
+    with replacing(node, force) as beside:
+        beside.write_text("gone")
+    assert stat.S_ISCHR(node.lstat().st_mode) and node.lstat().st_rdev == os.makedev(1, 3)
+    assert names_in(tmp_path) == ["null"]
+
+
+def test_a_fifo_is_written_to(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    taken: list[str] = []
+    reader = threading.Thread(target=lambda: taken.append(fifo.read_text()))
+    reader.start()
+    with replacing(fifo) as beside:
+        beside.write_text("through")
+    reader.join(10)
+    assert taken == ["through"] and stat.S_ISFIFO(fifo.lstat().st_mode) and names_in(tmp_path) == ["fifo"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_descriptors_are_written_to_where_they_stand(tmp_path: Path, name: str) -> None:
+    code = (
+        "from pathlib import Path; from pyqkit.files import replacing\n"
+        f"print('before')\nwith replacing(Path({name!r}), False) as beside: beside.write_text('content\\n')\nprint('after')"
+    )
+    with open(tmp_path / "out", "w") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "before\ncontent\nafter\n"  # a file behind the descriptor is not cut off
+    assert names_in(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("none/x", "a file in a folder that exists was expected, but PLACE/none is none; make it first"),
+        ("file/x", "a file in a folder that exists was expected, but PLACE/file is none; make it first"),
+        ("x" * 300, "a file that can be written was expected, but PLACE/" + "x" * 300 + " cannot (File name too long); choose another place"),
+    ],
+)
+def test_places_where_no_file_can_be(tmp_path: Path, place: str, sentence: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError) as caught, replacing(tmp_path / place) as beside:
+        beside.write_text("new")
+    assert str(caught.value) == sentence.replace("PLACE", str(tmp_path))
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root writes everywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match=r"cannot \(Permission denied\); choose another place"), replacing(tmp_path / "x"):
+        pass
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.usefixtures("renames")
+def test_without_force_the_second_of_two_writers_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "y.npy"
+    with pytest.raises(OutputError, match="a new file was expected"), replacing(target, force=False) as second:
+        second.write_text("second")
+        with replacing(target, force=False) as first:
+            first.write_text("first")
+    assert target.read_text() == "first" and names_in(tmp_path) == ["y.npy"]
+
+
+def at_once(work: Callable[[int], None], count: int = 8) -> list[BaseException | None]:
+    """What came of calls in threads that start together."""
+    gate, found = threading.Barrier(count), [None] * count
+
+    def run(number: int) -> None:
+        gate.wait()
+        try:
+            work(number)
+        except OutputError as error:
+            found[number] = error  # type: ignore[call-overload]
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@pytest.mark.usefixtures("renames")
+def test_of_many_writers_one_succeeds(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        with replacing(tmp_path / "file", force=False) as beside:
+            beside.write_text(str(number))
+
+    for work in (write, lambda number: make_folder(tmp_path / "folder", content=str(number))):
+        found = at_once(work)
+        winner = str(found.index(None))
+        assert found.count(None) == 1
+        target = tmp_path / "file" if work is write else tmp_path / "folder" / "part" / "one"
+        assert target.read_text() == winner
+    assert names_in(tmp_path) == ["file", "folder"]
+
+
+def test_with_force_all_writers_succeed(tmp_path: Path) -> None:
+    assert at_once(lambda number: make_folder(tmp_path / "folder", True, str(number))) == [None] * 8
+    assert len({(tmp_path / "folder" / name).read_text() for name in LISTED}) == 1  # of one writer alone
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_names_on_the_way_are_not_to_be_foreseen(tmp_path: Path) -> None:
+    found = set()
+    for _ in range(2):
+        with replacing(tmp_path / "x") as beside:
+            beside.write_text("")
+            found.add(beside.parent.parent.name)
+            inside = beside.parent.parent.stat()
+            assert stat.S_IMODE(inside.st_mode) == 0o700 and str(os.getpid()) not in beside.parent.parent.name
+    assert len(found) == 2
+
+
+# ---- several files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("renames")
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_of_several_files_all_are_replaced_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+    targets = [tmp_path / name for name in "abc"]
+    targets[0].write_text("old")
+    targets[2].write_text("old")
+    right, calls = files._put, []
+
+    def put(made: Path, target: Path, force: bool) -> bool:
+        calls.append(target)
+        if len(calls) == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return right(made, target, force)
+
+    monkeypatch.setattr(files, "_put", put)
+    with pytest.raises(OutputError), replacing_all(targets, force=True) as beside:
+        for target in targets:
+            (beside / target.name).write_text("new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "old", "c": "old"}
+    calls.append(Path())  # and once more, without a failure
+    monkeypatch.setattr(files, "_put", right)
+    with replacing_all(targets, force=True) as beside:
+        for target in targets:
+            (beside / target.name).write_text("new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == dict.fromkeys("abc", "new")
+
+
+def test_one_that_exists_keeps_all_away(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b").write_text("mine")
+    targets = [tmp_path / "deep" / name for name in "ab"]
+    with pytest.raises(OutputError, match=r"a new file was expected, but .*deep/b exists"), replacing_all(targets, False, make_folder=True):
+        pass
+    assert names_in(tmp_path / "deep") == ["b"]
+    targets = [tmp_path / "new" / "deeper" / name for name in "ab"]
+    with pytest.raises(KeyError), replacing_all(targets, False, make_folder=True):
+        raise KeyError
+    assert names_in(tmp_path) == ["deep"]  # folders that were made for nothing are gone
+
+
+# ---- folders ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("renames")
+def test_a_folder_of_ours_is_replaced_with_force(tmp_path: Path) -> None:
+    make_folder(tmp_path / "deep" / "net", content="old")
+    with pytest.raises(OutputError, match="a new folder was expected"):
+        make_folder(tmp_path / "deep" / "net")
+    (tmp_path / "deep" / "net" / "work" / "more").mkdir(parents=True)  # of tools, and so ours
+    make_folder(tmp_path / "deep" / "net", force=True)
+    assert (tmp_path / "deep" / "net" / "part" / "one").read_text() == "new"
+    assert names_in(tmp_path / "deep") == ["net"] and names_in(tmp_path / "deep" / "net") == ["listing", "part"]
+
+
+def test_a_folder_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    make_folder(tmp_path / "net")
+    assert (tmp_path / "net").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        (lambda f: (f / "thesis.txt").write_text("mine"), "thesis.txt"),
+        (lambda f: (f / "part" / "thesis.txt").write_text("mine"), "part/thesis.txt"),
+        (lambda f: (f / "empty").mkdir(), "empty"),
+        (lambda f: (f / "link").symlink_to("/"), "link"),
+        (lambda f: ((f / "part" / "one").unlink(), (f / "part" / "one").symlink_to("/etc/passwd")), "part/one"),
+        (lambda f: ((f / "part" / "one").unlink(), os.mkfifo(f / "part" / "one")), "part/one"),
+        (lambda f: ((f / "part").rename(f.parent / "moved"), (f / "part").symlink_to(f.parent / "moved")), "part"),
+    ],
+)
+def test_a_folder_with_more_than_ours_is_kept(tmp_path: Path, change: Callable[[Path], object], other: str) -> None:
+    target = tmp_path / "net"
+    make_folder(target)
+    change(target)
+    before = sorted(str(p) for p in tmp_path.rglob("*"))
+    with pytest.raises(OutputError) as caught:
+        make_folder(target, force=True)
+    assert str(caught.value) == (
+        f"a build and nothing else was expected, but {target / other} is not part of it; move it away or choose another name"
+    )
+    assert sorted(str(p) for p in tmp_path.rglob("*")) == before
+
+
+def test_what_comes_into_a_folder_meanwhile_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "net"
+    make_folder(target, content="old")
+    with pytest.raises(OutputError, match=r"thesis.txt is not part of it"), replacing_folder(target, True, "a build", ours) as beside:
+        fill(beside)
+        (target / "thesis.txt").write_text("mine")
+    assert (target / "thesis.txt").read_text() == "mine" and (target / "part" / "one").read_text() == "old"
+    assert names_in(tmp_path) == ["net"]
+
+
+def test_a_link_to_a_folder_and_a_file_are_no_folders(tmp_path: Path) -> None:
+    make_folder(tmp_path / "net")
+    (tmp_path / "link").symlink_to("net")
+    (tmp_path / "file").write_text("mine")
+    for name, sentence in (("link", "is a symbolic link to net"), ("file", "is something else")):
+        with pytest.raises(OutputError, match=sentence):
+            make_folder(tmp_path / name, force=True)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_without_exchange_the_earlier_folder_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+    make_folder(tmp_path / "net", content="old")
+    monkeypatch.setattr(files, "_renameat2", lambda *_: False)
+    right, calls = {name: getattr(os, name) for name in ("rename", "replace")}, []
+
+    def failing_at(name: str) -> Callable[..., None]:
+        def call(*paths: Path) -> None:
+            calls.append(name)
+            if len(calls) == failing:
+                raise KeyboardInterrupt
+            right[name](*paths)
+
+        return call
+
+    for name in right:
+        monkeypatch.setattr(files.os, name, failing_at(name))
+    with pytest.raises(KeyboardInterrupt):
+        make_folder(tmp_path / "net", force=True)
+    assert names_in(tmp_path) == ["net"]
+    assert (tmp_path / "net" / "part" / "one").read_text() == ("new" if failing == 3 else "old")
+
+
+# ---- runs that were killed ----------------------------------------------------------------------------------------
+
+
+def killed(folder: Path, body: str) -> None:
+    """A process that is killed within a workshop in `folder`, long ago."""
+    code = (
+        "import os, signal; from pathlib import Path; from pyqkit.files import workshop\n"
+        f"with workshop(Path({str(folder)!r})) as work:\n {body}\n os.utime(work, (0, 0))\n os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+
+
+def test_what_a_killed_run_left_is_removed_later(tmp_path: Path) -> None:
+    (tmp_path / ".pyqkit-notes.tmp").mkdir()  # the user's
+    killed(tmp_path, "(work / 'half').write_text('half')")
+    with files.workshop(tmp_path) as alive:
+        os.utime(alive, (0, 0))
+        assert len(names_in(tmp_path)) == 2
+        with files.workshop(tmp_path):  # one that a run still holds stays, however old
+            assert alive.is_dir()
+    assert names_in(tmp_path) == [".pyqkit-notes.tmp"]
+
+
+def test_a_folder_that_a_killed_run_moved_aside_comes_back(tmp_path: Path) -> None:
+    make_folder(tmp_path / "net", content="old")
+    killed(tmp_path, "(work / 'earlier').mkdir(); os.rename(work.parent / 'net', work / 'earlier' / 'net')")
+    assert not (tmp_path / "net").exists()
+    make_folder(tmp_path / "another")
+    assert (tmp_path / "net" / "part" / "one").read_text() == "old" and names_in(tmp_path) == ["another", "net"]
 
 
 def test_packaged_folders_are_in_the_package_or_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
