@@ -64,7 +64,7 @@ def compile(
     described = boards.load(board)
     clock = described.clock_mhz if clock_mhz is None else clock_mhz
     if not boards.is_clock(clock):
-        raise UserError(f"a clock between 0 and 1000 MHz was expected, but {clock} came; leave it out for the board's own")
+        raise UserError(f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own")
     for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
         if fold is not None and value is not None:
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")

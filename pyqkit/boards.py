@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from pyqkit.errors import UserError
+from pyqkit import untrusted
+from pyqkit.errors import UserError, brief
 from pyqkit.files import packaged
 
 FAMILIES = ("zynq-7000", "zynq-mpsoc")
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
+MAX_FILE = 16 * 1024  # bytes of a board file; those that come with pyqkit have 1.5 KB
+MAX_COUNT = 2**31  # of a resource
+CLOCKS_MHZ = (1.0, 1000.0)  # of the accelerator; the PLL of a board divides down to 0.4 MHz
+
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){8}""")  # tomllib takes minutes for keys of many parts
 
 
 @dataclass(frozen=True)
@@ -89,15 +95,24 @@ def load(board: str | Path) -> Board:
             known = names()
             close = difflib.get_close_matches(str(board).upper(), [n.upper() for n in known], n=1, cutoff=0.3)
             hint = f"did you mean {next(n for n in known if n.upper() == close[0])!r}?" if close else f"known are {', '.join(known)}"
-            raise UserError(f"a board was expected, but {str(board)!r} is none; {hint}")
-    tomllib = _toml()
+            raise UserError(f"a board was expected, but {brief(str(board))} is none; {hint}")
     try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        data = _toml_data(untrusted.text(path, MAX_FILE))
+    except (OSError, ValueError) as error:
         raise UserError(
             f"a board file in TOML was expected, but {path} cannot be read ({error}); compare it with boards/zcu104.toml"
         ) from error
     return from_data(data, str(path))
+
+
+def _toml_data(content: str) -> Any:
+    """TOML whose keys and values are nested a few levels; raises ValueError for anything else."""
+    if _LONG_KEY.search(content):
+        raise ValueError("a key has more than 8 parts")
+    try:
+        return _toml().loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _toml() -> Any:
@@ -119,15 +134,14 @@ def from_data(data: Any, where: str) -> Board:
         For missing or impossible entries.
     """
     entries = data if isinstance(data, dict) else {}
-    resources, clock, sources = entries.get("resources"), entries.get("clock_mhz"), entries.get("sources", {})
+    resources, clock = entries.get("resources"), entries.get("clock_mhz")
     texts = all(isinstance(entries.get(key), str) for key in ("name", "part", "board_part")) and entries.get("family") in FAMILIES
-    counts = isinstance(resources, dict) and all(type(resources.get(key)) is int and resources[key] >= 0 for key in RESOURCES)
-    if not (texts and counts and is_clock(clock) and isinstance(sources, dict)) or 0 in (resources["lut"], resources["ff"]):  # type: ignore[index]
+    counts = isinstance(resources, dict) and all(_is_count(resources.get(key)) for key in RESOURCES)
+    if not (texts and counts and is_clock(clock)) or 0 in (resources["lut"], resources["ff"]):  # type: ignore[index]
         raise UserError(
             f"a board with name, part, board_part, family ({' or '.join(FAMILIES)}), clock_mhz and [resources] {', '.join(RESOURCES)} was "
             f"expected, but {where} lacks one or has an impossible value; compare it with boards/zcu104.toml"
         )
-    unconfirmed = tuple(str(name) for name in entries.get("unconfirmed", ()))
     return Board(
         entries["name"],
         entries["part"],
@@ -135,30 +149,43 @@ def from_data(data: Any, where: str) -> Board:
         entries["family"],
         float(clock),  # type: ignore[arg-type]
         {key: resources[key] for key in RESOURCES},  # type: ignore[index]
-        unconfirmed,
-        {str(key): str(value) for key, value in sources.items()},
         *_surroundings(entries, where),
     )
 
 
 def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
-    """What only overlays need; a board of the user may leave any of it out."""
-    aliases, image = entries.get("aliases", ()), entries.get("image", "")
-    ports, clocks, rails = (entries.get(key, {}) for key in ("ports", "clocks", "rails"))
-    rates = [clocks.get("source_mhz"), *clocks.get("reachable_mhz", ())] if isinstance(clocks, dict) and clocks else []
+    """What only overlays and reports need; a board of the user may leave any of it out."""
+    unconfirmed, aliases, image = entries.get("unconfirmed", ()), entries.get("aliases", ()), entries.get("image", "")
+    sources, ports, clocks, rails = (entries.get(key, {}) for key in ("sources", "ports", "clocks", "rails"))
     expected = {
-        "aliases": isinstance(aliases, (list, tuple)) and all(isinstance(name, str) for name in aliases),
+        "unconfirmed": _are_texts(unconfirmed),
+        "sources": isinstance(sources, dict) and _are_texts([*sources.values()]),
+        "aliases": _are_texts(aliases),
         "image": isinstance(image, str),
-        "ports": isinstance(ports, dict) and all(isinstance(value, (str, int)) for value in ports.values()),
-        "clocks": isinstance(clocks, dict) and all(type(rate) in (int, float) and 0 < rate < 10_000 for rate in rates),
-        "rails": isinstance(rails, dict) and all(isinstance(rail, str) for rail in rails.values()),
+        "ports": isinstance(ports, dict) and all(isinstance(value, str) or _is_count(value) for value in ports.values()),
+        "clocks": isinstance(clocks, dict) and (not clocks or _are_rates(clocks.get("source_mhz"), clocks.get("reachable_mhz", ()))),
+        "rails": isinstance(rails, dict) and _are_texts([*rails.values()]),
     }
     wrong = [key for key, right in expected.items() if not right]
     if wrong:
         raise UserError(f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; compare the two")
-    return tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
+    return tuple(unconfirmed), dict(sources), tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
 
 
-def is_clock(value: Any) -> bool:
-    """Whether `value` is a clock in MHz that a PL can have."""
-    return type(value) in (int, float) and isfinite(value) and 0 < value < 1000
+def _are_texts(values: object) -> bool:
+    return isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_COUNT
+
+
+def _are_rates(source: object, reachable: object) -> bool:
+    """Whether a PLL and what is reached from it are rates in MHz."""
+    rates = [source, *reachable] if isinstance(reachable, (list, tuple)) else [None]
+    return all(type(rate) in (int, float) and 0 < rate < 10_000 for rate in rates)  # type: ignore[operator]
+
+
+def is_clock(value: object) -> bool:
+    """Whether `value` is a clock in MHz that an accelerator can have."""
+    return type(value) in (int, float) and CLOCKS_MHZ[0] <= value < CLOCKS_MHZ[1]  # type: ignore[operator]

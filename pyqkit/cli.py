@@ -13,7 +13,7 @@ import click
 
 import pyqkit
 from pyqkit.console import console
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, plain
 from pyqkit.files import check_file, is_stream, replacing
 
 _SYSTEM = "files that can be read and written were expected, but the system says: {}; check the path"
@@ -38,6 +38,9 @@ class _Group(click.Group):
             return result
         except UserError as error:
             message, code = str(error), error.exit_code
+        except click.UsageError as error:
+            where = (error.ctx or ctx).command_path
+            message, code = f"{plain(error.format_message()).rstrip('.')}; see '{where} --help'", 2
         except ModuleNotFoundError as error:
             if (error.name or "pyqkit").partition(".")[0] == "pyqkit":
                 raise
@@ -361,7 +364,7 @@ def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None
 
 @main.command()
 @click.option("-o", "--output", default="build/demo", show_default=True, type=click.Path(), help="Folder for the build and the picture.")
-@click.option("--seed", default=0, show_default=True, help="Seed of weights and training order.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of weights and training order.")
 @click.option("--force", is_flag=True, help="Replace an existing output folder.")
 def demo(output: str, seed: int, force: bool) -> None:
     """Train, compile and verify a small network on real data; one table and one picture."""

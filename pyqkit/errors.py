@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from reprlib import Repr
 
 
@@ -38,3 +39,15 @@ def brief(value: object) -> str:
     short.maxlist = short.maxtuple = short.maxdict = 8
     short.maxlevel = 3
     return short.repr(value)
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """A text for a message, its middle left out where it is long."""
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 4 :]}"
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names for a message, the first `most` of them."""
+    found = list(names)
+    rest = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(shortened(name, 80) for name in found[:most]) + rest

@@ -27,7 +27,7 @@ MAX_UNPACKED = 4 * 2**30  # bytes of all members of an archive
 MAX_RATIO = 200  # unpacked bytes for each byte of an archive, beyond FREE_UNPACKED
 FREE_UNPACKED = 64 * 2**20  # bytes that any archive may unpack to: a few equal values fill them quickly
 
-_NO_TEXT = re.compile(rb"\\u[dD][89a-fA-F]")  # half of a character, which JSON can spell and no file can hold
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character, which JSON can spell and no file can hold
 
 
 @contextmanager
@@ -71,11 +71,9 @@ def json_data(raw: bytes | str) -> Any:
     ------
     ValueError
     """
-    raw = raw.encode() if isinstance(raw, str) else raw
+    content = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
     try:
-        data = json.loads(
-            raw, object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_finite
-        )
+        data = json.loads(content, object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_JSON_DEPTH} levels deep") from None
     level, depth = [data], 0
@@ -85,7 +83,7 @@ def json_data(raw: bytes | str) -> Any:
             raise ValueError(f"it is nested more than {MAX_JSON_DEPTH} levels deep")
         inside = (value.values() if isinstance(value, dict) else value for value in level if isinstance(value, (dict, list)))
         level = [value for values in inside for value in values]
-    if _NO_TEXT.search(raw):
+    if _HALF.search(content):
         json.dumps(data, ensure_ascii=False).encode()  # raises if the halves do not make whole characters
     return data
 

@@ -112,8 +112,10 @@ def test_a_network_that_is_too_large_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"clock_mhz": 0}, "a clock between 0 and 1000 MHz was expected, but 0 came; leave it out for the board's own"),
-        ({"clock_mhz": float("nan")}, "a clock between 0 and 1000 MHz was expected, but nan came; leave it out for the board's own"),
+        ({"clock_mhz": 0}, "a clock from 1 to below 1000 MHz was expected, but 0 came; leave it out for the board's own"),
+        *(({"clock_mhz": clock}, f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own")
+          for clock in (0.1, 1000, 1e9, float("inf"), 10**400, True)),
+        ({"clock_mhz": float("nan")}, "a clock from 1 to below 1000 MHz was expected, but nan came; leave it out for the board's own"),
         ({"target_fps": 5, "fold": {}}, "a folding or a target rate was expected, but both came; leave one out"),
         ({"board": "ZCU105"}, "a board was expected, but 'ZCU105' is none; did you mean 'ZCU104'?"),
         ({"fold": {"none": Folding()}}, "foldings of layers were expected in fold, but 'none' is no layer; layers are "),

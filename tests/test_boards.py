@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,12 @@ def test_ports_are_those_of_the_shell(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("aliases", ["a", 5]), ("image", 3.1), ("ports", "GP0"), ("clocks", {"source_mhz": 0}), ("rails", {"pl": 1})]
-)
+    ("key", "value"),
+    [("aliases", ["a", 5]), ("image", 3.1), ("ports", "GP0"), ("clocks", {"source_mhz": 0}), ("rails", {"pl": 1}),
+     ("unconfirmed", 5), ("unconfirmed", [[[]]]), ("sources", {"part": {"a": 1}}), ("sources", []), ("aliases", "ab"), ("clocks", "fast"),
+     ("clocks", {"source_mhz": 1000, "reachable_mhz": 5}), ("clocks", {"source_mhz": float("nan")}), ("clocks", {"reachable_mhz": []}),
+     ("ports", {"memory_bits": 10**400}), ("ports", {"memory": True}), ("rails", [])],
+)  # fmt: skip
 def test_impossible_surroundings(key: str, value: Any) -> None:
     data = {**boards.load("ZCU104").to_json(), key: value}
     with pytest.raises(UserError, match=f"^{key} as in boards/zcu104.toml was expected, but mine has something else; compare the two$"):
@@ -107,6 +112,9 @@ RESOURCES = boards.load("ZCU104").resources
         {"clock_mhz": "fast"},
         {"clock_mhz": True},
         {"clock_mhz": 1e9},
+        {"clock_mhz": 0.1},
+        {"clock_mhz": 10**400},
+        {"resources": {**RESOURCES, "ff": 2**31 + 1}},
         {"resources": {**RESOURCES, "lut": -1}},
         {"resources": {**RESOURCES, "lut": 0}},
         {"resources": {**RESOURCES, "dsp": 1.5}},
@@ -123,7 +131,26 @@ def test_impossible_entries(tmp_path: Path, changes: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("content", [None, b"name = ", b"\xff\xfe"])
+DOTS = ".".join("a" * 1000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"name = ",
+        b"\xff\xfe",
+        b"a = 1\na = 2",
+        b"a = \0",
+        b"a = " + b"9" * 5000,
+        b"a = " + b"[" * 10_000,
+        b"a = " + b"{b = " * 2000,
+        f"{DOTS} = 1".encode(),
+        f"[{DOTS}]".encode(),
+        f'[ "a" . {DOTS} ]'.encode(),
+        b"#" * 20_000,
+    ],
+)
 def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "mine.toml"
     if content is not None:
@@ -132,3 +159,19 @@ def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None) -> None:
         UserError, match=f"^a board file in TOML was expected, but {path} cannot be read \\(.*\\); compare it with boards/zcu104.toml$"
     ):
         boards.load(path)
+
+
+def test_files_that_are_no_regular_files(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    os.mkfifo(path)
+    with pytest.raises(UserError) as caught:
+        boards.load(path)
+    assert str(caught.value) == (
+        f"a board file in TOML was expected, but {path} cannot be read (it is no regular file); compare it with boards/zcu104.toml"
+    )
+
+
+def test_marks_and_line_ends_of_other_systems(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert boards.load(path).name == "ZCU104"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyqkit.errors import MissingToolError, UserError, brief, plain
+from pyqkit.errors import MissingToolError, UserError, brief, listed, plain
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,9 @@ def test_characters_on_which_a_terminal_acts(text: str, shown: str) -> None:
 def test_what_came_is_cut_short(value: object) -> None:
     assert 0 < len(brief(value)) < 1000
     assert brief("x") == "'x'" and brief([1, 2]) == "[1, 2]"
+
+
+def test_lists_of_names_are_cut_short() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(f"layer{i}" for i in range(1000)).endswith("layer18, layer19 and 980 more")
+    assert len(listed(["x" * 10_000] * 1000)) < 2000

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
+from pyqkit import untrusted
 from pyqkit.boards import Board
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief, listed, shortened
 from pyqkit.files import replacing
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution
@@ -17,6 +19,8 @@ from pyqkit.hardware.search import FOREVER, Search
 from pyqkit.hardware.survey import Foldings, Survey
 from pyqkit.hls.operators.convolution import check_folding
 
+LEAST_FPS = 1e-3  # frames per second that can be asked for
+MAX_FILE = 4 * 2**20  # bytes of a folding file; a layer takes about 70
 LUT_SHARE = 0.7  # part of the board's LUTs that a design without a target rate may take; fuller ones are hard to place and route
 
 # what the board has of each resource, and the figure of a design that counts against it
@@ -64,8 +68,8 @@ def find(graph: Graph, board: Board, clock_mhz: float, target_fps: float | None,
     """
     if lut_share is not None and not 0 < lut_share <= 1:
         raise UserError(f"a share of the LUTs above 0 and up to 1 was expected, but {lut_share:g} came; 0.7 leaves room to place and route")
-    if target_fps is not None and not target_fps > 0:
-        raise UserError(f"a positive rate was expected, but {target_fps:g} frames/s came; ask for at least 1")
+    if target_fps is not None and not LEAST_FPS <= target_fps < inf:
+        raise UserError(f"a rate of at least {LEAST_FPS:g} frames/s was expected, but {target_fps:g} came; leave it out for the fastest")
     search = search_for(graph, board)
     if target_fps is None:
         return _fastest(search, board, LUT_SHARE if lut_share is None else lut_share)[0]
@@ -186,7 +190,7 @@ def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
     layers = {op.name: op for op in graph.operators if isinstance(op, Convolution)}
     for name, folding in foldings.items():
         if name not in layers:
-            raise UserError(f"foldings of layers were expected in {where}, but {name!r} is no layer; layers are {', '.join(layers)}")
+            raise UserError(f"foldings of layers were expected in {where}, but {brief(name)} is no layer; layers are {listed(layers)}")
         check_folding(layers[name], folding, graph.input_tensors(layers[name])[0].format)
     return {name: foldings.get(name, Folding()) for name in layers}
 
@@ -201,7 +205,7 @@ def read(path: str | Path, graph: Graph) -> Foldings:
     UserError
     """
     try:
-        data = json.loads(Path(path).read_text())
+        data = untrusted.json_data(untrusted.text(Path(path), MAX_FILE))
     except (OSError, ValueError) as error:
         raise UserError(
             f"a folding file in JSON was expected, but {path} cannot be read ({error}); 'pyqkit report --json' lists the layers"
@@ -219,7 +223,7 @@ def from_json(data: object, where: str) -> Foldings:
 
 
 def _from_entry(name: str, entry: object, where: str) -> Folding:
-    came = f"for {name!r} in {where}, but {json.dumps(entry)} came"
+    came = f"for {brief(name)} in {where}, but {shortened(json.dumps(entry))} came"
     if not (isinstance(entry, dict) and all(type(entry.get(word)) is int for word in ("pe", "simd"))):
         raise UserError(f"whole numbers pe and simd were expected {came}; give both")
     if not (set(entry) <= set(vars(Folding())) and all(isinstance(entry.get(word, ""), str) for word in ("multiplier", "memory"))):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("onnx")
 
+from pyqkit.cli import main
 from tests.cli.calls import refused, run
 
 
@@ -152,3 +154,32 @@ def test_truncated_and_damaged_models_are_one_sentence(built: Path, tmp_path: Pa
         shutil.rmtree(tmp_path / "b", ignore_errors=True)
     assert refusals >= 15
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("demo", "--seed", "-1"), "Invalid value for '--seed': -1 is not in the range 0<=x<=4294967295; see 'pyqkit demo --help'"),
+        (("compile", "x", "-o", "y", "--target-fps", "a"), "Invalid value for '--target-fps': 'a' is not a valid float; see 'pyqkit compile --help'"),
+        (("compile",), "Missing argument 'NETWORK'; see 'pyqkit compile --help'"),
+        (("nosuch",), "No such command 'nosuch'; see 'pyqkit --help'"),
+    ],
+)
+def test_arguments_that_are_none(arguments: tuple[str, ...], sentence: str) -> None:
+    result = CliRunner().invoke(main, arguments, prog_name="pyqkit")
+    refused(result, sentence)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--target-fps", "1e-310", "a rate of at least 0.001 frames/s was expected, but 1e-310 came; leave it out for the fastest"),
+        ("--target-fps", "nan", "a rate of at least 0.001 frames/s was expected, but nan came; leave it out for the fastest"),
+        ("--clock-mhz", "0.1", "a clock from 1 to below 1000 MHz was expected, but 0.1 came; leave it out for the board's own"),
+        ("--clock-mhz", "inf", "a clock from 1 to below 1000 MHz was expected, but inf came; leave it out for the board's own"),
+        ("--lut-share", "-inf", "a share of the LUTs above 0 and up to 1 was expected, but -inf came; 0.7 leaves room to place and route"),
+    ],
+)
+def test_numbers_out_of_range(built: Path, tmp_path: Path, option: str, value: str, sentence: str) -> None:
+    refused(run("compile", built / "net.onnx", "-o", tmp_path / "b", "--board", "PYNQ-Z2", option, value), sentence)
+    assert not list(tmp_path.iterdir())

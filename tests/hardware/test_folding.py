@@ -192,9 +192,9 @@ def test_shares_are_shares(graph, share):
         folding.find(graph, boards.load("ZCU104"), 100.0, None, share)
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan")])
-def test_rates_are_positive(graph, rate):
-    with pytest.raises(UserError, match=f"^a positive rate was expected, but {rate:g} frames/s came; ask for at least 1$"):
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), float("-inf"), 1e-310, 9e-4])
+def test_rates_that_nobody_can_want(graph, rate):
+    with pytest.raises(UserError, match=f"^a rate of at least 0.001 frames/s was expected, but {rate:g} came; leave it out for the fastest$"):
         folding.find(graph, boards.load("ZCU104"), 100.0, rate)
 
 
