@@ -143,4 +143,4 @@ class Archive:
         try:
             return self._archive.read(member)
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError, struct.error) as error:
-            raise ValueError(f"{name!r:.80} cannot be unpacked ({error})") from None
+            raise ValueError(f"{name!r:.80} cannot be unpacked ({error!s:.200})") from None

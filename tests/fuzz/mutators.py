@@ -222,7 +222,8 @@ def spoil_array(array: np.ndarray, random: Random) -> np.ndarray:
         return spoiled
     at = random.randrange(spoiled.size)
     if spoiled.dtype.kind == "f":
-        spoiled.flat[at] = random.choice(FLOATS)
+        with np.errstate(over="ignore"):
+            spoiled.flat[at] = random.choice(FLOATS)
     elif spoiled.dtype.kind in "iu":
         value = random.choice((*INTEGERS, *WIDE[:5]))
         spoiled.flat[at] = np.array(value & 0xFFFF_FFFF_FFFF_FFFF, np.uint64).astype(spoiled.dtype)

@@ -14,19 +14,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 _COMMANDS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn"}
 _NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request"}
-# Audit events that change the file system, with the number of leading arguments that are paths
+# Audit events that change the file system: where paths stand among the arguments, and the descriptors that they are relative to
 _CHANGES = {
-    "os.chmod": 1,
-    "os.chown": 1,
-    "os.link": 2,
-    "os.mkdir": 1,
-    "os.remove": 1,
-    "os.rename": 2,
-    "os.rmdir": 1,
-    "os.symlink": 2,
-    "os.truncate": 1,
-    "os.utime": 1,
-    "os.setxattr": 1,
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.link": ((0, 2), (1, 3)),
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.rmdir": ((0, 1),),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, -1),),
+    "os.utime": ((0, 3),),
 }
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _READABLE = ("/proc/", "/sys/devices/", "/dev/null", "/dev/urandom", "/usr/share/zoneinfo")
@@ -60,6 +59,7 @@ class Sandbox:
         self._armed = False
         prefixes = {sys.prefix, sys.base_prefix, str(ROOT), str(self.root), *filter(os.path.isabs, sys.path)}
         self._readable = tuple(prefixes) + _READABLE
+        self._writable = (str(self.output), str(self.root / "tmp"), "/dev/null")
 
     def enter(self) -> None:
         """Make this process live in the sandbox from now on; audit hooks cannot be taken away again."""
@@ -105,18 +105,24 @@ class Sandbox:
         if event == "open":
             path, _, flags = arguments
             writes = bool(flags & _WRITES) if isinstance(flags, int) else False
-            self._check(event, path, (str(self.output), str(self.root / "tmp"), "/dev/null") if writes else self._readable)
+            self._check(event, path, None, self._writable if writes else self._readable)
         elif event in _CHANGES:
-            for path in arguments[: _CHANGES[event]]:
-                self._check(event, path, (str(self.output), str(self.root / "tmp")))
+            for at, folder in _CHANGES[event]:
+                self._check(event, arguments[at], arguments[folder] if folder >= 0 else -1, self._writable)
         elif event in _COMMANDS or event in _NETWORK:
             self._refuse("command", f"{event}{arguments!r}")
 
-    def _check(self, event: str, path: Any, allowed: tuple[str, ...]) -> None:
-        if isinstance(path, (str, bytes, os.PathLike)):
-            place = os.path.realpath(os.fsdecode(path))
-            if not place.startswith(allowed):
-                self._refuse("file outside", f"{event} {place}")
+    def _check(self, event: str, path: Any, folder: int | None, allowed: tuple[str, ...]) -> None:
+        """Whether a path is allowed; `folder` is the descriptor it is relative to, -1 for the working folder, None if nobody knows."""
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return  # a descriptor: its path was checked when it was opened
+        name = os.fsdecode(path)
+        if folder is None and not os.path.isabs(name) and ".." not in name.split("/"):
+            return  # wherever that is, `strays` finds it in the folders that must stay empty
+        base = os.readlink(f"/proc/self/fd/{folder}") if folder is not None and folder >= 0 else ""
+        place = os.path.realpath(os.path.join(base, name))
+        if not place.startswith(allowed):
+            self._refuse("file outside", f"{event} {place}")
 
     def _refuse(self, kind: str, what: str) -> None:
         violation = Violation(kind, what[:300])

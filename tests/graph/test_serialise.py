@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -154,3 +155,14 @@ def test_operators_that_do_not_fit_keep_their_own_sentence(written: tuple[dict[s
     array_of("convolution", "weights", lambda w: w[..., :1])(data, arrays)
     with pytest.raises(GraphError, match="^1 input channels were expected by "):
         from_json(data, arrays)
+
+
+def test_numbers_beyond_float32_saturate_without_a_warning() -> None:
+    graph, _ = imported(residual)
+    port = graph.inputs[0]
+    x = np.full((1, *port.onnx_shape), 1e300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        codes = encode_input(port, graph.tensors[port.tensor], x * [[[[1]], [[-1]]]])
+    np.testing.assert_array_equal(codes[..., 0], 7)
+    np.testing.assert_array_equal(codes[..., 1], 8)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 from pyqkit.formats import LogPosit, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
 from pyqkit.formats.product import WIDEST
@@ -64,7 +64,7 @@ def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) 
             raise UserError(f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor")
     for word, kind, known in (("multiplier", folding.multiplier, MULTIPLIERS), ("memory", folding.memory, MEMORIES)):
         if kind not in known:
-            raise UserError(f"a {word} of {', '.join(known)} was expected for {op.name}, but {kind!r} came; choose one of them")
+            raise UserError(f"a {word} of {', '.join(known)} was expected for {op.name}, but {brief(kind)} came; choose one of them")
     refusal = dsp_refusal(activations, op.weight_format) if folding.multiplier == "dsp" else ""
     if refusal:
         raise UserError(f"{refusal} in {op.name}, so that no DSP can make them; choose multiplier lut")
