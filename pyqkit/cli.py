@@ -241,7 +241,7 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     """
     from pyqkit import frames
     from pyqkit.accelerator import VERIFIED, Accelerator
-    from pyqkit.tables import show_verification
+    from pyqkit.tables import show_verification, verdict
 
     x = frames.read(Path(source))
     with _progress("verifying") as update:
@@ -250,8 +250,10 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
         _print_json(result)
     else:
         show_verification(result)
-    reference = result["reference"]
-    if result["mismatches"] or (reference and (reference["codes_differing"] or _doubted(reference["float32"]))):
+    wrong, reference = verdict(result), result["reference"]
+    if wrong is not None:
+        click.echo(wrong, err=True)
+    if wrong is not None or (reference and _doubted(reference["float32"])):
         ctx.exit(1)
 
 

@@ -213,14 +213,29 @@ def show_verification(result: dict[str, Any]) -> None:
         for name, entry in reference["layers"].items()
     ]
     why = {text: sum(layer[key] for layer in float32["layers"].values()) for key, (_, text) in _FLOAT32.items() if text}
+    votes = reference["top1_agreement"]
     caption += (
-        f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX model in exact arithmetic, top-1 agreement "
-        f"{reference['top1_agreement']:.2%}.\nOn {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ from "
+        f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX model in exact arithmetic"
+        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}.\nOn {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ from "
         f"float32 execution: {', '.join(f'{count} {text}' for text, count in why.items())}."
     )
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
     for sentence in _doubts(float32):
         print(sentence)
+
+
+def verdict(result: dict[str, Any]) -> str | None:
+    """Where codes differ from the QONNX model or between engines, in one sentence; None if none does."""
+    reference = result["reference"]
+    layers = reference["differing_layers"] if reference else []
+    if layers:
+        return (
+            f"{reference['codes_differing']} of {reference['codes']} codes differ from the QONNX model in {', '.join(layers)}, named in the "
+            f"order of the network; look at {layers[0]} first, because what follows reads its codes."
+        )
+    if result["mismatches"]:
+        return f"{result['mismatches']} codes of the outputs differ between the engines {', '.join(result['engines'])}."
+    return None
 
 
 def _doubts(float32: dict[str, Any]) -> list[str]:
@@ -241,4 +256,4 @@ def _doubts(float32: dict[str, Any]) -> list[str]:
     return sentences
 
 
-__all__ = ["code_count", "code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification"]
+__all__ = ["code_count", "code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification", "verdict"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
-from pyqkit.graph.graph import to_integers
-from pyqkit.reference.quantised import Quantised, real_of
+from pyqkit.graph.graph import Port, to_integers
+from pyqkit.reference.quantised import Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify import float32
 
@@ -17,6 +19,33 @@ if TYPE_CHECKING:
     from pyqkit.accelerator import Accelerator
 
 _CHUNK = 50
+_ROUNDING = 2.0**-40  # relative: far more than float64 and a ratio of scales rounded to 63 bits are off
+
+
+@dataclass
+class Layer:
+    """What the comparison of a layer's codes has found; see `verify`."""
+
+    codes: int = 0
+    differing: int = 0
+    saturated: int = 0
+    ties: int = 0
+    distinct: set[int] = field(default_factory=set)
+
+    def add(self, found: np.ndarray, expected: np.ndarray, fmt: NumberFormat, ties: int) -> None:
+        """Count codes (ONNX layout)."""
+        ends = {int(code) for code in (fmt.codes[0], fmt.codes[-1])}
+        if fmt.has_zero:
+            ends -= {fmt.zero_code}  # what a ReLU cuts off is not saturated
+        self.codes += found.size
+        self.differing += int((found != expected).sum())
+        self.saturated += int(np.isin(found, list(ends)).sum())
+        self.ties += ties
+        self.distinct |= set(np.unique(found).tolist())
+
+    def summary(self) -> dict[str, int]:
+        """The counts, and how many different codes there were."""
+        return {**vars(self), "distinct": len(self.distinct)}
 
 
 def verify(
@@ -36,9 +65,11 @@ def verify(
     Returns
     -------
     dict
-        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and reference: codes compared, codes_differing,
-        top1_agreement, layers (codes, differing, saturated, ties, distinct codes), and float32 (what float32 execution gives
-        otherwise, and why; see `pyqkit.verify.float32.compare`). The reference is None for a model that is not at hand.
+        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and reference: codes
+        compared, codes_differing, differing_layers (names, in the order of the network; an output that no quantiser made
+        counts as a layer), top1_agreement (None unless the network has one output, a vector), layers (codes, differing,
+        saturated, ties, distinct codes), and float32 (what float32 execution gives otherwise, and why; see
+        `pyqkit.verify.float32.compare`). The reference is None for a model that is not at hand.
     """
     say = progress or (lambda _: None)
     codes = accelerator.encode(x)
@@ -65,37 +96,61 @@ def _model(accelerator: Accelerator) -> Any:
 
 def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
     graph, reference = accelerator.graph, Reference(_model(accelerator))
-    layers: dict[str, Any] = {name: {"codes": 0, "differing": 0, "saturated": 0, "ties": 0, "distinct": set()} for name in graph.sources}
-    differing = compared = agreed = 0
+    layers = {name: Layer() for name in graph.sources}
+    ends = {port.tensor: Layer() for port in graph.results}
+    votes = _is_vote(graph.results)
+    agreed = 0
     for first in range(0, len(x), _CHUNK):
         part = slice(first, first + _CHUNK)
         expected = reference.run(x[part], keep=True)
         tensors = accelerator.engine("exact").run(accelerator.encode(x[part]), keep=True)
         for name, source in graph.sources.items():
-            value = expected[source]
-            assert isinstance(value, Quantised)
-            _count(layers[name], tensors[name], value.codes(), graph.tensors[name].format, value.ties)
+            value = _quantised(expected[source], name)
+            found = tensors[name].transpose(0, 3, 1, 2).reshape(value.shape)
+            layers[name].add(found, value.codes(), graph.tensors[name].format, value.ties)
         for port in graph.results:
-            tensor, wanted = graph.tensors[port.tensor], real_of(expected[port.onnx_name]).high
-            integers = to_integers(outputs[port.tensor][part], tensor.format)
-            real = (integers * port.scale + port.offset).reshape(len(integers), -1)[:, port.order.ravel()]
-            step = np.broadcast_to(port.scale, integers.shape).reshape(len(integers), -1)[:, port.order.ravel()]
-            # An output is a multiple of its step, so rounding the difference to steps counts codes without any tolerance.
-            differing += int((np.rint((real - wanted.reshape(real.shape)) / step) != 0).sum())
-            compared += real.size
-            agreed += int((real.argmax(axis=1) == wanted.reshape(real.shape).argmax(axis=1)).sum())
-    table = {name: {**entry, "distinct": len(entry["distinct"])} for name, entry in layers.items()}
-    differing += sum(entry["differing"] for entry in table.values())
-    compared += sum(entry["codes"] for entry in table.values())
-    return {"codes": compared, "codes_differing": differing, "top1_agreement": agreed / len(x), "layers": table}
+            integers = to_integers(outputs[port.tensor][part], graph.tensors[port.tensor].format)
+            real, wrong = _against_output(port, integers, expected[port.onnx_name])
+            ends[port.tensor].codes += wrong.size
+            ends[port.tensor].differing += int(wrong.sum())
+            if votes:
+                wanted = real_of(expected[port.onnx_name]).high.reshape(real.shape)
+                agreed += int((real.argmax(axis=1) == wanted.argmax(axis=1)).sum())
+    every = [*layers.items(), *ends.items()]
+    return {
+        "codes": sum(layer.codes for _, layer in every),
+        "codes_differing": sum(layer.differing for _, layer in every),
+        "differing_layers": list(dict.fromkeys(name for name, layer in every if layer.differing)),
+        "top1_agreement": agreed / len(x) if votes else None,
+        "layers": {name: layer.summary() for name, layer in layers.items()},
+    }
 
 
-def _count(entry: dict[str, Any], codes: np.ndarray, expected: np.ndarray, fmt: NumberFormat, ties: int) -> None:
-    ordered, zero = fmt.codes, fmt.zero_code if fmt.has_zero else None
-    found = codes.transpose(0, 3, 1, 2).reshape(expected.shape)
-    entry["codes"] += found.size
-    entry["differing"] += int((found != expected).sum())
-    ends = [code for code in (ordered[0], ordered[-1]) if code != zero]  # what a ReLU cuts off is not saturated
-    entry["saturated"] += int(np.isin(found, ends).sum())
-    entry["ties"] += ties
-    entry["distinct"] |= set(np.unique(found).tolist())
+def _quantised(value: Value, layer: str) -> Quantised:
+    if not isinstance(value, Quantised):
+        raise UserError(f"a quantised tensor was expected by the reference at {layer}, but real numbers came; report this model")
+    return value
+
+
+def _is_vote(results: list[Port]) -> bool:
+    """Whether the largest element of the output means something: one vector for each frame."""
+    return len(results) == 1 and len(results[0].onnx_shape) == 1 and results[0].order.size > 1
+
+
+def _against_output(port: Port, integers: np.ndarray, expected: Value) -> tuple[np.ndarray, np.ndarray]:
+    """Real values of an output in ONNX's order, (frames, elements), and which of them are wrong.
+
+    An output is an offset and a multiple of its step: both must be right to what float64 holds, and no step may be missing.
+    """
+    order, frames = port.order.ravel(), len(integers)
+
+    def ordered(values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(values, integers.shape).reshape(frames, -1)[:, order]
+
+    step, offset = ordered(port.scale), ordered(port.offset)
+    multiple = ordered(integers) * step
+    real = multiple + offset
+    distance = real - real_of(expected).high.reshape(real.shape)
+    wrong = (abs(distance) > abs(step) / 2) & (step != 0)
+    wrong |= abs(distance) > _ROUNDING * (abs(multiple) + abs(offset))
+    return real, wrong

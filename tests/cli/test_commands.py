@@ -78,7 +78,8 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(HlsEngine, "run", wrong)
     result = run("verify", built / "net", "--input", built / "x.npy", "--json")
     assert result.exit_code == 1
-    assert json.loads(result.output)["mismatches"] == 1
+    assert json.loads(result.stdout)["mismatches"] == 1
+    assert result.stderr == "1 codes of the outputs differ between the engines exact, hls.\n"
 
 
 def test_report_has_what_is_promised(built: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ pytest.importorskip("onnx")
 
 import pyqkit
 from tests.graph.qonnx_builder import Builder
-from tests.small_networks import mixed_layout, residual
+from tests.small_networks import mixed_layout, residual, two_heads
 
 
 def frames(accelerator: pyqkit.Accelerator, count: int, spread: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -19,15 +20,16 @@ def frames(accelerator: pyqkit.Accelerator, count: int, spread: float = 1.0, see
     return np.random.default_rng(seed).normal(0, spread, (count, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("network", [residual, mixed_layout])
-def test_everything_agrees(network: Any) -> None:
+@pytest.mark.parametrize("network, top1", [(residual, 1.0), (mixed_layout, None)])
+def test_everything_agrees(network: Any, top1: float | None) -> None:
     accelerator = pyqkit.compile(network(), target_fps=1000)
     said: list[str] = []
     result = accelerator.verify(frames(accelerator, 60), progress=said.append)
     assert said == ["engine exact", "engine hls", "reference in exact arithmetic", "float32 execution"]
     reference = result["reference"]
     assert (result["frames"], result["engines"], result["mismatches"]) == (60, ["exact", "hls"], 0)
-    assert (reference["codes_differing"], reference["top1_agreement"]) == (0, 1.0)
+    assert (reference["codes_differing"], reference["differing_layers"]) == (0, [])
+    assert reference["top1_agreement"] == top1  # None: an image is no vote
     outputs = int(np.prod(accelerator.graph.outputs[0].onnx_shape))
     layers = reference["layers"]
     assert reference["codes"] == 60 * outputs + sum(layer["codes"] for layer in layers.values())
@@ -53,6 +55,7 @@ def test_a_wrong_layer_is_seen_against_the_reference(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine, "run", wrong)
     reference = accelerator.verify(frames(accelerator, 3), engines=["exact"])["reference"]
     assert reference["layers"][victim]["differing"] == reference["codes_differing"] == 3
+    assert reference["differing_layers"] == [victim]
 
 
 def test_a_wrong_output_is_seen_against_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +73,24 @@ def test_a_wrong_output_is_seen_against_the_reference(monkeypatch: pytest.Monkey
     result = accelerator.verify(frames(accelerator, 4))
     assert result["mismatches"] == 4
     assert result["reference"]["codes_differing"] == 4
+    assert result["reference"]["differing_layers"] == [accelerator.graph.outputs[0].tensor]
+
+
+@pytest.mark.parametrize("part", ["offset", "scale"])
+def test_an_output_that_is_off_by_less_than_a_step_is_seen(part: str) -> None:
+    accelerator = pyqkit.compile(residual(), target_fps=1000)
+    (port,) = accelerator.graph.outputs
+    wrong = {"offset": port.offset + port.scale / 1000, "scale": port.scale * (1 + 1e-9)}[part]
+    accelerator.graph.outputs[0] = replace(port, **{part: wrong})
+    reference = accelerator.verify(frames(accelerator, 3), engines=["exact"])["reference"]
+    assert reference["codes_differing"] > 10
+    assert reference["differing_layers"] == [port.tensor]
+
+
+def test_two_outputs_are_no_vote() -> None:
+    accelerator = pyqkit.compile(two_heads(), target_fps=10)
+    reference = accelerator.verify(frames(accelerator, 3), engines=["exact"])["reference"]
+    assert (reference["codes_differing"], reference["top1_agreement"]) == (0, None)
 
 
 def test_a_model_that_is_not_at_hand_leaves_the_engines() -> None:

@@ -191,7 +191,7 @@ def test_a_wrong_graph_is_convicted_and_verify_ends_with_1(tmp_path: Path) -> No
     result = run("verify", tmp_path / "net", "--input", tmp_path / "x.npy", "--engine", "exact", "--json")
     layer = next(iter(accelerator.graph.sources))
     assert result.exit_code == 1
-    assert layer in json.loads(result.output)["reference"]["float32"]["unexplained_layers"]
+    assert layer in json.loads(result.stdout)["reference"]["float32"]["unexplained_layers"]
     said = " ".join(run("verify", tmp_path / "net", "--input", tmp_path / "x.npy", "--engine", "exact").output.split())
     assert f"codes in {layer}" in said
     assert "differ from float32 execution, and neither a tie nor the error of float32 explains them" in said
