@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import weakref
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from pyqkit.formats.reading import DAMAGE, check, describe
 from pyqkit.overlay.install import locate
 from pyqkit.overlay.manifest import Manifest, OverlayError, read
 from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
+from pyqkit.runtime.device import Device, Turn
 from pyqkit.runtime.dma import Dma, Transfers
 from pyqkit.runtime.output import LINE, Output
 
@@ -42,6 +43,15 @@ class _Slot:
         self.given, self.taken = backend.allocate(given), [backend.allocate(nbytes) for nbytes in taken]
 
 
+@dataclass(frozen=True)
+class _Transfer:
+    """A buffer that is under way; `ends` says whether it is the last of its array."""
+
+    slot: _Slot
+    frames: int
+    ends: bool
+
+
 class Accelerator:
     """An overlay that is loaded and ready; see `load`.
 
@@ -61,18 +71,13 @@ class Accelerator:
         self._per_packet = manifest.frames_per_packet
         taken = self._read_build()
         self.batch = self._batch(batch, [end.frame_bytes for _, end in taken])
-        self._transfers = Transfers([self._dma(name, index) for index, name in enumerate(manifest.dmas)])
-        self._outputs = [Output(*ends, dma, self._per_packet, self.batch) for ends, dma in zip(taken, self._transfers.dmas)]
+        self._outputs = [Output(*ends, self._per_packet, self.batch) for ends in taken]
         sizes = self._padded(self.batch) * self._given.frame_bytes, [output.buffer_bytes for output in self._outputs]
         self._slots = [_Slot(backend, *sizes) for _ in range(2)]
         self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
-        self._busy = threading.Lock()
-        self._closed, self._clean = False, True
-        self._transfers.reset()
-
-    def _dma(self, name: str, index: int) -> Dma:
-        sides = ("S2MM",) if index else ("MM2S", "S2MM")
-        return Dma(partial(self._backend.read, name), partial(self._backend.write, name), name, sides)
+        self._device = Device(manifest, backend)
+        # At the latest when the process ends: before the buffers are freed, nothing writes into them any more.
+        self._release = weakref.finalize(self, self._device.close)
 
     def _read_build(self) -> list[tuple[Port, End]]:
         """Read what the packed build folder says; returns its outputs."""
@@ -186,10 +191,9 @@ class Accelerator:
 
     def close(self) -> None:
         """Give buffers and device back."""
-        if not self._closed:
-            self._closed = True
-            self._slots.clear()
-            self._backend.close()
+        self._release()
+        self._slots.clear()
+        self._backend.close()
 
     def __enter__(self) -> Accelerator:
         return self
@@ -257,39 +261,21 @@ class Accelerator:
 
     def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         """Codes of inputs to codes of every output, all (frames, height, width, channels), double-buffered."""
-        self._acquire()
-        pending: list[tuple[Future[None], _Slot, int, bool]] = []
-        parts: list[list[np.ndarray]] = []
-        pool = ThreadPoolExecutor(1)
-        try:
-            for slot_index, (codes, ends) in enumerate(self._pieces(arrays)):
-                slot = self._slots[slot_index % 2]
-                if len(pending) == 2:
-                    yield from self._finish(pending, parts)
-                self._fill(slot, self._given.to_bytes(codes))
-                pending.append((pool.submit(self._transfer, slot, len(codes)), slot, len(codes), ends))
-            while pending:
-                yield from self._finish(pending, parts)
-        finally:
-            self._transfers.cancelled.set()
-            pool.shutdown(wait=True)
-            self._transfers.cancelled.clear()
-            self._clean = not pending  # else frames may be under way in the accelerator
-            self._busy.release()
+        return self._device.run(partial(self._frames, arrays))
 
-    def _acquire(self) -> None:
-        if self._closed:
-            raise OverlayError(f"an accelerator that is open was expected, but {self.manifest.name} was closed; load it again")
-        if not self._busy.acquire(blocking=False):
-            raise OverlayError("an idle accelerator was expected, but another call or stream of it is under way; end that one first")
-        try:
-            if not self._clean:
-                self._backend.reload()
-                self._transfers.reset()
-                self._clean = True
-        except BaseException:
-            self._busy.release()
-            raise
+    def _frames(self, arrays: Iterable[np.ndarray], turn: Turn) -> Iterator[list[np.ndarray]]:
+        pending: list[_Transfer] = []
+        parts: list[list[np.ndarray]] = []
+        slots = list(self._slots)
+        for index, (codes, ends) in enumerate(self._pieces(arrays)):
+            slot = slots[index % 2]
+            if len(pending) == 2:
+                yield from self._finish(turn, pending, parts)
+            self._fill(slot, self._given.to_bytes(codes))
+            turn.begin(partial(self._transfer, slot, len(codes)))
+            pending.append(_Transfer(slot, len(codes), ends))
+        while pending:
+            yield from self._finish(turn, pending, parts)
 
     def _pieces(self, arrays: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
         """Pieces that fit a buffer; the flag says whether one is the last of its array."""
@@ -303,24 +289,23 @@ class Accelerator:
         slot.given.array[len(content) : self._padded(len(packed)) * self._given.frame_bytes] = 0
         slot.given.flush()
 
-    def _transfer(self, slot: _Slot, frames: int) -> None:
+    def _transfer(self, slot: _Slot, frames: int, transfers: Transfers) -> None:
         """Send a buffer whole, and receive its results packet by packet, each output at its own pace."""
-        receivers = [output.receive(buffer, frames) for output, buffer in zip(self._outputs, slot.taken)]
-        self._transfers.run([*receivers, self._send(slot, frames)], self.timeout_s)  # all receive before anything is sent
+        ends = zip(self._outputs, transfers.dmas, slot.taken)
+        receivers = [output.receive(dma, buffer, frames) for output, dma, buffer in ends]
+        transfers.run([*receivers, self._send(transfers.dmas[0], slot, frames)], self.timeout_s)  # all receive before anything is sent
 
-    def _send(self, slot: _Slot, frames: int) -> Iterator[bool]:
-        dma = self._transfers.dmas[0]
+    def _send(self, dma: Dma, slot: _Slot, frames: int) -> Iterator[bool]:
         dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)
         while dma.ended("MM2S") is None:
             yield False
 
-    def _finish(self, pending: list[tuple[Future[None], _Slot, int, bool]], parts: list[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    def _finish(self, turn: Turn, pending: list[_Transfer], parts: list[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
         """Take the first transfer that is under way; yields the codes of an array once all of its pieces have come."""
-        done, slot, frames, ends = pending[0]
-        done.result()
-        pending.pop(0)
-        parts.append(self._unpacked(self._copied(slot), frames))
-        if ends:
+        turn.result()
+        done = pending.pop(0)
+        parts.append(self._unpacked(self._copied(done.slot), done.frames))
+        if done.ends:
             joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts)]
             parts.clear()
             yield joined

@@ -51,6 +51,9 @@ class Backend(Protocol):
     def reload(self) -> None:
         """Load the overlay again: whatever was in the accelerator is gone."""
 
+    def loaded(self) -> bool:
+        """Whether the overlay that was loaded here is still the last one loaded onto the device."""
+
     def rails(self) -> dict[str, Any]:
         """Power sensors by name, as PYNQ gives them; empty without."""
 
@@ -169,6 +172,14 @@ class PynqBackend:
             )
         places = self.manifest.blocks
         self._registers = {name: MMIO(place.address, place.size, device=self._device) for name, place in places.items()}
+        self._download = self._last_download()
+
+    def _last_download(self) -> tuple[str, str]:
+        """What PYNQ remembers of the last overlay loaded onto the device, by whomever."""
+        return str(self._device.bitfile_name), str(self._device.timestamp)
+
+    def loaded(self) -> bool:
+        return self._last_download() == self._download
 
     def read(self, block: str, offset: int) -> int:
         return int(self._registers[block].read(offset)) & 0xFFFF_FFFF  # PYNQ.remote gives large words a sign
@@ -208,6 +219,7 @@ class PynqBackend:
     def reload(self) -> None:
         clock = self.clock_mhz
         self._overlay.download()
+        self._download = self._last_download()
         self.clock_mhz = clock
 
     def rails(self) -> dict[str, Any]:
@@ -343,6 +355,9 @@ class EmulatedBackend:
         clock = self.clock_mhz
         self._load()
         self.clock_mhz = clock
+
+    def loaded(self) -> bool:
+        return True
 
     def rails(self) -> dict[str, Any]:
         return {}

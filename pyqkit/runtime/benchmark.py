@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +16,11 @@ from pyqkit.formats.port import encode_input
 
 if TYPE_CHECKING:
     from pyqkit.runtime.accelerator import Accelerator
+    from pyqkit.runtime.device import Turn
+    from pyqkit.runtime.dma import Transfers
 
 STAGES = ("encode", "pack", "copy", "compute", "unpack", "decode")
+_SENSOR_SECONDS = 1.0  # that a last sample may take
 
 
 def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
@@ -40,37 +46,14 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
         raise UserError(
             f"1 to {accelerator.batch} frames and at least one repeat were expected, but {count} and {repeats} came; load with a larger batch="
         )
-    port, given = accelerator._input, accelerator._given
+    port = accelerator._input
     x = np.random.default_rng(0).standard_normal((count, *port.onnx_shape), np.float32)
     if port.limits is not None and len(port.limits):
         x *= np.abs(port.limits[np.isfinite(port.limits)]).max() or 1
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
     meter = _Meter(accelerator._backend.rails())
-    accelerator._acquire()
-    try:
-        slot = accelerator._slots[0]
-        for _ in range(repeats):
-            clock = _Clock(times)
-            codes = encode_input(port, given, x)
-            clock.done("encode")
-            packed = given.to_bytes(codes)
-            clock.done("pack")
-            accelerator._fill(slot, packed)
-            clock.done("copy")
-            with meter:
-                accelerator._transfer(slot, count)
-            clock.done("compute")
-            content = accelerator._copied(slot)
-            clock.done("copy", add=True)
-            found = accelerator._unpacked(content, count)
-            clock.done("unpack")
-            accelerator._results(found, codes=False)
-            clock.done("decode")
-    except BaseException:
-        accelerator._clean = False
-        raise
-    finally:
-        accelerator._busy.release()
+    for _ in accelerator._device.run(partial(_stages, accelerator, x, repeats, times, meter)):
+        pass
     seconds = {stage: min(values) for stage, values in times.items()}
     mhz = accelerator.clock_mhz
     return {
@@ -86,6 +69,37 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
     }
 
 
+def _stages(
+    accelerator: Accelerator, x: np.ndarray, repeats: int, times: dict[str, list[float]], meter: _Meter, turn: Turn
+) -> Iterator[None]:
+    """The stages of a call, one after the other, as often as they are to be measured."""
+    slot = accelerator._slots[0]
+    for _ in range(repeats):
+        clock = _Clock(times)
+        codes = encode_input(accelerator._input, accelerator._given, x)
+        clock.done("encode")
+        packed = accelerator._given.to_bytes(codes)
+        clock.done("pack")
+        accelerator._fill(slot, packed)
+        clock.done("copy")
+        with meter.during(turn):
+            times["compute"].append(turn.do(partial(_seconds, partial(accelerator._transfer, slot, len(x)))))
+        clock.restart()
+        content = accelerator._copied(slot)
+        clock.done("copy", add=True)
+        found = accelerator._unpacked(content, len(x))
+        clock.done("unpack")
+        accelerator._results(found, codes=False)
+        clock.done("decode")
+        yield
+
+
+def _seconds(transfer: Callable[[Transfers], None], transfers: Transfers) -> float:
+    began = time.perf_counter()
+    transfer(transfers)
+    return time.perf_counter() - began
+
+
 class _Clock:
     def __init__(self, times: dict[str, list[float]]) -> None:
         self._times, self._last = times, time.perf_counter()
@@ -96,34 +110,39 @@ class _Clock:
             self._times[stage][-1] += now - self._last
         else:
             self._times[stage].append(now - self._last)
+        self.restart()
+
+    def restart(self) -> None:
         self._last = time.perf_counter()
 
 
 class _Meter:
-    """Samples power sensors while it is entered; a thread, because a sensor takes longer than a frame."""
+    """Samples power sensors; a thread, because a sensor takes longer than a frame."""
 
     def __init__(self, rails: dict[str, Any], period_s: float = 0.01) -> None:
         self._rails, self._period_s = {name: rail for name, rail in rails.items() if getattr(rail, "power", None)}, period_s
         self._samples: dict[str, list[float]] = {name: [] for name in self._rails}
-        self._stop = threading.Event()
 
-    def _sample(self) -> None:
+    @contextmanager
+    def during(self, turn: Turn) -> Iterator[None]:
+        """Sample until the block ends, or the call does."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._sample, args=(stop, turn), daemon=True) if self._rails else None
+        if thread is not None:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            if thread is not None:
+                thread.join(_SENSOR_SECONDS)
+
+    def _sample(self, stop: threading.Event, turn: Turn) -> None:
         while True:
             for name, rail in self._rails.items():
                 self._samples[name].append(float(rail.power.value))
-            if self._stop.wait(self._period_s):
+            if stop.wait(self._period_s) or turn.over():
                 return
-
-    def __enter__(self) -> None:
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._sample, daemon=True) if self._rails else None
-        if self._thread is not None:
-            self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def result(self) -> dict[str, Any] | None:
         """Mean watts and samples by rail."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -52,7 +51,7 @@ class Dma:
         """Stop all channels, forget errors, and let them run again."""
         side = self.sides[0]
         control = _SIDES[side] + _CONTROL
-        self._write(control, _RESET)  # either channel's bit resets both
+        self.stop()  # either channel's bit resets both
         limit = time.monotonic() + 1
         while self._read(control) & _RESET:
             if time.monotonic() > limit:
@@ -62,6 +61,14 @@ class Dma:
                 )
         for side in self.sides:
             self._write(_SIDES[side] + _CONTROL, _RUN)
+
+    def stop(self) -> None:
+        """Stop all channels at once, whatever they do; only `reset` lets them run again."""
+        self._write(_SIDES[self.sides[0]] + _CONTROL, _RESET)
+
+    def registers(self) -> list[int]:
+        """What the channels show of their last transfers: status, address and length of each."""
+        return [self._read(_SIDES[side] + offset) for side in self.sides for offset in (_STATUS, _ADDRESS, _ADDRESS_MSB, _LENGTH)]
 
     def start(self, side: str, address: int, nbytes: int) -> None:
         """Begin a transfer; `side` is MM2S (to the accelerator) or S2MM (from it)."""
@@ -110,15 +117,15 @@ class Transfers:
     ----------
     dmas : sequence of Dma
         The first sends, all receive.
+    cancelled : callable, optional
+        Whether nobody waits for the transfers any more.
     """
 
-    def __init__(self, dmas: Sequence[Dma]) -> None:
-        self.dmas = dmas
-        self.cancelled = threading.Event()  # ends waits of another thread
+    def __init__(self, dmas: Sequence[Dma], cancelled: Callable[[], bool] = lambda: False) -> None:
+        self.dmas, self._cancelled = dmas, cancelled
 
     def reset(self) -> None:
         """As `Dma.reset`, of all."""
-        self.cancelled.clear()
         for dma in self.dmas:
             dma.reset()
 
@@ -151,7 +158,7 @@ class Transfers:
                     f"the transfer was expected to end within {timeout_s:.3g} s, but {self._describe()}; {self._meaning()}; "
                     "pass a larger timeout_s if the clock was lowered"
                 )
-            if self.cancelled.is_set():
+            if self._cancelled():
                 raise TransferError("a transfer was expected to end, but it was cancelled; run the frames again")
             if waited > _BUSY_SECONDS:
                 time.sleep(0.0001)

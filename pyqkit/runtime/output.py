@@ -15,21 +15,20 @@ LINE = 64  # bytes: each packet starts on a line of its own, as a DMA without a 
 
 
 class Output:
-    """A stream out of the accelerator, and the DMA that receives it.
+    """A stream out of the accelerator.
 
     Parameters
     ----------
     port : Port
     end : End
-    dma : Dma
     frames_per_packet : int or None
         As in the manifest.
     batch : int
         Most frames of a buffer.
     """
 
-    def __init__(self, port: Port, end: End, dma: Dma, frames_per_packet: int | None, batch: int) -> None:
-        self.port, self.end, self.dma, self._per_packet = port, end, dma, frames_per_packet
+    def __init__(self, port: Port, end: End, frames_per_packet: int | None, batch: int) -> None:
+        self.port, self.end, self._per_packet = port, end, frames_per_packet
         self._stride = -(-self._packet_bytes(batch) // LINE) * LINE
         self.buffer_bytes = self._packets(batch) * self._stride
 
@@ -39,12 +38,12 @@ class Output:
     def _packet_bytes(self, frames: int) -> int:
         return (self._per_packet or frames) * self.end.frame_bytes
 
-    def receive(self, buffer: Buffer, frames: int) -> Iterator[bool]:
-        """Receive the results of a buffer packet by packet; see `Transfers.run`."""
+    def receive(self, dma: Dma, buffer: Buffer, frames: int) -> Iterator[bool]:
+        """Receive the results of a buffer packet by packet through its DMA; see `Transfers.run`."""
         expected = self._packet_bytes(frames)
         for packet in range(self._packets(frames)):
-            self.dma.start("S2MM", buffer.address + packet * self._stride, expected)
-            while (came := self.dma.ended("S2MM")) is None:
+            dma.start("S2MM", buffer.address + packet * self._stride, expected)
+            while (came := dma.ended("S2MM")) is None:
                 yield False
             if came != expected:
                 raise OverlayError(

@@ -115,8 +115,9 @@ def test_a_halted_channel_is_not_waited_for() -> None:
 
 
 def test_another_thread_can_end_a_wait() -> None:
-    transfers = Transfers([Registers().dma])
-    threading.Timer(0.02, transfers.cancelled.set).start()
+    cancelled = threading.Event()
+    transfers = Transfers([Registers().dma], cancelled.is_set)
+    threading.Timer(0.02, cancelled.set).start()
     with pytest.raises(TransferError, match="it was cancelled"):
         transfers.run([until_ended(transfers.dmas[0], "S2MM")], 1000)
 
