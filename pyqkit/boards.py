@@ -5,16 +5,19 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pyqkit import untrusted
 from pyqkit.errors import UserError, brief
 from pyqkit.files import packaged
+from pyqkit.names import LONGEST_LABEL, is_label
 
 FAMILIES = ("zynq-7000", "zynq-mpsoc")
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
+_NAMES = ("name", "part", "board_part")
+_PORTS, _CLOCKS, _RAILS = {"control", "memory", "memory_bits"}, {"source_mhz", "reachable_mhz"}, {"pl", "total"}
 MAX_FILE = 16 * 1024  # bytes of a board file; those that come with pyqkit have 1.5 KB
 MAX_COUNT = 2**31  # of a resource
 CLOCKS_MHZ = (1.0, 1000.0)  # of the accelerator; the PLL of a board divides down to 0.4 MHz
@@ -29,7 +32,7 @@ class Board:
     Attributes
     ----------
     name, part, board_part : str
-        `part` and `board_part` as Vivado spells them.
+        `part` and `board_part` as Vivado spells them. Labels (`pyqkit.names.is_label`), `board_part` several, joined by colons.
     family : {"zynq-7000", "zynq-mpsoc"}
     clock_mhz : float
         Clock of the accelerator.
@@ -135,13 +138,17 @@ def from_data(data: Any, where: str) -> Board:
     """
     entries = data if isinstance(data, dict) else {}
     resources, clock = entries.get("resources"), entries.get("clock_mhz")
-    texts = all(isinstance(entries.get(key), str) for key in ("name", "part", "board_part")) and entries.get("family") in FAMILIES
+    texts = all(isinstance(entries.get(key), str) for key in _NAMES) and entries.get("family") in FAMILIES
     counts = isinstance(resources, dict) and all(_is_count(resources.get(key)) for key in RESOURCES)
     if not (texts and counts and is_clock(clock)) or 0 in (resources["lut"], resources["ff"]):  # type: ignore[index]
         raise UserError(
             f"a board with name, part, board_part, family ({' or '.join(FAMILIES)}), clock_mhz and [resources] {', '.join(RESOURCES)} was "
             f"expected, but {where} lacks one or has an impossible value; compare it with boards/zcu104.toml"
         )
+    for key in _NAMES:
+        _check_name(key, entries[key], where)
+    _check_keys(entries, {item.name for item in fields(Board)}, where)
+    _check_keys(resources, set(RESOURCES), where)  # type: ignore[arg-type]
     return Board(
         entries["name"],
         entries["part"],
@@ -153,23 +160,45 @@ def from_data(data: Any, where: str) -> Board:
     )
 
 
+def _check_name(key: str, value: str, where: str) -> None:
+    """Names of boards and parts become folders, words of Tcl and entries of manifests."""
+    words = value.split(":") if key == "board_part" else [value]  # vendor, board, file and version
+    if not all(map(is_label, words)):
+        raise UserError(
+            f"ASCII letters, digits and _.+- were expected as the {key} of a board, with a letter or digit first and at most "
+            f"{LONGEST_LABEL}, but {where} has {brief(value)}; compare it with boards/zcu104.toml"
+        )
+
+
+def _check_keys(table: dict[str, Any], known: set[str], where: str) -> None:
+    unknown = [key for key in table if key not in known]
+    if unknown:
+        raise UserError(f"{', '.join(sorted(known))} were expected, but {where} has {brief(unknown[0])} too; leave it out")
+
+
 def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
     """What only overlays and reports need; a board of the user may leave any of it out."""
     unconfirmed, aliases, image = entries.get("unconfirmed", ()), entries.get("aliases", ()), entries.get("image", "")
     sources, ports, clocks, rails = (entries.get(key, {}) for key in ("sources", "ports", "clocks", "rails"))
     expected = {
-        "unconfirmed": _are_texts(unconfirmed),
-        "sources": isinstance(sources, dict) and _are_texts([*sources.values()]),
-        "aliases": _are_texts(aliases),
-        "image": isinstance(image, str),
-        "ports": isinstance(ports, dict) and all(isinstance(value, str) or _is_count(value) for value in ports.values()),
+        "unconfirmed": _are_labels(unconfirmed),
+        "sources": isinstance(sources, dict) and _are_labels([*sources]) and _are_texts([*sources.values()]),
+        "aliases": _are_labels(aliases),
+        "image": image == "" or is_label(image),
+        "ports": isinstance(ports, dict) and all(is_label(value) or _is_count(value) for value in ports.values()),
         "clocks": isinstance(clocks, dict) and (not clocks or _are_rates(clocks.get("source_mhz"), clocks.get("reachable_mhz", ()))),
         "rails": isinstance(rails, dict) and _are_texts([*rails.values()]),
     }
+    for key, known in (("ports", _PORTS), ("clocks", _CLOCKS), ("rails", _RAILS)):
+        expected[key] = expected[key] and set(entries.get(key, {})) <= known
     wrong = [key for key, right in expected.items() if not right]
     if wrong:
         raise UserError(f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; compare the two")
     return tuple(unconfirmed), dict(sources), tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
+
+
+def _are_labels(values: object) -> bool:
+    return isinstance(values, (list, tuple)) and all(map(is_label, values))
 
 
 def _are_texts(values: object) -> bool:

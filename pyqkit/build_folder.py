@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError, brief
 from pyqkit.files import check_folder, replacing_folder
 from pyqkit.formats.reading import describe as described
+from pyqkit.names import is_label
 from pyqkit.untrusted import Archive
 
 SCHEMA = 1
@@ -177,10 +178,8 @@ def _manifest(source: Source, where: Path) -> dict[str, Any]:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name is the plain path of a file below a folder, and not of the manifest."""
-    path = PurePosixPath(name)
-    plain = path.as_posix() == name and not path.is_absolute() and ".." not in path.parts and name.isprintable()
-    return plain and name not in (".", MANIFEST)
+    """Whether a name is the path of a file below a folder, made of labels, and not of the manifest."""
+    return name != MANIFEST and all(is_label(part, longest=255) for part in name.split("/"))
 
 
 def load_arrays(path: Path, name: str) -> dict[str, np.ndarray]:

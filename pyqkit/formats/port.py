@@ -12,7 +12,7 @@ from pyqkit.formats.base import FormatError, NumberFormat
 from pyqkit.formats.integer import Integer
 from pyqkit.formats.packing import pack, unpack
 from pyqkit.formats.parse import parse
-from pyqkit.formats.reading import check, text, whole
+from pyqkit.formats.reading import check, tensor_name, text, whole
 from pyqkit.formats.search import reached
 
 _ARRAYS = ("order", "scale", "offset", "limits")
@@ -89,7 +89,7 @@ class Port:
             check(limits.dtype == np.float32 and limits.shape == (len(codes.format.codes) - 1,) and rising, f"{name} has wrong limits")
         probe = entry.get("probe", False)  # build folders from before there were probes do not say
         check(type(probe) is bool, f"{name} does not say whether it is a probe")
-        return cls(text(entry["tensor"]), name, shape, order, scale, offset, limits, probe)
+        return cls(tensor_name(entry["tensor"]), name, shape, order, scale, offset, limits, probe)
 
 
 def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:
@@ -197,6 +197,6 @@ class End:
         height, width, channels = (whole(n, 1) for n in entry["shape"])
         fmt = parse(text(entry["format"]))
         check(isinstance(fmt, NumberFormat), f"{entry['format']} is no format of single codes")
-        end = cls(text(entry["tensor"]), (height, width, channels), fmt, whole(entry["lanes"], 1))  # type: ignore[arg-type]
+        end = cls(tensor_name(entry["tensor"]), (height, width, channels), fmt, whole(entry["lanes"], 1))  # type: ignore[arg-type]
         check(end.to_json() == entry and height * width * channels % end.lanes == 0, f"stream {end.tensor} does not add up")
         return end

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyqkit.errors import brief
+from pyqkit.names import is_identifier
+
 # What damaged data raises when it is read without a check of its own; readers turn them into one sentence.
 DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, AssertionError)
 
@@ -17,6 +20,12 @@ def check(condition: bool, what: str) -> None:
 def text(value: Any) -> str:
     """`value`, which must be a string."""
     check(isinstance(value, str), f"{value!r} is no text")
+    return value
+
+
+def tensor_name(value: Any) -> str:
+    """`value`, which must be the name of a tensor."""
+    check(is_identifier(value), f"{brief(value)} is no name of a tensor")
     return value
 
 

@@ -9,8 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 from pyqkit.files import packaged, replacing_all
+from pyqkit.names import is_label
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.seal import ENDINGS
 
@@ -36,6 +37,8 @@ def locate(name: str, board: str | None) -> Path:
         If there is none, or if there are several and `board` does not choose.
     """
     name = name.removesuffix(".bit")
+    if not is_label(name):
+        raise OverlayError(f"an overlay was expected, but {brief(name)} can be none; give the path of its .bit file")
     plain = folder() / name / f"{name}.bit"
     if plain.is_file():
         return plain
@@ -53,7 +56,7 @@ def locate(name: str, board: str | None) -> Path:
 
 def is_installed(name: str) -> bool:
     """Whether an overlay of this name is there, for any board."""
-    return any((folder() / name.removesuffix(".bit")).glob("**/*.bit"))
+    return is_label(name) and any((folder() / name.removesuffix(".bit")).glob("**/*.bit"))
 
 
 def install(bit: Path) -> Path:

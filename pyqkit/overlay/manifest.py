@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pyqkit.digest import digest, own_digest
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 from pyqkit.formats.reading import DAMAGE, check, text, whole
 from pyqkit.formats.reading import describe as described
+from pyqkit.names import is_identifier, is_label
 from pyqkit.overlay import hwh, seal
 from pyqkit.overlay.seal import ENDINGS, SCHEMA
 
@@ -137,6 +138,7 @@ def read(path: Path) -> Manifest:
         check(data["sha256"] == own_digest(data), "it has been edited")
         manifest = _from_data(data, where.parent)
         check(manifest.name == where.stem, f"it is about {manifest.name}")
+        check(set(manifest.files) == {f"{manifest.name}{ending}" for ending in ENDINGS}, "it lists other files")
     except DAMAGE as error:
         raise OverlayError(
             f"a manifest as pyqkit writes it was expected, but {where} is not ({described(error)}); copy the overlay again"
@@ -157,11 +159,14 @@ def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
     check(type(clock) in (int, float) and 0 < clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
     check(frames is None or whole(frames, 1) > 0, "frames of a packet")
     check(len(data["boards"]) > 0, "no boards")
+    for label in (data["name"], data["part"], data["family"], *data["boards"]):
+        check(is_label(label), f"{brief(label)} names neither overlay nor board")
+    check(all(map(is_identifier, places)), "names of blocks")
     manifest = Manifest(
-        text(data["name"]),
-        tuple(text(board) for board in data["boards"]),
-        text(data["part"]),
-        text(data["family"]),
+        data["name"],
+        tuple(data["boards"]),
+        data["part"],
+        data["family"],
         float(clock),
         data["emulated"],
         frames,

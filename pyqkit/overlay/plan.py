@@ -8,7 +8,9 @@ from typing import Any
 
 from pyqkit import build_folder
 from pyqkit.boards import Board, from_data
+from pyqkit.errors import brief
 from pyqkit.formats.port import End
+from pyqkit.names import LONGEST_LABEL, is_label
 from pyqkit.overlay import hwh
 from pyqkit.overlay.manifest import Manifest, OverlayError, describe
 
@@ -47,10 +49,15 @@ def plan(build: Path, name: str | None = None) -> Plan:
     Raises
     ------
     OverlayError
-        If the accelerator has several inputs, or more outputs than fit.
+        If the name is no label (`pyqkit.names.is_label`), or if the accelerator has several inputs, or more outputs than fit.
     """
     manifest, _ = build_folder.read(build)
-    name = name or build.resolve().name
+    name = build.resolve().name if name is None else name
+    if not is_label(name):
+        raise OverlayError(
+            f"ASCII letters, digits and _.+- were expected in the name of an overlay, with a letter or digit first and at most {LONGEST_LABEL}, "
+            f"but {brief(name)} came; rename the build folder, after which the overlay is called"
+        )
     board = from_data(manifest["board"], str(build))
     (given, *more), taken = ([End.from_json(e).beat_bytes for e in manifest["streams"][side]] for side in ("inputs", "outputs"))
     if more:

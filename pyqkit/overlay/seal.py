@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pyqkit.digest import digest, own_digest
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
+from pyqkit.names import is_label
 from pyqkit.overlay import bitfile, hwh
 
 SCHEMA = 1
@@ -82,6 +83,8 @@ def seal(project: Path) -> Path:
         if isinstance(error, UserError):
             raise
         raise UserError(f"the results of Vivado were expected in {project}, but they cannot be read ({error}); make again") from error
+    if not is_label(facts["name"]):  # it becomes the name of files
+        raise UserError(f"the name of an overlay was expected in {FACTS}, but {brief(facts['name'])} came; copy the project again")
     bit = bitfile.read(project / "work/design.bit")
     if bit.part != bitfile.header_part(facts["part"]):
         raise UserError(

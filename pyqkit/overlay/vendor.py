@@ -30,7 +30,7 @@ _CONTENTS = "contents.json"  # names of a project's files, so that none but thes
 _MOST = 2**20  # bytes of these names
 _OF_TOOLS = ("work/", "overlay/", ".Xil/", "vitis_hls.log")  # what is not named there but comes from the tools
 # Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
-_MODULES = ("digest.py", "errors.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py", "untrusted.py")
+_MODULES = ("digest.py", "errors.py", "names.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py", "untrusted.py")
 
 
 class VendorToolsMissing(MissingToolError):
@@ -163,21 +163,27 @@ def _settings(planned: Plan, backend: str) -> str:
     dmas = [block for block in design.blocks if block.vlnv == hwh.DMA_VLNV]
     vlnv, given, taken, clock, reset = _PINS[backend]
     entries: dict[str, Any] = {
-        "name": planned.name,
-        "part": board.part,
-        "board_part": board.board_part,
-        "family": board.family,
+        "name": _word(planned.name),
+        "part": _word(board.part),
+        "board_part": _word(board.board_part),
+        "family": _word(board.family),
         "clock_mhz": f"{design.clock_mhz:.6f}",
         "vlnv": vlnv,
         "input": f"{given}_0",
-        "outputs": " ".join(f"{taken}_{index}" for index in range(len(dmas))),
+        "outputs": "{" + " ".join(f"{taken}_{index}" for index in range(len(dmas))) + "}",
         "clock_pin": clock,
         "reset_pin": reset,
         "dma_vlnv": hwh.DMA_VLNV,
-        "dmas": "\n" + "".join(_dma_settings(dma) for dma in dmas) + "  ",
+        "dmas": "{\n" + "".join(_dma_settings(dma) for dma in dmas) + "  }",
     }
-    body = "".join(f"  {key} {{{value}}}\n" for key, value in entries.items())
+    body = "".join(f"  {key} {value}\n" for key, value in entries.items())
     return f"# What this overlay is, written by pyqkit.\nset settings {{\n{body}}}\n"
+
+
+def _word(value: str) -> str:
+    """One word of Tcl that stands for `value` and does nothing, whatever is in it."""
+    kept = (c if c.isascii() and (c.isalnum() or c in "_.:+-") else f"\\U{ord(c):08x}" for c in value)
+    return "".join(kept) or "{}"
 
 
 def _dma_settings(dma: hwh.Block) -> str:
