@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def compile(
     clock_mhz: float | None = None,
     fold: str | Path | dict[str, Folding] | None = None,
     probes: Sequence[str] = (),
+    allow_overflow: bool = False,
 ) -> Accelerator:
     """Compile a quantised network for a board.
 
@@ -52,11 +54,14 @@ def compile(
     probes : sequence of str
         Layers whose codes leave the accelerator too, each over a stream and a DMA of its own, so that
         `pyqkit.runtime.Accelerator.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
+    allow_overflow : bool
+        Go on with a design that takes more than the board has; its report says so.
 
     Raises
     ------
     UserError
-        If the network cannot be lowered (all nodes are named), the rate cannot be met, or a probe is no layer.
+        If the network cannot be lowered (all nodes are named), the rate cannot be met, the design does not fit the board, or a
+        probe is no layer.
     """
     from pyqkit.graph.probes import probe
     from pyqkit.hardware import folding
@@ -72,10 +77,14 @@ def compile(
     graph = _lowered(content, str(network) if isinstance(network, (str, Path)) else "the model")
     probe(graph, [probes] if isinstance(probes, str) else probes)
     if fold is None:
-        foldings = folding.find(graph, described, clock, target_fps, lut_share)
+        foldings = folding.find(graph, described, clock, target_fps, lut_share, allow_overflow)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
-    return Accelerator(graph, described, float(clock), foldings, content, plain(Path(network).name) if isinstance(network, (str, Path)) else "")
+    source = plain(Path(network).name) if isinstance(network, (str, Path)) else ""
+    accelerator = Accelerator(graph, described, float(clock), foldings, content, source)
+    if not allow_overflow:
+        accelerator.check_fit()
+    return accelerator
 
 
 def _model_bytes(network: Any, example_input: Any) -> bytes:
@@ -220,6 +229,19 @@ class Accelerator:
 
         return verify(self, np.asarray(x), engines, progress)
 
+    def check_fit(self) -> None:
+        """Refuse a design that takes more than its board has (estimated).
+
+        Raises
+        ------
+        UserError
+            With every resource that is exceeded, and by how much.
+        """
+        from pyqkit.hardware import fit
+        from pyqkit.hardware.survey import Survey
+
+        fit.check(Survey(self.graph).total(self.foldings), self.board)
+
     def report(self, simulated: bool = False) -> dict[str, Any]:
         """Cycles, resources and FIFO depths per layer and in total, all estimated; see `pyqkit.report.build`.
 
@@ -303,7 +325,7 @@ class Accelerator:
         Parameters
         ----------
         path : str or Path
-            A build folder, also packed, wherever it has been moved to; or an overlay, given by its .bit, its folder, or the name
+            A build folder, also packed, wherever it has been moved to (one whose design does not fit its board is warned of); or an overlay, given by its .bit, its folder, or the name
             alone of one that is installed.
         options
             For an overlay, as for `pyqkit.runtime.Accelerator.load`.
@@ -348,4 +370,8 @@ class Accelerator:
         foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
         board = boards.from_data(manifest["board"], where)
         content = build_folder.content(folder, build_folder.MODEL) if build_folder.MODEL in manifest["files"] else None
-        return cls(graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"]))
+        accelerator = cls(graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"]))
+        report = manifest.get("report")
+        if isinstance(report, dict) and report.get("overflow"):
+            warnings.warn(f"{folder}: {accelerator.report()['notes'][0]}", stacklevel=3)
+        return accelerator

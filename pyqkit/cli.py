@@ -155,6 +155,7 @@ def boards(name: str | None, as_json: bool) -> None:
 @click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
 @click.option("--write-fold", type=click.Path(), help="Write the foldings to this file, to be edited and given to --fold.")
 @click.option("--probe", "probes", multiple=True, help="A layer whose codes leave the accelerator too, to compare with; several times.")
+@click.option("--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has.")
 @click.option("--force", is_flag=True, help="Replace an existing build folder or folding file.")
 def compile_command(
     network: str,
@@ -166,6 +167,7 @@ def compile_command(
     fold: str | None,
     write_fold: str | None,
     probes: tuple[str, ...],
+    allow_overflow: bool,
     force: bool,
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
@@ -178,16 +180,24 @@ def compile_command(
         check_file(Path(write_fold), force)
     with _progress("compiling"):
         accelerator = compile_network(
-            network, board=board, target_fps=target_fps, lut_share=lut_share, clock_mhz=clock_mhz, fold=fold, probes=probes
+            network,
+            board=board,
+            target_fps=target_fps,
+            lut_share=lut_share,
+            clock_mhz=clock_mhz,
+            fold=fold,
+            probes=probes,
+            allow_overflow=allow_overflow,
         )
         with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
             if beside is not None:
                 accelerator.save_folding(beside)
             accelerator.save(output, force=force)
-    for note in accelerator.graph.notes:
+    report = accelerator.report()
+    for note in report["notes"]:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}")
-    click.echo(summary(accelerator.report()))
+    click.echo(summary(report))
 
 
 @main.command()
@@ -294,12 +304,16 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
 @click.option("--backend", default="hls", show_default=True, help="hls: C++ for Vitis HLS; rtl: SystemVerilog, for Vivado alone.")
 @click.option("--emulated", is_flag=True, help="For the emulated board: no vendor tool is needed.")
 @click.option("-o", "--output", type=click.Path(), help="Folder to write into; overlays/NAME/BOARD by default.")
+@click.option("--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has.")
 @click.option("--force", is_flag=True, help="Replace an existing overlay.")
-def overlay(build: str, board: str | None, backend: str, emulated: bool, output: str | None, force: bool) -> None:
+def overlay(
+    build: str, board: str | None, backend: str, emulated: bool, output: str | None, allow_overflow: bool, force: bool
+) -> None:
     """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
 
     Exit code 3 where Vitis HLS or Vivado is missing: everything up to them is done then, and the sentence says how to go on.
     """
+    from pyqkit.accelerator import Accelerator
     from pyqkit.boards import load
     from pyqkit.build_folder import read
     from pyqkit.overlay import emulated as emulation
@@ -308,6 +322,8 @@ def overlay(build: str, board: str | None, backend: str, emulated: bool, output:
     source, own = Path(build), read(Path(build))[0]["board"]["name"]
     if board is not None and load(board).name != own:
         raise UserError(f"a build for {load(board).name} was expected, but {build} is for {own}; compile again with --board {board}")
+    if not allow_overflow:
+        Accelerator.load(source).check_fit()
     name = source.resolve().name
     target = Path(output) if output else Path("overlays") / name / own
     if emulated:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.hardware.fit import overflows, sentence
 from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for, to_json
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
@@ -33,7 +34,8 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     dict
         network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of cycles and of
         resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs, bottleneck, next_step, resources,
-        board_resources, exceeds (a resource that the board has too little of, or None), notes, and layers with name, operator,
+        board_resources, exceeds (the resource that the board may have too little of, by the upper figure of LUTs, or None), overflow (what
+        it takes too much of by any figure: resource, takes, has; empty for a design that may fit), notes, and layers with name, operator,
         formats, shapes, macs, pe, simd, multiplier, memory (of weights), probe (whether its codes leave the accelerator), cycles, busy (share of the interval),
         fifo_words and resources (its input FIFOs included; those of probes are not counted).
     """
@@ -52,6 +54,7 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
         }
         for op in graph.operators
     ]
+    over = overflows(total, accelerator.board)
     measured_interval, measured_latency = _simulate(accelerator) if simulated else (interval, design.latency)
     return {
         "network": graph.name,
@@ -68,7 +71,8 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
         "resources": total.rounded(),
         "board_resources": accelerator.board.resources,
         "exceeds": exceeded(total, accelerator.board) or None,
-        "notes": list(graph.notes),
+        "overflow": [vars(over) for over in over],
+        "notes": [sentence(over, accelerator.board), *graph.notes] if over else list(graph.notes),
         "layers": layers,
     }
 

@@ -163,7 +163,8 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 {% for g in gauges %}
 <div class="gauge"><span>{{ g.name }}</span><i><span{% if g.share > 1 %} class="over"{% endif %} style="width:{{ "%.1f" % (100 * [g.share, 1]|min) }}%"></span></i><em>{{ "%.0f" % (100 * g.share) }} %</em><span class="soft">{{ g.takes }} of {{ g.has }}</span></div>
 {% endfor %}
-{% if r.exceeds %}<p style="color:var(--hot)">More {{ r.exceeds }} than {{ r.board }} has: take a larger board or a lower rate.</p>{% endif %}
+{% if r.overflow %}<p style="color:var(--hot)">Not for a bitstream: {{ r.notes[0] }}.</p>
+{% elif r.exceeds %}<p style="color:var(--hot)">Perhaps more {{ r.exceeds }} than {{ r.board }} has: take a larger board or a lower rate.</p>{% endif %}
 <p class="soft">{{ summary }}</p>
 </section>
 

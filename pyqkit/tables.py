@@ -194,8 +194,8 @@ def show_report(report: dict[str, Any]) -> None:
     title = f"{report['network']} on {report['board']} (cycles {sources['cycles']}, resources {sources['resources']})"
     show(title, layer_rows(report), f"{summary(report)}\nLatency {report['latency_cycles']:,g} cycles ({sources['cycles']}).")
     show(f"resources ({sources['resources']})", resource_rows(report))
-    if report["exceeds"]:
-        print(f"note: more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate")
+    if report["exceeds"] and not report["overflow"]:
+        print(f"note: perhaps more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate")
     for note in report["notes"]:
         print(f"note: {note}")
 

@@ -44,11 +44,11 @@ def two_heads(seed: int = 2) -> Any:
     return b.model(b.node("Gemm", b.node("Flatten", deep), b.weights("int8", 3, 216, scale=0.0625), transB=1), trunk)
 
 
-def compiled_for(folder: Path, board: dict) -> Any:
+def compiled_for(folder: Path, board: dict, **options: Any) -> Any:
     """The residual network compiled for a board that a TOML file in `folder` describes."""
     import pyqkit
 
     lines = [f"{key} = {json.dumps(value)}" for key, value in board.items() if not isinstance(value, dict)]
     lines += ["[resources]", *(f"{key} = {value}" for key, value in board["resources"].items())]
     (folder / "mine.toml").write_text("\n".join(lines))
-    return pyqkit.compile(residual(), board=folder / "mine.toml")
+    return pyqkit.compile(residual(), board=folder / "mine.toml", **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -98,12 +99,41 @@ def test_report_adds_up(accelerator):
     json.dumps(report, allow_nan=False)
 
 
-def test_a_network_that_is_too_large_says_so(tmp_path):
+def test_a_network_that_is_too_large_is_refused_unless_told_otherwise(tmp_path):
     described = boards.load("PYNQ-Z2").to_json()
     described["resources"] |= {"bram36": 0, "dsp": 0, "lut": 1000}
-    small = compiled_for(tmp_path, described)
-    assert small.report()["exceeds"] == "LUT"
+    with pytest.raises(UserError) as caught:
+        compiled_for(tmp_path, described)
+    assert re.search(r"does not fit PYNQ-Z2: it takes [\d,]+ of 1,000 LUT \(\d+ %\) \(estimated\); take a larger board", str(caught.value))
+    small = compiled_for(tmp_path, described, allow_overflow=True)
+    report = small.report()
+    assert report["exceeds"] == "LUT"
+    assert report["overflow"] == [{"resource": "LUT", "takes": report["resources"]["lut_low"], "has": 1000}]
+    assert report["notes"][0].startswith("the design does not fit PYNQ-Z2: it takes ")
     assert max(f.pe * f.simd for f in small.foldings.values()) <= 2 and {f.multiplier for f in small.foldings.values()} == {"lut"}
+    with pytest.warns(UserWarning, match="the design does not fit PYNQ-Z2: it takes "):
+        assert pyqkit.Accelerator.load(small.save(tmp_path / "net")).report()["notes"] == report["notes"]
+
+
+def test_the_lower_figure_of_luts_decides(tmp_path):
+    """A board between both figures of the design: it may fit, so it is compiled, and the report says that it may not."""
+    described = boards.load("PYNQ-Z2").to_json()
+    least = compiled_for(tmp_path, described, fold={}).report()["resources"]
+    described["resources"]["lut"] = (least["lut_low"] + least["lut_high"]) // 2
+    report = compiled_for(tmp_path, described, fold={}).report()
+    assert (report["exceeds"], report["overflow"]) == ("LUT", [])
+    described["resources"]["lut"] = least["lut_low"] - 1
+    with pytest.raises(UserError, match="does not fit"):
+        compiled_for(tmp_path, described, fold={})
+
+
+def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
+    described = boards.load("PYNQ-Z2").to_json()
+    described["resources"]["lut"] = 3000
+    with pytest.raises(UserError, match="a rate that PYNQ-Z2 reaches was expected"):
+        compiled_for(tmp_path, described, target_fps=100_000)
+    report = compiled_for(tmp_path, described, target_fps=100_000, allow_overflow=True).report()
+    assert report["frames_per_second"] >= 100_000 and report["overflow"]
 
 
 # ---- what is refused ----------------------------------------------------------------------------------------------

@@ -162,5 +162,5 @@ def test_a_design_beyond_the_board_says_so(accelerator):
     small = boards.from_data({**accelerator.board.to_json(), "resources": {**accelerator.board.resources, "lut": 100}}, "here")
     found = Accelerator(accelerator.graph, small, 100.0, layers)
     text = page(found.report(), tradeoff(found))
-    assert "More LUT than PYNQ-Z2 has" in read(text).text and 'class="over"' in text
+    assert "Not for a bitstream: the design does not fit PYNQ-Z2" in read(text).text and 'class="over"' in text
     assert parse("e2m1").name in text

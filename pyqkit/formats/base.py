@@ -10,6 +10,11 @@ I2  ``values`` is strictly increasing, and ``codes[i]`` decodes to ``values[i]``
 I3  ``value = integer * 2**unit_exponent * prescale`` exactly (logarithmic formats: ``integer`` is the value after the
     log-to-linear table, see `pyqkit.formats.logposit`).
 I4  ``encode`` is monotone; it moves from ``values[i]`` to ``values[i + 1]`` exactly at ``boundaries()[i]``.
+
+Sums are exact and have at most 64 bits, as wide as the codes of the real weights make them. Where they would be wider, the
+weights of each output are divided by their common power of two, which leaves codes of the same format: so e5m2 times e5m2
+fits with weights that are scaled to its maximum. A layer that needs more all the same, such as lp8_2_7 times lp8_2_7 (from
+108 bits on), is refused by name; smaller ranges (e4m3, lp8_1_3) fit.
 """
 
 from __future__ import annotations

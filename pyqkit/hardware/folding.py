@@ -45,7 +45,14 @@ def exceeded(found: Resources, board: Board, lut_share: float = 1.0, ignored: fr
     return max(over, key=lambda name: over[name], default="")
 
 
-def find(graph: Graph, board: Board, clock_mhz: float, target_fps: float | None, lut_share: float | None = None) -> Foldings:
+def find(
+    graph: Graph,
+    board: Board,
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None = None,
+    allow_overflow: bool = False,
+) -> Foldings:
     """Folding that meets a rate with the least resources, or the fastest that fits a share of the board.
 
     Parameters
@@ -57,6 +64,8 @@ def find(graph: Graph, board: Board, clock_mhz: float, target_fps: float | None,
         Frames per second.
     lut_share : float, optional
         Part of the board's LUTs that the design may take; 0.7 without a rate, 1 with one.
+    allow_overflow : bool
+        Where nothing that fits meets the rate, take the cheapest design that does.
 
     Without a rate, a network with too many LUTs even when folded most is folded so, and a memory or DSP that is exceeded even
     then does not decide; the report names what is exceeded.
@@ -73,8 +82,10 @@ def find(graph: Graph, board: Board, clock_mhz: float, target_fps: float | None,
     search = search_for(graph, board)
     if target_fps is None:
         return _fastest(search, board, LUT_SHARE if lut_share is None else lut_share)[0]
-    share = 1.0 if lut_share is None else lut_share
-    found, _ = _within(search, board, int(clock_mhz * 1e6 / target_fps), share)
+    share, cycles = 1.0 if lut_share is None else lut_share, int(clock_mhz * 1e6 / target_fps)
+    found, _ = _within(search, board, cycles, share)
+    if found is None and allow_overflow:
+        found = search.fold_for(cycles)
     if found is None:
         raise UserError(_too_fast(search, board, clock_mhz, target_fps, share))
     return found
@@ -118,9 +129,12 @@ def _always(search: Search, board: Board, lut_share: float) -> frozenset[str]:
 def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float, lut_share: float) -> str:
     asked = f"a rate that {board.name} reaches was expected, but {target_fps:g} frames/s came"
     best, limit = _fastest(search, board, lut_share)
-    over = exceeded(search.survey.total(best), board, lut_share)
+    least = search.survey.total(best)
+    over = exceeded(least, board, lut_share)
     if over:
-        return f"{asked}, and the network exceeds the board's {over} (estimated) at any rate; take a larger board"
+        name, figure = _FIGURES[over]
+        takes = f"{getattr(least, figure):,.0f} {over} (estimated), of which the board has {board.resources[name]:,}"
+        return f"{asked}, and the network takes {takes}, at any rate; take a larger board"
     rate = clock_mhz * 1e6 / search.survey.interval(best)
     return (
         f"{asked}; at {clock_mhz:g} MHz the fastest is {rate:.{0 if rate >= 10 else 2}f} frames/s (estimated), where {limit} ends first; ask for less or take a "

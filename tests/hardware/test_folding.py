@@ -181,7 +181,7 @@ def test_the_resource_that_ends_first_is_named(graph):
         folding.find(graph, tight, 100.0, 100_000)
     tiny = replace(board, resources={**board.resources, "ff": 10})
     with pytest.raises(
-        UserError, match="5 frames/s came, and the network exceeds the board's FF \\(estimated\\) at any rate; take a larger board$"
+        UserError, match=r"5 frames/s came, and the network takes [\d,]+ FF \(estimated\), of which the board has 10, at any rate; take a larger"
     ):
         folding.find(graph, tiny, 100.0, 5)
 
