@@ -17,11 +17,10 @@ import numpy as np
 from pyqkit.errors import UserError
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor
-from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.quantise import single_term
 from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
-from pyqkit.graph.lowering.rules import Node, Rule, handles, rules
+from pyqkit.graph.lowering.rules import Node, Rule, handles, rules, shape_of
 from pyqkit.graph.lowering.view import settle
 from pyqkit.graph.model import (
     QUANTISERS,
@@ -120,7 +119,8 @@ def import_qonnx(source: str | Path | Any) -> Graph:
         lowering.graph.prune()
         _check_inputs(lowering)
     if lowering.problems:
-        raise ConversionError(lowering.problems)
+        unforeseen = next((problem.cause for problem in lowering.problems if problem.cause), None)
+        raise ConversionError(lowering.problems) from unforeseen
     return lowering.graph
 
 
@@ -164,13 +164,8 @@ def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -
     except UserError as problem:  # an operator or a format refused the parameters
         lowering.problems.append(Problem(name, str(problem), "change the layer's parameters"))
     except Exception as problem:  # nobody foresaw it; the other nodes are reported all the same
-        lowering.problems.append(
-            Problem(
-                name,
-                f"it breaks the importer ({type(problem).__name__}: {problem})",
-                "report it with the model",
-            )
-        )
+        reason = f"it breaks the importer ({type(problem).__name__}: {problem})"
+        lowering.problems.append(Problem(name, reason, "report it with the model", problem))
     else:
         lowering.values.update((n, result) for n, result in zip(proto.output, results) if n)
 
@@ -199,6 +194,8 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
         shapes = output_shapes(
             proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS
         )
+        if any(0 in shape for shape in shapes):
+            raise Unlowerable("its output has no elements", "export the model again")
     results = rule.lower(lowering, node)
     for place, name in enumerate(proto.output):
         if place >= len(results) and name in lowering.needed:
@@ -206,23 +203,16 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
                 f"its output {place} is used, and it is not computed", "use its first output alone"
             )
     for result, shape in zip(results, shapes or []):
-        if _shape(result) != shape:
+        if shape_of(result) != shape:
             raise Unlowerable(
-                f"it would give the shape {_shape(result)}, and ONNX says {shape}",
+                f"it would give the shape {shape_of(result)}, and ONNX says {shape}",
                 "export the model again with a batch of 1",
             )
     return results
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
-    if isinstance(value, Real):
-        return (1, *value.shape)
-    return value.codes.shape if isinstance(value, Coded) else value.shape
-
-
 def _input(value: Any) -> Input:
-    return value if value is None or isinstance(value, np.ndarray) else _shape(value)
+    return value if value is None or isinstance(value, np.ndarray) else shape_of(value)
 
 
 def _constants(lowering: Lowering, proto: Any, node: Node) -> list[np.ndarray]:

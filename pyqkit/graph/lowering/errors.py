@@ -16,11 +16,14 @@ class Problem:
     node : str
         Its name and type.
     reason, remedy : str
+    cause : Exception or None
+        What nobody foresaw, for who looks for a bug.
     """
 
     node: str
     reason: str
     remedy: str
+    cause: Exception | None = None
 
     def __str__(self) -> str:
         return f"{self.node}: {self.reason}; {self.remedy}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyqkit.discovery import import_modules
+from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.model import shown
@@ -63,6 +64,13 @@ class Node:
         return self.inputs[index] if index < len(self.inputs) else None
 
 
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
+    if isinstance(value, Real):
+        return (1, *value.shape)
+    return value.codes.shape if isinstance(value, Coded) else value.shape
+
+
 Lower = Callable[["Lowering", Node], "list[Any]"]
 
 
@@ -82,6 +90,9 @@ class Rule:
         Of the attributes of a node that is not ONNX's own; ONNX's schemas say it of the others.
     inputs : int or None
         How many a node that is not ONNX's own has.
+    axes : tuple of int
+        Of the first inputs, batch included; nothing is said of others. ONNX's shape inference takes it for granted that a window
+        slides over something.
     """
 
     lower: Lower
@@ -90,6 +101,7 @@ class Rule:
     only: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, type] = field(default_factory=dict)
     inputs: int | None = None
+    axes: tuple[int, ...] = ()
 
     def check(self, node: Node) -> None:
         """Refuse a node that says more than the rule understands.
@@ -107,6 +119,11 @@ class Rule:
             raise Unlowerable(
                 f"it has {len(node.inputs)} inputs instead of {self.inputs}", "export the model again"
             )
+        for index, axes in enumerate(self.axes):
+            given = node.given(index)
+            if given is None or len(shape_of(given)) != axes:
+                came = "is left out" if given is None else f"has {len(shape_of(given))} axes"
+                raise Unlowerable(f"its input {index} {came}, and {axes} axes are understood", f"give it a tensor of {axes} axes")
         for name, value in node.attributes.items():
             if name in self.only:
                 if value != self.only[name]:

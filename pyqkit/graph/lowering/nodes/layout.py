@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from pyqkit.graph import limits
 from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Real
-from pyqkit.graph.lowering.rules import Node, handles
+from pyqkit.graph.lowering.rules import Node, handles, shape_of
+
+_BATCH = "keep the batch as the first axis"
 
 
-def _move(node: Node, how: Callable[[np.ndarray], np.ndarray]) -> Any:
-    """Apply a function of a whole ONNX tensor, batch axis included."""
+def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Any:
+    """Apply a function of a whole ONNX tensor, batch axis included; `axes` are those that it changes, where it names some."""
     source = node.inputs[0]
     if isinstance(source, Coded):
         return source.moved(how)
     real = node.real()
+    if 0 in axes:
+        raise Unlowerable("it moves elements across the batch", _BATCH)
     moved = how(real.view[None])
     if moved.ndim < 1 or moved.shape[0] != 1:
-        raise Unlowerable("it moves elements across the batch", "keep the batch as the first axis")
+        raise Unlowerable("it moves elements across the batch", _BATCH)
     return replace(real, view=moved[0])
+
+
+def _numbers(node: Node, index: int, key: str) -> list[int] | None:
+    """Whole numbers that newer op-sets give as an input and older ones as an attribute; None if neither is there."""
+    if node.given(index) is not None:
+        return [int(v) for v in node.constant(index, key).ravel()]
+    value = node.attributes.get(key)
+    return [value] if isinstance(value, int) else value
+
+
+def _axes(node: Node, given: Iterable[int], more: int = 0) -> list[int]:
+    """Axes counted from the first one; `more` is by how many the result has more of them than the input."""
+    return [axis % (len(shape_of(node.inputs[0])) + more) for axis in given]
 
 
 @handles("Reshape", only={"allowzero": 0})
@@ -40,46 +57,44 @@ def reshape(lowering: Lowering, node: Node) -> list[Any]:
 
 @handles("Flatten", attributes=("axis",))
 def flatten(lowering: Lowering, node: Node) -> list[Any]:
-    if node.attributes.get("axis", 1) != 1:
+    if _axes(node, [node.attributes.get("axis", 1)]) != [1]:
         raise Unlowerable("it flattens the batch", "flatten from axis 1")
     return [_move(node, lambda a: a.reshape(a.shape[0], -1))]
 
 
 @handles("Transpose", attributes=("perm",))
 def transpose(lowering: Lowering, node: Node) -> list[Any]:
-    order = node.attributes.get("perm")
-    return [_move(node, lambda a: a.transpose(order))]
+    order = node.attributes.get("perm", list(range(len(shape_of(node.inputs[0]))))[::-1])
+    return [_move(node, lambda a: a.transpose(order), [axis for axis, source in enumerate(order) if axis != source])]
 
 
 @handles("Squeeze", attributes=("axes",))
 def squeeze(lowering: Lowering, node: Node) -> list[Any]:
-    axes = node.inputs[1] if len(node.inputs) > 1 else node.attributes.get("axes")
-    if axes is None:
+    given = _numbers(node, 1, "axes")
+    if given is None:
         raise Unlowerable("it drops every axis of length 1", "name the axes")
-    return [_move(node, lambda a: a.squeeze(tuple(int(v) for v in np.asarray(axes).ravel())))]
+    axes = _axes(node, given)
+    return [_move(node, lambda a: a.squeeze(tuple(axes)), axes)]
 
 
 @handles("Unsqueeze", attributes=("axes",))
 def unsqueeze(lowering: Lowering, node: Node) -> list[Any]:
-    axes = node.inputs[1] if len(node.inputs) > 1 else node.attributes["axes"]
-    return [_move(node, lambda a: np.expand_dims(a, tuple(int(v) for v in np.asarray(axes).ravel())))]
+    given = _numbers(node, 1, "axes") or []
+    axes = _axes(node, given, more=len(given))
+    return [_move(node, lambda a: np.expand_dims(a, tuple(axes)), axes)]
 
 
 @handles("Slice", attributes=("starts", "ends", "axes"))
 def take_slice(lowering: Lowering, node: Node) -> list[Any]:
-    if "starts" in node.attributes:
-        starts, ends = node.attributes["starts"], node.attributes["ends"]
-        axes, steps = node.attributes.get("axes", range(len(starts))), [1] * len(starts)
-    else:
-        starts, ends = node.constant(1, "start"), node.constant(2, "end")
-        axes = node.inputs[3] if len(node.inputs) > 3 and node.inputs[3] is not None else range(len(starts))
-        steps = node.inputs[4] if len(node.inputs) > 4 and node.inputs[4] is not None else [1] * len(starts)
+    starts, ends = _numbers(node, 1, "starts") or [], _numbers(node, 2, "ends") or []
+    given, steps = _numbers(node, 3, "axes"), _numbers(node, 4, "steps") or [1] * len(starts)
+    axes = _axes(node, range(len(starts)) if given is None else given)
 
     def how(array: np.ndarray) -> np.ndarray:
         index = [slice(None)] * array.ndim
         for axis, start, end, step in zip(axes, starts, ends, steps):
-            stop = None if int(step) < 0 and int(end) < -array.shape[int(axis)] else int(end)
-            index[int(axis)] = slice(int(start), stop, int(step))
+            stop = None if step < 0 and end < -array.shape[axis] else end
+            index[axis] = slice(start, stop, step)
         return array[tuple(index)]
 
     return [_move(node, how)]
@@ -87,46 +102,51 @@ def take_slice(lowering: Lowering, node: Node) -> list[Any]:
 
 @handles("Gather", attributes=("axis",))
 def gather(lowering: Lowering, node: Node) -> list[Any]:
-    indices = node.constant(1, "index")
-    return [_move(node, lambda a: np.take(a, indices, axis=int(node.attributes.get("axis", 0))))]
+    indices, axes = node.constant(1, "index"), _axes(node, [node.attributes.get("axis", 0)])
+    length = shape_of(node.inputs[0])[axes[0]]
+    if ((indices < -length) | (indices >= length)).any():
+        raise Unlowerable(f"an index lies outside the {length} elements of its axis", "check the indices")
+    return [_move(node, lambda a: np.take(a, indices, axis=axes[0]), axes)]
 
 
 @handles("Split", attributes=("axis", "split", "num_outputs"))
 def split(lowering: Lowering, node: Node) -> list[Any]:
-    axis = int(node.attributes.get("axis", 0))
-    sizes = node.inputs[1] if len(node.inputs) > 1 and node.inputs[1] is not None else node.attributes.get("split")
-    length = (1, *node.real().shape)[axis]
+    (axis,) = _axes(node, [node.attributes.get("axis", 0)])
+    sizes = _numbers(node, 1, "split")
+    length = shape_of(node.inputs[0])[axis]
     if sizes is None:
         part = -(-length // len(node.outputs))
         sizes = [min(part, length - i * part) for i in range(len(node.outputs))]
-    ends = np.cumsum([int(s) for s in sizes])
-    return [_move(node, partial(np.take, indices=range(int(end - size), int(end)), axis=axis)) for end, size in zip(ends, sizes)]
+    ends = np.cumsum(sizes)
+    pieces = [slice(int(end) - size, int(end)) for end, size in zip(ends, sizes)]
+    return [_move(node, partial(_piece, axis=axis, piece=piece), [axis]) for piece in pieces]
+
+
+def _piece(array: np.ndarray, axis: int, piece: slice) -> np.ndarray:
+    return array[(slice(None),) * axis + (piece,)]
 
 
 @handles("Pad", attributes=("pads", "value", "mode"))
 def pad(lowering: Lowering, node: Node) -> list[Any]:
-    amounts = np.asarray(node.inputs[1] if len(node.inputs) > 1 else node.attributes["pads"]).ravel()
-    value = node.inputs[2] if len(node.inputs) > 2 and node.inputs[2] is not None else node.attributes.get("value", 0)
-    real = node.real()
+    amounts, count = _numbers(node, 1, "pads") or [], len(shape_of(node.inputs[0]))
+    value = node.attributes.get("value", 0) if node.given(2) is None else node.constant(2, "value")
     if node.attributes.get("mode", "constant") != "constant" or np.any(np.asarray(value) != 0):
         raise Unlowerable("it pads with something other than zeros", "pad with zeros")
-    if len(node.inputs) > 3 and node.inputs[3] is not None:
-        full = np.zeros(2 * (len(real.shape) + 1), np.int64)
-        axes = [int(a) % (len(real.shape) + 1) for a in node.inputs[3]]
-        for i, axis in enumerate(axes):
-            full[axis], full[axis + len(real.shape) + 1] = amounts[i], amounts[i + len(axes)]
-        amounts = full
-    half = len(amounts) // 2
-    widths = [(int(a), int(b)) for a, b in zip(amounts[:half], amounts[half:])]
-    if any(w < 0 for pair in widths for w in pair):
-        raise Unlowerable("it crops with negative padding", "use a slice")
+    given = _numbers(node, 3, "axes")
+    axes = _axes(node, range(count) if given is None else given)
+    widths = [(0, 0)] * count
+    for axis, before, after in zip(axes, amounts, amounts[len(axes) :]):
+        if not (0 <= before <= limits.PADDING and 0 <= after <= limits.PADDING):
+            raise Unlowerable(
+                f"it pads by {before} and {after}, not by 0 to {limits.PADDING}", "crop with a slice, and pad by less"
+            )
+        widths[axis] = before, after
     return [_move(node, lambda a: np.pad(a, widths, constant_values=-1))]
 
 
 @handles("Shape", attributes=("start", "end"))
 def shape(lowering: Lowering, node: Node) -> list[Any]:
-    source = node.inputs[0]
-    dims = (1, *source.shape) if isinstance(source, Real) else source.codes.shape if isinstance(source, Coded) else source.shape
+    dims = shape_of(node.inputs[0])
     return [np.array(dims[node.attributes.get("start", 0) : node.attributes.get("end")], np.int64)]
 
 

@@ -85,7 +85,9 @@ def _with_bias(real: Real, bias: Any) -> Real:
         return real
     if isinstance(bias, Real):
         raise Unlowerable("its bias depends on the input", "use a constant bias")
-    values = bias.values() if isinstance(bias, Coded) else np.asarray(bias)
+    values = bias.values() if isinstance(bias, Coded) else bias
+    if values.size not in (1, real.channels) or values.size != max((1, *values.shape[-1:])):
+        raise Unlowerable(f"its bias of shape {values.shape} does not fit {real.channels} outputs", "use one bias for each output")
     offset = fractions(np.broadcast_to(values.ravel(), (real.channels,)))
     return real.affine(fractions(1, real.channels), offset)
 
@@ -95,7 +97,9 @@ def window_padding(
 ) -> tuple[int, int, int, int]:
     """Top, left, bottom, right of a convolution or pooling node, whichever way it states them."""
     auto = node.attributes.get("auto_pad", "NOTSET")
-    if auto in ("NOTSET", ""):
+    if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise Unlowerable(f"its auto_pad is {auto!r}", "use SAME_UPPER, SAME_LOWER, VALID or explicit pads")
+    if auto == "NOTSET":
         pads = node.attributes.get("pads", [0, 0, 0, 0])
         return tuple(int(p) for p in pads)  # type: ignore[return-value]
     if auto == "VALID":
@@ -107,11 +111,11 @@ def window_padding(
     return first[0], first[1], last[0], last[1]
 
 
-@handles("Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"))
+@handles("Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"), axes=(4, 4))
 def convolution(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
-    if weights.codes.ndim != 4:
-        raise Unlowerable(f"it convolves over {weights.codes.ndim - 2} axes", "use 2-D convolutions")
+    if list(node.attributes.get("kernel_shape", weights.codes.shape[2:])) != [*weights.codes.shape[2:]]:
+        raise Unlowerable(f"its weights of shape {weights.codes.shape} are no kernels of the size it states", "export the layer again")
     real = settle(lowering, real, node.outputs[0])
     codes = weights.codes.transpose(0, 2, 3, 1)
     shifts = None if weights.shifts is None else np.ascontiguousarray(weights.shifts.transpose(0, 2, 3, 1))
@@ -120,14 +124,12 @@ def convolution(lowering: Lowering, node: Node) -> list[Any]:
     groups = int(node.attributes.get("group", 1))
     padding = window_padding(node, real.base, kernel, stride, dilation)  # type: ignore[arg-type]
     out = _emit(lowering, node, real, weights, codes, shifts, stride=stride, dilation=dilation, padding=padding, groups=groups)
-    return [_with_bias(out, node.inputs[2] if len(node.inputs) > 2 else None)]
+    return [_with_bias(out, node.given(2))]
 
 
 def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
     """Linear layer with weights (outputs, inputs)."""
-    if real.view.ndim != 1:
-        raise Unlowerable(f"it multiplies a tensor of {real.view.ndim + 1} axes", "flatten its input to 2 axes (batch, features)")
-    if weights.codes.ndim != 2 or weights.codes.shape[1] != real.view.size:
+    if weights.codes.shape[1] != real.view.size:
         raise Unlowerable(f"its weights of shape {weights.codes.shape} do not fit {real.view.size} inputs", "check the layer's size")
     if (real.view < 0).any() or len(set(real.view.tolist())) != int(np.prod(real.base)):
         real = settle(lowering, real, node.outputs[0])
@@ -146,17 +148,17 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
     return Real(out.terms, out.offset, out.base, vector_view(out.channels))
 
 
-@handles("MatMul")
+@handles("MatMul", axes=(2, 2))
 def matrix_product(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
     return [_linear(lowering, node, real, weights.moved(np.transpose))]
 
 
-@handles("Gemm", attributes=("transA", "transB", "alpha", "beta"))
+@handles("Gemm", attributes=("transA", "transB", "alpha", "beta"), axes=(2, 2))
 def gemm(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
     attributes = node.attributes
     if attributes.get("transA", 0) or attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0:
         raise Unlowerable("it scales or transposes its input", "export the layer as a plain linear layer")
     out = _linear(lowering, node, real, weights if attributes.get("transB", 0) else weights.moved(np.transpose))
-    return [_with_bias(out, node.inputs[2] if len(node.inputs) > 2 else None)]
+    return [_with_bias(out, node.given(2))]

@@ -34,10 +34,8 @@ def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], t
 _WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
-@handles("MaxPool", attributes=(*_WINDOW, "dilations"), only={"storage_order": 0})
+@handles("MaxPool", attributes=(*_WINDOW, "dilations"), only={"storage_order": 0}, axes=(4,))
 def max_pool(lowering: Lowering, node: Node) -> list[Any]:
-    if len(node.outputs) > 1:
-        raise Unlowerable("its indices are used", "use the pooled values only")
     real = node.real()
     name = node.outputs[0]
     if real.raw or real.pool is not None:
@@ -79,7 +77,7 @@ def _average(
     return Real(tuple(terms), real.offset, base, plain_view(base))
 
 
-@handles("AveragePool", attributes=(*_WINDOW, "dilations", "count_include_pad"))
+@handles("AveragePool", attributes=(*_WINDOW, "dilations", "count_include_pad"), axes=(4,))
 def average_pool(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     window, stride, padding = _window(node, real)
@@ -88,13 +86,13 @@ def average_pool(lowering: Lowering, node: Node) -> list[Any]:
     return [_average(lowering, real, window, stride, padding, node.outputs[0])]
 
 
-@handles("GlobalAveragePool")
+@handles("GlobalAveragePool", axes=(4,))
 def global_average_pool(lowering: Lowering, node: Node) -> list[Any]:
     real = settle(lowering, node.real(), node.outputs[0]) if node.real().view.ndim == 3 else node.real()
     return [_average(lowering, real, real.base[:2], (1, 1), (0, 0, 0, 0), node.outputs[0])]
 
 
-@handles("GlobalMaxPool")
+@handles("GlobalMaxPool", axes=(4,))
 def global_max_pool(lowering: Lowering, node: Node) -> list[Any]:
     node.attributes.update(kernel_shape=list(node.real().shape[1:]))
     return max_pool(lowering, node)
@@ -103,8 +101,8 @@ def global_max_pool(lowering: Lowering, node: Node) -> list[Any]:
 @handles("ReduceMean", attributes=("axes", "keepdims"), only={"noop_with_empty_axes": 0})
 def reduce_mean(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
-    axes = node.inputs[1] if len(node.inputs) > 1 and node.inputs[1] is not None else node.attributes.get("axes", [])
-    if len(real.shape) != 3 or sorted(int(a) % 4 for a in np.asarray(axes).ravel()) != [2, 3]:
+    axes = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
+    if len(real.shape) != 3 or sorted(int(a) % 4 for a in axes) != [2, 3]:
         raise Unlowerable("it averages over axes other than height and width", "average over height and width")
     out = _average(lowering, real, (real.shape[1], real.shape[2]), (1, 1), (0, 0, 0, 0), node.outputs[0])
     return [out if node.attributes.get("keepdims", 1) else replace(out, view=vector_view(out.channels))]
