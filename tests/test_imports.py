@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
     "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
     "custom_op": {"formats"},
-    "quant": {"formats", "files"},
+    "quant": {"formats", "files", "graph", "verify", *ONNX_READING},  # an export is compared with its module
     "graph": {"formats", "discovery", *ONNX_READING, *CONVENTIONS},
     **{name: set(ONNX_READING) for name in ONNX_READING},
     **{name: set() for name in CONVENTIONS},

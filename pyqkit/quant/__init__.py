@@ -1,6 +1,7 @@
 """Brevitas layers in any number format, post-training methods, export. The only part of pyqkit that imports torch."""
 
-from pyqkit.quant.export import FastInference, export_qonnx
+from pyqkit.quant.export import export_qonnx
+from pyqkit.quant.handlers import FastInference
 from pyqkit.quant.ptq import calibrate, correct_bias, gptq
 from pyqkit.quant.quantisers import act_quantizer, weight_quantizer
 

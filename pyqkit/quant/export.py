@@ -1,126 +1,35 @@
-"""Export to QONNX: FloatQuant for signed minifloats, Quant for integers, and one own operator, FormatQuant, for the rest."""
+"""Export to QONNX: FloatQuant for signed minifloats, Quant for integers, and one own operator, FormatQuant, for the rest.
+
+The file is compared with the module before it is written; see `pyqkit.quant.check`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import io
+import logging
+import os
+import re
+import tempfile
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from brevitas.export.inference.handler import InferenceHandler
-from brevitas.export.inference.manager import InferenceManager
-from brevitas.export.onnx.handler import ONNXBaseHandler
-from brevitas.export.onnx.qonnx.manager import QONNXManager
+from brevitas.quant_tensor import QuantTensor, _unpack_quant_tensor
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.infer_shapes import InferShapes
 
+from pyqkit.errors import UserError
 from pyqkit.files import check_file, replacing
-from pyqkit.formats import Microscaled
-from pyqkit.quant.table import RoundToTable, TableActProxy, TableWeightProxy
+from pyqkit.graph.model import QUANTISERS
+from pyqkit.quant.check import check_export, module_path
+from pyqkit.quant.handlers import Manager, layer_of
 
-DOMAIN, VERSION = "pyqkit.custom_op.general", 1
-
-
-class _FormatQuant(torch.autograd.Function):
-    """The operator as the tracer sees it."""
-
-    @staticmethod
-    def symbolic(g: Any, x: Any, scale: Any, quantiser: Any, name: str, axis: int) -> Any:
-        attributes = {"format_s": name} | ({"axis_i": axis} if axis >= 0 else {})
-        result = g.op(f"{DOMAIN}::FormatQuant", x, scale, **attributes)
-        result.setType(x.type())
-        return result
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, scale: Any, quantiser: Any, name: str, axis: int) -> Any:
-        # Traced, the tables would be constants inside this node, and a second place that shares the quantiser would not find them.
-        tracer: Any = torch._C
-        state = tracer._get_tracing_state()
-        tracer._set_tracing_state(None)
-        try:
-            return quantiser(x)
-        finally:
-            tracer._set_tracing_state(state)
-
-
-class _Handler(ONNXBaseHandler):
-    """Writes a table quantiser; the module is kept to compute the traced values."""
-
-    def prepare_for_export(self, module: Any) -> None:
-        if not module.is_quant_enabled:
-            return
-        fmt = module.quant_injector.table_format
-        # A scale of its own device and no history: the file holds a constant.
-        scale, zero_point, bit_width = (t.detach().clone() for t in (module.scale(), module.zero_point(), module.bit_width()))
-        self.name, self.scale, self.metadata = fmt.name, scale, (scale, zero_point, bit_width)
-        self.axis = int(module.quant_injector.block_axis) if isinstance(fmt, Microscaled) else -1
-        if isinstance(fmt, Microscaled):
-            self.quantise = lambda x: torch.from_numpy(fmt.quantise(x.detach().numpy(), self.axis)).to(x)
-        else:
-            values, limits = torch.tensor(fmt.values, dtype=torch.float32), torch.tensor(fmt.limits("float32"))
-            self.quantise = lambda x: scale * RoundToTable.apply(x / scale, values, limits)
-
-    def symbolic_execution(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return (_FormatQuant.apply(x, self.scale, self.quantise, self.name, self.axis), *self.metadata)
-
-
-class _WeightHandler(_Handler):
-    handled_layer = TableWeightProxy
-
-
-class _ActHandler(_Handler):
-    handled_layer = TableActProxy
-
-
-class Manager(QONNXManager):
-    """Brevitas' QONNX exporter with FormatQuant."""
-
-    handlers = [*QONNXManager.handlers, _WeightHandler, _ActHandler]  # noqa: RUF012 - Brevitas' own shape
-
-    @classmethod
-    def export_onnx(cls, module: Any, *args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(m, (TableActProxy, TableWeightProxy)) for m in module.modules()):  # the exporter warns of unused domains
-            kwargs.setdefault("custom_opsets", {})[DOMAIN] = VERSION
-        return super().export_onnx(module, *args, **kwargs)
-
-
-class _Inference(InferenceHandler):
-    """Table quantisers in ``quant_inference_mode``: the same rounding, without looking up modules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-    def prepare_for_export(self, module: Any) -> None:
-        if module.is_quant_enabled:
-            handler = _Handler()
-            handler.prepare_for_export(module)
-            self._quantise, self._metadata = handler.quantise, handler.metadata
-
-    def quantize(self, x: torch.Tensor, *_: Any) -> torch.Tensor:
-        return self._quantise(x)
-
-    def dequantize(self, x: torch.Tensor, *_: Any) -> torch.Tensor:
-        return x  # `quantize` gives real values already
-
-    def inner_forward(self, x: torch.Tensor, *_: Any) -> tuple[torch.Tensor]:
-        return (self._quantise(x),)
-
-    def forward(self, x: torch.Tensor, *_: Any) -> tuple[torch.Tensor, ...]:
-        return (self._quantise(x), *self._metadata)
-
-
-class _WeightInference(_Inference):
-    handled_layer = TableWeightProxy
-
-
-class _ActInference(_Inference):
-    handled_layer = TableActProxy
-
-
-class FastInference(InferenceManager):
-    """For ``quant_inference_mode(model, export_manager=FastInference)``."""
-
-    handlers = [*InferenceManager.handlers, _WeightInference, _ActInference]  # noqa: RUF012 - Brevitas' own shape
+CHECKED_FRAMES = 2
 
 
 def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str | Path, *, force: bool = False) -> Path:
@@ -129,9 +38,10 @@ def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str 
     Parameters
     ----------
     model : torch.nn.Module
-        With Brevitas layers; left in the mode it was in.
-    example_input : torch.Tensor
-        Input of the right shape; its first frame is traced, so that the file has a batch of 1.
+        With Brevitas layers; a copy of it is exported, on the CPU and in eval mode, and the model itself is left as it is.
+    example_input : torch.Tensor or numpy.ndarray
+        Frames of the right shape, real numbers. The first is traced, so that the file has a batch of 1; the first two run
+        through the model and through the file.
     path : str or Path
     force : bool
         Replace an existing file.
@@ -144,21 +54,203 @@ def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str 
     ------
     OutputError
         If the file exists, or cannot be written.
+    UserError
+        If the module does not run on the input, a layer cannot be written as ONNX, or the file computes something
+        else than the module; the sentence names the layer.
     """
     target = Path(path)
     check_file(target, force)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer warns about every Python branch inside Brevitas
-            model(example_input[:1])
-            # dynamo=False: tracing with dynamo drops Brevitas' quantised tensors and is several times slower.
-            exported = Manager.export(model, example_input[:1], dynamo=False, input_names=["input"], output_names=["output"])
-    finally:
-        model.train(training)
-    exported = ModelWrapper(exported).transform(InferShapes()).model  # qonnx executes only graphs with all shapes
-    exported.opset_import.sort(key=lambda opset: opset.domain)  # '' first: qonnx executes constants with the first version
+    x = _frames(example_input)
+    with _quiet(), torch.no_grad():
+        working = _copied(model)
+        outputs = _run(working, x[:1])
+        exported = _exported(working, x[:1])
+        if not all(bool(torch.isfinite(output).all()) for output in outputs):
+            raise UserError(
+                "a module that returns finite numbers was expected, but NaN or infinity came; look at its scales and statistics"
+            )
+        check_export(working, x[:CHECKED_FRAMES], exported)
     with replacing(target, force) as beside:
         beside.write_bytes(exported.SerializeToString())
     return target
+
+
+def _frames(example_input: Any) -> torch.Tensor:
+    if isinstance(example_input, np.ndarray) and example_input.dtype.kind in "fiub":
+        example_input = torch.from_numpy(np.ascontiguousarray(example_input))
+    if isinstance(example_input, QuantTensor):
+        example_input = example_input.value
+    if not isinstance(example_input, torch.Tensor):
+        came = type(example_input).__name__
+        raise UserError(
+            f"one tensor of frames was expected as example input, but {came} came; pass torch.zeros(1, channels, height, width)"
+        )
+    if example_input.ndim < 2 or not example_input.numel():
+        shape = tuple(example_input.shape)
+        raise UserError(f"an example input with a frame along its first axis was expected, but shape {shape} came; pass a batch")
+    if example_input.is_complex() or example_input.dtype == torch.bool:
+        raise UserError(f"real numbers were expected as example input, but {example_input.dtype} came; convert it to float32")
+    frames = example_input.detach().cpu().to(torch.float32)
+    if not torch.isfinite(frames).all():
+        raise UserError("finite numbers were expected as example input, but NaN or infinity came; pass frames of the data")
+    return frames
+
+
+def _copied(model: torch.nn.Module) -> torch.nn.Module:
+    try:
+        working = copy.deepcopy(model)
+    except Exception as error:  # tensors with a history, locks, files: whatever cannot be copied
+        raise UserError(
+            f"a module that can be copied was expected, but it cannot ({_reason(error)}); detach the tensors that it keeps as attributes"
+        ) from error
+    working = working.to("cpu", torch.float32).eval()
+    for module in working.modules():
+        if hasattr(module, "export_handler"):
+            module.export_handler = None  # type: ignore[assignment]  # of an export before, by Brevitas' own manager perhaps
+    working.register_forward_hook(lambda module, given, made: _unpack_quant_tensor(made))
+    return working
+
+
+def _run(model: torch.nn.Module, x: torch.Tensor) -> Sequence[torch.Tensor]:
+    with _running(model) as layer:
+        try:
+            made = model(x)
+        except Exception as error:  # whatever the user's forward raises
+            where = f" in {layer[-1]}" if layer else ""
+            raise UserError(
+                f"a module that runs on one frame of shape {tuple(x.shape[1:])} was expected, but it raises {type(error).__name__}{where} "
+                f"({_reason(error)}); pass an example input of its shape, and join several inputs into one"
+            ) from error
+    outputs = made if isinstance(made, (tuple, list)) else [made]
+    if not outputs or not all(isinstance(output, torch.Tensor) for output in outputs):
+        raise UserError(f"a module that returns a tensor or several was expected, but {type(made).__name__} came; return its tensors")
+    return outputs
+
+
+@contextlib.contextmanager
+def _running(model: torch.nn.Module) -> Iterator[list[str]]:
+    """Names of the layers that are running, the innermost last; what raises stays."""
+    running: list[str] = []
+
+    def enter(name: str) -> Any:
+        return lambda module, given: running.append(name)
+
+    def leave(module: Any, given: Any, made: Any) -> None:
+        running.pop()
+
+    handles = []
+    for name, module in _layers(model):
+        handles += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
+    try:
+        yield running
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _layers(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Modules that the user wrote into the model, with their names."""
+    inside = ""  # of a layer of Brevitas
+    for name, module in model.named_modules():
+        if not name or (inside and name.startswith(inside)):
+            continue
+        inside = f"{name}." if type(module).__module__.startswith("brevitas.nn") else ""
+        yield name, module
+
+
+def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
+    try:
+        exported = _written(working, x)
+    except UserError:
+        raise
+    except Exception as error:  # tracer, symbolic functions and checker raise what they like
+        layer = _unwritable_layer(working, x)
+        where = f"layer {layer}" if layer else "the module"
+        raise UserError(
+            f"layers that ONNX can describe were expected, but {where} cannot be exported ({_reason(error)}); "
+            "replace it by layers that pyqkit lowers, or keep it outside of the module"
+        ) from error
+    _refuse_foreign(exported)
+    exported = ModelWrapper(exported).transform(InferShapes()).model  # qonnx executes only graphs with all shapes
+    used = {node.domain for node in exported.graph.node}
+    kept = sorted((opset for opset in exported.opset_import if opset.domain in used | {""}), key=lambda opset: opset.domain)
+    del exported.opset_import[:]
+    exported.opset_import.extend(kept)  # '' first: qonnx executes constants with the first version
+    return exported
+
+
+def _refuse_foreign(exported: Any) -> None:
+    for node in exported.graph.node:
+        if node.domain and node.op_type not in (*QUANTISERS, "Trunc"):
+            raise UserError(
+                f"layers that pyqkit lowers were expected, but layer {layer_of(module_path(node.name))} is exported as {node.op_type}; "
+                "replace it, or keep it outside of the module"
+            )
+
+
+def _written(working: torch.nn.Module, x: Any) -> Any:
+    # dynamo=False: tracing with dynamo drops Brevitas' quantised tensors and is several times slower.
+    return Manager.export(working, x, dynamo=False, input_names=["input"], output_names=["output"])
+
+
+def _unwritable_layer(working: torch.nn.Module, x: torch.Tensor) -> str:
+    """The innermost layer that cannot be exported by itself; empty if each of them can."""
+    Manager.set_export_mode(working, enabled=False)
+    seen: dict[str, tuple[Any, Any]] = {}
+    handles = []
+    working = _copied(working)
+    for name, module in _layers(working):
+
+        def note(module: Any, given: Any, name: str = name) -> None:
+            seen.setdefault(name, (module, given))
+
+        handles.append(module.register_forward_pre_hook(note))
+    with contextlib.suppress(Exception):
+        working(x)
+    for handle in handles:
+        handle.remove()
+    for name, (module, given) in sorted(seen.items(), key=lambda item: -item[0].count(".")):
+        try:
+            alone = _copied(module)
+            _written(alone, tuple(_unpack_quant_tensor(given)))
+        except Exception:  # found
+            return name
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error, without the graphs that follow."""
+    if isinstance(error, TypeError) and "NoneType" in str(error):  # a handler that Brevitas does not have
+        return "Brevitas has no way to write it"
+    first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return re.split(r"\. |\s+\[", first)[0].strip().rstrip(".")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of what tracer and exporter print: they warn of every Python branch inside Brevitas, and print graphs from C++."""
+    before, sink = logging.root.manager.disable, io.StringIO()
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), _silent_descriptors():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextlib.contextmanager
+def _silent_descriptors() -> Iterator[None]:
+    """What C++ writes to standard output and error goes to a file that is dropped."""
+    saved: list[tuple[int, int]] = []
+    with tempfile.TemporaryFile() as sink:
+        try:
+            for descriptor in (1, 2):
+                with contextlib.suppress(OSError):  # closed, in a service
+                    saved.append((os.dup(descriptor), descriptor))
+                    os.dup2(sink.fileno(), descriptor)
+            yield
+        finally:
+            for copy_of, descriptor in saved:
+                os.dup2(copy_of, descriptor)
+                os.close(copy_of)

@@ -39,7 +39,7 @@ class Execution:
         self._execute_node, self._execute = execute_node, execute_onnx
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's shape annotations are incomplete, which qonnx says at every node
-            self._whole = ModelWrapper(model).transform(InferShapes())
+            self._whole = ModelWrapper(_readable(model)).transform(InferShapes())
             self._cut = ModelWrapper(_cut(self._whole.model, quantised))
         self._opsets = self._cut.get_opset_imports()
 
@@ -68,6 +68,16 @@ class Execution:
             warnings.simplefilter("ignore")
             self._execute_node(node, context, self._cut.graph, self._opsets.get(node.domain, 1))
         return [context[name] for name in node.output]
+
+
+def _readable(model: Any) -> Any:
+    """A copy in which rounding modes have the names that qonnx knows."""
+    copy = type(model).FromString(model.SerializeToString())
+    for node in copy.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "rounding_mode" and attribute.s.upper() == b"ROUND_TO_ZERO":
+                attribute.s = b"DOWN"
+    return copy
 
 
 def _cut(model: Any, quantised: dict[str, tuple[int, ...]]) -> Any:
