@@ -328,7 +328,7 @@ def test_export_keeps_existing_files(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_text("mine")
     with pytest.raises(
-        UserError, match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass force=True$"
+        UserError, match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass --force$"
     ):
         export_qonnx(net, x, path)
     assert path.read_text() == "mine"
