@@ -173,6 +173,7 @@ def compile_command(
     """Compile the QONNX file NETWORK into a build folder."""
     from pyqkit.accelerator import compile as compile_network
     from pyqkit.build_folder import check_target
+    from pyqkit.hardware import folding
     from pyqkit.tables import summary
 
     check_target(Path(output), force)
@@ -191,7 +192,7 @@ def compile_command(
         )
         with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
             if beside is not None:
-                accelerator.save_folding(beside)
+                beside.write_text(folding.text(accelerator.foldings))
             accelerator.save(output, force=force)
     report = accelerator.report()
     for note in report["notes"]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import selectors
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +17,7 @@ from pyqkit.errors import UserError
 from pyqkit.files import OutputError
 
 _GRACE = 2.0  # seconds in which a program that is asked to end may put its things away
-_NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS))
+_NO_ROOM = (*(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)), "File size limit exceeded")
 
 
 @contextmanager
@@ -72,22 +72,22 @@ def compile_all(
         If one ends with an error; carries its first.
     """
     surroundings = {**os.environ, **(environment or {}), "TMPDIR": str(folder), "LC_ALL": "C"}
-    waiting = list(enumerate(commands))
+    waiting = list(commands)
     with contextlib.ExitStack() as all_of_them:
-        running: dict[int, subprocess.Popen[bytes]] = {}
-        while waiting or running:
-            while waiting and len(running) < (os.cpu_count() or 1):
-                number, command = waiting.pop(0)
-                with open(folder / f"said_{number}", "wb") as said:
-                    options = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": said, "stderr": said, "env": surroundings}
-                    running[number] = all_of_them.enter_context(started(command, **options))
-            number = next((n for n, process in running.items() if process.poll() is not None), -1)
-            if number < 0:
-                time.sleep(0.01)
-                continue
-            code = running.pop(number).returncode
-            if code:
-                _fail(code, (folder / f"said_{number}").read_text(errors="replace"), language, tool)
+        running = all_of_them.enter_context(selectors.DefaultSelector())
+        while waiting or running.get_map():
+            while waiting and len(running.get_map()) < (os.cpu_count() or 1):
+                options = {"cwd": folder, "env": surroundings, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
+                process = all_of_them.enter_context(started(waiting.pop(0), stderr=subprocess.STDOUT, **options))
+                running.register(process.stdout, selectors.EVENT_READ, (process, bytearray()))
+            for ready, _ in running.select():
+                process, said = ready.data
+                chunk = os.read(ready.fd, 1 << 16)
+                said += chunk
+                if not chunk:
+                    running.unregister(ready.fileobj)
+                    if process.wait():
+                        _fail(process.returncode, said.decode(errors="replace"), language, tool)
 
 
 def _fail(code: int, said: str, language: str, tool: str) -> None:

@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *HARDWARE_TYPES,
     },
     "demo": {"accelerator", "build_folder", "files", "formats", "quant", "tables", ""},
-    "cli": {"accelerator", "boards", "build_folder", "cache", "cache_entries", "console", "demo", "doctor", "files", "formats", "frames", "overlay", "tables", ""},
+    "cli": {"accelerator", "boards", "build_folder", "cache", "cache_entries", "console", "demo", "doctor", "files", "formats", "frames", "hardware", "overlay", "tables", ""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }

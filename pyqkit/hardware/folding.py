@@ -250,14 +250,19 @@ def to_json(foldings: Foldings) -> dict[str, dict[str, int | str]]:
     return {name: dict(vars(folding)) for name, folding in foldings.items()}
 
 
+def text(foldings: Foldings) -> str:
+    """A folding file, a layer a line, to be edited and read again."""
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items())
+    return f"{{\n{rows}\n}}\n"
+
+
 def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:
-    """Write a folding file, a layer a line, to be edited and read again.
+    """Write a folding file.
 
     Raises
     ------
     UserError
         If there is a file already and `force` is not given.
     """
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items())
     with replacing(Path(path), force) as beside:
-        beside.write_text(f"{{\n{rows}\n}}\n")
+        beside.write_text(text(foldings))
