@@ -196,9 +196,9 @@ def compile_command(
             accelerator.save(output, force=force)
     report = accelerator.report()
     for note in report["notes"]:
-        click.echo(f"note: {note}", err=True)
+        click.echo(plain(f"note: {note}"), err=True)
     click.echo(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}")
-    click.echo(summary(report))
+    click.echo(plain(summary(report)))
 
 
 @main.command()
@@ -263,7 +263,7 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
         show_verification(result)
     wrong, reference = verdict(result), result["reference"]
     if wrong is not None:
-        click.echo(wrong, err=True)
+        click.echo(plain(wrong), err=True)
     if wrong is not None or (reference and _doubted(reference["float32"])):
         ctx.exit(1)
 
@@ -294,7 +294,7 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
     if as_json:
         _print_json(data)
     elif html is not None:
-        click.echo(f"{html}: report of {data['network']} on {data['board']} ({data['source']})")
+        click.echo(plain(f"{html}: report of {data['network']} on {data['board']} ({data['source']})"))
     else:
         show_report(data)
 

@@ -7,6 +7,7 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
+from pyqkit.errors import plain
 from pyqkit.files import replacing
 from pyqkit.tables import resource_rows, summary
 
@@ -33,14 +34,19 @@ def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
             resource_rows(report), (("lut_high", "lut"), ("ff", "ff"), ("bram36", "bram36"), ("dsp", "dsp")), strict=True
         )
     ]
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_TEMPLATE)
-    return template.render(r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    return environment.from_string(_TEMPLATE).render(r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff))
 
 
 def write(report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path, force: bool = True) -> None:
     """Write the page to a file; names of bytes that are no text come escaped."""
     with replacing(Path(path), force) as beside:
         beside.write_text(page(report, tradeoff), encoding="utf-8", errors="backslashreplace")
+
+
+def _shown(value: Any) -> Any:
+    """What the page holds of a value; Jinja escapes what means something to HTML."""
+    return plain(value) if isinstance(value, str) else value
 
 
 def _share(takes: float, has: float) -> float:

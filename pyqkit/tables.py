@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pyqkit.errors import plain
 from pyqkit.formats import Microscaled, NumberFormat, examples, parse
 
 MOST_CODES = 1024  # rows in which a format is printed whole
@@ -109,16 +110,18 @@ def _text(value: Any) -> str:
 
 
 def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None) -> None:
-    """Print rows as a table."""
+    """Print rows as a table. Names in them are text and no markup, whatever they hold."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    lines = None if caption is None else Text("\n".join(map(plain, caption.splitlines())), style="table.caption")
+    table = Table(title=Text(plain(title), style="table.title"), caption=lines, title_justify="left", caption_justify="left")
     for key in rows[0]:
         numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
         table.add_column(key, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(Text(plain(_text(value))) for value in row.values()))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)  # a file has no width to cut columns to
@@ -197,7 +200,7 @@ def show_report(report: dict[str, Any]) -> None:
     if report["exceeds"] and not report["overflow"]:
         print(f"note: perhaps more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate")
     for note in report["notes"]:
-        print(f"note: {note}")
+        print(plain(f"note: {note}"))
 
 
 def show_verification(result: dict[str, Any]) -> None:
@@ -221,7 +224,7 @@ def show_verification(result: dict[str, Any]) -> None:
     )
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
     for sentence in _doubts(float32):
-        print(sentence)
+        print(plain(sentence))
 
 
 def verdict(result: dict[str, Any]) -> str | None:

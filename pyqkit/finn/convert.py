@@ -15,6 +15,7 @@ from pyqkit.finn.block import Block
 from pyqkit.finn.fork import Fork
 from pyqkit.finn.nodes import container, op_type
 from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.names import LONGEST, Identifiers
 
 DOMAIN = "finn.custom_op.fpgadataflow"
 WIDEST_CODE = 53  # bits that FINN's widest container, float64, holds exactly
@@ -75,26 +76,27 @@ class _Readers:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._count = Counter(name for op in graph.operators for name in op.inputs)
-        self._count.update(port.tensor for port in graph.outputs)
+        self._names = Identifiers([*graph.tensors, *(op.name for op in graph.operators)], LONGEST)
+        count = Counter(name for op in graph.operators for name in op.inputs)
+        count.update(port.tensor for port in graph.outputs)
+        self._copies = {name: self._named(name, count[name]) for name in graph.tensors}
         self._taken: Counter[str] = Counter()
-        self.tensors = {self._copy(name, i): tensor for name, tensor in graph.tensors.items() for i in range(self._count[name])}
-        self.tensors |= graph.tensors
+        self.tensors = {copy: tensor for name, tensor in graph.tensors.items() for copy in self._copies[name]} | graph.tensors
 
-    def _copy(self, name: str, index: int) -> str:
-        return name if self._count[name] == 1 else f"{name}_copy_{index}"
+    def _named(self, name: str, count: int) -> list[str]:
+        return [name] * count if count < 2 else [self._names.new(f"{name}_copy_{index}") for index in range(count)]
 
     def fork(self, name: str) -> list[NodeProto]:
         """The node that makes the copies, if there are several."""
-        copies = [self._copy(name, i) for i in range(self._count[name])]
+        copies = self._copies[name]
         if len(copies) < 2:
             return []
-        return [_node(Fork(f"{name}_fork", [name], copies), [self._graph.tensors[name]], [name], copies)]
+        return [_node(Fork(self._names.new(f"{name}_fork"), [name], copies), [self._graph.tensors[name]], [name], copies)]
 
     def take(self, name: str) -> str:
         """Name of a copy that nobody has."""
         self._taken[name] += 1
-        return self._copy(name, self._taken[name] - 1)
+        return self._copies[name][self._taken[name] - 1]
 
 
 def _node(op: Operator, tensors: list[Tensor], inputs: list[str], outputs: list[str]) -> NodeProto:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 from pyqkit.hls.generate import library
+from pyqkit.names import is_identifier, is_label
 
 WIDEST_WORD = 8191  # bits; FINN's limit, which is that of Vitis HLS
 
@@ -40,6 +41,22 @@ def check_width(node: str, bits: int) -> int:
     return bits
 
 
+def check_names(node: str, part: str) -> None:
+    """Refuse names that mean more than themselves to a shell, Tcl or C++; FINN gives nodes such names, files may hold others.
+
+    Raises
+    ------
+    UserError
+    """
+    if not is_identifier(node.lower()):
+        raise UserError(
+            f"ASCII letters, digits and underscores, a letter first, were expected as the name of a node, but {brief(node)} came; "
+            "apply GiveUniqueNodeNames"
+        )
+    if not is_label(part):
+        raise UserError(f"an FPGA as Vivado calls it was expected, but {brief(part)} came; take the part of a board")
+
+
 def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: float, directives: list[str], folder: Path) -> None:
     """Write the generated C++, the headers that it includes and the script ``hls_syn_NAME.tcl``.
 
@@ -56,7 +73,13 @@ def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: fl
     directives : list of str
         Lines of Tcl that FINN gives every solution.
     folder : Path
+
+    Raises
+    ------
+    UserError
+        If the name or the part is none (`check_names`).
     """
+    check_names(name, part)
     for header in library().glob("*.hpp"):
         shutil.copy(header, folder)
     for file in ("parameters.hpp", "network.hpp"):

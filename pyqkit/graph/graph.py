@@ -190,9 +190,10 @@ class Graph:
         if any(op.name == other.name for other in self.operators):
             raise GraphError(f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them")
         expect(0 < len(op.inputs) == len(set(op.inputs)), op, f"the inputs {brief(op.inputs)}, which are not different ones")
-        expect(len(op.outputs) == 1, op, f"the outputs {brief(op.outputs)} instead of one")
+        expect(len(op.outputs) > 0, op, "no outputs")
         op.check()
         produced = op.infer([self.tensors[name] for name in op.inputs])
+        expect([t.name for t in produced] == op.outputs, op, f"the outputs {brief(op.outputs)} instead of {len(produced)}")
         for tensor in produced:
             if tensor.name in self.tensors:
                 raise GraphError(f"a new tensor name was expected from operator {op.name}, but {tensor.name} exists; rename one of them")

@@ -9,16 +9,17 @@ import numpy as np
 from pyqkit.formats import Integer
 from pyqkit.formats.port import Port
 from pyqkit.graph.graph import Graph, Tensor, to_integers
+from pyqkit.names import LONGEST, Identifiers
 
 
 def apart(graph: Graph) -> Graph:
     """A graph of the same operators without an edge between them; its outputs stand in the order of the operators."""
-    made = Graph(f"{graph.name}_apart")
+    made, table = Graph(f"{graph.name}_apart"), Identifiers(longest=LONGEST)
     for op in graph.operators:
-        names = [f"{op.name}_in_{i}" for i in range(len(op.inputs))]
+        names = [table.new(f"{op.name}_in_{i}") for i in range(len(op.inputs))]
         made.tensors.update((n, replace(t, name=n)) for n, t in zip(names, graph.input_tensors(op)))
         made.inputs += [_port(made.tensors[n]) for n in names]
-        (out,) = made.add(replace(op, inputs=names, outputs=[f"{op.name}_out"]))
+        (out,) = made.add(replace(op, inputs=names, outputs=[table.new(f"{op.name}_out")]))
         made.outputs.append(_port(out))
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -16,8 +17,11 @@ pytest.importorskip("onnx")
 import pyqkit
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.emulate.rtl import RtlEngine
+from pyqkit.errors import UserError
+from pyqkit.formats import parse
 from pyqkit.graph import graph as graphs
-from pyqkit.graph.graph import Graph
+from pyqkit.graph.graph import Graph, Tensor
+from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls import generate as hls
 from pyqkit.names import identifier, is_label
 from pyqkit.rtl import generate as rtl
@@ -126,3 +130,29 @@ def test_the_name_of_a_graph_runs_nothing_in_systemverilog(tmp_path: Path) -> No
     net = small(evil)
     RtlEngine(net.graph, flags=bench.FAST).run(net.codes)
     assert not marker.exists()
+
+
+def test_copies_of_a_stream_have_names_of_their_own() -> None:
+    """The fork of FINN's models, whose outputs are several."""
+    from pyqkit.finn.fork import Fork
+
+    tensor = Tensor.of("in0", (2, 2, 4), parse("int4"))
+    names = ["out0", "out1", "out2"]
+    text = hls.generate_operator(Fork("fork", ["in0"], names), [tensor], [2], Folding()).files["network.hpp"]
+    assert re.findall(r"PYQKIT_STREAM\(\w+, (\w+), 32\)", text) == [
+        "in0_stream",
+        "out0_stream",
+        "fork_rest_0_stream",
+        "out1_stream",
+        "out2_stream",
+    ]
+
+
+@pytest.mark.parametrize("text", [*BREAKERS, "", "1a", "a b"])
+def test_names_of_finn_nodes_are_identifiers(text: str) -> None:
+    from pyqkit.finn.synthesis import check_names
+
+    check_names("PqConvolution_hls_0", "xczu7ev-ffvc1156-2-e")
+    for node, part in ((text, "xc7z020clg400-1"), ("PqAdd_hls_1", f"xc7{text} ")):
+        with pytest.raises(UserError):
+            check_names(node, part)

@@ -1,0 +1,72 @@
+"""What people see: tables, notes and the report's page show text from outside as text."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("rich")
+pytest.importorskip("jinja2")
+
+import pyqkit
+from pyqkit.errors import plain
+from pyqkit.report_page import page
+from pyqkit.tables import show, show_report
+from tests.names.words import BREAKERS, EVIL
+from tests.overlays import build
+
+MARKUP = ["[bold]x[/bold]", "[/x]", "[link=file:///etc]x[/link]", ":smile:", "\\[x]", "x\\"]
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    return pyqkit.Accelerator.load(build("ZCU104")).report()
+
+
+@pytest.mark.parametrize("text", [*MARKUP, *(text for text in BREAKERS if len(text) < 100)])
+def test_tables_show_names_as_they_are(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    show(f"t{text}t", [{"name": f"n{text}n"}], f"c{text.strip()}c")
+    shown = capsys.readouterr().out
+    assert f"t{plain(text)}t" in shown and f"n{plain(text)}n" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
+def test_a_report_on_the_terminal_holds_no_control_characters(report: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = {**report, "network": EVIL, "notes": [EVIL], "bottleneck": EVIL}
+    show_report(hostile)
+    shown = capsys.readouterr().out
+    assert shown.replace("\n", "").isprintable() and f"note: {plain(EVIL)}" in shown
+
+
+class _Tags(HTMLParser):
+    """Start tags with their attributes, and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_shows_text_as_text(report: dict[str, Any]) -> None:
+    text = f"<script>'\"{EVIL}"
+    hostile = json.loads(json.dumps({**report, "notes": [""]}))
+    for key in ("network", "bottleneck"):
+        hostile[key] = text
+    hostile["notes"] = [text]
+    for layer in hostile["layers"]:
+        layer["name"] = layer["operator"] = text
+    points = [{"frames_per_second": 1.0, "lut": 100.0}, {"frames_per_second": 2.0, "lut": 200.0}]
+    found, plainly = _Tags(page(hostile, points)), _Tags(page({**report, "notes": [""]}, points))
+    assert found.tags == plainly.tags and plain(text) in found.text
+    assert found.text.replace("\n", "").isprintable()
