@@ -28,6 +28,8 @@ class Execution:
     """
 
     def __init__(self, model: Any, quantised: dict[str, tuple[int, ...]]) -> None:
+        from onnx import helper
+
         try:
             from qonnx.core.modelwrapper import ModelWrapper
             from qonnx.core.onnx_exec import execute_node, execute_onnx
@@ -42,6 +44,7 @@ class Execution:
             self._whole = ModelWrapper(_readable(model)).transform(InferShapes())
             self._cut = ModelWrapper(_cut(self._whole.model, quantised))
         self._opsets = self._cut.get_opset_imports()
+        self._types = {value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in self._cut.graph.input}
 
     @property
     def nodes(self) -> list[Any]:
@@ -49,17 +52,18 @@ class Execution:
         return list(self._cut.graph.node)
 
     def whole(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """All tensors of the model as it is, for one frame."""
+        """All tensors of the model as it is, for as many frames as it takes at once."""
         return self._run(self._whole, given)
 
     def cut(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """All tensors of the cut copy, for one frame and the exact values of every quantised tensor."""
+        """All tensors of the cut copy, for as many frames and the exact values of every quantised tensor."""
         return self._run(self._cut, given)
 
     def _run(self, model: Any, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return self._execute(model, given, return_full_exec_context=True)
+            typed = {name: values.astype(self._types[name]) for name, values in given.items()}
+            return self._execute(model, typed, return_full_exec_context=True)
 
     def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""

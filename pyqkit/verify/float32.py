@@ -95,9 +95,9 @@ def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, An
     Returns
     -------
     dict
-        frames, codes, codes_differing, codes_excused, codes_unexplained, top1_agreement, layers (codes and differing codes of
-        each, split into `REASONS`; the outputs of linear layers are among them), unexplained_layers and over_excused_layers
-        (names; "all layers" for the sum). The accelerator is confirmed if both are empty.
+        frames, codes, codes_differing, codes_excused, codes_unexplained, layers (codes and differing codes of each, split into
+        `REASONS`; the outputs of linear layers are among them), unexplained_layers and over_excused_layers (names; "all
+        layers" for the sum). The accelerator is confirmed if both are empty.
 
     Raises
     ------
@@ -119,7 +119,6 @@ def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, An
         "codes_unexplained": total.unexplained,
         "unexplained_layers": [name for name, entry in layers.items() if entry.unexplained],
         "over_excused_layers": over or (["all layers"] if total.over_excused else []),
-        "top1_agreement": comparison.top1 / len(frames),
         "layers": {name: asdict(entry) for name, entry in layers.items()},
     }
 
@@ -140,7 +139,8 @@ class _Comparison:
             self.without_table = reference.run(x, keep=True, seen=self._without_table)
         constants = [name for name in quantisers if name not in self.before and name in made]
         self.weights = {name: real_of(self.without_table[name]).high for name in constants}
-        self.execution = Execution(model, {name: (1, *v.content.shape[1:]) for name, v in self.cut.items()})
+        self.batch = reference.batch  # a file for several frames is given the same one several times
+        self.execution = Execution(model, {name: (self.batch, *v.content.shape[1:]) for name, v in self.cut.items()})
         self.nodes = {node.output[0]: node for node in self.execution.nodes}
         tensors = accelerator.engine("exact").run(accelerator.encode(x), keep=True)
         self.names = {source: name for name, source in graph.sources.items()}
@@ -150,7 +150,6 @@ class _Comparison:
             for port in graph.results
         }
         self.layers = {self.names.get(name, name): Counts() for name in [*self.cut, *(n for n in self.real if n not in self.cut)]}
-        self.top1 = 0
 
     def _without_table(self, name: str, value: Value) -> Value:
         """What a node reads without the log-to-linear table: the exact inputs of its layer, logarithmic ones as real numbers."""
@@ -161,24 +160,21 @@ class _Comparison:
 
     def add(self, frame: int) -> None:
         """Count the codes of one frame."""
-        given = {self.input: self.x[frame : frame + 1].astype(np.float32)}
-        values = {name + CUT: real_of(self.without_table[name]).high[frame : frame + 1] for name in self.cut}
-        whole = self.execution.whole(given)
-        cut = self.execution.cut({**given, **{name: v.astype(np.float32) for name, v in values.items()}})
+        given = {self.input: np.repeat(self.x[frame : frame + 1], self.batch, axis=0)}
+        values = {name + CUT: np.repeat(self._at(name, frame)[1].high, self.batch, axis=0) for name in self.cut}
+        whole, cut = self.execution.whole(given), self.execution.cut({**given, **values})
         bounds = ErrorBounds(self.execution, cut, values, self.weights)
         differing: set[str] = set()
         for name, made in self.cut.items():
             found = (self.found[name][frame] if name in self.found else made.codes()[frame]).ravel()
-            differs, local = (_codes(tensors[name], made, frame) != found for tensors in (whole, cut))
+            differs, local = (_codes(tensors[name][:1], made, frame) != found for tensors in (whole, cut))
             why = _Why(self, bounds, name, frame)
             why.count(self.layers[self.names.get(name, name)], differs, local, found, bool(self.before[name] & differing))
             if differs.any():
                 differing.add(name)
         for name, real in self.real.items():
             if name not in self.cut:
-                _count_output(self.layers[name], bounds.of(name), cut[name], real[frame], *self._at(name, frame))
-        first = next(iter(self.real))
-        self.top1 += int(whole[first].argmax() == self.real[first][frame].argmax())
+                _count_output(self.layers[name], bounds.of(name)[:1], cut[name][:1], real[frame], *self._at(name, frame))
 
     def _at(self, name: str, frame: int) -> tuple[DoubleDouble, DoubleDouble]:
         """Exact values of a tensor in one frame, with and without the log-to-linear table."""
@@ -210,9 +206,9 @@ class _Why:
     def _count_local(self, entry: Counts, at: np.ndarray, found: np.ndarray) -> None:
         source = self.node.input[0]
         exact, real = self.comparison._at(source, self.frame)
-        given = self.bounds.tensor(source).astype(np.float64)
-        bound = np.where((given == real.high) & (real.low == 0), 0.0, self.bounds.of(source))
-        float32 = self._levels(self.bounds.tensor(self.node.output[0]))
+        given = self.bounds.tensor(source)[:1].astype(np.float64)
+        bound = np.where((given == real.high) & (real.low == 0), 0.0, self.bounds.of(source)[:1])
+        float32 = self._levels(self.bounds.tensor(self.node.output[0])[:1])
         levels = self.made.format.decode(found) * self._sign()
         below, above = (self._levels(end) for end in self.bounds.reach(self.node, exact.high, 0.0))
         low, high = (self._levels(end) for end in self.bounds.reach(self.node, real.high, bound))
