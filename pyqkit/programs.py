@@ -79,6 +79,7 @@ def compile_all(
             while waiting and len(running.get_map()) < (os.cpu_count() or 1):
                 options = {"cwd": folder, "env": surroundings, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
                 process = all_of_them.enter_context(started(waiting.pop(0), stderr=subprocess.STDOUT, **options))
+                assert process.stdout is not None
                 running.register(process.stdout, selectors.EVENT_READ, (process, bytearray()))
             for ready, _ in running.select():
                 process, said = ready.data
