@@ -144,18 +144,17 @@ def decide(x: DoubleDouble, step: DoubleDouble, grid: Grid) -> Decision:
     near = np.nonzero(close & np.isfinite(quotient))
     value, unit_there = _picked(x, x.shape, near), _picked(step, x.shape, near)
     ties = undecided = np.zeros(len(value.high), bool)
-    moved = np.zeros(len(value.high), np.int64)
-    for place in (index[near] - 1, index[near]):  # the boundary below, and the one above
+    first = index[near] - 2  # two boundaries can lie at one place: around zero in mode UP
+    found = first.copy()
+    for place in (first, first + 1, first + 2):
         inside = (place >= 0) & (place < len(boundaries.high))
         held = np.where(inside, place, 0)
         end = boundaries.map(lambda a, at=held: a[at])  # type: ignore[misc]
         gap = value - end * unit_there
         on = inside & (gap.high == 0) & (gap.error == 0)
         ties, undecided = ties | on, undecided | (inside & ~on & (abs(gap.high) <= gap.error))
-        passed = (gap.high > 0) | (on & grid.inclusive[held])
-        below = place < index[near]
-        moved += np.where(inside, np.where(below, passed.astype(np.int64) - 1, passed), 0)
-    index[near] += moved
+        found += np.where(inside, (gap.high > 0) | (on & grid.inclusive[held]), place < 0)
+    index[near] = found
     return Decision(index, int(ties.sum()), int(undecided.sum()))
 
 
