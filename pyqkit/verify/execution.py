@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pyqkit.errors import MissingToolError
-from pyqkit.graph.model import network_inputs
 
 CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
 
@@ -76,18 +75,12 @@ class Execution:
 
 
 def _readable(model: Any) -> Any:
-    """A copy for one frame, in which rounding modes have the names that qonnx knows."""
+    """A copy in which rounding modes have the names that qonnx knows."""
     copy = type(model).FromString(model.SerializeToString())
     for node in copy.graph.node:
         for attribute in node.attribute:
             if attribute.name == "rounding_mode" and attribute.s.upper() == b"ROUND_TO_ZERO":
                 attribute.s = b"DOWN"
-    batch = network_inputs(copy.graph)[0].type.tensor_type.shape.dim[0]
-    if batch.dim_value > 1:  # shapes behind the input are left to be inferred
-        batch.dim_value = 1
-        del copy.graph.value_info[:]
-        for value in copy.graph.output:
-            value.type.tensor_type.ClearField("shape")
     return copy
 
 
