@@ -13,6 +13,7 @@ import shutil
 import signal
 import struct
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -110,6 +111,8 @@ class _Worker:
                 os.close(self.pipe)
                 self._run(reader, seeds, seed, range(first, end), deadline, write)
                 status = 0
+            except BaseException:  # a mutator's, as those of readers are caught
+                traceback.print_exc()
             finally:
                 os._exit(status)
         os.close(write)
