@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from reprlib import Repr
 
+MAX_LINE = 2000  # characters of a message
+
 
 class UserError(ValueError):
     """Something outside pyqkit is wrong (a name, a file, an array); the message is one complete sentence.
@@ -14,13 +16,13 @@ class UserError(ValueError):
     Parameters
     ----------
     lines : str
-        One, or the lines of a list. Each is made `plain`: names in it may come from anywhere.
+        One, or the lines of a list. Each is made `plain` and no longer than `MAX_LINE`: what is in it may come from anywhere.
     """
 
     exit_code = 2
 
     def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(map(plain, lines)))
+        super().__init__("\n".join(shortened(plain(line), MAX_LINE) for line in lines))
 
 
 class MissingToolError(UserError):

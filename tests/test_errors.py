@@ -34,3 +34,9 @@ def test_lists_of_names_are_cut_short() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed(f"layer{i}" for i in range(1000)).endswith("layer18, layer19 and 980 more")
     assert len(listed(["x" * 10_000] * 1000)) < 2000
+
+
+def test_sentences_keep_their_ends_however_long_a_name_is() -> None:
+    sentence = str(UserError(f"a layer was expected, but {'x' * 100_000} came; choose one of them"))
+    assert len(sentence) < 2000
+    assert sentence.startswith("a layer was expected, but xxx") and sentence.endswith("xxx came; choose one of them")

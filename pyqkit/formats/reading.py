@@ -19,7 +19,7 @@ def check(condition: bool, what: str) -> None:
 
 def text(value: Any) -> str:
     """`value`, which must be a string."""
-    check(isinstance(value, str), f"{value!r} is no text")
+    check(isinstance(value, str), f"{brief(value)} is no text")
     return value
 
 
@@ -31,7 +31,7 @@ def tensor_name(value: Any) -> str:
 
 def whole(value: Any, least: int) -> int:
     """`value`, which must be an integer from `least`."""
-    check(type(value) is int and value >= least, f"{value!r} is no whole number from {least}")
+    check(type(value) is int and value >= least, f"{brief(value)} is no whole number from {least}")
     return value
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyqkit import untrusted
 from pyqkit.errors import UserError
 
+MAX_FILE = 256 * 2**20  # bytes; the largest devices of these families take 50 MB
 _PREAMBLE = bytes.fromhex("0009 0ff00ff00ff00ff000 0001")
 _MARK = "emulated bitstream of pyqkit"
 
@@ -23,19 +25,14 @@ class Bitfile:
     part : str
         As the header spells it, without xc: 7z020clg400.
     content : bytes
+    emulated : dict or None
+        What `write_emulated` put into the content; None for a real bitstream.
     """
 
     design: str
     part: str
     content: bytes
-
-    @property
-    def emulated(self) -> dict[str, Any] | None:
-        """What `write_emulated` put into the content; None for a real bitstream."""
-        if not self.content.startswith(_MARK.encode()):
-            return None
-        found: dict[str, Any] = json.loads(self.content[len(_MARK) :].decode())
-        return found
+    emulated: dict[str, Any] | None = None
 
 
 def header_part(part: str) -> str:
@@ -66,8 +63,8 @@ def read(path: Path) -> Bitfile:
         If it is none, or cut short.
     """
     try:
-        raw = path.read_bytes()
-    except OSError as error:
+        raw = untrusted.content(path, MAX_FILE)
+    except (OSError, ValueError) as error:
         raise UserError(f"a bitstream was expected at {path}, but it cannot be read ({error}); check the path") from error
     fields: dict[bytes, bytes] = {}
     at = int.from_bytes(raw[:2], "big") + 4
@@ -83,4 +80,19 @@ def read(path: Path) -> Bitfile:
         raise UserError(
             f"a bitstream of {size} bytes was expected behind the header of {path}, but {len(content)} came; copy it again from where it was built"
         )
-    return Bitfile(fields.get(b"a", b"").decode("ascii", "replace").partition(";")[0], fields[b"b"].decode("ascii", "replace"), content)
+    design, part = (fields.get(key, b"").decode("ascii", "replace") for key in (b"a", b"b"))
+    return Bitfile(design.partition(";")[0], part, content, _facts(content, path))
+
+
+def _facts(content: bytes, path: Path) -> dict[str, Any] | None:
+    if not content.startswith(_MARK.encode()):
+        return None
+    try:
+        found = untrusted.json_data(content[len(_MARK) :])
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+        return found
+    except ValueError as error:
+        raise UserError(
+            f"a bitstream as pyqkit writes it for the emulated board was expected, but {path} is damaged ({error}); make the overlay again"
+        ) from error

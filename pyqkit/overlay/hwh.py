@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from pyqkit import untrusted
 from pyqkit.errors import UserError
 
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 ACCELERATOR_VLNV = "pyqkit.io:hls:network:1.0"
 DMA, ACCELERATOR = "axi_dma_", "accelerator_0"  # instances, here and in the real block design; DMAs are numbered as outputs are
+MAX_FILE = 16 * 2**20  # bytes of a handoff file; that of an accelerator alone has 0.5 MB, those of base overlays a few
 MOST_OUTPUTS = 15  # a SmartConnect joins 16 masters: the way in, and every way out
 LENGTH_BITS = 26  # of the DMA's length register: the most that the IP has
 _PLLS = {"zynq-7000": 1000.0, "zynq-mpsoc": 1500.0}  # MHz of the IO PLL that drives the PL clock
+FAMILIES = tuple(_PLLS)
 _DMA_ADDRESS = {"zynq-7000": 0x4040_0000, "zynq-mpsoc": 0xA000_0000}
 _DMA_BYTES = 0x1_0000
 _WIDTHS = {"zynq-7000": 64, "zynq-mpsoc": 128}  # bits of a port into DDR
@@ -251,17 +254,26 @@ def read(path: Path) -> tuple[Block, ...]:
         If the file cannot be read as a hardware handoff.
     """
     try:
-        root = ElementTree.parse(path).getroot()
+        root = _root(untrusted.text(path, MAX_FILE))
         places = {}
         for entry in root.iter("MEMRANGE"):
             if entry.get("MEMTYPE") == "REGISTER":
                 low, high = int(entry.attrib["BASEVALUE"], 16), int(entry.attrib["HIGHVALUE"], 16)
+                if not 0 <= low <= high < 2**64:
+                    raise ValueError(f"registers from {low:x} to {high:x}"[:100])
                 places[entry.attrib["INSTANCE"]] = low, high - low + 1
         return tuple(_block(module, *places.get(module.attrib["INSTANCE"], (None, None))) for module in root.iter("MODULE"))
-    except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(
             f"a hardware handoff file was expected at {path}, but it cannot be read ({error}); copy it again from where it was built"
         ) from error
+
+
+def _root(content: str) -> ElementTree.Element:
+    """The document, without definitions: entities grow without a limit or name files, and Vivado writes none."""
+    if "<!DOCTYPE" in content:
+        raise ValueError("it defines entities of its own")
+    return ElementTree.fromstring(content)
 
 
 def _block(module: ElementTree.Element, address: int | None, size: int | None) -> Block:

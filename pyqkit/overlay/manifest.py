@@ -6,18 +6,20 @@ from there; the manifest adds what only the overlay knows.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pyqkit import untrusted
 from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError, brief
 from pyqkit.formats.reading import DAMAGE, check, text, whole
 from pyqkit.formats.reading import describe as described
 from pyqkit.names import is_identifier, is_label
-from pyqkit.overlay import hwh, seal
+from pyqkit.overlay import bitfile, hwh, seal
 from pyqkit.overlay.seal import ENDINGS, SCHEMA
+
+MAX_FILE = 2**20  # bytes of a manifest
 
 
 class OverlayError(UserError):
@@ -133,13 +135,13 @@ def read(path: Path) -> Manifest:
     if not where.is_file():
         raise OverlayError(f"an overlay with its manifest was expected at {where}, but there is none; make one with 'pyqkit overlay'")
     try:
-        data = json.loads(where.read_text())
-        check(data["schema"] == SCHEMA, f"schema {data['schema']}")
+        data = untrusted.json_data(untrusted.content(where, MAX_FILE))
+        check(data["schema"] == SCHEMA, f"schema {brief(data['schema'])}")
         check(data["sha256"] == own_digest(data), "it has been edited")
         manifest = _from_data(data, where.parent)
         check(manifest.name == where.stem, f"it is about {manifest.name}")
         check(set(manifest.files) == {f"{manifest.name}{ending}" for ending in ENDINGS}, "it lists other files")
-    except DAMAGE as error:
+    except (OSError, *DAMAGE) as error:
         raise OverlayError(
             f"a manifest as pyqkit writes it was expected, but {where} is not ({described(error)}); copy the overlay again"
         ) from error
@@ -147,7 +149,11 @@ def read(path: Path) -> Manifest:
         file = where.with_suffix(ending)
         if not file.is_file():
             raise OverlayError(f"{file.name} was expected beside {where}, but there is none; copy the four files of an overlay together")
-        if digest(file.read_bytes()) != manifest.files[file.name]:
+        try:
+            unchanged = digest(untrusted.content(file, bitfile.MAX_FILE)) == manifest.files[file.name]
+        except (OSError, ValueError):
+            unchanged = False
+        if not unchanged:
             raise OverlayError(f"the {file.name} that {where} names was expected, but {file} has other content; copy the overlay again")
     return manifest
 
@@ -156,9 +162,10 @@ def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
     places = {text(k): Place(text(v["vlnv"]), whole(v["address"], 0), whole(v["size"], 1)) for k, v in data["blocks"].items()}
     frames = data["frames_per_packet"]
     clock = data["clock_mhz"]
-    check(type(clock) in (int, float) and 0 < clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
+    check(type(clock) in (int, float) and 0.1 <= clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
     check(frames is None or whole(frames, 1) > 0, "frames of a packet")
-    check(len(data["boards"]) > 0, "no boards")
+    check(isinstance(data["boards"], list) and len(data["boards"]) > 0, "no boards")
+    check(data["family"] in hwh.FAMILIES, f"family {brief(data['family'])}")
     for label in (data["name"], data["part"], data["family"], *data["boards"]):
         check(is_label(label), f"{brief(label)} names neither overlay nor board")
     check(all(map(is_identifier, places)), "names of blocks")

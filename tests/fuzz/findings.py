@@ -7,13 +7,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyqkit.errors import UserError
+from pyqkit.errors import MAX_LINE, UserError
 from tests.fuzz.reader import Reader
 from tests.fuzz.sandbox import ROOT, Sandbox, Violation
 
 KINDS = ("traceback", "memory", "signal", "hang", "file outside", "command", "left behind", "warning", "sentence")
 UNFORESEEN = "breaks the importer"  # the sentence for what nobody foresaw: to a fuzzer it is a traceback
-_LONGEST = 2000  # characters of a message: more is a dump, and no sentence
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,11 @@ def judge_sentence(error: UserError) -> Finding | None:
         return Finding("traceback", f"{type(cause).__name__} at {place(cause)}", "".join(traceback.format_exception(error)))
     wrong = {
         "empty": not text.strip(),
-        "long": len(text) > _LONGEST,
+        "long": any(len(line) > MAX_LINE for line in text.split("\n")),
         "unprintable": not all(line.isprintable() for line in text.split("\n")),
     }
     found = next((word for word, is_so in wrong.items() if is_so), None)
-    return Finding("sentence", f"{found} at {place(error)}", repr(text[:_LONGEST])) if found else None
+    return Finding("sentence", f"{found} at {place(error)}", repr(text[:MAX_LINE])) if found else None
 
 
 def place(error: BaseException) -> str:

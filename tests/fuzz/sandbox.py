@@ -67,6 +67,7 @@ class Sandbox:
             (self.root / name).mkdir()
         self.output.mkdir()
         os.environ.update(HOME=str(self.root / "home"), XDG_CACHE_HOME=str(self.root / "cache"), TMPDIR=str(self.root / "tmp"))
+        os.environ["PATH"] = ""  # without a compiler engine `exact` runs without native code
         tempfile.tempdir = None
         os.chdir(self.root / "work")
         sys.dont_write_bytecode = True

@@ -47,6 +47,12 @@ def refuse(sentence: str) -> None:
     raise UserError(sentence)
 
 
+def refuse_raw(text: str) -> None:
+    error = UserError("")
+    error.args = (text,)  # past what makes messages plain
+    raise error
+
+
 def refuse_half_done(path: Path, output: Path) -> None:
     (output / "half").write_text("done")
     raise UserError("a whole file was expected, but half of one came; copy it again")
@@ -82,7 +88,8 @@ ACTS: list[tuple[Callable[[Path, Path], object], str]] = [
     (refuse_half_done, "left behind"),
     (warn, "warning"),
     (lambda path, output: refuse(""), "sentence"),
-    (lambda path, output: refuse("a word " * 1000), "sentence"),
+    (lambda path, output: refuse_raw("a word " * 1000), "sentence"),
+    (lambda path, output: refuse_raw("\x1b[2J"), "sentence"),
 ]  # fmt: skip
 
 
@@ -99,7 +106,7 @@ def test_every_kind_of_fault_is_seen(number: int, tmp_path: Path, capfd: pytest.
 
 def test_different_faults_are_told_apart_and_the_run_goes_on(tmp_path: Path) -> None:
     outcome = fuzz(Scripted(*(act for act, _ in ACTS if act is not ACTS[7][0])), seed=0, inputs=len(ACTS) - 1, seconds=60, kept=tmp_path)
-    assert outcome.inputs == len(ACTS) - 1 and outcome.refused == 5
+    assert outcome.inputs == len(ACTS) - 1 and outcome.refused == 6
     assert sorted(finding.kind for finding in outcome.distinct) == sorted(kind for _, kind in ACTS if kind not in ("", "hang"))
 
 

@@ -76,3 +76,36 @@ def test_files_of_vivado_are_read() -> None:
     blocks = {block.name: block for block in hwh.read(path)}
     assert (blocks["axi_dma_0"].vlnv, blocks["axi_dma_0"].address, blocks["axi_dma_0"].size) == (hwh.DMA_VLNV, 0x4040_0000, 0x1_0000)
     assert blocks["axi_dma_0"].stream("S_AXIS_S2MM").bus == blocks["axis_dwidth_converter_1"].stream("M_AXIS").bus
+
+
+LAUGHS = "".join(f'<!ENTITY a{i + 1} "{f"&a{i};" * 10}">' for i in range(9))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "no element found"),
+        (f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]><x>&a9;</x>'.encode(), "it defines entities of its own"),
+        (b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>', "it defines entities of its own"),
+        ("<x/>".encode("utf-16"), "codec can't decode"),
+        (b"<x>&a;</x>", "undefined entity"),
+        (b"<x>\0</x>", "not well-formed"),
+        (b"<x><MODULE/></x>", "INSTANCE"),
+        (b'<x><MODULE INSTANCE="a"><BUSINTERFACE NAME="b" VLNV="c"/></MODULE></x>', "list index out of range"),
+        (b'<x><MEMRANGE MEMTYPE="REGISTER" BASEVALUE="9" HIGHVALUE="1" INSTANCE="a"/></x>', "registers from 9 to 1"),
+        (b'<x><MEMRANGE MEMTYPE="REGISTER" BASEVALUE="0" HIGHVALUE="1ffffffffffffffff" INSTANCE="a"/></x>', "registers from 0 to "),
+        (b" " * (16 * 2**20 + 1), "it has 16777217 bytes, and at most 16777216 can be read"),
+    ],
+)
+def test_handoffs_that_are_none(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "x.hwh"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        hwh.read(path)
+    assert str(caught.value).startswith(f"a hardware handoff file was expected at {path}, but it cannot be read (")
+    assert what in str(caught.value) and str(caught.value).endswith("); copy it again from where it was built")
+
+
+def test_elements_in_elements_do_not_overflow(tmp_path: Path) -> None:
+    (tmp_path / "x.hwh").write_bytes(b"<x>" * 1_000_000 + b"</x>" * 1_000_000)
+    assert hwh.read(tmp_path / "x.hwh") == ()

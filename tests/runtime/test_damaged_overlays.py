@@ -36,6 +36,12 @@ def replaced(copy: Path, ending: str, content: bytes) -> None:
     edited(copy, files={**files, f"residual{ending}": build_folder.digest(content)})
 
 
+def bit_with(facts: bytes) -> bytes:
+    """A bitstream for the emulated board that holds something else."""
+    sound = bitfile.write_emulated("residual", "xczu7ev-ffvc1156-2-e", {})
+    return sound.replace(b"{}", facts.ljust(2)) if len(facts) <= 2 else sound.replace(b"{}  ", facts.ljust(4))
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -51,6 +57,14 @@ def replaced(copy: Path, ending: str, content: bytes) -> None:
         (lambda p: edited(p, schema=99), r"is not \(schema 99\)"),
         (lambda p: edited(p, name="other"), r"is not \(it is about other\)"),
         (lambda p: edited(p, clock_mhz="fast"), r"is not \(clock or kind\)"),
+        (lambda p: edited(p, clock_mhz=1e-310), r"is not \(clock or kind\)"),
+        (lambda p: edited(p, family="alveo"), r"is not \(family 'alveo'\)"),
+        (lambda p: edited(p, boards="ZCU104"), r"is not \(no boards\)"),
+        (lambda p: edited(p, files={}), r"is not \(it lists other files\)"),
+        (lambda p: p.with_suffix(".json").write_text("[" * 100_000), r"is not \(it is nested more than 50 levels deep\)"),
+        (lambda p: p.with_suffix(".json").write_text(" " * (2**20 + 1)), r"is not \(it has 1048577 bytes, and at most 1048576 can be read\)"),
+        (lambda p: replaced(p, ".bit", bit_with(b"[1]")), r"the emulated board was expected, but .* is damaged \(it holds no object\)"),
+        (lambda p: replaced(p, ".bit", bit_with(b"{")), "the emulated board was expected, but .* is damaged"),
         (lambda p: edited(p, blocks={}), "a manifest as pyqkit writes it was expected, but .* is not"),
         (lambda p: p.with_suffix(".hwh").unlink(), r"residual\.hwh was expected beside .*, but there is none; copy the four files"),
         (lambda p: p.write_bytes(p.read_bytes()[:-3]), r"the residual\.bit that .* names was expected, but .* has other content; copy"),
