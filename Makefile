@@ -86,13 +86,17 @@ overlay: venv
 	$(if $(filter %.onnx,$(NET)),test -d $(BUILD) || $(BIN)/pyqkit compile $(NET) -o $(BUILD) --board $(or $(BOARD),ZCU104))
 	$(BIN)/pyqkit overlay $(BUILD) $(if $(BOARD),--board $(BOARD)) --backend $(BACKEND)
 
-# Every reader of what others wrote, MINUTES each, one after another; counts go to build/fuzz.json, inputs that fail to build/fuzz/
+# Every reader of what others wrote, MINUTES each, one after another; counts go to build/fuzz.json, inputs that fail to build/fuzz/;
+# then NETWORKS random networks through the kernels of engine exact, compiled with the address and undefined-behaviour sanitizers
+NETWORKS ?= 2000
 MINUTES ?= 10
 SEED ?= 0
 
 fuzz: venv
 	mkdir -p build
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED) --json build/fuzz.json
+	OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$(g++ -print-file-name=libasan.so) \
+	  $(BIN)/python -m tests.emulate.sanitized kernels $(SEED) $(NETWORKS)
 
 # README.md and docs/formats.md from the code
 format-table: venv

@@ -49,7 +49,7 @@ class ConvolutionKernel:
 
     def _choose(self, operands: Operands, logarithmic: bool) -> str:
         op, bound = self._op, operands.largest_sum
-        compiled = self._library is not None and op.dilation == (1, 1)
+        compiled = self._library is not None and op.dilation == (1, 1) and self._row_bytes(operands.copies) <= INT32
         if compiled and op.groups == 1 and op.kernel[0] <= 64:
             if operands.fits(8) and 255 * operands.weight_sum <= INT32 and not logarithmic:
                 return "int8"
@@ -62,6 +62,12 @@ class ConvolutionKernel:
         if compiled and depthwise and operands.fits(16) and bound <= INT32 and operands.lookup is None:
             return "int16 depthwise"
         return "float32 by BLAS" if bound < 2**24 else "float64 by BLAS" if bound < 2**53 else ""
+
+    def _row_bytes(self, copies: int) -> int:
+        """Bytes of a padded row of float64 activations or of a row of sums, whichever is longer: kernels count them in 32 bits."""
+        _, left, _, right = self._op.padding
+        _, width, channels = self._tensor.shape
+        return 8 * max((left + width + right) * channels * copies, self._out.shape[1] * (self._out.shape[2] + LANES))
 
     @property
     def joins(self) -> bool:

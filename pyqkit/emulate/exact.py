@@ -19,6 +19,7 @@ from pyqkit.emulate.carrier import carrier_type, from_carrier, integers_of, to_c
 from pyqkit.emulate.convolutions import Compute, ConvolutionKernel
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.terms import compile_add, fits_32_bits
+from pyqkit.formats.port import checked_codes
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
@@ -73,6 +74,7 @@ class ExactEngine:
         """
         if keep and self._fuse:
             return ExactEngine(self.graph, *self._options, fuse=False).run(codes, keep=True, progress=progress)
+        codes = {name: checked_codes(given, self.graph.tensors[name], name) for name, given in codes.items()}
         frames = len(next(iter(codes.values())))
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
         parts: dict[str, list[np.ndarray]] = {name: [] for name in names}

@@ -11,6 +11,7 @@ import numpy as np
 from pyqkit.cache import cache_folder, load
 from pyqkit.emulate.build import build_shared
 from pyqkit.errors import UserError
+from pyqkit.formats.port import checked_codes
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.generate import Design, generate, library
@@ -79,6 +80,7 @@ class HlsEngine:
         DeadlockError
             If the design cannot go on; names processes and streams.
         """
+        codes = {end.tensor: checked_codes(codes[end.tensor], end, end.tensor) for end in self.design.inputs}
         frames = len(next(iter(codes.values())))
         chunk = frames if progress is None else max(1, min(frames, 64))
         parts: list[list[np.ndarray]] = []

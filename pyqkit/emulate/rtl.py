@@ -15,6 +15,7 @@ import numpy as np
 from pyqkit.cache import cache_folder, entry, load
 from pyqkit.emulate.hls import DeadlockError
 from pyqkit.errors import MissingToolError, UserError
+from pyqkit.formats.port import checked_codes
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.names import LONGEST_GENERATED, identifier
@@ -135,6 +136,7 @@ class Simulator:
         DeadlockError
             If nothing moves any more; names the streams and the cycle.
         """
+        codes = {end.tensor: checked_codes(codes[end.tensor], end, end.tensor) for end in self.design.inputs}
         frames = len(next(iter(codes.values())))
         given = [np.ascontiguousarray(end.to_bytes(codes[end.tensor])) for end in self.design.inputs]
         taken = [np.zeros((frames, end.frame_bytes), np.uint8) for end in self.design.outputs]

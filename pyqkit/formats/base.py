@@ -223,9 +223,10 @@ class NumberFormat(ABC):
 
     def decode(self, codes: np.ndarray | int) -> np.ndarray:
         """Exact values of codes as float64 (Logarithmic Posits: the correctly rounded float64)."""
-        return _tables(self).by_code[self._checked(codes)]
+        return _tables(self).by_code[self.checked(codes)]
 
-    def _checked(self, codes: np.ndarray | int) -> np.ndarray:
+    def checked(self, codes: np.ndarray | int) -> np.ndarray:
+        """The codes as an array; a `FormatError` for what is no code of this width."""
         array = np.asarray(codes)
         if array.dtype.kind not in "iu":
             raise FormatError(

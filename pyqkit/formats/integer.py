@@ -149,7 +149,7 @@ class Integer(NumberFormat):
         return self.from_integers(rounded)
 
     def decode(self, codes: np.ndarray | int) -> np.ndarray:
-        checked = self._checked(codes)
+        checked = self.checked(codes)
         if self.low < -(2**63) or self.high >= 2**63:  # beyond what `to_integers` can hold
             exact = [(self.integer(code), code) for code in checked.ravel().tolist()]
             real = [self.special(code) if value is None else float(value) for value, code in exact]

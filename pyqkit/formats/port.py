@@ -99,6 +99,20 @@ def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:
     return fmt.integers[codes].astype(np.int64)
 
 
+def checked_codes(codes: np.ndarray, what: Codes, name: str) -> np.ndarray:
+    """Codes of whole frames, as native code may read them.
+
+    Raises
+    ------
+    FormatError
+        For another shape than (frames, height, width, channels), or what is no code of the format.
+    """
+    codes = np.asarray(codes)
+    if codes.ndim != 4 or tuple(codes.shape[1:]) != tuple(what.shape) or not len(codes):
+        raise FormatError(f"codes of shape (frames, {', '.join(map(str, what.shape))}) were expected for {name}, but {codes.shape} came")
+    return what.format.checked(codes)
+
+
 def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
     """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
     x = np.asarray(x)
