@@ -189,20 +189,19 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
     rule = _rule(known, proto)
     rule.check(node)
     check_ranges(node.attributes)
-    shapes = None
-    if proto.op_type not in QUANTISERS:
-        shapes = output_shapes(
-            proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS
-        )
-        if any(0 in shape for shape in shapes):
-            raise Unlowerable("its output has no elements", "export the model again")
+    if proto.op_type in QUANTISERS:
+        shapes = [_quantised_shape(node)]
+    else:
+        shapes = output_shapes(proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS)
+    if any(0 in shape for shape in shapes):
+        raise Unlowerable("its output has no elements", "export the model again")
     results = rule.lower(lowering, node)
     for place, name in enumerate(proto.output):
         if place >= len(results) and name in lowering.needed:
             raise Unlowerable(
                 f"its output {place} is used, and it is not computed", "use its first output alone"
             )
-    for result, shape in zip(results, shapes or []):
+    for result, shape in zip(results, shapes):
         if shape_of(result) != shape:
             raise Unlowerable(
                 f"it would give the shape {shape_of(result)}, and ONNX says {shape}",
@@ -211,23 +210,24 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
     return results
 
 
+def _quantised_shape(node: Node) -> tuple[int, ...]:
+    """Shape of what a quantiser reads and makes, to which its scale broadcasts."""
+    shape, scale = shape_of(node.inputs[0]), shape_of(node.inputs[1])
+    if len(scale) > len(shape) or any(n not in (1, m) for n, m in zip(scale[::-1], shape[::-1])):
+        raise Unlowerable(f"its scale of shape {scale} does not fit a tensor of shape {shape}", "give one scale a channel, or for all")
+    return shape
+
+
 def _input(value: Any) -> Input:
     return value if value is None or isinstance(value, np.ndarray) else shape_of(value)
 
 
 def _constants(lowering: Lowering, proto: Any, node: Node) -> list[np.ndarray]:
     """Values of a node whose inputs are all constants."""
-    arrays = (
-        [_constant(proto, node, lowering.opset)]
-        if proto.op_type == "Constant"
-        else folded(proto, lowering.opset, node.inputs)
-    )
+    if proto.op_type == "Constant":
+        return [_constant(proto, node, lowering.opset)]
+    arrays = folded(proto, lowering.opset, node.inputs, limits.FOLDED_ELEMENTS - lowering.folded)
     lowering.folded += sum(array.size for array in arrays)
-    if lowering.folded > limits.FOLDED_ELEMENTS:
-        raise Unlowerable(
-            f"with it more than {limits.FOLDED_ELEMENTS} elements of constants are computed",
-            "fold constants before exporting",
-        )
     return arrays
 
 

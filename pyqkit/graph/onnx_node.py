@@ -122,8 +122,8 @@ def _shape(kind: Any, most: int) -> Shape:
     return shape
 
 
-def folded(proto: Any, opset: int, inputs: list[np.ndarray | None]) -> list[np.ndarray]:
-    """Value of a node whose inputs are all constants, one array for each output that has a name.
+def folded(proto: Any, opset: int, inputs: list[np.ndarray | None], most: int) -> list[np.ndarray]:
+    """Value of a node whose inputs are all constants, one array for each output that has a name, of at most `most` elements.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def folded(proto: Any, opset: int, inputs: list[np.ndarray | None]) -> list[np.n
             "no constant is computed by such a node",
             "fold constants before exporting, for instance with onnxsim",
         )
-    output_shapes(proto, opset, list(inputs))
+    output_shapes(proto, opset, list(inputs), most)
     given = {name: value for name, value in zip(proto.input, inputs) if value is not None}
     ends = [
         [helper.make_value_info(name, helper.make_tensor_type_proto(1, None)) for name in names]

@@ -115,6 +115,8 @@ class Rule:
                 f"its domain {shown(node.domain)} is not understood",
                 f"use the operator of domain {self.domains[0] or 'ai.onnx'}",
             )
+        if self.inputs is not None and any(value is None for value in node.inputs):
+            raise Unlowerable("one of its inputs is left out", "export the model again")
         if self.inputs is not None and len(node.inputs) != self.inputs:
             raise Unlowerable(
                 f"it has {len(node.inputs)} inputs instead of {self.inputs}", "export the model again"

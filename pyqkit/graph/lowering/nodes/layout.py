@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,11 @@ def _axes(node: Node, given: Iterable[int], more: int = 0) -> list[int]:
 
 @handles("Reshape", only={"allowzero": 0})
 def reshape(lowering: Lowering, node: Node) -> list[Any]:
-    target = [int(v) for v in node.constant(1, "shape")]
-
-    def how(array: np.ndarray) -> np.ndarray:
-        return array.reshape([array.shape[i] if v == 0 else v for i, v in enumerate(target)])
-
-    return [_move(node, how)]
+    source = shape_of(node.inputs[0])
+    target = [source[i] if v == 0 else int(v) for i, v in enumerate(node.constant(1, "shape"))]
+    if -1 not in target and prod(target) != prod(source):
+        raise Unlowerable(f"it reshapes {source}, batch included, to {tuple(target)}", "export the model with a batch of 1")
+    return [_move(node, lambda a: a.reshape(target))]
 
 
 @handles("Flatten", attributes=("axis",))

@@ -129,7 +129,10 @@ def lower_format(lowering: Lowering, node: Node) -> list[Any]:
             f"activations in blocks ({fmt}) need a scale found while the network runs", "use a static per-tensor scale for activations"
         )
     source = _numbers(node, source.values() if isinstance(source, Coded) else source)
-    return [code_blocks(source, fmt, scale, int(node.attributes.get("axis", -1)))]
+    axis = int(node.attributes.get("axis", -1))
+    if not -source.ndim <= axis < source.ndim:
+        raise Unlowerable(f"its blocks lie along axis {axis} of {source.ndim}", "block along an axis of the weights")
+    return [code_blocks(source, fmt, scale, axis)]
 
 
 def apply(lowering: Lowering, node: Node, quantiser: Quantiser) -> Any:
