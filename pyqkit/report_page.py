@@ -35,7 +35,8 @@ def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
         )
     ]
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
-    return environment.from_string(_TEMPLATE).render(r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff))
+    template = environment.from_string(_TEMPLATE)
+    return template.render(r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff))
 
 
 def write(report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path, force: bool = True) -> None:

@@ -20,6 +20,7 @@ import pyqkit
 from pyqkit import boards, build_folder
 from pyqkit.digest import own_digest
 from pyqkit.errors import UserError
+from pyqkit.hardware import folding
 from pyqkit.overlay import bitfile, emulated, hwh, install, seal, vendor
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
@@ -210,3 +211,15 @@ def test_a_project_of_another_name_is_not_sealed(name: str, tmp_path: Path) -> N
     with pytest.raises(UserError, match="^the name of an overlay was expected in facts.json, but "):
         seal.seal(tmp_path)
     assert not (tmp_path / "overlay").exists()
+
+
+# ---- foldings -----------------------------------------------------------------------------------------------------
+
+
+def test_a_folding_file_of_other_names_is_refused(tmp_path: Path) -> None:
+    graph = pyqkit.Accelerator.load(build("ZCU104")).graph
+    for text in [*BREAKERS, EVIL]:
+        (tmp_path / "fold.json").write_text(json.dumps({text: {"pe": 1, "simd": 1}}))
+        with pytest.raises(UserError) as caught:
+            folding.read(tmp_path / "fold.json", graph)
+        assert SENTENCE.fullmatch(str(caught.value)) and str(caught.value).isprintable()
