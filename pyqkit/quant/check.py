@@ -90,9 +90,16 @@ def _matched(model: Any, calls: dict[str, list[Call]]) -> dict[str, tuple[str, C
     matched = {}
     for path, found in nodes.items():
         made = calls.get(path, [])
+        found.sort(key=_turn)
         if len(made) == len(found):
             matched.update({node.output[0]: (path, call) for node, call in zip(found, made)})
     return matched
+
+
+def _turn(node: Any) -> int:
+    """Which call of its proxy a node is: the tracer counts them in the name, while the order in the file is any that is legal."""
+    counted = re.search(r"/export_handler_(\d+)/", node.name)
+    return int(counted[1]) if counted else 0
 
 
 def module_path(name: str) -> str:

@@ -101,6 +101,25 @@ def test_rounded_weights_are_written_where_they_are_needed_alone(tmp_path: Path)
         assert np.array_equal(weights, module[1].weight.detach().numpy()) == same
 
 
+class Branches(nn.Module):
+    """One quantiser in two branches, and a padding: the file has its nodes in another order than the module its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.left, self.right = first(), convolution(), convolution(padding=1, stride=1)
+        self.branch, self.last = qnn.QuantIdentity(bit_width=8), qnn.QuantReLU(bit_width=4)
+
+    def forward(self, x: Any) -> Any:
+        x = self.image(x)
+        y = self.branch(self.left(nn.functional.pad(x.value, (1, 1, 1, 1))))
+        return self.last(y + self.branch(self.right(x)))
+
+
+def test_a_quantiser_of_two_branches() -> None:
+    module, x = trained(Branches())
+    agrees(module, x)
+
+
 class Recurrent(nn.Module):
     def __init__(self, recurrent: nn.Module) -> None:
         super().__init__()
