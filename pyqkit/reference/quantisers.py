@@ -116,6 +116,8 @@ def _bipolar(node: Node) -> Quantiser:
 def _float(node: Node) -> Quantiser:
     """Significands of `mantissa` + 1 bits, exponents from 1 - bias on, the smallest one without leading 1; saturating."""
     exponent, mantissa, bias = (_whole(node, i, w) for i, w in ((2, "exponent width"), (3, "mantissa width"), (4, "bias")))
+    if not node.attributes.get("signed", 1):
+        node.refuse("a signed minifloat was", "an unsigned one came", "QONNX executes signed ones alone")
     if not node.attributes.get("has_subnormal", 1):
         node.refuse("subnormals were", "a minifloat without them came", "use one with subnormals")
     if not node.attributes.get("saturation", 1):

@@ -66,6 +66,14 @@ def weights(name: str, scale: Any = 0.25) -> Network:
     return _behind(b, b.conv(b.quantise("x", "int8", 0.0625), name, 6, 4, scale=scale), 6)
 
 
+def signed_weights() -> Network:
+    """Integer weights with scales of both signs."""
+    b = Builder(4, 5, 4)
+    values, zero, bits = b.constant(b.random.normal(0, 1, (6, 4, 3, 3))), b.constant(0), b.constant(4)
+    w = b.node("Quant", values, b.constant(_MIXED), zero, bits, domain=GENERAL, signed=1, narrow=0, rounding_mode="ROUND")
+    return _behind(b, b.node("Conv", b.quantise("x", "int8", 0.0625), w), 6)
+
+
 def bipolar(scale: Any) -> Network:
     """Weights of -1 and 1, some of them exactly zero before they are quantised."""
     b = Builder(4, 5, 4)
@@ -235,6 +243,10 @@ MUTANTS: dict[str, tuple[Callable[[], Network], Callable[[Patch], None]]] = {
     ),
     "block_exponents_one_block_off": (lambda: weights("mx2_int4"), _shifted_blocks),
     "sign_of_a_weight_scale_dropped": (lambda: bipolar(_MIXED), _unsigned_scale),
+    "sign_of_an_integer_weight_scale_dropped": (
+        signed_weights,
+        misread(quantisers, "scale_of", _change_input(1, lambda scale: np.asarray(abs(scale)))),
+    ),
     "bias_of_minifloats_one_off": (
         lambda: quantiser(format="e3m2"),
         misread(quantisers, "float_quantiser", _bias_off_by_one),
