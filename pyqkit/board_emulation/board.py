@@ -46,6 +46,8 @@ class _Window:
     size: int
     block: Any
 
+_BUS_BITS = 8, 1024  # widths of a stream or a port to memory, of AMD's DMA
+
 
 class EmulatedBoard:
     """A board without hardware.
@@ -102,18 +104,17 @@ class EmulatedBoard:
                     self._windows.append(_Window(block.address, block.size, made))
 
     def _dma(self, block: hwh.Block, ends: dict[str, Stream]) -> AxiDma:
-        parameters = block.parameters
-        if int(parameters.get("c_include_sg", "1")):
+        if block.number("c_include_sg", 1):
             raise BoardFault(
                 f"a DMA without scatter-gather was expected, but {block.name} has it; set c_include_sg to 0 in the block design"
             )
         streams, alignments = {}, {}
         for side, end in (("MM2S", "M_AXIS_MM2S"), ("S2MM", "S_AXIS_S2MM")):
-            if int(parameters.get(f"c_include_{side.lower()}", "1")):
-                bits = int(parameters.get(f"c_m_axi_{side.lower()}_data_width", "32"))
+            if block.number(f"c_include_{side.lower()}", 1):
+                bits = block.number(f"c_m_axi_{side.lower()}_data_width", 32, *_BUS_BITS)
                 streams[side] = ends.get(end)
-                alignments[side] = 1 if int(parameters.get(f"c_include_{side.lower()}_dre", "0")) else bits // 8
-        return AxiDma(block.name, self.memory, streams, int(parameters.get("c_sg_length_width", "14")), alignments)
+                alignments[side] = 1 if block.number(f"c_include_{side.lower()}_dre", 0) else bits // 8
+        return AxiDma(block.name, self.memory, streams, block.number("c_sg_length_width", 14, 8, hwh.LENGTH_BITS), alignments)
 
     # ---- registers ------------------------------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
         for end in block.interfaces:
             if end.kind == "axis" and block.vlnv == hwh.DMA_VLNV:
                 side = "m_axis_mm2s" if end.drives else "s_axis_s2mm"
-                found[end.bus] = Stream(end.bus, int(block.parameters.get(f"c_{side}_tdata_width", "32")) // 8)
+                found[end.bus] = Stream(end.bus, block.number(f"c_{side}_tdata_width", 32, *_BUS_BITS) // 8)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,9 +79,9 @@ class Port:
         order, scale, offset = (arrays[f"{entry['array']}.{key}"] for key in _ARRAYS[:3])
         key = f"{entry['array']}.limits"
         limits = arrays.get(key)
-        check(
-            order.shape == shape and sorted(order.ravel().tolist()) == list(range(int(np.prod(codes.shape)))), f"{name} has a wrong order"
-        )
+        size = prod(codes.shape)
+        check(order.dtype.kind in "iu" and order.shape == shape and order.size == size, f"{name} has a wrong order")
+        check(np.array_equal(np.sort(order, axis=None), np.arange(size)), f"{name} has a wrong order")
         for values in (scale, offset):
             check(values.dtype == np.float64 and values.ndim == 1 and values.size in (1, codes.shape[2]), f"{name} has wrong scales")
             check(bool(np.isfinite(values).all()), f"{name} has scales that are no numbers")
@@ -173,7 +174,7 @@ class End:
     @property
     def beats(self) -> int:
         """Beats of a frame; TLAST is on the last."""
-        return int(np.prod(self.shape)) // self.lanes
+        return prod(self.shape) // self.lanes
 
     @property
     def beat_bytes(self) -> int:

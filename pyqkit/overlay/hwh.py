@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from pyqkit import untrusted
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 ACCELERATOR_VLNV = "pyqkit.io:hls:network:1.0"
@@ -72,6 +72,33 @@ class Block:
     def stream(self, name: str) -> Interface | None:
         """The stream end called `name`, if there is one."""
         return next((i for i in self.interfaces if i.kind == "axis" and i.name == name), None)
+
+    def number(self, parameter: str, default: int, least: int = 0, most: int = 1) -> int:
+        """A parameter that is a whole number, a flag unless told otherwise.
+
+        Raises
+        ------
+        UserError
+            If it is something else, or out of range.
+        """
+        value = self.parameters.get(parameter, str(default))
+        if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
+            raise UserError(
+                f"a number from {least} to {most} was expected for {parameter} of {self.name}, but {brief(value)} came; copy the handoff again"
+            )
+        return int(value)
+
+    def rate(self, parameter: str) -> float:
+        """A parameter that is a rate in MHz; raises UserError if it is none."""
+        try:
+            value = float(self.parameters[parameter])
+        except ValueError:
+            value = 0.0
+        if not 0 < value < 10_000:
+            raise UserError(
+                f"a rate in MHz was expected for {parameter} of {self.name}, but {brief(self.parameters[parameter])} came; copy the handoff again"
+            )
+        return value
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _clock(found: tuple[hwh.Block, ...], facts: dict[str, Any]) -> float:
     for block in found:
         for key in keys:
             if key in block.parameters:
-                return float(block.parameters[key])
+                return block.rate(key)
     raise UserError(
         f"a processing system with PL clock 0 was expected in the handoff of {facts['name']}, but there is none; make clean, then make"
     )

@@ -47,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def line(outcome: Outcome) -> str:
     """An outcome on one line."""
-    counts = ", ".join(f"{outcome.failures[kind]} {kind}" for kind in KINDS)
+    counts = ", ".join(f"{outcome.failures.get(kind, 0)} {kind}" for kind in KINDS)
     return (
-        f"{outcome.reader}: {outcome.inputs:,} inputs ({outcome.refused:,} refused) in {outcome.seconds:.0f} s, slowest {outcome.slowest:.2f} s, "
+        f"{outcome.reader}: {outcome.inputs:,} inputs ({outcome.refused:,} refused) in {outcome.seconds:.0f} s, slowest {outcome.slowest:.2f} s (input {outcome.slowest_input}), "
         f"{len(outcome.distinct)} distinct faults ({counts})"
     )
 

@@ -14,7 +14,6 @@ import signal
 import struct
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ KEPT = ROOT / "build" / "fuzz"  # inputs that failed, one folder a reader
 HANG = 10.0  # seconds after which an input counts as one that is never read
 MEMORY = 2 * 2**30  # bytes of address space that reading may take
 _POLL = 0.1  # seconds
-_STATE = struct.Struct("qdqd")  # number of the input that is being read, and since when; inputs refused; seconds of the slowest
+_STATE = struct.Struct("qdqdq")  # number of the input that is being read, and since when; inputs refused; seconds and number of the slowest
 
 
 @dataclass
@@ -44,7 +43,7 @@ class Outcome:
     seconds : float
         Wall time.
     slowest : float
-        Seconds of the input that took longest.
+        Seconds of the input that took longest, whose number is `slowest_input`.
     failures : dict of str to int
         Inputs by kind of fault.
     distinct : list of Finding
@@ -57,12 +56,13 @@ class Outcome:
     refused: int = 0
     seconds: float = 0.0
     slowest: float = 0.0
-    failures: Counter[str] = field(default_factory=Counter)
+    slowest_input: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
     distinct: list[Finding] = field(default_factory=list)
 
     def add(self, finding: Finding) -> bool:
         """Count a finding; whether it is a fault that is new."""
-        self.failures[finding.kind] += 1
+        self.failures[finding.kind] = self.failures.get(finding.kind, 0) + 1
         new = all((finding.kind, finding.where) != (f.kind, f.where) for f in self.distinct)
         if new:
             self.distinct.append(finding)
@@ -117,11 +117,11 @@ class _Worker:
                 os._exit(status)
         os.close(write)
 
-    def note(self, index: int, since: float, refused: int = 0, slowest: float = 0.0) -> None:
+    def note(self, index: int, since: float, refused: int = 0, slowest: tuple[float, int] = (0.0, 0)) -> None:
         """Say how far reading is."""
-        self._state[: _STATE.size] = _STATE.pack(index, since, refused, slowest)
+        self._state[: _STATE.size] = _STATE.pack(index, since, refused, *slowest)
 
-    def noted(self) -> tuple[int, float, int, float]:
+    def noted(self) -> tuple[int, float, int, float, int]:
         """What `note` said last."""
         return _STATE.unpack(self._state[: _STATE.size])  # type: ignore[return-value]
 
@@ -132,7 +132,7 @@ class _Worker:
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         path = self.sandbox.root / f"input{reader.suffix}"
-        index, refused, slowest = indices.start, 0, 0.0
+        index, refused, slowest = indices.start, 0, (0.0, 0)
         for index in indices:
             if time.monotonic() > deadline:
                 break
@@ -140,7 +140,7 @@ class _Worker:
             started = time.monotonic()
             self.note(index, started, refused, slowest)
             verdict = examine(reader, path, self.sandbox)
-            slowest = max(slowest, time.monotonic() - started)
+            slowest = max(slowest, (time.monotonic() - started, index))
             refused += verdict.refused
             if verdict.finding:
                 os.write(write, (json.dumps({"index": index, **asdict(verdict.finding)}) + "\n").encode())
@@ -187,9 +187,9 @@ def _watch(worker: _Worker, outcome: Outcome, hang: float, keep: Callable[[int, 
             hanging = True
             os.kill(worker.pid, signal.SIGKILL)
     _, status = os.waitpid(worker.pid, 0)
-    index, _, refused, slowest = worker.noted()
+    index, _, refused, seconds, slowest = worker.noted()
     outcome.refused += refused
-    outcome.slowest = max(outcome.slowest, slowest)
+    outcome.slowest, outcome.slowest_input = max((outcome.slowest, outcome.slowest_input), (seconds, slowest))
     if status == 0:
         return index
     if hanging:

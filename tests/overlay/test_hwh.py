@@ -109,3 +109,13 @@ def test_handoffs_that_are_none(tmp_path: Path, content: bytes, what: str) -> No
 def test_elements_in_elements_do_not_overflow(tmp_path: Path) -> None:
     (tmp_path / "x.hwh").write_bytes(b"<x>" * 1_000_000 + b"</x>" * 1_000_000)
     assert hwh.read(tmp_path / "x.hwh") == ()
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", "1.0", "9" * 5000, "\u0663", " 8", "1025", "7"])
+def test_parameters_that_are_no_numbers_in_their_range(value: str) -> None:
+    block = hwh.Block("axi_dma_0", hwh.DMA_VLNV, {"width": value, "mhz": "nan"})
+    with pytest.raises(UserError, match="^a number from 8 to 1024 was expected for width of axi_dma_0, but '.*' came; copy the handoff again$"):
+        block.number("width", 32, 8, 1024)
+    assert block.number("none", 32, 8, 1024) == 32
+    with pytest.raises(UserError, match="^a rate in MHz was expected for mhz of axi_dma_0, but 'nan' came; copy the handoff again$"):
+        block.rate("mhz")
