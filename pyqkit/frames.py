@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pyqkit import npy
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, plain
 
 
 def read(path: Path) -> np.ndarray:
@@ -35,5 +35,10 @@ def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
             return
         with zipfile.ZipFile(file, "w") as archive:  # numpy.savez takes names as keywords, and not every name can be one
             for name, array in outputs.items():
-                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                with archive.open(zipfile.ZipInfo(f"{_key(name)}.npy"), "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _key(name: str) -> str:
+    """An output's name in an archive: as it is, or escaped where a zip file would cut it at NUL or cannot write it."""
+    return plain(name) if "\0" in name or name != name.encode("utf-8", "replace").decode() else name

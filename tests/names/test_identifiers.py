@@ -48,6 +48,10 @@ def test_no_identifiers(text: object) -> None:
     assert not is_identifier(text)
 
 
+def test_graphs_of_earlier_versions_have_names_with_underscores_side_by_side() -> None:
+    assert is_identifier("blocks_0__conv") and is_identifier("a_") and is_identifier("a" * LONGEST)
+
+
 def test_labels() -> None:
     assert all(map(is_label, ["ZCU104", "Arty-Z7-20", "xczu7ev-ffvc1156-2-e", "model.onnx", "12V"]))
     assert not any(is_label(text) for text in ["", ".", "..", "-x", "a/b", "a b", "a\n", "é", "a" * 65, None, *BREAKERS])

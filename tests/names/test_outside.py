@@ -12,14 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
 
 import pyqkit
-from pyqkit import boards, build_folder
+from pyqkit import boards, build_folder, frames
 from pyqkit.digest import own_digest
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, plain
 from pyqkit.hardware import folding
 from pyqkit.overlay import bitfile, emulated, hwh, install, seal, vendor
 from pyqkit.overlay.manifest import OverlayError, read
@@ -211,6 +212,19 @@ def test_a_project_of_another_name_is_not_sealed(name: str, tmp_path: Path) -> N
     with pytest.raises(UserError, match="^the name of an overlay was expected in facts.json, but "):
         seal.seal(tmp_path)
     assert not (tmp_path / "overlay").exists()
+
+
+# ---- outputs ------------------------------------------------------------------------------------------------------
+
+
+def test_archives_of_outputs_keep_every_name_apart(tmp_path: Path) -> None:
+    """Names are keys as they are, but for what a zip file cannot hold."""
+    names = [*BREAKERS, "file", "allow_pickle", "a\0b", "a\0c", "a", "\ud800"]
+    frames.write(tmp_path / "y.npz", {name: np.array([index]) for index, name in enumerate(names)})
+    with np.load(tmp_path / "y.npz") as found:
+        for index, name in enumerate(names):
+            assert found[plain(name) if "\0" in name or name == "\ud800" else name] == index
+        assert len(found.files) == len(names)
 
 
 # ---- foldings -----------------------------------------------------------------------------------------------------
