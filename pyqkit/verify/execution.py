@@ -67,7 +67,7 @@ class Execution:
 
     def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""
-        context = {name: tensors.get(name) for name in (*node.input, *node.output)}  # '' is an input left out
+        context: dict[str, Any] = {name: tensors.get(name) for name in (*node.input, *node.output)}  # '' is an input left out
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._execute_node(node, context, self._cut.graph, self._opsets.get(node.domain, 1))
