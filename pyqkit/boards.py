@@ -19,10 +19,11 @@ RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
 _NAMES = ("name", "part", "board_part")
 _PORTS, _CLOCKS, _RAILS = {"control", "memory", "memory_bits"}, {"source_mhz", "reachable_mhz"}, {"pl", "total"}
 MAX_FILE = 16 * 1024  # bytes of a board file; those that come with pyqkit have 1.5 KB
+MAX_KEY_PARTS = 7  # of a key in a board file
 MAX_COUNT = 2**31  # of a resource
 CLOCKS_MHZ = (1.0, 1000.0)  # of the accelerator; the PLL of a board divides down to 0.4 MHz
 
-_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){8}""")  # tomllib takes minutes for keys of many parts
+_LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}""")  # tomllib takes minutes for keys of many parts
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def load(board: str | Path) -> Board:
 def _toml_data(content: str) -> Any:
     """TOML whose keys and values are nested a few levels; raises ValueError for anything else."""
     if _LONG_KEY.search(content):
-        raise ValueError("a key has more than 8 parts")
+        raise ValueError(f"a key has more than {MAX_KEY_PARTS} parts")
     try:
         return _toml().loads(content)
     except RecursionError:
