@@ -166,7 +166,7 @@ def test_bad_input() -> None:
     with pytest.raises(FormatError, match="numbers were expected to encode as mx32_e2m1, but NaN came"):
         parse("mx32_e2m1").encode(np.array([np.nan]))
     with pytest.raises(
-        FormatError, match="a block of at least 1 element and a rule out of floor, ceil, even, mse were expected, but mx0_e2m1 came"
+        FormatError, match="a block of 1 to 65536 elements and a rule out of floor, ceil, even, mse were expected, but mx0_e2m1 came"
     ):
         parse("mx0_e2m1")
     with pytest.raises(FormatError, match="an element format with a zero was expected in a microscaled block, but odd2 came"):
