@@ -8,7 +8,7 @@
 namespace pyqkit {
 
 template <int CODE_BITS, int HEIGHT, int WIDTH, int CHANNELS, int ROWS, int COLUMNS, int KERNEL_H, int KERNEL_W, int STRIDE_H, int STRIDE_W, int DILATION_H,
-          int DILATION_W, int TOP, int LEFT, int GROUPS, int LANES_IN, int LANES_OUT, int PAD>
+          int DILATION_W, int TOP, int LEFT, int GROUPS, int LANES_IN, int LANES_OUT, unsigned long long PAD>
 void sliding_window(hls::stream<Word<ap_uint<CODE_BITS>, LANES_IN>> &in, hls::stream<Word<ap_uint<CODE_BITS>, LANES_OUT>> &out) {
   static const int SPAN = (KERNEL_H - 1) * DILATION_H + 1;
   static const int GROUP_CHANNELS = CHANNELS / GROUPS;

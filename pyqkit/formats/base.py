@@ -163,6 +163,11 @@ class NumberFormat(ABC):
         return float(self.values[-1])
 
     @property
+    def lowest_code(self) -> int:
+        """The code of the smallest value: what never wins a maximum."""
+        return int(self.codes[0])
+
+    @property
     def has_zero(self) -> bool:
         """Whether zero is one of the values."""
         return bool(np.any(self.values == 0))

@@ -122,6 +122,10 @@ class Integer(NumberFormat):
         return float(self.high)
 
     @property
+    def lowest_code(self) -> int:
+        return int(self.from_integers(np.array(self.low)))
+
+    @property
     def has_zero(self) -> bool:
         return self.low <= 0 <= self.high
 

@@ -46,7 +46,9 @@ class Product:
                 f"formats of at most {MAX_TABLE_BITS} bits together were expected for a table of products, but {self.left} times {self.right} "
                 "came; multiply their integers"
             )
-        return _narrow(np.multiply.outer(self.left.integers.astype(object), self.right.integers.astype(object)))
+        return _narrow(
+            np.multiply.outer(self.left.integers.astype(object), self.right.integers.astype(object))
+        )
 
     @property
     def bits(self) -> int:

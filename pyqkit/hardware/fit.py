@@ -10,7 +10,12 @@ from pyqkit.hardware.resources import Resources
 
 # What decides: the lower figure of LUTs, so that nothing is refused that a tool might fit. UltraRAM does not count, for it cannot be
 # initialised, and the memories of a design hold weights and tables, or are short.
-_DECISIVE = {"LUT": ("lut", "lut_low"), "FF": ("ff", "ff"), "BRAM": ("bram36", "bram36"), "DSP": ("dsp", "dsp")}
+_DECISIVE = {
+    "LUT": ("lut", "lut_low"),
+    "FF": ("ff", "ff"),
+    "BRAM": ("bram36", "bram36"),
+    "DSP": ("dsp", "dsp"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Overflow:
 def overflows(found: Resources, board: Board) -> list[Overflow]:
     """What a design takes too much of; empty if it may fit."""
     rounded = found.rounded()
-    sides = {resource: (rounded[figure], board.resources[name]) for resource, (name, figure) in _DECISIVE.items()}
+    sides = {
+        resource: (rounded[figure], board.resources[name]) for resource, (name, figure) in _DECISIVE.items()
+    }
     return [Overflow(resource, takes, has) for resource, (takes, has) in sides.items() if takes > has]
 
 

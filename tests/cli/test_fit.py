@@ -20,7 +20,9 @@ def test_weights_beyond_the_block_memory_are_refused(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     x = b.quantise("x", "int4", 0.5)
     for outputs in (1024, 10):
-        weights = b.quantise(b.constant(draw.integers(-128, 128, (outputs, 1024)).astype(np.float32) / 64), "int8", 2.0**-6)
+        weights = b.quantise(
+            b.constant(draw.integers(-128, 128, (outputs, 1024)).astype(np.float32) / 64), "int8", 2.0**-6
+        )
         x = b.quantise(b.node("Relu", b.node("Gemm", x, weights, transB=1)), "uint4", 4.0)
     (tmp_path / "perceptron.onnx").write_bytes(b.model(x).SerializeToString())
     result = run("compile", tmp_path / "perceptron.onnx", "-o", tmp_path / "net", "--board", "PYNQ-Z2")
@@ -53,5 +55,7 @@ def test_a_design_that_does_not_fit_says_so_wherever_it_goes(built: Path, tmp_pa
     assert shown.exit_code == 0 and re.search(too_much, " ".join(shown.output.split()))
     with pytest.warns(UserWarning, match=too_much):
         refused = run("overlay", build, "--emulated", "-o", tmp_path / "overlay")
-    assert refused.exit_code == 2 and re.search(too_much, refused.output) and not (tmp_path / "overlay").exists()
+    assert (
+        refused.exit_code == 2 and re.search(too_much, refused.output) and not (tmp_path / "overlay").exists()
+    )
     assert run("overlay", build, "--emulated", "-o", tmp_path / "overlay", "--allow-overflow").exit_code == 0

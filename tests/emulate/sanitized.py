@@ -1,6 +1,6 @@
 """A program: networks through native code that was compiled with sanitizers, which end it at the first fault.
 
-    LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 python -m tests.emulate.sanitized kernels SEED COUNT
+LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 python -m tests.emulate.sanitized kernels SEED COUNT
 """
 
 from __future__ import annotations
@@ -15,14 +15,25 @@ from tests.emulate.networks import Net, everything
 from tests.emulate.shapes import networks
 
 # C++20 defines what g++ has always done: shifts of negative numbers
-BOTH = ("-std=c++20", "-O1", "-g", "-fPIC", "-shared", "-w", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+BOTH = (
+    "-std=c++20",
+    "-O1",
+    "-g",
+    "-fPIC",
+    "-shared",
+    "-w",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+)
 DIRECTED = (("e2m1", None), ("int8", "int8narrow"), ("lp8_1_3", None), ("e4m3", None), ("uint8z128", "int4"))
 
 
 def same(found: dict[str, np.ndarray], net: Net, what: str) -> None:
     """Assert that an engine gives the definition's codes."""
     for port in net.graph.outputs:
-        np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], err_msg=f"{what}, {port.tensor}")
+        np.testing.assert_array_equal(
+            found[port.tensor], net.values[port.tensor], err_msg=f"{what}, {port.tensor}"
+        )
 
 
 def run_kernels(seed: int, count: int) -> None:
@@ -54,7 +65,11 @@ def fault() -> None:
     kernels.FLAGS = (*BOTH, "-DPYQKIT_PORTABLE")
     library = kernels.load()
     assert library is not None
-    values, weights, sums = np.zeros((1, 2, 2, 1), np.int16), np.zeros((9, 1), np.int32), np.zeros((1, 2, 2, 1), np.int32)
+    values, weights, sums = (
+        np.zeros((1, 2, 2, 1), np.int16),
+        np.zeros((9, 1), np.int32),
+        np.zeros((1, 2, 2, 1), np.int32),
+    )
     shape = np.array([1, 2000, 2, 1, 2, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1], np.int32)
     library.pyqkit_depthwise(*(kernels.pointer(a) for a in (values, shape, weights, sums)))
 

@@ -13,7 +13,20 @@ from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale
 from tests.emulate.networks import Net
 
-ACTIVATIONS = ("int8", "uint8", "int4", "uint1", "uint8z128", "int12", "int16", "e2m1", "e4m3", "e5m2", "lp4_0_3", "lp8_1_3")
+ACTIVATIONS = (
+    "int8",
+    "uint8",
+    "int4",
+    "uint1",
+    "uint8z128",
+    "int12",
+    "int16",
+    "e2m1",
+    "e4m3",
+    "e5m2",
+    "lp4_0_3",
+    "lp8_1_3",
+)
 WEIGHTS = ("int8", "int8narrow", "int4", "uint4", "int12", "odd2", "e2m1", "e4m3", "lp4_0_3", "lp8_1_3")
 FITTING = 62  # bits of sums that a network may have
 
@@ -36,14 +49,26 @@ def _network(random: np.random.Generator) -> Net | None:
     outputs = channels if random.random() < 0.2 else groups * int(random.integers(1, 18))
     groups = channels if outputs == channels and random.random() < 0.4 else groups
     height, width = (int(n) for n in random.integers(1, 10, 2))
-    net = Net(left, right, (height, width, channels), frames=int(random.integers(2, 4)), seed=int(random.integers(2**31)))
+    net = Net(
+        left,
+        right,
+        (height, width, channels),
+        frames=int(random.integers(2, 4)),
+        seed=int(random.integers(2**31)),
+    )
     kernel, stride, dilation = (tuple(int(n) for n in random.integers(1, top, 2)) for top in (5, 4, 3))
-    padding = tuple(int(n) for n in random.integers(0, 4, 4)) if left.has_zero and random.random() < 0.7 else (0, 0, 0, 0)
+    padding = (
+        tuple(int(n) for n in random.integers(0, 4, 4))
+        if left.has_zero and random.random() < 0.7
+        else (0, 0, 0, 0)
+    )
     dilation = dilation if random.random() < 0.2 else (1, 1)
     window = (height + padding[0] + padding[2], width + padding[1] + padding[3])
     if any((k - 1) * d + 1 > n for k, d, n in zip(kernel, dilation, window)):
         return None
-    weights = random.choice(right.codes[[0, -1]] if random.random() < 0.2 else right.codes, (outputs, *kernel, channels // groups))
+    weights = random.choice(
+        right.codes[[0, -1]] if random.random() < 0.2 else right.codes, (outputs, *kernel, channels // groups)
+    )
     layer = Convolution("sums", ["x"], ["sums"], weights, right, stride, padding, dilation, groups)
     low, high = layer.bounds(net.graph.tensors["x"])
     if max(-min(low), max(high)).bit_length() > FITTING - 8:
@@ -75,7 +100,9 @@ def _joined(net: Net, layer: Convolution, total: str) -> str:
 
 
 def _requantised(net: Net, total: str) -> str:
-    kinds: list[NumberFormat] = [parse(name) for name in ("int4", "int8", "uint1", "e2m1", "e4m3", "lp4_0_3", "odd2")]
+    kinds: list[NumberFormat] = [
+        parse(name) for name in ("int4", "int8", "uint1", "e2m1", "e4m3", "lp4_0_3", "odd2")
+    ]
     fmt = kinds[int(net.random.integers(len(kinds)))]
     tensor = net.graph.tensors[total]
     if net.random.random() < 0.6:
@@ -86,4 +113,15 @@ def _requantised(net: Net, total: str) -> str:
     multiplier = net.random.integers(-most, most + 1, tensor.shape[2])
     offset = net.random.integers(-(2**shift), 2**shift + 1, tensor.shape[2])
     bits = int(net.random.choice([4, 8, 12, 16]))
-    return net.add(Rescale("out", [total], ["out"], Integer(bits), multiplier, offset, shift, relu=bool(net.random.random() < 0.5)))
+    return net.add(
+        Rescale(
+            "out",
+            [total],
+            ["out"],
+            Integer(bits),
+            multiplier,
+            offset,
+            shift,
+            relu=bool(net.random.random() < 0.5),
+        )
+    )

@@ -26,7 +26,9 @@ def sanitized(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The program's end; skips where g++ or its sanitizers are missing."""
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
-    found = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    found = subprocess.run(
+        ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     if not Path(found).is_file():
         pytest.skip("libasan, the run-time library of g++'s address sanitizer, is not installed")
     environment = {**os.environ, "LD_PRELOAD": found, "ASAN_OPTIONS": "detect_leaks=0"}
@@ -39,7 +41,15 @@ def test_kernels_of_engine_exact() -> None:
     done = sanitized("kernels", 0, 40)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "ERROR" not in done.stderr and "runtime error" not in done.stderr
-    for carrier in ("int8", "int16", "int16 depthwise", "float64", "float32 products in float64", "float32 by BLAS", "float64 by BLAS"):
+    for carrier in (
+        "int8",
+        "int16",
+        "int16 depthwise",
+        "float64",
+        "float32 products in float64",
+        "float32 by BLAS",
+        "float64 by BLAS",
+    ):
         assert done.stdout.count(f"'{carrier}'") == 2, carrier
 
 
@@ -73,7 +83,9 @@ def test_codes_of_another_shape_or_width_are_refused(kind: type) -> None:
     engine = ExactEngine(net.graph) if kind is ExactEngine else HlsEngine(net.graph, flags=FAST)
     codes = net.codes["x"]
     for wrong in (codes[:, :-1], codes[..., :-1], codes[0], codes[:0]):
-        with pytest.raises(FormatError, match=r"codes of shape \(frames, 6, 5, 4\) were expected for x, but "):
+        with pytest.raises(
+            FormatError, match=r"codes of shape \(frames, 6, 5, 4\) were expected for x, but "
+        ):
             engine.run({"x": wrong})
     for value in (16, 255):
         with pytest.raises(FormatError, match="codes from 0 to 15 were expected for lp4_0_3"):

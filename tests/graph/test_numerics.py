@@ -17,6 +17,7 @@ import pyqkit
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.formats import Integer, parse
+from pyqkit.graph.graph import to_integers
 from pyqkit.graph.lowering.constants import without_common_powers
 from pyqkit.graph.lowering.errors import ConversionError
 from tests.emulate.test_engines import FAST, needs_compiler
@@ -47,12 +48,16 @@ def quarters(b: Builder, *shape: int) -> str:
 
 
 @pytest.mark.parametrize("scale", [-0.5, -0.5 * np.ones((CHANNELS, 1, 1, 1)), 0.5 * SIGNS])
-@pytest.mark.parametrize("fmt", ["int4", "int4narrow", "uint4", "uint4z5", "int12", "e2m1", "FLOOR", "CEIL", "DOWN"])
+@pytest.mark.parametrize(
+    "fmt", ["int4", "int4narrow", "uint4", "uint4z5", "int12", "e2m1", "FLOOR", "CEIL", "DOWN"]
+)
 def test_weight_scales_of_either_sign(fmt: str, scale: Any) -> None:
     b = Builder(CHANNELS, 5, 5)
     mode = {"rounding_mode": fmt} if fmt.isupper() else {}
     weights = b.quantise(quarters(b, CHANNELS, CHANNELS, 3, 3), "int4" if mode else fmt, scale, **mode)
-    y = b.node("Conv", b.quantise("x", "int8", 0.125), weights, b.quantise(quarters(b, CHANNELS), "int8", -0.25))
+    y = b.node(
+        "Conv", b.quantise("x", "int8", 0.125), weights, b.quantise(quarters(b, CHANNELS), "int8", -0.25)
+    )
     agree(b.model(b.quantise(y, "int8", 2.0)), frames())
 
 
@@ -70,9 +75,15 @@ def test_bipolar_scales_of_either_sign(scale: Any) -> None:
 @pytest.mark.parametrize("scale", [-2.0, 2 * SIGNS.reshape(1, -1, 1, 1)])
 def test_activation_scales_of_either_sign(fmt: str, scale: Any) -> None:
     b = Builder(CHANNELS, 5, 5)
-    y = b.node("Conv", b.quantise("x", "int8", 0.125), b.quantise(quarters(b, CHANNELS, CHANNELS, 3, 3), "int4", 0.5))
+    y = b.node(
+        "Conv", b.quantise("x", "int8", 0.125), b.quantise(quarters(b, CHANNELS, CHANNELS, 3, 3), "int4", 0.5)
+    )
     y = b.quantise(y, fmt, scale)
-    y = y if np.size(scale) > 1 else b.node("Conv", y, b.quantise(quarters(b, 2, CHANNELS, 1, 1), "int4", 0.5))
+    y = (
+        y
+        if np.size(scale) > 1
+        else b.node("Conv", y, b.quantise(quarters(b, 2, CHANNELS, 1, 1), "int4", 0.5))
+    )
     agree(b.model(y), frames())
 
 
@@ -91,8 +102,15 @@ NEGATIVE: dict[str, Callable[[Builder, str], str]] = {
     "Div": lambda b, x: b.node("Div", x, b.constant(-2.0)),
     "Sub": lambda b, x: b.node("Sub", b.constant(0.0), x),
     "Sub offset": lambda b, x: b.node("Sub", b.constant(0.5), x),
-    "batch norm": lambda b, x: b.node("BatchNormalization", x, *(b.constant(v) for v in (SIGNS.ravel(), [0] * 4, [0] * 4, [1] * 4)), epsilon=0.0),
-    "convolution": lambda b, x: b.node("Conv", x, b.quantise(quarters(b, CHANNELS, CHANNELS, 1, 1), "int4", 0.5 * SIGNS)),
+    "batch norm": lambda b, x: b.node(
+        "BatchNormalization",
+        x,
+        *(b.constant(v) for v in (SIGNS.ravel(), [0] * 4, [0] * 4, [1] * 4)),
+        epsilon=0.0,
+    ),
+    "convolution": lambda b, x: b.node(
+        "Conv", x, b.quantise(quarters(b, CHANNELS, CHANNELS, 1, 1), "int4", 0.5 * SIGNS)
+    ),
 }
 POOLS: dict[str, dict[str, Any]] = {
     "MaxPool": {"kernel_shape": [2, 2], "strides": [2, 2]},
@@ -119,7 +137,35 @@ def test_a_maximum_that_is_an_output_or_goes_on_unquantised(fmt: str) -> None:
     y = b.node("Conv", y, b.quantise(quarters(b, 3, CHANNELS, 3, 3), "int4", 0.5))
     accelerator = agree(b.model(y), frames(size=6))
     x = frames(size=6)
-    np.testing.assert_array_equal(accelerator.emulate(x, codes=True), next(iter(accelerator.graph.execute(accelerator.encode(x)).values())).transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(
+        accelerator.emulate(x, codes=True),
+        next(iter(accelerator.graph.execute(accelerator.encode(x)).values())).transpose(0, 3, 1, 2),
+    )
+
+
+def test_a_maximum_of_sums_needs_no_table_of_them() -> None:
+    """Sums of 33 bits, behind a negative factor; a table of their ranks would take 64 GiB."""
+    b = Builder(CHANNELS, 5, 5)
+    x = b.quantise(
+        b.conv(b.quantise("x", "int8", 0.125), "int8", CHANNELS, CHANNELS, scale=2.0**-6), "int16", 2.0**-9
+    )
+    weights = b.quantise(b.constant(b.random.integers(-(2**15), 2**15, (3, CHANNELS, 1, 1))), "int16", 1.0)
+    y = b.node("MaxPool", b.node("Neg", b.node("Conv", x, weights)), kernel_shape=[2, 2])
+    accelerator = pyqkit.compile(b.model(y, x), fold={})
+    codes = accelerator.encode(frames())
+    wanted, found = (
+        accelerator.graph.execute(codes, keep=True),
+        ExactEngine(accelerator.graph).run(codes, keep=True),
+    )
+    layers = [op for op in accelerator.graph.operators if op.kind == "convolution"]
+    sums = accelerator.graph.tensors[layers[1].outputs[0]]
+    largest, before = accelerator.graph.outputs[0].tensor, to_integers(wanted[sums.name], sums.format)
+    windows = np.lib.stride_tricks.sliding_window_view(before, (2, 2), axis=(1, 2)).min(axis=(-2, -1))
+    assert sums.format.bits == 33
+    for made in (wanted, found):
+        np.testing.assert_array_equal(
+            to_integers(made[largest], accelerator.graph.tensors[largest].format), windows
+        )
 
 
 def test_joined_branches_with_scales_of_different_sign_are_refused() -> None:
@@ -140,7 +186,9 @@ def test_one_bit(signed: int, narrow: int, scale: Any) -> None:
 
     def quantise(source: str, step: Any) -> str:
         numbers = [b.constant(v) for v in (step, 0.0, 1.0)]
-        return b.node("Quant", source, *numbers, domain=GENERAL, signed=signed, narrow=narrow, rounding_mode="ROUND")
+        return b.node(
+            "Quant", source, *numbers, domain=GENERAL, signed=signed, narrow=narrow, rounding_mode="ROUND"
+        )
 
     y = b.node("Conv", b.quantise("x", "int8", 0.125), quantise(quarters(b, CHANNELS, CHANNELS, 1, 1), scale))
     x = frames()
@@ -158,8 +206,15 @@ def test_a_dead_channel_leaves_the_others_alone(gain: float, bias: float) -> Non
     b = Builder(CHANNELS, 5, 5)
     x = b.quantise("x", "int8", 0.125)
     y = b.conv(x, "int4", CHANNELS, CHANNELS, scale=2.0**-5)
-    y = b.node("BatchNormalization", y, *(b.constant(v) for v in ([1, 0.9, gain, 0.8], [bias] * 4, [0] * 4, [1, 1.2, 1, 0.9])), epsilon=0.0)
-    accelerator = pyqkit.compile(b.model(b.quantise(b.node("Relu", b.node("Add", y, x)), "uint4", 1.0)), fold={})
+    y = b.node(
+        "BatchNormalization",
+        y,
+        *(b.constant(v) for v in ([1, 0.9, gain, 0.8], [bias] * 4, [0] * 4, [1, 1.2, 1, 0.9])),
+        epsilon=0.0,
+    )
+    accelerator = pyqkit.compile(
+        b.model(b.quantise(b.node("Relu", b.node("Add", y, x)), "uint4", 1.0)), fold={}
+    )
     weights = next(op for op in accelerator.graph.operators if op.kind == "convolution").weights  # type: ignore[attr-defined]
     integers = np.rint(frames() * 8).clip(-128, 127)
     sums = np.zeros((3, CHANNELS, 5, 5))
@@ -168,10 +223,17 @@ def test_a_dead_channel_leaves_the_others_alone(gain: float, bias: float) -> Non
         for column in range(3):
             part = Integer(4).to_integers(weights[:, row, column])
             sums += np.einsum("oc,fchw->fohw", part, padded[:, :, row : row + 5, column : column + 5])
-    factor = [Fraction(float(np.float32(np.float32(g) / np.sqrt(np.float64(np.float32(v)))))) for g, v in zip([1, 0.9, gain, 0.8], [1, 1.2, 1, 0.9])]
+    factor = [
+        Fraction(float(np.float32(np.float32(g) / np.sqrt(np.float64(np.float32(v))))))
+        for g, v in zip([1, 0.9, gain, 0.8], [1, 1.2, 1, 0.9])
+    ]
     found = accelerator.emulate(frames(), codes=True)
     for at in np.ndindex(*sums.shape):
-        exact = factor[at[1]] * Fraction(int(sums[at])) / 256 + Fraction(int(integers[at]), 8) + Fraction(float(np.float32(bias)))
+        exact = (
+            factor[at[1]] * Fraction(int(sums[at])) / 256
+            + Fraction(int(integers[at]), 8)
+            + Fraction(float(np.float32(bias)))
+        )
         assert found[at] == min(max(round(exact), 0), 15), at
 
 
@@ -179,15 +241,30 @@ def test_three_branches_of_which_one_is_dead() -> None:
     b = Builder(CHANNELS, 5, 5)
     x = b.quantise("x", "int8", 0.125)
     tiny = b.node("Mul", x, b.constant(np.array([1, 1e-25, 1, 1e-30]).reshape(1, 4, 1, 1)))
-    y = b.node("Add", b.node("Add", b.conv(x, "int4", CHANNELS, CHANNELS, scale=0.25), b.conv(x, "int4", CHANNELS, CHANNELS, scale=0.125)), tiny)
+    y = b.node(
+        "Add",
+        b.node(
+            "Add",
+            b.conv(x, "int4", CHANNELS, CHANNELS, scale=0.25),
+            b.conv(x, "int4", CHANNELS, CHANNELS, scale=0.125),
+        ),
+        tiny,
+    )
     accelerator = agree(b.model(b.quantise(y, "int8", 0.37)), frames())
-    assert [note for note in accelerator.graph.notes if "rounded in 2 of 4 channels (channel 1 first)" in note]
+    assert [
+        note for note in accelerator.graph.notes if "rounded in 2 of 4 channels (channel 1 first)" in note
+    ]
 
 
 def test_limits_out_of_order_give_the_upper_one() -> None:
     """As ONNX says of Clip."""
     b = Builder(CHANNELS, 5, 5)
-    y = b.node("Clip", b.conv(b.quantise("x", "int8", 0.125), "int4", CHANNELS, CHANNELS), b.constant(3.0), b.constant(-2.0))
+    y = b.node(
+        "Clip",
+        b.conv(b.quantise("x", "int8", 0.125), "int4", CHANNELS, CHANNELS),
+        b.constant(3.0),
+        b.constant(-2.0),
+    )
     agree(b.model(b.quantise(y, "int8", 0.25)), frames())
 
 
@@ -195,14 +272,22 @@ def test_infinite_weights_saturate_as_in_qonnx() -> None:
     b = Builder(CHANNELS, 5, 5)
     weights = np.zeros((2, CHANNELS, 1, 1))
     weights[0, 0], weights[1, 1] = np.inf, -np.inf
-    agree(b.model(b.node("Conv", b.quantise("x", "int8", 0.125), b.quantise(b.constant(weights), "int4", 0.5))), frames())
+    agree(
+        b.model(b.node("Conv", b.quantise("x", "int8", 0.125), b.quantise(b.constant(weights), "int4", 0.5))),
+        frames(),
+    )
 
 
 @pytest.mark.parametrize("gain", [1e30, -1e30])
 def test_a_huge_gain_saturates(gain: float) -> None:
     b = Builder(CHANNELS, 5, 5)
     y = b.conv(b.quantise("x", "int8", 0.125), "int4", CHANNELS, CHANNELS)
-    y = b.node("BatchNormalization", y, *(b.constant(v) for v in ([1, gain, 1, 2], [0] * 4, [0] * 4, [1] * 4)), epsilon=0.0)
+    y = b.node(
+        "BatchNormalization",
+        y,
+        *(b.constant(v) for v in ([1, gain, 1, 2], [0] * 4, [0] * 4, [1] * 4)),
+        epsilon=0.0,
+    )
     agree(b.model(b.quantise(y, "int8", 0.5)), frames())
 
 
@@ -213,7 +298,16 @@ def test_scales_at_the_ends_of_their_range(scale: float) -> None:
     weights = b.random.normal(0, 1, (CHANNELS, CHANNELS, 1, 1)).astype(np.float32)
     step = b.constant(scale, np.float64)
     numbers = b.constant(0.0), b.constant(4.0)
-    coded = b.node("Quant", b.constant(weights), step, *numbers, domain=GENERAL, signed=1, narrow=0, rounding_mode="ROUND")
+    coded = b.node(
+        "Quant",
+        b.constant(weights),
+        step,
+        *numbers,
+        domain=GENERAL,
+        signed=1,
+        narrow=0,
+        rounding_mode="ROUND",
+    )
     y = b.node("Conv", b.quantise("x", "int8", 0.125), coded)
     accelerator = pyqkit.compile(b.model(b.quantise(y, "int8", 1.0)), fold={})
     (layer,) = [op for op in accelerator.graph.operators if op.kind == "convolution"]
@@ -223,7 +317,9 @@ def test_scales_at_the_ends_of_their_range(scale: float) -> None:
     numbers = b.constant(scale, np.float64), b.constant(0.0), b.constant(4.0)
     source = b.node("Quant", "x", *numbers, domain=GENERAL, signed=1, narrow=0, rounding_mode="ROUND")
     accelerator = pyqkit.compile(b.model(b.conv(source, "int4", 2, CHANNELS)), fold={})
-    wanted = np.zeros(frames().shape) if scale > 1 else np.where(frames() > 0, 7, np.where(frames() < 0, -8, 0))
+    wanted = (
+        np.zeros(frames().shape) if scale > 1 else np.where(frames() > 0, 7, np.where(frames() < 0, -8, 0))
+    )
     found = next(iter(accelerator.encode(frames()).values())).transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(Integer(4).to_integers(found), wanted)
 
@@ -258,15 +354,30 @@ def _spoilt(kind: str, value: float) -> Callable[[Builder, str], str]:
 
 REFUSED: dict[str, tuple[Callable[[Builder, str], str], str]] = {
     "NaN in weights": (_spoilt("int4", np.nan), "(Quant): the constant that it quantises holds NaN"),
-    "NaN in minifloat weights": (_spoilt("e2m1", np.nan), "(FloatQuant): the constant that it quantises holds NaN"),
-    "NaN in blocks": (_spoilt("mx32_e2m1", np.nan), "(FormatQuant): the constant that it quantises holds NaN"),
+    "NaN in minifloat weights": (
+        _spoilt("e2m1", np.nan),
+        "(FloatQuant): the constant that it quantises holds NaN",
+    ),
+    "NaN in blocks": (
+        _spoilt("mx32_e2m1", np.nan),
+        "(FormatQuant): the constant that it quantises holds NaN",
+    ),
     "infinite minifloat weights": (_spoilt("e2m1", np.inf), "an infinity, of which FloatQuant makes NaN"),
-    "NaN in a bias": (lambda b, x: b.node("Conv", x, b.weights("int4", 2, 4, 1, 1), b.constant([1, np.nan])), "(Conv): a constant of it is nan"),
+    "NaN in a bias": (
+        lambda b, x: b.node("Conv", x, b.weights("int4", 2, 4, 1, 1), b.constant([1, np.nan])),
+        "(Conv): a constant of it is nan",
+    ),
     "scale 0": (_weights(scale=0.0), "(Quant): its scale is 0"),
     "NaN scale": (_weights(scale=np.nan), "(Quant): its scale is nan"),
     "infinite scale": (_weights(scale=-np.inf), "(Quant): its scale is -inf"),
-    "activation scale 0": (lambda b, x: b.quantise(b.conv(x, "int4", 2, 4), "e2m1", 0.0), "(FloatQuant): its scale is 0"),
-    "bipolar scale 0": (lambda b, x: b.node("BipolarQuant", x, b.constant(0.0), domain=GENERAL), "(BipolarQuant): its scale is 0"),
+    "activation scale 0": (
+        lambda b, x: b.quantise(b.conv(x, "int4", 2, 4), "e2m1", 0.0),
+        "(FloatQuant): its scale is 0",
+    ),
+    "bipolar scale 0": (
+        lambda b, x: b.node("BipolarQuant", x, b.constant(0.0), domain=GENERAL),
+        "(BipolarQuant): its scale is 0",
+    ),
     "bits 0": (_weights(bits=0.0), "but 0 bits came"),
     "bits 1.5": (_weights(bits=1.5), "its bit width is not one integer"),
     "bits 65": (_weights(bits=65.0), "65 bits are more than the 16"),
@@ -275,24 +386,60 @@ REFUSED: dict[str, tuple[Callable[[Builder, str], str], str]] = {
     "zero point inf": (_weights(zero=np.inf), "its zero point is not one integer"),
     "zero point 1e30": (_weights(zero=1e30), "a zero point of magnitude up to"),
     "one bit with a zero point": (_weights(bits=1.0, zero=1.0), "have the zero point 1"),
-    "scale of another shape": (_weights(scale=np.ones((3, 1, 1, 1))), "its scale of shape (3, 1, 1, 1) does not fit"),
+    "scale of another shape": (
+        _weights(scale=np.ones((3, 1, 1, 1))),
+        "its scale of shape (3, 1, 1, 1) does not fit",
+    ),
     "variance 0": (_norm(1, 0, 0, 0), "its channel 0 has gain 1 and variance 0, which make the factor inf"),
-    "variance -1": (_norm(1, 0, 0, -1), "its channel 0 has gain 1 and variance -1, which make the factor nan"),
+    "variance -1": (
+        _norm(1, 0, 0, -1),
+        "its channel 0 has gain 1 and variance -1, which make the factor nan",
+    ),
     "infinite gain": (_norm(np.inf, 0, 0, 1), "which make the factor inf"),
     "NaN mean": (_norm(1, 0, np.nan, 1), "(BatchNormalization): a constant of it is nan"),
     "infinite offset": (_norm(1, -np.inf, 0, 1), "(BatchNormalization): a constant of it is -inf"),
-    "NaN limit": (lambda b, x: b.quantise(b.node("Clip", b.conv(x, "int4", 2, 4), b.constant(np.nan)), "int4", 0.5), "(Clip): a constant of it is nan"),
-    "infinite lower limit": (lambda b, x: b.quantise(b.node("Clip", b.conv(x, "int4", 2, 4), b.constant(np.inf)), "int4", 0.5), "is inf"),
-    "NaN factor": (lambda b, x: b.quantise(b.node("Mul", x, b.constant(np.nan)), "int4", 0.5), "(Mul): a constant of it is nan"),
-    "infinite summand": (lambda b, x: b.quantise(b.node("Add", x, b.constant(np.inf)), "int4", 0.5), "(Add): a constant of it is inf"),
-    "NaN slope": (lambda b, x: b.quantise(b.node("LeakyRelu", b.conv(x, "int4", 2, 4), alpha=float("nan")), "int4", 0.5), "is nan"),
-    "infinite alpha": (lambda b, x: b.quantise(b.node("Elu", b.conv(x, "int4", 2, 4), alpha=float("inf")), "int4", 0.5), "is inf"),
+    "NaN limit": (
+        lambda b, x: b.quantise(b.node("Clip", b.conv(x, "int4", 2, 4), b.constant(np.nan)), "int4", 0.5),
+        "(Clip): a constant of it is nan",
+    ),
+    "infinite lower limit": (
+        lambda b, x: b.quantise(b.node("Clip", b.conv(x, "int4", 2, 4), b.constant(np.inf)), "int4", 0.5),
+        "is inf",
+    ),
+    "NaN factor": (
+        lambda b, x: b.quantise(b.node("Mul", x, b.constant(np.nan)), "int4", 0.5),
+        "(Mul): a constant of it is nan",
+    ),
+    "infinite summand": (
+        lambda b, x: b.quantise(b.node("Add", x, b.constant(np.inf)), "int4", 0.5),
+        "(Add): a constant of it is inf",
+    ),
+    "NaN slope": (
+        lambda b, x: b.quantise(
+            b.node("LeakyRelu", b.conv(x, "int4", 2, 4), alpha=float("nan")), "int4", 0.5
+        ),
+        "is nan",
+    ),
+    "infinite alpha": (
+        lambda b, x: b.quantise(b.node("Elu", b.conv(x, "int4", 2, 4), alpha=float("inf")), "int4", 0.5),
+        "is inf",
+    ),
     "channels too different for one shift": (
-        lambda b, x: b.quantise(b.node("Mul", b.conv(x, "int4", 4, 4), b.constant(np.array([1.1, 1e15, 1, 1]).reshape(4, 1, 1))), "int12", 0.3),
+        lambda b, x: b.quantise(
+            b.node("Mul", b.conv(x, "int4", 4, 4), b.constant(np.array([1.1, 1e15, 1, 1]).reshape(4, 1, 1))),
+            "int12",
+            0.3,
+        ),
         "bits of fraction: too few",
     ),
-    "output scale beyond float64": (lambda b, x: reduce(lambda y, _: b.node("Mul", y, b.constant(1e38)), range(9), x), "its scale is beyond float64"),
-    "ties of an odd zero point": (lambda b, x: b.quantise(b.conv(x, "int4", 2, 4), "uint12z5", 0.3), "whose zero point is odd"),
+    "output scale beyond float64": (
+        lambda b, x: reduce(lambda y, _: b.node("Mul", y, b.constant(1e38)), range(9), x),
+        "its scale is beyond float64",
+    ),
+    "ties of an odd zero point": (
+        lambda b, x: b.quantise(b.conv(x, "int4", 2, 4), "uint12z5", 0.3),
+        "whose zero point is odd",
+    ),
     "sums beyond 64 bits": (
         lambda b, x: b.conv(b.quantise(b.conv(x, "int4", 4, 4), "lp8_2_7", 0.5), "lp8_2_7", 2, 4),
         "its sums of lp8_2_7 times lp8_2_7 need",
@@ -315,12 +462,16 @@ def test_what_is_no_number_is_refused_by_name(case: str) -> None:
 
 def test_16_bit_operands_need_no_table_of_their_products() -> None:
     b = Builder(CHANNELS, 5, 5)
-    x = b.quantise(b.conv(b.quantise("x", "int8", 0.125), "int8", CHANNELS, CHANNELS, scale=2.0**-6), "int16", 2.0**-9)
+    x = b.quantise(
+        b.conv(b.quantise("x", "int8", 0.125), "int8", CHANNELS, CHANNELS, scale=2.0**-6), "int16", 2.0**-9
+    )
     weights = b.random.integers(-(2**15), 2**15, (3, CHANNELS, 3, 3))
     y = b.node("Conv", x, b.quantise(b.constant(weights / 2.0**10), "int16", 2.0**-10))
     accelerator = pyqkit.compile(b.model(y, x), fold={})
     found = accelerator.emulate_outputs(frames())
-    windows = np.lib.stride_tricks.sliding_window_view(np.rint(found[x].astype(np.float64) * 512), (3, 3), axis=(2, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.rint(found[x].astype(np.float64) * 512), (3, 3), axis=(2, 3)
+    )
     exact = np.einsum("fchwij,ocij->fohw", windows, weights.astype(np.float64))  # below 2**53
     np.testing.assert_array_equal(found[y], (exact / 2.0**19).astype(np.float32))
 
@@ -346,7 +497,9 @@ def test_networks_of_5_exponent_bits(fmt: str) -> None:
     b, number = Builder(CHANNELS, 5, 5), parse(fmt)
     weights = b.random.normal(0, 1, (CHANNELS, CHANNELS, 3, 3)).astype(np.float32)
     x = b.quantise("x", fmt, np.float32(8 / number.maximum))
-    y = b.node("Conv", x, b.quantise(b.constant(weights), fmt, np.float32(abs(weights).max() / number.maximum)))
+    y = b.node(
+        "Conv", x, b.quantise(b.constant(weights), fmt, np.float32(abs(weights).max() / number.maximum))
+    )
     accelerator = agree(b.model(b.quantise(b.batch_norm(y, CHANNELS), fmt, 2.0**-11)), frames())
     assert max(t.format.bits for t in accelerator.graph.tensors.values()) < 64
     codes = accelerator.encode(frames())

@@ -42,9 +42,15 @@ class Coded:
 
     def moved(self, how: Callable[[np.ndarray], np.ndarray]) -> Coded:
         """The constant after a function that only moves elements."""
-        scale = how(np.broadcast_to(self.scale, self.codes.shape)) if self.scale.size > 1 else self.scale.reshape(())
+        scale = (
+            how(np.broadcast_to(self.scale, self.codes.shape))
+            if self.scale.size > 1
+            else self.scale.reshape(())
+        )
         shifts = None if self.shifts is None else how(self.shifts)
-        return replace(self, codes=how(self.codes), quantiser=replace(self.quantiser, scale=scale), shifts=shifts)
+        return replace(
+            self, codes=how(self.codes), quantiser=replace(self.quantiser, scale=scale), shifts=shifts
+        )
 
     def values(self) -> np.ndarray:
         """Real values, float64 (exact for formats and scales of up to 24-bit significands)."""

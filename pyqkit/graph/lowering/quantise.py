@@ -12,7 +12,18 @@ import numpy as np
 from pyqkit.formats import Boundary, Integer, NumberFormat
 from pyqkit.graph.graph import Port, Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Affine, Condition, Fractions, Function, Outcome, Real, Term, compare, floats, fractions
+from pyqkit.graph.lowering.real import (
+    Affine,
+    Condition,
+    Fractions,
+    Function,
+    Outcome,
+    Real,
+    Term,
+    compare,
+    floats,
+    fractions,
+)
 from pyqkit.graph.lowering.rescale import SUM_BITS, equal_to_thresholds, rounded_scaling
 from pyqkit.graph.lowering.view import is_plain
 from pyqkit.graph.ops.add import Add
@@ -53,7 +64,9 @@ class Quantiser:
         """Quantiser with the boundaries of its format."""
         wide = isinstance(fmt, Integer) and fmt.bits > THRESHOLD_BITS
         if wide and rounding != "nearest":
-            raise Unlowerable(f"rounding {rounding} to {fmt} is not supported", "round to nearest, or to at most 8 bits")
+            raise Unlowerable(
+                f"rounding {rounding} to {fmt} is not supported", "round to nearest, or to at most 8 bits"
+            )
         return cls(fmt.base, scale, () if wide else fmt.base.boundaries(rounding), fmt.prescale)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
@@ -61,8 +74,13 @@ class Quantiser:
         values = np.asarray(values)
         values = values if values.dtype.kind == "f" else values.astype(np.float64)
         scales = np.asarray(self.scale)
-        if scales.ndim > values.ndim or any(s not in (1, n) for s, n in zip(scales.shape[::-1], values.shape[::-1])):
-            raise Unlowerable(f"its scale of shape {scales.shape} does not fit values of shape {values.shape}", "give one scale a channel")
+        if scales.ndim > values.ndim or any(
+            s not in (1, n) for s, n in zip(scales.shape[::-1], values.shape[::-1])
+        ):
+            raise Unlowerable(
+                f"its scale of shape {scales.shape} does not fit values of shape {values.shape}",
+                "give one scale a channel",
+            )
         scales = scales.reshape((1,) * (values.ndim - scales.ndim) + scales.shape)
         if (scales < 0).any():  # a grid is the same with both signs turned
             values, scales = np.where(scales < 0, -values, values), abs(scales)
@@ -75,7 +93,11 @@ class Quantiser:
             if scale not in limits:
                 exact = Fraction(scale) * self.prescale
                 limits[scale] = np.array(
-                    [Boundary(b.position * exact, b.inclusive).smallest(values.dtype) for b in self.boundaries], values.dtype
+                    [
+                        Boundary(b.position * exact, b.inclusive).smallest(values.dtype)
+                        for b in self.boundaries
+                    ],
+                    values.dtype,
                 )
             region = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(where, scales.shape))
             codes[region] = self.format.codes[np.searchsorted(limits[scale], values[region], side="right")]
@@ -84,13 +106,19 @@ class Quantiser:
     def _encode_wide(self, values: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """Codes by division; a quotient next to a tie is decided in rational arithmetic."""
         assert isinstance(self.format, Integer)
-        quotients = np.clip(values.astype(np.float64) / scales.astype(np.float64), self.format.low - 1, self.format.high + 1)
+        quotients = np.clip(
+            values.astype(np.float64) / scales.astype(np.float64), self.format.low - 1, self.format.high + 1
+        )
         stored = np.rint(quotients).astype(np.int64) + self.format.zero_point
         spread = np.broadcast_to(scales, values.shape)
         for place in np.argwhere(abs(abs(quotients - np.floor(quotients)) - 0.5) < _NEAR_A_TIE):
             at = tuple(place)
-            stored[at] = round(Fraction(values[at].item()) / Fraction(spread[at].item()) + self.format.zero_point)
-        return self.format.from_integers(np.clip(stored - self.format.zero_point, self.format.low, self.format.high))
+            stored[at] = round(
+                Fraction(values[at].item()) / Fraction(spread[at].item()) + self.format.zero_point
+            )
+        return self.format.from_integers(
+            np.clip(stored - self.format.zero_point, self.format.low, self.format.high)
+        )
 
 
 def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) -> Real:
@@ -116,12 +144,17 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
         attributes = {"thresholds": thresholds, "falling": falling} if scaling is None else vars(scaling)
         kind = Threshold if scaling is None else Rescale
     else:
-        kind, attributes = Rescale, vars(rounded_scaling(lowering, tensor, real, quantiser.format, scale, name))
+        kind, attributes = (
+            Rescale,
+            vars(rounded_scaling(lowering, tensor, real, quantiser.format, scale, name)),
+        )
     out = lowering.emit(kind, name, [tensor.name], format=quantiser.format, **attributes)
     shape = real.base
     if real.pool is not None:
         window, stride, padding = real.pool
-        out = lowering.emit(MaxPool, out.name + "_pool", [out.name], window=window, stride=stride, padding=padding)
+        out = lowering.emit(
+            MaxPool, out.name + "_pool", [out.name], window=window, stride=stride, padding=padding
+        )
         shape = out.shape
     result = Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
     if is_plain(result):
@@ -137,7 +170,9 @@ def mirrored(lowering: Lowering, tensor: str, falling: np.ndarray, name: str) ->
     stem = f"{lowering.stem(name)}_mirrored"
     if isinstance(fmt, Integer):
         multiplier, offset = np.where(falling, -1, 1), np.where(falling, fmt.low + fmt.high, 0)
-        return lowering.emit(Rescale, stem, [tensor], format=fmt, multiplier=multiplier, offset=offset, shift=0).name
+        return lowering.emit(
+            Rescale, stem, [tensor], format=fmt, multiplier=multiplier, offset=offset, shift=0
+        ).name
     steps = np.tile(fmt.integers[fmt.codes[1:]].astype(np.int64), (len(falling), 1))
     return lowering.emit(Threshold, stem, [tensor], format=fmt, thresholds=steps, falling=falling).name
 
@@ -146,7 +181,9 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     """`real` as a multiple of one tensor: several terms are added by an `Add` with integer multipliers."""
     if len(real.terms) == 1:
         return real
-    reaches = [max(abs(t.low), abs(t.high), 1) for t in (lowering.graph.tensors[term.tensor] for term in real.terms)]
+    reaches = [
+        max(abs(t.low), abs(t.high), 1) for t in (lowering.graph.tensors[term.tensor] for term in real.terms)
+    ]
     rows = [_aligned(column, reaches) for column in zip(*(term.factor for term in real.terms))]
     units, multipliers = [row.unit for row in rows], [row.multipliers for row in rows]
     rounded = [channel for channel, row in enumerate(rows) if row.rounded]
@@ -156,7 +193,12 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
             f"{rounded[0]} first), so that sums fit {SUM_BITS + 1} bits; power-of-two scales of similar size avoid this"
         )
     table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
-    out = lowering.emit(Add, lowering.stem(name) + "_sum", [t.tensor for t in real.terms], multipliers=np.ascontiguousarray(table))
+    out = lowering.emit(
+        Add,
+        lowering.stem(name) + "_sum",
+        [t.tensor for t in real.terms],
+        multipliers=np.ascontiguousarray(table),
+    )
     if out.format.bits > WIDE_SUM_BITS:
         lowering.note(
             f"{out.name}: its branches meet in {out.format.bits}-bit sums, because their scales have no simple ratio; "
@@ -198,7 +240,10 @@ def _aligned(factors: tuple[Fraction, ...], reaches: list[int]) -> _Aligned:
     total = sum(abs(f / unit) * reach for f, reach in zip(factors, reaches))
     spare = (2**SUM_BITS - 1 - rest) / total
     if spare <= 0:
-        raise Unlowerable(f"sums of its branches need more than {SUM_BITS + 1} bits", "quantise the branches before they are added")
+        raise Unlowerable(
+            f"sums of its branches need more than {SUM_BITS + 1} bits",
+            "quantise the branches before they are added",
+        )
     unit /= Fraction(2) ** _floor_log2(spare)
     sign = [(f > 0) - (f < 0) for f in factors]
     return _Aligned(unit, [round(f / unit) or s for f, s in zip(factors, sign)], True)
@@ -225,21 +270,36 @@ def _before(functions: tuple[Function, ...], condition: Condition, channel: int)
     return outcome
 
 
-def _thresholds(tensor: Tensor, real: Real, boundaries: tuple[Boundary, ...], scale: Fractions) -> tuple[np.ndarray, np.ndarray]:
+def _thresholds(
+    tensor: Tensor, real: Real, boundaries: tuple[Boundary, ...], scale: Fractions
+) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds and falling flags of `Threshold`, exactly."""
     channels, steps = real.channels, len(boundaries)
     thresholds = np.empty((channels, steps), np.int64)
     falling = np.zeros(channels, bool)
     (term,) = real.terms
-    uniform = all(s == scale[0] for s in scale) and not any(hasattr(f, "factor") or hasattr(f, "slope") for f in real.functions)
-    shared = [_before(real.functions, Condition(b.position * scale[0], b.inclusive), 0) for b in boundaries] if uniform else None
+    uniform = all(s == scale[0] for s in scale) and not any(
+        hasattr(f, "factor") or hasattr(f, "slope") for f in real.functions
+    )
+    shared = (
+        [_before(real.functions, Condition(b.position * scale[0], b.inclusive), 0) for b in boundaries]
+        if uniform
+        else None
+    )
     for channel in range(channels):
-        outcomes = shared or [_before(real.functions, Condition(b.position * scale[channel], b.inclusive), channel) for b in boundaries]
-        thresholds[channel], falling[channel] = _channel_thresholds(tensor, outcomes, term.factor[channel], real.offset[channel])
+        outcomes = shared or [
+            _before(real.functions, Condition(b.position * scale[channel], b.inclusive), channel)
+            for b in boundaries
+        ]
+        thresholds[channel], falling[channel] = _channel_thresholds(
+            tensor, outcomes, term.factor[channel], real.offset[channel]
+        )
     return thresholds, falling
 
 
-def _channel_thresholds(tensor: Tensor, outcomes: list[Outcome], factor: Fraction, offset: Fraction) -> tuple[list[int], bool]:
+def _channel_thresholds(
+    tensor: Tensor, outcomes: list[Outcome], factor: Fraction, offset: Fraction
+) -> tuple[list[int], bool]:
     """First integer of each step: conditions on ``factor * x + offset`` turned into ``x >= threshold``."""
     always, never = tensor.low, tensor.high + 1
     if factor == 0:
@@ -255,7 +315,10 @@ def _channel_thresholds(tensor: Tensor, outcomes: list[Outcome], factor: Fractio
             continue
         position = outcome.position
         # factor*x + offset ? p/q  <=>  x ? (p*common - q*shift) / (q*slope)
-        numerator, denominator = position.numerator * common - position.denominator * shift, position.denominator * slope
+        numerator, denominator = (
+            position.numerator * common - position.denominator * shift,
+            position.denominator * slope,
+        )
         if denominator < 0:
             numerator, denominator = -numerator, -denominator
         # rising: x >= q (ceil) or x > q (floor + 1); falling: x <= q fails from floor + 1 on, x < q fails from ceil on
@@ -265,18 +328,33 @@ def _channel_thresholds(tensor: Tensor, outcomes: list[Outcome], factor: Fractio
     return (found[::-1] if falls else found), falls
 
 
-def _quantise_input(lowering: Lowering, real: Real, quantiser: Quantiser, scale: Fractions, name: str) -> Real:
+def _quantise_input(
+    lowering: Lowering, real: Real, quantiser: Quantiser, scale: Fractions, name: str
+) -> Real:
     if any(s != scale[0] for s in scale) or any(not isinstance(f, Affine) for f in real.functions):
-        raise Unlowerable("the input is quantised with one scale per channel", "use one scale for the whole input")
+        raise Unlowerable(
+            "the input is quantised with one scale per channel", "use one scale for the whole input"
+        )
     (term,) = real.terms
     factor, offset = term.factor[0], real.offset[0]
     if any(f <= 0 for f in term.factor):
-        raise Unlowerable("the input falls before its first quantiser (a factor or scale that is not positive)", "turn the input's sign outside")
+        raise Unlowerable(
+            "the input falls before its first quantiser (a factor or scale that is not positive)",
+            "turn the input's sign outside",
+        )
     if any(f != factor for f in term.factor) or any(o != offset for o in real.offset):
-        raise Unlowerable("the input is normalised per channel before its first quantiser", "normalise the input outside the network")
+        raise Unlowerable(
+            "the input is normalised per channel before its first quantiser",
+            "normalise the input outside the network",
+        )
     if not quantiser.boundaries:
-        raise Unlowerable(f"the input is quantised to {quantiser.format}", "quantise the input to at most 8 bits")
-    limits = [Boundary((b.position * scale[0] - offset) / factor, b.inclusive).smallest(np.float32) for b in quantiser.boundaries]
+        raise Unlowerable(
+            f"the input is quantised to {quantiser.format}", "quantise the input to at most 8 bits"
+        )
+    limits = [
+        Boundary((b.position * scale[0] - offset) / factor, b.inclusive).smallest(np.float32)
+        for b in quantiser.boundaries
+    ]
     key = (term.tensor, quantiser.format, scale[0], tuple(limits))
     if key not in lowering.input_tensors:
         tensor = Tensor.of(lowering.name(term.tensor), real.base, quantiser.format)
@@ -284,11 +362,16 @@ def _quantise_input(lowering: Lowering, real: Real, quantiser: Quantiser, scale:
         lowering.input_tensors[key] = tensor.name
         onnx_shape = lowering.input_shapes[term.tensor]
         order = plain_order(onnx_shape, real.base)
-        step, level = floats(fractions(scale[0] * quantiser.format.unit / factor)), floats(fractions(-offset / factor))
+        step, level = (
+            floats(fractions(scale[0] * quantiser.format.unit / factor)),
+            floats(fractions(-offset / factor)),
+        )
         port = Port(tensor.name, term.tensor, onnx_shape, order, step, level, np.array(limits, np.float32))
         lowering.graph.inputs.append(port)
     step_exact = fractions(scale[0] * quantiser.format.unit, real.channels)
-    return Real((Term(lowering.input_tensors[key], step_exact),), fractions(0, real.channels), real.base, real.view)
+    return Real(
+        (Term(lowering.input_tensors[key], step_exact),), fractions(0, real.channels), real.base, real.view
+    )
 
 
 def plain_order(onnx_shape: tuple[int, ...], base: tuple[int, int, int]) -> np.ndarray:

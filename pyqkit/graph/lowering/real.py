@@ -25,7 +25,9 @@ def fractions(values: np.ndarray | float | Fraction, channels: int | None = None
 
     Constants of a model become fractions here and nowhere else, so this is where NaN and infinities are refused.
     """
-    flat = [values] if isinstance(values, Fraction) else [_exact(v) for v in np.asarray(values).ravel().tolist()]
+    flat = (
+        [values] if isinstance(values, Fraction) else [_exact(v) for v in np.asarray(values).ravel().tolist()]
+    )
     if channels is not None and len(flat) == 1:
         flat = flat * channels
     out = np.empty(len(flat), dtype=object)
@@ -38,12 +40,16 @@ def floats(values: Fractions) -> np.ndarray:
     try:
         return np.array([float(v) for v in values])
     except OverflowError:
-        raise Unlowerable("its scale is beyond float64", "check the scales and batch norms before it") from None
+        raise Unlowerable(
+            "its scale is beyond float64", "check the scales and batch norms before it"
+        ) from None
 
 
 def _exact(value: float | Fraction) -> Fraction:
     if isinstance(value, float) and not isfinite(value):
-        raise Unlowerable(f"a constant of it is {value}", "check the parameters of the layer, and train or export it again")
+        raise Unlowerable(
+            f"a constant of it is {value}", "check the parameters of the layer, and train or export it again"
+        )
     return value if isinstance(value, Fraction) else Fraction(value)
 
 
@@ -105,7 +111,9 @@ class Affine:
         factor, offset = self.factor[channel], self.offset[channel]
         if factor == 0:
             return compare(offset, condition)
-        return Condition((condition.position - offset) / factor, condition.inclusive, condition.below != (factor < 0))
+        return Condition(
+            (condition.position - offset) / factor, condition.inclusive, condition.below != (factor < 0)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +127,9 @@ class Leaky:
     def before(self, condition: Condition, channel: int) -> Outcome:
         """The condition on the input that is equivalent to `condition` on the output."""
         slope = self.slope[channel]
-        return replace(condition, position=condition.position / slope) if condition.position < 0 else condition
+        return (
+            replace(condition, position=condition.position / slope) if condition.position < 0 else condition
+        )
 
 
 class Function(Protocol):
@@ -214,15 +224,21 @@ class Real:
         found = np.zeros(self.channels, dtype=spread.dtype)
         found[channel] = spread
         if not np.array_equal(found[channel], spread):
-            raise Unlowerable("its constant differs between the pixels of a channel", "use one value for each channel")
+            raise Unlowerable(
+                "its constant differs between the pixels of a channel", "use one value for each channel"
+            )
         return fractions(found)
 
     def affine(self, factor: Fractions, offset: Fractions) -> Real:
         """factor[c] * self + offset[c]."""
         if (self.view < 0).any() and any(offset):
-            raise Unlowerable("a constant is added to zero padding", "quantise between the padding and this node")
+            raise Unlowerable(
+                "a constant is added to zero padding", "quantise between the padding and this node"
+            )
         if self.pool is not None and any(f < 0 for f in factor):
-            raise Unlowerable("a negative factor follows an unquantised max pool", "quantise before the max pool")
+            raise Unlowerable(
+                "a negative factor follows an unquantised max pool", "quantise before the max pool"
+            )
         if self.functions:
             return replace(self, functions=(*self.functions, Affine(factor, offset)))
         terms = tuple(Term(t.tensor, t.factor * factor) for t in self.terms)
@@ -231,7 +247,9 @@ class Real:
     def then(self, function: Function) -> Real:
         """`function` applied to self."""
         if (self.view < 0).any():
-            raise Unlowerable("an activation function follows zero padding", "quantise between the padding and this node")
+            raise Unlowerable(
+                "an activation function follows zero padding", "quantise between the padding and this node"
+            )
         return replace(self, functions=(*self.functions, function))
 
 

@@ -35,7 +35,9 @@ class Scaling:
     relu: bool
 
 
-def equal_to_thresholds(tensor: Tensor, fmt: NumberFormat, thresholds: np.ndarray, falling: np.ndarray, slope: Fractions) -> Scaling | None:
+def equal_to_thresholds(
+    tensor: Tensor, fmt: NumberFormat, thresholds: np.ndarray, falling: np.ndarray, slope: Fractions
+) -> Scaling | None:
     """A `Rescale` that gives the code of `Threshold` for every integer the tensor can hold, or None.
 
     Nothing is assumed of where the thresholds come from: each candidate multiplier is the slope rounded to some number of
@@ -60,9 +62,13 @@ def equal_to_thresholds(tensor: Tensor, fmt: NumberFormat, thresholds: np.ndarra
     values = np.arange(fmt.low + 1, fmt.high + 1)
     reach = max(abs(tensor.low), abs(tensor.high), 1)
     few = len(fmt.codes) <= FEW_VALUES
-    constant = np.asarray((rising <= low) | (rising > high)).all(axis=1)  # such a channel takes any slope; a small network has many
+    constant = np.asarray((rising <= low) | (rising > high)).all(
+        axis=1
+    )  # such a channel takes any slope; a small network has many
     for shift, multiplier in _multipliers(abs(slope) * ~constant, reach):
-        if few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any():  # zero or a power of two
+        if (
+            few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any()
+        ):  # zero or a power of two
             continue
         for relu in (False, True):
             offset = _offset(rising, low, high, values, multiplier, shift, relu)
@@ -78,13 +84,23 @@ def _multipliers(slope: Fractions, reach: int) -> Iterator[tuple[int, np.ndarray
     for shift in range(first, 62):
         multipliers = [round(f * 2**shift) for f in slope]
         most = max(multipliers)
-        if most.bit_length() > MULTIPLIER_BITS or (most * reach).bit_length() > SUM_BITS - 1 or shift > SUM_BITS - 20:
+        if (
+            most.bit_length() > MULTIPLIER_BITS
+            or (most * reach).bit_length() > SUM_BITS - 1
+            or shift > SUM_BITS - 20
+        ):
             return
         yield shift, np.array(multipliers, np.int64)
 
 
 def _offset(
-    thresholds: np.ndarray, low: np.ndarray, high: np.ndarray, values: np.ndarray, multiplier: np.ndarray, shift: int, relu: bool
+    thresholds: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    values: np.ndarray,
+    multiplier: np.ndarray,
+    shift: int,
+    relu: bool,
 ) -> np.ndarray | None:
     """Offsets that put every step on its threshold; None if a channel has none.
 
@@ -94,15 +110,21 @@ def _offset(
     reached = (values << shift) - half + (values & 1 if shift else 0)
     free = relu & (reached <= 0)  # what the ReLU lifts over the step need not reach it
     factor = multiplier[:, None]
-    least = np.where((thresholds > high) | free, np.iinfo(np.int64).min, reached - thresholds * factor).max(axis=1)
-    most = np.where((thresholds <= low), np.iinfo(np.int64).max, reached - 1 - (thresholds - 1) * factor).min(axis=1)
+    least = np.where((thresholds > high) | free, np.iinfo(np.int64).min, reached - thresholds * factor).max(
+        axis=1
+    )
+    most = np.where((thresholds <= low), np.iinfo(np.int64).max, reached - 1 - (thresholds - 1) * factor).min(
+        axis=1
+    )
     # With a ReLU a step at or below zero is passed by every integer, so its threshold has to say so.
     if (least > most).any() or (free & (thresholds > low)).any():
         return None
     return np.where(least == np.iinfo(np.int64).min, most, least)
 
 
-def rounded_scaling(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str) -> Scaling:
+def rounded_scaling(
+    lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str
+) -> Scaling:
     """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded, with a note.
 
     All channels share the shift, which leaves 63 bits for the largest product. Where that rounds another channel's scale so much that
@@ -112,7 +134,9 @@ def rounded_scaling(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberF
     if not isinstance(fmt, Integer) or (real.functions and not relu):
         raise Unlowerable(f"a function other than ReLU is rounded to {fmt}", "round to at most 8 bits")
     if fmt.zero_point % 2:
-        raise Unlowerable(f"ties are rounded to {fmt}, whose zero point is odd", "use an even zero point, or at most 8 bits")
+        raise Unlowerable(
+            f"ties are rounded to {fmt}, whose zero point is odd", "use an even zero point, or at most 8 bits"
+        )
     (term,) = real.terms
     factor, offset = term.factor / scale, real.offset / scale
     reach = max(abs(tensor.low), abs(tensor.high), 1)
@@ -122,10 +146,15 @@ def rounded_scaling(lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberF
     if denominator & (denominator - 1) == 0:
         shift = min(shift, max(denominator.bit_length() - 1, 0))
     if denominator & (denominator - 1) or denominator > 2**shift:
-        lowering.note(f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits")
+        lowering.note(
+            f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits"
+        )
     multiplier, constant = [round(f * 2**shift) for f in factor], [round(o * 2**shift) for o in offset]
     for channel, (f, o, m, c) in enumerate(zip(factor, offset, multiplier, constant)):
-        if largest >= 2**SUM_BITS or abs(f * 2**shift - m) * reach + abs(o * 2**shift - c) > MOST_ERROR * 2**shift:
+        if (
+            largest >= 2**SUM_BITS
+            or abs(f * 2**shift - m) * reach + abs(o * 2**shift - c) > MOST_ERROR * 2**shift
+        ):
             raise Unlowerable(
                 f"its largest channel needs {int(largest).bit_length() + 1} of 64 bits before the rounding to {fmt}, which leaves channel "
                 f"{channel} {shift} bits of fraction: too few",

@@ -109,7 +109,7 @@ def window_call(
     """Call of a sliding window for an operator with kernel (or window), stride and padding."""
     kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
     stride, padding, dilation = op.stride, op.padding, getattr(op, "dilation", (1, 1))  # type: ignore[attr-defined]
-    numbers = (tensor.format.bits, *tensor.shape, *shape[:2], *kernel, *stride, *dilation, *padding[:2], groups, lanes_in, lanes_out, fill)
+    numbers = (tensor.format.bits, *tensor.shape, *shape[:2], *kernel, *stride, *dilation, *padding[:2], groups, lanes_in, lanes_out, f"{fill}ULL")
     return f"pyqkit::sliding_window<{', '.join(map(str, numbers))}>({source}, {out})"
 
 

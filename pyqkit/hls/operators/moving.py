@@ -28,7 +28,7 @@ def _windows(e: Emitter, op: MaxPool | SumPool, fill: int) -> Stream:
 def max_pool(e: Emitter, op: Operator) -> None:
     assert isinstance(op, MaxPool)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    source = _windows(e, op, int(tensor.format.codes[0]))
+    source = _windows(e, op, tensor.format.lowest_code)
     out = e.output(op, source.lanes)
     numbers = f"{result.pixels}, {op.window[0] * op.window[1]}, {tensor.shape[2]}, {source.lanes}"
     e.process(op.name, f"pyqkit::max_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})")

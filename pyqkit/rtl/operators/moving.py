@@ -41,7 +41,7 @@ def max_pool(e: Emitter, op: Operator) -> None:
     assert isinstance(op, MaxPool)
     (tensor,) = e.graph.input_tensors(op)
     fmt = tensor.format
-    source, parameters, timing = _pool(e, op, int(fmt.codes[0]))
+    source, parameters, timing = _pool(e, op, fmt.lowest_code)
     if isinstance(fmt, Integer):
         parameters["SIGNED"] = int(fmt.signed)
     else:

@@ -38,9 +38,13 @@ def _constant_side(node: Node) -> tuple[Real, np.ndarray] | None:
 def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
     name = node.outputs[0]
     if left.raw or right.raw or not (left.is_linear and right.is_linear):
-        raise Unlowerable("an operand has passed an activation function or a max pool and is not quantised", _QUANTISE)
+        raise Unlowerable(
+            "an operand has passed an activation function or a max pool and is not quantised", _QUANTISE
+        )
     if left.shape != right.shape:
-        raise Unlowerable(f"shapes {left.shape} and {right.shape} are added by broadcasting", "add tensors of one shape")
+        raise Unlowerable(
+            f"shapes {left.shape} and {right.shape} are added by broadcasting", "add tensors of one shape"
+        )
     if not (left.base == right.base and np.array_equal(left.view, right.view) and (left.view >= 0).all()):
         left, right = settle(lowering, left, name), settle(lowering, right, name)
     terms: dict[str, Term] = {}
@@ -67,7 +71,14 @@ def subtract(lowering: Lowering, node: Node) -> list[Any]:
         sign = 1 if real is node.inputs[0] else -1
         return [real.affine(fractions(sign, real.channels), -sign * real.per_channel(values))]
     right = node.real(1)
-    return [_sum(lowering, node, node.real(0), right.affine(fractions(-1, right.channels), fractions(0, right.channels)))]
+    return [
+        _sum(
+            lowering,
+            node,
+            node.real(0),
+            right.affine(fractions(-1, right.channels), fractions(0, right.channels)),
+        )
+    ]
 
 
 @handles("Mul")
@@ -101,9 +112,13 @@ def negate(lowering: Lowering, node: Node) -> list[Any]:
 @handles("BatchNormalization", attributes=("epsilon", "momentum"), only={"training_mode": 0, "spatial": 1})
 def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
-    gain, bias, mean, variance = (node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance")))
+    gain, bias, mean, variance = (
+        node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance"))
+    )
     if len(real.shape) not in (1, 3):
-        raise Unlowerable(f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes")
+        raise Unlowerable(
+            f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes"
+        )
     axes = (slice(None), *(None,) * (len(real.shape) - 1))
     with np.errstate(all="ignore"):  # what is no number is refused below, by channel
         found = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
@@ -143,7 +158,11 @@ def clip(lowering: Lowering, node: Node) -> list[Any]:
 @handles("LeakyRelu", "PRelu", attributes=("alpha",))
 def leaky(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
-    slope = node.constant(1, "slope") if node.type == "PRelu" else np.array(node.attributes.get("alpha", 0.01), np.float32)
+    slope = (
+        node.constant(1, "slope")
+        if node.type == "PRelu"
+        else np.array(node.attributes.get("alpha", 0.01), np.float32)
+    )
     slopes = real.per_channel(slope)
     if any(s <= 0 for s in slopes):
         raise Unlowerable("its slope is not positive, so it is not monotone", "use ReLU, or a positive slope")
@@ -153,14 +172,21 @@ def leaky(lowering: Lowering, node: Node) -> list[Any]:
 @handles("HardSigmoid", attributes=("alpha", "beta"))
 def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
-    slope, shift = (float(np.float32(node.attributes.get(key, default))) for key, default in (("alpha", 0.2), ("beta", 0.5)))
+    slope, shift = (
+        float(np.float32(node.attributes.get(key, default)))
+        for key, default in (("alpha", 0.2), ("beta", 0.5))
+    )
     scaled = real.then(Affine(fractions(slope, real.channels), fractions(shift, real.channels)))
     return [scaled.then(Clip(Fraction(0), Fraction(1)))]
 
 
 @handles("Sigmoid", "Tanh", "Softplus")
 def rising(lowering: Lowering, node: Node) -> list[Any]:
-    return [node.real().then({"Sigmoid": smooth.SIGMOID, "Tanh": smooth.TANH, "Softplus": smooth.SOFTPLUS}[node.type])]
+    return [
+        node.real().then(
+            {"Sigmoid": smooth.SIGMOID, "Tanh": smooth.TANH, "Softplus": smooth.SOFTPLUS}[node.type]
+        )
+    ]
 
 
 @handles("Elu", attributes=("alpha",))
@@ -179,7 +205,10 @@ def identity(lowering: Lowering, node: Node) -> list[Any]:
 @handles("Dropout", attributes=("ratio", "seed"))
 def dropout(lowering: Lowering, node: Node) -> list[Any]:
     if node.given(2) is not None and np.any(node.constant(2, "training mode")):
-        raise Unlowerable("it drops elements at random (training_mode is true)", "export the model in evaluation mode: model.eval()")
+        raise Unlowerable(
+            "it drops elements at random (training_mode is true)",
+            "export the model in evaluation mode: model.eval()",
+        )
     return [node.inputs[0]]
 
 
@@ -187,7 +216,10 @@ def dropout(lowering: Lowering, node: Node) -> list[Any]:
 def cast(lowering: Lowering, node: Node) -> list[Any]:
     kept = ("FLOAT", "DOUBLE")
     if node.attributes["to"] not in (type_code(name) for name in kept):
-        raise Unlowerable("it rounds to a type of fewer values", f"cast to {' or '.join(kept)} alone, and round with a quantiser")
+        raise Unlowerable(
+            "it rounds to a type of fewer values",
+            f"cast to {' or '.join(kept)} alone, and round with a quantiser",
+        )
     return [node.inputs[0]]
 
 
@@ -198,8 +230,16 @@ def concatenate(lowering: Lowering, node: Node) -> list[Any]:
     if axis < 0:
         raise Unlowerable("it joins along the batch", "join along channels")
     first = reals[0]
-    if all(r.terms == first.terms and r.offset is first.offset and r.functions == first.functions and r.pool == first.pool for r in reals):
-        return [replace(first, view=np.concatenate([r.view for r in reals], axis))]  # pieces of one tensor: only elements move
+    if all(
+        r.terms == first.terms
+        and r.offset is first.offset
+        and r.functions == first.functions
+        and r.pool == first.pool
+        for r in reals
+    ):
+        return [
+            replace(first, view=np.concatenate([r.view for r in reals], axis))
+        ]  # pieces of one tensor: only elements move
     if axis != 0:
         raise Unlowerable("it joins different tensors along rows or columns", "join along channels")
     if not all(r.is_codes for r in reals):
@@ -208,8 +248,17 @@ def concatenate(lowering: Lowering, node: Node) -> list[Any]:
     steps = {f for r in reals for f in r.terms[0].factor}
     formats = {lowering.graph.tensors[r.terms[0].tensor].format for r in reals}
     if len(steps) > 1 or len(formats) > 1:
-        raise Unlowerable("its operands have different formats or scales", "share one quantiser between all operands")
+        raise Unlowerable(
+            "its operands have different formats or scales", "share one quantiser between all operands"
+        )
     out = lowering.emit(Concat, node.outputs[0], [r.terms[0].tensor for r in reals])
     view = plain_view(out.shape) if first.view.ndim == 3 else vector_view(out.shape[2])
     assert all(is_plain(r) for r in reals)  # settled above
-    return [Real((Term(out.name, fractions(steps.pop(), out.shape[2])),), fractions(0, out.shape[2]), out.shape, view)]
+    return [
+        Real(
+            (Term(out.name, fractions(steps.pop(), out.shape[2])),),
+            fractions(0, out.shape[2]),
+            out.shape,
+            view,
+        )
+    ]

@@ -15,7 +15,14 @@ from pyqkit.graph.lowering.quantise import Quantiser, quantise
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.rules import OWN, QONNX, Node, handles
 
-_ROUNDINGS = {"ROUND": "nearest", "HALF_EVEN": "nearest", "ROUND_TO_ZERO": "to_zero", "DOWN": "to_zero", "FLOOR": "floor", "CEIL": "ceil"}
+_ROUNDINGS = {
+    "ROUND": "nearest",
+    "HALF_EVEN": "nearest",
+    "ROUND_TO_ZERO": "to_zero",
+    "DOWN": "to_zero",
+    "FLOOR": "floor",
+    "CEIL": "ceil",
+}
 LARGEST_BIAS = 256  # distance from the bias of the format: scales stay far from the ends of float64
 
 
@@ -23,7 +30,9 @@ def rounding_of(node: Node) -> str:
     """Rounding mode of a Quant or FloatQuant node, by pyqkit's name."""
     mode = str(node.attributes.get("rounding_mode", "ROUND")).upper()
     if mode not in _ROUNDINGS:
-        raise Unlowerable(f"rounding mode {mode} is not supported", f"use one of {', '.join(sorted(_ROUNDINGS))}")
+        raise Unlowerable(
+            f"rounding mode {mode} is not supported", f"use one of {', '.join(sorted(_ROUNDINGS))}"
+        )
     return _ROUNDINGS[mode]
 
 
@@ -40,19 +49,29 @@ def scale_of(node: Node, factor: float = 1.0) -> np.ndarray:
     scale = scale if factor == 1 else np.asarray(scale, np.float64) * factor
     wrong = np.asarray(scale)[~np.isfinite(scale) | (np.asarray(scale) == 0)]
     if wrong.size:
-        raise Unlowerable(f"its scale is {wrong.ravel()[0]:g}", "use a scale that is finite and not zero; check how it was calibrated")
+        raise Unlowerable(
+            f"its scale is {wrong.ravel()[0]:g}",
+            "use a scale that is finite and not zero; check how it was calibrated",
+        )
     return scale
 
 
 def integer_quantiser(node: Node) -> Quantiser:
     """What a Quant node says; signed numbers of 1 bit are -1 and 1 in QONNX, and its narrow range and rounding mode then say nothing."""
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
-    bits, zero_point = _integer(node.constant(3, "bit width"), "bit width"), _integer(node.constant(2, "zero point"), "zero point")
+    bits, zero_point = (
+        _integer(node.constant(3, "bit width"), "bit width"),
+        _integer(node.constant(2, "zero point"), "zero point"),
+    )
     if bits > 16:
-        raise Unlowerable(f"{bits:g} bits are more than the 16 that a quantiser takes", "quantise to at most 16 bits")
+        raise Unlowerable(
+            f"{bits:g} bits are more than the 16 that a quantiser takes", "quantise to at most 16 bits"
+        )
     if bits == 1 and signed:
         if zero_point:
-            raise Unlowerable(f"its bipolar values -1 and 1 have the zero point {zero_point:g}", "use the zero point 0")
+            raise Unlowerable(
+                f"its bipolar values -1 and 1 have the zero point {zero_point:g}", "use the zero point 0"
+            )
         return _bipolar(scale_of(node))
     if narrow and not signed:
         raise Unlowerable("an unsigned narrow range is not supported", "use the full range")
@@ -66,7 +85,8 @@ def _bipolar(scale: np.ndarray) -> Quantiser:
 def float_quantiser(node: Node) -> Quantiser:
     """What a FloatQuant node says; another exponent bias is a factor of the scale."""
     exponent, significand, bias = (
-        _integer(node.constant(i, what), what) for i, what in ((2, "exponent width"), (3, "mantissa width"), (4, "exponent bias"))
+        _integer(node.constant(i, what), what)
+        for i, what in ((2, "exponent width"), (3, "mantissa width"), (4, "exponent bias"))
     )
     has_inf, has_nan = bool(node.attributes.get("has_inf", 0)), bool(node.attributes.get("has_nan", 0))
     if not node.attributes.get("has_subnormal", 1):
@@ -89,7 +109,13 @@ def bipolar_quantiser(node: Node) -> Quantiser:
     return _bipolar(scale_of(node))
 
 
-@handles("Quant", "IntQuant", domains=QONNX, inputs=4, attributes={"signed": int, "narrow": int, "rounding_mode": str})
+@handles(
+    "Quant",
+    "IntQuant",
+    domains=QONNX,
+    inputs=4,
+    attributes={"signed": int, "narrow": int, "rounding_mode": str},
+)
 def lower_integer(lowering: Lowering, node: Node) -> list[Any]:
     return [apply(lowering, node, integer_quantiser(node))]
 
@@ -109,7 +135,9 @@ def lower_float(lowering: Lowering, node: Node) -> list[Any]:
 def lower_bipolar(lowering: Lowering, node: Node) -> list[Any]:
     quantiser = bipolar_quantiser(node)
     sign, source = np.sign(quantiser.scale), node.inputs[0]
-    if (sign < 0).any():  # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what comes
+    if (
+        sign < 0
+    ).any():  # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what comes
         if isinstance(source, Real):
             node.inputs[0] = source.affine(source.per_channel(sign), fractions(0, source.channels))
         else:
@@ -126,12 +154,15 @@ def lower_format(lowering: Lowering, node: Node) -> list[Any]:
     source = node.inputs[0]
     if isinstance(source, Real):
         raise Unlowerable(
-            f"activations in blocks ({fmt}) need a scale found while the network runs", "use a static per-tensor scale for activations"
+            f"activations in blocks ({fmt}) need a scale found while the network runs",
+            "use a static per-tensor scale for activations",
         )
     source = _numbers(node, source.values() if isinstance(source, Coded) else source)
     axis = int(node.attributes.get("axis", -1))
     if not -source.ndim <= axis < source.ndim:
-        raise Unlowerable(f"its blocks lie along axis {axis} of {source.ndim}", "block along an axis of the weights")
+        raise Unlowerable(
+            f"its blocks lie along axis {axis} of {source.ndim}", "block along an axis of the weights"
+        )
     return [code_blocks(source, fmt, scale, axis)]
 
 
@@ -153,5 +184,8 @@ def _numbers(node: Node, values: np.ndarray) -> np.ndarray:
     """Constants that may be quantised: infinities saturate, but QONNX' FloatQuant makes NaN of them."""
     if np.isnan(values).any() or (node.type == "FloatQuant" and np.isinf(values).any()):
         what = "NaN" if np.isnan(values).any() else "an infinity, of which FloatQuant makes NaN"
-        raise Unlowerable(f"the constant that it quantises holds {what}", "check the weights, and train or export them again")
+        raise Unlowerable(
+            f"the constant that it quantises holds {what}",
+            "check the weights, and train or export them again",
+        )
     return values
