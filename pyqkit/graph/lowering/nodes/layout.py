@@ -65,6 +65,8 @@ def flatten(lowering: Lowering, node: Node) -> list[Any]:
 @handles("Transpose", attributes=("perm",))
 def transpose(lowering: Lowering, node: Node) -> list[Any]:
     order = node.attributes.get("perm", list(range(len(shape_of(node.inputs[0]))))[::-1])
+    if sorted(order) != list(range(len(shape_of(node.inputs[0])))):
+        raise Unlowerable(f"its perm {order} is no order of its axes", "export the model again")
     return [_move(node, lambda a: a.transpose(order), [axis for axis, source in enumerate(order) if axis != source])]
 
 
