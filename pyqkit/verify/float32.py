@@ -214,7 +214,8 @@ class _Why:
         low, high = (self._levels(end) for end in self.bounds.reach(self.node, real.high, bound))
         right = (below <= levels) & (levels <= above) & (found == self.made.codes()[self.frame].ravel())
         explained = right & (low <= float32) & (float32 <= high) & np.isfinite(bound).ravel()
-        table = explained & ((levels < low) | (levels > high))
+        least, most = (self._levels(end) for end in self.bounds.reach(self.node, real.high, 0.0))
+        table = explained & ((levels < least) | (levels > most))  # without it the engine's code would not be right
         for index in at:
             if not explained[index]:
                 entry.unexplained += 1
