@@ -15,7 +15,8 @@ pytest.importorskip("onnx")
 
 from pyqkit import build_folder
 from pyqkit.errors import UserError
-from pyqkit.overlay import bitfile, hwh, install, seal, vendor
+from pyqkit.files import OutputError
+from pyqkit.overlay import bitfile, emulated, hwh, install, seal, vendor
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
 from tests.overlays import build
@@ -284,6 +285,33 @@ def test_an_overlay_is_kept(bench: Bench) -> None:
     with pytest.raises(OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"):
         bench.make()
     assert (bench.target / "residual.bit").read_bytes() == b"mine"
+
+
+def test_notes_of_the_user_are_kept(bench: Bench) -> None:
+    """A project is replaced with what the tools made of it, but not with anything else."""
+    with pytest.raises(vendor.VendorToolsMissing):
+        bench.make()
+    project = bench.target / "project"
+    (project / "work" / "made").mkdir(parents=True)
+    (project / "work" / "made" / "by.tools").write_text("")
+    (project / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"a project and nothing else was expected, but .*notes\.txt is not part of it; move it away"):
+        bench.make(backend="rtl", force=True)
+    assert (project / "notes.txt").read_text() == "mine" and (project / "hls").is_dir()
+    (project / "notes.txt").unlink()
+    with pytest.raises(vendor.VendorToolsMissing):
+        bench.make(backend="rtl", force=True)
+    assert not (project / "hls").exists() and not (project / "work").exists()
+
+
+@pytest.mark.parametrize("ending", [".json", ".zip", ".hwh"])
+def test_files_beside_an_emulated_overlay_are_kept(bench: Bench, ending: str) -> None:
+    bench.target.mkdir()
+    mine = bench.target / f"residual{ending}"
+    mine.write_text("mine")
+    with pytest.raises(OutputError, match=rf"a new file was expected, but .*residual\{ending} exists; choose another name or pass --force"):
+        emulated.write(build("ZCU104"), bench.target, "residual")
+    assert [p.name for p in bench.target.iterdir()] == [mine.name] and mine.read_text() == "mine"
 
 
 # ---- what the tools leave -----------------------------------------------------------------------------------------
