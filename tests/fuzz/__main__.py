@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--reader", action="append", choices=sorted(known), help="which; several times; all by default")
     parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
     parser.add_argument("--inputs", type=int, default=UNBOUNDED, help="at most so many for each reader")
+    parser.add_argument("--short", action="store_true", help="as many inputs as the tests take")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the counts to this file")
     parser.add_argument("--only", type=int, help="read one input, by its number, in this process, and let its exception through")
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _only(readers[0], options.seed, options.only)
     outcomes = []
     for reader in readers:
-        outcomes.append(fuzz(reader, options.seed, options.inputs, 60 * options.minutes))
+        outcomes.append(fuzz(reader, options.seed, reader.short if options.short else options.inputs, 60 * options.minutes))
         print(line(outcomes[-1]), flush=True)
         if options.json:
             options.json.write_text(json.dumps({**provenance(options.seed), "readers": [o.to_json() for o in outcomes]}, indent=1) + "\n")

@@ -19,10 +19,13 @@ class Reader(ABC):
         As ``--reader`` takes it.
     suffix : str
         Ending of the path at which the input lies.
+    short : int
+        Inputs of a short run, which takes a second or two.
     """
 
     name: str
     suffix: str = ""
+    short: int = 250
 
     @abstractmethod
     def seeds(self) -> Sequence[Input]:

@@ -81,6 +81,7 @@ class BuildFolder(Reader):
     """`Accelerator.load`, and the definitions of the operators that it gives on the largest codes."""
 
     name = "build-folder"
+    short = 60
 
     def seeds(self) -> Sequence[Input]:
         return [build()]
@@ -102,6 +103,7 @@ class BuildReport(BuildFolder):
     """What is made of a build folder: its report, and its sources anew."""
 
     name = "build-report"
+    short = 8
 
     def call(self, path: Path, output: Path) -> None:
         accelerator = pyqkit.Accelerator.load(path)
@@ -114,6 +116,7 @@ class PackedFolder(BuildFolder):
     """The same as one zip file."""
 
     name = "packed-folder"
+    short = 60
     suffix = ".zip"
 
     def seeds(self) -> Sequence[Input]:

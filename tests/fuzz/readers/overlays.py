@@ -64,6 +64,7 @@ class Overlay(Reader):
     """Four files, sealed again after one was spoiled, loaded onto the emulated board and run on a frame."""
 
     name = "overlay"
+    short = 12
 
     def seeds(self) -> Sequence[Input]:
         return [files()]

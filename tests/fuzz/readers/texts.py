@@ -18,6 +18,7 @@ class BoardFile(Reader):
     """A board in TOML."""
 
     name = "board"
+    short = 60
     suffix = ".toml"
 
     def seeds(self) -> Sequence[Input]:
