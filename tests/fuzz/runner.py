@@ -24,10 +24,11 @@ from tests.fuzz.reader import Input, Reader
 from tests.fuzz.sandbox import ROOT, Sandbox
 
 KEPT = ROOT / "build" / "fuzz"  # inputs that failed, one folder a reader
-HANG = 10.0  # seconds after which an input counts as one that is never read
+HANG = 10.0  # seconds of a processor after which an input counts as one that is never read; waiting for something, six times as many
 MEMORY = 2 * 2**30  # bytes of address space that reading may take
 _POLL = 0.1  # seconds
-_STATE = struct.Struct("qdqdq")  # number of the input that is being read, and since when; inputs refused; seconds and number of the slowest
+# Number of the input that is being read, and since when; inputs refused; seconds and number of the slowest; seconds of processor before
+_STATE = struct.Struct("qdqdqd")
 
 
 @dataclass
@@ -119,11 +120,19 @@ class _Worker:
 
     def note(self, index: int, since: float, refused: int = 0, slowest: tuple[float, int] = (0.0, 0)) -> None:
         """Say how far reading is."""
-        self._state[: _STATE.size] = _STATE.pack(index, since, refused, *slowest)
+        self._state[: _STATE.size] = _STATE.pack(index, since, refused, *slowest, time.process_time())
 
-    def noted(self) -> tuple[int, float, int, float, int]:
+    def noted(self) -> tuple[int, float, int, float, int, float]:
         """What `note` said last."""
         return _STATE.unpack(self._state[: _STATE.size])  # type: ignore[return-value]
+
+    def hangs(self, seconds: float) -> bool:
+        """Whether reading has used a processor, or, on a busy machine, waited, for longer than an input may take."""
+        waited = time.monotonic() - self.noted()[1]
+        if waited <= seconds:
+            return False
+        used = sum(map(int, Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        return used - self.noted()[5] > seconds or waited > 6 * seconds
 
     def _run(self, reader: Reader, seeds: list[Input], seed: int, indices: range, deadline: float, write: int) -> None:
         self.sandbox.enter()
@@ -183,11 +192,11 @@ def _watch(worker: _Worker, outcome: Outcome, hang: float, keep: Callable[[int, 
         for line in lines:
             said = json.loads(line)
             keep(said.pop("index"), Finding(**said))
-        if not hanging and time.monotonic() - worker.noted()[1] > hang:
+        if not hanging and worker.hangs(hang):
             hanging = True
             os.kill(worker.pid, signal.SIGKILL)
     _, status = os.waitpid(worker.pid, 0)
-    index, _, refused, seconds, slowest = worker.noted()
+    index, _, refused, seconds, slowest, _ = worker.noted()
     outcome.refused += refused
     outcome.slowest, outcome.slowest_input = max((outcome.slowest, outcome.slowest_input), (seconds, slowest))
     if status == 0:
