@@ -9,13 +9,28 @@ from pyqkit.board_emulation.streams import Stream
 
 # Bits of DMACR
 RUN, RESET = 1 << 0, 1 << 2
+_ALWAYS = 1 << 1  # reserved, reads as 1
+_THRESHOLD, _LEAST_THRESHOLD = 0xFF << 16, 1 << 16  # of interrupts; 0 cannot be set
 # Bits of DMASR
 HALTED, IDLE = 1 << 0, 1 << 1
 INTERNAL_ERROR, SLAVE_ERROR, DECODE_ERROR = 1 << 4, 1 << 5, 1 << 6
 COMPLETE, ERROR = 1 << 12, 1 << 14
 CONTROL, STATUS, ADDRESS, ADDRESS_MSB, LENGTH = 0x00, 0x04, 0x18, 0x1C, 0x28
 SIDES = {"MM2S": 0x00, "S2MM": 0x30}  # memory to stream, and back
-_WRITABLE = 0xFFFF_7012 | RUN
+_WRITABLE = 0xFFFF_7018 | RUN
+
+
+class Word:
+    """A register of a channel, kept where the bus shows it: in the memory of the DMA's window."""
+
+    def __init__(self, offset: int) -> None:
+        self._index = offset // 4
+
+    def __get__(self, channel: Channel, owner: type) -> int:
+        return int(channel.words[self._index])
+
+    def __set__(self, channel: Channel, value: int) -> None:
+        channel.words[self._index] = value
 
 
 class Channel:
@@ -31,36 +46,37 @@ class Channel:
         Width of the length register.
     alignment : int
         Bytes that addresses must be multiples of; 1 with a realignment engine.
+    words : numpy.ndarray, uint32
+        Memory of its registers, from its control register on.
     """
 
-    def __init__(self, name: str, stream: Stream | None, memory: Memory, length_bits: int, alignment: int) -> None:
+    control, flags = Word(CONTROL), Word(STATUS)
+    low, high = Word(ADDRESS), Word(ADDRESS_MSB)
+    shown = Word(LENGTH)  # S2MM: once a transfer has ended, the bytes that came
+
+    def __init__(self, name: str, stream: Stream | None, memory: Memory, length_bits: int, alignment: int, words: np.ndarray) -> None:
         self.name, self.stream, self.memory, self.length_bits, self.alignment = name, stream, memory, length_bits, alignment
+        self.words = words
         self.sends = name.endswith("MM2S")
         self.reset()
 
     def reset(self) -> None:
         """State after reset: halted."""
-        self.control, self.flags, self.address = 0x0001_0002, HALTED, 0
+        self.control, self.flags, self.low, self.high, self.shown = _LEAST_THRESHOLD | _ALWAYS, HALTED, 0, 0, 0
         self.length = self.moved = 0  # bytes asked for; bytes that have passed
         self.active = False
 
-    # ---- registers ------------------------------------------------------------------------------------------------
+    @property
+    def address(self) -> int:
+        """Where a transfer begins."""
+        return self.high << 32 | self.low
 
-    def read(self, offset: int) -> int:
-        """A register."""
-        if offset == LENGTH:
-            return self.length if self.active or self.sends else self.moved  # S2MM: what was received
-        return {
-            CONTROL: self.control,
-            STATUS: self.flags,
-            ADDRESS: self.address & 0xFFFF_FFFF,
-            ADDRESS_MSB: self.address >> 32,
-        }.get(offset, 0)
+    # ---- registers ------------------------------------------------------------------------------------------------
 
     def write(self, offset: int, value: int) -> None:
         """A register; writing the length starts a transfer."""
         if offset == CONTROL:
-            self.control = value & _WRITABLE
+            self.control = value & _WRITABLE | _ALWAYS | (0 if value & _THRESHOLD else _LEAST_THRESHOLD)
             if self.flags & (INTERNAL_ERROR | SLAVE_ERROR | DECODE_ERROR):
                 self.control &= ~RUN  # only a reset ends an error
             elif value & RUN:
@@ -71,9 +87,9 @@ class Channel:
         elif offset == STATUS:
             self.flags &= ~(value & 0x7000)  # interrupt bits are cleared by writing ones
         elif offset == ADDRESS:
-            self.address = self.address >> 32 << 32 | value
+            self.low = value
         elif offset == ADDRESS_MSB:
-            self.address = value << 32 | self.address & 0xFFFF_FFFF
+            self.high = value
         elif offset == LENGTH:
             self._start(value)
 
@@ -81,7 +97,7 @@ class Channel:
         if self.flags & HALTED:
             raise BoardFault(
                 f"{self.name} was expected to run before a length is written, but DMACR.RS is 0, so the DMA would do nothing for ever; "
-                "write 1 to DMACR first, after a reset if DMASR shows an error"
+                "write 1 to DMACR first, which is start() of PYNQ's channel and is needed after every download() and reset"
             )
         if self.active:
             raise BoardFault(f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is under way; wait for it first")
@@ -107,6 +123,7 @@ class Channel:
             what = f"{length} bytes at {self.address:#x} belong to no allocated buffer"
             self._fail(DECODE_ERROR, f"memory that was allocated was expected on {self.name}, but {what}; use pynq.allocate")
         self.length, self.moved, self.active = length, 0, True
+        self.shown = length
         self.flags &= ~IDLE
 
     def _fail(self, flag: int, sentence: str) -> None:
@@ -161,6 +178,7 @@ class Channel:
 
     def _complete(self) -> None:
         self.active = False
+        self.shown = self.moved
         self.flags |= IDLE | COMPLETE
 
     def preview(self, nbytes: int) -> np.ndarray:
@@ -191,11 +209,26 @@ class AxiDma:
     length_bits : int
     alignments : dict of str to int
         As for `Channel`, by channel.
+    words : numpy.ndarray, uint32
+        Memory of its window.
     """
 
-    def __init__(self, name: str, memory: Memory, streams: dict[str, Stream | None], length_bits: int, alignments: dict[str, int]) -> None:
-        self.name = name
-        self.channels = {side: Channel(f"{name} {side}", stream, memory, length_bits, alignments[side]) for side, stream in streams.items()}
+    BYTES = 0x60  # that its registers take
+
+    def __init__(
+        self,
+        name: str,
+        memory: Memory,
+        streams: dict[str, Stream | None],
+        length_bits: int,
+        alignments: dict[str, int],
+        words: np.ndarray,
+    ) -> None:
+        self.name, self.words = name, words
+        self.channels = {
+            side: Channel(f"{name} {side}", stream, memory, length_bits, alignments[side], words[SIDES[side] // 4 :])
+            for side, stream in streams.items()
+        }
         outgoing = streams.get("MM2S")
         if outgoing is not None:
             outgoing.producer = self.channels["MM2S"]
@@ -206,8 +239,7 @@ class AxiDma:
 
     def read(self, offset: int) -> int:
         """A register; those of a channel that it does not have read as 0."""
-        channel, inside = self._channel(offset)
-        return channel.read(inside) if channel else 0
+        return int(self.words[offset // 4]) if offset < self.BYTES else 0
 
     def write(self, offset: int, value: int) -> None:
         """A register."""

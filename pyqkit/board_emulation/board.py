@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +46,10 @@ class _Window:
     base: int
     size: int
     block: Any
+    words: np.ndarray  # uint32: what its registers hold, for who maps them
 
+
+_MOST_SHOWN = 1 << 20  # bytes of registers that memory shows; an overlay may claim gigabytes of addresses
 _BUS_BITS = 8, 1024  # widths of a stream or a port to memory, of AMD's DMA
 
 
@@ -66,7 +70,8 @@ class EmulatedBoard:
         self.name, self.part, self.family, self.patience = name, part, family, patience
         self.memory = Memory(base, memory_bytes or size)
         self.clock = clocks.PlClock(family, self.read, self.write)
-        self._system = [_Window(*window) for window in clocks.windows(family)]
+        self._system = [_Window(base, size, block, block.words) for base, size, block in clocks.windows(family)]
+        self._mapped: dict[tuple[int, int], np.ndarray] = {}  # by place: who has mapped it sees the blocks of the next overlay too
         self._lock = threading.RLock()
         self.unload()
 
@@ -91,7 +96,8 @@ class EmulatedBoard:
             streams = _nets(design)
             for block in design:
                 ends = {i.name: streams[i.bus] for i in block.interfaces if i.bus in streams}
-                model = models.get(block.vlnv) or (self._dma if block.vlnv == hwh.DMA_VLNV else None)
+                words = self._words(block)
+                model = models.get(block.vlnv) or (partial(self._dma, words) if block.vlnv == hwh.DMA_VLNV else None)
                 if model is None:
                     if ends or block.address is not None:
                         raise BoardFault(
@@ -101,9 +107,17 @@ class EmulatedBoard:
                 made = model(block, ends)
                 self._blocks.append(made)
                 if block.address is not None and block.size is not None:
-                    self._windows.append(_Window(block.address, block.size, made))
+                    self._windows.append(_Window(block.address, block.size, made, words))
 
-    def _dma(self, block: hwh.Block, ends: dict[str, Stream]) -> AxiDma:
+    def _words(self, block: hwh.Block) -> np.ndarray:
+        if block.address is None or block.size is None:
+            return np.empty(0, np.uint32)
+        nbytes = min(max(block.size, AxiDma.BYTES), _MOST_SHOWN)
+        words = self._mapped.setdefault((block.address, block.size), np.zeros(nbytes // 4, np.uint32))
+        words[:] = 0
+        return words
+
+    def _dma(self, words: np.ndarray, block: hwh.Block, ends: dict[str, Stream]) -> AxiDma:
         if block.number("c_include_sg", 1):
             raise BoardFault(
                 f"a DMA without scatter-gather was expected, but {block.name} has it; set c_include_sg to 0 in the block design"
@@ -114,7 +128,7 @@ class EmulatedBoard:
                 bits = block.number(f"c_m_axi_{side.lower()}_data_width", 32, *_BUS_BITS)
                 streams[side] = ends.get(end)
                 alignments[side] = 1 if block.number(f"c_include_{side.lower()}_dre", 0) else bits // 8
-        return AxiDma(block.name, self.memory, streams, block.number("c_sg_length_width", 14, 8, hwh.LENGTH_BITS), alignments)
+        return AxiDma(block.name, self.memory, streams, block.number("c_sg_length_width", 14, 8, hwh.LENGTH_BITS), alignments, words)
 
     # ---- registers ------------------------------------------------------------------------------------------------
 
@@ -136,15 +150,33 @@ class EmulatedBoard:
                 self._polls += 1
                 if self.patience is not None and self._polls > self.patience:
                     raise BoardFault(self._hang(window.block.name))
-            return int(window.block.read(offset)) & 0xFFFF_FFFF
+            value = int(window.block.read(offset)) & 0xFFFF_FFFF
+            if offset // 4 < len(window.words):
+                window.words[offset // 4] = value
+            return value
 
-    def write(self, address: int, value: int) -> None:
-        """Write a 32-bit register, then let everything run."""
+    def write(self, address: int, value: float) -> None:
+        """Write a 32-bit register, then let everything run; a negative number is written as its two's complement."""
+        word = int(value) if np.isfinite(value) else None
+        if word is None or word != value or not -(1 << 31) <= word < 1 << 32:
+            raise BoardFault(f"a word of 32 bits was expected for the register at {address:#x}, but {value!r} came; write an integer")
         with self._lock:
             window = self._window(address)
             self._polls = 0
-            window.block.write(address - window.base, int(value) & 0xFFFF_FFFF)
+            window.block.write(address - window.base, word & 0xFFFF_FFFF)
             self._settle()
+
+    def map(self, address: int, nbytes: int) -> np.ndarray:
+        """Memory that shows what registers hold, as uint32; it is not for writing.
+
+        Those of a model of a user's show what was last read of them over the bus, and so do addresses without registers: 0.
+        """
+        with self._lock:
+            for window in self._windows:
+                start = address - window.base
+                if start >= 0 and start + nbytes <= 4 * len(window.words):
+                    return window.words[start // 4 : -(-(start + nbytes) // 4)]
+        return np.zeros(-(-nbytes // 4), np.uint32)
 
     def _settle(self) -> None:
         moving = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 # Register values after boot: address -> value. MPSoC: FBDIV in bits 8-14, DIV2 in bit 16; Zynq-7000: FDIV in bits 12-18.
 _MPSOC = {
     0xFF5E_0020: 90 << 8 | 1 << 16,  # IOPLL, 1500 MHz from 33.333
@@ -27,23 +29,26 @@ WINDOWS = {"zynq-mpsoc": ((0xFF5E_0000, 0x1000), (0xFD1A_0000, 0x1000)), "zynq-7
 class Registers:
     """A window of registers that only remember."""
 
-    def __init__(self, base: int, values: dict[int, int]) -> None:
+    def __init__(self, base: int, size: int, values: dict[int, int]) -> None:
         self.name = f"registers at {base:#x}"
-        self._values = {address - base: value for address, value in values.items()}
+        self.words = np.zeros(size // 4, np.uint32)
+        for address, value in values.items():
+            if base <= address < base + size:
+                self.write(address - base, value)
 
     def read(self, offset: int) -> int:
         """What was written, or the reset value."""
-        return self._values.get(offset, 0)
+        return int(self.words[offset // 4])
 
     def write(self, offset: int, value: int) -> None:
         """Remember."""
-        self._values[offset] = value
+        self.words[offset // 4] = value
 
 
 def windows(family: str) -> list[tuple[int, int, Registers]]:
     """Base, size and registers of the clock controllers of a family."""
     values = _MPSOC if family == "zynq-mpsoc" else _ZYNQ
-    return [(base, size, Registers(base, {a: v for a, v in values.items() if base <= a < base + size})) for base, size in WINDOWS[family]]
+    return [(base, size, Registers(base, size, values)) for base, size in WINDOWS[family]]
 
 
 class PlClock:

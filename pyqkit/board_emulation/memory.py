@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -32,7 +34,8 @@ class Buffer:
         self.host = np.zeros(nbytes, np.uint8)
         self._memory = np.zeros(nbytes, np.uint8) if cacheable else self.host
         self._synchronised = np.zeros(nbytes, np.uint8) if cacheable else self.host  # the host's bytes when caches last agreed
-        self._stale: list[tuple[int, int]] = []  # ranges that a DMA wrote and nobody invalidated
+        self._stale: list[tuple[int, int]] = []  # ranges that a DMA wrote and nobody invalidated; apart, and in order
+        self.freed = False
 
     def _unflushed(self, start: int, stop: int) -> np.ndarray:
         return np.flatnonzero(self.host[start:stop] != self._synchronised[start:stop]) + start
@@ -41,14 +44,17 @@ class Buffer:
         """Write what the processor wrote from its caches to memory."""
         if not self.cacheable:
             return
-        written = self._unflushed(start, start + nbytes)
-        for first, last in self._stale:
-            if np.any((written >= first) & (written < last)):
-                raise BoardFault(
-                    f"an invalidate() was expected before the buffer at {self.address:#x} is written and flushed, but a DMA has put data "
-                    "there since, which the flush would overwrite; call invalidate() after the transfer"
-                )
-        self._memory[written] = self._synchronised[written] = self.host[written]
+        stop = start + nbytes
+        written = self._unflushed(start, stop)
+        if any(np.any((written >= first) & (written < last)) for first, last in self._stale):
+            raise BoardFault(
+                f"an invalidate() was expected before the buffer at {self.address:#x} is written and flushed, but a DMA has put data "
+                "there since, which the flush would overwrite; call invalidate() after the transfer"
+            )
+        # All but what a DMA wrote, also what seems flushed: a flush that was interrupted may have come half way.
+        for first, last in zip([start, *(last for _, last in self._stale)], [*(first for first, _ in self._stale), stop]):
+            piece = slice(max(first, start), min(last, stop))
+            self._memory[piece] = self._synchronised[piece] = self.host[piece]
 
     def invalidate(self, start: int, nbytes: int) -> None:
         """Drop what the caches hold, so that the processor sees memory."""
@@ -58,8 +64,17 @@ class Buffer:
         outside = [piece for first, last in self._stale for piece in ((first, min(last, start)), (max(first, stop), last))]
         self._stale = [(first, last) for first, last in outside if first < last]
 
+    def check_alive(self) -> None:
+        """Raise `BoardFault` if the memory was given back."""
+        if self.freed:
+            raise BoardFault(
+                f"a buffer that lives was expected, but the one at {self.address:#x} was freed, and its memory may be another's; "
+                "copy what you need before you free it"
+            )
+
     def check_fresh(self, start: int, stop: int) -> None:
         """Raise `BoardFault` if the processor is about to read bytes that a DMA wrote and that were not invalidated."""
+        self.check_alive()
         if any(first < stop and start < last for first, last in self._stale):
             raise BoardFault(
                 f"an invalidate() was expected before the buffer at {self.address:#x} is read, but a DMA has written it since and the caches "
@@ -79,10 +94,10 @@ class Buffer:
         """What a DMA writes."""
         self._memory[start : start + len(data)] = data
         if self.cacheable and len(data):
-            if self._stale and self._stale[-1][1] == start:
-                self._stale[-1] = self._stale[-1][0], start + len(data)
-            else:
-                self._stale.append((start, start + len(data)))
+            first, last = start, start + len(data)
+            touching = [piece for piece in self._stale if piece[0] <= last and first <= piece[1]]
+            apart = [piece for piece in self._stale if not (piece[0] <= last and first <= piece[1])]
+            self._stale = sorted([*apart, (min([first, *(f for f, _ in touching)]), max([last, *(e for _, e in touching)]))])
 
 
 class Memory:
@@ -99,19 +114,31 @@ class Memory:
     def __init__(self, base: int, size: int) -> None:
         self.base, self.size = base, size
         self._buffers: dict[int, weakref.ref[Buffer]] = {}
+        self._addresses: list[int] = []  # of the buffers, in order
 
     def _live(self) -> Iterator[Buffer]:
-        for address in sorted(self._buffers):
-            buffer = self._buffers[address]()
-            if buffer is None:
-                del self._buffers[address]
-            else:
+        for address in list(self._addresses):
+            buffer = self._at(address)
+            if buffer is not None:
                 yield buffer
+
+    def _at(self, address: int) -> Buffer | None:
+        """The buffer that begins there; None where one has just gone."""
+        found = self._buffers.get(address)
+        return found() if found is not None else None
 
     @property
     def used(self) -> int:
         """Bytes that are allocated, whole pages."""
         return sum(_pages(buffer.nbytes) for buffer in self._live())
+
+    def _gaps(self) -> Iterator[tuple[int, int]]:
+        """Where nothing is: addresses and sizes."""
+        address = self.base
+        for buffer in self._live():
+            yield address, buffer.address - address
+            address = buffer.address + _pages(buffer.nbytes)
+        yield address, self.base + self.size - address
 
     def allocate(self, nbytes: int, cacheable: bool = False) -> Buffer:
         """A new buffer at the lowest address that fits.
@@ -121,29 +148,42 @@ class Memory:
         BoardFault
             If there is no such place.
         """
-        address = self.base
-        for buffer in self._live():
-            if buffer.address - address >= _pages(nbytes):
-                break
-            address = buffer.address + _pages(buffer.nbytes)
-        if address + _pages(nbytes) > self.base + self.size:
-            raise BoardFault(
-                f"a buffer of at most {self.size - self.used:,} bytes was expected, which is what the emulated board has left of "
-                f"{self.size:,}, but {nbytes:,} were asked for; free buffers or take smaller batches"
-            )
+        if nbytes < 1:
+            raise BoardFault(f"a buffer of at least one byte was expected, but {nbytes:,} were asked for; leave it out")
+        address = next((start for start, size in self._gaps() if size >= _pages(nbytes)), None)
+        if address is None:
+            raise BoardFault(f"{self._room()}, but {nbytes:,} were asked for; free buffers or take smaller batches")
         found = Buffer(address, nbytes, cacheable)
-        self._buffers[address] = weakref.ref(found)
+        self._buffers[address] = weakref.ref(found, partial(self._forget, address))
+        bisect.insort(self._addresses, address)
         return found
 
+    def _room(self) -> str:
+        largest = max(size for _, size in self._gaps())
+        if largest < PAGE:
+            return f"a board with memory left was expected, but buffers hold all {self.size:,} bytes of the emulated one"
+        return f"a buffer of at most {largest:,} bytes was expected, which is the largest piece that the emulated board has left of {self.size:,}"
+
+    def _forget(self, address: int, dead: weakref.ref[Buffer]) -> None:
+        if self._buffers.get(address) is dead:  # else it was freed, and another may be there
+            self._remove(address)
+
+    def _remove(self, address: int) -> None:
+        del self._buffers[address]
+        self._addresses.remove(address)
+
     def free(self, buffer: Buffer) -> None:
-        """Give a buffer's addresses back."""
-        self._buffers.pop(buffer.address, None)
+        """Give a buffer's addresses back; once is enough."""
+        if not buffer.freed:
+            buffer.freed = True
+            self._remove(buffer.address)
 
     def owner(self, address: int, nbytes: int) -> tuple[Buffer, int] | None:
         """The buffer that holds a whole range, and where the range starts in it."""
-        for buffer in self._live():
-            if buffer.address <= address and address + nbytes <= buffer.address + buffer.nbytes:
-                return buffer, address - buffer.address
+        place = bisect.bisect_right(self._addresses, address) - 1
+        buffer = self._at(self._addresses[place]) if place >= 0 else None
+        if buffer is not None and address + nbytes <= buffer.address + buffer.nbytes:
+            return buffer, address - buffer.address
         return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import math
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -38,38 +40,92 @@ def _parser(path: Path) -> Any:
 
 
 class Window(np.ndarray):
-    """A range of registers as the array that PYNQ maps from /dev/mem: every element access is one on the bus."""
+    """A range of registers as the array that PYNQ maps from /dev/mem.
+
+    Its memory is what the registers hold, so that whoever reads it sees them as they are. Every access that Python sees, of an
+    element, a slice, a list of indices or in arithmetic, is one on the bus, word by word, and so is every write: the memory itself is
+    read-only, and a write that Python does not see (through a memory view) raises where it would reach a real board. A look that
+    Python does not see (`np.asarray`) counts as no access; of a model of a user's it shows what was last read over the bus.
+    """
+
+    _board: EmulatedBoard | None
+    _addresses: np.ndarray | None  # of its elements; None for what is no array of registers, as a sum or a view as bytes
 
     def __new__(cls, board: EmulatedBoard, base: int, length: int) -> Window:
-        self = np.zeros(-(-length // 4), np.uint32).view(cls)
-        self._board, self._base = board, base - self.ctypes.data
+        memory = board.map(base, length).view()
+        memory.flags.writeable = False
+        self = memory.view(cls)
+        self._board, self._addresses = board, base + 4 * np.arange(len(memory))
         return self
 
     def __array_finalize__(self, parent: Any) -> None:
-        self._board, self._base = getattr(parent, "_board", None), getattr(parent, "_base", 0)
+        self._board = getattr(parent, "_board", None)
+        same = isinstance(parent, Window) and self.shape == parent.shape and self.ctypes.data == parent.ctypes.data
+        self._addresses = parent._addresses if same else None
 
-    def _addresses(self, key: Any) -> Any:
-        start = self._base + self.ctypes.data
-        return [start + 4 * i for i in np.arange(len(self))[key]] if isinstance(key, slice) else start + 4 * int(key)
+    @property
+    def _on_bus(self) -> bool:
+        return self._addresses is not None and self._addresses.shape == self.shape and self.dtype == np.uint32
+
+    def _read(self) -> np.ndarray:
+        """Every element, over the bus."""
+        if not self._on_bus:
+            return self.view(np.ndarray)
+        words = [self._board.read(address) for address in self._addresses.ravel().tolist()]  # type: ignore[union-attr]
+        return np.array(words, np.uint32).reshape(self.shape)
 
     def __getitem__(self, key: Any) -> Any:
-        if self._board is None or self.ndim != 1:
+        if not self._on_bus:
             return super().__getitem__(key)
-        if isinstance(key, slice):
-            part = super().__getitem__(key)  # a smaller window; its elements are read when they are asked for
-            return part
-        return np.uint32(self._board.read(self._addresses(key)))
+        addresses = self._addresses[key]  # type: ignore[index]
+        if addresses.ndim == 0:
+            return np.uint32(self._board.read(int(addresses)))  # type: ignore[union-attr]
+        part = super().__getitem__(key)
+        shares = np.may_share_memory(part, self)
+        part._addresses = addresses
+        values = part._read()
+        return part if shares else values
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self._board is None:
-            super().__setitem__(key, value)
+        if not self._on_bus:
+            super().__setitem__(key, value)  # which raises, for the memory is read-only
             return
-        addresses = self._addresses(key)
-        if isinstance(key, slice):
-            for address, word in zip(addresses, np.broadcast_to(np.asarray(value), len(addresses))):
-                self._board.write(address, int(word))
-        else:
-            self._board.write(addresses, int(value))
+        addresses = self._addresses[key]  # type: ignore[index]
+        words = np.broadcast_to(value._read() if isinstance(value, Window) else np.asarray(value), np.shape(addresses))
+        for address, word in zip(np.ravel(addresses).tolist(), words.ravel().tolist()):
+            self._board.write(address, word)  # type: ignore[union-attr]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] | None = None, **kwargs: Any) -> Any:
+        if method == "at":
+            return NotImplemented
+        plain = [x._read() if isinstance(x, Window) else x for x in inputs]
+        if out is None:
+            return getattr(ufunc, method)(*plain, **kwargs)
+        found = tuple(np.array(x) if isinstance(x, Window) else x for x in out)
+        getattr(ufunc, method)(*plain, out=found, **kwargs)
+        for target, values in zip(out, found):
+            if isinstance(target, Window):
+                target[...] = values
+        return out[0] if len(out) == 1 else out
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        self._read()
+        return super().__array_function__(func, types, args, kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self._read())
+
+    def tolist(self) -> Any:
+        return self._read().tolist()
+
+    def tobytes(self, *args: Any) -> bytes:  # type: ignore[override]
+        return self._read().tobytes(*args)
+
+    def copy(self, *args: Any) -> np.ndarray:  # type: ignore[override]
+        return np.array(self._read())
+
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        return self._read().astype(*args, **kwargs)
 
 
 class EmulatedBuffer(PynqBuffer):
@@ -90,6 +146,12 @@ class EmulatedBuffer(PynqBuffer):
             return found  # a view; it is checked when it is read
         self._check()
         return found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        buffer = getattr(self, "bo", None)
+        if isinstance(buffer, Buffer):
+            buffer.check_alive()
+        super().__setitem__(key, value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         plain = [_plain(x) for x in inputs]
@@ -158,8 +220,13 @@ class EmulatedDevice(pynq.Device):
 
     def allocate(self, shape: Any, dtype: Any = "u4", cacheable: bool = True, **_: Any) -> EmulatedBuffer:
         """Memory that blocks can reach."""
-        shape = (shape,) if np.isscalar(shape) else tuple(shape)
-        nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        shape = tuple(operator.index(n) for n in np.atleast_1d(np.asarray(shape, object)))
+        kind = np.dtype(dtype)
+        if min(shape, default=1) < 1 or kind.hasobject or not kind.itemsize:
+            raise BoardFault(
+                f"a shape of positive numbers and a type of plain values were expected, but {shape} and {kind} came; give others"
+            )
+        nbytes = math.prod(shape) * kind.itemsize
         found = self.board.memory.allocate(nbytes, bool(cacheable))
         return EmulatedBuffer(shape, dtype, buffer=found.host, device=self, device_address=found.address, bo=found, coherent=not cacheable)
 

@@ -47,6 +47,24 @@ class Interface:
 
 
 @dataclass(frozen=True)
+class Field:
+    """Bits of a register.
+
+    Attributes
+    ----------
+    name : str
+    first, bits : int
+        The lowest bit, and how many there are.
+    access : {"read-write", "read-only"}
+    """
+
+    name: str
+    first: int
+    bits: int = 1
+    access: str = "read-write"
+
+
+@dataclass(frozen=True)
 class Block:
     """An instance in a block design.
 
@@ -59,6 +77,8 @@ class Block:
         Where its registers are, as the processor sees them.
     registers : dict of str to int
         Names with byte offsets, for PYNQ's `register_map`.
+    fields : dict of str to tuple of Field
+        Of registers that have them, by register.
     """
 
     name: str
@@ -68,6 +88,7 @@ class Block:
     address: int | None = None
     size: int | None = None
     registers: dict[str, int] = field(default_factory=dict)
+    fields: dict[str, tuple[Field, ...]] = field(default_factory=dict)
 
     def stream(self, name: str) -> Interface | None:
         """The stream end called `name`, if there is one."""
@@ -152,6 +173,7 @@ def _dma(family: str, index: int, beats: dict[str, int]) -> Block:
     name = f"{DMA}{index}"
     ends = [Interface("S_AXI_LITE", "aximm", False, "control")]
     registers: dict[str, int] = {}
+    fields: dict[str, tuple[Field, ...]] = {}
     channels = (("mm2s", "m_axis_mm2s", f"{name}_M_AXIS_MM2S", 0x00), ("s2mm", "s_axis_s2mm", f"{ACCELERATOR}_out_{index}", 0x30))
     for side, stream, bus, base in channels:
         parameters |= {f"c_include_{side}": int(side in beats)}
@@ -160,14 +182,39 @@ def _dma(family: str, index: int, beats: dict[str, int]) -> Block:
         bits = 8 * beats[side]
         parameters |= {f"c_include_{side}_dre": 0, f"c_m_axi_{side}_data_width": max(width, bits), f"c_{stream}_tdata_width": bits}
         ends.append(Interface(stream.upper(), "axis", side == "mm2s", bus))
-        registers |= {f"{side.upper()}_{register}": base + offset for register, offset in _dma_registers(side.upper())}
+        for register, offset, inside in _dma_registers(side.upper()):
+            registers[f"{side.upper()}_{register}"], fields[f"{side.upper()}_{register}"] = base + offset, inside
     place = _DMA_ADDRESS[family] + index * _DMA_BYTES
-    return Block(name, DMA_VLNV, {key: str(value) for key, value in parameters.items()}, tuple(ends), place, _DMA_BYTES, registers)
+    return Block(name, DMA_VLNV, {key: str(value) for key, value in parameters.items()}, tuple(ends), place, _DMA_BYTES, registers, fields)
 
 
-def _dma_registers(side: str) -> list[tuple[str, int]]:
-    address = "SA" if side == "MM2S" else "DA"
-    return [("DMACR", 0x00), ("DMASR", 0x04), (address, 0x18), (f"{address}_MSB", 0x1C), ("LENGTH", 0x28)]
+# Of the AXI DMA, from AMD's product guide PG021, with the names that PYNQ shows for overlays of Vivado's.
+_DMACR = (
+    *(Field(name, bit) for name, bit in (("RS", 0), ("Reset", 2), ("Keyhole", 3), ("Cyclic_BD_Enable", 4))),
+    *(Field(name, bit) for name, bit in (("IOC_IrqEn", 12), ("Dly_IrqEn", 13), ("Err_IrqEn", 14))),
+    Field("IRQThreshold", 16, 8),
+    Field("IRQDelay", 24, 8),
+)
+_STATES = (("Halted", 0), ("Idle", 1), ("SGIncld", 3), ("DMAIntErr", 4), ("DMASlvErr", 5), ("DMADecErr", 6))
+_DMASR = (
+    *(Field(name, bit, access="read-only") for name, bit in (*_STATES, ("SGIntErr", 8), ("SGSlvErr", 9), ("SGDecErr", 10))),
+    *(Field(name, bit) for name, bit in (("IOC_Irq", 12), ("Dly_Irq", 13), ("Err_Irq", 14))),
+    Field("IRQThresholdSts", 16, 8, "read-only"),
+    Field("IRQDelaySts", 24, 8, "read-only"),
+)
+
+
+def _dma_registers(side: str) -> list[tuple[str, int, tuple[Field, ...]]]:
+    address, long = ("SA", "Source_Address") if side == "MM2S" else ("DA", "Destination_Address")
+    whole = (Field(long, 0, 32),)
+    length = (Field("Length", 0, LENGTH_BITS),)
+    return [
+        ("DMACR", 0x00, _DMACR),
+        ("DMASR", 0x04, _DMASR),
+        (address, 0x18, whole),
+        (f"{address}_MSB", 0x1C, whole),
+        ("LENGTH", 0x28, length),
+    ]
 
 
 def reachable(family: str, clock_mhz: float) -> float:
@@ -235,8 +282,12 @@ def _module(modules: ElementTree.Element, block: Block, reached: tuple[Block, ..
         )
         for name, offset in block.registers.items():
             register = ElementTree.SubElement(inside, "REGISTER", NAME=name)
-            for key, value in (("ADDRESS_OFFSET", hex(offset)), ("SIZE", "32"), ("ACCESS", "read-write"), ("IS_ENABLED", "true")):
-                ElementTree.SubElement(register, "PROPERTY", NAME=key, VALUE=value)
+            _properties(register, ADDRESS_OFFSET=hex(offset), SIZE="32", ACCESS="read-write", IS_ENABLED="true")
+            if name in block.fields:
+                fields = ElementTree.SubElement(register, "FIELDS")
+                for bits in block.fields[name]:
+                    inner = ElementTree.SubElement(fields, "FIELD", NAME=bits.name)
+                    _properties(inner, BIT_OFFSET=str(bits.first), BIT_WIDTH=str(bits.bits), ACCESS=bits.access)
     parameters = ElementTree.SubElement(module, "PARAMETERS")
     for name, value in block.parameters.items():
         ElementTree.SubElement(parameters, "PARAMETER", NAME=name, VALUE=value)
@@ -248,6 +299,11 @@ def _module(modules: ElementTree.Element, block: Block, reached: tuple[Block, ..
         ElementTree.SubElement(buses, "BUSINTERFACE", BUSNAME=end.bus, NAME=end.name, TYPE=roles[not end.drives], VLNV=vlnv)
     if reached:
         _memory_map(module, block, reached)
+
+
+def _properties(parent: ElementTree.Element, **values: str) -> None:
+    for name, value in values.items():
+        ElementTree.SubElement(parent, "PROPERTY", NAME=name, VALUE=value)
 
 
 def _memory_map(module: ElementTree.Element, system: Block, reached: tuple[Block, ...]) -> None:

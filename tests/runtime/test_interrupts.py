@@ -108,7 +108,7 @@ def test_a_worker_of_an_ended_call_touches_nothing(here: Accelerator) -> None:
         reached.set()
         go_on.wait(60)
         touched.append("before")
-        transfers.dmas[0].start("MM2S", here._slots[0].given.address, 72)
+        transfers.dmas[0].start("MM2S", here._slots[0].given.address, 36)
         touched.append("after")
 
     def interrupted(turn: Turn) -> Iterator[None]:
@@ -229,8 +229,8 @@ def test_who_used_the_dmas_since_is_noticed(here: Accelerator, monkeypatch: pyte
     """Half a frame sent, and a frame whose results nobody took, would shift all results that follow."""
     board, base = board_of(here), here.manifest.blocks["axi_dma_0"].address
     loaded = reloads(here, monkeypatch)
-    source = board.memory.allocate(72)
-    for nbytes in (36, 72):
+    source = board.memory.allocate(36)
+    for nbytes in (18, 36):
         assert_array_equal(here(frames(9)), expected(frames(9)))
         del loaded[:]
         board.write(base + 0x18, source.address)
@@ -254,7 +254,7 @@ def test_stock_drivers_and_other_overlays_beside_ours(monkeypatch: pytest.Monkey
         assert accelerator.selftest() == 0 and not loaded
         dma = accelerator._backend._overlay.axi_dma_0
         assert accelerator.selftest() == 0 and not loaded, "who only looks disturbs nothing"
-        dma.sendchannel.transfer(allocate(36, np.uint8))
+        dma.sendchannel.transfer(allocate(18, np.uint8))
         assert_array_equal(accelerator(frames(9)), expected(frames(9)))
         assert len(loaded) == 1
         Overlay(str(overlay("ZCU104", "conv_43")))
