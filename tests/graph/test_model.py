@@ -381,6 +381,16 @@ def test_a_model_without_a_folder_has_no_external_data(outside: Path) -> None:
         pyqkit.compile(onnx.load(outside, load_external_data=False))
 
 
+def test_very_many_problems_are_counted() -> None:
+    b = Builder(3, 4, 4)
+    x = b.quantise("x", "int4", 0.5)
+    model = b.model(*(b.node("Erf", x) for _ in range(60)))
+    with pytest.raises(ConversionError) as caught:
+        import_qonnx(model)
+    assert len(caught.value.problems) == 60
+    assert str(caught.value).count("(Erf)") == 50 and str(caught.value).endswith("  and 10 more")
+
+
 def test_old_names_of_the_domain_of_quantisers() -> None:
     b = Builder(3, 4, 4)
     model = b.model(b.conv(b.quantise("x", "int4", 0.5), "int4", 2, 3))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pyqkit.errors import UserError
 
+_LISTED = 50  # problems that a message names; `ConversionError.problems` holds all
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -35,9 +37,10 @@ class ConversionError(UserError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         count = f"{len(problems)} node{'s' if len(problems) > 1 else ''}"
-        super().__init__(
-            f"only nodes that lower to the accelerator were expected, but {count} cannot:", *(f"  {p}" for p in problems)
-        )
+        lines = [f"  {problem}" for problem in problems[:_LISTED]]
+        if len(problems) > _LISTED:
+            lines.append(f"  and {len(problems) - _LISTED} more")
+        super().__init__(f"only nodes that lower to the accelerator were expected, but {count} cannot:", *lines)
 
 
 class Unlowerable(Exception):
