@@ -25,7 +25,9 @@ from pyqkit.reference.quantisers import Quantiser, quantise
 from pyqkit.reference.ratio import Ratio
 from pyqkit.reference.reference import Reference
 
-_ERROR = 2.0**-47  # relative, of a float64 evaluation with a handful of roundings of 2**-53 each: 32 times what they add up to
+_ERROR = (
+    2.0**-47
+)  # relative, of a float64 evaluation with a handful of roundings of 2**-53 each: 32 times what they add up to
 
 
 class Sum(DoubleDouble):
@@ -43,7 +45,9 @@ class Sum(DoubleDouble):
     offset: DoubleDouble
     relu: bool = False
 
-    def __init__(self, terms: tuple[tuple[np.ndarray, DoubleDouble], ...], offset: DoubleDouble, relu: bool = False) -> None:
+    def __init__(
+        self, terms: tuple[tuple[np.ndarray, DoubleDouble], ...], offset: DoubleDouble, relu: bool = False
+    ) -> None:
         for name, value in (("terms", terms), ("offset", offset), ("relu", relu)):
             object.__setattr__(self, name, value)
 
@@ -84,7 +88,10 @@ class Sum(DoubleDouble):
 
     def estimate(self) -> tuple[np.ndarray, float]:
         """Values in float64, and a bound of their error."""
-        total, bound = np.broadcast_to(self.offset.high, self.shape).copy(), float(np.abs(self.offset.high).max())
+        total, bound = (
+            np.broadcast_to(self.offset.high, self.shape).copy(),
+            float(np.abs(self.offset.high).max()),
+        )
         for integers, factor in self.terms:
             total += integers * factor.high
             bound += max(-integers.min(), integers.max()) * float(np.abs(factor.high).max())
@@ -158,15 +165,24 @@ class QonnxReference(Reference):
 
     def run(self, x: np.ndarray) -> Outcome:  # type: ignore[override]
         """Execute on frames, float32 of shape (frames, *input shape)."""
-        live: dict[str, Value] = {**self.constants, self.input_names[0]: DoubleDouble.of(x.astype(np.float32))}
+        live: dict[str, Value] = {
+            **self.constants,
+            self.input_names[0]: DoubleDouble.of(x.astype(np.float32)),
+        }
         self.decided, codes = 0, {}
         readers = {name: index for index, proto in enumerate(self.protos) for name in proto.input}
         for index, proto in enumerate(self.protos):
             results = self.execute(proto, live)
             live.update(results)
             if proto.op_type in quantisers.OPERATIONS:
-                codes.update({name: value.codes() for name, value in results.items() if isinstance(value, Quantised)})
-            for name in {n for n in proto.input if n and readers[n] == index and n not in {*self.constants, *self.output_names}}:
+                codes.update(
+                    {name: value.codes() for name, value in results.items() if isinstance(value, Quantised)}
+                )
+            for name in {
+                n
+                for n in proto.input
+                if n and readers[n] == index and n not in {*self.constants, *self.output_names}
+            }:
                 del live[name]
         return Outcome(codes, {name: real_of(live[name]).high for name in self.output_names}, self.decided)
 
@@ -178,7 +194,11 @@ class QonnxReference(Reference):
 
     def _sum(self, node: Node) -> Value | None:
         source = node.value(0)
-        if node.type in ("Conv", "Gemm") and isinstance(source, Quantised) and isinstance(node.value(1), Quantised):
+        if (
+            node.type in ("Conv", "Gemm")
+            and isinstance(source, Quantised)
+            and isinstance(node.value(1), Quantised)
+        ):
             return _multiply(node)
         if isinstance(source, Sum):
             if node.type == "BatchNormalization":
@@ -197,7 +217,9 @@ class QonnxReference(Reference):
             return quantise(node, source, quantiser)
         grid = self._grids.setdefault(node.name, Grid.of(quantiser))
         values, error = source.estimate()
-        index = reached(grid.ends, values.astype(np.float32))  # a guess: what is not between its fences is decided below
+        index = reached(
+            grid.ends, values.astype(np.float32)
+        )  # a guess: what is not between its fences is decided below
         near = np.minimum(values - grid.fences[index], grid.fences[1:][index] - values) <= error
         content = grid.contents[index]
         if near.any():
@@ -219,7 +241,10 @@ def _multiply(node: Node) -> Value | None:
     x, w = node.value(0), node.value(1)
     if node.type == "Conv":
         shape: tuple[int, ...] = (1, -1, 1, 1)
-        seen, groups = windows.windows_of(node, x.shape[2:], w.shape[2:]), int(node.attributes.get("group", 1))
+        seen, groups = (
+            windows.windows_of(node, x.shape[2:], w.shape[2:]),
+            int(node.attributes.get("group", 1)),
+        )
         coded = products_of_codes(x, w, groups, lambda left, right: _convolve(seen, groups, left, right))
     elif node.attributes.get("transB", 0) and not {"alpha", "beta", "transA"} & set(node.attributes):
         shape, coded = (1, -1), products_of_codes(x, w, 1, linear.linear_sums)
@@ -246,7 +271,8 @@ def _convolve(seen: windows.Windows, groups: int, left: np.ndarray, right: np.nd
         rows, columns = ((x.shape[2 + i] - kernel[i]) // stride[i] + 1 for i in (0, 1))
         taps = np.ndindex(*kernel)
         parts = (
-            x[:, :, i : i + rows * stride[0] : stride[0], j : j + columns * stride[1] : stride[1]] * w[:, 0, i, j, None, None]
+            x[:, :, i : i + rows * stride[0] : stride[0], j : j + columns * stride[1] : stride[1]]
+            * w[:, 0, i, j, None, None]
             for i, j in taps
         )
         return sum(part[:, :, :rows, :columns] for part in parts).double().numpy()  # type: ignore[union-attr]

@@ -118,6 +118,11 @@ class NumberFormat(ABC):
         return self
 
     @property
+    def origin(self) -> int:
+        """The value that rounding "to_zero" goes towards: 0, or what the stored 0 of an integer with a zero point means."""
+        return 0
+
+    @property
     def unit(self) -> Fraction:
         """``2**unit_exponent`` as an exact fraction."""
         return Fraction(2) ** self.unit_exponent
@@ -299,7 +304,7 @@ def _boundaries(fmt: NumberFormat, rounding: str) -> tuple[Boundary, ...]:
     for (low, low_code), (high, high_code) in zip(zip(exact, codes), zip(exact[1:], codes[1:])):
         if rounding == "nearest":
             found.append(Boundary((low + high) / 2, fmt.tie_goes_up(low_code, high_code)))
-        elif rounding == "floor" or (rounding == "to_zero" and low >= 0):
+        elif rounding == "floor" or (rounding == "to_zero" and low >= fmt.origin):
             found.append(Boundary(high, True))
         else:
             found.append(Boundary(low, False))

@@ -70,6 +70,10 @@ class Integer(NumberFormat):
         return 0
 
     @property
+    def origin(self) -> int:
+        return -self.zero_point  # QONNX rounds before it subtracts the zero point
+
+    @property
     def low(self) -> int:
         """Smallest integer."""
         return (-(2 ** (self.width - 1)) + self.narrow if self.signed else 0) - self.zero_point

@@ -69,5 +69,7 @@ def _least_error(part: np.ndarray, fmt: Microscaled, floor: np.ndarray) -> np.nd
     for more in (-1, 0, 1, 2):
         scaled = np.ldexp(part, -np.clip(floor + more, _LOWEST, _HIGHEST)[..., None])
         rest = grid.levels[decide(DoubleDouble.of(scaled), unit, grid).index] * step - scaled
-        errors.append((np.ldexp(rest, (np.clip(floor + more, _LOWEST, _HIGHEST) - floor)[..., None]) ** 2).sum(axis=-1))
+        errors.append(
+            (np.ldexp(rest, (np.clip(floor + more, _LOWEST, _HIGHEST) - floor)[..., None]) ** 2).sum(axis=-1)
+        )
     return floor - 1 + np.argmin(errors, axis=0)

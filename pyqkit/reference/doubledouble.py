@@ -47,7 +47,11 @@ class DoubleDouble:
         """Nearest double-double (exact for up to 106 significand bits)."""
         high = float(value)
         low = float(value - Fraction(high))
-        return cls(np.array(high), np.array(low), _bound(np.array(float(abs(value - Fraction(high) - Fraction(low))))))
+        return cls(
+            np.array(high),
+            np.array(low),
+            _bound(np.array(float(abs(value - Fraction(high) - Fraction(low))))),
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,7 +65,9 @@ class DoubleDouble:
 
     def map(self, how: Callable[[np.ndarray], np.ndarray]) -> DoubleDouble:
         """Apply a function that only moves elements, or scales them by powers of two."""
-        return DoubleDouble(how(self.high), how(self.low), self.error if self.is_exact else how(self.spread_error()))
+        return DoubleDouble(
+            how(self.high), how(self.low), self.error if self.is_exact else how(self.spread_error())
+        )
 
     def spread_error(self) -> np.ndarray:
         """The bound of every element."""
@@ -134,8 +140,12 @@ def where(condition: np.ndarray, yes: DoubleDouble, no: DoubleDouble) -> DoubleD
 
 def concatenated(parts: list[DoubleDouble], axis: int) -> DoubleDouble:
     """Tensors side by side."""
-    error = _EXACT if all(p.is_exact for p in parts) else np.concatenate([p.spread_error() for p in parts], axis)
-    return DoubleDouble(np.concatenate([p.high for p in parts], axis), np.concatenate([p.low for p in parts], axis), error)
+    error = (
+        _EXACT if all(p.is_exact for p in parts) else np.concatenate([p.spread_error() for p in parts], axis)
+    )
+    return DoubleDouble(
+        np.concatenate([p.high for p in parts], axis), np.concatenate([p.low for p in parts], axis), error
+    )
 
 
 def _bound(known: np.ndarray, *dropped: np.ndarray) -> np.ndarray:

@@ -12,7 +12,16 @@ from pyqkit.reference.node import Node, one
 from pyqkit.reference.quantised import Quantised, Value, ratio_of
 from pyqkit.reference.ratio import Ratio
 
-_INTEGERS = {2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 12: "UINT32", 13: "UINT64"}
+_INTEGERS = {
+    2: "UINT8",
+    3: "INT8",
+    4: "UINT16",
+    5: "INT16",
+    6: "INT32",
+    7: "INT64",
+    12: "UINT32",
+    13: "UINT64",
+}
 _FLOATS, _BOOL = (1, 11), 9  # FLOAT, DOUBLE; numbers of ONNX's types
 
 
@@ -63,14 +72,20 @@ def _clip(node: Node) -> Value:
 
 def _leaky(node: Node) -> Value:
     x = node.ratio(0)
-    slope = node.constant(1, "slope") if node.type == "PRelu" else np.asarray(node.attributes.get("alpha", 0.01), np.float32)
+    slope = (
+        node.constant(1, "slope")
+        if node.type == "PRelu"
+        else np.asarray(node.attributes.get("alpha", 0.01), np.float32)
+    )
     below = x.numerator.high < 0
     unsure = np.where(abs(x.numerator.high) <= x.numerator.error, (1 + abs(slope)) * x.numerator.error, 0)
     return Ratio(where(below, x.numerator * DoubleDouble.of(slope), x.numerator).within(unsure), x.divisor)
 
 
 def _hard_sigmoid(node: Node) -> Value:
-    slope, shift = (np.asarray(node.attributes.get(k, d), np.float32) for k, d in (("alpha", 0.2), ("beta", 0.5)))
+    slope, shift = (
+        np.asarray(node.attributes.get(k, d), np.float32) for k, d in (("alpha", 0.2), ("beta", 0.5))
+    )
     return (node.ratio(0) * ratio_of(slope) + ratio_of(shift)).at_least(0.0).at_most(1.0)
 
 
@@ -85,7 +100,9 @@ def _elu(node: Node) -> Value:
 def _dropout(node: Node) -> Value:
     training = node.given(2)
     if node.outputs > 1 or (training is not None and np.any(node.constant(2, "training mode"))):
-        node.refuse("a Dropout that passes its input on was", "training mode came", "call eval() before exporting")
+        node.refuse(
+            "a Dropout that passes its input on was", "training mode came", "call eval() before exporting"
+        )
     return node.value(0)
 
 
@@ -99,7 +116,11 @@ def _cast(node: Node) -> Value:
         _sure(node, x.numerator)
         return DoubleDouble.of((x.numerator.high != 0).astype(np.float64))
     if target not in _INTEGERS:
-        node.refuse(f"a cast to FLOAT, DOUBLE, BOOL or one of {', '.join(_INTEGERS.values())} was", f"type {target} came", "use FLOAT")
+        node.refuse(
+            f"a cast to FLOAT, DOUBLE, BOOL or one of {', '.join(_INTEGERS.values())} was",
+            f"type {target} came",
+            "use FLOAT",
+        )
     whole = DoubleDouble.of(np.trunc(x.real.high))
     size, count = where(x.numerator.high < 0, -x.numerator, x.numerator), where(whole.high < 0, -whole, whole)
     below = size - count * x.divisor  # the quotient may have been rounded up to a whole number
@@ -109,7 +130,11 @@ def _cast(node: Node) -> Value:
     found = np.copysign(count.high - (below.high < 0) + (above.high >= 0), x.numerator.high) + 0.0
     ends = np.iinfo(_INTEGERS[target].lower())
     if found.min(initial=0) < ends.min or found.max(initial=0) > ends.max:
-        node.refuse(f"numbers of {_INTEGERS[target]} were", f"{found.min():g} to {found.max():g} came", "cast to a wider type")
+        node.refuse(
+            f"numbers of {_INTEGERS[target]} were",
+            f"{found.min():g} to {found.max():g} came",
+            "cast to a wider type",
+        )
     return DoubleDouble.of(found)
 
 
@@ -117,7 +142,11 @@ def _sure(node: Node, x: DoubleDouble) -> None:
     """Refuse numbers whose sign is not known."""
     error = x.spread_error()
     if ((abs(x.high) <= error) & (error > 0)).any():
-        node.refuse("values that 106 bits hold were", "one lies nearer to a whole number than its error", "quantise before the cast")
+        node.refuse(
+            "values that 106 bits hold were",
+            "one lies nearer to a whole number than its error",
+            "quantise before the cast",
+        )
 
 
 OPERATIONS = {

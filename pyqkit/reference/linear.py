@@ -36,9 +36,16 @@ def _convolution(node: Node) -> Value:
     x, w = node.value(0), node.value(1)
     groups = int(node.attributes.get("group", 1))
     kernel = node.numbers("kernel_shape", w.shape[2:])
-    if len(w.shape) != 4 or kernel != w.shape[2:] or x.shape[1] != w.shape[1] * groups or w.shape[0] % max(groups, 1):
+    if (
+        len(w.shape) != 4
+        or kernel != w.shape[2:]
+        or x.shape[1] != w.shape[1] * groups
+        or w.shape[0] % max(groups, 1)
+    ):
         node.refuse(
-            f"weights for {x.shape[1]} channels in {groups} groups were", f"{w.shape} with kernel {kernel} came", "check the layer"
+            f"weights for {x.shape[1]} channels in {groups} groups were",
+            f"{w.shape} with kernel {kernel} came",
+            "check the layer",
         )
     sums = convolution_sums(windows.windows_of(node, x.shape[2:], kernel), groups)
     total = sum_of_products(node, x, w, groups, sums, (1, -1, 1, 1))
@@ -82,13 +89,21 @@ def _gemm(node: Node) -> Value:
 def batch_norm(node: Node, axes: int) -> tuple[DoubleDouble, DoubleDouble]:
     """Factor and offset of a batch norm of tensors with `axes` axes, by the written convention."""
     if node.attributes.get("training_mode", 0) or node.outputs > 1:
-        node.refuse("a batch norm with stored statistics was", "training mode came", "call eval() before exporting")
-    gain, bias, mean, variance = (node.constant(i + 1, w) for i, w in enumerate(("gain", "bias", "mean", "variance")))
+        node.refuse(
+            "a batch norm with stored statistics was", "training mode came", "call eval() before exporting"
+        )
+    gain, bias, mean, variance = (
+        node.constant(i + 1, w) for i, w in enumerate(("gain", "bias", "mean", "variance"))
+    )
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         factor = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
     for values in (factor, bias, mean):
         if not np.isfinite(values).all():
-            node.refuse("finite factors and offsets were", f"{values[~np.isfinite(values)][0]} came", "check the statistics")
+            node.refuse(
+                "finite factors and offsets were",
+                f"{values[~np.isfinite(values)][0]} came",
+                "check the statistics",
+            )
     shape = (1, -1, *(1,) * (axes - 2))
     scale, shift, centre = (DoubleDouble.of(v.reshape(shape)) for v in (factor, bias, mean))
     return scale, shift - scale * centre

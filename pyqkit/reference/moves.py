@@ -51,7 +51,9 @@ def _of_first_frame(node: Node, places: np.ndarray, size: int) -> np.ndarray:
         inside = np.where(places == _NONE, _NONE, places - frames)
         if (inside == inside[:1]).all() and inside.max(initial=0) < size:
             return inside[0]
-    node.refuse("a move within each frame was", "elements cross the batch", "keep the batch as the first axis")
+    node.refuse(
+        "a move within each frame was", "elements cross the batch", "keep the batch as the first axis"
+    )
 
 
 def _pad(node: Node) -> list[Value]:
@@ -60,10 +62,18 @@ def _pad(node: Node) -> list[Value]:
     if isinstance(source, np.ndarray):
         return _moved(node)
     rank, value = len(source.shape), node.attributes.get("value", 0.0)
-    amounts = node.numbers("pads", ()) if node.given(1) is None else tuple(int(v) for v in node.constant(1, "pads").ravel())
+    amounts = (
+        node.numbers("pads", ())
+        if node.given(1) is None
+        else tuple(int(v) for v in node.constant(1, "pads").ravel())
+    )
     axes = range(rank) if node.given(3) is None else [int(a) % rank for a in node.constant(3, "axes").ravel()]
     if len(amounts) != 2 * len(axes) or min(amounts, default=0) < 0:
-        node.refuse(f"two pads of at least 0 for each of {len(axes)} axes were", f"{amounts} came", "crop with a Slice node")
+        node.refuse(
+            f"two pads of at least 0 for each of {len(axes)} axes were",
+            f"{amounts} came",
+            "crop with a Slice node",
+        )
     if node.given(2) is not None:
         value = node.constant(2, "value to pad with").ravel()[0]
     widths = [(0, 0)] * rank
@@ -86,7 +96,9 @@ def _concatenated(node: Node) -> list[Value]:
     axis = int(node.attributes["axis"]) % len(parts[0].shape)
     coded = [p for p in parts if isinstance(p, Quantised)]
     if axis == 0 or any(isinstance(p, np.ndarray) for p in parts):
-        node.refuse("tensors joined within a frame were", "the batch or a constant is joined", "join along channels")
+        node.refuse(
+            "tensors joined within a frame were", "the batch or a constant is joined", "join along channels"
+        )
     if len(coded) < len(parts) or len({p.format for p in coded}) > 1:
         return [joined([ratio_of(p).over_one_divisor() for p in parts], axis)]
     content = np.concatenate([p.content for p in coded], axis)

@@ -48,7 +48,9 @@ class Node:
 
     def refuse(self, expected: str, came: str, remedy: str) -> NoReturn:
         """Raise the error that says why this node has no value."""
-        raise UserError(f"{expected} expected by the reference at {self.name} ({self.type}), but {came}; {remedy}")
+        raise UserError(
+            f"{expected} expected by the reference at {self.name} ({self.type}), but {came}; {remedy}"
+        )
 
     def given(self, index: int) -> Value | None:
         """Input `index`, None if it is left out."""
@@ -73,7 +75,9 @@ class Node:
         """Input `index`, which must be a plain constant."""
         found = self.value(index)
         if not isinstance(found, np.ndarray):
-            self.refuse(f"a constant {what} was", "it is computed", f"export the model with a constant {what}")
+            self.refuse(
+                f"a constant {what} was", "it is computed", f"export the model with a constant {what}"
+            )
         return found
 
     def numbers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
@@ -104,7 +108,9 @@ class Operation:
         unknown = sorted(set(node.attributes) - self.attributes)
         if unknown:
             known = ", ".join(sorted(self.attributes)) or "none"
-            node.refuse(f"attributes out of {known} were", f"{unknown[0]} came", "export the layer without it")
+            node.refuse(
+                f"attributes out of {known} were", f"{unknown[0]} came", "export the layer without it"
+            )
         return self.rule(node)
 
 

@@ -70,11 +70,15 @@ def sum_of_products(node: Node, x: Value, w: Value, groups: int, sums: Sums, alo
         total, steps = coded
         return Ratio(total * steps.map(lambda a: a.reshape(along)))
     if all(isinstance(v, Quantised) and v.format.is_logarithmic for v in (x, w)):
-        node.refuse("Logarithmic Posits with one scale for what is added up were", "several came", "use one scale")
+        node.refuse(
+            "Logarithmic Posits with one scale for what is added up were", "several came", "use one scale"
+        )
     return _real_products(ratio_of(x), real_of(w), sums)
 
 
-def products_of_codes(x: Value, w: Value, groups: int, sums: Sums) -> tuple[DoubleDouble, DoubleDouble] | None:
+def products_of_codes(
+    x: Value, w: Value, groups: int, sums: Sums
+) -> tuple[DoubleDouble, DoubleDouble] | None:
     """Sums of products in units of their steps, and the step of each output; None if these are no codes with such steps."""
     left = _factor(x, lambda a: a.swapaxes(0, 1).reshape(groups, -1))
     right = _factor(w, lambda a: a.reshape(len(a), -1))
@@ -91,7 +95,10 @@ def products_of_codes(x: Value, w: Value, groups: int, sums: Sums) -> tuple[Doub
 
 def _real_products(x: Ratio, w: DoubleDouble, sums: Sums) -> Ratio:
     divisor = x.divisor
-    if divisor.high.size > 1 and ((divisor.high != divisor.high.flat[0]) | (divisor.low != divisor.low.flat[0])).any():
+    if (
+        divisor.high.size > 1
+        and ((divisor.high != divisor.high.flat[0]) | (divisor.low != divisor.low.flat[0])).any()
+    ):
         return Ratio(_by_digits(x.real, w, sums))
     return Ratio(_by_digits(x.numerator, w, sums), divisor.map(lambda a: a.ravel()[0].reshape(())))
 

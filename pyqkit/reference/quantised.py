@@ -40,12 +40,18 @@ class Quantised:
     @property
     def step(self) -> DoubleDouble:
         """Real value of one of `integers`."""
-        return self.scale * DoubleDouble.of(float(self.format.unit)) if self.format.is_logarithmic else self.scale
+        return (
+            self.scale * DoubleDouble.of(float(self.format.unit))
+            if self.format.is_logarithmic
+            else self.scale
+        )
 
     @property
     def integers(self) -> np.ndarray:
         """Integers as float64, sent through the log-to-linear table if logarithmic."""
-        return (self.format.integers[self.content] if self.format.is_logarithmic else self.content).astype(np.float64)
+        return (self.format.integers[self.content] if self.format.is_logarithmic else self.content).astype(
+            np.float64
+        )
 
     @property
     def real(self) -> DoubleDouble:

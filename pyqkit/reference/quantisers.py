@@ -52,7 +52,9 @@ def quantise(node: Node, source: Value, quantiser: Quantiser) -> Quantised:
     if np.isnan(x.high).any():
         node.refuse("numbers were", "NaN came", "look for the node that makes it")
     if step.high.ndim > x.high.ndim or np.broadcast_shapes(step.shape, x.shape) != x.shape:
-        node.refuse(f"a scale that broadcasts to {x.shape} was", f"one of shape {step.shape} came", "check the scale")
+        node.refuse(
+            f"a scale that broadcasts to {x.shape} was", f"one of shape {step.shape} came", "check the scale"
+        )
     falls = step.high < 0
     if falls.any():
         step = where(falls, -step, step)
@@ -96,7 +98,9 @@ def _integer(node: Node) -> Quantiser:
         node.refuse(f"1 to {_WIDEST} bits were", f"{bits} came", "use fewer bits")
     if signed and bits == 1:  # QONNX: bipolar, narrow or not
         if zero_point:
-            node.refuse("one signed bit without zero point was", f"zero point {zero_point} came", "leave it at 0")
+            node.refuse(
+                "one signed bit without zero point was", f"zero point {zero_point} came", "leave it at 0"
+            )
         return Quantiser(OddLevels(1), _BIPOLAR, _scale(node))
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     if narrow:
@@ -115,13 +119,17 @@ def _bipolar(node: Node) -> Quantiser:
 
 def _float(node: Node) -> Quantiser:
     """Significands of `mantissa` + 1 bits, exponents from 1 - bias on, the smallest one without leading 1; saturating."""
-    exponent, mantissa, bias = (_whole(node, i, w) for i, w in ((2, "exponent width"), (3, "mantissa width"), (4, "bias")))
+    exponent, mantissa, bias = (
+        _whole(node, i, w) for i, w in ((2, "exponent width"), (3, "mantissa width"), (4, "bias"))
+    )
     if not node.attributes.get("signed", 1):
         node.refuse("a signed minifloat was", "an unsigned one came", "QONNX executes signed ones alone")
     if not node.attributes.get("has_subnormal", 1):
         node.refuse("subnormals were", "a minifloat without them came", "use one with subnormals")
     if not node.attributes.get("saturation", 1):
-        node.refuse("saturation was", "a minifloat that overflows to infinity or NaN came", "set saturation to 1")
+        node.refuse(
+            "saturation was", "a minifloat that overflows to infinity or NaN came", "set saturation to 1"
+        )
     infinities, nans = bool(node.attributes.get("has_inf", 0)), bool(node.attributes.get("has_nan", 0))
     fmt = Minifloat(exponent, mantissa, variant="ieee" if infinities else "fn" if nans else "")
     smallest = Fraction(2) ** (1 - bias - mantissa)
@@ -130,8 +138,14 @@ def _float(node: Node) -> Quantiser:
     for field in range(1, 2**exponent):
         magnitudes += [(2**mantissa + fraction) << (field - 1) for fraction in range(2**mantissa)]
     magnitudes = [m for m in magnitudes if m <= end]
-    if magnitudes[-1] != fmt.integers.max() or (end != magnitudes[-1] and len(magnitudes) < 2 ** (exponent + mantissa)):
-        node.refuse(f"the largest value of {fmt} was", f"{float(end * smallest):g} came", "let it reach its largest code")
+    if magnitudes[-1] != fmt.integers.max() or (
+        end != magnitudes[-1] and len(magnitudes) < 2 ** (exponent + mantissa)
+    ):
+        node.refuse(
+            f"the largest value of {fmt} was",
+            f"{float(end * smallest):g} came",
+            "let it reach its largest code",
+        )
     grid = Grid.of_floats(magnitudes, True, _mode(node))
     return Quantiser(fmt, grid, _scale(node) * DoubleDouble.of_fraction(smallest))
 
@@ -162,10 +176,18 @@ def _round_to_format(node: Node) -> list[Value]:
     exponents = shared_exponents(np.asarray(source, np.float64) / scale.high, fmt, axis)
     element = fmt.element
     step = _step(scale * DoubleDouble.of(np.ldexp(1.0, exponents)), element)
-    return [replace(quantise(node, source, Quantiser(element.base, Grid.of_format(element.base), step)), ties=0)]
+    return [
+        replace(quantise(node, source, Quantiser(element.base, Grid.of_format(element.base), step)), ties=0)
+    ]
 
 
-_READ = {"Quant": _integer, "IntQuant": _integer, "FloatQuant": _float, "BipolarQuant": _bipolar, "FormatQuant": _format}
+_READ = {
+    "Quant": _integer,
+    "IntQuant": _integer,
+    "FloatQuant": _float,
+    "BipolarQuant": _bipolar,
+    "FormatQuant": _format,
+}
 
 
 def _round(node: Node) -> list[Value]:

@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.graph.model import attribute_values, check_model, load_model, needed_names, network_inputs, read_constants
+from pyqkit.graph.model import (
+    attribute_values,
+    check_model,
+    load_model,
+    needed_names,
+    network_inputs,
+    read_constants,
+)
 from pyqkit.reference import elementwise, linear, moves, pooling, quantisers
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node
@@ -98,13 +105,17 @@ class Reference:
         node = self.node(proto, live)
         operation = OPERATIONS.get(node.type)
         known = operation is not None and proto.domain in operation.domains
-        if node.type not in quantisers.OPERATIONS and all(v is None or isinstance(v, np.ndarray) for v in node.inputs):
+        if node.type not in quantisers.OPERATIONS and all(
+            v is None or isinstance(v, np.ndarray) for v in node.inputs
+        ):
             results: list[Value] = list(node.evaluate(node.inputs))  # type: ignore[arg-type]
         elif operation is not None and known:
             results = operation(node)
         else:
             where = f" of domain {proto.domain}" if proto.domain else ""
-            node.refuse("an operator that it executes was", f"{node.type}{where} came", "see the conversion report")
+            node.refuse(
+                "an operator that it executes was", f"{node.type}{where} came", "see the conversion report"
+            )
         return dict(zip(proto.output, results))
 
     def node(self, proto: Any, live: dict[str, Value]) -> Node:
@@ -128,7 +139,10 @@ def _evaluate(proto: Any, opsets: list[Any], inputs: list[np.ndarray | None]) ->
     from onnx.reference import ReferenceEvaluator
 
     given = {name: np.asarray(value) for name, value in zip(proto.input, inputs) if value is not None}
-    ports = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in given.items()]
+    ports = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+        for n, v in given.items()
+    ]
     outputs = [helper.make_empty_tensor_value_info(name) for name in proto.output if name]
     graph = helper.make_graph([proto], "node", ports, outputs)
     try:

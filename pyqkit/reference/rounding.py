@@ -103,7 +103,11 @@ class Grid:
         """Whether what lies between a level and the next becomes the lower one (directed modes)."""
         above = self.levels[:-1] >= self.zero
         return {
-            "FLOOR": np.ones_like(above), "CEIL": np.zeros_like(above), "UP": ~above, "DOWN": above, "ROUND_TO_ZERO": above
+            "FLOOR": np.ones_like(above),
+            "CEIL": np.zeros_like(above),
+            "UP": ~above,
+            "DOWN": above,
+            "ROUND_TO_ZERO": above,
         }[self.mode]
 
 

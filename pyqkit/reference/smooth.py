@@ -10,7 +10,9 @@ from pyqkit.reference.doubledouble import DoubleDouble, where
 
 _LARGE = 600.0  # beyond, e**-x stays at this value: no boundary lies between it and zero
 _HALVINGS = 9
-_LOG_2 = DoubleDouble.of_fraction(Fraction("0.693147180559945309417232121458176568075500134360255254120680009"))
+_LOG_2 = DoubleDouble.of_fraction(
+    Fraction("0.693147180559945309417232121458176568075500134360255254120680009")
+)
 _ONE = DoubleDouble.of(1.0)
 _SERIES = 2.0**-88  # relative error of the exponential: nine squarings double that of its series nine times
 

@@ -42,13 +42,24 @@ def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     """What a node says of its windows on images of `size` (rows, columns)."""
     strides, dilations = node.numbers("strides", (1, 1)), node.numbers("dilations", (1, 1))
     if not len(size) == len(kernel) == len(strides) == len(dilations) == 2:
-        node.refuse("windows over two axes were", f"kernel {kernel} on {len(size)} axes came", "use two-dimensional layers")
+        node.refuse(
+            "windows over two axes were",
+            f"kernel {kernel} on {len(size)} axes came",
+            "use two-dimensional layers",
+        )
     if min(*kernel, *strides, *dilations) < 1:
-        node.refuse("positive kernel, strides and dilations were", f"{kernel}, {strides}, {dilations} came", "check the layer")
+        node.refuse(
+            "positive kernel, strides and dilations were",
+            f"{kernel}, {strides}, {dilations} came",
+            "check the layer",
+        )
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
     auto = str(node.attributes.get("auto_pad", "NOTSET"))
     pads = node.numbers("pads", (0, 0, 0, 0))
-    if auto in ("SAME_UPPER", "SAME_LOWER"):  # as many outputs as strides fit in; an odd pixel goes to the end or the start
+    if auto in (
+        "SAME_UPPER",
+        "SAME_LOWER",
+    ):  # as many outputs as strides fit in; an odd pixel goes to the end or the start
         totals = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(size, strides, reach)]
         more = [-(-t // 2) for t in totals]
         less = [t // 2 for t in totals]
@@ -56,11 +67,17 @@ def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     elif auto == "VALID":
         pads = (0, 0, 0, 0)
     elif auto not in ("NOTSET", ""):
-        node.refuse("auto_pad NOTSET, VALID, SAME_UPPER or SAME_LOWER was", f"{auto} came", "use explicit pads")
+        node.refuse(
+            "auto_pad NOTSET, VALID, SAME_UPPER or SAME_LOWER was", f"{auto} came", "use explicit pads"
+        )
     if len(pads) != 4 or min(pads) < 0:
         node.refuse("four pads of at least 0 were", f"{pads} came", "crop with a Slice node")
     if any(n + a + b < r for n, a, b, r in zip(size, pads[:2], pads[2:], reach)):
-        node.refuse("windows inside the padded image were", f"a kernel of {reach} on {size} came", "use a smaller kernel")
+        node.refuse(
+            "windows inside the padded image were",
+            f"a kernel of {reach} on {size} came",
+            "use a smaller kernel",
+        )
     return Windows(_pair(kernel), _pair(strides), _pair(dilations), _pair(pads[:2]), _pair(pads[2:]))
 
 

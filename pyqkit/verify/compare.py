@@ -49,7 +49,10 @@ class Layer:
 
 
 def verify(
-    accelerator: Accelerator, x: np.ndarray, engines: Sequence[str], progress: Callable[[str], None] | None = None
+    accelerator: Accelerator,
+    x: np.ndarray,
+    engines: Sequence[str],
+    progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Compare engines and reference.
 
@@ -78,7 +81,12 @@ def verify(
         say(f"engine {name}")
         outputs.append(accelerator.engine(name).run(codes))
     mismatches = sum(int((outputs[0][k] != other[k]).sum()) for other in outputs[1:] for k in outputs[0])
-    result: dict[str, Any] = {"frames": len(x), "engines": list(engines), "mismatches": mismatches, "reference": None}
+    result: dict[str, Any] = {
+        "frames": len(x),
+        "engines": list(engines),
+        "mismatches": mismatches,
+        "reference": None,
+    }
     if accelerator.model is not None:
         say("reference in exact arithmetic")
         result["reference"] = _against_reference(accelerator, x, outputs[0])
@@ -94,7 +102,9 @@ def _model(accelerator: Accelerator) -> Any:
     return parse_model(accelerator.model, "model.onnx")
 
 
-def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
+def _against_reference(
+    accelerator: Accelerator, x: np.ndarray, outputs: dict[str, np.ndarray]
+) -> dict[str, Any]:
     graph, reference = accelerator.graph, Reference(_model(accelerator))
     layers = {name: Layer() for name in graph.sources}
     ends = {port.tensor: Layer() for port in graph.results}
@@ -128,7 +138,9 @@ def _against_reference(accelerator: Accelerator, x: np.ndarray, outputs: dict[st
 
 def _quantised(value: Value, layer: str) -> Quantised:
     if not isinstance(value, Quantised):
-        raise UserError(f"a quantised tensor was expected by the reference at {layer}, but real numbers came; report this model")
+        raise UserError(
+            f"a quantised tensor was expected by the reference at {layer}, but real numbers came; report this model"
+        )
     return value
 
 

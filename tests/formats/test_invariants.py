@@ -120,7 +120,7 @@ def test_encoding_is_monotone_and_steps_at_the_limits(fmt: NumberFormat) -> None
 @every_format
 def test_directed_roundings(fmt: NumberFormat) -> None:
     values = [fmt.exact(int(c)) or Fraction(0) for c in fmt.codes]
-    takes_upper = {"floor": lambda low, high: False, "ceil": lambda low, high: True, "to_zero": lambda low, high: high <= 0}
+    takes_upper = {"floor": lambda low, high: False, "ceil": lambda low, high: True, "to_zero": lambda low, high: high <= fmt.origin}
     for rounding, upper in takes_upper.items():
         for boundary, low, high in zip(fmt.boundaries(rounding), values, values[1:]):
             reached = [boundary.position < p or (boundary.position == p and boundary.inclusive) for p in (low, (low + high) / 2, high)]

@@ -61,7 +61,9 @@ def test_products_and_sums_of_few_bits_are_known_to_be_exact() -> None:
     factor, offset = DoubleDouble.of(np.float32(0.1)), DoubleDouble.of(np.float32(0.3))
     value = codes * factor * factor + offset
     assert value.is_exact
-    assert exact(value) == [c * Fraction(float(np.float32(0.1))) ** 2 + Fraction(float(np.float32(0.3))) for c in exact(codes)]
+    assert exact(value) == [
+        c * Fraction(float(np.float32(0.1))) ** 2 + Fraction(float(np.float32(0.3))) for c in exact(codes)
+    ]
     assert (codes * DoubleDouble.of(3.0)).divided(3.0).error.max() == 0
 
 
@@ -69,7 +71,9 @@ def test_bounds_pass_through_moves_and_choices() -> None:
     a = numbers(6).within(np.arange(6.0))
     assert a.map(lambda v: v[::-1]).error.tolist() == a.error[::-1].tolist()
     b = DoubleDouble.of(np.ones(6))
-    np.testing.assert_array_equal(where(np.arange(6) % 2 == 0, a, b).error > 0, [False, False, True, False, True, False])
+    np.testing.assert_array_equal(
+        where(np.arange(6) % 2 == 0, a, b).error > 0, [False, False, True, False, True, False]
+    )
     np.testing.assert_array_equal(concatenated([b, a], 0).error[:6], 0)
     assert (a.total((0,)).error >= 15).all()
 
@@ -126,13 +130,23 @@ def test_every_rounding_mode_on_and_beside_every_boundary(mode: str, zero_point:
         assert found.undecided == 0 and (found.ties > 0) == (x is halves)
 
 
-@pytest.mark.parametrize("name", ["e2m1", "e3m0", "ue3m2", "e4m3fn", "odd2", "lp4_0_3", "int4narrow", "uint4z5"])
+@pytest.mark.parametrize(
+    "name", ["e2m1", "e3m0", "ue3m2", "e4m3fn", "odd2", "lp4_0_3", "int4narrow", "uint4z5"]
+)
 def test_rounding_to_formats_is_their_own_encoding(name: str) -> None:
     fmt = parse(name).base
     grid = Grid.of_format(fmt)
     unit = 1 if fmt.is_logarithmic else fmt.unit
     middles = (fmt.values[1:] + fmt.values[:-1]) / 2
-    points = np.concatenate([fmt.values, middles, np.nextafter(middles, np.inf), np.nextafter(middles, -np.inf), [1e9, -1e9, np.inf]])
+    points = np.concatenate(
+        [
+            fmt.values,
+            middles,
+            np.nextafter(middles, np.inf),
+            np.nextafter(middles, -np.inf),
+            [1e9, -1e9, np.inf],
+        ]
+    )
     found = decide(DoubleDouble.of(points), DoubleDouble.of_fraction(Fraction(unit)), grid)
     np.testing.assert_array_equal(fmt.codes[found.index], fmt.encode(points))
 
@@ -144,7 +158,11 @@ def test_a_value_that_is_not_known_well_enough_is_undecided() -> None:
 
 def test_averages_keep_their_ties() -> None:
     ninth = Ratio(DoubleDouble.of(np.array([9.0, 27.0])), DoubleDouble.of(9.0)) * Ratio(DoubleDouble.of(0.5))
-    both = ninth + Ratio(DoubleDouble.of(np.array([1.0, 1.0])), DoubleDouble.of(3.0)) - Ratio(DoubleDouble.of(1.0), DoubleDouble.of(3.0))
+    both = (
+        ninth
+        + Ratio(DoubleDouble.of(np.array([1.0, 1.0])), DoubleDouble.of(3.0))
+        - Ratio(DoubleDouble.of(1.0), DoubleDouble.of(3.0))
+    )
     found = decide(both.numerator, both.divisor, Grid.of_integers(-8, 7, 0, "ROUND"))
     assert (found.ties, found.undecided, found.index.tolist()) == (2, 0, [8, 10])
 
@@ -163,12 +181,20 @@ def test_sums_beyond_53_bits_are_exact() -> None:
 
 def test_products_of_real_numbers_are_exact_or_bounded() -> None:
     node = Node("sum", "MatMul", [], [True, False], 1, {}, 1, lambda inputs: [])
-    scales = DoubleDouble.of(np.float32([0.1, 0.7, 3.0, 0.01]))  # one for each input: no factor comes out of the sum
+    scales = DoubleDouble.of(
+        np.float32([0.1, 0.7, 3.0, 0.01])
+    )  # one for each input: no factor comes out of the sum
     codes = np.random.default_rng(1).integers(-8, 8, (2, 4))
-    weights = Quantised(np.array([[1, -2, 3, 4], [5, 6, -7, 0]]), parse("int4"), DoubleDouble.of(np.float32(0.3)))
+    weights = Quantised(
+        np.array([[1, -2, 3, 4], [5, 6, -7, 0]]), parse("int4"), DoubleDouble.of(np.float32(0.3))
+    )
     found = sum_of_products(node, Quantised(codes, parse("int4"), scales), weights, 1, _sums, (-1,)).real
     third = Fraction(float(np.float32(0.3)))
-    wanted = [sum(int(c) * s * int(w) * third for c, s, w in zip(row, exact(scales), column)) for row in codes for column in weights.content]
+    wanted = [
+        sum(int(c) * s * int(w) * third for c, s, w in zip(row, exact(scales), column))
+        for row in codes
+        for column in weights.content
+    ]
     assert found.is_exact and exact(found) == wanted
 
 

@@ -37,7 +37,9 @@ def batch_norm_offset() -> None:
     from pyqkit.reference.node import Node
 
     given = [np.zeros((1, 1, 1, 1)), *(np.float32([v]) for v in (1, 5, 3, 3))]
-    node = Node("norm", "BatchNormalization", given, [True] + [False] * 4, 1, {"epsilon": 1.0}, 1, lambda inputs: [])
+    node = Node(
+        "norm", "BatchNormalization", given, [True] + [False] * 4, 1, {"epsilon": 1.0}, 1, lambda inputs: []
+    )
     factor, offset = linear.batch_norm(node, 4)
     assert (factor.high.item(), offset.high.item()) == (0.5, 3.5)
 
@@ -59,13 +61,19 @@ def minifloats() -> None:
     """e2m1, bias 1: 0, 1/2, 1, 3/2, 2, 3, 4, 6, and their negatives."""
     positive = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
     assert _values("e2m1") == positive + [-v for v in positive]
-    assert parse("e4m3fn").maximum == 448 and parse("e4m3").maximum == 480 and parse("e5m2ieee").maximum == 57344
+    assert (
+        parse("e4m3fn").maximum == 448 and parse("e4m3").maximum == 480 and parse("e5m2ieee").maximum == 57344
+    )
 
 
 def minifloat_ties() -> None:
     """Half to even on the significand; without significand bits away from zero, but to zero below the smallest."""
-    np.testing.assert_array_equal(parse("e2m1").quantise(np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5])), [0, 1, 1, 2, 2, 4, 4])
-    np.testing.assert_array_equal(parse("e3m0").quantise(np.array([0.125, 0.375, 0.75, 1.5, -1.5])), [0, 0.5, 1, 2, -2])
+    np.testing.assert_array_equal(
+        parse("e2m1").quantise(np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5])), [0, 1, 1, 2, 2, 4, 4]
+    )
+    np.testing.assert_array_equal(
+        parse("e3m0").quantise(np.array([0.125, 0.375, 0.75, 1.5, -1.5])), [0, 0.5, 1, 2, -2]
+    )
 
 
 def integers() -> None:
@@ -78,7 +86,10 @@ def integers() -> None:
 def block_exponents() -> None:
     """amax 5 of e2m1 (emax 2): floor(log2(5)) - 2 = 0; ceil gives 1; 7.5 rounds to 8 at two significant bits."""
     block = np.array([[5.0, -1, 0, 0.5]])
-    assert [int(Microscaled(parse("e2m1"), 4, rule).scale_exponents(block)[0]) for rule in ("floor", "ceil", "even")] == [0, 1, 0]
+    assert [
+        int(Microscaled(parse("e2m1"), 4, rule).scale_exponents(block)[0])
+        for rule in ("floor", "ceil", "even")
+    ] == [0, 1, 0]
     assert int(Microscaled(parse("e2m1"), 4, "even").scale_exponents(block * 1.5)[0]) == 1
 
 
@@ -114,13 +125,17 @@ MUTANTS: dict[str, tuple[Callable[[], None], Callable[[Patch], None]]] = {
     "factor_of_a_batch_norm_without_epsilon": (
         batch_norm_factor,
         lambda patch: patch.setattr(
-            conventions, "batch_norm_factor", lambda gain, variance, epsilon: (gain / np.sqrt(np.float64(variance))).astype(np.float32)
+            conventions,
+            "batch_norm_factor",
+            lambda gain, variance, epsilon: (gain / np.sqrt(np.float64(variance))).astype(np.float32),
         ),
     ),
     "factor_of_a_batch_norm_not_rounded": (
         batch_norm_factor,
         lambda patch: patch.setattr(
-            conventions, "batch_norm_factor", lambda gain, variance, epsilon: np.float64(1) * gain / np.sqrt(variance + epsilon)
+            conventions,
+            "batch_norm_factor",
+            lambda gain, variance, epsilon: np.float64(1) * gain / np.sqrt(variance + epsilon),
         ),
     ),
     "offset_of_a_batch_norm_with_the_mean_added": (
@@ -141,7 +156,10 @@ MUTANTS: dict[str, tuple[Callable[[], None], Callable[[Patch], None]]] = {
         integers,
         lambda patch: patch.setattr(Integer, "to_integers", _replaced_sign(Integer.to_integers)),
     ),
-    "block_exponents_one_off": (block_exponents, _replaced(Microscaled, "scale_exponents", lambda found: found + 1)),
+    "block_exponents_one_off": (
+        block_exponents,
+        _replaced(Microscaled, "scale_exponents", lambda found: found + 1),
+    ),
 }
 
 

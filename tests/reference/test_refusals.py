@@ -29,13 +29,17 @@ def run(build: Build, x: np.ndarray | None = None) -> np.ndarray:
 
 def quant(**attributes: Any) -> Build:
     given = {"signed": 1, "narrow": 0, **attributes}
-    return lambda b, x: b.node("Quant", x, b.constant(0.5), b.constant(0), b.constant(4), domain=GENERAL, **given)
+    return lambda b, x: b.node(
+        "Quant", x, b.constant(0.5), b.constant(0), b.constant(4), domain=GENERAL, **given
+    )
 
 
 def float_quant(largest: float = 6.0, **attributes: Any) -> Build:
     given = {"has_inf": 0, "has_nan": 0, "has_subnormal": 1, "saturation": 1, **attributes}
     sizes = (2, 1, 1, largest)
-    return lambda b, x: b.node("FloatQuant", x, b.constant(0.5), *[b.constant(v) for v in sizes], domain=GENERAL, **given)
+    return lambda b, x: b.node(
+        "FloatQuant", x, b.constant(0.5), *[b.constant(v) for v in sizes], domain=GENERAL, **given
+    )
 
 
 def norm(variance: float = 1.0, **attributes: Any) -> Build:
@@ -50,7 +54,10 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda b, x: b.node("Quant", x, b.constant(0), b.constant(0), b.constant(4), domain=GENERAL),
         "a finite scale other than zero was expected",
     ),
-    "wide": (lambda b, x: b.node("Quant", x, b.constant(1), b.constant(0), b.constant(17), domain=GENERAL), "1 to 16 bits were expected"),
+    "wide": (
+        lambda b, x: b.node("Quant", x, b.constant(1), b.constant(0), b.constant(17), domain=GENERAL),
+        "1 to 16 bits were expected",
+    ),
     "zero points": (
         lambda b, x: b.node("Quant", x, b.constant(1), b.constant([0, 1]), b.constant(4), domain=GENERAL),
         "one integer as zero point was expected",
@@ -70,12 +77,27 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "Conv of domain qonnx.custom_op.channels_last came",
     ),
     "operator": (lambda b, x: b.node("Erf", x), "an operator that it executes was expected"),
-    "negative pads": (lambda b, x: b.conv(x, "int4", 2, 2, pads=[-1, 0, 0, 0]), "four pads of at least 0 were expected"),
-    "negative dilation": (lambda b, x: b.conv(x, "int4", 2, 2, dilations=[-1, 1]), "positive kernel, strides and dilations"),
-    "stride of zero": (lambda b, x: b.node("MaxPool", x, kernel_shape=[2, 2], strides=[0, 1]), "positive kernel, strides and dilations"),
-    "both factors vary": (lambda b, x: b.node("MatMul", x, b.node("Transpose", x, perm=[0, 1, 3, 2])), "a matrix of weights was expected"),
+    "negative pads": (
+        lambda b, x: b.conv(x, "int4", 2, 2, pads=[-1, 0, 0, 0]),
+        "four pads of at least 0 were expected",
+    ),
+    "negative dilation": (
+        lambda b, x: b.conv(x, "int4", 2, 2, dilations=[-1, 1]),
+        "positive kernel, strides and dilations",
+    ),
+    "stride of zero": (
+        lambda b, x: b.node("MaxPool", x, kernel_shape=[2, 2], strides=[0, 1]),
+        "positive kernel, strides and dilations",
+    ),
+    "both factors vary": (
+        lambda b, x: b.node("MatMul", x, b.node("Transpose", x, perm=[0, 1, 3, 2])),
+        "a matrix of weights was expected",
+    ),
     "across the batch": (lambda b, x: b.node("Transpose", x, perm=[1, 0, 2, 3]), "elements cross the batch"),
-    "division by zero": (lambda b, x: b.node("Div", x, b.constant(0)), "a divisor other than zero was expected"),
+    "division by zero": (
+        lambda b, x: b.node("Div", x, b.constant(0)),
+        "a divisor other than zero was expected",
+    ),
 }
 
 
@@ -92,7 +114,9 @@ def test_cast_to_integers_drops_the_fraction_and_to_bool_asks_for_zero() -> None
     quantised = np.rint(x * 4) / 4
     np.testing.assert_array_equal(run(lambda b, q: b.node("Cast", q, to=6), x), np.trunc(quantised))
     np.testing.assert_array_equal(run(lambda b, q: b.node("Cast", q, to=9), x), quantised != 0)
-    np.testing.assert_array_equal(run(lambda b, q: b.node("Cast", b.node("Div", q, b.constant(-0.25)), to=7), x), -quantised * 4)
+    np.testing.assert_array_equal(
+        run(lambda b, q: b.node("Cast", b.node("Div", q, b.constant(-0.25)), to=7), x), -quantised * 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,9 +137,11 @@ def test_pools_are_those_of_onnx_runtime(kind: str, attributes: dict[str, Any]) 
         attributes = {k: v for k, v in attributes.items() if k not in ("ceil_mode", "dilations")}
     x = (np.random.default_rng(1).integers(-9, 9, (2, 2, 3, 4)) / 4).astype(np.float32)
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node(kind, ["x"], ["y"], **attributes)], "pool", ports[:1], ports[1:])
+    graph = helper.make_graph(
+        [helper.make_node(kind, ["x"], ["y"], **attributes)], "pool", ports[:1], ports[1:]
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     (wanted,) = runtime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    np.testing.assert_array_equal(run(lambda b, q: b.node(kind, q, **attributes), x).astype(np.float32), wanted)
-
-
+    np.testing.assert_array_equal(
+        run(lambda b, q: b.node(kind, q, **attributes), x).astype(np.float32), wanted
+    )

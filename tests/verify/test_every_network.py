@@ -72,11 +72,15 @@ def brevitas_linear(b: Builder, x: str) -> str:
 
 
 def linear_twice(b: Builder, x: str) -> str:
-    return b.node("Gemm", b.node("Gemm", x, b.weights("int4", 5, 6), transB=1), b.weights("int2", 5, 3, scale=0.5))
+    return b.node(
+        "Gemm", b.node("Gemm", x, b.weights("int4", 5, 6), transB=1), b.weights("int2", 5, 3, scale=0.5)
+    )
 
 
 def pooled_conv(b: Builder, x: str) -> str:
-    mean = b.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[1, 0, 0, 1], count_include_pad=1)
+    mean = b.node(
+        "AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[1, 0, 0, 1], count_include_pad=1
+    )
     return b.conv(mean, "int4", 3, 4)
 
 
@@ -86,7 +90,9 @@ def constants_multiplied(b: Builder, x: str) -> str:
 
 
 def bipolar(b: Builder, x: str) -> str:
-    weights = b.node("BipolarQuant", b.constant(b.random.normal(0, 1, (3, 4, 3, 3))), b.constant(-0.5), domain=GENERAL)
+    weights = b.node(
+        "BipolarQuant", b.constant(b.random.normal(0, 1, (3, 4, 3, 3))), b.constant(-0.5), domain=GENERAL
+    )
     return b.node("BipolarQuant", b.node("Conv", x, weights, pads=[1] * 4), b.constant(0.5), domain=GENERAL)
 
 
@@ -117,10 +123,12 @@ def activated(kind: str, *operands: Any, **attributes: Any) -> Build:
     return build
 
 
-def rounded(mode: str) -> Any:
+def rounded(mode: str, fmt: str = "int4") -> Any:
     """An output quantiser with a rounding mode."""
     b = Builder(4, 5, 4)
-    return b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int4", 3, 4), "int4", 2.0, rounding_mode=mode))
+    return b.model(
+        b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int4", 3, 4), fmt, 2.0, rounding_mode=mode)
+    )
 
 
 def idle(b: Builder, x: str) -> str:
@@ -128,13 +136,21 @@ def idle(b: Builder, x: str) -> str:
 
 
 def rectified_pool(b: Builder, x: str) -> str:
-    return b.node("MaxPool", b.node("Relu", b.conv(x, "int4", 4, 4)), kernel_shape=[2, 3], strides=[2, 1], pads=[0, 1, 1, 1])
+    return b.node(
+        "MaxPool",
+        b.node("Relu", b.conv(x, "int4", 4, 4)),
+        kernel_shape=[2, 3],
+        strides=[2, 1],
+        pads=[0, 1, 1, 1],
+    )
 
 
 def quant(b: Builder, source: str, bits: int, scale: Any, **attributes: int) -> str:
     """A signed Quant node."""
     given = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND", **attributes}
-    return b.node("Quant", source, b.constant(scale), b.constant(0), b.constant(bits), domain=GENERAL, **given)
+    return b.node(
+        "Quant", source, b.constant(scale), b.constant(0), b.constant(bits), domain=GENERAL, **given
+    )
 
 
 def weights(b: Builder, bits: int, scale: Any) -> str:
@@ -149,7 +165,11 @@ def one_bit(b: Builder, x: str) -> str:
 
 def negated_pool(b: Builder, x: str) -> str:
     factor = b.constant(np.array([-1, 0.5, -2, 1]).reshape(1, 4, 1, 1))
-    return b.node("MaxPool", b.node("Mul", b.quantise(b.conv(x, "int4", 4, 4), "int8", 0.25), factor), kernel_shape=[2, 2])
+    return b.node(
+        "MaxPool",
+        b.node("Mul", b.quantise(b.conv(x, "int4", 4, 4), "int8", 0.25), factor),
+        kernel_shape=[2, 2],
+    )
 
 
 def added_to_a_constant(b: Builder, x: str) -> str:
@@ -161,29 +181,48 @@ _BOTH_SIGNS = np.array([1, -1, -1, 0.5]).reshape(4, 1, 1, 1) / 4
 _POINTWISE = np.array([0.5, 2, 1, 0.25]).reshape(4, 1, 1)
 
 EXACT: dict[str, Callable[[], Any]] = {
-    "constant_node": lambda: image(lambda b, x: b.node("Mul", b.conv(x, "int4", 4, 4), constant(b, value=tensor(2)))),
-    "constant_node_of_a_float": lambda: image(lambda b, x: b.node("Mul", b.conv(x, "int4", 4, 4), constant(b, value_float=0.5))),
-    "constant_node_of_floats": lambda: vector(lambda b, x: b.node("Add", x, constant(b, value_floats=[1.0, -2, 3, 0, 0.5, 4]))),
+    "constant_node": lambda: image(
+        lambda b, x: b.node("Mul", b.conv(x, "int4", 4, 4), constant(b, value=tensor(2)))
+    ),
+    "constant_node_of_a_float": lambda: image(
+        lambda b, x: b.node("Mul", b.conv(x, "int4", 4, 4), constant(b, value_float=0.5))
+    ),
+    "constant_node_of_floats": lambda: vector(
+        lambda b, x: b.node("Add", x, constant(b, value_floats=[1.0, -2, 3, 0, 0.5, 4]))
+    ),
     "constants_multiplied": lambda: image(constants_multiplied),
     "rounding_floor": lambda: rounded("FLOOR"),
     "rounding_ceil": lambda: rounded("CEIL"),
     "rounding_down": lambda: rounded("DOWN"),
+    "rounding_down_with_a_zero_point": lambda: rounded("DOWN", "uint4z7"),
     "sixteen_bits": lambda: image(lambda b, x: b.conv(x, "int4", 3, 4), last="int16"),
     "zero_point": lambda: image(lambda b, x: b.conv(x, "int4", 3, 4), last="uint8z9"),
     "scales_before_depthwise": lambda: image(depthwise),
     "linear_without_bias": lambda: vector(brevitas_linear),
     "linear_on_linear": lambda: vector(linear_twice),
-    "convolution_on_convolution": lambda: image(lambda b, x: b.conv(b.conv(x, "int4", 4, 4), "int2", 3, 4, 1, scale=0.5)),
+    "convolution_on_convolution": lambda: image(
+        lambda b, x: b.conv(b.conv(x, "int4", 4, 4), "int2", 3, 4, 1, scale=0.5)
+    ),
     "average_before_convolution": lambda: image(pooled_conv),
-    "grouped_and_dilated": lambda: image(lambda b, x: b.conv(x, "int4", 6, 4, 2, group=2, dilations=[2, 1], strides=[1, 2])),
-    "same_lower": lambda: image(lambda b, x: b.node("Conv", x, b.weights("int4", 3, 4, 2, 2), auto_pad="SAME_LOWER", strides=[2, 1])),
+    "grouped_and_dilated": lambda: image(
+        lambda b, x: b.conv(x, "int4", 6, 4, 2, group=2, dilations=[2, 1], strides=[1, 2])
+    ),
+    "same_lower": lambda: image(
+        lambda b, x: b.node("Conv", x, b.weights("int4", 3, 4, 2, 2), auto_pad="SAME_LOWER", strides=[2, 1])
+    ),
     "minifloats": lambda: image(lambda b, x: b.conv(x, "e2m1", 3, 4), "e3m2", "e3m0"),
     "bipolar": lambda: image(bipolar),
     "moved": lambda: image(moved),
     "shuffled": lambda: image(shuffled),
     "flattened": lambda: image(flattened),
-    "global_average": lambda: image(lambda b, x: b.node("Flatten", b.node("GlobalAveragePool", b.conv(x, "int4", 4, 4, 2, pads=[0] * 4)))),
-    "reduced": lambda: image(lambda b, x: b.node("ReduceMean", b.conv(x, "int4", 4, 4, 2, pads=[0, 0, 0, 1]), axes=[2, 3], keepdims=0)),
+    "global_average": lambda: image(
+        lambda b, x: b.node("Flatten", b.node("GlobalAveragePool", b.conv(x, "int4", 4, 4, 2, pads=[0] * 4)))
+    ),
+    "reduced": lambda: image(
+        lambda b, x: b.node(
+            "ReduceMean", b.conv(x, "int4", 4, 4, 2, pads=[0, 0, 0, 1]), axes=[2, 3], keepdims=0
+        )
+    ),
     "rectified_pool": lambda: image(rectified_pool),
     "leaky": lambda: image(activated("LeakyRelu", alpha=0.25)),
     "slopes": lambda: image(activated("PRelu", _POINTWISE)),
@@ -211,9 +250,13 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "logarithmic": lambda: image(lambda b, x: b.conv(x, "lp4_1_3", 3, 4), "lp8_1_3@-0.25", "lp6_1_3"),
     "logarithmic_and_linear": lambda: image(lambda b, x: b.conv(x, "lp4_1_3", 3, 4)),
     "blocks": lambda: image(lambda b, x: b.node("Conv", x, b.weights("mx3_e2m1", 3, 4, 3, 3, axis=1))),
-    "blocks_of_logarithmic": lambda: image(lambda b, x: b.node("Conv", x, b.weights("mx2_lp4_0_3_even", 3, 4, 3, 3, axis=1)), "lp4_0_3"),
+    "blocks_of_logarithmic": lambda: image(
+        lambda b, x: b.node("Conv", x, b.weights("mx2_lp4_0_3_even", 3, 4, 3, 3, axis=1)), "lp4_0_3"
+    ),
     "ninths": lambda: image(
-        lambda b, x: b.conv(b.node("AveragePool", x, kernel_shape=[3, 3], strides=[1, 1]), "int4", 3, 4, 1, scale=4.5)
+        lambda b, x: b.conv(
+            b.node("AveragePool", x, kernel_shape=[3, 3], strides=[1, 1]), "int4", 3, 4, 1, scale=4.5
+        )
     ),
     "thirds": lambda: image(activated("Div", 3.0)),
     "sigmoid": lambda: image(activated("Sigmoid")),
@@ -247,7 +290,9 @@ def by_qonnx(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wrapped = ModelWrapper(onnx.load_from_string(model.SerializeToString())).transform(InferShapes())
-        runs = [execute_onnx(wrapped, {"x": x[i : i + batch].astype(np.float32)}) for i in range(0, len(x), batch)]
+        runs = [
+            execute_onnx(wrapped, {"x": x[i : i + batch].astype(np.float32)}) for i in range(0, len(x), batch)
+        ]
     return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
 
 

@@ -42,7 +42,9 @@ def convolution(kernel: int = 3, last: str = "int4", **attributes: Any) -> Netwo
     b = Builder(3, 7, 6)
     window = {"pads": None, **attributes} if "auto_pad" in attributes else attributes
     weights = b.weights("int4", 4, 3 // attributes.get("group", 1), kernel, kernel)
-    x = b.node("Conv", b.quantise("x", "int8", 0.0625), weights, **{k: v for k, v in window.items() if v is not None})
+    x = b.node(
+        "Conv", b.quantise("x", "int8", 0.0625), weights, **{k: v for k, v in window.items() if v is not None}
+    )
     return _behind(b, x, 4)
 
 
@@ -54,7 +56,11 @@ def _behind(b: Builder, x: str, channels: int) -> Network:
 def quantiser(**attributes: Any) -> Network:
     """An activation quantiser with an offset before it and a layer behind."""
     b = Builder(3, 5, 4)
-    x = b.node("Add", b.conv(b.quantise("x", "int8", 0.0625), "int4", 4, 3), b.constant(np.array([0.3, -0.7, 1.1, 5]).reshape(1, 4, 1, 1)))
+    x = b.node(
+        "Add",
+        b.conv(b.quantise("x", "int8", 0.0625), "int4", 4, 3),
+        b.constant(np.array([0.3, -0.7, 1.1, 5]).reshape(1, 4, 1, 1)),
+    )
     fmt = attributes.pop("format", "int4")
     culprit = b.quantise(x, fmt, 0.5, **attributes)
     return Network(b.model(b.quantise(b.conv(culprit, "int4", 2, 4, 1), "int8", 0.5)), culprit)
@@ -70,7 +76,17 @@ def signed_weights() -> Network:
     """Integer weights with scales of both signs."""
     b = Builder(4, 5, 4)
     values, zero, bits = b.constant(b.random.normal(0, 1, (6, 4, 3, 3))), b.constant(0), b.constant(4)
-    w = b.node("Quant", values, b.constant(_MIXED), zero, bits, domain=GENERAL, signed=1, narrow=0, rounding_mode="ROUND")
+    w = b.node(
+        "Quant",
+        values,
+        b.constant(_MIXED),
+        zero,
+        bits,
+        domain=GENERAL,
+        signed=1,
+        narrow=0,
+        rounding_mode="ROUND",
+    )
     return _behind(b, b.node("Conv", b.quantise("x", "int8", 0.0625), w), 6)
 
 
@@ -85,7 +101,9 @@ def bipolar(scale: Any) -> Network:
 def pool() -> Network:
     """A max pool with padding to the same size."""
     b = Builder(3, 6, 7)
-    x = b.node("MaxPool", b.quantise("x", "int8", 0.0625), kernel_shape=[2, 2], strides=[1, 1], auto_pad="SAME_LOWER")
+    x = b.node(
+        "MaxPool", b.quantise("x", "int8", 0.0625), kernel_shape=[2, 2], strides=[1, 1], auto_pad="SAME_LOWER"
+    )
     return _behind(b, x, 3)
 
 
@@ -210,7 +228,9 @@ def _zero_is_negative(patch: Patch) -> None:
 
 def _unsigned_scale(patch: Patch) -> None:
     right = quantisers.bipolar_quantiser
-    patch.setattr(quantisers, "bipolar_quantiser", lambda node: replace(right(node), scale=abs(right(node).scale)))
+    patch.setattr(
+        quantisers, "bipolar_quantiser", lambda node: replace(right(node), scale=abs(right(node).scale))
+    )
 
 
 def _minifloat_ties_to_zero(patch: Patch) -> None:
@@ -222,14 +242,28 @@ def _next_groups(patch: Patch) -> None:
     """Outputs of a group read the next group's weights."""
     made = linear._emit
 
-    def wrong(lowering: Any, node: Any, real: Any, coded: Any, codes: np.ndarray, *rest: Any, **window: Any) -> Any:
-        return made(lowering, node, real, coded, np.roll(codes, len(codes) // window.get("groups", 1), axis=0), *rest, **window)
+    def wrong(
+        lowering: Any, node: Any, real: Any, coded: Any, codes: np.ndarray, *rest: Any, **window: Any
+    ) -> Any:
+        return made(
+            lowering,
+            node,
+            real,
+            coded,
+            np.roll(codes, len(codes) // window.get("groups", 1), axis=0),
+            *rest,
+            **window,
+        )
 
     patch.setattr(linear, "_emit", wrong)
 
 
 _MIXED = np.array([1, -1, -1, 1, 1, -1]).reshape(6, 1, 1, 1) * 0.25
-_STRIDED = {"strides": [2, 1], "dilations": [1, 2], "pads": [0, 0, 0, 1]}  # 7x7 pixels: the same shape either way
+_STRIDED = {
+    "strides": [2, 1],
+    "dilations": [1, 2],
+    "pads": [0, 0, 0, 1],
+}  # 7x7 pixels: the same shape either way
 
 MUTANTS: dict[str, tuple[Callable[[], Network], Callable[[Patch], None]]] = {
     "same_padding_on_the_other_side": (
@@ -251,7 +285,10 @@ MUTANTS: dict[str, tuple[Callable[[], Network], Callable[[Patch], None]]] = {
         lambda: quantiser(format="e3m2"),
         misread(quantisers, "float_quantiser", _bias_off_by_one),
     ),
-    "sign_of_a_batch_norm_mean": (normalised, misread_rule("BatchNormalization", _change_input(3, np.negative))),
+    "sign_of_a_batch_norm_mean": (
+        normalised,
+        misread_rule("BatchNormalization", _change_input(3, np.negative)),
+    ),
     # of our own
     "pads_at_the_other_end": (
         lambda: convolution(3, pads=[2, 1, 0, 1]),
