@@ -121,13 +121,14 @@ def _content(source: Source, name: str) -> bytes:
     return source.archive.content(name) if isinstance(source, _Packed) else untrusted.content(source / name, MAX_FILE)
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Manifest and arrays of a folder, or of a folder that was packed, after checking every file.
 
     Raises
     ------
     BuildFolderError
     """
+    path = Path(path)
     if not path.exists():
         raise BuildFolderError(f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one with 'pyqkit compile'")
     source, where = _opened(path), path / MANIFEST

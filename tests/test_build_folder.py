@@ -236,3 +236,8 @@ def test_pickled_arrays_are_not_opened(tmp_path):
         f"arrays were expected in {tmp_path / 'arrays.npz'}, but it cannot be read (its header does not describe an array of plain numbers); "
         "compile the network again"
     )
+
+
+def test_a_folder_is_read_by_its_path_as_text_too(tmp_path: Path) -> None:
+    with pytest.raises(BuildFolderError, match="a build folder with manifest.json was expected"):
+        build_folder.read(str(tmp_path / "nothing"))
