@@ -238,7 +238,7 @@ def _constant(proto: Any, node: Node, opset: int) -> np.ndarray:
         "value_int": np.int64,
         "value_ints": np.int64,
     }
-    output_shapes(proto, opset, [])
+    output_shapes(proto, opset, node.inputs)
     ((name, value),) = node.attributes.items()  # one of them, as ONNX's shape inference has checked
     if name == "value":
         return constant_array(value)

@@ -207,6 +207,11 @@ def test_constants_that_are_no_numbers(attributes: dict[str, Any]) -> None:
     assert "(Constant): its value_string" in refusal(network(lambda b, x: b.node("Mul", x, b.node("Constant", **attributes))))
 
 
+def test_a_constant_reads_nothing() -> None:
+    made = network(lambda b, x: b.node("Mul", x, b.node("Constant", b.constant(1.0), value_float=1.0)))
+    assert "(Constant): it is no node that ONNX allows" in refusal(made)
+
+
 def spoiled(spoil: Callable[[Any], object]) -> Any:
     model = network()
     spoil(model)
