@@ -314,9 +314,10 @@ class Accelerator:
 
     def selftest(self, folder: str | Path, engine: str = "exact") -> int:
         """Differing codes of an engine on the golden vectors of a build folder; 0 is what must come."""
-        golden = build_folder.load_arrays(Path(folder), build_folder.GOLDEN)
-        found = self.engine(engine).run({k.removeprefix("input."): v for k, v in golden.items() if k.startswith("input.")})
-        return int(sum((found[k.removeprefix("output.")] != v).sum() for k, v in golden.items() if k.startswith("output.")))
+        ends = [{port.tensor: self.graph.tensors[port.tensor] for port in side} for side in (self.graph.inputs, self.graph.outputs)]
+        given, wanted = build_folder.load_golden(Path(folder), ends[0], ends[1])
+        found = self.engine(engine).run(given)
+        return int(sum((found[name] != codes).sum() for name, codes in wanted.items()))
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyqkit import npy, untrusted
 from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError, brief
 from pyqkit.files import check_folder, replacing_folder
+from pyqkit.formats.port import Codes
 from pyqkit.formats.reading import describe as described
 from pyqkit.names import is_label
 from pyqkit.untrusted import Archive
@@ -191,3 +193,29 @@ def load_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
         raise BuildFolderError(
             f"arrays were expected in {path / name}, but it cannot be read ({error}); compile the network again"
         ) from error
+
+
+def load_golden(path: Path, inputs: Mapping[str, Codes], outputs: Mapping[str, Codes]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Golden vectors: codes of the inputs and of the outputs that they must give, each (frames, height, width, channels).
+
+    Parameters
+    ----------
+    inputs, outputs : mapping of str to Codes
+        What the accelerator takes and gives, by tensor.
+
+    Raises
+    ------
+    BuildFolderError
+        If they are not codes of these.
+    """
+    arrays = load_arrays(path, GOLDEN)
+    expected = {f"input.{name}": codes for name, codes in inputs.items()} | {f"output.{name}": codes for name, codes in outputs.items()}
+    frames = {len(array) for array in arrays.values() if array.ndim}
+    if arrays.keys() != expected.keys() or len(frames) != 1 or not all(_are_codes(arrays[name], codes) for name, codes in expected.items()):
+        raise BuildFolderError(f"golden vectors of the network were expected in {path / GOLDEN}, but it holds others; compile the network again")
+    return {name: arrays[f"input.{name}"] for name in inputs}, {name: arrays[f"output.{name}"] for name in outputs}
+
+
+def _are_codes(array: np.ndarray, codes: Codes) -> bool:
+    right = array.dtype.kind == "u" and array.ndim == 4 and array.shape[1:] == tuple(codes.shape) and array.size > 0
+    return bool(right) and int(array.max()) >> codes.format.bits == 0

@@ -241,3 +241,26 @@ def test_pickled_arrays_are_not_opened(tmp_path):
 def test_a_folder_is_read_by_its_path_as_text_too(tmp_path: Path) -> None:
     with pytest.raises(BuildFolderError, match="a build folder with manifest.json was expected"):
         build_folder.read(str(tmp_path / "nothing"))
+
+
+GOLDEN_DAMAGES = {
+    "missing": lambda a: a.pop(min(a)),
+    "another": lambda a: a.update(x=a[min(a)]),
+    "frames": lambda a: a.update({min(a): a[min(a)][:1]}),
+    "no frames": lambda a: a.update({name: array[:0] for name, array in a.items()}),
+    "shape": lambda a: a.update({min(a): a[min(a)].reshape(4, 2, 6, 6)}),
+    "signed": lambda a: a.update({min(a): a[min(a)].astype(np.int8)}),
+    "no code": lambda a: a.update({min(a): a[min(a)] | 0x80}),
+}
+
+
+@pytest.mark.parametrize("damage", GOLDEN_DAMAGES.values(), ids=GOLDEN_DAMAGES)
+def test_golden_vectors_reach_an_engine_only_as_codes_of_its_ends(saved, tmp_path, damage):
+    golden = build_folder.load_arrays(saved, "golden.npz")
+    damage(golden)
+    np.savez(tmp_path / "golden.npz", **golden)
+    with pytest.raises(BuildFolderError) as caught:
+        pyqkit.Accelerator.load(saved).selftest(tmp_path)
+    assert str(caught.value) == (
+        f"golden vectors of the network were expected in {tmp_path / 'golden.npz'}, but it holds others; compile the network again"
+    )

@@ -82,13 +82,13 @@ class Accelerator:
     def _read_build(self) -> list[tuple[Port, End]]:
         """Read what the packed build folder says; returns its outputs."""
         build, arrays = build_folder.read(self.manifest.build)
-        self._golden = build_folder.load_arrays(self.manifest.build, build_folder.GOLDEN)
         try:
             (given,) = build["streams"]["inputs"]
             self._given = End.from_json(given)
             self._input = Port.from_json(build["graph"]["inputs"][0], arrays, self._given)
             ends = [End.from_json(entry) for entry in build["streams"]["outputs"]]
             ports = [Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)]
+            check(self._input.limits is not None, "its input has no limits")
             check(len(ports) == len(ends) == len(self.manifest.dmas), f"it has {len(ends)} outputs for {len(self.manifest.dmas)} DMAs")
             report = build["report"]
             self._interval, self._latency = int(report["initiation_interval_cycles"]), int(report["latency_cycles"])
@@ -96,6 +96,7 @@ class Accelerator:
             raise OverlayError(
                 f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it is not ({describe(error)}); compile again"
             ) from error
+        self._golden = build_folder.load_golden(self.manifest.build, {self._given.tensor: self._given}, {end.tensor: end for end in ends})
         return list(zip(ports, ends))
 
     def _batch(self, wanted: int | None, taken: list[int]) -> int:
@@ -322,9 +323,9 @@ class Accelerator:
 
     def selftest(self) -> int:
         """Differing codes on the golden vectors of the build folder; 0 is what must come."""
-        (found,) = self._pipeline([self._golden[f"input.{self._given.tensor}"]])
-        wanted = [self._golden[f"output.{output.end.tensor}"] for output in self._outputs]
-        return sum(int((values != expected).sum()) for values, expected in zip(found, wanted))
+        given, wanted = self._golden
+        (found,) = self._pipeline([given[self._given.tensor]])
+        return sum(int((values != wanted[output.end.tensor]).sum()) for values, output in zip(found, self._outputs))
 
     def compare(self, x: np.ndarray) -> dict[str, Any]:
         """Count codes that differ from those of the engine `exact`, per layer where the build has probes.
