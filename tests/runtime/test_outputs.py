@@ -59,7 +59,7 @@ def test_results_are_those_without_probes(load: Callable[..., Accelerator]) -> N
 
 def test_the_selftest_covers_probes(load: Callable[..., Accelerator]) -> None:
     accelerator = load()
-    key = f"output.{PROBES[1]}"
+    key = PROBES[1]
     accelerator._golden[1][key] = accelerator._golden[1][key].copy()
     accelerator._golden[1][key].ravel()[:3] ^= 1
     assert accelerator.selftest() == 3
