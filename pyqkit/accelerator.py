@@ -269,21 +269,34 @@ class Accelerator:
         write(self.foldings, path, force)
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
-        """Write the build folder: manifest, arrays, generated C++ and SystemVerilog with their libraries, golden vectors, the QONNX file."""
+        """Write the build folder: what `contents` gives."""
+        target = Path(folder)
+        build_folder.check_target(target, force)
+        build_folder.write(target, self.contents(), force)
+        return target
+
+    def contents(self, report: dict[str, Any] | None = None) -> dict[str, bytes]:
+        """Every file of the build folder, by its path in it.
+
+        These are the manifest, arrays, generated C++ and SystemVerilog with their libraries, golden vectors and the QONNX file.
+
+        Parameters
+        ----------
+        report : dict, optional
+            A report that is known already, instead of a new one, which can take long for a large network.
+        """
         from pyqkit import __version__
         from pyqkit.graph.serialise import to_json
         from pyqkit.hardware import folding
-        from pyqkit.hls.generate import generate, library
+        from pyqkit.hls import generate as hls
         from pyqkit.rtl import generate as rtl
 
-        target = Path(folder)
-        build_folder.check_target(target, force)
         graph, arrays = to_json(self.graph)
-        design = generate(self.graph, self.foldings)
-        sources = {f"hls/{name}": text.encode() for name, text in design.files.items()}
-        headers = library()
+        design = hls.generate(self.graph, self.foldings)
+        texts = {"hls": design.files, "rtl": rtl.generate(self.graph, self.foldings).files}
+        sources = {f"{folder}/{name}": text.encode() for folder, files in texts.items() for name, text in files.items()}
+        headers = hls.library()
         sources |= {f"hls/include/{p.relative_to(headers)}": p.read_bytes() for p in headers.rglob("*") if p.suffix in (".hpp", ".h")}
-        sources |= {f"rtl/{name}": text.encode() for name, text in rtl.generate(self.graph, self.foldings).files.items()}
         sources |= {f"rtl/{p.name}": p.read_bytes() for p in rtl.library().glob("*.sv")}
         if self.model is not None:
             sources[build_folder.MODEL] = self.model
@@ -295,10 +308,9 @@ class Accelerator:
             "graph": graph,
             "folding": folding.to_json(self.foldings),
             "streams": {side: [end.to_json() for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
-            "report": self.report(),
+            "report": report or self.report(),
         }
-        build_folder.write(target, manifest, arrays, self._golden(), sources, force)
-        return target
+        return build_folder.sealed(manifest, arrays, self._golden(), sources)
 
     def _golden(self) -> dict[str, np.ndarray]:
         """A few frames of codes with the codes they must give: all smallest, all largest, and random ones."""
@@ -352,10 +364,11 @@ class Accelerator:
             raise UserError(
                 f"options were expected for an overlay alone, but {', '.join(options)} came with {path}; give the path of a .bit file"
             )
-        return cls._from_build(folder)
+        return cls.from_build_folder(folder)
 
     @classmethod
-    def _from_build(cls, folder: Path) -> Accelerator:
+    def from_build_folder(cls, folder: Path) -> Accelerator:
+        """As `load`, for a build folder alone."""
         from pyqkit.graph.serialise import from_json
         from pyqkit.hardware import folding
 

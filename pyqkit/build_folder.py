@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -48,20 +49,30 @@ def check_target(target: Path, force: bool) -> None:
     check_folder(target, force, KIND, listing)
 
 
-def write(
-    target: Path,
-    manifest: dict[str, Any],
-    arrays: dict[str, np.ndarray],
-    golden: dict[str, np.ndarray],
-    sources: dict[str, bytes],
-    force: bool,
-) -> None:
-    """Write a folder beside `target`, then rename it.
+def sealed(
+    manifest: dict[str, Any], arrays: dict[str, np.ndarray], golden: dict[str, np.ndarray], sources: dict[str, bytes]
+) -> dict[str, bytes]:
+    """Every file of a folder by its relative path; the manifest, which lists the others with their digests, is the first.
 
     Parameters
     ----------
     sources : dict of str to bytes
         Further files by relative path.
+    """
+    files = {ARRAYS: _archive(arrays), GOLDEN: _archive(golden), **sources}
+    complete = {"schema": SCHEMA, **manifest, "files": {name: digest(files[name]) for name in sorted(files)}}
+    complete["sha256"] = own_digest(complete)
+    return {MANIFEST: json.dumps(complete, indent=1, allow_nan=False).encode(), **files}
+
+
+def _archive(arrays: dict[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def write(target: Path, contents: Mapping[str, bytes], force: bool) -> None:
+    """Write what `sealed` gives beside `target`, then rename it.
 
     Raises
     ------
@@ -69,28 +80,23 @@ def write(
         If the target may not be replaced (`check_target`), or cannot be written.
     """
     with replacing_folder(target, force, KIND, listing) as beside:
-        np.savez_compressed(beside / ARRAYS, **arrays)  # type: ignore[arg-type]
-        np.savez_compressed(beside / GOLDEN, **golden)  # type: ignore[arg-type]
-        for name, content in sources.items():
+        for name, data in contents.items():
             path = beside / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        files = {str(p.relative_to(beside)): digest(p.read_bytes()) for p in sorted(beside.rglob("*")) if p.is_file()}
-        complete = {"schema": SCHEMA, **manifest, "files": files}
-        complete["sha256"] = own_digest(complete)
-        (beside / MANIFEST).write_text(json.dumps(complete, indent=1, allow_nan=False))
+            path.write_bytes(data)
 
 
-def pack(folder: Path, target: Path) -> None:
-    """Put every file that the manifest of a folder lists into one zip file, from which `read` can read it too."""
-    manifest, _ = read(folder)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (MANIFEST, *sorted(manifest["files"])):
-            archive.writestr(zipfile.ZipInfo(name), content(folder, name), zipfile.ZIP_DEFLATED)  # no dates: same in, same out
+def packed(contents: Mapping[str, bytes]) -> bytes:
+    """What `sealed` gives as one zip file, from which `read` can read it too."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (MANIFEST, *sorted(contents.keys() - {MANIFEST})):
+            archive.writestr(zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED)  # no dates: same in, same out
+    return file.getvalue()
 
 
 class _Packed:
-    """The inside of a zip file that `pack` wrote; as much of a `Path` as is needed of a folder."""
+    """The inside of a zip file that `packed` made; as much of a `Path` as is needed of a folder."""
 
     def __init__(self, path: Path) -> None:
         try:

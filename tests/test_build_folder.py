@@ -126,10 +126,14 @@ def test_nothing_stays_behind_when_writing_fails(accelerator, tmp_path, monkeypa
     accelerator.save(tmp_path / "net")
     before = (tmp_path / "net" / "manifest.json").read_bytes()
 
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+    written = Path.write_bytes
 
-    monkeypatch.setattr(build_folder.np, "savez_compressed", full)
+    def full(path, data):
+        if path.name == "network.sv":  # behind others
+            raise OSError(28, "No space left on device")
+        return written(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
     for target, force in ((tmp_path / "net", True), (tmp_path / "other", False)):
         with pytest.raises(OutputError) as caught:
             accelerator.save(target, force=force)

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: set(ONNX_READING) for name in ONNX_READING},
     **{name: set() for name in CONVENTIONS},
     **{name: {"formats", "digest", "files", "untrusted", *OVERLAY_FILES} for name in OVERLAY_FILES},
-    "overlay": {"formats", "boards", "build_folder", "files", "programs", "untrusted", *OVERLAY_FILES},
+    "overlay": {"accelerator", "formats", "boards", "build_folder", "files", "programs", "untrusted", *OVERLAY_FILES},  # sources anew
     "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
     "boards": {"files", "untrusted"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},

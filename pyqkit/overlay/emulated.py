@@ -50,6 +50,6 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
     with replacing_all(files, force, make_folder=True) as beside:
         (beside / bit.name).write_bytes(bitfile.write_emulated(name, board.part, facts))
         (beside / f"{name}.hwh").write_text(hwh.write(design))
-        build_folder.pack(build, beside / f"{name}.zip")
+        (beside / f"{name}.zip").write_bytes(build_folder.packed(planned.contents))
         replace(planned.describe(emulated=True), frames_per_packet=frames_per_packet).write(beside)
     return bit

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyqkit import build_folder
-from pyqkit.boards import Board, from_data
+from pyqkit.accelerator import Accelerator
+from pyqkit.boards import Board
 from pyqkit.errors import brief
 from pyqkit.formats.port import End
 from pyqkit.names import LONGEST_LABEL, is_label
@@ -23,8 +25,11 @@ class Plan:
     ----------
     build : Path
         Build folder.
+    contents : dict of str to bytes
+        What the overlay is made of and carries along: the build folder written anew, by paths in it. A folder may come from anybody,
+        and from an older pyqkit: its graph and foldings are taken, its sources are not.
     manifest : dict
-        Of the build folder.
+        Of these contents.
     name : str
         Of the overlay and of its files.
     board : Board
@@ -32,6 +37,7 @@ class Plan:
     """
 
     build: Path
+    contents: dict[str, bytes]
     manifest: dict[str, Any]
     name: str
     board: Board
@@ -44,32 +50,33 @@ class Plan:
 
 
 def plan(build: Path, name: str | None = None) -> Plan:
-    """Read a build folder and design its overlay.
+    """Read a build folder, write its contents anew and design its overlay.
 
     Raises
     ------
     OverlayError
         If the name is no label (`pyqkit.names.is_label`), or if the accelerator has several inputs, or more outputs than fit.
     """
-    manifest, _ = build_folder.read(build)
     name = build.resolve().name if name is None else name
     if not is_label(name):
         raise OverlayError(
             f"ASCII letters, digits and _.+- were expected in the name of an overlay, with a letter or digit first and at most {LONGEST_LABEL}, "
             f"but {brief(name)} came; rename the build folder, after which the overlay is called"
         )
-    board = from_data(manifest["board"], str(build))
-    (given, *more), taken = ([End.from_json(e).beat_bytes for e in manifest["streams"][side]] for side in ("inputs", "outputs"))
-    if more:
+    accelerator = Accelerator.from_build_folder(build)
+    board, inputs, outputs = accelerator.board, len(accelerator.graph.inputs), len(accelerator.graph.outputs)
+    if inputs > 1:
+        raise OverlayError(f"a network with one input was expected, but {build} has {inputs}; join them in the model, and slice there")
+    if outputs > hwh.MOST_OUTPUTS:
         raise OverlayError(
-            f"a network with one input was expected, but {build} has {1 + len(more)}; join them in the model, and slice there"
+            f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has {outputs}; compile again with fewer probes"
         )
-    if len(taken) > hwh.MOST_OUTPUTS:
-        raise OverlayError(
-            f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has {len(taken)}; compile again with fewer probes"
-        )
+    report = build_folder.read(build)[0].get("report")
+    contents = accelerator.contents(report if isinstance(report, dict) else None)
+    manifest = json.loads(contents[build_folder.MANIFEST])
+    (given,), taken = ([End.from_json(entry).beat_bytes for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
     design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given, taken)
-    return Plan(build, manifest, name, board, design)
+    return Plan(build, contents, manifest, name, board, design)
 
 
 def check_target(bit: Path, force: bool) -> None:

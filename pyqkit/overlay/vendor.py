@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -107,8 +106,7 @@ def write_project(planned: Plan, folder: Path, backend: str, force: bool = False
     OverlayError
         If a folder with other content is there and `force` is not given.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        files = _files(planned, backend, Path(scratch))
+    files = _files(planned, backend)
     if folder.exists():
         if all((folder / name).is_file() and (folder / name).read_bytes() == content for name, content in files.items()):
             return folder
@@ -132,7 +130,7 @@ def _listing(folder: Path) -> set[str] | None:
         return None
 
 
-def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
+def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     """Every file of a project, by its path in it."""
     package = Path(__file__).parent.parent
     files = {
@@ -141,16 +139,13 @@ def _files(planned: Plan, backend: str, scratch: Path) -> dict[str, bytes]:
     }
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
-    for name in planned.manifest["files"]:
+    for name, content in planned.contents.items():
         inside = Path(name)
         if inside.parts[0] == backend and "simulation" not in inside.parts and inside.name != "simulation.cpp":
-            files[name] = build_folder.content(planned.build, name)
-    if not any(name.startswith(f"{backend}/") for name in files):
-        raise OverlayError(f"sources in {backend}/ were expected in {planned.build}, but there are none; compile the network again")
+            files[name] = content
     if backend == "hls":
         files["hls/top.cpp"] = b'// What Vitis HLS compiles.\n#include "network.hpp"\n'
-    build_folder.pack(planned.build, scratch / "build.zip")
-    files["build.zip"] = (scratch / "build.zip").read_bytes()
+    files["build.zip"] = build_folder.packed(planned.contents)
     files["settings.tcl"] = _settings(planned, backend).encode()
     files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
     files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()

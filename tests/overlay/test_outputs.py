@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from pyqkit import build_folder
+from pyqkit import Accelerator
 from pyqkit.overlay import bitfile, hwh, vendor
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
@@ -103,8 +103,9 @@ def test_the_tcl_builds_a_dma_for_every_output(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int, sentence: str) -> None:
-    manifest, arrays = build_folder.read(build("ZCU104"))
-    streams = {"inputs": manifest["streams"]["inputs"] * inputs, "outputs": manifest["streams"]["outputs"] * outputs}
-    monkeypatch.setattr(build_folder, "read", lambda path: ({**manifest, "streams": streams}, arrays))
+    accelerator = Accelerator.load(build("ZCU104"))
+    accelerator.graph.inputs *= inputs
+    accelerator.graph.outputs *= outputs
+    monkeypatch.setattr(Accelerator, "from_build_folder", lambda path: accelerator)
     with pytest.raises(OverlayError, match=sentence):
         plan(build("ZCU104"))

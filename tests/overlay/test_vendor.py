@@ -13,7 +13,6 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from pyqkit import build_folder
 from pyqkit.errors import UserError
 from pyqkit.files import OutputError
 from pyqkit.overlay import bitfile, emulated, hwh, install, seal, vendor
@@ -366,19 +365,6 @@ def test_results_that_do_not_fit(finished: Path, file: str, change, sentence: st
 def test_utilisation_of_7_series() -> None:
     text = "| Slice LUTs* | 8000 | 0 |\n| Slice Registers | 9000 | 0 |\n| Block RAM Tile | 33 | 0 |\n| DSPs | 4 | 0 |\n"
     assert seal.utilisation(text) == {"lut": 8000, "ff": 9000, "bram36": 33, "dsp": 4}
-
-
-def test_build_folders_without_sources(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = build_folder.read
-
-    def without(path: Path):  # type: ignore[no-untyped-def]
-        manifest, arrays = plain(path)
-        return {**manifest, "files": {n: d for n, d in manifest["files"].items() if not n.startswith("rtl/")}}, arrays
-
-    planned = plan(build("ZCU104"))
-    planned.manifest["files"] = without(build("ZCU104"))[0]["files"]
-    with pytest.raises(OverlayError, match="sources in rtl/ were expected in .*, but there are none; compile the network again"):
-        vendor.write_project(planned, bench.target / "project", "rtl")
 
 
 def test_the_command_line_ends_with_3_where_tools_are_missing(bench: Bench) -> None:
