@@ -230,10 +230,12 @@ def test_fifos_hold_what_waits_where_branches_join() -> None:
 
 
 def test_an_operator_that_reads_a_tensor_twice() -> None:
+    """The second time through a copy, as lowering makes it."""
     net = Net(parse("e2m1"), parse("e2m1"))
-    graph = net.finish(net.add(Add("sum", ["x", "x"], ["sum"], np.array([[1, 2, 3, 4], [1, 1, -1, -4]]))))
+    copy = net.add(Permute("copy", ["x"], ["copy"], [0, 1, 2, 3]))
+    graph = net.finish(net.add(Add("sum", ["x", copy], ["sum"], np.array([[1, 2, 3, 4], [1, 1, -1, -4]]))))
     model = streamed(graph)
-    assert [node.op_type for node in model.graph.node if node.op_type.startswith("Pq")] == ["PqFork_hls", "PqAdd_hls"]
+    assert [node.op_type for node in model.graph.node if node.op_type.startswith("Pq")] == ["PqFork_hls", "PqPermute_hls", "PqAdd_hls"]
     assert_executes(to_finn(graph), graph, net.codes, net.values, net.frames)
 
 
