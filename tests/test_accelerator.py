@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -194,6 +195,14 @@ def test_wrong_frames(accelerator, x, change, sentence, method):
     with pytest.raises(UserError) as caught:
         getattr(accelerator, method)(change(x))
     assert str(caught.value) == sentence
+
+
+def test_a_signalling_nan_is_refused_without_a_warning(accelerator, x):
+    frames = x.astype(np.float64)
+    frames.view(np.uint64)[0, 0, 0, 0] = 0x7FF0_0000_0000_0001
+    with warnings.catch_warnings(), pytest.raises(UserError, match="^numbers were expected for input x, but NaN came; "):
+        warnings.simplefilter("error")
+        accelerator.emulate(frames)
 
 
 def test_infinity_saturates(accelerator, x):

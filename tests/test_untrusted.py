@@ -122,7 +122,11 @@ def test_a_member_that_is_longer_than_the_directory_says() -> None:
         archive.content("a")
 
 
-@pytest.mark.parametrize("raw", [b"", b"PK\x05\x06", b"PK" + bytes(100), zipped({"a": b"x"})[:-10], zipped({"a": b"1", "a!": b"2"})])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"PK\x05\x06", b"PK" + bytes(100), zipped({"a": b"x"})[:-10], zipped({"a": b"1", "a!": b"2"})],
+    ids=["empty", "end alone", "zeros", "cut", "another count"],  # bytes of an archive hold the time
+)
 def test_archives_that_are_none(raw: bytes) -> None:
     with pytest.raises(ValueError):
         Archive(raw)

@@ -126,7 +126,8 @@ def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
         )
     if x.dtype.kind not in "fiu":
         raise FormatError(f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32")
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, which saturates
+    # beyond float32 is infinite, which saturates; NaN is refused below
+    with np.errstate(over="ignore", invalid="ignore"):
         x = x.astype(np.float32, copy=False)
     if np.isnan(x).any():
         raise FormatError(f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first")
