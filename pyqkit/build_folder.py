@@ -32,11 +32,14 @@ class BuildFolderError(UserError):
 
 
 def listing(folder: Path) -> set[str] | None:
-    """Files that a folder consists of, by its manifest; None where there is none that can be read."""
+    """Files that a folder consists of, by its manifest, of whatever schema; None where there is none that pyqkit wrote."""
     try:
-        return {MANIFEST, *map(str, untrusted.json_data(untrusted.content(folder / MANIFEST, MAX_FILE))["files"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        manifest = untrusted.json_data(untrusted.content(folder / MANIFEST, MAX_FILE))
+        files = manifest["files"]
+        ours = manifest["sha256"] == own_digest(manifest) and all(map(_is_inside, files))  # many a program has a manifest.json
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    return {MANIFEST, *files} if ours else None
 
 
 def check_target(target: Path, force: bool) -> None:

@@ -257,8 +257,9 @@ def _clear(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a run still holds it
-        for earlier in (folder / _EARLIER).glob("*"):
-            if not _kind(folder.parent / earlier.name):
+        moved = list((folder / _EARLIER).iterdir()) if _kind(folder / _EARLIER) == "a folder" else []  # a link there is none of ours
+        for earlier in moved:
+            if _kind(earlier) == "a folder" and not _kind(folder.parent / earlier.name):
                 os.rename(earlier, folder.parent / earlier.name)
         shutil.rmtree(folder, ignore_errors=True)
     finally:

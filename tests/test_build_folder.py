@@ -17,6 +17,7 @@ pytest.importorskip("onnx")
 import pyqkit
 from pyqkit import boards, build_folder
 from pyqkit.build_folder import BuildFolderError
+from pyqkit.digest import own_digest
 from pyqkit.errors import UserError
 from pyqkit.files import OutputError
 from tests.overlays import frames
@@ -164,6 +165,28 @@ def test_existing_things_are_kept(accelerator, tmp_path):
         accelerator.save(tmp_path / "file", force=True)
     assert str(caught.value) == f"a build folder to replace was expected, but {tmp_path / 'file'} is something else; choose another name"
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_manifest_that_others_wrote_gives_no_file_away(accelerator, tmp_path, sealed):
+    """Many a program has a manifest.json with files; and one that was mailed may list what the user keeps beside it."""
+    target = tmp_path / "net"
+    (target / "photos").mkdir(parents=True)
+    (target / "photos" / "1.jpg").write_text("mine")
+    manifest = {"schema": 1, "files": {"photos/" if sealed else "photos/1.jpg": "0"}}
+    (target / "manifest.json").write_text(json.dumps({**manifest, "sha256": own_digest(manifest) if sealed else ""}))
+    with pytest.raises(OutputError) as caught:
+        accelerator.save(target, force=True)
+    assert str(caught.value) == f"a build folder to replace was expected, but {target} is something else; choose another name"
+    assert (target / "photos" / "1.jpg").read_text() == "mine"
+
+
+def test_a_folder_of_another_schema_can_be_replaced(accelerator, tmp_path):
+    target = accelerator.save(tmp_path / "net")
+    manifest = json.loads((target / "manifest.json").read_text()) | {"schema": 0}
+    (target / "manifest.json").write_text(json.dumps({**manifest, "sha256": own_digest(manifest)}))
+    accelerator.save(target, force=True)
+    assert pyqkit.Accelerator.load(target).foldings == accelerator.foldings
 
 
 def test_every_file_of_a_folder_is_checked(saved, tmp_path):

@@ -401,6 +401,19 @@ def test_a_folder_that_a_killed_run_moved_aside_comes_back(tmp_path: Path) -> No
     assert (tmp_path / "net" / "part" / "one").read_text() == "old" and names_in(tmp_path) == ["another", "net"]
 
 
+def test_what_somebody_planted_as_left_by_a_killed_run_moves_nothing(tmp_path: Path) -> None:
+    """An archive that was unpacked may hold a workshop of long ago, with links in the place of what had been moved aside."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+    for number, place in enumerate(("earlier", "earlier/net")):
+        planted = tmp_path / "unpacked" / f".pyqkit-{number:016x}.tmp"
+        (planted / place).parent.mkdir(parents=True)
+        (planted / place).symlink_to(tmp_path / "home")
+        os.utime(planted, (0, 0))
+    make_folder(tmp_path / "unpacked" / "another")
+    assert names_in(tmp_path / "home") == ["thesis.txt"] and names_in(tmp_path / "unpacked") == ["another"]
+
+
 def test_packaged_folders_are_in_the_package_or_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "__file__", str(tmp_path / "pyqkit" / "files.py"))
     assert files.packaged("hls_library", "hls") == tmp_path / "hls"

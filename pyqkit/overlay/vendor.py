@@ -125,9 +125,10 @@ def write_project(planned: Plan, folder: Path, backend: str, force: bool = False
 def _listing(folder: Path) -> set[str] | None:
     """Files of a project, and the folders that the tools write into."""
     try:
-        return {_CONTENTS, *map(str, untrusted.json_data(untrusted.content(folder / _CONTENTS, _MOST))), *_OF_TOOLS}
+        names = [str(name) for name in untrusted.json_data(untrusted.content(folder / _CONTENTS, _MOST))]
     except (OSError, ValueError, TypeError):
         return None
+    return None if any(name.endswith("/") for name in names) else {_CONTENTS, *names, *_OF_TOOLS}  # it lists files alone
 
 
 def _files(planned: Plan, backend: str) -> dict[str, bytes]:
