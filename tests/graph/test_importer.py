@@ -223,6 +223,23 @@ def test_blocks_of_weights_become_shifts() -> None:
     assert graph.operators[0].shifts is not None  # type: ignore[attr-defined]
 
 
+def least_blocks(b: Builder) -> np.ndarray:
+    """Weights whose blocks have the least exponent, which blocks of zeros have too."""
+    return np.ldexp(b.random.integers(64, 128, (2, 32, 1, 1)), -127)
+
+
+def test_blocks_of_the_least_exponent_are_no_zeros() -> None:
+    b = Builder(32, 2, 2)
+    x = b.quantise("x", "int4", 0.5)
+    graph = check(b.model(b.node("Conv", x, b.quantise(b.constant(least_blocks(b)), "mx32_int8", axis=1))))
+    np.testing.assert_array_equal(graph.outputs[0].scale, 2.0**-128)
+    b = Builder(32, 2, 2)
+    weights = least_blocks(b)
+    weights[1] = 1
+    with pytest.raises(ConversionError, match="its sums of int4 times int8 need 130 of at most 64 bits"):
+        import_qonnx(b.model(b.node("Conv", b.quantise("x", "int4", 0.5), b.quantise(b.constant(weights), "mx32_int8", axis=1))))
+
+
 def test_wide_outputs_are_rescaled() -> None:
     b = Builder(3, 5, 5)
     x = b.conv(b.quantise("x", "int8", 0.05), "int8", 4, 3, scale=0.125)
@@ -331,6 +348,11 @@ def test_all_problems_are_listed_at_once() -> None:
         (
             lambda b, x: b.node("Pad", x, b.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64), mode="reflect"),
             "pads with something other than zeros",
+        ),
+        (lambda b, x: b.conv(x, "int4", 2, 3, auto_pad="SAME_UPPER"), "it states pads beside auto_pad SAME_UPPER"),
+        (
+            lambda b, x: b.node("Conv", x, b.weights("int4", 2, 3, 2, 2), auto_pad="SAME_LOWER", dilations=[1, 2]),
+            "its auto_pad SAME_LOWER meets dilations",
         ),
     ],
 )

@@ -87,8 +87,9 @@ def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndar
 def code_blocks(values: np.ndarray, fmt: Microscaled, scale: np.ndarray, axis: int) -> Coded:
     """Quantise a constant in microscaled blocks: the spread of the shared exponents becomes a shift of each element."""
     codes, exponents = fmt.encode(np.asarray(values, np.float64) / np.asarray(scale, np.float64), axis)
-    used = exponents[exponents > -127]  # blocks of zeros have the smallest exponent and no say
-    lowest = int(used.min()) if used.size else 0
+    alive = fmt.element.decode(np.moveaxis(codes, axis, -1)) != 0
+    used = exponents[np.logical_or.reduceat(alive, np.arange(0, alive.shape[-1], fmt.block), axis=-1)]
+    lowest = int(used.min()) if used.size else 0  # blocks of zeros have no say
     spread = np.repeat(np.maximum(exponents - lowest, 0), fmt.block, axis=-1)[..., : values.shape[axis]]
     shifts = np.moveaxis(spread, -1, axis).astype(np.int64)
     shared = np.asarray(scale, np.float64) * 2.0**lowest
