@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.errors import MissingToolError
+from pyqkit.errors import MissingToolError, UserError, shortened
 
 CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
+# What QONNX says of attributes that a node leaves out, which its executor refuses to do without.
+_INTEGER = {"signed": 1, "narrow": 0}
+_DEFAULTS = {"Quant": _INTEGER, "IntQuant": _INTEGER, "FloatQuant": {"has_inf": 0, "has_nan": 0, "has_subnormal": 1, "saturation": 1}}
 
 
 class Execution:
@@ -63,7 +66,13 @@ class Execution:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             typed = {name: values.astype(self._types[name]) for name, values in given.items()}
-            return self._execute(model, typed, return_full_exec_context=True)
+            try:
+                return self._execute(model, typed, return_full_exec_context=True)
+            except Exception as error:  # whatever qonnx and ONNX Runtime raise, the file cannot be confirmed by them
+                raise UserError(
+                    f"a model that qonnx executes was expected, but it refuses this one ({shortened(' '.join(str(error).split()))}); "
+                    "export the layer in a way that ONNX Runtime understands"
+                ) from error
 
     def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""
@@ -75,12 +84,19 @@ class Execution:
 
 
 def _readable(model: Any) -> Any:
-    """A copy in which rounding modes have the names that qonnx knows."""
+    """A copy as qonnx wants it: its names of rounding modes, no attribute of a quantiser left out, ONNX's own domain without a name."""
+    from onnx import helper
+
     copy = type(model).FromString(model.SerializeToString())
+    for named in (*copy.graph.node, *copy.opset_import):
+        named.domain = "" if named.domain == "ai.onnx" else named.domain
     for node in copy.graph.node:
         for attribute in node.attribute:
             if attribute.name == "rounding_mode" and attribute.s.upper() == b"ROUND_TO_ZERO":
                 attribute.s = b"DOWN"
+        stated = {attribute.name for attribute in node.attribute}
+        left_out = {name: value for name, value in _DEFAULTS.get(node.op_type, {}).items() if name not in stated}
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in left_out.items())
     return copy
 
 

@@ -210,11 +210,11 @@ class _Why:
         bound = np.where((given == real.high) & (real.low == 0), 0.0, self.bounds.of(source)[:1])
         float32 = self._levels(self.bounds.tensor(self.node.output[0])[:1])
         levels = self.made.format.decode(found) * self._sign()
-        below, above = (self._levels(end) for end in self.bounds.reach(self.node, exact.high, 0.0))
+        below, above = (self._levels(end) for end in self.bounds.reach(self.node, exact.high, np.abs(exact.low)))
         low, high = (self._levels(end) for end in self.bounds.reach(self.node, real.high, bound))
         right = (below <= levels) & (levels <= above) & (found == self.made.codes()[self.frame].ravel())
         explained = right & (low <= float32) & (float32 <= high) & np.isfinite(bound).ravel()
-        least, most = (self._levels(end) for end in self.bounds.reach(self.node, real.high, 0.0))
+        least, most = (self._levels(end) for end in self.bounds.reach(self.node, real.high, np.abs(real.low)))
         table = explained & ((levels < least) | (levels > most))  # without it the engine's code would not be right
         for index in at:
             if not explained[index]:

@@ -334,10 +334,10 @@ def _weights(**numbers: Any) -> Callable[[Builder, str], str]:
     return lambda b, x: b.node("Conv", x, _quant(b, quarters(b, 2, CHANNELS, 1, 1), **numbers))
 
 
-def _norm(*parameters: Any) -> Callable[[Builder, str], str]:
+def _norm(*parameters: Any, epsilon: float = 0.0) -> Callable[[Builder, str], str]:
     def make(b: Builder, x: str) -> str:
         y = b.conv(x, "int4", CHANNELS, CHANNELS)
-        y = b.node("BatchNormalization", y, *(b.constant([v, 1, 1, 1]) for v in parameters), epsilon=0.0)
+        y = b.node("BatchNormalization", y, *(b.constant([v, 1, 1, 1]) for v in parameters), epsilon=epsilon)
         return b.quantise(y, "int4", 0.5)
 
     return make
@@ -395,6 +395,7 @@ REFUSED: dict[str, tuple[Callable[[Builder, str], str], str]] = {
         _norm(1, 0, 0, -1),
         "its channel 0 has gain 1 and variance -1, which make the factor nan",
     ),
+    "variance below 0 and above -epsilon": (_norm(1, 0, 0, -1e-6, epsilon=1e-5), "gain 1 and variance -1e-06"),
     "infinite gain": (_norm(np.inf, 0, 0, 1), "which make the factor inf"),
     "NaN mean": (_norm(1, 0, np.nan, 1), "(BatchNormalization): a constant of it is nan"),
     "infinite offset": (_norm(1, -np.inf, 0, 1), "(BatchNormalization): a constant of it is -inf"),

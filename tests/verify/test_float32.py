@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("onnx")
 
 import pyqkit
-from pyqkit.errors import MissingToolError
+from pyqkit.errors import MissingToolError, UserError
 from pyqkit.reference.quantised import real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify import float32, float_error
@@ -277,6 +277,39 @@ def test_a_file_for_pixels() -> None:
     x = np.random.default_rng(0).integers(0, 256, (4, 2, 8, 8)).astype(np.uint8)
     found = float32.compare(accelerator, model, x)
     assert found["codes"] >= 1000 and found["codes_unexplained"] == 0
+
+
+def test_what_qonnx_wants_written_out() -> None:
+    def network() -> Any:
+        b = Builder(2, 6, 6)
+        x = b.quantise(b.conv(b.quantise("x", "e3m2", 0.25), "int4", 3, 2), "int8", rounded(0.3))
+        return b.model(b.node("MaxPool", x, kernel_shape=[2, 2]))
+
+    model = network()
+    model.opset_import[0].domain = "ai.onnx"
+    for node in model.graph.node:
+        if node.op_type in ("Quant", "FloatQuant"):
+            del node.attribute[:]
+        else:
+            node.domain = "ai.onnx"
+    assert compared(model)["layers"] == compared(network())["layers"]
+
+
+def test_what_qonnx_cannot_execute_is_one_sentence() -> None:
+    b = Builder(2, 3, 3)
+    y = b.node("Clip", b.conv(b.quantise("x", "int8", 0.25), "int4", 2, 2), min=0.5, max=-0.5)
+    model = b.model(b.quantise(y, "int8", 0.25))
+    model.opset_import[0].version = 7
+    with pytest.raises(UserError, match=r"a model that qonnx executes was expected, but it refuses this one \(.*min_ <= max_"):
+        compared(model)
+
+
+def test_what_float64_cannot_hold_beside_a_tie_is_within_the_bound() -> None:
+    b = Builder(2, 4, 4)
+    y = b.node("Add", b.conv(b.quantise("x", "int8", 0.25), "int4", 2, 2, scale=0.25), b.constant(1e-40))
+    found = compared(b.model(b.quantise(y, "int8", 0.125)), count=20)
+    assert found["codes_unexplained"] == 0
+    assert totals(found)["float32_bound"] == found["codes_differing"] > 10  # ties, which the constant decides
 
 
 def test_a_missing_qonnx_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

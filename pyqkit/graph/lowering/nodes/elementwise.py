@@ -122,7 +122,7 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     axes = (slice(None), *(None,) * (len(real.shape) - 1))
     with np.errstate(all="ignore"):  # what is no number is refused below, by channel
         found = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
-    broken = np.flatnonzero(~np.isfinite(found))
+    broken = np.flatnonzero(~np.isfinite(found) | (variance < 0))
     if broken.size:
         channel = int(broken[0])
         raise Unlowerable(

@@ -99,6 +99,10 @@ def window_padding(
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise Unlowerable(f"its auto_pad is {auto!r}", "use SAME_UPPER, SAME_LOWER, VALID or explicit pads")
+    if auto != "NOTSET" and "pads" in node.attributes:
+        raise Unlowerable(f"it states pads beside auto_pad {auto}, which ONNX does not allow", "keep the pads alone")
+    if auto not in ("NOTSET", "VALID") and any(d != 1 for d in dilation):
+        raise Unlowerable(f"its auto_pad {auto} meets dilations, which ONNX Runtime does not execute", "use explicit pads")
     if auto == "NOTSET":
         pads = node.attributes.get("pads", [0, 0, 0, 0])
         return tuple(int(p) for p in pads)  # type: ignore[return-value]
