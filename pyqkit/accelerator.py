@@ -310,7 +310,8 @@ class Accelerator:
             "streams": {side: [end.to_json() for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
             "report": report or self.report(),
         }
-        return build_folder.sealed(manifest, arrays, self._golden(), sources)
+        data = {build_folder.ARRAYS: arrays, build_folder.GOLDEN: self._golden()}
+        return build_folder.sealed(manifest, {name: build_folder.archive(held) for name, held in data.items()} | sources)
 
     def _golden(self) -> dict[str, np.ndarray]:
         """A few frames of codes with the codes they must give: all smallest, all largest, and random ones."""

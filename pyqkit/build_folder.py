@@ -52,23 +52,15 @@ def check_target(target: Path, force: bool) -> None:
     check_folder(target, force, KIND, listing)
 
 
-def sealed(
-    manifest: dict[str, Any], arrays: dict[str, np.ndarray], golden: dict[str, np.ndarray], sources: dict[str, bytes]
-) -> dict[str, bytes]:
-    """Every file of a folder by its relative path; the manifest, which lists the others with their digests, is the first.
-
-    Parameters
-    ----------
-    sources : dict of str to bytes
-        Further files by relative path.
-    """
-    files = {ARRAYS: _archive(arrays), GOLDEN: _archive(golden), **sources}
+def sealed(manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, bytes]:
+    """Every file of a folder by its relative path: the manifest, which lists the others with their digests, and these."""
     complete = {"schema": SCHEMA, **manifest, "files": {name: digest(files[name]) for name in sorted(files)}}
     complete["sha256"] = own_digest(complete)
     return {MANIFEST: json.dumps(complete, indent=1, allow_nan=False).encode(), **files}
 
 
-def _archive(arrays: dict[str, np.ndarray]) -> bytes:
+def archive(arrays: dict[str, np.ndarray]) -> bytes:
+    """Arrays as an npz file."""
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
@@ -89,12 +81,17 @@ def write(target: Path, contents: Mapping[str, bytes], force: bool) -> None:
             path.write_bytes(data)
 
 
+def that_run(contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of what `sealed` gives all that runs an accelerator, sealed again: neither sources nor the model."""
+    return sealed(json.loads(contents[MANIFEST]), {name: contents[name] for name in (ARRAYS, GOLDEN)})
+
+
 def packed(contents: Mapping[str, bytes]) -> bytes:
     """What `sealed` gives as one zip file, from which `read` can read it too."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         for name in (MANIFEST, *sorted(contents.keys() - {MANIFEST})):
-            archive.writestr(zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED)  # no dates: same in, same out
+            made.writestr(zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED)  # no dates: same in, same out
     return file.getvalue()
 
 

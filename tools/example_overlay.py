@@ -1,11 +1,10 @@
 """Write the example that comes with the package: overlays/digits for the emulated boards, and its test images for the notebooks.
 
-The network is the demo's. The packed build folder holds what runs it, without generated sources and the QONNX file.
+The network is the demo's.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,24 +13,12 @@ import numpy as np
 import torch
 
 import pyqkit
-from pyqkit import build_folder, demo
+from pyqkit import demo
 from pyqkit.overlay.emulated import write
 
 ROOT = Path(__file__).parent.parent
 BOARDS = ("ZCU104", "PYNQ-Z2")
 FRAMES_PER_SECOND = 20_000
-
-
-def without_sources(folder: Path) -> None:
-    """Take out of a build folder what does not run."""
-    path = folder / build_folder.MANIFEST
-    manifest = json.loads(path.read_text())
-    for name in list(manifest["files"]):
-        if name.startswith(("hls/", "rtl/")) or name == build_folder.MODEL:
-            (folder / name).unlink()
-            del manifest["files"][name]
-    manifest["sha256"] = build_folder.own_digest(manifest)
-    path.write_text(json.dumps(manifest))
 
 
 def main() -> None:
@@ -44,7 +31,6 @@ def main() -> None:
             accelerator = pyqkit.compile(model, torch.from_numpy(x[:1]), board=board, target_fps=FRAMES_PER_SECOND)
             build = accelerator.save(Path(scratch) / "digits")
             right = (accelerator(x_test).argmax(axis=1) == y_test).mean()
-            without_sources(build)
             print(f"{write(build, target, f'digits.{board}')}: {right:.1%} of {len(x_test)} test images right (engine exact)")
     np.savez_compressed(
         ROOT / "notebooks" / "board" / "digits.npz", images=np.round(x_test[:, 0] * 16).astype(np.uint8), labels=y_test.astype(np.uint8)

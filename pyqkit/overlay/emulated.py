@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pyqkit import build_folder
 from pyqkit.files import replacing_all
 from pyqkit.overlay import bitfile, hwh
 from pyqkit.overlay.plan import check_target, plan
@@ -50,6 +49,6 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
     with replacing_all(files, force, make_folder=True) as beside:
         (beside / bit.name).write_bytes(bitfile.write_emulated(name, board.part, facts))
         (beside / f"{name}.hwh").write_text(hwh.write(design))
-        (beside / f"{name}.zip").write_bytes(build_folder.packed(planned.contents))
+        (beside / f"{name}.zip").write_bytes(planned.packed)
         replace(planned.describe(emulated=True), frames_per_packet=frames_per_packet).write(beside)
     return bit

@@ -26,10 +26,12 @@ class Plan:
     build : Path
         Build folder.
     contents : dict of str to bytes
-        What the overlay is made of and carries along: the build folder written anew, by paths in it. A folder may come from anybody,
-        and from an older pyqkit: its graph and foldings are taken, its sources are not.
+        What the overlay is made of: the build folder written anew, by paths in it. A folder may come from anybody, and from an older
+        pyqkit: its graph and foldings are taken, its sources are not.
+    packed : bytes
+        What of them runs, and so goes with the bitstream to the board.
     manifest : dict
-        Of these contents.
+        Of what is packed.
     name : str
         Of the overlay and of its files.
     board : Board
@@ -38,6 +40,7 @@ class Plan:
 
     build: Path
     contents: dict[str, bytes]
+    packed: bytes
     manifest: dict[str, Any]
     name: str
     board: Board
@@ -73,10 +76,11 @@ def plan(build: Path, name: str | None = None) -> Plan:
         )
     report = build_folder.read(build)[0].get("report")
     contents = accelerator.contents(report if isinstance(report, dict) else None)
-    manifest = json.loads(contents[build_folder.MANIFEST])
+    run = build_folder.that_run(contents)
+    manifest = json.loads(run[build_folder.MANIFEST])
     (given,), taken = ([End.from_json(entry).beat_bytes for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
     design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given, taken)
-    return Plan(build, contents, manifest, name, board, design)
+    return Plan(build, contents, build_folder.packed(run), manifest, name, board, design)
 
 
 def check_target(bit: Path, force: bool) -> None:

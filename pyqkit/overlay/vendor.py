@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from pyqkit import build_folder, untrusted
+from pyqkit import untrusted
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing_all, replacing_folder
 from pyqkit.overlay import hwh, install, seal
@@ -146,7 +146,7 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
             files[name] = content
     if backend == "hls":
         files["hls/top.cpp"] = b'// What Vitis HLS compiles.\n#include "network.hpp"\n'
-    files["build.zip"] = build_folder.packed(planned.contents)
+    files["build.zip"] = planned.packed
     files["settings.tcl"] = _settings(planned, backend).encode()
     files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
     files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()
