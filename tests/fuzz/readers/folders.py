@@ -73,7 +73,7 @@ def packed(files: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(name or " ", content)  # zipfile writes no empty name
     return file.getvalue()
 
 
