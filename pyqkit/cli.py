@@ -14,7 +14,7 @@ import click
 import pyqkit
 from pyqkit.console import console
 from pyqkit.errors import UserError, plain
-from pyqkit.files import check_file, is_stream, replacing
+from pyqkit.files import check_apart, check_file, is_stream, replacing
 
 _SYSTEM = "files that can be read and written were expected, but the system says: {}; check the path"
 _PATIENCE = 2.0  # seconds that a command may take without showing progress
@@ -179,6 +179,7 @@ def compile_command(
     check_target(Path(output), force)
     if write_fold is not None:
         check_file(Path(write_fold), force)
+    check_apart("--write-fold", write_fold, "--output", output)
     with _progress("compiling"):
         accelerator = compile_network(
             network,
@@ -197,7 +198,7 @@ def compile_command(
     report = accelerator.report()
     for note in report["notes"]:
         click.echo(plain(f"note: {note}"), err=True)
-    click.echo(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}")
+    click.echo(plain(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}"))
     click.echo(plain(summary(report)))
 
 
@@ -218,6 +219,7 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
         raise UserError(f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals")
     for file in filter(None, (target, trace)):
         check_file(Path(file), force)
+    check_apart("--trace", trace, "--output", target)
     x = frames.read(Path(source))
     accelerator = Accelerator.load(build)
     aside = is_stream(Path(target))  # what is said goes to stderr then, where it is not among the frames
@@ -232,7 +234,7 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
             frames.write(beside, outputs)
             if trace is not None:
                 accelerator.trace(x, trace, force)
-    click.echo(f"{target}: {len(x)} frames from engine {engine} (emulated)", err=aside)
+    click.echo(plain(f"{target}: {len(x)} frames from engine {engine} (emulated)"), err=aside)
     if engine == "rtl":
         counts = accelerator.engine(engine).counts
         interval = f", {counts.interval:g} between frames" if len(x) > 1 else ""
@@ -328,9 +330,9 @@ def overlay(
     name = source.resolve().name
     target = Path(output) if output else Path("overlays") / name / own
     if emulated:
-        click.echo(f"{emulation.write(source, target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load")
+        click.echo(plain(f"{emulation.write(source, target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load"))
     else:
-        click.echo(f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four files {name}.* to the board")
+        click.echo(plain(f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four files {name}.* to the board"))
 
 
 @main.command()

@@ -102,6 +102,20 @@ def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None
             raise OutputError(f"{what} and nothing else was expected, but {other} is not part of it; move it away or choose another name")
 
 
+def check_apart(option: str, first: str | None, other: str, second: str) -> None:
+    """Refuse a file of one option, if it is given, that is the file or lies in the folder of another: one of the two would be lost.
+
+    Raises
+    ------
+    OutputError
+    """
+    if first is None or is_stream(Path(second)):
+        return
+    inner, outer = os.path.realpath(first), os.path.realpath(second)
+    if inner == outer or outer in map(str, PurePath(inner).parents):
+        raise OutputError(f"a place outside {second} was expected for {option}, but {first} came, and {other} goes there; choose another name")
+
+
 def is_stream(target: Path) -> bool:
     """Whether a path leads to an open descriptor, a character device or a FIFO, which are written to and never replaced."""
     if _DESCRIPTOR.fullmatch(str(target)):

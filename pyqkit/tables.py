@@ -115,9 +115,10 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     from rich.table import Table
     from rich.text import Text
 
+    heading = Text(plain(title), style="table.title")
     lines = None if caption is None else Text("\n".join(map(plain, caption.splitlines())), style="table.caption")
-    table = Table(title=Text(plain(title), style="table.title"), caption=lines, title_justify="left", caption_justify="left")
-    for key in rows[0]:
+    table = Table(title=heading, caption=lines, title_justify="left", caption_justify="left")
+    for key in rows[0] if rows else ():
         numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
         table.add_column(key, justify="right" if numeric else "left")
     for row in rows:
@@ -125,7 +126,7 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)  # a file has no width to cut columns to
-    console.print(table)
+    console.print(table if rows else Text("\n").join(text for text in (heading, lines) if text))  # rich leaves them out without columns
 
 
 def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:

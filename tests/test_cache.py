@@ -252,6 +252,11 @@ def test_the_cache_is_checked(filled: Path) -> None:
     assert result.exit_code == 1 and [e["flaw"] for e in json.loads(result.output)["entries"]] == ["note has changed", ""]
 
 
+def test_an_empty_cache_is_shown(filled: Path) -> None:
+    result = run("cache", "--prune")
+    assert result.exit_code == 0 and result.output == f"cache\n{filled}: 0.0 MB; 3 removed\n"
+
+
 @pytest.mark.parametrize(("options", "left"), [((), []), (("--older-than", 10), ["hls_1", "hls_3"])])
 def test_the_cache_is_pruned(filled: Path, options: tuple[object, ...], left: list[str]) -> None:
     result = run("cache", "--prune", *options, "--json")
@@ -267,6 +272,8 @@ def test_a_cache_that_is_not_used_says_why(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HOME", "relative")
     data = json.loads(run("cache", "--prune", "--json").output)
     assert data["not_used_because"] == "neither XDG_CACHE_HOME nor HOME is an absolute path" and data["folder"] is None
+    unused = run("cache").output
+    assert "no folder: 0.0 MB; not used, because neither XDG_CACHE_HOME nor HOME is an absolute path" in unused
     result = run("cache", "--older-than", 3)
     assert (result.exit_code, result.output) == (
         2,

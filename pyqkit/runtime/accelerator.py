@@ -74,6 +74,8 @@ class Accelerator:
         self._outputs = [Output(*ends, self._per_packet, self.batch) for ends in taken]
         sizes = self._padded(self.batch) * self._given.frame_bytes, [output.buffer_bytes for output in self._outputs]
         self._slots = [_Slot(backend, *sizes) for _ in range(2)]
+        if timeout_s is not None and not 0 < timeout_s < float("inf"):  # NaN would never be over
+            raise OverlayError(f"a timeout above 0 s was expected, but {timeout_s:g} came; leave it out to have it estimated")
         self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
         self._device = Device(manifest, backend)
         # At the latest when the process ends: before the buffers are freed, nothing writes into them any more.

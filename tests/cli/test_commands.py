@@ -183,3 +183,27 @@ def test_codes_of_a_format(name: str, rows: int) -> None:
     assert all(row["bits"] == format(row["code"], f"0{bits}b") for row in data["codes"])
     said = run("formats", name).output
     assert (f"16 of {2**bits:,} codes, at the ends" in said) == (rows < 2**bits)
+
+
+@pytest.mark.parametrize("place", ["net", "net/fold.json"])
+def test_two_results_never_go_to_one_place(built: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net").mkdir()
+    sentence = f"a place outside net was expected for --write-fold, but {place} came, and --output goes there; choose another name"
+    if place == "net":
+        Path("net").rmdir()
+        refused(run("compile", built / "net.onnx", "-o", "net", "--write-fold", place), sentence)
+    else:
+        refused(run("compile", built / "net.onnx", "-o", "net", "--write-fold", place, "--force"), sentence)
+    frames = (built / "net", "--input", built / "x.npy", "--engine", "rtl")
+    refused(
+        run("emulate", *frames, "--output", "y.npy", "--trace", "./y.npy"),
+        "a place outside y.npy was expected for --trace, but ./y.npy came, and --output goes there; choose another name",
+    )
+    assert [str(path) for path in Path().rglob("*")] == ([] if place == "net" else ["net"])
+
+
+def test_a_name_that_a_terminal_would_act_on_is_shown_with_escapes(built: Path, tmp_path: Path) -> None:
+    target = tmp_path / "\x1b]0;mine\x07.npy"
+    said = run("emulate", built / "net", "--input", built / "x.npy", "--output", target).output
+    assert target.is_file() and said == f"{tmp_path}/\\x1b]0;mine\\x07.npy: 7 frames from engine exact (emulated)\n"

@@ -159,6 +159,12 @@ def test_batches_that_no_transfer_holds(batch: int) -> None:
         Accelerator.load(overlay("ZCU104"), batch=batch)
 
 
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
+def test_timeouts_that_end_no_wait(timeout_s: float) -> None:
+    with pytest.raises(OverlayError, match=r"a timeout above 0 s was expected, but .* came; leave it out to have it estimated"):
+        Accelerator.load(overlay("ZCU104"), timeout_s=timeout_s)
+
+
 def test_a_batch_larger_than_memory(place: tuple[str, str], load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch) -> None:
     """Buffers that a transfer could hold and the board's memory cannot; calls take any number of frames all the same."""
     if place[1] == "pynq":
