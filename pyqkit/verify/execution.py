@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from pyqkit.errors import MissingToolError, UserError, shortened
+from pyqkit.graph.model import needed_names
 
 CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
 # What QONNX says of attributes that a node leaves out, which its executor refuses to do without.
@@ -28,6 +31,8 @@ class Execution:
     ------
     MissingToolError
         Without qonnx.
+    UserError
+        If qonnx or ONNX Runtime refuse the model; each execution may raise it too.
     """
 
     def __init__(self, model: Any, quantised: dict[str, tuple[int, ...]]) -> None:
@@ -42,8 +47,7 @@ class Execution:
                 "qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'"
             ) from error
         self._execute_node, self._execute = execute_node, execute_onnx
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's shape annotations are incomplete, which qonnx says at every node
+        with _foreign():
             self._whole = ModelWrapper(_readable(model)).transform(InferShapes())
             self._cut = ModelWrapper(_cut(self._whole.model, quantised))
         self._opsets = self._cut.get_opset_imports()
@@ -63,31 +67,45 @@ class Execution:
         return self._run(self._cut, given)
 
     def _run(self, model: Any, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _foreign():
             typed = {name: values.astype(self._types[name]) for name, values in given.items()}
-            try:
-                return self._execute(model, typed, return_full_exec_context=True)
-            except Exception as error:  # whatever qonnx and ONNX Runtime raise, the file cannot be confirmed by them
-                raise UserError(
-                    f"a model that qonnx executes was expected, but it refuses this one ({shortened(' '.join(str(error).split()))}); "
-                    "export the layer in a way that ONNX Runtime understands"
-                ) from error
+            return self._execute(model, typed, return_full_exec_context=True)
 
     def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""
         context: dict[str, Any] = {name: tensors.get(name) for name in (*node.input, *node.output)}  # '' is an input left out
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _foreign():
             self._execute_node(node, context, self._cut.graph, self._opsets.get(node.domain, 1))
         return [context[name] for name in node.output]
 
 
+@contextmanager
+def _foreign() -> Iterator[None]:
+    """What qonnx and ONNX Runtime raise becomes one sentence; they warn at every node of incomplete shapes, which is not heard."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:
+            raise UserError(
+                f"a model that qonnx executes was expected, but it refuses this one ({shortened(' '.join(str(error).split()))}); "
+                "export the layer in a way that ONNX Runtime understands"
+            ) from error
+
+
 def _readable(model: Any) -> Any:
-    """A copy as qonnx wants it: its names of rounding modes, no attribute of a quantiser left out, ONNX's own domain without a name."""
+    """A copy as qonnx wants it.
+
+    It has no nodes that no output needs, no attribute of a quantiser is left out, rounding modes have the names that qonnx knows, and
+    ONNX's own domain has none.
+    """
     from onnx import helper
 
     copy = type(model).FromString(model.SerializeToString())
+    needed = needed_names(copy.graph)
+    nodes = [node for node in copy.graph.node if needed.intersection(node.output)]
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
     for named in (*copy.graph.node, *copy.opset_import):
         named.domain = "" if named.domain == "ai.onnx" else named.domain
     for node in copy.graph.node:

@@ -295,6 +295,14 @@ def test_what_qonnx_wants_written_out() -> None:
     assert compared(model)["layers"] == compared(network())["layers"]
 
 
+def test_nodes_that_no_output_needs_are_not_executed() -> None:
+    b = Builder(2, 6, 6)
+    b.node("Unknown", b.node("NonMaxSuppression", "x", domain="somewhere"))
+    model = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int4", 3, 2), "int8", rounded(0.3)))
+    found = compared(model)
+    assert found["codes"] == 2 * 36 * (2 + 3) and found["codes_unexplained"] == 0
+
+
 def test_what_qonnx_cannot_execute_is_one_sentence() -> None:
     b = Builder(2, 3, 3)
     y = b.node("Clip", b.conv(b.quantise("x", "int8", 0.25), "int4", 2, 2), min=0.5, max=-0.5)
