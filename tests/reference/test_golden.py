@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("onnx")
 
 from pyqkit.formats import Integer, LogPosit, Microscaled, Minifloat, NumberFormat, base, logposit, parse
-from pyqkit.graph import conventions
+from pyqkit.graph import conventions, model
 from pyqkit.reference import linear
 from pyqkit.reference.doubledouble import DoubleDouble
 
@@ -93,6 +93,18 @@ def block_exponents() -> None:
     assert int(Microscaled(parse("e2m1"), 4, "even").scale_exponents(block * 1.5)[0]) == 1
 
 
+def plain_reading() -> None:
+    """Elements of a tensor follow its last axis and keep their signs, attributes keep theirs and their order."""
+    from onnx import TensorProto, helper
+
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 2])
+    tensor.raw_data = bytes.fromhex("0000803f 000000c0 00004040 0000003f")  # float32, the lowest byte first
+    np.testing.assert_array_equal(model.constant_array(tensor), [[1, -2], [3, 0.5]])
+    node = helper.make_node("Any", [], [], pads=[1, 2, 3, 4], axis=-2, alpha=-0.5, auto_pad="SAME_UPPER")
+    found = model.attribute_values(node)
+    assert found == {"pads": [1, 2, 3, 4], "axis": -2, "alpha": -0.5, "auto_pad": "SAME_UPPER"}
+
+
 CHECKS = [
     batch_norm_factor,
     batch_norm_offset,
@@ -102,6 +114,7 @@ CHECKS = [
     minifloat_ties,
     integers,
     block_exponents,
+    plain_reading,
 ]
 
 # ---- the same with the subject changed ----------------------------------------------------------------------------
@@ -155,6 +168,16 @@ MUTANTS: dict[str, tuple[Callable[[], None], Callable[[Patch], None]]] = {
     "zero_point_added": (
         integers,
         lambda patch: patch.setattr(Integer, "to_integers", _replaced_sign(Integer.to_integers)),
+    ),
+    "constants_transposed": (plain_reading, _replaced(model, "constant_array", lambda found: found.T)),
+    "constants_without_signs": (plain_reading, _replaced(model, "constant_array", abs)),
+    "lists_of_attributes_backwards": (
+        plain_reading,
+        _replaced(
+            model,
+            "attribute_values",
+            lambda found: {name: value[::-1] if isinstance(value, list) else value for name, value in found.items()},
+        ),
     ),
     "block_exponents_one_off": (
         block_exponents,
