@@ -45,6 +45,8 @@ class _Group(click.Group):
             if (error.name or "pyqkit").partition(".")[0] == "pyqkit":
                 raise
             message, code = f"{error.name} was expected for this command, but it is not installed; pip install 'pyqkit[host]'", 2
+        except UnicodeEncodeError:
+            message, code = "names that a file system can hold were expected, but one has lone surrogates; write it in UTF-8", 2
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -163,6 +163,10 @@ def test_truncated_and_damaged_models_are_one_sentence(built: Path, tmp_path: Pa
         (("compile", "x", "-o", "y", "--target-fps", "a"), "Invalid value for '--target-fps': 'a' is not a valid float; see 'pyqkit compile --help'"),
         (("compile",), "Missing argument 'NETWORK'; see 'pyqkit compile --help'"),
         (("nosuch",), "No such command 'nosuch'; see 'pyqkit --help'"),
+        (
+            ("report", "\ud800"),
+            "names that a file system can hold were expected, but one has lone surrogates; write it in UTF-8",
+        ),
     ],
 )
 def test_arguments_that_are_none(arguments: tuple[str, ...], sentence: str) -> None:

@@ -67,6 +67,12 @@ def contents(project: Path) -> dict[str, bytes]:
         return files | {f"build.zip/{name}": archive.read(name) for name in archive.namelist()}
 
 
+def test_an_overflow_that_a_folder_claims_is_looked_at(folder: Path, recwarn: pytest.WarningsRecorder) -> None:
+    report = json.loads((folder / build_folder.MANIFEST).read_text())["report"]
+    pyqkit.Accelerator.load(sealed_again(folder, {}, report={**report, "overflow": [{"resource": "LUT", "takes": 2, "has": 1}]}))
+    assert not list(recwarn)
+
+
 @pytest.mark.parametrize("backend", vendor.BACKENDS)
 def test_a_project_has_what_pyqkit_generates(evil: Path, tmp_path: Path, backend: str) -> None:
     found = contents(vendor.write_project(plan(evil), tmp_path / "evil", backend))
