@@ -73,7 +73,8 @@ def packed(files: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name or " ", content)  # zipfile writes no empty name
+            # zipfile ends names at NUL, and writes no empty ones
+            archive.writestr(name if name.partition("\0")[0] else f" {name}", content)
     return file.getvalue()
 
 
