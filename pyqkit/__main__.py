@@ -7,13 +7,13 @@ import sys
 
 def main() -> None:
     """Run the command line."""
+    import signal
+
     try:
         from pyqkit.cli import main as command
 
         command()
     except KeyboardInterrupt:
-        import signal
-
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
         print("pyqkit: interrupted", file=sys.stderr)
         sys.exit(130)

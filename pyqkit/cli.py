@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -365,6 +366,8 @@ def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None
     from pyqkit import cache_entries
     from pyqkit.tables import show
 
+    if older_than is not None and math.isnan(older_than):
+        raise UserError("a number of days was expected with --older-than, but nan came; 30 keeps a month")
     if older_than is not None and not prune:
         raise UserError("--prune was expected with --older-than, but it did not come; add it, or leave out both")
     folder = kept.user_folder()

@@ -62,6 +62,8 @@ def _orderly_end() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _ENDING}
     handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup stays nohup
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, end)
+    unraisable = sys.unraisablehook
+    sys.unraisablehook = lambda dropped: None if isinstance(dropped.exc_value, _Ended) else unraisable(dropped)
     try:
         for number in handled:
             signal.signal(number, end)
@@ -72,6 +74,7 @@ def _orderly_end() -> Iterator[None]:
         print("pyqkit: interrupted", file=sys.stderr)
         raise SystemExit(code) from None
     finally:
+        sys.unraisablehook = unraisable
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (*handled, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN if code else before[number])  # impatience does not disturb the end

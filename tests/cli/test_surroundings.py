@@ -128,7 +128,7 @@ def test_a_signal_that_python_drops_is_raised_again() -> None:
         "with console():\n last = Last(); del last\n time.sleep(60)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 143 and done.stderr.endswith("pyqkit: interrupted\n")
+    assert (done.returncode, done.stderr) == (143, "pyqkit: interrupted\n")
 
 
 # ---- streams ------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_names_of_bytes_that_are_no_text(built: Path, place: Place) -> None:
 # ---- full disks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limit", [0, 30_000])
+@pytest.mark.parametrize("limit", [0, 16_000])  # bytes: the page fits the second, the overlay's handoff does not
 def test_where_files_cannot_grow_nothing_is_left(built: Path, place: Place, limit: int) -> None:
     """A limit of bytes a file stands for a full disk: it takes every file in turn."""
 
@@ -206,7 +206,7 @@ def test_where_files_cannot_grow_nothing_is_left(built: Path, place: Place, limi
             assert process.stderr.endswith("cannot (File too large); choose another place\n")
             assert place.left() == [] and not list(out.iterdir())
         else:
-            assert place.left() == ["report.html"] and limit == 30_000
+            assert place.left() == ["report.html"] and limit == 16_000
             (out / "report.html").unlink()
 
 
