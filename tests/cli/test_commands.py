@@ -61,7 +61,7 @@ def test_verify_compares_everything(built: Path) -> None:
     assert (data["frames"], data["engines"], data["mismatches"]) == (7, ["exact", "hls"], 0)
     reference = data["reference"]
     assert (reference["codes_differing"], reference["top1_agreement"]) == (0, 1.0)
-    assert reference["codes"] == 7 * (2 * 144 + 3)
+    assert reference["codes"] == 7 * (72 + 2 * 144 + 3)
     assert all({"codes", "differing", "saturated", "ties", "distinct"} <= set(layer) for layer in reference["layers"].values())
 
 

@@ -105,7 +105,7 @@ def test_what_a_relu_cuts_off_is_not_saturated() -> None:
     accelerator = pyqkit.compile(b.model(b.quantise(b.node("Relu", b.conv(x, "int2", 4, 2, 1, scale=1.0)), "uint4", 0.5)), target_fps=10)
     x_low, x_high = np.full((1, 2, 4, 4), -8.0, np.float32), np.full((1, 2, 4, 4), 7.0, np.float32)
     for frames_in in (x_low, x_high):
-        (layer,) = accelerator.verify(frames_in, engines=["exact"])["reference"]["layers"].values()
+        _, layer = accelerator.verify(frames_in, engines=["exact"])["reference"]["layers"].values()
         codes = accelerator.emulate(frames_in, codes=True)
         assert layer["saturated"] == (codes == 15).sum()
         assert (codes == 0).any()

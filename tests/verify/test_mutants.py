@@ -121,6 +121,13 @@ def square_linear() -> Network:
     return Network(b.model(b.node("Gemm", culprit, b.weights("int4", 3, 6), transB=1)), culprit)
 
 
+def rounded_down() -> Network:
+    """An input that is rounded down."""
+    b = Builder(3, 5, 4)
+    culprit = b.quantise("x", "int8", 0.25, rounding_mode="FLOOR")
+    return Network(b.model(b.quantise(b.conv(culprit, "int4", 2, 3, 1), "int8", 0.5)), culprit)
+
+
 # ---- mutants ------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +304,10 @@ MUTANTS: dict[str, tuple[Callable[[], Network], Callable[[Patch], None]]] = {
     "strides_and_dilations_exchanged": (
         lambda: convolution(3, **_STRIDED),
         misread_rule("Conv", _exchange("strides", "dilations")),
+    ),
+    "input_rounded_to_nearest": (
+        rounded_down,
+        misread(quantisers, "rounding_of", _set("rounding_mode", "ROUND")),
     ),
     "groups_in_another_order": (lambda: grouped(), _next_groups),
     "zero_point_dropped": (

@@ -368,10 +368,12 @@ def _quantise_input(
         )
         port = Port(tensor.name, term.tensor, onnx_shape, order, step, level, np.array(limits, np.float32))
         lowering.graph.inputs.append(port)
+    found = lowering.input_tensors[key]
     step_exact = fractions(scale[0] * quantiser.format.unit, real.channels)
-    return Real(
-        (Term(lowering.input_tensors[key], step_exact),), fractions(0, real.channels), real.base, real.view
-    )
+    result = Real((Term(found, step_exact),), fractions(0, real.channels), real.base, real.view)
+    if is_plain(result):
+        lowering.graph.sources.setdefault(found, name)
+    return result
 
 
 def plain_order(onnx_shape: tuple[int, ...], base: tuple[int, int, int]) -> np.ndarray:
