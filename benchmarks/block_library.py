@@ -52,7 +52,14 @@ def mlp(name: str, fmt: str, sizes: tuple[int, ...], weights: str | None = None)
     return net.finish(x)
 
 
-def cnn(name: str, fmt: str, size: int, channels: tuple[int, int, int], weights: str | None = None, outputs: int = 10) -> Graph:
+def cnn(
+    name: str,
+    fmt: str,
+    size: int,
+    channels: tuple[int, int, int],
+    weights: str | None = None,
+    outputs: int = 10,
+) -> Graph:
     """Two convolutions with a max pool between them, a sum over the frame, and a linear layer."""
     net, w = Network(name, parse(fmt), (size, size, channels[0])), parse(weights or fmt)
     x = net.quantised(net.conv(f"{name}_conv0", "x", channels[1], weights=w))
@@ -100,11 +107,19 @@ def layouts(name: str, fmt: str, channels: int) -> Graph:
     left = net.quantised(net.conv(f"{name}_depth", "x", channels, groups=channels))
     right = net.quantised(net.conv(f"{name}_group", "x", channels, groups=2))
     joined = net.emit(Concat(f"{name}_join", [left, right], [f"{name}_join"]))
-    mixed = net.emit(Permute(f"{name}_mix", [joined], [f"{name}_mix"], net.random.permutation(2 * channels).tolist()))
+    mixed = net.emit(
+        Permute(f"{name}_mix", [joined], [f"{name}_mix"], net.random.permutation(2 * channels).tolist())
+    )
     x = net.quantised(net.conv(f"{name}_point", mixed, channels, kernel=1))
-    total = net.emit(Add(f"{name}_add", [x, right], [f"{name}_add"], net.random.integers(-3, 4, (2, channels))))
-    largest = net.emit(MaxPool(f"{name}_max", [net.quantised(total)], [f"{name}_max"], (3, 3), (1, 1), (1, 1, 1, 1)))
-    return net.finish(net.emit(SumPool(f"{name}_average", [largest], [f"{name}_average"], (2, 2), (2, 2), (0, 0, 0, 0))))
+    total = net.emit(
+        Add(f"{name}_add", [x, right], [f"{name}_add"], net.random.integers(-3, 4, (2, channels)))
+    )
+    largest = net.emit(
+        MaxPool(f"{name}_max", [net.quantised(total)], [f"{name}_max"], (3, 3), (1, 1), (1, 1, 1, 1))
+    )
+    return net.finish(
+        net.emit(SumPool(f"{name}_average", [largest], [f"{name}_average"], (2, 2), (2, 2), (0, 0, 0, 0)))
+    )
 
 
 def fifos(name: str, width: int, depths: tuple[int, ...]) -> Case:
@@ -139,7 +154,9 @@ def library() -> list[Case]:
         folded(mlp("m_ue3m2", "ue3m2", (32, 16, 12), "e2m3"), 2, 8),
         folded(cnn("c_ue2m2", "ue2m2", 8, (4, 8, 8), "e2m1"), 4, 4),
         folded(rescales("s_int", {12: 4, 9: 10, 16: 6, 5: 8, 20: 12, 8: 9}), 2, 2),
-        folded(rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2),  # one word of constants: its multipliers are wired
+        folded(
+            rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2
+        ),  # one word of constants: its multipliers are wired
     ]
 
 

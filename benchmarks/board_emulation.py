@@ -39,11 +39,17 @@ ROUND_TRIP = 4096  # bytes
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and write the results file if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
     options = parser.parse_args(arguments)
-    found: dict[str, Any] = {"source": "emulated; times are of this computer", "python": platform.python_version(), "numpy": np.__version__}
+    found: dict[str, Any] = {
+        "source": "emulated; times are of this computer",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
     found["packing"] = [packing(bits) for bits in range(1, 9)]
     found["registers_and_transfers"] = rates()
     if importlib.util.find_spec("pynq"):
@@ -123,7 +129,9 @@ def rates() -> dict[str, int]:
     """Register reads and 4-kB round trips a second, through the registers of the emulated board."""
     board, base = looped()
     given, taken = board.memory.allocate(ROUND_TRIP), board.memory.allocate(ROUND_TRIP)
-    dma = Dma(lambda offset: board.read(base + offset), lambda offset, value: board.write(base + offset, value))
+    dma = Dma(
+        lambda offset: board.read(base + offset), lambda offset, value: board.write(base + offset, value)
+    )
     dma.reset()
 
     def trip() -> None:
@@ -134,9 +142,15 @@ def rates() -> dict[str, int]:
 
     given.host[:] = np.random.default_rng(0).integers(0, 256, ROUND_TRIP, np.uint8)
     reads, trips = 10_000, 500
-    seconds = best(lambda: [board.read(base + 4) for _ in range(reads)], 5), best(lambda: [trip() for _ in range(trips)], 5)
+    seconds = (
+        best(lambda: [board.read(base + 4) for _ in range(reads)], 5),
+        best(lambda: [trip() for _ in range(trips)], 5),
+    )
     assert np.array_equal(given.host, taken.host)
-    return {"register_reads_per_second": round(reads / seconds[0]), "round_trips_4_kB_per_second": round(trips / seconds[1])}
+    return {
+        "register_reads_per_second": round(reads / seconds[0]),
+        "round_trips_4_kB_per_second": round(trips / seconds[1]),
+    }
 
 
 def rates_through_pynq() -> dict[str, Any]:
@@ -157,7 +171,10 @@ def rates_through_pynq() -> dict[str, Any]:
             dma.recvchannel.wait()
 
         reads, trips = 10_000, 50 * frames
-        seconds = best(lambda: [dma.mmio.read(4) for _ in range(reads)], 5), best(lambda: [trip() for _ in range(trips)], 3)
+        seconds = (
+            best(lambda: [dma.mmio.read(4) for _ in range(reads)], 5),
+            best(lambda: [trip() for _ in range(trips)], 3),
+        )
         return {
             "pynq": pynq.__version__,
             "register_reads_per_second": round(reads / seconds[0]),
@@ -181,7 +198,12 @@ def long_run(frames: int) -> dict[str, Any]:
             seconds += time.perf_counter() - began
             there = compiled.emulate(x, codes=True)
             end = accelerator._outputs[0].end
-            differing += int((end.to_bytes(here.reshape(len(x), *end.shape)) != end.to_bytes(there.reshape(len(x), *end.shape))).sum())
+            differing += int(
+                (
+                    end.to_bytes(here.reshape(len(x), *end.shape))
+                    != end.to_bytes(there.reshape(len(x), *end.shape))
+                ).sum()
+            )
             count += len(x)
             del x, here, there
             gc.collect()

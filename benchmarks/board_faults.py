@@ -178,7 +178,9 @@ def message(inject: Callable[[], None]) -> str:
 
 def main() -> int:
     """Inject every fault, print the table, and write it if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
     rows = "".join(f"| {name} | {message(inject)} |\n" for name, inject in FAULTS.items())
     text = f"| fault | what the emulated board says |\n| --- | --- |\n{rows}"

@@ -61,7 +61,9 @@ class Traced:
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(TRACED):
             return None
-        if event == "line" and "with self._lock" not in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+        if event == "line" and "with self._lock" not in linecache.getline(
+            frame.f_code.co_filename, frame.f_lineno
+        ):
             if self._left == 0:
                 self._fire()
             self._left -= 1
@@ -209,7 +211,9 @@ class Bench:
 def counts(bench: Bench) -> dict[str, int]:
     """What has come since the last time; the counts that must be 0 are always there."""
     always = ("interrupts", "twice", "wrong", "hung", "locked")
-    found = {key: bench.counts[key] for key in always} | {key: count for key, count in bench.counts.items() if count}
+    found = {key: bench.counts[key] for key in always} | {
+        key: count for key, count in bench.counts.items() if count
+    }
     bench.counts.clear()
     return found
 
@@ -234,14 +238,18 @@ def digits(backend: str, stack: ExitStack) -> Bench:
 
 def main() -> int:
     """Interrupt as often as asked, print counts; 1 if a call was wrong, hung or locked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--backend", choices=("emulated", "pynq"), default="emulated")
     parser.add_argument("--random", type=int, default=2000)
     parser.add_argument("--double", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw = random.Random(options.seed)
-    sys.unraisablehook = lambda _: None  # an interrupt of a generator that is being closed; Python would print it
+    sys.unraisablehook = lambda _: (
+        None
+    )  # an interrupt of a generator that is being closed; Python would print it
     with ExitStack() as stack:
         bench = digits(options.backend, stack)
         longest = 1.1 * min(seconds(bench.check) for _ in range(3))

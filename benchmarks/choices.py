@@ -25,7 +25,9 @@ FIRST = 10_000  # of the training images that are looked at
 
 def main(arguments: list[str] | None = None) -> int:
     """Print one row a network and format."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
     parser.add_argument("--networks", nargs="+", choices=list(zoo.NETWORKS), default=list(zoo.NETWORKS))
     parser.add_argument("--formats", nargs="+", default=["e2m1", "int4"])
@@ -40,13 +42,25 @@ def main(arguments: list[str] | None = None) -> int:
         calibration, images = (zoo.images(network, part) for part in (pixels[:CALIBRATION], pixels[FIRST:]))
         float_share = share(zoo.logits(zoo.load(network, options.data), images).argmax(1) == labels)
         for fmt in options.formats:
-            merged, kept = (accuracy(network, fmt, options.data, calibration, images, labels, m) for m in (True, False))
+            merged, kept = (
+                accuracy(network, fmt, options.data, calibration, images, labels, m) for m in (True, False)
+            )
             used = "merged" if zoo.NETWORKS[network].merged else "kept"
-            print(f"| {network} | {fmt} | {float_share:.1f} | {merged:.1f} | {kept:.1f} | {used} |", flush=True)
+            print(
+                f"| {network} | {fmt} | {float_share:.1f} | {merged:.1f} | {kept:.1f} | {used} |", flush=True
+            )
     return 0
 
 
-def accuracy(network: str, fmt: str, data: Path, calibration: np.ndarray, images: np.ndarray, labels: np.ndarray, merged: bool) -> float:
+def accuracy(
+    network: str,
+    fmt: str,
+    data: Path,
+    calibration: np.ndarray,
+    images: np.ndarray,
+    labels: np.ndarray,
+    merged: bool,
+) -> float:
     """Top-1 of one choice."""
     model = zoo.load(network, data, Quantised(Formats.of(fmt)), merged)
     calibrate(model, zoo.batches(calibration, 64))

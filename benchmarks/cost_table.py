@@ -34,7 +34,10 @@ AT_A_TIME = 8  # circuits between which results are saved
 # LUTs of other open work, from the same Yosys, by the same count (LUT1 to LUT6, no DSP), per MAC of a 32-lane dot product
 PEER = "MX-for-FPGA, 32-lane dot product"
 PEERS = {"e2m1": 42.0, "int4": 51.5, "e2m3": 81.0, "e3m2": 94.0, "int8": 171.0, "e4m3": 171.0}
-POSIT_PEER = ("PACoGen posit<8,1>, multiply and add, each rounded", 385)  # beside one MAC of the 8-bit Logarithmic Posits
+POSIT_PEER = (
+    "PACoGen posit<8,1>, multiply and add, each rounded",
+    385,
+)  # beside one MAC of the 8-bit Logarithmic Posits
 
 
 def variants(fmt: NumberFormat) -> dict[str, ProductBlock]:
@@ -84,7 +87,11 @@ def _bits(name: str, kind: str) -> int:
 
 def save(known: dict) -> None:
     """Write results in the order of the formats."""
-    data = {"label": LABEL, "lanes": LANES, "formats": {name: known[name] for name in FORMATS if name in known}}
+    data = {
+        "label": LABEL,
+        "lanes": LANES,
+        "formats": {name: known[name] for name in FORMATS if name in known},
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     with replacing(RESULTS) as beside:
         beside.write_text(json.dumps(data, indent=1) + "\n")
@@ -95,10 +102,21 @@ def page(data: dict) -> str:
     found = data["formats"]
     dot = f"dot_{data['lanes']}"
     rows = []
-    for title, names in (("Integers", INTEGERS), ("Minifloats", MINIFLOATS), ("Logarithmic Posits", LOGARITHMIC)):
-        rows += [f"| **{title}** | | | | | | | | |"] + [_row(name, found.get(name, {}), dot) for name in names]
+    for title, names in (
+        ("Integers", INTEGERS),
+        ("Minifloats", MINIFLOATS),
+        ("Logarithmic Posits", LOGARITHMIC),
+    ):
+        rows += [f"| **{title}** | | | | | | | | |"] + [
+            _row(name, found.get(name, {}), dot) for name in names
+        ]
     return TEXT.format(
-        label=data["label"], lanes=data["lanes"], terms=MAC_TERMS, peer=PEER, peers="\n".join(_against(found, dot)), rows="\n".join(rows)
+        label=data["label"],
+        lanes=data["lanes"],
+        terms=MAC_TERMS,
+        peer=PEER,
+        peers="\n".join(_against(found, dot)),
+        rows="\n".join(rows),
     )
 
 
@@ -112,7 +130,12 @@ def _row(name: str, kinds: dict, dot: str) -> str:
     cells = [name, str(product_block(fmt, fmt, NO_LIMIT).width)]
     if "mac" in kinds:
         _, mac = smallest(kinds["mac"])
-        cells += [str(mac["luts"]), f"{mac['lut_low']} - {mac['lut_high']}", str(mac["ff"]), str(mac["carry4"])]
+        cells += [
+            str(mac["luts"]),
+            f"{mac['lut_low']} - {mac['lut_high']}",
+            str(mac["ff"]),
+            str(mac["carry4"]),
+        ]
     else:
         cells += ["not measured", "", "", ""]
     if dot in kinds:
@@ -174,10 +197,14 @@ is as large as PACoGen's line, not smaller.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--page-only", action="store_true")
     parser.add_argument("--formats", nargs="+", default=FORMATS)
-    parser.add_argument("--kinds", nargs="+", default=["mac", f"dot_{LANES}"], choices=["mac", f"dot_{LANES}"])
+    parser.add_argument(
+        "--kinds", nargs="+", default=["mac", f"dot_{LANES}"], choices=["mac", f"dot_{LANES}"]
+    )
     parser.add_argument("--limit", type=int, help="only so many circuits more")
     arguments = parser.parse_args()
     known = json.loads(RESULTS.read_text())["formats"] if RESULTS.exists() else {}

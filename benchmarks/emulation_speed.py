@@ -35,9 +35,13 @@ BATCHES = (64, 1)
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each executor; the median ratio counts")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="turns of each executor; the median ratio counts"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     results = [measure(name, options.rounds) for name in options.formats]
@@ -54,7 +58,9 @@ def measure(name: str, rounds: int) -> dict:
         codes = {"x": network.codes(batch, graph.tensors["x"])}
         image = np.random.default_rng(0).random((batch, 3, 32, 32), dtype=np.float32)
         session = float_session(graph)
-        exact, floating = alternate([lambda c=codes: engine.run(c), lambda s=session, i=image: s.run(None, {"x": i})], batch, rounds)
+        exact, floating = alternate(
+            [lambda c=codes: engine.run(c), lambda s=session, i=image: s.run(None, {"x": i})], batch, rounds
+        )
         result[f"batch_{batch}"] = {
             "exact": round(statistics.median(exact)),
             "onnxruntime_float": round(statistics.median(floating)),
@@ -89,11 +95,23 @@ def float_session(graph: Graph) -> onnxruntime.InferenceSession:
         (source, *_), (out,) = op.inputs, op.outputs
         if isinstance(op, Convolution):
             outputs, height, width, inputs = op.weights.shape
-            weights = random.normal(0, (2 / (height * width * inputs)) ** 0.5, (outputs, inputs, height, width)).astype(np.float32)
-            names = [source, constant(f"{out}_w", weights), constant(f"{out}_b", np.zeros(outputs, np.float32))]
-            nodes.append(helper.make_node("Conv", names, [out], strides=op.stride, pads=op.padding, kernel_shape=op.kernel))
+            weights = random.normal(
+                0, (2 / (height * width * inputs)) ** 0.5, (outputs, inputs, height, width)
+            ).astype(np.float32)
+            names = [
+                source,
+                constant(f"{out}_w", weights),
+                constant(f"{out}_b", np.zeros(outputs, np.float32)),
+            ]
+            nodes.append(
+                helper.make_node(
+                    "Conv", names, [out], strides=op.stride, pads=op.padding, kernel_shape=op.kernel
+                )
+            )
         elif isinstance(op, Threshold):
-            nodes.append(helper.make_node("Relu" if graph.tensors[out].low >= 0 else "Identity", [source], [out]))
+            nodes.append(
+                helper.make_node("Relu" if graph.tensors[out].low >= 0 else "Identity", [source], [out])
+            )
         elif isinstance(op, Add):
             nodes.append(helper.make_node("Add", op.inputs, [out]))
         elif isinstance(op, SumPool):
@@ -101,7 +119,13 @@ def float_session(graph: Graph) -> onnxruntime.InferenceSession:
         elif isinstance(op, Slice):
             ends = [s + (n - 1) * d + 1 for s, d, n in zip(op.start, op.step, op.size)]
             values = {"starts": op.start, "ends": ends, "axes": (2, 3), "steps": op.step}
-            nodes.append(helper.make_node("Slice", [source, *(constant(f"{out}_{k}", np.array(v)) for k, v in values.items())], [out]))
+            nodes.append(
+                helper.make_node(
+                    "Slice",
+                    [source, *(constant(f"{out}_{k}", np.array(v)) for k, v in values.items())],
+                    [out],
+                )
+            )
         elif isinstance(op, Pad):
             order = [0, *(op.before[i] for i in (2, 0, 1)), 0, *(op.after[i] for i in (2, 0, 1))]
             nodes.append(helper.make_node("Pad", [source, constant(f"{out}_p", np.array(order))], [out]))
@@ -113,21 +137,30 @@ def float_session(graph: Graph) -> onnxruntime.InferenceSession:
         height, width, channels = graph.tensors[name].shape
         ports.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", channels, height, width]))
     model = helper.make_model(
-        helper.make_graph(nodes, "float", ports[:1], ports[1:], constants), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+        helper.make_graph(nodes, "float", ports[:1], ports[1:], constants),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
     )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def table(results: list[dict]) -> str:
     """Markdown of all results."""
-    lines = ["| format | batch | exact, frames/s | onnxruntime float | ratio | carriers |", "|" + " --- |" * 6]
+    lines = [
+        "| format | batch | exact, frames/s | onnxruntime float | ratio | carriers |",
+        "|" + " --- |" * 6,
+    ]
     for result in results:
         carriers = ", ".join(f"{count} {carrier}" for carrier, count in result["carriers"].items())
         for batch in BATCHES:
             r = result[f"batch_{batch}"]
-            lines.append(f"| {result['format']} | {batch} | {r['exact']} | {r['onnxruntime_float']} | {r['ratio']:.2f} | {carriers} |")
+            lines.append(
+                f"| {result['format']} | {batch} | {r['exact']} | {r['onnxruntime_float']} | {r['ratio']:.2f} | {carriers} |"
+            )
     return "\n".join(lines)
 
 

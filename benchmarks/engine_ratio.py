@@ -37,7 +37,9 @@ SECONDS = 1.0  # CPU time of one executor in one round, at least one call
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and write JSON and markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
     parser.add_argument("--output", type=Path, default=RESULTS / "engine_ratio.json")
@@ -87,7 +89,9 @@ def exact(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The engine with encoding of its input, as a user runs it."""
     graph = import_qonnx(path)
     engine, (port,) = ExactEngine(graph), graph.inputs
-    return lambda x: engine.run({port.tensor: encode_input(port, graph.tensors[port.tensor], x)})[graph.outputs[0].tensor]
+    return lambda x: engine.run({port.tensor: encode_input(port, graph.tensors[port.tensor], x)})[
+        graph.outputs[0].tensor
+    ]
 
 
 def onnxruntime_float(model: torch.nn.Module, images: np.ndarray, path: Path) -> onnxruntime.InferenceSession:
@@ -132,7 +136,9 @@ def table(results: list[dict[str, Any]]) -> str:
             others = ("onnxruntime float", "quant_inference_mode", "qonnx")
             speeds = [f"{rates[n]:.1f}" if n in rates else "" for n in ("exact", *others)]
             ratios = [f"{rates['exact'] / rates[n]:.2f}" if n in rates else "" for n in others]
-            lines.append("| " + " | ".join([result["format"], batch.removeprefix("batch "), *speeds, *ratios]) + " |")
+            lines.append(
+                "| " + " | ".join([result["format"], batch.removeprefix("batch "), *speeds, *ratios]) + " |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -27,10 +27,15 @@ CLOCK_MHZ = 100.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
     options = parser.parse_args()
-    lines = ["| format | board | asked, frames/s | found, frames/s at 100 MHz (estimated) | seconds |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| format | board | asked, frames/s | found, frames/s at 100 MHz (estimated) | seconds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for name in FORMATS:
         for board, rate in ASKED:
             lines.append(measure(name, board, rate))

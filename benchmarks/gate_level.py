@@ -76,7 +76,11 @@ def cells(gates: str) -> str:
 def check(case: Case, cache: Path, frames: int) -> dict[str, object]:
     """Simulate a case's netlist and compare every code with the graph's own definition."""
     graph, design = case.graph, generate(case.graph, case.foldings)
-    codes = {"x": np.random.default_rng(5).choice(graph.tensors["x"].format.codes, (frames, *graph.tensors["x"].shape))}
+    codes = {
+        "x": np.random.default_rng(5).choice(
+            graph.tensors["x"].format.codes, (frames, *graph.tensors["x"].shape)
+        )
+    }
     live = graph.execute(codes, keep=True)
     started = time.process_time() + os.times().children_user
     gates = mapped(design)
@@ -89,7 +93,10 @@ def check(case: Case, cache: Path, frames: int) -> dict[str, object]:
     seen: set[int] = set()
     for op in graph.operators:
         if isinstance(op, Threshold):
-            made, sums = live[op.outputs[0]], to_integers(live[op.inputs[0]], graph.tensors[op.inputs[0]].format)
+            made, sums = (
+                live[op.outputs[0]],
+                to_integers(live[op.inputs[0]], graph.tensors[op.inputs[0]].format),
+            )
             ends += int(((made == op.format.codes[0]) | (made == op.format.codes[-1])).sum())
             ties += sum(int(np.isin(sums[..., c], row).sum()) for c, row in enumerate(op.thresholds))
             seen |= set(np.unique(made).tolist())
@@ -97,7 +104,13 @@ def check(case: Case, cache: Path, frames: int) -> dict[str, object]:
         "frames": frames,
         "outputs": sum(live[port.tensor].size for port in graph.outputs),
         "wrong": wrong,
-        "cells": len(re.findall(r"^  (?:LUT\d|FD\w+|CARRY4|MUXF\d|RAM\w+|SRL\w+|INV)\b", gates.files["network.sv"], flags=re.MULTILINE)),
+        "cells": len(
+            re.findall(
+                r"^  (?:LUT\d|FD\w+|CARRY4|MUXF\d|RAM\w+|SRL\w+|INV)\b",
+                gates.files["network.sv"],
+                flags=re.MULTILINE,
+            )
+        ),
         "interval": simulator.counts.interval,
         "estimated interval": design.interval,
         "saturated": ends,
@@ -108,7 +121,9 @@ def check(case: Case, cache: Path, frames: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--again", action="store_true", help="also what is in the results")
     arguments = parser.parse_args()

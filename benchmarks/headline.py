@@ -47,16 +47,24 @@ NOTE = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure the designs, then write the table; 1 if a code differs or a design is slower or larger than it should be."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
     parser.add_argument("--designs", nargs="+", choices=list(PUBLISHED), default=list(PUBLISHED))
     parser.add_argument(
-        "--target-fps", type=float, help="the cheapest design that reaches it, instead of the fastest that fits --lut-share"
+        "--target-fps",
+        type=float,
+        help="the cheapest design that reaches it, instead of the fastest that fits --lut-share",
     )
     parser.add_argument("--lut-share", type=float, default=0.7, help="of the board, by the estimate")
     parser.add_argument("--frames", type=int, default=8, help="frames that are simulated cycle by cycle")
     parser.add_argument(
-        "--skip", nargs="*", choices=["simulation", "synthesis"], default=[], help="what to leave out; an earlier result stays"
+        "--skip",
+        nargs="*",
+        choices=["simulation", "synthesis"],
+        default=[],
+        help="what to leave out; an earlier result stays",
     )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of one JSON file a design")
     options = parser.parse_args(arguments)
@@ -66,7 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
     for design in options.designs:
         result = measure(design, options)
         print(json.dumps({k: v for k, v in result.items() if k != "blocks"}, indent=1), flush=True)
-    results = [json.loads(path.read_text()) for name in PUBLISHED if (path := options.output / f"{name}.json").is_file()]
+    results = [
+        json.loads(path.read_text())
+        for name in PUBLISHED
+        if (path := options.output / f"{name}.json").is_file()
+    ]
     write(options.output.with_suffix(".md"), table(results))
     print(table(results))
     return int(any(misses(r) for r in results))
@@ -79,7 +91,9 @@ def measure(design: str, options: argparse.Namespace) -> dict[str, Any]:
         from pyqkit.quant import export_qonnx
 
         model = export_qonnx(network, torch.from_numpy(images[:1]), Path(folder) / f"{design}.onnx")
-        wanted = {"target_fps": options.target_fps} if options.target_fps else {"lut_share": options.lut_share}
+        wanted = (
+            {"target_fps": options.target_fps} if options.target_fps else {"lut_share": options.lut_share}
+        )
         accelerator = pyqkit.compile(model, board=BOARD, clock_mhz=100.0, **wanted)
     answers = accelerator.emulate(images).argmax(1)
     report = accelerator.report()
@@ -103,12 +117,19 @@ def measure(design: str, options: argparse.Namespace) -> dict[str, Any]:
     path = options.output / f"{design}.json"
 
     def save() -> None:
-        done = ("simulated" if "simulated" in result else "estimated", "synthesised" if "synthesised" in result else "estimated")
-        result["label"] = f"cycles {done[0]}, resources {done[1]}, with open tools, before place and route; not run on a board"
+        done = (
+            "simulated" if "simulated" in result else "estimated",
+            "synthesised" if "synthesised" in result else "estimated",
+        )
+        result["label"] = (
+            f"cycles {done[0]}, resources {done[1]}, with open tools, before place and route; not run on a board"
+        )
         write(path, json.dumps(result, indent=1) + "\n")
 
     before = json.loads(path.read_text()) if path.is_file() else {}
-    if all(before.get(key) == result[key] for key in ("folding", "top1", "weights")):  # the same design: what is skipped stays
+    if all(
+        before.get(key) == result[key] for key in ("folding", "top1", "weights")
+    ):  # the same design: what is skipped stays
         result |= {key: before[key] for key in ("simulated", "synthesised", "blocks") if key in before}
     print(json.dumps(result["estimated"]), flush=True)
     if "simulation" not in options.skip:
@@ -185,8 +206,19 @@ def misses(result: dict[str, Any]) -> bool:
     """Whether a claim does not hold."""
     simulated, found = result.get("simulated"), result.get("synthesised")
     return bool(
-        (simulated and (simulated["codes_differing"] or simulated["frames_per_second"] <= result["published_frames_per_second"]))
-        or (found["lut_share"] if found else result["estimated"]["lut_high"] / boards.load(BOARD).resources["lut"]) > LUT_LIMIT
+        (
+            simulated
+            and (
+                simulated["codes_differing"]
+                or simulated["frames_per_second"] <= result["published_frames_per_second"]
+            )
+        )
+        or (
+            found["lut_share"]
+            if found
+            else result["estimated"]["lut_high"] / boards.load(BOARD).resources["lut"]
+        )
+        > LUT_LIMIT
         or (result["design"] == "resnet8" and result["top1"] < 86)
     )
 
@@ -203,14 +235,29 @@ def table(results: list[dict[str, Any]]) -> str:
         simulated = ["-"] * 4
         if s:
             rate = f"{s['frames_per_second']:,.0f}"
-            simulated = [rate, f"{r['published_frames_per_second']:,}", f"{s['interval']:,g}", f"{s['latency']:,}"]
+            simulated = [
+                rate,
+                f"{r['published_frames_per_second']:,}",
+                f"{s['interval']:,g}",
+                f"{s['latency']:,}",
+            ]
         low, high = y["lut_with_memory"] if y else (e["lut_low"], e["lut_high"])
         source, found = ("synthesised", y) if y else ("estimated", e)
         share = high / boards.load(BOARD).resources["lut"]
-        luts = [f"{low:,} to {high:,} ({source})", f"{share:.0%}", f"{found['bram36']:g}", f"{found['dsp']}", f"{found['ff']:,}"]
+        luts = [
+            f"{low:,} to {high:,} ({source})",
+            f"{share:.0%}",
+            f"{found['bram36']:g}",
+            f"{found['dsp']}",
+            f"{found['ff']:,}",
+        ]
         differing = f"{s['codes_differing']} of {s['codes']} ({s['frames']} frames)" if s else "-"
         lines.append(
-            "| " + " | ".join([r["design"], f"{r['top1']:.2f} ({r['test_images']:,} images)", *simulated, *luts, differing]) + " |"
+            "| "
+            + " | ".join(
+                [r["design"], f"{r['top1']:.2f} ({r['test_images']:,} images)", *simulated, *luts, differing]
+            )
+            + " |"
         )
     return "\n".join(lines) + f"\n\n{NOTE}\n"
 

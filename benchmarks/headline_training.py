@@ -36,7 +36,10 @@ from pyqkit.formats import parse
 from pyqkit.quant import calibrate
 
 FORMATS = Formats("e2m1", "e2m1", "ue2m2", "int8", "int8", "uint8")
-FILES = {name: Path(__file__).parent / "results" / "headline" / f"{name}_weights.npz" for name in ("resnet8", "mlp")}
+FILES = {
+    name: Path(__file__).parent / "results" / "headline" / f"{name}_weights.npz"
+    for name in ("resnet8", "mlp")
+}
 MLP = (784, 128, 64, 10)
 CALIBRATION = 512
 
@@ -86,11 +89,17 @@ class QuantisedConv(nn.Conv2d):
         """Set format and scales."""
         fmt = parse(name)
         self.scale = scale
-        self.values, self.limits = (torch.tensor(v, dtype=torch.float32) for v in (fmt.values, fmt.limits(np.float32)))
+        self.values, self.limits = (
+            torch.tensor(v, dtype=torch.float32) for v in (fmt.values, fmt.limits(np.float32))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.conv2d(
-            x, RoundWeights.apply(self.weight, self.scale, self.values, self.limits), self.bias, self.stride, self.padding
+            x,
+            RoundWeights.apply(self.weight, self.scale, self.values, self.limits),
+            self.bias,
+            self.stride,
+            self.padding,
         )
 
 
@@ -162,8 +171,12 @@ def views(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def loss_of(logits: Tensor, labels: Tensor, teacher: Tensor, options: argparse.Namespace) -> Tensor:
     """Cross-entropy with labels and with softened logits of the teacher."""
     t = options.temperature
-    soft = functional.kl_div(functional.log_softmax(logits / t, 1), functional.softmax(teacher / t, 1), reduction="batchmean")
-    return (1 - options.distilled) * functional.cross_entropy(logits, labels) + options.distilled * t * t * soft
+    soft = functional.kl_div(
+        functional.log_softmax(logits / t, 1), functional.softmax(teacher / t, 1), reduction="batchmean"
+    )
+    return (1 - options.distilled) * functional.cross_entropy(
+        logits, labels
+    ) + options.distilled * t * t * soft
 
 
 def accuracy(network: nn.Module, x: np.ndarray, labels: np.ndarray) -> float:
@@ -171,7 +184,9 @@ def accuracy(network: nn.Module, x: np.ndarray, labels: np.ndarray) -> float:
     return 100 * float((zoo.logits(network, x).argmax(1) == labels).mean())
 
 
-def train(fast: nn.Module, pixels: np.ndarray, labels: np.ndarray, options: argparse.Namespace, check: Any) -> None:
+def train(
+    fast: nn.Module, pixels: np.ndarray, labels: np.ndarray, options: argparse.Namespace, check: Any
+) -> None:
     """Adam with a cosine schedule; every epoch takes the next set of views."""
     random = np.random.default_rng(options.seed)
     torch.manual_seed(options.seed)
@@ -185,10 +200,22 @@ def train(fast: nn.Module, pixels: np.ndarray, labels: np.ndarray, options: argp
         start = time.perf_counter()
         if len(sets) < options.views:
             seen = views(pixels, random)
-            sets.append((seen, np.concatenate([zoo.logits(teacher, zoo.images("resnet20b", part)) for part in np.array_split(seen, 20)])))
+            sets.append(
+                (
+                    seen,
+                    np.concatenate(
+                        [
+                            zoo.logits(teacher, zoo.images("resnet20b", part))
+                            for part in np.array_split(seen, 20)
+                        ]
+                    ),
+                )
+            )
         seen, known = sets[epoch % options.views]
         fast.train()
-        for rows in torch.randperm(len(pixels))[: len(pixels) // options.batch * options.batch].split(options.batch):
+        for rows in torch.randperm(len(pixels))[: len(pixels) // options.batch * options.batch].split(
+            options.batch
+        ):
             optimiser.zero_grad()
             x = torch.from_numpy(zoo.images("resnet8", seen[rows]))
             loss = loss_of(fast(x), targets[rows], torch.from_numpy(known)[rows], options)
@@ -235,11 +262,17 @@ def mlp_network(quantised: bool = True) -> nn.Module:
     import brevitas.nn as qnn
 
     layers = Quantised(FORMATS)
-    modules: list[nn.Module] = [qnn.QuantIdentity(act_quant=layers.activations("uint4") if quantised else None)]
+    modules: list[nn.Module] = [
+        qnn.QuantIdentity(act_quant=layers.activations("uint4") if quantised else None)
+    ]
     for index, (inputs, outputs) in enumerate(itertools.pairwise(MLP)):
         last = index == len(MLP) - 2
         name = FORMATS.edge_weight if last else FORMATS.weight
-        modules.append(qnn.QuantLinear(inputs, outputs, bias=True, weight_quant=layers.weights(name) if quantised else None))
+        modules.append(
+            qnn.QuantLinear(
+                inputs, outputs, bias=True, weight_quant=layers.weights(name) if quantised else None
+            )
+        )
         if not last:
             modules.append(layers.relu() if quantised else nn.ReLU())
     return nn.Sequential(*modules)
@@ -263,17 +296,24 @@ def train_mlp(options: argparse.Namespace) -> nn.Module:
             network.load_state_dict(plain.state_dict(), strict=False)
             calibrate(network, x[:2000].split(250))
         optimiser = torch.optim.Adam(model.parameters(), rate, weight_decay=1e-5)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=epochs * -(-len(x) // 128), pct_start=0.1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, rate, total_steps=epochs * -(-len(x) // 128), pct_start=0.1
+        )
         for _ in range(epochs):
             model.train()
             for rows in torch.randperm(len(x)).split(128):
-                batch = x[rows].unflatten(1, (28, 28)).flip(-1).flatten(1) if torch.rand(()) < 0.5 else x[rows]
+                batch = (
+                    x[rows].unflatten(1, (28, 28)).flip(-1).flatten(1) if torch.rand(()) < 0.5 else x[rows]
+                )
                 optimiser.zero_grad()
                 functional.cross_entropy(model(batch), y[rows], label_smoothing=0.05).backward()
                 optimiser.step()
                 schedule.step()
         model.eval()
-        print(f"mlp, {'quantised' if model is network else 'float'}: held-out {accuracy(model, kept, known):.2f} %", flush=True)
+        print(
+            f"mlp, {'quantised' if model is network else 'float'}: held-out {accuracy(model, kept, known):.2f} %",
+            flush=True,
+        )
     return network
 
 
@@ -289,7 +329,10 @@ def train_resnet8(options: argparse.Namespace) -> nn.Module:
     def check() -> str:
         return f"held-out {accuracy(fast, kept, known):.2f} %"
 
-    print(f"float: held-out {accuracy(zoo.load('resnet8', options.data), kept, known):.2f} %; before training: {check()}", flush=True)
+    print(
+        f"float: held-out {accuracy(zoo.load('resnet8', options.data), kept, known):.2f} %; before training: {check()}",
+        flush=True,
+    )
     train(fast, pixels, labels, options, check)
     put_back(network, fast)
     calibrate_pool(network, zoo.images("resnet8", pixels[:CALIBRATION]))
@@ -299,17 +342,23 @@ def train_resnet8(options: argparse.Namespace) -> nn.Module:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train, and save the weights and scales."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
     parser.add_argument("--designs", nargs="+", choices=list(FILES), default=list(FILES))
-    parser.add_argument("--held-out", type=int, default=1000, help="training images kept aside, the last ones")
+    parser.add_argument(
+        "--held-out", type=int, default=1000, help="training images kept aside, the last ones"
+    )
     parser.add_argument("--seed", type=int, default=0)
     resnet = parser.add_argument_group("resnet8")
     resnet.add_argument("--epochs", type=int, default=4)
     resnet.add_argument("--views", type=int, default=2, help="augmented copies of the training images")
     resnet.add_argument("--batch", type=int, default=64)
     resnet.add_argument("--rate", type=float, default=1.5e-4)
-    resnet.add_argument("--distilled", type=float, default=0.7, help="weight of the teacher beside the labels")
+    resnet.add_argument(
+        "--distilled", type=float, default=0.7, help="weight of the teacher beside the labels"
+    )
     resnet.add_argument("--temperature", type=float, default=4.0)
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # Brevitas warns of its own internals

@@ -28,7 +28,9 @@ PE, SIMD = 16, 32  # at most; the largest divisors of each layer
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print a table; 1 if a code differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--json", action="store_true")
@@ -54,7 +56,13 @@ def measure(name: str, frames: int) -> dict:
     expected = ExactEngine(graph).run(codes)
     differing = sum(int((found[k] != expected[k]).sum()) for k in found)
     speed = macs(graph) * frames / seconds / 1e6
-    return {"format": name, "build_s": round(built, 1), "mmacs_per_cpu_second": round(speed), "frames": frames, "mismatches": differing}
+    return {
+        "format": name,
+        "build_s": round(built, 1),
+        "mmacs_per_cpu_second": round(speed),
+        "frames": frames,
+        "mismatches": differing,
+    }
 
 
 def folding(graph: Graph) -> dict[str, Folding]:
@@ -63,7 +71,10 @@ def folding(graph: Graph) -> dict[str, Folding]:
     for op in graph.operators:
         if isinstance(op, Convolution):
             outputs, inputs = len(op.weights) // op.groups, op.weights.shape[3]
-            largest = [max(n for n in range(1, limit + 1) if total % n == 0) for limit, total in ((PE, outputs), (SIMD, inputs))]
+            largest = [
+                max(n for n in range(1, limit + 1) if total % n == 0)
+                for limit, total in ((PE, outputs), (SIMD, inputs))
+            ]
             found[op.name] = Folding(*largest)
     return found
 
@@ -72,7 +83,9 @@ def table(results: list[dict]) -> str:
     """Markdown."""
     lines = ["| format | build, s | MMAC/s | codes that differ |", "| --- | --- | --- | --- |"]
     for r in results:
-        lines.append(f"| {r['format']} | {r['build_s']} | {r['mmacs_per_cpu_second']:,} | {r['mismatches']} ({r['frames']} frames) |")
+        lines.append(
+            f"| {r['format']} | {r['build_s']} | {r['mmacs_per_cpu_second']:,} | {r['mismatches']} ({r['frames']} frames) |"
+        )
     return "\n".join(lines)
 
 

@@ -59,22 +59,40 @@ def main(arguments: list[str] | None = None) -> int:
             result = measure(network, fmt, options, images, labels, zoo.images(network, training), fp32)
             write(path, json.dumps(result, indent=2) + "\n")
             print(row(result), flush=True)
-    results = [json.loads(path.read_text()) for n in zoo.NETWORKS for f in FORMATS if (path := options.output / f"{n}_{f}.json").is_file()]
+    results = [
+        json.loads(path.read_text())
+        for n in zoo.NETWORKS
+        for f in FORMATS
+        if (path := options.output / f"{n}_{f}.json").is_file()
+    ]
     write(options.output.with_suffix(".md"), table(results))
     print(table(results))
-    return int(any(r["exact_against_qonnx"]["mismatches"] or r["hls_against_exact"]["mismatches"] for r in results))
+    return int(
+        any(r["exact_against_qonnx"]["mismatches"] or r["hls_against_exact"]["mismatches"] for r in results)
+    )
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
     parser.add_argument("--networks", nargs="+", choices=list(zoo.NETWORKS), default=list(zoo.NETWORKS))
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
     parser.add_argument("--frames", type=int, default=5000)
-    parser.add_argument("--hls-frames", type=int, default=200, help="frames of the generated C++; 0 leaves it out")
-    parser.add_argument("--scaling", choices=("power_of_two", "float"), default="power_of_two", help="what the scales of quantisers may be")
-    parser.add_argument("--output", type=Path, help="folder of one JSON file a combination; the table is written beside it")
+    parser.add_argument(
+        "--hls-frames", type=int, default=200, help="frames of the generated C++; 0 leaves it out"
+    )
+    parser.add_argument(
+        "--scaling",
+        choices=("power_of_two", "float"),
+        default="power_of_two",
+        help="what the scales of quantisers may be",
+    )
+    parser.add_argument(
+        "--output", type=Path, help="folder of one JSON file a combination; the table is written beside it"
+    )
     parser.add_argument("--force", action="store_true", help="measure again what has a result")
     options = parser.parse_args(arguments)
     options.output = options.output or RESULTS / f"real_networks_{options.scaling}"
@@ -121,8 +139,15 @@ def measure(
         "batch_norms_merged": zoo.NETWORKS[network].merged,
         "frames": len(images),
         "calibration_images": len(training),
-        "top1": {"fp32": share(fp32 == labels), "pytorch": share(pytorch == labels), "accelerator": share(accelerator == labels)},
-        "agreement": {"accelerator_pytorch": share(accelerator == pytorch), "accelerator_fp32": share(accelerator == fp32)},
+        "top1": {
+            "fp32": share(fp32 == labels),
+            "pytorch": share(pytorch == labels),
+            "accelerator": share(accelerator == labels),
+        },
+        "agreement": {
+            "accelerator_pytorch": share(accelerator == pytorch),
+            "accelerator_fp32": share(accelerator == fp32),
+        },
         "exact_against_qonnx": against_qonnx,
         "hls_against_exact": against_exact,
         "macs_per_frame": sum(op.macs(graph.input_tensors(op)) for op in graph.operators),
@@ -154,8 +179,12 @@ def compare_with_qonnx(graph: Graph, reference: QonnxReference, images: np.ndarr
             differing += int((found[tensor].transpose(0, 3, 1, 2).reshape(wanted.shape) != wanted).sum())
         for out in graph.outputs:
             shape = graph.tensors[out.tensor].shape
-            integers = to_integers(found[out.tensor], graph.tensors[out.tensor].format).reshape(len(part), -1)[:, out.order.ravel()]
-            scale, offset = (np.broadcast_to(v, shape).ravel()[out.order.ravel()] for v in (out.scale, out.offset))
+            integers = to_integers(found[out.tensor], graph.tensors[out.tensor].format).reshape(
+                len(part), -1
+            )[:, out.order.ravel()]
+            scale, offset = (
+                np.broadcast_to(v, shape).ravel()[out.order.ravel()] for v in (out.scale, out.offset)
+            )
             # Outputs are whole steps of their scale, so rounding the distance to steps needs no tolerance.
             distance = (expected.outputs[out.onnx_name].reshape(len(part), -1) - offset) / scale - integers
             codes += integers.size
@@ -164,7 +193,9 @@ def compare_with_qonnx(graph: Graph, reference: QonnxReference, images: np.ndarr
     return {"codes": codes, "mismatches": differing, "decided_in_double_double": decided}
 
 
-def compare_hls(graph: Graph, codes: dict[str, np.ndarray], exact: dict[str, np.ndarray], frames: int) -> dict[str, int]:
+def compare_hls(
+    graph: Graph, codes: dict[str, np.ndarray], exact: dict[str, np.ndarray], frames: int
+) -> dict[str, int]:
     """Output codes of the generated C++ that differ from the engine `exact`."""
     if not frames:
         return {"frames": 0, "codes": 0, "mismatches": 0}
@@ -200,7 +231,9 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "PyTorch %": lambda r: f"{r['top1']['pytorch']:.2f}",
     "accelerator %": lambda r: f"{r['top1']['accelerator']:.2f}",
     "same class as PyTorch %": lambda r: f"{r['agreement']['accelerator_pytorch']:.2f}",
-    "exact ≠ QONNX": lambda r: f"{r['exact_against_qonnx']['mismatches']} of {r['exact_against_qonnx']['codes']:,} ({r['frames']} frames)",
+    "exact ≠ QONNX": lambda r: (
+        f"{r['exact_against_qonnx']['mismatches']} of {r['exact_against_qonnx']['codes']:,} ({r['frames']} frames)"
+    ),
     "hls ≠ exact": lambda r: (
         f"{r['hls_against_exact']['mismatches']} of {r['hls_against_exact']['codes']:,} ({r['hls_against_exact']['frames']} frames)"
     ),

@@ -37,20 +37,39 @@ from pyqkit.rtl.generate import generate
 
 RESULTS = Path(__file__).parent / "results" / "rtl_networks"
 FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20}
-FOLDINGS = {"digits": [(2, 4), (4, 4), (8, 8)], "resnet8": [(4, 4), (4, 8), (8, 8)], "resnet20": [(4, 8)]}  # PE and SIMD at most
+FOLDINGS = {
+    "digits": [(2, 4), (4, 4), (8, 8)],
+    "resnet8": [(4, 4), (4, 8), (8, 8)],
+    "resnet20": [(4, 8)],
+}  # PE and SIMD at most
 ALONE_FRAMES = 4
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what has no result yet, then write the table; 1 if a code or a cycle differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder of weights and images; the digits need none")
     parser.add_argument("--networks", nargs="+", choices=list(FRAMES), default=list(FRAMES))
     parser.add_argument("--format", default="e2m1", help="of the ResNets")
     parser.add_argument("--frames", type=int, help="instead of the network's own number")
-    parser.add_argument("--folding", nargs=2, type=int, metavar=("PE", "SIMD"), help="at most; instead of the network's own foldings")
-    parser.add_argument("--alone", action=argparse.BooleanOptionalAction, default=True, help="simulate every operator alone, too")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of one JSON file a network and folding")
+    parser.add_argument(
+        "--folding",
+        nargs=2,
+        type=int,
+        metavar=("PE", "SIMD"),
+        help="at most; instead of the network's own foldings",
+    )
+    parser.add_argument(
+        "--alone",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="simulate every operator alone, too",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=RESULTS, help="folder of one JSON file a network and folding"
+    )
     parser.add_argument("--force", action="store_true", help="measure again what has a result")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # Brevitas warns of its own internals
@@ -62,7 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
             if path.is_file() and not options.force:
                 continue
             known = known or (digits() if network == "digits" else resnet(network, options))
-            result = {"network": network, "folding": f"PE <= {pe}, SIMD <= {simd}", **measure(*known, pe, simd, options.alone)}
+            result = {
+                "network": network,
+                "folding": f"PE <= {pe}, SIMD <= {simd}",
+                **measure(*known, pe, simd, options.alone),
+            }
             write(path, json.dumps(result, indent=1) + "\n")
             print(f"{path.name}: {result['seconds']}", flush=True)
     results = [json.loads(path.read_text()) for path in sorted(options.output.glob("*.json"))]
@@ -133,7 +156,9 @@ def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alon
             outputs = engine.run(codes)
             seconds[f"run {name}"] = round(time.process_time() - started, 2)
             runs[name] = {
-                "mismatches": {e: sum(int((outputs[k] != v[k]).sum()) for k in outputs) for e, v in expected.items()},
+                "mismatches": {
+                    e: sum(int((outputs[k] != v[k]).sum()) for k in outputs) for e, v in expected.items()
+                },
                 "interval": engine.counts.interval,
                 "latency": engine.counts.latency,
             }
@@ -147,7 +172,9 @@ def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alon
         "interval": {"schedule": design.interval, "simulated": runs["without stalls"]["interval"]},
         "latency": {"schedule": design.latency, "simulated": runs["without stalls"]["latency"]},
         "runs": runs,
-        "fifo_words": {f"{tensor} to {reader}": words for (tensor, reader), words in design.fifos.items() if words > 32},
+        "fifo_words": {
+            f"{tensor} to {reader}": words for (tensor, reader), words in design.fifos.items() if words > 32
+        },
         "operators": operators_alone(graph, foldings) if alone else None,
         "seconds": {k: round(v, 2) for k, v in seconds.items()},
     }
@@ -199,7 +226,9 @@ def wrong(result: dict[str, Any]) -> bool:
     codes = any(n for run in result["runs"].values() for n in run["mismatches"].values())
     pairs = [result["interval"], result["latency"]]
     cycles = any(abs(p["simulated"] - p["schedule"]) > 0.02 * p["simulated"] for p in pairs)
-    alone = any(o["mismatches"] or o["simulated"] != o["interval"] for o in (result["operators"] or {}).values())
+    alone = any(
+        o["mismatches"] or o["simulated"] != o["interval"] for o in (result["operators"] or {}).values()
+    )
     return codes or cycles or alone
 
 
@@ -210,14 +239,22 @@ def table(results: list[dict[str, Any]]) -> str:
             "schedule, build (s by the clock, two shared cores), run (CPU s)"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for r in results:
-        differing = "; ".join(f"{run['mismatches']['exact']}, {run['mismatches']['hls']}" for run in r["runs"].values())
+        differing = "; ".join(
+            f"{run['mismatches']['exact']}, {run['mismatches']['hls']}" for run in r["runs"].values()
+        )
         alone = r["operators"] or {}
         exact = sum(o["simulated"] == o["interval"] for o in alone.values())
         cells = [r["network"], r["folding"], str(r["frames"]), f"{differing} of {r['codes']:,}"]
         cells.append(f"{r['saturated'] / r['codes_requantised']:.1%}, {r['ties']:,}, {r['distinct_codes']}")
         cells += [f"{r[key]['schedule']:,}, {r[key]['simulated']:,.10g}" for key in ("interval", "latency")]
-        cells.append(f"{exact} of {len(alone)}, {sum(o['mismatches'] for o in alone.values())}" if alone else "")
-        cells.append(", ".join(f"{r['seconds'][key]:.1f}" for key in ("schedule and emit", "build", "run without stalls")))
+        cells.append(
+            f"{exact} of {len(alone)}, {sum(o['mismatches'] for o in alone.values())}" if alone else ""
+        )
+        cells.append(
+            ", ".join(
+                f"{r['seconds'][key]:.1f}" for key in ("schedule and emit", "build", "run without stalls")
+            )
+        )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -65,7 +65,9 @@ class Network:
         fmt, pad = weights or self.format, kernel // 2
         shape = (outputs, kernel, kernel, self.graph.tensors[source].shape[2] // groups)
         codes = fmt.encode(self.random.normal(0, fmt.maximum / 3, shape))
-        return self.emit(Convolution(name, [source], [name], codes, fmt, (stride, stride), (pad,) * 4, groups=groups))
+        return self.emit(
+            Convolution(name, [source], [name], codes, fmt, (stride, stride), (pad,) * 4, groups=groups)
+        )
 
     def quantised(self, source: str, relu: bool = True, fmt: NumberFormat | None = None) -> str:
         """Thresholds at the sample's quantiles, so that every code of the format occurs."""
@@ -77,9 +79,14 @@ class Network:
         for channel in range(tensor.shape[2]):
             spread = max(float(np.abs(integers[..., channel]).std()) * 3, 1.0)
             middles = [(a + b) / 2 / positive[-1] * spread for a, b in itertools.pairwise(positive)]
-            table.append([tensor.low] * hidden + [int(np.clip(np.ceil(m), tensor.low, tensor.high + 1)) for m in middles])
+            table.append(
+                [tensor.low] * hidden
+                + [int(np.clip(np.ceil(m), tensor.low, tensor.high + 1)) for m in middles]
+            )
         name = f"{source}_q"
-        return self.emit(Threshold(name, [source], [name], fmt, np.array(table, np.int64), np.zeros(tensor.shape[2], bool)))
+        return self.emit(
+            Threshold(name, [source], [name], fmt, np.array(table, np.int64), np.zeros(tensor.shape[2], bool))
+        )
 
     def finish(self, *names: str) -> Graph:
         """Declare the outputs."""
@@ -118,9 +125,13 @@ class ResNet(Network):
         y = self.quantised(y, relu=False)
         if stride > 1:
             height, width, old = self.graph.tensors[x].shape
-            x = self.emit(Slice(f"{name}_slice", [x], [f"{name}_slice"], (0, 0), (2, 2), (height // 2, width // 2)))
+            x = self.emit(
+                Slice(f"{name}_slice", [x], [f"{name}_slice"], (0, 0), (2, 2), (height // 2, width // 2))
+            )
             front = (channels - old) // 2
-            x = self.emit(Pad(f"{name}_pad", [x], [f"{name}_pad"], (0, 0, front), (0, 0, channels - old - front)))
+            x = self.emit(
+                Pad(f"{name}_pad", [x], [f"{name}_pad"], (0, 0, front), (0, 0, channels - old - front))
+            )
         total = self.emit(Add(f"{name}_sum", [y, x], [f"{name}_sum"], np.ones((2, channels), np.int64)))
         return self.quantised(total)
 

@@ -44,8 +44,12 @@ class Entry:
 
 NETWORKS: dict[str, Entry] = {
     "resnet8": Entry("resnet8_mlperftiny_cifar10.npz", ResNet8, None, 86.98, True),
-    "resnet20": Entry("resnet20_cifar10.npz", lambda q: ResNet(q, 3, zero_padded, "linear"), IMAGENET, 91.48, True),
-    "resnet44": Entry("resnet44_cifar10.npz", lambda q: ResNet(q, 7, zero_padded, "linear"), IMAGENET, 92.92, True),
+    "resnet20": Entry(
+        "resnet20_cifar10.npz", lambda q: ResNet(q, 3, zero_padded, "linear"), IMAGENET, 91.48, True
+    ),
+    "resnet44": Entry(
+        "resnet44_cifar10.npz", lambda q: ResNet(q, 7, zero_padded, "linear"), IMAGENET, 92.92, True
+    ),
     "resnet20b": Entry("resnet20b_cifar10.npz", lambda q: ResNet(q, 3, projected, "fc"), CIFAR, 92.56, True),
     "shufflenet": Entry("shufflenetv2_x0_5_cifar10.npz", ShuffleNet, CIFAR, 90.36, False),
 }
@@ -59,9 +63,13 @@ def load(name: str, data: Path, layers: Float | None = None, merged: bool | None
     with np.load(data / entry.weights, allow_pickle=False) as archive:
         state = {key: torch.from_numpy(archive[key]) for key in archive.files}
     found = network.load_state_dict(state, strict=False)
-    missing = [key for key in found.missing_keys if not key.endswith("num_batches_tracked") and "_quant" not in key]
+    missing = [
+        key for key in found.missing_keys if not key.endswith("num_batches_tracked") and "_quant" not in key
+    ]
     if missing or found.unexpected_keys:
-        raise ValueError(f"the weights of {name} were expected, but {missing + found.unexpected_keys} do not match; check the archive")
+        raise ValueError(
+            f"the weights of {name} were expected, but {missing + found.unexpected_keys} do not match; check the archive"
+        )
     if merged and isinstance(layers, Quantised):
         merge_batch_norms(network)
     return network.eval()

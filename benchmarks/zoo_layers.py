@@ -29,7 +29,9 @@ class Float:
         """Quantiser between the global average pool and the classifier."""
         return nn.Identity()
 
-    def conv(self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: object) -> nn.Module:
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: object
+    ) -> nn.Module:
         """Convolution without bias unless `options` say so; `edge` marks the first layer of the network."""
         return nn.Conv2d(inputs, outputs, kernel, **{"bias": False, **options})
 
@@ -80,7 +82,9 @@ class Quantised(Float):
         For `pyqkit.quant.weight_quantizer` and `pyqkit.quant.act_quantizer`.
     """
 
-    def __init__(self, formats: Formats, weight_options: dict | None = None, activation_options: dict | None = None) -> None:
+    def __init__(
+        self, formats: Formats, weight_options: dict | None = None, activation_options: dict | None = None
+    ) -> None:
         self.formats = formats
         self.weight_options, self.activation_options = weight_options or {}, activation_options or {}
 
@@ -115,7 +119,9 @@ class Quantised(Float):
     def pooled(self) -> nn.Module:
         return self._quantise(self.formats.edge_unsigned)
 
-    def conv(self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: object) -> nn.Module:
+    def conv(
+        self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: object
+    ) -> nn.Module:
         import brevitas.nn as qnn
 
         weights = self.weights(self.formats.edge_weight if edge else self.formats.weight)
@@ -124,4 +130,6 @@ class Quantised(Float):
     def linear(self, inputs: int, outputs: int) -> nn.Module:
         import brevitas.nn as qnn
 
-        return qnn.QuantLinear(inputs, outputs, bias=True, weight_quant=self.weights(self.formats.edge_weight))
+        return qnn.QuantLinear(
+            inputs, outputs, bias=True, weight_quant=self.weights(self.formats.edge_weight)
+        )

@@ -14,7 +14,9 @@ from zoo_layers import Float
 class Residual(nn.Module):
     """conv-bn-ReLU-conv-bn, plus shortcut, ReLU. The sum is rounded once, by the quantiser of the last ReLU."""
 
-    def __init__(self, layers: Float, inputs: int, outputs: int, stride: int, shortcut: nn.Module | None) -> None:
+    def __init__(
+        self, layers: Float, inputs: int, outputs: int, stride: int, shortcut: nn.Module | None
+    ) -> None:
         super().__init__()
         self.conv1 = layers.conv(inputs, outputs, 3, stride=stride, padding=1)
         self.bn1 = nn.BatchNorm2d(outputs)
@@ -53,7 +55,9 @@ def projected(layers: Float, inputs: int, outputs: int) -> nn.Module:
 class ResNet(nn.Module):
     """ResNet-20 and ResNet-44: three stages of `blocks` blocks."""
 
-    def __init__(self, layers: Float, blocks: int, shortcut: Callable[[Float, int, int], nn.Module], classifier: str) -> None:
+    def __init__(
+        self, layers: Float, blocks: int, shortcut: Callable[[Float, int, int], nn.Module], classifier: str
+    ) -> None:
         super().__init__()
         self.input = layers.input(signed=True)
         self.conv1 = layers.conv(3, 16, 3, edge=True, padding=1)
@@ -64,7 +68,15 @@ class ResNet(nn.Module):
             units = []
             for block in range(blocks):
                 shrinks = stage > 1 and block == 0
-                units.append(Residual(layers, inputs, outputs, 1 + shrinks, shortcut(layers, inputs, outputs) if shrinks else None))
+                units.append(
+                    Residual(
+                        layers,
+                        inputs,
+                        outputs,
+                        1 + shrinks,
+                        shortcut(layers, inputs, outputs) if shrinks else None,
+                    )
+                )
                 inputs = outputs
             self.add_module(f"layer{stage}", nn.Sequential(*units))
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -182,16 +194,25 @@ class ShuffleNet(nn.Module):
     def __init__(self, layers: Float) -> None:
         super().__init__()
         self.input = layers.input(signed=True)
-        self.conv1 = _branch(("0", layers.conv(3, 24, 3, edge=True, padding=1)), ("1", nn.BatchNorm2d(24)), ("relu", layers.relu()))
+        self.conv1 = _branch(
+            ("0", layers.conv(3, 24, 3, edge=True, padding=1)),
+            ("1", nn.BatchNorm2d(24)),
+            ("relu", layers.relu()),
+        )
         inputs = 24
         for stage, (outputs, units) in enumerate(((48, 4), (96, 8), (192, 4)), 2):
             join = layers.relu()
             first = ShuffleUnit(layers, inputs, outputs, 2, join)
             self.add_module(
-                f"stage{stage}", nn.Sequential(first, *(ShuffleUnit(layers, outputs, outputs, 1, join) for _ in range(units - 1)))
+                f"stage{stage}",
+                nn.Sequential(
+                    first, *(ShuffleUnit(layers, outputs, outputs, 1, join) for _ in range(units - 1))
+                ),
             )
             inputs = outputs
-        self.conv5 = _branch(("0", layers.conv(192, 1024, 1)), ("1", nn.BatchNorm2d(1024)), ("relu", layers.relu()))
+        self.conv5 = _branch(
+            ("0", layers.conv(192, 1024, 1)), ("1", nn.BatchNorm2d(1024)), ("relu", layers.relu())
+        )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.pooled = layers.pooled()
         self.fc = layers.linear(1024, 10)

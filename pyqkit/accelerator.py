@@ -69,7 +69,9 @@ def compile(
     described = boards.load(board)
     clock = described.clock_mhz if clock_mhz is None else clock_mhz
     if not boards.is_clock(clock):
-        raise UserError(f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own")
+        raise UserError(
+            f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own"
+        )
     for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
         if fold is not None and value is not None:
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
@@ -96,7 +98,9 @@ def _model_bytes(network: Any, example_input: Any) -> bytes:
     if hasattr(network, "SerializeToString"):
         return serialised(network)
     if not hasattr(network, "state_dict") or example_input is None:
-        raise UserError("an ONNX file, or a torch module and an example input, was expected; pass pyqkit.compile(module, example_input)")
+        raise UserError(
+            "an ONNX file, or a torch module and an example input, was expected; pass pyqkit.compile(module, example_input)"
+        )
     from pyqkit.quant import export_qonnx
 
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +115,9 @@ def _lowered(content: bytes, name: str) -> Graph:
         return import_qonnx(parse_model(content, name))
     except (UserError, ImportError):
         raise
-    except Exception as error:  # a damaged file can break any assumption; the cause stays attached for who looks for a bug
+    except (
+        Exception
+    ) as error:  # a damaged file can break any assumption; the cause stays attached for who looks for a bug
         raise UserError(
             f"a sound QONNX model was expected, but {name} breaks the importer ({type(error).__name__}: {error}); export it again"
         ) from error
@@ -141,7 +147,14 @@ class Accelerator:
         model: bytes | None = None,
         source: str = "",
     ) -> None:
-        self.graph, self.board, self.clock_mhz, self.foldings, self.model, self.source = graph, board, clock_mhz, foldings, model, source
+        self.graph, self.board, self.clock_mhz, self.foldings, self.model, self.source = (
+            graph,
+            board,
+            clock_mhz,
+            foldings,
+            model,
+            source,
+        )
         self._engines: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -154,7 +167,9 @@ class Accelerator:
     def engine(self, name: str, say: Callable[[str], None] | None = None) -> Any:
         """Engine by name, made on first use; `say` is called with a word on what is being built."""
         if name not in ENGINES:
-            raise UserError(f"engine {', '.join(ENGINES)} was expected, but {name!r} came; choose one of them")
+            raise UserError(
+                f"engine {', '.join(ENGINES)} was expected, but {name!r} came; choose one of them"
+            )
         if name not in self._engines:
             if name == "exact":
                 from pyqkit.emulate.exact import ExactEngine
@@ -174,11 +189,19 @@ class Accelerator:
         """Codes of the input ports for frames of real numbers."""
         if len(self.graph.inputs) != 1:
             names = ", ".join(port.onnx_name for port in self.graph.inputs)
-            raise UserError(f"a network with one input was expected, but this one has {names}; join them into one, and slice it")
-        return {port.tensor: encode_input(port, self.graph.tensors[port.tensor], x) for port in self.graph.inputs}
+            raise UserError(
+                f"a network with one input was expected, but this one has {names}; join them into one, and slice it"
+            )
+        return {
+            port.tensor: encode_input(port, self.graph.tensors[port.tensor], x) for port in self.graph.inputs
+        }
 
     def emulate(
-        self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int | str], None] | None = None
+        self,
+        x: np.ndarray,
+        engine: str = "exact",
+        codes: bool = False,
+        progress: Callable[[int | str], None] | None = None,
     ) -> np.ndarray:
         """Run frames through an engine.
 
@@ -203,18 +226,27 @@ class Accelerator:
         """
         found = self.emulate_outputs(x, engine, codes, progress)
         if len(found) != 1:
-            raise UserError(f"a network with one output was expected, but this one has {', '.join(found)}; call emulate_outputs")
+            raise UserError(
+                f"a network with one output was expected, but this one has {', '.join(found)}; call emulate_outputs"
+            )
         return next(iter(found.values()))
 
     def emulate_outputs(
-        self, x: np.ndarray, engine: str = "exact", codes: bool = False, progress: Callable[[int | str], None] | None = None
+        self,
+        x: np.ndarray,
+        engine: str = "exact",
+        codes: bool = False,
+        progress: Callable[[int | str], None] | None = None,
     ) -> dict[str, np.ndarray]:
         """As `emulate`, every output of the network by its name in the ONNX graph; probes are none."""
         found = self.engine(engine, progress).run(self.encode(x), progress=progress)
         ports = {port.onnx_name: port for port in self.graph.results}
         if codes:
             return {name: order_codes(port, found[port.tensor]) for name, port in ports.items()}
-        return {name: decode_output(port, self.graph.tensors[port.tensor], found[port.tensor]) for name, port in ports.items()}
+        return {
+            name: decode_output(port, self.graph.tensors[port.tensor], found[port.tensor])
+            for name, port in ports.items()
+        }
 
     def trace(self, x: np.ndarray, path: str | Path, force: bool = True) -> None:
         """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file, in the place of an earlier one if `force`."""
@@ -223,7 +255,9 @@ class Accelerator:
         with replacing(Path(path), force) as beside:  # a trace of a run that was stopped says little
             RtlEngine(self.graph, self.foldings, trace=beside).run(self.encode(np.asarray(x)[:1]))
 
-    def verify(self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+    def verify(
+        self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Callable[[str], None] | None = None
+    ) -> dict[str, Any]:
         """Engines against each other and against the QONNX model; see `pyqkit.verify.compare.verify`."""
         from pyqkit.verify.compare import verify
 
@@ -254,7 +288,9 @@ class Accelerator:
 
         return build(self, simulated)
 
-    def save_report(self, path: str | Path, report: dict[str, Any] | None = None, force: bool = False) -> None:
+    def save_report(
+        self, path: str | Path, report: dict[str, Any] | None = None, force: bool = False
+    ) -> None:
         """Write the report (this one, or a new one) as one HTML page that needs nothing else."""
         from pyqkit.report import tradeoff
         from pyqkit.report_page import write
@@ -294,9 +330,17 @@ class Accelerator:
         graph, arrays = to_json(self.graph)
         design = hls.generate(self.graph, self.foldings)
         texts = {"hls": design.files, "rtl": rtl.generate(self.graph, self.foldings).files}
-        sources = {f"{folder}/{name}": text.encode() for folder, files in texts.items() for name, text in files.items()}
+        sources = {
+            f"{folder}/{name}": text.encode()
+            for folder, files in texts.items()
+            for name, text in files.items()
+        }
         headers = hls.library()
-        sources |= {f"hls/include/{p.relative_to(headers)}": p.read_bytes() for p in headers.rglob("*") if p.suffix in (".hpp", ".h")}
+        sources |= {
+            f"hls/include/{p.relative_to(headers)}": p.read_bytes()
+            for p in headers.rglob("*")
+            if p.suffix in (".hpp", ".h")
+        }
         sources |= {f"rtl/{p.name}": p.read_bytes() for p in rtl.library().glob("*.sv")}
         if self.model is not None:
             sources[build_folder.MODEL] = self.model
@@ -307,11 +351,16 @@ class Accelerator:
             "clock_mhz": self.clock_mhz,
             "graph": graph,
             "folding": folding.to_json(self.foldings),
-            "streams": {side: [end.to_json() for end in ends] for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))},
+            "streams": {
+                side: [end.to_json() for end in ends]
+                for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))
+            },
             "report": report or self.report(),
         }
         data = {build_folder.ARRAYS: arrays, build_folder.GOLDEN: self._golden()}
-        return build_folder.sealed(manifest, {name: build_folder.archive(held) for name, held in data.items()} | sources)
+        return build_folder.sealed(
+            manifest, {name: build_folder.archive(held) for name, held in data.items()} | sources
+        )
 
     def _golden(self) -> dict[str, np.ndarray]:
         """A few frames of codes with the codes they must give: all smallest, all largest, and random ones."""
@@ -327,7 +376,10 @@ class Accelerator:
 
     def selftest(self, folder: str | Path, engine: str = "exact") -> int:
         """Differing codes of an engine on the golden vectors of a build folder; 0 is what must come."""
-        ends = [{port.tensor: self.graph.tensors[port.tensor] for port in side} for side in (self.graph.inputs, self.graph.outputs)]
+        ends = [
+            {port.tensor: self.graph.tensors[port.tensor] for port in side}
+            for side in (self.graph.inputs, self.graph.outputs)
+        ]
         given, wanted = build_folder.load_golden(Path(folder), ends[0], ends[1])
         found = self.engine(engine).run(given)
         return int(sum((found[name] != codes).sum() for name, codes in wanted.items()))
@@ -356,7 +408,11 @@ class Accelerator:
         if (
             installed
             or folder.suffix == ".bit"
-            or (folder.is_dir() and not (folder / build_folder.MANIFEST).exists() and any(folder.glob("*.bit")))
+            or (
+                folder.is_dir()
+                and not (folder / build_folder.MANIFEST).exists()
+                and any(folder.glob("*.bit"))
+            )
         ):
             from pyqkit.runtime import Accelerator as OnDevice
 
@@ -377,17 +433,29 @@ class Accelerator:
         missing = {"board", "clock_mhz", "folding", "graph", "source"} - set(manifest)
         if missing or not boards.is_clock(manifest["clock_mhz"]):
             what = f"{min(missing)} is missing" if missing else f"its clock is {manifest['clock_mhz']}"
-            raise build_folder.BuildFolderError(f"a complete manifest was expected in {folder}, but {what}; compile the network again")
+            raise build_folder.BuildFolderError(
+                f"a complete manifest was expected in {folder}, but {what}; compile the network again"
+            )
         where = str(folder / build_folder.MANIFEST)
         graph = from_json(manifest["graph"], arrays)
         if any(port.limits is None for port in graph.inputs):
-            raise build_folder.BuildFolderError(f"limits of every input were expected in {folder}, but some are missing; compile again")
+            raise build_folder.BuildFolderError(
+                f"limits of every input were expected in {folder}, but some are missing; compile again"
+            )
         foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
         board = boards.from_data(manifest["board"], where)
-        content = build_folder.content(folder, build_folder.MODEL) if build_folder.MODEL in manifest["files"] else None
-        accelerator = cls(graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"]))
+        content = (
+            build_folder.content(folder, build_folder.MODEL)
+            if build_folder.MODEL in manifest["files"]
+            else None
+        )
+        accelerator = cls(
+            graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"])
+        )
         report = manifest.get("report")
-        if isinstance(report, dict) and report.get("overflow"):  # what a folder claims is looked at, not believed
+        if isinstance(report, dict) and report.get(
+            "overflow"
+        ):  # what a folder claims is looked at, not believed
             found = accelerator.report()
             if found["overflow"]:
                 warnings.warn(f"{folder}: {found['notes'][0]}", stacklevel=3)

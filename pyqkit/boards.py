@@ -17,13 +17,19 @@ from pyqkit.names import LONGEST_LABEL, is_label
 FAMILIES = ("zynq-7000", "zynq-mpsoc")
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
 _NAMES = ("name", "part", "board_part")
-_PORTS, _CLOCKS, _RAILS = {"control", "memory", "memory_bits"}, {"source_mhz", "reachable_mhz"}, {"pl", "total"}
+_PORTS, _CLOCKS, _RAILS = (
+    {"control", "memory", "memory_bits"},
+    {"source_mhz", "reachable_mhz"},
+    {"pl", "total"},
+)
 MAX_FILE = 16 * 1024  # bytes of a board file; those that come with pyqkit have 1.5 KB
 MAX_KEY_PARTS = 7  # of a key in a board file
 MAX_COUNT = 2**31  # of a resource
 CLOCKS_MHZ = (1.0, 1000.0)  # of the accelerator; the PLL of a board divides down to 0.4 MHz
 
-_LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}""")  # tomllib takes minutes for keys of many parts
+_LONG_KEY = re.compile(
+    rf"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}"""
+)  # tomllib takes minutes for keys of many parts
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,11 @@ def load(board: str | Path) -> Board:
         if not path.is_file():
             known = names()
             close = difflib.get_close_matches(str(board).upper(), [n.upper() for n in known], n=1, cutoff=0.3)
-            hint = f"did you mean {next(n for n in known if n.upper() == close[0])!r}?" if close else f"known are {', '.join(known)}"
+            hint = (
+                f"did you mean {next(n for n in known if n.upper() == close[0])!r}?"
+                if close
+                else f"known are {', '.join(known)}"
+            )
             raise UserError(f"a board was expected, but {brief(str(board))} is none; {hint}")
     try:
         data = _toml_data(untrusted.text(path, MAX_FILE))
@@ -126,7 +136,9 @@ def _toml() -> Any:
             return importlib.import_module(name)
         except ModuleNotFoundError:
             pass
-    raise UserError("Python 3.11 or the package tomli was expected to read board files, but neither is here; pip install tomli")
+    raise UserError(
+        "Python 3.11 or the package tomli was expected to read board files, but neither is here; pip install tomli"
+    )
 
 
 def from_data(data: Any, where: str) -> Board:
@@ -174,27 +186,37 @@ def _check_name(key: str, value: str, where: str) -> None:
 def _check_keys(table: dict[str, Any], known: set[str], where: str) -> None:
     unknown = [key for key in table if key not in known]
     if unknown:
-        raise UserError(f"{', '.join(sorted(known))} were expected, but {where} has {brief(unknown[0])} too; leave it out")
+        raise UserError(
+            f"{', '.join(sorted(known))} were expected, but {where} has {brief(unknown[0])} too; leave it out"
+        )
 
 
 def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
     """What only overlays and reports need; a board of the user may leave any of it out."""
-    unconfirmed, aliases, image = entries.get("unconfirmed", ()), entries.get("aliases", ()), entries.get("image", "")
+    unconfirmed, aliases, image = (
+        entries.get("unconfirmed", ()),
+        entries.get("aliases", ()),
+        entries.get("image", ""),
+    )
     sources, ports, clocks, rails = (entries.get(key, {}) for key in ("sources", "ports", "clocks", "rails"))
     expected = {
         "unconfirmed": _are_labels(unconfirmed),
         "sources": isinstance(sources, dict) and _are_labels([*sources]) and _are_texts([*sources.values()]),
         "aliases": _are_labels(aliases),
         "image": image == "" or is_label(image),
-        "ports": isinstance(ports, dict) and all(is_label(value) or _is_count(value) for value in ports.values()),
-        "clocks": isinstance(clocks, dict) and (not clocks or _are_rates(clocks.get("source_mhz"), clocks.get("reachable_mhz", ()))),
+        "ports": isinstance(ports, dict)
+        and all(is_label(value) or _is_count(value) for value in ports.values()),
+        "clocks": isinstance(clocks, dict)
+        and (not clocks or _are_rates(clocks.get("source_mhz"), clocks.get("reachable_mhz", ()))),
         "rails": isinstance(rails, dict) and _are_texts([*rails.values()]),
     }
     for key, known in (("ports", _PORTS), ("clocks", _CLOCKS), ("rails", _RAILS)):
         expected[key] = expected[key] and set(entries.get(key, {})) <= known
     wrong = [key for key, right in expected.items() if not right]
     if wrong:
-        raise UserError(f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; compare the two")
+        raise UserError(
+            f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; compare the two"
+        )
     return tuple(unconfirmed), dict(sources), tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
 
 

@@ -36,7 +36,9 @@ def listing(folder: Path) -> set[str] | None:
     try:
         manifest = untrusted.json_data(untrusted.content(folder / MANIFEST, MAX_FILE))
         files = manifest["files"]
-        ours = manifest["sha256"] == own_digest(manifest) and all(map(_is_inside, files))  # many a program has a manifest.json
+        ours = manifest["sha256"] == own_digest(manifest) and all(
+            map(_is_inside, files)
+        )  # many a program has a manifest.json
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return {MANIFEST, *files} if ours else None
@@ -91,7 +93,9 @@ def packed(contents: Mapping[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         for name in (MANIFEST, *sorted(contents.keys() - {MANIFEST})):
-            made.writestr(zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED)  # no dates: same in, same out
+            made.writestr(
+                zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED
+            )  # no dates: same in, same out
     return file.getvalue()
 
 
@@ -102,7 +106,9 @@ class _Packed:
         try:
             self.archive = Archive(untrusted.content(path, MAX_PACKED))
         except (OSError, ValueError) as error:
-            raise BuildFolderError(f"a build folder was expected at {path}, but it cannot be read ({error}); copy it again") from error
+            raise BuildFolderError(
+                f"a build folder was expected at {path}, but it cannot be read ({error}); copy it again"
+            ) from error
 
 
 def content(path: Path, name: str) -> bytes:
@@ -126,7 +132,11 @@ def _opened(path: Path) -> Source:
 
 
 def _content(source: Source, name: str) -> bytes:
-    return source.archive.content(name) if isinstance(source, _Packed) else untrusted.content(source / name, MAX_FILE)
+    return (
+        source.archive.content(name)
+        if isinstance(source, _Packed)
+        else untrusted.content(source / name, MAX_FILE)
+    )
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -138,7 +148,9 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     path = Path(path)
     if not path.exists():
-        raise BuildFolderError(f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one with 'pyqkit compile'")
+        raise BuildFolderError(
+            f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one with 'pyqkit compile'"
+        )
     source, where = _opened(path), path / MANIFEST
     manifest = _manifest(source, where)
     for name, expected in manifest["files"].items():
@@ -178,11 +190,17 @@ def _manifest(source: Source, where: Path) -> dict[str, Any]:
             f"a build folder of schema {SCHEMA} was expected, but {where.parent} has {brief(schema)}; compile the network again"
         )
     if own != own_digest(manifest):
-        raise BuildFolderError(f"an unchanged manifest was expected, but {where} has been edited; compile the network again")
+        raise BuildFolderError(
+            f"an unchanged manifest was expected, but {where} has been edited; compile the network again"
+        )
     for name in {ARRAYS, GOLDEN} - set(files):
-        raise BuildFolderError(f"a manifest that lists {name} was expected, but {where} does not; compile the network again")
+        raise BuildFolderError(
+            f"a manifest that lists {name} was expected, but {where} does not; compile the network again"
+        )
     if not listed:
-        raise BuildFolderError(f"a manifest that lists files of its folder was expected, but {where} lists others; compile the network again")
+        raise BuildFolderError(
+            f"a manifest that lists files of its folder was expected, but {where} lists others; compile the network again"
+        )
     return manifest
 
 
@@ -201,7 +219,9 @@ def load_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
         ) from error
 
 
-def load_golden(path: Path, inputs: Mapping[str, Codes], outputs: Mapping[str, Codes]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def load_golden(
+    path: Path, inputs: Mapping[str, Codes], outputs: Mapping[str, Codes]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Golden vectors: codes of the inputs and of the outputs that they must give, each (frames, height, width, channels).
 
     Parameters
@@ -215,13 +235,28 @@ def load_golden(path: Path, inputs: Mapping[str, Codes], outputs: Mapping[str, C
         If they are not codes of these.
     """
     arrays = load_arrays(path, GOLDEN)
-    expected = {f"input.{name}": codes for name, codes in inputs.items()} | {f"output.{name}": codes for name, codes in outputs.items()}
+    expected = {f"input.{name}": codes for name, codes in inputs.items()} | {
+        f"output.{name}": codes for name, codes in outputs.items()
+    }
     frames = {len(array) for array in arrays.values() if array.ndim}
-    if arrays.keys() != expected.keys() or len(frames) != 1 or not all(_are_codes(arrays[name], codes) for name, codes in expected.items()):
-        raise BuildFolderError(f"golden vectors of the network were expected in {path / GOLDEN}, but it holds others; compile the network again")
-    return {name: arrays[f"input.{name}"] for name in inputs}, {name: arrays[f"output.{name}"] for name in outputs}
+    if (
+        arrays.keys() != expected.keys()
+        or len(frames) != 1
+        or not all(_are_codes(arrays[name], codes) for name, codes in expected.items())
+    ):
+        raise BuildFolderError(
+            f"golden vectors of the network were expected in {path / GOLDEN}, but it holds others; compile the network again"
+        )
+    return {name: arrays[f"input.{name}"] for name in inputs}, {
+        name: arrays[f"output.{name}"] for name in outputs
+    }
 
 
 def _are_codes(array: np.ndarray, codes: Codes) -> bool:
-    right = array.dtype.kind == "u" and array.ndim == 4 and array.shape[1:] == tuple(codes.shape) and array.size > 0
+    right = (
+        array.dtype.kind == "u"
+        and array.ndim == 4
+        and array.shape[1:] == tuple(codes.shape)
+        and array.size > 0
+    )
     return bool(right) and int(array.max()) >> codes.format.bits == 0

@@ -71,7 +71,9 @@ def why_not(folder: Path) -> str:
         if status.st_uid != os.geteuid():
             return "it belongs to another user"
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            folder.chmod(stat.S_IMODE(status.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))  # a generous umask; entries are checked one by one
+            folder.chmod(
+                stat.S_IMODE(status.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH)
+            )  # a generous umask; entries are checked one by one
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -91,7 +93,9 @@ def private_folder() -> Path:
         return stack.enter_context(workshop(Path(tempfile.gettempdir())))
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"a folder for temporary files was expected, but none can be made ({reason}); set TMPDIR") from error
+        raise OutputError(
+            f"a folder for temporary files was expected, but none can be made ({reason}); set TMPDIR"
+        ) from error
 
 
 # ---- entries ------------------------------------------------------------------------------------------------------
@@ -125,7 +129,9 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
             work = stack.enter_context(workshop(folder))
         except OSError as error:
             if folder == private_folder():
-                raise OutputError(f"a folder that can be written was expected, but {folder} cannot ({error.strerror}); set TMPDIR") from error
+                raise OutputError(
+                    f"a folder that can be written was expected, but {folder} cannot ({error.strerror}); set TMPDIR"
+                ) from error
             stack.close()
             return entry(private_folder(), name, fill)
         if not _is_kept(target):  # another process may have made it meanwhile
@@ -157,7 +163,9 @@ def _alone(path: Path) -> Iterator[None]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            with contextlib.suppress(OSError):  # without locks several may make the entry, one of them is kept
+            with contextlib.suppress(
+                OSError
+            ):  # without locks several may make the entry, one of them is kept
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(descriptor, path):
                 break
@@ -265,7 +273,9 @@ def load(library: Path) -> ctypes.CDLL:
                     raise CacheError("it has changed")
                 return ctypes.CDLL(_name(file, library))
     except (OSError, CacheError) as error:
-        raise CacheError(f"a library that pyqkit compiled was expected, but {library} is none ({error}); call this again") from error
+        raise CacheError(
+            f"a library that pyqkit compiled was expected, but {library} is none ({error}); call this again"
+        ) from error
 
 
 def _name(descriptor: int, library: Path) -> str:

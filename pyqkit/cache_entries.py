@@ -42,7 +42,9 @@ class Entry:
 def entries(folder: Path, check: bool = False) -> list[Entry]:
     """Everything that is kept, the largest first; with `check`, all digests are compared."""
     found = [_described(folder, name, check) for name in _names(folder)]
-    return sorted((entry for entry in found if entry is not None), key=lambda entry: (-entry.bytes, entry.name))
+    return sorted(
+        (entry for entry in found if entry is not None), key=lambda entry: (-entry.bytes, entry.name)
+    )
 
 
 def prune(folder: Path, days: float = 0) -> list[Entry]:
@@ -60,7 +62,12 @@ def prune(folder: Path, days: float = 0) -> list[Entry]:
 
 
 def _names(folder: Path) -> list[str]:
-    inside = [(parent, path.name) for parent in ("", "synthesis/") if (folder / parent).is_dir() for path in (folder / parent).iterdir()]
+    inside = [
+        (parent, path.name)
+        for parent in ("", "synthesis/")
+        if (folder / parent).is_dir()
+        for path in (folder / parent).iterdir()
+    ]
     return [parent + name for parent, name in inside if _ENTRY.fullmatch(parent + name)]
 
 

@@ -45,9 +45,15 @@ class _Group(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "pyqkit").partition(".")[0] == "pyqkit":
                 raise
-            message, code = f"{error.name} was expected for this command, but it is not installed; pip install 'pyqkit[host]'", 2
+            message, code = (
+                f"{error.name} was expected for this command, but it is not installed; pip install 'pyqkit[host]'",
+                2,
+            )
         except UnicodeEncodeError:
-            message, code = "names that a file system can hold were expected, but one has lone surrogates; write it in UTF-8", 2
+            message, code = (
+                "names that a file system can hold were expected, but one has lone surrogates; write it in UTF-8",
+                2,
+            )
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -118,7 +124,13 @@ def formats(name: str | None, as_json: bool) -> None:
     if as_json:
         _print_json({"format": name, "count": count, "codes": rows})
     else:
-        show(f"codes of {name}", rows, f"{len(rows)} of {count:,} codes, at the ends and around the middle" if len(rows) < count else None)
+        show(
+            f"codes of {name}",
+            rows,
+            f"{len(rows)} of {count:,} codes, at the ends and around the middle"
+            if len(rows) < count
+            else None,
+        )
 
 
 @main.command()
@@ -145,20 +157,43 @@ def boards(name: str | None, as_json: bool) -> None:
         }
         for b in found
     ]
-    show("boards", rows, "\n".join(f"{figure}: {source}" for figure, source in found[0].sources.items()) if name else None)
+    show(
+        "boards",
+        rows,
+        "\n".join(f"{figure}: {source}" for figure, source in found[0].sources.items()) if name else None,
+    )
 
 
 @main.command("compile")
 @click.argument("network", type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path(), help="Build folder to write.")
 @click.option("--board", default="ZCU104", show_default=True, help="Board name, or the path of a TOML file.")
-@click.option("--target-fps", type=float, help="Frames per second to reach with the least resources; else the fastest design that fits.")
-@click.option("--lut-share", type=float, help="Part of the board's LUTs that may be taken; 0.7 without a target, 1 with one.")
+@click.option(
+    "--target-fps",
+    type=float,
+    help="Frames per second to reach with the least resources; else the fastest design that fits.",
+)
+@click.option(
+    "--lut-share",
+    type=float,
+    help="Part of the board's LUTs that may be taken; 0.7 without a target, 1 with one.",
+)
 @click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
 @click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
-@click.option("--write-fold", type=click.Path(), help="Write the foldings to this file, to be edited and given to --fold.")
-@click.option("--probe", "probes", multiple=True, help="A layer whose codes leave the accelerator too, to compare with; several times.")
-@click.option("--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has.")
+@click.option(
+    "--write-fold",
+    type=click.Path(),
+    help="Write the foldings to this file, to be edited and given to --fold.",
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    help="A layer whose codes leave the accelerator too, to compare with; several times.",
+)
+@click.option(
+    "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
+)
 @click.option("--force", is_flag=True, help="Replace an existing build folder or folding file.")
 def compile_command(
     network: str,
@@ -207,19 +242,39 @@ def compile_command(
 
 @main.command()
 @click.argument("build", type=click.Path())
-@click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format, as the ONNX graph takes them.")
-@click.option("--output", "target", required=True, type=click.Path(), help="Where to write the results (npy; npz for several outputs).")
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(),
+    help="Frames in npy format, as the ONNX graph takes them.",
+)
+@click.option(
+    "--output",
+    "target",
+    required=True,
+    type=click.Path(),
+    help="Where to write the results (npy; npz for several outputs).",
+)
 @click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
 @click.option("--codes", is_flag=True, help="Write raw codes instead of real numbers.")
-@click.option("--trace", type=click.Path(), help="With engine rtl: write all signals during the first frame to this FST file.")
+@click.option(
+    "--trace",
+    type=click.Path(),
+    help="With engine rtl: write all signals during the first frame to this FST file.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing output file.")
-def emulate(build: str, source: str, target: str, engine: str, codes: bool, trace: str | None, force: bool) -> None:
+def emulate(
+    build: str, source: str, target: str, engine: str, codes: bool, trace: str | None, force: bool
+) -> None:
     """Run frames through the accelerator BUILD, in software."""
     from pyqkit import frames
     from pyqkit.accelerator import Accelerator
 
     if trace is not None and engine != "rtl":
-        raise UserError(f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals")
+        raise UserError(
+            f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals"
+        )
     for file in filter(None, (target, trace)):
         check_file(Path(file), force)
     check_apart("--trace", trace, "--output", target)
@@ -241,13 +296,21 @@ def emulate(build: str, source: str, target: str, engine: str, codes: bool, trac
     if engine == "rtl":
         counts = accelerator.engine(engine).counts
         interval = f", {counts.interval:g} between frames" if len(x) > 1 else ""
-        click.echo(f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}", err=aside)
+        click.echo(
+            f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}",
+            err=aside,
+        )
 
 
 @main.command()
 @click.argument("build", type=click.Path())
 @click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format.")
-@click.option("--engine", "engines", multiple=True, help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls]")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...], as_json: bool) -> None:
@@ -280,7 +343,11 @@ def _doubted(float32: dict[str, Any]) -> bool:
 
 @main.command()
 @click.argument("build", type=click.Path())
-@click.option("--simulate", is_flag=True, help="Count cycles in engine rtl instead of estimating them; needs Verilator and a C++ compiler.")
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Count cycles in engine rtl instead of estimating them; needs Verilator and a C++ compiler.",
+)
 @click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing HTML file.")
@@ -307,13 +374,28 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
 @main.command()
 @click.argument("build", type=click.Path())
 @click.option("--board", help="The board that BUILD must be for.")
-@click.option("--backend", default="hls", show_default=True, help="hls: C++ for Vitis HLS; rtl: SystemVerilog, for Vivado alone.")
+@click.option(
+    "--backend",
+    default="hls",
+    show_default=True,
+    help="hls: C++ for Vitis HLS; rtl: SystemVerilog, for Vivado alone.",
+)
 @click.option("--emulated", is_flag=True, help="For the emulated board: no vendor tool is needed.")
-@click.option("-o", "--output", type=click.Path(), help="Folder to write into; overlays/NAME/BOARD by default.")
-@click.option("--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has.")
+@click.option(
+    "-o", "--output", type=click.Path(), help="Folder to write into; overlays/NAME/BOARD by default."
+)
+@click.option(
+    "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
+)
 @click.option("--force", is_flag=True, help="Replace an existing overlay.")
 def overlay(
-    build: str, board: str | None, backend: str, emulated: bool, output: str | None, allow_overflow: bool, force: bool
+    build: str,
+    board: str | None,
+    backend: str,
+    emulated: bool,
+    output: str | None,
+    allow_overflow: bool,
+    force: bool,
 ) -> None:
     """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
 
@@ -327,15 +409,25 @@ def overlay(
 
     source, own = Path(build), read(Path(build))[0]["board"]["name"]
     if board is not None and load(board).name != own:
-        raise UserError(f"a build for {load(board).name} was expected, but {build} is for {own}; compile again with --board {board}")
+        raise UserError(
+            f"a build for {load(board).name} was expected, but {build} is for {own}; compile again with --board {board}"
+        )
     if not allow_overflow:
         Accelerator.load(source).check_fit()
     name = source.resolve().name
     target = Path(output) if output else Path("overlays") / name / own
     if emulated:
-        click.echo(plain(f"{emulation.write(source, target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load"))
+        click.echo(
+            plain(
+                f"{emulation.write(source, target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load"
+            )
+        )
     else:
-        click.echo(plain(f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four files {name}.* to the board"))
+        click.echo(
+            plain(
+                f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four files {name}.* to the board"
+            )
+        )
 
 
 @main.command()
@@ -355,7 +447,12 @@ def doctor(as_json: bool) -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Compare every digest; exit code 1 if something has changed.")
 @click.option("--prune", is_flag=True, help="Throw away everything, or what --older-than says.")
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="With --prune: only what was not used for so many days.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="With --prune: only what was not used for so many days.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None, as_json: bool) -> None:
@@ -369,7 +466,9 @@ def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None
     if older_than is not None and math.isnan(older_than):
         raise UserError("a number of days was expected with --older-than, but nan came; 30 keeps a month")
     if older_than is not None and not prune:
-        raise UserError("--prune was expected with --older-than, but it did not come; add it, or leave out both")
+        raise UserError(
+            "--prune was expected with --older-than, but it did not come; add it, or leave out both"
+        )
     folder = kept.user_folder()
     reason = "neither XDG_CACHE_HOME nor HOME is an absolute path" if folder is None else kept.why_not(folder)
     found = [] if folder is None or reason else cache_entries.entries(folder, check)
@@ -377,20 +476,47 @@ def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None
     left = [entry for entry in found if entry.name not in {gone.name for gone in removed}]
     if as_json:
         where = {"folder": folder and str(folder), "not_used_because": reason}
-        _print_json({**where, "entries": [asdict(e) for e in left], "bytes": sum(e.bytes for e in left), "removed": [e.name for e in removed]})
+        _print_json(
+            {
+                **where,
+                "entries": [asdict(e) for e in left],
+                "bytes": sum(e.bytes for e in left),
+                "removed": [e.name for e in removed],
+            }
+        )
     else:
         state = {None: "", "": "unchanged"}
-        rows = [{"entry": e.name, "kB": e.bytes / 1000, "days": e.days, "state": state.get(e.flaw, e.flaw)} for e in left]
+        rows = [
+            {"entry": e.name, "kB": e.bytes / 1000, "days": e.days, "state": state.get(e.flaw, e.flaw)}
+            for e in left
+        ]
         removal = f"; {len(removed)} removed" if prune else ""
         unused = f"; not used, because {reason}: compiled libraries last as long as a run" if reason else ""
-        show("cache", rows, f"{folder or 'no folder'}: {sum(e.bytes for e in left) / 1e6:,.1f} MB{removal}{unused}")
+        show(
+            "cache",
+            rows,
+            f"{folder or 'no folder'}: {sum(e.bytes for e in left) / 1e6:,.1f} MB{removal}{unused}",
+        )
     if any(entry.flaw for entry in left):
         ctx.exit(1)
 
 
 @main.command()
-@click.option("-o", "--output", default="build/demo", show_default=True, type=click.Path(), help="Folder for the build and the picture.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Seed of weights and training order.")
+@click.option(
+    "-o",
+    "--output",
+    default="build/demo",
+    show_default=True,
+    type=click.Path(),
+    help="Folder for the build and the picture.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Seed of weights and training order.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing output folder.")
 def demo(output: str, seed: int, force: bool) -> None:
     """Train, compile and verify a small network on real data; one table and one picture."""

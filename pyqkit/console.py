@@ -55,15 +55,21 @@ def _orderly_end() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal code
         code = code or 128 + number
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # Python drops what is raised in a destructor or a callback
+        signal.setitimer(
+            signal.ITIMER_REAL, _AGAIN
+        )  # Python drops what is raised in a destructor or a callback
         if not _is_ending(sys.exc_info()[1]):
             raise _Ended(code)
 
     before = {number: signal.getsignal(number) for number in _ENDING}
-    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup stays nohup
+    handled = [
+        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
+    ]  # nohup stays nohup
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, end)
     unraisable = sys.unraisablehook
-    sys.unraisablehook = lambda dropped: None if isinstance(dropped.exc_value, _Ended) else unraisable(dropped)
+    sys.unraisablehook = lambda dropped: (
+        None if isinstance(dropped.exc_value, _Ended) else unraisable(dropped)
+    )
     try:
         for number in handled:
             signal.signal(number, end)
@@ -77,7 +83,9 @@ def _orderly_end() -> Iterator[None]:
         sys.unraisablehook = unraisable
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (*handled, signal.SIGALRM):
-            signal.signal(number, signal.SIG_IGN if code else before[number])  # impatience does not disturb the end
+            signal.signal(
+                number, signal.SIG_IGN if code else before[number]
+            )  # impatience does not disturb the end
 
 
 class _Ended(SystemExit):

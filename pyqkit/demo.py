@@ -26,7 +26,9 @@ def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
     data = load_digits()
     images = (data.images / 16).astype(np.float32)[:, None]
-    x, x_test, y, y_test = train_test_split(images, data.target, test_size=TEST_SHARE, random_state=seed, stratify=data.target)
+    x, x_test, y, y_test = train_test_split(
+        images, data.target, test_size=TEST_SHARE, random_state=seed, stratify=data.target
+    )
     return x, y, x_test, y_test
 
 
@@ -40,7 +42,9 @@ def network(quantised: bool) -> Any:
 
     def conv(inputs: int, outputs: int, size: int, name: str, stride: int = 1) -> Any:
         quantiser = weight_quantizer(name) if quantised else None
-        return qnn.QuantConv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False, weight_quant=quantiser)
+        return qnn.QuantConv2d(
+            inputs, outputs, size, stride=stride, padding=size // 2, bias=False, weight_quant=quantiser
+        )
 
     def act(name: str) -> Any:
         return qnn.QuantReLU(act_quant=act_quantizer(name) if quantised else None)
@@ -51,13 +55,21 @@ def network(quantised: bool) -> Any:
     class Block(nn.Module):
         """Two convolutions beside a shortcut, the shortcut a 1x1 convolution where the size changes."""
 
-        def __init__(self, inputs: int, outputs: int, stride: int, name: str, shortcut: str | None = None) -> None:
+        def __init__(
+            self, inputs: int, outputs: int, stride: int, name: str, shortcut: str | None = None
+        ) -> None:
             super().__init__()
-            self.conv1, self.norm1, self.act1 = conv(inputs, outputs, 3, name, stride), nn.BatchNorm2d(outputs), act(name)
+            self.conv1, self.norm1, self.act1 = (
+                conv(inputs, outputs, 3, name, stride),
+                nn.BatchNorm2d(outputs),
+                act(name),
+            )
             self.conv2, self.norm2 = conv(outputs, outputs, 3, name), nn.BatchNorm2d(outputs)
             self.branch, self.act2 = identity("int8"), act(name)
             self.shortcut = (
-                nn.Sequential(conv(inputs, outputs, 1, shortcut, stride), nn.BatchNorm2d(outputs)) if shortcut else nn.Identity()
+                nn.Sequential(conv(inputs, outputs, 1, shortcut, stride), nn.BatchNorm2d(outputs))
+                if shortcut
+                else nn.Identity()
             )
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -78,7 +90,9 @@ def network(quantised: bool) -> Any:
         "pool": nn.AdaptiveAvgPool2d(1),
         "flatten": nn.Flatten(),
         "features": identity("int8"),
-        "classifier": qnn.QuantLinear(32, 10, bias=True, weight_quant=weight_quantizer("int8", per="tensor") if quantised else None),
+        "classifier": qnn.QuantLinear(
+            32, 10, bias=True, weight_quant=weight_quantizer("int8", per="tensor") if quantised else None
+        ),
     }
     return nn.Sequential(OrderedDict(layers))
 
@@ -165,18 +179,27 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
     import pyqkit
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="fast_hadamard_transform")  # Brevitas tells of an optional speed-up
+        warnings.filterwarnings(
+            "ignore", message="fast_hadamard_transform"
+        )  # Brevitas tells of an optional speed-up
         from pyqkit.quant import export_qonnx
 
     x, y, x_test, y_test = digits(seed)
-    print("training the float network, then fine-tuning it in uint4, e2m1, lp4_0_3, e3m2, int4 and int8 ...", flush=True)
+    print(
+        "training the float network, then fine-tuning it in uint4, e2m1, lp4_0_3, e3m2, int4 and int8 ...",
+        flush=True,
+    )
     plain, model = trained(x, y, seed)
     path = export_qonnx(model, torch.from_numpy(x_test), folder / MODEL)
 
     print("compiling for ZCU104, running both engines over the test split ...", flush=True)
     accelerator = pyqkit.compile(path, board="ZCU104", target_fps=50_000)
     codes = {name: accelerator.emulate(x_test, engine=name, codes=True) for name in ("exact", "hls")}
-    outputs = {"float": logits(plain, x_test), "quantised PyTorch": logits(model, x_test), "accelerator": accelerator.emulate(x_test)}
+    outputs = {
+        "float": logits(plain, x_test),
+        "quantised PyTorch": logits(model, x_test),
+        "accelerator": accelerator.emulate(x_test),
+    }
     accuracy = {name: float((values.argmax(1) == y_test).mean()) for name, values in outputs.items()}
     differing = int((codes["exact"] != codes["hls"]).sum())
     agreement = float((outputs["accelerator"].argmax(1) == outputs["quantised PyTorch"].argmax(1)).mean())
@@ -202,7 +225,9 @@ def trained(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[Any, Any]:
     return plain, model
 
 
-def _table(accelerator: Any, accuracy: dict[str, float], differing: int, agreement: float, frames: int, codes: int) -> None:
+def _table(
+    accelerator: Any, accuracy: dict[str, float], differing: int, agreement: float, frames: int, codes: int
+) -> None:
     from pyqkit.tables import show
 
     report = accelerator.report()
@@ -210,14 +235,17 @@ def _table(accelerator: Any, accuracy: dict[str, float], differing: int, agreeme
         {
             "layer": layer["name"],
             "operator": layer["operator"],
-            "format": " x ".join(filter(None, (layer["input_format"], layer["weight_format"]))) + f" -> {layer['output_format']}",
+            "format": " x ".join(filter(None, (layer["input_format"], layer["weight_format"])))
+            + f" -> {layer['output_format']}",
             "shape": "x".join(map(str, layer["output_shape"])),
             "MACs": layer["macs"] or None,
         }
         for layer in report["layers"]
     ]
     caption = (
-        f"accuracy on {frames} test images: " + ", ".join(f"{name} {value:.2%}" for name, value in accuracy.items()) + f"\n"
+        f"accuracy on {frames} test images: "
+        + ", ".join(f"{name} {value:.2%}" for name, value in accuracy.items())
+        + f"\n"
         f"codes that differ between engines exact and hls (emulated): {differing} of {codes}\n"
         f"top-1 agreement of the accelerator with quantised PyTorch: {agreement:.2%}\n"
         f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at {report['clock_mhz']:g} MHz on {report['board']}, "

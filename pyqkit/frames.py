@@ -22,9 +22,13 @@ def read(path: Path) -> np.ndarray:
     try:
         return npy.read(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"an array in npy format was expected, but {path} cannot be read ({error}); write it with numpy.save") from error
+        raise UserError(
+            f"an array in npy format was expected, but {path} cannot be read ({error}); write it with numpy.save"
+        ) from error
     except MemoryError:
-        raise UserError(f"frames that fit into memory were expected, but those of {path} do not; take fewer at a time") from None
+        raise UserError(
+            f"frames that fit into memory were expected, but those of {path} do not; take fewer at a time"
+        ) from None
 
 
 def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
@@ -33,7 +37,9 @@ def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
         if len(outputs) == 1:
             np.save(file, next(iter(outputs.values())))
             return
-        with zipfile.ZipFile(file, "w") as archive:  # numpy.savez takes names as keywords, and not every name can be one
+        with zipfile.ZipFile(
+            file, "w"
+        ) as archive:  # numpy.savez takes names as keywords, and not every name can be one
             for name, array in outputs.items():
                 with archive.open(zipfile.ZipInfo(f"{_key(name)}.npy"), "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)

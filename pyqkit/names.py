@@ -16,7 +16,9 @@ import unicodedata
 from collections.abc import Iterable
 
 LONGEST = 100  # letters of a name in a graph
-LONGEST_GENERATED = 2 * LONGEST + 20  # in generated text: two names of a graph and words between them; a file's name ends at 255
+LONGEST_GENERATED = (
+    2 * LONGEST + 20
+)  # in generated text: two names of a graph and words between them; a file's name ends at 255
 LONGEST_LABEL = 64
 
 _WORDS = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")

@@ -20,7 +20,9 @@ MAX_HEADER = 10_000  # bytes; numpy's own limit
 MAX_DIMENSIONS = 32  # of arrays before numpy 2
 
 _MAGIC = b"\x93NUMPY"
-_HEADER = re.compile(r"\{'descr': '([<>|=][biuf][1248])', 'fortran_order': (True|False), 'shape': \(((?:\d{1,20}, ?)*(?:\d{1,20})?)\), *\}")
+_HEADER = re.compile(
+    r"\{'descr': '([<>|=][biuf][1248])', 'fortran_order': (True|False), 'shape': \(((?:\d{1,20}, ?)*(?:\d{1,20})?)\), *\}"
+)
 
 
 @dataclass(frozen=True)

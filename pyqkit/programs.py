@@ -17,7 +17,10 @@ from pyqkit.errors import UserError
 from pyqkit.files import OutputError
 
 _GRACE = 2.0  # seconds in which a program that is asked to end may put its things away
-_NO_ROOM = (*(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)), "File size limit exceeded")
+_NO_ROOM = (
+    *(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)),
+    "File size limit exceeded",
+)
 
 
 @contextmanager
@@ -50,7 +53,11 @@ def _signal(process: subprocess.Popen[Any], number: signal.Signals) -> None:
 
 
 def compile_all(
-    commands: Sequence[Sequence[str]], folder: Path, language: str, tool: str, environment: Mapping[str, str] | None = None
+    commands: Sequence[Sequence[str]],
+    folder: Path,
+    language: str,
+    tool: str,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Run compilers in a folder, as many at a time as there are processors; none goes on when one fails or the user interrupts.
 
@@ -77,8 +84,15 @@ def compile_all(
         running = all_of_them.enter_context(selectors.DefaultSelector())
         while waiting or running.get_map():
             while waiting and len(running.get_map()) < (os.cpu_count() or 1):
-                options = {"cwd": folder, "env": surroundings, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
-                process = all_of_them.enter_context(started(waiting.pop(0), stderr=subprocess.STDOUT, **options))
+                options = {
+                    "cwd": folder,
+                    "env": surroundings,
+                    "stdin": subprocess.DEVNULL,
+                    "stdout": subprocess.PIPE,
+                }
+                process = all_of_them.enter_context(
+                    started(waiting.pop(0), stderr=subprocess.STDOUT, **options)
+                )
                 assert process.stdout is not None
                 running.register(process.stdout, selectors.EVENT_READ, (process, bytearray()))
             for ready, _ in running.select():
@@ -94,7 +108,11 @@ def compile_all(
 def _fail(code: int, said: str, language: str, tool: str) -> None:
     if code == -signal.SIGXFSZ or any(text in said for text in _NO_ROOM):
         reason = next((text for text in _NO_ROOM if text in said), os.strerror(errno.EFBIG))
-        raise OutputError(f"room for what {tool} writes was expected, but there is none ({reason}); make room, or set TMPDIR and XDG_CACHE_HOME")
+        raise OutputError(
+            f"room for what {tool} writes was expected, but there is none ({reason}); make room, or set TMPDIR and XDG_CACHE_HOME"
+        )
     first = next((line for line in said.splitlines() if "rror" in line), said.strip()[:400])
-    first = first or (f"nothing, and was ended by signal {-code}" if code < 0 else f"nothing, and ended with code {code}")
+    first = first or (
+        f"nothing, and was ended by signal {-code}" if code < 0 else f"nothing, and ended with code {code}"
+    )
     raise UserError(f"{language} that compiles was expected, but {tool} says: {first}; report this as a bug")

@@ -42,7 +42,11 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     graph, foldings = accelerator.graph, accelerator.foldings
     search = search_for(graph, accelerator.board)
     survey = search.survey
-    found, resources, design = survey.estimate(foldings), survey.resources(foldings), generate(graph, foldings)
+    found, resources, design = (
+        survey.estimate(foldings),
+        survey.resources(foldings),
+        generate(graph, foldings),
+    )
     interval, total = design.interval, survey.total(foldings)
     layers = [
         {
@@ -86,12 +90,18 @@ def _bottleneck(accelerator: Accelerator, survey: Survey, design: Design) -> str
     return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
 
 
-def _next_step(accelerator: Accelerator, search: Search, interval: int, now: Resources) -> dict[str, Any] | None:
+def _next_step(
+    accelerator: Accelerator, search: Search, interval: int, now: Resources
+) -> dict[str, Any] | None:
     """The cheapest design that is faster: its rate, what it takes more (less, if negative), and the layers that change."""
     step = next_step(search, interval)
-    if step is None or interval > search.survey.interval(accelerator.foldings):  # where an output limits no folding helps
+    if step is None or interval > search.survey.interval(
+        accelerator.foldings
+    ):  # where an output limits no folding helps
         return None
-    changes = to_json({name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())})
+    changes = to_json(
+        {name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())}
+    )
     more = (step.resources + now * -1).rounded()
     return {
         "initiation_interval_cycles": step.interval,
@@ -121,7 +131,9 @@ def tradeoff(accelerator: Accelerator, points: int = 24) -> list[dict[str, float
             found[search.survey.interval(design)] = search.survey.total(design).lut_high
     limit = 1.5 * accelerator.board.resources["lut"]
     kept = [(interval, lut) for interval, lut in found.items() if lut <= limit] or list(found.items())[:1]
-    return [{"frames_per_second": accelerator.clock_mhz * 1e6 / interval, "lut": lut} for interval, lut in kept]
+    return [
+        {"frames_per_second": accelerator.clock_mhz * 1e6 / interval, "lut": lut} for interval, lut in kept
+    ]
 
 
 def _simulate(accelerator: Accelerator) -> tuple[float, int]:

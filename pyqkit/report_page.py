@@ -12,7 +12,11 @@ from pyqkit.files import replacing
 from pyqkit.tables import resource_rows, summary
 
 _ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in pixels of the drawing
-_COLUMNS = (("cycles", 262, 220), ("LUT", 600, 180), ("FIFO words", 870, 120))  # title, left end and length of each column of bars
+_COLUMNS = (
+    ("cycles", 262, 220),
+    ("LUT", 600, 180),
+    ("FIFO words", 870, 120),
+)  # title, left end and length of each column of bars
 
 
 def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
@@ -29,17 +33,28 @@ def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
 
     has = report["board_resources"]
     gauges = [
-        {"name": row["resource"], "takes": row["takes"], "has": f"{row['of']:,}", "share": _share(report["resources"][taken], has[board])}
+        {
+            "name": row["resource"],
+            "takes": row["takes"],
+            "has": f"{row['of']:,}",
+            "share": _share(report["resources"][taken], has[board]),
+        }
         for row, (taken, board) in zip(
-            resource_rows(report), (("lut_high", "lut"), ("ff", "ff"), ("bram36", "bram36"), ("dsp", "dsp")), strict=True
+            resource_rows(report),
+            (("lut_high", "lut"), ("ff", "ff"), ("bram36", "bram36"), ("dsp", "dsp")),
+            strict=True,
         )
     ]
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     template = environment.from_string(_TEMPLATE)
-    return template.render(r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff))
+    return template.render(
+        r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff)
+    )
 
 
-def write(report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path, force: bool = True) -> None:
+def write(
+    report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path, force: bool = True
+) -> None:
     """Write the page to a file; names of bytes that are no text come escaped."""
     with replacing(Path(path), force) as beside:
         beside.write_text(page(report, tradeoff), encoding="utf-8", errors="backslashreplace")
@@ -74,9 +89,19 @@ def _bars(report: dict[str, Any]) -> dict[str, Any]:
         for title, left, length in _COLUMNS:
             inner, outer, text = figures[title]
             scale = length / max(most[title], 1)
-            bars.append({"x": left, "inner": max(inner * scale, 1), "outer": max(outer * scale, 1), "text": text})
+            bars.append(
+                {"x": left, "inner": max(inner * scale, 1), "outer": max(outer * scale, 1), "text": text}
+            )
         folding = f"{layer['pe']}\u00d7{layer['simd']}" if layer["pe"] else ""
-        rows.append({"y": _TOP + index * _ROW, "layer": layer, "folding": folding, "bars": bars, "limits": layer["busy"] == 1})
+        rows.append(
+            {
+                "y": _TOP + index * _ROW,
+                "layer": layer,
+                "folding": folding,
+                "bars": bars,
+                "limits": layer["busy"] == 1,
+            }
+        )
     return {"rows": rows, "columns": _COLUMNS, "height": _TOP + len(rows) * _ROW + 8, "step": _ROW}
 
 
@@ -86,7 +111,10 @@ def _curve(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> dict
     here = {"frames_per_second": report["frames_per_second"], "lut": report["resources"]["lut_high"]}
     points = [*tradeoff, here]
     axes = {}
-    for key, ends, also in (("frames_per_second", (left, right), []), ("lut", (bottom, top), [report["board_resources"]["lut"]])):
+    for key, ends, also in (
+        ("frames_per_second", (left, right), []),
+        ("lut", (bottom, top), [report["board_resources"]["lut"]]),
+    ):
         values = [log10(p[key]) for p in points] + [log10(v) for v in also]
         axes[key] = min(values) - 0.05, max(max(values) + 0.05, min(values) + 0.3), ends
 
@@ -102,7 +130,9 @@ def _curve(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> dict
     def at(point: dict[str, float]) -> dict[str, float]:
         return {"x": place("frames_per_second", point["frames_per_second"]), "y": place("lut", point["lut"])}
 
-    marks = [{**at(p), "text": f"{p['frames_per_second']:,.4g} frames/s, {p['lut']:,.0f} LUT"} for p in tradeoff]
+    marks = [
+        {**at(p), "text": f"{p['frames_per_second']:,.4g} frames/s, {p['lut']:,.0f} LUT"} for p in tradeoff
+    ]
     return {
         "line": " ".join(f"{m['x']:.1f},{m['y']:.1f}" for m in marks),
         "marks": marks,

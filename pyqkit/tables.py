@@ -89,9 +89,18 @@ def code_count(name: str) -> int:
 def code_table(name: str) -> list[dict[str, Any]]:
     """Codes of a format: bits, integer and value; of a format of more than `MOST_CODES` the ends and the middle."""
     fmt, count = _element(name), code_count(name)
-    codes = range(count) if count <= MOST_CODES else (*range(4), *range(count // 2 - 4, count // 2 + 4), *range(count - 4, count))
+    codes = (
+        range(count)
+        if count <= MOST_CODES
+        else (*range(4), *range(count // 2 - 4, count // 2 + 4), *range(count - 4, count))
+    )
     return [
-        {"code": code, "bits": format(code, f"0{fmt.bits}b"), "integer": fmt.base.integer(code), "value": float(fmt.decode(code))}
+        {
+            "code": code,
+            "bits": format(code, f"0{fmt.bits}b"),
+            "integer": fmt.base.integer(code),
+            "value": float(fmt.decode(code)),
+        }
         for code in codes
     ]
 
@@ -106,7 +115,13 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) and abs(value) >= 10000 else str(value)
+    return (
+        f"{value:,.6g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int) and abs(value) >= 10000
+        else str(value)
+    )
 
 
 def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None) -> None:
@@ -116,7 +131,9 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     from rich.text import Text
 
     heading = Text(plain(title), style="table.title")
-    lines = None if caption is None else Text("\n".join(map(plain, caption.splitlines())), style="table.caption")
+    lines = (
+        None if caption is None else Text("\n".join(map(plain, caption.splitlines())), style="table.caption")
+    )
     table = Table(title=heading, caption=lines, title_justify="left", caption_justify="left")
     for key in rows[0] if rows else ():
         numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
@@ -126,7 +143,9 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)  # a file has no width to cut columns to
-    console.print(table if rows else Text("\n").join(text for text in (heading, lines) if text))  # rich leaves them out without columns
+    console.print(
+        table if rows else Text("\n").join(text for text in (heading, lines) if text)
+    )  # rich leaves them out without columns
 
 
 def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -135,7 +154,8 @@ def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "layer": f"{layer['name']} (probe)" if layer["probe"] else layer["name"],
             "operator": layer["operator"],
-            "formats": " x ".join(filter(None, (layer["input_format"], layer["weight_format"]))) + f" -> {layer['output_format']}",
+            "formats": " x ".join(filter(None, (layer["input_format"], layer["weight_format"])))
+            + f" -> {layer['output_format']}",
             "shape": "x".join(map(str, layer["output_shape"])),
             "MACs": layer["macs"] or None,
             "PE": layer["pe"],
@@ -161,12 +181,21 @@ def bar(share: float, width: int = 10) -> str:
 def resource_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """What a design takes of each resource that the board has."""
     total, has = report["resources"], report["board_resources"]
-    figures = (("LUT", "lut_high", "lut"), ("FF", "ff", "ff"), ("BRAM, 36 kbit", "bram36", "bram36"), ("DSP", "dsp", "dsp"))
+    figures = (
+        ("LUT", "lut_high", "lut"),
+        ("FF", "ff", "ff"),
+        ("BRAM, 36 kbit", "bram36", "bram36"),
+        ("DSP", "dsp", "dsp"),
+    )
     rows = []
     for title, taken, board in figures:
         share = total[taken] / has[board] if has[board] else float(total[taken] > 0)
-        takes = f"{total['lut_low']:,} to {total['lut_high']:,}" if taken == "lut_high" else f"{total[taken]:,g}"
-        rows.append({"resource": title, "takes": takes, "of": has[board], "share": f"{bar(share, 20)} {share:4.0%}"})
+        takes = (
+            f"{total['lut_low']:,} to {total['lut_high']:,}" if taken == "lut_high" else f"{total[taken]:,g}"
+        )
+        rows.append(
+            {"resource": title, "takes": takes, "of": has[board], "share": f"{bar(share, 20)} {share:4.0%}"}
+        )
     return rows
 
 
@@ -196,10 +225,16 @@ def show_report(report: dict[str, Any]) -> None:
     """Print a report."""
     sources = report["sources"]
     title = f"{report['network']} on {report['board']} (cycles {sources['cycles']}, resources {sources['resources']})"
-    show(title, layer_rows(report), f"{summary(report)}\nLatency {report['latency_cycles']:,g} cycles ({sources['cycles']}).")
+    show(
+        title,
+        layer_rows(report),
+        f"{summary(report)}\nLatency {report['latency_cycles']:,g} cycles ({sources['cycles']}).",
+    )
     show(f"resources ({sources['resources']})", resource_rows(report))
     if report["exceeds"] and not report["overflow"]:
-        print(f"note: perhaps more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate")
+        print(
+            f"note: perhaps more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate"
+        )
     for note in report["notes"]:
         print(plain(f"note: {note}"))
 
@@ -213,10 +248,18 @@ def show_verification(result: dict[str, Any]) -> None:
         return
     float32 = reference["float32"]
     rows = [
-        {"layer": name, **entry, **{title: float32["layers"][name][key] for key, (title, _) in _FLOAT32.items()}}
+        {
+            "layer": name,
+            **entry,
+            **{title: float32["layers"][name][key] for key, (title, _) in _FLOAT32.items()},
+        }
         for name, entry in reference["layers"].items()
     ]
-    why = {text: sum(layer[key] for layer in float32["layers"].values()) for key, (_, text) in _FLOAT32.items() if text}
+    why = {
+        text: sum(layer[key] for layer in float32["layers"].values())
+        for key, (_, text) in _FLOAT32.items()
+        if text
+    }
     votes = reference["top1_agreement"]
     caption += (
         f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX model in exact arithmetic"
@@ -260,4 +303,16 @@ def _doubts(float32: dict[str, Any]) -> list[str]:
     return sentences
 
 
-__all__ = ["code_count", "code_table", "examples", "format_row", "format_table", "layer_rows", "markdown", "show", "show_report", "show_verification", "verdict"]
+__all__ = [
+    "code_count",
+    "code_table",
+    "examples",
+    "format_row",
+    "format_table",
+    "layer_rows",
+    "markdown",
+    "show",
+    "show_report",
+    "show_verification",
+    "verdict",
+]

@@ -73,7 +73,13 @@ def json_data(raw: bytes | str) -> Any:
     """
     content = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
     try:
-        data = json.loads(content, object_pairs_hook=_unique, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
+        data = json.loads(
+            content,
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_JSON_DEPTH} levels deep") from None
     level, depth = [data], 0
@@ -81,7 +87,11 @@ def json_data(raw: bytes | str) -> Any:
         depth += 1
         if depth > MAX_JSON_DEPTH:
             raise ValueError(f"it is nested more than {MAX_JSON_DEPTH} levels deep")
-        inside = (value.values() if isinstance(value, dict) else value for value in level if isinstance(value, (dict, list)))
+        inside = (
+            value.values() if isinstance(value, dict) else value
+            for value in level
+            if isinstance(value, (dict, list))
+        )
         level = [value for values in inside for value in values]
     if _HALF.search(content):
         json.dumps(data, ensure_ascii=False).encode()  # raises if the halves do not make whole characters
@@ -133,7 +143,9 @@ class Archive:
         if len(members) > MAX_MEMBERS or len(set(self.names)) != len(members):
             raise ValueError(f"its {len(members)} members have equal names or are more than {MAX_MEMBERS}")
         if total > min(most, MAX_UNPACKED):
-            raise ValueError(f"it unpacks to {total} bytes, and {min(most, MAX_UNPACKED)} are the most that can be taken from it")
+            raise ValueError(
+                f"it unpacks to {total} bytes, and {min(most, MAX_UNPACKED)} are the most that can be taken from it"
+            )
 
     def content(self, name: str) -> bytes:
         """A member, whose checksum is right; raises ValueError if it cannot be unpacked, KeyError if there is none."""
@@ -142,5 +154,13 @@ class Archive:
             raise ValueError(f"{name!r:.80} is packed by method {member.compress_type}")
         try:
             return self._archive.read(member)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError, struct.error) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+            NotImplementedError,
+            OSError,
+            EOFError,
+            struct.error,
+        ) as error:
             raise ValueError(f"{name!r:.80} cannot be unpacked ({error!s:.200})") from None

@@ -41,7 +41,9 @@ def two_heads(seed: int = 2) -> Any:
     b = Builder(2, 6, 6, seed=seed)
     trunk = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "int4", 4, 2), "int4", 0.5)
     deep = b.quantise(b.node("Relu", b.conv(trunk, "e2m1", 6, 4)), "e2m1", 1.0)
-    return b.model(b.node("Gemm", b.node("Flatten", deep), b.weights("int8", 3, 216, scale=0.0625), transB=1), trunk)
+    return b.model(
+        b.node("Gemm", b.node("Flatten", deep), b.weights("int8", 3, 216, scale=0.0625), transB=1), trunk
+    )
 
 
 def compiled_for(folder: Path, board: dict, **options: Any) -> Any:

@@ -105,13 +105,18 @@ def test_a_network_that_is_too_large_is_refused_unless_told_otherwise(tmp_path):
     described["resources"] |= {"bram36": 0, "dsp": 0, "lut": 1000}
     with pytest.raises(UserError) as caught:
         compiled_for(tmp_path, described)
-    assert re.search(r"does not fit PYNQ-Z2: it takes [\d,]+ of 1,000 LUT \(\d+ %\) \(estimated\); take a larger board", str(caught.value))
+    assert re.search(
+        r"does not fit PYNQ-Z2: it takes [\d,]+ of 1,000 LUT \(\d+ %\) \(estimated\); take a larger board",
+        str(caught.value),
+    )
     small = compiled_for(tmp_path, described, allow_overflow=True)
     report = small.report()
     assert report["exceeds"] == "LUT"
     assert report["overflow"] == [{"resource": "LUT", "takes": report["resources"]["lut_low"], "has": 1000}]
     assert report["notes"][0].startswith("the design does not fit PYNQ-Z2: it takes ")
-    assert max(f.pe * f.simd for f in small.foldings.values()) <= 2 and {f.multiplier for f in small.foldings.values()} == {"lut"}
+    assert max(f.pe * f.simd for f in small.foldings.values()) <= 2 and {
+        f.multiplier for f in small.foldings.values()
+    } == {"lut"}
     with pytest.warns(UserWarning, match="the design does not fit PYNQ-Z2: it takes "):
         assert pyqkit.Accelerator.load(small.save(tmp_path / "net")).report()["notes"] == report["notes"]
 
@@ -143,13 +148,30 @@ def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"clock_mhz": 0}, "a clock from 1 to below 1000 MHz was expected, but 0 came; leave it out for the board's own"),
-        *(({"clock_mhz": clock}, f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own")
-          for clock in (0.1, 1000, 1e9, float("inf"), 10**400, True)),
-        ({"clock_mhz": float("nan")}, "a clock from 1 to below 1000 MHz was expected, but nan came; leave it out for the board's own"),
-        ({"target_fps": 5, "fold": {}}, "a folding or a target rate was expected, but both came; leave one out"),
+        (
+            {"clock_mhz": 0},
+            "a clock from 1 to below 1000 MHz was expected, but 0 came; leave it out for the board's own",
+        ),
+        *(
+            (
+                {"clock_mhz": clock},
+                f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own",
+            )
+            for clock in (0.1, 1000, 1e9, float("inf"), 10**400, True)
+        ),
+        (
+            {"clock_mhz": float("nan")},
+            "a clock from 1 to below 1000 MHz was expected, but nan came; leave it out for the board's own",
+        ),
+        (
+            {"target_fps": 5, "fold": {}},
+            "a folding or a target rate was expected, but both came; leave one out",
+        ),
         ({"board": "ZCU105"}, "a board was expected, but 'ZCU105' is none; did you mean 'ZCU104'?"),
-        ({"fold": {"none": Folding()}}, "foldings of layers were expected in fold, but 'none' is no layer; layers are "),
+        (
+            {"fold": {"none": Folding()}},
+            "foldings of layers were expected in fold, but 'none' is no layer; layers are ",
+        ),
     ],
 )
 def test_arguments_out_of_range(arguments, sentence):
@@ -175,19 +197,39 @@ def test_all_nodes_that_cannot_be_lowered_are_named():
 
 
 def test_engines_that_do_not_exist(accelerator, x):
-    with pytest.raises(UserError, match="^engine exact, hls, rtl was expected, but 'vhdl' came; choose one of them$"):
+    with pytest.raises(
+        UserError, match="^engine exact, hls, rtl was expected, but 'vhdl' came; choose one of them$"
+    ):
         accelerator.emulate(x, engine="vhdl")
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda x: x[0], "input x of shape (frames, 2, 6, 6) was expected, but (2, 6, 6) came; put the frames first"),
-        (lambda x: x[:, :1], "input x of shape (frames, 2, 6, 6) was expected, but (6, 1, 6, 6) came; put the frames first"),
-        (lambda x: x.astype(complex), "real numbers were expected for input x, but an array of complex128 came; convert it to float32"),
-        (lambda x: np.where(x > 1, np.nan, x), "numbers were expected for input x, but NaN came; remove NaNs first"),
-        (lambda x: x[:0], "at least one frame was expected, but an array of shape (0, 2, 6, 6) came; put the frames first"),
-        (lambda x: 1.0, "at least one frame was expected, but an array of shape () came; put the frames first"),
+        (
+            lambda x: x[0],
+            "input x of shape (frames, 2, 6, 6) was expected, but (2, 6, 6) came; put the frames first",
+        ),
+        (
+            lambda x: x[:, :1],
+            "input x of shape (frames, 2, 6, 6) was expected, but (6, 1, 6, 6) came; put the frames first",
+        ),
+        (
+            lambda x: x.astype(complex),
+            "real numbers were expected for input x, but an array of complex128 came; convert it to float32",
+        ),
+        (
+            lambda x: np.where(x > 1, np.nan, x),
+            "numbers were expected for input x, but NaN came; remove NaNs first",
+        ),
+        (
+            lambda x: x[:0],
+            "at least one frame was expected, but an array of shape (0, 2, 6, 6) came; put the frames first",
+        ),
+        (
+            lambda x: 1.0,
+            "at least one frame was expected, but an array of shape () came; put the frames first",
+        ),
     ],
 )
 @pytest.mark.parametrize("method", ["emulate", "verify"])
@@ -200,14 +242,19 @@ def test_wrong_frames(accelerator, x, change, sentence, method):
 def test_a_signalling_nan_is_refused_without_a_warning(accelerator, x):
     frames = x.astype(np.float64)
     frames.view(np.uint64)[0, 0, 0, 0] = 0x7FF0_0000_0000_0001
-    with warnings.catch_warnings(), pytest.raises(UserError, match="^numbers were expected for input x, but NaN came; "):
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(UserError, match="^numbers were expected for input x, but NaN came; "),
+    ):
         warnings.simplefilter("error")
         accelerator.emulate(frames)
 
 
 def test_infinity_saturates(accelerator, x):
     extreme = np.where(x > 0, np.inf, -np.inf).astype(np.float32)
-    np.testing.assert_array_equal(accelerator(extreme), accelerator(np.where(x > 0, 1e6, -1e6).astype(np.float32)))
+    np.testing.assert_array_equal(
+        accelerator(extreme), accelerator(np.where(x > 0, 1e6, -1e6).astype(np.float32))
+    )
 
 
 def test_importing_the_package_loads_nothing():
@@ -219,4 +266,6 @@ def test_importing_the_package_loads_nothing():
 
 
 def test_the_graph_is_the_importers(accelerator):
-    assert [op.name for op in accelerator.graph.operators] == [op.name for op in import_qonnx(residual()).operators]
+    assert [op.name for op in accelerator.graph.operators] == [
+        op.name for op in import_qonnx(residual()).operators
+    ]

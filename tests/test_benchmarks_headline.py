@@ -52,7 +52,11 @@ def test_results_hold_what_they_claim(design):
     assert not headline.misses(found)
     assert "before place and route; not run on a board" in found["label"]
     assert found["simulated"]["codes_differing"] == 0
-    assert found["simulated"]["frames_per_second"] == round(100e6 / found["simulated"]["interval"], 1) > headline.PUBLISHED[design]
+    assert (
+        found["simulated"]["frames_per_second"]
+        == round(100e6 / found["simulated"]["interval"], 1)
+        > headline.PUBLISHED[design]
+    )
     assert f"resources {'synthesised' if 'synthesised' in found else 'estimated'}," in found["label"]
     if "synthesised" in found:
         total, has = found["synthesised"], boards.load("PYNQ-Z2").resources["lut"]
@@ -71,7 +75,9 @@ def test_the_design_takes_the_cycles_that_were_simulated(design, tmp_path):
 
 def test_the_fast_rounding_of_training_is_that_of_the_format():
     fmt = training.parse("ue2m2")
-    x = np.concatenate([np.linspace(-1, 9, 4001, dtype=np.float32), fmt.limits(np.float32), fmt.values.astype(np.float32)])
+    x = np.concatenate(
+        [np.linspace(-1, 9, 4001, dtype=np.float32), fmt.limits(np.float32), fmt.values.astype(np.float32)]
+    )
     middles = (fmt.values[1:] + fmt.values[:-1]) / 2  # ties go their own way while training
     x = x[~np.isin(x, middles.astype(np.float32))]
     found = training.RoundActivations.apply(torch.from_numpy(x), 1.0).numpy()

@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import zoo
 
 pytestmark = pytest.mark.skipif(
-    not (DATA / "reference_logits.npz").is_file(), reason=f"no evaluation data in {DATA}; set PYQKIT_DATA to the folder"
+    not (DATA / "reference_logits.npz").is_file(),
+    reason=f"no evaluation data in {DATA}; set PYQKIT_DATA to the folder",
 )
 
 
@@ -54,7 +55,9 @@ def test_quantised_network_is_what_every_reference_says(fmt: str, pixels: np.nda
     from pyqkit.reference.reference import Reference
 
     x = zoo.images("resnet8", pixels[:4])
-    model = quantised("resnet8", fmt, "power_of_two", DATA, zoo.images("resnet8", archive("cifar10_train_20k.npz", 64)))
+    model = quantised(
+        "resnet8", fmt, "power_of_two", DATA, zoo.images("resnet8", archive("cifar10_train_20k.npz", 64))
+    )
     path = export_qonnx(model, torch.from_numpy(x[:1]), tmp_path / "network.onnx")
     fast, slow = QonnxReference(path), Reference(path)
     expected, found = slow.run(x[:2], keep=True), fast.run(x[:2])
@@ -84,10 +87,15 @@ def test_reference_decides_what_float64_cannot() -> None:
     # 3/4 - 1/4 and a sliver that float64 drops: the tie of int4 between 0 and 1 goes to 0, a sliver above it to 1.
     integers = np.array([[3.0, 3.0]])
     for sliver, code in ((2.0**-80, 1), (0.0, 0), (-(2.0**-80), 0)):
-        total = Sum(((integers, DoubleDouble.of_fraction(Fraction(1, 4))),), DoubleDouble.of(-0.25) + DoubleDouble.of(sliver))
+        total = Sum(
+            ((integers, DoubleDouble.of_fraction(Fraction(1, 4))),),
+            DoubleDouble.of(-0.25) + DoubleDouble.of(sliver),
+        )
         machine = QonnxReference.__new__(QonnxReference)
         machine.decided, machine._grids = 0, {}
         node = Node("x", "Quant", [], [], 1, {}, 1, lambda inputs: [])
-        made = machine._quantise(node, total, Quantiser(Integer(4), Grid.of_format(Integer(4)), DoubleDouble.of(1.0)))
+        made = machine._quantise(
+            node, total, Quantiser(Integer(4), Grid.of_format(Integer(4)), DoubleDouble.of(1.0))
+        )
         np.testing.assert_array_equal(made.codes(), [[code, code]])
         assert machine.decided == 2

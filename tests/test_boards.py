@@ -12,7 +12,18 @@ import pytest
 from pyqkit import boards
 from pyqkit.errors import UserError
 
-NAMES = ["AUP-ZU3", "Arty-Z7-20", "KR260", "KV260", "PYNQ-Z1", "PYNQ-Z2", "RFSoC2x2", "RFSoC4x2", "Ultra96-V2", "ZCU104"]
+NAMES = [
+    "AUP-ZU3",
+    "Arty-Z7-20",
+    "KR260",
+    "KV260",
+    "PYNQ-Z1",
+    "PYNQ-Z2",
+    "RFSoC2x2",
+    "RFSoC4x2",
+    "Ultra96-V2",
+    "ZCU104",
+]
 CLOCKS = {"zynq-7000": 1000.0, "zynq-mpsoc": 1500.0}  # MHz of the IO PLL that divides down to the clock
 
 
@@ -33,7 +44,10 @@ def test_figures_have_sources(name: str) -> None:
     assert board.resources["ff"] == 2 * board.resources["lut"]
     divider = CLOCKS[board.family] / board.clock_mhz
     assert divider == int(divider)
-    assert board.clocks["source_mhz"] == CLOCKS[board.family] and board.clock_mhz in board.clocks["reachable_mhz"]
+    assert (
+        board.clocks["source_mhz"] == CLOCKS[board.family]
+        and board.clock_mhz in board.clocks["reachable_mhz"]
+    )
     for rate in board.clocks["reachable_mhz"]:
         assert rate == pytest.approx(CLOCKS[board.family] / round(CLOCKS[board.family] / rate), abs=1e-3)
     assert set(board.rails) == {"pl", "total"} and board.image.count(".") == 1
@@ -57,7 +71,10 @@ def test_ports_are_those_of_the_shell(name: str) -> None:
 )  # fmt: skip
 def test_impossible_surroundings(key: str, value: Any) -> None:
     data = {**boards.load("ZCU104").to_json(), key: value}
-    with pytest.raises(UserError, match=f"^{key} as in boards/zcu104.toml was expected, but mine has something else; compare the two$"):
+    with pytest.raises(
+        UserError,
+        match=f"^{key} as in boards/zcu104.toml was expected, but mine has something else; compare the two$",
+    ):
         boards.from_data(data, "mine")
 
 
@@ -72,14 +89,20 @@ def test_boards_with_the_same_chip_have_the_same_resources() -> None:
     by_chip: dict[str, set[tuple[int, ...]]] = {}
     for name in NAMES:
         board = boards.load(name)
-        by_chip.setdefault(board.part.split("-")[0].removesuffix("clg400"), set()).add(tuple(board.resources.values()))
+        by_chip.setdefault(board.part.split("-")[0].removesuffix("clg400"), set()).add(
+            tuple(board.resources.values())
+        )
     assert all(len(found) == 1 for found in by_chip.values())
     assert len(by_chip) == 6
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("zcu14", "did you mean 'ZCU104'?"), ("pynqz2", "did you mean 'PYNQ-Z2'?"), ("??", f"known are {', '.join(boards.names())}")],
+    [
+        ("zcu14", "did you mean 'ZCU104'?"),
+        ("pynqz2", "did you mean 'PYNQ-Z2'?"),
+        ("??", f"known are {', '.join(boards.names())}"),
+    ],
 )
 def test_unknown_names(name: str, hint: str) -> None:
     with pytest.raises(UserError) as caught:
@@ -89,7 +112,9 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 def written(folder: Path, **changes: Any) -> Path:
     data = {**boards.load("ZCU104").to_json(), **changes}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]  # none of the optional tables
+    lines = [
+        f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)
+    ]  # none of the optional tables
     lines += ["[resources]", *(f"{key} = {json.dumps(value)}" for key, value in data["resources"].items())]
     (folder / "mine.toml").write_text("\n".join(lines))
     return folder / "mine.toml"
@@ -156,7 +181,8 @@ def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(
-        UserError, match=f"^a board file in TOML was expected, but {path} cannot be read \\(.*\\); compare it with boards/zcu104.toml$"
+        UserError,
+        match=f"^a board file in TOML was expected, but {path} cannot be read \\(.*\\); compare it with boards/zcu104.toml$",
     ):
         boards.load(path)
 

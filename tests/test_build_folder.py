@@ -45,7 +45,14 @@ def names_in(folder: Path) -> list[str]:
 
 def test_a_folder_has_everything(saved):
     files = {str(p.relative_to(saved)) for p in saved.rglob("*") if p.is_file()}
-    assert {"manifest.json", "arrays.npz", "golden.npz", "model.onnx", "hls/network.hpp", "hls/parameters.hpp"} <= files
+    assert {
+        "manifest.json",
+        "arrays.npz",
+        "golden.npz",
+        "model.onnx",
+        "hls/network.hpp",
+        "hls/parameters.hpp",
+    } <= files
     assert {"hls/include/matrix_vector.hpp", "hls/include/sliding_window.hpp"} <= files
     manifest = json.loads((saved / "manifest.json").read_text())
     assert set(manifest["files"]) == files - {"manifest.json"}
@@ -63,10 +70,17 @@ def test_saving_moving_and_loading_changes_no_code(network, tmp_path):
     made.save(tmp_path / "net")
     os.rename(tmp_path / "net", tmp_path / "moved")
     loaded = pyqkit.Accelerator.load(tmp_path / "moved")
-    assert (loaded.board, loaded.clock_mhz, loaded.foldings, loaded.model) == (made.board, made.clock_mhz, made.foldings, made.model)
+    assert (loaded.board, loaded.clock_mhz, loaded.foldings, loaded.model) == (
+        made.board,
+        made.clock_mhz,
+        made.foldings,
+        made.model,
+    )
     assert loaded.report() == made.report()
     for engine in ("exact", "hls"):
-        np.testing.assert_array_equal(loaded.emulate(x, engine, codes=True), made.emulate(x, engine, codes=True))
+        np.testing.assert_array_equal(
+            loaded.emulate(x, engine, codes=True), made.emulate(x, engine, codes=True)
+        )
         assert loaded.selftest(tmp_path / "moved", engine) == 0
     loaded.save(tmp_path / "again")
     for name in ("arrays.npz", "golden.npz"):
@@ -86,7 +100,9 @@ def test_the_generated_source_compiles_from_the_folder_alone(saved, tmp_path):
         "-w",
         *(f"-I{p}" for p in (include / "simulation" / "native", include / "simulation", include)),
     ]
-    done = subprocess.run([*command, "simulation.cpp"], cwd=tmp_path / "hls", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "simulation.cpp"], cwd=tmp_path / "hls", capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -105,7 +121,9 @@ def test_loading_needs_neither_torch_nor_onnx(saved, accelerator, x, tmp_path):
         f"acc = pyqkit.Accelerator.load({str(saved)!r})\n"
         f"np.save('y.npy', acc(np.load('x.npy'))); acc.report(); print(acc.selftest({str(saved)!r}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.stdout, done.stderr) == ("0\n", "")
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), accelerator(x))
 
@@ -150,7 +168,10 @@ def test_existing_things_are_kept(accelerator, tmp_path):
     accelerator.save(tmp_path / "net")
     with pytest.raises(OutputError) as caught:
         accelerator.save(tmp_path / "net")
-    assert str(caught.value) == f"a new folder was expected, but {tmp_path / 'net'} exists; choose another name or pass --force"
+    assert (
+        str(caught.value)
+        == f"a new folder was expected, but {tmp_path / 'net'} exists; choose another name or pass --force"
+    )
     accelerator.save(tmp_path / "net", force=True)
     (tmp_path / "net" / "hls" / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError) as caught:
@@ -163,7 +184,10 @@ def test_existing_things_are_kept(accelerator, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError) as caught:
         accelerator.save(tmp_path / "file", force=True)
-    assert str(caught.value) == f"a build folder to replace was expected, but {tmp_path / 'file'} is something else; choose another name"
+    assert (
+        str(caught.value)
+        == f"a build folder to replace was expected, but {tmp_path / 'file'} is something else; choose another name"
+    )
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -174,10 +198,15 @@ def test_a_manifest_that_others_wrote_gives_no_file_away(accelerator, tmp_path, 
     (target / "photos").mkdir(parents=True)
     (target / "photos" / "1.jpg").write_text("mine")
     manifest = {"schema": 1, "files": {"photos/" if sealed else "photos/1.jpg": "0"}}
-    (target / "manifest.json").write_text(json.dumps({**manifest, "sha256": own_digest(manifest) if sealed else ""}))
+    (target / "manifest.json").write_text(
+        json.dumps({**manifest, "sha256": own_digest(manifest) if sealed else ""})
+    )
     with pytest.raises(OutputError) as caught:
         accelerator.save(target, force=True)
-    assert str(caught.value) == f"a build folder to replace was expected, but {target} is something else; choose another name"
+    assert (
+        str(caught.value)
+        == f"a build folder to replace was expected, but {target} is something else; choose another name"
+    )
     assert (target / "photos" / "1.jpg").read_text() == "mine"
 
 
@@ -191,7 +220,13 @@ def test_a_folder_of_another_schema_can_be_replaced(accelerator, tmp_path):
 
 def test_every_file_of_a_folder_is_checked(saved, tmp_path):
     listed = json.loads((saved / "manifest.json").read_text())["files"]
-    for name in ("arrays.npz", "golden.npz", "model.onnx", "hls/network.hpp", min(n for n in listed if n.startswith("hls/include"))):
+    for name in (
+        "arrays.npz",
+        "golden.npz",
+        "model.onnx",
+        "hls/network.hpp",
+        min(n for n in listed if n.startswith("hls/include")),
+    ):
         folder = tmp_path / name.replace("/", "_")
         shutil.copytree(saved, folder)
         content = bytearray((folder / name).read_bytes())

@@ -141,7 +141,10 @@ def test_one_of_many_processes_compiles(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     root = Path(__file__).parents[1]
     runs = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment, cwd=root) for _ in range(4)
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment, cwd=root
+        )
+        for _ in range(4)
     ]
     assert [r.communicate()[0] for r in runs] == ["42\n"] * 4
     assert log.read_text() == "called\n"
@@ -199,7 +202,9 @@ def test_a_folder_that_is_not_ours_is_not_used(tmp_path: Path, monkeypatch: pyte
     folder.unlink()
     folder.mkdir(mode=0o700)
     folder.chmod(0o777)
-    assert cache.cache_folder() == folder and stat.S_IMODE(folder.stat().st_mode) == 0o755  # ours, and now ours alone to write
+    assert (
+        cache.cache_folder() == folder and stat.S_IMODE(folder.stat().st_mode) == 0o755
+    )  # ours, and now ours alone to write
     if os.geteuid() == 0:
         to_another(folder)
         assert cache.cache_folder() == cache.private_folder()
@@ -214,7 +219,9 @@ def test_where_nothing_can_be_written_a_private_folder_does(tmp_path: Path) -> N
 def test_private_folders_end_with_the_process(tmp_path: Path) -> None:
     code = "from pyqkit import cache; print(cache.cache_folder())"
     environment = {**os.environ, "XDG_CACHE_HOME": "", "HOME": "here", "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert Path(done.stdout.strip()).parent == tmp_path and not list(tmp_path.iterdir())
 
 
@@ -250,7 +257,10 @@ def test_the_cache_is_checked(filled: Path) -> None:
     assert result.exit_code == 0 and [e["flaw"] for e in json.loads(result.output)["entries"]] == ["", ""]
     flip(filled / ("hls_" + "1" * 24) / "note")
     result = run("cache", "--check", "--json")
-    assert result.exit_code == 1 and [e["flaw"] for e in json.loads(result.output)["entries"]] == ["note has changed", ""]
+    assert result.exit_code == 1 and [e["flaw"] for e in json.loads(result.output)["entries"]] == [
+        "note has changed",
+        "",
+    ]
 
 
 def test_an_empty_cache_is_shown(filled: Path) -> None:
@@ -262,7 +272,10 @@ def test_an_empty_cache_is_shown(filled: Path) -> None:
 def test_the_cache_is_pruned(filled: Path, options: tuple[object, ...], left: list[str]) -> None:
     result = run("cache", "--prune", *options, "--json")
     assert result.exit_code == 0 and [e["name"][:5] for e in json.loads(result.output)["entries"]] == left
-    assert sorted(p.name[:5] for p in filled.iterdir()) == [*left, "mine"] and (filled / "mine").read_text() == "mine"
+    assert (
+        sorted(p.name[:5] for p in filled.iterdir()) == [*left, "mine"]
+        and (filled / "mine").read_text() == "mine"
+    )
 
 
 def test_a_cache_that_is_not_used_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,16 +285,23 @@ def test_a_cache_that_is_not_used_says_why(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", "relative")
     data = json.loads(run("cache", "--prune", "--json").output)
-    assert data["not_used_because"] == "neither XDG_CACHE_HOME nor HOME is an absolute path" and data["folder"] is None
+    assert (
+        data["not_used_because"] == "neither XDG_CACHE_HOME nor HOME is an absolute path"
+        and data["folder"] is None
+    )
     unused = run("cache").output
-    assert "no folder: 0.0 MB; not used, because neither XDG_CACHE_HOME nor HOME is an absolute path" in unused
+    assert (
+        "no folder: 0.0 MB; not used, because neither XDG_CACHE_HOME nor HOME is an absolute path" in unused
+    )
     result = run("cache", "--older-than", 3)
     assert (result.exit_code, result.output) == (
         2,
         "pyqkit: --prune was expected with --older-than, but it did not come; add it, or leave out both\n",
     )
     result = run("cache", "--prune", "--older-than", "nan")
-    assert result.exit_code == 2 and result.output.startswith("pyqkit: a number of days was expected with --older-than, but nan came; ")
+    assert result.exit_code == 2 and result.output.startswith(
+        "pyqkit: a number of days was expected with --older-than, but nan came; "
+    )
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:

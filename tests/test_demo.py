@@ -46,10 +46,15 @@ def test_what_it_leaves_behind(demo: tuple[Path, dict]) -> None:
 
 
 def test_an_existing_folder_is_kept(demo: tuple[Path, dict], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a new folder was expected, but .* exists; choose another name or pass --force"):
+    with pytest.raises(
+        UserError, match=r"a new folder was expected, but .* exists; choose another name or pass --force"
+    ):
         run(demo[0])
     (demo[0] / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"a folder of an earlier demo and nothing else was expected, but .*thesis.txt is not part of it"):
+    with pytest.raises(
+        UserError,
+        match=r"a folder of an earlier demo and nothing else was expected, but .*thesis.txt is not part of it",
+    ):
         run(demo[0], force=True)
     assert (demo[0] / "thesis.txt").read_text() == "mine"
     (tmp_path / "precious.txt").write_text("mine")

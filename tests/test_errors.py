@@ -24,7 +24,9 @@ def test_characters_on_which_a_terminal_acts(text: str, shown: str) -> None:
     assert str(MissingToolError(text, text)) == f"{shown}\n{shown}"  # lines are given, never found in a text
 
 
-@pytest.mark.parametrize("value", ["x" * 10_000, list(range(10_000)), [[[[[[]]]]]], {i: "x" * 1000 for i in range(1000)}, 10**4000])
+@pytest.mark.parametrize(
+    "value", ["x" * 10_000, list(range(10_000)), [[[[[[]]]]]], {i: "x" * 1000 for i in range(1000)}, 10**4000]
+)
 def test_what_came_is_cut_short(value: object) -> None:
     assert 0 < len(brief(value)) < 1000
     assert brief("x") == "'x'" and brief([1, 2]) == "[1, 2]"
@@ -39,4 +41,6 @@ def test_lists_of_names_are_cut_short() -> None:
 def test_sentences_keep_their_ends_however_long_a_name_is() -> None:
     sentence = str(UserError(f"a layer was expected, but {'x' * 100_000} came; choose one of them"))
     assert len(sentence) < 2000
-    assert sentence.startswith("a layer was expected, but xxx") and sentence.endswith("xxx came; choose one of them")
+    assert sentence.startswith("a layer was expected, but xxx") and sentence.endswith(
+        "xxx came; choose one of them"
+    )

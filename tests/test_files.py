@@ -97,7 +97,9 @@ def in_the_way(kind: str, target: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["a folder", "a symbolic link to precious", "a socket", "a block device"])
 @pytest.mark.parametrize("force", [False, True])
-def test_what_is_no_file_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, force: bool) -> None:
+def test_what_is_no_file_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, force: bool
+) -> None:
     monkeypatch.chdir(tmp_path)  # paths of sockets are short
     target = Path("it")
     in_the_way(kind, target)
@@ -111,7 +113,10 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match=r"is a symbolic link to .*elsewhere; choose another name"), replacing(tmp_path / "link") as beside:
+    with (
+        pytest.raises(OutputError, match=r"is a symbolic link to .*elsewhere; choose another name"),
+        replacing(tmp_path / "link") as beside,
+    ):
         beside.write_text("new")
     assert names_in(tmp_path) == ["link"]
 
@@ -149,7 +154,9 @@ def test_descriptors_are_written_to_where_they_stand(tmp_path: Path, name: str) 
     )
     with open(tmp_path / "out", "w") as out:
         subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
-    assert (tmp_path / "out").read_text() == "before\ncontent\nafter\n"  # a file behind the descriptor is not cut off
+    assert (
+        tmp_path / "out"
+    ).read_text() == "before\ncontent\nafter\n"  # a file behind the descriptor is not cut off
     assert names_in(tmp_path) == ["out"]
 
 
@@ -158,7 +165,12 @@ def test_descriptors_are_written_to_where_they_stand(tmp_path: Path, name: str) 
     [
         ("none/x", "a file in a folder that exists was expected, but PLACE/none is none; make it first"),
         ("file/x", "a file in a folder that exists was expected, but PLACE/file is none; make it first"),
-        ("x" * 300, "a file that can be written was expected, but PLACE/" + "x" * 300 + " cannot (File name too long); choose another place"),
+        (
+            "x" * 300,
+            "a file that can be written was expected, but PLACE/"
+            + "x" * 300
+            + " cannot (File name too long); choose another place",
+        ),
     ],
 )
 def test_places_where_no_file_can_be(tmp_path: Path, place: str, sentence: str) -> None:
@@ -173,7 +185,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root writes everywhere")
     tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match=r"cannot \(Permission denied\); choose another place"), replacing(tmp_path / "x"):
+    with (
+        pytest.raises(OutputError, match=r"cannot \(Permission denied\); choose another place"),
+        replacing(tmp_path / "x"),
+    ):
         pass
     tmp_path.chmod(0o700)
 
@@ -181,7 +196,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("renames")
 def test_without_force_the_second_of_two_writers_is_refused(tmp_path: Path) -> None:
     target = tmp_path / "y.npy"
-    with pytest.raises(OutputError, match="a new file was expected"), replacing(target, force=False) as second:
+    with (
+        pytest.raises(OutputError, match="a new file was expected"),
+        replacing(target, force=False) as second,
+    ):
         second.write_text("second")
         with replacing(target, force=False) as first:
             first.write_text("first")
@@ -244,7 +262,9 @@ def test_names_on_the_way_are_not_to_be_foreseen(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("renames")
 @pytest.mark.parametrize("failing", [1, 2, 3])
-def test_of_several_files_all_are_replaced_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+def test_of_several_files_all_are_replaced_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
     targets = [tmp_path / name for name in "abc"]
     targets[0].write_text("old")
     targets[2].write_text("old")
@@ -273,7 +293,10 @@ def test_one_that_exists_keeps_all_away(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "b").write_text("mine")
     targets = [tmp_path / "deep" / name for name in "ab"]
-    with pytest.raises(OutputError, match=r"a new file was expected, but .*deep/b exists"), replacing_all(targets, False, make_folder=True):
+    with (
+        pytest.raises(OutputError, match=r"a new file was expected, but .*deep/b exists"),
+        replacing_all(targets, False, make_folder=True),
+    ):
         pass
     assert names_in(tmp_path / "deep") == ["b"]
     targets = [tmp_path / "new" / "deeper" / name for name in "ab"]
@@ -293,7 +316,10 @@ def test_a_folder_of_ours_is_replaced_with_force(tmp_path: Path) -> None:
     (tmp_path / "deep" / "net" / "work" / "more").mkdir(parents=True)  # of tools, and so ours
     make_folder(tmp_path / "deep" / "net", force=True)
     assert (tmp_path / "deep" / "net" / "part" / "one").read_text() == "new"
-    assert names_in(tmp_path / "deep") == ["net"] and names_in(tmp_path / "deep" / "net") == ["listing", "part"]
+    assert names_in(tmp_path / "deep") == ["net"] and names_in(tmp_path / "deep" / "net") == [
+        "listing",
+        "part",
+    ]
 
 
 def test_a_folder_as_any_other(tmp_path: Path) -> None:
@@ -309,12 +335,20 @@ def test_a_folder_as_any_other(tmp_path: Path) -> None:
         (lambda f: (f / "part" / "thesis.txt").write_text("mine"), "part/thesis.txt"),
         (lambda f: (f / "empty").mkdir(), "empty"),
         (lambda f: (f / "link").symlink_to("/"), "link"),
-        (lambda f: ((f / "part" / "one").unlink(), (f / "part" / "one").symlink_to("/etc/passwd")), "part/one"),
+        (
+            lambda f: ((f / "part" / "one").unlink(), (f / "part" / "one").symlink_to("/etc/passwd")),
+            "part/one",
+        ),
         (lambda f: ((f / "part" / "one").unlink(), os.mkfifo(f / "part" / "one")), "part/one"),
-        (lambda f: ((f / "part").rename(f.parent / "moved"), (f / "part").symlink_to(f.parent / "moved")), "part"),
+        (
+            lambda f: ((f / "part").rename(f.parent / "moved"), (f / "part").symlink_to(f.parent / "moved")),
+            "part",
+        ),
     ],
 )
-def test_a_folder_with_more_than_ours_is_kept(tmp_path: Path, change: Callable[[Path], object], other: str) -> None:
+def test_a_folder_with_more_than_ours_is_kept(
+    tmp_path: Path, change: Callable[[Path], object], other: str
+) -> None:
     target = tmp_path / "net"
     make_folder(target)
     change(target)
@@ -330,7 +364,10 @@ def test_a_folder_with_more_than_ours_is_kept(tmp_path: Path, change: Callable[[
 def test_what_comes_into_a_folder_meanwhile_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "net"
     make_folder(target, content="old")
-    with pytest.raises(OutputError, match=r"thesis.txt is not part of it"), replacing_folder(target, True, "a build", ours) as beside:
+    with (
+        pytest.raises(OutputError, match=r"thesis.txt is not part of it"),
+        replacing_folder(target, True, "a build", ours) as beside,
+    ):
         fill(beside)
         (target / "thesis.txt").write_text("mine")
     assert (target / "thesis.txt").read_text() == "mine" and (target / "part" / "one").read_text() == "old"
@@ -348,7 +385,9 @@ def test_a_link_to_a_folder_and_a_file_are_no_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])
-def test_without_exchange_the_earlier_folder_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+def test_without_exchange_the_earlier_folder_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
     make_folder(tmp_path / "net", content="old")
     monkeypatch.setattr(files, "_renameat2", lambda *_: False)
     right, calls = {name: getattr(os, name) for name in ("rename", "replace")}, []
@@ -398,7 +437,10 @@ def test_a_folder_that_a_killed_run_moved_aside_comes_back(tmp_path: Path) -> No
     killed(tmp_path, "(work / 'earlier').mkdir(); os.rename(work.parent / 'net', work / 'earlier' / 'net')")
     assert not (tmp_path / "net").exists()
     make_folder(tmp_path / "another")
-    assert (tmp_path / "net" / "part" / "one").read_text() == "old" and names_in(tmp_path) == ["another", "net"]
+    assert (tmp_path / "net" / "part" / "one").read_text() == "old" and names_in(tmp_path) == [
+        "another",
+        "net",
+    ]
 
 
 def test_what_somebody_planted_as_left_by_a_killed_run_moves_nothing(tmp_path: Path) -> None:
@@ -414,7 +456,9 @@ def test_what_somebody_planted_as_left_by_a_killed_run_moves_nothing(tmp_path: P
     assert names_in(tmp_path / "home") == ["thesis.txt"] and names_in(tmp_path / "unpacked") == ["another"]
 
 
-def test_packaged_folders_are_in_the_package_or_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packaged_folders_are_in_the_package_or_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "__file__", str(tmp_path / "pyqkit" / "files.py"))
     assert files.packaged("hls_library", "hls") == tmp_path / "hls"
     (tmp_path / "pyqkit" / "hls_library").mkdir(parents=True)

@@ -14,8 +14,15 @@ ROOT = Path(__file__).parent.parent / "pyqkit"
 MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself, `errors` and `names` always. The longest name that fits a module is its part.
-HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}  # plain numbers about a graph; C++ generation needs them too
-ONNX_READING = {"graph.model", "graph.external_data", "graph.limits"}  # what names, attributes and constants of a file say
+HARDWARE_TYPES = {
+    "hardware.folding_types",
+    "hardware.fifo",
+}  # plain numbers about a graph; C++ generation needs them too
+ONNX_READING = {
+    "graph.model",
+    "graph.external_data",
+    "graph.limits",
+}  # what names, attributes and constants of a file say
 CONVENTIONS = {"graph.conventions"}  # what makes a real-valued model definite
 OVERLAY_FILES = {
     "overlay.bitfile",
@@ -39,8 +46,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: set(ONNX_READING) for name in ONNX_READING},
     **{name: set() for name in CONVENTIONS},
     **{name: {"formats", "digest", "files", "untrusted", *OVERLAY_FILES} for name in OVERLAY_FILES},
-    "overlay": {"accelerator", "formats", "boards", "build_folder", "files", "programs", "untrusted", *OVERLAY_FILES},  # sources anew
-    "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},  # the accelerator computes
+    "overlay": {
+        "accelerator",
+        "formats",
+        "boards",
+        "build_folder",
+        "files",
+        "programs",
+        "untrusted",
+        *OVERLAY_FILES,
+    },  # sources anew
+    "board_emulation": {
+        "formats",
+        "boards",
+        "build_folder",
+        "accelerator",
+        *OVERLAY_FILES,
+    },  # the accelerator computes
     "boards": {"files", "untrusted"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),
@@ -55,7 +77,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hardware.fifo": {"formats", "graph"},
     "hls": {"discovery", "formats", "graph", "files", *HARDWARE_TYPES},
     "rtl": {"discovery", "formats", "graph", "hls", "cache", "files", "programs", *HARDWARE_TYPES},
-    "hardware": {"discovery", "formats", "graph", "hls", "rtl", "boards", "files", "untrusted", *HARDWARE_TYPES},
+    "hardware": {
+        "discovery",
+        "formats",
+        "graph",
+        "hls",
+        "rtl",
+        "boards",
+        "files",
+        "untrusted",
+        *HARDWARE_TYPES,
+    },
     "emulate": {"formats", "graph", "hls", "rtl", "cache", "files", "programs", *HARDWARE_TYPES},
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
     "verify": {"formats", "graph", "reference", *ONNX_READING},
@@ -83,11 +115,40 @@ MAY_IMPORT: dict[str, set[str]] = {
         *HARDWARE_TYPES,
     },
     "demo": {"accelerator", "build_folder", "files", "formats", "quant", "tables", ""},
-    "cli": {"accelerator", "boards", "build_folder", "cache", "cache_entries", "console", "demo", "doctor", "files", "formats", "frames", "hardware", "overlay", "tables", ""},
+    "cli": {
+        "accelerator",
+        "boards",
+        "build_folder",
+        "cache",
+        "cache_entries",
+        "console",
+        "demo",
+        "doctor",
+        "files",
+        "formats",
+        "frames",
+        "hardware",
+        "overlay",
+        "tables",
+        "",
+    },
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
-HEAVY = {"torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2", "pynq", "finn"}
+HEAVY = {
+    "torch",
+    "brevitas",
+    "onnx",
+    "qonnx",
+    "onnxruntime",
+    "matplotlib",
+    "rich",
+    "sklearn",
+    "click",
+    "jinja2",
+    "pynq",
+    "finn",
+}
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
     "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
@@ -118,7 +179,20 @@ BOARD_PARTS = (
     *OVERLAY_FILES,
 )  # what runs on a board: numpy alone, Python 3.10
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board
-EFFECTS = {"environ", "getenv", "open", "read_text", "read_bytes", "write_text", "exists", "is_file", "mkdir", "Popen", "CDLL", "urlopen"}
+EFFECTS = {
+    "environ",
+    "getenv",
+    "open",
+    "read_text",
+    "read_bytes",
+    "write_text",
+    "exists",
+    "is_file",
+    "mkdir",
+    "Popen",
+    "CDLL",
+    "urlopen",
+}
 
 
 def part_of(module: str) -> str:
@@ -155,7 +229,11 @@ def imports(path: Path) -> Iterator[str]:
                 if (node.module, alias.name) == ("pyqkit", "__version__"):
                     continue
                 inside = ROOT.parent.joinpath(*node.module.split("."), alias.name)
-                yield f"{node.module}.{alias.name}" if inside.is_dir() or inside.with_suffix(".py").is_file() else node.module
+                yield (
+                    f"{node.module}.{alias.name}"
+                    if inside.is_dir() or inside.with_suffix(".py").is_file()
+                    else node.module
+                )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -165,7 +243,9 @@ def test_imports_point_down(path: Path) -> None:
         package, _, rest = name.partition(".")
         if package == "pyqkit":
             target = part_of(rest)
-            assert target in {part, "errors", "names"} | MAY_IMPORT[part], f"{name_of(path)} imports {name}; {part} may not import {target}"
+            assert target in {part, "errors", "names"} | MAY_IMPORT[part], (
+                f"{name_of(path)} imports {name}; {part} may not import {target}"
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -175,7 +255,9 @@ def test_heavy_packages_stay_where_they_belong(path: Path) -> None:
         package = name.partition(".")[0]
         assert package not in HEAVY - ALLOWED_HEAVY.get(part, set()), f"{name_of(path)} imports {package}"
         if part in BOARD_PARTS:
-            assert package in {"pyqkit", "numpy", *PYNQ} or package in sys.stdlib_module_names, f"{name_of(path)} imports {package}"
+            assert package in {"pyqkit", "numpy", *PYNQ} or package in sys.stdlib_module_names, (
+                f"{name_of(path)} imports {package}"
+            )
 
 
 def _at_import(tree: ast.Module) -> Iterator[ast.AST]:
@@ -197,13 +279,20 @@ def test_nothing_is_read_or_started_at_import(path: Path) -> None:
         assert name not in EFFECTS, f"{path.name}:{node.lineno} uses {name} at import"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if part_of(name_of(p)) in BOARD_PARTS], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if part_of(name_of(p)) in BOARD_PARTS], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_board_parts_are_python_3_10(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 10))
 
 
 def _modules_after(code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(done.stdout.split())
 
 
@@ -219,17 +308,30 @@ def test_formats_load_numpy_only() -> None:
 def test_runtime_loads_little() -> None:
     loaded = _modules_after("import pyqkit.runtime")
     assert "pyqkit.runtime.accelerator" in loaded and not HEAVY & loaded
-    assert not {f"pyqkit.{part}" for part in ("graph", "hls", "emulate", "hardware", "accelerator", "board_emulation", "boards")} & loaded
+    assert (
+        not {
+            f"pyqkit.{part}"
+            for part in ("graph", "hls", "emulate", "hardware", "accelerator", "board_emulation", "boards")
+        }
+        & loaded
+    )
 
 
-@pytest.mark.parametrize("name", ["cli", "accelerator", "graph.graph", "hls.generate", "hardware.folding", "emulate.exact", "demo"])
+@pytest.mark.parametrize(
+    "name", ["cli", "accelerator", "graph.graph", "hls.generate", "hardware.folding", "emulate.exact", "demo"]
+)
 def test_no_module_of_the_command_line_loads_torch(name: str) -> None:
     assert not (HEAVY - {"click"}) & _modules_after(f"import pyqkit.{name}")
 
 
 def test_the_rules_can_fail(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
-    bad.write_text("import os\nfrom pyqkit.emulate import exact\nHOME = os.environ['HOME']\ndef f():\n    import torch\n")
+    bad.write_text(
+        "import os\nfrom pyqkit.emulate import exact\nHOME = os.environ['HOME']\ndef f():\n    import torch\n"
+    )
     assert set(imports(bad)) == {"os", "pyqkit.emulate.exact", "torch"}
-    assert any(isinstance(node, ast.Attribute) and node.attr in EFFECTS for node in _at_import(ast.parse(bad.read_text())))
+    assert any(
+        isinstance(node, ast.Attribute) and node.attr in EFFECTS
+        for node in _at_import(ast.parse(bad.read_text()))
+    )
     assert part_of("emulate.exact") not in MAY_IMPORT["formats"]

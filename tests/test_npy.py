@@ -30,12 +30,22 @@ def test_plain_numbers_come_back(kind: str, version: tuple[int, int] | None, tmp
         (tmp_path / "x.npy").write_bytes(raw)
         for found in (npy.from_bytes(raw), npy.read(tmp_path / "x.npy")):
             np.testing.assert_array_equal(found, written)
-            assert found.dtype == array.dtype.newbyteorder("=") and found.dtype.isnative and found.flags.writeable
+            assert (
+                found.dtype == array.dtype.newbyteorder("=")
+                and found.dtype.isnative
+                and found.flags.writeable
+            )
 
 
 def header_of(text: str, data: bytes = b"", version: int = 1) -> bytes:
     raw = text.encode()
-    return b"\x93NUMPY" + bytes([version, 0]) + len(raw).to_bytes(2 if version == 1 else 4, "little") + raw + data
+    return (
+        b"\x93NUMPY"
+        + bytes([version, 0])
+        + len(raw).to_bytes(2 if version == 1 else 4, "little")
+        + raw
+        + data
+    )
 
 
 SOUND = saved(np.zeros((2, 3), np.float32))
@@ -54,16 +64,31 @@ FOUR = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }"
         (saved(np.zeros(3, "c8")), "its header does not describe an array of plain numbers"),
         (saved(np.array(["text"])), "its header does not describe an array of plain numbers"),
         (saved(np.zeros(3, "M8[s]")), "its header does not describe an array of plain numbers"),
-        (header_of("{'descr': '<f1', 'fortran_order': False, 'shape': (3,), }", b"abc"), "its header describes no array of up to 32 dimensions"),
+        (
+            header_of("{'descr': '<f1', 'fortran_order': False, 'shape': (3,), }", b"abc"),
+            "its header describes no array of up to 32 dimensions",
+        ),
         (header_of(FOUR % ("1," * 33), b"abcd"), "its header describes no array of up to 32 dimensions"),
-        (header_of("__import__('os').system('true')"), "its header does not describe an array of plain numbers"),
+        (
+            header_of("__import__('os').system('true')"),
+            "its header does not describe an array of plain numbers",
+        ),
         (header_of("(" * 9000), "its header does not describe an array of plain numbers"),
         (header_of(FOUR % "-1,"), "its header does not describe an array of plain numbers"),
-        (header_of(FOUR % ("9" * 20 + ",")), "its header promises 4" + "0" * 17 + r"\d+ bytes, and it has \d+"),
+        (
+            header_of(FOUR % ("9" * 20 + ",")),
+            "its header promises 4" + "0" * 17 + r"\d+ bytes, and it has \d+",
+        ),
         (header_of(FOUR % "1099511627776, 0, 3"), "^$"),
         (header_of(FOUR % "1,", b"abcd" * 2), r"its header promises \d+ bytes, and it has \d+"),
-        (header_of(FOUR % "1," + " " * 20_000, version=2), "its header has 200.. bytes, and at most 10000 can be read"),
-        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(20), "its header has 4294967295 bytes, and at most 10000 can be read"),
+        (
+            header_of(FOUR % "1," + " " * 20_000, version=2),
+            "its header has 200.. bytes, and at most 10000 can be read",
+        ),
+        (
+            b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(20),
+            "its header has 4294967295 bytes, and at most 10000 can be read",
+        ),
         (SOUND[:-1], "its header promises 152 bytes, and it has 151"),
         (SOUND + b"\0", "its header promises 152 bytes, and it has 153"),
         (SOUND + SOUND, "its header promises 152 bytes, and it has 304"),

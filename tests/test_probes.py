@@ -68,9 +68,18 @@ def test_damaged_probes_are_refused(probed: pyqkit.Accelerator) -> None:
 @pytest.mark.parametrize(
     ("probes", "sentence"),
     [
-        (["conv_4"], "a layer was expected as a probe, but 'conv_4' is none; take conv_43 or conv_32 or conv_12"),
-        (["gemm_70"], "a layer inside the network was expected as a probe, but gemm_70 is an output already; leave it out"),
-        (["x"], "a layer was expected as a probe, but 'x' is none; there are conv_12, floatquant_24, .*, quant_63$"),
+        (
+            ["conv_4"],
+            "a layer was expected as a probe, but 'conv_4' is none; take conv_43 or conv_32 or conv_12",
+        ),
+        (
+            ["gemm_70"],
+            "a layer inside the network was expected as a probe, but gemm_70 is an output already; leave it out",
+        ),
+        (
+            ["x"],
+            "a layer was expected as a probe, but 'x' is none; there are conv_12, floatquant_24, .*, quant_63$",
+        ),
         ("layer", "a layer was expected as a probe, but 'layer' is none"),
     ],
 )
@@ -84,7 +93,9 @@ def test_a_wide_probe_that_limits_the_rate_is_named() -> None:
     b = Builder(4, 6, 6)
     network = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int8", 4, 4, 1), "int4", 2.0))
     layer = pyqkit.compile(network).graph.operators[0].name
-    plain, probed = (pyqkit.compile(network, fold={layer: Folding(4, 4)}, probes=names).report() for names in ([], [layer]))
+    plain, probed = (
+        pyqkit.compile(network, fold={layer: Folding(4, 4)}, probes=names).report() for names in ([], [layer])
+    )
     assert plain["initiation_interval_cycles"] == 36 and plain["bottleneck"] == layer
     assert probed["initiation_interval_cycles"] == 72 and probed["bottleneck"] == f"the stream of {layer}"
     assert probed["next_step"] is None and max(entry["busy"] for entry in probed["layers"]) == 0.5
@@ -98,6 +109,13 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, [*compile_, "--probe", "floatquant_24"]).exit_code == 0
     assert "conv_43 (probe)" in CliRunner().invoke(main, ["report", str(tmp_path / "net")]).output
     np.save(tmp_path / "x.npy", frames(3))
-    emulate = ["emulate", str(tmp_path / "net"), "--input", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npy")]
+    emulate = [
+        "emulate",
+        str(tmp_path / "net"),
+        "--input",
+        str(tmp_path / "x.npy"),
+        "--output",
+        str(tmp_path / "y.npy"),
+    ]
     assert CliRunner().invoke(main, emulate).exit_code == 0
     assert np.load(tmp_path / "y.npy").shape == (3, 5)

@@ -36,12 +36,17 @@ def test_the_next_step_is_what_the_search_finds(accelerator, report):
     survey = Survey(accelerator.graph)
     step = report["next_step"]
     foldings = accelerator.foldings | {name: Folding(**f) for name, f in step["layers"].items()}
-    assert survey.interval(foldings) == step["initiation_interval_cycles"] < report["initiation_interval_cycles"]
+    assert (
+        survey.interval(foldings) == step["initiation_interval_cycles"] < report["initiation_interval_cycles"]
+    )
     assert step["frames_per_second"] == 100e6 / step["initiation_interval_cycles"]
     more = survey.total(foldings) + survey.total(accelerator.foldings) * -1
     assert step["more"] == more.rounded() and step["more"]["lut_high"] > 0
     search = folding.search_for(accelerator.graph, accelerator.board)
-    assert search.survey.interval(search.fold_for(report["initiation_interval_cycles"] - 1)) == step["initiation_interval_cycles"]
+    assert (
+        search.survey.interval(search.fold_for(report["initiation_interval_cycles"] - 1))
+        == step["initiation_interval_cycles"]
+    )
 
 
 def test_the_fastest_design_has_no_next_step(accelerator):
@@ -60,16 +65,26 @@ def test_summary_says_rate_limit_and_price(report):
 
 
 def test_layers_are_busy_as_long_as_they_take(report):
-    assert [layer["busy"] * report["initiation_interval_cycles"] for layer in report["layers"]] == pytest.approx(
-        [layer["cycles"] for layer in report["layers"]]
-    )
+    assert [
+        layer["busy"] * report["initiation_interval_cycles"] for layer in report["layers"]
+    ] == pytest.approx([layer["cycles"] for layer in report["layers"]])
     marked = [row["layer"] for row in layer_rows(report) if "limits" in row["busy"]]
-    assert marked == [layer["name"] for layer in report["layers"] if layer["cycles"] == report["initiation_interval_cycles"]]
+    assert marked == [
+        layer["name"] for layer in report["layers"] if layer["cycles"] == report["initiation_interval_cycles"]
+    ]
     assert report["bottleneck"] in marked
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0, "          "), (1, "█" * 10), (2, "█" * 10), (0.5, "█████     "), (0.0125, "▏         "), (0.55, "█████▌    ")]
+    ("share", "text"),
+    [
+        (0, "          "),
+        (1, "█" * 10),
+        (2, "█" * 10),
+        (0.5, "█████     "),
+        (0.0125, "▏         "),
+        (0.55, "█████▌    "),
+    ],
 )
 def test_bars(share, text):
     assert bar(share) == text
@@ -77,14 +92,20 @@ def test_bars(share, text):
 
 def test_shares_of_the_board(report):
     rows = {row["resource"]: row for row in resource_rows(report)}
-    assert rows["LUT"]["of"] == 53_200 and rows["LUT"]["share"].endswith(f"{report['resources']['lut_high'] / 53_200:4.0%}")
+    assert rows["LUT"]["of"] == 53_200 and rows["LUT"]["share"].endswith(
+        f"{report['resources']['lut_high'] / 53_200:4.0%}"
+    )
     assert rows["DSP"]["takes"] == f"{report['resources']['dsp']:,}"
 
 
 def test_the_terminal_shows_all_of_it(report, capsys):
     show_report(report)
     shown = " ".join(capsys.readouterr().out.split())
-    assert summary(report) in shown and "cycles estimated, resources estimated" in shown and "BRAM, 36 kbit" in shown
+    assert (
+        summary(report) in shown
+        and "cycles estimated, resources estimated" in shown
+        and "BRAM, 36 kbit" in shown
+    )
     assert all(layer["name"] in shown for layer in report["layers"])
 
 
@@ -95,7 +116,10 @@ def test_cycles_can_be_simulated():
     accelerator = Accelerator(layer, boards.load("PYNQ-Z2"), 100.0, {})
     found, estimated = accelerator.report(simulated=True), accelerator.report()
     assert found["initiation_interval_cycles"] == 12
-    assert found["sources"] == {"cycles": "simulated", "resources": "estimated"} and found["source"] == "estimated"
+    assert (
+        found["sources"] == {"cycles": "simulated", "resources": "estimated"}
+        and found["source"] == "estimated"
+    )
     assert found["initiation_interval_cycles"] == estimated["initiation_interval_cycles"]
     assert found["latency_cycles"] == estimated["latency_cycles"]
     assert "(simulated)" in summary(found)
@@ -137,10 +161,16 @@ def test_the_page_is_whole_and_self_contained(accelerator, report, tmp_path):
     write(report, tradeoff(accelerator), path)
     assert list(tmp_path.iterdir()) == [path]
     found = read(path.read_text())
-    assert not [t for t, a in found.tags if t in ("script", "link", "img", "iframe") or "src" in a or "href" in a]
+    assert not [
+        t for t, a in found.tags if t in ("script", "link", "img", "iframe") or "src" in a or "href" in a
+    ]
     assert "url(" not in path.read_text() and "http" not in path.read_text()
     for layer in report["layers"]:
-        assert layer["name"] in found.text and f"{layer['cycles']:,}" in found.text and f"{layer['fifo_words']:,}" in found.text
+        assert (
+            layer["name"] in found.text
+            and f"{layer['cycles']:,}" in found.text
+            and f"{layer['fifo_words']:,}" in found.text
+        )
     assert summary(report) in found.text and "not run on a board" in found.text
     assert len([t for t, _ in found.tags if t == "rect"]) >= 6 * len(report["layers"])
 
@@ -158,9 +188,15 @@ def test_faster_designs_cost_more(accelerator):
 
 
 def test_a_design_beyond_the_board_says_so(accelerator):
-    layers = {name: Folding(8 if name != list(accelerator.foldings)[-1] else 5, 1) for name in accelerator.foldings}
-    small = boards.from_data({**accelerator.board.to_json(), "resources": {**accelerator.board.resources, "lut": 100}}, "here")
+    layers = {
+        name: Folding(8 if name != list(accelerator.foldings)[-1] else 5, 1) for name in accelerator.foldings
+    }
+    small = boards.from_data(
+        {**accelerator.board.to_json(), "resources": {**accelerator.board.resources, "lut": 100}}, "here"
+    )
     found = Accelerator(accelerator.graph, small, 100.0, layers)
     text = page(found.report(), tradeoff(found))
-    assert "Not for a bitstream: the design does not fit PYNQ-Z2" in read(text).text and 'class="over"' in text
+    assert (
+        "Not for a bitstream: the design does not fit PYNQ-Z2" in read(text).text and 'class="over"' in text
+    )
     assert parse("e2m1").name in text

@@ -30,7 +30,10 @@ def sparse(path: Path) -> None:
         file.truncate(2**40)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: os.symlink("/dev/zero", p), lambda p: os.symlink("/dev/tty", p), sparse])
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, os.mkdir, lambda p: os.symlink("/dev/zero", p), lambda p: os.symlink("/dev/tty", p), sparse],
+)
 def test_nothing_else_is_waited_for_or_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "x")
     with pytest.raises((OSError, ValueError)):
@@ -49,7 +52,12 @@ def test_links_that_end_nowhere(tmp_path: Path) -> None:
 
 def test_json_as_everybody_reads_it() -> None:
     data = {"a": [1, -(2**63), 2**64 - 1, 1.5, "é", "\U0001f642"], "b": {"": None, "c": [[[True]]]}}
-    assert json_data('{"a": [1, -9223372036854775808, 18446744073709551615, 1.5, "é", "\\ud83d\\ude42"], "b": {"": null, "c": [[[true]]]}}') == data
+    assert (
+        json_data(
+            '{"a": [1, -9223372036854775808, 18446744073709551615, 1.5, "é", "\\ud83d\\ude42"], "b": {"": null, "c": [[[true]]]}}'
+        )
+        == data
+    )
     assert json_data("[" * 50 + "]" * 50)
 
 
@@ -88,7 +96,11 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
 def test_members_of_an_archive() -> None:
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         archive = Archive(zipped({"a": b"x" * 1000, "b/c": b""}, method))
-        assert archive.names == ["a", "b/c"] and archive.content("a") == b"x" * 1000 and archive.content("b/c") == b""
+        assert (
+            archive.names == ["a", "b/c"]
+            and archive.content("a") == b"x" * 1000
+            and archive.content("b/c") == b""
+        )
     with pytest.raises(KeyError):
         archive.content("none")
 
@@ -98,7 +110,10 @@ def test_archives_that_unpack_to_too_much(monkeypatch: pytest.MonkeyPatch) -> No
     Archive(bomb)
     monkeypatch.setattr(untrusted, "FREE_UNPACKED", 2**20)
     most = 200 * len(bomb)
-    with pytest.raises(ValueError, match=f"^it unpacks to 2097152 bytes, and {max(most, 2**20)} are the most that can be taken from it$"):
+    with pytest.raises(
+        ValueError,
+        match=f"^it unpacks to 2097152 bytes, and {max(most, 2**20)} are the most that can be taken from it$",
+    ):
         Archive(bomb)
     assert untrusted.MAX_UNPACKED == 4 * 2**30
     with pytest.raises(ValueError, match="^it unpacks to 4294967294 bytes, and 67108864 are"):

@@ -66,7 +66,10 @@ def _check(python: str, folder: Path) -> None:
     shutil.copytree(ROOT, tree, ignore=ignored)
     run("wheel", [python, "-m", "venv", folder / "maker"])
     run("wheel", [folder / "maker/bin/pip", "install", "-q", "setuptools<81", "wheel"])
-    run("wheel", [folder / "maker/bin/pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, tree])
+    run(
+        "wheel",
+        [folder / "maker/bin/pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, tree],
+    )
     (wheel,) = folder.glob("pyqkit-*.whl")
     assert wheel.name.endswith("-py3-none-any.whl"), f"{wheel.name} is no pure wheel"
     size = wheel.stat().st_size / 1e6
@@ -92,19 +95,27 @@ def _check(python: str, folder: Path) -> None:
 def with_pynq(folder: Path, how: str) -> None:
     elsewhere = Path(tempfile.mkdtemp(dir=folder))
     run(how, [folder / "board/bin/python", "-W", "ignore", "-c", WITH_PYNQ], elsewhere)
-    run(how, [folder / "board/bin/pynq", "get-notebooks", "pyqkit", "-p", elsewhere / "delivered", "-d", "ZCU104"], elsewhere)
+    run(
+        how,
+        [folder / "board/bin/pynq", "get-notebooks", "pyqkit", "-p", elsewhere / "delivered", "-d", "ZCU104"],
+        elsewhere,
+    )
     delivered = sorted(p.name for p in (elsewhere / "delivered").rglob("*") if p.suffix in (".ipynb", ".npz"))
     assert len(delivered) == 4, f"three notebooks and their data were expected, but {delivered} came"
     print(f"{how}: pynq get-notebooks delivered {', '.join(delivered)}")
 
 
 def installed(pip: Path) -> set[str]:
-    lines = subprocess.run([pip, "list", "--format", "freeze"], capture_output=True, text=True, check=True).stdout.split()
+    lines = subprocess.run(
+        [pip, "list", "--format", "freeze"], capture_output=True, text=True, check=True
+    ).stdout.split()
     return {line.partition("==")[0].lower() for line in lines}
 
 
 def run(what: str, command: list[str | Path], cwd: Path | None = None) -> None:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{what}: {' '.join(str(part) for part in command[:4])} failed:\n{done.stdout}{done.stderr}")
     if done.stdout.strip() and "-c" in command:

@@ -28,12 +28,18 @@ def main() -> None:
     shutil.rmtree(target, ignore_errors=True)
     for board in BOARDS:
         with tempfile.TemporaryDirectory() as scratch:
-            accelerator = pyqkit.compile(model, torch.from_numpy(x[:1]), board=board, target_fps=FRAMES_PER_SECOND)
+            accelerator = pyqkit.compile(
+                model, torch.from_numpy(x[:1]), board=board, target_fps=FRAMES_PER_SECOND
+            )
             build = accelerator.save(Path(scratch) / "digits")
             right = (accelerator(x_test).argmax(axis=1) == y_test).mean()
-            print(f"{write(build, target, f'digits.{board}')}: {right:.1%} of {len(x_test)} test images right (engine exact)")
+            print(
+                f"{write(build, target, f'digits.{board}')}: {right:.1%} of {len(x_test)} test images right (engine exact)"
+            )
     np.savez_compressed(
-        ROOT / "notebooks" / "board" / "digits.npz", images=np.round(x_test[:, 0] * 16).astype(np.uint8), labels=y_test.astype(np.uint8)
+        ROOT / "notebooks" / "board" / "digits.npz",
+        images=np.round(x_test[:, 0] * 16).astype(np.uint8),
+        labels=y_test.astype(np.uint8),
     )
 
 

@@ -49,7 +49,10 @@ def _quoted(module: object) -> str:
     return f"```text\n{inspect.getdoc(module)}\n```"
 
 
-PAGES: dict[Path, Callable[[str], str]] = {ROOT / "README.md": readme, ROOT / "docs" / "formats.md": reference}
+PAGES: dict[Path, Callable[[str], str]] = {
+    ROOT / "README.md": readme,
+    ROOT / "docs" / "formats.md": reference,
+}
 
 
 def main() -> int:

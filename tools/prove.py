@@ -46,7 +46,11 @@ class Case:
 
 MUTANTS = {
     "fifo": ({"WIDTH": 8, "DEPTH": 3}, "waiting_next != COUNT_BITS'(WORDS) && !stall", "!stall"),
-    "width_converter": ({"BITS": 8, "LANES_IN": 4, "LANES_OUT": 1}, "(count == 1 && out_ready)", "count == 1"),
+    "width_converter": (
+        {"BITS": 8, "LANES_IN": 4, "LANES_OUT": 1},
+        "(count == 1 && out_ready)",
+        "count == 1",
+    ),
     "fork_stream": ({"WIDTH": 8, "READERS": 2}, "&out_ready", "|out_ready"),
 }
 
@@ -80,7 +84,9 @@ def holds(case: Case) -> bool:
         script = f"read_verilog -sv -formal -I{RTL} block.sv {files}; hierarchy -check -top {case.block}{parameters}; {_TO_AIGER}"
         _run([sys.executable, "-c", _YOSYS, script], folder)
         load = "read_aiger block.aig; fold; strash; orpos"
-        if "lat =    0" in _run([str(abc), "-c", f"{load}; print_stats"], folder):  # without registers there is one cycle
+        if "lat =    0" in _run(
+            [str(abc), "-c", f"{load}; print_stats"], folder
+        ):  # without registers there is one cycle
             return "UNSATISFIABLE" in _run([str(abc), "-c", f"{load}; sat"], folder)
         first = _run([str(abc), "-c", f"{load}; bmc3 -F {FIRST_CYCLES}"], folder)
         if "was asserted" in first:
@@ -102,7 +108,10 @@ def _run(command: list[str], folder: Path) -> str:
 def main() -> int:
     """Prove everything; 0 where each block holds and each mutant does not."""
     if find_spec("pyosys") is None:
-        print("Yosys was expected, but the package pyosys is not installed; run pip install 'pyqkit[synth]'", file=sys.stderr)
+        print(
+            "Yosys was expected, but the package pyosys is not installed; run pip install 'pyqkit[synth]'",
+            file=sys.stderr,
+        )
         return 3
     wrong = 0
     for case in cases():
@@ -110,7 +119,10 @@ def main() -> int:
         found = holds(case)
         right = found == (case.mutant is None)
         wrong += not right
-        print(f"{'proven ' if found else 'refused'} {case}, {time.monotonic() - started:.1f} s{'' if right else '  <- WRONG'}", flush=True)
+        print(
+            f"{'proven ' if found else 'refused'} {case}, {time.monotonic() - started:.1f} s{'' if right else '  <- WRONG'}",
+            flush=True,
+        )
     return int(wrong > 0)
 
 

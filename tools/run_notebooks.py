@@ -15,7 +15,9 @@ def main() -> None:
         notebook = nbformat.read(path, as_version=4)
         print(f"{path.name} ...", flush=True)
         NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
-        plots = sum("image/png" in out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", []))
+        plots = sum(
+            "image/png" in out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", [])
+        )
         print(f"{path.name}: {len(notebook.cells)} cells, {plots} plots")
 
 

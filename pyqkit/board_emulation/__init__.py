@@ -38,7 +38,11 @@ def make(board: str = "ZCU104", memory_bytes: int | None = None, patience: int |
 
 
 def use(
-    board: str = "ZCU104", engine: str = "exact", models: dict[str, Model] | None = None, patience: int | None = 64, **options: Any
+    board: str = "ZCU104",
+    engine: str = "exact",
+    models: dict[str, Model] | None = None,
+    patience: int | None = 64,
+    **options: Any,
 ) -> Emulation:
     """Make an emulated board PYNQ's active device; needs pynq, but no board.
 
@@ -87,5 +91,7 @@ class Emulation:
     def __enter__(self) -> Emulation:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

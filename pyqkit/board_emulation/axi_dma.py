@@ -54,15 +54,35 @@ class Channel:
     low, high = Word(ADDRESS), Word(ADDRESS_MSB)
     shown = Word(LENGTH)  # S2MM: once a transfer has ended, the bytes that came
 
-    def __init__(self, name: str, stream: Stream | None, memory: Memory, length_bits: int, alignment: int, words: np.ndarray) -> None:
-        self.name, self.stream, self.memory, self.length_bits, self.alignment = name, stream, memory, length_bits, alignment
+    def __init__(
+        self,
+        name: str,
+        stream: Stream | None,
+        memory: Memory,
+        length_bits: int,
+        alignment: int,
+        words: np.ndarray,
+    ) -> None:
+        self.name, self.stream, self.memory, self.length_bits, self.alignment = (
+            name,
+            stream,
+            memory,
+            length_bits,
+            alignment,
+        )
         self.words = words
         self.sends = name.endswith("MM2S")
         self.reset()
 
     def reset(self) -> None:
         """State after reset: halted."""
-        self.control, self.flags, self.low, self.high, self.shown = _LEAST_THRESHOLD | _ALWAYS, HALTED, 0, 0, 0
+        self.control, self.flags, self.low, self.high, self.shown = (
+            _LEAST_THRESHOLD | _ALWAYS,
+            HALTED,
+            0,
+            0,
+            0,
+        )
         self.length = self.moved = 0  # bytes asked for; bytes that have passed
         self.active = False
 
@@ -100,11 +120,18 @@ class Channel:
                 "write 1 to DMACR first, which is start() of PYNQ's channel and is needed after every download() and reset"
             )
         if self.active:
-            raise BoardFault(f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is under way; wait for it first")
+            raise BoardFault(
+                f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is under way; wait for it first"
+            )
         if self.stream is None:
-            raise BoardFault(f"a stream was expected at {self.name}, but none is connected; use the other direction")
+            raise BoardFault(
+                f"a stream was expected at {self.name}, but none is connected; use the other direction"
+            )
         if length == 0:
-            self._fail(INTERNAL_ERROR, f"a transfer of at least one byte was expected on {self.name}, but its length is 0")
+            self._fail(
+                INTERNAL_ERROR,
+                f"a transfer of at least one byte was expected on {self.name}, but its length is 0",
+            )
         if length >> self.length_bits:
             raise BoardFault(
                 f"a transfer of at most {(1 << self.length_bits) - 1} bytes was expected on {self.name}, whose length register has "
@@ -121,7 +148,10 @@ class Channel:
             )
         if self.memory.owner(self.address, length) is None:
             what = f"{length} bytes at {self.address:#x} belong to no allocated buffer"
-            self._fail(DECODE_ERROR, f"memory that was allocated was expected on {self.name}, but {what}; use pynq.allocate")
+            self._fail(
+                DECODE_ERROR,
+                f"memory that was allocated was expected on {self.name}, but {what}; use pynq.allocate",
+            )
         self.length, self.moved, self.active = length, 0, True
         self.shown = length
         self.flags &= ~IDLE
@@ -144,7 +174,10 @@ class Channel:
     def _owner(self, start: int, nbytes: int) -> tuple:
         found = self.memory.owner(start, nbytes)
         if found is None:
-            self._fail(DECODE_ERROR, f"the buffer at {self.address:#x} was expected to live until {self.name} ends, but it was freed")
+            self._fail(
+                DECODE_ERROR,
+                f"the buffer at {self.address:#x} was expected to live until {self.name} ends, but it was freed",
+            )
         return found  # type: ignore[return-value]
 
     def _send(self) -> bool:
@@ -226,7 +259,9 @@ class AxiDma:
     ) -> None:
         self.name, self.words = name, words
         self.channels = {
-            side: Channel(f"{name} {side}", stream, memory, length_bits, alignments[side], words[SIDES[side] // 4 :])
+            side: Channel(
+                f"{name} {side}", stream, memory, length_bits, alignments[side], words[SIDES[side] // 4 :]
+            )
             for side, stream in streams.items()
         }
         outgoing = streams.get("MM2S")

@@ -38,7 +38,9 @@ class Block(Protocol):
     def write(self, offset: int, value: int) -> None: ...
 
 
-Model = Callable[[hwh.Block, "dict[str, Stream]"], Any]  # an instance and its streams by interface name, to a block
+Model = Callable[
+    [hwh.Block, "dict[str, Stream]"], Any
+]  # an instance and its streams by interface name, to a block
 
 
 @dataclass
@@ -65,13 +67,24 @@ class EmulatedBoard:
         Reads of a status that cannot change before `BoardFault` is raised; None never raises, as hardware does.
     """
 
-    def __init__(self, name: str, part: str, family: str, memory_bytes: int | None = None, patience: int | None = PATIENCE) -> None:
+    def __init__(
+        self,
+        name: str,
+        part: str,
+        family: str,
+        memory_bytes: int | None = None,
+        patience: int | None = PATIENCE,
+    ) -> None:
         base, size = _MEMORY[family]
         self.name, self.part, self.family, self.patience = name, part, family, patience
         self.memory = Memory(base, memory_bytes or size)
         self.clock = clocks.PlClock(family, self.read, self.write)
-        self._system = [_Window(base, size, block, block.words) for base, size, block in clocks.windows(family)]
-        self._mapped: dict[tuple[int, int], np.ndarray] = {}  # by place: who has mapped it sees the blocks of the next overlay too
+        self._system = [
+            _Window(base, size, block, block.words) for base, size, block in clocks.windows(family)
+        ]
+        self._mapped: dict[
+            tuple[int, int], np.ndarray
+        ] = {}  # by place: who has mapped it sees the blocks of the next overlay too
         self._lock = threading.RLock()
         self.unload()
 
@@ -97,7 +110,9 @@ class EmulatedBoard:
             for block in design:
                 ends = {i.name: streams[i.bus] for i in block.interfaces if i.bus in streams}
                 words = self._words(block)
-                model = models.get(block.vlnv) or (partial(self._dma, words) if block.vlnv == hwh.DMA_VLNV else None)
+                model = models.get(block.vlnv) or (
+                    partial(self._dma, words) if block.vlnv == hwh.DMA_VLNV else None
+                )
                 if model is None:
                     if ends or block.address is not None:
                         raise BoardFault(
@@ -128,7 +143,14 @@ class EmulatedBoard:
                 bits = block.number(f"c_m_axi_{side.lower()}_data_width", 32, *_BUS_BITS)
                 streams[side] = ends.get(end)
                 alignments[side] = 1 if block.number(f"c_include_{side.lower()}_dre", 0) else bits // 8
-        return AxiDma(block.name, self.memory, streams, block.number("c_sg_length_width", 14, 8, hwh.LENGTH_BITS), alignments, words)
+        return AxiDma(
+            block.name,
+            self.memory,
+            streams,
+            block.number("c_sg_length_width", 14, 8, hwh.LENGTH_BITS),
+            alignments,
+            words,
+        )
 
     # ---- registers ------------------------------------------------------------------------------------------------
 
@@ -159,7 +181,9 @@ class EmulatedBoard:
         """Write a 32-bit register, then let everything run; a negative number is written as its two's complement."""
         word = int(value) if np.isfinite(value) else None
         if word is None or word != value or not -(1 << 31) <= word < 1 << 32:
-            raise BoardFault(f"a word of 32 bits was expected for the register at {address:#x}, but {value!r} came; write an integer")
+            raise BoardFault(
+                f"a word of 32 bits was expected for the register at {address:#x}, but {value!r} came; write an integer"
+            )
         with self._lock:
             window = self._window(address)
             self._polls = 0
@@ -202,7 +226,9 @@ def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
     return found
 
 
-def network_model(engine: Engine, given: End, taken: Sequence[End], frames_per_packet: int | None = 1) -> Model:
+def network_model(
+    engine: Engine, given: End, taken: Sequence[End], frames_per_packet: int | None = 1
+) -> Model:
     """Model of an accelerator with one input and outputs; see `Network`."""
 
     def make(block: hwh.Block, ends: dict[str, Stream]) -> Network:
@@ -242,8 +268,12 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     build = path.with_suffix(".zip")
     manifest, _ = read(build)
     if manifest["sha256"] != facts.get("build"):
-        raise BoardFault(f"the build folder that {path} was made from was expected in {build}, but it is another; copy the overlay again")
-    (given,), taken = ([End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
+        raise BoardFault(
+            f"the build folder that {path} was made from was expected in {build}, but it is another; copy the overlay again"
+        )
+    (given,), taken = (
+        [End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs")
+    )
     compiled = Accelerator.load(build).engine(engine)
 
     def run(frames: np.ndarray) -> list[np.ndarray]:

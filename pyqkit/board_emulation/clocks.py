@@ -23,7 +23,10 @@ _ZYNQ = {
     0xF800_0120: 2 << 8,  # ARM_CLK_CTRL
     **{0xF800_0170 + 16 * i: 1 << 20 | 10 << 8 for i in range(4)},  # FPGAx_CLK_CTRL: 100 MHz
 }
-WINDOWS = {"zynq-mpsoc": ((0xFF5E_0000, 0x1000), (0xFD1A_0000, 0x1000)), "zynq-7000": ((0xF800_0000, 0x1000),)}
+WINDOWS = {
+    "zynq-mpsoc": ((0xFF5E_0000, 0x1000), (0xFD1A_0000, 0x1000)),
+    "zynq-7000": ((0xF800_0000, 0x1000),),
+}
 
 
 class Registers:
@@ -64,12 +67,18 @@ class PlClock:
     def __init__(self, family: str, read: Callable[[int], int], write: Callable[[int, int], None]) -> None:
         self.family, self.read, self.write = family, read, write
         mpsoc = family == "zynq-mpsoc"
-        self._pll, self._control, self._shift = (0xFF5E_0020, 0xFF5E_00C0, 16) if mpsoc else (0xF800_0108, 0xF800_0170, 20)
+        self._pll, self._control, self._shift = (
+            (0xFF5E_0020, 0xFF5E_00C0, 16) if mpsoc else (0xF800_0108, 0xF800_0170, 20)
+        )
 
     @property
     def _source_mhz(self) -> float:
         pll = self.read(self._pll)
-        return 33.333 * (pll >> 8 & 0x7F) / (1 + (pll >> 16 & 1)) if self.family == "zynq-mpsoc" else 50.0 * (pll >> 12 & 0x7F)
+        return (
+            33.333 * (pll >> 8 & 0x7F) / (1 + (pll >> 16 & 1))
+            if self.family == "zynq-mpsoc"
+            else 50.0 * (pll >> 12 & 0x7F)
+        )
 
     @property
     def mhz(self) -> float:
@@ -80,7 +89,12 @@ class PlClock:
     @mhz.setter
     def mhz(self, wanted: float) -> None:
         """Set the fastest rate that is not above `wanted`."""
-        pairs = ((a, b) for a in range(1, 64) for b in range(1, a + 1) if self._source_mhz / (a * b) <= wanted * (1 + 1e-6))
+        pairs = (
+            (a, b)
+            for a in range(1, 64)
+            for b in range(1, a + 1)
+            if self._source_mhz / (a * b) <= wanted * (1 + 1e-6)
+        )
         first, second = min(pairs, key=lambda pair: pair[0] * pair[1])
         control = self.read(self._control) & ~(63 << 8 | 63 << self._shift)
         self.write(self._control, control | first << 8 | second << self._shift)

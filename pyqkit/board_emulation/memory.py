@@ -33,8 +33,12 @@ class Buffer:
         self.address, self.nbytes, self.cacheable = address, nbytes, cacheable
         self.host = np.zeros(nbytes, np.uint8)
         self._memory = np.zeros(nbytes, np.uint8) if cacheable else self.host
-        self._synchronised = np.zeros(nbytes, np.uint8) if cacheable else self.host  # the host's bytes when caches last agreed
-        self._stale: list[tuple[int, int]] = []  # ranges that a DMA wrote and nobody invalidated; apart, and in order
+        self._synchronised = (
+            np.zeros(nbytes, np.uint8) if cacheable else self.host
+        )  # the host's bytes when caches last agreed
+        self._stale: list[
+            tuple[int, int]
+        ] = []  # ranges that a DMA wrote and nobody invalidated; apart, and in order
         self.freed = False
 
     def _unflushed(self, start: int, stop: int) -> np.ndarray:
@@ -52,7 +56,9 @@ class Buffer:
                 "there since, which the flush would overwrite; call invalidate() after the transfer"
             )
         # All but what a DMA wrote, also what seems flushed: a flush that was interrupted may have come half way.
-        for first, last in zip([start, *(last for _, last in self._stale)], [*(first for first, _ in self._stale), stop]):
+        for first, last in zip(
+            [start, *(last for _, last in self._stale)], [*(first for first, _ in self._stale), stop]
+        ):
             piece = slice(max(first, start), min(last, stop))
             self._memory[piece] = self._synchronised[piece] = self.host[piece]
 
@@ -61,7 +67,11 @@ class Buffer:
         stop = start + nbytes
         if self.cacheable:
             self.host[start:stop] = self._synchronised[start:stop] = self._memory[start:stop]
-        outside = [piece for first, last in self._stale for piece in ((first, min(last, start)), (max(first, stop), last))]
+        outside = [
+            piece
+            for first, last in self._stale
+            for piece in ((first, min(last, start)), (max(first, stop), last))
+        ]
         self._stale = [(first, last) for first, last in outside if first < last]
 
     def check_alive(self) -> None:
@@ -97,7 +107,9 @@ class Buffer:
             first, last = start, start + len(data)
             touching = [piece for piece in self._stale if piece[0] <= last and first <= piece[1]]
             apart = [piece for piece in self._stale if not (piece[0] <= last and first <= piece[1])]
-            self._stale = sorted([*apart, (min([first, *(f for f, _ in touching)]), max([last, *(e for _, e in touching)]))])
+            self._stale = sorted(
+                [*apart, (min([first, *(f for f, _ in touching)]), max([last, *(e for _, e in touching)]))]
+            )
 
 
 class Memory:
@@ -149,10 +161,14 @@ class Memory:
             If there is no such place.
         """
         if nbytes < 1:
-            raise BoardFault(f"a buffer of at least one byte was expected, but {nbytes:,} were asked for; leave it out")
+            raise BoardFault(
+                f"a buffer of at least one byte was expected, but {nbytes:,} were asked for; leave it out"
+            )
         address = next((start for start, size in self._gaps() if size >= _pages(nbytes)), None)
         if address is None:
-            raise BoardFault(f"{self._room()}, but {nbytes:,} were asked for; free buffers or take smaller batches")
+            raise BoardFault(
+                f"{self._room()}, but {nbytes:,} were asked for; free buffers or take smaller batches"
+            )
         found = Buffer(address, nbytes, cacheable)
         self._buffers[address] = weakref.ref(found, partial(self._forget, address))
         bisect.insort(self._addresses, address)

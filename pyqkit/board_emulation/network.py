@@ -53,7 +53,12 @@ class Network:
     """
 
     def __init__(
-        self, name: str, engine: Engine, given: tuple[Stream, int], taken: Sequence[tuple[Stream, int]], frames_per_packet: int | None = 1
+        self,
+        name: str,
+        engine: Engine,
+        given: tuple[Stream, int],
+        taken: Sequence[tuple[Stream, int]],
+        frames_per_packet: int | None = 1,
     ) -> None:
         self.name, self.engine, self.frames_per_packet = name, engine, frames_per_packet
         self.given, self.input_bytes = given
@@ -64,7 +69,9 @@ class Network:
         """Forget every frame."""
         self._frame = np.empty(0, np.uint8)  # of the frame that is coming in
         self._frames = 0  # since the last TLAST
-        self._ahead: deque[tuple[np.ndarray, tuple[np.ndarray, ...]]] = deque()  # frames that will probably come, with their results
+        self._ahead: deque[tuple[np.ndarray, tuple[np.ndarray, ...]]] = (
+            deque()
+        )  # frames that will probably come, with their results
         for output in self.outputs:
             output.results.clear()
 
@@ -72,7 +79,9 @@ class Network:
         """Take, compute and give what can be; whether anything moved."""
         moved = any([output.step() for output in self.outputs])
         while all(len(output.results) < IN_FLIGHT for output in self.outputs):
-            data, last = self.given.take(self.input_bytes - len(self._frame))  # a TLAST within a frame is ignored, as by the C++
+            data, last = self.given.take(
+                self.input_bytes - len(self._frame)
+            )  # a TLAST within a frame is ignored, as by the C++
             if not len(data):
                 break
             moved = True
@@ -91,7 +100,9 @@ class Network:
         if not self._ahead or not np.array_equal(self._ahead[0][0], frame):
             following = self.given.upcoming((_AHEAD - 1) * self.input_bytes)
             whole = len(following) // self.input_bytes
-            frames = np.concatenate([frame, following[: whole * self.input_bytes]]).reshape(-1, self.input_bytes)
+            frames = np.concatenate([frame, following[: whole * self.input_bytes]]).reshape(
+                -1, self.input_bytes
+            )
             found = [np.asarray(result) for result in self.engine(frames)]
             for output, result in zip(self.outputs, found, strict=True):
                 if result.shape != (len(frames), output.frame_bytes) or result.dtype != np.uint8:
@@ -107,7 +118,9 @@ class Network:
         """For messages."""
         waiting = [output.stream.name for output in self.outputs if output.results]
         if waiting:
-            return f"{self.name} has results that nobody takes" + (f" on {' and '.join(waiting)}" if len(self.outputs) > 1 else "")
+            return f"{self.name} has results that nobody takes" + (
+                f" on {' and '.join(waiting)}" if len(self.outputs) > 1 else ""
+            )
         if len(self._frame):
             return f"{self.name} waits for {self.input_bytes - len(self._frame)} of the {self.input_bytes} bytes of a frame"
         return f"{self.name} waits for a frame of {self.input_bytes} bytes"

@@ -31,7 +31,10 @@ def _parser(path: Path) -> Any:
     for core in metadata.blocks.values():
         # pynq 4.0 dropped Zynq-7000 and asks its processing system for a parameter that only the MPSoC has.
         for clock in range(4):
-            name, known = f"PSU__CRL_APB__PL{clock}_REF_CTRL__ACT_FREQMHZ", f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ"
+            name, known = (
+                f"PSU__CRL_APB__PL{clock}_REF_CTRL__ACT_FREQMHZ",
+                f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ",
+            )
             if known in core.parameters and name not in core.parameters:
                 core.add(Parameter(name=name, value=core.parameters[known].value))
     parser = RuntimeMetadataParser(metadata)
@@ -49,7 +52,9 @@ class Window(np.ndarray):
     """
 
     _board: EmulatedBoard | None
-    _addresses: np.ndarray | None  # of its elements; None for what is no array of registers, as a sum or a view as bytes
+    _addresses: (
+        np.ndarray | None
+    )  # of its elements; None for what is no array of registers, as a sum or a view as bytes
 
     def __new__(cls, board: EmulatedBoard, base: int, length: int) -> Window:
         memory = board.map(base, length).view()
@@ -60,7 +65,11 @@ class Window(np.ndarray):
 
     def __array_finalize__(self, parent: Any) -> None:
         self._board = getattr(parent, "_board", None)
-        same = isinstance(parent, Window) and self.shape == parent.shape and self.ctypes.data == parent.ctypes.data
+        same = (
+            isinstance(parent, Window)
+            and self.shape == parent.shape
+            and self.ctypes.data == parent.ctypes.data
+        )
         self._addresses = parent._addresses if same else None
 
     @property
@@ -91,11 +100,15 @@ class Window(np.ndarray):
             super().__setitem__(key, value)  # which raises, for the memory is read-only
             return
         addresses = self._addresses[key]  # type: ignore[index]
-        words = np.broadcast_to(value._read() if isinstance(value, Window) else np.asarray(value), np.shape(addresses))
+        words = np.broadcast_to(
+            value._read() if isinstance(value, Window) else np.asarray(value), np.shape(addresses)
+        )
         for address, word in zip(np.ravel(addresses).tolist(), words.ravel().tolist()):
             self._board.write(address, word)  # type: ignore[union-attr]
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] | None = None, **kwargs: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: tuple[Any, ...] | None = None, **kwargs: Any
+    ) -> Any:
         if method == "at":
             return NotImplemented
         plain = [x._read() if isinstance(x, Window) else x for x in inputs]
@@ -136,8 +149,13 @@ class EmulatedBuffer(PynqBuffer):
         if isinstance(buffer, Buffer) and self.size:
             start = self.ctypes.data - buffer.host.ctypes.data
             reach = [(n - 1) * step for n, step in zip(self.shape, self.strides)]
-            first, last = start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + self.itemsize
-            if first >= 0 and last <= buffer.nbytes:  # else a result of arithmetic, which is in ordinary memory
+            first, last = (
+                start + sum(r for r in reach if r < 0),
+                start + sum(r for r in reach if r > 0) + self.itemsize,
+            )
+            if (
+                first >= 0 and last <= buffer.nbytes
+            ):  # else a result of arithmetic, which is in ordinary memory
                 buffer.check_fresh(first, last)
 
     def __getitem__(self, key: Any) -> Any:
@@ -204,7 +222,9 @@ class EmulatedDevice(pynq.Device):
         Further blocks by VLNV; see `pyqkit.board_emulation.use`.
     """
 
-    def __init__(self, board: EmulatedBoard, engine: str = "exact", models: dict[str, Model] | None = None) -> None:
+    def __init__(
+        self, board: EmulatedBoard, engine: str = "exact", models: dict[str, Model] | None = None
+    ) -> None:
         super().__init__(f"pyqkit-emulated-{board.name}")
         self.board, self.engine, self.models = board, engine, dict(models or {})
         self.name = board.name
@@ -228,7 +248,15 @@ class EmulatedDevice(pynq.Device):
             )
         nbytes = math.prod(shape) * kind.itemsize
         found = self.board.memory.allocate(nbytes, bool(cacheable))
-        return EmulatedBuffer(shape, dtype, buffer=found.host, device=self, device_address=found.address, bo=found, coherent=not cacheable)
+        return EmulatedBuffer(
+            shape,
+            dtype,
+            buffer=found.host,
+            device=self,
+            device_address=found.address,
+            bo=found,
+            coherent=not cacheable,
+        )
 
     def flush(self, bo: Buffer, offset: int, ptr: int, size: int) -> None:
         """See `Buffer.flush`."""

@@ -14,7 +14,14 @@ from pyqkit.programs import compile_all
 LIBRARY = "library.so"
 
 
-def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags: tuple[str, ...], include: Iterable[Path] = ()) -> Path:
+def build_shared(
+    files: dict[str, str],
+    main: str,
+    stem: str,
+    cache: Path,
+    flags: tuple[str, ...],
+    include: Iterable[Path] = (),
+) -> Path:
     """Compile `main` with g++ and return the library's path, for `pyqkit.cache.load`.
 
     Parameters
@@ -39,9 +46,13 @@ def build_shared(files: dict[str, str], main: str, stem: str, cache: Path, flags
     """
     compiler = shutil.which("g++")
     if compiler is None:
-        raise MissingToolError("a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact")
+        raise MissingToolError(
+            "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact"
+        )
     folders = list(include)
-    digest = hashlib.sha256(repr((flags, _processor(), [str(f) for f in folders], sorted(files.items()))).encode())
+    digest = hashlib.sha256(
+        repr((flags, _processor(), [str(f) for f in folders], sorted(files.items()))).encode()
+    )
     for folder in folders:
         for header in sorted(p for p in folder.rglob("*") if p.suffix in (".hpp", ".h")):
             digest.update(header.read_bytes())

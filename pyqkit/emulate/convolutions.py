@@ -22,7 +22,12 @@ Compute = Callable[[list[np.ndarray]], np.ndarray]
 class _Sums(ctypes.Structure):
     """`Sums` of kernels/wide.hpp."""
 
-    _fields_ = [("sums", ctypes.c_void_p), ("wide", ctypes.c_int32), ("requantiser", ctypes.c_void_p), ("out", ctypes.c_void_p)]
+    _fields_ = [
+        ("sums", ctypes.c_void_p),
+        ("wide", ctypes.c_int32),
+        ("requantiser", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+    ]
 
 
 class ConvolutionKernel:
@@ -49,7 +54,9 @@ class ConvolutionKernel:
 
     def _choose(self, operands: Operands, logarithmic: bool) -> str:
         op, bound = self._op, operands.largest_sum
-        compiled = self._library is not None and op.dilation == (1, 1) and self._row_bytes(operands.copies) <= INT32
+        compiled = (
+            self._library is not None and op.dilation == (1, 1) and self._row_bytes(operands.copies) <= INT32
+        )
         if compiled and op.groups == 1 and op.kernel[0] <= 64:
             if operands.fits(8) and 255 * operands.weight_sum <= INT32 and not logarithmic:
                 return "int8"
@@ -67,7 +74,9 @@ class ConvolutionKernel:
         """Bytes of a padded row of float64 activations or of a row of sums, whichever is longer: kernels count them in 32 bits."""
         _, left, _, right = self._op.padding
         _, width, channels = self._tensor.shape
-        return 8 * max((left + width + right) * channels * copies, self._out.shape[1] * (self._out.shape[2] + LANES))
+        return 8 * max(
+            (left + width + right) * channels * copies, self._out.shape[1] * (self._out.shape[2] + LANES)
+        )
 
     @property
     def joins(self) -> bool:
@@ -79,7 +88,9 @@ class ConvolutionKernel:
         """Whether sums that are not requantised are int32; else they are int64."""
         return self.carrier in ("int8", "int16", "int16 depthwise")
 
-    def compile(self, requantiser: Requantiser | None, factors: tuple[np.ndarray, np.ndarray] | None = None) -> Compute:
+    def compile(
+        self, requantiser: Requantiser | None, factors: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> Compute:
         """The kernel as a function.
 
         Parameters
@@ -98,15 +109,30 @@ class ConvolutionKernel:
             return self._wide(self._operands, requantiser)
         if self.carrier == "float32 products in float64":
             return self._chosen(self._operands, requantiser)
-        multiply = self._operands.multiplier(self._op, np.float32 if self.carrier == "float32 by BLAS" else np.float64)
+        multiply = self._operands.multiplier(
+            self._op, np.float32 if self.carrier == "float32 by BLAS" else np.float64
+        )
         return lambda x: _finish(multiply(x[0]), requantiser, self._library)
 
     def _window(self, channels: int) -> list[int]:
         op, (rows, columns, outputs) = self._op, self._out.shape
-        return [*self._tensor.shape[:2], channels, rows, columns, outputs, *op.kernel, *op.stride, *op.padding]
+        return [
+            *self._tensor.shape[:2],
+            channels,
+            rows,
+            columns,
+            outputs,
+            *op.kernel,
+            *op.stride,
+            *op.padding,
+        ]
 
     def _narrow(
-        self, operands: Operands, group: int, requantiser: Requantiser | None, factors: tuple[np.ndarray, np.ndarray] | None
+        self,
+        operands: Operands,
+        group: int,
+        requantiser: Requantiser | None,
+        factors: tuple[np.ndarray, np.ndarray] | None,
     ) -> Compute:
         call: Any = self._library.pyqkit_convolve  # type: ignore[union-attr]
         signed = operands.low < 0
@@ -142,7 +168,12 @@ class ConvolutionKernel:
         def compute(x: list[np.ndarray]) -> np.ndarray:
             values = np.ascontiguousarray(x[0], np.int16)
             sums = np.empty((len(values), *self._out.shape), np.int32)
-            call(pointer(values), pointer(np.array([len(values), *window], np.int32)), pointer(weights), pointer(sums))
+            call(
+                pointer(values),
+                pointer(np.array([len(values), *window], np.int32)),
+                pointer(weights),
+                pointer(sums),
+            )
             return _finish(sums, requantiser, self._library)
 
         return compute
@@ -181,7 +212,9 @@ class ConvolutionKernel:
 
         return self._in_float64(call, requantiser)
 
-    def _in_float64(self, call: Callable[[np.ndarray, Any], None], requantiser: Requantiser | None) -> Compute:
+    def _in_float64(
+        self, call: Callable[[np.ndarray, Any], None], requantiser: Requantiser | None
+    ) -> Compute:
         def compute(x: list[np.ndarray]) -> np.ndarray:
             shape = (len(x[0]), *self._out.shape)
             if requantiser is None:
@@ -190,7 +223,9 @@ class ConvolutionKernel:
                 return sums.astype(np.int64)
             result = np.empty(shape, requantiser.out_type)
             wide = int(requantiser.sum_type == np.int64)
-            call(x[0], ctypes.byref(_Sums(wide=wide, requantiser=requantiser.address, out=result.ctypes.data)))
+            call(
+                x[0], ctypes.byref(_Sums(wide=wide, requantiser=requantiser.address, out=result.ctypes.data))
+            )
             return result
 
         return compute

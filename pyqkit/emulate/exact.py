@@ -48,7 +48,9 @@ class ExactEngine:
 
     name = "exact"
 
-    def __init__(self, graph: Graph, compiled: bool | None = None, portable: bool = False, fuse: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, compiled: bool | None = None, portable: bool = False, fuse: bool = True
+    ) -> None:
         self.graph = graph
         self._options = (compiled, portable)
         self._library = None if compiled is False else kernels.load(portable)
@@ -60,7 +62,9 @@ class ExactEngine:
         self._compile()
         self._last_use = self._lifetimes()
 
-    def run(self, codes: dict[str, np.ndarray], keep: bool = False, progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
+    def run(
+        self, codes: dict[str, np.ndarray], keep: bool = False, progress: Callable[[int], None] | None = None
+    ) -> dict[str, np.ndarray]:
         """Execute on frames.
 
         Parameters
@@ -73,7 +77,9 @@ class ExactEngine:
             Called with the number of frames done.
         """
         if keep and self._fuse:
-            return ExactEngine(self.graph, *self._options, fuse=False).run(codes, keep=True, progress=progress)
+            return ExactEngine(self.graph, *self._options, fuse=False).run(
+                codes, keep=True, progress=progress
+            )
         codes = {name: checked_codes(given, self.graph.tensors[name], name) for name, given in codes.items()}
         frames = len(next(iter(codes.values())))
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
@@ -95,7 +101,10 @@ class ExactEngine:
         """Tensors that nothing reads after each step."""
         outputs = {port.tensor for port in self.graph.outputs}
         last: dict[str, int] = {name: i for i, names in enumerate(self._reads) for name in names}
-        return [[name for name, at in last.items() if at == i and name not in outputs] for i in range(len(self._steps))]
+        return [
+            [name for name, at in last.items() if at == i and name not in outputs]
+            for i in range(len(self._steps))
+        ]
 
     # ---- compilation ---------------------------------------------------------------------------------------------
 
@@ -103,7 +112,11 @@ class ExactEngine:
         (name,) = op.outputs
         readers = self.graph.consumers(name)
         taken = any(port.tensor == name for port in self.graph.outputs)
-        return readers[0] if len(readers) == 1 and not taken and self._fuse and self._library is not None else None
+        return (
+            readers[0]
+            if len(readers) == 1 and not taken and self._fuse and self._library is not None
+            else None
+        )
 
     def _requantiser(self, op: Operator) -> Requantiser | None:
         """What runs inside an operator's kernel: the requantiser that is the only reader of its result."""
@@ -151,9 +164,13 @@ class ExactEngine:
                 self.carriers[op.name] = kernel.carrier
                 compute = kernel.compile(requantiser)
                 if kernel.sums_in_32_bits:
-                    self._types[out.name] = np.dtype(np.int32)  # as the kernel writes it: narrowing would cost a pass
+                    self._types[out.name] = np.dtype(
+                        np.int32
+                    )  # as the kernel writes it: narrowing would cost a pass
         elif isinstance(op, Add) and requantiser is not None and self._library is not None:
-            compute = compile_add(op, tensors, [self._types[t.name] for t in tensors], requantiser, self._library)
+            compute = compile_add(
+                op, tensors, [self._types[t.name] for t in tensors], requantiser, self._library
+            )
         if compute is None:
             requantiser, compute = None, self._plain(op, tensors, out)
         return self._add_step([op], list(op.inputs), compute, requantiser)
@@ -170,9 +187,13 @@ class ExactEngine:
             return self._single(convolution) | self._single(add)
         self.carriers[convolution.name] = kernel.carrier
         compute = kernel.compile(requantiser, (add.multipliers[place], add.multipliers[1 - place]))
-        return self._add_step([convolution, add], [*convolution.inputs, add.inputs[1 - place]], compute, requantiser)
+        return self._add_step(
+            [convolution, add], [*convolution.inputs, add.inputs[1 - place]], compute, requantiser
+        )
 
-    def _add_step(self, ops: list[Operator], names: list[str], compute: Compute, requantiser: Requantiser | None) -> set[str]:
+    def _add_step(
+        self, ops: list[Operator], names: list[str], compute: Compute, requantiser: Requantiser | None
+    ) -> set[str]:
         last = ops[-1] if requantiser is None else self._only_reader(ops[-1])
         assert last is not None
         (result,) = last.outputs
@@ -192,7 +213,9 @@ class ExactEngine:
             requantiser = Requantiser(op, tensors[0], out)
             return lambda x: requantiser.apply(integers_of(x[0], fmt), self._library)
         elif isinstance(op, Add):
-            return lambda x: sum(m * integers_of(v, t.format).astype(np.int64) for m, v, t in zip(op.multipliers, x, tensors))  # type: ignore[return-value]
+            return lambda x: sum(
+                m * integers_of(v, t.format).astype(np.int64) for m, v, t in zip(op.multipliers, x, tensors)
+            )  # type: ignore[return-value]
         elif isinstance(op, SumPool):
             return lambda x: _sum_pool(op, integers_of(x[0], fmt), self._types[out.name])
         elif isinstance(op, MaxPool) and not fmt.is_logarithmic:
@@ -201,8 +224,12 @@ class ExactEngine:
             zero = fmt.zero_code if fmt.is_logarithmic else 0
             return lambda x: np.pad(x[0], ((0, 0), *zip(op.before, op.after)), constant_values=zero)
         elif isinstance(op, (Permute, Slice, Concat, Reshape)):
-            return lambda x: np.ascontiguousarray(op.execute(x, tensors)[0])  # these move elements of any type
-        return lambda x: to_carrier(op.execute([from_carrier(v, t) for v, t in zip(x, tensors)], tensors)[0], out)
+            return lambda x: np.ascontiguousarray(
+                op.execute(x, tensors)[0]
+            )  # these move elements of any type
+        return lambda x: to_carrier(
+            op.execute([from_carrier(v, t) for v, t in zip(x, tensors)], tensors)[0], out
+        )
 
 
 def _sum_pool(op: SumPool, integers: np.ndarray, kind: np.dtype) -> np.ndarray:

@@ -23,9 +23,19 @@ class DeadlockError(UserError):
     """The design stopped with data left to move; names the streams that everything waits for."""
 
 
-def compile_library(files: dict[str, str], cache: Path, include: Path, ap_int: Path | None = None, flags: tuple[str, ...] = FLAGS) -> Path:
+def compile_library(
+    files: dict[str, str],
+    cache: Path,
+    include: Path,
+    ap_int: Path | None = None,
+    flags: tuple[str, ...] = FLAGS,
+) -> Path:
     """Compile generated files with the header library; `ap_int` is a folder with AMD's headers, or None for the stand-in."""
-    folders = [include / "simulation", ap_int or include / "simulation" / "native", include]  # our bounded streams always
+    folders = [
+        include / "simulation",
+        ap_int or include / "simulation" / "native",
+        include,
+    ]  # our bounded streams always
     return build_shared(files, "simulation.cpp", "hls", cache, flags, folders)
 
 
@@ -62,10 +72,14 @@ class HlsEngine:
     ) -> None:
         self.graph = graph
         self.design: Design = generate(graph, folding, depths)
-        path = compile_library(self.design.files, cache or cache_folder(), include or library(), ap_int, flags)
+        path = compile_library(
+            self.design.files, cache or cache_folder(), include or library(), ap_int, flags
+        )
         self._run = load(path).run
 
-    def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
+    def run(
+        self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None
+    ) -> dict[str, np.ndarray]:
         """Stream frames through the design.
 
         Parameters

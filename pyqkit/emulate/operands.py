@@ -48,7 +48,9 @@ class Operands:
     def fits(self, bits: int) -> bool:
         """Whether activations and weights fit signed integers of `bits` bits (activations of 8 bits: unsigned too)."""
         end = 2 ** (bits - 1)
-        activations = (-end <= self.low and self.high < end) or (bits == 8 and self.low >= 0 and self.high < 256)
+        activations = (-end <= self.low and self.high < end) or (
+            bits == 8 and self.low >= 0 and self.high < 256
+        )
         return bool(activations and -end <= self.weights.min() and self.weights.max() < end)
 
     def expand(self, carrier: np.ndarray, kind: np.dtype) -> np.ndarray:
@@ -84,7 +86,9 @@ class Operands:
             sums: np.ndarray = np.empty((frames, rows, columns, outputs), kind)
             for g, matrix in enumerate(matrices):
                 part = windows[..., g * per_group : (g + 1) * per_group].reshape(-1, len(matrix))
-                sums[..., g * outputs // groups : (g + 1) * outputs // groups] = (part @ matrix).reshape(frames, rows, columns, -1)
+                sums[..., g * outputs // groups : (g + 1) * outputs // groups] = (part @ matrix).reshape(
+                    frames, rows, columns, -1
+                )
             return sums.astype(np.int64)
 
         return multiply
@@ -93,7 +97,11 @@ class Operands:
 def linear_operands(op: Convolution, tensor: Tensor) -> Operands | None:
     """Integers of both formats; None if they exceed 64 bits."""
     weights = op.weight_integers
-    if weights.dtype == object or tensor.format.base.integers.dtype == object if tensor.format.bits <= 16 else False:
+    if (
+        weights.dtype == object or tensor.format.base.integers.dtype == object
+        if tensor.format.bits <= 16
+        else False
+    ):
         return None
     low, high = (min(tensor.low, 0), max(tensor.high, 0)) if any(op.padding) else (tensor.low, tensor.high)
     if tensor.format.is_logarithmic:
@@ -122,7 +130,9 @@ def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:
         if shift[b_sign != 0].min() < 0 or shift.max() > 50:
             return None
         copies.append(b_sign * (significands[(b_log + fraction) & mask] << np.maximum(shift, 0)))
-    weights = np.stack([table[op.weights] for table in copies], axis=-1)  # channel major, copy minor, as `expand` writes them
+    weights = np.stack(
+        [table[op.weights] for table in copies], axis=-1
+    )  # channel major, copy minor, as `expand` writes them
     if op.shifts is not None:
         weights = weights << op.shifts[..., None]
     weights = weights.reshape(*op.weights.shape[:3], -1)

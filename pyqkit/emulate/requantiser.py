@@ -17,7 +17,10 @@ class _Structure(ctypes.Structure):
     """`Requantiser` of kernels/requantise.hpp."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("by_index", "by_channel", "falling", "integers", "multiplier", "offset")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("by_index", "by_channel", "falling", "integers", "multiplier", "offset")
+        ),
         *((name, ctypes.c_int32) for name in ("count", "wide", "shift", "relu", "low", "high", "out_bytes")),
     ]
 
@@ -48,11 +51,15 @@ class Requantiser:
         self._op = op
         self._arrays = self._thresholds(op, source) if isinstance(op, Threshold) else self._rescale(op)
         scalars = (
-            {} if isinstance(op, Threshold) else {"shift": op.shift, "relu": int(op.relu), "low": op.format.low, "high": op.format.high}
+            {}
+            if isinstance(op, Threshold)
+            else {"shift": op.shift, "relu": int(op.relu), "low": op.format.low, "high": op.format.high}
         )
         wide = isinstance(op, Rescale) and max(op.scaled_bits(source), self.sum_type.itemsize * 8) > 32
         if isinstance(op, Rescale):
-            self._arrays = {name: values.astype(np.int64 if wide else np.int32) for name, values in self._arrays.items()}
+            self._arrays = {
+                name: values.astype(np.int64 if wide else np.int32) for name, values in self._arrays.items()
+            }
         self._structure = _Structure(
             **{name: values.ctypes.data for name, values in self._arrays.items()},
             **scalars,
@@ -74,7 +81,9 @@ class Requantiser:
         self._lookup = lookup
         self.fits_kernels = bool(np.abs(lookup).max() <= INT32)
         count = thresholds.shape[1]
-        padded = np.full((len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type)
+        padded = np.full(
+            (len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type
+        )
         padded[:, :count] = thresholds
         return {
             "by_index": np.ascontiguousarray(thresholds.T.astype(self.sum_type)),

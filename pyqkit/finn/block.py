@@ -51,8 +51,14 @@ class Block:
     def attributes(self) -> dict[str, Any]:
         """Attributes of an ONNX node that `read` understands."""
         arrays: dict[str, np.ndarray] = {}
-        text = {"operator": operator_to_json(self.op, arrays), "tensors": [tensor_to_json(tensor) for tensor in self.inputs]}
-        named = {name.removeprefix(f"{self.op.name}."): numpy_helper.from_array(np.ascontiguousarray(a)) for name, a in arrays.items()}
+        text = {
+            "operator": operator_to_json(self.op, arrays),
+            "tensors": [tensor_to_json(tensor) for tensor in self.inputs],
+        }
+        named = {
+            name.removeprefix(f"{self.op.name}."): numpy_helper.from_array(np.ascontiguousarray(a))
+            for name, a in arrays.items()
+        }
         return {"operator": json.dumps(text), **named}
 
     @cached_property
@@ -76,7 +82,9 @@ def read(node: NodeProto) -> Block:
     """
     values = {attribute.name: attribute for attribute in node.attribute}
     if "operator" not in values:
-        raise GraphError(f"a node that carries an operator was expected, but {node.name} carries none; make the model with to_finn")
+        raise GraphError(
+            f"a node that carries an operator was expected, but {node.name} carries none; make the model with to_finn"
+        )
     text = values["operator"].s.decode()
     arrays = {name: attribute.t for name, attribute in values.items() if attribute.HasField("t")}
     return _read(text, tuple((name, tensor.SerializeToString()) for name, tensor in sorted(arrays.items())))
@@ -87,10 +95,15 @@ def _read(text: str, arrays: tuple[tuple[str, bytes], ...]) -> Block:
     try:
         data = json.loads(text)
         name = data["operator"]["name"]
-        found = {f"{name}.{field}": numpy_helper.to_array(TensorProto.FromString(content)) for field, content in arrays}
+        found = {
+            f"{name}.{field}": numpy_helper.to_array(TensorProto.FromString(content))
+            for field, content in arrays
+        }
         inputs = [tensor_from_json(entry) for entry in data["tensors"]]
         return Block(operator_from_json(data["operator"], found), inputs)
     except GraphError:
         raise
     except DAMAGE as error:
-        raise GraphError(f"an operator as to_finn writes it was expected, but it is damaged ({describe(error)}); convert again") from error
+        raise GraphError(
+            f"an operator as to_finn writes it was expected, but it is damaged ({describe(error)}); convert again"
+        ) from error

@@ -48,17 +48,25 @@ def to_finn(graph: Graph) -> ModelWrapper:
             )
     ends = {port.tensor for port in graph.inputs} & {port.tensor for port in graph.outputs}
     if ends:
-        raise UserError(f"an operator between input and output was expected, but {', '.join(ends)} is both; leave that output out")
+        raise UserError(
+            f"an operator between input and output was expected, but {', '.join(ends)} is both; leave that output out"
+        )
     readers = _Readers(graph)
     nodes = [node for port in graph.inputs for node in readers.fork(port.tensor)]
     for op in graph.operators:
-        nodes.append(_node(op, graph.input_tensors(op), [readers.take(name) for name in op.inputs], op.outputs))
+        nodes.append(
+            _node(op, graph.input_tensors(op), [readers.take(name) for name in op.inputs], op.outputs)
+        )
         nodes += [node for name in op.outputs for node in readers.fork(name)]
     inputs = [port.tensor for port in graph.inputs]
     outputs = [readers.take(port.tensor) for port in graph.outputs]
     infos = {name: _info(name, tensor) for name, tensor in readers.tensors.items()}
     made = helper.make_graph(
-        nodes, graph.name, [infos.pop(n) for n in inputs], [infos.pop(n) for n in outputs], value_info=list(infos.values())
+        nodes,
+        graph.name,
+        [infos.pop(n) for n in inputs],
+        [infos.pop(n) for n in outputs],
+        value_info=list(infos.values()),
     )
     model = ModelWrapper(qonnx_make_model(made, producer_name="pyqkit"))
     for name, tensor in readers.tensors.items():
@@ -81,17 +89,30 @@ class _Readers:
         count.update(port.tensor for port in graph.outputs)
         self._copies = {name: self._named(name, count[name]) for name in graph.tensors}
         self._taken: Counter[str] = Counter()
-        self.tensors = {copy: tensor for name, tensor in graph.tensors.items() for copy in self._copies[name]} | graph.tensors
+        self.tensors = {
+            copy: tensor for name, tensor in graph.tensors.items() for copy in self._copies[name]
+        } | graph.tensors
 
     def _named(self, name: str, count: int) -> list[str]:
-        return [name] * count if count < 2 else [self._names.new(f"{name}_copy_{index}") for index in range(count)]
+        return (
+            [name] * count
+            if count < 2
+            else [self._names.new(f"{name}_copy_{index}") for index in range(count)]
+        )
 
     def fork(self, name: str) -> list[NodeProto]:
         """The node that makes the copies, if there are several."""
         copies = self._copies[name]
         if len(copies) < 2:
             return []
-        return [_node(Fork(self._names.new(f"{name}_fork"), [name], copies), [self._graph.tensors[name]], [name], copies)]
+        return [
+            _node(
+                Fork(self._names.new(f"{name}_fork"), [name], copies),
+                [self._graph.tensors[name]],
+                [name],
+                copies,
+            )
+        ]
 
     def take(self, name: str) -> str:
         """Name of a copy that nobody has."""

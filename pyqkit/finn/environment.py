@@ -31,17 +31,25 @@ def use_folder(folder: str | Path) -> Path:
             "call pip install 'pyqkit[host,finn]' and then pip install --no-deps finn-plus==1.6.1"
         ) from error
     if not found.startswith(f"{SUPPORTED}."):
-        raise UserError(f"finn-plus {SUPPORTED} was expected, but {found} is installed; call pip install --no-deps finn-plus==1.6.1")
+        raise UserError(
+            f"finn-plus {SUPPORTED} was expected, but {found} is installed; call pip install --no-deps finn-plus==1.6.1"
+        )
     path = Path(folder).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"a folder that can be made was expected, but {path} cannot ({error}); choose another one") from error
+        raise UserError(
+            f"a folder that can be made was expected, but {path} cannot ({error}); choose another one"
+        ) from error
     from finn.util import settings
 
     os.environ["FINN_BUILD_DIR"] = str(path)
-    os.environ.setdefault("FINN_SETTINGS", str(path / "settings.yaml"))  # need not exist; without it FINN makes ~/.finn
+    os.environ.setdefault(
+        "FINN_SETTINGS", str(path / "settings.yaml")
+    )  # need not exist; without it FINN makes ~/.finn
     settings._SETTINGS = None
     used = settings.get_settings()
-    os.environ.update(FINN_RTLLIB=str(used.finn_rtllib), FINN_CUSTOM_HLS=str(used.finn_custom_hls))  # its Tcl reads these
+    os.environ.update(
+        FINN_RTLLIB=str(used.finn_rtllib), FINN_CUSTOM_HLS=str(used.finn_custom_hls)
+    )  # its Tcl reads these
     return path

@@ -42,8 +42,13 @@ def fork(e: Emitter, op: Operator) -> None:
     for index, name in enumerate(op.outputs[:-1]):
         branch = e.stream(f"{name}_stream", source.bits, source.lanes)
         last = index == len(op.outputs) - 2
-        rest = e.stream(f"{op.outputs[-1] if last else f'{op.name}_rest_{index}'}_stream", source.bits, source.lanes)
-        e.process(f"{name}_fork", f"pyqkit::fork<{source.code}, {words}, {source.lanes}>({source.name}, {branch.name}, {rest.name})")
+        rest = e.stream(
+            f"{op.outputs[-1] if last else f'{op.name}_rest_{index}'}_stream", source.bits, source.lanes
+        )
+        e.process(
+            f"{name}_fork",
+            f"pyqkit::fork<{source.code}, {words}, {source.lanes}>({source.name}, {branch.name}, {rest.name})",
+        )
         e.produced[name], e.produced[op.outputs[-1]] = branch, rest
         source = rest
 
@@ -53,4 +58,8 @@ def estimate(site: Site) -> Estimate:
     """A word a cycle; a register for every copy."""
     (lanes,) = site.lanes
     width = lanes * site.inputs[0].format.bits
-    return Estimate(lanes, site.inputs[0].pixels * site.inputs[0].shape[2] // lanes, Resources(width, 2 * width, width) + _CONTROL)
+    return Estimate(
+        lanes,
+        site.inputs[0].pixels * site.inputs[0].shape[2] // lanes,
+        Resources(width, 2 * width, width) + _CONTROL,
+    )

@@ -32,8 +32,16 @@ from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
 from pyqkit.hardware.survey import Estimate
 from pyqkit.hls.generate import Design, generate_operator, library
 
-EXACT_BITS = 24  # FINN holds codes in float32; wider ones go into float64, which its own nodes but the FIFO refuse
-CPPSIM_FLAGS = ("-std=c++14", "-O1", "-fPIC", "-shared", "-w")  # the standard that Vitis HLS is told; -O3 gains nothing on one frame
+EXACT_BITS = (
+    24  # FINN holds codes in float32; wider ones go into float64, which its own nodes but the FIFO refuse
+)
+CPPSIM_FLAGS = (
+    "-std=c++14",
+    "-O1",
+    "-fPIC",
+    "-shared",
+    "-w",
+)  # the standard that Vitis HLS is told; -O3 gains nothing on one frame
 Context = dict[str, np.ndarray]
 
 
@@ -75,7 +83,11 @@ class PqNode(HWCustomOp):
             "resType": ("s", False, "lut", set(MULTIPLIERS)),
             "memory": ("s", False, "auto", set(MEMORIES)),
         }
-        return {**super().get_nodeattr_types(), **own, **{name: ("t", False, None) for name in array_fields(self.kind)}}
+        return {
+            **super().get_nodeattr_types(),
+            **own,
+            **{name: ("t", False, None) for name in array_fields(self.kind)},
+        }
 
     @cached_property
     def block(self) -> Block:
@@ -103,11 +115,16 @@ class PqNode(HWCustomOp):
         self._store(context, block.op.execute(self._codes(context), block.inputs))
 
     def _codes(self, context: Context) -> list[np.ndarray]:
-        return [context[name].astype(t.format.code_dtype) for name, t in zip(self.onnx_node.input, self.block.inputs)]
+        return [
+            context[name].astype(t.format.code_dtype)
+            for name, t in zip(self.onnx_node.input, self.block.inputs)
+        ]
 
     def _store(self, context: Context, codes: list[np.ndarray]) -> None:
         for name, tensor, values in zip(self.onnx_node.output, self.block.outputs, codes):
-            context[name] = values.astype(np.float32 if container(tensor) == TensorProto.FLOAT else np.float64)
+            context[name] = values.astype(
+                np.float32 if container(tensor) == TensorProto.FLOAT else np.float64
+            )
 
     # ---- what passes over a stream --------------------------------------------------------------------------------
 
@@ -164,7 +181,9 @@ class PqNode(HWCustomOp):
     def get_op_and_param_counts(self) -> dict[str, int]:
         operator = self.block.op
         counts = {
-            f"param_{name}": np.size(getattr(operator, name)) for name in array_fields(self.kind) if getattr(operator, name) is not None
+            f"param_{name}": np.size(getattr(operator, name))
+            for name in array_fields(self.kind)
+            if getattr(operator, name) is not None
         }
         return {"op_mac": operator.macs(self.block.inputs), **counts}
 
@@ -203,12 +222,16 @@ class PqHls(PqNode, HLSBackend):
     def compile_singlenode_code(self) -> None:
         folder = Path(self.get_nodeattr("code_gen_dir_cppsim"))
         files = {path.name: path.read_text() for path in folder.iterdir() if path.suffix in (".hpp", ".cpp")}
-        self.set_nodeattr("executable_path", str(compile_library(files, cache_folder(), library(), flags=CPPSIM_FLAGS)))
+        self.set_nodeattr(
+            "executable_path", str(compile_library(files, cache_folder(), library(), flags=CPPSIM_FLAGS))
+        )
 
     def code_generation_ipgen(self, model: ModelWrapper, fpgapart: str, clk: float) -> None:
         folder, name = Path(self.get_nodeattr("code_gen_dir_ipgen")), self.onnx_node.name
         directives = [*self.ipgen_default_directives(), *self.ipgen_extra_directives()]
-        synthesis.write(self.design(name).files, name, self.get_ap_int_max_w(), fpgapart, clk, directives, folder)
+        synthesis.write(
+            self.design(name).files, name, self.get_ap_int_max_w(), fpgapart, clk, directives, folder
+        )
 
     def get_ap_int_max_w(self) -> int:
         """Widest word at any end; FINN's own looks at the first ones."""
@@ -245,7 +268,11 @@ def _register() -> None:
         node = type(op_type(kind), (PqNode,), {"kind": kind, "__doc__": text, "__module__": __name__})
         abstract_domain.register_custom_op(node)
         hls_domain.register_custom_op(
-            type(f"{op_type(kind)}_hls", (node, PqHls), {"__doc__": f"{text[:-1]} in C++.", "__module__": __name__})
+            type(
+                f"{op_type(kind)}_hls",
+                (node, PqHls),
+                {"__doc__": f"{text[:-1]} in C++.", "__module__": __name__},
+            )
         )
 
 

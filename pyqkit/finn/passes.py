@@ -43,12 +43,17 @@ class Fold(Transformation):
         self.foldings = check(foldings, graph, "foldings")
         waiting, ends = pixels_waiting(graph), [port.tensor for port in graph.outputs]
         readers = {name: len(graph.consumers(name)) + ends.count(name) for name in graph.tensors}
-        self._waits = {op.name: [(waiting[name, op.name], readers[name]) for name in op.inputs] for op in graph.operators}
+        self._waits = {
+            op.name: [(waiting[name, op.name], readers[name]) for name in op.inputs] for op in graph.operators
+        }
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Walk the nodes in order, producers first."""
         tensors = [self.graph.tensors[port.tensor] for port in self.graph.inputs]
-        made = {value.name: largest_lanes(tensor, tensor.shape[2]) for value, tensor in zip(model.graph.input, tensors)}
+        made = {
+            value.name: largest_lanes(tensor, tensor.shape[2])
+            for value, tensor in zip(model.graph.input, tensors)
+        }
         for proto in model.graph.node:
             node = getHWCustomOp(proto)
             if not isinstance(node, PqNode):
@@ -60,15 +65,22 @@ class Fold(Transformation):
             if all(tensor.format.bits <= EXACT_BITS for tensor in inputs):
                 lanes = [gcd(*lanes)] * len(lanes)
             folding = self.foldings.get(source, Folding())
-            waits = self._waits.get(source, [(0, 1)])  # a fork is no operator of the graph; nothing waits in front of it
-            depths = [fifo_words(t.shape[2] // count, pixels, readers) for t, count, (pixels, readers) in zip(inputs, lanes, waits)]
+            waits = self._waits.get(
+                source, [(0, 1)]
+            )  # a fork is no operator of the graph; nothing waits in front of it
+            depths = [
+                fifo_words(t.shape[2] // count, pixels, readers)
+                for t, count, (pixels, readers) in zip(inputs, lanes, waits)
+            ]
             node.set_nodeattr("lanes", lanes)
             node.set_nodeattr("PE", folding.pe)
             node.set_nodeattr("SIMD", folding.simd)
             node.set_nodeattr("resType", folding.multiplier)
             node.set_nodeattr("memory", folding.memory)
             node.set_nodeattr("inFIFODepths", depths)
-            node.set_nodeattr("outFIFODepths", [2 if model.find_consumers(name) else FIFO_WORDS for name in proto.output])
+            node.set_nodeattr(
+                "outFIFODepths", [2 if model.find_consumers(name) else FIFO_WORDS for name in proto.output]
+            )
             made.update(dict.fromkeys(proto.output, node.estimate.lanes))
         return model, False
 

@@ -54,10 +54,20 @@ def check_names(node: str, part: str) -> None:
             "apply GiveUniqueNodeNames"
         )
     if not is_label(part):
-        raise UserError(f"an FPGA as Vivado calls it was expected, but {brief(part)} came; take the part of a board")
+        raise UserError(
+            f"an FPGA as Vivado calls it was expected, but {brief(part)} came; take the part of a board"
+        )
 
 
-def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: float, directives: list[str], folder: Path) -> None:
+def write(
+    files: dict[str, str],
+    name: str,
+    widest: int,
+    part: str,
+    clock_ns: float,
+    directives: list[str],
+    folder: Path,
+) -> None:
     """Write the generated C++, the headers that it includes and the script ``hls_syn_NAME.tcl``.
 
     Parameters
@@ -84,6 +94,12 @@ def write(files: dict[str, str], name: str, widest: int, part: str, clock_ns: fl
         shutil.copy(header, folder)
     for file in ("parameters.hpp", "network.hpp"):
         (folder / file).write_text(files[file])
-    (folder / f"top_{name}.cpp").write_text(f'#define AP_INT_MAX_W {max(widest, 1024)}\n#include "network.hpp"\n')
+    (folder / f"top_{name}.cpp").write_text(
+        f'#define AP_INT_MAX_W {max(widest, 1024)}\n#include "network.hpp"\n'
+    )
     script = f"hls_syn_{name}.tcl"
-    (folder / script).write_text(_SCRIPT.format(script=script, name=name, part=part, clock_ns=clock_ns, directives="\n".join(directives)))
+    (folder / script).write_text(
+        _SCRIPT.format(
+            script=script, name=name, part=part, clock_ns=clock_ns, directives="\n".join(directives)
+        )
+    )

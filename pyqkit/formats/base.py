@@ -43,9 +43,13 @@ def as_real(x: np.ndarray | float, name: str) -> np.ndarray:
         if array.dtype not in (np.float32, np.float64):
             array = array.astype(np.float64)
     except (TypeError, ValueError):
-        raise FormatError(f"real numbers were expected to encode as {name}, but {type(x).__name__} came; pass an array of floats") from None
+        raise FormatError(
+            f"real numbers were expected to encode as {name}, but {type(x).__name__} came; pass an array of floats"
+        ) from None
     if np.isnan(array).any():
-        raise FormatError(f"numbers were expected to encode as {name}, but NaN came; remove NaNs before quantising")
+        raise FormatError(
+            f"numbers were expected to encode as {name}, but NaN came; remove NaNs before quantising"
+        )
     return array
 
 
@@ -188,13 +192,23 @@ class NumberFormat(ABC):
         """
         at = np.flatnonzero(self.values == 0)
         if not len(at):
-            raise FormatError(f"format {self.name} has no code for zero, so it cannot be padded; quantise to a format with a zero first")
+            raise FormatError(
+                f"format {self.name} has no code for zero, so it cannot be padded; quantise to a format with a zero first"
+            )
         return int(self.codes[at[0]])
 
     @property
     def code_dtype(self) -> np.dtype:
         """Smallest unsigned numpy type that holds a code."""
-        return np.dtype(np.uint8 if self.bits <= 8 else np.uint16 if self.bits <= 16 else np.uint32 if self.bits <= 32 else np.uint64)
+        return np.dtype(
+            np.uint8
+            if self.bits <= 8
+            else np.uint16
+            if self.bits <= 16
+            else np.uint32
+            if self.bits <= 32
+            else np.uint64
+        )
 
     def boundaries(self, rounding: str = "nearest") -> tuple[Boundary, ...]:
         """Exact points at which encoding moves to the next value, `prescale` left out; one fewer than `codes`.
@@ -273,15 +287,21 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 @cache
 def _tables(fmt: NumberFormat) -> _Tables:
     if fmt.bits > MAX_TABLE_BITS:
-        raise FormatError(f"tables of at most {MAX_TABLE_BITS}-bit formats were expected, but {fmt.name} came; accumulators have no table")
+        raise FormatError(
+            f"tables of at most {MAX_TABLE_BITS}-bit formats were expected, but {fmt.name} came; accumulators have no table"
+        )
     exact = [fmt.exact(code) for code in range(2**fmt.bits)]
     scale = fmt.prescale
     first: dict[Fraction, int] = {}
     for code, value in enumerate(exact):
         if value is not None:
-            first.setdefault(value, code)  # -0 comes after +0 and is dropped: signed zero collapses to one code
+            first.setdefault(
+                value, code
+            )  # -0 comes after +0 and is dropped: signed zero collapses to one code
     order = sorted(first)
-    by_code = np.array([fmt.special(code) if value is None else float(value * scale) for code, value in enumerate(exact)])
+    by_code = np.array(
+        [fmt.special(code) if value is None else float(value * scale) for code, value in enumerate(exact)]
+    )
     by_code[by_code == 0] = 0.0
     integers = [fmt.integer(code) or 0 for code in range(2**fmt.bits)]
     wide = max(abs(i) for i in integers) >= 2**63

@@ -88,7 +88,9 @@ class Integer(NumberFormat):
         return value if self.low <= value <= self.high else None
 
     def special(self, code: int) -> float:
-        return float(self.low if self.signed else self.high)  # the code that a narrow range leaves out is read as its neighbour
+        return float(
+            self.low if self.signed else self.high
+        )  # the code that a narrow range leaves out is read as its neighbour
 
     @property
     def codes(self) -> np.ndarray:
@@ -151,7 +153,9 @@ class Integer(NumberFormat):
         self._check_quantiser()
         real = np.clip(as_real(x, self.name).astype(np.float64, copy=False), self.low, self.high)
         rounded = np.rint(real)
-        if self.zero_point % 2:  # rint made the value even, the code must be: take the other neighbour of a tie
+        if (
+            self.zero_point % 2
+        ):  # rint made the value even, the code must be: take the other neighbour of a tie
             rest = real - rounded  # exact: both are within half of each other
             rounded = np.where(np.abs(rest) == 0.5, real + rest, rounded)
         return self.from_integers(rounded)

@@ -82,15 +82,25 @@ class LogPosit(NumberFormat):
     is_logarithmic = True
 
     def __post_init__(self) -> None:
-        if not (2 <= self.word <= 8 and 0 <= self.exponent_size <= 5 and 1 <= self.regime_size <= self.word - 1):
-            raise FormatError(f"a Logarithmic Posit with n in 2..8, es in 0..5 and rs in 1..n-1 was expected, but {self.name} came")
+        if not (
+            2 <= self.word <= 8 and 0 <= self.exponent_size <= 5 and 1 <= self.regime_size <= self.word - 1
+        ):
+            raise FormatError(
+                f"a Logarithmic Posit with n in 2..8, es in 0..5 and rs in 1..n-1 was expected, but {self.name} came"
+            )
         if not abs(self.scale_factor) <= 64:
             raise FormatError(f"a scale factor between -64 and 64 was expected, but {self.name} came")
 
     @property
     def name(self) -> str:
-        factor = f"@{self.scale_factor:g}" if float(f"{self.scale_factor:g}") == self.scale_factor else f"@{self.scale_factor!r}"
-        return f"lp{self.word}_{self.exponent_size}_{self.regime_size}" + (factor if self.scale_factor else "")
+        factor = (
+            f"@{self.scale_factor:g}"
+            if float(f"{self.scale_factor:g}") == self.scale_factor
+            else f"@{self.scale_factor!r}"
+        )
+        return f"lp{self.word}_{self.exponent_size}_{self.regime_size}" + (
+            factor if self.scale_factor else ""
+        )
 
     @property
     def bits(self) -> int:
@@ -151,7 +161,9 @@ class LogPosit(NumberFormat):
             return None
         negative, logarithm = found
         f = self.fraction_bits
-        magnitude = linear_table(f)[logarithm & (2**f - 1)] << ((logarithm >> f) - (self.smallest_logarithm >> f))
+        magnitude = linear_table(f)[logarithm & (2**f - 1)] << (
+            (logarithm >> f) - (self.smallest_logarithm >> f)
+        )
         return -magnitude if negative else magnitude
 
     def exact(self, code: int) -> Fraction | None:

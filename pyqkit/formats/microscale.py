@@ -45,7 +45,11 @@ class Microscaled:
     rule: str = "floor"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.element, NumberFormat) or not self.element.has_zero or self.element.bits > MAX_TABLE_BITS:
+        if (
+            not isinstance(self.element, NumberFormat)
+            or not self.element.has_zero
+            or self.element.bits > MAX_TABLE_BITS
+        ):
             raise FormatError(
                 f"an element format with a zero and up to {MAX_TABLE_BITS} bits was expected in a microscaled block, but {self.element} came"
             )
@@ -86,9 +90,13 @@ class Microscaled:
         """
         x = np.asarray(x, dtype=np.float64)
         if np.isnan(x).any():
-            raise FormatError(f"numbers were expected to encode as {self.name}, but NaN came; remove NaNs before quantising")
+            raise FormatError(
+                f"numbers were expected to encode as {self.name}, but NaN came; remove NaNs before quantising"
+            )
         largest = np.minimum(np.abs(x).max(axis=-1), np.finfo(np.float64).max)
-        significand, exponent = np.frexp(largest)  # largest = significand * 2**exponent, significand in [0.5, 1)
+        significand, exponent = np.frexp(
+            largest
+        )  # largest = significand * 2**exponent, significand in [0.5, 1)
         shared = exponent - 1 - self.largest_exponent
         if self.rule == "ceil":
             shared = shared + (significand > 0.5)
@@ -105,14 +113,18 @@ class Microscaled:
         scaled = np.ldexp(x[..., None, :], -candidates[..., None])
         # In units of the floor rule's scale, so that squares of the largest and smallest numbers neither overflow nor vanish.
         error = np.ldexp(self.element.quantise(scaled) - scaled, (candidates - floor)[..., None])
-        with np.errstate(over="ignore"):  # only of blocks far beyond the largest scale, whose candidates are all that one
+        with np.errstate(
+            over="ignore"
+        ):  # only of blocks far beyond the largest scale, whose candidates are all that one
             best = np.argmin((error**2).sum(axis=-1), axis=-1)
         return np.take_along_axis(candidates, best[..., None], axis=-1)[..., 0]
 
     def _blocks(self, x: np.ndarray, axis: int) -> np.ndarray:
         moved = np.moveaxis(np.asarray(x), axis, -1)
         missing = -moved.shape[-1] % self.block
-        padded = np.pad(moved, [(0, 0)] * (moved.ndim - 1) + [(0, missing)])  # zeros never change a block's maximum
+        padded = np.pad(
+            moved, [(0, 0)] * (moved.ndim - 1) + [(0, missing)]
+        )  # zeros never change a block's maximum
         return padded.reshape(*padded.shape[:-1], -1, self.block)
 
     def encode(self, x: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:

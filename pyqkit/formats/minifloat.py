@@ -48,9 +48,13 @@ class Minifloat(NumberFormat):
                 f"and {self.exponent_bits} exponent bits"
             )
         if self.variant and (not self.signed or self.variant not in _VARIANTS):
-            raise FormatError(f"the suffix 'fn' or 'ieee' of a signed minifloat was expected, but {self.name} came")
+            raise FormatError(
+                f"the suffix 'fn' or 'ieee' of a signed minifloat was expected, but {self.name} came"
+            )
         if self.variant == "ieee" and self.exponent_bits < 2:
-            raise FormatError(f"at least 2 exponent bits were expected for the suffix 'ieee', but {self.name} came")
+            raise FormatError(
+                f"at least 2 exponent bits were expected for the suffix 'ieee', but {self.name} came"
+            )
 
     @property
     def name(self) -> str:
@@ -67,7 +71,11 @@ class Minifloat(NumberFormat):
 
     @property
     def description(self) -> str:
-        kind = {"": "minifloat", "fn": "minifloat with a NaN code (OCP)", "ieee": "minifloat with inf and NaN codes"}[self.variant]
+        kind = {
+            "": "minifloat",
+            "fn": "minifloat with a NaN code (OCP)",
+            "ieee": "minifloat with inf and NaN codes",
+        }[self.variant]
         return kind if self.signed else "unsigned " + kind
 
     @property
@@ -76,14 +84,22 @@ class Minifloat(NumberFormat):
 
     def _fields(self, code: int) -> tuple[int, int, int]:
         body = self.exponent_bits + self.significand_bits
-        return code >> body, (code >> self.significand_bits) & (2**self.exponent_bits - 1), code & (2**self.significand_bits - 1)
+        return (
+            code >> body,
+            (code >> self.significand_bits) & (2**self.exponent_bits - 1),
+            code & (2**self.significand_bits - 1),
+        )
 
     def integer(self, code: int) -> int | None:
         sign, exponent, significand = self._fields(code)
         top = exponent == 2**self.exponent_bits - 1
-        if top and (self.variant == "ieee" or (self.variant == "fn" and significand == 2**self.significand_bits - 1)):
+        if top and (
+            self.variant == "ieee" or (self.variant == "fn" and significand == 2**self.significand_bits - 1)
+        ):
             return None
-        magnitude = significand if exponent == 0 else (2**self.significand_bits + significand) << (exponent - 1)
+        magnitude = (
+            significand if exponent == 0 else (2**self.significand_bits + significand) << (exponent - 1)
+        )
         return -magnitude if sign else magnitude
 
     def special(self, code: int) -> float:

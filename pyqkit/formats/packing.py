@@ -10,7 +10,9 @@ import numpy as np
 
 # The fewest codes that fill whole bytes are a group, and a group is one word if it fits 64 bits: then neighbours are joined to pairs,
 # pairs to fours and fours to eights, each step on all words of a block. Unpacking takes them apart in the opposite order.
-BLOCK = 1 << 18  # bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work
+BLOCK = (
+    1 << 18
+)  # bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -54,7 +56,9 @@ def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
         return np.unpackbits(packed, axis=-1, count=count, bitorder="little")
     leading = packed.shape[:-1]
     if group * bits > 64:
-        flat = np.unpackbits(packed, axis=-1, count=count * bits, bitorder="little").reshape(*leading, count, bits)
+        flat = np.unpackbits(packed, axis=-1, count=count * bits, bitorder="little").reshape(
+            *leading, count, bits
+        )
         octets = np.packbits(flat, axis=-1, bitorder="little")
         return _padded(octets, _word(bits).itemsize).view(_word(bits))[..., 0]
     size = packed_bytes(group, bits)
@@ -77,7 +81,11 @@ def _word(bits: int) -> np.dtype:
 def _padded(content: np.ndarray, to: int) -> np.ndarray:
     """`content` with zeros behind, so that its last axis is a multiple of `to`."""
     missing = -content.shape[-1] % to
-    return np.concatenate([content, np.zeros((*content.shape[:-1], missing), content.dtype)], axis=-1) if missing else content
+    return (
+        np.concatenate([content, np.zeros((*content.shape[:-1], missing), content.dtype)], axis=-1)
+        if missing
+        else content
+    )
 
 
 class _Step(NamedTuple):
@@ -102,13 +110,28 @@ def _steps(bits: int, group: int) -> tuple[_Step, ...]:
         word, room = _word(2 * half), 2 * run <= half
         # without room the upper run is taken away where it is and added where it belongs, in one multiplication that wraps
         joins = (1 << half) + (1 << run) if room else (1 << 2 * half) - (1 << half) + (1 << run)
-        found.append(_Step(run, half, word, word.type(joins), room, word.type((1 << half) - (1 << run)), _word(2 * run), _word(run)))
+        found.append(
+            _Step(
+                run,
+                half,
+                word,
+                word.type(joins),
+                room,
+                word.type((1 << half) - (1 << run)),
+                _word(2 * run),
+                _word(run),
+            )
+        )
     return tuple(found)
 
 
 def _shifted(words: np.ndarray, by: int, out: np.ndarray | None = None) -> np.ndarray:
     """``words >> by``; before numpy 2 a shift of 16-bit words takes twice as long as their division by a constant."""
-    return np.floor_divide(words, 1 << by, out=out) if words.itemsize == 2 else np.right_shift(words, words.dtype.type(by), out=out)
+    return (
+        np.floor_divide(words, 1 << by, out=out)
+        if words.itemsize == 2
+        else np.right_shift(words, words.dtype.type(by), out=out)
+    )
 
 
 def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:
@@ -166,7 +189,9 @@ def _split_groups(content: np.ndarray, block: np.ndarray, bits: int, group: int)
     for step in reversed(_steps(bits, group)):
         low = words.astype(step.word, copy=False)
         place = block.view(step.word)[: low.size]
-        high = _shifted(low, step.run, out=None if low is words else place)  # no fresh memory where a cast has emptied the place
+        high = _shifted(
+            low, step.run, out=None if low is words else place
+        )  # no fresh memory where a cast has emptied the place
         high *= step.splits
         words, other = (low, high) if low is words else (high, low)
         words += other

@@ -57,7 +57,9 @@ def parse(name: str) -> NumberFormat:
         If the name is unknown (the nearest known name is suggested) or its parameters are illegal.
     """
     if not isinstance(name, str):
-        raise FormatError(f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came")
+        raise FormatError(
+            f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came"
+        )
     if len(name) > MAX_NAME or not name.isascii():
         raise FormatError(
             f"a format name of up to {MAX_NAME} ASCII characters was expected, but {brief(name)} came; see 'pyqkit formats' for the names"

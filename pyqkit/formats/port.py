@@ -68,8 +68,15 @@ class Port:
 
     def to_json(self, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
         """JSON data; its arrays go into `arrays` under names that start with `name`."""
-        arrays.update({f"{name}.{key}": getattr(self, key) for key in _ARRAYS if getattr(self, key) is not None})
-        own = {"tensor": self.tensor, "onnx_name": self.onnx_name, "onnx_shape": list(self.onnx_shape), "probe": self.probe}
+        arrays.update(
+            {f"{name}.{key}": getattr(self, key) for key in _ARRAYS if getattr(self, key) is not None}
+        )
+        own = {
+            "tensor": self.tensor,
+            "onnx_name": self.onnx_name,
+            "onnx_shape": list(self.onnx_shape),
+            "probe": self.probe,
+        }
         return {"array": name, **own}
 
     @classmethod
@@ -80,14 +87,23 @@ class Port:
         key = f"{entry['array']}.limits"
         limits = arrays.get(key)
         size = prod(codes.shape)
-        check(order.dtype.kind in "iu" and order.shape == shape and order.size == size, f"{name} has a wrong order")
+        check(
+            order.dtype.kind in "iu" and order.shape == shape and order.size == size,
+            f"{name} has a wrong order",
+        )
         check(np.array_equal(np.sort(order, axis=None), np.arange(size)), f"{name} has a wrong order")
         for values in (scale, offset):
-            check(values.dtype == np.float64 and values.ndim == 1 and values.size in (1, codes.shape[2]), f"{name} has wrong scales")
+            check(
+                values.dtype == np.float64 and values.ndim == 1 and values.size in (1, codes.shape[2]),
+                f"{name} has wrong scales",
+            )
             check(bool(np.isfinite(values).all()), f"{name} has scales that are no numbers")
         if limits is not None:
             rising = bool((limits[1:] >= limits[:-1]).all())  # several may be infinite
-            check(limits.dtype == np.float32 and limits.shape == (len(codes.format.codes) - 1,) and rising, f"{name} has wrong limits")
+            check(
+                limits.dtype == np.float32 and limits.shape == (len(codes.format.codes) - 1,) and rising,
+                f"{name} has wrong limits",
+            )
         probe = entry.get("probe", False)  # build folders from before there were probes do not say
         check(type(probe) is bool, f"{name} does not say whether it is a probe")
         return cls(tensor_name(entry["tensor"]), name, shape, order, scale, offset, limits, probe)
@@ -110,7 +126,9 @@ def checked_codes(codes: np.ndarray, what: Codes, name: str) -> np.ndarray:
     """
     codes = np.asarray(codes)
     if codes.ndim != 4 or tuple(codes.shape[1:]) != tuple(what.shape) or not len(codes):
-        raise FormatError(f"codes of shape (frames, {', '.join(map(str, what.shape))}) were expected for {name}, but {codes.shape} came")
+        raise FormatError(
+            f"codes of shape (frames, {', '.join(map(str, what.shape))}) were expected for {name}, but {codes.shape} came"
+        )
     return what.format.checked(codes)
 
 
@@ -118,28 +136,40 @@ def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
     """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
     x = np.asarray(x)
     if x.ndim == 0 or len(x) == 0:
-        raise FormatError(f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first")
+        raise FormatError(
+            f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first"
+        )
     if tuple(x.shape[1:]) != tuple(port.onnx_shape) or x.ndim != len(port.onnx_shape) + 1:
         raise FormatError(
             f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "
             f"but {tuple(x.shape)} came; put the frames first"
         )
     if x.dtype.kind not in "fiu":
-        raise FormatError(f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32")
+        raise FormatError(
+            f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32"
+        )
     # beyond float32 is infinite, which saturates; NaN is refused below
     with np.errstate(over="ignore", invalid="ignore"):
         x = x.astype(np.float32, copy=False)
     if np.isnan(x).any():
-        raise FormatError(f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first")
+        raise FormatError(
+            f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first"
+        )
     assert port.limits is not None  # the importer gives every input its limits
-    codes = tensor.format.codes.take(reached(port.limits, x), mode="clip")  # all are inside: this only saves the check
+    codes = tensor.format.codes.take(
+        reached(port.limits, x), mode="clip"
+    )  # all are inside: this only saves the check
     return codes.reshape(len(x), -1).take(port.places, axis=1).reshape(len(x), *tensor.shape)
 
 
 def decode_output(port: Port, tensor: Codes, codes: np.ndarray) -> np.ndarray:
     """Real outputs (frames, *onnx_shape), float32, of codes (frames, height, width, channels)."""
     real = to_integers(codes, tensor.format) * port.scale + port.offset
-    return real.reshape(len(codes), -1)[:, port.order.ravel()].reshape(len(codes), *port.onnx_shape).astype(np.float32)
+    return (
+        real.reshape(len(codes), -1)[:, port.order.ravel()]
+        .reshape(len(codes), *port.onnx_shape)
+        .astype(np.float32)
+    )
 
 
 def order_codes(port: Port, codes: np.ndarray) -> np.ndarray:
@@ -204,7 +234,12 @@ class End:
 
     def to_json(self) -> dict[str, Any]:
         """JSON data, with the derived figures for those who read the manifest without pyqkit."""
-        own = {"tensor": self.tensor, "shape": list(self.shape), "format": self.format.name, "lanes": self.lanes}
+        own = {
+            "tensor": self.tensor,
+            "shape": list(self.shape),
+            "format": self.format.name,
+            "lanes": self.lanes,
+        }
         return {**own, "bits": self.bits, "beats": self.beats, "beat_bytes": self.beat_bytes}
 
     @classmethod
@@ -214,5 +249,8 @@ class End:
         fmt = parse(text(entry["format"]))
         check(isinstance(fmt, NumberFormat), f"{entry['format']} is no format of single codes")
         end = cls(tensor_name(entry["tensor"]), (height, width, channels), fmt, whole(entry["lanes"], 1))  # type: ignore[arg-type]
-        check(end.to_json() == entry and height * width * channels % end.lanes == 0, f"stream {end.tensor} does not add up")
+        check(
+            end.to_json() == entry and height * width * channels % end.lanes == 0,
+            f"stream {end.tensor} does not add up",
+        )
         return end

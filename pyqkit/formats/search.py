@@ -16,7 +16,9 @@ def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
     found = np.frombuffer(limits, np.float32)
     keys = np.arange(_KEYS, dtype=np.uint32) << 16
     nearest_zero, farthest = keys.view(np.float32), (keys | 0xFFFF).view(np.float32)
-    farthest = np.where(np.isinf(nearest_zero), nearest_zero, farthest)  # an infinity shares its key with NaN, which nobody looks up
+    farthest = np.where(
+        np.isinf(nearest_zero), nearest_zero, farthest
+    )  # an infinity shares its key with NaN, which nobody looks up
     negative = np.signbit(nearest_zero)
     low = np.searchsorted(found, np.where(negative, farthest, nearest_zero), side="right")
     high = np.searchsorted(found, np.where(negative, nearest_zero, farthest), side="right")
@@ -35,7 +37,9 @@ def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
         return None
     slope = (len(found) - 1) / (float(found[-1]) - float(found[0]))
     significand, exponent = np.frexp(slope)
-    short = float(np.ldexp(np.rint(significand * 2**12) / 2**12, exponent))  # limits at ties may be one step off their distance
+    short = float(
+        np.ldexp(np.rint(significand * 2**12) / 2**12, exponent)
+    )  # limits at ties may be one step off their distance
     below = np.nextafter(found, np.float32(-np.inf))
     counts = np.arange(len(found))
     with np.errstate(over="ignore"):  # limits closer than float32 can say
@@ -44,7 +48,12 @@ def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
         with np.errstate(over="ignore", invalid="ignore"):
             first = np.rint(below[0] * factor)
             at, before = np.rint(found * factor) - first, np.rint(below * factor) - first
-        if np.isfinite(first) and abs(first) < 2**24 and (at == counts + 1).all() and (before == counts).all():
+        if (
+            np.isfinite(first)
+            and abs(first) < 2**24
+            and (at == counts + 1).all()
+            and (before == counts).all()
+        ):
             return factor, first
     return None
 

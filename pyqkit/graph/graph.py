@@ -19,7 +19,17 @@ from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, 
 from pyqkit.graph import limits
 from pyqkit.names import LONGEST, is_identifier
 
-__all__ = ["Graph", "GraphError", "Operator", "Port", "Tensor", "decode_output", "encode_input", "order_codes", "to_integers"]
+__all__ = [
+    "Graph",
+    "GraphError",
+    "Operator",
+    "Port",
+    "Tensor",
+    "decode_output",
+    "encode_input",
+    "order_codes",
+    "to_integers",
+]
 
 
 class GraphError(UserError):
@@ -33,6 +43,7 @@ def _check_name(what: str, name: object) -> None:
             f"lower-case letters, digits and underscores, a letter first and at most {LONGEST}, were expected as the name of a {what}, "
             f"but {brief(name)} came; compile the network again"
         )
+
 
 class FieldError(GraphError):
     """A field of an operator is what none of its kind can have; the message is half a sentence, for those who know where it came from."""
@@ -63,7 +74,11 @@ class Tensor:
     def __post_init__(self) -> None:
         _check_name("tensor", self.name)
         height, width, channels = self.shape
-        if min(self.shape) < 1 or channels > limits.CHANNELS or height * width * channels > limits.TENSOR_ELEMENTS:
+        if (
+            min(self.shape) < 1
+            or channels > limits.CHANNELS
+            or height * width * channels > limits.TENSOR_ELEMENTS
+        ):
             raise GraphError(
                 f"a tensor of 1 to {limits.TENSOR_ELEMENTS} elements and at most {limits.CHANNELS} channels was expected, but {self.name} "
                 f"has the shape {self.shape}; use a smaller image or fewer channels"
@@ -188,15 +203,27 @@ class Graph:
         """
         _check_name(op.kind, op.name)
         if any(op.name == other.name for other in self.operators):
-            raise GraphError(f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them")
-        expect(0 < len(op.inputs) == len(set(op.inputs)), op, f"the inputs {brief(op.inputs)}, which are not different ones")
+            raise GraphError(
+                f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them"
+            )
+        expect(
+            0 < len(op.inputs) == len(set(op.inputs)),
+            op,
+            f"the inputs {brief(op.inputs)}, which are not different ones",
+        )
         expect(len(op.outputs) > 0, op, "no outputs")
         op.check()
         produced = op.infer([self.tensors[name] for name in op.inputs])
-        expect([t.name for t in produced] == op.outputs, op, f"the outputs {brief(op.outputs)} instead of {len(produced)}")
+        expect(
+            [t.name for t in produced] == op.outputs,
+            op,
+            f"the outputs {brief(op.outputs)} instead of {len(produced)}",
+        )
         for tensor in produced:
             if tensor.name in self.tensors:
-                raise GraphError(f"a new tensor name was expected from operator {op.name}, but {tensor.name} exists; rename one of them")
+                raise GraphError(
+                    f"a new tensor name was expected from operator {op.name}, but {tensor.name} exists; rename one of them"
+                )
             self.tensors[tensor.name] = tensor
         self.operators.append(op)
         return produced

@@ -61,7 +61,9 @@ class Lowering:
     @staticmethod
     def stem(wanted: str) -> str:
         """The layer's part of an ONNX tensor name, as an identifier."""
-        return identifier(re.sub(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted))  # the exporter's decoration
+        return identifier(
+            re.sub(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted)
+        )  # the exporter's decoration
 
     def name(self, wanted: str) -> str:
         """A name that nothing has yet."""
@@ -192,7 +194,9 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
     if proto.op_type in QUANTISERS:
         shapes = [_quantised_shape(node)]
     else:
-        shapes = output_shapes(proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS)
+        shapes = output_shapes(
+            proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS
+        )
     if any(0 in shape for shape in shapes):
         raise Unlowerable("its output has no elements", "export the model again")
     results = rule.lower(lowering, node)
@@ -214,7 +218,10 @@ def _quantised_shape(node: Node) -> tuple[int, ...]:
     """Shape of what a quantiser reads and makes, to which its scale broadcasts."""
     shape, scale = shape_of(node.inputs[0]), shape_of(node.inputs[1])
     if len(scale) > len(shape) or any(n not in (1, m) for n, m in zip(scale[::-1], shape[::-1])):
-        raise Unlowerable(f"its scale of shape {scale} does not fit a tensor of shape {shape}", "give one scale a channel, or for all")
+        raise Unlowerable(
+            f"its scale of shape {scale} does not fit a tensor of shape {shape}",
+            "give one scale a channel, or for all",
+        )
     return shape
 
 

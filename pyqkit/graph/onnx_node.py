@@ -115,7 +115,9 @@ def _shape(kind: Any, most: int) -> Shape:
         )
     shape = tuple(int(d.dim_value) for d in dims)
     if any(n < 0 for n in shape):
-        raise Unlowerable(f"its output would have the shape {shape}", "check its window, strides and pads against its input")
+        raise Unlowerable(
+            f"its output would have the shape {shape}", "check its window, strides and pads against its input"
+        )
     if len(shape) > limits.AXES or int(np.prod(shape, dtype=object)) > most:
         raise Unlowerable(
             f"its output has the shape {shape[: limits.AXES + 1]}, more than {limits.AXES} axes or {most} elements",

@@ -36,7 +36,9 @@ def probe(graph: Graph, names: Sequence[str]) -> None:
                 f"a layer was expected as a probe, but {name!r} is none; {_advice(name, [n for n in layers if n not in taken])}"
             )
         if name in taken:
-            raise GraphError(f"a layer inside the network was expected as a probe, but {name} is an output already; leave it out")
+            raise GraphError(
+                f"a layer inside the network was expected as a probe, but {name} is an output already; leave it out"
+            )
     graph.outputs += [_port(graph.tensors[name]) for name in layers if name in wanted]
 
 

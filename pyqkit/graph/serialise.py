@@ -14,16 +14,34 @@ from pyqkit.graph.graph import FieldError, Graph, GraphError, Operator, Port, Te
 from pyqkit.graph.ops import by_kind
 
 Arrays = dict[str, np.ndarray]
-_AT_LEAST_ONE = {"stride", "dilation", "groups", "window", "step", "size", "shape"}  # all other numbers are at least 0
+_AT_LEAST_ONE = {
+    "stride",
+    "dilation",
+    "groups",
+    "window",
+    "step",
+    "size",
+    "shape",
+}  # all other numbers are at least 0
 
 
 def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     """A graph as JSON data and the arrays that it refers to by name."""
     arrays: Arrays = {}
     operators = [operator_to_json(op, arrays) for op in graph.operators]
-    ports = {side: [port.to_json(arrays, f"{side}{i}") for i, port in enumerate(getattr(graph, side))] for side in ("inputs", "outputs")}
+    ports = {
+        side: [port.to_json(arrays, f"{side}{i}") for i, port in enumerate(getattr(graph, side))]
+        for side in ("inputs", "outputs")
+    }
     entry = [tensor_to_json(graph.tensors[port.tensor]) for port in graph.inputs]
-    data = {"name": graph.name, "tensors": entry, "operators": operators, **ports, "notes": graph.notes, "sources": graph.sources}
+    data = {
+        "name": graph.name,
+        "tensors": entry,
+        "operators": operators,
+        **ports,
+        "notes": graph.notes,
+        "sources": graph.sources,
+    }
     return data, arrays
 
 
@@ -46,7 +64,9 @@ def from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
 
 
 def _damaged(error: Exception) -> GraphError:
-    return GraphError(f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile the network again")
+    return GraphError(
+        f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile the network again"
+    )
 
 
 def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
@@ -57,9 +77,13 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     for entry in data["operators"]:
         graph.add(operator_from_json(entry, arrays))
     graph.inputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["inputs"]]
-    graph.outputs = [Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["outputs"]]
+    graph.outputs = [
+        Port.from_json(entry, arrays, graph.tensors[entry["tensor"]]) for entry in data["outputs"]
+    ]
     check(bool(graph.inputs and graph.results and graph.operators), "a side of it is empty")
-    check(not any(port.probe for port in graph.outputs[: len(graph.results)]), "a probe stands before a result")
+    check(
+        not any(port.probe for port in graph.outputs[: len(graph.results)]), "a probe stands before a result"
+    )
     graph.sources = {text(k): text(v) for k, v in data["sources"].items()}
     check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
     return graph
@@ -70,7 +94,13 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
 
 def tensor_to_json(tensor: Tensor) -> dict[str, Any]:
     """A tensor as JSON data."""
-    return {"name": tensor.name, "shape": list(tensor.shape), "format": tensor.format.name, "low": tensor.low, "high": tensor.high}
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "format": tensor.format.name,
+        "low": tensor.low,
+        "high": tensor.high,
+    }
 
 
 def tensor_from_json(entry: dict[str, Any]) -> Tensor:

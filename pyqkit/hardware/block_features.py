@@ -102,19 +102,29 @@ def _fifo(p: Mapping[str, int]) -> Features:
 
 @grows_with("matrix_vector")
 def _matrix_vector(p: Mapping[str, int]) -> Features:
-    pe, simd, sum_bits, shift, signs = p["PE"], p["SIMD"], p["SUM_BITS"], p.get("SHIFT_BITS", 0), p.get("SIGNS", 0)
+    pe, simd, sum_bits, shift, signs = (
+        p["PE"],
+        p["SIMD"],
+        p["SUM_BITS"],
+        p.get("SHIFT_BITS", 0),
+        p.get("SIGNS", 0),
+    )
     term = min(p["PRODUCT_BITS"] + (2**shift - 1 if shift else 0), sum_bits)
     memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], p.get("DSP") and not shift
     found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory) + rom(pe * simd * shift, p["DEPTH"], memory)
     adders, held, level = 0, 0 if in_dsp else simd * (term + signs), 1
     while simd > 1 and (simd - 1) >> (level - 1):
         width, below = min(term + level, sum_bits), ceil(simd / 2 ** (level - 1))
-        if level > 1 or not in_dsp:  # a DSP has the register behind a product, an adder and the register behind that
+        if (
+            level > 1 or not in_dsp
+        ):  # a DSP has the register behind a product, an adder and the register behind that
             adders, held = adders + below // 2 * width, held + ceil(below / 2) * (width + signs)
         level += 1
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
     operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
-    found["flip-flops"] += operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    found["flip-flops"] += (
+        operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    )
     kind = "subtracting " if signs else "DSP " if p.get("DSP") else ""
     found[f"{kind}adders"] = pe * adders
     found[f"{kind}accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
@@ -173,7 +183,17 @@ def _sliding_window(p: Mapping[str, int]) -> Features:
     x = bits_for(p["WIDTH"] + p["LEFT"] + p["COLUMNS"] * p["STRIDE_COLUMNS"] + p["KERNEL_COLUMNS"]) + 1
     address = bits_for(size)
     units = p["CHANNELS"] // p["GROUPS"] // p["LANES_OUT"]
-    loops = (units, p["KERNEL_COLUMNS"], p["KERNEL_ROWS"], p["REPEAT"], p["GROUPS"], p["COLUMNS"], p["ROWS"], words, parts)
+    loops = (
+        units,
+        p["KERNEL_COLUMNS"],
+        p["KERNEL_ROWS"],
+        p["REPEAT"],
+        p["GROUPS"],
+        p["COLUMNS"],
+        p["ROWS"],
+        words,
+        parts,
+    )
     counters = sum(bits_for(n) for n in loops if n > 1)
     found["places"] = x + y
     found["addresses"] = address
@@ -212,16 +232,23 @@ def _pool(p: Mapping[str, int], kept: int) -> Features:
 
 @grows_with("width_converter")
 def _width_converter(p: Mapping[str, int]) -> Features:
-    width, ratio = p["BITS"] * max(p["LANES_IN"], p["LANES_OUT"]), max(p["LANES_IN"], p["LANES_OUT"]) // min(p["LANES_IN"], p["LANES_OUT"])
+    width, ratio = (
+        p["BITS"] * max(p["LANES_IN"], p["LANES_OUT"]),
+        max(p["LANES_IN"], p["LANES_OUT"]) // min(p["LANES_IN"], p["LANES_OUT"]),
+    )
     narrows = p["LANES_IN"] > p["LANES_OUT"]
     counter = (ratio + 1 - 1).bit_length()
-    return Features({"one": 1, "counters": counter, "shifting": width if narrows else 0, "flip-flops": width + counter})
+    return Features(
+        {"one": 1, "counters": counter, "shifting": width if narrows else 0, "flip-flops": width + counter}
+    )
 
 
 @grows_with("permute")
 def _permute(p: Mapping[str, int]) -> Features:
     channels, bits, lanes = p["CHANNELS_IN"], p["BITS"], p["LANES_OUT"]
-    return Features({"one": 1, "choosing": lanes * bits * channels / 4, "flip-flops": 2 * channels * bits + 8})
+    return Features(
+        {"one": 1, "choosing": lanes * bits * channels / 4, "flip-flops": 2 * channels * bits + 8}
+    )
 
 
 @grows_with("concat")
@@ -303,7 +330,9 @@ def _product_minifloat(p: Mapping[str, int]) -> Features:
     shift = (2 ** p["A_EXPONENT"] + 2 ** p["B_EXPONENT"] - 4).bit_length()
     found = _aligned(a + b, shift, p)
     found["exponents"] = shift if exponents > 2 else 0
-    found["short significands" if a + b <= 6 else "significands"] = a + b if a + b <= 6 else _rows(max(a, b), min(a, b))
+    found["short significands" if a + b <= 6 else "significands"] = (
+        a + b if a + b <= 6 else _rows(max(a, b), min(a, b))
+    )
     return found
 
 
@@ -323,5 +352,10 @@ def _accumulate(p: Mapping[str, int]) -> Features:
 @grows_with("dot_product_sum")
 def _dot_product_sum(p: Mapping[str, int]) -> Features:
     levels = range(1, bits_for(p["LANES"]) + 1)
-    adders, signs = sum((p["LANES"] >> level) * (p["W"] + level) for level in levels), sum(p["LANES"] >> level for level in levels)
-    return Features({"subtracting adders" if p["SIGNS"] else "adders": adders, "flip-flops": adders + p["SIGNS"] * signs})
+    adders, signs = (
+        sum((p["LANES"] >> level) * (p["W"] + level) for level in levels),
+        sum(p["LANES"] >> level for level in levels),
+    )
+    return Features(
+        {"subtracting adders" if p["SIGNS"] else "adders": adders, "flip-flops": adders + p["SIGNS"] * signs}
+    )

@@ -24,7 +24,12 @@ MAX_FILE = 4 * 2**20  # bytes of a folding file; a layer takes about 70
 LUT_SHARE = 0.7  # part of the board's LUTs that a design without a target rate may take; fuller ones are hard to place and route
 
 # what the board has of each resource, and the figure of a design that counts against it
-_FIGURES = {"LUT": ("lut", "lut_high"), "FF": ("ff", "ff"), "BRAM": ("bram36", "bram36"), "DSP": ("dsp", "dsp")}
+_FIGURES = {
+    "LUT": ("lut", "lut_high"),
+    "FF": ("ff", "ff"),
+    "BRAM": ("bram36", "bram36"),
+    "DSP": ("dsp", "dsp"),
+}
 _ATTEMPTS = 12  # searches with a higher price on what was exceeded
 _ATTEMPTS_AT_ONE = 5  # if it is one resource throughout
 _DEARER = 4.0  # by how much at first
@@ -35,7 +40,9 @@ def search_for(graph: Graph, board: Board) -> Search:
     return Search(Survey(graph), {figure: board.resources[name] for name, figure in _FIGURES.values()})
 
 
-def exceeded(found: Resources, board: Board, lut_share: float = 1.0, ignored: frozenset[str] = frozenset()) -> str:
+def exceeded(
+    found: Resources, board: Board, lut_share: float = 1.0, ignored: frozenset[str] = frozenset()
+) -> str:
     """Name of the resource that goes furthest beyond what the board has; empty if all fit."""
     over = {}
     for resource, (name, figure) in _FIGURES.items():
@@ -76,9 +83,13 @@ def find(
         If the rate cannot be met; says the fastest and what ends first.
     """
     if lut_share is not None and not 0 < lut_share <= 1:
-        raise UserError(f"a share of the LUTs above 0 and up to 1 was expected, but {lut_share:g} came; 0.7 leaves room to place and route")
+        raise UserError(
+            f"a share of the LUTs above 0 and up to 1 was expected, but {lut_share:g} came; 0.7 leaves room to place and route"
+        )
     if target_fps is not None and not LEAST_FPS <= target_fps < inf:
-        raise UserError(f"a rate of at least {LEAST_FPS:g} frames/s was expected, but {target_fps:g} came; leave it out for the fastest")
+        raise UserError(
+            f"a rate of at least {LEAST_FPS:g} frames/s was expected, but {target_fps:g} came; leave it out for the fastest"
+        )
     search = search_for(graph, board)
     if target_fps is None:
         return _fastest(search, board, LUT_SHARE if lut_share is None else lut_share)[0]
@@ -121,7 +132,9 @@ def _always(search: Search, board: Board, lut_share: float) -> frozenset[str]:
     found = set()
     for resource, (_, figure) in _FIGURES.items():
         least = search.fold_for(FOREVER, {figure: 1.0})
-        if least is not None and exceeded(search.survey.total(least), board, lut_share, frozenset(_FIGURES) - {resource}):
+        if least is not None and exceeded(
+            search.survey.total(least), board, lut_share, frozenset(_FIGURES) - {resource}
+        ):
             found.add(resource)
     return frozenset(found)
 
@@ -190,7 +203,9 @@ class NextStep:
 def next_step(search: Search, interval: int) -> NextStep | None:
     """The cheapest design with a shorter interval; None if the parallelism of some operator ends."""
     found = search.fold_for(interval - 1)
-    return None if found is None else NextStep(search.survey.interval(found), found, search.survey.total(found))
+    return (
+        None if found is None else NextStep(search.survey.interval(found), found, search.survey.total(found))
+    )
 
 
 def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
@@ -204,7 +219,9 @@ def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
     layers = {op.name: op for op in graph.operators if isinstance(op, Convolution)}
     for name, folding in foldings.items():
         if name not in layers:
-            raise UserError(f"foldings of layers were expected in {where}, but {brief(name)} is no layer; layers are {listed(layers)}")
+            raise UserError(
+                f"foldings of layers were expected in {where}, but {brief(name)} is no layer; layers are {listed(layers)}"
+            )
         check_folding(layers[name], folding, graph.input_tensors(layers[name])[0].format)
     return {name: foldings.get(name, Folding()) for name in layers}
 
@@ -240,8 +257,13 @@ def _from_entry(name: str, entry: object, where: str) -> Folding:
     came = f"for {brief(name)} in {where}, but {shortened(json.dumps(entry))} came"
     if not (isinstance(entry, dict) and all(type(entry.get(word)) is int for word in ("pe", "simd"))):
         raise UserError(f"whole numbers pe and simd were expected {came}; give both")
-    if not (set(entry) <= set(vars(Folding())) and all(isinstance(entry.get(word, ""), str) for word in ("multiplier", "memory"))):
-        raise UserError(f"pe and simd, and perhaps the words multiplier and memory, were expected {came}; leave out the rest")
+    if not (
+        set(entry) <= set(vars(Folding()))
+        and all(isinstance(entry.get(word, ""), str) for word in ("multiplier", "memory"))
+    ):
+        raise UserError(
+            f"pe and simd, and perhaps the words multiplier and memory, were expected {came}; leave out the rest"
+        )
     return Folding(**entry)
 
 
@@ -252,7 +274,9 @@ def to_json(foldings: Foldings) -> dict[str, dict[str, int | str]]:
 
 def text(foldings: Foldings) -> str:
     """A folding file, a layer a line, to be edited and read again."""
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items())
+    rows = ",\n".join(
+        f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items()
+    )
     return f"{{\n{rows}\n}}\n"
 
 

@@ -90,7 +90,11 @@ def _of(module: str, numbers: tuple[tuple[str, int], ...]) -> Resources:
 
 def _weighed(found: Mapping[str, float], figure: str) -> float:
     coefficients = _coefficients()[figure]
-    return sum(coefficients.get(name, PRIOR[figure]) * amount for name, amount in found.items() if relevant(name, figure))
+    return sum(
+        coefficients.get(name, PRIOR[figure]) * amount
+        for name, amount in found.items()
+        if relevant(name, figure)
+    )
 
 
 def relevant(name: str, figure: str) -> bool:

@@ -48,7 +48,11 @@ def variants(op: Convolution, activations: NumberFormat, folding: Folding) -> li
     words = op.weights.size // parallel
     here = {left_to_size(parallel * width, words) for width in bits}
     memories = [m for m in MEMORIES if m == "auto" or (words > 1 and {m} != here)]
-    return [replace(folding, multiplier=multiplier, memory=memory) for multiplier in multipliers for memory in memories]
+    return [
+        replace(folding, multiplier=multiplier, memory=memory)
+        for multiplier in multipliers
+        for memory in memories
+    ]
 
 
 def _figures(found: Resources) -> np.ndarray:
@@ -128,16 +132,32 @@ class _Explorer:
             moves.append(found)
         cycles = np.concatenate([np.zeros(0, int), *self.cycles])
         resources = np.concatenate([np.zeros((0, len(FIGURES))), *self.resources])
-        return _Table(self.foldings, cycles, resources, np.array([*self.starts, len(cycles)]), np.array(self.fifos), moves)
+        return _Table(
+            self.foldings,
+            cycles,
+            resources,
+            np.array([*self.starts, len(cycles)]),
+            np.array(self.fifos),
+            moves,
+        )
 
-    def _moves(self, step: _Step, states: dict[tuple[int, ...], int]) -> tuple[_Moves, dict[tuple[int, ...], int]]:
+    def _moves(
+        self, step: _Step, states: dict[tuple[int, ...], int]
+    ) -> tuple[_Moves, dict[tuple[int, ...], int]]:
         after: dict[tuple[int, ...], int] = {}
         found = []
         for widths, before in states.items():
             reads, later = tuple(widths[i] for i in step.reads), tuple(widths[i] for i in step.keeps)
             fifos = self._fifos(step.op, reads)
             for lanes, ways in self._ways_to_build(step.op, reads):
-                found.append((after.setdefault((*later, lanes) if step.kept else later, len(after)), before, fifos, ways))
+                found.append(
+                    (
+                        after.setdefault((*later, lanes) if step.kept else later, len(after)),
+                        before,
+                        fifos,
+                        ways,
+                    )
+                )
         if len(after) > STATES:  # thinned evenly, so that they still go from narrow to wide
             kept = list(after)[:: -(-len(after) // STATES)]
             numbers = {after[key]: number for number, key in enumerate(kept)}
@@ -167,7 +187,9 @@ class _Explorer:
             self.resources.append(resources[order])
         return self._ways[place]
 
-    def _all_variants(self, op: Convolution, plain: list[Folding]) -> tuple[list[Folding], list[int], np.ndarray]:
+    def _all_variants(
+        self, op: Convolution, plain: list[Folding]
+    ) -> tuple[list[Folding], list[int], np.ndarray]:
         """Every folding with every kind of multiplier and memory, the place of the plain one, and what it takes more than that."""
         key = self.survey.alike(op)
         if key not in self._variants:
@@ -219,7 +241,11 @@ class Search:
 
     def __init__(self, survey: Survey, has: Mapping[str, float] | None = None) -> None:
         self.survey = survey
-        self.prices = {name: 1 / max(n, 1e-9) for name, n in has.items()} if has else {"lut_high": 1.0, "bram36": 100.0, "dsp": 100.0}
+        self.prices = (
+            {name: 1 / max(n, 1e-9) for name, n in has.items()}
+            if has
+            else {"lut_high": 1.0, "bram36": 100.0, "dsp": 100.0}
+        )
 
     @cached_property
     def _table(self) -> _Table:
@@ -251,7 +277,9 @@ class Search:
     def intervals(self) -> list[int]:
         """Cycles that some operator takes with some folding, in order: no other interval can be the network's."""
         if not self._table.moves:
-            raise UserError(f"a network of at least one operator was expected, but {self.survey.graph.name} has none; check the model")
+            raise UserError(
+                f"a network of at least one operator was expected, but {self.survey.graph.name} has none; check the model"
+            )
         return np.unique(self._table.cycles).tolist()
 
     def fastest(self) -> Foldings:

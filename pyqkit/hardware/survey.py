@@ -84,7 +84,10 @@ def _rule_for(op: Operator) -> Rule:
 def _from_blocks(site: Site) -> Estimate:
     """What the blocks take that the operator becomes."""
     blocks, lanes = blocks_of(site.op, site.inputs, site.output, site.lanes, site.folding)
-    cycles = max((block.timing.cycles for block in blocks if block.timing is not None), default=words_of(site.output, lanes))
+    cycles = max(
+        (block.timing.cycles for block in blocks if block.timing is not None),
+        default=words_of(site.output, lanes),
+    )
     return Estimate(lanes, cycles, of_parts(part for block in blocks for part in block.parts))
 
 
@@ -97,7 +100,11 @@ def _alike(op: Operator, inputs: list[Tensor], output: Tensor) -> tuple[Hashable
     """What an estimate depends on beside the folding: of weights and thresholds only how many there are, and of what a layer reads
     and sums the formats, not the ranges."""
     large = {name: value.shape for name, value in vars(op).items() if name in ("weights", "thresholds")}
-    own = {name: _key(value) for name, value in vars(op).items() if name not in ("name", "inputs", "outputs", *large)}
+    own = {
+        name: _key(value)
+        for name, value in vars(op).items()
+        if name not in ("name", "inputs", "outputs", *large)
+    }
     ranges = () if isinstance(op, Convolution) else tuple((t.low, t.high) for t in (*inputs, output))
     streams = tuple((t.shape, t.format) for t in (*inputs, output))
     reads = tuple(op.inputs.index(name) for name in op.inputs)
@@ -118,13 +125,20 @@ class Survey:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.input_lanes = {p.tensor: largest_lanes(graph.tensors[p.tensor], graph.tensors[p.tensor].shape[2]) for p in graph.inputs}
+        self.input_lanes = {
+            p.tensor: largest_lanes(graph.tensors[p.tensor], graph.tensors[p.tensor].shape[2])
+            for p in graph.inputs
+        }
         self._waiting = pixels_waiting(graph)
-        self._places = {op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators}
+        self._places = {
+            op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators
+        }
         ends = [port.tensor for port in graph.outputs]
         self._readers = {name: len(graph.consumers(name)) + ends.count(name) for name, _ in self._waiting}
         numbers: dict[Hashable, int] = {}
-        self._alike = {name: numbers.setdefault(_alike(*place), len(numbers)) for name, place in self._places.items()}
+        self._alike = {
+            name: numbers.setdefault(_alike(*place), len(numbers)) for name, place in self._places.items()
+        }
         self._known: dict[Hashable, Estimate] = {}
         self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
         self._differences: dict[Hashable, Resources] = {}
@@ -154,7 +168,9 @@ class Survey:
         if key not in self._differences:
             assert isinstance(op, Convolution)
             _, (activations,), result = self._places[op.name]
-            with_kinds, without = (of_parts(unit(op, activations.format, result.format, f).parts) for f in (folding, plain))
+            with_kinds, without = (
+                of_parts(unit(op, activations.format, result.format, f).parts) for f in (folding, plain)
+            )
             self._differences[key] = with_kinds + without * -1
         return self._differences[key]
 
@@ -166,13 +182,17 @@ class Survey:
         """The FIFOs in front of an operator that reads words of `lanes` codes."""
         if (op.name, lanes) not in self._known_fifos:
             total = Resources()
-            for name, width in dict(zip(op.inputs, lanes)).items():  # an operator that reads a tensor twice has one FIFO for it
+            for name, width in dict(
+                zip(op.inputs, lanes)
+            ).items():  # an operator that reads a tensor twice has one FIFO for it
                 total += fifo(width * self.graph.tensors[name].format.bits, self._words(name, op.name, width))
             self._known_fifos[op.name, lanes] = total
         return self._known_fifos[op.name, lanes]
 
     def _words(self, name: str, op: str, lanes: int) -> int:
-        return fifo_words(self.graph.tensors[name].shape[2] // lanes, self._waiting[name, op], self._readers[name])
+        return fifo_words(
+            self.graph.tensors[name].shape[2] // lanes, self._waiting[name, op], self._readers[name]
+        )
 
     def _site(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Site:
         _, inputs, output = self._places[op.name]
@@ -195,12 +215,18 @@ class Survey:
     def fifo_words(self, foldings: Foldings) -> dict[tuple[str, str], int]:
         """Depth of the FIFO of each edge (tensor, operator that reads it)."""
         sites = self.sites(foldings)
-        return {(name, op): self._words(name, op, sites[op].lanes[sites[op].op.inputs.index(name)]) for name, op in self._waiting}
+        return {
+            (name, op): self._words(name, op, sites[op].lanes[sites[op].op.inputs.index(name)])
+            for name, op in self._waiting
+        }
 
     def resources(self, foldings: Foldings) -> dict[str, Resources]:
         """Each operator with the FIFOs in front of it."""
         sites, found = self._walk(foldings)
-        return {name: e.resources + self.fifos_at(sites[name].op, tuple(sites[name].lanes)) for name, e in found.items()}
+        return {
+            name: e.resources + self.fifos_at(sites[name].op, tuple(sites[name].lanes))
+            for name, e in found.items()
+        }
 
     def total(self, foldings: Foldings) -> Resources:
         """The network."""

@@ -86,38 +86,54 @@ class Emitter:
         if stream.lanes == lanes:
             return stream
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
-        self.process(made.name, f"pyqkit::convert_width<{stream.code}, {count}, {stream.lanes}, {lanes}>({stream.name}, {made.name})")
+        self.process(
+            made.name,
+            f"pyqkit::convert_width<{stream.code}, {count}, {stream.lanes}, {lanes}>({stream.name}, {made.name})",
+        )
         return made
 
     def aligned(self, op: Operator, also: Iterable[int] = ()) -> list[Stream]:
         """All inputs of an operator in words of one width, which divides every number in `also`."""
         lanes = gcd(*(self.input(op, i).lanes for i in range(len(op.inputs))), *also)
         tensors = self.graph.input_tensors(op)
-        return [self.narrowed(self.input(op, i), lanes, int(np.prod(t.shape)), f"as_{lanes}") for i, t in enumerate(tensors)]
+        return [
+            self.narrowed(self.input(op, i), lanes, int(np.prod(t.shape)), f"as_{lanes}")
+            for i, t in enumerate(tensors)
+        ]
 
     def array(self, wanted: str, values: np.ndarray) -> str:
         """A constant array of the narrowest C type; returns its name."""
         name = self.names.new(wanted)
         flat = np.asarray(values).ravel()
         low, high = int(flat.min(initial=0)), int(flat.max(initial=0))
-        bits = next(b for b in (8, 16, 32, 64) if -(2 ** (b - 1)) <= low and (high < 2 ** (b - 1) or (low >= 0 and high < 2**b)))
+        bits = next(
+            b
+            for b in (8, 16, 32, 64)
+            if -(2 ** (b - 1)) <= low and (high < 2 ** (b - 1) or (low >= 0 and high < 2**b))
+        )
         kind = f"{'u' if low >= 0 and high >= 2 ** (bits - 1) else ''}int{bits}_t"
         suffix = "LL" if bits == 64 else ""
         rows = [", ".join(f"{v}{suffix}" for v in flat[i : i + 32].tolist()) for i in range(0, len(flat), 32)]
         self.constants.append(
-            f"static const {kind} {name}[{len(flat)}] = {{\n" + ",\n".join(rows).replace("-9223372036854775808LL", "INT64_MIN") + "};\n"
+            f"static const {kind} {name}[{len(flat)}] = {{\n"
+            + ",\n".join(rows).replace("-9223372036854775808LL", "INT64_MIN")
+            + "};\n"
         )
         return name
 
     def store(self, name: str, memory: str) -> None:
         """Choose the memory of a constant array, as `Folding.memory` does."""
         if memory != "auto":
-            self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p impl = {_MEMORIES[memory]}\n")
+            self.stored.append(
+                f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p impl = {_MEMORIES[memory]}\n"
+            )
 
     def struct(self, wanted: str, functions: dict[str, tuple[str, str]]) -> str:
         """A struct of static functions, each given as (parameters, expression); returns its name."""
         name = self.names.new(wanted)
-        body = "".join(f"  static int64_t {f}({args}) {{ return {value}; }}\n" for f, (args, value) in functions.items())
+        body = "".join(
+            f"  static int64_t {f}({args}) {{ return {value}; }}\n" for f, (args, value) in functions.items()
+        )
         self.constants.append(f"struct {name} {{\n{body}}};\n")
         return name
 
@@ -132,14 +148,18 @@ class Emitter:
         if isinstance(fmt, Integer):
             return f"pyqkit::Integer<{fmt.width}, {str(fmt.signed).lower()}, {fmt.zero_point}>"
         if isinstance(fmt, Minifloat):
-            return f"pyqkit::Minifloat<{fmt.exponent_bits}, {fmt.significand_bits}, {str(fmt.signed).lower()}>"
+            return (
+                f"pyqkit::Minifloat<{fmt.exponent_bits}, {fmt.significand_bits}, {str(fmt.signed).lower()}>"
+            )
         if fmt.name not in self.tables:
             if fmt.integers.dtype == object:
                 raise UserError(
                     f"a format whose integers fit 64 bits was expected, but {fmt.name} came; use a smaller exponent or regime size"
                 )
             integers = self.array(f"format_{fmt.name}_integers", fmt.integers)
-            self.tables[fmt.name] = self.struct(f"format_{fmt.name}_table", {"value": ("int code", f"{integers}[code]")})
+            self.tables[fmt.name] = self.struct(
+                f"format_{fmt.name}_table", {"value": ("int code", f"{integers}[code]")}
+            )
         return f"pyqkit::TableFormat<{fmt.bits}, {signed_bits(fmt.integers)}, {self.tables[fmt.name]}>"
 
 
@@ -154,7 +174,10 @@ def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:
 
 def signed_bits(values: np.ndarray) -> int:
     """Width of a signed integer that holds all values."""
-    return max(int(values.max()).bit_length(), int(-values.min() - 1).bit_length() if values.min() < 0 else 0) + 1
+    return (
+        max(int(values.max()).bit_length(), int(-values.min() - 1).bit_length() if values.min() < 0 else 0)
+        + 1
+    )
 
 
 Rule = Callable[[Emitter, Operator], None]
@@ -170,10 +193,14 @@ def rule_for(op: Operator) -> Rule:
     """How to write an operator."""
     rule = _rules.get(op.kind)
     if rule is None:
-        raise UserError(f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/hls/operators")
+        raise UserError(
+            f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/hls/operators"
+        )
     return rule
 
 
 def largest_lanes(tensor: Tensor, lanes: int) -> int:
     """Largest divisor of `lanes` whose codes fit an AXI beat."""
-    return max(n for n in range(1, lanes + 1) if lanes % n == 0 and (n * tensor.format.bits <= BEAT_BITS or n == 1))
+    return max(
+        n for n in range(1, lanes + 1) if lanes % n == 0 and (n * tensor.format.bits <= BEAT_BITS or n == 1)
+    )

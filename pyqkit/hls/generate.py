@@ -59,7 +59,9 @@ def library() -> Path:
     return packaged("hls_library", "hls")
 
 
-def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None) -> Design:
+def generate(
+    graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None
+) -> Design:
     """Write a graph as HLS C++.
 
     Parameters
@@ -87,7 +89,9 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
     return _design(e, "network", "axi_stream", inputs, outputs)
 
 
-def generate_operator(op: Operator, inputs: list[Tensor], lanes: list[int], folding: Folding, name: str = "network") -> Design:
+def generate_operator(
+    op: Operator, inputs: list[Tensor], lanes: list[int], folding: Folding, name: str = "network"
+) -> Design:
     """Write one operator as a top function of its own, whose streams carry words of codes as wide integers.
 
     Parameters
@@ -113,14 +117,18 @@ def generate_operator(op: Operator, inputs: list[Tensor], lanes: list[int], fold
         argument = _packed(f"in{index}_V", tensor, count)
         source = e.stream(f"{tensor.name}_stream", tensor.format.bits, count)
         e.edges[tensor.name, op.name] = source
-        e.process(f"input_{index}", f"pyqkit::from_packed<{_counts(argument.end)}>({argument.name}, {source.name})")
+        e.process(
+            f"input_{index}", f"pyqkit::from_packed<{_counts(argument.end)}>({argument.name}, {source.name})"
+        )
         arguments.append(argument)
     rule_for(op)(e, op)
     results = []
     for index, tensor in enumerate(graph.output_tensors(op)):
         source = e.produced[tensor.name]
         argument = _packed(f"out{index}_V", tensor, source.lanes)
-        e.process(f"output_{index}", f"pyqkit::to_packed<{_counts(argument.end)}>({source.name}, {argument.name})")
+        e.process(
+            f"output_{index}", f"pyqkit::to_packed<{_counts(argument.end)}>({source.name}, {argument.name})"
+        )
         results.append(argument)
     return _design(e, name, "packed", arguments, results)
 
@@ -165,7 +173,9 @@ def _to_axi(e: Emitter, port: Port, index: int) -> Argument:
     lanes = largest_lanes(tensor, source.lanes)
     source = e.narrowed(source, lanes, int(np.prod(tensor.shape)), f"out_{index}")
     end = _end(tensor, lanes)
-    e.process(f"output_{index}", f"pyqkit::to_axi<{_counts(end)}, {end.beat_bytes}>({source.name}, out_{index})")
+    e.process(
+        f"output_{index}", f"pyqkit::to_axi<{_counts(end)}, {end.beat_bytes}>({source.name}, out_{index})"
+    )
     return _on_axi(f"out_{index}", end)
 
 
@@ -177,35 +187,51 @@ def _fork(e: Emitter, name: str, waiting: dict[tuple[str, str], int]) -> None:
     """Give every reader of a tensor a stream of its own, deep enough for what waits there."""
     source = e.produced[name]
     tensor = e.graph.tensors[name]
-    readers = [op.name for op in e.graph.consumers(name)] + [_reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name]
+    readers = [op.name for op in e.graph.consumers(name)] + [
+        _reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name
+    ]
     words_per_pixel = tensor.shape[2] // source.lanes
-    words = [e.depths.get((name, r), fifo_words(words_per_pixel, waiting.get((name, r), 0), len(readers))) for r in readers]
+    words = [
+        e.depths.get((name, r), fifo_words(words_per_pixel, waiting.get((name, r), 0), len(readers)))
+        for r in readers
+    ]
     if len(readers) == 1:
         e.streams[source.name] = source, words[0]
         e.edges[name, readers[0]] = source
         return
-    branches = [e.stream(f"{name}_to_{r}", source.bits, source.lanes, depth) for r, depth in zip(readers, words)]
+    branches = [
+        e.stream(f"{name}_to_{r}", source.bits, source.lanes, depth) for r, depth in zip(readers, words)
+    ]
     e.edges.update({(name, r): branch for r, branch in zip(readers, branches)})
     total = int(np.prod(tensor.shape)) // source.lanes
     for index, branch in enumerate(branches[:-1]):
         last = index == len(branches) - 2
         rest = branches[-1] if last else e.stream(f"{name}_rest_{index}", source.bits, source.lanes)
-        call = f"pyqkit::fork<{source.code}, {total}, {source.lanes}>({source.name}, {branch.name}, {rest.name})"
+        call = (
+            f"pyqkit::fork<{source.code}, {total}, {source.lanes}>({source.name}, {branch.name}, {rest.name})"
+        )
         e.process(f"{branch.name}_fork", call)
         source = rest
 
 
 def _parameters(e: Emitter, ends: str) -> str:
     headers = "".join(f'#include "{name}.hpp"\n' for name in sorted((*_HEADERS, ends)))
-    return f"// Constants of the network, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(e.constants)
+    return f"// Constants of the network, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(
+        e.constants
+    )
 
 
 def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     parameters = ", ".join(f"hls::stream<{a.word}> &{a.name}" for a in arguments)
     interfaces = "".join(f"#pragma HLS INTERFACE axis port = {a.name}\n" for a in arguments)
-    streams = "".join(f"  PYQKIT_STREAM(pyqkit_word_{i}, {s.name}, {words});\n" for i, (s, words) in enumerate(e.streams.values()))
+    streams = "".join(
+        f"  PYQKIT_STREAM(pyqkit_word_{i}, {s.name}, {words});\n"
+        for i, (s, words) in enumerate(e.streams.values())
+    )
     words = "".join(f"typedef {s.word} pyqkit_word_{i};\n" for i, (s, _) in enumerate(e.streams.values()))
-    stored = "".join(["// Memories that the folding chooses; others go by size.\n", *e.stored]) if e.stored else ""
+    stored = (
+        "".join(["// Memories that the folding chooses; others go by size.\n", *e.stored]) if e.stored else ""
+    )
     processes = "".join(f'  PYQKIT_PROCESS("{label}", {call});\n' for label, call in e.processes)
     return (
         f'// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "parameters.hpp"\n\n{words}\n'

@@ -48,7 +48,12 @@ def write_emulated(design: str, part: str, facts: dict[str, Any]) -> bytes:
     content = _MARK.encode() + json.dumps(facts, sort_keys=True).encode()
     content += b" " * (-len(content) % 4)
     fields = b""
-    for key, value in (("a", f"{design};UserID=0XFFFFFFFF;Version=none"), ("b", header_part(part)), ("c", "0000/00/00"), ("d", "00:00:00")):
+    for key, value in (
+        ("a", f"{design};UserID=0XFFFFFFFF;Version=none"),
+        ("b", header_part(part)),
+        ("c", "0000/00/00"),
+        ("d", "00:00:00"),
+    ):
         text = value.encode("ascii", "replace") + b"\0"
         fields += key.encode() + len(text).to_bytes(2, "big") + text
     return _PREAMBLE + fields + b"e" + len(content).to_bytes(4, "big") + content
@@ -65,7 +70,9 @@ def read(path: Path) -> Bitfile:
     try:
         raw = untrusted.content(path, MAX_FILE)
     except (OSError, ValueError) as error:
-        raise UserError(f"a bitstream was expected at {path}, but it cannot be read ({error}); check the path") from error
+        raise UserError(
+            f"a bitstream was expected at {path}, but it cannot be read ({error}); check the path"
+        ) from error
     fields: dict[bytes, bytes] = {}
     at = int.from_bytes(raw[:2], "big") + 4
     while 0 < at < len(raw) and raw[at : at + 1] in (b"a", b"b", b"c", b"d"):
@@ -75,7 +82,9 @@ def read(path: Path) -> Bitfile:
     size = int.from_bytes(raw[at + 1 : at + 5], "big")
     content = raw[at + 5 :]
     if raw[at : at + 1] != b"e" or not fields.get(b"b"):
-        raise UserError(f"a bitstream with a header was expected, but {path} is none; copy it again from where it was built")
+        raise UserError(
+            f"a bitstream with a header was expected, but {path} is none; copy it again from where it was built"
+        )
     if len(content) != size:
         raise UserError(
             f"a bitstream of {size} bytes was expected behind the header of {path}, but {len(content)} came; copy it again from where it was built"

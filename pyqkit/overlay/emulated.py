@@ -11,7 +11,9 @@ from pyqkit.overlay.plan import check_target, plan
 from pyqkit.overlay.seal import ENDINGS
 
 
-def write(build: Path, target: Path, name: str | None = None, force: bool = False, frames_per_packet: int | None = 1) -> Path:
+def write(
+    build: Path, target: Path, name: str | None = None, force: bool = False, frames_per_packet: int | None = 1
+) -> Path:
     """Write NAME.bit, NAME.hwh, NAME.json and NAME.zip into the folder `target`.
 
     Parameters
@@ -37,7 +39,9 @@ def write(build: Path, target: Path, name: str | None = None, force: bool = Fals
     """
     planned = plan(build, name)
     name, board, design = planned.name, planned.board, planned.design
-    files = [target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))]  # what makes it complete comes last
+    files = [
+        target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))
+    ]  # what makes it complete comes last
     bit = files[-1]
     check_target(bit, force)
     facts = {

@@ -15,8 +15,13 @@ from pyqkit.errors import UserError, brief
 
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 ACCELERATOR_VLNV = "pyqkit.io:hls:network:1.0"
-DMA, ACCELERATOR = "axi_dma_", "accelerator_0"  # instances, here and in the real block design; DMAs are numbered as outputs are
-MAX_FILE = 16 * 2**20  # bytes of a handoff file; that of an accelerator alone has 0.5 MB, those of base overlays a few
+DMA, ACCELERATOR = (
+    "axi_dma_",
+    "accelerator_0",
+)  # instances, here and in the real block design; DMAs are numbered as outputs are
+MAX_FILE = (
+    16 * 2**20
+)  # bytes of a handoff file; that of an accelerator alone has 0.5 MB, those of base overlays a few
 MOST_OUTPUTS = 15  # a SmartConnect joins 16 masters: the way in, and every way out
 LENGTH_BITS = 26  # of the DMA's length register: the most that the IP has
 _PLLS = {"zynq-7000": 1000.0, "zynq-mpsoc": 1500.0}  # MHz of the IO PLL that drives the PL clock
@@ -145,7 +150,9 @@ class Design:
     blocks: tuple[Block, ...]
 
 
-def accelerator_design(name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: Sequence[int]) -> Design:
+def accelerator_design(
+    name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: Sequence[int]
+) -> Design:
     """The block design of an accelerator: AXI DMAs in direct mode, one an output, and the network between their streams.
 
     The first DMA sends the input too; the others only receive.
@@ -159,9 +166,14 @@ def accelerator_design(name: str, part: str, family: str, clock_mhz: float, inpu
     output_bytes : sequence of int
         The same of every output.
     """
-    dmas = [_dma(family, index, {"s2mm": size} | ({} if index else {"mm2s": input_bytes})) for index, size in enumerate(output_bytes)]
+    dmas = [
+        _dma(family, index, {"s2mm": size} | ({} if index else {"mm2s": input_bytes}))
+        for index, size in enumerate(output_bytes)
+    ]
     ends = [Interface("in_0", "axis", False, f"{dmas[0].name}_M_AXIS_MM2S")]
-    ends += [Interface(f"out_{index}", "axis", True, f"{ACCELERATOR}_out_{index}") for index in range(len(dmas))]
+    ends += [
+        Interface(f"out_{index}", "axis", True, f"{ACCELERATOR}_out_{index}") for index in range(len(dmas))
+    ]
     network = Block(ACCELERATOR, ACCELERATOR_VLNV, {}, tuple(ends))
     return Design(name, part, family, reachable(family, clock_mhz), (*dmas, network))
 
@@ -169,23 +181,47 @@ def accelerator_design(name: str, part: str, family: str, clock_mhz: float, inpu
 def _dma(family: str, index: int, beats: dict[str, int]) -> Block:
     """The DMA of an output; `beats` says which channels it has, and the bytes of a beat on their streams."""
     width = _WIDTHS[family]
-    parameters = {"c_include_sg": 0, "c_sg_length_width": LENGTH_BITS, "c_micro_dma": 0, "c_addr_width": 64 if width == 128 else 32}
+    parameters = {
+        "c_include_sg": 0,
+        "c_sg_length_width": LENGTH_BITS,
+        "c_micro_dma": 0,
+        "c_addr_width": 64 if width == 128 else 32,
+    }
     name = f"{DMA}{index}"
     ends = [Interface("S_AXI_LITE", "aximm", False, "control")]
     registers: dict[str, int] = {}
     fields: dict[str, tuple[Field, ...]] = {}
-    channels = (("mm2s", "m_axis_mm2s", f"{name}_M_AXIS_MM2S", 0x00), ("s2mm", "s_axis_s2mm", f"{ACCELERATOR}_out_{index}", 0x30))
+    channels = (
+        ("mm2s", "m_axis_mm2s", f"{name}_M_AXIS_MM2S", 0x00),
+        ("s2mm", "s_axis_s2mm", f"{ACCELERATOR}_out_{index}", 0x30),
+    )
     for side, stream, bus, base in channels:
         parameters |= {f"c_include_{side}": int(side in beats)}
         if side not in beats:
             continue
         bits = 8 * beats[side]
-        parameters |= {f"c_include_{side}_dre": 0, f"c_m_axi_{side}_data_width": max(width, bits), f"c_{stream}_tdata_width": bits}
+        parameters |= {
+            f"c_include_{side}_dre": 0,
+            f"c_m_axi_{side}_data_width": max(width, bits),
+            f"c_{stream}_tdata_width": bits,
+        }
         ends.append(Interface(stream.upper(), "axis", side == "mm2s", bus))
         for register, offset, inside in _dma_registers(side.upper()):
-            registers[f"{side.upper()}_{register}"], fields[f"{side.upper()}_{register}"] = base + offset, inside
+            registers[f"{side.upper()}_{register}"], fields[f"{side.upper()}_{register}"] = (
+                base + offset,
+                inside,
+            )
     place = _DMA_ADDRESS[family] + index * _DMA_BYTES
-    return Block(name, DMA_VLNV, {key: str(value) for key, value in parameters.items()}, tuple(ends), place, _DMA_BYTES, registers, fields)
+    return Block(
+        name,
+        DMA_VLNV,
+        {key: str(value) for key, value in parameters.items()},
+        tuple(ends),
+        place,
+        _DMA_BYTES,
+        registers,
+        fields,
+    )
 
 
 # Of the AXI DMA, from AMD's product guide PG021, with the names that PYNQ shows for overlays of Vivado's.
@@ -197,7 +233,10 @@ _DMACR = (
 )
 _STATES = (("Halted", 0), ("Idle", 1), ("SGIncld", 3), ("DMAIntErr", 4), ("DMASlvErr", 5), ("DMADecErr", 6))
 _DMASR = (
-    *(Field(name, bit, access="read-only") for name, bit in (*_STATES, ("SGIntErr", 8), ("SGSlvErr", 9), ("SGDecErr", 10))),
+    *(
+        Field(name, bit, access="read-only")
+        for name, bit in (*_STATES, ("SGIntErr", 8), ("SGSlvErr", 9), ("SGDecErr", 10))
+    ),
     *(Field(name, bit) for name, bit in (("IOC_Irq", 12), ("Dly_Irq", 13), ("Err_Irq", 14))),
     Field("IRQThresholdSts", 16, 8, "read-only"),
     Field("IRQDelaySts", 24, 8, "read-only"),
@@ -233,9 +272,13 @@ def _divisors(family: str, clock_mhz: float) -> tuple[int, int, int]:
 
 def write(design: Design) -> str:
     """The .hwh of a design, as PYNQ reads it."""
-    root = ElementTree.Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: written by pyqkit for its emulated board")
+    root = ElementTree.Element(
+        "EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: written by pyqkit for its emulated board"
+    )
     device, speed = design.part.removeprefix("xc").partition("-")[::2]
-    ElementTree.SubElement(root, "SYSTEMINFO", ARCH=design.family, DEVICE=device, NAME=design.name, SPEEDGRADE=f"-{speed}")
+    ElementTree.SubElement(
+        root, "SYSTEMINFO", ARCH=design.family, DEVICE=device, NAME=design.name, SPEEDGRADE=f"-{speed}"
+    )
     ElementTree.SubElement(root, "EXTERNALPORTS")
     ElementTree.SubElement(root, "EXTERNALINTERFACES")
     modules = ElementTree.SubElement(root, "MODULES")
@@ -243,7 +286,9 @@ def write(design: Design) -> str:
     for block in design.blocks:
         _module(modules, block, ())
     ElementTree.indent(root, " ")
-    return f'<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n{ElementTree.tostring(root, "unicode")}\n'
+    return (
+        f'<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n{ElementTree.tostring(root, "unicode")}\n'
+    )
 
 
 def _processing_system(design: Design) -> Block:
@@ -255,10 +300,17 @@ def _processing_system(design: Design) -> Block:
         mhz, divisors = (design.clock_mhz, (first, second)) if on else (10.0, (10, 10))
         if mpsoc:
             prefix = f"PSU__CRL_APB__PL{clock}_REF_CTRL__"
-            found: dict[str, object] = {f"PSU__FPGA_PL{clock}_ENABLE": on, f"{prefix}ACT_FREQMHZ": f"{mhz:.6f}", f"{prefix}SRCSEL": "IOPLL"}
+            found: dict[str, object] = {
+                f"PSU__FPGA_PL{clock}_ENABLE": on,
+                f"{prefix}ACT_FREQMHZ": f"{mhz:.6f}",
+                f"{prefix}SRCSEL": "IOPLL",
+            }
             found |= {f"{prefix}DIVISOR{i}": d for i, d in enumerate(divisors)}
         else:
-            found = {f"PCW_FPGA_FCLK{clock}_ENABLE": on, f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ": f"{mhz:.6f}"}
+            found = {
+                f"PCW_FPGA_FCLK{clock}_ENABLE": on,
+                f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ": f"{mhz:.6f}",
+            }
             found |= {f"PCW_FCLK{clock}_PERIPHERAL_CLKSRC": "IO PLL"}
             found |= {f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR{i}": d for i, d in enumerate(divisors)}
         parameters |= found
@@ -271,23 +323,30 @@ def _processing_system(design: Design) -> Block:
 def _module(modules: ElementTree.Element, block: Block, reached: tuple[Block, ...]) -> None:
     kind = block.vlnv.split(":")[2]
     # IS_PL tells pynqmetadata before 0.2 which block is the processing system.
-    module = ElementTree.SubElement(modules, "MODULE", FULLNAME=f"/{block.name}", INSTANCE=block.name, MODTYPE=kind, VLNV=block.vlnv)
+    module = ElementTree.SubElement(
+        modules, "MODULE", FULLNAME=f"/{block.name}", INSTANCE=block.name, MODTYPE=kind, VLNV=block.vlnv
+    )
     if reached:
         module.set("IS_PL", "FALSE")
     if block.registers:
         blocks = ElementTree.SubElement(module, "ADDRESSBLOCKS")
         control = next(i.name for i in block.interfaces if i.kind == "aximm")
         inside = ElementTree.SubElement(
-            ElementTree.SubElement(blocks, "ADDRESSBLOCK", INTERFACE=control, NAME="Reg", USAGE="register"), "REGISTERS"
+            ElementTree.SubElement(blocks, "ADDRESSBLOCK", INTERFACE=control, NAME="Reg", USAGE="register"),
+            "REGISTERS",
         )
         for name, offset in block.registers.items():
             register = ElementTree.SubElement(inside, "REGISTER", NAME=name)
-            _properties(register, ADDRESS_OFFSET=hex(offset), SIZE="32", ACCESS="read-write", IS_ENABLED="true")
+            _properties(
+                register, ADDRESS_OFFSET=hex(offset), SIZE="32", ACCESS="read-write", IS_ENABLED="true"
+            )
             if name in block.fields:
                 fields = ElementTree.SubElement(register, "FIELDS")
                 for bits in block.fields[name]:
                     inner = ElementTree.SubElement(fields, "FIELD", NAME=bits.name)
-                    _properties(inner, BIT_OFFSET=str(bits.first), BIT_WIDTH=str(bits.bits), ACCESS=bits.access)
+                    _properties(
+                        inner, BIT_OFFSET=str(bits.first), BIT_WIDTH=str(bits.bits), ACCESS=bits.access
+                    )
     parameters = ElementTree.SubElement(module, "PARAMETERS")
     for name, value in block.parameters.items():
         ElementTree.SubElement(parameters, "PARAMETER", NAME=name, VALUE=value)
@@ -296,7 +355,9 @@ def _module(modules: ElementTree.Element, block: Block, reached: tuple[Block, ..
     for end in block.interfaces:
         roles = ("INITIATOR", "TARGET") if end.kind == "axis" else ("MASTER", "SLAVE")
         vlnv = f"xilinx.com:interface:{end.kind}:1.0"
-        ElementTree.SubElement(buses, "BUSINTERFACE", BUSNAME=end.bus, NAME=end.name, TYPE=roles[not end.drives], VLNV=vlnv)
+        ElementTree.SubElement(
+            buses, "BUSINTERFACE", BUSNAME=end.bus, NAME=end.name, TYPE=roles[not end.drives], VLNV=vlnv
+        )
     if reached:
         _memory_map(module, block, reached)
 
@@ -345,7 +406,10 @@ def read(path: Path) -> tuple[Block, ...]:
                 if not 0 <= low <= high < 2**64:
                     raise ValueError(f"registers from {low:x} to {high:x}"[:100])
                 places[entry.attrib["INSTANCE"]] = low, high - low + 1
-        return tuple(_block(module, *places.get(module.attrib["INSTANCE"], (None, None))) for module in root.iter("MODULE"))
+        return tuple(
+            _block(module, *places.get(module.attrib["INSTANCE"], (None, None)))
+            for module in root.iter("MODULE")
+        )
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(
             f"a hardware handoff file was expected at {path}, but it cannot be read ({error}); copy it again from where it was built"
@@ -362,10 +426,15 @@ def _root(content: str) -> ElementTree.Element:
 def _block(module: ElementTree.Element, address: int | None, size: int | None) -> Block:
     interfaces = [
         Interface(
-            bus.attrib["NAME"], bus.attrib["VLNV"].split(":")[2], bus.attrib["TYPE"] in ("MASTER", "INITIATOR"), bus.attrib["BUSNAME"]
+            bus.attrib["NAME"],
+            bus.attrib["VLNV"].split(":")[2],
+            bus.attrib["TYPE"] in ("MASTER", "INITIATOR"),
+            bus.attrib["BUSNAME"],
         )
         for bus in module.iter("BUSINTERFACE")
     ]
     # The two spellings that Vivado writes (C_INCLUDE_SG, c_include_sg) carry one value.
     parameters = {p.attrib["NAME"].lower(): p.get("VALUE", "") for p in module.iter("PARAMETER")}
-    return Block(module.attrib["INSTANCE"], module.get("VLNV", ""), parameters, tuple(interfaces), address, size)
+    return Block(
+        module.attrib["INSTANCE"], module.get("VLNV", ""), parameters, tuple(interfaces), address, size
+    )

@@ -38,16 +38,23 @@ def locate(name: str, board: str | None) -> Path:
     """
     name = name.removesuffix(".bit")
     if not is_label(name):
-        raise OverlayError(f"an overlay was expected, but {brief(name)} can be none; give the path of its .bit file")
+        raise OverlayError(
+            f"an overlay was expected, but {brief(name)} can be none; give the path of its .bit file"
+        )
     plain = folder() / name / f"{name}.bit"
     if plain.is_file():
         return plain
-    variants = {p.stem.removeprefix(f"{name}."): p for p in sorted(plain.with_name(f"{name}.bit.d").glob(f"{name}.*.bit"))}
+    variants = {
+        p.stem.removeprefix(f"{name}."): p
+        for p in sorted(plain.with_name(f"{name}.bit.d").glob(f"{name}.*.bit"))
+    }
     chosen = {key: path for key, path in variants.items() if board is None or key.lower() == board.lower()}
     if len(chosen) == 1:
         return next(iter(chosen.values()))
     if variants:
-        raise OverlayError(f"one of the boards {', '.join(variants)} was expected for overlay {name}, but {board} came; pass board=")
+        raise OverlayError(
+            f"one of the boards {', '.join(variants)} was expected for overlay {name}, but {board} came; pass board="
+        )
     known = sorted({p.parent.name.removesuffix(".bit.d") for p in folder().glob("*/**/*.bit")})
     raise OverlayError(
         f"an overlay was expected, but {name!r} is neither a path nor one of those installed ({', '.join(known) or 'none'}); give the path"
@@ -69,8 +76,12 @@ def install(bit: Path) -> Path:
     """
     manifest = read(bit)
     target = folder() / manifest.name
-    names = [f"{manifest.name}{ending}" for ending in (".json", *reversed(ENDINGS))]  # what makes it complete comes last
-    with replacing_all([target / name for name in names], force=True, make_folder=True, remedy="run as root on a board") as beside:
+    names = [
+        f"{manifest.name}{ending}" for ending in (".json", *reversed(ENDINGS))
+    ]  # what makes it complete comes last
+    with replacing_all(
+        [target / name for name in names], force=True, make_folder=True, remedy="run as root on a board"
+    ) as beside:
         for name in names:
             shutil.copyfile(manifest.folder / name, beside / name)
     return target / names[-1]

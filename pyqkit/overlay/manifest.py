@@ -95,7 +95,10 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """What `seal.write` takes: everything but the hashes of the files."""
         data: dict[str, Any] = {k: v for k, v in vars(self).items() if k not in ("folder", "files")}
-        return data | {"boards": list(self.boards), "blocks": {name: vars(place) for name, place in self.blocks.items()}}
+        return data | {
+            "boards": list(self.boards),
+            "blocks": {name: vars(place) for name, place in self.blocks.items()},
+        }
 
     def write(self, folder: Path) -> Path:
         """Write NAME.json into a folder that holds the other files; their hashes are taken from what is there."""
@@ -104,7 +107,11 @@ class Manifest:
 
 def describe(design: hwh.Design, boards: tuple[str, ...], emulated: bool) -> Manifest:
     """The manifest of a design, before the hashes of its files are known."""
-    places = {b.name: Place(b.vlnv, b.address, b.size) for b in design.blocks if b.address is not None and b.size is not None}
+    places = {
+        b.name: Place(b.vlnv, b.address, b.size)
+        for b in design.blocks
+        if b.address is not None and b.size is not None
+    }
     return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, 1, places)
 
 
@@ -116,10 +123,14 @@ def find(path: Path) -> Path:
     OverlayError
     """
     if path.is_dir():
-        found = sorted(p for p in path.glob("*.json") if p.with_suffix(".bit").exists() or p.with_suffix(".hwh").exists())
+        found = sorted(
+            p for p in path.glob("*.json") if p.with_suffix(".bit").exists() or p.with_suffix(".hwh").exists()
+        )
         if len(found) != 1:
             what = f"{len(found)} ({', '.join(p.stem for p in found)})" if found else "none"
-            raise OverlayError(f"one overlay was expected in {path}, but there is {what}; give the path of its .bit file")
+            raise OverlayError(
+                f"one overlay was expected in {path}, but there is {what}; give the path of its .bit file"
+            )
         return found[0]
     return path.with_suffix(".json")
 
@@ -133,14 +144,18 @@ def read(path: Path) -> Manifest:
     """
     where = find(path)
     if not where.is_file():
-        raise OverlayError(f"an overlay with its manifest was expected at {where}, but there is none; make one with 'pyqkit overlay'")
+        raise OverlayError(
+            f"an overlay with its manifest was expected at {where}, but there is none; make one with 'pyqkit overlay'"
+        )
     try:
         data = untrusted.json_data(untrusted.content(where, MAX_FILE))
         check(data["schema"] == SCHEMA, f"schema {brief(data['schema'])}")
         check(data["sha256"] == own_digest(data), "it has been edited")
         manifest = _from_data(data, where.parent)
         check(manifest.name == where.stem, f"it is about {manifest.name}")
-        check(set(manifest.files) == {f"{manifest.name}{ending}" for ending in ENDINGS}, "it lists other files")
+        check(
+            set(manifest.files) == {f"{manifest.name}{ending}" for ending in ENDINGS}, "it lists other files"
+        )
     except (OSError, *DAMAGE) as error:
         raise OverlayError(
             f"a manifest as pyqkit writes it was expected, but {where} is not ({described(error)}); copy the overlay again"
@@ -148,21 +163,31 @@ def read(path: Path) -> Manifest:
     for ending in ENDINGS:
         file = where.with_suffix(ending)
         if not file.is_file():
-            raise OverlayError(f"{file.name} was expected beside {where}, but there is none; copy the four files of an overlay together")
+            raise OverlayError(
+                f"{file.name} was expected beside {where}, but there is none; copy the four files of an overlay together"
+            )
         try:
             unchanged = digest(untrusted.content(file, bitfile.MAX_FILE)) == manifest.files[file.name]
         except (OSError, ValueError):
             unchanged = False
         if not unchanged:
-            raise OverlayError(f"the {file.name} that {where} names was expected, but {file} has other content; copy the overlay again")
+            raise OverlayError(
+                f"the {file.name} that {where} names was expected, but {file} has other content; copy the overlay again"
+            )
     return manifest
 
 
 def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
-    places = {text(k): Place(text(v["vlnv"]), whole(v["address"], 0), whole(v["size"], 1)) for k, v in data["blocks"].items()}
+    places = {
+        text(k): Place(text(v["vlnv"]), whole(v["address"], 0), whole(v["size"], 1))
+        for k, v in data["blocks"].items()
+    }
     frames = data["frames_per_packet"]
     clock = data["clock_mhz"]
-    check(type(clock) in (int, float) and 0.1 <= clock < 1000 and type(data["emulated"]) is bool, "clock or kind")
+    check(
+        type(clock) in (int, float) and 0.1 <= clock < 1000 and type(data["emulated"]) is bool,
+        "clock or kind",
+    )
     check(frames is None or whole(frames, 1) > 0, "frames of a packet")
     check(isinstance(data["boards"], list) and len(data["boards"]) > 0, "no boards")
     check(data["family"] in hwh.FAMILIES, f"family {brief(data['family'])}")

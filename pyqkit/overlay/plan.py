@@ -49,7 +49,11 @@ class Plan:
     def describe(self, emulated: bool) -> Manifest:
         """The overlay's manifest, without hashes; other names of the board count as the board."""
         own = self.board.name
-        return describe(self.design, (own, *(name for name in self.board.aliases if name.lower() != own.lower())), emulated)
+        return describe(
+            self.design,
+            (own, *(name for name in self.board.aliases if name.lower() != own.lower())),
+            emulated,
+        )
 
 
 def plan(build: Path, name: str | None = None) -> Plan:
@@ -69,7 +73,9 @@ def plan(build: Path, name: str | None = None) -> Plan:
     accelerator = Accelerator.from_build_folder(build)
     board, inputs, outputs = accelerator.board, len(accelerator.graph.inputs), len(accelerator.graph.outputs)
     if inputs > 1:
-        raise OverlayError(f"a network with one input was expected, but {build} has {inputs}; join them in the model, and slice there")
+        raise OverlayError(
+            f"a network with one input was expected, but {build} has {inputs}; join them in the model, and slice there"
+        )
     if outputs > hwh.MOST_OUTPUTS:
         raise OverlayError(
             f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has {outputs}; compile again with fewer probes"
@@ -78,12 +84,19 @@ def plan(build: Path, name: str | None = None) -> Plan:
     contents = accelerator.contents(report if isinstance(report, dict) else None)
     run = build_folder.that_run(contents)
     manifest = json.loads(run[build_folder.MANIFEST])
-    (given,), taken = ([End.from_json(entry).beat_bytes for entry in manifest["streams"][side]] for side in ("inputs", "outputs"))
-    design = hwh.accelerator_design(name, board.part, board.family, float(manifest["clock_mhz"]), given, taken)
+    (given,), taken = (
+        [End.from_json(entry).beat_bytes for entry in manifest["streams"][side]]
+        for side in ("inputs", "outputs")
+    )
+    design = hwh.accelerator_design(
+        name, board.part, board.family, float(manifest["clock_mhz"]), given, taken
+    )
     return Plan(build, contents, build_folder.packed(run), manifest, name, board, design)
 
 
 def check_target(bit: Path, force: bool) -> None:
     """Refuse to replace an overlay unless `force` is given."""
     if bit.exists() and not force:
-        raise OverlayError(f"a new overlay was expected, but {bit} exists; choose another folder or pass --force")
+        raise OverlayError(
+            f"a new overlay was expected, but {bit} exists; choose another folder or pass --force"
+        )

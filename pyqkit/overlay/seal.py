@@ -58,7 +58,9 @@ def utilisation(report: str) -> dict[str, float]:
             found[key] = float(row[1])
     for key in ("lut", "ff"):
         if key not in found:
-            raise UserError(f"a row {' or '.join(_ROWS[key])} was expected in {UTILISATION}, but there is none; look at what Vivado wrote")
+            raise UserError(
+                f"a row {' or '.join(_ROWS[key])} was expected in {UTILISATION}, but there is none; look at what Vivado wrote"
+            )
     return found
 
 
@@ -82,9 +84,13 @@ def seal(project: Path) -> Path:
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"the results of Vivado were expected in {project}, but they cannot be read ({error}); make again") from error
+        raise UserError(
+            f"the results of Vivado were expected in {project}, but they cannot be read ({error}); make again"
+        ) from error
     if not is_label(facts["name"]):  # it becomes the name of files
-        raise UserError(f"the name of an overlay was expected in {FACTS}, but {brief(facts['name'])} came; copy the project again")
+        raise UserError(
+            f"the name of an overlay was expected in {FACTS}, but {brief(facts['name'])} came; copy the project again"
+        )
     bit = bitfile.read(project / "work/design.bit")
     if bit.part != bitfile.header_part(facts["part"]):
         raise UserError(
@@ -114,10 +120,14 @@ def _clock(found: tuple[hwh.Block, ...], facts: dict[str, Any]) -> float:
 
 
 def _check_places(found: tuple[hwh.Block, ...], facts: dict[str, Any]) -> None:
-    places = {block.name: {"vlnv": block.vlnv, "address": block.address, "size": block.size} for block in found}
+    places = {
+        block.name: {"vlnv": block.vlnv, "address": block.address, "size": block.size} for block in found
+    }
     for name, place in facts["blocks"].items():
         if places.get(name) != place:
-            raise UserError(f"{name} was expected at {place}, but Vivado has {places.get(name, 'no such block')}; make clean, then make")
+            raise UserError(
+                f"{name} was expected at {place}, but Vivado has {places.get(name, 'no such block')}; make clean, then make"
+            )
 
 
 def main() -> int:

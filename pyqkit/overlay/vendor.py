@@ -27,9 +27,22 @@ _PINS = {
 }
 _CONTENTS = "contents.json"  # names of a project's files, so that none but these is ever replaced
 _MOST = 2**20  # bytes of these names
-_OF_TOOLS = ("work/", "overlay/", ".Xil/", "vitis_hls.log")  # what is not named there but comes from the tools
+_OF_TOOLS = (
+    "work/",
+    "overlay/",
+    ".Xil/",
+    "vitis_hls.log",
+)  # what is not named there but comes from the tools
 # Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
-_MODULES = ("digest.py", "errors.py", "names.py", "overlay/bitfile.py", "overlay/hwh.py", "overlay/seal.py", "untrusted.py")
+_MODULES = (
+    "digest.py",
+    "errors.py",
+    "names.py",
+    "overlay/bitfile.py",
+    "overlay/hwh.py",
+    "overlay/seal.py",
+    "untrusted.py",
+)
 
 
 class VendorToolsMissing(MissingToolError):
@@ -44,7 +57,9 @@ class BuildFailed(UserError):
     exit_code = 1
 
 
-def make(build: Path, target: Path, backend: str = "hls", name: str | None = None, force: bool = False) -> Path:
+def make(
+    build: Path, target: Path, backend: str = "hls", name: str | None = None, force: bool = False
+) -> Path:
     """Build an overlay with AMD's tools, going on where an earlier call ended.
 
     Parameters
@@ -81,7 +96,9 @@ def make(build: Path, target: Path, backend: str = "hls", name: str | None = Non
             "that has it, type 'make' there, and copy its folder overlay back"
         )
     _run(project)
-    made = [project / "overlay" / f"{planned.name}{ending}" for ending in (".json", *reversed(seal.ENDINGS))]  # the last completes it
+    made = [
+        project / "overlay" / f"{planned.name}{ending}" for ending in (".json", *reversed(seal.ENDINGS))
+    ]  # the last completes it
     with replacing_all([target / file.name for file in made], force) as beside:
         for file in made:
             shutil.copyfile(file, beside / file.name)
@@ -108,7 +125,10 @@ def write_project(planned: Plan, folder: Path, backend: str, force: bool = False
     """
     files = _files(planned, backend)
     if folder.exists():
-        if all((folder / name).is_file() and (folder / name).read_bytes() == content for name, content in files.items()):
+        if all(
+            (folder / name).is_file() and (folder / name).read_bytes() == content
+            for name, content in files.items()
+        ):
             return folder
         if not force:
             raise OverlayError(
@@ -128,7 +148,9 @@ def _listing(folder: Path) -> set[str] | None:
         names = [str(name) for name in untrusted.json_data(untrusted.content(folder / _CONTENTS, _MOST))]
     except (OSError, ValueError, TypeError):
         return None
-    return None if any(name.endswith("/") for name in names) else {_CONTENTS, *names, *_OF_TOOLS}  # it lists files alone
+    return (
+        None if any(name.endswith("/") for name in names) else {_CONTENTS, *names, *_OF_TOOLS}
+    )  # it lists files alone
 
 
 def _files(planned: Plan, backend: str) -> dict[str, bytes]:
@@ -136,13 +158,21 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     package = Path(__file__).parent.parent
     files = {
         str(p.relative_to(install.folder())): p.read_bytes()
-        for p in [*install.folder().glob("*.tcl"), *install.folder().glob("shells/*.tcl"), install.folder() / "Makefile"]
+        for p in [
+            *install.folder().glob("*.tcl"),
+            *install.folder().glob("shells/*.tcl"),
+            install.folder() / "Makefile",
+        ]
     }
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
     for name, content in planned.contents.items():
         inside = Path(name)
-        if inside.parts[0] == backend and "simulation" not in inside.parts and inside.name != "simulation.cpp":
+        if (
+            inside.parts[0] == backend
+            and "simulation" not in inside.parts
+            and inside.name != "simulation.cpp"
+        ):
             files[name] = content
     if backend == "hls":
         files["hls/top.cpp"] = b'// What Vitis HLS compiles.\n#include "network.hpp"\n'
@@ -183,7 +213,9 @@ def _word(value: str) -> str:
 
 
 def _dma_settings(dma: hwh.Block) -> str:
-    parameters = " ".join(f"CONFIG.{key} {value}" for key, value in dma.parameters.items() if key not in _PROPAGATED)
+    parameters = " ".join(
+        f"CONFIG.{key} {value}" for key, value in dma.parameters.items() if key not in _PROPAGATED
+    )
     return f"    {dma.name} {{address {dma.address:#x} size {dma.size:#x} parameters {{{parameters}}}}}\n"
 
 
@@ -193,9 +225,13 @@ def _dma_settings(dma: hwh.Block) -> str:
 def _run(project: Path) -> None:
     """`make` in a project, its output passed on as it comes; errors are repeated at the end."""
     errors: list[str] = []
-    said: deque[str] = deque(maxlen=3)  # where no line is marked as an error: the last ones that are neither make's nor a trace
+    said: deque[str] = deque(
+        maxlen=3
+    )  # where no line is marked as an error: the last ones that are neither make's nor a trace
     command = ["make", "-C", str(project)]
-    with started(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run:
+    with started(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as run:
         for line in run.stdout or ():
             print(line, end="", flush=True)
             if line.startswith(("ERROR", "CRITICAL WARNING", "pyqkit:")):

@@ -5,4 +5,12 @@ from pyqkit.quant.handlers import FastInference
 from pyqkit.quant.ptq import calibrate, correct_bias, gptq
 from pyqkit.quant.quantisers import act_quantizer, weight_quantizer
 
-__all__ = ["FastInference", "act_quantizer", "calibrate", "correct_bias", "export_qonnx", "gptq", "weight_quantizer"]
+__all__ = [
+    "FastInference",
+    "act_quantizer",
+    "calibrate",
+    "correct_bias",
+    "export_qonnx",
+    "gptq",
+    "weight_quantizer",
+]

@@ -113,7 +113,9 @@ def module_path(name: str) -> str:
     return ".".join(path)
 
 
-def _compare(matched: dict[str, tuple[str, Call]], model: Any, x: np.ndarray, outputs: list[np.ndarray]) -> None:
+def _compare(
+    matched: dict[str, tuple[str, Call]], model: Any, x: np.ndarray, outputs: list[np.ndarray]
+) -> None:
     live = _live(model)
     cut = {name: made for name, (_, (_, made)) in matched.items() if name in live}
     execution = Execution(model, {name: made.shape for name, made in cut.items()})
@@ -125,8 +127,12 @@ def _compare(matched: dict[str, tuple[str, Call]], model: Any, x: np.ndarray, ou
             continue
         path, (given, made) = matched[node.output[0]]
         if node.output[0] in live:
-            _refuse_unless(_near(tensors[node.input[0]], given, bounds.of(node.input[0])), path, "what it is given")
-            (written,) = execution.node(node, {**tensors, node.input[0]: given.reshape(tensors[node.input[0]].shape)})
+            _refuse_unless(
+                _near(tensors[node.input[0]], given, bounds.of(node.input[0])), path, "what it is given"
+            )
+            (written,) = execution.node(
+                node, {**tensors, node.input[0]: given.reshape(tensors[node.input[0]].shape)}
+            )
         else:
             written = tensors[node.output[0]]
         _refuse_unless(_near(written, made, 0.0), path, "how it rounds")

@@ -32,7 +32,9 @@ from pyqkit.quant.handlers import Manager, layer_of
 CHECKED_FRAMES = 2
 
 
-def export_qonnx(model: torch.nn.Module, example_input: torch.Tensor, path: str | Path, *, force: bool = False) -> Path:
+def export_qonnx(
+    model: torch.nn.Module, example_input: torch.Tensor, path: str | Path, *, force: bool = False
+) -> Path:
     """Write a quantised model as QONNX.
 
     Parameters
@@ -87,12 +89,18 @@ def _frames(example_input: Any) -> torch.Tensor:
         )
     if example_input.ndim < 2 or not example_input.numel():
         shape = tuple(example_input.shape)
-        raise UserError(f"an example input with a frame along its first axis was expected, but shape {shape} came; pass a batch")
+        raise UserError(
+            f"an example input with a frame along its first axis was expected, but shape {shape} came; pass a batch"
+        )
     if example_input.is_complex() or example_input.dtype == torch.bool:
-        raise UserError(f"real numbers were expected as example input, but {example_input.dtype} came; convert it to float32")
+        raise UserError(
+            f"real numbers were expected as example input, but {example_input.dtype} came; convert it to float32"
+        )
     frames = example_input.detach().cpu().to(torch.float32)
     if not torch.isfinite(frames).all():
-        raise UserError("finite numbers were expected as example input, but NaN or infinity came; pass frames of the data")
+        raise UserError(
+            "finite numbers were expected as example input, but NaN or infinity came; pass frames of the data"
+        )
     return frames
 
 
@@ -123,7 +131,9 @@ def _run(model: torch.nn.Module, x: torch.Tensor) -> Sequence[torch.Tensor]:
             ) from error
     outputs = made if isinstance(made, (tuple, list)) else [made]
     if not outputs or not all(isinstance(output, torch.Tensor) for output in outputs):
-        raise UserError(f"a module that returns a tensor or several was expected, but {type(made).__name__} came; return its tensors")
+        raise UserError(
+            f"a module that returns a tensor or several was expected, but {type(made).__name__} came; return its tensors"
+        )
     return outputs
 
 
@@ -171,9 +181,14 @@ def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
             "replace it by layers that pyqkit lowers, or keep it outside of the module"
         ) from error
     _refuse_foreign(exported)
-    exported = ModelWrapper(exported).transform(InferShapes()).model  # qonnx executes only graphs with all shapes
+    exported = (
+        ModelWrapper(exported).transform(InferShapes()).model
+    )  # qonnx executes only graphs with all shapes
     used = {node.domain for node in exported.graph.node}
-    kept = sorted((opset for opset in exported.opset_import if opset.domain in used | {""}), key=lambda opset: opset.domain)
+    kept = sorted(
+        (opset for opset in exported.opset_import if opset.domain in used | {""}),
+        key=lambda opset: opset.domain,
+    )
     del exported.opset_import[:]
     exported.opset_import.extend(kept)  # '' first: qonnx executes constants with the first version
     return exported
@@ -232,7 +247,12 @@ def _quiet() -> Iterator[None]:
     before, sink = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), _silent_descriptors():
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(sink),
+            contextlib.redirect_stderr(sink),
+            _silent_descriptors(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

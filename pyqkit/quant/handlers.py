@@ -58,13 +58,18 @@ class _Handler(ONNXBaseHandler):
             return
         fmt = module.quant_injector.table_format
         # A scale of its own device and no history: the file holds a constant.
-        scale, zero_point, bit_width = (t.detach().clone() for t in (module.scale(), module.zero_point(), module.bit_width()))
+        scale, zero_point, bit_width = (
+            t.detach().clone() for t in (module.scale(), module.zero_point(), module.bit_width())
+        )
         self.name, self.scale, self.metadata = fmt.name, scale, (scale, zero_point, bit_width)
         self.axis = int(module.quant_injector.block_axis) if isinstance(fmt, Microscaled) else -1
         if isinstance(fmt, Microscaled):
             self.quantise = lambda x: torch.from_numpy(fmt.quantise(x.detach().numpy(), self.axis)).to(x)
         else:
-            values, limits = torch.tensor(fmt.values, dtype=torch.float32), torch.tensor(fmt.limits("float32"))
+            values, limits = (
+                torch.tensor(fmt.values, dtype=torch.float32),
+                torch.tensor(fmt.limits("float32")),
+            )
             self.quantise = lambda x: scale * RoundToTable.apply(x / scale, values, limits)
 
     def symbolic_execution(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -144,7 +149,14 @@ class _DecoupledWithInputHandler(_RoundedWeights, BrevitasDecoupledWeightQuantWi
     handled_layer = BrevitasDecoupledWeightQuantWithInputProxyHandler.handled_layer
 
 
-_OWN = [_IntegerActHandler, _IntegerWeightHandler, _DecoupledHandler, _DecoupledWithInputHandler, _WeightHandler, _ActHandler]
+_OWN = [
+    _IntegerActHandler,
+    _IntegerWeightHandler,
+    _DecoupledHandler,
+    _DecoupledWithInputHandler,
+    _WeightHandler,
+    _ActHandler,
+]
 
 
 class Manager(QONNXManager):
@@ -180,7 +192,9 @@ def _check_handler(name: str, module: Any) -> None:
     if rounding is not None and rounding.upper() not in ROUNDINGS:
         raise _unwritable(name, f"it rounds by {rounding.upper()}, where {', '.join(ROUNDINGS)} are known")
     if scale is not None and not bool((torch.isfinite(scale) & (scale != 0)).all()):
-        raise _unwritable(name, f"its scale is {scale[~torch.isfinite(scale) | (scale == 0)].flatten()[0].item()}")
+        raise _unwritable(
+            name, f"its scale is {scale[~torch.isfinite(scale) | (scale == 0)].flatten()[0].item()}"
+        )
 
 
 def layer_of(path: str) -> str:

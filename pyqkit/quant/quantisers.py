@@ -45,7 +45,12 @@ class _SearchedScale(MSESymmetricScale):
 
 
 def weight_quantizer(
-    name: str, *, per: str = "channel", scaling: str = "power_of_two", scale_search: str = "max", **overrides: Any
+    name: str,
+    *,
+    per: str = "channel",
+    scaling: str = "power_of_two",
+    scale_search: str = "max",
+    **overrides: Any,
 ) -> type:
     """Weight quantiser of a format, for ``weight_quant=`` of a Brevitas layer.
 
@@ -73,11 +78,23 @@ def weight_quantizer(
         return type(f"{_class_name(fmt)}Weight", (BlockWeight,), {"table_format": fmt, **overrides})
     base = {"int": Int8WeightPerTensorFloat, "float": ScaledFloatWeightBase, "table": TableWeight}[_kind(fmt)]
     upwards = {"restrict_value_float_to_int_impl": CeilSte} if scaling == "power_of_two" else {}
-    attributes = {"scaling_impl_type": "parameter_from_stats", **_shared(fmt, per, scaling), **upwards, **overrides}
+    attributes = {
+        "scaling_impl_type": "parameter_from_stats",
+        **_shared(fmt, per, scaling),
+        **upwards,
+        **overrides,
+    }
     return _make(fmt, "Weight", base, scale_search, attributes)
 
 
-def act_quantizer(name: str, *, per: str = "tensor", scaling: str = "power_of_two", scale_search: str = "max", **overrides: Any) -> type:
+def act_quantizer(
+    name: str,
+    *,
+    per: str = "tensor",
+    scaling: str = "power_of_two",
+    scale_search: str = "max",
+    **overrides: Any,
+) -> type:
     """Activation quantiser of a format, for ``act_quant=`` of a Brevitas layer; static scale, set by calibration.
 
     Parameters are those of `weight_quantizer`; `per` is "tensor" in hardware. Names of blocks find their scales while the
@@ -87,9 +104,11 @@ def act_quantizer(name: str, *, per: str = "tensor", scaling: str = "power_of_tw
     if isinstance(fmt, Microscaled):
         return type(f"{_class_name(fmt)}Act", (BlockAct,), {"table_format": fmt, **overrides})
     unsigned_int = isinstance(fmt, Integer) and not fmt.signed
-    base = {"int": Uint8ActPerTensorFloat if unsigned_int else Int8ActPerTensorFloat, "float": ScaledFloatActBase, "table": TableAct}[
-        _kind(fmt)
-    ]
+    base = {
+        "int": Uint8ActPerTensorFloat if unsigned_int else Int8ActPerTensorFloat,
+        "float": ScaledFloatActBase,
+        "table": TableAct,
+    }[_kind(fmt)]
     statistics = {"scaling_stats_op": "percentile", "high_percentile_q": 99.99, "collect_stats_steps": 300}
     return _make(fmt, "Act", base, scale_search, {**statistics, **_shared(fmt, per, scaling), **overrides})
 
@@ -98,7 +117,9 @@ def _checked(name: str) -> Any:
     fmt = parse(name)
     element = fmt.element if isinstance(fmt, Microscaled) else fmt
     if element.bits > MAX_BITS:
-        raise FormatError(f"a format of at most {MAX_BITS} bits was expected for a quantiser, but {name} came; choose a narrower one")
+        raise FormatError(
+            f"a format of at most {MAX_BITS} bits was expected for a quantiser, but {name} came; choose a narrower one"
+        )
     if not element.maximum < 3e38:
         raise FormatError(
             f"a format whose values fit float32 was expected for a quantiser, but {name} reaches {element.maximum:g}; choose another"
@@ -133,7 +154,11 @@ def _shared(fmt: NumberFormat, per: str, scaling: str) -> dict[str, Any]:
 def _minifloat(fmt: Minifloat) -> dict[str, Any]:
     # Codes of the top exponent by their significand bits, as Brevitas writes them.
     significands = [format(i, f"0{fmt.significand_bits}b") for i in range(2**fmt.significand_bits)]
-    specials = {"": (None, None), "fn": (None, (significands[-1],)), "ieee": ((significands[0],), tuple(significands[1:]))}
+    specials = {
+        "": (None, None),
+        "fn": (None, (significands[-1],)),
+        "ieee": ((significands[0],), tuple(significands[1:])),
+    }
     infinities, nans = specials[fmt.variant]
     return {
         "bit_width": fmt.bits,
@@ -148,7 +173,9 @@ def _minifloat(fmt: Minifloat) -> dict[str, Any]:
 
 def _make(fmt: NumberFormat, role: str, base: type, scale_search: str, attributes: dict[str, Any]) -> type:
     if scale_search not in ("max", "mse"):
-        raise FormatError(f"scale_search 'max' or 'mse' was expected, but {scale_search!r} came; use one of them")
+        raise FormatError(
+            f"scale_search 'max' or 'mse' was expected, but {scale_search!r} came; use one of them"
+        )
     if scale_search == "mse":  # Brevitas takes the search from the first base
         for key in ("scaling_impl_type", "scaling_stats_op", "high_percentile_q"):
             attributes.pop(key, None)

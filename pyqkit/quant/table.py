@@ -38,7 +38,9 @@ class RoundToTable(torch.autograd.Function):
 class TableQuant(brevitas.jit.ScriptModule):
     """Scale, round to a table, scale back."""
 
-    def __init__(self, table_format: NumberFormat, scaling_impl: torch.nn.Module, input_view_impl: torch.nn.Module) -> None:
+    def __init__(
+        self, table_format: NumberFormat, scaling_impl: torch.nn.Module, input_view_impl: torch.nn.Module
+    ) -> None:
         super().__init__()
         self.values = StatelessBuffer(torch.tensor(table_format.values, dtype=torch.float32))
         self.limits = StatelessBuffer(torch.tensor(table_format.limits(np.float32)))
@@ -49,7 +51,11 @@ class TableQuant(brevitas.jit.ScriptModule):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         scale = self.scaling_impl(x, self.values()[-1])
-        y = x if self.observer_only else scale * RoundToTable.apply(self.input_view_impl(x) / scale, self.values(), self.limits())
+        y = (
+            x
+            if self.observer_only
+            else scale * RoundToTable.apply(self.input_view_impl(x) / scale, self.values(), self.limits())
+        )
         return y, scale, self.zero_point(), self.bit_width()
 
 
@@ -84,8 +90,13 @@ class _Fields(NamedTuple):
 class TableQuantTensor(_Fields, QuantTensor):
     """A quantised tensor with its scale; any torch function takes its value."""
 
-    def __new__(cls, value: Any, scale: Any, zero_point: Any, bit_width: Any, signed: Any, training: Any) -> TableQuantTensor:
-        signed, training = (t if isinstance(t, torch.Tensor) else torch.tensor(t, dtype=torch.bool) for t in (signed, training))
+    def __new__(
+        cls, value: Any, scale: Any, zero_point: Any, bit_width: Any, signed: Any, training: Any
+    ) -> TableQuantTensor:
+        signed, training = (
+            t if isinstance(t, torch.Tensor) else torch.tensor(t, dtype=torch.bool)
+            for t in (signed, training)
+        )
         return super().__new__(cls, value, scale, zero_point, bit_width, signed, training)
 
     @property
@@ -167,7 +178,11 @@ class TableActProxy(ActQuantProxyFromInjectorBase):
     @property
     def input_view_impl(self) -> torch.nn.Module:
         proxy = self.fused_activation_quant_proxy
-        return Identity() if proxy is None or not hasattr(proxy.tensor_quant, "input_view_impl") else proxy.tensor_quant.input_view_impl
+        return (
+            Identity()
+            if proxy is None or not hasattr(proxy.tensor_quant, "input_view_impl")
+            else proxy.tensor_quant.input_view_impl
+        )
 
     def create_quant_tensor(self, qt_args: Any, x: Any = None) -> Any:
         if isinstance(qt_args, tuple):

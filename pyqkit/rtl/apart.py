@@ -44,4 +44,6 @@ def random_codes(graph: Graph, frames: int, seed: int = 0) -> dict[str, np.ndarr
 def _port(tensor: Tensor) -> Port:
     height, width, channels = tensor.shape
     order = np.arange(height * width * channels).reshape(tensor.shape).transpose(2, 0, 1)
-    return Port(tensor.name, tensor.name, (channels, height, width), order, np.ones(channels), np.zeros(channels))
+    return Port(
+        tensor.name, tensor.name, (channels, height, width), order, np.ones(channels), np.zeros(channels)
+    )

@@ -7,7 +7,9 @@ from pyqkit.rtl.products import ProductBlock
 from pyqkit.rtl.synthesis import Circuit
 
 
-def multiply_accumulate(name: str, left: NumberFormat, right: NumberFormat, block: ProductBlock, sum_bits: int) -> Circuit:
+def multiply_accumulate(
+    name: str, left: NumberFormat, right: NumberFormat, block: ProductBlock, sum_bits: int
+) -> Circuit:
     """A product a cycle, added to an exact sum: registers behind the product and the sum.
 
     Ports: ``clock``, ``enable``, ``first`` (the sum starts anew with the product of the cycle before), ``a``, ``b``, ``sum``.
@@ -24,7 +26,9 @@ def multiply_accumulate(name: str, left: NumberFormat, right: NumberFormat, bloc
     )
 
 
-def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: ProductBlock, lanes: int) -> Circuit:
+def dot_product(
+    name: str, left: NumberFormat, right: NumberFormat, block: ProductBlock, lanes: int
+) -> Circuit:
     """Exact dot product of `lanes` codes: products, then an adder tree with a register after every level.
 
     Ports: ``clock``, ``enable``, ``a``, ``b``, ``sum`` and ``negative``: the result is -sum if that is set, so that who accumulates
@@ -46,4 +50,6 @@ def dot_product(name: str, left: NumberFormat, right: NumberFormat, block: Produ
 
 
 def _sign(block: ProductBlock, left: NumberFormat, right: NumberFormat, lane: str = "0") -> str:
-    return block.sign(*(f"{port}[{lane}*{fmt.bits}+{fmt.bits - 1}]" for port, fmt in (("a", left), ("b", right))))
+    return block.sign(
+        *(f"{port}[{lane}*{fmt.bits}+{fmt.bits - 1}]" for port, fmt in (("a", left), ("b", right)))
+    )

@@ -166,7 +166,10 @@ class Emitter:
         """All inputs of an operator in words of one width, which divides every number in `also`."""
         lanes = gcd(*(self.input(op, i).lanes for i in range(len(op.inputs))), *also)
         tensors = self.graph.input_tensors(op)
-        return [self.converted(op.name, self.input(op, i), lanes, codes(t), f"as_{lanes}") for i, t in enumerate(tensors)]
+        return [
+            self.converted(op.name, self.input(op, i), lanes, codes(t), f"as_{lanes}")
+            for i, t in enumerate(tensors)
+        ]
 
     # ---- constants -----------------------------------------------------------------------------------------------------
 
@@ -180,7 +183,9 @@ class Emitter:
         self.tables[f"{name}.hex"] = "".join(f"{int(v) & mask:0{digits}x}\n" for v in values)
         return f'"{name}.hex"'
 
-    def memory(self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str) -> Parameters:
+    def memory(
+        self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str
+    ) -> Parameters:
         """Parameters of a `rom` of `count` words: a file, or a literal if there is one word alone."""
         if count == 1:
             (word,) = words
@@ -197,7 +202,9 @@ class Emitter:
         return {f"{prefix}TABLE": 1, f"{prefix}INTEGERS": self.decoders[key]}
 
 
-def instance(module: str, name: str, parameters: Mapping[str, int | str], connections: Mapping[str, str]) -> str:
+def instance(
+    module: str, name: str, parameters: Mapping[str, int | str], connections: Mapping[str, str]
+) -> str:
     """Text of a module instance."""
     values = ",\n".join(f"      .{key}({value})" for key, value in parameters.items())
     ports = ",\n".join(f"      .{key}({value})" for key, value in connections.items())

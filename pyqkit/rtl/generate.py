@@ -19,7 +19,13 @@ from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import Block, Emitter, Fifo, Part, Stream, codes, instance, rule_for
 from pyqkit.rtl.timing import Pipeline, Timing
 
-_OWN = ("clock", "reset", "stall", "write", "read")  # ports of the network, and what write_valid, read_ready, ... begin with
+_OWN = (
+    "clock",
+    "reset",
+    "stall",
+    "write",
+    "read",
+)  # ports of the network, and what write_valid, read_ready, ... begin with
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,9 @@ def library() -> Path:
     return packaged("rtl_library", "rtl")
 
 
-def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None) -> Design:
+def generate(
+    graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None
+) -> Design:
     """Write a graph as SystemVerilog.
 
     Parameters
@@ -94,8 +102,15 @@ def generate(graph: Graph, folding: dict[str, Folding] | None = None, depths: di
             _fork(e, tensor)
     outputs = [_to_axis(e, port, i) for i, port in enumerate(graph.outputs)]
     needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
-    fifos = {b.edge: b.words if b.words is not None else max(needed[b.edge], FIFO_WORDS) for b in e.blocks if isinstance(b, Fifo)}
-    files = {"network.sv": _network(e, inputs, outputs, fifos), "accelerator.sv": _accelerator(inputs, outputs, len(fifos))}
+    fifos = {
+        b.edge: b.words if b.words is not None else max(needed[b.edge], FIFO_WORDS)
+        for b in e.blocks
+        if isinstance(b, Fifo)
+    }
+    files = {
+        "network.sv": _network(e, inputs, outputs, fifos),
+        "accelerator.sv": _accelerator(inputs, outputs, len(fifos)),
+    }
     return Design(files | e.tables, inputs, outputs, fifos, e.blocks)
 
 
@@ -112,7 +127,10 @@ def _from_axis(e: Emitter, port: Port, index: int) -> End:
     e.produced[tensor.name] = out
     ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in ("valid", "ready", "data")} | out.port("out")
     part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * end.beat_bytes})
-    text, source = instance(part.module, name, part.parameters, ports), Stream(f"in_{index}", end.bits, end.lanes)
+    text, source = (
+        instance(part.module, name, part.parameters, ports),
+        Stream(f"in_{index}", end.bits, end.lanes),
+    )
     e.blocks.append(Block(name, f"input port {index}", [source], [out], _words(end), text, (part,)))
     return end
 
@@ -126,7 +144,10 @@ def _to_axis(e: Emitter, port: Port, index: int) -> End:
     ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in ("valid", "ready", "data", "last")}
     part = Part("to_axis", {"WIDTH": source.width, "BEAT_BITS": 8 * end.beat_bytes, "BEATS": end.beats})
     name = e.names.new(f"out_{index}_block")
-    text, out = instance(part.module, name, part.parameters, ports), Stream(f"out_{index}", end.bits, end.lanes)
+    text, out = (
+        instance(part.module, name, part.parameters, ports),
+        Stream(f"out_{index}", end.bits, end.lanes),
+    )
     e.blocks.append(Block(name, _reader(index), [source], [out], _words(end), text, (part,)))
     return end
 
@@ -142,11 +163,15 @@ def _reader(index: int) -> str:
 def _fork(e: Emitter, name: str) -> None:
     """Give every reader of a tensor a FIFO of its own."""
     source = e.produced[name]
-    readers = [op.name for op in e.graph.consumers(name)] + [_reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name]
+    readers = [op.name for op in e.graph.consumers(name)] + [
+        _reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name
+    ]
     branches = [source]
     if len(readers) > 1:
         branches = [e.wire(f"{name}_branch_{i}", source.bits, source.lanes) for i in range(len(readers))]
-        wires = {w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in ("valid", "ready", "data")}
+        wires = {
+            w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in ("valid", "ready", "data")
+        }
         ports = source.port("in") | {f"out_{w}": f"{{{text}}}" for w, text in wires.items()}
         part = Part("fork_stream", {"WIDTH": source.width, "READERS": len(readers)})
         fork = e.names.new(f"{name}_fork")
@@ -155,31 +180,58 @@ def _fork(e: Emitter, name: str) -> None:
     for reader, branch in zip(readers, branches):
         edge = name, reader
         made = e.wire(f"{name}_to_{reader}", source.bits, source.lanes)
-        e.blocks.append(Fifo(made.name, name, [branch], [made], None, "", edge=edge, words=e.depths.get(edge)))
+        e.blocks.append(
+            Fifo(made.name, name, [branch], [made], None, "", edge=edge, words=e.depths.get(edge))
+        )
         e.edges[edge] = made
 
 
 def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]) -> str:
     ports = ["input wire clock", "input wire reset"]
     for i, end in enumerate(inputs):
-        ports += [f"input wire in_{i}_tvalid", f"output wire in_{i}_tready", f"input wire [{8 * end.beat_bytes - 1}:0] in_{i}_tdata"]
+        ports += [
+            f"input wire in_{i}_tvalid",
+            f"output wire in_{i}_tready",
+            f"input wire [{8 * end.beat_bytes - 1}:0] in_{i}_tdata",
+        ]
     for i, end in enumerate(outputs):
-        ports += [f"output wire out_{i}_tvalid", f"input wire out_{i}_tready", f"output wire [{8 * end.beat_bytes - 1}:0] out_{i}_tdata"]
+        ports += [
+            f"output wire out_{i}_tvalid",
+            f"input wire out_{i}_tready",
+            f"output wire [{8 * end.beat_bytes - 1}:0] out_{i}_tdata",
+        ]
         ports.append(f"output wire out_{i}_tlast")
     span = f"[{len(fifos) - 1}:0]"
     ports.append(f"input wire {span} stall")
-    ports += [f"output wire {span} {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
-    wires = "".join(f"  wire {s.name}_valid, {s.name}_ready;\n  wire [{s.width - 1}:0] {s.name}_data;\n" for s in e.wires)
+    ports += [
+        f"output wire {span} {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")
+    ]
+    wires = "".join(
+        f"  wire {s.name}_valid, {s.name}_ready;\n  wire [{s.width - 1}:0] {s.name}_data;\n" for s in e.wires
+    )
     blocks, bit = [], 0
     for block in e.blocks:
         if not isinstance(block, Fifo):
             blocks.append(block.text)
             continue
         (source,), (out,) = block.inputs, block.outputs
-        connections = {"clock": "clock", "reset": "reset", "stall": f"stall[{bit}]"} | source.port("in") | out.port("out")
-        blocks.append(instance("fifo", e.names.new(f"{block.name}_fifo"), {"WIDTH": out.width, "DEPTH": fifos[block.edge]}, connections))
+        connections = (
+            {"clock": "clock", "reset": "reset", "stall": f"stall[{bit}]"}
+            | source.port("in")
+            | out.port("out")
+        )
+        blocks.append(
+            instance(
+                "fifo",
+                e.names.new(f"{block.name}_fifo"),
+                {"WIDTH": out.width, "DEPTH": fifos[block.edge]},
+                connections,
+            )
+        )
         for side, stream in (("write", source), ("read", out)):
-            blocks += [f"  assign {side}_{wire}[{bit}] = {stream.name}_{wire};\n" for wire in ("valid", "ready")]
+            blocks += [
+                f"  assign {side}_{wire}[{bit}] = {stream.name}_{wire};\n" for wire in ("valid", "ready")
+            ]
         bit += 1
     return (
         "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to stall it,\n"
@@ -196,7 +248,10 @@ def _accelerator(inputs: list[End], outputs: list[End], fifos: int) -> str:
         connections |= {f"in_{i}_t{w}": f"s_axis_{i}_t{w}" for w in ("valid", "ready", "data")}
     for i, end in enumerate(outputs):
         ports += [f"output wire m_axis_{i}_tvalid", f"input wire m_axis_{i}_tready"]
-        ports += [f"output wire [{8 * end.beat_bytes - 1}:0] m_axis_{i}_tdata", f"output wire m_axis_{i}_tlast"]
+        ports += [
+            f"output wire [{8 * end.beat_bytes - 1}:0] m_axis_{i}_tdata",
+            f"output wire m_axis_{i}_tlast",
+        ]
         connections |= {f"out_{i}_t{w}": f"m_axis_{i}_t{w}" for w in ("valid", "ready", "data", "last")}
     looks = [f"{side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
     connections |= {"stall": "'0"} | {look: look for look in looks}

@@ -90,7 +90,11 @@ def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST)
     width = min(product(left, right).bits, widest)
     rule = _rules.get((type(left), type(right)))
     found = (rule(left, right, width) if rule else None) or decoded_block(left, right, width)
-    return found if found.width <= widest else replace(found, parameters={**found.parameters, "W": widest}, width=widest)
+    return (
+        found
+        if found.width <= widest
+        else replace(found, parameters={**found.parameters, "W": widest}, width=widest)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +105,9 @@ def dsp_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
     """
     left, right = left.base, right.base
     width = product(left, right).bits
-    plain = _integers(left, right, width) if isinstance(left, Integer) and isinstance(right, Integer) else None
+    plain = (
+        _integers(left, right, width) if isinstance(left, Integer) and isinstance(right, Integer) else None
+    )
     found = plain or decoded_block(left, right, width)
     return replace(found, parameters={**found.parameters, "DSP": 1})
 
@@ -120,14 +126,22 @@ def decoded_block(left: NumberFormat, right: NumberFormat, width: int) -> Produc
     parameters: dict[str, int | str] = {}
     for side, fmt in (("A", left), ("B", right)):
         bits = signed_bits(fmt.integers)
-        parameters |= {side: fmt.bits, f"{side}_WIDTH": bits, f"{side}_TABLE": literal((int(i) for i in fmt.integers), bits)}
+        parameters |= {
+            side: fmt.bits,
+            f"{side}_WIDTH": bits,
+            f"{side}_TABLE": literal((int(i) for i in fmt.integers), bits),
+        }
     return ProductBlock("product_decoded", {**parameters, "W": width}, width)
 
 
 def table_block(left: NumberFormat, right: NumberFormat, width: int) -> ProductBlock:
     """The table of all products."""
     entries = (int(p) for row in product(left, right).table for p in row)
-    return ProductBlock("product_table", {"A": left.bits, "B": right.bits, "W": width, "TABLE": literal(entries, width)}, width)
+    return ProductBlock(
+        "product_table",
+        {"A": left.bits, "B": right.bits, "W": width, "TABLE": literal(entries, width)},
+        width,
+    )
 
 
 @multiplies(Integer, Integer)
@@ -138,7 +152,12 @@ def _integers(left: NumberFormat, right: NumberFormat, width: int) -> ProductBlo
     parameters: dict[str, int | str] = {}
     for side, fmt in (("A", left), ("B", right)):
         bits = signed_bits(fmt.integers) if fmt.zero_point else fmt.bits
-        parameters |= {side: fmt.bits, f"{side}_SIGNED": int(fmt.signed), f"{side}_ZERO": fmt.zero_point, f"{side}_WIDTH": bits}
+        parameters |= {
+            side: fmt.bits,
+            f"{side}_SIGNED": int(fmt.signed),
+            f"{side}_ZERO": fmt.zero_point,
+            f"{side}_WIDTH": bits,
+        }
     return ProductBlock("product_integer", {**parameters, "W": width}, width)
 
 
@@ -147,11 +166,17 @@ def _minifloats(left: NumberFormat, right: NumberFormat, width: int) -> ProductB
     assert isinstance(left, Minifloat) and isinstance(right, Minifloat)
     parameters: dict[str, int | str] = {}
     for side, fmt in (("A", left), ("B", right)):
-        fields = {"EXPONENT": fmt.exponent_bits, "SIGNIFICAND": fmt.significand_bits, "SIGNED": int(fmt.signed)}
+        fields = {
+            "EXPONENT": fmt.exponent_bits,
+            "SIGNIFICAND": fmt.significand_bits,
+            "SIGNED": int(fmt.signed),
+        }
         parameters |= {f"{side}_{key}": value for key, value in fields.items()}
     # codes of infinities and NaN are read as numbers, so the width is that of the formats without them
     full = product(replace(left, variant=""), replace(right, variant="")).bits
-    return ProductBlock("product_minifloat", {**parameters, "W": full}, full, True, (left.signed, right.signed))
+    return ProductBlock(
+        "product_minifloat", {**parameters, "W": full}, full, True, (left.signed, right.signed)
+    )
 
 
 @multiplies(LogPosit, LogPosit)
@@ -167,7 +192,13 @@ def _logarithms(left: NumberFormat, right: NumberFormat, width: int) -> ProductB
         lowest += base
         logs[side] = [0 if x is None else (x[1] << up) - base for x in found[: len(found) // 2]]
     bits = max(1, max(max(values) for values in logs.values()).bit_length())
-    parameters: dict[str, int | str] = {"A": left.bits, "B": right.bits, "L": bits, "F": fraction, "LOWEST": lowest & (2**fraction - 1)}
+    parameters: dict[str, int | str] = {
+        "A": left.bits,
+        "B": right.bits,
+        "L": bits,
+        "F": fraction,
+        "LOWEST": lowest & (2**fraction - 1),
+    }
     parameters |= {f"{side}_TABLE": literal(values, bits) for side, values in logs.items()}
     parameters |= {"SIGNIFICANDS": literal(linear_table(fraction), 8), "W": width}
     return ProductBlock("product_logposit", parameters, width, True, (True, True))

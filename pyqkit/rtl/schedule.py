@@ -56,7 +56,9 @@ def words_needed(blocks: list[Block], beats: dict[str, int]) -> dict[tuple[str, 
             written, read = produced[block.inputs[0].name], consumed[block.outputs[0].name]
             # The word at the output is out of the memory; a word enters one cycle after the one before has gone there.
             left = in_turn(np.maximum(written + 1, np.concatenate([[0], read[:-1]])))
-            needed[block.edge] = int((np.arange(1, len(written) + 1) - np.searchsorted(left, written)).max()) + 1
+            needed[block.edge] = (
+                int((np.arange(1, len(written) + 1) - np.searchsorted(left, written)).max()) + 1
+            )
     return needed
 
 

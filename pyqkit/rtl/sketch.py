@@ -15,11 +15,15 @@ class _Sketch(Emitter):
     def file(self, name: str, values: Iterable[int], bits: int) -> str:
         return f'"{name}.hex"'
 
-    def memory(self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str) -> Parameters:
+    def memory(
+        self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str
+    ) -> Parameters:
         return {file: f'"{name}.hex"'}
 
 
-def blocks_of(op: Operator, inputs: Sequence[Tensor], output: Tensor, lanes: Sequence[int], folding: Folding) -> tuple[list[Block], int]:
+def blocks_of(
+    op: Operator, inputs: Sequence[Tensor], output: Tensor, lanes: Sequence[int], folding: Folding
+) -> tuple[list[Block], int]:
     """Blocks that an operator becomes, without FIFOs, and the codes in a word of its result.
 
     Parameters

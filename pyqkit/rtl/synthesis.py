@@ -122,7 +122,9 @@ def synthesise(
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for done, _ in enumerate(pool.map(lambda path: _synthesise(*waiting[path], dsp, path), waiting), start=1):
+            for done, _ in enumerate(
+                pool.map(lambda path: _synthesise(*waiting[path], dsp, path), waiting), start=1
+            ):
                 if progress is not None:
                     progress(len(kept) - len(waiting) + done)
         except BaseException:
@@ -132,7 +134,9 @@ def synthesise(
 
 
 def _synthesise(circuit: Circuit, sources: Mapping[str, str], dsp: bool, kept: Path) -> None:
-    script = f"{_mapping(circuit.name, sources, dsp)}; select {circuit.name}; write_json -selected netlist.json"
+    script = (
+        f"{_mapping(circuit.name, sources, dsp)}; select {circuit.name}; write_json -selected netlist.json"
+    )
     found = json.loads(_yosys(script, _files(circuit, sources), "netlist.json"))
     with replacing(kept) as beside:
         beside.write_text(json.dumps(asdict(count(found["modules"][circuit.name]))))
@@ -156,7 +160,9 @@ def cells_library() -> Path:
 
 def _version() -> str:
     if importlib.util.find_spec("pyosys") is None:
-        raise MissingToolError("Yosys was expected, but the package pyosys is not installed; run pip install 'pyqkit[synth]'")
+        raise MissingToolError(
+            "Yosys was expected, but the package pyosys is not installed; run pip install 'pyqkit[synth]'"
+        )
     from importlib.metadata import version
 
     return version("pyosys")
@@ -198,12 +204,16 @@ def _yosys(script: str, files: Mapping[str, str], made: str) -> str:
         folder = Path(name)
         for file, text in files.items():
             (folder / file).write_text(text)
-        done = subprocess.run([sys.executable, "-c", run, script], cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", run, script], cwd=folder, capture_output=True, text=True, check=False
+        )
         if not done.returncode and (folder / made).exists():
             return (folder / made).read_text()
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
     said = lines[0].strip() if lines else f"nothing, and ended with code {done.returncode}"
-    raise UserError(f"SystemVerilog that Yosys can synthesise was expected, but it says: {said}; report this as a bug")
+    raise UserError(
+        f"SystemVerilog that Yosys can synthesise was expected, but it says: {said}; report this as a bug"
+    )
 
 
 def count(module: dict) -> Synthesis:
@@ -234,7 +244,11 @@ def _pair(cells: list[dict]) -> tuple[int, int]:
         if cell["type"].startswith("LUT") or cell["type"] == "INV":
             pins = cell["connections"]
             made[pins["O"][0]] = len(inputs)
-            inputs.append(frozenset(pins[pin][0] for pin in pins if pin.startswith("I") and isinstance(pins[pin][0], int)))
+            inputs.append(
+                frozenset(
+                    pins[pin][0] for pin in pins if pin.startswith("I") and isinstance(pins[pin][0], int)
+                )
+            )
     in_chain: set[int] = set()
     feeds: list[frozenset[int]] = []
     for cell in cells:
@@ -268,12 +282,20 @@ def _pairs(inputs: list[frozenset[int]], in_chain: set[int], alone: set[int]) ->
             continue
         free.discard(i)
         near = [j for net in inputs[i] for j in readers[net][-_SITES_AWAY:] + readers[net][:_SITES_AWAY]]
-        for size in range(_SHARED_INPUTS - len(inputs[i]), -1, -1):  # strangers may share too, if there is room for both
+        for size in range(
+            _SHARED_INPUTS - len(inputs[i]), -1, -1
+        ):  # strangers may share too, if there is room for both
             waiting = by_size.get(size, [])
             while waiting and waiting[-1] not in free:
                 waiting.pop()
             near += waiting[-2:]
-        fits = [j for j in near if j in free and len(inputs[i] | inputs[j]) <= _SHARED_INPUTS and not (i in in_chain and j in in_chain)]
+        fits = [
+            j
+            for j in near
+            if j in free
+            and len(inputs[i] | inputs[j]) <= _SHARED_INPUTS
+            and not (i in in_chain and j in in_chain)
+        ]
         if fits:
             free.discard(max(fits, key=lambda j: (len(inputs[i] & inputs[j]), len(inputs[j]))))
             found += 1

@@ -58,7 +58,9 @@ class Pipeline(Timing):
 
     def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
         taken = in_turn(np.maximum.reduce(available))
-        return [taken] * len(available), taken[np.tile(self.kept, len(taken) // len(self.kept))] + self.latency
+        return [taken] * len(available), taken[
+            np.tile(self.kept, len(taken) // len(self.kept))
+        ] + self.latency
 
     @staticmethod
     def every(words: int, latency: int, fold: int = 1) -> Every:
@@ -140,7 +142,9 @@ class Exchange(Timing):
     def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
         consumed, moved, move = [], [], 0
         for times in available[0].reshape(-1, self.words_in):
-            taken = in_turn(np.maximum(times, move))  # a pixel may begin in the cycle in which the one before moves on
+            taken = in_turn(
+                np.maximum(times, move)
+            )  # a pixel may begin in the cycle in which the one before moves on
             move = max(int(taken[-1]) + 1, move + self.words_out)
             consumed.append(taken)
             moved.append(move)
@@ -186,7 +190,9 @@ class Window(Timing):
         frames = len(available[0]) // (self.pixels * self.words)
         base = np.arange(frames)[:, None] * self.pixels
         needed = (base + self.needed).ravel() - 1
-        released = np.searchsorted((base + self.oldest).ravel(), np.arange(frames * self.pixels), side="right")
+        released = np.searchsorted(
+            (base + self.oldest).ravel(), np.arange(frames * self.pixels), side="right"
+        )
         room = np.zeros(frames * self.pixels, np.int64)  # when the ring takes each pixel
         while True:
             earliest = available[0].copy()

@@ -66,16 +66,23 @@ class Accelerator:
         For a buffer.
     """
 
-    def __init__(self, manifest: Manifest, backend: Backend, batch: int | None = None, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, manifest: Manifest, backend: Backend, batch: int | None = None, timeout_s: float | None = None
+    ) -> None:
         self.manifest, self._backend, self.source = manifest, backend, backend.source
         self._per_packet = manifest.frames_per_packet
         taken = self._read_build()
         self.batch = self._batch(batch, [end.frame_bytes for _, end in taken])
         self._outputs = [Output(*ends, self._per_packet, self.batch) for ends in taken]
-        sizes = self._padded(self.batch) * self._given.frame_bytes, [output.buffer_bytes for output in self._outputs]
+        sizes = (
+            self._padded(self.batch) * self._given.frame_bytes,
+            [output.buffer_bytes for output in self._outputs],
+        )
         self._slots = [_Slot(backend, *sizes) for _ in range(2)]
         if timeout_s is not None and not 0 < timeout_s < float("inf"):  # NaN would never be over
-            raise OverlayError(f"a timeout above 0 s was expected, but {timeout_s:g} came; leave it out to have it estimated")
+            raise OverlayError(
+                f"a timeout above 0 s was expected, but {timeout_s:g} came; leave it out to have it estimated"
+            )
         self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
         self._device = Device(manifest, backend)
         # At the latest when the process ends: before the buffers are freed, nothing writes into them any more.
@@ -89,16 +96,26 @@ class Accelerator:
             self._given = End.from_json(given)
             self._input = Port.from_json(build["graph"]["inputs"][0], arrays, self._given)
             ends = [End.from_json(entry) for entry in build["streams"]["outputs"]]
-            ports = [Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)]
+            ports = [
+                Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)
+            ]
             check(self._input.limits is not None, "its input has no limits")
-            check(len(ports) == len(ends) == len(self.manifest.dmas), f"it has {len(ends)} outputs for {len(self.manifest.dmas)} DMAs")
+            check(
+                len(ports) == len(ends) == len(self.manifest.dmas),
+                f"it has {len(ends)} outputs for {len(self.manifest.dmas)} DMAs",
+            )
             report = build["report"]
-            self._interval, self._latency = int(report["initiation_interval_cycles"]), int(report["latency_cycles"])
+            self._interval, self._latency = (
+                int(report["initiation_interval_cycles"]),
+                int(report["latency_cycles"]),
+            )
         except DAMAGE as error:
             raise OverlayError(
                 f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it is not ({describe(error)}); compile again"
             ) from error
-        self._golden = build_folder.load_golden(self.manifest.build, {self._given.tensor: self._given}, {end.tensor: end for end in ends})
+        self._golden = build_folder.load_golden(
+            self.manifest.build, {self._given.tensor: self._given}, {end.tensor: end for end in ends}
+        )
         return list(zip(ports, ends))
 
     def _batch(self, wanted: int | None, taken: list[int]) -> int:
@@ -121,7 +138,9 @@ class Accelerator:
 
     def _default_timeout(self) -> float:
         cycles = self._latency + self._interval * self.batch
-        moved = self.batch * (self._given.frame_bytes + sum(output.end.frame_bytes for output in self._outputs))
+        moved = self.batch * (
+            self._given.frame_bytes + sum(output.end.frame_bytes for output in self._outputs)
+        )
         return 1 + 2 * (cycles / (self._backend.clock_mhz * 1e6) + moved / _SLOWEST_MEMORY)
 
     # ---- loading --------------------------------------------------------------------------------------------------
@@ -201,7 +220,9 @@ class Accelerator:
     def __enter__(self) -> Accelerator:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # ---- running --------------------------------------------------------------------------------------------------
@@ -253,7 +274,9 @@ class Accelerator:
     def _results(self, found: list[np.ndarray], codes: bool) -> Results:
         """What a user gets of the codes of all outputs."""
         named = {
-            output.port.onnx_name: order_codes(output.port, values) if codes else decode_output(output.port, output.end, values)
+            output.port.onnx_name: order_codes(output.port, values)
+            if codes
+            else decode_output(output.port, output.end, values)
             for output, values in zip(self._outputs, found)
             if not output.port.probe
         }
@@ -296,14 +319,18 @@ class Accelerator:
         """Send a buffer whole, and receive its results packet by packet, each output at its own pace."""
         ends = zip(self._outputs, transfers.dmas, slot.taken)
         receivers = [output.receive(dma, buffer, frames) for output, dma, buffer in ends]
-        transfers.run([*receivers, self._send(transfers.dmas[0], slot, frames)], self.timeout_s)  # all receive before anything is sent
+        transfers.run(
+            [*receivers, self._send(transfers.dmas[0], slot, frames)], self.timeout_s
+        )  # all receive before anything is sent
 
     def _send(self, dma: Dma, slot: _Slot, frames: int) -> Iterator[bool]:
         dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)
         while dma.ended("MM2S") is None:
             yield False
 
-    def _finish(self, turn: Turn, pending: list[_Transfer], parts: list[list[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    def _finish(
+        self, turn: Turn, pending: list[_Transfer], parts: list[list[np.ndarray]]
+    ) -> Iterator[list[np.ndarray]]:
         """Take the first transfer that is under way; yields the codes of an array once all of its pieces have come."""
         turn.result()
         done = pending.pop(0)
@@ -327,7 +354,9 @@ class Accelerator:
         """Differing codes on the golden vectors of the build folder; 0 is what must come."""
         given, wanted = self._golden
         (found,) = self._pipeline([given[self._given.tensor]])
-        return sum(int((values != wanted[output.end.tensor]).sum()) for values, output in zip(found, self._outputs))
+        return sum(
+            int((values != wanted[output.end.tensor]).sum()) for values, output in zip(found, self._outputs)
+        )
 
     def compare(self, x: np.ndarray) -> dict[str, Any]:
         """Count codes that differ from those of the engine `exact`, per layer where the build has probes.

@@ -69,7 +69,9 @@ def choose(manifest: Manifest, board: str | None, backend: str) -> Backend:
         If the overlay does not fit the place.
     """
     if backend not in ("auto", "pynq", "emulated"):
-        raise OverlayError(f"backend auto, pynq or emulated was expected, but {backend!r} came; leave it out to have one chosen")
+        raise OverlayError(
+            f"backend auto, pynq or emulated was expected, but {backend!r} came; leave it out to have one chosen"
+        )
     if backend == "auto":
         backend = "emulated" if manifest.emulated and not emulated_board_in_use() else "pynq"
     if backend == "emulated":
@@ -171,7 +173,9 @@ class PynqBackend:
                 "copy the four files of the overlay together"
             )
         places = self.manifest.blocks
-        self._registers = {name: MMIO(place.address, place.size, device=self._device) for name, place in places.items()}
+        self._registers = {
+            name: MMIO(place.address, place.size, device=self._device) for name, place in places.items()
+        }
         self._download = self._last_download()
 
     def _last_download(self) -> tuple[str, str]:
@@ -261,11 +265,17 @@ def _differences(manifest: Manifest, ip_dict: Any) -> str:
     wrong = []
     for name, place in manifest.blocks.items():
         entry = ip_dict.get(name)
-        found = None if entry is None else Place(entry["type"], entry.get("phys_addr", -1), entry.get("addr_range", -1))
+        found = (
+            None
+            if entry is None
+            else Place(entry["type"], entry.get("phys_addr", -1), entry.get("addr_range", -1))
+        )
         if found is None:
             wrong.append(f"no {name}")
         elif found != place:
-            wrong.append(f"{name} as a {found.vlnv} at {found.address:#x}, {found.size} bytes, instead of {place.address:#x}, {place.size}")
+            wrong.append(
+                f"{name} as a {found.vlnv} at {found.address:#x}, {found.size} bytes, instead of {place.address:#x}, {place.size}"
+            )
     return " and ".join(wrong)
 
 

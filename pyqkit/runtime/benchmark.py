@@ -70,7 +70,12 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
 
 
 def _stages(
-    accelerator: Accelerator, x: np.ndarray, repeats: int, times: dict[str, list[float]], meter: _Meter, turn: Turn
+    accelerator: Accelerator,
+    x: np.ndarray,
+    repeats: int,
+    times: dict[str, list[float]],
+    meter: _Meter,
+    turn: Turn,
 ) -> Iterator[None]:
     """The stages of a call, one after the other, as often as they are to be measured."""
     slot = accelerator._slots[0]
@@ -120,14 +125,19 @@ class _Meter:
     """Samples power sensors; a thread, because a sensor takes longer than a frame."""
 
     def __init__(self, rails: dict[str, Any], period_s: float = 0.01) -> None:
-        self._rails, self._period_s = {name: rail for name, rail in rails.items() if getattr(rail, "power", None)}, period_s
+        self._rails, self._period_s = (
+            {name: rail for name, rail in rails.items() if getattr(rail, "power", None)},
+            period_s,
+        )
         self._samples: dict[str, list[float]] = {name: [] for name in self._rails}
 
     @contextmanager
     def during(self, turn: Turn) -> Iterator[None]:
         """Sample until the block ends, or the call does."""
         stop = threading.Event()
-        thread = threading.Thread(target=self._sample, args=(stop, turn), daemon=True) if self._rails else None
+        thread = (
+            threading.Thread(target=self._sample, args=(stop, turn), daemon=True) if self._rails else None
+        )
         if thread is not None:
             thread.start()
         try:
@@ -148,4 +158,7 @@ class _Meter:
         """Mean watts and samples by rail."""
         if not self._rails:
             return None
-        return {name: {"watts": float(np.mean(values)), "samples": len(values)} for name, values in self._samples.items()}
+        return {
+            name: {"watts": float(np.mean(values)), "samples": len(values)}
+            for name, values in self._samples.items()
+        }

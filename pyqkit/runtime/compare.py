@@ -45,4 +45,8 @@ def compare(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
 
 def _counts(wrong: list[np.ndarray]) -> dict[str, Any]:
     flat = np.concatenate([entry.reshape(len(entry), -1) for entry in wrong], axis=1)
-    return {"codes": flat.size, "codes_differing": int(flat.sum()), "frames_differing": np.flatnonzero(flat.any(axis=1)).tolist()}
+    return {
+        "codes": flat.size,
+        "codes_differing": int(flat.sum()),
+        "frames_differing": np.flatnonzero(flat.any(axis=1)).tolist(),
+    }

@@ -28,7 +28,9 @@ from pyqkit.runtime.dma import Dma, TransferError, Transfers
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.2  # between looks of who waits at whether there is still something to wait for
-_ACCESS_SECONDS = 60.0  # that an access of a worker before this one may take, the loading of an overlay included
+_ACCESS_SECONDS = (
+    60.0  # that an access of a worker before this one may take, the loading of an overlay included
+)
 
 
 class Device:
@@ -71,7 +73,9 @@ class Device:
 
     def _take(self, turn: Turn) -> None:
         if self.closed:
-            raise OverlayError(f"an accelerator that is open was expected, but {self.manifest.name} was closed; load it again")
+            raise OverlayError(
+                f"an accelerator that is open was expected, but {self.manifest.name} was closed; load it again"
+            )
         if os.getpid() != self._process:
             raise OverlayError(
                 f"the process that loaded {self.manifest.name} was expected to use it, but this is a fork of it; load the overlay here, "
@@ -85,7 +89,9 @@ class Device:
             with suppress(ValueError):  # another thread may have removed it
                 self._calls.remove(turn.call if busy else other)
             if busy:
-                raise OverlayError("an idle accelerator was expected, but another call or stream of it is under way; end that one first")
+                raise OverlayError(
+                    "an idle accelerator was expected, but another call or stream of it is under way; end that one first"
+                )
         turn.number = self.number = self.number + 1
 
     def prepare(self, turn: Turn, trusted: bool) -> None:
@@ -145,7 +151,10 @@ class Turn:
         self._jobs: queue.SimpleQueue[Callable[[Transfers], Any] | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         self._ended = False
-        dmas = [self._dma(name, ("MM2S", "S2MM") if index == 0 else ("S2MM",)) for index, name in enumerate(device.manifest.dmas)]
+        dmas = [
+            self._dma(name, ("MM2S", "S2MM") if index == 0 else ("S2MM",))
+            for index, name in enumerate(device.manifest.dmas)
+        ]
         self.transfers = Transfers(dmas, self.over)
 
     def _dma(self, name: str, sides: tuple[str, ...]) -> Dma:
@@ -267,4 +276,6 @@ class Turn:
 
 
 def _superseded() -> TransferError:
-    return TransferError("a call that has the device was expected, but it has ended or the device was closed; run the frames again")
+    return TransferError(
+        "a call that has the device was expected, but it has ended or the device was closed; run the frames again"
+    )

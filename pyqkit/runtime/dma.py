@@ -68,7 +68,11 @@ class Dma:
 
     def registers(self) -> list[int]:
         """What the channels show of their last transfers: status, address and length of each."""
-        return [self._read(_SIDES[side] + offset) for side in self.sides for offset in (_STATUS, _ADDRESS, _ADDRESS_MSB, _LENGTH)]
+        return [
+            self._read(_SIDES[side] + offset)
+            for side in self.sides
+            for offset in (_STATUS, _ADDRESS, _ADDRESS_MSB, _LENGTH)
+        ]
 
     def start(self, side: str, address: int, nbytes: int) -> None:
         """Begin a transfer; `side` is MM2S (to the accelerator) or S2MM (from it)."""
@@ -93,7 +97,9 @@ class Dma:
         if status & _IDLE:
             return self._read(_SIDES[side] + _LENGTH)
         if status & _HALTED:
-            raise TransferError(f"a running DMA was expected, but something has stopped it: {self.describe()}; run the frames again")
+            raise TransferError(
+                f"a running DMA was expected, but something has stopped it: {self.describe()}; run the frames again"
+            )
         return None
 
     def idle(self, side: str) -> bool:
@@ -159,7 +165,9 @@ class Transfers:
                     "pass a larger timeout_s if the clock was lowered"
                 )
             if self._cancelled():
-                raise TransferError("a transfer was expected to end, but it was cancelled; run the frames again")
+                raise TransferError(
+                    "a transfer was expected to end, but it was cancelled; run the frames again"
+                )
             if waited > _BUSY_SECONDS:
                 time.sleep(0.0001)
 

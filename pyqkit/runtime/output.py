@@ -53,5 +53,7 @@ class Output:
 
     def codes(self, content: np.ndarray, frames: int) -> np.ndarray:
         """Codes (frames, height, width, channels) of what was received."""
-        rows = content[: self._packets(frames) * self._stride].reshape(self._packets(frames), -1)[:, : self._packet_bytes(frames)]
+        rows = content[: self._packets(frames) * self._stride].reshape(self._packets(frames), -1)[
+            :, : self._packet_bytes(frames)
+        ]
         return self.end.from_bytes(np.ascontiguousarray(rows))[:frames]

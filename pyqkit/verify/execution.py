@@ -15,7 +15,11 @@ from pyqkit.graph.model import needed_names
 CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
 # What QONNX says of attributes that a node leaves out, which its executor refuses to do without.
 _INTEGER = {"signed": 1, "narrow": 0}
-_DEFAULTS = {"Quant": _INTEGER, "IntQuant": _INTEGER, "FloatQuant": {"has_inf": 0, "has_nan": 0, "has_subnormal": 1, "saturation": 1}}
+_DEFAULTS = {
+    "Quant": _INTEGER,
+    "IntQuant": _INTEGER,
+    "FloatQuant": {"has_inf": 0, "has_nan": 0, "has_subnormal": 1, "saturation": 1},
+}
 
 
 class Execution:
@@ -51,7 +55,10 @@ class Execution:
             self._whole = ModelWrapper(_readable(model)).transform(InferShapes())
             self._cut = ModelWrapper(_cut(self._whole.model, quantised))
         self._opsets = self._cut.get_opset_imports()
-        self._types = {value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type) for value in self._cut.graph.input}
+        self._types = {
+            value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            for value in self._cut.graph.input
+        }
 
     @property
     def nodes(self) -> list[Any]:
@@ -73,7 +80,9 @@ class Execution:
 
     def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""
-        context: dict[str, Any] = {name: tensors.get(name) for name in (*node.input, *node.output)}  # '' is an input left out
+        context: dict[str, Any] = {
+            name: tensors.get(name) for name in (*node.input, *node.output)
+        }  # '' is an input left out
         with _foreign():
             self._execute_node(node, context, self._cut.graph, self._opsets.get(node.domain, 1))
         return [context[name] for name in node.output]
@@ -113,7 +122,9 @@ def _readable(model: Any) -> Any:
             if attribute.name == "rounding_mode" and attribute.s.upper() == b"ROUND_TO_ZERO":
                 attribute.s = b"DOWN"
         stated = {attribute.name for attribute in node.attribute}
-        left_out = {name: value for name, value in _DEFAULTS.get(node.op_type, {}).items() if name not in stated}
+        left_out = {
+            name: value for name, value in _DEFAULTS.get(node.op_type, {}).items() if name not in stated
+        }
         node.attribute.extend(helper.make_attribute(name, value) for name, value in left_out.items())
     return copy
 
@@ -126,5 +137,8 @@ def _cut(model: Any, quantised: dict[str, tuple[int, ...]]) -> Any:
         for index, name in enumerate(node.input):
             if name in quantised:
                 node.input[index] = name + CUT
-    copy.graph.input.extend(helper.make_tensor_value_info(name + CUT, TensorProto.FLOAT, list(shape)) for name, shape in quantised.items())
+    copy.graph.input.extend(
+        helper.make_tensor_value_info(name + CUT, TensorProto.FLOAT, list(shape))
+        for name, shape in quantised.items()
+    )
     return copy

@@ -104,7 +104,9 @@ def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, An
     MissingToolError
         Without qonnx.
     """
-    frames = enough(x, sum(int(np.prod(accelerator.graph.tensors[name].shape)) for name in accelerator.graph.sources))
+    frames = enough(
+        x, sum(int(np.prod(accelerator.graph.tensors[name].shape)) for name in accelerator.graph.sources)
+    )
     comparison = _Comparison(accelerator, model, frames)
     for frame in range(len(frames)):
         comparison.add(frame)
@@ -140,16 +142,23 @@ class _Comparison:
         constants = [name for name in quantisers if name not in self.before and name in made]
         self.weights = {name: real_of(self.without_table[name]).high for name in constants}
         self.batch = reference.batch  # a file for several frames is given the same one several times
-        self.execution = Execution(model, {name: (self.batch, *v.content.shape[1:]) for name, v in self.cut.items()})
+        self.execution = Execution(
+            model, {name: (self.batch, *v.content.shape[1:]) for name, v in self.cut.items()}
+        )
         self.nodes = {node.output[0]: node for node in self.execution.nodes}
         tensors = accelerator.engine("exact").run(accelerator.encode(x), keep=True)
         self.names = {source: name for name, source in graph.sources.items()}
         self.found = {source: tensors[name].transpose(0, 3, 1, 2) for name, source in graph.sources.items()}
         self.real = {
-            port.onnx_name: decode_output(port, graph.tensors[port.tensor], tensors[port.tensor]).astype(np.float64)
+            port.onnx_name: decode_output(port, graph.tensors[port.tensor], tensors[port.tensor]).astype(
+                np.float64
+            )
             for port in graph.results
         }
-        self.layers = {self.names.get(name, name): Counts() for name in [*self.cut, *(n for n in self.real if n not in self.cut)]}
+        self.layers = {
+            self.names.get(name, name): Counts()
+            for name in [*self.cut, *(n for n in self.real if n not in self.cut)]
+        }
 
     def _without_table(self, name: str, value: Value) -> Value:
         """What a node reads without the log-to-linear table: the exact inputs of its layer, logarithmic ones as real numbers."""
@@ -161,7 +170,9 @@ class _Comparison:
     def add(self, frame: int) -> None:
         """Count the codes of one frame."""
         given = {self.input: np.repeat(self.x[frame : frame + 1], self.batch, axis=0)}
-        values = {name + CUT: np.repeat(self._at(name, frame)[1].high, self.batch, axis=0) for name in self.cut}
+        values = {
+            name + CUT: np.repeat(self._at(name, frame)[1].high, self.batch, axis=0) for name in self.cut
+        }
         whole, cut = self.execution.whole(given), self.execution.cut({**given, **values})
         bounds = ErrorBounds(self.execution, cut, values, self.weights)
         differing: set[str] = set()
@@ -169,17 +180,28 @@ class _Comparison:
             found = (self.found[name][frame] if name in self.found else made.codes()[frame]).ravel()
             differs, local = (_codes(tensors[name][:1], made, frame) != found for tensors in (whole, cut))
             why = _Why(self, bounds, name, frame)
-            why.count(self.layers[self.names.get(name, name)], differs, local, found, bool(self.before[name] & differing))
+            why.count(
+                self.layers[self.names.get(name, name)],
+                differs,
+                local,
+                found,
+                bool(self.before[name] & differing),
+            )
             if differs.any():
                 differing.add(name)
         for name, real in self.real.items():
             if name not in self.cut:
-                _count_output(self.layers[name], bounds.of(name)[:1], cut[name][:1], real[frame], *self._at(name, frame))
+                _count_output(
+                    self.layers[name], bounds.of(name)[:1], cut[name][:1], real[frame], *self._at(name, frame)
+                )
 
     def _at(self, name: str, frame: int) -> tuple[DoubleDouble, DoubleDouble]:
         """Exact values of a tensor in one frame, with and without the log-to-linear table."""
         name = name.removesuffix(CUT)
-        exact, real = (real_of(values[name]).map(lambda a: a[frame : frame + 1]) for values in (self.exact, self.without_table))
+        exact, real = (
+            real_of(values[name]).map(lambda a: a[frame : frame + 1])
+            for values in (self.exact, self.without_table)
+        )
         return exact, real
 
 
@@ -187,10 +209,17 @@ class _Why:
     """Why codes of one quantiser in one frame differ."""
 
     def __init__(self, comparison: _Comparison, bounds: ErrorBounds, name: str, frame: int) -> None:
-        self.bounds, self.made, self.frame, self.node = bounds, comparison.cut[name], frame, comparison.nodes[name]
+        self.bounds, self.made, self.frame, self.node = (
+            bounds,
+            comparison.cut[name],
+            frame,
+            comparison.nodes[name],
+        )
         self.comparison = comparison
 
-    def count(self, entry: Counts, differs: np.ndarray, local: np.ndarray, found: np.ndarray, earlier: bool) -> None:
+    def count(
+        self, entry: Counts, differs: np.ndarray, local: np.ndarray, found: np.ndarray, earlier: bool
+    ) -> None:
         """Add to the counts of the layer."""
         entry.codes += differs.size
         entry.allowed += EXCUSED_SHARE * differs.size * 2.0 ** max(0, self.made.format.bits - SHARE_BITS)
@@ -210,12 +239,16 @@ class _Why:
         bound = np.where((given == real.high) & (real.low == 0), 0.0, self.bounds.of(source)[:1])
         float32 = self._levels(self.bounds.tensor(self.node.output[0])[:1])
         levels = self.made.format.decode(found) * self._sign()
-        below, above = (self._levels(end) for end in self.bounds.reach(self.node, exact.high, np.abs(exact.low)))
+        below, above = (
+            self._levels(end) for end in self.bounds.reach(self.node, exact.high, np.abs(exact.low))
+        )
         low, high = (self._levels(end) for end in self.bounds.reach(self.node, real.high, bound))
         right = (below <= levels) & (levels <= above) & (found == self.made.codes()[self.frame].ravel())
         explained = right & (low <= float32) & (float32 <= high) & np.isfinite(bound).ravel()
         least, most = (self._levels(end) for end in self.bounds.reach(self.node, real.high, np.abs(real.low)))
-        table = explained & ((levels < least) | (levels > most))  # without it the engine's code would not be right
+        table = explained & (
+            (levels < least) | (levels > most)
+        )  # without it the engine's code would not be right
         for index in at:
             if not explained[index]:
                 entry.unexplained += 1
@@ -242,16 +275,26 @@ class _Why:
         scale = self.made.scale.map(lambda a: np.broadcast_to(a, self.made.content.shape)[self.frame])
         value = (at(exact.high) + at(exact.low)) * _unit(self.made) / (at(scale.high) + at(scale.low))
         if isinstance(self.made.format, Integer):
-            nearest = str(attribute_values(self.node).get("rounding_mode", "ROUND")).upper() in ("ROUND", "HALF_EVEN")
+            nearest = str(attribute_values(self.node).get("rounding_mode", "ROUND")).upper() in (
+                "ROUND",
+                "HALF_EVEN",
+            )
             return value.denominator == (2 if nearest else 1)
         return any(boundary.position == value for boundary in self.made.format.boundaries())
 
 
 def _count_output(
-    entry: Counts, bound: np.ndarray, float32: np.ndarray, found: np.ndarray, exact: DoubleDouble, real: DoubleDouble
+    entry: Counts,
+    bound: np.ndarray,
+    float32: np.ndarray,
+    found: np.ndarray,
+    exact: DoubleDouble,
+    real: DoubleDouble,
 ) -> None:
     """Values of an output that no quantiser made: float32's within the bound of the exact ones, the engine's their rounding."""
-    wrong = ~(np.abs(float32 - real.high) <= bound) | ~(np.abs(found - exact.high) <= 2.0**-23 * np.abs(exact.high) + 2.0**-149)
+    wrong = ~(np.abs(float32 - real.high) <= bound) | ~(
+        np.abs(found - exact.high) <= 2.0**-23 * np.abs(exact.high) + 2.0**-149
+    )
     entry.codes += wrong.size
     entry.differing += int(wrong.sum())
     entry.unexplained += int(wrong.sum())
@@ -265,7 +308,9 @@ def _earlier(model: Any, source: str) -> dict[str, frozenset[str]]:
         live = [name for name in node.input if name in earlier]
         if live:
             made = {name for name in live if producer.get(name) in QUANTISERS}
-            earlier.update(dict.fromkeys(node.output, frozenset(made).union(*(earlier[name] for name in live))))
+            earlier.update(
+                dict.fromkeys(node.output, frozenset(made).union(*(earlier[name] for name in live)))
+            )
     return earlier
 
 

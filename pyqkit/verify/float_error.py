@@ -77,11 +77,17 @@ class ErrorBounds:
     """
 
     def __init__(
-        self, execution: Execution, tensors: dict[str, np.ndarray], exact: dict[str, np.ndarray], weights: dict[str, np.ndarray]
+        self,
+        execution: Execution,
+        tensors: dict[str, np.ndarray],
+        exact: dict[str, np.ndarray],
+        weights: dict[str, np.ndarray],
     ) -> None:
         self._execution, self._tensors, self._weights = execution, tensors, weights
         self._producers = {name: node for node in execution.nodes for name in node.output}
-        self._known = {name: np.abs(tensors[name] - values) + 2.0**-52 * np.abs(values) for name, values in exact.items()}
+        self._known = {
+            name: np.abs(tensors[name] - values) + 2.0**-52 * np.abs(values) for name, values in exact.items()
+        }
 
     def of(self, name: str) -> np.ndarray:
         """Largest ``|float32 - exact|`` of every element of a tensor, float64; infinite where nothing bounds it."""
@@ -101,7 +107,9 @@ class ErrorBounds:
         if kind == "Concat":
             return self._ran(node, {name: self.of(name) for name in node.input})
         if kind in MOVES:
-            fills = {name: np.zeros_like(self._tensors[name]) for name in node.input[2:3] if kind == "Pad" and name}
+            fills = {
+                name: np.zeros_like(self._tensors[name]) for name in node.input[2:3] if kind == "Pad" and name
+            }
             return self._ran(node, {node.input[0]: self.of(node.input[0]), **fills})
         rule = RULES.get(kind)
         if rule is None:
@@ -120,7 +128,9 @@ class ErrorBounds:
         legal = (low <= found) & (found <= high) & (low - rounding <= exact) & (exact <= high + rounding)
         return np.where(legal, np.maximum(np.abs(found - exact), rounding), rounding)
 
-    def reach(self, node: Any, centre: np.ndarray, bound: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def reach(
+        self, node: Any, centre: np.ndarray, bound: np.ndarray | float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest value that a quantiser node gives in float32 for a number within `bound` of `centre`.
 
         Its quotient by the scale and the sum with its zero point are rounded, except where they are exact.
@@ -132,7 +142,10 @@ class ErrorBounds:
         exact = (near == centre) & (quotient * scale == centre) & (zero == 0) & (bound == 0)
         slack = np.where(exact, 0.0, bound * _WIDER + 4 * UNIT * (np.abs(centre) + zero * scale) + SMALLEST)
         ends = [(centre + sign * slack).astype(np.float32) for sign in (-1, 1)]
-        results = [np.asarray(self._execution.node(node, {**self._tensors, node.input[0]: end})[0], np.float64) for end in ends]
+        results = [
+            np.asarray(self._execution.node(node, {**self._tensors, node.input[0]: end})[0], np.float64)
+            for end in ends
+        ]
         return np.minimum(*results), np.maximum(*results)
 
     def _parameters(self, node: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +173,10 @@ class ErrorBounds:
         return self._ran(node, dict(zip((name for name in node.input if name), inputs)))[0]
 
     def _ran(self, node: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        given = {name: (a * (1 + 2.0**-22)).astype(np.float32) if a.dtype.kind == "f" else a for name, a in inputs.items()}
+        given = {
+            name: (a * (1 + 2.0**-22)).astype(np.float32) if a.dtype.kind == "f" else a
+            for name, a in inputs.items()
+        }
         return [np.abs(a.astype(np.float64)) for a in self._execution.node(node, {**self._tensors, **given})]
 
 
@@ -171,8 +187,12 @@ def _products(bounds: ErrorBounds, node: Any) -> np.ndarray:
     count = right[0].size if node.op_type == "Conv" else left.size * result.shape[-1] // result.size
     positive, zeros = _positive(node), [np.zeros_like(b) for b in bias]
     left, right, bias = np.abs(left), np.abs(right), [np.abs(b) for b in bias]
-    passed = bounds.linear(positive, [left, e_right, *e_bias]) + bounds.linear(positive, [e_left, right + e_right, *zeros])
-    largest = bounds.linear(positive, [left + e_left, right + e_right, *(b + e for b, e in zip(bias, e_bias))])
+    passed = bounds.linear(positive, [left, e_right, *e_bias]) + bounds.linear(
+        positive, [e_left, right + e_right, *zeros]
+    )
+    largest = bounds.linear(
+        positive, [left + e_left, right + e_right, *(b + e for b, e in zip(bias, e_bias))]
+    )
     computed = 1 + 2 * gamma(count + 4)  # the float32 sums of magnitudes are short by no more
     return computed * (passed + gamma(count + 2) * largest) + (count + 2) * SMALLEST
 
@@ -203,7 +223,11 @@ def _batch_norm(bounds: ErrorBounds, node: Any) -> np.ndarray:
     factor = np.abs(gain / np.sqrt(variance + epsilon)) + SMALLEST
     factor, offset, mean = (np.abs(a).reshape(shape) for a in (factor, bias, mean))
     # Factor: 3.5 roundings, and one by convention. Each term then passes at most three more: product, difference, sum.
-    return factor * bounds.of(node.input[0]) + gamma(8) * (factor * (np.abs(x) + mean) + offset) + SMALLEST * (2 + np.abs(x) + mean)
+    return (
+        factor * bounds.of(node.input[0])
+        + gamma(8) * (factor * (np.abs(x) + mean) + offset)
+        + SMALLEST * (2 + np.abs(x) + mean)
+    )
 
 
 def _sum(bounds: ErrorBounds, node: Any) -> np.ndarray:
@@ -220,7 +244,9 @@ def _quotient(bounds: ErrorBounds, node: Any) -> np.ndarray:
     (_, b), (e_a, e_b) = bounds.values(node), bounds.errors(node)
     result = bounds.result(node)
     with np.errstate(divide="ignore", invalid="ignore"):
-        passed = np.where(np.abs(b) > e_b, (e_a + (np.abs(result) * (1 + UNIT)) * e_b) / (np.abs(b) - e_b), np.inf)
+        passed = np.where(
+            np.abs(b) > e_b, (e_a + (np.abs(result) * (1 + UNIT)) * e_b) / (np.abs(b) - e_b), np.inf
+        )
     return passed + _rounding(result)
 
 
@@ -230,14 +256,22 @@ def _passed(bounds: ErrorBounds, node: Any) -> np.ndarray:
 
 
 def _leaky(bounds: ErrorBounds, node: Any) -> np.ndarray:
-    slope = np.abs(bounds.values(node)[1]) if len(node.input) > 1 else abs(attribute_values(node).get("alpha", 0.01))
+    slope = (
+        np.abs(bounds.values(node)[1])
+        if len(node.input) > 1
+        else abs(attribute_values(node).get("alpha", 0.01))
+    )
     return np.maximum(slope, 1.0) * bounds.of(node.input[0]) + _rounding(bounds.result(node))
 
 
 def _hard_sigmoid(bounds: ErrorBounds, node: Any) -> np.ndarray:
     given = attribute_values(node)
     slope, shift = abs(given.get("alpha", 0.2)), abs(given.get("beta", 0.5))
-    return slope * bounds.of(node.input[0]) + gamma(2) * (slope * np.abs(bounds.values(node)[0]) + shift) + SMALLEST
+    return (
+        slope * bounds.of(node.input[0])
+        + gamma(2) * (slope * np.abs(bounds.values(node)[0]) + shift)
+        + SMALLEST
+    )
 
 
 def _smooth(bounds: ErrorBounds, node: Any) -> np.ndarray:

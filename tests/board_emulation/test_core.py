@@ -46,7 +46,11 @@ class Design:
         self.board = EmulatedBoard("test", "xczu7ev-ffvc1156-2-e", family, **options)
         design = hwh.accelerator_design("net", self.board.part, family, 100, 2, [2])
         self.base = design.blocks[0].address
-        make_network = model or (lambda block, ends: Network(block.name, lambda f: [sums(f)], (ends["in_0"], 8), [(ends["out_0"], 4)]))
+        make_network = model or (
+            lambda block, ends: Network(
+                block.name, lambda f: [sums(f)], (ends["in_0"], 8), [(ends["out_0"], 4)]
+            )
+        )
         self.board.load(design.blocks, {hwh.ACCELERATOR_VLNV: make_network})
 
     def write(self, offset: int, value: int) -> None:
@@ -93,7 +97,9 @@ def test_frames_pass_and_status_bits_follow_the_product_guide(family: str) -> No
         assert status(d, S2MM) == IDLE | COMPLETE
         assert d.read(S2MM + LENGTH) == 4, "the length of the packet, not of the buffer"
     assert status(d, MM2S) == IDLE | COMPLETE and d.read(MM2S + LENGTH) == 24
-    assert_array_equal(target.host[[0, 1, 2, 3, 16, 17, 18, 19, 32, 33, 34, 35]], sums(np.arange(24).reshape(3, 8)).ravel())
+    assert_array_equal(
+        target.host[[0, 1, 2, 3, 16, 17, 18, 19, 32, 33, 34, 35]], sums(np.arange(24).reshape(3, 8)).ravel()
+    )
     d.write(MM2S + STATUS, COMPLETE)
     assert status(d, MM2S) == IDLE, "interrupt bits are cleared by writing ones"
     d.write(MM2S + CONTROL, 0)
@@ -153,7 +159,12 @@ def test_streams_keep_packets_apart() -> None:
     stream.put(np.arange(6, dtype=np.uint8), True)
     stream.put(np.arange(4, dtype=np.uint8), False)
     assert (stream.held, stream.room) == (10, 6)
-    for limit, wanted in ((4, ([0, 1, 2, 3], False)), (10, ([4, 5], True)), (10, ([0, 1, 2, 3], False)), (10, ([], False))):
+    for limit, wanted in (
+        (4, ([0, 1, 2, 3], False)),
+        (10, ([4, 5], True)),
+        (10, ([0, 1, 2, 3], False)),
+        (10, ([], False)),
+    ):
         data, last = stream.take(limit)
         assert (data.tolist(), last) == wanted
     with pytest.raises(RuntimeError, match="18 bytes for 16 in stream s"):
@@ -193,7 +204,8 @@ def test_memory_is_given_back() -> None:
 
 def test_address_that_nobody_owns() -> None:
     with pytest.raises(
-        BoardFault, match=r"an address with registers was expected, but nothing owns 0x43c00000, where a real board would stall"
+        BoardFault,
+        match=r"an address with registers was expected, but nothing owns 0x43c00000, where a real board would stall",
     ):
         Design().board.read(0x43C0_0000)
 
@@ -211,8 +223,13 @@ def test_starved_input_stream() -> None:
     d.start(MM2S, source.address, 6)
     with pytest.raises(BoardFault) as error:
         poll(d, S2MM)
-    assert "axi_dma_0 S2MM has received 0 of 4 bytes and no TLAST; accelerator_0 waits for 2 of the 8 bytes of a frame" in str(error.value)
-    assert "axi_dma_0 MM2S has no transfer to do" in str(error.value) and "a wait on a real board would never return" in str(error.value)
+    assert (
+        "axi_dma_0 S2MM has received 0 of 4 bytes and no TLAST; accelerator_0 waits for 2 of the 8 bytes of a frame"
+        in str(error.value)
+    )
+    assert "axi_dma_0 MM2S has no transfer to do" in str(
+        error.value
+    ) and "a wait on a real board would never return" in str(error.value)
     assert status(d, MM2S) & IDLE, "the channel that has ended can be asked for ever"
 
 
@@ -220,7 +237,10 @@ def test_blocked_output_stream() -> None:
     d = Design().run()
     source = d.buffer(nbytes=1 << 16)
     d.start(MM2S, source.address, 1 << 16)
-    with pytest.raises(BoardFault, match=r"axi_dma_0 MM2S has sent \d+ of 65536 bytes; .* accelerator_0 has results that nobody takes"):
+    with pytest.raises(
+        BoardFault,
+        match=r"axi_dma_0 MM2S has sent \d+ of 65536 bytes; .* accelerator_0 has results that nobody takes",
+    ):
         poll(d, MM2S)
 
 
@@ -262,7 +282,8 @@ def test_missing_tlast(sent: int, asked: int) -> None:
     d.start(S2MM, target.address, asked)
     if asked == sent:
         with pytest.raises(
-            BoardFault, match="the buffer is full and TLAST has not come; receive into a buffer that holds the whole packet"
+            BoardFault,
+            match="the buffer is full and TLAST has not come; receive into a buffer that holds the whole packet",
         ):
             d.start(MM2S, source.address, sent)
         assert status(d, S2MM) & INTERNAL_ERROR and status(d, S2MM) & HALTED
@@ -276,7 +297,10 @@ def test_packet_that_overflows_its_buffer_halts_the_channel_until_reset() -> Non
     d = Design().run()
     source, target = d.buffer(np.arange(8)), d.buffer()
     d.start(MM2S, source.address, 8)
-    with pytest.raises(BoardFault, match=r"a packet of at most 2 bytes was expected on axi_dma_0 S2MM, but .* DMASR, 0x0000401"):
+    with pytest.raises(
+        BoardFault,
+        match=r"a packet of at most 2 bytes was expected on axi_dma_0 S2MM, but .* DMASR, 0x0000401",
+    ):
         d.start(S2MM, target.address, 2)
     d.write(S2MM + CONTROL, RUN)
     assert status(d, S2MM) & INTERNAL_ERROR, "only a reset clears errors"
@@ -294,8 +318,16 @@ def test_packet_that_overflows_its_buffer_halts_the_channel_until_reset() -> Non
             "a transfer of at most 67108863 bytes was expected on axi_dma_0 MM2S, whose length register has 26 bits, but 67108864 came, of",
         ),
         (None, 3, "whole beats of 2 bytes were expected on axi_dma_0 MM2S, but 3 bytes came"),
-        (None, 66, "memory that was allocated was expected on axi_dma_0 MM2S, but 66 bytes at 0x60000000 belong to no allocated buffer"),
-        (0x1000_0000, 8, "memory that was allocated was expected on axi_dma_0 MM2S, but 8 bytes at 0x10000000 belong to no"),
+        (
+            None,
+            66,
+            "memory that was allocated was expected on axi_dma_0 MM2S, but 66 bytes at 0x60000000 belong to no allocated buffer",
+        ),
+        (
+            0x1000_0000,
+            8,
+            "memory that was allocated was expected on axi_dma_0 MM2S, but 8 bytes at 0x10000000 belong to no",
+        ),
         (
             0x6000_0004,
             8,
@@ -320,7 +352,9 @@ def test_transfers_at_the_wrong_time() -> None:
     with pytest.raises(BoardFault, match=r"expected to run before a length is written, but DMACR\.RS is 0"):
         d.start(MM2S, source.address, 8)
     d.run().start(MM2S, source.address, 1 << 16)
-    with pytest.raises(BoardFault, match="expected to be idle, but a transfer of 65536 bytes is under way; wait for it first"):
+    with pytest.raises(
+        BoardFault, match="expected to be idle, but a transfer of 65536 bytes is under way; wait for it first"
+    ):
         d.start(MM2S, source.address, 8)
 
 
@@ -338,7 +372,9 @@ def test_freed_buffers_are_no_memory() -> None:
 def test_missing_flush() -> None:
     d = Design().run()
     source = d.buffer(np.arange(8), cacheable=True)
-    with pytest.raises(BoardFault, match=r"a flush\(\) was expected before a DMA reads the buffer at 0x60000000"):
+    with pytest.raises(
+        BoardFault, match=r"a flush\(\) was expected before a DMA reads the buffer at 0x60000000"
+    ):
         d.start(MM2S, source.address, 8)
     d = Design().run()
     source = d.buffer(np.arange(8), cacheable=True)
@@ -355,13 +391,17 @@ def test_missing_invalidate() -> None:
     d.start(MM2S, source.address, 8)
     assert not target.host.any(), "the caches hold what was there"
     for start, stop in ((0, 4), (3, 64)):
-        with pytest.raises(BoardFault, match=r"an invalidate\(\) was expected before the buffer at 0x60001000 is read"):
+        with pytest.raises(
+            BoardFault, match=r"an invalidate\(\) was expected before the buffer at 0x60001000 is read"
+        ):
             target.check_fresh(start, stop)
     target.check_fresh(4, 64)
     target.invalidate(0, 2)
     target.check_fresh(0, 2)
     target.host[3] = 77
-    with pytest.raises(BoardFault, match=r"but a DMA has put data there since, which the flush would overwrite"):
+    with pytest.raises(
+        BoardFault, match=r"but a DMA has put data there since, which the flush would overwrite"
+    ):
         target.flush(0, 64)
     target.invalidate(0, 64)
     assert_array_equal(target.host[:4], sums(np.arange(8)[None])[0])
@@ -369,19 +409,26 @@ def test_missing_invalidate() -> None:
 
 
 def test_more_memory_than_there_is() -> None:
-    with pytest.raises(BoardFault, match="a buffer of at most 1,048,576 bytes was expected, .* but 1,048,577 were asked for"):
+    with pytest.raises(
+        BoardFault, match="a buffer of at most 1,048,576 bytes was expected, .* but 1,048,577 were asked for"
+    ):
         Design(memory_bytes=1 << 20).buffer(nbytes=(1 << 20) + 1)
 
 
 def test_blocks_without_a_model_and_engines_that_give_something_else() -> None:
     d = Design()
     blocks = hwh.accelerator_design("net", "xczu7ev-ffvc1156-2-e", "zynq-mpsoc", 100, 2, [2]).blocks
-    with pytest.raises(BoardFault, match=r"accelerator_0 is a pyqkit\.io:hls:network:1\.0; give a model for it"):
+    with pytest.raises(
+        BoardFault, match=r"accelerator_0 is a pyqkit\.io:hls:network:1\.0; give a model for it"
+    ):
         d.board.load(blocks, {})
-    bad = Design(lambda block, ends: Network(block.name, lambda f: [f], (ends["in_0"], 8), [(ends["out_0"], 4)])).run()
+    bad = Design(
+        lambda block, ends: Network(block.name, lambda f: [f], (ends["in_0"], 8), [(ends["out_0"], 4)])
+    ).run()
     source = bad.buffer(np.arange(8))
     with pytest.raises(
-        BoardFault, match=r"results of 4 bytes a frame were expected from the engine of accelerator_0, but \(1, 8\) of uint8 came"
+        BoardFault,
+        match=r"results of 4 bytes a frame were expected from the engine of accelerator_0, but \(1, 8\) of uint8 came",
     ):
         bad.start(MM2S, source.address, 8)
     scattered = hwh.Block("dma", hwh.DMA_VLNV, {"c_include_sg": "1"}, (), 0xA000_0000, 0x1000)

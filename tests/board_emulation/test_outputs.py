@@ -37,7 +37,12 @@ class Design:
             self.write(dma, S2MM + CONTROL, RUN)
 
     def network(self, block: hwh.Block, ends: Any) -> Network:
-        return Network(block.name, lambda f: [f[:, ::2], f[:, :2]], (ends["in_0"], 8), [(ends["out_0"], 4), (ends["out_1"], 2)])
+        return Network(
+            block.name,
+            lambda f: [f[:, ::2], f[:, :2]],
+            (ends["in_0"], 8),
+            [(ends["out_0"], 4), (ends["out_1"], 2)],
+        )
 
     def write(self, dma: int, offset: int, value: int) -> None:
         self.board.write(self.bases[dma] + offset, value)
@@ -65,9 +70,15 @@ def test_every_output_comes_through_its_own_dma() -> None:
 
 def test_an_output_that_nobody_reads_keeps_the_others_waiting() -> None:
     d = Design()
-    source, target = d.board.memory.allocate(80_000, cacheable=False), d.board.memory.allocate(64, cacheable=False)
+    source, target = (
+        d.board.memory.allocate(80_000, cacheable=False),
+        d.board.memory.allocate(64, cacheable=False),
+    )
     d.start(0, MM2S, source.address, 80_000)
-    with pytest.raises(BoardFault, match=r"accelerator_0 has results that nobody takes on accelerator_0_out_1; send whole frames"):
+    with pytest.raises(
+        BoardFault,
+        match=r"accelerator_0 has results that nobody takes on accelerator_0_out_1; send whole frames",
+    ):
         for _ in range(10_000):
             d.start(0, S2MM, target.address, 4)
             while not d.read(0, S2MM + STATUS) & IDLE:
@@ -78,7 +89,8 @@ def test_a_dma_that_only_receives_has_no_other_registers() -> None:
     d = Design()
     assert d.read(1, MM2S + STATUS) == 0
     with pytest.raises(
-        BoardFault, match=r"a register of axi_dma_1 S2MM was expected, which is all that this DMA has, but 0x28 was written"
+        BoardFault,
+        match=r"a register of axi_dma_1 S2MM was expected, which is all that this DMA has, but 0x28 was written",
     ):
         d.write(1, MM2S + LENGTH, 8)
     d.write(1, S2MM + CONTROL, RESET)
@@ -119,7 +131,10 @@ def test_frames_through_stock_drivers(board: str) -> None:
         "S2MM_LENGTH",
     }
     packed = given.to_bytes(codes[given.tensor])
-    source, targets = allocate(packed.shape[1:], np.uint8), [allocate((end.frame_bytes,), np.uint8) for end in taken]
+    source, targets = (
+        allocate(packed.shape[1:], np.uint8),
+        [allocate((end.frame_bytes,), np.uint8) for end in taken],
+    )
     for frame in range(5):
         source[:] = packed[frame]
         for dma, target in zip(dmas, targets):
@@ -128,4 +143,6 @@ def test_frames_through_stock_drivers(board: str) -> None:
         for dma in dmas:
             dma.recvchannel.wait()
         for end, target in zip(taken, targets):
-            assert_array_equal(end.from_bytes(np.array(target))[0], wanted[end.tensor][frame], err_msg=end.tensor)
+            assert_array_equal(
+                end.from_bytes(np.array(target))[0], wanted[end.tensor][frame], err_msg=end.tensor
+            )

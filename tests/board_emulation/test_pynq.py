@@ -94,7 +94,9 @@ def test_one_device_after_another() -> None:
 
     before = getattr(Device, "_active_device", None)
     with pyqkit.board_emulation.use("ZCU104") as first:
-        assert repr(first) == "emulated ZCU104 (xczu7ev-ffvc1156-2-e)" and Device.active_device is first.device
+        assert (
+            repr(first) == "emulated ZCU104 (xczu7ev-ffvc1156-2-e)" and Device.active_device is first.device
+        )
         with pyqkit.board_emulation.use("PYNQ-Z2"):
             assert Clocks.fclk0_mhz == 100.0 and Clocks.cpu_mhz == 650.0
         assert Device.active_device is first.device
@@ -170,7 +172,8 @@ def test_receiving_without_sending_ends(board: Any) -> None:
     dma, _, target = loaded(board)
     dma.recvchannel.transfer(target)
     with pytest.raises(
-        BoardFault, match=rf"axi_dma_0 S2MM has received 0 of {target.nbytes} bytes and no TLAST; accelerator_0 waits for a frame"
+        BoardFault,
+        match=rf"axi_dma_0 S2MM has received 0 of {target.nbytes} bytes and no TLAST; accelerator_0 waits for a frame",
     ):
         dma.recvchannel.wait()
 
@@ -197,7 +200,9 @@ def test_results_read_too_early_or_without_invalidate(zcu104: Any) -> None:
         lambda: target.tobytes(),
         target.copy,
     ):
-        with pytest.raises(BoardFault, match=r"an invalidate\(\) was expected before the buffer at 0x[0-9a-f]+ is read"):
+        with pytest.raises(
+            BoardFault, match=r"an invalidate\(\) was expected before the buffer at 0x[0-9a-f]+ is read"
+        ):
             read()
     dma.recvchannel.wait()
     assert target.copy().any() and target[0] == target.tobytes()[0]
@@ -233,7 +238,11 @@ def test_buffers_are_arrays(zcu104: Any) -> None:
     memory = zcu104.board.memory
     before = memory.used
     a = allocate((4, 5), np.int16)
-    assert a.physical_address % 4096 == 0 and a[1:].physical_address == a.physical_address + 10 and memory.used == before + 4096
+    assert (
+        a.physical_address % 4096 == 0
+        and a[1:].physical_address == a.physical_address + 10
+        and memory.used == before + 4096
+    )
     a[:] = np.arange(20).reshape(4, 5)
     assert_array_equal(a * 2 - a, np.arange(20).reshape(4, 5))
     assert_array_equal(np.concatenate([a, a])[4:, ::-1], np.arange(20).reshape(4, 5)[:, ::-1])
@@ -265,19 +274,33 @@ def test_transfer_that_is_too_long_is_refused_by_pynq(zcu104: Any) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda p: p.with_suffix(".hwh").unlink(), r"net\.hwh was expected beside .*net\.bit, but there is none"),
-        (lambda p: p.write_bytes(p.read_bytes()[:-4]), "a bitstream of .* bytes was expected behind the header of"),
+        (
+            lambda p: p.with_suffix(".hwh").unlink(),
+            r"net\.hwh was expected beside .*net\.bit, but there is none",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:-4]),
+            "a bitstream of .* bytes was expected behind the header of",
+        ),
         (lambda p: p.write_bytes(b"PK" * 100), "a bitstream with a header was expected"),
         (lambda p: p.with_suffix(".zip").unlink(), "a build folder with manifest.json was expected"),
         (
             lambda p: shutil.copy(overlay("PYNQ-Z2").with_suffix(".zip"), p.with_suffix(".zip")),
             "the build folder that .* was made from was expected",
         ),
-        (lambda p: shutil.copy(overlay("PYNQ-Z2"), p), "a bitstream for xczu7ev-ffvc1156-2-e was expected, but .* is for 7z020clg400"),
-        (lambda p: p.write_bytes(real_bitstream()), "a bitstream for the emulated board was expected, but .* is for real hardware"),
+        (
+            lambda p: shutil.copy(overlay("PYNQ-Z2"), p),
+            "a bitstream for xczu7ev-ffvc1156-2-e was expected, but .* is for 7z020clg400",
+        ),
+        (
+            lambda p: p.write_bytes(real_bitstream()),
+            "a bitstream for the emulated board was expected, but .* is for real hardware",
+        ),
     ],
 )
-def test_overlays_that_are_damaged_or_for_something_else(zcu104: Any, tmp_path: Path, damage: Any, sentence: str) -> None:
+def test_overlays_that_are_damaged_or_for_something_else(
+    zcu104: Any, tmp_path: Path, damage: Any, sentence: str
+) -> None:
     from pynq import Overlay
 
     for ending in (".bit", ".hwh", ".zip"):

@@ -58,7 +58,9 @@ def weights(tmp_path: Path) -> Iterator[tuple[Any, Weights]]:
     described = pyqkit.boards.load("ZCU104")
     control = (hwh.Interface("s_axi_control", "aximm", False, "control"),)
     block = hwh.Block("weights_0", WEIGHTS, {}, control, BASE, 0x1000, {"FIRST": 0})
-    (tmp_path / "weights.hwh").write_text(hwh.write(hwh.Design("weights", described.part, described.family, 100.0, (block,))))
+    (tmp_path / "weights.hwh").write_text(
+        hwh.write(hwh.Design("weights", described.part, described.family, 100.0, (block,)))
+    )
     (tmp_path / "weights.bit").write_bytes(bitfile.write_emulated("weights", described.part, {}))
     with pyqkit.board_emulation.use("ZCU104", models={WEIGHTS: Weights}) as emulation:
         mmio = pynq.Overlay(str(tmp_path / "weights.bit")).weights_0.mmio
@@ -94,7 +96,12 @@ def test_words_bytes_and_orders(weights: tuple[Any, Weights]) -> None:
     mmio, model = weights
     mmio.write(16, bytes(range(16)))
     assert model.words[4:8] == [0x03020100, 0x07060504, 0x0B0A0908, 0x0F0E0D0C]
-    assert [mmio.read(16, length) for length in (1, 2, 4, 8)] == [0x00, 0x0100, 0x03020100, 0x0706050403020100]
+    assert [mmio.read(16, length) for length in (1, 2, 4, 8)] == [
+        0x00,
+        0x0100,
+        0x03020100,
+        0x0706050403020100,
+    ]
     assert mmio.read(16, 8, word_order="big") == 0x0302010007060504
     mmio.write(0, 0xFFFF_FFFF)
     assert mmio.read(0) == 0xFFFF_FFFF == model.words[0]
@@ -105,7 +112,12 @@ def test_a_window_ends_where_it_was_asked_to(dma: Any) -> None:
     base = dma.mmio.base_addr
     small = pynq.MMIO(base, 0x40)
     assert small.array.shape == (16,)
-    for call in (lambda: small.read(0x48), lambda: small.write(0x48, 1), lambda: small.array[16], lambda: small.array[[0, 16]]):
+    for call in (
+        lambda: small.read(0x48),
+        lambda: small.write(0x48, 1),
+        lambda: small.array[16],
+        lambda: small.array[[0, 16]],
+    ):
         with pytest.raises(IndexError):
             call()
     with pytest.raises(IndexError):
@@ -139,7 +151,9 @@ READINGS = {
 
 
 @pytest.mark.parametrize("name", READINGS)
-def test_whoever_reads_a_slice_reads_registers(weights: tuple[Any, Weights], dma_registers: tuple[Any, list[int]], name: str) -> None:
+def test_whoever_reads_a_slice_reads_registers(
+    weights: tuple[Any, Weights], dma_registers: tuple[Any, list[int]], name: str
+) -> None:
     mmio, _ = weights
     mmio.write(0, np.arange(5, 9, dtype=np.uint32).tobytes())
     assert_array_equal(READINGS[name](mmio.array[:4]), [5, 6, 7, 8])
@@ -156,7 +170,23 @@ def dma_registers() -> tuple[Any, list[int]]:
     blocks = hwh.accelerator_design("net", board.part, board.family, 100, 2, [2]).blocks
     board.load(blocks, {hwh.ACCELERATOR_VLNV: lambda block, streams: None})
     board.write(blocks[0].address + 0x18, 0x6000_1230)
-    return Window(board, blocks[0].address, 0x60), [0x1_0002, 1, 0, 0, 0, 0, 0x6000_1230, 0, 0, 0, 0, 0, 0x1_0002, 1, *[0] * 10]
+    return Window(board, blocks[0].address, 0x60), [
+        0x1_0002,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0x6000_1230,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0x1_0002,
+        1,
+        *[0] * 10,
+    ]
 
 
 def test_registers_show_in_what_was_mapped_before(dma: Any) -> None:
@@ -164,7 +194,11 @@ def test_registers_show_in_what_was_mapped_before(dma: Any) -> None:
     plain, slice_ = np.asarray(dma.mmio.array), dma.mmio.array[12:14]
     assert (plain[0], plain[12]) == (0x1_0003, 0x1_0003)
     dma.write(0x30, 0x1001)
-    assert plain[12] == 0x1_1003 and np.frombuffer(slice_, np.uint32)[0] == 0x1_1003 and slice_.tolist() == [0x1_1003, 0]
+    assert (
+        plain[12] == 0x1_1003
+        and np.frombuffer(slice_, np.uint32)[0] == 0x1_1003
+        and slice_.tolist() == [0x1_1003, 0]
+    )
     pynq.Overlay(str(overlay("ZCU104")))
     assert (plain[12], plain[13]) == (0x1_0002, 1)
 
@@ -181,7 +215,11 @@ def test_arrays_of_registers_are_written_over_the_bus(weights: tuple[Any, Weight
     assert model.words[:10] == [11, 12, 12, 13, 0, 9, 0, 9, 0, 8] and model.words[-1] == 6
     with pytest.raises(ValueError, match="could not be broadcast"):
         array[:4] = [1, 2]
-    for write in (lambda: array.fill(0), lambda: np.copyto(array, 0), lambda: np.asarray(array).__setitem__(0, 1)):
+    for write in (
+        lambda: array.fill(0),
+        lambda: np.copyto(array, 0),
+        lambda: np.asarray(array).__setitem__(0, 1),
+    ):
         with pytest.raises(ValueError, match="read-only"):
             write()
     assert model.words[0] == 11, "what would not reach the block raises"
@@ -206,7 +244,10 @@ def test_every_access_is_one_on_the_bus(weights: tuple[Any, Weights]) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.5, 1 << 32, -(1 << 31) - 1])
 def test_words_that_no_register_holds(board: Any, value: float) -> None:
-    with pytest.raises(BoardFault, match="a word of 32 bits was expected for the register at 0xff5e00c0, but .* came; write an integer"):
+    with pytest.raises(
+        BoardFault,
+        match="a word of 32 bits was expected for the register at 0xff5e00c0, but .* came; write an integer",
+    ):
         board.board.write(0xFF5E_00C0, value)
     board.board.write(0xFF5E_00C0, -1)
     assert board.board.read(0xFF5E_00C0) == 0xFFFF_FFFF
@@ -217,10 +258,20 @@ def test_words_that_no_register_holds(board: Any, value: float) -> None:
 
 def test_fields_of_the_dma(dma: Any) -> None:
     registers = dma.register_map
-    assert (registers.MM2S_DMACR.RS, registers.MM2S_DMACR.Reset, registers.MM2S_DMACR.IRQThreshold) == (1, 0, 1)
-    assert (registers.MM2S_DMASR.Halted, registers.MM2S_DMASR.Idle, registers.MM2S_DMASR.DMAIntErr) == (0, 0, 0)
+    assert (registers.MM2S_DMACR.RS, registers.MM2S_DMACR.Reset, registers.MM2S_DMACR.IRQThreshold) == (
+        1,
+        0,
+        1,
+    )
+    assert (registers.MM2S_DMASR.Halted, registers.MM2S_DMASR.Idle, registers.MM2S_DMASR.DMAIntErr) == (
+        0,
+        0,
+        0,
+    )
     dma.sendchannel.stop()
-    assert registers.MM2S_DMASR.Halted == 1 and registers.MM2S_DMACR.RS == 0 and registers.S2MM_DMASR.Halted == 0
+    assert (
+        registers.MM2S_DMASR.Halted == 1 and registers.MM2S_DMACR.RS == 0 and registers.S2MM_DMASR.Halted == 0
+    )
     registers.MM2S_DMACR.RS = 1
     assert dma.sendchannel.running
     registers.S2MM_DMACR.IOC_IrqEn = 1
@@ -228,7 +279,11 @@ def test_fields_of_the_dma(dma: Any) -> None:
     registers.S2MM_DA = 0x1234_5678
     assert registers.S2MM_DA.Destination_Address == 0x1234_5678 == dma.read(0x48)
     registers.S2MM_DMACR.Reset = 1
-    assert (registers.S2MM_DMACR.Reset, registers.S2MM_DMASR.Halted, registers.S2MM_DMACR.IRQThreshold) == (0, 1, 1)
+    assert (registers.S2MM_DMACR.Reset, registers.S2MM_DMASR.Halted, registers.S2MM_DMACR.IRQThreshold) == (
+        0,
+        1,
+        1,
+    )
     assert "MM2S_DMASR = Register(Halted=1, Idle=0" in repr(registers)
     with pytest.raises(AttributeError):
         registers.MM2S_DMASR.Halted = 0
@@ -271,7 +326,8 @@ def test_channels_are_started_again_after_a_download(board: Any) -> None:
     with pytest.raises(RuntimeError, match="DMA channel not started"):
         dma.sendchannel.transfer(source)
     with pytest.raises(
-        BoardFault, match=r"write 1 to DMACR first, which is start\(\) of PYNQ's channel and is needed after every download"
+        BoardFault,
+        match=r"write 1 to DMACR first, which is start\(\) of PYNQ's channel and is needed after every download",
     ):
         dma.write(0x28, FRAME)
     dma.sendchannel.start()
@@ -282,16 +338,28 @@ def test_channels_are_started_again_after_a_download(board: Any) -> None:
 # ---- allocate -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [(-1, "u1"), (0, "u1"), ((4, -2), "u4"), ((3, 0), "f4"), (4, object), (4, "V0")])
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [(-1, "u1"), (0, "u1"), ((4, -2), "u4"), ((3, 0), "f4"), (4, object), (4, "V0")]
+)
 def test_buffers_that_cannot_be(board: Any, shape: Any, dtype: Any) -> None:
-    with pytest.raises(BoardFault, match=r"a shape of positive numbers and a type of plain values were expected, but \(.*\) and .* came"):
+    with pytest.raises(
+        BoardFault,
+        match=r"a shape of positive numbers and a type of plain values were expected, but \(.*\) and .* came",
+    ):
         pynq.allocate(shape, dtype)
     assert board.board.memory.used == 0
 
 
 @pytest.mark.parametrize("cacheable", [True, False, 1, 0])
 def test_buffers_of_any_type_and_shape(board: Any, cacheable: Any) -> None:
-    for shape, dtype in ((3, "u1"), ((2, 3), np.int16), ((4,), "f8"), (np.int64(5), "complex64"), ([2, 2], "bool"), ((), "u4")):
+    for shape, dtype in (
+        (3, "u1"),
+        ((2, 3), np.int16),
+        ((4,), "f8"),
+        (np.int64(5), "complex64"),
+        ([2, 2], "bool"),
+        ((), "u4"),
+    ):
         buffer = pynq.allocate(shape, dtype, cacheable=cacheable)
         assert buffer.shape == np.empty(shape).shape and buffer.dtype == np.dtype(dtype) and not buffer.any()
         assert buffer.cacheable == bool(cacheable) and buffer.physical_address % 4096 == 0
@@ -306,8 +374,15 @@ def test_buffers_of_any_type_and_shape(board: Any, cacheable: Any) -> None:
 def test_a_freed_buffer_is_not_used(board: Any) -> None:
     with pynq.allocate(64, np.uint8) as buffer:
         buffer[:] = 1
-    for use in (lambda: buffer[0], lambda: buffer.sum(), lambda: buffer.copy(), lambda: buffer.__setitem__(0, 1)):
-        with pytest.raises(BoardFault, match="a buffer that lives was expected, but the one at 0x60000000 was freed"):
+    for use in (
+        lambda: buffer[0],
+        lambda: buffer.sum(),
+        lambda: buffer.copy(),
+        lambda: buffer.__setitem__(0, 1),
+    ):
+        with pytest.raises(
+            BoardFault, match="a buffer that lives was expected, but the one at 0x60000000 was freed"
+        ):
             use()
     other = pynq.allocate(64, np.uint8)
     assert other.physical_address == buffer.device_address
@@ -341,13 +416,15 @@ def test_memory_that_is_used_up(board: Any) -> None:
     memory.size = 4 * 4096
     buffers = [pynq.allocate(4096, np.uint8) for _ in range(4)]
     with pytest.raises(
-        BoardFault, match="a board with memory left was expected, but buffers hold all 16,384 bytes of the emulated one, but 1"
+        BoardFault,
+        match="a board with memory left was expected, but buffers hold all 16,384 bytes of the emulated one, but 1",
     ):
         pynq.allocate(1, np.uint8)
     buffers[0].freebuffer()
     buffers[2].freebuffer()
     with pytest.raises(
-        BoardFault, match="a buffer of at most 4,096 bytes was expected, which is the largest piece that the emulated board"
+        BoardFault,
+        match="a buffer of at most 4,096 bytes was expected, which is the largest piece that the emulated board",
     ):
         pynq.allocate(4097, np.uint8)
     assert pynq.allocate(4096, np.uint8).physical_address == memory.base

@@ -19,7 +19,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = b.quantise("x", "int4", 0.5)
     y = b.quantise(b.node("Relu", b.batch_norm(b.conv(x, "e2m1", 4, 2), 4)), "int4", 0.5)
     y = b.quantise(b.node("Relu", b.node("Add", b.batch_norm(b.conv(y, "e2m1", 4, 4), 4), y)), "int4", 0.5)
-    y = b.node("Gemm", b.node("Flatten", y), b.weights("int8", 3, 144, scale=0.01), b.constant([0.5, -1, 2]), transB=1)
+    y = b.node(
+        "Gemm",
+        b.node("Flatten", y),
+        b.weights("int8", 3, 144, scale=0.01),
+        b.constant([0.5, -1, 2]),
+        transB=1,
+    )
     (folder / "net.onnx").write_bytes(b.model(y).SerializeToString())
     np.save(folder / "x.npy", np.random.default_rng(0).normal(0, 2, (7, 2, 6, 6)).astype(np.float32))
     result = run("compile", folder / "net.onnx", "-o", folder / "net", "--board", "pynq-z2")

@@ -24,33 +24,61 @@ def test_emulate_writes_what_the_engines_give(built: Path, tmp_path: Path) -> No
     outputs = {}
     for engine in ("exact", "hls"):
         target = tmp_path / f"{engine}.npy"
-        result = run("emulate", built / "net", "--input", built / "x.npy", "--output", target, "--engine", engine)
+        result = run(
+            "emulate", built / "net", "--input", built / "x.npy", "--output", target, "--engine", engine
+        )
         assert result.output == f"{target}: 7 frames from engine {engine} (emulated)\n"
         outputs[engine] = np.load(target)
     np.testing.assert_array_equal(outputs["exact"], outputs["hls"])
     assert outputs["exact"].shape == (7, 3)
     assert outputs["exact"].dtype == np.float32
-    assert run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "c.npy", "--codes").exit_code == 0
+    assert (
+        run(
+            "emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "c.npy", "--codes"
+        ).exit_code
+        == 0
+    )
     assert np.load(tmp_path / "c.npy").dtype.kind == "u"
 
 
 def test_several_outputs_go_into_one_archive(built: Path, tmp_path: Path) -> None:
     b = Builder(2, 6, 6)
     x = b.quantise(b.conv(b.quantise("x", "int4", 0.5), "e2m1", 4, 2), "int4", 0.5)
-    (tmp_path / "two.onnx").write_bytes(b.model(x, b.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])).SerializeToString())
+    (tmp_path / "two.onnx").write_bytes(
+        b.model(x, b.node("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])).SerializeToString()
+    )
     assert run("compile", tmp_path / "two.onnx", "-o", tmp_path / "two", "--board", "pynq-z2").exit_code == 0
     both = pyqkit.Accelerator.load(tmp_path / "two").emulate_outputs(np.load(built / "x.npy"))
     names = ", ".join(both)
     wrong = run("emulate", tmp_path / "two", "--input", built / "x.npy", "--output", tmp_path / "y.npy")
-    refused(wrong, f"a file in npz format was expected for {names}, but {tmp_path / 'y.npy'} came; change its ending")
+    refused(
+        wrong,
+        f"a file in npz format was expected for {names}, but {tmp_path / 'y.npy'} came; change its ending",
+    )
     for engine in ("exact", "hls"):
-        done = run("emulate", tmp_path / "two", "--input", built / "x.npy", "--output", tmp_path / "y.npz", "--engine", engine, "--force")
+        done = run(
+            "emulate",
+            tmp_path / "two",
+            "--input",
+            built / "x.npy",
+            "--output",
+            tmp_path / "y.npz",
+            "--engine",
+            engine,
+            "--force",
+        )
         assert done.exit_code == 0, done.output
         with np.load(tmp_path / "y.npz", allow_pickle=False) as found:
-            assert set(found.files) == set(both) and {y.shape for y in found.values()} == {(7, 4, 6, 6), (7, 4, 3, 3)}
+            assert set(found.files) == set(both) and {y.shape for y in found.values()} == {
+                (7, 4, 6, 6),
+                (7, 4, 3, 3),
+            }
             for name, y in both.items():
                 np.testing.assert_array_equal(found[name], y)
-    with pytest.raises(UserError, match=f"^a network with one output was expected, but this one has {names}; call emulate_outputs$"):
+    with pytest.raises(
+        UserError,
+        match=f"^a network with one output was expected, but this one has {names}; call emulate_outputs$",
+    ):
         pyqkit.Accelerator.load(tmp_path / "two").emulate(np.load(built / "x.npy"))
 
 
@@ -62,7 +90,10 @@ def test_verify_compares_everything(built: Path) -> None:
     reference = data["reference"]
     assert (reference["codes_differing"], reference["top1_agreement"]) == (0, 1.0)
     assert reference["codes"] == 7 * (72 + 2 * 144 + 3)
-    assert all({"codes", "differing", "saturated", "ties", "distinct"} <= set(layer) for layer in reference["layers"].values())
+    assert all(
+        {"codes", "differing", "saturated", "ties", "distinct"} <= set(layer)
+        for layer in reference["layers"].values()
+    )
 
 
 def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,9 +128,18 @@ def test_report_has_what_is_promised(built: Path) -> None:
     assert data["source"] == "estimated"
     assert {"lut_low", "lut_high", "ff", "bram36", "dsp"} <= set(data["resources"])
     for layer in data["layers"]:
-        assert {"name", "operator", "input_format", "weight_format", "output_format", "macs", "pe", "simd", "cycles", "resources"} <= set(
-            layer
-        )
+        assert {
+            "name",
+            "operator",
+            "input_format",
+            "weight_format",
+            "output_format",
+            "macs",
+            "pe",
+            "simd",
+            "cycles",
+            "resources",
+        } <= set(layer)
     assert "estimated" in run("report", built / "net").output
 
 
@@ -145,7 +185,9 @@ def test_foldings_are_written_edited_and_read(built: Path, tmp_path: Path) -> No
     layer = next(iter(foldings))
     path.write_text(path.read_text().replace(json.dumps(foldings[layer]), '{"pe": 1, "simd": 1}', 1))
     assert run(*shared, "-o", tmp_path / "b", "--fold", path).exit_code == 0
-    assert json.loads((tmp_path / "b" / "manifest.json").read_text())["folding"] == foldings | {layer: vars(Folding())}
+    assert json.loads((tmp_path / "b" / "manifest.json").read_text())["folding"] == foldings | {
+        layer: vars(Folding())
+    }
     refused(
         run(*shared, "-o", tmp_path / "c", "--write-fold", path),
         f"a new file was expected, but {path} exists; choose another name or pass --force",
@@ -158,7 +200,9 @@ def test_foldings_are_written_edited_and_read(built: Path, tmp_path: Path) -> No
 
 
 def test_a_share_of_the_board(built: Path) -> None:
-    small, large = (pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", lut_share=share).report() for share in (0.05, 0.5))
+    small, large = (
+        pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", lut_share=share).report() for share in (0.05, 0.5)
+    )
     assert small["resources"]["lut_high"] <= 0.05 * 53_200 < large["resources"]["lut_high"]
     assert small["frames_per_second"] < large["frames_per_second"]
 
@@ -168,12 +212,18 @@ def test_report_as_a_page(built: Path, tmp_path: Path) -> None:
     assert f"{path}: report of " in run("report", built / "net", "--html", path).output
     assert path.read_text().startswith("<!doctype html>")
     refused(
-        run("report", built / "net", "--html", path), f"a new file was expected, but {path} exists; choose another name or pass --force"
+        run("report", built / "net", "--html", path),
+        f"a new file was expected, but {path} exists; choose another name or pass --force",
     )
-    assert json.loads(run("report", built / "net", "--html", path, "--json", "--force").output)["source"] == "estimated"
+    assert (
+        json.loads(run("report", built / "net", "--html", path, "--json", "--force").output)["source"]
+        == "estimated"
+    )
 
 
-@pytest.mark.parametrize(("name", "rows"), [("e2m1", 16), ("int8", 256), ("int16", 16), ("int32", 16), ("uint64", 16)])
+@pytest.mark.parametrize(
+    ("name", "rows"), [("e2m1", 16), ("int8", 256), ("int16", 16), ("int32", 16), ("uint64", 16)]
+)
 def test_codes_of_a_format(name: str, rows: int) -> None:
     data = json.loads(run("formats", name, "--json").output)
     bits = pyqkit.formats.parse(name).bits
@@ -186,7 +236,9 @@ def test_codes_of_a_format(name: str, rows: int) -> None:
 
 
 @pytest.mark.parametrize("place", ["net", "net/fold.json"])
-def test_two_results_never_go_to_one_place(built: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_results_never_go_to_one_place(
+    built: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net").mkdir()
     sentence = f"a place outside net was expected for --write-fold, but {place} came, and --output goes there; choose another name"
@@ -206,4 +258,7 @@ def test_two_results_never_go_to_one_place(built: Path, tmp_path: Path, place: s
 def test_a_name_that_a_terminal_would_act_on_is_shown_with_escapes(built: Path, tmp_path: Path) -> None:
     target = tmp_path / "\x1b]0;mine\x07.npy"
     said = run("emulate", built / "net", "--input", built / "x.npy", "--output", target).output
-    assert target.is_file() and said == f"{tmp_path}/\\x1b]0;mine\\x07.npy: 7 frames from engine exact (emulated)\n"
+    assert (
+        target.is_file()
+        and said == f"{tmp_path}/\\x1b]0;mine\\x07.npy: 7 frames from engine exact (emulated)\n"
+    )

@@ -22,21 +22,32 @@ def test_existing_outputs_stay(built: Path, tmp_path: Path) -> None:
     assert (built / "net" / "manifest.json").read_bytes() == before
     (tmp_path / "y.npy").write_text("mine")
     result = run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy")
-    refused(result, f"a new file was expected, but {tmp_path / 'y.npy'} exists; choose another name or pass --force")
+    refused(
+        result,
+        f"a new file was expected, but {tmp_path / 'y.npy'} exists; choose another name or pass --force",
+    )
     assert (tmp_path / "y.npy").read_text() == "mine"
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     result = run("compile", built / "net.onnx", "-o", tmp_path / "folder", "--force")
-    refused(result, f"a build folder to replace was expected, but {tmp_path / 'folder'} is something else; choose another name")
+    refused(
+        result,
+        f"a build folder to replace was expected, but {tmp_path / 'folder'} is something else; choose another name",
+    )
     assert (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
 
 
 def test_force_replaces_outputs(built: Path, tmp_path: Path) -> None:
     assert run("compile", built / "net.onnx", "-o", tmp_path / "net").exit_code == 0
-    assert run("compile", built / "net.onnx", "-o", tmp_path / "net", "--board", "KV260", "--force").exit_code == 0
+    assert (
+        run("compile", built / "net.onnx", "-o", tmp_path / "net", "--board", "KV260", "--force").exit_code
+        == 0
+    )
     assert json.loads(run("report", tmp_path / "net", "--json").output)["board"] == "KV260"
     (tmp_path / "y.npy").write_text("old")
-    result = run("emulate", tmp_path / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy", "--force")
+    result = run(
+        "emulate", tmp_path / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy", "--force"
+    )
     assert result.exit_code == 0 and np.load(tmp_path / "y.npy").shape == (7, 3)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["net", "y.npy"]
 
@@ -50,12 +61,16 @@ def test_places_that_cannot_be_written(built: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     result = run("compile", built / "net.onnx", "-o", tmp_path / "file" / "b")
     assert result.exit_code == 2
-    assert result.output.startswith(f"pyqkit: a folder that can be written was expected, but {tmp_path / 'file' / 'b'} cannot (")
+    assert result.output.startswith(
+        f"pyqkit: a folder that can be written was expected, but {tmp_path / 'file' / 'b'} cannot ("
+    )
     assert result.output.endswith("); choose another place\n")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_nothing_stays_behind_when_an_output_cannot_be_finished(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_stays_behind_when_an_output_cannot_be_finished(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 

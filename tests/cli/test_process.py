@@ -17,8 +17,20 @@ from tests.cli.calls import refused, run
 
 def test_a_missing_compiler(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    result = run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy", "--engine", "hls")
-    refused(result, "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact")
+    result = run(
+        "emulate",
+        built / "net",
+        "--input",
+        built / "x.npy",
+        "--output",
+        tmp_path / "y.npy",
+        "--engine",
+        "hls",
+    )
+    refused(
+        result,
+        "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact",
+    )
 
 
 def test_json_is_the_only_output() -> None:
@@ -40,7 +52,12 @@ def test_a_missing_package_is_named(built: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_messages_go_to_stderr(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "pyqkit.cli", "report", str(tmp_path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pyqkit.cli", "report", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
@@ -59,7 +76,9 @@ def test_doctor_says_what_missing_tools_would_add(monkeypatch: pytest.MonkeyPatc
         "how to get it": "apt install g++",
     }
     assert rows["numpy"]["found"] == "yes" and rows["numpy"]["how to get it"] == ""
-    assert all(row["needed for"] and (row["found"] == "yes") == (row["how to get it"] == "") for row in rows.values())
+    assert all(
+        row["needed for"] and (row["found"] == "yes") == (row["how to get it"] == "") for row in rows.values()
+    )
 
 
 def test_demo_is_called_with_its_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -33,12 +33,22 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        here = {"TMPDIR": str(self.folder / "tmp"), "XDG_CACHE_HOME": str(self.folder / "cache"), "OMP_NUM_THREADS": "1"}
+        here = {
+            "TMPDIR": str(self.folder / "tmp"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "OMP_NUM_THREADS": "1",
+        }
         return {**os.environ, **here}
 
     def start(self, *arguments: object, **options: object) -> subprocess.Popen[str]:
         command = [*PROGRAM, *map(str, arguments)]
-        both = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": self.environment, **options}
+        both = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "env": self.environment,
+            **options,
+        }
         return subprocess.Popen(command, preexec_fn=_hear_signals, **both)  # type: ignore[call-overload]
 
     def run(self, *arguments: object, **options: object) -> tuple[int, str, str]:
@@ -49,11 +59,15 @@ class Place:
     def left(self) -> list[str]:
         """Everything that is there but finished entries of the cache."""
         found = (p for p in self.folder.rglob("*") if p.is_file() or p.name.startswith("."))
-        return sorted(p.name for p in found if not (p.parent.parent.name == "pyqkit" and not p.name.startswith(".")))
+        return sorted(
+            p.name for p in found if not (p.parent.parent.name == "pyqkit" and not p.name.startswith("."))
+        )
 
 
 def _hear_signals() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in the background, where it is ignored
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests may run in the background, where it is ignored
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
@@ -76,7 +90,9 @@ def slow_compiler(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     mark = f"61.{os.getpid()}"  # seconds of a sleep that nobody else sleeps
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "g++").write_text(f"#!/bin/sh\nsleep {mark} &\ntouch {tmp_path / 'started'}\ntouch half.s\nsleep {mark}\n")
+    (folder / "g++").write_text(
+        f"#!/bin/sh\nsleep {mark} &\ntouch {tmp_path / 'started'}\ntouch half.s\nsleep {mark}\n"
+    )
     (folder / "g++").chmod(0o755)
     yield folder, mark
     for number in living(mark):
@@ -96,7 +112,9 @@ def living(mark: str) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_compilers_end_with_us(built: Path, place: Place, slow_compiler: tuple[Path, str], number: signal.Signals) -> None:
+def test_compilers_end_with_us(
+    built: Path, place: Place, slow_compiler: tuple[Path, str], number: signal.Signals
+) -> None:
     folder, mark = slow_compiler
     environment = {**place.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
     target = place.folder / "out" / "y.npy"
@@ -114,10 +132,14 @@ def test_compilers_end_with_us(built: Path, place: Place, slow_compiler: tuple[P
 
 
 def test_an_interrupt_while_the_program_loads(place: Place) -> None:
-    code = "import os, signal, sys\nclass Interrupting:\n def find_spec(self, name, path=None, target=None):\n"
+    code = (
+        "import os, signal, sys\nclass Interrupting:\n def find_spec(self, name, path=None, target=None):\n"
+    )
     code += "  if name == 'click': os.kill(os.getpid(), signal.SIGINT)\n"
     code += "sys.meta_path.insert(0, Interrupting())\nfrom pyqkit.__main__ import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=_hear_signals, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=_hear_signals, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "pyqkit: interrupted\n")
 
 
@@ -127,7 +149,9 @@ def test_a_signal_that_python_drops_is_raised_again() -> None:
         "class Last:\n def __del__(self): os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.01)\n"
         "with console():\n last = Last(); del last\n time.sleep(60)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
     assert (done.returncode, done.stderr) == (143, "pyqkit: interrupted\n")
 
 
@@ -146,8 +170,22 @@ def test_a_reader_that_goes_away(place: Place) -> None:
 def test_closed_streams(built: Path, place: Place, closed: str) -> None:
     target = place.folder / "out" / "y.npy"
     line = f'exec "$@" {closed}'
-    command = ["sh", "-c", line, "sh", *PROGRAM, "emulate", built / "net", "--input", built / "x.npy", "--output", target]
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=place.environment, check=False)
+    command = [
+        "sh",
+        "-c",
+        line,
+        "sh",
+        *PROGRAM,
+        "emulate",
+        built / "net",
+        "--input",
+        built / "x.npy",
+        "--output",
+        target,
+    ]
+    done = subprocess.run(
+        [str(c) for c in command], capture_output=True, text=True, env=place.environment, check=False
+    )
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert np.load(target).shape == (7, 3)  # and nothing that was said is in it
 
@@ -187,7 +225,9 @@ def test_names_of_bytes_that_are_no_text(built: Path, place: Place) -> None:
 # ---- full disks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limit", [0, 16_000])  # bytes: the page fits the second, the overlay's handoff does not
+@pytest.mark.parametrize(
+    "limit", [0, 16_000]
+)  # bytes: the page fits the second, the overlay's handoff does not
 def test_where_files_cannot_grow_nothing_is_left(built: Path, place: Place, limit: int) -> None:
     """A limit of bytes a file stands for a full disk: it takes every file in turn."""
 
@@ -199,10 +239,19 @@ def test_where_files_cannot_grow_nothing_is_left(built: Path, place: Place, limi
     overlay = ("overlay", built / "net", "--emulated", "-o", out / "deep" / "overlay")
     for arguments in (overlay, ("report", built / "net", "--html", out / "report.html")):
         process = subprocess.run(
-            [*PROGRAM, *map(str, arguments)], capture_output=True, text=True, env=place.environment, preexec_fn=small, check=False
+            [*PROGRAM, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=place.environment,
+            preexec_fn=small,
+            check=False,
         )
         if process.returncode:
-            assert process.returncode == 2 and process.stderr.startswith("pyqkit: a ") and len(process.stderr.splitlines()) == 1
+            assert (
+                process.returncode == 2
+                and process.stderr.startswith("pyqkit: a ")
+                and len(process.stderr.splitlines()) == 1
+            )
             assert process.stderr.endswith("cannot (File too large); choose another place\n")
             assert place.left() == [] and not list(out.iterdir())
         else:
@@ -213,14 +262,28 @@ def test_where_files_cannot_grow_nothing_is_left(built: Path, place: Place, limi
 @needs_compiler
 @pytest.mark.parametrize("room", [0, 40_000])
 def test_a_full_disk_under_the_compiler(built: Path, tmp_path: Path, room: int) -> None:
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)], check=False).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)], check=False
+        ).returncode
+    ):
         pytest.skip("a small file system can be mounted by root alone")
     try:
         place = Place(tmp_path)
         for name in ("tmp", "cache", "out"):
             (tmp_path / name).mkdir()
         (tmp_path / "filler").write_bytes(bytes((1 << 20) - room - 8192))
-        arguments = ("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "out" / "y.npy", "--engine", "hls")
+        arguments = (
+            "emulate",
+            built / "net",
+            "--input",
+            built / "x.npy",
+            "--output",
+            tmp_path / "out" / "y.npy",
+            "--engine",
+            "hls",
+        )
         code, out, err = place.run(*arguments)
         assert (code, out) == (2, "") and len(err.splitlines()) == 1
         assert err.startswith("pyqkit: room for ") and "(No space left on device); make room, or set" in err
@@ -235,12 +298,27 @@ def test_a_full_disk_under_the_compiler(built: Path, tmp_path: Path, room: int) 
 @needs_compiler
 def test_several_at_once(built: Path, place: Place) -> None:
     out = place.folder / "out"
-    runs = [place.start("compile", built / "net.onnx", "-o", out / "net", "--board", "PYNQ-Z2") for _ in range(3)]
+    runs = [
+        place.start("compile", built / "net.onnx", "-o", out / "net", "--board", "PYNQ-Z2") for _ in range(3)
+    ]
     ends = [(process.communicate()[1], process.returncode) for process in runs]
-    refused = (f"pyqkit: a new folder was expected, but {out / 'net'} exists; choose another name or pass --force\n", 2)
+    refused = (
+        f"pyqkit: a new folder was expected, but {out / 'net'} exists; choose another name or pass --force\n",
+        2,
+    )
     assert sorted(code for _, code in ends) == [0, 2, 2] and ends.count(refused) == 2
     runs = [
-        place.start("emulate", out / "net", "--input", built / "x.npy", "--output", out / f"{i}.npy", "--engine", "hls") for i in range(4)
+        place.start(
+            "emulate",
+            out / "net",
+            "--input",
+            built / "x.npy",
+            "--output",
+            out / f"{i}.npy",
+            "--engine",
+            "hls",
+        )
+        for i in range(4)
     ]
     assert [process.communicate()[1] for process in runs] == [""] * 4
     first, *others = (np.load(out / f"{i}.npy") for i in range(4))

@@ -32,23 +32,38 @@ class Net:
         self.graph.tensors["x"] = tensor
         self.graph.inputs = [port("x", tensor)]
         codes = self.random.choice(self.activations.codes, (self.frames, *self.shape))
-        codes[0], codes[1] = self.activations.codes[0], self.activations.codes[-1]  # both ends of the range, borders included
+        codes[0], codes[1] = (
+            self.activations.codes[0],
+            self.activations.codes[-1],
+        )  # both ends of the range, borders included
         self.codes = {"x": codes}
         self.values = dict(self.codes)
 
     def add(self, op: Operator) -> str:
         """Append an operator and run its definition."""
         self.graph.add(op)
-        (self.values[op.outputs[0]],) = op.execute([self.values[n] for n in op.inputs], self.graph.input_tensors(op))
+        (self.values[op.outputs[0]],) = op.execute(
+            [self.values[n] for n in op.inputs], self.graph.input_tensors(op)
+        )
         return op.outputs[0]
 
-    def conv(self, name: str, source: str, outputs: int, kernel: int | tuple[int, int] = 3, groups: int = 1, **parameters: object) -> str:
+    def conv(
+        self,
+        name: str,
+        source: str,
+        outputs: int,
+        kernel: int | tuple[int, int] = 3,
+        groups: int = 1,
+        **parameters: object,
+    ) -> str:
         """A convolution with random weight codes, padded to keep the size unless told otherwise."""
         kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
         channels = self.graph.tensors[source].shape[2]
         weights = self.random.choice(self.weights.codes, (outputs, *kernel, channels // groups))
         parameters.setdefault("padding", (kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2))
-        return self.add(Convolution(name, [source], [name], weights, self.weights, groups=groups, **parameters))  # type: ignore[arg-type]
+        return self.add(
+            Convolution(name, [source], [name], weights, self.weights, groups=groups, **parameters)
+        )  # type: ignore[arg-type]
 
     def threshold(self, name: str, source: str, fmt: NumberFormat | None = None, falling: bool = True) -> str:
         """Thresholds taken from sums that occur, and one more or less, so that comparisons at equality decide codes."""
@@ -58,10 +73,15 @@ class Net:
         steps = len(fmt.codes) - 1
         table = np.empty((tensor.shape[2], steps), np.int64)
         for channel in range(tensor.shape[2]):
-            occurring = self.random.choice(integers[..., channel].ravel(), steps) + self.random.integers(-1, 2, steps)
+            occurring = self.random.choice(integers[..., channel].ravel(), steps) + self.random.integers(
+                -1, 2, steps
+            )
             table[channel] = np.sort(np.clip(occurring, tensor.low, tensor.high + 1))
         if steps > 3:
-            table[0, 0], table[0, -1] = tensor.low, tensor.high + 1  # a step always passed and one never passed
+            table[0, 0], table[0, -1] = (
+                tensor.low,
+                tensor.high + 1,
+            )  # a step always passed and one never passed
         down = self.random.random(tensor.shape[2]) < 0.4 if falling else np.zeros(tensor.shape[2], bool)
         return self.add(Threshold(name, [source], [name], fmt, table, down))
 
@@ -92,15 +112,21 @@ def everything(activations: str, weights: str | None = None) -> Net:
     right = net.threshold("c", net.conv("depthwise", right, 6, groups=6))
     joined = net.add(Concat("joined", [left, right], ["joined"]))
     grouped = net.conv("grouped", joined, 6, (1, 3), groups=3, dilation=(1, 1), padding=(0, 1, 0, 1))
-    pooled = net.add(MaxPool("largest", [net.threshold("d", grouped)], ["largest"], (2, 2), (1, 1), (1, 0, 0, 1)))
+    pooled = net.add(
+        MaxPool("largest", [net.threshold("d", grouped)], ["largest"], (2, 2), (1, 1), (1, 0, 0, 1))
+    )
     average = net.add(SumPool("average", [pooled], ["average"], (2, 1), (1, 1), (0, 0, 0, 0)))
-    everywhere = net.add(SumPool("everywhere", [pooled], ["everywhere"], net.graph.tensors[pooled].shape[:2], (1, 1)))
+    everywhere = net.add(
+        SumPool("everywhere", [pooled], ["everywhere"], net.graph.tensors[pooled].shape[:2], (1, 1))
+    )
     flat = net.add(Reshape("flat", [pooled], ["flat"], (1, 1, int(np.prod(net.graph.tensors[pooled].shape)))))
     dense = net.conv("dense", flat, 5, 1)
     low, high = net.graph.tensors[dense].low, net.graph.tensors[dense].high
     shift = max(0, min(20, (62 - max(-low, high).bit_length())) - 12)
     multiplier = net.random.integers(-(2**10), 2**10, 5)
-    wide = net.add(Rescale("wider", [dense], ["wider"], Integer(12), multiplier, np.arange(5), min(shift, 20)))
+    wide = net.add(
+        Rescale("wider", [dense], ["wider"], Integer(12), multiplier, np.arange(5), min(shift, 20))
+    )
     net.finish(average, everywhere, dense, wide, "b")
     return net
 

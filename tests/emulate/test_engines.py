@@ -93,11 +93,18 @@ def test_residual_sums_join_the_kernel(activations: str, weights: str, steps: in
     x = net.threshold("a", net.conv("conv", "x", channels))
     both = [net.conv("main", x, channels), net.conv("shortcut", x, channels, 1)]
     y = net.threshold("b", net.add(Add("sum", both, ["sum"], net.random.integers(-3, 4, (2, channels)))))
-    total = net.add(Add("again", [y, net.conv("last", y, channels)], ["again"], net.random.integers(1, 3, (2, channels))))
+    total = net.add(
+        Add("again", [y, net.conv("last", y, channels)], ["again"], net.random.integers(1, 3, (2, channels)))
+    )
     reach = max(abs(net.graph.tensors[total].low), abs(net.graph.tensors[total].high))
     shift = max(0, reach.bit_length() - 5)
-    multiplier, offset = net.random.integers(-2, 3, channels), net.random.integers(-3, 4, channels) << shift >> 1
-    net.finish(net.add(Rescale("out", [total], ["out"], Integer(8), multiplier, offset, shift, relu=channels == 16)))
+    multiplier, offset = (
+        net.random.integers(-2, 3, channels),
+        net.random.integers(-3, 4, channels) << shift >> 1,
+    )
+    net.finish(
+        net.add(Rescale("out", [total], ["out"], Integer(8), multiplier, offset, shift, relu=channels == 16))
+    )
     print(statistics(net), len(np.unique(net.values["out"])), "distinct results")
     for portable in (True, False):
         engine = ExactEngine(net.graph, portable=portable)
@@ -126,7 +133,10 @@ def test_hls_against_the_ap_int_headers_of_amd(activations: str, weights: str | 
     found = importlib.util.find_spec("hls4ml")
     if found is None or not found.submodule_search_locations:
         pytest.skip("hls4ml, which carries AMD's ap_int headers, is not installed")
-    (headers,) = {path.parent for path in Path(next(iter(found.submodule_search_locations))).rglob("vivado/ap_types/ap_int.h")}
+    (headers,) = {
+        path.parent
+        for path in Path(next(iter(found.submodule_search_locations))).rglob("vivado/ap_types/ap_int.h")
+    }
     net = everything(activations, weights)
     agree(net, HlsEngine(net.graph, folding(net.graph, 2), flags=FAST, ap_int=headers).run)
 
@@ -163,7 +173,13 @@ def test_graphs_survive_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "mutant", ["thresholds one higher", "falling channels rise", "weights of two outputs swapped", "one weight code changed"]
+    "mutant",
+    [
+        "thresholds one higher",
+        "falling channels rise",
+        "weights of two outputs swapped",
+        "one weight code changed",
+    ],
 )
 def test_mutants_are_caught(mutant: str) -> None:
     net = everything("e2m1")

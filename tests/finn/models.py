@@ -22,7 +22,9 @@ def foldings(graph: Graph, largest: int) -> dict[str, Folding]:
         return max(n for n in range(1, largest + 1) if total % n == 0)
 
     layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    return {op.name: Folding(divisor(len(op.weights) // op.groups), divisor(op.weights.shape[3])) for op in layers}
+    return {
+        op.name: Folding(divisor(len(op.weights) // op.groups), divisor(op.weights.shape[3])) for op in layers
+    }
 
 
 def streamed(graph: Graph, largest: int = 3) -> ModelWrapper:
@@ -30,10 +32,19 @@ def streamed(graph: Graph, largest: int = 3) -> ModelWrapper:
     return dataflow_model(graph, foldings(graph, largest), PART)
 
 
-def assert_executes(model: ModelWrapper, graph: Graph, codes: dict[str, np.ndarray], expected: dict[str, np.ndarray], frames: int) -> None:
+def assert_executes(
+    model: ModelWrapper,
+    graph: Graph,
+    codes: dict[str, np.ndarray],
+    expected: dict[str, np.ndarray],
+    frames: int,
+) -> None:
     """Frame by frame, as FINN does: every output code equals what is expected."""
     for frame in range(frames):
-        given = {value.name: codes[port.tensor][frame : frame + 1] for value, port in zip(model.graph.input, graph.inputs)}
+        given = {
+            value.name: codes[port.tensor][frame : frame + 1]
+            for value, port in zip(model.graph.input, graph.inputs)
+        }
         got = execute_onnx(model, {name: values.astype(np.float32) for name, values in given.items()})
         for values, port in zip(got.values(), graph.outputs):
             assert_array_equal(values[0], expected[port.tensor][frame])

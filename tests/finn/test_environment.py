@@ -16,7 +16,9 @@ def test_without_finn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(environment, "version", missing)
-    with pytest.raises(MissingToolError, match=r"finn-plus 1\.6\.1 was expected.*pip install --no-deps finn-plus==1\.6\.1"):
+    with pytest.raises(
+        MissingToolError, match=r"finn-plus 1\.6\.1 was expected.*pip install --no-deps finn-plus==1\.6\.1"
+    ):
         environment.use_folder(tmp_path / "finn")
     assert not (tmp_path / "finn").exists()
 

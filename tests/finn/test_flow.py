@@ -115,14 +115,27 @@ def test_code_for_synthesis_needs_nothing_else(model: ModelWrapper) -> None:
     for node in {node.op_type: node for node in prepared.graph.node if node.name in ours(prepared)}.values():
         folder = getHWCustomOp(node).get_nodeattr("code_gen_dir_ipgen")
         stand_ins = [f"-I{library() / 'simulation' / name}" for name in ("native", "")]
-        command = ["g++", "-std=c++14", "-w", "-fsyntax-only", "-D__SYNTHESIS__", "-I.", *stand_ins, f"top_{node.name}.cpp"]
+        command = [
+            "g++",
+            "-std=c++14",
+            "-w",
+            "-fsyntax-only",
+            "-D__SYNTHESIS__",
+            "-I.",
+            *stand_ins,
+            f"top_{node.name}.cpp",
+        ]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
 def test_stitched_design(model: ModelWrapper, tools: Path) -> None:
     """FINN's script instantiates every node and joins pins that the generated C++ has."""
-    stitched = model.transform(PrepareIP(PART, CLOCK_NS)).transform(HLSSynthIP(PART)).transform(CreateStitchedIP(PART, CLOCK_NS))
+    stitched = (
+        model.transform(PrepareIP(PART, CLOCK_NS))
+        .transform(HLSSynthIP(PART))
+        .transform(CreateStitchedIP(PART, CLOCK_NS))
+    )
     script = (Path(stitched.get_metadata_prop("vivado_stitch_proj")) / "make_project.tcl").read_text()
     joined = set(re.findall(r"get_bd_intf_pins (\w+)/(\w+)", script))
     for name in ours(stitched):
@@ -133,14 +146,21 @@ def test_stitched_design(model: ModelWrapper, tools: Path) -> None:
         assert ports == {pin for node_name, pin in joined if node_name == name}
         widths = {port: int(bits) for bits, port in re.findall(r"ap_uint<(\d+)>> &(\w+)", top)}
         interfaces = node.get_verilog_top_module_intf_names()
-        assert dict([*interfaces["s_axis"], *interfaces["m_axis"]]) == {port: -(-bits // 8) * 8 for port, bits in widths.items()}
+        assert dict([*interfaces["s_axis"], *interfaces["m_axis"]]) == {
+            port: -(-bits // 8) * 8 for port, bits in widths.items()
+        }
 
 
 def test_zynq_build_and_driver(graph: Graph, model: ModelWrapper, tools: Path) -> None:
-    built = model.transform(ZynqBuild("ZCU104", CLOCK_NS)).transform(MakePYNQDriver("zynq-iodma", "FINNDMAOverlay", CLOCK_NS))
+    built = model.transform(ZynqBuild("ZCU104", CLOCK_NS)).transform(
+        MakePYNQDriver("zynq-iodma", "FINNDMAOverlay", CLOCK_NS)
+    )
     partitions = [getCustomOp(node) for node in built.graph.node]
     kernels = [ModelWrapper(partition.get_nodeattr("model")) for partition in partitions]
-    assert [kernel.graph.node[0].op_type for kernel in kernels if len(kernel.graph.node) == 1] == ["IODMA_hls", "IODMA_hls"]
+    assert [kernel.graph.node[0].op_type for kernel in kernels if len(kernel.graph.node) == 1] == [
+        "IODMA_hls",
+        "IODMA_hls",
+    ]
     assert sorted(len(ours(kernel)) for kernel in kernels) == [0, 0, len(ours(model))]
     for kernel in kernels:
         for name in ours(kernel):
@@ -159,15 +179,25 @@ def test_zynq_build_and_driver(graph: Graph, model: ModelWrapper, tools: Path) -
 
 def test_the_documented_lines_run(tools: Path, tmp_path: Path) -> None:
     b = Builder(2, 3, 3)
-    onnx.save(b.model(b.quantise(b.conv(b.quantise("x", "e2m1", 0.5), "int4", 2, 2), "e3m2")), tmp_path / "net.onnx")
+    onnx.save(
+        b.model(b.quantise(b.conv(b.quantise("x", "e2m1", 0.5), "int4", 2, 2), "e3m2")), tmp_path / "net.onnx"
+    )
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "finn.md").read_text(), flags=re.S)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", snippet], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", snippet],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     (settings,) = (tmp_path / "build" / "finn").glob("pynq_driver_*/settings.json")
     assert json.loads(settings.read_text())["driver_information"]["platform"] == "zynq-iodma"
 
 
-def test_without_the_tools_it_says_so(model: ModelWrapper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_tools_it_says_so(
+    model: ModelWrapper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("FINN_TOOL_DIR_OVERRIDE", str(tmp_path))
     monkeypatch.setenv("XILINX_VIVADO", str(tmp_path / "2024.2"))
     monkeypatch.setenv("NUM_DEFAULT_WORKERS", "1")
@@ -180,8 +210,12 @@ def test_without_the_tools_it_says_so(model: ModelWrapper, monkeypatch: pytest.M
 def test_packing_is_that_of_finn(bits: int, lanes: int) -> None:
     codes = np.random.default_rng(bits).integers(0, 2**bits, (5, lanes), dtype=np.uint8)
     kind = DataType[f"UINT{bits}"]
-    packed = finnpy_to_packed_bytearray(codes.astype(np.float32), kind, reverse_inner=True, reverse_endian=True)
+    packed = finnpy_to_packed_bytearray(
+        codes.astype(np.float32), kind, reverse_inner=True, reverse_endian=True
+    )
     assert_array_equal(pack(codes, bits), packed)
-    back = packed_bytearray_to_finnpy(pack(codes, bits), kind, output_shape=codes.shape, reverse_inner=True, reverse_endian=True)
+    back = packed_bytearray_to_finnpy(
+        pack(codes, bits), kind, output_shape=codes.shape, reverse_inner=True, reverse_endian=True
+    )
     assert_array_equal(back, codes)
     assert_array_equal(unpack(np.ascontiguousarray(packed), bits, lanes), codes)

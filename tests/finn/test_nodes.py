@@ -40,7 +40,9 @@ def test_every_operator_has_a_node_in_each_domain() -> None:
         assert op_type(kind) in abstract_domain.custom_op and f"{op_type(kind)}_hls" in hls_domain.custom_op
 
 
-@pytest.mark.parametrize(("activations", "weights"), [("e2m1", None), ("int8", "int4"), ("lp4_0_3", None), ("e4m3", "uint2")])
+@pytest.mark.parametrize(
+    ("activations", "weights"), [("e2m1", None), ("int8", "int4"), ("lp4_0_3", None), ("e4m3", "uint2")]
+)
 def test_definitions(activations: str, weights: str | None) -> None:
     net = everything(activations, weights)
     assert_executes(to_finn(net.graph), net.graph, net.codes, net.graph.execute(net.codes), net.frames)
@@ -182,7 +184,9 @@ if __name__ == "__main__":
     print("ours:", len([a for n in model.graph.node for a in n.attribute if a.name == "code_gen_dir_cppsim"]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "stock: Custom op_type PqConvolution_hls is currently not supported" in done.stdout, done.stdout + done.stderr
+    assert "stock: Custom op_type PqConvolution_hls is currently not supported" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert "ours: 1" in done.stdout, done.stdout + done.stderr
 
 
@@ -226,7 +230,10 @@ def test_fifos_hold_what_waits_where_branches_join() -> None:
     model = to_finn(graph).transform(Fold(graph, foldings(graph, 1)))
     nodes = {node.op_type: getHWCustomOp(node) for node in model.graph.node}
     assert nodes["PqAdd"].lanes == [1, 1] and nodes["PqPermute"].lanes == [2]
-    assert nodes["PqPermute"].get_nodeattr("inFIFODepths") == [expected["x", "short"]] and expected["x", "short"] > 32 + 8
+    assert (
+        nodes["PqPermute"].get_nodeattr("inFIFODepths") == [expected["x", "short"]]
+        and expected["x", "short"] > 32 + 8
+    )
 
 
 def test_an_operator_that_reads_a_tensor_twice() -> None:
@@ -235,7 +242,11 @@ def test_an_operator_that_reads_a_tensor_twice() -> None:
     copy = net.add(Permute("copy", ["x"], ["copy"], [0, 1, 2, 3]))
     graph = net.finish(net.add(Add("sum", ["x", copy], ["sum"], np.array([[1, 2, 3, 4], [1, 1, -1, -4]]))))
     model = streamed(graph)
-    assert [node.op_type for node in model.graph.node if node.op_type.startswith("Pq")] == ["PqFork_hls", "PqPermute_hls", "PqAdd_hls"]
+    assert [node.op_type for node in model.graph.node if node.op_type.startswith("Pq")] == [
+        "PqFork_hls",
+        "PqPermute_hls",
+        "PqAdd_hls",
+    ]
     assert_executes(to_finn(graph), graph, net.codes, net.values, net.frames)
 
 
@@ -244,7 +255,9 @@ def test_words_too_wide_for_vitis_hls() -> None:
     model = streamed(net.finish(net.add(Permute("turned", ["x"], ["turned"], list(range(2047, -1, -1))))))
     (node,) = (getHWCustomOp(node) for node in model.graph.node if node.op_type == "PqPermute_hls")
     node.set_nodeattr("lanes", [2048])
-    with pytest.raises(UserError, match="at most 8191 bits were expected at PqPermute_hls_0, but one has 8192"):
+    with pytest.raises(
+        UserError, match="at most 8191 bits were expected at PqPermute_hls_0, but one has 8192"
+    ):
         model.transform(PrepareIP(PART, 5.0))
 
 

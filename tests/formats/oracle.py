@@ -21,7 +21,9 @@ _PRECISE = Context(prec=80)
 class Grid:
     """Values of a format by code, and rounding to them."""
 
-    def __init__(self, by_code: dict[int, Fraction], upper_at_tie: Callable[[Fraction, Fraction], bool]) -> None:
+    def __init__(
+        self, by_code: dict[int, Fraction], upper_at_tie: Callable[[Fraction, Fraction], bool]
+    ) -> None:
         self.by_code = by_code
         self.code_of: dict[Fraction, int] = {}
         for code, value in sorted(by_code.items()):
@@ -70,10 +72,16 @@ def _minifloat(exponent_bits: int, significand_bits: int, signed: bool, variant:
     for sign in (1, -1) if signed else (1,):
         for e in range(2**exponent_bits):
             for m in range(2**significand_bits):
-                special = (variant == "ieee" and e == top) or (variant == "fn" and e == top and m == 2**significand_bits - 1)
+                special = (variant == "ieee" and e == top) or (
+                    variant == "fn" and e == top and m == 2**significand_bits - 1
+                )
                 if not special:
                     fraction = Fraction(m, 2**significand_bits)
-                    values[code] = sign * (Fraction(2) ** (e - bias) * (1 + fraction) if e else Fraction(2) ** (1 - bias) * fraction)
+                    values[code] = sign * (
+                        Fraction(2) ** (e - bias) * (1 + fraction)
+                        if e
+                        else Fraction(2) ** (1 - bias) * fraction
+                    )
                 code += 1
 
     def upper_at_tie(low: Fraction, high: Fraction) -> bool:
@@ -111,7 +119,9 @@ def power_of_two(exponent: Fraction, bits: int) -> Fraction:
     """2**exponent rounded to `bits` significant bits, from 80-digit decimals."""
     whole = floor(exponent)
     rest = exponent - whole
-    real = Fraction(_PRECISE.power(Decimal(2), _PRECISE.divide(Decimal(rest.numerator), Decimal(rest.denominator))))
+    real = Fraction(
+        _PRECISE.power(Decimal(2), _PRECISE.divide(Decimal(rest.numerator), Decimal(rest.denominator)))
+    )
     unit = Fraction(2) ** (bits - 1)
     return Fraction(round(real * unit)) / unit * Fraction(2) ** whole
 

@@ -13,7 +13,15 @@ from pyqkit.formats import FormatError, Integer, parse
 from pyqkit.formats.base import NumberFormat
 
 NAMES = [f"{sign}int{width}" for width in range(1, 17) for sign in ("", "u")]
-NAMES += ["int16narrow", "uint16narrow", "uint16z32768", "int16z-3", "uint12z1001", "int10narrowz7", "uint8z4294967296"]
+NAMES += [
+    "int16narrow",
+    "uint16narrow",
+    "uint16z32768",
+    "int16z-3",
+    "uint12z1001",
+    "int10narrowz7",
+    "uint8z4294967296",
+]
 
 
 def half_to_even_code(x: float, fmt: Integer) -> int:
@@ -29,7 +37,9 @@ def test_quarter_steps_over_the_whole_range(name: str) -> None:
     """Ties, values and what lies between, for every code, and beyond both ends."""
     fmt = parse(name)
     assert isinstance(fmt, Integer)
-    stored = np.arange(-4 * 2, 4 * (2**fmt.width + 2), dtype=np.int64)  # quarters, relative to the lowest value
+    stored = np.arange(
+        -4 * 2, 4 * (2**fmt.width + 2), dtype=np.int64
+    )  # quarters, relative to the lowest value
     x = fmt.low + stored / 4
     lowest = fmt.low + fmt.zero_point
     whole, quarter = stored // 4 + lowest, stored % 4
@@ -57,7 +67,11 @@ def test_limits_are_exact(name: str, dtype: type) -> None:
 
 @given(
     st.sampled_from([parse(n) for n in NAMES]),
-    st.one_of(st.floats(allow_nan=False, width=64), st.floats(-70_000, 70_000), st.integers(-140_000, 140_000).map(lambda i: i / 2)),
+    st.one_of(
+        st.floats(allow_nan=False, width=64),
+        st.floats(-70_000, 70_000),
+        st.integers(-140_000, 140_000).map(lambda i: i / 2),
+    ),
 )
 def test_any_number(fmt: Integer, x: float) -> None:
     assert int(fmt.encode(x)) == half_to_even_code(x, fmt)
@@ -66,7 +80,9 @@ def test_any_number(fmt: Integer, x: float) -> None:
     assert int(fmt.encode(single)) == half_to_even_code(float(single), fmt)
 
 
-@pytest.mark.parametrize("name", ["int3", "uint3", "int4narrow", "uint4narrow", "uint5z3", "int5z-2", "int1", "uint1"])
+@pytest.mark.parametrize(
+    "name", ["int3", "uint3", "int4narrow", "uint4narrow", "uint5z3", "int5z-2", "int1", "uint1"]
+)
 def test_arithmetic_equals_the_general_table(name: str) -> None:
     """`Integer` overrides what `NumberFormat` derives from a table; both must be the same."""
     fmt = parse(name)
@@ -84,7 +100,10 @@ def test_arithmetic_equals_the_general_table(name: str) -> None:
     assert (fmt.minimum, fmt.maximum, fmt.has_zero) == (fmt.values[0], fmt.values[-1], 0 in fmt.values)
 
 
-@pytest.mark.parametrize(("zero_point", "expected"), [(0, [-2, -2, 0, 0, 2, 2]), (1, [-3, -1, -1, 1, 1, 3]), (2, [-2, -2, 0, 0, 2, 2])])
+@pytest.mark.parametrize(
+    ("zero_point", "expected"),
+    [(0, [-2, -2, 0, 0, 2, 2]), (1, [-3, -1, -1, 1, 1, 3]), (2, [-2, -2, 0, 0, 2, 2])],
+)
 def test_ties_go_to_the_even_code_not_the_even_value(zero_point: int, expected: list[int]) -> None:
     fmt = Integer(8, zero_point=zero_point)
     assert fmt.quantise(np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5])).tolist() == expected
@@ -98,15 +117,25 @@ def test_narrow_ranges_are_those_of_qonnx() -> None:
         for signed in (False, True):
             for narrow in (False, True):
                 fmt = Integer(width, signed, narrow)
-                assert (fmt.low, fmt.high) == (min_int(signed, narrow, width), max_int(signed, narrow, width)), fmt
+                assert (fmt.low, fmt.high) == (
+                    min_int(signed, narrow, width),
+                    max_int(signed, narrow, width),
+                ), fmt
 
 
 @pytest.mark.parametrize("width", [17, 32, 63, 64])
 @pytest.mark.parametrize("signed", [True, False])
 def test_accumulators_have_ends_but_no_table(width: int, signed: bool) -> None:
     fmt = Integer(width, signed)
-    assert (fmt.low, fmt.high) == ((-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1))
-    assert (fmt.minimum, fmt.maximum, fmt.zero_code, fmt.has_zero) == (float(fmt.low), float(fmt.high), 0, True)
+    assert (fmt.low, fmt.high) == (
+        (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
+    )
+    assert (fmt.minimum, fmt.maximum, fmt.zero_code, fmt.has_zero) == (
+        float(fmt.low),
+        float(fmt.high),
+        0,
+        True,
+    )
     for attribute in ("codes", "values", "integers"):
         with pytest.raises(FormatError, match="accumulators have no table"):
             getattr(fmt, attribute)
@@ -132,10 +161,19 @@ def test_narrowest_integer_for_a_range(low: int, extent: int) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("int0", "an integer of 1 to 16 bits (accumulators: 64) was expected, but 0 bits came; use fewer bits"),
-        ("uint65", "an integer of 1 to 16 bits (accumulators: 64) was expected, but 65 bits came; use fewer bits"),
+        (
+            "int0",
+            "an integer of 1 to 16 bits (accumulators: 64) was expected, but 0 bits came; use fewer bits",
+        ),
+        (
+            "uint65",
+            "an integer of 1 to 16 bits (accumulators: 64) was expected, but 65 bits came; use fewer bits",
+        ),
         ("int1narrow", "a narrow integer of at least 2 bits was expected, but 1 bit came"),
-        ("int8z99999999999", "a zero point of magnitude up to 4294967296 was expected, but 99999999999 came; check the quantiser"),
+        (
+            "int8z99999999999",
+            "a zero point of magnitude up to 4294967296 was expected, but 99999999999 came; check the quantiser",
+        ),
     ],
 )
 def test_illegal_parameters(name: str, sentence: str) -> None:

@@ -10,7 +10,16 @@ from pyqkit.formats import FormatError, NumberFormat, examples, parse
 from tests.formats.oracle import Grid, grid
 
 SMALL = [f for f in examples() if isinstance(f, NumberFormat) and f.bits <= 8]
-EXTRA = ["int3narrow", "uint4narrow", "uint8z3", "int5z3", "int4z-7", "int6narrowz1", "lp5_1_2@0.3", "lp8_2_2@-3.75"]
+EXTRA = [
+    "int3narrow",
+    "uint4narrow",
+    "uint8z3",
+    "int5z3",
+    "int4z-7",
+    "int6narrowz1",
+    "lp5_1_2@0.3",
+    "lp8_2_2@-3.75",
+]
 FORMATS = SMALL + [parse(name) for name in EXTRA]
 every_format = pytest.mark.parametrize("fmt", FORMATS, ids=str)
 FLOATS = (np.float32, np.float64)
@@ -86,9 +95,13 @@ def test_rounding_at_every_midpoint_and_its_neighbours(fmt: NumberFormat) -> Non
     for dtype in FLOATS:
         with np.errstate(over="ignore", under="ignore"):
             near = np.array([float(m) for m in middles]).astype(dtype)
-            points = np.concatenate([np.nextafter(near, dtype(-np.inf)), near, np.nextafter(near, dtype(np.inf))])
+            points = np.concatenate(
+                [np.nextafter(near, dtype(-np.inf)), near, np.nextafter(near, dtype(np.inf))]
+            )
         points = points[np.isfinite(points)]
-        assert_array_equal(fmt.encode(points), [expected.code_of[expected.round(Fraction(float(x)))] for x in points])
+        assert_array_equal(
+            fmt.encode(points), [expected.code_of[expected.round(Fraction(float(x)))] for x in points]
+        )
 
 
 @every_format
@@ -120,10 +133,17 @@ def test_encoding_is_monotone_and_steps_at_the_limits(fmt: NumberFormat) -> None
 @every_format
 def test_directed_roundings(fmt: NumberFormat) -> None:
     values = [fmt.exact(int(c)) or Fraction(0) for c in fmt.codes]
-    takes_upper = {"floor": lambda low, high: False, "ceil": lambda low, high: True, "to_zero": lambda low, high: high <= fmt.origin}
+    takes_upper = {
+        "floor": lambda low, high: False,
+        "ceil": lambda low, high: True,
+        "to_zero": lambda low, high: high <= fmt.origin,
+    }
     for rounding, upper in takes_upper.items():
         for boundary, low, high in zip(fmt.boundaries(rounding), values, values[1:]):
-            reached = [boundary.position < p or (boundary.position == p and boundary.inclusive) for p in (low, (low + high) / 2, high)]
+            reached = [
+                boundary.position < p or (boundary.position == p and boundary.inclusive)
+                for p in (low, (low + high) / 2, high)
+            ]
             assert reached == [False, upper(low, high) or (low < 0 < high and rounding == "to_zero"), True]
 
 
@@ -158,5 +178,7 @@ def test_the_oracle_can_fail() -> None:
 def test_what_is_not_a_number_is_refused() -> None:
     with pytest.raises(FormatError, match="real numbers were expected to encode as e2m1, but str came"):
         parse("e2m1").encode("hello")  # type: ignore[arg-type]
-    with pytest.raises(FormatError, match="a rounding out of nearest, floor, ceil, to_zero was expected, but 'odd' came"):
+    with pytest.raises(
+        FormatError, match="a rounding out of nearest, floor, ceil, to_zero was expected, but 'odd' came"
+    ):
         parse("e2m1").boundaries("odd")

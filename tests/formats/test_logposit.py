@@ -61,7 +61,10 @@ def test_positive_codes_are_monotone_and_negation_is_the_twos_complement(fmt: Lo
 @every_format
 def test_logarithms_are_those_of_the_definition(fmt: LogPosit) -> None:
     for code in range(2**fmt.bits):
-        expected, found = lp_logarithm(code, fmt.word, fmt.exponent_size, fmt.regime_size), fmt.logarithm(code)
+        expected, found = (
+            lp_logarithm(code, fmt.word, fmt.exponent_size, fmt.regime_size),
+            fmt.logarithm(code),
+        )
         assert (expected is None) == (found is None)
         if expected and found:
             assert (-1 if found[0] else 1, Fraction(found[1], 2**fmt.fraction_bits)) == expected
@@ -149,7 +152,9 @@ def test_the_scale_factor_is_a_factor(name: str) -> None:
     assert isinstance(fmt, LogPosit)
     assert fmt.prescale == Fraction(2.0**-fmt.scale_factor)
     assert fmt.base == LogPosit(fmt.word, fmt.exponent_size, fmt.regime_size)
-    np.testing.assert_array_equal(fmt.values, [float(Fraction(float(v)) * fmt.prescale) for v in fmt.base.values])
+    np.testing.assert_array_equal(
+        fmt.values, [float(Fraction(float(v)) * fmt.prescale) for v in fmt.base.values]
+    )
     np.testing.assert_array_equal(fmt.integers, fmt.base.integers)
 
 
@@ -157,11 +162,16 @@ def test_the_scale_factor_is_a_factor(name: str) -> None:
 def test_illegal_parameters(name: str) -> None:
     with pytest.raises(FormatError) as raised:
         parse(name)
-    assert str(raised.value) == f"a Logarithmic Posit with n in 2..8, es in 0..5 and rs in 1..n-1 was expected, but {name} came"
+    assert (
+        str(raised.value)
+        == f"a Logarithmic Posit with n in 2..8, es in 0..5 and rs in 1..n-1 was expected, but {name} came"
+    )
 
 
 def test_illegal_scale_factor() -> None:
-    with pytest.raises(FormatError, match=r"a scale factor between -64 and 64 was expected, but lp4_0_3@65 came"):
+    with pytest.raises(
+        FormatError, match=r"a scale factor between -64 and 64 was expected, but lp4_0_3@65 came"
+    ):
         parse("lp4_0_3@65")
     with pytest.raises(FormatError, match="a scale factor between -64 and 64 was expected"):
         LogPosit(4, 0, 3, float("nan"))

@@ -14,8 +14,29 @@ BLOCKS = [f for f in examples() if isinstance(f, Microscaled)]
 RULES = ("floor", "ceil", "even", "mse")
 POWERS = range(-100, 101)
 # emax of OCP MX 1.0, table 1 (there MXINT8 elements carry an implied 2**-6; here they are integers, hence 6)
-LARGEST_EXPONENT = {"e2m1": 2, "e2m3": 2, "e3m2": 4, "e4m3fn": 8, "e5m2ieee": 15, "int8": 6, "e4m3": 8, "e5m2": 16, "int4": 2, "lp4_0_3": 2}
-SIGNIFICAND_BITS = {"e2m1": 1, "e2m3": 3, "e3m2": 2, "e4m3": 3, "e5m2": 2, "e4m3fn": 3, "e5m2ieee": 2, "int8": 6, "int4": 2}
+LARGEST_EXPONENT = {
+    "e2m1": 2,
+    "e2m3": 2,
+    "e3m2": 4,
+    "e4m3fn": 8,
+    "e5m2ieee": 15,
+    "int8": 6,
+    "e4m3": 8,
+    "e5m2": 16,
+    "int4": 2,
+    "lp4_0_3": 2,
+}
+SIGNIFICAND_BITS = {
+    "e2m1": 1,
+    "e2m3": 3,
+    "e3m2": 2,
+    "e4m3": 3,
+    "e5m2": 2,
+    "e4m3fn": 3,
+    "e5m2ieee": 2,
+    "int8": 6,
+    "int4": 2,
+}
 
 
 def floor_log2(x: Fraction) -> int:
@@ -36,7 +57,10 @@ def expected_exponent(fmt: Microscaled, block: np.ndarray) -> int:
         step = Fraction(2) ** (floor_log2(largest) - SIGNIFICAND_BITS[fmt.element.name])
         shared += floor_log2(round(largest / step) * step) - floor_log2(largest)
     elif fmt.rule == "mse":
-        shared = min((e for e in sorted({_held(floor + i) for i in range(-1, 3)})), key=lambda e: squared_error(fmt, block, e))
+        shared = min(
+            (e for e in sorted({_held(floor + i) for i in range(-1, 3)})),
+            key=lambda e: squared_error(fmt, block, e),
+        )
     return _held(shared)
 
 
@@ -66,7 +90,12 @@ def test_just_below_at_and_just_above_201_powers_of_two(element: str, rule: str,
     fmt = Microscaled(parse(element), 4, rule)  # type: ignore[arg-type]
     powers = np.array([2.0**k for k in POWERS], dtype)
     assert len(powers) == 201
-    for largest in (np.nextafter(powers, dtype(0)), powers, np.nextafter(powers, dtype(np.inf)), powers * dtype(1.75)):
+    for largest in (
+        np.nextafter(powers, dtype(0)),
+        powers,
+        np.nextafter(powers, dtype(np.inf)),
+        powers * dtype(1.75),
+    ):
         blocks = largest[:, None] * np.array([0.25, -1.0, 0.0, 0.5], dtype)
         assert_array_equal(fmt.scale_exponents(blocks), [expected_exponent(fmt, block) for block in blocks])
     below = np.nextafter(powers, dtype(0))[:, None]
@@ -94,7 +123,9 @@ def test_round_trip(fmt: Microscaled) -> None:
     scaled = np.ldexp(values, -np.repeat(exponents, 32, axis=-1)[:, :70])
     assert_array_equal(fmt.element.encode(scaled), codes)
     assert_array_equal(fmt.quantise(x), values)
-    if fmt.rule == "floor" and fmt.element.minimum == -fmt.element.maximum:  # -8 of int4 is a larger power of two than 7
+    if (
+        fmt.rule == "floor" and fmt.element.minimum == -fmt.element.maximum
+    ):  # -8 of int4 is a larger power of two than 7
         again, same = fmt.encode(values)
         assert_array_equal(fmt.decode(again, same), values)
 
@@ -147,14 +178,19 @@ def test_scaling_by_a_power_of_two_moves_only_the_exponent(rule: str) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=12), st.sampled_from(["floor", "ceil", "even"]))
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=12),
+    st.sampled_from(["floor", "ceil", "even"]),
+)
 def test_any_block(numbers: list[float], rule: str) -> None:
     fmt = Microscaled(parse("e2m3"), 16, rule)  # type: ignore[arg-type]
     block = np.array(numbers)
     _, exponents = fmt.encode(block)
     assert exponents.tolist() == [expected_exponent(fmt, block)]
     if rule == "ceil" and block.any():
-        assert np.abs(block).max() <= np.ldexp(2.0**fmt.largest_exponent, exponents[0]) or exponents[0] == -127
+        assert (
+            np.abs(block).max() <= np.ldexp(2.0**fmt.largest_exponent, exponents[0]) or exponents[0] == -127
+        )
 
 
 def test_bits_count_the_share_of_the_scale() -> None:
@@ -166,10 +202,14 @@ def test_bad_input() -> None:
     with pytest.raises(FormatError, match="numbers were expected to encode as mx32_e2m1, but NaN came"):
         parse("mx32_e2m1").encode(np.array([np.nan]))
     with pytest.raises(
-        FormatError, match="a block of 1 to 65536 elements and a rule out of floor, ceil, even, mse were expected, but mx0_e2m1 came"
+        FormatError,
+        match="a block of 1 to 65536 elements and a rule out of floor, ceil, even, mse were expected, but mx0_e2m1 came",
     ):
         parse("mx0_e2m1")
-    with pytest.raises(FormatError, match="an element format with a zero and up to 16 bits was expected in a microscaled block, but odd2 came"):
+    with pytest.raises(
+        FormatError,
+        match="an element format with a zero and up to 16 bits was expected in a microscaled block, but odd2 came",
+    ):
         parse("mx32_odd2")
     with pytest.raises(FormatError, match="a rule out of"):
         Microscaled(parse("e2m1"), 32, "round")  # type: ignore[arg-type]

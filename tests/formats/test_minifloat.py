@@ -54,8 +54,12 @@ def test_rounds_as_ml_dtypes(name: str) -> None:
     dtype = np.float32
     fmt, peer = parse(name), PEERS[name]
     near = np.concatenate([fmt.values, (fmt.values[1:] + fmt.values[:-1]) / 2]).astype(dtype)
-    spread = np.random.default_rng(0).standard_normal(40_000) * np.exp2(np.random.default_rng(1).uniform(-18, 18, 40_000))
-    points = np.concatenate([near, np.nextafter(near, dtype(-np.inf)), np.nextafter(near, dtype(np.inf)), spread.astype(dtype)])
+    spread = np.random.default_rng(0).standard_normal(40_000) * np.exp2(
+        np.random.default_rng(1).uniform(-18, 18, 40_000)
+    )
+    points = np.concatenate(
+        [near, np.nextafter(near, dtype(-np.inf)), np.nextafter(near, dtype(np.inf)), spread.astype(dtype)]
+    )
     points = points[np.abs(points) <= fmt.maximum]
     assert len(points) > 10_000
     assert_array_equal(fmt.quantise(points), points.astype(peer).astype(np.float64) + 0.0)
@@ -86,9 +90,18 @@ def test_one_exponent_bit_is_the_uniform_grid(width: int) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("e0m3", "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e0m3 has 4 bits and 0 exponent bits"),
-        ("e5m3", "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e5m3 has 9 bits and 5 exponent bits"),
-        ("e1m0", "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e1m0 has 2 bits and 1 exponent bits"),
+        (
+            "e0m3",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e0m3 has 4 bits and 0 exponent bits",
+        ),
+        (
+            "e5m3",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e5m3 has 9 bits and 5 exponent bits",
+        ),
+        (
+            "e1m0",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e1m0 has 2 bits and 1 exponent bits",
+        ),
         ("ue4m3fn", "the suffix 'fn' or 'ieee' of a signed minifloat was expected, but ue4m3fn came"),
         ("e1m2ieee", "at least 2 exponent bits were expected for the suffix 'ieee', but e1m2ieee came"),
     ],

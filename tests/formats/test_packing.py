@@ -15,7 +15,11 @@ def by_hand(codes: list[int], bits: int) -> bytes:
     return number.to_bytes(-(-len(codes) * bits // 8), "little")
 
 
-@given(st.integers(1, 64).flatmap(lambda bits: st.tuples(st.just(bits), st.lists(st.integers(0, 2**bits - 1), max_size=40))))
+@given(
+    st.integers(1, 64).flatmap(
+        lambda bits: st.tuples(st.just(bits), st.lists(st.integers(0, 2**bits - 1), max_size=40))
+    )
+)
 def test_bytes_are_one_little_endian_number(case: tuple[int, list[int]]) -> None:
     bits, codes = case
     array = np.array(codes, dtype=np.uint64)

@@ -29,7 +29,9 @@ def test_every_example_prints_as_it_parses() -> None:
         st.builds(lambda e, m, s: Minifloat(e, m, s), st.integers(2, 4), st.integers(1, 3), st.booleans()),
         st.builds(
             Microscaled,
-            st.sampled_from([parse(n) for n in ("e2m1", "int8", "lp4_0_3@-0.5", "ue3m2", "uint4z3", "e4m3fn")]),
+            st.sampled_from(
+                [parse(n) for n in ("e2m1", "int8", "lp4_0_3@-0.5", "ue3m2", "uint4z3", "e4m3fn")]
+            ),
             st.integers(1, 256),
             st.sampled_from(["floor", "ceil", "even", "mse"]),
         ),
@@ -78,7 +80,10 @@ def test_unknown_names_suggest_the_nearest(name: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("name", [None, 4, ("e2m1",)])
 def test_what_is_not_a_name(name: object) -> None:
-    with pytest.raises(FormatError, match=f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came"):
+    with pytest.raises(
+        FormatError,
+        match=f"the name of a format was expected, such as 'e2m1', but a {type(name).__name__} came",
+    ):
         parse(name)  # type: ignore[arg-type]
 
 
@@ -92,5 +97,8 @@ def test_names_that_are_long_or_no_ascii(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mx0_int4", "mx65537_int4", "mx32_int64", "mx32_mx32_int4"])
 def test_blocks_and_their_elements_have_limits(name: str) -> None:
-    with pytest.raises(FormatError, match=r"^(a block of 1 to 65536 elements|an element format with a zero and up to 16 bits) "):
+    with pytest.raises(
+        FormatError,
+        match=r"^(a block of 1 to 65536 elements|an element format with a zero and up to 16 bits) ",
+    ):
         parse(name)

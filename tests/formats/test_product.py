@@ -12,13 +12,27 @@ from tests.formats.oracle import grid, lp_logarithm, power_of_two
 NUMBERS = [f for f in examples() if isinstance(f, NumberFormat) and f.bits <= 8]
 LINEAR = [f for f in NUMBERS if f.bits <= 6 and not f.is_logarithmic]
 LOGARITHMIC = [f for f in NUMBERS if f.bits <= 6 and isinstance(f, LogPosit)]
-EIGHT = ["e4m3", "e5m2ieee", "int8", "uint8z128", "odd8", "lp8_1_3", "lp8_0_7", "lp8_2_2", "lp7_5_6", "lp7_3_2@0.7"]
+EIGHT = [
+    "e4m3",
+    "e5m2ieee",
+    "int8",
+    "uint8z128",
+    "odd8",
+    "lp8_1_3",
+    "lp8_0_7",
+    "lp8_2_2",
+    "lp7_5_6",
+    "lp7_3_2@0.7",
+]
 
 
 def exact_values(fmt: NumberFormat) -> list[Fraction]:
     """Value of each code without prescale (0 for special codes); logarithmic formats through the log-to-linear table."""
     if isinstance(fmt, LogPosit):
-        return [_linear(lp_logarithm(code, fmt.word, fmt.exponent_size, fmt.regime_size), fmt) for code in range(2**fmt.bits)]
+        return [
+            _linear(lp_logarithm(code, fmt.word, fmt.exponent_size, fmt.regime_size), fmt)
+            for code in range(2**fmt.bits)
+        ]
     found = grid(fmt).by_code
     return [found.get(code, Fraction(0)) for code in range(2**fmt.bits)]
 
@@ -39,7 +53,9 @@ def check(left: NumberFormat, right: NumberFormat) -> None:
     lefts = np.array([v / left.base.unit for v in exact_values(left)], object)
     rights = np.array([v / right.base.unit for v in exact_values(right)], object)
     assert all(v.denominator == 1 for v in (*lefts, *rights)), "integers hold the values exactly"
-    expected = np.multiply.outer(np.array([int(v) for v in lefts], object), np.array([int(v) for v in rights], object))
+    expected = np.multiply.outer(
+        np.array([int(v) for v in lefts], object), np.array([int(v) for v in rights], object)
+    )
     assert np.array_equal(found.table, expected) and unit == Fraction(2) ** found.unit_exponent
 
 
@@ -47,7 +63,10 @@ def check_logarithmic(left: LogPosit, right: LogPosit) -> None:
     """Logarithms add, the table is passed once; every product within 2**-8 of the real one."""
     found = product(left, right)
     unit = Fraction(2) ** found.unit_exponent
-    logs = [[lp_logarithm(c, f.word, f.exponent_size, f.regime_size) for c in range(2**f.bits)] for f in (left, right)]
+    logs = [
+        [lp_logarithm(c, f.word, f.exponent_size, f.regime_size) for c in range(2**f.bits)]
+        for f in (left, right)
+    ]
     sums: dict[Fraction, tuple[int, Fraction]] = {}
     for i, x in enumerate(logs[0]):
         for j, y in enumerate(logs[1]):
@@ -79,7 +98,10 @@ def test_logarithmic_with_linear_formats(left: LogPosit) -> None:
 
 @pytest.mark.parametrize("left", LOGARITHMIC, ids=str)
 def test_pairs_of_logarithmic_formats(left: LogPosit) -> None:
-    for right in {left, *(parse(n) for n in ("lp2_0_1", "lp4_0_3", "lp4_1_2", "lp5_2_1", "lp6_1_3", "lp6_5_2"))}:
+    for right in {
+        left,
+        *(parse(n) for n in ("lp2_0_1", "lp4_0_3", "lp4_1_2", "lp5_2_1", "lp6_1_3", "lp6_5_2")),
+    }:
         check_logarithmic(left, right)
 
 
@@ -94,7 +116,9 @@ def test_a_few_formats_of_eight_bits(left: str) -> None:
 
 
 def test_the_scale_factor_stays_out_of_products() -> None:
-    assert np.array_equal(product(parse("lp8_1_3@-0.25"), parse("int4")).table, product(parse("lp8_1_3"), parse("int4")).table)
+    assert np.array_equal(
+        product(parse("lp8_1_3@-0.25"), parse("int4")).table, product(parse("lp8_1_3"), parse("int4")).table
+    )
 
 
 def test_golden_logarithmic_products() -> None:

@@ -28,8 +28,12 @@ def around(limits: np.ndarray) -> np.ndarray:
 def test_limits_of_formats(name: str, scale: float) -> None:
     fmt = parse(name)
     with np.errstate(over="ignore"):
-        limits = np.array([np.float32(float(b.position) * scale) for b in fmt.boundaries("nearest")], np.float32)
-    x = np.concatenate([around(limits), np.random.default_rng(0).normal(0, fmt.maximum * scale, 5000).astype(np.float32)])
+        limits = np.array(
+            [np.float32(float(b.position) * scale) for b in fmt.boundaries("nearest")], np.float32
+        )
+    x = np.concatenate(
+        [around(limits), np.random.default_rng(0).normal(0, fmt.maximum * scale, 5000).astype(np.float32)]
+    )
     np.testing.assert_array_equal(reached(limits, x), np.searchsorted(limits, x, side="right"))
 
 
@@ -41,10 +45,13 @@ def test_any_limits(limits: list[float], x: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "equal"), [("int8", 2.0**-7, True), ("uint8", 1.0, True), ("int4narrow", 8.0, True), ("e4m3", 1.0, False)]
+    ("name", "scale", "equal"),
+    [("int8", 2.0**-7, True), ("uint8", 1.0, True), ("int4narrow", 8.0, True), ("e4m3", 1.0, False)],
 )
 def test_arithmetic_is_taken_where_it_is_equal(name: str, scale: float, equal: bool) -> None:
-    boundaries = [Boundary(b.position * Fraction(scale), b.inclusive) for b in parse(name).boundaries("nearest")]
+    boundaries = [
+        Boundary(b.position * Fraction(scale), b.inclusive) for b in parse(name).boundaries("nearest")
+    ]
     limits = np.array([b.smallest(np.float32) for b in boundaries])
     assert (_line(limits.tobytes()) is not None) == equal
     moved = limits.copy()

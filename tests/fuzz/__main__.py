@@ -26,23 +26,36 @@ def main(arguments: list[str] | None = None) -> int:
     """Run, print a table, and end with 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     known = by_name()
-    parser.add_argument("--reader", action="append", choices=sorted(known), help="which; several times; all by default")
+    parser.add_argument(
+        "--reader", action="append", choices=sorted(known), help="which; several times; all by default"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="for each reader")
     parser.add_argument("--inputs", type=int, default=UNBOUNDED, help="at most so many for each reader")
     parser.add_argument("--short", action="store_true", help="as many inputs as the tests take")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the counts to this file")
-    parser.add_argument("--only", type=int, help="read one input, by its number, in this process, and let its exception through")
+    parser.add_argument(
+        "--only",
+        type=int,
+        help="read one input, by its number, in this process, and let its exception through",
+    )
     options = parser.parse_args(arguments)
     readers = [known[name] for name in options.reader or known]
     if options.only is not None:
         return _only(readers[0], options.seed, options.only)
     outcomes = []
     for reader in readers:
-        outcomes.append(fuzz(reader, options.seed, reader.short if options.short else options.inputs, 60 * options.minutes))
+        outcomes.append(
+            fuzz(
+                reader, options.seed, reader.short if options.short else options.inputs, 60 * options.minutes
+            )
+        )
         print(line(outcomes[-1]), flush=True)
         if options.json:
-            options.json.write_text(json.dumps({**provenance(options.seed), "readers": [o.to_json() for o in outcomes]}, indent=1) + "\n")
+            options.json.write_text(
+                json.dumps({**provenance(options.seed), "readers": [o.to_json() for o in outcomes]}, indent=1)
+                + "\n"
+            )
     return int(any(outcome.distinct for outcome in outcomes))
 
 
@@ -58,15 +71,23 @@ def line(outcome: Outcome) -> str:
 def provenance(seed: int) -> dict[str, object]:
     """Where figures come from."""
     git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False).stdout.splitlines()
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    changed = subprocess.run(
+        [*git, "status", "--porcelain"], capture_output=True, text=True, check=False
+    ).stdout.splitlines()
     versions = {}
     for package in ("numpy", "onnx", "qonnx", "protobuf", "click", "rich"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = None
-    models = [row.partition(":")[2].strip() for row in Path("/proc/cpuinfo").read_text().splitlines() if row.startswith("model name")]
+    models = [
+        row.partition(":")[2].strip()
+        for row in Path("/proc/cpuinfo").read_text().splitlines()
+        if row.startswith("model name")
+    ]
     return {
         "commit": commit,
         "changed_files": len(changed),

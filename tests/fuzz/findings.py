@@ -11,7 +11,17 @@ from pyqkit.errors import MAX_LINE, UserError
 from tests.fuzz.reader import Reader
 from tests.fuzz.sandbox import ROOT, Sandbox, Violation
 
-KINDS = ("traceback", "memory", "signal", "hang", "file outside", "command", "left behind", "warning", "sentence")
+KINDS = (
+    "traceback",
+    "memory",
+    "signal",
+    "hang",
+    "file outside",
+    "command",
+    "left behind",
+    "warning",
+    "sentence",
+)
 UNFORESEEN = "breaks the importer"  # the sentence for what nobody foresaw: to a fuzzer it is a traceback
 
 
@@ -58,7 +68,11 @@ def examine(reader: Reader, path: Path, sandbox: Sandbox) -> Verdict:
         except Violation as violation:
             found = Finding(violation.kind, place(violation), str(violation))
         except Exception as error:
-            found = Finding("traceback", f"{type(error).__name__} at {place(error)}", "".join(traceback.format_exception(error)))
+            found = Finding(
+                "traceback",
+                f"{type(error).__name__} at {place(error)}",
+                "".join(traceback.format_exception(error)),
+            )
     return Verdict(refused, found or _afterwards(sandbox, refused) or _warned(said))
 
 
@@ -76,7 +90,11 @@ def _afterwards(sandbox: Sandbox, refused: bool) -> Finding | None:
 
 def _warned(said: list[warnings.WarningMessage]) -> Finding | None:
     own = [w for w in said if str(ROOT / "pyqkit") in w.filename]
-    return Finding("warning", f"{Path(own[0].filename).name}:{own[0].lineno}", str(own[0].message)) if own else None
+    return (
+        Finding("warning", f"{Path(own[0].filename).name}:{own[0].lineno}", str(own[0].message))
+        if own
+        else None
+    )
 
 
 def judge_sentence(error: UserError) -> Finding | None:
@@ -84,7 +102,11 @@ def judge_sentence(error: UserError) -> Finding | None:
     text = str(error)
     if UNFORESEEN in text:
         cause = error.__cause__ or error
-        return Finding("traceback", f"{type(cause).__name__} at {place(cause)}", "".join(traceback.format_exception(error)))
+        return Finding(
+            "traceback",
+            f"{type(cause).__name__} at {place(cause)}",
+            "".join(traceback.format_exception(error)),
+        )
     wrong = {
         "empty": not text.strip(),
         "long": any(len(line) > MAX_LINE for line in text.split("\n")),
@@ -96,7 +118,9 @@ def judge_sentence(error: UserError) -> Finding | None:
 
 def place(error: BaseException) -> str:
     """The innermost line of pyqkit on the way to an exception; where none is pyqkit's, of the tests."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.endswith("fuzz/sandbox.py")]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if not f.filename.endswith("fuzz/sandbox.py")
+    ]
     ours = [frame for frame in frames if frame.filename.startswith(f"{ROOT}/")]
     inside = [frame for frame in ours if frame.filename.startswith(f"{ROOT}/pyqkit/")]
     frame = (inside or ours)[-1]

@@ -13,8 +13,23 @@ from tests.fuzz.mutators import FLOATS, INTEGERS, number, text
 
 Change = Callable[[Any, Random], None]
 
-_INT64 = [value for value in (*INTEGERS, 2**53 + 1, 2**62, 2**63 - 1, -(2**63)) if abs(value) <= 2**63 - 1 or value == -(2**63)]
-_NUMBERS = (*(value for value in FLOATS if value != 1e308), 1e-15, 1e-38, 0.1, 0.3, 3.0, 255.0, 2.0**24, 2.0**40, 1e30)
+_INT64 = [
+    value
+    for value in (*INTEGERS, 2**53 + 1, 2**62, 2**63 - 1, -(2**63))
+    if abs(value) <= 2**63 - 1 or value == -(2**63)
+]
+_NUMBERS = (
+    *(value for value in FLOATS if value != 1e308),
+    1e-15,
+    1e-38,
+    0.1,
+    0.3,
+    3.0,
+    255.0,
+    2.0**24,
+    2.0**40,
+    1e30,
+)
 _TYPES = (
     "Abs Add AveragePool BatchNormalization BipolarQuant Cast Clip Concat Constant ConstantOfShape Conv Div Dropout Einsum Elu Erf Expand "
     "Flatten FloatQuant FormatQuant Gather Gemm GlobalAveragePool GlobalMaxPool HardSigmoid Identity If LeakyRelu Loop MatMul Max MaxPool "
@@ -56,8 +71,14 @@ def _whole(random: Random) -> int:
 
 def _name(model: Any, random: Random) -> str:
     """Mostly a tensor that exists."""
-    names = [n for node in model.graph.node for n in (*node.input, *node.output)] + [t.name for t in model.graph.initializer]
-    return random.choice(names) if random.random() < 0.9 else "".join(c for c in text(random) if not "\ud800" <= c <= "\udfff")[:400]
+    names = [n for node in model.graph.node for n in (*node.input, *node.output)] + [
+        t.name for t in model.graph.initializer
+    ]
+    return (
+        random.choice(names)
+        if random.random() < 0.9
+        else "".join(c for c in text(random) if not "\ud800" <= c <= "\udfff")[:400]
+    )
 
 
 # ---- attributes ---------------------------------------------------------------------------------------------------
@@ -89,7 +110,12 @@ def _set_attribute(model: Any, random: Random) -> None:
 
 def _change_attribute(model: Any, random: Random) -> None:
     """Another value of the same type."""
-    found = [a for node in model.graph.node for a in node.attribute if a.type in (AttributeProto.INT, AttributeProto.INTS, AttributeProto.STRING)]
+    found = [
+        a
+        for node in model.graph.node
+        for a in node.attribute
+        if a.type in (AttributeProto.INT, AttributeProto.INTS, AttributeProto.STRING)
+    ]
     if not found:
         return
     attribute = random.choice(found)
@@ -191,14 +217,33 @@ def _insert(model: Any, random: Random) -> None:
     source, name = node.input[0], f"inserted_{len(model.graph.node)}"
     constant = numpy_helper.from_array(np.array(random.choice(_NUMBERS), np.float32), f"{name}_constant")
     made = {
-        "Cast": lambda: helper.make_node("Cast", [source], [name], to=random.choice((1, 3, 6, 7, 9, 10, 11, 16))),
+        "Cast": lambda: helper.make_node(
+            "Cast", [source], [name], to=random.choice((1, 3, 6, 7, 9, 10, 11, 16))
+        ),
         "Dropout": lambda: helper.make_node("Dropout", [source, "", ""], [name]),
         "Clip": lambda: helper.make_node("Clip", [source, constant.name], [name]),
-        "LeakyRelu": lambda: helper.make_node("LeakyRelu", [source], [name], alpha=random.choice((0.1, -0.5, 0.0))),
-        "MaxPool": lambda: helper.make_node("MaxPool", [source], [name], kernel_shape=[2, 2], pads=[1, 1, 0, 0]),
+        "LeakyRelu": lambda: helper.make_node(
+            "LeakyRelu", [source], [name], alpha=random.choice((0.1, -0.5, 0.0))
+        ),
+        "MaxPool": lambda: helper.make_node(
+            "MaxPool", [source], [name], kernel_shape=[2, 2], pads=[1, 1, 0, 0]
+        ),
         "AveragePool": lambda: helper.make_node("AveragePool", [source], [name], kernel_shape=[2, 1]),
     }
-    unary = ("Relu", "Neg", "Identity", "Sigmoid", "Tanh", "Softplus", "Elu", "Flatten", "GlobalMaxPool", "Transpose", "Shape", "Exp")
+    unary = (
+        "Relu",
+        "Neg",
+        "Identity",
+        "Sigmoid",
+        "Tanh",
+        "Softplus",
+        "Elu",
+        "Flatten",
+        "GlobalMaxPool",
+        "Transpose",
+        "Shape",
+        "Exp",
+    )
     kind = random.choice((*unary, *made, "Mul", "Add", "Sub", "Div", "Quant"))
     if kind in made:
         new = made[kind]()
@@ -206,9 +251,13 @@ def _insert(model: Any, random: Random) -> None:
         new = helper.make_node(kind, [source], [name])
     elif kind == "Quant":
         inputs = [source, constant.name, constant.name, constant.name]
-        new = helper.make_node("Quant", inputs, [name], domain="qonnx.custom_op.general", rounding_mode="ROUND")
+        new = helper.make_node(
+            "Quant", inputs, [name], domain="qonnx.custom_op.general", rounding_mode="ROUND"
+        )
     else:
-        new = helper.make_node(kind, random.choice(([source, constant.name], [constant.name, source])), [name])
+        new = helper.make_node(
+            kind, random.choice(([source, constant.name], [constant.name, source])), [name]
+        )
     model.graph.initializer.append(constant)
     node.input[0] = name
     model.graph.node.insert(at, new)
@@ -221,12 +270,22 @@ def _subgraph(model: Any, random: Random) -> None:
     if not node.input:
         return
     body = helper.make_graph(
-        [helper.make_node("Identity", ["condition_in"], ["condition_out"]), helper.make_node("Identity", ["state_in"], ["state_out"])],
+        [
+            helper.make_node("Identity", ["condition_in"], ["condition_out"]),
+            helper.make_node("Identity", ["state_in"], ["state_out"]),
+        ],
         "body",
-        [helper.make_tensor_value_info(n, k, []) for n, k in (("turn", 7), ("condition_in", 9), ("state_in", 1))],
+        [
+            helper.make_tensor_value_info(n, k, [])
+            for n, k in (("turn", 7), ("condition_in", 9), ("state_in", 1))
+        ],
         [helper.make_tensor_value_info(n, k, []) for n, k in (("condition_out", 9), ("state_out", 1))],
     )
-    constants = {"loop_turns": np.array(2**62), "loop_condition": np.array(True), "loop_state": np.array(1.0, np.float32)}
+    constants = {
+        "loop_turns": np.array(2**62),
+        "loop_condition": np.array(True),
+        "loop_state": np.array(1.0, np.float32),
+    }
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     place = random.randrange(len(node.input))
     node.input[place] = "loop_result"
@@ -239,7 +298,9 @@ def _huge_constant(model: Any, random: Random) -> None:
     node = model.graph.node[at]
     if not node.input:
         return
-    shape = numpy_helper.from_array(np.array([random.choice((4, 2**13, 2**31, 2**40)) for _ in range(2)], np.int64), "huge_shape")
+    shape = numpy_helper.from_array(
+        np.array([random.choice((4, 2**13, 2**31, 2**40)) for _ in range(2)], np.int64), "huge_shape"
+    )
     one = numpy_helper.from_array(np.ones((1, 1), np.float32), "huge_one")
     made = random.choice(("ConstantOfShape", "Expand", "Tile"))
     model.graph.initializer.extend([shape, one])
@@ -285,7 +346,11 @@ def _values(model: Any, random: Random) -> None:
         return
     flat = array.reshape(-1)
     with np.errstate(all="ignore"):
-        new = np.array(random.choice(_NUMBERS)).astype(array.dtype) if array.dtype.kind == "f" else np.array(_whole(random)).astype(array.dtype)
+        new = (
+            np.array(random.choice(_NUMBERS)).astype(array.dtype)
+            if array.dtype.kind == "f"
+            else np.array(_whole(random)).astype(array.dtype)
+        )
         kind = random.randrange(4)
         if kind == 0:
             flat[:] = new
@@ -315,7 +380,9 @@ def _tensor(model: Any, random: Random) -> None:
         tensor.data_location = TensorProto.EXTERNAL
         entry = tensor.external_data.add()
         entry.key = random.choice(("location", "offset", "length"))
-        entry.value = random.choice(("/etc/passwd", "../x", "input.onnx", ".", "", "x" * 300, "-1", str(2**62)))
+        entry.value = random.choice(
+            ("/etc/passwd", "../x", "input.onnx", ".", "", "x" * 300, "-1", str(2**62))
+        )
     else:
         del model.graph.initializer[list(model.graph.initializer).index(tensor)]
 
@@ -340,7 +407,11 @@ def _reshape_tensor(model: Any, random: Random) -> None:
         elif kind == 3 and array.ndim:
             array = array[0]
         elif kind == 4 and array.dtype.kind in "fiu":
-            array = array.astype(random.choice((np.float64, np.float16, np.float32, np.int64, np.int32, np.int8, np.uint8, bool)))
+            array = array.astype(
+                random.choice(
+                    (np.float64, np.float16, np.float32, np.int64, np.int32, np.int8, np.uint8, bool)
+                )
+            )
         else:
             array = np.moveaxis(array, -1, 0) if array.ndim else array[None, None]
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), tensor.name))
@@ -388,7 +459,9 @@ def _versions(model: Any, random: Random) -> None:
     if kind == 0 and model.opset_import:
         random.choice(model.opset_import).version = random.choice((*range(30), *_INT64))
     elif kind == 1:
-        model.opset_import.add().CopyFrom(helper.make_opsetid(random.choice(DOMAINS), random.choice(range(30))))
+        model.opset_import.add().CopyFrom(
+            helper.make_opsetid(random.choice(DOMAINS), random.choice(range(30)))
+        )
     elif kind == 2 and model.opset_import:
         del model.opset_import[random.randrange(len(model.opset_import))]
     elif kind == 3:
@@ -402,12 +475,18 @@ def _versions(model: Any, random: Random) -> None:
 def _function(model: Any, random: Random) -> None:
     kind = random.choice(model.graph.node).op_type
     body = [helper.make_node("Neg", ["a"], ["b"])]
-    model.functions.append(helper.make_function("", kind or "x", ["a"], ["b"], body, [helper.make_opsetid("", 17)]))
+    model.functions.append(
+        helper.make_function("", kind or "x", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+    )
 
 
 def _sparse(model: Any, random: Random) -> None:
-    values, indices = (numpy_helper.from_array(np.array([1], kind), _name(model, random)) for kind in (np.float32, np.int64))
-    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [number(random) if random.random() < 0 else 4]))
+    values, indices = (
+        numpy_helper.from_array(np.array([1], kind), _name(model, random)) for kind in (np.float32, np.int64)
+    )
+    model.graph.sparse_initializer.append(
+        helper.make_sparse_tensor(values, indices, [number(random) if random.random() < 0 else 4])
+    )
 
 
 def _graph_name(model: Any, random: Random) -> None:

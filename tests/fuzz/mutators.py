@@ -12,9 +12,47 @@ from typing import Any
 import numpy as np
 
 # Numbers at the ends of types, and those that readers forget
-INTEGERS = (0, 1, -1, 2, 3, 7, 8, 16, 63, 64, 65, 127, 128, 255, 256, 65535, 65536, 2**24, 2**31 - 1, 2**31, -(2**31), 2**32, 2**40)
+INTEGERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    8,
+    16,
+    63,
+    64,
+    65,
+    127,
+    128,
+    255,
+    256,
+    65535,
+    65536,
+    2**24,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**32,
+    2**40,
+)
 WIDE = (2**53 + 1, 2**62, 2**63 - 1, 2**63, -(2**63), 2**64, 10**30, 10**400)
-FLOATS = (0.0, -0.0, 0.5, 1.5, -1.0, 1e-310, 5e-324, 1e-30, 3e38, 1e308, float("inf"), float("-inf"), float("nan"))
+FLOATS = (
+    0.0,
+    -0.0,
+    0.5,
+    1.5,
+    -1.0,
+    1e-310,
+    5e-324,
+    1e-30,
+    3e38,
+    1e308,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+)
 STRINGS = (
     "",
     " ",
@@ -45,7 +83,29 @@ STRINGS = (
     "None",
 )
 _TOKENS = re.compile(r"\w+|\s+|[^\w\s]")
-_PIECES = ('"', "'", "[", "]", "{", "}", "=", ".", ",", "\n", "\r\n", "\0", "\ufeff", "#", "<", ">", "&", "\\", "]]>", "<!DOCTYPE x>", "&x;")
+_PIECES = (
+    '"',
+    "'",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    ".",
+    ",",
+    "\n",
+    "\r\n",
+    "\0",
+    "\ufeff",
+    "#",
+    "<",
+    ">",
+    "&",
+    "\\",
+    "]]>",
+    "<!DOCTYPE x>",
+    "&x;",
+)
 
 
 def number(random: Random) -> Any:
@@ -105,7 +165,9 @@ def _cut(data: bytearray, random: Random) -> None:
 
 def _insert(data: bytearray, random: Random) -> None:
     at = random.randrange(len(data) + 1)
-    data[at:at] = random.choice((random.randbytes(random.choice((1, 4, 100))), text(random).encode("utf-8", "surrogatepass")))
+    data[at:at] = random.choice(
+        (random.randbytes(random.choice((1, 4, 100))), text(random).encode("utf-8", "surrogatepass"))
+    )
 
 
 def _digits(data: bytearray, random: Random) -> None:
@@ -114,7 +176,16 @@ def _digits(data: bytearray, random: Random) -> None:
         data[slice(*random.choice(found).span())] = str(number(random)).encode()
 
 
-_BYTE_CHANGES: tuple[Callable[[bytearray, Random], None], ...] = (_flip, _replace, _word, _delete, _double, _cut, _insert, _digits)
+_BYTE_CHANGES: tuple[Callable[[bytearray, Random], None], ...] = (
+    _flip,
+    _replace,
+    _word,
+    _delete,
+    _double,
+    _cut,
+    _insert,
+    _digits,
+)
 
 
 def spoil_text(content: str, random: Random) -> bytes:
@@ -176,7 +247,9 @@ def _another(value: Any, places: list[tuple[Any, Any]], random: Random) -> Any:
     if (change < 4 and isinstance(value, (int, float))) or change == 4:
         return number(random)
     if change == 5 and isinstance(value, list) and value:
-        return value * random.choice((0, 2, 1000)) if random.random() < 0.5 else random.sample(value, len(value))
+        return (
+            value * random.choice((0, 2, 1000)) if random.random() < 0.5 else random.sample(value, len(value))
+        )
     if change == 6:
         return random.choice((None, True, False, [], {}, [[]], [0] * 5, {"a": 1}))
     if change == 7:
@@ -198,7 +271,26 @@ def _rearrange(holder: dict[Any, Any], key: Any, random: Random) -> None:
         holder[text(random)] = holder.pop(key)
 
 
-_TYPES = ("u1", "i1", "<u2", ">i2", "<i4", "<i8", ">i8", "<u8", "<f2", "<f4", ">f4", "<f8", "<c8", "?", "S3", "U2", "M8[s]", "V4")
+_TYPES = (
+    "u1",
+    "i1",
+    "<u2",
+    ">i2",
+    "<i4",
+    "<i8",
+    ">i8",
+    "<u8",
+    "<f2",
+    "<f4",
+    ">f4",
+    "<f8",
+    "<c8",
+    "?",
+    "S3",
+    "U2",
+    "M8[s]",
+    "V4",
+)
 
 
 def spoil_array(array: np.ndarray, random: Random) -> np.ndarray:
@@ -216,7 +308,16 @@ def spoil_array(array: np.ndarray, random: Random) -> np.ndarray:
             shape[random.randrange(len(shape))] = random.choice((0, 1, 2, 3))
         return np.resize(array, shape)
     if change == 2:
-        return random.choice((array.ravel(), array[None], array[..., None], array.T, np.asfortranarray(array), array[::-1].copy()))
+        return random.choice(
+            (
+                array.ravel(),
+                array[None],
+                array[..., None],
+                array.T,
+                np.asfortranarray(array),
+                array[::-1].copy(),
+            )
+        )
     spoiled = array.copy()
     if spoiled.size == 0:
         return spoiled

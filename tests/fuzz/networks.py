@@ -21,5 +21,7 @@ def build() -> dict[str, bytes]:
     """Files of its build folder, without generated sources, which nobody reads."""
     with tempfile.TemporaryDirectory() as folder:
         saved = accelerator().save(Path(folder) / "net")
-        files = {str(path.relative_to(saved)): path.read_bytes() for path in saved.rglob("*") if path.is_file()}
+        files = {
+            str(path.relative_to(saved)): path.read_bytes() for path in saved.rglob("*") if path.is_file()
+        }
     return {name: content for name, content in files.items() if not name.startswith(("hls/", "rtl/"))}

@@ -99,7 +99,9 @@ def place_input(content: Input, path: Path) -> None:
 class _Worker:
     """The forked process, and what it says of itself."""
 
-    def __init__(self, reader: Reader, seeds: list[Input], seed: int, first: int, end: int, deadline: float) -> None:
+    def __init__(
+        self, reader: Reader, seeds: list[Input], seed: int, first: int, end: int, deadline: float
+    ) -> None:
         self._state = mmap.mmap(-1, _STATE.size)
         self.note(first, time.monotonic())
         self.sandbox = Sandbox()
@@ -131,10 +133,14 @@ class _Worker:
         waited = time.monotonic() - self.noted()[1]
         if waited <= seconds:
             return False
-        used = sum(map(int, Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        used = sum(
+            map(int, Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+        ) / os.sysconf("SC_CLK_TCK")
         return used - self.noted()[5] > seconds or waited > 6 * seconds
 
-    def _run(self, reader: Reader, seeds: list[Input], seed: int, indices: range, deadline: float, write: int) -> None:
+    def _run(
+        self, reader: Reader, seeds: list[Input], seed: int, indices: range, deadline: float, write: int
+    ) -> None:
         self.sandbox.enter()
         faulthandler.enable(open(self.stack, "w"))  # noqa: SIM115  as long as the process lives
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -158,7 +164,9 @@ class _Worker:
         self.note(index, time.monotonic(), refused, slowest)
 
 
-def fuzz(reader: Reader, seed: int, inputs: int, seconds: float, hang: float = HANG, kept: Path = KEPT) -> Outcome:
+def fuzz(
+    reader: Reader, seed: int, inputs: int, seconds: float, hang: float = HANG, kept: Path = KEPT
+) -> Outcome:
     """Give a reader `inputs` inputs, or as many as `seconds` allow.
 
     Every fault is said once, when it is met, and the input is kept in a folder of the reader's name below `kept`.
@@ -171,7 +179,12 @@ def fuzz(reader: Reader, seed: int, inputs: int, seconds: float, hang: float = H
     while first < inputs and time.monotonic() < deadline:
         worker = _Worker(reader, seeds, seed, first, inputs, deadline)
         try:
-            first = _watch(worker, outcome, hang, lambda index, finding: _keep(reader, seeds, outcome, index, finding, kept))
+            first = _watch(
+                worker,
+                outcome,
+                hang,
+                lambda index, finding: _keep(reader, seeds, outcome, index, finding, kept),
+            )
         finally:
             os.close(worker.pipe)
             shutil.rmtree(worker.sandbox.root, ignore_errors=True)
@@ -209,16 +222,22 @@ def _watch(worker: _Worker, outcome: Outcome, hang: float, keep: Callable[[int, 
         name = signal.Signals(os.WTERMSIG(status)).name
         keep(index, Finding("signal", f"{name} at {ours[1]}:{ours[2]}" if ours else name, stack))
     else:
-        raise RuntimeError(f"a worker that says what is wrong was expected, but that of input {index} failed; call again with --only {index}")
+        raise RuntimeError(
+            f"a worker that says what is wrong was expected, but that of input {index} failed; call again with --only {index}"
+        )
     return index + 1
 
 
-def _keep(reader: Reader, seeds: list[Input], outcome: Outcome, index: int, finding: Finding, kept: Path) -> None:
+def _keep(
+    reader: Reader, seeds: list[Input], outcome: Outcome, index: int, finding: Finding, kept: Path
+) -> None:
     if not outcome.add(finding):
         return
     folder = kept / reader.name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{index}{reader.suffix}"
     place_input(make_input(reader, seeds, outcome.seed, index), path)
-    (folder / f"{index}.txt").write_text(f"{finding.kind}: {finding.where}\n{finding.detail}\n", errors="backslashreplace")
+    (folder / f"{index}.txt").write_text(
+        f"{finding.kind}: {finding.where}\n{finding.detail}\n", errors="backslashreplace"
+    )
     print(f"{reader.name} {index}: {finding.kind}, {finding.where}; {path}", flush=True)

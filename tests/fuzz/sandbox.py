@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-_COMMANDS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn"}
+_COMMANDS = {
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "os.forkpty",
+    "pty.spawn",
+}
 _NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request"}
 # Audit events that change the file system: where paths stand among the arguments, and the descriptors that they are relative to
 _CHANGES = {
@@ -66,7 +75,11 @@ class Sandbox:
         for name in self._EMPTY:
             (self.root / name).mkdir()
         self.output.mkdir()
-        os.environ.update(HOME=str(self.root / "home"), XDG_CACHE_HOME=str(self.root / "cache"), TMPDIR=str(self.root / "tmp"))
+        os.environ.update(
+            HOME=str(self.root / "home"),
+            XDG_CACHE_HOME=str(self.root / "cache"),
+            TMPDIR=str(self.root / "tmp"),
+        )
         os.environ["PATH"] = ""  # without a compiler engine `exact` runs without native code
         tempfile.tempdir = None
         os.chdir(self.root / "work")

@@ -99,20 +99,34 @@ def test_every_kind_of_fault_is_seen(number: int, tmp_path: Path, capfd: pytest.
     outcome = fuzz(Scripted(act), seed=0, inputs=3, seconds=60, hang=0.3, kept=tmp_path)
     assert outcome.inputs == 3
     assert dict(outcome.failures) == ({kind: 3} if kind else {})
-    assert [finding.kind for finding in outcome.distinct] == [kind] * bool(kind)  # the same fault three times is one
+    assert [finding.kind for finding in outcome.distinct] == [kind] * bool(
+        kind
+    )  # the same fault three times is one
     assert (tmp_path / "scripted" / "0").is_file() == bool(kind)
     assert capfd.readouterr().out.startswith(f"scripted 0: {kind}, ") == bool(kind)
 
 
 def test_different_faults_are_told_apart_and_the_run_goes_on(tmp_path: Path) -> None:
-    outcome = fuzz(Scripted(*(act for act, _ in ACTS if act is not ACTS[7][0])), seed=0, inputs=len(ACTS) - 1, seconds=60, kept=tmp_path)
+    outcome = fuzz(
+        Scripted(*(act for act, _ in ACTS if act is not ACTS[7][0])),
+        seed=0,
+        inputs=len(ACTS) - 1,
+        seconds=60,
+        kept=tmp_path,
+    )
     assert outcome.inputs == len(ACTS) - 1 and outcome.refused == 6
-    assert sorted(finding.kind for finding in outcome.distinct) == sorted(kind for _, kind in ACTS if kind not in ("", "hang"))
+    assert sorted(finding.kind for finding in outcome.distinct) == sorted(
+        kind for _, kind in ACTS if kind not in ("", "hang")
+    )
 
 
 def test_the_same_numbers_give_the_same_inputs() -> None:
     data = {"a": [1, 2.5, "x", None], "b": {"c": True}}
     for number in range(300):
-        for spoil, content in ((spoil_bytes, b"some 12 bytes"), (spoil_text, 'key = "text" # 12'), (spoil_data, data)):
+        for spoil, content in (
+            (spoil_bytes, b"some 12 bytes"),
+            (spoil_text, 'key = "text" # 12'),
+            (spoil_data, data),
+        ):
             assert repr(spoil(content, Random(number))) == repr(spoil(content, Random(number)))  # type: ignore[operator]
     assert data == {"a": [1, 2.5, "x", None], "b": {"c": True}}

@@ -22,7 +22,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("fuzz") / "outcomes.json"
     command = [sys.executable, "-m", "tests.fuzz", "--short", "--minutes", "5", "--json", str(path)]
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert path.is_file(), done.stderr
     return {outcome["reader"]: outcome for outcome in json.loads(path.read_text())["readers"]}

@@ -35,7 +35,9 @@ class Builder:
 
     def node(self, kind: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> Any:
         names = [self.name(kind.lower()) for _ in range(outputs)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, name=names[0], domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(kind, list(inputs), names, name=names[0], domain=domain, **attributes)
+        )
         return names[0] if outputs == 1 else names
 
     def quantise(self, source: str, name: str, scale: Any = 1.0, **attributes: Any) -> str:
@@ -45,26 +47,64 @@ class Builder:
         if isinstance(fmt, Integer) and fmt.name != "int1":  # a signed Quant of 1 bit is bipolar
             signed, narrow = int(fmt.signed), int(fmt.narrow)
             attributes = {"signed": signed, "narrow": narrow, "rounding_mode": "ROUND", **attributes}
-            return self.node("Quant", source, step, self.constant(fmt.zero_point), self.constant(fmt.width), domain=GENERAL, **attributes)
+            return self.node(
+                "Quant",
+                source,
+                step,
+                self.constant(fmt.zero_point),
+                self.constant(fmt.width),
+                domain=GENERAL,
+                **attributes,
+            )
         if isinstance(fmt, Minifloat) and fmt.signed:
-            numbers = [self.constant(v) for v in (fmt.exponent_bits, fmt.significand_bits, fmt.bias, fmt.maximum)]
-            flags = {"has_inf": int(fmt.variant == "ieee"), "has_nan": int(fmt.variant != ""), "has_subnormal": 1, "saturation": 1}
-            return self.node("FloatQuant", source, step, *numbers, domain=GENERAL, rounding_mode="ROUND", **flags)
+            numbers = [
+                self.constant(v) for v in (fmt.exponent_bits, fmt.significand_bits, fmt.bias, fmt.maximum)
+            ]
+            flags = {
+                "has_inf": int(fmt.variant == "ieee"),
+                "has_nan": int(fmt.variant != ""),
+                "has_subnormal": 1,
+                "saturation": 1,
+            }
+            return self.node(
+                "FloatQuant", source, step, *numbers, domain=GENERAL, rounding_mode="ROUND", **flags
+            )
         return self.node("FormatQuant", source, step, domain=OWN, format=name, **attributes)
 
     def weights(self, name: str, *shape: int, scale: Any = 0.25, **attributes: Any) -> str:
         fmt = parse(name)
         spread = getattr(fmt, "element", fmt).maximum * float(np.mean(scale))
-        return self.quantise(self.constant(self.random.normal(0, spread / 2, shape)), name, scale, **attributes)
+        return self.quantise(
+            self.constant(self.random.normal(0, spread / 2, shape)), name, scale, **attributes
+        )
 
-    def conv(self, source: str, name: str, outputs: int, inputs: int, kernel: int = 3, scale: Any = 0.25, **attributes: Any) -> str:
+    def conv(
+        self,
+        source: str,
+        name: str,
+        outputs: int,
+        inputs: int,
+        kernel: int = 3,
+        scale: Any = 0.25,
+        **attributes: Any,
+    ) -> str:
         groups = attributes.get("group", 1)
         attributes.setdefault("pads", [kernel // 2] * 4)
-        return self.node("Conv", source, self.weights(name, outputs, inputs // groups, kernel, kernel, scale=scale), **attributes)
+        return self.node(
+            "Conv",
+            source,
+            self.weights(name, outputs, inputs // groups, kernel, kernel, scale=scale),
+            **attributes,
+        )
 
     def batch_norm(self, source: str, channels: int) -> str:
         draw = self.random
-        parameters = [draw.normal(0, 1, channels), draw.normal(0, 1, channels), draw.normal(0, 1, channels), draw.uniform(0.5, 2, channels)]
+        parameters = [
+            draw.normal(0, 1, channels),
+            draw.normal(0, 1, channels),
+            draw.normal(0, 1, channels),
+            draw.uniform(0.5, 2, channels),
+        ]
         return self.node("BatchNormalization", source, *[self.constant(p) for p in parameters], epsilon=1e-5)
 
     def model(self, *outputs: str) -> Any:

@@ -23,7 +23,21 @@ from pyqkit.reference.quantised import Quantised, real_of
 from pyqkit.reference.reference import Reference
 from tests.graph.qonnx_builder import Builder
 
-FORMATS = ["e2m1", "e3m2", "e4m3", "e4m3fn", "e3m0", "ue3m2", "int4", "int8", "uint4", "uint8z128", "lp4_0_3", "lp8_1_3", "lp8_1_3@-0.25"]
+FORMATS = [
+    "e2m1",
+    "e3m2",
+    "e4m3",
+    "e4m3fn",
+    "e3m0",
+    "ue3m2",
+    "int4",
+    "int8",
+    "uint4",
+    "uint8z128",
+    "lp4_0_3",
+    "lp8_1_3",
+    "lp8_1_3@-0.25",
+]
 
 
 def frames(model: Any, count: int = 6, seed: int = 1) -> np.ndarray:
@@ -47,17 +61,29 @@ def check(model: Any, x: np.ndarray | None = None) -> Graph:
         value = expected[source]
         assert isinstance(value, Quantised)
         found = actual[name] if value.content.ndim == 2 else actual[name].transpose(0, 3, 1, 2)
-        np.testing.assert_array_equal(found.reshape(value.content.shape), value.codes(), err_msg=f"{name} ({source})")
+        np.testing.assert_array_equal(
+            found.reshape(value.content.shape), value.codes(), err_msg=f"{name} ({source})"
+        )
     for tensor in graph.tensors.values():
         if tensor.name in actual:
             integers = to_integers(actual[tensor.name], tensor.format)
             assert tensor.low <= integers.min() and integers.max() <= tensor.high, tensor
     for port in graph.outputs:
         integers = to_integers(actual[port.tensor], graph.tensors[port.tensor].format)
-        real = (integers * port.scale + port.offset).reshape(len(x), -1)[:, port.order.ravel()].reshape(len(x), *port.onnx_shape)
+        real = (
+            (integers * port.scale + port.offset)
+            .reshape(len(x), -1)[:, port.order.ravel()]
+            .reshape(len(x), *port.onnx_shape)
+        )
         wanted = real_of(expected[port.onnx_name]).high
-        steps = np.broadcast_to(port.scale, integers.shape).reshape(len(x), -1)[:, port.order.ravel()].reshape(real.shape)
-        np.testing.assert_array_equal(np.rint((real - wanted) / steps), 0)  # outputs are multiples of a step: none is a step off
+        steps = (
+            np.broadcast_to(port.scale, integers.shape)
+            .reshape(len(x), -1)[:, port.order.ravel()]
+            .reshape(real.shape)
+        )
+        np.testing.assert_array_equal(
+            np.rint((real - wanted) / steps), 0
+        )  # outputs are multiples of a step: none is a step off
     return graph
 
 
@@ -95,7 +121,9 @@ def test_convolution_windows_and_scales(window: dict[str, Any], scale: Any) -> N
     b = Builder(4, 7, 6)
     attributes = {k: v for k, v in window.items() if v is not None}
     if "auto_pad" in window:
-        x = b.node("Conv", b.quantise("x", "int8", 0.05), b.weights("e2m1", 4, 4, 3, 3, scale=scale), **attributes)
+        x = b.node(
+            "Conv", b.quantise("x", "int8", 0.05), b.weights("e2m1", 4, 4, 3, 3, scale=scale), **attributes
+        )
     else:
         x = b.conv(b.quantise("x", "int8", 0.05), "e2m1", 4, 4, scale=scale, **attributes)
     check(b.model(b.quantise(b.batch_norm(x, 4), "e2m1", 3.3)))
@@ -146,7 +174,12 @@ def test_cyclic_shuffle_of_one_tensor_is_a_permutation() -> None:
     b = Builder(6, 3, 3)
     x = b.quantise("x", "int4", 0.5)
     ends = [b.constant([v], np.int64) for v in (0, 2, 6, 1)]
-    x = b.node("Concat", b.node("Slice", x, ends[1], ends[2], ends[3]), b.node("Slice", x, ends[0], ends[1], ends[3]), axis=1)
+    x = b.node(
+        "Concat",
+        b.node("Slice", x, ends[1], ends[2], ends[3]),
+        b.node("Slice", x, ends[0], ends[1], ends[3]),
+        axis=1,
+    )
     graph = check(b.model(b.conv(x, "int4", 2, 6, kernel=1)))
     assert [op.kind for op in graph.operators] == ["permute", "convolution"]
     assert graph.operators[0].channels == [2, 3, 4, 5, 0, 1]  # type: ignore[attr-defined]
@@ -157,7 +190,13 @@ def test_flatten_permutes_the_weights_of_a_linear_layer(kind: str) -> None:
     b = Builder(3, 4, 5)
     x = b.node("Flatten", b.quantise("x", "e3m2", 0.5))
     if kind == "Gemm":
-        x = b.node("Gemm", x, b.weights("int4", 7, 60, scale=np.linspace(0.1, 0.2, 7).reshape(7, 1)), b.constant(np.arange(7)), transB=1)
+        x = b.node(
+            "Gemm",
+            x,
+            b.weights("int4", 7, 60, scale=np.linspace(0.1, 0.2, 7).reshape(7, 1)),
+            b.constant(np.arange(7)),
+            transB=1,
+        )
     else:
         x = b.node("MatMul", x, b.node("Transpose", b.weights("int4", 7, 60), perm=[1, 0]))
     graph = check(b.model(x))
@@ -170,7 +209,12 @@ def test_pooling(fmt: str) -> None:
     x = b.quantise("x", fmt, 0.5)
     x = b.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     x = b.quantise(b.node("AveragePool", x, kernel_shape=[3, 2], strides=[1, 1]), fmt, 0.5)
-    x = b.node("MaxPool", b.node("Relu", b.batch_norm(b.conv(x, "int4", 3, 3), 3)), kernel_shape=[2, 2], strides=[1, 1])
+    x = b.node(
+        "MaxPool",
+        b.node("Relu", b.batch_norm(b.conv(x, "int4", 3, 3), 3)),
+        kernel_shape=[2, 2],
+        strides=[1, 1],
+    )
     x = b.quantise(x, fmt, 0.9)
     x = b.quantise(b.node("GlobalAveragePool", x), fmt, 0.3)
     check(b.model(b.node("Flatten", x)))
@@ -183,11 +227,14 @@ SMOOTH = ["Sigmoid", "Tanh", "Softplus", "Elu"]
 def test_functions_fold_into_thresholds(function: str) -> None:
     b = Builder(4, 5, 5)
     x = b.batch_norm(b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 4), 4)
-    inputs = {"Clip": [b.constant(-1.5), b.constant(2.25)], "PRelu": [b.constant(np.linspace(0.1, 2, 4).reshape(4, 1, 1))]}.get(
-        function, []
-    )
+    inputs = {
+        "Clip": [b.constant(-1.5), b.constant(2.25)],
+        "PRelu": [b.constant(np.linspace(0.1, 2, 4).reshape(4, 1, 1))],
+    }.get(function, [])
     x = b.node(function, x, *inputs)
-    x = b.node("Add", b.node("Mul", x, b.constant(np.array([1.5, -2, 0, 0.3]).reshape(4, 1, 1))), b.constant(0.25))
+    x = b.node(
+        "Add", b.node("Mul", x, b.constant(np.array([1.5, -2, 0, 0.3]).reshape(4, 1, 1))), b.constant(0.25)
+    )
     check(b.model(b.quantise(x, "int4", 0.3)))
 
 
@@ -237,7 +284,13 @@ def test_blocks_of_the_least_exponent_are_no_zeros() -> None:
     weights = least_blocks(b)
     weights[1] = 1
     with pytest.raises(ConversionError, match="its sums of int4 times int8 need 130 of at most 64 bits"):
-        import_qonnx(b.model(b.node("Conv", b.quantise("x", "int4", 0.5), b.quantise(b.constant(weights), "mx32_int8", axis=1))))
+        import_qonnx(
+            b.model(
+                b.node(
+                    "Conv", b.quantise("x", "int4", 0.5), b.quantise(b.constant(weights), "mx32_int8", axis=1)
+                )
+            )
+        )
 
 
 def test_wide_outputs_are_rescaled() -> None:
@@ -257,7 +310,9 @@ def test_other_roundings(mode: str) -> None:
 def test_bipolar_weights_and_activations() -> None:
     b = Builder(4, 5, 5)
     one = b.constant(1.0)
-    w = b.node("BipolarQuant", b.constant(b.random.normal(0, 1, (4, 4, 1, 1))), one, domain="qonnx.custom_op.general")
+    w = b.node(
+        "BipolarQuant", b.constant(b.random.normal(0, 1, (4, 4, 1, 1))), one, domain="qonnx.custom_op.general"
+    )
     x = b.node("BipolarQuant", b.quantise("x", "int4", 0.5), one, domain="qonnx.custom_op.general")
     check(b.model(b.node("Conv", x, w)))
 
@@ -266,7 +321,9 @@ def test_another_exponent_bias_is_a_factor_of_the_scale() -> None:
     b = Builder(3, 4, 4)
     fmt = parse("e4m3")
     numbers = [b.constant(v) for v in (4, 3, 9, fmt.maximum / 4)]
-    x = b.node("FloatQuant", "x", b.constant(1.0), *numbers, domain="qonnx.custom_op.general", rounding_mode="ROUND")
+    x = b.node(
+        "FloatQuant", "x", b.constant(1.0), *numbers, domain="qonnx.custom_op.general", rounding_mode="ROUND"
+    )
     check(b.model(b.conv(x, "int4", 2, 3)))
 
 
@@ -294,7 +351,9 @@ def test_requantisers_are_exact_for_every_narrow_format() -> None:
         for channel, factor in enumerate((np.float32(0.37), np.float32(-0.21))):
             for value, code in zip(integers, found[:, 0, 0, channel]):
                 real = Fraction(float(factor)) * int(value) / Fraction(float(np.float32(0.11)))
-                passed = sum(real > e.position or (real == e.position and e.inclusive) for e in fmt.boundaries())
+                passed = sum(
+                    real > e.position or (real == e.position and e.inclusive) for e in fmt.boundaries()
+                )
                 assert code == fmt.codes[passed], (fmt.name, channel, value)
     assert kinds == {"threshold", "rescale"}
 
@@ -337,21 +396,40 @@ def test_all_problems_are_listed_at_once() -> None:
         (lambda b, x: b.conv(b.node("Relu", x), "int4", 2, 3), "its input is not quantised"),
         (lambda b, x: b.node("Softmax", x), "no operator computes this"),
         (lambda b, x: b.node("Mul", x, x), "both factors depend on the input"),
-        (lambda b, x: b.node("Relu", b.conv(x, "int4", 2, 3)), "it ends in a function that no quantiser absorbs"),
-        (lambda b, x: b.quantise(x, "mx32_e2m1"), "activations in blocks (mx32_e2m1) need a scale found while the network runs"),
-        (lambda b, x: b.conv(b.quantise(x, "odd2"), "int4", 2, 3), "a format with a zero was expected where conv_12 pads"),
-        (lambda b, x: b.quantise(x, "int4", rounding_mode="STOCHASTIC"), "rounding mode STOCHASTIC is not supported"),
         (
-            lambda b, x: b.node("Conv", x, b.weights("int4", 2, 3, 1, 1, scale=np.array([1, 2, 3]).reshape(1, 3, 1, 1))),
+            lambda b, x: b.node("Relu", b.conv(x, "int4", 2, 3)),
+            "it ends in a function that no quantiser absorbs",
+        ),
+        (
+            lambda b, x: b.quantise(x, "mx32_e2m1"),
+            "activations in blocks (mx32_e2m1) need a scale found while the network runs",
+        ),
+        (
+            lambda b, x: b.conv(b.quantise(x, "odd2"), "int4", 2, 3),
+            "a format with a zero was expected where conv_12 pads",
+        ),
+        (
+            lambda b, x: b.quantise(x, "int4", rounding_mode="STOCHASTIC"),
+            "rounding mode STOCHASTIC is not supported",
+        ),
+        (
+            lambda b, x: b.node(
+                "Conv", x, b.weights("int4", 2, 3, 1, 1, scale=np.array([1, 2, 3]).reshape(1, 3, 1, 1))
+            ),
             "one scale per input channel",
         ),
         (
             lambda b, x: b.node("Pad", x, b.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64), mode="reflect"),
             "pads with something other than zeros",
         ),
-        (lambda b, x: b.conv(x, "int4", 2, 3, auto_pad="SAME_UPPER"), "it states pads beside auto_pad SAME_UPPER"),
         (
-            lambda b, x: b.node("Conv", x, b.weights("int4", 2, 3, 2, 2), auto_pad="SAME_LOWER", dilations=[1, 2]),
+            lambda b, x: b.conv(x, "int4", 2, 3, auto_pad="SAME_UPPER"),
+            "it states pads beside auto_pad SAME_UPPER",
+        ),
+        (
+            lambda b, x: b.node(
+                "Conv", x, b.weights("int4", 2, 3, 2, 2), auto_pad="SAME_LOWER", dilations=[1, 2]
+            ),
             "its auto_pad SAME_LOWER meets dilations",
         ),
     ],
@@ -370,10 +448,13 @@ def test_files_that_are_no_models(tmp_path: Any) -> None:
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        ModelError, match=r"^an ONNX file was expected, but .*cut\.onnx cannot be read as one; it may be truncated, export it again$"
+        ModelError,
+        match=r"^an ONNX file was expected, but .*cut\.onnx cannot be read as one; it may be truncated, export it again$",
     ):
         import_qonnx(cut)
-    with pytest.raises(ModelError, match=r"^an ONNX file was expected at .*none\.onnx, but there is none; check the path$"):
+    with pytest.raises(
+        ModelError, match=r"^an ONNX file was expected at .*none\.onnx, but there is none; check the path$"
+    ):
         import_qonnx(tmp_path / "none.onnx")
     plain = Builder(3, 4, 4)
     with pytest.raises(ModelError, match="^a QONNX model with Quant, .* nodes was expected, but none came; "):

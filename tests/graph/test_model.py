@@ -166,7 +166,9 @@ def test_windows_that_no_kernel_may_see(attributes: dict[str, Any], sentence: st
 
 
 @pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
-@pytest.mark.parametrize(("attributes", "sentence"), [w for w in WINDOWS if "dilations" not in w[0] and w[0] != {"pads": [1, 1]}])
+@pytest.mark.parametrize(
+    ("attributes", "sentence"), [w for w in WINDOWS if "dilations" not in w[0] and w[0] != {"pads": [1, 1]}]
+)
 def test_windows_of_pools(kind: str, attributes: dict[str, Any], sentence: str) -> None:
     b = Builder(3, 4, 4)
     model = b.model(b.node(kind, b.quantise("x", "int4", 0.5), **{"kernel_shape": [3, 3], **attributes}))
@@ -204,7 +206,9 @@ def test_constant_nodes_of_every_form(attributes: dict[str, Any], values: Any) -
 
 @pytest.mark.parametrize("attributes", [{"value_string": "x"}, {"value_strings": ["x"]}])
 def test_constants_that_are_no_numbers(attributes: dict[str, Any]) -> None:
-    assert "(Constant): its value_string" in refusal(network(lambda b, x: b.node("Mul", x, b.node("Constant", **attributes))))
+    assert "(Constant): its value_string" in refusal(
+        network(lambda b, x: b.node("Mul", x, b.node("Constant", **attributes)))
+    )
 
 
 def test_a_constant_reads_nothing() -> None:
@@ -290,7 +294,8 @@ def test_a_network_of_a_quantiser_alone() -> None:
     b = Builder(3, 4, 4)
     model = b.model(b.quantise("x", "int4", 0.5))
     np.testing.assert_array_equal(
-        assert_right(model).emulate(frames(model)), np.clip(np.rint(frames(model) * 2), -8, 7).astype(np.float32) / 2
+        assert_right(model).emulate(frames(model)),
+        np.clip(np.rint(frames(model) * 2), -8, 7).astype(np.float32) / 2,
     )
 
 
@@ -314,7 +319,9 @@ def test_nodes_that_nothing_depends_on_mean_nothing() -> None:
     x = b.quantise("x", "int4", 0.5)
     b.node("Erf", x)
     b.quantise("x", "int8", 0.1)
-    assert [op.kind for op in assert_right(b.model(b.conv(x, "int4", 2, 3))).graph.operators] == ["convolution"]
+    assert [op.kind for op in assert_right(b.model(b.conv(x, "int4", 2, 3))).graph.operators] == [
+        "convolution"
+    ]
 
 
 def test_shapes_that_the_file_says_of_tensors_inside_do_not_count() -> None:
@@ -335,17 +342,30 @@ def outside(tmp_path: Path) -> Path:
     return path
 
 
-def test_external_data_come_from_beside_the_model(outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_data_come_from_beside_the_model(
+    outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    onnx.save_model(residual(seed=1), other / "net.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save_model(
+        residual(seed=1),
+        other / "net.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
     monkeypatch.chdir(other)  # another file of the same name lies here
     accelerator = pyqkit.compile(outside)
     x = frames(residual())
     np.testing.assert_array_equal(accelerator.emulate(x), pyqkit.compile(residual()).emulate(x))
     accelerator.save(tmp_path / "build")
     (outside.parent / "weights.bin").unlink()
-    assert pyqkit.Accelerator.load(tmp_path / "build").verify(x, engines=("exact",))["reference"]["codes_differing"] == 0
+    assert (
+        pyqkit.Accelerator.load(tmp_path / "build").verify(x, engines=("exact",))["reference"][
+            "codes_differing"
+        ]
+        == 0
+    )
 
 
 def _relocate(path: Path, **entries: str) -> None:
@@ -382,7 +402,9 @@ def test_external_data_come_from_nowhere_else(outside: Path, entries: dict[str, 
 
 
 def test_a_model_without_a_folder_has_no_external_data(outside: Path) -> None:
-    with pytest.raises(UserError, match="lie in another file; pass the path of the ONNX file, or load it with onnx.load$"):
+    with pytest.raises(
+        UserError, match="lie in another file; pass the path of the ONNX file, or load it with onnx.load$"
+    ):
         pyqkit.compile(onnx.load(outside, load_external_data=False))
 
 

@@ -395,7 +395,10 @@ REFUSED: dict[str, tuple[Callable[[Builder, str], str], str]] = {
         _norm(1, 0, 0, -1),
         "its channel 0 has gain 1 and variance -1, which make the factor nan",
     ),
-    "variance below 0 and above -epsilon": (_norm(1, 0, 0, -1e-6, epsilon=1e-5), "gain 1 and variance -1e-06"),
+    "variance below 0 and above -epsilon": (
+        _norm(1, 0, 0, -1e-6, epsilon=1e-5),
+        "gain 1 and variance -1e-06",
+    ),
     "infinite gain": (_norm(np.inf, 0, 0, 1), "which make the factor inf"),
     "NaN mean": (_norm(1, 0, np.nan, 1), "(BatchNormalization): a constant of it is nan"),
     "infinite offset": (_norm(1, -np.inf, 0, 1), "(BatchNormalization): a constant of it is -inf"),

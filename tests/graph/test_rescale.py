@@ -22,22 +22,34 @@ RANGE = Integer(13)
 
 
 def lowered(
-    name: str, factors: list[Fraction], offsets: list[Fraction], relu: bool = False, top: Fraction | None = None
+    name: str,
+    factors: list[Fraction],
+    offsets: list[Fraction],
+    relu: bool = False,
+    top: Fraction | None = None,
 ) -> tuple[Tensor, Threshold, Scaling | None]:
     """Thresholds of ``factor * x + offset`` rounded to a format, and the rescale found for them."""
     fmt, channels = parse(name), len(factors)
     tensor = Tensor.of("x", (1, 1, channels), RANGE)
     functions = (Clip(Fraction(0), top),) if relu or top is not None else ()
     slope = fractions(np.array(factors, dtype=object))
-    real = Real((Term("x", slope),), fractions(np.array(offsets, dtype=object)), (1, 1, channels), None, functions)  # type: ignore[arg-type]
+    real = Real(
+        (Term("x", slope),), fractions(np.array(offsets, dtype=object)), (1, 1, channels), None, functions
+    )  # type: ignore[arg-type]
     thresholds, falling = _thresholds(tensor, real, fmt.boundaries("nearest"), fractions(1, channels))
-    return tensor, Threshold("t", ["x"], ["y"], fmt, thresholds, falling), equal_to_thresholds(tensor, fmt, thresholds, falling, slope)
+    return (
+        tensor,
+        Threshold("t", ["x"], ["y"], fmt, thresholds, falling),
+        equal_to_thresholds(tensor, fmt, thresholds, falling, slope),
+    )
 
 
 def check_equal(tensor: Tensor, threshold: Threshold, scaling: Scaling) -> np.ndarray:
     """Both operators on every integer of the range, by definition and by kernels; returns the codes."""
     every = np.arange(tensor.low, tensor.high + 1)
-    codes = tensor.format.from_integers(np.repeat(every[:, None], tensor.shape[2], axis=1)).reshape(len(every), *tensor.shape)
+    codes = tensor.format.from_integers(np.repeat(every[:, None], tensor.shape[2], axis=1)).reshape(
+        len(every), *tensor.shape
+    )
     rescale = Rescale("t", ["x"], ["y"], threshold.format, **vars(scaling))
     (expected,), (found,) = threshold.execute([codes], [tensor]), rescale.execute([codes], [tensor])
     np.testing.assert_array_equal(found, expected)
@@ -58,7 +70,9 @@ def check_equal(tensor: Tensor, threshold: Threshold, scaling: Scaling) -> np.nd
     st.fractions(min_value=-40, max_value=40, max_denominator=997),
     st.booleans(),
 )
-def test_found_rescales_equal_thresholds_everywhere(name: str, factors: list[Fraction], offset: Fraction, relu: bool) -> None:
+def test_found_rescales_equal_thresholds_everywhere(
+    name: str, factors: list[Fraction], offset: Fraction, relu: bool
+) -> None:
     tensor, threshold, scaling = lowered(name, factors, [offset] * len(factors), relu)
     if scaling is not None:
         check_equal(tensor, threshold, scaling)
@@ -94,13 +108,22 @@ def test_few_values_keep_thresholds_unless_a_shift_does() -> None:
 
 
 def test_what_cannot_be_equal_is_refused() -> None:
-    assert lowered("uint8", [Fraction(1, 8)], [Fraction(0)], relu=True, top=Fraction(100))[2] is None  # a clip inside the range
+    assert (
+        lowered("uint8", [Fraction(1, 8)], [Fraction(0)], relu=True, top=Fraction(100))[2] is None
+    )  # a clip inside the range
     tensor, threshold, scaling = lowered("int8", [Fraction(1, 8)], [Fraction(0)])
     assert scaling is not None
     moved = threshold.thresholds.copy()
     moved[0, 100] += 1  # one step in the wrong place
     assert (
-        equal_to_thresholds(tensor, threshold.format, moved, threshold.falling, fractions(np.array([Fraction(1, 8)], dtype=object))) is None
+        equal_to_thresholds(
+            tensor,
+            threshold.format,
+            moved,
+            threshold.falling,
+            fractions(np.array([Fraction(1, 8)], dtype=object)),
+        )
+        is None
     )
     assert lowered("e2m1", [Fraction(1, 8)], [Fraction(0)])[2] is None
 

@@ -81,7 +81,9 @@ def set_in(kind: str, field: str, value: Any) -> Callable[[dict[str, Any], Array
     return damage
 
 
-def array_of(kind: str, field: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[dict[str, Any], Arrays], None]:
+def array_of(
+    kind: str, field: str, change: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[dict[str, Any], Arrays], None]:
     """A damage: one array of the first operator of a kind."""
 
     def damage(data: dict[str, Any], arrays: Arrays) -> None:
@@ -138,7 +140,10 @@ def test_damaged_graphs_are_refused(written: tuple[dict[str, Any], Arrays], name
     damage(data, arrays)
     with pytest.raises(GraphError) as caught:
         from_json(data, arrays)
-    start, end = "a graph as pyqkit writes it was expected, but it is damaged (", "); compile the network again"
+    start, end = (
+        "a graph as pyqkit writes it was expected, but it is damaged (",
+        "); compile the network again",
+    )
     sentence = str(caught.value)
     assert sentence.startswith(start) and sentence.endswith(end)
     assert what in sentence
@@ -148,7 +153,8 @@ def test_operators_that_do_not_fit_keep_their_own_sentence(written: tuple[dict[s
     data, arrays = copy.deepcopy(written)
     set_in("convolution", "kind", "attention")(data, arrays)
     with pytest.raises(
-        GraphError, match="^an operator out of add, .* was expected, but 'attention' came; the file was made by another version$"
+        GraphError,
+        match="^an operator out of add, .* was expected, but 'attention' came; the file was made by another version$",
     ):
         from_json(data, arrays)
     data, arrays = copy.deepcopy(written)

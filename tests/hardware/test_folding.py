@@ -38,7 +38,12 @@ def layers(graph: Graph) -> dict[str, Convolution]:
 def price(found: Resources, board: Board) -> float:
     """The share of the board that a design takes, summed over its resources."""
     has = board.resources
-    return found.lut_high / has["lut"] + found.ff / has["ff"] + found.bram36 / has["bram36"] + found.dsp / has["dsp"]
+    return (
+        found.lut_high / has["lut"]
+        + found.ff / has["ff"]
+        + found.bram36 / has["bram36"]
+        + found.dsp / has["dsp"]
+    )
 
 
 def chain() -> Any:
@@ -54,7 +59,15 @@ def joined() -> Any:
     b = Builder(2, 5, 5)
     y = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 4, 2), "e3m2", 0.5)
     z = b.quantise(b.conv(b.quantise(b.conv(y, "int4", 4, 4), "e2m1", 0.5), "int4", 4, 4), "e3m2", 0.5)
-    return b.model(b.node("MaxPool", b.quantise(b.node("Add", y, z), "e2m1", 0.5), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]))
+    return b.model(
+        b.node(
+            "MaxPool",
+            b.quantise(b.node("Add", y, z), "e2m1", 0.5),
+            kernel_shape=[3, 3],
+            strides=[2, 2],
+            pads=[1, 1, 1, 1],
+        )
+    )
 
 
 def wide() -> Any:
@@ -110,7 +123,9 @@ def test_no_design_that_fits_a_share_is_faster(every_design, share):
     if fitting:
         assert found == min(fitting)
     else:
-        assert Survey(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(r.lut_high for _, r in designs)
+        assert Survey(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(
+            r.lut_high for _, r in designs
+        )
 
 
 def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
@@ -120,7 +135,9 @@ def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
     for interval in (max(i for i, _ in designs), thinned.survey.interval(thinned.fastest())):
         found = thinned.fold_for(interval)
         assert thinned.survey.interval(found) <= interval
-        assert price(thinned.survey.total(found), board) >= min(price(r, board) for i, r in designs if i <= interval) * (1 - 1e-9)
+        assert price(thinned.survey.total(found), board) >= min(
+            price(r, board) for i, r in designs if i <= interval
+        ) * (1 - 1e-9)
 
 
 def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
@@ -136,7 +153,9 @@ def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
 def test_what_is_exceeded_becomes_dearer():
     graph, board = import_qonnx(wide()), boards.load("PYNQ-Z2")
     cheapest, none = (
-        Survey(graph).total(folding.find(graph, replace(board, resources={**board.resources, "bram36": blocks}), 100.0, 1_000))
+        Survey(graph).total(
+            folding.find(graph, replace(board, resources={**board.resources, "bram36": blocks}), 100.0, 1_000)
+        )
         for blocks in (100, 0)
     )
     assert cheapest.bram36 > 0 == none.bram36 and cheapest.lut_high < none.lut_high
@@ -148,7 +167,9 @@ def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
     found = folding.find(graph, tight, 100.0, None)
     assert survey.total(found).lut_high <= 0.7 * 8_000
     faster = folding.next_step(folding.search_for(graph, tight), survey.interval(found))
-    assert faster is None or (faster.interval < survey.interval(found) and faster.resources.lut_high > 0.7 * 8_000)
+    assert faster is None or (
+        faster.interval < survey.interval(found) and faster.resources.lut_high > 0.7 * 8_000
+    )
     assert survey.interval(folding.find(graph, board, 100.0, None)) < survey.interval(found)
 
 
@@ -181,20 +202,27 @@ def test_the_resource_that_ends_first_is_named(graph):
         folding.find(graph, tight, 100.0, 100_000)
     tiny = replace(board, resources={**board.resources, "ff": 10})
     with pytest.raises(
-        UserError, match=r"5 frames/s came, and the network takes [\d,]+ FF \(estimated\), of which the board has 10, at any rate; take a larger"
+        UserError,
+        match=r"5 frames/s came, and the network takes [\d,]+ FF \(estimated\), of which the board has 10, at any rate; take a larger",
     ):
         folding.find(graph, tiny, 100.0, 5)
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5, float("nan")])
 def test_shares_are_shares(graph, share):
-    with pytest.raises(UserError, match=f"^a share of the LUTs above 0 and up to 1 was expected, but {share:g} came; 0.7 leaves room"):
+    with pytest.raises(
+        UserError,
+        match=f"^a share of the LUTs above 0 and up to 1 was expected, but {share:g} came; 0.7 leaves room",
+    ):
         folding.find(graph, boards.load("ZCU104"), 100.0, None, share)
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), float("-inf"), 1e-310, 9e-4])
 def test_rates_that_nobody_can_want(graph, rate):
-    with pytest.raises(UserError, match=f"^a rate of at least 0.001 frames/s was expected, but {rate:g} came; leave it out for the fastest$"):
+    with pytest.raises(
+        UserError,
+        match=f"^a rate of at least 0.001 frames/s was expected, but {rate:g} came; leave it out for the fastest$",
+    ):
         folding.find(graph, boards.load("ZCU104"), 100.0, rate)
 
 
@@ -216,7 +244,9 @@ def test_dsps_take_over_where_luts_end_first(dsps, faster):
     assert total.dsp == sum(f.pe * f.simd for f in found.values() if f.multiplier == "dsp") <= dsps
     alone = folding.find(graph, replace(tight, resources={**tight.resources, "dsp": 0}), 100.0, None)
     assert {f.multiplier for f in alone.values()} == {"lut"}
-    print(f"{dsps} DSPs: {survey.interval(found)} cycles, {total.dsp:g} used; LUTs alone {survey.interval(alone)}")
+    print(
+        f"{dsps} DSPs: {survey.interval(found)} cycles, {total.dsp:g} used; LUTs alone {survey.interval(alone)}"
+    )
     assert survey.interval(found) * faster == survey.interval(alone)
 
 
@@ -231,7 +261,10 @@ def test_dsps_are_offered_where_one_multiplies(pair, offered):
     if offered:
         check_folding(op, asked, left)
         return
-    with pytest.raises(UserError, match="^[^;]+ (was|were) expected, but [^;]+ in c, so that no DSP can make them; choose multiplier lut$"):
+    with pytest.raises(
+        UserError,
+        match="^[^;]+ (was|were) expected, but [^;]+ in c, so that no DSP can make them; choose multiplier lut$",
+    ):
         check_folding(op, asked, left)
 
 
@@ -241,10 +274,15 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
     folding.write(wanted, path)
     assert folding.read(path, graph) == wanted
     assert len(path.read_text().splitlines()) == len(names) + 2  # a line to edit for each layer
-    with pytest.raises(UserError, match="^a new file was expected, but .*fold.json exists; choose another name or pass --force$"):
+    with pytest.raises(
+        UserError,
+        match="^a new file was expected, but .*fold.json exists; choose another name or pass --force$",
+    ):
         folding.write(wanted, path)
     folding.write({names[1]: Folding(4, 2)}, path, force=True)
-    assert folding.read(path, graph) == {name: Folding(4, 2) if name == names[1] else Folding() for name in names}
+    assert folding.read(path, graph) == {
+        name: Folding(4, 2) if name == names[1] else Folding() for name in names
+    }
     assert list(tmp_path.iterdir()) == [path]
     kinds = {names[1]: Folding(4, 2, "dsp", "block"), names[2]: Folding(memory="lut")}
     folding.write(kinds, path, force=True)
@@ -278,7 +316,9 @@ def test_bad_files_are_one_sentence(graph, tmp_path, text, sentence):
     names = list(layers(graph))
     path = tmp_path / "fold.json"
     path.write_text(text.replace("SECOND", names[1]))
-    expected = sentence.replace("PATH", str(path)).replace("SECOND", names[1]).replace("LAYERS", ", ".join(names))
+    expected = (
+        sentence.replace("PATH", str(path)).replace("SECOND", names[1]).replace("LAYERS", ", ".join(names))
+    )
     with pytest.raises(UserError) as caught:
         folding.read(path, graph)
     assert str(caught.value) == expected

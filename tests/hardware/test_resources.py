@@ -47,7 +47,11 @@ def test_library_is_met():
 
 
 def test_memories_go_where_yosys_puts_them():
-    wrong = [row["parts"][0] for row in MEASURED if (row["found"]["ramb18"] / 2 + row["found"]["ramb36"]) != predicted(row).bram36]
+    wrong = [
+        row["parts"][0]
+        for row in MEASURED
+        if (row["found"]["ramb18"] / 2 + row["found"]["ramb36"]) != predicted(row).bram36
+    ]
     assert len(wrong) <= 0.05 * len(MEASURED), wrong
     assert sum(row["found"]["ramb36"] + row["found"]["ramb18"] > 0 for row in MEASURED) >= 5
     assert rom(8, 64) == {"flip-flops": 8, "constants": 8}
@@ -115,7 +119,9 @@ def test_a_sample_measured_anew_is_what_was_committed(tmp_path):
     sample = benchmark.sample()
     assert {row["parts"][0][0] for row, _ in sample} >= {"from_axis", "matrix_vector", "to_axis"}
     results = synthesise([circuit for _, circuit in sample], benchmark.sources(), cache=tmp_path)
-    assert [asdict(now) for now in results] == [row["found"] for row, _ in sample], "run benchmarks/resources.py"
+    assert [asdict(now) for now in results] == [row["found"] for row, _ in sample], (
+        "run benchmarks/resources.py"
+    )
 
 
 @needs_yosys

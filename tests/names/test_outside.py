@@ -48,7 +48,10 @@ def strings(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def kind_of(path: tuple[Any, ...]) -> tuple[Any, ...]:
     """Paths of one kind differ in numbers and in keys that are names."""
     named = {"files", "folding", "sources", "layers"}
-    return tuple("*" if isinstance(key, int) or (at and path[at - 1] in named and key) else key for at, key in enumerate(path))
+    return tuple(
+        "*" if isinstance(key, int) or (at and path[at - 1] in named and key) else key
+        for at, key in enumerate(path)
+    )
 
 
 def with_text(data: Any, path: tuple[Any, ...], text: str) -> Any:
@@ -90,7 +93,9 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 def test_an_operator_of_a_sealed_folder_names_no_file(folder: Path, text: str, field: str) -> None:
     manifest = manifest_of(folder)
     manifest["graph"]["operators"][0][field] = text if field == "name" else [text]
-    with pytest.raises(UserError, match="^lower-case letters, digits and underscores, .* were expected as the name of a ") as caught:
+    with pytest.raises(
+        UserError, match="^lower-case letters, digits and underscores, .* were expected as the name of a "
+    ) as caught:
         pyqkit.Accelerator.load(sealed(folder, manifest))
     assert str(caught.value).isprintable()
 
@@ -99,7 +104,9 @@ def test_every_string_of_a_build_folder_may_hold_anything(folder: Path) -> None:
     """It is refused in a sentence, or what is generated does not know of it."""
     manifest, before = manifest_of(folder), sorted(folder.parent.rglob("*"))
     expected, accepted = generated(pyqkit.Accelerator.load(folder)), 0
-    one_of_a_kind = {kind_of(path): path for path in strings(manifest) if path[0] not in ("report", "pyqkit", "sha256")}
+    one_of_a_kind = {
+        kind_of(path): path for path in strings(manifest) if path[0] not in ("report", "pyqkit", "sha256")
+    }
     for path in one_of_a_kind.values():
         try:
             found = pyqkit.Accelerator.load(sealed(folder, with_text(manifest, path, EVIL)))
@@ -119,7 +126,9 @@ def generated(accelerator: Any) -> dict[str, str]:
     return generate(graph, foldings).files | rtl.generate(graph, foldings).files
 
 
-@pytest.mark.parametrize("name", ["rtl/../../evil.sv", "rtl/$(touch evil)", "rtl/a;b.sv", "rtl/a b", "/etc/evil", "rtl/", "rtl//a"])
+@pytest.mark.parametrize(
+    "name", ["rtl/../../evil.sv", "rtl/$(touch evil)", "rtl/a;b.sv", "rtl/a b", "/etc/evil", "rtl/", "rtl//a"]
+)
 def test_files_of_a_build_folder_are_labels(folder: Path, name: str) -> None:
     manifest = manifest_of(folder)
     manifest["files"][name] = manifest["files"]["rtl/network.sv"]
@@ -136,7 +145,11 @@ def test_names_of_a_board_are_labels(key: str, text: str) -> None:
     data = {**boards.load("ZCU104").to_json(), key: text}
     with pytest.raises(UserError) as caught:
         boards.from_data(data, "mine.toml")
-    assert SENTENCE.fullmatch(str(caught.value)) and str(caught.value).isprintable() and "but mine.toml has" in str(caught.value)
+    assert (
+        SENTENCE.fullmatch(str(caught.value))
+        and str(caught.value).isprintable()
+        and "but mine.toml has" in str(caught.value)
+    )
 
 
 def test_every_string_of_a_board_file_may_hold_anything() -> None:
@@ -156,10 +169,17 @@ def test_every_string_of_a_board_file_may_hold_anything() -> None:
 def test_tcl_gets_values_and_nothing_else(tmp_path: Path) -> None:
     """Also those that no check has seen."""
     planned = plan(build("ZCU104"))
-    for text in [*BREAKERS, EVIL, f"x}} ; exec touch {tmp_path}/evil ; set y {{", f"[exec touch {tmp_path}/evil]"]:
+    for text in [
+        *BREAKERS,
+        EVIL,
+        f"x}} ; exec touch {tmp_path}/evil ; set y {{",
+        f"[exec touch {tmp_path}/evil]",
+    ]:
         text = text.replace("\0", "")  # nothing hands it to Tcl's command line
         board = replace(planned.board, part=text, board_part=text)
-        (tmp_path / "settings.tcl").write_text(vendor._settings(replace(planned, name=text, board=board), "rtl"))
+        (tmp_path / "settings.tcl").write_text(
+            vendor._settings(replace(planned, name=text, board=board), "rtl")
+        )
         script = "source settings.tcl; foreach key {name part board_part} { puts -nonewline [dict get $settings $key] }"
         (tmp_path / "script.tcl").write_text(f"fconfigure stdout -encoding utf-8 -translation lf; {script}")
         done = subprocess.run(["tclsh", "script.tcl"], cwd=tmp_path, capture_output=True, check=True)
@@ -172,7 +192,9 @@ def test_tcl_gets_values_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "-net", ".net", "größe", "a'b", "x" * 65, *BREAKERS])
 def test_names_of_overlays_are_labels(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OverlayError, match="were expected in the name of an overlay, .* rename the build folder, after which"):
+    with pytest.raises(
+        OverlayError, match="were expected in the name of an overlay, .* rename the build folder, after which"
+    ):
         emulated.write(build("ZCU104"), tmp_path / "overlay", name)
     assert not list(tmp_path.iterdir())
     assert not install.is_installed(name)

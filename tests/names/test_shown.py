@@ -35,7 +35,9 @@ def test_tables_show_names_as_they_are(text: str, capsys: pytest.CaptureFixture[
     assert shown.replace("\n", "").isprintable()
 
 
-def test_a_report_on_the_terminal_holds_no_control_characters(report: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_on_the_terminal_holds_no_control_characters(
+    report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     hostile = {**report, "network": EVIL, "notes": [EVIL], "bottleneck": EVIL}
     show_report(hostile)
     shown = capsys.readouterr().out

@@ -30,11 +30,20 @@ def test_names_find_variants() -> None:
     for board in BOARDS:
         assert install.locate("digits.bit", board.lower()) == install.locate("digits", board)
         assert install.locate("digits", board).name == f"digits.{board}.bit"
-    with pytest.raises(OverlayError, match="one of the boards PYNQ-Z2, ZCU104 was expected for overlay digits, but None came; pass board="):
+    with pytest.raises(
+        OverlayError,
+        match="one of the boards PYNQ-Z2, ZCU104 was expected for overlay digits, but None came; pass board=",
+    ):
         Accelerator.load("digits")
-    with pytest.raises(OverlayError, match="one of the boards PYNQ-Z2, ZCU104 was expected for overlay digits, but KV260 came"):
+    with pytest.raises(
+        OverlayError,
+        match="one of the boards PYNQ-Z2, ZCU104 was expected for overlay digits, but KV260 came",
+    ):
         Accelerator.load("digits", board="KV260")
-    with pytest.raises(OverlayError, match=r"'letters' is neither a path nor one of those installed \(digits\); give the path"):
+    with pytest.raises(
+        OverlayError,
+        match=r"'letters' is neither a path nor one of those installed \(digits\); give the path",
+    ):
         Accelerator.load("letters")
     assert install.is_installed("digits") and not install.is_installed("letters")
 
@@ -45,14 +54,22 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_installing(elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_installing(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = elsewhere / "digits.ZCU104.bit"
     for ending in (".bit", ".hwh", ".json", ".zip"):
-        shutil.copy(Path(__file__).parents[2] / "overlays" / "digits" / "digits.bit.d" / f"digits.ZCU104{ending}", elsewhere)
+        shutil.copy(
+            Path(__file__).parents[2] / "overlays" / "digits" / "digits.bit.d" / f"digits.ZCU104{ending}",
+            elsewhere,
+        )
     monkeypatch.setattr(sys, "argv", ["install", str(source)])
     assert install.main() == 0
     made = Path(capsys.readouterr().out.strip())
-    assert made == elsewhere / "installed" / "digits.ZCU104" / "digits.ZCU104.bit" and read(made).name == "digits.ZCU104"
+    assert (
+        made == elsewhere / "installed" / "digits.ZCU104" / "digits.ZCU104.bit"
+        and read(made).name == "digits.ZCU104"
+    )
     assert install.locate("digits.ZCU104", None) == made
     assert len(list(made.parent.iterdir())) == 4
     monkeypatch.setattr(sys, "argv", ["install"])
@@ -65,5 +82,9 @@ def test_installing(elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 def test_a_place_that_cannot_be_written(elsewhere: Path) -> None:
     (elsewhere / "installed").write_text("a file")
-    with pytest.raises(UserError, match="a folder that can be written was expected, but .* cannot .*; run as root on a board"):
-        install.install(Path(__file__).parents[2] / "overlays" / "digits" / "digits.bit.d" / "digits.ZCU104.bit")
+    with pytest.raises(
+        UserError, match="a folder that can be written was expected, but .* cannot .*; run as root on a board"
+    ):
+        install.install(
+            Path(__file__).parents[2] / "overlays" / "digits" / "digits.bit.d" / "digits.ZCU104.bit"
+        )

@@ -30,11 +30,22 @@ def test_what_is_written_is_read(tmp_path: Path, family: str) -> None:
     found = hwh.read(tmp_path / "net.hwh")[1:]
     assert [block.name for block in found] == ["axi_dma_0", "axi_dma_1", "axi_dma_2", "accelerator_0"]
     for block, own in zip(found, wanted.blocks, strict=True):
-        assert (block.vlnv, block.parameters, block.interfaces, block.address) == (own.vlnv, own.parameters, own.interfaces, own.address)
+        assert (block.vlnv, block.parameters, block.interfaces, block.address) == (
+            own.vlnv,
+            own.parameters,
+            own.interfaces,
+            own.address,
+        )
     first, second, third, network = found
     assert [second.address - first.address, third.address - second.address] == [first.size, second.size]
-    assert second.stream("M_AXIS_MM2S") is None and second.stream("S_AXIS_S2MM").bus == network.stream("out_1").bus
-    assert (second.parameters["c_include_mm2s"], third.parameters["c_s_axis_s2mm_tdata_width"]) == ("0", "128")
+    assert (
+        second.stream("M_AXIS_MM2S") is None
+        and second.stream("S_AXIS_S2MM").bus == network.stream("out_1").bus
+    )
+    assert (second.parameters["c_include_mm2s"], third.parameters["c_s_axis_s2mm_tdata_width"]) == (
+        "0",
+        "128",
+    )
 
 
 @pytest.mark.parametrize("family", PARTS)
@@ -47,7 +58,11 @@ def test_pynq_finds_every_dma(tmp_path: Path, family: str) -> None:
     known = _parser(tmp_path / "net.hwh").ip_dict
     for block in wanted.blocks[:-1]:
         found = known[block.name]
-        assert (found["phys_addr"], found["addr_range"], found["type"]) == (block.address, block.size, block.vlnv)
+        assert (found["phys_addr"], found["addr_range"], found["type"]) == (
+            block.address,
+            block.size,
+            block.vlnv,
+        )
         assert {name: r["address_offset"] for name, r in found["registers"].items()} == block.registers
 
 
@@ -58,7 +73,11 @@ class Probed(Bench):
         made = plan(build(board, *PROBES)).design
         (self.folder / "design.hwh").write_text(hwh.write(made))
         (self.folder / "design.bit").write_bytes(bitfile.write_emulated("shell_wrapper", made.part, {}))
-        self.set(STUB_HWH=str(self.folder / "design.hwh"), STUB_BIT=str(self.folder / "design.bit"), STUB_OUTPUTS=str(1 + len(PROBES)))
+        self.set(
+            STUB_HWH=str(self.folder / "design.hwh"),
+            STUB_BIT=str(self.folder / "design.bit"),
+            STUB_OUTPUTS=str(1 + len(PROBES)),
+        )
         return made
 
     def make(self, board: str = "ZCU104", backend: str = "hls", force: bool = False) -> Path:
@@ -67,7 +86,9 @@ class Probed(Bench):
 
 @needs_tcl
 @pytest.mark.parametrize(("board", "backend"), [("ZCU104", "hls"), ("PYNQ-Z2", "rtl")])
-def test_the_tcl_builds_a_dma_for_every_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: str, backend: str) -> None:
+def test_the_tcl_builds_a_dma_for_every_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, board: str, backend: str
+) -> None:
     bench = Probed(tmp_path, monkeypatch)
     bench.install("vivado", "vitis_hls")
     made = bench.expect(board)
@@ -98,11 +119,21 @@ def test_the_tcl_builds_a_dma_for_every_output(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("inputs", "outputs", "sentence"),
     [
-        (1, 16, r"at most 15 outputs and probes were expected, but .* has 16; compile again with fewer probes"),
-        (2, 1, r"a network with one input was expected, but .* has 2; join them in the model, and slice there"),
+        (
+            1,
+            16,
+            r"at most 15 outputs and probes were expected, but .* has 16; compile again with fewer probes",
+        ),
+        (
+            2,
+            1,
+            r"a network with one input was expected, but .* has 2; join them in the model, and slice there",
+        ),
     ],
 )
-def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int, sentence: str) -> None:
+def test_what_does_not_fit_is_refused(
+    monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int, sentence: str
+) -> None:
     accelerator = Accelerator.load(build("ZCU104"))
     accelerator.graph.inputs *= inputs
     accelerator.graph.outputs *= outputs

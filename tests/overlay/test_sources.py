@@ -25,7 +25,10 @@ from tests.overlays import build, expected, frames
 from tests.rtl.bench import needs_verilator
 
 EVIL = "#error EVIL\nexec touch EVIL; $system(`EVIL);\n"
-MINE = {f"{folder}/{name}": EVIL for folder, name in (("hls", "mine.hpp"), ("rtl", "mine.sv"), ("rtl", "mine.hex"), ("work", "mine.tcl"))}
+MINE = {
+    f"{folder}/{name}": EVIL
+    for folder, name in (("hls", "mine.hpp"), ("rtl", "mine.sv"), ("rtl", "mine.hex"), ("work", "mine.tcl"))
+}
 SOURCES = ("hls/", "rtl/")
 
 
@@ -37,15 +40,27 @@ def sealed_again(folder: Path, files: dict[str, str], **entries: Any) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(text)
-    listed = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != build_folder.MANIFEST}
-    manifest = {**manifest, **entries, "files": {name: digest(path.read_bytes()) for name, path in listed.items()}}
+    listed = {
+        str(p.relative_to(folder)): p
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != build_folder.MANIFEST
+    }
+    manifest = {
+        **manifest,
+        **entries,
+        "files": {name: digest(path.read_bytes()) for name, path in listed.items()},
+    }
     (folder / build_folder.MANIFEST).write_text(json.dumps({**manifest, "sha256": own_digest(manifest)}))
     build_folder.read(folder)  # whoever checks the digests finds nothing
     return folder
 
 
 def sources_of(folder: Path) -> list[str]:
-    return [name for name in json.loads((folder / build_folder.MANIFEST).read_text())["files"] if name.startswith(SOURCES)]
+    return [
+        name
+        for name in json.loads((folder / build_folder.MANIFEST).read_text())["files"]
+        if name.startswith(SOURCES)
+    ]
 
 
 @pytest.fixture
@@ -67,9 +82,13 @@ def contents(project: Path) -> dict[str, bytes]:
         return files | {f"build.zip/{name}": archive.read(name) for name in archive.namelist()}
 
 
-def test_an_overflow_that_a_folder_claims_is_looked_at(folder: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_an_overflow_that_a_folder_claims_is_looked_at(
+    folder: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     report = json.loads((folder / build_folder.MANIFEST).read_text())["report"]
-    pyqkit.Accelerator.load(sealed_again(folder, {}, report={**report, "overflow": [{"resource": "LUT", "takes": 2, "has": 1}]}))
+    pyqkit.Accelerator.load(
+        sealed_again(folder, {}, report={**report, "overflow": [{"resource": "LUT", "takes": 2, "has": 1}]})
+    )
     assert not list(recwarn)
 
 
@@ -86,7 +105,11 @@ def test_folders_of_an_older_pyqkit_are_written_anew(folder: Path, tmp_path: Pat
     manifest = json.loads((folder / build_folder.MANIFEST).read_text())
     streams = {side: [{**end, "lanes": 1} for end in ends] for side, ends in manifest["streams"].items()}
     assert streams != manifest["streams"]
-    older = plan(sealed_again(folder, {"hls/accelerator.cpp": "// older\n"}, streams=streams, pyqkit="0.0.1", pages=["more"]))
+    older = plan(
+        sealed_again(
+            folder, {"hls/accelerator.cpp": "// older\n"}, streams=streams, pyqkit="0.0.1", pages=["more"]
+        )
+    )
     own = plan(build("ZCU104"))
     assert (older.design, older.manifest, older.contents) == (own.design, own.manifest, own.contents)
     assert json.loads(own.contents[build_folder.MANIFEST]) == manifest  # of the same version: the same folder
@@ -101,7 +124,9 @@ def test_a_report_that_is_none_is_made(folder: Path, report: Any) -> None:
 @pytest.mark.parametrize("engine", ["exact", "hls", pytest.param("rtl", marks=needs_verilator)])
 def test_engines_read_no_sources(engine: str, tmp_path: Path) -> None:
     b = Builder(2, 3, 3, seed=0)
-    made = pyqkit.compile(b.model(b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 2, 2, 1), "int4", 0.5)))
+    made = pyqkit.compile(
+        b.model(b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 2, 2, 1), "int4", 0.5))
+    )
     folder = made.save(tmp_path / "net")
     loaded = pyqkit.Accelerator.load(sealed_again(folder, dict.fromkeys(sources_of(folder), EVIL)))
     x = np.random.default_rng(0).normal(0, 1, (3, 2, 3, 3))
@@ -120,7 +145,10 @@ def test_emulated_overlays_carry_no_sources_of_others(evil: Path, tmp_path: Path
 def test_the_emulated_board_reads_no_sources(evil: Path, tmp_path: Path) -> None:
     """Also of an archive that was put beside the bitstream."""
     x, bit = frames(3), emulated.write(evil, tmp_path / "overlay")
-    files = {p: (evil / p).read_bytes() for p in (build_folder.MANIFEST, *json.loads((evil / build_folder.MANIFEST).read_text())["files"])}
+    files = {
+        p: (evil / p).read_bytes()
+        for p in (build_folder.MANIFEST, *json.loads((evil / build_folder.MANIFEST).read_text())["files"])
+    }
     packed = tmp_path / "evil.zip"
     packed.write_bytes(build_folder.packed(files))
     assert b"EVIL" in build_folder.content(packed, "hls/network.hpp")

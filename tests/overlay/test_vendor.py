@@ -28,7 +28,8 @@ LAUNCHERS = {
     "vitis-run": '[ "$1 $2 $3" = "--mode hls --tcl" ] && [ $# = 4 ] || exit 64; exec tclsh {stubs} vitis_hls "$4"',
 }
 needs_tcl = pytest.mark.skipif(
-    not (shutil.which("tclsh") and shutil.which("make")), reason="tclsh or make is not installed; apt install tcl make"
+    not (shutil.which("tclsh") and shutil.which("make")),
+    reason="tclsh or make is not installed; apt install tcl make",
 )
 BOARDS = ("ZCU104", "PYNQ-Z2")
 
@@ -39,7 +40,11 @@ class Bench:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self._patch = folder, monkeypatch
         self.target, self.log, self._bin = folder / "overlays", folder / "log", folder / "bin"
-        plain = [p for p in os.environ["PATH"].split(":") if not any((Path(p) / tool).exists() for tool in LAUNCHERS)]
+        plain = [
+            p
+            for p in os.environ["PATH"].split(":")
+            if not any((Path(p) / tool).exists() for tool in LAUNCHERS)
+        ]
         monkeypatch.setenv("PATH", ":".join([str(self._bin), *plain]))
         monkeypatch.setenv("STUB_LOG", str(self.log))
         self._bin.mkdir()
@@ -89,7 +94,9 @@ def test_from_a_build_folder_to_an_overlay(bench: Bench, board: str, tools: tupl
     design = bench.expect(board)
     bit = bench.make(board, backend)
     manifest = read(bit)
-    assert sorted(p.name for p in bench.target.iterdir() if not p.is_dir()) == [f"residual{e}" for e in (".bit", ".hwh", ".json", ".zip")]
+    assert sorted(p.name for p in bench.target.iterdir() if not p.is_dir()) == [
+        f"residual{e}" for e in (".bit", ".hwh", ".json", ".zip")
+    ]
     assert not manifest.emulated and manifest.boards[0] == board and manifest.part == design.part
     assert manifest.clock_mhz == pytest.approx(design.clock_mhz, abs=1e-6)
     assert manifest.implementation == {
@@ -107,12 +114,17 @@ def check_design(lines: list[str], design: hwh.Design, backend: str) -> None:
     cells = {line.split()[1]: line.split()[2] for line in lines if line.startswith("cell ")}
     dma, network = design.blocks
     assert cells[dma.name] == dma.vlnv and cells[network.name] == network.vlnv.replace("hls", backend)
-    config = {tuple(line.split()[1:3]): line.split()[3] for line in lines if line.startswith("set cell:axi_dma_0")}
+    config = {
+        tuple(line.split()[1:3]): line.split()[3] for line in lines if line.startswith("set cell:axi_dma_0")
+    }
     wanted = {k: v for k, v in dma.parameters.items() if k != "c_s_axis_s2mm_tdata_width"}
     assert {key.removeprefix("CONFIG."): value for (_, key), value in config.items()} == wanted
     ends = ("in_0", "out_0") if backend == "hls" else ("s_axis_0", "m_axis_0")
     buses = {tuple(line.split()[1:]) for line in lines if line.startswith("bus ") and "/" in line}
-    assert {("axi_dma_0/M_AXIS_MM2S", f"accelerator_0/{ends[0]}"), (f"accelerator_0/{ends[1]}", "axi_dma_0/S_AXIS_S2MM")} <= buses
+    assert {
+        ("axi_dma_0/M_AXIS_MM2S", f"accelerator_0/{ends[0]}"),
+        (f"accelerator_0/{ends[1]}", "axi_dma_0/S_AXIS_S2MM"),
+    } <= buses
     (address,) = [line.split()[1:3] for line in lines if line.startswith("address ")]
     assert [int(x, 0) for x in address] == [dma.address, dma.size]
     rates = [line.split()[-1] for line in lines if line.startswith("set cell:") and "FREQMHZ" in line]
@@ -127,7 +139,9 @@ def check_design(lines: list[str], design: hwh.Design, backend: str) -> None:
         (period,) = [float(line.split()[1]) for line in lines if line.startswith("period")]
         assert period == pytest.approx(1000 / design.clock_mhz, rel=1e-6)
     else:
-        assert "package pyqkit.io rtl" in lines and "bus s_axis_0 aclk" in lines and "bus m_axis_0 aclk" in lines
+        assert (
+            "package pyqkit.io rtl" in lines and "bus s_axis_0 aclk" in lines and "bus m_axis_0 aclk" in lines
+        )
         sources = {line.split()[1] for line in lines if line.startswith("file ")}
         folder = build(design_board(design)) / "rtl"
         assert {p.name for p in folder.iterdir()} <= sources
@@ -149,9 +163,14 @@ def test_a_copy_on_another_machine_needs_no_pyqkit(bench: Bench) -> None:
     moved = bench.folder / "elsewhere"
     shutil.copytree(project, moved)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(["make", "-C", str(moved)], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "-C", str(moved)], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2 and "Error 3" in done.stderr
-    assert "vitis-run was expected on PATH for the accelerator in C++, but it is not there; install it" in done.stdout
+    assert (
+        "vitis-run was expected on PATH for the accelerator in C++, but it is not there; install it"
+        in done.stdout
+    )
     bench.install("vivado", "vitis-run")
     bench.expect("ZCU104")
     environment |= {k: v for k, v in os.environ.items() if k.startswith("STUB")}
@@ -169,13 +188,22 @@ def test_builds_go_on_after_the_last_step_that_ended_well(bench: Bench) -> None:
     bench.install("vivado", "vitis_hls")
     bench.expect("ZCU104")
     bench.set(STUB_FAIL="csynth")
-    with pytest.raises(vendor.BuildFailed, match=r"they say: ERROR: \[HLS 200-70\] Pre-synthesis failed\.; mend that and call this again"):
+    with pytest.raises(
+        vendor.BuildFailed,
+        match=r"they say: ERROR: \[HLS 200-70\] Pre-synthesis failed\.; mend that and call this again",
+    ):
         bench.make()
     assert not any(line.startswith("launch") for line in bench.recorded)
     bench.set(STUB_FAIL="route_design")
-    with pytest.raises(vendor.BuildFailed, match=r"ERROR: \[Place 30-640\] Place Check : this design requires more Slice LUTs") as error:
+    with pytest.raises(
+        vendor.BuildFailed,
+        match=r"ERROR: \[Place 30-640\] Place Check : this design requires more Slice LUTs",
+    ) as error:
         bench.make()
-    assert error.value.exit_code == 1 and "impl_1 was expected to end, but it is at 'route_design ERROR'" in str(error.value)
+    assert (
+        error.value.exit_code == 1
+        and "impl_1 was expected to end, but it is at 'route_design ERROR'" in str(error.value)
+    )
     assert [x for x in bench.recorded if x.startswith(("launch", "top"))] == [
         "top network",
         "launch synth_1 synth_design",
@@ -184,7 +212,10 @@ def test_builds_go_on_after_the_last_step_that_ended_well(bench: Bench) -> None:
     bench.set(STUB_FAIL="route_design hangs")  # and is killed
     with pytest.raises(vendor.BuildFailed):
         bench.make()
-    assert [x for x in bench.recorded if x.startswith(("launch", "top", "reset"))] == ["reset impl_1", "launch impl_1 route_design"]
+    assert [x for x in bench.recorded if x.startswith(("launch", "top", "reset"))] == [
+        "reset impl_1",
+        "launch impl_1 route_design",
+    ]
     bench.set(STUB_FAIL="")
     assert read(bench.make()).implementation["wns_ns"] == 0.123
     wanted = ["reset impl_1", "launch impl_1 route_design", "launch impl_1 write_bitstream"]
@@ -198,20 +229,32 @@ def test_negative_slack_fails_the_build(bench: Bench, slack: str) -> None:
     bench.expect("ZCU104")
     bench.set(**{slack: "-0.25"})
     with pytest.raises(
-        vendor.BuildFailed, match=r"timing was expected to close at 187\.5\d* MHz, but the slack of (setup|hold) is -0\.25 ns"
+        vendor.BuildFailed,
+        match=r"timing was expected to close at 187\.5\d* MHz, but the slack of (setup|hold) is -0\.25 ns",
     ):
         bench.make()
     assert not any("write_bitstream" in line for line in bench.recorded)
-    assert not (bench.target / "residual.bit").exists() and not (bench.target / "project" / "overlay").exists()
+    assert (
+        not (bench.target / "residual.bit").exists() and not (bench.target / "project" / "overlay").exists()
+    )
 
 
 @needs_tcl
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"STUB_BOARD_FILES": "no"}, "the board files of xilinx.com:zcu104:part0:1.1 were expected in this Vivado, but there are none"),
-        ({"STUB_CLOCK": "1.14"}, r"a clock of at most 187\.500000 MHz was expected, but the processing system gives 213"),
-        ({"STUB_WNS": "nothing"}, "the slack of setup was expected from the implementation, but it is 'nothing'"),
+        (
+            {"STUB_BOARD_FILES": "no"},
+            "the board files of xilinx.com:zcu104:part0:1.1 were expected in this Vivado, but there are none",
+        ),
+        (
+            {"STUB_CLOCK": "1.14"},
+            r"a clock of at most 187\.500000 MHz was expected, but the processing system gives 213",
+        ),
+        (
+            {"STUB_WNS": "nothing"},
+            "the slack of setup was expected from the implementation, but it is 'nothing'",
+        ),
     ],
 )
 def test_what_the_tcl_says(bench: Bench, setting: dict[str, str], sentence: str) -> None:
@@ -226,11 +269,26 @@ def test_what_the_tcl_says(bench: Bench, setting: dict[str, str], sentence: str)
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "complaint"),
     [
-        ("block_design.tcl", "save_bd_design", "save_block_design", 'invalid command name "save_block_design"'),
-        ("block_design.tcl", "CONFIG.NUM_SI [expr", "CONFIG.NUM_SLAVES [expr", "has no property CONFIG.NUM_SLAVES"),
+        (
+            "block_design.tcl",
+            "save_bd_design",
+            "save_block_design",
+            'invalid command name "save_block_design"',
+        ),
+        (
+            "block_design.tcl",
+            "CONFIG.NUM_SI [expr",
+            "CONFIG.NUM_SLAVES [expr",
+            "has no property CONFIG.NUM_SLAVES",
+        ),
         ("block_design.tcl", "[expr {1 + [dict size $dmas]}]", "[dict size $dmas]", "has no S01_AXI"),
         ("block_design.tcl", "$name/s_axi_lite_aclk", "$name/s_axi_aclk", "has no s_axi_aclk"),
-        ("block_design.tcl", "create_project -force", "create_project -overwrite", "create_project has no option -overwrite"),
+        (
+            "block_design.tcl",
+            "create_project -force",
+            "create_project -overwrite",
+            "create_project has no option -overwrite",
+        ),
         (
             "block_design.tcl",
             "connect_bd_intf_net [port control/[format M%02d_AXI $index]] [port $name/S_AXI_LITE]",
@@ -243,12 +301,19 @@ def test_what_the_tcl_says(bench: Bench, setting: dict[str, str], sentence: str)
             "[port $name/S_AXIS_S2MM] [port accelerator_0/$output]",
             "has no",
         ),
-        ("shells/zynq-mpsoc.tcl", "PSU__SAXIGP2__DATA_WIDTH", "PSU__SAXIGP2_DATA_WIDTH", "has no property CONFIG.PSU__SAXIGP2_DATA_WIDTH"),
+        (
+            "shells/zynq-mpsoc.tcl",
+            "PSU__SAXIGP2__DATA_WIDTH",
+            "PSU__SAXIGP2_DATA_WIDTH",
+            "has no property CONFIG.PSU__SAXIGP2_DATA_WIDTH",
+        ),
         ("implement.tcl", "STATS.WHS", "STATS.HOLD", "has no property STATS.HOLD"),
         ("accelerator_hls.tcl", "-flow_target", "-target", "open_solution has no option -target"),
     ],
 )
-def test_the_stubs_notice(bench: Bench, monkeypatch: pytest.MonkeyPatch, file: str, right: str, wrong: str, complaint: str) -> None:
+def test_the_stubs_notice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, file: str, right: str, wrong: str, complaint: str
+) -> None:
     own = bench.folder / "shells"
     shutil.copytree(install.folder(), own, ignore=shutil.ignore_patterns("digits"))
     text = (own / file).read_text()
@@ -266,7 +331,10 @@ def test_another_project_is_kept(bench: Bench) -> None:
     with pytest.raises(vendor.VendorToolsMissing):
         bench.make()
     before = (bench.target / "project" / "settings.tcl").read_text()
-    with pytest.raises(OverlayError, match=r"the project of .* was expected in .*, but another one is there; pass --force to replace it"):
+    with pytest.raises(
+        OverlayError,
+        match=r"the project of .* was expected in .*, but another one is there; pass --force to replace it",
+    ):
         bench.make("PYNQ-Z2")
     with pytest.raises(OverlayError, match="pass --force"):
         bench.make(backend="rtl")
@@ -274,14 +342,18 @@ def test_another_project_is_kept(bench: Bench) -> None:
     with pytest.raises(vendor.VendorToolsMissing, match="^Vivado was expected to go on"):
         bench.make(backend="rtl", force=True)
     assert not (bench.target / "project" / "hls").exists()
-    with pytest.raises(OverlayError, match="backend hls or rtl was expected, but 'vhdl' came; leave it out for hls"):
+    with pytest.raises(
+        OverlayError, match="backend hls or rtl was expected, but 'vhdl' came; leave it out for hls"
+    ):
         bench.make(backend="vhdl")
 
 
 def test_an_overlay_is_kept(bench: Bench) -> None:
     bench.target.mkdir()
     (bench.target / "residual.bit").write_bytes(b"mine")
-    with pytest.raises(OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"):
+    with pytest.raises(
+        OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"
+    ):
         bench.make()
     assert (bench.target / "residual.bit").read_bytes() == b"mine"
 
@@ -294,7 +366,10 @@ def test_notes_of_the_user_are_kept(bench: Bench) -> None:
     (project / "work" / "made").mkdir(parents=True)
     (project / "work" / "made" / "by.tools").write_text("")
     (project / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"a project and nothing else was expected, but .*notes\.txt is not part of it; move it away"):
+    with pytest.raises(
+        OutputError,
+        match=r"a project and nothing else was expected, but .*notes\.txt is not part of it; move it away",
+    ):
         bench.make(backend="rtl", force=True)
     assert (project / "notes.txt").read_text() == "mine" and (project / "hls").is_dir()
     (project / "notes.txt").unlink()
@@ -308,7 +383,10 @@ def test_files_beside_an_emulated_overlay_are_kept(bench: Bench, ending: str) ->
     bench.target.mkdir()
     mine = bench.target / f"residual{ending}"
     mine.write_text("mine")
-    with pytest.raises(OutputError, match=rf"a new file was expected, but .*residual\{ending} exists; choose another name or pass --force"):
+    with pytest.raises(
+        OutputError,
+        match=rf"a new file was expected, but .*residual\{ending} exists; choose another name or pass --force",
+    ):
         emulated.write(build("ZCU104"), bench.target, "residual")
     assert [p.name for p in bench.target.iterdir()] == [mine.name] and mine.read_text() == "mine"
 
@@ -327,7 +405,9 @@ def finished(bench: Bench) -> Path:
     for ending in ("bit", "hwh"):
         shutil.copy(bench.folder / f"design.{ending}", project / "work" / f"design.{ending}")
     shutil.copy(TOOLS / "utilisation.rpt", project / "work")
-    (project / "work" / "results.json").write_text(json.dumps({"tool": "Vivado 2023.2", "wns_ns": 0.1, "whs_ns": 0.1}))
+    (project / "work" / "results.json").write_text(
+        json.dumps({"tool": "Vivado 2023.2", "wns_ns": 0.1, "whs_ns": 0.1})
+    )
     return project
 
 
@@ -338,15 +418,27 @@ def test_results_are_sealed(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "change", "sentence"),
     [
-        ("work/results.json", lambda b: b[:-4], "the results of Vivado were expected in .*, but they cannot be read"),
-        ("work/utilisation.rpt", lambda b: b.replace(b"CLB LUTs", b"ALMs"), "a row Slice LUTs or CLB LUTs was expected"),
+        (
+            "work/results.json",
+            lambda b: b[:-4],
+            "the results of Vivado were expected in .*, but they cannot be read",
+        ),
+        (
+            "work/utilisation.rpt",
+            lambda b: b.replace(b"CLB LUTs", b"ALMs"),
+            "a row Slice LUTs or CLB LUTs was expected",
+        ),
         ("work/design.bit", lambda b: b[:-1], "a bitstream of .* bytes was expected behind the header"),
         (
             "work/design.bit",
             lambda b: b.replace(b"xczu7ev-ffvc1156-2-e", b"xczu3eg-sfvc784-2-e\0"),
             "a bitstream for xczu7ev-ffvc1156-2-e was expected",
         ),
-        ("work/design.hwh", lambda b: b.replace(b"0xA000", b"0xB000"), "axi_dma_0 was expected at .*, but Vivado has"),
+        (
+            "work/design.hwh",
+            lambda b: b.replace(b"0xA000", b"0xB000"),
+            "axi_dma_0 was expected at .*, but Vivado has",
+        ),
         (
             "work/design.hwh",
             lambda b: b.replace(b"PL0_REF_CTRL__ACT", b"PL9_REF_CTRL__ACT"),
@@ -374,7 +466,9 @@ def test_the_command_line_ends_with_3_where_tools_are_missing(bench: Bench) -> N
 
     call = ["overlay", str(build("ZCU104")), "-o", str(bench.target), "--backend", "rtl"]
     done = CliRunner().invoke(main, [*call, "--board", "zcu104"])
-    assert done.exit_code == 3 and done.output.startswith("pyqkit: Vivado was expected to go on, but it is not on PATH; copy the folder ")
+    assert done.exit_code == 3 and done.output.startswith(
+        "pyqkit: Vivado was expected to go on, but it is not on PATH; copy the folder "
+    )
     assert (bench.target / "project" / "rtl" / "accelerator.sv").is_file() and done.output.count("\n") == 1
     done = CliRunner().invoke(main, [*call, "--board", "KV260"])
     assert done.exit_code == 2 and "a build for KV260 was expected, but" in done.output

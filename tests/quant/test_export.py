@@ -55,7 +55,9 @@ def agrees(module: nn.Module, x: Any) -> None:
 ACTIVATIONS: dict[str, Layer] = {
     "ReLU of one bit": lambda: qnn.QuantReLU(bit_width=1),
     "identity of one bit": lambda: qnn.QuantIdentity(bit_width=1),
-    "bipolar": lambda: qnn.QuantIdentity(act_quant=quantisers.SignedBinaryActPerTensorConst, scaling_init=0.5),
+    "bipolar": lambda: qnn.QuantIdentity(
+        act_quant=quantisers.SignedBinaryActPerTensorConst, scaling_init=0.5
+    ),
     "ternary": lambda: qnn.QuantIdentity(act_quant=quantisers.SignedTernaryActPerTensorConst, threshold=0.5),
     "up": lambda: qnn.QuantIdentity(bit_width=4, float_to_int_impl_type="ceil"),
     "down": lambda: qnn.QuantReLU(bit_width=4, float_to_int_impl_type="floor"),
@@ -95,7 +97,9 @@ def test_rounded_weights_are_written_where_they_are_needed_alone(tmp_path: Path)
     from onnx import numpy_helper
 
     for option, same in (("round", True), ("floor", False)):
-        module, x = trained(first(), convolution(weight_float_to_int_impl_type=option), qnn.QuantReLU(bit_width=4))
+        module, x = trained(
+            first(), convolution(weight_float_to_int_impl_type=option), qnn.QuantReLU(bit_width=4)
+        )
         model = onnx.load(export_qonnx(module, x, tmp_path / f"{option}.onnx"))
         (weights,) = (numpy_helper.to_array(t) for t in model.graph.initializer if t.dims == [4, 2, 3, 3])
         assert np.array_equal(weights, module[1].weight.detach().numpy()) == same
@@ -215,7 +219,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_exported_is_one_sentence_and_nothing_else(what: str, capfd: Any, recwarn: Any, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_one_sentence_and_nothing_else(
+    what: str, capfd: Any, recwarn: Any, tmp_path: Path
+) -> None:
     make, sentence = REFUSED[what]
     module, x = make()
     capfd.readouterr()
@@ -287,7 +293,9 @@ def changed(how: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> None
 
 def network() -> tuple[nn.Module, Any]:
     weights, act = weight_quantizer("int4"), act_quantizer("uint4")
-    body = nn.Sequential(qnn.QuantConv2d(2, 4, 3, weight_quant=weights), nn.BatchNorm2d(4), qnn.QuantReLU(act_quant=act))
+    body = nn.Sequential(
+        qnn.QuantConv2d(2, 4, 3, weight_quant=weights), nn.BatchNorm2d(4), qnn.QuantReLU(act_quant=act)
+    )
     head = qnn.QuantLinear(64, 5, weight_quant=weights)
     return trained(first(), nn.Sequential(body, nn.Flatten()), head)
 
@@ -298,7 +306,11 @@ def node(model: Any, name: str) -> Any:
 
 
 def floor(model: Any) -> None:
-    (mode,) = (a for a in node(model, "/1/1.0/1.0.2/act_quant/export_handler/Quant").attribute if a.name == "rounding_mode")
+    (mode,) = (
+        a
+        for a in node(model, "/1/1.0/1.0.2/act_quant/export_handler/Quant").attribute
+        if a.name == "rounding_mode"
+    )
     mode.s = b"FLOOR"
 
 
@@ -318,7 +330,9 @@ def one_bias(model: Any) -> None:
     from onnx import numpy_helper
 
     (tensor,) = (t for t in model.graph.initializer if t.name == "2.bias")
-    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32([0, 0, 1e-4, 0, 0]), tensor.name))
+    tensor.CopyFrom(
+        numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32([0, 0, 1e-4, 0, 0]), tensor.name)
+    )
 
 
 @pytest.mark.parametrize(
@@ -336,7 +350,9 @@ def test_an_export_that_changes_the_network_is_refused_by_layer(
     module, x = network()
     export_qonnx(module, x, tmp_path / "right.onnx")
     changed(how, monkeypatch)
-    sentence = f"a file that computes what the module does was expected, but the exporter changed {what}{where}: "
+    sentence = (
+        f"a file that computes what the module does was expected, but the exporter changed {what}{where}: "
+    )
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}[1-9][0-9]* of [0-9]+ values differ; "):
         pyqkit.compile(module, x)
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}"):

@@ -22,11 +22,31 @@ from pyqkit.errors import UserError
 from pyqkit.formats import FormatError, Microscaled, Minifloat, NumberFormat, examples, parse, register
 from pyqkit.graph.graph import decode_output, encode_input
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.quant import FastInference, act_quantizer, calibrate, correct_bias, export_qonnx, gptq, weight_quantizer
+from pyqkit.quant import (
+    FastInference,
+    act_quantizer,
+    calibrate,
+    correct_bias,
+    export_qonnx,
+    gptq,
+    weight_quantizer,
+)
 from pyqkit.reference.quantised import real_of
 from pyqkit.reference.reference import Reference
 
-FORMATS = ["e2m1", "e3m2", "e4m3", "e4m3fn", "e3m0", "int4", "int4narrow", "lp4_0_3", "lp8_1_3", "lp8_1_3@-0.25", "e1m6"]
+FORMATS = [
+    "e2m1",
+    "e3m2",
+    "e4m3",
+    "e4m3fn",
+    "e3m0",
+    "int4",
+    "int4narrow",
+    "lp4_0_3",
+    "lp8_1_3",
+    "lp8_1_3@-0.25",
+    "e1m6",
+]
 ACTIVATIONS = [*FORMATS, "ue3m2", "uint4"]
 WEIGHTS = [*FORMATS, "odd2", "mx32_e2m1", "mx16_int4_mse"]
 
@@ -101,14 +121,24 @@ def boundary_values(fmt: NumberFormat) -> np.ndarray:
     limits = fmt.limits(np.float32)
     random = np.random.default_rng(0).normal(0, max(fmt.maximum, 1.0) / 2, 5000).astype(np.float32)
     return np.concatenate(
-        [limits, np.nextafter(limits, np.float32(-np.inf)), np.nextafter(limits, np.float32(np.inf)), random, [1e30, -1e30]]
+        [
+            limits,
+            np.nextafter(limits, np.float32(-np.inf)),
+            np.nextafter(limits, np.float32(np.inf)),
+            random,
+            [1e30, -1e30],
+        ]
     ).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, "odd2", "toy3", "e2m3", "e5m2ieee", "ue4m2"])
 def test_quantisers_round_as_the_format_does(name: str) -> None:
     fmt = parse(name)
-    layer = qnn.QuantIdentity(act_quant=act_quantizer(name, scaling_impl_type="const", scaling_init=fmt.maximum, scaling_stats_op="max"))
+    layer = qnn.QuantIdentity(
+        act_quant=act_quantizer(
+            name, scaling_impl_type="const", scaling_init=fmt.maximum, scaling_stats_op="max"
+        )
+    )
     layer.eval()
     x = boundary_values(fmt)
     scale = float(layer.act_quant.scale())
@@ -119,7 +149,13 @@ def test_quantisers_round_as_the_format_does(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fmt", [f for f in examples() if isinstance(f, Minifloat) and f.signed and not f.variant and f.exponent_bits <= 6], ids=str
+    "fmt",
+    [
+        f
+        for f in examples()
+        if isinstance(f, Minifloat) and f.signed and not f.variant and f.exponent_bits <= 6
+    ],
+    ids=str,
 )
 def test_float_quantisers_of_brevitas_and_qonnx_agree_with_the_format(fmt: Minifloat) -> None:
     from qonnx.custom_op.general.floatquant import float_quant
@@ -127,20 +163,32 @@ def test_float_quantisers_of_brevitas_and_qonnx_agree_with_the_format(fmt: Minif
     random = np.random.default_rng(1)
     x = (
         random.choice([-1, 1], 400_000)
-        * np.exp2(random.uniform(np.log2(fmt.values[fmt.values > 0][0]) - 3, np.log2(fmt.maximum) + 1, 400_000))
+        * np.exp2(
+            random.uniform(np.log2(fmt.values[fmt.values > 0][0]) - 3, np.log2(fmt.maximum) + 1, 400_000)
+        )
     ).astype(np.float32)
     expected = fmt.quantise(x).astype(np.float32)
     one, number = np.float32(1), lambda v: np.array(v, np.float32)
     found = float_quant(
-        x, one, number(fmt.exponent_bits), number(fmt.significand_bits), number(fmt.bias), max_val=number(fmt.maximum), has_subnormal=True
+        x,
+        one,
+        number(fmt.exponent_bits),
+        number(fmt.significand_bits),
+        number(fmt.bias),
+        max_val=number(fmt.maximum),
+        has_subnormal=True,
     )
     np.testing.assert_array_equal(found.astype(np.float32), expected)
     layer = qnn.QuantIdentity(
-        act_quant=act_quantizer(fmt.name, scaling_impl_type="const", scaling_init=fmt.maximum, scaling_stats_op="max")
+        act_quant=act_quantizer(
+            fmt.name, scaling_impl_type="const", scaling_init=fmt.maximum, scaling_stats_op="max"
+        )
     ).eval()
     scale = float(layer.act_quant.scale())
     with torch.no_grad():
-        np.testing.assert_array_equal(layer(torch.from_numpy(x * np.float32(scale))).numpy(), expected * np.float32(scale))
+        np.testing.assert_array_equal(
+            layer(torch.from_numpy(x * np.float32(scale))).numpy(), expected * np.float32(scale)
+        )
 
 
 @pytest.mark.parametrize("rule", ["floor", "ceil", "even", "mse"])
@@ -149,7 +197,9 @@ def test_block_weights_round_as_the_format_does(rule: str) -> None:
     assert isinstance(fmt, Microscaled)
     layer = qnn.QuantLinear(40, 5, bias=False, weight_quant=weight_quantizer(fmt.name))
     weight = layer.weight.detach().numpy()
-    np.testing.assert_array_equal(layer.quant_weight().value.detach().numpy(), fmt.quantise(weight, 1).astype(np.float32))
+    np.testing.assert_array_equal(
+        layer.quant_weight().value.detach().numpy(), fmt.quantise(weight, 1).astype(np.float32)
+    )
 
 
 def test_block_scales_just_below_powers_of_two() -> None:
@@ -163,7 +213,8 @@ def test_block_scales_just_below_powers_of_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "activations"), [*((w, "uint4") for w in WEIGHTS), *(("int4", a) for a in ACTIVATIONS), ("toy3", "toy3")]
+    ("weights", "activations"),
+    [*((w, "uint4") for w in WEIGHTS), *(("int4", a) for a in ACTIVATIONS), ("toy3", "toy3")],
 )
 def test_networks_train_export_and_lower(weights: str, activations: str, tmp_path: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -191,14 +242,18 @@ def test_networks_train_export_and_lower(weights: str, activations: str, tmp_pat
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         executed = execute_onnx(ModelWrapper(str(path)), {"input": x[:1].numpy()})["output"]
-    np.testing.assert_array_equal(executed, y[:1])  # scales are powers of two: float32 sums are exact at this size
+    np.testing.assert_array_equal(
+        executed, y[:1]
+    )  # scales are powers of two: float32 sums are exact at this size
     graph = import_qonnx(path)
     port, out = graph.inputs[0], graph.outputs[0]
     codes = {port.tensor: encode_input(port, graph.tensors[port.tensor], x.numpy())}
     found = ExactEngine(graph).run(codes)
     np.testing.assert_array_equal(found[out.tensor], graph.execute(codes)[out.tensor])
     ours = decode_output(out, graph.tensors[out.tensor], found[out.tensor])
-    np.testing.assert_array_equal(ours, real_of(Reference(path).run(x.numpy())["output"]).high.astype(np.float32))
+    np.testing.assert_array_equal(
+        ours, real_of(Reference(path).run(x.numpy())["output"]).high.astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("fmt", ["lp4_0_3", "e2m1", "int4"])
@@ -224,7 +279,9 @@ def test_a_quantiser_that_two_places_share(fmt: str, tmp_path: Path) -> None:
     port, out = graph.inputs[0], graph.outputs[0]
     found = ExactEngine(graph).run({port.tensor: encode_input(port, graph.tensors[port.tensor], x.numpy())})
     ours = decode_output(out, graph.tensors[out.tensor], found[out.tensor])
-    np.testing.assert_array_equal(ours, real_of(Reference(path).run(x.numpy())["output"]).high.astype(np.float32))
+    np.testing.assert_array_equal(
+        ours, real_of(Reference(path).run(x.numpy())["output"]).high.astype(np.float32)
+    )
 
 
 def test_a_new_format_runs_in_the_generated_hardware(tmp_path: Path) -> None:
@@ -235,7 +292,10 @@ def test_a_new_format_runs_in_the_generated_hardware(tmp_path: Path) -> None:
     port = graph.inputs[0]
     codes = {port.tensor: encode_input(port, graph.tensors[port.tensor], x.numpy())}
     expected = graph.execute(codes)
-    for engine in (ExactEngine(graph), HlsEngine(graph, flags=("-std=c++17", "-O1", "-fPIC", "-shared", "-w"))):
+    for engine in (
+        ExactEngine(graph),
+        HlsEngine(graph, flags=("-std=c++17", "-O1", "-fPIC", "-shared", "-w")),
+    ):
         for name, values in engine.run(codes).items():
             np.testing.assert_array_equal(values, expected[name])
 
@@ -256,7 +316,9 @@ def test_scale_search_lowers_the_error(name: str) -> None:
     errors = []
     for search in ("max", "mse"):
         torch.manual_seed(1)
-        layer = qnn.QuantLinear(256, 16, bias=False, weight_quant=weight_quantizer(name, scale_search=search, scaling="float"))
+        layer = qnn.QuantLinear(
+            256, 16, bias=False, weight_quant=weight_quantizer(name, scale_search=search, scaling="float")
+        )
         errors.append(float(((layer.quant_weight().value - layer.weight) ** 2).mean()))
     assert errors[1] <= errors[0]
 
@@ -297,7 +359,11 @@ def test_inference_mode_gives_the_same(name: str) -> None:
 
 
 def test_gradient_is_zero_where_values_clip() -> None:
-    layer = qnn.QuantIdentity(act_quant=act_quantizer("lp4_0_3", scaling_impl_type="const", scaling_init=4.0, scaling_stats_op="max"))
+    layer = qnn.QuantIdentity(
+        act_quant=act_quantizer(
+            "lp4_0_3", scaling_impl_type="const", scaling_init=4.0, scaling_stats_op="max"
+        )
+    )
     x = torch.tensor([0.3, 2.0, 5.0, -7.0], requires_grad=True)
     layer(x).sum().backward()
     assert x.grad is not None
@@ -311,7 +377,10 @@ def test_gradient_is_zero_where_values_clip() -> None:
             lambda: weight_quantizer("e2m9"),
             "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e2m9 has 12 bits and 2 exponent bits",
         ),
-        (lambda: act_quantizer("int24"), "a format of at most 16 bits was expected for a quantiser, but int24 came; choose a narrower one"),
+        (
+            lambda: act_quantizer("int24"),
+            "a format of at most 16 bits was expected for a quantiser, but int24 came; choose a narrower one",
+        ),
         (
             lambda: weight_quantizer("e2m1", scale_search="best"),
             "scale_search 'max' or 'mse' was expected, but 'best' came; use one of them",
@@ -328,7 +397,8 @@ def test_export_keeps_existing_files(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_text("mine")
     with pytest.raises(
-        UserError, match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass --force$"
+        UserError,
+        match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass --force$",
     ):
         export_qonnx(net, x, path)
     assert path.read_text() == "mine"

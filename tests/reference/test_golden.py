@@ -176,7 +176,9 @@ MUTANTS: dict[str, tuple[Callable[[], None], Callable[[Patch], None]]] = {
         _replaced(
             model,
             "attribute_values",
-            lambda found: {name: value[::-1] if isinstance(value, list) else value for name, value in found.items()},
+            lambda found: {
+                name: value[::-1] if isinstance(value, list) else value for name, value in found.items()
+            },
         ),
     ),
     "block_exponents_one_off": (

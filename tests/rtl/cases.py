@@ -39,33 +39,77 @@ def moving() -> list[Case]:
     cases = []
     for depth in (1, 3, 32):
         x = unsigned(5, 40, 2, depth)
-        cases.append(Case(f"fifo_{depth}", "fifo", {"WIDTH": 10, "DEPTH": depth}, {"in": x}, {"out": x}, connections={"stall": "stall"}))
+        cases.append(
+            Case(
+                f"fifo_{depth}",
+                "fifo",
+                {"WIDTH": 10, "DEPTH": depth},
+                {"in": x},
+                {"out": x},
+                connections={"stall": "stall"},
+            )
+        )
     x = unsigned(3, 12, 2)
     wires = {f"out_{w}": f"{{#_b_{w}, #_a_{w}}}" for w in ("valid", "ready", "data")}
-    cases.append(Case("fork", "fork_stream", {"WIDTH": 6, "READERS": 2}, {"in": x}, {"a": x, "b": x}, connections=wires))
+    cases.append(
+        Case(
+            "fork", "fork_stream", {"WIDTH": 6, "READERS": 2}, {"in": x}, {"a": x, "b": x}, connections=wires
+        )
+    )
     for lanes_in, lanes_out in ((1, 4), (6, 2), (2, 6), (4, 1)):
         x = unsigned(4, 24 // lanes_in, lanes_in, lanes_in)
         out = Words(4, x.codes.reshape(FRAMES, -1, lanes_out))
         parameters: Parameters = {"BITS": 4, "LANES_IN": lanes_in, "LANES_OUT": lanes_out}
-        cases.append(Case(f"width_{lanes_in}_{lanes_out}", "width_converter", parameters, {"in": x}, {"out": out}))
+        cases.append(
+            Case(f"width_{lanes_in}_{lanes_out}", "width_converter", parameters, {"in": x}, {"out": out})
+        )
     first, second = unsigned(6, 8, 1, 1), unsigned(6, 12, 1, 2)
-    joined = np.concatenate([first.codes.reshape(FRAMES, 4, 2, 1), second.codes.reshape(FRAMES, 4, 3, 1)], axis=2)
+    joined = np.concatenate(
+        [first.codes.reshape(FRAMES, 4, 2, 1), second.codes.reshape(FRAMES, 4, 3, 1)], axis=2
+    )
     parameters = {"BITS": 6, "FIRST_WORDS": 2, "SECOND_WORDS": 3}
     out = Words(6, joined.reshape(FRAMES, -1, 1))
     cases.append(Case("concat", "concat", parameters, {"first": first, "second": second}, {"out": out}))
     x = unsigned(5, 3 * 4 * 2, 1, 3)
-    parameters = {"BITS": 5, "HEIGHT": 3, "WIDTH": 4, "WORDS": 2, "TOP": 1, "LEFT": 2, "FRONT": 1, "BOTTOM": 0, "RIGHT": 1, "BACK": 2}
+    parameters = {
+        "BITS": 5,
+        "HEIGHT": 3,
+        "WIDTH": 4,
+        "WORDS": 2,
+        "TOP": 1,
+        "LEFT": 2,
+        "FRONT": 1,
+        "BOTTOM": 0,
+        "RIGHT": 1,
+        "BACK": 2,
+    }
     padded = np.pad(x.codes.reshape(FRAMES, 3, 4, 2), ((0, 0), (1, 0), (2, 1), (1, 2)), constant_values=21)
     out = Words(5, padded.reshape(FRAMES, -1, 1))
     cases.append(Case("pad", "pad", parameters | {"FILL": "5'd21"}, {"in": x}, {"out": out}))
     x = unsigned(5, 6 * 5 * 2, 1, 4)
-    parameters = {"BITS": 5, "HEIGHT": 6, "WIDTH": 5, "WORDS": 2, "START_ROW": 1, "START_COLUMN": 0, "STEP_ROWS": 3, "STEP_COLUMNS": 2}
+    parameters = {
+        "BITS": 5,
+        "HEIGHT": 6,
+        "WIDTH": 5,
+        "WORDS": 2,
+        "START_ROW": 1,
+        "START_COLUMN": 0,
+        "STEP_ROWS": 3,
+        "STEP_COLUMNS": 2,
+    }
     out = Words(5, x.codes.reshape(FRAMES, 6, 5, 2)[:, 1::3, ::2].reshape(FRAMES, -1, 1))
     cases.append(Case("slice", "slice", parameters | {"ROWS": 2, "COLUMNS": 3}, {"in": x}, {"out": out}))
     order = [5, 0, 0, 3, 1, 4, 2, 5]
     x = unsigned(4, 5 * 2, 3, 5)
     out = Words(4, x.codes.reshape(FRAMES, 5, 6)[..., order].reshape(FRAMES, -1, 2))
-    parameters = {"BITS": 4, "CHANNELS_IN": 6, "CHANNELS_OUT": 8, "LANES_IN": 3, "LANES_OUT": 2, "ORDER": '"permute.hex"'}
+    parameters = {
+        "BITS": 4,
+        "CHANNELS_IN": 6,
+        "CHANNELS_OUT": 8,
+        "LANES_IN": 3,
+        "LANES_OUT": 2,
+        "ORDER": '"permute.hex"',
+    }
     tables = {"permute.hex": table([packed(pair, 3) for pair in np.reshape(order, (-1, 2))], 6)}
     cases.append(Case("permute", "permute", parameters, {"in": x}, {"out": out}, tables))
     return cases
@@ -82,20 +126,58 @@ def pools() -> list[Case]:
     made = {"max_table": (by_table, best), "max_signed": ({"SIGNED": 1}, signed(values, 4).max(axis=2) & 15)}
     made["max_unsigned"] = ({"SIGNED": 0}, values.max(axis=2))
     cases = [
-        Case(name, "max_pool", largest | more, {"in": x}, {"out": words(4, out, 2)}, {"max_pool.hex": table(ranks, 5)})
+        Case(
+            name,
+            "max_pool",
+            largest | more,
+            {"in": x},
+            {"out": words(4, out, 2)},
+            {"max_pool.hex": table(ranks, 5)},
+        )
         for name, (more, out) in made.items()
     ]
     integers = np.random.default_rng(8).integers(-40, 41, 16)
-    parameters: Parameters = {"BITS": 4, "TABLE": 1, "INTEGERS": '"sum_pool.hex"', "SUM_BITS": 8, "LANES": 2, "POSITIONS": 3, "DEPTH": 2}
+    parameters: Parameters = {
+        "BITS": 4,
+        "TABLE": 1,
+        "INTEGERS": '"sum_pool.hex"',
+        "SUM_BITS": 8,
+        "LANES": 2,
+        "POSITIONS": 3,
+        "DEPTH": 2,
+    }
     out = words(8, integers[values].sum(axis=2), 2)
-    cases.append(Case("sum_table", "sum_pool", parameters, {"in": x}, {"out": out}, {"sum_pool.hex": table(integers, 8)}))
-    parameters = {"BITS": 4, "SIGNED": 0, "ZERO_POINT": 5, "SUM_BITS": 6, "LANES": 2, "POSITIONS": 3, "DEPTH": 2}
-    return [*cases, Case("sum_zero_point", "sum_pool", parameters, {"in": x}, {"out": words(6, (values - 5).sum(axis=2), 2)})]
+    cases.append(
+        Case(
+            "sum_table", "sum_pool", parameters, {"in": x}, {"out": out}, {"sum_pool.hex": table(integers, 8)}
+        )
+    )
+    parameters = {
+        "BITS": 4,
+        "SIGNED": 0,
+        "ZERO_POINT": 5,
+        "SUM_BITS": 6,
+        "LANES": 2,
+        "POSITIONS": 3,
+        "DEPTH": 2,
+    }
+    return [
+        *cases,
+        Case(
+            "sum_zero_point",
+            "sum_pool",
+            parameters,
+            {"in": x},
+            {"out": words(6, (values - 5).sum(axis=2), 2)},
+        ),
+    ]
 
 
 def requantisers() -> list[Case]:
     """Every code, so every tie and every threshold is met; channels of two words."""
-    codes = np.stack([np.random.default_rng(i).permutation(256).repeat(4).reshape(256, 4) for i in range(FRAMES)])
+    codes = np.stack(
+        [np.random.default_rng(i).permutation(256).repeat(4).reshape(256, 4) for i in range(FRAMES)]
+    )
     x = Words(8, codes.reshape(FRAMES, 512, 2))
     integers = signed(codes, 8)
     random = np.random.default_rng(9)
@@ -113,17 +195,55 @@ def requantisers() -> list[Case]:
             marks = [f << 9 for f in falling[lane::2]] if step == 0 else [0] * (2 << step)
             limits = [(int(v) & 511) | int(m) for v, m in zip(stage[lane::2].ravel(), marks)]
             tables[f"threshold_{step}_{lane:03d}.hex"] = table(limits, 10)
-    parameters: Parameters = {"BITS_IN": 8, "WIDTH": 9, "BITS_OUT": 3, "STEPS": 3, "LANES": 2, "DEPTH": 2, "THRESHOLDS": '"threshold"'}
-    cases = [Case("threshold", "threshold", parameters | {"CODES": '"threshold_codes.hex"'}, {"in": x}, {"out": out}, tables)]
+    parameters: Parameters = {
+        "BITS_IN": 8,
+        "WIDTH": 9,
+        "BITS_OUT": 3,
+        "STEPS": 3,
+        "LANES": 2,
+        "DEPTH": 2,
+        "THRESHOLDS": '"threshold"',
+    }
+    cases = [
+        Case(
+            "threshold",
+            "threshold",
+            parameters | {"CODES": '"threshold_codes.hex"'},
+            {"in": x},
+            {"out": out},
+            tables,
+        )
+    ]
     multipliers, offsets, bits = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100]), 14
-    for name, shift, relu in (("rescale", 3, False), ("rescale_relu", 4, True), ("rescale_half", 1, False), ("rescale_whole", 0, False)):
+    for name, shift, relu in (
+        ("rescale", 3, False),
+        ("rescale_relu", 4, True),
+        ("rescale_half", 1, False),
+        ("rescale_whole", 0, False),
+    ):
         scaled = integers * multipliers + offsets
         scaled = np.maximum(scaled, 0) if relu else scaled
-        rounded = np.rint(scaled / 2**shift).astype(np.int64)  # half to even, and exact: these are short binary fractions
+        rounded = np.rint(scaled / 2**shift).astype(
+            np.int64
+        )  # half to even, and exact: these are short binary fractions
         result = np.clip(rounded, -30, 31) + 2
         pairs = np.stack([multipliers, offsets], axis=1).reshape(2, -1)
-        parameters = {"BITS_IN": 8, "WIDTH": 8, "PRODUCT_BITS": bits, "SHIFT": shift, "RELU": int(relu), "LOW": f"-{bits}'sd30"}
-        parameters |= {"HIGH": f"{bits}'sd31", "ZERO_POINT_OUT": 2, "BITS_OUT": 7, "LANES": 2, "DEPTH": 2, "CONSTANTS": '"rescale.hex"'}
+        parameters = {
+            "BITS_IN": 8,
+            "WIDTH": 8,
+            "PRODUCT_BITS": bits,
+            "SHIFT": shift,
+            "RELU": int(relu),
+            "LOW": f"-{bits}'sd30",
+        }
+        parameters |= {
+            "HIGH": f"{bits}'sd31",
+            "ZERO_POINT_OUT": 2,
+            "BITS_OUT": 7,
+            "LANES": 2,
+            "DEPTH": 2,
+            "CONSTANTS": '"rescale.hex"',
+        }
         constants = {"rescale.hex": table([packed(row, bits) for row in pairs], 4 * bits)}
         cases.append(Case(name, "rescale", parameters, {"in": x}, {"out": words(7, result, 2)}, constants))
     return cases
@@ -133,7 +253,12 @@ def sums() -> list[Case]:
     """Matrix-vector unit and residual addition, their accumulators filled to both ends."""
     cases = []
     plain = (("vector", 1, 1, 5, 0), ("matrix", 2, 3, 2, 0), ("shifted", 2, 4, 1, 2))
-    apart = (("vector_signs", 1, 1, 5, 0), ("matrix_signs", 2, 3, 2, 0), ("wide_signs", 1, 8, 2, 0), ("shifted_signs", 2, 4, 1, 2))
+    apart = (
+        ("vector_signs", 1, 1, 5, 0),
+        ("matrix_signs", 2, 3, 2, 0),
+        ("wide_signs", 1, 8, 2, 0),
+        ("shifted_signs", 2, 4, 1, 2),
+    )
     for name, pe, simd, folds, shift_bits in plain + apart:  # products as they are, or magnitudes and signs
         outputs, inputs, random = 4, simd * folds, np.random.default_rng(simd)
         weights = random.integers(-8, 8, (outputs, inputs))
@@ -143,7 +268,9 @@ def sums() -> list[Case]:
         x = random.integers(-8, 8, (FRAMES, 3, inputs))
         x[0], x[1, 0] = -8, 7
         expected = x @ (weights << shifts).T
-        bits = int(max(abs(expected).max(), 64 * inputs << 2**shift_bits - 1)).bit_length() + 1  # 64 * inputs is reached
+        bits = (
+            int(max(abs(expected).max(), 64 * inputs << 2**shift_bits - 1)).bit_length() + 1
+        )  # 64 * inputs is reached
         depth = folds * outputs // pe
         repeated = x.reshape(FRAMES, 3, 1, inputs).repeat(outputs // pe, axis=2)
 
@@ -151,7 +278,14 @@ def sums() -> list[Case]:
             order = values.reshape(-1, pe, folds, simd).transpose(0, 2, 1, 3).reshape(-1, pe * simd)
             return table([packed(row, width) for row in order], pe * simd * width)
 
-        parameters: Parameters = {"PRODUCT_BITS": 8, "SUM_BITS": bits, "PE": pe, "SIMD": simd, "FOLDS": folds, "DEPTH": depth}
+        parameters: Parameters = {
+            "PRODUCT_BITS": 8,
+            "SUM_BITS": bits,
+            "PE": pe,
+            "SIMD": simd,
+            "FOLDS": folds,
+            "DEPTH": depth,
+        }
         parameters |= {"WEIGHTS": f'"{name}.hex"'}
         tables = {f"{name}.hex": used(weights, 4)}
         if shift_bits:
@@ -173,10 +307,27 @@ def sums() -> list[Case]:
     integers = np.random.default_rng(12).integers(-20, 21, 8)
     factors = np.array([[3, -7], [1, 2]])
     total = signed(left.codes, 4) * np.tile(factors, (3, 1)) + 4 * integers[right.codes]
-    parameters = {"LANES": 2, "SUM_BITS": 9, "LEFT_BITS": 4, "LEFT_DEPTH": 2, "LEFT_FACTORS": '"add_left.hex"', "RIGHT_BITS": 3}
-    parameters |= {"RIGHT_TABLE": 1, "RIGHT_INTEGERS": '"add_right.hex"', "RIGHT_FACTOR": f"18'd{packed([4, 4], 9)}"}
-    tables = {"add_left.hex": table([packed(row, 9) for row in factors], 18), "add_right.hex": table(integers, 9)}
-    return [*cases, Case("add", "add", parameters, {"left": left, "right": right}, {"out": words(9, total, 2)}, tables)]
+    parameters = {
+        "LANES": 2,
+        "SUM_BITS": 9,
+        "LEFT_BITS": 4,
+        "LEFT_DEPTH": 2,
+        "LEFT_FACTORS": '"add_left.hex"',
+        "RIGHT_BITS": 3,
+    }
+    parameters |= {
+        "RIGHT_TABLE": 1,
+        "RIGHT_INTEGERS": '"add_right.hex"',
+        "RIGHT_FACTOR": f"18'd{packed([4, 4], 9)}",
+    }
+    tables = {
+        "add_left.hex": table([packed(row, 9) for row in factors], 18),
+        "add_right.hex": table(integers, 9),
+    }
+    return [
+        *cases,
+        Case("add", "add", parameters, {"left": left, "right": right}, {"out": words(9, total, 2)}, tables),
+    ]
 
 
 def windows() -> list[Case]:
@@ -184,8 +335,18 @@ def windows() -> list[Case]:
     made = {
         "same": dict(shape=(5, 6, 2), kernel=(3, 3), stride=(1, 1), pad=(1, 1, 1, 1), lanes=(1, 1)),
         "strided": dict(shape=(6, 6, 4), kernel=(3, 3), stride=(2, 2), pad=(0, 0, 1, 1), lanes=(4, 2)),
-        "dilated": dict(shape=(6, 5, 1), kernel=(2, 3), stride=(1, 2), pad=(0, 2, 0, 2), lanes=(1, 1), dilation=(2, 2), repeat=3),
-        "grouped": dict(shape=(4, 4, 6), kernel=(2, 2), stride=(2, 1), pad=(1, 0, 1, 0), lanes=(2, 1), groups=3, repeat=2),
+        "dilated": dict(
+            shape=(6, 5, 1),
+            kernel=(2, 3),
+            stride=(1, 2),
+            pad=(0, 2, 0, 2),
+            lanes=(1, 1),
+            dilation=(2, 2),
+            repeat=3,
+        ),
+        "grouped": dict(
+            shape=(4, 4, 6), kernel=(2, 2), stride=(2, 1), pad=(1, 0, 1, 0), lanes=(2, 1), groups=3, repeat=2
+        ),
         "point": dict(shape=(4, 4, 1), kernel=(1, 1), stride=(2, 2), pad=(0, 0, 0, 0), lanes=(1, 1)),
     }
     return [_window(f"window_{name}", **arguments) for name, arguments in made.items()]  # type: ignore[arg-type]
@@ -205,15 +366,48 @@ def _window(
     x = unsigned(4, int(np.prod(shape)) // lanes[0], lanes[0], 13)
     frame = np.pad(x.codes.reshape(FRAMES, *shape), ((0, 0), pad[::2], pad[1::2], (0, 0)), constant_values=9)
     size = [(n - (k - 1) * d - 1) // s + 1 for n, k, d, s in zip(frame.shape[1:3], kernel, dilation, stride)]
-    taps = [[frame[:, r * dilation[0] :, c * dilation[1] :] for c in range(kernel[1])] for r in range(kernel[0])]
-    picked = np.stack([np.stack([t[:, :: stride[0], :: stride[1]][:, : size[0], : size[1]] for t in row], 3) for row in taps], 3)
-    grouped = picked.reshape(FRAMES, *size, *kernel, groups, -1).transpose(0, 1, 2, 5, 3, 4, 6)[:, :, :, :, None]
+    taps = [
+        [frame[:, r * dilation[0] :, c * dilation[1] :] for c in range(kernel[1])] for r in range(kernel[0])
+    ]
+    picked = np.stack(
+        [
+            np.stack([t[:, :: stride[0], :: stride[1]][:, : size[0], : size[1]] for t in row], 3)
+            for row in taps
+        ],
+        3,
+    )
+    grouped = picked.reshape(FRAMES, *size, *kernel, groups, -1).transpose(0, 1, 2, 5, 3, 4, 6)[
+        :, :, :, :, None
+    ]
     out = grouped.repeat(repeat, axis=4).reshape(FRAMES, -1, lanes[1])
     held = ((kernel[0] - 1) * dilation[0] + stride[0]) * shape[1] + kernel[1] * dilation[1] + 1
-    names = ("HEIGHT", "WIDTH", "CHANNELS", "ROWS", "COLUMNS", "KERNEL_ROWS", "KERNEL_COLUMNS", "STRIDE_ROWS", "STRIDE_COLUMNS")
+    names = (
+        "HEIGHT",
+        "WIDTH",
+        "CHANNELS",
+        "ROWS",
+        "COLUMNS",
+        "KERNEL_ROWS",
+        "KERNEL_COLUMNS",
+        "STRIDE_ROWS",
+        "STRIDE_COLUMNS",
+    )
     parameters: Parameters = dict(zip(names, (*shape, *size, *kernel, *stride)))
-    parameters |= {"BITS": 4, "DILATION_ROWS": dilation[0], "DILATION_COLUMNS": dilation[1], "TOP": pad[0], "LEFT": pad[1], "FILL": "4'd9"}
-    parameters |= {"GROUPS": groups, "REPEAT": repeat, "LANES_IN": lanes[0], "LANES_OUT": lanes[1], "LINE_PIXELS": held}
+    parameters |= {
+        "BITS": 4,
+        "DILATION_ROWS": dilation[0],
+        "DILATION_COLUMNS": dilation[1],
+        "TOP": pad[0],
+        "LEFT": pad[1],
+        "FILL": "4'd9",
+    }
+    parameters |= {
+        "GROUPS": groups,
+        "REPEAT": repeat,
+        "LANES_IN": lanes[0],
+        "LANES_OUT": lanes[1],
+        "LINE_PIXELS": held,
+    }
     return Case(name, "sliding_window", parameters, {"in": x}, {"out": Words(4, out)})
 
 

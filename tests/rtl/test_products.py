@@ -8,8 +8,29 @@ from pyqkit.formats import parse, product
 from pyqkit.rtl.products import ProductBlock, product_block, table_block
 from tests.rtl.pairs import ROOT, simulate
 
-SAME = ["int2", "int5", "uint4", "e2m1", "e3m0", "e1m2", "e3m2", "e4m3", "e2m5", "lp4_0_3", "lp6_1_3", "lp8_1_3"]
-MIXED = [("int4", "e2m1"), ("e3m2", "e2m1"), ("e4m3", "ue3m2"), ("int8", "uint3"), ("lp8_0_7", "lp4_1_3"), ("e2m1", "lp4_0_3"), ("e5m2", "e5m2")]
+SAME = [
+    "int2",
+    "int5",
+    "uint4",
+    "e2m1",
+    "e3m0",
+    "e1m2",
+    "e3m2",
+    "e4m3",
+    "e2m5",
+    "lp4_0_3",
+    "lp6_1_3",
+    "lp8_1_3",
+]
+MIXED = [
+    ("int4", "e2m1"),
+    ("e3m2", "e2m1"),
+    ("e4m3", "ue3m2"),
+    ("int8", "uint3"),
+    ("lp8_0_7", "lp4_1_3"),
+    ("e2m1", "lp4_0_3"),
+    ("e5m2", "e5m2"),
+]
 
 
 def numbers(name: str) -> np.ndarray:

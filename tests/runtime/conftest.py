@@ -12,8 +12,13 @@ import pytest
 
 from pyqkit.runtime import Accelerator
 
-needs_pynq = pytest.mark.skipif(not importlib.util.find_spec("pynq"), reason="PYNQ is not installed; pip install 'pyqkit[board]'")
-PLACES = ["ZCU104 emulated", *(pytest.param(f"{name} pynq", marks=needs_pynq) for name in ("ZCU104", "PYNQ-Z2"))]
+needs_pynq = pytest.mark.skipif(
+    not importlib.util.find_spec("pynq"), reason="PYNQ is not installed; pip install 'pyqkit[board]'"
+)
+PLACES = [
+    "ZCU104 emulated",
+    *(pytest.param(f"{name} pynq", marks=needs_pynq) for name in ("ZCU104", "PYNQ-Z2")),
+]
 
 
 @pytest.fixture(params=PLACES)

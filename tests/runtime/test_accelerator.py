@@ -65,9 +65,9 @@ def test_selftest_compare_and_description(load: Callable[..., Accelerator], plac
         "frames_differing": [],
         "source": "emulated",
     }
-    assert repr(accelerator).startswith(f"Accelerator('residual', board='{place[0]}', clock_mhz=") and repr(accelerator).endswith(
-        ", emulated)"
-    )
+    assert repr(accelerator).startswith(f"Accelerator('residual', board='{place[0]}', clock_mhz=") and repr(
+        accelerator
+    ).endswith(", emulated)")
     assert (accelerator.source, accelerator.board, accelerator.batch) == ("emulated", place[0], 1024)
 
 
@@ -129,10 +129,19 @@ def test_many_frames_and_no_more_memory(here: Accelerator) -> None:
 @pytest.mark.parametrize(
     ("x", "sentence"),
     [
-        (np.zeros((0, 2, 6, 6)), r"at least one frame was expected, but an array of shape \(0, 2, 6, 6\) came"),
+        (
+            np.zeros((0, 2, 6, 6)),
+            r"at least one frame was expected, but an array of shape \(0, 2, 6, 6\) came",
+        ),
         (np.float32(1), r"at least one frame was expected, but an array of shape \(\) came"),
-        (np.zeros((2, 6, 6)), r"of shape \(frames, 2, 6, 6\) was expected, but \(2, 6, 6\) came; put the frames first"),
-        (np.zeros((1, 2, 6, 6), complex), "real numbers were expected for input x, but an array of complex128 came"),
+        (
+            np.zeros((2, 6, 6)),
+            r"of shape \(frames, 2, 6, 6\) was expected, but \(2, 6, 6\) came; put the frames first",
+        ),
+        (
+            np.zeros((1, 2, 6, 6), complex),
+            "real numbers were expected for input x, but an array of complex128 came",
+        ),
         (np.full((1, 2, 6, 6), np.nan), "numbers were expected for input x, but NaN came"),
         (np.full((1, 2, 6, 6), "a"), "real numbers were expected for input x, but an array of <U1 came"),
     ],
@@ -154,18 +163,24 @@ def test_huge_numbers_saturate(here: Accelerator) -> None:
 @pytest.mark.parametrize("batch", [0, -1, 1 << 24])
 def test_batches_that_no_transfer_holds(batch: int) -> None:
     with pytest.raises(
-        OverlayError, match=rf"a batch of 1 to \d+ frames was expected, which is what one transfer can hold, but {batch} came"
+        OverlayError,
+        match=rf"a batch of 1 to \d+ frames was expected, which is what one transfer can hold, but {batch} came",
     ):
         Accelerator.load(overlay("ZCU104"), batch=batch)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
 def test_timeouts_that_end_no_wait(timeout_s: float) -> None:
-    with pytest.raises(OverlayError, match=r"a timeout above 0 s was expected, but .* came; leave it out to have it estimated"):
+    with pytest.raises(
+        OverlayError,
+        match=r"a timeout above 0 s was expected, but .* came; leave it out to have it estimated",
+    ):
         Accelerator.load(overlay("ZCU104"), timeout_s=timeout_s)
 
 
-def test_a_batch_larger_than_memory(place: tuple[str, str], load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_larger_than_memory(
+    place: tuple[str, str], load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Buffers that a transfer could hold and the board's memory cannot; calls take any number of frames all the same."""
     if place[1] == "pynq":
         import pynq
@@ -175,7 +190,10 @@ def test_a_batch_larger_than_memory(place: tuple[str, str], load: Callable[..., 
         from pyqkit.board_emulation import board
 
         monkeypatch.setitem(board._MEMORY, "zynq-mpsoc", (0x6000_0000, 1 << 20))
-    with pytest.raises(UserError, match=r"a buffer of at most \d\S* bytes was expected, .* free buffers or take smaller batches"):
+    with pytest.raises(
+        UserError,
+        match=r"a buffer of at most \d\S* bytes was expected, .* free buffers or take smaller batches",
+    ):
         load(batch=100_000)
     assert_array_equal(load(batch=1000)(frames(3000)), expected(frames(3000)))
 
@@ -188,7 +206,10 @@ def test_clocks_stay_below_what_was_closed(load: Callable[..., Accelerator], pla
     accelerator = load()
     assert accelerator.clock_mhz == pytest.approx(closed, rel=1e-4)
     accelerator.close()
-    with pytest.raises(OverlayError, match=rf"a clock of at most {closed:g} MHz was expected, .* but 400 came; pass overclock=True"):
+    with pytest.raises(
+        OverlayError,
+        match=rf"a clock of at most {closed:g} MHz was expected, .* but 400 came; pass overclock=True",
+    ):
         load(clock_mhz=400)
     for wanted in (closed - 1, 60):
         accelerator = load(clock_mhz=wanted)
@@ -196,15 +217,22 @@ def test_clocks_stay_below_what_was_closed(load: Callable[..., Accelerator], pla
         assert_array_equal(accelerator(frames(2)), expected(frames(2)))
         accelerator.close()
     accelerator = load(clock_mhz=200, overclock=True)
-    assert accelerator.clock_mhz == pytest.approx({"ZCU104": 187.5, "PYNQ-Z2": 200}[place[0]], rel=1e-4), "PYNQ's nearest would be 214.3"
+    assert accelerator.clock_mhz == pytest.approx({"ZCU104": 187.5, "PYNQ-Z2": 200}[place[0]], rel=1e-4), (
+        "PYNQ's nearest would be 214.3"
+    )
 
 
 # ---- benchmark ----------------------------------------------------------------------------------------------------
 
 
-def test_benchmark_separates_stages_and_claims_nothing(load: Callable[..., Accelerator], place: tuple[str, str]) -> None:
+def test_benchmark_separates_stages_and_claims_nothing(
+    load: Callable[..., Accelerator], place: tuple[str, str]
+) -> None:
     found = load(batch=30).benchmark(frames=20, repeats=2)
-    assert set(found["seconds"]) == {"encode", "pack", "copy", "compute", "unpack", "decode"} and min(found["seconds"].values()) > 0
+    assert (
+        set(found["seconds"]) == {"encode", "pack", "copy", "compute", "unpack", "decode"}
+        and min(found["seconds"].values()) > 0
+    )
     assert (found["source"], found["frames_per_second"], found["power"]) == ("emulated", None, None)
     assert (found["network"], found["board"], found["frames"]) == ("residual", place[0], 20)
     assert found["estimated"]["source"] == "estimated" and found["estimated"]["frames_per_second"] >= 2000
@@ -212,7 +240,9 @@ def test_benchmark_separates_stages_and_claims_nothing(load: Callable[..., Accel
 
 
 def test_benchmark_limits_and_power(here: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="1 to 7 frames and at least one repeat were expected, but 8 and 3 came"):
+    with pytest.raises(
+        UserError, match="1 to 7 frames and at least one repeat were expected, but 8 and 3 came"
+    ):
         here.benchmark(frames=8)
 
     class Sensor:

@@ -17,7 +17,14 @@ from pyqkit.runtime import Accelerator
 from tests.overlays import frames, overlay
 
 PROBES = ("conv_32", "conv_43", "floatquant_24", "floatquant_49", "floatquant_57")
-LAYERS = ["floatquant_24", "conv_32", "conv_43", "floatquant_49", "floatquant_57", "gemm_70"]  # as they follow one another
+LAYERS = [
+    "floatquant_24",
+    "conv_32",
+    "conv_43",
+    "floatquant_49",
+    "floatquant_57",
+    "gemm_70",
+]  # as they follow one another
 
 
 @pytest.fixture
@@ -33,9 +40,19 @@ def network(device: Accelerator):  # type: ignore[no-untyped-def]
 
 def test_a_board_that_is_right(device: Accelerator) -> None:
     found = device.compare(frames(20))
-    assert (found["frames"], found["codes"], found["codes_differing"], found["frames_differing"]) == (20, 100, 0, [])
+    assert (found["frames"], found["codes"], found["codes_differing"], found["frames_differing"]) == (
+        20,
+        100,
+        0,
+        [],
+    )
     assert [layer["name"] for layer in found["layers"]] == LAYERS and found["first_layer"] is None
-    assert found["layers"][1] == {"name": "conv_32", "codes": 20 * 6 * 6 * 8, "codes_differing": 0, "frames_differing": []}
+    assert found["layers"][1] == {
+        "name": "conv_32",
+        "codes": 20 * 6 * 6 * 8,
+        "codes_differing": 0,
+        "frames_differing": [],
+    }
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -53,20 +70,31 @@ def test_wrong_codes_of_one_output_are_found_there(device: Accelerator, name: st
     found = device.compare(frames(3))
     assert found["first_layer"] == name
     by_name = {layer["name"]: layer for layer in found["layers"]}
-    assert by_name[name]["codes_differing"] == len(by_name[name]["frames_differing"]) >= 1 and by_name[name]["frames_differing"][0] == 0
+    assert (
+        by_name[name]["codes_differing"] == len(by_name[name]["frames_differing"]) >= 1
+        and by_name[name]["frames_differing"][0] == 0
+    )
     assert not any(layer["codes_differing"] for other, layer in by_name.items() if other != name)
     assert found["codes_differing"] == (by_name[name]["codes_differing"] if name == "gemm_70" else 0)
 
 
-@pytest.mark.parametrize(("layer", "seen"), [("conv_12", "floatquant_24"), ("conv_32", "conv_32"), ("gemm_70", "gemm_70")])
+@pytest.mark.parametrize(
+    ("layer", "seen"), [("conv_12", "floatquant_24"), ("conv_32", "conv_32"), ("gemm_70", "gemm_70")]
+)
 def test_a_wrong_weight_is_found_in_its_layer(device: Accelerator, layer: str, seen: str) -> None:
     """What goes wrong in a layer spreads to those behind it; the first that differs is the first that is seen behind the fault."""
     compiled = pyqkit.Accelerator.load(device.manifest.build)
     convolution = next(op for op in compiled.graph.operators if op.name == layer)
     assert isinstance(convolution, Convolution)
     codes = convolution.weight_format.codes
-    convolution.weights = np.where(convolution.weights == codes[-1], codes[0], codes[-1]).astype(convolution.weights.dtype)
-    engine, given, ends = ExactEngine(compiled.graph), device._given, [output.end for output in device._outputs]
+    convolution.weights = np.where(convolution.weights == codes[-1], codes[0], codes[-1]).astype(
+        convolution.weights.dtype
+    )
+    engine, given, ends = (
+        ExactEngine(compiled.graph),
+        device._given,
+        [output.end for output in device._outputs],
+    )
 
     def wrong(content: np.ndarray) -> list[np.ndarray]:
         found = engine.run({given.tensor: given.from_bytes(content)})
@@ -76,7 +104,9 @@ def test_a_wrong_weight_is_found_in_its_layer(device: Accelerator, layer: str, s
     found = device.compare(frames(10))
     assert found["first_layer"] == seen and found["codes_differing"] > 0
     before = LAYERS[: LAYERS.index(seen)]
-    assert [entry["name"] for entry in found["layers"] if not entry["codes_differing"]][: len(before)] == before
+    assert [entry["name"] for entry in found["layers"] if not entry["codes_differing"]][
+        : len(before)
+    ] == before
 
 
 def wrapped(end: End, codes: np.ndarray) -> np.ndarray:

@@ -49,9 +49,14 @@ def bit_with(facts: bytes) -> bytes:
             lambda p: p.with_suffix(".json").unlink(),
             "an overlay with its manifest was expected at .*, but there is none; make one with 'pyqkit overlay'",
         ),
-        (lambda p: p.with_suffix(".json").write_text("{"), "a manifest as pyqkit writes it was expected, but .* is not"),
         (
-            lambda p: p.with_suffix(".json").write_text(p.with_suffix(".json").read_text().replace("187.5", "300.0")),
+            lambda p: p.with_suffix(".json").write_text("{"),
+            "a manifest as pyqkit writes it was expected, but .* is not",
+        ),
+        (
+            lambda p: p.with_suffix(".json").write_text(
+                p.with_suffix(".json").read_text().replace("187.5", "300.0")
+            ),
             r"is not \(it has been edited\)",
         ),
         (lambda p: edited(p, schema=99), r"is not \(schema 99\)"),
@@ -61,17 +66,41 @@ def bit_with(facts: bytes) -> bytes:
         (lambda p: edited(p, family="alveo"), r"is not \(family 'alveo'\)"),
         (lambda p: edited(p, boards="ZCU104"), r"is not \(no boards\)"),
         (lambda p: edited(p, files={}), r"is not \(it lists other files\)"),
-        (lambda p: p.with_suffix(".json").write_text("[" * 100_000), r"is not \(it is nested more than 50 levels deep\)"),
-        (lambda p: p.with_suffix(".json").write_text(" " * (2**20 + 1)), r"is not \(it has 1048577 bytes, and at most 1048576 can be read\)"),
-        (lambda p: replaced(p, ".bit", bit_with(b"[1]")), r"the emulated board was expected, but .* is damaged \(it holds no object\)"),
+        (
+            lambda p: p.with_suffix(".json").write_text("[" * 100_000),
+            r"is not \(it is nested more than 50 levels deep\)",
+        ),
+        (
+            lambda p: p.with_suffix(".json").write_text(" " * (2**20 + 1)),
+            r"is not \(it has 1048577 bytes, and at most 1048576 can be read\)",
+        ),
+        (
+            lambda p: replaced(p, ".bit", bit_with(b"[1]")),
+            r"the emulated board was expected, but .* is damaged \(it holds no object\)",
+        ),
         (lambda p: replaced(p, ".bit", bit_with(b"{")), "the emulated board was expected, but .* is damaged"),
         (lambda p: edited(p, blocks={}), "a manifest as pyqkit writes it was expected, but .* is not"),
-        (lambda p: p.with_suffix(".hwh").unlink(), r"residual\.hwh was expected beside .*, but there is none; copy the four files"),
-        (lambda p: p.write_bytes(p.read_bytes()[:-3]), r"the residual\.bit that .* names was expected, but .* has other content; copy"),
-        (lambda p: replaced(p, ".bit", p.read_bytes()[:-3]), "a bitstream of .* bytes was expected behind the header of"),
+        (
+            lambda p: p.with_suffix(".hwh").unlink(),
+            r"residual\.hwh was expected beside .*, but there is none; copy the four files",
+        ),
+        (
+            lambda p: p.write_bytes(p.read_bytes()[:-3]),
+            r"the residual\.bit that .* names was expected, but .* has other content; copy",
+        ),
+        (
+            lambda p: replaced(p, ".bit", p.read_bytes()[:-3]),
+            "a bitstream of .* bytes was expected behind the header of",
+        ),
         (lambda p: replaced(p, ".zip", b"PK"), "a build folder was expected at .*, but it cannot be read"),
-        (lambda p: edited(p, boards=["KV260"]), r"an overlay for ZCU104 was expected, but .* is for KV260; take the one for this board"),
-        (lambda p: edited(p, emulated=False), "a bitstream for the emulated board was expected, but .* is for real hardware"),
+        (
+            lambda p: edited(p, boards=["KV260"]),
+            r"an overlay for ZCU104 was expected, but .* is for KV260; take the one for this board",
+        ),
+        (
+            lambda p: edited(p, emulated=False),
+            "a bitstream for the emulated board was expected, but .* is for real hardware",
+        ),
     ],
 )
 def test_overlays_that_are_damaged(copy: Path, damage: Callable[[Path], None], sentence: str) -> None:
@@ -82,9 +111,17 @@ def test_overlays_that_are_damaged(copy: Path, damage: Callable[[Path], None], s
 
 def test_blocks_at_other_addresses_than_the_manifest_says(copy: Path) -> None:
     replaced(
-        copy, ".hwh", copy.with_suffix(".hwh").read_bytes().replace(b"0xA0000000", b"0xA0010000").replace(b"0xA000FFFF", b"0xA001FFFF")
+        copy,
+        ".hwh",
+        copy.with_suffix(".hwh")
+        .read_bytes()
+        .replace(b"0xA0000000", b"0xA0010000")
+        .replace(b"0xA000FFFF", b"0xA001FFFF"),
     )
-    with pytest.raises(OverlayError, match=r"axi_dma_0 as a xilinx.* at 0xa0010000, 65536 bytes, instead of 0xa0000000, 65536"):
+    with pytest.raises(
+        OverlayError,
+        match=r"axi_dma_0 as a xilinx.* at 0xa0010000, 65536 bytes, instead of 0xa0000000, 65536",
+    ):
         Accelerator.load(copy, backend="emulated")
 
 
@@ -94,7 +131,9 @@ def test_paths_that_hold_none_or_several(copy: Path) -> None:
         read(build("ZCU104"))
     for ending in (".bit", ".json"):
         shutil.copy(copy.with_suffix(ending), copy.with_name(f"second{ending}"))
-    with pytest.raises(OverlayError, match=r"but there is 2 \(residual, second\); give the path of its \.bit file"):
+    with pytest.raises(
+        OverlayError, match=r"but there is 2 \(residual, second\); give the path of its \.bit file"
+    ):
         read(copy.parent)
     with pytest.raises(OverlayError, match="backend auto, pynq or emulated was expected, but 'fpga' came"):
         Accelerator.load(copy, backend="fpga")
@@ -102,11 +141,15 @@ def test_paths_that_hold_none_or_several(copy: Path) -> None:
 
 def test_existing_overlays_are_kept(copy: Path) -> None:
     before = copy.read_bytes()
-    with pytest.raises(OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"):
+    with pytest.raises(
+        OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"
+    ):
         write(build("PYNQ-Z2"), copy.parent, "residual")
     assert copy.read_bytes() == before
     write(build("PYNQ-Z2"), copy.parent, "residual", force=True)
-    assert read(copy).boards == ("PYNQ-Z2",) and not [p for p in copy.parent.iterdir() if p.name.startswith(".")]
+    assert read(copy).boards == ("PYNQ-Z2",) and not [
+        p for p in copy.parent.iterdir() if p.name.startswith(".")
+    ]
 
 
 def test_the_same_build_gives_the_same_overlay(tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def test_reset_starts_both_channels() -> None:
 def test_reset_that_does_not_end() -> None:
     registers = Registers()
     registers[0x00] = 4
-    with pytest.raises(TransferError, match=r"within 1 s, but MM2S_DMACR is 0x00000004; its clock is probably stopped"):
+    with pytest.raises(
+        TransferError, match=r"within 1 s, but MM2S_DMACR is 0x00000004; its clock is probably stopped"
+    ):
         registers.dma.reset()
 
 
@@ -74,8 +76,16 @@ def test_a_transfer_that_has_ended_says_the_length_that_came() -> None:
 @pytest.mark.parametrize(
     ("mm2s", "s2mm", "meaning"),
     [
-        (IDLE, BUSY, "all frames were sent and too few results came, so the bitstream is probably of another network, or TLAST is missing"),
-        (BUSY, BUSY, "the accelerator neither takes frames nor gives results, so it is probably in reset or its clock is stopped"),
+        (
+            IDLE,
+            BUSY,
+            "all frames were sent and too few results came, so the bitstream is probably of another network, or TLAST is missing",
+        ),
+        (
+            BUSY,
+            BUSY,
+            "the accelerator neither takes frames nor gives results, so it is probably in reset or its clock is stopped",
+        ),
     ],
 )
 def test_waits_end_and_say_what_the_registers_mean(mm2s: int, s2mm: int, meaning: str) -> None:
@@ -92,7 +102,10 @@ def test_waits_end_and_say_what_the_registers_mean(mm2s: int, s2mm: int, meaning
 
 
 def test_sender_that_is_stuck() -> None:
-    with pytest.raises(TransferError, match="takes no more frames while no result is missing, so its input has probably another size"):
+    with pytest.raises(
+        TransferError,
+        match="takes no more frames while no result is missing, so its input has probably another size",
+    ):
         Registers(mm2s=BUSY, s2mm=IDLE).wait("MM2S", 0.01)
 
 

@@ -31,11 +31,14 @@ def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> 
     with pytest.raises(TransferError) as error:
         accelerator(frames(40))
     assert time.monotonic() - began < 2
-    assert "expected to end within 0.1 s, but MM2S_DMASR is 0x00000000 (a transfer is under way) and S2MM_DMASR is 0x00000000" in str(
-        error.value
+    assert (
+        "expected to end within 0.1 s, but MM2S_DMASR is 0x00000000 (a transfer is under way) and S2MM_DMASR is 0x00000000"
+        in str(error.value)
     )
     assert "probably in reset or its clock is stopped" in str(error.value)
-    assert_array_equal(accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well")
+    assert_array_equal(
+        accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well"
+    )
     board.patience = None
     network = board._blocks[1]
     (output,) = network.outputs
@@ -60,7 +63,8 @@ def test_short_packets_are_noticed(here: Accelerator) -> None:
     network.outputs[0].frame_bytes -= 1
     network.engine = lambda f: [plain(f)[0][:, :-1]]
     with pytest.raises(
-        OverlayError, match="packets of 10 bytes were expected from the accelerator, but 9 came; the bitstream is of another network"
+        OverlayError,
+        match="packets of 10 bytes were expected from the accelerator, but 9 came; the bitstream is of another network",
     ):
         here(frames(3))
     assert_array_equal(here(frames(3)), expected(frames(3)))
@@ -90,7 +94,9 @@ def test_interrupt_in_the_middle_of_a_transfer(load: Callable[..., Accelerator])
 def test_streams_that_are_left_and_calls_within(here: Accelerator) -> None:
     stream = here.stream(frames(7, seed=i) for i in range(9))
     next(stream)
-    with pytest.raises(OverlayError, match="an idle accelerator was expected, but another call or stream of it is under way"):
+    with pytest.raises(
+        OverlayError, match="an idle accelerator was expected, but another call or stream of it is under way"
+    ):
         here(frames(1))
     stream.close()
     assert_array_equal(here(frames(9)), expected(frames(9)))
@@ -110,5 +116,7 @@ def test_closed_is_closed(here: Accelerator) -> None:
     here.close()
     gc.collect()
     assert board_of(here).memory.used == 0 < used
-    with pytest.raises(OverlayError, match="an accelerator that is open was expected, but residual was closed; load it again"):
+    with pytest.raises(
+        OverlayError, match="an accelerator that is open was expected, but residual was closed; load it again"
+    ):
         here(frames(1))

@@ -39,10 +39,14 @@ finally:
 
 @pytest.fixture
 def bench(load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # Python prints interrupts of generators that are being closed
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda _: None
+    )  # Python prints interrupts of generators that are being closed
     inputs = [frames(9, seed=seed) for seed in (1, 2)]
     wanted = [expected(x, codes=True) for x in inputs]
-    assert not any(np.array_equal(one, other) for one, other in zip(*wanted)), "results of another call are seen as wrong"
+    assert not any(np.array_equal(one, other) for one, other in zip(*wanted)), (
+        "results of another call are seen as wrong"
+    )
     return Bench(load(batch=4), inputs, wanted)
 
 
@@ -141,7 +145,10 @@ def test_workers_end(here: Accelerator) -> None:
 
     list(here._device.run(call))
     next(suspended := here._device.run(call))
-    with pytest.raises(TransferError, match="a call that has the device was expected, but it has ended or the device was closed"):
+    with pytest.raises(
+        TransferError,
+        match="a call that has the device was expected, but it has ended or the device was closed",
+    ):
         here.close()
         turns[1].do(lambda transfers: None)
     del suspended
@@ -263,7 +270,9 @@ def test_stock_drivers_and_other_overlays_beside_ours(monkeypatch: pytest.Monkey
         stream = accelerator.stream(frames(4, seed=i) for i in range(6))
         next(stream)
         Overlay(str(overlay("ZCU104")))
-        with pytest.raises(UserError, match="expected to run before a length is written|something has stopped it"):
+        with pytest.raises(
+            UserError, match="expected to run before a length is written|something has stopped it"
+        ):
             list(stream)
         assert_array_equal(accelerator(frames(9)), expected(frames(9)))
 
@@ -289,7 +298,9 @@ left = True
 
 
 def test_a_process_that_ends_in_the_middle_stops_the_dmas(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", LEAVE, str(overlay("ZCU104"))], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVE, str(overlay("ZCU104"))], capture_output=True, text=True, timeout=120
+    )
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("stopped")
 
 
@@ -310,7 +321,9 @@ def test_timed_interrupts_come(here: Accelerator) -> None:
         while True:
             here(frames(9))
     assert interrupt.fired == 1
-    bench = Bench(here, [frames(9), frames(9)], [expected(frames(9), codes=True), expected(frames(9, 1), codes=True)])
+    bench = Bench(
+        here, [frames(9), frames(9)], [expected(frames(9), codes=True), expected(frames(9, 1), codes=True)]
+    )
     bench.check()
     assert bench.counts["wrong"] == 1
     here.close()

@@ -41,7 +41,10 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def make(board: str) -> Path:
         folder = tmp_path_factory.mktemp("heads")
-        return write(pyqkit.compile(two_heads(), board=board, target_fps=2000).save(folder / "heads"), folder / "overlay")
+        return write(
+            pyqkit.compile(two_heads(), board=board, target_fps=2000).save(folder / "heads"),
+            folder / "overlay",
+        )
 
     return make
 
@@ -50,7 +53,9 @@ def test_results_are_those_without_probes(load: Callable[..., Accelerator]) -> N
     accelerator = load(batch=7)
     for count in (1, 7, 20):
         assert_array_equal(accelerator(frames(count)), expected(frames(count)))
-        assert_array_equal(accelerator.execute(frames(count), codes=True), expected(frames(count), codes=True))
+        assert_array_equal(
+            accelerator.execute(frames(count), codes=True), expected(frames(count), codes=True)
+        )
     assert accelerator.selftest() == 0
     found = list(accelerator.stream(frames(n, seed=n) for n in (3, 12, 1)))
     assert [len(f) for f in found] == [3, 12, 1]
@@ -69,7 +74,10 @@ def test_several_outputs_come_by_name(load: Callable[..., Accelerator], heads: C
     accelerator = load(heads, batch=4)
     compiled = pyqkit.Accelerator.load(accelerator.manifest.build)
     for codes in (False, True):
-        found, wanted = accelerator.execute(frames(10), codes=codes), compiled.emulate_outputs(frames(10), codes=codes)
+        found, wanted = (
+            accelerator.execute(frames(10), codes=codes),
+            compiled.emulate_outputs(frames(10), codes=codes),
+        )
         assert isinstance(found, dict) and list(found) == list(wanted) and len(found) == 2
         for name, values in wanted.items():
             assert_array_equal(found[name], values, err_msg=name)
@@ -77,8 +85,12 @@ def test_several_outputs_come_by_name(load: Callable[..., Accelerator], heads: C
 
 
 @pytest.mark.parametrize("per_packet", [4, None])
-def test_packets_of_several_frames(load: Callable[..., Accelerator], tmp_path: Path, per_packet: int | None) -> None:
-    accelerator = load(lambda board: write(build(board, *PROBES), tmp_path, frames_per_packet=per_packet), batch=10)
+def test_packets_of_several_frames(
+    load: Callable[..., Accelerator], tmp_path: Path, per_packet: int | None
+) -> None:
+    accelerator = load(
+        lambda board: write(build(board, *PROBES), tmp_path, frames_per_packet=per_packet), batch=10
+    )
     for count in (1, 4, 10, 23):
         assert_array_equal(accelerator(frames(count)), expected(frames(count)))
     assert accelerator.selftest() == 0
@@ -94,24 +106,34 @@ def test_an_output_that_gives_nothing_is_named(load: Callable[..., Accelerator])
     board._blocks[-1].outputs[2].step = lambda: False
     with pytest.raises(TransferError) as error:
         accelerator(frames(40))
-    assert "in axi_dma_0 MM2S_DMASR is 0x" in str(error.value) and ", in axi_dma_2 S2MM_DMASR is 0x00000000 (a transfer is und" in str(
+    assert "in axi_dma_0 MM2S_DMASR is 0x" in str(
         error.value
+    ) and ", in axi_dma_2 S2MM_DMASR is 0x00000000 (a transfer is und" in str(error.value)
+    assert_array_equal(
+        accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well"
     )
-    assert_array_equal(accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well")
     board.patience = None
     board._blocks[-1].outputs[2].step = lambda: False
-    with pytest.raises(TransferError, match="all frames were sent and too few results came at axi_dma_2, so the bitstream is probably"):
+    with pytest.raises(
+        TransferError,
+        match="all frames were sent and too few results came at axi_dma_2, so the bitstream is probably",
+    ):
         accelerator(frames(1))
 
 
 def test_a_hang_of_the_emulated_board_names_the_output(load: Callable[..., Accelerator]) -> None:
     accelerator = load()
     board_of(accelerator)._blocks[-1].outputs[2].step = lambda: False
-    with pytest.raises(pyqkit.errors.UserError, match="expected of axi_dma_2, .* has results that nobody takes on accelerator_0_out_2"):
+    with pytest.raises(
+        pyqkit.errors.UserError,
+        match="expected of axi_dma_2, .* has results that nobody takes on accelerator_0_out_2",
+    ):
         accelerator(frames(1000))
 
 
-def test_buffers_of_all_outputs_share_their_bytes(load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buffers_of_all_outputs_share_their_bytes(
+    load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runtime, "_BUFFER_BYTES", 100_000)
     accelerator = load()
     together = sum(output.buffer_bytes for output in accelerator._outputs)

@@ -35,7 +35,10 @@ def test_auto_takes_the_device_in_use(zcu104: Any) -> None:
 
 def test_a_device_has_one_accelerator(zcu104: Any) -> None:
     first = Accelerator.load(overlay("ZCU104"))
-    with pytest.raises(OverlayError, match=r"a free device was expected, but an accelerator with residual is using it; call close\(\)"):
+    with pytest.raises(
+        OverlayError,
+        match=r"a free device was expected, but an accelerator with residual is using it; call close\(\)",
+    ):
         Accelerator.load(overlay("ZCU104"))
     assert first.selftest() == 0
     first.close()
@@ -52,7 +55,10 @@ def test_a_device_has_one_accelerator(zcu104: Any) -> None:
 
 
 def test_overlay_for_another_board(zcu104: Any) -> None:
-    with pytest.raises(OverlayError, match="an overlay for ZCU104 was expected, but .* is for PYNQ-Z2; take the one for this board"):
+    with pytest.raises(
+        OverlayError,
+        match="an overlay for ZCU104 was expected, but .* is for PYNQ-Z2; take the one for this board",
+    ):
         Accelerator.load(overlay("PYNQ-Z2"))
     with pytest.raises(OverlayError, match="an overlay for ZCU104 was expected, but .* is for PYNQ-Z2"):
         Accelerator.load(overlay("PYNQ-Z2"), board="PYNQ-Z2", backend="pynq")
@@ -72,7 +78,10 @@ def real(zcu104: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_real_board_refuses_emulated_overlays(real: None) -> None:
-    with pytest.raises(OverlayError, match="a bitstream for the board was expected, but .* was written for the emulated board"):
+    with pytest.raises(
+        OverlayError,
+        match="a bitstream for the board was expected, but .* was written for the emulated board",
+    ):
         Accelerator.load(overlay("ZCU104"), backend="pynq")
 
 
@@ -93,7 +102,9 @@ def test_the_board_of_an_image(real: None, monkeypatch: pytest.MonkeyPatch, tmp_
 def test_emulated_devices_refuse_real_overlays(zcu104: Any) -> None:
     import dataclasses
 
-    with pytest.raises(OverlayError, match=r"a bitstream for the emulated board was expected, but .* is for real hardware"):
+    with pytest.raises(
+        OverlayError, match=r"a bitstream for the emulated board was expected, but .* is for real hardware"
+    ):
         backends.PynqBackend(dataclasses.replace(read(overlay("ZCU104")), emulated=False), None)
 
 
@@ -101,7 +112,10 @@ def test_no_device(zcu104: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pynq.Device, "_active_device")
     monkeypatch.setattr(type(pynq.Device), "_subclasses", {})
     monkeypatch.delattr(pynq.Device, "_devices", raising=False)
-    with pytest.raises(OverlayError, match=r"a PYNQ device was expected, but pynq finds none \(No Devices Found\); on a board run as root"):
+    with pytest.raises(
+        OverlayError,
+        match=r"a PYNQ device was expected, but pynq finds none \(No Devices Found\); on a board run as root",
+    ):
         Accelerator.load(overlay("ZCU104"), backend="pynq")
 
 
@@ -128,7 +142,8 @@ def test_stale_metadata(zcu104: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(type(zcu104.device), "get_bitfile_metadata", stale)
     if stays:
         with pytest.raises(
-            OverlayError, match=r"lists were expected, but .*residual\.hwh has axi_dma_0 as a .* at 0xa0010000, 65536 bytes, instead"
+            OverlayError,
+            match=r"lists were expected, but .*residual\.hwh has axi_dma_0 as a .* at 0xa0010000, 65536 bytes, instead",
         ):
             Accelerator.load(overlay("ZCU104"))
     else:

@@ -96,13 +96,21 @@ def test_two_outputs_are_no_vote() -> None:
 def test_a_model_that_is_not_at_hand_leaves_the_engines() -> None:
     accelerator = pyqkit.compile(residual(), target_fps=1000)
     accelerator.model = None
-    assert accelerator.verify(frames(accelerator, 3)) == {"frames": 3, "engines": ["exact", "hls"], "mismatches": 0, "reference": None}
+    assert accelerator.verify(frames(accelerator, 3)) == {
+        "frames": 3,
+        "engines": ["exact", "hls"],
+        "mismatches": 0,
+        "reference": None,
+    }
 
 
 def test_what_a_relu_cuts_off_is_not_saturated() -> None:
     b = Builder(2, 4, 4)
     x = b.quantise("x", "int4", 1.0)
-    accelerator = pyqkit.compile(b.model(b.quantise(b.node("Relu", b.conv(x, "int2", 4, 2, 1, scale=1.0)), "uint4", 0.5)), target_fps=10)
+    accelerator = pyqkit.compile(
+        b.model(b.quantise(b.node("Relu", b.conv(x, "int2", 4, 2, 1, scale=1.0)), "uint4", 0.5)),
+        target_fps=10,
+    )
     x_low, x_high = np.full((1, 2, 4, 4), -8.0, np.float32), np.full((1, 2, 4, 4), 7.0, np.float32)
     for frames_in in (x_low, x_high):
         _, layer = accelerator.verify(frames_in, engines=["exact"])["reference"]["layers"].values()

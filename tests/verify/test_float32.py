@@ -77,14 +77,18 @@ def test_power_of_two_scales_leave_float32_exact(network: Callable[[], Any]) -> 
 def test_a_tie_that_float32_computes_exactly_is_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both sides round ties away from even: float32 execution alone tells."""
     b = Builder(8, 12, 12)
-    model = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.125), "int4", 8, 8, scale=0.5), "int8", 0.125))
+    model = b.model(
+        b.quantise(b.conv(b.quantise("x", "int8", 0.125), "int4", 8, 8, scale=0.5), "int8", 0.125)
+    )
     accelerator = pyqkit.compile(model, target_fps=10)
     x = frames(accelerator, 2, 2.0)
     assert float32.compare(accelerator, model, x)["codes_differing"] == 0
     _, (name, source) = accelerator.graph.sources.items()
     exact, run_engine = Reference(model).run(x, keep=True), accelerator.engine("exact").run
     sums = real_of(exact[model.graph.node[-1].input[0]]).high / 0.125
-    wrong = np.clip(np.where(sums % 1 == 0.5, 2 * np.floor(sums / 2) + 1, np.rint(sums)), -128, 127).astype(np.int64)
+    wrong = np.clip(np.where(sums % 1 == 0.5, 2 * np.floor(sums / 2) + 1, np.rint(sums)), -128, 127).astype(
+        np.int64
+    )
     assert (wrong != exact[source].content).any()
 
     class Wrong(Reference):
@@ -171,7 +175,11 @@ def test_float32_alone_convicts_signs_that_reference_and_lowering_read_wrongly(
 def test_a_linear_output_is_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing rounds the sums of the last layer, so no code tells that its weights have wrong signs."""
     b = Builder(12)
-    model = b.model(b.node("MatMul", b.quantise("x", "int8", rounded(0.1)), b.weights("int8", 12, 5, scale=rounded(0.013))))
+    model = b.model(
+        b.node(
+            "MatMul", b.quantise("x", "int8", rounded(0.1)), b.weights("int8", 12, 5, scale=rounded(0.013))
+        )
+    )
     accelerator = pyqkit.compile(model, target_fps=10)
     x = frames(accelerator, 4)
     assert float32.compare(accelerator, model, x)["codes_unexplained"] == 0
@@ -191,7 +199,9 @@ def test_a_wrong_graph_is_convicted_and_verify_ends_with_1(tmp_path: Path) -> No
     layer = list(accelerator.graph.sources)[1]  # the input is the first
     assert result.exit_code == 1
     assert layer in json.loads(result.stdout)["reference"]["float32"]["unexplained_layers"]
-    said = " ".join(run("verify", tmp_path / "net", "--input", tmp_path / "x.npy", "--engine", "exact").output.split())
+    said = " ".join(
+        run("verify", tmp_path / "net", "--input", tmp_path / "x.npy", "--engine", "exact").output.split()
+    )
     assert f"codes in {layer}" in said
     assert "differ from float32 execution, and neither a tie nor the error of float32 explains them" in said
 
@@ -202,7 +212,9 @@ def test_over_excused_layers_end_verify_with_1(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", frames(accelerator, 2, 2.0))
     result = run("verify", tmp_path / "net", "--input", tmp_path / "x.npy", "--engine", "exact")
     assert result.exit_code == 1
-    assert "lie on ties or within the error of float32 that its execution does not confirm" in " ".join(result.output.split())
+    assert "lie on ties or within the error of float32 that its execution does not confirm" in " ".join(
+        result.output.split()
+    )
 
 
 def test_the_log_to_linear_table_and_what_follows_from_it() -> None:
@@ -212,7 +224,10 @@ def test_the_log_to_linear_table_and_what_follows_from_it() -> None:
     found = compared(b.model(b.quantise(b.conv(y, "int8", 8, 8, scale=0.125), "int8", 0.125)))
     _, first, second = found["layers"].values()
     assert first["log_table"] > 50 and first["earlier_layers"] == 0
-    assert second["earlier_layers"] > 10 and second["log_table"] == second["ties"] == second["float32_bound"] == 0
+    assert (
+        second["earlier_layers"] > 10
+        and second["log_table"] == second["ties"] == second["float32_bound"] == 0
+    )
     assert found["codes_unexplained"] == 0 and found["over_excused_layers"] == []
     assert found["codes_excused"] == first["ties"] + first["float32_bound"] <= 2
     for layer in (first, second):
@@ -221,7 +236,9 @@ def test_the_log_to_linear_table_and_what_follows_from_it() -> None:
 
 def test_the_table_excuses_no_wrong_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     b = Builder(8, 12, 12)
-    model = b.model(b.quantise(b.conv(b.quantise("x", "lp8_1_3", 1.0), "lp8_1_3", 8, 8, scale=1.0), "int8", 0.125))
+    model = b.model(
+        b.quantise(b.conv(b.quantise("x", "lp8_1_3", 1.0), "lp8_1_3", 8, 8, scale=1.0), "int8", 0.125)
+    )
     wrong = wrong_signs(model)
     accelerator = pyqkit.compile(wrong, target_fps=10)
     monkeypatch.setattr(float32, "Reference", lambda model: Reference(wrong))
@@ -248,7 +265,9 @@ def test_a_layer_that_nothing_before_it_explains(monkeypatch: pytest.MonkeyPatch
     assert found["layers"][victim]["unexplained"] == found["codes_unexplained"] == 2
 
 
-@pytest.mark.parametrize(("excused", "codes", "over"), [(1, 20, False), (2, 20, True), (2, 2000, False), (3, 2000, True)])
+@pytest.mark.parametrize(
+    ("excused", "codes", "over"), [(1, 20, False), (2, 20, True), (2, 2000, False), (3, 2000, True)]
+)
 def test_how_many_codes_may_be_excused(excused: int, codes: int, over: bool) -> None:
     counts = float32.Counts(codes=codes, allowed=float32.EXCUSED_SHARE * codes, ties=excused)
     assert counts.over_excused == over
@@ -308,7 +327,9 @@ def test_what_qonnx_cannot_execute_is_one_sentence() -> None:
     y = b.node("Clip", b.conv(b.quantise("x", "int8", 0.25), "int4", 2, 2), min=0.5, max=-0.5)
     model = b.model(b.quantise(y, "int8", 0.25))
     model.opset_import[0].version = 7
-    with pytest.raises(UserError, match=r"a model that qonnx executes was expected, but it refuses this one \(.*min_ <= max_"):
+    with pytest.raises(
+        UserError, match=r"a model that qonnx executes was expected, but it refuses this one \(.*min_ <= max_"
+    ):
         compared(model)
 
 
@@ -325,4 +346,7 @@ def test_a_missing_qonnx_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     accelerator = pyqkit.compile(residual(), target_fps=1000)
     with pytest.raises(MissingToolError) as caught:
         accelerator.verify(frames(accelerator, 1), engines=["exact"])
-    assert str(caught.value) == "qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'"
+    assert (
+        str(caught.value)
+        == "qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'"
+    )

@@ -41,13 +41,24 @@ def matrix(b: Builder, x: str) -> str:
 
 NODES: dict[str, Network] = {
     "convolution": lambda b, x: b.node("Conv", x, draw(b, 6, 4, 3, 3), draw(b, 6), pads=[1, 1, 1, 1]),
-    "strided groups": lambda b, x: b.node("Conv", x, draw(b, 8, 2, 3, 3), group=2, strides=[2, 1], dilations=[1, 2]),
+    "strided groups": lambda b, x: b.node(
+        "Conv", x, draw(b, 8, 2, 3, 3), group=2, strides=[2, 1], dilations=[1, 2]
+    ),
     "matrix product": matrix,
-    "linear": lambda b, x: b.node("Gemm", b.node("Flatten", x), draw(b, 30, 256), draw(b, 30), transB=1, alpha=-1.7, beta=0.3),
-    "two layers": lambda b, x: b.node("Conv", b.node("Relu", b.node("Conv", x, draw(b, 6, 4, 3, 3))), draw(b, 3, 6, 3, 3)),
+    "linear": lambda b, x: b.node(
+        "Gemm", b.node("Flatten", x), draw(b, 30, 256), draw(b, 30), transB=1, alpha=-1.7, beta=0.3
+    ),
+    "two layers": lambda b, x: b.node(
+        "Conv", b.node("Relu", b.node("Conv", x, draw(b, 6, 4, 3, 3))), draw(b, 3, 6, 3, 3)
+    ),
     "batch norm": lambda b, x: b.batch_norm(x, 4),
     "batch norm far from its mean": lambda b, x: b.node(
-        "BatchNormalization", x, draw(b, 4), draw(b, 4), draw(b, 4, spread=1000.0), b.constant([1e-8, 1e-3, 1.0, 1e6])
+        "BatchNormalization",
+        x,
+        draw(b, 4),
+        draw(b, 4),
+        draw(b, 4, spread=1000.0),
+        b.constant([1e-8, 1e-3, 1.0, 1e6]),
     ),
     "sum": lambda b, x: b.node("Add", x, b.node("Mul", x, draw(b, 4, 1, 1))),
     "difference": lambda b, x: b.node("Sub", x, b.node("Mul", x, b.constant(1.0001))),
@@ -59,7 +70,9 @@ NODES: dict[str, Network] = {
     "average pool with its padding": pool("AveragePool", count_include_pad=1),
     "max pool": pool("MaxPool"),
     "moves": lambda b, x: b.node("Concat", b.node("Transpose", x, perm=[0, 1, 3, 2]), x, axis=1),
-    "padding": lambda b, x: b.node("Pad", x, b.constant([0, 0, 1, 1, 0, 0, 1, 2], np.int64), b.constant([3.3])),
+    "padding": lambda b, x: b.node(
+        "Pad", x, b.constant([0, 0, 1, 1, 0, 0, 1, 2], np.int64), b.constant([3.3])
+    ),
     "clip": lambda b, x: b.node("Clip", x, b.constant(-0.7), b.constant(1.3)),
     "negative": activation("Neg"),
     "leaky": activation("LeakyRelu", alpha=0.3),
@@ -70,7 +83,13 @@ NODES: dict[str, Network] = {
     "softplus": activation("Softplus"),
     "elu": activation("Elu", alpha=1.7),
 }
-UNCHANGED = {"max pool", "moves", "padding", "clip", "negative"}  # round nothing: their error is that of the input
+UNCHANGED = {
+    "max pool",
+    "moves",
+    "padding",
+    "clip",
+    "negative",
+}  # round nothing: their error is that of the input
 
 
 def run(network: Network, seed: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
@@ -84,16 +103,23 @@ def run(network: Network, seed: int, spread: float) -> tuple[np.ndarray, np.ndar
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float64) if values.dtype == np.float32 else values, tensor.name))
+        tensor.CopyFrom(
+            numpy_helper.from_array(
+                values.astype(np.float64) if values.dtype == np.float32 else values, tensor.name
+            )
+        )
     (exact,) = ReferenceEvaluator(model).run(None, {"x": x.astype(np.float64)})
     assert exact.dtype == np.float64
-    return np.abs(tensors[name].astype(np.float64) - exact).ravel(), ErrorBounds(execution, tensors, {}, {}).of(name).ravel()
+    return np.abs(tensors[name].astype(np.float64) - exact).ravel(), ErrorBounds(
+        execution, tensors, {}, {}
+    ).of(name).ravel()
 
 
 @pytest.mark.parametrize("what", NODES)
 def test_float32_stays_within_the_bound(what: str) -> None:
     errors, bounds = (
-        np.concatenate(a) for a in zip(*(run(NODES[what], seed, spread) for seed, spread in enumerate([0.01, 1, 1, 1, 3, 40])))
+        np.concatenate(a)
+        for a in zip(*(run(NODES[what], seed, spread) for seed, spread in enumerate([0.01, 1, 1, 1, 3, 40])))
     )
     assert len(errors) >= 24 and (bounds >= 0).all() and np.isfinite(bounds).all()
     assert (errors <= bounds).all()
@@ -118,7 +144,9 @@ def test_a_node_without_a_rule_bounds_nothing() -> None:
 def test_weights_that_float32_rounds_to_the_other_side_err_by_a_step() -> None:
     b = Builder(4, 2, 2)
     step = np.float32(0.1)
-    near = ((np.arange(-100, 100) + 0.5) * float(step)).astype(np.float32)  # float32 quotients are ties, the exact ones are not
+    near = ((np.arange(-100, 100) + 0.5) * float(step)).astype(
+        np.float32
+    )  # float32 quotients are ties, the exact ones are not
     weights = b.quantise(b.constant(near.reshape(50, 4, 1, 1)), "int8", step)
     model = b.model(b.node("Conv", "x", weights))
     execution = Execution(model, {})
@@ -137,7 +165,15 @@ def test_weights_that_float32_rounds_to_the_other_side_err_by_a_step() -> None:
 def test_the_reach_of_a_quantiser(zero_point: int, scale: float) -> None:
     b = Builder(4)
     bits, signed = b.constant(8), dict(signed=1, narrow=0, rounding_mode="ROUND")
-    name = b.node("Quant", "x", b.constant(scale), b.constant(zero_point), bits, domain="qonnx.custom_op.general", **signed)
+    name = b.node(
+        "Quant",
+        "x",
+        b.constant(scale),
+        b.constant(zero_point),
+        bits,
+        domain="qonnx.custom_op.general",
+        **signed,
+    )
     execution = Execution(b.model(name), {})
     step = abs(float(np.float32(scale)))
     centre = np.array([[0.0, 1.2, 1.5, 2.4999]]) * step

@@ -33,7 +33,9 @@ class FormatQuant(CustomOp):
         if isinstance(fmt, Microscaled):
             rounded = fmt.quantise(x / scale, self.get_nodeattr("axis")).astype(np.float32)
         else:
-            rounded = fmt.values.astype(np.float32)[np.searchsorted(fmt.limits(np.float32), x / scale, side="right")]
+            rounded = fmt.values.astype(np.float32)[
+                np.searchsorted(fmt.limits(np.float32), x / scale, side="right")
+            ]
         context[self.onnx_node.output[0]] = (scale * rounded).astype(np.float32)
 
 

@@ -23,7 +23,9 @@ INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
 def pointer(array: np.ndarray) -> ctypes.c_void_p:
     """Address of an array's first element, for a kernel; the array must outlive its use, and its elements lie one after the other."""
     if not array.flags.c_contiguous:
-        raise ValueError(f"a contiguous array was expected by a kernel, but one with strides {array.strides} came")
+        raise ValueError(
+            f"a contiguous array was expected by a kernel, but one with strides {array.strides} came"
+        )
     return ctypes.c_void_p(array.ctypes.data)
 
 

@@ -40,7 +40,9 @@ class ConversionError(UserError):
         lines = [f"  {problem}" for problem in problems[:_LISTED]]
         if len(problems) > _LISTED:
             lines.append(f"  and {len(problems) - _LISTED} more")
-        super().__init__(f"only nodes that lower to the accelerator were expected, but {count} cannot:", *lines)
+        super().__init__(
+            f"only nodes that lower to the accelerator were expected, but {count} cannot:", *lines
+        )
 
 
 class Unlowerable(Exception):

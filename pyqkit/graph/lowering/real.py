@@ -219,9 +219,14 @@ class Real:
             return fractions(values, self.channels)
         while values.ndim > len(self.shape) and values.shape[0] == 1:  # the batch axis
             values = values[0]
-        fits = values.ndim <= len(self.shape) and all(n in (1, m) for n, m in zip(values.shape[::-1], self.shape[::-1]))
+        fits = values.ndim <= len(self.shape) and all(
+            n in (1, m) for n, m in zip(values.shape[::-1], self.shape[::-1])
+        )
         if not fits:
-            raise Unlowerable(f"its constant of shape {values.shape} does not fit {self.shape}", "use one value for each channel")
+            raise Unlowerable(
+                f"its constant of shape {values.shape} does not fit {self.shape}",
+                "use one value for each channel",
+            )
         spread = np.broadcast_to(values, self.shape).ravel()
         channel = self.view.ravel() % self.channels
         found = np.zeros(self.channels, dtype=spread.dtype)

@@ -125,7 +125,10 @@ class Rule:
             given = node.given(index)
             if given is None or len(shape_of(given)) != axes:
                 came = "is left out" if given is None else f"has {len(shape_of(given))} axes"
-                raise Unlowerable(f"its input {index} {came}, and {axes} axes are understood", f"give it a tensor of {axes} axes")
+                raise Unlowerable(
+                    f"its input {index} {came}, and {axes} axes are understood",
+                    f"give it a tensor of {axes} axes",
+                )
         for name, value in node.attributes.items():
             if name in self.only:
                 if value != self.only[name]:

@@ -37,7 +37,10 @@ def settle(lowering: Lowering, real: Real, name: str) -> Real:
     if real.view.ndim == 1:
         return _settle_vector(lowering, real, name)
     if real.view.ndim != 3:
-        raise Unlowerable(f"a tensor of {real.view.ndim + 1} axes is used as an image", "give it 4 axes: batch, channels, height, width")
+        raise Unlowerable(
+            f"a tensor of {real.view.ndim + 1} axes is used as an image",
+            "give it 4 axes: batch, channels, height, width",
+        )
     base = real.view.shape[1], real.view.shape[2], real.view.shape[0]
     flat = real.view.transpose(1, 2, 0).ravel()
     if flat.size == np.prod(real.base) and np.array_equal(flat, np.arange(flat.size)):
@@ -63,7 +66,14 @@ def flattened(lowering: Lowering, real: Real, name: str) -> Real:
     if real.base[:2] == (1, 1):
         return real
     features = int(np.prod(real.base))
-    flat = _apply(lowering, real, [(Reshape, {"shape": (1, 1, features)})], np.arange(features) % real.channels, (1, 1, features), name)
+    flat = _apply(
+        lowering,
+        real,
+        [(Reshape, {"shape": (1, 1, features)})],
+        np.arange(features) % real.channels,
+        (1, 1, features),
+        name,
+    )
     return replace(flat, view=real.view)
 
 
@@ -78,7 +88,10 @@ def _settle_image(lowering: Lowering, real: Real, base: tuple[int, int, int], na
     channel, row, column = box % channels, box // (width * channels), box // channels % width
     rows, columns, order = row[0, :, 0], column[0, 0, :], channel[:, 0, 0]
     separable = (
-        (box >= 0).all() and (row == rows[None, :, None]).all() and (column == columns).all() and (channel == order[:, None, None]).all()
+        (box >= 0).all()
+        and (row == rows[None, :, None]).all()
+        and (column == columns).all()
+        and (channel == order[:, None, None]).all()
     )
     steps = [set(np.diff(axis).tolist()) or {1} for axis in (rows, columns)]
     if not separable or any(len(s) != 1 or min(s) < 1 for s in steps):
@@ -91,17 +104,28 @@ def _settle_image(lowering: Lowering, real: Real, base: tuple[int, int, int], na
     if not np.array_equal(order, np.arange(channels)):
         moves.append((Permute, {"channels": [int(c) for c in order]}))
     before = int(first[1]), int(first[2]), int(first[0])
-    after = tuple(int(n - b) for n, b in zip((view.shape[1], view.shape[2], view.shape[0]), (last[1], last[2], last[0])))
+    after = tuple(
+        int(n - b) for n, b in zip((view.shape[1], view.shape[2], view.shape[0]), (last[1], last[2], last[0]))
+    )
     if any(before) or any(after):
         if any(real.offset) or real.functions:
             raise Unlowerable("an unquantised tensor is padded with zeros", "quantise before the padding")
         moves.append((Pad, {"before": before, "after": after}))
-    full = np.full(base[2], order[0])  # padded channels hold zeros: any factor will do, so they take a real one
+    full = np.full(
+        base[2], order[0]
+    )  # padded channels hold zeros: any factor will do, so they take a real one
     full[before[2] : before[2] + len(order)] = order
     return _apply(lowering, real, moves, full, base, name)
 
 
-def _apply(lowering: Lowering, real: Real, moves: list[Move], channels: np.ndarray | None, base: tuple[int, int, int], name: str) -> Real:
+def _apply(
+    lowering: Lowering,
+    real: Real,
+    moves: list[Move],
+    channels: np.ndarray | None,
+    base: tuple[int, int, int],
+    name: str,
+) -> Real:
     """Run every term through the operators; `channels` says which old channel each new one comes from."""
     terms = []
     for term in real.terms:
@@ -113,18 +137,29 @@ def _apply(lowering: Lowering, real: Real, moves: list[Move], channels: np.ndarr
     functions = real.functions
     if functions and channels is not None:
         raise_if_per_channel(functions)
-    return replace(real, terms=tuple(terms), offset=_pick(real.offset, channels, base[2]), base=base, view=view, functions=functions)
+    return replace(
+        real,
+        terms=tuple(terms),
+        offset=_pick(real.offset, channels, base[2]),
+        base=base,
+        view=view,
+        functions=functions,
+    )
 
 
 def raise_if_per_channel(functions: tuple) -> None:
     """Refuse to move channels under a function with values of its own for each channel."""
     if any(hasattr(f, "factor") or hasattr(f, "slope") for f in functions):
-        raise Unlowerable("channels are moved after an unquantised per-channel function", "quantise before moving channels")
+        raise Unlowerable(
+            "channels are moved after an unquantised per-channel function", "quantise before moving channels"
+        )
 
 
 def _pick(values: Fractions, channels: np.ndarray | None, count: int) -> Fractions:
     if channels is not None:
         return values[channels]
     if any(v != values[0] for v in values):
-        raise Unlowerable("a tensor with one scale per channel is reshaped", "use one scale for the whole tensor")
+        raise Unlowerable(
+            "a tensor with one scale per channel is reshaped", "use one scale for the whole tensor"
+        )
     return np.repeat(values[:1], count)

@@ -26,12 +26,18 @@ class Add(Operator):
     kind = "add"
 
     def check(self) -> None:
-        expect(self.multipliers.dtype == np.int64 and self.multipliers.ndim == 2, self, "multipliers that are no int64 table")
+        expect(
+            self.multipliers.dtype == np.int64 and self.multipliers.ndim == 2,
+            self,
+            "multipliers that are no int64 table",
+        )
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         shape = inputs[0].shape
         if any(t.shape != shape for t in inputs) or self.multipliers.shape != (len(inputs), shape[2]):
-            raise GraphError(f"equal shapes were expected by {self.name}, but {', '.join(str(t.shape) for t in inputs)} came")
+            raise GraphError(
+                f"equal shapes were expected by {self.name}, but {', '.join(str(t.shape) for t in inputs)} came"
+            )
         low = high = np.zeros(shape[2], dtype=object)
         for tensor, factors in zip(inputs, self.multipliers.astype(object)):
             ends = factors * tensor.low, factors * tensor.high
@@ -44,6 +50,9 @@ class Add(Operator):
         return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
-        total = sum(factors * to_integers(codes, tensor.format) for factors, codes, tensor in zip(self.multipliers, inputs, tensors))
+        total = sum(
+            factors * to_integers(codes, tensor.format)
+            for factors, codes, tensor in zip(self.multipliers, inputs, tensors)
+        )
         (output,) = self.infer(tensors)
         return [output.format.from_integers(np.asarray(total))]  # type: ignore[attr-defined]

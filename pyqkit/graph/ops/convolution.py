@@ -55,7 +55,11 @@ class Convolution(Operator):
         expect(whole and is_codes(self.weights, fmt), self, f"weights that are no codes of {fmt} on 4 axes")
         if self.shifts is not None:
             whole = self.shifts.dtype.kind in "iu" and self.shifts.shape == shape
-            expect(whole and self.shifts.min() >= 0 and self.shifts.max() < 64, self, "shifts that are not from 0 to 63 for each weight")
+            expect(
+                whole and self.shifts.min() >= 0 and self.shifts.max() < 64,
+                self,
+                "shifts that are not from 0 to 63 for each weight",
+            )
         divides = 1 <= self.groups <= shape[0] and shape[0] % self.groups == 0
         expect(divides, self, f"{self.groups} groups for {shape[0]} outputs")
         check_window(self, self.kernel, self.stride, self.padding, self.dilation)
@@ -77,9 +81,13 @@ class Convolution(Operator):
             )
         shape = self.out_shape(tensor.shape)
         if min(shape) < 1:
-            raise GraphError(f"an input of at least the window's size was expected by {self.name}, but {tensor.name} is {tensor.shape[:2]}")
+            raise GraphError(
+                f"an input of at least the window's size was expected by {self.name}, but {tensor.name} is {tensor.shape[:2]}"
+            )
         if any(self.padding) and not tensor.format.has_zero:
-            raise GraphError(f"a format with a zero was expected where {self.name} pads, but {tensor.name} is {tensor.format}")
+            raise GraphError(
+                f"a format with a zero was expected where {self.name} pads, but {tensor.name} is {tensor.format}"
+            )
         low, high = self.bounds(tensor)
         return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
 
@@ -87,7 +95,9 @@ class Convolution(Operator):
         """Smallest and largest accumulator of each output channel, from the real weight codes (Python integers)."""
         pair = product(tensor.format, self.weight_format)
         used, places = np.unique(self.weights, return_inverse=True)
-        ends = pair.of(self._extremes(tensor)[:, None], used)  # a product with a given weight is largest at one of them
+        ends = pair.of(
+            self._extremes(tensor)[:, None], used
+        )  # a product with a given weight is largest at one of them
         flat = places.reshape(len(self.weights), -1)
         low, high = ends.min(axis=0), ends.max(axis=0)
         most = max(abs(int(low.min())), abs(int(high.max())), 1)
@@ -107,7 +117,9 @@ class Convolution(Operator):
         codes = tensor.format.codes
         integers = tensor.format.base.integers[codes]
         reachable = codes[(tensor.low <= integers) & (integers <= tensor.high)]
-        ends = {int(reachable[0]), int(reachable[-1])} | ({tensor.format.zero_code} if any(self.padding) and tensor.format.has_zero else set())
+        ends = {int(reachable[0]), int(reachable[-1])} | (
+            {tensor.format.zero_code} if any(self.padding) and tensor.format.has_zero else set()
+        )
         return np.array(sorted(ends))
 
     @cached_property
@@ -149,7 +161,9 @@ class Convolution(Operator):
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
         height, width, _ = tensors[0].shape
         rows, columns, _ = self.out_shape(tensors[0].shape)
-        return [window_pixels(height, width, rows, columns, self.kernel, self.stride, self.padding, self.dilation)]
+        return [
+            window_pixels(height, width, rows, columns, self.kernel, self.stride, self.padding, self.dilation)
+        ]
 
     def macs(self, tensors: list[Tensor]) -> int:
         rows, columns, _ = self.out_shape(tensors[0].shape)
@@ -174,7 +188,11 @@ def window_pixels(
     dilation: tuple[int, int] = (1, 1),
 ) -> np.ndarray:
     """Input pixels that a sliding window must have seen for each output pixel, in raster order."""
-    last_row = np.minimum(np.arange(rows) * stride[0] + (kernel[0] - 1) * dilation[0] - padding[0], height - 1)
-    last_column = np.minimum(np.arange(columns) * stride[1] + (kernel[1] - 1) * dilation[1] - padding[1], width - 1)
+    last_row = np.minimum(
+        np.arange(rows) * stride[0] + (kernel[0] - 1) * dilation[0] - padding[0], height - 1
+    )
+    last_column = np.minimum(
+        np.arange(columns) * stride[1] + (kernel[1] - 1) * dilation[1] - padding[1], width - 1
+    )
     needed = np.maximum(last_row[:, None], 0) * width + np.maximum(last_column[None, :], 0) + 1
     return np.maximum.accumulate(needed.ravel())

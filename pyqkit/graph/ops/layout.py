@@ -59,7 +59,11 @@ class Slice(Operator):
         last = [s + (n - 1) * d for s, d, n in zip(self.start, self.step, self.size)]
         inside = min(self.start) >= 0 and all(p < n for p, n in zip(last, t.shape))
         forward = min(self.step) >= 1 and min(self.size) >= 1
-        expect(inside and forward, self, f"a slice from {self.start} of {self.size} in steps of {self.step}, outside {t.shape[:2]}")
+        expect(
+            inside and forward,
+            self,
+            f"a slice from {self.start} of {self.size} in steps of {self.step}, outside {t.shape[:2]}",
+        )
         return [Tensor(self.outputs[0], (*self.size, t.shape[2]), t.format, t.low, t.high)]
 
     def _axes(self) -> list[slice]:
@@ -99,7 +103,9 @@ class Pad(Operator):
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
         if not t.format.has_zero:
-            raise GraphError(f"a format with a zero was expected where {self.name} pads, but {t.name} is {t.format}")
+            raise GraphError(
+                f"a format with a zero was expected where {self.name} pads, but {t.name} is {t.format}"
+            )
         shape = tuple(b + n + a for b, n, a in zip(self.before, t.shape, self.after))
         return [Tensor(self.outputs[0], shape, t.format, min(t.low, 0), max(t.high, 0))]  # type: ignore[arg-type]
 
@@ -111,7 +117,9 @@ class Pad(Operator):
         height, width, _ = tensors[0].shape
         place = np.zeros(self.infer(tensors)[0].shape[:2], np.int64)
         top, left, _ = self.before
-        place[top : top + height, left : left + width] = np.arange(1, height * width + 1).reshape(height, width)
+        place[top : top + height, left : left + width] = np.arange(1, height * width + 1).reshape(
+            height, width
+        )
         return [np.maximum.accumulate(place.ravel())]
 
 

@@ -31,7 +31,9 @@ class _Pool(Operator):
         rows = (shape[0] + top + bottom - self.window[0]) // self.stride[0] + 1
         columns = (shape[1] + left + right - self.window[1]) // self.stride[1] + 1
         if min(rows, columns) < 1:
-            raise GraphError(f"an input of at least {self.window} pixels was expected by {self.name}, but {shape[:2]} came")
+            raise GraphError(
+                f"an input of at least {self.window} pixels was expected by {self.name}, but {shape[:2]} came"
+            )
         return rows, columns, shape[2]
 
     def _windows(self, integers: np.ndarray, fill: int) -> np.ndarray:

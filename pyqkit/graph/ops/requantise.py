@@ -48,21 +48,29 @@ class Threshold(Operator):
     def check(self) -> None:
         table = self.thresholds
         whole = table.dtype == np.int64 and table.ndim == 2
-        expect(whole and bool((np.diff(table) >= 0).all()), self, "thresholds that decrease, or no int64 table of them")
+        expect(
+            whole and bool((np.diff(table) >= 0).all()),
+            self,
+            "thresholds that decrease, or no int64 table of them",
+        )
         expect(self.falling.dtype == np.bool_, self, "wrong directions")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
         expected = (tensor.shape[2], len(self.format.codes) - 1)
         if self.thresholds.shape != expected or self.falling.shape != expected[:1]:
-            raise GraphError(f"thresholds of shape {expected} were expected by {self.name}, but {self.thresholds.shape} came")
+            raise GraphError(
+                f"thresholds of shape {expected} were expected by {self.name}, but {self.thresholds.shape} came"
+            )
         integers = self.format.integers[self.format.codes]
         first = (self.thresholds <= tensor.low).sum(axis=1)
         last = (self.thresholds <= tensor.high).sum(axis=1)
         top = len(integers) - 1
         lowest = np.where(self.falling, top - last, first).min()
         highest = np.where(self.falling, top - first, last).max()
-        return [Tensor(self.outputs[0], tensor.shape, self.format, int(integers[lowest]), int(integers[highest]))]
+        return [
+            Tensor(self.outputs[0], tensor.shape, self.format, int(integers[lowest]), int(integers[highest]))
+        ]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         x = to_integers(inputs[0], tensors[0].format)
@@ -100,14 +108,24 @@ class Rescale(Operator):
         expect(isinstance(self.format, Integer), self, f"the format {self.format}, which is no integer")
         expect(0 <= self.shift <= 62, self, f"the shift {self.shift}, not one from 0 to 62")
         for values in (self.multiplier, self.offset):
-            expect(values.dtype == np.int64 and values.ndim == 1, self, "numbers for its channels that are no int64 list")
+            expect(
+                values.dtype == np.int64 and values.ndim == 1,
+                self,
+                "numbers for its channels that are no int64 list",
+            )
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
         for values in (self.multiplier, self.offset):
-            expect(len(values) == tensor.shape[2], self, f"numbers for {len(values)} channels instead of {tensor.shape[2]}")
+            expect(
+                len(values) == tensor.shape[2],
+                self,
+                f"numbers for {len(values)} channels instead of {tensor.shape[2]}",
+            )
         if self.scaled_bits(tensor) > 64:
-            raise GraphError(f"products of at most 64 bits were expected in {self.name}, but they have {self.scaled_bits(tensor)}")
+            raise GraphError(
+                f"products of at most 64 bits were expected in {self.name}, but they have {self.scaled_bits(tensor)}"
+            )
         # The result is monotone in every channel, so its ends are those of the input.
         ends = self.rounded(np.array([[tensor.low], [tensor.high]], np.int64) * np.ones_like(self.multiplier))
         return [Tensor(self.outputs[0], tensor.shape, self.format, int(ends.min()), int(ends.max()))]
@@ -115,7 +133,9 @@ class Rescale(Operator):
     def scaled_bits(self, tensor: Tensor) -> int:
         """Width of a signed integer that holds every ``x * multiplier + offset``, and the half that rounding adds."""
         reach = max(abs(tensor.low), abs(tensor.high))
-        largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset)) + (1 << self.shift)
+        largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset)) + (
+            1 << self.shift
+        )
         return largest.bit_length() + 1
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:

@@ -31,5 +31,9 @@ def padded_shape(op: Operator, tensor: Tensor, padding: Sides) -> tuple[int, int
     top, left, bottom, right = padding
     height, width, channels = tensor.shape
     shape = top + height + bottom, left + width + right, channels
-    expect(prod(shape) <= limits.TENSOR_ELEMENTS, op, f"a padded image of shape {shape}, more than {limits.TENSOR_ELEMENTS} elements")
+    expect(
+        prod(shape) <= limits.TENSOR_ELEMENTS,
+        op,
+        f"a padded image of shape {shape}, more than {limits.TENSOR_ELEMENTS} elements",
+    )
     return shape

@@ -16,7 +16,9 @@ from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
 from pyqkit.hls.emitter import Emitter, emits, signed_bits
 
 DSP_BITS = 25, 18  # signed operands of a DSP of the 7 series; those of later families are no narrower
-LEAST_DSP_PRODUCT = 9  # bits; smaller products go to LUTs in Yosys whatever is asked, and a DSP would be wasted on them
+LEAST_DSP_PRODUCT = (
+    9  # bits; smaller products go to LUTs in Yosys whatever is asked, and a DSP would be wasted on them
+)
 
 
 def is_depthwise(op: Convolution) -> bool:
@@ -61,10 +63,17 @@ def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) 
     """
     for word, value, total in (("PE", folding.pe, most_pe(op)), ("SIMD", folding.simd, op.weights.shape[3])):
         if value < 1 or total % value:
-            raise UserError(f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor")
-    for word, kind, known in (("multiplier", folding.multiplier, MULTIPLIERS), ("memory", folding.memory, MEMORIES)):
+            raise UserError(
+                f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor"
+            )
+    for word, kind, known in (
+        ("multiplier", folding.multiplier, MULTIPLIERS),
+        ("memory", folding.memory, MEMORIES),
+    ):
         if kind not in known:
-            raise UserError(f"a {word} of {', '.join(known)} was expected for {op.name}, but {brief(kind)} came; choose one of them")
+            raise UserError(
+                f"a {word} of {', '.join(known)} was expected for {op.name}, but {brief(kind)} came; choose one of them"
+            )
     refusal = dsp_refusal(activations, op.weight_format) if folding.multiplier == "dsp" else ""
     if refusal:
         raise UserError(f"{refusal} in {op.name}, so that no DSP can make them; choose multiplier lut")
@@ -80,7 +89,18 @@ def convolution(e: Emitter, op: Operator) -> None:
     source = e.input(op)
     windows = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
     e.process(
-        windows.name, window_call(tensor, result.shape, op, groups, source.lanes, lanes, _zero(op, tensor), source.name, windows.name)
+        windows.name,
+        window_call(
+            tensor,
+            result.shape,
+            op,
+            groups,
+            source.lanes,
+            lanes,
+            _zero(op, tensor),
+            source.name,
+            windows.name,
+        ),
     )
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
@@ -104,12 +124,32 @@ def convolution(e: Emitter, op: Operator) -> None:
 
 
 def window_call(
-    tensor: Tensor, shape: tuple[int, int, int], op: Operator, groups: int, lanes_in: int, lanes_out: int, fill: int, source: str, out: str
+    tensor: Tensor,
+    shape: tuple[int, int, int],
+    op: Operator,
+    groups: int,
+    lanes_in: int,
+    lanes_out: int,
+    fill: int,
+    source: str,
+    out: str,
 ) -> str:
     """Call of a sliding window for an operator with kernel (or window), stride and padding."""
     kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
     stride, padding, dilation = op.stride, op.padding, getattr(op, "dilation", (1, 1))  # type: ignore[attr-defined]
-    numbers = (tensor.format.bits, *tensor.shape, *shape[:2], *kernel, *stride, *dilation, *padding[:2], groups, lanes_in, lanes_out, f"{fill}ULL")
+    numbers = (
+        tensor.format.bits,
+        *tensor.shape,
+        *shape[:2],
+        *kernel,
+        *stride,
+        *dilation,
+        *padding[:2],
+        groups,
+        lanes_in,
+        lanes_out,
+        f"{fill}ULL",
+    )
     return f"pyqkit::sliding_window<{', '.join(map(str, numbers))}>({source}, {out})"
 
 
@@ -125,7 +165,9 @@ def in_order_of_use(values: np.ndarray, groups: int, pe: int, simd: int) -> np.n
 
 def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> str:
     left, right = tensor.format, op.weight_format
-    width = min(product(left, right).bits, WIDEST)  # of the codes that the layer holds, whose sums fit 64 bits
+    width = min(
+        product(left, right).bits, WIDEST
+    )  # of the codes that the layer holds, whose sums fit 64 bits
     if not (isinstance(left, LogPosit) and isinstance(right, LogPosit)):
         return f"pyqkit::{of_integers}<{e.format(left)}, {e.format(right)}, {width}>"
     fraction = max(left.fraction_bits, right.fraction_bits)
@@ -141,8 +183,20 @@ def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> s
         widest = max(widest, max(relative))
         entries[side] = np.array([1 if x is None else r << 2 | x[0] << 1 for x, r in zip(found, relative)])
     if name not in e.tables:
-        tables = {side: ("int code", f"{e.array(f'{name}_{side}', values)}[code]") for side, values in entries.items()}
+        tables = {
+            side: ("int code", f"{e.array(f'{name}_{side}', values)}[code]")
+            for side, values in entries.items()
+        }
         significands = e.array(f"{name}_significands", np.array(linear_table(fraction)))
-        e.tables[name] = e.struct(f"{name}_tables", {**tables, "significand": ("int fraction", f"{significands}[fraction]")})
-    numbers = (left.bits, right.bits, max(1, widest.bit_length()), fraction, lowest & (2**fraction - 1), width)
+        e.tables[name] = e.struct(
+            f"{name}_tables", {**tables, "significand": ("int fraction", f"{significands}[fraction]")}
+        )
+    numbers = (
+        left.bits,
+        right.bits,
+        max(1, widest.bit_length()),
+        fraction,
+        lowest & (2**fraction - 1),
+        width,
+    )
     return f"pyqkit::LogProduct<{', '.join(map(str, numbers))}, {e.tables[name]}>"

@@ -33,7 +33,10 @@ def threshold(e: Emitter, op: Operator) -> None:
         },
     )
     numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {steps}, {values}"
-    e.process(op.name, f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name})")
+    e.process(
+        op.name,
+        f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name})",
+    )
 
 
 @emits("rescale")
@@ -44,7 +47,9 @@ def rescale(e: Emitter, op: Operator) -> None:
     out = e.output(op, source.lanes)
     functions = {}
     for word, values in (("multiplier", op.multiplier), ("offset", op.offset)):
-        if (values == values[0]).all():  # one number for all channels is no memory, and no multiplier if a power of two
+        if (
+            values == values[0]
+        ).all():  # one number for all channels is no memory, and no multiplier if a power of two
             functions[word] = "int", f"{values[0]}LL"
         else:
             functions[word] = "int channel", f"{e.array(f'{op.name}_{word}s', values)}[channel]"
@@ -52,7 +57,10 @@ def rescale(e: Emitter, op: Operator) -> None:
     widths = f"{signed_bits(op.multiplier)}, {op.scaled_bits(tensor)}"
     numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {widths}, {op.shift}, {str(op.relu).lower()}"
     limits = f"{op.format.low}LL, {op.format.high}LL, {op.format.zero_point}"
-    e.process(op.name, f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, {limits})")
+    e.process(
+        op.name,
+        f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, {limits})",
+    )
 
 
 @emits("add")
@@ -69,9 +77,15 @@ def add(e: Emitter, op: Operator) -> None:
         name = op.name if last else f"{op.name}_partial_{index}"
         left = e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
         right = e.array(f"{name}_right", op.multipliers[index])
-        table = e.struct(f"{name}_table", {"left": ("int channel", f"{left}[channel]"), "right": ("int channel", f"{right}[channel]")})
+        table = e.struct(
+            f"{name}_table",
+            {"left": ("int channel", f"{left}[channel]"), "right": ("int channel", f"{right}[channel]")},
+        )
         out = e.output(op, lanes) if last else e.stream(f"{name}_stream", bits, lanes)
         numbers = f"{bits}, {result.pixels}, {channels}, {lanes}"
         other = e.format(tensors[index].format)
-        e.process(name, f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, {sources[index].name}, {out.name})")
+        e.process(
+            name,
+            f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, {sources[index].name}, {out.name})",
+        )
         partial, kind = out, e.format(wide)

@@ -20,7 +20,10 @@ def _windows(e: Emitter, op: MaxPool | SumPool, fill: int) -> Stream:
     if tuple(op.window) == tensor.shape[:2] and not any(op.padding):
         return source
     made = e.stream(f"{op.name}_windows", tensor.format.bits, source.lanes)
-    e.process(made.name, window_call(tensor, result.shape, op, 1, source.lanes, source.lanes, fill, source.name, made.name))
+    e.process(
+        made.name,
+        window_call(tensor, result.shape, op, 1, source.lanes, source.lanes, fill, source.name, made.name),
+    )
     return made
 
 
@@ -52,7 +55,9 @@ def permute(e: Emitter, op: Operator) -> None:
     out = e.output(op, gcd(source.lanes, len(op.channels)))
     order = e.array(f"{op.name}_order", np.array(op.channels))
     table = e.struct(f"{op.name}_table", {"channel": ("int index", f"{order}[index]")})
-    numbers = f"{source.code}, {tensor.pixels}, {tensor.shape[2]}, {len(op.channels)}, {source.lanes}, {out.lanes}"
+    numbers = (
+        f"{source.code}, {tensor.pixels}, {tensor.shape[2]}, {len(op.channels)}, {source.lanes}, {out.lanes}"
+    )
     e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})")
 
 
@@ -72,7 +77,9 @@ def pad(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     (source,) = e.aligned(op, (op.before[2], op.after[2]))
     out = e.output(op, source.lanes)
-    numbers = ", ".join(map(str, (*tensor.shape, source.lanes, *op.before, *op.after, tensor.format.zero_code)))
+    numbers = ", ".join(
+        map(str, (*tensor.shape, source.lanes, *op.before, *op.after, tensor.format.zero_code))
+    )
     e.process(op.name, f"pyqkit::pad<{source.code}, {numbers}>({source.name}, {out.name})")
 
 
@@ -84,7 +91,11 @@ def concat(e: Emitter, op: Operator) -> None:
     joined, channels = sources[0], tensors[0].shape[2]
     for index in range(1, len(sources)):
         last = index == len(sources) - 1
-        out = e.output(op, joined.lanes) if last else e.stream(f"{op.name}_partial_{index}", joined.bits, joined.lanes)
+        out = (
+            e.output(op, joined.lanes)
+            if last
+            else e.stream(f"{op.name}_partial_{index}", joined.bits, joined.lanes)
+        )
         numbers = f"{joined.code}, {tensors[0].pixels}, {channels}, {tensors[index].shape[2]}, {joined.lanes}"
         e.process(out.name, f"pyqkit::concat<{numbers}>({joined.name}, {sources[index].name}, {out.name})")
         joined, channels = out, channels + tensors[index].shape[2]
@@ -95,6 +106,11 @@ def reshape(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Reshape)
     source = e.input(op)
     lanes = gcd(source.lanes, op.shape[2])
-    out = e.output(op, lanes)  # the same words under another name; a converter, because a stream has one reader
+    out = e.output(
+        op, lanes
+    )  # the same words under another name; a converter, because a stream has one reader
     count = int(np.prod(op.shape))
-    e.process(op.name, f"pyqkit::convert_width<{source.code}, {count}, {source.lanes}, {lanes}>({source.name}, {out.name})")
+    e.process(
+        op.name,
+        f"pyqkit::convert_width<{source.code}, {count}, {source.lanes}, {lanes}>({source.name}, {out.name})",
+    )

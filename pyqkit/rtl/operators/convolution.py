@@ -26,7 +26,9 @@ def convolution(e: Emitter, op: Operator) -> None:
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     check_folding(op, folding, tensor.format)
     made = unit(op, tensor.format, result.format, folding)
-    pe, simd, lanes, folds, depth = (int(made.parameters[name]) for name in ("PE", "SIMD", "LANES", "FOLDS", "DEPTH"))
+    pe, simd, lanes, folds, depth = (
+        int(made.parameters[name]) for name in ("PE", "SIMD", "LANES", "FOLDS", "DEPTH")
+    )
     groups, _ = window_order(op, folding)
     fill = tensor.format.zero_code if any(op.padding) else 0
     source = windows(e, op, e.input(op), groups, depth // folds // groups, lanes, fill)
@@ -44,7 +46,17 @@ def convolution(e: Emitter, op: Operator) -> None:
     wires, products = _products(e, op.name, made)
     latency = (simd - 1).bit_length() + 3  # operands, terms, the levels of the adder tree, the sum
     timing = Pipeline.every(result.pixels * depth, latency, folds)
-    e.block(op.name, "matrix_vector", parameters, {"in": source}, {"out": out}, timing, wires, products, made.parts)
+    e.block(
+        op.name,
+        "matrix_vector",
+        parameters,
+        {"in": source},
+        {"out": out},
+        timing,
+        wires,
+        products,
+        made.parts,
+    )
 
 
 @dataclass(frozen=True)
@@ -71,26 +83,44 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     groups, lanes = window_order(op, folding)
     folds = op.weights[0].size // simd
     product = (dsp_block if dsp else product_block)(activations, op.weight_format)
-    found: Parameters = {"LEFT_BITS": activations.bits, "RIGHT_BITS": op.weight_format.bits, "PRODUCT_BITS": product.width}
+    found: Parameters = {
+        "LEFT_BITS": activations.bits,
+        "RIGHT_BITS": op.weight_format.bits,
+        "PRODUCT_BITS": product.width,
+    }
     found |= {"SIGNS": 1} if product.signs else {}
     found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds}
-    found["DEPTH"] = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
+    found["DEPTH"] = (
+        folds * (len(op.weights) // groups // pe) * groups
+    )  # words of weights, which is cycles a pixel
     if op.shifts is not None and op.shifts.any():
         found["SHIFT_BITS"] = int(op.shifts.max()).bit_length()
     counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
     if folding.memory != "auto":
         counted["MEMORY"] = MEMORIES.index(folding.memory)
     return Unit(
-        found, product, (Part("matrix_vector", found | counted), Part(product.module, product.parameters | product.magnitude, pe * simd))
+        found,
+        product,
+        (
+            Part("matrix_vector", found | counted),
+            Part(product.module, product.parameters | product.magnitude, pe * simd),
+        ),
     )
 
 
 def _products(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
     """Wires of a matrix-vector unit by port, and the text that declares them and multiplies."""
-    left, right, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "RIGHT_BITS", "PE", "SIMD", "LANES"))
+    left, right, pe, simd, lanes = (
+        int(made.parameters[key]) for key in ("LEFT_BITS", "RIGHT_BITS", "PE", "SIMD", "LANES")
+    )
     count, product = pe * simd, made.product
     wires = {port: e.names.new(f"{name}_{port}") for port in ("left", "right", "products", "negate")}
-    widths = {"left": lanes * left, "right": count * right, "products": count * product.width, "negate": count}
+    widths = {
+        "left": lanes * left,
+        "right": count * right,
+        "products": count * product.width,
+        "negate": count,
+    }
     a, b = (f"{wires['left']}[i%{lanes}*{left}+", f"{wires['right']}[i*{right}+")
     p = f"{wires['products']}[i*{product.width}+:{product.width}]"
     multiply = product.instance("multiply", f"{a}:{left}]", f"{b}:{right}]", p, **product.magnitude)
@@ -110,7 +140,9 @@ def _words(values: np.ndarray, groups: int, folding: Folding, bits: int) -> Iter
         yield packed(word, bits)
 
 
-def windows(e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, lanes: int, fill: int) -> Stream:
+def windows(
+    e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, lanes: int, fill: int
+) -> Stream:
     """Windows of an operator with kernel (or window), stride and padding, each repeated; see `rtl/sliding_window.sv`."""
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
@@ -121,12 +153,35 @@ def windows(e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, 
     if source.lanes % lanes:  # a word of the line memory holds whole words of both sides
         source = e.converted(op.name, source, lcm(source.lanes, lanes), codes(tensor), f"for_{op.name}")
     words = kernel[0] * kernel[1] * channels // lanes * repeat
-    timing = _window(channels // source.lanes, words, height, width, result.shape[:2], *map(tuple, (kernel, stride, padding, dilation)))
+    timing = _window(
+        channels // source.lanes,
+        words,
+        height,
+        width,
+        result.shape[:2],
+        *map(tuple, (kernel, stride, padding, dilation)),
+    )
     made = e.wire(f"{op.name}_windows", source.bits, lanes)
-    names = ("BITS", "HEIGHT", "WIDTH", "CHANNELS", "ROWS", "COLUMNS", "KERNEL_ROWS", "KERNEL_COLUMNS", "STRIDE_ROWS", "STRIDE_COLUMNS")
+    names = (
+        "BITS",
+        "HEIGHT",
+        "WIDTH",
+        "CHANNELS",
+        "ROWS",
+        "COLUMNS",
+        "KERNEL_ROWS",
+        "KERNEL_COLUMNS",
+        "STRIDE_ROWS",
+        "STRIDE_COLUMNS",
+    )
     values = (source.bits, height, width, channels, *result.shape[:2], *kernel, *stride)
     parameters: Parameters = dict(zip(names, map(int, values)))
-    parameters |= {"DILATION_ROWS": dilation[0], "DILATION_COLUMNS": dilation[1], "TOP": padding[0], "LEFT": padding[1]}
+    parameters |= {
+        "DILATION_ROWS": dilation[0],
+        "DILATION_COLUMNS": dilation[1],
+        "TOP": padding[0],
+        "LEFT": padding[1],
+    }
     parameters |= {"GROUPS": groups, "REPEAT": repeat, "LANES_IN": source.lanes, "LANES_OUT": lanes}
     parameters |= {"LINE_PIXELS": timing.line_pixels, "FILL": fill}
     e.block(op.name, "sliding_window", parameters, {"in": source}, {"out": made}, timing)
@@ -139,7 +194,15 @@ Sides = tuple[int, int, int, int]
 
 @lru_cache(maxsize=4096)
 def _window(
-    words_in: int, words_out: int, height: int, width: int, out: Pair, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair
+    words_in: int,
+    words_out: int,
+    height: int,
+    width: int,
+    out: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Sides,
+    dilation: Pair,
 ) -> Window:
     """Timing of a sliding window; a search for foldings asks for the same ones again and again."""
     needed = window_pixels(height, width, *out, kernel, stride, padding, dilation)
@@ -150,5 +213,7 @@ def _given_up(height: int, width: int, out: Pair, stride: Pair, padding: Sides) 
     """Pixels that neither an output pixel nor a later one needs: those before its first one, or before the next row's."""
     top = np.clip(np.arange(out[0] + 1) * stride[0] - padding[0], 0, height)
     left = np.clip(np.arange(out[1]) * stride[1] - padding[1], 0, width)
-    here = np.minimum(top[:-1, None] * width + np.where(top[:-1] < height, 1, 0)[:, None] * left, top[1:, None] * width)
+    here = np.minimum(
+        top[:-1, None] * width + np.where(top[:-1] < height, 1, 0)[:, None] * left, top[1:, None] * width
+    )
     return np.minimum(here, height * width).ravel()

@@ -30,9 +30,16 @@ def threshold(e: Emitter, op: Operator) -> None:
         bits = width + (step == 0)
         for lane in range(lanes):
             falling = op.falling[lane::lanes] if step == 0 else None
-            e.file(f"{thresholds}_{step}_{lane:03d}", _entries(stage[lane::lanes].ravel(), falling, width), bits)
+            e.file(
+                f"{thresholds}_{step}_{lane:03d}", _entries(stage[lane::lanes].ravel(), falling, width), bits
+            )
     order = np.resize(op.format.codes, 2**steps)  # places after the last value are never reached
-    parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **e.decoding(tensor.format, width), "BITS_OUT": out.bits}
+    parameters: Parameters = {
+        "BITS_IN": source.bits,
+        "WIDTH": width,
+        **e.decoding(tensor.format, width),
+        "BITS_OUT": out.bits,
+    }
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{thresholds}"'}
     parameters["CODES"] = e.table(f"{op.name}_codes", order, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
@@ -68,16 +75,43 @@ def rescale(e: Emitter, op: Operator) -> None:
     lanes, depth = source.lanes, tensor.shape[2] // source.lanes
     reach = max(abs(tensor.low), abs(tensor.high))
     largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(op.multiplier, op.offset)) + 1
-    ends = [op.format.low, op.format.high, op.format.low + op.format.zero_point, op.format.high + op.format.zero_point]
+    ends = [
+        op.format.low,
+        op.format.high,
+        op.format.low + op.format.zero_point,
+        op.format.high + op.format.zero_point,
+    ]
     bits = signed_bits(np.array([-largest, largest, *ends], dtype=object))
     width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
     pairs = np.stack([op.multiplier, op.offset], axis=1).reshape(depth, -1)
-    parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **e.decoding(tensor.format, width), "PRODUCT_BITS": bits}
-    parameters |= {"SHIFT": op.shift, "RELU": int(op.relu), "LOW": _signed(op.format.low, bits), "HIGH": _signed(op.format.high, bits)}
-    parameters |= {"ZERO_POINT_OUT": op.format.zero_point, "BITS_OUT": out.bits, "LANES": lanes, "DEPTH": depth}
+    parameters: Parameters = {
+        "BITS_IN": source.bits,
+        "WIDTH": width,
+        **e.decoding(tensor.format, width),
+        "PRODUCT_BITS": bits,
+    }
+    parameters |= {
+        "SHIFT": op.shift,
+        "RELU": int(op.relu),
+        "LOW": _signed(op.format.low, bits),
+        "HIGH": _signed(op.format.high, bits),
+    }
+    parameters |= {
+        "ZERO_POINT_OUT": op.format.zero_point,
+        "BITS_OUT": out.bits,
+        "LANES": lanes,
+        "DEPTH": depth,
+    }
     words = [packed(row, bits) for row in pairs.tolist()]
     parameters |= e.memory(f"{op.name}_constants", words, depth, 2 * lanes * bits, "CONSTANTS", "CONSTANT")
-    e.block(op.name, "rescale", parameters, {"in": source}, {"out": out}, Pipeline.every(codes(tensor) // lanes, 4))
+    e.block(
+        op.name,
+        "rescale",
+        parameters,
+        {"in": source},
+        {"out": out},
+        Pipeline.every(codes(tensor) // lanes, 4),
+    )
 
 
 def _signed(value: int, bits: int) -> str:
@@ -99,16 +133,28 @@ def add(e: Emitter, op: Operator) -> None:
         if index == 0:
             continue
         last = index == len(sources) - 1
-        total: NumberFormat = result.format if last else Integer.for_range(min(0, int(low.min())), max(0, int(high.max())))
+        total: NumberFormat = (
+            result.format if last else Integer.for_range(min(0, int(low.min())), max(0, int(high.max())))
+        )
         out = e.output(op, lanes) if last else e.wire(f"{op.name}_partial_{index}", total.bits, lanes)
         parameters: Parameters = {"LANES": lanes, "SUM_BITS": total.bits}
-        sides = (("LEFT", known, op.multipliers[0] if index == 1 else ones), ("RIGHT", tensor.format, factors))
+        sides = (
+            ("LEFT", known, op.multipliers[0] if index == 1 else ones),
+            ("RIGHT", tensor.format, factors),
+        )
         for side, fmt, values in sides:
             parameters |= {f"{side}_BITS": fmt.bits, **e.decoding(fmt, total.bits, f"{side}_")}
             words = [packed(row, total.bits) for row in values.reshape(-1, lanes).tolist()]
             words = words[:1] if len(set(words)) == 1 else words
             parameters[f"{side}_DEPTH"] = len(words)
-            parameters |= e.memory(f"{out.name}_{side.lower()}", words, len(words), lanes * total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
+            parameters |= e.memory(
+                f"{out.name}_{side.lower()}",
+                words,
+                len(words),
+                lanes * total.bits,
+                f"{side}_FACTORS",
+                f"{side}_FACTOR",
+            )
         timing = Pipeline.every(codes(result) // lanes, 2)
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
         partial, known = out, total

@@ -32,7 +32,12 @@ def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Paramet
     depth = words if whole else 1
     kept = np.zeros((result.pixels * words // depth, positions, depth), bool)
     kept[:, -1] = True
-    parameters: Parameters = {"BITS": source.bits, "LANES": source.lanes, "POSITIONS": positions, "DEPTH": depth}
+    parameters: Parameters = {
+        "BITS": source.bits,
+        "LANES": source.lanes,
+        "POSITIONS": positions,
+        "DEPTH": depth,
+    }
     return source, parameters, Pipeline(kept.ravel(), _POOL_LATENCY)
 
 
@@ -86,7 +91,18 @@ def take_slice(e: Emitter, op: Operator) -> None:
     kept = np.zeros((*tensor.shape[:2], words), bool)
     rows, columns = (slice(s, s + (n - 1) * d + 1, d) for s, d, n in zip(op.start, op.step, op.size))
     kept[rows, columns] = True
-    names = ("BITS", "HEIGHT", "WIDTH", "WORDS", "START_ROW", "START_COLUMN", "STEP_ROWS", "STEP_COLUMNS", "ROWS", "COLUMNS")
+    names = (
+        "BITS",
+        "HEIGHT",
+        "WIDTH",
+        "WORDS",
+        "START_ROW",
+        "START_COLUMN",
+        "STEP_ROWS",
+        "STEP_COLUMNS",
+        "ROWS",
+        "COLUMNS",
+    )
     values = (source.width, *tensor.shape[:2], words, *op.start, *op.step, *op.size)
     parameters: Parameters = dict(zip(names, map(int, values)))
     out = e.output(op, source.lanes)
@@ -101,7 +117,9 @@ def pad(e: Emitter, op: Operator) -> None:
     lanes = source.lanes
     inside = np.full((*result.shape[:2], result.shape[2] // lanes), -1)
     top, left, front = op.before[0], op.before[1], op.before[2] // lanes
-    inside[top : top + tensor.shape[0], left : left + tensor.shape[1], front : front + tensor.shape[2] // lanes] = 0
+    inside[
+        top : top + tensor.shape[0], left : left + tensor.shape[1], front : front + tensor.shape[2] // lanes
+    ] = 0
     parameters: Parameters = {"BITS": source.width, "HEIGHT": tensor.shape[0], "WIDTH": tensor.shape[1]}
     parameters |= {"WORDS": tensor.shape[2] // lanes, "TOP": top, "LEFT": left, "FRONT": front}
     parameters |= {"BOTTOM": op.after[0], "RIGHT": op.after[1], "BACK": op.after[2] // lanes}
@@ -122,7 +140,9 @@ def concat(e: Emitter, op: Operator) -> None:
         more = tensors[index].shape[2] // lanes
         parameters: Parameters = {"BITS": joined.width, "FIRST_WORDS": words, "SECOND_WORDS": more}
         timing = Merge(np.tile(np.repeat([0, 1], [words, more]), tensors[0].pixels))
-        e.block(op.name, "concat", parameters, {"first": joined, "second": sources[index]}, {"out": out}, timing)
+        e.block(
+            op.name, "concat", parameters, {"first": joined, "second": sources[index]}, {"out": out}, timing
+        )
         joined, words = out, words + more
 
 

@@ -34,14 +34,24 @@ class Frames(Reader):
     def seeds(self) -> Sequence[Input]:
         x = frames(3)
         accelerator()
-        return [written(x), written(np.asfortranarray(x)), written(x.astype(">f8")), written((4 * x).astype(np.int8))]
+        return [
+            written(x),
+            written(np.asfortranarray(x)),
+            written(x.astype(">f8")),
+            written((4 * x).astype(np.int8)),
+        ]
 
     def mutate(self, seed: Input, random: Random) -> Input:
         assert isinstance(seed, bytes)
         if random.random() < 0.4:
             return written(spoil_array(npy.from_bytes(seed), random))
         if random.random() < 0.5:
-            return spoil_text(seed[:128].decode("latin-1"), random).decode("utf-8", "replace").encode("latin-1", "replace") + seed[128:]
+            return (
+                spoil_text(seed[:128].decode("latin-1"), random)
+                .decode("utf-8", "replace")
+                .encode("latin-1", "replace")
+                + seed[128:]
+            )
         return spoil_bytes(seed, random)
 
     def call(self, path: Path, output: Path) -> None:
@@ -60,7 +70,12 @@ class Arrays(Reader):
         found = []
         for save in (np.savez, np.savez_compressed):
             file = io.BytesIO()
-            save(file, a=np.arange(12).reshape(3, 4), b=np.zeros(100, np.uint8), c=np.asfortranarray(np.ones((4, 3), np.float32)))
+            save(
+                file,
+                a=np.arange(12).reshape(3, 4),
+                b=np.zeros(100, np.uint8),
+                c=np.asfortranarray(np.ones((4, 3), np.float32)),
+            )
             found.append(file.getvalue())
         return found
 

@@ -46,7 +46,9 @@ class CommandLine(Reader):
         assert isinstance(seed, dict)
         arguments = seed["arguments"].decode().split("\0")
         for _ in range(random.choice((1, 1, 2))):
-            outputs = {i + step for i, word in enumerate(arguments) if word.startswith("OUT/") for step in (-1, 0)}  # stay in their place
+            outputs = {
+                i + step for i, word in enumerate(arguments) if word.startswith("OUT/") for step in (-1, 0)
+            }  # stay in their place
             at = random.choice([i for i in range(1, len(arguments) + 1) if i not in outputs])
             change = random.randrange(5)
             if change == 0:
@@ -56,7 +58,11 @@ class CommandLine(Reader):
             elif change == 2:
                 del arguments[at : at + 1]
             elif change == 3:
-                arguments[at : at + 1] = [spoil_text("".join(arguments[at : at + 1]), random).decode("utf-8", "replace").replace("\0", "")[:5000]]
+                arguments[at : at + 1] = [
+                    spoil_text("".join(arguments[at : at + 1]), random)
+                    .decode("utf-8", "replace")
+                    .replace("\0", "")[:5000]
+                ]
             else:
                 numbers = [i for i, word in enumerate(arguments) if re.fullmatch(r"[\d.]+", word)]
                 if numbers:
@@ -67,7 +73,9 @@ class CommandLine(Reader):
 
     def call(self, path: Path, output: Path) -> None:
         words = (path / "arguments").read_bytes().decode("utf-8", "surrogatepass").split("\0")
-        result = CliRunner().invoke(main, [re.sub("^IN/", f"{path}/", re.sub("^OUT/", f"{output}/", word)) for word in words])
+        result = CliRunner().invoke(
+            main, [re.sub("^IN/", f"{path}/", re.sub("^OUT/", f"{output}/", word)) for word in words]
+        )
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         if result.exit_code == 2:

@@ -20,14 +20,24 @@ from tests.fuzz.mutators import spoil_array, spoil_bytes, spoil_data, text
 from tests.fuzz.networks import build
 from tests.fuzz.reader import Input, Reader
 
-_PARTS = ("graph", "graph", "graph", "board", "folding", "streams", "report")  # of a manifest; the graph has most checks
+_PARTS = (
+    "graph",
+    "graph",
+    "graph",
+    "board",
+    "folding",
+    "streams",
+    "report",
+)  # of a manifest; the graph has most checks
 
 
 def sealed(files: dict[str, bytes], manifest: dict[str, object]) -> dict[str, bytes]:
     """The files with a manifest that lists them with their digests, and carries its own."""
     try:
         if isinstance(manifest.get("files"), dict):
-            manifest["files"] = {name: digest(content) for name, content in files.items() if name != build_folder.MANIFEST}
+            manifest["files"] = {
+                name: digest(content) for name, content in files.items() if name != build_folder.MANIFEST
+            }
         manifest["sha256"] = own_digest(manifest)
     except (AttributeError, TypeError):
         pass  # no longer an object: nothing to seal
@@ -53,7 +63,11 @@ def spoil_folder(files: dict[str, bytes], random: Random) -> dict[str, bytes]:
             files[name] = spoiled
         if name == build_folder.MANIFEST:
             return files
-    return sealed(files, manifest) if random.random() < 0.97 else {**files, build_folder.MANIFEST: json.dumps(manifest).encode()}
+    return (
+        sealed(files, manifest)
+        if random.random() < 0.97
+        else {**files, build_folder.MANIFEST: json.dumps(manifest).encode()}
+    )
 
 
 def spoil_archive(raw: bytes, random: Random) -> bytes:

@@ -17,7 +17,19 @@ class FormatName(Reader):
     name = "format-name"
 
     def seeds(self) -> Sequence[Input]:
-        names = ("int4", "uint8z128", "int8narrow", "odd2", "e2m1", "ue3m2", "e5m2ieee", "lp8_1_3@-0.25", "mx32_e2m1", "mx16_int4_mse", "uint64")
+        names = (
+            "int4",
+            "uint8z128",
+            "int8narrow",
+            "odd2",
+            "e2m1",
+            "ue3m2",
+            "e5m2ieee",
+            "lp8_1_3@-0.25",
+            "mx32_e2m1",
+            "mx16_int4_mse",
+            "uint64",
+        )
         return [name.encode() for name in names]
 
     def mutate(self, seed: Input, random: Random) -> Input:
@@ -32,7 +44,11 @@ class FormatName(Reader):
         if parse(fmt.name) != fmt:
             raise AssertionError(f"{name!r} prints as {fmt.name!r}, which is another format")
         for row in code_table(name):
-            if isinstance(fmt, Integer) and row["integer"] is not None and row["value"] != float(row["integer"]):
+            if (
+                isinstance(fmt, Integer)
+                and row["integer"] is not None
+                and row["value"] != float(row["integer"])
+            ):
                 raise AssertionError(f"{row} does not add up")
         format_row(fmt)
 

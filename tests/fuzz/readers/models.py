@@ -27,8 +27,18 @@ def functions() -> Any:
     """One activation function a quantiser."""
     b = Builder(3, 4, 4)
     x = b.quantise("x", "int4", 0.5)
-    one, limit, slope = b.constant(1.5), b.constant(-1.0), b.constant(np.array([0.1, 0.5, 2]).reshape(3, 1, 1))
-    kinds: list[tuple[str, list[str]]] = [("Clip", [limit, one]), ("PRelu", [slope]), ("LeakyRelu", []), ("HardSigmoid", []), ("Tanh", [])]
+    one, limit, slope = (
+        b.constant(1.5),
+        b.constant(-1.0),
+        b.constant(np.array([0.1, 0.5, 2]).reshape(3, 1, 1)),
+    )
+    kinds: list[tuple[str, list[str]]] = [
+        ("Clip", [limit, one]),
+        ("PRelu", [slope]),
+        ("LeakyRelu", []),
+        ("HardSigmoid", []),
+        ("Tanh", []),
+    ]
     for kind, inputs in kinds:
         y = b.node(kind, b.batch_norm(b.conv(x, "int4", 3, 3, kernel=1), 3), *inputs)
         x = b.quantise(b.node("Sub", b.node("Mul", y, one), limit), "int4", 0.25)
@@ -38,15 +48,29 @@ def functions() -> Any:
 def pooling() -> Any:
     """Every pooling node; a linear layer with a bias."""
     b = Builder(3, 8, 8)
-    x = b.node("MaxPool", b.quantise("x", "uint4", 0.5), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=0)
-    x = b.quantise(b.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[0, 0, 1, 1], count_include_pad=1), "e2m1", 0.5)
+    x = b.node(
+        "MaxPool",
+        b.quantise("x", "uint4", 0.5),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+        ceil_mode=0,
+    )
+    x = b.quantise(
+        b.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[0, 0, 1, 1], count_include_pad=1),
+        "e2m1",
+        0.5,
+    )
     x = b.node("MaxPool", b.node("Relu", b.conv(x, "int4", 4, 3)), kernel_shape=[2, 2], auto_pad="SAME_LOWER")
     x = b.quantise(x, "int6", 0.9)
     y = b.quantise(b.node("GlobalAveragePool", x), "int8", 0.3)
     z = b.quantise(b.node("ReduceMean", x, axes=[2, 3], keepdims=1), "int8", 0.3)
     flat = b.node("Flatten", b.node("Add", y, z))
     wide = b.quantise(flat, "int8", 0.1)
-    model = b.model(b.node("Gemm", wide, b.weights("int4", 4, 5), b.constant(np.arange(5)), transB=0), b.node("GlobalMaxPool", x))
+    model = b.model(
+        b.node("Gemm", wide, b.weights("int4", 4, 5), b.constant(np.arange(5)), transB=0),
+        b.node("GlobalMaxPool", x),
+    )
     next(o for o in model.opset_import if not o.domain).version = 13
     return model
 
@@ -59,12 +83,18 @@ def layout() -> Any:
         return b.constant(values, np.int64)
 
     x = b.quantise("x", "int4", 0.5)
-    x = b.node("Pad", b.node("Slice", x, whole(0, 0), whole(6, 6), whole(2, 3), whole(2, 1)), whole(0, 0, 1, 0, 0, 0, 0, 2))
+    x = b.node(
+        "Pad",
+        b.node("Slice", x, whole(0, 0), whole(6, 6), whole(2, 3), whole(2, 1)),
+        whole(0, 0, 1, 0, 0, 0, 0, 2),
+    )
     left, right = b.node("Split", x, whole(1, 3), axis=1, outputs=2)
     x = b.node("Gather", b.node("Concat", right, left, axis=1), whole(3, 0, 1, 2), axis=1)
     x = b.node("Squeeze", b.node("Unsqueeze", x, whole(2)), whole(2))
     x = b.node("Transpose", x, perm=[0, 1, 2, 3])
-    x = b.quantise(b.conv(x, "int4", 3, 4, auto_pad="NOTSET", dilations=[1, 1], strides=[1, 2], group=1), "int4", 1.0)
+    x = b.quantise(
+        b.conv(x, "int4", 3, 4, auto_pad="NOTSET", dilations=[1, 1], strides=[1, 2], group=1), "int4", 1.0
+    )
     shape = b.node("Concat", b.node("Gather", b.node("Shape", x), whole(0), axis=0), whole(-1), axis=0)
     x = b.node("Dropout", b.node("Identity", b.node("Reshape", x, shape)))
     return b.model(b.node("MatMul", x, b.node("Transpose", b.weights("e2m1", 2, 48), perm=[1, 0])))
@@ -76,12 +106,25 @@ def quantisers() -> Any:
     one = b.constant(1.0)
     x = b.quantise("x", "uint8z128", 0.05)
     x = b.quantise(b.node("Conv", x, b.weights("mx32_e2m1", 4, 32, 1, 1, axis=1)), "e4m3", 0.5)
-    x = b.quantise(b.conv(x, "int4narrow", 4, 4, scale=np.linspace(0.1, 0.3, 4).reshape(4, 1, 1, 1)), "lp8_1_3@-0.25", 1.0)
+    x = b.quantise(
+        b.conv(x, "int4narrow", 4, 4, scale=np.linspace(0.1, 0.3, 4).reshape(4, 1, 1, 1)),
+        "lp8_1_3@-0.25",
+        1.0,
+    )
     x = b.quantise(b.conv(x, "lp4_0_3", 4, 4), "int8", 0.5, rounding_mode="FLOOR")
     w = b.node("BipolarQuant", b.constant(b.random.normal(0, 1, (4, 4, 1, 1))), one, domain=GENERAL)
     x = b.node("BipolarQuant", b.node("Conv", x, w), one, domain=GENERAL)
     numbers = [b.constant(v) for v in (4, 3, 9, 120.0)]
-    x = b.node("FloatQuant", b.node("Conv", x, w), one, *numbers, domain=GENERAL, rounding_mode="ROUND", has_inf=0, has_nan=0)
+    x = b.node(
+        "FloatQuant",
+        b.node("Conv", x, w),
+        one,
+        *numbers,
+        domain=GENERAL,
+        rounding_mode="ROUND",
+        has_inf=0,
+        has_nan=0,
+    )
     return b.model(b.quantise(x, "int12", 0.25))
 
 
@@ -95,7 +138,15 @@ class Model(Reader):
         from pyqkit.emulate import kernels
 
         kernels.load(False)  # built now, because nothing may be built while a model is read
-        networks = (residual(size=4), mixed_layout(), two_heads(), functions(), pooling(), layout(), quantisers())
+        networks = (
+            residual(size=4),
+            mixed_layout(),
+            two_heads(),
+            functions(),
+            pooling(),
+            layout(),
+            quantisers(),
+        )
         return [model.SerializeToString() for model in networks]
 
     def mutate(self, seed: Input, random: Random) -> Input:
@@ -144,7 +195,9 @@ def compare(graph: Any, model: Any) -> None:
             wanted = real_of(expected[end.onnx_name]).high.reshape(real.shape)
             differing = np.rint((real - wanted) / np.where(steps == 0, 1, steps)) != 0
         if differing.any():
-            raise AssertionError(f"{int(differing.sum())} of {differing.size} elements of {end.onnx_name} differ from the reference")
+            raise AssertionError(
+                f"{int(differing.sum())} of {differing.size} elements of {end.onnx_name} differ from the reference"
+            )
 
 
 READERS = [Model()]

@@ -21,7 +21,10 @@ NAME = "residual"
 def files() -> dict[str, bytes]:
     """A sound overlay."""
     bit = overlay("PYNQ-Z2")
-    return {f"{NAME}{ending}": bit.with_suffix(ending).read_bytes() for ending in (".bit", ".hwh", ".zip", ".json")}
+    return {
+        f"{NAME}{ending}": bit.with_suffix(ending).read_bytes()
+        for ending in (".bit", ".hwh", ".zip", ".json")
+    }
 
 
 class Handoff(Reader):
@@ -92,7 +95,9 @@ class Overlay(Reader):
 
     def call(self, path: Path, output: Path) -> None:
         manifest.read(path)
-        with Accelerator.load(path / f"{NAME}.bit", board="PYNQ-Z2", backend="emulated", batch=1) as accelerator:
+        with Accelerator.load(
+            path / f"{NAME}.bit", board="PYNQ-Z2", backend="emulated", batch=1
+        ) as accelerator:
             accelerator.execute(frames(1))
 
 

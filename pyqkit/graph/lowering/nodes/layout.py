@@ -51,7 +51,9 @@ def reshape(lowering: Lowering, node: Node) -> list[Any]:
     source = shape_of(node.inputs[0])
     target = [source[i] if v == 0 else int(v) for i, v in enumerate(node.constant(1, "shape"))]
     if -1 not in target and prod(target) != prod(source):
-        raise Unlowerable(f"it reshapes {source}, batch included, to {tuple(target)}", "export the model with a batch of 1")
+        raise Unlowerable(
+            f"it reshapes {source}, batch included, to {tuple(target)}", "export the model with a batch of 1"
+        )
     return [_move(node, lambda a: a.reshape(target))]
 
 
@@ -67,7 +69,11 @@ def transpose(lowering: Lowering, node: Node) -> list[Any]:
     order = node.attributes.get("perm", list(range(len(shape_of(node.inputs[0]))))[::-1])
     if sorted(order) != list(range(len(shape_of(node.inputs[0])))):
         raise Unlowerable(f"its perm {order} is no order of its axes", "export the model again")
-    return [_move(node, lambda a: a.transpose(order), [axis for axis, source in enumerate(order) if axis != source])]
+    return [
+        _move(
+            node, lambda a: a.transpose(order), [axis for axis, source in enumerate(order) if axis != source]
+        )
+    ]
 
 
 @handles("Squeeze", attributes=("axes",))
@@ -140,7 +146,8 @@ def pad(lowering: Lowering, node: Node) -> list[Any]:
     for axis, before, after in zip(axes, amounts, amounts[len(axes) :]):
         if not (0 <= before <= limits.PADDING and 0 <= after <= limits.PADDING):
             raise Unlowerable(
-                f"it pads by {before} and {after}, not by 0 to {limits.PADDING}", "crop with a slice, and pad by less"
+                f"it pads by {before} and {after}, not by 0 to {limits.PADDING}",
+                "crop with a slice, and pad by less",
             )
         widths[axis] = before, after
     return [_move(node, lambda a: np.pad(a, widths, constant_values=-1))]

@@ -22,12 +22,17 @@ from pyqkit.graph.ops.convolution import Convolution
 def _operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
     weights = node.inputs[1]
     if isinstance(weights, Real):
-        raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only; keep attention-like products outside")
+        raise Unlowerable(
+            "both factors depend on the input",
+            "pyqkit multiplies by constants only; keep attention-like products outside",
+        )
     if not isinstance(weights, Coded):
         raise Unlowerable("its weights are not quantised", "give the layer a weight quantiser")
     real = node.real(0)
     if real.raw or not real.is_codes:
-        raise Unlowerable("its input is not quantised", "put an activation quantiser (QuantIdentity, QuantReLU) before it")
+        raise Unlowerable(
+            "its input is not quantised", "put an activation quantiser (QuantIdentity, QuantReLU) before it"
+        )
     return real, weights
 
 
@@ -35,7 +40,9 @@ def _input_factor(real: Real, groups: int) -> Fractions:
     """One real step for each group of input channels."""
     factors = real.terms[0].factor.reshape(groups, -1)
     if any(f != row[0] for row in factors for f in row):
-        raise Unlowerable("its input has one scale per channel", "quantise activations with one scale for the whole tensor")
+        raise Unlowerable(
+            "its input has one scale per channel", "quantise activations with one scale for the whole tensor"
+        )
     return factors[:, 0]
 
 
@@ -45,12 +52,23 @@ def _output_scale(weights: Coded, outputs: int) -> Fractions:
     if scale.size > 1 and scale.size != scale.shape[0]:
         columns = scale.reshape(scale.shape[0], -1)
         if (columns != columns[:, :1]).any():
-            raise Unlowerable("its weights have one scale per input channel", "use one scale per output channel, or for the whole tensor")
+            raise Unlowerable(
+                "its weights have one scale per input channel",
+                "use one scale per output channel, or for the whole tensor",
+            )
         scale = columns[:, 0]
     return fractions(scale.ravel(), outputs) * weights.quantiser.prescale
 
 
-def _emit(lowering: Lowering, node: Node, real: Real, weights: Coded, codes: np.ndarray, shifts: np.ndarray | None, **window: Any) -> Real:
+def _emit(
+    lowering: Lowering,
+    node: Node,
+    real: Real,
+    weights: Coded,
+    codes: np.ndarray,
+    shifts: np.ndarray | None,
+    **window: Any,
+) -> Real:
     groups = window.get("groups", 1)
     outputs = len(codes)
     (term,) = real.terms
@@ -65,7 +83,13 @@ def _emit(lowering: Lowering, node: Node, real: Real, weights: Coded, codes: np.
             "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 for lp8_2_7)",
         )
     out = lowering.emit(
-        Convolution, node.outputs[0], [tensor.name], weights=layer.weights, weight_format=weights.format, shifts=shifts, **window
+        Convolution,
+        node.outputs[0],
+        [tensor.name],
+        weights=layer.weights,
+        weight_format=weights.format,
+        shifts=shifts,
+        **window,
     )
     pair = product(tensor.format, weights.format)
     per_output = np.repeat(_input_factor(real, groups), outputs // groups) / tensor.format.unit
@@ -87,54 +111,89 @@ def _with_bias(real: Real, bias: Any) -> Real:
         raise Unlowerable("its bias depends on the input", "use a constant bias")
     values = bias.values() if isinstance(bias, Coded) else bias
     if values.size not in (1, real.channels) or values.size != max((1, *values.shape[-1:])):
-        raise Unlowerable(f"its bias of shape {values.shape} does not fit {real.channels} outputs", "use one bias for each output")
+        raise Unlowerable(
+            f"its bias of shape {values.shape} does not fit {real.channels} outputs",
+            "use one bias for each output",
+        )
     offset = fractions(np.broadcast_to(values.ravel(), (real.channels,)))
     return real.affine(fractions(1, real.channels), offset)
 
 
 def window_padding(
-    node: Node, shape: tuple[int, int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+    node: Node,
+    shape: tuple[int, int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
 ) -> tuple[int, int, int, int]:
     """Top, left, bottom, right of a convolution or pooling node, whichever way it states them."""
     auto = node.attributes.get("auto_pad", "NOTSET")
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise Unlowerable(f"its auto_pad is {auto!r}", "use SAME_UPPER, SAME_LOWER, VALID or explicit pads")
     if auto != "NOTSET" and "pads" in node.attributes:
-        raise Unlowerable(f"it states pads beside auto_pad {auto}, which ONNX does not allow", "keep the pads alone")
+        raise Unlowerable(
+            f"it states pads beside auto_pad {auto}, which ONNX does not allow", "keep the pads alone"
+        )
     if auto not in ("NOTSET", "VALID") and any(d != 1 for d in dilation):
-        raise Unlowerable(f"its auto_pad {auto} meets dilations, which ONNX Runtime does not execute", "use explicit pads")
+        raise Unlowerable(
+            f"its auto_pad {auto} meets dilations, which ONNX Runtime does not execute", "use explicit pads"
+        )
     if auto == "NOTSET":
         pads = node.attributes.get("pads", [0, 0, 0, 0])
         return tuple(int(p) for p in pads)  # type: ignore[return-value]
     if auto == "VALID":
         return 0, 0, 0, 0
-    total = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in zip(shape, kernel, stride, dilation)]
+    total = [
+        max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        for n, k, s, d in zip(shape, kernel, stride, dilation)
+    ]
     small = [t // 2 for t in total]
     large = [t - s for t, s in zip(total, small)]
     first, last = (small, large) if auto == "SAME_UPPER" else (large, small)
     return first[0], first[1], last[0], last[1]
 
 
-@handles("Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"), axes=(4, 4))
+@handles(
+    "Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"), axes=(4, 4)
+)
 def convolution(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
     if list(node.attributes.get("kernel_shape", weights.codes.shape[2:])) != [*weights.codes.shape[2:]]:
-        raise Unlowerable(f"its weights of shape {weights.codes.shape} are no kernels of the size it states", "export the layer again")
+        raise Unlowerable(
+            f"its weights of shape {weights.codes.shape} are no kernels of the size it states",
+            "export the layer again",
+        )
     real = settle(lowering, real, node.outputs[0])
     codes = weights.codes.transpose(0, 2, 3, 1)
     shifts = None if weights.shifts is None else np.ascontiguousarray(weights.shifts.transpose(0, 2, 3, 1))
-    stride, dilation = (tuple(int(v) for v in node.attributes.get(key, [1, 1])) for key in ("strides", "dilations"))
+    stride, dilation = (
+        tuple(int(v) for v in node.attributes.get(key, [1, 1])) for key in ("strides", "dilations")
+    )
     kernel = codes.shape[1], codes.shape[2]
     groups = int(node.attributes.get("group", 1))
     padding = window_padding(node, real.base, kernel, stride, dilation)  # type: ignore[arg-type]
-    out = _emit(lowering, node, real, weights, codes, shifts, stride=stride, dilation=dilation, padding=padding, groups=groups)
+    out = _emit(
+        lowering,
+        node,
+        real,
+        weights,
+        codes,
+        shifts,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+        groups=groups,
+    )
     return [_with_bias(out, node.given(2))]
 
 
 def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
     """Linear layer with weights (outputs, inputs)."""
     if weights.codes.shape[1] != real.view.size:
-        raise Unlowerable(f"its weights of shape {weights.codes.shape} do not fit {real.view.size} inputs", "check the layer's size")
+        raise Unlowerable(
+            f"its weights of shape {weights.codes.shape} do not fit {real.view.size} inputs",
+            "check the layer's size",
+        )
     if (real.view < 0).any() or len(set(real.view.tolist())) != int(np.prod(real.base)):
         real = settle(lowering, real, node.outputs[0])
     real = flattened(lowering, real, node.outputs[0])
@@ -143,7 +202,9 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
         if matrix is None:
             return None
         ordered = np.empty_like(matrix)
-        ordered[:, real.view] = matrix  # the stream's order is (height, width, channels), the layer's is the view's
+        ordered[:, real.view] = (
+            matrix  # the stream's order is (height, width, channels), the layer's is the view's
+        )
         return ordered.reshape(len(matrix), 1, 1, -1)
 
     codes = reorder(weights.codes)
@@ -162,7 +223,13 @@ def matrix_product(lowering: Lowering, node: Node) -> list[Any]:
 def gemm(lowering: Lowering, node: Node) -> list[Any]:
     real, weights = _operands(lowering, node)
     attributes = node.attributes
-    if attributes.get("transA", 0) or attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0:
+    if (
+        attributes.get("transA", 0)
+        or attributes.get("alpha", 1.0) != 1.0
+        or attributes.get("beta", 1.0) != 1.0
+    ):
         raise Unlowerable("it scales or transposes its input", "export the layer as a plain linear layer")
-    out = _linear(lowering, node, real, weights if attributes.get("transB", 0) else weights.moved(np.transpose))
+    out = _linear(
+        lowering, node, real, weights if attributes.get("transB", 0) else weights.moved(np.transpose)
+    )
     return [_with_bias(out, node.given(2))]

@@ -27,7 +27,9 @@ def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], t
     if node.attributes.get("ceil_mode", 0) and any(
         (n + a + b - k) % s for n, a, b, k, s in zip(real.base, padding[:2], padding[2:], kernel, stride)
     ):
-        raise Unlowerable("its windows overhang the image (ceil_mode)", "pad explicitly, or use ceil_mode=False")
+        raise Unlowerable(
+            "its windows overhang the image (ceil_mode)", "pad explicitly, or use ceil_mode=False"
+        )
     return kernel, stride, padding  # type: ignore[return-value]
 
 
@@ -45,7 +47,9 @@ def max_pool(lowering: Lowering, node: Node) -> list[Any]:
     if real.is_codes:
         (term,) = real.terms
         falling = np.array([f < 0 for f in term.factor])
-        source = mirrored(lowering, term.tensor, falling, name)  # the largest value of a falling channel has the smallest code
+        source = mirrored(
+            lowering, term.tensor, falling, name
+        )  # the largest value of a falling channel has the smallest code
         out = lowering.emit(MaxPool, name, [source], window=window, stride=stride, padding=padding)
         largest = mirrored(lowering, out.name, falling, name)
         return [Real((Term(largest, term.factor),), real.offset, out.shape, plain_view(out.shape))]
@@ -59,11 +63,17 @@ def max_pool(lowering: Lowering, node: Node) -> list[Any]:
 
 
 def _average(
-    lowering: Lowering, real: Real, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], name: str
+    lowering: Lowering,
+    real: Real,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    name: str,
 ) -> Real:
     if real.raw or not real.is_linear:
         raise Unlowerable(
-            "its input has passed an activation function and is not quantised", "put a quantiser (QuantReLU, QuantIdentity) before it"
+            "its input has passed an activation function and is not quantised",
+            "put a quantiser (QuantReLU, QuantIdentity) before it",
         )
     if any(padding) and any(real.offset):
         raise Unlowerable("an unquantised tensor is padded", "put a quantiser before it")
@@ -82,7 +92,9 @@ def average_pool(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     window, stride, padding = _window(node, real)
     if any(padding) and not node.attributes.get("count_include_pad", 0):
-        raise Unlowerable("it averages over fewer pixels at the border", "use count_include_pad=True, or no padding")
+        raise Unlowerable(
+            "it averages over fewer pixels at the border", "use count_include_pad=True, or no padding"
+        )
     return [_average(lowering, real, window, stride, padding, node.outputs[0])]
 
 
@@ -103,6 +115,8 @@ def reduce_mean(lowering: Lowering, node: Node) -> list[Any]:
     real = node.real()
     axes = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
     if len(real.shape) != 3 or sorted(int(a) % 4 for a in axes) != [2, 3]:
-        raise Unlowerable("it averages over axes other than height and width", "average over height and width")
+        raise Unlowerable(
+            "it averages over axes other than height and width", "average over height and width"
+        )
     out = _average(lowering, real, (real.shape[1], real.shape[2]), (1, 1), (0, 0, 0, 0), node.outputs[0])
     return [out if node.attributes.get("keepdims", 1) else replace(out, view=vector_view(out.channels))]
