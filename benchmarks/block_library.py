@@ -1,4 +1,7 @@
-"""Networks whose blocks are measured: a library of blocks in several formats and foldings, and whole networks beside it."""
+"""Networks whose blocks are measured.
+
+A library of blocks in several formats and foldings, and whole networks beside it.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,9 @@ def rescales(name: str, results: dict[int, int]) -> Graph:
 
 
 def layouts(name: str, fmt: str, channels: int) -> Graph:
-    """Depthwise and grouped convolutions, concatenation, permutation, factors that differ from channel to channel."""
+    """Depthwise and grouped convolutions, concatenation, permutation, factors that differ from channel to
+    channel.
+    """
     net = Network(name, parse(fmt), (6, 6, channels))
     left = net.quantised(net.conv(f"{name}_depth", "x", channels, groups=channels))
     right = net.quantised(net.conv(f"{name}_group", "x", channels, groups=2))

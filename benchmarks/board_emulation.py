@@ -1,6 +1,8 @@
-"""The emulated board in figures: packing, register reads, DMA round trips, and 10,000 frames against engine `exact`.
+"""The emulated board in figures: packing, register reads, DMA round trips, and 10,000 frames against engine
+`exact`.
 
-All times are of this computer, none of hardware. With PYNQ installed the board is driven through PYNQ as well.
+All times are of this computer, none of hardware. With PYNQ installed the board is driven through PYNQ as
+well.
 
 OMP_NUM_THREADS=1 python benchmarks/board_emulation.py [--frames 10000] [--write]
 """
@@ -68,7 +70,10 @@ def best(run: Callable[[], Any], repeats: int = 100) -> float:
 
 
 def in_turns(runs: list[Callable[[], Any]], repeats: int = 100) -> list[float]:
-    """Seconds of the fastest repeat of each; they take turns, so that what slows the machine for a while slows all of them."""
+    """Seconds of the fastest repeat of each.
+
+    They take turns, so that what slows the machine for a while slows all of them.
+    """
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats):
         for run, taken in zip(runs, times):
@@ -79,7 +84,9 @@ def in_turns(runs: list[Callable[[], Any]], repeats: int = 100) -> list[float]:
 
 
 def packing(bits: int) -> dict[str, Any]:
-    """Codes to bytes and back beside numpy's packbits and unpackbits on the same bytes, whose bits are already apart."""
+    """Codes to bytes and back beside numpy's packbits and unpackbits on the same bytes, whose bits are
+    already apart.
+    """
     codes = np.random.default_rng(bits).integers(0, 1 << bits, (64, CODES // 64)).astype(np.uint8)
     packed = pack(codes, bits)
     apart = (codes[..., None] >> np.arange(bits) & 1).astype(np.uint8).reshape(64, -1)
@@ -183,7 +190,9 @@ def rates_through_pynq() -> dict[str, Any]:
 
 
 def long_run(frames: int) -> dict[str, Any]:
-    """Frames of random numbers through the driver and the emulated board, in ten calls, against engine `exact`."""
+    """Frames of random numbers through the driver and the emulated board, in ten calls, against engine
+    `exact`.
+    """
     bit = locate("digits", "ZCU104")
     compiled = pyqkit.Accelerator.load(bit.with_suffix(".zip"))
     part = -(-frames // 10)

@@ -1,4 +1,5 @@
-"""Every fault that hangs or corrupts a real board, injected into the emulated one, with the sentence that comes instead.
+"""Every fault that hangs or corrupts a real board, injected into the emulated one, with the sentence that
+comes instead.
 
 python benchmarks/board_faults.py [--write]
 """

@@ -1,7 +1,9 @@
-"""Interrupts at every moment of a call of the driver, single and double; after each the next call must give the right codes.
+"""Interrupts at every moment of a call of the driver, single and double; after each the next call must give
+the right codes.
 
-Three ways to interrupt: at every line of the driver and the emulated board in turn, by a trace function that raises; after a random time, by a signal; and twice, the second time while the call cleans up or in
-the call after it, which loads the overlay again.
+Three ways to interrupt: at every line of the driver and the emulated board in turn, by a trace function that
+raises; after a random time, by a signal; and twice, the second time while the call cleans up or in the call
+after it, which loads the overlay again.
 
 python benchmarks/board_interrupts.py [--backend emulated|pynq] [--random 2000] [--double 2000]
 """
@@ -43,8 +45,8 @@ class Hung(BaseException):
 class Traced:
     """Raise KeyboardInterrupt at the n-th line of the driver, and again some calls later.
 
-    Lines that take a lock do not count: Python looks for signals at calls and jumps back, so none comes between the end of the
-    block and the release of the lock, which are one line for a trace function.
+    Lines that take a lock do not count: Python looks for signals at calls and jumps back, so none comes
+    between the end of the block and the release of the lock, which are one line for a trace function.
 
     Parameters
     ----------
@@ -185,7 +187,10 @@ class Bench:
             self.counts["wrong"] += int(not np.array_equal(found, self.wanted[1]))
 
     def sweep(self, first: int = 0, step: int = 1, again: Callable[[], int | None] = lambda: None) -> int:
-        """Interrupt at every `step`-th line until a call ends before its moment comes; how many there were."""
+        """Interrupt at every `step`-th line until a call ends before its moment comes.
+
+        How many there were.
+        """
         moment = first
         while self.interrupt(Traced(moment, again())):
             self.check()
@@ -193,7 +198,10 @@ class Bench:
         return moment
 
     def at_random(self, count: int, draw: random.Random, longest: float, twice: bool = False) -> None:
-        """Interrupt calls after random times, `count` of them; `twice` interrupts each, or the call after it, once more."""
+        """Interrupt calls after random times, `count` of them.
+
+        `twice` interrupts each, or the call after it, once more.
+        """
         wanted = self.counts["interrupts"] + count
         while self.counts["interrupts"] < wanted:
             again = [10 ** draw.uniform(-6, -3.5)] if twice else []

@@ -1,4 +1,5 @@
-"""Whether batch norms are merged before quantising, chosen on training images that neither calibration nor the results use.
+"""Whether batch norms are merged before quantising, chosen on training images that neither calibration nor
+the results use.
 
     OMP_NUM_THREADS=1 python benchmarks/choices.py --data FOLDER
 

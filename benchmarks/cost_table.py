@@ -1,4 +1,5 @@
-"""What a multiply-accumulate and a dot product cost in every format: synthesised by Yosys, written to docs/cost.md.
+"""What a multiply-accumulate and a dot product cost in every format: synthesised by Yosys, written to
+docs/cost.md.
 
 python benchmarks/cost_table.py                writes results/cost.json and docs/cost.md (an hour; what is cached is not run again)
 python benchmarks/cost_table.py --page-only    writes docs/cost.md from results/cost.json
@@ -31,7 +32,8 @@ LOGARITHMIC = ["lp4_0_3", "lp4_1_3", "lp6_1_3", "lp8_0_7", "lp8_1_3", "lp8_1_7",
 FORMATS = INTEGERS + MINIFLOATS + LOGARITHMIC
 AT_A_TIME = 8  # circuits between which results are saved
 
-# LUTs of other open work, from the same Yosys, by the same count (LUT1 to LUT6, no DSP), per MAC of a 32-lane dot product
+# LUTs of other open work, from the same Yosys, by the same count (LUT1 to LUT6, no DSP), per MAC of a 32-lane
+# dot product
 PEER = "MX-for-FPGA, 32-lane dot product"
 PEERS = {"e2m1": 42.0, "int4": 51.5, "e2m3": 81.0, "e3m2": 94.0, "int8": 171.0, "e4m3": 171.0}
 POSIT_PEER = (
@@ -64,7 +66,10 @@ def accumulator_bits(fmt: NumberFormat) -> int:
 
 
 def measure(names: list[str], kinds: list[str], limit: int | None, known: dict) -> None:
-    """Put figures into `known`, narrow terms first and up to `limit` circuits; saved now and then. What Yosys gave before comes from the cache."""
+    """Put figures into `known`, narrow terms first and up to `limit` circuits.
+
+    Saved now and then. What Yosys gave before comes from the cache.
+    """
     from rich.progress import Progress
 
     blocks = {path.name: path.read_text() for path in library().glob("*.sv")}

@@ -1,7 +1,9 @@
-"""Frames a second of engine `exact` beside onnxruntime on the float network, as ratios of one run: one core, CPU time.
+"""Frames a second of engine `exact` beside onnxruntime on the float network, as ratios of one run: one core,
+CPU time.
 
-Both run ResNet-20 for 32x32 images with random weights: `exact` with every tensor in the format of the row and thresholds
-spread over its codes, onnxruntime in float32 with one thread. They take turns, so that a shared machine slows both alike.
+Both run ResNet-20 for 32x32 images with random weights: `exact` with every tensor in the format of the row
+and thresholds spread over its codes, onnxruntime in float32 with one thread. They take turns, so that a
+shared machine slows both alike.
 
 OMP_NUM_THREADS=1 python benchmarks/emulation_speed.py [--formats e2m1 int4] [--json]
 """
@@ -159,7 +161,8 @@ def table(results: list[dict]) -> str:
         for batch in BATCHES:
             r = result[f"batch_{batch}"]
             lines.append(
-                f"| {result['format']} | {batch} | {r['exact']} | {r['onnxruntime_float']} | {r['ratio']:.2f} | {carriers} |"
+                f"| {result['format']} | {batch} | {r['exact']} | {r['onnxruntime_float']} | "
+                f"{r['ratio']:.2f} | {carriers} |"
             )
     return "\n".join(lines)
 

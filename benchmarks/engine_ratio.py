@@ -1,4 +1,5 @@
-"""Frames a second of executors on the real ResNet-20, as ratios of one run: one core, CPU time of all threads.
+"""Frames a second of executors on the real ResNet-20, as ratios of one run: one core, CPU time of all
+threads.
 
 OMP_NUM_THREADS=1 python benchmarks/engine_ratio.py --data FOLDER --formats e2m1 int4
 """
@@ -128,7 +129,8 @@ def alternate(runs: dict[str, Callable[[], object]], frames: int) -> dict[str, f
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown of all results."""
     lines = [
-        "| format | batch | exact, frames/s | onnxruntime float | quant_inference_mode | qonnx | exact : ort | exact : Brevitas | exact : qonnx |",
+        "| format | batch | exact, frames/s | onnxruntime float | quant_inference_mode | qonnx | "
+        "exact : ort | exact : Brevitas | exact : qonnx |",
         "|" + " --- |" * 9,
     ]
     for result in results:

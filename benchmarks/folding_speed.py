@@ -1,8 +1,10 @@
-"""Processor seconds of the search for foldings of ResNet-44: for a rate, the fastest within the board, and a rate that is out of reach.
+"""Processor seconds of the search for foldings of ResNet-44: for a rate, the fastest within the board, and a
+rate that is out of reach.
 
     OMP_NUM_THREADS=1 python benchmarks/folding_speed.py [--write]
 
-Nothing is generated or simulated; rates and resources are estimates. Weights are random, as the search does not read them.
+Nothing is generated or simulated; rates and resources are estimates. Weights are random, as the search does
+not read them.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ def measure(name: str, board: str, rate: float | None) -> str:
         found = f"{CLOCK_MHZ * 1e6 / Survey(graph).interval(folding.find(graph, boards.load(board), CLOCK_MHZ, rate)):,.0f}"
     except UserError:
         found = "none"
-    return f"| {name} | {board} | {'the fastest' if rate is None else f'{rate:,.0f}'} | {found} | {time.process_time() - began:.1f} |"
+    return (
+        f"| {name} | {board} | {'the fastest' if rate is None else f'{rate:,.0f}'} | {found} | "
+        f"{time.process_time() - began:.1f} |"
+    )
 
 
 if __name__ == "__main__":

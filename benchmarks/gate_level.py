@@ -1,4 +1,5 @@
-"""Netlists of small networks, mapped by Yosys to 7-series cells, simulated by Verilator: bit for bit the codes of the definition.
+"""Netlists of small networks, mapped by Yosys to 7-series cells, simulated by Verilator: bit for bit the
+codes of the definition.
 
 python benchmarks/gate_level.py            results/gate_level.json: a linear and a convolutional network
 """

@@ -1,13 +1,15 @@
-"""Two designs for a PYNQ-Z2 beside the fastest published on its silicon: accuracy, simulated cycles, synthesised resources.
+"""Two designs for a PYNQ-Z2 beside the fastest published on its silicon: accuracy, simulated cycles,
+synthesised resources.
 
     resnet8   the image classifier of MLPerf Tiny in 4-bit floats; published: 2,431 frames/s at 86.0 % (fpgaConvNet, INT9, closed)
     mlp       a multilayer perceptron on Fashion-MNIST in 4-bit floats; published MLP: 57,268 frames/s (FINN, W3A3, keyword spotting)
 
     OMP_NUM_THREADS=1 python benchmarks/headline.py --data FOLDER --designs mlp resnet8
 
-Weights are trained by `headline_training.py` and kept in results/; this script exports, compiles, folds, counts the accuracy of the integer
-network on all test images, simulates the SystemVerilog on some of them (every code against engine `exact`), and synthesises it
-block by block with Yosys. Simulated and synthesised with open tools, before place and route; not run on a board.
+Weights are trained by `headline_training.py` and kept in results/; this script exports, compiles, folds,
+counts the accuracy of the integer network on all test images, simulates the SystemVerilog on some of them
+(every code against engine `exact`), and synthesises it block by block with Yosys. Simulated and synthesised
+with open tools, before place and route; not run on a board.
 """
 
 from __future__ import annotations
@@ -40,13 +42,17 @@ BOARD = "PYNQ-Z2"
 LUT_LIMIT = 0.8
 PUBLISHED = {"resnet8": 2431, "mlp": 57268}
 NOTE = (
-    "Cycles are simulated with Verilator from the SystemVerilog. Resources are synthesised block by block (yosys xc7), or, where it says so, estimated by "
+    "Cycles are simulated with Verilator from the SystemVerilog. Resources are synthesised block by "
+    "block (yosys xc7), or, where it says so, estimated by "
     "a model of such results; before place and route. Not run on a board."
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the designs, then write the table; 1 if a code differs or a design is slower or larger than it should be."""
+    """Measure the designs, then write the table.
+
+    1 if a code differs or a design is slower or larger than it should be.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -122,7 +128,8 @@ def measure(design: str, options: argparse.Namespace) -> dict[str, Any]:
             "synthesised" if "synthesised" in result else "estimated",
         )
         result["label"] = (
-            f"cycles {done[0]}, resources {done[1]}, with open tools, before place and route; not run on a board"
+            f"cycles {done[0]}, resources {done[1]}, with open tools, before place and route; not "
+            "run on a board"
         )
         write(path, json.dumps(result, indent=1) + "\n")
 
@@ -226,7 +233,8 @@ def misses(result: dict[str, Any]) -> bool:
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown of all results."""
     lines = [
-        "| design | top-1 % | frames/s at 100 MHz, simulated | published | cycles a frame | latency | LUT (low to high, with memories) | of PYNQ-Z2 | "
+        "| design | top-1 % | frames/s at 100 MHz, simulated | published | cycles a frame | latency "
+        "| LUT (low to high, with memories) | of PYNQ-Z2 | "
         "BRAM36 | DSP | FF | codes rtl ≠ exact |",
         "|" + " --- |" * 12,
     ]

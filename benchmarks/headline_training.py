@@ -2,11 +2,12 @@
 
     OMP_NUM_THREADS=1 nice python benchmarks/headline_training.py --data FOLDER --designs mlp resnet8
 
-resnet8: the MLPerf Tiny ResNet-8, fine-tuned from its float weights. Weights are e2m1 with a power-of-two scale for each output
-channel, activations behind a ReLU ue2m2, image, first and last layer 8 bits. Scales are searched once by squared error and
-stay; the weights are trained through straight-through estimators written for speed (Brevitas' own take three times as long), then
-put back into the Brevitas network that is exported. Targets are the labels and the logits of ResNet-20b, a float network of
-the same data, on the same augmented views.
+resnet8: the MLPerf Tiny ResNet-8, fine-tuned from its float weights. Weights are e2m1 with a power-of-two
+scale for each output channel, activations behind a ReLU ue2m2, image, first and last layer 8 bits. Scales are
+searched once by squared error and stay; the weights are trained through straight-through estimators written
+for speed (Brevitas' own take three times as long), then put back into the Brevitas network that is exported.
+Targets are the labels and the logits of ResNet-20b, a float network of the same data, on the same augmented
+views.
 
 mlp: 784-128-64-10 on Fashion-MNIST, pixels of 4 bits, trained in float, then with Brevitas' quantisers.
 
@@ -57,7 +58,10 @@ class RoundWeights(torch.autograd.Function):
 
 
 class RoundActivations(torch.autograd.Function):
-    """ReLU and ue2m2 by arithmetic: steps of 1/4 up to 2, 1/2 up to 4, 1 up to 7; the gradient passes inside the range."""
+    """ReLU and ue2m2 by arithmetic.
+
+    Steps of 1/4 up to 2, 1/2 up to 4, 1 up to 7; the gradient passes inside the range.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
@@ -225,7 +229,8 @@ def train(
             schedule.step()
         fast.eval()
         print(
-            f"epoch {epoch + 1} of {options.epochs}: loss {float(loss.detach()):.3f}, {check()}, {time.perf_counter() - start:.0f} s",
+            f"epoch {epoch + 1} of {options.epochs}: loss {float(loss.detach()):.3f}, {check()}, "
+            f"{time.perf_counter() - start:.0f} s",
             flush=True,
         )
 
@@ -258,7 +263,10 @@ def load(network: nn.Module, path: Path) -> nn.Module:
 
 
 def mlp_network(quantised: bool = True) -> nn.Module:
-    """A multilayer perceptron: uint4 pixels, e2m1 weights (int8 in the last layer), ue2m2 behind each ReLU; float without quantisers."""
+    """A multilayer perceptron.
+
+    Uint4 pixels, e2m1 weights (int8 in the last layer), ue2m2 behind each ReLU; float without quantisers.
+    """
     import brevitas.nn as qnn
 
     layers = Quantised(FORMATS)
@@ -311,7 +319,8 @@ def train_mlp(options: argparse.Namespace) -> nn.Module:
                 schedule.step()
         model.eval()
         print(
-            f"mlp, {'quantised' if model is network else 'float'}: held-out {accuracy(model, kept, known):.2f} %",
+            f"mlp, {'quantised' if model is network else 'float'}: held-out "
+            f"{accuracy(model, kept, known):.2f} %",
             flush=True,
         )
     return network
@@ -330,7 +339,8 @@ def train_resnet8(options: argparse.Namespace) -> nn.Module:
         return f"held-out {accuracy(fast, kept, known):.2f} %"
 
     print(
-        f"float: held-out {accuracy(zoo.load('resnet8', options.data), kept, known):.2f} %; before training: {check()}",
+        f"float: held-out {accuracy(zoo.load('resnet8', options.data), kept, known):.2f} %; before "
+        f"training: {check()}",
         flush=True,
     )
     train(fast, pixels, labels, options, check)

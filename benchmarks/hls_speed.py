@@ -1,6 +1,8 @@
-"""Speed of the engine `hls`: seconds to build the generated C++ of a ResNet-20, and million MACs a CPU second of running it.
+"""Speed of the engine `hls`: seconds to build the generated C++ of a ResNet-20, and million MACs a CPU second
+of running it.
 
-The network has random weights and the folding below; outputs are compared with the engine `exact`, code by code.
+The network has random weights and the folding below; outputs are compared with the engine `exact`, code by
+code.
 
 OMP_NUM_THREADS=1 python benchmarks/hls_speed.py [--formats e2m1 int4] [--frames 64] [--json]
 """
@@ -84,7 +86,8 @@ def table(results: list[dict]) -> str:
     lines = ["| format | build, s | MMAC/s | codes that differ |", "| --- | --- | --- | --- |"]
     for r in results:
         lines.append(
-            f"| {r['format']} | {r['build_s']} | {r['mmacs_per_cpu_second']:,} | {r['mismatches']} ({r['frames']} frames) |"
+            f"| {r['format']} | {r['build_s']} | {r['mmacs_per_cpu_second']:,} | {r['mismatches']} "
+            f"({r['frames']} frames) |"
         )
     return "\n".join(lines)
 

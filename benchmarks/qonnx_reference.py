@@ -1,8 +1,10 @@
-"""QONNX semantics of thousands of images: `pyqkit.reference.reference` with its numbers left as sums until a quantiser asks.
+"""QONNX semantics of thousands of images: `pyqkit.reference.reference` with its numbers left as sums until a
+quantiser asks.
 
-The reference carries 106 bits through every node. Here a tensor between quantisers is kept as exact integer sums and
-their (double-double) factors; a quantiser first evaluates it in float64 with an error bound and decides in double-double
-wherever the value is not farther than that bound inside the step it seems to belong to. Decisions are those of the reference, node by node, at several times its speed.
+The reference carries 106 bits through every node. Here a tensor between quantisers is kept as exact integer
+sums and their (double-double) factors; a quantiser first evaluates it in float64 with an error bound and
+decides in double-double wherever the value is not farther than that bound inside the step it seems to belong
+to. Decisions are those of the reference, node by node, at several times its speed.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from pyqkit.reference.reference import Reference
 
 _ERROR = (
     2.0**-47
-)  # relative, of a float64 evaluation with a handful of roundings of 2**-53 each: 32 times what they add up to
+    # relative, of a float64 evaluation with a handful of roundings of 2**-53 each: 32 times what they add up
+    # to
+)
 
 
 class Sum(DoubleDouble):
@@ -259,7 +263,10 @@ def _multiply(node: Node) -> Value | None:
 
 
 def _convolve(seen: windows.Windows, groups: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Exact sums: in float32 where none can reach 2**24, else in float64 (below 2**53, as the reference has checked)."""
+    """Exact sums.
+
+    In float32 where none can reach 2**24, else in float64 (below 2**53, as the reference has checked).
+    """
     kernel, stride, dilation = seen.kernel, seen.strides, seen.dilations
     bound = np.abs(right).reshape(len(right), -1).sum(axis=1).max() * np.abs(left).max(initial=1)
     whole = all((a == np.rint(a)).all() for a in (left, right))
@@ -282,7 +289,10 @@ def _convolve(seen: windows.Windows, groups: int, left: np.ndarray, right: np.nd
 
 
 def _by_taps(x: torch.Tensor, w: torch.Tensor, stride: tuple[int, int]) -> np.ndarray:
-    """Convolution as one matrix product for each tap and frame: torch's own of float64 is several times slower."""
+    """Convolution as one matrix product for each tap and frame.
+
+    Torch's own of float64 is several times slower.
+    """
     kernel = w.shape[2:]
     rows, columns = ((x.shape[2 + i] - kernel[i]) // stride[i] + 1 for i in (0, 1))
     taps = [(i, j, w[:, :, i, j].T.contiguous()) for i, j in np.ndindex(*kernel)]

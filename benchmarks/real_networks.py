@@ -1,4 +1,5 @@
-"""Pretrained networks, post-training quantised, on real images: accuracy, and whether engines agree on every bit.
+"""Pretrained networks, post-training quantised, on real images: accuracy, and whether engines agree on every
+bit.
 
 Each combination of network and format leaves one JSON file, so an interrupted run goes on where it stopped:
 
@@ -232,10 +233,12 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "accelerator %": lambda r: f"{r['top1']['accelerator']:.2f}",
     "same class as PyTorch %": lambda r: f"{r['agreement']['accelerator_pytorch']:.2f}",
     "exact ≠ QONNX": lambda r: (
-        f"{r['exact_against_qonnx']['mismatches']} of {r['exact_against_qonnx']['codes']:,} ({r['frames']} frames)"
+        f"{r['exact_against_qonnx']['mismatches']} of {r['exact_against_qonnx']['codes']:,} "
+        f"({r['frames']} frames)"
     ),
     "hls ≠ exact": lambda r: (
-        f"{r['hls_against_exact']['mismatches']} of {r['hls_against_exact']['codes']:,} ({r['hls_against_exact']['frames']} frames)"
+        f"{r['hls_against_exact']['mismatches']} of {r['hls_against_exact']['codes']:,} "
+        f"({r['hls_against_exact']['frames']} frames)"
     ),
 }
 

@@ -1,4 +1,5 @@
-"""Measures a library of SystemVerilog blocks with Yosys, fits the resource model to it, and tests the model on whole networks.
+"""Measures a library of SystemVerilog blocks with Yosys, fits the resource model to it, and tests the model
+on whole networks.
 
 python benchmarks/resources.py measure     pyqkit/hardware/measured_blocks.json, from Yosys (an hour; what is cached is not run again)
 python benchmarks/resources.py fit         pyqkit/hardware/resource_model.json, from the measurements
@@ -65,7 +66,10 @@ RESULTS = ROOT / "benchmarks" / "results" / "resources.json"
 
 
 def blocks_of(design: Design) -> list[tuple[tuple[Part, ...], Circuit]]:
-    """Every block of a design by itself: what it is made of, and its circuit with the tables that it reads, so that others may change."""
+    """Every block of a design by itself.
+
+    What it is made of, and its circuit with the tables that it reads, so that others may change.
+    """
     found = []
     for block in design.blocks:
         if isinstance(block, Fifo):
@@ -112,7 +116,10 @@ def _module(name: str, block: Block, text: str) -> str:
 
 
 def described(parts: Iterable[Part]) -> list:
-    """Parts without the names of their tables, and without lanes that are the default: what the model sees."""
+    """Parts without the names of their tables, and without lanes that are the default.
+
+    What the model sees.
+    """
     found = []
     for part in parts:
         numbers = {name: value for name, value in part.parameters.items() if isinstance(value, int)}
@@ -205,7 +212,8 @@ def total(parts: list) -> Features:
 
 
 def fit() -> None:
-    """Least absolute relative errors, so that odd circuits do not bend the rest: least squares, repeated with large errors weighing less.
+    """Least absolute relative errors, so that odd circuits do not bend the rest: least squares, repeated with
+    large errors weighing less.
 
     Coefficients are not negative and drawn a little to `PRIOR`.
     """
@@ -228,13 +236,17 @@ def fit() -> None:
             weight = 1 / np.sqrt(np.maximum(error, GOOD) / GOOD)
         model[figure] = {name: round(float(c), 4) for name, c in zip(names, solution)}
         print(
-            f"{figure}: {len(kept)} circuits, median error {100 * np.median(error):.1f} %, 90 % below {100 * np.quantile(error, 0.9):.0f} %"
+            f"{figure}: {len(kept)} circuits, median error {100 * np.median(error):.1f} %, 90 % "
+            f"below {100 * np.quantile(error, 0.9):.0f} %"
         )
     save(MODEL, model)
 
 
 def compare(names: list[str] | None) -> None:
-    """Whole networks through Yosys, and the page of all of them; what Yosys gave before comes from the cache."""
+    """Whole networks through Yosys, and the page of all of them.
+
+    What Yosys gave before comes from the cache.
+    """
     done = json.loads(RESULTS.read_text())["networks"] if RESULTS.exists() else {}
     cases = networks()
     circuits = [whole(generate(cases[name].graph, cases[name].foldings)) for name in names or cases]
@@ -265,7 +277,10 @@ def estimated() -> dict[str, dict[str, float]]:
 
 
 def errors(done: dict[str, dict]) -> list[tuple[str, str, float]]:
-    """Network, figure and how far the model is off, as a part of what Yosys found; memory blocks are compared by number."""
+    """Network, figure and how far the model is off, as a part of what Yosys found.
+
+    Memory blocks are compared by number.
+    """
     return [
         (name, figure, estimated()[name][figure] / wanted - 1)
         for name, row in done.items()
@@ -286,10 +301,18 @@ def page(done: dict[str, dict]) -> str:
         if found:
             median = statistics.median(error for error, _ in found)
             summary.append(
-                f"* {title}: median error {100 * median:.1f} %, worst {100 * found[-1][0]:.1f} % ({found[-1][1]})"
+                f"* {title}: median error {100 * median:.1f} %, worst {100 * found[-1][0]:.1f} % "
+                f"({found[-1][1]})"
             )
-    return TEXT.format(label=LABEL, titles=" | ".join(TITLES.values()), rule=" | ".join(["---"] * len(TITLES)), rows="\n".join(lines),
-                       summary="\n".join(summary), blocks=len(json.loads(MEASURED.read_text())["blocks"]), widest=WIDEST)  # fmt: skip
+    return TEXT.format(
+        label=LABEL,
+        titles=" | ".join(TITLES.values()),
+        rule=" | ".join(["---"] * len(TITLES)),
+        rows="\n".join(lines),
+        summary="\n".join(summary),
+        blocks=len(json.loads(MEASURED.read_text())["blocks"]),
+        widest=WIDEST,
+    )
 
 
 def save(path: Path, data: dict) -> None:

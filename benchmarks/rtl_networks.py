@@ -1,8 +1,9 @@
-"""Whole networks in engine `rtl`: every code against `exact` and `hls`, and simulated cycles against the schedule's.
+"""Whole networks in engine `rtl`: every code against `exact` and `hls`, and simulated cycles against the
+schedule's.
 
-Each network is simulated twice, without stalls and with random stalls on every stream. Then its operators are simulated once
-more, each alone between ends of its own, where nothing but the operator sets the pace. Each network and folding leaves one JSON
-file, so that an interrupted run goes on where it stopped:
+Each network is simulated twice, without stalls and with random stalls on every stream. Then its operators are
+simulated once more, each alone between ends of its own, where nothing but the operator sets the pace. Each
+network and folding leaves one JSON file, so that an interrupted run goes on where it stopped:
 
     OMP_NUM_THREADS=1 python benchmarks/rtl_networks.py --data FOLDER --networks digits resnet8 resnet20
 
@@ -200,7 +201,10 @@ def operators_alone(graph: Graph, foldings: dict[str, Folding]) -> dict[str, Any
 
 
 def statistics(graph: Graph, codes: dict[str, np.ndarray]) -> dict[str, int]:
-    """What a bit-exact claim has seen in all requantisers: codes, those at the ends of their format, sums on a threshold, distinct codes."""
+    """What a bit-exact claim has seen in all requantisers.
+
+    Codes, those at the ends of their format, sums on a threshold, distinct codes.
+    """
     values = ExactEngine(graph, fuse=False).run({k: v[:100] for k, v in codes.items()}, keep=True)
     total = saturated = ties = 0
     distinct: set[tuple[str, int]] = set()
@@ -222,7 +226,9 @@ def statistics(graph: Graph, codes: dict[str, np.ndarray]) -> dict[str, int]:
 
 
 def wrong(result: dict[str, Any]) -> bool:
-    """Whether a code differs, an operator's interval is not exact, or the network's interval or latency is off by over 2 %."""
+    """Whether a code differs, an operator's interval is not exact, or the network's interval or latency is
+    off by over 2 %.
+    """
     codes = any(n for run in result["runs"].values() for n in run["mismatches"].values())
     pairs = [result["interval"], result["latency"]]
     cycles = any(abs(p["simulated"] - p["schedule"]) > 0.02 * p["simulated"] for p in pairs)

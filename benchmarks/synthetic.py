@@ -16,7 +16,8 @@ from pyqkit.graph.ops.requantise import Threshold
 
 
 class Network:
-    """A graph under construction; every operator is run on a few random frames, so that thresholds spread the codes.
+    """A graph under construction; every operator is run on a few random frames, so that thresholds spread the
+    codes.
 
     Parameters
     ----------
@@ -98,7 +99,8 @@ class Network:
 
 
 class ResNet(Network):
-    """ResNet-20 for 32x32 images in one format (first and last layer too), calibrated so that codes are spread.
+    """ResNet-20 for 32x32 images in one format (first and last layer too), calibrated so that codes are
+    spread.
 
     Parameters
     ----------

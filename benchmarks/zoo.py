@@ -1,4 +1,7 @@
-"""Five CIFAR-10 networks with pretrained weights, built in float or with quantisers: one definition for both."""
+"""Five CIFAR-10 networks with pretrained weights, built in float or with quantisers.
+
+One definition for both.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ class Entry:
     top1 : float
         Recorded for these weights, per cent of the 5,000 test images of the data folder.
     merged : bool
-        Quantised with its batch norms merged into the convolutions. Branches of a residual sum then meet in narrow
-        integers, and four bits cost less accuracy; depthwise convolutions lose by it.
+        Quantised with its batch norms merged into the convolutions. Branches of a residual sum then meet in
+        narrow integers, and four bits cost less accuracy; depthwise convolutions lose by it.
     """
 
     weights: str
@@ -56,7 +59,10 @@ NETWORKS: dict[str, Entry] = {
 
 
 def load(name: str, data: Path, layers: Float | None = None, merged: bool | None = None) -> nn.Module:
-    """A network with its weights, ready for inference; a quantised one is not yet calibrated. `merged` overrules the entry."""
+    """A network with its weights, ready for inference.
+
+    A quantised one is not yet calibrated. `merged` overrules the entry.
+    """
     entry = NETWORKS[name]
     merged = entry.merged if merged is None else merged
     network = entry.build(layers or Float())
@@ -68,7 +74,8 @@ def load(name: str, data: Path, layers: Float | None = None, merged: bool | None
     ]
     if missing or found.unexpected_keys:
         raise ValueError(
-            f"the weights of {name} were expected, but {missing + found.unexpected_keys} do not match; check the archive"
+            f"the weights of {name} were expected, but {missing + found.unexpected_keys} do not "
+            "match; check the archive"
         )
     if merged and isinstance(layers, Quantised):
         merge_batch_norms(network)
@@ -76,7 +83,9 @@ def load(name: str, data: Path, layers: Float | None = None, merged: bool | None
 
 
 def merge_batch_norms(network: nn.Module) -> None:
-    """Move every batch norm into the convolution that is defined right before it, as all networks here have it."""
+    """Move every batch norm into the convolution that is defined right before it, as all networks here have
+    it.
+    """
     from brevitas.nn.utils import merge_bn
 
     for parent in list(network.modules()):

@@ -1,6 +1,7 @@
 """Layers of the zoo: those of PyTorch, or those of Brevitas with quantisers of pyqkit.
 
-A network asks a policy for its layers: `Float` gives the ones it was trained with, `Quantised` those with quantisers.
+A network asks a policy for its layers: `Float` gives the ones it was trained with, `Quantised` those with
+quantisers.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class Formats:
     def of(cls, name: str) -> Formats:
         """Formats of a network in format `name`.
 
-        First and last layer: int8 for integers, lp8_1_3 for Logarithmic Posits, e4m3 for minifloats. Behind a ReLU
-        integers are unsigned, as Brevitas' own QuantReLU has it; the others keep their sign.
+        First and last layer: int8 for integers, lp8_1_3 for Logarithmic Posits, e4m3 for minifloats. Behind a
+        ReLU integers are unsigned, as Brevitas' own QuantReLU has it; the others keep their sign.
         """
         if name.startswith("int"):
             return cls(name, name, f"u{name}", "int8", "int8", "uint8")

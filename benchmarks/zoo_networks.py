@@ -1,4 +1,7 @@
-"""The networks of the zoo as modules, named as the tensors in the weight archives: loading is a plain ``load_state_dict``."""
+"""The networks of the zoo as modules, named as the tensors in the weight archives.
+
+Loading is a plain ``load_state_dict``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from zoo_layers import Float
 
 
 class Residual(nn.Module):
-    """conv-bn-ReLU-conv-bn, plus shortcut, ReLU. The sum is rounded once, by the quantiser of the last ReLU."""
+    """conv-bn-ReLU-conv-bn, plus shortcut, ReLU.
+
+    The sum is rounded once, by the quantiser of the last ReLU.
+    """
 
     def __init__(
         self, layers: Float, inputs: int, outputs: int, stride: int, shortcut: nn.Module | None
@@ -91,7 +97,10 @@ class ResNet(nn.Module):
 
 
 class TensorflowBlock(nn.Module):
-    """Residual block with TensorFlow's "same" padding: nothing left and above, one pixel right and below, at stride 2."""
+    """Residual block with TensorFlow's "same" padding.
+
+    Nothing left and above, one pixel right and below, at stride 2.
+    """
 
     def __init__(self, layers: Float, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -150,8 +159,8 @@ def _branch(*modules: tuple[str, nn.Module]) -> nn.Sequential:
 class ShuffleUnit(nn.Module):
     """Unit of ShuffleNetV2.
 
-    `join` is the ReLU and quantiser of both halves; all units of a stage share one, so that codes can be concatenated
-    and the half that passes untouched is never rounded again.
+    `join` is the ReLU and quantiser of both halves; all units of a stage share one, so that codes can be
+    concatenated and the half that passes untouched is never rounded again.
     """
 
     def __init__(self, layers: Float, inputs: int, outputs: int, stride: int, join: nn.Module) -> None:

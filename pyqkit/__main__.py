@@ -1,4 +1,7 @@
-"""The program ``pyqkit``: the command line, and an end in one line if it is interrupted while it still loads."""
+"""The program ``pyqkit``.
+
+The command line, and an end in one line if it is interrupted while it still loads.
+"""
 
 from __future__ import annotations
 

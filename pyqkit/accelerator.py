@@ -44,7 +44,8 @@ def compile(
     board : str or path
         Name or TOML file.
     target_fps : float, optional
-        Frames per second to reach with the least resources; without it the fastest design that fits the board.
+        Frames per second to reach with the least resources; without it the fastest design that fits the
+        board.
     lut_share : float, optional
         Part of the board's LUTs that the search may take; 0.7 without `target_fps`, 1 with it.
     clock_mhz : float, optional
@@ -60,8 +61,8 @@ def compile(
     Raises
     ------
     UserError
-        If the network cannot be lowered (all nodes are named), the rate cannot be met, the design does not fit the board, or a
-        probe is no layer.
+        If the network cannot be lowered (all nodes are named), the rate cannot be met, the design does not
+        fit the board, or a probe is no layer.
     """
     from pyqkit.graph.probes import probe
     from pyqkit.hardware import folding
@@ -70,7 +71,8 @@ def compile(
     clock = described.clock_mhz if clock_mhz is None else clock_mhz
     if not boards.is_clock(clock):
         raise UserError(
-            f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own"
+            f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the "
+            "board's own"
         )
     for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
         if fold is not None and value is not None:
@@ -99,7 +101,8 @@ def _model_bytes(network: Any, example_input: Any) -> bytes:
         return serialised(network)
     if not hasattr(network, "state_dict") or example_input is None:
         raise UserError(
-            "an ONNX file, or a torch module and an example input, was expected; pass pyqkit.compile(module, example_input)"
+            "an ONNX file, or a torch module and an example input, was expected; pass "
+            "pyqkit.compile(module, example_input)"
         )
     from pyqkit.quant import export_qonnx
 
@@ -119,7 +122,8 @@ def _lowered(content: bytes, name: str) -> Graph:
         Exception
     ) as error:  # a damaged file can break any assumption; the cause stays attached for who looks for a bug
         raise UserError(
-            f"a sound QONNX model was expected, but {name} breaks the importer ({type(error).__name__}: {error}); export it again"
+            f"a sound QONNX model was expected, but {name} breaks the importer "
+            f"({type(error).__name__}: {error}); export it again"
         ) from error
 
 
@@ -158,7 +162,10 @@ class Accelerator:
         self._engines: dict[str, Any] = {}
 
     def __repr__(self) -> str:
-        return f"Accelerator({self.graph.name!r}, board={self.board.name!r}, operators={len(self.graph.operators)})"
+        return (
+            f"Accelerator({self.graph.name!r}, board={self.board.name!r}, "
+            f"operators={len(self.graph.operators)})"
+        )
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Outputs of frames, from the `exact` engine (emulated)."""
@@ -190,7 +197,8 @@ class Accelerator:
         if len(self.graph.inputs) != 1:
             names = ", ".join(port.onnx_name for port in self.graph.inputs)
             raise UserError(
-                f"a network with one input was expected, but this one has {names}; join them into one, and slice it"
+                f"a network with one input was expected, but this one has {names}; join them into "
+                "one, and slice it"
             )
         return {
             port.tensor: encode_input(port, self.graph.tensors[port.tensor], x) for port in self.graph.inputs
@@ -227,7 +235,8 @@ class Accelerator:
         found = self.emulate_outputs(x, engine, codes, progress)
         if len(found) != 1:
             raise UserError(
-                f"a network with one output was expected, but this one has {', '.join(found)}; call emulate_outputs"
+                f"a network with one output was expected, but this one has {', '.join(found)}; call "
+                "emulate_outputs"
             )
         return next(iter(found.values()))
 
@@ -249,7 +258,9 @@ class Accelerator:
         }
 
     def trace(self, x: np.ndarray, path: str | Path, force: bool = True) -> None:
-        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file, in the place of an earlier one if `force`."""
+        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file, in the place
+        of an earlier one if `force`.
+        """
         from pyqkit.emulate.rtl import RtlEngine
 
         with replacing(Path(path), force) as beside:  # a trace of a run that was stopped says little
@@ -314,7 +325,8 @@ class Accelerator:
     def contents(self, report: dict[str, Any] | None = None) -> dict[str, bytes]:
         """Every file of the build folder, by its path in it.
 
-        These are the manifest, arrays, generated C++ and SystemVerilog with their libraries, golden vectors and the QONNX file.
+        These are the manifest, arrays, generated C++ and SystemVerilog with their libraries, golden vectors
+        and the QONNX file.
 
         Parameters
         ----------
@@ -391,8 +403,9 @@ class Accelerator:
         Parameters
         ----------
         path : str or Path
-            A build folder, also packed, wherever it has been moved to (one whose design does not fit its board is warned of); or an overlay, given by its .bit, its folder, or the name
-            alone of one that is installed.
+            A build folder, also packed, wherever it has been moved to (one whose design does not fit its
+            board is warned of); or an overlay, given by its .bit, its folder, or the name alone of one that
+            is installed.
         options
             For an overlay, as for `pyqkit.runtime.Accelerator.load`.
 
@@ -419,7 +432,8 @@ class Accelerator:
             return OnDevice.load(folder, **options)
         if options:
             raise UserError(
-                f"options were expected for an overlay alone, but {', '.join(options)} came with {path}; give the path of a .bit file"
+                f"options were expected for an overlay alone, but {', '.join(options)} came with "
+                f"{path}; give the path of a .bit file"
             )
         return cls.from_build_folder(folder)
 

@@ -39,7 +39,8 @@ class Board:
     Attributes
     ----------
     name, part, board_part : str
-        `part` and `board_part` as Vivado spells them. Labels (`pyqkit.names.is_label`), `board_part` several, joined by colons.
+        `part` and `board_part` as Vivado spells them. Labels (`pyqkit.names.is_label`), `board_part` several,
+        joined by colons.
     family : {"zynq-7000", "zynq-mpsoc"}
     clock_mhz : float
         Clock of the accelerator.
@@ -114,7 +115,8 @@ def load(board: str | Path) -> Board:
         data = _toml_data(untrusted.text(path, MAX_FILE))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"a board file in TOML was expected, but {path} cannot be read ({error}); compare it with boards/zcu104.toml"
+            f"a board file in TOML was expected, but {path} cannot be read ({error}); compare it "
+            "with boards/zcu104.toml"
         ) from error
     return from_data(data, str(path))
 
@@ -137,7 +139,8 @@ def _toml() -> Any:
         except ModuleNotFoundError:
             pass
     raise UserError(
-        "Python 3.11 or the package tomli was expected to read board files, but neither is here; pip install tomli"
+        "Python 3.11 or the package tomli was expected to read board files, but neither is here; "
+        "pip install tomli"
     )
 
 
@@ -155,7 +158,8 @@ def from_data(data: Any, where: str) -> Board:
     counts = isinstance(resources, dict) and all(_is_count(resources.get(key)) for key in RESOURCES)
     if not (texts and counts and is_clock(clock)) or 0 in (resources["lut"], resources["ff"]):  # type: ignore[index]
         raise UserError(
-            f"a board with name, part, board_part, family ({' or '.join(FAMILIES)}), clock_mhz and [resources] {', '.join(RESOURCES)} was "
+            f"a board with name, part, board_part, family ({' or '.join(FAMILIES)}), clock_mhz and "
+            f"[resources] {', '.join(RESOURCES)} was "
             f"expected, but {where} lacks one or has an impossible value; compare it with boards/zcu104.toml"
         )
     for key in _NAMES:
@@ -178,7 +182,8 @@ def _check_name(key: str, value: str, where: str) -> None:
     words = value.split(":") if key == "board_part" else [value]  # vendor, board, file and version
     if not all(map(is_label, words)):
         raise UserError(
-            f"ASCII letters, digits and _.+- were expected as the {key} of a board, with a letter or digit first and at most "
+            f"ASCII letters, digits and _.+- were expected as the {key} of a board, with a letter "
+            "or digit first and at most "
             f"{LONGEST_LABEL}, but {where} has {brief(value)}; compare it with boards/zcu104.toml"
         )
 
@@ -215,7 +220,8 @@ def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
     wrong = [key for key, right in expected.items() if not right]
     if wrong:
         raise UserError(
-            f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; compare the two"
+            f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; "
+            "compare the two"
         )
     return tuple(unconfirmed), dict(sources), tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
 

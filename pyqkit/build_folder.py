@@ -1,4 +1,7 @@
-"""Build folders: everything about one accelerator in files, self-contained, checked when read, written all or nothing."""
+"""Build folders.
+
+Everything about one accelerator in files, self-contained, checked when read, written all or nothing.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ class BuildFolderError(UserError):
 
 
 def listing(folder: Path) -> set[str] | None:
-    """Files that a folder consists of, by its manifest, of whatever schema; None where there is none that pyqkit wrote."""
+    """Files that a folder consists of, by its manifest, of whatever schema.
+
+    None where there is none that pyqkit wrote.
+    """
     try:
         manifest = untrusted.json_data(untrusted.content(folder / MANIFEST, MAX_FILE))
         files = manifest["files"]
@@ -45,7 +51,8 @@ def listing(folder: Path) -> set[str] | None:
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Refuse a target that exists, unless `force` is given and it is empty, or a build folder with nothing else in it.
+    """Refuse a target that exists, unless `force` is given and it is empty, or a build folder with nothing
+    else in it.
 
     Raises
     ------
@@ -55,7 +62,10 @@ def check_target(target: Path, force: bool) -> None:
 
 
 def sealed(manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, bytes]:
-    """Every file of a folder by its relative path: the manifest, which lists the others with their digests, and these."""
+    """Every file of a folder by its relative path.
+
+    The manifest, which lists the others with their digests, and these.
+    """
     complete = {"schema": SCHEMA, **manifest, "files": {name: digest(files[name]) for name in sorted(files)}}
     complete["sha256"] = own_digest(complete)
     return {MANIFEST: json.dumps(complete, indent=1, allow_nan=False).encode(), **files}
@@ -149,7 +159,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     path = Path(path)
     if not path.exists():
         raise BuildFolderError(
-            f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one with 'pyqkit compile'"
+            f"a build folder with {MANIFEST} was expected at {path}, but there is none; make one "
+            "with 'pyqkit compile'"
         )
     source, where = _opened(path), path / MANIFEST
     manifest = _manifest(source, where)
@@ -160,7 +171,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             unchanged = False
         if not unchanged:
             raise BuildFolderError(
-                f"an unchanged file was expected, but {path / name} is missing or has been edited; compile the network again"
+                f"an unchanged file was expected, but {path / name} is missing or has been edited; "
+                "compile the network again"
             )
     return manifest, load_arrays(path, ARRAYS)
 
@@ -171,11 +183,13 @@ def _manifest(source: Source, where: Path) -> dict[str, Any]:
         raw = _content(source, MANIFEST)
     except (FileNotFoundError, KeyError):
         raise BuildFolderError(
-            f"a build folder with {MANIFEST} was expected at {where.parent}, but there is none; make one with 'pyqkit compile'"
+            f"a build folder with {MANIFEST} was expected at {where.parent}, but there is none; "
+            "make one with 'pyqkit compile'"
         ) from None
     except (OSError, ValueError) as error:
         raise BuildFolderError(
-            f"a manifest as pyqkit writes it was expected, but {where} cannot be read ({error}); compile the network again"
+            f"a manifest as pyqkit writes it was expected, but {where} cannot be read ({error}); "
+            "compile the network again"
         ) from error
     try:
         manifest = untrusted.json_data(raw)
@@ -183,11 +197,13 @@ def _manifest(source: Source, where: Path) -> dict[str, Any]:
         listed = all(isinstance(expected, str) and _is_inside(name) for name, expected in files.items())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BuildFolderError(
-            f"a manifest as pyqkit writes it was expected, but {where} cannot be read ({described(error)}); compile the network again"
+            f"a manifest as pyqkit writes it was expected, but {where} cannot be read "
+            f"({described(error)}); compile the network again"
         ) from error
     if schema != SCHEMA:
         raise BuildFolderError(
-            f"a build folder of schema {SCHEMA} was expected, but {where.parent} has {brief(schema)}; compile the network again"
+            f"a build folder of schema {SCHEMA} was expected, but {where.parent} has "
+            f"{brief(schema)}; compile the network again"
         )
     if own != own_digest(manifest):
         raise BuildFolderError(
@@ -199,7 +215,8 @@ def _manifest(source: Source, where: Path) -> dict[str, Any]:
         )
     if not listed:
         raise BuildFolderError(
-            f"a manifest that lists files of its folder was expected, but {where} lists others; compile the network again"
+            f"a manifest that lists files of its folder was expected, but {where} lists others; "
+            "compile the network again"
         )
     return manifest
 
@@ -215,14 +232,16 @@ def load_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
         return npy.archive(content(path, name))
     except (OSError, KeyError, ValueError) as error:
         raise BuildFolderError(
-            f"arrays were expected in {path / name}, but it cannot be read ({error}); compile the network again"
+            f"arrays were expected in {path / name}, but it cannot be read ({error}); compile the "
+            "network again"
         ) from error
 
 
 def load_golden(
     path: Path, inputs: Mapping[str, Codes], outputs: Mapping[str, Codes]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Golden vectors: codes of the inputs and of the outputs that they must give, each (frames, height, width, channels).
+    """Golden vectors: codes of the inputs and of the outputs that they must give, each (frames, height,
+    width, channels).
 
     Parameters
     ----------
@@ -245,7 +264,8 @@ def load_golden(
         or not all(_are_codes(arrays[name], codes) for name, codes in expected.items())
     ):
         raise BuildFolderError(
-            f"golden vectors of the network were expected in {path / GOLDEN}, but it holds others; compile the network again"
+            f"golden vectors of the network were expected in {path / GOLDEN}, but it holds others; "
+            "compile the network again"
         )
     return {name: arrays[f"input.{name}"] for name in inputs}, {
         name: arrays[f"output.{name}"] for name in outputs

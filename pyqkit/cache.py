@@ -1,9 +1,11 @@
-"""What takes long is kept between runs (compiled engines, synthesised blocks), and trusted only if it is ours and unchanged.
+"""What takes long is kept between runs (compiled engines, synthesised blocks), and trusted only if it is ours
+and unchanged.
 
-An entry is a folder whose name carries a hash of everything that it was made of. Beside its files lies a record: the entry's own
-name and the SHA-256 of every file. An entry counts only if folder and files are real ones, belong to us, cannot be written by
-others and are what the record says; any other is made again in its place. A library is hashed through the descriptor from which it
-is then loaded, so what runs is what was checked.
+An entry is a folder whose name carries a hash of everything that it was made of. Beside its files lies a
+record: the entry's own name and the SHA-256 of every file. An entry counts only if folder and files are real
+ones, belong to us, cannot be written by others and are what the record says; any other is made again in its
+place. A library is hashed through the descriptor from which it is then loaded, so what runs is what was
+checked.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class CacheError(UserError):
 def cache_folder() -> Path:
     """``pyqkit`` in the user's cache folder; one that lasts as long as the process where that cannot be used.
 
-    The user's cache folder is ``$XDG_CACHE_HOME``, else ``.cache`` at home. As the XDG specification says, relative paths are ignored.
+    The user's cache folder is ``$XDG_CACHE_HOME``, else ``.cache`` at home. As the XDG specification says,
+    relative paths are ignored.
     """
     folder = user_folder()
     return private_folder() if folder is None or why_not(folder) else folder
@@ -111,8 +114,8 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
     name : str
         With a hash of all that the entry is made of.
     fill : callable
-        Writes the entry's files, without folders, into the first of two empty folders, and what it needs on the way into the second.
-        Of several processes that need an entry one makes it.
+        Writes the entry's files, without folders, into the first of two empty folders, and what it needs on
+        the way into the second. Of several processes that need an entry one makes it.
 
     Raises
     ------
@@ -130,7 +133,8 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
         except OSError as error:
             if folder == private_folder():
                 raise OutputError(
-                    f"a folder that can be written was expected, but {folder} cannot ({error.strerror}); set TMPDIR"
+                    f"a folder that can be written was expected, but {folder} cannot "
+                    f"({error.strerror}); set TMPDIR"
                 ) from error
             stack.close()
             return entry(private_folder(), name, fill)
@@ -144,8 +148,10 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
                 publish([(made, target)], force=True)
             except OSError as error:
                 reason = error.strerror or error
-                raise OutputError(f"room for a compiled library was expected in {folder}, but it cannot be written ({reason})"
-                                  "; make room, or set XDG_CACHE_HOME") from error  # fmt: skip
+                raise OutputError(
+                    f"room for a compiled library was expected in {folder}, but it cannot be written "
+                    f"({reason}); make room, or set XDG_CACHE_HOME"
+                ) from error
     return target
 
 
@@ -279,9 +285,11 @@ def load(library: Path) -> ctypes.CDLL:
 
 
 def _name(descriptor: int, library: Path) -> str:
-    """A path to an open file. The loader knows what it has loaded by name, and numbers of descriptors come again, so none comes twice.
+    """A path to an open file. The loader knows what it has loaded by name, and numbers of descriptors come
+    again, so none comes twice.
 
-    Where the system has no /proc, the library's own path has to do: there a change between check and loading would go unseen.
+    Where the system has no /proc, the library's own path has to do: there a change between check and loading
+    would go unseen.
     """
     if not os.path.exists(f"/proc/self/fd/{descriptor}"):
         return str(library)

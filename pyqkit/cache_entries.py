@@ -1,4 +1,7 @@
-"""What lies in the cache: shown, checked and thrown away; only what pyqkit put there by its own naming counts as such."""
+"""What lies in the cache.
+
+Shown, checked and thrown away; only what pyqkit put there by its own naming counts as such.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from pathlib import Path
 from pyqkit.cache import flaw
 from pyqkit.files import workshop
 
-# Entries, what versions without records left (.so, .o), and results of synthesis, which are files in a folder of their own.
+# Entries, what versions without records left (.so, .o), and results of synthesis, which are files in a folder
+# of their own.
 _ENTRY = re.compile(r"[a-z_]+_[0-9a-f]{24}(?:\.so|\.o)?|synthesis/[0-9a-f]{32}\.json")
 _LOCK = re.compile(r"\.[a-z_]+_[0-9a-f]{24}\.lock")
 _DAY = 86_400.0
@@ -48,7 +52,10 @@ def entries(folder: Path, check: bool = False) -> list[Entry]:
 
 
 def prune(folder: Path, days: float = 0) -> list[Entry]:
-    """Remove what was not used for some days; returns what was removed. What another process loads meanwhile it has to make again."""
+    """Remove what was not used for some days.
+
+    Returns what was removed. What another process loads meanwhile it has to make again.
+    """
     old = [entry for entry in entries(folder) if entry.days >= days]
     if folder.is_dir():
         with workshop(folder) as work:  # which removes what runs that were killed have left

@@ -22,7 +22,10 @@ _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
 
 class _Group(click.Group):
-    """Prints a user's mistake as one sentence and exits with its code (2 as a rule), without a traceback; Ctrl-C exits with 130."""
+    """Prints a user's mistake as one sentence and exits with its code (2 as a rule), without a traceback.
+
+    Ctrl-C exits with 130.
+    """
 
     def main(self, *args: Any, **extra: Any) -> Any:
         with console():
@@ -46,12 +49,14 @@ class _Group(click.Group):
             if (error.name or "pyqkit").partition(".")[0] == "pyqkit":
                 raise
             message, code = (
-                f"{error.name} was expected for this command, but it is not installed; pip install 'pyqkit[host]'",
+                f"{error.name} was expected for this command, but it is not installed; pip install "
+                "'pyqkit[host]'",
                 2,
             )
         except UnicodeEncodeError:
             message, code = (
-                "names that a file system can hold were expected, but one has lone surrogates; write it in UTF-8",
+                "names that a file system can hold were expected, but one has lone surrogates; "
+                "write it in UTF-8",
                 2,
             )
         except BrokenPipeError:
@@ -77,7 +82,10 @@ def main() -> None:
 
 @contextmanager
 def _progress(text: str, total: int | None = None) -> Iterator[Callable[[Any], None]]:
-    """A progress bar on a terminal once it has taken 2 s, nothing elsewhere; called with the number done, or a word on what runs."""
+    """A progress bar on a terminal once it has taken 2 s, nothing elsewhere.
+
+    Called with the number done, or a word on what runs.
+    """
     if not sys.stderr.isatty():
         yield lambda done: None
         return
@@ -284,7 +292,8 @@ def emulate(
     if not aside and (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
         names = ", ".join(port.onnx_name for port in accelerator.graph.results)
         raise UserError(
-            f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but {target} came; change its ending"
+            f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but "
+            f"{target} came; change its ending"
         )
     with _progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
         outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
@@ -316,7 +325,8 @@ def emulate(
 def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...], as_json: bool) -> None:
     """Compare the engines of BUILD with each other, with the QONNX model, and with its float32 execution.
 
-    Exit code 1 if any code differs, if float32 execution gives a code that nothing explains, or so many that they confirm nothing.
+    Exit code 1 if any code differs, if float32 execution gives a code that nothing explains, or so many that
+    they confirm nothing.
     """
     from pyqkit import frames
     from pyqkit.accelerator import VERIFIED, Accelerator
@@ -399,7 +409,8 @@ def overlay(
 ) -> None:
     """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
 
-    Exit code 3 where Vitis HLS or Vivado is missing: everything up to them is done then, and the sentence says how to go on.
+    Exit code 3 where Vitis HLS or Vivado is missing: everything up to them is done then, and the sentence
+    says how to go on.
     """
     from pyqkit.accelerator import Accelerator
     from pyqkit.boards import load
@@ -410,7 +421,8 @@ def overlay(
     source, own = Path(build), read(Path(build))[0]["board"]["name"]
     if board is not None and load(board).name != own:
         raise UserError(
-            f"a build for {load(board).name} was expected, but {build} is for {own}; compile again with --board {board}"
+            f"a build for {load(board).name} was expected, but {build} is for {own}; compile again "
+            f"with --board {board}"
         )
     if not allow_overflow:
         Accelerator.load(source).check_fit()
@@ -419,13 +431,15 @@ def overlay(
     if emulated:
         click.echo(
             plain(
-                f"{emulation.write(source, target, name, force)}: for the emulated board; load it with pyqkit.Accelerator.load"
+                f"{emulation.write(source, target, name, force)}: for the emulated board; load it "
+                "with pyqkit.Accelerator.load"
             )
         )
     else:
         click.echo(
             plain(
-                f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four files {name}.* to the board"
+                f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four "
+                f"files {name}.* to the board"
             )
         )
 

@@ -1,4 +1,7 @@
-"""What the command line needs of its surroundings: three open streams that take any character, and signals that let it put things away."""
+"""What the command line needs of its surroundings.
+
+Three open streams that take any character, and signals that let it put things away.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ def console() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """Let descriptors 0 to 2 be open, so that no file that is opened later becomes what others take for stdout."""
+    """Let descriptors 0 to 2 be open, so that no file that is opened later becomes what others take for
+    stdout.
+    """
     for number, mode in enumerate(("r", "w", "w")):
         try:
             os.fstat(number)
@@ -39,14 +44,18 @@ def _open_streams() -> None:
 
 
 def _take_all_characters(stream: TextIO) -> None:
-    """Characters that a terminal does not have, and bytes in file names that are no text, are written as escapes."""
+    """Characters that a terminal does not have, and bytes in file names that are no text, are written as
+    escapes.
+    """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the program by an exception, with one line and 128 + the signal's number."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the program by an exception, with one line and 128 + the signal's
+    number.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -93,7 +102,10 @@ class _Ended(SystemExit):
 
 
 def _is_ending(error: BaseException | None) -> bool:
-    """Whether what is being handled comes of a signal: things are being put away then, and not to be disturbed."""
+    """Whether what is being handled comes of a signal.
+
+    Things are being put away then, and not to be disturbed.
+    """
     while error is not None and not isinstance(error, _Ended):
         error = error.__context__
     return error is not None

@@ -1,4 +1,8 @@
-"""The demo: a small residual network on scikit-learn's digits, in four number formats at once, from training to verified codes."""
+"""The demo.
+
+A small residual network on scikit-learn's digits, in four number formats at once, from training to verified
+codes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,10 @@ def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def network(quantised: bool) -> Any:
-    """The network: three residual stages of e2m1, lp4_0_3 and int4, an e3m2 shortcut, 8-bit ends. Float without quantisers."""
+    """The network.
+
+    Three residual stages of e2m1, lp4_0_3 and int4, an e3m2 shortcut, 8-bit ends. Float without quantisers.
+    """
     import brevitas.nn as qnn
     import torch
     from torch import nn
@@ -138,12 +145,14 @@ def logits(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -> dict[str, Any]:
-    """Train, export, compile for ZCU104, run both engines over the test split, print one table, save one picture.
+    """Train, export, compile for ZCU104, run both engines over the test split, print one table, save one
+    picture.
 
     Parameters
     ----------
     output : path
-        Folder for ``network.onnx``, the build folder ``accelerator`` and ``demo.png``; made beside its place and renamed.
+        Folder for ``network.onnx``, the build folder ``accelerator`` and ``demo.png``; made beside its place
+        and renamed.
     seed : int
         The same seed gives the same network.
     force : bool
@@ -210,7 +219,10 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def trained(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[Any, Any]:
-    """The float network, and the quantised one: its weights, calibrated, then trained on with quantisers in place."""
+    """The float network, and the quantised one.
+
+    Its weights, calibrated, then trained on with quantisers in place.
+    """
     import torch
 
     from pyqkit.quant import calibrate
@@ -248,7 +260,8 @@ def _table(
         + f"\n"
         f"codes that differ between engines exact and hls (emulated): {differing} of {codes}\n"
         f"top-1 agreement of the accelerator with quantised PyTorch: {agreement:.2%}\n"
-        f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at {report['clock_mhz']:g} MHz on {report['board']}, "
+        f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at "
+        f"{report['clock_mhz']:g} MHz on {report['board']}, "
         f"LUT {report['resources']['lut_low']:,} to {report['resources']['lut_high']:,}"
     )
     show("pyqkit demo", rows, caption)

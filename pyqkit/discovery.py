@@ -17,7 +17,8 @@ def import_modules(package: str) -> None:
 
 
 class Rules(Generic[Rule]):
-    """Rules by the kind of operator, announced by the modules of a package, which are imported when the first rule is asked for.
+    """Rules by the kind of operator, announced by the modules of a package, which are imported when the first
+    rule is asked for.
 
     Parameters
     ----------

@@ -16,7 +16,8 @@ class UserError(ValueError):
     Parameters
     ----------
     lines : str
-        One, or the lines of a list. Each is made `plain` and no longer than `MAX_LINE`: what is in it may come from anywhere.
+        One, or the lines of a list. Each is made `plain` and no longer than `MAX_LINE`: what is in it may
+        come from anywhere.
     """
 
     exit_code = 2

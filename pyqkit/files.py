@@ -1,9 +1,11 @@
-"""Files and folders: those that come with pyqkit, and how everything is written: whole or not at all, never in the place of another's.
+"""Files and folders: those that come with pyqkit, and how everything is written: whole or not at all, never
+in the place of another's.
 
-What is written is made in a folder beside its place that has an unpredictable name and that nobody else can enter, and is renamed
-when it is whole. Only two things are ever replaced: a regular file, and a folder that holds files of ours and no others; both only
-with `force`. Without it the name is taken with a rename that fails where something exists, so that of two writers one succeeds.
-Symbolic links are refused. Devices, FIFOs and open descriptors (``/dev/stdout``) are written to and stay what they are.
+What is written is made in a folder beside its place that has an unpredictable name and that nobody else can
+enter, and is renamed when it is whole. Only two things are ever replaced: a regular file, and a folder that
+holds files of ours and no others; both only with `force`. Without it the name is taken with a rename that
+fails where something exists, so that of two writers one succeeds. Symbolic links are refused. Devices, FIFOs
+and open descriptors (``/dev/stdout``) are written to and stay what they are.
 """
 
 from __future__ import annotations
@@ -24,11 +26,13 @@ from pathlib import Path, PurePath
 
 from pyqkit.errors import UserError
 
-# Paths of files that a folder of ours consists of, relative to it; those ending in "/" stand for all below. None: it is none of ours.
+# Paths of files that a folder of ours consists of, relative to it; those ending in "/" stand for all below.
+# None: it is none of ours.
 Listing = Callable[[Path], "set[str] | None"]
 
 _WORKSHOP = re.compile(r"\.pyqkit-[0-9a-f]{16}\.tmp")
-_STALE = 600.0  # seconds after which a folder whose lock is free belongs to a run that was killed, and not to one that begins
+# seconds after which a folder whose lock is free belongs to a run that was killed, and not to one that begins
+_STALE = 600.0
 _EARLIER = "earlier"  # in a workshop: what is to be put back if the run is killed
 _DESCRIPTOR = re.compile(r"/dev/(stdout)|/dev/(stderr)|/(?:dev|proc/self)/fd/(\d+)")
 _NOREPLACE, _EXCHANGE, _HERE = 1, 2, -100  # of renameat2(2)
@@ -78,7 +82,8 @@ def check_file(target: Path, force: bool) -> None:
 
 
 def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None:
-    """Refuse a place where no folder can be written, or where there is one, unless `force` is given and nothing else is lost.
+    """Refuse a place where no folder can be written, or where there is one, unless `force` is given and
+    nothing else is lost.
 
     Parameters
     ----------
@@ -108,12 +113,14 @@ def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None
             )
         for other in _others(target, names):
             raise OutputError(
-                f"{what} and nothing else was expected, but {other} is not part of it; move it away or choose another name"
+                f"{what} and nothing else was expected, but {other} is not part of it; move it away "
+                "or choose another name"
             )
 
 
 def check_apart(option: str, first: str | None, other: str, second: str) -> None:
-    """Refuse a file of one option, if it is given, that is the file or lies in the folder of another: one of the two would be lost.
+    """Refuse a file of one option, if it is given, that is the file or lies in the folder of another: one of
+    the two would be lost.
 
     Raises
     ------
@@ -124,12 +131,15 @@ def check_apart(option: str, first: str | None, other: str, second: str) -> None
     inner, outer = os.path.realpath(first), os.path.realpath(second)
     if inner == outer or outer in map(str, PurePath(inner).parents):
         raise OutputError(
-            f"a place outside {second} was expected for {option}, but {first} came, and {other} goes there; choose another name"
+            f"a place outside {second} was expected for {option}, but {first} came, and {other} "
+            "goes there; choose another name"
         )
 
 
 def is_stream(target: Path) -> bool:
-    """Whether a path leads to an open descriptor, a character device or a FIFO, which are written to and never replaced."""
+    """Whether a path leads to an open descriptor, a character device or a FIFO, which are written to and
+    never replaced.
+    """
     if _DESCRIPTOR.fullmatch(str(target)):
         return True
     try:
@@ -171,7 +181,8 @@ def _others(folder: Path, names: set[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing(target: Path, force: bool = True) -> Iterator[Path]:
-    """A path to write a file to; at the end the file takes its place, or, if anything is raised, nothing has happened.
+    """A path to write a file to; at the end the file takes its place, or, if anything is raised, nothing has
+    happened.
 
     Parameters
     ----------
@@ -200,7 +211,8 @@ def replacing(target: Path, force: bool = True) -> Iterator[Path]:
 def replacing_all(
     targets: Sequence[Path], force: bool, make_folder: bool = False, remedy: str = "choose another place"
 ) -> Iterator[Path]:
-    """A folder to write several files into, under the names of `targets`, which lie in one folder; all take their places, or none does.
+    """A folder to write several files into, under the names of `targets`, which lie in one folder; all take
+    their places, or none does.
 
     Parameters
     ----------
@@ -225,7 +237,10 @@ def replacing_all(
 
 @contextmanager
 def replacing_folder(target: Path, force: bool, what: str, listing: Listing) -> Iterator[Path]:
-    """An empty folder to fill, which takes its place at the end; see `check_folder`. Missing folders above it are made."""
+    """An empty folder to fill, which takes its place at the end.
+
+    See `check_folder`. Missing folders above it are made.
+    """
     check_folder(target, force, what, listing)
     place = target.absolute()
     with _sentences("folder", target), _parents(place.parent), workshop(place.parent) as work:
@@ -238,7 +253,10 @@ def replacing_folder(target: Path, force: bool, what: str, listing: Listing) -> 
 
 @contextmanager
 def workshop(parent: Path) -> Iterator[Path]:
-    """A folder in `parent` that nobody else can enter, removed at the end; those of runs that were killed are removed too."""
+    """A folder in `parent` that nobody else can enter, removed at the end.
+
+    Those of runs that were killed are removed too.
+    """
     _sweep(parent)
     folder, owner = parent / f".pyqkit-{os.urandom(8).hex()}.tmp", os.getpid()
     try:
@@ -300,7 +318,10 @@ def _clear(folder: Path) -> None:
 
 @contextmanager
 def _parents(folder: Path) -> Iterator[None]:
-    """Make a folder and those above it; if anything is raised, those that were made are removed again while they are empty."""
+    """Make a folder and those above it.
+
+    If anything is raised, those that were made are removed again while they are empty.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -330,7 +351,8 @@ def _sentences(kind: str, target: Path, remedy: str = "choose another place") ->
 
 
 def publish(pairs: Sequence[tuple[Path, Path]], force: bool) -> None:
-    """Rename every (made, target), or none; with `force` they take the places of what is there, which is then found at `made`.
+    """Rename every (made, target), or none; with `force` they take the places of what is there, which is then
+    found at `made`.
 
     Raises
     ------

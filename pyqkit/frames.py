@@ -23,7 +23,8 @@ def read(path: Path) -> np.ndarray:
         return npy.read(path)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"an array in npy format was expected, but {path} cannot be read ({error}); write it with numpy.save"
+            f"an array in npy format was expected, but {path} cannot be read ({error}); write it "
+            "with numpy.save"
         ) from error
     except MemoryError:
         raise UserError(
@@ -32,7 +33,10 @@ def read(path: Path) -> np.ndarray:
 
 
 def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
-    """Write an array in npy format, or an archive of several by their names; for a path that `pyqkit.files.replacing` gives."""
+    """Write an array in npy format, or an archive of several by their names.
+
+    For a path that `pyqkit.files.replacing` gives.
+    """
     with open(path, "wb") as file:
         if len(outputs) == 1:
             np.save(file, next(iter(outputs.values())))
@@ -46,5 +50,8 @@ def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
 
 
 def _key(name: str) -> str:
-    """An output's name in an archive: as it is, or escaped where a zip file would cut it at NUL or cannot write it."""
+    """An output's name in an archive.
+
+    As it is, or escaped where a zip file would cut it at NUL or cannot write it.
+    """
     return plain(name) if "\0" in name or name != name.encode("utf-8", "replace").decode() else name

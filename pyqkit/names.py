@@ -1,12 +1,15 @@
 """Names: what comes from outside is data; what stands in generated text is made here.
 
-A user's name (of a layer, a graph, a board) may hold any character. It reaches generated C++, SystemVerilog, Tcl or a path only as
+A user's name (of a layer, a graph, a board) may hold any character. It reaches generated C++, SystemVerilog,
+Tcl or a path only as
 
-* an identifier of `Identifiers`: a table of the names of one text, each made of ASCII words, bounded in length and given once, or
+* an identifier of `Identifiers`: a table of the names of one text, each made of ASCII words, bounded in
+  length and given once, or
 * a label (`is_label`), the only names that boards, parts, overlays and their files may have,
 
-and a terminal only through `pyqkit.errors.plain`. Generated text adds a word of its own to every identifier (``conv1_weights``), so that none
-is a reserved word of any language, and tells its table which names it uses itself.
+and a terminal only through `pyqkit.errors.plain`. Generated text adds a word of its own to every identifier
+(``conv1_weights``), so that none is a reserved word of any language, and tells its table which names it uses
+itself.
 """
 
 from __future__ import annotations
@@ -27,20 +30,28 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 def is_identifier(text: object) -> bool:
-    """Whether `text` can be the name of an operator or a tensor: lower-case ASCII letters, digits and underscores, a letter first."""
+    """Whether `text` can be the name of an operator or a tensor.
+
+    Lower-case ASCII letters, digits and underscores, a letter first.
+    """
     return isinstance(text, str) and len(text) <= LONGEST and _KEPT.fullmatch(text) is not None
 
 
 def is_label(text: object, longest: int = LONGEST_LABEL) -> bool:
-    """Whether `text` can name a board, a part, an overlay or a file: ASCII letters, digits and ``_.+-``, a letter or digit first.
+    """Whether `text` can name a board, a part, an overlay or a file: ASCII letters, digits and ``_.+-``, a
+    letter or digit first.
 
-    So it is one component of a path, never a way up, and means nothing but itself to a shell, make, Tcl and XML.
+    So it is one component of a path, never a way up, and means nothing but itself to a shell, make, Tcl and
+    XML.
     """
     return isinstance(text, str) and len(text) <= longest and _LABEL.fullmatch(text) is not None
 
 
 def identifier(wanted: str, longest: int = LONGEST) -> str:
-    """The identifier nearest to any text: its letters without accents and digits, in lower case, joined by single underscores."""
+    """The identifier nearest to any text.
+
+    Its letters without accents and digits, in lower case, joined by single underscores.
+    """
     if len(wanted) <= longest and _WORDS.fullmatch(wanted):
         return wanted
     plain = unicodedata.normalize("NFKD", wanted.casefold()).encode("ascii", "ignore").decode().lower()
@@ -64,7 +75,10 @@ class Identifiers:
         self._given = dict.fromkeys(taken, 1)  # name -> how often it was wanted
 
     def new(self, wanted: str) -> str:
-        """An identifier near `wanted` that nothing has yet: the second that wants ``conv1`` is ``conv1_2``."""
+        """An identifier near `wanted` that nothing has yet.
+
+        The second that wants ``conv1`` is ``conv1_2``.
+        """
         stem = name = identifier(wanted, self._longest)
         while name in self._given:
             self._given[stem] += 1

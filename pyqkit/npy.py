@@ -1,4 +1,5 @@
-"""Arrays of plain numbers in NumPy's npy format, and archives of them (npz): what others wrote, read without executing or guessing.
+"""Arrays of plain numbers in NumPy's npy format, and archives of them (npz): what others wrote, read without
+executing or guessing.
 
 The header is matched, not evaluated, and its shape must account for every byte that follows.
 """
@@ -21,7 +22,8 @@ MAX_DIMENSIONS = 32  # of arrays before numpy 2
 
 _MAGIC = b"\x93NUMPY"
 _HEADER = re.compile(
-    r"\{'descr': '([<>|=][biuf][1248])', 'fortran_order': (True|False), 'shape': \(((?:\d{1,20}, ?)*(?:\d{1,20})?)\), *\}"
+    r"\{'descr': '([<>|=][biuf][1248])', 'fortran_order': (True|False), 'shape': \(((?:\d{1,20}, "
+    r"?)*(?:\d{1,20})?)\), *\}"
 )
 
 

@@ -1,4 +1,7 @@
-"""Programs that pyqkit calls (compilers, Verilator, make): they end with us, and write nowhere but where they are told."""
+"""Programs that pyqkit calls (compilers, Verilator, make).
+
+They end with us, and write nowhere but where they are told.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,8 @@ def compile_all(
     tool: str,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Run compilers in a folder, as many at a time as there are processors; none goes on when one fails or the user interrupts.
+    """Run compilers in a folder, as many at a time as there are processors; none goes on when one fails or
+    the user interrupts.
 
     Parameters
     ----------
@@ -109,7 +113,8 @@ def _fail(code: int, said: str, language: str, tool: str) -> None:
     if code == -signal.SIGXFSZ or any(text in said for text in _NO_ROOM):
         reason = next((text for text in _NO_ROOM if text in said), os.strerror(errno.EFBIG))
         raise OutputError(
-            f"room for what {tool} writes was expected, but there is none ({reason}); make room, or set TMPDIR and XDG_CACHE_HOME"
+            f"room for what {tool} writes was expected, but there is none ({reason}); make room, or "
+            "set TMPDIR and XDG_CACHE_HOME"
         )
     first = next((line for line in said.splitlines() if "rror" in line), said.strip()[:400])
     first = first or (

@@ -1,4 +1,7 @@
-"""The report of an accelerator: what each layer is, takes and needs, which one limits, and what the next step would cost."""
+"""The report of an accelerator.
+
+What each layer is, takes and needs, which one limits, and what the next step would cost.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,14 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     Returns
     -------
     dict
-        network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of cycles and of
-        resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs, bottleneck, next_step, resources,
-        board_resources, exceeds (the resource that the board may have too little of, by the upper figure of LUTs, or None), overflow (what
-        it takes too much of by any figure: resource, takes, has; empty for a design that may fit), notes, and layers with name, operator,
-        formats, shapes, macs, pe, simd, multiplier, memory (of weights), probe (whether its codes leave the accelerator), cycles, busy (share of the interval),
-        fifo_words and resources (its input FIFOs included; those of probes are not counted).
+        network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of
+        cycles and of resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs,
+        bottleneck, next_step, resources, board_resources, exceeds (the resource that the board may have too
+        little of, by the upper figure of LUTs, or None), overflow (what it takes too much of by any figure:
+        resource, takes, has; empty for a design that may fit), notes, and layers with name, operator,
+        formats, shapes, macs, pe, simd, multiplier, memory (of weights), probe (whether its codes leave the
+        accelerator), cycles, busy (share of the interval), fifo_words and resources (its input FIFOs
+        included; those of probes are not counted).
     """
     graph, foldings = accelerator.graph, accelerator.foldings
     search = search_for(graph, accelerator.board)
@@ -82,7 +87,9 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
 
 
 def _bottleneck(accelerator: Accelerator, survey: Survey, design: Design) -> str:
-    """The operator that takes the most cycles, or an output with wider words than a stream has, which leave in more."""
+    """The operator that takes the most cycles, or an output with wider words than a stream has, which leave
+    in more.
+    """
     if design.interval == survey.interval(accelerator.foldings):
         return bottleneck(survey, accelerator.foldings)
     cycles = design.cycles()
@@ -93,7 +100,10 @@ def _bottleneck(accelerator: Accelerator, survey: Survey, design: Design) -> str
 def _next_step(
     accelerator: Accelerator, search: Search, interval: int, now: Resources
 ) -> dict[str, Any] | None:
-    """The cheapest design that is faster: its rate, what it takes more (less, if negative), and the layers that change."""
+    """The cheapest design that is faster.
+
+    Its rate, what it takes more (less, if negative), and the layers that change.
+    """
     step = next_step(search, interval)
     if step is None or interval > search.survey.interval(
         accelerator.foldings
@@ -113,7 +123,8 @@ def _next_step(
 
 
 def tradeoff(accelerator: Accelerator, points: int = 24) -> list[dict[str, float]]:
-    """Cheapest designs from the slowest to the fastest, up to one and a half times the board's LUTs (all estimated).
+    """Cheapest designs from the slowest to the fastest, up to one and a half times the board's LUTs (all
+    estimated).
 
     Returns
     -------

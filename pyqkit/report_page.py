@@ -70,7 +70,9 @@ def _share(takes: float, has: float) -> float:
 
 
 def _bars(report: dict[str, Any]) -> dict[str, Any]:
-    """A row for each layer, with a bar for its cycles, its LUTs (the lower figure dark, the upper light) and its FIFO."""
+    """A row for each layer, with a bar for its cycles, its LUTs (the lower figure dark, the upper light) and
+    its FIFO.
+    """
     layers = report["layers"]
     most = {
         "cycles": max(layer["cycles"] for layer in layers),
@@ -106,7 +108,10 @@ def _bars(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _curve(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Rate against LUTs of the cheapest designs, on two logarithmic axes; this design, and the board's LUTs."""
+    """Rate against LUTs of the cheapest designs, on two logarithmic axes.
+
+    This design, and the board's LUTs.
+    """
     left, right, top, bottom = 80, 1040, 20, 270
     here = {"frames_per_second": report["frames_per_second"], "lut": report["resources"]["lut_high"]}
     points = [*tradeoff, here]

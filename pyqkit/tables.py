@@ -87,7 +87,10 @@ def code_count(name: str) -> int:
 
 
 def code_table(name: str) -> list[dict[str, Any]]:
-    """Codes of a format: bits, integer and value; of a format of more than `MOST_CODES` the ends and the middle."""
+    """Codes of a format.
+
+    Bits, integer and value; of a format of more than `MOST_CODES` the ends and the middle.
+    """
     fmt, count = _element(name), code_count(name)
     codes = (
         range(count)
@@ -203,7 +206,8 @@ def summary(report: dict[str, Any]) -> str:
     """Rate, the layer that limits and the next step, in one or two sentences."""
     rate, cycles = report["frames_per_second"], report["initiation_interval_cycles"]
     text = (
-        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report['clock_mhz']:g} MHz, a frame every {cycles:,g} cycles "
+        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report['clock_mhz']:g} MHz, a frame every "
+        f"{cycles:,g} cycles "
         f"({report['sources']['cycles']}); {report['bottleneck']} limits. "
     )
     step = report["next_step"]
@@ -216,7 +220,9 @@ def summary(report: dict[str, Any]) -> str:
     )
     beyond = f", more {step['exceeds']} than {report['board']} has" if step["exceeds"] else ""
     return (
-        f"{text}The next step, {step['frames_per_second']:,.{0 if step['frames_per_second'] >= 10 else 2}f} frames/s, would take "
+        f"{text}The next step, "
+        f"{step['frames_per_second']:,.{0 if step['frames_per_second'] >= 10 else 2}f} frames/s, "
+        "would take "
         f"{more or 'nothing more'} (estimated){beyond}."
     )
 
@@ -224,7 +230,10 @@ def summary(report: dict[str, Any]) -> str:
 def show_report(report: dict[str, Any]) -> None:
     """Print a report."""
     sources = report["sources"]
-    title = f"{report['network']} on {report['board']} (cycles {sources['cycles']}, resources {sources['resources']})"
+    title = (
+        f"{report['network']} on {report['board']} (cycles {sources['cycles']}, resources "
+        f"{sources['resources']})"
+    )
     show(
         title,
         layer_rows(report),
@@ -233,7 +242,8 @@ def show_report(report: dict[str, Any]) -> None:
     show(f"resources ({sources['resources']})", resource_rows(report))
     if report["exceeds"] and not report["overflow"]:
         print(
-            f"note: perhaps more {report['exceeds']} than {report['board']} has ({sources['resources']}); take a larger board or a lower rate"
+            f"note: perhaps more {report['exceeds']} than {report['board']} has "
+            f"({sources['resources']}); take a larger board or a lower rate"
         )
     for note in report["notes"]:
         print(plain(f"note: {note}"))
@@ -242,7 +252,10 @@ def show_report(report: dict[str, Any]) -> None:
 def show_verification(result: dict[str, Any]) -> None:
     """Print what `verify` found."""
     reference = result["reference"]
-    caption = f"{result['frames']} frames; engines {', '.join(result['engines'])}: {result['mismatches']} codes differ between them"
+    caption = (
+        f"{result['frames']} frames; engines {', '.join(result['engines'])}: {result['mismatches']} "
+        "codes differ between them"
+    )
     if reference is None:
         print(caption)
         return
@@ -262,8 +275,10 @@ def show_verification(result: dict[str, Any]) -> None:
     }
     votes = reference["top1_agreement"]
     caption += (
-        f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX model in exact arithmetic"
-        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}.\nOn {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ from "
+        f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX "
+        "model in exact arithmetic"
+        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}.\nOn {float32['frames']} "
+        f"frames {float32['codes_differing']} of {float32['codes']:,} codes differ from "
         f"float32 execution: {', '.join(f'{count} {text}' for text, count in why.items())}."
     )
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
@@ -277,11 +292,15 @@ def verdict(result: dict[str, Any]) -> str | None:
     layers = reference["differing_layers"] if reference else []
     if layers:
         return (
-            f"{reference['codes_differing']} of {reference['codes']} codes differ from the QONNX model in {', '.join(layers)}, named in the "
+            f"{reference['codes_differing']} of {reference['codes']} codes differ from the QONNX "
+            f"model in {', '.join(layers)}, named in the "
             f"order of the network; look at {layers[0]} first, because what follows reads its codes."
         )
     if result["mismatches"]:
-        return f"{result['mismatches']} codes of the outputs differ between the engines {', '.join(result['engines'])}."
+        return (
+            f"{result['mismatches']} codes of the outputs differ between the engines "
+            f"{', '.join(result['engines'])}."
+        )
     return None
 
 
@@ -291,13 +310,15 @@ def _doubts(float32: dict[str, Any]) -> list[str]:
     if float32["unexplained_layers"]:
         names = ", ".join(float32["unexplained_layers"])
         sentences.append(
-            f"{float32['codes_unexplained']} codes in {names} differ from float32 execution, and neither a tie nor the error of float32 "
+            f"{float32['codes_unexplained']} codes in {names} differ from float32 execution, and "
+            "neither a tie nor the error of float32 "
             "explains them; the accelerator or its reading of the file is wrong there."
         )
     if float32["over_excused_layers"]:
         names = ", ".join(float32["over_excused_layers"])
         sentences.append(
-            f"So many codes in {names} lie on ties or within the error of float32 that its execution does not confirm the accelerator "
+            f"So many codes in {names} lie on ties or within the error of float32 that its "
+            "execution does not confirm the accelerator "
             "there; with power-of-two scales float32 sums are exact."
         )
     return sentences

@@ -1,8 +1,9 @@
-"""Files that anybody may have written: taken only if they are regular files of a stated size, and nested no deeper than stated.
+"""Files that anybody may have written: taken only if they are regular files of a stated size, and nested no
+deeper than stated.
 
-Sizes are known before anything is read or unpacked. What is wrong is raised as a ValueError, or by the system as an OSError, and
-becomes one sentence where the reader knows what was expected. Python's own library alone is needed, so that this also runs where
-overlays are sealed. The constants are listed in docs/limits.md.
+Sizes are known before anything is read or unpacked. What is wrong is raised as a ValueError, or by the system
+as an OSError, and becomes one sentence where the reader knows what was expected. Python's own library alone
+is needed, so that this also runs where overlays are sealed. The constants are listed in docs/limits.md.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character, which JSON can spell
 
 @contextmanager
 def opened(path: Path, most: int) -> Iterator[tuple[IO[bytes], int]]:
-    """A regular file of at most `most` bytes, open for reading, and its size; a FIFO or a device is not waited for.
+    """A regular file of at most `most` bytes, open for reading, and its size; a FIFO or a device is not
+    waited for.
 
     Raises
     ------
@@ -65,7 +67,8 @@ def text(path: Path, most: int) -> str:
 
 
 def json_data(raw: bytes | str) -> Any:
-    """JSON as everybody reads it: no key twice, no NaN, no number beyond 64 bits or float64, `MAX_JSON_DEPTH` levels.
+    """JSON as everybody reads it: no key twice, no NaN, no number beyond 64 bits or float64, `MAX_JSON_DEPTH`
+    levels.
 
     Raises
     ------
@@ -144,11 +147,15 @@ class Archive:
             raise ValueError(f"its {len(members)} members have equal names or are more than {MAX_MEMBERS}")
         if total > min(most, MAX_UNPACKED):
             raise ValueError(
-                f"it unpacks to {total} bytes, and {min(most, MAX_UNPACKED)} are the most that can be taken from it"
+                f"it unpacks to {total} bytes, and {min(most, MAX_UNPACKED)} are the most that can "
+                "be taken from it"
             )
 
     def content(self, name: str) -> bytes:
-        """A member, whose checksum is right; raises ValueError if it cannot be unpacked, KeyError if there is none."""
+        """A member, whose checksum is right.
+
+        Raises ValueError if it cannot be unpacked, KeyError if there is none.
+        """
         member = self._archive.getinfo(name)
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name!r:.80} is packed by method {member.compress_type}")

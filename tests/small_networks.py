@@ -10,7 +10,10 @@ from tests.graph.qonnx_builder import Builder
 
 
 def residual(weights: str = "e2m1", activations: str = "e3m2", size: int = 6, seed: int = 0) -> Any:
-    """Three convolutions, a residual sum, a max pool, a global average pool and a linear layer; 2 input channels, 5 outputs."""
+    """Three convolutions, a residual sum, a max pool, a global average pool and a linear layer.
+
+    2 input channels, 5 outputs.
+    """
     b = Builder(2, size, size, seed=seed)
     x = b.quantise("x", "int4", 0.25)
     y = b.quantise(b.node("Relu", b.batch_norm(b.conv(x, weights, 8, 2), 8)), activations, 0.25)

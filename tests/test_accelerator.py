@@ -122,7 +122,10 @@ def test_a_network_that_is_too_large_is_refused_unless_told_otherwise(tmp_path):
 
 
 def test_the_lower_figure_of_luts_decides(tmp_path):
-    """A board between both figures of the design: it may fit, so it is compiled, and the report says that it may not."""
+    """A board between both figures of the design.
+
+    It may fit, so it is compiled, and the report says that it may not.
+    """
     described = boards.load("PYNQ-Z2").to_json()
     least = compiled_for(tmp_path, described, fold={}).report()["resources"]
     described["resources"]["lut"] = (least["lut_low"] + least["lut_high"]) // 2
@@ -155,7 +158,8 @@ def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
         *(
             (
                 {"clock_mhz": clock},
-                f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the board's own",
+                f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for "
+                "the board's own",
             )
             for clock in (0.1, 1000, 1e9, float("inf"), 10**400, True)
         ),
@@ -184,7 +188,8 @@ def test_things_that_are_no_network():
     with pytest.raises(UserError) as caught:
         pyqkit.compile(42)
     assert str(caught.value) == (
-        "an ONNX file, or a torch module and an example input, was expected; pass pyqkit.compile(module, example_input)"
+        "an ONNX file, or a torch module and an example input, was expected; pass "
+        "pyqkit.compile(module, example_input)"
     )
 
 
@@ -258,7 +263,10 @@ def test_infinity_saturates(accelerator, x):
 
 
 def test_importing_the_package_loads_nothing():
-    code = "import sys, pyqkit; pyqkit.__version__; print('numpy' in sys.modules, pyqkit.formats.parse('e4m3').name)"
+    code = (
+        "import sys, pyqkit; pyqkit.__version__; print('numpy' in sys.modules, "
+        "pyqkit.formats.parse('e4m3').name)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False e4m3\n"
     with pytest.raises(AttributeError, match="^module 'pyqkit' has no attribute 'compil'$"):

@@ -1,4 +1,7 @@
-"""The committed results of the headline designs: they hold what they claim, and today's generator still makes those designs."""
+"""The committed results of the headline designs.
+
+They hold what they claim, and today's generator still makes those designs.
+"""
 
 from __future__ import annotations
 

@@ -84,7 +84,8 @@ def test_reference_decides_what_float64_cannot() -> None:
     from pyqkit.reference.quantisers import Quantiser
     from pyqkit.reference.rounding import Grid
 
-    # 3/4 - 1/4 and a sliver that float64 drops: the tie of int4 between 0 and 1 goes to 0, a sliver above it to 1.
+    # 3/4 - 1/4 and a sliver that float64 drops: the tie of int4 between 0 and 1 goes to 0, a sliver above it
+    # to 1.
     integers = np.array([[3.0, 3.0]])
     for sliver, code in ((2.0**-80, 1), (0.0, 0), (-(2.0**-80), 0)):
         total = Sum(

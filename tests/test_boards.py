@@ -151,7 +151,8 @@ def test_impossible_entries(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(UserError) as caught:
         boards.load(path)
     assert str(caught.value) == (
-        "a board with name, part, board_part, family (zynq-7000 or zynq-mpsoc), clock_mhz and [resources] lut, ff, bram36, uram, dsp was "
+        "a board with name, part, board_part, family (zynq-7000 or zynq-mpsoc), clock_mhz and "
+        "[resources] lut, ff, bram36, uram, dsp was "
         f"expected, but {path} lacks one or has an impossible value; compare it with boards/zcu104.toml"
     )
 
@@ -182,7 +183,8 @@ def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
     with pytest.raises(
         UserError,
-        match=f"^a board file in TOML was expected, but {path} cannot be read \\(.*\\); compare it with boards/zcu104.toml$",
+        match=f"^a board file in TOML was expected, but {path} cannot be read \\(.*\\); compare it with "
+        "boards/zcu104.toml$",
     ):
         boards.load(path)
 
@@ -193,7 +195,8 @@ def test_files_that_are_no_regular_files(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         boards.load(path)
     assert str(caught.value) == (
-        f"a board file in TOML was expected, but {path} cannot be read (it is no regular file); compare it with boards/zcu104.toml"
+        f"a board file in TOML was expected, but {path} cannot be read (it is no regular file); "
+        "compare it with boards/zcu104.toml"
     )
 
 

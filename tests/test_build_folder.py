@@ -1,4 +1,7 @@
-"""Build folders: whole or not at all, moved and loaded without a difference, and refused where they were changed."""
+"""Build folders.
+
+Whole or not at all, moved and loaded without a difference, and refused where they were changed.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,8 @@ def test_loading_needs_neither_torch_nor_onnx(saved, accelerator, x, tmp_path):
     np.save(tmp_path / "x.npy", x)
     code = (
         "import sys, numpy as np, pyqkit\n"
-        "sys.modules.update(dict.fromkeys(('torch', 'onnx', 'qonnx', 'brevitas', 'rich', 'matplotlib')))\n"  # None: importing them fails
+        # None: importing them fails
+        "sys.modules.update(dict.fromkeys(('torch', 'onnx', 'qonnx', 'brevitas', 'rich', 'matplotlib')))\n"
         f"acc = pyqkit.Accelerator.load({str(saved)!r})\n"
         f"np.save('y.npy', acc(np.load('x.npy'))); acc.report(); print(acc.selftest({str(saved)!r}))"
     )
@@ -157,7 +161,8 @@ def test_nothing_stays_behind_when_writing_fails(accelerator, tmp_path, monkeypa
         with pytest.raises(OutputError) as caught:
             accelerator.save(target, force=force)
         assert str(caught.value) == (
-            f"a folder that can be written was expected, but {target} cannot (No space left on device); choose another place"
+            f"a folder that can be written was expected, but {target} cannot (No space left on "
+            "device); choose another place"
         )
     assert names_in(tmp_path) == ["net"]
     assert (tmp_path / "net" / "manifest.json").read_bytes() == before
@@ -177,7 +182,8 @@ def test_existing_things_are_kept(accelerator, tmp_path):
     with pytest.raises(OutputError) as caught:
         accelerator.save(tmp_path / "net", force=True)
     assert str(caught.value) == (
-        f"a build folder and nothing else was expected, but {tmp_path / 'net' / 'hls' / 'thesis.txt'} is not part of it; "
+        "a build folder and nothing else was expected, but "
+        f"{tmp_path / 'net' / 'hls' / 'thesis.txt'} is not part of it; "
         "move it away or choose another name"
     )
     assert (tmp_path / "net" / "hls" / "thesis.txt").read_text() == "mine"
@@ -186,14 +192,18 @@ def test_existing_things_are_kept(accelerator, tmp_path):
         accelerator.save(tmp_path / "file", force=True)
     assert (
         str(caught.value)
-        == f"a build folder to replace was expected, but {tmp_path / 'file'} is something else; choose another name"
+        == f"a build folder to replace was expected, but {tmp_path / 'file'} is something else; choose "
+        "another name"
     )
     assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("sealed", [True, False])
 def test_a_manifest_that_others_wrote_gives_no_file_away(accelerator, tmp_path, sealed):
-    """Many a program has a manifest.json with files; and one that was mailed may list what the user keeps beside it."""
+    """Many a program has a manifest.json with files.
+
+    And one that was mailed may list what the user keeps beside it.
+    """
     target = tmp_path / "net"
     (target / "photos").mkdir(parents=True)
     (target / "photos" / "1.jpg").write_text("mine")
@@ -235,7 +245,8 @@ def test_every_file_of_a_folder_is_checked(saved, tmp_path):
         with pytest.raises(BuildFolderError) as caught:
             pyqkit.Accelerator.load(folder)
         assert str(caught.value) == (
-            f"an unchanged file was expected, but {folder / name} is missing or has been edited; compile the network again"
+            f"an unchanged file was expected, but {folder / name} is missing or has been edited; "
+            "compile the network again"
         )
 
 
@@ -253,13 +264,15 @@ def forged(saved: Path, folder: Path, change) -> Path:
     ("change", "sentence"),
     [
         (lambda m: m.update(schema=99), "a build folder of schema 1 was expected, but FOLDER has 99; compile the network again"),
-        (lambda m: m.pop("clock_mhz"), "a complete manifest was expected in FOLDER, but clock_mhz is missing; compile the network again"),
+        (lambda m: m.pop("clock_mhz"), "a complete manifest was expected in FOLDER, but clock_mhz is missing; compile the network "
+            "again"),
         (lambda m: m.update(clock_mhz="fast"), "a complete manifest was expected in FOLDER, but its clock is fast; compile the network again"),
         (lambda m: m["files"].pop("arrays.npz"), "a manifest that lists arrays.npz was expected, but FOLDER/manifest.json does not; compile "
                                                  "the network again"),
         *(
             (lambda m, name=name: m["files"].update({name: "0"}), "a manifest that lists files of its folder was expected, but "
-                                                                  "FOLDER/manifest.json lists others; compile the network again")
+                                                                  "FOLDER/manifest.json lists "
+                                                                      "others; compile the network again")
             for name in ("../x", "/etc/passwd", "hls/../../x", "manifest.json", "hls//x", "", ".", "a\nb", "\x1b[2J")
         ),
         (lambda m: m["files"].update({"none": "0"}), "an unchanged file was expected, but FOLDER/none is missing or has been edited; compile "
@@ -268,7 +281,8 @@ def forged(saved: Path, folder: Path, change) -> Path:
                                                                    "layer; layers are "),
         (lambda m: m["board"].update(family="alveo"), "a board with name, part, board_part, family (zynq-7000 or zynq-mpsoc), clock_mhz and "),
         (lambda m: m.update(graph=[]), "a graph as pyqkit writes it was expected, but it is damaged ("),
-        (lambda m: m["graph"].pop("outputs"), "a graph as pyqkit writes it was expected, but it is damaged (no 'outputs'); compile the network "
+        (lambda m: m["graph"].pop("outputs"), "a graph as pyqkit writes it was expected, but it is damaged (no 'outputs'); compile the "
+            "network "
                                               "again"),
     ],
 )  # fmt: skip
@@ -295,7 +309,8 @@ def test_pickled_arrays_are_not_opened(tmp_path):
     with pytest.raises(BuildFolderError) as caught:
         build_folder.load_arrays(tmp_path, "arrays.npz")
     assert str(caught.value) == (
-        f"arrays were expected in {tmp_path / 'arrays.npz'}, but it cannot be read (its header does not describe an array of plain numbers); "
+        f"arrays were expected in {tmp_path / 'arrays.npz'}, but it cannot be read (its header does "
+        "not describe an array of plain numbers); "
         "compile the network again"
     )
 
@@ -324,5 +339,6 @@ def test_golden_vectors_reach_an_engine_only_as_codes_of_its_ends(saved, tmp_pat
     with pytest.raises(BuildFolderError) as caught:
         pyqkit.Accelerator.load(saved).selftest(tmp_path)
     assert str(caught.value) == (
-        f"golden vectors of the network were expected in {tmp_path / 'golden.npz'}, but it holds others; compile the network again"
+        f"golden vectors of the network were expected in {tmp_path / 'golden.npz'}, but it holds "
+        "others; compile the network again"
     )

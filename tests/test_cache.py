@@ -1,4 +1,7 @@
-"""The cache: a library is loaded only if it is ours and unchanged; what is broken is made again, by one process."""
+"""The cache.
+
+A library is loaded only if it is ours and unchanged; what is broken is made again, by one process.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,9 @@ def test_entries_do_not_stand_in_for_each_other(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_libraries_are_told_apart_and_descriptors_closed(tmp_path: Path) -> None:
-    """The loader knows libraries by name, so a descriptor's number that comes again must not bring an earlier one."""
+    """The loader knows libraries by name, so a descriptor's number that comes again must not bring an earlier
+    one.
+    """
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else None
     assert [f(library(tmp_path, value)) for value in range(6)] == list(range(6))
     assert before is None or len(os.listdir("/proc/self/fd")) == before
@@ -137,7 +142,10 @@ def test_one_of_many_processes_compiles(tmp_path: Path) -> None:
     compiler = tmp_path / "bin" / "g++"
     compiler.write_text(f'#!/bin/sh\necho called >> {log}\nexec {shutil.which("g++")} "$@"\n')
     compiler.chmod(0o755)
-    code = f"from pathlib import Path; from tests.test_cache import f, library; print(f(library(Path({str(tmp_path / 'cache')!r}))))"
+    code = (
+        "from pathlib import Path; from tests.test_cache import f, library; "
+        f"print(f(library(Path({str(tmp_path / 'cache')!r}))))"
+    )
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
     root = Path(__file__).parents[1]
     runs = [
@@ -230,7 +238,9 @@ def test_private_folders_end_with_the_process(tmp_path: Path) -> None:
 
 @pytest.fixture
 def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with two entries, one not used for ten days, what an earlier version left, and a file of the user's."""
+    """A cache with two entries, one not used for ten days, what an earlier version left, and a file of the
+    user's.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = tmp_path / "pyqkit"
     note(folder, "hls_" + "1" * 24, "x" * 100)

@@ -1,4 +1,7 @@
-"""The demo keeps its promises: accuracy, equal engines, four formats in one network, and the same result for the same seed."""
+"""The demo keeps its promises.
+
+Accuracy, equal engines, four formats in one network, and the same result for the same seed.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ def test_an_existing_folder_is_kept(demo: tuple[Path, dict], tmp_path: Path) -> 
     (demo[0] / "thesis.txt").write_text("mine")
     with pytest.raises(
         UserError,
-        match=r"a folder of an earlier demo and nothing else was expected, but .*thesis.txt is not part of it",
+        match=r"a folder of an earlier demo and nothing else was expected, but .*thesis.txt is not part "
+        r"of it",
     ):
         run(demo[0], force=True)
     assert (demo[0] / "thesis.txt").read_text() == "mine"

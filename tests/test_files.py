@@ -64,7 +64,10 @@ def test_a_file_is_replaced_at_the_end(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     target.write_text("old")
-    sentence = f"a file that can be written was expected, but {target} cannot (No space left on device); choose another place"
+    sentence = (
+        f"a file that can be written was expected, but {target} cannot (No space left on device); "
+        "choose another place"
+    )
     with pytest.raises(OutputError) as caught, replacing(target) as beside:
         beside.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -150,7 +153,8 @@ def test_a_fifo_is_written_to(tmp_path: Path) -> None:
 def test_descriptors_are_written_to_where_they_stand(tmp_path: Path, name: str) -> None:
     code = (
         "from pathlib import Path; from pyqkit.files import replacing\n"
-        f"print('before')\nwith replacing(Path({name!r}), False) as beside: beside.write_text('content\\n')\nprint('after')"
+        f"print('before')\nwith replacing(Path({name!r}), False) as beside: "
+        "beside.write_text('content\\n')\nprint('after')"
     )
     with open(tmp_path / "out", "w") as out:
         subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
@@ -356,7 +360,8 @@ def test_a_folder_with_more_than_ours_is_kept(
     with pytest.raises(OutputError) as caught:
         make_folder(target, force=True)
     assert str(caught.value) == (
-        f"a build and nothing else was expected, but {target / other} is not part of it; move it away or choose another name"
+        f"a build and nothing else was expected, but {target / other} is not part of it; move it "
+        "away or choose another name"
     )
     assert sorted(str(p) for p in tmp_path.rglob("*")) == before
 
@@ -416,7 +421,8 @@ def killed(folder: Path, body: str) -> None:
     """A process that is killed within a workshop in `folder`, long ago."""
     code = (
         "import os, signal; from pathlib import Path; from pyqkit.files import workshop\n"
-        f"with workshop(Path({str(folder)!r})) as work:\n {body}\n os.utime(work, (0, 0))\n os.kill(os.getpid(), signal.SIGKILL)"
+        f"with workshop(Path({str(folder)!r})) as work:\n {body}\n os.utime(work, (0, 0))\n "
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
 
@@ -444,7 +450,9 @@ def test_a_folder_that_a_killed_run_moved_aside_comes_back(tmp_path: Path) -> No
 
 
 def test_what_somebody_planted_as_left_by_a_killed_run_moves_nothing(tmp_path: Path) -> None:
-    """An archive that was unpacked may hold a workshop of long ago, with links in the place of what had been moved aside."""
+    """An archive that was unpacked may hold a workshop of long ago, with links in the place of what had been
+    moved aside.
+    """
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("mine")
     for number, place in enumerate(("earlier", "earlier/net")):

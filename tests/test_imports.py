@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "pyqkit"
 MODULES = sorted(ROOT.rglob("*.py"))
 
-# Part -> parts it may import, itself, `errors` and `names` always. The longest name that fits a module is its part.
+# Part -> parts it may import, itself, `errors` and `names` always. The longest name that fits a module is its
+# part.
 HARDWARE_TYPES = {
     "hardware.folding_types",
     "hardware.fifo",

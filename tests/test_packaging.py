@@ -1,4 +1,7 @@
-"""What is installed is complete: everything that the package reads at run time is in it, and it works away from the repository."""
+"""What is installed is complete.
+
+Everything that the package reads at run time is in it, and it works away from the repository.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,8 @@ def test_sources_headers_and_boards_are_there(installed: Path) -> None:
 def test_it_works_away_from_the_repository(installed: Path, tmp_path: Path) -> None:
     code = (
         "import pyqkit.boards, pyqkit.formats\nfrom pyqkit.hls.generate import library\n"
-        "print(pyqkit.__file__)\nprint(pyqkit.boards.load('ZCU104').name)\nprint((library() / 'simulation' / 'hls_stream.h').is_file())"
+        "print(pyqkit.__file__)\nprint(pyqkit.boards.load('ZCU104').name)\nprint((library() / "
+        "'simulation' / 'hls_stream.h').is_file())"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(

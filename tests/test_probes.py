@@ -74,11 +74,13 @@ def test_damaged_probes_are_refused(probed: pyqkit.Accelerator) -> None:
         ),
         (
             ["gemm_70"],
-            "a layer inside the network was expected as a probe, but gemm_70 is an output already; leave it out",
+            "a layer inside the network was expected as a probe, but gemm_70 is an output already; "
+            "leave it out",
         ),
         (
             ["x"],
-            "a layer was expected as a probe, but 'x' is none; there are conv_12, floatquant_24, .*, quant_63$",
+            "a layer was expected as a probe, but 'x' is none; there are conv_12, floatquant_24, "
+            ".*, quant_63$",
         ),
         ("layer", "a layer was expected as a probe, but 'layer' is none"),
     ],

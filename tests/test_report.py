@@ -58,8 +58,10 @@ def test_the_fastest_design_has_no_next_step(accelerator):
 def test_summary_says_rate_limit_and_price(report):
     step = report["next_step"]
     assert summary(report).startswith(
-        f"{report['frames_per_second']:,.0f} frames/s at 100 MHz, a frame every {report['initiation_interval_cycles']:,} cycles (estimated); "
-        f"{report['bottleneck']} limits. The next step, {step['frames_per_second']:,.0f} frames/s, would take +{step['more']['lut_high']:,} LUT"
+        f"{report['frames_per_second']:,.0f} frames/s at 100 MHz, a frame every "
+        f"{report['initiation_interval_cycles']:,} cycles (estimated); "
+        f"{report['bottleneck']} limits. The next step, {step['frames_per_second']:,.0f} frames/s, "
+        f"would take +{step['more']['lut_high']:,} LUT"
     )
     assert summary(report).endswith("(estimated).")
 

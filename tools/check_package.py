@@ -1,9 +1,10 @@
-"""Install the wheel, then the source tree, into clean environments of an old Python, and use pyqkit there as on a board.
+"""Install the wheel, then the source tree, into clean environments of an old Python, and use pyqkit there as
+on a board.
 
     python tools/check_package.py [python3.10]
 
-Without pynq: numpy alone comes with the wheel, and an overlay runs on the emulated board. With pynq: overlays by bare name,
-notebooks and drivers through PYNQ's entry points, for the wheel and for an editable install.
+Without pynq: numpy alone comes with the wheel, and an overlay runs on the emulated board. With pynq: overlays
+by bare name, notebooks and drivers through PYNQ's entry points, for the wheel and for an editable install.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def main() -> None:
 
 
 def found(name: str) -> str | None:
-    """A Python by name that starts: on PATH, or among those of pyenv, whose place holders on PATH may be empty."""
+    """A Python by name that starts.
+
+    On PATH, or among those of pyenv, whose place holders on PATH may be empty.
+    """
     candidates = [shutil.which(name), *sorted(Path.home().glob(f".pyenv/versions/*/bin/{name}"))]
     for candidate in filter(None, candidates):
         if subprocess.run([str(candidate), "-V"], capture_output=True, check=False).returncode == 0:

@@ -1,4 +1,5 @@
-"""Write the example that comes with the package: overlays/digits for the emulated boards, and its test images for the notebooks.
+"""Write the example that comes with the package: overlays/digits for the emulated boards, and its test images
+for the notebooks.
 
 The network is the demo's.
 """
@@ -34,7 +35,8 @@ def main() -> None:
             build = accelerator.save(Path(scratch) / "digits")
             right = (accelerator(x_test).argmax(axis=1) == y_test).mean()
             print(
-                f"{write(build, target, f'digits.{board}')}: {right:.1%} of {len(x_test)} test images right (engine exact)"
+                f"{write(build, target, f'digits.{board}')}: {right:.1%} of {len(x_test)} test "
+                "images right (engine exact)"
             )
     np.savez_compressed(
         ROOT / "notebooks" / "board" / "digits.npz",

@@ -1,4 +1,7 @@
-"""Write what the code says of number formats into README.md (between its markers) and docs/formats.md; ``--check`` only compares."""
+"""Write what the code says of number formats into README.md (between its markers) and docs/formats.md.
+
+``--check`` only compares.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Prove the blocks that move words, for the parameters listed here: `make prove`.
 
-The properties stand in ``rtl/proofs``: no word is lost, doubled or overtaken (a tagged lane that the solver chooses), an offered
-word stays until it is taken, nobody waits for ever. Yosys makes an and-inverter graph of block and properties; ABC checks its first
-cycles and then that the properties, if they hold for `FRAMES` cycles, hold in the next one. A mutant of each block must fail.
+The properties stand in ``rtl/proofs``: no word is lost, doubled or overtaken (a tagged lane that the solver
+chooses), an offered word stays until it is taken, nobody waits for ever. Yosys makes an and-inverter graph of
+block and properties; ABC checks its first cycles and then that the properties, if they hold for `FRAMES`
+cycles, hold in the next one. A mutant of each block must fail.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ FIRST_CYCLES = 12  # mutants fail within ten
 
 # As SymbiYosys prepares a design for an and-inverter graph.
 _TO_AIGER = (
-    "proc; flatten; check -assert; opt_clean; async2sync; memory_collect; chformal -lower; setundef -undriven -anyseq; "
-    "delete -output; opt -full; techmap; opt -fast; memory_map -formal; formalff -clk2ff -ff2anyinit; simplemap; dffunmap; "
+    "proc; flatten; check -assert; opt_clean; async2sync; memory_collect; chformal -lower; setundef "
+    "-undriven -anyseq; "
+    "delete -output; opt -full; techmap; opt -fast; memory_map -formal; formalff -clk2ff "
+    "-ff2anyinit; simplemap; dffunmap; "
     "opt -fast; setundef -zero; aigmap; opt_clean; write_aiger -I -B -zinit -no-startoffset block.aig"
 )
 _YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
@@ -81,7 +84,10 @@ def holds(case: Case) -> bool:
         (folder / "block.sv").write_text(text)
         files = " ".join(str(RTL / "proofs" / f"{checker}.sv") for checker in CHECKERS)
         parameters = "".join(f" -chparam {key} {value}" for key, value in case.parameters.items())
-        script = f"read_verilog -sv -formal -I{RTL} block.sv {files}; hierarchy -check -top {case.block}{parameters}; {_TO_AIGER}"
+        script = (
+            f"read_verilog -sv -formal -I{RTL} block.sv {files}; hierarchy -check -top "
+            f"{case.block}{parameters}; {_TO_AIGER}"
+        )
         _run([sys.executable, "-c", _YOSYS, script], folder)
         load = "read_aiger block.aig; fold; strash; orpos"
         if "lat =    0" in _run(
@@ -120,7 +126,8 @@ def main() -> int:
         right = found == (case.mutant is None)
         wrong += not right
         print(
-            f"{'proven ' if found else 'refused'} {case}, {time.monotonic() - started:.1f} s{'' if right else '  <- WRONG'}",
+            f"{'proven ' if found else 'refused'} {case}, {time.monotonic() - started:.1f} "
+            f"s{'' if right else '  <- WRONG'}",
             flush=True,
         )
     return int(wrong > 0)

@@ -1,4 +1,7 @@
-"""Run notebooks from top to bottom; the first cell that fails ends it with its error. Nothing is written back."""
+"""Run notebooks from top to bottom.
+
+The first cell that fails ends it with its error. Nothing is written back.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""An emulated PYNQ board: the notebook of a board runs on a laptop, and what would hang hardware becomes an exception.
+"""An emulated PYNQ board: the notebook of a board runs on a laptop, and what would hang hardware becomes an
+exception.
 
 import pyqkit.board_emulation
 pyqkit.board_emulation.use("ZCU104")
@@ -28,7 +29,8 @@ def make(board: str = "ZCU104", memory_bytes: int | None = None, patience: int |
     memory_bytes : int, optional
         Memory for buffers.
     patience : int or None
-        Status reads of a transfer that cannot end before `BoardFault` is raised; None never raises, as hardware does.
+        Status reads of a transfer that cannot end before `BoardFault` is raised; None never raises, as
+        hardware does.
     """
     from pyqkit import boards
     from pyqkit.board_emulation.board import EmulatedBoard
@@ -53,8 +55,9 @@ def use(
     engine : {"exact", "hls"}
         What computes the network of an overlay.
     models : dict of str to callable, optional
-        Emulated blocks of your own, by VLNV: a function of the block (`pyqkit.overlay.hwh.Block`) and its streams that
-        returns an object with ``read(offset)`` and ``write(offset, value)``, and ``step()`` if it moves data.
+        Emulated blocks of your own, by VLNV: a function of the block (`pyqkit.overlay.hwh.Block`) and its
+        streams that returns an object with ``read(offset)`` and ``write(offset, value)``, and ``step()`` if
+        it moves data.
     patience : int or None
         As for `make`.
 

@@ -1,4 +1,7 @@
-"""The AXI DMA in direct register mode, from AMD's product guide PG021: registers, status bits and what it does on errors."""
+"""The AXI DMA in direct register mode, from AMD's product guide PG021.
+
+Registers, status bits and what it does on errors.
+"""
 
 from __future__ import annotations
 
@@ -116,12 +119,15 @@ class Channel:
     def _start(self, length: int) -> None:
         if self.flags & HALTED:
             raise BoardFault(
-                f"{self.name} was expected to run before a length is written, but DMACR.RS is 0, so the DMA would do nothing for ever; "
-                "write 1 to DMACR first, which is start() of PYNQ's channel and is needed after every download() and reset"
+                f"{self.name} was expected to run before a length is written, but DMACR.RS is 0, so "
+                "the DMA would do nothing for ever; "
+                "write 1 to DMACR first, which is start() of PYNQ's channel and is needed after "
+                "every download() and reset"
             )
         if self.active:
             raise BoardFault(
-                f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is under way; wait for it first"
+                f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is "
+                "under way; wait for it first"
             )
         if self.stream is None:
             raise BoardFault(
@@ -134,17 +140,21 @@ class Channel:
             )
         if length >> self.length_bits:
             raise BoardFault(
-                f"a transfer of at most {(1 << self.length_bits) - 1} bytes was expected on {self.name}, whose length register has "
-                f"{self.length_bits} bits, but {length} came, of which it would move {length % (1 << self.length_bits)}; split the transfer"
+                f"a transfer of at most {(1 << self.length_bits) - 1} bytes was expected on "
+                f"{self.name}, whose length register has "
+                f"{self.length_bits} bits, but {length} came, of which it would move "
+                f"{length % (1 << self.length_bits)}; split the transfer"
             )
         if self.address % self.alignment:
             raise BoardFault(
-                f"an address that is a multiple of {self.alignment} was expected on {self.name}, which has no realignment engine, but "
+                f"an address that is a multiple of {self.alignment} was expected on {self.name}, "
+                "which has no realignment engine, but "
                 f"{self.address:#x} came; start at the beginning of a buffer"
             )
         if length % self.stream.beat_bytes:
             raise BoardFault(
-                f"whole beats of {self.stream.beat_bytes} bytes were expected on {self.name}, but {length} bytes came; the stream has no TKEEP"
+                f"whole beats of {self.stream.beat_bytes} bytes were expected on {self.name}, but "
+                f"{length} bytes came; the stream has no TKEEP"
             )
         if self.memory.owner(self.address, length) is None:
             what = f"{length} bytes at {self.address:#x} belong to no allocated buffer"
@@ -176,7 +186,8 @@ class Channel:
         if found is None:
             self._fail(
                 DECODE_ERROR,
-                f"the buffer at {self.address:#x} was expected to live until {self.name} ends, but it was freed",
+                f"the buffer at {self.address:#x} was expected to live until {self.name} ends, but "
+                "it was freed",
             )
         return found  # type: ignore[return-value]
 
@@ -204,7 +215,8 @@ class Channel:
         elif self.moved == self.length:
             self._fail(
                 INTERNAL_ERROR,
-                f"a packet of at most {self.length} bytes was expected on {self.name}, but the buffer is full and TLAST has not come; "
+                f"a packet of at most {self.length} bytes was expected on {self.name}, but the "
+                "buffer is full and TLAST has not come; "
                 "receive into a buffer that holds the whole packet",
             )
         return bool(len(data))
@@ -281,7 +293,8 @@ class AxiDma:
         channel, inside = self._channel(offset)
         if channel is None:
             raise BoardFault(
-                f"a register of {self.name} {' and '.join(self.channels)} was expected, which is all that this DMA has, but {offset:#x} was "
+                f"a register of {self.name} {' and '.join(self.channels)} was expected, which is "
+                f"all that this DMA has, but {offset:#x} was "
                 "written, which would do nothing; use the other direction, or the DMA that has this one"
             )
         if inside == CONTROL and value & RESET:

@@ -1,7 +1,8 @@
-"""The emulated board: memory, registers, clocks, and the blocks that an overlay puts into the programmable logic.
+"""The emulated board: memory, registers, clocks, and the blocks that an overlay puts into the programmable
+logic.
 
-Nothing here knows PYNQ. After every register write all blocks run until none can go on; reading the status of a DMA that
-waits for something that will never come raises, where real hardware would be polled for ever.
+Nothing here knows PYNQ. After every register write all blocks run until none can go on; reading the status of
+a DMA that waits for something that will never come raises, where real hardware would be polled for ever.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ PATIENCE = 64  # reads of a waiting DMA's status, with nothing else happening, b
 
 
 class Block(Protocol):
-    """What an overlay may put into the programmable logic. `read` and `write` take byte offsets and 32-bit words."""
+    """What an overlay may put into the programmable logic.
+
+    `read` and `write` take byte offsets and 32-bit words.
+    """
 
     name: str
 
@@ -64,7 +68,8 @@ class EmulatedBoard:
     family : {"zynq-7000", "zynq-mpsoc"}
     memory_bytes : int, optional
     patience : int or None
-        Reads of a status that cannot change before `BoardFault` is raised; None never raises, as hardware does.
+        Reads of a status that cannot change before `BoardFault` is raised; None never raises, as hardware
+        does.
     """
 
     def __init__(
@@ -116,7 +121,8 @@ class EmulatedBoard:
                 if model is None:
                     if ends or block.address is not None:
                         raise BoardFault(
-                            f"blocks that can be emulated were expected, but {block.name} is a {block.vlnv}; give a model for it in models="
+                            f"blocks that can be emulated were expected, but {block.name} is a "
+                            f"{block.vlnv}; give a model for it in models="
                         )
                     continue
                 made = model(block, ends)
@@ -135,7 +141,8 @@ class EmulatedBoard:
     def _dma(self, words: np.ndarray, block: hwh.Block, ends: dict[str, Stream]) -> AxiDma:
         if block.number("c_include_sg", 1):
             raise BoardFault(
-                f"a DMA without scatter-gather was expected, but {block.name} has it; set c_include_sg to 0 in the block design"
+                f"a DMA without scatter-gather was expected, but {block.name} has it; set "
+                "c_include_sg to 0 in the block design"
             )
         streams, alignments = {}, {}
         for side, end in (("MM2S", "M_AXIS_MM2S"), ("S2MM", "S_AXIS_S2MM")):
@@ -159,7 +166,8 @@ class EmulatedBoard:
             if 0 <= address - window.base < window.size:
                 return window
         raise BoardFault(
-            f"an address with registers was expected, but nothing owns {address:#x}, where a real board would stall or reset; "
+            f"an address with registers was expected, but nothing owns {address:#x}, where a real "
+            "board would stall or reset; "
             "load the overlay first and compare the address with its ip_dict"
         )
 
@@ -178,11 +186,15 @@ class EmulatedBoard:
             return value
 
     def write(self, address: int, value: float) -> None:
-        """Write a 32-bit register, then let everything run; a negative number is written as its two's complement."""
+        """Write a 32-bit register, then let everything run.
+
+        A negative number is written as its two's complement.
+        """
         word = int(value) if np.isfinite(value) else None
         if word is None or word != value or not -(1 << 31) <= word < 1 << 32:
             raise BoardFault(
-                f"a word of 32 bits was expected for the register at {address:#x}, but {value!r} came; write an integer"
+                f"a word of 32 bits was expected for the register at {address:#x}, but {value!r} "
+                "came; write an integer"
             )
         with self._lock:
             window = self._window(address)
@@ -193,7 +205,8 @@ class EmulatedBoard:
     def map(self, address: int, nbytes: int) -> np.ndarray:
         """Memory that shows what registers hold, as uint32; it is not for writing.
 
-        Those of a model of a user's show what was last read of them over the bus, and so do addresses without registers: 0.
+        Those of a model of a user's show what was last read of them over the bus, and so do addresses without
+        registers: 0.
         """
         with self._lock:
             for window in self._windows:
@@ -210,7 +223,8 @@ class EmulatedBoard:
     def _hang(self, name: str) -> str:
         states = "; ".join(block.state for block in self._blocks if hasattr(block, "state"))
         return (
-            f"a transfer that ends was expected of {name}, but nothing moves any more, so a wait on a real board would never return: {states}; "
+            f"a transfer that ends was expected of {name}, but nothing moves any more, so a wait on "
+            f"a real board would never return: {states}; "
             "send whole frames, and receive as many packets as frames were sent"
         )
 
@@ -239,7 +253,8 @@ def network_model(
 
 
 def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Model]:
-    """Models for the blocks of an emulated overlay, whose network is in the packed build folder beside the .bit file.
+    """Models for the blocks of an emulated overlay, whose network is in the packed build folder beside the
+    .bit file.
 
     Parameters
     ----------
@@ -258,18 +273,21 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     bit = bitfile.read(path)
     if bit.part != bitfile.header_part(part):
         raise BoardFault(
-            f"a bitstream for {bitfile.header_part(part)} was expected, but {path} is for {bit.part}; take the one for this board"
+            f"a bitstream for {bitfile.header_part(part)} was expected, but {path} is for "
+            f"{bit.part}; take the one for this board"
         )
     facts = bit.emulated
     if facts is None:
         raise BoardFault(
-            f"a bitstream for the emulated board was expected, but {path} is for real hardware; make one with 'pyqkit overlay BUILD --emulated'"
+            f"a bitstream for the emulated board was expected, but {path} is for real hardware; "
+            "make one with 'pyqkit overlay BUILD --emulated'"
         )
     build = path.with_suffix(".zip")
     manifest, _ = read(build)
     if manifest["sha256"] != facts.get("build"):
         raise BoardFault(
-            f"the build folder that {path} was made from was expected in {build}, but it is another; copy the overlay again"
+            f"the build folder that {path} was made from was expected in {build}, but it is "
+            "another; copy the overlay again"
         )
     (given,), taken = (
         [End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs")

@@ -1,4 +1,7 @@
-"""Clock registers of the processing system: PLLs and dividers, with the values that a PYNQ image boots with."""
+"""Clock registers of the processing system.
+
+PLLs and dividers, with the values that a PYNQ image boots with.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Register values after boot: address -> value. MPSoC: FBDIV in bits 8-14, DIV2 in bit 16; Zynq-7000: FDIV in bits 12-18.
+# Register values after boot: address -> value. MPSoC: FBDIV in bits 8-14, DIV2 in bit 16; Zynq-7000: FDIV in
+# bits 12-18.
 _MPSOC = {
     0xFF5E_0020: 90 << 8 | 1 << 16,  # IOPLL, 1500 MHz from 33.333
     0xFF5E_0030: 64 << 8 | 1 << 16,  # RPLL

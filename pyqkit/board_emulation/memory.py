@@ -1,4 +1,7 @@
-"""Memory that a processor and a DMA share: physical addresses, and caches that somebody has to flush and invalidate."""
+"""Memory that a processor and a DMA share.
+
+Physical addresses, and caches that somebody has to flush and invalidate.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +55,12 @@ class Buffer:
         written = self._unflushed(start, stop)
         if any(np.any((written >= first) & (written < last)) for first, last in self._stale):
             raise BoardFault(
-                f"an invalidate() was expected before the buffer at {self.address:#x} is written and flushed, but a DMA has put data "
+                f"an invalidate() was expected before the buffer at {self.address:#x} is written "
+                "and flushed, but a DMA has put data "
                 "there since, which the flush would overwrite; call invalidate() after the transfer"
             )
-        # All but what a DMA wrote, also what seems flushed: a flush that was interrupted may have come half way.
+        # All but what a DMA wrote, also what seems flushed: a flush that was interrupted may have come half
+        # way.
         for first, last in zip(
             [start, *(last for _, last in self._stale)], [*(first for first, _ in self._stale), stop]
         ):
@@ -78,16 +83,20 @@ class Buffer:
         """Raise `BoardFault` if the memory was given back."""
         if self.freed:
             raise BoardFault(
-                f"a buffer that lives was expected, but the one at {self.address:#x} was freed, and its memory may be another's; "
+                f"a buffer that lives was expected, but the one at {self.address:#x} was freed, and "
+                "its memory may be another's; "
                 "copy what you need before you free it"
             )
 
     def check_fresh(self, start: int, stop: int) -> None:
-        """Raise `BoardFault` if the processor is about to read bytes that a DMA wrote and that were not invalidated."""
+        """Raise `BoardFault` if the processor is about to read bytes that a DMA wrote and that were not
+        invalidated.
+        """
         self.check_alive()
         if any(first < stop and start < last for first, last in self._stale):
             raise BoardFault(
-                f"an invalidate() was expected before the buffer at {self.address:#x} is read, but a DMA has written it since and the caches "
+                f"an invalidate() was expected before the buffer at {self.address:#x} is read, but "
+                "a DMA has written it since and the caches "
                 "hold what was there before; wait for the transfer, then call invalidate()"
             )
 
@@ -95,7 +104,8 @@ class Buffer:
         """What a DMA reads."""
         if self.cacheable and len(self._unflushed(start, start + nbytes)):
             raise BoardFault(
-                f"a flush() was expected before a DMA reads the buffer at {self.address:#x}, but the processor has written it since and the "
+                f"a flush() was expected before a DMA reads the buffer at {self.address:#x}, but "
+                "the processor has written it since and the "
                 "new bytes are only in its caches; call flush() before the transfer"
             )
         return self._memory[start : start + nbytes]
@@ -177,8 +187,14 @@ class Memory:
     def _room(self) -> str:
         largest = max(size for _, size in self._gaps())
         if largest < PAGE:
-            return f"a board with memory left was expected, but buffers hold all {self.size:,} bytes of the emulated one"
-        return f"a buffer of at most {largest:,} bytes was expected, which is the largest piece that the emulated board has left of {self.size:,}"
+            return (
+                f"a board with memory left was expected, but buffers hold all {self.size:,} bytes "
+                "of the emulated one"
+            )
+        return (
+            f"a buffer of at most {largest:,} bytes was expected, which is the largest piece that "
+            f"the emulated board has left of {self.size:,}"
+        )
 
     def _forget(self, address: int, dead: weakref.ref[Buffer]) -> None:
         if self._buffers.get(address) is dead:  # else it was freed, and another may be there

@@ -1,4 +1,7 @@
-"""The accelerator as a block: frames in, frames out, computed by any function from packed frames to packed frames."""
+"""The accelerator as a block.
+
+Frames in, frames out, computed by any function from packed frames to packed frames.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +49,8 @@ class Network:
     given : (Stream, int)
         Its input, and the bytes of a frame there.
     taken : sequence of (Stream, int)
-        The same of its outputs. One that nobody reads soon keeps the others waiting, as in a real pipeline: none runs ahead of
-        another by more than `IN_FLIGHT` frames.
+        The same of its outputs. One that nobody reads soon keeps the others waiting, as in a real pipeline:
+        none runs ahead of another by more than `IN_FLIGHT` frames.
     frames_per_packet : int or None
         TLAST is set on the last beat of every so many frames; None: of the frames that came with TLAST.
     """
@@ -96,7 +99,10 @@ class Network:
         return moved
 
     def _compute(self, frame: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The results of a frame. Those that follow in the DMA's buffer are computed with it, and used if they come unchanged."""
+        """The results of a frame.
+
+        Those that follow in the DMA's buffer are computed with it, and used if they come unchanged.
+        """
         if not self._ahead or not np.array_equal(self._ahead[0][0], frame):
             following = self.given.upcoming((_AHEAD - 1) * self.input_bytes)
             whole = len(following) // self.input_bytes
@@ -107,7 +113,8 @@ class Network:
             for output, result in zip(self.outputs, found, strict=True):
                 if result.shape != (len(frames), output.frame_bytes) or result.dtype != np.uint8:
                     raise BoardFault(
-                        f"results of {output.frame_bytes} bytes a frame were expected from the engine of {self.name}, but {result.shape} of "
+                        f"results of {output.frame_bytes} bytes a frame were expected from the "
+                        f"engine of {self.name}, but {result.shape} of "
                         f"{result.dtype} came; mend the engine"
                     )
             self._ahead = deque(zip(frames, zip(*found)))
@@ -122,5 +129,8 @@ class Network:
                 f" on {' and '.join(waiting)}" if len(self.outputs) > 1 else ""
             )
         if len(self._frame):
-            return f"{self.name} waits for {self.input_bytes - len(self._frame)} of the {self.input_bytes} bytes of a frame"
+            return (
+                f"{self.name} waits for {self.input_bytes - len(self._frame)} of the "
+                f"{self.input_bytes} bytes of a frame"
+            )
         return f"{self.name} waits for a frame of {self.input_bytes} bytes"

@@ -1,4 +1,7 @@
-"""The emulated board as a `pynq.Device`: unmodified PYNQ code runs on it. The only module here that imports pynq."""
+"""The emulated board as a `pynq.Device`.
+
+Unmodified PYNQ code runs on it. The only module here that imports pynq.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +48,11 @@ def _parser(path: Path) -> Any:
 class Window(np.ndarray):
     """A range of registers as the array that PYNQ maps from /dev/mem.
 
-    Its memory is what the registers hold, so that whoever reads it sees them as they are. Every access that Python sees, of an
-    element, a slice, a list of indices or in arithmetic, is one on the bus, word by word, and so is every write: the memory itself is
-    read-only, and a write that Python does not see (through a memory view) raises where it would reach a real board. A look that
-    Python does not see (`np.asarray`) counts as no access; of a model of a user's it shows what was last read over the bus.
+    Its memory is what the registers hold, so that whoever reads it sees them as they are. Every access that
+    Python sees, of an element, a slice, a list of indices or in arithmetic, is one on the bus, word by word,
+    and so is every write: the memory itself is read-only, and a write that Python does not see (through a
+    memory view) raises where it would reach a real board. A look that Python does not see (`np.asarray`)
+    counts as no access; of a model of a user's it shows what was last read over the bus.
     """
 
     _board: EmulatedBoard | None
@@ -244,7 +248,8 @@ class EmulatedDevice(pynq.Device):
         kind = np.dtype(dtype)
         if min(shape, default=1) < 1 or kind.hasobject or not kind.itemsize:
             raise BoardFault(
-                f"a shape of positive numbers and a type of plain values were expected, but {shape} and {kind} came; give others"
+                f"a shape of positive numbers and a type of plain values were expected, but {shape} "
+                f"and {kind} came; give others"
             )
         nbytes = math.prod(shape) * kind.itemsize
         found = self.board.memory.allocate(nbytes, bool(cacheable))
@@ -273,7 +278,8 @@ class EmulatedDevice(pynq.Device):
         handoff = Path(bitfile_name).with_suffix(".hwh")
         if not handoff.is_file():
             raise BoardFault(
-                f"{handoff.name} was expected beside {bitfile_name}, but there is none; copy both files of an overlay together"
+                f"{handoff.name} was expected beside {bitfile_name}, but there is none; copy both "
+                "files of an overlay together"
             )
         return _parser(handoff)
 
@@ -284,7 +290,8 @@ class EmulatedDevice(pynq.Device):
         own = {} if self._known(design) else overlay_models(path, self.board.part, self.engine)
         if not own and bitfile.read(path).part != bitfile.header_part(self.board.part):
             raise BoardFault(
-                f"a bitstream for {self.board.part} was expected, but {path} is for {bitfile.read(path).part}; take the other one"
+                f"a bitstream for {self.board.part} was expected, but {path} is for "
+                f"{bitfile.read(path).part}; take the other one"
             )
         self.board.load(design, {**own, **self.models})
         now = datetime.datetime.now()

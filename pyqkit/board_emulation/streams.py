@@ -60,7 +60,10 @@ class Stream:
         return taken, last
 
     def upcoming(self, nbytes: int) -> np.ndarray:
-        """Up to `nbytes` that will be read next, those that the producer still keeps included; nothing is taken."""
+        """Up to `nbytes` that will be read next, those that the producer still keeps included.
+
+        Nothing is taken.
+        """
         pieces = [data for data, _ in self._pieces]
         if nbytes > self.held and self.producer is not None:
             pieces.append(self.producer.preview(nbytes - self.held))

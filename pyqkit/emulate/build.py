@@ -47,7 +47,8 @@ def build_shared(
     compiler = shutil.which("g++")
     if compiler is None:
         raise MissingToolError(
-            "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact"
+            "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), "
+            "or use engine exact"
         )
     folders = list(include)
     digest = hashlib.sha256(

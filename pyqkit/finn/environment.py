@@ -12,9 +12,11 @@ SUPPORTED = "1.6"
 
 
 def use_folder(folder: str | Path) -> Path:
-    """Let FINN generate into a folder, which is made if it does not exist; to be called before any of its transformations.
+    """Let FINN generate into a folder, which is made if it does not exist; to be called before any of its
+    transformations.
 
-    FINN reads the folder from the environment, also in the processes that it starts, so this sets ``FINN_BUILD_DIR`` and what goes with it.
+    FINN reads the folder from the environment, also in the processes that it starts, so this sets
+    ``FINN_BUILD_DIR`` and what goes with it.
 
     Raises
     ------
@@ -32,7 +34,8 @@ def use_folder(folder: str | Path) -> Path:
         ) from error
     if not found.startswith(f"{SUPPORTED}."):
         raise UserError(
-            f"finn-plus {SUPPORTED} was expected, but {found} is installed; call pip install --no-deps finn-plus==1.6.1"
+            f"finn-plus {SUPPORTED} was expected, but {found} is installed; call pip install "
+            "--no-deps finn-plus==1.6.1"
         )
     path = Path(folder).absolute()
     try:

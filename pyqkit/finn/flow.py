@@ -1,4 +1,6 @@
-"""The usual order of FINN's passes over a converted graph, up to a model that can be simulated, reported and built."""
+"""The usual order of FINN's passes over a converted graph, up to a model that can be simulated, reported and
+built.
+"""
 
 from __future__ import annotations
 
@@ -40,5 +42,8 @@ def dataflow_model(graph: Graph, foldings: dict[str, Folding], part: str) -> Mod
 
 
 def simulated(model: ModelWrapper) -> ModelWrapper:
-    """The model with its C++ compiled by g++ and every node set to ``cppsim``; libraries are kept in pyqkit's cache."""
+    """The model with its C++ compiled by g++ and every node set to ``cppsim``.
+
+    Libraries are kept in pyqkit's cache.
+    """
     return model.transform(PrepareCppSim()).transform(CompileCppSim()).transform(SetExecMode("cppsim"))

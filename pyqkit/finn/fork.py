@@ -1,4 +1,7 @@
-"""Copies of a stream: FINN joins one output to one input, so a tensor with several readers passes an operator of its own."""
+"""Copies of a stream.
+
+FINN joins one output to one input, so a tensor with several readers passes an operator of its own.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,8 @@ def fork(e: Emitter, op: Operator) -> None:
         )
         e.process(
             f"{name}_fork",
-            f"pyqkit::fork<{source.code}, {words}, {source.lanes}>({source.name}, {branch.name}, {rest.name})",
+            f"pyqkit::fork<{source.code}, {words}, {source.lanes}>({source.name}, {branch.name}, "
+            f"{rest.name})",
         )
         e.produced[name], e.produced[op.outputs[-1]] = branch, rest
         source = rest

@@ -1,7 +1,8 @@
-"""FINN nodes for the graph's operators: ``PqConvolution``, ``PqAdd``, ... and ``PqConvolution_hls``, ..., made for every operator.
+"""FINN nodes for the graph's operators: ``PqConvolution``, ``PqAdd``, ... and ``PqConvolution_hls``, ...,
+made for every operator.
 
-Importing this module registers them in FINN's own domains, because its passes know no others. A node carries its operator
-(see `block.Block`) and answers FINN's questions from it, so a new operator needs no class here.
+Importing this module registers them in FINN's own domains, because its passes know no others. A node carries
+its operator (see `block.Block`) and answers FINN's questions from it, so a new operator needs no class here.
 """
 
 from __future__ import annotations
@@ -254,7 +255,8 @@ class CompiledNode(HlsEngine):
         path = node.get_nodeattr("executable_path")
         if not path:
             raise UserError(
-                f"a node with compiled C++ was expected, but {node.onnx_node.name} has none; apply PrepareCppSim and CompileCppSim"
+                f"a node with compiled C++ was expected, but {node.onnx_node.name} has none; apply "
+                "PrepareCppSim and CompileCppSim"
             )
         inputs = [End(t.name, t.shape, t.format, lanes) for t, lanes in zip(node.block.inputs, node.lanes)]
         outputs = [End(t.name, t.shape, t.format, node.estimate.lanes) for t in node.block.outputs]

@@ -1,4 +1,7 @@
-"""Transformations of our own: foldings, and FINN's transformations that start processes, which then know our nodes."""
+"""Transformations of our own.
+
+Foldings, and FINN's transformations that start processes, which then know our nodes.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,20 @@ from pyqkit.hls.emitter import FIFO_WORDS, fifo_words, largest_lanes
 
 
 class Fold(Transformation):
-    """Give every node its PE, SIMD, word widths and FIFO depths; before or after `SpecializeLayers`, before `InsertDWC`.
+    """Give every node its PE, SIMD, word widths and FIFO depths; before or after `SpecializeLayers`, before
+    `InsertDWC`.
 
-    A node takes words as its producer makes them. Where several streams meet they take words of the width that divides all, so
-    that `InsertDWC` has converters to insert; FINN's converters are exact to 24 bits, and wider codes are converted inside.
+    A node takes words as its producer makes them. Where several streams meet they take words of the width
+    that divides all, so that `InsertDWC` has converters to insert; FINN's converters are exact to 24 bits,
+    and wider codes are converted inside.
 
     Parameters
     ----------
     graph : Graph
         What the model was made of.
     foldings : dict of str to Folding
-        By operator, as `pyqkit.hardware.folding` finds or reads them; a convolution that is missing does one product a cycle.
+        By operator, as `pyqkit.hardware.folding` finds or reads them; a convolution that is missing does one
+        product a cycle.
 
     Raises
     ------
@@ -58,7 +64,8 @@ class Fold(Transformation):
             node = getHWCustomOp(proto)
             if not isinstance(node, PqNode):
                 raise UserError(
-                    f"nodes of pyqkit alone were expected, but {proto.name} is a {proto.op_type}; fold before other passes insert theirs"
+                    f"nodes of pyqkit alone were expected, but {proto.name} is a {proto.op_type}; "
+                    "fold before other passes insert theirs"
                 )
             inputs, source = node.block.inputs, node.get_nodeattr("source")
             lanes = [made[name] for name in proto.input]
@@ -86,7 +93,10 @@ class Fold(Transformation):
 
 
 class PrepareCppSim(prepare_cppsim.PrepareCppSim):
-    """FINN's, of this module: a process that receives it imports our nodes with it, however it was started."""
+    """FINN's, of this module.
+
+    A process that receives it imports our nodes with it, however it was started.
+    """
 
 
 class CompileCppSim(compile_cppsim.CompileCppSim):

@@ -36,13 +36,15 @@ def check_width(node: str, bits: int) -> int:
     """
     if bits > WIDEST_WORD:
         raise UserError(
-            f"words of at most {WIDEST_WORD} bits were expected at {node}, but one has {bits}; choose a smaller PE or fewer lanes"
+            f"words of at most {WIDEST_WORD} bits were expected at {node}, but one has {bits}; "
+            "choose a smaller PE or fewer lanes"
         )
     return bits
 
 
 def check_names(node: str, part: str) -> None:
-    """Refuse names that mean more than themselves to a shell, Tcl or C++; FINN gives nodes such names, files may hold others.
+    """Refuse names that mean more than themselves to a shell, Tcl or C++; FINN gives nodes such names, files
+    may hold others.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def check_names(node: str, part: str) -> None:
     """
     if not is_identifier(node.lower()):
         raise UserError(
-            f"ASCII letters, digits and underscores, a letter first, were expected as the name of a node, but {brief(node)} came; "
+            "ASCII letters, digits and underscores, a letter first, were expected as the name of a "
+            f"node, but {brief(node)} came; "
             "apply GiveUniqueNodeNames"
         )
     if not is_label(part):

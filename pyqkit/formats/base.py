@@ -1,7 +1,7 @@
 """What a number format is: a code book with an exact meaning for each code.
 
-Everything else in pyqkit (the Brevitas quantiser, the ONNX operator, the C++ type, thresholds, accumulator widths,
-the table in the README) is derived from the objects defined here.
+Everything else in pyqkit (the Brevitas quantiser, the ONNX operator, the C++ type, thresholds, accumulator
+widths, the table in the README) is derived from the objects defined here.
 
 Invariants, tested for every format of up to 8 bits by enumerating all codes (``tests/formats``):
 
@@ -11,10 +11,11 @@ I3  ``value = integer * 2**unit_exponent * prescale`` exactly (logarithmic forma
     log-to-linear table, see `pyqkit.formats.logposit`).
 I4  ``encode`` is monotone; it moves from ``values[i]`` to ``values[i + 1]`` exactly at ``boundaries()[i]``.
 
-Sums are exact and have at most 64 bits, as wide as the codes of the real weights make them. Where they would be wider, the
-weights of each output are divided by their common power of two, which leaves codes of the same format: so e5m2 times e5m2
-fits with weights that are scaled to its maximum. A layer that needs more all the same, such as lp8_2_7 times lp8_2_7 (from
-108 bits on), is refused by name; smaller ranges (e4m3, lp8_1_3) fit.
+Sums are exact and have at most 64 bits, as wide as the codes of the real weights make them. Where they would
+be wider, the weights of each output are divided by their common power of two, which leaves codes of the same
+format: so e5m2 times e5m2 fits with weights that are scaled to its maximum. A layer that needs more all the
+same, such as lp8_2_7 times lp8_2_7 (from 108 bits on), is refused by name; smaller ranges (e4m3, lp8_1_3)
+fit.
 """
 
 from __future__ import annotations
@@ -37,14 +38,18 @@ class FormatError(UserError):
 
 
 def as_real(x: np.ndarray | float, name: str) -> np.ndarray:
-    """`x` as float32 or float64, whichever it is; anything else becomes float64, NaN and non-numbers a `FormatError`."""
+    """`x` as float32 or float64, whichever it is.
+
+    Anything else becomes float64, NaN and non-numbers a `FormatError`.
+    """
     try:
         array = np.asarray(x)
         if array.dtype not in (np.float32, np.float64):
             array = array.astype(np.float64)
     except (TypeError, ValueError):
         raise FormatError(
-            f"real numbers were expected to encode as {name}, but {type(x).__name__} came; pass an array of floats"
+            f"real numbers were expected to encode as {name}, but {type(x).__name__} came; pass an "
+            "array of floats"
         ) from None
     if np.isnan(array).any():
         raise FormatError(
@@ -61,7 +66,10 @@ class Boundary:
     inclusive: bool
 
     def smallest(self, dtype: np.dtype | type) -> np.floating:
-        """Smallest number of floating-point type `dtype` on the upper side of the boundary; -inf is always below it."""
+        """Smallest number of floating-point type `dtype` on the upper side of the boundary.
+
+        -inf is always below it.
+        """
         kind = np.dtype(dtype).type
         try:
             with np.errstate(over="ignore"):
@@ -81,8 +89,8 @@ class NumberFormat(ABC):
     """A set of numbers, one for each code of `bits` bits.
 
     Subclasses are frozen dataclasses with a ``parse`` class method and are announced with
-    `pyqkit.formats.parse.register`. They define `name`, `bits`, `unit_exponent`, `integer` and, if ties do not go
-    to the even code, `tie_goes_up`.
+    `pyqkit.formats.parse.register`. They define `name`, `bits`, `unit_exponent`, `integer` and, if ties do
+    not go to the even code, `tie_goes_up`.
     """
 
     is_logarithmic: bool = False
@@ -113,7 +121,10 @@ class NumberFormat(ABC):
 
     @property
     def prescale(self) -> Fraction:
-        """Factor of all values that is no power of two (the scale factor of a Logarithmic Posit); 1 otherwise."""
+        """Factor of all values that is no power of two (the scale factor of a Logarithmic Posit).
+
+        1 otherwise.
+        """
         return Fraction(1)
 
     @property
@@ -123,7 +134,10 @@ class NumberFormat(ABC):
 
     @property
     def origin(self) -> int:
-        """The value that rounding "to_zero" goes towards: 0, or what the stored 0 of an integer with a zero point means."""
+        """The value that rounding "to_zero" goes towards.
+
+        0, or what the stored 0 of an integer with a zero point means.
+        """
         return 0
 
     @property
@@ -158,7 +172,10 @@ class NumberFormat(ABC):
 
     @property
     def integers(self) -> np.ndarray:
-        """Integer of every code, indexed by code (0 for special codes); int64, or object where int64 is too short."""
+        """Integer of every code, indexed by code (0 for special codes).
+
+        Int64, or object where int64 is too short.
+        """
         return _tables(self).integers
 
     @property
@@ -193,7 +210,8 @@ class NumberFormat(ABC):
         at = np.flatnonzero(self.values == 0)
         if not len(at):
             raise FormatError(
-                f"format {self.name} has no code for zero, so it cannot be padded; quantise to a format with a zero first"
+                f"format {self.name} has no code for zero, so it cannot be padded; quantise to a "
+                "format with a zero first"
             )
         return int(self.codes[at[0]])
 
@@ -211,7 +229,8 @@ class NumberFormat(ABC):
         )
 
     def boundaries(self, rounding: str = "nearest") -> tuple[Boundary, ...]:
-        """Exact points at which encoding moves to the next value, `prescale` left out; one fewer than `codes`.
+        """Exact points at which encoding moves to the next value, `prescale` left out; one fewer than
+        `codes`.
 
         Parameters
         ----------
@@ -221,7 +240,10 @@ class NumberFormat(ABC):
         return _boundaries(self, rounding)
 
     def limits(self, dtype: np.dtype | type = np.float64) -> np.ndarray:
-        """Smallest number of type `dtype` that encodes to ``codes[i + 1]``, for each i: exact thresholds for search."""
+        """Smallest number of type `dtype` that encodes to ``codes[i + 1]``, for each i.
+
+        Exact thresholds for search.
+        """
         return _limits(self, np.dtype(dtype))
 
     def encode(self, x: np.ndarray | float) -> np.ndarray:
@@ -254,11 +276,13 @@ class NumberFormat(ABC):
         array = np.asarray(codes)
         if array.dtype.kind not in "iu":
             raise FormatError(
-                f"integer codes were expected for {self.name}, but an array of {array.dtype} came; pass what encode() returns"
+                f"integer codes were expected for {self.name}, but an array of {array.dtype} came; "
+                "pass what encode() returns"
             )
         if array.size and (array.min() < 0 or int(array.max()) >> self.bits):
             raise FormatError(
-                f"codes from 0 to {2**self.bits - 1} were expected for {self.name}, but {array.min()} to {array.max()} came; "
+                f"codes from 0 to {2**self.bits - 1} were expected for {self.name}, but "
+                f"{array.min()} to {array.max()} came; "
                 "mask them to the format's bits"
             )
         return array
@@ -288,7 +312,8 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 def _tables(fmt: NumberFormat) -> _Tables:
     if fmt.bits > MAX_TABLE_BITS:
         raise FormatError(
-            f"tables of at most {MAX_TABLE_BITS}-bit formats were expected, but {fmt.name} came; accumulators have no table"
+            f"tables of at most {MAX_TABLE_BITS}-bit formats were expected, but {fmt.name} came; "
+            "accumulators have no table"
         )
     exact = [fmt.exact(code) for code in range(2**fmt.bits)]
     scale = fmt.prescale

@@ -1,4 +1,6 @@
-"""Integers in two's complement (signed) or plain binary (unsigned), with optional narrow range and zero point."""
+"""Integers in two's complement (signed) or plain binary (unsigned), with optional narrow range and zero
+point.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ MAX_ZERO_POINT = 2**32  # so that every integer and every half between two is ex
 @register
 @dataclass(frozen=True)
 class Integer(NumberFormat):
-    """``int4``, ``uint2``, ``int8narrow`` (without the most negative value), ``uint8z128`` (value = code - 128).
+    """``int4``, ``uint2``, ``int8narrow`` (without the most negative value), ``uint8z128`` (value = code -
+    128).
 
-    Unlike other formats it needs no table: rounding is arithmetic. A tie goes to the even code, so the parity that
-    counts is that of value + zero point, as in a QONNX ``Quant`` node.
+    Unlike other formats it needs no table: rounding is arithmetic. A tie goes to the even code, so the parity
+    that counts is that of value + zero point, as in a QONNX ``Quant`` node.
 
     Parameters
     ----------
@@ -43,13 +46,15 @@ class Integer(NumberFormat):
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_BITS:
             raise FormatError(
-                f"an integer of 1 to {QUANTISER_BITS} bits (accumulators: {MAX_BITS}) was expected, but {self.width} bits came; use fewer bits"
+                f"an integer of 1 to {QUANTISER_BITS} bits (accumulators: {MAX_BITS}) was expected, "
+                f"but {self.width} bits came; use fewer bits"
             )
         if self.narrow and self.width < 2:
             raise FormatError("a narrow integer of at least 2 bits was expected, but 1 bit came")
         if abs(self.zero_point) > MAX_ZERO_POINT:
             raise FormatError(
-                f"a zero point of magnitude up to {MAX_ZERO_POINT} was expected, but {self.zero_point} came; check the quantiser"
+                f"a zero point of magnitude up to {MAX_ZERO_POINT} was expected, but "
+                f"{self.zero_point} came; check the quantiser"
             )
 
     @property
@@ -116,7 +121,8 @@ class Integer(NumberFormat):
     def _check_quantiser(self) -> None:
         if self.width > QUANTISER_BITS:
             raise FormatError(
-                f"an integer of at most {QUANTISER_BITS} bits was expected, but {self.name} came; accumulators have no table of values"
+                f"an integer of at most {QUANTISER_BITS} bits was expected, but {self.name} came; "
+                "accumulators have no table of values"
             )
 
     @property

@@ -6,14 +6,15 @@ Layout, most significant bit first, negative numbers being the two's complement 
 
     value = (-1)**s * 2**(2**es * k - sf + ulfx),  k = m - 1 for a run of m ones, -m for m zeros
 
-ulfx holds the exponent and the logarithm of the significand as one fixed-point number. Code 0 is zero and code
-2**(n-1) is Not a Real, which encoding never produces and which hardware reads as zero. rs = n - 1 is the layout of the
-posit standard.
+ulfx holds the exponent and the logarithm of the significand as one fixed-point number. Code 0 is zero and
+code 2**(n-1) is Not a Real, which encoding never produces and which hardware reads as zero. rs = n - 1 is the
+layout of the posit standard.
 
 Arithmetic. The product of two LP numbers adds their logarithms and then leaves the logarithmic domain:
-``L = I + F`` becomes ``(128 + T[F]) * 2**(I - 7)`` with ``T[F]`` = 2**F - 1 rounded to 7 fraction bits. The table T is
-part of the definition: every engine uses it. `LogPosit.integer` is one number sent through the same table, used where
-an LP number meets a linear one (residual addition, pooling, a product with another family).
+``L = I + F`` becomes ``(128 + T[F]) * 2**(I - 7)`` with ``T[F]`` = 2**F - 1 rounded to 7 fraction bits. The
+table T is part of the definition: every engine uses it. `LogPosit.integer` is one number sent through the
+same table, used where an LP number meets a linear one (residual addition, pooling, a product with another
+family).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
 
 @cache
 def power_of_two(numerator: int, fraction_bits: int, result_bits: int) -> int:
-    """``floor(2**(numerator / 2**fraction_bits) * 2**result_bits)`` for numerator >= 0, by nested integer square roots.
+    """``floor(2**(numerator / 2**fraction_bits) * 2**result_bits)`` for numerator >= 0, by nested integer
+    square roots.
 
     Exact: the floor of a root of a floor is the floor of the root, so no floating-point function is involved.
     """
@@ -46,7 +48,9 @@ def power_of_two(numerator: int, fraction_bits: int, result_bits: int) -> int:
 
 @cache
 def linear_table(fraction_bits: int) -> tuple[int, ...]:
-    """Significand of 2**F for every fraction F = i / 2**fraction_bits, in units of 2**-7 (unit 1 without fraction bits)."""
+    """Significand of 2**F for every fraction F = i / 2**fraction_bits, in units of 2**-7 (unit 1 without
+    fraction bits).
+    """
     if fraction_bits == 0:
         return (1,)
     return tuple((power_of_two(i, fraction_bits, TABLE_BITS + 1) + 1) >> 1 for i in range(2**fraction_bits))
@@ -86,7 +90,8 @@ class LogPosit(NumberFormat):
             2 <= self.word <= 8 and 0 <= self.exponent_size <= 5 and 1 <= self.regime_size <= self.word - 1
         ):
             raise FormatError(
-                f"a Logarithmic Posit with n in 2..8, es in 0..5 and rs in 1..n-1 was expected, but {self.name} came"
+                "a Logarithmic Posit with n in 2..8, es in 0..5 and rs in 1..n-1 was expected, but "
+                f"{self.name} came"
             )
         if not abs(self.scale_factor) <= 64:
             raise FormatError(f"a scale factor between -64 and 64 was expected, but {self.name} came")

@@ -1,13 +1,15 @@
 """Microscaled blocks (OCP MX 1.0): elements of any format that share one power-of-two scale per block.
 
-The shared exponent E of a block follows a named rule; emax is the exponent of the largest power of two of the element:
+The shared exponent E of a block follows a named rule; emax is the exponent of the largest power of two of the
+element:
 
     floor   E = floor(log2(amax)) - emax                        the OCP rule; the largest elements may saturate
     ceil    E = ceil(log2(amax)) - emax                         never saturates, wastes up to one bit
     even    as floor, of amax rounded half to even to the element's significand bits
     mse     the E in floor-1 .. floor+2 with the smallest squared error of the block (the smaller E on a tie)
 
-Exponents come from frexp, never from a floating-point logarithm, and are held to the range of E8M0, -127 .. 127.
+Exponents come from frexp, never from a floating-point logarithm, and are held to the range of E8M0, -127 ..
+127.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ _LOWEST, _HIGHEST = -127, 127
 @register
 @dataclass(frozen=True)
 class Microscaled:
-    """``mx32_e2m1`` (rule floor), ``mx16_int8_ceil``, ``mx128_int2_mse``: blocks of `block` elements along one axis.
+    """``mx32_e2m1`` (rule floor), ``mx16_int8_ceil``, ``mx128_int2_mse``: blocks of `block` elements along
+    one axis.
 
     Parameters
     ----------
@@ -51,11 +54,13 @@ class Microscaled:
             or self.element.bits > MAX_TABLE_BITS
         ):
             raise FormatError(
-                f"an element format with a zero and up to {MAX_TABLE_BITS} bits was expected in a microscaled block, but {self.element} came"
+                f"an element format with a zero and up to {MAX_TABLE_BITS} bits was expected in a "
+                f"microscaled block, but {self.element} came"
             )
         if not 1 <= self.block <= MAX_BLOCK or self.rule not in RULES:
             raise FormatError(
-                f"a block of 1 to {MAX_BLOCK} elements and a rule out of {', '.join(RULES)} were expected, but {self.name} came"
+                f"a block of 1 to {MAX_BLOCK} elements and a rule out of {', '.join(RULES)} were "
+                f"expected, but {self.name} came"
             )
 
     @property
@@ -111,7 +116,8 @@ class Microscaled:
         floor = np.clip(shared, _LOWEST, _HIGHEST)[..., None]
         candidates = np.clip(shared[..., None] + np.arange(-1, 3), _LOWEST, _HIGHEST)
         scaled = np.ldexp(x[..., None, :], -candidates[..., None])
-        # In units of the floor rule's scale, so that squares of the largest and smallest numbers neither overflow nor vanish.
+        # In units of the floor rule's scale, so that squares of the largest and smallest numbers neither
+        # overflow nor vanish.
         error = np.ldexp(self.element.quantise(scaled) - scaled, (candidates - floor)[..., None])
         with np.errstate(
             over="ignore"
@@ -128,7 +134,10 @@ class Microscaled:
         return padded.reshape(*padded.shape[:-1], -1, self.block)
 
     def encode(self, x: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
-        """Codes of the shape of `x`, and one exponent a block: the blocked axis is last, ceil(length / block) long."""
+        """Codes of the shape of `x`, and one exponent a block.
+
+        The blocked axis is last, ceil(length / block) long.
+        """
         x = np.asarray(x, dtype=np.float64)
         blocks = self._blocks(x, axis)
         exponents = self.scale_exponents(blocks)

@@ -1,7 +1,7 @@
 """Small floating-point numbers with any split into exponent and significand bits.
 
-Definition (the authors' tool for "Shedding the Bits", FPL 2024, and QONNX ``FloatQuant``): sign, x exponent bits,
-y significand bits; bias 2**(x-1) - 1; subnormals; saturating.
+Definition (the authors' tool for "Shedding the Bits", FPL 2024, and QONNX ``FloatQuant``): sign, x exponent
+bits, y significand bits; bias 2**(x-1) - 1; subnormals; saturating.
 
     exponent field 0:  v = (-1)**s * 2**(1 - bias) * (m / 2**y)
     otherwise:         v = (-1)**s * 2**(e - bias) * (1 + m / 2**y)
@@ -22,7 +22,8 @@ _VARIANTS = ("", "fn", "ieee")
 @register
 @dataclass(frozen=True)
 class Minifloat(NumberFormat):
-    """``e2m1``, ``ue3m2`` (unsigned), ``e4m3fn`` (OCP, NaN in the last code), ``e5m2ieee`` (OCP E5M2: inf and NaN codes).
+    """``e2m1``, ``ue3m2`` (unsigned), ``e4m3fn`` (OCP, NaN in the last code), ``e5m2ieee`` (OCP E5M2: inf and
+    NaN codes).
 
     Parameters
     ----------
@@ -32,8 +33,8 @@ class Minifloat(NumberFormat):
         y, stored bits of the significand, at least 0.
     signed : bool
     variant : {"", "fn", "ieee"}
-        "" uses every code for a number; "fn" spends the code of all ones on NaN; "ieee" spends the whole top exponent
-        on infinities and NaNs. No variant ever encodes to them: encoding saturates.
+        "" uses every code for a number; "fn" spends the code of all ones on NaN; "ieee" spends the whole top
+        exponent on infinities and NaNs. No variant ever encodes to them: encoding saturates.
     """
 
     exponent_bits: int
@@ -44,7 +45,8 @@ class Minifloat(NumberFormat):
     def __post_init__(self) -> None:
         if self.exponent_bits < 1 or self.significand_bits < 0 or not 3 <= self.bits <= 8:
             raise FormatError(
-                f"a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but {self.name} has {self.bits} bits "
+                "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but "
+                f"{self.name} has {self.bits} bits "
                 f"and {self.exponent_bits} exponent bits"
             )
         if self.variant and (not self.signed or self.variant not in _VARIANTS):
@@ -108,8 +110,9 @@ class Minifloat(NumberFormat):
         return (-1.0) ** sign * float("inf") if infinite else float("nan")
 
     def tie_goes_up(self, lower: int, upper: int) -> bool:
-        # Half to even on the significand. With y = 0 the significand of a tie is 1.5, which rounds to 2, so every tie
-        # between two nonzero neighbours takes the larger magnitude; half of the smallest value rounds to zero.
+        # Half to even on the significand. With y = 0 the significand of a tie is 1.5, which rounds to 2, so
+        # every tie between two nonzero neighbours takes the larger magnitude; half of the smallest value
+        # rounds to zero.
         if self.significand_bits:
             return upper % 2 == 0
         negative = self.signed and lower >> (self.bits - 1)

@@ -1,4 +1,7 @@
-"""Evenly spaced levels without a zero, {-3, -1, 1, 3} and the like: the weight grid of PalQuant (ECCV 2022)."""
+"""Evenly spaced levels without a zero, {-3, -1, 1, 3} and the like.
+
+The weight grid of PalQuant (ECCV 2022).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from pyqkit.formats.parse import register
 @register
 @dataclass(frozen=True)
 class OddLevels(NumberFormat):
-    """``odd2`` = {-3, -1, 1, 3}; ``odd1`` = {-1, 1} is the bipolar format. Code c has the value 2c - (2**width - 1)."""
+    """``odd2`` = {-3, -1, 1, 3}.
+
+    ``odd1`` = {-1, 1} is the bipolar format. Code c has the value 2c - (2**width - 1).
+    """
 
     width: int
 

@@ -1,4 +1,7 @@
-"""Codes in bytes, as streams and memories carry them: element 0 in the lowest bits, zero-padded, little endian."""
+"""Codes in bytes, as streams and memories carry them.
+
+Element 0 in the lowest bits, zero-padded, little endian.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The fewest codes that fill whole bytes are a group, and a group is one word if it fits 64 bits: then neighbours are joined to pairs,
-# pairs to fours and fours to eights, each step on all words of a block. Unpacking takes them apart in the opposite order.
+# The fewest codes that fill whole bytes are a group, and a group is one word if it fits 64 bits: then
+# neighbours are joined to pairs, pairs to fours and fours to eights, each step on all words of a block.
+# Unpacking takes them apart in the opposite order.
 BLOCK = (
     1 << 18
 )  # bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work
@@ -50,7 +54,10 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
 
 
 def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
-    """Inverse of `pack`: uint8 of shape (..., bytes) to codes of shape (..., count) in the smallest unsigned type."""
+    """Inverse of `pack`.
+
+    Uint8 of shape (..., bytes) to codes of shape (..., count) in the smallest unsigned type.
+    """
     group = _group(bits, count)
     if bits == 1 and group > 1:
         return np.unpackbits(packed, axis=-1, count=count, bitorder="little")
@@ -89,7 +96,9 @@ def _padded(content: np.ndarray, to: int) -> np.ndarray:
 
 
 class _Step(NamedTuple):
-    """Two runs of codes, each of `run` bits in the lower places of a half word, and their pair in the lower places of a word."""
+    """Two runs of codes, each of `run` bits in the lower places of a half word, and their pair in the lower
+    places of a word.
+    """
 
     run: int
     half: int
@@ -103,12 +112,16 @@ class _Step(NamedTuple):
 
 @functools.cache
 def _steps(bits: int, group: int) -> tuple[_Step, ...]:
-    """For runs of 1, 2, 4... codes that have a neighbour in their group. Kept, as it takes as long as the work on a small block."""
+    """For runs of 1, 2, 4...
+
+    Codes that have a neighbour in their group. Kept, as it takes as long as the work on a small block.
+    """
     found = []
     for run in (bits << level for level in range(group.bit_length() - 1)):
         half = 8 * _word(run).itemsize
         word, room = _word(2 * half), 2 * run <= half
-        # without room the upper run is taken away where it is and added where it belongs, in one multiplication that wraps
+        # without room the upper run is taken away where it is and added where it belongs, in one
+        # multiplication that wraps
         joins = (1 << half) + (1 << run) if room else (1 << 2 * half) - (1 << half) + (1 << run)
         found.append(
             _Step(
@@ -126,7 +139,10 @@ def _steps(bits: int, group: int) -> tuple[_Step, ...]:
 
 
 def _shifted(words: np.ndarray, by: int, out: np.ndarray | None = None) -> np.ndarray:
-    """``words >> by``; before numpy 2 a shift of 16-bit words takes twice as long as their division by a constant."""
+    """``words >> by``.
+
+    Before numpy 2 a shift of 16-bit words takes twice as long as their division by a constant.
+    """
     return (
         np.floor_divide(words, 1 << by, out=out)
         if words.itemsize == 2
@@ -141,7 +157,8 @@ def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:
     for start in range(0, codes.size // group, stride):
         block = codes[start * group : (start + stride) * group]
         words = _joined_fours(block) if (bits, group) == (2, 4) else _joined(block, bits, group)
-        # In rising order, each word overwrites the zeros with which the one before it reaches beyond its group.
+        # In rising order, each word overwrites the zeros with which the one before it reaches beyond its
+        # group.
         np.ndarray(words.shape, word, packed, start * size, (size,))[:] = words
     return packed[:-8]
 
@@ -161,7 +178,10 @@ def _joined(words: np.ndarray, bits: int, group: int) -> np.ndarray:
 
 
 def _joined_fours(codes: np.ndarray) -> np.ndarray:
-    """Four codes of 2 bits at once: they meet in the highest byte of a product, whose other terms lie below or overflow."""
+    """Four codes of 2 bits at once.
+
+    They meet in the highest byte of a product, whose other terms lie below or overflow.
+    """
     return _shifted(codes.view("<u4") * np.uint32(0x01041040), 24)
 
 
@@ -199,7 +219,10 @@ def _split_groups(content: np.ndarray, block: np.ndarray, bits: int, group: int)
 
 
 def _split_fours(content: np.ndarray, block: np.ndarray) -> None:
-    """Four codes of 2 bits from each byte: in a word of four bytes, what is multiplied and masked leaves halves, then quarters."""
+    """Four codes of 2 bits from each byte.
+
+    In a word of four bytes, what is multiplied and masked leaves halves, then quarters.
+    """
     words = block.view("<u4")
     words[:] = content[: len(words)]
     for factor, kept in ((0x1001, 0x000F000F), (0x41, 0x03030303)):

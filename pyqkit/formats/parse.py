@@ -29,8 +29,8 @@ _Class = TypeVar("_Class")
 def register(family: _Class) -> _Class:
     """Class decorator that announces a family of formats.
 
-    The class brings ``parse(name)`` (a format, or None if the name is not of this family; `FormatError` for an illegal
-    parameter) and ``examples()`` (formats to list in tables and to test).
+    The class brings ``parse(name)`` (a format, or None if the name is not of this family; `FormatError` for
+    an illegal parameter) and ``examples()`` (formats to list in tables and to test).
     """
     _families.append(family)  # type: ignore[arg-type]
     parse.cache_clear()
@@ -49,7 +49,8 @@ def parse(name: str) -> NumberFormat:
     Parameters
     ----------
     name : str
-        For example ``int4``, ``uint2``, ``e2m1``, ``ue3m2``, ``e4m3fn``, ``lp8_1_3@-0.25``, ``odd2``, ``mx32_e2m1``.
+        For example ``int4``, ``uint2``, ``e2m1``, ``ue3m2``, ``e4m3fn``, ``lp8_1_3@-0.25``, ``odd2``,
+        ``mx32_e2m1``.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def parse(name: str) -> NumberFormat:
         )
     if len(name) > MAX_NAME or not name.isascii():
         raise FormatError(
-            f"a format name of up to {MAX_NAME} ASCII characters was expected, but {brief(name)} came; see 'pyqkit formats' for the names"
+            f"a format name of up to {MAX_NAME} ASCII characters was expected, but {brief(name)} "
+            "came; see 'pyqkit formats' for the names"
         )
     for family in _load():
         found = family.parse(name)

@@ -1,4 +1,7 @@
-"""The two ends of an accelerator: real numbers of the ONNX graph to codes and back, and codes to the beats of a stream."""
+"""The two ends of an accelerator.
+
+Real numbers of the ONNX graph to codes and back, and codes to the beats of a stream.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ class Codes(Protocol):
 class Port:
     """One end of the accelerator: how real numbers of the ONNX graph and codes translate into each other.
 
-    An input is encoded as ``format.encode(x / scale)`` (exactly; `limits` are the float32 thresholds that do it). An
-    output channel c has the real value ``scale[c] * integer + offset[c]``.
+    An input is encoded as ``format.encode(x / scale)`` (exactly; `limits` are the float32 thresholds that do
+    it). An output channel c has the real value ``scale[c] * integer + offset[c]``.
 
     Attributes
     ----------
@@ -43,7 +46,8 @@ class Port:
     onnx_shape : tuple of int
         Without the batch, in the layout of the ONNX graph.
     order : numpy.ndarray
-        Shape `onnx_shape`: for each element of the ONNX tensor its place in the flattened (height, width, channels).
+        Shape `onnx_shape`: for each element of the ONNX tensor its place in the flattened (height, width,
+        channels).
     scale, offset : numpy.ndarray, float64, shape (channels,)
         For an input, of one entry: real value of integer 1, and the real value of integer 0.
     limits : numpy.ndarray or None, float32
@@ -63,7 +67,10 @@ class Port:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """The inverse of `order`: for each element of the flattened (height, width, channels) its place in the flattened ONNX tensor."""
+        """The inverse of `order`.
+
+        For each element of the flattened (height, width, channels) its place in the flattened ONNX tensor.
+        """
         return np.argsort(self.order, axis=None)
 
     def to_json(self, arrays: dict[str, np.ndarray], name: str) -> dict[str, Any]:
@@ -127,7 +134,8 @@ def checked_codes(codes: np.ndarray, what: Codes, name: str) -> np.ndarray:
     codes = np.asarray(codes)
     if codes.ndim != 4 or tuple(codes.shape[1:]) != tuple(what.shape) or not len(codes):
         raise FormatError(
-            f"codes of shape (frames, {', '.join(map(str, what.shape))}) were expected for {name}, but {codes.shape} came"
+            f"codes of shape (frames, {', '.join(map(str, what.shape))}) were expected for {name}, "
+            f"but {codes.shape} came"
         )
     return what.format.checked(codes)
 
@@ -146,7 +154,8 @@ def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
         )
     if x.dtype.kind not in "fiu":
         raise FormatError(
-            f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} came; convert it to float32"
+            f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} "
+            "came; convert it to float32"
         )
     # beyond float32 is infinite, which saturates; NaN is refused below
     with np.errstate(over="ignore", invalid="ignore"):
@@ -228,7 +237,9 @@ class End:
         return beats.reshape(len(codes), self.frame_bytes)
 
     def from_bytes(self, content: np.ndarray) -> np.ndarray:
-        """Codes (frames, height, width, channels) of the bytes that `to_bytes` makes, flat or a row per frame."""
+        """Codes (frames, height, width, channels) of the bytes that `to_bytes` makes, flat or a row per
+        frame.
+        """
         codes = unpack(content.reshape(-1, self.beat_bytes), self.bits, self.lanes)
         return codes.reshape(-1, *self.shape).astype(self.format.code_dtype, copy=False)
 

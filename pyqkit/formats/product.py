@@ -1,4 +1,7 @@
-"""Products and sums of codes in exact integers: what every engine's multiplier and accumulator must reproduce."""
+"""Products and sums of codes in exact integers.
+
+What every engine's multiplier and accumulator must reproduce.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +41,16 @@ class Product:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Products of all pairs of codes, (2**left.bits, 2**right.bits); int64, or object where int64 is too short."""
+        """Products of all pairs of codes, (2**left.bits, 2**right.bits).
+
+        Int64, or object where int64 is too short.
+        """
         if self.logarithmic is not None:
             return self.logarithmic
         if self.left.bits + self.right.bits > MAX_TABLE_BITS:
             raise FormatError(
-                f"formats of at most {MAX_TABLE_BITS} bits together were expected for a table of products, but {self.left} times {self.right} "
+                f"formats of at most {MAX_TABLE_BITS} bits together were expected for a table of "
+                f"products, but {self.left} times {self.right} "
                 "came; multiply their integers"
             )
         return _narrow(
@@ -56,7 +63,10 @@ class Product:
         return max(self.high.bit_length(), (-self.low - 1).bit_length() if self.low < 0 else 0) + 1
 
     def of(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Products of codes, arrays that broadcast; int64, or object where a product of these codes could need more."""
+        """Products of codes, arrays that broadcast.
+
+        Int64, or object where a product of these codes could need more.
+        """
         if self.logarithmic is not None:
             return self.logarithmic[left, right]
         a, b = self.left.integers[left], self.right.integers[right]
@@ -69,8 +79,8 @@ class Product:
 def product(left: NumberFormat, right: NumberFormat) -> Product:
     """All products of `left` and `right`.
 
-    Two Logarithmic Posits add logarithms and pass the log-to-linear table once; every other pair multiplies the
-    integers of the two codes.
+    Two Logarithmic Posits add logarithms and pass the log-to-linear table once; every other pair multiplies
+    the integers of the two codes.
     """
     left, right = left.base, right.base
     if isinstance(left, LogPosit) and isinstance(right, LogPosit):
@@ -111,6 +121,9 @@ def _log_product(left: LogPosit, right: LogPosit) -> Product:
 
 
 def accumulator(left: NumberFormat, right: NumberFormat, count: int) -> Integer:
-    """Narrowest integer format that holds any sum of `count` products; wider than 64 bits raises `FormatError`."""
+    """Narrowest integer format that holds any sum of `count` products.
+
+    Wider than 64 bits raises `FormatError`.
+    """
     pair = product(left, right)
     return Integer.for_range(min(0, pair.low * count), max(0, pair.high * count))

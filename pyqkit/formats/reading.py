@@ -1,4 +1,7 @@
-"""Reading data that others may have touched: each value is checked for its type and range, and nothing is converted."""
+"""Reading data that others may have touched.
+
+Each value is checked for its type and range, and nothing is converted.
+"""
 
 from __future__ import annotations
 

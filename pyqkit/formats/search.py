@@ -1,5 +1,6 @@
-"""Between which of many sorted limits floats fall: by arithmetic where that is proven equal, else by a binary search with a
-head start from the leading bits."""
+"""Between which of many sorted limits floats fall: by arithmetic where that is proven equal, else by a binary
+search with a head start from the leading bits.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ _KEYS = 2**16  # sign, exponent and seven significand bits of a float32
 
 @lru_cache(maxsize=64)
 def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
-    """For every upper half of a float32: limits that the smallest such float has reached, and the most that lie further up."""
+    """For every upper half of a float32.
+
+    Limits that the smallest such float has reached, and the most that lie further up.
+    """
     found = np.frombuffer(limits, np.float32)
     keys = np.arange(_KEYS, dtype=np.uint32) << 16
     nearest_zero, farthest = keys.view(np.float32), (keys | 0xFFFF).view(np.float32)
@@ -28,9 +32,11 @@ def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
 
 @lru_cache(maxsize=64)
 def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
-    """Factor and first integer with which ``rint(x * factor) - first``, clipped, counts the limits; None if none does.
+    """Factor and first integer with which ``rint(x * factor) - first``, clipped, counts the limits; None if
+    none does.
 
-    Both sides only rise with x, so they are equal everywhere if they are equal at every limit and just below it.
+    Both sides only rise with x, so they are equal everywhere if they are equal at every limit and just below
+    it.
     """
     found = np.frombuffer(limits, np.float32)
     if len(found) < 2 or not np.isfinite(found).all() or found[0] == found[-1]:
@@ -59,7 +65,8 @@ def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
 
 
 def reached(limits: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Number of limits that each float has reached: ``np.searchsorted(limits, x, side="right")``, several times as fast.
+    """Number of limits that each float has reached: ``np.searchsorted(limits, x, side="right")``, several
+    times as fast.
 
     Parameters
     ----------

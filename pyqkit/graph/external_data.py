@@ -1,7 +1,8 @@
 """Tensors that an ONNX model keeps in files of their own: read from beside the model and nowhere else.
 
-A location is a relative path below the model's folder. Absolute paths, ``..``, links that lead out of the folder and whatever is
-no regular file are refused, and so is a length that the tensor's type and shape do not have.
+A location is a relative path below the model's folder. Absolute paths, ``..``, links that lead out of the
+folder and whatever is no regular file are refused, and so is a length that the tensor's type and shape do not
+have.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def include(model: Any, folder: Path) -> bool:
     total = sum(_size(tensor) for tensor in outside)
     if total > limits.CONSTANT_BYTES:
         raise ExternalDataError(
-            f"at most {limits.CONSTANT_BYTES} bytes of external data were expected, but the tensors ask for {total}; use a smaller network"
+            f"at most {limits.CONSTANT_BYTES} bytes of external data were expected, but the tensors "
+            f"ask for {total}; use a smaller network"
         )
     for tensor in outside:
         content = _read(tensor, folder)

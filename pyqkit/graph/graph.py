@@ -1,9 +1,10 @@
 """The dataflow graph: a few neutral operators on integer codes. This page is what an accelerator computes.
 
-A tensor is a stream of codes, pixel by pixel in raster order, channels innermost, so its shape is (height, width,
-channels) without the batch; a vector of F features is (1, 1, F). Its format says what a code means; operators work on
-the format's *integers* (value = integer * unit, the unit being the format's business) and are exact. Real scales do not
-appear between operators: they live in requantiser thresholds, and in `Port` at the two ends.
+A tensor is a stream of codes, pixel by pixel in raster order, channels innermost, so its shape is (height,
+width, channels) without the batch; a vector of F features is (1, 1, F). Its format says what a code means;
+operators work on the format's *integers* (value = integer * unit, the unit being the format's business) and
+are exact. Real scales do not appear between operators: they live in requantiser thresholds, and in `Port` at
+the two ends.
 """
 
 from __future__ import annotations
@@ -37,16 +38,22 @@ class GraphError(UserError):
 
 
 def _check_name(what: str, name: object) -> None:
-    """Names of a graph are keys of foldings and probes, and the stems of names in generated text and of files."""
+    """Names of a graph are keys of foldings and probes, and the stems of names in generated text and of
+    files.
+    """
     if not is_identifier(name):
         raise GraphError(
-            f"lower-case letters, digits and underscores, a letter first and at most {LONGEST}, were expected as the name of a {what}, "
+            f"lower-case letters, digits and underscores, a letter first and at most {LONGEST}, "
+            f"were expected as the name of a {what}, "
             f"but {brief(name)} came; compile the network again"
         )
 
 
 class FieldError(GraphError):
-    """A field of an operator is what none of its kind can have; the message is half a sentence, for those who know where it came from."""
+    """A field of an operator is what none of its kind can have.
+
+    The message is half a sentence, for those who know where it came from.
+    """
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,8 @@ class Tensor:
             or height * width * channels > limits.TENSOR_ELEMENTS
         ):
             raise GraphError(
-                f"a tensor of 1 to {limits.TENSOR_ELEMENTS} elements and at most {limits.CHANNELS} channels was expected, but {self.name} "
+                f"a tensor of 1 to {limits.TENSOR_ELEMENTS} elements and at most {limits.CHANNELS} "
+                f"channels was expected, but {self.name} "
                 f"has the shape {self.shape}; use a smaller image or fewer channels"
             )
 
@@ -123,7 +131,10 @@ class Operator:
     kind = "operator"
 
     def check(self) -> None:
-        """Raise `GraphError` for fields that no operator of this kind can have, whatever it reads. `Graph.add` calls it."""
+        """Raise `GraphError` for fields that no operator of this kind can have, whatever it reads.
+
+        `Graph.add` calls it.
+        """
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         """Output tensors from input tensors; raises `GraphError` where shapes or formats do not fit.
@@ -199,7 +210,8 @@ class Graph:
     def add(self, op: Operator) -> list[Tensor]:
         """Append an operator; its output tensors follow from `Operator.infer`.
 
-        Whatever reaches an engine or a generator has passed here: graphs that were lowered, and those read from a file.
+        Whatever reaches an engine or a generator has passed here: graphs that were lowered, and those read
+        from a file.
         """
         _check_name(op.kind, op.name)
         if any(op.name == other.name for other in self.operators):
@@ -222,7 +234,8 @@ class Graph:
         for tensor in produced:
             if tensor.name in self.tensors:
                 raise GraphError(
-                    f"a new tensor name was expected from operator {op.name}, but {tensor.name} exists; rename one of them"
+                    f"a new tensor name was expected from operator {op.name}, but {tensor.name} "
+                    "exists; rename one of them"
                 )
             self.tensors[tensor.name] = tensor
         self.operators.append(op)

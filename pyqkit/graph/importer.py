@@ -1,8 +1,8 @@
 """QONNX to dataflow graph: any file with Quant, FloatQuant, BipolarQuant or FormatQuant nodes.
 
-The importer walks the nodes once. Every tensor is a constant, a quantised constant, or a `Real` (an exact description
-in terms of integer tensors); each node type has one rule in `pyqkit/graph/lowering/nodes`. Nodes without a rule, and
-rules that cannot go on, are collected and reported together.
+The importer walks the nodes once. Every tensor is a constant, a quantised constant, or a `Real` (an exact
+description in terms of integer tensors); each node type has one rule in `pyqkit/graph/lowering/nodes`. Nodes
+without a rule, and rules that cannot go on, are collected and reported together.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     Parameters
     ----------
     source : path or onnx.ModelProto
-        A model with static shapes and batch 1, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant nodes.
+        A model with static shapes and batch 1, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant
+        nodes.
 
     Returns
     -------
@@ -149,7 +150,8 @@ def _check_readers(lowering: Lowering, graph: Any, value: Any) -> None:
             and lowering.needed.intersection(node.output)
         ):
             raise ModelError(
-                f"a Cast to FLOAT or a quantiser was expected behind the integer input {shown(value.name)}, but {label(node, index)} reads it; "
+                "a Cast to FLOAT or a quantiser was expected behind the integer input "
+                f"{shown(value.name)}, but {label(node, index)} reads it; "
                 "cast it first"
             )
 

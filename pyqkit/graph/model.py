@@ -1,4 +1,7 @@
-"""Reading an ONNX file: the plain meaning of names, attributes and constants, which the importer and the reference share."""
+"""Reading an ONNX file.
+
+The plain meaning of names, attributes and constants, which the importer and the reference share.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ QUANTISERS = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant", "FormatQuant")
 OLDEST_OPSET = 7  # before it broadcasting, dropout and batch norms meant something else
 _SHOWN = 60  # characters of a name in a message
 
-# What a constant may be made of: numbers that numpy computes with and float64 holds (int64 and uint64: where they are used).
+# What a constant may be made of: numbers that numpy computes with and float64 holds (int64 and uint64: where
+# they are used).
 _CONSTANT_TYPES = (
     "FLOAT",
     "DOUBLE",
@@ -45,7 +49,9 @@ def load_model(path: Path) -> Any:
 
 
 def read_model(path: Path) -> tuple[Any, bytes]:
-    """Read an ONNX file, and the external data beside it, as a model and as the bytes of one file that holds everything."""
+    """Read an ONNX file, and the external data beside it, as a model and as the bytes of one file that holds
+    everything.
+    """
     if not path.is_file():
         raise ModelError(f"an ONNX file was expected at {path}, but there is none; check the path")
     try:
@@ -61,12 +67,16 @@ def read_model(path: Path) -> tuple[Any, bytes]:
 
 
 def parse_model(content: bytes, path: str) -> Any:
-    """Read an ONNX model from the bytes of a file; `path` is for messages. External data are refused: there is no folder to look in."""
+    """Read an ONNX model from the bytes of a file.
+
+    `path` is for messages. External data are refused: there is no folder to look in.
+    """
     model = _parsed(content, path)
     for tensor in external_data.tensors(model):
         if external_data.is_external(tensor):
             raise ModelError(
-                f"a model with all its data was expected, but the data of tensor {shown(tensor.name)} lie in another file; pass the path of "
+                "a model with all its data was expected, but the data of tensor "
+                f"{shown(tensor.name)} lie in another file; pass the path of "
                 "the ONNX file, or load it with onnx.load"
             )
     return model
@@ -80,7 +90,8 @@ def serialised(model: Any) -> bytes:
         return model.SerializeToString()
     except (EncodeError, ValueError) as error:
         raise ModelError(
-            f"a model of less than 2 GiB was expected, but this one cannot be written ({error}); use a smaller network"
+            f"a model of less than 2 GiB was expected, but this one cannot be written ({error}); "
+            "use a smaller network"
         ) from error
 
 
@@ -92,7 +103,8 @@ def _parsed(content: bytes, path: str) -> Any:
         model = onnx.load_from_string(content)
     except (DecodeError, ValueError) as error:
         raise ModelError(
-            f"an ONNX file was expected, but {path} cannot be read as one; it may be truncated, export it again"
+            f"an ONNX file was expected, but {path} cannot be read as one; it may be truncated, "
+            "export it again"
         ) from error
     if not model.graph.node:
         raise ModelError(
@@ -111,7 +123,8 @@ def shown(name: str) -> str:
 
 
 def check_model(model: Any) -> None:
-    """Refuse models that are not sound, that have no quantisers, and whose input is no array of one fixed shape.
+    """Refuse models that are not sound, that have no quantisers, and whose input is no array of one fixed
+    shape.
 
     Raises
     ------
@@ -120,7 +133,8 @@ def check_model(model: Any) -> None:
     graph = model.graph
     if not any(node.op_type in QUANTISERS for node in graph.node):
         raise ModelError(
-            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; quantise the network and export it with "
+            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; "
+            "quantise the network and export it with "
             "pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
         )
     if len(graph.node) > limits.NODES:
@@ -130,7 +144,8 @@ def check_model(model: Any) -> None:
     if model.functions:
         names = ", ".join(shown(f.name) for f in model.functions[:5])
         raise ModelError(
-            f"a model without functions of its own was expected, but it has {names}; inline them with onnx.inliner"
+            f"a model without functions of its own was expected, but it has {names}; inline them "
+            "with onnx.inliner"
         )
     if graph.sparse_initializer:
         name = shown(graph.sparse_initializer[0].values.name)
@@ -155,7 +170,8 @@ def opset_version(model: Any) -> int:
     (version,) = found
     if not OLDEST_OPSET <= version <= newest:
         raise ModelError(
-            f"an op-set from {OLDEST_OPSET} to {newest} was expected, but the model has {version}; convert it with onnx.version_converter"
+            f"an op-set from {OLDEST_OPSET} to {newest} was expected, but the model has {version}; "
+            "convert it with onnx.version_converter"
         )
     return version
 
@@ -168,7 +184,8 @@ def _check_names(graph: Any) -> None:
         for name in node.input:
             if name and name not in made:
                 raise ModelError(
-                    f"tensors that exist were expected as inputs of {label(node, index)}, but nothing before it makes {shown(name)}; "
+                    f"tensors that exist were expected as inputs of {label(node, index)}, but "
+                    f"nothing before it makes {shown(name)}; "
                     "sort the nodes, or export the model again"
                 )
         repeated += [name for name in node.output if name and made[name]]
@@ -178,7 +195,8 @@ def _check_names(graph: Any) -> None:
     repeated += [name for name, count in outputs.items() if count > 1]
     if repeated:
         raise ModelError(
-            f"a name of its own was expected for every tensor, but {shown(repeated[0])} comes twice; export the model again"
+            f"a name of its own was expected for every tensor, but {shown(repeated[0])} comes "
+            "twice; export the model again"
         )
     missing = [name for name in outputs if name not in made]
     if missing or not outputs:
@@ -191,14 +209,16 @@ def _check_input(graph: Any) -> None:
     if len(inputs) != 1:
         names = ", ".join(shown(value.name) for value in inputs) or "none"
         raise ModelError(
-            f"a network with one input was expected, but this one has {names}; join them into one, and slice it"
+            f"a network with one input was expected, but this one has {names}; join them into one, "
+            "and slice it"
         )
     (value,) = inputs
     name, dims = shown(value.name), value.type.tensor_type.shape.dim
     kind = _type_name(value.type.tensor_type.elem_type)
     if kind not in _INPUT_TYPES:
         raise ModelError(
-            f"an input of type {', '.join(_INPUT_TYPES)} was expected, but {name} has {kind}; export it with a float32 input"
+            f"an input of type {', '.join(_INPUT_TYPES)} was expected, but {name} has {kind}; "
+            "export it with a float32 input"
         )
     if not dims or any(d.dim_value < 1 for d in dims):
         raise ModelError(
@@ -206,12 +226,14 @@ def _check_input(graph: Any) -> None:
         )
     if len(dims) not in (2, 4):
         raise ModelError(
-            f"an input of 2 axes (batch, features) or 4 (batch, channels, height, width) was expected, but {name} has {len(dims)}; reshape it"
+            "an input of 2 axes (batch, features) or 4 (batch, channels, height, width) was "
+            f"expected, but {name} has {len(dims)}; reshape it"
         )
     elements, channels = int(np.prod([d.dim_value for d in dims][1:], dtype=object)), dims[1].dim_value
     if elements > limits.TENSOR_ELEMENTS or channels > limits.CHANNELS:
         raise ModelError(
-            f"an input of at most {limits.TENSOR_ELEMENTS} elements and {limits.CHANNELS} channels was expected, but {name} has {elements} "
+            f"an input of at most {limits.TENSOR_ELEMENTS} elements and {limits.CHANNELS} channels "
+            f"was expected, but {name} has {elements} "
             f"and {channels}; use a smaller one"
         )
 
@@ -251,7 +273,8 @@ def read_constants(model: Any) -> dict[str, np.ndarray]:
     total = sum(len(tensor.raw_data) for tensor in tensors)
     if total > limits.CONSTANT_BYTES:
         raise ModelError(
-            f"at most {limits.CONSTANT_BYTES} bytes of initialisers were expected, but {total} came; use a smaller network"
+            f"at most {limits.CONSTANT_BYTES} bytes of initialisers were expected, but {total} "
+            "came; use a smaller network"
         )
     return {tensor.name: constant_array(tensor) for tensor in tensors}
 
@@ -269,23 +292,27 @@ def constant_array(tensor: Any) -> np.ndarray:
     name, dims, kind = shown(tensor.name), list(tensor.dims), _type_name(tensor.data_type)
     if kind not in _CONSTANT_TYPES:
         raise ModelError(
-            f"a tensor of type {', '.join(_CONSTANT_TYPES)} was expected, but {name} has {kind}; store it as FLOAT"
+            f"a tensor of type {', '.join(_CONSTANT_TYPES)} was expected, but {name} has {kind}; "
+            "store it as FLOAT"
         )
     elements = int(np.prod(dims, dtype=object))
     if len(dims) > limits.AXES or any(d < 0 for d in dims) or elements > limits.CONSTANT_ELEMENTS:
         raise ModelError(
-            f"a tensor of at most {limits.AXES} axes and {limits.CONSTANT_ELEMENTS} elements was expected, but {name} has the shape "
+            f"a tensor of at most {limits.AXES} axes and {limits.CONSTANT_ELEMENTS} elements was "
+            f"expected, but {name} has the shape "
             f"{dims[: limits.AXES + 1]}; use a smaller one"
         )
     if external_data.is_external(tensor):
         raise ModelError(
-            f"a tensor with its data was expected, but those of {name} lie in another file; load the model from its path"
+            f"a tensor with its data was expected, but those of {name} lie in another file; load "
+            "the model from its path"
         )
     try:
         return np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(
-            f"{elements} numbers of type {kind} were expected in tensor {name}, but others came; export it again"
+            f"{elements} numbers of type {kind} were expected in tensor {name}, but others came; "
+            "export it again"
         ) from error
 
 
@@ -303,7 +330,8 @@ def _type_name(code: int) -> str:
 
 
 def attribute_values(proto: Any) -> dict[str, Any]:
-    """Attributes of an ONNX node as Python values: numbers, text, lists of them, and tensors as onnx keeps them.
+    """Attributes of an ONNX node as Python values: numbers, text, lists of them, and tensors as onnx keeps
+    them.
 
     Raises
     ------
@@ -321,13 +349,15 @@ def attribute_values(proto: Any) -> dict[str, Any]:
             )
         if attribute.ref_attr_name:
             raise ModelError(
-                f"an attribute with a value was expected, but {name} refers to one of a function; inline it with onnx.inliner"
+                f"an attribute with a value was expected, but {name} refers to one of a function; "
+                "inline it with onnx.inliner"
             )
         try:
             value = onnx.helper.get_attribute_value(attribute)
             values[attribute.name] = value.decode() if isinstance(value, bytes) else value
         except ValueError as error:  # UnicodeDecodeError among them
             raise ModelError(
-                f"an attribute of a type that ONNX knows was expected, but {name} has none; export the model again"
+                f"an attribute of a type that ONNX knows was expected, but {name} has none; export "
+                "the model again"
             ) from error
     return {k: list(v) if hasattr(v, "extend") and not isinstance(v, list) else v for k, v in values.items()}

@@ -1,7 +1,9 @@
-"""What ONNX itself says of a node: which attributes and inputs it takes, which shapes come out, and its value where all inputs are constants.
+"""What ONNX itself says of a node: which attributes and inputs it takes, which shapes come out, and its value
+where all inputs are constants.
 
-A model is somebody else's program. So a node is first held against ONNX's own schema and shape inference, which compute no element;
-only then is it lowered, or executed if it is one of the operators below, whose cost is that of the elements they read and write.
+A model is somebody else's program. So a node is first held against ONNX's own schema and shape inference,
+which compute no element; only then is it lowered, or executed if it is one of the operators below, whose cost
+is that of the elements they read and write.
 """
 
 from __future__ import annotations
@@ -13,17 +15,67 @@ import numpy as np
 from pyqkit.graph import limits
 from pyqkit.graph.lowering.errors import Unlowerable
 
-# Operators of constants: each does a few steps an element. No loops, branches, functions, random numbers or products of matrices.
-# fmt: off
-FOLDED = frozenset((
-    "Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Div", "Equal", "Exp",
-    "Expand", "Flatten", "Floor", "Gather", "Greater", "Identity", "Less", "Log", "Max", "Min", "Mod",
-    "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin",
-    "ReduceProd", "ReduceSum", "Relu", "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Size", "Slice",
-    "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where",
-))
+# Operators of constants: each does a few steps an element. No loops, branches, functions, random numbers or
+# products of matrices. fmt: off
+FOLDED = frozenset(
+    (
+        "Abs",
+        "Add",
+        "And",
+        "Cast",
+        "Ceil",
+        "Clip",
+        "Concat",
+        "ConstantOfShape",
+        "Div",
+        "Equal",
+        "Exp",
+        "Expand",
+        "Flatten",
+        "Floor",
+        "Gather",
+        "Greater",
+        "Identity",
+        "Less",
+        "Log",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "Pad",
+        "Pow",
+        "Range",
+        "Reciprocal",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Round",
+        "Shape",
+        "Sigmoid",
+        "Sign",
+        "Size",
+        "Slice",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    )
+)
 # fmt: on
-# Ranges of attributes by name, whatever the operator: shape inference divides by them, and kernels count with them.
+# Ranges of attributes by name, whatever the operator: shape inference divides by them, and kernels count with
+# them.
 _RANGES = {
     "kernel_shape": (1, limits.WINDOW),
     "strides": (1, limits.WINDOW),
@@ -120,14 +172,16 @@ def _shape(kind: Any, most: int) -> Shape:
         )
     if len(shape) > limits.AXES or int(np.prod(shape, dtype=object)) > most:
         raise Unlowerable(
-            f"its output has the shape {shape[: limits.AXES + 1]}, more than {limits.AXES} axes or {most} elements",
+            f"its output has the shape {shape[: limits.AXES + 1]}, more than {limits.AXES} axes or "
+            f"{most} elements",
             "use a smaller tensor",
         )
     return shape
 
 
 def folded(proto: Any, opset: int, inputs: list[np.ndarray | None], most: int) -> list[np.ndarray]:
-    """Value of a node whose inputs are all constants, one array for each output that has a name, of at most `most` elements.
+    """Value of a node whose inputs are all constants, one array for each output that has a name, of at most
+    `most` elements.
 
     Raises
     ------

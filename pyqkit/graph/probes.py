@@ -1,4 +1,7 @@
-"""Probes: layers whose codes leave the accelerator beside its results, so that a board can be compared layer by layer."""
+"""Probes.
+
+Layers whose codes leave the accelerator beside its results, so that a board can be compared layer by layer.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,13 @@ def probe(graph: Graph, names: Sequence[str]) -> None:
     for name in sorted(wanted):
         if name not in layers:
             raise GraphError(
-                f"a layer was expected as a probe, but {name!r} is none; {_advice(name, [n for n in layers if n not in taken])}"
+                f"a layer was expected as a probe, but {name!r} is none; "
+                f"{_advice(name, [n for n in layers if n not in taken])}"
             )
         if name in taken:
             raise GraphError(
-                f"a layer inside the network was expected as a probe, but {name} is an output already; leave it out"
+                f"a layer inside the network was expected as a probe, but {name} is an output "
+                "already; leave it out"
             )
     graph.outputs += [_port(graph.tensors[name]) for name in layers if name in wanted]
 
@@ -51,6 +56,9 @@ def _advice(name: str, layers: list[str]) -> str:
 
 
 def _port(tensor: Tensor) -> Port:
-    """Integers as they are: which real number a code inside the network stands for is folded into later thresholds."""
+    """Integers as they are.
+
+    Which real number a code inside the network stands for is folded into later thresholds.
+    """
     order = np.arange(tensor.pixels * tensor.shape[2]).reshape(tensor.shape).transpose(2, 0, 1)
     return Port(tensor.name, tensor.name, order.shape, order, np.ones(1), np.zeros(1), probe=True)

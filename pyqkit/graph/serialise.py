@@ -1,4 +1,7 @@
-"""Graphs as JSON and arrays, read back without trust: types and ranges are checked, and every operator infers its output anew."""
+"""Graphs as JSON and arrays, read back without trust.
+
+Types and ranges are checked, and every operator infers its output anew.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,8 @@ def from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
 
 def _damaged(error: Exception) -> GraphError:
     return GraphError(
-        f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile the network again"
+        f"a graph as pyqkit writes it was expected, but it is damaged ({describe(error)}); compile "
+        "the network again"
     )
 
 
@@ -127,7 +131,10 @@ def operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
 
 
 def operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
-    """Read what `operator_to_json` wrote; raises `GraphError` or one of `reading.DAMAGE` for anything else."""
+    """Read what `operator_to_json` wrote.
+
+    Raises `GraphError` or one of `reading.DAMAGE` for anything else.
+    """
     kind = by_kind(text(entry["kind"]))
     values = {item.name: _field(item.name, str(item.type), entry[item.name], arrays) for item in fields(kind)}
     return kind(**values)

@@ -1,9 +1,10 @@
 """FIFO depths from the schedule, by the demand argument.
 
-Let an operator J have several inputs, and let its output pixel n be the clock. Going back from J, every tensor T has to have
-produced N_T(n) pixels by then: the most that any of its readers on the way to J needs. A reader that needs fewer leaves the
-difference waiting in its FIFO, so a FIFO that holds the largest difference over n never blocks the fork in front of it, and
-one that is smaller blocks it at the n where the difference is reached. Operators with one input need no such FIFO.
+Let an operator J have several inputs, and let its output pixel n be the clock. Going back from J, every
+tensor T has to have produced N_T(n) pixels by then: the most that any of its readers on the way to J needs. A
+reader that needs fewer leaves the difference waiting in its FIFO, so a FIFO that holds the largest difference
+over n never blocks the fork in front of it, and one that is smaller blocks it at the n where the difference
+is reached. Operators with one input need no such FIFO.
 """
 
 from __future__ import annotations

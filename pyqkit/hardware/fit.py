@@ -8,8 +8,8 @@ from pyqkit.boards import Board
 from pyqkit.errors import UserError
 from pyqkit.hardware.resources import Resources
 
-# What decides: the lower figure of LUTs, so that nothing is refused that a tool might fit. UltraRAM does not count, for it cannot be
-# initialised, and the memories of a design hold weights and tables, or are short.
+# What decides: the lower figure of LUTs, so that nothing is refused that a tool might fit. UltraRAM does not
+# count, for it cannot be initialised, and the memories of a design hold weights and tables, or are short.
 _DECISIVE = {
     "LUT": ("lut", "lut_low"),
     "FF": ("ff", "ff"),
@@ -64,6 +64,7 @@ def check(found: Resources, board: Board) -> None:
     over = overflows(found, board)
     if over:
         raise UserError(
-            f"a design that fits its board was expected, but {sentence(over, board)}; take a larger board, fewer bits or less parallelism, "
+            f"a design that fits its board was expected, but {sentence(over, board)}; take a larger "
+            "board, fewer bits or less parallelism, "
             "or pass --allow-overflow (in Python allow_overflow=True) to emulate it all the same"
         )

@@ -1,4 +1,7 @@
-"""Folding: the cheapest design that meets a rate, or the fastest that fits a share of a board; and folding files."""
+"""Folding.
+
+The cheapest design that meets a rate, or the fastest that fits a share of a board; and folding files.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ from pyqkit.hls.operators.convolution import check_folding
 
 LEAST_FPS = 1e-3  # frames per second that can be asked for
 MAX_FILE = 4 * 2**20  # bytes of a folding file; a layer takes about 70
-LUT_SHARE = 0.7  # part of the board's LUTs that a design without a target rate may take; fuller ones are hard to place and route
+# part of the board's LUTs that a design without a target rate may take; fuller ones are hard to place and
+# route
+LUT_SHARE = 0.7
 
 # what the board has of each resource, and the figure of a design that counts against it
 _FIGURES = {
@@ -74,8 +79,8 @@ def find(
     allow_overflow : bool
         Where nothing that fits meets the rate, take the cheapest design that does.
 
-    Without a rate, a network with too many LUTs even when folded most is folded so, and a memory or DSP that is exceeded even
-    then does not decide; the report names what is exceeded.
+    Without a rate, a network with too many LUTs even when folded most is folded so, and a memory or DSP that
+    is exceeded even then does not decide; the report names what is exceeded.
 
     Raises
     ------
@@ -84,11 +89,13 @@ def find(
     """
     if lut_share is not None and not 0 < lut_share <= 1:
         raise UserError(
-            f"a share of the LUTs above 0 and up to 1 was expected, but {lut_share:g} came; 0.7 leaves room to place and route"
+            f"a share of the LUTs above 0 and up to 1 was expected, but {lut_share:g} came; 0.7 "
+            "leaves room to place and route"
         )
     if target_fps is not None and not LEAST_FPS <= target_fps < inf:
         raise UserError(
-            f"a rate of at least {LEAST_FPS:g} frames/s was expected, but {target_fps:g} came; leave it out for the fastest"
+            f"a rate of at least {LEAST_FPS:g} frames/s was expected, but {target_fps:g} came; "
+            "leave it out for the fastest"
         )
     search = search_for(graph, board)
     if target_fps is None:
@@ -105,10 +112,12 @@ def find(
 def _within(
     search: Search, board: Board, cycles: int, lut_share: float, ignored: frozenset[str] = frozenset()
 ) -> tuple[Foldings | None, str]:
-    """Cheapest foldings for a number of cycles that fit the board, or None and the resource that is exceeded, if it is one.
+    """Cheapest foldings for a number of cycles that fit the board, or None and the resource that is exceeded,
+    if it is one.
 
-    The price is one number, so a design may exceed one resource and leave another idle; then the price of the first rises. If that
-    drives the design beyond another resource, as from LUTs into DSPs, steps become smaller.
+    The price is one number, so a design may exceed one resource and leave another idle; then the price of the
+    first rises. If that drives the design beyond another resource, as from LUTs into DSPs, steps become
+    smaller.
     """
     prices, dearer, last, first = dict(search.prices), _DEARER, "", ""
     for attempt in range(1, _ATTEMPTS + 1):
@@ -146,11 +155,15 @@ def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float,
     over = exceeded(least, board, lut_share)
     if over:
         name, figure = _FIGURES[over]
-        takes = f"{getattr(least, figure):,.0f} {over} (estimated), of which the board has {board.resources[name]:,}"
+        takes = (
+            f"{getattr(least, figure):,.0f} {over} (estimated), of which the board has "
+            f"{board.resources[name]:,}"
+        )
         return f"{asked}, and the network takes {takes}, at any rate; take a larger board"
     rate = clock_mhz * 1e6 / search.survey.interval(best)
     return (
-        f"{asked}; at {clock_mhz:g} MHz the fastest is {rate:.{0 if rate >= 10 else 2}f} frames/s (estimated), where {limit} ends first; ask for less or take a "
+        f"{asked}; at {clock_mhz:g} MHz the fastest is {rate:.{0 if rate >= 10 else 2}f} frames/s "
+        f"(estimated), where {limit} ends first; ask for less or take a "
         "larger board"
     )
 
@@ -220,7 +233,8 @@ def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
     for name, folding in foldings.items():
         if name not in layers:
             raise UserError(
-                f"foldings of layers were expected in {where}, but {brief(name)} is no layer; layers are {listed(layers)}"
+                f"foldings of layers were expected in {where}, but {brief(name)} is no layer; "
+                f"layers are {listed(layers)}"
             )
         check_folding(layers[name], folding, graph.input_tensors(layers[name])[0].format)
     return {name: foldings.get(name, Folding()) for name in layers}
@@ -229,7 +243,8 @@ def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
 def read(path: str | Path, graph: Graph) -> Foldings:
     """Folding file: JSON ``{"layer": {"pe": 4, "simd": 8, "multiplier": "dsp", "memory": "block"}, ...}``.
 
-    A layer that is missing does one product at a time; a multiplier that is missing is "lut", a memory "auto".
+    A layer that is missing does one product at a time; a multiplier that is missing is "lut", a memory
+    "auto".
 
     Raises
     ------
@@ -239,7 +254,8 @@ def read(path: str | Path, graph: Graph) -> Foldings:
         data = untrusted.json_data(untrusted.text(Path(path), MAX_FILE))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"a folding file in JSON was expected, but {path} cannot be read ({error}); 'pyqkit report --json' lists the layers"
+            f"a folding file in JSON was expected, but {path} cannot be read ({error}); 'pyqkit "
+            "report --json' lists the layers"
         ) from error
     return check(from_json(data, str(path)), graph, str(path))
 
@@ -248,7 +264,8 @@ def from_json(data: object, where: str) -> Foldings:
     """Foldings from JSON data, whose layers are not checked."""
     if not isinstance(data, dict):
         raise UserError(
-            f"an object of layers was expected in {where}, but a {type(data).__name__} came; write {{'layer': {{'pe': 1, 'simd': 1}}}}"
+            f"an object of layers was expected in {where}, but a {type(data).__name__} came; write "
+            f"{{'layer': {{'pe': 1, 'simd': 1}}}}"
         )
     return {name: _from_entry(name, entry, where) for name, entry in data.items()}
 
@@ -262,7 +279,8 @@ def _from_entry(name: str, entry: object, where: str) -> Folding:
         and all(isinstance(entry.get(word, ""), str) for word in ("multiplier", "memory"))
     ):
         raise UserError(
-            f"pe and simd, and perhaps the words multiplier and memory, were expected {came}; leave out the rest"
+            f"pe and simd, and perhaps the words multiplier and memory, were expected {came}; leave "
+            "out the rest"
         )
     return Folding(**entry)
 

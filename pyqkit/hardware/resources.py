@@ -1,9 +1,11 @@
-"""Resources of the SystemVerilog blocks: a linear model of what each block is made of, fitted to what Yosys makes of a library.
+"""Resources of the SystemVerilog blocks: a linear model of what each block is made of, fitted to what Yosys
+makes of a library.
 
-`benchmarks/resources.py` measures the library (`measured_blocks.json`) and fits the coefficients (`resource_model.json`); what is
-counted of each block stands in `pyqkit.hardware.block_features`. On whole networks that are not in the library, the lower and upper LUT
-figures and the flip-flops are off by a few per cent; `docs/resources.md` lists every one. Everything is 7-series,
-before place and route; nothing here was compared with Vivado.
+`benchmarks/resources.py` measures the library (`measured_blocks.json`) and fits the coefficients
+(`resource_model.json`); what is counted of each block stands in `pyqkit.hardware.block_features`. On whole
+networks that are not in the library, the lower and upper LUT figures and the flip-flops are off by a few per
+cent; `docs/resources.md` lists every one. Everything is 7-series, before place and route; nothing here was
+compared with Vivado.
 """
 
 from __future__ import annotations
@@ -98,5 +100,8 @@ def _weighed(found: Mapping[str, float], figure: str) -> float:
 
 
 def relevant(name: str, figure: str) -> bool:
-    """Whether a figure grows with a feature: flip-flops are a feature of their own, all others make LUTs and carries."""
+    """Whether a figure grows with a feature.
+
+    Flip-flops are a feature of their own, all others make LUTs and carries.
+    """
     return name.endswith(": flip-flops") == (figure == "ff")

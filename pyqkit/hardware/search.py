@@ -1,12 +1,13 @@
 """The cheapest foldings that keep up with a rate, exactly: dynamic programming over the graph.
 
-What an operator takes depends on its own folding and on the width of the words that it reads, and the width of those is
-decided by the layers before it. So the operators are gone through in order, and for every combination of widths of the
-tensors that are still to be read only the cheapest way to get there is kept. That is the optimum, not a heuristic, as the
-price of a design is the sum of the prices of its operators, each with the FIFOs in front of it.
+What an operator takes depends on its own folding and on the width of the words that it reads, and the width
+of those is decided by the layers before it. So the operators are gone through in order, and for every
+combination of widths of the tensors that are still to be read only the cheapest way to get there is kept.
+That is the optimum, not a heuristic, as the price of a design is the sum of the prices of its operators, each
+with the FIFOs in front of it.
 
-Which combinations there are depends neither on the rate nor on prices. So they are found once, and a search for a rate is
-a few operations on arrays for every operator.
+Which combinations there are depends neither on the rate nor on prices. So they are found once, and a search
+for a rate is a few operations on arrays for every operator.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def choices(op: Convolution) -> list[Folding]:
 
 
 def variants(op: Convolution, activations: NumberFormat, folding: Folding) -> list[Folding]:
-    """A folding with all kinds of multipliers and memories that are not the same hardware, those of `Folding()` first."""
+    """A folding with all kinds of multipliers and memories that are not the same hardware, those of
+    `Folding()` first.
+    """
     multipliers = MULTIPLIERS[:1] if dsp_refusal(activations, op.weight_format) else MULTIPLIERS
     parallel, bits = folding.pe * folding.simd, [op.weight_format.bits]
     if op.shifts is not None:
@@ -61,8 +64,9 @@ def _figures(found: Resources) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Step:
-    """An operator, where the widths that it reads and those that are read later stand among the ones before it, and whether its
-    own result is read by an operator."""
+    """An operator, where the widths that it reads and those that are read later stand among the ones before
+    it, and whether its own result is read by an operator.
+    """
 
     op: Operator
     reads: tuple[int, ...]
@@ -72,10 +76,12 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Moves:
-    """All ways from a combination of widths in front of an operator to one behind it, in the order of those behind.
+    """All ways from a combination of widths in front of an operator to one behind it, in the order of those
+    behind.
 
-    `before` holds the number of the combination in front, `fifos` the row of the FIFOs, `ways` the number of the set of ways to
-    build the operator for those widths; the moves to combination i are those from `bounds[i]` up to `bounds[i + 1]`.
+    `before` holds the number of the combination in front, `fifos` the row of the FIFOs, `ways` the number of
+    the set of ways to build the operator for those widths; the moves to combination i are those from
+    `bounds[i]` up to `bounds[i + 1]`.
     """
 
     before: np.ndarray
@@ -95,7 +101,8 @@ class _Table:
     cycles, resources : numpy.ndarray
         Of each; `resources` has a column for each of `FIGURES`, without FIFOs.
     bounds : numpy.ndarray
-        Set i of ways to build an operator, for words of certain widths, goes from `bounds[i]` up to `bounds[i + 1]`.
+        Set i of ways to build an operator, for words of certain widths, goes from `bounds[i]` up to `bounds[i
+        + 1]`.
     fifos : numpy.ndarray
         Rows of `FIGURES`.
     moves : list of _Moves
@@ -190,7 +197,9 @@ class _Explorer:
     def _all_variants(
         self, op: Convolution, plain: list[Folding]
     ) -> tuple[list[Folding], list[int], np.ndarray]:
-        """Every folding with every kind of multiplier and memory, the place of the plain one, and what it takes more than that."""
+        """Every folding with every kind of multiplier and memory, the place of the plain one, and what it
+        takes more than that.
+        """
         key = self.survey.alike(op)
         if key not in self._variants:
             activations = self.survey.graph.input_tensors(op)[0].format
@@ -235,8 +244,9 @@ class Search:
     ----------
     survey : Survey
     has : mapping of str to float, optional
-        What the board has of ``lut_high``, ``ff``, ``bram36`` and ``dsp``. The price of a design is the sum of the shares that it
-        takes of each; without a board it is its LUTs, and a hundred for each block of memory or DSP.
+        What the board has of ``lut_high``, ``ff``, ``bram36`` and ``dsp``. The price of a design is the sum
+        of the shares that it takes of each; without a board it is its LUTs, and a hundred for each block of
+        memory or DSP.
     """
 
     def __init__(self, survey: Survey, has: Mapping[str, float] | None = None) -> None:
@@ -275,10 +285,14 @@ class Search:
         return dict(found[::-1])
 
     def intervals(self) -> list[int]:
-        """Cycles that some operator takes with some folding, in order: no other interval can be the network's."""
+        """Cycles that some operator takes with some folding, in order.
+
+        No other interval can be the network's.
+        """
         if not self._table.moves:
             raise UserError(
-                f"a network of at least one operator was expected, but {self.survey.graph.name} has none; check the model"
+                f"a network of at least one operator was expected, but {self.survey.graph.name} has "
+                "none; check the model"
             )
         return np.unique(self._table.cycles).tolist()
 

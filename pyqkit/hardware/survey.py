@@ -1,6 +1,8 @@
-"""Cycles and resources of every operator for given foldings: what the generated SystemVerilog does, from sketches of its blocks.
+"""Cycles and resources of every operator for given foldings: what the generated SystemVerilog does, from
+sketches of its blocks.
 
-The C++ is folded alike and has the same streams, but its sliding windows read and write in turn and take a few more cycles.
+The C++ is folded alike and has the same streams, but its sliding windows read and write in turn and take a
+few more cycles.
 """
 
 from __future__ import annotations
@@ -97,8 +99,9 @@ def words_of(tensor: Tensor, lanes: int) -> int:
 
 
 def _alike(op: Operator, inputs: list[Tensor], output: Tensor) -> tuple[Hashable, ...]:
-    """What an estimate depends on beside the folding: of weights and thresholds only how many there are, and of what a layer reads
-    and sums the formats, not the ranges."""
+    """What an estimate depends on beside the folding: of weights and thresholds only how many there are, and
+    of what a layer reads and sums the formats, not the ranges.
+    """
     large = {name: value.shape for name, value in vars(op).items() if name in ("weights", "thresholds")}
     own = {
         name: _key(value)
@@ -160,7 +163,9 @@ class Survey:
         return replace(found, resources=found.resources + self.difference(op, folding))
 
     def difference(self, op: Operator, folding: Folding) -> Resources:
-        """What a layer takes more by its kinds of multipliers and memory, which concern its matrix-vector unit alone."""
+        """What a layer takes more by its kinds of multipliers and memory, which concern its matrix-vector
+        unit alone.
+        """
         plain = Folding(folding.pe, folding.simd)
         if folding == plain:
             return Resources()

@@ -42,10 +42,11 @@ class Stream:
 
 @dataclass
 class Emitter:
-    """State of one generation; operators' rules call `stream`, `process`, `array`, `store`, `struct` and `typedef`.
+    """State of one generation; operators' rules call `stream`, `process`, `array`, `store`, `struct` and
+    `typedef`.
 
-    All of these take the name that is wanted, which ends in a word of the rule, and return what `names` made of it. Rules write
-    these into their text, never the name of an operator or a tensor.
+    All of these take the name that is wanted, which ends in a word of the rule, and return what `names` made
+    of it. Rules write these into their text, never the name of an operator or a tensor.
     """
 
     graph: Graph
@@ -67,7 +68,10 @@ class Emitter:
         return made
 
     def process(self, name: str, call: str) -> None:
-        """Add a process: a call that handles one frame. Its name is for messages and need not be the only one."""
+        """Add a process.
+
+        A call that handles one frame. Its name is for messages and need not be the only one.
+        """
         self.processes.append((identifier(name, LONGEST_GENERATED), call))
 
     def input(self, op: Operator, index: int = 0) -> Stream:
@@ -88,7 +92,8 @@ class Emitter:
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         self.process(
             made.name,
-            f"pyqkit::convert_width<{stream.code}, {count}, {stream.lanes}, {lanes}>({stream.name}, {made.name})",
+            f"pyqkit::convert_width<{stream.code}, {count}, {stream.lanes}, {lanes}>({stream.name}, "
+            f"{made.name})",
         )
         return made
 
@@ -154,7 +159,8 @@ class Emitter:
         if fmt.name not in self.tables:
             if fmt.integers.dtype == object:
                 raise UserError(
-                    f"a format whose integers fit 64 bits was expected, but {fmt.name} came; use a smaller exponent or regime size"
+                    f"a format whose integers fit 64 bits was expected, but {fmt.name} came; use a "
+                    "smaller exponent or regime size"
                 )
             integers = self.array(f"format_{fmt.name}_integers", fmt.integers)
             self.tables[fmt.name] = self.struct(
@@ -164,10 +170,11 @@ class Emitter:
 
 
 def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:
-    """Depth of the FIFO in front of one of a tensor's readers, `waiting` being the pixels that have to wait there.
+    """Depth of the FIFO in front of one of a tensor's readers, `waiting` being the pixels that have to wait
+    there.
 
-    Where a stream forks, one pixel more: a join begins a pixel only when all its inputs have begun theirs, and until then the
-    whole pixel waits, which may be more words than a shallow FIFO holds.
+    Where a stream forks, one pixel more: a join begins a pixel only when all its inputs have begun theirs,
+    and until then the whole pixel waits, which may be more words than a shallow FIFO holds.
     """
     return FIFO_WORDS + words_per_pixel * (waiting + (readers > 1))
 
@@ -194,7 +201,8 @@ def rule_for(op: Operator) -> Rule:
     rule = _rules.get(op.kind)
     if rule is None:
         raise UserError(
-            f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/hls/operators"
+            f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule "
+            "to pyqkit/hls/operators"
         )
     return rule
 

@@ -234,8 +234,10 @@ def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     )
     processes = "".join(f'  PYQKIT_PROCESS("{label}", {call});\n' for label, call in e.processes)
     return (
-        f'// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "parameters.hpp"\n\n{words}\n'
-        "#ifndef __SYNTHESIS__\nstatic int frames = 1;  // frames that every process handles before it ends\n#endif\n\n"
+        "// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "
+        f'"parameters.hpp"\n\n{words}\n'
+        "#ifndef __SYNTHESIS__\nstatic int frames = 1;  // frames that every process handles before "
+        "it ends\n#endif\n\n"
         f"void {name}({parameters}) {{\n{interfaces}"
         "#pragma HLS INTERFACE ap_ctrl_none port = return\n#pragma HLS DATAFLOW\n"
         f"{stored}{streams}{processes}"
@@ -249,12 +251,15 @@ def _simulation(name: str, inputs: list[Argument], outputs: list[Argument]) -> s
         verb, end = "feed" if index < len(inputs) else "drain", argument.end
         hosts += (
             f'  hls::stream<{argument.word}> {argument.name}("{argument.name}", 64);\n'
-            f'  scheduler.add("host", [&]() {{ {verb}_frames<{end.beat_bytes}>(buffers[{index}], {end.beats}, count, {argument.name}); }});\n'
+            f'  scheduler.add("host", [&]() {{ {verb}_frames<{end.beat_bytes}>(buffers[{index}], '
+            f"{end.beats}, count, {argument.name}); }});\n"
         )
     names = ", ".join(argument.name for argument in [*inputs, *outputs])
     return (
-        '// C simulation of the network: a shared library that Python calls.\n#include "simulation/host.hpp"\n\n#include "network.hpp"\n\n'
+        "// C simulation of the network: a shared library that Python calls.\n#include "
+        '"simulation/host.hpp"\n\n#include "network.hpp"\n\n'
         'extern "C" int run(unsigned char **buffers, int count, char *message, int size) {\n'
-        "  simulation::Scheduler &scheduler = simulation::Scheduler::instance();\n  frames = count;\n  failure.clear();\n"
+        "  simulation::Scheduler &scheduler = simulation::Scheduler::instance();\n  frames = "
+        "count;\n  failure.clear();\n"
         f"{hosts}  {name}({names});\n  return finish(message, size);\n}}\n"
     )

@@ -1,4 +1,7 @@
-"""Headers of .bit files: which design, which part. The content of an emulated one is a few words that no FPGA takes."""
+"""Headers of .bit files.
+
+Which design, which part. The content of an emulated one is a few words that no FPGA takes.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +39,18 @@ class Bitfile:
 
 
 def header_part(part: str) -> str:
-    """A part as the header of a .bit file spells it: xc7z020clg400-1 is 7z020clg400, xczu7ev-ffvc1156-2-e is xczu7ev-ffvc1156-2-e."""
+    """A part as the header of a .bit file spells it.
+
+    Xc7z020clg400-1 is 7z020clg400, xczu7ev-ffvc1156-2-e is xczu7ev-ffvc1156-2-e.
+    """
     return part.removeprefix("xc").partition("-")[0] if part.startswith("xc7") else part
 
 
 def write_emulated(design: str, part: str, facts: dict[str, Any]) -> bytes:
     """A .bit file for the emulated board; without the synchronisation word, an FPGA refuses it.
 
-    `facts` must differ between overlays: PYNQ keeps what it knows of an overlay under the hash of its .bit file.
+    `facts` must differ between overlays: PYNQ keeps what it knows of an overlay under the hash of its .bit
+    file.
     """
     content = _MARK.encode() + json.dumps(facts, sort_keys=True).encode()
     content += b" " * (-len(content) % 4)
@@ -83,11 +90,13 @@ def read(path: Path) -> Bitfile:
     content = raw[at + 5 :]
     if raw[at : at + 1] != b"e" or not fields.get(b"b"):
         raise UserError(
-            f"a bitstream with a header was expected, but {path} is none; copy it again from where it was built"
+            f"a bitstream with a header was expected, but {path} is none; copy it again from where "
+            "it was built"
         )
     if len(content) != size:
         raise UserError(
-            f"a bitstream of {size} bytes was expected behind the header of {path}, but {len(content)} came; copy it again from where it was built"
+            f"a bitstream of {size} bytes was expected behind the header of {path}, but "
+            f"{len(content)} came; copy it again from where it was built"
         )
     design, part = (fields.get(key, b"").decode("ascii", "replace") for key in (b"a", b"b"))
     return Bitfile(design.partition(";")[0], part, content, _facts(content, path))
@@ -103,5 +112,6 @@ def _facts(content: bytes, path: Path) -> dict[str, Any] | None:
         return found
     except ValueError as error:
         raise UserError(
-            f"a bitstream as pyqkit writes it for the emulated board was expected, but {path} is damaged ({error}); make the overlay again"
+            f"a bitstream as pyqkit writes it for the emulated board was expected, but {path} is "
+            f"damaged ({error}); make the overlay again"
         ) from error

@@ -23,7 +23,8 @@ def write(
     name : str, optional
         The build folder's by default.
     frames_per_packet : int or None
-        After how many frames the accelerator sets TLAST; None: where the input has it. What is generated sets it on every frame.
+        After how many frames the accelerator sets TLAST; None: where the input has it. What is generated sets
+        it on every frame.
 
     Returns
     -------
@@ -33,7 +34,8 @@ def write(
     Raises
     ------
     OverlayError
-        If there is an overlay and `force` is not given, or if the accelerator has several inputs or too many outputs.
+        If there is an overlay and `force` is not given, or if the accelerator has several inputs or too many
+        outputs.
     OutputError
         If something else is in the way of one of the files, or they cannot be written.
     """

@@ -110,7 +110,8 @@ class Block:
         value = self.parameters.get(parameter, str(default))
         if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
             raise UserError(
-                f"a number from {least} to {most} was expected for {parameter} of {self.name}, but {brief(value)} came; copy the handoff again"
+                f"a number from {least} to {most} was expected for {parameter} of {self.name}, but "
+                f"{brief(value)} came; copy the handoff again"
             )
         return int(value)
 
@@ -122,7 +123,8 @@ class Block:
             value = 0.0
         if not 0 < value < 10_000:
             raise UserError(
-                f"a rate in MHz was expected for {parameter} of {self.name}, but {brief(self.parameters[parameter])} came; copy the handoff again"
+                f"a rate in MHz was expected for {parameter} of {self.name}, but "
+                f"{brief(self.parameters[parameter])} came; copy the handoff again"
             )
         return value
 
@@ -153,7 +155,8 @@ class Design:
 def accelerator_design(
     name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: Sequence[int]
 ) -> Design:
-    """The block design of an accelerator: AXI DMAs in direct mode, one an output, and the network between their streams.
+    """The block design of an accelerator: AXI DMAs in direct mode, one an output, and the network between
+    their streams.
 
     The first DMA sends the input too; the others only receive.
 
@@ -412,12 +415,16 @@ def read(path: Path) -> tuple[Block, ...]:
         )
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(
-            f"a hardware handoff file was expected at {path}, but it cannot be read ({error}); copy it again from where it was built"
+            f"a hardware handoff file was expected at {path}, but it cannot be read ({error}); copy "
+            "it again from where it was built"
         ) from error
 
 
 def _root(content: str) -> ElementTree.Element:
-    """The document, without definitions: entities grow without a limit or name files, and Vivado writes none."""
+    """The document, without definitions.
+
+    Entities grow without a limit or name files, and Vivado writes none.
+    """
     if "<!DOCTYPE" in content:
         raise ValueError("it defines entities of its own")
     return ElementTree.fromstring(content)

@@ -1,6 +1,7 @@
 """Overlays by name alone: the folder of the package in which PYNQ looks, and how files get there.
 
-On a board: ``python3 -m pyqkit.overlay.install NAME.bit``, and then ``Overlay("NAME.bit")`` or ``Accelerator.load("NAME")``.
+On a board: ``python3 -m pyqkit.overlay.install NAME.bit``, and then ``Overlay("NAME.bit")`` or
+``Accelerator.load("NAME")``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from pyqkit.overlay.seal import ENDINGS
 
 
 def folder() -> Path:
-    """Where installed overlays are: the package ``pyqkit.overlays``, which is the folder overlays/ of a source tree."""
+    """Where installed overlays are.
+
+    The package ``pyqkit.overlays``, which is the folder overlays/ of a source tree.
+    """
     return packaged("overlays", "overlays")
 
 
@@ -53,11 +57,13 @@ def locate(name: str, board: str | None) -> Path:
         return next(iter(chosen.values()))
     if variants:
         raise OverlayError(
-            f"one of the boards {', '.join(variants)} was expected for overlay {name}, but {board} came; pass board="
+            f"one of the boards {', '.join(variants)} was expected for overlay {name}, but {board} "
+            "came; pass board="
         )
     known = sorted({p.parent.name.removesuffix(".bit.d") for p in folder().glob("*/**/*.bit")})
     raise OverlayError(
-        f"an overlay was expected, but {name!r} is neither a path nor one of those installed ({', '.join(known) or 'none'}); give the path"
+        f"an overlay was expected, but {name!r} is neither a path nor one of those installed "
+        f"({', '.join(known) or 'none'}); give the path"
     )
 
 

@@ -1,7 +1,8 @@
-"""What stands beside a bitstream: NAME.json, which says what NAME.bit and NAME.hwh are, and NAME.zip, what runs of the build folder they came from.
+"""What stands beside a bitstream: NAME.json, which says what NAME.bit and NAME.hwh are, and NAME.zip, what
+runs of the build folder they came from.
 
-Everything about the network (streams, formats, scales, estimated cycles, golden vectors) is in the build folder and is read
-from there; the manifest adds what only the overlay knows.
+Everything about the network (streams, formats, scales, estimated cycles, golden vectors) is in the build
+folder and is read from there; the manifest adds what only the overlay knows.
 """
 
 from __future__ import annotations
@@ -101,7 +102,10 @@ class Manifest:
         }
 
     def write(self, folder: Path) -> Path:
-        """Write NAME.json into a folder that holds the other files; their hashes are taken from what is there."""
+        """Write NAME.json into a folder that holds the other files.
+
+        Their hashes are taken from what is there.
+        """
         return seal.write(self.to_json(), folder)
 
 
@@ -145,7 +149,8 @@ def read(path: Path) -> Manifest:
     where = find(path)
     if not where.is_file():
         raise OverlayError(
-            f"an overlay with its manifest was expected at {where}, but there is none; make one with 'pyqkit overlay'"
+            f"an overlay with its manifest was expected at {where}, but there is none; make one "
+            "with 'pyqkit overlay'"
         )
     try:
         data = untrusted.json_data(untrusted.content(where, MAX_FILE))
@@ -158,13 +163,15 @@ def read(path: Path) -> Manifest:
         )
     except (OSError, *DAMAGE) as error:
         raise OverlayError(
-            f"a manifest as pyqkit writes it was expected, but {where} is not ({described(error)}); copy the overlay again"
+            f"a manifest as pyqkit writes it was expected, but {where} is not ({described(error)}); "
+            "copy the overlay again"
         ) from error
     for ending in ENDINGS:
         file = where.with_suffix(ending)
         if not file.is_file():
             raise OverlayError(
-                f"{file.name} was expected beside {where}, but there is none; copy the four files of an overlay together"
+                f"{file.name} was expected beside {where}, but there is none; copy the four files "
+                "of an overlay together"
             )
         try:
             unchanged = digest(untrusted.content(file, bitfile.MAX_FILE)) == manifest.files[file.name]
@@ -172,7 +179,8 @@ def read(path: Path) -> Manifest:
             unchanged = False
         if not unchanged:
             raise OverlayError(
-                f"the {file.name} that {where} names was expected, but {file} has other content; copy the overlay again"
+                f"the {file.name} that {where} names was expected, but {file} has other content; "
+                "copy the overlay again"
             )
     return manifest
 

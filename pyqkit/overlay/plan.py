@@ -1,4 +1,7 @@
-"""What an overlay of a build folder will be, before anything is made: its name, its place, its block design."""
+"""What an overlay of a build folder will be, before anything is made.
+
+Its name, its place, its block design.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ class Plan:
     build : Path
         Build folder.
     contents : dict of str to bytes
-        What the overlay is made of: the build folder written anew, by paths in it. A folder may come from anybody, and from an older
-        pyqkit: its graph and foldings are taken, its sources are not.
+        What the overlay is made of: the build folder written anew, by paths in it. A folder may come from
+        anybody, and from an older pyqkit: its graph and foldings are taken, its sources are not.
     packed : bytes
         What of them runs, and so goes with the bitstream to the board.
     manifest : dict
@@ -62,23 +65,27 @@ def plan(build: Path, name: str | None = None) -> Plan:
     Raises
     ------
     OverlayError
-        If the name is no label (`pyqkit.names.is_label`), or if the accelerator has several inputs, or more outputs than fit.
+        If the name is no label (`pyqkit.names.is_label`), or if the accelerator has several inputs, or more
+        outputs than fit.
     """
     name = build.resolve().name if name is None else name
     if not is_label(name):
         raise OverlayError(
-            f"ASCII letters, digits and _.+- were expected in the name of an overlay, with a letter or digit first and at most {LONGEST_LABEL}, "
+            "ASCII letters, digits and _.+- were expected in the name of an overlay, with a letter "
+            f"or digit first and at most {LONGEST_LABEL}, "
             f"but {brief(name)} came; rename the build folder, after which the overlay is called"
         )
     accelerator = Accelerator.from_build_folder(build)
     board, inputs, outputs = accelerator.board, len(accelerator.graph.inputs), len(accelerator.graph.outputs)
     if inputs > 1:
         raise OverlayError(
-            f"a network with one input was expected, but {build} has {inputs}; join them in the model, and slice there"
+            f"a network with one input was expected, but {build} has {inputs}; join them in the "
+            "model, and slice there"
         )
     if outputs > hwh.MOST_OUTPUTS:
         raise OverlayError(
-            f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has {outputs}; compile again with fewer probes"
+            f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has "
+            f"{outputs}; compile again with fewer probes"
         )
     report = build_folder.read(build)[0].get("report")
     contents = accelerator.contents(report if isinstance(report, dict) else None)

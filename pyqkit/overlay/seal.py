@@ -1,7 +1,7 @@
 """The last step of an overlay's build: what the tools made is checked, and the manifest is written beside it.
 
-This also runs away from pyqkit, on the machine with the vendor tools, as ``python3 -m pyqkit.overlay.seal FOLDER``: it and what
-it imports need Python's own library alone.
+This also runs away from pyqkit, on the machine with the vendor tools, as ``python3 -m pyqkit.overlay.seal
+FOLDER``: it and what it imports need Python's own library alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ _ROWS = {
 
 
 def write(data: dict[str, Any], folder: Path) -> Path:
-    """Write NAME.json into a folder that holds the other files of an overlay; their hashes are taken from what is there."""
+    """Write NAME.json into a folder that holds the other files of an overlay.
+
+    Their hashes are taken from what is there.
+    """
     name = data["name"]
     files = {f"{name}{ending}": digest((folder / f"{name}{ending}").read_bytes()) for ending in ENDINGS}
     complete = {"schema": SCHEMA, **data, "files": files}
@@ -59,7 +62,8 @@ def utilisation(report: str) -> dict[str, float]:
     for key in ("lut", "ff"):
         if key not in found:
             raise UserError(
-                f"a row {' or '.join(_ROWS[key])} was expected in {UTILISATION}, but there is none; look at what Vivado wrote"
+                f"a row {' or '.join(_ROWS[key])} was expected in {UTILISATION}, but there is none; "
+                "look at what Vivado wrote"
             )
     return found
 
@@ -89,12 +93,14 @@ def seal(project: Path) -> Path:
         ) from error
     if not is_label(facts["name"]):  # it becomes the name of files
         raise UserError(
-            f"the name of an overlay was expected in {FACTS}, but {brief(facts['name'])} came; copy the project again"
+            f"the name of an overlay was expected in {FACTS}, but {brief(facts['name'])} came; copy "
+            "the project again"
         )
     bit = bitfile.read(project / "work/design.bit")
     if bit.part != bitfile.header_part(facts["part"]):
         raise UserError(
-            f"a bitstream for {bitfile.header_part(facts['part'])} was expected, but Vivado made one for {bit.part}; make clean, then make"
+            f"a bitstream for {bitfile.header_part(facts['part'])} was expected, but Vivado made "
+            f"one for {bit.part}; make clean, then make"
         )
     found = hwh.read(project / "work/design.hwh")
     facts["clock_mhz"] = _clock(found, facts)
@@ -115,7 +121,8 @@ def _clock(found: tuple[hwh.Block, ...], facts: dict[str, Any]) -> float:
             if key in block.parameters:
                 return block.rate(key)
     raise UserError(
-        f"a processing system with PL clock 0 was expected in the handoff of {facts['name']}, but there is none; make clean, then make"
+        f"a processing system with PL clock 0 was expected in the handoff of {facts['name']}, but "
+        "there is none; make clean, then make"
     )
 
 
@@ -126,7 +133,8 @@ def _check_places(found: tuple[hwh.Block, ...], facts: dict[str, Any]) -> None:
     for name, place in facts["blocks"].items():
         if places.get(name) != place:
             raise UserError(
-                f"{name} was expected at {place}, but Vivado has {places.get(name, 'no such block')}; make clean, then make"
+                f"{name} was expected at {place}, but Vivado has "
+                f"{places.get(name, 'no such block')}; make clean, then make"
             )
 
 

@@ -1,4 +1,7 @@
-"""Overlays for real boards: a folder with everything that AMD's tools need, and the run of the tools where they are installed."""
+"""Overlays for real boards.
+
+A folder with everything that AMD's tools need, and the run of the tools where they are installed.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,8 @@ def make(
     build : Path
         Build folder.
     target : Path
-        Folder for NAME.bit, NAME.hwh, NAME.json and NAME.zip, and for the folder ``project`` that the tools work in.
+        Folder for NAME.bit, NAME.hwh, NAME.json and NAME.zip, and for the folder ``project`` that the tools
+        work in.
     backend : {"hls", "rtl"}
         The accelerator as C++ for Vitis HLS, or as SystemVerilog.
 
@@ -92,7 +96,8 @@ def make(
     missing = missing_tool(backend)
     if missing:
         raise VendorToolsMissing(
-            f"{missing} was expected to go on, but it is not on PATH; copy the folder {project}, which holds all that is needed, to a machine "
+            f"{missing} was expected to go on, but it is not on PATH; copy the folder {project}, "
+            "which holds all that is needed, to a machine "
             "that has it, type 'make' there, and copy its folder overlay back"
         )
     _run(project)
@@ -116,7 +121,8 @@ def missing_tool(backend: str) -> str | None:
 
 
 def write_project(planned: Plan, folder: Path, backend: str, force: bool = False) -> Path:
-    """Write the folder that the tools work in; one that is there with the same content is kept, with what the tools did.
+    """Write the folder that the tools work in; one that is there with the same content is kept, with what the
+    tools did.
 
     Raises
     ------
@@ -132,7 +138,8 @@ def write_project(planned: Plan, folder: Path, backend: str, force: bool = False
             return folder
         if not force:
             raise OverlayError(
-                f"the project of {planned.build} was expected in {folder}, but another one is there; pass --force to replace it"
+                f"the project of {planned.build} was expected in {folder}, but another one is "
+                "there; pass --force to replace it"
             )
     with replacing_folder(folder, force, "a project", _listing) as beside:
         for name, content in files.items():
@@ -242,5 +249,6 @@ def _run(project: Path) -> None:
     if run.returncode:
         what = " | ".join(errors[-5:] or said)
         raise BuildFailed(
-            f"the tools were expected to end well, but they say: {what}; mend that and call this again, it goes on from there"
+            f"the tools were expected to end well, but they say: {what}; mend that and call this "
+            "again, it goes on from there"
         )

@@ -1,4 +1,7 @@
-"""Brevitas layers in any number format, post-training methods, export. The only part of pyqkit that imports torch."""
+"""Brevitas layers in any number format, post-training methods, export.
+
+The only part of pyqkit that imports torch.
+"""
 
 from pyqkit.quant.export import export_qonnx
 from pyqkit.quant.handlers import FastInference

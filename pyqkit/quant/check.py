@@ -1,9 +1,10 @@
 """Whether an exported file computes what the module does: quantiser by quantiser, from equal inputs.
 
-The module runs with hooks on its quantisers. Each quantiser node of the file is given what the module's quantiser was given, and
-has to return the same float32 numbers. Between quantisers the file starts from the values that the module's quantisers
-returned, and what reaches the next one must be within the computed bounds of two float32 executions. So there is no
-tolerance that could hide a wrong code, and no sum on the other side of a boundary can be taken for one.
+The module runs with hooks on its quantisers. Each quantiser node of the file is given what the module's
+quantiser was given, and has to return the same float32 numbers. Between quantisers the file starts from the
+values that the module's quantisers returned, and what reaches the next one must be within the computed bounds
+of two float32 executions. So there is no tolerance that could hide a wrong code, and no sum on the other side
+of a boundary can be taken for one.
 """
 
 from __future__ import annotations
@@ -97,13 +98,19 @@ def _matched(model: Any, calls: dict[str, list[Call]]) -> dict[str, tuple[str, C
 
 
 def _turn(node: Any) -> int:
-    """Which call of its proxy a node is: the tracer counts them in the name, while the order in the file is any that is legal."""
+    """Which call of its proxy a node is.
+
+    The tracer counts them in the name, while the order in the file is any that is legal.
+    """
     counted = re.search(r"/export_handler_(\d+)/", node.name)
     return int(counted[1]) if counted else 0
 
 
 def module_path(name: str) -> str:
-    """Path of a part of a module, from the name that the tracer gave a node: ``/body/body.0/act_quant/export_handler/Quant``."""
+    """Path of a part of a module, from the name that the tracer gave a node.
+
+    ``/body/body.0/act_quant/export_handler/Quant``.
+    """
     path: list[str] = []
     for part in re.sub(r"(/export_handler(_\d+)?)?/[^/]*$", "", name).strip("/").split("/"):
         if path and part.startswith(f"{path[-1]}."):
@@ -151,7 +158,9 @@ def _live(model: Any) -> set[str]:
 
 
 def _near(written: np.ndarray, made: np.ndarray, bound: np.ndarray | float) -> np.ndarray:
-    """Where two float32 executions of the same numbers may differ so, each by its bound and the rounding of a scale."""
+    """Where two float32 executions of the same numbers may differ so, each by its bound and the rounding of a
+    scale.
+    """
     if written.size != made.size:
         return np.zeros(made.shape, bool)
     made = made.astype(np.float64).reshape(written.shape)
@@ -164,6 +173,7 @@ def _refuse_unless(near: np.ndarray, path: str, what: str) -> None:
         return
     where = f"{what} in layer {layer_of(path)}" if path else what
     raise UserError(
-        f"a file that computes what the module does was expected, but the exporter changed {where}: {int((~near).sum())} of {near.size} values "
+        f"a file that computes what the module does was expected, but the exporter changed {where}: "
+        f"{int((~near).sum())} of {near.size} values "
         "differ; take a quantiser of pyqkit.quant for that layer, or one that rounds to nearest"
     )

@@ -1,4 +1,5 @@
-"""Export to QONNX: FloatQuant for signed minifloats, Quant for integers, and one own operator, FormatQuant, for the rest.
+"""Export to QONNX: FloatQuant for signed minifloats, Quant for integers, and one own operator, FormatQuant,
+for the rest.
 
 The file is compared with the module before it is written; see `pyqkit.quant.check`.
 """
@@ -40,10 +41,11 @@ def export_qonnx(
     Parameters
     ----------
     model : torch.nn.Module
-        With Brevitas layers; a copy of it is exported, on the CPU and in eval mode, and the model itself is left as it is.
+        With Brevitas layers; a copy of it is exported, on the CPU and in eval mode, and the model itself is
+        left as it is.
     example_input : torch.Tensor or numpy.ndarray
-        Frames of the right shape, real numbers. The first is traced, so that the file has a batch of 1; the first two run
-        through the model and through the file.
+        Frames of the right shape, real numbers. The first is traced, so that the file has a batch of 1; the
+        first two run through the model and through the file.
     path : str or Path
     force : bool
         Replace an existing file.
@@ -57,8 +59,8 @@ def export_qonnx(
     OutputError
         If the file exists, or cannot be written.
     UserError
-        If the module does not run on the input, a layer cannot be written as ONNX, or the file computes something
-        else than the module; the sentence names the layer.
+        If the module does not run on the input, a layer cannot be written as ONNX, or the file computes
+        something else than the module; the sentence names the layer.
     """
     target = Path(path)
     check_file(target, force)
@@ -69,7 +71,8 @@ def export_qonnx(
         exported = _exported(working, x[:1])
         if not all(bool(torch.isfinite(output).all()) for output in outputs):
             raise UserError(
-                "a module that returns finite numbers was expected, but NaN or infinity came; look at its scales and statistics"
+                "a module that returns finite numbers was expected, but NaN or infinity came; look "
+                "at its scales and statistics"
             )
         check_export(working, x[:CHECKED_FRAMES], exported)
     with replacing(target, force) as beside:
@@ -85,16 +88,19 @@ def _frames(example_input: Any) -> torch.Tensor:
     if not isinstance(example_input, torch.Tensor):
         came = type(example_input).__name__
         raise UserError(
-            f"one tensor of frames was expected as example input, but {came} came; pass torch.zeros(1, channels, height, width)"
+            f"one tensor of frames was expected as example input, but {came} came; pass "
+            "torch.zeros(1, channels, height, width)"
         )
     if example_input.ndim < 2 or not example_input.numel():
         shape = tuple(example_input.shape)
         raise UserError(
-            f"an example input with a frame along its first axis was expected, but shape {shape} came; pass a batch"
+            f"an example input with a frame along its first axis was expected, but shape {shape} "
+            "came; pass a batch"
         )
     if example_input.is_complex() or example_input.dtype == torch.bool:
         raise UserError(
-            f"real numbers were expected as example input, but {example_input.dtype} came; convert it to float32"
+            f"real numbers were expected as example input, but {example_input.dtype} came; convert "
+            "it to float32"
         )
     frames = example_input.detach().cpu().to(torch.float32)
     if not torch.isfinite(frames).all():
@@ -109,7 +115,8 @@ def _copied(model: torch.nn.Module) -> torch.nn.Module:
         working = copy.deepcopy(model)
     except Exception as error:  # tensors with a history, locks, files: whatever cannot be copied
         raise UserError(
-            f"a module that can be copied was expected, but it cannot ({_reason(error)}); detach the tensors that it keeps as attributes"
+            f"a module that can be copied was expected, but it cannot ({_reason(error)}); detach "
+            "the tensors that it keeps as attributes"
         ) from error
     working = working.to("cpu", torch.float32).eval()
     for module in working.modules():
@@ -126,13 +133,15 @@ def _run(model: torch.nn.Module, x: torch.Tensor) -> Sequence[torch.Tensor]:
         except Exception as error:  # whatever the user's forward raises
             where = f" in {layer[-1]}" if layer else ""
             raise UserError(
-                f"a module that runs on one frame of shape {tuple(x.shape[1:])} was expected, but it raises {type(error).__name__}{where} "
+                f"a module that runs on one frame of shape {tuple(x.shape[1:])} was expected, but "
+                f"it raises {type(error).__name__}{where} "
                 f"({_reason(error)}); pass an example input of its shape, and join several inputs into one"
             ) from error
     outputs = made if isinstance(made, (tuple, list)) else [made]
     if not outputs or not all(isinstance(output, torch.Tensor) for output in outputs):
         raise UserError(
-            f"a module that returns a tensor or several was expected, but {type(made).__name__} came; return its tensors"
+            f"a module that returns a tensor or several was expected, but {type(made).__name__} "
+            "came; return its tensors"
         )
     return outputs
 
@@ -177,7 +186,8 @@ def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
         layer = _unwritable_layer(working, x)
         where = f"layer {layer}" if layer else "the module"
         raise UserError(
-            f"layers that ONNX can describe were expected, but {where} cannot be exported ({_reason(error)}); "
+            f"layers that ONNX can describe were expected, but {where} cannot be exported "
+            f"({_reason(error)}); "
             "replace it by layers that pyqkit lowers, or keep it outside of the module"
         ) from error
     _refuse_foreign(exported)
@@ -198,7 +208,8 @@ def _refuse_foreign(exported: Any) -> None:
     for node in exported.graph.node:
         if node.domain and node.op_type not in (*QUANTISERS, "Trunc"):
             raise UserError(
-                f"layers that pyqkit lowers were expected, but layer {layer_of(module_path(node.name))} is exported as {node.op_type}; "
+                "layers that pyqkit lowers were expected, but layer "
+                f"{layer_of(module_path(node.name))} is exported as {node.op_type}; "
                 "replace it, or keep it outside of the module"
             )
 
@@ -243,7 +254,10 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of what tracer and exporter print: they warn of every Python branch inside Brevitas, and print graphs from C++."""
+    """Nothing of what tracer and exporter print.
+
+    They warn of every Python branch inside Brevitas, and print graphs from C++.
+    """
     before, sink = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:

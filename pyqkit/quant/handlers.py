@@ -1,4 +1,7 @@
-"""How Brevitas' quantisers are written as QONNX, and run fast: what its exporter lacks or writes otherwise than it computes."""
+"""How Brevitas' quantisers are written as QONNX, and run fast.
+
+What its exporter lacks or writes otherwise than it computes.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ class _FormatQuant(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any, scale: Any, quantiser: Any, name: str, axis: int) -> Any:
-        # Traced, the tables would be constants inside this node, and a second place that shares the quantiser would not find them.
+        # Traced, the tables would be constants inside this node, and a second place that shares the quantiser
+        # would not find them.
         tracer: Any = torch._C
         state = tracer._get_tracing_state()
         tracer._set_tracing_state(None)
@@ -103,7 +107,10 @@ class _SignedBitOp:
 
 
 def _mend_one_bit(handler: Any, module: Any) -> None:
-    """Brevitas writes every quantiser of one bit as BipolarQuant, whose values are -1 and 1. Most are integers."""
+    """Brevitas writes every quantiser of one bit as BipolarQuant, whose values are -1 and 1.
+
+    Most are integers.
+    """
     binary = any(isinstance(m, (BinaryQuant, ClampedBinaryQuant)) for m in module.modules())
     if handler.quant_op is BrevitasBinaryQuantOp and not binary:
         handler.quant_op = _SignedBitOp if handler.symbolic_kwargs["signed"] else BrevitasQuantOp
@@ -117,7 +124,8 @@ class _IntegerActHandler(BrevitasActQuantProxyHandler):
 
 
 class _RoundedWeights(BrevitasWeightQuantProxyHandler):
-    """Weights whose quantiser does not round to nearest (A2Q, learned, stochastic, another scale before) are written rounded.
+    """Weights whose quantiser does not round to nearest (A2Q, learned, stochastic, another scale before) are
+    written rounded.
 
     Brevitas writes the weights that were trained, and a node that rounds them to nearest.
     """
@@ -178,7 +186,8 @@ class Manager(QONNXManager):
 
     @classmethod
     def export_onnx(cls, module: Any, *args: Any, **kwargs: Any) -> Any:
-        # Which operators come is known when handlers are prepared; the exporter warns of domains that are not used.
+        # Which operators come is known when handlers are prepared; the exporter warns of domains that are not
+        # used.
         kwargs.setdefault("custom_opsets", {})[DOMAIN] = VERSION
         return super().export_onnx(module, *args, **kwargs)
 
@@ -207,7 +216,8 @@ def layer_of(path: str) -> str:
 
 def _unwritable(path: str, reason: str) -> UserError:
     return UserError(
-        f"a quantiser that QONNX can describe was expected in layer {layer_of(path)}, but {' '.join(reason.split())}; "
+        f"a quantiser that QONNX can describe was expected in layer {layer_of(path)}, but "
+        f"{' '.join(reason.split())}; "
         "take one of pyqkit.quant for that layer"
     )
 

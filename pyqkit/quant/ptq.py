@@ -1,4 +1,7 @@
-"""Post-training quantisation of a model that already has quantisers: thin, safe order around ``brevitas.graph``."""
+"""Post-training quantisation of a model that already has quantisers.
+
+Thin, safe order around ``brevitas.graph``.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ def correct_bias(model: torch.nn.Module, batches: Iterable[torch.Tensor]) -> Non
 def gptq(model: torch.nn.Module, batches: Iterable[torch.Tensor], act_order: bool = False) -> None:
     """Round weights by GPTQ (Frantar et al., 2023).
 
-    The forward pass before it matters: without one the scales of ``parameter_from_stats`` weights do not exist yet, each
-    column is scaled by itself, and GPTQ changes nothing.
+    The forward pass before it matters: without one the scales of ``parameter_from_stats`` weights do not
+    exist yet, each column is scaled by itself, and GPTQ changes nothing.
     """
     model.eval()
     data = list(batches)

@@ -23,8 +23,8 @@ _PER = {"tensor": ScalingPerOutputType.TENSOR, "channel": ScalingPerOutputType.C
 class TwiceLargest(torch.nn.Module):
     """Upper end of a search for scales: twice the largest magnitude.
 
-    Brevitas searches up to the largest magnitude itself, but the best power of two may be above it, and formats with sparse
-    large values (Logarithmic Posits) may do better without them.
+    Brevitas searches up to the largest magnitude itself, but the best power of two may be above it, and
+    formats with sparse large values (Logarithmic Posits) may do better without them.
     """
 
     def __init__(self, stats_reduce_dim: int | None = None) -> None:
@@ -57,12 +57,13 @@ def weight_quantizer(
     Parameters
     ----------
     name : str
-        Any name `pyqkit.formats.parse` knows. Names of blocks (``mx32_e2m1``) quantise along the input channels.
+        Any name `pyqkit.formats.parse` knows. Names of blocks (``mx32_e2m1``) quantise along the input
+        channels.
     per : {"channel", "tensor"}
         One scale for each output channel, or for the whole tensor.
     scaling : {"power_of_two", "float"}
-        Powers of two cost hardware nothing. They are rounded up, because a scale below the largest weight clips it; those of
-        activations, which come from a percentile, to the nearest.
+        Powers of two cost hardware nothing. They are rounded up, because a scale below the largest weight
+        clips it; those of activations, which come from a percentile, to the nearest.
     scale_search : {"max", "mse"}
         Scale from the largest magnitude, or the one with the smallest squared error.
     **overrides
@@ -95,10 +96,12 @@ def act_quantizer(
     scale_search: str = "max",
     **overrides: Any,
 ) -> type:
-    """Activation quantiser of a format, for ``act_quant=`` of a Brevitas layer; static scale, set by calibration.
+    """Activation quantiser of a format, for ``act_quant=`` of a Brevitas layer; static scale, set by
+    calibration.
 
-    Parameters are those of `weight_quantizer`; `per` is "tensor" in hardware. Names of blocks find their scales while the
-    network runs and need no calibration; such activations train, but do not lower to hardware.
+    Parameters are those of `weight_quantizer`; `per` is "tensor" in hardware. Names of blocks find their
+    scales while the network runs and need no calibration; such activations train, but do not lower to
+    hardware.
     """
     fmt = _checked(name)
     if isinstance(fmt, Microscaled):
@@ -118,11 +121,13 @@ def _checked(name: str) -> Any:
     element = fmt.element if isinstance(fmt, Microscaled) else fmt
     if element.bits > MAX_BITS:
         raise FormatError(
-            f"a format of at most {MAX_BITS} bits was expected for a quantiser, but {name} came; choose a narrower one"
+            f"a format of at most {MAX_BITS} bits was expected for a quantiser, but {name} came; "
+            "choose a narrower one"
         )
     if not element.maximum < 3e38:
         raise FormatError(
-            f"a format whose values fit float32 was expected for a quantiser, but {name} reaches {element.maximum:g}; choose another"
+            f"a format whose values fit float32 was expected for a quantiser, but {name} reaches "
+            f"{element.maximum:g}; choose another"
         )
     return fmt
 
@@ -130,7 +135,8 @@ def _checked(name: str) -> Any:
 def _kind(fmt: NumberFormat) -> str:
     if isinstance(fmt, Integer) and not fmt.zero_point and fmt.width > 1 and (fmt.signed or not fmt.narrow):
         return "int"
-    # Brevitas' float quantiser squares the largest exponent in its gradient: from 7 exponent bits on a table is safer.
+    # Brevitas' float quantiser squares the largest exponent in its gradient: from 7 exponent bits on a table
+    # is safer.
     return "float" if isinstance(fmt, Minifloat) and fmt.signed and fmt.exponent_bits <= 6 else "table"
 
 
@@ -141,7 +147,8 @@ def _class_name(fmt: Any) -> str:
 def _shared(fmt: NumberFormat, per: str, scaling: str) -> dict[str, Any]:
     if scaling not in _SCALES or per not in _PER:
         raise FormatError(
-            f"scaling 'power_of_two' or 'float' and per 'channel' or 'tensor' were expected, but {scaling!r} and {per!r} came; use one of them"
+            "scaling 'power_of_two' or 'float' and per 'channel' or 'tensor' were expected, but "
+            f"{scaling!r} and {per!r} came; use one of them"
         )
     shared: dict[str, Any] = {"restrict_scaling_type": _SCALES[scaling], "scaling_per_output_type": _PER[per]}
     if isinstance(fmt, Integer) and _kind(fmt) == "int":

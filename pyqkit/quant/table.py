@@ -1,7 +1,8 @@
 """One Brevitas quantiser for every format that is a table of values, and one for blocks with a shared scale.
 
-Both take their meaning from a `pyqkit.formats` object: values and exact float32 limits of a `NumberFormat`, or the
-encoding of a `Microscaled` format. Signed minifloats and integers do not come here; Brevitas has quantisers for them.
+Both take their meaning from a `pyqkit.formats` object: values and exact float32 limits of a `NumberFormat`,
+or the encoding of a `Microscaled` format. Signed minifloats and integers do not come here; Brevitas has
+quantisers for them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from pyqkit.formats import Microscaled, NumberFormat
 
 
 class RoundToTable(torch.autograd.Function):
-    """Nearest value of a format, by its exact limits; the gradient passes where the input is inside the range."""
+    """Nearest value of a format, by its exact limits.
+
+    The gradient passes where the input is inside the range.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, values: torch.Tensor, limits: torch.Tensor) -> torch.Tensor:
@@ -192,7 +196,10 @@ class TableActProxy(ActQuantProxyFromInjectorBase):
 
 
 class TableBase(ExtendedInjector):
-    """What weight and activation quantisers of table formats share; `table_format` is filled in by `pyqkit.quant`."""
+    """What weight and activation quantisers of table formats share.
+
+    `table_format` is filled in by `pyqkit.quant`.
+    """
 
     tensor_quant = TableQuant
     scaling_min_val = 1e-10

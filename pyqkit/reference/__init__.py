@@ -1,1 +1,5 @@
-"""The judge: executes a QONNX file and shares nothing with the lowering but number formats, reading and written conventions."""
+"""The judge.
+
+Executes a QONNX file and shares nothing with the lowering but number formats, reading and written
+conventions.
+"""

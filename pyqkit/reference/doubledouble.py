@@ -1,7 +1,9 @@
-"""Numbers of 106 significand bits as unevaluated sums of two float64, with a bound of what rounding has taken away.
+"""Numbers of 106 significand bits as unevaluated sums of two float64, with a bound of what rounding has taken
+away.
 
-Sums and products of floats are split without error (Dekker 1971, Knuth), so an operation knows what it drops: as long as
-values fit into 106 bits the bound is zero, and a comparison with a boundary, a tie included, is exact.
+Sums and products of floats are split without error (Dekker 1971, Knuth), so an operation knows what it drops:
+as long as values fit into 106 bits the bound is zero, and a comparison with a boundary, a tie included, is
+exact.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class DoubleDouble:
     ----------
     high, low : numpy.ndarray of float64, of one shape
     error : numpy.ndarray of float64
-        Bound of the distance from the real number: of the same shape, or one zero where every element is exact.
+        Bound of the distance from the real number: of the same shape, or one zero where every element is
+        exact.
     """
 
     high: np.ndarray

@@ -1,4 +1,7 @@
-"""Nodes that act element by element: arithmetic with constants and other tensors, activation functions, casts."""
+"""Nodes that act element by element.
+
+Arithmetic with constants and other tensors, activation functions, casts.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ _FLOATS, _BOOL = (1, 11), 9  # FLOAT, DOUBLE; numbers of ONNX's types
 
 
 def _multiply(node: Node) -> Value:
-    """Codes times constants stay codes, so that their products pass the table of Logarithmic Posits all the same."""
+    """Codes times constants stay codes, so that their products pass the table of Logarithmic Posits all the
+    same.
+    """
     for x, factor in ((node.value(0), node.value(1)), (node.value(1), node.value(0))):
         if isinstance(x, Quantised) and isinstance(factor, np.ndarray) and _scales(x, factor):
             return x.scaled(DoubleDouble.of(factor))

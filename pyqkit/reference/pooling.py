@@ -14,7 +14,10 @@ from pyqkit.reference.ratio import Ratio
 
 
 def _overhanging(node: Node, seen: windows.Windows, size: tuple[int, ...]) -> windows.Windows:
-    """Windows of ``ceil_mode``: a last one that starts inside the image or its first padding may reach beyond the end."""
+    """Windows of ``ceil_mode``.
+
+    A last one that starts inside the image or its first padding may reach beyond the end.
+    """
     if not node.attributes.get("ceil_mode", 0):
         return seen
     after = []

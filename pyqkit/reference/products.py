@@ -1,9 +1,11 @@
-"""Exact sums of products: integers in float64 where no sum reaches 2**53, numbers cut into digits where one could.
+"""Exact sums of products: integers in float64 where no sum reaches 2**53, numbers cut into digits where one
+could.
 
-A factor is a tensor of codes with one step for each of its rows; a row is what meets in one sum: a group of input channels,
-or the weights of an output. Elements of a row may be shifted left, as weights in blocks are. What has no such form (a
-tensor that is not quantised, one scale for each input) is cut into digits on one binary grid, without rounding.
-Two Logarithmic Posits add their logarithms, and the sum passes the log-to-linear table.
+A factor is a tensor of codes with one step for each of its rows; a row is what meets in one sum: a group of
+input channels, or the weights of an output. Elements of a row may be shifted left, as weights in blocks are.
+What has no such form (a tensor that is not quantised, one scale for each input) is cut into digits on one
+binary grid, without rounding. Two Logarithmic Posits add their logarithms, and the sum passes the
+log-to-linear table.
 """
 
 from __future__ import annotations
@@ -79,7 +81,10 @@ def sum_of_products(node: Node, x: Value, w: Value, groups: int, sums: Sums, alo
 def products_of_codes(
     x: Value, w: Value, groups: int, sums: Sums
 ) -> tuple[DoubleDouble, DoubleDouble] | None:
-    """Sums of products in units of their steps, and the step of each output; None if these are no codes with such steps."""
+    """Sums of products in units of their steps, and the step of each output.
+
+    None if these are no codes with such steps.
+    """
     left = _factor(x, lambda a: a.swapaxes(0, 1).reshape(groups, -1))
     right = _factor(w, lambda a: a.reshape(len(a), -1))
     if left is None or right is None:
@@ -134,7 +139,10 @@ def _factor(value: Value, rows: Callable[[np.ndarray], np.ndarray]) -> Factor | 
 
 
 def _by_digits(x: DoubleDouble, w: DoubleDouble, sums: Sums) -> DoubleDouble:
-    """Sums of products of real numbers: exact but for the error of the factors, and of 106 bits at the end."""
+    """Sums of products of real numbers.
+
+    Exact but for the error of the factors, and of 106 bits at the end.
+    """
     width = (_INTEGERS - 1 - int(w.high[0].size).bit_length()) // 2
     (lefts, left_error), (rights, right_error) = _digits(x, width), _digits(w, width)
     total = DoubleDouble.of(sums(lefts[0][0] * 0, rights[0][0] * 0))
@@ -148,7 +156,9 @@ def _by_digits(x: DoubleDouble, w: DoubleDouble, sums: Sums) -> DoubleDouble:
 
 
 def _digits(x: DoubleDouble, width: int) -> tuple[list[tuple[np.ndarray, int]], np.ndarray]:
-    """Integers of at most `width` bits with exponents, highest first, that add up to `x`, and a bound of what is left."""
+    """Integers of at most `width` bits with exponents, highest first, that add up to `x`, and a bound of what
+    is left.
+    """
     exponent = int(np.frexp(abs(x.high).max(initial=0))[1]) - width
     digits: list[tuple[np.ndarray, int]] = []
     rest = DoubleDouble(x.high, x.low)
@@ -163,7 +173,8 @@ def _digits(x: DoubleDouble, width: int) -> tuple[list[tuple[np.ndarray, int]], 
 def _log_products(left: Factor, right: Factor, sums: Sums) -> tuple[DoubleDouble, Fraction]:
     """Sums of products of Logarithmic Posits, and their unit.
 
-    One copy of a channel for each fraction of the activation's logarithm: its weights have passed the table with it.
+    One copy of a channel for each fraction of the activation's logarithm: its weights have passed the table
+    with it.
     """
     a, b = left.tensor.format, right.tensor.format
     assert isinstance(a, LogPosit) and isinstance(b, LogPosit)

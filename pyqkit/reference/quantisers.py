@@ -1,4 +1,7 @@
-"""Quant, IntQuant, FloatQuant, BipolarQuant and FormatQuant nodes: what they round to, as QONNX and pyqkit's own operator say."""
+"""Quant, IntQuant, FloatQuant, BipolarQuant and FormatQuant nodes.
+
+What they round to, as QONNX and pyqkit's own operator say.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ class Quantiser:
     step : DoubleDouble
         Real value of 1 on the grid, of any sign but never zero; broadcasts to what is rounded.
     keeps_order : bool
-        Whether values are rounded as they are, whatever the sign of the step (BipolarQuant), instead of divided by it.
+        Whether values are rounded as they are, whatever the sign of the step (BipolarQuant), instead of
+        divided by it.
     """
 
     format: NumberFormat
@@ -118,7 +122,10 @@ def _bipolar(node: Node) -> Quantiser:
 
 
 def _float(node: Node) -> Quantiser:
-    """Significands of `mantissa` + 1 bits, exponents from 1 - bias on, the smallest one without leading 1; saturating."""
+    """Significands of `mantissa` + 1 bits, exponents from 1 - bias on, the smallest one without leading 1.
+
+    Saturating.
+    """
     exponent, mantissa, bias = (
         _whole(node, i, w) for i, w in ((2, "exponent width"), (3, "mantissa width"), (4, "bias"))
     )

@@ -1,4 +1,7 @@
-"""Real numbers between quantisers: a double-double over a divisor, so that an average or a division loses nothing."""
+"""Real numbers between quantisers.
+
+A double-double over a divisor, so that an average or a division loses nothing.
+"""
 
 from __future__ import annotations
 

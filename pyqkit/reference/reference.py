@@ -1,10 +1,11 @@
 """The QONNX model itself, executed in exact arithmetic: what every engine has to reproduce.
 
-Nothing of the lowering is used: attributes, paddings, blocks and quantisers are read here, from the specifications of ONNX
-and QONNX. Products of codes are added up as integers, real numbers carry 106 bits over a divisor and know what they have
-lost, and a quantiser refuses what they cannot decide. Nodes that only move elements, and constants, run in ONNX's own
-reference implementation. Shared with the lowering are the number formats, the plain reading of a file, and the conventions
-of `pyqkit.graph.conventions`, which make a real-valued model definite.
+Nothing of the lowering is used: attributes, paddings, blocks and quantisers are read here, from the
+specifications of ONNX and QONNX. Products of codes are added up as integers, real numbers carry 106 bits over
+a divisor and know what they have lost, and a quantiser refuses what they cannot decide. Nodes that only move
+elements, and constants, run in ONNX's own reference implementation. Shared with the lowering are the number
+formats, the plain reading of a file, and the conventions of `pyqkit.graph.conventions`, which make a
+real-valued model definite.
 """
 
 from __future__ import annotations
@@ -85,13 +86,14 @@ class Reference:
         keep : bool
             Return every tensor that an output needs by its ONNX name, instead of the outputs alone.
         seen : callable, optional
-            Takes the name of a tensor and what a node made of it, and returns what later nodes shall see in its place.
+            Takes the name of a tensor and what a node made of it, and returns what later nodes shall see in
+            its place.
 
         Raises
         ------
         UserError
-            At a node that has no value here: an operator, attribute or domain that no rule knows, or a code that the
-            exact value is too long to decide.
+            At a node that has no value here: an operator, attribute or domain that no rule knows, or a code
+            that the exact value is too long to decide.
         """
         live = {name: value if seen is None else seen(name, value) for name, value in self.constants.items()}
         live[self.input_names[0]] = DoubleDouble.of(np.asarray(x).astype(np.float32))
@@ -149,6 +151,7 @@ def _evaluate(proto: Any, opsets: list[Any], inputs: list[np.ndarray | None]) ->
         found = ReferenceEvaluator(helper.make_model(graph, opset_imports=opsets)).run(None, given)
     except Exception as error:  # whatever the evaluator raises, this node has no value
         raise UserError(
-            f"a constant that ONNX can compute was expected at {proto.name} ({proto.op_type}), but it cannot ({error}); fold it"
+            f"a constant that ONNX can compute was expected at {proto.name} ({proto.op_type}), but "
+            f"it cannot ({error}); fold it"
         ) from error
     return [np.asarray(value) for value in found]

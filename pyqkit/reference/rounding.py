@@ -1,7 +1,8 @@
 """Rounding to the values of a quantiser: the exact value decides, and what 106 bits cannot decide is refused.
 
-A `Grid` lists what a quantiser can give, in rising order, and where rounding moves from one value to the next. Both follow
-from the values and the rounding mode alone (QONNX: the modes of ``Quant``; docs/formats.md: ties of the other formats).
+A `Grid` lists what a quantiser can give, in rising order, and where rounding moves from one value to the
+next. Both follow from the values and the rounding mode alone (QONNX: the modes of ``Quant``; docs/formats.md:
+ties of the other formats).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Grid:
     tie_rises : numpy.ndarray of bool, one shorter
         Whether half way between a level and the next goes to the next (modes ROUND and HALF_EVEN).
     zero : float
-        The level that the modes towards and away from zero mean: QONNX rounds before it subtracts a zero point.
+        The level that the modes towards and away from zero mean: QONNX rounds before it subtracts a zero
+        point.
     mode : str
         One of `MODES`.
     """
@@ -44,17 +46,21 @@ class Grid:
 
     @classmethod
     def of_integers(cls, low: int, high: int, zero_point: int, mode: str) -> Grid:
-        """Integers from `low` to `high`, less the zero point; a tie goes to the even one before the subtraction."""
+        """Integers from `low` to `high`, less the zero point.
+
+        A tie goes to the even one before the subtraction.
+        """
         integers = np.arange(low, high + 1, dtype=np.int64)
         values = integers - zero_point
         return cls(values.astype(np.float64), values, integers[1:] % 2 == 0, -float(zero_point), mode)
 
     @classmethod
     def of_floats(cls, magnitudes: list[int], signed: bool, mode: str) -> Grid:
-        """Rising magnitudes from 0 on, in units of the smallest; a tie goes to the even multiple of the gap there.
+        """Rising magnitudes from 0 on, in units of the smallest; a tie goes to the even multiple of the gap
+        there.
 
-        That is half to even on the significand. Without significand bits the larger neighbour is the even multiple,
-        but between zero and the smallest number zero is.
+        That is half to even on the significand. Without significand bits the larger neighbour is the even
+        multiple, but between zero and the smallest number zero is.
         """
         positive = np.array(magnitudes, dtype=np.int64)
         grows = positive[1:] // np.diff(positive) % 2 == 0
@@ -133,7 +139,8 @@ class Decision:
 def decide(x: DoubleDouble, step: DoubleDouble, grid: Grid) -> Decision:
     """Round ``x / step`` to the levels of a grid, without dividing where it matters.
 
-    `step` is positive and broadcasts to `x`. Quotients in float64 decide all but what they find near a boundary.
+    `step` is positive and broadcasts to `x`. Quotients in float64 decide all but what they find near a
+    boundary.
     """
     boundaries = grid.boundaries
     if not boundaries.high.size:

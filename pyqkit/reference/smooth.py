@@ -1,4 +1,6 @@
-"""Activation functions without corners in double-double arithmetic, to about 90 bits, with a bound of their error."""
+"""Activation functions without corners in double-double arithmetic, to about 90 bits, with a bound of their
+error.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ def softplus(x: DoubleDouble) -> DoubleDouble:
     found = DoubleDouble.of(np.log1p(small.high))
     for _ in range(2):
         found = _given(found + target * _given(exponential(-found)) - _ONE)
-    # Below 2**-50 the logarithm is its argument, less half of its square: Newton's method would lose it beside the 1.
+    # Below 2**-50 the logarithm is its argument, less half of its square: Newton's method would lose it
+    # beside the 1.
     tiny = small.high < 2.0**-50
     found = where(tiny, _given(small - (small * small).map(lambda a: a / 2)), found)
     found = found.within(np.where(tiny, small.high**3 + small.error, 4 * _SERIES) + x.error)

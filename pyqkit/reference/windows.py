@@ -1,4 +1,7 @@
-"""Windows of convolutions and pools: what ``auto_pad``, ``pads``, ``strides``, ``dilations`` and ``ceil_mode`` say in ONNX."""
+"""Windows of convolutions and pools.
+
+What ``auto_pad``, ``pads``, ``strides``, ``dilations`` and ``ceil_mode`` say in ONNX.
+"""
 
 from __future__ import annotations
 

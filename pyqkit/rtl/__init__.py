@@ -1,1 +1,4 @@
-"""SystemVerilog of a network: blocks of ``rtl/`` instantiated with the parameters that formats and folding give."""
+"""SystemVerilog of a network.
+
+Blocks of ``rtl/`` instantiated with the parameters that formats and folding give.
+"""

@@ -1,4 +1,7 @@
-"""The operators of a network, each alone between ends of its own: what every one of them can do, in a single simulation."""
+"""The operators of a network, each alone between ends of its own.
+
+What every one of them can do, in a single simulation.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from pyqkit.names import LONGEST, Identifiers
 
 
 def apart(graph: Graph) -> Graph:
-    """A graph of the same operators without an edge between them; its outputs stand in the order of the operators."""
+    """A graph of the same operators without an edge between them.
+
+    Its outputs stand in the order of the operators.
+    """
     made, table = Graph(f"{graph.name}_apart"), Identifiers(longest=LONGEST)
     for op in graph.operators:
         names = [table.new(f"{op.name}_in_{i}") for i in range(len(op.inputs))]
@@ -25,7 +31,10 @@ def apart(graph: Graph) -> Graph:
 
 
 def random_codes(graph: Graph, frames: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """For each input any codes that can occur there; the first two frames hold the smallest and the largest one alone."""
+    """For each input any codes that can occur there.
+
+    The first two frames hold the smallest and the largest one alone.
+    """
     random, found = np.random.default_rng(seed), {}
     for port in graph.inputs:
         tensor = graph.tensors[port.tensor]

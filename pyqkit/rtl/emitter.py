@@ -1,6 +1,8 @@
-"""Text of a generated network in SystemVerilog: streams, blocks and constants, collected operator by operator.
+"""Text of a generated network in SystemVerilog: streams, blocks and constants, collected operator by
+operator.
 
-Blocks stand in topological order, each with its `Timing`, so that schedules follow from the same list as the text.
+Blocks stand in topological order, each with its `Timing`, so that schedules follow from the same list as the
+text.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ Parameters = dict[str, "int | str"]
 
 @dataclass(frozen=True)
 class Stream:
-    """A declared stream, ``<name>_valid``, ``_ready`` and ``_data``: `lanes` codes of `bits` bits in every word."""
+    """A declared stream, ``<name>_valid``, ``_ready`` and ``_data``.
+
+    `lanes` codes of `bits` bits in every word.
+    """
 
     name: str
     bits: int
@@ -87,11 +92,12 @@ class Fifo(Block):
 
 @dataclass
 class Emitter:
-    """State of one generation; operators' rules call `input`, `output`, `wire`, `block`, `converted` and the constants' functions.
+    """State of one generation; operators' rules call `input`, `output`, `wire`, `block`, `converted` and the
+    constants' functions.
 
-    All of these take the name that is wanted and return what `names` made of it; files of constants are named by the same table.
-    Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a word of ours, so that a stream may be
-    called as its tensor.
+    All of these take the name that is wanted and return what `names` made of it; files of constants are named
+    by the same table. Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a
+    word of ours, so that a stream may be called as its tensor.
     """
 
     graph: Graph
@@ -136,8 +142,9 @@ class Emitter:
         before: str = "",
         parts: tuple[Part, ...] = (),
     ) -> None:
-        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in the text `before`.
-        Resources are counted by `parts`, by default the module with its parameters."""
+        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in
+        the text `before`. Resources are counted by `parts`, by default the module with its parameters.
+        """
         (out,) = outputs.values()
         connections = {"clock": "clock", "reset": "reset"}
         for port, stream in (*inputs.items(), *outputs.items()):
@@ -149,7 +156,10 @@ class Emitter:
         self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts))
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
-        """`stream`, `count` codes a frame, in words of `lanes` lanes; by way of wider words where neither width divides the other."""
+        """`stream`, `count` codes a frame, in words of `lanes` lanes.
+
+        By way of wider words where neither width divides the other.
+        """
         if stream.lanes == lanes:
             return stream
         if stream.lanes % lanes and lanes % stream.lanes:
@@ -241,6 +251,7 @@ def rule_for(op: Operator) -> Rule:
     rule = _rules.get(op.kind)
     if rule is None:
         raise UserError(
-            f"an operator with a SystemVerilog block was expected, but {op.name} is a {op.kind}; add a rule to pyqkit/rtl/operators"
+            f"an operator with a SystemVerilog block was expected, but {op.name} is a {op.kind}; "
+            "add a rule to pyqkit/rtl/operators"
         )
     return rule

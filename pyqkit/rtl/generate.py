@@ -1,7 +1,8 @@
 """The whole network in SystemVerilog, instantiated from the blocks in ``rtl/``.
 
-``network`` has clock, reset and AXI4-Streams, and lets a test bench look at its FIFOs and stall them; ``accelerator`` is the
-same without what only tests need. Constants stand in hexadecimal files beside, found relative to where tools are started.
+``network`` has clock, reset and AXI4-Streams, and lets a test bench look at its FIFOs and stall them;
+``accelerator`` is the same without what only tests need. Constants stand in hexadecimal files beside, found
+relative to where tools are started.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Design:
 
     @property
     def paces(self) -> list[int]:
-        """For each output the cycles between frames (estimated): those of the slowest block that it depends on."""
+        """For each output the cycles between frames (estimated).
+
+        Those of the slowest block that it depends on.
+        """
         return [schedule.pace(self.blocks, f"out_{i}") for i in range(len(self.outputs))]
 
     def cycles(self) -> dict[str, int]:
@@ -234,9 +238,11 @@ def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tupl
             ]
         bit += 1
     return (
-        "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to stall it,\n"
+        "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to "
+        "stall it,\n"
         "// and bits that show the handshakes at both its ends.\n"
-        f"module network (\n    {f',{chr(10)}    '.join(ports)}\n);\n{wires}\n{chr(10).join(blocks)}endmodule\n"
+        "module network (\n    "
+        f"{f',{chr(10)}    '.join(ports)}\n);\n{wires}\n{chr(10).join(blocks)}endmodule\n"
     )
 
 
@@ -258,7 +264,8 @@ def _accelerator(inputs: list[End], outputs: list[End], fifos: int) -> str:
     unused = ", ".join([*looks, *(f"s_axis_{i}_tlast" for i in range(len(inputs)))])
     body = "".join(f"      .{key}({value}),\n" for key, value in connections.items())[:-2]
     return (
-        "// The network with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, so TLAST of inputs is not read.\n"
+        "// The network with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, "
+        "so TLAST of inputs is not read.\n"
         f"module accelerator (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
         "  reg reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
         f"  wire [{fifos - 1}:0] {', '.join(looks)};\n"

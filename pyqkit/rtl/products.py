@@ -1,10 +1,11 @@
 """Which block of ``rtl/`` multiplies two formats, and with which parameters.
 
-All blocks are combinational and have the ports ``input [A-1:0] a, input [B-1:0] b, output signed [W-1:0] p``; p is the
-integer of `pyqkit.formats.product`. Codes that are no numbers (NaN, the code that a narrow range leaves out) never occur,
-and p is undefined for them.
+All blocks are combinational and have the ports ``input [A-1:0] a, input [B-1:0] b, output signed [W-1:0] p``;
+p is the integer of `pyqkit.formats.product`. Codes that are no numbers (NaN, the code that a narrow range
+leaves out) never occur, and p is undefined for them.
 
-A pair of families announces its block with `multiplies`; any other pair decodes both codes by tables and multiplies.
+A pair of families announces its block with `multiplies`; any other pair decodes both codes by tables and
+multiplies.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class ProductBlock:
     width : int
         Bits of the signed product, parameter ``W``.
     sign_magnitude : bool
-        Whether the block takes ``MAGNITUDE``: then p is the magnitude, and the product is negative where `sign`
-        says so. Adders that subtract (`dot_product_sum`) save the negation of every lane.
+        Whether the block takes ``MAGNITUDE``: then p is the magnitude, and the product is negative where
+        `sign` says so. Adders that subtract (`dot_product_sum`) save the negation of every lane.
     sign_bits : tuple of bool
         Whether the top bit of a, of b takes part in the sign.
     """
@@ -61,7 +62,9 @@ class ProductBlock:
         return int(any(self.sign_bits))
 
     def sign(self, a: str, b: str) -> str:
-        """SystemVerilog of whether the product is minus the magnitude, given the names of the top bits of both codes."""
+        """SystemVerilog of whether the product is minus the magnitude, given the names of the top bits of
+        both codes.
+        """
         return " ^ ".join(top for top, signed in zip((a, b), self.sign_bits) if signed) or "1'b0"
 
 
@@ -70,7 +73,10 @@ _rules: dict[tuple[type, type], Rule] = {}
 
 
 def multiplies(left: type, right: type) -> Callable[[Rule], Rule]:
-    """Decorator that announces the block of two families; the rule takes both formats and the product's width."""
+    """Decorator that announces the block of two families.
+
+    The rule takes both formats and the product's width.
+    """
 
     def announce(rule: Rule) -> Rule:
         _rules[left, right] = rule
@@ -83,8 +89,8 @@ def multiplies(left: type, right: type) -> Callable[[Rule], Rule]:
 def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST) -> ProductBlock:
     """The block that multiplies codes of `left` (port a) by codes of `right` (port b).
 
-    A product that could have more than `widest` bits keeps its lowest: operators have shown that those of the codes they hold need no
-    more, since their sums do not.
+    A product that could have more than `widest` bits keeps its lowest: operators have shown that those of the
+    codes they hold need no more, since their sums do not.
     """
     left, right = left.base, right.base
     width = min(product(left, right).bits, widest)
@@ -99,7 +105,8 @@ def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST)
 
 @lru_cache(maxsize=256)
 def dsp_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
-    """The block that multiplies codes of two formats in a DSP: integers as they are, anything else decoded by tables.
+    """The block that multiplies codes of two formats in a DSP: integers as they are, anything else decoded by
+    tables.
 
     Not every pair has one; `pyqkit.hls.operators.convolution.dsp_refusal` says why.
     """

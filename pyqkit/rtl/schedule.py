@@ -1,8 +1,9 @@
-"""Schedules of a whole design: its latency, and how deep FIFOs must be so that none of them ever costs a cycle.
+"""Schedules of a whole design: its latency, and how deep FIFOs must be so that none of them ever costs a
+cycle.
 
-A dataflow network in which every FIFO holds what a schedule needs runs at least as fast as that schedule, and cannot
-deadlock, whatever the stalls at its ends. The schedule used is the one in which input beats come at the even pace of the
-slowest block and every block works as early as it can.
+A dataflow network in which every FIFO holds what a schedule needs runs at least as fast as that schedule, and
+cannot deadlock, whatever the stalls at its ends. The schedule used is the one in which input beats come at
+the even pace of the slowest block and every block works as early as it can.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def pace(blocks: list[Block], stream: str) -> int:
 
 
 def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:
-    """Cycles from the first beat of a frame to its last one, the pipeline being empty and nobody waiting at the ends.
+    """Cycles from the first beat of a frame to its last one, the pipeline being empty and nobody waiting at
+    the ends.
 
     Parameters
     ----------
@@ -54,7 +56,8 @@ def words_needed(blocks: list[Block], beats: dict[str, int]) -> dict[tuple[str, 
     for block in blocks:
         if isinstance(block, Fifo):
             written, read = produced[block.inputs[0].name], consumed[block.outputs[0].name]
-            # The word at the output is out of the memory; a word enters one cycle after the one before has gone there.
+            # The word at the output is out of the memory; a word enters one cycle after the one before has
+            # gone there.
             left = in_turn(np.maximum(written + 1, np.concatenate([[0], read[:-1]])))
             needed[block.edge] = (
                 int((np.arange(1, len(written) + 1) - np.searchsorted(left, written)).max()) + 1

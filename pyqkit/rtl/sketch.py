@@ -1,4 +1,7 @@
-"""The blocks of one operator without its constants: quick, for estimates of many foldings from the rules that emit the design."""
+"""The blocks of one operator without its constants.
+
+Quick, for estimates of many foldings from the rules that emit the design.
+"""
 
 from __future__ import annotations
 

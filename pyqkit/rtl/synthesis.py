@@ -1,10 +1,12 @@
-"""LUTs, flip-flops and memories of SystemVerilog, as Yosys maps it to Xilinx 7-series cells (pip package pyosys).
+"""LUTs, flip-flops and memories of SystemVerilog, as Yosys maps it to Xilinx 7-series cells (pip package
+pyosys).
 
-A slice's LUT holds one function of six inputs, or two functions of five inputs in all. How far small LUTs share a site is
-for place and route to decide, which does not run here, so there are two figures:
+A slice's LUT holds one function of six inputs, or two functions of five inputs in all. How far small LUTs
+share a site is for place and route to decide, which does not run here, so there are two figures:
 
     low   greedy pairing: two LUTs share a site if they have at most five inputs together and at most one of them feeds a
-          carry chain (whose slot takes only the site's main output); LUTs of six inputs and those of wide multiplexers stay alone
+          carry chain (whose slot takes only the site's main output); LUTs of six inputs and those of wide
+          multiplexers stay alone
     high  none share: LUTs, inverters, and one feed-through for each carry slot that no LUT drives
 
 Nothing here was compared with Vivado.
@@ -90,10 +92,12 @@ def synthesise(
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Synthesis]:
-    """Synthesise circuits for the 7 series, without input and output buffers; as many at a time as there are processors.
+    """Synthesise circuits for the 7 series, without input and output buffers; as many at a time as there are
+    processors.
 
-    Each goes through a run of Yosys of its own: the mapper orders its work by names, also by those of circuits that it read
-    before, which was seen to move the LUTs of a circuit by a fifth. So a circuit's figures depend on its text alone.
+    Each goes through a run of Yosys of its own: the mapper orders its work by names, also by those of
+    circuits that it read before, which was seen to move the LUTs of a circuit by a fifth. So a circuit's
+    figures depend on its text alone.
 
     Parameters
     ----------
@@ -103,7 +107,8 @@ def synthesise(
     dsp : bool
         Let Yosys use DSPs.
     cache : Path, optional
-        Where results are kept, each under a hash of the text that it depends on; the user's cache folder by default.
+        Where results are kept, each under a hash of the text that it depends on; the user's cache folder by
+        default.
     progress : callable, optional
         Called with the number of circuits that are done.
 
@@ -169,7 +174,9 @@ def _version() -> str:
 
 
 def _closure(text: str, library: Mapping[str, str]) -> dict[str, str]:
-    """Files of the library that hold the modules which a text names, and those which these name, in the order of their names."""
+    """Files of the library that hold the modules which a text names, and those which these name, in the order
+    of their names.
+    """
     found: dict[str, str] = {}
     waiting = [text]
     while waiting:
@@ -193,7 +200,8 @@ def _files(circuit: Circuit, sources: Mapping[str, str]) -> dict[str, str]:
 def _mapping(top: str, sources: Iterable[str], dsp: bool) -> str:
     return (
         f"read_verilog -sv -defer {' '.join([*sources, _CIRCUIT])}; hierarchy -top {top}; "
-        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if dsp else ' -nodsp'}; opt_clean -purge"
+        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad "
+        f"-noclkbuf{'' if dsp else ' -nodsp'}; opt_clean -purge"
     )
 
 
@@ -268,7 +276,9 @@ def _pair(cells: list[dict]) -> tuple[int, int]:
 
 
 def _pairs(inputs: list[frozenset[int]], in_chain: set[int], alone: set[int]) -> int:
-    """How many pairs greedy search finds, LUTs with most inputs first, each with the partner that shares most."""
+    """How many pairs greedy search finds, LUTs with most inputs first, each with the partner that shares
+    most.
+    """
     free = {i for i, pins in enumerate(inputs) if len(pins) <= _SHARED_INPUTS and i not in alone}
     readers: dict[int, list[int]] = {}
     by_size: dict[int, list[int]] = {}

@@ -1,8 +1,9 @@
-"""When words move: the cycles of every kind of block, in closed form. This is the model behind simulated cycles.
+"""When words move: the cycles of every kind of block, in closed form. This is the model behind simulated
+cycles.
 
-Time is counted in clock cycles. ``available[n]`` is the cycle from which word n stands at an input, ``consumed[n]`` the one in
-which it is taken, ``produced[n]`` the one in which an output word leaves, if whoever reads never blocks. Arrays run over all
-frames, one entry a word.
+Time is counted in clock cycles. ``available[n]`` is the cycle from which word n stands at an input,
+``consumed[n]`` the one in which it is taken, ``produced[n]`` the one in which an output word leaves, if
+whoever reads never blocks. Arrays run over all frames, one entry a word.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Timing(ABC):
 
 @dataclass
 class Pipeline(Timing):
-    """A word a cycle; the inputs go in step. Of every frame the words that `kept` marks lead to a word of output.
+    """A word a cycle; the inputs go in step. Of every frame the words that `kept` marks lead to a word of
+    output.
 
     Attributes
     ----------
@@ -177,7 +179,8 @@ class Window(Timing):
     line_pixels: int = field(init=False)
 
     def __post_init__(self) -> None:
-        # Pixels that come at an even pace, no later than needed, are never kept waiting; one more is being written.
+        # Pixels that come at an even pace, no later than needed, are never kept waiting; one more is being
+        # written.
         place, rate = np.arange(len(self.needed)), self.pixels / len(self.needed)
         lead = (self.needed - rate * place).max()
         self.line_pixels = int(np.ceil((rate * (place + 1) + lead - self.oldest).max())) + 1
@@ -200,7 +203,8 @@ class Window(Timing):
             taken = in_turn(earliest)
             complete = taken[self.words - 1 :: self.words] + 1
             begun = in_turn(complete[needed], self.reads)
-            # The window at place released[p] is the first that does not need pixel p; it stands there once the last one has ended.
+            # The window at place released[p] is the first that does not need pixel p; it stands there once
+            # the last one has ended.
             ended = begun + self.reads
             given_up = in_turn(np.maximum(np.where(released > 0, ended[released - 1], 0), complete))
             later = np.zeros_like(room)

@@ -1,4 +1,7 @@
-"""What runs on a board: `Accelerator.load(overlay)` and a call with frames. numpy is enough; pynq is imported when a board is used."""
+"""What runs on a board.
+
+`Accelerator.load(overlay)` and a call with frames. numpy is enough; pynq is imported when a board is used.
+"""
 
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime.accelerator import Accelerator

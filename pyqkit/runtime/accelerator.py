@@ -1,4 +1,7 @@
-"""`Accelerator`: an overlay on a device, called with frames of real numbers. numpy is all that it needs beside the device."""
+"""`Accelerator`.
+
+An overlay on a device, called with frames of real numbers. numpy is all that it needs beside the device.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _SLOWEST_MEMORY = 20e6  # bytes/s that any board reaches, for the default timeou
 
 
 def _located(path: str | Path, board: str | None) -> Path:
-    """A path as it is; a bare name among the installed overlays, for the emulated board in use if none is given."""
+    """A path as it is.
+
+    A bare name among the installed overlays, for the emulated board in use if none is given.
+    """
     if len(Path(path).parts) != 1 or Path(path).exists():
         return Path(path)
     return locate(str(path), board or emulated_board_in_use())
@@ -85,7 +91,8 @@ class Accelerator:
             )
         self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
         self._device = Device(manifest, backend)
-        # At the latest when the process ends: before the buffers are freed, nothing writes into them any more.
+        # At the latest when the process ends: before the buffers are freed, nothing writes into them any
+        # more.
         self._release = weakref.finalize(self, self._device.close)
 
     def _read_build(self) -> list[tuple[Port, End]]:
@@ -111,7 +118,8 @@ class Accelerator:
             )
         except DAMAGE as error:
             raise OverlayError(
-                f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it is not ({describe(error)}); compile again"
+                f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it "
+                f"is not ({describe(error)}); compile again"
             ) from error
         self._golden = build_folder.load_golden(
             self.manifest.build, {self._given.tensor: self._given}, {end.tensor: end for end in ends}
@@ -127,7 +135,8 @@ class Accelerator:
         bytes_each = max(self._given.frame_bytes, *taken, LINE)
         if wanted < 1 or -(-wanted // per) * per * bytes_each > _LONGEST:
             raise OverlayError(
-                f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one transfer can hold, but {wanted} came; "
+                f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one "
+                f"transfer can hold, but {wanted} came; "
                 "leave it out, calls take any number of frames"
             )
         return wanted
@@ -166,8 +175,9 @@ class Accelerator:
         board : str, optional
             The board to run on, where the image does not say; for an emulated overlay the one to emulate.
         backend : {"auto", "pynq", "emulated"}
-            "pynq" is PYNQ's active device, "emulated" the emulated board without pynq. "auto" takes PYNQ for a real
-            bitstream; for an emulated one too, if `pyqkit.board_emulation.use` has made an emulated device active.
+            "pynq" is PYNQ's active device, "emulated" the emulated board without pynq. "auto" takes PYNQ for
+            a real bitstream; for an emulated one too, if `pyqkit.board_emulation.use` has made an emulated
+            device active.
         batch : int, optional
             Frames of a buffer, by default as many as fit into 4 MiB.
         timeout_s : float, optional
@@ -180,14 +190,15 @@ class Accelerator:
         Raises
         ------
         OverlayError
-            If a file is missing or was edited, if the overlay is for another board, if PYNQ finds its blocks elsewhere,
-            or if the device is in use.
+            If a file is missing or was edited, if the overlay is for another board, if PYNQ finds its blocks
+            elsewhere, or if the device is in use.
         """
         manifest = read(_located(path, board))
         wanted = manifest.clock_mhz if clock_mhz is None else clock_mhz
         if not 0 < wanted < 1000 or (wanted > manifest.clock_mhz and not overclock):
             raise OverlayError(
-                f"a clock of at most {manifest.clock_mhz:g} MHz was expected, which is what {manifest.name} was closed for, but {wanted:g} came; "
+                f"a clock of at most {manifest.clock_mhz:g} MHz was expected, which is what "
+                f"{manifest.name} was closed for, but {wanted:g} came; "
                 "pass overclock=True if wrong results are acceptable"
             )
         chosen = choose(manifest, board, backend)
@@ -199,7 +210,10 @@ class Accelerator:
             raise
 
     def __repr__(self) -> str:
-        return f"Accelerator({self.manifest.name!r}, board={self._backend.board!r}, clock_mhz={self.clock_mhz:.6g}, {self.source})"
+        return (
+            f"Accelerator({self.manifest.name!r}, board={self._backend.board!r}, "
+            f"clock_mhz={self.clock_mhz:.6g}, {self.source})"
+        )
 
     @property
     def clock_mhz(self) -> float:
@@ -244,8 +258,8 @@ class Accelerator:
         Returns
         -------
         numpy.ndarray, shape (frames, *output shape)
-            float32, or codes; an array of its own. Of a network with several outputs a dictionary of arrays, by their names in
-            the ONNX graph. Probes are no outputs of the network; see `compare`.
+            float32, or codes; an array of its own. Of a network with several outputs a dictionary of arrays,
+            by their names in the ONNX graph. Probes are no outputs of the network; see `compare`.
 
         Raises
         ------
@@ -256,7 +270,8 @@ class Accelerator:
         return found
 
     def stream(self, batches: Iterable[np.ndarray], codes: bool = False) -> Iterator[Results]:
-        """Run arrays of frames, one after the other; while one is on the device the next is encoded and the last decoded.
+        """Run arrays of frames, one after the other; while one is on the device the next is encoded and the
+        last decoded.
 
         Parameters
         ----------
@@ -331,7 +346,10 @@ class Accelerator:
     def _finish(
         self, turn: Turn, pending: list[_Transfer], parts: list[list[np.ndarray]]
     ) -> Iterator[list[np.ndarray]]:
-        """Take the first transfer that is under way; yields the codes of an array once all of its pieces have come."""
+        """Take the first transfer that is under way.
+
+        Yields the codes of an array once all of its pieces have come.
+        """
         turn.result()
         done = pending.pop(0)
         parts.append(self._unpacked(self._copied(done.slot), done.frames))

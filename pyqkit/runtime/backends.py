@@ -1,4 +1,7 @@
-"""Where an accelerator runs: a PYNQ device (a real board, or an emulated one behind PYNQ), or the emulated board alone."""
+"""Where an accelerator runs.
+
+A PYNQ device (a real board, or an emulated one behind PYNQ), or the emulated board alone.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,8 @@ class Backend(Protocol):
 
 
 def choose(manifest: Manifest, board: str | None, backend: str) -> Backend:
-    """The backend for an overlay: `auto` is PYNQ for a real bitstream, and for an emulated one if an emulated device is in use.
+    """The backend for an overlay: `auto` is PYNQ for a real bitstream, and for an emulated one if an emulated
+    device is in use.
 
     Raises
     ------
@@ -70,7 +74,8 @@ def choose(manifest: Manifest, board: str | None, backend: str) -> Backend:
     """
     if backend not in ("auto", "pynq", "emulated"):
         raise OverlayError(
-            f"backend auto, pynq or emulated was expected, but {backend!r} came; leave it out to have one chosen"
+            f"backend auto, pynq or emulated was expected, but {backend!r} came; leave it out to "
+            "have one chosen"
         )
     if backend == "auto":
         backend = "emulated" if manifest.emulated and not emulated_board_in_use() else "pynq"
@@ -101,7 +106,8 @@ def _plain(name: str) -> str:
 def _check_board(manifest: Manifest, board: str) -> None:
     if board and not any(same_board(board, own) for own in manifest.boards):
         raise OverlayError(
-            f"an overlay for {board} was expected, but {manifest.bitfile} is for {' or '.join(manifest.boards)}; take the one for this board"
+            f"an overlay for {board} was expected, but {manifest.bitfile} is for "
+            f"{' or '.join(manifest.boards)}; take the one for this board"
         )
 
 
@@ -139,11 +145,13 @@ class PynqBackend:
         emulated = _is_emulated(self._device)
         if manifest.emulated and not emulated:
             raise OverlayError(
-                f"a bitstream for the board was expected, but {manifest.bitfile} was written for the emulated board; build it with Vivado"
+                f"a bitstream for the board was expected, but {manifest.bitfile} was written for "
+                "the emulated board; build it with Vivado"
             )
         if emulated and not manifest.emulated:
             raise OverlayError(
-                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for real hardware; "
+                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for "
+                "real hardware; "
                 "make one with 'pyqkit overlay BUILD --emulated'"
             )
         self.source = "emulated" if emulated else "measured"
@@ -154,7 +162,8 @@ class PynqBackend:
         owner = getattr(self._device, "pyqkit_owner", lambda: None)()
         if owner is not None:
             raise OverlayError(
-                f"a free device was expected, but an accelerator with {owner.manifest.name} is using it; call close() on that one first"
+                f"a free device was expected, but an accelerator with {owner.manifest.name} is "
+                "using it; call close() on that one first"
             )
         self._load()
         self._device.pyqkit_owner = weakref.ref(self)
@@ -169,7 +178,8 @@ class PynqBackend:
         wrong = _differences(self.manifest, self._overlay.ip_dict)
         if wrong:
             raise OverlayError(
-                f"the blocks that {self.manifest.bitfile.with_suffix('.json')} lists were expected, but {self.manifest.handoff} has {wrong}; "
+                f"the blocks that {self.manifest.bitfile.with_suffix('.json')} lists were expected, "
+                f"but {self.manifest.handoff} has {wrong}; "
                 "copy the four files of the overlay together"
             )
         places = self.manifest.blocks
@@ -198,7 +208,8 @@ class PynqBackend:
             return _PynqBuffer(allocate((nbytes,), "u1", target=self._device))
         except (MemoryError, RuntimeError, OSError, ValueError) as error:
             raise OverlayError(
-                f"{nbytes:,} bytes of contiguous memory were expected, but the board has none ({error}); load with batch="
+                f"{nbytes:,} bytes of contiguous memory were expected, but the board has none "
+                f"({error}); load with batch="
             ) from error
 
     @property
@@ -242,14 +253,16 @@ def _active_device() -> Any:
         import pynq
     except ModuleNotFoundError as error:
         raise OverlayError(
-            "pynq was expected to drive a board, but it is not installed; on a laptop take an overlay made with --emulated"
+            "pynq was expected to drive a board, but it is not installed; on a laptop take an "
+            "overlay made with --emulated"
         ) from error
     try:
         with _no_warnings():
             return pynq.Device.active_device
     except RuntimeError as error:
         raise OverlayError(
-            f"a PYNQ device was expected, but pynq finds none ({error}); on a board run as root, on a laptop take an overlay made with --emulated"
+            f"a PYNQ device was expected, but pynq finds none ({error}); on a board run as root, on "
+            "a laptop take an overlay made with --emulated"
         ) from error
 
 
@@ -274,7 +287,8 @@ def _differences(manifest: Manifest, ip_dict: Any) -> str:
             wrong.append(f"no {name}")
         elif found != place:
             wrong.append(
-                f"{name} as a {found.vlnv} at {found.address:#x}, {found.size} bytes, instead of {place.address:#x}, {place.size}"
+                f"{name} as a {found.vlnv} at {found.address:#x}, {found.size} bytes, instead of "
+                f"{place.address:#x}, {place.size}"
             )
     return " and ".join(wrong)
 
@@ -321,7 +335,8 @@ class EmulatedBackend:
     def __init__(self, manifest: Manifest, board: str | None) -> None:
         if not manifest.emulated:
             raise OverlayError(
-                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for real hardware; "
+                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for "
+                "real hardware; "
                 "make one with 'pyqkit overlay BUILD --emulated'"
             )
         from pyqkit.board_emulation.board import EmulatedBoard, overlay_models
@@ -335,7 +350,8 @@ class EmulatedBackend:
         wrong = _differences(manifest, found)
         if wrong:
             raise OverlayError(
-                f"the blocks that the manifest lists were expected, but {manifest.handoff} has {wrong}; copy the overlay again"
+                f"the blocks that the manifest lists were expected, but {manifest.handoff} has "
+                f"{wrong}; copy the overlay again"
             )
         self._load()
 

@@ -1,4 +1,6 @@
-"""Where the time goes between an array of real numbers and another one, and what power it takes where a board can tell."""
+"""Where the time goes between an array of real numbers and another one, and what power it takes where a board
+can tell.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,16 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
     Returns
     -------
     dict
-        network, board, source, frames, clock_mhz; seconds (encode, pack, copy with flush and invalidate, compute with both
-        transfers, unpack, decode); frames_per_second of compute, None unless measured; power, watts by rail with the number
-        of samples, or None; estimated: frames_per_second of the build's report at the clock that was read back.
+        network, board, source, frames, clock_mhz; seconds (encode, pack, copy with flush and invalidate,
+        compute with both transfers, unpack, decode); frames_per_second of compute, None unless measured;
+        power, watts by rail with the number of samples, or None; estimated: frames_per_second of the build's
+        report at the clock that was read back.
     """
     count = accelerator.batch if frames is None else frames
     if not 1 <= count <= accelerator.batch or repeats < 1:
         raise UserError(
-            f"1 to {accelerator.batch} frames and at least one repeat were expected, but {count} and {repeats} came; load with a larger batch="
+            f"1 to {accelerator.batch} frames and at least one repeat were expected, but {count} "
+            f"and {repeats} came; load with a larger batch="
         )
     port = accelerator._input
     x = np.random.default_rng(0).standard_normal((count, *port.onnx_shape), np.float32)

@@ -21,10 +21,10 @@ def compare(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
     Returns
     -------
     dict
-        frames; codes, codes_differing and frames_differing (their indices) of the network's outputs; source. Where the build
-        has probes, also layers: name, codes, codes_differing and frames_differing of every probe and every output, in the order
-        of the graph; and first_layer, the name of the first of them that differs, or None. The fault is between it and the
-        layers before it that do not differ.
+        frames; codes, codes_differing and frames_differing (their indices) of the network's outputs; source.
+        Where the build has probes, also layers: name, codes, codes_differing and frames_differing of every
+        probe and every output, in the order of the graph; and first_layer, the name of the first of them that
+        differs, or None. The fault is between it and the layers before it that do not differ.
     """
     from pyqkit.accelerator import Accelerator as Compiled
 

@@ -1,12 +1,17 @@
-"""Who drives the device: one call at a time, whose worker alone touches registers, and whether its state can be trusted.
+"""Who drives the device: one call at a time, whose worker alone touches registers, and whether its state can
+be trusted.
 
-An interrupt may end a call between any two steps of its thread, and end its cleaning up as well. So nothing here waits for a
-step that comes later:
+An interrupt may end a call between any two steps of its thread, and end its cleaning up as well. So nothing
+here waits for a step that comes later:
 
-* The state is untrusted from before the first register is written until after the last result has been taken, when one
-  assignment makes it trusted. In an untrusted state the next call loads the overlay again before anything else.
-* Whether a call is under way is asked of the interpreter (a generator that has ended has no frame), not of a flag or a lock.
-* Only workers touch registers: threads that no interrupt reaches. Every access asks, under a lock, whether the worker's turn is
+* The state is untrusted from before the first register is written until after the last result has been taken,
+  when one
+  assignment makes it trusted. In an untrusted state the next call loads the overlay again before anything
+  else.
+* Whether a call is under way is asked of the interpreter (a generator that has ended has no frame), not of a
+  flag or a lock.
+* Only workers touch registers: threads that no interrupt reaches. Every access asks, under a lock, whether
+  the worker's turn is
   the last one taken; a worker whose call has ended comes to rest by itself.
 """
 
@@ -74,11 +79,13 @@ class Device:
     def _take(self, turn: Turn) -> None:
         if self.closed:
             raise OverlayError(
-                f"an accelerator that is open was expected, but {self.manifest.name} was closed; load it again"
+                f"an accelerator that is open was expected, but {self.manifest.name} was closed; "
+                "load it again"
             )
         if os.getpid() != self._process:
             raise OverlayError(
-                f"the process that loaded {self.manifest.name} was expected to use it, but this is a fork of it; load the overlay here, "
+                f"the process that loaded {self.manifest.name} was expected to use it, but this is "
+                "a fork of it; load the overlay here, "
                 "after the other process has closed it"
             )
         self._calls.append(turn.call)  # of two threads one comes first
@@ -90,14 +97,16 @@ class Device:
                 self._calls.remove(turn.call if busy else other)
             if busy:
                 raise OverlayError(
-                    "an idle accelerator was expected, but another call or stream of it is under way; end that one first"
+                    "an idle accelerator was expected, but another call or stream of it is under "
+                    "way; end that one first"
                 )
         turn.number = self.number = self.number + 1
 
     def prepare(self, turn: Turn, trusted: bool) -> None:
         """Make the accelerator empty and its DMAs run; a worker does this first.
 
-        Who else used the DMAs, or loaded another overlay, since the last call left other registers than that call did.
+        Who else used the DMAs, or loaded another overlay, since the last call left other registers than that
+        call did.
         """
         if trusted and self.backend.loaded() and turn.registers() == self._left:
             return
@@ -179,7 +188,8 @@ class Turn:
             raise _superseded()
         if not device.access.acquire(timeout=_ACCESS_SECONDS):
             raise TransferError(
-                f"an access to the device was expected to end within {_ACCESS_SECONDS:g} s, but one has not; restart the board, or this process"
+                f"an access to the device was expected to end within {_ACCESS_SECONDS:g} s, but one "
+                "has not; restart the board, or this process"
             )
         try:
             if device.number != self.number:
@@ -211,7 +221,8 @@ class Turn:
         device.trusted = False
         self._jobs.put(job)
         self.begun = True
-        # Not `threading.Thread`, whose `start` is many steps between which an interrupt may come; this is one.
+        # Not `threading.Thread`, whose `start` is many steps between which an interrupt may come; this is
+        # one.
         _thread.start_new_thread(self._work, ())
 
     def result(self) -> Any:
@@ -277,5 +288,6 @@ class Turn:
 
 def _superseded() -> TransferError:
     return TransferError(
-        "a call that has the device was expected, but it has ended or the device was closed; run the frames again"
+        "a call that has the device was expected, but it has ended or the device was closed; run "
+        "the frames again"
     )

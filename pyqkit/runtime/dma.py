@@ -1,4 +1,7 @@
-"""Driver of the AXI DMA in direct register mode (PG021): no wait without an end, and registers explained when it comes."""
+"""Driver of the AXI DMA in direct register mode (PG021).
+
+No wait without an end, and registers explained when it comes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _BUSY_SECONDS = 0.002  # polled without pause; what takes longer may wait for a 
 
 
 class TransferError(UserError):
-    """A transfer that failed or did not end: the sentence says what the registers show and what that probably means."""
+    """A transfer that failed or did not end.
+
+    The sentence says what the registers show and what that probably means.
+    """
 
 
 class Dma:
@@ -56,7 +62,8 @@ class Dma:
         while self._read(control) & _RESET:
             if time.monotonic() > limit:
                 raise TransferError(
-                    f"the DMA was expected to come out of reset within 1 s, but {side}_DMACR is {self._read(control):#010x}; "
+                    f"the DMA was expected to come out of reset within 1 s, but {side}_DMACR is "
+                    f"{self._read(control):#010x}; "
                     "its clock is probably stopped, so load the overlay again"
                 )
         for side in self.sides:
@@ -92,13 +99,15 @@ class Dma:
         status = self._read(_SIDES[side] + _STATUS)
         if status & _ERRORS:
             raise TransferError(
-                f"the transfer was expected to succeed, but {self.describe()}; the accelerator starts anew at the next call"
+                f"the transfer was expected to succeed, but {self.describe()}; the accelerator "
+                "starts anew at the next call"
             )
         if status & _IDLE:
             return self._read(_SIDES[side] + _LENGTH)
         if status & _HALTED:
             raise TransferError(
-                f"a running DMA was expected, but something has stopped it: {self.describe()}; run the frames again"
+                f"a running DMA was expected, but something has stopped it: {self.describe()}; run "
+                "the frames again"
             )
         return None
 
@@ -161,7 +170,8 @@ class Transfers:
             waited = now - moved_at
             if waited > timeout_s:
                 raise TransferError(
-                    f"the transfer was expected to end within {timeout_s:.3g} s, but {self._describe()}; {self._meaning()}; "
+                    f"the transfer was expected to end within {timeout_s:.3g} s, but "
+                    f"{self._describe()}; {self._meaning()}; "
                     "pass a larger timeout_s if the clock was lowered"
                 )
             if self._cancelled():
@@ -182,9 +192,21 @@ class Transfers:
         missing = " and ".join(dma.name for dma in self.dmas if dma.name not in received)
         if sent and missing:
             where = f" at {missing}" if len(self.dmas) > 1 else ""
-            return f"all frames were sent and too few results came{where}, so the bitstream is probably of another network, or TLAST is missing"
+            return (
+                f"all frames were sent and too few results came{where}, so the bitstream is "
+                "probably of another network, or TLAST is missing"
+            )
         if received and not missing:
-            return "the accelerator takes no more frames while no result is missing, so its input has probably another size than the manifest says"
+            return (
+                "the accelerator takes no more frames while no result is missing, so its input has "
+                "probably another size than the manifest says"
+            )
         if received:
-            return f"{missing} gives nothing while others do, so that output is probably not connected or has no TLAST"
-        return "the accelerator neither takes frames nor gives results, so it is probably in reset or its clock is stopped"
+            return (
+                f"{missing} gives nothing while others do, so that output is probably not connected "
+                "or has no TLAST"
+            )
+        return (
+            "the accelerator neither takes frames nor gives results, so it is probably in reset or "
+            "its clock is stopped"
+        )

@@ -47,7 +47,8 @@ class Output:
                 yield False
             if came != expected:
                 raise OverlayError(
-                    f"packets of {expected} bytes were expected from the accelerator, but {came} came; the bitstream is of another network"
+                    f"packets of {expected} bytes were expected from the accelerator, but {came} "
+                    "came; the bitstream is of another network"
                 )
             yield True
 

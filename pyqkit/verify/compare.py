@@ -1,4 +1,7 @@
-"""Verification: engines against each other, against the QONNX model in exact arithmetic, and against its float32 execution."""
+"""Verification.
+
+Engines against each other, against the QONNX model in exact arithmetic, and against its float32 execution.
+"""
 
 from __future__ import annotations
 
@@ -68,11 +71,12 @@ def verify(
     Returns
     -------
     dict
-        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and reference: codes
-        compared, codes_differing, differing_layers (names, in the order of the network; an output that no quantiser made
-        counts as a layer), top1_agreement (None unless the network has one output, a vector), layers (codes, differing,
-        saturated, ties, distinct codes), and float32 (what float32 execution gives otherwise, and why; see
-        `pyqkit.verify.float32.compare`). The reference is None for a model that is not at hand.
+        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and
+        reference: codes compared, codes_differing, differing_layers (names, in the order of the network; an
+        output that no quantiser made counts as a layer), top1_agreement (None unless the network has one
+        output, a vector), layers (codes, differing, saturated, ties, distinct codes), and float32 (what
+        float32 execution gives otherwise, and why; see `pyqkit.verify.float32.compare`). The reference is
+        None for a model that is not at hand.
     """
     say = progress or (lambda _: None)
     codes = accelerator.encode(x)
@@ -139,7 +143,8 @@ def _against_reference(
 def _quantised(value: Value, layer: str) -> Quantised:
     if not isinstance(value, Quantised):
         raise UserError(
-            f"a quantised tensor was expected by the reference at {layer}, but real numbers came; report this model"
+            f"a quantised tensor was expected by the reference at {layer}, but real numbers came; "
+            "report this model"
         )
     return value
 
@@ -152,7 +157,8 @@ def _is_vote(results: list[Port]) -> bool:
 def _against_output(port: Port, integers: np.ndarray, expected: Value) -> tuple[np.ndarray, np.ndarray]:
     """Real values of an output in ONNX's order, (frames, elements), and which of them are wrong.
 
-    An output is an offset and a multiple of its step: both must be right to what float64 holds, and no step may be missing.
+    An output is an offset and a multiple of its step: both must be right to what float64 holds, and no step
+    may be missing.
     """
     order, frames = port.order.ravel(), len(integers)
 

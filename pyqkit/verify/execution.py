@@ -23,7 +23,8 @@ _DEFAULTS = {
 
 
 class Execution:
-    """A model ready for qonnx, beside a copy in which every reader of a quantised tensor reads a new input instead.
+    """A model ready for qonnx, beside a copy in which every reader of a quantised tensor reads a new input
+    instead.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ class Execution:
             from qonnx.transformation.infer_shapes import InferShapes
         except ImportError as error:
             raise MissingToolError(
-                "qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'"
+                "qonnx was expected for the float32 comparison, but it is not installed; pip "
+                "install 'pyqkit[host]'"
             ) from error
         self._execute_node, self._execute = execute_node, execute_onnx
         with _foreign():
@@ -79,7 +81,10 @@ class Execution:
             return self._execute(model, typed, return_full_exec_context=True)
 
     def node(self, node: Any, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Outputs of one node of the cut copy; `tensors` holds its inputs, and something in the shape of its outputs."""
+        """Outputs of one node of the cut copy.
+
+        `tensors` holds its inputs, and something in the shape of its outputs.
+        """
         context: dict[str, Any] = {
             name: tensors.get(name) for name in (*node.input, *node.output)
         }  # '' is an input left out
@@ -90,14 +95,18 @@ class Execution:
 
 @contextmanager
 def _foreign() -> Iterator[None]:
-    """What qonnx and ONNX Runtime raise becomes one sentence; they warn at every node of incomplete shapes, which is not heard."""
+    """What qonnx and ONNX Runtime raise becomes one sentence.
+
+    They warn at every node of incomplete shapes, which is not heard.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
         except Exception as error:
             raise UserError(
-                f"a model that qonnx executes was expected, but it refuses this one ({shortened(' '.join(str(error).split()))}); "
+                "a model that qonnx executes was expected, but it refuses this one "
+                f"({shortened(' '.join(str(error).split()))}); "
                 "export the layer in a way that ONNX Runtime understands"
             ) from error
 
@@ -105,8 +114,8 @@ def _foreign() -> Iterator[None]:
 def _readable(model: Any) -> Any:
     """A copy as qonnx wants it.
 
-    It has no nodes that no output needs, no attribute of a quantiser is left out, rounding modes have the names that qonnx knows, and
-    ONNX's own domain has none.
+    It has no nodes that no output needs, no attribute of a quantiser is left out, rounding modes have the
+    names that qonnx knows, and ONNX's own domain has none.
     """
     from onnx import helper
 

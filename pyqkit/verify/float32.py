@@ -1,27 +1,31 @@
-"""How often float32 execution of the QONNX model gives other codes than exact arithmetic, and why, layer by layer.
+"""How often float32 execution of the QONNX model gives other codes than exact arithmetic, and why, layer by
+layer.
 
-The model is executed twice by qonnx: as it is, and cut behind every quantiser, so that each layer starts from exact inputs.
-A code that differs in the cut copy is made by its own layer, and has to be explained there:
+The model is executed twice by qonnx: as it is, and cut behind every quantiser, so that each layer starts from
+exact inputs. A code that differs in the cut copy is made by its own layer, and has to be explained there:
 
 ties
-    Its exact value lies on a boundary between two codes (rational arithmetic), and float32 arithmetic was not exact.
+    Its exact value lies on a boundary between two codes (rational arithmetic), and float32 arithmetic was not
+    exact.
 float32_bound
-    A boundary that lies between the two codes is within the computed bound of float32's error of the exact value
-    (`pyqkit.verify.float_error`): float32's code is one that some value within the bound is rounded to.
+    A boundary that lies between the two codes is within the computed bound of float32's error of the exact
+    value (`pyqkit.verify.float_error`): float32's code is one that some value within the bound is rounded to.
 log_table
-    Logarithmic Posits pass a log-to-linear table, by a written convention that float32 arithmetic does not have. The layer is
-    computed again in exact arithmetic without the table, and float32's code is one within the bound of *that* value.
+    Logarithmic Posits pass a log-to-linear table, by a written convention that float32 arithmetic does not
+    have. The layer is computed again in exact arithmetic without the table, and float32's code is one within
+    the bound of *that* value.
 
-In each case float32's own quantiser has to give the engine's code for the exact value, so that rounding read wrongly is
-not taken for error. A code that differs in the whole run alone follows from ``earlier_layers``: one that feeds it has a
-differing code in the same frame. Every other difference is ``unexplained``: a fault of the accelerator, of the reading of the file
-or of the reference.
+In each case float32's own quantiser has to give the engine's code for the exact value, so that rounding read
+wrongly is not taken for error. A code that differs in the whole run alone follows from ``earlier_layers``:
+one that feeds it has a differing code in the same frame. Every other difference is ``unexplained``: a fault
+of the accelerator, of the reading of the file or of the reference.
 
-Ties and bounds are excuses, and excuses are rationed, because a bound so wide that it excuses everything is none. A layer, or the
-network, of which more than one code in a thousand and more than one code at all is excused is *over-excused*: float32 execution does not
-confirm it. Networks of up to 8 bits need one in 100,000 or fewer; one code alone can happen to a layer that has less than a
-thousand. The error of a sum is a share of its size and does not know the format, so the share that a right layer needs
-doubles with every bit of its codes; above 12 bits the limit does too (16 bits: 16 in a thousand).
+Ties and bounds are excuses, and excuses are rationed, because a bound so wide that it excuses everything is
+none. A layer, or the network, of which more than one code in a thousand and more than one code at all is
+excused is *over-excused*: float32 execution does not confirm it. Networks of up to 8 bits need one in 100,000
+or fewer; one code alone can happen to a layer that has less than a thousand. The error of a sum is a share of
+its size and does not know the format, so the share that a right layer needs doubles with every bit of its
+codes; above 12 bits the limit does too (16 bits: 16 in a thousand).
 """
 
 from __future__ import annotations
@@ -53,8 +57,8 @@ CODES, FRAMES, MOST_FRAMES = 1000, 2, 20  # frames: two, and up to twenty until 
 class Counts:
     """Codes of a layer, and those that float32 execution gives otherwise by why.
 
-    A linear output has no codes: `unexplained` of its values are farther from float32's than the bound. `allowed` is how many
-    codes may be excused, unless it is one.
+    A linear output has no codes: `unexplained` of its values are farther from float32's than the bound.
+    `allowed` is how many codes may be excused, unless it is one.
     """
 
     codes: int = 0
@@ -78,7 +82,9 @@ class Counts:
 
 
 def enough(x: np.ndarray, codes_of_a_frame: int) -> np.ndarray:
-    """The first frames, as many as float32 execution (seconds for each, in a large network) needs to say something."""
+    """The first frames, as many as float32 execution (seconds for each, in a large network) needs to say
+    something.
+    """
     return x[: min(MOST_FRAMES, max(FRAMES, -(-CODES // max(1, codes_of_a_frame))))]
 
 
@@ -95,9 +101,9 @@ def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, An
     Returns
     -------
     dict
-        frames, codes, codes_differing, codes_excused, codes_unexplained, layers (codes and differing codes of each, split into
-        `REASONS`; the outputs of linear layers are among them), unexplained_layers and over_excused_layers (names; "all
-        layers" for the sum). The accelerator is confirmed if both are empty.
+        frames, codes, codes_differing, codes_excused, codes_unexplained, layers (codes and differing codes of
+        each, split into `REASONS`; the outputs of linear layers are among them), unexplained_layers and
+        over_excused_layers (names; "all layers" for the sum). The accelerator is confirmed if both are empty.
 
     Raises
     ------
@@ -161,7 +167,10 @@ class _Comparison:
         }
 
     def _without_table(self, name: str, value: Value) -> Value:
-        """What a node reads without the log-to-linear table: the exact inputs of its layer, logarithmic ones as real numbers."""
+        """What a node reads without the log-to-linear table.
+
+        The exact inputs of its layer, logarithmic ones as real numbers.
+        """
         value = self.exact[name] if name in self.cut else value
         if not isinstance(value, Quantised) or not value.format.is_logarithmic:
             return value
@@ -291,7 +300,10 @@ def _count_output(
     exact: DoubleDouble,
     real: DoubleDouble,
 ) -> None:
-    """Values of an output that no quantiser made: float32's within the bound of the exact ones, the engine's their rounding."""
+    """Values of an output that no quantiser made.
+
+    Float32's within the bound of the exact ones, the engine's their rounding.
+    """
     wrong = ~(np.abs(float32 - real.high) <= bound) | ~(
         np.abs(found - exact.high) <= 2.0**-23 * np.abs(exact.high) + 2.0**-149
     )

@@ -1,24 +1,28 @@
 """How far float32 execution of a layer can be from exact arithmetic: a running error analysis, node by node.
 
-The model is the standard one (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002):
+The model is the standard one (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM
+2002):
 
 * An operation returns the exact result times ``1 / (1 + d)`` with ``|d| <= u = 2**-24`` (section 2.2, equation 2.5), so its
   rounding is at most u times what it returned, plus ``2**-149`` where that is subnormal.
 * A sum of n products, added in any order, with fused multiply-adds or without, is at most ``gamma(n) * sum |w| * |x|`` from
-  the exact sum, ``gamma(k) = k u / (1 - k u)`` (section 3.1). Two more factors cover a bias and the start of the sum.
-* The analysis is *running* (section 3.3): it starts from the magnitudes that float32 itself computed, and a node passes on
+  the exact sum, ``gamma(k) = k u / (1 - k u)`` (section 3.1). Two more factors cover a bias and the start of
+  the sum.
+* The analysis is *running* (section 3.3): it starts from the magnitudes that float32 itself computed, and a
+  node passes on
   the errors of its inputs by its derivative.
 
-Inputs, weights and scales are the float32 numbers of the file; an exact value ``scale * integer`` enters with its own rounding.
-A node that is linear passes errors on as it passes data, so its bound is what the node itself makes of magnitudes and of
-errors: strides, paddings, groups and axes are read by ONNX Runtime, and by nobody here. A maximum, and what only moves
-elements, do as well. ReLU and clipping round nothing. A batch norm is bounded for every order in which
-``gain * (x - mean) / sqrt(variance + epsilon) + bias`` can be computed, factors folded or not, the written convention (its
-factor rounded to float32) included. Of a function that a library approximates (sigmoid, tanh, ELU, softplus) the result is
-taken to be within ``SMOOTH * u * (1 + |y|)``; the tests hold ONNX Runtime to that.
+Inputs, weights and scales are the float32 numbers of the file; an exact value ``scale * integer`` enters with
+its own rounding. A node that is linear passes errors on as it passes data, so its bound is what the node
+itself makes of magnitudes and of errors: strides, paddings, groups and axes are read by ONNX Runtime, and by
+nobody here. A maximum, and what only moves elements, do as well. ReLU and clipping round nothing. A batch
+norm is bounded for every order in which ``gain * (x - mean) / sqrt(variance + epsilon) + bias`` can be
+computed, factors folded or not, the written convention (its factor rounded to float32) included. Of a
+function that a library approximates (sigmoid, tanh, ELU, softplus) the result is taken to be within ``SMOOTH
+* u * (1 + |y|)``; the tests hold ONNX Runtime to that.
 
-Bounds are computed in float64 and widened by ``2**-20`` of themselves, far more than float64 and the float32 sums of magnitudes
-can lose.
+Bounds are computed in float64 and widened by ``2**-20`` of themselves, far more than float64 and the float32
+sums of magnitudes can lose.
 """
 
 from __future__ import annotations
@@ -119,7 +123,8 @@ class ErrorBounds:
     def _weight_error(self, node: Any) -> np.ndarray:
         """Of a constant that is rounded to integers and multiplied by their scale.
 
-        Where the quotient by the scale is so near a boundary that float32 rounds it to the other side, the error is a step.
+        Where the quotient by the scale is so near a boundary that float32 rounds it to the other side, the
+        error is a step.
         """
         found = np.asarray(self._tensors[node.output[0]], np.float64)
         exact = self._weights.get(node.output[0], found)
@@ -131,7 +136,8 @@ class ErrorBounds:
     def reach(
         self, node: Any, centre: np.ndarray, bound: np.ndarray | float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Least and largest value that a quantiser node gives in float32 for a number within `bound` of `centre`.
+        """Least and largest value that a quantiser node gives in float32 for a number within `bound` of
+        `centre`.
 
         Its quotient by the scale and the sum with its zero point are rounded, except where they are exact.
         """
@@ -222,7 +228,8 @@ def _batch_norm(bounds: ErrorBounds, node: Any) -> np.ndarray:
     shape = (1, -1, *(1,) * (x.ndim - 2))
     factor = np.abs(gain / np.sqrt(variance + epsilon)) + SMALLEST
     factor, offset, mean = (np.abs(a).reshape(shape) for a in (factor, bias, mean))
-    # Factor: 3.5 roundings, and one by convention. Each term then passes at most three more: product, difference, sum.
+    # Factor: 3.5 roundings, and one by convention. Each term then passes at most three more: product,
+    # difference, sum.
     return (
         factor * bounds.of(node.input[0])
         + gamma(8) * (factor * (np.abs(x) + mean) + offset)

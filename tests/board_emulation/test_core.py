@@ -1,4 +1,7 @@
-"""The emulated board without PYNQ: registers, streams and caches, and a sentence for everything that would hang or corrupt hardware."""
+"""The emulated board without PYNQ.
+
+Registers, streams and caches, and a sentence for everything that would hang or corrupt hardware.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,10 @@ def test_who_sends_waits_for_who_receives() -> None:
 
 
 def test_frames_that_change_under_way_are_computed_as_they_came() -> None:
-    """Results are computed ahead from the DMA's buffer; who writes into it while it is being sent gets what hardware would give."""
+    """Results are computed ahead from the DMA's buffer.
+
+    Who writes into it while it is being sent gets what hardware would give.
+    """
     d = Design().run()
     content = np.arange(80 * 8) % 251
     source, target = d.buffer(content, nbytes=len(content)), d.buffer()
@@ -205,7 +211,8 @@ def test_memory_is_given_back() -> None:
 def test_address_that_nobody_owns() -> None:
     with pytest.raises(
         BoardFault,
-        match=r"an address with registers was expected, but nothing owns 0x43c00000, where a real board would stall",
+        match=r"an address with registers was expected, but nothing owns 0x43c00000, where a real board "
+        r"would stall",
     ):
         Design().board.read(0x43C0_0000)
 
@@ -224,8 +231,8 @@ def test_starved_input_stream() -> None:
     with pytest.raises(BoardFault) as error:
         poll(d, S2MM)
     assert (
-        "axi_dma_0 S2MM has received 0 of 4 bytes and no TLAST; accelerator_0 waits for 2 of the 8 bytes of a frame"
-        in str(error.value)
+        "axi_dma_0 S2MM has received 0 of 4 bytes and no TLAST; accelerator_0 waits for 2 of the 8 "
+        "bytes of a frame" in str(error.value)
     )
     assert "axi_dma_0 MM2S has no transfer to do" in str(
         error.value
@@ -283,7 +290,8 @@ def test_missing_tlast(sent: int, asked: int) -> None:
     if asked == sent:
         with pytest.raises(
             BoardFault,
-            match="the buffer is full and TLAST has not come; receive into a buffer that holds the whole packet",
+            match="the buffer is full and TLAST has not come; receive into a buffer that holds the whole "
+            "packet",
         ):
             d.start(MM2S, source.address, sent)
         assert status(d, S2MM) & INTERNAL_ERROR and status(d, S2MM) & HALTED
@@ -315,23 +323,27 @@ def test_packet_that_overflows_its_buffer_halts_the_channel_until_reset() -> Non
         (
             None,
             1 << 26,
-            "a transfer of at most 67108863 bytes was expected on axi_dma_0 MM2S, whose length register has 26 bits, but 67108864 came, of",
+            "a transfer of at most 67108863 bytes was expected on axi_dma_0 MM2S, whose length "
+            "register has 26 bits, but 67108864 came, of",
         ),
         (None, 3, "whole beats of 2 bytes were expected on axi_dma_0 MM2S, but 3 bytes came"),
         (
             None,
             66,
-            "memory that was allocated was expected on axi_dma_0 MM2S, but 66 bytes at 0x60000000 belong to no allocated buffer",
+            "memory that was allocated was expected on axi_dma_0 MM2S, but 66 bytes at 0x60000000 "
+            "belong to no allocated buffer",
         ),
         (
             0x1000_0000,
             8,
-            "memory that was allocated was expected on axi_dma_0 MM2S, but 8 bytes at 0x10000000 belong to no",
+            "memory that was allocated was expected on axi_dma_0 MM2S, but 8 bytes at 0x10000000 "
+            "belong to no",
         ),
         (
             0x6000_0004,
             8,
-            "an address that is a multiple of 16 was expected on axi_dma_0 MM2S, which has no realignment engine, but 0x60000004 came",
+            "an address that is a multiple of 16 was expected on axi_dma_0 MM2S, which has no "
+            "realignment engine, but 0x60000004 came",
         ),
     ],
 )
@@ -428,7 +440,8 @@ def test_blocks_without_a_model_and_engines_that_give_something_else() -> None:
     source = bad.buffer(np.arange(8))
     with pytest.raises(
         BoardFault,
-        match=r"results of 4 bytes a frame were expected from the engine of accelerator_0, but \(1, 8\) of uint8 came",
+        match=r"results of 4 bytes a frame were expected from the engine of accelerator_0, but \(1, 8\) "
+        r"of uint8 came",
     ):
         bad.start(MM2S, source.address, 8)
     scattered = hwh.Block("dma", hwh.DMA_VLNV, {"c_include_sg": "1"}, (), 0xA000_0000, 0x1000)

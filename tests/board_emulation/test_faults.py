@@ -1,4 +1,7 @@
-"""The list of faults in benchmarks/board_faults.py: each is noticed, and says what the committed table says."""
+"""The list of faults in benchmarks/board_faults.py.
+
+Each is noticed, and says what the committed table says.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An accelerator with several outputs on the emulated board: DMAs that only receive, and outputs that wait for one another."""
+"""An accelerator with several outputs on the emulated board.
+
+DMAs that only receive, and outputs that wait for one another.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,8 @@ def test_a_dma_that_only_receives_has_no_other_registers() -> None:
     assert d.read(1, MM2S + STATUS) == 0
     with pytest.raises(
         BoardFault,
-        match=r"a register of axi_dma_1 S2MM was expected, which is all that this DMA has, but 0x28 was written",
+        match=r"a register of axi_dma_1 S2MM was expected, which is all that this DMA has, but 0x28 was "
+        r"written",
     ):
         d.write(1, MM2S + LENGTH, 8)
     d.write(1, S2MM + CONTROL, RESET)

@@ -173,7 +173,8 @@ def test_receiving_without_sending_ends(board: Any) -> None:
     dma.recvchannel.transfer(target)
     with pytest.raises(
         BoardFault,
-        match=rf"axi_dma_0 S2MM has received 0 of {target.nbytes} bytes and no TLAST; accelerator_0 waits for a frame",
+        match=rf"axi_dma_0 S2MM has received 0 of {target.nbytes} bytes and no TLAST; accelerator_0 waits "
+        rf"for a frame",
     ):
         dma.recvchannel.wait()
 

@@ -1,4 +1,6 @@
-"""What PYNQ documents of MMIO, register maps, allocate, DMA, clocks and overlays, on the emulated device with the pynq package."""
+"""What PYNQ documents of MMIO, register maps, allocate, DMA, clocks and overlays, on the emulated device with
+the pynq package.
+"""
 
 from __future__ import annotations
 
@@ -190,7 +192,9 @@ def dma_registers() -> tuple[Any, list[int]]:
 
 
 def test_registers_show_in_what_was_mapped_before(dma: Any) -> None:
-    """Memory that numpy reads without asking is in step with the registers, also after the overlay was loaded again."""
+    """Memory that numpy reads without asking is in step with the registers, also after the overlay was loaded
+    again.
+    """
     plain, slice_ = np.asarray(dma.mmio.array), dma.mmio.array[12:14]
     assert (plain[0], plain[12]) == (0x1_0003, 0x1_0003)
     dma.write(0x30, 0x1001)
@@ -327,7 +331,8 @@ def test_channels_are_started_again_after_a_download(board: Any) -> None:
         dma.sendchannel.transfer(source)
     with pytest.raises(
         BoardFault,
-        match=r"write 1 to DMACR first, which is start\(\) of PYNQ's channel and is needed after every download",
+        match=r"write 1 to DMACR first, which is start\(\) of PYNQ's channel and is needed after every "
+        r"download",
     ):
         dma.write(0x28, FRAME)
     dma.sendchannel.start()
@@ -417,14 +422,16 @@ def test_memory_that_is_used_up(board: Any) -> None:
     buffers = [pynq.allocate(4096, np.uint8) for _ in range(4)]
     with pytest.raises(
         BoardFault,
-        match="a board with memory left was expected, but buffers hold all 16,384 bytes of the emulated one, but 1",
+        match="a board with memory left was expected, but buffers hold all 16,384 bytes of the emulated "
+        "one, but 1",
     ):
         pynq.allocate(1, np.uint8)
     buffers[0].freebuffer()
     buffers[2].freebuffer()
     with pytest.raises(
         BoardFault,
-        match="a buffer of at most 4,096 bytes was expected, which is the largest piece that the emulated board",
+        match="a buffer of at most 4,096 bytes was expected, which is the largest piece that the emulated "
+        "board",
     ):
         pynq.allocate(4097, np.uint8)
     assert pynq.allocate(4096, np.uint8).physical_address == memory.base

@@ -241,7 +241,10 @@ def test_two_results_never_go_to_one_place(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net").mkdir()
-    sentence = f"a place outside net was expected for --write-fold, but {place} came, and --output goes there; choose another name"
+    sentence = (
+        f"a place outside net was expected for --write-fold, but {place} came, and --output goes "
+        "there; choose another name"
+    )
     if place == "net":
         Path("net").rmdir()
         refused(run("compile", built / "net.onnx", "-o", "net", "--write-fold", place), sentence)
@@ -250,7 +253,8 @@ def test_two_results_never_go_to_one_place(
     frames = (built / "net", "--input", built / "x.npy", "--engine", "rtl")
     refused(
         run("emulate", *frames, "--output", "y.npy", "--trace", "./y.npy"),
-        "a place outside y.npy was expected for --trace, but ./y.npy came, and --output goes there; choose another name",
+        "a place outside y.npy was expected for --trace, but ./y.npy came, and --output goes there; "
+        "choose another name",
     )
     assert [str(path) for path in Path().rglob("*")] == ([] if place == "net" else ["net"])
 

@@ -1,4 +1,7 @@
-"""A design that its board cannot hold, on the command line: refused with figures, or emulated where that is asked for."""
+"""A design that its board cannot hold, on the command line.
+
+Refused with figures, or emulated where that is asked for.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ def test_weights_beyond_the_block_memory_are_refused(tmp_path: Path) -> None:
     result = run("compile", tmp_path / "perceptron.onnx", "-o", tmp_path / "net", "--board", "PYNQ-Z2")
     assert result.exit_code == 2
     assert re.fullmatch(
-        r"pyqkit: a design that fits its board was expected, but the design does not fit PYNQ-Z2: it takes 2\d\d(\.5)? of 140 BRAM "
+        r"pyqkit: a design that fits its board was expected, but the design does not fit PYNQ-Z2: "
+        r"it takes 2\d\d(\.5)? of 140 BRAM "
         r"\(1\d\d %\) \(estimated\); take a larger board.*--allow-overflow.*\n",
         result.output,
     )

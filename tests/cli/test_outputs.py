@@ -32,7 +32,8 @@ def test_existing_outputs_stay(built: Path, tmp_path: Path) -> None:
     result = run("compile", built / "net.onnx", "-o", tmp_path / "folder", "--force")
     refused(
         result,
-        f"a build folder to replace was expected, but {tmp_path / 'folder'} is something else; choose another name",
+        f"a build folder to replace was expected, but {tmp_path / 'folder'} is something else; "
+        "choose another name",
     )
     assert (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
 
@@ -77,7 +78,8 @@ def test_nothing_stays_behind_when_an_output_cannot_be_finished(
     monkeypatch.setattr(np, "save", full)
     refused(
         run("emulate", built / "net", "--input", built / "x.npy", "--output", tmp_path / "y.npy"),
-        f"a file that can be written was expected, but {tmp_path / 'y.npy'} cannot (No space left on device); choose another place",
+        f"a file that can be written was expected, but {tmp_path / 'y.npy'} cannot (No space left "
+        "on device); choose another place",
     )
     assert not list(tmp_path.iterdir())
 

@@ -29,7 +29,8 @@ def test_a_missing_compiler(built: Path, tmp_path: Path, monkeypatch: pytest.Mon
     )
     refused(
         result,
-        "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or use engine exact",
+        "a C++ compiler was expected, but g++ is not installed; install it (apt install g++), or "
+        "use engine exact",
     )
 
 
@@ -61,7 +62,8 @@ def test_messages_go_to_stderr(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == f"pyqkit: a build folder with manifest.json was expected at {tmp_path}, but there is none; make one with 'pyqkit compile'\n"
+        == f"pyqkit: a build folder with manifest.json was expected at {tmp_path}, but there is none; "
+        "make one with 'pyqkit compile'\n"
     )
 
 

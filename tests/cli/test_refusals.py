@@ -22,7 +22,8 @@ def test_infeasible_rate(built: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 2
     assert re.match(
-        r"pyqkit: a rate that PYNQ-Z2 reaches was expected, but 1e\+09 frames/s came; .* the fastest is \d+ frames/s \(estimated\)",
+        r"pyqkit: a rate that PYNQ-Z2 reaches was expected, but 1e\+09 frames/s came; .* the "
+        r"fastest is \d+ frames/s \(estimated\)",
         result.output,
     )
     assert not (tmp_path / "b").exists()
@@ -96,7 +97,8 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
     result = run("compile", tmp_path / "bad.onnx", "-o", tmp_path / "b")
     refused(
         result,
-        f"an ONNX file was expected, but {tmp_path / 'bad.onnx'} cannot be read as one; it may be truncated, export it again",
+        f"an ONNX file was expected, but {tmp_path / 'bad.onnx'} cannot be read as one; it may be "
+        "truncated, export it again",
     )
     assert [p.name for p in tmp_path.iterdir()] == ["bad.onnx"]
 
@@ -117,16 +119,23 @@ def test_tampered_build_folders(built: Path, tmp_path: Path, damage: str) -> Non
     elif damage == "manifest cut":
         manifest.write_text(text[:1])
         sentence = (
-            f"a manifest as pyqkit writes it was expected, but {manifest} cannot be read (Expecting property name enclosed in double quotes: "
+            f"a manifest as pyqkit writes it was expected, but {manifest} cannot be read (Expecting "
+            "property name enclosed in double quotes: "
             "line 1 column 2 (char 1)); compile the network again"
         )
     elif damage == "no manifest":
         manifest.unlink()
-        sentence = f"a build folder with manifest.json was expected at {folder}, but there is none; make one with 'pyqkit compile'"
+        sentence = (
+            f"a build folder with manifest.json was expected at {folder}, but there is none; make "
+            "one with 'pyqkit compile'"
+        )
     else:
         file = folder / ("arrays.npz" if damage == "array file edited" else "hls/network.hpp")
         file.write_bytes(file.read_bytes() + b" ")
-        sentence = f"an unchanged file was expected, but {file} is missing or has been edited; compile the network again"
+        sentence = (
+            f"an unchanged file was expected, but {file} is missing or has been edited; compile the "
+            "network again"
+        )
     refused(run("report", folder), sentence)
 
 
@@ -161,7 +170,8 @@ def test_models_that_are_not_qonnx_or_have_dynamic_shapes(tmp_path: Path) -> Non
     (tmp_path / "net.onnx").write_bytes(float_model(1, 2, 6, 6))
     refused(
         run("compile", tmp_path / "net.onnx", "-o", tmp_path / "b"),
-        "a QONNX model with Quant, IntQuant, FloatQuant, BipolarQuant, FormatQuant nodes was expected, but none came; quantise the network and "
+        "a QONNX model with Quant, IntQuant, FloatQuant, BipolarQuant, FormatQuant nodes was "
+        "expected, but none came; quantise the network and "
         "export it with pyqkit.quant.export_qonnx or brevitas.export.export_qonnx",
     )
     (tmp_path / "net.onnx").write_bytes(float_model(1, 2, "height", 6))
@@ -246,7 +256,8 @@ def test_arguments_that_are_none(arguments: tuple[str, ...], sentence: str) -> N
         (
             "--lut-share",
             "-inf",
-            "a share of the LUTs above 0 and up to 1 was expected, but -inf came; 0.7 leaves room to place and route",
+            "a share of the LUTs above 0 and up to 1 was expected, but -inf came; 0.7 leaves room "
+            "to place and route",
         ),
     ],
 )

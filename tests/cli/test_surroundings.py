@@ -1,4 +1,7 @@
-"""The command line in bad surroundings: signals, full disks, closed streams, terminals that know few characters, several at once."""
+"""The command line in bad surroundings.
+
+Signals, full disks, closed streams, terminals that know few characters, several at once.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,10 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def slow_compiler(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder with a g++ that starts a child, says so, and would take a minute; and the mark of both in lists of processes."""
+    """A folder with a g++ that starts a child, says so, and would take a minute.
+
+    And the mark of both in lists of processes.
+    """
     mark = f"61.{os.getpid()}"  # seconds of a sleep that nobody else sleeps
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -197,7 +203,8 @@ def test_a_full_disk_behind_stdout(place: Place, arguments: tuple[str, ...]) -> 
         code, _, err = place.run(*arguments, stdout=full)
     assert (code, err) == (
         2,
-        "pyqkit: files that can be read and written were expected, but the system says: [Errno 28] No space left on device; check the path\n",
+        "pyqkit: files that can be read and written were expected, but the system says: [Errno 28] "
+        "No space left on device; check the path\n",
     )
 
 

@@ -66,7 +66,9 @@ class Net:
         )  # type: ignore[arg-type]
 
     def threshold(self, name: str, source: str, fmt: NumberFormat | None = None, falling: bool = True) -> str:
-        """Thresholds taken from sums that occur, and one more or less, so that comparisons at equality decide codes."""
+        """Thresholds taken from sums that occur, and one more or less, so that comparisons at equality decide
+        codes.
+        """
         fmt = fmt or self.activations
         tensor = self.graph.tensors[source]
         integers = to_integers(self.values[source], tensor.format)
@@ -132,7 +134,10 @@ def everything(activations: str, weights: str | None = None) -> Net:
 
 
 def statistics(net: Net) -> str:
-    """What a bit-exact claim has seen: outputs at the ends of their format, sums on a threshold, distinct codes."""
+    """What a bit-exact claim has seen.
+
+    Outputs at the ends of their format, sums on a threshold, distinct codes.
+    """
     ends = ties = 0
     seen: set[int] = set()
     for op in net.graph.operators:

@@ -1,6 +1,7 @@
 """A program: networks through native code that was compiled with sanitizers, which end it at the first fault.
 
-LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 python -m tests.emulate.sanitized kernels SEED COUNT
+LD_PRELOAD=$(g++ -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 python -m tests.emulate.sanitized
+kernels SEED COUNT
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ def run_kernels(seed: int, count: int) -> None:
 
 
 def run_hls() -> None:
-    """The generated C++; its processes are fibers, whose stacks the address sanitizer is not told of: see `test_sanitizers`."""
+    """The generated C++.
+
+    Its processes are fibers, whose stacks the address sanitizer is not told of: see `test_sanitizers`.
+    """
     from pyqkit.emulate.hls import HlsEngine
 
     net = everything("e2m1", "int4")

@@ -1,4 +1,7 @@
-"""Random small networks, from one seed, for the native kernels: strides, paddings, dilations, groups, offsets, widths, ends of ranges."""
+"""Random small networks, from one seed, for the native kernels.
+
+Strides, paddings, dilations, groups, offsets, widths, ends of ranges.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def networks(seed: int, count: int) -> Iterator[Net]:
 
 
 def _network(random: np.random.Generator) -> Net | None:
-    """A convolution in some window; half of the time another branch is added; then thresholds or a rescale, and a pool."""
+    """A convolution in some window.
+
+    Half of the time another branch is added; then thresholds or a rescale, and a pool.
+    """
     left, right = parse(str(random.choice(ACTIVATIONS))), parse(str(random.choice(WEIGHTS)))
     groups = int(random.choice([1, 1, 1, 2, 3]))
     channels = groups * int(random.integers(1, 20))

@@ -1,4 +1,7 @@
-"""Every engine gives the codes of the definition: all operators, many formats, several frames, several foldings."""
+"""Every engine gives the codes of the definition.
+
+All operators, many formats, several frames, several foldings.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,9 @@ RESIDUALS = [
 @pytest.mark.parametrize(("activations", "weights", "steps"), RESIDUALS)
 @pytest.mark.parametrize("channels", [16, 37])
 def test_residual_sums_join_the_kernel(activations: str, weights: str, steps: int, channels: int) -> None:
-    """Sums that fit 32 bits are added and requantised by the convolution that forms them, for one and for two of them."""
+    """Sums that fit 32 bits are added and requantised by the convolution that forms them, for one and for two
+    of them.
+    """
     net = Net(parse(activations), parse(weights))
     x = net.threshold("a", net.conv("conv", "x", channels))
     both = [net.conv("main", x, channels), net.conv("shortcut", x, channels, 1)]
@@ -200,7 +205,10 @@ def test_mutants_are_caught(mutant: str) -> None:
 
 @needs_compiler
 def test_a_fifo_that_is_too_small_deadlocks_and_is_named() -> None:
-    """The shortcut beside a 3x3 convolution waits for two rows; the derived depth holds them, a word less does not."""
+    """The shortcut beside a 3x3 convolution waits for two rows.
+
+    The derived depth holds them, a word less does not.
+    """
     from pyqkit.graph.ops.add import Add
     from pyqkit.hardware.fifo import pixels_waiting
 

@@ -1,4 +1,7 @@
-"""Native code under the address and undefined-behaviour sanitizers, in a program of its own: `tests.emulate.sanitized`."""
+"""Native code under the address and undefined-behaviour sanitizers, in a program of its own.
+
+`tests.emulate.sanitized`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ def sanitized(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_kernels_of_engine_exact() -> None:
-    """Directed networks and random ones: every carrier, with vector instructions and without, gives the codes of the definition."""
+    """Directed networks and random ones.
+
+    Every carrier, with vector instructions and without, gives the codes of the definition.
+    """
     done = sanitized("kernels", 0, 40)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "ERROR" not in done.stderr and "runtime error" not in done.stderr

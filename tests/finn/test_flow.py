@@ -1,4 +1,7 @@
-"""A small residual network through FINN's passes: simulated, reported, and built up to the vendor's tools, which are stubs here."""
+"""A small residual network through FINN's passes.
+
+Simulated, reported, and built up to the vendor's tools, which are stubs here.
+"""
 
 from __future__ import annotations
 

@@ -162,7 +162,10 @@ print("equal")
 
 
 def test_workers_that_were_spawned_know_the_nodes() -> None:
-    """FINN's command line starts fresh interpreters; ours of its transformations bring the nodes with them, its own do not."""
+    """FINN's command line starts fresh interpreters.
+
+    Ours of its transformations bring the nodes with them, its own do not.
+    """
     program = """
 import multiprocessing
 from pyqkit.finn.passes import PrepareCppSim

@@ -1,7 +1,8 @@
-"""What the formats mean, written a second time from their definitions: fractions and a sorted grid, no code of pyqkit.
+"""What the formats mean, written a second time from their definitions: fractions and a sorted grid, no code
+of pyqkit.
 
-`Grid` rounds by comparing exact distances; a tie is decided by the rule that the family states, given as a function of
-the exact midpoint's two neighbours.
+`Grid` rounds by comparing exact distances; a tie is decided by the rule that the family states, given as a
+function of the exact midpoint's two neighbours.
 """
 
 from __future__ import annotations
@@ -100,7 +101,10 @@ def _floor_log2(x: Fraction) -> int:
 
 
 def lp_logarithm(code: int, n: int, es: int, rs: int) -> tuple[int, Fraction] | None:
-    """Sign and exact log2 of an LP code, following the text of the definition on a string of bits; None for 0 and NaR."""
+    """Sign and exact log2 of an LP code, following the text of the definition on a string of bits.
+
+    None for 0 and NaR.
+    """
     if code in (0, 2 ** (n - 1)):
         return None
     sign = -1 if code >= 2 ** (n - 1) else 1

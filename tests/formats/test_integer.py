@@ -25,7 +25,10 @@ NAMES += [
 
 
 def half_to_even_code(x: float, fmt: Integer) -> int:
-    """The stored integer that QONNX defines, clip(round(x + zero point)), in exact arithmetic; ties to even."""
+    """The stored integer that QONNX defines, clip(round(x + zero point)), in exact arithmetic.
+
+    Ties to even.
+    """
     stored = (2**60 if x > 0 else -(2**60)) if abs(x) > 2**40 else round(Fraction(x) + fmt.zero_point)
     low = -(2 ** (fmt.width - 1)) + fmt.narrow if fmt.signed else 0
     high = 2 ** (fmt.width - 1) - 1 if fmt.signed else 2**fmt.width - 1 - fmt.narrow
@@ -172,7 +175,8 @@ def test_narrowest_integer_for_a_range(low: int, extent: int) -> None:
         ("int1narrow", "a narrow integer of at least 2 bits was expected, but 1 bit came"),
         (
             "int8z99999999999",
-            "a zero point of magnitude up to 4294967296 was expected, but 99999999999 came; check the quantiser",
+            "a zero point of magnitude up to 4294967296 was expected, but 99999999999 came; check "
+            "the quantiser",
         ),
     ],
 )

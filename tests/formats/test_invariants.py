@@ -1,4 +1,7 @@
-"""Every format of up to 8 bits, every code: the invariants I1 to I4 of `pyqkit.formats.base`, against `oracle`."""
+"""Every format of up to 8 bits, every code.
+
+The invariants I1 to I4 of `pyqkit.formats.base`, against `oracle`.
+"""
 
 from fractions import Fraction
 

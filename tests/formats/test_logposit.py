@@ -1,4 +1,7 @@
-"""Logarithmic Posits: all 168 formats, published golden vectors, the posit layout, the log-to-linear table."""
+"""Logarithmic Posits.
+
+All 168 formats, published golden vectors, the posit layout, the log-to-linear table.
+"""
 
 import itertools
 from decimal import Decimal, localcontext
@@ -84,7 +87,9 @@ def test_not_a_real_is_never_produced(fmt: LogPosit) -> None:
 
 
 def posit_fields(code: int, n: int, es: int) -> tuple[int, int, int, int, int]:
-    """Sign, regime k, exponent, fraction and fraction width of a positive or negative standard posit (no 0 or NaR)."""
+    """Sign, regime k, exponent, fraction and fraction width of a positive or negative standard posit (no 0 or
+    NaR).
+    """
     sign = code >> (n - 1)
     body = (-code if sign else code) & (2**n - 1)
     position = n - 2
@@ -105,7 +110,9 @@ def posit_fields(code: int, n: int, es: int) -> tuple[int, int, int, int, int]:
 @pytest.mark.parametrize("n", range(2, 9))
 @pytest.mark.parametrize("es", range(6))
 def test_longest_regime_is_the_posit_layout(n: int, es: int) -> None:
-    """rs = n - 1 has sign, regime and exponent where posit<n, es> has them, the fraction being that of the logarithm."""
+    """rs = n - 1 has sign, regime and exponent where posit<n, es> has them, the fraction being that of the
+    logarithm.
+    """
     fmt = LogPosit(n, es, n - 1)
     for code in range(2**n):
         found = fmt.logarithm(code)

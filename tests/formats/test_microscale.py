@@ -203,12 +203,14 @@ def test_bad_input() -> None:
         parse("mx32_e2m1").encode(np.array([np.nan]))
     with pytest.raises(
         FormatError,
-        match="a block of 1 to 65536 elements and a rule out of floor, ceil, even, mse were expected, but mx0_e2m1 came",
+        match="a block of 1 to 65536 elements and a rule out of floor, ceil, even, mse were expected, but "
+        "mx0_e2m1 came",
     ):
         parse("mx0_e2m1")
     with pytest.raises(
         FormatError,
-        match="an element format with a zero and up to 16 bits was expected in a microscaled block, but odd2 came",
+        match="an element format with a zero and up to 16 bits was expected in a microscaled block, but "
+        "odd2 came",
     ):
         parse("mx32_odd2")
     with pytest.raises(FormatError, match="a rule out of"):

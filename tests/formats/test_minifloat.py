@@ -92,15 +92,18 @@ def test_one_exponent_bit_is_the_uniform_grid(width: int) -> None:
     [
         (
             "e0m3",
-            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e0m3 has 4 bits and 0 exponent bits",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e0m3 has 4 "
+            "bits and 0 exponent bits",
         ),
         (
             "e5m3",
-            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e5m3 has 9 bits and 5 exponent bits",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e5m3 has 9 "
+            "bits and 5 exponent bits",
         ),
         (
             "e1m0",
-            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e1m0 has 2 bits and 1 exponent bits",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e1m0 has 2 "
+            "bits and 1 exponent bits",
         ),
         ("ue4m3fn", "the suffix 'fn' or 'ieee' of a signed minifloat was expected, but ue4m3fn came"),
         ("e1m2ieee", "at least 2 exponent bits were expected for the suffix 'ieee', but e1m2ieee came"),

@@ -27,7 +27,10 @@ EIGHT = [
 
 
 def exact_values(fmt: NumberFormat) -> list[Fraction]:
-    """Value of each code without prescale (0 for special codes); logarithmic formats through the log-to-linear table."""
+    """Value of each code without prescale (0 for special codes).
+
+    Logarithmic formats through the log-to-linear table.
+    """
     if isinstance(fmt, LogPosit):
         return [
             _linear(lp_logarithm(code, fmt.word, fmt.exponent_size, fmt.regime_size), fmt)

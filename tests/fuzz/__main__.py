@@ -1,4 +1,7 @@
-"""Fuzz readers: ``python -m tests.fuzz --reader frames --minutes 10``; without a reader all of them, one after another."""
+"""Fuzz readers.
+
+``python -m tests.fuzz --reader frames --minutes 10``; without a reader all of them, one after another.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ def line(outcome: Outcome) -> str:
     """An outcome on one line."""
     counts = ", ".join(f"{outcome.failures.get(kind, 0)} {kind}" for kind in KINDS)
     return (
-        f"{outcome.reader}: {outcome.inputs:,} inputs ({outcome.refused:,} refused) in {outcome.seconds:.0f} s, slowest {outcome.slowest:.2f} s (input {outcome.slowest_input}), "
+        f"{outcome.reader}: {outcome.inputs:,} inputs ({outcome.refused:,} refused) in "
+        f"{outcome.seconds:.0f} s, slowest {outcome.slowest:.2f} s (input {outcome.slowest_input}), "
         f"{len(outcome.distinct)} distinct faults ({counts})"
     )
 

@@ -1,4 +1,7 @@
-"""Spoils ONNX models by their structure: attributes, types, shapes, names, edges, values, operators, domains, op-sets, counts."""
+"""Spoils ONNX models by their structure.
+
+Attributes, types, shapes, names, edges, values, operators, domains, op-sets, counts.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,12 @@ _NUMBERS = (
     1e30,
 )
 _TYPES = (
-    "Abs Add AveragePool BatchNormalization BipolarQuant Cast Clip Concat Constant ConstantOfShape Conv Div Dropout Einsum Elu Erf Expand "
-    "Flatten FloatQuant FormatQuant Gather Gemm GlobalAveragePool GlobalMaxPool HardSigmoid Identity If LeakyRelu Loop MatMul Max MaxPool "
-    "Mul Neg PRelu Pad Quant QuantizeLinear Range ReduceMean Relu Reshape Resize Scan Shape Sigmoid Slice Softmax Softplus Split Squeeze "
+    "Abs Add AveragePool BatchNormalization BipolarQuant Cast Clip Concat Constant ConstantOfShape "
+    "Conv Div Dropout Einsum Elu Erf Expand "
+    "Flatten FloatQuant FormatQuant Gather Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "
+    "Identity If LeakyRelu Loop MatMul Max MaxPool "
+    "Mul Neg PRelu Pad Quant QuantizeLinear Range ReduceMean Relu Reshape Resize Scan Shape Sigmoid "
+    "Slice Softmax Softplus Split Squeeze "
     "Sub Tanh Tile Transpose Unsqueeze Where"
 )
 TYPES = tuple(_TYPES.split())
@@ -42,9 +48,12 @@ DOMAINS = (
     "finn.custom_op.general", "pyqkit.custom_op.general", "x",
 )  # fmt: skip
 _NAMES = (
-    "allowzero alpha auto_pad axes axis beta bias ceil_mode count_include_pad dilations end ends epsilon format group has_inf has_nan "
-    "has_subnormal keepdims kernel_shape max min mode momentum narrow noop_with_empty_axes num_outputs pads perm ratio rounding_mode "
-    "saturation seed shape signed spatial split start starts steps storage_order strides to training_mode transA transB value value_float "
+    "allowzero alpha auto_pad axes axis beta bias ceil_mode count_include_pad dilations end ends "
+    "epsilon format group has_inf has_nan "
+    "has_subnormal keepdims kernel_shape max min mode momentum narrow noop_with_empty_axes "
+    "num_outputs pads perm ratio rounding_mode "
+    "saturation seed shape signed spatial split start starts steps storage_order strides to "
+    "training_mode transA transB value value_float "
     "value_floats value_int value_ints value_string"
 )
 ATTRIBUTES = tuple(_NAMES.split())

@@ -1,4 +1,7 @@
-"""How inputs are spoiled: bytes, text by its tokens, JSON-like data by its structure, arrays. All draw from one `Random`."""
+"""How inputs are spoiled.
+
+Bytes, text by its tokens, JSON-like data by its structure, arrays. All draw from one `Random`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Inputs to a reader one after another in a process of its own, which is watched from outside and started anew when it dies."""
+"""Inputs to a reader one after another in a process of its own, which is watched from outside and started
+anew when it dies.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,13 @@ from tests.fuzz.reader import Input, Reader
 from tests.fuzz.sandbox import ROOT, Sandbox
 
 KEPT = ROOT / "build" / "fuzz"  # inputs that failed, one folder a reader
-HANG = 10.0  # seconds of a processor after which an input counts as one that is never read; waiting for something, six times as many
+# seconds of a processor after which an input counts as one that is never read; waiting for something, six
+# times as many
+HANG = 10.0
 MEMORY = 2 * 2**30  # bytes of address space that reading may take
 _POLL = 0.1  # seconds
-# Number of the input that is being read, and since when; inputs refused; seconds and number of the slowest; seconds of processor before
+# Number of the input that is being read, and since when; inputs refused; seconds and number of the slowest;
+# seconds of processor before
 _STATE = struct.Struct("qdqdqd")
 
 
@@ -129,7 +134,9 @@ class _Worker:
         return _STATE.unpack(self._state[: _STATE.size])  # type: ignore[return-value]
 
     def hangs(self, seconds: float) -> bool:
-        """Whether reading has used a processor, or, on a busy machine, waited, for longer than an input may take."""
+        """Whether reading has used a processor, or, on a busy machine, waited, for longer than an input may
+        take.
+        """
         waited = time.monotonic() - self.noted()[1]
         if waited <= seconds:
             return False
@@ -169,7 +176,8 @@ def fuzz(
 ) -> Outcome:
     """Give a reader `inputs` inputs, or as many as `seconds` allow.
 
-    Every fault is said once, when it is met, and the input is kept in a folder of the reader's name below `kept`.
+    Every fault is said once, when it is met, and the input is kept in a folder of the reader's name below
+    `kept`.
     """
     seeds = list(reader.seeds())
     outcome = Outcome(reader.name, seed)
@@ -223,7 +231,8 @@ def _watch(worker: _Worker, outcome: Outcome, hang: float, keep: Callable[[int, 
         keep(index, Finding("signal", f"{name} at {ours[1]}:{ours[2]}" if ours else name, stack))
     else:
         raise RuntimeError(
-            f"a worker that says what is wrong was expected, but that of input {index} failed; call again with --only {index}"
+            f"a worker that says what is wrong was expected, but that of input {index} failed; call "
+            f"again with --only {index}"
         )
     return index + 1
 

@@ -23,7 +23,8 @@ _COMMANDS = {
     "pty.spawn",
 }
 _NETWORK = {"socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request"}
-# Audit events that change the file system: where paths stand among the arguments, and the descriptors that they are relative to
+# Audit events that change the file system: where paths stand among the arguments, and the descriptors that
+# they are relative to
 _CHANGES = {
     "os.chmod": ((0, 2),),
     "os.chown": ((0, 3),),
@@ -41,7 +42,10 @@ _READABLE = ("/proc/", "/sys/devices/", "/dev/null", "/dev/urandom", "/usr/share
 
 
 class Violation(BaseException):
-    """Raised in place of what must not happen; no `Exception`, so that no reader takes it for a damaged file."""
+    """Raised in place of what must not happen.
+
+    No `Exception`, so that no reader takes it for a damaged file.
+    """
 
     def __init__(self, kind: str, what: str) -> None:
         super().__init__(what)
@@ -49,7 +53,8 @@ class Violation(BaseException):
 
 
 class Sandbox:
-    """A temporary folder: the input, the output, and home, working, cache and temporary folders that must stay empty.
+    """A temporary folder: the input, the output, and home, working, cache and temporary folders that must
+    stay empty.
 
     Attributes
     ----------
@@ -127,7 +132,10 @@ class Sandbox:
             self._refuse("command", f"{event}{arguments!r}")
 
     def _check(self, event: str, path: Any, folder: int | None, allowed: tuple[str, ...]) -> None:
-        """Whether a path is allowed; `folder` is the descriptor it is relative to, -1 for the working folder, None if nobody knows."""
+        """Whether a path is allowed.
+
+        `folder` is the descriptor it is relative to, -1 for the working folder, None if nobody knows.
+        """
         if not isinstance(path, (str, bytes, os.PathLike)):
             return  # a descriptor: its path was checked when it was opened
         name = os.fsdecode(path)

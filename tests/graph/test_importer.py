@@ -1,4 +1,7 @@
-"""The lowered graph computes what the QONNX model says: every code of every quantised tensor, against the reference."""
+"""The lowered graph computes what the QONNX model says.
+
+Every code of every quantised tensor, against the reference.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,10 @@ def frames(model: Any, count: int = 6, seed: int = 1) -> np.ndarray:
 
 
 def check(model: Any, x: np.ndarray | None = None) -> Graph:
-    """Assert that graph and reference agree on every quantised tensor and on the outputs; return the graph."""
+    """Assert that graph and reference agree on every quantised tensor and on the outputs.
+
+    Return the graph.
+    """
     graph, reference = import_qonnx(model), Reference(model)
     x = frames(model) if x is None else x
     expected = reference.run(x, keep=True)
@@ -240,7 +246,10 @@ def test_functions_fold_into_thresholds(function: str) -> None:
 
 @pytest.mark.parametrize("function", SMOOTH)
 def test_inverses_decide_as_the_function_does(function: str) -> None:
-    """At every sixteenth from -20 to 20, for boundaries all over the range; the function itself to 80 digits."""
+    """At every sixteenth from -20 to 20, for boundaries all over the range.
+
+    The function itself to 80 digits.
+    """
     context = Context(prec=80)
 
     def power(x: Decimal) -> Decimal:
@@ -334,7 +343,9 @@ def test_quantising_twice_emits_nothing() -> None:
 
 
 def test_requantisers_are_exact_for_every_narrow_format() -> None:
-    """Thresholds and rescales against rational arithmetic, for a scale that is no power of two, rising and falling."""
+    """Thresholds and rescales against rational arithmetic, for a scale that is no power of two, rising and
+    falling.
+    """
     kinds = set()
     for fmt in examples():
         if getattr(fmt, "bits", 99) > 6 or not hasattr(fmt, "codes") or fmt.prescale != 1:
@@ -449,7 +460,8 @@ def test_files_that_are_no_models(tmp_path: Any) -> None:
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
         ModelError,
-        match=r"^an ONNX file was expected, but .*cut\.onnx cannot be read as one; it may be truncated, export it again$",
+        match=r"^an ONNX file was expected, but .*cut\.onnx cannot be read as one; it may be truncated, "
+        r"export it again$",
     ):
         import_qonnx(cut)
     with pytest.raises(

@@ -1,4 +1,7 @@
-"""What a model may say: attributes, domains, names, types, sizes, and files beside it; anything else is refused by name."""
+"""What a model may say.
+
+Attributes, domains, names, types, sizes, and files beside it; anything else is refused by name.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Scales of either sign, one bit, numbers at the ends of their range, and sums as wide as real weights make them.
+"""Scales of either sign, one bit, numbers at the ends of their range, and sums as wide as real weights make
+them.
 
-What is right is said by QONNX's own executor or by numpy, written out here; small integers and powers of two keep float32 exact.
+What is right is said by QONNX's own executor or by numpy, written out here; small integers and powers of two
+keep float32 exact.
 """
 
 from __future__ import annotations
@@ -63,7 +65,10 @@ def test_weight_scales_of_either_sign(fmt: str, scale: Any) -> None:
 
 @pytest.mark.parametrize("scale", [-0.5, 0.5 * SIGNS])
 def test_bipolar_scales_of_either_sign(scale: Any) -> None:
-    """BipolarQuant multiplies the sign of its input by the scale: it does not divide by it first, as Quant does."""
+    """BipolarQuant multiplies the sign of its input by the scale.
+
+    It does not divide by it first, as Quant does.
+    """
     b = Builder(CHANNELS, 5, 5)
     weights = b.node("BipolarQuant", quarters(b, CHANNELS, CHANNELS, 3, 3), b.constant(scale), domain=GENERAL)
     y = b.node("Conv", b.quantise("x", "int8", 0.125), weights)
@@ -202,7 +207,10 @@ def test_one_bit(signed: int, narrow: int, scale: Any) -> None:
 @pytest.mark.parametrize("gain", [0.0, 1e-15, 1e-18, -1e-18, 1e-30, 1e-38, 1e-44])
 @pytest.mark.parametrize("bias", [0.0, 0.1])
 def test_a_dead_channel_leaves_the_others_alone(gain: float, bias: float) -> None:
-    """On a residual branch; where there is no bias, many sums lie on a tie that the dead branch alone decides."""
+    """On a residual branch.
+
+    Where there is no bias, many sums lie on a tie that the dead branch alone decides.
+    """
     b = Builder(CHANNELS, 5, 5)
     x = b.quantise("x", "int8", 0.125)
     y = b.conv(x, "int4", CHANNELS, CHANNELS, scale=2.0**-5)
@@ -293,7 +301,10 @@ def test_a_huge_gain_saturates(gain: float) -> None:
 
 @pytest.mark.parametrize("scale", [3e38, 1e-310, 1e-44])
 def test_scales_at_the_ends_of_their_range(scale: float) -> None:
-    """Of weights, whose values are then all the smallest or the largest code; and of the input, which is read exactly."""
+    """Of weights, whose values are then all the smallest or the largest code.
+
+    And of the input, which is read exactly.
+    """
     b = Builder(CHANNELS, 5, 5)
     weights = b.random.normal(0, 1, (CHANNELS, CHANNELS, 1, 1)).astype(np.float32)
     step = b.constant(scale, np.float64)

@@ -1,4 +1,7 @@
-"""Rescale in the place of thresholds: equal on every integer, found for any scale, refused where it cannot be equal."""
+"""Rescale in the place of thresholds.
+
+Equal on every integer, found for any scale, refused where it cannot be equal.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,8 @@ def test_found_rescales_equal_thresholds_everywhere(
 @pytest.mark.parametrize("name", ["int8", "uint8", "int4", "uint4"])
 @pytest.mark.parametrize("relu", [False, True])
 def test_powers_of_two_are_always_found(name: str, relu: bool) -> None:
-    # ties at every second sum in the first channel, none in the second (its offset is no half), a falling third
+    # ties at every second sum in the first channel, none in the second (its offset is no half), a falling
+    # third
     factors = [Fraction(1, 2), Fraction(1, 64), Fraction(-1, 16)]
     tensor, threshold, scaling = lowered(name, factors, [Fraction(1), Fraction(5, 7), Fraction(3)], relu)
     assert scaling is not None

@@ -154,7 +154,8 @@ def test_operators_that_do_not_fit_keep_their_own_sentence(written: tuple[dict[s
     set_in("convolution", "kind", "attention")(data, arrays)
     with pytest.raises(
         GraphError,
-        match="^an operator out of add, .* was expected, but 'attention' came; the file was made by another version$",
+        match="^an operator out of add, .* was expected, but 'attention' came; the file was made by "
+        "another version$",
     ):
         from_json(data, arrays)
     data, arrays = copy.deepcopy(written)

@@ -203,7 +203,8 @@ def test_the_resource_that_ends_first_is_named(graph):
     tiny = replace(board, resources={**board.resources, "ff": 10})
     with pytest.raises(
         UserError,
-        match=r"5 frames/s came, and the network takes [\d,]+ FF \(estimated\), of which the board has 10, at any rate; take a larger",
+        match=r"5 frames/s came, and the network takes [\d,]+ FF \(estimated\), of which the board has "
+        r"10, at any rate; take a larger",
     ):
         folding.find(graph, tiny, 100.0, 5)
 
@@ -221,7 +222,8 @@ def test_shares_are_shares(graph, share):
 def test_rates_that_nobody_can_want(graph, rate):
     with pytest.raises(
         UserError,
-        match=f"^a rate of at least 0.001 frames/s was expected, but {rate:g} came; leave it out for the fastest$",
+        match=f"^a rate of at least 0.001 frames/s was expected, but {rate:g} came; leave it out for the "
+        "fastest$",
     ):
         folding.find(graph, boards.load("ZCU104"), 100.0, rate)
 
@@ -245,13 +247,24 @@ def test_dsps_take_over_where_luts_end_first(dsps, faster):
     alone = folding.find(graph, replace(tight, resources={**tight.resources, "dsp": 0}), 100.0, None)
     assert {f.multiplier for f in alone.values()} == {"lut"}
     print(
-        f"{dsps} DSPs: {survey.interval(found)} cycles, {total.dsp:g} used; LUTs alone {survey.interval(alone)}"
+        f"{dsps} DSPs: {survey.interval(found)} cycles, {total.dsp:g} used; LUTs alone "
+        f"{survey.interval(alone)}"
     )
     assert survey.interval(found) * faster == survey.interval(alone)
 
 
-@pytest.mark.parametrize(("pair", "offered"), [("int8 int8", True), ("uint8 int4", True), ("e2m1 e2m1", True), ("e4m3 e2m1", True),
-                                               ("int4 int4", False), ("e4m3 e4m3", False), ("lp4_0_3 lp4_0_3", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pair", "offered"),
+    [
+        ("int8 int8", True),
+        ("uint8 int4", True),
+        ("e2m1 e2m1", True),
+        ("e4m3 e2m1", True),
+        ("int4 int4", False),
+        ("e4m3 e4m3", False),
+        ("lp4_0_3 lp4_0_3", False),
+    ],
+)
 def test_dsps_are_offered_where_one_multiplies(pair, offered):
     left, right = map(parse, pair.split())
     op = Convolution("c", ["x"], ["y"], np.ones((4, 1, 1, 4), np.int64), right)
@@ -263,7 +276,8 @@ def test_dsps_are_offered_where_one_multiplies(pair, offered):
         return
     with pytest.raises(
         UserError,
-        match="^[^;]+ (was|were) expected, but [^;]+ in c, so that no DSP can make them; choose multiplier lut$",
+        match="^[^;]+ (was|were) expected, but [^;]+ in c, so that no DSP can make them; choose "
+        "multiplier lut$",
     ):
         check_folding(op, asked, left)
 
@@ -294,13 +308,16 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "a folding file in JSON was expected, but PATH cannot be read (Expecting property name enclosed in double quotes: line 1 column 2 "
+        ("{", "a folding file in JSON was expected, but PATH cannot be read (Expecting property name "
+            "enclosed in double quotes: line 1 column 2 "
               "(char 1)); 'pyqkit report --json' lists the layers"),
-        ("[1]", "an object of layers was expected in PATH, but a list came; write {'layer': {'pe': 1, 'simd': 1}}"),
+        ("[1]", "an object of layers was expected in PATH, but a list came; write {'layer': {'pe': 1, "
+            "'simd': 1}}"),
         ('{"none": {"pe": 1, "simd": 1}}', "foldings of layers were expected in PATH, but 'none' is no layer; layers are LAYERS"),
         ('{"SECOND": {"pe": 2}}', "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2} came; give both"),
         ('{"SECOND": {"pe": 2.0, "simd": 1}}',
-         "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2.0, \"simd\": 1} came; give both"),
+         "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2.0, \"simd\": "
+             "1} came; give both"),
         ('{"SECOND": {"pe": 1, "simd": 1, "ram": "block"}}',
          "pe and simd, and perhaps the words multiplier and memory, were expected for 'SECOND' in PATH, but "
          '{"pe": 1, "simd": 1, "ram": "block"} came; leave out the rest'),

@@ -1,4 +1,6 @@
-"""The resource model against what Yosys made of its library of blocks and of whole networks, and a sample measured anew."""
+"""The resource model against what Yosys made of its library of blocks and of whole networks, and a sample
+measured anew.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,10 @@ def test_model_is_the_fit_to_the_measurements(tmp_path, monkeypatch):
 
 
 def test_whole_networks_are_met():
-    """None of them is in the library: median error of at most 10 % for every figure that is estimated; the page is generated."""
+    """None of them is in the library.
+
+    Median error of at most 10 % for every figure that is estimated; the page is generated.
+    """
     done = json.loads(benchmark.RESULTS.read_text())["networks"]
     assert len(done) >= 3
     for name, figure, error in benchmark.errors(done):

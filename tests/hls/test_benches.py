@@ -1,4 +1,7 @@
-"""Every header of the C++ library has a test bench beside it; each compiles with our integers and with AMD's, and passes."""
+"""Every header of the C++ library has a test bench beside it.
+
+Each compiles with our integers and with AMD's, and passes.
+"""
 
 from __future__ import annotations
 

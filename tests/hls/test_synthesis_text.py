@@ -1,4 +1,7 @@
-"""What Vitis HLS would see, with __SYNTHESIS__ defined, is C++14 without errors; its streams have AMD's type, which has a TLAST."""
+"""What Vitis HLS would see, with __SYNTHESIS__ defined, is C++14 without errors.
+
+Its streams have AMD's type, which has a TLAST.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ from tests.small_networks import residual
 
 
 def renamed(names: Sequence[str], graph_name: str = "net") -> Any:
-    """The network `residual` with these names for its tensors and nodes, in turn, a number behind them from the second round on."""
+    """The network `residual` with these names for its tensors and nodes, in turn, a number behind them from
+    the second round on.
+    """
     model = residual()
     graph = model.graph
     made: dict[str, str] = {"": ""}

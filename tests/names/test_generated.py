@@ -138,7 +138,10 @@ def small(name: str) -> Net:
 @needs_compiler
 def test_the_name_of_a_graph_runs_nothing_in_cpp(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    evil = f'net\n#include <cstdio>\n__attribute__((constructor)) static void evil() {{ std::fopen("{marker}", "w"); }}\n//'
+    evil = (
+        f"net\n#include <cstdio>\n__attribute__((constructor)) static void evil() {{ "
+        f'std::fopen("{marker}", "w"); }}\n//'
+    )
     net = small(evil)
     HlsEngine(net.graph, flags=FAST).run(net.codes)
     assert not marker.exists()
@@ -147,7 +150,10 @@ def test_the_name_of_a_graph_runs_nothing_in_cpp(tmp_path: Path) -> None:
 @needs_verilator
 def test_the_name_of_a_graph_runs_nothing_in_systemverilog(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    evil = f'net\nmodule evil;\n  initial $c("fopen(\\"{marker}\\", \\"w\\");");\nendmodule\nbind network evil evil_();\n//'
+    evil = (
+        f'net\nmodule evil;\n  initial $c("fopen(\\"{marker}\\", \\"w\\");");\nendmodule\nbind '
+        "network evil evil_();\n//"
+    )
     net = small(evil)
     RtlEngine(net.graph, flags=bench.FAST).run(net.codes)
     assert not marker.exists()

@@ -180,7 +180,10 @@ def test_tcl_gets_values_and_nothing_else(tmp_path: Path) -> None:
         (tmp_path / "settings.tcl").write_text(
             vendor._settings(replace(planned, name=text, board=board), "rtl")
         )
-        script = "source settings.tcl; foreach key {name part board_part} { puts -nonewline [dict get $settings $key] }"
+        script = (
+            "source settings.tcl; foreach key {name part board_part} { puts -nonewline [dict get "
+            "$settings $key] }"
+        )
         (tmp_path / "script.tcl").write_text(f"fconfigure stdout -encoding utf-8 -translation lf; {script}")
         done = subprocess.run(["tclsh", "script.tcl"], cwd=tmp_path, capture_output=True, check=True)
         assert done.stdout.decode() == 3 * text and not done.stderr

@@ -1,4 +1,7 @@
-"""Hardware handoff files: what is written is what is read, and what PYNQ's own parser finds; files of Vivado are read too."""
+"""Hardware handoff files.
+
+What is written is what is read, and what PYNQ's own parser finds; files of Vivado are read too.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +158,8 @@ def test_parameters_that_are_no_numbers_in_their_range(value: str) -> None:
     block = hwh.Block("axi_dma_0", hwh.DMA_VLNV, {"width": value, "mhz": "nan"})
     with pytest.raises(
         UserError,
-        match="^a number from 8 to 1024 was expected for width of axi_dma_0, but '.*' came; copy the handoff again$",
+        match="^a number from 8 to 1024 was expected for width of axi_dma_0, but '.*' came; copy the "
+        "handoff again$",
     ):
         block.number("width", 32, 8, 1024)
     assert block.number("none", 32, 8, 1024) == 32

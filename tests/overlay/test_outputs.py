@@ -1,4 +1,7 @@
-"""Overlays with several outputs: the block design that the Tcl builds is the one that emulated boards and handoff files have."""
+"""Overlays with several outputs.
+
+The block design that the Tcl builds is the one that emulated boards and handoff files have.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sources that lie in a build folder are read by nobody: a folder may have been written and sealed by anyone, or by an older pyqkit."""
+"""Sources that lie in a build folder are read by nobody.
+
+A folder may have been written and sealed by anyone, or by an older pyqkit.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ SOURCES = ("hls/", "rtl/")
 
 
 def sealed_again(folder: Path, files: dict[str, str], **entries: Any) -> Path:
-    """A build folder with these files alone beside arrays, golden vectors and model, and other entries of the manifest."""
+    """A build folder with these files alone beside arrays, golden vectors and model, and other entries of the
+    manifest.
+    """
     manifest = json.loads((folder / build_folder.MANIFEST).read_text())
     for name in filter(lambda name: name.startswith(SOURCES), manifest["files"]):
         (folder / name).unlink()

@@ -1,4 +1,7 @@
-"""Overlays for real boards, without the tools: projects, the Tcl run by a real interpreter against stubs, resuming, failures."""
+"""Overlays for real boards, without the tools.
+
+Projects, the Tcl run by a real interpreter against stubs, resuming, failures.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from pyqkit.overlay.plan import plan
 from tests.overlays import build
 
 TOOLS = Path(__file__).parent / "tools"
-VIVADO = 'while [ $# -gt 0 ]; do case $1 in -mode|-log) shift 2;; -nojournal|-notrace) shift;; -source) exec tclsh {stubs} vivado "$2";; *) exit 64;; esac; done'
+VIVADO = (
+    "while [ $# -gt 0 ]; do case $1 in -mode|-log) shift 2;; -nojournal|-notrace) shift;; -source) "
+    'exec tclsh {stubs} vivado "$2";; *) exit 64;; esac; done'
+)
 LAUNCHERS = {
     "vivado": VIVADO,
     "vitis_hls": '[ "$1" = -f ] && [ $# = 2 ] || exit 64; exec tclsh {stubs} vitis_hls "$2"',
@@ -110,7 +116,10 @@ def test_from_a_build_folder_to_an_overlay(bench: Bench, board: str, tools: tupl
 
 
 def check_design(lines: list[str], design: hwh.Design, backend: str) -> None:
-    """What the Tcl built is the design that the emulated board has: blocks, parameters, streams, addresses."""
+    """What the Tcl built is the design that the emulated board has.
+
+    Blocks, parameters, streams, addresses.
+    """
     cells = {line.split()[1]: line.split()[2] for line in lines if line.startswith("cell ")}
     dma, network = design.blocks
     assert cells[dma.name] == dma.vlnv and cells[network.name] == network.vlnv.replace("hls", backend)
@@ -157,7 +166,8 @@ def test_a_copy_on_another_machine_needs_no_pyqkit(bench: Bench) -> None:
         bench.make()
     project = bench.target / "project"
     assert error.value.exit_code == 3 and str(error.value) == (
-        f"Vitis HLS (vitis_hls or vitis-run) was expected to go on, but it is not on PATH; copy the folder {project}, which holds all that is "
+        "Vitis HLS (vitis_hls or vitis-run) was expected to go on, but it is not on PATH; copy the "
+        f"folder {project}, which holds all that is "
         "needed, to a machine that has it, type 'make' there, and copy its folder overlay back"
     )
     moved = bench.folder / "elsewhere"
@@ -385,7 +395,8 @@ def test_files_beside_an_emulated_overlay_are_kept(bench: Bench, ending: str) ->
     mine.write_text("mine")
     with pytest.raises(
         OutputError,
-        match=rf"a new file was expected, but .*residual\{ending} exists; choose another name or pass --force",
+        match=rf"a new file was expected, but .*residual\{ending} exists; choose another name or pass "
+        rf"--force",
     ):
         emulated.write(build("ZCU104"), bench.target, "residual")
     assert [p.name for p in bench.target.iterdir()] == [mine.name] and mine.read_text() == "mine"
@@ -455,7 +466,10 @@ def test_results_that_do_not_fit(finished: Path, file: str, change, sentence: st
 
 
 def test_utilisation_of_7_series() -> None:
-    text = "| Slice LUTs* | 8000 | 0 |\n| Slice Registers | 9000 | 0 |\n| Block RAM Tile | 33 | 0 |\n| DSPs | 4 | 0 |\n"
+    text = (
+        "| Slice LUTs* | 8000 | 0 |\n| Slice Registers | 9000 | 0 |\n| Block RAM Tile | 33 | 0 |\n| "
+        "DSPs | 4 | 0 |\n"
+    )
     assert seal.utilisation(text) == {"lut": 8000, "ff": 9000, "bram36": 33, "dsp": 4}
 
 

@@ -106,7 +106,10 @@ def test_rounded_weights_are_written_where_they_are_needed_alone(tmp_path: Path)
 
 
 class Branches(nn.Module):
-    """One quantiser in two branches, and a padding: the file has its nodes in another order than the module its calls."""
+    """One quantiser in two branches, and a padding.
+
+    The file has its nodes in another order than the module its calls.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,7 +170,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "blocks": (
         lambda: trained(first(), convolution(weight_quant=quantisers.MXInt8Weight), first()),
-        f"{UNWRITABLE} 1, but GroupwiseWeightQuantProxyFromInjector has no operator in it; take one of pyqkit.quant for that layer",
+        f"{UNWRITABLE} 1, but GroupwiseWeightQuantProxyFromInjector has no operator in it; take one "
+        "of pyqkit.quant for that layer",
     ),
     "no scale": (
         lambda: trained(first(), convolution(weight_bit_width=1), first()),
@@ -175,12 +179,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "threshold": (
         lambda: trained(first(), convolution(), nn.Threshold(0.1, 0.2), first()),
-        f"{UNEXPORTABLE} 2 cannot be exported (Unsupported: ONNX export of operator threshold, non-zero threshold); "
+        f"{UNEXPORTABLE} 2 cannot be exported (Unsupported: ONNX export of operator threshold, "
+        "non-zero threshold); "
         "replace it by layers that pyqkit lowers, or keep it outside of the module",
     ),
     "attention": (
         lambda: trained(Attention(), shape=(2, 5, 6)),
-        f"{UNEXPORTABLE} 0.attention cannot be exported (Exporting the operator 'aten::isneginf' to ONNX opset version",
+        f"{UNEXPORTABLE} 0.attention cannot be exported (Exporting the operator 'aten::isneginf' to "
+        "ONNX opset version",
     ),
     "memory cells": (
         lambda: trained(Recurrent(qnn.QuantLSTM(6, 4, batch_first=True)), shape=(5, 6)),
@@ -201,11 +207,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a list": (
         lambda: (trained(first(), convolution(), first())[0], [torch.zeros(1, 2, 6, 6)]),
-        "one tensor of frames was expected as example input, but list came; pass torch.zeros(1, channels, height, width)",
+        "one tensor of frames was expected as example input, but list came; pass torch.zeros(1, "
+        "channels, height, width)",
     ),
     "no frame": (
         lambda: (trained(first(), convolution(), first())[0], torch.zeros(0, 2, 6, 6)),
-        "an example input with a frame along its first axis was expected, but shape (0, 2, 6, 6) came; pass a batch",
+        "an example input with a frame along its first axis was expected, but shape (0, 2, 6, 6) "
+        "came; pass a batch",
     ),
     "complex": (
         lambda: (trained(first(), convolution(), first())[0], torch.zeros(1, 2, 6, 6, dtype=torch.complex64)),

@@ -1,4 +1,7 @@
-"""Brevitas layers in every format: the same rounding as `pyqkit.formats`, training, post-training methods, export."""
+"""Brevitas layers in every format.
+
+The same rounding as `pyqkit.formats`, training, post-training methods, export.
+"""
 
 from __future__ import annotations
 
@@ -375,7 +378,8 @@ def test_gradient_is_zero_where_values_clip() -> None:
     [
         (
             lambda: weight_quantizer("e2m9"),
-            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e2m9 has 12 bits and 2 exponent bits",
+            "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but e2m9 has 12 "
+            "bits and 2 exponent bits",
         ),
         (
             lambda: act_quantizer("int24"),
@@ -398,7 +402,8 @@ def test_export_keeps_existing_files(tmp_path: Path) -> None:
     path.write_text("mine")
     with pytest.raises(
         UserError,
-        match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass --force$",
+        match=rf"^a new file was expected, but {re.escape(str(path))} exists; choose another name or pass "
+        rf"--force$",
     ):
         export_qonnx(net, x, path)
     assert path.read_text() == "mine"

@@ -1,4 +1,7 @@
-"""Arithmetic of the reference against fractions: what it says is exact is, and its bound holds where it is not."""
+"""Arithmetic of the reference against fractions.
+
+What it says is exact is, and its bound holds where it is not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What reference and lowering must share, held by numbers worked out by hand; each check fails on a mutant of its subject."""
+"""What reference and lowering must share, held by numbers worked out by hand.
+
+Each check fails on a mutant of its subject.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,10 @@ def log_table() -> None:
 
 
 def logarithms() -> None:
-    """LP<4, 0, 3>, bits s rrr: 001 is 2**-2, 010 2**-1, 011 2**-1/2, 100 1, 101 2**1/2, 110 2, 111 4; in halves."""
+    """LP<4, 0, 3>, bits s rrr.
+
+    001 is 2**-2, 010 2**-1, 011 2**-1/2, 100 1, 101 2**1/2, 110 2, 111 4; in halves.
+    """
     fmt = LogPosit(4, 0, 3)
     assert [fmt.logarithm(code) for code in range(1, 8)] == [(False, n) for n in (-4, -2, -1, 0, 1, 2, 4)]
     assert fmt.logarithm(0) is None and fmt.logarithm(8) is None
@@ -67,7 +73,10 @@ def minifloats() -> None:
 
 
 def minifloat_ties() -> None:
-    """Half to even on the significand; without significand bits away from zero, but to zero below the smallest."""
+    """Half to even on the significand.
+
+    Without significand bits away from zero, but to zero below the smallest.
+    """
     np.testing.assert_array_equal(
         parse("e2m1").quantise(np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5])), [0, 1, 1, 2, 2, 4, 4]
     )
@@ -77,14 +86,20 @@ def minifloat_ties() -> None:
 
 
 def integers() -> None:
-    """Two's complement; a zero point is subtracted after rounding, and a tie goes to the even stored number."""
+    """Two's complement.
+
+    A zero point is subtracted after rounding, and a tie goes to the even stored number.
+    """
     assert _values("int3") == [0, 1, 2, 3, -4, -3, -2, -1]
     np.testing.assert_array_equal(parse("uint3z3").quantise(np.array([0.5, 1.5, -9, 9])), [1, 1, -3, 4])
     assert (Integer(4, narrow=True).low, Integer(4, signed=False, narrow=True).high) == (-7, 14)
 
 
 def block_exponents() -> None:
-    """amax 5 of e2m1 (emax 2): floor(log2(5)) - 2 = 0; ceil gives 1; 7.5 rounds to 8 at two significant bits."""
+    """amax 5 of e2m1 (emax 2).
+
+    Floor(log2(5)) - 2 = 0; ceil gives 1; 7.5 rounds to 8 at two significant bits.
+    """
     block = np.array([[5.0, -1, 0, 0.5]])
     assert [
         int(Microscaled(parse("e2m1"), 4, rule).scale_exponents(block)[0])

@@ -1,4 +1,7 @@
-"""What the reference does not understand it refuses, by the node's name; and single rules against ONNX's definitions."""
+"""What the reference does not understand it refuses, by the node's name.
+
+And single rules against ONNX's definitions.
+"""
 
 from __future__ import annotations
 

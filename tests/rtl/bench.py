@@ -1,6 +1,8 @@
-"""A test bench for any block of ``rtl/``: words in at every input, the words that must come at every output, stalls at all of them.
+"""A test bench for any block of ``rtl/``: words in at every input, the words that must come at every output,
+stalls at all of them.
 
-Many cases share one Verilator model; each block stands between `from_axis` and `to_axis`, whose TLAST is checked on the way.
+Many cases share one Verilator model; each block stands between `from_axis` and `to_axis`, whose TLAST is
+checked on the way.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ def words(bits: int, integers: np.ndarray, lanes: int) -> Words:
 class Case:
     """A block with its parameters and tables, what goes in and what must come out, by port.
 
-    `connections` replace those of the ports; in them, and in the text `before`, ``#`` stands for the name of the case.
+    `connections` replace those of the ports; in them, and in the text `before`, ``#`` stands for the name of
+    the case.
     """
 
     name: str
@@ -132,7 +135,10 @@ def _edge(side: str, number: int, name: str, end: End) -> str:
 def simulate(
     cases: Sequence[Case], stalls: Stalls | None = None, include: Path | None = None
 ) -> tuple[Simulator, list[str]]:
-    """Run the cases; returns the simulator with its counts and the ports, by case, at which a wrong word came."""
+    """Run the cases.
+
+    Returns the simulator with its counts and the ports, by case, at which a wrong word came.
+    """
     simulator = Simulator(design(cases), stalls=stalls, include=include, flags=FAST)
     found = simulator.run(
         {f"{c.name}_{port}": s.codes[:, None] for c in cases for port, s in c.inputs.items()}

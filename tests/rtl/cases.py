@@ -1,4 +1,7 @@
-"""A case for every block of ``rtl/``: directed words at the ends of ranges, on ties and on borders, and random ones."""
+"""A case for every block of ``rtl/``.
+
+Directed words at the ends of ranges, on ties and on borders, and random ones.
+"""
 
 from __future__ import annotations
 
@@ -293,10 +296,12 @@ def sums() -> list[Case]:
             tables[f"{name}_shifts.hex"] = used(shifts, shift_bits)
         signs = f"#_left[i%{simd}*4+3] ^ #_right[4*i+3]" if name.endswith("signs") else "1'b0"
         before = (
-            f"  wire [{4 * simd - 1}:0] #_left;\n  wire [{4 * pe * simd - 1}:0] #_right;\n  wire [{8 * pe * simd - 1}:0] #_products;\n"
+            f"  wire [{4 * simd - 1}:0] #_left;\n  wire [{4 * pe * simd - 1}:0] #_right;\n  wire "
+            f"[{8 * pe * simd - 1}:0] #_products;\n"
             f"  wire [{pe * simd - 1}:0] #_negate;\n  for (genvar i = 0; i < {pe * simd}; i++) begin : g_#\n"
             f"    assign #_negate[i] = {signs};\n"
-            f"    wire signed [7:0] product = $signed(8'($signed(#_left[i%{simd}*4+:4]))) * $signed(8'($signed(#_right[4*i+:4])));\n"
+            f"    wire signed [7:0] product = $signed(8'($signed(#_left[i%{simd}*4+:4]))) * "
+            "$signed(8'($signed(#_right[4*i+:4])));\n"
             f"    assign #_products[8*i+:8] = #_negate[i] ? -product : product;\n  end\n"
         )
         wires = {wire: f"#_{wire}" for wire in ("left", "right", "products", "negate")}

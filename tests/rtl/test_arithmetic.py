@@ -1,4 +1,7 @@
-"""The circuits whose cost is published compute what they should: dot products and multiply-accumulate units, cycle by cycle."""
+"""The circuits whose cost is published compute what they should.
+
+Dot products and multiply-accumulate units, cycle by cycle.
+"""
 
 from __future__ import annotations
 
@@ -57,11 +60,16 @@ def test_dot_products_and_accumulators(tmp_path):
         i = len(ports)
         ports.append(
             f"  wire signed [{width - 1}:0] sum{i};\n  wire negative{i};\n  wire signed [31:0] mac{i};\n"
-            f"  dot_{name} d{i} (.clock, .enable, .a(a[{wide - 1}:0]), .b(b[{wide - 1}:0]), .sum(sum{i}), .negative(negative{i}));\n"
-            f"  mac_{name} m{i} (.clock, .enable, .first, .a(a[{fmt.bits - 1}:0]), .b(b[{fmt.bits - 1}:0]), .sum(mac{i}));\n"
+            f"  dot_{name} d{i} (.clock, .enable, .a(a[{wide - 1}:0]), .b(b[{wide - 1}:0]), "
+            f".sum(sum{i}), .negative(negative{i}));\n"
+            f"  mac_{name} m{i} (.clock, .enable, .first, .a(a[{fmt.bits - 1}:0]), "
+            f".b(b[{fmt.bits - 1}:0]), .sum(mac{i}));\n"
             f"  assign p[{128 * i}+:128] = {{64'(mac{i}), negative{i} ? -64'(sum{i}) : 64'(sum{i})}};\n"
         )
-    top = f"module units (input clock, enable, first, input [19:0] a, b, output [{128 * len(ports) - 1}:0] p);\n{''.join(ports)}endmodule\n"
+    top = (
+        "module units (input clock, enable, first, input [19:0] a, b, output "
+        f"[{128 * len(ports) - 1}:0] p);\n{''.join(ports)}endmodule\n"
+    )
     words = random.integers(0, 2**20, (CYCLES, 3)).astype(np.uint32)
     words[:20, :2] = 0x88888, 0x88888  # the most negative codes
     words[:, 2] = (random.random(CYCLES) < 0.1) | (random.random(CYCLES) < 0.8) << 1

@@ -1,4 +1,6 @@
-"""Every block of ``rtl/`` gives the words that it must, with and without stalls, and its mutants are caught by the same cases."""
+"""Every block of ``rtl/`` gives the words that it must, with and without stalls, and its mutants are caught
+by the same cases.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def test_blocks() -> None:
         for port, stream in case.outputs.items():
             ends = np.isin(stream.codes, [0, 2**stream.bits - 1]).sum()
             print(
-                f"{case.name} {port}: {stream.codes.size} codes, {ends} of them the first or the last, {len(np.unique(stream.codes))} distinct"
+                f"{case.name} {port}: {stream.codes.size} codes, {ends} of them the first or the "
+                f"last, {len(np.unique(stream.codes))} distinct"
             )
     cases = list(CASES.values())
     simulator, wrong = simulate(cases)
@@ -43,7 +46,9 @@ def test_every_block_has_a_case() -> None:
     assert not {b for b in blocks - covered if not b.startswith("product_")}
 
 
-MUTANTS = {  # of different files and cases, so that one model holds many; the case at which each must be caught comes first
+# of different files and cases, so that one model holds many; the case at which each must be caught comes
+# first
+MUTANTS = {
     "rounding, order and time": {
         "rescale": ("rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
         "threshold": ("threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
@@ -156,6 +161,9 @@ def test_yosys_reads_every_block() -> None:
         for path in library().glob("*.sv")
         if path.stem in instantiated(bench["network.sv"])
     }
-    script = f"read_verilog -sv -defer {' '.join(blocks)} network.sv; hierarchy -check -top network; proc; check -assert; tee -o cells.txt stat"
+    script = (
+        f"read_verilog -sv -defer {' '.join(blocks)} network.sv; hierarchy -check -top network; "
+        "proc; check -assert; tee -o cells.txt stat"
+    )
     found = _yosys(script, {**blocks, **bench}, "cells.txt")
     assert all(f"{path.removesuffix('.sv')}" in found for path in blocks)

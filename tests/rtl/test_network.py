@@ -1,4 +1,6 @@
-"""Engine `rtl` gives the codes of the definition, with and without stalls, in exactly the cycles that the schedule says."""
+"""Engine `rtl` gives the codes of the definition, with and without stalls, in exactly the cycles that the
+schedule says.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_every_operator(activations: str, weights: str | None, parallel: int) ->
 
 @needs_verilator
 def test_every_operator_alone_keeps_its_interval() -> None:
-    """Between ends of its own nothing but the operator sets the pace, so its cycles a frame are counted one by one."""
+    """Between ends of its own nothing but the operator sets the pace, so its cycles a frame are counted one
+    by one.
+    """
     graph = apart(everything("e2m1").graph)
     codes = random_codes(graph, 5)
     engine = RtlEngine(graph, folding(graph, 2), flags=FAST)
@@ -233,7 +237,10 @@ def test_ctrl_c_stops_the_compiler(tmp_path: Path) -> None:
 
 @needs_verilator
 def test_a_trace_holds_all_signals(tmp_path: Path) -> None:
-    """The header block of an FST file: kind and length, first and last time, a number to tell the byte order, then counts."""
+    """The header block of an FST file.
+
+    Kind and length, first and last time, a number to tell the byte order, then counts.
+    """
     net = Net(parse("int4"), parse("int4"), shape=(4, 4, 2), frames=2)
     net.finish(net.conv("a", "x", 2))
     engine = RtlEngine(net.graph, flags=FAST, trace=tmp_path / "one.fst")

@@ -1,4 +1,7 @@
-"""Probes in the simulated SystemVerilog: a residual network keeps its codes, its interval and its FIFOs with them."""
+"""Probes in the simulated SystemVerilog.
+
+A residual network keeps its codes, its interval and its FIFOs with them.
+"""
 
 from __future__ import annotations
 

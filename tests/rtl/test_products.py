@@ -1,4 +1,6 @@
-"""Every pair of codes through the multipliers that are chosen, and dot products built of them, against the exact table."""
+"""Every pair of codes through the multipliers that are chosen, and dot products built of them, against the
+exact table.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,10 @@ def test_mutants_are_caught(tmp_path):
 
 
 def test_products_beyond_what_engines_sum_keep_their_lowest_bits():
-    """A layer holds such formats where its own weights need no more; `test_every_pair_of_codes` simulates the products that fit."""
+    """A layer holds such formats where its own weights need no more.
+
+    `test_every_pair_of_codes` simulates the products that fit.
+    """
     fmt = parse("e5m2")
     assert (product_block(fmt, fmt).width, product_block(fmt, fmt, 67).width) == (64, 67)
     assert 0.9 < (abs(product(fmt, fmt).table) < 2**63).mean() < 1

@@ -92,7 +92,10 @@ def test_everything_else_is_counted_by_kind():
     assert counted(*cells) == Synthesis(1, 1, 0, 3, 0, ramb18=2, ramb36=1, lutram=9, dsp=1)
 
 
-ADD = "module adds (input clock, input [7:0] a, b, output reg [7:0] s);\n  always @(posedge clock) s <= a + b;\nendmodule\n"
+ADD = (
+    "module adds (input clock, input [7:0] a, b, output reg [7:0] s);\n  always @(posedge clock) s "
+    "<= a + b;\nendmodule\n"
+)
 AND = "module ands (input [3:0] a, output y);\n  assign y = &a;\nendmodule\n"
 
 

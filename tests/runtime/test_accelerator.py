@@ -1,4 +1,7 @@
-"""The runtime on the emulated board, with and without PYNQ: results bit for bit, inputs, clocks, benchmark."""
+"""The runtime on the emulated board, with and without PYNQ.
+
+Results bit for bit, inputs, clocks, benchmark.
+"""
 
 from __future__ import annotations
 
@@ -164,7 +167,8 @@ def test_huge_numbers_saturate(here: Accelerator) -> None:
 def test_batches_that_no_transfer_holds(batch: int) -> None:
     with pytest.raises(
         OverlayError,
-        match=rf"a batch of 1 to \d+ frames was expected, which is what one transfer can hold, but {batch} came",
+        match=rf"a batch of 1 to \d+ frames was expected, which is what one transfer can hold, but "
+        rf"{batch} came",
     ):
         Accelerator.load(overlay("ZCU104"), batch=batch)
 
@@ -181,7 +185,10 @@ def test_timeouts_that_end_no_wait(timeout_s: float) -> None:
 def test_a_batch_larger_than_memory(
     place: tuple[str, str], load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Buffers that a transfer could hold and the board's memory cannot; calls take any number of frames all the same."""
+    """Buffers that a transfer could hold and the board's memory cannot.
+
+    Calls take any number of frames all the same.
+    """
     if place[1] == "pynq":
         import pynq
 

@@ -82,7 +82,10 @@ def test_wrong_codes_of_one_output_are_found_there(device: Accelerator, name: st
     ("layer", "seen"), [("conv_12", "floatquant_24"), ("conv_32", "conv_32"), ("gemm_70", "gemm_70")]
 )
 def test_a_wrong_weight_is_found_in_its_layer(device: Accelerator, layer: str, seen: str) -> None:
-    """What goes wrong in a layer spreads to those behind it; the first that differs is the first that is seen behind the fault."""
+    """What goes wrong in a layer spreads to those behind it.
+
+    The first that differs is the first that is seen behind the fault.
+    """
     compiled = pyqkit.Accelerator.load(device.manifest.build)
     convolution = next(op for op in compiled.graph.operators if op.name == layer)
     assert isinstance(convolution, Convolution)

@@ -47,7 +47,8 @@ def bit_with(facts: bytes) -> bytes:
     [
         (
             lambda p: p.with_suffix(".json").unlink(),
-            "an overlay with its manifest was expected at .*, but there is none; make one with 'pyqkit overlay'",
+            "an overlay with its manifest was expected at .*, but there is none; make one with "
+            "'pyqkit overlay'",
         ),
         (
             lambda p: p.with_suffix(".json").write_text("{"),

@@ -1,4 +1,7 @@
-"""The DMA driver against registers that say anything: every wait ends, and its message explains the registers."""
+"""The DMA driver against registers that say anything.
+
+Every wait ends, and its message explains the registers.
+"""
 
 from __future__ import annotations
 
@@ -79,12 +82,14 @@ def test_a_transfer_that_has_ended_says_the_length_that_came() -> None:
         (
             IDLE,
             BUSY,
-            "all frames were sent and too few results came, so the bitstream is probably of another network, or TLAST is missing",
+            "all frames were sent and too few results came, so the bitstream is probably of another "
+            "network, or TLAST is missing",
         ),
         (
             BUSY,
             BUSY,
-            "the accelerator neither takes frames nor gives results, so it is probably in reset or its clock is stopped",
+            "the accelerator neither takes frames nor gives results, so it is probably in reset or "
+            "its clock is stopped",
         ),
     ],
 )
@@ -96,8 +101,8 @@ def test_waits_end_and_say_what_the_registers_mean(mm2s: int, s2mm: int, meaning
     assert 0.05 <= time.monotonic() - began < 1
     words = {IDLE: "idle", BUSY: "a transfer is under way"}
     assert (
-        f"within 0.05 s, but MM2S_DMASR is {mm2s:#010x} ({words[mm2s]}) and S2MM_DMASR is {s2mm:#010x} ({words[s2mm]}); {meaning}"
-        in str(error.value)
+        f"within 0.05 s, but MM2S_DMASR is {mm2s:#010x} ({words[mm2s]}) and S2MM_DMASR is "
+        f"{s2mm:#010x} ({words[s2mm]}); {meaning}" in str(error.value)
     )
 
 

@@ -32,8 +32,8 @@ def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> 
         accelerator(frames(40))
     assert time.monotonic() - began < 2
     assert (
-        "expected to end within 0.1 s, but MM2S_DMASR is 0x00000000 (a transfer is under way) and S2MM_DMASR is 0x00000000"
-        in str(error.value)
+        "expected to end within 0.1 s, but MM2S_DMASR is 0x00000000 (a transfer is under way) and "
+        "S2MM_DMASR is 0x00000000" in str(error.value)
     )
     assert "probably in reset or its clock is stopped" in str(error.value)
     assert_array_equal(
@@ -64,7 +64,8 @@ def test_short_packets_are_noticed(here: Accelerator) -> None:
     network.engine = lambda f: [plain(f)[0][:, :-1]]
     with pytest.raises(
         OverlayError,
-        match="packets of 10 bytes were expected from the accelerator, but 9 came; the bitstream is of another network",
+        match="packets of 10 bytes were expected from the accelerator, but 9 came; the bitstream is of "
+        "another network",
     ):
         here(frames(3))
     assert_array_equal(here(frames(3)), expected(frames(3)))

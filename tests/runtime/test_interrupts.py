@@ -1,4 +1,5 @@
-"""A call that is interrupted at any moment, or meets another one: what comes after it is right, and nothing waits for ever.
+"""A call that is interrupted at any moment, or meets another one: what comes after it is right, and nothing
+waits for ever.
 
 benchmarks/board_interrupts.py does the same at every line and thousands of times.
 """

@@ -1,4 +1,7 @@
-"""Networks with several outputs and with probes on the emulated board: one DMA an output, each at its own pace."""
+"""Networks with several outputs and with probes on the emulated board.
+
+One DMA an output, each at its own pace.
+"""
 
 from __future__ import annotations
 

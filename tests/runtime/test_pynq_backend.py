@@ -129,7 +129,10 @@ def test_no_pynq(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("stays", [False, True])
 def test_stale_metadata(zcu104: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stays: bool) -> None:
-    """PYNQ may give the addresses of an overlay that was loaded before; once they are forgotten the right ones are found."""
+    """PYNQ may give the addresses of an overlay that was loaded before.
+
+    Once they are forgotten the right ones are found.
+    """
     before = tmp_path / "before.hwh"
     before.write_text(overlay("ZCU104").with_suffix(".hwh").read_text().replace("0xA000", "0xA001"))
     forgotten = []
@@ -143,7 +146,8 @@ def test_stale_metadata(zcu104: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     if stays:
         with pytest.raises(
             OverlayError,
-            match=r"lists were expected, but .*residual\.hwh has axi_dma_0 as a .* at 0xa0010000, 65536 bytes, instead",
+            match=r"lists were expected, but .*residual\.hwh has axi_dma_0 as a .* at 0xa0010000, 65536 "
+            r"bytes, instead",
         ):
             Accelerator.load(overlay("ZCU104"))
     else:

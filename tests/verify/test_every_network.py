@@ -1,7 +1,8 @@
-"""`verify` runs on whatever compiles: small networks of every kind, none of whose codes differ; and qonnx says the same.
+"""`verify` runs on whatever compiles: small networks of every kind, none of whose codes differ; and qonnx
+says the same.
 
-Scales are powers of two wherever float32 is compared, so its sums are exact, and qonnx's own executor, which shares nothing
-with the reference, has to give equal numbers.
+Scales are powers of two wherever float32 is compared, so its sums are exact, and qonnx's own executor, which
+shares nothing with the reference, has to give equal numbers.
 """
 
 from __future__ import annotations

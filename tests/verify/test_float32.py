@@ -118,7 +118,10 @@ def test_differences_within_the_bound_are_counted_and_few() -> None:
 
 
 def test_a_narrower_bound_explains_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The codes that differ need most of the bound that they are given: a thousandth of it leaves nearly all unexplained."""
+    """The codes that differ need most of the bound that they are given.
+
+    A thousandth of it leaves nearly all unexplained.
+    """
     right = float_error.ErrorBounds.of
     monkeypatch.setattr(float_error.ErrorBounds, "of", lambda self, name: right(self, name) / 1000)
     monkeypatch.setattr(float_error, "UNIT", float_error.UNIT / 1000)
@@ -126,7 +129,10 @@ def test_a_narrower_bound_explains_less(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_bound_that_excuses_everything_convicts_by_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both sides read a bias that is a tenth of a step off; a bound a million times too wide excuses what follows."""
+    """Both sides read a bias that is a tenth of a step off.
+
+    A bound a million times too wide excuses what follows.
+    """
     model, wrong = float_scales(), float_scales()
     (bias,) = (node.input[2] for node in wrong.graph.node if node.op_type == "BatchNormalization")
     change(wrong, bias, lambda values: values + 0.01)
@@ -348,5 +354,6 @@ def test_a_missing_qonnx_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         accelerator.verify(frames(accelerator, 1), engines=["exact"])
     assert (
         str(caught.value)
-        == "qonnx was expected for the float32 comparison, but it is not installed; pip install 'pyqkit[host]'"
+        == "qonnx was expected for the float32 comparison, but it is not installed; pip install "
+        "'pyqkit[host]'"
     )

@@ -1,4 +1,7 @@
-"""The running error analysis: float32 never errs by more than the bound, and the bound is not wildly loose."""
+"""The running error analysis.
+
+Float32 never errs by more than the bound, and the bound is not wildly loose.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,10 @@ UNCHANGED = {
 
 
 def run(network: Network, seed: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of float32 and their bounds. The input of the node is a product, so that it has an error of its own."""
+    """Errors of float32 and their bounds.
+
+    The input of the node is a product, so that it has an error of its own.
+    """
     b = Builder(*SHAPE, seed=seed)
     model = b.model(network(b, b.node("Mul", "x", draw(b, 4, 1, 1))))
     x = b.random.normal(0, spread, (1, *SHAPE)).astype(np.float32)

@@ -1,7 +1,8 @@
-"""A lowering that reads the file otherwise than it says is convicted: `verify` ends with 1 and names the layer.
+"""A lowering that reads the file otherwise than it says is convicted: `verify` ends with 1 and names the
+layer.
 
-Each mutant changes one function of the lowering (or an engine) while a small network is compiled. Most lie where reference
-and lowering once called the same function, and agreed on the same mistake.
+Each mutant changes one function of the lowering (or an engine) while a small network is compiled. Most lie
+where reference and lowering once called the same function, and agreed on the same mistake.
 """
 
 from __future__ import annotations

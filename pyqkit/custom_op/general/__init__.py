@@ -1,7 +1,7 @@
 """FormatQuant: rounding to any number format, as qonnx executes it.
 
-Inputs ``X`` and ``scale``; attributes ``format`` (a name that `pyqkit.formats.parse` knows) and, for blocks, ``axis``.
-Version 1; later versions add attributes.
+Inputs ``X`` and ``scale``; attributes ``format`` (a name that `pyqkit.formats.parse` knows) and, for blocks,
+``axis``. Version 1; later versions add attributes.
 """
 
 import numpy as np

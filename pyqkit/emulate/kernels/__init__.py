@@ -1,4 +1,7 @@
-"""Compiled kernels of engine `exact`: built once by g++ and kept in the user's cache; without g++ numpy does the work."""
+"""Compiled kernels of engine `exact`.
+
+Built once by g++ and kept in the user's cache; without g++ numpy does the work.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
 
 
 def pointer(array: np.ndarray) -> ctypes.c_void_p:
-    """Address of an array's first element, for a kernel; the array must outlive its use, and its elements lie one after the other."""
+    """Address of an array's first element, for a kernel.
+
+    The array must outlive its use, and its elements lie one after the other.
+    """
     if not array.flags.c_contiguous:
         raise ValueError(
             f"a contiguous array was expected by a kernel, but one with strides {array.strides} came"

@@ -59,7 +59,8 @@ class Coded:
 
 
 def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of each output divided by the largest power of two that divides them all; what is no code of the format stays.
+    """Weights of each output divided by the largest power of two that divides them all; what is no code of
+    the format stays.
 
     Parameters
     ----------
@@ -85,7 +86,10 @@ def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndar
 
 
 def code_blocks(values: np.ndarray, fmt: Microscaled, scale: np.ndarray, axis: int) -> Coded:
-    """Quantise a constant in microscaled blocks: the spread of the shared exponents becomes a shift of each element."""
+    """Quantise a constant in microscaled blocks.
+
+    The spread of the shared exponents becomes a shift of each element.
+    """
     codes, exponents = fmt.encode(np.asarray(values, np.float64) / np.asarray(scale, np.float64), axis)
     alive = fmt.element.decode(np.moveaxis(codes, axis, -1)) != 0
     used = exponents[np.logical_or.reduceat(alive, np.arange(0, alive.shape[-1], fmt.block), axis=-1)]

@@ -70,7 +70,10 @@ class Quantiser:
         return cls(fmt.base, scale, () if wide else fmt.base.boundaries(rounding), fmt.prescale)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Codes of constants, decided exactly: ``value / scale >= boundary`` without rounding the quotient."""
+        """Codes of constants, decided exactly.
+
+        ``value / scale >= boundary`` without rounding the quotient.
+        """
         values = np.asarray(values)
         values = values if values.dtype.kind == "f" else values.astype(np.float64)
         scales = np.asarray(self.scale)
@@ -163,7 +166,10 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
 
 
 def mirrored(lowering: Lowering, tensor: str, falling: np.ndarray, name: str) -> str:
-    """The tensor with the codes of some channels in the opposite order, lowest for highest; doing it twice changes nothing."""
+    """The tensor with the codes of some channels in the opposite order, lowest for highest.
+
+    Doing it twice changes nothing.
+    """
     if not falling.any():
         return tensor
     fmt = lowering.graph.tensors[tensor].format
@@ -189,8 +195,10 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     rounded = [channel for channel, row in enumerate(rows) if row.rounded]
     if rounded:
         lowering.note(
-            f"{lowering.stem(name)}: the smaller scales of its branches were rounded in {len(rounded)} of {len(rows)} channels (channel "
-            f"{rounded[0]} first), so that sums fit {SUM_BITS + 1} bits; power-of-two scales of similar size avoid this"
+            f"{lowering.stem(name)}: the smaller scales of its branches were rounded in "
+            f"{len(rounded)} of {len(rows)} channels (channel "
+            f"{rounded[0]} first), so that sums fit {SUM_BITS + 1} bits; power-of-two scales of "
+            "similar size avoid this"
         )
     table = np.array([[int(m) for m in row] for row in multipliers], dtype=np.int64).T
     out = lowering.emit(
@@ -201,7 +209,8 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
     )
     if out.format.bits > WIDE_SUM_BITS:
         lowering.note(
-            f"{out.name}: its branches meet in {out.format.bits}-bit sums, because their scales have no simple ratio; "
+            f"{out.name}: its branches meet in {out.format.bits}-bit sums, because their scales "
+            "have no simple ratio; "
             "quantise both branches with power-of-two scales for a small adder"
         )
     return Real(
@@ -217,7 +226,10 @@ def single_term(lowering: Lowering, real: Real, name: str) -> Real:
 
 @dataclass(frozen=True)
 class _Aligned:
-    """Integer multipliers of one channel's branches: ``multipliers[i] * unit`` is the factor of branch i, or near it."""
+    """Integer multipliers of one channel's branches.
+
+    ``multipliers[i] * unit`` is the factor of branch i, or near it.
+    """
 
     unit: Fraction
     multipliers: list[int]
@@ -225,9 +237,11 @@ class _Aligned:
 
 
 def _aligned(factors: tuple[Fraction, ...], reaches: list[int]) -> _Aligned:
-    """The smallest multipliers in the exact ratio of the factors; where their sums are too wide, the largest factors stay exact.
+    """The smallest multipliers in the exact ratio of the factors; where their sums are too wide, the largest
+    factors stay exact.
 
-    A factor that is rounded stays other than zero: where the exact branches meet a boundary, the sign of the rest decides.
+    A factor that is rounded stays other than zero: where the exact branches meet a boundary, the sign of the
+    rest decides.
     """
     order = sorted(range(len(factors)), key=lambda i: -abs(factors[i]))
     for kept in range(len(order), 0, -1):
@@ -310,7 +324,8 @@ def _channel_thresholds(
     slope, shift = int(factor * common), int(offset * common)
     for outcome in outcomes:
         if isinstance(outcome, bool):
-            # A falling channel counts the steps from the top: the step is passed while x stays below its threshold.
+            # A falling channel counts the steps from the top: the step is passed while x stays below its
+            # threshold.
             found.append(always if outcome != falls else never)
             continue
         position = outcome.position
@@ -321,7 +336,8 @@ def _channel_thresholds(
         )
         if denominator < 0:
             numerator, denominator = -numerator, -denominator
-        # rising: x >= q (ceil) or x > q (floor + 1); falling: x <= q fails from floor + 1 on, x < q fails from ceil on
+        # rising: x >= q (ceil) or x > q (floor + 1); falling: x <= q fails from floor + 1 on, x < q fails
+        # from ceil on
         ceiling = outcome.inclusive != falls
         value = -(-numerator // denominator) if ceiling else numerator // denominator + 1
         found.append(min(max(value, always), never))

@@ -2,8 +2,8 @@
 
     real[c] = functions( sum over terms of factor[c] * integer[c]  +  offset[c] )
 
-Factors and offsets are `Fraction`s, one per channel, so batch norms, biases, scales and average pools fold into them
-without rounding. A quantiser turns a `Real` into codes again (`pyqkit.graph.lowering.quantise`).
+Factors and offsets are `Fraction`s, one per channel, so batch norms, biases, scales and average pools fold
+into them without rounding. A quantiser turns a `Real` into codes again (`pyqkit.graph.lowering.quantise`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Fractions = np.ndarray  # of dtype object, holding Fraction, shape (channels,)
 def fractions(values: np.ndarray | float | Fraction, channels: int | None = None) -> Fractions:
     """Exact fractions of floating-point numbers, flattened; one value is repeated over `channels`.
 
-    Constants of a model become fractions here and nowhere else, so this is where NaN and infinities are refused.
+    Constants of a model become fractions here and nowhere else, so this is where NaN and infinities are
+    refused.
     """
     flat = (
         [values] if isinstance(values, Fraction) else [_exact(v) for v in np.asarray(values).ravel().tolist()]
@@ -55,7 +56,10 @@ def _exact(value: float | Fraction) -> Fraction:
 
 @dataclass(frozen=True)
 class Condition:
-    """``value > position``, or ``>=`` if inclusive; `below` means the opposite: ``<``, or ``<=`` if inclusive."""
+    """``value > position``, or ``>=`` if inclusive.
+
+    `below` means the opposite: ``<``, or ``<=`` if inclusive.
+    """
 
     position: Fraction
     inclusive: bool
@@ -172,13 +176,13 @@ class Real:
     base : (int, int, int)
         Shape (height, width, channels) of the tensors behind it.
     view : numpy.ndarray of int, of the ONNX shape
-        For each element its place in the flattened `base`, or -1 for a zero put in by padding. Every ONNX node that
-        only moves elements works on this array alone.
+        For each element its place in the flattened `base`, or -1 for a zero put in by padding. Every ONNX
+        node that only moves elements works on this array alone.
     functions : tuple of Function
         Applied to the sum, in order.
     pool : tuple or None
-        (window, stride, padding) of a max pool that waits for the quantiser (it commutes with rising functions);
-        `view` then indexes the pooled tensor of shape `pooled`.
+        (window, stride, padding) of a max pool that waits for the quantiser (it commutes with rising
+        functions); `view` then indexes the pooled tensor of shape `pooled`.
     raw : bool
         The float input of the network, not quantised yet.
     """

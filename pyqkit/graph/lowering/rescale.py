@@ -1,4 +1,7 @@
-"""Requantisers as multiply, add, shift and round: cheaper than a table of thresholds, and just as exact where they exist."""
+"""Requantisers as multiply, add, shift and round.
+
+Cheaper than a table of thresholds, and just as exact where they exist.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,8 @@ def equal_to_thresholds(
 ) -> Scaling | None:
     """A `Rescale` that gives the code of `Threshold` for every integer the tensor can hold, or None.
 
-    Nothing is assumed of where the thresholds come from: each candidate multiplier is the slope rounded to some number of
-    fraction bits, and counts only if an offset exists that puts every step on its threshold.
+    Nothing is assumed of where the thresholds come from: each candidate multiplier is the slope rounded to
+    some number of fraction bits, and counts only if an offset exists that puts every step on its threshold.
 
     Parameters
     ----------
@@ -104,7 +107,8 @@ def _offset(
 ) -> np.ndarray | None:
     """Offsets that put every step on its threshold; None if a channel has none.
 
-    A value v is reached where ``x * multiplier + offset >= v * 2**shift - half``, a tie going to the even value.
+    A value v is reached where ``x * multiplier + offset >= v * 2**shift - half``, a tie going to the even
+    value.
     """
     half = (1 << shift) >> 1
     reached = (values << shift) - half + (values & 1 if shift else 0)
@@ -125,10 +129,12 @@ def _offset(
 def rounded_scaling(
     lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str
 ) -> Scaling:
-    """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded, with a note.
+    """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded,
+    with a note.
 
-    All channels share the shift, which leaves 63 bits for the largest product. Where that rounds another channel's scale so much that
-    its output could move by `MOST_ERROR` of a step, the channels do not fit together.
+    All channels share the shift, which leaves 63 bits for the largest product. Where that rounds another
+    channel's scale so much that its output could move by `MOST_ERROR` of a step, the channels do not fit
+    together.
     """
     relu = real.functions == (Clip(Fraction(0), None),)
     if not isinstance(fmt, Integer) or (real.functions and not relu):
@@ -147,7 +153,8 @@ def rounded_scaling(
         shift = min(shift, max(denominator.bit_length() - 1, 0))
     if denominator & (denominator - 1) or denominator > 2**shift:
         lowering.note(
-            f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that products fit 63 bits"
+            f"{lowering.stem(name)}: its scale was rounded to a multiple of 2**-{shift}, so that "
+            "products fit 63 bits"
         )
     multiplier, constant = [round(f * 2**shift) for f in factor], [round(o * 2**shift) for o in offset]
     for channel, (f, o, m, c) in enumerate(zip(factor, offset, multiplier, constant)):
@@ -156,7 +163,8 @@ def rounded_scaling(
             or abs(f * 2**shift - m) * reach + abs(o * 2**shift - c) > MOST_ERROR * 2**shift
         ):
             raise Unlowerable(
-                f"its largest channel needs {int(largest).bit_length() + 1} of 64 bits before the rounding to {fmt}, which leaves channel "
+                f"its largest channel needs {int(largest).bit_length() + 1} of 64 bits before the "
+                f"rounding to {fmt}, which leaves channel "
                 f"{channel} {shift} bits of fraction: too few",
                 "round to at most 8 bits, or train the layer so that its channels are of similar size",
             )

@@ -1,7 +1,7 @@
 """Rules: what the importer understands of each ONNX node type, and what becomes of such a node.
 
-A rule states the domain and the attributes that it reads. Whatever else a node says is refused by name, because a meaning that nobody
-looked at would be computed wrongly without a word.
+A rule states the domain and the attributes that it reads. Whatever else a node says is refused by name,
+because a meaning that nobody looked at would be computed wrongly without a word.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ class Rule:
     inputs : int or None
         How many a node that is not ONNX's own has.
     axes : tuple of int
-        Of the first inputs, batch included; nothing is said of others. ONNX's shape inference takes it for granted that a window
-        slides over something.
+        Of the first inputs, batch included; nothing is said of others. ONNX's shape inference takes it for
+        granted that a window slides over something.
     """
 
     lower: Lower

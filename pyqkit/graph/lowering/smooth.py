@@ -1,7 +1,9 @@
-"""Activation functions without corners: a quantiser needs no more of them than their inverse at each of its boundaries.
+"""Activation functions without corners: a quantiser needs no more of them than their inverse at each of its
+boundaries.
 
-The inverse is no rational number, except at a few places that are listed. It is computed to 60 digits, so that a boundary ends up
-between the same two integers as the exact one, unless one of them lies within 10**-55 of it.
+The inverse is no rational number, except at a few places that are listed. It is computed to 60 digits, so
+that a boundary ends up between the same two integers as the exact one, unless one of them lies within 10**-55
+of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Views: ONNX nodes that only move elements act on an index array; what it amounts to is emitted when it is needed."""
+"""Views.
+
+ONNX nodes that only move elements act on an index array; what it amounts to is emitted when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ def is_plain(real: Real) -> bool:
 
 
 def settle(lowering: Lowering, real: Real, name: str) -> Real:
-    """`real` with a plain view, after emitting the permutation, slice, padding or reshape that its view amounts to."""
+    """`real` with a plain view, after emitting the permutation, slice, padding or reshape that its view
+    amounts to.
+    """
     if is_plain(real):
         return real
     if real.pool is not None or real.raw:
@@ -62,7 +67,10 @@ def _settle_vector(lowering: Lowering, real: Real, name: str) -> Real:
 
 
 def flattened(lowering: Lowering, real: Real, name: str) -> Real:
-    """The tensors behind `real` as vectors (1, 1, features); the view stays, so a linear layer permutes its weights."""
+    """The tensors behind `real` as vectors (1, 1, features).
+
+    The view stays, so a linear layer permutes its weights.
+    """
     if real.base[:2] == (1, 1):
         return real
     features = int(np.prod(real.base))

@@ -28,6 +28,7 @@ def by_kind(kind: str) -> type[Operator]:
     found = kinds().get(kind)
     if found is None:
         raise GraphError(
-            f"an operator out of {', '.join(sorted(_kinds))} was expected, but {kind!r} came; the file was made by another version"
+            f"an operator out of {', '.join(sorted(_kinds))} was expected, but {kind!r} came; the "
+            "file was made by another version"
         )
     return found

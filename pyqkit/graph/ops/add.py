@@ -36,7 +36,8 @@ class Add(Operator):
         shape = inputs[0].shape
         if any(t.shape != shape for t in inputs) or self.multipliers.shape != (len(inputs), shape[2]):
             raise GraphError(
-                f"equal shapes were expected by {self.name}, but {', '.join(str(t.shape) for t in inputs)} came"
+                f"equal shapes were expected by {self.name}, but "
+                f"{', '.join(str(t.shape) for t in inputs)} came"
             )
         low = high = np.zeros(shape[2], dtype=object)
         for tensor, factors in zip(inputs, self.multipliers.astype(object)):
@@ -44,7 +45,8 @@ class Add(Operator):
             low, high = low + np.minimum(*ends), high + np.maximum(*ends)
         if max(-int(low.min()), int(high.max())) >= 2**63:
             raise GraphError(
-                f"sums of at most 64 bits were expected in {self.name}, but the scales of its branches need more; "
+                f"sums of at most 64 bits were expected in {self.name}, but the scales of its "
+                "branches need more; "
                 "quantise both branches with the same power-of-two scale"
             )
         return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]

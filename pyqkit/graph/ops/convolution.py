@@ -1,4 +1,7 @@
-"""Convolution (and, with a 1x1 kernel on a 1x1 frame, a linear layer): codes times constant codes, summed exactly."""
+"""Convolution (and, with a 1x1 kernel on a 1x1 frame, a linear layer).
+
+Codes times constant codes, summed exactly.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from pyqkit.graph.ops.window import check_window, padded_shape
 @operator
 @dataclass
 class Convolution(Operator):
-    """Grouped 2-D convolution; output = sum of ``product(input, weight)`` over the window, no bias, no rounding.
+    """Grouped 2-D convolution; output = sum of ``product(input, weight)`` over the window, no bias, no
+    rounding.
 
     Attributes
     ----------
@@ -77,22 +81,27 @@ class Convolution(Operator):
         channels = padded_shape(self, tensor, self.padding)[2]
         if channels != self.weights.shape[3] * self.groups:
             raise GraphError(
-                f"{self.weights.shape[3] * self.groups} input channels were expected by {self.name}, but {tensor.name} has {channels}"
+                f"{self.weights.shape[3] * self.groups} input channels were expected by "
+                f"{self.name}, but {tensor.name} has {channels}"
             )
         shape = self.out_shape(tensor.shape)
         if min(shape) < 1:
             raise GraphError(
-                f"an input of at least the window's size was expected by {self.name}, but {tensor.name} is {tensor.shape[:2]}"
+                f"an input of at least the window's size was expected by {self.name}, but "
+                f"{tensor.name} is {tensor.shape[:2]}"
             )
         if any(self.padding) and not tensor.format.has_zero:
             raise GraphError(
-                f"a format with a zero was expected where {self.name} pads, but {tensor.name} is {tensor.format}"
+                f"a format with a zero was expected where {self.name} pads, but {tensor.name} is "
+                f"{tensor.format}"
             )
         low, high = self.bounds(tensor)
         return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
 
     def bounds(self, tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest accumulator of each output channel, from the real weight codes (Python integers)."""
+        """Smallest and largest accumulator of each output channel, from the real weight codes (Python
+        integers).
+        """
         pair = product(tensor.format, self.weight_format)
         used, places = np.unique(self.weights, return_inverse=True)
         ends = pair.of(
@@ -112,7 +121,8 @@ class Convolution(Operator):
     def _extremes(self, tensor: Tensor) -> np.ndarray:
         """Codes that can occur among which are those of the smallest and the largest product with any weight.
 
-        Products of integers are monotone in each factor; those of logarithms are so for either sign of the activation.
+        Products of integers are monotone in each factor; those of logarithms are so for either sign of the
+        activation.
         """
         codes = tensor.format.codes
         integers = tensor.format.base.integers[codes]
@@ -124,12 +134,17 @@ class Convolution(Operator):
 
     @cached_property
     def weight_integers(self) -> np.ndarray:
-        """Integers of the weights, shifts applied; meaningful where the product is a plain integer product."""
+        """Integers of the weights, shifts applied.
+
+        Meaningful where the product is a plain integer product.
+        """
         integers = self.weight_format.integers[self.weights]
         return integers if self.shifts is None else integers << self.shifts
 
     def windows(self, codes: np.ndarray, zero: int) -> np.ndarray:
-        """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded input."""
+        """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded
+        input.
+        """
         top, left, bottom, right = self.padding
         padded = np.pad(codes, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero)
         frames, channels = padded.shape[0], padded.shape[3]

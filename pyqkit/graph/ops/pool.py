@@ -73,7 +73,10 @@ class MaxPool(_Pool):
 @operator
 @dataclass
 class SumPool(_Pool):
-    """Exact sum of each window; an average pool is this, its divisor going into the following scale. Padding adds 0."""
+    """Exact sum of each window.
+
+    An average pool is this, its divisor going into the following scale. Padding adds 0.
+    """
 
     kind = "sum_pool"
 

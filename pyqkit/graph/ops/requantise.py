@@ -2,14 +2,17 @@
 
 Both rules are exact integer arithmetic and are the definition in all engines.
 
-`Threshold`, for any output of up to 8 bits. Channel c has thresholds t[c, 0] <= ... <= t[c, n-2] for a format of n values:
+`Threshold`, for any output of up to 8 bits. Channel c has thresholds t[c, 0] <= ... <= t[c, n-2] for a format
+of n values:
 
     steps = number of i with x >= t[c, i]
     code  = format.codes[n - 1 - steps if falling[c] else steps]
 
-Lowering computes the thresholds in rational arithmetic from the format's boundaries, so no scale is ever rounded.
+Lowering computes the thresholds in rational arithmetic from the format's boundaries, so no scale is ever
+rounded.
 
-`Rescale`, for integer outputs; with up to 8 bits where it equals the thresholds on every integer of the input:
+`Rescale`, for integer outputs; with up to 8 bits where it equals the thresholds on every integer of the
+input:
 
     code = clip(half_to_even((x * multiplier[c] + offset[c]) / 2**shift))
 """
@@ -60,7 +63,8 @@ class Threshold(Operator):
         expected = (tensor.shape[2], len(self.format.codes) - 1)
         if self.thresholds.shape != expected or self.falling.shape != expected[:1]:
             raise GraphError(
-                f"thresholds of shape {expected} were expected by {self.name}, but {self.thresholds.shape} came"
+                f"thresholds of shape {expected} were expected by {self.name}, but "
+                f"{self.thresholds.shape} came"
             )
         integers = self.format.integers[self.format.codes]
         first = (self.thresholds <= tensor.low).sum(axis=1)
@@ -124,14 +128,17 @@ class Rescale(Operator):
             )
         if self.scaled_bits(tensor) > 64:
             raise GraphError(
-                f"products of at most 64 bits were expected in {self.name}, but they have {self.scaled_bits(tensor)}"
+                f"products of at most 64 bits were expected in {self.name}, but they have "
+                f"{self.scaled_bits(tensor)}"
             )
         # The result is monotone in every channel, so its ends are those of the input.
         ends = self.rounded(np.array([[tensor.low], [tensor.high]], np.int64) * np.ones_like(self.multiplier))
         return [Tensor(self.outputs[0], tensor.shape, self.format, int(ends.min()), int(ends.max()))]
 
     def scaled_bits(self, tensor: Tensor) -> int:
-        """Width of a signed integer that holds every ``x * multiplier + offset``, and the half that rounding adds."""
+        """Width of a signed integer that holds every ``x * multiplier + offset``, and the half that rounding
+        adds.
+        """
         reach = max(abs(tensor.low), abs(tensor.high))
         largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset)) + (
             1 << self.shift

@@ -1,4 +1,7 @@
-"""Windows that slide over an image: what convolutions and pools check of them before any kernel counts with their numbers."""
+"""Windows that slide over an image.
+
+What convolutions and pools check of them before any kernel counts with their numbers.
+"""
 
 from __future__ import annotations
 

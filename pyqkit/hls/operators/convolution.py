@@ -50,7 +50,10 @@ def dsp_refusal(left: NumberFormat, right: NumberFormat) -> str:
         return f"{wide}, but those of {left} and {right} have {bits[0]} and {bits[1]}"
     width = product(left, right).bits
     if width < LEAST_DSP_PRODUCT:
-        return f"products of at least {LEAST_DSP_PRODUCT} bits were expected, but {left} times {right} has {width}"
+        return (
+            f"products of at least {LEAST_DSP_PRODUCT} bits were expected, but {left} times {right} "
+            f"has {width}"
+        )
     return ""
 
 
@@ -64,7 +67,8 @@ def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) 
     for word, value, total in (("PE", folding.pe, most_pe(op)), ("SIMD", folding.simd, op.weights.shape[3])):
         if value < 1 or total % value:
             raise UserError(
-                f"a {word} that divides {total} was expected for {op.name}, but {value} came; choose a divisor"
+                f"a {word} that divides {total} was expected for {op.name}, but {value} came; "
+                "choose a divisor"
             )
     for word, kind, known in (
         ("multiplier", folding.multiplier, MULTIPLIERS),
@@ -72,7 +76,8 @@ def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) 
     ):
         if kind not in known:
             raise UserError(
-                f"a {word} of {', '.join(known)} was expected for {op.name}, but {brief(kind)} came; choose one of them"
+                f"a {word} of {', '.join(known)} was expected for {op.name}, but {brief(kind)} "
+                "came; choose one of them"
             )
     refusal = dsp_refusal(activations, op.weight_format) if folding.multiplier == "dsp" else ""
     if refusal:
@@ -116,10 +121,14 @@ def convolution(e: Emitter, op: Operator) -> None:
     memory = e.names.new(f"{op.name}_memory")
     e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {op.weights.size})\n")
     out = e.output(op, pe)
-    numbers = f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, {pe}, {simd}, {lanes}"
+    numbers = (
+        f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, "
+        f"{pe}, {simd}, {lanes}"
+    )
     e.process(
         op.name,
-        f"pyqkit::matrix_vector<{multiplied}, {numbers}, {shifts}>({windows.name}, {out.name}, PYQKIT_MEMORY({memory}, {weights}))",
+        f"pyqkit::matrix_vector<{multiplied}, {numbers}, {shifts}>({windows.name}, {out.name}, "
+        f"PYQKIT_MEMORY({memory}, {weights}))",
     )
 
 
@@ -158,7 +167,10 @@ def _zero(op: Convolution, tensor: Tensor) -> int:
 
 
 def in_order_of_use(values: np.ndarray, groups: int, pe: int, simd: int) -> np.ndarray:
-    """What belongs to each weight, as the matrix-vector unit reads it: (groups, output folds, input folds, PE, SIMD)."""
+    """What belongs to each weight, as the matrix-vector unit reads it.
+
+    (groups, output folds, input folds, PE, SIMD).
+    """
     folds = values.reshape(groups, len(values) // groups // pe, pe, -1, simd)
     return folds.transpose(0, 1, 3, 2, 4)
 

@@ -55,11 +55,15 @@ def rescale(e: Emitter, op: Operator) -> None:
             functions[word] = "int channel", f"{e.array(f'{op.name}_{word}s', values)}[channel]"
     table = e.struct(f"{op.name}_table", functions)
     widths = f"{signed_bits(op.multiplier)}, {op.scaled_bits(tensor)}"
-    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {widths}, {op.shift}, {str(op.relu).lower()}"
+    numbers = (
+        f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {widths}, "
+        f"{op.shift}, {str(op.relu).lower()}"
+    )
     limits = f"{op.format.low}LL, {op.format.high}LL, {op.format.zero_point}"
     e.process(
         op.name,
-        f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, {limits})",
+        f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, "
+        f"{limits})",
     )
 
 
@@ -86,6 +90,7 @@ def add(e: Emitter, op: Operator) -> None:
         other = e.format(tensors[index].format)
         e.process(
             name,
-            f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, {sources[index].name}, {out.name})",
+            f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, "
+            f"{sources[index].name}, {out.name})",
         )
         partial, kind = out, e.format(wide)

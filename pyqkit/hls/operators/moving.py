@@ -43,7 +43,10 @@ def sum_pool(e: Emitter, op: Operator) -> None:
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     source = _windows(e, op, tensor.format.zero_code if any(op.padding) else 0)
     out = e.output(op, source.lanes)
-    numbers = f"{result.format.bits}, {result.pixels}, {op.window[0] * op.window[1]}, {tensor.shape[2]}, {source.lanes}"
+    numbers = (
+        f"{result.format.bits}, {result.pixels}, {op.window[0] * op.window[1]}, {tensor.shape[2]}, "
+        f"{source.lanes}"
+    )
     e.process(op.name, f"pyqkit::sum_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})")
 
 

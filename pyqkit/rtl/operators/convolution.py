@@ -143,7 +143,10 @@ def _words(values: np.ndarray, groups: int, folding: Folding, bits: int) -> Iter
 def windows(
     e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, lanes: int, fill: int
 ) -> Stream:
-    """Windows of an operator with kernel (or window), stride and padding, each repeated; see `rtl/sliding_window.sv`."""
+    """Windows of an operator with kernel (or window), stride and padding, each repeated.
+
+    See `rtl/sliding_window.sv`.
+    """
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
     stride, padding, dilation = op.stride, op.padding, getattr(op, "dilation", (1, 1))  # type: ignore[attr-defined]
@@ -210,7 +213,10 @@ def _window(
 
 
 def _given_up(height: int, width: int, out: Pair, stride: Pair, padding: Sides) -> np.ndarray:
-    """Pixels that neither an output pixel nor a later one needs: those before its first one, or before the next row's."""
+    """Pixels that neither an output pixel nor a later one needs.
+
+    Those before its first one, or before the next row's.
+    """
     top = np.clip(np.arange(out[0] + 1) * stride[0] - padding[0], 0, height)
     left = np.clip(np.arange(out[1]) * stride[1] - padding[1], 0, width)
     here = np.minimum(

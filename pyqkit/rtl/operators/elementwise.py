@@ -47,14 +47,17 @@ def threshold(e: Emitter, op: Operator) -> None:
 
 
 def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> Iterator[int]:
-    """Words of a threshold memory, with the direction of the channel above the threshold if it is to be there."""
+    """Words of a threshold memory, with the direction of the channel above the threshold if it is to be
+    there.
+    """
     mask = (1 << width) - 1
     for index, limit in enumerate(limits.tolist()):
         yield limit & mask | (0 if falling is None else int(falling[index]) << width)
 
 
 def _limits(op: Threshold, steps: int, always: int, never: int) -> np.ndarray:
-    """Thresholds filled up to 2**steps - 1: above with ones never reached or, on falling channels, below with ones always reached.
+    """Thresholds filled up to 2**steps - 1: above with ones never reached or, on falling channels, below with
+    ones always reached.
 
     Then the place on a falling channel, counted from the other end, is the complement of the count.
     """

@@ -20,8 +20,8 @@ _POOL_LATENCY = 2  # the word, the result
 def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Parameters, Pipeline]:
     """The stream of a pool's windows, what every pool is told, and its timing.
 
-    A window of the whole frame is the stream itself, and all its channels are under way at once; otherwise the channels of a
-    word have their windows one after the other, as if every word were a group.
+    A window of the whole frame is the stream itself, and all its channels are under way at once; otherwise
+    the channels of a word have their windows one after the other, as if every word were a group.
     """
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     source, positions = e.input(op), op.window[0] * op.window[1]

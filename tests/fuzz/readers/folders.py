@@ -1,4 +1,6 @@
-"""Build folders, also packed, whose manifest was spoiled and sealed again, so that all checks behind the digests are reached."""
+"""Build folders, also packed, whose manifest was spoiled and sealed again, so that all checks behind the
+digests are reached.
+"""
 
 from __future__ import annotations
 

@@ -129,7 +129,10 @@ def quantisers() -> Any:
 
 
 class Model(Reader):
-    """The importer, and `pyqkit.compile` now and then; what is lowered runs on engine `exact` and is compared with the reference."""
+    """The importer, and `pyqkit.compile` now and then.
+
+    What is lowered runs on engine `exact` and is compared with the reference.
+    """
 
     name = "model"
     suffix = ".onnx"
@@ -174,7 +177,9 @@ class Model(Reader):
 
 
 def compare(graph: Any, model: Any) -> None:
-    """Raise an `AssertionError` if an output of engine `exact` is another multiple of its step than in the reference."""
+    """Raise an `AssertionError` if an output of engine `exact` is another multiple of its step than in the
+    reference.
+    """
     from pyqkit.emulate.exact import ExactEngine
     from pyqkit.graph.graph import encode_input, to_integers
     from pyqkit.reference.quantised import real_of
@@ -196,7 +201,8 @@ def compare(graph: Any, model: Any) -> None:
             differing = np.rint((real - wanted) / np.where(steps == 0, 1, steps)) != 0
         if differing.any():
             raise AssertionError(
-                f"{int(differing.sum())} of {differing.size} elements of {end.onnx_name} differ from the reference"
+                f"{int(differing.sum())} of {differing.size} elements of {end.onnx_name} differ "
+                "from the reference"
             )
 
 

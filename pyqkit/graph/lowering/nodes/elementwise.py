@@ -1,4 +1,7 @@
-"""Element by element: constants, batch norm and activation functions fold into the next quantiser; sums of tensors."""
+"""Element by element.
+
+Constants, batch norm and activation functions fold into the next quantiser; sums of tensors.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +129,8 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
     if broken.size:
         channel = int(broken[0])
         raise Unlowerable(
-            f"its channel {channel} has gain {gain[channel]:g} and variance {variance[channel]:g}, which make the factor {found[channel]:g}",
+            f"its channel {channel} has gain {gain[channel]:g} and variance {variance[channel]:g}, "
+            f"which make the factor {found[channel]:g}",
             "train it again, or give the channel a gain that is finite and a variance above zero",
         )
     factor = fractions(found)

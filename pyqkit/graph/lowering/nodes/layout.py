@@ -1,4 +1,7 @@
-"""Nodes that only move elements: they act on the view of a `Real`, or on the codes of a quantised constant."""
+"""Nodes that only move elements.
+
+They act on the view of a `Real`, or on the codes of a quantised constant.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _BATCH = "keep the batch as the first axis"
 
 
 def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Any:
-    """Apply a function of a whole ONNX tensor, batch axis included; `axes` are those that it changes, where it names some."""
+    """Apply a function of a whole ONNX tensor, batch axis included.
+
+    `axes` are those that it changes, where it names some.
+    """
     source = node.inputs[0]
     if isinstance(source, Coded):
         return source.moved(how)
@@ -34,7 +40,10 @@ def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[in
 
 
 def _numbers(node: Node, index: int, key: str) -> list[int] | None:
-    """Whole numbers that newer op-sets give as an input and older ones as an attribute; None if neither is there."""
+    """Whole numbers that newer op-sets give as an input and older ones as an attribute.
+
+    None if neither is there.
+    """
     if node.given(index) is not None:
         return [int(v) for v in node.constant(index, key).ravel()]
     value = node.attributes.get(key)

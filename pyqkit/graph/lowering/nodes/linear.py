@@ -79,8 +79,10 @@ def _emit(
         layer.weights, powers = without_common_powers(layer.weights, weights.format)
     if sum_bits(layer, tensor) > WIDEST:
         raise Unlowerable(
-            f"its sums of {tensor.format} times {weights.format} need {sum_bits(layer, tensor)} of at most {WIDEST} bits",
-            "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 for lp8_2_7)",
+            f"its sums of {tensor.format} times {weights.format} need {sum_bits(layer, tensor)} of "
+            f"at most {WIDEST} bits",
+            "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 "
+            "for lp8_2_7)",
         )
     out = lowering.emit(
         Convolution,
@@ -99,7 +101,9 @@ def _emit(
 
 
 def sum_bits(layer: Convolution, tensor: Tensor) -> int:
-    """Width of a signed integer that holds every sum of a layer, and the largest plus one (a threshold that is never reached)."""
+    """Width of a signed integer that holds every sum of a layer, and the largest plus one (a threshold that
+    is never reached).
+    """
     low, high = layer.bounds(tensor)
     return max(int(-min(low) - 1), int(max(high)) + 1, 0).bit_length() + 1
 

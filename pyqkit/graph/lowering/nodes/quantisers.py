@@ -57,7 +57,10 @@ def scale_of(node: Node, factor: float = 1.0) -> np.ndarray:
 
 
 def integer_quantiser(node: Node) -> Quantiser:
-    """What a Quant node says; signed numbers of 1 bit are -1 and 1 in QONNX, and its narrow range and rounding mode then say nothing."""
+    """What a Quant node says.
+
+    Signed numbers of 1 bit are -1 and 1 in QONNX, and its narrow range and rounding mode then say nothing.
+    """
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
     bits, zero_point = (
         _integer(node.constant(3, "bit width"), "bit width"),
@@ -98,7 +101,8 @@ def float_quantiser(node: Node) -> Quantiser:
     largest = float(np.asarray(node.constant(5, "largest value")).ravel()[0])
     if largest != fmt.maximum * factor:
         raise Unlowerable(
-            f"its largest value is {largest:g}, but that of {fmt} with bias {bias} is {fmt.maximum * factor:g}",
+            f"its largest value is {largest:g}, but that of {fmt} with bias {bias} is "
+            f"{fmt.maximum * factor:g}",
             "use a saturating minifloat that reaches its largest code",
         )
     return Quantiser.of(fmt, scale_of(node, factor), rounding_of(node))
@@ -137,7 +141,9 @@ def lower_bipolar(lowering: Lowering, node: Node) -> list[Any]:
     sign, source = np.sign(quantiser.scale), node.inputs[0]
     if (
         sign < 0
-    ).any():  # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what comes
+        # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what
+        # comes
+    ).any():
         if isinstance(source, Real):
             node.inputs[0] = source.affine(source.per_channel(sign), fractions(0, source.channels))
         else:
