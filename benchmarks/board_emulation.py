@@ -31,7 +31,7 @@ from pyqkit.board_emulation.streams import Stream
 from pyqkit.formats.packing import pack, unpack
 from pyqkit.overlay import hwh
 from pyqkit.overlay.install import locate
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from pyqkit.runtime.dma import Dma
 
 RESULTS = Path(__file__).parent / "results" / "board_emulation.json"
@@ -167,8 +167,8 @@ def rates_through_pynq() -> dict[str, Any]:
     with pyqkit.board_emulation.use("ZCU104"):
         overlay = pynq.Overlay("digits.bit")
         dma, frames = overlay.axi_dma_0, 4
-        with Accelerator.load("digits") as accelerator:  # for the sizes
-            sizes = accelerator._given.frame_bytes, accelerator._outputs[0].end.frame_bytes
+        with Driver.load("digits") as driver:  # for the sizes
+            sizes = driver._given.frame_bytes, driver._outputs[0].end.frame_bytes
         given, taken = pynq.allocate((sizes[0],), "u1"), pynq.allocate((sizes[1],), "u1")
 
         def trip() -> None:
@@ -197,16 +197,16 @@ def long_run(frames: int) -> dict[str, Any]:
     compiled = pyqkit.Accelerator.load(bit.with_suffix(".zip"))
     part = -(-frames // 10)
     memory, differing, count, seconds = [], 0, 0, 0.0
-    with Accelerator.load(bit, backend="emulated") as accelerator:
+    with Driver.load(bit, backend="emulated") as driver:
         random = np.random.default_rng(0)
         tracemalloc.start()
         while count < frames:
             x = random.random((min(part, frames - count), 1, 8, 8), np.float32)
             began = time.perf_counter()
-            here = accelerator.execute(x, codes=True)
+            here = driver.execute(x, codes=True)
             seconds += time.perf_counter() - began
             there = compiled.emulate(x, codes=True)
-            end = accelerator._outputs[0].end
+            end = driver._outputs[0].end
             differing += int(
                 (
                     end.to_bytes(here.reshape(len(x), *end.shape))
@@ -218,7 +218,7 @@ def long_run(frames: int) -> dict[str, Any]:
             gc.collect()
             memory.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
-        used = accelerator._backend._board.memory.used
+        used = driver._backend._board.memory.used
     return {
         "frames": count,
         "bytes_differing": differing,

@@ -29,7 +29,7 @@ import numpy as np
 import pyqkit
 import pyqkit.board_emulation
 from pyqkit.overlay.install import locate
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 
 TRACED = tuple(str(Path(pyqkit.__file__).parent / part) for part in ("runtime", "board_emulation"))
 HUNG_SECONDS = 60.0  # after which the next call counts as hung
@@ -143,15 +143,15 @@ class Bench:
 
     Parameters
     ----------
-    accelerator : Accelerator
+    driver : Driver
     inputs : list of numpy.ndarray
         Two sets of frames: one for calls that are interrupted, one for those after them.
     wanted : list of numpy.ndarray
         Their codes.
     """
 
-    def __init__(self, accelerator: Accelerator, inputs: list[np.ndarray], wanted: list[np.ndarray]) -> None:
-        self.accelerator, self.inputs, self.wanted = accelerator, inputs, wanted
+    def __init__(self, driver: Driver, inputs: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+        self.driver, self.inputs, self.wanted = driver, inputs, wanted
         self.counts: collections.Counter[str] = collections.Counter()
 
     def interrupt(self, interrupt: Traced | Timed) -> bool:
@@ -159,7 +159,7 @@ class Bench:
         try:
             try:
                 with interrupt:
-                    found = self.accelerator.execute(self.inputs[0], codes=True)
+                    found = self.driver.execute(self.inputs[0], codes=True)
                     self.counts["interrupted call wrong"] += int(not np.array_equal(found, self.wanted[0]))
             except KeyboardInterrupt:
                 pass
@@ -177,7 +177,7 @@ class Bench:
         """Make a call that nothing interrupts."""
         try:
             with watched():
-                found = self.accelerator.execute(self.inputs[1], codes=True)
+                found = self.driver.execute(self.inputs[1], codes=True)
         except Hung:
             self.counts["hung"] += 1
         except Exception as error:
@@ -238,10 +238,10 @@ def digits(backend: str, stack: ExitStack) -> Bench:
     if backend == "pynq":
         stack.enter_context(pyqkit.board_emulation.use("ZCU104"))
     bit = locate("digits", "ZCU104")
-    accelerator = stack.enter_context(Accelerator.load(bit, backend=backend, batch=3))
+    driver = stack.enter_context(Driver.load(bit, backend=backend, batch=3))
     compiled = pyqkit.Accelerator.load(bit.with_suffix(".zip"))
     inputs = [np.random.default_rng(seed).random((8, 1, 8, 8), np.float32) for seed in (1, 2)]
-    return Bench(accelerator, inputs, [compiled.emulate(x, codes=True) for x in inputs])
+    return Bench(driver, inputs, [compiled.emulate(x, codes=True) for x in inputs])
 
 
 def main() -> int:

@@ -54,7 +54,7 @@ def compile(
         Folding file or foldings, instead of the search.
     probes : sequence of str
         Layers whose codes leave the accelerator too, each over a stream and a DMA of its own, so that
-        `pyqkit.runtime.Accelerator.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
+        `pyqkit.runtime.Driver.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
     allow_overflow : bool
         Go on with a design that takes more than the board has; its report says so.
 
@@ -407,11 +407,11 @@ class Accelerator:
             board is warned of); or an overlay, given by its .bit, its folder, or the name alone of one that
             is installed.
         options
-            For an overlay, as for `pyqkit.runtime.Accelerator.load`.
+            For an overlay, as for `pyqkit.runtime.Driver.load`.
 
         Returns
         -------
-        Accelerator or pyqkit.runtime.Accelerator
+        Accelerator or pyqkit.runtime.Driver
             The second for an overlay, on a board or on the emulated one. Both are called with frames.
         """
         from pyqkit.overlay.install import is_installed
@@ -427,9 +427,9 @@ class Accelerator:
                 and any(folder.glob("*.bit"))
             )
         ):
-            from pyqkit.runtime import Accelerator as OnDevice
+            from pyqkit.runtime import Driver
 
-            return OnDevice.load(folder, **options)
+            return Driver.load(folder, **options)
         if options:
             raise UserError(
                 f"options were expected for an overlay alone, but {', '.join(options)} came with "

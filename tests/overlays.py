@@ -12,7 +12,7 @@ import numpy as np
 import pyqkit
 from pyqkit.board_emulation.board import EmulatedBoard
 from pyqkit.overlay.emulated import write
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from tests.small_networks import residual
 
 FRAME = (2, 6, 6)  # of the network `residual`
@@ -48,7 +48,7 @@ def expected(x: np.ndarray, codes: bool = False) -> np.ndarray:
     return pyqkit.Accelerator.load(build("ZCU104")).emulate(x, codes=codes)
 
 
-def board_of(accelerator: Accelerator) -> EmulatedBoard:
+def board_of(driver: Driver) -> EmulatedBoard:
     """The emulated board behind either backend."""
-    backend: Any = accelerator._backend
+    backend: Any = driver._backend
     return backend._board if hasattr(backend, "_board") else backend._device.board

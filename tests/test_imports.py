@@ -308,7 +308,7 @@ def test_formats_load_numpy_only() -> None:
 
 def test_runtime_loads_little() -> None:
     loaded = _modules_after("import pyqkit.runtime")
-    assert "pyqkit.runtime.accelerator" in loaded and not HEAVY & loaded
+    assert "pyqkit.runtime.driver" in loaded and not HEAVY & loaded
     assert (
         not {
             f"pyqkit.{part}"

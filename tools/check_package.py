@@ -21,11 +21,11 @@ NUMPY = "numpy==1.21.6"
 
 ALONE = """
 import sys, numpy
-from pyqkit.runtime import Accelerator
-with Accelerator.load("digits", board="PYNQ-Z2") as accelerator:
-    assert accelerator.selftest() == 0 and accelerator.source == "emulated"
-    assert accelerator(numpy.zeros((3, 1, 8, 8), numpy.float32)).shape == (3, 10)
-    print(accelerator, "on Python", sys.version.split()[0], "with numpy", numpy.__version__)
+from pyqkit.runtime import Driver
+with Driver.load("digits", board="PYNQ-Z2") as driver:
+    assert driver.selftest() == 0 and driver.source == "emulated"
+    assert driver(numpy.zeros((3, 1, 8, 8), numpy.float32)).shape == (3, 10)
+    print(driver, "on Python", sys.version.split()[0], "with numpy", numpy.__version__)
 """
 WITH_PYNQ = """
 import pyqkit.board_emulation
@@ -35,10 +35,10 @@ with pyqkit.board_emulation.use("ZCU104"):
     overlay = Overlay("digits.bit")
     print(overlay.bitfile_name)
     assert "pyqkit.runtime" in sys.modules, "PYNQ imports what pynq.lib names with the first overlay"
-    from pyqkit.runtime import Accelerator
-    with Accelerator.load("digits") as accelerator:
-        assert accelerator.selftest() == 0
-        assert type(accelerator._backend).__name__ == "PynqBackend"
+    from pyqkit.runtime import Driver
+    with Driver.load("digits") as driver:
+        assert driver.selftest() == 0
+        assert type(driver._backend).__name__ == "PynqBackend"
 """
 
 

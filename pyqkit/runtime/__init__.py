@@ -1,10 +1,10 @@
 """What runs on a board.
 
-`Accelerator.load(overlay)` and a call with frames. numpy is enough; pynq is imported when a board is used.
+`Driver.load(overlay)` and a call with frames. numpy is enough; pynq is imported when a board is used.
 """
 
 from pyqkit.overlay.manifest import OverlayError
-from pyqkit.runtime.accelerator import Accelerator
 from pyqkit.runtime.dma import TransferError
+from pyqkit.runtime.driver import Driver
 
-__all__ = ["Accelerator", "OverlayError", "TransferError"]
+__all__ = ["Driver", "OverlayError", "TransferError"]

@@ -38,7 +38,7 @@ class Buffer(Protocol):
 
 
 class Backend(Protocol):
-    """What `pyqkit.runtime.Accelerator` needs of a place to run."""
+    """What `pyqkit.runtime.Driver` needs of a place to run."""
 
     source: str  # what its times are: measured or emulated
     board: str

@@ -17,22 +17,22 @@ from pyqkit.errors import UserError
 from pyqkit.formats.port import encode_input
 
 if TYPE_CHECKING:
-    from pyqkit.runtime.accelerator import Accelerator
     from pyqkit.runtime.device import Turn
     from pyqkit.runtime.dma import Transfers
+    from pyqkit.runtime.driver import Driver
 
 STAGES = ("encode", "pack", "copy", "compute", "unpack", "decode")
 _SENSOR_SECONDS = 1.0  # that a last sample may take
 
 
-def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
+def measure(driver: Driver, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
     """Run one buffer of random frames, stage by stage, without overlap.
 
     Parameters
     ----------
-    accelerator : Accelerator
+    driver : Driver
     frames : int, optional
-        At most `accelerator.batch`, which is the default.
+        At most `driver.batch`, which is the default.
     repeats : int
         The fastest of these is reported for each stage.
 
@@ -44,37 +44,37 @@ def measure(accelerator: Accelerator, frames: int | None = None, repeats: int = 
         power, watts by rail with the number of samples, or None; estimated: frames_per_second of the build's
         report at the clock that was read back.
     """
-    count = accelerator.batch if frames is None else frames
-    if not 1 <= count <= accelerator.batch or repeats < 1:
+    count = driver.batch if frames is None else frames
+    if not 1 <= count <= driver.batch or repeats < 1:
         raise UserError(
-            f"1 to {accelerator.batch} frames and at least one repeat were expected, but {count} "
+            f"1 to {driver.batch} frames and at least one repeat were expected, but {count} "
             f"and {repeats} came; load with a larger batch="
         )
-    port = accelerator._input
+    port = driver._input
     x = np.random.default_rng(0).standard_normal((count, *port.onnx_shape), np.float32)
     if port.limits is not None and len(port.limits):
         x *= np.abs(port.limits[np.isfinite(port.limits)]).max() or 1
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    meter = _Meter(accelerator._backend.rails())
-    for _ in accelerator._device.run(partial(_stages, accelerator, x, repeats, times, meter)):
+    meter = _Meter(driver._backend.rails())
+    for _ in driver._device.run(partial(_stages, driver, x, repeats, times, meter)):
         pass
     seconds = {stage: min(values) for stage, values in times.items()}
-    mhz = accelerator.clock_mhz
+    mhz = driver.clock_mhz
     return {
-        "network": accelerator.manifest.name,
-        "board": accelerator.board,
-        "source": accelerator.source,
+        "network": driver.manifest.name,
+        "board": driver.board,
+        "source": driver.source,
         "frames": count,
         "clock_mhz": mhz,
         "seconds": seconds,
-        "frames_per_second": count / seconds["compute"] if accelerator.source == "measured" else None,
+        "frames_per_second": count / seconds["compute"] if driver.source == "measured" else None,
         "power": meter.result(),
-        "estimated": {"source": "estimated", "frames_per_second": mhz * 1e6 / accelerator._interval},
+        "estimated": {"source": "estimated", "frames_per_second": mhz * 1e6 / driver._interval},
     }
 
 
 def _stages(
-    accelerator: Accelerator,
+    driver: Driver,
     x: np.ndarray,
     repeats: int,
     times: dict[str, list[float]],
@@ -82,23 +82,23 @@ def _stages(
     turn: Turn,
 ) -> Iterator[None]:
     """The stages of a call, one after the other, as often as they are to be measured."""
-    slot = accelerator._slots[0]
+    slot = driver._slots[0]
     for _ in range(repeats):
         clock = _Clock(times)
-        codes = encode_input(accelerator._input, accelerator._given, x)
+        codes = encode_input(driver._input, driver._given, x)
         clock.done("encode")
-        packed = accelerator._given.to_bytes(codes)
+        packed = driver._given.to_bytes(codes)
         clock.done("pack")
-        accelerator._fill(slot, packed)
+        driver._fill(slot, packed)
         clock.done("copy")
         with meter.during(turn):
-            times["compute"].append(turn.do(partial(_seconds, partial(accelerator._transfer, slot, len(x)))))
+            times["compute"].append(turn.do(partial(_seconds, partial(driver._transfer, slot, len(x)))))
         clock.restart()
-        content = accelerator._copied(slot)
+        content = driver._copied(slot)
         clock.done("copy", add=True)
-        found = accelerator._unpacked(content, len(x))
+        found = driver._unpacked(content, len(x))
         clock.done("unpack")
-        accelerator._results(found, codes=False)
+        driver._results(found, codes=False)
         clock.done("decode")
         yield
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from pyqkit.runtime.accelerator import Accelerator
+    from pyqkit.runtime.driver import Driver
 
 
-def compare(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
+def compare(driver: Driver, x: np.ndarray) -> dict[str, Any]:
     """Run frames on the device and by the engine `exact`, and count differing codes.
 
     Parameters
     ----------
-    accelerator : Accelerator
+    driver : Driver
     x : numpy.ndarray, shape (frames, *input shape)
 
     Returns
@@ -28,13 +28,13 @@ def compare(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
     """
     from pyqkit.accelerator import Accelerator as Compiled
 
-    (here,) = accelerator._pipeline([accelerator._encoded(x)])
-    compiled = Compiled.load(accelerator.manifest.build)
+    (here,) = driver._pipeline([driver._encoded(x)])
+    compiled = Compiled.load(driver.manifest.build)
     there = compiled.engine("exact").run(compiled.encode(x))
-    outputs = accelerator._outputs
+    outputs = driver._outputs
     wrong = {output.end.tensor: found != there[output.end.tensor] for output, found in zip(outputs, here)}
     results = [wrong[output.end.tensor] for output in outputs if not output.port.probe]
-    total = {"frames": len(here[0]), **_counts(results), "source": accelerator.source}
+    total = {"frames": len(here[0]), **_counts(results), "source": driver.source}
     if len(results) == len(outputs):
         return total
     order = [name for op in compiled.graph.operators for name in op.outputs if name in wrong]

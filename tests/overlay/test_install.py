@@ -12,7 +12,7 @@ import pytest
 from pyqkit.errors import UserError
 from pyqkit.overlay import install
 from pyqkit.overlay.manifest import OverlayError, read
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 
 BOARDS = ("PYNQ-Z2", "ZCU104")
 
@@ -20,9 +20,9 @@ BOARDS = ("PYNQ-Z2", "ZCU104")
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_example(board: str) -> None:
     data = np.load(Path(__file__).parent.parent.parent / "notebooks" / "board" / "digits.npz")
-    with Accelerator.load("digits", board=board) as accelerator:
-        assert (accelerator.board, accelerator.source, accelerator.selftest()) == (board, "emulated", 0)
-        scores = accelerator(data["images"][:, None] / np.float32(16))
+    with Driver.load("digits", board=board) as driver:
+        assert (driver.board, driver.source, driver.selftest()) == (board, "emulated", 0)
+        scores = driver(data["images"][:, None] / np.float32(16))
     assert (scores.argmax(axis=1) == data["labels"]).mean() > 0.98
 
 
@@ -34,17 +34,17 @@ def test_names_find_variants() -> None:
         OverlayError,
         match="one of the boards PYNQ-Z2, ZCU104 was expected for overlay digits, but None came; pass board=",
     ):
-        Accelerator.load("digits")
+        Driver.load("digits")
     with pytest.raises(
         OverlayError,
         match="one of the boards PYNQ-Z2, ZCU104 was expected for overlay digits, but KV260 came",
     ):
-        Accelerator.load("digits", board="KV260")
+        Driver.load("digits", board="KV260")
     with pytest.raises(
         OverlayError,
         match=r"'letters' is neither a path nor one of those installed \(digits\); give the path",
     ):
-        Accelerator.load("letters")
+        Driver.load("letters")
     assert install.is_installed("digits") and not install.is_installed("letters")
 
 

@@ -22,7 +22,7 @@ from pyqkit import build_folder
 from pyqkit.digest import digest, own_digest
 from pyqkit.overlay import emulated, vendor
 from pyqkit.overlay.plan import plan
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from tests.graph.qonnx_builder import Builder
 from tests.overlays import build, expected, frames
 from tests.rtl.bench import needs_verilator
@@ -143,8 +143,8 @@ def test_emulated_overlays_carry_no_sources_of_others(evil: Path, tmp_path: Path
     with zipfile.ZipFile(bit.with_suffix(".zip")) as archive:
         assert archive.namelist() == ["manifest.json", "arrays.npz", "golden.npz"]
         assert not [name for name in archive.namelist() if b"EVIL" in archive.read(name)]
-    with Accelerator.load(bit) as accelerator:
-        np.testing.assert_array_equal(accelerator.execute(x), expected(x))
+    with Driver.load(bit) as driver:
+        np.testing.assert_array_equal(driver.execute(x), expected(x))
 
 
 def test_the_emulated_board_reads_no_sources(evil: Path, tmp_path: Path) -> None:

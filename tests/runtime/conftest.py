@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 
 needs_pynq = pytest.mark.skipif(
     not importlib.util.find_spec("pynq"), reason="PYNQ is not installed; pip install 'pyqkit[board]'"
@@ -34,24 +34,24 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def load(place: tuple[str, str]) -> Iterator[Callable[..., Accelerator]]:
-    """`Accelerator.load` of the overlay of the place; closed at the end."""
+def load(place: tuple[str, str]) -> Iterator[Callable[..., Driver]]:
+    """`Driver.load` of the overlay of the place; closed at the end."""
     made = []
 
-    def make(path: Path | None = None, **options: Any) -> Accelerator:
-        made.append(Accelerator.load(path or _overlay(place[0]), backend=place[1], **options))
+    def make(path: Path | None = None, **options: Any) -> Driver:
+        made.append(Driver.load(path or _overlay(place[0]), backend=place[1], **options))
         return made[-1]
 
     yield make
-    for accelerator in made:
-        accelerator.close()
+    for driver in made:
+        driver.close()
 
 
 @pytest.fixture
-def here() -> Iterator[Accelerator]:
+def here() -> Iterator[Driver]:
     """Without PYNQ."""
-    with Accelerator.load(_overlay("ZCU104"), backend="emulated", batch=7) as accelerator:
-        yield accelerator
+    with Driver.load(_overlay("ZCU104"), backend="emulated", batch=7) as driver:
+        yield driver
 
 
 @pytest.fixture

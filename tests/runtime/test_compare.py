@@ -13,7 +13,7 @@ import pyqkit
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.formats.port import End
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from tests.overlays import frames, overlay
 
 PROBES = ("conv_32", "conv_43", "floatquant_24", "floatquant_49", "floatquant_57")
@@ -28,17 +28,17 @@ LAYERS = [
 
 
 @pytest.fixture
-def device() -> Iterator[Accelerator]:
-    with Accelerator.load(overlay("ZCU104", *PROBES), backend="emulated", batch=8) as accelerator:
-        yield accelerator
+def device() -> Iterator[Driver]:
+    with Driver.load(overlay("ZCU104", *PROBES), backend="emulated", batch=8) as driver:
+        yield driver
 
 
-def network(device: Accelerator):  # type: ignore[no-untyped-def]
+def network(device: Driver):  # type: ignore[no-untyped-def]
     """The emulated accelerator."""
     return device._backend._board._blocks[-1]
 
 
-def test_a_board_that_is_right(device: Accelerator) -> None:
+def test_a_board_that_is_right(device: Driver) -> None:
     found = device.compare(frames(20))
     assert (found["frames"], found["codes"], found["codes_differing"], found["frames_differing"]) == (
         20,
@@ -56,7 +56,7 @@ def test_a_board_that_is_right(device: Accelerator) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_wrong_codes_of_one_output_are_found_there(device: Accelerator, name: str) -> None:
+def test_wrong_codes_of_one_output_are_found_there(device: Driver, name: str) -> None:
     place = [output.end.tensor for output in device._outputs].index(name)
     plain: Callable[[np.ndarray], list[np.ndarray]] = network(device).engine
 
@@ -81,7 +81,7 @@ def test_wrong_codes_of_one_output_are_found_there(device: Accelerator, name: st
 @pytest.mark.parametrize(
     ("layer", "seen"), [("conv_12", "floatquant_24"), ("conv_32", "conv_32"), ("gemm_70", "gemm_70")]
 )
-def test_a_wrong_weight_is_found_in_its_layer(device: Accelerator, layer: str, seen: str) -> None:
+def test_a_wrong_weight_is_found_in_its_layer(device: Driver, layer: str, seen: str) -> None:
     """What goes wrong in a layer spreads to those behind it.
 
     The first that differs is the first that is seen behind the fault.

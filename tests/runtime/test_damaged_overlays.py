@@ -17,7 +17,7 @@ from pyqkit.errors import UserError
 from pyqkit.overlay import bitfile, hwh
 from pyqkit.overlay.emulated import write
 from pyqkit.overlay.manifest import OverlayError, read
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from tests.overlays import build
 
 
@@ -107,7 +107,7 @@ def bit_with(facts: bytes) -> bytes:
 def test_overlays_that_are_damaged(copy: Path, damage: Callable[[Path], None], sentence: str) -> None:
     damage(copy)
     with pytest.raises(UserError, match=sentence):
-        Accelerator.load(copy, board="ZCU104", backend="emulated")
+        Driver.load(copy, board="ZCU104", backend="emulated")
 
 
 def test_blocks_at_other_addresses_than_the_manifest_says(copy: Path) -> None:
@@ -123,7 +123,7 @@ def test_blocks_at_other_addresses_than_the_manifest_says(copy: Path) -> None:
         OverlayError,
         match=r"axi_dma_0 as a xilinx.* at 0xa0010000, 65536 bytes, instead of 0xa0000000, 65536",
     ):
-        Accelerator.load(copy, backend="emulated")
+        Driver.load(copy, backend="emulated")
 
 
 def test_paths_that_hold_none_or_several(copy: Path) -> None:
@@ -137,7 +137,7 @@ def test_paths_that_hold_none_or_several(copy: Path) -> None:
     ):
         read(copy.parent)
     with pytest.raises(OverlayError, match="backend auto, pynq or emulated was expected, but 'fpga' came"):
-        Accelerator.load(copy, backend="fpga")
+        Driver.load(copy, backend="fpga")
 
 
 def test_existing_overlays_are_kept(copy: Path) -> None:

@@ -18,18 +18,18 @@ pytest.importorskip("onnx")
 
 from pyqkit.errors import UserError
 from pyqkit.overlay.manifest import OverlayError
-from pyqkit.runtime import Accelerator, TransferError
+from pyqkit.runtime import Driver, TransferError
 from tests.overlays import board_of, expected, frames
 
 
-def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> None:
-    accelerator = load(timeout_s=0.1)
-    board = board_of(accelerator)
+def test_an_accelerator_that_gives_nothing(load: Callable[..., Driver]) -> None:
+    driver = load(timeout_s=0.1)
+    board = board_of(driver)
     board.patience = None  # as hardware
     board._blocks[1].step = lambda: False
     began = time.monotonic()
     with pytest.raises(TransferError) as error:
-        accelerator(frames(40))
+        driver(frames(40))
     assert time.monotonic() - began < 2
     assert (
         "expected to end within 0.1 s, but MM2S_DMASR is 0x00000000 (a transfer is under way) and "
@@ -37,7 +37,7 @@ def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> 
     )
     assert "probably in reset or its clock is stopped" in str(error.value)
     assert_array_equal(
-        accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well"
+        driver(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well"
     )
     board.patience = None
     network = board._blocks[1]
@@ -46,18 +46,18 @@ def test_an_accelerator_that_gives_nothing(load: Callable[..., Accelerator]) -> 
     plain, network.engine = network.engine, lambda f: [np.zeros((len(f), output.frame_bytes), np.uint8)]
     assert plain is not None
     with pytest.raises(UserError):
-        accelerator(frames(3))
-    assert_array_equal(accelerator(frames(3)), expected(frames(3)))
+        driver(frames(3))
+    assert_array_equal(driver(frames(3)), expected(frames(3)))
 
 
-def test_the_default_timeout_follows_the_estimate(here: Accelerator) -> None:
+def test_the_default_timeout_follows_the_estimate(here: Driver) -> None:
     assert 1 < here.timeout_s < 1.1
     slow = dataclasses.replace(here.manifest)
     here._interval *= 1_000_000
     assert here._default_timeout() > 100 and slow == here.manifest
 
 
-def test_short_packets_are_noticed(here: Accelerator) -> None:
+def test_short_packets_are_noticed(here: Driver) -> None:
     network = board_of(here)._blocks[1]
     plain = network.engine
     network.outputs[0].frame_bytes -= 1
@@ -72,9 +72,9 @@ def test_short_packets_are_noticed(here: Accelerator) -> None:
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_interrupt_in_the_middle_of_a_transfer(load: Callable[..., Accelerator]) -> None:
-    accelerator = load(batch=4)
-    network = board_of(accelerator)._blocks[1]
+def test_interrupt_in_the_middle_of_a_transfer(load: Callable[..., Driver]) -> None:
+    driver = load(batch=4)
+    network = board_of(driver)._blocks[1]
     plain, calls = network.engine, []
 
     def interrupted(given: np.ndarray) -> np.ndarray:
@@ -87,12 +87,12 @@ def test_interrupt_in_the_middle_of_a_transfer(load: Callable[..., Accelerator])
     network.engine = interrupted
     threads = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        accelerator(frames(40))
+        driver(frames(40))
     assert threading.active_count() == threads
-    assert_array_equal(accelerator(frames(40)), expected(frames(40)))
+    assert_array_equal(driver(frames(40)), expected(frames(40)))
 
 
-def test_streams_that_are_left_and_calls_within(here: Accelerator) -> None:
+def test_streams_that_are_left_and_calls_within(here: Driver) -> None:
     stream = here.stream(frames(7, seed=i) for i in range(9))
     next(stream)
     with pytest.raises(
@@ -111,7 +111,7 @@ def test_streams_that_are_left_and_calls_within(here: Accelerator) -> None:
     assert here.selftest() == 0
 
 
-def test_closed_is_closed(here: Accelerator) -> None:
+def test_closed_is_closed(here: Driver) -> None:
     used = board_of(here).memory.used
     here.close()
     here.close()

@@ -24,7 +24,7 @@ pytest.importorskip("onnx")
 
 from pyqkit.errors import UserError
 from pyqkit.overlay.manifest import OverlayError
-from pyqkit.runtime import Accelerator, TransferError
+from pyqkit.runtime import Driver, TransferError
 from pyqkit.runtime.device import Device, Turn
 from pyqkit.runtime.dma import Transfers
 from tests.board_emulation.test_faults import BENCHMARKS
@@ -39,7 +39,7 @@ finally:
 
 
 @pytest.fixture
-def bench(load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(load: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(
         sys, "unraisablehook", lambda _: None
     )  # Python prints interrupts of generators that are being closed
@@ -55,11 +55,11 @@ def failures(bench: Bench) -> dict[str, int]:
     return {key: count for key, count in bench.counts.items() if count and key not in ("interrupts", "twice")}
 
 
-def reloads(accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def reloads(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one whenever the overlay is loaded again."""
     found: list[str] = []
-    plain = accelerator._backend.reload
-    monkeypatch.setattr(accelerator._backend, "reload", lambda: (found.append("reload"), plain()))
+    plain = driver._backend.reload
+    monkeypatch.setattr(driver._backend, "reload", lambda: (found.append("reload"), plain()))
     return found
 
 
@@ -91,19 +91,19 @@ def test_an_interrupt_while_loading(place: tuple[str, str], monkeypatch: pytest.
     while came:
         try:
             with Traced(moment) as interrupt:
-                Accelerator.load(path, backend=place[1]).close()
+                Driver.load(path, backend=place[1]).close()
         except KeyboardInterrupt as error:
             kept.append(error)
         came, moment = interrupt.fired > 0, 2 * moment + 5
-    with Accelerator.load(path, backend=place[1]) as accelerator:
-        assert_array_equal(accelerator(frames(3)), expected(frames(3)))
+    with Driver.load(path, backend=place[1]) as driver:
+        assert_array_equal(driver(frames(3)), expected(frames(3)))
     assert len(kept) > 5
 
 
 # ---- workers ------------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_of_an_ended_call_touches_nothing(here: Accelerator) -> None:
+def test_a_worker_of_an_ended_call_touches_nothing(here: Driver) -> None:
     """The worker is held in the middle of a register access until another call has the device."""
     device, backend = here._device, here._backend
     reached, go_on, touched = threading.Event(), threading.Event(), []
@@ -137,7 +137,7 @@ def test_a_worker_of_an_ended_call_touches_nothing(here: Accelerator) -> None:
     assert_array_equal(here(frames(9)), expected(frames(9)))
 
 
-def test_workers_end(here: Accelerator) -> None:
+def test_workers_end(here: Driver) -> None:
     turns = []
 
     def call(turn: Turn) -> Iterator[None]:
@@ -158,7 +158,7 @@ def test_workers_end(here: Accelerator) -> None:
             pass
 
 
-def test_a_job_that_fails_ends_its_call_and_stops_the_dmas(here: Accelerator) -> None:
+def test_a_job_that_fails_ends_its_call_and_stops_the_dmas(here: Driver) -> None:
     board = board_of(here)
 
     def failing(transfers: Transfers) -> None:
@@ -176,7 +176,7 @@ def test_a_job_that_fails_ends_its_call_and_stops_the_dmas(here: Accelerator) ->
 # ---- several users of a device ------------------------------------------------------------------------------------
 
 
-def test_two_threads_at_once(here: Accelerator) -> None:
+def test_two_threads_at_once(here: Driver) -> None:
     """One has the device, and the other hears of it."""
     found: list[Any] = []
     barrier = threading.Barrier(4)
@@ -200,7 +200,7 @@ def test_two_threads_at_once(here: Accelerator) -> None:
     assert_array_equal(here(frames(9)), expected(frames(9)))
 
 
-def test_a_call_within_a_signal_handler(here: Accelerator) -> None:
+def test_a_call_within_a_signal_handler(here: Driver) -> None:
     said: list[str] = []
 
     def handler(*_: object) -> None:
@@ -220,7 +220,7 @@ def test_a_call_within_a_signal_handler(here: Accelerator) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_does_not_have_the_device(here: Accelerator) -> None:
+def test_a_fork_does_not_have_the_device(here: Driver) -> None:
     child = os.fork()
     if child == 0:
         try:
@@ -233,7 +233,7 @@ def test_a_fork_does_not_have_the_device(here: Accelerator) -> None:
     assert_array_equal(here(frames(9)), expected(frames(9)))
 
 
-def test_who_used_the_dmas_since_is_noticed(here: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_used_the_dmas_since_is_noticed(here: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a frame sent, and a frame whose results nobody took, would shift all results that follow."""
     board, base = board_of(here), here.manifest.blocks["axi_dma_0"].address
     loaded = reloads(here, monkeypatch)
@@ -257,33 +257,33 @@ def test_stock_drivers_and_other_overlays_beside_ours(monkeypatch: pytest.Monkey
 
     import pyqkit.board_emulation
 
-    with pyqkit.board_emulation.use("ZCU104"), Accelerator.load(overlay("ZCU104"), batch=4) as accelerator:
-        loaded = reloads(accelerator, monkeypatch)
-        assert accelerator.selftest() == 0 and not loaded
-        dma = accelerator._backend._overlay.axi_dma_0
-        assert accelerator.selftest() == 0 and not loaded, "who only looks disturbs nothing"
+    with pyqkit.board_emulation.use("ZCU104"), Driver.load(overlay("ZCU104"), batch=4) as driver:
+        loaded = reloads(driver, monkeypatch)
+        assert driver.selftest() == 0 and not loaded
+        dma = driver._backend._overlay.axi_dma_0
+        assert driver.selftest() == 0 and not loaded, "who only looks disturbs nothing"
         dma.sendchannel.transfer(allocate(18, np.uint8))
-        assert_array_equal(accelerator(frames(9)), expected(frames(9)))
+        assert_array_equal(driver(frames(9)), expected(frames(9)))
         assert len(loaded) == 1
         Overlay(str(overlay("ZCU104", "conv_43")))
-        assert_array_equal(accelerator(frames(9)), expected(frames(9)))
+        assert_array_equal(driver(frames(9)), expected(frames(9)))
         assert len(loaded) == 2
-        stream = accelerator.stream(frames(4, seed=i) for i in range(6))
+        stream = driver.stream(frames(4, seed=i) for i in range(6))
         next(stream)
         Overlay(str(overlay("ZCU104")))
         with pytest.raises(
             UserError, match="expected to run before a length is written|something has stopped it"
         ):
             list(stream)
-        assert_array_equal(accelerator(frames(9)), expected(frames(9)))
+        assert_array_equal(driver(frames(9)), expected(frames(9)))
 
 
 # ---- the end ------------------------------------------------------------------------------------------------------
 
 LEAVE = """
 import sys, numpy as np
-from pyqkit.runtime import Accelerator
-accelerator = Accelerator.load(sys.argv[1], backend="emulated", batch=2)
+from pyqkit.runtime import Driver
+accelerator = Driver.load(sys.argv[1], backend="emulated", batch=2)
 board = accelerator._backend._board
 plain = board.write
 def write(address, value):
@@ -306,17 +306,17 @@ def test_a_process_that_ends_in_the_middle_stops_the_dmas(tmp_path: Path) -> Non
 
 
 def test_an_accelerator_forgotten_in_the_middle_stops_the_dmas() -> None:
-    accelerator = Accelerator.load(overlay("ZCU104"), backend="emulated", batch=2)
-    board = board_of(accelerator)
-    stream = accelerator.stream(frames(2) for _ in range(10))
+    driver = Driver.load(overlay("ZCU104"), backend="emulated", batch=2)
+    board = board_of(driver)
+    stream = driver.stream(frames(2) for _ in range(10))
     next(stream)
-    del accelerator, stream
+    del driver, stream
     with watched(10):
         while any(channel.active or not channel.flags & 1 for channel in board._blocks[0].channels.values()):
             pass
 
 
-def test_timed_interrupts_come(here: Accelerator) -> None:
+def test_timed_interrupts_come(here: Driver) -> None:
     """The harness itself: an interrupt ends a call, and one of the board's wrong results is counted."""
     with pytest.raises(KeyboardInterrupt), Timed(1e-4) as interrupt:
         while True:

@@ -20,8 +20,8 @@ import pyqkit
 from pyqkit import build_folder
 from pyqkit.overlay.emulated import write
 from pyqkit.overlay.manifest import OverlayError
-from pyqkit.runtime import Accelerator, TransferError
-from pyqkit.runtime import accelerator as runtime
+from pyqkit.runtime import Driver, TransferError
+from pyqkit.runtime import driver as runtime
 from tests.overlays import board_of, build, expected, frames, overlay
 from tests.small_networks import two_heads
 
@@ -29,12 +29,12 @@ PROBES = ("floatquant_24", "conv_43", "floatquant_57")
 
 
 @pytest.fixture
-def load(place: tuple[str, str]) -> Iterator[Callable[..., Accelerator]]:
-    """`Accelerator.load` of the probed overlay, or of another build, on a board with or without PYNQ."""
+def load(place: tuple[str, str]) -> Iterator[Callable[..., Driver]]:
+    """`Driver.load` of the probed overlay, or of another build, on a board with or without PYNQ."""
     board, backend = place
     with contextlib.ExitStack() as stack:
         yield lambda make=lambda board: overlay(board, *PROBES), **options: stack.enter_context(
-            Accelerator.load(make(board), backend=backend, **options)
+            Driver.load(make(board), backend=backend, **options)
         )
 
 
@@ -52,68 +52,66 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
-def test_results_are_those_without_probes(load: Callable[..., Accelerator]) -> None:
-    accelerator = load(batch=7)
+def test_results_are_those_without_probes(load: Callable[..., Driver]) -> None:
+    driver = load(batch=7)
     for count in (1, 7, 20):
-        assert_array_equal(accelerator(frames(count)), expected(frames(count)))
-        assert_array_equal(
-            accelerator.execute(frames(count), codes=True), expected(frames(count), codes=True)
-        )
-    assert accelerator.selftest() == 0
-    found = list(accelerator.stream(frames(n, seed=n) for n in (3, 12, 1)))
+        assert_array_equal(driver(frames(count)), expected(frames(count)))
+        assert_array_equal(driver.execute(frames(count), codes=True), expected(frames(count), codes=True))
+    assert driver.selftest() == 0
+    found = list(driver.stream(frames(n, seed=n) for n in (3, 12, 1)))
     assert [len(f) for f in found] == [3, 12, 1]
-    assert accelerator.benchmark(frames=5, repeats=1)["source"] == "emulated"
+    assert driver.benchmark(frames=5, repeats=1)["source"] == "emulated"
 
 
-def test_the_selftest_covers_probes(load: Callable[..., Accelerator]) -> None:
-    accelerator = load()
+def test_the_selftest_covers_probes(load: Callable[..., Driver]) -> None:
+    driver = load()
     key = PROBES[1]
-    accelerator._golden[1][key] = accelerator._golden[1][key].copy()
-    accelerator._golden[1][key].ravel()[:3] ^= 1
-    assert accelerator.selftest() == 3
+    driver._golden[1][key] = driver._golden[1][key].copy()
+    driver._golden[1][key].ravel()[:3] ^= 1
+    assert driver.selftest() == 3
 
 
-def test_several_outputs_come_by_name(load: Callable[..., Accelerator], heads: Callable[[str], Path]) -> None:
-    accelerator = load(heads, batch=4)
-    compiled = pyqkit.Accelerator.load(accelerator.manifest.build)
+def test_several_outputs_come_by_name(load: Callable[..., Driver], heads: Callable[[str], Path]) -> None:
+    driver = load(heads, batch=4)
+    compiled = pyqkit.Accelerator.load(driver.manifest.build)
     for codes in (False, True):
         found, wanted = (
-            accelerator.execute(frames(10), codes=codes),
+            driver.execute(frames(10), codes=codes),
             compiled.emulate_outputs(frames(10), codes=codes),
         )
         assert isinstance(found, dict) and list(found) == list(wanted) and len(found) == 2
         for name, values in wanted.items():
             assert_array_equal(found[name], values, err_msg=name)
-    assert accelerator.selftest() == 0
+    assert driver.selftest() == 0
 
 
 @pytest.mark.parametrize("per_packet", [4, None])
 def test_packets_of_several_frames(
-    load: Callable[..., Accelerator], tmp_path: Path, per_packet: int | None
+    load: Callable[..., Driver], tmp_path: Path, per_packet: int | None
 ) -> None:
-    accelerator = load(
+    driver = load(
         lambda board: write(build(board, *PROBES), tmp_path, frames_per_packet=per_packet), batch=10
     )
     for count in (1, 4, 10, 23):
-        assert_array_equal(accelerator(frames(count)), expected(frames(count)))
-    assert accelerator.selftest() == 0
+        assert_array_equal(driver(frames(count)), expected(frames(count)))
+    assert driver.selftest() == 0
 
 
 # ---- what can go wrong --------------------------------------------------------------------------------------------
 
 
-def test_an_output_that_gives_nothing_is_named(load: Callable[..., Accelerator]) -> None:
-    accelerator = load(timeout_s=0.1)
-    board = board_of(accelerator)
+def test_an_output_that_gives_nothing_is_named(load: Callable[..., Driver]) -> None:
+    driver = load(timeout_s=0.1)
+    board = board_of(driver)
     board.patience = None  # as hardware
     board._blocks[-1].outputs[2].step = lambda: False
     with pytest.raises(TransferError) as error:
-        accelerator(frames(40))
+        driver(frames(40))
     assert "in axi_dma_0 MM2S_DMASR is 0x" in str(
         error.value
     ) and ", in axi_dma_2 S2MM_DMASR is 0x00000000 (a transfer is und" in str(error.value)
     assert_array_equal(
-        accelerator(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well"
+        driver(frames(40)), expected(frames(40)), err_msg="the overlay is loaded again, and all is well"
     )
     board.patience = None
     board._blocks[-1].outputs[2].step = lambda: False
@@ -121,26 +119,26 @@ def test_an_output_that_gives_nothing_is_named(load: Callable[..., Accelerator])
         TransferError,
         match="all frames were sent and too few results came at axi_dma_2, so the bitstream is probably",
     ):
-        accelerator(frames(1))
+        driver(frames(1))
 
 
-def test_a_hang_of_the_emulated_board_names_the_output(load: Callable[..., Accelerator]) -> None:
-    accelerator = load()
-    board_of(accelerator)._blocks[-1].outputs[2].step = lambda: False
+def test_a_hang_of_the_emulated_board_names_the_output(load: Callable[..., Driver]) -> None:
+    driver = load()
+    board_of(driver)._blocks[-1].outputs[2].step = lambda: False
     with pytest.raises(
         pyqkit.errors.UserError,
         match="expected of axi_dma_2, .* has results that nobody takes on accelerator_0_out_2",
     ):
-        accelerator(frames(1000))
+        driver(frames(1000))
 
 
 def test_buffers_of_all_outputs_share_their_bytes(
-    load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
+    load: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "_BUFFER_BYTES", 100_000)
-    accelerator = load()
-    together = sum(output.buffer_bytes for output in accelerator._outputs)
-    assert together <= 100_000 < together + together // accelerator.batch
+    driver = load()
+    together = sum(output.buffer_bytes for output in driver._outputs)
+    assert together <= 100_000 < together + together // driver.batch
 
 
 def test_a_build_with_other_outputs_than_dmas(tmp_path: Path) -> None:
@@ -151,4 +149,4 @@ def test_a_build_with_other_outputs_than_dmas(tmp_path: Path) -> None:
     del data["blocks"]["axi_dma_3"]
     path.write_text(json.dumps({**data, "sha256": build_folder.own_digest(data)}))
     with pytest.raises(OverlayError, match=r"but it is not \(it has 4 outputs for 3 DMAs\); compile again"):
-        Accelerator.load(path, backend="emulated")
+        Driver.load(path, backend="emulated")

@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 
 import pyqkit.board_emulation
 from pyqkit.overlay.manifest import read
-from pyqkit.runtime import Accelerator, OverlayError, backends
+from pyqkit.runtime import Driver, OverlayError, backends
 from tests.overlays import build, expected, frames, overlay
 
 
@@ -26,30 +26,30 @@ def zcu104() -> Iterator[Any]:
 
 
 def test_auto_takes_the_device_in_use(zcu104: Any) -> None:
-    with Accelerator.load(overlay("ZCU104")) as accelerator:
-        assert isinstance(accelerator._backend, backends.PynqBackend)
+    with Driver.load(overlay("ZCU104")) as driver:
+        assert isinstance(driver._backend, backends.PynqBackend)
     zcu104.close()
-    with Accelerator.load(overlay("ZCU104")) as accelerator:
-        assert isinstance(accelerator._backend, backends.EmulatedBackend)
+    with Driver.load(overlay("ZCU104")) as driver:
+        assert isinstance(driver._backend, backends.EmulatedBackend)
 
 
 def test_a_device_has_one_accelerator(zcu104: Any) -> None:
-    first = Accelerator.load(overlay("ZCU104"))
+    first = Driver.load(overlay("ZCU104"))
     with pytest.raises(
         OverlayError,
         match=r"a free device was expected, but an accelerator with residual is using it; call close\(\)",
     ):
-        Accelerator.load(overlay("ZCU104"))
+        Driver.load(overlay("ZCU104"))
     assert first.selftest() == 0
     first.close()
-    second = Accelerator.load(overlay("ZCU104"))
+    second = Driver.load(overlay("ZCU104"))
     del first, second  # forgotten without close
-    with Accelerator.load(overlay("ZCU104")) as third:
+    with Driver.load(overlay("ZCU104")) as third:
         assert third.selftest() == 0
     used = zcu104.board.memory.used
     with pytest.raises(OverlayError, match="a batch of 1 to"):
-        Accelerator.load(overlay("ZCU104"), batch=0)
-    with Accelerator.load(overlay("ZCU104")) as last:
+        Driver.load(overlay("ZCU104"), batch=0)
+    with Driver.load(overlay("ZCU104")) as last:
         assert last.selftest() == 0
     assert zcu104.board.memory.used <= used
 
@@ -59,11 +59,11 @@ def test_overlay_for_another_board(zcu104: Any) -> None:
         OverlayError,
         match="an overlay for ZCU104 was expected, but .* is for PYNQ-Z2; take the one for this board",
     ):
-        Accelerator.load(overlay("PYNQ-Z2"))
+        Driver.load(overlay("PYNQ-Z2"))
     with pytest.raises(OverlayError, match="an overlay for ZCU104 was expected, but .* is for PYNQ-Z2"):
-        Accelerator.load(overlay("PYNQ-Z2"), board="PYNQ-Z2", backend="pynq")
+        Driver.load(overlay("PYNQ-Z2"), board="PYNQ-Z2", backend="pynq")
     with pytest.raises(OverlayError, match="an overlay for KV260 was expected, but .* is for ZCU104"):
-        Accelerator.load(overlay("ZCU104"), board="KV260")
+        Driver.load(overlay("ZCU104"), board="KV260")
 
 
 class RealDevice:
@@ -82,7 +82,7 @@ def test_a_real_board_refuses_emulated_overlays(real: None) -> None:
         OverlayError,
         match="a bitstream for the board was expected, but .* was written for the emulated board",
     ):
-        Accelerator.load(overlay("ZCU104"), backend="pynq")
+        Driver.load(overlay("ZCU104"), backend="pynq")
 
 
 def test_the_board_of_an_image(real: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_no_device(zcu104: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         OverlayError,
         match=r"a PYNQ device was expected, but pynq finds none \(No Devices Found\); on a board run as root",
     ):
-        Accelerator.load(overlay("ZCU104"), backend="pynq")
+        Driver.load(overlay("ZCU104"), backend="pynq")
 
 
 def test_no_pynq(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_no_pynq(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "pynq", None)
     with pytest.raises(OverlayError, match="pynq was expected to drive a board, but it is not installed"):
-        Accelerator.load(overlay("ZCU104"), backend="pynq")
+        Driver.load(overlay("ZCU104"), backend="pynq")
 
 
 @pytest.mark.parametrize("stays", [False, True])
@@ -149,10 +149,10 @@ def test_stale_metadata(zcu104: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
             match=r"lists were expected, but .*residual\.hwh has axi_dma_0 as a .* at 0xa0010000, 65536 "
             r"bytes, instead",
         ):
-            Accelerator.load(overlay("ZCU104"))
+            Driver.load(overlay("ZCU104"))
     else:
-        with Accelerator.load(overlay("ZCU104")) as accelerator:
-            assert accelerator.selftest() == 0
+        with Driver.load(overlay("ZCU104")) as driver:
+            assert driver.selftest() == 0
     assert forgotten == [True]
 
 
@@ -171,10 +171,10 @@ def test_accelerator_beside_a_users_overlay(zcu104: Any) -> None:
     """Our driver and PYNQ's share the device: what PYNQ's did before does not disturb."""
     from pynq import Overlay, allocate
 
-    with Accelerator.load(overlay("ZCU104")) as accelerator:
-        assert_array_equal(accelerator(frames(3)), expected(frames(3)))
+    with Driver.load(overlay("ZCU104")) as driver:
+        assert_array_equal(driver(frames(3)), expected(frames(3)))
     dma = Overlay(str(overlay("ZCU104"))).axi_dma_0
     dma.sendchannel.transfer(allocate(read(overlay("ZCU104")) and 72, np.uint8))
-    with Accelerator.load(overlay("ZCU104")) as accelerator:
-        assert_array_equal(accelerator(frames(3)), expected(frames(3)))
+    with Driver.load(overlay("ZCU104")) as driver:
+        assert_array_equal(driver(frames(3)), expected(frames(3)))
     assert build("ZCU104").is_dir()

@@ -9,7 +9,7 @@ from random import Random
 
 from pyqkit.digest import digest, own_digest
 from pyqkit.overlay import bitfile, hwh, manifest
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from tests.fuzz.mutators import spoil_bytes, spoil_data, spoil_text
 from tests.fuzz.reader import Input, Reader
 from tests.fuzz.readers.folders import packed, spoil_folder
@@ -95,10 +95,8 @@ class Overlay(Reader):
 
     def call(self, path: Path, output: Path) -> None:
         manifest.read(path)
-        with Accelerator.load(
-            path / f"{NAME}.bit", board="PYNQ-Z2", backend="emulated", batch=1
-        ) as accelerator:
-            accelerator.execute(frames(1))
+        with Driver.load(path / f"{NAME}.bit", board="PYNQ-Z2", backend="emulated", batch=1) as driver:
+            driver.execute(frames(1))
 
 
 def unpacked(raw: bytes) -> dict[str, bytes]:

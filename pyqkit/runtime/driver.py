@@ -1,6 +1,6 @@
-"""`Accelerator`.
+"""`Driver`: an overlay on a device, called with frames of real numbers.
 
-An overlay on a device, called with frames of real numbers. numpy is all that it needs beside the device.
+numpy is all that it needs beside the device.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Transfer:
     ends: bool
 
 
-class Accelerator:
+class Driver:
     """An overlay that is loaded and ready; see `load`.
 
     Attributes
@@ -165,7 +165,7 @@ class Accelerator:
         timeout_s: float | None = None,
         clock_mhz: float | None = None,
         overclock: bool = False,
-    ) -> Accelerator:
+    ) -> Driver:
         """Load an overlay onto a device.
 
         Parameters
@@ -211,7 +211,7 @@ class Accelerator:
 
     def __repr__(self) -> str:
         return (
-            f"Accelerator({self.manifest.name!r}, board={self._backend.board!r}, "
+            f"Driver({self.manifest.name!r}, board={self._backend.board!r}, "
             f"clock_mhz={self.clock_mhz:.6g}, {self.source})"
         )
 
@@ -231,7 +231,7 @@ class Accelerator:
         self._slots.clear()
         self._backend.close()
 
-    def __enter__(self) -> Accelerator:
+    def __enter__(self) -> Driver:
         return self
 
     def __exit__(

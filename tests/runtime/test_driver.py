@@ -19,27 +19,27 @@ import pyqkit
 from pyqkit.errors import UserError
 from pyqkit.overlay.emulated import write
 from pyqkit.overlay.manifest import OverlayError
-from pyqkit.runtime import Accelerator
+from pyqkit.runtime import Driver
 from tests.overlays import build, expected, frames, overlay
 
 # ---- results ------------------------------------------------------------------------------------------------------
 
 
-def test_any_number_of_frames(load: Callable[..., Accelerator]) -> None:
-    accelerator = load(batch=7)
+def test_any_number_of_frames(load: Callable[..., Driver]) -> None:
+    driver = load(batch=7)
     for count in (1, 6, 7, 8, 14, 40):
         x = frames(count, seed=count)
-        assert_array_equal(accelerator(x), expected(x))
-        found = accelerator.execute(x, codes=True)
+        assert_array_equal(driver(x), expected(x))
+        found = driver.execute(x, codes=True)
         assert_array_equal(found, expected(x, codes=True))
-    assert accelerator(x.astype(np.float64)).dtype == np.float32
-    again = accelerator(frames(1))
+    assert driver(x.astype(np.float64)).dtype == np.float32
+    again = driver(frames(1))
     again[:] = 0
-    assert_array_equal(accelerator(frames(1)), expected(frames(1)), err_msg="results are arrays of their own")
+    assert_array_equal(driver(frames(1)), expected(frames(1)), err_msg="results are arrays of their own")
 
 
-def test_streams_of_batches(load: Callable[..., Accelerator]) -> None:
-    accelerator = load(batch=5)
+def test_streams_of_batches(load: Callable[..., Driver]) -> None:
+    driver = load(batch=5)
     sizes = (3, 12, 1, 5, 7)
     batches = [frames(n, seed=n) for n in sizes]
     taken = []
@@ -50,31 +50,31 @@ def test_streams_of_batches(load: Callable[..., Accelerator]) -> None:
             yield batch
 
     results = []
-    for found in accelerator.stream(source()):
+    for found in driver.stream(source()):
         results.append(found)
         assert len(taken) <= len(results) + 2, "no more than two buffers ahead"
     for found, x in zip(results, batches, strict=True):
         assert_array_equal(found, expected(x))
-    assert [len(f) for f in accelerator.stream([], codes=True)] == []
+    assert [len(f) for f in driver.stream([], codes=True)] == []
 
 
-def test_selftest_compare_and_description(load: Callable[..., Accelerator], place: tuple[str, str]) -> None:
-    accelerator = load()
-    assert accelerator.selftest() == 0
-    assert accelerator.compare(frames(20)) == {
+def test_selftest_compare_and_description(load: Callable[..., Driver], place: tuple[str, str]) -> None:
+    driver = load()
+    assert driver.selftest() == 0
+    assert driver.compare(frames(20)) == {
         "frames": 20,
         "codes": 100,
         "codes_differing": 0,
         "frames_differing": [],
         "source": "emulated",
     }
-    assert repr(accelerator).startswith(f"Accelerator('residual', board='{place[0]}', clock_mhz=") and repr(
-        accelerator
+    assert repr(driver).startswith(f"Driver('residual', board='{place[0]}', clock_mhz=") and repr(
+        driver
     ).endswith(", emulated)")
-    assert (accelerator.source, accelerator.board, accelerator.batch) == ("emulated", place[0], 1024)
+    assert (driver.source, driver.board, driver.batch) == ("emulated", place[0], 1024)
 
 
-def test_differences_are_found(here: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_are_found(here: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     key, golden = here._outputs[0].end.tensor, here._golden[1]
     golden[key] = golden[key].copy()
     golden[key].ravel()[3] ^= 1
@@ -93,19 +93,19 @@ def test_differences_are_found(here: Accelerator, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("per_packet", [4, None])
 def test_packets_of_several_frames(
-    place: tuple[str, str], load: Callable[..., Accelerator], tmp_path: Path, per_packet: int | None
+    place: tuple[str, str], load: Callable[..., Driver], tmp_path: Path, per_packet: int | None
 ) -> None:
-    accelerator = load(write(build(place[0]), tmp_path, frames_per_packet=per_packet), batch=10)
+    driver = load(write(build(place[0]), tmp_path, frames_per_packet=per_packet), batch=10)
     for count in (1, 4, 10, 23):
-        assert_array_equal(accelerator(frames(count)), expected(frames(count)))
-    assert accelerator.selftest() == 0
+        assert_array_equal(driver(frames(count)), expected(frames(count)))
+    assert driver.selftest() == 0
 
 
 def test_the_package_opens_overlays_and_build_folders() -> None:
-    with pyqkit.Accelerator.load(overlay("ZCU104"), batch=3) as accelerator:
-        assert isinstance(accelerator, Accelerator) and accelerator.batch == 3
-    with pyqkit.Accelerator.load(overlay("ZCU104").parent) as accelerator:
-        assert isinstance(accelerator, Accelerator)
+    with pyqkit.Accelerator.load(overlay("ZCU104"), batch=3) as driver:
+        assert isinstance(driver, Driver) and driver.batch == 3
+    with pyqkit.Accelerator.load(overlay("ZCU104").parent) as driver:
+        assert isinstance(driver, Driver)
     packed = pyqkit.Accelerator.load(overlay("ZCU104").with_suffix(".zip"))
     assert_array_equal(packed(frames(3)), expected(frames(3)))
     assert packed.selftest(overlay("ZCU104").with_suffix(".zip")) == 0
@@ -113,7 +113,7 @@ def test_the_package_opens_overlays_and_build_folders() -> None:
         pyqkit.Accelerator.load(build("ZCU104"), batch=3)
 
 
-def test_many_frames_and_no_more_memory(here: Accelerator) -> None:
+def test_many_frames_and_no_more_memory(here: Driver) -> None:
     memory = here._backend._board.memory
     used = memory.used
     x = frames(500)
@@ -149,7 +149,7 @@ def test_many_frames_and_no_more_memory(here: Accelerator) -> None:
         (np.full((1, 2, 6, 6), "a"), "real numbers were expected for input x, but an array of <U1 came"),
     ],
 )
-def test_inputs_that_do_not_fit(here: Accelerator, x: np.ndarray, sentence: str) -> None:
+def test_inputs_that_do_not_fit(here: Driver, x: np.ndarray, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         here(x)
     with pytest.raises(UserError, match=sentence):
@@ -157,7 +157,7 @@ def test_inputs_that_do_not_fit(here: Accelerator, x: np.ndarray, sentence: str)
     assert_array_equal(here(frames(3)), expected(frames(3)))
 
 
-def test_huge_numbers_saturate(here: Accelerator) -> None:
+def test_huge_numbers_saturate(here: Driver) -> None:
     x = np.full((2, 2, 6, 6), np.inf, np.float32)
     x[1] = -1e30
     assert_array_equal(here(x), expected(np.clip(x, -8, 8)))
@@ -170,7 +170,7 @@ def test_batches_that_no_transfer_holds(batch: int) -> None:
         match=rf"a batch of 1 to \d+ frames was expected, which is what one transfer can hold, but "
         rf"{batch} came",
     ):
-        Accelerator.load(overlay("ZCU104"), batch=batch)
+        Driver.load(overlay("ZCU104"), batch=batch)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
@@ -179,11 +179,11 @@ def test_timeouts_that_end_no_wait(timeout_s: float) -> None:
         OverlayError,
         match=r"a timeout above 0 s was expected, but .* came; leave it out to have it estimated",
     ):
-        Accelerator.load(overlay("ZCU104"), timeout_s=timeout_s)
+        Driver.load(overlay("ZCU104"), timeout_s=timeout_s)
 
 
 def test_a_batch_larger_than_memory(
-    place: tuple[str, str], load: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
+    place: tuple[str, str], load: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Buffers that a transfer could hold and the board's memory cannot.
 
@@ -208,23 +208,23 @@ def test_a_batch_larger_than_memory(
 # ---- clocks -------------------------------------------------------------------------------------------------------
 
 
-def test_clocks_stay_below_what_was_closed(load: Callable[..., Accelerator], place: tuple[str, str]) -> None:
+def test_clocks_stay_below_what_was_closed(load: Callable[..., Driver], place: tuple[str, str]) -> None:
     closed = {"ZCU104": 187.5, "PYNQ-Z2": 100.0}[place[0]]
-    accelerator = load()
-    assert accelerator.clock_mhz == pytest.approx(closed, rel=1e-4)
-    accelerator.close()
+    driver = load()
+    assert driver.clock_mhz == pytest.approx(closed, rel=1e-4)
+    driver.close()
     with pytest.raises(
         OverlayError,
         match=rf"a clock of at most {closed:g} MHz was expected, .* but 400 came; pass overclock=True",
     ):
         load(clock_mhz=400)
     for wanted in (closed - 1, 60):
-        accelerator = load(clock_mhz=wanted)
-        assert wanted * 0.8 < accelerator.clock_mhz <= wanted * 1.001
-        assert_array_equal(accelerator(frames(2)), expected(frames(2)))
-        accelerator.close()
-    accelerator = load(clock_mhz=200, overclock=True)
-    assert accelerator.clock_mhz == pytest.approx({"ZCU104": 187.5, "PYNQ-Z2": 200}[place[0]], rel=1e-4), (
+        driver = load(clock_mhz=wanted)
+        assert wanted * 0.8 < driver.clock_mhz <= wanted * 1.001
+        assert_array_equal(driver(frames(2)), expected(frames(2)))
+        driver.close()
+    driver = load(clock_mhz=200, overclock=True)
+    assert driver.clock_mhz == pytest.approx({"ZCU104": 187.5, "PYNQ-Z2": 200}[place[0]], rel=1e-4), (
         "PYNQ's nearest would be 214.3"
     )
 
@@ -233,7 +233,7 @@ def test_clocks_stay_below_what_was_closed(load: Callable[..., Accelerator], pla
 
 
 def test_benchmark_separates_stages_and_claims_nothing(
-    load: Callable[..., Accelerator], place: tuple[str, str]
+    load: Callable[..., Driver], place: tuple[str, str]
 ) -> None:
     found = load(batch=30).benchmark(frames=20, repeats=2)
     assert (
@@ -246,7 +246,7 @@ def test_benchmark_separates_stages_and_claims_nothing(
     json.dumps(found, allow_nan=False)
 
 
-def test_benchmark_limits_and_power(here: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benchmark_limits_and_power(here: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         UserError, match="1 to 7 frames and at least one repeat were expected, but 8 and 3 came"
     ):
