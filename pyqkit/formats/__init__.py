@@ -8,7 +8,7 @@ from pyqkit.formats.minifloat import Minifloat
 from pyqkit.formats.oddlevels import OddLevels
 from pyqkit.formats.packing import pack, packed_bytes, unpack
 from pyqkit.formats.parse import examples, parse, register
-from pyqkit.formats.product import Product, accumulator, product
+from pyqkit.formats.products import Product, accumulator, product
 
 __all__ = [
     "Boundary",

@@ -20,13 +20,14 @@ import numpy as np
 
 from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
+from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.block_features import left_to_size
 from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.survey import Foldings, Survey
-from pyqkit.hls.operators.convolution import dsp_refusal, most_pe
+from pyqkit.hls.operators.convolution import most_pe
 
 STATES = 20_000  # combinations of widths that are followed; no network met so far has more than a few hundred
 FOREVER = 2**62  # cycles

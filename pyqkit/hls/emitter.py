@@ -11,6 +11,7 @@ import numpy as np
 from pyqkit.discovery import Rules
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
+from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.folding_types import Folding
 from pyqkit.names import LONGEST_GENERATED, Identifiers, identifier
@@ -177,14 +178,6 @@ def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:
     and until then the whole pixel waits, which may be more words than a shallow FIFO holds.
     """
     return FIFO_WORDS + words_per_pixel * (waiting + (readers > 1))
-
-
-def signed_bits(values: np.ndarray) -> int:
-    """Width of a signed integer that holds all values."""
-    return (
-        max(int(values.max()).bit_length(), int(-values.min() - 1).bit_length() if values.min() < 0 else 0)
-        + 1
-    )
 
 
 Rule = Callable[[Emitter, Operator], None]

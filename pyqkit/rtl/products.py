@@ -1,7 +1,7 @@
 """Which block of ``rtl/`` multiplies two formats, and with which parameters.
 
 All blocks are combinational and have the ports ``input [A-1:0] a, input [B-1:0] b, output signed [W-1:0] p``;
-p is the integer of `pyqkit.formats.product`. Codes that are no numbers (NaN, the code that a narrow range
+p is the integer of `pyqkit.formats.products`. Codes that are no numbers (NaN, the code that a narrow range
 leaves out) never occur, and p is undefined for them.
 
 A pair of families announces its block with `multiplies`; any other pair decodes both codes by tables and
@@ -16,8 +16,8 @@ from functools import lru_cache
 
 from pyqkit.formats import Integer, LogPosit, Minifloat, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
-from pyqkit.formats.product import WIDEST
-from pyqkit.hls.emitter import signed_bits
+from pyqkit.formats.products import WIDEST
+from pyqkit.formats.widths import signed_bits
 
 TABLE_BITS = 8  # bits of both codes together up to which a table of all products is considered
 
@@ -108,7 +108,7 @@ def dsp_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
     """The block that multiplies codes of two formats in a DSP: integers as they are, anything else decoded by
     tables.
 
-    Not every pair has one; `pyqkit.hls.operators.convolution.dsp_refusal` says why.
+    Not every pair has one; `pyqkit.formats.products.dsp.dsp_refusal` says why.
     """
     left, right = left.base, right.base
     width = product(left, right).bits

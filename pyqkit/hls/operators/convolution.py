@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from pyqkit.errors import UserError, brief
 from pyqkit.formats import LogPosit, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
-from pyqkit.formats.product import WIDEST
+from pyqkit.formats.products import WIDEST
+from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
-from pyqkit.hls.emitter import Emitter, emits, signed_bits
-
-DSP_BITS = 25, 18  # signed operands of a DSP of the 7 series; those of later families are no narrower
-LEAST_DSP_PRODUCT = (
-    9  # bits; smaller products go to LUTs in Yosys whatever is asked, and a DSP would be wasted on them
-)
+from pyqkit.hls.emitter import Emitter, emits
 
 
 def is_depthwise(op: Convolution) -> bool:
@@ -37,24 +31,6 @@ def window_order(op: Convolution, folding: Folding) -> tuple[int, int]:
     All PE share SIMD inputs; those of a depthwise convolution have one each, so that PE channels go together.
     """
     return (op.groups // folding.pe, folding.pe) if is_depthwise(op) else (op.groups, folding.simd)
-
-
-@lru_cache(maxsize=256)
-def dsp_refusal(left: NumberFormat, right: NumberFormat) -> str:
-    """Why no DSP multiplies two formats, as what was expected and what came; empty if one does."""
-    if isinstance(left, LogPosit) and isinstance(right, LogPosit):
-        return f"products that are multiplications were expected, but {left} times {right} adds logarithms"
-    bits = signed_bits(left.integers), signed_bits(right.integers)
-    if max(bits) > max(DSP_BITS) or min(bits) > min(DSP_BITS):
-        wide = f"integers of at most {max(DSP_BITS)} and {min(DSP_BITS)} bits were expected"
-        return f"{wide}, but those of {left} and {right} have {bits[0]} and {bits[1]}"
-    width = product(left, right).bits
-    if width < LEAST_DSP_PRODUCT:
-        return (
-            f"products of at least {LEAST_DSP_PRODUCT} bits were expected, but {left} times {right} "
-            f"has {width}"
-        )
-    return ""
 
 
 def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) -> None:

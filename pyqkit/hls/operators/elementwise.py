@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pyqkit.formats import Integer
+from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.hls.emitter import Emitter, emits, signed_bits
+from pyqkit.hls.emitter import Emitter, emits
 
 
 @emits("threshold")

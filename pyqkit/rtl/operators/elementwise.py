@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat
+from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.hls.emitter import signed_bits
 from pyqkit.rtl.emitter import Emitter, Parameters, codes, emits, packed
 from pyqkit.rtl.timing import Pipeline
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyqkit.formats import product
-from pyqkit.formats.product import WIDEST
+from pyqkit.formats.products import WIDEST
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded, without_common_powers

@@ -13,6 +13,7 @@ import numpy as np
 from pyqkit.formats.base import MAX_TABLE_BITS, FormatError, NumberFormat
 from pyqkit.formats.integer import Integer
 from pyqkit.formats.logposit import LogPosit, linear_bits, linear_table
+from pyqkit.formats.widths import signed_range_bits
 
 WIDEST = 64  # bits of a product and of a sum in every engine
 
@@ -60,7 +61,7 @@ class Product:
     @property
     def bits(self) -> int:
         """Width of a signed integer that holds every product."""
-        return max(self.high.bit_length(), (-self.low - 1).bit_length() if self.low < 0 else 0) + 1
+        return signed_range_bits(self.low, self.high)
 
     def of(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Products of codes, arrays that broadcast.
