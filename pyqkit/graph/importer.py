@@ -7,8 +7,7 @@ without a rule, and rules that cannot go on, are collected and reported together
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import numpy as np
 
 from pyqkit.errors import UserError
 from pyqkit.graph import limits
-from pyqkit.graph.graph import Graph, Operator, Port, Tensor
+from pyqkit.graph.graph import Graph, Port
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
-from pyqkit.graph.lowering.quantise import single_term
 from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
-from pyqkit.graph.lowering.rules import Node, Rule, handles, rules, shape_of
+from pyqkit.graph.lowering.rules import Node, Rule, rules
+from pyqkit.graph.lowering.session import Lowering, Value, shape_of
+from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.view import settle
 from pyqkit.graph.model import (
     QUANTISERS,
@@ -38,54 +38,14 @@ from pyqkit.graph.model import (
     shown,
 )
 from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes
-from pyqkit.graph.ops.layout import Permute
-from pyqkit.names import LONGEST, Identifiers, identifier
 
-__all__ = ["Lowering", "Node", "handles", "import_qonnx"]
-
-
-@dataclass
-class Lowering:
-    """State of one conversion."""
-
-    graph: Graph
-    opset: int
-    needed: set[str]  # tensors that the outputs depend on
-    values: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    input_tensors: dict[tuple, str] = field(default_factory=dict)
-    names: Identifiers = field(default_factory=lambda: Identifiers(longest=LONGEST))
-    folded: int = 0  # elements of constants that were computed
-
-    @staticmethod
-    def stem(wanted: str) -> str:
-        """The layer's part of an ONNX tensor name, as an identifier."""
-        return identifier(
-            re.sub(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$", "", wanted)
-        )  # the exporter's decoration
-
-    def name(self, wanted: str) -> str:
-        """A name that nothing has yet."""
-        return self.names.new(self.stem(wanted))
-
-    def emit(self, kind: type[Operator], wanted: str, inputs: list[str], **parameters: Any) -> Tensor:
-        """Append an operator with one output; operator and tensor get the same, new name."""
-        different: list[str] = []
-        for source in inputs:  # an operator reads each stream once: it gets a copy for the second time
-            different.append(self.copy(source, wanted) if source in different else source)
-        name = self.name(wanted)
-        (tensor,) = self.graph.add(kind(name, different, [name], **parameters))
-        return tensor
-
-    def copy(self, tensor: str, wanted: str) -> str:
-        """A tensor of the same codes as `tensor`."""
-        channels = list(range(self.graph.tensors[tensor].shape[2]))
-        return self.emit(Permute, f"{self.stem(wanted)}_copy", [tensor], channels=channels).name
-
-    def note(self, sentence: str) -> None:
-        """Record a decision for the conversion report."""
-        self.graph.notes.append(sentence)
+# Numbers that a Constant node holds, by the attribute that holds them
+_CONSTANTS = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 
 
 def import_qonnx(source: str | Path | Any) -> Graph:
@@ -183,22 +143,19 @@ def _rule(known: dict[str, Rule], proto: Any) -> Rule:
     return rule
 
 
-def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> list[Any]:
+def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> Sequence[Value]:
     """What a node makes: for each of its outputs an array, a quantised constant or a `Real`."""
     values = [lowering.values[n] if n else None for n in proto.input]
     wanted = proto.name or f"{proto.op_type}_{index}"
     node = Node(wanted, proto.op_type, values, list(proto.output), attribute_values(proto), proto.domain)
-    if proto.op_type not in QUANTISERS and all(v is None or isinstance(v, np.ndarray) for v in values):
-        return _constants(lowering, proto, node)
+    onnxs_own = proto.op_type not in known or known[proto.op_type].shape is None
+    constants = [value for value in values if value is None or isinstance(value, np.ndarray)]
+    if onnxs_own and len(constants) == len(values):
+        return _constants(lowering, proto, node, constants)
     rule = _rule(known, proto)
     rule.check(node)
     check_ranges(node.attributes)
-    if proto.op_type in QUANTISERS:
-        shapes = [_quantised_shape(node)]
-    else:
-        shapes = output_shapes(
-            proto, lowering.opset, [_input(value) for value in values], limits.TENSOR_ELEMENTS
-        )
+    shapes = _shapes(lowering, rule, proto, node)
     if any(0 in shape for shape in shapes):
         raise Unlowerable("its output has no elements", "export the model again")
     results = rule.lower(lowering, node)
@@ -216,46 +173,37 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
     return results
 
 
-def _quantised_shape(node: Node) -> tuple[int, ...]:
-    """Shape of what a quantiser reads and makes, to which its scale broadcasts."""
-    shape, scale = shape_of(node.inputs[0]), shape_of(node.inputs[1])
-    if len(scale) > len(shape) or any(n not in (1, m) for n, m in zip(scale[::-1], shape[::-1])):
-        raise Unlowerable(
-            f"its scale of shape {scale} does not fit a tensor of shape {shape}",
-            "give one scale a channel, or for all",
-        )
-    return shape
+def _shapes(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> list[tuple[int, ...]]:
+    """Shapes of what a node makes."""
+    if rule.shape is not None:
+        return [rule.shape(node)]
+    inputs: list[Input] = [
+        value if value is None or isinstance(value, np.ndarray) else shape_of(value) for value in node.inputs
+    ]
+    return output_shapes(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS)
 
 
-def _input(value: Any) -> Input:
-    return value if value is None or isinstance(value, np.ndarray) else shape_of(value)
-
-
-def _constants(lowering: Lowering, proto: Any, node: Node) -> list[np.ndarray]:
+def _constants(
+    lowering: Lowering, proto: Any, node: Node, inputs: list[np.ndarray | None]
+) -> list[np.ndarray]:
     """Values of a node whose inputs are all constants."""
     if proto.op_type == "Constant":
-        return [_constant(proto, node, lowering.opset)]
-    arrays = folded(proto, lowering.opset, node.inputs, limits.FOLDED_ELEMENTS - lowering.folded)
+        return [_constant(proto, node, lowering.opset, inputs)]
+    arrays = folded(proto, lowering.opset, inputs, limits.FOLDED_ELEMENTS - lowering.folded)
     lowering.folded += sum(array.size for array in arrays)
     return arrays
 
 
-def _constant(proto: Any, node: Node, opset: int) -> np.ndarray:
-    types = {
-        "value_float": np.float32,
-        "value_floats": np.float32,
-        "value_int": np.int64,
-        "value_ints": np.int64,
-    }
-    output_shapes(proto, opset, node.inputs)
+def _constant(proto: Any, node: Node, opset: int, inputs: Sequence[Input]) -> np.ndarray:
+    output_shapes(proto, opset, inputs)
     ((name, value),) = node.attributes.items()  # one of them, as ONNX's shape inference has checked
     if name == "value":
         return constant_array(value)
-    if name not in types:
+    if name not in _CONSTANTS:
         raise Unlowerable(
             f"its {shown(name)} is no dense array of numbers", "store the constant as a dense float32 tensor"
         )
-    return np.array(value, types[name])
+    return np.array(value, _CONSTANTS[name])
 
 
 def _write_outputs(lowering: Lowering, model: Any) -> None:

@@ -1,5 +1,4 @@
-"""What ONNX itself says of a node: which attributes and inputs it takes, which shapes come out, and its value
-where all inputs are constants.
+"""What ONNX itself says of a node: attributes and inputs, shapes, and its value where all inputs are constants.
 
 A model is somebody else's program. So a node is first held against ONNX's own schema and shape inference,
 which compute no element; only then is it lowered, or executed if it is one of the operators below, whose cost
@@ -8,6 +7,7 @@ is that of the elements they read and write.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,63 +16,15 @@ from pyqkit.graph import limits
 from pyqkit.graph.lowering.errors import Unlowerable
 
 # Operators of constants: each does a few steps an element. No loops, branches, functions, random numbers or
-# products of matrices. fmt: off
-FOLDED = frozenset(
-    (
-        "Abs",
-        "Add",
-        "And",
-        "Cast",
-        "Ceil",
-        "Clip",
-        "Concat",
-        "ConstantOfShape",
-        "Div",
-        "Equal",
-        "Exp",
-        "Expand",
-        "Flatten",
-        "Floor",
-        "Gather",
-        "Greater",
-        "Identity",
-        "Less",
-        "Log",
-        "Max",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Not",
-        "Or",
-        "Pad",
-        "Pow",
-        "Range",
-        "Reciprocal",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-        "Relu",
-        "Reshape",
-        "Round",
-        "Shape",
-        "Sigmoid",
-        "Sign",
-        "Size",
-        "Slice",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    )
-)
+# products of matrices.
+# fmt: off
+FOLDED = frozenset((
+    "Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "ConstantOfShape", "Div", "Equal", "Exp",
+    "Expand", "Flatten", "Floor", "Gather", "Greater", "Identity", "Less", "Log", "Max", "Min", "Mod",
+    "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSum", "Relu", "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Size", "Slice",
+    "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where",
+))
 # fmt: on
 # Ranges of attributes by name, whatever the operator: shape inference divides by them, and kernels count with
 # them.
@@ -107,7 +59,7 @@ def check_ranges(attributes: dict[str, Any]) -> None:
 
 
 def output_shapes(
-    proto: Any, opset: int, inputs: list[Input], most: int = limits.CONSTANT_ELEMENTS
+    proto: Any, opset: int, inputs: Sequence[Input], most: int = limits.CONSTANT_ELEMENTS
 ) -> list[Shape]:
     """Shapes of a node's outputs.
 
@@ -127,30 +79,34 @@ def output_shapes(
         If the node is not what ONNX allows, or its outputs have no shape of their own or too large a one.
     """
     import onnx
-    from onnx import helper, numpy_helper
 
-    types, data = {}, {}
-    for name, value in zip(proto.input, inputs):
-        if value is None:
-            continue
-        if not isinstance(value, np.ndarray):
-            types[name] = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, value)
-            continue
-        types[name] = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
-        if value.size <= _SMALL:
-            data[name] = numpy_helper.from_array(value, name)
+    types, data = _described(proto, inputs)
+    versions = [onnx.helper.make_opsetid("", opset)]
     try:
         schema = onnx.defs.get_schema(proto.op_type, opset, "")
-        found = onnx.shape_inference.infer_node_outputs(
-            schema, proto, types, data, opset_imports=[helper.make_opsetid("", opset)]
-        )
+        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=versions)
     except onnx.defs.SchemaError as error:
         raise Unlowerable(f"ONNX has no such operator in op-set {opset}", "export the model again") from error
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
-        raise Unlowerable(
-            f"it is no node that ONNX allows ({_sentence(error)})", "export the model again"
-        ) from error
+        reason = f"it is no node that ONNX allows ({_sentence(error)})"
+        raise Unlowerable(reason, "export the model again") from error
     return [_shape(found.get(name), most) if name else () for name in proto.output]
+
+
+def _described(proto: Any, inputs: Sequence[Input]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Types of a node's inputs, and the values of those that may be a shape, by name."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    types, data = {}, {}
+    for name, value in zip(proto.input, inputs):
+        if isinstance(value, np.ndarray):
+            element = helper.np_dtype_to_tensor_dtype(value.dtype)
+            types[name] = helper.make_tensor_type_proto(element, value.shape)
+            if value.size <= _SMALL:
+                data[name] = numpy_helper.from_array(value, name)
+        elif value is not None:
+            types[name] = helper.make_tensor_type_proto(TensorProto.FLOAT, value)
+    return types, data
 
 
 def _sentence(error: Exception) -> str:
@@ -179,9 +135,15 @@ def _shape(kind: Any, most: int) -> Shape:
     return shape
 
 
-def folded(proto: Any, opset: int, inputs: list[np.ndarray | None], most: int) -> list[np.ndarray]:
-    """Value of a node whose inputs are all constants, one array for each output that has a name, of at most
-    `most` elements.
+def folded(proto: Any, opset: int, inputs: Sequence[np.ndarray | None], most: int) -> list[np.ndarray]:
+    """Value of a node whose inputs are all constants: one array for each output that has a name.
+
+    Parameters
+    ----------
+    proto, opset, inputs
+        As for `output_shapes`.
+    most : int
+        Elements that the arrays may have.
 
     Raises
     ------
@@ -196,7 +158,7 @@ def folded(proto: Any, opset: int, inputs: list[np.ndarray | None], most: int) -
             "no constant is computed by such a node",
             "fold constants before exporting, for instance with onnxsim",
         )
-    output_shapes(proto, opset, list(inputs), most)
+    output_shapes(proto, opset, inputs, most)
     given = {name: value for name, value in zip(proto.input, inputs) if value is not None}
     ends = [
         [helper.make_value_info(name, helper.make_tensor_type_proto(1, None)) for name in names]

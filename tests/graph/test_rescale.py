@@ -16,7 +16,7 @@ from pyqkit.emulate import kernels
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Tensor, to_integers
-from pyqkit.graph.lowering.quantise import _thresholds
+from pyqkit.graph.lowering.thresholds import thresholds_of
 from pyqkit.graph.lowering.real import Clip, Real, Term, fractions
 from pyqkit.graph.lowering.rescale import FEW_BITS, FEW_VALUES, MULTIPLIER_BITS, Scaling, equal_to_thresholds
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -39,7 +39,7 @@ def lowered(
     real = Real(
         (Term("x", slope),), fractions(np.array(offsets, dtype=object)), (1, 1, channels), None, functions
     )  # type: ignore[arg-type]
-    thresholds, falling = _thresholds(tensor, real, fmt.boundaries("nearest"), fractions(1, channels))
+    thresholds, falling = thresholds_of(tensor, real, fmt.boundaries("nearest"), fractions(1, channels))
     return (
         tensor,
         Threshold("t", ["x"], ["y"], fmt, thresholds, falling),

@@ -16,7 +16,7 @@ pytest.importorskip("onnx")
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from pyqkit.graph.importer import rules
+from pyqkit.graph.lowering.rules import rules
 from pyqkit.graph.model import QUANTISERS
 from pyqkit.verify.execution import Execution
 from pyqkit.verify.float_error import MOVES, RULES, ErrorBounds

@@ -23,7 +23,7 @@ from pyqkit.formats import Minifloat, base
 from pyqkit.formats.base import Boundary
 from pyqkit.graph.lowering import rules
 from pyqkit.graph.lowering.nodes import linear, pooling, quantisers
-from pyqkit.graph.lowering.quantise import Quantiser
+from pyqkit.graph.lowering.quantiser import Quantiser
 from tests.cli.calls import run
 from tests.graph.qonnx_builder import GENERAL, Builder
 

@@ -9,7 +9,7 @@ from math import gcd
 import numpy as np
 
 from pyqkit.formats import Microscaled, NumberFormat
-from pyqkit.graph.lowering.quantise import Quantiser
+from pyqkit.graph.lowering.quantiser import Quantiser
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,9 +26,8 @@ def fractions(values: np.ndarray | float | Fraction, channels: int | None = None
     Constants of a model become fractions here and nowhere else, so this is where NaN and infinities are
     refused.
     """
-    flat = (
-        [values] if isinstance(values, Fraction) else [_exact(v) for v in np.asarray(values).ravel().tolist()]
-    )
+    several = [values] if isinstance(values, Fraction) else np.asarray(values).ravel().tolist()
+    flat = [_exact(value) for value in several]
     if channels is not None and len(flat) == 1:
         flat = flat * channels
     out = np.empty(len(flat), dtype=object)
@@ -85,6 +84,7 @@ class Clip:
     high: Fraction | None
 
     increasing = True
+    uniform = True
 
     def before(self, condition: Condition, channel: int) -> Outcome:
         """The condition on the input that is equivalent to `condition` on the output."""
@@ -105,6 +105,8 @@ class Affine:
     factor: Fractions
     offset: Fractions
 
+    uniform = False
+
     @property
     def increasing(self) -> bool:
         """Whether no channel falls."""
@@ -115,9 +117,8 @@ class Affine:
         factor, offset = self.factor[channel], self.offset[channel]
         if factor == 0:
             return compare(offset, condition)
-        return Condition(
-            (condition.position - offset) / factor, condition.inclusive, condition.below != (factor < 0)
-        )
+        position = (condition.position - offset) / factor
+        return Condition(position, condition.inclusive, condition.below != (factor < 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +128,14 @@ class Leaky:
     slope: Fractions
 
     increasing = True
+    uniform = False
 
     def before(self, condition: Condition, channel: int) -> Outcome:
         """The condition on the input that is equivalent to `condition` on the output."""
         slope = self.slope[channel]
-        return (
-            replace(condition, position=condition.position / slope) if condition.position < 0 else condition
-        )
+        if condition.position >= 0:
+            return condition
+        return replace(condition, position=condition.position / slope)
 
 
 class Function(Protocol):
@@ -142,6 +144,11 @@ class Function(Protocol):
     @property
     def increasing(self) -> bool:
         """Whether no channel falls."""
+        ...
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all channels have the same function."""
         ...
 
     def before(self, condition: Condition, channel: int) -> Outcome:
@@ -217,7 +224,7 @@ class Real:
         return len(self.terms) == 1 and self.is_linear and not self.raw and all(o == 0 for o in self.offset)
 
     def per_channel(self, values: np.ndarray) -> Fractions:
-        """Values given in (a shape that broadcasts to) the ONNX shape, as one fraction per channel of `base`."""
+        """One fraction per channel of `base`, of values in the ONNX shape or one that broadcasts to it."""
         values = np.asarray(values)
         if values.size == 1:
             return fractions(values, self.channels)

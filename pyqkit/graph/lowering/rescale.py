@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,7 @@ from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Clip, Fractions, Real
-
-if TYPE_CHECKING:
-    from pyqkit.graph.importer import Lowering
+from pyqkit.graph.lowering.session import Lowering
 
 FEW_VALUES = 16  # up to here thresholds are cheap: a multiplier has to be a shift
 FEW_BITS = 8  # largest shift that is

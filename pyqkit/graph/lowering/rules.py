@@ -2,45 +2,45 @@
 
 A rule states the domain and the attributes that it reads. Whatever else a node says is refused by name,
 because a meaning that nobody looked at would be computed wrongly without a word.
+
+`handles` announces a rule. Those of `pyqkit/graph/lowering/nodes` are announced when the first is asked for;
+any other module may announce one at any time, for a node type that has none yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pyqkit.discovery import import_modules
-from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Real
+from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 from pyqkit.graph.model import shown
 
-if TYPE_CHECKING:
-    from pyqkit.graph.importer import Lowering
-
-ONNX = ""
+ONNX = ("", "ai.onnx")
 QONNX = (
     "qonnx.custom_op.general",
-    "onnx.brevitas",
+    "onnx.brevitas",  # its older names
     "finn.custom_op.general",
-)  # the last two are its older names
+)
 OWN = ("pyqkit.custom_op.general",)
 _KINDS = {int: "whole number", float: "number", str: "text"}
 
 
 @dataclass
 class Node:
-    """An ONNX node with its attributes as Python values and its inputs looked up."""
+    """An ONNX node with its attributes as Python values and its inputs looked up; None is one left out."""
 
     name: str
     type: str
-    inputs: list[Any]
+    inputs: list[Value | None]
     outputs: list[str]
     attributes: dict[str, Any]
-    domain: str = ONNX
+    domain: str = ""
 
     def constant(self, index: int, what: str) -> np.ndarray:
         """Input `index`, which must be a plain constant."""
@@ -59,19 +59,20 @@ class Node:
             )
         return value
 
-    def given(self, index: int) -> Any:
+    def given(self, index: int) -> Value | None:
         """Input `index`, None if it is left out."""
         return self.inputs[index] if index < len(self.inputs) else None
 
+    def needed(self, index: int) -> Value:
+        """Input `index`, whatever it is."""
+        value = self.given(index)
+        if value is None:
+            raise Unlowerable(f"its input {index} is left out", "export the model again")
+        return value
 
-def shape_of(value: Any) -> tuple[int, ...]:
-    """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
-    if isinstance(value, Real):
-        return (1, *value.shape)
-    return value.codes.shape if isinstance(value, Coded) else value.shape
 
-
-Lower = Callable[["Lowering", Node], "list[Any]"]
+Lower = Callable[[Lowering, Node], Sequence[Value]]
+Announced = TypeVar("Announced", bound=Lower)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Rule:
     Attributes
     ----------
     lower : callable
+        What each output of a node is, from the first on.
     domains : tuple of str
     attributes : frozenset of str
         Read by `lower`, or without a meaning for a network that only runs forward.
@@ -90,17 +92,21 @@ class Rule:
         Of the attributes of a node that is not ONNX's own; ONNX's schemas say it of the others.
     inputs : int or None
         How many a node that is not ONNX's own has.
+    shape : callable or None
+        Shape of what a node makes that is not ONNX's own, with its batch of 1; ONNX's shape inference says it
+        of the others.
     axes : tuple of int
         Of the first inputs, batch included; nothing is said of others. ONNX's shape inference takes it for
         granted that a window slides over something.
     """
 
     lower: Lower
-    domains: tuple[str, ...] = (ONNX, "ai.onnx")
+    domains: tuple[str, ...] = ONNX
     attributes: frozenset[str] = frozenset()
     only: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, type] = field(default_factory=dict)
     inputs: int | None = None
+    shape: Callable[[Node], tuple[int, ...]] | None = None
     axes: tuple[int, ...] = ()
 
     def check(self, node: Node) -> None:
@@ -115,6 +121,11 @@ class Rule:
                 f"its domain {shown(node.domain)} is not understood",
                 f"use the operator of domain {self.domains[0] or 'ai.onnx'}",
             )
+        self._check_inputs(node)
+        for name, value in node.attributes.items():
+            self._check_attribute(name, value)
+
+    def _check_inputs(self, node: Node) -> None:
         if self.inputs is not None and any(value is None for value in node.inputs):
             raise Unlowerable("one of its inputs is left out", "export the model again")
         if self.inputs is not None and len(node.inputs) != self.inputs:
@@ -129,29 +140,34 @@ class Rule:
                     f"its input {index} {came}, and {axes} axes are understood",
                     f"give it a tensor of {axes} axes",
                 )
-        for name, value in node.attributes.items():
-            if name in self.only:
-                if value != self.only[name]:
-                    raise Unlowerable(
-                        f"its {name} is {value!r}, and only {self.only[name]!r} is understood",
-                        f"export it with {name}={self.only[name]!r}",
-                    )
-            elif name not in self.attributes:
+
+    def _check_attribute(self, name: str, value: Any) -> None:
+        if name in self.only:
+            if value != self.only[name]:
                 raise Unlowerable(
-                    f"its attribute {shown(name)} is not understood", "export the layer without it"
+                    f"its {name} is {value!r}, and only {self.only[name]!r} is understood",
+                    f"export it with {name}={self.only[name]!r}",
                 )
-            elif name in self.types and not isinstance(value, self.types[name]):
-                raise Unlowerable(
-                    f"its {name} is {value!r}, no {_KINDS[self.types[name]]}", "export the model again"
-                )
+        elif name not in self.attributes:
+            raise Unlowerable(f"its attribute {shown(name)} is not understood", "export the layer without it")
+        elif name in self.types and not isinstance(value, self.types[name]):
+            raise Unlowerable(
+                f"its {name} is {value!r}, no {_KINDS[self.types[name]]}", "export the model again"
+            )
 
 
 _rules: dict[str, Rule] = {}
 
 
 def handles(
-    *types: str, attributes: Any = (), only: Mapping[str, Any] | None = None, **described: Any
-) -> Callable[[Lower], Lower]:
+    *types: str,
+    attributes: Iterable[str] | Mapping[str, type] = (),
+    only: Mapping[str, Any] | None = None,
+    domains: tuple[str, ...] = ONNX,
+    inputs: int | None = None,
+    shape: Callable[[Node], tuple[int, ...]] | None = None,
+    axes: tuple[int, ...] = (),
+) -> Callable[[Announced], Announced]:
     """Decorator that announces the rule of node types.
 
     Parameters
@@ -159,14 +175,23 @@ def handles(
     types : str
     attributes : names, or mapping of names to types
         As for `Rule`; with types for nodes that are not ONNX's own.
-    only, described
+    only, domains, inputs, shape, axes
         As for `Rule`.
+
+    Raises
+    ------
+    ValueError
+        If another function handles one of the types already.
     """
     kinds = attributes if isinstance(attributes, Mapping) else {}
 
-    def announce(lower: Lower) -> Lower:
-        rule = Rule(lower, attributes=frozenset(attributes), only=only or {}, types=kinds, **described)
-        _rules.update(dict.fromkeys(types, rule))
+    def announce(lower: Announced) -> Announced:
+        names = frozenset(attributes)
+        rule = Rule(lower, domains, names, only or {}, kinds, inputs, shape, axes)
+        for kind in types:
+            if kind in _rules:
+                raise ValueError(f"{kind} has the rule {_rules[kind].lower.__qualname__} already")
+            _rules[kind] = rule
         return lower
 
     return announce

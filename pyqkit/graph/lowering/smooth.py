@@ -35,6 +35,7 @@ class Smooth:
     inverse: Callable[[Fraction], Fraction]
 
     increasing = True
+    uniform = True
 
     def before(self, condition: Condition, channel: int) -> Outcome:
         """The condition on the input that is equivalent to `condition` on the output."""

@@ -6,17 +6,15 @@ ONNX nodes that only move elements act on an index array; what it amounts to is 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Fractions, Real, Term, plain_view, vector_view
+from pyqkit.graph.lowering.real import Fractions, Function, Real, Term, plain_view, vector_view
+from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.ops.layout import Pad, Permute, Reshape, Slice
-
-if TYPE_CHECKING:
-    from pyqkit.graph.importer import Lowering
 
 Move = tuple[type[Operator], dict[str, Any]]  # an operator and its parameters
 
@@ -32,9 +30,7 @@ def is_plain(real: Real) -> bool:
 
 
 def settle(lowering: Lowering, real: Real, name: str) -> Real:
-    """`real` with a plain view, after emitting the permutation, slice, padding or reshape that its view
-    amounts to.
-    """
+    """`real` with a plain view, after emitting the moves that its own view amounts to."""
     if is_plain(real):
         return real
     if real.pool is not None or real.raw:
@@ -74,14 +70,9 @@ def flattened(lowering: Lowering, real: Real, name: str) -> Real:
     if real.base[:2] == (1, 1):
         return real
     features = int(np.prod(real.base))
-    flat = _apply(
-        lowering,
-        real,
-        [(Reshape, {"shape": (1, 1, features)})],
-        np.arange(features) % real.channels,
-        (1, 1, features),
-        name,
-    )
+    vector = 1, 1, features
+    moves: list[Move] = [(Reshape, {"shape": vector})]
+    flat = _apply(lowering, real, moves, np.arange(features) % real.channels, vector, name)
     return replace(flat, view=real.view)
 
 
@@ -112,16 +103,12 @@ def _settle_image(lowering: Lowering, real: Real, base: tuple[int, int, int], na
     if not np.array_equal(order, np.arange(channels)):
         moves.append((Permute, {"channels": [int(c) for c in order]}))
     before = int(first[1]), int(first[2]), int(first[0])
-    after = tuple(
-        int(n - b) for n, b in zip((view.shape[1], view.shape[2], view.shape[0]), (last[1], last[2], last[0]))
-    )
+    after = tuple(int(size - end) for size, end in zip(base, (last[1], last[2], last[0])))
     if any(before) or any(after):
         if any(real.offset) or real.functions:
             raise Unlowerable("an unquantised tensor is padded with zeros", "quantise before the padding")
         moves.append((Pad, {"before": before, "after": after}))
-    full = np.full(
-        base[2], order[0]
-    )  # padded channels hold zeros: any factor will do, so they take a real one
+    full = np.full(base[2], order[0])  # padded channels hold zeros: any factor will do, they take a real one
     full[before[2] : before[2] + len(order)] = order
     return _apply(lowering, real, moves, full, base, name)
 
@@ -142,22 +129,15 @@ def _apply(
             source = lowering.emit(kind, f"{lowering.stem(name)}_{kind.kind}", [source], **parameters).name
         terms.append(Term(source, _pick(term.factor, channels, base[2])))
     view = plain_view(base) if real.view.ndim == 3 else vector_view(base[2])
-    functions = real.functions
-    if functions and channels is not None:
-        raise_if_per_channel(functions)
-    return replace(
-        real,
-        terms=tuple(terms),
-        offset=_pick(real.offset, channels, base[2]),
-        base=base,
-        view=view,
-        functions=functions,
-    )
+    if channels is not None:
+        _check_uniform(real.functions)
+    offset = _pick(real.offset, channels, base[2])
+    return replace(real, terms=tuple(terms), offset=offset, base=base, view=view)
 
 
-def raise_if_per_channel(functions: tuple) -> None:
+def _check_uniform(functions: tuple[Function, ...]) -> None:
     """Refuse to move channels under a function with values of its own for each channel."""
-    if any(hasattr(f, "factor") or hasattr(f, "slope") for f in functions):
+    if not all(f.uniform for f in functions):
         raise Unlowerable(
             "channels are moved after an unquantised per-channel function", "quantise before moving channels"
         )

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
-from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
+from pyqkit.graph.lowering.session import Lowering, Value
 from pyqkit.graph.lowering.view import is_plain, settle
 from pyqkit.graph.model import type_code
 from pyqkit.graph.ops.layout import Concat
@@ -25,7 +24,7 @@ from pyqkit.graph.ops.layout import Concat
 _QUANTISE = "put a quantiser (QuantIdentity, QuantReLU) before it"
 
 
-def _number(value: Any) -> np.ndarray:
+def _number(value: Value | None) -> np.ndarray:
     return value.values() if isinstance(value, Coded) else np.asarray(value)
 
 
@@ -58,7 +57,7 @@ def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
 
 
 @handles("Add")
-def add(lowering: Lowering, node: Node) -> list[Any]:
+def add(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
         real, values = one
@@ -67,7 +66,7 @@ def add(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Sub")
-def subtract(lowering: Lowering, node: Node) -> list[Any]:
+def subtract(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
         real, values = one
@@ -85,7 +84,7 @@ def subtract(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Mul")
-def multiply(lowering: Lowering, node: Node) -> list[Any]:
+def multiply(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one:
         raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only")
@@ -94,7 +93,7 @@ def multiply(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Div")
-def divide(lowering: Lowering, node: Node) -> list[Any]:
+def divide(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one or one[0] is not node.inputs[0]:
         raise Unlowerable("it divides by a value that depends on the input", "divide by constants only")
@@ -106,14 +105,14 @@ def divide(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Neg")
-def negate(lowering: Lowering, node: Node) -> list[Any]:
+def negate(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     return [real.affine(fractions(-1, real.channels), fractions(0, real.channels))]
 
 
 # `momentum` matters while training alone; `spatial` was an attribute of op-sets before 9.
 @handles("BatchNormalization", attributes=("epsilon", "momentum"), only={"training_mode": 0, "spatial": 1})
-def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
+def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     gain, bias, mean, variance = (
         node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance"))
@@ -139,12 +138,12 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Relu")
-def relu(lowering: Lowering, node: Node) -> list[Any]:
+def relu(lowering: Lowering, node: Node) -> list[Value]:
     return [node.real().then(Clip(Fraction(0), None))]
 
 
 @handles("Clip", attributes=("min", "max"))
-def clip(lowering: Lowering, node: Node) -> list[Any]:
+def clip(lowering: Lowering, node: Node) -> list[Value]:
     ends: list[Fraction | None] = []
     for index, key, none in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = node.inputs[index] if index < len(node.inputs) else None
@@ -160,7 +159,7 @@ def clip(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("LeakyRelu", "PRelu", attributes=("alpha",))
-def leaky(lowering: Lowering, node: Node) -> list[Any]:
+def leaky(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     slope = (
         node.constant(1, "slope")
@@ -174,7 +173,7 @@ def leaky(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("HardSigmoid", attributes=("alpha", "beta"))
-def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
+def hard_sigmoid(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     slope, shift = (
         float(np.float32(node.attributes.get(key, default)))
@@ -185,7 +184,7 @@ def hard_sigmoid(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Sigmoid", "Tanh", "Softplus")
-def rising(lowering: Lowering, node: Node) -> list[Any]:
+def rising(lowering: Lowering, node: Node) -> list[Value]:
     return [
         node.real().then(
             {"Sigmoid": smooth.SIGMOID, "Tanh": smooth.TANH, "Softplus": smooth.SOFTPLUS}[node.type]
@@ -194,7 +193,7 @@ def rising(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Elu", attributes=("alpha",))
-def elu(lowering: Lowering, node: Node) -> list[Any]:
+def elu(lowering: Lowering, node: Node) -> list[Value]:
     alpha = fractions(float(np.float32(node.attributes.get("alpha", 1.0))))[0]
     if alpha <= 0:
         raise Unlowerable("its alpha is not positive, so it is not monotone", "use ReLU, or a positive alpha")
@@ -202,33 +201,33 @@ def elu(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Identity")
-def identity(lowering: Lowering, node: Node) -> list[Any]:
-    return [node.inputs[0]]
+def identity(lowering: Lowering, node: Node) -> list[Value]:
+    return [node.needed(0)]
 
 
 @handles("Dropout", attributes=("ratio", "seed"))
-def dropout(lowering: Lowering, node: Node) -> list[Any]:
+def dropout(lowering: Lowering, node: Node) -> list[Value]:
     if node.given(2) is not None and np.any(node.constant(2, "training mode")):
         raise Unlowerable(
             "it drops elements at random (training_mode is true)",
             "export the model in evaluation mode: model.eval()",
         )
-    return [node.inputs[0]]
+    return [node.needed(0)]
 
 
 @handles("Cast", attributes=("to", "saturate", "round_mode"))
-def cast(lowering: Lowering, node: Node) -> list[Any]:
+def cast(lowering: Lowering, node: Node) -> list[Value]:
     kept = ("FLOAT", "DOUBLE")
     if node.attributes["to"] not in (type_code(name) for name in kept):
         raise Unlowerable(
             "it rounds to a type of fewer values",
             f"cast to {' or '.join(kept)} alone, and round with a quantiser",
         )
-    return [node.inputs[0]]
+    return [node.needed(0)]
 
 
 @handles("Concat", attributes=("axis",))
-def concatenate(lowering: Lowering, node: Node) -> list[Any]:
+def concatenate(lowering: Lowering, node: Node) -> list[Value]:
     reals = [node.real(i) for i in range(len(node.inputs))]
     axis = int(node.attributes["axis"]) % (len(reals[0].shape) + 1) - 1
     if axis < 0:

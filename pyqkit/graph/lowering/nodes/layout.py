@@ -9,25 +9,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from pyqkit.graph import limits
-from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.rules import Node, handles, shape_of
+from pyqkit.graph.lowering.real import Real
+from pyqkit.graph.lowering.rules import Node, handles
+from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 
 _BATCH = "keep the batch as the first axis"
 
 
-def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Any:
+def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Coded | Real:
     """Apply a function of a whole ONNX tensor, batch axis included.
 
     `axes` are those that it changes, where it names some.
     """
-    source = node.inputs[0]
+    source = node.needed(0)
     if isinstance(source, Coded):
         return source.moved(how)
     real = node.real()
@@ -52,12 +52,12 @@ def _numbers(node: Node, index: int, key: str) -> list[int] | None:
 
 def _axes(node: Node, given: Iterable[int], more: int = 0) -> list[int]:
     """Axes counted from the first one; `more` is by how many the result has more of them than the input."""
-    return [axis % (len(shape_of(node.inputs[0])) + more) for axis in given]
+    return [axis % (len(shape_of(node.needed(0))) + more) for axis in given]
 
 
 @handles("Reshape", only={"allowzero": 0})
-def reshape(lowering: Lowering, node: Node) -> list[Any]:
-    source = shape_of(node.inputs[0])
+def reshape(lowering: Lowering, node: Node) -> list[Value]:
+    source = shape_of(node.needed(0))
     target = [source[i] if v == 0 else int(v) for i, v in enumerate(node.constant(1, "shape"))]
     if -1 not in target and prod(target) != prod(source):
         raise Unlowerable(
@@ -67,16 +67,16 @@ def reshape(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Flatten", attributes=("axis",))
-def flatten(lowering: Lowering, node: Node) -> list[Any]:
+def flatten(lowering: Lowering, node: Node) -> list[Value]:
     if _axes(node, [node.attributes.get("axis", 1)]) != [1]:
         raise Unlowerable("it flattens the batch", "flatten from axis 1")
     return [_move(node, lambda a: a.reshape(a.shape[0], -1))]
 
 
 @handles("Transpose", attributes=("perm",))
-def transpose(lowering: Lowering, node: Node) -> list[Any]:
-    order = node.attributes.get("perm", list(range(len(shape_of(node.inputs[0]))))[::-1])
-    if sorted(order) != list(range(len(shape_of(node.inputs[0])))):
+def transpose(lowering: Lowering, node: Node) -> list[Value]:
+    order = node.attributes.get("perm", list(range(len(shape_of(node.needed(0)))))[::-1])
+    if sorted(order) != list(range(len(shape_of(node.needed(0))))):
         raise Unlowerable(f"its perm {order} is no order of its axes", "export the model again")
     return [
         _move(
@@ -86,7 +86,7 @@ def transpose(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Squeeze", attributes=("axes",))
-def squeeze(lowering: Lowering, node: Node) -> list[Any]:
+def squeeze(lowering: Lowering, node: Node) -> list[Value]:
     given = _numbers(node, 1, "axes")
     if given is None:
         raise Unlowerable("it drops every axis of length 1", "name the axes")
@@ -95,14 +95,14 @@ def squeeze(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Unsqueeze", attributes=("axes",))
-def unsqueeze(lowering: Lowering, node: Node) -> list[Any]:
+def unsqueeze(lowering: Lowering, node: Node) -> list[Value]:
     given = _numbers(node, 1, "axes") or []
     axes = _axes(node, given, more=len(given))
     return [_move(node, lambda a: np.expand_dims(a, tuple(axes)), axes)]
 
 
 @handles("Slice", attributes=("starts", "ends", "axes"))
-def take_slice(lowering: Lowering, node: Node) -> list[Any]:
+def take_slice(lowering: Lowering, node: Node) -> list[Value]:
     starts, ends = _numbers(node, 1, "starts") or [], _numbers(node, 2, "ends") or []
     given, steps = _numbers(node, 3, "axes"), _numbers(node, 4, "steps") or [1] * len(starts)
     axes = _axes(node, range(len(starts)) if given is None else given)
@@ -118,19 +118,19 @@ def take_slice(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Gather", attributes=("axis",))
-def gather(lowering: Lowering, node: Node) -> list[Any]:
+def gather(lowering: Lowering, node: Node) -> list[Value]:
     indices, axes = node.constant(1, "index"), _axes(node, [node.attributes.get("axis", 0)])
-    length = shape_of(node.inputs[0])[axes[0]]
+    length = shape_of(node.needed(0))[axes[0]]
     if ((indices < -length) | (indices >= length)).any():
         raise Unlowerable(f"an index lies outside the {length} elements of its axis", "check the indices")
     return [_move(node, lambda a: np.take(a, indices, axis=axes[0]), axes)]
 
 
 @handles("Split", attributes=("axis", "split", "num_outputs"))
-def split(lowering: Lowering, node: Node) -> list[Any]:
+def split(lowering: Lowering, node: Node) -> list[Value]:
     (axis,) = _axes(node, [node.attributes.get("axis", 0)])
     sizes = _numbers(node, 1, "split")
-    length = shape_of(node.inputs[0])[axis]
+    length = shape_of(node.needed(0))[axis]
     if sizes is None:
         part = -(-length // len(node.outputs))
         sizes = [min(part, length - i * part) for i in range(len(node.outputs))]
@@ -144,8 +144,8 @@ def _piece(array: np.ndarray, axis: int, piece: slice) -> np.ndarray:
 
 
 @handles("Pad", attributes=("pads", "value", "mode"))
-def pad(lowering: Lowering, node: Node) -> list[Any]:
-    amounts, count = _numbers(node, 1, "pads") or [], len(shape_of(node.inputs[0]))
+def pad(lowering: Lowering, node: Node) -> list[Value]:
+    amounts, count = _numbers(node, 1, "pads") or [], len(shape_of(node.needed(0)))
     value = node.attributes.get("value", 0) if node.given(2) is None else node.constant(2, "value")
     if node.attributes.get("mode", "constant") != "constant" or np.any(np.asarray(value) != 0):
         raise Unlowerable("it pads with something other than zeros", "pad with zeros")
@@ -163,12 +163,12 @@ def pad(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("Shape", attributes=("start", "end"))
-def shape(lowering: Lowering, node: Node) -> list[Any]:
-    dims = shape_of(node.inputs[0])
+def shape(lowering: Lowering, node: Node) -> list[Value]:
+    dims = shape_of(node.needed(0))
     return [np.array(dims[node.attributes.get("start", 0) : node.attributes.get("end")], np.int64)]
 
 
 @handles("Expand")
-def expand(lowering: Lowering, node: Node) -> list[Any]:
+def expand(lowering: Lowering, node: Node) -> list[Value]:
     target = tuple(int(v) for v in node.constant(1, "shape"))
     return [_move(node, lambda a: np.broadcast_to(a, np.broadcast_shapes(a.shape, target)))]

@@ -10,11 +10,11 @@ import numpy as np
 from pyqkit.formats import product
 from pyqkit.formats.products import WIDEST
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded, without_common_powers
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
+from pyqkit.graph.lowering.session import Lowering, Value
 from pyqkit.graph.lowering.view import flattened, settle
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -108,7 +108,7 @@ def sum_bits(layer: Convolution, tensor: Tensor) -> int:
     return max(int(-min(low) - 1), int(max(high)) + 1, 0).bit_length() + 1
 
 
-def _with_bias(real: Real, bias: Any) -> Real:
+def _with_bias(real: Real, bias: Value | None) -> Real:
     if bias is None:
         return real
     if isinstance(bias, Real):
@@ -160,7 +160,7 @@ def window_padding(
 @handles(
     "Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"), axes=(4, 4)
 )
-def convolution(lowering: Lowering, node: Node) -> list[Any]:
+def convolution(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
     if list(node.attributes.get("kernel_shape", weights.codes.shape[2:])) != [*weights.codes.shape[2:]]:
         raise Unlowerable(
@@ -218,13 +218,13 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
 
 
 @handles("MatMul", axes=(2, 2))
-def matrix_product(lowering: Lowering, node: Node) -> list[Any]:
+def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
     return [_linear(lowering, node, real, weights.moved(np.transpose))]
 
 
 @handles("Gemm", attributes=("transA", "transB", "alpha", "beta"), axes=(2, 2))
-def gemm(lowering: Lowering, node: Node) -> list[Any]:
+def gemm(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
     attributes = node.attributes
     if (

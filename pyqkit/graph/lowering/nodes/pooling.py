@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.nodes.linear import window_padding
-from pyqkit.graph.lowering.quantise import mirrored, single_term
+from pyqkit.graph.lowering.quantise import mirrored
 from pyqkit.graph.lowering.real import Real, Term, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
+from pyqkit.graph.lowering.session import Lowering, Value
+from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.view import settle
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 
@@ -37,7 +37,7 @@ _WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
 @handles("MaxPool", attributes=(*_WINDOW, "dilations"), only={"storage_order": 0}, axes=(4,))
-def max_pool(lowering: Lowering, node: Node) -> list[Any]:
+def max_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     name = node.outputs[0]
     if real.raw or real.pool is not None:
@@ -88,7 +88,7 @@ def _average(
 
 
 @handles("AveragePool", attributes=(*_WINDOW, "dilations", "count_include_pad"), axes=(4,))
-def average_pool(lowering: Lowering, node: Node) -> list[Any]:
+def average_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     window, stride, padding = _window(node, real)
     if any(padding) and not node.attributes.get("count_include_pad", 0):
@@ -99,19 +99,19 @@ def average_pool(lowering: Lowering, node: Node) -> list[Any]:
 
 
 @handles("GlobalAveragePool", axes=(4,))
-def global_average_pool(lowering: Lowering, node: Node) -> list[Any]:
+def global_average_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = settle(lowering, node.real(), node.outputs[0]) if node.real().view.ndim == 3 else node.real()
     return [_average(lowering, real, real.base[:2], (1, 1), (0, 0, 0, 0), node.outputs[0])]
 
 
 @handles("GlobalMaxPool", axes=(4,))
-def global_max_pool(lowering: Lowering, node: Node) -> list[Any]:
+def global_max_pool(lowering: Lowering, node: Node) -> list[Value]:
     node.attributes.update(kernel_shape=list(node.real().shape[1:]))
     return max_pool(lowering, node)
 
 
 @handles("ReduceMean", attributes=("axes", "keepdims"), only={"noop_with_empty_axes": 0})
-def reduce_mean(lowering: Lowering, node: Node) -> list[Any]:
+def reduce_mean(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     axes = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
     if len(real.shape) != 3 or sorted(int(a) % 4 for a in axes) != [2, 3]:

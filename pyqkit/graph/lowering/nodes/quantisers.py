@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from pyqkit.formats import Boundary, Integer, Microscaled, Minifloat, OddLevels, parse
-from pyqkit.graph.importer import Lowering
 from pyqkit.graph.lowering.constants import Coded, code_blocks
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.quantise import Quantiser, quantise
+from pyqkit.graph.lowering.quantise import quantise
+from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.rules import OWN, QONNX, Node, handles
+from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 
 _ROUNDINGS = {
     "ROUND": "nearest",
@@ -36,8 +36,20 @@ def rounding_of(node: Node) -> str:
     return _ROUNDINGS[mode]
 
 
-def _integer(value: np.ndarray, what: str) -> int:
-    number = np.asarray(value, np.float64)
+def _shape(node: Node) -> tuple[int, ...]:
+    """Shape of what a quantiser reads and makes, to which its scale broadcasts."""
+    shape, scale = shape_of(node.needed(0)), shape_of(node.needed(1))
+    if len(scale) > len(shape) or any(n not in (1, m) for n, m in zip(scale[::-1], shape[::-1])):
+        raise Unlowerable(
+            f"its scale of shape {scale} does not fit a tensor of shape {shape}",
+            "give one scale a channel, or for all",
+        )
+    return shape
+
+
+def _integer(node: Node, index: int, what: str) -> int:
+    """Input `index`, which must be one whole number."""
+    number = np.asarray(node.constant(index, what), np.float64)
     if number.size != 1 or not np.isfinite(number).all() or number.ravel()[0] != np.rint(number.ravel()[0]):
         raise Unlowerable(f"its {what} is not one integer", f"use an integer {what} for the whole tensor")
     return int(number.ravel()[0])
@@ -62,10 +74,7 @@ def integer_quantiser(node: Node) -> Quantiser:
     Signed numbers of 1 bit are -1 and 1 in QONNX, and its narrow range and rounding mode then say nothing.
     """
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
-    bits, zero_point = (
-        _integer(node.constant(3, "bit width"), "bit width"),
-        _integer(node.constant(2, "zero point"), "zero point"),
-    )
+    bits, zero_point = (_integer(node, i, what) for i, what in ((3, "bit width"), (2, "zero point")))
     if bits > 16:
         raise Unlowerable(
             f"{bits:g} bits are more than the 16 that a quantiser takes", "quantise to at most 16 bits"
@@ -88,7 +97,7 @@ def _bipolar(scale: np.ndarray) -> Quantiser:
 def float_quantiser(node: Node) -> Quantiser:
     """What a FloatQuant node says; another exponent bias is a factor of the scale."""
     exponent, significand, bias = (
-        _integer(node.constant(i, what), what)
+        _integer(node, i, what)
         for i, what in ((2, "exponent width"), (3, "mantissa width"), (4, "exponent bias"))
     )
     has_inf, has_nan = bool(node.attributes.get("has_inf", 0)), bool(node.attributes.get("has_nan", 0))
@@ -118,9 +127,10 @@ def bipolar_quantiser(node: Node) -> Quantiser:
     "IntQuant",
     domains=QONNX,
     inputs=4,
+    shape=_shape,
     attributes={"signed": int, "narrow": int, "rounding_mode": str},
 )
-def lower_integer(lowering: Lowering, node: Node) -> list[Any]:
+def lower_integer(lowering: Lowering, node: Node) -> list[Value]:
     return [apply(lowering, node, integer_quantiser(node))]
 
 
@@ -128,22 +138,20 @@ def lower_integer(lowering: Lowering, node: Node) -> list[Any]:
     "FloatQuant",
     domains=QONNX,
     inputs=6,
+    shape=_shape,
     attributes={"rounding_mode": str, "has_inf": int, "has_nan": int, "has_subnormal": int},
     only={"saturation": 1, "signed": 1},
 )
-def lower_float(lowering: Lowering, node: Node) -> list[Any]:
+def lower_float(lowering: Lowering, node: Node) -> list[Value]:
     return [apply(lowering, node, float_quantiser(node))]
 
 
-@handles("BipolarQuant", domains=QONNX, inputs=2)
-def lower_bipolar(lowering: Lowering, node: Node) -> list[Any]:
+@handles("BipolarQuant", domains=QONNX, inputs=2, shape=_shape)
+def lower_bipolar(lowering: Lowering, node: Node) -> list[Value]:
     quantiser = bipolar_quantiser(node)
-    sign, source = np.sign(quantiser.scale), node.inputs[0]
-    if (
-        sign < 0
-        # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what
-        # comes
-    ).any():
+    sign, source = np.sign(quantiser.scale), node.needed(0)
+    # BipolarQuant does not divide by its scale as other quantisers do: it multiplies the sign of what comes.
+    if (sign < 0).any():
         if isinstance(source, Real):
             node.inputs[0] = source.affine(source.per_channel(sign), fractions(0, source.channels))
         else:
@@ -151,13 +159,13 @@ def lower_bipolar(lowering: Lowering, node: Node) -> list[Any]:
     return [apply(lowering, node, quantiser)]
 
 
-@handles("FormatQuant", domains=OWN, inputs=2, attributes={"format": str, "axis": int})
-def lower_format(lowering: Lowering, node: Node) -> list[Any]:
+@handles("FormatQuant", domains=OWN, inputs=2, shape=_shape, attributes={"format": str, "axis": int})
+def lower_format(lowering: Lowering, node: Node) -> list[Value]:
     fmt = parse(str(node.attributes.get("format", "")))
     scale = scale_of(node)
     if not isinstance(fmt, Microscaled):
         return [apply(lowering, node, Quantiser.of(fmt, scale))]
-    source = node.inputs[0]
+    source = node.needed(0)
     if isinstance(source, Real):
         raise Unlowerable(
             f"activations in blocks ({fmt}) need a scale found while the network runs",
@@ -172,9 +180,9 @@ def lower_format(lowering: Lowering, node: Node) -> list[Any]:
     return [code_blocks(source, fmt, scale, axis)]
 
 
-def apply(lowering: Lowering, node: Node, quantiser: Quantiser) -> Any:
+def apply(lowering: Lowering, node: Node, quantiser: Quantiser) -> Value:
     """Quantise a constant now, or a `Real` by operators."""
-    source = node.inputs[0]
+    source = node.needed(0)
     if isinstance(source, Coded):
         source = source.values()
     if isinstance(source, Real):

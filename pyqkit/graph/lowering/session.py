@@ -1,0 +1,90 @@
+"""State of one import: the graph that grows, what is known of every ONNX tensor, and the names that are taken."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.graph.lowering.constants import Coded
+from pyqkit.graph.lowering.errors import Problem
+from pyqkit.graph.lowering.real import Real
+from pyqkit.graph.ops.layout import Permute
+from pyqkit.names import LONGEST, Identifiers, identifier
+
+Value = np.ndarray | Coded | Real  # an ONNX tensor: a constant, a quantised one, or what depends on the input
+_DECORATION = re.compile(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$")  # of the exporter
+
+
+def shape_of(value: Value) -> tuple[int, ...]:
+    """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
+    if isinstance(value, Real):
+        return (1, *value.shape)
+    return value.codes.shape if isinstance(value, Coded) else value.shape
+
+
+@dataclass
+class Lowering:
+    """One import.
+
+    Attributes
+    ----------
+    graph : Graph
+        Operators so far.
+    opset : int
+        Version of ONNX's own operators that the model asks for.
+    needed : set of str
+        ONNX tensors that the outputs depend on.
+    values : dict of str to Value
+        What is known of ONNX tensors, by name.
+    problems : list of Problem
+        Nodes that cannot be lowered.
+    input_shapes : dict of str to tuple of int
+        ONNX shape of each input of the network, without the batch.
+    input_tensors : dict of tuple to str
+        Tensor of each quantiser of an input, by all that tells two quantisers apart.
+    names : Identifiers
+        Of operators and tensors.
+    folded : int
+        Elements of constants that were computed.
+    """
+
+    graph: Graph
+    opset: int
+    needed: set[str]
+    values: dict[str, Value] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    input_tensors: dict[tuple, str] = field(default_factory=dict)
+    names: Identifiers = field(default_factory=lambda: Identifiers(longest=LONGEST))
+    folded: int = 0
+
+    @staticmethod
+    def stem(wanted: str) -> str:
+        """The layer's part of an ONNX tensor name, as an identifier."""
+        return identifier(_DECORATION.sub("", wanted))
+
+    def name(self, wanted: str) -> str:
+        """A name that nothing has yet."""
+        return self.names.new(self.stem(wanted))
+
+    def emit(self, kind: type[Operator], wanted: str, inputs: list[str], **parameters: Any) -> Tensor:
+        """Append an operator with one output; operator and tensor get the same, new name."""
+        different: list[str] = []
+        for source in inputs:  # an operator reads each stream once: it gets a copy for the second time
+            different.append(self.copy(source, wanted) if source in different else source)
+        name = self.name(wanted)
+        (tensor,) = self.graph.add(kind(name, different, [name], **parameters))
+        return tensor
+
+    def copy(self, tensor: str, wanted: str) -> str:
+        """A tensor of the same codes as `tensor`."""
+        channels = list(range(self.graph.tensors[tensor].shape[2]))
+        return self.emit(Permute, f"{self.stem(wanted)}_copy", [tensor], channels=channels).name
+
+    def note(self, sentence: str) -> None:
+        """Record a decision for the conversion report."""
+        self.graph.notes.append(sentence)
