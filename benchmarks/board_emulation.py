@@ -13,7 +13,6 @@ import argparse
 import gc
 import importlib.util
 import json
-import platform
 import resource
 import sys
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from records import Run
 
 import pyqkit
 import pyqkit.board_emulation
@@ -47,20 +47,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
     options = parser.parse_args(arguments)
-    found: dict[str, Any] = {
-        "source": "emulated; times are of this computer",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
+    run = Run(options)
+    found: dict[str, Any] = {"source": "emulated; times are of this computer"}
     found["packing"] = [packing(bits) for bits in range(1, 9)]
     found["registers_and_transfers"] = rates()
     if importlib.util.find_spec("pynq"):
         found["registers_and_transfers_through_pynq"] = rates_through_pynq()
     found["long_run"] = long_run(options.frames)
-    text = json.dumps(found, indent=1)
-    print(text)
+    print(json.dumps(found, indent=1))
     if options.write:
-        RESULTS.write_text(text + "\n")
+        run.write_json(RESULTS, found)
     return 0
 
 

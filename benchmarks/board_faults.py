@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from board_emulation import Loop
+from records import Run
 
 import pyqkit.board_emulation
 from pyqkit.board_emulation.axi_dma import ADDRESS, CONTROL, LENGTH, SIDES, STATUS
@@ -183,10 +184,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
+    options = parser.parse_args()
+    run = Run(options)
     rows = "".join(f"| {name} | {message(inject)} |\n" for name, inject in FAULTS.items())
     text = f"| fault | what the emulated board says |\n| --- | --- |\n{rows}"
-    if parser.parse_args().write:
-        RESULTS.write_text(text)
+    if options.write:
+        run.write_markdown(RESULTS, text)
     print(text, end="")
     return 0
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from pyqkit.files import replacing
+from records import Run
+
 from pyqkit.formats import NumberFormat, parse
 from pyqkit.rtl.arithmetic import dot_product, multiply_accumulate
 from pyqkit.rtl.generate import library
@@ -65,7 +66,7 @@ def accumulator_bits(fmt: NumberFormat) -> int:
     return product_block(fmt, fmt, NO_LIMIT).width + (MAC_TERMS - 1).bit_length()
 
 
-def measure(names: list[str], kinds: list[str], limit: int | None, known: dict) -> None:
+def measure(names: list[str], kinds: list[str], limit: int | None, known: dict, run: Run) -> None:
     """Put figures into `known`, narrow terms first and up to `limit` circuits.
 
     Saved now and then. What Yosys gave before comes from the cache.
@@ -81,7 +82,7 @@ def measure(names: list[str], kinds: list[str], limit: int | None, known: dict) 
             some = tasks[first : first + AT_A_TIME]
             for (name, kind, variant, _), found in zip(some, synthesise([t[3] for t in some], blocks)):
                 known.setdefault(name, {}).setdefault(kind, {})[variant] = asdict(found)
-            save(known)
+            save(known, run)
             progress.advance(bar, len(some))
 
 
@@ -90,16 +91,14 @@ def _bits(name: str, kind: str) -> int:
     return product_block(fmt, fmt, NO_LIMIT).width * (LANES if kind != "mac" else 1)
 
 
-def save(known: dict) -> None:
+def save(known: dict, run: Run) -> None:
     """Write results in the order of the formats."""
     data = {
         "label": LABEL,
         "lanes": LANES,
         "formats": {name: known[name] for name in FORMATS if name in known},
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    with replacing(RESULTS) as beside:
-        beside.write_text(json.dumps(data, indent=1) + "\n")
+    run.write_json(RESULTS, data, merged=True)
 
 
 def page(data: dict) -> str:
@@ -212,9 +211,10 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, help="only so many circuits more")
     arguments = parser.parse_args()
+    run = Run(arguments)
     known = json.loads(RESULTS.read_text())["formats"] if RESULTS.exists() else {}
     if not arguments.page_only:
-        measure(arguments.formats, arguments.kinds, arguments.limit, known)
+        measure(arguments.formats, arguments.kinds, arguments.limit, known, run)
     PAGE.write_text(page(json.loads(RESULTS.read_text())))
 
 

@@ -7,7 +7,6 @@ OMP_NUM_THREADS=1 python benchmarks/engine_ratio.py --data FOLDER --formats e2m1
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -24,7 +23,8 @@ import zoo
 from brevitas.export.inference import quant_inference_mode
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
-from real_networks import CALIBRATION, FORMATS, RESULTS, quantised, write
+from real_networks import CALIBRATION, FORMATS, RESULTS, quantised
+from records import Run
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.graph.graph import encode_input
@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
     parser.add_argument("--output", type=Path, default=RESULTS / "engine_ratio.json")
     options = parser.parse_args(arguments)
+    run = Run(options)
     warnings.simplefilter("ignore")  # Brevitas and qonnx warn of their own internals
     torch.set_num_threads(1)
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     for fmt in options.formats:
         results.append(measure(fmt, options.data, images, training))
         print(table(results[-1:]), flush=True)
-    write(options.output, json.dumps(results, indent=2) + "\n")
-    write(options.output.with_suffix(".md"), table(results))
+    run.write_json(options.output, {"formats": results}, indent=2)
+    run.write_markdown(options.output.with_suffix(".md"), table(results))
     return 0
 
 

@@ -14,11 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-from synthetic import ResNet
+from records import Run
+from synthetic import WEIGHT_SEED, ResNet
 
 from pyqkit import boards
 from pyqkit.errors import UserError
-from pyqkit.files import replacing
 from pyqkit.hardware import folding
 from pyqkit.hardware.survey import Survey
 
@@ -34,6 +34,7 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
     options = parser.parse_args()
+    run = Run(options, seeds=(WEIGHT_SEED,))
     lines = [
         "| format | board | asked, frames/s | found, frames/s at 100 MHz (estimated) | seconds |",
         "| --- | --- | --- | --- | --- |",
@@ -43,8 +44,7 @@ def main() -> None:
             lines.append(measure(name, board, rate))
             print(lines[-1], flush=True)
     if options.write:
-        with replacing(RESULTS) as beside:
-            beside.write_text("\n".join(lines) + "\n")
+        run.write_markdown(RESULTS, "\n".join(lines))
 
 
 def measure(name: str, board: str, rate: float | None) -> str:

@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from block_library import Case, folded, mlp
+from records import Run
 from resources import sources
 from synthetic import Network
 
 from pyqkit.emulate.rtl import Simulator
-from pyqkit.files import replacing
 from pyqkit.formats import parse
 from pyqkit.graph.graph import to_integers
 from pyqkit.graph.ops.pool import SumPool
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--again", action="store_true", help="also what is in the results")
     arguments = parser.parse_args()
+    run = Run(arguments)
     kept = json.loads(RESULTS.read_text())["networks"] if RESULTS.exists() and not arguments.again else {}
     done: dict[str, object] = dict(kept)
     with TemporaryDirectory() as cache:
@@ -136,8 +137,7 @@ def main() -> None:
                 continue
             done[name] = check(build(), Path(cache), arguments.frames)
             print(name, done[name], flush=True)
-            with replacing(RESULTS) as beside:
-                beside.write_text(json.dumps({"label": LABEL, "networks": done}, indent=1) + "\n")
+            run.write_json(RESULTS, {"label": LABEL, "networks": done}, merged=not arguments.again)
 
 
 if __name__ == "__main__":

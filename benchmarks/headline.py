@@ -28,7 +28,7 @@ import headline_training as training
 import numpy as np
 import torch
 import zoo
-from real_networks import write
+from records import Run
 from resources import blocks_of, sources
 
 import pyqkit
@@ -74,23 +74,24 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of one JSON file a design")
     options = parser.parse_args(arguments)
+    run = Run(options)
     warnings.simplefilter("ignore")  # Brevitas warns of its own internals
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
     for design in options.designs:
-        result = measure(design, options)
+        result = measure(design, options, run)
         print(json.dumps({k: v for k, v in result.items() if k != "blocks"}, indent=1), flush=True)
     results = [
         json.loads(path.read_text())
         for name in PUBLISHED
         if (path := options.output / f"{name}.json").is_file()
     ]
-    write(options.output.with_suffix(".md"), table(results))
+    run.write_markdown(options.output.with_suffix(".md"), table(results))
     print(table(results))
     return int(any(misses(r) for r in results))
 
 
-def measure(design: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(design: str, options: argparse.Namespace, run: Run) -> dict[str, Any]:
     """Everything about one design."""
     network, images, labels = {"resnet8": resnet8, "mlp": mlp}[design](options.data)
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +132,7 @@ def measure(design: str, options: argparse.Namespace) -> dict[str, Any]:
             f"cycles {done[0]}, resources {done[1]}, with open tools, before place and route; not "
             "run on a board"
         )
-        write(path, json.dumps(result, indent=1) + "\n")
+        run.write_json(path, result, merged=bool(options.skip))
 
     before = json.loads(path.read_text()) if path.is_file() else {}
     if all(

@@ -4,7 +4,7 @@ of running it.
 The network has random weights and the folding below; outputs are compared with the engine `exact`, code by
 code.
 
-OMP_NUM_THREADS=1 python benchmarks/hls_speed.py [--formats e2m1 int4] [--frames 64] [--json]
+OMP_NUM_THREADS=1 python benchmarks/hls_speed.py [--formats e2m1 int4] [--frames 64] [--json] [--write]
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from synthetic import ResNet, macs
+from records import Run
+from synthetic import CODE_SEED, WEIGHT_SEED, ResNet, macs
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
@@ -25,6 +26,7 @@ from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.hardware.folding_types import Folding
 
 FORMATS = ("e2m1", "int4", "e3m2", "e4m3", "int8", "lp4_0_3", "lp8_1_3")
+RESULTS = Path(__file__).parent / "results" / "hls_speed.md"
 PE, SIMD = 16, 32  # at most; the largest divisors of each layer
 
 
@@ -36,9 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} into results/")
     options = parser.parse_args(arguments)
+    run = Run(options, seeds=(WEIGHT_SEED, CODE_SEED))
     results = [measure(name, options.frames) for name in options.formats]
     print(json.dumps(results, indent=2) if options.json else table(results))
+    if options.write:
+        run.write_markdown(RESULTS, table(results))
     return int(any(result["mismatches"] for result in results))
 
 

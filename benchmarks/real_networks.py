@@ -24,11 +24,11 @@ import torch
 import zoo
 from hls_speed import folding
 from qonnx_reference import QonnxReference
+from records import Run
 from zoo_layers import Formats, Quantised
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
-from pyqkit.files import replacing
 from pyqkit.graph.graph import Graph, decode_output, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.quant import calibrate, export_qonnx
@@ -42,6 +42,7 @@ CHUNK = 100  # frames that are compared layer by layer at a time
 def main(arguments: list[str] | None = None) -> int:
     """Run the combinations that have no result yet, then write the table; 1 if any engine differed."""
     options = parse_arguments(arguments)
+    run = Run(options)
     warnings.simplefilter("ignore")  # Brevitas warns of its own internals
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         fp32 = zoo.logits(zoo.load(network, options.data), images).argmax(1)
         for fmt, path in missing.items():
             result = measure(network, fmt, options, images, labels, zoo.images(network, training), fp32)
-            write(path, json.dumps(result, indent=2) + "\n")
+            run.write_json(path, result, indent=2)
             print(row(result), flush=True)
     results = [
         json.loads(path.read_text())
@@ -66,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         for f in FORMATS
         if (path := options.output / f"{n}_{f}.json").is_file()
     ]
-    write(options.output.with_suffix(".md"), table(results))
+    run.write_markdown(options.output.with_suffix(".md"), table(results))
     print(table(results))
     return int(
         any(r["exact_against_qonnx"]["mismatches"] or r["hls_against_exact"]["mismatches"] for r in results)
@@ -216,12 +217,6 @@ def timed(seconds: dict[str, float], what: str) -> Iterator[None]:
 def share(hits: np.ndarray) -> float:
     """Per cent, two decimals."""
     return round(100 * float(hits.mean()), 2)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    with replacing(path) as beside:
-        beside.write_text(text)
 
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -20,6 +20,7 @@ from pathlib import Path
 from block_library import Case, chosen, library, networks
 from cost_table import NO_LIMIT, accumulator_bits
 from cost_table import RESULTS as COST
+from records import Run
 
 from pyqkit.files import replacing
 from pyqkit.formats import parse
@@ -242,7 +243,7 @@ def fit() -> None:
     save(MODEL, model)
 
 
-def compare(names: list[str] | None) -> None:
+def compare(names: list[str] | None, run: Run) -> None:
     """Whole networks through Yosys, and the page of all of them.
 
     What Yosys gave before comes from the cache.
@@ -253,7 +254,8 @@ def compare(names: list[str] | None) -> None:
     for name, found in zip(names or cases, synthesise(circuits, sources())):
         done[name] = asdict(found)
         print(name, done[name], flush=True)
-    save(RESULTS, {"label": LABEL, "networks": {name: done[name] for name in cases if name in done}})
+    rows = {name: done[name] for name in cases if name in done}
+    run.write_json(RESULTS, {"label": LABEL, "networks": rows}, merged=names is not None)
     PAGE.write_text(page(done))
 
 
@@ -334,8 +336,9 @@ def main() -> None:
     parser.add_argument("task", choices=["measure", "fit", "networks"])
     parser.add_argument("--only", nargs="+", choices=list(networks()), help="networks")
     arguments = parser.parse_args()
+    run = Run(arguments)
     if arguments.task == "networks":
-        compare(arguments.only)
+        compare(arguments.only, run)
     else:
         {"measure": measure, "fit": fit}[arguments.task]()
 

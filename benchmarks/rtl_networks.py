@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_networks import CALIBRATION, quantised, timed, write
+from real_networks import CALIBRATION, quantised, timed
+from records import Run
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
@@ -44,6 +45,7 @@ FOLDINGS = {
     "resnet20": [(4, 8)],
 }  # PE and SIMD at most
 ALONE_FRAMES = 4
+STALL_SEED = 7
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--force", action="store_true", help="measure again what has a result")
     options = parser.parse_args(arguments)
+    run = Run(options, seeds=(STALL_SEED,))
     warnings.simplefilter("ignore")  # Brevitas warns of its own internals
     options.output.mkdir(parents=True, exist_ok=True)
     for network in options.networks:
@@ -87,10 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
                 "folding": f"PE <= {pe}, SIMD <= {simd}",
                 **measure(*known, pe, simd, options.alone),
             }
-            write(path, json.dumps(result, indent=1) + "\n")
+            run.write_json(path, result)
             print(f"{path.name}: {result['seconds']}", flush=True)
     results = [json.loads(path.read_text()) for path in sorted(options.output.glob("*.json"))]
-    write(options.output.with_suffix(".md"), table(results))
+    run.write_markdown(options.output.with_suffix(".md"), table(results))
     print(table(results))
     return int(any(wrong(r) for r in results))
 
@@ -151,7 +154,7 @@ def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alon
         with timed(seconds, "build"):
             engine = RtlEngine(graph, foldings, cache=Path(cache))
         runs = {}
-        for name, stalls in (("without stalls", None), ("with stalls", Stalls(0.2, seed=7))):
+        for name, stalls in (("without stalls", None), ("with stalls", Stalls(0.2, seed=STALL_SEED))):
             engine.stalls = stalls
             started = time.process_time()
             outputs = engine.run(codes)

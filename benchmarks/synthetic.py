@@ -14,6 +14,8 @@ from pyqkit.graph.ops.layout import Pad, Slice
 from pyqkit.graph.ops.pool import SumPool
 from pyqkit.graph.ops.requantise import Threshold
 
+WEIGHT_SEED, CODE_SEED = 0, 1
+
 
 class Network:
     """A graph under construction; every operator is run on a few random frames, so that thresholds spread the
@@ -29,7 +31,9 @@ class Network:
         (height, width, channels) of a frame.
     """
 
-    def __init__(self, name: str, fmt: NumberFormat, shape: tuple[int, int, int], seed: int = 0) -> None:
+    def __init__(
+        self, name: str, fmt: NumberFormat, shape: tuple[int, int, int], seed: int = WEIGHT_SEED
+    ) -> None:
         self.random = np.random.default_rng(seed)
         self.format = fmt
         self.graph = Graph(name)
@@ -41,7 +45,7 @@ class Network:
         self.sample = {"x": self.codes(2, first)}
         self.values = dict(self.sample)
 
-    def codes(self, frames: int, tensor: Tensor, seed: int = 1) -> np.ndarray:
+    def codes(self, frames: int, tensor: Tensor, seed: int = CODE_SEED) -> np.ndarray:
         """Random codes for a tensor."""
         return np.random.default_rng(seed).choice(tensor.format.codes, (frames, *tensor.shape))
 
@@ -110,7 +114,7 @@ class ResNet(Network):
         Residual blocks a stage.
     """
 
-    def __init__(self, name: str, blocks: int = 3, seed: int = 0, size: int = 32) -> None:
+    def __init__(self, name: str, blocks: int = 3, seed: int = WEIGHT_SEED, size: int = 32) -> None:
         super().__init__(f"resnet_{name}", parse(name), (size, size, 3), seed)
         x = self.quantised(self.conv("stem", "x", 16))
         for stage, channels in enumerate((16, 32, 64)):

@@ -96,6 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
     "verify": {"formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
+    "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
     "report_page": {"tables", "files"},
     "report": {"formats", "graph", "hls", "rtl", "hardware", *HARDWARE_TYPES},
@@ -153,10 +154,14 @@ HEAVY = {
     "jinja2",
     "pynq",
     "finn",
+    "joblib",
+    "threadpoolctl",
+    "distributed",
 }
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
     "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
+    "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "custom_op": {"onnx", "qonnx"},
     "graph.onnx_node": {"onnx"},
     **{name: {"onnx"} for name in ONNX_READING},
