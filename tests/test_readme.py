@@ -23,7 +23,7 @@ def test_format_table_is_generated() -> None:
 
 def test_snippet_runs(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    snippet, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", snippet],
         cwd=tmp_path,

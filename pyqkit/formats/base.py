@@ -263,12 +263,27 @@ class NumberFormat(ABC):
         ------
         FormatError
             If `x` holds a NaN.
+
+        Examples
+        --------
+        Ties go to the even code, what lies beyond the largest value saturates.
+
+        >>> from pyqkit.formats import parse
+        >>> parse("int4").encode([-1.0, 2.5, 3.5, 100.0])
+        array([15,  2,  4,  7], dtype=uint8)
         """
         array = as_real(x, self.name)
         return self.codes[np.searchsorted(self.limits(array.dtype), array, side="right")]
 
     def decode(self, codes: np.ndarray | int) -> np.ndarray:
-        """Exact values of codes as float64 (Logarithmic Posits: the correctly rounded float64)."""
+        """Exact values of codes as float64 (Logarithmic Posits: the correctly rounded float64).
+
+        Examples
+        --------
+        >>> from pyqkit.formats import parse
+        >>> parse("e2m1").decode([0, 1, 7, 15])
+        array([ 0. ,  0.5,  6. , -6. ])
+        """
         return _tables(self).by_code[self.checked(codes)]
 
     def checked(self, codes: np.ndarray | int) -> np.ndarray:
@@ -288,7 +303,14 @@ class NumberFormat(ABC):
         return array
 
     def quantise(self, x: np.ndarray | float) -> np.ndarray:
-        """``decode(encode(x))``: the values that `x` is rounded to, float64."""
+        """``decode(encode(x))``: the values that `x` is rounded to, float64.
+
+        Examples
+        --------
+        >>> from pyqkit.formats import parse
+        >>> parse("lp4_0_3").quantise([0.3, 1.1, -9.0])
+        array([ 0.25,  1.  , -4.  ])
+        """
         return self.decode(self.encode(x))
 
     def __str__(self) -> str:

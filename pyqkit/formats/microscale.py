@@ -41,6 +41,17 @@ class Microscaled:
     block : int
         Elements that share a scale, 1 to `MAX_BLOCK`.
     rule : {"floor", "ceil", "even", "mse"}
+
+    Examples
+    --------
+    Two blocks of four elements; each has an exponent of its own.
+
+    >>> fmt = parse("mx4_e2m1")
+    >>> codes, exponents = fmt.encode([1.0, 2.0, 3.0, 6.0, 0.1, 0.2, 0.3, 0.6])
+    >>> exponents
+    array([ 0, -3], dtype=int32)
+    >>> fmt.decode(codes, exponents)
+    array([1.    , 2.    , 3.    , 6.    , 0.125 , 0.1875, 0.25  , 0.5   ])
     """
 
     element: NumberFormat

@@ -20,7 +20,13 @@ BLOCK = (
 
 
 def packed_bytes(count: int, bits: int) -> int:
-    """Bytes that `count` codes of `bits` bits fill."""
+    """Bytes that `count` codes of `bits` bits fill.
+
+    Examples
+    --------
+    >>> packed_bytes(5, 3)
+    2
+    """
     return -(-count * bits // 8)
 
 
@@ -37,6 +43,11 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     Returns
     -------
     numpy.ndarray, uint8, shape (..., ceil(count * bits / 8))
+
+    Examples
+    --------
+    >>> pack(np.array([1, 2, 3], np.uint8), 4)
+    array([33,  3], dtype=uint8)
     """
     count = codes.shape[-1]
     group = _group(bits, count)
@@ -57,6 +68,11 @@ def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
     """Inverse of `pack`.
 
     Uint8 of shape (..., bytes) to codes of shape (..., count) in the smallest unsigned type.
+
+    Examples
+    --------
+    >>> unpack(np.array([33, 3], np.uint8), 4, 3)
+    array([1, 2, 3], dtype=uint8)
     """
     group = _group(bits, count)
     if bits == 1 and group > 1:

@@ -56,6 +56,15 @@ def parse(name: str) -> NumberFormat:
     ------
     FormatError
         If the name is unknown (the nearest known name is suggested) or its parameters are illegal.
+
+    Examples
+    --------
+    >>> fmt = parse("e2m1")
+    >>> fmt.bits, fmt.maximum
+    (4, 6.0)
+    >>> parse("e2m9")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    pyqkit.formats.base.FormatError: ...
     """
     if not isinstance(name, str):
         raise FormatError(
