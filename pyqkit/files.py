@@ -55,7 +55,7 @@ def packaged(installed: str, source: str) -> Path:
     return package / installed if (package / installed).is_dir() else package.parent / source
 
 
-# ---- what may be replaced -----------------------------------------------------------------------------------------
+# ---- what may be replaced ----------------------------------------------------------------------------------
 
 
 def check_file(target: Path, force: bool) -> None:
@@ -176,7 +176,7 @@ def _others(folder: Path, names: set[str]) -> Iterator[Path]:
                 yield path
 
 
-# ---- writing ------------------------------------------------------------------------------------------------------
+# ---- writing -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -347,7 +347,7 @@ def _sentences(kind: str, target: Path, remedy: str = "choose another place") ->
         ) from error
 
 
-# ---- renaming -----------------------------------------------------------------------------------------------------
+# ---- renaming ----------------------------------------------------------------------------------------------
 
 
 def publish(pairs: Sequence[tuple[Path, Path]], force: bool) -> None:

@@ -33,7 +33,7 @@ def x() -> np.ndarray:
     return frames(6)
 
 
-# ---- compile and run ----------------------------------------------------------------------------------------------
+# ---- compile and run ---------------------------------------------------------------------------------------
 
 
 def test_paths_models_and_bytes_give_the_same_network(accelerator, x, tmp_path):
@@ -145,7 +145,7 @@ def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
     assert report["frames_per_second"] >= 100_000 and report["overflow"]
 
 
-# ---- what is refused ----------------------------------------------------------------------------------------------
+# ---- what is refused ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

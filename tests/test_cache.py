@@ -159,7 +159,7 @@ def test_one_of_many_processes_compiles(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
-# ---- where --------------------------------------------------------------------------------------------------------
+# ---- where -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_private_folders_end_with_the_process(tmp_path: Path) -> None:
     assert Path(done.stdout.strip()).parent == tmp_path and not list(tmp_path.iterdir())
 
 
-# ---- the command --------------------------------------------------------------------------------------------------
+# ---- the command -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def renames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(files, "_renameat2", lambda *_: False)
 
 
-# ---- files --------------------------------------------------------------------------------------------------------
+# ---- files -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("renames")
@@ -261,7 +261,7 @@ def test_names_on_the_way_are_not_to_be_foreseen(tmp_path: Path) -> None:
     assert len(found) == 2
 
 
-# ---- several files ------------------------------------------------------------------------------------------------
+# ---- several files -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("renames")
@@ -309,7 +309,7 @@ def test_one_that_exists_keeps_all_away(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["deep"]  # folders that were made for nothing are gone
 
 
-# ---- folders ------------------------------------------------------------------------------------------------------
+# ---- folders -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("renames")
@@ -414,7 +414,7 @@ def test_without_exchange_the_earlier_folder_comes_back(
     assert (tmp_path / "net" / "part" / "one").read_text() == ("new" if failing == 3 else "old")
 
 
-# ---- runs that were killed ----------------------------------------------------------------------------------------
+# ---- runs that were killed ---------------------------------------------------------------------------------
 
 
 def killed(folder: Path, body: str) -> None:

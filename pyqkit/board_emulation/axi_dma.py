@@ -94,7 +94,7 @@ class Channel:
         """Where a transfer begins."""
         return self.high << 32 | self.low
 
-    # ---- registers ------------------------------------------------------------------------------------------------
+    # ---- registers -----------------------------------------------------------------------------------------
 
     def write(self, offset: int, value: int) -> None:
         """A register; writing the length starts a transfer."""
@@ -173,7 +173,7 @@ class Channel:
         self.active = False
         raise BoardFault(f"{sentence} (the DMA shows it in DMASR, {self.flags:#010x}, and halts)")
 
-    # ---- data -----------------------------------------------------------------------------------------------------
+    # ---- data ----------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
         """Move what can be moved; whether anything was."""

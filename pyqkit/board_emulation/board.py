@@ -93,7 +93,7 @@ class EmulatedBoard:
         self._lock = threading.RLock()
         self.unload()
 
-    # ---- programmable logic ---------------------------------------------------------------------------------------
+    # ---- programmable logic --------------------------------------------------------------------------------
 
     def unload(self) -> None:
         """Empty the programmable logic."""
@@ -159,7 +159,7 @@ class EmulatedBoard:
             words,
         )
 
-    # ---- registers ------------------------------------------------------------------------------------------------
+    # ---- registers -----------------------------------------------------------------------------------------
 
     def _window(self, address: int) -> _Window:
         for window in self._windows:

@@ -236,7 +236,7 @@ class EmulatedDevice(pynq.Device):
         self.capabilities = {"MEMORY_MAPPED": True}
         self.bitfile_name, self.timestamp = "", ""
 
-    # ---- memory and registers -------------------------------------------------------------------------------------
+    # ---- memory and registers ------------------------------------------------------------------------------
 
     def mmap(self, base: int, length: int) -> Window:
         """Registers as an array."""
@@ -271,7 +271,7 @@ class EmulatedDevice(pynq.Device):
         """See `Buffer.invalidate`."""
         bo.invalidate(offset, size)
 
-    # ---- overlays -------------------------------------------------------------------------------------------------
+    # ---- overlays ------------------------------------------------------------------------------------------
 
     def get_bitfile_metadata(self, bitfile_name: str, partial: bool = False) -> Any:
         """What PYNQ asks for before a download."""
@@ -314,7 +314,7 @@ class EmulatedDevice(pynq.Device):
     def shutdown(self) -> None:
         """No connections to shut."""
 
-    # ---- the active device ----------------------------------------------------------------------------------------
+    # ---- the active device ---------------------------------------------------------------------------------
 
     def activate(self) -> Any:
         """Make this PYNQ's active device; returns the one before, or None."""

@@ -107,7 +107,7 @@ class ExactEngine:
             for i in range(len(self._steps))
         ]
 
-    # ---- compilation ---------------------------------------------------------------------------------------------
+    # ---- compilation ---------------------------------------------------------------------------------------
 
     def _only_reader(self, op: Operator) -> Operator | None:
         (name,) = op.outputs

@@ -127,7 +127,7 @@ class PqNode(HWCustomOp):
                 np.float32 if container(tensor) == TensorProto.FLOAT else np.float64
             )
 
-    # ---- what passes over a stream --------------------------------------------------------------------------------
+    # ---- what passes over a stream -------------------------------------------------------------------------
 
     def get_input_datatype(self, ind: int = 0) -> BaseDataType:
         return DataType[f"UINT{self.block.inputs[ind].format.bits}"]
@@ -165,7 +165,7 @@ class PqNode(HWCustomOp):
                 attribute.i = container(self.block.outputs[0])
         return node
 
-    # ---- what it takes --------------------------------------------------------------------------------------------
+    # ---- what it takes -------------------------------------------------------------------------------------
 
     def get_exp_cycles(self) -> int:
         return self.estimate.cycles

@@ -158,7 +158,7 @@ class NumberFormat(ABC):
         """Whether a number half way between the values of two neighbouring codes takes the upper one."""
         return upper % 2 == 0
 
-    # ---- derived -------------------------------------------------------------------------------------------------
+    # ---- derived -------------------------------------------------------------------------------------------
 
     @property
     def codes(self) -> np.ndarray:

@@ -119,7 +119,7 @@ def shown(name: str) -> str:
     return short if short.isascii() and short.isprintable() and short else ascii(short)
 
 
-# ---- the whole model ----------------------------------------------------------------------------------------------
+# ---- the whole model ---------------------------------------------------------------------------------------
 
 
 def check_model(model: Any) -> None:
@@ -263,7 +263,7 @@ def needed_names(graph: Any) -> set[str]:
     return needed - {""}
 
 
-# ---- constants and attributes -------------------------------------------------------------------------------------
+# ---- constants and attributes ------------------------------------------------------------------------------
 
 
 def read_constants(model: Any) -> dict[str, np.ndarray]:

@@ -93,7 +93,7 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     return graph
 
 
-# ---- tensors and operators ----------------------------------------------------------------------------------------
+# ---- tensors and operators ---------------------------------------------------------------------------------
 
 
 def tensor_to_json(tensor: Tensor) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _field(name: str, kind: str, value: Any, arrays: Arrays) -> Any:
     return readers[kind](value)
 
 
-# ---- values -------------------------------------------------------------------------------------------------------
+# ---- values ------------------------------------------------------------------------------------------------
 
 
 def _format(name: Any) -> NumberFormat:

@@ -270,7 +270,7 @@ def _divisors(family: str, clock_mhz: float) -> tuple[int, int, int]:
     return min((p for p in pairs if p[2] >= wanted), key=lambda p: (p[2], p[0]))
 
 
-# ---- writing ------------------------------------------------------------------------------------------------------
+# ---- writing -----------------------------------------------------------------------------------------------
 
 
 def write(design: Design) -> str:
@@ -389,7 +389,7 @@ def _memory_map(module: ElementTree.Element, system: Block, reached: tuple[Block
         )
 
 
-# ---- reading ------------------------------------------------------------------------------------------------------
+# ---- reading -----------------------------------------------------------------------------------------------
 
 
 def read(path: Path) -> tuple[Block, ...]:

@@ -117,7 +117,7 @@ def missing_tool(backend: str) -> str | None:
     return None if shutil.which("vivado") else "Vivado"
 
 
-# ---- the project --------------------------------------------------------------------------------------------------
+# ---- the project -------------------------------------------------------------------------------------------
 
 
 def write_project(planned: Plan, folder: Path, backend: str, force: bool = False) -> Path:
@@ -226,7 +226,7 @@ def _dma_settings(dma: hwh.Block) -> str:
     return f"    {dma.name} {{address {dma.address:#x} size {dma.size:#x} parameters {{{parameters}}}}}\n"
 
 
-# ---- the tools ----------------------------------------------------------------------------------------------------
+# ---- the tools ---------------------------------------------------------------------------------------------
 
 
 def _run(project: Path) -> None:

@@ -111,7 +111,7 @@ class Emitter:
     names: Identifiers = field(default_factory=Identifiers)
     decoders: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    # ---- streams and blocks --------------------------------------------------------------------------------------------
+    # ---- streams and blocks --------------------------------------------------------------------------------
 
     def wire(self, name: str, bits: int, lanes: int) -> Stream:
         """Declare a stream."""
@@ -181,7 +181,7 @@ class Emitter:
             for i, t in enumerate(tensors)
         ]
 
-    # ---- constants -----------------------------------------------------------------------------------------------------
+    # ---- constants -----------------------------------------------------------------------------------------
 
     def table(self, wanted: str, values: Iterable[int], bits: int) -> str:
         """A file of hexadecimal words for ``$readmemh``; returns it as a literal."""

@@ -207,7 +207,7 @@ class Turn:
         device = self._device()
         return device is None or device.number != self.number or not _under_way(self.call)
 
-    # ---- the call's thread ----------------------------------------------------------------------------------------
+    # ---- the call's thread ---------------------------------------------------------------------------------
 
     def begin(self, job: Callable[[Transfers], Any]) -> None:
         """Give the worker a job; it has the device in no state that can be trusted, from here on."""
@@ -245,7 +245,7 @@ class Turn:
         """Let the worker end at once rather than when it next looks."""
         self._jobs.put(None)
 
-    # ---- the worker -----------------------------------------------------------------------------------------------
+    # ---- the worker ----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         try:

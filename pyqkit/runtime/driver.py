@@ -152,7 +152,7 @@ class Driver:
         )
         return 1 + 2 * (cycles / (self._backend.clock_mhz * 1e6) + moved / _SLOWEST_MEMORY)
 
-    # ---- loading --------------------------------------------------------------------------------------------------
+    # ---- loading -------------------------------------------------------------------------------------------
 
     @classmethod
     def load(
@@ -239,7 +239,7 @@ class Driver:
     ) -> None:
         self.close()
 
-    # ---- running --------------------------------------------------------------------------------------------------
+    # ---- running -------------------------------------------------------------------------------------------
 
     def __call__(self, x: np.ndarray) -> Results:
         """`execute`."""
@@ -366,7 +366,7 @@ class Driver:
     def _unpacked(self, contents: list[np.ndarray], frames: int) -> list[np.ndarray]:
         return [output.codes(content, frames) for output, content in zip(self._outputs, contents)]
 
-    # ---- checking -------------------------------------------------------------------------------------------------
+    # ---- checking ------------------------------------------------------------------------------------------
 
     def selftest(self) -> int:
         """Differing codes on the golden vectors of the build folder; 0 is what must come."""

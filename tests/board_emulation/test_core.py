@@ -83,7 +83,7 @@ def status(design: Design, side: int) -> int:
     return design.read(side + STATUS)
 
 
-# ---- what works ---------------------------------------------------------------------------------------------------
+# ---- what works --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["zynq-7000", "zynq-mpsoc"])
@@ -205,7 +205,7 @@ def test_memory_is_given_back() -> None:
     assert memory.owner(whole.address + 5, 8 * PAGE - 4) is None
 
 
-# ---- what would hang or corrupt hardware -------------------------------------------------------------------------
+# ---- what would hang or corrupt hardware -------------------------------------------------------------------
 
 
 def test_address_that_nobody_owns() -> None:

@@ -101,7 +101,7 @@ def test_a_dma_that_only_receives_has_no_other_registers() -> None:
     assert d.read(1, S2MM + STATUS) == 1 and d.read(0, S2MM + STATUS) == 0, "a reset takes one DMA"
 
 
-# ---- stock PYNQ ---------------------------------------------------------------------------------------------------
+# ---- stock PYNQ --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["ZCU104", "PYNQ-Z2"])

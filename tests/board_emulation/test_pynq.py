@@ -104,7 +104,7 @@ def test_one_device_after_another() -> None:
     assert getattr(Device, "_active_device", None) is before
 
 
-# ---- a user's own block and driver --------------------------------------------------------------------------------
+# ---- a user's own block and driver -------------------------------------------------------------------------
 
 GAIN = "example.org:user:gain:1.0"
 
@@ -157,7 +157,7 @@ def test_driver_of_a_user(name: str, tmp_path: Path) -> None:
         GainDriver.unregister()
 
 
-# ---- mistakes -----------------------------------------------------------------------------------------------------
+# ---- mistakes ----------------------------------------------------------------------------------------------
 
 
 def loaded(board: Any) -> tuple[Any, Any, Any]:

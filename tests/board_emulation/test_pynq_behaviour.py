@@ -70,7 +70,7 @@ def weights(tmp_path: Path) -> Iterator[tuple[Any, Weights]]:
         yield mmio, model
 
 
-# ---- MMIO: offsets and words --------------------------------------------------------------------------------------
+# ---- MMIO: offsets and words -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("base", "length"), [(-0x1000, 4), (0x1000, -4)])
@@ -130,7 +130,7 @@ def test_a_window_ends_where_it_was_asked_to(dma: Any) -> None:
     assert inner.read(0) == 0x1_1003
 
 
-# ---- MMIO: the array ----------------------------------------------------------------------------------------------
+# ---- MMIO: the array ---------------------------------------------------------------------------------------
 
 READINGS = {
     "np.copy": np.copy,
@@ -257,7 +257,7 @@ def test_words_that_no_register_holds(board: Any, value: float) -> None:
     assert board.board.read(0xFF5E_00C0) == 0xFFFF_FFFF
 
 
-# ---- register maps ------------------------------------------------------------------------------------------------
+# ---- register maps -----------------------------------------------------------------------------------------
 
 
 def test_fields_of_the_dma(dma: Any) -> None:
@@ -293,7 +293,7 @@ def test_fields_of_the_dma(dma: Any) -> None:
         registers.MM2S_DMASR.Halted = 0
 
 
-# ---- DMA ----------------------------------------------------------------------------------------------------------
+# ---- DMA ---------------------------------------------------------------------------------------------------
 
 
 def test_transfers_end_idle_and_say_what_came(dma: Any) -> None:
@@ -340,7 +340,7 @@ def test_channels_are_started_again_after_a_download(board: Any) -> None:
     dma.sendchannel.wait()
 
 
-# ---- allocate -----------------------------------------------------------------------------------------------------
+# ---- allocate ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_memory_that_is_used_up(board: Any) -> None:
     assert pynq.allocate(4096, np.uint8).physical_address == memory.base
 
 
-# ---- clocks and overlays ------------------------------------------------------------------------------------------
+# ---- clocks and overlays -----------------------------------------------------------------------------------
 
 
 def test_clocks_are_set_to_what_divisors_reach(board: Any) -> None:

@@ -84,7 +84,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-# ---- signals ------------------------------------------------------------------------------------------------------
+# ---- signals -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_signal_that_python_drops_is_raised_again() -> None:
     assert (done.returncode, done.stderr) == (143, "pyqkit: interrupted\n")
 
 
-# ---- streams ------------------------------------------------------------------------------------------------------
+# ---- streams -----------------------------------------------------------------------------------------------
 
 
 def test_a_reader_that_goes_away(place: Place) -> None:
@@ -229,7 +229,7 @@ def test_names_of_bytes_that_are_no_text(built: Path, place: Place) -> None:
     assert code == 2 and len(err.splitlines()) == 1 and "\\udcff[bold]\\u202e" in err
 
 
-# ---- full disks ---------------------------------------------------------------------------------------------------
+# ---- full disks --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_full_disk_under_the_compiler(built: Path, tmp_path: Path, room: int) 
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-# ---- several at once ----------------------------------------------------------------------------------------------
+# ---- several at once ---------------------------------------------------------------------------------------
 
 
 @needs_compiler

@@ -174,7 +174,7 @@ def test_graphs_survive_json() -> None:
     agree(net, from_json(data, arrays).execute)
 
 
-# ---- negative controls: the comparison above can fail ---------------------------------------------------------------
+# ---- negative controls: the comparison above can fail ------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_networks() -> None:
         np.testing.assert_array_equal(a.codes["x"], b.codes["x"])
 
 
-# ---- nothing that was not checked reaches native code --------------------------------------------------------------
+# ---- nothing that was not checked reaches native code ------------------------------------------------------
 
 
 @needs_compiler

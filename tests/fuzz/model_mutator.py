@@ -90,7 +90,7 @@ def _name(model: Any, random: Random) -> str:
     )
 
 
-# ---- attributes ---------------------------------------------------------------------------------------------------
+# ---- attributes --------------------------------------------------------------------------------------------
 
 
 def _value(random: Random) -> Any:
@@ -161,7 +161,7 @@ def _break_attribute(model: Any, random: Random) -> None:
         attribute.ref_attr_name = "x"
 
 
-# ---- nodes and edges ----------------------------------------------------------------------------------------------
+# ---- nodes and edges ---------------------------------------------------------------------------------------
 
 
 def _retype(model: Any, random: Random) -> None:
@@ -340,7 +340,7 @@ def _as_constant_node(model: Any, random: Random) -> None:
     model.graph.node.insert(0, node)
 
 
-# ---- initialisers -------------------------------------------------------------------------------------------------
+# ---- initialisers ------------------------------------------------------------------------------------------
 
 
 def _values(model: Any, random: Random) -> None:
@@ -426,7 +426,7 @@ def _reshape_tensor(model: Any, random: Random) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), tensor.name))
 
 
-# ---- the graph's ends and frame -----------------------------------------------------------------------------------
+# ---- the graph's ends and frame ----------------------------------------------------------------------------
 
 
 def _input(model: Any, random: Random) -> None:

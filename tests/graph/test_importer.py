@@ -385,7 +385,7 @@ def test_a_wrong_tie_rule_is_caught() -> None:
     assert any((before[k] != after[k]).any() for k in before)
 
 
-# ---- what cannot be lowered ----------------------------------------------------------------------------------------
+# ---- what cannot be lowered --------------------------------------------------------------------------------
 
 
 def test_all_problems_are_listed_at_once() -> None:

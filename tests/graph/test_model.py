@@ -60,7 +60,7 @@ def refusal(model: Any) -> str:
     return f"{problem.node}: {problem.reason}"
 
 
-# ---- attributes, domains, types -------------------------------------------------------------------------------------
+# ---- attributes, domains, types ----------------------------------------------------------------------------
 
 NODES: dict[str, tuple[Make, str]] = {
     "Cast to a whole number": (lambda b, x: b.node("Cast", x, to=TensorProto.INT32), "(Cast): it rounds to a type of fewer values"),
@@ -184,7 +184,7 @@ def test_a_pool_in_the_padding_alone_has_no_value() -> None:
     assert "has the padding (2, 0, 0, 0), as large as its window (2, 2)" in refusal(model)
 
 
-# ---- constants ------------------------------------------------------------------------------------------------------
+# ---- constants ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_attributes_that_are_not_sound() -> None:
     assert "rounding_mode has none" in refusal(spoiled(no_text))
 
 
-# ---- ends of the network --------------------------------------------------------------------------------------------
+# ---- ends of the network -----------------------------------------------------------------------------------
 
 
 def test_two_outputs_of_one_tensor() -> None:
@@ -333,7 +333,7 @@ def test_shapes_that_the_file_says_of_tensors_inside_do_not_count() -> None:
     assert_right(model)
 
 
-# ---- data beside the model ------------------------------------------------------------------------------------------
+# ---- data beside the model ---------------------------------------------------------------------------------
 
 
 @pytest.fixture

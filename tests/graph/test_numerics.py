@@ -46,7 +46,7 @@ def quarters(b: Builder, *shape: int) -> str:
     return b.constant(b.random.integers(-24, 25, shape) / 4)
 
 
-# ---- scales of either sign -----------------------------------------------------------------------------------------
+# ---- scales of either sign ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", [-0.5, -0.5 * np.ones((CHANNELS, 1, 1, 1)), 0.5 * SIGNS])
@@ -180,7 +180,7 @@ def test_joined_branches_with_scales_of_different_sign_are_refused() -> None:
         pyqkit.compile(b.model(b.node("Concat", x, b.node("Neg", x), axis=1)))
 
 
-# ---- one bit -------------------------------------------------------------------------------------------------------
+# ---- one bit -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", [0.5, -0.5, 0.5 * SIGNS])
@@ -201,7 +201,7 @@ def test_one_bit(signed: int, narrow: int, scale: Any) -> None:
     agree(b.model(quantise(y, np.reshape(scale, (1, -1, 1, 1)))), x)
 
 
-# ---- ranges of numbers ---------------------------------------------------------------------------------------------
+# ---- ranges of numbers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-15, 1e-18, -1e-18, 1e-30, 1e-38, 1e-44])
@@ -472,7 +472,7 @@ def test_what_is_no_number_is_refused_by_name(case: str) -> None:
     assert all(problem.reason and problem.remedy for problem in caught.value.problems)
 
 
-# ---- accumulators and memory ---------------------------------------------------------------------------------------
+# ---- accumulators and memory -------------------------------------------------------------------------------
 
 
 def test_16_bit_operands_need_no_table_of_their_products() -> None:

@@ -136,7 +136,7 @@ def test_files_of_a_build_folder_are_labels(folder: Path, name: str) -> None:
         build_folder.read(sealed(folder, manifest))
 
 
-# ---- boards -------------------------------------------------------------------------------------------------------
+# ---- boards ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [*BREAKERS, EVIL, "x} ; exec touch evil ; set y {", "../up", "a/b", ""])
@@ -190,7 +190,7 @@ def test_tcl_gets_values_and_nothing_else(tmp_path: Path) -> None:
     assert not (tmp_path / "evil").exists()
 
 
-# ---- overlays -----------------------------------------------------------------------------------------------------
+# ---- overlays ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["a b", "-net", ".net", "größe", "a'b", "x" * 65, *BREAKERS])
@@ -239,7 +239,7 @@ def test_a_project_of_another_name_is_not_sealed(name: str, tmp_path: Path) -> N
     assert not (tmp_path / "overlay").exists()
 
 
-# ---- outputs ------------------------------------------------------------------------------------------------------
+# ---- outputs -----------------------------------------------------------------------------------------------
 
 
 def test_archives_of_outputs_keep_every_name_apart(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_archives_of_outputs_keep_every_name_apart(tmp_path: Path) -> None:
         assert len(found.files) == len(names)
 
 
-# ---- foldings -----------------------------------------------------------------------------------------------------
+# ---- foldings ----------------------------------------------------------------------------------------------
 
 
 def test_a_folding_file_of_other_names_is_refused(tmp_path: Path) -> None:

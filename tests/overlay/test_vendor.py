@@ -88,7 +88,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path, monkeypatch)
 
 
-# ---- the whole way ------------------------------------------------------------------------------------------------
+# ---- the whole way -----------------------------------------------------------------------------------------
 
 
 @needs_tcl
@@ -190,7 +190,7 @@ def test_a_copy_on_another_machine_needs_no_pyqkit(bench: Bench) -> None:
     assert not read(moved / "overlay" / "residual.bit").emulated
 
 
-# ---- going on, and failing ----------------------------------------------------------------------------------------
+# ---- going on, and failing ---------------------------------------------------------------------------------
 
 
 @needs_tcl
@@ -402,7 +402,7 @@ def test_files_beside_an_emulated_overlay_are_kept(bench: Bench, ending: str) ->
     assert [p.name for p in bench.target.iterdir()] == [mine.name] and mine.read_text() == "mine"
 
 
-# ---- what the tools leave -----------------------------------------------------------------------------------------
+# ---- what the tools leave ----------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ CHECKS = [
     plain_reading,
 ]
 
-# ---- the same with the subject changed ----------------------------------------------------------------------------
+# ---- the same with the subject changed ---------------------------------------------------------------------
 
 
 def _replaced(owner: Any, name: str, change: Callable[[Any], Any]) -> Callable[[Patch], None]:

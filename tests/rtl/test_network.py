@@ -127,7 +127,7 @@ def test_multipliers_and_memories_change_no_code(activations: str, weights: str 
     assert dict(stored) == {"block": "bram", "logic": "lutram"}
 
 
-# ---- FIFO depths ------------------------------------------------------------------------------------------------------------
+# ---- FIFO depths -------------------------------------------------------------------------------------------
 
 
 def residual(stride: int) -> Net:
@@ -163,7 +163,7 @@ def test_fifos_beside_a_join_are_as_deep_as_they_must_be(stride: int) -> None:
     print(f"{needed} words: {design.interval} cycles between frames; an eighth fewer: {caught.value}")
 
 
-# ---- what can go wrong ------------------------------------------------------------------------------------------------------
+# ---- what can go wrong -------------------------------------------------------------------------------------
 
 
 def small() -> Graph:

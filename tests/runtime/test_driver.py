@@ -22,7 +22,7 @@ from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Driver
 from tests.overlays import build, expected, frames, overlay
 
-# ---- results ------------------------------------------------------------------------------------------------------
+# ---- results -----------------------------------------------------------------------------------------------
 
 
 def test_any_number_of_frames(load: Callable[..., Driver]) -> None:
@@ -126,7 +126,7 @@ def test_many_frames_and_no_more_memory(here: Driver) -> None:
     assert network.given.held == output.stream.held == 0 and not output.results
 
 
-# ---- bad input ----------------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_batch_larger_than_memory(
     assert_array_equal(load(batch=1000)(frames(3000)), expected(frames(3000)))
 
 
-# ---- clocks -------------------------------------------------------------------------------------------------------
+# ---- clocks ------------------------------------------------------------------------------------------------
 
 
 def test_clocks_stay_below_what_was_closed(load: Callable[..., Driver], place: tuple[str, str]) -> None:
@@ -229,7 +229,7 @@ def test_clocks_stay_below_what_was_closed(load: Callable[..., Driver], place: t
     )
 
 
-# ---- benchmark ----------------------------------------------------------------------------------------------------
+# ---- benchmark ---------------------------------------------------------------------------------------------
 
 
 def test_benchmark_separates_stages_and_claims_nothing(

@@ -63,7 +63,7 @@ def reloads(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-# ---- interrupts ---------------------------------------------------------------------------------------------------
+# ---- interrupts --------------------------------------------------------------------------------------------
 
 
 def test_an_interrupt_at_any_line(bench: Bench) -> None:
@@ -100,7 +100,7 @@ def test_an_interrupt_while_loading(place: tuple[str, str], monkeypatch: pytest.
     assert len(kept) > 5
 
 
-# ---- workers ------------------------------------------------------------------------------------------------------
+# ---- workers -----------------------------------------------------------------------------------------------
 
 
 def test_a_worker_of_an_ended_call_touches_nothing(here: Driver) -> None:
@@ -173,7 +173,7 @@ def test_a_job_that_fails_ends_its_call_and_stops_the_dmas(here: Driver) -> None
     assert_array_equal(here(frames(9)), expected(frames(9)))
 
 
-# ---- several users of a device ------------------------------------------------------------------------------------
+# ---- several users of a device -----------------------------------------------------------------------------
 
 
 def test_two_threads_at_once(here: Driver) -> None:
@@ -278,7 +278,7 @@ def test_stock_drivers_and_other_overlays_beside_ours(monkeypatch: pytest.Monkey
         assert_array_equal(driver(frames(9)), expected(frames(9)))
 
 
-# ---- the end ------------------------------------------------------------------------------------------------------
+# ---- the end -----------------------------------------------------------------------------------------------
 
 LEAVE = """
 import sys, numpy as np

@@ -97,7 +97,7 @@ def test_packets_of_several_frames(
     assert driver.selftest() == 0
 
 
-# ---- what can go wrong --------------------------------------------------------------------------------------------
+# ---- what can go wrong -------------------------------------------------------------------------------------
 
 
 def test_an_output_that_gives_nothing_is_named(load: Callable[..., Driver]) -> None:

@@ -129,7 +129,7 @@ def rounded_down() -> Network:
     return Network(b.model(b.quantise(b.conv(culprit, "int4", 2, 3, 1), "int8", 0.5)), culprit)
 
 
-# ---- mutants ------------------------------------------------------------------------------------------------------
+# ---- mutants -----------------------------------------------------------------------------------------------
 
 
 def misread(module: Any, function: str, change: Callable[[Any], None]) -> Callable[[Patch], None]:
