@@ -52,7 +52,8 @@ def measure(name: str, board: str, rate: float | None) -> str:
     graph = ResNet(name, 7).graph
     began = time.process_time()
     try:
-        found = f"{CLOCK_MHZ * 1e6 / Survey(graph).interval(folding.find(graph, boards.load(board), CLOCK_MHZ, rate)):,.0f}"
+        chosen = folding.find(graph, boards.load(board), CLOCK_MHZ, rate)
+        found = f"{CLOCK_MHZ * 1e6 / Survey(graph).interval(chosen):,.0f}"
     except UserError:
         found = "none"
     return (

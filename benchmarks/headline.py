@@ -1,8 +1,9 @@
-"""Two designs for a PYNQ-Z2 beside the fastest published on its silicon: accuracy, simulated cycles,
-synthesised resources.
+"""Two designs for a PYNQ-Z2 beside the fastest published on its silicon.
 
-    resnet8   the image classifier of MLPerf Tiny in 4-bit floats; published: 2,431 frames/s at 86.0 % (fpgaConvNet, INT9, closed)
-    mlp       a multilayer perceptron on Fashion-MNIST in 4-bit floats; published MLP: 57,268 frames/s (FINN, W3A3, keyword spotting)
+    resnet8   the image classifier of MLPerf Tiny in 4-bit floats;
+              published: 2,431 frames/s at 86.0 % (fpgaConvNet, INT9, closed)
+    mlp       a multilayer perceptron on Fashion-MNIST in 4-bit floats;
+              published MLP: 57,268 frames/s (FINN, W3A3, keyword spotting)
 
     OMP_NUM_THREADS=1 python benchmarks/headline.py --data FOLDER --designs mlp resnet8
 
@@ -234,9 +235,8 @@ def misses(result: dict[str, Any]) -> bool:
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown of all results."""
     lines = [
-        "| design | top-1 % | frames/s at 100 MHz, simulated | published | cycles a frame | latency "
-        "| LUT (low to high, with memories) | of PYNQ-Z2 | "
-        "BRAM36 | DSP | FF | codes rtl ≠ exact |",
+        "| design | top-1 % | frames/s at 100 MHz, simulated | published | cycles a frame | latency | LUT "
+        "(low to high, with memories) | of PYNQ-Z2 | BRAM36 | DSP | FF | codes rtl ≠ exact |",
         "|" + " --- |" * 12,
     ]
     for r in results:

@@ -167,7 +167,7 @@ def quantised(network: str, fmt: str, scaling: str, data: Path, training: np.nda
 
 
 def compare_with_qonnx(graph: Graph, reference: QonnxReference, images: np.ndarray) -> dict[str, int]:
-    """Codes of every quantised tensor and all outputs of the engine `exact` that differ from QONNX semantics."""
+    """Codes of all quantised tensors and outputs of engine `exact` that differ from QONNX semantics."""
     engine = ExactEngine(graph, fuse=False)
     (port,) = graph.inputs
     codes = differing = decided = 0

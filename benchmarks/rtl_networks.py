@@ -185,7 +185,7 @@ def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alon
 
 
 def operators_alone(graph: Graph, foldings: dict[str, Folding]) -> dict[str, Any]:
-    """Cycles a frame of each operator, scheduled and simulated alone, and its codes against its definition."""
+    """Of each operator alone: cycles a frame, scheduled and simulated, and codes against its definition."""
     pieces = apart(graph)
     codes = random_codes(pieces, ALONE_FRAMES)
     with tempfile.TemporaryDirectory() as cache:
@@ -243,9 +243,17 @@ def wrong(result: dict[str, Any]) -> bool:
 
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown."""
-    head = ["network", "folding", "frames", "codes that differ (exact, hls; without and with stalls)", "saturated, ties, distinct codes",
-            "interval: schedule, simulated", "latency: schedule, simulated", "operators alone: exact intervals, codes that differ",
-            "schedule, build (s by the clock, two shared cores), run (CPU s)"]  # fmt: skip
+    head = [
+        "network",
+        "folding",
+        "frames",
+        "codes that differ (exact, hls; without and with stalls)",
+        "saturated, ties, distinct codes",
+        "interval: schedule, simulated",
+        "latency: schedule, simulated",
+        "operators alone: exact intervals, codes that differ",
+        "schedule, build (s by the clock, two shared cores), run (CPU s)",
+    ]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for r in results:
         differing = "; ".join(

@@ -77,7 +77,7 @@ def _say(message: str) -> None:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(pyqkit.__version__)
 def main() -> None:
-    """From a quantised PyTorch network to a bit-exact FPGA accelerator on PYNQ, on the board or on a laptop."""
+    """From a quantised PyTorch network to a bit-exact FPGA accelerator on a PYNQ board or a laptop."""
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class MissingToolError(UserError):
 
 
 def plain(text: str) -> str:
-    """`text` with an escape in the place of every character on which a terminal acts or which it cannot show."""
+    """`text` with an escape for every character on which a terminal acts or which it cannot show."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

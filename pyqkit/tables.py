@@ -207,8 +207,7 @@ def summary(report: dict[str, Any]) -> str:
     rate, cycles = report["frames_per_second"], report["initiation_interval_cycles"]
     text = (
         f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report['clock_mhz']:g} MHz, a frame every "
-        f"{cycles:,g} cycles "
-        f"({report['sources']['cycles']}); {report['bottleneck']} limits. "
+        f"{cycles:,g} cycles ({report['sources']['cycles']}); {report['bottleneck']} limits. "
     )
     step = report["next_step"]
     if step is None:
@@ -220,10 +219,8 @@ def summary(report: dict[str, Any]) -> str:
     )
     beyond = f", more {step['exceeds']} than {report['board']} has" if step["exceeds"] else ""
     return (
-        f"{text}The next step, "
-        f"{step['frames_per_second']:,.{0 if step['frames_per_second'] >= 10 else 2}f} frames/s, "
-        "would take "
-        f"{more or 'nothing more'} (estimated){beyond}."
+        f"{text}The next step, {step['frames_per_second']:,.{0 if step['frames_per_second'] >= 10 else 2}f} "
+        f"frames/s, would take {more or 'nothing more'} (estimated){beyond}."
     )
 
 
@@ -317,9 +314,8 @@ def _doubts(float32: dict[str, Any]) -> list[str]:
     if float32["over_excused_layers"]:
         names = ", ".join(float32["over_excused_layers"])
         sentences.append(
-            f"So many codes in {names} lie on ties or within the error of float32 that its "
-            "execution does not confirm the accelerator "
-            "there; with power-of-two scales float32 sums are exact."
+            f"So many codes in {names} lie on ties or within the error of float32 that its execution does "
+            "not confirm the accelerator there; with power-of-two scales float32 sums are exact."
         )
     return sentences
 

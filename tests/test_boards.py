@@ -64,10 +64,14 @@ def test_ports_are_those_of_the_shell(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("aliases", ["a", 5]), ("image", 3.1), ("ports", "GP0"), ("clocks", {"source_mhz": 0}), ("rails", {"pl": 1}),
-     ("unconfirmed", 5), ("unconfirmed", [[[]]]), ("sources", {"part": {"a": 1}}), ("sources", []), ("aliases", "ab"), ("clocks", "fast"),
-     ("clocks", {"source_mhz": 1000, "reachable_mhz": 5}), ("clocks", {"source_mhz": float("nan")}), ("clocks", {"reachable_mhz": []}),
-     ("ports", {"memory_bits": 10**400}), ("ports", {"memory": True}), ("rails", [])],
+    [
+        ("aliases", ["a", 5]), ("image", 3.1), ("ports", "GP0"), ("clocks", {"source_mhz": 0}),
+        ("rails", {"pl": 1}), ("unconfirmed", 5), ("unconfirmed", [[[]]]), ("sources", {"part": {"a": 1}}),
+        ("sources", []), ("aliases", "ab"), ("clocks", "fast"),
+        ("clocks", {"source_mhz": 1000, "reachable_mhz": 5}), ("clocks", {"source_mhz": float("nan")}),
+        ("clocks", {"reachable_mhz": []}), ("ports", {"memory_bits": 10**400}), ("ports", {"memory": True}),
+        ("rails", []),
+    ],
 )  # fmt: skip
 def test_impossible_surroundings(key: str, value: Any) -> None:
     data = {**boards.load("ZCU104").to_json(), key: value}

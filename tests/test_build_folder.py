@@ -182,9 +182,8 @@ def test_existing_things_are_kept(accelerator, tmp_path):
     with pytest.raises(OutputError) as caught:
         accelerator.save(tmp_path / "net", force=True)
     assert str(caught.value) == (
-        "a build folder and nothing else was expected, but "
-        f"{tmp_path / 'net' / 'hls' / 'thesis.txt'} is not part of it; "
-        "move it away or choose another name"
+        f"a build folder and nothing else was expected, but {tmp_path / 'net' / 'hls' / 'thesis.txt'} is not "
+        "part of it; move it away or choose another name"
     )
     assert (tmp_path / "net" / "hls" / "thesis.txt").read_text() == "mine"
     (tmp_path / "file").write_text("mine")
@@ -263,29 +262,62 @@ def forged(saved: Path, folder: Path, change) -> Path:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda m: m.update(schema=99), "a build folder of schema 1 was expected, but FOLDER has 99; compile the network again"),
-        (lambda m: m.pop("clock_mhz"), "a complete manifest was expected in FOLDER, but clock_mhz is missing; compile the network "
-            "again"),
-        (lambda m: m.update(clock_mhz="fast"), "a complete manifest was expected in FOLDER, but its clock is fast; compile the network again"),
-        (lambda m: m["files"].pop("arrays.npz"), "a manifest that lists arrays.npz was expected, but FOLDER/manifest.json does not; compile "
-                                                 "the network again"),
-        *(
-            (lambda m, name=name: m["files"].update({name: "0"}), "a manifest that lists files of its folder was expected, but "
-                                                                  "FOLDER/manifest.json lists "
-                                                                      "others; compile the network again")
-            for name in ("../x", "/etc/passwd", "hls/../../x", "manifest.json", "hls//x", "", ".", "a\nb", "\x1b[2J")
+        (
+            lambda m: m.update(schema=99),
+            "a build folder of schema 1 was expected, but FOLDER has 99; compile the network again",
         ),
-        (lambda m: m["files"].update({"none": "0"}), "an unchanged file was expected, but FOLDER/none is missing or has been edited; compile "
-                                                     "the network again"),
-        (lambda m: m["folding"].update(none={"pe": 1, "simd": 1}), "foldings of layers were expected in FOLDER/manifest.json, but 'none' is no "
-                                                                   "layer; layers are "),
-        (lambda m: m["board"].update(family="alveo"), "a board with name, part, board_part, family (zynq-7000 or zynq-mpsoc), clock_mhz and "),
+        (
+            lambda m: m.pop("clock_mhz"),
+            "a complete manifest was expected in FOLDER, but clock_mhz is missing; compile the network again",
+        ),
+        (
+            lambda m: m.update(clock_mhz="fast"),
+            "a complete manifest was expected in FOLDER, but its clock is fast; compile the network again",
+        ),
+        (
+            lambda m: m["files"].pop("arrays.npz"),
+            "a manifest that lists arrays.npz was expected, but FOLDER/manifest.json does not; compile "
+            "the network again",
+        ),
+        *(
+            (
+                lambda m, name=name: m["files"].update({name: "0"}),
+                "a manifest that lists files of its folder was expected, but FOLDER/manifest.json lists "
+                "others; compile the network again",
+            )
+            for name in (
+                "../x",
+                "/etc/passwd",
+                "hls/../../x",
+                "manifest.json",
+                "hls//x",
+                "",
+                ".",
+                "a\nb",
+                "\x1b[2J",
+            )
+        ),
+        (
+            lambda m: m["files"].update({"none": "0"}),
+            "an unchanged file was expected, but FOLDER/none is missing or has been edited; compile "
+            "the network again",
+        ),
+        (
+            lambda m: m["folding"].update(none={"pe": 1, "simd": 1}),
+            "foldings of layers were expected in FOLDER/manifest.json, but 'none' is no layer; layers are ",
+        ),
+        (
+            lambda m: m["board"].update(family="alveo"),
+            "a board with name, part, board_part, family (zynq-7000 or zynq-mpsoc), clock_mhz and ",
+        ),
         (lambda m: m.update(graph=[]), "a graph as pyqkit writes it was expected, but it is damaged ("),
-        (lambda m: m["graph"].pop("outputs"), "a graph as pyqkit writes it was expected, but it is damaged (no 'outputs'); compile the "
-            "network "
-                                              "again"),
+        (
+            lambda m: m["graph"].pop("outputs"),
+            "a graph as pyqkit writes it was expected, but it is damaged (no 'outputs'); compile the network "
+            "again",
+        ),
     ],
-)  # fmt: skip
+)
 def test_forged_manifests_are_refused(saved, tmp_path, change, sentence):
     folder = forged(saved, tmp_path / "net", change)
     with pytest.raises(UserError) as caught:
@@ -309,9 +341,8 @@ def test_pickled_arrays_are_not_opened(tmp_path):
     with pytest.raises(BuildFolderError) as caught:
         build_folder.load_arrays(tmp_path, "arrays.npz")
     assert str(caught.value) == (
-        f"arrays were expected in {tmp_path / 'arrays.npz'}, but it cannot be read (its header does "
-        "not describe an array of plain numbers); "
-        "compile the network again"
+        f"arrays were expected in {tmp_path / 'arrays.npz'}, but it cannot be read (its header does not "
+        "describe an array of plain numbers); compile the network again"
     )
 
 

@@ -20,9 +20,9 @@ HEAD = """# Number formats
 
 <!-- written by tools/format_table.py (make format-table) from pyqkit/formats; edits are overwritten -->
 
-One section a family: its definition as it stands in the source, and the formats that the tests enumerate. `largest` and
-`smallest` leave out infinities. Any other legal parameters can be named as well; `pyqkit formats NAME` prints every code of
-a format. What all families share:
+One section a family: its definition as it stands in the source, and the formats that the tests enumerate.
+`largest` and `smallest` leave out infinities. Any other legal parameters can be named as well; `pyqkit
+formats NAME` prints every code of a format. What all families share:
 """
 
 

@@ -26,10 +26,9 @@ FIRST_CYCLES = 12  # mutants fail within ten
 # As SymbiYosys prepares a design for an and-inverter graph.
 _TO_AIGER = (
     "proc; flatten; check -assert; opt_clean; async2sync; memory_collect; chformal -lower; setundef "
-    "-undriven -anyseq; "
-    "delete -output; opt -full; techmap; opt -fast; memory_map -formal; formalff -clk2ff "
-    "-ff2anyinit; simplemap; dffunmap; "
-    "opt -fast; setundef -zero; aigmap; opt_clean; write_aiger -I -B -zinit -no-startoffset block.aig"
+    "-undriven -anyseq; delete -output; opt -full; techmap; opt -fast; memory_map -formal; formalff -clk2ff "
+    "-ff2anyinit; simplemap; dffunmap; opt -fast; setundef -zero; aigmap; opt_clean; write_aiger -I -B "
+    "-zinit -no-startoffset block.aig"
 )
 _YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
 

@@ -119,10 +119,9 @@ class Channel:
     def _start(self, length: int) -> None:
         if self.flags & HALTED:
             raise BoardFault(
-                f"{self.name} was expected to run before a length is written, but DMACR.RS is 0, so "
-                "the DMA would do nothing for ever; "
-                "write 1 to DMACR first, which is start() of PYNQ's channel and is needed after "
-                "every download() and reset"
+                f"{self.name} was expected to run before a length is written, but DMACR.RS is 0, so the DMA "
+                "would do nothing for ever; write 1 to DMACR first, which is start() of PYNQ's channel and "
+                "is needed after every download() and reset"
             )
         if self.active:
             raise BoardFault(
@@ -140,16 +139,14 @@ class Channel:
             )
         if length >> self.length_bits:
             raise BoardFault(
-                f"a transfer of at most {(1 << self.length_bits) - 1} bytes was expected on "
-                f"{self.name}, whose length register has "
-                f"{self.length_bits} bits, but {length} came, of which it would move "
-                f"{length % (1 << self.length_bits)}; split the transfer"
+                f"a transfer of at most {(1 << self.length_bits) - 1} bytes was expected on {self.name}, "
+                f"whose length register has {self.length_bits} bits, but {length} came, of which it would "
+                f"move {length % (1 << self.length_bits)}; split the transfer"
             )
         if self.address % self.alignment:
             raise BoardFault(
-                f"an address that is a multiple of {self.alignment} was expected on {self.name}, "
-                "which has no realignment engine, but "
-                f"{self.address:#x} came; start at the beginning of a buffer"
+                f"an address that is a multiple of {self.alignment} was expected on {self.name}, which has "
+                f"no realignment engine, but {self.address:#x} came; start at the beginning of a buffer"
             )
         if length % self.stream.beat_bytes:
             raise BoardFault(
@@ -215,9 +212,8 @@ class Channel:
         elif self.moved == self.length:
             self._fail(
                 INTERNAL_ERROR,
-                f"a packet of at most {self.length} bytes was expected on {self.name}, but the "
-                "buffer is full and TLAST has not come; "
-                "receive into a buffer that holds the whole packet",
+                f"a packet of at most {self.length} bytes was expected on {self.name}, but the buffer is "
+                "full and TLAST has not come; receive into a buffer that holds the whole packet",
             )
         return bool(len(data))
 

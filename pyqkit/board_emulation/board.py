@@ -166,9 +166,8 @@ class EmulatedBoard:
             if 0 <= address - window.base < window.size:
                 return window
         raise BoardFault(
-            f"an address with registers was expected, but nothing owns {address:#x}, where a real "
-            "board would stall or reset; "
-            "load the overlay first and compare the address with its ip_dict"
+            f"an address with registers was expected, but nothing owns {address:#x}, where a real board "
+            "would stall or reset; load the overlay first and compare the address with its ip_dict"
         )
 
     def read(self, address: int) -> int:

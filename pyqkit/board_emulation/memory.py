@@ -83,9 +83,8 @@ class Buffer:
         """Raise `BoardFault` if the memory was given back."""
         if self.freed:
             raise BoardFault(
-                f"a buffer that lives was expected, but the one at {self.address:#x} was freed, and "
-                "its memory may be another's; "
-                "copy what you need before you free it"
+                f"a buffer that lives was expected, but the one at {self.address:#x} was freed, and its "
+                "memory may be another's; copy what you need before you free it"
             )
 
     def check_fresh(self, start: int, stop: int) -> None:

@@ -113,9 +113,8 @@ class Network:
             for output, result in zip(self.outputs, found, strict=True):
                 if result.shape != (len(frames), output.frame_bytes) or result.dtype != np.uint8:
                     raise BoardFault(
-                        f"results of {output.frame_bytes} bytes a frame were expected from the "
-                        f"engine of {self.name}, but {result.shape} of "
-                        f"{result.dtype} came; mend the engine"
+                        f"results of {output.frame_bytes} bytes a frame were expected from the engine of "
+                        f"{self.name}, but {result.shape} of {result.dtype} came; mend the engine"
                     )
             self._ahead = deque(zip(frames, zip(*found)))
         return self._ahead.popleft()[1]

@@ -204,7 +204,7 @@ class PqHls(PqNode, HLSBackend):
         return generate_operator(self.block.op, self.block.inputs, self.lanes, self.folding, name)
 
     def execute_node(self, context: Context, graph: Any) -> None:
-        """By the definition, the compiled C++ (``cppsim``) or the Verilog that Vitis HLS made (``rtlsim``)."""
+        """By definition, by the compiled C++ (``cppsim``) or the Verilog of Vitis HLS (``rtlsim``)."""
         mode = self.get_nodeattr("exec_mode")
         if mode == "cppsim":
             given = dict(zip((tensor.name for tensor in self.block.inputs), self._codes(context)))

@@ -12,7 +12,7 @@ from pyqkit.names import is_identifier, is_label
 WIDEST_WORD = 8191  # bits; FINN's limit, which is that of Vitis HLS
 
 _SCRIPT = """\
-# One operator as an IP, written by pyqkit; run by FINN's HLSSynthIP in this folder, by hand: vitis_hls {script}
+# One operator as an IP, written by pyqkit; FINN's HLSSynthIP runs it here. By hand: vitis_hls {script}
 open_project project_{name}
 add_files top_{name}.cpp -cflags "-std=c++14 -I."
 set_top {name}

@@ -7,8 +7,8 @@ Invariants, tested for every format of up to 8 bits by enumerating all codes (``
 
 I1  ``decode(encode(v)) == v`` for every value ``v`` of the format.
 I2  ``values`` is strictly increasing, and ``codes[i]`` decodes to ``values[i]``.
-I3  ``value = integer * 2**unit_exponent * prescale`` exactly (logarithmic formats: ``integer`` is the value after the
-    log-to-linear table, see `pyqkit.formats.logposit`).
+I3  ``value = integer * 2**unit_exponent * prescale`` exactly (logarithmic formats: ``integer`` is the value
+    after the log-to-linear table, see `pyqkit.formats.logposit`).
 I4  ``encode`` is monotone; it moves from ``values[i]`` to ``values[i + 1]`` exactly at ``boundaries()[i]``.
 
 Sums are exact and have at most 64 bits, as wide as the codes of the real weights make them. Where they would
@@ -296,9 +296,8 @@ class NumberFormat(ABC):
             )
         if array.size and (array.min() < 0 or int(array.max()) >> self.bits):
             raise FormatError(
-                f"codes from 0 to {2**self.bits - 1} were expected for {self.name}, but "
-                f"{array.min()} to {array.max()} came; "
-                "mask them to the format's bits"
+                f"codes from 0 to {2**self.bits - 1} were expected for {self.name}, but {array.min()} to "
+                f"{array.max()} came; mask them to the format's bits"
             )
         return array
 

@@ -2,7 +2,9 @@
 
 Layout, most significant bit first, negative numbers being the two's complement of the whole word:
 
-    sign (1) | regime: a run of equal bits, at most rs, closed by one opposite bit unless it has length rs | ulfx
+    sign (1) | regime | ulfx
+
+    regime: a run of equal bits, at most rs, closed by one opposite bit unless it has length rs
 
     value = (-1)**s * 2**(2**es * k - sf + ulfx),  k = m - 1 for a run of m ones, -m for m zeros
 

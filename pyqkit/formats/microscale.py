@@ -3,13 +3,13 @@
 The shared exponent E of a block follows a named rule; emax is the exponent of the largest power of two of the
 element:
 
-    floor   E = floor(log2(amax)) - emax                        the OCP rule; the largest elements may saturate
-    ceil    E = ceil(log2(amax)) - emax                         never saturates, wastes up to one bit
+    floor   E = floor(log2(amax)) - emax: the OCP rule; the largest elements may saturate
+    ceil    E = ceil(log2(amax)) - emax: never saturates, wastes up to one bit
     even    as floor, of amax rounded half to even to the element's significand bits
     mse     the E in floor-1 .. floor+2 with the smallest squared error of the block (the smaller E on a tie)
 
-Exponents come from frexp, never from a floating-point logarithm, and are held to the range of E8M0, -127 ..
-127.
+Exponents come from frexp, never from a floating-point logarithm, and are held to the range of E8M0: from -127
+to 127.
 """
 
 from __future__ import annotations

@@ -45,9 +45,8 @@ class Minifloat(NumberFormat):
     def __post_init__(self) -> None:
         if self.exponent_bits < 1 or self.significand_bits < 0 or not 3 <= self.bits <= 8:
             raise FormatError(
-                "a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but "
-                f"{self.name} has {self.bits} bits "
-                f"and {self.exponent_bits} exponent bits"
+                f"a minifloat of 3 to 8 bits with at least 1 exponent bit was expected, but {self.name} has "
+                f"{self.bits} bits and {self.exponent_bits} exponent bits"
             )
         if self.variant and (not self.signed or self.variant not in _VARIANTS):
             raise FormatError(

@@ -34,7 +34,7 @@ __all__ = [
 
 
 class GraphError(UserError):
-    """A graph that breaks its own rules (an unknown operator, a shape that does not fit, a name used twice)."""
+    """A graph that breaks its own rules (an unknown operator, a wrong shape, a name used twice)."""
 
 
 def _check_name(what: str, name: object) -> None:

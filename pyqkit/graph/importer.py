@@ -110,9 +110,8 @@ def _check_readers(lowering: Lowering, graph: Any, value: Any) -> None:
             and lowering.needed.intersection(node.output)
         ):
             raise ModelError(
-                "a Cast to FLOAT or a quantiser was expected behind the integer input "
-                f"{shown(value.name)}, but {label(node, index)} reads it; "
-                "cast it first"
+                f"a Cast to FLOAT or a quantiser was expected behind the integer input {shown(value.name)}, "
+                f"but {label(node, index)} reads it; cast it first"
             )
 
 

@@ -75,9 +75,8 @@ def parse_model(content: bytes, path: str) -> Any:
     for tensor in external_data.tensors(model):
         if external_data.is_external(tensor):
             raise ModelError(
-                "a model with all its data was expected, but the data of tensor "
-                f"{shown(tensor.name)} lie in another file; pass the path of "
-                "the ONNX file, or load it with onnx.load"
+                f"a model with all its data was expected, but the data of tensor {shown(tensor.name)} lie in "
+                "another file; pass the path of the ONNX file, or load it with onnx.load"
             )
     return model
 
@@ -133,9 +132,8 @@ def check_model(model: Any) -> None:
     graph = model.graph
     if not any(node.op_type in QUANTISERS for node in graph.node):
         raise ModelError(
-            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; "
-            "quantise the network and export it with "
-            "pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
+            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; quantise the "
+            "network and export it with pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
         )
     if len(graph.node) > limits.NODES:
         raise ModelError(
@@ -184,9 +182,8 @@ def _check_names(graph: Any) -> None:
         for name in node.input:
             if name and name not in made:
                 raise ModelError(
-                    f"tensors that exist were expected as inputs of {label(node, index)}, but "
-                    f"nothing before it makes {shown(name)}; "
-                    "sort the nodes, or export the model again"
+                    f"tensors that exist were expected as inputs of {label(node, index)}, but nothing before "
+                    f"it makes {shown(name)}; sort the nodes, or export the model again"
                 )
         repeated += [name for name in node.output if name and made[name]]
         made.update(name for name in node.output if name)
@@ -232,9 +229,8 @@ def _check_input(graph: Any) -> None:
     elements, channels = int(np.prod([d.dim_value for d in dims][1:], dtype=object)), dims[1].dim_value
     if elements > limits.TENSOR_ELEMENTS or channels > limits.CHANNELS:
         raise ModelError(
-            f"an input of at most {limits.TENSOR_ELEMENTS} elements and {limits.CHANNELS} channels "
-            f"was expected, but {name} has {elements} "
-            f"and {channels}; use a smaller one"
+            f"an input of at most {limits.TENSOR_ELEMENTS} elements and {limits.CHANNELS} channels was "
+            f"expected, but {name} has {elements} and {channels}; use a smaller one"
         )
 
 
@@ -298,9 +294,8 @@ def constant_array(tensor: Any) -> np.ndarray:
     elements = int(np.prod(dims, dtype=object))
     if len(dims) > limits.AXES or any(d < 0 for d in dims) or elements > limits.CONSTANT_ELEMENTS:
         raise ModelError(
-            f"a tensor of at most {limits.AXES} axes and {limits.CONSTANT_ELEMENTS} elements was "
-            f"expected, but {name} has the shape "
-            f"{dims[: limits.AXES + 1]}; use a smaller one"
+            f"a tensor of at most {limits.AXES} axes and {limits.CONSTANT_ELEMENTS} elements was expected, "
+            f"but {name} has the shape {dims[: limits.AXES + 1]}; use a smaller one"
         )
     if external_data.is_external(tensor):
         raise ModelError(

@@ -1,4 +1,4 @@
-"""What ONNX itself says of a node: attributes and inputs, shapes, and its value where all inputs are constants.
+"""What ONNX itself says of a node: attributes, shapes, and its value where all inputs are constants.
 
 A model is somebody else's program. So a node is first held against ONNX's own schema and shape inference,
 which compute no element; only then is it lowered, or executed if it is one of the operators below, whose cost

@@ -187,8 +187,7 @@ def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
         where = f"layer {layer}" if layer else "the module"
         raise UserError(
             f"layers that ONNX can describe were expected, but {where} cannot be exported "
-            f"({_reason(error)}); "
-            "replace it by layers that pyqkit lowers, or keep it outside of the module"
+            f"({_reason(error)}); replace it by layers that pyqkit lowers, or keep it outside of the module"
         ) from error
     _refuse_foreign(exported)
     exported = (
@@ -208,9 +207,8 @@ def _refuse_foreign(exported: Any) -> None:
     for node in exported.graph.node:
         if node.domain and node.op_type not in (*QUANTISERS, "Trunc"):
             raise UserError(
-                "layers that pyqkit lowers were expected, but layer "
-                f"{layer_of(module_path(node.name))} is exported as {node.op_type}; "
-                "replace it, or keep it outside of the module"
+                f"layers that pyqkit lowers were expected, but layer {layer_of(module_path(node.name))} is "
+                f"exported as {node.op_type}; replace it, or keep it outside of the module"
             )
 
 

@@ -217,8 +217,7 @@ def layer_of(path: str) -> str:
 def _unwritable(path: str, reason: str) -> UserError:
     return UserError(
         f"a quantiser that QONNX can describe was expected in layer {layer_of(path)}, but "
-        f"{' '.join(reason.split())}; "
-        "take one of pyqkit.quant for that layer"
+        f"{' '.join(reason.split())}; take one of pyqkit.quant for that layer"
     )
 
 

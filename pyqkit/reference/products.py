@@ -193,7 +193,7 @@ def _log_products(left: Factor, right: Factor, sums: Sums) -> tuple[DoubleDouble
 
 
 def _side_by_side(tables: list[np.ndarray], factor: Factor) -> np.ndarray:
-    """A copy of each channel for each table, as channels beside it, so that groups of channels stay together."""
+    """A copy of each channel for each table, beside it, so that groups of channels stay together."""
     copies = np.stack(tables, axis=-1)[factor.tensor.content]
     copies = np.ldexp(copies, np.broadcast_to(factor.shifts, factor.tensor.shape)[..., None])
     return np.moveaxis(copies, -1, 2).reshape(copies.shape[0], -1, *copies.shape[2:-1])

@@ -1,12 +1,11 @@
-"""LUTs, flip-flops and memories of SystemVerilog, as Yosys maps it to Xilinx 7-series cells (pip package
-pyosys).
+"""LUTs, flip-flops and memories of SystemVerilog, as Yosys (pyosys) maps it to Xilinx 7-series cells.
 
 A slice's LUT holds one function of six inputs, or two functions of five inputs in all. How far small LUTs
 share a site is for place and route to decide, which does not run here, so there are two figures:
 
-    low   greedy pairing: two LUTs share a site if they have at most five inputs together and at most one of them feeds a
-          carry chain (whose slot takes only the site's main output); LUTs of six inputs and those of wide
-          multiplexers stay alone
+    low   greedy pairing: two LUTs share a site if they have at most five inputs together and at most one of
+          them feeds a carry chain (whose slot takes only the site's main output); LUTs of six inputs and
+          those of wide multiplexers stay alone
     high  none share: LUTs, inverters, and one feed-through for each carry slot that no LUT drives
 
 Nothing here was compared with Vivado.
@@ -33,8 +32,10 @@ from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing
 
 LABEL = "yosys xc7, before place and route"
-_LUTRAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2,
-           "RAM256X1S": 4, "RAM32X2S": 2, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}  # fmt: skip
+_LUTRAM = {
+    "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM32X1S": 1, "RAM64X1S": 1,
+    "RAM128X1S": 2, "RAM256X1S": 4, "RAM32X2S": 2, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
+}  # fmt: skip
 _CIRCUIT = "circuit.sv"
 _SHARED_INPUTS = 5
 _SITES_AWAY = 24  # candidates looked at for each LUT, so that large netlists stay quick

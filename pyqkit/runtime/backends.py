@@ -150,9 +150,8 @@ class PynqBackend:
             )
         if emulated and not manifest.emulated:
             raise OverlayError(
-                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for "
-                "real hardware; "
-                "make one with 'pyqkit overlay BUILD --emulated'"
+                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for real "
+                "hardware; make one with 'pyqkit overlay BUILD --emulated'"
             )
         self.source = "emulated" if emulated else "measured"
         self.board = board or (self._device.name if emulated else _board_name()) or manifest.boards[0]
@@ -178,9 +177,8 @@ class PynqBackend:
         wrong = _differences(self.manifest, self._overlay.ip_dict)
         if wrong:
             raise OverlayError(
-                f"the blocks that {self.manifest.bitfile.with_suffix('.json')} lists were expected, "
-                f"but {self.manifest.handoff} has {wrong}; "
-                "copy the four files of the overlay together"
+                f"the blocks that {self.manifest.bitfile.with_suffix('.json')} lists were expected, but "
+                f"{self.manifest.handoff} has {wrong}; copy the four files of the overlay together"
             )
         places = self.manifest.blocks
         self._registers = {
@@ -335,9 +333,8 @@ class EmulatedBackend:
     def __init__(self, manifest: Manifest, board: str | None) -> None:
         if not manifest.emulated:
             raise OverlayError(
-                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for "
-                "real hardware; "
-                "make one with 'pyqkit overlay BUILD --emulated'"
+                f"a bitstream for the emulated board was expected, but {manifest.bitfile} is for real "
+                "hardware; make one with 'pyqkit overlay BUILD --emulated'"
             )
         from pyqkit.board_emulation.board import EmulatedBoard, overlay_models
 

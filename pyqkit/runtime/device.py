@@ -84,9 +84,8 @@ class Device:
             )
         if os.getpid() != self._process:
             raise OverlayError(
-                f"the process that loaded {self.manifest.name} was expected to use it, but this is "
-                "a fork of it; load the overlay here, "
-                "after the other process has closed it"
+                f"the process that loaded {self.manifest.name} was expected to use it, but this is a fork of "
+                "it; load the overlay here, after the other process has closed it"
             )
         self._calls.append(turn.call)  # of two threads one comes first
         for other in list(self._calls):

@@ -63,8 +63,7 @@ class Dma:
             if time.monotonic() > limit:
                 raise TransferError(
                     f"the DMA was expected to come out of reset within 1 s, but {side}_DMACR is "
-                    f"{self._read(control):#010x}; "
-                    "its clock is probably stopped, so load the overlay again"
+                    f"{self._read(control):#010x}; its clock is probably stopped, so load the overlay again"
                 )
         for side in self.sides:
             self._write(_SIDES[side] + _CONTROL, _RUN)
@@ -170,9 +169,8 @@ class Transfers:
             waited = now - moved_at
             if waited > timeout_s:
                 raise TransferError(
-                    f"the transfer was expected to end within {timeout_s:.3g} s, but "
-                    f"{self._describe()}; {self._meaning()}; "
-                    "pass a larger timeout_s if the clock was lowered"
+                    f"the transfer was expected to end within {timeout_s:.3g} s, but {self._describe()}; "
+                    f"{self._meaning()}; pass a larger timeout_s if the clock was lowered"
                 )
             if self._cancelled():
                 raise TransferError(

@@ -135,9 +135,8 @@ class Driver:
         bytes_each = max(self._given.frame_bytes, *taken, LINE)
         if wanted < 1 or -(-wanted // per) * per * bytes_each > _LONGEST:
             raise OverlayError(
-                f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one "
-                f"transfer can hold, but {wanted} came; "
-                "leave it out, calls take any number of frames"
+                f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one transfer "
+                f"can hold, but {wanted} came; leave it out, calls take any number of frames"
             )
         return wanted
 
@@ -197,9 +196,8 @@ class Driver:
         wanted = manifest.clock_mhz if clock_mhz is None else clock_mhz
         if not 0 < wanted < 1000 or (wanted > manifest.clock_mhz and not overclock):
             raise OverlayError(
-                f"a clock of at most {manifest.clock_mhz:g} MHz was expected, which is what "
-                f"{manifest.name} was closed for, but {wanted:g} came; "
-                "pass overclock=True if wrong results are acceptable"
+                f"a clock of at most {manifest.clock_mhz:g} MHz was expected, which is what {manifest.name} "
+                f"was closed for, but {wanted:g} came; pass overclock=True if wrong results are acceptable"
             )
         chosen = choose(manifest, board, backend)
         try:
@@ -301,7 +299,7 @@ class Driver:
         return encode_input(self._input, self._given, x)
 
     def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-        """Codes of inputs to codes of every output, all (frames, height, width, channels), double-buffered."""
+        """Codes of inputs to codes of every output, (frames, height, width, channels), double-buffered."""
         return self._device.run(partial(self._frames, arrays))
 
     def _frames(self, arrays: Iterable[np.ndarray], turn: Turn) -> Iterator[list[np.ndarray]]:

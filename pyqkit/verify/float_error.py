@@ -3,14 +3,14 @@
 The model is the standard one (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM
 2002):
 
-* An operation returns the exact result times ``1 / (1 + d)`` with ``|d| <= u = 2**-24`` (section 2.2, equation 2.5), so its
-  rounding is at most u times what it returned, plus ``2**-149`` where that is subnormal.
-* A sum of n products, added in any order, with fused multiply-adds or without, is at most ``gamma(n) * sum |w| * |x|`` from
-  the exact sum, ``gamma(k) = k u / (1 - k u)`` (section 3.1). Two more factors cover a bias and the start of
-  the sum.
+* An operation returns the exact result times ``1 / (1 + d)`` with ``|d| <= u = 2**-24`` (section 2.2,
+  equation 2.5), so its rounding is at most u times what it returned, plus ``2**-149`` where that is
+  subnormal.
+* A sum of n products, added in any order, with fused multiply-adds or without, is at most ``gamma(n) * sum
+  |w| * |x|`` from the exact sum, ``gamma(k) = k u / (1 - k u)`` (section 3.1). Two more factors cover a bias
+  and the start of the sum.
 * The analysis is *running* (section 3.3): it starts from the magnitudes that float32 itself computed, and a
-  node passes on
-  the errors of its inputs by its derivative.
+  node passes on the errors of its inputs by its derivative.
 
 Inputs, weights and scales are the float32 numbers of the file; an exact value ``scale * integer`` enters with
 its own rounding. A node that is linear passes errors on as it passes data, so its bound is what the node
@@ -94,7 +94,7 @@ class ErrorBounds:
         }
 
     def of(self, name: str) -> np.ndarray:
-        """Largest ``|float32 - exact|`` of every element of a tensor, float64; infinite where nothing bounds it."""
+        """Largest ``|float32 - exact|`` of every element, float64; infinite where nothing bounds it."""
         if name not in self._known:
             node = self._producers.get(name)
             if node is None or not any(node.input):  # an input or constant of the file

@@ -119,9 +119,8 @@ def test_tampered_build_folders(built: Path, tmp_path: Path, damage: str) -> Non
     elif damage == "manifest cut":
         manifest.write_text(text[:1])
         sentence = (
-            f"a manifest as pyqkit writes it was expected, but {manifest} cannot be read (Expecting "
-            "property name enclosed in double quotes: "
-            "line 1 column 2 (char 1)); compile the network again"
+            f"a manifest as pyqkit writes it was expected, but {manifest} cannot be read (Expecting property "
+            "name enclosed in double quotes: line 1 column 2 (char 1)); compile the network again"
         )
     elif damage == "no manifest":
         manifest.unlink()

@@ -137,13 +137,17 @@ class TopBit(Operator):
 def rule(e, op):
     source = e.input(op)
     out = e.output(op, source.lanes)
-    e.constants.append("template <class S> void top_bit(S &in, S &out, int words, int top) { for (int i = 0; i < words; ++i) {"
+    e.constants.append("template <class S> void top_bit(S &in, S &out, int words, int top) {"
+                       "for (int i = 0; i < words; ++i) {"
                        "auto w = in.read(); for (auto &code : w.lane) code = code & top; out.write(w); } }")
     tensor = e.graph.tensors[op.inputs[0]]
-    e.process(op.name, f"top_bit({source.name}, {out.name}, {int(np.prod(tensor.shape)) // source.lanes}, {1 << tensor.format.bits - 1})")
+    words = int(np.prod(tensor.shape)) // source.lanes
+    e.process(op.name, f"top_bit({source.name}, {out.name}, {words}, {1 << tensor.format.bits - 1})")
 
 @estimates("top_bit")
-def estimate(site): return Estimate(site.lanes[0], int(np.prod(site.output.shape)) // site.lanes[0], Resources())
+def estimate(site):
+    cycles = int(np.prod(site.output.shape)) // site.lanes[0]
+    return Estimate(site.lanes[0], cycles, Resources())
 
 from tests.emulate.networks import Net
 from pyqkit.formats import parse

@@ -138,8 +138,11 @@ def test_golden_logarithmic_products() -> None:
 @pytest.mark.parametrize("count", [1, 2, 9, 576, 4608])
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("int4", "int4"), ("uint4", "int4"), ("e2m1", "e2m1"), ("e3m2", "ue3m2"), ("e4m3", "e4m3"), ("lp4_0_3", "lp4_0_3"), ("lp8_1_3", "e2m1"),
-     ("odd2", "uint2"), ("uint2", "uint2"), ("int1", "int1"), ("uint8z128", "int8")],
+    [
+        ("int4", "int4"), ("uint4", "int4"), ("e2m1", "e2m1"), ("e3m2", "ue3m2"), ("e4m3", "e4m3"),
+        ("lp4_0_3", "lp4_0_3"), ("lp8_1_3", "e2m1"), ("odd2", "uint2"), ("uint2", "uint2"), ("int1", "int1"),
+        ("uint8z128", "int8"),
+    ],
 )  # fmt: skip
 def test_accumulators_hold_and_are_tight(left: str, right: str, count: int) -> None:
     a, b = parse(left), parse(right)

@@ -34,32 +34,28 @@ _NUMBERS = (
     1e30,
 )
 _TYPES = (
-    "Abs Add AveragePool BatchNormalization BipolarQuant Cast Clip Concat Constant ConstantOfShape "
-    "Conv Div Dropout Einsum Elu Erf Expand "
-    "Flatten FloatQuant FormatQuant Gather Gemm GlobalAveragePool GlobalMaxPool HardSigmoid "
-    "Identity If LeakyRelu Loop MatMul Max MaxPool "
-    "Mul Neg PRelu Pad Quant QuantizeLinear Range ReduceMean Relu Reshape Resize Scan Shape Sigmoid "
-    "Slice Softmax Softplus Split Squeeze "
-    "Sub Tanh Tile Transpose Unsqueeze Where"
+    "Abs Add AveragePool BatchNormalization BipolarQuant Cast Clip Concat Constant ConstantOfShape Conv Div "
+    "Dropout Einsum Elu Erf Expand Flatten FloatQuant FormatQuant Gather Gemm GlobalAveragePool "
+    "GlobalMaxPool HardSigmoid Identity If LeakyRelu Loop MatMul Max MaxPool Mul Neg PRelu Pad Quant "
+    "QuantizeLinear Range ReduceMean Relu Reshape Resize Scan Shape Sigmoid Slice Softmax Softplus Split "
+    "Squeeze Sub Tanh Tile Transpose Unsqueeze Where"
 )
 TYPES = tuple(_TYPES.split())
 DOMAINS = (
-    "", "ai.onnx", "ai.onnx.ml", "com.microsoft", "qonnx.custom_op.general", "qonnx.custom_op.channels_last", "onnx.brevitas",
-    "finn.custom_op.general", "pyqkit.custom_op.general", "x",
+    "", "ai.onnx", "ai.onnx.ml", "com.microsoft", "qonnx.custom_op.general", "qonnx.custom_op.channels_last",
+    "onnx.brevitas", "finn.custom_op.general", "pyqkit.custom_op.general", "x",
 )  # fmt: skip
 _NAMES = (
-    "allowzero alpha auto_pad axes axis beta bias ceil_mode count_include_pad dilations end ends "
-    "epsilon format group has_inf has_nan "
-    "has_subnormal keepdims kernel_shape max min mode momentum narrow noop_with_empty_axes "
-    "num_outputs pads perm ratio rounding_mode "
-    "saturation seed shape signed spatial split start starts steps storage_order strides to "
-    "training_mode transA transB value value_float "
+    "allowzero alpha auto_pad axes axis beta bias ceil_mode count_include_pad dilations end ends epsilon "
+    "format group has_inf has_nan has_subnormal keepdims kernel_shape max min mode momentum narrow "
+    "noop_with_empty_axes num_outputs pads perm ratio rounding_mode saturation seed shape signed spatial "
+    "split start starts steps storage_order strides to training_mode transA transB value value_float "
     "value_floats value_int value_ints value_string"
 )
 ATTRIBUTES = tuple(_NAMES.split())
 _TEXTS = (
-    "SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "reflect", "edge", "constant", "ROUND", "FLOOR", "CEIL", "ROUND_TO_ZERO", "HALF_UP",
-    "UP", "e2m1", "int4", "lp4_0_3", "mx32_e2m1", "e9m9", "int99999",
+    "SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "reflect", "edge", "constant", "ROUND", "FLOOR", "CEIL",
+    "ROUND_TO_ZERO", "HALF_UP", "UP", "e2m1", "int4", "lp4_0_3", "mx32_e2m1", "e9m9", "int99999",
 )  # fmt: skip
 
 
@@ -503,8 +499,8 @@ def _graph_name(model: Any, random: Random) -> None:
 
 
 _CHANGES: tuple[Change, ...] = (
-    _set_attribute, _set_attribute, _change_attribute, _change_attribute, _change_attribute, _drop_attribute, _break_attribute, _retype,
-    _redomain, _rewire, _rewire, _swap_inputs, _outputs_of_node, _order, _insert, _insert, _insert, _subgraph, _huge_constant,
-    _as_constant_node, _values, _values, _values, _tensor, _reshape_tensor, _reshape_tensor, _input, _output, _versions, _function,
-    _sparse, _graph_name,
+    _set_attribute, _set_attribute, _change_attribute, _change_attribute, _change_attribute, _drop_attribute,
+    _break_attribute, _retype, _redomain, _rewire, _rewire, _swap_inputs, _outputs_of_node, _order, _insert,
+    _insert, _insert, _subgraph, _huge_constant, _as_constant_node, _values, _values, _values, _tensor,
+    _reshape_tensor, _reshape_tensor, _input, _output, _versions, _function, _sparse, _graph_name,
 )  # fmt: skip

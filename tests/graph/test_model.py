@@ -63,11 +63,22 @@ def refusal(model: Any) -> str:
 # ---- attributes, domains, types ----------------------------------------------------------------------------
 
 NODES: dict[str, tuple[Make, str]] = {
-    "Cast to a whole number": (lambda b, x: b.node("Cast", x, to=TensorProto.INT32), "(Cast): it rounds to a type of fewer values"),
-    "Cast to a truth value": (lambda b, x: b.node("Cast", x, to=TensorProto.BOOL), "(Cast): it rounds to a type of fewer values"),
-    "Cast to float16": (lambda b, x: b.node("Cast", x, to=TensorProto.FLOAT16), "(Cast): it rounds to a type of fewer values"),
+    "Cast to a whole number": (
+        lambda b, x: b.node("Cast", x, to=TensorProto.INT32),
+        "(Cast): it rounds to a type of fewer values",
+    ),
+    "Cast to a truth value": (
+        lambda b, x: b.node("Cast", x, to=TensorProto.BOOL),
+        "(Cast): it rounds to a type of fewer values",
+    ),
+    "Cast to float16": (
+        lambda b, x: b.node("Cast", x, to=TensorProto.FLOAT16),
+        "(Cast): it rounds to a type of fewer values",
+    ),
     "batch norm in training": (
-        lambda b, x: b.node("BatchNormalization", x, *(b.constant(np.ones(4)) for _ in range(4)), training_mode=1),
+        lambda b, x: b.node(
+            "BatchNormalization", x, *(b.constant(np.ones(4)) for _ in range(4)), training_mode=1
+        ),
         "(BatchNormalization): its training_mode is 1, and only 0 is understood",
     ),
     "dropout in training": (
@@ -75,14 +86,19 @@ NODES: dict[str, tuple[Make, str]] = {
         "(Dropout): it drops elements at random",
     ),
     "float quantiser that does not saturate": (
-        lambda b, x: b.node("FloatQuant", x, *(b.constant(v) for v in (0.5, 4, 3, 7, 480)), domain=GENERAL, saturation=0),
+        lambda b, x: b.node(
+            "FloatQuant", x, *(b.constant(v) for v in (0.5, 4, 3, 7, 480)), domain=GENERAL, saturation=0
+        ),
         "(FloatQuant): its saturation is 0, and only 1 is understood",
     ),
     "channels last": (
         lambda b, x: b.node("Conv", x, b.weights("int4", 2, 4, 1, 1), domain="qonnx.custom_op.channels_last"),
         "(Conv): its domain qonnx.custom_op.channels_last is not understood",
     ),
-    "unknown domain": (lambda b, x: b.node("Relu", x, domain="com.example"), "(Relu): its domain com.example is not understood"),
+    "unknown domain": (
+        lambda b, x: b.node("Relu", x, domain="com.example"),
+        "(Relu): its domain com.example is not understood",
+    ),
     "quantiser of ONNX's own domain": (
         lambda b, x: b.node("Quant", x, *(b.constant(v) for v in (0.5, 0, 4))),
         "(Quant): its domain '' is not understood",
@@ -95,8 +111,14 @@ NODES: dict[str, tuple[Make, str]] = {
         lambda b, x: b.quantise(x, "int4", 0.5, signed="yes"),
         "(Quant): its signed is 'yes', no whole number",
     ),
-    "unknown attribute": (lambda b, x: b.node("Relu", x, alpha=1.0), "(Relu): its attribute alpha is not understood"),
-    "unknown padding": (lambda b, x: b.node("MaxPool", x, kernel_shape=[2, 2], auto_pad="SAME"), "(MaxPool): its auto_pad is 'SAME'"),
+    "unknown attribute": (
+        lambda b, x: b.node("Relu", x, alpha=1.0),
+        "(Relu): its attribute alpha is not understood",
+    ),
+    "unknown padding": (
+        lambda b, x: b.node("MaxPool", x, kernel_shape=[2, 2], auto_pad="SAME"),
+        "(MaxPool): its auto_pad is 'SAME'",
+    ),
     "reshape that allows zero": (
         lambda b, x: b.node("Reshape", x, b.constant([1, -1], np.int64), allowzero=1),
         "(Reshape): its allowzero is 1, and only 0 is understood",
@@ -113,13 +135,18 @@ NODES: dict[str, tuple[Make, str]] = {
         lambda b, x: b.node("Gather", x, b.constant([4], np.int64), axis=1),
         "(Gather): an index lies outside the 4 elements of its axis",
     ),
-    "a missing attribute": (lambda b, x: b.node("MaxPool", x), "(MaxPool): it is no node that ONNX allows (Required attribute 'kernel_shape'"),
+    "a missing attribute": (
+        lambda b, x: b.node("MaxPool", x),
+        "(MaxPool): it is no node that ONNX allows (Required attribute 'kernel_shape'",
+    ),
     "too few axes": (
         lambda b, x: b.node("MaxPool", b.node("Flatten", x), kernel_shape=[2, 2]),
         "(MaxPool): its input 0 has 2 axes, and 4 axes are understood",
     ),
     "a loop": (
-        lambda b, x: b.node("Loop", b.constant(2**62, np.int64), b.constant(True, bool), b.constant(1.0), body=network().graph),
+        lambda b, x: b.node(
+            "Loop", b.constant(2**62, np.int64), b.constant(True, bool), b.constant(1.0), body=network().graph
+        ),
         "(Loop): no constant is computed by such a node",
     ),
     "a huge constant": (
@@ -127,10 +154,12 @@ NODES: dict[str, tuple[Make, str]] = {
         "(ConstantOfShape): its output has the shape (1099511627776, 1048576), more than",
     ),
     "a padding without end": (
-        lambda b, x: b.node("Pad", b.quantise(x, "int4", 1.0), b.constant([0, 0, 2**40, 0, 0, 0, 0, 0], np.int64)),
+        lambda b, x: b.node(
+            "Pad", b.quantise(x, "int4", 1.0), b.constant([0, 0, 2**40, 0, 0, 0, 0, 0], np.int64)
+        ),
         "(Pad): its output has the shape (1, 4, 1099511627780, 4), more than",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NODES)
@@ -235,31 +264,74 @@ def _initialiser(model: Any, **fields: Any) -> None:
 
 
 MODELS: dict[str, tuple[Callable[[Any], object], str]] = {
-    "short data": (lambda m: _initialiser(m, raw_data=b"\0" * 5), "108 numbers of type FLOAT were expected in tensor constant_"),
+    "short data": (
+        lambda m: _initialiser(m, raw_data=b"\0" * 5),
+        "108 numbers of type FLOAT were expected in tensor constant_",
+    ),
     "strings": (lambda m: _initialiser(m, data_type=TensorProto.STRING), "has STRING; store it as FLOAT"),
     "no type": (lambda m: _initialiser(m, data_type=99), "has type 99; store it as FLOAT"),
-    "huge": (lambda m: _initialiser(m, dims=[2**40, 2**40, 1, 1]), f"at most 8 axes and {limits.CONSTANT_ELEMENTS} elements was expected"),
-    "negative": (lambda m: _initialiser(m, dims=[4, 3, -3, -3]), "has the shape [4, 3, -3, -3]; use a smaller one"),
+    "huge": (
+        lambda m: _initialiser(m, dims=[2**40, 2**40, 1, 1]),
+        f"at most 8 axes and {limits.CONSTANT_ELEMENTS} elements was expected",
+    ),
+    "negative": (
+        lambda m: _initialiser(m, dims=[4, 3, -3, -3]),
+        "has the shape [4, 3, -3, -3]; use a smaller one",
+    ),
     "old op-set": (lambda m: setattr(m.opset_import[0], "version", 6), "an op-set from 7 to "),
-    "no op-set": (lambda m: m.opset_import.__delitem__(0), "one version of ONNX's operators was expected, but 0 came"),
-    "input of 3 axes": (lambda m: m.graph.input[0].type.tensor_type.shape.dim.__delitem__(3), "but x has 3; reshape it"),
-    "input of doubles": (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 11), "but x has DOUBLE; export it with"),
-    "integer input": (lambda m: m.graph.node[2].input.__setitem__(0, "x") or setattr(m.graph.input[0].type.tensor_type, "elem_type", 2), "cast it first"),
-    "wide input": (lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 2**24), "channels was expected, but x has"),
-    "two inputs": (lambda m: m.graph.input.append(helper.make_tensor_value_info("y", 1, [1, 3])), "this one has x, y; join them into one"),
+    "no op-set": (
+        lambda m: m.opset_import.__delitem__(0),
+        "one version of ONNX's operators was expected, but 0 came",
+    ),
+    "input of 3 axes": (
+        lambda m: m.graph.input[0].type.tensor_type.shape.dim.__delitem__(3),
+        "but x has 3; reshape it",
+    ),
+    "input of doubles": (
+        lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 11),
+        "but x has DOUBLE; export it with",
+    ),
+    "integer input": (
+        lambda m: (
+            m.graph.node[2].input.__setitem__(0, "x")
+            or setattr(m.graph.input[0].type.tensor_type, "elem_type", 2)
+        ),
+        "cast it first",
+    ),
+    "wide input": (
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 2**24),
+        "channels was expected, but x has",
+    ),
+    "two inputs": (
+        lambda m: m.graph.input.append(helper.make_tensor_value_info("y", 1, [1, 3])),
+        "this one has x, y; join them into one",
+    ),
     "two inputs of a name": (lambda m: m.graph.input.append(m.graph.input[0]), "but x comes twice"),
     "a tensor made twice": (lambda m: m.graph.node.insert(1, m.graph.node[0]), "but quant_4 comes twice"),
-    "unsorted": (lambda m: m.graph.node.append(m.graph.node.pop(0)), "sort the nodes, or export the model again"),
-    "no output": (lambda m: m.graph.output.__delitem__(0), "outputs that nodes make were expected, but there are none"),
+    "unsorted": (
+        lambda m: m.graph.node.append(m.graph.node.pop(0)),
+        "sort the nodes, or export the model again",
+    ),
+    "no output": (
+        lambda m: m.graph.output.__delitem__(0),
+        "outputs that nodes make were expected, but there are none",
+    ),
     "unknown output": (lambda m: setattr(m.graph.output[0], "name", "y"), "but output y is made by no node"),
-    "functions": (lambda m: m.functions.append(helper.make_function("", "Relu", ["a"], ["a"], [], [])), "it has Relu; inline them"),
+    "functions": (
+        lambda m: m.functions.append(helper.make_function("", "Relu", ["a"], ["a"], [], [])),
+        "it has Relu; inline them",
+    ),
     "sparse": (
         lambda m: m.graph.sparse_initializer.append(
-            helper.make_sparse_tensor(numpy_helper.from_array(np.ones(1, np.float32), "s"), numpy_helper.from_array(np.zeros(1, np.int64)), [4])
+            helper.make_sparse_tensor(
+                numpy_helper.from_array(np.ones(1, np.float32), "s"),
+                numpy_helper.from_array(np.zeros(1, np.int64)),
+                [4],
+            )
         ),
         "but s is sparse; export it as a dense tensor",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MODELS)

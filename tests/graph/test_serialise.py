@@ -105,11 +105,20 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any], Arrays], Any], str]] = {
     "no operators": (lambda d, a: d.pop("operators"), "no 'operators'"),
     "empty": (top("operators", []), "no "),
     "name": (top("name", 7), "7 is no text"),
-    "tensor shape": (lambda d, a: d["tensors"][0].__setitem__("shape", [6, -6, 2]), "-6 is no whole number from 1"),
+    "tensor shape": (
+        lambda d, a: d["tensors"][0].__setitem__("shape", [6, -6, 2]),
+        "-6 is no whole number from 1",
+    ),
     "tensor rank": (lambda d, a: d["tensors"][0].__setitem__("shape", [6, 6]), "not enough values to unpack"),
     "tensor range": (lambda d, a: d["tensors"][0].__setitem__("low", -9), "x ranges from -9 to 7"),
-    "tensor format": (lambda d, a: d["tensors"][0].__setitem__("format", "e9m9"), "but e9m9 has 19 bits and 9 exponent bits"),
-    "block format": (lambda d, a: d["tensors"][0].__setitem__("format", "mx32_e2m1"), "mx32_e2m1 is no format of single codes"),
+    "tensor format": (
+        lambda d, a: d["tensors"][0].__setitem__("format", "e9m9"),
+        "but e9m9 has 19 bits and 9 exponent bits",
+    ),
+    "block format": (
+        lambda d, a: d["tensors"][0].__setitem__("format", "mx32_e2m1"),
+        "mx32_e2m1 is no format of single codes",
+    ),
     "stride": (set_in("convolution", "stride", [0, 1]), "0 is no whole number from 1"),
     "true for a number": (set_in("convolution", "stride", [True, 1]), "True is no whole number from 1"),
     "padding": (set_in("convolution", "padding", [0, -1, 0, 0]), "-1 is no whole number from 0"),
@@ -119,10 +128,22 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any], Arrays], Any], str]] = {
     "input name": (set_in("convolution", "inputs", ["y"]), "no 'y'"),
     "weight array": (set_in("convolution", "weights", {"array": "none"}), "no 'none'"),
     "weight code": (array_of("convolution", "weights", lambda w: w + 128), "has weights that are no codes"),
-    "weight type": (array_of("convolution", "weights", lambda w: w.astype(np.float64)), "weights has the type float64"),
-    "weight rank": (array_of("convolution", "weights", lambda w: w.reshape(len(w), -1)), "has weights that are no codes"),
-    "thresholds fall": (array_of("threshold", "thresholds", lambda t: t[:, ::-1]), "has thresholds that decrease"),
-    "thresholds type": (array_of("threshold", "thresholds", lambda t: t.astype(np.int8)), "has thresholds that decrease"),
+    "weight type": (
+        array_of("convolution", "weights", lambda w: w.astype(np.float64)),
+        "weights has the type float64",
+    ),
+    "weight rank": (
+        array_of("convolution", "weights", lambda w: w.reshape(len(w), -1)),
+        "has weights that are no codes",
+    ),
+    "thresholds fall": (
+        array_of("threshold", "thresholds", lambda t: t[:, ::-1]),
+        "has thresholds that decrease",
+    ),
+    "thresholds type": (
+        array_of("threshold", "thresholds", lambda t: t.astype(np.int8)),
+        "has thresholds that decrease",
+    ),
     "directions": (array_of("threshold", "falling", lambda f: f.astype(np.int64)), "has wrong directions"),
     "port tensor": (lambda d, a: d["inputs"][0].__setitem__("tensor", "y"), "no 'y'"),
     "order": (port_array("inputs0.order", lambda o: o * 0), "x has a wrong order"),
@@ -130,7 +151,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any], Arrays], Any], str]] = {
     "scale": (port_array("outputs0.scale", lambda s: s * np.nan), "has scales that are no numbers"),
     "scale type": (port_array("outputs0.offset", lambda s: s.astype(np.float32)), "has wrong scales"),
     "sources": (top("sources", {"y": "y"}), "a source names no tensor"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DAMAGES)

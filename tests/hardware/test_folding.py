@@ -308,27 +308,53 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "a folding file in JSON was expected, but PATH cannot be read (Expecting property name "
-            "enclosed in double quotes: line 1 column 2 "
-              "(char 1)); 'pyqkit report --json' lists the layers"),
-        ("[1]", "an object of layers was expected in PATH, but a list came; write {'layer': {'pe': 1, "
-            "'simd': 1}}"),
-        ('{"none": {"pe": 1, "simd": 1}}', "foldings of layers were expected in PATH, but 'none' is no layer; layers are LAYERS"),
-        ('{"SECOND": {"pe": 2}}', "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2} came; give both"),
-        ('{"SECOND": {"pe": 2.0, "simd": 1}}',
-         "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2.0, \"simd\": "
-             "1} came; give both"),
-        ('{"SECOND": {"pe": 1, "simd": 1, "ram": "block"}}',
-         "pe and simd, and perhaps the words multiplier and memory, were expected for 'SECOND' in PATH, but "
-         '{"pe": 1, "simd": 1, "ram": "block"} came; leave out the rest'),
-        ('{"SECOND": {"pe": 1, "simd": 1, "multiplier": "cpu"}}',
-         "a multiplier of lut, dsp was expected for SECOND, but 'cpu' came; choose one of them"),
-        ('{"SECOND": {"pe": 1, "simd": 1, "memory": "disk"}}',
-         "a memory of auto, lut, block was expected for SECOND, but 'disk' came; choose one of them"),
-        ('{"SECOND": {"pe": 3, "simd": 1}}', "a PE that divides 8 was expected for SECOND, but 3 came; choose a divisor"),
-        ('{"SECOND": {"pe": 1, "simd": 0}}', "a SIMD that divides 8 was expected for SECOND, but 0 came; choose a divisor"),
+        (
+            "{",
+            "a folding file in JSON was expected, but PATH cannot be read (Expecting property name enclosed "
+            "in double quotes: line 1 column 2 (char 1)); 'pyqkit report --json' lists the layers",
+        ),
+        (
+            "[1]",
+            "an object of layers was expected in PATH, but a list came; write {'layer': {'pe': 1, "
+            "'simd': 1}}",
+        ),
+        (
+            '{"none": {"pe": 1, "simd": 1}}',
+            "foldings of layers were expected in PATH, but 'none' is no layer; layers are LAYERS",
+        ),
+        (
+            '{"SECOND": {"pe": 2}}',
+            "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2} came; give both",
+        ),
+        (
+            '{"SECOND": {"pe": 2.0, "simd": 1}}',
+            'whole numbers pe and simd were expected for \'SECOND\' in PATH, but {"pe": 2.0, "simd": '
+            "1} came; give both",
+        ),
+        (
+            '{"SECOND": {"pe": 1, "simd": 1, "ram": "block"}}',
+            "pe and simd, and perhaps the words multiplier and memory, were expected for 'SECOND' "
+            "in PATH, but "
+            '{"pe": 1, "simd": 1, "ram": "block"} came; leave out the rest',
+        ),
+        (
+            '{"SECOND": {"pe": 1, "simd": 1, "multiplier": "cpu"}}',
+            "a multiplier of lut, dsp was expected for SECOND, but 'cpu' came; choose one of them",
+        ),
+        (
+            '{"SECOND": {"pe": 1, "simd": 1, "memory": "disk"}}',
+            "a memory of auto, lut, block was expected for SECOND, but 'disk' came; choose one of them",
+        ),
+        (
+            '{"SECOND": {"pe": 3, "simd": 1}}',
+            "a PE that divides 8 was expected for SECOND, but 3 came; choose a divisor",
+        ),
+        (
+            '{"SECOND": {"pe": 1, "simd": 0}}',
+            "a SIMD that divides 8 was expected for SECOND, but 0 came; choose a divisor",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_files_are_one_sentence(graph, tmp_path, text, sentence):
     names = list(layers(graph))
     path = tmp_path / "fold.json"

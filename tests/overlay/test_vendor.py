@@ -31,7 +31,8 @@ VIVADO = (
 LAUNCHERS = {
     "vivado": VIVADO,
     "vitis_hls": '[ "$1" = -f ] && [ $# = 2 ] || exit 64; exec tclsh {stubs} vitis_hls "$2"',
-    "vitis-run": '[ "$1 $2 $3" = "--mode hls --tcl" ] && [ $# = 4 ] || exit 64; exec tclsh {stubs} vitis_hls "$4"',
+    "vitis-run": '[ "$1 $2 $3" = "--mode hls --tcl" ] && [ $# = 4 ] || exit 64; '
+    'exec tclsh {stubs} vitis_hls "$4"',
 }
 needs_tcl = pytest.mark.skipif(
     not (shutil.which("tclsh") and shutil.which("make")),

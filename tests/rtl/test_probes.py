@@ -42,7 +42,7 @@ def test_probes_cost_no_cycle_and_no_deadlock(parallel: int) -> None:
 
 @needs_verilator
 def test_a_probe_that_limits_sets_the_pace() -> None:
-    """Four sums of 10 bits and more leave in two beats, while the convolution makes all four in every cycle."""
+    """Four sums of 10 bits and more leave in two beats; the convolution makes all four in every cycle."""
     net = Net(parse("int8"), parse("int8"), shape=(6, 8, 4), frames=6)
     net.finish(net.threshold("a", net.conv("sums", "x", 4, 1)))
     probe(net.graph, ["sums"])

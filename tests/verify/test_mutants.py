@@ -39,7 +39,7 @@ class Network:
 
 
 def convolution(kernel: int = 3, last: str = "int4", **attributes: Any) -> Network:
-    """Convolution 3 to 4 channels on 7x6 pixels with what a test wants to say of it, and a layer behind it."""
+    """Convolution 3 to 4 channels on 7x6 pixels with what a test says of it, and a layer behind it."""
     b = Builder(3, 7, 6)
     window = {"pads": None, **attributes} if "auto_pad" in attributes else attributes
     weights = b.weights("int4", 4, 3 // attributes.get("group", 1), kernel, kernel)

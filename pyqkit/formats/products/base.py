@@ -50,9 +50,8 @@ class Product:
             return self.logarithmic
         if self.left.bits + self.right.bits > MAX_TABLE_BITS:
             raise FormatError(
-                f"formats of at most {MAX_TABLE_BITS} bits together were expected for a table of "
-                f"products, but {self.left} times {self.right} "
-                "came; multiply their integers"
+                f"formats of at most {MAX_TABLE_BITS} bits together were expected for a table of products, "
+                f"but {self.left} times {self.right} came; multiply their integers"
             )
         return _narrow(
             np.multiply.outer(self.left.integers.astype(object), self.right.integers.astype(object))

@@ -160,9 +160,8 @@ def rounded_scaling(
             or abs(f * 2**shift - m) * reach + abs(o * 2**shift - c) > MOST_ERROR * 2**shift
         ):
             raise Unlowerable(
-                f"its largest channel needs {int(largest).bit_length() + 1} of 64 bits before the "
-                f"rounding to {fmt}, which leaves channel "
-                f"{channel} {shift} bits of fraction: too few",
+                f"its largest channel needs {int(largest).bit_length() + 1} of 64 bits before the rounding "
+                f"to {fmt}, which leaves channel {channel} {shift} bits of fraction: too few",
                 "round to at most 8 bits, or train the layer so that its channels are of similar size",
             )
     return Scaling(np.array(multiplier, np.int64), np.array(constant, np.int64), shift, relu)

@@ -1,4 +1,4 @@
-"""State of one import: the graph that grows, what is known of every ONNX tensor, and the names that are taken."""
+"""State of one import: the graph that grows, what is known of ONNX tensors, and the names that are taken."""
 
 from __future__ import annotations
 
