@@ -159,9 +159,8 @@ def library() -> list[Case]:
         folded(mlp("m_ue3m2", "ue3m2", (32, 16, 12), "e2m3"), 2, 8),
         folded(cnn("c_ue2m2", "ue2m2", 8, (4, 8, 8), "e2m1"), 4, 4),
         folded(rescales("s_int", {12: 4, 9: 10, 16: 6, 5: 8, 20: 12, 8: 9}), 2, 2),
-        folded(
-            rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2
-        ),  # one word of constants: its multipliers are wired
+        # One word of constants: its multipliers are wired.
+        folded(rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2),
     ]
 
 

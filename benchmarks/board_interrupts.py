@@ -255,9 +255,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw = random.Random(options.seed)
-    sys.unraisablehook = lambda _: (
-        None
-    )  # an interrupt of a generator that is being closed; Python would print it
+    # An interrupt of a generator that is being closed; Python would print it.
+    sys.unraisablehook = lambda _: None
     with ExitStack() as stack:
         bench = digits(options.backend, stack)
         longest = 1.1 * min(seconds(bench.check) for _ in range(3))

@@ -38,10 +38,8 @@ AT_A_TIME = 8  # circuits between which results are saved
 # dot product
 PEER = "MX-for-FPGA, 32-lane dot product"
 PEERS = {"e2m1": 42.0, "int4": 51.5, "e2m3": 81.0, "e3m2": 94.0, "int8": 171.0, "e4m3": 171.0}
-POSIT_PEER = (
-    "PACoGen posit<8,1>, multiply and add, each rounded",
-    385,
-)  # beside one MAC of the 8-bit Logarithmic Posits
+# Beside one MAC of the 8-bit Logarithmic Posits.
+POSIT_PEER = ("PACoGen posit<8,1>, multiply and add, each rounded", 385)
 
 
 def variants(fmt: NumberFormat) -> dict[str, ProductBlock]:

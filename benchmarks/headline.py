@@ -136,9 +136,8 @@ def measure(design: str, options: argparse.Namespace, run: Run) -> dict[str, Any
         run.write_json(path, result, merged=bool(options.skip))
 
     before = json.loads(path.read_text()) if path.is_file() else {}
-    if all(
-        before.get(key) == result[key] for key in ("folding", "top1", "weights")
-    ):  # the same design: what is skipped stays
+    # The same design: what is skipped stays.
+    if all(before.get(key) == result[key] for key in ("folding", "top1", "weights")):
         result |= {key: before[key] for key in ("simulated", "synthesised", "blocks") if key in before}
     print(json.dumps(result["estimated"]), flush=True)
     if "simulation" not in options.skip:

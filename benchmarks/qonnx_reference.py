@@ -221,9 +221,8 @@ class QonnxReference(Reference):
             return quantise(node, source, quantiser)
         grid = self._grids.setdefault(node.name, Grid.of(quantiser))
         values, error = source.estimate()
-        index = reached(
-            grid.ends, values.astype(np.float32)
-        )  # a guess: what is not between its fences is decided below
+        # A guess: what is not between its fences is decided below.
+        index = reached(grid.ends, values.astype(np.float32))
         near = np.minimum(values - grid.fences[index], grid.fences[1:][index] - values) <= error
         content = grid.contents[index]
         if near.any():

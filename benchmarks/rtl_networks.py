@@ -39,11 +39,8 @@ from pyqkit.rtl.generate import generate
 
 RESULTS = Path(__file__).parent / "results" / "rtl_networks"
 FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20}
-FOLDINGS = {
-    "digits": [(2, 4), (4, 4), (8, 8)],
-    "resnet8": [(4, 4), (4, 8), (8, 8)],
-    "resnet20": [(4, 8)],
-}  # PE and SIMD at most
+# PE and SIMD at most.
+FOLDINGS = {"digits": [(2, 4), (4, 4), (8, 8)], "resnet8": [(4, 4), (4, 8), (8, 8)], "resnet20": [(4, 8)]}
 ALONE_FRAMES = 4
 STALL_SEED = 7
 

@@ -467,9 +467,8 @@ class Accelerator:
             graph, board, float(manifest["clock_mhz"]), foldings, content, str(manifest["source"])
         )
         report = manifest.get("report")
-        if isinstance(report, dict) and report.get(
-            "overflow"
-        ):  # what a folder claims is looked at, not believed
+        # What a folder claims is looked at, not believed.
+        if isinstance(report, dict) and report.get("overflow"):
             found = accelerator.report()
             if found["overflow"]:
                 warnings.warn(f"{folder}: {found['notes'][0]}", stacklevel=3)

@@ -27,9 +27,8 @@ MAX_KEY_PARTS = 7  # of a key in a board file
 MAX_COUNT = 2**31  # of a resource
 CLOCKS_MHZ = (1.0, 1000.0)  # of the accelerator; the PLL of a board divides down to 0.4 MHz
 
-_LONG_KEY = re.compile(
-    rf"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}"""
-)  # tomllib takes minutes for keys of many parts
+# `tomllib` takes minutes for keys of many parts.
+_LONG_KEY = re.compile(rf"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}""")
 
 
 @dataclass(frozen=True)

@@ -42,17 +42,15 @@ def listing(folder: Path) -> set[str] | None:
     try:
         manifest = untrusted.json_data(untrusted.content(folder / MANIFEST, MAX_FILE))
         files = manifest["files"]
-        ours = manifest["sha256"] == own_digest(manifest) and all(
-            map(_is_inside, files)
-        )  # many a program has a manifest.json
+        # Many a program has a manifest.json.
+        ours = manifest["sha256"] == own_digest(manifest) and all(map(_is_inside, files))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return {MANIFEST, *files} if ours else None
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Refuse a target that exists, unless `force` is given and it is empty, or a build folder with nothing
-    else in it.
+    """Refuse a target that exists, unless with `force` nothing but a build folder is lost.
 
     Raises
     ------
@@ -103,9 +101,8 @@ def packed(contents: Mapping[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         for name in (MANIFEST, *sorted(contents.keys() - {MANIFEST})):
-            made.writestr(
-                zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED
-            )  # no dates: same in, same out
+            # No dates: same in, same out.
+            made.writestr(zipfile.ZipInfo(name), contents[name], zipfile.ZIP_DEFLATED)
     return file.getvalue()
 
 
@@ -240,8 +237,7 @@ def load_arrays(path: Path, name: str) -> dict[str, np.ndarray]:
 def load_golden(
     path: Path, inputs: Mapping[str, Codes], outputs: Mapping[str, Codes]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Golden vectors: codes of the inputs and of the outputs that they must give, each (frames, height,
-    width, channels).
+    """Golden vectors: codes of inputs and of outputs, each (frames, height, width, channels).
 
     Parameters
     ----------

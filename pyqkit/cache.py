@@ -1,5 +1,6 @@
-"""What takes long is kept between runs (compiled engines, synthesised blocks), and trusted only if it is ours
-and unchanged.
+"""What takes long is kept between runs, and trusted only if it is ours and unchanged.
+
+Compiled engines and synthesised blocks are kept.
 
 An entry is a folder whose name carries a hash of everything that it was made of. Beside its files lies a
 record: the entry's own name and the SHA-256 of every file. An entry counts only if folder and files are real
@@ -74,9 +75,8 @@ def why_not(folder: Path) -> str:
         if status.st_uid != os.geteuid():
             return "it belongs to another user"
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            folder.chmod(
-                stat.S_IMODE(status.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH)
-            )  # a generous umask; entries are checked one by one
+            # A generous umask; entries are checked one by one.
+            folder.chmod(stat.S_IMODE(status.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -169,9 +169,8 @@ def _alone(path: Path) -> Iterator[None]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            with contextlib.suppress(
-                OSError
-            ):  # without locks several may make the entry, one of them is kept
+            # Without locks several may make the entry, one of them is kept.
+            with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(descriptor, path):
                 break
@@ -285,8 +284,9 @@ def load(library: Path) -> ctypes.CDLL:
 
 
 def _name(descriptor: int, library: Path) -> str:
-    """A path to an open file. The loader knows what it has loaded by name, and numbers of descriptors come
-    again, so none comes twice.
+    """A path to an open file, another one each time.
+
+    The loader knows what it has loaded by name, and numbers of descriptors come again.
 
     Where the system has no /proc, the library's own path has to do: there a change between check and loading
     would go unseen.

@@ -30,9 +30,7 @@ def console() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """Let descriptors 0 to 2 be open, so that no file that is opened later becomes what others take for
-    stdout.
-    """
+    """Let descriptors 0 to 2 be open, or a file that is opened later would be taken for stdout."""
     for number, mode in enumerate(("r", "w", "w")):
         try:
             os.fstat(number)
@@ -44,17 +42,16 @@ def _open_streams() -> None:
 
 
 def _take_all_characters(stream: TextIO) -> None:
-    """Characters that a terminal does not have, and bytes in file names that are no text, are written as
-    escapes.
-    """
+    """Write escapes for characters that a terminal lacks and for bytes in file names that are no text."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the program by an exception, with one line and 128 + the signal's
-    number.
+    """Let Ctrl-C, SIGTERM and SIGHUP raise an exception, which ends the program with one line.
+
+    Its exit code is 128 and the signal's number.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -64,16 +61,14 @@ def _orderly_end() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal code
         code = code or 128 + number
-        signal.setitimer(
-            signal.ITIMER_REAL, _AGAIN
-        )  # Python drops what is raised in a destructor or a callback
+        # Python drops what is raised in a destructor or a callback.
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         if not _is_ending(sys.exc_info()[1]):
             raise _Ended(code)
 
     before = {number: signal.getsignal(number) for number in _ENDING}
-    handled = [
-        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
-    ]  # nohup stays nohup
+    # nohup stays nohup
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, end)
     unraisable = sys.unraisablehook
     sys.unraisablehook = lambda dropped: (
@@ -92,9 +87,8 @@ def _orderly_end() -> Iterator[None]:
         sys.unraisablehook = unraisable
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (*handled, signal.SIGALRM):
-            signal.signal(
-                number, signal.SIG_IGN if code else before[number]
-            )  # impatience does not disturb the end
+            # Impatience does not disturb the end.
+            signal.signal(number, signal.SIG_IGN if code else before[number])
 
 
 class _Ended(SystemExit):

@@ -145,8 +145,9 @@ def logits(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -> dict[str, Any]:
-    """Train, export, compile for ZCU104, run both engines over the test split, print one table, save one
-    picture.
+    """Train, export, compile for ZCU104 and run the engines over the test split.
+
+    Prints one table and saves one picture.
 
     Parameters
     ----------
@@ -188,9 +189,8 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
     import pyqkit
 
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="fast_hadamard_transform"
-        )  # Brevitas tells of an optional speed-up
+        # Brevitas tells of an optional speed-up.
+        warnings.filterwarnings("ignore", message="fast_hadamard_transform")
         from pyqkit.quant import export_qonnx
 
     x, y, x_test, y_test = digits(seed)

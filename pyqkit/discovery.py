@@ -17,8 +17,9 @@ def import_modules(package: str) -> None:
 
 
 class Rules(Generic[Rule]):
-    """Rules by the kind of operator, announced by the modules of a package, which are imported when the first
-    rule is asked for.
+    """Rules by the kind of operator, announced by the modules of a package.
+
+    These are imported when the first rule is asked for.
 
     Parameters
     ----------

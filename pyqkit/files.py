@@ -1,5 +1,4 @@
-"""Files and folders: those that come with pyqkit, and how everything is written: whole or not at all, never
-in the place of another's.
+"""How files and folders are written: whole or not at all, never in the place of another's.
 
 What is written is made in a folder beside its place that has an unpredictable name and that nobody else can
 enter, and is renamed when it is whole. Only two things are ever replaced: a regular file, and a folder that
@@ -82,8 +81,7 @@ def check_file(target: Path, force: bool) -> None:
 
 
 def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None:
-    """Refuse a place where no folder can be written, or where there is one, unless `force` is given and
-    nothing else is lost.
+    """Refuse a place where no folder can be written, or where `force` would lose something else.
 
     Parameters
     ----------
@@ -119,8 +117,9 @@ def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None
 
 
 def check_apart(option: str, first: str | None, other: str, second: str) -> None:
-    """Refuse a file of one option, if it is given, that is the file or lies in the folder of another: one of
-    the two would be lost.
+    """Refuse a file of one option that is the file of another or lies in its folder.
+
+    One of the two would be lost.
 
     Raises
     ------
@@ -137,8 +136,9 @@ def check_apart(option: str, first: str | None, other: str, second: str) -> None
 
 
 def is_stream(target: Path) -> bool:
-    """Whether a path leads to an open descriptor, a character device or a FIFO, which are written to and
-    never replaced.
+    """Whether a path leads to what is written to and never replaced.
+
+    Open descriptors, character devices and FIFOs are such.
     """
     if _DESCRIPTOR.fullmatch(str(target)):
         return True
@@ -181,8 +181,9 @@ def _others(folder: Path, names: set[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing(target: Path, force: bool = True) -> Iterator[Path]:
-    """A path to write a file to; at the end the file takes its place, or, if anything is raised, nothing has
-    happened.
+    """A path to write a file to; at the end the file takes its place.
+
+    If anything is raised, nothing has happened.
 
     Parameters
     ----------
@@ -211,8 +212,9 @@ def replacing(target: Path, force: bool = True) -> Iterator[Path]:
 def replacing_all(
     targets: Sequence[Path], force: bool, make_folder: bool = False, remedy: str = "choose another place"
 ) -> Iterator[Path]:
-    """A folder to write several files into, under the names of `targets`, which lie in one folder; all take
-    their places, or none does.
+    """A folder to write several files into, which take their places together.
+
+    They have the names of `targets`, which lie in one folder. All take their places, or none does.
 
     Parameters
     ----------
@@ -305,9 +307,8 @@ def _clear(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a run still holds it
-        moved = (
-            list((folder / _EARLIER).iterdir()) if _kind(folder / _EARLIER) == "a folder" else []
-        )  # a link there is none of ours
+        # A link there is none of ours.
+        moved = list((folder / _EARLIER).iterdir()) if _kind(folder / _EARLIER) == "a folder" else []
         for earlier in moved:
             if _kind(earlier) == "a folder" and not _kind(folder.parent / earlier.name):
                 os.rename(earlier, folder.parent / earlier.name)
@@ -351,8 +352,9 @@ def _sentences(kind: str, target: Path, remedy: str = "choose another place") ->
 
 
 def publish(pairs: Sequence[tuple[Path, Path]], force: bool) -> None:
-    """Rename every (made, target), or none; with `force` they take the places of what is there, which is then
-    found at `made`.
+    """Rename every (made, target), or none.
+
+    With `force` they take the places of what is there, which is then found at `made`.
 
     Raises
     ------

@@ -41,9 +41,8 @@ def write(path: Path, outputs: dict[str, np.ndarray]) -> None:
         if len(outputs) == 1:
             np.save(file, next(iter(outputs.values())))
             return
-        with zipfile.ZipFile(
-            file, "w"
-        ) as archive:  # numpy.savez takes names as keywords, and not every name can be one
+        # numpy.savez takes names as keywords, and not every name can be one.
+        with zipfile.ZipFile(file, "w") as archive:
             for name, array in outputs.items():
                 with archive.open(zipfile.ZipInfo(f"{_key(name)}.npy"), "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)

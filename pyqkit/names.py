@@ -19,9 +19,8 @@ import unicodedata
 from collections.abc import Iterable
 
 LONGEST = 100  # letters of a name in a graph
-LONGEST_GENERATED = (
-    2 * LONGEST + 20
-)  # in generated text: two names of a graph and words between them; a file's name ends at 255
+# In generated text: two names of a graph and words between them; a file's name ends at 255.
+LONGEST_GENERATED = 2 * LONGEST + 20
 LONGEST_LABEL = 64
 
 _WORDS = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
@@ -38,8 +37,9 @@ def is_identifier(text: object) -> bool:
 
 
 def is_label(text: object, longest: int = LONGEST_LABEL) -> bool:
-    """Whether `text` can name a board, a part, an overlay or a file: ASCII letters, digits and ``_.+-``, a
-    letter or digit first.
+    """Whether `text` can name a board, a part, an overlay or a file.
+
+    Such names have ASCII letters, digits and ``_.+-``, a letter or digit first.
 
     So it is one component of a path, never a way up, and means nothing but itself to a shell, make, Tcl and
     XML.

@@ -1,5 +1,4 @@
-"""Arrays of plain numbers in NumPy's npy format, and archives of them (npz): what others wrote, read without
-executing or guessing.
+"""NumPy's npy and npz files that others wrote: arrays of plain numbers, read without executing anything.
 
 The header is matched, not evaluated, and its shape must account for every byte that follows.
 """

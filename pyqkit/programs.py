@@ -62,8 +62,9 @@ def compile_all(
     tool: str,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Run compilers in a folder, as many at a time as there are processors; none goes on when one fails or
-    the user interrupts.
+    """Run compilers in a folder, as many at a time as there are processors.
+
+    None goes on when one fails or the user interrupts.
 
     Parameters
     ----------

@@ -105,9 +105,8 @@ def _next_step(
     Its rate, what it takes more (less, if negative), and the layers that change.
     """
     step = next_step(search, interval)
-    if step is None or interval > search.survey.interval(
-        accelerator.foldings
-    ):  # where an output limits no folding helps
+    # Where an output limits no folding helps.
+    if step is None or interval > search.survey.interval(accelerator.foldings):
         return None
     changes = to_json(
         {name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())}

@@ -12,11 +12,8 @@ from pyqkit.files import replacing
 from pyqkit.tables import resource_rows, summary
 
 _ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in pixels of the drawing
-_COLUMNS = (
-    ("cycles", 262, 220),
-    ("LUT", 600, 180),
-    ("FIFO words", 870, 120),
-)  # title, left end and length of each column of bars
+# Title, left end and length of each column of bars.
+_COLUMNS = (("cycles", 262, 220), ("LUT", 600, 180), ("FIFO words", 870, 120))
 
 
 def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:

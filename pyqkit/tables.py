@@ -146,9 +146,8 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)  # a file has no width to cut columns to
-    console.print(
-        table if rows else Text("\n").join(text for text in (heading, lines) if text)
-    )  # rich leaves them out without columns
+    # Rich leaves them out without columns.
+    console.print(table if rows else Text("\n").join(text for text in (heading, lines) if text))
 
 
 def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:

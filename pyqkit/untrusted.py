@@ -1,5 +1,4 @@
-"""Files that anybody may have written: taken only if they are regular files of a stated size, and nested no
-deeper than stated.
+"""Files that anybody may have written: regular files of a stated size and depth, or none.
 
 Sizes are known before anything is read or unpacked. What is wrong is raised as a ValueError, or by the system
 as an OSError, and becomes one sentence where the reader knows what was expected. Python's own library alone
@@ -33,8 +32,9 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character, which JSON can spell
 
 @contextmanager
 def opened(path: Path, most: int) -> Iterator[tuple[IO[bytes], int]]:
-    """A regular file of at most `most` bytes, open for reading, and its size; a FIFO or a device is not
-    waited for.
+    """A regular file of at most `most` bytes, open for reading, and its size.
+
+    A FIFO or a device is not waited for.
 
     Raises
     ------
@@ -67,8 +67,9 @@ def text(path: Path, most: int) -> str:
 
 
 def json_data(raw: bytes | str) -> Any:
-    """JSON as everybody reads it: no key twice, no NaN, no number beyond 64 bits or float64, `MAX_JSON_DEPTH`
-    levels.
+    """JSON as everybody reads it.
+
+    No key twice, no NaN, no number beyond 64 bits or float64, at most `MAX_JSON_DEPTH` levels.
 
     Raises
     ------

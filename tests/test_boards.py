@@ -116,9 +116,8 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 def written(folder: Path, **changes: Any) -> Path:
     data = {**boards.load("ZCU104").to_json(), **changes}
-    lines = [
-        f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)
-    ]  # none of the optional tables
+    # None of the optional tables.
+    lines = [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]
     lines += ["[resources]", *(f"{key} = {json.dumps(value)}" for key, value in data["resources"].items())]
     (folder / "mine.toml").write_text("\n".join(lines))
     return folder / "mine.toml"

@@ -210,9 +210,8 @@ def test_a_folder_that_is_not_ours_is_not_used(tmp_path: Path, monkeypatch: pyte
     folder.unlink()
     folder.mkdir(mode=0o700)
     folder.chmod(0o777)
-    assert (
-        cache.cache_folder() == folder and stat.S_IMODE(folder.stat().st_mode) == 0o755
-    )  # ours, and now ours alone to write
+    # Ours, and now ours alone to write.
+    assert cache.cache_folder() == folder and stat.S_IMODE(folder.stat().st_mode) == 0o755
     if os.geteuid() == 0:
         to_another(folder)
         assert cache.cache_folder() == cache.private_folder()

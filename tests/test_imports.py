@@ -15,23 +15,13 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself, `errors` and `names` always. The longest name that fits a module is its
 # part.
-HARDWARE_TYPES = {
-    "hardware.folding_types",
-    "hardware.fifo",
-}  # plain numbers about a graph; C++ generation needs them too
-ONNX_READING = {
-    "graph.model",
-    "graph.external_data",
-    "graph.limits",
-}  # what names, attributes and constants of a file say
+# Plain numbers about a graph; C++ generation needs them too.
+HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}
+# What names, attributes and constants of a file say.
+ONNX_READING = {"graph.model", "graph.external_data", "graph.limits"}
 CONVENTIONS = {"graph.conventions"}  # what makes a real-valued model definite
-OVERLAY_FILES = {
-    "overlay.bitfile",
-    "overlay.hwh",
-    "overlay.seal",
-    "overlay.manifest",
-    "overlay.install",
-}  # what the files of an overlay say; a board reads them
+# What the files of an overlay say; a board reads them.
+OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.seal", "overlay.manifest", "overlay.install"}
 MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "errors": set(),
@@ -60,13 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "untrusted",
         *OVERLAY_FILES,
     },  # sources anew
-    "board_emulation": {
-        "formats",
-        "boards",
-        "build_folder",
-        "accelerator",
-        *OVERLAY_FILES,
-    },  # the accelerator computes
+    # The accelerator computes.
+    "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},
     "boards": {"files", "untrusted"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),

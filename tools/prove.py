@@ -89,9 +89,8 @@ def holds(case: Case) -> bool:
         )
         _run([sys.executable, "-c", _YOSYS, script], folder)
         load = "read_aiger block.aig; fold; strash; orpos"
-        if "lat =    0" in _run(
-            [str(abc), "-c", f"{load}; print_stats"], folder
-        ):  # without registers there is one cycle
+        # Without registers there is one cycle.
+        if "lat =    0" in _run([str(abc), "-c", f"{load}; print_stats"], folder):
             return "UNSATISFIABLE" in _run([str(abc), "-c", f"{load}; sat"], folder)
         first = _run([str(abc), "-c", f"{load}; bmc3 -F {FIRST_CYCLES}"], folder)
         if "was asserted" in first:

@@ -1,5 +1,4 @@
-"""An emulated PYNQ board: the notebook of a board runs on a laptop, and what would hang hardware becomes an
-exception.
+"""An emulated PYNQ board: notebooks run on a laptop, and what would hang hardware becomes an exception.
 
 import pyqkit.board_emulation
 pyqkit.board_emulation.use("ZCU104")

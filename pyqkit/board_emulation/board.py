@@ -1,5 +1,4 @@
-"""The emulated board: memory, registers, clocks, and the blocks that an overlay puts into the programmable
-logic.
+"""The emulated board: memory, registers, clocks, and the blocks that an overlay puts into its logic.
 
 Nothing here knows PYNQ. After every register write all blocks run until none can go on; reading the status of
 a DMA that waits for something that will never come raises, where real hardware would be polled for ever.
@@ -42,9 +41,8 @@ class Block(Protocol):
     def write(self, offset: int, value: int) -> None: ...
 
 
-Model = Callable[
-    [hwh.Block, "dict[str, Stream]"], Any
-]  # an instance and its streams by interface name, to a block
+# An instance and its streams by interface name, to a block.
+Model = Callable[[hwh.Block, "dict[str, Stream]"], Any]
 
 
 @dataclass
@@ -87,9 +85,8 @@ class EmulatedBoard:
         self._system = [
             _Window(base, size, block, block.words) for base, size, block in clocks.windows(family)
         ]
-        self._mapped: dict[
-            tuple[int, int], np.ndarray
-        ] = {}  # by place: who has mapped it sees the blocks of the next overlay too
+        # By place: who has mapped it sees the blocks of the next overlay too.
+        self._mapped: dict[tuple[int, int], np.ndarray] = {}
         self._lock = threading.RLock()
         self.unload()
 
@@ -252,8 +249,9 @@ def network_model(
 
 
 def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Model]:
-    """Models for the blocks of an emulated overlay, whose network is in the packed build folder beside the
-    .bit file.
+    """Models for the blocks of an emulated overlay.
+
+    Its network is in the packed build folder beside the .bit file.
 
     Parameters
     ----------

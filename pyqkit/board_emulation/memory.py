@@ -36,12 +36,10 @@ class Buffer:
         self.address, self.nbytes, self.cacheable = address, nbytes, cacheable
         self.host = np.zeros(nbytes, np.uint8)
         self._memory = np.zeros(nbytes, np.uint8) if cacheable else self.host
-        self._synchronised = (
-            np.zeros(nbytes, np.uint8) if cacheable else self.host
-        )  # the host's bytes when caches last agreed
-        self._stale: list[
-            tuple[int, int]
-        ] = []  # ranges that a DMA wrote and nobody invalidated; apart, and in order
+        # The host's bytes when caches last agreed.
+        self._synchronised = np.zeros(nbytes, np.uint8) if cacheable else self.host
+        # Ranges that a DMA wrote and nobody invalidated; apart, and in order.
+        self._stale: list[tuple[int, int]] = []
         self.freed = False
 
     def _unflushed(self, start: int, stop: int) -> np.ndarray:
@@ -88,9 +86,7 @@ class Buffer:
             )
 
     def check_fresh(self, start: int, stop: int) -> None:
-        """Raise `BoardFault` if the processor is about to read bytes that a DMA wrote and that were not
-        invalidated.
-        """
+        """Raise `BoardFault` if the processor is about to read what a DMA wrote before it was invalidated."""
         self.check_alive()
         if any(first < stop and start < last for first, last in self._stale):
             raise BoardFault(

@@ -72,9 +72,8 @@ class Network:
         """Forget every frame."""
         self._frame = np.empty(0, np.uint8)  # of the frame that is coming in
         self._frames = 0  # since the last TLAST
-        self._ahead: deque[tuple[np.ndarray, tuple[np.ndarray, ...]]] = (
-            deque()
-        )  # frames that will probably come, with their results
+        # Frames that will probably come, with their results.
+        self._ahead: deque[tuple[np.ndarray, tuple[np.ndarray, ...]]] = deque()
         for output in self.outputs:
             output.results.clear()
 
@@ -82,9 +81,8 @@ class Network:
         """Take, compute and give what can be; whether anything moved."""
         moved = any([output.step() for output in self.outputs])
         while all(len(output.results) < IN_FLIGHT for output in self.outputs):
-            data, last = self.given.take(
-                self.input_bytes - len(self._frame)
-            )  # a TLAST within a frame is ignored, as by the C++
+            # A TLAST within a frame is ignored, as by the C++.
+            data, last = self.given.take(self.input_bytes - len(self._frame))
             if not len(data):
                 break
             moved = True

@@ -56,9 +56,8 @@ class Window(np.ndarray):
     """
 
     _board: EmulatedBoard | None
-    _addresses: (
-        np.ndarray | None
-    )  # of its elements; None for what is no array of registers, as a sum or a view as bytes
+    # Of its elements; None for what is no array of registers, as a sum or a view as bytes.
+    _addresses: np.ndarray | None
 
     def __new__(cls, board: EmulatedBoard, base: int, length: int) -> Window:
         memory = board.map(base, length).view()
@@ -157,9 +156,8 @@ class EmulatedBuffer(PynqBuffer):
                 start + sum(r for r in reach if r < 0),
                 start + sum(r for r in reach if r > 0) + self.itemsize,
             )
-            if (
-                first >= 0 and last <= buffer.nbytes
-            ):  # else a result of arithmetic, which is in ordinary memory
+            # Else a result of arithmetic, which is in ordinary memory.
+            if first >= 0 and last <= buffer.nbytes:
                 buffer.check_fresh(first, last)
 
     def __getitem__(self, key: Any) -> Any:

@@ -168,9 +168,8 @@ class ExactEngine:
                 self.carriers[op.name] = kernel.carrier
                 compute = kernel.compile(requantiser)
                 if kernel.sums_in_32_bits:
-                    self._types[out.name] = np.dtype(
-                        np.int32
-                    )  # as the kernel writes it: narrowing would cost a pass
+                    # As the kernel writes it: narrowing would cost a pass.
+                    self._types[out.name] = np.dtype(np.int32)
         elif isinstance(op, Add) and requantiser is not None and self._library is not None:
             compute = compile_add(
                 op, tensors, [self._types[t.name] for t in tensors], requantiser, self._library
@@ -228,9 +227,8 @@ class ExactEngine:
             zero = fmt.zero_code if fmt.is_logarithmic else 0
             return lambda x: np.pad(x[0], ((0, 0), *zip(op.before, op.after)), constant_values=zero)
         elif isinstance(op, (Permute, Slice, Concat, Reshape)):
-            return lambda x: np.ascontiguousarray(
-                op.execute(x, tensors)[0]
-            )  # these move elements of any type
+            # These move elements of any type.
+            return lambda x: np.ascontiguousarray(op.execute(x, tensors)[0])
         return lambda x: to_carrier(
             op.execute([from_carrier(v, t) for v, t in zip(x, tensors)], tensors)[0], out
         )

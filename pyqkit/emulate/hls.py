@@ -34,11 +34,8 @@ def compile_library(
 
     `ap_int` is a folder with AMD's headers, or None for the stand-in.
     """
-    folders = [
-        include / "simulation",
-        ap_int or include / "simulation" / "native",
-        include,
-    ]  # our bounded streams always
+    # Our bounded streams always.
+    folders = [include / "simulation", ap_int or include / "simulation" / "native", include]
     return build_shared(files, "simulation.cpp", "hls", cache, flags, folders)
 
 

@@ -66,8 +66,9 @@ class Operands:
         return self.lookup.astype(kind)[carrier].reshape(*carrier.shape[:-1], -1)
 
     def panels(self, group: int, flip: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights as the kernels read them, [block][kernel row][group][lane][element], and the sums to start
-        from.
+        """Weights as the kernels read them, and the sums to start from.
+
+        Their order is [block][kernel row][group][lane][element].
         """
         outputs, height, width, channels = self.weights.shape
         blocks, groups = -(-outputs // LANES), -(-width * channels // group)
@@ -118,8 +119,10 @@ def linear_operands(op: Convolution, tensor: Tensor) -> Operands | None:
 
 
 def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:
-    """Products of Logarithmic Posits as plain products: for each fraction of the activation's logarithm one
-    copy of the channel, whose weights have passed the log-to-linear table for that fraction.
+    """Products of Logarithmic Posits as plain products.
+
+    For each fraction of the activation's logarithm there is one copy of the channel, whose weights have
+    passed the log-to-linear table for that fraction.
     """
     left, right = tensor.format, op.weight_format
     assert isinstance(left, LogPosit) and isinstance(right, LogPosit)
@@ -139,9 +142,8 @@ def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:
         if shift[b_sign != 0].min() < 0 or shift.max() > 50:
             return None
         copies.append(b_sign * (significands[(b_log + fraction) & mask] << np.maximum(shift, 0)))
-    weights = np.stack(
-        [table[op.weights] for table in copies], axis=-1
-    )  # channel major, copy minor, as `expand` writes them
+    # Channel major, copy minor, as `expand` writes them.
+    weights = np.stack([table[op.weights] for table in copies], axis=-1)
     if op.shifts is not None:
         weights = weights << op.shifts[..., None]
     weights = weights.reshape(*op.weights.shape[:3], -1)

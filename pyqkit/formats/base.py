@@ -229,8 +229,9 @@ class NumberFormat(ABC):
         )
 
     def boundaries(self, rounding: str = "nearest") -> tuple[Boundary, ...]:
-        """Exact points at which encoding moves to the next value, `prescale` left out; one fewer than
-        `codes`.
+        """Exact points at which encoding moves to the next value, one fewer than `codes`.
+
+        `prescale` is left out.
 
         Parameters
         ----------
@@ -341,9 +342,8 @@ def _tables(fmt: NumberFormat) -> _Tables:
     first: dict[Fraction, int] = {}
     for code, value in enumerate(exact):
         if value is not None:
-            first.setdefault(
-                value, code
-            )  # -0 comes after +0 and is dropped: signed zero collapses to one code
+            # -0 comes after +0 and is dropped: signed zero collapses to one code.
+            first.setdefault(value, code)
     order = sorted(first)
     by_code = np.array(
         [fmt.special(code) if value is None else float(value * scale) for code, value in enumerate(exact)]

@@ -1,6 +1,4 @@
-"""Integers in two's complement (signed) or plain binary (unsigned), with optional narrow range and zero
-point.
-"""
+"""Integers in two's complement or plain binary, with optional narrow range and zero point."""
 
 from __future__ import annotations
 
@@ -21,8 +19,9 @@ MAX_ZERO_POINT = 2**32  # so that every integer and every half between two is ex
 @register
 @dataclass(frozen=True)
 class Integer(NumberFormat):
-    """``int4``, ``uint2``, ``int8narrow`` (without the most negative value), ``uint8z128`` (value = code -
-    128).
+    """``int4``, ``uint2``, ``int8narrow``, ``uint8z128``.
+
+    A narrow range leaves out the most negative value; z128 means value = code - 128.
 
     Unlike other formats it needs no table: rounding is arithmetic. A tie goes to the even code, so the parity
     that counts is that of value + zero point, as in a QONNX ``Quant`` node.
@@ -93,9 +92,8 @@ class Integer(NumberFormat):
         return value if self.low <= value <= self.high else None
 
     def special(self, code: int) -> float:
-        return float(
-            self.low if self.signed else self.high
-        )  # the code that a narrow range leaves out is read as its neighbour
+        # The code that a narrow range leaves out is read as its neighbour.
+        return float(self.low if self.signed else self.high)
 
     @property
     def codes(self) -> np.ndarray:
@@ -159,9 +157,8 @@ class Integer(NumberFormat):
         self._check_quantiser()
         real = np.clip(as_real(x, self.name).astype(np.float64, copy=False), self.low, self.high)
         rounded = np.rint(real)
-        if (
-            self.zero_point % 2
-        ):  # rint made the value even, the code must be: take the other neighbour of a tie
+        # `rint` made the value even, the code must be: take the other neighbour of a tie.
+        if self.zero_point % 2:
             rest = real - rounded  # exact: both are within half of each other
             rounded = np.where(np.abs(rest) == 0.5, real + rest, rounded)
         return self.from_integers(rounded)

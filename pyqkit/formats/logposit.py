@@ -37,8 +37,9 @@ _NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
 
 @cache
 def power_of_two(numerator: int, fraction_bits: int, result_bits: int) -> int:
-    """``floor(2**(numerator / 2**fraction_bits) * 2**result_bits)`` for numerator >= 0, by nested integer
-    square roots.
+    """``floor(2**(numerator / 2**fraction_bits) * 2**result_bits)`` for numerator >= 0.
+
+    Computed by nested integer square roots.
 
     Exact: the floor of a root of a floor is the floor of the root, so no floating-point function is involved.
     """
@@ -50,8 +51,9 @@ def power_of_two(numerator: int, fraction_bits: int, result_bits: int) -> int:
 
 @cache
 def linear_table(fraction_bits: int) -> tuple[int, ...]:
-    """Significand of 2**F for every fraction F = i / 2**fraction_bits, in units of 2**-7 (unit 1 without
-    fraction bits).
+    """Significand of 2**F for every fraction F = i / 2**fraction_bits, in units of 2**-7.
+
+    The unit is 1 without fraction bits.
     """
     if fraction_bits == 0:
         return (1,)

@@ -31,8 +31,9 @@ _LOWEST, _HIGHEST = -127, 127
 @register
 @dataclass(frozen=True)
 class Microscaled:
-    """``mx32_e2m1`` (rule floor), ``mx16_int8_ceil``, ``mx128_int2_mse``: blocks of `block` elements along
-    one axis.
+    """Blocks of `block` elements along one axis.
+
+    ``mx32_e2m1`` (rule floor), ``mx16_int8_ceil``, ``mx128_int2_mse``.
 
     Parameters
     ----------
@@ -110,9 +111,8 @@ class Microscaled:
                 f"numbers were expected to encode as {self.name}, but NaN came; remove NaNs before quantising"
             )
         largest = np.minimum(np.abs(x).max(axis=-1), np.finfo(np.float64).max)
-        significand, exponent = np.frexp(
-            largest
-        )  # largest = significand * 2**exponent, significand in [0.5, 1)
+        # largest = significand * 2**exponent, significand in [0.5, 1)
+        significand, exponent = np.frexp(largest)
         shared = exponent - 1 - self.largest_exponent
         if self.rule == "ceil":
             shared = shared + (significand > 0.5)
@@ -130,18 +130,16 @@ class Microscaled:
         # In units of the floor rule's scale, so that squares of the largest and smallest numbers neither
         # overflow nor vanish.
         error = np.ldexp(self.element.quantise(scaled) - scaled, (candidates - floor)[..., None])
-        with np.errstate(
-            over="ignore"
-        ):  # only of blocks far beyond the largest scale, whose candidates are all that one
+        # Only of blocks far beyond the largest scale, whose candidates are all that one.
+        with np.errstate(over="ignore"):
             best = np.argmin((error**2).sum(axis=-1), axis=-1)
         return np.take_along_axis(candidates, best[..., None], axis=-1)[..., 0]
 
     def _blocks(self, x: np.ndarray, axis: int) -> np.ndarray:
         moved = np.moveaxis(np.asarray(x), axis, -1)
         missing = -moved.shape[-1] % self.block
-        padded = np.pad(
-            moved, [(0, 0)] * (moved.ndim - 1) + [(0, missing)]
-        )  # zeros never change a block's maximum
+        # Zeros never change a block's maximum.
+        padded = np.pad(moved, [(0, 0)] * (moved.ndim - 1) + [(0, missing)])
         return padded.reshape(*padded.shape[:-1], -1, self.block)
 
     def encode(self, x: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:

@@ -22,8 +22,9 @@ _VARIANTS = ("", "fn", "ieee")
 @register
 @dataclass(frozen=True)
 class Minifloat(NumberFormat):
-    """``e2m1``, ``ue3m2`` (unsigned), ``e4m3fn`` (OCP, NaN in the last code), ``e5m2ieee`` (OCP E5M2: inf and
-    NaN codes).
+    """``e2m1``, ``ue3m2``, ``e4m3fn``, ``e5m2ieee``.
+
+    A leading u means unsigned; fn is OCP's with NaN in the last code, ieee OCP's with codes of inf and NaN.
 
     Parameters
     ----------

@@ -14,9 +14,8 @@ import numpy as np
 # The fewest codes that fill whole bytes are a group, and a group is one word if it fits 64 bits: then
 # neighbours are joined to pairs, pairs to fours and fours to eights, each step on all words of a block.
 # Unpacking takes them apart in the opposite order.
-BLOCK = (
-    1 << 18
-)  # bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work
+# Bytes of codes: their words stay in the second-level cache, and numpy's calls cost little beside the work.
+BLOCK = 1 << 18
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -112,9 +111,7 @@ def _padded(content: np.ndarray, to: int) -> np.ndarray:
 
 
 class _Step(NamedTuple):
-    """Two runs of codes, each of `run` bits in the lower places of a half word, and their pair in the lower
-    places of a word.
-    """
+    """Two runs of codes in the lower places of half words, and their pair in the lower places of a word."""
 
     run: int
     half: int
@@ -225,9 +222,8 @@ def _split_groups(content: np.ndarray, block: np.ndarray, bits: int, group: int)
     for step in reversed(_steps(bits, group)):
         low = words.astype(step.word, copy=False)
         place = block.view(step.word)[: low.size]
-        high = _shifted(
-            low, step.run, out=None if low is words else place
-        )  # no fresh memory where a cast has emptied the place
+        # No fresh memory where a cast has emptied the place.
+        high = _shifted(low, step.run, out=None if low is words else place)
         high *= step.splits
         words, other = (low, high) if low is words else (high, low)
         words += other

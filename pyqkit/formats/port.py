@@ -165,9 +165,8 @@ def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
             f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first"
         )
     assert port.limits is not None  # the importer gives every input its limits
-    codes = tensor.format.codes.take(
-        reached(port.limits, x), mode="clip"
-    )  # all are inside: this only saves the check
+    # All are inside: this only saves the check.
+    codes = tensor.format.codes.take(reached(port.limits, x), mode="clip")
     return codes.reshape(len(x), -1).take(port.places, axis=1).reshape(len(x), *tensor.shape)
 
 
@@ -237,9 +236,7 @@ class End:
         return beats.reshape(len(codes), self.frame_bytes)
 
     def from_bytes(self, content: np.ndarray) -> np.ndarray:
-        """Codes (frames, height, width, channels) of the bytes that `to_bytes` makes, flat or a row per
-        frame.
-        """
+        """Codes (frames, height, width, channels) of bytes as `to_bytes` makes them, flat or in rows."""
         codes = unpack(content.reshape(-1, self.beat_bytes), self.bits, self.lanes)
         return codes.reshape(-1, *self.shape).astype(self.format.code_dtype, copy=False)
 

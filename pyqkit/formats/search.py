@@ -1,5 +1,6 @@
-"""Between which of many sorted limits floats fall: by arithmetic where that is proven equal, else by a binary
-search with a head start from the leading bits.
+"""Between which of many sorted limits floats fall.
+
+By arithmetic where that is proven equal, else by a binary search with a head start from the leading bits.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
     found = np.frombuffer(limits, np.float32)
     keys = np.arange(_KEYS, dtype=np.uint32) << 16
     nearest_zero, farthest = keys.view(np.float32), (keys | 0xFFFF).view(np.float32)
-    farthest = np.where(
-        np.isinf(nearest_zero), nearest_zero, farthest
-    )  # an infinity shares its key with NaN, which nobody looks up
+    # An infinity shares its key with NaN, which nobody looks up.
+    farthest = np.where(np.isinf(nearest_zero), nearest_zero, farthest)
     negative = np.signbit(nearest_zero)
     low = np.searchsorted(found, np.where(negative, farthest, nearest_zero), side="right")
     high = np.searchsorted(found, np.where(negative, nearest_zero, farthest), side="right")
@@ -32,8 +32,9 @@ def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
 
 @lru_cache(maxsize=64)
 def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
-    """Factor and first integer with which ``rint(x * factor) - first``, clipped, counts the limits; None if
-    none does.
+    """Factor and first integer of a line that counts the limits, None if there is none.
+
+    The count is ``rint(x * factor) - first``, clipped.
 
     Both sides only rise with x, so they are equal everywhere if they are equal at every limit and just below
     it.
@@ -43,9 +44,8 @@ def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
         return None
     slope = (len(found) - 1) / (float(found[-1]) - float(found[0]))
     significand, exponent = np.frexp(slope)
-    short = float(
-        np.ldexp(np.rint(significand * 2**12) / 2**12, exponent)
-    )  # limits at ties may be one step off their distance
+    # Limits at ties may be one step off their distance.
+    short = float(np.ldexp(np.rint(significand * 2**12) / 2**12, exponent))
     below = np.nextafter(found, np.float32(-np.inf))
     counts = np.arange(len(found))
     with np.errstate(over="ignore"):  # limits closer than float32 can say
@@ -65,8 +65,9 @@ def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
 
 
 def reached(limits: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Number of limits that each float has reached: ``np.searchsorted(limits, x, side="right")``, several
-    times as fast.
+    """Number of limits that each float has reached.
+
+    ``np.searchsorted(limits, x, side="right")``, several times as fast.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""How large what comes from outside may be: checked where it enters, before anything is computed or
-allocated.
+"""How large what comes from outside may be, checked before anything is computed or allocated.
 
 The limits are far above what fits a board of today. They are there so that a file of a few bytes cannot ask
 for gigabytes or for hours, and so that every size fits the 32 bits that the compiled kernels count in.

@@ -49,9 +49,7 @@ def load_model(path: Path) -> Any:
 
 
 def read_model(path: Path) -> tuple[Any, bytes]:
-    """Read an ONNX file, and the external data beside it, as a model and as the bytes of one file that holds
-    everything.
-    """
+    """Read an ONNX file and the external data beside it, as a model and as one file that holds everything."""
     if not path.is_file():
         raise ModelError(f"an ONNX file was expected at {path}, but there is none; check the path")
     try:
@@ -122,8 +120,7 @@ def shown(name: str) -> str:
 
 
 def check_model(model: Any) -> None:
-    """Refuse models that are not sound, that have no quantisers, and whose input is no array of one fixed
-    shape.
+    """Refuse a model that is not sound, has no quantisers, or has no input of one fixed shape.
 
     Raises
     ------
@@ -325,8 +322,7 @@ def _type_name(code: int) -> str:
 
 
 def attribute_values(proto: Any) -> dict[str, Any]:
-    """Attributes of an ONNX node as Python values: numbers, text, lists of them, and tensors as onnx keeps
-    them.
+    """Attributes of an ONNX node as Python values: numbers, text, lists of them, and onnx's tensors.
 
     Raises
     ------

@@ -41,9 +41,8 @@ def write(
     """
     planned = plan(build, name)
     name, board, design = planned.name, planned.board, planned.design
-    files = [
-        target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))
-    ]  # what makes it complete comes last
+    # What makes it complete comes last.
+    files = [target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))]
     bit = files[-1]
     check_target(bit, force)
     facts = {

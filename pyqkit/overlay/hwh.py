@@ -15,13 +15,10 @@ from pyqkit.errors import UserError, brief
 
 DMA_VLNV = "xilinx.com:ip:axi_dma:7.1"
 ACCELERATOR_VLNV = "pyqkit.io:hls:network:1.0"
-DMA, ACCELERATOR = (
-    "axi_dma_",
-    "accelerator_0",
-)  # instances, here and in the real block design; DMAs are numbered as outputs are
-MAX_FILE = (
-    16 * 2**20
-)  # bytes of a handoff file; that of an accelerator alone has 0.5 MB, those of base overlays a few
+# Instances, here and in the real block design; DMAs are numbered as outputs are.
+DMA, ACCELERATOR = ("axi_dma_", "accelerator_0")
+# Bytes of a handoff file; that of an accelerator alone has 0.5 MB, those of base overlays a few.
+MAX_FILE = 16 * 2**20
 MOST_OUTPUTS = 15  # a SmartConnect joins 16 masters: the way in, and every way out
 LENGTH_BITS = 26  # of the DMA's length register: the most that the IP has
 _PLLS = {"zynq-7000": 1000.0, "zynq-mpsoc": 1500.0}  # MHz of the IO PLL that drives the PL clock
@@ -155,8 +152,9 @@ class Design:
 def accelerator_design(
     name: str, part: str, family: str, clock_mhz: float, input_bytes: int, output_bytes: Sequence[int]
 ) -> Design:
-    """The block design of an accelerator: AXI DMAs in direct mode, one an output, and the network between
-    their streams.
+    """The block design of an accelerator: one AXI DMA an output, and the network between their streams.
+
+    The DMAs run in direct mode.
 
     The first DMA sends the input too; the others only receive.
 

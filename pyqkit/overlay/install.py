@@ -82,9 +82,8 @@ def install(bit: Path) -> Path:
     """
     manifest = read(bit)
     target = folder() / manifest.name
-    names = [
-        f"{manifest.name}{ending}" for ending in (".json", *reversed(ENDINGS))
-    ]  # what makes it complete comes last
+    # What makes it complete comes last.
+    names = [f"{manifest.name}{ending}" for ending in (".json", *reversed(ENDINGS))]
     with replacing_all(
         [target / name for name in names], force=True, make_folder=True, remedy="run as root on a board"
     ) as beside:

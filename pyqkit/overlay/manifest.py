@@ -1,5 +1,6 @@
-"""What stands beside a bitstream: NAME.json, which says what NAME.bit and NAME.hwh are, and NAME.zip, what
-runs of the build folder they came from.
+"""What stands beside a bitstream.
+
+NAME.json says what NAME.bit and NAME.hwh are, NAME.zip holds what runs of the build folder they came from.
 
 Everything about the network (streams, formats, scales, estimated cycles, golden vectors) is in the build
 folder and is read from there; the manifest adds what only the overlay knows.

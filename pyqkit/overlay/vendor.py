@@ -30,12 +30,8 @@ _PINS = {
 }
 _CONTENTS = "contents.json"  # names of a project's files, so that none but these is ever replaced
 _MOST = 2**20  # bytes of these names
-_OF_TOOLS = (
-    "work/",
-    "overlay/",
-    ".Xil/",
-    "vitis_hls.log",
-)  # what is not named there but comes from the tools
+# What is not named there but comes from the tools.
+_OF_TOOLS = ("work/", "overlay/", ".Xil/", "vitis_hls.log")
 # Beside the project's own files it holds the modules that `seal` imports, so that it needs no pyqkit.
 _MODULES = (
     "digest.py",
@@ -101,9 +97,8 @@ def make(
             "that has it, type 'make' there, and copy its folder overlay back"
         )
     _run(project)
-    made = [
-        project / "overlay" / f"{planned.name}{ending}" for ending in (".json", *reversed(seal.ENDINGS))
-    ]  # the last completes it
+    # The last completes it.
+    made = [project / "overlay" / f"{planned.name}{ending}" for ending in (".json", *reversed(seal.ENDINGS))]
     with replacing_all([target / file.name for file in made], force) as beside:
         for file in made:
             shutil.copyfile(file, beside / file.name)
@@ -121,8 +116,9 @@ def missing_tool(backend: str) -> str | None:
 
 
 def write_project(planned: Plan, folder: Path, backend: str, force: bool = False) -> Path:
-    """Write the folder that the tools work in; one that is there with the same content is kept, with what the
-    tools did.
+    """Write the folder that the tools work in.
+
+    One that is there with the same content is kept, with what the tools did.
 
     Raises
     ------
@@ -155,9 +151,8 @@ def _listing(folder: Path) -> set[str] | None:
         names = [str(name) for name in untrusted.json_data(untrusted.content(folder / _CONTENTS, _MOST))]
     except (OSError, ValueError, TypeError):
         return None
-    return (
-        None if any(name.endswith("/") for name in names) else {_CONTENTS, *names, *_OF_TOOLS}
-    )  # it lists files alone
+    # It lists files alone.
+    return None if any(name.endswith("/") for name in names) else {_CONTENTS, *names, *_OF_TOOLS}
 
 
 def _files(planned: Plan, backend: str) -> dict[str, bytes]:
@@ -232,9 +227,8 @@ def _dma_settings(dma: hwh.Block) -> str:
 def _run(project: Path) -> None:
     """`make` in a project, its output passed on as it comes; errors are repeated at the end."""
     errors: list[str] = []
-    said: deque[str] = deque(
-        maxlen=3
-    )  # where no line is marked as an error: the last ones that are neither make's nor a trace
+    # Where no line is marked as an error: the last ones that are neither make's nor a trace.
+    said: deque[str] = deque(maxlen=3)
     command = ["make", "-C", str(project)]
     with started(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"

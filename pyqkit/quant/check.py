@@ -158,8 +158,9 @@ def _live(model: Any) -> set[str]:
 
 
 def _near(written: np.ndarray, made: np.ndarray, bound: np.ndarray | float) -> np.ndarray:
-    """Where two float32 executions of the same numbers may differ so, each by its bound and the rounding of a
-    scale.
+    """Where two float32 executions of the same numbers may differ as two given ones do.
+
+    Each by its bound and the rounding of a scale.
     """
     if written.size != made.size:
         return np.zeros(made.shape, bool)

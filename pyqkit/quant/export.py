@@ -1,5 +1,6 @@
-"""Export to QONNX: FloatQuant for signed minifloats, Quant for integers, and one own operator, FormatQuant,
-for the rest.
+"""Export to QONNX.
+
+FloatQuant for signed minifloats, Quant for integers, and one own operator, FormatQuant, for the rest.
 
 The file is compared with the module before it is written; see `pyqkit.quant.check`.
 """
@@ -190,9 +191,8 @@ def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
             f"({_reason(error)}); replace it by layers that pyqkit lowers, or keep it outside of the module"
         ) from error
     _refuse_foreign(exported)
-    exported = (
-        ModelWrapper(exported).transform(InferShapes()).model
-    )  # qonnx executes only graphs with all shapes
+    # Qonnx executes only graphs with all shapes.
+    exported = ModelWrapper(exported).transform(InferShapes()).model
     used = {node.domain for node in exported.graph.node}
     kept = sorted(
         (opset for opset in exported.opset_import if opset.domain in used | {""}),

@@ -124,8 +124,9 @@ class _IntegerActHandler(BrevitasActQuantProxyHandler):
 
 
 class _RoundedWeights(BrevitasWeightQuantProxyHandler):
-    """Weights whose quantiser does not round to nearest (A2Q, learned, stochastic, another scale before) are
-    written rounded.
+    """Weights whose quantiser does not round to nearest are written rounded.
+
+    So do A2Q, learned and stochastic rounding, and quantisers with another scale before.
 
     Brevitas writes the weights that were trained, and a node that rounds them to nearest.
     """

@@ -96,8 +96,9 @@ def act_quantizer(
     scale_search: str = "max",
     **overrides: Any,
 ) -> type:
-    """Activation quantiser of a format, for ``act_quant=`` of a Brevitas layer; static scale, set by
-    calibration.
+    """Activation quantiser of a format, for ``act_quant=`` of a Brevitas layer.
+
+    Its scale is static, set by calibration.
 
     Parameters are those of `weight_quantizer`; `per` is "tensor" in hardware. Names of blocks find their
     scales while the network runs and need no calibration; such activations train, but do not lower to

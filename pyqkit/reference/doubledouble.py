@@ -1,5 +1,4 @@
-"""Numbers of 106 significand bits as unevaluated sums of two float64, with a bound of what rounding has taken
-away.
+"""Numbers of 106 significand bits as unevaluated sums of two float64, with a bound of their error.
 
 Sums and products of floats are split without error (Dekker 1971, Knuth), so an operation knows what it drops:
 as long as values fit into 106 bits the bound is zero, and a comparison with a boundary, a tie included, is

@@ -29,9 +29,7 @@ _FLOATS, _BOOL = (1, 11), 9  # FLOAT, DOUBLE; numbers of ONNX's types
 
 
 def _multiply(node: Node) -> Value:
-    """Codes times constants stay codes, so that their products pass the table of Logarithmic Posits all the
-    same.
-    """
+    """Codes times constants stay codes, so that their products pass the table of Logarithmic Posits."""
     for x, factor in ((node.value(0), node.value(1)), (node.value(1), node.value(0))):
         if isinstance(x, Quantised) and isinstance(factor, np.ndarray) and _scales(x, factor):
             return x.scaled(DoubleDouble.of(factor))

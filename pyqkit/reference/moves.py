@@ -1,5 +1,6 @@
-"""Nodes that only move elements: ONNX's own implementation moves the places of one run's elements, and every
-frame follows.
+"""Nodes that only move elements.
+
+ONNX's own implementation moves the places of one run's elements, and every frame follows.
 
 The places are those that the file says for the batch it was exported with, so a shape that is written in the
 file needs no interpretation for another number of frames.

@@ -1,5 +1,6 @@
-"""Exact sums of products: integers in float64 where no sum reaches 2**53, numbers cut into digits where one
-could.
+"""Exact sums of products.
+
+Integers in float64 where no sum reaches 2**53, numbers cut into digits where one could.
 
 A factor is a tensor of codes with one step for each of its rows; a row is what meets in one sum: a group of
 input channels, or the weights of an output. Elements of a row may be shifted left, as weights in blocks are.
@@ -156,8 +157,9 @@ def _by_digits(x: DoubleDouble, w: DoubleDouble, sums: Sums) -> DoubleDouble:
 
 
 def _digits(x: DoubleDouble, width: int) -> tuple[list[tuple[np.ndarray, int]], np.ndarray]:
-    """Integers of at most `width` bits with exponents, highest first, that add up to `x`, and a bound of what
-    is left.
+    """Integers of at most `width` bits that add up to `x`, and a bound of what is left.
+
+    Each has an exponent; the highest comes first.
     """
     exponent = int(np.frexp(abs(x.high).max(initial=0))[1]) - width
     digits: list[tuple[np.ndarray, int]] = []

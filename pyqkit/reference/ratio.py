@@ -85,9 +85,8 @@ class Ratio:
         gap = self.numerator - limit
         beyond = gap.high < 0 if rising else gap.high > 0
         limit = limit.map(lambda a: np.broadcast_to(a, self.shape))
-        unsure = np.where(
-            abs(gap.high) <= gap.error, self.numerator.error, 0
-        )  # the limit, or a number as near to it
+        # The limit, or a number as near to it.
+        unsure = np.where(abs(gap.high) <= gap.error, self.numerator.error, 0)
         return Ratio(where(beyond, limit.within(unsure), self.numerator), self.divisor)
 
 

@@ -56,8 +56,9 @@ class Grid:
 
     @classmethod
     def of_floats(cls, magnitudes: list[int], signed: bool, mode: str) -> Grid:
-        """Rising magnitudes from 0 on, in units of the smallest; a tie goes to the even multiple of the gap
-        there.
+        """Rising magnitudes from 0 on, in units of the smallest.
+
+        A tie goes to the even multiple of the gap there.
 
         That is half to even on the significand. Without significand bits the larger neighbour is the even
         multiple, but between zero and the smallest number zero is.

@@ -1,5 +1,6 @@
-"""Activation functions without corners in double-double arithmetic, to about 90 bits, with a bound of their
-error.
+"""Activation functions without corners, to about 90 bits, with a bound of their error.
+
+They are computed in double-double arithmetic.
 """
 
 from __future__ import annotations

@@ -59,10 +59,8 @@ def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
     auto = str(node.attributes.get("auto_pad", "NOTSET"))
     pads = node.numbers("pads", (0, 0, 0, 0))
-    if auto in (
-        "SAME_UPPER",
-        "SAME_LOWER",
-    ):  # as many outputs as strides fit in; an odd pixel goes to the end or the start
+    # As many outputs as strides fit in; an odd pixel goes to the end or the start.
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
         totals = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(size, strides, reach)]
         more = [-(-t // 2) for t in totals]
         less = [t // 2 for t in totals]

@@ -64,8 +64,9 @@ class Backend(Protocol):
 
 
 def choose(manifest: Manifest, board: str | None, backend: str) -> Backend:
-    """The backend for an overlay: `auto` is PYNQ for a real bitstream, and for an emulated one if an emulated
-    device is in use.
+    """The backend for an overlay.
+
+    `auto` is PYNQ for a real bitstream, and for an emulated one if an emulated device is in use.
 
     Raises
     ------

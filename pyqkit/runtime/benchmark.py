@@ -1,6 +1,4 @@
-"""Where the time goes between an array of real numbers and another one, and what power it takes where a board
-can tell.
-"""
+"""Where the time goes between two arrays of real numbers, and what power it takes where a board can tell."""
 
 from __future__ import annotations
 

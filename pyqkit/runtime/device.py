@@ -1,5 +1,6 @@
-"""Who drives the device: one call at a time, whose worker alone touches registers, and whether its state can
-be trusted.
+"""Who drives the device: one call at a time, whose worker alone touches registers.
+
+It also knows whether the device's state can be trusted.
 
 An interrupt may end a call between any two steps of its thread, and end its cleaning up as well. So nothing
 here waits for a step that comes later:

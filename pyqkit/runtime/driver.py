@@ -268,8 +268,9 @@ class Driver:
         return found
 
     def stream(self, batches: Iterable[np.ndarray], codes: bool = False) -> Iterator[Results]:
-        """Run arrays of frames, one after the other; while one is on the device the next is encoded and the
-        last decoded.
+        """Run arrays of frames, one after the other.
+
+        While one is on the device the next is encoded and the last decoded.
 
         Parameters
         ----------
@@ -332,9 +333,8 @@ class Driver:
         """Send a buffer whole, and receive its results packet by packet, each output at its own pace."""
         ends = zip(self._outputs, transfers.dmas, slot.taken)
         receivers = [output.receive(dma, buffer, frames) for output, dma, buffer in ends]
-        transfers.run(
-            [*receivers, self._send(transfers.dmas[0], slot, frames)], self.timeout_s
-        )  # all receive before anything is sent
+        # All receive before anything is sent.
+        transfers.run([*receivers, self._send(transfers.dmas[0], slot, frames)], self.timeout_s)
 
     def _send(self, dma: Dma, slot: _Slot, frames: int) -> Iterator[bool]:
         dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)

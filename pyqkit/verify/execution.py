@@ -23,8 +23,7 @@ _DEFAULTS = {
 
 
 class Execution:
-    """A model ready for qonnx, beside a copy in which every reader of a quantised tensor reads a new input
-    instead.
+    """A model ready for qonnx, beside a copy in which quantised tensors are read from new inputs.
 
     Parameters
     ----------
@@ -85,9 +84,8 @@ class Execution:
 
         `tensors` holds its inputs, and something in the shape of its outputs.
         """
-        context: dict[str, Any] = {
-            name: tensors.get(name) for name in (*node.input, *node.output)
-        }  # '' is an input left out
+        # '' is an input left out.
+        context: dict[str, Any] = {name: tensors.get(name) for name in (*node.input, *node.output)}
         with _foreign():
             self._execute_node(node, context, self._cut.graph, self._opsets.get(node.domain, 1))
         return [context[name] for name in node.output]

@@ -1,5 +1,4 @@
-"""How often float32 execution of the QONNX model gives other codes than exact arithmetic, and why, layer by
-layer.
+"""How often float32 execution of the QONNX model gives other codes than exact arithmetic, and why.
 
 The model is executed twice by qonnx: as it is, and cut behind every quantiser, so that each layer starts from
 exact inputs. A code that differs in the cut copy is made by its own layer, and has to be explained there:
@@ -82,8 +81,9 @@ class Counts:
 
 
 def enough(x: np.ndarray, codes_of_a_frame: int) -> np.ndarray:
-    """The first frames, as many as float32 execution (seconds for each, in a large network) needs to say
-    something.
+    """The first frames, as many as float32 execution needs to say something.
+
+    It takes seconds for each in a large network.
     """
     return x[: min(MOST_FRAMES, max(FRAMES, -(-CODES // max(1, codes_of_a_frame))))]
 
@@ -255,9 +255,8 @@ class _Why:
         right = (below <= levels) & (levels <= above) & (found == self.made.codes()[self.frame].ravel())
         explained = right & (low <= float32) & (float32 <= high) & np.isfinite(bound).ravel()
         least, most = (self._levels(end) for end in self.bounds.reach(self.node, real.high, np.abs(real.low)))
-        table = explained & (
-            (levels < least) | (levels > most)
-        )  # without it the engine's code would not be right
+        # Without it the engine's code would not be right.
+        table = explained & ((levels < least) | (levels > most))
         for index in at:
             if not explained[index]:
                 entry.unexplained += 1

@@ -136,8 +136,7 @@ class ErrorBounds:
     def reach(
         self, node: Any, centre: np.ndarray, bound: np.ndarray | float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Least and largest value that a quantiser node gives in float32 for a number within `bound` of
-        `centre`.
+        """Least and largest value of a quantiser in float32 for a number within `bound` of `centre`.
 
         Its quotient by the scale and the sum with its zero point are rounded, except where they are exact.
         """

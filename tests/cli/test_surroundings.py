@@ -68,9 +68,8 @@ class Place:
 
 
 def _hear_signals() -> None:
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # tests may run in the background, where it is ignored
+    # Tests may run in the background, where it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
@@ -232,9 +231,8 @@ def test_names_of_bytes_that_are_no_text(built: Path, place: Place) -> None:
 # ---- full disks --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "limit", [0, 16_000]
-)  # bytes: the page fits the second, the overlay's handoff does not
+# Bytes: the page fits the second, the overlay's handoff does not.
+@pytest.mark.parametrize("limit", [0, 16_000])
 def test_where_files_cannot_grow_nothing_is_left(built: Path, place: Place, limit: int) -> None:
     """A limit of bytes a file stands for a full disk: it takes every file in turn."""
 

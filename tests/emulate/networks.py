@@ -32,10 +32,8 @@ class Net:
         self.graph.tensors["x"] = tensor
         self.graph.inputs = [port("x", tensor)]
         codes = self.random.choice(self.activations.codes, (self.frames, *self.shape))
-        codes[0], codes[1] = (
-            self.activations.codes[0],
-            self.activations.codes[-1],
-        )  # both ends of the range, borders included
+        # Both ends of the range, borders included.
+        codes[0], codes[1] = (self.activations.codes[0], self.activations.codes[-1])
         self.codes = {"x": codes}
         self.values = dict(self.codes)
 
@@ -80,10 +78,8 @@ class Net:
             )
             table[channel] = np.sort(np.clip(occurring, tensor.low, tensor.high + 1))
         if steps > 3:
-            table[0, 0], table[0, -1] = (
-                tensor.low,
-                tensor.high + 1,
-            )  # a step always passed and one never passed
+            # A step always passed and one never passed.
+            table[0, 0], table[0, -1] = (tensor.low, tensor.high + 1)
         down = self.random.random(tensor.shape[2]) < 0.4 if falling else np.zeros(tensor.shape[2], bool)
         return self.add(Threshold(name, [source], [name], fmt, table, down))
 

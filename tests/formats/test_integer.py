@@ -40,9 +40,8 @@ def test_quarter_steps_over_the_whole_range(name: str) -> None:
     """Ties, values and what lies between, for every code, and beyond both ends."""
     fmt = parse(name)
     assert isinstance(fmt, Integer)
-    stored = np.arange(
-        -4 * 2, 4 * (2**fmt.width + 2), dtype=np.int64
-    )  # quarters, relative to the lowest value
+    # Quarters, relative to the lowest value.
+    stored = np.arange(-4 * 2, 4 * (2**fmt.width + 2), dtype=np.int64)
     x = fmt.low + stored / 4
     lowest = fmt.low + fmt.zero_point
     whole, quarter = stored // 4 + lowest, stored % 4

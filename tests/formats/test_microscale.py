@@ -123,9 +123,8 @@ def test_round_trip(fmt: Microscaled) -> None:
     scaled = np.ldexp(values, -np.repeat(exponents, 32, axis=-1)[:, :70])
     assert_array_equal(fmt.element.encode(scaled), codes)
     assert_array_equal(fmt.quantise(x), values)
-    if (
-        fmt.rule == "floor" and fmt.element.minimum == -fmt.element.maximum
-    ):  # -8 of int4 is a larger power of two than 7
+    # -8 of int4 is a larger power of two than 7.
+    if fmt.rule == "floor" and fmt.element.minimum == -fmt.element.maximum:
         again, same = fmt.encode(values)
         assert_array_equal(fmt.decode(again, same), values)
 

@@ -99,9 +99,8 @@ def test_every_kind_of_fault_is_seen(number: int, tmp_path: Path, capfd: pytest.
     outcome = fuzz(Scripted(act), seed=0, inputs=3, seconds=60, hang=0.3, kept=tmp_path)
     assert outcome.inputs == 3
     assert dict(outcome.failures) == ({kind: 3} if kind else {})
-    assert [finding.kind for finding in outcome.distinct] == [kind] * bool(
-        kind
-    )  # the same fault three times is one
+    # The same fault three times is one.
+    assert [finding.kind for finding in outcome.distinct] == [kind] * bool(kind)
     assert (tmp_path / "scripted" / "0").is_file() == bool(kind)
     assert capfd.readouterr().out.startswith(f"scripted 0: {kind}, ") == bool(kind)
 

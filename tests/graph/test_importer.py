@@ -87,9 +87,8 @@ def check(model: Any, x: np.ndarray | None = None) -> Graph:
             .reshape(len(x), -1)[:, port.order.ravel()]
             .reshape(real.shape)
         )
-        np.testing.assert_array_equal(
-            np.rint((real - wanted) / steps), 0
-        )  # outputs are multiples of a step: none is a step off
+        # Outputs are multiples of a step: none is a step off.
+        np.testing.assert_array_equal(np.rint((real - wanted) / steps), 0)
     return graph
 
 

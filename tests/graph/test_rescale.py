@@ -112,9 +112,8 @@ def test_few_values_keep_thresholds_unless_a_shift_does() -> None:
 
 
 def test_what_cannot_be_equal_is_refused() -> None:
-    assert (
-        lowered("uint8", [Fraction(1, 8)], [Fraction(0)], relu=True, top=Fraction(100))[2] is None
-    )  # a clip inside the range
+    # A clip inside the range.
+    assert lowered("uint8", [Fraction(1, 8)], [Fraction(0)], relu=True, top=Fraction(100))[2] is None
     tensor, threshold, scaling = lowered("int8", [Fraction(1, 8)], [Fraction(0)])
     assert scaling is not None
     moved = threshold.thresholds.copy()

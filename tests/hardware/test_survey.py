@@ -70,9 +70,8 @@ def test_cycles_counted_by_hand():
     assert found[kinds["max_pool"]].cycles == 36 * 9 * 8  # windows go out while pixels come in
     foldings[layers[1].name] = Folding(4, 2)
     assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 * 9 * 8 // 8
-    foldings[layers[3].name] = Folding(
-        5, 8
-    )  # now its input, in words of one code, is slower than the products
+    # Now its input, in words of one code, is slower than the products.
+    foldings[layers[3].name] = Folding(5, 8)
     assert Survey(graph).estimate(foldings)[layers[3].name].cycles == 8
 
 

@@ -245,9 +245,8 @@ def test_networks_train_export_and_lower(weights: str, activations: str, tmp_pat
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         executed = execute_onnx(ModelWrapper(str(path)), {"input": x[:1].numpy()})["output"]
-    np.testing.assert_array_equal(
-        executed, y[:1]
-    )  # scales are powers of two: float32 sums are exact at this size
+    # Scales are powers of two: float32 sums are exact at this size.
+    np.testing.assert_array_equal(executed, y[:1])
     graph = import_qonnx(path)
     port, out = graph.inputs[0], graph.outputs[0]
     codes = {port.tensor: encode_input(port, graph.tensors[port.tensor], x.numpy())}

@@ -184,9 +184,8 @@ def test_sums_beyond_53_bits_are_exact() -> None:
 
 def test_products_of_real_numbers_are_exact_or_bounded() -> None:
     node = Node("sum", "MatMul", [], [True, False], 1, {}, 1, lambda inputs: [])
-    scales = DoubleDouble.of(
-        np.float32([0.1, 0.7, 3.0, 0.01])
-    )  # one for each input: no factor comes out of the sum
+    # One for each input: no factor comes out of the sum.
+    scales = DoubleDouble.of(np.float32([0.1, 0.7, 3.0, 0.01]))
     codes = np.random.default_rng(1).integers(-8, 8, (2, 4))
     weights = Quantised(
         np.array([[1, -2, 3, 4], [5, 6, -7, 0]]), parse("int4"), DoubleDouble.of(np.float32(0.3))

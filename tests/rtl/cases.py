@@ -226,9 +226,8 @@ def requantisers() -> list[Case]:
     ):
         scaled = integers * multipliers + offsets
         scaled = np.maximum(scaled, 0) if relu else scaled
-        rounded = np.rint(scaled / 2**shift).astype(
-            np.int64
-        )  # half to even, and exact: these are short binary fractions
+        # Half to even, and exact: these are short binary fractions.
+        rounded = np.rint(scaled / 2**shift).astype(np.int64)
         result = np.clip(rounded, -30, 31) + 2
         pairs = np.stack([multipliers, offsets], axis=1).reshape(2, -1)
         parameters = {
@@ -271,9 +270,8 @@ def sums() -> list[Case]:
         x = random.integers(-8, 8, (FRAMES, 3, inputs))
         x[0], x[1, 0] = -8, 7
         expected = x @ (weights << shifts).T
-        bits = (
-            int(max(abs(expected).max(), 64 * inputs << 2**shift_bits - 1)).bit_length() + 1
-        )  # 64 * inputs is reached
+        # 64 * inputs is reached.
+        bits = int(max(abs(expected).max(), 64 * inputs << 2**shift_bits - 1)).bit_length() + 1
         depth = folds * outputs // pe
         repeated = x.reshape(FRAMES, 3, 1, inputs).repeat(outputs // pe, axis=2)
 

@@ -62,16 +62,10 @@ MUTANTS = {
             "{in_data, held[RATIO*NARROW-1:NARROW]}",
             "{held[RATIO*NARROW-NARROW-1:0], in_data}",
         ),  # lanes
-        "window_point": (
-            "sliding_window.sv",
-            "write_x > x_last",
-            "write_x >= x_last",
-        ),  # a window begins before its last pixel
-        "sum_table": (
-            "sum_pool.sv",
-            "first ? 0 : known",
-            "known == 1 ? 0 : known",
-        ),  # a sum goes on from the window before
+        # A window begins before its last pixel.
+        "window_point": ("sliding_window.sv", "write_x > x_last", "write_x >= x_last"),
+        # A sum goes on from the window before.
+        "sum_table": ("sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),
     },
     "widths and memory": {
         "vector": (
@@ -79,16 +73,10 @@ MUTANTS = {
             "total = so_far + partial",
             "total = SUM_BITS'($signed((SUM_BITS - 1)'(so_far + partial)))",
         ),
-        "matrix_signs": (
-            "matrix_vector.sv",
-            ".negate(negative), .sum(total)",
-            ".negate(1'b0), .sum(total)",
-        ),  # the last sign is lost
-        "wide_signs": (
-            "dot_product_sum.sv",
-            "left_sign ^ g_level[level-1].signs[2*i+1]",
-            "left_sign",
-        ),  # the right one's sign is lost
+        # The last sign is lost.
+        "matrix_signs": ("matrix_vector.sv", ".negate(negative), .sum(total)", ".negate(1'b0), .sum(total)"),
+        # The right one's sign is lost.
+        "wide_signs": ("dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),
         "shifted": (
             "adder_tree.sv",
             "total <= WIDTH'(left) + WIDTH'(right)",
@@ -115,11 +103,8 @@ def test_mutants_are_caught(group: str, tmp_path: Path) -> None:
 
 @needs_verilator
 def test_a_lost_word_is_caught(tmp_path: Path) -> None:
-    mutant = (
-        "fifo.sv",
-        "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;",
-        "in_ready <= !stall;",
-    )  # also when full
+    # Also when full.
+    mutant = ("fifo.sv", "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;", "in_ready <= !stall;")
     with pytest.raises(DeadlockError, match="in cycle"):
         simulate([CASES["fifo_3"]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
 

@@ -250,9 +250,8 @@ def test_a_trace_holds_all_signals(tmp_path: Path) -> None:
     assert (kind, length, first) == (0, 329, 0) and struct.unpack("<d", number)[0] == math.e
     assert engine.counts is not None and last // 10 >= engine.counts.latency  # a cycle is ten units
     network = engine.design.files["network.sv"]
-    assert scopes > network.count("\n  ) ") and variables > network.count(
-        "wire"
-    )  # blocks, and what connects them
+    # Blocks, and what connects them.
+    assert scopes > network.count("\n  ) ") and variables > network.count("wire")
 
 
 @needs_verilator

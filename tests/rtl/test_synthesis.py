@@ -54,15 +54,11 @@ def test_a_site_holds_two_luts_and_no_more():
 
 def test_carry_chains_take_a_site_for_each_bit():
     chain = cell("CARRY4", S=[10, 11, 90, 91], DI=["0"] * 4)
-    assert luts(lut(10, 1, 2), lut(11, 1, 2), chain) == (
-        4,
-        4,
-    )  # two feed-throughs, and nobody pairs within the chain
+    # Two feed-throughs, and nobody pairs within the chain.
+    assert luts(lut(10, 1, 2), lut(11, 1, 2), chain) == (4, 4)
     assert luts(lut(10, 1, 2), lut(11, 1, 2), cell("CARRY4", S=[10, 11, "0", "0"])) == (2, 2)
-    assert luts(lut(10, 1, 2), lut(11, 1, 2), cell("CARRY4", S=[10, "0", "0", "0"])) == (
-        1,
-        2,
-    )  # one in the chain, one beside it
+    # One in the chain, one beside it.
+    assert luts(lut(10, 1, 2), lut(11, 1, 2), cell("CARRY4", S=[10, "0", "0", "0"])) == (1, 2)
     assert luts(lut(10, 1, 2), cell("CARRY4", S=[10, 10, "0", "0"])) == (2, 2)  # a LUT drives one slot
 
 
@@ -108,9 +104,8 @@ def test_a_batch_maps_each_circuit_for_itself_and_keeps_it(tmp_path, monkeypatch
     added, anded, mac_found = found = synthesise(circuits, blocks, cache=tmp_path)
     assert added == Synthesis(8, 8, 8, 8, 2, 0, 0, 0, 0)
     assert anded == Synthesis(1, 1, 1, 0, 0, 0, 0, 0, 0)
-    assert (
-        mac_found.ff == 8 + 16 and 24 <= mac_found.lut_low <= mac_found.lut_high < 42
-    )  # the smallest MAC of the same tool had 39 to 42
+    # The smallest MAC of the same tool had 39 to 42.
+    assert mac_found.ff == 8 + 16 and 24 <= mac_found.lut_low <= mac_found.lut_high < 42
     monkeypatch.setattr(synthesis, "_yosys", lambda *_: pytest.fail("kept results were expected"))
     assert synthesise(circuits[::-1], blocks, cache=tmp_path) == found[::-1]
 

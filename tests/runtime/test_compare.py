@@ -17,14 +17,8 @@ from pyqkit.runtime import Driver
 from tests.overlays import frames, overlay
 
 PROBES = ("conv_32", "conv_43", "floatquant_24", "floatquant_49", "floatquant_57")
-LAYERS = [
-    "floatquant_24",
-    "conv_32",
-    "conv_43",
-    "floatquant_49",
-    "floatquant_57",
-    "gemm_70",
-]  # as they follow one another
+# As they follow one another.
+LAYERS = ["floatquant_24", "conv_32", "conv_43", "floatquant_49", "floatquant_57", "gemm_70"]
 
 
 @pytest.fixture

@@ -40,9 +40,8 @@ finally:
 
 @pytest.fixture
 def bench(load: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(
-        sys, "unraisablehook", lambda _: None
-    )  # Python prints interrupts of generators that are being closed
+    # Python prints interrupts of generators that are being closed.
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     inputs = [frames(9, seed=seed) for seed in (1, 2)]
     wanted = [expected(x, codes=True) for x in inputs]
     assert not any(np.array_equal(one, other) for one, other in zip(*wanted)), (

@@ -86,13 +86,8 @@ NODES: dict[str, Network] = {
     "softplus": activation("Softplus"),
     "elu": activation("Elu", alpha=1.7),
 }
-UNCHANGED = {
-    "max pool",
-    "moves",
-    "padding",
-    "clip",
-    "negative",
-}  # round nothing: their error is that of the input
+# Round nothing: their error is that of the input.
+UNCHANGED = {"max pool", "moves", "padding", "clip", "negative"}
 
 
 def run(network: Network, seed: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
@@ -150,9 +145,8 @@ def test_a_node_without_a_rule_bounds_nothing() -> None:
 def test_weights_that_float32_rounds_to_the_other_side_err_by_a_step() -> None:
     b = Builder(4, 2, 2)
     step = np.float32(0.1)
-    near = ((np.arange(-100, 100) + 0.5) * float(step)).astype(
-        np.float32
-    )  # float32 quotients are ties, the exact ones are not
+    # float32 quotients are ties, the exact ones are not.
+    near = ((np.arange(-100, 100) + 0.5) * float(step)).astype(np.float32)
     weights = b.quantise(b.constant(near.reshape(50, 4, 1, 1)), "int8", step)
     model = b.model(b.node("Conv", "x", weights))
     execution = Execution(model, {})

@@ -267,11 +267,8 @@ def _next_groups(patch: Patch) -> None:
 
 
 _MIXED = np.array([1, -1, -1, 1, 1, -1]).reshape(6, 1, 1, 1) * 0.25
-_STRIDED = {
-    "strides": [2, 1],
-    "dilations": [1, 2],
-    "pads": [0, 0, 0, 1],
-}  # 7x7 pixels: the same shape either way
+# 7x7 pixels: the same shape either way.
+_STRIDED = {"strides": [2, 1], "dilations": [1, 2], "pads": [0, 0, 0, 1]}
 
 MUTANTS: dict[str, tuple[Callable[[], Network], Callable[[Patch], None]]] = {
     "same_padding_on_the_other_side": (

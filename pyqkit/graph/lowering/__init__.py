@@ -1,3 +1,1 @@
-"""From ONNX nodes to dataflow operators, with every scale kept as an exact fraction until a requantiser
-absorbs it.
-"""
+"""From ONNX nodes to dataflow operators, scales kept as exact fractions until a requantiser absorbs them."""

@@ -59,8 +59,9 @@ class Coded:
 
 
 def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of each output divided by the largest power of two that divides them all; what is no code of
-    the format stays.
+    """Weights of each output divided by the largest power of two that divides them all.
+
+    Weights stay where what comes out is no code of the format.
 
     Parameters
     ----------

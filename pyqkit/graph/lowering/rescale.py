@@ -62,13 +62,11 @@ def equal_to_thresholds(
     values = np.arange(fmt.low + 1, fmt.high + 1)
     reach = max(abs(tensor.low), abs(tensor.high), 1)
     few = len(fmt.codes) <= FEW_VALUES
-    constant = np.asarray((rising <= low) | (rising > high)).all(
-        axis=1
-    )  # such a channel takes any slope; a small network has many
+    # Such a channel takes any slope; a small network has many.
+    constant = np.asarray((rising <= low) | (rising > high)).all(axis=1)
     for shift, multiplier in _multipliers(abs(slope) * ~constant, reach):
-        if (
-            few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any()
-        ):  # zero or a power of two
+        # Zero or a power of two.
+        if few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any():
             continue
         for relu in (False, True):
             offset = _offset(rising, low, high, values, multiplier, shift, relu)
@@ -126,8 +124,9 @@ def _offset(
 def rounded_scaling(
     lowering: Lowering, tensor: Tensor, real: Real, fmt: NumberFormat, scale: Fractions, name: str
 ) -> Scaling:
-    """Multiply, shift and round for outputs too wide for thresholds; a scale that does not fit is rounded,
-    with a note.
+    """Multiply, shift and round for outputs too wide for thresholds.
+
+    A scale that does not fit is rounded, with a note.
 
     All channels share the shift, which leaves 63 bits for the largest product. Where that rounds another
     channel's scale so much that its output could move by `MOST_ERROR` of a step, the channels do not fit

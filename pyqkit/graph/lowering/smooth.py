@@ -1,5 +1,4 @@
-"""Activation functions without corners: a quantiser needs no more of them than their inverse at each of its
-boundaries.
+"""Activation functions without corners: a quantiser needs their inverse at its boundaries, no more.
 
 The inverse is no rational number, except at a few places that are listed. It is computed to 60 digits, so
 that a boundary ends up between the same two integers as the exact one, unless one of them lies within 10**-55

@@ -57,8 +57,9 @@ class _Aligned:
 
 
 def _aligned(factors: tuple[Fraction, ...], reaches: list[int]) -> _Aligned:
-    """The smallest multipliers in the exact ratio of the factors; where their sums are too wide, the largest
-    factors stay exact.
+    """The smallest multipliers in the exact ratio of the factors.
+
+    Where their sums are too wide, the largest factors stay exact.
 
     A factor that is rounded stays other than zero: where the exact branches meet a boundary, the sign of the
     rest decides.

@@ -22,15 +22,8 @@ from tests.fuzz.mutators import spoil_array, spoil_bytes, spoil_data, text
 from tests.fuzz.networks import build
 from tests.fuzz.reader import Input, Reader
 
-_PARTS = (
-    "graph",
-    "graph",
-    "graph",
-    "board",
-    "folding",
-    "streams",
-    "report",
-)  # of a manifest; the graph has most checks
+# Of a manifest; the graph has most checks.
+_PARTS = ("graph", "graph", "graph", "board", "folding", "streams", "report")
 
 
 def sealed(files: dict[str, bytes], manifest: dict[str, object]) -> dict[str, bytes]:

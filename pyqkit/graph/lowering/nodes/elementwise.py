@@ -240,9 +240,8 @@ def concatenate(lowering: Lowering, node: Node) -> list[Value]:
         and r.pool == first.pool
         for r in reals
     ):
-        return [
-            replace(first, view=np.concatenate([r.view for r in reals], axis))
-        ]  # pieces of one tensor: only elements move
+        # Pieces of one tensor: only elements move.
+        return [replace(first, view=np.concatenate([r.view for r in reals], axis))]
     if axis != 0:
         raise Unlowerable("it joins different tensors along rows or columns", "join along channels")
     if not all(r.is_codes for r in reals):

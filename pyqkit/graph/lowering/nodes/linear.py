@@ -101,8 +101,9 @@ def _emit(
 
 
 def sum_bits(layer: Convolution, tensor: Tensor) -> int:
-    """Width of a signed integer that holds every sum of a layer, and the largest plus one (a threshold that
-    is never reached).
+    """Width of a signed integer that holds every sum of a layer, and the largest plus one.
+
+    That one is a threshold that is never reached.
     """
     low, high = layer.bounds(tensor)
     return max(int(-min(low) - 1), int(max(high)) + 1, 0).bit_length() + 1

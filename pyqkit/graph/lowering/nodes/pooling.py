@@ -47,9 +47,8 @@ def max_pool(lowering: Lowering, node: Node) -> list[Value]:
     if real.is_codes:
         (term,) = real.terms
         falling = np.array([f < 0 for f in term.factor])
-        source = mirrored(
-            lowering, term.tensor, falling, name
-        )  # the largest value of a falling channel has the smallest code
+        # The largest value of a falling channel has the smallest code.
+        source = mirrored(lowering, term.tensor, falling, name)
         out = lowering.emit(MaxPool, name, [source], window=window, stride=stride, padding=padding)
         largest = mirrored(lowering, out.name, falling, name)
         return [Real((Term(largest, term.factor),), real.offset, out.shape, plain_view(out.shape))]
