@@ -26,7 +26,7 @@ from pyqkit.programs import compile_all
 from pyqkit.rtl.generate import Design, generate, library
 
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w")  # -O2 takes twice as long and runs no faster
-_VERILATE = (
+_FILES = (
     "--cc",
     "network.sv",
     "--top-module",
@@ -37,16 +37,9 @@ _VERILATE = (
     "made",
     "-y",
     ".",
-    "-O3",
-    "--x-assign",
-    "fast",
-    # long functions take g++ more than linear time
-    "--no-timing",
-    "--output-split",
-    "20000",
-    "--output-split-cfuncs",
-    "200",
 )
+_SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "200")  # g++: more than linear in a function
+_VERILATE = (*_FILES, "-O3", "--x-assign", "fast", "--no-timing", *_SPLIT)
 _UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
 _SMALL_BYTES = 500_000  # of all: below it, reading Verilator's headers once is quicker than several processes
 MODEL = "model.so"

@@ -40,6 +40,7 @@ SMALLEST = 2.0**-149
 SMOOTH = 8  # roundings of a function that a library approximates
 _WIDER = 1 + 2.0**-20
 
+# Nodes that pass errors on as they pass data.
 MOVES = (
     "Reshape",
     "Flatten",
@@ -53,7 +54,7 @@ MOVES = (
     "Expand",
     "MaxPool",
     "GlobalMaxPool",
-)  # pass errors on as they pass data
+)
 _SLOPES = {"Sigmoid": 0.25, "Tanh": 1.0, "Softplus": 1.0}
 
 
