@@ -13,11 +13,10 @@ from synthetic import Network, ResNet
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Slice
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale
-from pyqkit.hardware.folding_types import Folding
 
 
 @dataclass
@@ -25,7 +24,7 @@ class Case:
     """A graph with foldings, and FIFO depths instead of the derived ones."""
 
     graph: Graph
-    foldings: dict[str, Folding]
+    foldings: dict[str, ConvolutionFolding]
     depths: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -35,7 +34,7 @@ def folded(graph: Graph, pe: int, simd: int, multiplier: str = "lut", memory: st
     for op in graph.operators:
         if isinstance(op, Convolution):
             outputs, inputs = op.weights.shape[0] // op.groups, op.weights.shape[3]
-            foldings[op.name] = Folding(
+            foldings[op.name] = ConvolutionFolding(
                 max(d for d in range(1, pe + 1) if outputs % d == 0),
                 max(d for d in range(1, simd + 1) if inputs % d == 0),
                 multiplier,

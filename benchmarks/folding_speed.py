@@ -20,7 +20,7 @@ from synthetic import WEIGHT_SEED, ResNet
 from pyqkit import boards
 from pyqkit.errors import UserError
 from pyqkit.hardware import folding
-from pyqkit.hardware.survey import Survey
+from pyqkit.hardware.estimator import Estimator
 
 RESULTS = Path(__file__).parent / "results" / "folding_speed.md"
 FORMATS = ("int4", "e2m1", "lp4_0_3", "int8")
@@ -53,7 +53,7 @@ def measure(name: str, board: str, rate: float | None) -> str:
     began = time.process_time()
     try:
         chosen = folding.find(graph, boards.load(board), CLOCK_MHZ, rate)
-        found = f"{CLOCK_MHZ * 1e6 / Survey(graph).interval(chosen):,.0f}"
+        found = f"{CLOCK_MHZ * 1e6 / Estimator(graph).interval(chosen):,.0f}"
     except UserError:
         found = "none"
     return (

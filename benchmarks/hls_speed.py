@@ -22,8 +22,7 @@ from synthetic import CODE_SEED, WEIGHT_SEED, ResNet, macs
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.graph.graph import Graph
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 
 FORMATS = ("e2m1", "int4", "e3m2", "e4m3", "int8", "lp4_0_3", "lp8_1_3")
 RESULTS = Path(__file__).parent / "results" / "hls_speed.md"
@@ -73,7 +72,7 @@ def measure(name: str, frames: int) -> dict:
     }
 
 
-def folding(graph: Graph) -> dict[str, Folding]:
+def folding(graph: Graph) -> dict[str, ConvolutionFolding]:
     """The largest foldings within the limits."""
     found = {}
     for op in graph.operators:
@@ -83,7 +82,7 @@ def folding(graph: Graph) -> dict[str, Folding]:
                 max(n for n in range(1, limit + 1) if total % n == 0)
                 for limit, total in ((PE, outputs), (SIMD, inputs))
             ]
-            found[op.name] = Folding(*largest)
+            found[op.name] = ConvolutionFolding(*largest)
     return found
 
 

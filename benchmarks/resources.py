@@ -25,10 +25,10 @@ from records import Run
 
 from pyqkit.files import replacing
 from pyqkit.formats import parse
-from pyqkit.hardware.block_features import EXACT, Features, features
+from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.resources import PRIOR, relevant
-from pyqkit.hardware.survey import Survey
 from pyqkit.rtl.emitter import Block, Fifo, Part, instance
+from pyqkit.rtl.features import EXACT, Features, features
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.generate import library as block_folder
 from pyqkit.rtl.products import WIDEST, product_block
@@ -277,7 +277,7 @@ def figures(found: dict[str, int]) -> dict[str, float]:
 @cache
 def estimated() -> dict[str, dict[str, float]]:
     """What the model says of every network."""
-    return {name: Survey(case.graph).total(case.foldings).rounded() for name, case in networks().items()}
+    return {name: Estimator(case.graph).total(case.foldings).rounded() for name, case in networks().items()}
 
 
 def errors(done: dict[str, dict]) -> list[tuple[str, str, float]]:

@@ -30,12 +30,11 @@ from pyqkit.emulate.hls import HlsEngine
 from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.graph.graph import Graph, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.operators.convolution import most_pe
-from pyqkit.rtl.apart import apart, random_codes
+from pyqkit.hardware.folding import spaces
 from pyqkit.rtl.generate import generate
+from pyqkit.rtl.isolated import isolated, random_codes
 
 RESULTS = Path(__file__).parent / "results" / "rtl_networks"
 FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20}
@@ -130,14 +129,16 @@ def lowered(export: Any, model: Any, example: Any, images: np.ndarray) -> tuple[
     return graph, {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
 
 
-def folding(graph: Graph, pe: int, simd: int) -> dict[str, Folding]:
+def folding(graph: Graph, pe: int, simd: int) -> dict[str, ConvolutionFolding]:
     """The largest foldings up to `pe` and `simd`."""
 
     def divisor(total: int, most: int) -> int:
         return max(n for n in range(1, most + 1) if total % n == 0)
 
-    layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    return {op.name: Folding(divisor(most_pe(op), pe), divisor(op.weights.shape[3], simd)) for op in layers}
+    return {
+        name: ConvolutionFolding(*map(divisor, (axis.total for axis in space.axes), (pe, simd)))
+        for name, space in spaces(graph).items()
+    }
 
 
 def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alone: bool) -> dict[str, Any]:
@@ -181,9 +182,9 @@ def measure(graph: Graph, codes: dict[str, np.ndarray], pe: int, simd: int, alon
     }
 
 
-def operators_alone(graph: Graph, foldings: dict[str, Folding]) -> dict[str, Any]:
+def operators_alone(graph: Graph, foldings: dict[str, ConvolutionFolding]) -> dict[str, Any]:
     """Of each operator alone: cycles a frame, scheduled and simulated, and codes against its definition."""
-    pieces = apart(graph)
+    pieces = isolated(graph)
     codes = random_codes(pieces, ALONE_FRAMES)
     with tempfile.TemporaryDirectory() as cache:
         engine = RtlEngine(pieces, foldings, cache=Path(cache))

@@ -14,8 +14,8 @@ from pyqkit import boards, build_folder
 from pyqkit.boards import Board
 from pyqkit.errors import UserError, plain
 from pyqkit.files import check_file, replacing
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, decode_output, encode_input, order_codes
-from pyqkit.hardware.folding_types import Folding
 
 ENGINES = ("exact", "hls", "rtl")
 VERIFIED = ("exact", "hls")  # unless told otherwise: what needs a C++ compiler and nothing else
@@ -283,9 +283,9 @@ class Accelerator:
             With every resource that is exceeded, and by how much.
         """
         from pyqkit.hardware import fit
-        from pyqkit.hardware.survey import Survey
+        from pyqkit.hardware.estimator import Estimator
 
-        fit.check(Survey(self.graph).total(self.foldings), self.board)
+        fit.check(Estimator(self.graph).total(self.foldings), self.board)
 
     def report(self, simulated: bool = False) -> dict[str, Any]:
         """Cycles, resources and FIFO depths per layer and in total, all estimated; see `pyqkit.report.build`.
@@ -456,7 +456,7 @@ class Accelerator:
             raise build_folder.BuildFolderError(
                 f"limits of every input were expected in {folder}, but some are missing; compile again"
             )
-        foldings = folding.check(folding.from_json(manifest["folding"], where), graph, where)
+        foldings = folding.from_json(manifest["folding"], graph, where)
         board = boards.from_data(manifest["board"], where)
         content = (
             build_folder.content(folder, build_folder.MODEL)

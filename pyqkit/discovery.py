@@ -17,22 +17,22 @@ def import_modules(package: str) -> None:
 
 
 class Rules(Generic[Rule]):
-    """Rules by the kind of operator, announced by the modules of a package.
+    """Rules by a name, announced by the modules of packages.
 
-    These are imported when the first rule is asked for.
+    These are imported when the first rule is asked for; others may announce theirs at any time.
 
     Parameters
     ----------
-    package : str
+    packages : str
     """
 
-    def __init__(self, package: str) -> None:
-        self._package = package
+    def __init__(self, *packages: str) -> None:
+        self._packages = packages
         self._rules: dict[str, Rule] = {}
         self._complete = False
 
     def announce(self, kind: str) -> Callable[[Rule], Rule]:
-        """Decorator that announces the rule of a kind."""
+        """Decorator that announces a rule under a name."""
 
         def keep(rule: Rule) -> Rule:
             self._rules[kind] = rule
@@ -41,8 +41,9 @@ class Rules(Generic[Rule]):
         return keep
 
     def get(self, kind: str) -> Rule | None:
-        """Rule of a kind, None if there is none."""
+        """Rule of a name, None if there is none."""
         if not self._complete:
-            import_modules(self._package)
             self._complete = True
+            for package in self._packages:
+                import_modules(package)
         return self._rules.get(kind)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pyqkit.graph.folding import settings
 from pyqkit.graph.graph import Operator
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.fit import overflows, sentence
 from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for, to_json
-from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
-from pyqkit.hardware.survey import Survey
 from pyqkit.rtl.generate import Design, generate
 
 if TYPE_CHECKING:
@@ -46,13 +45,13 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     """
     graph, foldings = accelerator.graph, accelerator.foldings
     search = search_for(graph, accelerator.board)
-    survey = search.survey
+    estimator = search.estimator
     found, resources, design = (
-        survey.estimate(foldings),
-        survey.resources(foldings),
+        estimator.estimate(foldings),
+        estimator.resources(foldings),
         generate(graph, foldings),
     )
-    interval, total = design.interval, survey.total(foldings)
+    interval, total = design.interval, estimator.total(foldings)
     layers = [
         {
             **_layer(accelerator, op),
@@ -75,7 +74,7 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
         "latency_cycles": measured_latency,
         "frames_per_second": accelerator.clock_mhz * 1e6 / measured_interval,
         "macs": sum(layer["macs"] for layer in layers),
-        "bottleneck": _bottleneck(accelerator, survey, design),
+        "bottleneck": _bottleneck(accelerator, estimator, design),
         "next_step": _next_step(accelerator, search, interval, total),
         "resources": total.rounded(),
         "board_resources": accelerator.board.resources,
@@ -86,12 +85,12 @@ def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
     }
 
 
-def _bottleneck(accelerator: Accelerator, survey: Survey, design: Design) -> str:
+def _bottleneck(accelerator: Accelerator, estimator: Estimator, design: Design) -> str:
     """The operator that takes the most cycles, or an output with wider words than a stream has, which leave
     in more.
     """
-    if design.interval == survey.interval(accelerator.foldings):
-        return bottleneck(survey, accelerator.foldings)
+    if design.interval == estimator.interval(accelerator.foldings):
+        return bottleneck(estimator, accelerator.foldings)
     cycles = design.cycles()
     ends = {f"output port {i}": port.onnx_name for i, port in enumerate(accelerator.graph.outputs)}
     return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
@@ -106,11 +105,9 @@ def _next_step(
     """
     step = next_step(search, interval)
     # Where an output limits no folding helps.
-    if step is None or interval > search.survey.interval(accelerator.foldings):
+    if step is None or interval > search.estimator.interval(accelerator.foldings):
         return None
-    changes = to_json(
-        {name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name, Folding())}
-    )
+    changes = to_json({name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name)})
     more = (step.resources + now * -1).rounded()
     return {
         "initiation_interval_cycles": step.interval,
@@ -133,12 +130,12 @@ def tradeoff(accelerator: Accelerator, points: int = 24) -> list[dict[str, float
     search = search_for(accelerator.graph, accelerator.board)
     slowest, fastest = search.fold_for(FOREVER), search.fastest()
     assert slowest is not None
-    ends = search.survey.interval(slowest), search.survey.interval(fastest)
+    ends = search.estimator.interval(slowest), search.estimator.interval(fastest)
     found: dict[int, float] = {}
     for i in range(points):
         design = search.fold_for(round(ends[0] * (ends[1] / ends[0]) ** (i / max(points - 1, 1))))
         if design is not None:
-            found[search.survey.interval(design)] = search.survey.total(design).lut_high
+            found[search.estimator.interval(design)] = search.estimator.total(design).lut_high
     limit = 1.5 * accelerator.board.resources["lut"]
     kept = [(interval, lut) for interval, lut in found.items() if lut <= limit] or list(found.items())[:1]
     return [
@@ -160,19 +157,17 @@ def _simulate(accelerator: Accelerator) -> tuple[float, int]:
 def _layer(accelerator: Accelerator, op: Operator) -> dict[str, Any]:
     graph = accelerator.graph
     tensors, (out,) = graph.input_tensors(op), graph.output_tensors(op)
-    folding = accelerator.foldings.get(op.name, Folding()) if isinstance(op, Convolution) else None
+    folding, weights = accelerator.foldings.get(op.name), op.parameter_format
     return {
         "name": op.name,
         "operator": op.kind,
         "input_format": tensors[0].format.name,
-        "weight_format": op.weight_format.name if isinstance(op, Convolution) else None,
+        "weight_format": weights.name if weights else None,
         "output_format": out.format.name,
         "input_shape": list(tensors[0].shape),
         "output_shape": list(out.shape),
         "macs": op.macs(tensors),
-        "pe": folding.pe if folding else None,
-        "simd": folding.simd if folding else None,
-        "multiplier": folding.multiplier if folding else None,
-        "memory": folding.memory if folding else None,
+        **dict.fromkeys(("pe", "simd", "multiplier", "memory")),
+        **(settings(folding) if folding else {}),
         "probe": out.name in graph.probes,
     }

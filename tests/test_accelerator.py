@@ -17,7 +17,7 @@ import pyqkit
 from pyqkit import boards
 from pyqkit.errors import UserError
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from tests.graph.qonnx_builder import Builder
 from tests.overlays import frames
 from tests.small_networks import compiled_for, residual
@@ -33,7 +33,7 @@ def x() -> np.ndarray:
     return frames(6)
 
 
-# ---- compile and run ---------------------------------------------------------------------------------------
+# ---- compile and run ---------------------------------------------------------------------------------
 
 
 def test_paths_models_and_bytes_give_the_same_network(accelerator, x, tmp_path):
@@ -145,7 +145,7 @@ def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
     assert report["frames_per_second"] >= 100_000 and report["overflow"]
 
 
-# ---- what is refused ---------------------------------------------------------------------------------------
+# ---- what is refused ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
         ),
         ({"board": "ZCU105"}, "a board was expected, but 'ZCU105' is none; did you mean 'ZCU104'?"),
         (
-            {"fold": {"none": Folding()}},
+            {"fold": {"none": ConvolutionFolding()}},
             "foldings of layers were expected in fold, but 'none' is no layer; layers are ",
         ),
     ],

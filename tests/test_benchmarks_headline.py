@@ -26,8 +26,8 @@ import headline_training as training
 from pyqkit import boards
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.survey import Survey
+from pyqkit.graph.ops.convolution import ConvolutionFolding
+from pyqkit.hardware.estimator import Estimator
 from pyqkit.quant import export_qonnx
 
 DESIGNS = sorted(path.stem for path in RESULTS.glob("*.json"))
@@ -71,8 +71,8 @@ def test_results_hold_what_they_claim(design):
 def test_the_design_takes_the_cycles_that_were_simulated(design, tmp_path):
     found = result(design)
     network = graph(design, tmp_path)
-    foldings = {name: Folding(*folding) for name, folding in found["folding"].items()}
-    assert Survey(network).interval(foldings) == found["simulated"]["interval"]
+    foldings = {name: ConvolutionFolding(*folding) for name, folding in found["folding"].items()}
+    assert Estimator(network).interval(foldings) == found["simulated"]["interval"]
     assert sum(op.macs(network.input_tensors(op)) for op in network.operators) == found["macs"]
 
 

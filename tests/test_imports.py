@@ -15,8 +15,6 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Part -> parts it may import, itself, `errors` and `names` always. The longest name that fits a module is its
 # part.
-# Plain numbers about a graph; C++ generation needs them too.
-HARDWARE_TYPES = {"hardware.folding_types", "hardware.fifo"}
 # What names, attributes and constants of a file say.
 ONNX_READING = {"graph.model", "graph.external_data", "graph.limits"}
 CONVENTIONS = {"graph.conventions"}  # what makes a real-valued model definite
@@ -62,29 +60,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": set(),
     "files": set(),
     "programs": {"files"},
-    "hardware.folding_types": set(),
-    "hardware.fifo": {"formats", "graph"},
-    "hls": {"discovery", "formats", "graph", "files", *HARDWARE_TYPES},
-    "rtl": {"discovery", "formats", "graph", "hls", "cache", "files", "programs", *HARDWARE_TYPES},
+    "dataflow": {"formats", "graph"},
+    "hls": {"discovery", "formats", "graph", "files", "dataflow"},
+    "rtl": {"discovery", "formats", "graph", "dataflow", "cache", "files", "programs"},
     "hardware": {
         "discovery",
         "formats",
         "graph",
-        "hls",
+        "dataflow",
         "rtl",
         "boards",
         "files",
         "untrusted",
-        *HARDWARE_TYPES,
     },
-    "emulate": {"formats", "graph", "hls", "rtl", "cache", "files", "programs", *HARDWARE_TYPES},
+    "emulate": {"formats", "graph", "hls", "rtl", "cache", "files", "programs"},
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
     "verify": {"formats", "graph", "reference", *ONNX_READING},
-    "finn": {"formats", "graph", "hls", "hardware", "emulate", "cache", *HARDWARE_TYPES},
+    "finn": {"formats", "graph", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
     "report_page": {"tables", "files"},
-    "report": {"formats", "graph", "hls", "rtl", "hardware", *HARDWARE_TYPES},
+    "report": {"formats", "graph", "hls", "rtl", "hardware"},
     "accelerator": {
         "files",
         "formats",
@@ -103,7 +99,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "report_page",
         "runtime",
         "overlay.install",
-        *HARDWARE_TYPES,
     },
     "demo": {"accelerator", "build_folder", "files", "formats", "quant", "tables", ""},
     "cli": {

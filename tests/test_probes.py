@@ -14,8 +14,8 @@ from click.testing import CliRunner
 import pyqkit
 from pyqkit.cli import main
 from pyqkit.errors import UserError
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.graph.serialise import from_json, to_json
-from pyqkit.hardware.folding_types import Folding
 from tests.graph.qonnx_builder import Builder
 from tests.overlays import frames
 from tests.small_networks import residual
@@ -96,7 +96,8 @@ def test_a_wide_probe_that_limits_the_rate_is_named() -> None:
     network = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int8", 4, 4, 1), "int4", 2.0))
     layer = pyqkit.compile(network).graph.operators[0].name
     plain, probed = (
-        pyqkit.compile(network, fold={layer: Folding(4, 4)}, probes=names).report() for names in ([], [layer])
+        pyqkit.compile(network, fold={layer: ConvolutionFolding(4, 4)}, probes=names).report()
+        for names in ([], [layer])
     )
     assert plain["initiation_interval_cycles"] == 36 and plain["bottleneck"] == layer
     assert probed["initiation_interval_cycles"] == 72 and probed["bottleneck"] == f"the stream of {layer}"

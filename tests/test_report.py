@@ -1,4 +1,4 @@
-"""The report: bars, what limits, the next step, the HTML page; every figure against the survey."""
+"""The report: bars, what limits, the next step, the HTML page; every figure against the estimator."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pyqkit import boards
 from pyqkit.accelerator import Accelerator
 from pyqkit.formats import parse
 from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.hardware import folding
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.survey import Survey
+from pyqkit.hardware.estimator import Estimator
 from pyqkit.report import tradeoff
 from pyqkit.report_page import page, write
 from pyqkit.tables import bar, layer_rows, resource_rows, show_report, summary
@@ -33,18 +33,20 @@ def report(accelerator) -> dict:
 
 
 def test_the_next_step_is_what_the_search_finds(accelerator, report):
-    survey = Survey(accelerator.graph)
+    estimator = Estimator(accelerator.graph)
     step = report["next_step"]
-    foldings = accelerator.foldings | {name: Folding(**f) for name, f in step["layers"].items()}
+    foldings = accelerator.foldings | {name: ConvolutionFolding(**f) for name, f in step["layers"].items()}
     assert (
-        survey.interval(foldings) == step["initiation_interval_cycles"] < report["initiation_interval_cycles"]
+        estimator.interval(foldings)
+        == step["initiation_interval_cycles"]
+        < report["initiation_interval_cycles"]
     )
     assert step["frames_per_second"] == 100e6 / step["initiation_interval_cycles"]
-    more = survey.total(foldings) + survey.total(accelerator.foldings) * -1
+    more = estimator.total(foldings) + estimator.total(accelerator.foldings) * -1
     assert step["more"] == more.rounded() and step["more"]["lut_high"] > 0
     search = folding.search_for(accelerator.graph, accelerator.board)
     assert (
-        search.survey.interval(search.fold_for(report["initiation_interval_cycles"] - 1))
+        search.estimator.interval(search.fold_for(report["initiation_interval_cycles"] - 1))
         == step["initiation_interval_cycles"]
     )
 
@@ -191,7 +193,8 @@ def test_faster_designs_cost_more(accelerator):
 
 def test_a_design_beyond_the_board_says_so(accelerator):
     layers = {
-        name: Folding(8 if name != list(accelerator.foldings)[-1] else 5, 1) for name in accelerator.foldings
+        name: ConvolutionFolding(8 if name != list(accelerator.foldings)[-1] else 5, 1)
+        for name in accelerator.foldings
     }
     small = boards.from_data(
         {**accelerator.board.to_json(), "resources": {**accelerator.board.resources, "lut": 100}}, "here"

@@ -12,8 +12,8 @@ from pyqkit.cache import cache_folder, load
 from pyqkit.emulate.build import build_shared
 from pyqkit.errors import UserError
 from pyqkit.formats.port import checked_codes
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
-from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls.generate import Design, generate, library
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-w")

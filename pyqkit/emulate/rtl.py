@@ -19,8 +19,8 @@ from pyqkit.cache import cache_folder, entry, load
 from pyqkit.emulate.hls import DeadlockError
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.formats.port import checked_codes
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
-from pyqkit.hardware.folding_types import Folding
 from pyqkit.names import LONGEST_GENERATED, identifier
 from pyqkit.programs import compile_all
 from pyqkit.rtl.generate import Design, generate, library

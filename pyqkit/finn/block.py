@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -11,16 +11,17 @@ import numpy as np
 from onnx import NodeProto, TensorProto, numpy_helper
 
 from pyqkit.formats.reading import DAMAGE, describe
+from pyqkit.graph.fields import array_names
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, GraphError, Operator, Tensor
 from pyqkit.graph.ops import by_kind
 from pyqkit.graph.serialise import operator_from_json, operator_to_json, tensor_from_json, tensor_to_json
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.survey import Estimate, Survey
+from pyqkit.hardware.estimator import Estimate, Estimator
 
 
 def array_fields(kind: str) -> list[str]:
     """Names of an operator's arrays, which become tensor attributes."""
-    return [item.name for item in fields(by_kind(kind)) if str(item.type).startswith("np.ndarray")]
+    return array_names(by_kind(kind))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +64,10 @@ class Block:
         return {"operator": json.dumps(text), **named}
 
     @cached_property
-    def _survey(self) -> Survey:
+    def _survey(self) -> Estimator:
         graph = Graph(self.op.name, {tensor.name: tensor for tensor in self.inputs})
         graph.add(self.op)
-        return Survey(graph)
+        return Estimator(graph)
 
     def estimate(self, lanes: list[int], folding: Folding) -> Estimate:
         """Cycles and resources for words of so many codes at each input."""

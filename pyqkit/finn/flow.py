@@ -15,8 +15,8 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from pyqkit.finn.convert import to_finn
 from pyqkit.finn.passes import CompileCppSim, Fold, PrepareCppSim
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
-from pyqkit.hardware.folding_types import Folding
 
 
 def dataflow_model(graph: Graph, foldings: dict[str, Folding], part: str) -> ModelWrapper:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops import operator
+from pyqkit.hardware.estimator import Estimate, Placed, estimates
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.survey import Estimate, Site, estimates
 from pyqkit.hls.emitter import Emitter, emits
 
 _CONTROL = Resources(30, 50, 40)
@@ -41,29 +42,18 @@ def fork(e: Emitter, op: Operator) -> None:
     """A chain of blocks with two outputs."""
     source = e.input(op)
     (tensor,) = e.graph.input_tensors(op)
-    words = int(np.prod(tensor.shape)) // source.lanes
-    for index, name in enumerate(op.outputs[:-1]):
-        branch = e.stream(f"{name}_stream", source.bits, source.lanes)
-        last = index == len(op.outputs) - 2
-        rest = e.stream(
-            f"{op.outputs[-1] if last else f'{op.name}_rest_{index}'}_stream", source.bits, source.lanes
-        )
-        e.process(
-            f"{name}_fork",
-            f"pyqkit::fork<{source.code}, {words}, {source.lanes}>({source.name}, {branch.name}, "
-            f"{rest.name})",
-        )
-        e.produced[name], e.produced[op.outputs[-1]] = branch, rest
-        source = rest
+    branches = [e.result(name, source.bits, source.lanes) for name in op.outputs]
+    e.produced.update(zip(op.outputs, branches))
+    e.chain(source, codes(tensor) // source.lanes, branches, f"{op.name}_rest")
 
 
 @estimates("fork")
-def estimate(site: Site) -> Estimate:
+def estimate(placed: Placed) -> Estimate:
     """A word a cycle; a register for every copy."""
-    (lanes,) = site.lanes
-    width = lanes * site.inputs[0].format.bits
+    (lanes,) = placed.lanes
+    width = lanes * placed.inputs[0].format.bits
     return Estimate(
         lanes,
-        site.inputs[0].pixels * site.inputs[0].shape[2] // lanes,
+        codes(placed.inputs[0]) // lanes,
         Resources(width, 2 * width, width) + _CONTROL,
     )

@@ -7,6 +7,7 @@ its operator (see `block.Block`) and answers FINN's questions from it, so a new 
 
 from __future__ import annotations
 
+from dataclasses import Field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ from pyqkit.finn import synthesis
 from pyqkit.finn.block import Block, array_fields, read
 from pyqkit.finn.fork import Fork
 from pyqkit.formats.port import End
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.ops import kinds
-from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
-from pyqkit.hardware.survey import Estimate
+from pyqkit.graph.ops import by_kind, kinds
+from pyqkit.hardware.estimator import Estimate
 from pyqkit.hls.generate import Design, generate_operator, library
 
 EXACT_BITS = (
@@ -51,6 +52,12 @@ def op_type(kind: str) -> str:
     return "Pq" + "".join(word.capitalize() for word in kind.split("_"))
 
 
+def folding_attributes(kind: str) -> list[tuple[str, str, Field]]:
+    """Name and ONNX type of the attribute of every axis (in capitals) and choice of an operator's folding."""
+    found = fields(by_kind(kind).folding_type)
+    return [(f.name.upper(), "i", f) if isinstance(f.default, int) else (f.name, "s", f) for f in found]
+
+
 def container(tensor: Tensor) -> int:
     """ONNX type that holds a tensor's codes exactly."""
     return TensorProto.FLOAT if tensor.format.bits <= EXACT_BITS else TensorProto.DOUBLE
@@ -67,9 +74,8 @@ class PqNode(HWCustomOp):
         Its name in pyqkit's graph.
     lanes : list of int
         Codes in a word of each input stream; the words of the outputs follow.
-    PE, SIMD : int
-    resType, memory : str
-        Folding of a convolution.
+    PE, SIMD, multiplier, memory, ...
+        Folding of the operator: its axes, as FINN writes them, and its choices.
     """
 
     kind = "operator"
@@ -79,10 +85,7 @@ class PqNode(HWCustomOp):
             "operator": ("s", True, ""),
             "source": ("s", False, ""),
             "lanes": ("ints", True, []),
-            "PE": ("i", False, 1),
-            "SIMD": ("i", False, 1),
-            "resType": ("s", False, "lut", set(MULTIPLIERS)),
-            "memory": ("s", False, "auto", set(MEMORIES)),
+            **{name: (kind, False, item.default) for name, kind, item in folding_attributes(self.kind)},
         }
         return {
             **super().get_nodeattr_types(),
@@ -102,8 +105,14 @@ class PqNode(HWCustomOp):
 
     @property
     def folding(self) -> Folding:
-        """Of a convolution."""
-        return Folding(*(self.get_nodeattr(name) for name in ("PE", "SIMD", "resType", "memory")))
+        """How the operator is folded."""
+        values = {item.name: self.get_nodeattr(name) for name, _, item in folding_attributes(self.kind)}
+        return by_kind(self.kind).folding_type(**values)
+
+    def fold(self, folding: Folding) -> None:
+        """Set the attributes of a folding."""
+        for name, _, item in folding_attributes(self.kind):
+            self.set_nodeattr(name, getattr(folding, item.name))
 
     @property
     def estimate(self) -> Estimate:
@@ -127,7 +136,7 @@ class PqNode(HWCustomOp):
                 np.float32 if container(tensor) == TensorProto.FLOAT else np.float64
             )
 
-    # ---- what passes over a stream -------------------------------------------------------------------------
+    # ---- what passes over a stream -------------------------------------------------------------------
 
     def get_input_datatype(self, ind: int = 0) -> BaseDataType:
         return DataType[f"UINT{self.block.inputs[ind].format.bits}"]
@@ -165,7 +174,7 @@ class PqNode(HWCustomOp):
                 attribute.i = container(self.block.outputs[0])
         return node
 
-    # ---- what it takes -------------------------------------------------------------------------------------
+    # ---- what it takes -------------------------------------------------------------------------------
 
     def get_exp_cycles(self) -> int:
         return self.estimate.cycles

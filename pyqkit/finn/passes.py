@@ -12,13 +12,13 @@ from finn.util.basic import getHWCustomOp
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
+from pyqkit.dataflow.backlog import pixels_waiting
+from pyqkit.dataflow.streams import FIFO_WORDS, fifo_words, largest_lanes
 from pyqkit.errors import UserError
 from pyqkit.finn.nodes import EXACT_BITS, PqNode
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
-from pyqkit.hardware.fifo import pixels_waiting
 from pyqkit.hardware.folding import check
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.emitter import FIFO_WORDS, fifo_words, largest_lanes
 
 
 class Fold(Transformation):
@@ -71,7 +71,6 @@ class Fold(Transformation):
             lanes = [made[name] for name in proto.input]
             if all(tensor.format.bits <= EXACT_BITS for tensor in inputs):
                 lanes = [gcd(*lanes)] * len(lanes)
-            folding = self.foldings.get(source, Folding())
             waits = self._waits.get(
                 source, [(0, 1)]
             )  # a fork is no operator of the graph; nothing waits in front of it
@@ -80,10 +79,7 @@ class Fold(Transformation):
                 for t, count, (pixels, readers) in zip(inputs, lanes, waits)
             ]
             node.set_nodeattr("lanes", lanes)
-            node.set_nodeattr("PE", folding.pe)
-            node.set_nodeattr("SIMD", folding.simd)
-            node.set_nodeattr("resType", folding.multiplier)
-            node.set_nodeattr("memory", folding.memory)
+            node.fold(self.foldings.get(source) or node.folding)
             node.set_nodeattr("inFIFODepths", depths)
             node.set_nodeattr(
                 "outFIFODepths", [2 if model.find_consumers(name) else FIFO_WORDS for name in proto.output]

@@ -9,8 +9,9 @@ the two ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Hashable
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from pyqkit.errors import UserError, brief
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, to_integers
 from pyqkit.graph import limits
+from pyqkit.graph.fields import is_sized, names_field, text_field
+from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.names import LONGEST, is_identifier
 
 __all__ = [
@@ -124,11 +127,12 @@ class Operator:
         Tensor names.
     """
 
-    name: str
-    inputs: list[str]
-    outputs: list[str]
+    name: str = text_field()
+    inputs: list[str] = names_field()
+    outputs: list[str] = names_field()
 
-    kind = "operator"
+    kind: ClassVar[str] = "operator"
+    folding_type: ClassVar[type[Folding]] = Folding
 
     def check(self) -> None:
         """Raise `GraphError` for fields that no operator of this kind can have, whatever it reads.
@@ -160,9 +164,43 @@ class Operator:
             raise TypeError(f"operator {self.kind} does not say which pixels it needs")
         return [np.arange(1, output.pixels + 1) for _ in tensors]
 
+    @property
+    def parameter_format(self) -> NumberFormat | None:
+        """Format of the constants that it multiplies by; None for an operator without such."""
+        return None
+
     def macs(self, tensors: list[Tensor]) -> int:
         """Multiply-accumulates of a frame."""
         return 0
+
+    def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
+        """Axes along which it is folded, and choices of what it is built of; `tensors` are its inputs."""
+        return FoldingSpace(self.folding_type)
+
+    def footprint(self, inputs: list[Tensor], outputs: list[Tensor]) -> Hashable:
+        """What its hardware depends on beside the folding: operators of equal footprint take the same.
+
+        These are kind, formats, ranges and fields, of fields that are `sized` the shape alone. An operator
+        whose hardware does not see ranges says so by a footprint of its own.
+        """
+        ranges = tuple((tensor.low, tensor.high) for tensor in (*inputs, *outputs))
+        return self._own_footprint(inputs, outputs), ranges
+
+    def _own_footprint(self, inputs: list[Tensor], outputs: list[Tensor]) -> Hashable:
+        streams = tuple((tensor.shape, tensor.format) for tensor in (*inputs, *outputs))
+        reads = tuple(self.inputs.index(name) for name in self.inputs)
+        named = {item.name for item in fields(Operator)}
+        own = tuple(
+            _key(getattr(self, item.name), is_sized(item)) for item in fields(self) if item.name not in named
+        )
+        return self.kind, streams, reads, own
+
+
+def _key(value: object, sized: bool) -> Hashable:
+    """A field's share of a footprint."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    return value.shape if sized else (value.shape, value.tobytes())
 
 
 def expect(condition: bool, op: Operator, what: str) -> None:
@@ -286,6 +324,3 @@ class Graph:
             results = op.execute([live[name] for name in op.inputs], self.input_tensors(op))
             live.update(zip(op.outputs, results))
         return live if keep else {port.tensor: live[port.tensor] for port in self.outputs}
-
-
-Attributes = dict[str, Any]

@@ -14,13 +14,11 @@ from pyqkit import untrusted
 from pyqkit.boards import Board
 from pyqkit.errors import UserError, brief, listed, shortened
 from pyqkit.files import replacing
+from pyqkit.graph.folding import Folding, FoldingSpace, settings
 from pyqkit.graph.graph import Graph
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
-from pyqkit.hardware.survey import Foldings, Survey
-from pyqkit.hls.operators.convolution import check_folding
 
 LEAST_FPS = 1e-3  # frames per second that can be asked for
 MAX_FILE = 4 * 2**20  # bytes of a folding file; a layer takes about 70
@@ -42,7 +40,7 @@ _DEARER = 4.0  # by how much at first
 
 def search_for(graph: Graph, board: Board) -> Search:
     """A search whose price of a design is the sum of the shares that it takes of the board's resources."""
-    return Search(Survey(graph), {figure: board.resources[name] for name, figure in _FIGURES.values()})
+    return Search(Estimator(graph), {figure: board.resources[name] for name, figure in _FIGURES.values()})
 
 
 def exceeded(
@@ -124,7 +122,7 @@ def _within(
         found = search.fold_for(cycles, prices)
         if found is None:
             return None, ""
-        over = exceeded(search.survey.total(found), board, lut_share, ignored)
+        over = exceeded(search.estimator.total(found), board, lut_share, ignored)
         if not over:
             return found, ""
         if last not in ("", over):
@@ -142,7 +140,7 @@ def _always(search: Search, board: Board, lut_share: float) -> frozenset[str]:
     for resource, (_, figure) in _FIGURES.items():
         least = search.fold_for(FOREVER, {figure: 1.0})
         if least is not None and exceeded(
-            search.survey.total(least), board, lut_share, frozenset(_FIGURES) - {resource}
+            search.estimator.total(least), board, lut_share, frozenset(_FIGURES) - {resource}
         ):
             found.add(resource)
     return frozenset(found)
@@ -151,7 +149,7 @@ def _always(search: Search, board: Board, lut_share: float) -> frozenset[str]:
 def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float, lut_share: float) -> str:
     asked = f"a rate that {board.name} reaches was expected, but {target_fps:g} frames/s came"
     best, limit = _fastest(search, board, lut_share)
-    least = search.survey.total(best)
+    least = search.estimator.total(best)
     over = exceeded(least, board, lut_share)
     if over:
         name, figure = _FIGURES[over]
@@ -160,7 +158,7 @@ def _too_fast(search: Search, board: Board, clock_mhz: float, target_fps: float,
             f"{board.resources[name]:,}"
         )
         return f"{asked}, and the network takes {takes}, at any rate; take a larger board"
-    rate = clock_mhz * 1e6 / search.survey.interval(best)
+    rate = clock_mhz * 1e6 / search.estimator.interval(best)
     return (
         f"{asked}; at {clock_mhz:g} MHz the fastest is {rate:.{0 if rate >= 10 else 2}f} frames/s "
         f"(estimated), where {limit} ends first; ask for less or take a "
@@ -185,12 +183,12 @@ def _fastest(search: Search, board: Board, lut_share: float) -> tuple[Foldings, 
             low, limit = middle + 1, over
         else:
             high, best = middle - 1, found
-    return best, limit or f"the parallelism of {bottleneck(search.survey, best)}"
+    return best, limit or f"the parallelism of {bottleneck(search.estimator, best)}"
 
 
-def bottleneck(survey: Survey, foldings: Foldings) -> str:
+def bottleneck(estimator: Estimator, foldings: Foldings) -> str:
     """The operator that takes the most cycles."""
-    found = survey.estimate(foldings)
+    found = estimator.estimate(foldings)
     return max(found, key=lambda name: found[name].cycles)
 
 
@@ -217,34 +215,46 @@ def next_step(search: Search, interval: int) -> NextStep | None:
     """The cheapest design with a shorter interval; None if the parallelism of some operator ends."""
     found = search.fold_for(interval - 1)
     return (
-        None if found is None else NextStep(search.survey.interval(found), found, search.survey.total(found))
+        None
+        if found is None
+        else NextStep(search.estimator.interval(found), found, search.estimator.total(found))
     )
 
 
+def spaces(graph: Graph) -> dict[str, FoldingSpace]:
+    """What every layer offers, by name: the operators that can be folded."""
+    found = {op.name: op.folding_space(graph.input_tensors(op)) for op in graph.operators}
+    return {name: space for name, space in found.items() if space.axes or space.choices}
+
+
 def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
-    """Foldings that fit the graph, those of layers that are missing being 1 by 1.
+    """Foldings that fit the graph, those of layers that are missing being the least parallel.
 
     Raises
     ------
     UserError
         For a name that is no layer, or a folding that does not suit it.
     """
-    layers = {op.name: op for op in graph.operators if isinstance(op, Convolution)}
+    layers = spaces(graph)
     for name, folding in foldings.items():
-        if name not in layers:
-            raise UserError(
-                f"foldings of layers were expected in {where}, but {brief(name)} is no layer; "
-                f"layers are {listed(layers)}"
-            )
-        check_folding(layers[name], folding, graph.input_tensors(layers[name])[0].format)
-    return {name: foldings.get(name, Folding()) for name in layers}
+        _space(layers, name, where).check(folding, name)
+    return {name: foldings.get(name) or space.type() for name, space in layers.items()}
+
+
+def _space(layers: dict[str, FoldingSpace], name: str, where: str) -> FoldingSpace:
+    if name not in layers:
+        raise UserError(
+            f"foldings of layers were expected in {where}, but {brief(name)} is no layer; layers are "
+            f"{listed(layers)}"
+        )
+    return layers[name]
 
 
 def read(path: str | Path, graph: Graph) -> Foldings:
     """Folding file: JSON ``{"layer": {"pe": 4, "simd": 8, "multiplier": "dsp", "memory": "block"}, ...}``.
 
-    A layer that is missing does one product at a time; a multiplier that is missing is "lut", a memory
-    "auto".
+    A layer names all its axes, and the choices that are not the default (multiplier "lut", memory "auto").
+    One that is missing does one product at a time.
 
     Raises
     ------
@@ -254,40 +264,41 @@ def read(path: str | Path, graph: Graph) -> Foldings:
         data = untrusted.json_data(untrusted.text(Path(path), MAX_FILE))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"a folding file in JSON was expected, but {path} cannot be read ({error}); 'pyqkit "
-            "report --json' lists the layers"
+            f"a folding file in JSON was expected, but {path} cannot be read ({error}); 'pyqkit report "
+            "--json' lists the layers"
         ) from error
-    return check(from_json(data, str(path)), graph, str(path))
+    return from_json(data, graph, str(path))
 
 
-def from_json(data: object, where: str) -> Foldings:
-    """Foldings from JSON data, whose layers are not checked."""
+def from_json(data: object, graph: Graph, where: str) -> Foldings:
+    """Foldings of a graph from JSON data, checked as by `check`."""
     if not isinstance(data, dict):
         raise UserError(
             f"an object of layers was expected in {where}, but a {type(data).__name__} came; write "
-            f"{{'layer': {{'pe': 1, 'simd': 1}}}}"
+            "{'layer': {'pe': 1, 'simd': 1}}"
         )
-    return {name: _from_entry(name, entry, where) for name, entry in data.items()}
+    layers = spaces(graph)
+    found = {
+        name: _from_entry(_space(layers, name, where), name, entry, where) for name, entry in data.items()
+    }
+    return check(found, graph, where)
 
 
-def _from_entry(name: str, entry: object, where: str) -> Folding:
+def _from_entry(space: FoldingSpace, name: str, entry: object, where: str) -> Folding:
+    axes, choices = [axis.name for axis in space.axes], [choice.name for choice in space.choices]
     came = f"for {brief(name)} in {where}, but {shortened(json.dumps(entry))} came"
-    if not (isinstance(entry, dict) and all(type(entry.get(word)) is int for word in ("pe", "simd"))):
-        raise UserError(f"whole numbers pe and simd were expected {came}; give both")
-    if not (
-        set(entry) <= set(vars(Folding()))
-        and all(isinstance(entry.get(word, ""), str) for word in ("multiplier", "memory"))
-    ):
-        raise UserError(
-            f"pe and simd, and perhaps the words multiplier and memory, were expected {came}; leave "
-            "out the rest"
-        )
-    return Folding(**entry)
+    if not (isinstance(entry, dict) and all(type(entry.get(axis)) is int for axis in axes)):
+        raise UserError(f"whole numbers {' and '.join(axes)} were expected {came}; give all of them")
+    words = all(isinstance(entry.get(choice, ""), str) for choice in choices)
+    if not (words and set(entry) <= {*axes, *choices}):
+        known = f"{' and '.join(axes)}, and perhaps the words {' and '.join(choices) or 'none'},"
+        raise UserError(f"{known} were expected {came}; leave out the rest")
+    return space.type(**entry)
 
 
 def to_json(foldings: Foldings) -> dict[str, dict[str, int | str]]:
     """What `from_json` reads."""
-    return {name: dict(vars(folding)) for name, folding in foldings.items()}
+    return {name: settings(folding) for name, folding in foldings.items()}
 
 
 def text(foldings: Foldings) -> str:

@@ -2,7 +2,7 @@
 makes of a library.
 
 `benchmarks/resources.py` measures the library (`measured_blocks.json`) and fits the coefficients
-(`resource_model.json`); what is counted of each block stands in `pyqkit.hardware.block_features`. On whole
+(`resource_model.json`); what is counted of each block stands in `pyqkit.rtl.features`. On whole
 networks that are not in the library, the lower and upper LUT figures and the flip-flops are off by a few per
 cent; `docs/resources.md` lists every one. Everything is 7-series, before place and route; nothing here was
 compared with Vivado.
@@ -18,8 +18,8 @@ from math import ceil
 from operator import add
 from pathlib import Path
 
-from pyqkit.hardware.block_features import EXACT, features
 from pyqkit.rtl.emitter import Part
+from pyqkit.rtl.features import EXACT, features
 
 LABEL = "estimated by a model fitted to Yosys, xc7, before place and route"
 # what one of a feature is taken to cost before anything was measured: the fit starts there

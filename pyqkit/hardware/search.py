@@ -12,51 +12,21 @@ for a rate is a few operations on arrays for every operator.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.formats import NumberFormat
-from pyqkit.formats.products.dsp import dsp_refusal
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Operator
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.block_features import left_to_size
-from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
+from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.survey import Foldings, Survey
-from pyqkit.hls.operators.convolution import most_pe
 
 STATES = 20_000  # combinations of widths that are followed; no network met so far has more than a few hundred
 FOREVER = 2**62  # cycles
 FIGURES = ("lut_high", "ff", "bram36", "dsp")  # what prices are of
-
-
-def choices(op: Convolution) -> list[Folding]:
-    """All foldings of a layer, the least parallel first; of equal parallelism the most square."""
-    divisors = [[d for d in range(1, n + 1) if n % d == 0] for n in (most_pe(op), op.weights.shape[3])]
-    found = [Folding(pe, simd) for pe in divisors[0] for simd in divisors[1]]
-    return sorted(found, key=lambda f: (f.pe * f.simd, max(f.pe, f.simd)))
-
-
-def variants(op: Convolution, activations: NumberFormat, folding: Folding) -> list[Folding]:
-    """A folding with all kinds of multipliers and memories that are not the same hardware, those of
-    `Folding()` first.
-    """
-    multipliers = MULTIPLIERS[:1] if dsp_refusal(activations, op.weight_format) else MULTIPLIERS
-    parallel, bits = folding.pe * folding.simd, [op.weight_format.bits]
-    if op.shifts is not None:
-        bits.append(int(op.shifts.max()).bit_length())
-    words = op.weights.size // parallel
-    here = {left_to_size(parallel * width, words) for width in bits}
-    memories = [m for m in MEMORIES if m == "auto" or (words > 1 and {m} != here)]
-    return [
-        replace(folding, multiplier=multiplier, memory=memory)
-        for multiplier in multipliers
-        for memory in memories
-    ]
 
 
 def _figures(found: Resources) -> np.ndarray:
@@ -97,8 +67,8 @@ class _Table:
 
     Attributes
     ----------
-    foldings : list of Folding or None
-        Of every way to build an operator; None where there is nothing to choose.
+    foldings : list of Folding
+        Of every way to build an operator.
     cycles, resources : numpy.ndarray
         Of each; `resources` has a column for each of `FIGURES`, without FIFOs.
     bounds : numpy.ndarray
@@ -110,7 +80,7 @@ class _Table:
         By operator.
     """
 
-    foldings: list[Folding | None]
+    foldings: list[Folding]
     cycles: np.ndarray
     resources: np.ndarray
     bounds: np.ndarray
@@ -121,9 +91,9 @@ class _Table:
 class _Explorer:
     """Goes through a graph once, with every folding of every layer, and writes the table."""
 
-    def __init__(self, survey: Survey) -> None:
-        self.survey = survey
-        self.foldings: list[Folding | None] = []
+    def __init__(self, estimator: Estimator) -> None:
+        self.estimator = estimator
+        self.foldings: list[Folding] = []
         self.cycles: list[np.ndarray] = []
         self.resources: list[np.ndarray] = []
         self.starts: list[int] = []
@@ -176,16 +146,14 @@ class _Explorer:
 
     def _ways_to_build(self, op: Operator, widths: tuple[int, ...]) -> list[tuple[int, int]]:
         """Widths of the result, and the set of ways to build the operator with each."""
-        place = self.survey.alike(op), widths
+        place = self.estimator.alike(op), widths
         if place not in self._ways:
-            plain = choices(op) if isinstance(op, Convolution) else [Folding()]
-            found = [self.survey.estimate_at(op, widths, folding) for folding in plain]
-            lanes, cycles = np.array([e.lanes for e in found]), np.array([e.cycles for e in found])
-            resources = np.array([_figures(e.resources) for e in found])
-            foldings: Sequence[Folding | None] = [None]
-            if isinstance(op, Convolution):
-                foldings, base, differences = self._all_variants(op, plain)
-                lanes, cycles, resources = lanes[base], cycles[base], resources[base] + differences
+            plain = self.estimator.space(op).every()
+            found = [self.estimator.estimate_at(op, widths, folding) for folding in plain]
+            foldings, base, differences = self._all_variants(op, plain)
+            lanes = np.array([e.lanes for e in found])[base]
+            cycles = np.array([e.cycles for e in found])[base]
+            resources = np.array([_figures(e.resources) for e in found])[base] + differences
             order = np.argsort(lanes, kind="stable")
             first = np.unique(lanes[order], return_index=True)
             self._ways[place] = [(int(width), len(self.starts) + i) for i, width in enumerate(first[0])]
@@ -196,32 +164,33 @@ class _Explorer:
         return self._ways[place]
 
     def _all_variants(
-        self, op: Convolution, plain: list[Folding]
+        self, op: Operator, plain: list[Folding]
     ) -> tuple[list[Folding], list[int], np.ndarray]:
-        """Every folding with every kind of multiplier and memory, the place of the plain one, and what it
-        takes more than that.
-        """
-        key = self.survey.alike(op)
+        """Every folding with all choices, the place of the plain one, and what it takes more than that."""
+        key = self.estimator.alike(op)
         if key not in self._variants:
-            activations = self.survey.graph.input_tensors(op)[0].format
-            found = [(v, i) for i, folding in enumerate(plain) for v in variants(op, activations, folding)]
-            differences = np.array([_figures(self.survey.difference(op, variant)) for variant, _ in found])
-            self._variants[key] = [v for v, _ in found], [i for _, i in found], differences
+            found = [
+                (variant, place, _figures(more))
+                for place, folding in enumerate(plain)
+                for variant, more in self.estimator.variants(op, folding).items()
+            ]
+            foldings, places, differences = zip(*found)
+            self._variants[key] = list(foldings), list(places), np.array(differences)
         return self._variants[key]
 
     def _fifos(self, op: Operator, widths: tuple[int, ...]) -> int:
         """The row of the FIFOs in front of an operator."""
         if (op.name, widths) not in self._rows:
             self._rows[op.name, widths] = len(self.fifos)
-            self.fifos.append(_figures(self.survey.fifos_at(op, widths)))
+            self.fifos.append(_figures(self.estimator.fifos_at(op, widths)))
         return self._rows[op.name, widths]
 
     def _order(self) -> tuple[list[_Step], tuple[int, ...]]:
         """The operators as steps, and the widths of the inputs."""
-        graph = self.survey.graph
+        graph = self.estimator.graph
         last = {name: index for index, op in enumerate(graph.operators) for name in op.inputs}
         live = [port.tensor for port in graph.inputs if port.tensor in last]
-        start = tuple(self.survey.input_lanes[name] for name in live)
+        start = tuple(self.estimator.input_lanes[name] for name in live)
         steps = []
         for index, op in enumerate(graph.operators):
             (result,) = op.outputs
@@ -243,15 +212,15 @@ class Search:
 
     Parameters
     ----------
-    survey : Survey
+    estimator : Estimator
     has : mapping of str to float, optional
         What the board has of ``lut_high``, ``ff``, ``bram36`` and ``dsp``. The price of a design is the sum
         of the shares that it takes of each; without a board it is its LUTs, and a hundred for each block of
         memory or DSP.
     """
 
-    def __init__(self, survey: Survey, has: Mapping[str, float] | None = None) -> None:
-        self.survey = survey
+    def __init__(self, estimator: Estimator, has: Mapping[str, float] | None = None) -> None:
+        self.estimator = estimator
         self.prices = (
             {name: 1 / max(n, 1e-9) for name, n in has.items()}
             if has
@@ -260,7 +229,7 @@ class Search:
 
     @cached_property
     def _table(self) -> _Table:
-        return _Explorer(self.survey).table()
+        return _Explorer(self.estimator).table()
 
     def fold_for(self, cycles: int, prices: Mapping[str, float] | None = None) -> Foldings | None:
         """Cheapest foldings with which every operator takes at most `cycles`; None if there are none."""
@@ -277,12 +246,12 @@ class Search:
     def _foldings(self, costs: np.ndarray, totals: list[np.ndarray], state: int) -> Foldings:
         """Foldings on the cheapest way to a combination of widths behind the last operator."""
         table, found = self._table, []
-        for op, moves, total in zip(self.survey.graph.operators[::-1], table.moves[::-1], totals[::-1]):
+        for op, moves, total in zip(self.estimator.graph.operators[::-1], table.moves[::-1], totals[::-1]):
             move = _least(total, moves.bounds, state)
             way = _least(costs, table.bounds, moves.ways[move])
-            folding, state = table.foldings[way], int(moves.before[move])
-            if folding is not None:
-                found.append((op.name, folding))
+            state = int(moves.before[move])
+            if self.estimator.is_foldable(op):
+                found.append((op.name, table.foldings[way]))
         return dict(found[::-1])
 
     def intervals(self) -> list[int]:
@@ -292,7 +261,7 @@ class Search:
         """
         if not self._table.moves:
             raise UserError(
-                f"a network of at least one operator was expected, but {self.survey.graph.name} has "
+                f"a network of at least one operator was expected, but {self.estimator.graph.name} has "
                 "none; check the model"
             )
         return np.unique(self._table.cycles).tolist()

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import gcd
+from math import prod
 
 import numpy as np
 
+from pyqkit.dataflow import emitter as dataflow
+from pyqkit.dataflow.streams import FIFO_WORDS, Edge, codes, end, fifo_words, input_lanes, largest_lanes
 from pyqkit.discovery import Rules
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
+from pyqkit.formats.port import End, Port
 from pyqkit.formats.widths import signed_bits
-from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.names import LONGEST_GENERATED, Identifiers, identifier
-
-FIFO_WORDS = 32  # an SRL32 holds 32 words in one LUT per bit, so a shallower FIFO saves nothing
-BEAT_BITS = 64  # codes that share an AXI beat at the two ends
+from pyqkit.graph.graph import Operator
+from pyqkit.names import LONGEST_GENERATED, identifier
 
 _MEMORIES = {"lut": "lutram", "block": "bram"}
 
@@ -42,70 +41,96 @@ class Stream:
 
 
 @dataclass
-class Emitter:
-    """State of one generation; operators' rules call `stream`, `process`, `array`, `store`, `struct` and
-    `typedef`.
+class Emitter(dataflow.Emitter[Stream]):
+    """State of one generation.
 
-    All of these take the name that is wanted, which ends in a word of the rule, and return what `names` made
-    of it. Rules write these into their text, never the name of an operator or a tensor.
+    Rules of operators call `stream`, `process`, `array`, `store`, `struct` and `typedef`, and `include` the
+    headers whose blocks they instantiate. All take the name that is wanted and return what `names` made of
+    it.
     """
 
-    graph: Graph
-    folding: dict[str, Folding]
-    depths: dict[tuple[str, str], int]
-    names: Identifiers
+    waiting: dict[Edge, int] = field(default_factory=dict)
     streams: dict[str, tuple[Stream, int]] = field(default_factory=dict)
     processes: list[tuple[str, str]] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
-    produced: dict[str, Stream] = field(default_factory=dict)
-    edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
+    headers: set[str] = field(default_factory=set)
+
+    def include(self, header: str) -> None:
+        """Name a header of ``hls/`` without its ending."""
+        self.headers.add(header)
 
     def stream(self, name: str, bits: int, lanes: int, words: int = FIFO_WORDS) -> Stream:
-        """Declare a stream."""
+        """Declare a stream that holds so many words."""
         made = Stream(self.names.new(name), bits, lanes)
         self.streams[made.name] = made, max(words, 2)
         return made
 
-    def process(self, name: str, call: str) -> None:
-        """Add a process.
+    def result(self, tensor: str, bits: int, lanes: int) -> Stream:
+        return self.stream(f"{tensor}_stream", bits, lanes)
 
-        A call that handles one frame. Its name is for messages and need not be the only one.
+    def process(self, name: str, call: str) -> None:
+        """Add a process: a call that handles one frame.
+
+        Its name is for messages and need not be the only one.
         """
         self.processes.append((identifier(name, LONGEST_GENERATED), call))
 
-    def input(self, op: Operator, index: int = 0) -> Stream:
-        """The stream that brings input `index` to an operator."""
-        return self.edges[op.inputs[index], op.name]
-
-    def output(self, op: Operator, lanes: int) -> Stream:
-        """Declare the stream of an operator's result."""
-        (tensor,) = self.graph.output_tensors(op)
-        made = self.stream(f"{tensor.name}_stream", tensor.format.bits, lanes)
-        self.produced[tensor.name] = made
-        return made
-
-    def narrowed(self, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
-        """`stream` in words of `lanes` lanes, through a width converter if needed; `count` codes a frame."""
+    def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         if stream.lanes == lanes:
             return stream
+        self.include("layout")
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
-        self.process(
-            made.name,
-            f"pyqkit::convert_width<{stream.code}, {count}, {stream.lanes}, {lanes}>({stream.name}, "
-            f"{made.name})",
-        )
+        numbers = f"{stream.code}, {count}, {stream.lanes}, {lanes}"
+        self.process(made.name, f"pyqkit::convert_width<{numbers}>({stream.name}, {made.name})")
         return made
 
-    def aligned(self, op: Operator, also: Iterable[int] = ()) -> list[Stream]:
-        """All inputs of an operator in words of one width, which divides every number in `also`."""
-        lanes = gcd(*(self.input(op, i).lanes for i in range(len(op.inputs))), *also)
-        tensors = self.graph.input_tensors(op)
-        return [
-            self.narrowed(self.input(op, i), lanes, int(np.prod(t.shape)), f"as_{lanes}")
-            for i, t in enumerate(tensors)
+    def fork(self, tensor: str, source: Stream, readers: Sequence[str]) -> list[Stream]:
+        shape = self.graph.tensors[tensor].shape
+        words = [self._fifo_words(tensor, source, reader, len(readers)) for reader in readers]
+        if len(readers) == 1:
+            self.streams[source.name] = source, words[0]
+            return [source]
+        branches = [
+            self.stream(f"{tensor}_to_{reader}", source.bits, source.lanes, depth)
+            for reader, depth in zip(readers, words)
         ]
+        self.chain(source, prod(shape) // source.lanes, branches, f"{tensor}_rest")
+        return branches
+
+    def _fifo_words(self, tensor: str, source: Stream, reader: str, readers: int) -> int:
+        words_per_pixel = self.graph.tensors[tensor].shape[2] // source.lanes
+        derived = fifo_words(words_per_pixel, self.waiting.get((tensor, reader), 0), readers)
+        return self.depths.get((tensor, reader), derived)
+
+    def chain(self, source: Stream, words: int, branches: Sequence[Stream], rest: str) -> None:
+        """Copy a stream of `words` words a frame to two or more branches, one block for each but the last."""
+        self.include("layout")
+        numbers = f"{source.code}, {words}, {source.lanes}"
+        for index, branch in enumerate(branches[:-1]):
+            last = index == len(branches) - 2
+            other = branches[-1] if last else self.stream(f"{rest}_{index}", source.bits, source.lanes)
+            call = f"pyqkit::fork<{numbers}>({source.name}, {branch.name}, {other.name})"
+            self.process(f"{branch.name}_fork", call)
+            source = other
+
+    def enter(self, port: Port, index: int) -> End:
+        tensor = self.graph.tensors[port.tensor]
+        found = end(tensor, input_lanes(tensor))
+        out = self.produced[tensor.name] = self.result(tensor.name, tensor.format.bits, found.lanes)
+        numbers = f"{counts(found)}, {found.beat_bytes}"
+        self.process(f"input_{index}", f"pyqkit::from_axi<{numbers}>(in_{index}, {out.name})")
+        return found
+
+    def leave(self, port: Port, index: int) -> End:
+        tensor, source = self.graph.tensors[port.tensor], self.arriving(index)
+        lanes = largest_lanes(tensor, source.lanes)
+        source = self.converted(f"output_{index}", source, lanes, codes(tensor), f"out_{index}")
+        found = end(tensor, lanes)
+        numbers = f"{counts(found)}, {found.beat_bytes}"
+        self.process(f"output_{index}", f"pyqkit::to_axi<{numbers}>({source.name}, out_{index})")
+        return found
 
     def array(self, wanted: str, values: np.ndarray) -> str:
         """A constant array of the narrowest C type; returns its name."""
@@ -170,14 +195,9 @@ class Emitter:
         return f"pyqkit::TableFormat<{fmt.bits}, {signed_bits(fmt.integers)}, {self.tables[fmt.name]}>"
 
 
-def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:
-    """Depth of the FIFO in front of one of a tensor's readers, `waiting` being the pixels that have to wait
-    there.
-
-    Where a stream forks, one pixel more: a join begins a pixel only when all its inputs have begun theirs,
-    and until then the whole pixel waits, which may be more words than a shallow FIFO holds.
-    """
-    return FIFO_WORDS + words_per_pixel * (waiting + (readers > 1))
+def counts(end: End) -> str:
+    """Template arguments of the blocks at an end."""
+    return f"{end.bits}, {end.beats}, {end.lanes}"
 
 
 Rule = Callable[[Emitter, Operator], None]
@@ -198,10 +218,3 @@ def rule_for(op: Operator) -> Rule:
             "to pyqkit/hls/operators"
         )
     return rule
-
-
-def largest_lanes(tensor: Tensor, lanes: int) -> int:
-    """Largest divisor of `lanes` whose codes fit an AXI beat."""
-    return max(
-        n for n in range(1, lanes + 1) if lanes % n == 0 and (n * tensor.format.bits <= BEAT_BITS or n == 1)
-    )

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from pyqkit.dataflow.backlog import pixels_waiting
+from pyqkit.dataflow.streams import end
 from pyqkit.files import packaged
 from pyqkit.formats.port import End
-from pyqkit.graph.graph import Graph, Operator, Port, Tensor
-from pyqkit.hardware.fifo import pixels_waiting
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.emitter import Emitter, fifo_words, largest_lanes, rule_for
+from pyqkit.graph.folding import Folding
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.hls.emitter import Emitter, counts, rule_for
 from pyqkit.names import Identifiers
-
-_HEADERS = ("add", "layout", "matrix_vector", "pool", "requantise", "sliding_window")
 
 
 @dataclass(frozen=True)
@@ -76,17 +73,13 @@ def generate(
     -------
     Design
     """
-    e = Emitter(graph, folding or {}, depths or {}, Identifiers())
-    waiting = pixels_waiting(graph)
-    inputs = [_from_axi(e, port, i) for i, port in enumerate(graph.inputs)]
-    for port in graph.inputs:
-        _fork(e, port.tensor, waiting)
-    for op in graph.operators:
-        rule_for(op)(e, op)
-        for tensor in op.outputs:
-            _fork(e, tensor, waiting)
-    outputs = [_to_axi(e, port, i) for i, port in enumerate(graph.outputs)]
-    return _design(e, "network", "axi_stream", inputs, outputs)
+    e = Emitter(graph, folding or {}, depths or {}, Identifiers(), waiting=pixels_waiting(graph))
+    e.include("axi_stream")
+    sides = [
+        [Argument(f"{side}_{i}", f"pyqkit::Beat<{end.beat_bytes}>", end) for i, end in enumerate(ends)]
+        for side, ends in zip(("in", "out"), e.emit(rule_for))
+    ]
+    return _design(e, "network", *sides)
 
 
 def generate_operator(
@@ -112,13 +105,14 @@ def generate_operator(
     graph = Graph(op.name, {tensor.name: tensor for tensor in inputs})
     graph.add(op)
     e = Emitter(graph, {op.name: folding}, {}, Identifiers([name]))
+    e.include("packed")
     arguments = []
     for index, (tensor, count) in enumerate(zip(inputs, lanes)):
         argument = _packed(f"in{index}_V", tensor, count)
-        source = e.stream(f"{tensor.name}_stream", tensor.format.bits, count)
+        source = e.result(tensor.name, tensor.format.bits, count)
         e.edges[tensor.name, op.name] = source
         e.process(
-            f"input_{index}", f"pyqkit::from_packed<{_counts(argument.end)}>({argument.name}, {source.name})"
+            f"input_{index}", f"pyqkit::from_packed<{counts(argument.end)}>({argument.name}, {source.name})"
         )
         arguments.append(argument)
     rule_for(op)(e, op)
@@ -127,23 +121,19 @@ def generate_operator(
         source = e.produced[tensor.name]
         argument = _packed(f"out{index}_V", tensor, source.lanes)
         e.process(
-            f"output_{index}", f"pyqkit::to_packed<{_counts(argument.end)}>({source.name}, {argument.name})"
+            f"output_{index}", f"pyqkit::to_packed<{counts(argument.end)}>({source.name}, {argument.name})"
         )
         results.append(argument)
-    return _design(e, name, "packed", arguments, results)
+    return _design(e, name, arguments, results)
 
 
 def _packed(name: str, tensor: Tensor, lanes: int) -> Argument:
-    return Argument(name, f"ap_uint<{tensor.format.bits * lanes}>", _end(tensor, lanes))
+    return Argument(name, f"ap_uint<{tensor.format.bits * lanes}>", end(tensor, lanes))
 
 
-def _counts(end: End) -> str:
-    return f"{end.bits}, {end.beats}, {end.lanes}"
-
-
-def _design(e: Emitter, name: str, ends: str, inputs: list[Argument], outputs: list[Argument]) -> Design:
+def _design(e: Emitter, name: str, inputs: list[Argument], outputs: list[Argument]) -> Design:
     files = {
-        "parameters.hpp": _parameters(e, ends),
+        "parameters.hpp": _parameters(e),
         "network.hpp": _network(e, name, [*inputs, *outputs]),
         "simulation.cpp": _simulation(name, inputs, outputs),
     }
@@ -151,71 +141,8 @@ def _design(e: Emitter, name: str, ends: str, inputs: list[Argument], outputs: l
     return Design(files, [a.end for a in inputs], [a.end for a in outputs], depths)
 
 
-def _end(tensor: Tensor, lanes: int) -> End:
-    return End(tensor.name, tensor.shape, tensor.format, lanes)
-
-
-def _on_axi(name: str, end: End) -> Argument:
-    return Argument(name, f"pyqkit::Beat<{end.beat_bytes}>", end)
-
-
-def _from_axi(e: Emitter, port: Port, index: int) -> Argument:
-    tensor = e.graph.tensors[port.tensor]
-    end = _end(tensor, largest_lanes(tensor, tensor.shape[2]))
-    out = e.produced[tensor.name] = e.stream(f"{tensor.name}_stream", tensor.format.bits, end.lanes)
-    e.process(f"input_{index}", f"pyqkit::from_axi<{_counts(end)}, {end.beat_bytes}>(in_{index}, {out.name})")
-    return _on_axi(f"in_{index}", end)
-
-
-def _to_axi(e: Emitter, port: Port, index: int) -> Argument:
-    tensor = e.graph.tensors[port.tensor]
-    source = e.edges[port.tensor, _reader(index)]
-    lanes = largest_lanes(tensor, source.lanes)
-    source = e.narrowed(source, lanes, int(np.prod(tensor.shape)), f"out_{index}")
-    end = _end(tensor, lanes)
-    e.process(
-        f"output_{index}", f"pyqkit::to_axi<{_counts(end)}, {end.beat_bytes}>({source.name}, out_{index})"
-    )
-    return _on_axi(f"out_{index}", end)
-
-
-def _reader(index: int) -> str:
-    return f"output port {index}"
-
-
-def _fork(e: Emitter, name: str, waiting: dict[tuple[str, str], int]) -> None:
-    """Give every reader of a tensor a stream of its own, deep enough for what waits there."""
-    source = e.produced[name]
-    tensor = e.graph.tensors[name]
-    readers = [op.name for op in e.graph.consumers(name)] + [
-        _reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name
-    ]
-    words_per_pixel = tensor.shape[2] // source.lanes
-    words = [
-        e.depths.get((name, r), fifo_words(words_per_pixel, waiting.get((name, r), 0), len(readers)))
-        for r in readers
-    ]
-    if len(readers) == 1:
-        e.streams[source.name] = source, words[0]
-        e.edges[name, readers[0]] = source
-        return
-    branches = [
-        e.stream(f"{name}_to_{r}", source.bits, source.lanes, depth) for r, depth in zip(readers, words)
-    ]
-    e.edges.update({(name, r): branch for r, branch in zip(readers, branches)})
-    total = int(np.prod(tensor.shape)) // source.lanes
-    for index, branch in enumerate(branches[:-1]):
-        last = index == len(branches) - 2
-        rest = branches[-1] if last else e.stream(f"{name}_rest_{index}", source.bits, source.lanes)
-        call = (
-            f"pyqkit::fork<{source.code}, {total}, {source.lanes}>({source.name}, {branch.name}, {rest.name})"
-        )
-        e.process(f"{branch.name}_fork", call)
-        source = rest
-
-
-def _parameters(e: Emitter, ends: str) -> str:
-    headers = "".join(f'#include "{name}.hpp"\n' for name in sorted((*_HEADERS, ends)))
+def _parameters(e: Emitter) -> str:
+    headers = "".join(f'#include "{name}.hpp"\n' for name in sorted(e.headers))
     return f"// Constants of the network, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(
         e.constants
     )

@@ -7,21 +7,21 @@ text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import gcd, lcm
+from math import lcm
 
-import numpy as np
-
+from pyqkit.dataflow import emitter as dataflow
+from pyqkit.dataflow.streams import codes, end, input_lanes, largest_lanes, output_reader
 from pyqkit.discovery import Rules
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
-from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.names import Identifiers
+from pyqkit.formats.port import End, Port
+from pyqkit.graph.graph import Operator
 from pyqkit.rtl.timing import Narrow, Pipeline, Timing
 
 Parameters = dict[str, "int | str"]
+_WIRES = ("valid", "ready", "data")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Stream:
 
     def port(self, name: str) -> dict[str, str]:
         """Connections of a block's port."""
-        return {f"{name}_{wire}": f"{self.name}_{wire}" for wire in ("valid", "ready", "data")}
+        return {f"{name}_{wire}": f"{self.name}_{wire}" for wire in _WIRES}
 
 
 @dataclass(frozen=True)
@@ -91,44 +91,30 @@ class Fifo(Block):
 
 
 @dataclass
-class Emitter:
-    """State of one generation; operators' rules call `input`, `output`, `wire`, `block`, `converted` and the
-    constants' functions.
+class Emitter(dataflow.Emitter[Stream]):
+    """State of one generation.
 
+    Rules of operators call `input`, `output`, `stream`, `block`, `converted` and the constants' functions.
     All of these take the name that is wanted and return what `names` made of it; files of constants are named
     by the same table. Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a
     word of ours, so that a stream may be called as its tensor.
     """
 
-    graph: Graph
-    folding: Mapping[str, Folding]
-    depths: Mapping[tuple[str, str], int]
     wires: list[Stream] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
-    produced: dict[str, Stream] = field(default_factory=dict)
-    edges: dict[tuple[str, str], Stream] = field(default_factory=dict)
-    names: Identifiers = field(default_factory=Identifiers)
     decoders: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    # ---- streams and blocks --------------------------------------------------------------------------------
+    # ---- streams and blocks --------------------------------------------------------------------------
 
-    def wire(self, name: str, bits: int, lanes: int) -> Stream:
+    def stream(self, name: str, bits: int, lanes: int) -> Stream:
         """Declare a stream."""
         made = Stream(self.names.new(name), bits, lanes)
         self.wires.append(made)
         return made
 
-    def input(self, op: Operator, index: int = 0) -> Stream:
-        """The stream that brings input `index` to an operator."""
-        return self.edges[op.inputs[index], op.name]
-
-    def output(self, op: Operator, lanes: int) -> Stream:
-        """Declare the stream of an operator's result."""
-        (tensor,) = self.graph.output_tensors(op)
-        made = self.wire(tensor.name, tensor.format.bits, lanes)
-        self.produced[tensor.name] = made
-        return made
+    def result(self, tensor: str, bits: int, lanes: int) -> Stream:
+        return self.stream(tensor, bits, lanes)
 
     def block(
         self,
@@ -156,15 +142,13 @@ class Emitter:
         self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts))
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
-        """`stream`, `count` codes a frame, in words of `lanes` lanes.
-
-        By way of wider words where neither width divides the other.
-        """
+        """By way of wider words where neither width divides the other."""
         if stream.lanes == lanes:
             return stream
         if stream.lanes % lanes and lanes % stream.lanes:
-            stream = self.converted(owner, stream, lcm(stream.lanes, lanes), count, f"{suffix}_wide")
-        made = self.wire(f"{stream.name}_{suffix}", stream.bits, lanes)
+            wide = lcm(stream.lanes, lanes)
+            stream = self.converted(owner, stream, wide, count, f"{suffix}_wide")
+        made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         words = count // stream.lanes
         ratio = max(lanes, stream.lanes) // min(lanes, stream.lanes)
         timing = Narrow(words, ratio) if lanes < stream.lanes else Pipeline.every(words, 1, ratio)
@@ -172,16 +156,56 @@ class Emitter:
         self.block(owner, "width_converter", parameters, {"in": stream}, {"out": made}, timing)
         return made
 
-    def aligned(self, op: Operator, also: Iterable[int] = ()) -> list[Stream]:
-        """All inputs of an operator in words of one width, which divides every number in `also`."""
-        lanes = gcd(*(self.input(op, i).lanes for i in range(len(op.inputs))), *also)
-        tensors = self.graph.input_tensors(op)
-        return [
-            self.converted(op.name, self.input(op, i), lanes, codes(t), f"as_{lanes}")
-            for i, t in enumerate(tensors)
-        ]
+    def fork(self, tensor: str, source: Stream, readers: Sequence[str]) -> list[Stream]:
+        branches = [source] if len(readers) == 1 else self._branches(tensor, source, len(readers))
+        made = []
+        for reader, branch in zip(readers, branches):
+            edge = tensor, reader
+            out = self.stream(f"{tensor}_to_{reader}", source.bits, source.lanes)
+            words = self.depths.get(edge)
+            self.blocks.append(Fifo(out.name, tensor, [branch], [out], None, "", edge=edge, words=words))
+            made.append(out)
+        return made
 
-    # ---- constants -----------------------------------------------------------------------------------------
+    def _branches(self, tensor: str, source: Stream, count: int) -> list[Stream]:
+        """Copies of a stream, which go in step."""
+        branches = [self.stream(f"{tensor}_branch_{i}", source.bits, source.lanes) for i in range(count)]
+        wires = {w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in _WIRES}
+        ports = source.port("in") | {f"out_{wire}": f"{{{text}}}" for wire, text in wires.items()}
+        part = Part("fork_stream", {"WIDTH": source.width, "READERS": count})
+        fork = self.names.new(f"{tensor}_fork")
+        text = instance(part.module, fork, part.parameters, ports)
+        self.blocks.append(Block(fork, tensor, [source], branches, None, text, (part,)))
+        return branches
+
+    def enter(self, port: Port, index: int) -> End:
+        tensor = self.graph.tensors[port.tensor]
+        found = end(tensor, input_lanes(tensor))
+        out = self.produced[tensor.name] = self.result(tensor.name, found.bits, found.lanes)
+        name = self.names.new(f"in_{index}_block")
+        ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in _WIRES} | out.port("out")
+        part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * found.beat_bytes})
+        text = instance(part.module, name, part.parameters, ports)
+        source = Stream(f"in_{index}", found.bits, found.lanes)
+        timing = Pipeline.every(found.beats, 0)
+        self.blocks.append(Block(name, f"input port {index}", [source], [out], timing, text, (part,)))
+        return found
+
+    def leave(self, port: Port, index: int) -> End:
+        tensor, owner, source = self.graph.tensors[port.tensor], output_reader(index), self.arriving(index)
+        found = end(tensor, largest_lanes(tensor, source.lanes))
+        source = self.converted(owner, source, found.lanes, codes(tensor), "beats")
+        ports = {"clock": "clock", "reset": "reset"} | source.port("in")
+        ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in (*_WIRES, "last")}
+        parameters: Parameters = {"WIDTH": source.width, "BEAT_BITS": 8 * found.beat_bytes}
+        part = Part("to_axis", parameters | {"BEATS": found.beats})
+        name = self.names.new(f"out_{index}_block")
+        text = instance(part.module, name, part.parameters, ports)
+        out, timing = Stream(f"out_{index}", found.bits, found.lanes), Pipeline.every(found.beats, 0)
+        self.blocks.append(Block(name, owner, [source], [out], timing, text, (part,)))
+        return found
+
+    # ---- constants -----------------------------------------------------------------------------------
 
     def table(self, wanted: str, values: Iterable[int], bits: int) -> str:
         """A file of hexadecimal words for ``$readmemh``; returns it as a literal."""
@@ -225,11 +249,6 @@ def packed(values: Iterable[int], bits: int) -> int:
     """One word of many values, the first in the lowest bits."""
     mask = (1 << bits) - 1
     return sum((int(v) & mask) << (i * bits) for i, v in enumerate(values))
-
-
-def codes(tensor: Tensor) -> int:
-    """Codes of a frame."""
-    return int(np.prod(tensor.shape))
 
 
 Rule = Callable[[Emitter, Operator], None]

@@ -10,15 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyqkit.dataflow.streams import FIFO_WORDS
 from pyqkit.files import packaged
-from pyqkit.formats.port import End, Port
+from pyqkit.formats.port import End
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.emitter import FIFO_WORDS, largest_lanes
 from pyqkit.names import Identifiers
 from pyqkit.rtl import schedule
-from pyqkit.rtl.emitter import Block, Emitter, Fifo, Part, Stream, codes, instance, rule_for
-from pyqkit.rtl.timing import Pipeline, Timing
+from pyqkit.rtl.emitter import Block, Emitter, Fifo, instance, rule_for
 
 _OWN = (
     "clock",
@@ -96,15 +95,8 @@ def generate(
         Words of the FIFO between a tensor and the operator that reads it, instead of the derived ones.
     """
     ends = [f"in_{i}" for i in range(len(graph.inputs))] + [f"out_{i}" for i in range(len(graph.outputs))]
-    e = Emitter(graph, folding or {}, depths or {}, names=Identifiers([*_OWN, *ends]))
-    inputs = [_from_axis(e, port, i) for i, port in enumerate(graph.inputs)]
-    for port in graph.inputs:
-        _fork(e, port.tensor)
-    for op in graph.operators:
-        rule_for(op)(e, op)
-        for tensor in op.outputs:
-            _fork(e, tensor)
-    outputs = [_to_axis(e, port, i) for i, port in enumerate(graph.outputs)]
+    e = Emitter(graph, folding or {}, depths or {}, Identifiers([*_OWN, *ends]))
+    inputs, outputs = e.emit(rule_for)
     needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
     fifos = {
         b.edge: b.words if b.words is not None else max(needed[b.edge], FIFO_WORDS)
@@ -116,78 +108,6 @@ def generate(
         "accelerator.sv": _accelerator(inputs, outputs, len(fifos)),
     }
     return Design(files | e.tables, inputs, outputs, fifos, e.blocks)
-
-
-def _end(e: Emitter, port: Port, lanes: int) -> End:
-    tensor = e.graph.tensors[port.tensor]
-    return End(tensor.name, tensor.shape, tensor.format, lanes)
-
-
-def _from_axis(e: Emitter, port: Port, index: int) -> End:
-    tensor = e.graph.tensors[port.tensor]
-    end = _end(e, port, largest_lanes(tensor, tensor.shape[2]))
-    out = e.wire(tensor.name, end.bits, end.lanes)
-    name = e.names.new(f"in_{index}_block")
-    e.produced[tensor.name] = out
-    ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in ("valid", "ready", "data")} | out.port("out")
-    part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * end.beat_bytes})
-    text, source = (
-        instance(part.module, name, part.parameters, ports),
-        Stream(f"in_{index}", end.bits, end.lanes),
-    )
-    e.blocks.append(Block(name, f"input port {index}", [source], [out], _words(end), text, (part,)))
-    return end
-
-
-def _to_axis(e: Emitter, port: Port, index: int) -> End:
-    tensor = e.graph.tensors[port.tensor]
-    source = e.edges[port.tensor, _reader(index)]
-    end = _end(e, port, largest_lanes(tensor, source.lanes))
-    source = e.converted(_reader(index), source, end.lanes, codes(tensor), "beats")
-    ports = {"clock": "clock", "reset": "reset"} | source.port("in")
-    ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in ("valid", "ready", "data", "last")}
-    part = Part("to_axis", {"WIDTH": source.width, "BEAT_BITS": 8 * end.beat_bytes, "BEATS": end.beats})
-    name = e.names.new(f"out_{index}_block")
-    text, out = (
-        instance(part.module, name, part.parameters, ports),
-        Stream(f"out_{index}", end.bits, end.lanes),
-    )
-    e.blocks.append(Block(name, _reader(index), [source], [out], _words(end), text, (part,)))
-    return end
-
-
-def _words(end: End) -> Timing:
-    return Pipeline.every(end.beats, 0)
-
-
-def _reader(index: int) -> str:
-    return f"output port {index}"
-
-
-def _fork(e: Emitter, name: str) -> None:
-    """Give every reader of a tensor a FIFO of its own."""
-    source = e.produced[name]
-    readers = [op.name for op in e.graph.consumers(name)] + [
-        _reader(i) for i, port in enumerate(e.graph.outputs) if port.tensor == name
-    ]
-    branches = [source]
-    if len(readers) > 1:
-        branches = [e.wire(f"{name}_branch_{i}", source.bits, source.lanes) for i in range(len(readers))]
-        wires = {
-            w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in ("valid", "ready", "data")
-        }
-        ports = source.port("in") | {f"out_{w}": f"{{{text}}}" for w, text in wires.items()}
-        part = Part("fork_stream", {"WIDTH": source.width, "READERS": len(readers)})
-        fork = e.names.new(f"{name}_fork")
-        text = instance(part.module, fork, part.parameters, ports)
-        e.blocks.append(Block(fork, name, [source], branches, None, text, (part,)))
-    for reader, branch in zip(readers, branches):
-        edge = name, reader
-        made = e.wire(f"{name}_to_{reader}", source.bits, source.lanes)
-        e.blocks.append(
-            Fifo(made.name, name, [branch], [made], None, "", edge=edge, words=e.depths.get(edge))
-        )
-        e.edges[edge] = made
 
 
 def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]) -> str:

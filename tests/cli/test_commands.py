@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 
 import pyqkit
 from pyqkit.errors import UserError
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from tests.cli.calls import refused, run
 from tests.graph.qonnx_builder import Builder
 
@@ -186,7 +186,7 @@ def test_foldings_are_written_edited_and_read(built: Path, tmp_path: Path) -> No
     path.write_text(path.read_text().replace(json.dumps(foldings[layer]), '{"pe": 1, "simd": 1}', 1))
     assert run(*shared, "-o", tmp_path / "b", "--fold", path).exit_code == 0
     assert json.loads((tmp_path / "b" / "manifest.json").read_text())["folding"] == foldings | {
-        layer: vars(Folding())
+        layer: vars(ConvolutionFolding())
     }
     refused(
         run(*shared, "-o", tmp_path / "c", "--write-fold", path),

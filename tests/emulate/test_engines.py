@@ -18,11 +18,10 @@ from pyqkit.emulate.hls import DeadlockError, HlsEngine
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.graph.serialise import from_json, to_json
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hls.operators.convolution import most_pe
+from pyqkit.hardware.folding import spaces
 from tests.emulate.networks import Net, everything, statistics
 
 PAIRS = [
@@ -48,14 +47,16 @@ FAST = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w")  # the flags of tests: co
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
 
-def folding(graph: Graph, parallel: int) -> dict[str, Folding]:
+def folding(graph: Graph, parallel: int) -> dict[str, ConvolutionFolding]:
     """The largest divisors up to `parallel`: 1 is fully folded, 3 and 5 do not divide powers of two."""
 
     def divisor(n: int) -> int:
         return max(d for d in range(1, parallel + 1) if n % d == 0)
 
-    layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    return {op.name: Folding(divisor(most_pe(op)), divisor(op.weights.shape[3])) for op in layers}
+    return {
+        name: space.type(**{axis.name: divisor(axis.total) for axis in space.axes})
+        for name, space in spaces(graph).items()
+    }
 
 
 def agree(net: Net, run: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:
@@ -153,7 +154,7 @@ def test_blocks_with_their_own_scale() -> None:
     net.finish(net.add(Convolution("c", ["x"], ["c"], weights, net.weights, shifts=shifts)))
     agree(net, ExactEngine(net.graph).run)
     if shutil.which("g++"):
-        agree(net, HlsEngine(net.graph, {"c": Folding(2, 2)}, flags=FAST).run)
+        agree(net, HlsEngine(net.graph, {"c": ConvolutionFolding(2, 2)}, flags=FAST).run)
 
 
 def test_batches_of_every_size() -> None:
@@ -174,7 +175,7 @@ def test_graphs_survive_json() -> None:
     agree(net, from_json(data, arrays).execute)
 
 
-# ---- negative controls: the comparison above can fail ------------------------------------------------------
+# ---- negative controls: the comparison above can fail ------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -209,8 +210,8 @@ def test_a_fifo_that_is_too_small_deadlocks_and_is_named() -> None:
 
     The derived depth holds them, a word less does not.
     """
+    from pyqkit.dataflow.backlog import pixels_waiting
     from pyqkit.graph.ops.add import Add
-    from pyqkit.hardware.fifo import pixels_waiting
 
     net = Net(parse("int4"), parse("int4"), shape=(40, 40, 1), frames=2)
     a = net.conv("a", "x", 1)

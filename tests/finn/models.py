@@ -9,13 +9,12 @@ from qonnx.core.onnx_exec import execute_onnx
 
 from pyqkit.finn.flow import dataflow_model
 from pyqkit.graph.graph import Graph
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 
 PART = "xczu7ev-ffvc1156-2-e"
 
 
-def foldings(graph: Graph, largest: int) -> dict[str, Folding]:
+def foldings(graph: Graph, largest: int) -> dict[str, ConvolutionFolding]:
     """PE and SIMD of every convolution: the largest divisors up to `largest`."""
 
     def divisor(total: int) -> int:
@@ -23,7 +22,8 @@ def foldings(graph: Graph, largest: int) -> dict[str, Folding]:
 
     layers = [op for op in graph.operators if isinstance(op, Convolution)]
     return {
-        op.name: Folding(divisor(len(op.weights) // op.groups), divisor(op.weights.shape[3])) for op in layers
+        op.name: ConvolutionFolding(divisor(len(op.weights) // op.groups), divisor(op.weights.shape[3]))
+        for op in layers
     }
 
 

@@ -29,7 +29,7 @@ from pyqkit.graph.ops import kinds
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Permute
-from pyqkit.hardware.survey import Survey
+from pyqkit.hardware.estimator import Estimator
 from pyqkit.hls.generate import generate_operator
 from tests.emulate.networks import Net, everything, port
 from tests.finn.models import PART, assert_executes, foldings, streamed
@@ -122,7 +122,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops import operator
-from pyqkit.hardware.survey import Estimate, estimates
+from pyqkit.hardware.estimator import Estimate, estimates
 from pyqkit.hardware.resources import Resources
 from pyqkit.hls.emitter import emits
 
@@ -233,7 +233,7 @@ def test_fifos_hold_what_waits_where_branches_join() -> None:
     net.threshold("y", net.conv("conv", "x", 2))
     short = net.add(Permute("short", ["x"], ["short"], [1, 0]))
     graph = net.finish(net.add(Add("sum", ["y", short], ["sum"], np.ones((2, 2), np.int64))))
-    expected = Survey(graph).fifo_words(foldings(graph, 1))
+    expected = Estimator(graph).fifo_words(foldings(graph, 1))
     model = to_finn(graph).transform(Fold(graph, foldings(graph, 1)))
     nodes = {node.op_type: getHWCustomOp(node) for node in model.graph.node}
     assert nodes["PqAdd"].lanes == [1, 1] and nodes["PqPermute"].lanes == [2]

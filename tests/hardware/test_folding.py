@@ -13,15 +13,14 @@ from pyqkit import boards
 from pyqkit.boards import Board
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
-from pyqkit.graph.graph import Graph
+from pyqkit.graph.folding import Folding
+from pyqkit.graph.graph import Graph, Tensor
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.hardware import folding
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.search import Search, choices, variants
-from pyqkit.hardware.survey import Survey
-from pyqkit.hls.operators.convolution import check_folding
+from pyqkit.hardware.search import Search
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 
@@ -76,26 +75,26 @@ def wide() -> Any:
     return b.model(b.conv(b.quantise("x", "int4", 0.25), "int4", 64, 256, 1))
 
 
-def every_choice(graph: Graph, op: Convolution) -> list[Folding]:
+def every_choice(estimator: Estimator, op: Convolution) -> list[Folding]:
     """All foldings of a layer with all of their variants."""
-    (tensor,) = graph.input_tensors(op)
-    return [variant for plain in choices(op) for variant in variants(op, tensor.format, plain)]
+    return [variant for plain in estimator.space(op).every() for variant in estimator.variants(op, plain)]
 
 
 @pytest.fixture(scope="module", params=[chain, joined, mixed_layout], ids=lambda make: make.__name__)
 def every_design(request) -> tuple[Graph, list[tuple[int, Resources]]]:
     """Interval and resources of every folding that a small network has, with every multiplier and memory."""
     graph = import_qonnx(request.param())
-    survey = Survey(graph)
-    options = {name: every_choice(graph, op) for name, op in layers(graph).items()}
+    estimator = Estimator(graph)
+    options = {name: every_choice(estimator, op) for name, op in layers(graph).items()}
     designs = (dict(zip(options, picked)) for picked in itertools.product(*options.values()))
-    return graph, [(survey.interval(d), survey.total(d)) for d in designs]
+    return graph, [(estimator.interval(d), estimator.total(d)) for d in designs]
 
 
 def test_choices_are_all_divisors_least_parallel_first(graph):
-    found = choices(list(layers(graph).values())[1])
+    op = list(layers(graph).values())[1]
+    found = op.folding_space(graph.input_tensors(op)).every()
     assert {(f.pe, f.simd) for f in found} == {(p, s) for p in (1, 2, 4, 8) for s in (1, 2, 4, 8)}
-    assert found[0] == Folding(1, 1) and found[-1] == Folding(8, 8)
+    assert found[0] == ConvolutionFolding(1, 1) and found[-1] == ConvolutionFolding(8, 8)
     assert [f.pe * f.simd for f in found] == sorted(f.pe * f.simd for f in found)
 
 
@@ -106,11 +105,11 @@ def test_no_design_that_meets_a_rate_is_cheaper(every_design):
     intervals = sorted({interval for interval, _ in designs})
     for interval in intervals:
         found = search.fold_for(interval)
-        assert search.survey.interval(found) <= interval
+        assert search.estimator.interval(found) <= interval
         cheapest = min(price(resources, board) for i, resources in designs if i <= interval)
-        assert price(search.survey.total(found), board) == pytest.approx(cheapest, rel=1e-9)
+        assert price(search.estimator.total(found), board) == pytest.approx(cheapest, rel=1e-9)
     assert search.fold_for(intervals[0] - 1) is None
-    assert search.survey.interval(search.fastest()) == intervals[0]
+    assert search.estimator.interval(search.fastest()) == intervals[0]
     assert set(intervals) <= set(search.intervals())
 
 
@@ -118,12 +117,12 @@ def test_no_design_that_meets_a_rate_is_cheaper(every_design):
 def test_no_design_that_fits_a_share_is_faster(every_design, share):
     graph, designs = every_design
     board = boards.load("PYNQ-Z2")
-    found = Survey(graph).interval(folding.find(graph, board, 100.0, None, share))
+    found = Estimator(graph).interval(folding.find(graph, board, 100.0, None, share))
     fitting = [interval for interval, resources in designs if not folding.exceeded(resources, board, share)]
     if fitting:
         assert found == min(fitting)
     else:
-        assert Survey(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(
+        assert Estimator(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(
             r.lut_high for _, r in designs
         )
 
@@ -132,28 +131,28 @@ def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
     graph, designs = every_design
     monkeypatch.setattr("pyqkit.hardware.search.STATES", 3)
     thinned, board = folding.search_for(graph, boards.load("PYNQ-Z2")), boards.load("PYNQ-Z2")
-    for interval in (max(i for i, _ in designs), thinned.survey.interval(thinned.fastest())):
+    for interval in (max(i for i, _ in designs), thinned.estimator.interval(thinned.fastest())):
         found = thinned.fold_for(interval)
-        assert thinned.survey.interval(found) <= interval
-        assert price(thinned.survey.total(found), board) >= min(
+        assert thinned.estimator.interval(found) <= interval
+        assert price(thinned.estimator.total(found), board) >= min(
             price(r, board) for i, r in designs if i <= interval
         ) * (1 - 1e-9)
 
 
 def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
-    board, survey = boards.load("ZCU104"), Survey(graph)
+    board, estimator = boards.load("ZCU104"), Estimator(graph)
     prices = []
     for rate in (1_000, 10_000, 50_000, 200_000):
         found = folding.find(graph, board, 100.0, rate)
-        assert survey.interval(found) <= 100e6 / rate
-        prices.append(price(survey.total(found), board))
+        assert estimator.interval(found) <= 100e6 / rate
+        prices.append(price(estimator.total(found), board))
     assert prices == sorted(prices) and prices[0] < prices[-1]
 
 
 def test_what_is_exceeded_becomes_dearer():
     graph, board = import_qonnx(wide()), boards.load("PYNQ-Z2")
     cheapest, none = (
-        Survey(graph).total(
+        Estimator(graph).total(
             folding.find(graph, replace(board, resources={**board.resources, "bram36": blocks}), 100.0, 1_000)
         )
         for blocks in (100, 0)
@@ -162,36 +161,36 @@ def test_what_is_exceeded_becomes_dearer():
 
 
 def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
-    board, survey = boards.load("ZCU104"), Survey(graph)
+    board, estimator = boards.load("ZCU104"), Estimator(graph)
     tight = replace(board, resources={**board.resources, "lut": 8_000})
     found = folding.find(graph, tight, 100.0, None)
-    assert survey.total(found).lut_high <= 0.7 * 8_000
-    faster = folding.next_step(folding.search_for(graph, tight), survey.interval(found))
+    assert estimator.total(found).lut_high <= 0.7 * 8_000
+    faster = folding.next_step(folding.search_for(graph, tight), estimator.interval(found))
     assert faster is None or (
-        faster.interval < survey.interval(found) and faster.resources.lut_high > 0.7 * 8_000
+        faster.interval < estimator.interval(found) and faster.resources.lut_high > 0.7 * 8_000
     )
-    assert survey.interval(folding.find(graph, board, 100.0, None)) < survey.interval(found)
+    assert estimator.interval(folding.find(graph, board, 100.0, None)) < estimator.interval(found)
 
 
 def test_words_are_widened_where_a_pool_is_the_slowest():
     graph = import_qonnx(residual())
     pool = next(op.name for op in graph.operators if op.kind == "max_pool")
-    search = Search(Survey(graph))
-    assert search.survey.estimate(search.fold_for(36 * 9))[pool].cycles == 36 * 9 * 8 // 8
+    search = Search(Estimator(graph))
+    assert search.estimator.estimate(search.fold_for(36 * 9))[pool].cycles == 36 * 9 * 8 // 8
 
 
 @pytest.mark.parametrize("network", [residual, mixed_layout])
 def test_an_impossible_rate_names_the_fastest_and_what_limits_it(network):
     graph = import_qonnx(network())
     board = boards.load("ZCU104")
-    search = Search(Survey(graph))
+    search = Search(Estimator(graph))
     fastest = search.fastest()
     with pytest.raises(UserError) as caught:
         folding.find(graph, board, 100.0, 1e9)
     assert str(caught.value) == (
         "a rate that ZCU104 reaches was expected, but 1e+09 frames/s came; at 100 MHz the fastest is "
-        f"{1e8 / search.survey.interval(fastest):.0f} frames/s (estimated), where the parallelism of "
-        f"{folding.bottleneck(search.survey, fastest)} ends first; ask for less or take a larger board"
+        f"{1e8 / search.estimator.interval(fastest):.0f} frames/s (estimated), where the parallelism of "
+        f"{folding.bottleneck(search.estimator, fastest)} ends first; ask for less or take a larger board"
     )
 
 
@@ -238,19 +237,19 @@ def eight_bits() -> Any:
 @pytest.mark.parametrize(("dsps", "faster"), [(0, 1), (16, 2), (80, 4), (220, 8)])
 def test_dsps_take_over_where_luts_end_first(dsps, faster):
     graph = import_qonnx(eight_bits())
-    board, survey = boards.load("PYNQ-Z2"), Survey(graph)
+    board, estimator = boards.load("PYNQ-Z2"), Estimator(graph)
     tight = replace(board, resources={**board.resources, "lut": 4_000, "dsp": dsps})
     found = folding.find(graph, tight, 100.0, None)
-    total = survey.total(found)
+    total = estimator.total(found)
     assert not folding.exceeded(total, tight, 0.7)
     assert total.dsp == sum(f.pe * f.simd for f in found.values() if f.multiplier == "dsp") <= dsps
     alone = folding.find(graph, replace(tight, resources={**tight.resources, "dsp": 0}), 100.0, None)
     assert {f.multiplier for f in alone.values()} == {"lut"}
     print(
-        f"{dsps} DSPs: {survey.interval(found)} cycles, {total.dsp:g} used; LUTs alone "
-        f"{survey.interval(alone)}"
+        f"{dsps} DSPs: {estimator.interval(found)} cycles, {total.dsp:g} used; LUTs alone "
+        f"{estimator.interval(alone)}"
     )
-    assert survey.interval(found) * faster == survey.interval(alone)
+    assert estimator.interval(found) * faster == estimator.interval(alone)
 
 
 @pytest.mark.parametrize(
@@ -268,18 +267,19 @@ def test_dsps_take_over_where_luts_end_first(dsps, faster):
 def test_dsps_are_offered_where_one_multiplies(pair, offered):
     left, right = map(parse, pair.split())
     op = Convolution("c", ["x"], ["y"], np.ones((4, 1, 1, 4), np.int64), right)
-    kinds = {v.multiplier for v in variants(op, left, Folding())}
+    space = op.folding_space([Tensor.of("x", (1, 1, 4), left)])
+    kinds = {v.multiplier for v in space.variants(ConvolutionFolding())}
     assert kinds == ({"lut", "dsp"} if offered else {"lut"})
-    asked = Folding(multiplier="dsp")
+    asked = ConvolutionFolding(multiplier="dsp")
     if offered:
-        check_folding(op, asked, left)
+        space.check(asked, "c")
         return
     with pytest.raises(
         UserError,
         match="^[^;]+ (was|were) expected, but [^;]+ in c, so that no DSP can make them; choose "
         "multiplier lut$",
     ):
-        check_folding(op, asked, left)
+        space.check(asked, "c")
 
 
 def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
@@ -293,16 +293,16 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
         match="^a new file was expected, but .*fold.json exists; choose another name or pass --force$",
     ):
         folding.write(wanted, path)
-    folding.write({names[1]: Folding(4, 2)}, path, force=True)
+    folding.write({names[1]: ConvolutionFolding(4, 2)}, path, force=True)
     assert folding.read(path, graph) == {
-        name: Folding(4, 2) if name == names[1] else Folding() for name in names
+        name: ConvolutionFolding(4, 2) if name == names[1] else ConvolutionFolding() for name in names
     }
     assert list(tmp_path.iterdir()) == [path]
-    kinds = {names[1]: Folding(4, 2, "dsp", "block"), names[2]: Folding(memory="lut")}
+    kinds = {names[1]: ConvolutionFolding(4, 2, "dsp", "block"), names[2]: ConvolutionFolding(memory="lut")}
     folding.write(kinds, path, force=True)
     assert {name: f for name, f in folding.read(path, graph).items() if name in kinds} == kinds
     path.write_text(f'{{"{names[1]}": {{"pe": 4, "simd": 2}}}}')  # a file that names no kinds
-    assert folding.read(path, graph)[names[1]] == Folding(4, 2)
+    assert folding.read(path, graph)[names[1]] == ConvolutionFolding(4, 2)
 
 
 @pytest.mark.parametrize(
@@ -324,12 +324,13 @@ def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
         ),
         (
             '{"SECOND": {"pe": 2}}',
-            "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2} came; give both",
+            "whole numbers pe and simd were expected for 'SECOND' in PATH, but {\"pe\": 2} came; "
+            "give all of them",
         ),
         (
             '{"SECOND": {"pe": 2.0, "simd": 1}}',
             'whole numbers pe and simd were expected for \'SECOND\' in PATH, but {"pe": 2.0, "simd": '
-            "1} came; give both",
+            "1} came; give all of them",
         ),
         (
             '{"SECOND": {"pe": 1, "simd": 1, "ram": "block"}}',

@@ -18,9 +18,9 @@ import cost_table
 import resources as benchmark
 
 from pyqkit.formats import parse
-from pyqkit.hardware.block_features import features, ram, rom
 from pyqkit.hardware.resources import PRIOR, Resources, fifo, of_parts
 from pyqkit.rtl.emitter import Part
+from pyqkit.rtl.features import features, ram, rom
 from pyqkit.rtl.generate import generate
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import synthesise

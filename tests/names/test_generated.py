@@ -21,7 +21,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph import graph as graphs
 from pyqkit.graph.graph import Graph, Tensor
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.hls import generate as hls
 from pyqkit.names import identifier, is_label
 from pyqkit.rtl import generate as rtl
@@ -165,7 +165,9 @@ def test_copies_of_a_stream_have_names_of_their_own() -> None:
 
     tensor = Tensor.of("in0", (2, 2, 4), parse("int4"))
     names = ["out0", "out1", "out2"]
-    text = hls.generate_operator(Fork("fork", ["in0"], names), [tensor], [2], Folding()).files["network.hpp"]
+    text = hls.generate_operator(Fork("fork", ["in0"], names), [tensor], [2], ConvolutionFolding()).files[
+        "network.hpp"
+    ]
     assert re.findall(r"PYQKIT_STREAM\(\w+, (\w+), 32\)", text) == [
         "in0_stream",
         "out0_stream",

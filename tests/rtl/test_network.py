@@ -24,11 +24,11 @@ from pyqkit.errors import MissingToolError, UserError
 from pyqkit.formats import parse
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.graph.ops.layout import Slice
-from pyqkit.hardware.folding_types import Folding
 from pyqkit.hls import generate as hls
-from pyqkit.rtl.apart import apart, random_codes
 from pyqkit.rtl.generate import generate, library
+from pyqkit.rtl.isolated import isolated, random_codes
 from tests.emulate.networks import Net, everything, statistics
 from tests.emulate.test_engines import FAST as FAST_CPP
 from tests.emulate.test_engines import agree, folding
@@ -58,7 +58,7 @@ def test_every_operator_alone_keeps_its_interval() -> None:
     """Between ends of its own nothing but the operator sets the pace, so its cycles a frame are counted one
     by one.
     """
-    graph = apart(everything("e2m1").graph)
+    graph = isolated(everything("e2m1").graph)
     codes = random_codes(graph, 5)
     engine = RtlEngine(graph, folding(graph, 2), flags=FAST)
     found, expected = engine.run(codes), graph.execute(codes)
@@ -78,7 +78,11 @@ def test_depthwise_convolutions_fold_over_channels() -> None:
         net.conv("strided", "x", 6, (2, 3), groups=6, stride=(2, 1)),
         net.conv("slow", "x", 6, groups=6),
     )
-    foldings = {"wide": Folding(6), "strided": Folding(3), "slow": Folding(2)}
+    foldings = {
+        "wide": ConvolutionFolding(6),
+        "strided": ConvolutionFolding(3),
+        "slow": ConvolutionFolding(2),
+    }
     agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
     engine = RtlEngine(net.graph, foldings, flags=FAST)
     agree(net, engine.run)
@@ -90,7 +94,7 @@ def test_depthwise_convolutions_fold_over_channels() -> None:
     engine.stalls = Stalls(0.3, seed=1)
     agree(net, engine.run)
     with pytest.raises(UserError, match="a PE that divides 6 was expected for slow, but 4 came"):
-        generate(net.graph, {"slow": Folding(4)})
+        generate(net.graph, {"slow": ConvolutionFolding(4)})
 
 
 @needs_verilator
@@ -104,11 +108,11 @@ def test_multipliers_and_memories_change_no_code(activations: str, weights: str 
         net.conv("block", "x", 4), net.conv("logic", "x", 6, groups=2), net.conv("size", "x", 4, groups=4)
     )
     foldings = {
-        "block": Folding(2, 2, "dsp", "block"),
-        "logic": Folding(1, 2, "dsp", "lut"),
-        "size": Folding(4, 1, "dsp"),
+        "block": ConvolutionFolding(2, 2, "dsp", "block"),
+        "logic": ConvolutionFolding(1, 2, "dsp", "lut"),
+        "size": ConvolutionFolding(4, 1, "dsp"),
     }
-    plain = generate(net.graph, {name: Folding(f.pe, f.simd) for name, f in foldings.items()})
+    plain = generate(net.graph, {name: ConvolutionFolding(f.pe, f.simd) for name, f in foldings.items()})
     text = generate(net.graph, foldings).files["network.sv"]
     assert text.count(".DSP(1)") == 3 and text.count('.MEMORY("block")') == text.count('.MEMORY("lut")') == 1
     assert ".DSP(" not in plain.files["network.sv"] and ".MEMORY(" not in plain.files["network.sv"]
@@ -127,7 +131,7 @@ def test_multipliers_and_memories_change_no_code(activations: str, weights: str 
     assert dict(stored) == {"block": "bram", "logic": "lutram"}
 
 
-# ---- FIFO depths -------------------------------------------------------------------------------------------
+# ---- FIFO depths -------------------------------------------------------------------------------------
 
 
 def residual(stride: int) -> Net:
@@ -163,7 +167,7 @@ def test_fifos_beside_a_join_are_as_deep_as_they_must_be(stride: int) -> None:
     print(f"{needed} words: {design.interval} cycles between frames; an eighth fewer: {caught.value}")
 
 
-# ---- what can go wrong -------------------------------------------------------------------------------------
+# ---- what can go wrong -------------------------------------------------------------------------------
 
 
 def small() -> Graph:
@@ -262,7 +266,7 @@ def test_the_accelerator_is_clean_under_lint(tmp_path: Path, chosen: bool) -> No
     root = Path(verilator.__file__).parent
     graph = everything("e2m1").graph
     foldings = {
-        op.name: Folding(1, 1, "dsp", "block")
+        op.name: ConvolutionFolding(1, 1, "dsp", "block")
         for op in graph.operators
         if op.kind == "convolution" and chosen
     }

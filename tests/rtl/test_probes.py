@@ -11,8 +11,8 @@ import pytest
 from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.formats import parse
 from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.graph.probes import probe
-from pyqkit.hardware.folding_types import Folding
 from tests.emulate.networks import Net
 from tests.emulate.test_engines import agree, folding
 from tests.rtl.bench import FAST, needs_verilator
@@ -46,7 +46,7 @@ def test_a_probe_that_limits_sets_the_pace() -> None:
     net = Net(parse("int8"), parse("int8"), shape=(6, 8, 4), frames=6)
     net.finish(net.threshold("a", net.conv("sums", "x", 4, 1)))
     probe(net.graph, ["sums"])
-    engine = RtlEngine(net.graph, {"sums": Folding(4, 4)}, flags=FAST)
+    engine = RtlEngine(net.graph, {"sums": ConvolutionFolding(4, 4)}, flags=FAST)
     agree(net, engine.run)
     assert engine.counts is not None and engine.counts.interval == engine.design.interval == 2 * 6 * 8
     assert engine.design.paces == [48, 96]

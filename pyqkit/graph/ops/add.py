@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from pyqkit.graph.fields import array_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 
@@ -21,7 +22,7 @@ class Add(Operator):
         Align the scales of the branches; powers of two, often 1, where the scales are powers of two.
     """
 
-    multipliers: np.ndarray = field(repr=False)
+    multipliers: np.ndarray = array_field()
 
     kind = "add"
 

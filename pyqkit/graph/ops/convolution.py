@@ -5,15 +5,39 @@ Codes times constant codes, summed exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from pyqkit.formats import NumberFormat, product
+from pyqkit.formats.products.dsp import dsp_refusal
+from pyqkit.graph.fields import array_field, format_field, whole_field, wholes_field
+from pyqkit.graph.folding import MEMORIES, MULTIPLIERS, Axis, Choice, Folding, FoldingSpace
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
-from pyqkit.graph.ops.window import check_window, padded_shape
+from pyqkit.graph.ops.window import SlidingWindow
+
+
+@dataclass(frozen=True)
+class ConvolutionFolding(Folding):
+    """Parallelism of one convolution, and where its multipliers and weights go.
+
+    Attributes
+    ----------
+    pe, simd : int
+        Outputs, and inputs of each, at a time.
+    multiplier : str
+        "lut", or "dsp" where one multiplication of integers makes a product.
+    memory : str
+        Of the weights: "lut", "block" for block RAM, or "auto", which leaves it to the tool, by size.
+    """
+
+    pe: int = 1
+    simd: int = 1
+    multiplier: str = "lut"
+    memory: str = "auto"
 
 
 @operator
@@ -38,15 +62,21 @@ class Convolution(Operator):
         power-of-two scale); None for no shift.
     """
 
-    weights: np.ndarray = field(repr=False)
-    weight_format: NumberFormat
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-    shifts: np.ndarray | None = field(default=None, repr=False)
+    weights: np.ndarray = array_field(sized=True)
+    weight_format: NumberFormat = format_field()
+    stride: tuple[int, int] = wholes_field(2, least=1, default=(1, 1))
+    padding: tuple[int, int, int, int] = wholes_field(4, default=(0, 0, 0, 0))
+    dilation: tuple[int, int] = wholes_field(2, least=1, default=(1, 1))
+    groups: int = whole_field(least=1, default=1)
+    shifts: np.ndarray | None = array_field(optional=True)
 
     kind = "convolution"
+    folding_type = ConvolutionFolding
+
+    @property
+    def sliding(self) -> SlidingWindow:
+        """The window as it moves over the image."""
+        return SlidingWindow(self.kernel, self.stride, self.padding, self.dilation)
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -66,25 +96,18 @@ class Convolution(Operator):
             )
         divides = 1 <= self.groups <= shape[0] and shape[0] % self.groups == 0
         expect(divides, self, f"{self.groups} groups for {shape[0]} outputs")
-        check_window(self, self.kernel, self.stride, self.padding, self.dilation)
-
-    def out_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Output shape for an input shape."""
-        top, left, bottom, right = self.padding
-        span = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation)]
-        rows = (shape[0] + top + bottom - span[0]) // self.stride[0] + 1
-        columns = (shape[1] + left + right - span[1]) // self.stride[1] + 1
-        return rows, columns, self.weights.shape[0]
+        self.sliding.check(self)
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
-        channels = padded_shape(self, tensor, self.padding)[2]
+        self.sliding.check_image(self, tensor)
+        channels = tensor.shape[2]
         if channels != self.weights.shape[3] * self.groups:
             raise GraphError(
                 f"{self.weights.shape[3] * self.groups} input channels were expected by "
                 f"{self.name}, but {tensor.name} has {channels}"
             )
-        shape = self.out_shape(tensor.shape)
+        shape = (*self.sliding.out_size(tensor.shape[:2]), len(self.weights))
         if min(shape) < 1:
             raise GraphError(
                 f"an input of at least the window's size was expected by {self.name}, but "
@@ -148,7 +171,7 @@ class Convolution(Operator):
         top, left, bottom, right = self.padding
         padded = np.pad(codes, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero)
         frames, channels = padded.shape[0], padded.shape[3]
-        rows, columns, _ = self.out_shape(codes.shape[1:])  # type: ignore[arg-type]
+        rows, columns = self.sliding.out_size(codes.shape[1:3])  # type: ignore[arg-type]
         n, h, w, c = padded.strides
         return np.lib.stride_tricks.as_strided(
             padded,
@@ -174,15 +197,38 @@ class Convolution(Operator):
         return [output.format.from_integers(sums)]  # type: ignore[attr-defined]
 
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
-        height, width, _ = tensors[0].shape
-        rows, columns, _ = self.out_shape(tensors[0].shape)
-        return [
-            window_pixels(height, width, rows, columns, self.kernel, self.stride, self.padding, self.dilation)
-        ]
+        return [self.sliding.pixels_needed(tensors[0].shape[:2])]
 
     def macs(self, tensors: list[Tensor]) -> int:
-        rows, columns, _ = self.out_shape(tensors[0].shape)
+        rows, columns = self.sliding.out_size(tensors[0].shape[:2])
         return rows * columns * self.weights.size
+
+    @property
+    def parameter_format(self) -> NumberFormat:
+        return self.weight_format
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every output has an input channel of its own."""
+        return self.groups == len(self.weights) and self.weights.shape[3] == 1
+
+    def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
+        """PE divides the outputs of a group or, where each is a group of its own, all.
+
+        SIMD a group's inputs.
+        """
+        outputs = len(self.weights) if self.is_depthwise else len(self.weights) // self.groups
+        refusal = dsp_refusal(tensors[0].format, self.weight_format)
+        refused = {"dsp": f"{refusal} in {self.name}, so that no DSP can make them"} if refusal else {}
+        return FoldingSpace(
+            ConvolutionFolding,
+            (Axis("pe", outputs), Axis("simd", self.weights.shape[3])),
+            (Choice("multiplier", MULTIPLIERS, refused), Choice("memory", MEMORIES)),
+        )
+
+    def footprint(self, inputs: list[Tensor], outputs: list[Tensor]) -> Hashable:
+        """Of what it reads and sums the formats count, not the ranges."""
+        return self._own_footprint(inputs, outputs)
 
 
 def is_codes(array: np.ndarray, fmt: NumberFormat) -> bool:
@@ -190,24 +236,3 @@ def is_codes(array: np.ndarray, fmt: NumberFormat) -> bool:
     known = np.zeros(2**fmt.bits, bool)
     known[fmt.codes] = True
     return bool(array.min() >= 0 and array.max() < known.size and known[array].all())
-
-
-def window_pixels(
-    height: int,
-    width: int,
-    rows: int,
-    columns: int,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    dilation: tuple[int, int] = (1, 1),
-) -> np.ndarray:
-    """Input pixels that a sliding window must have seen for each output pixel, in raster order."""
-    last_row = np.minimum(
-        np.arange(rows) * stride[0] + (kernel[0] - 1) * dilation[0] - padding[0], height - 1
-    )
-    last_column = np.minimum(
-        np.arange(columns) * stride[1] + (kernel[1] - 1) * dilation[1] - padding[1], width - 1
-    )
-    needed = np.maximum(last_row[:, None], 0) * width + np.maximum(last_column[None, :], 0) + 1
-    return np.maximum.accumulate(needed.ravel())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from pyqkit.errors import brief
 from pyqkit.graph import limits
+from pyqkit.graph.fields import wholes_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 
@@ -23,7 +24,7 @@ class Permute(Operator):
     channels : list of int
     """
 
-    channels: list[int] = field(repr=False)
+    channels: list[int] = wholes_field(None, repr=False)
 
     kind = "permute"
 
@@ -48,9 +49,9 @@ class Slice(Operator):
         Rows, columns.
     """
 
-    start: tuple[int, int]
-    step: tuple[int, int]
-    size: tuple[int, int]
+    start: tuple[int, int] = wholes_field(2)
+    step: tuple[int, int] = wholes_field(2, least=1)
+    size: tuple[int, int] = wholes_field(2, least=1)
 
     kind = "slice"
 
@@ -90,8 +91,8 @@ class Pad(Operator):
         Rows, columns, channels.
     """
 
-    before: tuple[int, int, int]
-    after: tuple[int, int, int]
+    before: tuple[int, int, int] = wholes_field(3)
+    after: tuple[int, int, int] = wholes_field(3)
 
     kind = "pad"
 
@@ -155,7 +156,7 @@ class Reshape(Operator):
     shape : (int, int, int)
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int] = wholes_field(3, least=1)
 
     kind = "reshape"
 

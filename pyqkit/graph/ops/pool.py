@@ -7,34 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyqkit.formats import Integer
+from pyqkit.graph.fields import wholes_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
-from pyqkit.graph.ops.convolution import window_pixels
-from pyqkit.graph.ops.window import check_window, padded_shape
+from pyqkit.graph.ops.window import SlidingWindow
 
 
 @dataclass
 class _Pool(Operator):
-    window: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    window: tuple[int, int] = wholes_field(2, least=1)
+    stride: tuple[int, int] = wholes_field(2, least=1)
+    padding: tuple[int, int, int, int] = wholes_field(4, default=(0, 0, 0, 0))
+
+    @property
+    def sliding(self) -> SlidingWindow:
+        """The window as it moves over the image."""
+        return SlidingWindow(self.window, self.stride, self.padding)
 
     def check(self) -> None:
-        check_window(self, self.window, self.stride, self.padding)
+        self.sliding.check(self)
         # A window that lies in the padding alone has no largest value, and its sum says nothing.
         inside = all(p < n for p, n in zip(self.padding, (*self.window, *self.window)))
         expect(inside, self, f"the padding {self.padding}, as large as its window {self.window}")
 
-    def out_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Output shape for an input shape."""
-        top, left, bottom, right = self.padding
-        rows = (shape[0] + top + bottom - self.window[0]) // self.stride[0] + 1
-        columns = (shape[1] + left + right - self.window[1]) // self.stride[1] + 1
+    def _out_shape(self, tensor: Tensor) -> tuple[int, int, int]:
+        self.sliding.check_image(self, tensor)
+        rows, columns = self.sliding.out_size(tensor.shape[:2])
         if min(rows, columns) < 1:
             raise GraphError(
-                f"an input of at least {self.window} pixels was expected by {self.name}, but {shape[:2]} came"
+                f"an input of at least {self.window} pixels was expected by {self.name}, but "
+                f"{tensor.shape[:2]} came"
             )
-        return rows, columns, shape[2]
+        return rows, columns, tensor.shape[2]
 
     def _windows(self, integers: np.ndarray, fill: int) -> np.ndarray:
         top, left, bottom, right = self.padding
@@ -43,9 +47,7 @@ class _Pool(Operator):
         return view[:, :: self.stride[0], :: self.stride[1]]
 
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
-        height, width, _ = tensors[0].shape
-        rows, columns, _ = self.out_shape(tensors[0].shape)
-        return [window_pixels(height, width, rows, columns, self.window, self.stride, self.padding)]
+        return [self.sliding.pixels_needed(tensors[0].shape[:2])]
 
 
 @operator
@@ -57,8 +59,7 @@ class MaxPool(_Pool):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
-        padded_shape(self, t, self.padding)
-        return [Tensor(self.outputs[0], self.out_shape(t.shape), t.format, t.low, t.high)]
+        return [Tensor(self.outputs[0], self._out_shape(t), t.format, t.low, t.high)]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         fmt = tensors[0].format
@@ -82,10 +83,9 @@ class SumPool(_Pool):
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (t,) = inputs
-        padded_shape(self, t, self.padding)
-        area = self.window[0] * self.window[1]
+        area = self.sliding.positions
         low, high = (min(t.low, 0), max(t.high, 0)) if any(self.padding) else (t.low, t.high)
-        return [Tensor.accumulator(self.outputs[0], self.out_shape(t.shape), low * area, high * area)]
+        return [Tensor.accumulator(self.outputs[0], self._out_shape(t), low * area, high * area)]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         sums = self._windows(to_integers(inputs[0], tensors[0].format), 0).sum(axis=(-2, -1))

@@ -19,11 +19,12 @@ input:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat
+from pyqkit.graph.fields import array_field, flag_field, format_field, whole_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 
@@ -42,9 +43,9 @@ class Threshold(Operator):
         Channels whose output falls as the input rises.
     """
 
-    format: NumberFormat
-    thresholds: np.ndarray = field(repr=False)
-    falling: np.ndarray = field(repr=False)
+    format: NumberFormat = format_field()
+    thresholds: np.ndarray = array_field(sized=True)
+    falling: np.ndarray = array_field()
 
     kind = "threshold"
 
@@ -100,11 +101,11 @@ class Rescale(Operator):
         Negative results become 0 before rounding.
     """
 
-    format: Integer
-    multiplier: np.ndarray = field(repr=False)
-    offset: np.ndarray = field(repr=False)
-    shift: int
-    relu: bool = False
+    format: Integer = format_field()
+    multiplier: np.ndarray = array_field()
+    offset: np.ndarray = array_field()
+    shift: int = whole_field()
+    relu: bool = flag_field(default=False)
 
     kind = "rescale"
 

@@ -1,11 +1,11 @@
-"""Windows that slide over an image.
-
-What convolutions and pools check of them before any kernel counts with their numbers.
-"""
+"""Windows that slide over an image: convolutions and pools have one, and both languages build it alike."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
+
+import numpy as np
 
 from pyqkit.errors import brief
 from pyqkit.graph import limits
@@ -15,28 +15,85 @@ Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]  # top, left, bottom, right
 
 
-def check_window(op: Operator, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair = (1, 1)) -> None:
-    """Refuse windows that are empty, stand still, leave the image, or are too large.
+@dataclass(frozen=True)
+class SlidingWindow:
+    """A window and how it moves; pairs are rows and columns.
 
-    Raises
-    ------
-    FieldError
+    Attributes
+    ----------
+    kernel, stride : (int, int)
+    padding : (int, int, int, int)
+        Top, left, bottom, right.
+    dilation : (int, int)
     """
-    for what, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
-        sound = len(pair) == 2 and all(1 <= n <= limits.WINDOW for n in pair)
-        expect(sound, op, f"the {what} {brief(pair)}, not two numbers from 1 to {limits.WINDOW}")
-    sound = len(padding) == 4 and all(0 <= n <= limits.PADDING for n in padding)
-    expect(sound, op, f"the padding {brief(padding)}, not four numbers from 0 to {limits.PADDING}")
 
+    kernel: Pair
+    stride: Pair
+    padding: Sides
+    dilation: Pair = (1, 1)
 
-def padded_shape(op: Operator, tensor: Tensor, padding: Sides) -> tuple[int, int, int]:
-    """Shape of an image with its padding, which is a tensor's at most."""
-    top, left, bottom, right = padding
-    height, width, channels = tensor.shape
-    shape = top + height + bottom, left + width + right, channels
-    expect(
-        prod(shape) <= limits.TENSOR_ELEMENTS,
-        op,
-        f"a padded image of shape {shape}, more than {limits.TENSOR_ELEMENTS} elements",
-    )
-    return shape
+    @property
+    def positions(self) -> int:
+        """Pixels that it reads."""
+        return self.kernel[0] * self.kernel[1]
+
+    def check(self, op: Operator) -> None:
+        """Refuse a window that is empty, stands still, leaves the image, or is too large.
+
+        Whatever counts with its numbers may rely on that.
+
+        Raises
+        ------
+        FieldError
+        """
+        for what, pair in (("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
+            sound = len(pair) == 2 and all(1 <= n <= limits.WINDOW for n in pair)
+            expect(sound, op, f"the {what} {brief(pair)}, not two numbers from 1 to {limits.WINDOW}")
+        sound = len(self.padding) == 4 and all(0 <= n <= limits.PADDING for n in self.padding)
+        expect(sound, op, f"the padding {brief(self.padding)}, not four numbers from 0 to {limits.PADDING}")
+
+    def check_image(self, op: Operator, tensor: Tensor) -> None:
+        """Refuse an image that with its padding is larger than a tensor may be."""
+        top, left, bottom, right = self.padding
+        height, width, channels = tensor.shape
+        shape = top + height + bottom, left + width + right, channels
+        expect(
+            prod(shape) <= limits.TENSOR_ELEMENTS,
+            op,
+            f"a padded image of shape {shape}, more than {limits.TENSOR_ELEMENTS} elements",
+        )
+
+    def out_size(self, size: Pair) -> Pair:
+        """Rows and columns of the result for those of an image; below 1 where the window does not fit."""
+        top, left, bottom, right = self.padding
+        span = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation)]
+        padded = (size[0] + top + bottom, size[1] + left + right)
+        rows, columns = ((n - s) // step + 1 for n, s, step in zip(padded, span, self.stride))
+        return rows, columns
+
+    def covers(self, size: Pair) -> bool:
+        """Whether it is the whole image and nothing else."""
+        return tuple(self.kernel) == tuple(size) and not any(self.padding)
+
+    def pixels_needed(self, size: Pair) -> np.ndarray:
+        """Pixels of an image that must have come for each pixel of the result, in raster order."""
+        height, width = size
+        rows, columns = self.out_size(size)
+        reach = [(k - 1) * d for k, d in zip(self.kernel, self.dilation)]
+        last_row = np.minimum(np.arange(rows) * self.stride[0] + reach[0] - self.padding[0], height - 1)
+        last_column = np.minimum(np.arange(columns) * self.stride[1] + reach[1] - self.padding[1], width - 1)
+        needed = np.maximum(last_row[:, None], 0) * width + np.maximum(last_column[None, :], 0) + 1
+        return np.maximum.accumulate(needed.ravel())
+
+    def pixels_given_up(self, size: Pair) -> np.ndarray:
+        """Pixels, for each pixel of the result, that neither it nor a later one needs.
+
+        These are the ones before its first one, or before the next row's.
+        """
+        height, width = size
+        rows, columns = self.out_size(size)
+        top = np.clip(np.arange(rows + 1) * self.stride[0] - self.padding[0], 0, height)
+        left = np.clip(np.arange(columns) * self.stride[1] - self.padding[1], 0, width)
+        inside = np.where(top[:-1] < height, 1, 0)[:, None] * left
+        here = np.minimum(top[:-1, None] * width + inside, top[1:, None] * width)
+        return np.minimum(here, height * width).ravel()

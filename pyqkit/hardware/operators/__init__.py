@@ -1,5 +1,5 @@
 """What operators cost that have no SystemVerilog block: a new file here is found by its ``@estimates``
 decorator.
 
-For all others, `pyqkit.hardware.survey` asks the rules that emit them.
+For all others, `pyqkit.hardware.estimator` asks the rules that emit them.
 """

@@ -4,85 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyqkit.errors import UserError, brief
-from pyqkit.formats import LogPosit, NumberFormat, product
+from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
+from pyqkit.formats import LogPosit, product
 from pyqkit.formats.logposit import linear_table
 from pyqkit.formats.products import WIDEST
-from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.graph.graph import Operator, Tensor
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import MEMORIES, MULTIPLIERS, Folding
-from pyqkit.hls.emitter import Emitter, emits
-
-
-def is_depthwise(op: Convolution) -> bool:
-    """Whether every output has an input channel of its own."""
-    return op.groups == len(op.weights) and op.weights.shape[3] == 1
-
-
-def most_pe(op: Convolution) -> int:
-    """Outputs that PE divides: those of a group or, where each is a group of its own, all."""
-    return len(op.weights) if is_depthwise(op) else len(op.weights) // op.groups
-
-
-def window_order(op: Convolution, folding: Folding) -> tuple[int, int]:
-    """Groups of channels whose windows come one after the other, and lanes of a window's words.
-
-    All PE share SIMD inputs; those of a depthwise convolution have one each, so that PE channels go together.
-    """
-    return (op.groups // folding.pe, folding.pe) if is_depthwise(op) else (op.groups, folding.simd)
-
-
-def check_folding(op: Convolution, folding: Folding, activations: NumberFormat) -> None:
-    """Refuse a folding that does not divide the layer, or that builds it of what it cannot be built of.
-
-    Raises
-    ------
-    UserError
-    """
-    for word, value, total in (("PE", folding.pe, most_pe(op)), ("SIMD", folding.simd, op.weights.shape[3])):
-        if value < 1 or total % value:
-            raise UserError(
-                f"a {word} that divides {total} was expected for {op.name}, but {value} came; "
-                "choose a divisor"
-            )
-    for word, kind, known in (
-        ("multiplier", folding.multiplier, MULTIPLIERS),
-        ("memory", folding.memory, MEMORIES),
-    ):
-        if kind not in known:
-            raise UserError(
-                f"a {word} of {', '.join(known)} was expected for {op.name}, but {brief(kind)} "
-                "came; choose one of them"
-            )
-    refusal = dsp_refusal(activations, op.weight_format) if folding.multiplier == "dsp" else ""
-    if refusal:
-        raise UserError(f"{refusal} in {op.name}, so that no DSP can make them; choose multiplier lut")
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
+from pyqkit.graph.ops.window import SlidingWindow
+from pyqkit.hls.emitter import Emitter, Stream, emits
 
 
 @emits("convolution")
 def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
-    folding = e.folding.get(op.name, Folding())
+    folding = e.folding_of(op, ConvolutionFolding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    check_folding(op, folding, tensor.format)
     pe, simd, (groups, lanes) = folding.pe, folding.simd, window_order(op, folding)
-    source = e.input(op)
-    windows = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
-    e.process(
-        windows.name,
-        window_call(
-            tensor,
-            result.shape,
-            op,
-            groups,
-            source.lanes,
-            lanes,
-            _zero(op, tensor),
-            source.name,
-            windows.name,
-        ),
-    )
+    windows = slide(e, op, op.sliding, e.input(op), groups, lanes, _zero(op, tensor))
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     weights = e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
@@ -96,6 +34,7 @@ def convolution(e: Emitter, op: Operator) -> None:
     multiplied = e.typedef(f"{op.name}_product", policy)
     memory = e.names.new(f"{op.name}_memory")
     e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {op.weights.size})\n")
+    e.include("matrix_vector")
     out = e.output(op, pe)
     numbers = (
         f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, "
@@ -108,47 +47,23 @@ def convolution(e: Emitter, op: Operator) -> None:
     )
 
 
-def window_call(
-    tensor: Tensor,
-    shape: tuple[int, int, int],
-    op: Operator,
-    groups: int,
-    lanes_in: int,
-    lanes_out: int,
-    fill: int,
-    source: str,
-    out: str,
-) -> str:
-    """Call of a sliding window for an operator with kernel (or window), stride and padding."""
-    kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
-    stride, padding, dilation = op.stride, op.padding, getattr(op, "dilation", (1, 1))  # type: ignore[attr-defined]
-    numbers = (
-        tensor.format.bits,
-        *tensor.shape,
-        *shape[:2],
-        *kernel,
-        *stride,
-        *dilation,
-        *padding[:2],
-        groups,
-        lanes_in,
-        lanes_out,
-        f"{fill}ULL",
-    )
-    return f"pyqkit::sliding_window<{', '.join(map(str, numbers))}>({source}, {out})"
+def slide(
+    e: Emitter, op: Operator, window: SlidingWindow, source: Stream, groups: int, lanes: int, fill: int
+) -> Stream:
+    """Windows of an operator, group after group, in words of `lanes` codes; see `hls/sliding_window.hpp`."""
+    (tensor,) = e.graph.input_tensors(op)
+    e.include("sliding_window")
+    made = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
+    sides = (*window.kernel, *window.stride, *window.dilation, *window.padding[:2])
+    size = (*tensor.shape, *window.out_size(tensor.shape[:2]))
+    numbers = (tensor.format.bits, *size, *sides, groups, source.lanes, lanes, f"{fill}ULL")
+    text = ", ".join(map(str, numbers))
+    e.process(made.name, f"pyqkit::sliding_window<{text}>({source.name}, {made.name})")
+    return made
 
 
 def _zero(op: Convolution, tensor: Tensor) -> int:
     return tensor.format.zero_code if any(op.padding) else 0
-
-
-def in_order_of_use(values: np.ndarray, groups: int, pe: int, simd: int) -> np.ndarray:
-    """What belongs to each weight, as the matrix-vector unit reads it.
-
-    (groups, output folds, input folds, PE, SIMD).
-    """
-    folds = values.reshape(groups, len(values) // groups // pe, pe, -1, simd)
-    return folds.transpose(0, 1, 3, 2, 4)
 
 
 def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> str:

@@ -15,6 +15,7 @@ from pyqkit.hls.emitter import Emitter, emits
 @emits("threshold")
 def threshold(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Threshold)
+    e.include("requantise")
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
@@ -43,6 +44,7 @@ def threshold(e: Emitter, op: Operator) -> None:
 @emits("rescale")
 def rescale(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Rescale)
+    e.include("requantise")
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
@@ -71,6 +73,7 @@ def rescale(e: Emitter, op: Operator) -> None:
 @emits("add")
 def add(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Add)
+    e.include("add")
     tensors, (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     sources = e.aligned(op)
     lanes, channels = sources[0].lanes, result.shape[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, prod
 
 import numpy as np
 
@@ -10,21 +10,17 @@ from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.hls.emitter import Emitter, Stream, emits
-from pyqkit.hls.operators.convolution import window_call
+from pyqkit.hls.operators.convolution import slide
 
 
 def _windows(e: Emitter, op: MaxPool | SumPool, fill: int) -> Stream:
     """Windows of a pool, in words of the input's width; a window of the whole frame is the stream itself."""
-    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
-    if tuple(op.window) == tensor.shape[:2] and not any(op.padding):
+    e.include("pool")
+    if op.sliding.covers(tensor.shape[:2]):
         return source
-    made = e.stream(f"{op.name}_windows", tensor.format.bits, source.lanes)
-    e.process(
-        made.name,
-        window_call(tensor, result.shape, op, 1, source.lanes, source.lanes, fill, source.name, made.name),
-    )
-    return made
+    return slide(e, op, op.sliding, source, 1, source.lanes, fill)
 
 
 @emits("max_pool")
@@ -33,7 +29,7 @@ def max_pool(e: Emitter, op: Operator) -> None:
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     source = _windows(e, op, tensor.format.lowest_code)
     out = e.output(op, source.lanes)
-    numbers = f"{result.pixels}, {op.window[0] * op.window[1]}, {tensor.shape[2]}, {source.lanes}"
+    numbers = f"{result.pixels}, {op.sliding.positions}, {tensor.shape[2]}, {source.lanes}"
     e.process(op.name, f"pyqkit::max_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})")
 
 
@@ -44,8 +40,7 @@ def sum_pool(e: Emitter, op: Operator) -> None:
     source = _windows(e, op, tensor.format.zero_code if any(op.padding) else 0)
     out = e.output(op, source.lanes)
     numbers = (
-        f"{result.format.bits}, {result.pixels}, {op.window[0] * op.window[1]}, {tensor.shape[2]}, "
-        f"{source.lanes}"
+        f"{result.format.bits}, {result.pixels}, {op.sliding.positions}, {tensor.shape[2]}, {source.lanes}"
     )
     e.process(op.name, f"pyqkit::sum_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})")
 
@@ -53,6 +48,7 @@ def sum_pool(e: Emitter, op: Operator) -> None:
 @emits("permute")
 def permute(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Permute)
+    e.include("layout")
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, gcd(source.lanes, len(op.channels)))
@@ -67,6 +63,7 @@ def permute(e: Emitter, op: Operator) -> None:
 @emits("slice")
 def take_slice(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Slice)
+    e.include("layout")
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
@@ -77,6 +74,7 @@ def take_slice(e: Emitter, op: Operator) -> None:
 @emits("pad")
 def pad(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Pad)
+    e.include("layout")
     (tensor,) = e.graph.input_tensors(op)
     (source,) = e.aligned(op, (op.before[2], op.after[2]))
     out = e.output(op, source.lanes)
@@ -89,6 +87,7 @@ def pad(e: Emitter, op: Operator) -> None:
 @emits("concat")
 def concat(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Concat)
+    e.include("layout")
     tensors = e.graph.input_tensors(op)
     sources = e.aligned(op)
     joined, channels = sources[0], tensors[0].shape[2]
@@ -106,14 +105,11 @@ def concat(e: Emitter, op: Operator) -> None:
 
 @emits("reshape")
 def reshape(e: Emitter, op: Operator) -> None:
+    """The same words under another name, by a converter even if none is narrower: a stream has one reader."""
     assert isinstance(op, Reshape)
+    e.include("layout")
     source = e.input(op)
     lanes = gcd(source.lanes, op.shape[2])
-    out = e.output(
-        op, lanes
-    )  # the same words under another name; a converter, because a stream has one reader
-    count = int(np.prod(op.shape))
-    e.process(
-        op.name,
-        f"pyqkit::convert_width<{source.code}, {count}, {source.lanes}, {lanes}>({source.name}, {out.name})",
-    )
+    out = e.output(op, lanes)
+    numbers = f"{source.code}, {prod(op.shape)}, {source.lanes}, {lanes}"
+    e.process(op.name, f"pyqkit::convert_width<{numbers}>({source.name}, {out.name})")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import lcm
+from math import ceil, lcm
 
 import numpy as np
 
+from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
+from pyqkit.dataflow.streams import codes
 from pyqkit.formats import NumberFormat
+from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.graph import Operator
-from pyqkit.graph.ops.convolution import Convolution, window_pixels
-from pyqkit.hardware.folding_types import MEMORIES, Folding
-from pyqkit.hls.operators.convolution import check_folding, in_order_of_use, window_order
-from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, codes, emits, packed
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
+from pyqkit.graph.ops.window import Pair, SlidingWindow
+from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, emits, packed
+from pyqkit.rtl.features import Features, bits_for, grows_with, ram, rom
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.timing import Pipeline, Window
 
@@ -22,16 +25,15 @@ from pyqkit.rtl.timing import Pipeline, Window
 @emits("convolution")
 def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
-    folding = e.folding.get(op.name, Folding())
+    folding = e.folding_of(op, ConvolutionFolding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    check_folding(op, folding, tensor.format)
     made = unit(op, tensor.format, result.format, folding)
     pe, simd, lanes, folds, depth = (
         int(made.parameters[name]) for name in ("PE", "SIMD", "LANES", "FOLDS", "DEPTH")
     )
     groups, _ = window_order(op, folding)
     fill = tensor.format.zero_code if any(op.padding) else 0
-    source = windows(e, op, e.input(op), groups, depth // folds // groups, lanes, fill)
+    source = slide(e, op, op.sliding, e.input(op), groups, depth // folds // groups, lanes, fill)
     out = e.output(op, pe)
     parameters, right = dict(made.parameters), op.weight_format.bits
     words = _words(op.weights, groups, folding, right)
@@ -77,7 +79,7 @@ class Unit:
     parts: tuple[Part, ...]
 
 
-def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding: Folding) -> Unit:
+def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding: ConvolutionFolding) -> Unit:
     """The matrix-vector unit of a convolution."""
     pe, simd, dsp = folding.pe, folding.simd, folding.multiplier == "dsp"
     groups, lanes = window_order(op, folding)
@@ -133,93 +135,120 @@ def _products(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
     )
 
 
-def _words(values: np.ndarray, groups: int, folding: Folding, bits: int) -> Iterator[int]:
+def _words(values: np.ndarray, groups: int, folding: ConvolutionFolding, bits: int) -> Iterator[int]:
     """Words of a memory in the order of use, packed only when they are asked for."""
     folds = in_order_of_use(values, groups, folding.pe, folding.simd)
     for word in folds.reshape(-1, folding.pe * folding.simd).tolist():
         yield packed(word, bits)
 
 
-def windows(
-    e: Emitter, op: Operator, source: Stream, groups: int, repeat: int, lanes: int, fill: int
+def slide(
+    e: Emitter,
+    op: Operator,
+    window: SlidingWindow,
+    source: Stream,
+    groups: int,
+    repeat: int,
+    lanes: int,
+    fill: int,
 ) -> Stream:
-    """Windows of an operator with kernel (or window), stride and padding, each repeated.
-
-    See `rtl/sliding_window.sv`.
-    """
+    """Windows of an operator, each repeated, in words of `lanes` codes; see `rtl/sliding_window.sv`."""
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    kernel = getattr(op, "kernel", None) or op.window  # type: ignore[attr-defined]
-    stride, padding, dilation = op.stride, op.padding, getattr(op, "dilation", (1, 1))  # type: ignore[attr-defined]
-    if tuple(kernel) == (1, 1) and tuple(stride) == (1, 1) and not any(padding) and groups == repeat == 1:
+    plain = window.kernel == window.stride == (1, 1) and not any(window.padding)
+    if plain and groups == repeat == 1:
         return e.converted(op.name, source, lanes, codes(tensor), f"for_{op.name}")
     height, width, channels = tensor.shape
     if source.lanes % lanes:  # a word of the line memory holds whole words of both sides
-        source = e.converted(op.name, source, lcm(source.lanes, lanes), codes(tensor), f"for_{op.name}")
-    words = kernel[0] * kernel[1] * channels // lanes * repeat
-    timing = _window(
-        channels // source.lanes,
-        words,
-        height,
-        width,
-        result.shape[:2],
-        *map(tuple, (kernel, stride, padding, dilation)),
-    )
-    made = e.wire(f"{op.name}_windows", source.bits, lanes)
-    names = (
-        "BITS",
-        "HEIGHT",
-        "WIDTH",
-        "CHANNELS",
-        "ROWS",
-        "COLUMNS",
-        "KERNEL_ROWS",
-        "KERNEL_COLUMNS",
-        "STRIDE_ROWS",
-        "STRIDE_COLUMNS",
-    )
-    values = (source.bits, height, width, channels, *result.shape[:2], *kernel, *stride)
-    parameters: Parameters = dict(zip(names, map(int, values)))
-    parameters |= {
-        "DILATION_ROWS": dilation[0],
-        "DILATION_COLUMNS": dilation[1],
-        "TOP": padding[0],
-        "LEFT": padding[1],
-    }
+        both = lcm(source.lanes, lanes)
+        source = e.converted(op.name, source, both, codes(tensor), f"for_{op.name}")
+    words = window.positions * channels // lanes * repeat
+    timing = _timing(channels // source.lanes, words, (height, width), window)
+    made = e.stream(f"{op.name}_windows", source.bits, lanes)
+    parameters: Parameters = {"BITS": source.bits, "HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
+    parameters |= _pair("ROWS", "COLUMNS", result.shape[:2])
+    parameters |= _pair("KERNEL_ROWS", "KERNEL_COLUMNS", window.kernel)
+    parameters |= _pair("STRIDE_ROWS", "STRIDE_COLUMNS", window.stride)
+    parameters |= _pair("DILATION_ROWS", "DILATION_COLUMNS", window.dilation)
+    parameters |= _pair("TOP", "LEFT", window.padding[:2])
     parameters |= {"GROUPS": groups, "REPEAT": repeat, "LANES_IN": source.lanes, "LANES_OUT": lanes}
     parameters |= {"LINE_PIXELS": timing.line_pixels, "FILL": fill}
     e.block(op.name, "sliding_window", parameters, {"in": source}, {"out": made}, timing)
     return made
 
 
-Pair = tuple[int, int]
-Sides = tuple[int, int, int, int]
+def _pair(rows: str, columns: str, values: tuple[int, int]) -> Parameters:
+    return {rows: int(values[0]), columns: int(values[1])}
 
 
 @lru_cache(maxsize=4096)
-def _window(
-    words_in: int,
-    words_out: int,
-    height: int,
-    width: int,
-    out: Pair,
-    kernel: Pair,
-    stride: Pair,
-    padding: Sides,
-    dilation: Pair,
-) -> Window:
+def _timing(words_in: int, words_out: int, size: Pair, window: SlidingWindow) -> Window:
     """Timing of a sliding window; a search for foldings asks for the same ones again and again."""
-    needed = window_pixels(height, width, *out, kernel, stride, padding, dilation)
-    return Window(words_in, words_out, height * width, needed, _given_up(height, width, out, stride, padding))
+    needed, given_up = window.pixels_needed(size), window.pixels_given_up(size)
+    return Window(words_in, words_out, size[0] * size[1], needed, given_up)
 
 
-def _given_up(height: int, width: int, out: Pair, stride: Pair, padding: Sides) -> np.ndarray:
-    """Pixels that neither an output pixel nor a later one needs.
+# ---- what the modules grow with ---------------------------------------------------------------------------
 
-    Those before its first one, or before the next row's.
-    """
-    top = np.clip(np.arange(out[0] + 1) * stride[0] - padding[0], 0, height)
-    left = np.clip(np.arange(out[1]) * stride[1] - padding[1], 0, width)
-    here = np.minimum(
-        top[:-1, None] * width + np.where(top[:-1] < height, 1, 0)[:, None] * left, top[1:, None] * width
+
+@grows_with("matrix_vector")
+def _matrix_vector_features(p: Mapping[str, int]) -> Features:
+    pe, simd, sum_bits, shift, signs = (
+        p["PE"],
+        p["SIMD"],
+        p["SUM_BITS"],
+        p.get("SHIFT_BITS", 0),
+        p.get("SIGNS", 0),
     )
-    return np.minimum(here, height * width).ravel()
+    term = min(p["PRODUCT_BITS"] + (2**shift - 1 if shift else 0), sum_bits)
+    memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], p.get("DSP") and not shift
+    found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory) + rom(pe * simd * shift, p["DEPTH"], memory)
+    adders, held, level = 0, 0 if in_dsp else simd * (term + signs), 1
+    while simd > 1 and (simd - 1) >> (level - 1):
+        width, below = min(term + level, sum_bits), ceil(simd / 2 ** (level - 1))
+        if (
+            level > 1 or not in_dsp
+        ):  # a DSP has the register behind a product, an adder and the register behind that
+            adders, held = adders + below // 2 * width, held + ceil(below / 2) * (width + signs)
+        level += 1
+    stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
+    operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
+    found["flip-flops"] += (
+        operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    )
+    kind = "subtracting " if signs else "DSP " if p.get("DSP") else ""
+    found[f"{kind}adders"] = pe * adders
+    found[f"{kind}accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
+    found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    found["shifters"] = pe * simd * term * shift
+    found["signs"] = pe * simd * signs
+    return found + Features({"one": 1})
+
+
+@grows_with("sliding_window")
+def _sliding_window_features(p: Mapping[str, int]) -> Features:
+    words = p["CHANNELS"] // p["LANES_IN"]
+    size, parts, width = p["LINE_PIXELS"] * words, p["LANES_IN"] // p["LANES_OUT"], p["BITS"] * p["LANES_IN"]
+    found = ram(width, size)
+    y = bits_for(p["HEIGHT"] + p["TOP"] + p["ROWS"] * p["STRIDE_ROWS"] + p["KERNEL_ROWS"]) + 1
+    x = bits_for(p["WIDTH"] + p["LEFT"] + p["COLUMNS"] * p["STRIDE_COLUMNS"] + p["KERNEL_COLUMNS"]) + 1
+    address = bits_for(size)
+    units = p["CHANNELS"] // p["GROUPS"] // p["LANES_OUT"]
+    loops = (
+        units,
+        p["KERNEL_COLUMNS"],
+        p["KERNEL_ROWS"],
+        p["REPEAT"],
+        p["GROUPS"],
+        p["COLUMNS"],
+        p["ROWS"],
+        words,
+        parts,
+    )
+    counters = sum(bits_for(n) for n in loops if n > 1)
+    found["places"] = x + y
+    found["addresses"] = address
+    found["counters"] = counters
+    found["choosing"] = p["LANES_OUT"] * p["BITS"] * parts if parts > 1 else 0
+    found["border"] = p["LANES_OUT"] * p["BITS"] if p["TOP"] or p["LEFT"] else 0
+    found["flip-flops"] += 4 * (x + y) + 3 * address + counters + 12 + bits_for(p["LINE_PIXELS"] + 1)
+    return found + Features({"one": 1})

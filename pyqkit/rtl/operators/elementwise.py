@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import ceil
 
 import numpy as np
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.rtl.emitter import Emitter, Parameters, codes, emits, packed
+from pyqkit.rtl.emitter import Emitter, Parameters, emits, packed
+from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -139,7 +142,7 @@ def add(e: Emitter, op: Operator) -> None:
         total: NumberFormat = (
             result.format if last else Integer.for_range(min(0, int(low.min())), max(0, int(high.max())))
         )
-        out = e.output(op, lanes) if last else e.wire(f"{op.name}_partial_{index}", total.bits, lanes)
+        out = e.output(op, lanes) if last else e.stream(f"{op.name}_partial_{index}", total.bits, lanes)
         parameters: Parameters = {"LANES": lanes, "SUM_BITS": total.bits}
         sides = (
             ("LEFT", known, op.multipliers[0] if index == 1 else ones),
@@ -161,3 +164,50 @@ def add(e: Emitter, op: Operator) -> None:
         timing = Pipeline.every(codes(result) // lanes, 2)
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
         partial, known = out, total
+
+
+# ---- what the modules grow with ---------------------------------------------------------------------------
+
+
+@grows_with("threshold")
+def _threshold_features(p: Mapping[str, int]) -> Features:
+    lanes, steps, width, depth = p["LANES"], p["STEPS"], p["WIDTH"], p["DEPTH"]
+    found = Features()
+    for step in range(steps):
+        stage = rom(width + (step == 0), depth << step)
+        for name, amount in stage.items():
+            found[name] += lanes * amount
+    found["flip-flops"] += lanes * (steps * width + steps * (steps - 1) // 2 + steps + p["BITS_OUT"])
+    found["flip-flops"] += steps + 1 + steps * bits_for(depth)
+    found["comparators"] = lanes * steps * width
+    found["codes"] = lanes * p["BITS_OUT"] * ceil(2**steps / 64) + lanes * decoding_luts(
+        p, p["BITS_IN"], width
+    )
+    return found + Features({"one": 1})
+
+
+@grows_with("rescale")
+def _rescale_features(p: Mapping[str, int]) -> Features:
+    lanes, product, width = p["LANES"], p["PRODUCT_BITS"], p["WIDTH"]
+    found = rom(2 * lanes * product, p["DEPTH"])
+    found["flip-flops"] += lanes * (width + 2 * product + p["BITS_OUT"]) + 4
+    # the other side of a multiplier has about as many bits as the product has more
+    found["multipliers" if p["DEPTH"] > 1 else "fixed multipliers"] = lanes * width * max(product - width, 1)
+    found["adders"] = lanes * 2 * product
+    return found + Features({"one": 1})
+
+
+@grows_with("add")
+def _add_features(p: Mapping[str, int]) -> Features:
+    lanes, width = p["LANES"], p["SUM_BITS"]
+    found = Features({"one": 1, "adders": lanes * width, "flip-flops": lanes * width + 2})
+    for side in ("LEFT", "RIGHT"):
+        table = {"TABLE": p.get(f"{side}_TABLE", 0), "ZERO_POINT": p.get(f"{side}_ZERO_POINT", 0)}
+        found["decoders"] += lanes * decoding_luts(
+            table, p[f"{side}_BITS"], min(width, 2 * p[f"{side}_BITS"])
+        )
+        found["flip-flops"] += lanes * p[f"{side}_BITS"]
+        if p[f"{side}_DEPTH"] > 1:
+            found += rom(lanes * 4, p[f"{side}_DEPTH"])
+            found["multipliers"] += lanes * width * p[f"{side}_BITS"]
+    return found

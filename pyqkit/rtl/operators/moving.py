@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import gcd
 
 import numpy as np
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.formats import Integer
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.graph.ops.pool import MaxPool, SumPool
-from pyqkit.rtl.emitter import Emitter, Parameters, Stream, codes, emits, packed
-from pyqkit.rtl.operators.convolution import windows
+from pyqkit.rtl.emitter import Emitter, Parameters, Stream, emits, packed
+from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, ram
+from pyqkit.rtl.operators.convolution import slide
 from pyqkit.rtl.timing import Exchange, Merge, Pipeline
 
 _POOL_LATENCY = 2  # the word, the result
@@ -24,11 +27,11 @@ def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Paramet
     the channels of a word have their windows one after the other, as if every word were a group.
     """
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    source, positions = e.input(op), op.window[0] * op.window[1]
+    source, positions = e.input(op), op.sliding.positions
     words = tensor.shape[2] // source.lanes
-    whole = tuple(op.window) == tensor.shape[:2] and not any(op.padding)
+    whole = op.sliding.covers(tensor.shape[:2])
     if not whole:
-        source = windows(e, op, source, words, 1, source.lanes, fill)
+        source = slide(e, op, op.sliding, source, words, 1, source.lanes, fill)
     depth = words if whole else 1
     kept = np.zeros((result.pixels * words // depth, positions, depth), bool)
     kept[:, -1] = True
@@ -136,7 +139,7 @@ def concat(e: Emitter, op: Operator) -> None:
     words = tensors[0].shape[2] // lanes
     for index in range(1, len(sources)):
         last = index == len(sources) - 1
-        out = e.output(op, lanes) if last else e.wire(f"{op.name}_partial_{index}", joined.bits, lanes)
+        out = e.output(op, lanes) if last else e.stream(f"{op.name}_partial_{index}", joined.bits, lanes)
         more = tensors[index].shape[2] // lanes
         parameters: Parameters = {"BITS": joined.width, "FIRST_WORDS": words, "SECOND_WORDS": more}
         timing = Merge(np.tile(np.repeat([0, 1], [words, more]), tensors[0].pixels))
@@ -154,3 +157,59 @@ def reshape(e: Emitter, op: Operator) -> None:
     source = e.input(op)
     lanes = gcd(source.lanes, op.shape[2])
     e.produced[op.outputs[0]] = e.converted(op.name, source, lanes, codes(tensor), op.name)
+
+
+# ---- what the modules grow with ---------------------------------------------------------------------------
+
+
+@grows_with("max_pool")
+def _max_pool_features(p: Mapping[str, int]) -> Features:
+    found = _pool_features(p, p["BITS"])
+    found["comparators"] = p["LANES"] * (p["BITS"] * (1 if p["POSITIONS"] > 1 else 0))
+    found["decoders"] = 2 * p["LANES"] * decoding_luts(p, p["BITS"], p["BITS"]) if p["POSITIONS"] > 1 else 0
+    return found
+
+
+@grows_with("sum_pool")
+def _sum_pool_features(p: Mapping[str, int]) -> Features:
+    found = _pool_features(p, p["SUM_BITS"])
+    found["adders"] = p["LANES"] * p["SUM_BITS"]
+    found["decoders"] = p["LANES"] * decoding_luts(p, p["BITS"], p["SUM_BITS"])
+    return found
+
+
+def _pool_features(p: Mapping[str, int], kept: int) -> Features:
+    lanes, depth, positions = p["LANES"], p["DEPTH"], p["POSITIONS"]
+    found = ram(lanes * kept, depth)
+    if depth <= 1:
+        found["flip-flops"] = 2 * lanes * kept if positions > 1 else lanes * kept
+    counters = (bits_for(depth) if depth > 1 else 0) + (bits_for(positions) if positions > 1 else 0)
+    found["flip-flops"] += lanes * p["BITS"] + 2 + counters
+    return found + Features({"one": 1, "counters": counters})
+
+
+@grows_with("permute")
+def _permute_features(p: Mapping[str, int]) -> Features:
+    channels, bits, lanes = p["CHANNELS_IN"], p["BITS"], p["LANES_OUT"]
+    return Features(
+        {"one": 1, "choosing": lanes * bits * channels / 4, "flip-flops": 2 * channels * bits + 8}
+    )
+
+
+@grows_with("concat")
+def _concat_features(p: Mapping[str, int]) -> Features:
+    counter = bits_for(p["FIRST_WORDS"] + p["SECOND_WORDS"])
+    return Features({"one": 1, "choosing": p["BITS"], "flip-flops": counter})
+
+
+@grows_with("pad")
+def _pad_features(p: Mapping[str, int]) -> Features:
+    axes = (("FRONT", "WORDS", "BACK"), ("LEFT", "WIDTH", "RIGHT"), ("TOP", "HEIGHT", "BOTTOM"))
+    counters = sum(bits_for(sum(p[name] for name in axis) + 1) for axis in axes)
+    return Features({"one": 1, "counters": counters, "choosing": p["BITS"], "flip-flops": counters})
+
+
+@grows_with("slice")
+def _slice_features(p: Mapping[str, int]) -> Features:
+    counters = bits_for(p["WORDS"]) + 2 * bits_for(p["WIDTH"] + 1) + 2 * bits_for(p["HEIGHT"] + 1)
+    return Features({"one": 1, "counters": counters, "flip-flops": counters})

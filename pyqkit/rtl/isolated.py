@@ -15,12 +15,12 @@ from pyqkit.graph.graph import Graph, Tensor, to_integers
 from pyqkit.names import LONGEST, Identifiers
 
 
-def apart(graph: Graph) -> Graph:
+def isolated(graph: Graph) -> Graph:
     """A graph of the same operators without an edge between them.
 
     Its outputs stand in the order of the operators.
     """
-    made, table = Graph(f"{graph.name}_apart"), Identifiers(longest=LONGEST)
+    made, table = Graph(f"{graph.name}_isolated"), Identifiers(longest=LONGEST)
     for op in graph.operators:
         names = [table.new(f"{op.name}_in_{i}") for i in range(len(op.inputs))]
         made.tensors.update((n, replace(t, name=n)) for n, t in zip(names, graph.input_tensors(op)))

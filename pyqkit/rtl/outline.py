@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hardware.folding_types import Folding
+from pyqkit.names import Identifiers
 from pyqkit.rtl.emitter import Block, Emitter, Parameters, Stream, rule_for
 
 
-class _Sketch(Emitter):
+class _Outline(Emitter):
     """Names tables and leaves them empty."""
 
     def file(self, name: str, values: Iterable[int], bits: int) -> str:
@@ -38,9 +39,9 @@ def blocks_of(
         Codes in a word of each input.
     folding : Folding
     """
-    graph = Graph("sketch", {tensor.name: tensor for tensor in (*inputs, output)}, [op])
-    sketch = _Sketch(graph, {op.name: folding}, {})
+    graph = Graph("outline", {tensor.name: tensor for tensor in (*inputs, output)}, [op])
+    outline = _Outline(graph, {op.name: folding}, {}, Identifiers())
     for tensor, width in zip(inputs, lanes):
-        sketch.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
-    rule_for(op)(sketch, op)
-    return sketch.blocks, sketch.produced[output.name].lanes
+        outline.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
+    rule_for(op)(outline, op)
+    return outline.blocks, outline.produced[output.name].lanes

@@ -1,4 +1,4 @@
-"""The survey against the generated C++ and against cycles counted by hand."""
+"""The estimator against the generated C++ and against cycles counted by hand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.folding_types import Folding
-from pyqkit.hardware.search import Search, choices
-from pyqkit.hardware.survey import Survey
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
+from pyqkit.hardware.estimator import Estimator
+from pyqkit.hardware.search import Search
 from pyqkit.hls.generate import generate
 from pyqkit.rtl import generate as rtl
 from tests.graph.qonnx_builder import Builder
@@ -30,14 +30,20 @@ def convolutions(graph: Graph) -> dict[str, Convolution]:
     return {op.name: op for op in graph.operators if isinstance(op, Convolution)}
 
 
-def foldings_of(graph: Graph, which: int) -> dict[str, Folding]:
-    return {name: choices(op)[which % len(choices(op))] for name, op in convolutions(graph).items()}
+def choices(graph: Graph, op: Convolution) -> list[Folding]:
+    return op.folding_space(graph.input_tensors(op)).every()
+
+
+def foldings_of(graph: Graph, which: int) -> dict[str, ConvolutionFolding]:
+    return {
+        name: choices(graph, op)[which % len(choices(graph, op))] for name, op in convolutions(graph).items()
+    }
 
 
 @pytest.mark.parametrize("which", [0, 2, 5, -1])
 def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
     foldings = foldings_of(graph, which)
-    survey, design = Survey(graph), generate(graph, foldings)
+    estimator, design = Estimator(graph), generate(graph, foldings)
     declared = {}
     text = design.files["network.hpp"]
     for line in text.splitlines():
@@ -48,10 +54,10 @@ def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
         part[1]: declared[part[0]]
         for part in (s.split("(")[1].split(", ") for s in text.splitlines() if "PYQKIT_STREAM" in s)
     }
-    for name, estimate in survey.estimate(foldings).items():
+    for name, estimate in estimator.estimate(foldings).items():
         (output,) = next(op.outputs for op in graph.operators if op.name == name)
         assert streams[f"{output}_stream"] == estimate.lanes, name
-    for (tensor, op), words in survey.fifo_words(foldings).items():
+    for (tensor, op), words in estimator.fifo_words(foldings).items():
         branch = f"{tensor}_to_{op}"
         assert design.fifo_words.get(branch, design.fifo_words[f"{tensor}_stream"]) == words
 
@@ -59,8 +65,8 @@ def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
 def test_cycles_counted_by_hand():
     graph = import_qonnx(residual())
     layers = [op for op in graph.operators if isinstance(op, Convolution)]
-    foldings = {op.name: Folding(1, 1) for op in layers}
-    found = Survey(graph).estimate(foldings)
+    foldings = {op.name: ConvolutionFolding(1, 1) for op in layers}
+    found = Estimator(graph).estimate(foldings)
     assert found[layers[0].name].cycles == 36 * 8 * 9 * 2
     assert found[layers[1].name].cycles == 36 * 8 * 9 * 8
     assert found[layers[3].name].cycles == 5 * 8
@@ -68,50 +74,50 @@ def test_cycles_counted_by_hand():
     assert found[kinds["add"]].cycles == 36 * 8
     assert found[kinds["sum_pool"]].cycles == 36 * 8
     assert found[kinds["max_pool"]].cycles == 36 * 9 * 8  # windows go out while pixels come in
-    foldings[layers[1].name] = Folding(4, 2)
-    assert Survey(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 * 9 * 8 // 8
+    foldings[layers[1].name] = ConvolutionFolding(4, 2)
+    assert Estimator(graph).estimate(foldings)[layers[1].name].cycles == 36 * 8 * 9 * 8 // 8
     # Now its input, in words of one code, is slower than the products.
-    foldings[layers[3].name] = Folding(5, 8)
-    assert Survey(graph).estimate(foldings)[layers[3].name].cycles == 8
+    foldings[layers[3].name] = ConvolutionFolding(5, 8)
+    assert Estimator(graph).estimate(foldings)[layers[3].name].cycles == 8
 
 
 @pytest.mark.parametrize("which", range(0, 64, 7))
 def test_cycles_are_those_of_the_blocks_in_systemverilog(graph, which):
     foldings = {
-        name: choices(op)[which * 5 % len(choices(op))]
+        name: choices(graph, op)[which * 5 % len(choices(graph, op))]
         for which, (name, op) in enumerate(convolutions(graph).items(), which)
     }
-    found, blocks = Survey(graph).estimate(foldings), rtl.generate(graph, foldings).cycles()
+    found, blocks = Estimator(graph).estimate(foldings), rtl.generate(graph, foldings).cycles()
     assert {name: e.cycles for name, e in found.items() if name in blocks} == {
         n: c for n, c in blocks.items() if n in found
     }
-    assert Survey(graph).interval(foldings) == max(blocks.values())
+    assert Estimator(graph).interval(foldings) == max(blocks.values())
 
 
 def test_interval_is_the_slowest_operator_and_latency_is_longer(graph):
-    survey = Survey(graph)
+    estimator = Estimator(graph)
     foldings = foldings_of(graph, 1)
-    found = survey.estimate(foldings)
-    assert survey.interval(foldings) == max(e.cycles for e in found.values())
+    found = estimator.estimate(foldings)
+    assert estimator.interval(foldings) == max(e.cycles for e in found.values())
     assert (
-        survey.interval(foldings)
+        estimator.interval(foldings)
         < rtl.generate(graph, foldings).latency
-        <= sum(e.cycles for e in found.values()) + survey.interval(foldings)
+        <= sum(e.cycles for e in found.values()) + estimator.interval(foldings)
     )
 
 
 def test_total_is_the_sum_of_the_operators(graph):
-    survey, foldings = Survey(graph), foldings_of(graph, 1)
-    parts = survey.resources(foldings).values()
-    assert survey.total(foldings).lut_low == pytest.approx(sum(r.lut_low for r in parts))
-    assert survey.total(foldings).bram36 == sum(r.bram36 for r in parts)
+    estimator, foldings = Estimator(graph), foldings_of(graph, 1)
+    parts = estimator.resources(foldings).values()
+    assert estimator.total(foldings).lut_low == pytest.approx(sum(r.lut_low for r in parts))
+    assert estimator.total(foldings).bram36 == sum(r.bram36 for r in parts)
 
 
 def test_more_parallel_layers_take_more_and_wait_less(graph):
-    search = Search(Survey(graph))
+    search = Search(Estimator(graph))
     slow, fast = search.fold_for(10**9), search.fastest()
-    assert search.survey.total(slow).lut_low < search.survey.total(fast).lut_low
-    assert search.survey.interval(slow) > search.survey.interval(fast)
+    assert search.estimator.total(slow).lut_low < search.estimator.total(fast).lut_low
+    assert search.estimator.interval(slow) > search.estimator.interval(fast)
 
 
 def test_an_operator_without_estimate_is_named():
@@ -126,7 +132,7 @@ def test_an_operator_without_estimate_is_named():
     with pytest.raises(
         TypeError, match="no estimate for operator strange; add a rule to pyqkit/hardware/operators"
     ):
-        Survey(graph).estimate({})
+        Estimator(graph).estimate({})
 
 
 @pytest.mark.parametrize("pe", [1, 4])
@@ -135,7 +141,7 @@ def test_joins_of_pixels_with_more_words_than_a_shallow_fifo_do_not_starve(pe):
     y = b.quantise(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 64, 2), "e2m1", 0.5)
     z = b.quantise(b.conv(b.quantise(b.conv(y, "e2m1", 64, 64), "e2m1", 2.0), "e2m1", 64, 64), "e2m1", 0.5)
     graph = import_qonnx(b.model(b.quantise(b.node("Add", y, z), "int4", 0.5)))
-    foldings = {op.name: Folding(pe, 1) for op in graph.operators if isinstance(op, Convolution)}
+    foldings = {op.name: ConvolutionFolding(pe, 1) for op in graph.operators if isinstance(op, Convolution)}
     (port,) = graph.inputs
     codes = {
         port.tensor: np.random.default_rng(0).choice(graph.tensors[port.tensor].format.codes, (2, 6, 6, 2))

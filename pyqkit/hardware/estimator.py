@@ -11,25 +11,21 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import reduce
 
-import numpy as np
-
+from pyqkit.dataflow.backlog import pixels_waiting
+from pyqkit.dataflow.streams import codes, fifo_words, input_lanes, readers
 from pyqkit.discovery import Rules
+from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.hardware.fifo import pixels_waiting
-from pyqkit.hardware.folding_types import Folding
 from pyqkit.hardware.resources import Resources, fifo, of_parts
-from pyqkit.hls.emitter import fifo_words, largest_lanes
 from pyqkit.rtl.emitter import is_emitted
-from pyqkit.rtl.operators.convolution import unit
-from pyqkit.rtl.sketch import blocks_of
+from pyqkit.rtl.outline import blocks_of
 
 Foldings = dict[str, Folding]
 
 
 @dataclass(frozen=True)
-class Site:
-    """An operator in its place.
+class Placed:
+    """An operator with its streams and its folding.
 
     Attributes
     ----------
@@ -67,7 +63,7 @@ class Estimate:
     resources: Resources
 
 
-Rule = Callable[[Site], Estimate]
+Rule = Callable[[Placed], Estimate]
 _rules = Rules[Rule]("pyqkit.hardware.operators")
 
 
@@ -83,42 +79,17 @@ def _rule_for(op: Operator) -> Rule:
     return rule or _from_blocks
 
 
-def _from_blocks(site: Site) -> Estimate:
+def _from_blocks(placed: Placed) -> Estimate:
     """What the blocks take that the operator becomes."""
-    blocks, lanes = blocks_of(site.op, site.inputs, site.output, site.lanes, site.folding)
+    blocks, lanes = blocks_of(placed.op, placed.inputs, placed.output, placed.lanes, placed.folding)
     cycles = max(
         (block.timing.cycles for block in blocks if block.timing is not None),
-        default=words_of(site.output, lanes),
+        default=codes(placed.output) // lanes,
     )
     return Estimate(lanes, cycles, of_parts(part for block in blocks for part in block.parts))
 
 
-def words_of(tensor: Tensor, lanes: int) -> int:
-    """Words of a frame."""
-    return tensor.pixels * tensor.shape[2] // lanes
-
-
-def _alike(op: Operator, inputs: list[Tensor], output: Tensor) -> tuple[Hashable, ...]:
-    """What an estimate depends on beside the folding: of weights and thresholds only how many there are, and
-    of what a layer reads and sums the formats, not the ranges.
-    """
-    large = {name: value.shape for name, value in vars(op).items() if name in ("weights", "thresholds")}
-    own = {
-        name: _key(value)
-        for name, value in vars(op).items()
-        if name not in ("name", "inputs", "outputs", *large)
-    }
-    ranges = () if isinstance(op, Convolution) else tuple((t.low, t.high) for t in (*inputs, output))
-    streams = tuple((t.shape, t.format) for t in (*inputs, output))
-    reads = tuple(op.inputs.index(name) for name in op.inputs)
-    return op.kind, streams, ranges, reads, tuple(large.items()), tuple(own.items())
-
-
-def _key(value: object) -> Hashable:
-    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
-
-
-class Survey:
+class Estimator:
     """A graph with what does not depend on the folding, ready for many foldings.
 
     Parameters
@@ -128,25 +99,31 @@ class Survey:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.input_lanes = {
-            p.tensor: largest_lanes(graph.tensors[p.tensor], graph.tensors[p.tensor].shape[2])
-            for p in graph.inputs
-        }
+        self.input_lanes = {p.tensor: input_lanes(graph.tensors[p.tensor]) for p in graph.inputs}
         self._waiting = pixels_waiting(graph)
         self._places = {
             op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators
         }
-        ends = [port.tensor for port in graph.outputs]
-        self._readers = {name: len(graph.consumers(name)) + ends.count(name) for name, _ in self._waiting}
+        self._readers = {name: len(readers(graph, name)) for name, _ in self._waiting}
         numbers: dict[Hashable, int] = {}
         self._alike = {
-            name: numbers.setdefault(_alike(*place), len(numbers)) for name, place in self._places.items()
+            name: numbers.setdefault(op.footprint(inputs, [output]), len(numbers))
+            for name, (op, inputs, output) in self._places.items()
         }
+        self._spaces = {name: op.folding_space(inputs) for name, (op, inputs, _) in self._places.items()}
         self._known: dict[Hashable, Estimate] = {}
         self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
         self._differences: dict[Hashable, Resources] = {}
 
-    def sites(self, foldings: Foldings) -> dict[str, Site]:
+    def space(self, op: Operator) -> FoldingSpace:
+        """What an operator offers to be folded by."""
+        return self._spaces[op.name]
+
+    def is_foldable(self, op: Operator) -> bool:
+        """Whether an operator offers anything."""
+        return bool(self._spaces[op.name].axes or self._spaces[op.name].choices)
+
+    def placed(self, foldings: Foldings) -> dict[str, Placed]:
         """Every operator in its place."""
         return self._walk(foldings)[0]
 
@@ -156,28 +133,35 @@ class Survey:
 
     def estimate_at(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Estimate:
         """What an operator takes that reads words of `lanes` codes, without the FIFOs in front of it."""
-        key = self._alike[op.name], lanes, folding.pe, folding.simd
+        plain = self._spaces[op.name].plain(folding)
+        key = self._alike[op.name], lanes, plain
         if key not in self._known:
-            self._known[key] = _rule_for(op)(self._site(op, lanes, Folding(folding.pe, folding.simd)))
+            self._known[key] = _rule_for(op)(self._place(op, lanes, plain))
         found = self._known[key]
         return replace(found, resources=found.resources + self.difference(op, folding))
 
     def difference(self, op: Operator, folding: Folding) -> Resources:
-        """What a layer takes more by its kinds of multipliers and memory, which concern its matrix-vector
-        unit alone.
-        """
-        plain = Folding(folding.pe, folding.simd)
+        """What an operator takes more by its choices, which change neither streams nor cycles."""
+        plain = self._spaces[op.name].plain(folding)
         if folding == plain:
             return Resources()
         key = self._alike[op.name], folding
         if key not in self._differences:
-            assert isinstance(op, Convolution)
-            _, (activations,), result = self._places[op.name]
-            with_kinds, without = (
-                of_parts(unit(op, activations.format, result.format, f).parts) for f in (folding, plain)
-            )
-            self._differences[key] = with_kinds + without * -1
+            lanes = (1,) * len(op.inputs)  # any: choices are of the inside
+            chosen, without = (_rule_for(op)(self._place(op, lanes, f)).resources for f in (folding, plain))
+            self._differences[key] = chosen + without * -1
         return self._differences[key]
+
+    def variants(self, op: Operator, folding: Folding) -> dict[Folding, Resources]:
+        """A setting of the axes with all choices, and what each takes more than the defaults, which come
+        first.
+
+        Choices that take the same are the same hardware, and the first of them stands for all.
+        """
+        found: dict[Resources, Folding] = {}
+        for variant in self._spaces[op.name].variants(folding):
+            found.setdefault(self.difference(op, variant), variant)
+        return {variant: more for more, variant in found.items()}
 
     def alike(self, op: Operator) -> int:
         """A number, the same for operators whose estimates are the same."""
@@ -199,19 +183,22 @@ class Survey:
             self.graph.tensors[name].shape[2] // lanes, self._waiting[name, op], self._readers[name]
         )
 
-    def _site(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Site:
+    def _place(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Placed:
         _, inputs, output = self._places[op.name]
-        return Site(op, inputs, output, list(lanes), folding)
+        return Placed(op, inputs, output, list(lanes), folding)
 
-    def _walk(self, foldings: Foldings) -> tuple[dict[str, Site], dict[str, Estimate]]:
+    def _walk(self, foldings: Foldings) -> tuple[dict[str, Placed], dict[str, Estimate]]:
         lanes = dict(self.input_lanes)
-        sites, found = {}, {}
+        placed, found = {}, {}
         for op, _, output in self._places.values():
-            widths, folding = tuple(lanes[name] for name in op.inputs), foldings.get(op.name, Folding())
-            sites[op.name] = self._site(op, widths, folding)
+            widths, folding = (
+                tuple(lanes[name] for name in op.inputs),
+                foldings.get(op.name) or self._spaces[op.name].type(),
+            )
+            placed[op.name] = self._place(op, widths, folding)
             found[op.name] = self.estimate_at(op, widths, folding)
             lanes[output.name] = found[op.name].lanes
-        return sites, found
+        return placed, found
 
     def interval(self, foldings: Foldings) -> int:
         """Cycles between frames: the slowest operator."""
@@ -219,17 +206,17 @@ class Survey:
 
     def fifo_words(self, foldings: Foldings) -> dict[tuple[str, str], int]:
         """Depth of the FIFO of each edge (tensor, operator that reads it)."""
-        sites = self.sites(foldings)
+        placed = self.placed(foldings)
         return {
-            (name, op): self._words(name, op, sites[op].lanes[sites[op].op.inputs.index(name)])
+            (name, op): self._words(name, op, placed[op].lanes[placed[op].op.inputs.index(name)])
             for name, op in self._waiting
         }
 
     def resources(self, foldings: Foldings) -> dict[str, Resources]:
         """Each operator with the FIFOs in front of it."""
-        sites, found = self._walk(foldings)
+        placed, found = self._walk(foldings)
         return {
-            name: e.resources + self.fifos_at(sites[name].op, tuple(sites[name].lanes))
+            name: e.resources + self.fifos_at(placed[name].op, tuple(placed[name].lanes))
             for name, e in found.items()
         }
 

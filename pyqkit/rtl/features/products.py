@@ -1,0 +1,82 @@
+"""What the blocks grow with that multiply and add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+
+from pyqkit.rtl.features import Features, bits_for, grows_with
+
+_SIGNIFICAND_BITS = 8  # of the table of 2**f in product_logposit
+
+
+@grows_with("product_integer")
+def _product_integer(p: Mapping[str, int]) -> Features:
+    zeros = sum(p[f"{s}_WIDTH"] for s in "AB" if p[f"{s}_ZERO"])
+    return _multiplier(p) + Features({"zero points": zeros})
+
+
+def _multiplier(p: Mapping[str, int]) -> Features:
+    """Of two integers."""
+    narrow, wide = sorted((p["A_WIDTH"], p["B_WIDTH"]))
+    return Features({"DSPs": 1} if p.get("DSP") else {"rows": _rows(wide, narrow)})
+
+
+def _rows(wide: int, narrow: int) -> int:
+    """Bits of all rows of a Booth multiplier."""
+    return (narrow + 1) // 2 * (wide + 2)
+
+
+@grows_with("product_decoded")
+def _product_decoded(p: Mapping[str, int]) -> Features:
+    return _multiplier(p) + Features({"tables": sum(p[f"{s}_WIDTH"] * ceil(2 ** p[s] / 64) for s in "AB")})
+
+
+@grows_with("product_table")
+def _product_table(p: Mapping[str, int]) -> Features:
+    return Features({"table": p["W"] * ceil(2 ** (p["A"] + p["B"]) / 64)})
+
+
+def _aligned(magnitude: int, shift_bits: int, p: Mapping[str, int]) -> Features:
+    """Of `product_align`: stages of two bits of the shift, each as wide as the word is by then."""
+    stages = [min(p["W"], magnitude + 4 ** (stage + 1) - 1) for stage in range(ceil(shift_bits / 2))]
+    return Features({"shifter": sum(stages), "signs": 0 if p.get("MAGNITUDE") else p["W"]})
+
+
+@grows_with("product_minifloat")
+def _product_minifloat(p: Mapping[str, int]) -> Features:
+    a, b, exponents = p["A_SIGNIFICAND"] + 1, p["B_SIGNIFICAND"] + 1, p["A_EXPONENT"] + p["B_EXPONENT"]
+    if a + b - 2 + exponents <= 6:  # every bit is one LUT of all bits of both codes
+        return Features({"small products": p["W"], "signs": 0 if p.get("MAGNITUDE") else p["W"]})
+    shift = (2 ** p["A_EXPONENT"] + 2 ** p["B_EXPONENT"] - 4).bit_length()
+    found = _aligned(a + b, shift, p)
+    found["exponents"] = shift if exponents > 2 else 0
+    found["short significands" if a + b <= 6 else "significands"] = (
+        a + b if a + b <= 6 else _rows(max(a, b), min(a, b))
+    )
+    return found
+
+
+@grows_with("product_logposit")
+def _product_logposit(p: Mapping[str, int]) -> Features:
+    found = _aligned(_SIGNIFICAND_BITS, p["L"] + 1 - p["F"], p)
+    found["logarithms"] = sum(p["L"] * ceil(2 ** (p[s] - 1) / 64) + p[s] for s in "AB")
+    found["significands"] = p["L"] + _SIGNIFICAND_BITS * ceil(2 ** p["F"] / 64)
+    return found
+
+
+@grows_with("accumulate")
+def _accumulate(p: Mapping[str, int]) -> Features:
+    return Features({"adders": p["W"], "flip-flops": p["W"] + p["T"]})
+
+
+@grows_with("dot_product_sum")
+def _dot_product_sum(p: Mapping[str, int]) -> Features:
+    levels = range(1, bits_for(p["LANES"]) + 1)
+    adders, signs = (
+        sum((p["LANES"] >> level) * (p["W"] + level) for level in levels),
+        sum(p["LANES"] >> level for level in levels),
+    )
+    return Features(
+        {"subtracting adders" if p["SIGNS"] else "adders": adders, "flip-flops": adders + p["SIGNS"] * signs}
+    )
