@@ -11,6 +11,7 @@ weights:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -31,6 +32,7 @@ from pyqkit.graph.ops.requantise import Rescale, Threshold
 Values = dict[str, np.ndarray]
 Step = Callable[[Values], None]
 _CHUNK = 16  # frames whose activations stay in the cache
+_CHUNK_BYTES = 1 << 26  # of the activations of several frames; one frame may have more
 
 
 class ExactEngine:
@@ -62,6 +64,7 @@ class ExactEngine:
         self._types = {name: carrier_type(tensor) for name, tensor in graph.tensors.items()}
         self._compile()
         self._last_use = self._lifetimes()
+        self._chunk = max(1, min(_CHUNK, _CHUNK_BYTES // self._bytes_of_a_frame()))
 
     def run(
         self, codes: dict[str, np.ndarray], keep: bool = False, progress: Callable[[int], None] | None = None
@@ -85,8 +88,10 @@ class ExactEngine:
         frames = len(next(iter(codes.values())))
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
         parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        for first in range(0, frames, _CHUNK):
-            live = {k: to_carrier(v[first : first + _CHUNK], self.graph.tensors[k]) for k, v in codes.items()}
+        for first in range(0, frames, self._chunk):
+            live = {
+                k: to_carrier(v[first : first + self._chunk], self.graph.tensors[k]) for k, v in codes.items()
+            }
             for index, step in enumerate(self._steps):
                 step(live)
                 if not keep:
@@ -95,17 +100,24 @@ class ExactEngine:
             for name in names:
                 parts[name].append(from_carrier(live[name], self.graph.tensors[name]))
             if progress is not None:
-                progress(min(first + _CHUNK, frames))
+                progress(min(first + self._chunk, frames))
         return {name: np.concatenate(found) if len(found) > 1 else found[0] for name, found in parts.items()}
 
     def _lifetimes(self) -> list[list[str]]:
         """Tensors that nothing reads after each step."""
         outputs = {port.tensor for port in self.graph.outputs}
-        last: dict[str, int] = {name: i for i, names in enumerate(self._reads) for name in names}
-        return [
-            [name for name, at in last.items() if at == i and name not in outputs]
-            for i in range(len(self._steps))
-        ]
+        found: list[list[str]] = [[] for _ in self._steps]
+        for name, step in {name: i for i, names in enumerate(self._reads) for name in names}.items():
+            if name not in outputs:
+                found[step].append(name)
+        return found
+
+    def _bytes_of_a_frame(self) -> int:
+        """The most that one operator reads and writes of a frame."""
+        sizes = {
+            t.name: self._types[t.name].itemsize * math.prod(t.shape) for t in self.graph.tensors.values()
+        }
+        return max(sum(sizes[name] for name in (*op.inputs, *op.outputs)) for op in self.graph.operators)
 
     # ---- compilation ---------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Operands:
 
     Attributes
     ----------
-    weights : numpy.ndarray, int64, shape (outputs, kernel height, kernel width, channels * copies)
+    weights : numpy.ndarray of int, shape (outputs, kernel height, kernel width, channels * copies)
     low, high : int
         Range of the activations.
     lookup : numpy.ndarray or None, shape (codes, copies)
@@ -38,10 +39,12 @@ class Operands:
     lookup: np.ndarray | None = None
     copies: int = field(default=1)
 
-    @property
+    @cached_property
     def weight_sum(self) -> int:
         """Largest sum of absolute weights of an output."""
-        return int(np.abs(self.weights).reshape(len(self.weights), -1).sum(axis=1).max())
+        rows = self.weights.reshape(len(self.weights), -1)
+        positive, negative = (rows.sum(axis=1, dtype=np.int64, where=side) for side in (rows > 0, rows < 0))
+        return int((positive - negative).max())
 
     @property
     def largest_sum(self) -> int:
@@ -72,13 +75,13 @@ class Operands:
         """
         outputs, height, width, channels = self.weights.shape
         blocks, groups = -(-outputs // LANES), -(-width * channels // group)
-        padded = np.zeros((blocks * LANES, height, groups * group), np.int64)
+        padded = np.zeros((blocks * LANES, height, groups * group), np.int8 if group == 4 else np.int16)
         padded[:outputs, :, : width * channels] = self.weights.reshape(outputs, height, -1)
         order = padded.reshape(blocks, LANES, height, groups, group).transpose(0, 2, 3, 1, 4)
         start = np.zeros(blocks * LANES, np.int32)
         if flip:  # activations are offset by 128, so that they are unsigned
             start[:outputs] = -128 * self.weights.reshape(outputs, -1).sum(axis=1)
-        return np.ascontiguousarray(order.astype(np.int8 if group == 4 else np.int16)), start
+        return np.ascontiguousarray(order), start
 
     def multiplier(self, op: Convolution, kind: type) -> Callable[[np.ndarray], np.ndarray]:
         """Convolution by BLAS in floating-point type `kind`, exact by the bound on sums; gives int64."""
@@ -105,17 +108,28 @@ class Operands:
 
 def linear_operands(op: Convolution, tensor: Tensor) -> Operands | None:
     """Integers of both formats; None if they exceed 64 bits."""
-    weights = op.weight_integers
     if (
-        weights.dtype == object or tensor.format.base.integers.dtype == object
+        op.weight_format.integers.dtype == object or tensor.format.base.integers.dtype == object
         if tensor.format.bits <= 16
         else False
     ):
         return None
+    weights = _weight_integers(op)
     low, high = (min(tensor.low, 0), max(tensor.high, 0)) if any(op.padding) else (tensor.low, tensor.high)
     if tensor.format.is_logarithmic:
         return Operands(weights, low, high, tensor.format.integers[:, None])
     return Operands(weights, low, high)
+
+
+def _weight_integers(op: Convolution) -> np.ndarray:
+    """Integers of the weights, shifts applied, in the narrowest type: a large layer has millions of them."""
+    integers = op.weight_format.integers
+    farthest = 0 if op.shifts is None else int(op.shifts.max())
+    low, high = int(integers.min()) << farthest, int(integers.max()) << farthest
+    kinds = (np.int8, np.int16, np.int32)
+    kind = next((k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max), np.int64)
+    weights = integers.astype(kind)[op.weights]
+    return weights if op.shifts is None else weights << op.shifts.astype(kind)
 
 
 def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:

@@ -169,6 +169,17 @@ def test_batches_of_every_size() -> None:
         np.testing.assert_array_equal(codes, whole[name][2:3])
 
 
+def test_large_frames_run_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = everything("int4")
+    together = ExactEngine(net.graph).run(net.codes)
+    monkeypatch.setattr("pyqkit.emulate.exact._CHUNK_BYTES", 1)
+    done: list[int] = []
+    apart = ExactEngine(net.graph).run(net.codes, progress=done.append)
+    assert done == list(range(1, len(next(iter(net.codes.values()))) + 1))
+    for name, codes in together.items():
+        np.testing.assert_array_equal(apart[name], codes)
+
+
 def test_graphs_survive_json() -> None:
     net = everything("lp4_0_3", "e2m1")
     data, arrays = to_json(net.graph)

@@ -11,6 +11,7 @@ from pyqkit.formats import Boundary, Integer, NumberFormat
 from pyqkit.graph.lowering.errors import Unlowerable
 
 THRESHOLD_BITS = 8  # wider outputs are rescaled: 2**bits - 1 thresholds a channel would not fit a device
+_PIECE = 1 << 18  # values that are encoded at a time
 _NEAR_A_TIE = 2.0**-20  # quotients of up to 16 bits are off by far less
 
 
@@ -79,8 +80,17 @@ class Quantiser:
                     values.dtype,
                 )
             region = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(where, scales.shape))
-            codes[region] = self.format.codes[np.searchsorted(limits[scale], values[region], side="right")]
+            codes[region] = self._between(limits[scale], values[region])
         return codes
+
+    def _between(self, limits: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Codes of values by the smallest number of each but the first; a piece at a time, as places are wide."""
+        flat = values.ravel()
+        codes = np.empty(flat.shape, self.format.code_dtype)
+        for first in range(0, flat.size, _PIECE):
+            piece = slice(first, first + _PIECE)
+            codes[piece] = self.format.codes[np.searchsorted(limits, flat[piece], side="right")]
+        return codes.reshape(values.shape)
 
     def _encode_wide(self, values: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """Codes by division; a quotient next to a tie is decided in rational arithmetic."""

@@ -75,12 +75,13 @@ def _emit(
     tensor = lowering.graph.tensors[term.tensor]
     layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, shifts=shifts, **window)
     powers = np.zeros(outputs, np.int64)
-    if sum_bits(layer, tensor) > WIDEST:
+    bits = sum_bits(layer, tensor)
+    if bits > WIDEST:
         layer.weights, powers = without_common_powers(layer.weights, weights.format)
-    if sum_bits(layer, tensor) > WIDEST:
+        bits = sum_bits(layer, tensor)
+    if bits > WIDEST:
         raise Unlowerable(
-            f"its sums of {tensor.format} times {weights.format} need {sum_bits(layer, tensor)} of "
-            f"at most {WIDEST} bits",
+            f"its sums of {tensor.format} times {weights.format} need {bits} of at most {WIDEST} bits",
             "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 "
             "for lp8_2_7)",
         )
