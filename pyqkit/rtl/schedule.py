@@ -8,12 +8,16 @@ the even pace of the slowest block and every block works as early as it can.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from pyqkit.rtl.emitter import Block, Fifo
-from pyqkit.rtl.timing import FIFO_LATENCY, Times, in_turn
+from pyqkit.rtl.timing import FIFO_LATENCY, AnyTimes, Times, flat, in_turn
 
 _FRAMES = 3  # after which schedules repeat from frame to frame
+_LATEST = 2**31 - 2**24  # that 32 bits count, latencies aside
 
 
 def interval(blocks: list[Block]) -> int:
@@ -43,39 +47,70 @@ def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:
     last : list of str
         Output streams.
     """
-    produced, _ = _run(blocks, {name: np.arange(words) for name, words in beats.items()})
-    return int(max(produced[name][-1] for name in last))
+    ended = 0
+    for move in _moves(blocks, {name: np.arange(words) for name, words in beats.items()}):
+        if any(stream.name in last for stream in move.block.outputs):
+            ended = max(ended, int(flat(move.produced)[-1]))
+    return ended
 
 
 def words_needed(blocks: list[Block], beats: dict[str, int]) -> dict[tuple[str, str], int]:
     """Depth of every FIFO, by edge (tensor, reader), with which the network keeps its interval."""
     pace = interval(blocks)
     given = {name: np.arange(_FRAMES * words) * pace // words for name, words in beats.items()}
-    produced, consumed = _run(blocks, given)
-    needed = {}
-    for block in blocks:
-        if isinstance(block, Fifo):
-            written, read = produced[block.inputs[0].name], consumed[block.outputs[0].name]
-            # The word at the output is out of the memory; a word enters one cycle after the one before has
-            # gone there.
-            left = in_turn(np.maximum(written + 1, np.concatenate([[0], read[:-1]])))
-            needed[block.edge] = (
-                int((np.arange(1, len(written) + 1) - np.searchsorted(left, written)).max()) + 1
-            )
+    needed: dict[tuple[str, str], int] = {}
+    written: dict[str, tuple[tuple[str, str], Times]] = {}  # by the stream behind a FIFO, until it is read
+    for move in _moves(blocks, given):
+        for stream, read in zip(move.block.inputs, move.consumed):
+            if stream.name in written:
+                edge, times = written.pop(stream.name)
+                needed[edge] = _depth(times, flat(read))
+        if isinstance(move.block, Fifo):
+            written[move.block.outputs[0].name] = move.block.edge, flat(move.consumed[0])
     return needed
 
 
-def _run(blocks: list[Block], given: dict[str, Times]) -> tuple[dict[str, Times], dict[str, Times]]:
-    """When the words of each stream are produced and consumed; `given` are those of the inputs."""
-    produced, consumed = dict(given), dict[str, Times]()
+def _depth(written: Times, read: Times) -> int:
+    """Words that a FIFO holds at most.
+
+    The word at the output is out of the memory; a word enters one cycle after the one before has gone there.
+    """
+    left = written + 1
+    np.maximum(left[1:], read[:-1], out=left[1:])
+    waiting = np.arange(1, len(written) + 1) - np.searchsorted(in_turn(left), written)
+    return int(waiting.max()) + 1
+
+
+@dataclass(frozen=True)
+class _Move:
+    """When a block takes the words of its inputs, and gives those of its outputs."""
+
+    block: Block
+    consumed: Sequence[AnyTimes]
+    produced: AnyTimes
+
+
+def _moves(blocks: list[Block], given: dict[str, Times]) -> Iterator[_Move]:
+    """All blocks in turn; `given` says when the words of the inputs come.
+
+    Times that have been read are forgotten, and have 32 bits while these suffice: a large frame has millions of
+    words on every stream.
+    """
+    longest = max(int(times[-1]) for times in given.values())
+    # No block needs more than to take the words of all frames in turn, and then to give its own.
+    longest += sum(2 * _FRAMES * block.timing.cycles for block in blocks if block.timing is not None)
+    kind = np.int32 if longest < _LATEST else np.int64
+    produced: dict[str, AnyTimes] = {name: times.astype(kind) for name, times in given.items()}
+    taken: Sequence[AnyTimes]
+    left: AnyTimes
     for block in blocks:
-        available = [produced[stream.name] for stream in block.inputs]
+        available = [produced.pop(stream.name) for stream in block.inputs]
         if isinstance(block, Fifo):
-            taken, left = available, in_turn(available[0]) + FIFO_LATENCY
+            written = flat(available[0])
+            taken, left = [written], in_turn(written) + FIFO_LATENCY
         elif block.timing is None:
             taken, left = available, available[0]
         else:
             taken, left = block.timing.schedule(available)
-        consumed.update((stream.name, times) for stream, times in zip(block.inputs, taken))
         produced.update((stream.name, left) for stream in block.outputs)
-    return produced, consumed
+        yield _Move(block, taken, left)

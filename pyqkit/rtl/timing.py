@@ -9,6 +9,7 @@ whoever reads never blocks. Arrays run over all frames, one entry a word.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,8 +20,51 @@ Times = np.ndarray
 
 def in_turn(earliest: Times, pace: int = 1) -> Times:
     """Earliest times of events that follow one another by `pace` cycles or more."""
-    ramp = np.arange(len(earliest)) * pace
-    return np.maximum.accumulate(earliest - ramp) + ramp
+    ramp = np.arange(len(earliest), dtype=earliest.dtype)
+    ramp *= pace
+    found = earliest - ramp
+    np.maximum.accumulate(found, out=found)
+    found += ramp
+    return found
+
+
+def latest(available: list[Times]) -> Times:
+    """When the words of all inputs are there that go in step."""
+    return available[0] if len(available) == 1 else np.maximum.reduce(available)
+
+
+@dataclass(frozen=True, eq=False)
+class Bursts:
+    """Times of words that come in rows, without an entry a word.
+
+    Attributes
+    ----------
+    starts : numpy.ndarray
+        First cycle of each burst; they do not overlap.
+    words : int
+        Of a burst, one a cycle.
+    """
+
+    starts: Times
+    words: int
+
+    def flat(self) -> Times:
+        """One entry a word."""
+        return self.each(1)
+
+    def each(self, fold: int) -> Times:
+        """The last of every `fold` words; `words` is a multiple of it."""
+        offsets = np.arange(fold - 1, self.words, fold, dtype=self.starts.dtype)
+        return (self.starts[:, None] + offsets).ravel()
+
+
+AnyTimes = Times | Bursts
+Schedule = tuple[Sequence[AnyTimes], AnyTimes]  # of the inputs, of the output
+
+
+def flat(times: AnyTimes) -> Times:
+    """Times with an entry a word."""
+    return times.flat() if isinstance(times, Bursts) else times
 
 
 class Timing(ABC):
@@ -34,9 +78,13 @@ class Timing(ABC):
 
     cycles: int
 
-    @abstractmethod
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
+    def schedule(self, available: Sequence[AnyTimes]) -> Schedule:
         """Times at which the words of each input are consumed, and those of the output produced."""
+        return self._schedule([flat(times) for times in available])
+
+    @abstractmethod
+    def _schedule(self, available: list[Times]) -> Schedule:
+        """`schedule` of times with an entry a word."""
 
 
 @dataclass
@@ -58,8 +106,8 @@ class Pipeline(Timing):
     def cycles(self) -> int:  # type: ignore[override]
         return len(self.kept)
 
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
-        taken = in_turn(np.maximum.reduce(available))
+    def _schedule(self, available: list[Times]) -> Schedule:
+        taken = in_turn(latest(available))
         return [taken] * len(available), taken[
             np.tile(self.kept, len(taken) // len(self.kept))
         ] + self.latency
@@ -82,8 +130,14 @@ class Every(Timing):
     def cycles(self) -> int:  # type: ignore[override]
         return self.words
 
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
-        taken = in_turn(np.maximum.reduce(available))
+    def schedule(self, available: Sequence[AnyTimes]) -> Schedule:
+        given = available[0]
+        if isinstance(given, Bursts) and len(available) == 1 and given.words % self.fold == 0:
+            return [given], given.each(self.fold) + self.latency
+        return super().schedule(available)
+
+    def _schedule(self, available: list[Times]) -> Schedule:
+        taken = in_turn(latest(available))
         return [taken] * len(available), taken[self.fold - 1 :: self.fold] + self.latency
 
 
@@ -98,9 +152,9 @@ class Narrow(Timing):
     def cycles(self) -> int:  # type: ignore[override]
         return self.words * self.ratio
 
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
+    def _schedule(self, available: list[Times]) -> Schedule:
         taken = in_turn(available[0], self.ratio)
-        return [taken], (taken[:, None] + 1 + np.arange(self.ratio)).ravel()
+        return [taken], Bursts(taken + 1, self.ratio)
 
 
 @dataclass
@@ -119,10 +173,10 @@ class Merge(Timing):
     def cycles(self) -> int:  # type: ignore[override]
         return len(self.order)
 
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
+    def _schedule(self, available: list[Times]) -> Schedule:
         frames = len(available[0]) // int((self.order == 0).sum())
         order = np.tile(self.order, frames)
-        earliest = np.zeros(len(order), np.int64)
+        earliest = np.zeros(len(order), available[0].dtype)
         for index, times in enumerate(available):
             earliest[order == index] = times
         produced = in_turn(earliest)
@@ -141,7 +195,7 @@ class Exchange(Timing):
     def cycles(self) -> int:  # type: ignore[override]
         return self.pixels * max(self.words_in, self.words_out)
 
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
+    def _schedule(self, available: list[Times]) -> Schedule:
         consumed, moved, move = [], [], 0
         for times in available[0].reshape(-1, self.words_in):
             taken = in_turn(
@@ -150,7 +204,8 @@ class Exchange(Timing):
             move = max(int(taken[-1]) + 1, move + self.words_out)
             consumed.append(taken)
             moved.append(move)
-        return [np.concatenate(consumed)], (np.array(moved)[:, None] + 1 + np.arange(self.words_out)).ravel()
+        starts = np.array(moved, available[0].dtype) + 1
+        return [np.concatenate(consumed)], Bursts(starts, self.words_out)
 
 
 @dataclass
@@ -189,14 +244,14 @@ class Window(Timing):
     def cycles(self) -> int:  # type: ignore[override]
         return max(self.pixels * self.words, len(self.needed) * self.reads)
 
-    def schedule(self, available: list[Times]) -> tuple[list[Times], Times]:
+    def _schedule(self, available: list[Times]) -> Schedule:
         frames = len(available[0]) // (self.pixels * self.words)
         base = np.arange(frames)[:, None] * self.pixels
         needed = (base + self.needed).ravel() - 1
         released = np.searchsorted(
             (base + self.oldest).ravel(), np.arange(frames * self.pixels), side="right"
         )
-        room = np.zeros(frames * self.pixels, np.int64)  # when the ring takes each pixel
+        room = np.zeros(frames * self.pixels, available[0].dtype)  # when the ring takes each pixel
         while True:
             earliest = available[0].copy()
             earliest[:: self.words] = np.maximum(earliest[:: self.words], room)
@@ -212,4 +267,4 @@ class Window(Timing):
             if (later <= room).all():
                 break
             room = np.maximum(room, later)
-        return [taken], (begun[:, None] + 1 + np.arange(self.reads)).ravel()
+        return [taken], Bursts(begun + 1, self.reads)
