@@ -93,8 +93,8 @@ class _Move:
 def _moves(blocks: list[Block], given: dict[str, Times]) -> Iterator[_Move]:
     """All blocks in turn; `given` says when the words of the inputs come.
 
-    Times that have been read are forgotten, and have 32 bits while these suffice: a large frame has millions of
-    words on every stream.
+    Times that have been read are forgotten, and have 32 bits while these suffice: a large frame has millions
+    of words on every stream.
     """
     longest = max(int(times[-1]) for times in given.values())
     # No block needs more than to take the words of all frames in turn, and then to give its own.

@@ -84,7 +84,7 @@ class Quantiser:
         return codes
 
     def _between(self, limits: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Codes of values by the smallest number of each but the first; a piece at a time, as places are wide."""
+        """Codes of values by the smallest number of each but the first, a piece at a time."""
         flat = values.ravel()
         codes = np.empty(flat.shape, self.format.code_dtype)
         for first in range(0, flat.size, _PIECE):
