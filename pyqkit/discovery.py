@@ -16,10 +16,10 @@ def import_modules(package: str) -> None:
         importlib.import_module(f"{package}.{module.name}")
 
 
-class Rules(Generic[Rule]):
-    """Rules by a name, announced by the modules of packages.
+class Registry(Generic[Rule]):
+    """Rules by name, registered by the modules of packages.
 
-    These are imported when the first rule is asked for; others may announce theirs at any time.
+    These are imported when the first rule is asked for; others may register theirs at any time.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class Rules(Generic[Rule]):
         self._rules: dict[str, Rule] = {}
         self._complete = False
 
-    def announce(self, kind: str) -> Callable[[Rule], Rule]:
-        """Decorator that announces a rule under a name."""
+    def register(self, kind: str) -> Callable[[Rule], Rule]:
+        """Decorator that registers a rule under a name."""
 
         def keep(rule: Rule) -> Rule:
             self._rules[kind] = rule

@@ -13,7 +13,7 @@ from functools import reduce
 
 from pyqkit.dataflow.backlog import pixels_waiting
 from pyqkit.dataflow.streams import codes, fifo_words, input_lanes, readers
-from pyqkit.discovery import Rules
+from pyqkit.discovery import Registry
 from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.resources import Resources, fifo, of_parts
@@ -64,12 +64,12 @@ class Estimate:
 
 
 Rule = Callable[[Placed], Estimate]
-_rules = Rules[Rule]("pyqkit.hardware.operators")
+_rules = Registry[Rule]("pyqkit.hardware.operators")
 
 
 def estimates(kind: str) -> Callable[[Rule], Rule]:
     """Decorator that announces what an operator takes."""
-    return _rules.announce(kind)
+    return _rules.register(kind)
 
 
 def _rule_for(op: Operator) -> Rule:

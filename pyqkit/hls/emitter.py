@@ -10,7 +10,7 @@ import numpy as np
 
 from pyqkit.dataflow import emitter as dataflow
 from pyqkit.dataflow.streams import FIFO_WORDS, Edge, codes, end, fifo_words, input_lanes, largest_lanes
-from pyqkit.discovery import Rules
+from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.formats.port import End, Port
@@ -44,9 +44,9 @@ class Stream:
 class Emitter(dataflow.Emitter[Stream]):
     """State of one generation.
 
-    Rules of operators call `stream`, `process`, `array`, `store`, `struct` and `typedef`, and `include` the
-    headers whose blocks they instantiate. All take the name that is wanted and return what `names` made of
-    it.
+    Registry of operators call `stream`, `process`, `array`, `store`, `struct` and `typedef`, and `include`
+    the headers whose blocks they instantiate. All take the name that is wanted and return what `names` made
+    of it.
     """
 
     waiting: dict[Edge, int] = field(default_factory=dict)
@@ -201,12 +201,12 @@ def counts(end: End) -> str:
 
 
 Rule = Callable[[Emitter, Operator], None]
-_rules = Rules[Rule]("pyqkit.hls.operators")
+_rules = Registry[Rule]("pyqkit.hls.operators")
 
 
 def emits(kind: str) -> Callable[[Rule], Rule]:
     """Decorator that announces how an operator is written in C++."""
-    return _rules.announce(kind)
+    return _rules.register(kind)
 
 
 def rule_for(op: Operator) -> Rule:

@@ -13,7 +13,7 @@ from math import lcm
 
 from pyqkit.dataflow import emitter as dataflow
 from pyqkit.dataflow.streams import codes, end, input_lanes, largest_lanes, output_reader
-from pyqkit.discovery import Rules
+from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import End, Port
@@ -94,7 +94,7 @@ class Fifo(Block):
 class Emitter(dataflow.Emitter[Stream]):
     """State of one generation.
 
-    Rules of operators call `input`, `output`, `stream`, `block`, `converted` and the constants' functions.
+    Registry of operators call `input`, `output`, `stream`, `block`, `converted` and the constants' functions.
     All of these take the name that is wanted and return what `names` made of it; files of constants are named
     by the same table. Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a
     word of ours, so that a stream may be called as its tensor.
@@ -252,12 +252,12 @@ def packed(values: Iterable[int], bits: int) -> int:
 
 
 Rule = Callable[[Emitter, Operator], None]
-_rules = Rules[Rule]("pyqkit.rtl.operators")
+_rules = Registry[Rule]("pyqkit.rtl.operators")
 
 
 def emits(kind: str) -> Callable[[Rule], Rule]:
     """Decorator that announces how an operator is written in SystemVerilog."""
-    return _rules.announce(kind)
+    return _rules.register(kind)
 
 
 def is_emitted(op: Operator) -> bool:

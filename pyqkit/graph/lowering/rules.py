@@ -1,4 +1,4 @@
-"""Rules: what the importer understands of each ONNX node type, and what becomes of such a node.
+"""Registry: what the importer understands of each ONNX node type, and what becomes of such a node.
 
 A rule states the domain and the attributes that it reads. Whatever else a node says is refused by name,
 because a meaning that nobody looked at would be computed wrongly without a word.

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from math import ceil
 
-from pyqkit.discovery import Rules
+from pyqkit.discovery import Registry
 
 Features = Counter[str]
 Rule = Callable[[Mapping[str, int]], Features]
 EXACT = {"memory LUTs": "lut", "half blocks": "bram18", "DSPs": "dsp"}
-_rules = Rules[Rule]("pyqkit.rtl.features", "pyqkit.rtl.operators")
+_rules = Registry[Rule]("pyqkit.rtl.features", "pyqkit.rtl.operators")
 
 # words and width of a block RAM's shapes, in halves of 36 kbit, and Yosys' price of each
 _SHAPES = [(2 ** (14 - i), w, 1, 129) for i, w in enumerate((1, 2, 4, 9, 18, 36))]
@@ -29,7 +29,7 @@ def grows_with(module: str) -> Callable[[Rule], Rule]:
 
     The modules of an operator have theirs in the file that emits it, all others in a file of this package.
     """
-    return _rules.announce(module)
+    return _rules.register(module)
 
 
 def features(module: str, parameters: Mapping[str, int]) -> Features:

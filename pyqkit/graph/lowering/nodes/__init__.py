@@ -1,1 +1,1 @@
-"""Rules of ONNX nodes; a new file here is found by its ``@handles`` decorator."""
+"""Registry of ONNX nodes; a new file here is found by its ``@handles`` decorator."""

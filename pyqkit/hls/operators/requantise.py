@@ -1,13 +1,11 @@
-"""Requantisers and residual addition."""
+"""Requantisers."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pyqkit.formats import Integer
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
-from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.hls.emitter import Emitter, emits
 
@@ -68,33 +66,3 @@ def rescale(e: Emitter, op: Operator) -> None:
         f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, "
         f"{limits})",
     )
-
-
-@emits("add")
-def add(e: Emitter, op: Operator) -> None:
-    assert isinstance(op, Add)
-    e.include("add")
-    tensors, (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    sources = e.aligned(op)
-    lanes, channels = sources[0].lanes, result.shape[2]
-    partial, kind, ones = sources[0], e.format(tensors[0].format), np.ones(channels, np.int64)
-    wide = Integer(64)
-    for index in range(1, len(sources)):
-        last = index == len(sources) - 1
-        bits = result.format.bits if last else wide.bits
-        name = op.name if last else f"{op.name}_partial_{index}"
-        left = e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
-        right = e.array(f"{name}_right", op.multipliers[index])
-        table = e.struct(
-            f"{name}_table",
-            {"left": ("int channel", f"{left}[channel]"), "right": ("int channel", f"{right}[channel]")},
-        )
-        out = e.output(op, lanes) if last else e.stream(f"{name}_stream", bits, lanes)
-        numbers = f"{bits}, {result.pixels}, {channels}, {lanes}"
-        other = e.format(tensors[index].format)
-        e.process(
-            name,
-            f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, "
-            f"{sources[index].name}, {out.name})",
-        )
-        partial, kind = out, e.format(wide)

@@ -1,4 +1,4 @@
-"""Pooling, and operators that move codes."""
+"""Operators that move codes."""
 
 from __future__ import annotations
 
@@ -8,65 +8,11 @@ from math import gcd
 import numpy as np
 
 from pyqkit.dataflow.streams import codes
-from pyqkit.formats import Integer
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
-from pyqkit.graph.ops.pool import MaxPool, SumPool
-from pyqkit.rtl.emitter import Emitter, Parameters, Stream, emits, packed
-from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, ram
-from pyqkit.rtl.operators.convolution import slide
+from pyqkit.rtl.emitter import Emitter, Parameters, emits, packed
+from pyqkit.rtl.features import Features, bits_for, grows_with
 from pyqkit.rtl.timing import Exchange, Merge, Pipeline
-
-_POOL_LATENCY = 2  # the word, the result
-
-
-def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Parameters, Pipeline]:
-    """The stream of a pool's windows, what every pool is told, and its timing.
-
-    A window of the whole frame is the stream itself, and all its channels are under way at once; otherwise
-    the channels of a word have their windows one after the other, as if every word were a group.
-    """
-    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    source, positions = e.input(op), op.sliding.positions
-    words = tensor.shape[2] // source.lanes
-    whole = op.sliding.covers(tensor.shape[:2])
-    if not whole:
-        source = slide(e, op, op.sliding, source, words, 1, source.lanes, fill)
-    depth = words if whole else 1
-    kept = np.zeros((result.pixels * words // depth, positions, depth), bool)
-    kept[:, -1] = True
-    parameters: Parameters = {
-        "BITS": source.bits,
-        "LANES": source.lanes,
-        "POSITIONS": positions,
-        "DEPTH": depth,
-    }
-    return source, parameters, Pipeline(kept.ravel(), _POOL_LATENCY)
-
-
-@emits("max_pool")
-def max_pool(e: Emitter, op: Operator) -> None:
-    assert isinstance(op, MaxPool)
-    (tensor,) = e.graph.input_tensors(op)
-    fmt = tensor.format
-    source, parameters, timing = _pool(e, op, fmt.lowest_code)
-    if isinstance(fmt, Integer):
-        parameters["SIGNED"] = int(fmt.signed)
-    else:
-        ranks = np.zeros(2**fmt.bits, np.int64)
-        ranks[fmt.codes] = np.arange(len(fmt.codes))
-        parameters |= {"TABLE": 1, "RANKS": e.table(f"{op.name}_ranks", ranks, fmt.bits + 1)}
-    e.block(op.name, "max_pool", parameters, {"in": source}, {"out": e.output(op, source.lanes)}, timing)
-
-
-@emits("sum_pool")
-def sum_pool(e: Emitter, op: Operator) -> None:
-    assert isinstance(op, SumPool)
-    (tensor,) = e.graph.input_tensors(op)
-    source, parameters, timing = _pool(e, op, tensor.format.zero_code if any(op.padding) else 0)
-    out = e.output(op, source.lanes)
-    parameters |= {"SUM_BITS": out.bits, **e.decoding(tensor.format, out.bits)}
-    e.block(op.name, "sum_pool", parameters, {"in": source}, {"out": out}, timing)
 
 
 @emits("permute")
@@ -159,33 +105,7 @@ def reshape(e: Emitter, op: Operator) -> None:
     e.produced[op.outputs[0]] = e.converted(op.name, source, lanes, codes(tensor), op.name)
 
 
-# ---- what the modules grow with ---------------------------------------------------------------------------
-
-
-@grows_with("max_pool")
-def _max_pool_features(p: Mapping[str, int]) -> Features:
-    found = _pool_features(p, p["BITS"])
-    found["comparators"] = p["LANES"] * (p["BITS"] * (1 if p["POSITIONS"] > 1 else 0))
-    found["decoders"] = 2 * p["LANES"] * decoding_luts(p, p["BITS"], p["BITS"]) if p["POSITIONS"] > 1 else 0
-    return found
-
-
-@grows_with("sum_pool")
-def _sum_pool_features(p: Mapping[str, int]) -> Features:
-    found = _pool_features(p, p["SUM_BITS"])
-    found["adders"] = p["LANES"] * p["SUM_BITS"]
-    found["decoders"] = p["LANES"] * decoding_luts(p, p["BITS"], p["SUM_BITS"])
-    return found
-
-
-def _pool_features(p: Mapping[str, int], kept: int) -> Features:
-    lanes, depth, positions = p["LANES"], p["DEPTH"], p["POSITIONS"]
-    found = ram(lanes * kept, depth)
-    if depth <= 1:
-        found["flip-flops"] = 2 * lanes * kept if positions > 1 else lanes * kept
-    counters = (bits_for(depth) if depth > 1 else 0) + (bits_for(positions) if positions > 1 else 0)
-    found["flip-flops"] += lanes * p["BITS"] + 2 + counters
-    return found + Features({"one": 1, "counters": counters})
+# ---- what the modules grow with ------------------------------------------------------------------------
 
 
 @grows_with("permute")
