@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from pyqkit.dataflow import emitter as dataflow
+from pyqkit.dataflow.constants import initialiser
 from pyqkit.dataflow.streams import FIFO_WORDS, Edge, codes, end, fifo_words, input_lanes, largest_lanes
 from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
@@ -144,12 +145,10 @@ class Emitter(dataflow.Emitter[Stream]):
         )
         kind = f"{'u' if low >= 0 and high >= 2 ** (bits - 1) else ''}int{bits}_t"
         suffix = "LL" if bits == 64 else ""
-        rows = [", ".join(f"{v}{suffix}" for v in flat[i : i + 32].tolist()) for i in range(0, len(flat), 32)]
-        self.constants.append(
-            f"static const {kind} {name}[{len(flat)}] = {{\n"
-            + ",\n".join(rows).replace("-9223372036854775808LL", "INT64_MIN")
-            + "};\n"
-        )
+        numbers = initialiser(flat, suffix)
+        if low == -(2**63):  # no literal: the minus is an operator
+            numbers = numbers.replace("-9223372036854775808LL", "INT64_MIN")
+        self.constants.append(f"static const {kind} {name}[{len(flat)}] = {{\n{numbers}}};\n")
         return name
 
     def store(self, name: str, memory: str) -> None:

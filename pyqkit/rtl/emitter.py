@@ -7,11 +7,14 @@ text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import lcm
 
+import numpy as np
+
 from pyqkit.dataflow import emitter as dataflow
+from pyqkit.dataflow.constants import hex_words, packed
 from pyqkit.dataflow.streams import codes, end, input_lanes, largest_lanes, output_reader
 from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
@@ -207,24 +210,25 @@ class Emitter(dataflow.Emitter[Stream]):
 
     # ---- constants -----------------------------------------------------------------------------------
 
-    def table(self, wanted: str, values: Iterable[int], bits: int) -> str:
-        """A file of hexadecimal words for ``$readmemh``; returns it as a literal."""
-        return self.file(self.names.new(wanted), values, bits)
+    def table(self, wanted: str, values: np.ndarray, bits: int) -> str:
+        """A file of hexadecimal numbers for ``$readmemh``; returns it as a literal."""
+        return self.file(self.names.new(wanted), values[:, None], bits)
 
-    def file(self, name: str, values: Iterable[int], bits: int) -> str:
-        """The same under a name that `names` gave, perhaps with numbers behind it."""
-        digits, mask = -(-bits // 4), (1 << bits) - 1
-        self.tables[f"{name}.hex"] = "".join(f"{int(v) & mask:0{digits}x}\n" for v in values)
+    def file(self, name: str, words: np.ndarray, bits: int) -> str:
+        """Words of several values (words, lanes), each of `bits` bits, the first in the lowest.
+
+        The name is one that `names` gave, perhaps with numbers behind it.
+        """
+        self.tables[f"{name}.hex"] = hex_words(words, bits)
         return f'"{name}.hex"'
 
     def memory(
-        self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str
+        self, name: str, values: np.ndarray, lanes: int, bits: int, file: str, literal: str
     ) -> Parameters:
-        """Parameters of a `rom` of `count` words: a file, or a literal if there is one word alone."""
-        if count == 1:
-            (word,) = words
-            return {literal: f"{bits}'h{word & ((1 << bits) - 1):x}"}
-        return {file: self.table(name, words, bits)}
+        """Parameters of a `rom` with `lanes` values a word: a file, or a literal if there is one word alone."""
+        if values.size == lanes:
+            return {literal: f"{lanes * bits}'h{packed(values.ravel().tolist(), bits):x}"}
+        return {file: self.file(self.names.new(name), values.reshape(-1, lanes), bits)}
 
     def decoding(self, fmt: NumberFormat, width: int, prefix: str = "") -> Parameters:
         """Parameters of a `decode`: how a code becomes an integer of `width` bits."""
@@ -243,12 +247,6 @@ def instance(
     values = ",\n".join(f"      .{key}({value})" for key, value in parameters.items())
     ports = ",\n".join(f"      .{key}({value})" for key, value in connections.items())
     return f"  {module} #(\n{values}\n  ) {name} (\n{ports}\n  );\n"
-
-
-def packed(values: Iterable[int], bits: int) -> int:
-    """One word of many values, the first in the lowest bits."""
-    mask = (1 << bits) - 1
-    return sum((int(v) & mask) << (i * bits) for i, v in enumerate(values))
 
 
 Rule = Callable[[Emitter, Operator], None]

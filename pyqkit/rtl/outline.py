@@ -5,7 +5,9 @@ Quick, for estimates of many foldings from the rules that emit the design.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+
+import numpy as np
 
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
@@ -16,11 +18,11 @@ from pyqkit.rtl.emitter import Block, Emitter, Parameters, Stream, rule_for
 class _Outline(Emitter):
     """Names tables and leaves them empty."""
 
-    def file(self, name: str, values: Iterable[int], bits: int) -> str:
+    def file(self, name: str, words: np.ndarray, bits: int) -> str:
         return f'"{name}.hex"'
 
     def memory(
-        self, name: str, words: Iterable[int], count: int, bits: int, file: str, literal: str
+        self, name: str, values: np.ndarray, lanes: int, bits: int, file: str, literal: str
     ) -> Parameters:
         return {file: f'"{name}.hex"'}
 

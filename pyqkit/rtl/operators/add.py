@@ -10,7 +10,7 @@ from pyqkit.dataflow.streams import codes
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
-from pyqkit.rtl.emitter import Emitter, Parameters, emits, packed
+from pyqkit.rtl.emitter import Emitter, Parameters, emits
 from pyqkit.rtl.features import Features, decoding_luts, grows_with, rom
 from pyqkit.rtl.timing import Pipeline
 
@@ -41,17 +41,11 @@ def add(e: Emitter, op: Operator) -> None:
         )
         for side, fmt, values in sides:
             parameters |= {f"{side}_BITS": fmt.bits, **e.decoding(fmt, total.bits, f"{side}_")}
-            words = [packed(row, total.bits) for row in values.reshape(-1, lanes).tolist()]
-            words = words[:1] if len(set(words)) == 1 else words
+            words = values.reshape(-1, lanes)
+            words = words[:1] if (words == words[0]).all() else words
             parameters[f"{side}_DEPTH"] = len(words)
-            parameters |= e.memory(
-                f"{out.name}_{side.lower()}",
-                words,
-                len(words),
-                lanes * total.bits,
-                f"{side}_FACTORS",
-                f"{side}_FACTOR",
-            )
+            name = f"{out.name}_{side.lower()}"
+            parameters |= e.memory(name, words, lanes, total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
         timing = Pipeline.every(codes(result) // lanes, 2)
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
         partial, known = out, total

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, lcm
-
-import numpy as np
 
 from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
 from pyqkit.dataflow.streams import codes
@@ -16,7 +14,7 @@ from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import Pair, SlidingWindow
-from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, emits, packed
+from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, emits
 from pyqkit.rtl.features import Features, bits_for, grows_with, ram, rom
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.timing import Pipeline, Window
@@ -36,13 +34,13 @@ def convolution(e: Emitter, op: Operator) -> None:
     source = slide(e, op, op.sliding, e.input(op), groups, depth // folds // groups, lanes, fill)
     out = e.output(op, pe)
     parameters, right = dict(made.parameters), op.weight_format.bits
-    words = _words(op.weights, groups, folding, right)
-    parameters |= e.memory(f"{op.name}_weights", words, depth, pe * simd * right, "WEIGHTS", "WEIGHT")
+    weights = in_order_of_use(op.weights, groups, pe, simd)
+    parameters |= e.memory(f"{op.name}_weights", weights, pe * simd, right, "WEIGHTS", "WEIGHT")
     if "SHIFT_BITS" in parameters:
         assert op.shifts is not None
         bits = int(parameters["SHIFT_BITS"])
-        words = _words(op.shifts, groups, folding, bits)
-        parameters |= e.memory(f"{op.name}_shifts", words, depth, pe * simd * bits, "SHIFTS", "SHIFT")
+        shifts = in_order_of_use(op.shifts, groups, pe, simd)
+        parameters |= e.memory(f"{op.name}_shifts", shifts, pe * simd, bits, "SHIFTS", "SHIFT")
     if folding.memory != "auto":
         parameters["MEMORY"] = f'"{folding.memory}"'
     wires, products = _products(e, op.name, made)
@@ -133,13 +131,6 @@ def _products(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
         f"{declared}  generate\n    for (genvar i = 0; i < {count}; i++) begin : {generated}\n"
         f"      {multiply}\n      assign {wires['negate']}[i] = {negate};\n    end\n  endgenerate\n"
     )
-
-
-def _words(values: np.ndarray, groups: int, folding: ConvolutionFolding, bits: int) -> Iterator[int]:
-    """Words of a memory in the order of use, packed only when they are asked for."""
-    folds = in_order_of_use(values, groups, folding.pe, folding.simd)
-    for word in folds.reshape(-1, folding.pe * folding.simd).tolist():
-        yield packed(word, bits)
 
 
 def slide(

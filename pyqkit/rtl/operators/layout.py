@@ -7,10 +7,11 @@ from math import gcd
 
 import numpy as np
 
+from pyqkit.dataflow.constants import packed
 from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
-from pyqkit.rtl.emitter import Emitter, Parameters, emits, packed
+from pyqkit.rtl.emitter import Emitter, Parameters, emits
 from pyqkit.rtl.features import Features, bits_for, grows_with
 from pyqkit.rtl.timing import Exchange, Merge, Pipeline
 
@@ -23,8 +24,8 @@ def permute(e: Emitter, op: Operator) -> None:
     channels = tensor.shape[2]
     out = e.output(op, gcd(source.lanes, len(op.channels)))
     index_bits = max(1, (channels - 1).bit_length())
-    rows = np.reshape(op.channels, (-1, out.lanes)).tolist()
-    order = e.table(f"{op.name}_order", [packed(row, index_bits) for row in rows], index_bits * out.lanes)
+    rows = np.reshape(op.channels, (-1, out.lanes))
+    order = e.file(e.names.new(f"{op.name}_order"), rows, index_bits)
     parameters: Parameters = {"BITS": source.bits, "CHANNELS_IN": channels, "CHANNELS_OUT": len(op.channels)}
     parameters |= {"LANES_IN": source.lanes, "LANES_OUT": out.lanes, "ORDER": order}
     timing = Exchange(tensor.pixels, channels // source.lanes, len(op.channels) // out.lanes)

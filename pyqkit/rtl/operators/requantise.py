@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import ceil
 
 import numpy as np
@@ -11,7 +11,7 @@ from pyqkit.dataflow.streams import codes
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.rtl.emitter import Emitter, Parameters, emits, packed
+from pyqkit.rtl.emitter import Emitter, Parameters, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
 from pyqkit.rtl.timing import Pipeline
 
@@ -31,9 +31,8 @@ def threshold(e: Emitter, op: Operator) -> None:
         bits = width + (step == 0)
         for lane in range(lanes):
             falling = op.falling[lane::lanes] if step == 0 else None
-            e.file(
-                f"{thresholds}_{step}_{lane:03d}", _entries(stage[lane::lanes].ravel(), falling, width), bits
-            )
+            words = _entries(stage[lane::lanes].reshape(-1, 1), falling, width)
+            e.file(f"{thresholds}_{step}_{lane:03d}", words, bits)
     order = np.resize(op.format.codes, 2**steps)  # places after the last value are never reached
     parameters: Parameters = {
         "BITS_IN": source.bits,
@@ -47,13 +46,14 @@ def threshold(e: Emitter, op: Operator) -> None:
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
 
 
-def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> Iterator[int]:
-    """Words of a threshold memory, with the direction of the channel above the threshold if it is to be
-    there.
+def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.ndarray:
+    """Words of a threshold memory (words, 1), with the direction of the channel above the threshold if it is
+    to be there.
     """
-    mask = (1 << width) - 1
-    for index, limit in enumerate(limits.tolist()):
-        yield limit & mask | (0 if falling is None else int(falling[index]) << width)
+    if falling is None:
+        return limits
+    kind = np.int64 if width < 63 else object
+    return limits.astype(kind) & ((1 << width) - 1) | falling[:, None].astype(kind) << width
 
 
 def _limits(op: Threshold, steps: int, always: int, never: int) -> np.ndarray:
@@ -106,8 +106,7 @@ def rescale(e: Emitter, op: Operator) -> None:
         "LANES": lanes,
         "DEPTH": depth,
     }
-    words = [packed(row, bits) for row in pairs.tolist()]
-    parameters |= e.memory(f"{op.name}_constants", words, depth, 2 * lanes * bits, "CONSTANTS", "CONSTANT")
+    parameters |= e.memory(f"{op.name}_constants", pairs, 2 * lanes, bits, "CONSTANTS", "CONSTANT")
     e.block(
         op.name,
         "rescale",
