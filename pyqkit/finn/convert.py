@@ -13,7 +13,7 @@ from qonnx.util.basic import qonnx_make_model
 from pyqkit.errors import UserError
 from pyqkit.finn.block import Block
 from pyqkit.finn.fork import Fork
-from pyqkit.finn.nodes import container, op_type
+from pyqkit.finn.nodes import container, op_type, register
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.names import LONGEST, Identifiers
 
@@ -131,6 +131,7 @@ def _node(op: Operator, tensors: list[Tensor], inputs: list[str], outputs: list[
         "outFIFODepths": [2] * len(outputs),
         **Block.of(op, tensors).attributes(),
     }
+    register(op.kind)
     return helper.make_node(op_type(op.kind), inputs, outputs, op.name, domain=DOMAIN, **attributes)
 
 

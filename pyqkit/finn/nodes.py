@@ -273,18 +273,16 @@ class CompiledNode(HlsEngine):
         self._run = load(Path(path)).run
 
 
-def _register() -> None:
-    for kind in {**kinds(), Fork.kind: Fork}:
-        text = f"Operator {kind}."
-        node = type(op_type(kind), (PqNode,), {"kind": kind, "__doc__": text, "__module__": __name__})
-        abstract_domain.register_custom_op(node)
-        hls_domain.register_custom_op(
-            type(
-                f"{op_type(kind)}_hls",
-                (node, PqHls),
-                {"__doc__": f"{text[:-1]} in C++.", "__module__": __name__},
-            )
-        )
+def register(kind: str) -> None:
+    """Make the nodes of an operator known to FINN, if they are not."""
+    if op_type(kind) in abstract_domain.custom_op:
+        return
+    text = f"Operator {kind}."
+    node = type(op_type(kind), (PqNode,), {"kind": kind, "__doc__": text, "__module__": __name__})
+    abstract_domain.register_custom_op(node)
+    in_cpp = {"__doc__": f"{text[:-1]} in C++.", "__module__": __name__}
+    hls_domain.register_custom_op(type(f"{op_type(kind)}_hls", (node, PqHls), in_cpp))
 
 
-_register()
+for _kind in (*kinds(), Fork.kind):
+    register(_kind)

@@ -95,8 +95,9 @@ def write(
     check_names(name, part)
     for header in library().glob("*.hpp"):
         shutil.copy(header, folder)
-    for file in ("parameters.hpp", "network.hpp"):
-        (folder / file).write_text(files[file])
+    for file, text in files.items():
+        if file.endswith(".hpp"):
+            (folder / file).write_text(text)
     (folder / f"top_{name}.cpp").write_text(
         f'#define AP_INT_MAX_W {max(widest, 1024)}\n#include "network.hpp"\n'
     )

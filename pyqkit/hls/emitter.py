@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
@@ -56,11 +57,15 @@ class Emitter(dataflow.Emitter[Stream]):
     constants: list[str] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
-    headers: set[str] = field(default_factory=set)
+    headers: dict[str, Path | None] = field(default_factory=dict)
 
-    def include(self, header: str) -> None:
-        """Name a header of ``hls/`` without its ending."""
-        self.headers.add(header)
+    def include(self, header: str | Path) -> None:
+        """Name a header: one of ``hls/`` without its ending, or a file of the operator's own.
+
+        The latter is written beside the generated text.
+        """
+        own = isinstance(header, Path)
+        self.headers[header.name if own else f"{header}.hpp"] = header if own else None
 
     def stream(self, name: str, bits: int, lanes: int, words: int = FIFO_WORDS) -> Stream:
         """Declare a stream that holds so many words."""

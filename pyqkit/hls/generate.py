@@ -137,12 +137,13 @@ def _design(e: Emitter, name: str, inputs: list[Argument], outputs: list[Argumen
         "network.hpp": _network(e, name, [*inputs, *outputs]),
         "simulation.cpp": _simulation(name, inputs, outputs),
     }
+    files |= {name: path.read_text() for name, path in e.headers.items() if path is not None}
     depths = {stream: words for stream, (_, words) in e.streams.items()}
     return Design(files, [a.end for a in inputs], [a.end for a in outputs], depths)
 
 
 def _parameters(e: Emitter) -> str:
-    headers = "".join(f'#include "{name}.hpp"\n' for name in sorted(e.headers))
+    headers = "".join(f'#include "{name}"\n' for name in sorted(e.headers))
     return f"// Constants of the network, written by pyqkit.\n#pragma once\n{headers}\n" + "\n".join(
         e.constants
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import lcm
+from pathlib import Path
 
 import numpy as np
 
@@ -143,6 +144,10 @@ class Emitter(dataflow.Emitter[Stream]):
         text = before + instance(module, name, parameters, connections)
         parts = parts or (Part(module, parameters),)
         self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts))
+
+    def module(self, path: Path) -> None:
+        """Bring a module along that is not of ``rtl/``: a file called as the module, written beside the text."""
+        self.tables[path.name] = path.read_text()
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         """By way of wider words where neither width divides the other."""
