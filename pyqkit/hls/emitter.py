@@ -64,8 +64,10 @@ class Emitter(dataflow.Emitter[Stream]):
 
         The latter is written beside the generated text.
         """
-        own = isinstance(header, Path)
-        self.headers[header.name if own else f"{header}.hpp"] = header if own else None
+        if isinstance(header, Path):
+            self.headers[header.name] = header
+        else:
+            self.headers[f"{header}.hpp"] = None
 
     def stream(self, name: str, bits: int, lanes: int, words: int = FIFO_WORDS) -> Stream:
         """Declare a stream that holds so many words."""

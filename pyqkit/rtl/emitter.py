@@ -146,7 +146,7 @@ class Emitter(dataflow.Emitter[Stream]):
         self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts))
 
     def module(self, path: Path) -> None:
-        """Bring a module along that is not of ``rtl/``: a file called as the module, written beside the text."""
+        """Bring a module along that is not of ``rtl/``, in a file of its name."""
         self.tables[path.name] = path.read_text()
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
