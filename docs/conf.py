@@ -30,9 +30,10 @@ myst_heading_anchors = 3
 
 nitpicky = True  # a reference that leads nowhere is an error
 nitpick_ignore_regex = [
-    ("py:class", r"(abc|typing|enum|torch|brevitas)\..*"),
-    ("py:class", r".*\._\w+"),
-]  # others' and private bases
+    ("py:class", r"(abc|collections|enum|typing|torch|brevitas)\..*"),  # not described here
+    ("py:class", r".*\._\w+"),  # private bases
+    ("py:obj", r".*\.[A-Z]"),  # type variables
+]
 default_role = "name"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"

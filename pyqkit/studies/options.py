@@ -1,9 +1,9 @@
-"""Options that all commands have which run a study.
+"""Options that all commands have which run a study::
 
-@main.command()
-@study_options
-def sweep(run: StudyOptions) -> None:
-    run_study(Sweep(), run)
+    @main.command()
+    @study_options
+    def sweep(run: StudyOptions) -> None:
+        run_study(Sweep(), run)
 """
 
 from __future__ import annotations
