@@ -70,11 +70,13 @@ EXAMPLES = [example for path in PAGES for example in _examples(path)]
 # What a page takes for granted, by page and number of the example.
 BEFORE = {
     ("docs/board.md", 1): """
-import numpy as np, shutil, pyqkit.board_emulation
-from pathlib import Path
-examples = Path(pyqkit.__file__).parent.parent / "overlays" / "digits" / "digits.bit.d"
-for ending in ("bit", "hwh", "json", "zip"):
-    shutil.copy(examples / f"digits.ZCU104.{ending}", f"net.{ending}")
+import os, shutil, subprocess, sys
+import numpy as np
+import pyqkit.board_emulation
+digits = os.path.join(os.path.dirname(pyqkit.__file__), "..", "overlays", "digits", "digits.bit.d")
+shutil.copy(os.path.join(digits, "digits.ZCU104.zip"), "net")
+subprocess.run([sys.executable, "-m", "pyqkit", "overlay", "net", "--emulated", "-o", "made"], check=True)
+os.chdir("made")
 x = np.zeros((3, 1, 8, 8), np.float32)
 batches = [x, x]
 pyqkit.board_emulation.use("ZCU104")
@@ -143,11 +145,17 @@ def test_make_targets_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=_name)
 def test_files_and_names_exist(path: Path) -> None:
-    """Of this repository: a path that begins with one of its folders, and a dotted name below ``pyqkit``."""
+    """Of this repository: a path that begins with one of its folders, a file of source, whatever folders are
+    left out in front of it, and a dotted name below ``pyqkit``.
+    """
     folders = "pyqkit|hls|rtl|tests|tools|benchmarks|boards|overlays|notebooks|docs"
     for code in re.findall(r"`([^`\n]+)`", path.read_text()):
         if re.fullmatch(rf"(?:{folders})/[\w./*-]*", code) and "NAME" not in code:
             assert list(ROOT.glob(code.rstrip("/"))), f"{path.name}: {code}"
+        elif re.fullmatch(r"[\w/]+\.py|[\w/]+/\w+\.(cpp|hpp|sv|tcl)", code):
+            assert any(list((ROOT / folder).rglob(code)) for folder in folders.split("|")), (
+                f"{path.name}: {code}"
+            )
         elif re.fullmatch(r"pyqkit(\.\w+)+", code):
             assert _resolves(code), f"{path.name}: {code}"
 

@@ -1,4 +1,6 @@
-"""Options that all commands have which run a study::
+"""Options that all commands have which run a study.
+
+A command takes them so::
 
     @main.command()
     @study_options
