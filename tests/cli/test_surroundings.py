@@ -41,7 +41,8 @@ class Place:
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "OMP_NUM_THREADS": "1",
         }
-        return {**os.environ, **here}
+        # A measurement of coverage would have files of its own in a process that can write none.
+        return {**{k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}, **here}
 
     def start(self, *arguments: object, **options: object) -> subprocess.Popen[str]:
         command = [*PROGRAM, *map(str, arguments)]
