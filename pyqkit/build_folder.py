@@ -1,7 +1,4 @@
-"""Build folders.
-
-Everything about one accelerator in files, self-contained, checked when read, written all or nothing.
-"""
+"""Build folders: everything about one accelerator in files, checked when read, written all or nothing."""
 
 from __future__ import annotations
 

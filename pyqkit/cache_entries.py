@@ -1,6 +1,6 @@
-"""What lies in the cache.
+"""Entries of the cache: shown, checked and thrown away.
 
-Shown, checked and thrown away; only what pyqkit put there by its own naming counts as such.
+Only what pyqkit put there by its own naming counts as such.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The demo.
+"""The demo: a small network in four number formats, from training to verified codes.
 
-A small residual network on scikit-learn's digits, in four number formats at once, from training to verified
-codes.
+It is a residual network on scikit-learn's digits; one network holds all four formats.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reading an ONNX file.
+"""What an ONNX file plainly says: names, attributes, constants.
 
-The plain meaning of names, attributes and constants, which the importer and the reference share.
+The importer and the reference share it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""C++ of a network: templates of ``hls/`` instantiated with what formats and foldings give."""

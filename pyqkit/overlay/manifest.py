@@ -1,4 +1,4 @@
-"""What stands beside a bitstream.
+"""The manifest of an overlay, which stands beside its bitstream.
 
 NAME.json says what NAME.bit and NAME.hwh are, NAME.zip holds what runs of the build folder they came from.
 

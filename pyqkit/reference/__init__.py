@@ -1,5 +1,4 @@
-"""The judge.
+"""The QONNX file itself, executed exactly: what every engine is compared with.
 
-Executes a QONNX file and shares nothing with the lowering but number formats, reading and written
-conventions.
+It shares nothing with the lowering but number formats, reading and written conventions.
 """

@@ -1,4 +1,1 @@
-"""SystemVerilog of a network.
-
-Blocks of ``rtl/`` instantiated with the parameters that formats and folding give.
-"""
+"""SystemVerilog of a network: blocks of ``rtl/`` instantiated with what formats and foldings give."""

@@ -1,6 +1,6 @@
-"""What runs on a board.
+"""What runs on a board: the driver of an overlay, called with frames.
 
-`Driver.load(overlay)` and a call with frames. numpy is enough; pynq is imported when a board is used.
+numpy is enough; pynq is imported when a board is used.
 """
 
 from pyqkit.overlay.manifest import OverlayError
