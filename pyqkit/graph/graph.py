@@ -209,6 +209,35 @@ def expect(condition: bool, op: Operator, what: str) -> None:
         raise FieldError(f"{op.name} has {what}")
 
 
+class _Links:
+    """Names of operators, and who reads and writes each tensor: thousands of layers are walked once.
+
+    Operators that were appended are taken in when somebody asks; another list is read anew.
+    """
+
+    def __init__(self) -> None:
+        self._start([])
+
+    def _start(self, operators: list[Operator]) -> None:
+        self._operators, self._count = operators, 0
+        self.names: set[str] = set()
+        self.readers: dict[str, list[Operator]] = {}
+        self.writers: dict[str, Operator] = {}
+
+    def of(self, operators: list[Operator]) -> _Links:
+        """The links between `operators`."""
+        if operators is not self._operators or len(operators) < self._count:
+            self._start(operators)
+        for op in operators[self._count :]:
+            self.names.add(op.name)
+            for name in dict.fromkeys(op.inputs):
+                self.readers.setdefault(name, []).append(op)
+            for name in op.outputs:
+                self.writers.setdefault(name, op)
+        self._count = len(operators)
+        return self
+
+
 @dataclass
 class Graph:
     """Operators in topological order, with one input and one output port or more.
@@ -219,6 +248,7 @@ class Graph:
         As the ONNX graph calls itself: any text, to be shown alone.
     tensors : dict of str to Tensor
     operators : list of Operator
+        To be appended to by `add`, or replaced as a whole.
     inputs, outputs : list of Port
         The network's results come first among the outputs, then probes (see `pyqkit.graph.probes`).
     notes : list of str
@@ -234,6 +264,7 @@ class Graph:
     outputs: list[Port] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    _links: _Links = field(default_factory=lambda: _Links(), init=False, repr=False, compare=False)
 
     @property
     def results(self) -> list[Port]:
@@ -252,7 +283,7 @@ class Graph:
         from a file.
         """
         _check_name(op.kind, op.name)
-        if any(op.name == other.name for other in self.operators):
+        if op.name in self._links.of(self.operators).names:
             raise GraphError(
                 f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them"
             )
@@ -289,11 +320,11 @@ class Graph:
 
     def consumers(self, tensor: str) -> list[Operator]:
         """Operators that read a tensor."""
-        return [op for op in self.operators if tensor in op.inputs]
+        return list(self._links.of(self.operators).readers.get(tensor, ()))
 
     def producer(self, tensor: str) -> Operator | None:
         """Operator that writes a tensor; None for a graph input."""
-        return next((op for op in self.operators if tensor in op.outputs), None)
+        return self._links.of(self.operators).writers.get(tensor)
 
     def prune(self) -> None:
         """Drop operators, tensors and inputs that no output needs."""

@@ -230,7 +230,7 @@ class Emitter(dataflow.Emitter[Stream]):
     def memory(
         self, name: str, values: np.ndarray, lanes: int, bits: int, file: str, literal: str
     ) -> Parameters:
-        """Parameters of a `rom` with `lanes` values a word: a file, or a literal if there is one word alone."""
+        """Parameters of a `rom` with `lanes` values a word: a file, or a literal if it has one word."""
         if values.size == lanes:
             return {literal: f"{lanes * bits}'h{packed(values.ravel().tolist(), bits):x}"}
         return {file: self.file(self.names.new(name), values.reshape(-1, lanes), bits)}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from pyqkit.graph.folding import MEMORIES, MULTIPLIERS, Axis, Choice, Folding, F
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.window import SlidingWindow
+
+_PIECE = 1 << 18  # weights that are looked up at a time
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,28 @@ class Convolution(Operator):
         """Smallest and largest accumulator of each output channel, from the real weight codes (Python
         integers).
         """
-        pair = product(tensor.format, self.weight_format)
-        used, places = np.unique(self.weights, return_inverse=True)
-        ends = pair.of(
-            self._extremes(tensor)[:, None], used
-        )  # a product with a given weight is largest at one of them
-        flat = places.reshape(len(self.weights), -1)
+        pair, used = product(tensor.format, self.weight_format), np.unique(self.weights)
+        # a product with a given weight is largest at one of them
+        ends = pair.of(self._extremes(tensor)[:, None], used)
         low, high = ends.min(axis=0), ends.max(axis=0)
         most = max(abs(int(low.min())), abs(int(high.max())), 1)
         most <<= 0 if self.shifts is None else int(self.shifts.max())
-        kind = np.int64 if most * flat.shape[1] < 2**63 else object
-        low, high = low.astype(kind)[flat], high.astype(kind)[flat]
-        if self.shifts is not None:
-            factor = np.array([1 << int(s) for s in self.shifts.ravel()], dtype=kind).reshape(flat.shape)
-            low, high = low * factor, high * factor
-        return low.sum(axis=1).astype(object), high.sum(axis=1).astype(object)
+        kind = np.int64 if most * self.weights[0].size < 2**63 else object
+        return self._summed(used, low.astype(kind)), self._summed(used, high.astype(kind))
+
+    def _summed(self, used: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sum for each output of what each of the codes `used` is worth, shifts applied (Python integers)."""
+        table = np.zeros(int(used[-1]) + 1, values.dtype)
+        table[used] = values
+        sums = np.empty(len(self.weights), object)
+        stride = max(1, _PIECE // self.weights[0].size)
+        for first in range(0, len(sums), stride):
+            rows = slice(first, first + stride)
+            terms = table[self.weights[rows]]
+            if self.shifts is not None:
+                terms = terms << self.shifts[rows].astype(values.dtype)
+            sums[rows] = terms.reshape(len(terms), -1).sum(axis=1)
+        return sums
 
     def _extremes(self, tensor: Tensor) -> np.ndarray:
         """Codes that can occur among which are those of the smallest and the largest product with any weight.
@@ -154,15 +162,6 @@ class Convolution(Operator):
             {tensor.format.zero_code} if any(self.padding) and tensor.format.has_zero else set()
         )
         return np.array(sorted(ends))
-
-    @cached_property
-    def weight_integers(self) -> np.ndarray:
-        """Integers of the weights, shifts applied.
-
-        Meaningful where the product is a plain integer product.
-        """
-        integers = self.weight_format.integers[self.weights]
-        return integers if self.shifts is None else integers << self.shifts
 
     def windows(self, codes: np.ndarray, zero: int) -> np.ndarray:
         """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded
@@ -233,6 +232,4 @@ class Convolution(Operator):
 
 def is_codes(array: np.ndarray, fmt: NumberFormat) -> bool:
     """Whether all elements are codes of a format."""
-    known = np.zeros(2**fmt.bits, bool)
-    known[fmt.codes] = True
-    return bool(array.min() >= 0 and array.max() < known.size and known[array].all())
+    return bool(np.isin(np.unique(array), fmt.codes).all())
