@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from pyqkit import files
+
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
@@ -14,3 +16,10 @@ def ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=["renameat2", "without"])
+def renames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the system's exchange of two names, which some file systems lack."""
+    if request.param == "without":
+        monkeypatch.setattr(files, "_renameat2", lambda *_: False)

@@ -5,60 +5,17 @@ Attributes, domains, names, types, sizes, and files beside it; anything else is 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import pyqkit
-from pyqkit.errors import UserError
-from pyqkit.graph import limits
-from pyqkit.graph.external_data import ExternalDataError
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.lowering.errors import ConversionError
-from pyqkit.graph.model import ModelError, load_model
-from pyqkit.reference.quantised import real_of
-from pyqkit.reference.reference import Reference
+from tests.graph.models import Make, assert_right, frames, network, refusal
 from tests.graph.qonnx_builder import GENERAL, Builder
-from tests.small_networks import residual
-
-Make = Callable[[Builder, str], str]
-
-
-def frames(model: Any) -> np.ndarray:
-    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
-    return (np.random.default_rng(0).integers(-40, 41, (3, *shape)) / 16).astype(np.float32)
-
-
-def assert_right(model: Any) -> Any:
-    """Every output of engine `exact` is what the reference says; returns the accelerator."""
-    accelerator = pyqkit.compile(model)
-    found, expected = accelerator.emulate_outputs(frames(model)), Reference(model).run(frames(model))
-    assert set(found) == set(expected)
-    for name, values in found.items():
-        np.testing.assert_array_equal(values, real_of(expected[name]).high.astype(np.float32))
-    return accelerator
-
-
-def network(make: Make | None = None) -> Any:
-    """A quantiser, a convolution, a quantiser, and between them what `make` adds."""
-    b = Builder(3, 4, 4)
-    x = b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 3, scale=0.5)
-    return b.model(b.quantise(make(b, x) if make else x, "int8", 0.25))
-
-
-def refusal(model: Any) -> str:
-    with pytest.raises(ConversionError) as caught:
-        import_qonnx(model)
-    (problem,) = caught.value.problems
-    assert problem.node and problem.reason and problem.remedy and "breaks the importer" not in problem.reason
-    return f"{problem.node}: {problem.reason}"
-
 
 # ---- attributes, domains, types ----------------------------------------------------------------------------
 
@@ -248,111 +205,6 @@ def test_a_constant_reads_nothing() -> None:
     assert "(Constant): it is no node that ONNX allows" in refusal(made)
 
 
-def spoiled(spoil: Callable[[Any], object]) -> Any:
-    model = network()
-    spoil(model)
-    return model
-
-
-def _initialiser(model: Any, **fields: Any) -> None:
-    weights = next(t for t in model.graph.initializer if len(t.dims) == 4)
-    for name, value in fields.items():
-        if name == "dims":
-            weights.dims[:] = value
-        else:
-            setattr(weights, name, value)
-
-
-MODELS: dict[str, tuple[Callable[[Any], object], str]] = {
-    "short data": (
-        lambda m: _initialiser(m, raw_data=b"\0" * 5),
-        "108 numbers of type FLOAT were expected in tensor constant_",
-    ),
-    "strings": (lambda m: _initialiser(m, data_type=TensorProto.STRING), "has STRING; store it as FLOAT"),
-    "no type": (lambda m: _initialiser(m, data_type=99), "has type 99; store it as FLOAT"),
-    "huge": (
-        lambda m: _initialiser(m, dims=[2**40, 2**40, 1, 1]),
-        f"at most 8 axes and {limits.CONSTANT_ELEMENTS} elements was expected",
-    ),
-    "negative": (
-        lambda m: _initialiser(m, dims=[4, 3, -3, -3]),
-        "has the shape [4, 3, -3, -3]; use a smaller one",
-    ),
-    "old op-set": (lambda m: setattr(m.opset_import[0], "version", 6), "an op-set from 7 to "),
-    "no op-set": (
-        lambda m: m.opset_import.__delitem__(0),
-        "one version of ONNX's operators was expected, but 0 came",
-    ),
-    "input of 3 axes": (
-        lambda m: m.graph.input[0].type.tensor_type.shape.dim.__delitem__(3),
-        "but x has 3; reshape it",
-    ),
-    "input of doubles": (
-        lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 11),
-        "but x has DOUBLE; export it with",
-    ),
-    "integer input": (
-        lambda m: (
-            m.graph.node[2].input.__setitem__(0, "x")
-            or setattr(m.graph.input[0].type.tensor_type, "elem_type", 2)
-        ),
-        "cast it first",
-    ),
-    "wide input": (
-        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", 2**24),
-        "channels was expected, but x has",
-    ),
-    "two inputs": (
-        lambda m: m.graph.input.append(helper.make_tensor_value_info("y", 1, [1, 3])),
-        "this one has x, y; join them into one",
-    ),
-    "two inputs of a name": (lambda m: m.graph.input.append(m.graph.input[0]), "but x comes twice"),
-    "a tensor made twice": (lambda m: m.graph.node.insert(1, m.graph.node[0]), "but quant_4 comes twice"),
-    "unsorted": (
-        lambda m: m.graph.node.append(m.graph.node.pop(0)),
-        "sort the nodes, or export the model again",
-    ),
-    "no output": (
-        lambda m: m.graph.output.__delitem__(0),
-        "outputs that nodes make were expected, but there are none",
-    ),
-    "unknown output": (lambda m: setattr(m.graph.output[0], "name", "y"), "but output y is made by no node"),
-    "functions": (
-        lambda m: m.functions.append(helper.make_function("", "Relu", ["a"], ["a"], [], [])),
-        "it has Relu; inline them",
-    ),
-    "sparse": (
-        lambda m: m.graph.sparse_initializer.append(
-            helper.make_sparse_tensor(
-                numpy_helper.from_array(np.ones(1, np.float32), "s"),
-                numpy_helper.from_array(np.zeros(1, np.int64)),
-                [4],
-            )
-        ),
-        "but s is sparse; export it as a dense tensor",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_models_that_are_not_sound(name: str) -> None:
-    spoil, sentence = MODELS[name]
-    with pytest.raises(ModelError) as caught:
-        import_qonnx(spoiled(spoil))
-    assert sentence in str(caught.value)
-
-
-def test_attributes_that_are_not_sound() -> None:
-    def twice(model: Any) -> None:
-        model.graph.node[1].attribute.append(model.graph.node[1].attribute[0])
-
-    def no_text(model: Any) -> None:
-        next(a for a in model.graph.node[0].attribute if a.name == "rounding_mode").s = b"\xff"
-
-    assert "each attribute once was expected" in refusal(spoiled(twice))
-    assert "rounding_mode has none" in refusal(spoiled(no_text))
-
-
 # ---- ends of the network -----------------------------------------------------------------------------------
 
 
@@ -406,81 +258,6 @@ def test_shapes_that_the_file_says_of_tensors_inside_do_not_count() -> None:
 
 
 # ---- data beside the model ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    """A model whose weights lie in another file."""
-    path = tmp_path / "model" / "net.onnx"
-    path.parent.mkdir()
-    onnx.save_model(residual(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    return path
-
-
-def test_external_data_come_from_beside_the_model(
-    outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    onnx.save_model(
-        residual(seed=1),
-        other / "net.onnx",
-        save_as_external_data=True,
-        location="weights.bin",
-        size_threshold=0,
-    )
-    monkeypatch.chdir(other)  # another file of the same name lies here
-    accelerator = pyqkit.compile(outside)
-    x = frames(residual())
-    np.testing.assert_array_equal(accelerator.emulate(x), pyqkit.compile(residual()).emulate(x))
-    accelerator.save(tmp_path / "build")
-    (outside.parent / "weights.bin").unlink()
-    assert (
-        pyqkit.Accelerator.load(tmp_path / "build").verify(x, engines=("exact",))["reference"][
-            "codes_differing"
-        ]
-        == 0
-    )
-
-
-def _relocate(path: Path, **entries: str) -> None:
-    model = onnx.load(path, load_external_data=False)
-    for tensor in model.graph.initializer:
-        for entry in tensor.external_data:
-            entry.value = entries.get(entry.key, entry.value)
-    path.write_bytes(model.SerializeToString())
-
-
-@pytest.mark.parametrize(
-    ("entries", "sentence"),
-    [
-        ({"location": "/etc/passwd"}, "its location '/etc/passwd' is no path below the model's folder"),
-        ({"location": "../secret"}, "its location '../secret' is no path below the model's folder"),
-        ({"location": "link"}, "is no regular file below the model's folder"),
-        ({"location": "pipe"}, "is no regular file below the model's folder"),
-        ({"location": "."}, "is no regular file below the model's folder"),
-        ({"location": "x" * 5000}, "cannot be followed"),
-        ({"offset": "-1"}, "its offset '-1' is no number of bytes"),
-        ({"offset": "1000000000"}, "ends "),
-        ({"length": "7"}, "its length is 7 bytes, and its type and shape need"),
-    ],
-)
-def test_external_data_come_from_nowhere_else(outside: Path, entries: dict[str, str], sentence: str) -> None:
-    secret = outside.parent.parent / "secret"
-    secret.write_bytes(bytes(10_000))
-    (outside.parent / "link").symlink_to(secret)
-    os.mkfifo(outside.parent / "pipe")
-    _relocate(outside, **entries)
-    with pytest.raises(ExternalDataError) as caught:
-        load_model(outside)
-    assert sentence in str(caught.value)
-
-
-def test_a_model_without_a_folder_has_no_external_data(outside: Path) -> None:
-    with pytest.raises(
-        UserError, match="lie in another file; pass the path of the ONNX file, or load it with onnx.load$"
-    ):
-        pyqkit.compile(onnx.load(outside, load_external_data=False))
 
 
 def test_very_many_problems_are_counted() -> None:

@@ -15,8 +15,8 @@ from pyqkit import Accelerator
 from pyqkit.overlay import bitfile, hwh, vendor
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
+from tests.overlay.bench import Bench, needs_tcl
 from tests.overlay.test_hwh import PARTS
-from tests.overlay.test_vendor import Bench, needs_tcl
 from tests.overlays import build
 
 PROBES = ("floatquant_24", "conv_43", "floatquant_57")

@@ -5,89 +5,19 @@ Projects, the Tcl run by a real interpreter against stubs, resuming, failures.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import stat
 import subprocess
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("onnx")
 
-from pyqkit.errors import UserError
-from pyqkit.files import OutputError
-from pyqkit.overlay import bitfile, emulated, hwh, install, seal, vendor
-from pyqkit.overlay.manifest import OverlayError, read
+from pyqkit.overlay import hwh, install, vendor
+from pyqkit.overlay.manifest import read
 from pyqkit.overlay.plan import plan
+from tests.overlay.bench import BOARDS, Bench, needs_tcl
 from tests.overlays import build
-
-TOOLS = Path(__file__).parent / "tools"
-VIVADO = (
-    "while [ $# -gt 0 ]; do case $1 in -mode|-log) shift 2;; -nojournal|-notrace) shift;; -source) "
-    'exec tclsh {stubs} vivado "$2";; *) exit 64;; esac; done'
-)
-LAUNCHERS = {
-    "vivado": VIVADO,
-    "vitis_hls": '[ "$1" = -f ] && [ $# = 2 ] || exit 64; exec tclsh {stubs} vitis_hls "$2"',
-    "vitis-run": '[ "$1 $2 $3" = "--mode hls --tcl" ] && [ $# = 4 ] || exit 64; '
-    'exec tclsh {stubs} vitis_hls "$4"',
-}
-needs_tcl = pytest.mark.skipif(
-    not (shutil.which("tclsh") and shutil.which("make")),
-    reason="tclsh or make is not installed; apt install tcl make",
-)
-BOARDS = ("ZCU104", "PYNQ-Z2")
-
-
-class Bench:
-    """A machine with stubs of the tools that are named, and what they recorded."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self._patch = folder, monkeypatch
-        self.target, self.log, self._bin = folder / "overlays", folder / "log", folder / "bin"
-        plain = [
-            p
-            for p in os.environ["PATH"].split(":")
-            if not any((Path(p) / tool).exists() for tool in LAUNCHERS)
-        ]
-        monkeypatch.setenv("PATH", ":".join([str(self._bin), *plain]))
-        monkeypatch.setenv("STUB_LOG", str(self.log))
-        self._bin.mkdir()
-
-    def install(self, *tools: str) -> None:
-        for tool in tools:
-            path = self._bin / tool
-            path.write_text("#!/bin/sh\n" + LAUNCHERS[tool].format(stubs=TOOLS / "stubs.tcl") + "\n")
-            path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-    def expect(self, board: str) -> hwh.Design:
-        """What the stub of Vivado gives: the files of this board's design."""
-        design = plan(build(board)).design
-        (self.folder / "design.hwh").write_text(hwh.write(design))
-        (self.folder / "design.bit").write_bytes(bitfile.write_emulated("shell_wrapper", design.part, {}))
-        self.set(STUB_HWH=str(self.folder / "design.hwh"), STUB_BIT=str(self.folder / "design.bit"))
-        return design
-
-    def set(self, **values: str) -> None:
-        for name, value in values.items():
-            self._patch.setenv(name, value)
-
-    def make(self, board: str = "ZCU104", backend: str = "hls", force: bool = False) -> Path:
-        return vendor.make(build(board), self.target, backend, force=force)
-
-    @property
-    def recorded(self) -> list[str]:
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        self.log.unlink(missing_ok=True)
-        return lines
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(tmp_path, monkeypatch)
-
 
 # ---- the whole way -----------------------------------------------------------------------------------------
 
@@ -338,140 +268,7 @@ def test_the_stubs_notice(
     assert complaint in str(error.value)
 
 
-def test_another_project_is_kept(bench: Bench) -> None:
-    with pytest.raises(vendor.VendorToolsMissing):
-        bench.make()
-    before = (bench.target / "project" / "settings.tcl").read_text()
-    with pytest.raises(
-        OverlayError,
-        match=r"the project of .* was expected in .*, but another one is there; pass --force to replace it",
-    ):
-        bench.make("PYNQ-Z2")
-    with pytest.raises(OverlayError, match="pass --force"):
-        bench.make(backend="rtl")
-    assert (bench.target / "project" / "settings.tcl").read_text() == before
-    with pytest.raises(vendor.VendorToolsMissing, match="^Vivado was expected to go on"):
-        bench.make(backend="rtl", force=True)
-    assert not (bench.target / "project" / "hls").exists()
-    with pytest.raises(
-        OverlayError, match="backend hls or rtl was expected, but 'vhdl' came; leave it out for hls"
-    ):
-        bench.make(backend="vhdl")
-
-
-def test_an_overlay_is_kept(bench: Bench) -> None:
-    bench.target.mkdir()
-    (bench.target / "residual.bit").write_bytes(b"mine")
-    with pytest.raises(
-        OverlayError, match="a new overlay was expected, but .* exists; choose another folder or pass --force"
-    ):
-        bench.make()
-    assert (bench.target / "residual.bit").read_bytes() == b"mine"
-
-
-def test_notes_of_the_user_are_kept(bench: Bench) -> None:
-    """A project is replaced with what the tools made of it, but not with anything else."""
-    with pytest.raises(vendor.VendorToolsMissing):
-        bench.make()
-    project = bench.target / "project"
-    (project / "work" / "made").mkdir(parents=True)
-    (project / "work" / "made" / "by.tools").write_text("")
-    (project / "notes.txt").write_text("mine")
-    with pytest.raises(
-        OutputError,
-        match=r"a project and nothing else was expected, but .*notes\.txt is not part of it; move it away",
-    ):
-        bench.make(backend="rtl", force=True)
-    assert (project / "notes.txt").read_text() == "mine" and (project / "hls").is_dir()
-    (project / "notes.txt").unlink()
-    with pytest.raises(vendor.VendorToolsMissing):
-        bench.make(backend="rtl", force=True)
-    assert not (project / "hls").exists() and not (project / "work").exists()
-
-
-@pytest.mark.parametrize("ending", [".json", ".zip", ".hwh"])
-def test_files_beside_an_emulated_overlay_are_kept(bench: Bench, ending: str) -> None:
-    bench.target.mkdir()
-    mine = bench.target / f"residual{ending}"
-    mine.write_text("mine")
-    with pytest.raises(
-        OutputError,
-        match=rf"a new file was expected, but .*residual\{ending} exists; choose another name or pass "
-        rf"--force",
-    ):
-        emulated.write(build("ZCU104"), bench.target, "residual")
-    assert [p.name for p in bench.target.iterdir()] == [mine.name] and mine.read_text() == "mine"
-
-
 # ---- what the tools leave ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def finished(bench: Bench) -> Path:
-    """A project as the tools leave it."""
-    with pytest.raises(vendor.VendorToolsMissing):
-        bench.make()
-    bench.expect("ZCU104")
-    project = bench.target / "project"
-    (project / "work").mkdir()
-    for ending in ("bit", "hwh"):
-        shutil.copy(bench.folder / f"design.{ending}", project / "work" / f"design.{ending}")
-    shutil.copy(TOOLS / "utilisation.rpt", project / "work")
-    (project / "work" / "results.json").write_text(
-        json.dumps({"tool": "Vivado 2023.2", "wns_ns": 0.1, "whs_ns": 0.1})
-    )
-    return project
-
-
-def test_results_are_sealed(finished: Path) -> None:
-    assert read(seal.seal(finished).with_suffix(".bit")).blocks["axi_dma_0"].address == 0xA000_0000
-
-
-@pytest.mark.parametrize(
-    ("file", "change", "sentence"),
-    [
-        (
-            "work/results.json",
-            lambda b: b[:-4],
-            "the results of Vivado were expected in .*, but they cannot be read",
-        ),
-        (
-            "work/utilisation.rpt",
-            lambda b: b.replace(b"CLB LUTs", b"ALMs"),
-            "a row Slice LUTs or CLB LUTs was expected",
-        ),
-        ("work/design.bit", lambda b: b[:-1], "a bitstream of .* bytes was expected behind the header"),
-        (
-            "work/design.bit",
-            lambda b: b.replace(b"xczu7ev-ffvc1156-2-e", b"xczu3eg-sfvc784-2-e\0"),
-            "a bitstream for xczu7ev-ffvc1156-2-e was expected",
-        ),
-        (
-            "work/design.hwh",
-            lambda b: b.replace(b"0xA000", b"0xB000"),
-            "axi_dma_0 was expected at .*, but Vivado has",
-        ),
-        (
-            "work/design.hwh",
-            lambda b: b.replace(b"PL0_REF_CTRL__ACT", b"PL9_REF_CTRL__ACT"),
-            "a processing system with PL clock 0 was expected",
-        ),
-    ],
-)
-def test_results_that_do_not_fit(finished: Path, file: str, change, sentence: str) -> None:  # type: ignore[no-untyped-def]
-    path = finished / file
-    path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(UserError, match=sentence):
-        seal.seal(finished)
-    assert not (finished / "overlay" / "residual.json").exists()
-
-
-def test_utilisation_of_7_series() -> None:
-    text = (
-        "| Slice LUTs* | 8000 | 0 |\n| Slice Registers | 9000 | 0 |\n| Block RAM Tile | 33 | 0 |\n| "
-        "DSPs | 4 | 0 |\n"
-    )
-    assert seal.utilisation(text) == {"lut": 8000, "ff": 9000, "bram36": 33, "dsp": 4}
 
 
 def test_the_command_line_ends_with_3_where_tools_are_missing(bench: Bench) -> None:
