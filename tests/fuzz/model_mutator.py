@@ -116,8 +116,6 @@ def _output(model: Any, random: Random) -> None:
     else:
         value = helper.make_tensor_value_info(a_name(model, random), 7, [3, -1])
         model.graph.value_info.add().CopyFrom(value)
-            helper.make_tensor_value_info(a_name(model, random), 7, [3, -1])
-        )
 
 
 def _versions(model: Any, random: Random) -> None:
