@@ -46,7 +46,7 @@ class Stream:
 class Emitter(dataflow.Emitter[Stream]):
     """State of one generation.
 
-    Registry of operators call `stream`, `process`, `array`, `store`, `struct` and `typedef`, and `include`
+    Rules of operators call `stream`, `process`, `array`, `store`, `struct` and `typedef`, and `include`
     the headers whose blocks they instantiate. All take the name that is wanted and return what `names` made
     of it.
     """

@@ -98,7 +98,7 @@ class Fifo(Block):
 class Emitter(dataflow.Emitter[Stream]):
     """State of one generation.
 
-    Registry of operators call `input`, `output`, `stream`, `block`, `converted` and the constants' functions.
+    Rules of operators call `input`, `output`, `stream`, `block`, `converted` and the constants' functions.
     All of these take the name that is wanted and return what `names` made of it; files of constants are named
     by the same table. Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a
     word of ours, so that a stream may be called as its tensor.

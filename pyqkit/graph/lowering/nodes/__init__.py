@@ -1,1 +1,1 @@
-"""Registry of ONNX nodes; a new file here is found by its ``@handles`` decorator."""
+"""Rules of ONNX nodes; a new file here is found by its ``@handles`` decorator."""
