@@ -49,8 +49,8 @@ CASES = {
 def mapped(design: Design) -> Design:
     """The same design with the netlist in place of the blocks."""
     tables = {name: text for name, text in design.files.items() if not name.endswith(".sv")}
-    gates = netlist(Circuit("network", design.files["network.sv"], tables), sources())
-    return replace(design, files={"network.sv": cells(gates) + gates})
+    gates = netlist(Circuit(design.network, design.text, tables), sources())
+    return replace(design, files={f"{design.network}.sv": cells(gates) + gates})
 
 
 def cells(gates: str) -> str:
@@ -108,7 +108,7 @@ def check(case: Case, cache: Path, frames: int) -> dict[str, object]:
         "cells": len(
             re.findall(
                 r"^  (?:LUT\d|FD\w+|CARRY4|MUXF\d|RAM\w+|SRL\w+|INV)\b",
-                gates.files["network.sv"],
+                gates.text,
                 flags=re.MULTILINE,
             )
         ),

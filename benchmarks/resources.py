@@ -135,7 +135,7 @@ def described(parts: Iterable[Part]) -> list:
 def whole(design: Design) -> Circuit:
     """The network between its AXI4-Streams."""
     tables = {file: content for file, content in design.files.items() if not file.endswith(".sv")}
-    return Circuit("accelerator", design.files["accelerator.sv"] + design.files["network.sv"], tables)
+    return Circuit(design.accelerator, design.files[f"{design.accelerator}.sv"] + design.text, tables)
 
 
 def sources() -> dict[str, str]:

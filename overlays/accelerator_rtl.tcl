@@ -13,7 +13,7 @@ if {[llength $tables]} {
   add_files -norecurse $tables
   set_property file_type {Memory Initialization Files} [get_files *.hex]
 }
-set_property top accelerator [current_fileset]
+set_property top [file rootname [file tail [glob $here/rtl/*_accelerator.sv]]] [current_fileset]
 update_compile_order -fileset sources_1
 ipx::package_project -root_dir ip -vendor $vendor -library $library -taxonomy /UserIP -import_files -set_current true -force
 

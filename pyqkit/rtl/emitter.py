@@ -25,6 +25,8 @@ from pyqkit.graph.graph import Operator
 from pyqkit.rtl.timing import Narrow, Pipeline, Timing
 
 Parameters = dict[str, "int | str"]
+# Of every module and file, so that they live beside other IP; everything else uses plain names.
+PREFIX = "pqk_"
 _WIRES = ("valid", "ready", "data")
 
 
@@ -100,10 +102,11 @@ class Emitter(dataflow.Emitter[Stream]):
 
     Rules of operators call `input`, `output`, `stream`, `block`, `converted` and the constants' functions.
     All of these take the name that is wanted and return what `names` made of it; files of constants are named
-    by the same table. Wires are a stream's name and ``_valid``, ``_ready`` or ``_data``, instances end in a
-    word of ours, so that a stream may be called as its tensor.
+    by the same table, behind the `prefix` of the network. Wires are a stream's name and ``_valid``,
+    ``_ready`` or ``_data``, instances end in a word of ours, so that a stream may be called as its tensor.
     """
 
+    prefix: str = PREFIX
     wires: list[Stream] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
@@ -224,6 +227,7 @@ class Emitter(dataflow.Emitter[Stream]):
 
         The name is one that `names` gave, perhaps with numbers behind it.
         """
+        name = self.prefix + name
         self.tables[f"{name}.hex"] = hex_words(words, bits)
         return f'"{name}.hex"'
 
@@ -248,10 +252,10 @@ class Emitter(dataflow.Emitter[Stream]):
 def instance(
     module: str, name: str, parameters: Mapping[str, int | str], connections: Mapping[str, str]
 ) -> str:
-    """Text of a module instance."""
+    """Text of an instance of a block of the library."""
     values = ",\n".join(f"      .{key}({value})" for key, value in parameters.items())
     ports = ",\n".join(f"      .{key}({value})" for key, value in connections.items())
-    return f"  {module} #(\n{values}\n  ) {name} (\n{ports}\n  );\n"
+    return f"  {PREFIX}{module} #(\n{values}\n  ) {name} (\n{ports}\n  );\n"
 
 
 Rule = Callable[[Emitter, Operator], None]

@@ -1,8 +1,9 @@
 """The whole network in SystemVerilog, instantiated from the blocks in ``rtl/``.
 
-``network`` has clock, reset and AXI4-Streams, and lets a test bench look at its FIFOs and stall them;
-``accelerator`` is the same without what only tests need. Constants stand in hexadecimal files beside, found
-relative to where tools are started.
+The network has clock, reset and AXI4-Streams, and lets a test bench look at its FIFOs and stall them; the
+accelerator is the same without what only tests need. Constants stand in hexadecimal files beside, found
+relative to where tools are started. All of them are called after the network, so that several networks fit
+into one design.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pyqkit.files import packaged
 from pyqkit.formats.port import End
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
-from pyqkit.names import Identifiers
+from pyqkit.names import Identifiers, identifier
 from pyqkit.rtl import schedule
-from pyqkit.rtl.emitter import Block, Emitter, Fifo, instance, rule_for
+from pyqkit.rtl.emitter import PREFIX, Block, Emitter, Fifo, instance, rule_for
 
+_LONGEST_NAME = 24  # letters of a network's name in names of files, which end at 255
 _OWN = (
     "clock",
     "reset",
@@ -34,19 +36,28 @@ class Design:
 
     Attributes
     ----------
+    network, accelerator : str
+        Names of the module that lets a test bench look at the FIFOs, and of the top module.
     files : dict of str to str
-        ``network.sv``, ``accelerator.sv`` and the tables, by file name.
+        Both modules and the tables, by file name.
     inputs, outputs : list of End
     fifos : dict of (tensor, reader) to int
         Words of each FIFO, in the order of the bits of the ports that look at them.
     blocks : list of Block
     """
 
+    network: str
+    accelerator: str
     files: dict[str, str]
     inputs: list[End]
     outputs: list[End]
     fifos: dict[tuple[str, str], int]
     blocks: list[Block]
+
+    @property
+    def text(self) -> str:
+        """SystemVerilog of `network`."""
+        return self.files[f"{self.network}.sv"]
 
     @property
     def interval(self) -> int:
@@ -95,7 +106,9 @@ def generate(
         Words of the FIFO between a tensor and the operator that reads it, instead of the derived ones.
     """
     ends = [f"in_{i}" for i in range(len(graph.inputs))] + [f"out_{i}" for i in range(len(graph.outputs))]
-    e = Emitter(graph, folding or {}, depths or {}, Identifiers([*_OWN, *ends]))
+    prefix = f"{PREFIX}{identifier(graph.name, _LONGEST_NAME)}_"
+    names = Identifiers([*_OWN, *ends])
+    e = Emitter(graph, folding or {}, depths or {}, names, prefix=prefix)
     inputs, outputs = e.emit(rule_for)
     needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
     fifos = {
@@ -103,14 +116,17 @@ def generate(
         for b in e.blocks
         if isinstance(b, Fifo)
     }
+    network, accelerator = f"{prefix}network", f"{prefix}accelerator"
     files = {
-        "network.sv": _network(e, inputs, outputs, fifos),
-        "accelerator.sv": _accelerator(inputs, outputs, len(fifos)),
+        f"{network}.sv": _network(network, e, inputs, outputs, fifos),
+        f"{accelerator}.sv": _accelerator(accelerator, network, inputs, outputs, len(fifos)),
     }
-    return Design(files | e.tables, inputs, outputs, fifos, e.blocks)
+    return Design(network, accelerator, files | e.tables, inputs, outputs, fifos, e.blocks)
 
 
-def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]) -> str:
+def _network(
+    name: str, e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]
+) -> str:
     ports = ["input wire clock", "input wire reset"]
     for i, end in enumerate(inputs):
         ports += [
@@ -161,12 +177,12 @@ def _network(e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tupl
         "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to "
         "stall it,\n"
         "// and bits that show the handshakes at both its ends.\n"
-        "module network (\n    "
+        f"module {name} (\n    "
         f"{f',{chr(10)}    '.join(ports)}\n);\n{wires}\n{chr(10).join(blocks)}endmodule\n"
     )
 
 
-def _accelerator(inputs: list[End], outputs: list[End], fifos: int) -> str:
+def _accelerator(name: str, network: str, inputs: list[End], outputs: list[End], fifos: int) -> str:
     ports, connections = ["input wire aclk", "input wire aresetn"], {"clock": "aclk", "reset": "reset"}
     for i, end in enumerate(inputs):
         ports += [f"input wire s_axis_{i}_tvalid", f"output wire s_axis_{i}_tready"]
@@ -186,8 +202,8 @@ def _accelerator(inputs: list[End], outputs: list[End], fifos: int) -> str:
     return (
         "// The network with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, "
         "so TLAST of inputs is not read.\n"
-        f"module accelerator (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
+        f"module {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
         "  reg reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
         f"  wire [{fifos - 1}:0] {', '.join(looks)};\n"
-        f"  network dataflow (\n{body}\n  );\n  wire unused = &{{{unused}}};\nendmodule\n"
+        f"  {network} dataflow (\n{body}\n  );\n  wire unused = &{{{unused}}};\nendmodule\n"
     )

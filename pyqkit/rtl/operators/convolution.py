@@ -143,7 +143,7 @@ def slide(
     lanes: int,
     fill: int,
 ) -> Stream:
-    """Windows of an operator, each repeated, in words of `lanes` codes; see `rtl/sliding_window.sv`."""
+    """Windows of an operator, each repeated, in words of `lanes` codes; see `rtl/pqk_sliding_window.sv`."""
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     plain = window.kernel == window.stride == (1, 1) and not any(window.padding)
     if plain and groups == repeat == 1:

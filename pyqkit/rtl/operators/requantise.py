@@ -40,7 +40,7 @@ def threshold(e: Emitter, op: Operator) -> None:
         **e.decoding(tensor.format, width),
         "BITS_OUT": out.bits,
     }
-    parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{thresholds}"'}
+    parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
     parameters["CODES"] = e.table(f"{op.name}_codes", order, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)

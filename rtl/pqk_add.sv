@@ -1,0 +1,94 @@
+// Residual addition: two streams, each integer times a constant of its channel, summed exactly.
+module pqk_add #(
+    parameter int LANES = 1,
+    parameter int SUM_BITS = 10,  // hold the integers, the products and the sum
+    parameter int LEFT_BITS = 4,
+    parameter bit LEFT_SIGNED = 1,
+    parameter int LEFT_ZERO_POINT = 0,
+    parameter bit LEFT_TABLE = 0,
+    parameter LEFT_INTEGERS = "",
+    parameter int LEFT_DEPTH = 1,  // words of factors
+    parameter LEFT_FACTORS = "",
+    parameter bit [LANES*SUM_BITS-1:0] LEFT_FACTOR = 0,  // the word if LEFT_DEPTH is 1
+    parameter int RIGHT_BITS = 4,
+    parameter bit RIGHT_SIGNED = 1,
+    parameter int RIGHT_ZERO_POINT = 0,
+    parameter bit RIGHT_TABLE = 0,
+    parameter RIGHT_INTEGERS = "",
+    parameter int RIGHT_DEPTH = 1,
+    parameter RIGHT_FACTORS = "",
+    parameter bit [LANES*SUM_BITS-1:0] RIGHT_FACTOR = 0
+) (
+    input  wire                        clock,
+    input  wire                        reset,
+    input  wire                        left_valid,
+    output wire                        left_ready,
+    input  wire [ LANES*LEFT_BITS-1:0] left_data,
+    input  wire                        right_valid,
+    output wire                        right_ready,
+    input  wire [LANES*RIGHT_BITS-1:0] right_data,
+    output wire                        out_valid,
+    input  wire                        out_ready,
+    output wire [  LANES*SUM_BITS-1:0] out_data
+);
+  reg [1:0] valid;
+  wire step = out_ready || !valid[1];
+  wire both = left_valid && right_valid;
+  assign left_ready  = step && both;
+  assign right_ready = step && both;
+  assign out_valid   = valid[1];
+  always_ff @(posedge clock) begin
+    if (reset) valid <= 0;
+    else if (step) valid <= {valid[0], both};
+  end
+
+  wire [LANES*SUM_BITS-1:0] left_products, right_products;
+  pqk_scaled_integers #(
+      .LANES(LANES),
+      .BITS(LEFT_BITS),
+      .SIGNED(LEFT_SIGNED),
+      .ZERO_POINT(LEFT_ZERO_POINT),
+      .TABLE(LEFT_TABLE),
+      .INTEGERS(LEFT_INTEGERS),
+      .PRODUCT_BITS(SUM_BITS),
+      .DEPTH(LEFT_DEPTH),
+      .FACTORS(LEFT_FACTORS),
+      .FACTOR(LEFT_FACTOR)
+  ) left (
+      .clock,
+      .reset,
+      .step,
+      .valid(both),
+      .data(left_data),
+      .products(left_products)
+  );
+  pqk_scaled_integers #(
+      .LANES(LANES),
+      .BITS(RIGHT_BITS),
+      .SIGNED(RIGHT_SIGNED),
+      .ZERO_POINT(RIGHT_ZERO_POINT),
+      .TABLE(RIGHT_TABLE),
+      .INTEGERS(RIGHT_INTEGERS),
+      .PRODUCT_BITS(SUM_BITS),
+      .DEPTH(RIGHT_DEPTH),
+      .FACTORS(RIGHT_FACTORS),
+      .FACTOR(RIGHT_FACTOR)
+  ) right (
+      .clock,
+      .reset,
+      .step,
+      .valid(both),
+      .data(right_data),
+      .products(right_products)
+  );
+
+  reg [LANES*SUM_BITS-1:0] sums;
+  assign out_data = sums;
+  always_ff @(posedge clock) begin
+    if (step) begin
+      for (int lane = 0; lane < LANES; lane++) begin
+        sums[lane*SUM_BITS+:SUM_BITS] <= left_products[lane*SUM_BITS+:SUM_BITS] + right_products[lane*SUM_BITS+:SUM_BITS];
+      end
+    end
+  end
+endmodule

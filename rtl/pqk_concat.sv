@@ -1,0 +1,30 @@
+// Channels of two streams, one after the other.
+module pqk_concat #(
+    parameter int BITS = 4,  // of a word
+    parameter int FIRST_WORDS = 1,  // of a pixel
+    parameter int SECOND_WORDS = 1
+) (
+    input  wire            clock,
+    input  wire            reset,
+    input  wire            first_valid,
+    output wire            first_ready,
+    input  wire [BITS-1:0] first_data,
+    input  wire            second_valid,
+    output wire            second_ready,
+    input  wire [BITS-1:0] second_data,
+    output wire            out_valid,
+    input  wire            out_ready,
+    output wire [BITS-1:0] out_data
+);
+  localparam int COUNT_BITS = $clog2(FIRST_WORDS + SECOND_WORDS);
+  reg [COUNT_BITS-1:0] count;
+  wire second = count >= COUNT_BITS'(FIRST_WORDS);
+  assign first_ready  = out_ready && !second;
+  assign second_ready = out_ready && second;
+  assign out_valid    = second ? second_valid : first_valid;
+  assign out_data     = second ? second_data : first_data;
+  always_ff @(posedge clock) begin
+    if (reset) count <= 0;
+    else if (out_valid && out_ready) count <= count == COUNT_BITS'(FIRST_WORDS + SECOND_WORDS - 1) ? 0 : count + 1;
+  end
+endmodule

@@ -1,0 +1,22 @@
+// One coordinate of a padded frame: counts to its end and tells whether the present place lies inside the padding.
+module pqk_pad_axis #(
+    parameter int BEFORE = 0,
+    parameter int LENGTH = 4,
+    parameter int AFTER  = 0
+) (
+    input  wire clock,
+    input  wire reset,
+    input  wire advance,
+    output wire inside_frame,
+    output wire wraps
+);
+  localparam int PLACE_BITS = $clog2(BEFORE + LENGTH + AFTER + 1);
+  reg [PLACE_BITS-1:0] place;
+  wire [PLACE_BITS-1:0] from_first = place - PLACE_BITS'(BEFORE);
+  assign inside_frame = from_first < PLACE_BITS'(LENGTH);  // places before wrap around to large numbers
+  assign wraps = advance && place == PLACE_BITS'(BEFORE + LENGTH + AFTER - 1);
+  always_ff @(posedge clock) begin
+    if (reset || wraps) place <= 0;
+    else if (advance) place <= place + 1;
+  end
+endmodule

@@ -1,0 +1,54 @@
+// What pools share: words of POSITIONS pixels come in, a result is kept for each word of a pixel and leaves after the last one.
+// `result` must follow combinationally from `word`, `known` (the result so far) and `first` (there is none yet).
+module pqk_pool_control #(
+    parameter int IN_BITS = 4,
+    parameter int OUT_BITS = 4,
+    parameter int POSITIONS = 4,
+    parameter int DEPTH = 1  // words of a pixel
+) (
+    input  wire                clock,
+    input  wire                reset,
+    input  wire                in_valid,
+    output wire                in_ready,
+    input  wire [ IN_BITS-1:0] in_data,
+    output reg                 out_valid,
+    input  wire                out_ready,
+    output reg  [OUT_BITS-1:0] out_data,
+    output reg  [ IN_BITS-1:0] word,
+    output wire [OUT_BITS-1:0] known,
+    output wire                first,
+    input  wire [OUT_BITS-1:0] result
+);
+  localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int POSITION_BITS = POSITIONS > 1 ? $clog2(POSITIONS) : 1;
+
+  reg [OUT_BITS-1:0] memory[DEPTH];
+  reg [ADDRESS_BITS-1:0] address;
+  reg [POSITION_BITS-1:0] position;
+  reg valid;
+  wire last = position == POSITION_BITS'(POSITIONS - 1);
+  wire end_pixel = address == ADDRESS_BITS'(DEPTH - 1);
+  wire step = out_ready || !out_valid;
+  assign in_ready = step;
+  assign known = memory[address];
+  assign first = position == 0;
+
+  always_ff @(posedge clock) begin
+    if (step) word <= in_data;
+    if (step && valid) memory[address] <= result;
+    if (step && valid && last) out_data <= result;
+  end
+  always_ff @(posedge clock) begin
+    if (reset) begin
+      valid <= 0;
+      out_valid <= 0;
+      address <= 0;
+      position <= 0;
+    end else if (step) begin
+      valid <= in_valid;
+      out_valid <= valid && last;
+      if (valid) address <= end_pixel ? 0 : address + 1;
+      if (valid && end_pixel) position <= last ? 0 : position + 1;
+    end
+  end
+endmodule

@@ -1,0 +1,19 @@
+// Exact product of two codes of any formats: both are decoded by tables to signed integers, which are multiplied.
+module pqk_product_decoded #(
+    parameter int A = 4,
+    parameter int B = 4,
+    parameter int A_WIDTH = 4,  // bits of the signed integers
+    parameter int B_WIDTH = 4,
+    parameter bit [(A_WIDTH << A)-1:0] A_TABLE = '0,  // integer of every code, code 0 lowest
+    parameter bit [(B_WIDTH << B)-1:0] B_TABLE = '0,
+    parameter bit DSP = 0,
+    parameter int W = 8
+) (
+    input  logic        [A-1:0] a,
+    input  logic        [B-1:0] b,
+    output logic signed [W-1:0] p
+);
+  pqk_product_integer #(.A(A_WIDTH), .B(B_WIDTH), .DSP(DSP), .W(W)) multiplier (
+      .a(A_TABLE[a*A_WIDTH+:A_WIDTH]), .b(B_TABLE[b*B_WIDTH+:B_WIDTH]), .p
+  );
+endmodule

@@ -1,0 +1,22 @@
+// p = a * b of two unsigned integers: as many LUTs as bits of p where a and b are six bits together, else Booth rows.
+module pqk_product_unsigned #(
+    parameter int A = 3,
+    parameter int B = 3
+) (
+    input  logic [  A-1:0] a,
+    input  logic [  B-1:0] b,
+    output logic [A+B-1:0] p
+);
+  localparam int W = A + B;
+  localparam int BITS = W <= 6 ? W << W : W;
+  function automatic logic [BITS-1:0] products();
+    for (int i = 0; i < 2 ** W; i++) products[i*W+:W] = W'((i >> B) * (i & (2 ** B - 1)));
+  endfunction
+
+  if (W <= 6) begin : g_table
+    localparam logic [BITS-1:0] TABLE = products();
+    assign p = TABLE[{a, b}*W+:W];
+  end else begin : g_rows
+    pqk_product_booth #(.A(A), .A_SIGNED(0), .B(B), .B_SIGNED(0)) multiplier (.a, .b, .p);
+  end
+endmodule

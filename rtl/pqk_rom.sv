@@ -1,0 +1,35 @@
+// Constants with a registered read, so that they can become block RAM; one word alone is a literal and takes nothing.
+module pqk_rom #(
+    parameter int WIDTH = 8,
+    parameter int DEPTH = 2,
+    parameter FILE = "",  // hexadecimal, one word a line; not read if DEPTH is 1
+    parameter bit [WIDTH-1:0] VALUE = 0,  // the word if DEPTH is 1
+    parameter MEMORY = "auto",  // "lut", "block", or left to the tool
+    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
+) (
+    input  wire                    clock,
+    input  wire                    enable,
+    input  wire [ADDRESS_BITS-1:0] address,
+    output wire [       WIDTH-1:0] data
+);
+  // Vivado takes rom_style for constants. Yosys knows LUT RAM alone as "distributed", but reads ram_style first, where
+  // "registers" gives logic.
+  /* verilator lint_off UNUSEDPARAM */
+  /* verilator lint_off WIDTHEXPAND */
+  localparam ROM_STYLE = MEMORY == "lut" ? "distributed" : MEMORY;
+  localparam RAM_STYLE = MEMORY == "lut" ? "registers" : MEMORY;
+  /* verilator lint_on UNUSEDPARAM */
+  /* verilator lint_on WIDTHEXPAND */
+  generate
+    if (DEPTH > 1) begin : g_memory
+      (* ram_style = RAM_STYLE, rom_style = ROM_STYLE *) reg [WIDTH-1:0] memory[DEPTH];
+      reg [WIDTH-1:0] word;
+      initial $readmemh(FILE, memory);
+      always_ff @(posedge clock) if (enable) word <= memory[address];
+      assign data = word;
+    end else begin : g_literal
+      assign data = VALUE;
+      wire unused = &{clock, enable, address};
+    end
+  endgenerate
+endmodule

@@ -1,0 +1,109 @@
+// Requantiser: counts the thresholds that the integer has reached and gives the code at that place.
+//
+// A binary search, one comparison a bit of the result, each with a memory of its own and a stage of its own. The thresholds of
+// stage s and lane l stand in the file THRESHOLDS_<s>_<ll>.hex, one word a line, by channel and result so far; beside each of
+// stage 0, in the highest bit, whether the channel falls: its place is counted from the other end.
+module pqk_threshold #(
+    parameter int BITS_IN = 8,
+    parameter int WIDTH = 9,  // of the signed integers that are compared
+    parameter bit SIGNED = 1,
+    parameter int ZERO_POINT = 0,
+    parameter bit TABLE = 0,
+    parameter INTEGERS = "",
+    parameter int BITS_OUT = 4,
+    parameter int STEPS = 4,
+    parameter int LANES = 1,
+    parameter int DEPTH = 1,  // words of a pixel
+    parameter THRESHOLDS = "",
+    parameter CODES = ""  // 2**STEPS codes
+) (
+    input  wire                      clock,
+    input  wire                      reset,
+    input  wire                      in_valid,
+    output wire                      in_ready,
+    input  wire [ LANES*BITS_IN-1:0] in_data,
+    output wire                      out_valid,
+    input  wire                      out_ready,
+    output wire [LANES*BITS_OUT-1:0] out_data
+);
+  localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+
+  reg [STEPS:0] valid;
+  wire step = out_ready || !valid[STEPS];
+  assign in_ready  = step;
+  assign out_valid = valid[STEPS];
+
+  reg [WORD_BITS-1:0] word[STEPS];  // word[s] belongs to the integer that enters stage s
+  wire [WORD_BITS-1:0] word_next = word[0] == WORD_BITS'(DEPTH - 1) ? 0 : word[0] + 1;
+  always_ff @(posedge clock) begin
+    if (reset) valid <= 0;
+    else if (step) valid <= {valid[STEPS-1:0], in_valid};
+    if (reset) word[0] <= 0;
+    else if (step && in_valid) word[0] <= word_next;
+    if (step) for (int s = 1; s < STEPS; s++) word[s] <= word[s-1];
+  end
+
+  generate
+    for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
+      localparam bit [7:0] TENS = 8'd48 + 8'(lane / 10 % 10), ONES = 8'd48 + 8'(lane % 10), HUNDREDS = 8'd48 + 8'(lane / 100);
+      wire [WIDTH-1:0] decoded;
+      pqk_decode #(
+          .BITS(BITS_IN),
+          .WIDTH(WIDTH),
+          .SIGNED(SIGNED),
+          .ZERO_POINT(ZERO_POINT),
+          .TABLE(TABLE),
+          .FILE(INTEGERS)
+      ) decoder (
+          .code(in_data[lane*BITS_IN+:BITS_IN]),
+          .integer_value(decoded)
+      );
+      for (genvar s = 0; s < STEPS; s++) begin : g_stage
+        localparam bit [7:0] DIGIT = 8'd48 + 8'(s);
+        localparam int ENTRIES = DEPTH << s;
+        localparam int ADDRESS_BITS = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
+        localparam int ENTRY_BITS = s == 0 ? WIDTH + 1 : WIDTH;
+        reg signed [WIDTH-1:0] x;
+        reg falling;
+        wire [STEPS-1:0] passed_in;  // the result so far, its first bit highest
+        reg [ENTRY_BITS-1:0] memory[ENTRIES];
+        reg [ENTRY_BITS-1:0] entry;
+        wire [ADDRESS_BITS-1:0] address;
+        initial $readmemh({THRESHOLDS, "_", DIGIT, "_", HUNDREDS, TENS, ONES, ".hex"}, memory);
+        always_ff @(posedge clock) if (step) entry <= memory[address];
+        wire signed [WIDTH-1:0] limit = entry[WIDTH-1:0];
+        wire reached = x >= limit;
+        wire [STEPS-1:0] passed;
+        wire falls;
+        if (s == 0) begin : g_first
+          assign address = ADDRESS_BITS'(word[0]);
+          assign passed_in = 0;
+          always_ff @(posedge clock) if (step) x <= decoded;
+          assign falls  = entry[WIDTH];
+          assign passed = {{(STEPS - 1) {1'b0}}, reached};
+          always_comb falling = falls;
+          wire unused = &{falling, passed_in};
+        end else begin : g_next
+          assign address = ADDRESS_BITS'({word[s], g_stage[s-1].passed[s-1:0]});
+          reg [STEPS-1:0] passed_before;
+          assign passed_in = passed_before;
+          always_ff @(posedge clock) begin
+            if (step) begin
+              x <= g_stage[s-1].x;
+              passed_before <= g_stage[s-1].passed;
+              falling <= g_stage[s-1].falls;
+            end
+          end
+          assign falls  = falling;
+          assign passed = STEPS'({passed_in, reached});
+        end
+      end
+      reg [BITS_OUT-1:0] codes [2**STEPS];
+      reg [BITS_OUT-1:0] result;
+      initial $readmemh(CODES, codes);
+      wire [STEPS-1:0] place = g_stage[STEPS-1].passed ^ {STEPS{g_stage[STEPS-1].falls}};
+      always_ff @(posedge clock) if (step) result <= codes[place];
+      assign out_data[lane*BITS_OUT+:BITS_OUT] = result;
+    end
+  endgenerate
+endmodule
