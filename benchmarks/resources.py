@@ -27,10 +27,11 @@ from pyqkit.files import replacing
 from pyqkit.formats import parse
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.resources import PRIOR, relevant
-from pyqkit.rtl.emitter import Block, Fifo, Part, instance
+from pyqkit.rtl.emitter import Block, Fifo, instance
 from pyqkit.rtl.features import EXACT, Features, features
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.generate import library as block_folder
+from pyqkit.rtl.parts import Part
 from pyqkit.rtl.products import WIDEST, product_block
 from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
 

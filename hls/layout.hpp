@@ -54,36 +54,39 @@ void permute(hls::stream<Word<T, LANES_IN>> &in, hls::stream<Word<T, LANES_OUT>>
   }
 }
 
-// Rows and columns START, START + STEP, ... of an image, SIZE of them.
-template <class T, int HEIGHT, int WIDTH, int CHANNELS, int LANES, int START_H, int START_W, int STEP_H, int STEP_W, int SIZE_H, int SIZE_W>
-void slice(hls::stream<Word<T, LANES>> &in, hls::stream<Word<T, LANES>> &out) {
-  for (int row = 0; row < HEIGHT; ++row) {
-    for (int column = 0; column < WIDTH; ++column) {
-      const int y = row - START_H, x = column - START_W;
-      const bool kept = y >= 0 && y % STEP_H == 0 && y / STEP_H < SIZE_H && x >= 0 && x % STEP_W == 0 && x / STEP_W < SIZE_W;
-      for (int channel = 0; channel < CHANNELS; channel += LANES) {
+// Rows START_ROW, START_ROW + STEP_ROWS, ... of an image of HEIGHT x WIDTH pixels, ROWS of them, and columns alike.
+template <class T, class S>
+void slice(hls::stream<Word<T, S::LANES>> &in, hls::stream<Word<T, S::LANES>> &out) {
+  for (int row = 0; row < S::HEIGHT; ++row) {
+    for (int column = 0; column < S::WIDTH; ++column) {
+      const int y = row - S::START_ROW, x = column - S::START_COLUMN;
+      const bool row_kept = y >= 0 && y % S::STEP_ROWS == 0 && y / S::STEP_ROWS < S::ROWS;
+      const bool kept = row_kept && x >= 0 && x % S::STEP_COLUMNS == 0 && x / S::STEP_COLUMNS < S::COLUMNS;
+      for (int channel = 0; channel < S::CHANNELS; channel += S::LANES) {
 #pragma HLS PIPELINE II = 1
-        const Word<T, LANES> word = in.read();
+        const Word<T, S::LANES> word = in.read();
         if (kept) out.write(word);
       }
     }
   }
 }
 
-// Adds rows, columns and channels of the code ZERO.
-template <class T, int HEIGHT, int WIDTH, int CHANNELS, int LANES, int TOP, int LEFT, int FRONT, int BOTTOM, int RIGHT, int BACK, int ZERO>
-void pad(hls::stream<Word<T, LANES>> &in, hls::stream<Word<T, LANES>> &out) {
-  static_assert(CHANNELS % LANES == 0 && FRONT % LANES == 0 && BACK % LANES == 0, "lanes divide channels and padding");
-  for (int row = 0; row < TOP + HEIGHT + BOTTOM; ++row) {
-    for (int column = 0; column < LEFT + WIDTH + RIGHT; ++column) {
-      const bool inside = row >= TOP && row < TOP + HEIGHT && column >= LEFT && column < LEFT + WIDTH;
-      for (int channel = 0; channel < FRONT + CHANNELS + BACK; channel += LANES) {
+// Adds rows, columns and channels (FRONT, BACK) of the code ZERO to an image of HEIGHT x WIDTH pixels of CHANNELS.
+template <class T, class S>
+void pad(hls::stream<Word<T, S::LANES>> &in, hls::stream<Word<T, S::LANES>> &out) {
+  static const bool DIVIDES = S::CHANNELS % S::LANES == 0 && S::FRONT % S::LANES == 0 && S::BACK % S::LANES == 0;
+  static_assert(DIVIDES, "lanes divide channels and padding");
+  for (int row = 0; row < S::TOP + S::HEIGHT + S::BOTTOM; ++row) {
+    for (int column = 0; column < S::LEFT + S::WIDTH + S::RIGHT; ++column) {
+      const bool row_inside = row >= S::TOP && row < S::TOP + S::HEIGHT;
+      const bool inside = row_inside && column >= S::LEFT && column < S::LEFT + S::WIDTH;
+      for (int channel = 0; channel < S::FRONT + S::CHANNELS + S::BACK; channel += S::LANES) {
 #pragma HLS PIPELINE II = 1
-        Word<T, LANES> word;
-        if (inside && channel >= FRONT && channel < FRONT + CHANNELS) {
+        Word<T, S::LANES> word;
+        if (inside && channel >= S::FRONT && channel < S::FRONT + S::CHANNELS) {
           word = in.read();
         } else {
-          for (int lane = 0; lane < LANES; ++lane) word.lane[lane] = T(ZERO);
+          for (int lane = 0; lane < S::LANES; ++lane) word.lane[lane] = T(S::ZERO);
         }
         out.write(word);
       }

@@ -4,6 +4,16 @@
 
 typedef ap_uint<8> Code;
 
+struct EndColumns {  // row 1, columns 0 and 2
+  static const int HEIGHT = 2, WIDTH = 3, CHANNELS = 4, LANES = 2;
+  static const int START_ROW = 1, START_COLUMN = 0, STEP_ROWS = 1, STEP_COLUMNS = 2, ROWS = 1, COLUMNS = 2;
+};
+
+struct Border {  // a row above, a column right, two channels in front
+  static const int HEIGHT = 2, WIDTH = 3, CHANNELS = 4, LANES = 2;
+  static const int TOP = 1, LEFT = 0, FRONT = 2, BOTTOM = 0, RIGHT = 1, BACK = 0, ZERO = 77;
+};
+
 struct Order {
   static int64_t channel(int index) { return 3 - index; }
 };
@@ -31,12 +41,12 @@ int main() {
   expect<Code, 2>(b, expected, 24);
 
   send<Code, 2>(a, image, 24);
-  pyqkit::slice<Code, 2, 3, 4, 2, 1, 0, 1, 2, 1, 2>(a, b);  // row 1, columns 0 and 2
+  pyqkit::slice<Code, EndColumns>(a, b);
   for (int i = 0; i < 8; ++i) expected[i] = image[12 + i / 4 * 8 + i % 4];
   expect<Code, 2>(b, expected, 8);
 
   send<Code, 2>(a, image, 24);
-  pyqkit::pad<Code, 2, 3, 4, 2, 1, 0, 2, 0, 1, 0, 77>(a, b);  // a row above, a column right, two channels in front
+  pyqkit::pad<Code, Border>(a, b);
   for (int i = 0; i < 3 * 4 * 6; ++i) {
     const int row = i / 24 - 1, column = i / 6 % 4, channel = i % 6 - 2;
     expected[i] = row >= 0 && column < 3 && channel >= 0 ? image[(row * 3 + column) * 4 + channel] : 77;

@@ -5,9 +5,9 @@
 
 namespace pyqkit {
 
-// Table: thresholds(channel, i) for i < 2**STEPS - 1 (unused ones are never reached), falling(channel), code(index);
-// VALUES is the number of values of the output format.
-template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int STEPS, int VALUES, class Table>
+// Table: threshold(channel, i) for i < 2**STEPS - 1, falling(channel), code(place) for places < 2**STEPS; on a falling
+// channel the place is the complement of the thresholds passed (pyqkit/dataflow/thresholds.py).
+template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int STEPS, class Table>
 void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int channel = 0; channel < CHANNELS; channel += LANES) {
@@ -24,7 +24,7 @@ void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word
           const int tried = passed + (1 << step);
           passed = x >= Table::threshold(channel + lane, tried - 1) ? tried : passed;
         }
-        result.lane[lane] = ap_uint<OUT_BITS>(Table::code(Table::falling(channel + lane) ? VALUES - 1 - passed : passed));
+        result.lane[lane] = ap_uint<OUT_BITS>(Table::code(Table::falling(channel + lane) ? (1 << STEPS) - 1 - passed : passed));
       }
       out.write(result);
     }

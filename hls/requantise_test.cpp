@@ -37,7 +37,7 @@ int main() {
   hls::stream<pyqkit::Word<ap_uint<6>, 2>> in("in", 1000);
   hls::stream<pyqkit::Word<ap_uint<2>, 2>> out("out", 1000);
   send<ap_uint<6>, 2>(in, codes, 128);
-  pyqkit::threshold<In, 2, 64, 2, 2, 2, 4, Table>(in, out);
+  pyqkit::threshold<In, 2, 64, 2, 2, 2, Table>(in, out);
   expect<ap_uint<2>, 2>(out, expected, 128);
   hls::stream<pyqkit::Word<ap_uint<4>, 2>> wide("wide", 1000);
   send<ap_uint<6>, 2>(in, codes, 128);

@@ -73,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "files",
         "untrusted",
     },
-    "emulate": {"formats", "graph", "hls", "rtl", "cache", "files", "programs"},
+    "emulate": {"discovery", "formats", "graph", "hls", "rtl", "cache", "files", "programs"},
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
     "verify": {"formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "dataflow", "hls", "hardware", "emulate", "cache"},

@@ -17,16 +17,13 @@ from collections.abc import Callable
 import numpy as np
 
 from pyqkit.emulate import kernels
-from pyqkit.emulate.carrier import carrier_type, from_carrier, integers_of, to_carrier
-from pyqkit.emulate.convolutions import Compute, ConvolutionKernel
+from pyqkit.emulate.carrier import carrier_type, from_carrier, to_carrier
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.terms import compile_add, fits_32_bits
+from pyqkit.emulate.runner import Compute, Context, Runner, runner_for
+from pyqkit.emulate.terms import fits_32_bits
 from pyqkit.formats.port import checked_codes
-from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
-from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
-from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 Values = dict[str, np.ndarray]
@@ -62,7 +59,9 @@ class ExactEngine:
         self._reads: list[list[str]] = []  # tensors that each step needs
         self.carriers: dict[str, str] = {}
         self._types = {name: carrier_type(tensor) for name, tensor in graph.tensors.items()}
+        self._runners: dict[str, Runner] = {}
         self._compile()
+        self._runners.clear()  # what steps need of them they hold themselves
         self._last_use = self._lifetimes()
         self._chunk = max(1, min(_CHUNK, _CHUNK_BYTES // self._bytes_of_a_frame()))
 
@@ -139,23 +138,33 @@ class ExactEngine:
         requantiser = Requantiser(reader, *self.graph.output_tensors(op), *self.graph.output_tensors(reader))
         return requantiser if requantiser.fits_kernels else None
 
-    def _joins(self) -> dict[str, Convolution]:
-        """Additions by name, each with a convolution whose kernel may add the other branch.
+    def _runner(self, op: Operator) -> Runner:
+        if op.name not in self._runners:
+            (out,) = self.graph.output_tensors(op)
+            context = Context(self.graph.input_tensors(op), out, self._types, self._library)
+            self._runners[op.name] = runner_for(op, context)
+        return self._runners[op.name]
 
-        Its sums are never stored.
+    def _joins(self) -> dict[str, Operator]:
+        """Additions by name, each with an operator whose kernel may add the other branch.
+
+        Its result is never stored.
         """
-        found: dict[str, Convolution] = {}
-        for op in self.graph.operators:
-            if not isinstance(op, Convolution):
+        found: dict[str, Operator] = {}
+        for add in self.graph.operators:
+            if not (isinstance(add, Add) and len(add.inputs) == 2):
                 continue
-            add = self._only_reader(op)
-            if (
-                isinstance(add, Add)
-                and len(set(add.inputs)) == len(add.inputs) == 2
-                and isinstance(self._only_reader(add), (Threshold, Rescale))
-            ):
-                found[add.name] = op  # of two convolutions the later one, when the other has run
+            if isinstance(self._only_reader(add), (Threshold, Rescale)):
+                for name in add.inputs:
+                    op = self.graph.producer(name)
+                    if op is not None and self._only_reader(op) is add and self._runner(op).joins:
+                        found[add.name] = self._later(found.get(add.name), op)
         return found
+
+    def _later(self, one: Operator | None, other: Operator) -> Operator:
+        """Of two operators the one that comes later, when the other has run."""
+        operators = self.graph.operators
+        return other if one is None or operators.index(other) > operators.index(one) else one
 
     def _compile(self) -> None:
         joins = self._joins()
@@ -171,40 +180,33 @@ class ExactEngine:
 
     def _single(self, op: Operator) -> set[str]:
         """A step of an operator, and of the requantiser behind it if that can run inside; says which."""
-        tensors, (out,) = self.graph.input_tensors(op), self.graph.output_tensors(op)
-        requantiser = self._requantiser(op) if isinstance(op, (Convolution, Add)) else None
-        compute: Compute | None = None
-        if isinstance(op, Convolution):
-            kernel = ConvolutionKernel(op, tensors[0], out, self._library)
-            if kernel.carrier:
-                self.carriers[op.name] = kernel.carrier
-                compute = kernel.compile(requantiser)
-                if kernel.sums_in_32_bits:
-                    # As the kernel writes it: narrowing would cost a pass.
-                    self._types[out.name] = np.dtype(np.int32)
-        elif isinstance(op, Add) and requantiser is not None and self._library is not None:
-            compute = compile_add(
-                op, tensors, [self._types[t.name] for t in tensors], requantiser, self._library
-            )
-        if compute is None:
-            requantiser, compute = None, self._plain(op, tensors, out)
-        return self._add_step([op], list(op.inputs), compute, requantiser)
+        runner, requantiser = self._runner(op), self._requantiser(op)
+        if runner.carrier:
+            self.carriers[op.name] = runner.carrier
+        compute = None if requantiser is None else runner.fused(requantiser)
+        if compute is not None:
+            return self._add_step([op], list(op.inputs), compute, requantiser)
+        kind = runner.result_type()
+        if kind is not None:
+            self._types[op.outputs[0]] = kind
+        return self._add_step([op], list(op.inputs), runner.alone(), None)
 
-    def _join(self, add: Operator, convolution: Convolution) -> set[str]:
+    def _join(self, add: Operator, joined: Operator) -> set[str]:
         """One step of both and the requantiser, or one each where their sums do not fit."""
         assert isinstance(add, Add)
-        (source,), (sums,) = self.graph.input_tensors(convolution), self.graph.output_tensors(convolution)
-        kernel = ConvolutionKernel(convolution, source, sums, self._library)
-        requantiser, tensors = self._requantiser(add), self.graph.input_tensors(add)
-        place = list(add.inputs).index(convolution.outputs[0])
-        kinds = [np.dtype(np.int32) if i == place else self._types[t.name] for i, t in enumerate(tensors)]
-        if requantiser is None or not kernel.joins or not fits_32_bits(add, tensors, kinds, requantiser):
-            return self._single(convolution) | self._single(add)
-        self.carriers[convolution.name] = kernel.carrier
-        compute = kernel.compile(requantiser, (add.multipliers[place], add.multipliers[1 - place]))
-        return self._add_step(
-            [convolution, add], [*convolution.inputs, add.inputs[1 - place]], compute, requantiser
+        runner, requantiser, tensors = (
+            self._runner(joined),
+            self._requantiser(add),
+            self.graph.input_tensors(add),
         )
+        place = list(add.inputs).index(joined.outputs[0])
+        kinds = [np.dtype(np.int32) if i == place else self._types[t.name] for i, t in enumerate(tensors)]
+        if requantiser is None or not fits_32_bits(add, tensors, kinds, requantiser):
+            return self._single(joined) | self._single(add)
+        self.carriers[joined.name] = runner.carrier
+        compute = runner.joined(requantiser, (add.multipliers[place], add.multipliers[1 - place]))
+        names = [*joined.inputs, add.inputs[1 - place]]
+        return self._add_step([joined, add], names, compute, requantiser)
 
     def _add_step(
         self, ops: list[Operator], names: list[str], compute: Compute, requantiser: Requantiser | None
@@ -221,36 +223,3 @@ class ExactEngine:
         self._steps.append(step)
         self._reads.append(names)
         return {op.name for op in ops} | {last.name}
-
-    def _plain(self, op: Operator, tensors: list[Tensor], out: Tensor) -> Compute:
-        fmt = tensors[0].format
-        if isinstance(op, (Threshold, Rescale)):
-            requantiser = Requantiser(op, tensors[0], out)
-            return lambda x: requantiser.apply(integers_of(x[0], fmt), self._library)
-        elif isinstance(op, Add):
-            return lambda x: sum(
-                m * integers_of(v, t.format).astype(np.int64) for m, v, t in zip(op.multipliers, x, tensors)
-            )  # type: ignore[return-value]
-        elif isinstance(op, SumPool):
-            return lambda x: _sum_pool(op, integers_of(x[0], fmt), self._types[out.name])
-        elif isinstance(op, MaxPool) and not fmt.is_logarithmic:
-            return lambda x: _max_pool(op, x[0])
-        elif isinstance(op, Pad):
-            zero = fmt.zero_code if fmt.is_logarithmic else 0
-            return lambda x: np.pad(x[0], ((0, 0), *zip(op.before, op.after)), constant_values=zero)
-        elif isinstance(op, (Permute, Slice, Concat, Reshape)):
-            # These move elements of any type.
-            return lambda x: np.ascontiguousarray(op.execute(x, tensors)[0])
-        return lambda x: to_carrier(
-            op.execute([from_carrier(v, t) for v, t in zip(x, tensors)], tensors)[0], out
-        )
-
-
-def _sum_pool(op: SumPool, integers: np.ndarray, kind: np.dtype) -> np.ndarray:
-    if tuple(op.window) == integers.shape[1:3] and not any(op.padding):
-        return integers.sum(axis=(1, 2), keepdims=True, dtype=kind)
-    return op._windows(integers.astype(kind), 0).sum(axis=(-2, -1), dtype=kind)
-
-
-def _max_pool(op: MaxPool, values: np.ndarray) -> np.ndarray:
-    return op._windows(values, np.iinfo(values.dtype).min).max(axis=(-2, -1))

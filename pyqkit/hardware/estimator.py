@@ -17,8 +17,7 @@ from pyqkit.discovery import Registry
 from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.resources import Resources, fifo, of_parts
-from pyqkit.rtl.emitter import is_emitted
-from pyqkit.rtl.outline import blocks_of
+from pyqkit.rtl.outline import blocks_of, is_emitted
 
 Foldings = dict[str, Folding]
 

@@ -18,8 +18,8 @@ from math import ceil
 from operator import add
 from pathlib import Path
 
-from pyqkit.rtl.emitter import Part
 from pyqkit.rtl.features import EXACT, features
+from pyqkit.rtl.parts import Part
 
 LABEL = "estimated by a model fitted to Yosys, xc7, before place and route"
 # what one of a feature is taken to cost before anything was measured: the fit starts there

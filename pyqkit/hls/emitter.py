@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -171,6 +171,13 @@ class Emitter(dataflow.Emitter[Stream]):
         body = "".join(
             f"  static int64_t {f}({args}) {{ return {value}; }}\n" for f, (args, value) in functions.items()
         )
+        self.constants.append(f"struct {name} {{\n{body}}};\n")
+        return name
+
+    def numbers(self, wanted: str, values: Mapping[str, int]) -> str:
+        """A struct of named constants, one template argument instead of many; returns its name."""
+        name = self.names.new(wanted)
+        body = "".join(f"  static const int {key} = {int(value)};\n" for key, value in values.items())
         self.constants.append(f"struct {name} {{\n{body}}};\n")
         return name
 

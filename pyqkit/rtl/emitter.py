@@ -22,9 +22,9 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Operator
+from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.timing import Narrow, Pipeline, Timing
 
-Parameters = dict[str, "int | str"]
 # Of every module and file, so that they live beside other IP; everything else uses plain names.
 PREFIX = "pqk_"
 _WIRES = ("valid", "ready", "data")
@@ -49,15 +49,6 @@ class Stream:
     def port(self, name: str) -> dict[str, str]:
         """Connections of a block's port."""
         return {f"{name}_{wire}": f"{self.name}_{wire}" for wire in _WIRES}
-
-
-@dataclass(frozen=True)
-class Part:
-    """`count` copies of a module with its parameters: what resources are counted by."""
-
-    module: str
-    parameters: Parameters
-    count: int = 1
 
 
 @dataclass(frozen=True)

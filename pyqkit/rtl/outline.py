@@ -12,7 +12,10 @@ import numpy as np
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.names import Identifiers
-from pyqkit.rtl.emitter import Block, Emitter, Parameters, Stream, rule_for
+from pyqkit.rtl.emitter import Block, Emitter, Stream, is_emitted, rule_for
+from pyqkit.rtl.parts import Parameters
+
+__all__ = ["blocks_of", "is_emitted"]
 
 
 class _Outline(Emitter):

@@ -19,9 +19,9 @@ import resources as benchmark
 
 from pyqkit.formats import parse
 from pyqkit.hardware.resources import PRIOR, Resources, fifo, of_parts
-from pyqkit.rtl.emitter import Part
 from pyqkit.rtl.features import features, ram, rom
 from pyqkit.rtl.generate import generate
+from pyqkit.rtl.parts import Part
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import synthesise
 from tests.emulate.networks import everything

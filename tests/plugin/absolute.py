@@ -30,6 +30,7 @@ from pyqkit.reference.node import one
 from pyqkit.reference.ratio import Ratio
 from pyqkit.rtl import emitter as rtl
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
+from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Pipeline
 
 HERE = Path(__file__).parent
@@ -130,7 +131,7 @@ def to_rtl(e: rtl.Emitter, op: Operator) -> None:
     e.module(HERE / f"{rtl.PREFIX}{MODULE}.sv")
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     out = e.output(op, lanes)
-    parameters: rtl.Parameters = {"BITS_IN": source.bits, "BITS_OUT": out.bits, "LANES": lanes}
+    parameters: Parameters = {"BITS_IN": source.bits, "BITS_OUT": out.bits, "LANES": lanes}
     parameters |= {"DEPTH": depth, **e.decoding(tensor.format, out.bits + 1)}
     words = op.weights.reshape(-1, lanes)
     parameters["WEIGHTS"] = e.file(e.names.new(f"{op.name}_weights"), words, out.bits)

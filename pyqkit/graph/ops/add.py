@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyqkit.formats import Integer
 from pyqkit.graph.fields import array_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
@@ -40,17 +41,31 @@ class Add(Operator):
                 f"equal shapes were expected by {self.name}, but "
                 f"{', '.join(str(t.shape) for t in inputs)} came"
             )
-        low = high = np.zeros(shape[2], dtype=object)
+        low, high = self._ranges(inputs)[-1]
+        if max(-low, high) >= 2**63:
+            raise GraphError(
+                f"sums of at most 64 bits were expected in {self.name}, but the scales of its branches "
+                "need more; quantise both branches with the same power-of-two scale"
+            )
+        return [Tensor.accumulator(self.outputs[0], shape, low, high)]
+
+    def partial_sums(self, inputs: list[Tensor]) -> list[Integer]:
+        """Formats of the sums of the first two branches, the first three, and so on."""
+        *partial, total = self._ranges(inputs)[1:]
+        return [
+            *(Integer.for_range(min(0, low), max(0, high)) for low, high in partial),
+            Integer.for_range(*total),
+        ]
+
+    def _ranges(self, inputs: list[Tensor]) -> list[tuple[int, int]]:
+        """Smallest and largest sum of the first branch, the first two, and so on."""
+        low = high = np.zeros(inputs[0].shape[2], dtype=object)
+        found = []
         for tensor, factors in zip(inputs, self.multipliers.astype(object)):
             ends = factors * tensor.low, factors * tensor.high
             low, high = low + np.minimum(*ends), high + np.maximum(*ends)
-        if max(-int(low.min()), int(high.max())) >= 2**63:
-            raise GraphError(
-                f"sums of at most 64 bits were expected in {self.name}, but the scales of its "
-                "branches need more; "
-                "quantise both branches with the same power-of-two scale"
-            )
-        return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
+            found.append((int(low.min()), int(high.max())))
+        return found
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         total = sum(

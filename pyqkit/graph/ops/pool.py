@@ -40,7 +40,10 @@ class _Pool(Operator):
             )
         return rows, columns, tensor.shape[2]
 
-    def _windows(self, integers: np.ndarray, fill: int) -> np.ndarray:
+    def windows(self, integers: np.ndarray, fill: int) -> np.ndarray:
+        """Windows (frames, rows, columns, channels, window height, window width) as a view of the padded
+        input.
+        """
         top, left, bottom, right = self.padding
         padded = np.pad(integers, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
         view = np.lib.stride_tricks.sliding_window_view(padded, self.window, axis=(1, 2))
@@ -64,10 +67,10 @@ class MaxPool(_Pool):
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         fmt = tensors[0].format
         if isinstance(fmt, Integer):  # accumulators are too wide for a table
-            return [fmt.from_integers(self._windows(fmt.to_integers(inputs[0]), fmt.low).max(axis=(-2, -1)))]
+            return [fmt.from_integers(self.windows(fmt.to_integers(inputs[0]), fmt.low).max(axis=(-2, -1)))]
         order = np.zeros(2**fmt.bits, np.int64)  # codes ranked by value
         order[fmt.codes] = np.arange(len(fmt.codes))
-        ranks = self._windows(order[inputs[0]], 0).max(axis=(-2, -1))
+        ranks = self.windows(order[inputs[0]], 0).max(axis=(-2, -1))
         return [fmt.codes[ranks]]
 
 
@@ -88,6 +91,6 @@ class SumPool(_Pool):
         return [Tensor.accumulator(self.outputs[0], self._out_shape(t), low * area, high * area)]
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
-        sums = self._windows(to_integers(inputs[0], tensors[0].format), 0).sum(axis=(-2, -1))
+        sums = self.windows(to_integers(inputs[0], tensors[0].format), 0).sum(axis=(-2, -1))
         (output,) = self.infer(tensors)
         return [output.format.from_integers(sums)]  # type: ignore[attr-defined]

@@ -140,11 +140,12 @@ class Rescale(Operator):
         """Width of a signed integer that holds every ``x * multiplier + offset``, and the half that rounding
         adds.
         """
+        return (self.largest_scaled(tensor) + (1 << self.shift)).bit_length() + 1
+
+    def largest_scaled(self, tensor: Tensor) -> int:
+        """Bound of the magnitude of every ``x * multiplier + offset``."""
         reach = max(abs(tensor.low), abs(tensor.high))
-        largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset)) + (
-            1 << self.shift
-        )
-        return largest.bit_length() + 1
+        return max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(self.multiplier, self.offset))
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         return [self.format.from_integers(self.rounded(to_integers(inputs[0], tensors[0].format)))]

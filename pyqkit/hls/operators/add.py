@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyqkit.formats import Integer
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.hls.emitter import Emitter, emits
@@ -18,10 +17,8 @@ def add(e: Emitter, op: Operator) -> None:
     sources = e.aligned(op)
     lanes, channels = sources[0].lanes, result.shape[2]
     partial, kind, ones = sources[0], e.format(tensors[0].format), np.ones(channels, np.int64)
-    wide = Integer(64)
-    for index in range(1, len(sources)):
-        last = index == len(sources) - 1
-        bits = result.format.bits if last else wide.bits
+    for index, total in enumerate(op.partial_sums(tensors), 1):
+        last, bits = index == len(sources) - 1, total.bits
         name = op.name if last else f"{op.name}_partial_{index}"
         left = e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
         right = e.array(f"{name}_right", op.multipliers[index])
@@ -37,4 +34,4 @@ def add(e: Emitter, op: Operator) -> None:
             f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, "
             f"{sources[index].name}, {out.name})",
         )
-        partial, kind = out, e.format(wide)
+        partial, kind = out, e.format(total)

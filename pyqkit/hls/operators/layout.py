@@ -33,7 +33,11 @@ def take_slice(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
-    numbers = ", ".join(map(str, (*tensor.shape, source.lanes, *op.start, *op.step, *op.size)))
+    height, width, channels = tensor.shape
+    shape = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
+    shape |= {"START_ROW": op.start[0], "START_COLUMN": op.start[1]}
+    shape |= {"STEP_ROWS": op.step[0], "STEP_COLUMNS": op.step[1], "ROWS": op.size[0], "COLUMNS": op.size[1]}
+    numbers = e.numbers(f"{op.name}_shape", shape)
     e.process(op.name, f"pyqkit::slice<{source.code}, {numbers}>({source.name}, {out.name})")
 
 
@@ -44,9 +48,10 @@ def pad(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     (source,) = e.aligned(op, (op.before[2], op.after[2]))
     out = e.output(op, source.lanes)
-    numbers = ", ".join(
-        map(str, (*tensor.shape, source.lanes, *op.before, *op.after, tensor.format.zero_code))
-    )
+    height, width, channels = tensor.shape
+    shape = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
+    shape |= dict(zip(("TOP", "LEFT", "FRONT", "BOTTOM", "RIGHT", "BACK"), (*op.before, *op.after)))
+    numbers = e.numbers(f"{op.name}_shape", shape | {"ZERO": tensor.format.zero_code})
     e.process(op.name, f"pyqkit::pad<{source.code}, {numbers}>({source.name}, {out.name})")
 
 

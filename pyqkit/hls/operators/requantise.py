@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyqkit.dataflow.thresholds import search_table
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -17,22 +18,22 @@ def threshold(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
-    values = len(op.format.codes)
-    steps = max(1, int(values - 1).bit_length())
-    filled = np.full((len(op.thresholds), 2**steps - 1), tensor.high + 1, np.int64)  # never reached
-    filled[:, : values - 1] = op.thresholds
-    thresholds = e.array(f"{op.name}_thresholds", filled)
+    search = search_table(op, tensor)
+    thresholds = e.array(f"{op.name}_thresholds", search.limits)
     falling = e.array(f"{op.name}_falling", op.falling.astype(np.int64))
-    codes = e.array(f"{op.name}_codes", op.format.codes)
+    codes = e.array(f"{op.name}_codes", search.codes)
     table = e.struct(
         f"{op.name}_table",
         {
-            "threshold": ("int channel, int index", f"{thresholds}[channel * {2**steps - 1} + index]"),
+            "threshold": (
+                "int channel, int index",
+                f"{thresholds}[channel * {search.limits.shape[1]} + index]",
+            ),
             "falling": ("int channel", f"{falling}[channel]"),
             "code": ("int index", f"{codes}[index]"),
         },
     )
-    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {steps}, {values}"
+    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {search.steps}"
     e.process(
         op.name,
         f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name})",
@@ -48,9 +49,8 @@ def rescale(e: Emitter, op: Operator) -> None:
     out = e.output(op, source.lanes)
     functions = {}
     for word, values in (("multiplier", op.multiplier), ("offset", op.offset)):
-        if (
-            values == values[0]
-        ).all():  # one number for all channels is no memory, and no multiplier if a power of two
+        # One number for all channels is no memory, and no multiplier if it is a power of two.
+        if (values == values[0]).all():
             functions[word] = "int", f"{values[0]}LL"
         else:
             functions[word] = "int channel", f"{e.array(f'{op.name}_{word}s', values)}[channel]"

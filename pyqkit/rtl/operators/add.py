@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from pyqkit.dataflow.streams import codes
-from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
-from pyqkit.rtl.emitter import Emitter, Parameters, emits
+from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, decoding_luts, grows_with, rom
+from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -23,16 +23,8 @@ def add(e: Emitter, op: Operator) -> None:
     sources = e.aligned(op)
     lanes, channels = sources[0].lanes, result.shape[2]
     partial, known, ones = sources[0], tensors[0].format, np.ones(channels, np.int64)
-    low = high = np.zeros(channels, dtype=object)
-    for index, (tensor, factors) in enumerate(zip(tensors, op.multipliers)):
-        ends = [factors.astype(object) * tensor.low, factors.astype(object) * tensor.high]
-        low, high = low + np.minimum(*ends), high + np.maximum(*ends)
-        if index == 0:
-            continue
-        last = index == len(sources) - 1
-        total: NumberFormat = (
-            result.format if last else Integer.for_range(min(0, int(low.min())), max(0, int(high.max())))
-        )
+    for index, total in enumerate(op.partial_sums(tensors), 1):
+        last, tensor, factors = index == len(sources) - 1, tensors[index], op.multipliers[index]
         out = e.output(op, lanes) if last else e.stream(f"{op.name}_partial_{index}", total.bits, lanes)
         parameters: Parameters = {"LANES": lanes, "SUM_BITS": total.bits}
         sides = (

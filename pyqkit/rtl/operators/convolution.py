@@ -14,8 +14,9 @@ from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import Pair, SlidingWindow
-from pyqkit.rtl.emitter import Emitter, Parameters, Part, Stream, emits
+from pyqkit.rtl.emitter import Emitter, Stream, emits
 from pyqkit.rtl.features import Features, bits_for, grows_with, ram, rom
+from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.timing import Pipeline, Window
 

@@ -11,8 +11,9 @@ from pyqkit.dataflow.constants import packed
 from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
-from pyqkit.rtl.emitter import Emitter, Parameters, emits
+from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, bits_for, grows_with
+from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Exchange, Merge, Pipeline
 
 

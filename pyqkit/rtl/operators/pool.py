@@ -9,9 +9,10 @@ import numpy as np
 from pyqkit.formats import Integer
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.pool import MaxPool, SumPool
-from pyqkit.rtl.emitter import Emitter, Parameters, Stream, emits
+from pyqkit.rtl.emitter import Emitter, Stream, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, ram
 from pyqkit.rtl.operators.convolution import slide
+from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Pipeline
 
 _POOL_LATENCY = 2  # the word, the result

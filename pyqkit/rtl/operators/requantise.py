@@ -8,11 +8,13 @@ from math import ceil
 import numpy as np
 
 from pyqkit.dataflow.streams import codes
+from pyqkit.dataflow.thresholds import search_table
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
-from pyqkit.rtl.emitter import Emitter, Parameters, emits
+from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
+from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -22,18 +24,18 @@ def threshold(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
-    lanes, depth, values = source.lanes, tensor.shape[2] // source.lanes, len(op.format.codes)
-    steps = max(1, (values - 1).bit_length())
+    lanes, depth, search = source.lanes, tensor.shape[2] // source.lanes, search_table(op, tensor)
+    steps, thresholds = search.steps, e.names.new(f"{op.name}_thresholds")
     width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
-    limits, thresholds = _limits(op, steps, tensor.low, tensor.high + 1), e.names.new(f"{op.name}_thresholds")
     for step in range(steps):
-        stage = limits[:, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)]  # one for each result so far
+        stage = search.limits[
+            :, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)
+        ]  # one for each result so far
         bits = width + (step == 0)
         for lane in range(lanes):
             falling = op.falling[lane::lanes] if step == 0 else None
             words = _entries(stage[lane::lanes].reshape(-1, 1), falling, width)
             e.file(f"{thresholds}_{step}_{lane:03d}", words, bits)
-    order = np.resize(op.format.codes, 2**steps)  # places after the last value are never reached
     parameters: Parameters = {
         "BITS_IN": source.bits,
         "WIDTH": width,
@@ -41,7 +43,7 @@ def threshold(e: Emitter, op: Operator) -> None:
         "BITS_OUT": out.bits,
     }
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
-    parameters["CODES"] = e.table(f"{op.name}_codes", order, out.bits)
+    parameters["CODES"] = e.table(f"{op.name}_codes", search.codes, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
 
@@ -56,20 +58,6 @@ def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.n
     return limits.astype(kind) & ((1 << width) - 1) | falling[:, None].astype(kind) << width
 
 
-def _limits(op: Threshold, steps: int, always: int, never: int) -> np.ndarray:
-    """Thresholds filled up to 2**steps - 1: above with ones never reached or, on falling channels, below with
-    ones always reached.
-
-    Then the place on a falling channel, counted from the other end, is the complement of the count.
-    """
-    limits = np.full((len(op.thresholds), 2**steps - 1), never, np.int64)
-    count = op.thresholds.shape[1]
-    limits[~op.falling, :count] = op.thresholds[~op.falling]
-    limits[op.falling, : limits.shape[1] - count] = always
-    limits[op.falling, limits.shape[1] - count :] = op.thresholds[op.falling]
-    return limits
-
-
 @emits("rescale")
 def rescale(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Rescale)
@@ -77,8 +65,7 @@ def rescale(e: Emitter, op: Operator) -> None:
     source = e.input(op)
     out = e.output(op, source.lanes)
     lanes, depth = source.lanes, tensor.shape[2] // source.lanes
-    reach = max(abs(tensor.low), abs(tensor.high))
-    largest = max(abs(int(m)) * reach + abs(int(b)) for m, b in zip(op.multiplier, op.offset)) + 1
+    largest = op.largest_scaled(tensor) + 1
     ends = [
         op.format.low,
         op.format.high,

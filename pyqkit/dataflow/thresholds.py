@@ -1,0 +1,43 @@
+"""The table that a binary search walks to find how many thresholds an integer has reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyqkit.graph.graph import Tensor
+from pyqkit.graph.ops.requantise import Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class SearchTable:
+    """Thresholds and codes filled up to a power of two.
+
+    Rising channels are filled above with thresholds never reached, falling ones below with thresholds always
+    reached. Then the place of the code is the count or, on a falling channel, the count's complement.
+
+    Attributes
+    ----------
+    steps : int
+        Comparisons, each of which finds a bit of the count.
+    limits : numpy.ndarray, int64, shape (channels, 2**steps - 1)
+    codes : numpy.ndarray, shape (2**steps,)
+        By place; places behind the last value are never reached.
+    """
+
+    steps: int
+    limits: np.ndarray
+    codes: np.ndarray
+
+
+def search_table(op: Threshold, tensor: Tensor) -> SearchTable:
+    """The table of a requantiser for the integers of its input."""
+    steps = max(1, (len(op.format.codes) - 1).bit_length())
+    channels, count = op.thresholds.shape
+    limits = np.full((channels, 2**steps - 1), tensor.high + 1, np.int64)
+    fill = limits.shape[1] - count
+    limits[~op.falling, :count] = op.thresholds[~op.falling]
+    limits[op.falling, :fill] = tensor.low
+    limits[op.falling, fill:] = op.thresholds[op.falling]
+    return SearchTable(steps, limits, np.resize(op.format.codes, 2**steps))

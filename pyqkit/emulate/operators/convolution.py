@@ -1,0 +1,35 @@
+"""Convolutions, on the fastest carrier that holds every partial sum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.emulate.convolutions import ConvolutionKernel
+from pyqkit.emulate.requantiser import Requantiser
+from pyqkit.emulate.runner import Compute, Context, Factors, Runner, runs
+from pyqkit.graph.graph import Operator
+from pyqkit.graph.ops.convolution import Convolution
+
+
+@runs("convolution")
+class ConvolutionRunner(Runner):
+    """A kernel where one is exact, else the definition."""
+
+    def __init__(self, op: Operator, context: Context) -> None:
+        super().__init__(op, context)
+        assert isinstance(op, Convolution)
+        self._kernel = ConvolutionKernel(op, context.inputs[0], context.out, context.library)
+        self.carrier, self.joins = self._kernel.carrier, self._kernel.joins
+
+    def alone(self) -> Compute:
+        return self._kernel.compile(None) if self.carrier else super().alone()
+
+    def fused(self, requantiser: Requantiser) -> Compute | None:
+        return self._kernel.compile(requantiser) if self.carrier else None
+
+    def joined(self, requantiser: Requantiser, factors: Factors) -> Compute:
+        return self._kernel.compile(requantiser, factors)
+
+    def result_type(self) -> np.dtype | None:
+        """As the kernel writes it: narrowing would cost a pass."""
+        return np.dtype(np.int32) if self._kernel.sums_in_32_bits else None
