@@ -35,7 +35,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "graph.lowering": {"formats", "discovery", "graph", *ONNX_READING, *CONVENTIONS},
     "graph.onnx_node": {"graph.lowering", *ONNX_READING},
     "graph.importer": {"graph", "graph.lowering", "graph.onnx_node", *ONNX_READING},
-    **{name: set(ONNX_READING) for name in ONNX_READING},
+    "graph.limits": set(),
+    "graph.external_data": {"graph.limits", "untrusted"},
+    "graph.model": {"graph.external_data", "graph.limits", "untrusted"},
     **{name: set() for name in CONVENTIONS},
     **{name: {"formats", "digest", "files", "untrusted", *OVERLAY_FILES} for name in OVERLAY_FILES},
     "overlay": {

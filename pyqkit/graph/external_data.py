@@ -1,16 +1,20 @@
 """Tensors that an ONNX model keeps in files of their own: read from beside the model and nowhere else.
 
 A location is a relative path below the model's folder. Absolute paths, ``..``, links that lead out of the
-folder and whatever is no regular file are refused, and so is a length that the tensor's type and shape do not
-have.
+folder, files with a second name (which may be a hard link to somebody else's file) and whatever is no regular
+file are refused, and so is a length that the tensor's type and shape do not have. Where the model states a
+checksum, it is the SHA-1 of the whole file.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from pyqkit import untrusted
 from pyqkit.errors import UserError
 from pyqkit.graph import limits
 
@@ -54,8 +58,9 @@ def include(model: Any, folder: Path) -> bool:
             f"at most {limits.CONSTANT_BYTES} bytes of external data were expected, but the tensors "
             f"ask for {total}; use a smaller network"
         )
+    digests: dict[Path, str] = {}
     for tensor in outside:
-        content = _read(tensor, folder)
+        content = _read(tensor, folder, digests)
         tensor.ClearField("external_data")
         tensor.ClearField("data_location")
         tensor.raw_data = content
@@ -77,22 +82,41 @@ def _size(tensor: Any) -> int:
     return count * kind.itemsize
 
 
-def _read(tensor: Any, folder: Path) -> bytes:
+def _read(tensor: Any, folder: Path, digests: dict[Path, str]) -> bytes:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     size = _size(tensor)
-    file = _file(tensor, entries.get("location", ""), folder)
+    path = _file(tensor, entries.get("location", ""), folder)
     offset, length = _number(tensor, entries, "offset", 0), _number(tensor, entries, "length", size)
     if length != size:
         raise _refused(tensor, f"its length is {length} bytes, and its type and shape need {size}")
     try:
-        with file.open("rb") as stream:
-            stream.seek(offset)
-            content = stream.read(size)
+        with untrusted.opened(path, limits.EXTERNAL_BYTES) as (file, _):
+            if os.fstat(file.fileno()).st_nlink > 1:
+                raise _refused(tensor, f"{path} has a second name (a hard link), so copy it")
+            if "checksum" in entries:
+                _check_digest(tensor, file, path, entries["checksum"], digests)
+            file.seek(offset)
+            content = file.read(size)
+    except ExternalDataError:
+        raise
     except OSError as error:
-        raise _refused(tensor, f"{file} cannot be read ({error.strerror})") from error
+        raise _refused(tensor, f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _refused(tensor, f"of {path} {error}") from error
     if len(content) != size:
-        raise _refused(tensor, f"{file} ends {size - len(content)} bytes too early")
+        raise _refused(tensor, f"{path} ends {size - len(content)} bytes too early")
     return content
+
+
+def _check_digest(tensor: Any, file: IO[bytes], path: Path, stated: str, digests: dict[Path, str]) -> None:
+    """Compare the SHA-1 of a whole file, of which `digests` keeps what was computed."""
+    if path not in digests:
+        found = hashlib.sha1(usedforsecurity=False)
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+        digests[path] = found.hexdigest()
+    if stated.lower() != digests[path]:
+        raise _refused(tensor, f"{path} has the SHA-1 {digests[path]}, and the model states {stated[:40]!r}")
 
 
 def _file(tensor: Any, location: str, folder: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit import untrusted
 from pyqkit.errors import UserError
 from pyqkit.graph import external_data, limits
 
@@ -53,10 +54,14 @@ def read_model(path: Path) -> tuple[Any, bytes]:
     if not path.is_file():
         raise ModelError(f"an ONNX file was expected at {path}, but there is none; check the path")
     try:
-        content = path.read_bytes()
+        content = untrusted.content(path, limits.MODEL_BYTES)
     except OSError as error:
         raise ModelError(
             f"an ONNX file was expected at {path}, but it cannot be read ({error.strerror}); check its mode"
+        ) from error
+    except ValueError as error:
+        raise ModelError(
+            f"an ONNX file was expected at {path}, but {error}; keep large tensors in files beside it"
         ) from error
     model = _parsed(content, str(path))
     if external_data.include(model, path.parent):
