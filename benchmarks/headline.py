@@ -112,13 +112,13 @@ def measure(design: str, options: argparse.Namespace, run: Run) -> dict[str, Any
         "formats": asdict(training.FORMATS),
         "test_images": len(images),
         "top1": round(100 * float((answers == labels).mean()), 2),
-        "macs": report["macs"],
-        "clock_mhz": report["clock_mhz"],
+        "macs": report.macs,
+        "clock_mhz": report.clock_mhz,
         "folding": {name: list(vars(f).values()) for name, f in accelerator.foldings.items()},
         "estimated": {
-            "interval": report["initiation_interval_cycles"],
-            "frames_per_second": round(report["frames_per_second"], 1),
-            **report["resources"],
+            "interval": report.initiation_interval_cycles,
+            "frames_per_second": round(report.frames_per_second, 1),
+            **vars(report.resources),
         },
         "published_frames_per_second": PUBLISHED[design],
     }
@@ -170,14 +170,15 @@ def simulate(accelerator: Accelerator, images: np.ndarray) -> dict[str, Any]:
     engine = accelerator.engine("rtl")
     found = accelerator.emulate(images, engine="rtl", codes=True)
     expected = accelerator.emulate(images, codes=True)
-    interval = engine.counts.interval
+    counts = engine.counts
+    assert counts is not None
     return {
         "frames": len(images),
         "codes": int(found.size),
         "codes_differing": int((found != expected).sum()),
-        "interval": interval,
-        "latency": engine.counts.latency,
-        "frames_per_second": round(accelerator.clock_mhz * 1e6 / interval, 1),
+        "interval": counts.interval,
+        "latency": counts.latency,
+        "frames_per_second": round(accelerator.clock_mhz * 1e6 / counts.interval, 1),
         "seconds": round(time.perf_counter() - start, 1),
     }
 

@@ -10,8 +10,10 @@ def __getattr__(name: str):  # of any type; to say so would load `typing` before
     # Looked up on use, so that `import pyqkit` costs nothing.
     import importlib
 
-    if name in ("Accelerator", "compile"):
-        return getattr(importlib.import_module("pyqkit.accelerator"), name)
+    if name == "Accelerator":
+        return importlib.import_module("pyqkit.accelerator").Accelerator
+    if name == "compile":
+        return importlib.import_module("pyqkit.compiler").compile
     if name in ("boards", "formats", "quant"):
         return importlib.import_module(f"pyqkit.{name}")
     raise AttributeError(f"module 'pyqkit' has no attribute {name!r}")

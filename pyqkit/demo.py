@@ -244,14 +244,14 @@ def _table(
     report = accelerator.report()
     rows = [
         {
-            "layer": layer["name"],
-            "operator": layer["operator"],
-            "format": " x ".join(filter(None, (layer["input_format"], layer["weight_format"])))
-            + f" -> {layer['output_format']}",
-            "shape": "x".join(map(str, layer["output_shape"])),
-            "MACs": layer["macs"] or None,
+            "layer": layer.name,
+            "operator": layer.operator,
+            "format": " x ".join(filter(None, (layer.input_format, layer.weight_format)))
+            + f" -> {layer.output_format}",
+            "shape": "x".join(map(str, layer.output_shape)),
+            "MACs": layer.macs or None,
         }
-        for layer in report["layers"]
+        for layer in report.layers
     ]
     caption = (
         f"accuracy on {frames} test images: "
@@ -259,9 +259,9 @@ def _table(
         + f"\n"
         f"codes that differ between engines exact and hls (emulated): {differing} of {codes}\n"
         f"top-1 agreement of the accelerator with quantised PyTorch: {agreement:.2%}\n"
-        f"{report['source']}: {report['frames_per_second']:,.0f} frames/s at "
-        f"{report['clock_mhz']:g} MHz on {report['board']}, "
-        f"LUT {report['resources']['lut_low']:,} to {report['resources']['lut_high']:,}"
+        f"{report.source}: {report.frames_per_second:,.0f} frames/s at "
+        f"{report.clock_mhz:g} MHz on {report.board}, "
+        f"LUT {report.resources.lut_low:,} to {report.resources.lut_high:,}"
     )
     show("pyqkit demo", rows, caption)
 

@@ -42,8 +42,16 @@ class Registry(Generic[Rule]):
 
     def get(self, kind: str) -> Rule | None:
         """Rule of a name, None if there is none."""
+        self._find()
+        return self._rules.get(kind)
+
+    def names(self) -> tuple[str, ...]:
+        """All names that have a rule."""
+        self._find()
+        return tuple(self._rules)
+
+    def _find(self) -> None:
         if not self._complete:
             self._complete = True
             for package in self._packages:
                 import_modules(package)
-        return self._rules.get(kind)

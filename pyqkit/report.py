@@ -1,133 +1,323 @@
-"""The report of an accelerator.
+"""The report of a compiled network.
 
 What each layer is, takes and needs, which one limits, and what the next step would cost.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from pyqkit.graph.folding import settings
-from pyqkit.graph.graph import Operator
-from pyqkit.hardware.estimator import Estimator
-from pyqkit.hardware.fit import overflows, sentence
-from pyqkit.hardware.folding import bottleneck, exceeded, next_step, search_for, to_json
+import numpy as np
+
+from pyqkit.designs import Designs
+from pyqkit.engines import Counts, Engine
+from pyqkit.graph.folding import Folding, settings
+from pyqkit.graph.graph import Graph, Operator
+from pyqkit.hardware.fit import Overflow, overflows, sentence
+from pyqkit.hardware.folding import bottleneck, exceeded, next_step
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.search import FOREVER, Search
-from pyqkit.rtl.generate import Design, generate
-
-if TYPE_CHECKING:
-    from pyqkit.accelerator import Accelerator
+from pyqkit.hardware.search import FOREVER
 
 SIMULATED_FRAMES = 5
+# Every layer has these in JSON, null where they mean nothing.
+_SETTINGS = ("pe", "simd", "multiplier", "memory")
 
 
-def build(accelerator: Accelerator, simulated: bool = False) -> dict[str, Any]:
-    """Report as plain data.
+@dataclass(frozen=True)
+class Sources:
+    """Where figures come from: "estimated", "simulated", "synthesised" or "measured".
 
-    Parameters
+    Attributes
     ----------
-    accelerator : Accelerator
-    simulated : bool
-        Count interval and latency of the whole network in engine `rtl`.
-
-    Returns
-    -------
-    dict
-        network, board, clock_mhz, source (of everything: "estimated" as long as something is), sources (of
-        cycles and of resources), initiation_interval_cycles, latency_cycles, frames_per_second, macs,
-        bottleneck, next_step, resources, board_resources, exceeds (the resource that the board may have too
-        little of, by the upper figure of LUTs, or None), overflow (what it takes too much of by any figure:
-        resource, takes, has; empty for a design that may fit), notes, and layers with name, operator,
-        formats, shapes, macs, pe, simd, multiplier, memory (of weights), probe (whether its codes leave the
-        accelerator), cycles, busy (share of the interval), fifo_words and resources (its input FIFOs
-        included; those of probes are not counted).
+    cycles : str
+        Of interval, latency and rate of the network; the cycles of single layers are always estimated.
+    resources : str
     """
-    graph, foldings = accelerator.graph, accelerator.foldings
-    search = search_for(graph, accelerator.board)
-    estimator = search.estimator
-    found, resources, design = (
-        estimator.estimate(foldings),
-        estimator.resources(foldings),
-        generate(graph, foldings),
+
+    cycles: str = "estimated"
+    resources: str = "estimated"
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """An operator of the network.
+
+    Attributes
+    ----------
+    name, operator : str
+        `operator` is its kind.
+    input_format, output_format : str
+        Names of number formats; of several inputs the first one's.
+    weight_format : str or None
+        None for an operator without weights.
+    input_shape, output_shape : tuple of int
+        (height, width, channels).
+    macs : int
+        Multiply-accumulates of a frame.
+    folding : Folding or None
+        None where nothing is folded.
+    probe : bool
+        Whether its codes leave the accelerator, to be compared.
+    cycles : int
+        Of a frame.
+    busy : float
+        Share of the network's interval.
+    fifo_words : int
+        Depth of the deepest FIFO in front of it.
+    resources : Resources
+        Rounded, its input FIFOs included; those of probes are not counted.
+    """
+
+    name: str
+    operator: str
+    input_format: str
+    weight_format: str | None
+    output_format: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    macs: int
+    folding: Folding | None
+    probe: bool
+    cycles: int
+    busy: float
+    fifo_words: int
+    resources: Resources
+
+    @property
+    def settings(self) -> dict[str, int | str]:
+        """Of the folding by name, such as pe, simd, multiplier and memory; empty where nothing is folded."""
+        return {} if self.folding is None else settings(self.folding)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data: the attributes by their names, settings in the place of the folding."""
+        shown: dict[str, Any] = {}
+        for name, value in _plain(self).items():
+            shown |= dict.fromkeys(_SETTINGS) | self.settings if name == "folding" else {name: value}
+        return shown
+
+
+@dataclass(frozen=True)
+class NextStepReport:
+    """The cheapest design that is faster (estimated).
+
+    Attributes
+    ----------
+    initiation_interval_cycles : int
+    frames_per_second : float
+    more : Resources
+        What it takes more, rounded; less, if negative.
+    exceeds : str or None
+        As for `Report`.
+    layers : dict of str to Folding
+        The layers that are folded otherwise.
+    """
+
+    initiation_interval_cycles: int
+    frames_per_second: float
+    more: Resources
+    exceeds: str | None
+    layers: dict[str, Folding]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A resource of the board, and how much of it a design takes.
+
+    Attributes
+    ----------
+    resource : str
+    low, high : float
+        Lower and upper figure; they differ for LUTs alone.
+    has : int
+    """
+
+    resource: str
+    low: float
+    high: float
+    has: int
+
+    @property
+    def share(self) -> float:
+        """What the design takes of all, by the upper figure; 1 where it takes some of none."""
+        return self.high / self.has if self.has else float(self.high > 0)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A compiled network, its rate and what it takes.
+
+    Attributes
+    ----------
+    network, board : str
+    clock_mhz : float
+    source : str
+        Of everything: "estimated" as long as something is.
+    sources : Sources
+        Of cycles and of resources.
+    initiation_interval_cycles : float
+        Cycles between frames; a whole number unless they were counted in a simulation.
+    latency_cycles : int
+        From the first beat of a frame to the last beat of its results.
+    frames_per_second : float
+    macs : int
+        Multiply-accumulates of a frame.
+    bottleneck : str
+        The layer that limits.
+    next_step : NextStepReport or None
+        None where no folding is faster.
+    resources : Resources
+        Rounded.
+    board_resources : dict of str to int
+        What the board has.
+    exceeds : str or None
+        The resource that the board may have too little of, by the upper figure of LUTs.
+    overflow : tuple of Overflow
+        What the design takes too much of by any figure; empty for one that may fit.
+    notes : tuple of str
+    layers : tuple of LayerReport
+        In the order of the graph.
+    """
+
+    network: str
+    board: str
+    clock_mhz: float
+    source: str
+    sources: Sources
+    initiation_interval_cycles: float
+    latency_cycles: int
+    frames_per_second: float
+    macs: int
+    bottleneck: str
+    next_step: NextStepReport | None
+    resources: Resources
+    board_resources: dict[str, int]
+    exceeds: str | None
+    overflow: tuple[Overflow, ...]
+    notes: tuple[str, ...]
+    layers: tuple[LayerReport, ...]
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """What the design takes of each resource that the board has."""
+        takes, has = self.resources, self.board_resources
+        return (
+            Use("LUT", takes.lut_low, takes.lut_high, has["lut"]),
+            Use("FF", takes.ff, takes.ff, has["ff"]),
+            Use("BRAM, 36 kbit", takes.bram36, takes.bram36, has["bram36"]),
+            Use("DSP", takes.dsp, takes.dsp, has["dsp"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data: the attributes by their names, in their order."""
+        return _plain(self) | {"layers": [layer.to_json() for layer in self.layers]}
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """The cheapest design of a rate (estimated).
+
+    Attributes
+    ----------
+    frames_per_second : float
+    lut : float
+        The upper figure.
+    """
+
+    frames_per_second: float
+    lut: float
+
+
+def build(designs: Designs) -> Report:
+    """The report of a compiled network, everything estimated."""
+    compiled, estimator, design = designs.compiled, designs.estimator, designs.rtl
+    graph, board = compiled.graph, compiled.board
+    total, interval = estimator.total(compiled.foldings), design.interval
+    layers, over = _layers(designs), overflows(total, board)
+    return Report(
+        network=graph.name,
+        board=board.name,
+        clock_mhz=compiled.clock_mhz,
+        source="estimated",
+        sources=Sources(),
+        initiation_interval_cycles=interval,
+        latency_cycles=design.latency,
+        frames_per_second=compiled.clock_mhz * 1e6 / interval,
+        macs=sum(layer.macs for layer in layers),
+        bottleneck=_bottleneck(designs),
+        next_step=_next_step(designs, interval, total),
+        resources=_rounded(total),
+        board_resources=board.resources,
+        exceeds=exceeded(total, board) or None,
+        overflow=tuple(over),
+        notes=tuple([sentence(over, board), *graph.notes] if over else graph.notes),
+        layers=tuple(layers),
     )
-    interval, total = design.interval, estimator.total(foldings)
-    layers = [
-        {
-            **_layer(accelerator, op),
-            "cycles": found[op.name].cycles,
-            "busy": found[op.name].cycles / interval,
-            "fifo_words": max(design.fifos[name, op.name] for name in op.inputs),
-            "resources": resources[op.name].rounded(),
-        }
-        for op in graph.operators
-    ]
-    over = overflows(total, accelerator.board)
-    measured_interval, measured_latency = _simulate(accelerator) if simulated else (interval, design.latency)
-    return {
-        "network": graph.name,
-        "board": accelerator.board.name,
-        "clock_mhz": accelerator.clock_mhz,
-        "source": "estimated",
-        "sources": {"cycles": "simulated" if simulated else "estimated", "resources": "estimated"},
-        "initiation_interval_cycles": measured_interval,
-        "latency_cycles": measured_latency,
-        "frames_per_second": accelerator.clock_mhz * 1e6 / measured_interval,
-        "macs": sum(layer["macs"] for layer in layers),
-        "bottleneck": _bottleneck(accelerator, estimator, design),
-        "next_step": _next_step(accelerator, search, interval, total),
-        "resources": total.rounded(),
-        "board_resources": accelerator.board.resources,
-        "exceeds": exceeded(total, accelerator.board) or None,
-        "overflow": [vars(over) for over in over],
-        "notes": [sentence(over, accelerator.board), *graph.notes] if over else list(graph.notes),
-        "layers": layers,
-    }
 
 
-def _bottleneck(accelerator: Accelerator, estimator: Estimator, design: Design) -> str:
+def simulated(report: Report, engine: Engine, graph: Graph) -> Report:
+    """A report with interval and latency counted by an engine that has a clock, in a few random frames."""
+    random = np.random.default_rng(0)
+    tensors = [graph.tensors[port.tensor] for port in graph.inputs]
+    engine.run({t.name: random.choice(t.format.codes, (SIMULATED_FRAMES, *t.shape)) for t in tensors})
+    counts = engine.counts
+    assert isinstance(counts, Counts), f"engine {engine.name} counts no cycles"
+    return replace(
+        report,
+        sources=replace(report.sources, cycles="simulated"),
+        initiation_interval_cycles=counts.interval,
+        latency_cycles=counts.latency,
+        frames_per_second=report.clock_mhz * 1e6 / counts.interval,
+    )
+
+
+def _plain(data: Report | LayerReport) -> dict[str, Any]:
+    """A dataclass and those within as dicts, tuples as lists."""
+    return asdict(
+        data,
+        dict_factory=lambda items: {
+            name: list(value) if isinstance(value, tuple) else value for name, value in items
+        },
+    )
+
+
+def _rounded(found: Resources) -> Resources:
+    return Resources(**found.rounded())
+
+
+def _bottleneck(designs: Designs) -> str:
     """The operator that takes the most cycles, or an output with wider words than a stream has, which leave
     in more.
     """
-    if design.interval == estimator.interval(accelerator.foldings):
-        return bottleneck(estimator, accelerator.foldings)
+    compiled, design = designs.compiled, designs.rtl
+    if design.interval == designs.estimator.interval(compiled.foldings):
+        return bottleneck(designs.estimator, compiled.foldings)
     cycles = design.cycles()
-    ends = {f"output port {i}": port.onnx_name for i, port in enumerate(accelerator.graph.outputs)}
+    ends = {f"output port {i}": port.onnx_name for i, port in enumerate(compiled.graph.outputs)}
     return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
 
 
-def _next_step(
-    accelerator: Accelerator, search: Search, interval: int, now: Resources
-) -> dict[str, Any] | None:
-    """The cheapest design that is faster.
+def _next_step(designs: Designs, interval: int, now: Resources) -> NextStepReport | None:
+    compiled = designs.compiled
+    step = next_step(designs.search, interval)
+    if step is None or interval > designs.estimator.interval(compiled.foldings):
+        return None  # where an output limits no folding helps
+    return NextStepReport(
+        initiation_interval_cycles=step.interval,
+        frames_per_second=compiled.clock_mhz * 1e6 / step.interval,
+        more=_rounded(step.resources + now * -1),
+        exceeds=exceeded(step.resources, compiled.board) or None,
+        layers={
+            name: folding for name, folding in step.foldings.items() if folding != compiled.foldings.get(name)
+        },
+    )
 
-    Its rate, what it takes more (less, if negative), and the layers that change.
+
+def tradeoff(designs: Designs, points: int = 24) -> list[Tradeoff]:
+    """Cheapest designs by rising rate, from the slowest to the fastest, up to one and a half times the
+    board's LUTs.
     """
-    step = next_step(search, interval)
-    # Where an output limits no folding helps.
-    if step is None or interval > search.estimator.interval(accelerator.foldings):
-        return None
-    changes = to_json({name: f for name, f in step.foldings.items() if f != accelerator.foldings.get(name)})
-    more = (step.resources + now * -1).rounded()
-    return {
-        "initiation_interval_cycles": step.interval,
-        "frames_per_second": accelerator.clock_mhz * 1e6 / step.interval,
-        "more": more,
-        "exceeds": exceeded(step.resources, accelerator.board) or None,
-        "layers": changes,
-    }
-
-
-def tradeoff(accelerator: Accelerator, points: int = 24) -> list[dict[str, float]]:
-    """Cheapest designs from the slowest to the fastest, up to one and a half times the board's LUTs (all
-    estimated).
-
-    Returns
-    -------
-    list of dict
-        frames_per_second and lut (the upper figure), by rising rate.
-    """
-    search = search_for(accelerator.graph, accelerator.board)
+    search, compiled = designs.search, designs.compiled
     slowest, fastest = search.fold_for(FOREVER), search.fastest()
     assert slowest is not None
     ends = search.estimator.interval(slowest), search.estimator.interval(fastest)
@@ -136,38 +326,42 @@ def tradeoff(accelerator: Accelerator, points: int = 24) -> list[dict[str, float
         design = search.fold_for(round(ends[0] * (ends[1] / ends[0]) ** (i / max(points - 1, 1))))
         if design is not None:
             found[search.estimator.interval(design)] = search.estimator.total(design).lut_high
-    limit = 1.5 * accelerator.board.resources["lut"]
+    limit = 1.5 * compiled.board.resources["lut"]
     kept = [(interval, lut) for interval, lut in found.items() if lut <= limit] or list(found.items())[:1]
+    return [Tradeoff(compiled.clock_mhz * 1e6 / interval, lut) for interval, lut in kept]
+
+
+def _layers(designs: Designs) -> list[LayerReport]:
+    estimator, foldings, design = designs.estimator, designs.compiled.foldings, designs.rtl
+    found, resources = estimator.estimate(foldings), estimator.resources(foldings)
+    interval = design.interval
     return [
-        {"frames_per_second": accelerator.clock_mhz * 1e6 / interval, "lut": lut} for interval, lut in kept
+        _layer(
+            designs,
+            op,
+            cycles=found[op.name].cycles,
+            busy=found[op.name].cycles / interval,
+            fifo_words=max(design.fifos[name, op.name] for name in op.inputs),
+            resources=_rounded(resources[op.name]),
+        )
+        for op in designs.compiled.graph.operators
     ]
 
 
-def _simulate(accelerator: Accelerator) -> tuple[float, int]:
-    """Interval and latency of a few random frames, counted."""
-    import numpy as np
-
-    random = np.random.default_rng(0)
-    tensors = [accelerator.graph.tensors[port.tensor] for port in accelerator.graph.inputs]
-    engine = accelerator.engine("rtl")
-    engine.run({t.name: random.choice(t.format.codes, (SIMULATED_FRAMES, *t.shape)) for t in tensors})
-    return engine.counts.interval, engine.counts.latency
-
-
-def _layer(accelerator: Accelerator, op: Operator) -> dict[str, Any]:
-    graph = accelerator.graph
+def _layer(designs: Designs, op: Operator, **figures: Any) -> LayerReport:
+    graph = designs.compiled.graph
     tensors, (out,) = graph.input_tensors(op), graph.output_tensors(op)
-    folding, weights = accelerator.foldings.get(op.name), op.parameter_format
-    return {
-        "name": op.name,
-        "operator": op.kind,
-        "input_format": tensors[0].format.name,
-        "weight_format": weights.name if weights else None,
-        "output_format": out.format.name,
-        "input_shape": list(tensors[0].shape),
-        "output_shape": list(out.shape),
-        "macs": op.macs(tensors),
-        **dict.fromkeys(("pe", "simd", "multiplier", "memory")),
-        **(settings(folding) if folding else {}),
-        "probe": out.name in graph.probes,
-    }
+    weights = op.parameter_format
+    return LayerReport(
+        name=op.name,
+        operator=op.kind,
+        input_format=tensors[0].format.name,
+        weight_format=None if weights is None else weights.name,
+        output_format=out.format.name,
+        input_shape=tensors[0].shape,
+        output_shape=out.shape,
+        macs=op.macs(tensors),
+        folding=designs.compiled.foldings.get(op.name),
+        probe=out.name in graph.probes,
+        **figures,
+    )

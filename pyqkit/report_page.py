@@ -9,6 +9,7 @@ from typing import Any
 
 from pyqkit.errors import plain
 from pyqkit.files import replacing
+from pyqkit.report import Report, Tradeoff
 from pyqkit.tables import resource_rows, summary
 
 _ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in pixels of the drawing
@@ -16,31 +17,20 @@ _ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in
 _COLUMNS = (("cycles", 262, 220), ("LUT", 600, 180), ("FIFO words", 870, 120))
 
 
-def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
+def page(report: Report, tradeoff: Sequence[Tradeoff]) -> str:
     """HTML of a report.
 
     Parameters
     ----------
-    report : dict
-        As `pyqkit.report.build` returns it.
-    tradeoff : sequence of dict
+    report : Report
+    tradeoff : sequence of Tradeoff
         As `pyqkit.report.tradeoff` returns it.
     """
     from jinja2 import Environment
 
-    has = report["board_resources"]
     gauges = [
-        {
-            "name": row["resource"],
-            "takes": row["takes"],
-            "has": f"{row['of']:,}",
-            "share": _share(report["resources"][taken], has[board]),
-        }
-        for row, (taken, board) in zip(
-            resource_rows(report),
-            (("lut_high", "lut"), ("ff", "ff"), ("bram36", "bram36"), ("dsp", "dsp")),
-            strict=True,
-        )
+        {"name": use.resource, "takes": row["takes"], "has": f"{use.has:,}", "share": use.share}
+        for use, row in zip(report.uses, resource_rows(report), strict=True)
     ]
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     template = environment.from_string(_TEMPLATE)
@@ -49,9 +39,7 @@ def page(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> str:
     )
 
 
-def write(
-    report: dict[str, Any], tradeoff: Sequence[dict[str, float]], path: str | Path, force: bool = True
-) -> None:
+def write(report: Report, tradeoff: Sequence[Tradeoff], path: str | Path, force: bool = True) -> None:
     """Write the page to a file; names of bytes that are no text come escaped."""
     with replacing(Path(path), force) as beside:
         beside.write_text(page(report, tradeoff), encoding="utf-8", errors="backslashreplace")
@@ -62,27 +50,23 @@ def _shown(value: Any) -> Any:
     return plain(value) if isinstance(value, str) else value
 
 
-def _share(takes: float, has: float) -> float:
-    return takes / has if has else float(takes > 0)
-
-
-def _bars(report: dict[str, Any]) -> dict[str, Any]:
+def _bars(report: Report) -> dict[str, Any]:
     """A row for each layer, with a bar for its cycles, its LUTs (the lower figure dark, the upper light) and
     its FIFO.
     """
-    layers = report["layers"]
+    layers = report.layers
     most = {
-        "cycles": max(layer["cycles"] for layer in layers),
-        "LUT": max(layer["resources"]["lut_high"] for layer in layers),
-        "FIFO words": max(layer["fifo_words"] for layer in layers),
+        "cycles": max(layer.cycles for layer in layers),
+        "LUT": max(layer.resources.lut_high for layer in layers),
+        "FIFO words": max(layer.fifo_words for layer in layers),
     }
     rows = []
     for index, layer in enumerate(layers):
-        low, high = layer["resources"]["lut_low"], layer["resources"]["lut_high"]
+        low, high = layer.resources.lut_low, layer.resources.lut_high
         figures = {
-            "cycles": (layer["cycles"], layer["cycles"], f"{layer['cycles']:,} · {layer['busy']:.0%}"),
+            "cycles": (layer.cycles, layer.cycles, f"{layer.cycles:,} · {layer.busy:.0%}"),
             "LUT": (low, high, f"{low:,}\u2013{high:,}"),
-            "FIFO words": (layer["fifo_words"], layer["fifo_words"], f"{layer['fifo_words']:,}"),
+            "FIFO words": (layer.fifo_words, layer.fifo_words, f"{layer.fifo_words:,}"),
         }
         bars = []
         for title, left, length in _COLUMNS:
@@ -91,34 +75,36 @@ def _bars(report: dict[str, Any]) -> dict[str, Any]:
             bars.append(
                 {"x": left, "inner": max(inner * scale, 1), "outer": max(outer * scale, 1), "text": text}
             )
-        folding = f"{layer['pe']}\u00d7{layer['simd']}" if layer["pe"] else ""
+        shown = layer.settings
+        folding = f"{shown['pe']}\u00d7{shown['simd']}" if {"pe", "simd"} <= shown.keys() else ""
         rows.append(
             {
                 "y": _TOP + index * _ROW,
                 "layer": layer,
                 "folding": folding,
                 "bars": bars,
-                "limits": layer["busy"] == 1,
+                "limits": layer.busy == 1,
             }
         )
     return {"rows": rows, "columns": _COLUMNS, "height": _TOP + len(rows) * _ROW + 8, "step": _ROW}
 
 
-def _curve(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> dict[str, Any]:
+def _curve(report: Report, tradeoff: Sequence[Tradeoff]) -> dict[str, Any]:
     """Rate against LUTs of the cheapest designs, on two logarithmic axes.
 
     This design, and the board's LUTs.
     """
     left, right, top, bottom = 80, 1040, 20, 270
-    here = {"frames_per_second": report["frames_per_second"], "lut": report["resources"]["lut_high"]}
+    here = Tradeoff(report.frames_per_second, report.resources.lut_high)
     points = [*tradeoff, here]
+    spans = {
+        "frames_per_second": (left, right, [point.frames_per_second for point in points]),
+        "lut": (bottom, top, [*(point.lut for point in points), report.board_resources["lut"]]),
+    }
     axes = {}
-    for key, ends, also in (
-        ("frames_per_second", (left, right), []),
-        ("lut", (bottom, top), [report["board_resources"]["lut"]]),
-    ):
-        values = [log10(p[key]) for p in points] + [log10(v) for v in also]
-        axes[key] = min(values) - 0.05, max(max(values) + 0.05, min(values) + 0.3), ends
+    for key, (start, end, values) in spans.items():
+        low, high = log10(min(values)), log10(max(values))
+        axes[key] = low - 0.05, max(high + 0.05, low + 0.3), (start, end)
 
     def place(key: str, value: float) -> float:
         low, high, (start, end) = axes[key]
@@ -129,17 +115,15 @@ def _curve(report: dict[str, Any], tradeoff: Sequence[dict[str, float]]) -> dict
         values = [m * 10**e for e in range(floor(low), ceil(high) + 1) for m in (1, 2, 5)]
         return [{"at": place(key, v), "text": f"{v:,.10g}"} for v in values if low <= log10(v) <= high]
 
-    def at(point: dict[str, float]) -> dict[str, float]:
-        return {"x": place("frames_per_second", point["frames_per_second"]), "y": place("lut", point["lut"])}
+    def at(point: Tradeoff) -> dict[str, float]:
+        return {"x": place("frames_per_second", point.frames_per_second), "y": place("lut", point.lut)}
 
-    marks = [
-        {**at(p), "text": f"{p['frames_per_second']:,.4g} frames/s, {p['lut']:,.0f} LUT"} for p in tradeoff
-    ]
+    marks = [{**at(p), "text": f"{p.frames_per_second:,.4g} frames/s, {p.lut:,.0f} LUT"} for p in tradeoff]
     return {
         "line": " ".join(f"{m['x']:.1f},{m['y']:.1f}" for m in marks),
         "marks": marks,
         "here": at(here),
-        "board": place("lut", report["board_resources"]["lut"]),
+        "board": place("lut", report.board_resources["lut"]),
         "x": ticks("frames_per_second"),
         "y": ticks("lut"),
         "box": {"left": left, "right": right, "top": top, "bottom": bottom},
@@ -250,7 +234,7 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 <table>
 <tr><th>layer</th><th>operator</th><th>formats</th><th>output</th><th class="n">MACs</th><th class="n">PE</th><th class="n">SIMD</th><th class="n">cycles</th><th class="n">LUT</th><th class="n">FF</th><th class="n">BRAM</th><th class="n">DSP</th><th class="n">FIFO</th></tr>
 {% for l in r.layers %}
-<tr{% if l.busy == 1 %} class="limits"{% endif %}><td>{{ l.name }}{% if l.probe %} (probe){% endif %}</td><td>{{ l.operator }}</td><td><code>{{ l.input_format }}{% if l.weight_format %} &times; {{ l.weight_format }}{% endif %} → {{ l.output_format }}</code></td><td>{{ l.output_shape|join("\u00d7") }}</td><td class="n">{{ "{:,}".format(l.macs) if l.macs else "" }}</td><td class="n">{{ l.pe or "" }}</td><td class="n">{{ l.simd or "" }}</td><td class="n">{{ "{:,}".format(l.cycles) }}</td><td class="n">{{ "{:,}\u2013{:,}".format(l.resources.lut_low, l.resources.lut_high) }}</td><td class="n">{{ "{:,}".format(l.resources.ff) }}</td><td class="n">{{ "%g" % l.resources.bram36 if l.resources.bram36 else "" }}</td><td class="n">{{ l.resources.dsp or "" }}</td><td class="n">{{ "{:,}".format(l.fifo_words) }}</td></tr>
+<tr{% if l.busy == 1 %} class="limits"{% endif %}><td>{{ l.name }}{% if l.probe %} (probe){% endif %}</td><td>{{ l.operator }}</td><td><code>{{ l.input_format }}{% if l.weight_format %} &times; {{ l.weight_format }}{% endif %} → {{ l.output_format }}</code></td><td>{{ l.output_shape|join("\u00d7") }}</td><td class="n">{{ "{:,}".format(l.macs) if l.macs else "" }}</td><td class="n">{{ l.settings.pe or "" }}</td><td class="n">{{ l.settings.simd or "" }}</td><td class="n">{{ "{:,}".format(l.cycles) }}</td><td class="n">{{ "{:,}\u2013{:,}".format(l.resources.lut_low, l.resources.lut_high) }}</td><td class="n">{{ "{:,}".format(l.resources.ff) }}</td><td class="n">{{ "%g" % l.resources.bram36 if l.resources.bram36 else "" }}</td><td class="n">{{ l.resources.dsp or "" }}</td><td class="n">{{ "{:,}".format(l.fifo_words) }}</td></tr>
 {% endfor %}
 </table>
 {% for note in r.notes %}<p class="soft">{{ note }}</p>{% endfor %}

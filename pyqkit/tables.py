@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyqkit.errors import plain
 from pyqkit.formats import Microscaled, NumberFormat, examples, parse
+
+if TYPE_CHECKING:
+    from pyqkit.report import Report
 
 MOST_CODES = 1024  # rows in which a format is printed whole
 _WIDE = 240
@@ -150,27 +153,27 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     console.print(table if rows else Text("\n").join(text for text in (heading, lines) if text))
 
 
-def layer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+def layer_rows(report: Report) -> list[dict[str, Any]]:
     """Layers of a report, short enough for a terminal."""
     return [
         {
-            "layer": f"{layer['name']} (probe)" if layer["probe"] else layer["name"],
-            "operator": layer["operator"],
-            "formats": " x ".join(filter(None, (layer["input_format"], layer["weight_format"])))
-            + f" -> {layer['output_format']}",
-            "shape": "x".join(map(str, layer["output_shape"])),
-            "MACs": layer["macs"] or None,
-            "PE": layer["pe"],
-            "SIMD": layer["simd"],
-            "weights in": layer["memory"],
-            "cycles": layer["cycles"],
-            "busy": f"{bar(layer['busy'])} {layer['busy']:4.0%}" + (" limits" if layer["busy"] == 1 else ""),
-            "LUT": f"{layer['resources']['lut_low']:,}-{layer['resources']['lut_high']:,}",
-            "BRAM": layer["resources"]["bram36"],
-            "DSP": layer["resources"]["dsp"],
-            "FIFO": layer["fifo_words"],
+            "layer": f"{layer.name} (probe)" if layer.probe else layer.name,
+            "operator": layer.operator,
+            "formats": " x ".join(filter(None, (layer.input_format, layer.weight_format)))
+            + f" -> {layer.output_format}",
+            "shape": "x".join(map(str, layer.output_shape)),
+            "MACs": layer.macs or None,
+            "PE": layer.settings.get("pe"),
+            "SIMD": layer.settings.get("simd"),
+            "weights in": layer.settings.get("memory"),
+            "cycles": layer.cycles,
+            "busy": f"{bar(layer.busy)} {layer.busy:4.0%}" + (" limits" if layer.busy == 1 else ""),
+            "LUT": f"{layer.resources.lut_low:,}-{layer.resources.lut_high:,}",
+            "BRAM": layer.resources.bram36,
+            "DSP": layer.resources.dsp,
+            "FIFO": layer.fifo_words,
         }
-        for layer in report["layers"]
+        for layer in report.layers
     ]
 
 
@@ -180,68 +183,62 @@ def bar(share: float, width: int = 10) -> str:
     return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(width)
 
 
-def resource_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+def resource_rows(report: Report) -> list[dict[str, Any]]:
     """What a design takes of each resource that the board has."""
-    total, has = report["resources"], report["board_resources"]
-    figures = (
-        ("LUT", "lut_high", "lut"),
-        ("FF", "ff", "ff"),
-        ("BRAM, 36 kbit", "bram36", "bram36"),
-        ("DSP", "dsp", "dsp"),
-    )
-    rows = []
-    for title, taken, board in figures:
-        share = total[taken] / has[board] if has[board] else float(total[taken] > 0)
-        takes = (
-            f"{total['lut_low']:,} to {total['lut_high']:,}" if taken == "lut_high" else f"{total[taken]:,g}"
-        )
-        rows.append(
-            {"resource": title, "takes": takes, "of": has[board], "share": f"{bar(share, 20)} {share:4.0%}"}
-        )
-    return rows
+    return [
+        {
+            "resource": use.resource,
+            "takes": f"{use.low:,} to {use.high:,}" if use.low != use.high else f"{use.high:,g}",
+            "of": use.has,
+            "share": f"{bar(use.share, 20)} {use.share:4.0%}",
+        }
+        for use in report.uses
+    ]
 
 
-def summary(report: dict[str, Any]) -> str:
+def summary(report: Report) -> str:
     """Rate, the layer that limits and the next step, in one or two sentences."""
-    rate, cycles = report["frames_per_second"], report["initiation_interval_cycles"]
+    rate, cycles = report.frames_per_second, report.initiation_interval_cycles
     text = (
-        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report['clock_mhz']:g} MHz, a frame every "
-        f"{cycles:,g} cycles ({report['sources']['cycles']}); {report['bottleneck']} limits. "
+        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report.clock_mhz:g} MHz, a frame every "
+        f"{cycles:,g} cycles "
+        f"({report.sources.cycles}); {report.bottleneck} limits. "
     )
-    step = report["next_step"]
+    step = report.next_step
     if step is None:
         return f"{text}No folding is faster."
-    more = ", ".join(
-        f"{step['more'][name]:+,g} {what}"
-        for name, what in (("lut_high", "LUT"), ("ff", "FF"), ("bram36", "BRAM"), ("dsp", "DSP"))
-        if step["more"][name]
-    )
-    beyond = f", more {step['exceeds']} than {report['board']} has" if step["exceeds"] else ""
+    takes = {
+        "LUT": step.more.lut_high,
+        "FF": step.more.ff,
+        "BRAM": step.more.bram36,
+        "DSP": step.more.dsp,
+    }
+    more = ", ".join(f"{count:+,g} {what}" for what, count in takes.items() if count)
+    beyond = f", more {step.exceeds} than {report.board} has" if step.exceeds else ""
     return (
-        f"{text}The next step, {step['frames_per_second']:,.{0 if step['frames_per_second'] >= 10 else 2}f} "
-        f"frames/s, would take {more or 'nothing more'} (estimated){beyond}."
+        f"{text}The next step, "
+        f"{step.frames_per_second:,.{0 if step.frames_per_second >= 10 else 2}f} frames/s, "
+        "would take "
+        f"{more or 'nothing more'} (estimated){beyond}."
     )
 
 
-def show_report(report: dict[str, Any]) -> None:
+def show_report(report: Report) -> None:
     """Print a report."""
-    sources = report["sources"]
-    title = (
-        f"{report['network']} on {report['board']} (cycles {sources['cycles']}, resources "
-        f"{sources['resources']})"
-    )
+    sources = report.sources
+    title = f"{report.network} on {report.board} (cycles {sources.cycles}, resources {sources.resources})"
     show(
         title,
         layer_rows(report),
-        f"{summary(report)}\nLatency {report['latency_cycles']:,g} cycles ({sources['cycles']}).",
+        f"{summary(report)}\nLatency {report.latency_cycles:,g} cycles ({sources.cycles}).",
     )
-    show(f"resources ({sources['resources']})", resource_rows(report))
-    if report["exceeds"] and not report["overflow"]:
+    show(f"resources ({sources.resources})", resource_rows(report))
+    if report.exceeds and not report.overflow:
         print(
-            f"note: perhaps more {report['exceeds']} than {report['board']} has "
-            f"({sources['resources']}); take a larger board or a lower rate"
+            f"note: perhaps more {report.exceeds} than {report.board} has "
+            f"({sources.resources}); take a larger board or a lower rate"
         )
-    for note in report["notes"]:
+    for note in report.notes:
         print(plain(f"note: {note}"))
 
 
@@ -278,43 +275,40 @@ def show_verification(result: dict[str, Any]) -> None:
         f"float32 execution: {', '.join(f'{count} {text}' for text, count in why.items())}."
     )
     show("layers against the QONNX model", rows, caption) if rows else print(caption)
-    for sentence in _doubts(float32):
-        print(plain(sentence))
 
 
-def verdict(result: dict[str, Any]) -> str | None:
-    """Where codes differ from the QONNX model or between engines, in one sentence; None if none does."""
+def verdict(result: dict[str, Any]) -> list[str]:
+    """What speaks against an accelerator in what `verify` found, one sentence each; none for a right one.
+
+    Codes that differ from the QONNX model, or else between engines; and what float32 execution does not
+    confirm.
+    """
     reference = result["reference"]
-    layers = reference["differing_layers"] if reference else []
-    if layers:
-        return (
+    sentences = []
+    if reference and reference["differing_layers"]:
+        layers = reference["differing_layers"]
+        sentences.append(
             f"{reference['codes_differing']} of {reference['codes']} codes differ from the QONNX "
             f"model in {', '.join(layers)}, named in the "
             f"order of the network; look at {layers[0]} first, because what follows reads its codes."
         )
-    if result["mismatches"]:
-        return (
+    elif result["mismatches"]:
+        sentences.append(
             f"{result['mismatches']} codes of the outputs differ between the engines "
             f"{', '.join(result['engines'])}."
         )
-    return None
-
-
-def _doubts(float32: dict[str, Any]) -> list[str]:
-    """What float32 execution does not confirm, one sentence each; none for a right accelerator."""
-    sentences = []
-    if float32["unexplained_layers"]:
-        names = ", ".join(float32["unexplained_layers"])
+    float32 = reference["float32"] if reference else {}
+    if float32.get("unexplained_layers"):
         sentences.append(
-            f"{float32['codes_unexplained']} codes in {names} differ from float32 execution, and "
-            "neither a tie nor the error of float32 "
-            "explains them; the accelerator or its reading of the file is wrong there."
+            f"{float32['codes_unexplained']} codes in {', '.join(float32['unexplained_layers'])} differ from "
+            "float32 execution, and neither a tie nor the error of float32 explains them; the accelerator or "
+            "its reading of the file is wrong there."
         )
-    if float32["over_excused_layers"]:
-        names = ", ".join(float32["over_excused_layers"])
+    if float32.get("over_excused_layers"):
         sentences.append(
-            f"So many codes in {names} lie on ties or within the error of float32 that its execution does "
-            "not confirm the accelerator there; with power-of-two scales float32 sums are exact."
+            f"So many codes in {', '.join(float32['over_excused_layers'])} lie on ties or within the error "
+            "of float32 that its execution does not confirm the accelerator there; with power-of-two scales "
+            "float32 sums are exact."
         )
     return sentences
 

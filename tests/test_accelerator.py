@@ -13,11 +13,13 @@ import pytest
 
 pytest.importorskip("onnx")
 
+
 import pyqkit
 from pyqkit import boards
 from pyqkit.errors import UserError
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import ConvolutionFolding
+from pyqkit.hardware.fit import Overflow
 from tests.graph.qonnx_builder import Builder
 from tests.overlays import frames
 from tests.small_networks import compiled_for, residual
@@ -40,7 +42,7 @@ def test_paths_models_and_bytes_give_the_same_network(accelerator, x, tmp_path):
     (tmp_path / "net.onnx").write_bytes(residual().SerializeToString())
     from_path = pyqkit.compile(tmp_path / "net.onnx", board="pynq-z2", target_fps=2000)
     np.testing.assert_array_equal(from_path.emulate(x), accelerator.emulate(x))
-    assert (from_path.source, accelerator.source) == ("net.onnx", "")
+    assert (from_path.compiled.source, accelerator.compiled.source) == ("net.onnx", "")
     assert from_path.foldings == accelerator.foldings
 
 
@@ -85,19 +87,21 @@ def test_a_torch_module_is_exported_and_compiled():
 
 def test_report_adds_up(accelerator):
     report = accelerator.report()
-    assert report["source"] == "estimated" and report["board"] == "PYNQ-Z2" and report["exceeds"] is None
-    assert report["frames_per_second"] == 100e6 / report["initiation_interval_cycles"] >= 2000
-    assert report["initiation_interval_cycles"] == max(layer["cycles"] for layer in report["layers"])
-    assert report["latency_cycles"] > report["initiation_interval_cycles"]
-    assert report["macs"] == 36 * 9 * 8 * (2 + 8 + 8) + 40
+    assert report.source == "estimated" and report.board == "PYNQ-Z2" and report.exceeds is None
+    assert report.frames_per_second == 100e6 / report.initiation_interval_cycles >= 2000
+    assert report.initiation_interval_cycles == max(layer.cycles for layer in report.layers)
+    assert report.latency_cycles > report.initiation_interval_cycles
+    assert report.macs == 36 * 9 * 8 * (2 + 8 + 8) + 40
     for name in ("lut_low", "lut_high", "ff"):
-        parts = sum(layer["resources"][name] for layer in report["layers"])
-        assert report["resources"][name] <= parts <= report["resources"][name] + len(report["layers"])
-    assert report["resources"]["bram36"] == sum(layer["resources"]["bram36"] for layer in report["layers"])
-    kinds = [layer["operator"] for layer in report["layers"]]
+        parts = sum(getattr(layer.resources, name) for layer in report.layers)
+        assert (
+            getattr(report.resources, name) <= parts <= getattr(report.resources, name) + len(report.layers)
+        )
+    assert report.resources.bram36 == sum(layer.resources.bram36 for layer in report.layers)
+    kinds = [layer.operator for layer in report.layers]
     assert kinds.count("convolution") == 4
-    assert all((layer["pe"] is None) == (layer["operator"] != "convolution") for layer in report["layers"])
-    json.dumps(report, allow_nan=False)
+    assert all(("pe" in layer.settings) == (layer.operator == "convolution") for layer in report.layers)
+    json.dumps(report.to_json(), allow_nan=False)
 
 
 def test_a_network_that_is_too_large_is_refused_unless_told_otherwise(tmp_path):
@@ -111,14 +115,14 @@ def test_a_network_that_is_too_large_is_refused_unless_told_otherwise(tmp_path):
     )
     small = compiled_for(tmp_path, described, allow_overflow=True)
     report = small.report()
-    assert report["exceeds"] == "LUT"
-    assert report["overflow"] == [{"resource": "LUT", "takes": report["resources"]["lut_low"], "has": 1000}]
-    assert report["notes"][0].startswith("the design does not fit PYNQ-Z2: it takes ")
+    assert report.exceeds == "LUT"
+    assert report.overflow == (Overflow("LUT", report.resources.lut_low, 1000),)
+    assert report.notes[0].startswith("the design does not fit PYNQ-Z2: it takes ")
     assert max(f.pe * f.simd for f in small.foldings.values()) <= 2 and {
         f.multiplier for f in small.foldings.values()
     } == {"lut"}
     with pytest.warns(UserWarning, match="the design does not fit PYNQ-Z2: it takes "):
-        assert pyqkit.Accelerator.load(small.save(tmp_path / "net")).report()["notes"] == report["notes"]
+        assert pyqkit.Accelerator.load(small.save(tmp_path / "net")).report().notes == report.notes
 
 
 def test_the_lower_figure_of_luts_decides(tmp_path):
@@ -127,11 +131,11 @@ def test_the_lower_figure_of_luts_decides(tmp_path):
     It may fit, so it is compiled, and the report says that it may not.
     """
     described = boards.load("PYNQ-Z2").to_json()
-    least = compiled_for(tmp_path, described, fold={}).report()["resources"]
-    described["resources"]["lut"] = (least["lut_low"] + least["lut_high"]) // 2
+    least = compiled_for(tmp_path, described, fold={}).report().resources
+    described["resources"]["lut"] = (least.lut_low + least.lut_high) // 2
     report = compiled_for(tmp_path, described, fold={}).report()
-    assert (report["exceeds"], report["overflow"]) == ("LUT", [])
-    described["resources"]["lut"] = least["lut_low"] - 1
+    assert (report.exceeds, report.overflow) == ("LUT", ())
+    described["resources"]["lut"] = least.lut_low - 1
     with pytest.raises(UserError, match="does not fit"):
         compiled_for(tmp_path, described, fold={})
 
@@ -142,7 +146,7 @@ def test_rates_are_met_beyond_the_board_where_that_is_allowed(tmp_path):
     with pytest.raises(UserError, match="a rate that PYNQ-Z2 reaches was expected"):
         compiled_for(tmp_path, described, target_fps=100_000)
     report = compiled_for(tmp_path, described, target_fps=100_000, allow_overflow=True).report()
-    assert report["frames_per_second"] >= 100_000 and report["overflow"]
+    assert report.frames_per_second >= 100_000 and report.overflow
 
 
 # ---- what is refused ---------------------------------------------------------------------------------

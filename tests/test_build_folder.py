@@ -73,11 +73,11 @@ def test_saving_moving_and_loading_changes_no_code(network, tmp_path):
     made.save(tmp_path / "net")
     os.rename(tmp_path / "net", tmp_path / "moved")
     loaded = pyqkit.Accelerator.load(tmp_path / "moved")
-    assert (loaded.board, loaded.clock_mhz, loaded.foldings, loaded.model) == (
+    assert (loaded.board, loaded.clock_mhz, loaded.foldings, loaded.compiled.model) == (
         made.board,
         made.clock_mhz,
         made.foldings,
-        made.model,
+        made.compiled.model,
     )
     assert loaded.report() == made.report()
     for engine in ("exact", "hls"):

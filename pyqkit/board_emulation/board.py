@@ -257,15 +257,15 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     ----------
     part : str
         Of the board.
-    engine : {"exact", "hls"}
+    engine : str
+        As `pyqkit.engines.names` lists them.
 
     Raises
     ------
     BoardFault
         If the bitstream is for another part, or for real hardware.
     """
-    from pyqkit.accelerator import Accelerator
-    from pyqkit.build_folder import read
+    from pyqkit import build_contents, build_folder, engines
 
     bit = bitfile.read(path)
     if bit.part != bitfile.header_part(part):
@@ -280,7 +280,7 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
             "make one with 'pyqkit overlay BUILD --emulated'"
         )
     build = path.with_suffix(".zip")
-    manifest, _ = read(build)
+    manifest, _ = build_folder.read(build)
     if manifest["sha256"] != facts.get("build"):
         raise BoardFault(
             f"the build folder that {path} was made from was expected in {build}, but it is "
@@ -289,10 +289,10 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     (given,), taken = (
         [End.from_json(entry) for entry in manifest["streams"][side]] for side in ("inputs", "outputs")
     )
-    compiled = Accelerator.load(build).engine(engine)
+    computes = engines.make(engine, build_contents.read(build).designs)
 
     def run(frames: np.ndarray) -> list[np.ndarray]:
-        found = compiled.run({given.tensor: given.from_bytes(frames)})
+        found = computes.run({given.tensor: given.from_bytes(frames)})
         return [end.to_bytes(found[end.tensor]) for end in taken]
 
     return {hwh.ACCELERATOR_VLNV: network_model(run, given, taken, facts.get("frames_per_packet", 1))}

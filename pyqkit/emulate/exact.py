@@ -16,11 +16,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pyqkit.designs import Designs
 from pyqkit.emulate import kernels
 from pyqkit.emulate.carrier import carrier_type, from_carrier, to_carrier
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.runner import Compute, Context, Runner, runner_for
 from pyqkit.emulate.terms import fits_32_bits
+from pyqkit.engines import Counts, Say, engine
 from pyqkit.formats.port import checked_codes
 from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
@@ -47,6 +49,7 @@ class ExactEngine:
     """
 
     name = "exact"
+    counts: Counts | None = None
 
     def __init__(
         self, graph: Graph, compiled: bool | None = None, portable: bool = False, fuse: bool = True
@@ -223,3 +226,9 @@ class ExactEngine:
         self._steps.append(step)
         self._reads.append(names)
         return {op.name for op in ops} | {last.name}
+
+
+@engine("exact")
+def make(designs: Designs, say: Say | None = None) -> ExactEngine:
+    """The engine of a compiled network."""
+    return ExactEngine(designs.compiled.graph)

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from pyqkit.cache import cache_folder, load
+from pyqkit.designs import Designs
 from pyqkit.emulate.build import build_shared
+from pyqkit.engines import Counts, Say, engine
 from pyqkit.errors import UserError
 from pyqkit.formats.port import checked_codes
 from pyqkit.graph.folding import Folding
@@ -39,17 +41,14 @@ def compile_library(
     return build_shared(files, "simulation.cpp", "hls", cache, flags, folders)
 
 
-class HlsEngine:
-    """The network as C++ in a simulation with bounded streams.
+class Simulator:
+    """A design, compiled, in a simulation with bounded streams.
 
     Parameters
     ----------
-    graph : Graph
-    folding : dict of str to Folding, optional
+    design : Design
     cache : Path, optional
         Folder for compiled libraries; `cache_folder()` by default.
-    depths : dict of (tensor, operator) to int, optional
-        FIFO words that replace the derived ones.
     ap_int : Path, optional
         Folder with AMD's headers.
     include : Path, optional
@@ -59,22 +58,18 @@ class HlsEngine:
     """
 
     name = "hls"
+    counts: Counts | None = None
 
     def __init__(
         self,
-        graph: Graph,
-        folding: dict[str, Folding] | None = None,
+        design: Design,
         cache: Path | None = None,
-        depths: dict[tuple[str, str], int] | None = None,
         ap_int: Path | None = None,
         include: Path | None = None,
         flags: tuple[str, ...] = FLAGS,
     ) -> None:
-        self.graph = graph
-        self.design: Design = generate(graph, folding, depths)
-        path = compile_library(
-            self.design.files, cache or cache_folder(), include or library(), ap_int, flags
-        )
+        self.design = design
+        path = compile_library(design.files, cache or cache_folder(), include or library(), ap_int, flags)
         self._run = load(path).run
 
     def run(
@@ -117,3 +112,36 @@ class HlsEngine:
                 f"{message.value.decode()}; deepen the FIFO of a full stream"
             )
         return [end.from_bytes(a) for a, end in zip(taken, self.design.outputs)]
+
+
+class HlsEngine(Simulator):
+    """The network as C++.
+
+    Parameters
+    ----------
+    graph : Graph
+    folding : dict of str to Folding, optional
+    cache : Path, optional
+        See `Simulator`, as for all others.
+    depths : dict of (tensor, operator) to int, optional
+        FIFO words that replace the derived ones.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        folding: dict[str, Folding] | None = None,
+        cache: Path | None = None,
+        depths: dict[tuple[str, str], int] | None = None,
+        ap_int: Path | None = None,
+        include: Path | None = None,
+        flags: tuple[str, ...] = FLAGS,
+    ) -> None:
+        self.graph = graph
+        super().__init__(generate(graph, folding, depths), cache, ap_int, include, flags)
+
+
+@engine("hls")
+def make(designs: Designs, say: Say | None = None) -> Simulator:
+    """The engine of a compiled network."""
+    return Simulator(designs.hls)

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from pyqkit.cache import cache_folder, entry, load
+from pyqkit.designs import Designs
 from pyqkit.emulate.hls import DeadlockError
+from pyqkit.engines import Counts, Say, engine
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.formats.port import checked_codes
 from pyqkit.graph.folding import Folding
@@ -45,8 +47,6 @@ _TRACE_RUNTIME = ("verilated_fst_c.cpp",)
 _TRACE_FLAGS = ("-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1")
 _CYCLES_A_CALL = 10_000  # between which progress is shown and Ctrl-C is heard
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Stalls:
@@ -57,47 +57,6 @@ class Stalls:
 
     probability: float = 0.25
     seed: int = 1
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Cycles of a run, counted in the simulation.
-
-    Attributes
-    ----------
-    first : numpy.ndarray, int64, shape (frames,)
-        Cycle of a frame's first beat at an input.
-    ends : numpy.ndarray, int64, shape (outputs, frames)
-        Cycle of a frame's last beat at each output.
-    """
-
-    first: np.ndarray
-    ends: np.ndarray
-
-    @property
-    def last(self) -> np.ndarray:
-        """Cycle of each frame's last beat at any output."""
-        return self.ends.max(axis=0)
-
-    @property
-    def latency(self) -> int:
-        """Cycles from the first beat of the first frame to its last beat."""
-        return int(self.last[0] - self.first[0])
-
-    @property
-    def intervals(self) -> np.ndarray:
-        """Cycles between frames at each output, the first frames left out while the pipeline fills.
-
-        Shape (outputs,).
-        """
-        frames = self.ends.shape[1]
-        half = (frames - 1) // 2
-        return (self.ends[:, -1] - self.ends[:, half]) / (frames - 1 - half)
-
-    @property
-    def interval(self) -> float:
-        """Cycles between frames at the slowest output."""
-        return float(self.intervals.max())
 
 
 class Simulator:
@@ -151,7 +110,7 @@ class Simulator:
     def run(
         self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None
     ) -> dict[str, np.ndarray]:
-        """Stream frames through the design; see `HlsEngine.run`.
+        """Stream frames through the design; see `Engine.run`.
 
         Raises
         ------
@@ -233,6 +192,12 @@ class RtlEngine(Simulator):
     ) -> None:
         self.graph = graph
         super().__init__(generate(graph, folding, depths), cache, stalls, trace, include, flags, say)
+
+
+@engine("rtl")
+def make(designs: Designs, say: Say | None = None) -> Simulator:
+    """The engine of a compiled network."""
+    return Simulator(designs.rtl, say=say)
 
 
 def compile_model(

@@ -63,11 +63,24 @@ def find(
     lut_share: float | None = None,
     allow_overflow: bool = False,
 ) -> Foldings:
+    """As `choose`, for a graph that is searched for the first time."""
+    return choose(search_for(graph, board), board, clock_mhz, target_fps, lut_share, allow_overflow)
+
+
+def choose(
+    search: Search,
+    board: Board,
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None = None,
+    allow_overflow: bool = False,
+) -> Foldings:
     """Folding that meets a rate with the least resources, or the fastest that fits a share of the board.
 
     Parameters
     ----------
-    graph : Graph
+    search : Search
+        As `search_for` gives it for the board.
     board : Board
     clock_mhz : float
     target_fps : float or None
@@ -95,7 +108,6 @@ def find(
             f"a rate of at least {LEAST_FPS:g} frames/s was expected, but {target_fps:g} came; "
             "leave it out for the fastest"
         )
-    search = search_for(graph, board)
     if target_fps is None:
         return _fastest(search, board, LUT_SHARE if lut_share is None else lut_share)[0]
     share, cycles = 1.0 if lut_share is None else lut_share, int(clock_mhz * 1e6 / target_fps)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyqkit import build_folder
-from pyqkit.accelerator import Accelerator
+from pyqkit import build_contents, build_folder
+from pyqkit import report as reports
 from pyqkit.boards import Board
+from pyqkit.emulate.exact import ExactEngine
 from pyqkit.errors import brief
 from pyqkit.formats.port import End
 from pyqkit.names import LONGEST_LABEL, is_label
@@ -75,8 +76,9 @@ def plan(build: Path, name: str | None = None) -> Plan:
             f"or digit first and at most {LONGEST_LABEL}, "
             f"but {brief(name)} came; rename the build folder, after which the overlay is called"
         )
-    accelerator = Accelerator.from_build_folder(build)
-    board, inputs, outputs = accelerator.board, len(accelerator.graph.inputs), len(accelerator.graph.outputs)
+    stored = build_contents.read(build)
+    designs, graph = stored.designs, stored.designs.compiled.graph
+    inputs, outputs = len(graph.inputs), len(graph.outputs)
     if inputs > 1:
         raise OverlayError(
             f"a network with one input was expected, but {build} has {inputs}; join them in the "
@@ -87,8 +89,9 @@ def plan(build: Path, name: str | None = None) -> Plan:
             f"at most {hwh.MOST_OUTPUTS} outputs and probes were expected, but {build} has "
             f"{outputs}; compile again with fewer probes"
         )
-    report = build_folder.read(build)[0].get("report")
-    contents = accelerator.contents(report if isinstance(report, dict) else None)
+    board = designs.compiled.board
+    report = stored.report or reports.build(designs).to_json()
+    contents = build_contents.contents(designs, ExactEngine(graph), report)
     run = build_folder.that_run(contents)
     manifest = json.loads(run[build_folder.MANIFEST])
     (given,), taken = (

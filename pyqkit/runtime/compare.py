@@ -26,18 +26,20 @@ def compare(driver: Driver, x: np.ndarray) -> dict[str, Any]:
         probe and every output, in the order of the graph; and first_layer, the name of the first of them that
         differs, or None. The fault is between it and the layers before it that do not differ.
     """
-    from pyqkit.accelerator import Accelerator as Compiled
+    from pyqkit.build_contents import read
+    from pyqkit.compiled import encode
+    from pyqkit.emulate.exact import ExactEngine
 
     (here,) = driver._pipeline([driver._encoded(x)])
-    compiled = Compiled.load(driver.manifest.build)
-    there = compiled.engine("exact").run(compiled.encode(x))
+    graph = read(driver.manifest.build).designs.compiled.graph
+    there = ExactEngine(graph).run(encode(graph, x))
     outputs = driver._outputs
     wrong = {output.end.tensor: found != there[output.end.tensor] for output, found in zip(outputs, here)}
     results = [wrong[output.end.tensor] for output in outputs if not output.port.probe]
     total = {"frames": len(here[0]), **_counts(results), "source": driver.source}
     if len(results) == len(outputs):
         return total
-    order = [name for op in compiled.graph.operators for name in op.outputs if name in wrong]
+    order = [name for op in graph.operators for name in op.outputs if name in wrong]
     layers = [{"name": name, **_counts([wrong[name]])} for name in order]
     first = next((layer["name"] for layer in layers if layer["codes_differing"]), None)
     return {**total, "layers": layers, "first_layer": first}

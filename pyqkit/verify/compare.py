@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyqkit.compiled import encode
+from pyqkit.emulate.exact import ExactEngine
+from pyqkit.engines import Engine, Say
 from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
 from pyqkit.graph.graph import Port, to_integers
+from pyqkit.graph.model import parse_model
 from pyqkit.reference.quantised import Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify import float32
 
 if TYPE_CHECKING:
-    from pyqkit.accelerator import Accelerator
+    from onnx import ModelProto
 
 _CHUNK = 50
 _ROUNDING = 2.0**-40  # relative: far more than float64 and a ratio of scales rounded to 63 bits are off
@@ -52,19 +56,26 @@ class Layer:
 
 
 def verify(
-    accelerator: Accelerator,
     x: np.ndarray,
-    engines: Sequence[str],
-    progress: Callable[[str], None] | None = None,
+    names: Sequence[str],
+    engine: Callable[[str], Engine],
+    exact: ExactEngine,
+    model: bytes | None,
+    progress: Say | None = None,
 ) -> dict[str, Any]:
     """Compare engines and reference.
 
     Parameters
     ----------
-    accelerator : Accelerator
     x : numpy.ndarray, shape (frames, *input shape)
-    engines : sequence of str
-        The first is compared with the reference.
+    names : sequence of str
+        Engines; the first is compared with the reference.
+    engine : callable
+        Gives an engine by its name.
+    exact : ExactEngine
+        Gives the codes of every layer.
+    model : bytes or None
+        The QONNX file, if it is at hand.
     progress : callable, optional
         Called with a word on what runs next.
 
@@ -79,37 +90,31 @@ def verify(
         None for a model that is not at hand.
     """
     say = progress or (lambda _: None)
-    codes = accelerator.encode(x)
+    codes = encode(exact.graph, x)
     outputs = []
-    for name in engines:
+    for name in names:
         say(f"engine {name}")
-        outputs.append(accelerator.engine(name).run(codes))
+        outputs.append(engine(name).run(codes))
     mismatches = sum(int((outputs[0][k] != other[k]).sum()) for other in outputs[1:] for k in outputs[0])
     result: dict[str, Any] = {
         "frames": len(x),
-        "engines": list(engines),
+        "engines": list(names),
         "mismatches": mismatches,
         "reference": None,
     }
-    if accelerator.model is not None:
+    if model is not None:
+        parsed = parse_model(model, "model.onnx")
         say("reference in exact arithmetic")
-        result["reference"] = _against_reference(accelerator, x, outputs[0])
+        result["reference"] = _against_reference(exact, parsed, x, outputs[0])
         say("float32 execution")
-        result["reference"]["float32"] = float32.compare(accelerator, _model(accelerator), x)
+        result["reference"]["float32"] = float32.compare(exact, parsed, x)
     return result
 
 
-def _model(accelerator: Accelerator) -> Any:
-    from pyqkit.graph.model import parse_model
-
-    assert accelerator.model is not None
-    return parse_model(accelerator.model, "model.onnx")
-
-
 def _against_reference(
-    accelerator: Accelerator, x: np.ndarray, outputs: dict[str, np.ndarray]
+    exact: ExactEngine, model: ModelProto, x: np.ndarray, outputs: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    graph, reference = accelerator.graph, Reference(_model(accelerator))
+    graph, reference = exact.graph, Reference(model)
     layers = {name: Layer() for name in graph.sources}
     ends = {port.tensor: Layer() for port in graph.results}
     votes = _is_vote(graph.results)
@@ -117,7 +122,7 @@ def _against_reference(
     for first in range(0, len(x), _CHUNK):
         part = slice(first, first + _CHUNK)
         expected = reference.run(x[part], keep=True)
-        tensors = accelerator.engine("exact").run(accelerator.encode(x[part]), keep=True)
+        tensors = exact.run(encode(graph, x[part]), keep=True)
         for name, source in graph.sources.items():
             value = _quantised(expected[source], name)
             found = tensors[name].transpose(0, 3, 1, 2).reshape(value.shape)

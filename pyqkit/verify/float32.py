@@ -35,6 +35,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyqkit.compiled import encode
+from pyqkit.emulate.exact import ExactEngine
 from pyqkit.formats import Integer
 from pyqkit.graph.graph import decode_output
 from pyqkit.graph.model import QUANTISERS, attribute_values
@@ -45,7 +47,7 @@ from pyqkit.verify.execution import CUT, Execution
 from pyqkit.verify.float_error import ErrorBounds
 
 if TYPE_CHECKING:
-    from pyqkit.accelerator import Accelerator
+    from onnx import ModelProto
 
 REASONS = ("ties", "float32_bound", "log_table", "earlier_layers", "unexplained")
 EXCUSED_SHARE, SHARE_BITS = 1e-3, 12  # of a layer's codes; twice as many for each bit more
@@ -88,12 +90,12 @@ def enough(x: np.ndarray, codes_of_a_frame: int) -> np.ndarray:
     return x[: min(MOST_FRAMES, max(FRAMES, -(-CODES // max(1, codes_of_a_frame))))]
 
 
-def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, Any]:
+def compare(exact: ExactEngine, model: ModelProto, x: np.ndarray) -> dict[str, Any]:
     """Compare the codes of engine exact with float32 execution.
 
     Parameters
     ----------
-    accelerator : Accelerator
+    exact : ExactEngine
     model : onnx.ModelProto
     x : numpy.ndarray, shape (frames, *input shape)
         `enough` of them are taken.
@@ -103,17 +105,15 @@ def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, An
     dict
         frames, codes, codes_differing, codes_excused, codes_unexplained, layers (codes and differing codes of
         each, split into `REASONS`; the outputs of linear layers are among them), unexplained_layers and
-        over_excused_layers (names; "all layers" for the sum). The accelerator is confirmed if both are empty.
+        over_excused_layers (names; "all layers" for the sum). The engine is confirmed if both are empty.
 
     Raises
     ------
     MissingToolError
         Without qonnx.
     """
-    frames = enough(
-        x, sum(int(np.prod(accelerator.graph.tensors[name].shape)) for name in accelerator.graph.sources)
-    )
-    comparison = _Comparison(accelerator, model, frames)
+    frames = enough(x, sum(int(np.prod(exact.graph.tensors[name].shape)) for name in exact.graph.sources))
+    comparison = _Comparison(exact, model, frames)
     for frame in range(len(frames)):
         comparison.add(frame)
     layers = comparison.layers
@@ -134,8 +134,8 @@ def compare(accelerator: Accelerator, model: Any, x: np.ndarray) -> dict[str, An
 class _Comparison:
     """Exact values and engine's codes of frames, and the float32 executions that they are compared with."""
 
-    def __init__(self, accelerator: Accelerator, model: Any, x: np.ndarray) -> None:
-        graph, self.x, self.input = accelerator.graph, x, accelerator.graph.inputs[0].onnx_name
+    def __init__(self, engine: ExactEngine, model: ModelProto, x: np.ndarray) -> None:
+        graph, self.x, self.input = engine.graph, x, engine.graph.inputs[0].onnx_name
         reference = Reference(model)
         self.exact = reference.run(x, keep=True)
         self.before = _earlier(model, self.input)
@@ -152,7 +152,7 @@ class _Comparison:
             model, {name: (self.batch, *v.content.shape[1:]) for name, v in self.cut.items()}
         )
         self.nodes = {node.output[0]: node for node in self.execution.nodes}
-        tensors = accelerator.engine("exact").run(accelerator.encode(x), keep=True)
+        tensors = engine.run(encode(graph, x), keep=True)
         self.names = {source: name for name, source in graph.sources.items()}
         self.found = {source: tensors[name].transpose(0, 3, 1, 2) for name, source in graph.sources.items()}
         self.real = {

@@ -97,49 +97,49 @@ def test_verify_compares_everything(built: Path) -> None:
 
 
 def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyqkit.emulate.hls import HlsEngine
+    from pyqkit.emulate.hls import Simulator
 
-    right = HlsEngine.run
+    right = Simulator.run
 
     def wrong(self, codes, progress=None):
         found = right(self, codes, progress)
         next(iter(found.values()))[0, 0, 0, 0] ^= 1
         return found
 
-    monkeypatch.setattr(HlsEngine, "run", wrong)
+    monkeypatch.setattr(Simulator, "run", wrong)
     result = run("verify", built / "net", "--input", built / "x.npy", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["mismatches"] == 1
     assert result.stderr == "1 codes of the outputs differ between the engines exact, hls.\n"
 
 
+REPORT = """
+    network board clock_mhz source sources initiation_interval_cycles latency_cycles frames_per_second macs
+    bottleneck next_step resources board_resources exceeds overflow notes layers
+"""
+LAYER = """
+    name operator input_format weight_format output_format input_shape output_shape macs pe simd multiplier
+    memory probe cycles busy fifo_words resources
+"""
+RESOURCES = "lut_low lut_high ff bram36 dsp carry4"
+
+
 def test_report_has_what_is_promised(built: Path) -> None:
+    """Programs read these keys: the order may change, the names may not."""
     data = json.loads(run("report", built / "net", "--json").output)
-    assert {
-        "board",
-        "clock_mhz",
-        "source",
-        "initiation_interval_cycles",
-        "latency_cycles",
-        "frames_per_second",
-        "resources",
-        "layers",
-    } <= set(data)
+    assert set(data) == set(REPORT.split())
     assert data["source"] == "estimated"
-    assert {"lut_low", "lut_high", "ff", "bram36", "dsp"} <= set(data["resources"])
+    assert data["sources"] == {"cycles": "estimated", "resources": "estimated"}
+    assert set(data["resources"]) == set(RESOURCES.split())
     for layer in data["layers"]:
-        assert {
-            "name",
-            "operator",
-            "input_format",
-            "weight_format",
-            "output_format",
-            "macs",
-            "pe",
-            "simd",
-            "cycles",
-            "resources",
-        } <= set(layer)
+        assert set(layer) == set(LAYER.split())
+        assert set(layer["resources"]) == set(RESOURCES.split())
+    slow = pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", target_fps=1000)
+    step = slow.report().to_json()["next_step"]
+    assert set(step) == {"initiation_interval_cycles", "frames_per_second", "more", "exceeds", "layers"}
+    assert set(step["more"]) == set(RESOURCES.split())
+    assert all(set(f) == {"pe", "simd", "multiplier", "memory"} for f in step["layers"].values())
+    assert json.loads((built / "net" / "manifest.json").read_text())["report"] == data
     assert "estimated" in run("report", built / "net").output
 
 
@@ -160,10 +160,10 @@ def test_a_build_folder_moves_and_needs_no_torch(built: Path, tmp_path: Path) ->
 def test_target_rate_and_folding_file(built: Path, tmp_path: Path) -> None:
     slow = pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", target_fps=1000).report()
     fast = pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", target_fps=100_000).report()
-    assert slow["frames_per_second"] >= 1000
-    assert fast["frames_per_second"] >= 100_000
-    assert slow["resources"]["lut_high"] < fast["resources"]["lut_high"]
-    layer = next(entry["name"] for entry in slow["layers"] if entry["operator"] == "convolution")
+    assert slow.frames_per_second >= 1000
+    assert fast.frames_per_second >= 100_000
+    assert slow.resources.lut_high < fast.resources.lut_high
+    layer = next(entry.name for entry in slow.layers if entry.operator == "convolution")
     path = tmp_path / "fold.json"
     path.write_text(json.dumps({layer: {"pe": 2, "simd": 2}}))
     folded = pyqkit.compile(built / "net.onnx", fold=path)
@@ -203,8 +203,8 @@ def test_a_share_of_the_board(built: Path) -> None:
     small, large = (
         pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", lut_share=share).report() for share in (0.05, 0.5)
     )
-    assert small["resources"]["lut_high"] <= 0.05 * 53_200 < large["resources"]["lut_high"]
-    assert small["frames_per_second"] < large["frames_per_second"]
+    assert small.resources.lut_high <= 0.05 * 53_200 < large.resources.lut_high
+    assert small.frames_per_second < large.frames_per_second
 
 
 def test_report_as_a_page(built: Path, tmp_path: Path) -> None:

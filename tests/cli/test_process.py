@@ -54,7 +54,7 @@ def test_a_missing_package_is_named(built: Path, tmp_path: Path, monkeypatch: py
 
 def test_messages_go_to_stderr(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pyqkit.cli", "report", str(tmp_path)],
+        [sys.executable, "-m", "pyqkit", "report", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
@@ -96,16 +96,16 @@ def test_progress_shows_after_a_while_and_only_on_a_terminal(monkeypatch: pytest
     import io
     import time
 
-    from pyqkit import cli
+    from pyqkit.cli import group
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     def shown(stream: io.StringIO, patience: float) -> str:
-        monkeypatch.setattr(cli.sys, "stderr", stream)
-        monkeypatch.setattr(cli, "_PATIENCE", patience)
-        with cli._progress("working", total=2) as update:
+        monkeypatch.setattr(group.sys, "stderr", stream)
+        monkeypatch.setattr(group, "_PATIENCE", patience)
+        with group.progress("working", total=2) as update:
             update(1)
             time.sleep(0.3)
             update("resting")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ pytest.importorskip("jinja2")
 
 import pyqkit
 from pyqkit.errors import plain
+from pyqkit.report import Report, Tradeoff
 from pyqkit.report_page import page
 from pyqkit.tables import show, show_report
 from tests.names.words import BREAKERS, EVIL
@@ -23,8 +23,8 @@ MARKUP = ["[bold]x[/bold]", "[/x]", "[link=file:///etc]x[/link]", ":smile:", "\\
 
 
 @pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
-    return pyqkit.Accelerator.load(build("ZCU104")).report()
+def report() -> Report:
+    return pyqkit.Accelerator.from_build_folder(build("ZCU104")).report()
 
 
 @pytest.mark.parametrize("text", [*MARKUP, *(text for text in BREAKERS if len(text) < 100)])
@@ -36,9 +36,9 @@ def test_tables_show_names_as_they_are(text: str, capsys: pytest.CaptureFixture[
 
 
 def test_a_report_on_the_terminal_holds_no_control_characters(
-    report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hostile = {**report, "network": EVIL, "notes": [EVIL], "bottleneck": EVIL}
+    hostile = replace(report, network=EVIL, notes=(EVIL,), bottleneck=EVIL)
     show_report(hostile)
     shown = capsys.readouterr().out
     assert shown.replace("\n", "").isprintable() and f"note: {plain(EVIL)}" in shown
@@ -60,15 +60,11 @@ class _Tags(HTMLParser):
         self.text += data
 
 
-def test_the_page_shows_text_as_text(report: dict[str, Any]) -> None:
+def test_the_page_shows_text_as_text(report: Report) -> None:
     text = f"<script>'\"{EVIL}"
-    hostile = json.loads(json.dumps({**report, "notes": [""]}))
-    for key in ("network", "bottleneck"):
-        hostile[key] = text
-    hostile["notes"] = [text]
-    for layer in hostile["layers"]:
-        layer["name"] = layer["operator"] = text
-    points = [{"frames_per_second": 1.0, "lut": 100.0}, {"frames_per_second": 2.0, "lut": 200.0}]
-    found, plainly = _Tags(page(hostile, points)), _Tags(page({**report, "notes": [""]}, points))
+    layers = tuple(replace(layer, name=text, operator=text) for layer in report.layers)
+    hostile = replace(report, network=text, bottleneck=text, notes=(text,), layers=layers)
+    points = [Tradeoff(1.0, 100.0), Tradeoff(2.0, 200.0)]
+    found, plainly = _Tags(page(hostile, points)), _Tags(page(replace(report, notes=("",)), points))
     assert found.tags == plainly.tags and plain(text) in found.text
     assert found.text.replace("\n", "").isprintable()

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from pyqkit import Accelerator
+from pyqkit import build_contents
 from pyqkit.overlay import bitfile, hwh, vendor
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
@@ -137,9 +137,9 @@ def test_the_tcl_builds_a_dma_for_every_output(
 def test_what_does_not_fit_is_refused(
     monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int, sentence: str
 ) -> None:
-    accelerator = Accelerator.load(build("ZCU104"))
-    accelerator.graph.inputs *= inputs
-    accelerator.graph.outputs *= outputs
-    monkeypatch.setattr(Accelerator, "from_build_folder", lambda path: accelerator)
+    stored = build_contents.read(build("ZCU104"))
+    stored.designs.compiled.graph.inputs *= inputs
+    stored.designs.compiled.graph.outputs *= outputs
+    monkeypatch.setattr(build_contents, "read", lambda path: stored)
     with pytest.raises(OverlayError, match=sentence):
         plan(build("ZCU104"))

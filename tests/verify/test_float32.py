@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def frames(accelerator: pyqkit.Accelerator, count: int, spread: float = 1.0, see
 
 def compared(model: Any, count: int = 2, spread: float = 1.0) -> dict[str, Any]:
     accelerator = pyqkit.compile(model, target_fps=10)
-    return float32.compare(accelerator, model, frames(accelerator, count, spread))
+    return float32.compare(accelerator.exact, model, frames(accelerator, count, spread))
 
 
 def totals(found: dict[str, Any]) -> dict[str, int]:
@@ -82,9 +83,9 @@ def test_a_tie_that_float32_computes_exactly_is_no_excuse(monkeypatch: pytest.Mo
     )
     accelerator = pyqkit.compile(model, target_fps=10)
     x = frames(accelerator, 2, 2.0)
-    assert float32.compare(accelerator, model, x)["codes_differing"] == 0
+    assert float32.compare(accelerator.exact, model, x)["codes_differing"] == 0
     _, (name, source) = accelerator.graph.sources.items()
-    exact, run_engine = Reference(model).run(x, keep=True), accelerator.engine("exact").run
+    exact, run_engine = Reference(model).run(x, keep=True), accelerator.exact.run
     sums = real_of(exact[model.graph.node[-1].input[0]]).high / 0.125
     wrong = np.clip(np.where(sums % 1 == 0.5, 2 * np.floor(sums / 2) + 1, np.rint(sums)), -128, 127).astype(
         np.int64
@@ -101,8 +102,8 @@ def test_a_tie_that_float32_computes_exactly_is_no_excuse(monkeypatch: pytest.Mo
         return {**run_engine(codes, **options), name: (wrong & 255).astype(np.uint8).transpose(0, 2, 3, 1)}
 
     monkeypatch.setattr(float32, "Reference", Wrong)
-    monkeypatch.setattr(accelerator.engine("exact"), "run", engine)
-    found = float32.compare(accelerator, model, x)
+    monkeypatch.setattr(accelerator.exact, "run", engine)
+    found = float32.compare(accelerator.exact, model, x)
     assert found["codes_unexplained"] == int((wrong != exact[source].content).sum())
     assert found["unexplained_layers"] == [name]
 
@@ -140,10 +141,10 @@ def test_a_bound_that_excuses_everything_convicts_by_its_share(monkeypatch: pyte
     x = frames(accelerator, 2)
     monkeypatch.setattr(float32, "Reference", lambda model: Reference(wrong))
     layer = list(accelerator.graph.sources)[1]  # the input is the first
-    assert float32.compare(accelerator, model, x)["unexplained_layers"] == [layer]
+    assert float32.compare(accelerator.exact, model, x)["unexplained_layers"] == [layer]
     right = float_error.ErrorBounds.of
     monkeypatch.setattr(float_error.ErrorBounds, "of", lambda self, name: right(self, name) * 1e6)
-    found = float32.compare(accelerator, model, x)
+    found = float32.compare(accelerator.exact, model, x)
     assert (found["unexplained_layers"], found["over_excused_layers"]) == ([], [layer])
 
 
@@ -172,7 +173,7 @@ def test_float32_alone_convicts_signs_that_reference_and_lowering_read_wrongly(
     wrong = wrong_signs(model)
     accelerator = pyqkit.compile(wrong, target_fps=10)
     monkeypatch.setattr(float32, "Reference", lambda model: Reference(wrong))
-    found = float32.compare(accelerator, model, frames(accelerator, 3))
+    found = float32.compare(accelerator.exact, model, frames(accelerator, 3))
     assert found["codes_unexplained"] > found["layers"][found["unexplained_layers"][0]]["codes"] // 4
     (first, *_) = [name for name in accelerator.graph.sources if found["layers"][name]["differing"]]
     assert found["unexplained_layers"][0] == first
@@ -188,17 +189,17 @@ def test_a_linear_output_is_compared_too(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     accelerator = pyqkit.compile(model, target_fps=10)
     x = frames(accelerator, 4)
-    assert float32.compare(accelerator, model, x)["codes_unexplained"] == 0
+    assert float32.compare(accelerator.exact, model, x)["codes_unexplained"] == 0
     wrong = wrong_signs(model)
     monkeypatch.setattr(float32, "Reference", lambda model: Reference(wrong))
-    found = float32.compare(accelerator, model, x)
+    found = float32.compare(accelerator.exact, model, x)
     assert found["unexplained_layers"] == [accelerator.graph.outputs[0].onnx_name]
 
 
 def test_a_wrong_graph_is_convicted_and_verify_ends_with_1(tmp_path: Path) -> None:
     model = float_scales()
-    accelerator = pyqkit.compile(wrong_signs(model), target_fps=10)
-    accelerator.model = model.SerializeToString()
+    wrong = pyqkit.compile(wrong_signs(model), target_fps=10).compiled
+    accelerator = pyqkit.Accelerator(replace(wrong, model=model.SerializeToString()))
     accelerator.save(tmp_path / "net")
     np.save(tmp_path / "x.npy", frames(accelerator, 2))
     result = run("verify", tmp_path / "net", "--input", tmp_path / "x.npy", "--engine", "exact", "--json")
@@ -248,7 +249,7 @@ def test_the_table_excuses_no_wrong_signs(monkeypatch: pytest.MonkeyPatch) -> No
     wrong = wrong_signs(model)
     accelerator = pyqkit.compile(wrong, target_fps=10)
     monkeypatch.setattr(float32, "Reference", lambda model: Reference(wrong))
-    found = float32.compare(accelerator, model, frames(accelerator, 2))
+    found = float32.compare(accelerator.exact, model, frames(accelerator, 2))
     assert found["codes_unexplained"] > found["codes"] // 4
     assert totals(found)["log_table"] <= found["codes"] // 1000
 
@@ -267,7 +268,7 @@ def test_a_layer_that_nothing_before_it_explains(monkeypatch: pytest.MonkeyPatch
         return found
 
     monkeypatch.setattr(float32.Execution, "whole", wrong)
-    found = float32.compare(accelerator, model, frames(accelerator, 2))
+    found = float32.compare(accelerator.exact, model, frames(accelerator, 2))
     assert found["layers"][victim]["unexplained"] == found["codes_unexplained"] == 2
 
 
@@ -300,7 +301,7 @@ def test_a_file_for_pixels() -> None:
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
     accelerator = pyqkit.compile(model, target_fps=10)
     x = np.random.default_rng(0).integers(0, 256, (4, 2, 8, 8)).astype(np.uint8)
-    found = float32.compare(accelerator, model, x)
+    found = float32.compare(accelerator.exact, model, x)
     assert found["codes"] >= 1000 and found["codes_unexplained"] == 0
 
 

@@ -1,0 +1,279 @@
+"""Commands that take a network from its file to an overlay: compile, emulate, verify, report, overlay."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from pyqkit.cli.group import main, print_json, progress
+from pyqkit.errors import UserError, plain
+from pyqkit.files import check_apart, check_file, is_stream, replacing
+
+
+@main.command("compile")
+@click.argument("network", type=click.Path())
+@click.option("-o", "--output", required=True, type=click.Path(), help="Build folder to write.")
+@click.option("--board", default="ZCU104", show_default=True, help="Board name, or the path of a TOML file.")
+@click.option(
+    "--target-fps",
+    type=float,
+    help="Frames per second to reach with the least resources; else the fastest design that fits.",
+)
+@click.option(
+    "--lut-share",
+    type=float,
+    help="Part of the board's LUTs that may be taken; 0.7 without a target, 1 with one.",
+)
+@click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
+@click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
+@click.option(
+    "--write-fold",
+    type=click.Path(),
+    help="Write the foldings to this file, to be edited and given to --fold.",
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    help="A layer whose codes leave the accelerator too, to compare with; several times.",
+)
+@click.option(
+    "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
+)
+@click.option("--force", is_flag=True, help="Replace an existing build folder or folding file.")
+def compile_command(
+    network: str,
+    output: str,
+    board: str,
+    target_fps: float | None,
+    lut_share: float | None,
+    clock_mhz: float | None,
+    fold: str | None,
+    write_fold: str | None,
+    probes: tuple[str, ...],
+    allow_overflow: bool,
+    force: bool,
+) -> None:
+    """Compile the QONNX file NETWORK into a build folder."""
+    from pyqkit.build_folder import check_target
+    from pyqkit.compiler import compile as compile_network
+    from pyqkit.hardware import folding
+    from pyqkit.tables import summary
+
+    check_target(Path(output), force)
+    if write_fold is not None:
+        check_file(Path(write_fold), force)
+    check_apart("--write-fold", write_fold, "--output", output)
+    with progress("compiling"):
+        accelerator = compile_network(
+            network,
+            board=board,
+            target_fps=target_fps,
+            lut_share=lut_share,
+            clock_mhz=clock_mhz,
+            fold=fold,
+            probes=probes,
+            allow_overflow=allow_overflow,
+        )
+        with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
+            if beside is not None:
+                beside.write_text(folding.text(accelerator.foldings))
+            accelerator.save(output, force=force)
+    report = accelerator.report()
+    for note in report.notes:
+        click.echo(plain(f"note: {note}"), err=True)
+    click.echo(plain(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}"))
+    click.echo(plain(summary(report)))
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(),
+    help="Frames in npy format, as the ONNX graph takes them.",
+)
+@click.option(
+    "--output",
+    "target",
+    required=True,
+    type=click.Path(),
+    help="Where to write the results (npy; npz for several outputs).",
+)
+@click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
+@click.option("--codes", is_flag=True, help="Write raw codes instead of real numbers.")
+@click.option(
+    "--trace",
+    type=click.Path(),
+    help="With engine rtl: write all signals during the first frame to this FST file.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing output file.")
+def emulate(
+    build: str, source: str, target: str, engine: str, codes: bool, trace: str | None, force: bool
+) -> None:
+    """Run frames through the accelerator BUILD, in software."""
+    from pyqkit import frames
+    from pyqkit.accelerator import Accelerator
+
+    if trace is not None and engine != "rtl":
+        raise UserError(
+            f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals"
+        )
+    for file in filter(None, (target, trace)):
+        check_file(Path(file), force)
+    check_apart("--trace", trace, "--output", target)
+    x = frames.read(Path(source))
+    accelerator = Accelerator.from_build_folder(build)
+    aside = is_stream(Path(target))  # what is said goes to stderr then, where it is not among the frames
+    if not aside and (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
+        names = ", ".join(port.onnx_name for port in accelerator.graph.results)
+        raise UserError(
+            f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but "
+            f"{target} came; change its ending"
+        )
+    with progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
+        outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
+        with replacing(Path(target), force) as beside:
+            frames.write(beside, outputs)
+            if trace is not None:
+                accelerator.trace(x, trace, force)
+    click.echo(plain(f"{target}: {len(x)} frames from engine {engine} (emulated)"), err=aside)
+    counts = accelerator.engine(engine).counts
+    if counts is not None:
+        interval = f", {counts.interval:g} between frames" if len(x) > 1 else ""
+        click.echo(
+            f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}",
+            err=aside,
+        )
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format.")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...], as_json: bool) -> None:
+    """Compare the engines of BUILD with each other, with the QONNX model, and with its float32 execution.
+
+    Exit code 1 if any code differs, if float32 execution gives a code that nothing explains, or so many that
+    they confirm nothing.
+    """
+    from pyqkit import frames
+    from pyqkit.accelerator import VERIFIED, Accelerator
+    from pyqkit.tables import show_verification, verdict
+
+    x = frames.read(Path(source))
+    with progress("verifying") as update:
+        result = Accelerator.from_build_folder(build).verify(x, engines or VERIFIED, progress=update)
+    if as_json:
+        print_json(result)
+    else:
+        show_verification(result)
+    wrong = verdict(result)
+    for sentence in wrong:
+        click.echo(plain(sentence), err=True)
+    if wrong:
+        ctx.exit(1)
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Count cycles in engine rtl instead of estimating them; needs Verilator and a C++ compiler.",
+)
+@click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--force", is_flag=True, help="Replace an existing HTML file.")
+def report(build: str, simulate: bool, html: str | None, as_json: bool, force: bool) -> None:
+    """What each layer of BUILD is and takes, and which limits."""
+    from pyqkit.accelerator import Accelerator
+    from pyqkit.tables import show_report
+
+    if html is not None:
+        check_file(Path(html), force)
+    with progress("report"):
+        accelerator = Accelerator.from_build_folder(build)
+        found = accelerator.report(simulated=simulate)
+        if html is not None:
+            accelerator.save_report(html, found, force)
+    if as_json:
+        print_json(found.to_json())
+    elif html is not None:
+        click.echo(plain(f"{html}: report of {found.network} on {found.board} ({found.source})"))
+    else:
+        show_report(found)
+
+
+@main.command()
+@click.argument("build", type=click.Path())
+@click.option("--board", help="The board that BUILD must be for.")
+@click.option(
+    "--backend",
+    default="hls",
+    show_default=True,
+    help="hls: C++ for Vitis HLS; rtl: SystemVerilog, for Vivado alone.",
+)
+@click.option("--emulated", is_flag=True, help="For the emulated board: no vendor tool is needed.")
+@click.option(
+    "-o", "--output", type=click.Path(), help="Folder to write into; overlays/NAME/BOARD by default."
+)
+@click.option(
+    "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
+)
+@click.option("--force", is_flag=True, help="Replace an existing overlay.")
+def overlay(
+    build: str,
+    board: str | None,
+    backend: str,
+    emulated: bool,
+    output: str | None,
+    allow_overflow: bool,
+    force: bool,
+) -> None:
+    """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
+
+    Exit code 3 where Vitis HLS or Vivado is missing: everything up to them is done then, and the sentence
+    says how to go on.
+    """
+    from pyqkit.accelerator import Accelerator
+    from pyqkit.boards import load
+    from pyqkit.build_folder import read
+    from pyqkit.overlay import emulated as emulation
+    from pyqkit.overlay import vendor
+
+    source, own = Path(build), read(Path(build))[0]["board"]["name"]
+    if board is not None and load(board).name != own:
+        raise UserError(
+            f"a build for {load(board).name} was expected, but {build} is for {own}; compile again "
+            f"with --board {board}"
+        )
+    if not allow_overflow:
+        Accelerator.from_build_folder(source).check_fit()
+    name = source.resolve().name
+    target = Path(output) if output else Path("overlays") / name / own
+    if emulated:
+        click.echo(
+            plain(
+                f"{emulation.write(source, target, name, force)}: for the emulated board; load it "
+                "with pyqkit.Accelerator.load"
+            )
+        )
+    else:
+        click.echo(
+            plain(
+                f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four "
+                f"files {name}.* to the board"
+            )
+        )

@@ -1,0 +1,68 @@
+"""`Compiled`: a network that is lowered and folded for a board, as plain data.
+
+Everything that is made of a compiled network takes this: designs, engines, report, build folder, overlay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyqkit.boards import Board
+from pyqkit.errors import UserError
+from pyqkit.graph.folding import Folding
+from pyqkit.graph.graph import Graph, encode_input
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """What compiling gives, and a build folder holds.
+
+    Attributes
+    ----------
+    graph : Graph
+    board : Board
+    clock_mhz : float
+    foldings : dict of str to Folding
+        By layer.
+    model : bytes or None
+        The QONNX file it came from; None where it is not at hand.
+    source : str
+        Name of that file; empty for a model that was given as an object.
+    """
+
+    graph: Graph
+    board: Board
+    clock_mhz: float
+    foldings: dict[str, Folding]
+    model: bytes | None = None
+    source: str = ""
+
+
+def encode(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Codes of the input of a graph for frames of real numbers.
+
+    Parameters
+    ----------
+    graph : Graph
+    x : numpy.ndarray, shape (frames, *input shape)
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By tensor, (frames, height, width, channels).
+
+    Raises
+    ------
+    UserError
+        If the graph has several inputs, or the frames do not fit.
+    """
+    if len(graph.inputs) != 1:
+        names = ", ".join(port.onnx_name for port in graph.inputs)
+        raise UserError(
+            f"a network with one input was expected, but this one has {names}; join them into "
+            "one, and slice it"
+        )
+    (port,) = graph.inputs
+    return {port.tensor: encode_input(port, graph.tensors[port.tensor], x)}

@@ -1,0 +1,122 @@
+"""`compile`: a network as PyTorch or QONNX becomes an accelerator for a board."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pyqkit import boards
+from pyqkit.accelerator import Accelerator
+from pyqkit.compiled import Compiled
+from pyqkit.designs import Designs
+from pyqkit.errors import UserError, plain
+from pyqkit.graph.folding import Folding
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.probes import probe
+from pyqkit.hardware import folding
+
+
+def compile(
+    network: Any,
+    example_input: Any = None,
+    *,
+    board: str | Path = "ZCU104",
+    target_fps: float | None = None,
+    lut_share: float | None = None,
+    clock_mhz: float | None = None,
+    fold: str | Path | dict[str, Folding] | None = None,
+    probes: Sequence[str] = (),
+    allow_overflow: bool = False,
+) -> Accelerator:
+    """Compile a quantised network for a board.
+
+    Parameters
+    ----------
+    network : path, onnx.ModelProto or torch.nn.Module
+        QONNX, or a module with Brevitas layers (then `example_input` gives the shape).
+    example_input : torch.Tensor, optional
+    board : str or path
+        Name or TOML file.
+    target_fps : float, optional
+        Frames per second to reach with the least resources; without it the fastest design that fits the
+        board.
+    lut_share : float, optional
+        Part of the board's LUTs that the search may take; 0.7 without `target_fps`, 1 with it.
+    clock_mhz : float, optional
+        The board's by default.
+    fold : path or dict, optional
+        Folding file or foldings, instead of the search.
+    probes : sequence of str
+        Layers whose codes leave the accelerator too, each over a stream and a DMA of its own, so that
+        `pyqkit.runtime.Driver.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
+    allow_overflow : bool
+        Go on with a design that takes more than the board has; its report says so.
+
+    Raises
+    ------
+    UserError
+        If the network cannot be lowered (all nodes are named), the rate cannot be met, the design does not
+        fit the board, or a probe is no layer.
+    """
+    described = boards.load(board)
+    clock = described.clock_mhz if clock_mhz is None else clock_mhz
+    if not boards.is_clock(clock):
+        raise UserError(
+            f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the "
+            "board's own"
+        )
+    for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
+        if fold is not None and value is not None:
+            raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
+    content = _model_bytes(network, example_input)
+    graph = _lowered(content, str(network) if isinstance(network, (str, Path)) else "the model")
+    probe(graph, [probes] if isinstance(probes, str) else probes)
+    search = folding.search_for(graph, described)
+    if fold is None:
+        foldings = folding.choose(search, described, clock, target_fps, lut_share, allow_overflow)
+    else:
+        foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
+    source = plain(Path(network).name) if isinstance(network, (str, Path)) else ""
+    compiled = Compiled(graph, described, float(clock), foldings, content, source)
+    accelerator = Accelerator(Designs(compiled, search))
+    if not allow_overflow:
+        accelerator.check_fit()
+    return accelerator
+
+
+def _model_bytes(network: Any, example_input: Any) -> bytes:
+    from pyqkit.graph.model import read_model, serialised
+
+    if isinstance(network, (str, Path)):
+        _, content = read_model(Path(network))
+        return content
+    if hasattr(network, "SerializeToString"):
+        return serialised(network)
+    if not hasattr(network, "state_dict") or example_input is None:
+        raise UserError(
+            "an ONNX file, or a torch module and an example input, was expected; pass "
+            "pyqkit.compile(module, example_input)"
+        )
+    from pyqkit.quant import export_qonnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        return export_qonnx(network, example_input, Path(folder) / "network.onnx").read_bytes()
+
+
+def _lowered(content: bytes, name: str) -> Graph:
+    from pyqkit.graph.importer import import_qonnx
+    from pyqkit.graph.model import parse_model
+
+    try:
+        return import_qonnx(parse_model(content, name))
+    except (UserError, ImportError):
+        raise
+    except (
+        Exception
+    ) as error:  # a damaged file can break any assumption; the cause stays attached for who looks for a bug
+        raise UserError(
+            f"a sound QONNX model was expected, but {name} breaks the importer "
+            f"({type(error).__name__}: {error}); export it again"
+        ) from error
