@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyXRefRole
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 import pyqkit
@@ -42,7 +44,7 @@ numpydoc_show_class_members = False
 
 html_theme = "furo"
 html_title = f"pyqkit {release}"
-html_show_sourcelink = False
+html_copy_source = False
 templates_path = ["templates"]
 html_additional_pages = {"index": "redirect.html"}
 
@@ -100,9 +102,23 @@ def starred(app: Sphinx, what: str, name: str, obj: object, options: object, lin
     lines[:] = [re.sub(r"(?<=, )\*(?=\w)", r"\*", line) for line in lines]
 
 
+def self_contained(app: Sphinx, exception: Exception | None) -> None:
+    """Refuse pages that would fetch a script, a style, a font or a picture from elsewhere."""
+    for page in Path(app.outdir).rglob("*.html"):
+        fetched = re.findall(
+            r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="(https?:)?//', page.read_text()
+        )
+        if fetched and exception is None:
+            raise ExtensionError(f"{page.name} fetches something from elsewhere")
+    for style in Path(app.outdir).rglob("*.css"):
+        if re.search(r"url\([\"']?(https?:)?//|@import", style.read_text()) and exception is None:
+            raise ExtensionError(f"{style.name} fetches something from elsewhere")
+
+
 def setup(app: Sphinx) -> None:
     """Announce what is defined above."""
     app.add_role("name", Name())
     app.add_directive("modules", Modules)
     app.connect("source-read", titled)
     app.connect("autodoc-process-docstring", starred, priority=600)  # behind numpydoc
+    app.connect("build-finished", self_contained)
