@@ -17,7 +17,7 @@ from pathlib import Path
 
 from records import Run
 
-from pyqkit.formats import NumberFormat, parse
+from pyqkit.formats import NumberFormat, parse, product
 from pyqkit.rtl.arithmetic import dot_product, multiply_accumulate
 from pyqkit.rtl.generate import library
 from pyqkit.rtl.products import TABLE_BITS, ProductBlock, product_block, table_block
@@ -47,7 +47,7 @@ def variants(fmt: NumberFormat) -> dict[str, ProductBlock]:
     block = product_block(fmt, fmt, NO_LIMIT)
     found = {"structural": block}
     if 2 * fmt.bits <= TABLE_BITS:
-        found["table"] = table_block(fmt, fmt, block.width)
+        found["table"] = table_block(product(fmt, fmt), block.width)
     return found
 
 
@@ -189,7 +189,7 @@ style, not for what Vivado would report.
 * **MAC**: one exact product a cycle, registered, and an exact accumulator with room for {terms} products.
 * **Dot product**: {lanes} exact products and their exact sum in an adder tree, a register behind every level;
   per product.
-* The block is the one that `pyqkit/rtl/products.py` builds (structural), or the table of all products if the
+* The block is the one that `pyqkit/rtl/products` builds (structural), or the table of all products if the
   two codes have at most eight bits together and the table is smaller. Products of floats and Logarithmic
   Posits are magnitudes with a sign, and the adders subtract, as in the matrix-vector units of generated
   networks. That saves every product's carry chain and 5 to 25 % of *low*; the number of LUTs stays the same

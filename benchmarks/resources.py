@@ -25,6 +25,7 @@ from records import Run
 
 from pyqkit.files import replacing
 from pyqkit.formats import parse
+from pyqkit.formats.products import WIDEST
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.resources import PRIOR, relevant
 from pyqkit.rtl.emitter import Block, Fifo, instance
@@ -32,7 +33,7 @@ from pyqkit.rtl.features import EXACT, Features, features
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.generate import library as block_folder
 from pyqkit.rtl.parts import Part
-from pyqkit.rtl.products import WIDEST, product_block
+from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
 
 ROOT = Path(__file__).parent.parent

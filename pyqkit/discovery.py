@@ -55,3 +55,36 @@ class Registry(Generic[Rule]):
             self._complete = True
             for package in self._packages:
                 import_modules(package)
+
+
+class ClassRegistry(Generic[Rule]):
+    """Rules by class, registered by the modules of a package.
+
+    A class without a rule takes that of the nearest class it is derived from. The modules are imported when
+    the first rule is asked for.
+
+    Parameters
+    ----------
+    package : str
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._rules: dict[type, Rule] = {}
+        self._complete = False
+
+    def register(self, kind: type) -> Callable[[Rule], Rule]:
+        """Decorator that registers the rule of a class."""
+
+        def keep(rule: Rule) -> Rule:
+            self._rules[kind] = rule
+            return rule
+
+        return keep
+
+    def get(self, kind: type) -> Rule | None:
+        """Rule of a class, None if neither it nor what it is derived from has one."""
+        if not self._complete:
+            self._complete = True
+            import_modules(self._package)
+        return next((self._rules[base] for base in kind.__mro__ if base in self._rules), None)

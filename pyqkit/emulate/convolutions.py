@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from pyqkit.emulate.kernels import INT32, pointer
-from pyqkit.emulate.operands import LANES, Operands, linear_operands, log_operands
+from pyqkit.emulate.operands import LANES, Operands, factored_operands, linear_operands
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.terms import Term
-from pyqkit.formats import LogPosit
+from pyqkit.formats import product
+from pyqkit.formats.products import DecodedProduct
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -51,17 +52,18 @@ class ConvolutionKernel:
 
     def __init__(self, op: Convolution, tensor: Tensor, out: Tensor, library: ctypes.CDLL | None) -> None:
         self._op, self._tensor, self._out, self._library = op, tensor, out, library
-        logarithmic = isinstance(tensor.format, LogPosit) and isinstance(op.weight_format, LogPosit)
-        self._operands = log_operands(op, tensor) if logarithmic else linear_operands(op, tensor)
-        self.carrier = "" if self._operands is None else self._choose(self._operands, logarithmic)
+        pair = product(tensor.format, op.weight_format)
+        decoded = isinstance(pair, DecodedProduct)
+        self._operands = linear_operands(op, tensor) if decoded else factored_operands(op, tensor, pair)
+        self.carrier = "" if self._operands is None else self._choose(self._operands, decoded)
 
-    def _choose(self, operands: Operands, logarithmic: bool) -> str:
+    def _choose(self, operands: Operands, decoded: bool) -> str:
         op, bound = self._op, operands.largest_sum
         compiled = (
             self._library is not None and op.dilation == (1, 1) and self._row_bytes(operands.copies) <= INT32
         )
         if compiled and op.groups == 1 and op.kernel[0] <= 64:
-            if operands.fits(8) and 255 * operands.weight_sum <= INT32 and not logarithmic:
+            if operands.fits(8) and 255 * operands.weight_sum <= INT32 and decoded:
                 return "int8"
             if operands.fits(16) and bound <= INT32:
                 return "int16"

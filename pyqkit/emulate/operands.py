@@ -11,8 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pyqkit.formats import LogPosit
-from pyqkit.formats.logposit import linear_table
+from pyqkit.formats import Product
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -132,40 +131,19 @@ def _weight_integers(op: Convolution) -> np.ndarray:
     return weights if op.shifts is None else weights << op.shifts.astype(kind)
 
 
-def log_operands(op: Convolution, tensor: Tensor) -> Operands | None:
-    """Products of Logarithmic Posits as plain products.
+def factored_operands(op: Convolution, tensor: Tensor, pair: Product) -> Operands | None:
+    """Factors of products that are no products of the codes' integers; None if they exceed 64 bits.
 
-    For each fraction of the activation's logarithm there is one copy of the channel, whose weights have
-    passed the log-to-linear table for that fraction.
+    Logarithmic Posits have such products. A channel has a copy for each factor, so that an output sums plain
+    products.
     """
-    left, right = tensor.format, op.weight_format
-    assert isinstance(left, LogPosit) and isinstance(right, LogPosit)
-    f = max(left.fraction_bits, right.fraction_bits)
-    (a_sign, a_log), (b_sign, b_log) = logarithms(left, f), logarithms(right, f)
-    a_low, b_low = a_log[a_sign != 0].min(), b_log[b_sign != 0].min()
-    lowest = (a_low + b_low) >> f
-    base = a_low >> f  # exponent that one unit of the activation stands for
-    significands, mask = np.array(linear_table(f)), 2**f - 1
-    fractions = np.unique(a_log[a_sign != 0] & mask)
-    lookup = np.zeros((len(a_sign), len(fractions)), np.int64)
-    copies = []
-    for index, fraction in enumerate(fractions):
-        hit = (a_sign != 0) & (a_log & mask == fraction)
-        lookup[hit, index] = a_sign[hit] << ((a_log[hit] >> f) - base)
-        shift = ((b_log + fraction) >> f) + base - lowest
-        if shift[b_sign != 0].min() < 0 or shift.max() > 50:
-            return None
-        copies.append(b_sign * (significands[(b_log + fraction) & mask] << np.maximum(shift, 0)))
-    # Channel major, copy minor, as `expand` writes them.
-    weights = np.stack([table[op.weights] for table in copies], axis=-1)
+    lookup, factors = pair.factors
+    if lookup.dtype == object or factors.dtype == object:
+        return None
+    weights = factors[op.weights]  # channel major, copy minor, as `expand` writes them
     if op.shifts is not None:
+        if int(np.abs(factors).max()) << int(op.shifts.max()) >= 2**63:
+            return None
         weights = weights << op.shifts[..., None]
     weights = weights.reshape(*op.weights.shape[:3], -1)
-    return Operands(weights, int(lookup.min()), int(lookup.max()), lookup, len(fractions))
-
-
-def logarithms(fmt: LogPosit, fraction_bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sign (0 for zero) and logarithm of every code, in units of ``2**-fraction_bits``."""
-    found = [fmt.logarithm(code) for code in range(2**fmt.bits)]
-    signs = np.array([0 if x is None else -1 if x[0] else 1 for x in found])
-    return signs, np.array([0 if x is None else x[1] << (fraction_bits - fmt.fraction_bits) for x in found])
+    return Operands(weights, int(lookup.min()), int(lookup.max()), lookup, lookup.shape[1])

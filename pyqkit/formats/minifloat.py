@@ -84,7 +84,8 @@ class Minifloat(NumberFormat):
     def unit_exponent(self) -> int:
         return 1 - self.bias - self.significand_bits
 
-    def _fields(self, code: int) -> tuple[int, int, int]:
+    def fields(self, code: int) -> tuple[int, int, int]:
+        """Sign, exponent field and significand field of a code."""
         body = self.exponent_bits + self.significand_bits
         return (
             code >> body,
@@ -93,7 +94,7 @@ class Minifloat(NumberFormat):
         )
 
     def integer(self, code: int) -> int | None:
-        sign, exponent, significand = self._fields(code)
+        sign, exponent, significand = self.fields(code)
         top = exponent == 2**self.exponent_bits - 1
         if top and (
             self.variant == "ieee" or (self.variant == "fn" and significand == 2**self.significand_bits - 1)
@@ -105,7 +106,7 @@ class Minifloat(NumberFormat):
         return -magnitude if sign else magnitude
 
     def special(self, code: int) -> float:
-        sign, _, significand = self._fields(code)
+        sign, _, significand = self.fields(code)
         infinite = self.variant == "ieee" and significand == 0
         return (-1.0) ** sign * float("inf") if infinite else float("nan")
 

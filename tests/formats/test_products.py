@@ -1,12 +1,30 @@
-"""Products of codes and accumulators, against exact rational arithmetic over all pairs of codes."""
+"""Products of codes and accumulators, against exact rational arithmetic over all pairs of codes.
 
+The parts of every decomposition, put together, are compared with the table of products.
+"""
+
+import ast
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pyqkit import reference
 from pyqkit.formats import FormatError, Integer, LogPosit, NumberFormat, accumulator, examples, parse, product
+from pyqkit.formats.products import (
+    DecodedProduct,
+    IntegerProduct,
+    LogProduct,
+    MinifloatProduct,
+    Product,
+    multiplies,
+    pairs,
+)
+from pyqkit.formats.products.dsp import dsp_refusal
+from pyqkit.formats.products.integers import IntegerCodes
 from tests.formats.oracle import grid, lp_logarithm, power_of_two
 
 NUMBERS = [f for f in examples() if isinstance(f, NumberFormat) and f.bits <= 8]
@@ -24,6 +42,8 @@ EIGHT = [
     "lp7_5_6",
     "lp7_3_2@0.7",
 ]
+
+WIDE = ["e4m3", "lp8_1_3"]  # with which every format is multiplied
 
 
 def exact_values(fmt: NumberFormat) -> list[Fraction]:
@@ -160,3 +180,181 @@ def test_accumulators_hold_and_are_tight(left: str, right: str, count: int) -> N
 def test_accumulators_beyond_64_bits_are_refused() -> None:
     with pytest.raises(FormatError, match=r"an integer of 1 to 16 bits \(accumulators: 64\) was expected"):
         accumulator(parse("lp8_5_7"), parse("lp8_5_7"), 9)
+
+
+# ---- decompositions --------------------------------------------------------------------------------------
+
+
+def numbers(codes: IntegerCodes) -> np.ndarray:
+    """Integers of all codes as the fields say."""
+    stored = np.arange(2**codes.bits)
+    return (
+        np.where(codes.signed & (stored >= 2**codes.bits // 2), stored - 2**codes.bits, stored)
+        - codes.zero_point
+    )
+
+
+def recombined(pair: Product) -> np.ndarray:
+    """Products of all pairs of codes from the fields of the decomposition, by its rule; Python integers."""
+    if isinstance(pair, MinifloatProduct):
+        (a, b) = pair.sides
+        significand = np.multiply.outer(a.significand.astype(object), b.significand.astype(object))
+        magnitude = significand << np.add.outer(a.shift, b.shift).astype(object)
+        return np.where(np.not_equal.outer(a.negative, b.negative), -magnitude, magnitude)
+    if isinstance(pair, LogProduct):
+        (a, b), mask = pair.sides, 2**pair.fraction_bits - 1
+        total = np.add.outer(a.offset, b.offset) + pair.lowest_fraction
+        significand = np.array(pair.significands, dtype=object)[total & mask]
+        magnitude = significand << (total >> pair.fraction_bits).astype(object)
+        signed = np.where(np.not_equal.outer(a.negative, b.negative), -magnitude, magnitude)
+        return np.where(np.logical_or.outer(a.zero, b.zero), 0, signed)
+    assert isinstance(pair, DecodedProduct)
+    left, right = pair.integers
+    if isinstance(pair, IntegerProduct):
+        left, right = (
+            np.where((x >= fmt.low) & (x <= fmt.high), x, 0)  # the code that a narrow range leaves out
+            for x, fmt in zip(map(numbers, pair.sides), (pair.left, pair.right))
+        )
+    return np.multiply.outer(left.astype(object), right.astype(object))
+
+
+def check_decomposition(left: NumberFormat, right: NumberFormat) -> None:
+    """Fields and factors give the table of products, and range and widths are those of the table."""
+    pair = product(left, right)
+    table = pair.table
+    np.testing.assert_array_equal(recombined(pair), table, err_msg=f"{left} times {right}")
+    a, b = pair.factors
+    exact = (
+        np.int64 if a.dtype == b.dtype == table.dtype == np.int64 else object
+    )  # one term a sum: nothing wraps
+    product_of_factors = a.astype(exact) @ b.T.astype(exact)
+    np.testing.assert_array_equal(product_of_factors, table, err_msg=f"{left} times {right}")
+    assert ((a != 0).sum(axis=1) <= 1).all() and (table.dtype == object) == (pair.bits > 64)
+    assert pair.low == table.min() and pair.high == table.max()
+    codes = np.arange(2**left.bits)[:, None], np.arange(2**right.bits)
+    np.testing.assert_array_equal(pair.of(*codes), table)
+    if isinstance(pair, LogProduct):
+        assert max(int(side.offset.max()) for side in pair.sides) < 2**pair.offset_bits
+        assert all(side.offset.min() == 0 for side in pair.sides)
+    if isinstance(pair, MinifloatProduct):
+        assert pair.full_bits >= pair.bits
+    if isinstance(pair, DecodedProduct):
+        assert all(
+            -(2 ** (bits - 1)) <= x.min() and x.max() < 2 ** (bits - 1)
+            for x, bits in zip(pair.integers, pair.integer_bits)
+        )
+
+
+@pytest.mark.parametrize("left", NUMBERS, ids=str)
+def test_decompositions_give_the_table(left: NumberFormat) -> None:
+    """Every pair of up to four bits, and every format with representatives of eight."""
+    for right in [f for f in NUMBERS if max(f.bits, left.bits) <= 4] + [parse(name) for name in WIDE]:
+        check_decomposition(left, right)
+
+
+def test_integers_beyond_eight_bits() -> None:
+    for name in ("int16", "uint16", "int12", "uint9z511", "int8z-128", "int3z4294967296"):
+        fmt = parse(name)
+        for left, right in ((fmt, parse("int4")), (parse("uint2"), fmt)):
+            pair = product(left, right)
+            assert isinstance(pair, IntegerProduct)
+            expected = np.multiply.outer(pair.integers[0].astype(object), pair.integers[1].astype(object))
+            np.testing.assert_array_equal(recombined(pair), expected)
+            assert pair.low == expected.min() and pair.high == expected.max()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "kind"),
+    [
+        ("int4", "uint8z128", IntegerProduct),
+        ("e2m1", "ue3m2", MinifloatProduct),
+        ("e4m3fn", "e5m2ieee", MinifloatProduct),
+        ("lp4_0_3", "lp8_1_3@-0.25", LogProduct),
+        ("int4", "e2m1", DecodedProduct),
+        ("odd2", "odd2", DecodedProduct),
+        ("lp4_0_3", "int4", DecodedProduct),
+        ("e2m1", "lp4_0_3", DecodedProduct),
+    ],
+)
+def test_kinds(left: str, right: str, kind: type) -> None:
+    assert type(product(parse(left), parse(right))) is kind
+
+
+def test_codes_that_are_no_numbers_are_inside_the_full_width() -> None:
+    """e5m2ieee reads its infinities as numbers of the next exponent: 2 * 1 bits more in a square."""
+    e5m2 = parse("e5m2ieee")
+    pair = product(e5m2, e5m2)
+    assert isinstance(pair, MinifloatProduct)
+    assert (pair.bits, pair.full_bits) == (65, 67)
+
+
+@dataclass(frozen=True)
+class Doubling(NumberFormat):
+    """Powers of two by their exponent, a family that pyqkit does not have."""
+
+    name = "doubling"
+    bits = 3
+    unit_exponent = 0
+
+    def integer(self, code: int) -> int:
+        return 1 << code
+
+
+@dataclass(frozen=True, eq=False)
+class Shifted(Product):
+    """The integer is shifted by the code."""
+
+    operation = "shifts"
+
+    @property
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.left.integers[:, None], self.right.integers[:, None]
+
+    def of(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return self.left.integers[left] << right
+
+    def _all_products(self) -> np.ndarray:
+        return self.of(np.arange(2**self.left.bits)[:, None], np.arange(8)).astype(object)
+
+
+def test_a_family_and_a_kind_are_added_without_changing_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    int4, doubling = parse("int4"), Doubling()
+    check_decomposition(int4, doubling)
+    assert type(product(int4, doubling)) is DecodedProduct, "decoded where no rule is known"
+    with monkeypatch.context() as patch:
+        patch.setattr(pairs, "_rules", dict(pairs._rules))
+
+        @multiplies(Integer, Doubling)
+        def shifted(left: Integer, right: Doubling) -> Product:
+            return Shifted(left, right, 0, left.low << 7, left.high << 7)
+
+        pair = product(int4, doubling)
+        assert type(pair) is Shifted and type(product(doubling, int4)) is DecodedProduct
+        np.testing.assert_array_equal(pair.table, np.multiply.outer(int4.integers, doubling.integers))
+        assert dsp_refusal(int4, doubling) == (
+            "products that are multiplications were expected, but int4 times doubling shifts"
+        )
+    product.cache_clear()
+    dsp_refusal.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "refusal"),
+    [("int8", "int8", ""), ("int16", "int16", ""), ("e4m3", "e2m1", ""), ("int4", "int5", ""),
+     ("lp4_0_3", "lp4_0_3", "multiplications were expected, but lp4_0_3 times lp4_0_3 adds logarithms"),
+     ("e5m2", "int8", "at most 25 and 18 bits were expected, but those of e5m2 and int8 have 34 and 8"),
+     ("e4m3", "e5m1", "at most 25 and 18 bits were expected, but those of e4m3 and e5m1 have 19 and 33"),
+     ("int4", "int4", "at least 9 bits were expected, but int4 times int4 has 8")],
+)  # fmt: skip
+def test_what_a_dsp_multiplies(left: str, right: str, refusal: str) -> None:
+    found = dsp_refusal(parse(left), parse(right))
+    assert found.endswith(refusal) and bool(found) == bool(refusal)
+
+
+def test_the_judge_derives_products_itself() -> None:
+    """The reference reads formats, and neither their products nor the sums' widths."""
+    for path in Path(reference.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pyqkit.formats"):
+                names = {alias.name for alias in node.names}
+                assert "products" not in node.module and not names & {"product", "Product", "accumulator"}

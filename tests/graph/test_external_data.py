@@ -113,9 +113,7 @@ def test_files_larger_than_any_model(outside: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ExternalDataError, match="bytes, and at most 100 can be read"):
         load_model(outside)
     monkeypatch.setattr(limits, "MODEL_BYTES", 100)
-    with pytest.raises(
-        ModelError, match="at most 100 can be read; keep large tensors in files beside"
-    ):
+    with pytest.raises(ModelError, match="at most 100 can be read; keep large tensors in files beside"):
         load_model(outside)
 
 

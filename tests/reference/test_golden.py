@@ -204,7 +204,7 @@ MUTANTS: dict[str, tuple[Callable[[], None], Callable[[Patch], None]]] = {
 
 
 def _without_subnormals(fmt: Minifloat, code: int) -> int:
-    sign, exponent, significand = fmt._fields(code)
+    sign, exponent, significand = fmt.fields(code)
     magnitude = (2**fmt.significand_bits + significand) << max(exponent - 1, 0)
     return -magnitude if sign else magnitude
 

@@ -56,7 +56,7 @@ def chosen(pairs) -> list[tuple[str, str, ProductBlock]]:
     made = [(a, b, product_block(parse(a), parse(b))) for a, b in pairs]
     for name in ("e2m1", "lp4_0_3"):
         fmt = parse(name)
-        made.append((name, name, table_block(fmt, fmt, product_block(fmt, fmt).width)))
+        made.append((name, name, table_block(product(fmt, fmt), product_block(fmt, fmt).width)))
     return made
 
 

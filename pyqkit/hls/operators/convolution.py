@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
-from pyqkit.formats import LogPosit, product
-from pyqkit.formats.logposit import linear_table
-from pyqkit.formats.products import WIDEST
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import SlidingWindow
 from pyqkit.hls.emitter import Emitter, Stream, emits
+from pyqkit.hls.products import product_policy
 
 
 @emits("convolution")
@@ -30,7 +26,7 @@ def convolution(e: Emitter, op: Operator) -> None:
         array = e.array(f"{op.name}_shifts", in_order_of_use(op.shifts, groups, pe, simd))
         e.store(array, folding.memory)
         shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{array}[index]")})
-    policy = _product(e, op, tensor, "DspProduct" if folding.multiplier == "dsp" else "IntegerProduct")
+    policy = product_policy(e, tensor.format, op.weight_format, folding.multiplier == "dsp")
     multiplied = e.typedef(f"{op.name}_product", policy)
     memory = e.names.new(f"{op.name}_memory")
     e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {op.weights.size})\n")
@@ -64,42 +60,3 @@ def slide(
 
 def _zero(op: Convolution, tensor: Tensor) -> int:
     return tensor.format.zero_code if any(op.padding) else 0
-
-
-def _product(e: Emitter, op: Convolution, tensor: Tensor, of_integers: str) -> str:
-    left, right = tensor.format, op.weight_format
-    width = min(
-        product(left, right).bits, WIDEST
-    )  # of the codes that the layer holds, whose sums fit 64 bits
-    if not (isinstance(left, LogPosit) and isinstance(right, LogPosit)):
-        return f"pyqkit::{of_integers}<{e.format(left)}, {e.format(right)}, {width}>"
-    fraction = max(left.fraction_bits, right.fraction_bits)
-    name = f"log_{left.name}_{right.name}"
-    lowest, widest = 0, 0
-    entries = {}
-    for side, fmt in (("left", left), ("right", right)):
-        found = [fmt.logarithm(code) for code in range(2**fmt.bits)]
-        up = fraction - fmt.fraction_bits
-        base = min(x[1] for x in found if x) << up
-        lowest += base
-        relative = [0 if x is None else (x[1] << up) - base for x in found]
-        widest = max(widest, max(relative))
-        entries[side] = np.array([1 if x is None else r << 2 | x[0] << 1 for x, r in zip(found, relative)])
-    if name not in e.tables:
-        tables = {
-            side: ("int code", f"{e.array(f'{name}_{side}', values)}[code]")
-            for side, values in entries.items()
-        }
-        significands = e.array(f"{name}_significands", np.array(linear_table(fraction)))
-        e.tables[name] = e.struct(
-            f"{name}_tables", {**tables, "significand": ("int fraction", f"{significands}[fraction]")}
-        )
-    numbers = (
-        left.bits,
-        right.bits,
-        max(1, widest.bit_length()),
-        fraction,
-        lowest & (2**fraction - 1),
-        width,
-    )
-    return f"pyqkit::LogProduct<{', '.join(map(str, numbers))}, {e.tables[name]}>"

@@ -1,0 +1,27 @@
+"""Both codes are decoded by tables to integers, which are multiplied: in LUTs or in a DSP."""
+
+from __future__ import annotations
+
+from pyqkit.formats import Product
+from pyqkit.formats.products import DecodedProduct
+from pyqkit.rtl.emitter import Parameters
+from pyqkit.rtl.products.base import ProductBlock, literal, multiplies
+
+
+def decoded_block(pair: DecodedProduct, width: int) -> ProductBlock:
+    """Both codes decoded by tables and multiplied."""
+    parameters: Parameters = {}
+    formats = pair.left, pair.right
+    for side, fmt, integers, bits in zip("AB", formats, pair.integers, pair.integer_bits):
+        parameters |= {
+            side: fmt.bits,
+            f"{side}_WIDTH": bits,
+            f"{side}_TABLE": literal(integers.tolist(), bits),
+        }
+    return ProductBlock("product_decoded", {**parameters, "W": width}, width)
+
+
+@multiplies(DecodedProduct)
+def decoded(pair: Product, width: int) -> ProductBlock:
+    assert isinstance(pair, DecodedProduct)
+    return decoded_block(pair, width)

@@ -1,0 +1,29 @@
+"""Products of two Logarithmic Posits: logarithms add, pass the log-to-linear table, one shift aligns."""
+
+from __future__ import annotations
+
+from pyqkit.formats import Product
+from pyqkit.formats.products import LogProduct
+from pyqkit.rtl.emitter import Parameters
+from pyqkit.rtl.products.base import ProductBlock, literal, multiplies
+
+SIGNIFICAND_BITS = 8  # of an entry of the log-to-linear table
+
+
+@multiplies(LogProduct)
+def log_block(pair: Product, width: int) -> ProductBlock:
+    """Logarithms are looked up by the magnitude's code, which is a code of the positive half."""
+    assert isinstance(pair, LogProduct)
+    bits = pair.offset_bits
+    parameters: Parameters = {
+        "A": pair.left.bits,
+        "B": pair.right.bits,
+        "L": bits,
+        "F": pair.fraction_bits,
+        "LOWEST": pair.lowest_fraction,
+    }
+    for side, codes in zip("AB", pair.sides):
+        positive = codes.offset[: len(codes.offset) // 2]
+        parameters[f"{side}_TABLE"] = literal(positive.tolist(), bits)
+    parameters |= {"SIGNIFICANDS": literal(pair.significands, SIGNIFICAND_BITS), "W": width}
+    return ProductBlock("product_logposit", parameters, width, True, (True, True))
