@@ -14,7 +14,7 @@ from pyqkit.formats.packing import pack
 PER_ROW = 32  # numbers in a row of C++
 _TABLE = 1 << 16  # values of an array whose texts are looked up
 _CHUNK = 1 << 18  # numbers that become text at a time
-_FEW = 64  # numbers for which numpy's calls would take longer than they
+_FEW = 32  # numbers for which numpy's calls would take longer than they
 
 
 def packed(values: Iterable[int], bits: int) -> int:

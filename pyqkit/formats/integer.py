@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -97,24 +98,15 @@ class Integer(NumberFormat):
 
     @property
     def codes(self) -> np.ndarray:
-        return self.from_integers(self._range())
+        return _tables(self)[0]
 
     @property
     def values(self) -> np.ndarray:
-        return self._range().astype(np.float64)
+        return _tables(self)[1]
 
     @property
     def integers(self) -> np.ndarray:
-        integers = self.to_integers(self._all_codes())
-        return np.where((integers < self.low) | (integers > self.high), 0, integers)
-
-    def _range(self) -> np.ndarray:
-        self._check_quantiser()
-        return np.arange(self.low, self.high + 1, dtype=np.int64)
-
-    def _all_codes(self) -> np.ndarray:
-        self._check_quantiser()
-        return np.arange(2**self.width, dtype=self.code_dtype)
+        return _tables(self)[2]
 
     def _check_quantiser(self) -> None:
         if self.width > QUANTISER_BITS:
@@ -205,3 +197,16 @@ class Integer(NumberFormat):
             yield cls(width)
             yield cls(width, signed=False)
         yield from (cls(4, narrow=True), cls(8, narrow=True), cls(8, signed=False, zero_point=128))
+
+
+@lru_cache(maxsize=32)
+def _tables(fmt: Integer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes in the order of their values, these values, and the integer of every code."""
+    fmt._check_quantiser()
+    numbers = np.arange(fmt.low, fmt.high + 1, dtype=np.int64)
+    integers = fmt.to_integers(np.arange(2**fmt.width, dtype=fmt.code_dtype))
+    integers = np.where((integers < fmt.low) | (integers > fmt.high), 0, integers)
+    found = fmt.from_integers(numbers), numbers.astype(np.float64), integers
+    for table in found:
+        table.setflags(write=False)
+    return found

@@ -132,24 +132,29 @@ class Estimator:
 
     def estimate_at(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Estimate:
         """What an operator takes that reads words of `lanes` codes, without the FIFOs in front of it."""
-        plain = self._spaces[op.name].plain(folding)
-        key = self._alike[op.name], lanes, plain
+        key = self._alike[op.name], lanes, folding
         if key not in self._known:
-            self._known[key] = _rule_for(op)(self._place(op, lanes, plain))
-        found = self._known[key]
-        return replace(found, resources=found.resources + self.difference(op, folding))
+            plain = self._spaces[op.name].plain(folding)
+            if folding == plain:
+                self._known[key] = _rule_for(op)(self._place(op, lanes, plain))
+            else:
+                found = self.estimate_at(op, lanes, plain)
+                more = self.difference(op, folding)
+                self._known[key] = replace(found, resources=found.resources + more)
+        return self._known[key]
 
     def difference(self, op: Operator, folding: Folding) -> Resources:
         """What an operator takes more by its choices, which change neither streams nor cycles."""
-        plain = self._spaces[op.name].plain(folding)
-        if folding == plain:
-            return Resources()
         key = self._alike[op.name], folding
         if key not in self._differences:
-            lanes = (1,) * len(op.inputs)  # any: choices are of the inside
-            chosen, without = (_rule_for(op)(self._place(op, lanes, f)).resources for f in (folding, plain))
-            self._differences[key] = chosen + without * -1
+            plain = self._spaces[op.name].plain(folding)
+            self._differences[key] = Resources() if folding == plain else self._more(op, folding, plain)
         return self._differences[key]
+
+    def _more(self, op: Operator, folding: Folding, plain: Folding) -> Resources:
+        lanes = (1,) * len(op.inputs)  # any: choices are of the inside
+        chosen, without = (_rule_for(op)(self._place(op, lanes, f)).resources for f in (folding, plain))
+        return chosen + without * -1
 
     def variants(self, op: Operator, folding: Folding) -> dict[Folding, Resources]:
         """A setting of the axes with all choices, and what each takes more than the defaults, which come

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -71,14 +72,7 @@ class Quantiser:
         for where in np.ndindex(*scales.shape):
             scale = float(scales[where])
             if scale not in limits:
-                exact = Fraction(scale) * self.prescale
-                limits[scale] = np.array(
-                    [
-                        Boundary(b.position * exact, b.inclusive).smallest(values.dtype)
-                        for b in self.boundaries
-                    ],
-                    values.dtype,
-                )
+                limits[scale] = _limits(self.boundaries, Fraction(scale) * self.prescale, values.dtype)
             region = tuple(slice(None) if n == 1 else slice(i, i + 1) for i, n in zip(where, scales.shape))
             codes[region] = self._between(limits[scale], values[region])
         return codes
@@ -108,3 +102,12 @@ class Quantiser:
         return self.format.from_integers(
             np.clip(stored - self.format.zero_point, self.format.low, self.format.high)
         )
+
+
+@lru_cache(maxsize=256)
+def _limits(boundaries: tuple[Boundary, ...], scale: Fraction, dtype: np.dtype) -> np.ndarray:
+    """Smallest number behind each boundary, in steps of `scale`; layers of a network share many."""
+    found = [Boundary(b.position * scale, b.inclusive).smallest(dtype) for b in boundaries]
+    limits = np.array(found, dtype)
+    limits.setflags(write=False)
+    return limits

@@ -52,10 +52,16 @@ def thresholds_of(
 
     uniform = all(s == scale[0] for s in scale) and all(f.uniform for f in real.functions)
     shared = outcomes_of(0) if uniform else None
+    known: dict[tuple[Fraction, Fraction], tuple[list[int], bool]] = {}  # of channels with the same outcomes
     for channel in range(real.channels):
-        outcomes = shared or outcomes_of(channel)
         factor, offset = term.factor[channel], real.offset[channel]
-        thresholds[channel], falling[channel] = _channel_thresholds(tensor, outcomes, factor, offset)
+        found = known.get((factor, offset))
+        if found is None:
+            outcomes = shared or outcomes_of(channel)
+            found = _channel_thresholds(tensor, outcomes, factor, offset)
+            if uniform:
+                known[factor, offset] = found
+        thresholds[channel], falling[channel] = found
     return thresholds, falling
 
 
