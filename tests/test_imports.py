@@ -326,6 +326,8 @@ def _at_import(tree: ast.Module) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             pending += [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)]
+        elif isinstance(node, ast.AnnAssign):  # what is annotated is not evaluated
+            pending += [node.target, *([node.value] if node.value else [])]
         elif not isinstance(node, ast.Lambda):
             pending += list(ast.iter_child_nodes(node))
 

@@ -23,6 +23,7 @@ from pyqkit.overlay.manifest import Manifest, OverlayError, read
 from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
 from pyqkit.runtime.device import Device, Turn
 from pyqkit.runtime.dma import Dma, Transfers
+from pyqkit.runtime.options import check_options
 from pyqkit.runtime.output import LINE, Output
 
 Results = np.ndarray | dict[str, np.ndarray]  # of one output, or of several by name
@@ -190,8 +191,16 @@ class Driver:
         ------
         OverlayError
             If a file is missing or was edited, if the overlay is for another board, if PYNQ finds its blocks
-            elsewhere, or if the device is in use.
+            elsewhere, if the device is in use, or if an option is none.
         """
+        check_options(
+            board=board,
+            backend=backend,
+            batch=batch,
+            timeout_s=timeout_s,
+            clock_mhz=clock_mhz,
+            overclock=overclock,
+        )
         manifest = read(_located(path, board))
         wanted = manifest.clock_mhz if clock_mhz is None else clock_mhz
         if not 0 < wanted < 1000 or (wanted > manifest.clock_mhz and not overclock):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +112,26 @@ def test_the_package_opens_overlays_and_build_folders() -> None:
     assert packed.selftest(overlay("ZCU104").with_suffix(".zip")) == 0
     with pytest.raises(UserError, match="options were expected for an overlay alone, but batch came"):
         pyqkit.Accelerator.load(build("ZCU104"), batch=3)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("batch", "x", "a whole number of frames was expected as batch=, but 'x' came; leave it out"),
+        ("batch", 2.0, "a whole number of frames was expected as batch=, but 2.0 came; leave it out"),
+        ("batch", True, "a whole number of frames was expected as batch=, but True came; leave it out"),
+        ("timeout_s", "1", "a number of seconds was expected as timeout_s=, but '1' came; leave it out"),
+        ("clock_mhz", [100], "a number of MHz was expected as clock_mhz=, but [100] came; leave it out"),
+        ("overclock", 1, "True or False was expected as overclock=, but 1 came; leave it out"),
+        ("board", 104, "the name of a board was expected as board=, but 104 came; leave it out"),
+        ("backend", b"", "the name of a backend was expected as backend=, but b'' came; leave it out"),
+    ],
+)
+def test_options_of_the_wrong_kind(option: str, value: Any, sentence: str) -> None:
+    for load in (Driver.load, pyqkit.Accelerator.load):
+        with pytest.raises(OverlayError) as caught:
+            load(overlay("ZCU104"), **{option: value})
+        assert str(caught.value) == sentence
 
 
 def test_many_frames_and_no_more_memory(here: Driver) -> None:

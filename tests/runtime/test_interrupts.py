@@ -27,10 +27,10 @@ from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Driver, TransferError
 from pyqkit.runtime.device import Device, Turn
 from pyqkit.runtime.dma import Transfers
-from tests.board_emulation.test_faults import BENCHMARKS
 from tests.overlays import board_of, expected, frames, overlay
 from tests.runtime.conftest import needs_pynq
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 try:
     from board_interrupts import Bench, Timed, Traced, watched
