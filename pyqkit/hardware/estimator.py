@@ -105,7 +105,7 @@ class Estimator:
         }
         self._readers = {name: len(readers(graph, name)) for name, _ in self._waiting}
         numbers: dict[Hashable, int] = {}
-        self._alike = {
+        self._signatures = {
             name: numbers.setdefault(op.footprint(inputs, [output]), len(numbers))
             for name, (op, inputs, output) in self._places.items()
         }
@@ -132,7 +132,7 @@ class Estimator:
 
     def estimate_at(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Estimate:
         """What an operator takes that reads words of `lanes` codes, without the FIFOs in front of it."""
-        key = self._alike[op.name], lanes, folding
+        key = self._signatures[op.name], lanes, folding
         if key not in self._known:
             plain = self._spaces[op.name].plain(folding)
             if folding == plain:
@@ -145,7 +145,7 @@ class Estimator:
 
     def difference(self, op: Operator, folding: Folding) -> Resources:
         """What an operator takes more by its choices, which change neither streams nor cycles."""
-        key = self._alike[op.name], folding
+        key = self._signatures[op.name], folding
         if key not in self._differences:
             plain = self._spaces[op.name].plain(folding)
             self._differences[key] = Resources() if folding == plain else self._more(op, folding, plain)
@@ -167,9 +167,9 @@ class Estimator:
             found.setdefault(self.difference(op, variant), variant)
         return {variant: more for more, variant in found.items()}
 
-    def alike(self, op: Operator) -> int:
+    def signature(self, op: Operator) -> int:
         """A number, the same for operators whose estimates are the same."""
-        return self._alike[op.name]
+        return self._signatures[op.name]
 
     def fifos_at(self, op: Operator, lanes: tuple[int, ...]) -> Resources:
         """The FIFOs in front of an operator that reads words of `lanes` codes."""

@@ -146,7 +146,7 @@ class _Explorer:
 
     def _ways_to_build(self, op: Operator, widths: tuple[int, ...]) -> list[tuple[int, int]]:
         """Widths of the result, and the set of ways to build the operator with each."""
-        place = self.estimator.alike(op), widths
+        place = self.estimator.signature(op), widths
         if place not in self._ways:
             plain = self.estimator.space(op).every()
             found = [self.estimator.estimate_at(op, widths, folding) for folding in plain]
@@ -167,7 +167,7 @@ class _Explorer:
         self, op: Operator, plain: list[Folding]
     ) -> tuple[list[Folding], list[int], np.ndarray]:
         """Every folding with all choices, the place of the plain one, and what it takes more than that."""
-        key = self.estimator.alike(op)
+        key = self.estimator.signature(op)
         if key not in self._variants:
             found = [
                 (variant, place, _figures(more))

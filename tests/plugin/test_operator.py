@@ -100,7 +100,7 @@ def test_what_it_cannot_have_is_refused(compiled, tmp_path):
 
 
 def test_the_report_shows_its_folding(compiled):
-    report = json.loads(json.dumps(compiled.report()))
+    report = json.loads(json.dumps(compiled.report().to_json()))
     (layer,) = (entry for entry in report["layers"] if entry["operator"] == "absolute")
     assert layer["lanes"] == compiled.foldings[layer["name"]].lanes
     assert layer["cycles"] == 5 * 4 * 12 // layer["lanes"] and layer["resources"]["lut_high"] > 0

@@ -216,13 +216,24 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     return found + Features({"one": 1})
 
 
+_AXES = (
+    ("HEIGHT", "TOP", "ROWS", "STRIDE_ROWS", "KERNEL_ROWS", "DILATION_ROWS"),
+    ("WIDTH", "LEFT", "COLUMNS", "STRIDE_COLUMNS", "KERNEL_COLUMNS", "DILATION_COLUMNS"),
+)
+
+
+def _place_bits(p: Mapping[str, int], axis: tuple[str, ...]) -> int:
+    """``Y_BITS`` or ``X_BITS`` of the module: a signed place from the padding before an image to that behind."""
+    size, before, out, stride, kernel, dilation = (p[name] for name in axis)
+    return bits_for(size + before + out * stride + kernel * dilation) + 1
+
+
 @grows_with("sliding_window")
 def _sliding_window_features(p: Mapping[str, int]) -> Features:
     words = p["CHANNELS"] // p["LANES_IN"]
     size, parts, width = p["LINE_PIXELS"] * words, p["LANES_IN"] // p["LANES_OUT"], p["BITS"] * p["LANES_IN"]
     found = ram(width, size)
-    y = bits_for(p["HEIGHT"] + p["TOP"] + p["ROWS"] * p["STRIDE_ROWS"] + p["KERNEL_ROWS"]) + 1
-    x = bits_for(p["WIDTH"] + p["LEFT"] + p["COLUMNS"] * p["STRIDE_COLUMNS"] + p["KERNEL_COLUMNS"]) + 1
+    y, x = (_place_bits(p, axis) for axis in _AXES)
     address = bits_for(size)
     units = p["CHANNELS"] // p["GROUPS"] // p["LANES_OUT"]
     loops = (
