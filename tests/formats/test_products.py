@@ -4,7 +4,6 @@ The parts of every decomposition, put together, are compared with the table of p
 """
 
 import ast
-from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +19,6 @@ from pyqkit.formats.products import (
     LogProduct,
     MinifloatProduct,
     Product,
-    multiplies,
-    pairs,
 )
 from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.formats.products.integers import IntegerCodes
@@ -286,56 +283,6 @@ def test_codes_that_are_no_numbers_are_inside_the_full_width() -> None:
     pair = product(e5m2, e5m2)
     assert isinstance(pair, MinifloatProduct)
     assert (pair.bits, pair.full_bits) == (65, 67)
-
-
-@dataclass(frozen=True)
-class Doubling(NumberFormat):
-    """Powers of two by their exponent, a family that pyqkit does not have."""
-
-    name = "doubling"
-    bits = 3
-    unit_exponent = 0
-
-    def integer(self, code: int) -> int:
-        return 1 << code
-
-
-@dataclass(frozen=True, eq=False)
-class Shifted(Product):
-    """The integer is shifted by the code."""
-
-    operation = "shifts"
-
-    @property
-    def factors(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.left.integers[:, None], self.right.integers[:, None]
-
-    def of(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return self.left.integers[left] << right
-
-    def _all_products(self) -> np.ndarray:
-        return self.of(np.arange(2**self.left.bits)[:, None], np.arange(8)).astype(object)
-
-
-def test_a_family_and_a_kind_are_added_without_changing_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    int4, doubling = parse("int4"), Doubling()
-    check_decomposition(int4, doubling)
-    assert type(product(int4, doubling)) is DecodedProduct, "decoded where no rule is known"
-    with monkeypatch.context() as patch:
-        patch.setattr(pairs, "_rules", dict(pairs._rules))
-
-        @multiplies(Integer, Doubling)
-        def shifted(left: Integer, right: Doubling) -> Product:
-            return Shifted(left, right, 0, left.low << 7, left.high << 7)
-
-        pair = product(int4, doubling)
-        assert type(pair) is Shifted and type(product(doubling, int4)) is DecodedProduct
-        np.testing.assert_array_equal(pair.table, np.multiply.outer(int4.integers, doubling.integers))
-        assert dsp_refusal(int4, doubling) == (
-            "products that are multiplications were expected, but int4 times doubling shifts"
-        )
-    product.cache_clear()
-    dsp_refusal.cache_clear()
 
 
 @pytest.mark.parametrize(
