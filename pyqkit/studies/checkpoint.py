@@ -1,7 +1,7 @@
 """How far a task has come, as a file: arrays in npy format beside one JSON record, in an npz archive.
 
-The record holds what the file belongs to and a hash of everything in it, so a file counts whole or not at all.
-Hashes tell damage, not who wrote a file; nothing in one is executed.
+The record holds what the file belongs to and a hash of everything in it, so a file counts whole or not at
+all. Hashes tell damage, not who wrote a file; nothing in one is executed.
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ def run(
     Raises
     ------
     UserError
-        If the folder cannot be taken, a worker is lost (`WorkerLostError`) or tasks raise (`TaskError`); what is
-        done is kept.
+        If the folder cannot be taken, a worker is lost (`WorkerLostError`) or tasks raise (`TaskError`); what
+        is done is kept.
     """
     definition = Definition(study)
     arguments = {"workers": count, "dask": dask is not None, "resume": resume}
@@ -206,7 +206,8 @@ class _Job:
         except Exception as error:
             if is_lost(error):
                 raise WorkerLostError(
-                    f"a result of {task.name} was expected, but its worker process has ended, perhaps for want of "
+                    f"a result of {task.name} was expected, but its worker process has ended, "
+                    "perhaps for want of "
                     "memory; what is done is kept, go on with --resume and fewer workers"
                 ) from error
             self.failures[task.name] = error

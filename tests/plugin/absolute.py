@@ -1,4 +1,5 @@
-"""An operator that pyqkit does not have, as an engineer outside would add it: this file, a header and a module.
+"""An operator that pyqkit does not have, as an engineer outside would add it: this file, a header and a
+module.
 
 ``output[c] = weights[c] * |x[c]|``. It comes from ONNX's ``Abs``; the weights, which the scale behind it takes
 back, stand for whatever constants an operator may bring.

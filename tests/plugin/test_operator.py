@@ -1,4 +1,7 @@
-"""A new operator is a file, a header and a module, and no existing file changes: from ONNX to a build folder."""
+"""A new operator is a file, a header and a module, and no existing file changes."""
+
+From ONNX to a build folder.
+"""
 
 from __future__ import annotations
 

@@ -223,7 +223,10 @@ _AXES = (
 
 
 def _place_bits(p: Mapping[str, int], axis: tuple[str, ...]) -> int:
-    """``Y_BITS`` or ``X_BITS`` of the module: a signed place from the padding before an image to that behind."""
+    """``Y_BITS`` or ``X_BITS`` of the module.
+
+    A signed place from the padding before an image to that behind.
+    """
     size, before, out, stride, kernel, dilation = (p[name] for name in axis)
     return bits_for(size + before + out * stride + kernel * dilation) + 1
 
