@@ -1,8 +1,7 @@
-"""An operator that pyqkit does not have, as an engineer outside would add it: this file, a header and a
-module.
+"""An operator that pyqkit does not have, as an engineer outside would add it: a file, a header, a module.
 
-``output[c] = weights[c] * |x[c]|``. It comes from ONNX's ``Abs``; the weights, which the scale behind it takes
-back, stand for whatever constants an operator may bring.
+``output[c] = weights[c] * |x[c]|``. It comes from ONNX's ``Abs``; the weights, which the scale behind it
+takes back, stand for whatever constants an operator may bring.
 """
 
 from __future__ import annotations

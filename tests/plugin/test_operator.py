@@ -1,4 +1,4 @@
-"""A new operator is a file, a header and a module, and no existing file changes."""
+"""A new operator is a file, a header and a module, and no existing file changes.
 
 From ONNX to a build folder.
 """
