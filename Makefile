@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table overlay board docs coverage clean
+.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table part-table overlay board docs coverage clean
 
 venv: $(STAMP)
 
@@ -106,6 +106,10 @@ fuzz: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED) --json build/fuzz.json
 	OMP_NUM_THREADS=1 ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$(g++ -print-file-name=libasan.so) \
 	  $(BIN)/python -m tests.emulate.sanitized kernels $(SEED) $(NETWORKS)
+
+# The picture and the table of parts in docs/architecture.md, from the rules in tests/test_imports.py
+part-table: venv
+	$(BIN)/python -m tools.part_table
 
 # README.md and docs/formats.md from the code
 format-table: venv
