@@ -1,6 +1,6 @@
 """Engines: what computes the codes of a compiled network. One file each in `pyqkit/emulate`, found by name.
 
-A new engine is a class as `Engine` says and a maker under `engine`, in a file of its own:
+A new engine is a class as `Engine` says and a maker under `engine`, in a file of its own::
 
     @engine("mine")
     def make(designs: Designs, say: Say | None) -> MyEngine:
