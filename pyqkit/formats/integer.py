@@ -11,6 +11,7 @@ import numpy as np
 
 from pyqkit.formats.base import FormatError, NumberFormat, as_real
 from pyqkit.formats.parse import register
+from pyqkit.formats.widths import signed_range_bits
 
 MAX_BITS = 64  # accumulators; quantisers take up to 16
 QUANTISER_BITS = 16
@@ -181,7 +182,7 @@ class Integer(NumberFormat):
         """Narrowest integer format that holds every integer from `low` to `high`."""
         if low >= 0:
             return cls(max(1, int(high).bit_length()), signed=False)
-        return cls(max(int(max(high, 0)).bit_length(), int(-low - 1).bit_length()) + 1)
+        return cls(signed_range_bits(int(low), int(high)))
 
     @classmethod
     def parse(cls, name: str) -> Integer | None:

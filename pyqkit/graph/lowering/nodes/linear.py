@@ -9,6 +9,7 @@ import numpy as np
 
 from pyqkit.formats import product
 from pyqkit.formats.products import WIDEST
+from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.constants import Coded, without_common_powers
 from pyqkit.graph.lowering.errors import Unlowerable
@@ -107,7 +108,7 @@ def sum_bits(layer: Convolution, tensor: Tensor) -> int:
     That one is a threshold that is never reached.
     """
     low, high = layer.bounds(tensor)
-    return max(int(-min(low) - 1), int(max(high)) + 1, 0).bit_length() + 1
+    return signed_range_bits(int(min(low)), int(max(high)) + 1)
 
 
 def _with_bias(real: Real, bias: Value | None) -> Real:
