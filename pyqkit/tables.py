@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyqkit.errors import plain
-from pyqkit.formats import Microscaled, NumberFormat, examples, parse
+from pyqkit.formats import NumberFormat, examples, parse
 
 if TYPE_CHECKING:
     from pyqkit.report import Report
@@ -59,7 +59,7 @@ SHOWN = [
 
 def format_row(fmt: Any) -> dict[str, Any]:
     """One format as a row of the table."""
-    if isinstance(fmt, Microscaled):
+    if fmt.block:
         element = format_row(fmt.element)
         return {**element, "name": fmt.name, "bits": round(fmt.bits, 3), "what": fmt.description}
     positive = fmt.values[fmt.values > 0]
@@ -80,8 +80,7 @@ def format_table() -> list[dict[str, Any]]:
 
 
 def _element(name: str) -> NumberFormat:
-    fmt = parse(name)
-    return fmt.element if isinstance(fmt, Microscaled) else fmt
+    return parse(name).element
 
 
 def code_count(name: str) -> int:

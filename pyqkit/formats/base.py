@@ -128,6 +128,16 @@ class NumberFormat(ABC):
         return Fraction(1)
 
     @property
+    def element(self) -> NumberFormat:
+        """Format of the codes: this one, but for blocks of codes with a scale of their own."""
+        return self
+
+    @property
+    def block(self) -> int:
+        """Codes that share a scale found from their values; 0 where each stands for itself."""
+        return 0
+
+    @property
     def base(self) -> NumberFormat:
         """This format with `prescale` 1: what hardware computes with, the factor going into the scale."""
         return self
@@ -302,8 +312,10 @@ class NumberFormat(ABC):
             )
         return array
 
-    def quantise(self, x: np.ndarray | float) -> np.ndarray:
+    def quantise(self, x: np.ndarray | float, axis: int = -1) -> np.ndarray:
         """``decode(encode(x))``: the values that `x` is rounded to, float64.
+
+        Along which `axis` blocks lie does not matter to single codes.
 
         Examples
         --------

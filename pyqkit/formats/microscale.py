@@ -21,10 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyqkit.formats.base import MAX_TABLE_BITS, FormatError, NumberFormat
+from pyqkit.formats.encoding import SharedExponents
 from pyqkit.formats.parse import parse, register
 
 RULES = ("floor", "ceil", "even", "mse")
 MAX_BLOCK = 2**16
+EXPONENT_BITS = 8
 _LOWEST, _HIGHEST = -127, 127
 
 
@@ -80,9 +82,14 @@ class Microscaled:
         return f"mx{self.block}_{self.element.name}" + ("" if self.rule == "floor" else f"_{self.rule}")
 
     @property
+    def encoding(self) -> SharedExponents:
+        """How blocks are stored whose scales may be any: that of E8M0, from 0 for 2**-127."""
+        return SharedExponents(self.element, self.block, EXPONENT_BITS)
+
+    @property
     def bits(self) -> float:
         """Bits an element takes, its share of the 8-bit scale included."""
-        return self.element.bits + 8 / self.block
+        return self.encoding.bits
 
     @property
     def description(self) -> str:

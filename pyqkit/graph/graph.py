@@ -17,6 +17,7 @@ import numpy as np
 
 from pyqkit.errors import UserError, brief
 from pyqkit.formats import Integer, NumberFormat
+from pyqkit.formats.encoding import Encoding
 from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, to_integers
 from pyqkit.graph import limits
 from pyqkit.graph.fields import is_sized, names_field, text_field
@@ -165,9 +166,26 @@ class Operator:
         return [np.arange(1, output.pixels + 1) for _ in tensors]
 
     @property
+    def parameter_encoding(self) -> Encoding | None:
+        """How the constants are stored that it multiplies by; None for an operator without such."""
+        return None
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """Shape of the constants that it multiplies by."""
+        return (0,)
+
+    @property
     def parameter_format(self) -> NumberFormat | None:
         """Format of the constants that it multiplies by; None for an operator without such."""
-        return None
+        encoding = self.parameter_encoding
+        return None if encoding is None else encoding.element
+
+    @property
+    def parameter_bits(self) -> int:
+        """Bits in which the constants are stored that it multiplies by, side fields included."""
+        encoding = self.parameter_encoding
+        return 0 if encoding is None else encoding.stored_bits(self.parameter_shape)
 
     def macs(self, tensors: list[Tensor]) -> int:
         """Multiply-accumulates of a frame."""

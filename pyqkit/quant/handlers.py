@@ -24,7 +24,6 @@ from brevitas.export.onnx.qonnx.manager import QONNXManager
 from brevitas.proxy.quant_proxy import QuantProxyProtocol
 
 from pyqkit.errors import UserError
-from pyqkit.formats import Microscaled
 from pyqkit.quant.table import RoundToTable, TableActProxy, TableWeightProxy
 
 DOMAIN, VERSION = "pyqkit.custom_op.general", 1
@@ -66,8 +65,8 @@ class _Handler(ONNXBaseHandler):
             t.detach().clone() for t in (module.scale(), module.zero_point(), module.bit_width())
         )
         self.name, self.scale, self.metadata = fmt.name, scale, (scale, zero_point, bit_width)
-        self.axis = int(module.quant_injector.block_axis) if isinstance(fmt, Microscaled) else -1
-        if isinstance(fmt, Microscaled):
+        self.axis = int(module.quant_injector.block_axis) if fmt.block else -1
+        if fmt.block:
             self.quantise = lambda x: torch.from_numpy(fmt.quantise(x.detach().numpy(), self.axis)).to(x)
         else:
             values, limits = (

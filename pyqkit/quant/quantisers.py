@@ -12,7 +12,7 @@ from brevitas.quant.base import MSESymmetricScale, MSESymmetricScaleSubInjector
 from brevitas.quant.float_base import ScaledFloatActBase, ScaledFloatWeightBase
 from brevitas.quant.scaled_int import Int8ActPerTensorFloat, Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
 
-from pyqkit.formats import FormatError, Integer, Microscaled, Minifloat, NumberFormat, parse
+from pyqkit.formats import FormatError, Integer, Minifloat, NumberFormat, parse
 from pyqkit.quant.table import BlockAct, BlockWeight, TableAct, TableWeight
 
 MAX_BITS = 16
@@ -75,7 +75,7 @@ def weight_quantizer(
         For an unknown name or one that Brevitas cannot hold.
     """
     fmt = _checked(name)
-    if isinstance(fmt, Microscaled):
+    if fmt.block:
         return type(f"{_class_name(fmt)}Weight", (BlockWeight,), {"table_format": fmt, **overrides})
     base = {"int": Int8WeightPerTensorFloat, "float": ScaledFloatWeightBase, "table": TableWeight}[_kind(fmt)]
     upwards = {"restrict_value_float_to_int_impl": CeilSte} if scaling == "power_of_two" else {}
@@ -105,7 +105,7 @@ def act_quantizer(
     hardware.
     """
     fmt = _checked(name)
-    if isinstance(fmt, Microscaled):
+    if fmt.block:
         return type(f"{_class_name(fmt)}Act", (BlockAct,), {"table_format": fmt, **overrides})
     unsigned_int = isinstance(fmt, Integer) and not fmt.signed
     base = {
@@ -119,7 +119,7 @@ def act_quantizer(
 
 def _checked(name: str) -> Any:
     fmt = parse(name)
-    element = fmt.element if isinstance(fmt, Microscaled) else fmt
+    element = fmt.element
     if element.bits > MAX_BITS:
         raise FormatError(
             f"a format of at most {MAX_BITS} bits was expected for a quantiser, but {name} came; "

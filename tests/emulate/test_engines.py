@@ -151,8 +151,8 @@ def test_hls_against_the_ap_int_headers_of_amd(activations: str, weights: str | 
 def test_blocks_with_their_own_scale() -> None:
     net = Net(parse("int4"), parse("e2m1"))
     weights = net.random.choice(net.weights.codes, (6, 1, 1, 4))
-    shifts = net.random.integers(0, 5, weights.shape)
-    net.finish(net.add(Convolution("c", ["x"], ["c"], weights, net.weights, shifts=shifts)))
+    exponents = net.random.integers(0, 5, (6, 1, 1, 2))
+    net.finish(net.add(Convolution("c", ["x"], ["c"], weights, net.weights, block=3, exponents=exponents)))
     agree(net, ExactEngine(net.graph).run)
     if shutil.which("g++"):
         agree(net, HlsEngine(net.graph, {"c": ConvolutionFolding(2, 2)}, flags=FAST).run)

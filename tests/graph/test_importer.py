@@ -20,6 +20,7 @@ from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.errors import ConversionError
 from pyqkit.graph.lowering.real import Condition, compare
 from pyqkit.graph.lowering.smooth import Smooth
+from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.requantise import Threshold
 from pyqkit.reference.quantised import Quantised, real_of
 from pyqkit.reference.reference import Reference
@@ -270,11 +271,29 @@ def test_inverses_decide_as_the_function_does(function: str) -> None:
                 assert (outcome if isinstance(outcome, bool) else compare(x, outcome)) == wanted
 
 
-def test_blocks_of_weights_become_shifts() -> None:
-    b = Builder(64, 3, 3)
+@pytest.mark.parametrize(
+    ("axis", "block"), [(1, 32), (0, 1), (3, 1)], ids=["channels", "outputs", "kernel_columns"]
+)
+def test_blocks_of_weights_become_exponents(axis: int, block: int) -> None:
+    b = Builder(48, 3, 3)
     x = b.quantise("x", "int4", 0.5)
-    graph = check(b.model(b.node("Conv", x, b.weights("mx32_e2m1", 4, 64, 1, 1, axis=1))))
-    assert graph.operators[0].shifts is not None  # type: ignore[attr-defined]
+    graph = check(b.model(b.node("Conv", x, b.weights("mx32_e2m1", 4, 48, 1, 2, axis=axis))))
+    (layer,) = graph.operators
+    assert isinstance(layer, Convolution)
+    assert layer.block == block
+    assert layer.exponents is not None
+    assert layer.exponents.shape == (4, 1, 2, -(-48 // block))
+    assert any("order of the stream" in note for note in graph.notes) == (block == 1)
+    assert layer.parameter_bits == 4 * 2 * (48 * 4 + -(-48 // block) * layer.exponent_bits)
+
+
+def test_blocks_behind_an_image_become_the_runs_that_the_stream_has() -> None:
+    b = Builder(8, 2, 2)
+    x = b.node("Flatten", b.quantise("x", "int4", 0.5))
+    graph = check(b.model(b.node("MatMul", x, b.weights("mx16_int8", 32, 5, axis=0))))
+    layer = graph.operators[-1]
+    assert isinstance(layer, Convolution)
+    assert layer.block == 4  # 16 neighbours of the model are 4 channels at 4 pixels
 
 
 def least_blocks(b: Builder) -> np.ndarray:

@@ -9,7 +9,7 @@ from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.base import CustomOp
 
-from pyqkit.formats import Microscaled, parse
+from pyqkit.formats import parse
 
 
 class FormatQuant(CustomOp):
@@ -30,12 +30,7 @@ class FormatQuant(CustomOp):
     def execute_node(self, context, graph):
         x, scale = (np.asarray(context[name], np.float32) for name in self.onnx_node.input)
         fmt = parse(self.get_nodeattr("format"))
-        if isinstance(fmt, Microscaled):
-            rounded = fmt.quantise(x / scale, self.get_nodeattr("axis")).astype(np.float32)
-        else:
-            rounded = fmt.values.astype(np.float32)[
-                np.searchsorted(fmt.limits(np.float32), x / scale, side="right")
-            ]
+        rounded = fmt.quantise(x / scale, self.get_nodeattr("axis")).astype(np.float32)
         context[self.onnx_node.output[0]] = (scale * rounded).astype(np.float32)
 
 

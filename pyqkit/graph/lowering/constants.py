@@ -23,11 +23,14 @@ class Coded:
         Its scale has as many axes as `codes`, or none.
     shifts : numpy.ndarray or None
         Bits by which each element is shifted left (blocks with a power-of-two scale of their own).
+    block : int
+        Elements that share a shift, along an axis; 0 without shifts.
     """
 
     codes: np.ndarray
     quantiser: Quantiser
     shifts: np.ndarray | None = None
+    block: int = 0
 
     @property
     def format(self) -> NumberFormat:
@@ -86,6 +89,31 @@ def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndar
     return found, powers
 
 
+def shared_exponents(shifts: np.ndarray, most: int) -> tuple[int, np.ndarray]:
+    """The longest runs, of at most `most` weights, in which all have one shift; and the shift of each run.
+
+    Weights may have been moved since their blocks were made: those of a linear layer behind an image have
+    blocks in the order of the model, and runs in that of the stream. Weights that share nothing along their
+    last axis are runs of one.
+
+    Parameters
+    ----------
+    shifts : numpy.ndarray, shape (..., channels)
+    most : int
+
+    Returns
+    -------
+    block : int
+    exponents : numpy.ndarray, shape (..., ceil(channels / block))
+    """
+    channels = shifts.shape[-1]
+    for block in range(min(most, channels), 1, -1):
+        exponents = shifts[..., ::block]
+        if np.array_equal(np.repeat(exponents, block, axis=-1)[..., :channels], shifts):
+            return block, np.ascontiguousarray(exponents)
+    return 1, np.ascontiguousarray(shifts)
+
+
 def code_blocks(values: np.ndarray, fmt: Microscaled, scale: np.ndarray, axis: int) -> Coded:
     """Quantise a constant in microscaled blocks.
 
@@ -96,6 +124,7 @@ def code_blocks(values: np.ndarray, fmt: Microscaled, scale: np.ndarray, axis: i
     used = exponents[np.logical_or.reduceat(alive, np.arange(0, alive.shape[-1], fmt.block), axis=-1)]
     lowest = int(used.min()) if used.size else 0  # blocks of zeros have no say
     spread = np.repeat(np.maximum(exponents - lowest, 0), fmt.block, axis=-1)[..., : values.shape[axis]]
-    shifts = np.moveaxis(spread, -1, axis).astype(np.int64)
-    shared = np.asarray(scale, np.float64) * 2.0**lowest
-    return Coded(codes, Quantiser.of(fmt.element, shared), shifts if shifts.any() else None)
+    shared = Quantiser.of(fmt.element, np.asarray(scale, np.float64) * 2.0**lowest)
+    if not spread.any():
+        return Coded(codes, shared)
+    return Coded(codes, shared, np.moveaxis(spread, -1, axis).astype(np.uint8), fmt.block)

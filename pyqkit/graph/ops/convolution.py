@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyqkit.formats import NumberFormat, product
+from pyqkit.formats.encoding import Encoding, Plain, SharedExponents
 from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.graph.fields import array_field, format_field, whole_field, wholes_field
 from pyqkit.graph.folding import MEMORIES, MULTIPLIERS, Axis, Choice, Folding, FoldingSpace
@@ -58,9 +59,10 @@ class Convolution(Operator):
         Top, left, bottom, right; filled with the code of zero.
     dilation : (int, int)
     groups : int
-    shifts : numpy.ndarray or None
-        Shape of `weights`: every product is shifted left by this many bits (weights in blocks with their own
-        power-of-two scale); None for no shift.
+    block : int
+        Input channels of a group that share an exponent, at every place of the kernel; 0 for none.
+    exponents : numpy.ndarray or None, shape (outputs, kernel height, kernel width, blocks of a group)
+        A product is worth two to the exponent of its weight's block more: whole numbers from 0.
     """
 
     weights: np.ndarray = array_field(sized=True)
@@ -69,7 +71,8 @@ class Convolution(Operator):
     padding: tuple[int, int, int, int] = wholes_field(4, default=(0, 0, 0, 0))
     dilation: tuple[int, int] = wholes_field(2, least=1, default=(1, 1))
     groups: int = whole_field(least=1, default=1)
-    shifts: np.ndarray | None = array_field(optional=True)
+    block: int = whole_field(default=0)
+    exponents: np.ndarray | None = array_field(optional=True)
 
     kind = "convolution"
     folding_type = ConvolutionFolding
@@ -88,16 +91,20 @@ class Convolution(Operator):
         shape, fmt = self.weights.shape, self.weight_format
         whole = self.weights.dtype.kind in "iu" and len(shape) == 4 and min(shape) >= 1
         expect(whole and is_codes(self.weights, fmt), self, f"weights that are no codes of {fmt} on 4 axes")
-        if self.shifts is not None:
-            whole = self.shifts.dtype.kind in "iu" and self.shifts.shape == shape
-            expect(
-                whole and self.shifts.min() >= 0 and self.shifts.max() < 64,
-                self,
-                "shifts that are not from 0 to 63 for each weight",
-            )
+        self._check_exponents()
         divides = 1 <= self.groups <= shape[0] and shape[0] % self.groups == 0
         expect(divides, self, f"{self.groups} groups for {shape[0]} outputs")
         self.sliding.check(self)
+
+    def _check_exponents(self) -> None:
+        if self.exponents is None:
+            expect(self.block == 0, self, f"blocks of {self.block} channels without exponents")
+            return
+        *places, channels = self.weights.shape
+        expect(1 <= self.block <= channels, self, f"blocks of {self.block} of {channels} channels")
+        shape, found = (*places, -(-channels // self.block)), self.exponents
+        whole = found.dtype.kind in "iu" and found.shape == shape and found.min() >= 0
+        expect(whole and found.max() < 64, self, "exponents that are not from 0 to 63 for each block")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
@@ -131,7 +138,7 @@ class Convolution(Operator):
         ends = pair.of(self._extremes(tensor)[:, None], used)
         low, high = ends.min(axis=0), ends.max(axis=0)
         most = max(abs(int(low.min())), abs(int(high.max())), 1)
-        most <<= 0 if self.shifts is None else int(self.shifts.max())
+        most <<= 0 if self.exponents is None else int(self.exponents.max())
         kind = np.int64 if most * self.weights[0].size < 2**63 else object
         return self._summed(used, low.astype(kind)), self._summed(used, high.astype(kind))
 
@@ -139,13 +146,13 @@ class Convolution(Operator):
         """Sum for each output of what each of the codes `used` is worth, shifts applied (Python integers)."""
         table = np.zeros(int(used[-1]) + 1, values.dtype)
         table[used] = values
-        sums = np.empty(len(self.weights), object)
+        sums, shifts = np.empty(len(self.weights), object), self.shifts
         stride = max(1, _PIECE // self.weights[0].size)
         for first in range(0, len(sums), stride):
             rows = slice(first, first + stride)
             terms = table[self.weights[rows]]
-            if self.shifts is not None:
-                terms = terms << self.shifts[rows].astype(values.dtype)
+            if shifts is not None:
+                terms = terms << shifts[rows].astype(values.dtype)
             sums[rows] = terms.reshape(len(terms), -1).sum(axis=1)
         return sums
 
@@ -162,6 +169,25 @@ class Convolution(Operator):
             {tensor.format.zero_code} if any(self.padding) and tensor.format.has_zero else set()
         )
         return np.array(sorted(ends))
+
+    @property
+    def shifts(self) -> np.ndarray | None:
+        """For each weight the bits by which its products are shifted left; None for no shift."""
+        if self.exponents is None:
+            return None
+        each = np.repeat(self.exponents.astype(np.uint8), self.block, axis=-1)
+        return each[..., : self.weights.shape[3]]
+
+    @property
+    def exponent_bits(self) -> int:
+        """Bits of a stored exponent; 0 where none is stored, as all are 0."""
+        return 0 if self.exponents is None else int(self.exponents.max()).bit_length()
+
+    @property
+    def parameter_encoding(self) -> Encoding:
+        if self.exponent_bits:
+            return SharedExponents(self.weight_format, self.block, self.exponent_bits)
+        return Plain(self.weight_format)
 
     def windows(self, codes: np.ndarray, zero: int) -> np.ndarray:
         """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded
@@ -185,12 +211,12 @@ class Convolution(Operator):
         zero = tensor.format.zero_code if any(self.padding) else 0
         windows = self.windows(codes, zero)
         per_group, outputs = self.weights.shape[3], self.weights.shape[0]
-        sums = np.empty((*windows.shape[:3], outputs), np.int64)
+        sums, shifts = np.empty((*windows.shape[:3], outputs), np.int64), self.shifts
         for channel in range(outputs):
             first = channel * self.groups // outputs * per_group
             terms = pair.of(windows[..., first : first + per_group], self.weights[channel])
-            if self.shifts is not None:
-                terms = terms << self.shifts[channel]
+            if shifts is not None:
+                terms = terms << shifts[channel]
             sums[..., channel] = terms.sum(axis=(3, 4, 5))
         (output,) = self.infer(tensors)
         return [output.format.from_integers(sums)]  # type: ignore[attr-defined]
@@ -203,8 +229,8 @@ class Convolution(Operator):
         return rows * columns * self.weights.size
 
     @property
-    def parameter_format(self) -> NumberFormat:
-        return self.weight_format
+    def parameter_shape(self) -> tuple[int, ...]:
+        return self.weights.shape
 
     @property
     def is_depthwise(self) -> bool:

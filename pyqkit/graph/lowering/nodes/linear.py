@@ -11,7 +11,7 @@ from pyqkit.formats import product
 from pyqkit.formats.products import WIDEST
 from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.lowering.constants import Coded, without_common_powers
+from pyqkit.graph.lowering.constants import Coded, shared_exponents, without_common_powers
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
@@ -74,7 +74,10 @@ def _emit(
     outputs = len(codes)
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
-    layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, shifts=shifts, **window)
+    layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **window)
+    if shifts is not None:
+        layer.block, layer.exponents = shared_exponents(shifts, weights.block)
+        _note_short_runs(lowering, node, weights.block, layer)
     powers = np.zeros(outputs, np.int64)
     bits = sum_bits(layer, tensor)
     if bits > WIDEST:
@@ -92,7 +95,8 @@ def _emit(
         [tensor.name],
         weights=layer.weights,
         weight_format=weights.format,
-        shifts=shifts,
+        block=layer.block,
+        exponents=layer.exponents,
         **window,
     )
     pair = product(tensor.format, weights.format)
@@ -100,6 +104,15 @@ def _emit(
     units = fractions(np.array([Fraction(2) ** (pair.unit_exponent + int(power)) for power in powers]))
     factor = per_output * _output_scale(weights, outputs) * units
     return Real((Term(out.name, factor),), fractions(0, outputs), out.shape, plain_view(out.shape))
+
+
+def _note_short_runs(lowering: Lowering, node: Node, block: int, layer: Convolution) -> None:
+    """Say where an exponent is stored more often than the weights have blocks."""
+    if layer.block < min(block, layer.weights.shape[3]):
+        lowering.note(
+            f"{node.name}: its weights share a scale by {block}, but not along its input channels in the "
+            f"order of the stream, so that an exponent is stored for every {layer.block}"
+        )
 
 
 def sum_bits(layer: Convolution, tensor: Tensor) -> int:
@@ -172,7 +185,7 @@ def convolution(lowering: Lowering, node: Node) -> list[Value]:
         )
     real = settle(lowering, real, node.outputs[0])
     codes = weights.codes.transpose(0, 2, 3, 1)
-    shifts = None if weights.shifts is None else np.ascontiguousarray(weights.shifts.transpose(0, 2, 3, 1))
+    shifts = None if weights.shifts is None else weights.shifts.transpose(0, 2, 3, 1)
     stride, dilation = (
         tuple(int(v) for v in node.attributes.get(key, [1, 1])) for key in ("strides", "dilations")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 
@@ -163,7 +164,7 @@ def lower_bipolar(lowering: Lowering, node: Node) -> list[Value]:
 def lower_format(lowering: Lowering, node: Node) -> list[Value]:
     fmt = parse(str(node.attributes.get("format", "")))
     scale = scale_of(node)
-    if not isinstance(fmt, Microscaled):
+    if not fmt.block:
         return [apply(lowering, node, Quantiser.of(fmt, scale))]
     source = node.needed(0)
     if isinstance(source, Real):
@@ -177,7 +178,7 @@ def lower_format(lowering: Lowering, node: Node) -> list[Value]:
         raise Unlowerable(
             f"its blocks lie along axis {axis} of {source.ndim}", "block along an axis of the weights"
         )
-    return [code_blocks(source, fmt, scale, axis)]
+    return [code_blocks(source, cast("Microscaled", fmt), scale, axis)]
 
 
 def apply(lowering: Lowering, node: Node, quantiser: Quantiser) -> Value:
