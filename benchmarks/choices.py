@@ -17,9 +17,9 @@ import numpy as np
 import torch
 import zoo
 from real_networks import CALIBRATION, share
-from zoo_layers import Formats, Quantised
 
 from pyqkit.quant import calibrate
+from pyqkit.studies.networks.layers import Formats, Quantised
 
 FIRST = 10_000  # of the training images that are looked at
 

@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import headline_training as training
+import headline_networks as networks
 import numpy as np
 import torch
 import zoo
@@ -108,8 +108,8 @@ def measure(design: str, options: argparse.Namespace, run: Run) -> dict[str, Any
     result: dict[str, Any] = {
         "design": design,
         "board": BOARD,
-        "weights": str(training.FILES[design].relative_to(Path(__file__).parent.parent)),
-        "formats": asdict(training.FORMATS),
+        "weights": str(networks.FILES[design].relative_to(Path(__file__).parent.parent)),
+        "formats": asdict(networks.FORMATS),
         "test_images": len(images),
         "top1": round(100 * float((answers == labels).mean()), 2),
         "macs": report.macs,
@@ -152,16 +152,16 @@ def measure(design: str, options: argparse.Namespace, run: Run) -> dict[str, Any
 
 def resnet8(data: Path) -> tuple[torch.nn.Module, np.ndarray, np.ndarray]:
     """The trained network, test images and labels."""
-    network = training.load(training.resnet8_network(data), training.FILES["resnet8"])
+    network = networks.load(networks.resnet8_network(data), networks.FILES["resnet8"])
     with np.load(data / "cifar10_test_a.npz", allow_pickle=False) as archive:
         return network, zoo.images("resnet8", archive["x"]), archive["y"]
 
 
 def mlp(data: Path) -> tuple[torch.nn.Module, np.ndarray, np.ndarray]:
     """The trained network, test images and labels."""
-    network = training.load(training.mlp_network(), training.FILES["mlp"])
+    network = networks.load(networks.mlp_network(), networks.FILES["mlp"])
     with np.load(data / "fashion_mnist.npz", allow_pickle=False) as archive:
-        return network, training.fashion(archive["x_test"]), archive["y_test"]
+        return network, networks.fashion(archive["x_test"]), archive["y_test"]
 
 
 def simulate(accelerator: Accelerator, images: np.ndarray) -> dict[str, Any]:

@@ -25,13 +25,13 @@ import zoo
 from hls_speed import folding
 from qonnx_reference import QonnxReference
 from records import Run
-from zoo_layers import Formats, Quantised
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.graph.graph import Graph, decode_output, encode_input, to_integers
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.quant import calibrate, export_qonnx
+from pyqkit.studies.networks.layers import Formats, Quantised
 
 FORMATS = ("e2m1", "e3m2", "e4m3", "int4", "int8", "lp8_1_3", "lp4_0_3")
 RESULTS = Path(__file__).parent / "results"

@@ -100,8 +100,9 @@ def digits() -> tuple[Graph, dict[str, np.ndarray]]:
 
     from pyqkit import demo
     from pyqkit.quant import export_qonnx
+    from pyqkit.studies.datasets import digits as images
 
-    x, y, x_test, _ = demo.digits(0)
+    x, y, x_test, _ = images(0)
     _, model = demo.trained(x, y, 0)
     return lowered(export_qonnx, model, torch.from_numpy(x_test[:1]), x_test)
 

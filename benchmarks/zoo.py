@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from zoo_layers import Float, Quantised
-from zoo_networks import ResNet, ResNet8, ShuffleNet, projected, zero_padded
+
+from pyqkit.studies.networks.cifar10 import ResNet, ResNet8, ShuffleNet, projected, zero_padded
+from pyqkit.studies.networks.layers import Float, Quantised
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))

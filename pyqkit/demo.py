@@ -6,9 +6,6 @@ It is a residual network on scikit-learn's digits; one network holds all four fo
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,129 +15,8 @@ from pyqkit import build_folder
 from pyqkit.files import replacing_folder
 
 FLOAT_EPOCHS, QUANTISED_EPOCHS, BATCH = 20, 8, 64
-TEST_SHARE = 0.3
+FLOAT_RATE, QUANTISED_RATE = 3e-3, 1e-3
 MODEL, BUILD, PICTURE = "network.onnx", "accelerator", "demo.png"
-
-
-def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Training images and labels, test images and labels; images (frames, 1, 8, 8) float32 in 0..1."""
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    data = load_digits()
-    images = (data.images / 16).astype(np.float32)[:, None]
-    x, x_test, y, y_test = train_test_split(
-        images, data.target, test_size=TEST_SHARE, random_state=seed, stratify=data.target
-    )
-    return x, y, x_test, y_test
-
-
-def network(quantised: bool) -> Any:
-    """The network.
-
-    Three residual stages of e2m1, lp4_0_3 and int4, an e3m2 shortcut, 8-bit ends. Float without quantisers.
-    """
-    import brevitas.nn as qnn
-    import torch
-    from torch import nn
-
-    from pyqkit.quant import act_quantizer, weight_quantizer
-
-    def conv(inputs: int, outputs: int, size: int, name: str, stride: int = 1) -> Any:
-        quantiser = weight_quantizer(name) if quantised else None
-        return qnn.QuantConv2d(
-            inputs, outputs, size, stride=stride, padding=size // 2, bias=False, weight_quant=quantiser
-        )
-
-    def act(name: str) -> Any:
-        return qnn.QuantReLU(act_quant=act_quantizer(name) if quantised else None)
-
-    def identity(name: str) -> Any:
-        return qnn.QuantIdentity(act_quant=act_quantizer(name) if quantised else None)
-
-    class Block(nn.Module):
-        """Two convolutions beside a shortcut, the shortcut a 1x1 convolution where the size changes."""
-
-        def __init__(
-            self, inputs: int, outputs: int, stride: int, name: str, shortcut: str | None = None
-        ) -> None:
-            super().__init__()
-            self.conv1, self.norm1, self.act1 = (
-                conv(inputs, outputs, 3, name, stride),
-                nn.BatchNorm2d(outputs),
-                act(name),
-            )
-            self.conv2, self.norm2 = conv(outputs, outputs, 3, name), nn.BatchNorm2d(outputs)
-            self.branch, self.act2 = identity("int8"), act(name)
-            self.shortcut = (
-                nn.Sequential(conv(inputs, outputs, 1, shortcut, stride), nn.BatchNorm2d(outputs))
-                if shortcut
-                else nn.Identity()
-            )
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = self.branch(self.norm2(self.conv2(self.act1(self.norm1(self.conv1(x))))))
-            z = self.shortcut(x)
-            if not isinstance(self.shortcut, nn.Identity):
-                z = self.branch(z)  # one quantiser for both branches: the sum needs no multiplier
-            return self.act2(y + z)
-
-    layers = {
-        "image": identity("uint4"),
-        "stem": conv(1, 16, 3, "int8"),
-        "stem_norm": nn.BatchNorm2d(16),
-        "stem_act": act("e2m1"),
-        "block1": Block(16, 16, 1, "e2m1"),
-        "block2": Block(16, 24, 2, "lp4_0_3", shortcut="e3m2"),
-        "block3": Block(24, 32, 2, "int4", shortcut="e3m2"),
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "features": identity("int8"),
-        "classifier": qnn.QuantLinear(
-            32, 10, bias=True, weight_quant=weight_quantizer("int8", per="tensor") if quantised else None
-        ),
-    }
-    return nn.Sequential(OrderedDict(layers))
-
-
-def train(model: Any, x: np.ndarray, y: np.ndarray, epochs: int, rate: float, seed: int) -> None:
-    """Adam with a cosine schedule."""
-    import torch
-
-    torch.manual_seed(seed)
-    images, labels = torch.from_numpy(x), torch.from_numpy(y).long()
-    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
-    steps = epochs * -(-len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    model.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(images)).split(BATCH):
-            optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
-            optimiser.step()
-            schedule.step()
-    model.eval()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A network this small is trained fastest by one thread, above all on a busy machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def logits(model: Any, x: np.ndarray) -> np.ndarray:
-    """Outputs of a torch model."""
-    import torch
-
-    with torch.no_grad():
-        return np.concatenate([model(part).numpy() for part in torch.from_numpy(x).split(256)])
 
 
 def run(output: str | Path = "build/demo", seed: int = 0, force: bool = False) -> dict[str, Any]:
@@ -192,6 +68,9 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
         warnings.filterwarnings("ignore", message="fast_hadamard_transform")
         from pyqkit.quant import export_qonnx
 
+    from pyqkit.studies.datasets import digits
+    from pyqkit.studies.trainer import logits
+
     x, y, x_test, y_test = digits(seed)
     print(
         "training the float network, then fine-tuning it in uint4, e2m1, lp4_0_3, e3m2, int4 and int8 ...",
@@ -225,14 +104,16 @@ def trained(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[Any, Any]:
     import torch
 
     from pyqkit.quant import calibrate
+    from pyqkit.studies.networks.digits import network
+    from pyqkit.studies.trainer import Recipe, batches, one_thread, train
 
     torch.manual_seed(seed)
     plain, model = network(quantised=False), network(quantised=True)
     with one_thread():
-        train(plain, x, y, FLOAT_EPOCHS, 3e-3, seed)
+        train(plain, x, y, Recipe(FLOAT_EPOCHS, BATCH, FLOAT_RATE), seed)
         model.load_state_dict(plain.state_dict(), strict=False)
-        calibrate(model, torch.from_numpy(x).split(256)[:4])
-        train(model, x, y, QUANTISED_EPOCHS, 1e-3, seed + 1)
+        calibrate(model, batches(x)[:4])
+        train(model, x, y, Recipe(QUANTISED_EPOCHS, BATCH, QUANTISED_RATE), seed + 1)
     return plain, model
 
 

@@ -21,7 +21,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "headline"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import headline
-import headline_training as training
+import headline_networks as networks
 
 from pyqkit import boards
 from pyqkit.graph.graph import Graph
@@ -40,12 +40,12 @@ def result(design: str) -> dict:
 def graph(design: str, folder: Path) -> Graph:
     """The design's graph, from the committed weights."""
     if design == "mlp":
-        network, example = training.mlp_network(), np.zeros((1, training.MLP[0]), np.float32)
+        network, example = networks.mlp_network(), np.zeros((1, networks.WIDTHS[0]), np.float32)
     else:
         if not (DATA / "resnet8_mlperftiny_cifar10.npz").is_file():
             pytest.skip(f"no evaluation data in {DATA}; set PYQKIT_DATA to the folder")
-        network, example = training.resnet8_network(DATA), np.zeros((1, 3, 32, 32), np.float32)
-    training.load(network, training.FILES[design])
+        network, example = networks.resnet8_network(DATA), np.zeros((1, 3, 32, 32), np.float32)
+    networks.load(network, networks.FILES[design])
     return import_qonnx(export_qonnx(network, torch.from_numpy(example), folder / "network.onnx"))
 
 
@@ -74,14 +74,3 @@ def test_the_design_takes_the_cycles_that_were_simulated(design, tmp_path):
     foldings = {name: ConvolutionFolding(*folding) for name, folding in found["folding"].items()}
     assert Estimator(network).interval(foldings) == found["simulated"]["interval"]
     assert sum(op.macs(network.input_tensors(op)) for op in network.operators) == found["macs"]
-
-
-def test_the_fast_rounding_of_training_is_that_of_the_format():
-    fmt = training.parse("ue2m2")
-    x = np.concatenate(
-        [np.linspace(-1, 9, 4001, dtype=np.float32), fmt.limits(np.float32), fmt.values.astype(np.float32)]
-    )
-    middles = (fmt.values[1:] + fmt.values[:-1]) / 2  # ties go their own way while training
-    x = x[~np.isin(x, middles.astype(np.float32))]
-    found = training.RoundActivations.apply(torch.from_numpy(x), 1.0).numpy()
-    np.testing.assert_array_equal(found, fmt.decode(fmt.encode(x)).astype(np.float32))

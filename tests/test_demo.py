@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pyqkit.accelerator import Accelerator
-from pyqkit.demo import digits, logits, network, run, train
+from pyqkit.demo import run
 from pyqkit.errors import UserError
+from pyqkit.studies.datasets import digits
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +79,15 @@ def test_the_split_is_fixed_and_disjoint() -> None:
 def test_the_same_seed_trains_the_same_network() -> None:
     import torch
 
+    from pyqkit.studies.networks.digits import network
+    from pyqkit.studies.trainer import Recipe, logits, train
+
     x, y, x_test, _ = digits(0)
     outputs = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         model = network(quantised=False)
-        train(model, x[:256], y[:256], epochs=1, rate=1e-3, seed=seed)
+        train(model, x[:256], y[:256], Recipe(epochs=1, batch=64, rate=1e-3), seed)
         outputs.append(logits(model, x_test[:8]))
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert not np.array_equal(outputs[0], outputs[2])

@@ -162,7 +162,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "quant",
         *ONNX_READING,
     },
-    "demo": {"build_folder", "files", "formats", "quant", "tables", ""},
+    "demo": {"build_folder", "files", "formats", "quant", "studies", "tables", ""},
     "cli": {
         "accelerator",
         "boards",
@@ -202,7 +202,7 @@ HEAVY = {
 }
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
-    "demo": {"torch", "brevitas", "matplotlib", "sklearn"},
+    "demo": {"torch", "matplotlib"},
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "custom_op": {"onnx", "qonnx"},
     "graph.onnx_node": {"onnx"},

@@ -79,8 +79,8 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if resume and force:
             raise UserError(
-                "one of --resume and --force was expected, but both came; the first goes on, the "
-                "second begins anew"
+                "one of --resume and --force was expected, but both came; the first goes on, the second "
+                "begins anew"
             )
         chosen = StudyOptions(out, workers, dask, resume, force, every, as_json)
         return command(*args, run=chosen, **others)

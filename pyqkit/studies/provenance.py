@@ -108,7 +108,7 @@ class Provenance:
 
     def sentence(self) -> str:
         """The same for the end of a Markdown page."""
-        options = "".join(f" --{name.replace('_', '-')} {_word(v)}" for name, v in self.arguments.items())
+        options = "".join(_option(name, value) for name, value in self.arguments.items())
         versions = ", ".join(f"{name} {version}" for name, version in self.packages.items())
         seeds = f"Seeds {', '.join(map(str, self.seeds))}. " if self.seeds else ""
         return (
@@ -163,8 +163,12 @@ def _without_paths(value: object) -> Json:
     raise TypeError(f"an argument of plain data was expected, but {type(value).__name__} came")
 
 
-def _word(value: Json) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _option(name: str, value: Json) -> str:
+    """An argument as it is typed; nothing for one that was left out."""
+    if value is None or value is False:
+        return ""
+    words = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
+    return " ".join([f" --{name.replace('_', '-')}", *map(str, words)])
 
 
 def _cpu_seconds() -> float:

@@ -206,9 +206,8 @@ class _Job:
         except Exception as error:
             if is_lost(error):
                 raise WorkerLostError(
-                    f"a result of {task.name} was expected, but its worker process has ended, "
-                    "perhaps for want of "
-                    "memory; what is done is kept, go on with --resume and fewer workers"
+                    f"a result of {task.name} was expected, but its worker process has ended, perhaps for "
+                    "want of memory; what is done is kept, go on with --resume and fewer workers"
                 ) from error
             self.failures[task.name] = error
             return

@@ -66,10 +66,7 @@ def advance(study: Study[Any], task: Task[Any], last: Checkpoint | str, seconds:
 
 @contextmanager
 def limited_threads(count: int) -> Iterator[None]:
-    """Threads of BLAS, OpenMP and torch.
-
-    Of libraries that are loaded, and of those that are while this lasts.
-    """
+    """Threads of BLAS, OpenMP and torch, of libraries that are loaded and of those that will be."""
     from threadpoolctl import threadpool_limits
 
     before = {name: os.environ.get(name) for name in _COUNTS}

@@ -89,7 +89,7 @@ def written(folder: Path) -> int:
 def test_killed_at_any_moment(
     workers: int, kills: int, expected: Results[Parameters], tmp_path: Path
 ) -> None:
-    """SIGKILL leaves what the next run goes on from, and the result is that of a run which nothing disturbed."""
+    """SIGKILL leaves what the next run goes on from; the result is that of a run which nothing disturbed."""
     study, folder = Walk(walks=3, seeds=2, steps_each=4, pause=0.02), tmp_path / "walk"
     moments, killed = random.Random(workers), 0
     forked = multiprocessing.get_context("fork")

@@ -1,4 +1,4 @@
-"""The networks of the zoo as modules, named as the tensors in the weight archives.
+"""Networks for CIFAR-10 as modules, named as the tensors in the weight archives of pretrained ones.
 
 Loading is a plain ``load_state_dict``.
 """
@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from zoo_layers import Float
+
+from pyqkit.studies.networks.layers import Float
 
 
 class Residual(nn.Module):
@@ -92,7 +93,8 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(self.input(x))))
-        x = self.layer3(self.layer2(self.layer1(x)))
+        for stage in (1, 2, 3):
+            x = self.get_submodule(f"layer{stage}")(x)
         return getattr(self, self.classifier)(self.pooled(self.pool(x).flatten(1)))
 
 
@@ -227,5 +229,7 @@ class ShuffleNet(nn.Module):
         self.fc = layers.linear(1024, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stage4(self.stage3(self.stage2(self.conv1(self.input(x)))))
+        x = self.conv1(self.input(x))
+        for stage in (2, 3, 4):
+            x = self.get_submodule(f"stage{stage}")(x)
         return self.fc(self.pooled(self.pool(self.conv5(x)).flatten(1)))

@@ -1,4 +1,4 @@
-"""Layers of the zoo: those of PyTorch, or those of Brevitas with quantisers of pyqkit.
+"""Layers of networks: those of PyTorch, or those of Brevitas with quantisers of pyqkit.
 
 A network asks a policy for its layers: `Float` gives the ones it was trained with, `Quantised` those with
 quantisers.
@@ -7,6 +7,7 @@ quantisers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -30,9 +31,7 @@ class Float:
         """Quantiser between the global average pool and the classifier."""
         return nn.Identity()
 
-    def conv(
-        self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: object
-    ) -> nn.Module:
+    def conv(self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: Any) -> nn.Module:
         """Convolution without bias unless `options` say so; `edge` marks the first layer of the network."""
         return nn.Conv2d(inputs, outputs, kernel, **{"bias": False, **options})
 
@@ -84,7 +83,10 @@ class Quantised(Float):
     """
 
     def __init__(
-        self, formats: Formats, weight_options: dict | None = None, activation_options: dict | None = None
+        self,
+        formats: Formats,
+        weight_options: dict[str, Any] | None = None,
+        activation_options: dict[str, Any] | None = None,
     ) -> None:
         self.formats = formats
         self.weight_options, self.activation_options = weight_options or {}, activation_options or {}
@@ -120,9 +122,7 @@ class Quantised(Float):
     def pooled(self) -> nn.Module:
         return self._quantise(self.formats.edge_unsigned)
 
-    def conv(
-        self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: object
-    ) -> nn.Module:
+    def conv(self, inputs: int, outputs: int, kernel: int, edge: bool = False, **options: Any) -> nn.Module:
         import brevitas.nn as qnn
 
         weights = self.weights(self.formats.edge_weight if edge else self.formats.weight)
