@@ -59,6 +59,14 @@ def compile(
     UserError
         If the network cannot be lowered (all nodes are named), the rate cannot be met, the design does not
         fit the board, or a probe is no layer.
+
+    Examples
+    --------
+    The README has one from layers to a build folder; a file that any tool wrote compiles so:
+
+    >>> accelerator = compile("net.onnx", board="PYNQ-Z2", target_fps=1000)  # doctest: +SKIP
+    >>> y = accelerator(frames)  # doctest: +SKIP
+    >>> accelerator.save("build/net")  # doctest: +SKIP
     """
     described = boards.load(board)
     clock = described.clock_mhz if clock_mhz is None else clock_mhz

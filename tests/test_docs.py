@@ -89,7 +89,7 @@ def test_examples_of_docstrings(path: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     found = doctest.testmod(module)
-    assert found.attempted > 0 == found.failed
+    assert found.failed == 0
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.needs != "pynq"], ids=str)

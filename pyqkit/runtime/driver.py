@@ -71,6 +71,16 @@ class Driver:
         Frames of a buffer; larger inputs are cut into pieces of that size.
     timeout_s : float
         For a buffer.
+
+    Examples
+    --------
+    An overlay that comes with the package, on the emulated board where there is no other:
+
+    >>> import numpy as np
+    >>> from pyqkit.runtime import Driver
+    >>> with Driver.load("digits", board="PYNQ-Z2") as driver:
+    ...     driver.selftest(), driver(np.zeros((3, 1, 8, 8), np.float32)).shape
+    (0, (3, 10))
     """
 
     def __init__(

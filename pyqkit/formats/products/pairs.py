@@ -41,6 +41,13 @@ def product(left: NumberFormat, right: NumberFormat) -> Product:
     ------
     FormatError
         For accumulators, whose integers have no table.
+
+    Examples
+    --------
+    >>> from pyqkit.formats import parse
+    >>> pair = product(parse("e2m1"), parse("e2m1"))
+    >>> pair.low, pair.high, pair.unit_exponent
+    (-144, 144, -2)
     """
     import_modules("pyqkit.formats.products")
     rule = _rules.get((type(left), type(right)), decoded)
@@ -51,6 +58,12 @@ def accumulator(left: NumberFormat, right: NumberFormat, count: int) -> Integer:
     """Narrowest integer format that holds any sum of `count` products.
 
     Wider than 64 bits raises `FormatError`.
+
+    Examples
+    --------
+    >>> from pyqkit.formats import parse
+    >>> accumulator(parse("int4"), parse("int4"), 9).name
+    'int11'
     """
     pair = product(left, right)
     return Integer.for_range(min(0, pair.low * count), max(0, pair.high * count))
