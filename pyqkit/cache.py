@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyqkit.errors import UserError
-from pyqkit.files import OutputError, publish, workshop
+from pyqkit.errors import OutputError, UserError
+from pyqkit.files import workshop
+from pyqkit.renaming import publish
 
 RECORD = "record.json"
 _loads = itertools.count()

@@ -26,6 +26,10 @@ class UserError(ValueError):
         super().__init__("\n".join(shortened(plain(line), MAX_LINE) for line in lines))
 
 
+class OutputError(UserError):
+    """Something that cannot be written, or would take the place of what is not ours to replace."""
+
+
 class MissingToolError(UserError):
     """A program that pyqkit calls is not installed; the message names it and how to install it."""
 

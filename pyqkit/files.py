@@ -2,17 +2,14 @@
 
 What is written is made in a folder beside its place that has an unpredictable name and that nobody else can
 enter, and is renamed when it is whole. Only two things are ever replaced: a regular file, and a folder that
-holds files of ours and no others; both only with `force`. Without it the name is taken with a rename that
-fails where something exists, so that of two writers one succeeds. Symbolic links are refused. Devices, FIFOs
-and open descriptors (``/dev/stdout``) are written to and stay what they are.
+holds files of ours and no others; both only with `force` (`pyqkit.renaming`). Symbolic links are refused.
+Devices, FIFOs and open descriptors (``/dev/stdout``) are written to and stay what they are.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import functools
 import os
 import re
 import shutil
@@ -23,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
-from pyqkit.errors import UserError
+from pyqkit.errors import OutputError
+from pyqkit.renaming import EARLIER, publish
 
 # Paths of files that a folder of ours consists of, relative to it; those ending in "/" stand for all below.
 # None: it is none of ours.
@@ -32,9 +30,7 @@ Listing = Callable[[Path], "set[str] | None"]
 _WORKSHOP = re.compile(r"\.pyqkit-[0-9a-f]{16}\.tmp")
 # seconds after which a folder whose lock is free belongs to a run that was killed, and not to one that begins
 _STALE = 600.0
-_EARLIER = "earlier"  # in a workshop: what is to be put back if the run is killed
 _DESCRIPTOR = re.compile(r"/dev/(stdout)|/dev/(stderr)|/(?:dev|proc/self)/fd/(\d+)")
-_NOREPLACE, _EXCHANGE, _HERE = 1, 2, -100  # of renameat2(2)
 _KINDS = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
@@ -42,10 +38,6 @@ _KINDS = {
     stat.S_IFBLK: "a block device",
     stat.S_IFSOCK: "a socket",
 }
-
-
-class OutputError(UserError):
-    """Something that cannot be written, or would take the place of what is not ours to replace."""
 
 
 def packaged(installed: str, source: str) -> Path:
@@ -308,7 +300,7 @@ def _clear(folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where a run still holds it
         # A link there is none of ours.
-        moved = list((folder / _EARLIER).iterdir()) if _kind(folder / _EARLIER) == "a folder" else []
+        moved = list((folder / EARLIER).iterdir()) if _kind(folder / EARLIER) == "a folder" else []
         for earlier in moved:
             if _kind(earlier) == "a folder" and not _kind(folder.parent / earlier.name):
                 os.rename(earlier, folder.parent / earlier.name)
@@ -348,103 +340,7 @@ def _sentences(kind: str, target: Path, remedy: str = "choose another place") ->
         ) from error
 
 
-# ---- renaming ----------------------------------------------------------------------------------------------
-
-
-def publish(pairs: Sequence[tuple[Path, Path]], force: bool) -> None:
-    """Rename every (made, target), or none.
-
-    With `force` they take the places of what is there, which is then found at `made`.
-
-    Raises
-    ------
-    OutputError
-        Without `force`, where something exists; of several that rename to one place at once, one succeeds.
-    """
-    done: list[tuple[Path, Path, bool]] = []
-    try:
-        for made, target in pairs:
-            done.append((made, target, _put(made, target, force)))
-    except BaseException:
-        for made, target, replaced in reversed(done):
-            if replaced:
-                _exchange(made, target)
-            else:
-                os.rename(target, made)
-        raise
-
-
-def _put(made: Path, target: Path, force: bool) -> bool:
-    """Rename; whether something that was there has been replaced."""
-    if not (force and _kind(target)):
-        try:
-            _take(made, target)
-            return False
-        except FileExistsError as error:
-            if not force:
-                what = "folder" if made.is_dir() else "file"
-                raise OutputError(
-                    f"a new {what} was expected, but {target} exists; choose another name or pass --force"
-                ) from error
-    _exchange(made, target)
-    return True
-
-
-def _take(made: Path, target: Path) -> None:
-    """Rename to a place where nothing is."""
-    if _renameat2(made, target, _NOREPLACE):
-        return
-    if made.is_dir():
-        target.mkdir()
-    else:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW))
-    try:
-        os.replace(made, target)  # onto what was just made, empty
-    except BaseException:
-        with contextlib.suppress(OSError):
-            target.rmdir() if target.is_dir() else target.unlink()
-        raise
-
-
-def _exchange(made: Path, target: Path) -> None:
-    """Let two files or folders take each other's places, at once where the system can."""
-    if _renameat2(made, target, _EXCHANGE):
-        return
-    if target.is_dir():
-        aside = made.parent / _EARLIER / target.name
-        aside.parent.mkdir(exist_ok=True)
-        os.rename(target, aside)
-    else:
-        aside = made.with_name(f"{made.name}.{_EARLIER}")
-        shutil.copy2(target, aside, follow_symlinks=False)
-    try:
-        os.replace(made, target)
-    except BaseException:
-        os.replace(aside, target)
-        raise
-    os.rename(aside, made)
-
-
-@functools.cache
-def _c_library() -> object:
-    import ctypes
-
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _renameat2(source: Path, target: Path, flag: int) -> bool:
-    """renameat2(2); False where the C library or the file system does not know it."""
-    import ctypes
-
-    call = getattr(_c_library(), "renameat2", None)
-    if call is None:
-        return False
-    if call(_HERE, os.fsencode(source), _HERE, os.fsencode(target), flag) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        return False
-    raise OSError(number, os.strerror(number), str(target))
+# ---- devices and descriptors -----------------------------------------------------------------------------
 
 
 def _pour(source: Path, target: Path) -> None:

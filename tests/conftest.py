@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyqkit import files
+from pyqkit import renaming
 
 
 @pytest.fixture
@@ -22,4 +22,4 @@ def ctrl_c() -> Iterator[None]:
 def renames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With and without the system's exchange of two names, which some file systems lack."""
     if request.param == "without":
-        monkeypatch.setattr(files, "_renameat2", lambda *_: False)
+        monkeypatch.setattr(renaming, "_renameat2", lambda *_: False)

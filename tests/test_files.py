@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pyqkit import files
+from pyqkit import renaming
 from pyqkit.files import OutputError, replacing, replacing_all
 from tests.places import LISTED, make_folder, names_in
 
@@ -243,7 +243,7 @@ def test_of_several_files_all_are_replaced_or_none(
     targets = [tmp_path / name for name in "abc"]
     targets[0].write_text("old")
     targets[2].write_text("old")
-    right, calls = files._put, []
+    right, calls = renaming._put, []
 
     def put(made: Path, target: Path, force: bool) -> bool:
         calls.append(target)
@@ -251,13 +251,13 @@ def test_of_several_files_all_are_replaced_or_none(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return right(made, target, force)
 
-    monkeypatch.setattr(files, "_put", put)
+    monkeypatch.setattr(renaming, "_put", put)
     with pytest.raises(OutputError), replacing_all(targets, force=True) as beside:
         for target in targets:
             (beside / target.name).write_text("new")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "old", "c": "old"}
     calls.append(Path())  # and once more, without a failure
-    monkeypatch.setattr(files, "_put", right)
+    monkeypatch.setattr(renaming, "_put", right)
     with replacing_all(targets, force=True) as beside:
         for target in targets:
             (beside / target.name).write_text("new")

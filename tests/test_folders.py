@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyqkit import files
+from pyqkit import files, renaming
 from pyqkit.files import OutputError, replacing_folder
 from tests.places import fill, make_folder, names_in, ours
 
@@ -97,7 +97,7 @@ def test_without_exchange_the_earlier_folder_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     make_folder(tmp_path / "net", content="old")
-    monkeypatch.setattr(files, "_renameat2", lambda *_: False)
+    monkeypatch.setattr(renaming, "_renameat2", lambda *_: False)
     right, calls = {name: getattr(os, name) for name in ("rename", "replace")}, []
 
     def failing_at(name: str) -> Callable[..., None]:
