@@ -85,7 +85,7 @@ def _golden(exact: ExactEngine) -> dict[str, np.ndarray]:
     inputs = {}
     for port in exact.graph.inputs:
         tensor = exact.graph.tensors[port.tensor]
-        frames = random.choice(tensor.format.codes, (GOLDEN_FRAMES, *tensor.shape))
+        frames = np.stack([random.choice(tensor.format.codes, tensor.shape) for _ in range(GOLDEN_FRAMES)])
         frames[0], frames[1] = tensor.format.codes[0], tensor.format.codes[-1]
         inputs[port.tensor] = frames
     outputs = exact.run(inputs)

@@ -17,6 +17,7 @@ from pyqkit.rtl.emitter import Block, Fifo
 from pyqkit.rtl.timing import FIFO_LATENCY, AnyTimes, Times, flat, in_turn
 
 _FRAMES = 3  # after which schedules repeat from frame to frame
+_PIECE = 1 << 18  # words that are looked at at a time
 _LATEST = 2**31 - 2**24  # that 32 bits count, latencies aside
 
 
@@ -77,8 +78,11 @@ def _depth(written: Times, read: Times) -> int:
     """
     left = written + 1
     np.maximum(left[1:], read[:-1], out=left[1:])
-    waiting = np.arange(1, len(written) + 1) - np.searchsorted(in_turn(left), written)
-    return int(waiting.max()) + 1
+    left, most = in_turn(left), 0
+    for first in range(0, len(written), _PIECE):
+        gone = np.searchsorted(left, written[first : first + _PIECE])
+        most = max(most, int((np.arange(first + 1, first + 1 + len(gone)) - gone).max()))
+    return most + 1
 
 
 @dataclass(frozen=True)

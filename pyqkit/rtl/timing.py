@@ -246,11 +246,10 @@ class Window(Timing):
 
     def _schedule(self, available: list[Times]) -> Schedule:
         frames = len(available[0]) // (self.pixels * self.words)
-        base = np.arange(frames)[:, None] * self.pixels
+        pixels = np.arange(frames * self.pixels, dtype=available[0].dtype)
+        base = pixels[:: self.pixels, None]
         needed = (base + self.needed).ravel() - 1
-        released = np.searchsorted(
-            (base + self.oldest).ravel(), np.arange(frames * self.pixels), side="right"
-        )
+        released = np.searchsorted((base + self.oldest).ravel(), pixels, side="right")
         room = np.zeros(frames * self.pixels, available[0].dtype)  # when the ring takes each pixel
         while True:
             earliest = available[0].copy()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, lcm
 
+import numpy as np
+
 from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
 from pyqkit.dataflow.streams import codes
 from pyqkit.formats import NumberFormat
@@ -175,8 +177,13 @@ def _pair(rows: str, columns: str, values: tuple[int, int]) -> Parameters:
 @lru_cache(maxsize=4096)
 def _timing(words_in: int, words_out: int, size: Pair, window: SlidingWindow) -> Window:
     """Timing of a sliding window; a search for foldings asks for the same ones again and again."""
-    needed, given_up = window.pixels_needed(size), window.pixels_given_up(size)
-    return Window(words_in, words_out, size[0] * size[1], needed, given_up)
+    return Window(words_in, words_out, size[0] * size[1], *_pixels(size, window))
+
+
+@lru_cache(maxsize=16)
+def _pixels(size: Pair, window: SlidingWindow) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that a result needs and gives up: arrays of millions, which all foldings share."""
+    return window.pixels_needed(size).astype(np.int32), window.pixels_given_up(size).astype(np.int32)
 
 
 # ---- what the modules grow with ---------------------------------------------------------------------------
