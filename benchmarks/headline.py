@@ -35,8 +35,9 @@ from resources import blocks_of, sources
 import pyqkit
 from pyqkit import boards
 from pyqkit.accelerator import Accelerator
+from pyqkit.rtl.cells import Synthesis
 from pyqkit.rtl.generate import generate
-from pyqkit.rtl.synthesis import LABEL, Synthesis, synthesise
+from pyqkit.rtl.synthesis import LABEL, synthesise
 
 RESULTS = Path(__file__).parent / "results" / "headline"
 BOARD = "PYNQ-Z2"

@@ -124,7 +124,7 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
         If it can be written nowhere.
     """
     target = folder / name
-    if _is_kept(target):
+    if is_kept(target):
         return target
     with contextlib.ExitStack() as stack:
         try:
@@ -139,7 +139,7 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
                 ) from error
             stack.close()
             return entry(private_folder(), name, fill)
-        if not _is_kept(target):  # another process may have made it meanwhile
+        if not is_kept(target):  # another process may have made it meanwhile
             made, scratch = work / name, work / "scratch"
             try:
                 made.mkdir(mode=0o700)
@@ -150,13 +150,14 @@ def entry(folder: Path, name: str, fill: Callable[[Path, Path], None]) -> Path:
             except OSError as error:
                 reason = error.strerror or error
                 raise OutputError(
-                    f"room for a compiled library was expected in {folder}, but it cannot be written "
+                    f"room for what is kept between runs was expected in {folder}, but it cannot be written "
                     f"({reason}); make room, or set XDG_CACHE_HOME"
                 ) from error
     return target
 
 
-def _is_kept(target: Path) -> bool:
+def is_kept(target: Path) -> bool:
+    """Whether an entry counts; its record is compared with all that is in it."""
     if flaw(target):
         return False
     with contextlib.suppress(OSError):

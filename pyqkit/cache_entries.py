@@ -15,8 +15,7 @@ from pathlib import Path
 from pyqkit.cache import flaw
 from pyqkit.files import workshop
 
-# Entries, what versions without records left (.so, .o), and results of synthesis, which are files in a folder
-# of their own.
+# Entries, and what earlier versions left: libraries without records, results of synthesis in a folder.
 _ENTRY = re.compile(r"[a-z_]+_[0-9a-f]{24}(?:\.so|\.o)?|synthesis/[0-9a-f]{32}\.json")
 _LOCK = re.compile(r"\.[a-z_]+_[0-9a-f]{24}\.lock")
 _DAY = 86_400.0
@@ -90,6 +89,4 @@ def _described(folder: Path, name: str, check: bool) -> Entry | None:
 
 
 def _state(path: Path) -> str:
-    if path.suffix in (".so", ".o"):
-        return "of an earlier version"
-    return "" if path.suffix == ".json" else flaw(path)
+    return "of an earlier version" if path.suffix in (".so", ".o", ".json") else flaw(path)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,84 @@ def _signal(process: subprocess.Popen[Any], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A command line, and the folder where it runs; its temporary files lie there too."""
+
+    command: Sequence[str]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job, its exit code (minus the number of the signal that ended it), and all that it said."""
+
+    job: Job
+    code: int
+    said: str
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: subprocess.Popen[Any]
+    end: contextlib.ExitStack
+    said: bytearray = field(default_factory=bytearray)
+
+
+@contextmanager
+def run_all(jobs: Iterable[Job], environment: Mapping[str, str] | None = None) -> Iterator[Iterator[Ended]]:
+    """Run programs, as many at a time as there are processors; what still runs at the end is ended.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+        Taken one by one, as soon as there is a processor for the next.
+    environment : mapping, optional
+        Added to the process's own.
+
+    Returns
+    -------
+    context manager of an iterator of Ended
+        In the order in which they end.
+    """
+    running = selectors.DefaultSelector()
+    try:
+        yield _ended(iter(jobs), running, {**os.environ, **(environment or {}), "LC_ALL": "C"})
+    finally:
+        for key in list(running.get_map().values()):
+            key.data.end.close()
+        running.close()
+
+
+def _ended(
+    jobs: Iterator[Job], running: selectors.BaseSelector, surroundings: Mapping[str, str]
+) -> Iterator[Ended]:
+    room = os.cpu_count() or 1
+    while True:
+        for job in itertools.islice(jobs, room - len(running.get_map())):
+            entry = _start(job, {**surroundings, "TMPDIR": str(job.folder)})
+            running.register(entry.process.stdout, selectors.EVENT_READ, entry)  # type: ignore[arg-type]
+        if not running.get_map():
+            return
+        for ready, _ in running.select():
+            entry = ready.data
+            chunk = os.read(ready.fd, 1 << 16)
+            entry.said += chunk
+            if not chunk:
+                code = entry.process.wait()
+                running.unregister(ready.fileobj)
+                entry.end.close()
+                yield Ended(entry.job, code, entry.said.decode(errors="replace"))
+
+
+def _start(job: Job, surroundings: Mapping[str, str]) -> _Running:
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    end = contextlib.ExitStack()
+    process = end.enter_context(started(job.command, cwd=job.folder, env=surroundings, **pipes))
+    return _Running(job, process, end)
+
+
 def compile_all(
     commands: Sequence[Sequence[str]],
     folder: Path,
@@ -83,31 +163,10 @@ def compile_all(
     UserError
         If one ends with an error; carries its first.
     """
-    surroundings = {**os.environ, **(environment or {}), "TMPDIR": str(folder), "LC_ALL": "C"}
-    waiting = list(commands)
-    with contextlib.ExitStack() as all_of_them:
-        running = all_of_them.enter_context(selectors.DefaultSelector())
-        while waiting or running.get_map():
-            while waiting and len(running.get_map()) < (os.cpu_count() or 1):
-                options = {
-                    "cwd": folder,
-                    "env": surroundings,
-                    "stdin": subprocess.DEVNULL,
-                    "stdout": subprocess.PIPE,
-                }
-                process = all_of_them.enter_context(
-                    started(waiting.pop(0), stderr=subprocess.STDOUT, **options)
-                )
-                assert process.stdout is not None
-                running.register(process.stdout, selectors.EVENT_READ, (process, bytearray()))
-            for ready, _ in running.select():
-                process, said = ready.data
-                chunk = os.read(ready.fd, 1 << 16)
-                said += chunk
-                if not chunk:
-                    running.unregister(ready.fileobj)
-                    if process.wait():
-                        _fail(process.returncode, said.decode(errors="replace"), language, tool)
+    with run_all([Job(command, folder) for command in commands], environment) as all_of_them:
+        for ended in all_of_them:
+            if ended.code:
+                _fail(ended.code, ended.said, language, tool)
 
 
 def _fail(code: int, said: str, language: str, tool: str) -> None:

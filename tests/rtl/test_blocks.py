@@ -146,7 +146,7 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
 
 @needs_yosys
 def test_yosys_reads_every_block() -> None:
-    from pyqkit.rtl.synthesis import _yosys
+    from pyqkit.rtl.synthesis import run_yosys
 
     bench = design(list(CASES.values()))
     blocks = {
@@ -158,5 +158,5 @@ def test_yosys_reads_every_block() -> None:
         f"read_verilog -sv -defer {' '.join(blocks)} bench_network.sv; hierarchy -check -top bench_network; "
         "proc; check -assert; tee -o cells.txt stat"
     )
-    found = _yosys(script, {**blocks, **bench.files}, "cells.txt")
+    found = run_yosys(script, {**blocks, **bench.files}, "cells.txt")
     assert all(f"{path.removesuffix('.sv')}" in found for path in blocks)

@@ -10,9 +10,10 @@ from pyqkit.errors import MissingToolError, UserError
 from pyqkit.formats import parse
 from pyqkit.rtl import synthesis
 from pyqkit.rtl.arithmetic import multiply_accumulate
+from pyqkit.rtl.cells import Synthesis, count
 from pyqkit.rtl.generate import library
 from pyqkit.rtl.products import product_block
-from pyqkit.rtl.synthesis import Circuit, Synthesis, count, synthesise
+from pyqkit.rtl.synthesis import Circuit, synthesise
 from tests.rtl.bench import needs_yosys
 
 
@@ -106,7 +107,7 @@ def test_a_batch_maps_each_circuit_for_itself_and_keeps_it(tmp_path, monkeypatch
     assert anded == Synthesis(1, 1, 1, 0, 0, 0, 0, 0, 0)
     # The smallest MAC of the same tool had 39 to 42.
     assert mac_found.ff == 8 + 16 and 24 <= mac_found.lut_low <= mac_found.lut_high < 42
-    monkeypatch.setattr(synthesis, "_yosys", lambda *_: pytest.fail("kept results were expected"))
+    monkeypatch.setattr(synthesis, "_job", lambda *_: pytest.fail("kept results were expected"))
     assert synthesise(circuits[::-1], blocks, cache=tmp_path) == found[::-1]
 
 
