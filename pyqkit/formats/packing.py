@@ -103,64 +103,66 @@ def _word(bits: int) -> np.dtype:
 def _padded(content: np.ndarray, to: int) -> np.ndarray:
     """`content` with zeros behind, so that its last axis is a multiple of `to`."""
     missing = -content.shape[-1] % to
-    return (
-        np.concatenate([content, np.zeros((*content.shape[:-1], missing), content.dtype)], axis=-1)
-        if missing
-        else content
-    )
+    if not missing:
+        return content
+    return np.concatenate([content, np.zeros((*content.shape[:-1], missing), content.dtype)], axis=-1)
 
 
 class _Step(NamedTuple):
-    """Two runs of codes in the lower places of half words, and their pair in the lower places of a word."""
+    """How two neighbouring runs of codes become one.
+
+    A word has two halves, each with a run at its bottom: ``a + b * 2**half``. What is wanted of it is the
+    pair ``a + b * 2**run``. Instead of a mask, shifts and an OR, each a pass over the array, a multiplication
+    that wraps as unsigned numbers do moves the upper run.
+
+    Attributes
+    ----------
+    run, half : int
+        Bits of a run, and of half a word.
+    word : numpy.dtype
+        Of both halves.
+    room : bool
+        Whether a pair fits half a word.
+    joins : numpy.unsignedinteger
+        With room, the word's factor: ``(a + b * 2**half) * (2**half + 2**run)`` has ``a + b * 2**run`` in its
+        upper half, as ``a * 2**run`` stays below it and ``b * 2**(2 * half)`` wraps away. Without, the factor
+        of ``b``, added to the word: ``2**run - 2**half`` takes it away where it is and puts it where it
+        belongs.
+    splits : numpy.unsignedinteger
+        The way back: of the pair ``a + b * 2**run`` the upper run ``b`` times ``2**half - 2**run`` is added.
+    narrow, single : numpy.dtype
+        The smallest of a pair, and of one run.
+    """
 
     run: int
     half: int
     word: np.dtype
-    joins: np.unsignedinteger  # what the upper half is multiplied by, or the whole word if there is room
-    room: bool  # for both runs at the start of the upper half
+    room: bool
+    joins: np.unsignedinteger
     splits: np.unsignedinteger
-    narrow: np.dtype  # of the pair alone
-    single: np.dtype  # of one run alone
+    narrow: np.dtype
+    single: np.dtype
 
 
 @functools.cache
 def _steps(bits: int, group: int) -> tuple[_Step, ...]:
-    """For runs of 1, 2, 4...
+    """Steps from single codes to a group of them; kept, as they take as long as the work on a small block."""
+    return tuple(_step(bits << level) for level in range(group.bit_length() - 1))
 
-    Codes that have a neighbour in their group. Kept, as it takes as long as the work on a small block.
-    """
-    found = []
-    for run in (bits << level for level in range(group.bit_length() - 1)):
-        half = 8 * _word(run).itemsize
-        word, room = _word(2 * half), 2 * run <= half
-        # without room the upper run is taken away where it is and added where it belongs, in one
-        # multiplication that wraps
-        joins = (1 << half) + (1 << run) if room else (1 << 2 * half) - (1 << half) + (1 << run)
-        found.append(
-            _Step(
-                run,
-                half,
-                word,
-                word.type(joins),
-                room,
-                word.type((1 << half) - (1 << run)),
-                _word(2 * run),
-                _word(run),
-            )
-        )
-    return tuple(found)
+
+def _step(run: int) -> _Step:
+    half = 8 * _word(run).itemsize
+    word, room = _word(2 * half), 2 * run <= half
+    joins = (1 << half) + (1 << run) if room else (1 << 2 * half) - (1 << half) + (1 << run)
+    splits = word.type((1 << half) - (1 << run))
+    return _Step(run, half, word, room, word.type(joins), splits, _word(2 * run), _word(run))
 
 
 def _shifted(words: np.ndarray, by: int, out: np.ndarray | None = None) -> np.ndarray:
-    """``words >> by``.
-
-    Before numpy 2 a shift of 16-bit words takes twice as long as their division by a constant.
-    """
-    return (
-        np.floor_divide(words, 1 << by, out=out)
-        if words.itemsize == 2
-        else np.right_shift(words, words.dtype.type(by), out=out)
-    )
+    """``words >> by``."""
+    if words.itemsize == 2:  # before numpy 2 such a shift takes twice as long as the division
+        return np.floor_divide(words, 1 << by, out=out)
+    return np.right_shift(words, words.dtype.type(by), out=out)
 
 
 def _join(codes: np.ndarray, bits: int, group: int) -> np.ndarray:

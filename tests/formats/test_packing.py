@@ -59,6 +59,22 @@ def test_codes_of_several_blocks(bits: int, count: int, monkeypatch: pytest.Monk
     assert_array_equal(unpack(packed, bits, count), codes)
 
 
+# Codes of whole bytes have no neighbour to share one with.
+@pytest.mark.parametrize("run", [run for run in range(1, 32) if run % 8])
+def test_one_multiplication_joins_two_runs_as_shifts_do(run: int) -> None:
+    step = packing._step(run)
+    ends = np.array([0, 1, 2, 2**step.run // 3, 2**step.run - 2, 2**step.run - 1], object) % 2**step.run
+    low, high = (side.ravel().astype(step.word) for side in np.meshgrid(ends, ends))
+    pairs = low | high << step.word.type(step.run)
+    words = low | high << step.word.type(step.half)
+    if step.room:
+        joined = words * step.joins >> step.word.type(step.half)
+    else:
+        joined = words + (words >> step.word.type(step.half)) * step.joins
+    assert_array_equal(joined, pairs)
+    assert_array_equal(pairs + (pairs >> step.word.type(step.run)) * step.splits, words)
+
+
 def test_golden_bytes() -> None:
     assert pack(np.array([1, 2, 3], np.uint8), 4).tobytes() == b"\x21\x03"
     assert pack(np.array([1, 0, 1, 1], np.uint8), 1).tobytes() == b"\x0d"
