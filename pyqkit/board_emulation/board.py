@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,20 @@ class Block(Protocol):
     def read(self, offset: int) -> int: ...
 
     def write(self, offset: int, value: int) -> None: ...
+
+
+@runtime_checkable
+class Moving(Protocol):
+    """A block that does more than answer: it takes from its streams and gives to them."""
+
+    @property
+    def state(self) -> str:
+        """What it waits for, in words."""
+        ...
+
+    def step(self) -> bool:
+        """Do what can be done now; whether anything moved."""
+        ...
 
 
 # An instance and its streams by interface name, to a block.
@@ -212,12 +226,12 @@ class EmulatedBoard:
         return np.zeros(-(-nbytes // 4), np.uint32)
 
     def _settle(self) -> None:
-        moving = True
-        while moving:
-            moving = any([block.step() for block in self._blocks if hasattr(block, "step")])
+        blocks = [block for block in self._blocks if isinstance(block, Moving)]
+        while any([block.step() for block in blocks]):  # a list: each of them takes its step
+            pass
 
     def _hang(self, name: str) -> str:
-        states = "; ".join(block.state for block in self._blocks if hasattr(block, "state"))
+        states = "; ".join(block.state for block in self._blocks if isinstance(block, Moving))
         return (
             f"a transfer that ends was expected of {name}, but nothing moves any more, so a wait on "
             f"a real board would never return: {states}; "

@@ -73,7 +73,9 @@ class ConvolutionKernel:
         depthwise = op.groups == self._tensor.shape[2] == len(op.weights)
         if compiled and depthwise and operands.fits(16) and bound <= INT32 and operands.lookup is None:
             return "int16 depthwise"
-        return "float32 by BLAS" if bound < 2**24 else "float64 by BLAS" if bound < 2**53 else ""
+        if bound < 2**24:
+            return "float32 by BLAS"
+        return "float64 by BLAS" if bound < 2**53 else ""
 
     def _row_bytes(self, copies: int) -> int:
         """Bytes of a padded row of float64 activations or of a row of sums, whichever is longer.
@@ -82,9 +84,8 @@ class ConvolutionKernel:
         """
         _, left, _, right = self._op.padding
         _, width, channels = self._tensor.shape
-        return 8 * max(
-            (left + width + right) * channels * copies, self._out.shape[1] * (self._out.shape[2] + LANES)
-        )
+        _, columns, outputs = self._out.shape
+        return 8 * max((left + width + right) * channels * copies, columns * (outputs + LANES))
 
     @property
     def joins(self) -> bool:
@@ -143,28 +144,33 @@ class ConvolutionKernel:
         requantiser: Requantiser | None,
         factors: tuple[np.ndarray, np.ndarray] | None,
     ) -> Compute:
+        """Sums in int32 of products of int8 (`group` 4 elements at a time) or int16 (2 elements)."""
         call: Any = self._library.pyqkit_convolve  # type: ignore[union-attr]
         signed = operands.low < 0
-        flip = int(group == 4 and signed)
+        flip = int(group == 4 and signed)  # the kernel multiplies unsigned bytes by signed ones
         panels, start = operands.panels(group, flip)
+        constants = group, flip, 128 * flip, pointer(panels), pointer(start)
         kind = np.dtype(np.int16 if group == 2 else np.int8 if signed else np.uint8)
-        out_type = np.dtype(np.int32) if requantiser is None else requantiser.out_type
-        window, constants = (
-            self._window(self._tensor.shape[2] * operands.copies),
-            (group, flip, 128 * flip, pointer(panels), pointer(start)),
-        )
+        window = self._window(self._tensor.shape[2] * operands.copies)
         scale, factor = (np.ascontiguousarray(f, np.int32) for f in factors or ((), ()))
 
-        def compute(x: list[np.ndarray]) -> np.ndarray:
-            values = operands.expand(x[0], kind)
+        def summed(values: np.ndarray, result: np.ndarray, *behind: Any) -> np.ndarray:
             shape = np.array([len(values), *window], np.int32)
-            result = np.empty((len(values), *self._out.shape), out_type)
-            sums: tuple[Any, ...] = (pointer(result), None, None, None, None)
-            if requantiser is not None:
-                joining = (ctypes.byref(Term.of(x[1], factor)), pointer(scale)) if factors else (None, None)
-                sums = (None, *joining, requantiser.argument, pointer(result))
-            call(pointer(values), pointer(shape), *constants, *sums)
+            call(pointer(values), pointer(shape), *constants, *behind)
             return result
+
+        def plain(x: list[np.ndarray]) -> np.ndarray:
+            result = np.empty((len(x[0]), *self._out.shape), np.int32)
+            return summed(operands.expand(x[0], kind), result, pointer(result), None, None, None, None)
+
+        def requantised(x: list[np.ndarray]) -> np.ndarray:
+            assert requantiser is not None
+            result = np.empty((len(x[0]), *self._out.shape), requantiser.out_type)
+            joining = (ctypes.byref(Term.of(x[1], factor)), pointer(scale)) if factors else (None, None)
+            behind = (None, *joining, requantiser.argument, pointer(result))
+            return summed(operands.expand(x[0], kind), result, *behind)
+
+        compute = plain if requantiser is None else requantised
 
         compute.keep = panels, start  # type: ignore[attr-defined] # the pointers above live as long as the step
         return compute

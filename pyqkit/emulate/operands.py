@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from pyqkit.formats import Product
+from pyqkit.formats.base import MAX_TABLE_BITS
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -51,15 +52,14 @@ class Operands:
         return max(-self.low, self.high) * self.weight_sum
 
     def fits(self, bits: int) -> bool:
-        """Whether activations and weights fit signed integers of `bits` bits (activations of 8 bits.
+        """Whether activations and weights fit signed integers of `bits` bits.
 
-        Unsigned too).
+        Activations of 8 bits may be unsigned too.
         """
         end = 2 ** (bits - 1)
-        activations = (-end <= self.low and self.high < end) or (
-            bits == 8 and self.low >= 0 and self.high < 256
-        )
-        return bool(activations and -end <= self.weights.min() and self.weights.max() < end)
+        signed = -end <= self.low and self.high < end
+        unsigned = bits == 8 and self.low >= 0 and self.high < 256
+        return bool((signed or unsigned) and -end <= self.weights.min() and self.weights.max() < end)
 
     def expand(self, carrier: np.ndarray, kind: np.dtype) -> np.ndarray:
         """Activations of a carrier, channels times copies."""
@@ -84,22 +84,18 @@ class Operands:
 
     def multiplier(self, op: Convolution, kind: type) -> Callable[[np.ndarray], np.ndarray]:
         """Convolution by BLAS in floating-point type `kind`, exact by the bound on sums; gives int64."""
-        outputs, groups = len(self.weights), op.groups
-        per_group = self.weights.shape[3]
-        matrices = [
-            part.reshape(outputs // groups, -1).T.astype(kind)
-            for part in self.weights.reshape(groups, outputs // groups, *self.weights.shape[1:])
-        ]
+        inputs, outputs = self.weights.shape[3], len(self.weights) // op.groups  # of a group
+        parts = self.weights.reshape(op.groups, outputs, -1)
+        matrices: list[np.ndarray] = [part.T.astype(kind) for part in parts]
 
         def multiply(carrier: np.ndarray) -> np.ndarray:
             windows = op.windows(self.expand(carrier, np.dtype(kind)), 0)
-            frames, rows, columns = windows.shape[:3]
-            sums: np.ndarray = np.empty((frames, rows, columns, outputs), kind)
-            for g, matrix in enumerate(matrices):
-                part = windows[..., g * per_group : (g + 1) * per_group].reshape(-1, len(matrix))
-                sums[..., g * outputs // groups : (g + 1) * outputs // groups] = (part @ matrix).reshape(
-                    frames, rows, columns, -1
-                )
+            pixels = windows.shape[:3]
+            sums: np.ndarray = np.empty((*pixels, op.groups * outputs), kind)
+            for group, matrix in enumerate(matrices):
+                rows = windows[..., group * inputs : (group + 1) * inputs].reshape(-1, len(matrix))
+                found = (rows @ matrix).reshape(*pixels, outputs)
+                sums[..., group * outputs : (group + 1) * outputs] = found
             return sums.astype(np.int64)
 
         return multiply
@@ -107,17 +103,16 @@ class Operands:
 
 def linear_operands(op: Convolution, tensor: Tensor) -> Operands | None:
     """Integers of both formats; None if they exceed 64 bits."""
-    if (
-        op.weight_format.integers.dtype == object or tensor.format.base.integers.dtype == object
-        if tensor.format.bits <= 16
-        else False
-    ):
+    tables = [op.weight_format.integers]
+    if tensor.format.bits <= MAX_TABLE_BITS:  # wider ones are integers, which have no table
+        tables.append(tensor.format.base.integers)
+    if any(table.dtype == object for table in tables):
         return None
-    weights = _weight_integers(op)
-    low, high = (min(tensor.low, 0), max(tensor.high, 0)) if any(op.padding) else (tensor.low, tensor.high)
-    if tensor.format.is_logarithmic:
-        return Operands(weights, low, high, tensor.format.integers[:, None])
-    return Operands(weights, low, high)
+    low, high = tensor.low, tensor.high
+    if any(op.padding):  # which puts zeros beside the activations
+        low, high = min(low, 0), max(high, 0)
+    lookup = tensor.format.integers[:, None] if tensor.format.is_logarithmic else None
+    return Operands(_weight_integers(op), low, high, lookup)
 
 
 def _weight_integers(op: Convolution) -> np.ndarray:

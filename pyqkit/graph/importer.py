@@ -68,7 +68,7 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     ConversionError
         If nodes cannot be lowered; names all of them.
     """
-    model = source if hasattr(source, "graph") else load_model(Path(source))
+    model = load_model(Path(source)) if isinstance(source, (str, Path)) else source
     check_model(model)
     lowering = Lowering(Graph(model.graph.name or "network"), opset_version(model), needed_names(model.graph))
     _read_inputs(lowering, model)

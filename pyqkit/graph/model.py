@@ -356,4 +356,4 @@ def attribute_values(proto: Any) -> dict[str, Any]:
                 f"an attribute of a type that ONNX knows was expected, but {name} has none; export "
                 "the model again"
             ) from error
-    return {k: list(v) if hasattr(v, "extend") and not isinstance(v, list) else v for k, v in values.items()}
+    return values

@@ -59,7 +59,7 @@ class Reference:
     """
 
     def __init__(self, source: str | Path | Any) -> None:
-        self.model: Any = source if hasattr(source, "graph") else load_model(Path(source))
+        self.model: Any = load_model(Path(source)) if isinstance(source, (str, Path)) else source
         check_model(self.model)
         self.constants: dict[str, Value] = dict(read_constants(self.model))
         inputs = network_inputs(self.model.graph)
