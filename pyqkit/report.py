@@ -332,26 +332,18 @@ def tradeoff(designs: Designs, points: int = 24) -> list[Tradeoff]:
 
 
 def _layers(designs: Designs) -> list[LayerReport]:
-    estimator, foldings, design = designs.estimator, designs.compiled.foldings, designs.rtl
-    found, resources = estimator.estimate(foldings), estimator.resources(foldings)
-    interval = design.interval
+    estimator, compiled = designs.estimator, designs.compiled
+    found, resources = estimator.estimate(compiled.foldings), estimator.resources(compiled.foldings)
+    interval = designs.rtl.interval
     return [
-        _layer(
-            designs,
-            op,
-            cycles=found[op.name].cycles,
-            busy=found[op.name].cycles / interval,
-            fifo_words=max(design.fifos[name, op.name] for name in op.inputs),
-            resources=_rounded(resources[op.name]),
-        )
-        for op in designs.compiled.graph.operators
+        _layer(designs, op, found[op.name].cycles, interval, resources[op.name])
+        for op in compiled.graph.operators
     ]
 
 
-def _layer(designs: Designs, op: Operator, **figures: Any) -> LayerReport:
-    graph = designs.compiled.graph
-    tensors, (out,) = graph.input_tensors(op), graph.output_tensors(op)
-    weights = op.parameter_format
+def _layer(designs: Designs, op: Operator, cycles: int, interval: int, resources: Resources) -> LayerReport:
+    compiled, weights = designs.compiled, op.parameter_format
+    tensors, (out,) = compiled.graph.input_tensors(op), compiled.graph.output_tensors(op)
     return LayerReport(
         name=op.name,
         operator=op.kind,
@@ -361,7 +353,10 @@ def _layer(designs: Designs, op: Operator, **figures: Any) -> LayerReport:
         input_shape=tensors[0].shape,
         output_shape=out.shape,
         macs=op.macs(tensors),
-        folding=designs.compiled.foldings.get(op.name),
-        probe=out.name in graph.probes,
-        **figures,
+        folding=compiled.foldings.get(op.name),
+        probe=out.name in compiled.graph.probes,
+        cycles=cycles,
+        busy=cycles / interval,
+        fifo_words=max(designs.rtl.fifos[name, op.name] for name in op.inputs),
+        resources=_rounded(resources),
     )
