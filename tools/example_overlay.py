@@ -16,6 +16,7 @@ import torch
 import pyqkit
 from pyqkit import demo
 from pyqkit.overlay.emulated import write
+from pyqkit.studies.datasets import digits
 
 ROOT = Path(__file__).parent.parent
 BOARDS = ("ZCU104", "PYNQ-Z2")
@@ -23,7 +24,7 @@ FRAMES_PER_SECOND = 20_000
 
 
 def main() -> None:
-    x, y, x_test, y_test = demo.digits(0)
+    x, y, x_test, y_test = digits(0)
     _, model = demo.trained(x, y, 0)
     target = ROOT / "overlays" / "digits" / "digits.bit.d"
     shutil.rmtree(target, ignore_errors=True)
