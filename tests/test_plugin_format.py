@@ -47,7 +47,7 @@ def test_every_engine_computes_with_it(ternary: NumberFormat, tmp_path: Path) ->
     result = accelerator.verify(frames, engines=("exact", "hls", "rtl"))
     assert result["mismatches"] == 0 == result["reference"]["codes_differing"]
     assert len(np.unique(accelerator.emulate(frames))) > 5, "the network says something"
-    formats = {layer["weight_format"] for layer in accelerator.report()["layers"]}
+    formats = {layer.weight_format for layer in accelerator.report().layers}
     assert "ternary" in formats
     accelerator.save(tmp_path / "net")
     again = pyqkit.Accelerator.load(tmp_path / "net")
