@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyqkit import build_folder
 from pyqkit.files import replacing_folder
+
+if TYPE_CHECKING:
+    from pyqkit.accelerator import Accelerator
 
 FLOAT_EPOCHS, QUANTISED_EPOCHS, BATCH = 20, 8, 64
 FLOAT_RATE, QUANTISED_RATE = 3e-3, 1e-3
@@ -118,7 +121,12 @@ def trained(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[Any, Any]:
 
 
 def _table(
-    accelerator: Any, accuracy: dict[str, float], differing: int, agreement: float, frames: int, codes: int
+    accelerator: Accelerator,
+    accuracy: dict[str, float],
+    differing: int,
+    agreement: float,
+    frames: int,
+    codes: int,
 ) -> None:
     from pyqkit.tables import show
 
@@ -127,8 +135,7 @@ def _table(
         {
             "layer": layer.name,
             "operator": layer.operator,
-            "format": " x ".join(filter(None, (layer.input_format, layer.weight_format)))
-            + f" -> {layer.output_format}",
+            "format": layer.formats,
             "shape": "x".join(map(str, layer.output_shape)),
             "MACs": layer.macs or None,
         }
@@ -147,7 +154,7 @@ def _table(
     show("pyqkit demo", rows, caption)
 
 
-def _picture(path: Path, x: np.ndarray, y: np.ndarray, outputs: np.ndarray, accelerator: Any) -> None:
+def _picture(path: Path, x: np.ndarray, y: np.ndarray, outputs: np.ndarray, accelerator: Accelerator) -> None:
     """Test images with the accelerator's answers, and the grids of the formats in the network."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -85,6 +85,12 @@ class LayerReport:
     resources: Resources
 
     @property
+    def formats(self) -> str:
+        """All formats in words, such as ``e2m1 x int4 -> int12``."""
+        read = filter(None, (self.input_format, self.weight_format))
+        return f"{' x '.join(read)} -> {self.output_format}"
+
+    @property
     def settings(self) -> dict[str, int | str]:
         """Of the folding by name, such as pe, simd, multiplier and memory; empty where nothing is folded."""
         return {} if self.folding is None else settings(self.folding)

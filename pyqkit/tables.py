@@ -158,8 +158,7 @@ def layer_rows(report: Report) -> list[dict[str, Any]]:
         {
             "layer": f"{layer.name} (probe)" if layer.probe else layer.name,
             "operator": layer.operator,
-            "formats": " x ".join(filter(None, (layer.input_format, layer.weight_format)))
-            + f" -> {layer.output_format}",
+            "formats": layer.formats,
             "shape": "x".join(map(str, layer.output_shape)),
             "MACs": layer.macs or None,
             "PE": layer.settings.get("pe"),
