@@ -29,6 +29,7 @@ PACKAGES = (
     "onnx",
     "onnxruntime",
     "qonnx",
+    "protobuf",
     "scikit-learn",
     "joblib",
     "distributed",

@@ -54,7 +54,8 @@ class State:
     values : Json
         Plain data; tuples become lists.
     arrays : mapping
-        Arrays of bool, int, uint or float of at most 64 bits, by name; they become C-contiguous.
+        Arrays of bool, int, uint or float of at most 64 bits, by name; they become C-contiguous, and names are
+        sorted.
     point : mapping
         Point of the learning curve that the step adds; empty for none. Numbers that are not finite become
         None.
@@ -66,7 +67,7 @@ class State:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", plain(self.values))
-        object.__setattr__(self, "arrays", {name: _kept(name, a) for name, a in self.arrays.items()})
+        object.__setattr__(self, "arrays", {n: _kept(n, a) for n, a in sorted(self.arrays.items())})
         object.__setattr__(self, "point", plain({k: _finite(v) for k, v in self.point.items()}))
 
 

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pyqkit.studies.provenance import Clock, provenance
 from tests.fuzz.findings import KINDS
 from tests.fuzz.reader import Reader
 from tests.fuzz.readers import by_name
 from tests.fuzz.runner import Outcome, fuzz, make_input, place_input
-from tests.fuzz.sandbox import ROOT
 
 UNBOUNDED = 2**62
 
@@ -42,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         help="read one input, by its number, in this process, and let its exception through",
     )
-    options = parser.parse_args(arguments)
+    options, clock = parser.parse_args(arguments), Clock()
     readers = [known[name] for name in options.reader or known]
     if options.only is not None:
         return _only(readers[0], options.seed, options.only)
@@ -55,10 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print(line(outcomes[-1]), flush=True)
         if options.json:
-            options.json.write_text(
-                json.dumps({**provenance(options.seed), "readers": [o.to_json() for o in outcomes]}, indent=1)
-                + "\n"
-            )
+            found = provenance("tests.fuzz", vars(options), clock, (options.seed,)).to_json()
+            data = {"readers": [o.to_json() for o in outcomes], "provenance": [found]}
+            options.json.write_text(json.dumps(data, indent=1) + "\n")
     return int(any(outcome.distinct for outcome in outcomes))
 
 
@@ -70,37 +65,6 @@ def line(outcome: Outcome) -> str:
         f"{outcome.seconds:.0f} s, slowest {outcome.slowest:.2f} s (input {outcome.slowest_input}), "
         f"{len(outcome.distinct)} distinct faults ({counts})"
     )
-
-
-def provenance(seed: int) -> dict[str, object]:
-    """Where figures come from."""
-    git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    changed = subprocess.run(
-        [*git, "status", "--porcelain"], capture_output=True, text=True, check=False
-    ).stdout.splitlines()
-    versions = {}
-    for package in ("numpy", "onnx", "qonnx", "protobuf", "click", "rich"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
-    models = [
-        row.partition(":")[2].strip()
-        for row in Path("/proc/cpuinfo").read_text().splitlines()
-        if row.startswith("model name")
-    ]
-    return {
-        "commit": commit,
-        "changed_files": len(changed),
-        "python": platform.python_version(),
-        "versions": versions,
-        "cpu": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "seed": seed,
-    }
 
 
 def _only(reader: Reader, seed: int, index: int) -> int:
