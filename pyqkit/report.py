@@ -5,7 +5,7 @@ What each layer is, takes and needs, which one limits, and what the next step wo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,8 @@ class LayerReport:
     def to_json(self) -> dict[str, Any]:
         """As plain data: the attributes by their names, settings in the place of the folding."""
         shown: dict[str, Any] = {}
-        for name, value in _plain(self).items():
-            shown |= dict.fromkeys(_SETTINGS) | self.settings if name == "folding" else {name: value}
+        for name, value in vars(self).items():
+            shown |= dict.fromkeys(_SETTINGS) | self.settings if name == "folding" else {name: _plain(value)}
         return shown
 
 
@@ -216,7 +216,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data: the attributes by their names, in their order."""
-        return _plain(self) | {"layers": [layer.to_json() for layer in self.layers]}
+        others = {name: _plain(value) for name, value in vars(self).items() if name != "layers"}
+        return others | {"layers": [layer.to_json() for layer in self.layers]}
 
 
 @dataclass(frozen=True)
@@ -277,14 +278,13 @@ def simulated(report: Report, engine: Engine, graph: Graph) -> Report:
     )
 
 
-def _plain(data: Report | LayerReport) -> dict[str, Any]:
-    """A dataclass and those within as dicts, tuples as lists."""
-    return asdict(
-        data,
-        dict_factory=lambda items: {
-            name: list(value) if isinstance(value, tuple) else value for name, value in items
-        },
-    )
+def _plain(value: object) -> Any:
+    """Dataclasses as dicts, tuples as lists, and what they hold alike."""
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, dict):
+        return {name: _plain(held) for name, held in value.items()}
+    return [_plain(held) for held in value] if isinstance(value, (tuple, list)) else value
 
 
 def _rounded(found: Resources) -> Resources:
