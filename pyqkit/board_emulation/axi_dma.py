@@ -117,6 +117,14 @@ class Channel:
             self._start(value)
 
     def _start(self, length: int) -> None:
+        self._check_ready()
+        self._check_transfer(length)
+        self.length, self.moved, self.active = length, 0, True
+        self.shown = length
+        self.flags &= ~IDLE
+
+    def _check_ready(self) -> None:
+        """Refuse to start a channel that would do nothing, or something else."""
         if self.flags & HALTED:
             raise BoardFault(
                 f"{self.name} was expected to run before a length is written, but DMACR.RS is 0, so the DMA "
@@ -125,18 +133,20 @@ class Channel:
             )
         if self.active:
             raise BoardFault(
-                f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is "
-                "under way; wait for it first"
+                f"{self.name} was expected to be idle, but a transfer of {self.length} bytes is under way; "
+                "wait for it first"
             )
         if self.stream is None:
             raise BoardFault(
                 f"a stream was expected at {self.name}, but none is connected; use the other direction"
             )
+
+    def _check_transfer(self, length: int) -> None:
+        """Refuse a transfer that the DMA cannot do as asked; for two reasons PG021 has an error bit."""
+        assert self.stream is not None
         if length == 0:
-            self._fail(
-                INTERNAL_ERROR,
-                f"a transfer of at least one byte was expected on {self.name}, but its length is 0",
-            )
+            what = f"a transfer of at least one byte was expected on {self.name}, but its length is 0"
+            self._fail(INTERNAL_ERROR, what)
         if length >> self.length_bits:
             raise BoardFault(
                 f"a transfer of at most {(1 << self.length_bits) - 1} bytes was expected on {self.name}, "
@@ -159,9 +169,6 @@ class Channel:
                 DECODE_ERROR,
                 f"memory that was allocated was expected on {self.name}, but {what}; use pynq.allocate",
             )
-        self.length, self.moved, self.active = length, 0, True
-        self.shown = length
-        self.flags &= ~IDLE
 
     def _fail(self, flag: int, sentence: str) -> None:
         """Show an error as the hardware does: its bit is set and the channel halts until it is reset."""

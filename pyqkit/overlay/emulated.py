@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyqkit.files import replacing_all
-from pyqkit.overlay import bitfile, hwh
+from pyqkit.overlay import bitfile, write_hwh
 from pyqkit.overlay.plan import check_target, plan
 from pyqkit.overlay.seal import ENDINGS
 
@@ -53,7 +53,7 @@ def write(
     }
     with replacing_all(files, force, make_folder=True) as beside:
         (beside / bit.name).write_bytes(bitfile.write_emulated(name, board.part, facts))
-        (beside / f"{name}.hwh").write_text(hwh.write(design))
+        (beside / f"{name}.hwh").write_text(write_hwh.write(design))
         (beside / f"{name}.zip").write_bytes(planned.packed)
         replace(planned.describe(emulated=True), frames_per_packet=frames_per_packet).write(beside)
     return bit

@@ -1,6 +1,7 @@
 """Hardware handoff files (.hwh): what a block design holds, and the file from which PYNQ learns it.
 
-Vivado writes this file for a real overlay. The writer here is for emulated ones; the reader takes both.
+Vivado writes this file for a real overlay, `pyqkit.overlay.write_hwh` for an emulated one; both are read
+here.
 """
 
 from __future__ import annotations
@@ -154,9 +155,7 @@ def accelerator_design(
 ) -> Design:
     """The block design of an accelerator: one AXI DMA an output, and the network between their streams.
 
-    The DMAs run in direct mode.
-
-    The first DMA sends the input too; the others only receive.
+    The DMAs run in direct mode. The first one sends the input too; the others only receive.
 
     Parameters
     ----------
@@ -181,14 +180,13 @@ def accelerator_design(
 
 def _dma(family: str, index: int, beats: dict[str, int]) -> Block:
     """The DMA of an output; `beats` says which channels it has, and the bytes of a beat on their streams."""
-    width = _WIDTHS[family]
-    parameters = {
+    width, name = _WIDTHS[family], f"{DMA}{index}"
+    parameters: dict[str, int] = {
         "c_include_sg": 0,
         "c_sg_length_width": LENGTH_BITS,
         "c_micro_dma": 0,
         "c_addr_width": 64 if width == 128 else 32,
     }
-    name = f"{DMA}{index}"
     ends = [Interface("S_AXI_LITE", "aximm", False, "control")]
     registers: dict[str, int] = {}
     fields: dict[str, tuple[Field, ...]] = {}
@@ -197,32 +195,20 @@ def _dma(family: str, index: int, beats: dict[str, int]) -> Block:
         ("s2mm", "s_axis_s2mm", f"{ACCELERATOR}_out_{index}", 0x30),
     )
     for side, stream, bus, base in channels:
-        parameters |= {f"c_include_{side}": int(side in beats)}
+        parameters[f"c_include_{side}"] = int(side in beats)
         if side not in beats:
             continue
         bits = 8 * beats[side]
-        parameters |= {
-            f"c_include_{side}_dre": 0,
-            f"c_m_axi_{side}_data_width": max(width, bits),
-            f"c_{stream}_tdata_width": bits,
-        }
+        parameters[f"c_include_{side}_dre"] = 0
+        parameters[f"c_m_axi_{side}_data_width"] = max(width, bits)
+        parameters[f"c_{stream}_tdata_width"] = bits
         ends.append(Interface(stream.upper(), "axis", side == "mm2s", bus))
         for register, offset, inside in _dma_registers(side.upper()):
-            registers[f"{side.upper()}_{register}"], fields[f"{side.upper()}_{register}"] = (
-                base + offset,
-                inside,
-            )
+            full = f"{side.upper()}_{register}"
+            registers[full], fields[full] = base + offset, inside
     place = _DMA_ADDRESS[family] + index * _DMA_BYTES
-    return Block(
-        name,
-        DMA_VLNV,
-        {key: str(value) for key, value in parameters.items()},
-        tuple(ends),
-        place,
-        _DMA_BYTES,
-        registers,
-        fields,
-    )
+    words = {key: str(value) for key, value in parameters.items()}
+    return Block(name, DMA_VLNV, words, tuple(ends), place, _DMA_BYTES, registers, fields)
 
 
 # Of the AXI DMA, from AMD's product guide PG021, with the names that PYNQ shows for overlays of Vivado's.
@@ -259,132 +245,14 @@ def _dma_registers(side: str) -> list[tuple[str, int, tuple[Field, ...]]]:
 
 def reachable(family: str, clock_mhz: float) -> float:
     """Fastest PL clock in MHz that is not above `clock_mhz`: the IO PLL over the product of two divisors."""
-    return _PLLS[family] / _divisors(family, clock_mhz)[2]
+    return _PLLS[family] / divisors(family, clock_mhz)[2]
 
 
-def _divisors(family: str, clock_mhz: float) -> tuple[int, int, int]:
+def divisors(family: str, clock_mhz: float) -> tuple[int, int, int]:
+    """Two divisors of the IO PLL and their product, the fastest that is not above `clock_mhz`."""
     pairs = ((a, b, a * b) for a in range(1, 64) for b in range(1, a + 1))
     wanted = _PLLS[family] / clock_mhz * (1 - 1e-9)
     return min((p for p in pairs if p[2] >= wanted), key=lambda p: (p[2], p[0]))
-
-
-# ---- writing -----------------------------------------------------------------------------------------------
-
-
-def write(design: Design) -> str:
-    """The .hwh of a design, as PYNQ reads it."""
-    root = ElementTree.Element(
-        "EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="none: written by pyqkit for its emulated board"
-    )
-    device, speed = design.part.removeprefix("xc").partition("-")[::2]
-    ElementTree.SubElement(
-        root, "SYSTEMINFO", ARCH=design.family, DEVICE=device, NAME=design.name, SPEEDGRADE=f"-{speed}"
-    )
-    ElementTree.SubElement(root, "EXTERNALPORTS")
-    ElementTree.SubElement(root, "EXTERNALINTERFACES")
-    modules = ElementTree.SubElement(root, "MODULES")
-    _module(modules, _processing_system(design), design.blocks)
-    for block in design.blocks:
-        _module(modules, block, ())
-    ElementTree.indent(root, " ")
-    return (
-        f'<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n{ElementTree.tostring(root, "unicode")}\n'
-    )
-
-
-def _processing_system(design: Design) -> Block:
-    first, second, _ = _divisors(design.family, design.clock_mhz)
-    mpsoc = design.family == "zynq-mpsoc"
-    parameters: dict[str, object] = {}
-    for clock in range(4):
-        on = int(clock == 0)
-        mhz, divisors = (design.clock_mhz, (first, second)) if on else (10.0, (10, 10))
-        if mpsoc:
-            prefix = f"PSU__CRL_APB__PL{clock}_REF_CTRL__"
-            found: dict[str, object] = {
-                f"PSU__FPGA_PL{clock}_ENABLE": on,
-                f"{prefix}ACT_FREQMHZ": f"{mhz:.6f}",
-                f"{prefix}SRCSEL": "IOPLL",
-            }
-            found |= {f"{prefix}DIVISOR{i}": d for i, d in enumerate(divisors)}
-        else:
-            found = {
-                f"PCW_FPGA_FCLK{clock}_ENABLE": on,
-                f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ": f"{mhz:.6f}",
-            }
-            found |= {f"PCW_FCLK{clock}_PERIPHERAL_CLKSRC": "IO PLL"}
-            found |= {f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR{i}": d for i, d in enumerate(divisors)}
-        parameters |= found
-    name = "zynq_ultra_ps_e" if mpsoc else "processing_system7"
-    control = Interface("M_AXI_HPM0_FPD" if mpsoc else "M_AXI_GP0", "aximm", True, "control")
-    vlnv = f"xilinx.com:ip:{name}:{'3.5' if mpsoc else '5.5'}"
-    return Block(f"{name}_0", vlnv, {key: str(value) for key, value in parameters.items()}, (control,))
-
-
-def _module(modules: ElementTree.Element, block: Block, reached: tuple[Block, ...]) -> None:
-    kind = block.vlnv.split(":")[2]
-    # IS_PL tells pynqmetadata before 0.2 which block is the processing system.
-    module = ElementTree.SubElement(
-        modules, "MODULE", FULLNAME=f"/{block.name}", INSTANCE=block.name, MODTYPE=kind, VLNV=block.vlnv
-    )
-    if reached:
-        module.set("IS_PL", "FALSE")
-    if block.registers:
-        blocks = ElementTree.SubElement(module, "ADDRESSBLOCKS")
-        control = next(i.name for i in block.interfaces if i.kind == "aximm")
-        inside = ElementTree.SubElement(
-            ElementTree.SubElement(blocks, "ADDRESSBLOCK", INTERFACE=control, NAME="Reg", USAGE="register"),
-            "REGISTERS",
-        )
-        for name, offset in block.registers.items():
-            register = ElementTree.SubElement(inside, "REGISTER", NAME=name)
-            _properties(
-                register, ADDRESS_OFFSET=hex(offset), SIZE="32", ACCESS="read-write", IS_ENABLED="true"
-            )
-            if name in block.fields:
-                fields = ElementTree.SubElement(register, "FIELDS")
-                for bits in block.fields[name]:
-                    inner = ElementTree.SubElement(fields, "FIELD", NAME=bits.name)
-                    _properties(
-                        inner, BIT_OFFSET=str(bits.first), BIT_WIDTH=str(bits.bits), ACCESS=bits.access
-                    )
-    parameters = ElementTree.SubElement(module, "PARAMETERS")
-    for name, value in block.parameters.items():
-        ElementTree.SubElement(parameters, "PARAMETER", NAME=name, VALUE=value)
-    ElementTree.SubElement(module, "PORTS")
-    buses = ElementTree.SubElement(module, "BUSINTERFACES")
-    for end in block.interfaces:
-        roles = ("INITIATOR", "TARGET") if end.kind == "axis" else ("MASTER", "SLAVE")
-        vlnv = f"xilinx.com:interface:{end.kind}:1.0"
-        ElementTree.SubElement(
-            buses, "BUSINTERFACE", BUSNAME=end.bus, NAME=end.name, TYPE=roles[not end.drives], VLNV=vlnv
-        )
-    if reached:
-        _memory_map(module, block, reached)
-
-
-def _properties(parent: ElementTree.Element, **values: str) -> None:
-    for name, value in values.items():
-        ElementTree.SubElement(parent, "PROPERTY", NAME=name, VALUE=value)
-
-
-def _memory_map(module: ElementTree.Element, system: Block, reached: tuple[Block, ...]) -> None:
-    memory = ElementTree.SubElement(module, "MEMORYMAP")
-    for block in reached:
-        if block.address is None or block.size is None:
-            continue
-        control = next(i.name for i in block.interfaces if i.kind == "aximm")
-        ElementTree.SubElement(
-            memory,
-            "MEMRANGE",
-            ADDRESSBLOCK="Reg",
-            BASEVALUE=f"0x{block.address:08X}",
-            HIGHVALUE=f"0x{block.address + block.size - 1:08X}",
-            INSTANCE=block.name,
-            MASTERBUSINTERFACE=system.interfaces[0].name,
-            MEMTYPE="REGISTER",
-            SLAVEBUSINTERFACE=control,
-        )
 
 
 # ---- reading -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 import pyqkit.board_emulation
 from pyqkit.board_emulation.streams import Stream
-from pyqkit.overlay import bitfile, hwh
+from pyqkit.overlay import bitfile, hwh, write_hwh
 from tests.overlays import overlay
 
 WEIGHTS, BASE = "example.org:user:weights:1.0", 0x4300_0000
@@ -54,7 +54,7 @@ def weights(tmp_path: Path) -> Iterator[tuple[Any, Weights]]:
     control = (hwh.Interface("s_axi_control", "aximm", False, "control"),)
     block = hwh.Block("weights_0", WEIGHTS, {}, control, BASE, 0x1000, {"FIRST": 0})
     (tmp_path / "weights.hwh").write_text(
-        hwh.write(hwh.Design("weights", described.part, described.family, 100.0, (block,)))
+        write_hwh.write(hwh.Design("weights", described.part, described.family, 100.0, (block,)))
     )
     (tmp_path / "weights.bit").write_bytes(bitfile.write_emulated("weights", described.part, {}))
     with pyqkit.board_emulation.use("ZCU104", models={WEIGHTS: Weights}) as emulation:

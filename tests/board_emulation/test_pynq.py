@@ -20,7 +20,7 @@ import pyqkit.board_emulation
 from pyqkit.board_emulation.memory import BoardFault
 from pyqkit.board_emulation.streams import Stream
 from pyqkit.formats.port import End
-from pyqkit.overlay import bitfile, hwh
+from pyqkit.overlay import bitfile, hwh, write_hwh
 from tests.overlays import build, expected, frames, overlay
 
 BOARDS = ("ZCU104", "PYNQ-Z2")
@@ -139,7 +139,7 @@ def test_driver_of_a_user(name: str, tmp_path: Path) -> None:
     registers = {"FACTOR": 0x10, "VALUE": 0x18, "RESULT": 0x20}
     block = hwh.Block("gain_0", GAIN, {}, control, 0x4300_0000, 0x1000, registers)
     design = hwh.Design("gain", described.part, described.family, 100.0, (block,))
-    (tmp_path / "gain.hwh").write_text(hwh.write(design))
+    (tmp_path / "gain.hwh").write_text(write_hwh.write(design))
     (tmp_path / "gain.bit").write_bytes(bitfile.write_emulated("gain", described.part, {}))
     try:
         with pyqkit.board_emulation.use(name, models={GAIN: Gain}):

@@ -5,8 +5,6 @@ Every code of every quantised tensor, against the reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -14,82 +12,13 @@ import numpy as np
 import pytest
 
 from pyqkit.formats import Integer, examples, parse
-from pyqkit.graph.graph import Graph, encode_input, to_integers
+from pyqkit.graph.graph import encode_input
 from pyqkit.graph.importer import import_qonnx
-from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.errors import ConversionError
-from pyqkit.graph.lowering.real import Condition, compare
-from pyqkit.graph.lowering.smooth import Smooth
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.requantise import Threshold
-from pyqkit.reference.quantised import Quantised, real_of
-from pyqkit.reference.reference import Reference
+from tests.graph.checked import FORMATS, check, frames
 from tests.graph.qonnx_builder import Builder
-
-FORMATS = [
-    "e2m1",
-    "e3m2",
-    "e4m3",
-    "e4m3fn",
-    "e3m0",
-    "ue3m2",
-    "int4",
-    "int8",
-    "uint4",
-    "uint8z128",
-    "lp4_0_3",
-    "lp8_1_3",
-    "lp8_1_3@-0.25",
-]
-
-
-def frames(model: Any, count: int = 6, seed: int = 1) -> np.ndarray:
-    """Random frames, and frames that sit on ties and beyond saturation of the input's quantiser."""
-    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
-    draw = np.random.default_rng(seed)
-    x = draw.normal(0, 2, (count, *shape)).astype(np.float32)
-    x[0] = draw.integers(-12, 13, shape) / 4  # multiples of a quarter: ties of every format here
-    x[1] *= 1e6
-    return x
-
-
-def check(model: Any, x: np.ndarray | None = None) -> Graph:
-    """Assert that graph and reference agree on every quantised tensor and on the outputs.
-
-    Return the graph.
-    """
-    graph, reference = import_qonnx(model), Reference(model)
-    x = frames(model) if x is None else x
-    expected = reference.run(x, keep=True)
-    codes = {p.tensor: encode_input(p, graph.tensors[p.tensor], x) for p in graph.inputs}
-    actual = graph.execute(codes, keep=True)
-    for name, source in graph.sources.items():
-        value = expected[source]
-        assert isinstance(value, Quantised)
-        found = actual[name] if value.content.ndim == 2 else actual[name].transpose(0, 3, 1, 2)
-        np.testing.assert_array_equal(
-            found.reshape(value.content.shape), value.codes(), err_msg=f"{name} ({source})"
-        )
-    for tensor in graph.tensors.values():
-        if tensor.name in actual:
-            integers = to_integers(actual[tensor.name], tensor.format)
-            assert tensor.low <= integers.min() and integers.max() <= tensor.high, tensor
-    for port in graph.outputs:
-        integers = to_integers(actual[port.tensor], graph.tensors[port.tensor].format)
-        real = (
-            (integers * port.scale + port.offset)
-            .reshape(len(x), -1)[:, port.order.ravel()]
-            .reshape(len(x), *port.onnx_shape)
-        )
-        wanted = real_of(expected[port.onnx_name]).high
-        steps = (
-            np.broadcast_to(port.scale, integers.shape)
-            .reshape(len(x), -1)[:, port.order.ravel()]
-            .reshape(real.shape)
-        )
-        # Outputs are multiples of a step: none is a step off.
-        np.testing.assert_array_equal(np.rint((real - wanted) / steps), 0)
-    return graph
 
 
 @pytest.mark.parametrize("weights", [*FORMATS, "odd2", "int4narrow"])
@@ -223,52 +152,6 @@ def test_pooling(fmt: str) -> None:
     x = b.quantise(x, fmt, 0.9)
     x = b.quantise(b.node("GlobalAveragePool", x), fmt, 0.3)
     check(b.model(b.node("Flatten", x)))
-
-
-SMOOTH = ["Sigmoid", "Tanh", "Softplus", "Elu"]
-
-
-@pytest.mark.parametrize("function", ["Clip", "LeakyRelu", "PRelu", "HardSigmoid", "Neg", *SMOOTH])
-def test_functions_fold_into_thresholds(function: str) -> None:
-    b = Builder(4, 5, 5)
-    x = b.batch_norm(b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 4), 4)
-    inputs = {
-        "Clip": [b.constant(-1.5), b.constant(2.25)],
-        "PRelu": [b.constant(np.linspace(0.1, 2, 4).reshape(4, 1, 1))],
-    }.get(function, [])
-    x = b.node(function, x, *inputs)
-    x = b.node(
-        "Add", b.node("Mul", x, b.constant(np.array([1.5, -2, 0, 0.3]).reshape(4, 1, 1))), b.constant(0.25)
-    )
-    check(b.model(b.quantise(x, "int4", 0.3)))
-
-
-@pytest.mark.parametrize("function", SMOOTH)
-def test_inverses_decide_as_the_function_does(function: str) -> None:
-    """At every sixteenth from -20 to 20, for boundaries all over the range.
-
-    The function itself to 80 digits.
-    """
-    context = Context(prec=80)
-
-    def power(x: Decimal) -> Decimal:
-        return context.exp(x)
-
-    rules: dict[str, tuple[Smooth, Callable[[Decimal], Decimal]]] = {
-        "Sigmoid": (smooth.SIGMOID, lambda x: context.divide(Decimal(1), 1 + power(-x))),
-        "Tanh": (smooth.TANH, lambda x: context.divide(power(2 * x) - 1, power(2 * x) + 1)),
-        "Softplus": (smooth.SOFTPLUS, lambda x: context.ln(1 + power(x))),
-        "Elu": (smooth.elu(Fraction(1)), lambda x: x if x >= 0 else power(x) - 1),
-    }
-    rule, exact = rules[function]
-    points = [Fraction(n, 16) for n in range(-320, 321)]
-    for boundary in [Fraction(n, 64) for n in range(-80, 81)]:
-        for inclusive in (True, False):
-            outcome = rule.before(Condition(boundary, inclusive), 0)
-            for x in points[:: 7 if boundary else 1]:
-                difference = context.subtract(exact(Decimal(float(x))), Decimal(float(boundary)))
-                wanted = difference > 0 or (inclusive and difference == 0)
-                assert (outcome if isinstance(outcome, bool) else compare(x, outcome)) == wanted
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from pyqkit.digest import own_digest
 from pyqkit.errors import UserError, plain
 from pyqkit.hardware import folding
 from pyqkit.names import identifier
-from pyqkit.overlay import bitfile, emulated, hwh, install, seal, vendor
+from pyqkit.overlay import bitfile, emulated, install, seal, vendor, write_hwh
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
 from tests.names.words import BREAKERS, EVIL
@@ -238,7 +238,7 @@ def test_a_project_of_another_name_is_not_sealed(name: str, tmp_path: Path) -> N
     (tmp_path / "work" / "results.json").write_text("{}")
     (tmp_path / "work" / "utilisation.rpt").write_text("| CLB LUTs | 1 |\n| CLB Registers | 1 |\n")
     (tmp_path / "work" / "design.bit").write_bytes(bitfile.write_emulated("x", planned.board.part, {}))
-    (tmp_path / "work" / "design.hwh").write_text(hwh.write(planned.design))
+    (tmp_path / "work" / "design.hwh").write_text(write_hwh.write(planned.design))
     (tmp_path / "build.zip").write_bytes(b"")
     facts = planned.describe(emulated=False).to_json()
     (tmp_path / seal.FACTS).write_text(json.dumps({**facts, "name": name}))

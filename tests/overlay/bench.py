@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from pyqkit.overlay import bitfile, hwh, vendor
+from pyqkit.overlay import bitfile, hwh, vendor, write_hwh
 from pyqkit.overlay.plan import plan
 from tests.overlays import build
 
@@ -65,7 +65,7 @@ class Bench:
     def expect(self, board: str) -> hwh.Design:
         """What the stub of Vivado gives: the files of this board's design."""
         design = plan(build(board)).design
-        (self.folder / "design.hwh").write_text(hwh.write(design))
+        (self.folder / "design.hwh").write_text(write_hwh.write(design))
         (self.folder / "design.bit").write_bytes(bitfile.write_emulated("shell_wrapper", design.part, {}))
         self.set(STUB_HWH=str(self.folder / "design.hwh"), STUB_BIT=str(self.folder / "design.bit"))
         return design

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyqkit.errors import UserError
-from pyqkit.overlay import hwh
+from pyqkit.overlay import hwh, write_hwh
 
 PARTS = {"zynq-7000": "xc7z020clg400-1", "zynq-mpsoc": "xczu7ev-ffvc1156-2-e"}
 
@@ -21,7 +21,7 @@ def design(family: str = "zynq-mpsoc", clock_mhz: float = 187.5) -> hwh.Design:
 
 @pytest.mark.parametrize("family", PARTS)
 def test_what_is_written_is_read(tmp_path: Path, family: str) -> None:
-    (tmp_path / "net.hwh").write_text(hwh.write(design(family)))
+    (tmp_path / "net.hwh").write_text(write_hwh.write(design(family)))
     system, dma, network = hwh.read(tmp_path / "net.hwh")
     wanted = {block.name: block for block in design(family).blocks}
     assert system.name in ("zynq_ultra_ps_e_0", "processing_system7_0")
@@ -65,7 +65,7 @@ def test_pynq_finds_addresses_registers_and_clocks(tmp_path: Path, family: str) 
     pytest.importorskip("pynqmetadata", reason="PYNQ is not installed")
     from pyqkit.board_emulation.pynq_device import _parser
 
-    (tmp_path / "net.hwh").write_text(hwh.write(design(family, 125)))
+    (tmp_path / "net.hwh").write_text(write_hwh.write(design(family, 125)))
     parser = _parser(tmp_path / "net.hwh")
     dma = parser.ip_dict["axi_dma_0"]
     own = design(family).blocks[0]

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("onnx")
 
 from pyqkit import build_contents
-from pyqkit.overlay import bitfile, hwh, vendor
+from pyqkit.overlay import bitfile, hwh, vendor, write_hwh
 from pyqkit.overlay.manifest import OverlayError, read
 from pyqkit.overlay.plan import plan
 from tests.overlay.bench import Bench, needs_tcl
@@ -29,7 +29,7 @@ def design(family: str, outputs: list[int]) -> hwh.Design:
 @pytest.mark.parametrize("family", PARTS)
 def test_what_is_written_is_read(tmp_path: Path, family: str) -> None:
     wanted = design(family, [4, 1, 16])
-    (tmp_path / "net.hwh").write_text(hwh.write(wanted))
+    (tmp_path / "net.hwh").write_text(write_hwh.write(wanted))
     found = hwh.read(tmp_path / "net.hwh")[1:]
     assert [block.name for block in found] == ["axi_dma_0", "axi_dma_1", "axi_dma_2", "accelerator_0"]
     for block, own in zip(found, wanted.blocks, strict=True):
@@ -57,7 +57,7 @@ def test_pynq_finds_every_dma(tmp_path: Path, family: str) -> None:
     from pyqkit.board_emulation.pynq_device import _parser
 
     wanted = design(family, [4] * hwh.MOST_OUTPUTS)
-    (tmp_path / "net.hwh").write_text(hwh.write(wanted))
+    (tmp_path / "net.hwh").write_text(write_hwh.write(wanted))
     known = _parser(tmp_path / "net.hwh").ip_dict
     for block in wanted.blocks[:-1]:
         found = known[block.name]
@@ -74,7 +74,7 @@ class Probed(Bench):
 
     def expect(self, board: str) -> hwh.Design:
         made = plan(build(board, *PROBES)).design
-        (self.folder / "design.hwh").write_text(hwh.write(made))
+        (self.folder / "design.hwh").write_text(write_hwh.write(made))
         (self.folder / "design.bit").write_bytes(bitfile.write_emulated("shell_wrapper", made.part, {}))
         self.set(
             STUB_HWH=str(self.folder / "design.hwh"),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pyqkit.cache import cache_folder
-from pyqkit.emulate.rtl import _runtime
+from pyqkit.emulate.verilator import runtime_objects
 from pyqkit.formats import NumberFormat
 from pyqkit.rtl.products import ProductBlock
 
@@ -72,7 +72,7 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
     call(verilator, "--cc", f"{top}.sv", *folders, *warnings, "--max-num-width", 2**21, "-O3")
     include = package / "include"
     folders = ["-Iobj", f"-I{include}", f"-I{include}/vltstd"]
-    runtime = _runtime(package, "g++", cache_folder(), FAST, False, print)
+    runtime = runtime_objects(package, "g++", cache_folder(), FAST, False, print)
     call(
         "g++",
         "-std=c++17",

@@ -78,17 +78,7 @@ def _emit(
     if shifts is not None:
         layer.block, layer.exponents = shared_exponents(shifts, weights.block)
         _note_short_runs(lowering, node, weights.block, layer)
-    powers = np.zeros(outputs, np.int64)
-    bits = sum_bits(layer, tensor)
-    if bits > WIDEST:
-        layer.weights, powers = without_common_powers(layer.weights, weights.format)
-        bits = sum_bits(layer, tensor)
-    if bits > WIDEST:
-        raise Unlowerable(
-            f"its sums of {tensor.format} times {weights.format} need {bits} of at most {WIDEST} bits",
-            "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 "
-            "for lp8_2_7)",
-        )
+    powers = _narrowed(layer, tensor)
     out = lowering.emit(
         Convolution,
         node.outputs[0],
@@ -104,6 +94,22 @@ def _emit(
     units = fractions(np.array([Fraction(2) ** (pair.unit_exponent + int(power)) for power in powers]))
     factor = per_output * _output_scale(weights, outputs) * units
     return Real((Term(out.name, factor),), fractions(0, outputs), out.shape, plain_view(out.shape))
+
+
+def _narrowed(layer: Convolution, tensor: Tensor) -> np.ndarray:
+    """Let a layer's sums fit: exponents of powers of two that are taken out of each output's weights."""
+    powers = np.zeros(len(layer.weights), np.int64)
+    bits = sum_bits(layer, tensor)
+    if bits > WIDEST:
+        layer.weights, powers = without_common_powers(layer.weights, layer.weight_format)
+        bits = sum_bits(layer, tensor)
+    if bits > WIDEST:
+        raise Unlowerable(
+            f"its sums of {tensor.format} times {layer.weight_format} need {bits} of at most {WIDEST} bits",
+            "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 "
+            "for lp8_2_7)",
+        )
+    return powers
 
 
 def _note_short_runs(lowering: Lowering, node: Node, block: int, layer: Convolution) -> None:
