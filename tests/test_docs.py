@@ -39,6 +39,8 @@ class Example:
         A module without which it is skipped, or nothing: the comment ``<!-- needs: MODULE -->`` above it.
     not_run : str
         Why it does not run here: the comment ``<!-- not run: REASON -->`` above it.
+    goes_on : bool
+        Whether it goes on where the example before it ends: the comment ``<!-- goes on -->`` above it.
     """
 
     page: str
@@ -46,18 +48,25 @@ class Example:
     code: str
     needs: str
     not_run: str
+    goes_on: bool
 
     def __str__(self) -> str:
         return f"{self.page}-{self.number}"
 
 
 def _examples(path: Path) -> list[Example]:
-    pattern = (
-        r"^(?:<!-- (?:needs: (?P<needs>.*?)|not run: (?P<not_run>.*?)) -->\n)?```python\n(?P<code>.*?)^```"
-    )
+    comment = r"<!-- (?:needs: (?P<needs>.*?)|not run: (?P<not_run>.*?)|(?P<goes_on>goes on)) -->\n"
+    pattern = rf"^(?:{comment})?```python\n(?P<code>.*?)^```"
     found = re.finditer(pattern, path.read_text(), flags=re.MULTILINE | re.DOTALL)
     return [
-        Example(_name(path), number, match["code"], match["needs"] or "", match["not_run"] or "")
+        Example(
+            page=_name(path),
+            number=number,
+            code=match["code"],
+            needs=match["needs"] or "",
+            not_run=match["not_run"] or "",
+            goes_on=match["goes_on"] is not None,
+        )
         for number, match in enumerate(found, 1)
     ]
 
@@ -108,7 +117,9 @@ def test_examples_for_a_board(example: Example, tmp_path: Path) -> None:
 
 
 def _run(example: Example, folder: Path) -> None:
-    code = BEFORE.get((example.page, example.number), "") + example.code
+    before = [e for e in EXAMPLES if e.page == example.page and e.number == example.number - 1]
+    code = "".join(e.code for e in before if example.goes_on)
+    code += BEFORE.get((example.page, example.number), "") + example.code
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=folder,
