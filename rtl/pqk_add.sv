@@ -1,4 +1,5 @@
 // Residual addition: two streams, each integer times a constant of its channel, summed exactly.
+`default_nettype none
 module pqk_add #(
     parameter int LANES = 1,
     parameter int SUM_BITS = 10,  // hold the integers, the products and the sum
@@ -19,19 +20,19 @@ module pqk_add #(
     parameter RIGHT_FACTORS = "",
     parameter bit [LANES*SUM_BITS-1:0] RIGHT_FACTOR = 0
 ) (
-    input  wire                        clock,
-    input  wire                        reset,
-    input  wire                        left_valid,
-    output wire                        left_ready,
-    input  wire [ LANES*LEFT_BITS-1:0] left_data,
-    input  wire                        right_valid,
-    output wire                        right_ready,
-    input  wire [LANES*RIGHT_BITS-1:0] right_data,
-    output wire                        out_valid,
-    input  wire                        out_ready,
-    output wire [  LANES*SUM_BITS-1:0] out_data
+    input  wire                         clock,
+    input  wire                         reset,
+    input  wire                         left_valid,
+    output logic                        left_ready,
+    input  wire  [ LANES*LEFT_BITS-1:0] left_data,
+    input  wire                         right_valid,
+    output logic                        right_ready,
+    input  wire  [LANES*RIGHT_BITS-1:0] right_data,
+    output logic                        out_valid,
+    input  wire                         out_ready,
+    output logic [  LANES*SUM_BITS-1:0] out_data
 );
-  reg [1:0] valid;
+  logic [1:0] valid;
   wire step = out_ready || !valid[1];
   wire both = left_valid && right_valid;
   assign left_ready  = step && both;
@@ -82,7 +83,7 @@ module pqk_add #(
       .products(right_products)
   );
 
-  reg [LANES*SUM_BITS-1:0] sums;
+  logic [LANES*SUM_BITS-1:0] sums;
   assign out_data = sums;
   always_ff @(posedge clock) begin
     if (step) begin
@@ -92,3 +93,4 @@ module pqk_add #(
     end
   end
 endmodule
+`default_nettype wire

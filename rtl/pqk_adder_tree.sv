@@ -1,14 +1,19 @@
 // Exact sum of signed terms, modulo 2**OUT_BITS; a register after every level.
+`default_nettype none
 module pqk_adder_tree #(
     parameter int COUNT = 4,
     parameter int IN_BITS = 8,
     parameter int OUT_BITS = 10
 ) (
-    input  wire                     clock,
-    input  wire                     enable,
-    input  wire [COUNT*IN_BITS-1:0] terms,
-    output wire [     OUT_BITS-1:0] sum
+    input  wire                      clock,
+    input  wire                      enable,
+    input  wire  [COUNT*IN_BITS-1:0] terms,
+    output logic [     OUT_BITS-1:0] sum
 );
+  if (COUNT < 1) begin : g_illegal
+    $error("a term at least was expected: COUNT");
+  end
+
   localparam int LEVELS = $clog2(COUNT);
 
   generate
@@ -26,7 +31,7 @@ module pqk_adder_tree #(
         localparam int NARROW = IN_BITS + level - 1 < OUT_BITS ? IN_BITS + level - 1 : OUT_BITS;
         for (genvar i = 0; i < WORDS; i++) begin : g_add
           wire signed [NARROW-1:0] left = g_level[level-1].sums[2*i*NARROW+:NARROW];
-          reg signed  [ WIDTH-1:0] total;
+          logic signed  [ WIDTH-1:0] total;
           if (2 * i + 1 < BELOW) begin : g_pair
             wire signed [NARROW-1:0] right = g_level[level-1].sums[(2*i+1)*NARROW+:NARROW];
             always_ff @(posedge clock) if (enable) total <= WIDTH'(left) + WIDTH'(right);
@@ -42,3 +47,4 @@ module pqk_adder_tree #(
     assign sum = OUT_BITS'(top);
   endgenerate
 endmodule
+`default_nettype wire

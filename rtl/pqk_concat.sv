@@ -1,23 +1,28 @@
 // Channels of two streams, one after the other.
+`default_nettype none
 module pqk_concat #(
     parameter int BITS = 4,  // of a word
     parameter int FIRST_WORDS = 1,  // of a pixel
     parameter int SECOND_WORDS = 1
 ) (
-    input  wire            clock,
-    input  wire            reset,
-    input  wire            first_valid,
-    output wire            first_ready,
-    input  wire [BITS-1:0] first_data,
-    input  wire            second_valid,
-    output wire            second_ready,
-    input  wire [BITS-1:0] second_data,
-    output wire            out_valid,
-    input  wire            out_ready,
-    output wire [BITS-1:0] out_data
+    input  wire             clock,
+    input  wire             reset,
+    input  wire             first_valid,
+    output logic            first_ready,
+    input  wire  [BITS-1:0] first_data,
+    input  wire             second_valid,
+    output logic            second_ready,
+    input  wire  [BITS-1:0] second_data,
+    output logic            out_valid,
+    input  wire             out_ready,
+    output logic [BITS-1:0] out_data
 );
+  if (FIRST_WORDS < 1 || SECOND_WORDS < 1) begin : g_illegal
+    $error("words of both streams were expected: FIRST_WORDS, SECOND_WORDS");
+  end
+
   localparam int COUNT_BITS = $clog2(FIRST_WORDS + SECOND_WORDS);
-  reg [COUNT_BITS-1:0] count;
+  logic [COUNT_BITS-1:0] count;
   wire second = count >= COUNT_BITS'(FIRST_WORDS);
   assign first_ready  = out_ready && !second;
   assign second_ready = out_ready && second;
@@ -28,3 +33,4 @@ module pqk_concat #(
     else if (out_valid && out_ready) count <= count == COUNT_BITS'(FIRST_WORDS + SECOND_WORDS - 1) ? 0 : count + 1;
   end
 endmodule
+`default_nettype wire

@@ -1,4 +1,5 @@
 // A code to the integer that it stands for: by sign extension and zero point, or by a table of all codes.
+`default_nettype none
 module pqk_decode #(
     parameter int BITS = 8,
     parameter int WIDTH = 9,  // of the signed integer; what does not fit is cut off
@@ -7,12 +8,12 @@ module pqk_decode #(
     parameter bit TABLE = 0,
     parameter FILE = ""  // hexadecimal, one integer a line, if TABLE
 ) (
-    input  wire [ BITS-1:0] code,
-    output wire [WIDTH-1:0] integer_value
+    input  wire  [ BITS-1:0] code,
+    output logic [WIDTH-1:0] integer_value
 );
   generate
     if (TABLE) begin : g_table
-      reg [WIDTH-1:0] integers[2**BITS];
+      logic [WIDTH-1:0] integers[2**BITS];
       initial $readmemh(FILE, integers);
       assign integer_value = integers[code];
     end else begin : g_arithmetic
@@ -24,3 +25,4 @@ module pqk_decode #(
     end
   endgenerate
 endmodule
+`default_nettype wire

@@ -3,19 +3,24 @@
 // No term is ever negated. A sum stands for itself or for its negative: of two neighbours the left one stays as it is, the right
 // one is added or subtracted according to whether their signs differ, and the pair's sign is the left one's. So a conditional
 // negation is one more input of an adder's LUTs. The last sum is still to be negated if `negative`, best by who accumulates it.
+`default_nettype none
 module pqk_dot_product_sum #(
     parameter int LANES = 32,
     parameter int W = 9,  // bits of a signed term
     parameter int S = W + $clog2(LANES),  // bits of the sum, taken modulo 2**S if that is too few
     parameter bit SIGNS = 1  // whether `negate` is ever set
 ) (
-    input  logic                      clock,
-    input  logic                      enable,
-    input  logic        [LANES*W-1:0] terms,
-    input  logic        [  LANES-1:0] negate,
+    input  wire                       clock,
+    input  wire                       enable,
+    input  wire         [LANES*W-1:0] terms,
+    input  wire         [  LANES-1:0] negate,
     output logic signed [      S-1:0] sum,
     output logic                      negative
 );
+  if (LANES < 1 || W < 1 || S < 1) begin : g_illegal
+    $error("lanes and bits were expected: LANES, W, S");
+  end
+
   localparam int LEVELS = $clog2(LANES);
   for (genvar level = 0; level <= LEVELS; level++) begin : g_level
     localparam int COUNT = (LANES + (1 << level) - 1) >> level;
@@ -56,3 +61,4 @@ module pqk_dot_product_sum #(
   assign sum = S'(last);
   assign negative = g_level[LEVELS].signs;
 endmodule
+`default_nettype wire

@@ -1,27 +1,32 @@
 // First in, first out. `in_ready` and `out_valid` are registers, so that no combinational path leads through; a word takes two
 // cycles. Reading is registered: memories of any size can become block RAM.
+`default_nettype none
 module pqk_fifo #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 32  // words, the one at the output included; 3 or more let a word through every cycle
 ) (
-    input  wire             clock,
-    input  wire             reset,
-    input  wire             stall,      // holds both ends back for a cycle; for tests of back-pressure, otherwise 0
-    input  wire             in_valid,
-    output reg              in_ready,
-    input  wire [WIDTH-1:0] in_data,
-    output reg              out_valid,
-    input  wire             out_ready,
-    output reg  [WIDTH-1:0] out_data
+    input  wire              clock,
+    input  wire              reset,
+    input  wire              stall,      // holds both ends back for a cycle; for tests of back-pressure, otherwise 0
+    input  wire              in_valid,
+    output logic             in_ready,
+    input  wire  [WIDTH-1:0] in_data,
+    output logic             out_valid,
+    input  wire              out_ready,
+    output logic [WIDTH-1:0] out_data
 );
+  if (WIDTH < 1 || DEPTH < 1) begin : g_illegal
+    $error("a word at least was expected: WIDTH, DEPTH");
+  end
+
   localparam int WORDS = DEPTH < 3 ? 1 : DEPTH - 1;
   localparam int COUNT_BITS = $clog2(WORDS + 1);
   localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam bit [ADDRESS_BITS-1:0] LAST = ADDRESS_BITS'(WORDS - 1);
 
-  reg [WIDTH-1:0] memory[WORDS];
-  reg [ADDRESS_BITS-1:0] write_address, read_address;
-  reg [COUNT_BITS-1:0] waiting;  // words in the memory
+  logic [WIDTH-1:0] memory[WORDS];
+  logic [ADDRESS_BITS-1:0] write_address, read_address;
+  logic [COUNT_BITS-1:0] waiting;  // words in the memory
 
   wire write = in_valid && in_ready;
   wire read = waiting != 0 && (out_ready || !out_valid) && !stall;
@@ -52,3 +57,4 @@ module pqk_fifo #(
   `include "proofs/pqk_fifo.svh"
 `endif
 endmodule
+`default_nettype wire

@@ -1,4 +1,5 @@
 // Largest value of each channel over POSITIONS pixels; codes stay codes.
+`default_nettype none
 module pqk_max_pool #(
     parameter int BITS = 4,
     parameter bit SIGNED = 1,
@@ -8,14 +9,14 @@ module pqk_max_pool #(
     parameter int POSITIONS = 4,
     parameter int DEPTH = 1  // words of a pixel
 ) (
-    input  wire                  clock,
-    input  wire                  reset,
-    input  wire                  in_valid,
-    output wire                  in_ready,
-    input  wire [LANES*BITS-1:0] in_data,
-    output wire                  out_valid,
-    input  wire                  out_ready,
-    output wire [LANES*BITS-1:0] out_data
+    input  wire                   clock,
+    input  wire                   reset,
+    input  wire                   in_valid,
+    output logic                  in_ready,
+    input  wire  [LANES*BITS-1:0] in_data,
+    output logic                  out_valid,
+    input  wire                   out_ready,
+    output logic [LANES*BITS-1:0] out_data
 );
   wire first;
   wire [LANES*BITS-1:0] codes, known;
@@ -70,3 +71,4 @@ module pqk_max_pool #(
     end
   endgenerate
 endmodule
+`default_nettype wire

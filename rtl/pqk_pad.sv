@@ -1,4 +1,5 @@
 // Adds rows, columns and channels of the code of zero; counts in words of the stream.
+`default_nettype none
 module pqk_pad #(
     parameter int BITS = 4,  // of a word
     parameter int HEIGHT = 4,
@@ -12,14 +13,14 @@ module pqk_pad #(
     parameter int BACK = 0,
     parameter bit [BITS-1:0] FILL = 0
 ) (
-    input  wire            clock,
-    input  wire            reset,
-    input  wire            in_valid,
-    output wire            in_ready,
-    input  wire [BITS-1:0] in_data,
-    output wire            out_valid,
-    input  wire            out_ready,
-    output wire [BITS-1:0] out_data
+    input  wire             clock,
+    input  wire             reset,
+    input  wire             in_valid,
+    output logic            in_ready,
+    input  wire  [BITS-1:0] in_data,
+    output logic            out_valid,
+    input  wire             out_ready,
+    output logic [BITS-1:0] out_data
 );
   wire row_inside, column_inside, word_inside, end_pixel, end_row, end_frame;
   wire inside_frame = row_inside && column_inside && word_inside;
@@ -64,3 +65,4 @@ module pqk_pad #(
   assign out_data  = inside_frame ? in_data : FILL;
   wire unused = end_frame;
 endmodule
+`default_nettype wire

@@ -1,4 +1,5 @@
 // Channels of each pixel in another order, some perhaps several times or never. One pixel comes in while the last one leaves.
+`default_nettype none
 module pqk_permute #(
     parameter int BITS = 4,
     parameter int CHANNELS_IN = 4,
@@ -8,27 +9,31 @@ module pqk_permute #(
     parameter ORDER = "",  // for each output word the input channels of its lanes, INDEX_BITS bits each
     localparam int INDEX_BITS = CHANNELS_IN > 1 ? $clog2(CHANNELS_IN) : 1
 ) (
-    input  wire                      clock,
-    input  wire                      reset,
-    input  wire                      in_valid,
-    output wire                      in_ready,
-    input  wire [ LANES_IN*BITS-1:0] in_data,
-    output wire                      out_valid,
-    input  wire                      out_ready,
-    output wire [LANES_OUT*BITS-1:0] out_data
+    input  wire                       clock,
+    input  wire                       reset,
+    input  wire                       in_valid,
+    output logic                      in_ready,
+    input  wire  [ LANES_IN*BITS-1:0] in_data,
+    output logic                      out_valid,
+    input  wire                       out_ready,
+    output logic [LANES_OUT*BITS-1:0] out_data
 );
+  if (CHANNELS_IN % LANES_IN != 0 || CHANNELS_OUT % LANES_OUT != 0) begin : g_illegal
+    $error("lanes that divide the channels were expected: LANES_IN, LANES_OUT");
+  end
+
   localparam int WORDS_IN = CHANNELS_IN / LANES_IN;
   localparam int WORDS_OUT = CHANNELS_OUT / LANES_OUT;
   localparam int COUNT_BITS = $clog2(WORDS_IN + 1);
   localparam int PLACE_BITS = WORDS_OUT > 1 ? $clog2(WORDS_OUT) : 1;
 
-  reg [LANES_OUT*INDEX_BITS-1:0] order[WORDS_OUT];
+  logic [LANES_OUT*INDEX_BITS-1:0] order[WORDS_OUT];
   initial $readmemh(ORDER, order);
 
-  reg [CHANNELS_IN*BITS-1:0] coming, leaving;
-  reg [COUNT_BITS-1:0] count;  // words of the coming pixel
-  reg [PLACE_BITS-1:0] place;
-  reg busy;  // a pixel is leaving
+  logic [CHANNELS_IN*BITS-1:0] coming, leaving;
+  logic [COUNT_BITS-1:0] count;  // words of the coming pixel
+  logic [PLACE_BITS-1:0] place;
+  logic busy;  // a pixel is leaving
   wire last = place == PLACE_BITS'(WORDS_OUT - 1);
   wire move = count == COUNT_BITS'(WORDS_IN) && (!busy || (last && out_ready));
   assign in_ready = count != COUNT_BITS'(WORDS_IN) || move;
@@ -62,3 +67,4 @@ module pqk_permute #(
     end
   endgenerate
 endmodule
+`default_nettype wire

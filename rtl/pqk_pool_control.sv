@@ -1,31 +1,36 @@
 // What pools share: words of POSITIONS pixels come in, a result is kept for each word of a pixel and leaves after the last one.
 // `result` must follow combinationally from `word`, `known` (the result so far) and `first` (there is none yet).
+`default_nettype none
 module pqk_pool_control #(
     parameter int IN_BITS = 4,
     parameter int OUT_BITS = 4,
     parameter int POSITIONS = 4,
     parameter int DEPTH = 1  // words of a pixel
 ) (
-    input  wire                clock,
-    input  wire                reset,
-    input  wire                in_valid,
-    output wire                in_ready,
-    input  wire [ IN_BITS-1:0] in_data,
-    output reg                 out_valid,
-    input  wire                out_ready,
-    output reg  [OUT_BITS-1:0] out_data,
-    output reg  [ IN_BITS-1:0] word,
-    output wire [OUT_BITS-1:0] known,
-    output wire                first,
-    input  wire [OUT_BITS-1:0] result
+    input  wire                 clock,
+    input  wire                 reset,
+    input  wire                 in_valid,
+    output logic                in_ready,
+    input  wire  [ IN_BITS-1:0] in_data,
+    output logic                out_valid,
+    input  wire                 out_ready,
+    output logic [OUT_BITS-1:0] out_data,
+    output logic [ IN_BITS-1:0] word,
+    output logic [OUT_BITS-1:0] known,
+    output logic                first,
+    input  wire  [OUT_BITS-1:0] result
 );
+  if (POSITIONS < 1 || DEPTH < 1) begin : g_illegal
+    $error("a pixel of a word at least was expected: POSITIONS, DEPTH");
+  end
+
   localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int POSITION_BITS = POSITIONS > 1 ? $clog2(POSITIONS) : 1;
 
-  reg [OUT_BITS-1:0] memory[DEPTH];
-  reg [ADDRESS_BITS-1:0] address;
-  reg [POSITION_BITS-1:0] position;
-  reg valid;
+  logic [OUT_BITS-1:0] memory[DEPTH];
+  logic [ADDRESS_BITS-1:0] address;
+  logic [POSITION_BITS-1:0] position;
+  logic valid;
   wire last = position == POSITION_BITS'(POSITIONS - 1);
   wire end_pixel = address == ADDRESS_BITS'(DEPTH - 1);
   wire step = out_ready || !out_valid;
@@ -52,3 +57,4 @@ module pqk_pool_control #(
     end
   end
 endmodule
+`default_nettype wire

@@ -1,15 +1,17 @@
 // p = magnitude << shift, negated if negative. The shifter takes two bits of `shift` a stage, lowest first: its stages are
 // narrow where the word is, and each bit of a stage is one LUT of six inputs.
+`default_nettype none
 module pqk_product_align #(
     parameter int M = 4,
     parameter int S = 4,
     parameter int W = 19
 ) (
-    input  logic        [M-1:0] magnitude,
-    input  logic        [S-1:0] shift,
-    input  logic                negative,
+    input  wire         [M-1:0] magnitude,
+    input  wire         [S-1:0] shift,
+    input  wire                 negative,
     output logic signed [W-1:0] p
 );
   wire [W-1:0] aligned = W'(magnitude) << shift;
   pqk_add_subtract #(.W(W)) sign (.x('0), .y(aligned), .negate(negative), .sum(p));
 endmodule
+`default_nettype wire

@@ -1,5 +1,6 @@
 // p = a * b of two integers, by radix-4 Booth recoding of b: each row adds one of -2a, -a, 0, a, 2a to what the rows
 // below have left. A row is one carry chain whose LUTs see two bits of a, three of b and one of the sum so far: six inputs.
+`default_nettype none
 module pqk_product_booth #(
     parameter int A = 4,
     parameter bit A_SIGNED = 1,
@@ -7,10 +8,14 @@ module pqk_product_booth #(
     parameter bit B_SIGNED = 1,
     parameter int W = A + B
 ) (
-    input  logic [A-1:0] a,
-    input  logic [B-1:0] b,
+    input  wire  [A-1:0] a,
+    input  wire  [B-1:0] b,
     output logic [W-1:0] p
 );
+  if (A < 1 || B < 1) begin : g_illegal
+    $error("codes of a bit at least were expected: A, B");
+  end
+
   localparam int ROWS = B_SIGNED ? (B + 1) / 2 : B / 2 + 1;
   localparam int R = A + 3;  // bits of a row's sum: a doubled, its sign, and what the row below carries over
   localparam int ALL = 2 * ROWS + R;
@@ -29,3 +34,4 @@ module pqk_product_booth #(
   end
   assign p = W'(sums[ROWS]);
 endmodule
+`default_nettype wire

@@ -1,4 +1,5 @@
 // Exact product of two codes of any formats: both are decoded by tables to signed integers, which are multiplied.
+`default_nettype none
 module pqk_product_decoded #(
     parameter int A = 4,
     parameter int B = 4,
@@ -9,11 +10,12 @@ module pqk_product_decoded #(
     parameter bit DSP = 0,
     parameter int W = 8
 ) (
-    input  logic        [A-1:0] a,
-    input  logic        [B-1:0] b,
+    input  wire         [A-1:0] a,
+    input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
   pqk_product_integer #(.A(A_WIDTH), .B(B_WIDTH), .DSP(DSP), .W(W)) multiplier (
       .a(A_TABLE[a*A_WIDTH+:A_WIDTH]), .b(B_TABLE[b*B_WIDTH+:B_WIDTH]), .p
   );
 endmodule
+`default_nettype wire

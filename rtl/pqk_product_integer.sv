@@ -1,5 +1,6 @@
 // Exact product of two integers, two's complement or plain binary, with zero points. It is built of Booth rows in LUTs, or with
 // DSP left to the tool as one multiplication that asks for a DSP.
+`default_nettype none
 module pqk_product_integer #(
     parameter int A = 4,  // bits of a code
     parameter int B = 4,
@@ -12,10 +13,14 @@ module pqk_product_integer #(
     parameter bit DSP = 0,
     parameter int W = 8
 ) (
-    input  logic        [A-1:0] a,
-    input  logic        [B-1:0] b,
+    input  wire         [A-1:0] a,
+    input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
+  if ((A_ZERO == 0 && A_WIDTH != A) || (B_ZERO == 0 && B_WIDTH != B)) begin : g_illegal
+    $error("integers as wide as their codes were expected where there is no zero point: A_WIDTH, B_WIDTH");
+  end
+
   localparam bit L = A_SIGNED || A_ZERO != 0;
   localparam bit R = B_SIGNED || B_ZERO != 0;
   wire [A_WIDTH-1:0] left;
@@ -41,8 +46,9 @@ module pqk_product_integer #(
     pqk_product_unsigned #(.A(A_WIDTH), .B(B_WIDTH)) multiplier (.a(left), .b(right), .p(q));
     assign p = W'(q);
   end else if (R && (B_WIDTH <= A_WIDTH || !L)) begin : g_rows
-    pqk_product_booth #(.A(A_WIDTH), .A_SIGNED(L), .B(B_WIDTH), .B_SIGNED(R), .W(W)) multiplier (.a(left), .b(right), .p);
+    pqk_product_booth #(.A(A_WIDTH), .A_SIGNED(L), .B(B_WIDTH), .B_SIGNED(R), .W(W)) multiplier (.a(left), .b(right), .p(p));
   end else begin : g_swapped
-    pqk_product_booth #(.A(B_WIDTH), .A_SIGNED(R), .B(A_WIDTH), .B_SIGNED(L), .W(W)) multiplier (.a(right), .b(left), .p);
+    pqk_product_booth #(.A(B_WIDTH), .A_SIGNED(R), .B(A_WIDTH), .B_SIGNED(L), .W(W)) multiplier (.a(right), .b(left), .p(p));
   end
 endmodule
+`default_nettype wire

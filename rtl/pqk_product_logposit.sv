@@ -1,6 +1,7 @@
 // Product of two Logarithmic Posits: logarithms add, leave the logarithmic domain through the table of 2**f that is part
 // of the format's definition, and one shift aligns. With MAGNITUDE p is |p|; the sign is the exclusive or of the codes'
 // top bits. Zero is code 0 and Not a Real.
+`default_nettype none
 module pqk_product_logposit #(
     parameter int A = 4,
     parameter int B = 4,
@@ -13,10 +14,14 @@ module pqk_product_logposit #(
     parameter bit MAGNITUDE = 0,
     parameter int W = 8
 ) (
-    input  logic        [A-1:0] a,
-    input  logic        [B-1:0] b,
+    input  wire         [A-1:0] a,
+    input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
+  if (A < 2 || B < 2 || F > L) begin : g_illegal
+    $error("codes of two bits at least, and fractions within logarithms, were expected: A, B, F, L");
+  end
+
   wire [A-2:0] a_body;
   wire [B-2:0] b_body;
   assign a_body = a[A-1] ? -a[A-2:0] : a[A-2:0];
@@ -28,3 +33,4 @@ module pqk_product_logposit #(
       .magnitude(significand), .shift(sum[L:F]), .negative(!MAGNITUDE && (a[A-1] ^ b[B-1])), .p
   );
 endmodule
+`default_nettype wire

@@ -1,6 +1,7 @@
 // Exact product of two minifloats: the significands multiply, the exponents add, one shift aligns, one conditional
 // negation gives the sign. With MAGNITUDE p is |p|, for adders that subtract: the sign is the exclusive or of the codes'
 // top bits (of the signed ones). Codes of infinities and NaN never occur; they are read as numbers.
+`default_nettype none
 module pqk_product_minifloat #(
     parameter int A_EXPONENT = 2,
     parameter int A_SIGNIFICAND = 1,
@@ -13,10 +14,14 @@ module pqk_product_minifloat #(
     parameter int B = B_EXPONENT + B_SIGNIFICAND + 32'(B_SIGNED),
     parameter int W = 9
 ) (
-    input  logic        [A-1:0] a,
-    input  logic        [B-1:0] b,
+    input  wire         [A-1:0] a,
+    input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
+  if (A_EXPONENT < 1 || B_EXPONENT < 1) begin : g_illegal
+    $error("exponents of a bit at least were expected: A_EXPONENT, B_EXPONENT");
+  end
+
   localparam int SHIFTS = 2 ** A_EXPONENT + 2 ** B_EXPONENT - 4;  // largest shift: exponent field e shifts by max(e, 1) - 1
   localparam int S = SHIFTS > 0 ? $clog2(SHIFTS + 1) : 1;
   localparam int MA = A_SIGNIFICAND + 1;
@@ -60,3 +65,4 @@ module pqk_product_minifloat #(
       .magnitude(significand), .shift, .negative(!MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]))), .p
   );
 endmodule
+`default_nettype wire

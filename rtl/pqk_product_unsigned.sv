@@ -1,10 +1,11 @@
 // p = a * b of two unsigned integers: as many LUTs as bits of p where a and b are six bits together, else Booth rows.
+`default_nettype none
 module pqk_product_unsigned #(
     parameter int A = 3,
     parameter int B = 3
 ) (
-    input  logic [  A-1:0] a,
-    input  logic [  B-1:0] b,
+    input  wire  [  A-1:0] a,
+    input  wire  [  B-1:0] b,
     output logic [A+B-1:0] p
 );
   localparam int W = A + B;
@@ -20,3 +21,4 @@ module pqk_product_unsigned #(
     pqk_product_booth #(.A(A), .A_SIGNED(0), .B(B), .B_SIGNED(0)) multiplier (.a, .b, .p);
   end
 endmodule
+`default_nettype wire

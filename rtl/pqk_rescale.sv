@@ -1,6 +1,7 @@
 // Requantiser for wide integers: clip(half_to_even((x * multiplier + offset) / 2**SHIFT)), exact.
 //
 // A word of the constants holds {offset, multiplier} for each lane, PRODUCT_BITS bits each.
+`default_nettype none
 module pqk_rescale #(
     parameter int BITS_IN = 8,
     parameter int WIDTH = 9,  // of the integer that a code stands for
@@ -20,20 +21,24 @@ module pqk_rescale #(
     parameter CONSTANTS = "",
     parameter bit [2*LANES*PRODUCT_BITS-1:0] CONSTANT = 0  // the word if DEPTH is 1
 ) (
-    input  wire                      clock,
-    input  wire                      reset,
-    input  wire                      in_valid,
-    output wire                      in_ready,
-    input  wire [ LANES*BITS_IN-1:0] in_data,
-    output wire                      out_valid,
-    input  wire                      out_ready,
-    output wire [LANES*BITS_OUT-1:0] out_data
+    input  wire                       clock,
+    input  wire                       reset,
+    input  wire                       in_valid,
+    output logic                      in_ready,
+    input  wire  [ LANES*BITS_IN-1:0] in_data,
+    output logic                      out_valid,
+    input  wire                       out_ready,
+    output logic [LANES*BITS_OUT-1:0] out_data
 );
+  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH) begin : g_illegal
+    $error("a shift within PRODUCT_BITS and LOW up to HIGH were expected");
+  end
+
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int HALF_BITS = SHIFT > 0 ? SHIFT : 1;
 
-  reg [3:0] valid;
-  reg [WORD_BITS-1:0] word;
+  logic [3:0] valid;
+  logic [WORD_BITS-1:0] word;
   wire step = out_ready || !valid[3];
   assign in_ready  = step;
   assign out_valid = valid[3];
@@ -71,10 +76,10 @@ module pqk_rescale #(
           .code(in_data[lane*BITS_IN+:BITS_IN]),
           .integer_value(decoded)
       );
-      reg signed [WIDTH-1:0] x;
+      logic signed [WIDTH-1:0] x;
       wire signed [PRODUCT_BITS-1:0] multiplier = constants[2*lane*PRODUCT_BITS+:PRODUCT_BITS];
       wire signed [PRODUCT_BITS-1:0] offset = constants[(2*lane+1)*PRODUCT_BITS+:PRODUCT_BITS];
-      reg signed [PRODUCT_BITS-1:0] product, offset_held, scaled;
+      logic signed [PRODUCT_BITS-1:0] product, offset_held, scaled;
       wire signed [PRODUCT_BITS-1:0] sum = product + offset_held;
       wire signed [PRODUCT_BITS-1:0] quotient = scaled >>> SHIFT;
       wire up;
@@ -87,7 +92,7 @@ module pqk_rescale #(
       end
       wire signed [PRODUCT_BITS-1:0] rounded = quotient + PRODUCT_BITS'(up);
       wire signed [PRODUCT_BITS-1:0] clipped = rounded < LOW ? LOW : rounded > HIGH ? HIGH : rounded;
-      reg [BITS_OUT-1:0] result;
+      logic [BITS_OUT-1:0] result;
       always_ff @(posedge clock) begin
         if (step) begin
           x <= decoded;
@@ -101,3 +106,4 @@ module pqk_rescale #(
     end
   endgenerate
 endmodule
+`default_nettype wire

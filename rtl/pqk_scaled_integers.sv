@@ -1,4 +1,5 @@
 // The integers of a word of codes, each times a constant of its channel; one register between codes and products.
+`default_nettype none
 module pqk_scaled_integers #(
     parameter int LANES = 1,
     parameter int BITS = 4,
@@ -11,16 +12,20 @@ module pqk_scaled_integers #(
     parameter FACTORS = "",
     parameter bit [LANES*PRODUCT_BITS-1:0] FACTOR = 0  // the word if DEPTH is 1
 ) (
-    input  wire                          clock,
-    input  wire                          reset,
-    input  wire                          step,
-    input  wire                          valid,
-    input  wire [        LANES*BITS-1:0] data,
-    output wire [LANES*PRODUCT_BITS-1:0] products
+    input  wire                           clock,
+    input  wire                           reset,
+    input  wire                           step,
+    input  wire                           valid,
+    input  wire  [        LANES*BITS-1:0] data,
+    output logic [LANES*PRODUCT_BITS-1:0] products
 );
+  if (LANES < 1 || DEPTH < 1) begin : g_illegal
+    $error("a word at least was expected: LANES, DEPTH");
+  end
+
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
-  reg [WORD_BITS-1:0] word;
+  logic [WORD_BITS-1:0] word;
   always_ff @(posedge clock) begin
     if (reset) word <= 0;
     else if (step && valid) word <= word == WORD_BITS'(DEPTH - 1) ? 0 : word + 1;
@@ -42,7 +47,7 @@ module pqk_scaled_integers #(
   generate
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
       wire [PRODUCT_BITS-1:0] decoded;
-      reg signed [PRODUCT_BITS-1:0] x;
+      logic signed [PRODUCT_BITS-1:0] x;
       pqk_decode #(
           .BITS(BITS),
           .WIDTH(PRODUCT_BITS),
@@ -60,3 +65,4 @@ module pqk_scaled_integers #(
     end
   endgenerate
 endmodule
+`default_nettype wire

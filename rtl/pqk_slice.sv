@@ -1,4 +1,5 @@
 // Rows and columns START, START + STEP, ... of a frame, SIZE of them; the other words are dropped.
+`default_nettype none
 module pqk_slice #(
     parameter int BITS = 4,  // of a word
     parameter int HEIGHT = 4,
@@ -11,17 +12,17 @@ module pqk_slice #(
     parameter int ROWS = 2,
     parameter int COLUMNS = 2
 ) (
-    input  wire            clock,
-    input  wire            reset,
-    input  wire            in_valid,
-    output wire            in_ready,
-    input  wire [BITS-1:0] in_data,
-    output wire            out_valid,
-    input  wire            out_ready,
-    output wire [BITS-1:0] out_data
+    input  wire             clock,
+    input  wire             reset,
+    input  wire             in_valid,
+    output logic            in_ready,
+    input  wire  [BITS-1:0] in_data,
+    output logic            out_valid,
+    input  wire             out_ready,
+    output logic [BITS-1:0] out_data
 );
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
-  reg [WORD_BITS-1:0] word;
+  logic [WORD_BITS-1:0] word;
   wire kept_row, kept_column;
   wire take = in_valid && in_ready;
   wire end_pixel = take && word == WORD_BITS'(WORDS - 1);
@@ -62,3 +63,4 @@ module pqk_slice #(
   assign out_data  = in_data;
   wire unused = end_frame;
 endmodule
+`default_nettype wire

@@ -3,6 +3,7 @@
 //
 // Reading and writing overlap without a gap, also from frame to frame: the line memory is a ring of pixels, and a pixel enters
 // as soon as the oldest one is needed no more. A window begins as soon as its last pixel is in. Outside the image stands FILL.
+`default_nettype none
 module pqk_sliding_window #(
     parameter int BITS = 4,
     parameter int HEIGHT = 4,
@@ -25,15 +26,19 @@ module pqk_sliding_window #(
     parameter int LINE_PIXELS = 12,
     parameter bit [BITS-1:0] FILL = 0
 ) (
-    input  wire                      clock,
-    input  wire                      reset,
-    input  wire                      in_valid,
-    output wire                      in_ready,
-    input  wire [ LANES_IN*BITS-1:0] in_data,
-    output wire                      out_valid,
-    input  wire                      out_ready,
-    output wire [LANES_OUT*BITS-1:0] out_data
+    input  wire                       clock,
+    input  wire                       reset,
+    input  wire                       in_valid,
+    output logic                      in_ready,
+    input  wire  [ LANES_IN*BITS-1:0] in_data,
+    output logic                      out_valid,
+    input  wire                       out_ready,
+    output logic [LANES_OUT*BITS-1:0] out_data
 );
+  if (LANES_IN % LANES_OUT != 0 || CHANNELS % LANES_IN != 0 || CHANNELS % (GROUPS * LANES_OUT) != 0) begin : g_illegal
+    $error("lanes that divide each other and the channels of a group were expected");
+  end
+
   localparam int WORDS = CHANNELS / LANES_IN;  // of a pixel in the memory
   localparam int SIZE = LINE_PIXELS * WORDS;
   localparam int PARTS = LANES_IN / LANES_OUT;  // of a word in the memory
@@ -65,21 +70,23 @@ module pqk_sliding_window #(
     modulo = ((x % SIZE) + SIZE) % SIZE;
   endfunction
 
-  function automatic [ADDRESS_BITS-1:0] plus(input [ADDRESS_BITS-1:0] address, input [ADDRESS_BITS-1:0] step);
-    reg [ADDRESS_BITS:0] total, wrapped;
+  function automatic logic [ADDRESS_BITS-1:0] plus(
+      input logic [ADDRESS_BITS-1:0] address, input logic [ADDRESS_BITS-1:0] step
+  );
+    logic [ADDRESS_BITS:0] total, wrapped;
     total   = {1'b0, address} + {1'b0, step};
     wrapped = total - (ADDRESS_BITS + 1)'(SIZE);
     plus = wrapped[ADDRESS_BITS] ? total[ADDRESS_BITS-1:0] : wrapped[ADDRESS_BITS-1:0];
   endfunction
 
   // ---- writing --------------------------------------------------------------------------------------------------------
-  reg [LANES_IN*BITS-1:0] memory[SIZE];
-  reg [ADDRESS_BITS-1:0] write_address;
-  reg [WORD_BITS-1:0] write_word;
-  reg signed [Y_BITS-1:0] write_y;  // the next pixel to be complete, and its frame
-  reg signed [X_BITS-1:0] write_x;
-  reg [FRAME_BITS-1:0] write_frame;
-  reg [HELD_BITS-1:0] held;  // complete pixels that have not been given up
+  logic [LANES_IN*BITS-1:0] memory[SIZE];
+  logic [ADDRESS_BITS-1:0] write_address;
+  logic [WORD_BITS-1:0] write_word;
+  logic signed [Y_BITS-1:0] write_y;  // the next pixel to be complete, and its frame
+  logic signed [X_BITS-1:0] write_x;
+  logic [FRAME_BITS-1:0] write_frame;
+  logic [HELD_BITS-1:0] held;  // complete pixels that have not been given up
 
   assign in_ready = held != HELD_BITS'(LINE_PIXELS);
   wire write = in_valid && in_ready;
@@ -108,19 +115,19 @@ module pqk_sliding_window #(
   end
 
   // ---- reading: nested counters, from the words of a tap to the frames --------------------------------------------------
-  reg [PART_BITS-1:0] part, group_part;  // the channels of a tap, and where those of the group begin
-  reg [WORD_BITS-1:0] word, group_word;
-  reg [UNIT_BITS-1:0] unit;
-  reg [KERNEL_COLUMN_BITS-1:0] kernel_column;
-  reg [KERNEL_ROW_BITS-1:0] kernel_row;
-  reg [REPEAT_BITS-1:0] repetition;
-  reg [GROUP_BITS-1:0] group;
-  reg [COLUMN_BITS-1:0] column;
-  reg [ROW_BITS-1:0] row;
-  reg [FRAME_BITS-1:0] read_frame;
-  reg [ADDRESS_BITS-1:0] tap, origin;  // where the pixels of the tap and of the first tap of the window are
-  reg signed [Y_BITS-1:0] y, y_first;  // their coordinates
-  reg signed [X_BITS-1:0] x, x_first;
+  logic [PART_BITS-1:0] part, group_part;  // the channels of a tap, and where those of the group begin
+  logic [WORD_BITS-1:0] word, group_word;
+  logic [UNIT_BITS-1:0] unit;
+  logic [KERNEL_COLUMN_BITS-1:0] kernel_column;
+  logic [KERNEL_ROW_BITS-1:0] kernel_row;
+  logic [REPEAT_BITS-1:0] repetition;
+  logic [GROUP_BITS-1:0] group;
+  logic [COLUMN_BITS-1:0] column;
+  logic [ROW_BITS-1:0] row;
+  logic [FRAME_BITS-1:0] read_frame;
+  logic [ADDRESS_BITS-1:0] tap, origin;  // where the pixels of the tap and of the first tap of the window are
+  logic signed [Y_BITS-1:0] y, y_first;  // their coordinates
+  logic signed [X_BITS-1:0] x, x_first;
 
   wire end_tap = unit == UNIT_BITS'(UNITS - 1);
   wire end_kernel_row = end_tap && kernel_column == KERNEL_COLUMN_BITS'(KERNEL_COLUMNS - 1);
@@ -138,8 +145,8 @@ module pqk_sliding_window #(
   wire signed [FRAME_BITS-1:0] write_ahead = write_frame - read_frame;  // -1 if unneeded pixels of the last frame are to come
   wire complete = write_ahead > 0 || (write_ahead == 0 && (write_y > y_last || (write_y == y_last && write_x > x_last)));
 
-  reg valid, inside_frame;
-  reg [PART_BITS-1:0] part_read;
+  logic valid, inside_frame;
+  logic [PART_BITS-1:0] part_read;
   wire step = out_ready || !valid;
   wire issue = step && complete;
   wire part_end = part == PART_BITS'(PARTS - 1);
@@ -198,7 +205,7 @@ module pqk_sliding_window #(
     end
   end
 
-  reg [LANES_IN*BITS-1:0] read_data;
+  logic [LANES_IN*BITS-1:0] read_data;
   wire [ADDRESS_BITS-1:0] read_address = tap + ADDRESS_BITS'(word);
   always_ff @(posedge clock) if (step) read_data <= memory[read_address];
 
@@ -214,9 +221,9 @@ module pqk_sliding_window #(
   assign out_data  = inside_frame ? read_data[part_read*LANES_OUT*BITS+:LANES_OUT*BITS] : {LANES_OUT{FILL}};
 
   // ---- giving up: the oldest pixel, one a cycle, once no window needs it ------------------------------------------------
-  reg signed [Y_BITS-1:0] old_y;
-  reg signed [X_BITS-1:0] old_x;
-  reg [FRAME_BITS-1:0] old_frame;
+  logic signed [Y_BITS-1:0] old_y;
+  logic signed [X_BITS-1:0] old_x;
+  logic [FRAME_BITS-1:0] old_frame;
   wire signed [FRAME_BITS-1:0] old_behind = read_frame - old_frame;  // -1 if this frame has been given up whole
   wire row_again = y_first + Y_BITS'(STRIDE_ROWS) <= 0;  // the next windows begin in the same row: the padding above is high
   wire above = old_y < y_first;
@@ -241,3 +248,4 @@ module pqk_sliding_window #(
     end
   end
 endmodule
+`default_nettype wire

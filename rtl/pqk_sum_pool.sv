@@ -1,4 +1,5 @@
 // Exact sum of each channel over POSITIONS pixels.
+`default_nettype none
 module pqk_sum_pool #(
     parameter int BITS = 4,
     parameter bit SIGNED = 1,
@@ -10,14 +11,14 @@ module pqk_sum_pool #(
     parameter int POSITIONS = 4,
     parameter int DEPTH = 1  // words of a pixel
 ) (
-    input  wire                      clock,
-    input  wire                      reset,
-    input  wire                      in_valid,
-    output wire                      in_ready,
-    input  wire [    LANES*BITS-1:0] in_data,
-    output wire                      out_valid,
-    input  wire                      out_ready,
-    output wire [LANES*SUM_BITS-1:0] out_data
+    input  wire                       clock,
+    input  wire                       reset,
+    input  wire                       in_valid,
+    output logic                      in_ready,
+    input  wire  [    LANES*BITS-1:0] in_data,
+    output logic                      out_valid,
+    input  wire                       out_ready,
+    output logic [LANES*SUM_BITS-1:0] out_data
 );
   wire first;
   wire [LANES*BITS-1:0] codes;
@@ -61,3 +62,4 @@ module pqk_sum_pool #(
     end
   endgenerate
 endmodule
+`default_nettype wire

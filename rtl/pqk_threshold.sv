@@ -3,6 +3,7 @@
 // A binary search, one comparison a bit of the result, each with a memory of its own and a stage of its own. The thresholds of
 // stage s and lane l stand in the file THRESHOLDS_<s>_<ll>.hex, one word a line, by channel and result so far; beside each of
 // stage 0, in the highest bit, whether the channel falls: its place is counted from the other end.
+`default_nettype none
 module pqk_threshold #(
     parameter int BITS_IN = 8,
     parameter int WIDTH = 9,  // of the signed integers that are compared
@@ -17,23 +18,27 @@ module pqk_threshold #(
     parameter THRESHOLDS = "",
     parameter CODES = ""  // 2**STEPS codes
 ) (
-    input  wire                      clock,
-    input  wire                      reset,
-    input  wire                      in_valid,
-    output wire                      in_ready,
-    input  wire [ LANES*BITS_IN-1:0] in_data,
-    output wire                      out_valid,
-    input  wire                      out_ready,
-    output wire [LANES*BITS_OUT-1:0] out_data
+    input  wire                       clock,
+    input  wire                       reset,
+    input  wire                       in_valid,
+    output logic                      in_ready,
+    input  wire  [ LANES*BITS_IN-1:0] in_data,
+    output logic                      out_valid,
+    input  wire                       out_ready,
+    output logic [LANES*BITS_OUT-1:0] out_data
 );
+  if (STEPS < 1 || LANES < 1 || DEPTH < 1) begin : g_illegal
+    $error("a comparison at least was expected: STEPS, LANES, DEPTH");
+  end
+
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
-  reg [STEPS:0] valid;
+  logic [STEPS:0] valid;
   wire step = out_ready || !valid[STEPS];
   assign in_ready  = step;
   assign out_valid = valid[STEPS];
 
-  reg [WORD_BITS-1:0] word[STEPS];  // word[s] belongs to the integer that enters stage s
+  logic [WORD_BITS-1:0] word[STEPS];  // word[s] belongs to the integer that enters stage s
   wire [WORD_BITS-1:0] word_next = word[0] == WORD_BITS'(DEPTH - 1) ? 0 : word[0] + 1;
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
@@ -63,11 +68,11 @@ module pqk_threshold #(
         localparam int ENTRIES = DEPTH << s;
         localparam int ADDRESS_BITS = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
         localparam int ENTRY_BITS = s == 0 ? WIDTH + 1 : WIDTH;
-        reg signed [WIDTH-1:0] x;
-        reg falling;
+        logic signed [WIDTH-1:0] x;
+        logic falling;
         wire [STEPS-1:0] passed_in;  // the result so far, its first bit highest
-        reg [ENTRY_BITS-1:0] memory[ENTRIES];
-        reg [ENTRY_BITS-1:0] entry;
+        logic [ENTRY_BITS-1:0] memory[ENTRIES];
+        logic [ENTRY_BITS-1:0] entry;
         wire [ADDRESS_BITS-1:0] address;
         initial $readmemh({THRESHOLDS, "_", DIGIT, "_", HUNDREDS, TENS, ONES, ".hex"}, memory);
         always_ff @(posedge clock) if (step) entry <= memory[address];
@@ -85,7 +90,7 @@ module pqk_threshold #(
           wire unused = &{falling, passed_in};
         end else begin : g_next
           assign address = ADDRESS_BITS'({word[s], g_stage[s-1].passed[s-1:0]});
-          reg [STEPS-1:0] passed_before;
+          logic [STEPS-1:0] passed_before;
           assign passed_in = passed_before;
           always_ff @(posedge clock) begin
             if (step) begin
@@ -98,8 +103,8 @@ module pqk_threshold #(
           assign passed = STEPS'({passed_in, reached});
         end
       end
-      reg [BITS_OUT-1:0] codes [2**STEPS];
-      reg [BITS_OUT-1:0] result;
+      logic [BITS_OUT-1:0] codes [2**STEPS];
+      logic [BITS_OUT-1:0] result;
       initial $readmemh(CODES, codes);
       wire [STEPS-1:0] place = g_stage[STEPS-1].passed ^ {STEPS{g_stage[STEPS-1].falls}};
       always_ff @(posedge clock) if (step) result <= codes[place];
@@ -107,3 +112,4 @@ module pqk_threshold #(
     end
   endgenerate
 endmodule
+`default_nettype wire

@@ -1,24 +1,29 @@
 // The same codes in words of another number of lanes; one number divides the other. No cycle is lost between words.
+`default_nettype none
 module pqk_width_converter #(
     parameter int BITS = 4,
     parameter int LANES_IN = 1,
     parameter int LANES_OUT = 2
 ) (
-    input  wire                      clock,
-    input  wire                      reset,
-    input  wire                      in_valid,
-    output wire                      in_ready,
-    input  wire [ LANES_IN*BITS-1:0] in_data,
-    output wire                      out_valid,
-    input  wire                      out_ready,
-    output wire [LANES_OUT*BITS-1:0] out_data
+    input  wire                       clock,
+    input  wire                       reset,
+    input  wire                       in_valid,
+    output logic                      in_ready,
+    input  wire  [ LANES_IN*BITS-1:0] in_data,
+    output logic                      out_valid,
+    input  wire                       out_ready,
+    output logic [LANES_OUT*BITS-1:0] out_data
 );
+  if (LANES_IN == LANES_OUT || (LANES_IN % LANES_OUT != 0 && LANES_OUT % LANES_IN != 0)) begin : g_illegal
+    $error("lanes of which one number divides the other were expected: LANES_IN, LANES_OUT");
+  end
+
   localparam int RATIO = LANES_IN > LANES_OUT ? LANES_IN / LANES_OUT : LANES_OUT / LANES_IN;
   localparam int COUNT_BITS = $clog2(RATIO + 1);
   localparam int NARROW = BITS * (LANES_IN > LANES_OUT ? LANES_OUT : LANES_IN);
 
-  reg [RATIO*NARROW-1:0] held;
-  reg [COUNT_BITS-1:0] count;  // narrow words held
+  logic [RATIO*NARROW-1:0] held;
+  logic [COUNT_BITS-1:0] count;  // narrow words held
   wire take = in_valid && in_ready;
 
   generate
@@ -51,3 +56,4 @@ module pqk_width_converter #(
   `include "proofs/pqk_width_converter.svh"
 `endif
 endmodule
+`default_nettype wire

@@ -124,6 +124,7 @@ struct Simulation {
     }
     quiet = moves ? 0 : quiet + 1;
     step();
+    if (context.gotError()) failure = "in cycle " + std::to_string(cycle) + ", where the assertion above does not hold";
     ++cycle;
   }
 
@@ -165,6 +166,7 @@ void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *firs
 #ifdef PYQKIT_TRACE
   s.context.traceEverOn(true);
 #endif
+  s.context.fatalOnError(false);  // what an assertion prints ends the run, not the process
   s.model.reset(new Vnetwork(&s.context));
   s.model->clock = 0;
   s.model->reset = 1;

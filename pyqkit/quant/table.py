@@ -206,11 +206,11 @@ class TableBase(ExtendedInjector):
     scaling_stats_op = "max"
 
     @value
-    def signed(table_format):
+    def signed(table_format: NumberFormat) -> bool:
         return table_format.minimum < 0
 
     @value
-    def bit_width(table_format):
+    def bit_width(table_format: NumberFormat) -> int:
         return table_format.bits
 
 

@@ -131,20 +131,20 @@ def _network(
     for i, end in enumerate(inputs):
         ports += [
             f"input wire in_{i}_tvalid",
-            f"output wire in_{i}_tready",
+            f"output logic in_{i}_tready",
             f"input wire [{8 * end.beat_bytes - 1}:0] in_{i}_tdata",
         ]
     for i, end in enumerate(outputs):
         ports += [
-            f"output wire out_{i}_tvalid",
+            f"output logic out_{i}_tvalid",
             f"input wire out_{i}_tready",
-            f"output wire [{8 * end.beat_bytes - 1}:0] out_{i}_tdata",
+            f"output logic [{8 * end.beat_bytes - 1}:0] out_{i}_tdata",
         ]
-        ports.append(f"output wire out_{i}_tlast")
+        ports.append(f"output logic out_{i}_tlast")
     span = f"[{len(fifos) - 1}:0]"
     ports.append(f"input wire {span} stall")
     ports += [
-        f"output wire {span} {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")
+        f"output logic {span} {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")
     ]
     wires = "".join(
         f"  wire {s.name}_valid, {s.name}_ready;\n  wire [{s.width - 1}:0] {s.name}_data;\n" for s in e.wires
@@ -177,22 +177,43 @@ def _network(
         "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to "
         "stall it,\n"
         "// and bits that show the handshakes at both its ends.\n"
-        f"module {name} (\n    "
-        f"{f',{chr(10)}    '.join(ports)}\n);\n{wires}\n{chr(10).join(blocks)}endmodule\n"
+        f"`default_nettype none\nmodule {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n{wires}\n"
+        f"{chr(10).join(blocks)}\n{_checks(e, inputs, outputs)}endmodule\n`default_nettype wire\n"
     )
+
+
+def _checks(e: Emitter, inputs: list[End], outputs: list[End]) -> str:
+    """Assertions that every stream keeps what it offers, for simulation alone."""
+    streams = [(stream.name, f"{stream.name}_", stream.width) for stream in e.wires]
+    for side, ends in (("in", inputs), ("out", outputs)):
+        streams += [(f"{side}_{i}", f"{side}_{i}_t", 8 * end.beat_bytes) for i, end in enumerate(ends)]
+    return "".join(
+        [
+            "`ifndef SYNTHESIS\n",
+            *(stable(e.names.new(f"{name}_stable"), wire, width) for name, wire, width in streams),
+            "`endif\n",
+        ]
+    )
+
+
+def stable(name: str, wire: str, width: int) -> str:
+    """An assertion that a stream, wires ``<wire>valid``, ``ready`` and ``data``, keeps what it offers."""
+    ports = ", ".join(f".{port}({wire}{port})" for port in ("valid", "ready", "data"))
+    module = f"{PREFIX}stream_stable #(.WIDTH({width}))"
+    return f"  {module} {name} (.clock, .reset, {ports});\n"
 
 
 def _accelerator(name: str, network: str, inputs: list[End], outputs: list[End], fifos: int) -> str:
     ports, connections = ["input wire aclk", "input wire aresetn"], {"clock": "aclk", "reset": "reset"}
     for i, end in enumerate(inputs):
-        ports += [f"input wire s_axis_{i}_tvalid", f"output wire s_axis_{i}_tready"]
+        ports += [f"input wire s_axis_{i}_tvalid", f"output logic s_axis_{i}_tready"]
         ports += [f"input wire [{8 * end.beat_bytes - 1}:0] s_axis_{i}_tdata", f"input wire s_axis_{i}_tlast"]
         connections |= {f"in_{i}_t{w}": f"s_axis_{i}_t{w}" for w in ("valid", "ready", "data")}
     for i, end in enumerate(outputs):
-        ports += [f"output wire m_axis_{i}_tvalid", f"input wire m_axis_{i}_tready"]
+        ports += [f"output logic m_axis_{i}_tvalid", f"input wire m_axis_{i}_tready"]
         ports += [
-            f"output wire [{8 * end.beat_bytes - 1}:0] m_axis_{i}_tdata",
-            f"output wire m_axis_{i}_tlast",
+            f"output logic [{8 * end.beat_bytes - 1}:0] m_axis_{i}_tdata",
+            f"output logic m_axis_{i}_tlast",
         ]
         connections |= {f"out_{i}_t{w}": f"m_axis_{i}_t{w}" for w in ("valid", "ready", "data", "last")}
     looks = [f"{side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
@@ -202,8 +223,9 @@ def _accelerator(name: str, network: str, inputs: list[End], outputs: list[End],
     return (
         "// The network with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, "
         "so TLAST of inputs is not read.\n"
-        f"module {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
-        "  reg reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
+        f"`default_nettype none\nmodule {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
+        "  logic reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
         f"  wire [{fifos - 1}:0] {', '.join(looks)};\n"
         f"  {network} dataflow (\n{body}\n  );\n  wire unused = &{{{unused}}};\nendmodule\n"
+        "`default_nettype wire\n"
     )

@@ -21,6 +21,7 @@ from pyqkit.errors import MissingToolError, UserError
 from pyqkit.programs import Ended, Job, run_all
 from pyqkit.rtl import cells
 from pyqkit.rtl.cells import Synthesis, count
+from pyqkit.rtl.emitter import PREFIX
 
 LABEL = "yosys xc7, before place and route"
 _CIRCUIT = "circuit.sv"
@@ -83,6 +84,8 @@ def synthesise(
         If Yosys refuses the source, with its first error.
     """
     version = _version()
+    circuits = [_renamed(circuit) for circuit in circuits]
+    library = {_unprefixed(file): _unprefixed(text) for file, text in library.items()}
     folder = cache or cache_folder()
     runs = {_name(circuit, library, dsp, version): circuit for circuit in circuits}
     found = {name: _read(folder / name) for name in runs if is_kept(folder / name)}
@@ -99,6 +102,15 @@ def synthesise(
                 if progress is not None:
                     progress(len(found))
     return [found[_name(circuit, library, dsp, version)] for circuit in circuits]
+
+
+def _renamed(circuit: Circuit) -> Circuit:
+    tables = {_unprefixed(file): content for file, content in circuit.tables.items()}
+    return Circuit(_unprefixed(circuit.name), _unprefixed(circuit.text), tables)
+
+
+def _unprefixed(text: str) -> str:
+    return re.sub(rf"\b{PREFIX}", "", text)
 
 
 def _name(circuit: Circuit, library: Mapping[str, str], dsp: bool, version: str) -> str:

