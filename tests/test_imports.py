@@ -128,7 +128,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "hls",
         "rtl",
     },
-    "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # the judge: nothing of what it judges
+    "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
