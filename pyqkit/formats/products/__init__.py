@@ -16,7 +16,7 @@ A new kind is a new file: a subclass of `Product` and a rule registered with `mu
 pair without a rule is decoded. A subclass of `DecodedProduct` needs nothing else: a generator that does not
 know it takes it as what it is derived from.
 
-The reference, `pyqkit.reference`, reads nothing of this package: it derives products from the values of codes.
+The reference (`pyqkit.reference`) reads nothing of this package: it makes products of the values of codes.
 """
 
 from pyqkit.formats.products.base import WIDEST, Product
