@@ -150,8 +150,9 @@ class Accelerator:
         }
 
     def trace(self, x: np.ndarray, path: str | Path, force: bool = True) -> None:
-        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file, in the place
-        of an earlier one if `force`.
+        """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file.
+
+        It takes the place of an earlier one if `force`.
         """
         from pyqkit.emulate.rtl import Simulator
 

@@ -292,8 +292,9 @@ def _rounded(found: Resources) -> Resources:
 
 
 def _bottleneck(designs: Designs) -> str:
-    """The operator that takes the most cycles, or an output with wider words than a stream has, which leave
-    in more.
+    """The operator that takes the most cycles.
+
+    Or an output with wider words than a stream has, which leave in more.
     """
     compiled, design = designs.compiled, designs.rtl
     if design.interval == designs.estimator.interval(compiled.foldings):
@@ -320,8 +321,9 @@ def _next_step(designs: Designs, interval: int, now: Resources) -> NextStepRepor
 
 
 def tradeoff(designs: Designs, points: int = 24) -> list[Tradeoff]:
-    """Cheapest designs by rising rate, from the slowest to the fastest, up to one and a half times the
-    board's LUTs.
+    """Cheapest designs by rising rate.
+
+    From the slowest to the fastest, up to one and a half times the board's LUTs.
     """
     search, compiled = designs.search, designs.compiled
     slowest, fastest = search.fold_for(FOREVER), search.fastest()

@@ -51,8 +51,9 @@ def _shown(value: Any) -> Any:
 
 
 def _bars(report: Report) -> dict[str, Any]:
-    """A row for each layer, with a bar for its cycles, its LUTs (the lower figure dark, the upper light) and
-    its FIFO.
+    """A row for each layer, with a bar for its cycles, its LUTs and its FIFO.
+
+    Of LUTs the lower figure is dark, the upper light.
     """
     layers = report.layers
     most = {

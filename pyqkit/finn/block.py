@@ -26,8 +26,9 @@ def array_fields(kind: str) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """An operator that stands alone: its inputs are called ``in0``, ``in1``, ..., its outputs ``out0``, ...,
-    and itself after its kind.
+    """An operator that stands alone.
+
+    Its inputs are called ``in0``, ``in1``, ..., its outputs ``out0``, ..., and itself after its kind.
 
     Attributes
     ----------

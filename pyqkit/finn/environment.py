@@ -12,8 +12,9 @@ SUPPORTED = "1.6"
 
 
 def use_folder(folder: str | Path) -> Path:
-    """Let FINN generate into a folder, which is made if it does not exist; to be called before any of its
-    transformations.
+    """Let FINN generate into a folder, which is made if it does not exist.
+
+    To be called before any of its transformations.
 
     FINN reads the folder from the environment, also in the processes that it starts, so this sets
     ``FINN_BUILD_DIR`` and what goes with it.
@@ -47,12 +48,10 @@ def use_folder(folder: str | Path) -> Path:
     from finn.util import settings
 
     os.environ["FINN_BUILD_DIR"] = str(path)
-    os.environ.setdefault(
-        "FINN_SETTINGS", str(path / "settings.yaml")
-    )  # need not exist; without it FINN makes ~/.finn
+    # Need not exist; without it FINN makes ~/.finn.
+    os.environ.setdefault("FINN_SETTINGS", str(path / "settings.yaml"))
     settings._SETTINGS = None
     used = settings.get_settings()
-    os.environ.update(
-        FINN_RTLLIB=str(used.finn_rtllib), FINN_CUSTOM_HLS=str(used.finn_custom_hls)
-    )  # its Tcl reads these
+    # Its Tcl reads these.
+    os.environ.update(FINN_RTLLIB=str(used.finn_rtllib), FINN_CUSTOM_HLS=str(used.finn_custom_hls))
     return path

@@ -1,5 +1,6 @@
-"""The usual order of FINN's passes over a converted graph, up to a model that can be simulated, reported and
-built.
+"""The usual order of FINN's passes over a converted graph.
+
+Up to a model that can be simulated, reported and built.
 """
 
 from __future__ import annotations

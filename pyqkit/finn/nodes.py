@@ -1,5 +1,6 @@
-"""FINN nodes for the graph's operators: ``PqConvolution``, ``PqAdd``, ... and ``PqConvolution_hls``, ...,
-made for every operator.
+"""FINN nodes for the graph's operators.
+
+``PqConvolution``, ``PqAdd``, ... and ``PqConvolution_hls``, ..., made for every operator.
 
 Importing this module registers them in FINN's own domains, because its passes know no others. A node carries
 its operator (see `block.Block`) and answers FINN's questions from it, so a new operator needs no class here.
@@ -37,13 +38,8 @@ from pyqkit.hls.generate import Design, generate_operator, library
 EXACT_BITS = (
     24  # FINN holds codes in float32; wider ones go into float64, which its own nodes but the FIFO refuse
 )
-CPPSIM_FLAGS = (
-    "-std=c++14",
-    "-O1",
-    "-fPIC",
-    "-shared",
-    "-w",
-)  # the standard that Vitis HLS is told; -O3 gains nothing on one frame
+# The standard that Vitis HLS is told; -O3 gains nothing on one frame.
+CPPSIM_FLAGS = ("-std=c++14", "-O1", "-fPIC", "-shared", "-w")
 Context = dict[str, np.ndarray]
 
 

@@ -22,8 +22,9 @@ from pyqkit.hardware.folding import check
 
 
 class Fold(Transformation):
-    """Give every node its PE, SIMD, word widths and FIFO depths; before or after `SpecializeLayers`, before
-    `InsertDWC`.
+    """Give every node its PE, SIMD, word widths and FIFO depths.
+
+    Before or after `SpecializeLayers`, before `InsertDWC`.
 
     A node takes words as its producer makes them. Where several streams meet they take words of the width
     that divides all, so that `InsertDWC` has converters to insert; FINN's converters are exact to 24 bits,
@@ -71,9 +72,8 @@ class Fold(Transformation):
             lanes = [made[name] for name in proto.input]
             if all(tensor.format.bits <= EXACT_BITS for tensor in inputs):
                 lanes = [gcd(*lanes)] * len(lanes)
-            waits = self._waits.get(
-                source, [(0, 1)]
-            )  # a fork is no operator of the graph; nothing waits in front of it
+            # A fork is no operator of the graph; nothing waits in front of it.
+            waits = self._waits.get(source, [(0, 1)])
             depths = [
                 fifo_words(t.shape[2] // count, pixels, readers)
                 for t, count, (pixels, readers) in zip(inputs, lanes, waits)

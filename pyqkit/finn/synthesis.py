@@ -43,8 +43,9 @@ def check_width(node: str, bits: int) -> int:
 
 
 def check_names(node: str, part: str) -> None:
-    """Refuse names that mean more than themselves to a shell, Tcl or C++; FINN gives nodes such names, files
-    may hold others.
+    """Refuse names that mean more than themselves to a shell, Tcl or C++.
+
+    FINN gives nodes such names, files may hold others.
 
     Raises
     ------

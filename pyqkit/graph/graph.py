@@ -42,9 +42,7 @@ class GraphError(UserError):
 
 
 def _check_name(what: str, name: object) -> None:
-    """Names of a graph are keys of foldings and probes, and the stems of names in generated text and of
-    files.
-    """
+    """Refuse names that are no keys and no stems of names in generated text and of files."""
     if not is_identifier(name):
         raise GraphError(
             f"lower-case letters, digits and underscores, a letter first and at most {LONGEST}, "

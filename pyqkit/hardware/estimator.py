@@ -1,5 +1,6 @@
-"""Cycles and resources of every operator for given foldings: what the generated SystemVerilog does, from
-sketches of its blocks.
+"""Cycles and resources of every operator for given foldings, from sketches of its blocks.
+
+They are those of the generated SystemVerilog.
 
 The C++ is folded alike and has the same streams, but its sliding windows read and write in turn and take a
 few more cycles.
@@ -157,8 +158,9 @@ class Estimator:
         return chosen + without * -1
 
     def variants(self, op: Operator, folding: Folding) -> dict[Folding, Resources]:
-        """A setting of the axes with all choices, and what each takes more than the defaults, which come
-        first.
+        """Settings of the axes with all choices, and what each takes more than the defaults.
+
+        The defaults come first.
 
         Choices that take the same are the same hardware, and the first of them stands for all.
         """
@@ -175,9 +177,8 @@ class Estimator:
         """The FIFOs in front of an operator that reads words of `lanes` codes."""
         if (op.name, lanes) not in self._known_fifos:
             total = Resources()
-            for name, width in dict(
-                zip(op.inputs, lanes)
-            ).items():  # an operator that reads a tensor twice has one FIFO for it
+            # An operator that reads a tensor twice has one FIFO for it.
+            for name, width in dict(zip(op.inputs, lanes)).items():
                 total += fifo(width * self.graph.tensors[name].format.bits, self._words(name, op.name, width))
             self._known_fifos[op.name, lanes] = total
         return self._known_fifos[op.name, lanes]

@@ -122,8 +122,9 @@ def choose(
 def _within(
     search: Search, board: Board, cycles: int, lut_share: float, ignored: frozenset[str] = frozenset()
 ) -> tuple[Foldings | None, str]:
-    """Cheapest foldings for a number of cycles that fit the board, or None and the resource that is exceeded,
-    if it is one.
+    """Cheapest foldings for a number of cycles that fit the board.
+
+    Or None and the resource that is exceeded, if it is one.
 
     The price is one number, so a design may exceed one resource and leave another idle; then the price of the
     first rises. If that drives the design beyond another resource, as from LUTs into DSPs, steps become

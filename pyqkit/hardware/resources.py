@@ -1,5 +1,6 @@
-"""Resources of the SystemVerilog blocks: a linear model of what each block is made of, fitted to what Yosys
-makes of a library.
+"""Resources of the SystemVerilog blocks: a linear model of what each block is made of.
+
+It is fitted to what Yosys makes of a library.
 
 `benchmarks/resources.py` measures the library (`measured_blocks.json`) and fits the coefficients
 (`resource_model.json`); what is counted of each block stands in `pyqkit.rtl.features`. On whole

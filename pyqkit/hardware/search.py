@@ -35,8 +35,9 @@ def _figures(found: Resources) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Step:
-    """An operator, where the widths that it reads and those that are read later stand among the ones before
-    it, and whether its own result is read by an operator.
+    """An operator among the widths that operators before it leave.
+
+    Where those stand that it reads and those that are read later, and whether an operator reads its own.
     """
 
     op: Operator
@@ -47,8 +48,9 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Moves:
-    """All ways from a combination of widths in front of an operator to one behind it, in the order of those
-    behind.
+    """All ways from a combination of widths in front of an operator to one behind it.
+
+    In the order of those behind.
 
     `before` holds the number of the combination in front, `fifos` the row of the FIFOs, `ways` the number of
     the set of ways to build the operator for those widths; the moves to combination i are those from

@@ -102,8 +102,9 @@ def _pair(cells: list[dict]) -> tuple[int, int]:
 
 
 def _pairs(inputs: list[frozenset[int]], in_chain: set[int], alone: set[int]) -> int:
-    """How many pairs greedy search finds, LUTs with most inputs first, each with the partner that shares
-    most.
+    """How many pairs greedy search finds.
+
+    LUTs with most inputs come first, each with the partner that shares most.
     """
     free = {i for i, pins in enumerate(inputs) if len(pins) <= _SHARED_INPUTS and i not in alone}
     readers: dict[int, list[int]] = {}

@@ -1,5 +1,6 @@
-"""Text of a generated network in SystemVerilog: streams, blocks and constants, collected operator by
-operator.
+"""Text of a generated network in SystemVerilog, collected operator by operator.
+
+It has streams, blocks and constants.
 
 Blocks stand in topological order, each with its `Timing`, so that schedules follow from the same list as the
 text.
@@ -126,8 +127,10 @@ class Emitter(dataflow.Emitter[Stream]):
         before: str = "",
         parts: tuple[Part, ...] = (),
     ) -> None:
-        """Add an instance of `module` with streams on its ports; `wires` are further connections, declared in
-        the text `before`. Resources are counted by `parts`, by default the module with its parameters.
+        """Add an instance of `module` with streams on its ports.
+
+        `wires` are further connections, declared in the text `before`. Resources are counted by `parts`, by
+        default the module with its parameters.
         """
         (out,) = outputs.values()
         connections = {"clock": "clock", "reset": "reset"}

@@ -21,13 +21,8 @@ from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import PREFIX, Block, Emitter, Fifo, instance, rule_for
 
 _LONGEST_NAME = 24  # letters of a network's name in names of files, which end at 255
-_OWN = (
-    "clock",
-    "reset",
-    "stall",
-    "write",
-    "read",
-)  # ports of the network, and what write_valid, read_ready, ... begin with
+# Ports of the network, and what write_valid, read_ready, ... begin with.
+_OWN = ("clock", "reset", "stall", "write", "read")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""Schedules of a whole design: its latency, and how deep FIFOs must be so that none of them ever costs a
-cycle.
+"""Schedules of a whole design: its latency, and how deep FIFOs must be to cost no cycle.
 
 A dataflow network in which every FIFO holds what a schedule needs runs at least as fast as that schedule, and
 cannot deadlock, whatever the stalls at its ends. The schedule used is the one in which input beats come at
@@ -37,8 +36,9 @@ def pace(blocks: list[Block], stream: str) -> int:
 
 
 def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:
-    """Cycles from the first beat of a frame to its last one, the pipeline being empty and nobody waiting at
-    the ends.
+    """Cycles from the first beat of a frame to its last one.
+
+    The pipeline is empty and nobody waits at the ends.
 
     Parameters
     ----------

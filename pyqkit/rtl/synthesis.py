@@ -55,8 +55,9 @@ def synthesise(
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Synthesis]:
-    """Synthesise circuits for the 7 series, without input and output buffers; as many at a time as there are
-    processors.
+    """Synthesise circuits for the 7 series, as many at a time as there are processors.
+
+    Without input and output buffers.
 
     Each goes through a run of Yosys of its own: the mapper orders its work by names, also by those of
     circuits that it read before, which was seen to move the LUTs of a circuit by a fifth. So a circuit's

@@ -1,5 +1,6 @@
-"""When words move: the cycles of every kind of block, in closed form. This is the model behind simulated
-cycles.
+"""When words move: the cycles of every kind of block, in closed form.
+
+This is the model behind simulated cycles.
 
 Time is counted in clock cycles. ``available[n]`` is the cycle from which word n stands at an input,
 ``consumed[n]`` the one in which it is taken, ``produced[n]`` the one in which an output word leaves, if
@@ -89,8 +90,9 @@ class Timing(ABC):
 
 @dataclass
 class Pipeline(Timing):
-    """A word a cycle; the inputs go in step. Of every frame the words that `kept` marks lead to a word of
-    output.
+    """A word a cycle; the inputs go in step.
+
+    Of every frame the words that `kept` marks lead to a word of output.
 
     Attributes
     ----------
@@ -198,9 +200,8 @@ class Exchange(Timing):
     def _schedule(self, available: list[Times]) -> Schedule:
         consumed, moved, move = [], [], 0
         for times in available[0].reshape(-1, self.words_in):
-            taken = in_turn(
-                np.maximum(times, move)
-            )  # a pixel may begin in the cycle in which the one before moves on
+            # A pixel may begin in the cycle in which the one before moves on.
+            taken = in_turn(np.maximum(times, move))
             move = max(int(taken[-1]) + 1, move + self.words_out)
             consumed.append(taken)
             moved.append(move)

@@ -25,8 +25,9 @@ def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def views(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Random crops of images padded by four reflected pixels, half of them mirrored; (frames, height, width,
-    colours) uint8.
+    """Random crops of images padded by four reflected pixels, half of them mirrored.
+
+    uint8 of shape (frames, height, width, colours).
     """
     height, width = pixels.shape[1:3]
     sides = (_MARGIN, _MARGIN)

@@ -54,8 +54,8 @@ class State:
     values : Json
         Plain data; tuples become lists.
     arrays : mapping
-        Arrays of bool, int, uint or float of at most 64 bits, by name; they become C-contiguous, and names are
-        sorted.
+        Arrays of bool, int, uint or float of at most 64 bits, by name; they become C-contiguous, and names
+        are sorted.
     point : mapping
         Point of the learning curve that the step adds; empty for none. Numbers that are not finite become
         None.

@@ -65,8 +65,9 @@ class Product(ABC):
     @property
     @abstractmethod
     def factors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Integers of both sides, (2**left.bits, copies) and (2**right.bits, copies), with
-        ``table == left @ right.T``.
+        """Integers of both sides with ``table == left @ right.T``.
+
+        Of shapes (2**left.bits, copies) and (2**right.bits, copies).
 
         In each row of the left one at most one integer is not zero. Int64, or object where int64 is too
         short.

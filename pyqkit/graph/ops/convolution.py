@@ -45,8 +45,9 @@ class ConvolutionFolding(Folding):
 @operator
 @dataclass
 class Convolution(Operator):
-    """Grouped 2-D convolution; output = sum of ``product(input, weight)`` over the window, no bias, no
-    rounding.
+    """Grouped 2-D convolution.
+
+    An output is the sum of ``product(input, weight)`` over the window: no bias, no rounding.
 
     Attributes
     ----------
@@ -130,8 +131,9 @@ class Convolution(Operator):
         return [Tensor.accumulator(self.outputs[0], shape, int(low.min()), int(high.max()))]
 
     def bounds(self, tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest accumulator of each output channel, from the real weight codes (Python
-        integers).
+        """Smallest and largest accumulator of each output channel, from the real weight codes.
+
+        Python integers.
         """
         pair, used = product(tensor.format, self.weight_format), np.unique(self.weights)
         # a product with a given weight is largest at one of them
@@ -190,8 +192,9 @@ class Convolution(Operator):
         return Plain(self.weight_format)
 
     def windows(self, codes: np.ndarray, zero: int) -> np.ndarray:
-        """Windows (frames, rows, columns, kernel height, kernel width, channels) as a view of the padded
-        input.
+        """Windows as a view of the padded input.
+
+        (frames, rows, columns, kernel height, kernel width, channels).
         """
         top, left, bottom, right = self.padding
         padded = np.pad(codes, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=zero)

@@ -41,8 +41,9 @@ class _Pool(Operator):
         return rows, columns, tensor.shape[2]
 
     def windows(self, integers: np.ndarray, fill: int) -> np.ndarray:
-        """Windows (frames, rows, columns, channels, window height, window width) as a view of the padded
-        input.
+        """Windows as a view of the padded input.
+
+        (frames, rows, columns, channels, window height, window width).
         """
         top, left, bottom, right = self.padding
         padded = np.pad(integers, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)

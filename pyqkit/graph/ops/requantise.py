@@ -137,8 +137,9 @@ class Rescale(Operator):
         return [Tensor(self.outputs[0], tensor.shape, self.format, int(ends.min()), int(ends.max()))]
 
     def scaled_bits(self, tensor: Tensor) -> int:
-        """Width of a signed integer that holds every ``x * multiplier + offset``, and the half that rounding
-        adds.
+        """Width of a signed integer that holds every ``x * multiplier + offset``.
+
+        And the half that rounding adds.
         """
         return (self.largest_scaled(tensor) + (1 << self.shift)).bit_length() + 1
 

@@ -1,5 +1,6 @@
-"""What operators cost that have no SystemVerilog block: a new file here is found by its ``@estimates``
-decorator.
+"""What operators cost that have no SystemVerilog block.
+
+A new file here is found by its ``@estimates`` decorator.
 
 For all others, `pyqkit.hardware.estimator` asks the rules that emit them.
 """

@@ -1,5 +1,6 @@
-"""What the resources of every block of ``rtl/`` grow with: a few counts for each module, weighed by
-coefficients fitted to Yosys.
+"""What the resources of every block of ``rtl/`` grow with.
+
+A few counts for each module, weighed by coefficients fitted to Yosys.
 
 A feature is named after the part of the hardware it counts; one whose name is in `EXACT` is not weighed.
 Memories follow Yosys' own rule: whichever of logic, LUT memory and block RAM costs least in its cell library.

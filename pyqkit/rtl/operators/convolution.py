@@ -93,9 +93,8 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     }
     found |= {"SIGNS": 1} if product.signs else {}
     found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds}
-    found["DEPTH"] = (
-        folds * (len(op.weights) // groups // pe) * groups
-    )  # words of weights, which is cycles a pixel
+    # Words of weights, which is cycles a pixel.
+    found["DEPTH"] = folds * (len(op.weights) // groups // pe) * groups
     if op.shifts is not None and op.shifts.any():
         found["SHIFT_BITS"] = int(op.shifts.max()).bit_length()
     counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
@@ -204,9 +203,8 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     adders, held, level = 0, 0 if in_dsp else simd * (term + signs), 1
     while simd > 1 and (simd - 1) >> (level - 1):
         width, below = min(term + level, sum_bits), ceil(simd / 2 ** (level - 1))
-        if (
-            level > 1 or not in_dsp
-        ):  # a DSP has the register behind a product, an adder and the register behind that
+        # A DSP has the register behind a product, an adder and the register behind that.
+        if level > 1 or not in_dsp:
             adders, held = adders + below // 2 * width, held + ceil(below / 2) * (width + signs)
         level += 1
     stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)

@@ -28,9 +28,8 @@ def threshold(e: Emitter, op: Operator) -> None:
     steps, thresholds = search.steps, e.names.new(f"{op.name}_thresholds")
     width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
     for step in range(steps):
-        stage = search.limits[
-            :, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)
-        ]  # one for each result so far
+        # One for each result so far.
+        stage = search.limits[:, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)]
         bits = width + (step == 0)
         for lane in range(lanes):
             falling = op.falling[lane::lanes] if step == 0 else None
@@ -49,8 +48,9 @@ def threshold(e: Emitter, op: Operator) -> None:
 
 
 def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.ndarray:
-    """Words of a threshold memory (words, 1), with the direction of the channel above the threshold if it is
-    to be there.
+    """Words of a threshold memory (words, 1).
+
+    With the direction of the channel above the threshold if it is to be there.
     """
     if falling is None:
         return limits

@@ -61,8 +61,9 @@ class ProductBlock:
         return int(any(self.sign_bits))
 
     def sign(self, a: str, b: str) -> str:
-        """SystemVerilog of whether the product is minus the magnitude, given the names of the top bits of
-        both codes.
+        """SystemVerilog of whether the product is minus the magnitude.
+
+        Given the names of the top bits of both codes.
         """
         return " ^ ".join(top for top, signed in zip((a, b), self.sign_bits) if signed) or "1'b0"
 

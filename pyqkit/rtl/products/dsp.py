@@ -14,8 +14,9 @@ from pyqkit.rtl.products.integers import integer_block
 
 @lru_cache(maxsize=256)
 def dsp_block(left: NumberFormat, right: NumberFormat) -> ProductBlock:
-    """The block that multiplies codes of two formats in a DSP: integers as they are, anything else decoded by
-    tables.
+    """The block that multiplies codes of two formats in a DSP.
+
+    Integers as they are, anything else decoded by tables.
 
     Not every pair has one; `pyqkit.formats.products.dsp.dsp_refusal` says why.
     """
