@@ -57,7 +57,7 @@ def initialiser(values: np.ndarray, suffix: str = "") -> str:
     """Whole numbers as the inside of a C++ initialiser list, each with `suffix` behind."""
     flat = np.asarray(values).ravel()
     low, high = int(flat.min(initial=0)), int(flat.max(initial=0))
-    if high - low >= _TABLE or high >= 2**63 or flat.size <= PER_ROW:
+    if high - low >= min(_TABLE, flat.size) or high >= 2**63 or flat.size <= PER_ROW:
         rows = (flat[first : first + PER_ROW].tolist() for first in range(0, flat.size, PER_ROW))
         return ",\n".join(", ".join(f"{value}{suffix}" for value in row) for row in rows)
     texts = np.array([f"{value}{suffix}, " for value in range(low, high + 1)], "S")
