@@ -189,17 +189,30 @@ def test_blocks_of_the_least_exponent_are_no_zeros() -> None:
     x = b.quantise("x", "int4", 0.5)
     graph = check(b.model(b.node("Conv", x, b.quantise(b.constant(least_blocks(b)), "mx32_int8", axis=1))))
     np.testing.assert_array_equal(graph.outputs[0].scale, 2.0**-128)
-    b = Builder(32, 2, 2)
-    weights = least_blocks(b)
+
+
+def blocks(weights: np.ndarray) -> Any:
+    """A convolution with weights in blocks of 32, behind a quantiser."""
+    b = Builder(weights.shape[1], 2, 2)
+    x = b.quantise("x", "int4", 0.5)
+    return b.model(b.node("Conv", x, b.quantise(b.constant(weights), "mx32_int8", axis=1)))
+
+
+def test_outputs_may_be_any_number_of_powers_of_two_apart() -> None:
+    weights = least_blocks(Builder(32, 2, 2))
     weights[1] = 1
-    with pytest.raises(ConversionError, match="its sums of int4 times int8 need 130 of at most 64 bits"):
-        import_qonnx(
-            b.model(
-                b.node(
-                    "Conv", b.quantise("x", "int4", 0.5), b.quantise(b.constant(weights), "mx32_int8", axis=1)
-                )
-            )
-        )
+    graph = check(blocks(weights))
+    np.testing.assert_array_equal(graph.outputs[0].scale, [2.0**-128, 2.0**-1])
+
+
+def test_blocks_of_an_output_have_to_fit_one_sum() -> None:
+    near, far = (np.ones((2, 64, 1, 1)) for _ in range(2))
+    near[0, 32:], near[1] = 2.0**-40, 2.0**-100
+    check(blocks(near))
+    far[0, 32:] = 2.0**-60
+    remedy = "the blocks of an output are up to 60 powers of two apart: set the weights of its smallest"
+    with pytest.raises(ConversionError, match=f"need [0-9]+ of at most 64 bits; {remedy}"):
+        import_qonnx(blocks(far))
 
 
 def test_wide_outputs_are_rescaled() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pyqkit.formats import Microscaled, NumberFormat
 from pyqkit.graph.lowering.quantiser import Quantiser
+from pyqkit.graph.ops.convolution import Convolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,25 @@ def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndar
         if -1 not in divided:
             found[output], powers[output] = np.reshape(divided, row.shape), power
     return found, powers
+
+
+def without_common_exponents(layer: Convolution) -> tuple[np.ndarray, np.ndarray]:
+    """Exponents of a layer's blocks, less the smallest of each output; blocks of zeros have no say.
+
+    Returns
+    -------
+    exponents : numpy.ndarray of uint8, shape (outputs, kernel height, kernel width, blocks)
+    least : numpy.ndarray of int64, shape (outputs,)
+    """
+    assert layer.exponents is not None
+    nonzero = layer.weight_format.integers[layer.weights] != 0
+    starts = np.arange(0, nonzero.shape[-1], layer.block)
+    live = np.logical_or.reduceat(nonzero, starts, axis=-1)
+    exponents = layer.exponents.astype(np.int64)
+    none = int(exponents.max())
+    least = np.where(live, exponents, none).reshape(len(exponents), -1).min(axis=1)
+    found = np.where(live, exponents - least[:, None, None, None], 0)
+    return found.astype(np.uint8), least
 
 
 def shared_exponents(shifts: np.ndarray, most: int) -> tuple[int, np.ndarray]:

@@ -11,7 +11,12 @@ from pyqkit.formats import product
 from pyqkit.formats.products import WIDEST
 from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.lowering.constants import Coded, shared_exponents, without_common_powers
+from pyqkit.graph.lowering.constants import (
+    Coded,
+    shared_exponents,
+    without_common_exponents,
+    without_common_powers,
+)
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
@@ -102,14 +107,30 @@ def _narrowed(layer: Convolution, tensor: Tensor) -> np.ndarray:
     bits = sum_bits(layer, tensor)
     if bits > WIDEST:
         layer.weights, powers = without_common_powers(layer.weights, layer.weight_format)
+        if layer.exponents is not None:
+            layer.exponents, least = without_common_exponents(layer)
+            powers += least
+            if not layer.exponents.any():
+                layer.block, layer.exponents = 0, None
         bits = sum_bits(layer, tensor)
     if bits > WIDEST:
         raise Unlowerable(
             f"its sums of {tensor.format} times {layer.weight_format} need {bits} of at most {WIDEST} bits",
-            "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 "
-            "for lp8_2_7)",
+            _remedy(layer),
         )
     return powers
+
+
+def _remedy(layer: Convolution) -> str:
+    spread = 0 if layer.exponents is None else int(layer.exponents.max())
+    if spread:
+        return (
+            f"the blocks of an output are up to {spread} powers of two apart: set the weights of its "
+            "smallest blocks to zero"
+        )
+    return (
+        "give its activations or its weights a format of smaller range (e4m3 for e5m2, lp8_1_3 for lp8_2_7)"
+    )
 
 
 def _note_short_runs(lowering: Lowering, node: Node, block: int, layer: Convolution) -> None:
