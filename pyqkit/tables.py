@@ -120,13 +120,10 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return (
-        f"{value:,.6g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int) and abs(value) >= 10000
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    large = isinstance(value, int) and abs(value) >= 10_000
+    return f"{value:,}" if large else str(value)
 
 
 def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None) -> None:

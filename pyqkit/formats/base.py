@@ -228,15 +228,7 @@ class NumberFormat(ABC):
     @property
     def code_dtype(self) -> np.dtype:
         """Smallest unsigned numpy type that holds a code."""
-        return np.dtype(
-            np.uint8
-            if self.bits <= 8
-            else np.uint16
-            if self.bits <= 16
-            else np.uint32
-            if self.bits <= 32
-            else np.uint64
-        )
+        return np.dtype(f"u{next(size for size in (1, 2, 4, 8) if self.bits <= 8 * size)}")
 
     def boundaries(self, rounding: str = "nearest") -> tuple[Boundary, ...]:
         """Exact points at which encoding moves to the next value, one fewer than `codes`.

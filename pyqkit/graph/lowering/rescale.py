@@ -62,10 +62,10 @@ def equal_to_thresholds(
     values = np.arange(fmt.low + 1, fmt.high + 1)
     reach = max(abs(tensor.low), abs(tensor.high), 1)
     few = len(fmt.codes) <= FEW_VALUES
-    # Such a channel takes any slope; a small network has many.
+    # A channel that gives one value takes any slope; a small network has many.
     constant = np.asarray((rising <= low) | (rising > high)).all(axis=1)
     for shift, multiplier in _multipliers(abs(slope) * ~constant, reach):
-        # Zero or a power of two.
+        # Few values are worth a shift alone: every multiplier is zero or a small power of two.
         if few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any():
             continue
         for relu in (False, True):
