@@ -86,7 +86,7 @@ class ResNet8Training(Training[Parameters]):
         ]
 
     def network(self, task: Task[Parameters], phase: int) -> nn.Module:
-        return fast_network(searched(self.data)).to(memory_format=torch.channels_last)
+        return fast_network(with_scales(self.data)).to(memory_format=torch.channels_last)
 
     def samples(self, task: Task[Parameters]) -> int:
         return len(archive(self.data / IMAGES)["x"]) - task.parameters.settings.held_out
@@ -129,6 +129,12 @@ def searched(data: Path) -> nn.Module:
     calibrate(network, zoo.batches(training, 64))
     zoo.logits(network, training[:1])  # weight scales come into being in the first forward pass
     return network.eval()
+
+
+@functools.cache
+def with_scales(data: Path) -> nn.Module:
+    """The same, searched once in a process; only read, never changed."""
+    return searched(data)
 
 
 def fast_network(network: nn.Module) -> nn.Module:
