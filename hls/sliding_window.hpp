@@ -7,11 +7,16 @@
 
 namespace pyqkit {
 
-template <int CODE_BITS, int HEIGHT, int WIDTH, int CHANNELS, int ROWS, int COLUMNS, int KERNEL_H, int KERNEL_W, int STRIDE_H, int STRIDE_W, int DILATION_H,
-          int DILATION_W, int TOP, int LEFT, int GROUPS, int LANES_IN, int LANES_OUT, unsigned long long PAD>
-void sliding_window(hls::stream<Word<ap_uint<CODE_BITS>, LANES_IN>> &in, hls::stream<Word<ap_uint<CODE_BITS>, LANES_OUT>> &out) {
+// Shape is a struct of constants: CODE_BITS; HEIGHT, WIDTH and CHANNELS of the image; ROWS and COLUMNS of the result; KERNEL_H and
+// KERNEL_W, STRIDE_H and STRIDE_W, DILATION_H and DILATION_W; TOP and LEFT of the padding; GROUPS; LANES_IN and LANES_OUT; PAD.
+template <class Shape>
+void sliding_window(hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_IN>> &in, hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_OUT>> &out) {
+  static const int CODE_BITS = Shape::CODE_BITS, LANES_IN = Shape::LANES_IN, LANES_OUT = Shape::LANES_OUT;
+  static const int HEIGHT = Shape::HEIGHT, WIDTH = Shape::WIDTH, CHANNELS = Shape::CHANNELS, ROWS = Shape::ROWS, COLUMNS = Shape::COLUMNS;
+  static const int KERNEL_H = Shape::KERNEL_H, STRIDE_H = Shape::STRIDE_H, DILATION_H = Shape::DILATION_H, TOP = Shape::TOP;
+  static const int KERNEL_W = Shape::KERNEL_W, STRIDE_W = Shape::STRIDE_W, DILATION_W = Shape::DILATION_W, LEFT = Shape::LEFT;
   static const int SPAN = (KERNEL_H - 1) * DILATION_H + 1;
-  static const int GROUP_CHANNELS = CHANNELS / GROUPS;
+  static const int GROUP_CHANNELS = CHANNELS / Shape::GROUPS;
   static_assert(CHANNELS % LANES_IN == 0 && GROUP_CHANNELS % LANES_OUT == 0, "lanes divide channels");
   ap_uint<CODE_BITS> lines[SPAN][WIDTH][CHANNELS];
   int read_row = 0, read_column = 0;  // the next pixel to arrive
@@ -33,7 +38,7 @@ void sliding_window(hls::stream<Word<ap_uint<CODE_BITS>, LANES_IN>> &in, hls::st
         read_column = read_column + 1 == WIDTH ? 0 : read_column + 1;
         if (read_column == 0) ++read_row;
       }
-      for (int group = 0; group < GROUPS; ++group) {
+      for (int group = 0; group < Shape::GROUPS; ++group) {
         for (int kernel_row = 0; kernel_row < KERNEL_H; ++kernel_row) {
           for (int kernel_column = 0; kernel_column < KERNEL_W; ++kernel_column) {
             const int y = row * STRIDE_H + kernel_row * DILATION_H - TOP;
@@ -44,7 +49,7 @@ void sliding_window(hls::stream<Word<ap_uint<CODE_BITS>, LANES_IN>> &in, hls::st
               Word<ap_uint<CODE_BITS>, LANES_OUT> word;
               for (int lane = 0; lane < LANES_OUT; ++lane) {
 #pragma HLS UNROLL
-                word.lane[lane] = inside ? lines[y % SPAN][x][group * GROUP_CHANNELS + channel + lane] : ap_uint<CODE_BITS>(PAD);
+                word.lane[lane] = inside ? lines[y % SPAN][x][group * GROUP_CHANNELS + channel + lane] : ap_uint<CODE_BITS>(Shape::PAD);
               }
               out.write(word);
             }

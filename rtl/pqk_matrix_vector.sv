@@ -1,51 +1,69 @@
-// Matrix-vector unit: windows times constant weights, summed exactly; PE outputs and SIMD inputs a cycle, without a gap.
+// Matrix-vector unit: windows times weights, summed exactly; PE outputs and SIMD inputs a cycle, without a gap.
 //
-// A window comes as FOLDS words, once for every PE outputs. The memory of weights holds codes in the order of use,
-// [group][output fold][input fold][PE][SIMD], and starts again with every pixel. Products are made outside, so that any pair of
-// formats can be plugged in: `products` must be left times right, combinationally, for each PE and lane, or minus that where
-// `negate` is set: the adders subtract then, which saves a carry chain for every product.
+// A window comes as FOLDS words, once for every PE outputs. Weights lie outside, behind a memory port, in the order of use,
+// [group][output fold][input fold][PE][SIMD], and start again with every pixel: after a cycle with `read`, the source must give
+// the word that was at `address`, until the next such cycle. A pqk_rom is such a source, and so is any memory that has been
+// written. Products are made outside too, so that any pair of formats can be plugged in: `products` must be `left` times the
+// weights, combinationally, for each PE and lane, or minus that where `negate` is set: the adders subtract then, which saves a
+// carry chain for every product.
+//
+// Weights in blocks have exponents behind a port of the same kind, one for every block of each PE and kernel position. SEGMENT
+// lanes lie in one block whichever word it is: their products are summed, then shifted, then the segments are added. A word
+// of exponents serves SPAN words of weights, in which HELD blocks of BLOCK lanes begin; a kernel position has ROW words.
+`default_nettype none
 module pqk_matrix_vector #(
     parameter int LEFT_BITS = 4,
-    parameter int RIGHT_BITS = 4,
     parameter int PRODUCT_BITS = 8,
     parameter bit SIGNS = 0,  // whether `negate` is ever set
-    parameter int SHIFT_BITS = 0,  // of the left shift of each product (blocks with a scale of their own); 0 for none
     parameter int SUM_BITS = 16,
     parameter int PE = 1,
     parameter int SIMD = 1,
     parameter int LANES = SIMD,  // inputs a cycle: SIMD that all PE share, or PE * SIMD so that each has its own (depthwise)
     parameter int FOLDS = 4,
-    parameter int DEPTH = 16,  // words of the memories, FOLDS * outputs / PE
-    parameter WEIGHTS = "",
-    parameter bit [PE*SIMD*RIGHT_BITS-1:0] WEIGHT = 0,  // the word if DEPTH is 1
-    parameter SHIFTS = "",
-    parameter bit [PE*SIMD*(SHIFT_BITS > 0 ? SHIFT_BITS : 1)-1:0] SHIFT = 0,
-    parameter MEMORY = "auto"  // where both lie, see rom
+    parameter int DEPTH = 16,  // words of weights, FOLDS * outputs / PE
+    parameter int EXPONENT_BITS = 0,  // 0 for weights without exponents; what follows then says nothing
+    parameter int EXPONENT_DEPTH = 1,  // words of exponents
+    parameter int BLOCK = SIMD,
+    parameter int SEGMENT = SIMD,
+    parameter int HELD = 1,
+    parameter int SPAN = 1,
+    parameter int ROW = 1,
+    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1,
+    localparam int EXPONENT_ADDRESS_BITS = EXPONENT_DEPTH > 1 ? $clog2(EXPONENT_DEPTH) : 1,
+    localparam int EXPONENTS_BITS = EXPONENT_BITS > 0 ? PE * HELD * EXPONENT_BITS : 1
 ) (
-    input  wire                            clock,
-    input  wire                            reset,
-    input  wire                            in_valid,
-    output wire                            in_ready,
-    input  wire [     LANES*LEFT_BITS-1:0] in_data,
-    output wire [     LANES*LEFT_BITS-1:0] left,
-    output wire [  PE*SIMD*RIGHT_BITS-1:0] right,
-    input  wire [PE*SIMD*PRODUCT_BITS-1:0] products,
-    input  wire [             PE*SIMD-1:0] negate,
-    output wire                            out_valid,
-    input  wire                            out_ready,
-    output wire [         PE*SUM_BITS-1:0] out_data
+    input  wire                              clock,
+    input  wire                              reset,
+    input  wire                              in_valid,
+    output logic                             in_ready,
+    input  wire  [      LANES*LEFT_BITS-1:0] in_data,
+    output logic [      LANES*LEFT_BITS-1:0] left,
+    output logic                             read,
+    output logic [         ADDRESS_BITS-1:0] address,
+    output logic [EXPONENT_ADDRESS_BITS-1:0] exponent_address,  // read as `address`
+    input  wire  [       EXPONENTS_BITS-1:0] exponents,
+    input  wire  [ PE*SIMD*PRODUCT_BITS-1:0] products,
+    input  wire  [              PE*SIMD-1:0] negate,
+    output logic                             out_valid,
+    input  wire                              out_ready,
+    output logic [          PE*SUM_BITS-1:0] out_data
 );
-  localparam int LEVELS = $clog2(SIMD);
-  localparam int STAGES = LEVELS + 3;  // operands, terms, tree, sum
-  localparam int LARGEST_SHIFT = SHIFT_BITS > 0 ? 2 ** SHIFT_BITS - 1 : 0;
-  localparam int TERM_BITS = PRODUCT_BITS + LARGEST_SHIFT < SUM_BITS ? PRODUCT_BITS + LARGEST_SHIFT : SUM_BITS;
-  localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  if (LANES != SIMD && LANES != PE * SIMD) begin : g_illegal
+    $error("inputs that all PE share, or of each its own, were expected: LANES, PE, SIMD");
+  end
+  if (FOLDS < 1 || DEPTH % FOLDS != 0 || SIMD % SEGMENT != 0) begin : g_illegal_folds
+    $error("words of weights for whole windows, of whole segments, were expected: DEPTH, FOLDS, SIMD, SEGMENT");
+  end
+
+  localparam int LOW = $clog2(EXPONENT_BITS > 0 ? SEGMENT : SIMD);  // levels of adders before the shift
+  localparam int HIGH = EXPONENT_BITS > 0 ? $clog2(SIMD / SEGMENT) : 0;
+  localparam int STAGES = LOW + HIGH + (EXPONENT_BITS > 0 ? 4 : 3);  // operands, terms, tree, shift, tree, sum
+  localparam int TERM_BITS = PRODUCT_BITS < SUM_BITS ? PRODUCT_BITS : SUM_BITS;
   localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
 
-  reg [ADDRESS_BITS-1:0] address;
-  reg [FOLD_BITS-1:0] fold;
-  reg [STAGES-1:0] valid;  // bit 0: operands; the highest: terms that reach the sum
-  reg [STAGES-2:0] first, last;
+  logic [FOLD_BITS-1:0] fold;
+  logic [STAGES-1:0] valid;  // bit 0: operands; the highest: terms that reach the sum
+  logic [STAGES-2:0] first, last;
   wire step = out_ready || !out_valid;  // the whole pipeline moves, or nothing does
   assign in_ready = step;
 
@@ -59,21 +77,10 @@ module pqk_matrix_vector #(
     end
   end
 
-  reg [LANES*LEFT_BITS-1:0] operands;
+  logic [LANES*LEFT_BITS-1:0] operands;
   always_ff @(posedge clock) if (step) operands <= in_data;
   assign left = operands;
-  pqk_rom #(
-      .WIDTH(PE * SIMD * RIGHT_BITS),
-      .DEPTH(DEPTH),
-      .FILE (WEIGHTS),
-      .VALUE(WEIGHT),
-      .MEMORY(MEMORY)
-  ) weights (
-      .clock,
-      .enable (step),
-      .address,
-      .data   (right)
-  );
+  assign read = step;
 
   // The last stage holds a finished sum only every FOLDS words; between them nothing is valid at the output.
   always_ff @(posedge clock) begin
@@ -86,50 +93,79 @@ module pqk_matrix_vector #(
   end
   assign out_valid = valid[STAGES-1];
 
-  wire [PE*SIMD*TERM_BITS-1:0] shifted;
+  wire [PE*SIMD*TERM_BITS-1:0] cut;
+  wire [(EXPONENT_BITS > 0 ? PE*(SIMD/SEGMENT)*EXPONENT_BITS : 1)-1:0] shifts;
   generate
-    if (SHIFT_BITS > 0) begin : g_shifts
-      wire [PE*SIMD*SHIFT_BITS-1:0] amounts;
-      pqk_rom #(
-          .WIDTH(PE * SIMD * SHIFT_BITS),
-          .DEPTH(DEPTH),
-          .FILE (SHIFTS),
-          .VALUE(SHIFT),
-          .MEMORY(MEMORY)
-      ) shift_rom (
+    if (EXPONENT_BITS > 0) begin : g_exponents
+      pqk_block_exponents #(
+          .PE(PE),
+          .SIMD(SIMD),
+          .SEGMENT(SEGMENT),
+          .BLOCK(BLOCK),
+          .HELD(HELD),
+          .SPAN(SPAN),
+          .ROW(ROW),
+          .DEPTH(EXPONENT_DEPTH),
+          .E(EXPONENT_BITS)
+      ) blocks (
           .clock,
-          .enable (step),
-          .address,
-          .data   (amounts)
+          .reset,
+          .enable   (step),
+          .valid    (valid[LOW]),  // so that they come beside the sums of segments
+          .address  (exponent_address),
+          .held     (exponents),
+          .exponents(shifts)
       );
-      for (genvar i = 0; i < PE * SIMD; i++) begin : g_shift
-        wire signed [PRODUCT_BITS-1:0] product = products[i*PRODUCT_BITS+:PRODUCT_BITS];
-        wire signed [PRODUCT_BITS+LARGEST_SHIFT-1:0] wide = (PRODUCT_BITS + LARGEST_SHIFT)'(product);
-        wire signed [PRODUCT_BITS+LARGEST_SHIFT-1:0] moved = wide <<< amounts[i*SHIFT_BITS+:SHIFT_BITS];
-        assign shifted[i*TERM_BITS+:TERM_BITS] = moved[TERM_BITS-1:0];
-        wire unused = &moved;
-      end
-    end else begin : g_plain
-      for (genvar i = 0; i < PE * SIMD; i++) begin : g_cut
-        assign shifted[i*TERM_BITS+:TERM_BITS] = products[i*PRODUCT_BITS+:TERM_BITS];
-      end
-      wire unused = &products;
+    end else begin : g_no_exponents
+      assign exponent_address = 0;
+      assign shifts = 0;
+      wire unused = &{exponents, shifts};
     end
+    for (genvar i = 0; i < PE * SIMD; i++) begin : g_cut
+      assign cut[i*TERM_BITS+:TERM_BITS] = products[i*PRODUCT_BITS+:TERM_BITS];
+    end
+    wire unused_bits = &products;
     for (genvar pe = 0; pe < PE; pe++) begin : g_pe
-      reg  [SIMD*TERM_BITS-1:0] terms;
-      reg  [      SUM_BITS-1:0] sum;
+      logic [SIMD*TERM_BITS-1:0] terms;
+      logic [      SUM_BITS-1:0] sum;
       wire [      SUM_BITS-1:0] partial, total;
       wire [      SUM_BITS-1:0] so_far = first[STAGES-2] ? '0 : sum;  // in the adder's LUTs, unlike a choice behind it
+      wire negative;
       always_ff @(posedge clock) begin
         if (step) begin
-          terms <= shifted[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
+          terms <= cut[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
           if (valid[STAGES-2]) sum <= total;
         end
       end
+      wire [SIMD-1:0] signs;
       if (SIGNS) begin : g_signs
-        reg [SIMD-1:0] signs;
-        wire negative;
-        always_ff @(posedge clock) if (step) signs <= negate[pe*SIMD+:SIMD];
+        logic [SIMD-1:0] held;
+        always_ff @(posedge clock) if (step) held <= negate[pe*SIMD+:SIMD];
+        assign signs = held;
+        pqk_add_subtract #(.W(SUM_BITS)) accumulate (.x(so_far), .y(partial), .negate(negative), .sum(total));
+      end else begin : g_no_signs
+        assign signs = 0;
+        assign total = so_far + partial;
+        wire unused_signs = &{negate, negative};
+      end
+      if (EXPONENT_BITS > 0) begin : g_segments
+        pqk_segment_sum #(
+            .LANES(SIMD),
+            .SEGMENT(SEGMENT),
+            .W(TERM_BITS),
+            .E(EXPONENT_BITS),
+            .S(SUM_BITS),
+            .SIGNS(SIGNS)
+        ) tree (
+            .clock,
+            .enable   (step),
+            .terms,
+            .negate   (signs),
+            .exponents(shifts[pe*(SIMD/SEGMENT)*EXPONENT_BITS+:(SIMD/SEGMENT)*EXPONENT_BITS]),
+            .sum      (partial),
+            .negative
+        );
+      end else if (SIGNS) begin : g_signed
         pqk_dot_product_sum #(
             .LANES(SIMD),
             .W(TERM_BITS),
@@ -142,8 +178,9 @@ module pqk_matrix_vector #(
             .sum   (partial),
             .negative
         );
-        pqk_add_subtract #(.W(SUM_BITS)) accumulate (.x(so_far), .y(partial), .negate(negative), .sum(total));
       end else begin : g_plain
+        assign negative = 0;
+        wire unused_negate = &signs;
         pqk_adder_tree #(
             .COUNT(SIMD),
             .IN_BITS(TERM_BITS),
@@ -154,10 +191,9 @@ module pqk_matrix_vector #(
             .terms,
             .sum   (partial)
         );
-        assign total = so_far + partial;
-        wire unused = &negate;
       end
       assign out_data[pe*SUM_BITS+:SUM_BITS] = sum;
     end
   endgenerate
 endmodule
+`default_nettype wire

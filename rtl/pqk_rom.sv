@@ -1,4 +1,5 @@
 // Constants with a registered read, so that they can become block RAM; one word alone is a literal and takes nothing.
+`default_nettype none
 module pqk_rom #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 2,
@@ -7,11 +8,15 @@ module pqk_rom #(
     parameter MEMORY = "auto",  // "lut", "block", or left to the tool
     localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
-    input  wire                    clock,
-    input  wire                    enable,
-    input  wire [ADDRESS_BITS-1:0] address,
-    output wire [       WIDTH-1:0] data
+    input  wire                     clock,
+    input  wire                     enable,
+    input  wire  [ADDRESS_BITS-1:0] address,
+    output logic [       WIDTH-1:0] data
 );
+  if (WIDTH < 1 || DEPTH < 1) begin : g_illegal
+    $error("a word at least was expected: WIDTH, DEPTH");
+  end
+
   // Vivado takes rom_style for constants. Yosys knows LUT RAM alone as "distributed", but reads ram_style first, where
   // "registers" gives logic.
   /* verilator lint_off UNUSEDPARAM */
@@ -22,8 +27,8 @@ module pqk_rom #(
   /* verilator lint_on WIDTHEXPAND */
   generate
     if (DEPTH > 1) begin : g_memory
-      (* ram_style = RAM_STYLE, rom_style = ROM_STYLE *) reg [WIDTH-1:0] memory[DEPTH];
-      reg [WIDTH-1:0] word;
+      (* ram_style = RAM_STYLE, rom_style = ROM_STYLE *) logic [WIDTH-1:0] memory[DEPTH];
+      logic [WIDTH-1:0] word;
       initial $readmemh(FILE, memory);
       always_ff @(posedge clock) if (enable) word <= memory[address];
       assign data = word;
@@ -33,3 +38,4 @@ module pqk_rom #(
     end
   endgenerate
 endmodule
+`default_nettype wire

@@ -165,6 +165,10 @@ class Emitter(dataflow.Emitter[Stream]):
                 f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p impl = {_MEMORIES[memory]}\n"
             )
 
+    def reshape(self, name: str, factor: int) -> None:
+        """Read `factor` neighbours of a constant array in every cycle."""
+        self.stored.append(f"#pragma HLS ARRAY_RESHAPE variable = {name} cyclic factor = {factor}\n")
+
     def struct(self, wanted: str, functions: dict[str, tuple[str, str]]) -> str:
         """A struct of static functions, each given as (parameters, expression); returns its name."""
         name = self.names.new(wanted)
@@ -178,6 +182,13 @@ class Emitter(dataflow.Emitter[Stream]):
         """A struct of named constants, one template argument instead of many; returns its name."""
         name = self.names.new(wanted)
         body = "".join(f"  static const int {key} = {int(value)};\n" for key, value in values.items())
+        self.constants.append(f"struct {name} {{\n{body}}};\n")
+        return name
+
+    def shape(self, wanted: str, values: Mapping[str, int]) -> str:
+        """A struct of constants, which blocks take as one template argument; returns its name."""
+        name = self.names.new(wanted)
+        body = "".join(f"  static const int {key} = {value};\n" for key, value in values.items())
         self.constants.append(f"struct {name} {{\n{body}}};\n")
         return name
 

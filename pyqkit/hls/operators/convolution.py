@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
+from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import SlidingWindow
@@ -21,25 +21,35 @@ def convolution(e: Emitter, op: Operator) -> None:
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     weights = e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
     e.store(weights, folding.memory)
-    shifts = "pyqkit::NoShifts"
-    if op.shifts is not None:
-        array = e.array(f"{op.name}_shifts", in_order_of_use(op.shifts, groups, pe, simd))
-        e.store(array, folding.memory)
-        shifts = e.struct(f"{op.name}_shift_table", {"at": ("int index", f"{array}[index]")})
     policy = product_policy(e, tensor.format, op.weight_format, folding.multiplier == "dsp")
     multiplied = e.typedef(f"{op.name}_product", policy)
     memory = e.names.new(f"{op.name}_memory")
     e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {op.weights.size})\n")
     e.include("matrix_vector")
     out = e.output(op, pe)
-    numbers = (
-        f"{result.format.bits}, {result.pixels}, {groups}, {per_group // pe}, {kernel // simd}, "
-        f"{pe}, {simd}, {lanes}"
-    )
+    order, exponents = BlockOrder(simd, simd, 1, 1, 1), "pyqkit::NoExponents()"
+    if op.exponents is not None:
+        order = BlockOrder.of(op, simd)
+        in_order = order.in_order_of_use(op.exponents, groups, pe)
+        exponents = e.array(f"{op.name}_exponents", in_order)
+        e.store(exponents, folding.memory)
+        e.reshape(exponents, pe * order.held)
+    values = {
+        "ACCUMULATOR": result.format.bits,
+        "PIXELS": result.pixels,
+        "GROUPS": groups,
+        "OUTPUT_FOLDS": per_group // pe,
+        "INPUT_FOLDS": kernel // simd,
+        "PE": pe,
+        "SIMD": simd,
+        "LANES": lanes,
+    }
+    values |= {name.upper(): value for name, value in vars(order).items()}
+    shape = e.shape(f"{op.name}_unit", values)
     e.process(
         op.name,
-        f"pyqkit::matrix_vector<{multiplied}, {numbers}, {shifts}>({windows.name}, {out.name}, "
-        f"PYQKIT_MEMORY({memory}, {weights}))",
+        f"pyqkit::matrix_vector<{shape}, {multiplied}>({windows.name}, {out.name}, "
+        f"PYQKIT_MEMORY({memory}, {weights}), {exponents})",
     )
 
 
@@ -50,11 +60,16 @@ def slide(
     (tensor,) = e.graph.input_tensors(op)
     e.include("sliding_window")
     made = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
-    sides = (*window.kernel, *window.stride, *window.dilation, *window.padding[:2])
-    size = (*tensor.shape, *window.out_size(tensor.shape[:2]))
-    numbers = (tensor.format.bits, *size, *sides, groups, source.lanes, lanes, f"{fill}ULL")
-    text = ", ".join(map(str, numbers))
-    e.process(made.name, f"pyqkit::sliding_window<{text}>({source.name}, {made.name})")
+    height, width, channels = tensor.shape
+    rows, columns = window.out_size(tensor.shape[:2])
+    values = {"CODE_BITS": tensor.format.bits, "HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
+    values |= {"ROWS": rows, "COLUMNS": columns}
+    sides = {"KERNEL": window.kernel, "STRIDE": window.stride, "DILATION": window.dilation}
+    values |= {f"{name}_{axis}": side[i] for name, side in sides.items() for i, axis in enumerate("HW")}
+    values |= {"TOP": window.padding[0], "LEFT": window.padding[1], "GROUPS": groups}
+    values |= {"LANES_IN": source.lanes, "LANES_OUT": lanes, "PAD": fill}
+    shape = e.shape(f"{op.name}_window", values)
+    e.process(made.name, f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})")
     return made
 
 

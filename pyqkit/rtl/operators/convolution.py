@@ -9,14 +9,14 @@ from math import ceil, lcm
 
 import numpy as np
 
-from pyqkit.dataflow.matrix_vector import in_order_of_use, window_order
+from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
 from pyqkit.dataflow.streams import codes
 from pyqkit.formats import NumberFormat
 from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import Pair, SlidingWindow
-from pyqkit.rtl.emitter import Emitter, Stream, emits
+from pyqkit.rtl.emitter import Emitter, Stream, emits, instance
 from pyqkit.rtl.features import Features, bits_for, grows_with, ram, rom
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
@@ -36,30 +36,37 @@ def convolution(e: Emitter, op: Operator) -> None:
     fill = tensor.format.zero_code if any(op.padding) else 0
     source = slide(e, op, op.sliding, e.input(op), groups, depth // folds // groups, lanes, fill)
     out = e.output(op, pe)
-    parameters, right = dict(made.parameters), op.weight_format.bits
+    wires, text = _wires(e, op.name, made)
+    text += _products(e, op.name, made, wires)
     weights = in_order_of_use(op.weights, groups, pe, simd)
-    parameters |= e.memory(f"{op.name}_weights", weights, pe * simd, right, "WEIGHTS", "WEIGHT")
-    if "SHIFT_BITS" in parameters:
-        assert op.shifts is not None
-        bits = int(parameters["SHIFT_BITS"])
-        shifts = in_order_of_use(op.shifts, groups, pe, simd)
-        parameters |= e.memory(f"{op.name}_shifts", shifts, pe * simd, bits, "SHIFTS", "SHIFT")
-    if folding.memory != "auto":
-        parameters["MEMORY"] = f'"{folding.memory}"'
-    wires, products = _products(e, op.name, made)
-    latency = (simd - 1).bit_length() + 3  # operands, terms, the levels of the adder tree, the sum
-    timing = Pipeline.every(result.pixels * depth, latency, folds)
-    e.block(
-        op.name,
-        "matrix_vector",
-        parameters,
-        {"in": source},
-        {"out": out},
-        timing,
-        wires,
-        products,
-        made.parts,
-    )
+    text += _rom(e, f"{op.name}_weights", weights, made.weights, folding, wires, ("address", "right"))
+    if made.exponents is not None and op.exponents is not None:
+        exponents = BlockOrder.of(op, simd).in_order_of_use(op.exponents, groups, pe)
+        read = "exponent_address", "exponents"
+        text += _rom(e, f"{op.name}_exponents", exponents, made.exponents, folding, wires, read)
+    timing = Pipeline.every(result.pixels * depth, made.latency, folds)
+    ports = {port: wire for port, wire in wires.items() if port != "right"}  # weights go to the products
+    streams = {"in": source}, {"out": out}
+    e.block(op.name, "matrix_vector", made.parameters, *streams, timing, ports, text, made.parts)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Words of `lanes` values of `bits` bits."""
+
+    words: int
+    lanes: int
+    bits: int
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.lanes * self.bits
+
+    @property
+    def address_bits(self) -> int:
+        """Bits of an address."""
+        return bits_for(self.words)
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,21 @@ class Unit:
     Attributes
     ----------
     parameters : dict of str to int
-        But for the constants.
     product : ProductBlock
+    weights : Memory
+    exponents : Memory or None
+        Of blocks of weights.
+    latency : int
+        Cycles from the last word of a window to the sums.
     parts : tuple of Part
-        What its resources are counted by.
+        What its resources are counted by, both memories included.
     """
 
     parameters: Parameters
     product: ProductBlock
+    weights: Memory
+    exponents: Memory | None
+    latency: int
     parts: tuple[Part, ...]
 
 
@@ -85,6 +99,7 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     pe, simd, dsp = folding.pe, folding.simd, folding.multiplier == "dsp"
     groups, lanes = window_order(op, folding)
     folds = op.weights[0].size // simd
+    depth = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
     product = (dsp_block if dsp else product_block)(activations, op.weight_format)
     found: Parameters = {
         "LEFT_BITS": activations.bits,
@@ -92,47 +107,87 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
         "PRODUCT_BITS": product.width,
     }
     found |= {"SIGNS": 1} if product.signs else {}
-    found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds}
-    # Words of weights, which is cycles a pixel.
-    found["DEPTH"] = folds * (len(op.weights) // groups // pe) * groups
-    if op.shifts is not None and op.shifts.any():
-        found["SHIFT_BITS"] = int(op.shifts.max()).bit_length()
+    found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds, "DEPTH": depth}
+    # Operands, terms, the levels of the adder tree, the sum.
+    exponents, latency = None, levels_of(simd) + 3
+    if op.exponent_bits:
+        order = BlockOrder.of(op, simd)
+        exponents = Memory(depth // order.row * order.words, pe * order.held, op.exponent_bits)
+        latency = levels_of(order.segment) + levels_of(simd // order.segment) + 4  # and the shift
+        found |= {"EXPONENT_BITS": op.exponent_bits, "EXPONENT_DEPTH": exponents.words}
+        found |= {name.upper(): value for name, value in vars(order).items()}
     counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
     if folding.memory != "auto":
         counted["MEMORY"] = MEMORIES.index(folding.memory)
+    parts = (
+        Part("matrix_vector", found | counted),
+        Part(product.module, product.parameters | product.magnitude, pe * simd),
+    )
+    parameters = {name: value for name, value in found.items() if name != "RIGHT_BITS"}
     return Unit(
-        found,
-        product,
-        (
-            Part("matrix_vector", found | counted),
-            Part(product.module, product.parameters | product.magnitude, pe * simd),
-        ),
+        parameters, product, Memory(depth, pe * simd, op.weight_format.bits), exponents, latency, parts
     )
 
 
-def _products(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
-    """Wires of a matrix-vector unit by port, and the text that declares them and multiplies."""
-    left, right, pe, simd, lanes = (
-        int(made.parameters[key]) for key in ("LEFT_BITS", "RIGHT_BITS", "PE", "SIMD", "LANES")
-    )
-    count, product = pe * simd, made.product
-    wires = {port: e.names.new(f"{name}_{port}") for port in ("left", "right", "products", "negate")}
+def levels_of(count: int) -> int:
+    """Levels of a tree of adders over `count` terms."""
+    return (count - 1).bit_length()
+
+
+def _wires(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
+    """Wires of a matrix-vector unit by port, and the text that declares them."""
+    left, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "PE", "SIMD", "LANES"))
     widths = {
         "left": lanes * left,
-        "right": count * right,
-        "products": count * product.width,
-        "negate": count,
+        "read": 1,
+        "address": made.weights.address_bits,
+        "right": made.weights.width,
+        "products": pe * simd * made.product.width,
+        "negate": pe * simd,
     }
+    if made.exponents is not None:
+        widths |= {"exponent_address": made.exponents.address_bits, "exponents": made.exponents.width}
+    wires = {port: e.names.new(f"{name}_{port}") for port in widths}
+    if made.exponents is None:
+        wires |= {"exponent_address": e.names.new(f"{name}_unused"), "exponents": "1'b0"}
+        widths["exponent_address"] = 1
+    declared = "".join(f"  wire [{width - 1}:0] {wires[port]};\n" for port, width in widths.items())
+    return wires, declared
+
+
+def _products(e: Emitter, name: str, made: Unit, wires: Mapping[str, str]) -> str:
+    """Text that multiplies for a matrix-vector unit."""
+    left, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "PE", "SIMD", "LANES"))
+    right = made.weights.bits
+    count, product = pe * simd, made.product
     a, b = (f"{wires['left']}[i%{lanes}*{left}+", f"{wires['right']}[i*{right}+")
     p = f"{wires['products']}[i*{product.width}+:{product.width}]"
     multiply = product.instance("multiply", f"{a}:{left}]", f"{b}:{right}]", p, **product.magnitude)
     negate = product.sign(f"{a}{left - 1}]", f"{b}{right - 1}]")
-    declared = "".join(f"  wire [{widths[port] - 1}:0] {wire};\n" for port, wire in wires.items())
     generated = e.names.new(f"g_{name}_products")
-    return wires, (
-        f"{declared}  generate\n    for (genvar i = 0; i < {count}; i++) begin : {generated}\n"
+    return (
+        f"  generate\n    for (genvar i = 0; i < {count}; i++) begin : {generated}\n"
         f"      {multiply}\n      assign {wires['negate']}[i] = {negate};\n    end\n  endgenerate\n"
     )
+
+
+def _rom(
+    e: Emitter,
+    name: str,
+    values: np.ndarray,
+    memory: Memory,
+    folding: ConvolutionFolding,
+    wires: Mapping[str, str],
+    ports: tuple[str, str],
+) -> str:
+    """Constants behind a memory port of the unit, whose address and data are `ports`."""
+    address, data = ports
+    parameters: Parameters = {"WIDTH": memory.width, "DEPTH": memory.words}
+    parameters |= e.memory(name, values, memory.lanes, memory.bits, "FILE", "VALUE")
+    if folding.memory != "auto":
+        parameters["MEMORY"] = f'"{folding.memory}"'
+    read = {"clock": "clock", "enable": wires["read"], "address": wires[address], "data": wires[data]}
+    return instance("rom", e.names.new(f"{name}_rom"), parameters, read)
 
 
 def slide(
@@ -190,35 +245,61 @@ def _pixels(size: Pair, window: SlidingWindow) -> tuple[np.ndarray, np.ndarray]:
 
 @grows_with("matrix_vector")
 def _matrix_vector_features(p: Mapping[str, int]) -> Features:
-    pe, simd, sum_bits, shift, signs = (
-        p["PE"],
-        p["SIMD"],
-        p["SUM_BITS"],
-        p.get("SHIFT_BITS", 0),
-        p.get("SIGNS", 0),
-    )
-    term = min(p["PRODUCT_BITS"] + (2**shift - 1 if shift else 0), sum_bits)
-    memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], p.get("DSP") and not shift
-    found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory) + rom(pe * simd * shift, p["DEPTH"], memory)
-    adders, held, level = 0, 0 if in_dsp else simd * (term + signs), 1
-    while simd > 1 and (simd - 1) >> (level - 1):
-        width, below = min(term + level, sum_bits), ceil(simd / 2 ** (level - 1))
-        # A DSP has the register behind a product, an adder and the register behind that.
-        if level > 1 or not in_dsp:
-            adders, held = adders + below // 2 * width, held + ceil(below / 2) * (width + signs)
-        level += 1
-    stages = 3 * (bits_for(simd) + 3 if simd > 1 else 3)
+    pe, simd, sum_bits, signs = p["PE"], p["SIMD"], p["SUM_BITS"], p.get("SIGNS", 0)
+    exponent = p.get("EXPONENT_BITS", 0)
+    memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], bool(p.get("DSP") and not exponent)
+    found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory)
+    term = min(p["PRODUCT_BITS"], sum_bits)
+    if exponent:
+        adders, held, levels = _segments(found, p, term, memory)
+    else:
+        adders, held = _tree(simd, term, sum_bits, signs, in_dsp)
+        held, levels = held + (0 if in_dsp else simd * (term + signs)), bits_for(simd) if simd > 1 else 0
     operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
-    found["flip-flops"] += (
-        operands + pe * (held + sum_bits) + stages // 2 + bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
-    )
+    counters = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
+    found["flip-flops"] += operands + pe * (held + sum_bits) + 3 * (levels + 3) // 2 + counters
     kind = "subtracting " if signs else "DSP " if p.get("DSP") else ""
     found[f"{kind}adders"] = pe * adders
     found[f"{kind}accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0
-    found["counters"] = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
-    found["shifters"] = pe * simd * term * shift
+    found["counters"] += counters
     found["signs"] = pe * simd * signs
     return found + Features({"one": 1})
+
+
+def _tree(count: int, width: int, most: int, signs: int, in_dsp: bool = False) -> tuple[int, int]:
+    """Bits of all adders of a tree, and of the registers behind them.
+
+    A DSP has the register behind a product, an adder and the register behind that.
+    """
+    adders, held = 0, 0
+    for level in range(1, levels_of(count) + 1):
+        below = ceil(count / 2 ** (level - 1))
+        if level > 1 or not in_dsp:
+            sums = min(width + level, most)
+            adders, held = adders + below // 2 * sums, held + ceil(below / 2) * (sums + signs)
+    return adders, held
+
+
+def _segments(found: Features, p: Mapping[str, int], term: int, memory: str) -> tuple[int, int, int]:
+    """Bits of adders and registers of each PE, and levels, where segments are shifted before they are added.
+
+    What all PE share goes into `found`.
+    """
+    pe, segments, bits, signs = p["PE"], p["SIMD"] // p["SEGMENT"], p["EXPONENT_BITS"], p.get("SIGNS", 0)
+    low = min(term + levels_of(p["SEGMENT"]), p["SUM_BITS"])
+    high = min(low + 2**bits - 1, p["SUM_BITS"])
+    below, above = (
+        _tree(p["SEGMENT"], term, p["SUM_BITS"], signs),
+        _tree(segments, high, p["SUM_BITS"], signs),
+    )
+    found += rom(pe * p["HELD"] * bits, p["EXPONENT_DEPTH"], memory)
+    found["counters"] += bits_for(p["EXPONENT_DEPTH"]) + (bits_for(p["SPAN"]) if p["SPAN"] > 1 else 0)
+    found["counters"] += bits_for(p["ROW"]) if p["ROW"] % p["SPAN"] else 0
+    found["flip-flops"] += found["counters"]
+    found["shifters"] = pe * segments * high * ceil(bits / 2)  # a LUT chooses out of four
+    found["exponents"] = pe * segments * bits if p["HELD"] > 1 and p["SPAN"] > 1 else 0
+    held = p["SIMD"] * (term + signs) + segments * (below[1] + high + signs) + above[1]
+    return segments * below[0] + above[0], held, levels_of(p["SEGMENT"]) + levels_of(segments) + 1
 
 
 _AXES = (
