@@ -38,11 +38,17 @@ PYNQ_STAMPS := $(PYNQ:%=.venv-pynq-%/.ready)
 	  > $$(.venv-pynq-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_borrowed.pth
 	@touch $@
 
+# Python and C++ as their formatters write them, types, and SystemVerilog that three front ends accept
+CPP = $(shell git ls-files '*.hpp' '*.cpp' '*.h' | grep -v emulate/fst/)
+
 lint: venv
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy
+	$(BIN)/python -m tools.lint_rtl
 
-# FIFO, width converter and fork: no word lost, doubled or overtaken, none changed while it waits, no deadlock
+# FIFO, width converters, fork and joins: no word lost, doubled or overtaken, none changed while it waits, no deadlock
 prove: venv
 	$(BIN)/python tools/prove.py
 

@@ -19,7 +19,8 @@ template <int BYTES> struct Beat {
 };
 #endif
 
-template <int BITS, int BEATS, int LANES, int BYTES> void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
+template <int BITS, int BEATS, int LANES, int BYTES>
+void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
   for (int i = 0; i < BEATS; ++i) {
 #pragma HLS PIPELINE II = 1
@@ -33,7 +34,8 @@ template <int BITS, int BEATS, int LANES, int BYTES> void from_axi(hls::stream<B
   }
 }
 
-template <int BITS, int BEATS, int LANES, int BYTES> void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<Beat<BYTES>> &out) {
+template <int BITS, int BEATS, int LANES, int BYTES>
+void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<Beat<BYTES>> &out) {
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
   for (int i = 0; i < BEATS; ++i) {
 #pragma HLS PIPELINE II = 1

@@ -24,12 +24,17 @@ template <class T, int LANES> struct Word {
 
 #ifdef __SYNTHESIS__
 // AGGREGATE packs the lanes bit by bit, so that a FIFO is as wide as its codes.
-#define PYQKIT_STREAM(type, name, words) \
-  hls::stream<type> name(#name);         \
-  PYQKIT_PRAGMA(HLS STREAM variable = name depth = words) PYQKIT_PRAGMA(HLS AGGREGATE variable = name compact = bit)
+#define PYQKIT_STREAM(type, name, words)                  \
+  hls::stream<type> name(#name);                          \
+  PYQKIT_PRAGMA(HLS STREAM variable = name depth = words) \
+  PYQKIT_PRAGMA(HLS AGGREGATE variable = name compact = bit)
 #define PYQKIT_PROCESS(name, ...) __VA_ARGS__
 #else
 #define PYQKIT_STREAM(type, name, words) hls::stream<type> name(#name, words)
-#define PYQKIT_PROCESS(name, ...) \
-  simulation::Scheduler::instance().add(name, [&]() { for (int frame = 0; frame < frames; ++frame) { __VA_ARGS__; } })
+#define PYQKIT_PROCESS(name, ...)                     \
+  simulation::Scheduler::instance().add(name, [&]() { \
+    for (int frame = 0; frame < frames; ++frame) {    \
+      __VA_ARGS__;                                    \
+    }                                                 \
+  })
 #endif

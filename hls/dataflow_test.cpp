@@ -7,8 +7,12 @@ int main() {
   simulation::Scheduler &scheduler = simulation::Scheduler::instance();
   hls::stream<int> numbers("numbers", 2), empty("empty", 2);
   long long sum = 0;
-  scheduler.add("producer", [&]() { for (int i = 0; i < 1000; ++i) numbers.write(i); });
-  scheduler.add("consumer", [&]() { for (int i = 0; i < 1000; ++i) sum += numbers.read(); });
+  scheduler.add("producer", [&]() {
+    for (int i = 0; i < 1000; ++i) numbers.write(i);
+  });
+  scheduler.add("consumer", [&]() {
+    for (int i = 0; i < 1000; ++i) sum += numbers.read();
+  });
   CHECK_EQUAL(scheduler.run().size(), 0);
   CHECK_EQUAL(sum, 499500);
   scheduler.add("waiter", [&]() { empty.read(); });

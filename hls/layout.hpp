@@ -8,7 +8,8 @@ namespace pyqkit {
 template <class T, int COUNT, int LANES_IN, int LANES_OUT>
 void convert_width(hls::stream<Word<T, LANES_IN>> &in, hls::stream<Word<T, LANES_OUT>> &out) {
   static const int WIDE = LANES_IN > LANES_OUT ? LANES_IN : LANES_OUT;
-  static_assert(COUNT % WIDE == 0 && (LANES_IN % LANES_OUT == 0 || LANES_OUT % LANES_IN == 0), "one width divides the other");
+  static_assert(COUNT % WIDE == 0 && (LANES_IN % LANES_OUT == 0 || LANES_OUT % LANES_IN == 0),
+                "one width divides the other");
   for (int first = 0; first < COUNT; first += WIDE) {
     T buffer[WIDE];
 #pragma HLS ARRAY_PARTITION variable = buffer complete
@@ -26,7 +27,8 @@ void convert_width(hls::stream<Word<T, LANES_IN>> &in, hls::stream<Word<T, LANES
 
 // Two copies of a stream; more readers take a tree of forks.
 template <class T, int WORDS, int LANES>
-void fork(hls::stream<Word<T, LANES>> &in, hls::stream<Word<T, LANES>> &first, hls::stream<Word<T, LANES>> &second) {
+void fork(hls::stream<Word<T, LANES>> &in, hls::stream<Word<T, LANES>> &first,
+          hls::stream<Word<T, LANES>> &second) {
   for (int i = 0; i < WORDS; ++i) {
 #pragma HLS PIPELINE II = 1
     const Word<T, LANES> word = in.read();
@@ -48,7 +50,8 @@ void permute(hls::stream<Word<T, LANES_IN>> &in, hls::stream<Word<T, LANES_OUT>>
     for (int channel = 0; channel < CHANNELS_OUT; channel += LANES_OUT) {
 #pragma HLS PIPELINE II = 1
       Word<T, LANES_OUT> word;
-      for (int lane = 0; lane < LANES_OUT; ++lane) word.lane[lane] = pixel_codes[Table::channel(channel + lane)];
+      for (int lane = 0; lane < LANES_OUT; ++lane)
+        word.lane[lane] = pixel_codes[Table::channel(channel + lane)];
       out.write(word);
     }
   }
@@ -74,7 +77,8 @@ void slice(hls::stream<Word<T, S::LANES>> &in, hls::stream<Word<T, S::LANES>> &o
 // Adds rows, columns and channels (FRONT, BACK) of the code ZERO to an image of HEIGHT x WIDTH pixels of CHANNELS.
 template <class T, class S>
 void pad(hls::stream<Word<T, S::LANES>> &in, hls::stream<Word<T, S::LANES>> &out) {
-  static const bool DIVIDES = S::CHANNELS % S::LANES == 0 && S::FRONT % S::LANES == 0 && S::BACK % S::LANES == 0;
+  static const bool DIVIDES =
+      S::CHANNELS % S::LANES == 0 && S::FRONT % S::LANES == 0 && S::BACK % S::LANES == 0;
   static_assert(DIVIDES, "lanes divide channels and padding");
   for (int row = 0; row < S::TOP + S::HEIGHT + S::BOTTOM; ++row) {
     for (int column = 0; column < S::LEFT + S::WIDTH + S::RIGHT; ++column) {
@@ -96,7 +100,8 @@ void pad(hls::stream<Word<T, S::LANES>> &in, hls::stream<Word<T, S::LANES>> &out
 
 // Channels of two streams, one after the other; more streams are joined one by one.
 template <class T, int PIXELS, int CHANNELS_A, int CHANNELS_B, int LANES>
-void concat(hls::stream<Word<T, LANES>> &first, hls::stream<Word<T, LANES>> &second, hls::stream<Word<T, LANES>> &out) {
+void concat(hls::stream<Word<T, LANES>> &first, hls::stream<Word<T, LANES>> &second,
+            hls::stream<Word<T, LANES>> &out) {
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int channel = 0; channel < CHANNELS_A + CHANNELS_B; channel += LANES) {
 #pragma HLS PIPELINE II = 1

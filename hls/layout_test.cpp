@@ -56,7 +56,8 @@ int main() {
   send<Code, 2>(a, image, 24);
   send<Code, 2>(b, image, 12);
   pyqkit::concat<Code, 6, 4, 2, 2>(a, b, c);
-  for (int i = 0; i < 36; ++i) expected[i] = i % 6 < 4 ? image[i / 6 * 4 + i % 6] : image[i / 6 * 2 + i % 6 - 4];
+  for (int i = 0; i < 36; ++i)
+    expected[i] = i % 6 < 4 ? image[i / 6 * 4 + i % 6] : image[i / 6 * 2 + i % 6 - 4];
   expect<Code, 2>(c, expected, 36);
   return finish_bench();
 }

@@ -22,7 +22,8 @@ template <class P, class T, int COUNT> typename P::Right weight(const T (&codes)
 #define PYQKIT_WEIGHTS(memory, weights, product, count)
 #define PYQKIT_MEMORY(memory, weights) weights
 #else
-#define PYQKIT_WEIGHTS(memory, weights, product, count) static const pyqkit::Weights<product, count> memory{weights};
+#define PYQKIT_WEIGHTS(memory, weights, product, count) \
+  static const pyqkit::Weights<product, count> memory{weights};
 #define PYQKIT_MEMORY(memory, weights) memory
 template <class P, int COUNT> struct Weights {
   std::vector<typename P::Right> decoded;
@@ -30,7 +31,9 @@ template <class P, int COUNT> struct Weights {
     for (int i = 0; i < COUNT; ++i) decoded.push_back(P::right(typename P::RightCode(codes[i])));
   }
 };
-template <class P, int COUNT> const typename P::Right &weight(const Weights<P, COUNT> &weights, int index) { return weights.decoded[index]; }
+template <class P, int COUNT> const typename P::Right &weight(const Weights<P, COUNT> &weights, int index) {
+  return weights.decoded[index];
+}
 #endif
 
 // Of weights without blocks.
@@ -40,7 +43,8 @@ template <int BITS> Exact<BITS> scaled(Exact<BITS> sum, const NoExponents &, int
   return sum;
 }
 // Exponents go up to 63; what is shifted is unsigned, as a left shift of a negative number has no meaning before C++20.
-template <int BITS, class T, int COUNT> Exact<BITS> scaled(Exact<BITS> sum, const T (&exponents)[COUNT], int index) {
+template <int BITS, class T, int COUNT>
+Exact<BITS> scaled(Exact<BITS> sum, const T (&exponents)[COUNT], int index) {
 #pragma HLS INLINE
   return Exact<BITS>(ap_uint<64>(ap_uint<64>(sum) << int(exponents[index])));
 }
@@ -48,11 +52,14 @@ template <int BITS, class T, int COUNT> Exact<BITS> scaled(Exact<BITS> sum, cons
 // Shape is a struct of constants: ACCUMULATOR (bits of a sum), PIXELS, GROUPS, OUTPUT_FOLDS, INPUT_FOLDS, PE, SIMD, LANES (of a
 // word of a window), and, read for weights in blocks alone, BLOCK, SEGMENT, HELD, SPAN and ROW. P is a product.
 template <class Shape, class P, class W, class E>
-void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in, hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE>> &out,
-                   const W &weights, const E &exponents) {
-  static const int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD, LANES = Shape::LANES, SEGMENT = Shape::SEGMENT;
-  static const int OUTPUT_FOLDS = Shape::OUTPUT_FOLDS, INPUT_FOLDS = Shape::INPUT_FOLDS, ROW = Shape::ROW, SPAN = Shape::SPAN;
-  static const int EXPONENT_WORDS = (ROW + SPAN - 1) / SPAN;  // of a kernel position
+void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in,
+                   hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE>> &out, const W &weights,
+                   const E &exponents) {
+  static const int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD, LANES = Shape::LANES,
+                   SEGMENT = Shape::SEGMENT;
+  static const int OUTPUT_FOLDS = Shape::OUTPUT_FOLDS, INPUT_FOLDS = Shape::INPUT_FOLDS, ROW = Shape::ROW,
+                   SPAN = Shape::SPAN;
+  static const int EXPONENT_WORDS = (ROW + SPAN - 1) / SPAN;            // of a kernel position
 #pragma HLS ARRAY_RESHAPE variable = weights cyclic factor = PE * SIMD  // so many are read in every cycle
   static_assert(LANES == SIMD || LANES == PE * SIMD, "all PE share SIMD inputs, or each has its own");
   typename P::Left window[INPUT_FOLDS][LANES];
@@ -72,7 +79,8 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in, hl
             }
           }
           const int first = ((group * OUTPUT_FOLDS + output) * INPUT_FOLDS + input) * PE * SIMD;
-          const int position = (group * OUTPUT_FOLDS + output) * (INPUT_FOLDS / ROW) + input / ROW, word_of_row = input % ROW;
+          const int position = (group * OUTPUT_FOLDS + output) * (INPUT_FOLDS / ROW) + input / ROW,
+                    word_of_row = input % ROW;
           const int block = (position * EXPONENT_WORDS + word_of_row / SPAN) * PE * Shape::HELD;
           for (int pe = 0; pe < PE; ++pe) {
 #pragma HLS UNROLL
@@ -82,10 +90,13 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in, hl
               Exact<ACCUMULATOR> part = 0;
               for (int lane = segment; lane < segment + SEGMENT; ++lane) {
 #pragma HLS UNROLL
-                const int source = LANES == SIMD ? lane : pe * SIMD + lane;  // known per template: a remainder here keeps g++ from vector code
-                part += Exact<ACCUMULATOR>(P::multiply(window[input][source], weight<P>(weights, first + pe * SIMD + lane)));
+                // Known per template: a remainder here keeps g++ from vector code.
+                const int source = LANES == SIMD ? lane : pe * SIMD + lane;
+                part += Exact<ACCUMULATOR>(
+                    P::multiply(window[input][source], weight<P>(weights, first + pe * SIMD + lane)));
               }
-              const int index = block + pe * Shape::HELD + (word_of_row % SPAN * SIMD + segment) / Shape::BLOCK;
+              const int index =
+                  block + pe * Shape::HELD + (word_of_row % SPAN * SIMD + segment) / Shape::BLOCK;
               sum += scaled<ACCUMULATOR>(part, exponents, index);
             }
             sums[pe] = sum;

@@ -8,8 +8,10 @@ static const int COUNT = GROUPS * OUTPUTS * INPUTS;
 static uint8_t weights[COUNT];
 
 struct Plain {
-  static const int ACCUMULATOR = 16, PIXELS = ::PIXELS, GROUPS = ::GROUPS, OUTPUT_FOLDS = OUTPUTS / ::PE, INPUT_FOLDS = INPUTS / ::SIMD;
-  static const int PE = ::PE, SIMD = ::SIMD, LANES = ::SIMD, BLOCK = ::SIMD, SEGMENT = ::SIMD, HELD = 1, SPAN = 1, ROW = 1;
+  static const int ACCUMULATOR = 16, PIXELS = ::PIXELS, GROUPS = ::GROUPS, OUTPUT_FOLDS = OUTPUTS / ::PE,
+                   INPUT_FOLDS = INPUTS / ::SIMD;
+  static const int PE = ::PE, SIMD = ::SIMD, LANES = ::SIMD, BLOCK = ::SIMD, SEGMENT = ::SIMD, HELD = 1,
+                   SPAN = 1, ROW = 1;
 };
 // Three words of weights are two of exponents: 12 inputs with three blocks, and 6 with two.
 struct InBlocks : Plain {
@@ -32,8 +34,12 @@ template <class Shape, class W, class E> void run(const W &source, const E &scal
         int sum = 0;
         for (int input = 0; input < INPUTS; ++input) {
           // order of use: [group][output fold][input fold][PE][SIMD]
-          const int index = (((group * OUTPUTS / PE + output / PE) * INPUTS / SIMD + input / SIMD) * PE + output % PE) * SIMD + input % SIMD;
-          const int product = int(Int4::decode(codes[(pixel * GROUPS + group) * INPUTS + input])) * int(Int4::decode(weights[index]));
+          const int index =
+              (((group * OUTPUTS / PE + output / PE) * INPUTS / SIMD + input / SIMD) * PE + output % PE) *
+                  SIMD +
+              input % SIMD;
+          const int product = int(Int4::decode(codes[(pixel * GROUPS + group) * INPUTS + input])) *
+                              int(Int4::decode(weights[index]));
           sum += product * (shifted ? 1 << exponent(group, output, input / BLOCK) : 1);
         }
         expected[(pixel * GROUPS + group) * OUTPUTS + output] = sum & 0xffff;

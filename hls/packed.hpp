@@ -5,7 +5,8 @@
 
 namespace pyqkit {
 
-template <int BITS, int WORDS, int LANES> void from_packed(hls::stream<ap_uint<BITS * LANES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
+template <int BITS, int WORDS, int LANES>
+void from_packed(hls::stream<ap_uint<BITS * LANES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
   for (int i = 0; i < WORDS; ++i) {
 #pragma HLS PIPELINE II = 1
     const ap_uint<BITS * LANES> packed = in.read();
@@ -18,7 +19,8 @@ template <int BITS, int WORDS, int LANES> void from_packed(hls::stream<ap_uint<B
   }
 }
 
-template <int BITS, int WORDS, int LANES> void to_packed(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<ap_uint<BITS * LANES>> &out) {
+template <int BITS, int WORDS, int LANES>
+void to_packed(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<ap_uint<BITS * LANES>> &out) {
   for (int i = 0; i < WORDS; ++i) {
 #pragma HLS PIPELINE II = 1
     const Word<ap_uint<BITS>, LANES> word = in.read();

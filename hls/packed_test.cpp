@@ -30,8 +30,8 @@ int main() {
   check<3, 3>(1);
   check<1, 7>(2);
   check<20, 3>(3);
-  check<21, 6>(4);  // 126 bits, the widest that is a native integer
-  check<43, 3>(5);  // 129 bits
+  check<21, 6>(4);   // 126 bits, the widest that is a native integer
+  check<43, 3>(5);   // 129 bits
   check<31, 33>(6);  // 1023 bits; AMD's integers end at 1024 unless told otherwise
   check<63, 5>(7);
   return finish_bench();

@@ -6,7 +6,8 @@ namespace pyqkit {
 
 // Largest value of each channel over POSITIONS pixels; codes stay codes.
 template <class In, int WINDOWS, int POSITIONS, int CHANNELS, int LANES>
-void max_pool(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<In::BITS>, LANES>> &out) {
+void max_pool(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
+              hls::stream<Word<ap_uint<In::BITS>, LANES>> &out) {
   ap_uint<In::BITS> best[CHANNELS];
   for (int window = 0; window < WINDOWS; ++window) {
     for (int position = 0; position < POSITIONS; ++position) {
@@ -28,7 +29,8 @@ void max_pool(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<
 
 // Exact sum of each channel over POSITIONS pixels.
 template <class In, int OUT_BITS, int WINDOWS, int POSITIONS, int CHANNELS, int LANES>
-void sum_pool(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
+void sum_pool(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
+              hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
   ap_int<OUT_BITS + 1> sums[CHANNELS];
   for (int window = 0; window < WINDOWS; ++window) {
     for (int position = 0; position < POSITIONS; ++position) {

@@ -23,8 +23,9 @@ template <class A, class B, int WIDTH_> struct IntegerProduct {
   }
   static Exact<WIDTH> multiply(Left a, Right b) {
 #pragma HLS INLINE
+    // Vitis HLS would take DSPs by width; the folding says where they go.
     Exact<WIDTH> product = Exact<WIDTH>(a) * Exact<WIDTH>(b);
-#pragma HLS BIND_OP variable = product op = mul impl = fabric  // Vitis HLS would take DSPs by width; the folding says where they go
+#pragma HLS BIND_OP variable = product op = mul impl = fabric
     return product;
   }
 };
@@ -49,7 +50,9 @@ template <int LOG_BITS> struct Logarithm {
 
 // Two Logarithmic Posits: logarithms add, then leave the domain through Tables::significand(fraction), the table that is part
 // of the format's definition. Tables also decodes codes: log, negative and zero of a left and of a right code.
-template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH, class Tables> struct LogMultiplier {
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH,
+          class Tables>
+struct LogMultiplier {
   typedef Logarithm<LOG_BITS> Number;
   static Number unpack(int entry) {
 #pragma HLS INLINE
@@ -71,7 +74,8 @@ template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FR
 #pragma HLS INLINE
     // LOWEST_FRACTION is the fraction of the smallest sum, so that the shift below starts at zero.
     const int sum = int(a.log) + int(b.log) + LOWEST_FRACTION;
-    const Exact<WIDTH> magnitude = Exact<WIDTH>(Exact<WIDTH>(Tables::significand(sum & ((1 << FRACTION_BITS) - 1))) << (sum >> FRACTION_BITS));
+    const Exact<WIDTH> magnitude = Exact<WIDTH>(
+        Exact<WIDTH>(Tables::significand(sum & ((1 << FRACTION_BITS) - 1))) << (sum >> FRACTION_BITS));
     if (a.zero || b.zero) return Exact<WIDTH>(0);
     return a.negative != b.negative ? Exact<WIDTH>(-magnitude) : magnitude;
   }
@@ -81,18 +85,24 @@ template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FR
 // Simulation looks products up. A number becomes an index such that the sum of two indices says sign, zero and logarithm of
 // their product; every entry is made by the multiplier of the hardware, so all pairs of codes pass through it.
 template <class Multiplier, int A_BITS, int B_BITS, int LOG_BITS, int WIDTH> struct LogLookup {
-  static const int SPAN = 2 << LOG_BITS;  // more than any sum of two logarithms; negative: one span up; zero: three, out of reach of signs
+  // More than any sum of two logarithms. Negative: one span up; zero: three, out of reach of signs.
+  static const int SPAN = 2 << LOG_BITS;
   Exact<WIDTH> products[7 * SPAN];
-  static int index(typename Multiplier::Number number) { return number.zero ? 3 * SPAN : int(number.log) + (number.negative ? SPAN : 0); }
+  static int index(typename Multiplier::Number number) {
+    return number.zero ? 3 * SPAN : int(number.log) + (number.negative ? SPAN : 0);
+  }
   LogLookup() : products() {
     for (int a = 0; a < 1 << A_BITS; ++a)
       for (int b = 0; b < 1 << B_BITS; ++b)
-        products[index(Multiplier::left(a)) + index(Multiplier::right(b))] = Multiplier::multiply(Multiplier::left(a), Multiplier::right(b));
+        products[index(Multiplier::left(a)) + index(Multiplier::right(b))] =
+            Multiplier::multiply(Multiplier::left(a), Multiplier::right(b));
   }
 };
 #endif
 
-template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_, class Tables> struct LogProduct {
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_,
+          class Tables>
+struct LogProduct {
   static const int WIDTH = WIDTH_;
   typedef LogMultiplier<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH, Tables> Multiplier;
   typedef ap_uint<A_BITS> LeftCode;
@@ -124,7 +134,8 @@ template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FR
 };
 
 #ifndef __SYNTHESIS__
-template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_, class Tables>
+template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_,
+          class Tables>
 const typename LogProduct<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH_, Tables>::Lookup
     LogProduct<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH_, Tables>::lookup;
 #endif

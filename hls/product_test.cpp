@@ -19,16 +19,20 @@ int main() {
   typedef pyqkit::Minifloat<2, 1, true> E2M1;
   typedef pyqkit::IntegerProduct<E2M1, E2M1, 9> Product;
   for (int a = 0; a < 16; ++a)
-    for (int b = 0; b < 16; ++b) CHECK_EQUAL(Product::multiply(Product::left(a), Product::right(b)), int(E2M1::decode(a)) * int(E2M1::decode(b)));
+    for (int b = 0; b < 16; ++b)
+      CHECK_EQUAL(Product::multiply(Product::left(a), Product::right(b)),
+                  int(E2M1::decode(a)) * int(E2M1::decode(b)));
   typedef pyqkit::LogProduct<4, 4, 4, 1, 0, 17, Lp4> Log;
   for (int a = 0; a < 16; ++a)
     for (int b = 0; b < 16; ++b) {
       const long long x = Lp4::left(a), y = Lp4::left(b);
       double expected = 0;
       if (!(x & 1) && !(y & 1)) {
-        const double half_logs = ((x >> 2) - 4) + ((y >> 2) - 4);  // twice the logarithm of the product, -8 to 8
+        // Twice the logarithm of the product, -8 to 8.
+        const double half_logs = ((x >> 2) - 4) + ((y >> 2) - 4);
         const double whole = std::floor(half_logs / 2);
-        expected = std::round(128 * std::exp2(half_logs / 2 - whole)) * std::exp2(whole + 4) * (((x >> 1) & 1) == ((y >> 1) & 1) ? 1 : -1);
+        expected = std::round(128 * std::exp2(half_logs / 2 - whole)) * std::exp2(whole + 4) *
+                   (((x >> 1) & 1) == ((y >> 1) & 1) ? 1 : -1);
       }
       CHECK_EQUAL(Log::multiply(Log::left(a), Log::right(b)), expected);
     }

@@ -8,7 +8,8 @@ namespace pyqkit {
 // Table: threshold(channel, i) for i < 2**STEPS - 1, falling(channel), code(place) for places < 2**STEPS; on a falling
 // channel the place is the complement of the thresholds passed (pyqkit/dataflow/thresholds.py).
 template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int STEPS, class Table>
-void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
+void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
+               hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int channel = 0; channel < CHANNELS; channel += LANES) {
 #pragma HLS PIPELINE II = 1
@@ -24,7 +25,8 @@ void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word
           const int tried = passed + (1 << step);
           passed = x >= Table::threshold(channel + lane, tried - 1) ? tried : passed;
         }
-        result.lane[lane] = ap_uint<OUT_BITS>(Table::code(Table::falling(channel + lane) ? (1 << STEPS) - 1 - passed : passed));
+        result.lane[lane] = ap_uint<OUT_BITS>(
+            Table::code(Table::falling(channel + lane) ? (1 << STEPS) - 1 - passed : passed));
       }
       out.write(result);
     }
@@ -33,8 +35,10 @@ void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word
 
 // Table: multiplier(channel) of MULTIPLIER_BITS bits and offset(channel). Every x * multiplier + offset, and the half that
 // rounding adds, fits SCALED_BITS bits.
-template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int MULTIPLIER_BITS, int SCALED_BITS, int SHIFT, bool RELU, class Table>
-void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out, ap_int<64> low, ap_int<64> high,
+template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int MULTIPLIER_BITS, int SCALED_BITS,
+          int SHIFT, bool RELU, class Table>
+void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
+             hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out, ap_int<64> low, ap_int<64> high,
              ap_int<64> zero_point) {
   typedef Exact<SCALED_BITS> Scaled;
   for (int pixel = 0; pixel < PIXELS; ++pixel) {

@@ -10,11 +10,15 @@ namespace pyqkit {
 // Shape is a struct of constants: CODE_BITS; HEIGHT, WIDTH and CHANNELS of the image; ROWS and COLUMNS of the result; KERNEL_H and
 // KERNEL_W, STRIDE_H and STRIDE_W, DILATION_H and DILATION_W; TOP and LEFT of the padding; GROUPS; LANES_IN and LANES_OUT; PAD.
 template <class Shape>
-void sliding_window(hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_IN>> &in, hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_OUT>> &out) {
+void sliding_window(hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_IN>> &in,
+                    hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_OUT>> &out) {
   static const int CODE_BITS = Shape::CODE_BITS, LANES_IN = Shape::LANES_IN, LANES_OUT = Shape::LANES_OUT;
-  static const int HEIGHT = Shape::HEIGHT, WIDTH = Shape::WIDTH, CHANNELS = Shape::CHANNELS, ROWS = Shape::ROWS, COLUMNS = Shape::COLUMNS;
-  static const int KERNEL_H = Shape::KERNEL_H, STRIDE_H = Shape::STRIDE_H, DILATION_H = Shape::DILATION_H, TOP = Shape::TOP;
-  static const int KERNEL_W = Shape::KERNEL_W, STRIDE_W = Shape::STRIDE_W, DILATION_W = Shape::DILATION_W, LEFT = Shape::LEFT;
+  static const int HEIGHT = Shape::HEIGHT, WIDTH = Shape::WIDTH, CHANNELS = Shape::CHANNELS,
+                   ROWS = Shape::ROWS, COLUMNS = Shape::COLUMNS;
+  static const int KERNEL_H = Shape::KERNEL_H, STRIDE_H = Shape::STRIDE_H, DILATION_H = Shape::DILATION_H,
+                   TOP = Shape::TOP;
+  static const int KERNEL_W = Shape::KERNEL_W, STRIDE_W = Shape::STRIDE_W, DILATION_W = Shape::DILATION_W,
+                   LEFT = Shape::LEFT;
   static const int SPAN = (KERNEL_H - 1) * DILATION_H + 1;
   static const int GROUP_CHANNELS = CHANNELS / Shape::GROUPS;
   static_assert(CHANNELS % LANES_IN == 0 && GROUP_CHANNELS % LANES_OUT == 0, "lanes divide channels");
@@ -49,7 +53,8 @@ void sliding_window(hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_IN>
               Word<ap_uint<CODE_BITS>, LANES_OUT> word;
               for (int lane = 0; lane < LANES_OUT; ++lane) {
 #pragma HLS UNROLL
-                word.lane[lane] = inside ? lines[y % SPAN][x][group * GROUP_CHANNELS + channel + lane] : ap_uint<CODE_BITS>(Shape::PAD);
+                word.lane[lane] = inside ? lines[y % SPAN][x][group * GROUP_CHANNELS + channel + lane]
+                                         : ap_uint<CODE_BITS>(Shape::PAD);
               }
               out.write(word);
             }

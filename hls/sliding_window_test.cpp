@@ -9,7 +9,8 @@ struct Shape {
 };
 
 int main() {
-  const int H = Shape::HEIGHT, W = Shape::WIDTH, C = Shape::CHANNELS, TOP = Shape::TOP, LEFT = Shape::LEFT, ROWS = 2, COLUMNS = 2;
+  const int H = Shape::HEIGHT, W = Shape::WIDTH, C = Shape::CHANNELS, TOP = Shape::TOP, LEFT = Shape::LEFT,
+            ROWS = 2, COLUMNS = 2;
   int image[2 * H * W * C], expected[2 * ROWS * COLUMNS * 9 * C], n = 0;
   for (int i = 0; i < 2 * H * W * C; ++i) image[i] = (i * 7 + 3) % 16;
   for (int frame = 0; frame < 2; ++frame)

@@ -92,5 +92,8 @@ module pqk_add #(
       end
     end
   end
+`ifdef FORMAL
+  `include "proofs/pqk_add.svh"
+`endif
 endmodule
 `default_nettype wire

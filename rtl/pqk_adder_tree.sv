@@ -10,10 +10,6 @@ module pqk_adder_tree #(
     input  wire  [COUNT*IN_BITS-1:0] terms,
     output logic [     OUT_BITS-1:0] sum
 );
-  if (COUNT < 1) begin : g_illegal
-    $error("a term at least was expected: COUNT");
-  end
-
   localparam int LEVELS = $clog2(COUNT);
 
   generate
@@ -46,5 +42,9 @@ module pqk_adder_tree #(
     wire signed [TOP_BITS-1:0] top = g_level[LEVELS].sums;
     assign sum = OUT_BITS'(top);
   endgenerate
+
+  if (COUNT < 1) begin : g_illegal
+    $error("a term at least was expected: COUNT");
+  end
 endmodule
 `default_nettype wire

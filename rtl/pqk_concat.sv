@@ -17,10 +17,6 @@ module pqk_concat #(
     input  wire             out_ready,
     output logic [BITS-1:0] out_data
 );
-  if (FIRST_WORDS < 1 || SECOND_WORDS < 1) begin : g_illegal
-    $error("words of both streams were expected: FIRST_WORDS, SECOND_WORDS");
-  end
-
   localparam int COUNT_BITS = $clog2(FIRST_WORDS + SECOND_WORDS);
   logic [COUNT_BITS-1:0] count;
   wire second = count >= COUNT_BITS'(FIRST_WORDS);
@@ -32,5 +28,12 @@ module pqk_concat #(
     if (reset) count <= 0;
     else if (out_valid && out_ready) count <= count == COUNT_BITS'(FIRST_WORDS + SECOND_WORDS - 1) ? 0 : count + 1;
   end
+
+  if (FIRST_WORDS < 1 || SECOND_WORDS < 1) begin : g_illegal
+    $error("words of both streams were expected: FIRST_WORDS, SECOND_WORDS");
+  end
+`ifdef FORMAL
+  `include "proofs/pqk_concat.svh"
+`endif
 endmodule
 `default_nettype wire

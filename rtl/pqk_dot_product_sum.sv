@@ -17,10 +17,6 @@ module pqk_dot_product_sum #(
     output logic signed [      S-1:0] sum,
     output logic                      negative
 );
-  if (LANES < 1 || W < 1 || S < 1) begin : g_illegal
-    $error("lanes and bits were expected: LANES, W, S");
-  end
-
   localparam int LEVELS = $clog2(LANES);
   for (genvar level = 0; level <= LEVELS; level++) begin : g_level
     localparam int COUNT = (LANES + (1 << level) - 1) >> level;
@@ -60,5 +56,9 @@ module pqk_dot_product_sum #(
   wire signed [TOP-1:0] last = g_level[LEVELS].sums;
   assign sum = S'(last);
   assign negative = g_level[LEVELS].signs;
+
+  if (LANES < 1 || W < 1 || S < 1) begin : g_illegal
+    $error("lanes and bits were expected: LANES, W, S");
+  end
 endmodule
 `default_nettype wire

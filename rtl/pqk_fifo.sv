@@ -15,10 +15,6 @@ module pqk_fifo #(
     input  wire              out_ready,
     output logic [WIDTH-1:0] out_data
 );
-  if (WIDTH < 1 || DEPTH < 1) begin : g_illegal
-    $error("a word at least was expected: WIDTH, DEPTH");
-  end
-
   localparam int WORDS = DEPTH < 3 ? 1 : DEPTH - 1;
   localparam int COUNT_BITS = $clog2(WORDS + 1);
   localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
@@ -52,6 +48,10 @@ module pqk_fifo #(
       if (read) out_valid <= 1;
       else if (out_ready) out_valid <= 0;
     end
+  end
+
+  if (WIDTH < 1 || DEPTH < 1) begin : g_illegal
+    $error("a word at least was expected: WIDTH, DEPTH");
   end
 `ifdef FORMAL
   `include "proofs/pqk_fifo.svh"

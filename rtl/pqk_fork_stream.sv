@@ -11,13 +11,13 @@ module pqk_fork_stream #(
     input  wire  [      READERS-1:0] out_ready,
     output logic [READERS*WIDTH-1:0] out_data
 );
-  if (READERS < 1) begin : g_illegal
-    $error("a reader at least was expected: READERS");
-  end
-
   assign in_ready  = &out_ready;
   assign out_valid = {READERS{in_valid && in_ready}};
   assign out_data  = {READERS{in_data}};
+
+  if (READERS < 1) begin : g_illegal
+    $error("a reader at least was expected: READERS");
+  end
 `ifdef FORMAL
   `include "proofs/pqk_fork_stream.svh"
 `endif

@@ -11,13 +11,13 @@ module pqk_from_axis #(
     input  wire                  out_ready,
     output logic [    WIDTH-1:0] out_data
 );
-  if (BEAT_BITS < WIDTH) begin : g_illegal
-    $error("a beat that holds a word was expected: BEAT_BITS, WIDTH");
-  end
-
   assign out_valid = tvalid;
   assign tready = out_ready;
   assign out_data = tdata[WIDTH-1:0];
   wire unused = &tdata;
+
+  if (BEAT_BITS < WIDTH) begin : g_illegal
+    $error("a beat that holds a word was expected: BEAT_BITS, WIDTH");
+  end
 endmodule
 `default_nettype wire

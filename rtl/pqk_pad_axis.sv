@@ -11,10 +11,6 @@ module pqk_pad_axis #(
     output logic inside_frame,
     output logic wraps
 );
-  if (BEFORE < 0 || LENGTH < 1 || AFTER < 0) begin : g_illegal
-    $error("places, and none before or after them missing, were expected: BEFORE, LENGTH, AFTER");
-  end
-
   localparam int PLACE_BITS = $clog2(BEFORE + LENGTH + AFTER + 1);
   logic [PLACE_BITS-1:0] place;
   wire [PLACE_BITS-1:0] from_first = place - PLACE_BITS'(BEFORE);
@@ -23,6 +19,10 @@ module pqk_pad_axis #(
   always_ff @(posedge clock) begin
     if (reset || wraps) place <= 0;
     else if (advance) place <= place + 1;
+  end
+
+  if (BEFORE < 0 || LENGTH < 1 || AFTER < 0) begin : g_illegal
+    $error("places, and none before or after them missing, were expected: BEFORE, LENGTH, AFTER");
   end
 endmodule
 `default_nettype wire

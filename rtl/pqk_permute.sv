@@ -18,10 +18,6 @@ module pqk_permute #(
     input  wire                       out_ready,
     output logic [LANES_OUT*BITS-1:0] out_data
 );
-  if (CHANNELS_IN % LANES_IN != 0 || CHANNELS_OUT % LANES_OUT != 0) begin : g_illegal
-    $error("lanes that divide the channels were expected: LANES_IN, LANES_OUT");
-  end
-
   localparam int WORDS_IN = CHANNELS_IN / LANES_IN;
   localparam int WORDS_OUT = CHANNELS_OUT / LANES_OUT;
   localparam int COUNT_BITS = $clog2(WORDS_IN + 1);
@@ -66,5 +62,9 @@ module pqk_permute #(
       assign out_data[lane*BITS+:BITS] = leaving[index*BITS+:BITS];
     end
   endgenerate
+
+  if (CHANNELS_IN % LANES_IN != 0 || CHANNELS_OUT % LANES_OUT != 0) begin : g_illegal
+    $error("lanes that divide the channels were expected: LANES_IN, LANES_OUT");
+  end
 endmodule
 `default_nettype wire

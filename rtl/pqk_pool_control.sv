@@ -20,10 +20,6 @@ module pqk_pool_control #(
     output logic                first,
     input  wire  [OUT_BITS-1:0] result
 );
-  if (POSITIONS < 1 || DEPTH < 1) begin : g_illegal
-    $error("a pixel of a word at least was expected: POSITIONS, DEPTH");
-  end
-
   localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int POSITION_BITS = POSITIONS > 1 ? $clog2(POSITIONS) : 1;
 
@@ -55,6 +51,10 @@ module pqk_pool_control #(
       if (valid) address <= end_pixel ? 0 : address + 1;
       if (valid && end_pixel) position <= last ? 0 : position + 1;
     end
+  end
+
+  if (POSITIONS < 1 || DEPTH < 1) begin : g_illegal
+    $error("a pixel of a word at least was expected: POSITIONS, DEPTH");
   end
 endmodule
 `default_nettype wire

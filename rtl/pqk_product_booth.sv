@@ -12,10 +12,6 @@ module pqk_product_booth #(
     input  wire  [B-1:0] b,
     output logic [W-1:0] p
 );
-  if (A < 1 || B < 1) begin : g_illegal
-    $error("codes of a bit at least were expected: A, B");
-  end
-
   localparam int ROWS = B_SIGNED ? (B + 1) / 2 : B / 2 + 1;
   localparam int R = A + 3;  // bits of a row's sum: a doubled, its sign, and what the row below carries over
   localparam int ALL = 2 * ROWS + R;
@@ -33,5 +29,9 @@ module pqk_product_booth #(
     assign sums[r+1] = (ALL'($signed(sum)) <<< (2 * r)) | (sums[r] & ALL'((1 << (2 * r)) - 1));
   end
   assign p = W'(sums[ROWS]);
+
+  if (A < 1 || B < 1) begin : g_illegal
+    $error("codes of a bit at least were expected: A, B");
+  end
 endmodule
 `default_nettype wire

@@ -17,10 +17,6 @@ module pqk_product_integer #(
     input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
-  if ((A_ZERO == 0 && A_WIDTH != A) || (B_ZERO == 0 && B_WIDTH != B)) begin : g_illegal
-    $error("integers as wide as their codes were expected where there is no zero point: A_WIDTH, B_WIDTH");
-  end
-
   localparam bit L = A_SIGNED || A_ZERO != 0;
   localparam bit R = B_SIGNED || B_ZERO != 0;
   wire [A_WIDTH-1:0] left;
@@ -49,6 +45,10 @@ module pqk_product_integer #(
     pqk_product_booth #(.A(A_WIDTH), .A_SIGNED(L), .B(B_WIDTH), .B_SIGNED(R), .W(W)) multiplier (.a(left), .b(right), .p(p));
   end else begin : g_swapped
     pqk_product_booth #(.A(B_WIDTH), .A_SIGNED(R), .B(A_WIDTH), .B_SIGNED(L), .W(W)) multiplier (.a(right), .b(left), .p(p));
+  end
+
+  if ((A_ZERO == 0 && A_WIDTH != A) || (B_ZERO == 0 && B_WIDTH != B)) begin : g_illegal
+    $error("integers as wide as their codes were expected where there is no zero point: A_WIDTH, B_WIDTH");
   end
 endmodule
 `default_nettype wire

@@ -18,10 +18,6 @@ module pqk_product_logposit #(
     input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
-  if (A < 2 || B < 2 || F > L) begin : g_illegal
-    $error("codes of two bits at least, and fractions within logarithms, were expected: A, B, F, L");
-  end
-
   wire [A-2:0] a_body;
   wire [B-2:0] b_body;
   assign a_body = a[A-1] ? -a[A-2:0] : a[A-2:0];
@@ -32,5 +28,9 @@ module pqk_product_logposit #(
   pqk_product_align #(.M(8), .S(L + 1 - F), .W(W)) align (
       .magnitude(significand), .shift(sum[L:F]), .negative(!MAGNITUDE && (a[A-1] ^ b[B-1])), .p
   );
+
+  if (A < 2 || B < 2 || F > L) begin : g_illegal
+    $error("codes of two bits at least, and fractions within logarithms, were expected: A, B, F, L");
+  end
 endmodule
 `default_nettype wire

@@ -18,10 +18,6 @@ module pqk_product_minifloat #(
     input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
-  if (A_EXPONENT < 1 || B_EXPONENT < 1) begin : g_illegal
-    $error("exponents of a bit at least were expected: A_EXPONENT, B_EXPONENT");
-  end
-
   localparam int SHIFTS = 2 ** A_EXPONENT + 2 ** B_EXPONENT - 4;  // largest shift: exponent field e shifts by max(e, 1) - 1
   localparam int S = SHIFTS > 0 ? $clog2(SHIFTS + 1) : 1;
   localparam int MA = A_SIGNIFICAND + 1;
@@ -64,5 +60,9 @@ module pqk_product_minifloat #(
   pqk_product_align #(.M(MA + MB), .S(S), .W(W)) align (
       .magnitude(significand), .shift, .negative(!MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]))), .p
   );
+
+  if (A_EXPONENT < 1 || B_EXPONENT < 1) begin : g_illegal
+    $error("exponents of a bit at least were expected: A_EXPONENT, B_EXPONENT");
+  end
 endmodule
 `default_nettype wire

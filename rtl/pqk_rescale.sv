@@ -30,10 +30,6 @@ module pqk_rescale #(
     input  wire                       out_ready,
     output logic [LANES*BITS_OUT-1:0] out_data
 );
-  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH) begin : g_illegal
-    $error("a shift within PRODUCT_BITS and LOW up to HIGH were expected");
-  end
-
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int HALF_BITS = SHIFT > 0 ? SHIFT : 1;
 
@@ -105,5 +101,9 @@ module pqk_rescale #(
       assign out_data[lane*BITS_OUT+:BITS_OUT] = result;
     end
   endgenerate
+
+  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH) begin : g_illegal
+    $error("a shift within PRODUCT_BITS and LOW up to HIGH were expected");
+  end
 endmodule
 `default_nettype wire

@@ -19,10 +19,6 @@ module pqk_scaled_integers #(
     input  wire  [        LANES*BITS-1:0] data,
     output logic [LANES*PRODUCT_BITS-1:0] products
 );
-  if (LANES < 1 || DEPTH < 1) begin : g_illegal
-    $error("a word at least was expected: LANES, DEPTH");
-  end
-
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
   logic [WORD_BITS-1:0] word;
@@ -64,5 +60,9 @@ module pqk_scaled_integers #(
       assign products[lane*PRODUCT_BITS+:PRODUCT_BITS] = x * factor;
     end
   endgenerate
+
+  if (LANES < 1 || DEPTH < 1) begin : g_illegal
+    $error("a word at least was expected: LANES, DEPTH");
+  end
 endmodule
 `default_nettype wire

@@ -12,10 +12,6 @@ module pqk_slice_axis #(
     output logic kept,
     output logic wraps
 );
-  if (START < 0 || STEP < 1 || START + (SIZE - 1) * STEP >= LENGTH) begin : g_illegal
-    $error("places inside LENGTH were expected: START, STEP, SIZE");
-  end
-
   localparam int PLACE_BITS = $clog2(LENGTH + 1);
   localparam int NEXT_BITS = $clog2(LENGTH + STEP + 1);
   logic [PLACE_BITS-1:0] place;
@@ -32,6 +28,10 @@ module pqk_slice_axis #(
       place <= place + 1;
       if (kept) next <= next + NEXT_BITS'(STEP);
     end
+  end
+
+  if (START < 0 || STEP < 1 || START + (SIZE - 1) * STEP >= LENGTH) begin : g_illegal
+    $error("places inside LENGTH were expected: START, STEP, SIZE");
   end
 endmodule
 `default_nettype wire

@@ -35,10 +35,6 @@ module pqk_sliding_window #(
     input  wire                       out_ready,
     output logic [LANES_OUT*BITS-1:0] out_data
 );
-  if (LANES_IN % LANES_OUT != 0 || CHANNELS % LANES_IN != 0 || CHANNELS % (GROUPS * LANES_OUT) != 0) begin : g_illegal
-    $error("lanes that divide each other and the channels of a group were expected");
-  end
-
   localparam int WORDS = CHANNELS / LANES_IN;  // of a pixel in the memory
   localparam int SIZE = LINE_PIXELS * WORDS;
   localparam int PARTS = LANES_IN / LANES_OUT;  // of a word in the memory
@@ -70,9 +66,7 @@ module pqk_sliding_window #(
     modulo = ((x % SIZE) + SIZE) % SIZE;
   endfunction
 
-  function automatic logic [ADDRESS_BITS-1:0] plus(
-      input logic [ADDRESS_BITS-1:0] address, input logic [ADDRESS_BITS-1:0] step
-  );
+  function automatic [ADDRESS_BITS-1:0] plus(input [ADDRESS_BITS-1:0] address, input [ADDRESS_BITS-1:0] step);
     logic [ADDRESS_BITS:0] total, wrapped;
     total   = {1'b0, address} + {1'b0, step};
     wrapped = total - (ADDRESS_BITS + 1)'(SIZE);
@@ -246,6 +240,10 @@ module pqk_sliding_window #(
         end
       end
     end
+  end
+
+  if (LANES_IN % LANES_OUT != 0 || CHANNELS % LANES_IN != 0 || CHANNELS % (GROUPS * LANES_OUT) != 0) begin : g_illegal
+    $error("lanes that divide each other and the channels of a group were expected");
   end
 endmodule
 `default_nettype wire

@@ -27,10 +27,6 @@ module pqk_threshold #(
     input  wire                       out_ready,
     output logic [LANES*BITS_OUT-1:0] out_data
 );
-  if (STEPS < 1 || LANES < 1 || DEPTH < 1) begin : g_illegal
-    $error("a comparison at least was expected: STEPS, LANES, DEPTH");
-  end
-
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
   logic [STEPS:0] valid;
@@ -111,5 +107,9 @@ module pqk_threshold #(
       assign out_data[lane*BITS_OUT+:BITS_OUT] = result;
     end
   endgenerate
+
+  if (STEPS < 1 || LANES < 1 || DEPTH < 1) begin : g_illegal
+    $error("a comparison at least was expected: STEPS, LANES, DEPTH");
+  end
 endmodule
 `default_nettype wire

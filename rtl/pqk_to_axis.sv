@@ -15,10 +15,6 @@ module pqk_to_axis #(
     output logic [BEAT_BITS-1:0] tdata,
     output logic                 tlast
 );
-  if (BEAT_BITS < WIDTH || BEATS < 1) begin : g_illegal
-    $error("beats that hold a word were expected: BEAT_BITS, WIDTH, BEATS");
-  end
-
   localparam int COUNT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   logic [COUNT_BITS-1:0] count;
   assign tvalid = in_valid;
@@ -28,6 +24,10 @@ module pqk_to_axis #(
   always_ff @(posedge clock) begin
     if (reset) count <= 0;
     else if (tvalid && tready) count <= tlast ? 0 : count + 1;
+  end
+
+  if (BEAT_BITS < WIDTH || BEATS < 1) begin : g_illegal
+    $error("beats that hold a word were expected: BEAT_BITS, WIDTH, BEATS");
   end
 endmodule
 `default_nettype wire

@@ -14,10 +14,6 @@ module pqk_width_converter #(
     input  wire                       out_ready,
     output logic [LANES_OUT*BITS-1:0] out_data
 );
-  if (LANES_IN == LANES_OUT || (LANES_IN % LANES_OUT != 0 && LANES_OUT % LANES_IN != 0)) begin : g_illegal
-    $error("lanes of which one number divides the other were expected: LANES_IN, LANES_OUT");
-  end
-
   localparam int RATIO = LANES_IN > LANES_OUT ? LANES_IN / LANES_OUT : LANES_OUT / LANES_IN;
   localparam int COUNT_BITS = $clog2(RATIO + 1);
   localparam int NARROW = BITS * (LANES_IN > LANES_OUT ? LANES_OUT : LANES_IN);
@@ -52,6 +48,10 @@ module pqk_width_converter #(
       end
     end
   endgenerate
+
+  if (LANES_IN == LANES_OUT || (LANES_IN % LANES_OUT != 0 && LANES_OUT % LANES_IN != 0)) begin : g_illegal
+    $error("lanes of which one number divides the other were expected: LANES_IN, LANES_OUT");
+  end
 `ifdef FORMAL
   `include "proofs/pqk_width_converter.svh"
 `endif

@@ -57,8 +57,8 @@ class Scheduler {
     std::string report;
     for (auto &fiber : fibers_)
       if (!fiber->finished)
-        report += (report.empty() ? "" : ", ") + fiber->name + " waits to " + (fiber->reading ? "read the empty stream " : "write the full stream ") +
-                  fiber->waits_for;
+        report += (report.empty() ? "" : ", ") + fiber->name + " waits to " +
+                  (fiber->reading ? "read the empty stream " : "write the full stream ") + fiber->waits_for;
     fibers_.clear();
     ready_.clear();
     return report;

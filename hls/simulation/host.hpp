@@ -15,7 +15,8 @@ static int finish(char *message, int size) {
   return failure.empty() ? 0 : 1;
 }
 
-template <int BYTES> void feed_frames(const unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &in) {
+template <int BYTES>
+void feed_frames(const unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &in) {
   for (int frame = 0; frame < frames; ++frame) {
     for (int i = 0; i < beats; ++i) {
       pyqkit::Beat<BYTES> beat;
@@ -29,11 +30,13 @@ template <int BYTES> void feed_frames(const unsigned char *bytes, int beats, int
   }
 }
 
-template <int BYTES> void drain_frames(unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &out) {
+template <int BYTES>
+void drain_frames(unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &out) {
   for (int frame = 0; frame < frames; ++frame) {
     for (int i = 0; i < beats; ++i) {
       const pyqkit::Beat<BYTES> beat = out.read();
-      if ((beat.last != 0) != (i == beats - 1) && failure.empty()) failure = "TLAST is not on the last beat of a frame";
+      if ((beat.last != 0) != (i == beats - 1) && failure.empty())
+        failure = "TLAST is not on the last beat of a frame";
       const unsigned long long data = (unsigned long long)beat.data;
       for (int byte = 0; byte < BYTES; ++byte) bytes[byte] = (unsigned char)(data >> (8 * byte));
       bytes += BYTES;
@@ -42,7 +45,8 @@ template <int BYTES> void drain_frames(unsigned char *bytes, int beats, int fram
 }
 
 // The same for words without TLAST, of which each takes BYTES bytes of the buffer.
-template <int BYTES, int W> void feed_frames(const unsigned char *bytes, int words, int frames, hls::stream<ap_uint<W>> &in) {
+template <int BYTES, int W>
+void feed_frames(const unsigned char *bytes, int words, int frames, hls::stream<ap_uint<W>> &in) {
   for (int i = 0; i < words * frames; ++i, bytes += BYTES) {
     ap_uint<W> word = 0;
     for (int low = 0; low < W; low += 8) word.range(low + 8 < W ? low + 7 : W - 1, low) = bytes[low / 8];
@@ -50,7 +54,8 @@ template <int BYTES, int W> void feed_frames(const unsigned char *bytes, int wor
   }
 }
 
-template <int BYTES, int W> void drain_frames(unsigned char *bytes, int words, int frames, hls::stream<ap_uint<W>> &out) {
+template <int BYTES, int W>
+void drain_frames(unsigned char *bytes, int words, int frames, hls::stream<ap_uint<W>> &out) {
   for (int i = 0; i < words * frames; ++i, bytes += BYTES) {
     const ap_uint<W> word = out.read();
     for (int low = 0; low < W; low += 8) {

@@ -6,14 +6,16 @@
 
 static int failures = 0;
 
-#define CHECK_EQUAL(found, expected)                                                                  \
-  do {                                                                                                \
-    const long long f_ = (long long)(found), e_ = (long long)(expected);                              \
-    if (f_ != e_ && ++failures <= 10) std::printf("%s:%d: %lld, expected %lld\n", __FILE__, __LINE__, f_, e_); \
+#define CHECK_EQUAL(found, expected)                                           \
+  do {                                                                         \
+    const long long f_ = (long long)(found), e_ = (long long)(expected);       \
+    if (f_ != e_ && ++failures <= 10)                                          \
+      std::printf("%s:%d: %lld, expected %lld\n", __FILE__, __LINE__, f_, e_); \
   } while (0)
 
 // Writes COUNT codes in words of LANES.
-template <class T, int LANES, class V> void send(hls::stream<pyqkit::Word<T, LANES>> &stream, const V *codes, int count) {
+template <class T, int LANES, class V>
+void send(hls::stream<pyqkit::Word<T, LANES>> &stream, const V *codes, int count) {
   for (int i = 0; i < count; i += LANES) {
     pyqkit::Word<T, LANES> word;
     for (int lane = 0; lane < LANES; ++lane) word.lane[lane] = T(codes[i + lane]);
@@ -22,7 +24,8 @@ template <class T, int LANES, class V> void send(hls::stream<pyqkit::Word<T, LAN
 }
 
 // Reads codes and compares them.
-template <class T, int LANES, class V> void expect(hls::stream<pyqkit::Word<T, LANES>> &stream, const V *codes, int count) {
+template <class T, int LANES, class V>
+void expect(hls::stream<pyqkit::Word<T, LANES>> &stream, const V *codes, int count) {
   for (int i = 0; i < count; i += LANES) {
     const pyqkit::Word<T, LANES> word = stream.read();
     for (int lane = 0; lane < LANES; ++lane) CHECK_EQUAL(word.lane[lane], codes[i + lane]);

@@ -19,9 +19,13 @@
 namespace {
 
 // Bit vectors of any width, 32 bits at a time.
-template <class T> typename std::enable_if<std::is_integral<T>::value, uint32_t>::type word(const T &value, int k) { return uint32_t(uint64_t(value) >> (32 * k)); }
+template <class T>
+typename std::enable_if<std::is_integral<T>::value, uint32_t>::type word(const T &value, int k) {
+  return uint32_t(uint64_t(value) >> (32 * k));
+}
 template <std::size_t N> uint32_t word(const VlWide<N> &value, int k) { return value[k]; }
-template <class T> typename std::enable_if<std::is_integral<T>::value>::type set_word(T &value, int k, uint32_t bits) {
+template <class T>
+typename std::enable_if<std::is_integral<T>::value>::type set_word(T &value, int k, uint32_t bits) {
   value = k ? T(uint64_t(value) | uint64_t(bits) << 32) : T(bits);
 }
 template <std::size_t N> void set_word(VlWide<N> &value, int k, uint32_t bits) { value[k] = bits; }
@@ -42,7 +46,8 @@ struct Simulation {
 #endif
   uint8_t **buffers;
   int64_t frames, patience, ticks = 0, cycle = 0, quiet = 0;  // ticks count from the reset on
-  int64_t *first, *ends;  // cycle of the first beat of each frame at any input; of its last beat at each output
+  int64_t *first,
+      *ends;  // cycle of the first beat of each frame at any input; of its last beat at each output
   Random random;
   uint32_t stall_rate;  // of 256
   bool offered[INPUTS] = {};
@@ -119,12 +124,14 @@ struct Simulation {
       const int64_t frame = drained[i] / OUT_BEATS[i];
       const bool complete = ++drained[i] % OUT_BEATS[i] == 0;
       if (complete) ends[i * frames + frame] = cycle;
-      if (complete != output_last(*model, i)) failure = "TLAST is not on the last beat of a frame of out_" + std::to_string(i);
+      if (complete != output_last(*model, i))
+        failure = "TLAST is not on the last beat of a frame of out_" + std::to_string(i);
       moves = true;
     }
     quiet = moves ? 0 : quiet + 1;
     step();
-    if (context.gotError()) failure = "in cycle " + std::to_string(cycle) + ", where the assertion above does not hold";
+    if (context.gotError())
+      failure = "in cycle " + std::to_string(cycle) + ", where the assertion above does not hold";
     ++cycle;
   }
 
@@ -143,10 +150,13 @@ struct Simulation {
     std::string full, waiting;
     for (int i = 0; i < FIFOS; ++i) {
       const uint32_t bit = 1u << (i % 32);
-      if (~word(model->write_ready, i / 32) & bit) full += (full.empty() ? "" : ", ") + std::string(FIFO_NAMES[i]);
-      if (~word(model->read_valid, i / 32) & word(model->read_ready, i / 32) & bit) waiting += (waiting.empty() ? "" : ", ") + std::string(FIFO_NAMES[i]);
+      if (~word(model->write_ready, i / 32) & bit)
+        full += (full.empty() ? "" : ", ") + std::string(FIFO_NAMES[i]);
+      if (~word(model->read_valid, i / 32) & word(model->read_ready, i / 32) & bit)
+        waiting += (waiting.empty() ? "" : ", ") + std::string(FIFO_NAMES[i]);
     }
-    failure = "in cycle " + std::to_string(stopped) + "; full: " + (full.empty() ? "none" : full) + "; empty with a reader that waits: " + (waiting.empty() ? "none" : waiting);
+    failure = "in cycle " + std::to_string(stopped) + "; full: " + (full.empty() ? "none" : full) +
+              "; empty with a reader that waits: " + (waiting.empty() ? "none" : waiting);
   }
 };
 
@@ -156,7 +166,8 @@ extern "C" {
 
 // Starts a run. `folder` holds the tables of constants; buffers are those of all inputs, then of all outputs.
 // Returns null if there is no such folder.
-void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *ends, int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
+void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *first, int64_t *ends,
+            int64_t patience, int stall_rate, uint64_t seed, const char *trace) {
   char before[4096];
   if (!getcwd(before, sizeof before) || chdir(folder) != 0) return nullptr;
   auto simulation = std::make_unique<Simulation>();
@@ -194,8 +205,10 @@ int advance(void *simulation, int64_t cycles, int64_t *frames_done, char *messag
   for (int64_t i = 0; i < cycles && status == 0; ++i) {
     s.one_cycle();
     if (s.quiet >= s.patience) s.describe_deadlock();
-    if (!s.failure.empty()) status = 2;
-    else if (s.frames_done() == s.frames) status = 1;
+    if (!s.failure.empty())
+      status = 2;
+    else if (s.frames_done() == s.frames)
+      status = 1;
   }
   *frames_done = s.frames_done();
   std::snprintf(message, size_t(size), "%s", s.failure.c_str());

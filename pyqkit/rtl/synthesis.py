@@ -61,8 +61,8 @@ def synthesise(
 
     Each goes through a run of Yosys of its own: the mapper orders its work by names, also by those of
     circuits that it read before, which was seen to move the LUTs of a circuit by a fifth. So a circuit's
-    figures depend on its text alone, and Yosys reads it without the prefix of the library: what a module is
-    called must not change what it costs.
+    figures depend on its text alone. Yosys names cells after modules and lines, so it reads the library
+    without its prefix and without default_nettype: what a module is called must not change what it costs.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _renamed(circuit: Circuit) -> Circuit:
 
 
 def _unprefixed(text: str) -> str:
-    return re.sub(rf"\b{PREFIX}", "", text)
+    return re.sub(rf"\b{PREFIX}|^`default_nettype \w+\n", "", text, flags=re.MULTILINE)
 
 
 def _name(circuit: Circuit, library: Mapping[str, str], dsp: bool, version: str) -> str:

@@ -5,7 +5,8 @@
 namespace pyqkit {
 
 template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, class Table>
-void absolute(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
+void absolute(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
+              hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
   for (int pixel = 0; pixel < PIXELS; ++pixel) {
     for (int channel = 0; channel < CHANNELS; channel += LANES) {
 #pragma HLS PIPELINE II = 1
@@ -15,7 +16,8 @@ void absolute(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in, hls::stream<Word<
 #pragma HLS UNROLL
         const ap_int<OUT_BITS + 1> x = In::decode(word.lane[lane]);
         const ap_int<OUT_BITS + 1> magnitude = x < 0 ? ap_int<OUT_BITS + 1>(-x) : x;
-        result.lane[lane] = ap_uint<OUT_BITS>(ap_int<OUT_BITS + 1>(magnitude * Table::weight(channel + lane)));
+        result.lane[lane] =
+            ap_uint<OUT_BITS>(ap_int<OUT_BITS + 1>(magnitude * Table::weight(channel + lane)));
       }
       out.write(result);
     }

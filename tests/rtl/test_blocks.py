@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from pyqkit.emulate.hls import DeadlockError
 from pyqkit.emulate.rtl import Stalls
+from pyqkit.errors import UserError
 from pyqkit.rtl.generate import library
 from tests.rtl.bench import design, instantiated, mutated, needs_verilator, needs_yosys, simulate
 from tests.rtl.cases import every
@@ -156,6 +158,15 @@ def test_blocks_are_clean_under_lint(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[:3000]
+
+
+@needs_verilator
+def test_illegal_parameters_are_refused() -> None:
+    """In elaboration, by a sentence of the block."""
+    case = CASES["width_1_4"]
+    illegal = replace(case, parameters={**case.parameters, "LANES_IN": 3})
+    with pytest.raises(UserError, match="lanes of which one number divides the other were expected"):
+        simulate([illegal])
 
 
 @needs_yosys

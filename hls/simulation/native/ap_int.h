@@ -8,15 +8,11 @@
 
 namespace native {
 template <int W, bool S> struct storage {
-  typedef typename std::conditional<
-      W <= 8, int8_t,
-      typename std::conditional<W <= 16, int16_t,
-                                typename std::conditional<W <= 32, int32_t, typename std::conditional<W <= 64, int64_t, __int128>::type>::type>::type>::type
-      signed_type;
-  typedef typename std::conditional<
-      W <= 8, uint8_t,
-      typename std::conditional<W <= 16, uint16_t,
-                                typename std::conditional<W <= 32, uint32_t, typename std::conditional<W <= 64, uint64_t, unsigned __int128>::type>::type>::type>::type
+  template <bool CONDITION, class A, class B> using either = typename std::conditional<CONDITION, A, B>::type;
+  typedef either<W <= 64, int64_t, __int128> above_32;
+  typedef either<W <= 8, int8_t, either<W <= 16, int16_t, either<W <= 32, int32_t, above_32>>> signed_type;
+  typedef either<W <= 64, uint64_t, unsigned __int128> unsigned_above_32;
+  typedef either<W <= 8, uint8_t, either<W <= 16, uint16_t, either<W <= 32, uint32_t, unsigned_above_32>>>
       unsigned_type;
   typedef typename std::conditional<S, signed_type, unsigned_type>::type type;
 };
@@ -35,7 +31,9 @@ template <int W, bool S> struct integer {
  private:
   static constexpr int SPARE = (int)sizeof(type) * 8 - W;
   // Shifting up and down again drops the spare bits: sign extension for signed types, masking for unsigned ones.
-  static constexpr type wrap(type x) { return SPARE == 0 ? x : type(type(typename storage<W, S>::unsigned_type(x) << SPARE) >> SPARE); }
+  static constexpr type wrap(type x) {
+    return SPARE == 0 ? x : type(type(typename storage<W, S>::unsigned_type(x) << SPARE) >> SPARE);
+  }
 };
 // More than 128 bits: zero, and what ranges put there.
 template <int W> struct packed {
@@ -75,7 +73,9 @@ template <int W, bool NATIVE = (W <= 128)> struct ap_uint : native::integer<W, f
   typedef typename native::integer<W, false>::type type;
   native::range<ap_uint> range(int high, int low) { return {*this, low, high - low + 1}; }
   native::range<const ap_uint> range(int high, int low) const { return {*this, low, high - low + 1}; }
-  uint64_t get(int low, int bits) const { return uint64_t(this->value >> low) & native::packed<W>::mask(bits); }
+  uint64_t get(int low, int bits) const {
+    return uint64_t(this->value >> low) & native::packed<W>::mask(bits);
+  }
   void set(int low, int bits, uint64_t value) {
     const type mask = type(type(native::packed<W>::mask(bits)) << low);
     this->value = type((this->value & type(~mask)) | (type(type(value) << low) & mask));

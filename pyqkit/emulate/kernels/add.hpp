@@ -12,15 +12,22 @@ struct Term {
 namespace {
 
 #ifdef PYQKIT_VNNI
-__m512i load(const int8_t *from, __mmask16 lanes) { return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, from)); }
-__m512i load(const uint8_t *from, __mmask16 lanes) { return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, from)); }
-__m512i load(const int16_t *from, __mmask16 lanes) { return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(lanes, from)); }
+__m512i load(const int8_t *from, __mmask16 lanes) {
+  return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, from));
+}
+__m512i load(const uint8_t *from, __mmask16 lanes) {
+  return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, from));
+}
+__m512i load(const int16_t *from, __mmask16 lanes) {
+  return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(lanes, from));
+}
 __m512i load(const int32_t *from, __mmask16 lanes) { return _mm512_maskz_loadu_epi32(lanes, from); }
 #endif
 
 // sums = sums * scale + x * factor; without `scale` what is in `sums` counts as zero.
 template <class T>
-void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int stride, const int32_t *scale, int32_t *sums) {
+void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int stride, const int32_t *scale,
+                int32_t *sums) {
 #ifdef PYQKIT_VNNI
   for (int first = 0; first < channels; first += LANES) {
     const __mmask16 lanes = lanes_from(first, channels);
@@ -43,12 +50,17 @@ void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int
 }
 
 // The pixels from `first` on.
-void add_term(const Term &term, int64_t first, int pixels, int channels, int stride, const int32_t *scale, int32_t *sums) {
+void add_term(const Term &term, int64_t first, int pixels, int channels, int stride, const int32_t *scale,
+              int32_t *sums) {
   const int64_t at = first * channels;
-  if (term.type == 0) add_scaled((const int8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
-  if (term.type == 1) add_scaled((const uint8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
-  if (term.type == 2) add_scaled((const int16_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
-  if (term.type == 3) add_scaled((const int32_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 0)
+    add_scaled((const int8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 1)
+    add_scaled((const uint8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 2)
+    add_scaled((const int16_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 3)
+    add_scaled((const int32_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
 }
 
 }  // namespace

@@ -8,14 +8,13 @@
 
 namespace {
 
-const int TILE = 12;   // pixels whose sums stay in registers
-
+const int TILE = 12;  // pixels whose sums stay in registers
 
 // Dot products of four u8 and four s8 (GROUP 4), or of two s16 and two s16 (GROUP 2), added to sums.
 // STRIDE: bytes from pixel to pixel, so that they are constants of the loads; 0 if only `stride_bytes` says.
 template <int GROUP, int COUNT, int STRIDE>
-void tile(const char *const *rows, int stride_bytes, int kernel_h, int groups_a_row, const char *weights, int block_bytes, const int32_t *start, int32_t *out,
-          int out_stride) {
+void tile(const char *const *rows, int stride_bytes, int kernel_h, int groups_a_row, const char *weights,
+          int block_bytes, const int32_t *start, int32_t *out, int out_stride) {
   if (STRIDE) stride_bytes = STRIDE;
 #ifdef PYQKIT_VNNI
   __m512i sums[COUNT];
@@ -63,15 +62,16 @@ void tile(const char *const *rows, int stride_bytes, int kernel_h, int groups_a_
 }
 
 template <int GROUP, int STRIDE>
-void tiles(int pixels, const char *const *rows, int stride_bytes, const Window &w, int groups_a_row, const char *weights, const int32_t *start, int32_t *out,
-           int out_stride) {
+void tiles(int pixels, const char *const *rows, int stride_bytes, const Window &w, int groups_a_row,
+           const char *weights, const int32_t *start, int32_t *out, int out_stride) {
   const char *moved[64];
   for (int done = 0; done < pixels;) {
     for (int ky = 0; ky < w.kernel_h; ++ky) moved[ky] = rows[ky] + (int64_t)done * stride_bytes;
     int32_t *to = out + (int64_t)done * out_stride;
     const int left = pixels - done;
-#define PYQKIT_TILE(N)                                                                                                       \
-  tile<GROUP, N, STRIDE>(moved, stride_bytes, w.kernel_h, groups_a_row, weights, LANES * 4, start, to, out_stride); \
+#define PYQKIT_TILE(N)                                                                                 \
+  tile<GROUP, N, STRIDE>(moved, stride_bytes, w.kernel_h, groups_a_row, weights, LANES * 4, start, to, \
+                         out_stride);                                                                  \
   done += N;
     if (left >= TILE) {
       PYQKIT_TILE(TILE)
@@ -87,13 +87,16 @@ void tiles(int pixels, const char *const *rows, int stride_bytes, const Window &
 }
 
 // One image with its border, in the type that the inner product takes.
-template <int GROUP> void copy_padded(const void *image, const Window &w, int flip, int border, char *padded) {
+template <int GROUP>
+void copy_padded(const void *image, const Window &w, int flip, int border, char *padded) {
   const int element = GROUP == 4 ? 1 : 2;
   const int row_bytes = (w.left + w.width + w.right) * w.channels * element;
   if (GROUP == 4) {
     std::memset(padded, border, (int64_t)(w.top + w.height + w.bottom) * row_bytes);
   } else {
-    std::memset(padded, 0, (int64_t)(w.top + w.height + w.bottom) * row_bytes);  // the border of wide operands is always 0
+    std::memset(
+        padded, 0,
+        (int64_t)(w.top + w.height + w.bottom) * row_bytes);  // the border of wide operands is always 0
   }
   for (int y = 0; y < w.height; ++y) {
     char *to = padded + (int64_t)(y + w.top) * row_bytes + w.left * w.channels * element;
@@ -107,31 +110,39 @@ template <int GROUP> void copy_padded(const void *image, const Window &w, int fl
 }
 
 template <int GROUP>
-void convolve(const void *x, const Window &w, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out,
-              const Term *joined, const int32_t *scale, const Requantiser *requantiser, void *out) {
+void convolve(const void *x, const Window &w, int flip, int border, const void *weights, const int32_t *start,
+              int32_t *sums_out, const Term *joined, const int32_t *scale, const Requantiser *requantiser,
+              void *out) {
   const int element = GROUP == 4 ? 1 : 2;
   const int row_bytes = (w.left + w.width + w.right) * w.channels * element;
   const int groups_a_row = (w.kernel_w * w.channels + GROUP - 1) / GROUP;
   const int blocks = (w.outputs + LANES - 1) / LANES, stride = blocks * LANES;
   const int stride_bytes = w.stride_w * w.channels * element;
-  const auto row_of_tiles = stride_bytes == 16 ? tiles<GROUP, 16> : stride_bytes == 32 ? tiles<GROUP, 32> : stride_bytes == 64 ? tiles<GROUP, 64> : tiles<GROUP, 0>;
+  const auto row_of_tiles = stride_bytes == 16   ? tiles<GROUP, 16>
+                            : stride_bytes == 32 ? tiles<GROUP, 32>
+                            : stride_bytes == 64 ? tiles<GROUP, 64>
+                                                 : tiles<GROUP, 0>;
   std::vector<char> padded((int64_t)(w.top + w.height + w.bottom) * row_bytes + 64);
   std::vector<int32_t> sums((int64_t)w.columns * stride);
   const char *rows[64];
   for (int frame = 0; frame < w.frames; ++frame) {
-    copy_padded<GROUP>((const char *)x + (int64_t)frame * w.height * w.width * w.channels * element, w, flip, border, padded.data());
+    copy_padded<GROUP>((const char *)x + (int64_t)frame * w.height * w.width * w.channels * element, w, flip,
+                       border, padded.data());
     for (int row = 0; row < w.rows; ++row) {
-      for (int ky = 0; ky < w.kernel_h; ++ky) rows[ky] = padded.data() + (int64_t)(row * w.stride_h + ky) * row_bytes;
+      for (int ky = 0; ky < w.kernel_h; ++ky)
+        rows[ky] = padded.data() + (int64_t)(row * w.stride_h + ky) * row_bytes;
       for (int block = 0; block < blocks; ++block) {
         const char *panel = (const char *)weights + (int64_t)block * w.kernel_h * groups_a_row * LANES * 4;
-        row_of_tiles(w.columns, rows, stride_bytes, w, groups_a_row, panel, start + block * LANES, sums.data() + block * LANES, stride);
+        row_of_tiles(w.columns, rows, stride_bytes, w, groups_a_row, panel, start + block * LANES,
+                     sums.data() + block * LANES, stride);
       }
       const int64_t pixel = ((int64_t)frame * w.rows + row) * w.columns;
       if (joined) add_term(*joined, pixel, w.columns, w.outputs, stride, scale, sums.data());
       if (requantiser)
         requantise(sums.data(), w.columns, w.outputs, stride, *requantiser, out, pixel);
       else
-        for (int p = 0; p < w.columns; ++p) std::memcpy(sums_out + (pixel + p) * w.outputs, sums.data() + (int64_t)p * stride, w.outputs * 4);
+        for (int p = 0; p < w.columns; ++p)
+          std::memcpy(sums_out + (pixel + p) * w.outputs, sums.data() + (int64_t)p * stride, w.outputs * 4);
     }
   }
 }
@@ -142,8 +153,9 @@ extern "C" {
 
 // group 4: x is int8 (flip 1) or uint8, weights s8; group 2: both s16. Exactly one of sums_out and out is given. With `joined`
 // sums are multiplied by `scale` of their channel, and the other branch of a residual addition is added.
-void pyqkit_convolve(const void *x, const int32_t *shape, int group, int flip, int border, const void *weights, const int32_t *start, int32_t *sums_out,
-                     const Term *joined, const int32_t *scale, const Requantiser *requantiser, void *out) {
+void pyqkit_convolve(const void *x, const int32_t *shape, int group, int flip, int border,
+                     const void *weights, const int32_t *start, int32_t *sums_out, const Term *joined,
+                     const int32_t *scale, const Requantiser *requantiser, void *out) {
   Window w;
   std::memcpy(&w, shape, sizeof w);
   if (group == 4)
@@ -159,7 +171,8 @@ void pyqkit_depthwise(const int16_t *x, const int32_t *shape, const int32_t *wei
   const int height = w.top + w.height + w.bottom, width = w.left + w.width + w.right;
   std::vector<char> padded((int64_t)height * width * w.channels * 2 + 64);
   for (int frame = 0; frame < w.frames; ++frame) {
-    copy_padded<2>((const char *)(x + (int64_t)frame * w.height * w.width * w.channels), w, 0, 0, padded.data());
+    copy_padded<2>((const char *)(x + (int64_t)frame * w.height * w.width * w.channels), w, 0, 0,
+                   padded.data());
     const int16_t *image = (const int16_t *)padded.data();
     for (int row = 0; row < w.rows; ++row)
       for (int column = 0; column < w.columns; ++column) {
@@ -167,7 +180,8 @@ void pyqkit_depthwise(const int16_t *x, const int32_t *shape, const int32_t *wei
         std::memset(to, 0, w.channels * 4);
         for (int ky = 0; ky < w.kernel_h; ++ky)
           for (int kx = 0; kx < w.kernel_w; ++kx) {
-            const int16_t *from = image + ((int64_t)(row * w.stride_h + ky) * width + column * w.stride_w + kx) * w.channels;
+            const int16_t *from =
+                image + ((int64_t)(row * w.stride_h + ky) * width + column * w.stride_w + kx) * w.channels;
             const int32_t *v = weights + (ky * w.kernel_w + kx) * w.channels;
             for (int c = 0; c < w.channels; ++c) to[c] += from[c] * v[c];
           }

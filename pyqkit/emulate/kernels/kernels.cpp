@@ -4,17 +4,19 @@
 
 extern "C" {
 
-void pyqkit_requantise32(const int32_t *sums, int pixels, int channels, const Requantiser *requantiser, void *out) {
+void pyqkit_requantise32(const int32_t *sums, int pixels, int channels, const Requantiser *requantiser,
+                         void *out) {
   requantise(sums, pixels, channels, channels, *requantiser, out, 0);
 }
 
-void pyqkit_requantise64(const int64_t *sums, int pixels, int channels, const Requantiser *requantiser, void *out) {
+void pyqkit_requantise64(const int64_t *sums, int pixels, int channels, const Requantiser *requantiser,
+                         void *out) {
   requantise(sums, pixels, channels, channels, *requantiser, out, 0);
 }
 
 // Residual addition and requantisation, row by row; sums fit 64 bits.
-void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left, const int64_t *right,
-                     const Requantiser *requantiser, void *out) {
+void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left,
+                     const int64_t *right, const Requantiser *requantiser, void *out) {
   const int ROWS = 16;
   std::vector<int64_t> sums((int64_t)ROWS * channels);
   for (int first = 0; first < pixels; first += ROWS) {
@@ -28,12 +30,14 @@ void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channel
 }
 
 // Sum of scaled branches, requantised; sums fit 32 bits.
-void pyqkit_add(const Term *terms, int count, int pixels, int channels, const int32_t *ones, const Requantiser *requantiser, void *out) {
+void pyqkit_add(const Term *terms, int count, int pixels, int channels, const int32_t *ones,
+                const Requantiser *requantiser, void *out) {
   const int ROWS = 16;
   std::vector<int32_t> sums((int64_t)ROWS * channels);
   for (int first = 0; first < pixels; first += ROWS) {
     const int n = pixels - first < ROWS ? pixels - first : ROWS;
-    for (int i = 0; i < count; ++i) add_term(terms[i], first, n, channels, channels, i ? ones : nullptr, sums.data());
+    for (int i = 0; i < count; ++i)
+      add_term(terms[i], first, n, channels, channels, i ? ones : nullptr, sums.data());
     requantise(sums.data(), n, channels, channels, *requantiser, out, first);
   }
 }

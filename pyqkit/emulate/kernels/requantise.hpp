@@ -26,7 +26,9 @@ const int LANES = 16;  // outputs of one vector of 32-bit sums
 #ifdef PYQKIT_VNNI
 const __mmask16 ALL = 0xffff;  // stores under a mask take several times as long as others
 
-__mmask16 lanes_from(int first, int channels) { return channels - first >= LANES ? ALL : (1 << (channels - first)) - 1; }
+__mmask16 lanes_from(int first, int channels) {
+  return channels - first >= LANES ? ALL : (1 << (channels - first)) - 1;
+}
 
 void store(uint8_t *to, __mmask16 lanes, __m512i x) {
   if (lanes == ALL)
@@ -44,20 +46,23 @@ void store(int32_t *to, __mmask16 lanes, __m512i x) { _mm512_mask_storeu_epi32(t
 
 // Up to 31 thresholds, sixteen channels at a time: one comparison each, then the integer from a table in two registers.
 template <class Out>
-void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, const int32_t *by_index, int count, const int32_t *falling,
-                    const int32_t *integers, Out *out) {
+void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, const int32_t *by_index,
+                    int count, const int32_t *falling, const int32_t *integers, Out *out) {
   const __m512i one = _mm512_set1_epi32(1), all = _mm512_set1_epi32(count);
   const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
   const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
   for (int first = 0; first < channels; first += LANES) {
     const __mmask16 lanes = lanes_from(first, channels);
-    const __mmask16 down = _mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
+    const __mmask16 down = _mm512_mask_test_epi32_mask(
+        lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
     __m512i limits[31];
-    for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi32(lanes, by_index + (int64_t)i * channels + first);
+    for (int i = 0; i < count; ++i)
+      limits[i] = _mm512_maskz_loadu_epi32(lanes, by_index + (int64_t)i * channels + first);
     for (int p = 0; p < pixels; ++p) {
       const __m512i x = _mm512_maskz_loadu_epi32(lanes, sums + (int64_t)p * stride + first);
       __m512i steps = _mm512_setzero_si512();
-      for (int i = 0; i < count; ++i) steps = _mm512_mask_add_epi32(steps, _mm512_cmpge_epi32_mask(x, limits[i]), steps, one);
+      for (int i = 0; i < count; ++i)
+        steps = _mm512_mask_add_epi32(steps, _mm512_cmpge_epi32_mask(x, limits[i]), steps, one);
       steps = _mm512_mask_sub_epi32(steps, down, all, steps);
       store(out + (int64_t)p * channels + first, lanes, _mm512_permutex2var_epi32(low, steps, high));
     }
@@ -68,20 +73,23 @@ void few_thresholds(const int32_t *sums, int pixels, int channels, int stride, c
 #ifdef PYQKIT_VNNI
 // The same for 64-bit sums, eight channels at a time.
 template <class Out>
-void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stride, const int64_t *by_index, int count, const int32_t *falling,
-                         const int32_t *integers, Out *out) {
+void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stride, const int64_t *by_index,
+                         int count, const int32_t *falling, const int32_t *integers, Out *out) {
   const __m512i one = _mm512_set1_epi64(1), all = _mm512_set1_epi64(count);
   const __m512i low = _mm512_maskz_loadu_epi32(count >= 15 ? 0xffff : (1 << (count + 1)) - 1, integers);
   const __m512i high = count > 15 ? _mm512_maskz_loadu_epi32((1u << (count - 15)) - 1, integers + 16) : low;
   for (int first = 0; first < channels; first += 8) {
     const __mmask8 lanes = channels - first >= 8 ? 0xff : (1 << (channels - first)) - 1;
-    const __mmask8 down = (__mmask8)_mm512_mask_test_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
+    const __mmask8 down = (__mmask8)_mm512_mask_test_epi32_mask(
+        lanes, _mm512_maskz_loadu_epi32(lanes, falling + first), _mm512_set1_epi32(-1));
     __m512i limits[31];
-    for (int i = 0; i < count; ++i) limits[i] = _mm512_maskz_loadu_epi64(lanes, by_index + (int64_t)i * channels + first);
+    for (int i = 0; i < count; ++i)
+      limits[i] = _mm512_maskz_loadu_epi64(lanes, by_index + (int64_t)i * channels + first);
     for (int p = 0; p < pixels; ++p) {
       const __m512i x = _mm512_maskz_loadu_epi64(lanes, sums + (int64_t)p * stride + first);
       __m512i steps = _mm512_setzero_si512();
-      for (int i = 0; i < count; ++i) steps = _mm512_mask_add_epi64(steps, _mm512_cmpge_epi64_mask(x, limits[i]), steps, one);
+      for (int i = 0; i < count; ++i)
+        steps = _mm512_mask_add_epi64(steps, _mm512_cmpge_epi64_mask(x, limits[i]), steps, one);
       steps = _mm512_mask_sub_epi64(steps, down, all, steps);
       const __m512i narrow = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(steps));
       store(out + (int64_t)p * channels + first, lanes, _mm512_permutex2var_epi32(low, narrow, high));
@@ -92,13 +100,16 @@ void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stri
 
 // Steps of a requantiser for one row of pixels, then the integer of each step.
 template <class Sum, class Out>
-void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index, const Sum *by_channel, int count, const int32_t *falling,
-                   const int32_t *integers, Out *out) {
+void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index,
+                   const Sum *by_channel, int count, const int32_t *falling, const int32_t *integers,
+                   Out *out) {
 #ifdef PYQKIT_VNNI
   if (sizeof(Sum) == 4 && count <= 31)
-    return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count, falling, integers, out);
+    return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count,
+                          falling, integers, out);
   if (sizeof(Sum) == 8 && count <= 31)
-    return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index, count, falling, integers, out);
+    return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index,
+                               count, falling, integers, out);
 #endif
   if (count <= 32) {
     int32_t steps[1024];
@@ -132,9 +143,13 @@ void threshold_row(const Sum *sums, int pixels, int channels, int stride, const 
 
 #ifdef PYQKIT_VNNI
 // As `rescale_row` below, in 32 bits, sixteen channels at a time.
-template <class Out> void rescale_lanes(const int32_t *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
-  const __m512i low = _mm512_set1_epi32(r.low), high = _mm512_set1_epi32(r.high), least = _mm512_set1_epi32(r.relu ? 0 : INT32_MIN);
-  const __m512i below_half = _mm512_set1_epi32(r.shift ? (1 << (r.shift - 1)) - 1 : 0), odd = _mm512_set1_epi32(r.shift ? 1 : 0);
+template <class Out>
+void rescale_lanes(const int32_t *sums, int pixels, int channels, int stride, const Requantiser &r,
+                   Out *out) {
+  const __m512i low = _mm512_set1_epi32(r.low), high = _mm512_set1_epi32(r.high),
+                least = _mm512_set1_epi32(r.relu ? 0 : INT32_MIN);
+  const __m512i below_half = _mm512_set1_epi32(r.shift ? (1 << (r.shift - 1)) - 1 : 0),
+                odd = _mm512_set1_epi32(r.shift ? 1 : 0);
   const __m128i shift = _mm_cvtsi32_si128(r.shift);
   for (int first = 0; first < channels; first += LANES) {
     const __mmask16 lanes = lanes_from(first, channels);
@@ -145,7 +160,8 @@ template <class Out> void rescale_lanes(const int32_t *sums, int pixels, int cha
       const __m512i y = _mm512_max_epi32(_mm512_add_epi32(_mm512_mullo_epi32(x, multiplier), offset), least);
       const __m512i up = _mm512_add_epi32(below_half, _mm512_and_si512(_mm512_sra_epi32(y, shift), odd));
       const __m512i rounded = _mm512_sra_epi32(_mm512_add_epi32(y, up), shift);
-      store(out + (int64_t)p * channels + first, lanes, _mm512_min_epi32(_mm512_max_epi32(rounded, low), high));
+      store(out + (int64_t)p * channels + first, lanes,
+            _mm512_min_epi32(_mm512_max_epi32(rounded, low), high));
     }
   }
 }
@@ -156,7 +172,8 @@ template <class Scaled, class Sum, class Out>
 void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
   const Scaled *multiplier = (const Scaled *)r.multiplier, *offset = (const Scaled *)r.offset;
   const int shift = r.shift;
-  const Scaled low = r.low, high = r.high, least = r.relu ? 0 : (Scaled)((uint64_t)1 << (8 * sizeof(Scaled) - 1));
+  const Scaled low = r.low, high = r.high,
+               least = r.relu ? 0 : (Scaled)((uint64_t)1 << (8 * sizeof(Scaled) - 1));
   const Scaled below_half = shift ? ((Scaled)1 << (shift - 1)) - 1 : 0, odd = shift ? 1 : 0;
   for (int p = 0; p < pixels; ++p) {
     const Sum *x = sums + (int64_t)p * stride;
@@ -171,9 +188,11 @@ void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Re
   }
 }
 
-template <class Sum, class Out> void requantise_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
+template <class Sum, class Out>
+void requantise_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
   if (!r.multiplier)
-    threshold_row(sums, pixels, channels, stride, (const Sum *)r.by_index, (const Sum *)r.by_channel, r.count, r.falling, r.integers, out);
+    threshold_row(sums, pixels, channels, stride, (const Sum *)r.by_index, (const Sum *)r.by_channel, r.count,
+                  r.falling, r.integers, out);
   else if (r.wide)
     rescale_row<int64_t>(sums, pixels, channels, stride, r, out);
   else
@@ -185,7 +204,9 @@ template <class Sum, class Out> void requantise_row(const Sum *sums, int pixels,
 }
 
 // `pixels` rows of sums, `stride` apart, to the output that begins at pixel `first`.
-template <class Sum> void requantise(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, void *out, int64_t first) {
+template <class Sum>
+void requantise(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, void *out,
+                int64_t first) {
   char *to = (char *)out + first * channels * r.out_bytes;
   if (r.out_bytes == 1) requantise_row(sums, pixels, channels, stride, r, (uint8_t *)to);
   if (r.out_bytes == 2) requantise_row(sums, pixels, channels, stride, r, (int16_t *)to);

@@ -27,7 +27,8 @@ Eight widened(const float *from) {
 #endif
 }
 
-template <class Sum> void requantise_sums(const double *sums, int pixels, int channels, const Sums &to, int64_t first) {
+template <class Sum>
+void requantise_sums(const double *sums, int pixels, int channels, const Sums &to, int64_t first) {
   std::vector<Sum> integers((int64_t)pixels * channels);
   for (size_t i = 0; i < integers.size(); ++i) integers[i] = (Sum)sums[i];
   requantise(integers.data(), pixels, channels, channels, *to.requantiser, to.out, first);
@@ -51,13 +52,15 @@ extern "C" {
 void pyqkit_convolve_wide(const double *x, const int32_t *shape, const double *weights, const Sums *out) {
   Window w;
   std::memcpy(&w, shape, sizeof w);
-  const int width = w.left + w.width + w.right, blocks = (w.outputs + LANES - 1) / LANES, depth = w.kernel_w * w.channels;
+  const int width = w.left + w.width + w.right, blocks = (w.outputs + LANES - 1) / LANES,
+            depth = w.kernel_w * w.channels;
   std::vector<double> padded((int64_t)(w.top + w.height + w.bottom) * width * w.channels);
   std::vector<double> found((int64_t)w.columns * w.outputs);
   const int PIXELS = 4;
   for (int frame = 0; frame < w.frames; ++frame) {
     for (int y = 0; y < w.height; ++y)
-      std::memcpy(&padded[((int64_t)(y + w.top) * width + w.left) * w.channels], x + ((int64_t)frame * w.height + y) * w.width * w.channels,
+      std::memcpy(&padded[((int64_t)(y + w.top) * width + w.left) * w.channels],
+                  x + ((int64_t)frame * w.height + y) * w.width * w.channels,
                   sizeof(double) * w.width * w.channels);
     for (int row = 0; row < w.rows; ++row) {
       for (int first = 0; first < w.columns; first += PIXELS) {
@@ -66,7 +69,8 @@ void pyqkit_convolve_wide(const double *x, const int32_t *shape, const double *w
           Eight sums[PIXELS][2] = {};
           const double *panel = weights + (int64_t)block * w.kernel_h * depth * LANES;
           for (int ky = 0; ky < w.kernel_h; ++ky) {
-            const double *from = &padded[((int64_t)(row * w.stride_h + ky) * width + first * w.stride_w) * w.channels];
+            const double *from =
+                &padded[((int64_t)(row * w.stride_h + ky) * width + first * w.stride_w) * w.channels];
             const int step = w.stride_w * w.channels;
             const double *rows[PIXELS];
             for (int p = 0; p < PIXELS; ++p) rows[p] = from + (p < n ? p : 0) * step;
@@ -82,7 +86,8 @@ void pyqkit_convolve_wide(const double *x, const int32_t *shape, const double *w
           }
           for (int p = 0; p < n; ++p) {
             double *to = &found[(int64_t)(first + p) * w.outputs + block * LANES];
-            for (int lane = 0; lane < LANES && block * LANES + lane < w.outputs; ++lane) to[lane] = sums[p][lane / 8][lane % 8];
+            for (int lane = 0; lane < LANES && block * LANES + lane < w.outputs; ++lane)
+              to[lane] = sums[p][lane / 8][lane % 8];
           }
         }
       }
@@ -93,11 +98,13 @@ void pyqkit_convolve_wide(const double *x, const int32_t *shape, const double *w
 
 // Convolution of codes whose products are no plain products: an activation chooses one of several weight matrices and scales
 // it by a power of two. `chosen` and `scale` are by code, `weights` [block][matrix][kernel element][lane]; exact below 2**53.
-void pyqkit_convolve_chosen(const uint8_t *x, const int32_t *shape, int zero_code, int codes, const int32_t *chosen, const double *scale, int matrices,
-                            const float *weights, const Sums *out) {
+void pyqkit_convolve_chosen(const uint8_t *x, const int32_t *shape, int zero_code, int codes,
+                            const int32_t *chosen, const double *scale, int matrices, const float *weights,
+                            const Sums *out) {
   Window w;
   std::memcpy(&w, shape, sizeof w);
-  const int width = w.left + w.width + w.right, blocks = (w.outputs + LANES - 1) / LANES, depth = w.kernel_w * w.channels;
+  const int width = w.left + w.width + w.right, blocks = (w.outputs + LANES - 1) / LANES,
+            depth = w.kernel_w * w.channels;
   const int64_t matrix = (int64_t)w.kernel_h * depth * LANES;
   std::vector<uint8_t> padded((int64_t)(w.top + w.height + w.bottom) * width * w.channels);
   int64_t offset[256];
@@ -107,8 +114,8 @@ void pyqkit_convolve_chosen(const uint8_t *x, const int32_t *shape, int zero_cod
   for (int frame = 0; frame < w.frames; ++frame) {
     std::memset(padded.data(), zero_code, padded.size());
     for (int y = 0; y < w.height; ++y)
-      std::memcpy(&padded[((int64_t)(y + w.top) * width + w.left) * w.channels], x + ((int64_t)frame * w.height + y) * w.width * w.channels,
-                  w.width * w.channels);
+      std::memcpy(&padded[((int64_t)(y + w.top) * width + w.left) * w.channels],
+                  x + ((int64_t)frame * w.height + y) * w.width * w.channels, w.width * w.channels);
     for (int row = 0; row < w.rows; ++row) {
       for (int block = 0; block < blocks; ++block)
         for (int first = 0; first < w.columns; first += PIXELS) {
@@ -116,7 +123,8 @@ void pyqkit_convolve_chosen(const uint8_t *x, const int32_t *shape, int zero_cod
           Eight sums[PIXELS][2] = {};
           const float *panel = weights + (int64_t)block * matrices * matrix;
           for (int ky = 0; ky < w.kernel_h; ++ky) {
-            const uint8_t *from = &padded[((int64_t)(row * w.stride_h + ky) * width + first * w.stride_w) * w.channels];
+            const uint8_t *from =
+                &padded[((int64_t)(row * w.stride_h + ky) * width + first * w.stride_w) * w.channels];
             const int step = w.stride_w * w.channels;
             const uint8_t *rows[PIXELS];
             for (int p = 0; p < PIXELS; ++p) rows[p] = from + (p < n ? p : 0) * step;
@@ -131,7 +139,8 @@ void pyqkit_convolve_chosen(const uint8_t *x, const int32_t *shape, int zero_cod
           }
           for (int p = 0; p < n; ++p) {
             double *to = &found[(int64_t)(first + p) * w.outputs + block * LANES];
-            for (int lane = 0; lane < LANES && block * LANES + lane < w.outputs; ++lane) to[lane] = sums[p][lane / 8][lane % 8];
+            for (int lane = 0; lane < LANES && block * LANES + lane < w.outputs; ++lane)
+              to[lane] = sums[p][lane / 8][lane % 8];
           }
         }
       finish(found.data(), w.columns, w.outputs, *out, ((int64_t)frame * w.rows + row) * w.columns);
