@@ -50,7 +50,9 @@ class LayerReport:
     input_format, output_format : str
         Names of number formats; of several inputs the first one's.
     weight_format : str or None
-        None for an operator without weights.
+        Of an element; None for an operator without weights.
+    weight_bits : int
+        Bits in which the weights are stored, exponents of blocks included; 0 without weights.
     input_shape, output_shape : tuple of int
         (height, width, channels).
     macs : int
@@ -73,6 +75,7 @@ class LayerReport:
     operator: str
     input_format: str
     weight_format: str | None
+    weight_bits: int
     output_format: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
@@ -357,6 +360,7 @@ def _layer(designs: Designs, op: Operator, cycles: int, interval: int, resources
         operator=op.kind,
         input_format=tensors[0].format.name,
         weight_format=None if weights is None else weights.name,
+        weight_bits=op.parameter_bits,
         output_format=out.format.name,
         input_shape=tensors[0].shape,
         output_shape=out.shape,

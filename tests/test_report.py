@@ -10,6 +10,7 @@ import pytest
 from pyqkit import boards
 from pyqkit.accelerator import Accelerator
 from pyqkit.compiled import Compiled
+from pyqkit.compiler import compile
 from pyqkit.formats import parse
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import ConvolutionFolding
@@ -202,3 +203,16 @@ def test_a_design_beyond_the_board_says_so(accelerator):
         "Not for a bitstream: the design does not fit PYNQ-Z2" in read(text).text and 'class="over"' in text
     )
     assert parse("e2m1").name in text
+
+
+def test_weights_in_blocks_are_reported_as_they_are_stored():
+    """48 channels in blocks of 32: two exponents, as wide as they are apart, for each output."""
+    b = Builder(48, 1, 1)
+    weights = b.weights("mx32_e2m1", 4, 48, 1, 1, axis=1)
+    model = b.model(b.node("Conv", b.quantise("x", "int4", 0.25), weights, pads=[0] * 4))
+    accelerator = compile(model, board="PYNQ-Z2", target_fps=1000)
+    (layer,) = accelerator.report().layers
+    (op,) = accelerator.graph.operators
+    apart = int(op.exponents.max()).bit_length()
+    assert layer.weight_format == "e2m1" and apart > 0
+    assert layer.weight_bits == 4 * (48 * 4 + 2 * apart)

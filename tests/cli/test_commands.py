@@ -118,7 +118,8 @@ REPORT = """
     bottleneck next_step resources board_resources exceeds overflow notes layers
 """
 LAYER = """
-    name operator input_format weight_format output_format input_shape output_shape macs pe simd multiplier
+    name operator input_format weight_format weight_bits output_format input_shape output_shape macs pe simd
+    multiplier
     memory probe cycles busy fifo_words resources
 """
 RESOURCES = "lut_low lut_high ff bram36 dsp carry4"
