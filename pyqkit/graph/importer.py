@@ -28,7 +28,9 @@ from pyqkit.graph.model import (
     attribute_values,
     check_model,
     constant_array,
+    has_any_batch,
     is_integer,
+    is_tensor,
     label,
     load_model,
     needed_names,
@@ -54,8 +56,8 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     Parameters
     ----------
     source : path or onnx.ModelProto
-        A model with static shapes and batch 1, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant
-        nodes.
+        A model with static shapes, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant nodes. Its
+        batch is 1, or open: then 1 is assumed, and a note says so.
 
     Returns
     -------
@@ -97,6 +99,8 @@ def _read_inputs(lowering: Lowering, model: Any) -> None:
         lowering.input_shapes[value.name] = shape
         lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
         _check_readers(lowering, model.graph, value)
+        if has_any_batch(value):
+            lowering.note(f"input {shown(value.name)} has a batch of any length: 1 is assumed")
 
 
 def _check_readers(lowering: Lowering, graph: Any, value: Any) -> None:
@@ -163,8 +167,8 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
             raise Unlowerable(
                 f"its output {place} is used, and it is not computed", "use its first output alone"
             )
-    for result, shape in zip(results, shapes):
-        if shape_of(result) != shape:
+    for name, result, shape in zip(proto.output, results, shapes):
+        if name in lowering.needed and shape_of(result) != shape:
             raise Unlowerable(
                 f"it would give the shape {shape_of(result)}, and ONNX says {shape}",
                 "export the model again with a batch of 1",
@@ -179,7 +183,7 @@ def _shapes(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> list[tupl
     inputs: list[Input] = [
         value if value is None or isinstance(value, np.ndarray) else shape_of(value) for value in node.inputs
     ]
-    return output_shapes(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS)
+    return output_shapes(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS, lowering.needed)
 
 
 def _constants(
@@ -194,10 +198,11 @@ def _constants(
 
 
 def _constant(proto: Any, node: Node, opset: int, inputs: Sequence[Input]) -> np.ndarray:
+    tensor = node.attributes.get("value")
+    if len(node.attributes) == 1 and is_tensor(tensor):
+        return constant_array(tensor)  # whole numbers too, which PyTorch wrote before op-set 9 allowed them
     output_shapes(proto, opset, inputs)
     ((name, value),) = node.attributes.items()  # one of them, as ONNX's shape inference has checked
-    if name == "value":
-        return constant_array(value)
     if name not in _CONSTANTS:
         raise Unlowerable(
             f"its {shown(name)} is no dense array of numbers", "store the constant as a dense float32 tensor"

@@ -219,7 +219,11 @@ def _check_input(graph: Any) -> None:
             f"an input of type {', '.join(_INPUT_TYPES)} was expected, but {name} has {kind}; "
             "export it with a float32 input"
         )
-    if not dims or any(d.dim_value < 1 for d in dims):
+    if (
+        not dims
+        or any(d.dim_value < 1 for d in dims[1:])
+        or not (has_any_batch(value) or dims[0].dim_value > 0)
+    ):
         raise ModelError(
             f"static shapes were expected, but input {name} has a dynamic one; export with a fixed batch of 1"
         )
@@ -240,6 +244,12 @@ def network_inputs(graph: Any) -> list[Any]:
     """Inputs that are no initialisers."""
     initialisers = {tensor.name for tensor in graph.initializer}
     return [value for value in graph.input if value.name not in initialisers]
+
+
+def has_any_batch(value: Any) -> bool:
+    """Whether an input leaves the length of its first axis open; a batch of 1 is assumed then."""
+    first = value.type.tensor_type.shape.dim[0]
+    return not first.HasField("dim_value")
 
 
 def is_integer(value: Any) -> bool:
@@ -311,6 +321,13 @@ def constant_array(tensor: Any) -> np.ndarray:
             f"{elements} numbers of type {kind} were expected in tensor {name}, but others came; "
             "export it again"
         ) from error
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether the value of an attribute is a dense tensor."""
+    from onnx import TensorProto
+
+    return isinstance(value, TensorProto)
 
 
 def type_code(name: str) -> int:

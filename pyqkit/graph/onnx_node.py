@@ -7,7 +7,7 @@ is that of the elements they read and write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,13 @@ def check_ranges(attributes: dict[str, Any]) -> None:
 
 
 def output_shapes(
-    proto: Any, opset: int, inputs: Sequence[Input], most: int = limits.CONSTANT_ELEMENTS
+    proto: Any,
+    opset: int,
+    inputs: Sequence[Input],
+    most: int = limits.CONSTANT_ELEMENTS,
+    needed: Container[str] | None = None,
 ) -> list[Shape]:
-    """Shapes of a node's outputs.
+    """Shapes of a node's outputs; () for one that is left out or that nothing needs.
 
     Parameters
     ----------
@@ -72,6 +76,8 @@ def output_shapes(
         In the order of the node's inputs.
     most : int
         Elements that an output may have.
+    needed : names, optional
+        Outputs that somebody reads; all without it.
 
     Raises
     ------
@@ -90,7 +96,10 @@ def output_shapes(
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
         reason = f"it is no node that ONNX allows ({_sentence(error)})"
         raise Unlowerable(reason, "export the model again") from error
-    return [_shape(found.get(name), most) if name else () for name in proto.output]
+    return [
+        _shape(found.get(name), most) if name and (needed is None or name in needed) else ()
+        for name in proto.output
+    ]
 
 
 def _described(proto: Any, inputs: Sequence[Input]) -> tuple[dict[str, Any], dict[str, Any]]:

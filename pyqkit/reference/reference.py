@@ -63,13 +63,14 @@ class Reference:
         check_model(self.model)
         self.constants: dict[str, Value] = dict(read_constants(self.model))
         inputs = network_inputs(self.model.graph)
-        self.batch = int(inputs[0].type.tensor_type.shape.dim[0].dim_value)
+        first = inputs[0].type.tensor_type.shape.dim[0]
+        self.batch = int(first.dim_value) if first.HasField("dim_value") else 1
         self.input_names = [v.name for v in inputs]
         self.output_names = [v.name for v in self.model.graph.output]
         self._varying = set(self.input_names)
         self.protos = []
-        needed = needed_names(self.model.graph)
-        for proto in (node for node in self.model.graph.node if needed.intersection(node.output)):
+        self._needed = needed_names(self.model.graph)
+        for proto in (node for node in self.model.graph.node if self._needed.intersection(node.output)):
             if self._varying & set(proto.input):
                 self._varying |= set(proto.output)
                 self.protos.append(proto)
@@ -117,6 +118,13 @@ class Reference:
             where = f" of domain {proto.domain}" if proto.domain else ""
             node.refuse(
                 "an operator that it executes was", f"{node.type}{where} came", "see the conversion report"
+            )
+        missing = self._needed.intersection(proto.output[len(results) :])
+        if missing:
+            node.refuse(
+                f"a node of {len(results)} results was",
+                f"{missing.pop()} is read",
+                "use its first result alone",
             )
         return dict(zip(proto.output, results))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from pyqkit.errors import MissingToolError, UserError, shortened
-from pyqkit.graph.model import needed_names
+from pyqkit.graph.model import has_any_batch, needed_names, network_inputs
 
 CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
 # What QONNX says of attributes that a node leaves out, which its executor refuses to do without.
@@ -113,11 +113,16 @@ def _readable(model: Any) -> Any:
     """A copy as qonnx wants it.
 
     It has no nodes that no output needs, no attribute of a quantiser is left out, rounding modes have the
-    names that qonnx knows, and ONNX's own domain has none.
+    names that qonnx knows, ONNX's own domain has none, and an open batch is one frame.
     """
     from onnx import helper
 
     copy = type(model).FromString(model.SerializeToString())
+    for value in network_inputs(copy.graph):
+        if has_any_batch(value):
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+            del copy.graph.value_info[:]  # they say the batch's name
+            _forget_shapes(copy.graph.output)
     needed = needed_names(copy.graph)
     nodes = [node for node in copy.graph.node if needed.intersection(node.output)]
     del copy.graph.node[:]
@@ -134,6 +139,12 @@ def _readable(model: Any) -> Any:
         }
         node.attribute.extend(helper.make_attribute(name, value) for name, value in left_out.items())
     return copy
+
+
+def _forget_shapes(values: Iterable[Any]) -> None:
+    """Drop the shapes of tensors, so that they are inferred."""
+    for value in values:
+        value.type.tensor_type.ClearField("shape")
 
 
 def _cut(model: Any, quantised: dict[str, tuple[int, ...]]) -> Any:

@@ -77,8 +77,8 @@ NODES: dict[str, tuple[Make, str]] = {
         "(MaxPool): its auto_pad is 'SAME'",
     ),
     "reshape that allows zero": (
-        lambda b, x: b.node("Reshape", x, b.constant([1, -1], np.int64), allowzero=1),
-        "(Reshape): its allowzero is 1, and only 0 is understood",
+        lambda b, x: b.node("Reshape", x, b.constant([0, 4, 4, 4], np.int64), allowzero=1),
+        "(Reshape): its output has no elements",
     ),
     "order of storage": (
         lambda b, x: b.node("MaxPool", x, kernel_shape=[2, 2], storage_order=1),

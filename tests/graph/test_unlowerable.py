@@ -97,7 +97,7 @@ def test_files_that_are_no_models(tmp_path: Any) -> None:
     with pytest.raises(ModelError, match="^a QONNX model with Quant, .* nodes was expected, but none came; "):
         import_qonnx(plain.model(plain.node("Relu", "x")))
     dynamic = b.model(b.conv(b.quantise("x", "int4", 0.5), "int4", 2, 3))
-    dynamic.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    dynamic.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "N"
     with pytest.raises(ModelError, match="^static shapes were expected, but input x has a dynamic one; "):
         import_qonnx(dynamic)
 

@@ -114,6 +114,10 @@ def negate(lowering: Lowering, node: Node) -> list[Value]:
 @handles("BatchNormalization", attributes=("epsilon", "momentum"), only={"training_mode": 0, "spatial": 1})
 def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
+    if any(node.outputs[1:]):  # how op-sets before 14 say it
+        raise Unlowerable(
+            "it has the outputs of training mode", "export the model in evaluation mode: model.eval()"
+        )
     gain, bias, mean, variance = (
         node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance"))
     )

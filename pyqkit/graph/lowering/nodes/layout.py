@@ -55,9 +55,11 @@ def _axes(node: Node, given: Iterable[int], more: int = 0) -> list[int]:
     return [axis % (len(shape_of(node.needed(0))) + more) for axis in given]
 
 
-@handles("Reshape", only={"allowzero": 0})
+@handles("Reshape", attributes=("allowzero",))
 def reshape(lowering: Lowering, node: Node) -> list[Value]:
     source = shape_of(node.needed(0))
+    if node.attributes.get("allowzero", 0) and 0 in node.constant(1, "shape"):
+        raise Unlowerable("its output has no elements (allowzero)", "export the model again")
     target = [source[i] if v == 0 else int(v) for i, v in enumerate(node.constant(1, "shape"))]
     if -1 not in target and prod(target) != prod(source):
         raise Unlowerable(
