@@ -1,4 +1,4 @@
-"""What weights in blocks take in hardware: bits of the memories, LUTs and block RAM of one layer of each
+"""What weights in blocks take in hardware: bits of the memories, LUTs and block RAM of one layer each.
 encoding.
 
     python benchmarks/encodings.py [--write]
@@ -56,8 +56,8 @@ COLUMNS = (
 TEXT = f"""# Weights in blocks
 
 LUTs (low to high), flip-flops and block RAM of the whole network with its FIFOs: {LABEL};
-estimated ones by the resource model. ROM bits a weight are those of all constants of the layer, counted in the
-generated SystemVerilog. Format bits are those of the format's name, with eight bits an exponent.
+estimated ones by the resource model. ROM bits a weight are those of all constants of the layer, counted in
+the generated SystemVerilog. Format bits are those of the format's name, with eight bits an exponent.
 
 | {" | ".join(COLUMNS)} |
 | {" | ".join("---" for _ in COLUMNS)} |
