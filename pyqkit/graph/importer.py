@@ -1,4 +1,4 @@
-"""QONNX to dataflow graph: any file with Quant, FloatQuant, BipolarQuant or FormatQuant nodes.
+"""QONNX to dataflow graph: any file with nodes that quantise, QONNX' or ONNX' own.
 
 The importer walks the nodes once. Every tensor is a constant, a quantised constant, or a `Real` (an exact
 description in terms of integer tensors); each node type has one rule in `pyqkit/graph/lowering/nodes`. Nodes
@@ -19,7 +19,7 @@ from pyqkit.graph.graph import Graph, Port
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, Rule, rules
-from pyqkit.graph.lowering.session import Lowering, Value, shape_of
+from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.view import settle
 from pyqkit.graph.model import (
@@ -39,7 +39,7 @@ from pyqkit.graph.model import (
     read_constants,
     shown,
 )
-from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes
+from pyqkit.graph.onnx_node import Input, Typed, check_ranges, folded, output_shapes
 
 # Numbers that a Constant node holds, by the attribute that holds them
 _CONSTANTS = {
@@ -56,8 +56,9 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     Parameters
     ----------
     source : path or onnx.ModelProto
-        A model with static shapes, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant nodes. Its
-        batch is 1, or open: then 1 is assumed, and a note says so.
+        A model with static shapes, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant nodes, or
+        with QuantizeLinear and DequantizeLinear. Its batch is 1, or open: then 1 is assumed, and a note says
+        so.
 
     Returns
     -------
@@ -180,10 +181,14 @@ def _shapes(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> list[tupl
     """Shapes of what a node makes."""
     if rule.shape is not None:
         return [rule.shape(node)]
-    inputs: list[Input] = [
-        value if value is None or isinstance(value, np.ndarray) else shape_of(value) for value in node.inputs
-    ]
+    inputs = [_described(value) for value in node.inputs]
     return output_shapes(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS, lowering.needed)
+
+
+def _described(value: Value | None) -> Input:
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    return Typed(value.type, shape_of(value)) if isinstance(value, Stored) else shape_of(value)
 
 
 def _constants(

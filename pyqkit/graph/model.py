@@ -16,6 +16,8 @@ from pyqkit.errors import UserError
 from pyqkit.graph import external_data, limits
 
 QUANTISERS = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant", "FormatQuant")
+# Nodes that make quantised numbers: ONNX's own quantiser is a QuantizeLinear, maybe a Clip, and this.
+MAKERS = (*QUANTISERS, "DequantizeLinear")
 OLDEST_OPSET = 7  # before it broadcasting, dropout and batch norms meant something else
 _SHOWN = 60  # characters of a name in a message
 
@@ -132,9 +134,9 @@ def check_model(model: Any) -> None:
     ModelError
     """
     graph = model.graph
-    if not any(node.op_type in QUANTISERS for node in graph.node):
+    if not any(node.op_type in MAKERS for node in graph.node):
         raise ModelError(
-            f"a QONNX model with {', '.join(QUANTISERS)} nodes was expected, but none came; quantise the "
+            f"a QONNX model with {', '.join(MAKERS)} nodes was expected, but none came; quantise the "
             "network and export it with pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
         )
     if len(graph.node) > limits.NODES:

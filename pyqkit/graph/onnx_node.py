@@ -8,6 +8,7 @@ is that of the elements they read and write.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,17 @@ _RANGES = {
 _SMALL = 64  # elements of an input that can be a shape, axes or pads
 
 Shape = tuple[int, ...]
-Input = np.ndarray | Shape | None  # a constant; the shape of what is no constant; an input that is left out
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What is no constant, and no float32 either."""
+
+    type: np.dtype
+    shape: Shape
+
+
+Input = np.ndarray | Shape | Typed | None  # a constant; shape of what is none; an input that is left out
 
 
 def check_ranges(attributes: dict[str, Any]) -> None:
@@ -113,6 +124,9 @@ def _described(proto: Any, inputs: Sequence[Input]) -> tuple[dict[str, Any], dic
             types[name] = helper.make_tensor_type_proto(element, value.shape)
             if value.size <= _SMALL:
                 data[name] = numpy_helper.from_array(value, name)
+        elif isinstance(value, Typed):
+            element = helper.np_dtype_to_tensor_dtype(value.type)
+            types[name] = helper.make_tensor_type_proto(element, value.shape)
         elif value is not None:
             types[name] = helper.make_tensor_type_proto(TensorProto.FLOAT, value)
     return types, data

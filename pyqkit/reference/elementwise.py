@@ -11,6 +11,7 @@ import numpy as np
 
 from pyqkit.reference import smooth
 from pyqkit.reference.doubledouble import DoubleDouble, where
+from pyqkit.reference.linear_quantisers import clipped
 from pyqkit.reference.node import Node, one
 from pyqkit.reference.quantised import Quantised, Value, ratio_of
 from pyqkit.reference.ratio import Ratio
@@ -67,7 +68,11 @@ def _end(node: Node, index: int, key: str) -> float | None:
 
 def _clip(node: Node) -> Value:
     """The larger of x and min, then the smaller of that and max: where min is above max, max."""
-    x, low, high = node.ratio(0), _end(node, 1, "min"), _end(node, 2, "max")
+    source, low, high = node.value(0), _end(node, 1, "min"), _end(node, 2, "max")
+    integers = clipped(source, low, high)
+    if integers is not None:
+        return integers
+    x = ratio_of(source)
     if low is not None and np.isfinite(low):
         x = x.at_least(low)
     return x if high is None or not np.isfinite(high) else x.at_most(high)

@@ -26,18 +26,22 @@ from pyqkit.graph.model import (
     network_inputs,
     read_constants,
 )
-from pyqkit.reference import elementwise, linear, moves, pooling, quantisers
+from pyqkit.reference import elementwise, linear, linear_quantisers, moves, pooling, quantisers
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node
 from pyqkit.reference.quantised import Value
 
 OPERATIONS = {
     **quantisers.OPERATIONS,
+    **linear_quantisers.OPERATIONS,
     **linear.OPERATIONS,
     **pooling.OPERATIONS,
     **elementwise.OPERATIONS,
     **moves.OPERATIONS,
 }
+
+# Executed here even where all inputs are constants: ONNX's own implementation rounds quotients in float32.
+_QUANTISERS = {**quantisers.OPERATIONS, **linear_quantisers.OPERATIONS}
 
 Seen = Callable[[str, Value], Value]
 
@@ -108,9 +112,7 @@ class Reference:
         node = self.node(proto, live)
         operation = OPERATIONS.get(node.type)
         known = operation is not None and proto.domain in operation.domains
-        if node.type not in quantisers.OPERATIONS and all(
-            v is None or isinstance(v, np.ndarray) for v in node.inputs
-        ):
+        if node.type not in _QUANTISERS and all(v is None or isinstance(v, np.ndarray) for v in node.inputs):
             results: list[Value] = list(node.evaluate(node.inputs))  # type: ignore[arg-type]
         elif operation is not None and known:
             results = operation(node)

@@ -39,7 +39,7 @@ from pyqkit.compiled import encode
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.formats import Integer
 from pyqkit.graph.graph import decode_output
-from pyqkit.graph.model import QUANTISERS, attribute_values
+from pyqkit.graph.model import MAKERS, attribute_values
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.quantised import Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
@@ -140,7 +140,7 @@ class _Comparison:
         self.exact = reference.run(x, keep=True)
         self.before = _earlier(model, self.input)
         made = {k: v for k, v in self.exact.items() if isinstance(v, Quantised)}
-        quantisers = [node.output[0] for node in model.graph.node if node.op_type in QUANTISERS]
+        quantisers = [node.output[0] for node in model.graph.node if node.op_type in MAKERS]
         self.cut = {name: made[name] for name in quantisers if name in self.before and name in made}
         self.without_table = self.exact
         if any(v.format.is_logarithmic for v in made.values()):
@@ -242,7 +242,7 @@ class _Why:
             self._count_local(entry, np.flatnonzero(local), found)
 
     def _count_local(self, entry: Counts, at: np.ndarray, found: np.ndarray) -> None:
-        source = self.node.input[0]
+        source = self.bounds.rounded_by(self.node)[0].input[0]
         exact, real = self.comparison._at(source, self.frame)
         given = self.bounds.tensor(source)[:1].astype(np.float64)
         bound = np.where((given == real.high) & (real.low == 0), 0.0, self.bounds.of(source)[:1])
@@ -318,7 +318,7 @@ def _earlier(model: Any, source: str) -> dict[str, frozenset[str]]:
     for node in model.graph.node:
         live = [name for name in node.input if name in earlier]
         if live:
-            made = {name for name in live if producer.get(name) in QUANTISERS}
+            made = {name for name in live if producer.get(name) in MAKERS}
             earlier.update(
                 dict.fromkeys(node.output, frozenset(made).union(*(earlier[name] for name in live)))
             )

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.graph.model import QUANTISERS, attribute_values
+from pyqkit.graph.model import MAKERS, attribute_values
 from pyqkit.verify.execution import Execution
 
 UNIT = 2.0**-24  # unit roundoff of float32
@@ -107,7 +107,7 @@ class ErrorBounds:
 
     def _errors(self, node: Any) -> list[np.ndarray]:
         kind = node.op_type
-        if kind in QUANTISERS:
+        if kind in MAKERS:
             return [self._weight_error(node)]
         if kind == "Concat":
             return self._ran(node, {name: self.of(name) for name in node.input})
@@ -129,8 +129,11 @@ class ErrorBounds:
         """
         found = np.asarray(self._tensors[node.output[0]], np.float64)
         exact = self._weights.get(node.output[0], found)
-        low, high = self.reach(node, np.asarray(self._tensors[node.input[0]], np.float64), 0.0)
         rounding = 2 * _rounding(found)
+        first = self.rounded_by(node)[0]
+        if first.op_type == "DequantizeLinear":  # of integers that the file holds
+            return rounding
+        low, high = self.reach(node, np.asarray(self._tensors[first.input[0]], np.float64), 0.0)
         legal = (low <= found) & (found <= high) & (low - rounding <= exact) & (exact <= high + rounding)
         return np.where(legal, np.maximum(np.abs(found - exact), rounding), rounding)
 
@@ -148,15 +151,34 @@ class ErrorBounds:
         exact = (near == centre) & (quotient * scale == centre) & (zero == 0) & (bound == 0)
         slack = np.where(exact, 0.0, bound * _WIDER + 4 * UNIT * (np.abs(centre) + zero * scale) + SMALLEST)
         ends = [(centre + sign * slack).astype(np.float32) for sign in (-1, 1)]
-        results = [
-            np.asarray(self._execution.node(node, {**self._tensors, node.input[0]: end})[0], np.float64)
-            for end in ends
-        ]
+        results = [self._rounded(node, end) for end in ends]
         return np.minimum(*results), np.maximum(*results)
 
+    def rounded_by(self, node: Any) -> list[Any]:
+        """The nodes that are one quantiser, whose last one is `node`."""
+        nodes = [node]
+        while node.op_type in ("DequantizeLinear", "Clip", "Identity"):
+            node = self._producers.get(node.input[0])
+            if node is None or node.op_type not in ("QuantizeLinear", "Clip", "Identity"):
+                break
+            nodes.insert(0, node)
+        return nodes
+
+    def _rounded(self, node: Any, values: np.ndarray) -> np.ndarray:
+        """What a quantiser makes of other values in float32."""
+        for part in self.rounded_by(node):
+            (values,) = self._execution.node(part, {**self._tensors, part.input[0]: values})
+        return np.asarray(values, np.float64)
+
     def _parameters(self, node: Any) -> tuple[np.ndarray, np.ndarray]:
-        has_zero = node.op_type in ("Quant", "IntQuant")
-        return self._tensors[node.input[1]], self._tensors[node.input[2]] if has_zero else np.zeros(())
+        has_zero = node.op_type in ("Quant", "IntQuant", "DequantizeLinear") and len(node.input) > 2
+        found = [self._tensors[node.input[1]], self._tensors[node.input[2]] if has_zero else np.zeros(())]
+        if node.op_type == "DequantizeLinear":  # one for each place along an axis
+            shape = np.shape(self._tensors[node.output[0]])
+            axis = attribute_values(node).get("axis", 1) % max(1, len(shape))
+            along = [-1 if i == axis else 1 for i in range(len(shape))]
+            found = [a.reshape(along) if a.size > 1 else a.reshape(()) for a in map(np.asarray, found)]
+        return found[0], found[1]
 
     def tensor(self, name: str) -> np.ndarray:
         """What float32 gave for a tensor."""

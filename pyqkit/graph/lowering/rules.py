@@ -18,7 +18,7 @@ import numpy as np
 from pyqkit.discovery import import_modules
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Real
-from pyqkit.graph.lowering.session import Lowering, Value, shape_of
+from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 from pyqkit.graph.model import shown
 
 ONNX = ("", "ai.onnx")
@@ -28,6 +28,7 @@ QONNX = (
     "finn.custom_op.general",
 )
 OWN = ("pyqkit.custom_op.general",)
+_READ_STORED = ("Clip", "DequantizeLinear", "Identity")
 _KINDS = {int: "whole number", float: "number", str: "text"}
 
 
@@ -122,6 +123,10 @@ class Rule:
                 f"use the operator of domain {self.domains[0] or 'ai.onnx'}",
             )
         self._check_inputs(node)
+        if node.type not in _READ_STORED and any(isinstance(value, Stored) for value in node.inputs):
+            raise Unlowerable(
+                "it reads the integers of a QuantizeLinear", "put a DequantizeLinear between the two"
+            )
         for name, value in node.attributes.items():
             self._check_attribute(name, value)
 

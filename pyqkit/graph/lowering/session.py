@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,39 @@ from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.ops.layout import Permute
 from pyqkit.names import LONGEST, Identifiers, identifier
 
-Value = np.ndarray | Coded | Real  # an ONNX tensor: a constant, a quantised one, or what depends on the input
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Integers that a QuantizeLinear makes, ``clip(round(source / scale) + zero point)``.
+
+    Attributes
+    ----------
+    source : numpy.ndarray, Coded or Real
+    scale : numpy.ndarray
+        With as many axes as the tensor, or none.
+    zero_point : int
+    type : numpy.dtype
+    low, high : int
+        Ends of the integers.
+    made : dict
+        What a DequantizeLinear has made of them, by their ends: several may read them.
+    """
+
+    source: np.ndarray | Coded | Real
+    scale: np.ndarray
+    zero_point: int
+    type: np.dtype
+    low: int
+    high: int
+    made: dict[tuple[int, int], Real] = field(default_factory=dict)
+
+    def within(self, low: int, high: int) -> Stored:
+        """The same integers in a smaller range."""
+        return replace(self, low=low, high=high)
+
+
+# an ONNX tensor: a constant, a quantised one, what depends on the input, or integers that wait to be numbers
+Value = np.ndarray | Coded | Real | Stored
 _DECORATION = re.compile(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$")  # of the exporter
 
 
@@ -23,6 +55,8 @@ def shape_of(value: Value) -> tuple[int, ...]:
     """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
     if isinstance(value, Real):
         return (1, *value.shape)
+    if isinstance(value, Stored):
+        return shape_of(value.source)
     return value.codes.shape if isinstance(value, Coded) else value.shape
 
 

@@ -45,6 +45,21 @@ def functions() -> Any:
     return b.model(b.node("Div", b.node("Neg", x), b.constant(0.3)))
 
 
+def linear_quantisers() -> Any:
+    """QuantizeLinear, Clip and DequantizeLinear; weights and biases as integers."""
+    b = Builder(3, 4, 4)
+    step, zero, none = b.constant(0.25), b.constant(117, np.uint8), b.constant(0, np.int8)
+    x = b.node("DequantizeLinear", b.node("QuantizeLinear", "x", step, zero), step, zero)
+    scales = b.constant(b.random.uniform(0.1, 0.2, 4))
+    kernels = b.constant(b.random.integers(-8, 8, (4, 3, 3, 3)), np.int8)
+    biases = b.constant(b.random.integers(-1000, 1000, 4), np.int32)
+    w = b.node("DequantizeLinear", kernels, scales, b.constant(np.zeros(4), np.int8), axis=0)
+    y = b.node("Conv", x, w, b.node("DequantizeLinear", biases, step), pads=[1, 1, 1, 1])
+    integers = b.node("QuantizeLinear", y, step, none)
+    integers = b.node("Clip", integers, b.constant(-8, np.int8), b.constant(7, np.int8))
+    return b.model(b.node("DequantizeLinear", integers, step, none))
+
+
 def pooling() -> Any:
     """Every pooling node; a linear layer with a bias."""
     b = Builder(3, 8, 8)
@@ -146,6 +161,7 @@ class Model(Reader):
             mixed_layout(),
             two_heads(),
             functions(),
+            linear_quantisers(),
             pooling(),
             layout(),
             quantisers(),

@@ -14,9 +14,10 @@ from pyqkit.graph.conventions import batch_norm_factor
 from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.nodes.linear_quantisers import clipped
 from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
-from pyqkit.graph.lowering.session import Lowering, Value
+from pyqkit.graph.lowering.session import Lowering, Stored, Value
 from pyqkit.graph.lowering.view import is_plain, settle
 from pyqkit.graph.model import type_code
 from pyqkit.graph.ops.layout import Concat
@@ -148,6 +149,9 @@ def relu(lowering: Lowering, node: Node) -> list[Value]:
 
 @handles("Clip", attributes=("min", "max"))
 def clip(lowering: Lowering, node: Node) -> list[Value]:
+    source = node.needed(0)
+    if isinstance(source, Stored):
+        return [clipped(node, source)]
     ends: list[Fraction | None] = []
     for index, key, none in ((1, "min", -np.inf), (2, "max", np.inf)):
         given = node.inputs[index] if index < len(node.inputs) else None

@@ -20,7 +20,7 @@ from pyqkit.graph.lowering.constants import (
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
-from pyqkit.graph.lowering.session import Lowering, Value
+from pyqkit.graph.lowering.session import Lowering, Stored, Value
 from pyqkit.graph.lowering.view import flattened, settle
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -154,7 +154,7 @@ def sum_bits(layer: Convolution, tensor: Tensor) -> int:
 def _with_bias(real: Real, bias: Value | None) -> Real:
     if bias is None:
         return real
-    if isinstance(bias, Real):
+    if isinstance(bias, (Real, Stored)):
         raise Unlowerable("its bias depends on the input", "use a constant bias")
     values = bias.values() if isinstance(bias, Coded) else bias
     if values.size not in (1, real.channels) or values.size != max((1, *values.shape[-1:])):

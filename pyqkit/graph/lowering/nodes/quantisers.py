@@ -195,8 +195,9 @@ def apply(lowering: Lowering, node: Node, quantiser: Quantiser) -> Value:
     return Coded(quantiser.encode(_numbers(node, source)), quantiser)
 
 
-def _numbers(node: Node, values: np.ndarray) -> np.ndarray:
+def _numbers(node: Node, values: Value) -> np.ndarray:
     """Constants that may be quantised: infinities saturate, but QONNX' FloatQuant makes NaN of them."""
+    assert isinstance(values, np.ndarray)  # `Rule.check` has refused integers that wait to be numbers
     if np.isnan(values).any() or (node.type == "FloatQuant" and np.isinf(values).any()):
         what = "NaN" if np.isnan(values).any() else "an infinity, of which FloatQuant makes NaN"
         raise Unlowerable(
