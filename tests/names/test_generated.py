@@ -175,9 +175,9 @@ def test_copies_of_a_stream_have_names_of_their_own() -> None:
     assert re.findall(r"PYQKIT_STREAM\(\w+, (\w+), 32\)", text) == [
         "in0_stream",
         "out0_stream",
-        "fork_rest_0_stream",
         "out1_stream",
         "out2_stream",
+        "fork_rest_0",
     ]
 
 
