@@ -1,7 +1,7 @@
 """What weights in blocks take in hardware: bits of the memories, LUTs and block RAM of one layer each.
 encoding.
 
-    python benchmarks/encodings.py [--write]
+    python benchmarks/weight_encodings.py [--write]
 
 Every layer is a linear layer of 16 outputs with random weights that were quantised in blocks, of int8
 activations, or of the element's own format for Logarithmic Posits. Results before are those of commit
@@ -38,8 +38,8 @@ LAYERS = {
     "mx16_int2, 256 channels, SIMD 16": ("mx16_int2", 256, 2, 16),
     "mx32_int8, 64 channels, SIMD 8": ("mx32_int8", 64, 2, 8),
 }
-BEFORE = Path(__file__).parent / "results" / "encodings_before.json"
-PAGE = Path(__file__).parent / "results" / "encodings.md"
+BEFORE = Path(__file__).parent / "results" / "weight_encodings_before.json"
+PAGE = Path(__file__).parent / "results" / "weight_encodings.md"
 COLUMNS = (
     "layer",
     "format bits",
