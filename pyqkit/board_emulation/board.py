@@ -109,7 +109,8 @@ class EmulatedBoard:
     def unload(self) -> None:
         """Empty the programmable logic."""
         self._windows = list(self._system)
-        self._blocks: list[Moving] = []  # those that move
+        self._blocks: list[Any] = []
+        self._moving: list[Moving] = []  # those of them that do more than answer
         self._polls = 0
 
     def load(self, design: tuple[hwh.Block, ...], models: dict[str, Model]) -> None:
@@ -137,8 +138,9 @@ class EmulatedBoard:
                         )
                     continue
                 made = model(block, ends)
+                self._blocks.append(made)
                 if isinstance(made, Moving):
-                    self._blocks.append(made)
+                    self._moving.append(made)
                 if block.address is not None and block.size is not None:
                     self._windows.append(_Window(block.address, block.size, made, words))
 
@@ -227,11 +229,11 @@ class EmulatedBoard:
         return np.zeros(-(-nbytes // 4), np.uint32)
 
     def _settle(self) -> None:
-        while any([block.step() for block in self._blocks]):  # a list: each of them takes its step
+        while any([block.step() for block in self._moving]):  # a list: each of them takes its step
             pass
 
     def _hang(self, name: str) -> str:
-        states = "; ".join(block.state for block in self._blocks)
+        states = "; ".join(block.state for block in self._moving)
         return (
             f"a transfer that ends was expected of {name}, but nothing moves any more, so a wait on "
             f"a real board would never return: {states}; "
