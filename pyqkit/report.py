@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.dataflow.streams import output_reader
 from pyqkit.designs import Designs
 from pyqkit.engines import Counts, Engine
 from pyqkit.graph.folding import Folding, settings
@@ -303,7 +304,7 @@ def _bottleneck(designs: Designs) -> str:
     if design.interval == designs.estimator.interval(compiled.foldings):
         return bottleneck(designs.estimator, compiled.foldings)
     cycles = design.cycles()
-    ends = {f"output port {i}": port.onnx_name for i, port in enumerate(compiled.graph.outputs)}
+    ends = {output_reader(i): port.onnx_name for i, port in enumerate(compiled.graph.outputs)}
     return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
 
 

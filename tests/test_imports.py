@@ -133,7 +133,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
-    "report": {"designs", "engines", "formats", "graph", "hls", "rtl", "hardware"},
+    "report": {"dataflow", "designs", "engines", "formats", "graph", "hls", "rtl", "hardware"},
     "report_page": {"report", "tables", "files"},
     "accelerator": {
         "boards",

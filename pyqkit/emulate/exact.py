@@ -154,20 +154,16 @@ class ExactEngine:
         Its result is never stored.
         """
         found: dict[str, Operator] = {}
-        for add in self.graph.operators:
-            if not (isinstance(add, Add) and len(add.inputs) == 2):
-                continue
-            if isinstance(self._only_reader(add), (Threshold, Rescale)):
-                for name in add.inputs:
-                    op = self.graph.producer(name)
-                    if op is not None and self._only_reader(op) is add and self._runner(op).joins:
-                        found[add.name] = self._later(found.get(add.name), op)
+        for op in self.graph.operators:
+            add = self._only_reader(op)
+            if (
+                isinstance(add, Add)
+                and len(add.inputs) == 2
+                and isinstance(self._only_reader(add), (Threshold, Rescale))
+                and self._runner(op).joins
+            ):
+                found[add.name] = op  # of two the later one, when the other has run
         return found
-
-    def _later(self, one: Operator | None, other: Operator) -> Operator:
-        """Of two operators the one that comes later, when the other has run."""
-        operators = self.graph.operators
-        return other if one is None or operators.index(other) > operators.index(one) else one
 
     def _compile(self) -> None:
         joins = self._joins()

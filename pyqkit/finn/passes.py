@@ -13,7 +13,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
 from pyqkit.dataflow.backlog import pixels_waiting
-from pyqkit.dataflow.streams import FIFO_WORDS, fifo_words, largest_lanes
+from pyqkit.dataflow.streams import FIFO_WORDS, fifo_words, input_lanes, readers
 from pyqkit.errors import UserError
 from pyqkit.finn.nodes import EXACT_BITS, PqNode
 from pyqkit.graph.folding import Folding
@@ -48,19 +48,16 @@ class Fold(Transformation):
         super().__init__()
         self.graph = graph
         self.foldings = check(foldings, graph, "foldings")
-        waiting, ends = pixels_waiting(graph), [port.tensor for port in graph.outputs]
-        readers = {name: len(graph.consumers(name)) + ends.count(name) for name in graph.tensors}
+        waiting = pixels_waiting(graph)
         self._waits = {
-            op.name: [(waiting[name, op.name], readers[name]) for name in op.inputs] for op in graph.operators
+            op.name: [(waiting[name, op.name], len(readers(graph, name))) for name in op.inputs]
+            for op in graph.operators
         }
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Walk the nodes in order, producers first."""
         tensors = [self.graph.tensors[port.tensor] for port in self.graph.inputs]
-        made = {
-            value.name: largest_lanes(tensor, tensor.shape[2])
-            for value, tensor in zip(model.graph.input, tensors)
-        }
+        made = {value.name: input_lanes(tensor) for value, tensor in zip(model.graph.input, tensors)}
         for proto in model.graph.node:
             node = getHWCustomOp(proto)
             if not isinstance(node, PqNode):
@@ -75,8 +72,8 @@ class Fold(Transformation):
             # A fork is no operator of the graph; nothing waits in front of it.
             waits = self._waits.get(source, [(0, 1)])
             depths = [
-                fifo_words(t.shape[2] // count, pixels, readers)
-                for t, count, (pixels, readers) in zip(inputs, lanes, waits)
+                fifo_words(t.shape[2] // count, pixels, copies)
+                for t, count, (pixels, copies) in zip(inputs, lanes, waits)
             ]
             node.set_nodeattr("lanes", lanes)
             node.fold(self.foldings.get(source) or node.folding)

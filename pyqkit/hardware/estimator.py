@@ -154,8 +154,8 @@ class Estimator:
 
     def _more(self, op: Operator, folding: Folding, plain: Folding) -> Resources:
         lanes = (1,) * len(op.inputs)  # any: choices are of the inside
-        chosen, without = (_rule_for(op)(self._place(op, lanes, f)).resources for f in (folding, plain))
-        return chosen + without * -1
+        chosen = _rule_for(op)(self._place(op, lanes, folding)).resources
+        return chosen + self.estimate_at(op, lanes, plain).resources * -1
 
     def variants(self, op: Operator, folding: Folding) -> dict[Folding, Resources]:
         """Settings of the axes with all choices, and what each takes more than the defaults.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +94,6 @@ class Emitter(dataflow.Emitter[Stream]):
         return made
 
     def fork(self, tensor: str, source: Stream, readers: Sequence[str]) -> list[Stream]:
-        shape = self.graph.tensors[tensor].shape
         words = [self._fifo_words(tensor, source, reader, len(readers)) for reader in readers]
         if len(readers) == 1:
             self.streams[source.name] = source, words[0]
@@ -104,7 +102,7 @@ class Emitter(dataflow.Emitter[Stream]):
             self.stream(f"{tensor}_to_{reader}", source.bits, source.lanes, depth)
             for reader, depth in zip(readers, words)
         ]
-        self.chain(source, prod(shape) // source.lanes, branches, f"{tensor}_rest")
+        self.chain(source, codes(self.graph.tensors[tensor]) // source.lanes, branches, f"{tensor}_rest")
         return branches
 
     def _fifo_words(self, tensor: str, source: Stream, reader: str, readers: int) -> int:
