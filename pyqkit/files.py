@@ -86,6 +86,18 @@ def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None
     ------
     OutputError
     """
+    while True:
+        looked_at = _place(target)
+        try:
+            return _check_folder(target, force, what, listing)
+        except OutputError:
+            # Two looks at a folder that another writer exchanged in between say nothing of either.
+            if _place(target) == looked_at:
+                raise
+
+
+def _check_folder(target: Path, force: bool, what: str, listing: Listing) -> None:
+    """`check_folder` of a folder that nobody exchanges meanwhile."""
     with _sentences("folder", target):
         kind = _kind(target)
         if not kind:
@@ -106,6 +118,15 @@ def check_folder(target: Path, force: bool, what: str, listing: Listing) -> None
                 f"{what} and nothing else was expected, but {other} is not part of it; move it away "
                 "or choose another name"
             )
+
+
+def _place(target: Path) -> tuple[int, int] | None:
+    """What lies there, as the system tells one thing from another; None if nothing does."""
+    try:
+        found = target.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_apart(option: str, first: str | None, other: str, second: str) -> None:

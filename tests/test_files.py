@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pyqkit import renaming
-from pyqkit.files import OutputError, replacing, replacing_all
+from pyqkit.files import OutputError, check_folder, replacing, replacing_all
 from tests.places import LISTED, make_folder, names_in
 
 # ---- files -------------------------------------------------------------------------------------------------
@@ -219,6 +219,27 @@ def test_with_force_all_writers_succeed(tmp_path: Path) -> None:
     assert at_once(lambda number: make_folder(tmp_path / "folder", True, str(number))) == [None] * 8
     assert len({(tmp_path / "folder" / name).read_text() for name in LISTED}) == 1  # of one writer alone
     assert names_in(tmp_path) == ["folder"]
+
+
+def test_a_folder_that_another_writer_exchanges_is_looked_at_again(tmp_path: Path) -> None:
+    """The list of one folder says nothing of another's files; what is no file of ours is refused as ever."""
+    target, looks = tmp_path / "folder", []
+    make_folder(target)
+
+    def listing(folder: Path) -> set[str]:
+        looks.append(folder)
+        if len(looks) == 1:
+            folder.rename(tmp_path / "earlier")
+            make_folder(folder)
+            return set()
+        return set(LISTED)
+
+    check_folder(target, True, "a build", listing)
+    assert looks == [target, target]
+    (target / "mine").write_text("")
+    with pytest.raises(OutputError, match="mine is not part of it"):
+        check_folder(target, True, "a build", listing)
+    assert len(looks) == 3
 
 
 def test_names_on_the_way_are_not_to_be_foreseen(tmp_path: Path) -> None:
