@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table part-table overlay board docs coverage clean
+.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table layer-table part-table overlay board docs coverage clean
 
 venv: $(STAMP)
 
@@ -116,6 +116,10 @@ fuzz: venv
 # The picture and the table of parts in docs/architecture.md, from the rules in tests/test_imports.py
 part-table: venv
 	$(BIN)/python -m tools.part_table
+
+# docs/layers.md from the lowering rules
+layer-table: venv
+	$(BIN)/python -m tools.layer_table
 
 # README.md and docs/formats.md from the code
 format-table: venv

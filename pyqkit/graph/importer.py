@@ -17,6 +17,7 @@ from pyqkit.errors import UserError
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph, Port
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
+from pyqkit.graph.lowering.layers import MISSING
 from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, Rule, rules
 from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
@@ -35,6 +36,7 @@ from pyqkit.graph.model import (
     load_model,
     needed_names,
     network_inputs,
+    node_name,
     opset_version,
     read_constants,
     shown,
@@ -121,7 +123,7 @@ def _check_readers(lowering: Lowering, graph: Any, value: Any) -> None:
 
 
 def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> None:
-    name = label(proto, index)
+    name = _named(known, proto, index)
     try:
         if any(n and n not in lowering.values for n in proto.input):  # its input has a problem already
             _rule(known, proto)
@@ -140,11 +142,20 @@ def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -
 
 def _rule(known: dict[str, Rule], proto: Any) -> Rule:
     rule = known.get(proto.op_type)
-    if rule is None:
-        raise Unlowerable(
-            "no operator computes this", f"replace it; supported are {', '.join(sorted(known))}"
-        )
-    return rule
+    if rule is not None:
+        return rule
+    missing = MISSING.get(proto.op_type)
+    if missing is not None:
+        raise Unlowerable(missing.reason, missing.remedy)
+    raise Unlowerable("no operator computes this", f"replace it; supported are {', '.join(sorted(known))}")
+
+
+def _named(known: dict[str, Rule], proto: Any, index: int) -> str:
+    """Name of a node in messages, with what its layer is called in PyTorch."""
+    found = known.get(proto.op_type) or MISSING.get(proto.op_type)
+    if found is None or not found.layer.torch:
+        return label(proto, index)
+    return f"{node_name(proto, index)}, {' or '.join(found.layer.torch)} ({found.layer.node})"
 
 
 def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> Sequence[Value]:

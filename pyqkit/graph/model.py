@@ -261,7 +261,12 @@ def is_integer(value: Any) -> bool:
 
 def label(node: Any, index: int) -> str:
     """Name and type of a node in messages."""
-    return f"{shown(node.name) if node.name else f'node {index}'} ({shown(node.op_type)})"
+    return f"{node_name(node, index)} ({shown(node.op_type)})"
+
+
+def node_name(node: Any, index: int) -> str:
+    """Name of a node in messages, or its place."""
+    return shown(node.name) if node.name else f"node {index}"
 
 
 def needed_names(graph: Any) -> set[str]:

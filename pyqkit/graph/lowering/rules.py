@@ -17,6 +17,7 @@ import numpy as np
 
 from pyqkit.discovery import import_modules
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 from pyqkit.graph.model import shown
@@ -82,6 +83,8 @@ class Rule:
 
     Attributes
     ----------
+    layer : Layer
+        The node type, and what it is called outside ONNX.
     lower : callable
         What each output of a node is, from the first on.
     domains : tuple of str
@@ -101,6 +104,7 @@ class Rule:
         granted that a window slides over something.
     """
 
+    layer: Layer
     lower: Lower
     domains: tuple[str, ...] = ONNX
     attributes: frozenset[str] = frozenset()
@@ -165,7 +169,7 @@ _rules: dict[str, Rule] = {}
 
 
 def handles(
-    *types: str,
+    *types: str | Layer,
     attributes: Iterable[str] | Mapping[str, type] = (),
     only: Mapping[str, Any] | None = None,
     domains: tuple[str, ...] = ONNX,
@@ -177,7 +181,8 @@ def handles(
 
     Parameters
     ----------
-    types : str
+    types : str or Layer
+        Types of nodes; a `Layer` says too what they are called in PyTorch and Brevitas.
     attributes : names, or mapping of names to types
         As for `Rule`; with types for nodes that are not ONNX's own.
     only, domains, inputs, shape, axes
@@ -192,11 +197,11 @@ def handles(
 
     def announce(lower: Announced) -> Announced:
         names = frozenset(attributes)
-        rule = Rule(lower, domains, names, only or {}, kinds, inputs, shape, axes)
         for kind in types:
-            if kind in _rules:
-                raise ValueError(f"{kind} has the rule {_rules[kind].lower.__qualname__} already")
-            _rules[kind] = rule
+            layer = Layer(kind) if isinstance(kind, str) else kind
+            if layer.node in _rules:
+                raise ValueError(f"{layer.node} has the rule {_rules[layer.node].lower.__qualname__} already")
+            _rules[layer.node] = Rule(layer, lower, domains, names, only or {}, kinds, inputs, shape, axes)
         return lower
 
     return announce

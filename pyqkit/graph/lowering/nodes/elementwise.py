@@ -14,6 +14,7 @@ from pyqkit.graph.conventions import batch_norm_factor
 from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear_quantisers import clipped
 from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
@@ -57,7 +58,7 @@ def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
     return replace(left, terms=tuple(terms.values()), offset=left.offset + right.offset)
 
 
-@handles("Add")
+@handles(Layer("Add", ("torch.add",), ("QuantEltwiseAdd",), "two tensors of one shape, or a constant"))
 def add(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
@@ -66,7 +67,7 @@ def add(lowering: Lowering, node: Node) -> list[Value]:
     return [_sum(lowering, node, node.real(0), node.real(1))]
 
 
-@handles("Sub")
+@handles(Layer("Sub", ("torch.sub",), (), "two tensors of one shape, or a constant"))
 def subtract(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
@@ -84,7 +85,7 @@ def subtract(lowering: Lowering, node: Node) -> list[Value]:
     ]
 
 
-@handles("Mul")
+@handles(Layer("Mul", ("torch.mul",), ("QuantScaleBias",), "by a constant"))
 def multiply(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one:
@@ -93,7 +94,7 @@ def multiply(lowering: Lowering, node: Node) -> list[Value]:
     return [real.affine(real.per_channel(values), fractions(0, real.channels))]
 
 
-@handles("Div")
+@handles(Layer("Div", ("torch.div",), (), "by a constant"))
 def divide(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one or one[0] is not node.inputs[0]:
@@ -105,14 +106,22 @@ def divide(lowering: Lowering, node: Node) -> list[Value]:
     return [real.affine(np.array([1 / d for d in divisor], dtype=object), fractions(0, real.channels))]
 
 
-@handles("Neg")
+@handles(Layer("Neg", ("torch.neg",)))
 def negate(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     return [real.affine(fractions(-1, real.channels), fractions(0, real.channels))]
 
 
 # `momentum` matters while training alone; `spatial` was an attribute of op-sets before 9.
-@handles("BatchNormalization", attributes=("epsilon", "momentum"), only={"training_mode": 0, "spatial": 1})
+@handles(
+    Layer(
+        "BatchNormalization",
+        ("torch.nn.BatchNorm1d", "torch.nn.BatchNorm2d"),
+        ("BatchNorm2dToQuantScaleBias",),
+    ),
+    attributes=("epsilon", "momentum"),
+    only={"training_mode": 0, "spatial": 1},
+)
 def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     if any(node.outputs[1:]):  # how op-sets before 14 say it
@@ -142,12 +151,15 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
     return [real.affine(real.per_channel(factor[axes]), real.per_channel(offset[axes]))]
 
 
-@handles("Relu")
+@handles(Layer("Relu", ("torch.nn.ReLU",), ("QuantReLU",)))
 def relu(lowering: Lowering, node: Node) -> list[Value]:
     return [node.real().then(Clip(Fraction(0), None))]
 
 
-@handles("Clip", attributes=("min", "max"))
+@handles(
+    Layer("Clip", ("torch.nn.ReLU6", "torch.nn.Hardtanh", "torch.clamp"), ("QuantHardTanh",)),
+    attributes=("min", "max"),
+)
 def clip(lowering: Lowering, node: Node) -> list[Value]:
     source = node.needed(0)
     if isinstance(source, Stored):
@@ -166,7 +178,9 @@ def clip(lowering: Lowering, node: Node) -> list[Value]:
     return [node.real().then(Clip(low, high))]
 
 
-@handles("LeakyRelu", "PRelu", attributes=("alpha",))
+@handles(
+    Layer("LeakyRelu", ("torch.nn.LeakyReLU",)), Layer("PRelu", ("torch.nn.PReLU",)), attributes=("alpha",)
+)
 def leaky(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     slope = (
@@ -180,7 +194,7 @@ def leaky(lowering: Lowering, node: Node) -> list[Value]:
     return [real.then(Leaky(slopes))]
 
 
-@handles("HardSigmoid", attributes=("alpha", "beta"))
+@handles(Layer("HardSigmoid", ("torch.nn.Hardsigmoid",)), attributes=("alpha", "beta"))
 def hard_sigmoid(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     slope, shift = (
@@ -191,7 +205,11 @@ def hard_sigmoid(lowering: Lowering, node: Node) -> list[Value]:
     return [scaled.then(Clip(Fraction(0), Fraction(1)))]
 
 
-@handles("Sigmoid", "Tanh", "Softplus")
+@handles(
+    Layer("Sigmoid", ("torch.nn.Sigmoid",), ("QuantSigmoid",)),
+    Layer("Tanh", ("torch.nn.Tanh",), ("QuantTanh",)),
+    Layer("Softplus", ("torch.nn.Softplus",)),
+)
 def rising(lowering: Lowering, node: Node) -> list[Value]:
     return [
         node.real().then(
@@ -200,7 +218,7 @@ def rising(lowering: Lowering, node: Node) -> list[Value]:
     ]
 
 
-@handles("Elu", attributes=("alpha",))
+@handles(Layer("Elu", ("torch.nn.ELU",)), attributes=("alpha",))
 def elu(lowering: Lowering, node: Node) -> list[Value]:
     alpha = fractions(float(np.float32(node.attributes.get("alpha", 1.0))))[0]
     if alpha <= 0:
@@ -208,12 +226,12 @@ def elu(lowering: Lowering, node: Node) -> list[Value]:
     return [node.real().then(smooth.elu(alpha))]
 
 
-@handles("Identity")
+@handles(Layer("Identity", ("torch.nn.Identity",)))
 def identity(lowering: Lowering, node: Node) -> list[Value]:
     return [node.needed(0)]
 
 
-@handles("Dropout", attributes=("ratio", "seed"))
+@handles(Layer("Dropout", ("torch.nn.Dropout",)), attributes=("ratio", "seed"))
 def dropout(lowering: Lowering, node: Node) -> list[Value]:
     if node.given(2) is not None and np.any(node.constant(2, "training mode")):
         raise Unlowerable(
@@ -223,7 +241,7 @@ def dropout(lowering: Lowering, node: Node) -> list[Value]:
     return [node.needed(0)]
 
 
-@handles("Cast", attributes=("to", "saturate", "round_mode"))
+@handles(Layer("Cast", ("torch.Tensor.float",)), attributes=("to", "saturate", "round_mode"))
 def cast(lowering: Lowering, node: Node) -> list[Value]:
     kept = ("FLOAT", "DOUBLE")
     if node.attributes["to"] not in (type_code(name) for name in kept):
@@ -234,7 +252,7 @@ def cast(lowering: Lowering, node: Node) -> list[Value]:
     return [node.needed(0)]
 
 
-@handles("Concat", attributes=("axis",))
+@handles(Layer("Concat", ("torch.cat",), ("QuantCat",)), attributes=("axis",))
 def concatenate(lowering: Lowering, node: Node) -> list[Value]:
     reals = [node.real(i) for i in range(len(node.inputs))]
     axis = int(node.attributes["axis"]) % (len(reals[0].shape) + 1) - 1

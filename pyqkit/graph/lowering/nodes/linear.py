@@ -18,6 +18,7 @@ from pyqkit.graph.lowering.constants import (
     without_common_powers,
 )
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Stored, Value
@@ -201,7 +202,9 @@ def window_padding(
 
 
 @handles(
-    "Conv", attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"), axes=(4, 4)
+    Layer("Conv", ("torch.nn.Conv2d",), ("QuantConv2d",), "weights quantised, constant"),
+    attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"),
+    axes=(4, 4),
 )
 def convolution(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
@@ -260,13 +263,17 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
     return Real(out.terms, out.offset, out.base, vector_view(out.channels))
 
 
-@handles("MatMul", axes=(2, 2))
+@handles(Layer("MatMul", ("torch.nn.Linear",), ("QuantLinear",), "weights quantised, constant"), axes=(2, 2))
 def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
     return [_linear(lowering, node, real, weights.moved(np.transpose))]
 
 
-@handles("Gemm", attributes=("transA", "transB", "alpha", "beta"), axes=(2, 2))
+@handles(
+    Layer("Gemm", ("torch.nn.Linear",), ("QuantLinear",), "weights quantised, constant"),
+    attributes=("transA", "transB", "alpha", "beta"),
+    axes=(2, 2),
+)
 def gemm(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
     attributes = node.attributes

@@ -14,6 +14,7 @@ from pyqkit.formats import Boundary, Integer
 from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.quantise import quantise
 from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.lowering.real import Real
@@ -22,6 +23,7 @@ from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 
 _TYPES = (np.dtype(np.int8), np.dtype(np.uint8))
 _ATTRIBUTES = {"axis": int, "saturate": int}
+_WRITTEN = "written by Brevitas' export_onnx_qcdq and onnxruntime's quantize_static"
 _EXACT = 2**29  # integers up to here times the 24 bits of a float32 scale are a float64
 
 
@@ -58,7 +60,12 @@ def _along(node: Node, values: np.ndarray, what: str) -> np.ndarray:
     return values.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))])
 
 
-@handles("QuantizeLinear", attributes=_ATTRIBUTES, only={"block_size": 0, "output_dtype": 0}, shape=_shape)
+@handles(
+    Layer("QuantizeLinear", ("torch.quantize_per_tensor",), note=_WRITTEN),
+    attributes=_ATTRIBUTES,
+    only={"block_size": 0, "output_dtype": 0},
+    shape=_shape,
+)
 def quantize_linear(lowering: Lowering, node: Node) -> list[Value]:
     scale, zero_point, source = _scale(node), _zero_point(node), node.needed(0)
     if isinstance(source, Stored) or zero_point.dtype not in _TYPES or zero_point.shape:
@@ -85,7 +92,12 @@ def clipped(node: Node, stored: Stored) -> Stored:
     return stored.within(low, high)
 
 
-@handles("DequantizeLinear", attributes=_ATTRIBUTES, only={"block_size": 0, "output_dtype": 0}, shape=_shape)
+@handles(
+    Layer("DequantizeLinear", ("torch.dequantize",), note=_WRITTEN),
+    attributes=_ATTRIBUTES,
+    only={"block_size": 0, "output_dtype": 0},
+    shape=_shape,
+)
 def dequantize_linear(lowering: Lowering, node: Node) -> list[Value]:
     scale, zero_point, source = _scale(node), _zero_point(node), node.needed(0)
     if isinstance(source, np.ndarray):

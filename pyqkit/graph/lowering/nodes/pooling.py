@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.lowering.quantise import mirrored
 from pyqkit.graph.lowering.real import Real, Term, plain_view, vector_view
@@ -36,7 +37,12 @@ def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], t
 _WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
-@handles("MaxPool", attributes=(*_WINDOW, "dilations"), only={"storage_order": 0}, axes=(4,))
+@handles(
+    Layer("MaxPool", ("torch.nn.MaxPool2d",)),
+    attributes=(*_WINDOW, "dilations"),
+    only={"storage_order": 0},
+    axes=(4,),
+)
 def max_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     name = node.outputs[0]
@@ -86,7 +92,11 @@ def _average(
     return Real(tuple(terms), real.offset, base, plain_view(base))
 
 
-@handles("AveragePool", attributes=(*_WINDOW, "dilations", "count_include_pad"), axes=(4,))
+@handles(
+    Layer("AveragePool", ("torch.nn.AvgPool2d",)),
+    attributes=(*_WINDOW, "dilations", "count_include_pad"),
+    axes=(4,),
+)
 def average_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     window, stride, padding = _window(node, real)
@@ -97,19 +107,23 @@ def average_pool(lowering: Lowering, node: Node) -> list[Value]:
     return [_average(lowering, real, window, stride, padding, node.outputs[0])]
 
 
-@handles("GlobalAveragePool", axes=(4,))
+@handles(Layer("GlobalAveragePool", ("torch.nn.AdaptiveAvgPool2d",), note="to one pixel"), axes=(4,))
 def global_average_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = settle(lowering, node.real(), node.outputs[0]) if node.real().view.ndim == 3 else node.real()
     return [_average(lowering, real, real.base[:2], (1, 1), (0, 0, 0, 0), node.outputs[0])]
 
 
-@handles("GlobalMaxPool", axes=(4,))
+@handles(Layer("GlobalMaxPool", ("torch.nn.AdaptiveMaxPool2d",), note="to one pixel"), axes=(4,))
 def global_max_pool(lowering: Lowering, node: Node) -> list[Value]:
     node.attributes.update(kernel_shape=list(node.real().shape[1:]))
     return max_pool(lowering, node)
 
 
-@handles("ReduceMean", attributes=("axes", "keepdims"), only={"noop_with_empty_axes": 0})
+@handles(
+    Layer("ReduceMean", ("torch.mean",), note="over height and width"),
+    attributes=("axes", "keepdims"),
+    only={"noop_with_empty_axes": 0},
+)
 def reduce_mean(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     axes = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()

@@ -10,6 +10,7 @@ import numpy as np
 from pyqkit.formats import Boundary, Integer, Microscaled, Minifloat, OddLevels, parse
 from pyqkit.graph.lowering.constants import Coded, code_blocks
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.quantise import quantise
 from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.lowering.real import Real, fractions
@@ -24,6 +25,7 @@ _ROUNDINGS = {
     "FLOOR": "floor",
     "CEIL": "ceil",
 }
+_QUANTISING = ("QuantIdentity", "QuantReLU", "QuantConv2d", "QuantLinear")
 LARGEST_BIAS = 256  # distance from the bias of the format: scales stay far from the ends of float64
 
 
@@ -124,8 +126,8 @@ def bipolar_quantiser(node: Node) -> Quantiser:
 
 
 @handles(
-    "Quant",
-    "IntQuant",
+    Layer("Quant", brevitas=_QUANTISING, note="integers of 1 to 16 bits; a signed bit is -1 or 1"),
+    Layer("IntQuant", brevitas=_QUANTISING, note="as Quant"),
     domains=QONNX,
     inputs=4,
     shape=_shape,
@@ -136,7 +138,7 @@ def lower_integer(lowering: Lowering, node: Node) -> list[Value]:
 
 
 @handles(
-    "FloatQuant",
+    Layer("FloatQuant", brevitas=_QUANTISING, note="minifloats of up to 16 bits that saturate"),
     domains=QONNX,
     inputs=6,
     shape=_shape,
@@ -147,7 +149,7 @@ def lower_float(lowering: Lowering, node: Node) -> list[Value]:
     return [apply(lowering, node, float_quantiser(node))]
 
 
-@handles("BipolarQuant", domains=QONNX, inputs=2, shape=_shape)
+@handles(Layer("BipolarQuant", brevitas=_QUANTISING, note="-1 and 1"), domains=QONNX, inputs=2, shape=_shape)
 def lower_bipolar(lowering: Lowering, node: Node) -> list[Value]:
     quantiser = bipolar_quantiser(node)
     sign, source = np.sign(quantiser.scale), node.needed(0)
@@ -160,7 +162,13 @@ def lower_bipolar(lowering: Lowering, node: Node) -> list[Value]:
     return [apply(lowering, node, quantiser)]
 
 
-@handles("FormatQuant", domains=OWN, inputs=2, shape=_shape, attributes={"format": str, "axis": int})
+@handles(
+    Layer("FormatQuant", brevitas=_QUANTISING, note="any format of pyqkit, written by pyqkit.quant"),
+    domains=OWN,
+    inputs=2,
+    shape=_shape,
+    attributes={"format": str, "axis": int},
+)
 def lower_format(lowering: Lowering, node: Node) -> list[Value]:
     fmt = parse(str(node.attributes.get("format", "")))
     scale = scale_of(node)

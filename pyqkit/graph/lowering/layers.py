@@ -1,0 +1,131 @@
+"""What a node type is called by the one who wrote the network, and the layers that have no operator.
+
+Messages and docs/layers.md take names from here; a rule says its own beside ``@handles``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node type, and what becomes such a node when a network is exported.
+
+    Attributes
+    ----------
+    node : str
+        Type of the ONNX node.
+    torch : tuple of str
+        Names in PyTorch, as one would import them: ``torch.nn.Conv2d``.
+    brevitas : tuple of str
+        Names in ``brevitas.nn``: ``QuantConv2d``.
+    note : str
+        What is taken, where attributes do not say it; who writes such nodes, where no layer does. A phrase
+        without a full stop.
+    """
+
+    node: str
+    torch: tuple[str, ...] = ()
+    brevitas: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A layer that has no operator.
+
+    Attributes
+    ----------
+    layer : Layer
+    reason, remedy : str
+        Why a node of this type is refused, and what to do instead; as for `Unlowerable`.
+    """
+
+    layer: Layer
+    reason: str
+    remedy: str
+
+
+_GROUPS = (
+    (
+        "it needs the mean and the spread of each frame",
+        "use a batch norm (torch.nn.BatchNorm2d), whose statistics are constants",
+        (
+            Layer("LayerNormalization", ("torch.nn.LayerNorm",)),
+            Layer("RMSNormalization", ("torch.nn.RMSNorm",)),
+            Layer("GroupNormalization", ("torch.nn.GroupNorm",)),
+            Layer("InstanceNormalization", ("torch.nn.InstanceNorm2d",)),
+            Layer("LpNormalization", ("torch.nn.functional.normalize",)),
+            Layer("LRN", ("torch.nn.LocalResponseNorm",)),
+        ),
+    ),
+    (
+        "it feeds back what it computes, and streams go forward alone",
+        "use convolutions over time, or keep it outside the accelerator",
+        (
+            Layer("LSTM", ("torch.nn.LSTM",), ("QuantLSTM",)),
+            Layer("GRU", ("torch.nn.GRU",)),
+            Layer("RNN", ("torch.nn.RNN",), ("QuantRNN",)),
+        ),
+    ),
+    (
+        "its way through the network depends on values",
+        "trace the model with example inputs (torch.onnx.export without scripting)",
+        (
+            Layer("If", ("torch.cond",)),
+            Layer("Loop", note="`torch.jit.script`"),
+            Layer("Scan", note="`torch.jit.script`"),
+        ),
+    ),
+    (
+        "it reads or writes places that depend on values",
+        "keep it outside the accelerator",
+        (
+            Layer("GridSample", ("torch.nn.functional.grid_sample",)),
+            Layer("GatherElements", ("torch.gather",)),
+            Layer("GatherND", ("torch.take",)),
+            Layer("ScatterND", ("torch.index_put",)),
+            Layer("ScatterElements", ("torch.scatter",)),
+            Layer("NonMaxSuppression", note="`torchvision.ops.nms`"),
+            Layer("RoiAlign", note="`torchvision.ops.roi_align`"),
+            Layer("Where", ("torch.where",)),
+        ),
+    ),
+    (
+        "both factors depend on the input",
+        "keep attention outside the accelerator",
+        (Layer("Attention", ("torch.nn.functional.scaled_dot_product_attention",)),),
+    ),
+    (
+        "its scale is found while the network runs",
+        "use static scales: quantize_static instead of quantize_dynamic",
+        (Layer("DynamicQuantizeLinear", note="onnxruntime's quantize_dynamic"),),
+    ),
+    (
+        "it computes with integers, whose formats it does not name",
+        "export QuantizeLinear and DequantizeLinear instead (onnxruntime: quant_format=QuantFormat.QDQ)",
+        tuple(
+            Layer(node, note="onnxruntime's QuantFormat.QOperator and quantize_dynamic")
+            for node in (
+                "ConvInteger",
+                "MatMulInteger",
+                "QGemm",
+                "QLinearAdd",
+                "QLinearAveragePool",
+                "QLinearConcat",
+                "QLinearConv",
+                "QLinearGlobalAveragePool",
+                "QLinearLeakyRelu",
+                "QLinearMatMul",
+                "QLinearMul",
+                "QLinearSigmoid",
+                "QLinearSoftmax",
+            )
+        ),
+    ),
+)
+
+MISSING: dict[str, Missing] = {
+    layer.node: Missing(layer, reason, remedy) for reason, remedy, layers in _GROUPS for layer in layers
+}
