@@ -29,7 +29,8 @@ import numpy as np
 
 from pyqkit.errors import UserError
 
-ROUNDINGS = ("nearest", "floor", "ceil", "to_zero")
+# The first has ties by the rule of the format; the last two are nearest as well, with ties by sign.
+ROUNDINGS = ("nearest", "floor", "ceil", "to_zero", "from_zero", "half_from_zero", "half_to_zero")
 MAX_TABLE_BITS = 16
 
 
@@ -237,8 +238,9 @@ class NumberFormat(ABC):
 
         Parameters
         ----------
-        rounding : {"nearest", "floor", "ceil", "to_zero"}
-            "nearest" is nearest in value with the format's own tie rule.
+        rounding : one of ROUNDINGS
+            "nearest" is nearest in value with the format's own tie rule; "half_from_zero" and "half_to_zero"
+            send ties away from zero and towards it. Zero is `origin`.
         """
         return _boundaries(self, rounding)
 
@@ -372,9 +374,12 @@ def _boundaries(fmt: NumberFormat, rounding: str) -> tuple[Boundary, ...]:
     exact: list[Fraction] = [fmt.exact(code) or Fraction(0) for code in codes]
     found = []
     for (low, low_code), (high, high_code) in zip(zip(exact, codes), zip(exact[1:], codes[1:])):
+        positive, middle = low >= fmt.origin, (low + high) / 2
         if rounding == "nearest":
-            found.append(Boundary((low + high) / 2, fmt.tie_goes_up(low_code, high_code)))
-        elif rounding == "floor" or (rounding == "to_zero" and low >= fmt.origin):
+            found.append(Boundary(middle, fmt.tie_goes_up(low_code, high_code)))
+        elif rounding in ("half_from_zero", "half_to_zero"):
+            found.append(Boundary(middle, positive == (rounding == "half_from_zero")))
+        elif rounding == "floor" or rounding == ("to_zero" if positive else "from_zero"):
             found.append(Boundary(high, True))
         else:
             found.append(Boundary(low, False))

@@ -17,7 +17,7 @@ from pyqkit.graph import external_data, limits
 
 QUANTISERS = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant", "FormatQuant")
 # Nodes that make quantised numbers: ONNX's own quantiser is a QuantizeLinear, maybe a Clip, and this.
-MAKERS = (*QUANTISERS, "DequantizeLinear")
+MAKERS = (*QUANTISERS, "Trunc", "DequantizeLinear")
 OLDEST_OPSET = 7  # before it broadcasting, dropout and batch norms meant something else
 _SHOWN = 60  # characters of a name in a message
 

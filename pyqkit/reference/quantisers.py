@@ -19,7 +19,7 @@ from pyqkit.reference.rounding import MODES, Grid, decide
 
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 OWN = ("pyqkit.custom_op.general",)
-_WIDEST = 16
+_WIDEST, _WIDEST_CONSTANT = 16, 32  # bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,22 +73,25 @@ def quantise(node: Node, source: Value, quantiser: Quantiser) -> Quantised:
     return Quantised(quantiser.grid.contents[found.index], quantiser.format, quantiser.step, found.ties)
 
 
-def _scale(node: Node) -> DoubleDouble:
-    scale = np.asarray(node.constant(1, "scale"), np.float64)
+def scale_of(node: Node, index: int = 1) -> DoubleDouble:
+    """A scale of a node, of either sign but never zero."""
+    scale = np.asarray(node.constant(index, "scale"), np.float64)
     if not np.isfinite(scale).all() or (scale == 0).any():
         node.refuse("a finite scale other than zero was", "another one came", "calibrate the quantiser again")
     return DoubleDouble.of(scale.reshape(()) if scale.size == 1 else scale)
 
 
-def _whole(node: Node, index: int, what: str) -> int:
+def whole_number(node: Node, index: int, what: str) -> int:
+    """Input `index`, which must be one integer."""
     value = np.asarray(node.constant(index, what), np.float64).ravel()
     if value.size != 1 or not np.isfinite(value[0]) or value[0] != np.rint(value[0]):
         node.refuse(f"one integer as {what} was", f"{value} came", "use one for the whole tensor")
     return int(value[0])
 
 
-def _mode(node: Node) -> str:
-    mode = str(node.attributes.get("rounding_mode", "ROUND")).upper()
+def mode_of(node: Node, default: str = "ROUND") -> str:
+    """Rounding mode of a node, one of `MODES`."""
+    mode = str(node.attributes.get("rounding_mode", default)).upper()
     if mode not in MODES:
         node.refuse(f"a rounding mode out of {', '.join(MODES)} was", f"{mode} came", "use one of them")
     return mode
@@ -96,21 +99,26 @@ def _mode(node: Node) -> str:
 
 def _integer(node: Node) -> Quantiser:
     """``scale * (clip(round(x / scale + zero point)) - zero point)``."""
-    zero_point, bits = _whole(node, 2, "zero point"), _whole(node, 3, "bit width")
+    zero_point, bits = whole_number(node, 2, "zero point"), whole_number(node, 3, "bit width")
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
-    if not 1 <= bits <= _WIDEST:
-        node.refuse(f"1 to {_WIDEST} bits were", f"{bits} came", "use fewer bits")
+    widest = _WIDEST if node.varies[0] else _WIDEST_CONSTANT
+    if not 1 <= bits <= widest:
+        node.refuse(f"1 to {widest} bits were", f"{bits} came", "use fewer bits")
     if signed and bits == 1:  # QONNX: bipolar, narrow or not
         if zero_point:
             node.refuse(
                 "one signed bit without zero point was", f"zero point {zero_point} came", "leave it at 0"
             )
-        return Quantiser(OddLevels(1), _BIPOLAR, _scale(node))
+        return Quantiser(OddLevels(1), _BIPOLAR, scale_of(node))
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     if narrow:
         low, high = (low + 1, high) if signed else (low, high - 1)
-    grid = Grid.of_integers(low, high, zero_point, _mode(node))
-    return Quantiser(Integer(bits, signed, narrow, zero_point), grid, _scale(node))
+    if bits > _WIDEST:
+        quotients = np.nan_to_num(ratio_of(node.value(0)).real.high / scale_of(node).high)
+        grid = Grid.near(quotients, low, high, zero_point, mode_of(node))
+    else:
+        grid = Grid.of_integers(low, high, zero_point, mode_of(node))
+    return Quantiser(Integer(bits, signed, narrow, zero_point), grid, scale_of(node))
 
 
 _BIPOLAR = Grid(np.array([-1.0, 1.0]), np.array([-1, 1]), np.array([True]))  # zero counts as positive
@@ -118,7 +126,7 @@ _BIPOLAR = Grid(np.array([-1.0, 1.0]), np.array([-1, 1]), np.array([True]))  # z
 
 def _bipolar(node: Node) -> Quantiser:
     """``scale`` from zero on, ``-scale`` below."""
-    return Quantiser(OddLevels(1), _BIPOLAR, _scale(node), keeps_order=True)
+    return Quantiser(OddLevels(1), _BIPOLAR, scale_of(node), keeps_order=True)
 
 
 def _float(node: Node) -> Quantiser:
@@ -127,7 +135,7 @@ def _float(node: Node) -> Quantiser:
     Saturating.
     """
     exponent, mantissa, bias = (
-        _whole(node, i, w) for i, w in ((2, "exponent width"), (3, "mantissa width"), (4, "bias"))
+        whole_number(node, i, w) for i, w in ((2, "exponent width"), (3, "mantissa width"), (4, "bias"))
     )
     if not node.attributes.get("signed", 1):
         node.refuse("a signed minifloat was", "an unsigned one came", "QONNX executes signed ones alone")
@@ -153,15 +161,15 @@ def _float(node: Node) -> Quantiser:
             f"{float(end * smallest):g} came",
             "let it reach its largest code",
         )
-    grid = Grid.of_floats(magnitudes, True, _mode(node))
-    return Quantiser(fmt, grid, _scale(node) * DoubleDouble.of_fraction(smallest))
+    grid = Grid.of_floats(magnitudes, True, mode_of(node))
+    return Quantiser(fmt, grid, scale_of(node) * DoubleDouble.of_fraction(smallest))
 
 
 def _format(node: Node) -> Quantiser:
     """``scale * (nearest value of the format to x / scale)``."""
     fmt = _named(node)
     assert isinstance(fmt, NumberFormat)
-    return Quantiser(fmt.base, Grid.of_format(fmt.base), _step(_scale(node), fmt))
+    return Quantiser(fmt.base, Grid.of_format(fmt.base), _step(scale_of(node), fmt))
 
 
 def _step(scale: DoubleDouble, fmt: NumberFormat) -> DoubleDouble:
@@ -178,7 +186,7 @@ def _round_to_format(node: Node) -> list[Value]:
     fmt = _named(node)
     if isinstance(fmt, NumberFormat):
         return [quantise(node, node.value(0), _format(node))]
-    source, scale = node.constant(0, "tensor to round in blocks"), _scale(node)
+    source, scale = node.constant(0, "tensor to round in blocks"), scale_of(node)
     axis = int(node.attributes.get("axis", -1))
     exponents = shared_exponents(np.asarray(source, np.float64) / scale.high, fmt, axis)
     element = fmt.element

@@ -26,7 +26,7 @@ from pyqkit.graph.model import (
     network_inputs,
     read_constants,
 )
-from pyqkit.reference import elementwise, linear, linear_quantisers, moves, pooling, quantisers
+from pyqkit.reference import elementwise, linear, linear_quantisers, moves, pooling, quantisers, truncation
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node
 from pyqkit.reference.quantised import Value
@@ -34,6 +34,7 @@ from pyqkit.reference.quantised import Value
 OPERATIONS = {
     **quantisers.OPERATIONS,
     **linear_quantisers.OPERATIONS,
+    **truncation.OPERATIONS,
     **linear.OPERATIONS,
     **pooling.OPERATIONS,
     **elementwise.OPERATIONS,

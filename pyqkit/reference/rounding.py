@@ -55,6 +55,18 @@ class Grid:
         return cls(values.astype(np.float64), values, integers[1:] % 2 == 0, -float(zero_point), mode)
 
     @classmethod
+    def near(cls, quotients: np.ndarray, low: int, high: int, zero_point: int, mode: str) -> Grid:
+        """Integers as `of_integers` has, but those alone that numbers near `quotients` can be rounded to.
+
+        There are too many of 32 bits to list. `quotients` are off by less than 1, and numbers only.
+        """
+        centre = np.rint(np.clip(quotients + zero_point, low, high)).astype(np.int64).ravel()
+        every = np.unique(centre[:, None] + np.arange(-2, 3))
+        integers = np.unique(np.clip(every, low, high))
+        values = integers - zero_point
+        return cls(values.astype(np.float64), values, integers[1:] % 2 == 0, -float(zero_point), mode)
+
+    @classmethod
     def of_floats(cls, magnitudes: list[int], signed: bool, mode: str) -> Grid:
         """Rising magnitudes from 0 on, in units of the smallest.
 

@@ -171,7 +171,7 @@ class ErrorBounds:
         return np.asarray(values, np.float64)
 
     def _parameters(self, node: Any) -> tuple[np.ndarray, np.ndarray]:
-        has_zero = node.op_type in ("Quant", "IntQuant", "DequantizeLinear") and len(node.input) > 2
+        has_zero = node.op_type in ("Quant", "IntQuant", "Trunc", "DequantizeLinear") and len(node.input) > 2
         found = [self._tensors[node.input[1]], self._tensors[node.input[2]] if has_zero else np.zeros(())]
         if node.op_type == "DequantizeLinear":  # one for each place along an axis
             shape = np.shape(self._tensors[node.output[0]])

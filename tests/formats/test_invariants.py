@@ -140,6 +140,7 @@ def test_directed_roundings(fmt: NumberFormat) -> None:
         "floor": lambda low, high: False,
         "ceil": lambda low, high: True,
         "to_zero": lambda low, high: high <= fmt.origin,
+        "from_zero": lambda low, high: low >= fmt.origin,
     }
     for rounding, upper in takes_upper.items():
         for boundary, low, high in zip(fmt.boundaries(rounding), values, values[1:]):
@@ -148,6 +149,15 @@ def test_directed_roundings(fmt: NumberFormat) -> None:
                 for p in (low, (low + high) / 2, high)
             ]
             assert reached == [False, upper(low, high) or (low < 0 < high and rounding == "to_zero"), True]
+
+
+@every_format
+def test_ties_away_from_zero_and_towards_it(fmt: NumberFormat) -> None:
+    values = [fmt.exact(int(c)) or Fraction(0) for c in fmt.codes]
+    away, towards = fmt.boundaries("half_from_zero"), fmt.boundaries("half_to_zero")
+    for first, second, low, high in zip(away, towards, values, values[1:]):
+        assert first.position == second.position == (low + high) / 2
+        assert first.inclusive == (low >= fmt.origin) != second.inclusive
 
 
 @every_format
@@ -182,6 +192,6 @@ def test_what_is_not_a_number_is_refused() -> None:
     with pytest.raises(FormatError, match="real numbers were expected to encode as e2m1, but str came"):
         parse("e2m1").encode("hello")  # type: ignore[arg-type]
     with pytest.raises(
-        FormatError, match="a rounding out of nearest, floor, ceil, to_zero was expected, but 'odd' came"
+        FormatError, match="a rounding out of nearest, floor, .*, half_to_zero was expected, but 'odd' came"
     ):
         parse("e2m1").boundaries("odd")

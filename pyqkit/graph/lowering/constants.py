@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import gcd
 
 import numpy as np
 
-from pyqkit.formats import Microscaled, NumberFormat
+from pyqkit.formats import Integer, Microscaled, NumberFormat
 from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.ops.convolution import Convolution
+
+_FLOAT64_BITS = 29  # integers of these times the 24 bits of a float32 scale are float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,15 @@ class Coded:
         """Real values, float64 (exact for formats and scales of up to 24-bit significands)."""
         values = self.format.decode(self.codes) * self.scale * float(self.quantiser.prescale)
         return values if self.shifts is None else np.ldexp(values, self.shifts)
+
+    def exact(self) -> np.ndarray:
+        """Real values: float64 where that holds them, fractions of wide integers (biases have 32 bits)."""
+        if not isinstance(self.format, Integer) or self.format.bits <= _FLOAT64_BITS:
+            return self.values()
+        integers = self.format.to_integers(self.codes).ravel().tolist()
+        scales = np.broadcast_to(self.scale, self.codes.shape).ravel().tolist()
+        values = np.array([i * Fraction(s) for i, s in zip(integers, scales)], object)
+        return values.reshape(self.codes.shape)
 
 
 def without_common_powers(codes: np.ndarray, fmt: NumberFormat) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ _QUANTISE = "put a quantiser (QuantIdentity, QuantReLU) before it"
 
 
 def _number(value: Value | None) -> np.ndarray:
-    return value.values() if isinstance(value, Coded) else np.asarray(value)
+    return value.exact() if isinstance(value, Coded) else np.asarray(value)
 
 
 def _constant_side(node: Node) -> tuple[Real, np.ndarray] | None:

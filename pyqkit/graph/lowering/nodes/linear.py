@@ -157,7 +157,7 @@ def _with_bias(real: Real, bias: Value | None) -> Real:
         return real
     if isinstance(bias, (Real, Stored)):
         raise Unlowerable("its bias depends on the input", "use a constant bias")
-    values = bias.values() if isinstance(bias, Coded) else bias
+    values = bias.exact() if isinstance(bias, Coded) else bias
     if values.size not in (1, real.channels) or values.size != max((1, *values.shape[-1:])):
         raise Unlowerable(
             f"its bias of shape {values.shape} does not fit {real.channels} outputs",

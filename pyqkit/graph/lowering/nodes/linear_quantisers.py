@@ -24,7 +24,6 @@ from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 _TYPES = (np.dtype(np.int8), np.dtype(np.uint8))
 _ATTRIBUTES = {"axis": int, "saturate": int}
 _WRITTEN = "written by Brevitas' export_onnx_qcdq and onnxruntime's quantize_static"
-_EXACT = 2**29  # integers up to here times the 24 bits of a float32 scale are a float64
 
 
 def _shape(node: Node) -> tuple[int, ...]:
@@ -155,8 +154,6 @@ def _constant(integers: np.ndarray, scale: np.ndarray, zero_point: np.ndarray) -
         raise Unlowerable("its input is no integer", "put a QuantizeLinear before it")
     levels = integers.astype(np.int64) - zero_point.astype(np.int64)
     low, high = int(levels.min(initial=0)), int(levels.max(initial=0))
-    if max(-low, high) >= _EXACT:
-        raise Unlowerable(f"it holds {low} to {high}, more than 29 bits", "use a larger scale")
     width = max(2, signed_range_bits(low, high))
     fmt = Integer(width, narrow=low != -(2 ** (width - 1)))
     return Coded(fmt.from_integers(levels), Quantiser.of(fmt, scale))

@@ -24,14 +24,18 @@ _ROUNDINGS = {
     "DOWN": "to_zero",
     "FLOOR": "floor",
     "CEIL": "ceil",
+    "UP": "from_zero",
+    "HALF_UP": "half_from_zero",
+    "HALF_DOWN": "half_to_zero",
 }
 _QUANTISING = ("QuantIdentity", "QuantReLU", "QuantConv2d", "QuantLinear")
+_WIDEST, _WIDEST_CONSTANT = 16, 32  # bits; biases are as wide as the sums that they are added to
 LARGEST_BIAS = 256  # distance from the bias of the format: scales stay far from the ends of float64
 
 
-def rounding_of(node: Node) -> str:
-    """Rounding mode of a Quant or FloatQuant node, by pyqkit's name."""
-    mode = str(node.attributes.get("rounding_mode", "ROUND")).upper()
+def rounding_of(node: Node, default: str = "ROUND") -> str:
+    """Rounding mode of a Quant, FloatQuant or Trunc node, by pyqkit's name."""
+    mode = str(node.attributes.get("rounding_mode", default)).upper()
     if mode not in _ROUNDINGS:
         raise Unlowerable(
             f"rounding mode {mode} is not supported", f"use one of {', '.join(sorted(_ROUNDINGS))}"
@@ -39,7 +43,7 @@ def rounding_of(node: Node) -> str:
     return _ROUNDINGS[mode]
 
 
-def _shape(node: Node) -> tuple[int, ...]:
+def quantised_shape(node: Node) -> tuple[int, ...]:
     """Shape of what a quantiser reads and makes, to which its scale broadcasts."""
     shape, scale = shape_of(node.needed(0)), shape_of(node.needed(1))
     if len(scale) > len(shape) or any(n not in (1, m) for n, m in zip(scale[::-1], shape[::-1])):
@@ -50,7 +54,7 @@ def _shape(node: Node) -> tuple[int, ...]:
     return shape
 
 
-def _integer(node: Node, index: int, what: str) -> int:
+def whole_number(node: Node, index: int, what: str) -> int:
     """Input `index`, which must be one whole number."""
     number = np.asarray(node.constant(index, what), np.float64)
     if number.size != 1 or not np.isfinite(number).all() or number.ravel()[0] != np.rint(number.ravel()[0]):
@@ -58,9 +62,9 @@ def _integer(node: Node, index: int, what: str) -> int:
     return int(number.ravel()[0])
 
 
-def scale_of(node: Node, factor: float = 1.0) -> np.ndarray:
-    """The scale of a quantiser node times a factor of its format; of either sign, never zero."""
-    scale = node.constant(1, "scale")
+def scale_of(node: Node, factor: float = 1.0, index: int = 1) -> np.ndarray:
+    """A scale of a quantiser node times a factor of its format; of either sign, never zero."""
+    scale = node.constant(index, "scale")
     scale = scale if factor == 1 else np.asarray(scale, np.float64) * factor
     wrong = np.asarray(scale)[~np.isfinite(scale) | (np.asarray(scale) == 0)]
     if wrong.size:
@@ -77,8 +81,10 @@ def integer_quantiser(node: Node) -> Quantiser:
     Signed numbers of 1 bit are -1 and 1 in QONNX, and its narrow range and rounding mode then say nothing.
     """
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
-    bits, zero_point = (_integer(node, i, what) for i, what in ((3, "bit width"), (2, "zero point")))
-    if bits > 16:
+    bits, zero_point = (whole_number(node, i, what) for i, what in ((3, "bit width"), (2, "zero point")))
+    if bits > _WIDEST_CONSTANT:
+        raise Unlowerable(f"{bits:g} bits are more than the 32 of a constant", "quantise to at most 32 bits")
+    if bits > _WIDEST and isinstance(node.needed(0), Real):
         raise Unlowerable(
             f"{bits:g} bits are more than the 16 that a quantiser takes", "quantise to at most 16 bits"
         )
@@ -88,8 +94,6 @@ def integer_quantiser(node: Node) -> Quantiser:
                 f"its bipolar values -1 and 1 have the zero point {zero_point:g}", "use the zero point 0"
             )
         return _bipolar(scale_of(node))
-    if narrow and not signed:
-        raise Unlowerable("an unsigned narrow range is not supported", "use the full range")
     return Quantiser.of(Integer(bits, signed, narrow, zero_point), scale_of(node), rounding_of(node))
 
 
@@ -100,7 +104,7 @@ def _bipolar(scale: np.ndarray) -> Quantiser:
 def float_quantiser(node: Node) -> Quantiser:
     """What a FloatQuant node says; another exponent bias is a factor of the scale."""
     exponent, significand, bias = (
-        _integer(node, i, what)
+        whole_number(node, i, what)
         for i, what in ((2, "exponent width"), (3, "mantissa width"), (4, "exponent bias"))
     )
     has_inf, has_nan = bool(node.attributes.get("has_inf", 0)), bool(node.attributes.get("has_nan", 0))
@@ -126,11 +130,15 @@ def bipolar_quantiser(node: Node) -> Quantiser:
 
 
 @handles(
-    Layer("Quant", brevitas=_QUANTISING, note="integers of 1 to 16 bits; a signed bit is -1 or 1"),
+    Layer(
+        "Quant",
+        brevitas=_QUANTISING,
+        note="integers of 1 to 16 bits, constants (biases) of up to 32; a signed bit is -1 or 1",
+    ),
     Layer("IntQuant", brevitas=_QUANTISING, note="as Quant"),
     domains=QONNX,
     inputs=4,
-    shape=_shape,
+    shape=quantised_shape,
     attributes={"signed": int, "narrow": int, "rounding_mode": str},
 )
 def lower_integer(lowering: Lowering, node: Node) -> list[Value]:
@@ -141,7 +149,7 @@ def lower_integer(lowering: Lowering, node: Node) -> list[Value]:
     Layer("FloatQuant", brevitas=_QUANTISING, note="minifloats of up to 16 bits that saturate"),
     domains=QONNX,
     inputs=6,
-    shape=_shape,
+    shape=quantised_shape,
     attributes={"rounding_mode": str, "has_inf": int, "has_nan": int, "has_subnormal": int},
     only={"saturation": 1, "signed": 1},
 )
@@ -149,7 +157,12 @@ def lower_float(lowering: Lowering, node: Node) -> list[Value]:
     return [apply(lowering, node, float_quantiser(node))]
 
 
-@handles(Layer("BipolarQuant", brevitas=_QUANTISING, note="-1 and 1"), domains=QONNX, inputs=2, shape=_shape)
+@handles(
+    Layer("BipolarQuant", brevitas=_QUANTISING, note="-1 and 1"),
+    domains=QONNX,
+    inputs=2,
+    shape=quantised_shape,
+)
 def lower_bipolar(lowering: Lowering, node: Node) -> list[Value]:
     quantiser = bipolar_quantiser(node)
     sign, source = np.sign(quantiser.scale), node.needed(0)
@@ -166,7 +179,7 @@ def lower_bipolar(lowering: Lowering, node: Node) -> list[Value]:
     Layer("FormatQuant", brevitas=_QUANTISING, note="any format of pyqkit, written by pyqkit.quant"),
     domains=OWN,
     inputs=2,
-    shape=_shape,
+    shape=quantised_shape,
     attributes={"format": str, "axis": int},
 )
 def lower_format(lowering: Lowering, node: Node) -> list[Value]:
