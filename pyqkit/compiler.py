@@ -79,7 +79,7 @@ def compile(
         if fold is not None and value is not None:
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
     content = _model_bytes(network, example_input)
-    graph = _lowered(content, str(network) if isinstance(network, (str, Path)) else "the model")
+    graph = _lowered(content, network)
     probe(graph, [probes] if isinstance(probes, str) else probes)
     search = folding.search_for(graph, described)
     if fold is None:
@@ -113,12 +113,14 @@ def _model_bytes(network: Any, example_input: Any) -> bytes:
         return export_qonnx(network, example_input, Path(folder) / "network.onnx").read_bytes()
 
 
-def _lowered(content: bytes, name: str) -> Graph:
-    from pyqkit.graph.importer import import_qonnx
+def _lowered(content: bytes, network: Any) -> Graph:
+    from pyqkit.graph.importer import import_qonnx, network_name
     from pyqkit.graph.model import parse_model
 
+    name = str(network) if isinstance(network, (str, Path)) else "the model"
     try:
-        return import_qonnx(parse_model(content, name))
+        model = parse_model(content, name)
+        return import_qonnx(model, network_name(model.graph.name, network))
     except (UserError, ImportError):
         raise
     except (

@@ -46,11 +46,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },
     "custom_op": {"formats"},
-    "quant": {"formats", "files", "graph", "verify", *ONNX_READING},  # an export is compared with its module
+    # an export is compared with its module
+    "quant": {"formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
     "graph": {"formats", "discovery", "graph.limits"},
     "graph.lowering": {"formats", "discovery", "graph", *ONNX_READING, *CONVENTIONS},
     "graph.onnx_node": {"graph.lowering", *ONNX_READING},
-    "graph.importer": {"graph", "graph.lowering", "graph.onnx_node", *ONNX_READING},
+    "graph.importer": {"graph", "graph.layer_names", "graph.lowering", "graph.onnx_node", *ONNX_READING},
+    "graph.layer_names": {"graph.model"},
     "graph.limits": set(),
     "graph.external_data": {"graph.limits", "untrusted"},
     "graph.model": {"graph.external_data", "graph.limits", "untrusted"},

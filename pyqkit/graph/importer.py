@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, plain
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph, Port
+from pyqkit.graph.layer_names import layer_names, layer_path
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.layers import MISSING
 from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
@@ -43,6 +44,8 @@ from pyqkit.graph.model import (
 )
 from pyqkit.graph.onnx_node import Input, Typed, check_ranges, folded, output_shapes
 
+# Of graphs whose network has no name: by PyTorch's exporters, old and new, and tf2onnx
+_EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export", "tf2onnx")
 # Numbers that a Constant node holds, by the attribute that holds them
 _CONSTANTS = {
     "value_float": np.float32,
@@ -52,7 +55,14 @@ _CONSTANTS = {
 }
 
 
-def import_qonnx(source: str | Path | Any) -> Graph:
+def network_name(graph_name: str, source: object) -> str:
+    """What a network is called: as its file, or as the graph in it unless an exporter chose that name."""
+    if isinstance(source, (str, Path)):
+        return plain(Path(source).stem) or "network"
+    return "network" if graph_name in _EXPORTERS_NAMES else graph_name
+
+
+def import_qonnx(source: str | Path | Any, name: str = "") -> Graph:
     """Lower a QONNX model to a dataflow graph.
 
     Parameters
@@ -61,6 +71,8 @@ def import_qonnx(source: str | Path | Any) -> Graph:
         A model with static shapes, quantised with Quant, FloatQuant, BipolarQuant or FormatQuant nodes, or
         with QuantizeLinear and DequantizeLinear. Its batch is 1, or open: then 1 is assumed, and a note says
         so.
+    name : str
+        Of the network; by default as `network_name` calls it.
 
     Returns
     -------
@@ -75,7 +87,9 @@ def import_qonnx(source: str | Path | Any) -> Graph:
     """
     model = load_model(Path(source)) if isinstance(source, (str, Path)) else source
     check_model(model)
-    lowering = Lowering(Graph(model.graph.name or "network"), opset_version(model), needed_names(model.graph))
+    graph = Graph(name or network_name(model.graph.name, source))
+    lowering = Lowering(graph, opset_version(model), needed_names(model.graph))
+    lowering.layers = layer_names(model.graph)
     _read_inputs(lowering, model)
     known = rules()
     for index, proto in enumerate(model.graph.node):
@@ -151,11 +165,13 @@ def _rule(known: dict[str, Rule], proto: Any) -> Rule:
 
 
 def _named(known: dict[str, Rule], proto: Any, index: int) -> str:
-    """Name of a node in messages, with what its layer is called in PyTorch."""
+    """Name of a node in messages, with what its layer is called in PyTorch and in the module."""
+    path = layer_path(proto)
+    where = f" in layer {shown(path)}" if path else ""
     found = known.get(proto.op_type) or MISSING.get(proto.op_type)
     if found is None or not found.layer.torch:
-        return label(proto, index)
-    return f"{node_name(proto, index)}, {' or '.join(found.layer.torch)} ({found.layer.node})"
+        return f"{label(proto, index)}{where}"
+    return f"{node_name(proto, index)}, {' or '.join(found.layer.torch)} ({found.layer.node}){where}"
 
 
 def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> Sequence[Value]:

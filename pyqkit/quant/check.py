@@ -21,8 +21,8 @@ from brevitas.proxy.parameter_quant import BiasQuantProxyFromInjectorBase, Weigh
 from brevitas.proxy.runtime_quant import ActQuantProxyFromInjectorBase
 
 from pyqkit.errors import UserError
+from pyqkit.graph.layer_names import layer_of, module_path
 from pyqkit.graph.model import QUANTISERS
-from pyqkit.quant.handlers import layer_of
 from pyqkit.verify.execution import CUT, Execution
 from pyqkit.verify.float_error import UNIT, ErrorBounds
 
@@ -104,20 +104,6 @@ def _turn(node: Any) -> int:
     """
     counted = re.search(r"/export_handler_(\d+)/", node.name)
     return int(counted[1]) if counted else 0
-
-
-def module_path(name: str) -> str:
-    """Path of a part of a module, from the name that the tracer gave a node.
-
-    ``/body/body.0/act_quant/export_handler/Quant``.
-    """
-    path: list[str] = []
-    for part in re.sub(r"(/export_handler(_\d+)?)?/[^/]*$", "", name).strip("/").split("/"):
-        if path and part.startswith(f"{path[-1]}."):
-            path[-1] = part  # members of a Sequential carry its name
-        else:
-            path.append(part)
-    return ".".join(path)
 
 
 def _compare(

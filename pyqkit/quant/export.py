@@ -27,9 +27,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from pyqkit.errors import UserError
 from pyqkit.files import check_file, replacing
+from pyqkit.graph.layer_names import layer_of, module_path
 from pyqkit.graph.model import QUANTISERS
-from pyqkit.quant.check import check_export, module_path
-from pyqkit.quant.handlers import Manager, layer_of
+from pyqkit.quant.check import check_export
+from pyqkit.quant.handlers import Manager
 
 CHECKED_FRAMES = 2
 
@@ -75,6 +76,7 @@ def export_qonnx(
                 "a module that returns finite numbers was expected, but NaN or infinity came; look "
                 "at its scales and statistics"
             )
+        exported.graph.name = type(model).__name__  # what reports call the network
         check_export(working, x[:CHECKED_FRAMES], exported)
     with replacing(target, force) as beside:
         beside.write_bytes(exported.SerializeToString())

@@ -24,6 +24,7 @@ from brevitas.export.onnx.qonnx.manager import QONNXManager
 from brevitas.proxy.quant_proxy import QuantProxyProtocol
 
 from pyqkit.errors import UserError
+from pyqkit.graph.layer_names import layer_of
 from pyqkit.quant.table import RoundToTable, TableActProxy, TableWeightProxy
 
 DOMAIN, VERSION = "pyqkit.custom_op.general", 1
@@ -204,14 +205,6 @@ def _check_handler(name: str, module: Any) -> None:
         raise _unwritable(
             name, f"its scale is {scale[~torch.isfinite(scale) | (scale == 0)].flatten()[0].item()}"
         )
-
-
-def layer_of(path: str) -> str:
-    """The layer that a quantiser belongs to, as the user's module names it."""
-    parts = path.split(".")
-    while parts and parts[-1].endswith(("_quant", "quant_proxy", "_impl")):
-        parts.pop()
-    return ".".join(parts) or "the module"
 
 
 def _unwritable(path: str, reason: str) -> UserError:

@@ -24,7 +24,7 @@ from pyqkit.overlay import hwh
 from tests.overlays import build, frames, overlay
 
 MM2S, S2MM = 0x00, 0x30
-PROBES = ("floatquant_24", "conv_43", "floatquant_57")
+PROBES = ("relu_18", "conv_43", "relu_51")
 
 
 class Design:

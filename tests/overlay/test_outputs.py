@@ -19,7 +19,7 @@ from tests.overlay.bench import Bench, needs_tcl
 from tests.overlay.test_hwh import PARTS
 from tests.overlays import build
 
-PROBES = ("floatquant_24", "conv_43", "floatquant_57")
+PROBES = ("relu_18", "conv_43", "relu_51")
 
 
 def design(family: str, outputs: list[int]) -> hwh.Design:

@@ -16,9 +16,9 @@ from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.runtime import Driver
 from tests.overlays import frames, overlay
 
-PROBES = ("conv_32", "conv_43", "floatquant_24", "floatquant_49", "floatquant_57")
+PROBES = ("conv_32", "conv_43", "relu_18", "conv_43_threshold", "relu_51")
 # As they follow one another.
-LAYERS = ["floatquant_24", "conv_32", "conv_43", "floatquant_49", "floatquant_57", "gemm_70"]
+LAYERS = ["relu_18", "conv_32", "conv_43", "conv_43_threshold", "relu_51", "gemm_70"]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_wrong_codes_of_one_output_are_found_there(device: Driver, name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("layer", "seen"), [("conv_12", "floatquant_24"), ("conv_32", "conv_32"), ("gemm_70", "gemm_70")]
+    ("layer", "seen"), [("conv_12", "relu_18"), ("conv_32", "conv_32"), ("gemm_70", "gemm_70")]
 )
 def test_a_wrong_weight_is_found_in_its_layer(device: Driver, layer: str, seen: str) -> None:
     """What goes wrong in a layer spreads to those behind it.

@@ -25,7 +25,7 @@ from pyqkit.runtime import driver as runtime
 from tests.overlays import board_of, build, expected, frames, overlay
 from tests.small_networks import two_heads
 
-PROBES = ("floatquant_24", "conv_43", "floatquant_57")
+PROBES = ("relu_18", "conv_43", "relu_51")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,7 +47,6 @@ class Stored:
 
 # an ONNX tensor: a constant, a quantised one, what depends on the input, or integers that wait to be numbers
 Value = np.ndarray | Coded | Real | Stored
-_DECORATION = re.compile(r"(/act_quant)?(/export_handler)?(/[A-Za-z]+)?_output_\d+$")  # of the exporter
 
 
 def shape_of(value: Value) -> tuple[int, ...]:
@@ -80,8 +78,12 @@ class Lowering:
         ONNX shape of each input of the network, without the batch.
     input_tensors : dict of tuple to str
         Tensor of each quantiser of an input, by all that tells two quantisers apart.
+    layers : dict of str to str
+        Names of layers by the ONNX tensors that they make; see `pyqkit.graph.layer_names`.
     names : Identifiers
         Of operators and tensors.
+    kinds : dict of str to str
+        Kind of the operator that was first called so.
     folded : int
         Elements of constants that were computed.
     """
@@ -93,24 +95,30 @@ class Lowering:
     problems: list[Problem] = field(default_factory=list)
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_tensors: dict[tuple, str] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
     names: Identifiers = field(default_factory=lambda: Identifiers(longest=LONGEST))
+    kinds: dict[str, str] = field(default_factory=dict)
     folded: int = 0
 
-    @staticmethod
-    def stem(wanted: str) -> str:
-        """The layer's part of an ONNX tensor name, as an identifier."""
-        return identifier(_DECORATION.sub("", wanted))
+    def stem(self, wanted: str) -> str:
+        """The layer that makes an ONNX tensor, or another name, as an identifier."""
+        return identifier(self.layers.get(wanted, wanted))
 
     def name(self, wanted: str) -> str:
         """A name that nothing has yet."""
         return self.names.new(self.stem(wanted))
 
     def emit(self, kind: type[Operator], wanted: str, inputs: list[str], **parameters: Any) -> Tensor:
-        """Append an operator with one output; operator and tensor get the same, new name."""
+        """Append an operator with one output; operator and tensor get the same, new name.
+
+        A second operator of a layer has its kind in its name: ``conv1`` and ``conv1_threshold``.
+        """
         different: list[str] = []
         for source in inputs:  # an operator reads each stream once: it gets a copy for the second time
             different.append(self.copy(source, wanted) if source in different else source)
-        name = self.name(wanted)
+        stem = self.stem(wanted)
+        first = self.kinds.setdefault(stem, kind.kind)
+        name = self.name(stem if first == kind.kind else f"{stem}_{kind.kind}")
         (tensor,) = self.graph.add(kind(name, different, [name], **parameters))
         return tensor
 
