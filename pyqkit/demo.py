@@ -128,19 +128,10 @@ def _table(
     frames: int,
     codes: int,
 ) -> None:
+    from pyqkit.report_tables import layer_rows
     from pyqkit.tables import show
 
     report = accelerator.report()
-    rows = [
-        {
-            "layer": layer.name,
-            "operator": layer.operator,
-            "format": layer.formats,
-            "shape": "x".join(map(str, layer.output_shape)),
-            "MACs": layer.macs or None,
-        }
-        for layer in report.layers
-    ]
     caption = (
         f"accuracy on {frames} test images: "
         + ", ".join(f"{name} {value:.2%}" for name, value in accuracy.items())
@@ -151,7 +142,7 @@ def _table(
         f"{report.clock_mhz:g} MHz on {report.board}, "
         f"LUT {report.resources.lut_low:,} to {report.resources.lut_high:,}"
     )
-    show("pyqkit demo", rows, caption)
+    show("pyqkit demo", layer_rows(report), caption, whole=("operator", "output"))
 
 
 def _picture(path: Path, x: np.ndarray, y: np.ndarray, outputs: np.ndarray, accelerator: Accelerator) -> None:

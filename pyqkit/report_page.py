@@ -10,7 +10,7 @@ from typing import Any
 from pyqkit.errors import plain
 from pyqkit.files import replacing
 from pyqkit.report import Report, Tradeoff
-from pyqkit.tables import resource_rows, summary
+from pyqkit.report_tables import resource_rows, summary
 
 _ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in pixels of the drawing
 # Title, left end and length of each column of bars.

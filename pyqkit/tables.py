@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyqkit.errors import plain
 from pyqkit.formats import NumberFormat, examples, parse
-
-if TYPE_CHECKING:
-    from pyqkit.report import Report
 
 MOST_CODES = 1024  # rows in which a format is printed whole
 _WIDE = 240
 # Counts of `pyqkit.verify.float32`: title of the column, and what the count is in words.
 _FLOAT32 = {
-    "differing": ("float32 differs", ""),
+    "differing": ("differing", ""),
     "ties": ("ties", "on a tie"),
     "float32_bound": ("in bound", "within the bound of float32's error of a boundary"),
     "log_table": ("by table", "by the log-to-linear table"),
@@ -79,6 +77,25 @@ def format_table() -> list[dict[str, Any]]:
     return [format_row(parse(name)) for name in SHOWN]
 
 
+def short_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of formats, short enough for a terminal: their range in one cell."""
+    return [
+        {
+            "name": row["name"],
+            "bits": row["bits"],
+            "what": row["what"],
+            "values": row["values"],
+            "range": _range(row["smallest"], row["largest"]),
+            "above 0": row["smallest positive"] and float(f"{row['smallest positive']:.4g}"),
+        }
+        for row in rows
+    ]
+
+
+def _range(low: float, high: float) -> str:
+    return f"\u00b1{_text(high)}" if low == -high else f"{_text(low)} to {_text(high)}"
+
+
 def _element(name: str) -> NumberFormat:
     return parse(name).element
 
@@ -126,8 +143,15 @@ def _text(value: Any) -> str:
     return f"{value:,}" if large else str(value)
 
 
-def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None) -> None:
-    """Print rows as a table. Names in them are text and no markup, whatever they hold."""
+def show(
+    title: str, rows: Sequence[dict[str, Any]], caption: str | None = None, whole: Sequence[str] = ()
+) -> None:
+    """Print rows as a table. Names in them are text and no markup, whatever they hold.
+
+    On a terminal it is as wide as that: cells of text go on in the next line, numbers and the columns `whole`
+    do not.
+    """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -136,105 +160,22 @@ def show(title: str, rows: Sequence[dict[str, Any]], caption: str | None = None)
     lines = (
         None if caption is None else Text("\n".join(map(plain, caption.splitlines())), style="table.caption")
     )
-    table = Table(title=heading, caption=lines, title_justify="left", caption_justify="left")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for key in rows[0] if rows else ():
         numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
-        table.add_column(key, justify="right" if numeric else "left")
+        table.add_column(
+            key,
+            justify="right" if numeric else "left",
+            no_wrap=numeric or key in whole,
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(Text(plain(_text(value))) for value in row.values()))
     console = Console()
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=_WIDE)  # a file has no width to cut columns to
-    # Rich leaves them out without columns.
-    console.print(table if rows else Text("\n").join(text for text in (heading, lines) if text))
-
-
-def layer_rows(report: Report) -> list[dict[str, Any]]:
-    """Layers of a report, short enough for a terminal."""
-    return [
-        {
-            "layer": f"{layer.name} (probe)" if layer.probe else layer.name,
-            "operator": layer.operator,
-            "formats": layer.formats,
-            "shape": "x".join(map(str, layer.output_shape)),
-            "MACs": layer.macs or None,
-            "PE": layer.settings.get("pe"),
-            "SIMD": layer.settings.get("simd"),
-            "weights in": layer.settings.get("memory"),
-            "cycles": layer.cycles,
-            "busy": f"{bar(layer.busy)} {layer.busy:4.0%}" + (" limits" if layer.busy == 1 else ""),
-            "LUT": f"{layer.resources.lut_low:,}-{layer.resources.lut_high:,}",
-            "BRAM": layer.resources.bram36,
-            "DSP": layer.resources.dsp,
-            "FIFO": layer.fifo_words,
-        }
-        for layer in report.layers
-    ]
-
-
-def bar(share: float, width: int = 10) -> str:
-    """A share as a bar of eighths of a character; above 1 it is full."""
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(width)
-
-
-def resource_rows(report: Report) -> list[dict[str, Any]]:
-    """What a design takes of each resource that the board has."""
-    return [
-        {
-            "resource": use.resource,
-            "takes": f"{use.low:,} to {use.high:,}" if use.low != use.high else f"{use.high:,g}",
-            "of": use.has,
-            "share": f"{bar(use.share, 20)} {use.share:4.0%}",
-        }
-        for use in report.uses
-    ]
-
-
-def summary(report: Report) -> str:
-    """Rate, the layer that limits and the next step, in one or two sentences."""
-    rate, cycles = report.frames_per_second, report.initiation_interval_cycles
-    text = (
-        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report.clock_mhz:g} MHz, a frame every "
-        f"{cycles:,g} cycles "
-        f"({report.sources.cycles}); {report.bottleneck} limits. "
-    )
-    step = report.next_step
-    if step is None:
-        return f"{text}No folding is faster."
-    takes = {
-        "LUT": step.more.lut_high,
-        "FF": step.more.ff,
-        "BRAM": step.more.bram36,
-        "DSP": step.more.dsp,
-    }
-    more = ", ".join(f"{count:+,g} {what}" for what, count in takes.items() if count)
-    beyond = f", more {step.exceeds} than {report.board} has" if step.exceeds else ""
-    return (
-        f"{text}The next step, "
-        f"{step.frames_per_second:,.{0 if step.frames_per_second >= 10 else 2}f} frames/s, "
-        "would take "
-        f"{more or 'nothing more'} (estimated){beyond}."
-    )
-
-
-def show_report(report: Report) -> None:
-    """Print a report."""
-    sources = report.sources
-    title = f"{report.network} on {report.board} (cycles {sources.cycles}, resources {sources.resources})"
-    show(
-        title,
-        layer_rows(report),
-        f"{summary(report)}\nLatency {report.latency_cycles:,g} cycles ({sources.cycles}).",
-    )
-    show(f"resources ({sources.resources})", resource_rows(report))
-    if report.exceeds and not report.overflow:
-        print(
-            f"note: perhaps more {report.exceeds} than {report.board} has "
-            f"({sources.resources}); take a larger board or a lower rate"
-        )
-    for note in report.notes:
-        print(plain(f"note: {note}"))
+    for part in filter(None, (heading, table if rows else None, lines)):
+        console.print(part)
 
 
 def show_verification(result: dict[str, Any]) -> None:
@@ -248,28 +189,34 @@ def show_verification(result: dict[str, Any]) -> None:
         print(caption)
         return
     float32 = reference["float32"]
-    rows = [
-        {
-            "layer": name,
-            **entry,
-            **{title: float32["layers"][name][key] for key, (title, _) in _FLOAT32.items()},
-        }
-        for name, entry in reference["layers"].items()
+    layers = reference["layers"]
+    exact = [{"layer": name, **entry} for name, entry in layers.items()]
+    floats = [
+        {"layer": name, **{title: float32["layers"][name][key] for key, (title, _) in _FLOAT32.items()}}
+        for name in layers
     ]
     why = {
         text: sum(layer[key] for layer in float32["layers"].values())
         for key, (_, text) in _FLOAT32.items()
         if text
     }
+    reasons = ", ".join(f"{count} {text}" for text, count in why.items())
     votes = reference["top1_agreement"]
     caption += (
         f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX "
         "model in exact arithmetic"
-        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}.\nOn {float32['frames']} "
-        f"frames {float32['codes_differing']} of {float32['codes']:,} codes differ from "
-        f"float32 execution: {', '.join(f'{count} {text}' for text, count in why.items())}."
+        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}."
     )
-    show("layers against the QONNX model", rows, caption) if rows else print(caption)
+    beside = (
+        f"On {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ "
+        f"from float32 execution{f': {reasons}' if float32['codes_differing'] else ''}."
+    )
+    if not layers:
+        print(f"{caption}\n{beside}")
+        return
+    show("layers against the QONNX model in exact arithmetic", exact, caption)
+    print()
+    show("codes that differ from float32 execution, and why", floats, beside)
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
@@ -314,10 +261,8 @@ __all__ = [
     "examples",
     "format_row",
     "format_table",
-    "layer_rows",
     "markdown",
     "show",
-    "show_report",
     "show_verification",
     "verdict",
 ]

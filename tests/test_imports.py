@@ -136,7 +136,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
     "report": {"dataflow", "designs", "engines", "formats", "graph", "hls", "rtl", "hardware"},
-    "report_page": {"report", "tables", "files"},
+    "report_tables": {"report", "tables"},
+    "report_page": {"report", "report_tables", "files"},
     "accelerator": {
         "boards",
         "build_contents",
@@ -165,7 +166,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "quant",
         *ONNX_READING,
     },
-    "demo": {"build_folder", "files", "formats", "quant", "studies", "tables", ""},
+    "demo": {"build_folder", "files", "formats", "quant", "report_tables", "studies", "tables", ""},
     "cli": {
         "accelerator",
         "boards",
@@ -180,6 +181,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "frames",
         "hardware",
         "overlay",
+        "report_tables",
         "tables",
         "",
     },

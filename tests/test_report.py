@@ -19,7 +19,7 @@ from pyqkit.hardware import folding
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.report import Report, Sources, tradeoff
 from pyqkit.report_page import page, write
-from pyqkit.tables import bar, layer_rows, resource_rows, show_report, summary
+from pyqkit.report_tables import bar, cost_rows, resource_rows, show_report, summary
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import residual
 
@@ -71,7 +71,7 @@ def test_layers_are_busy_as_long_as_they_take(report):
     assert [layer.busy * report.initiation_interval_cycles for layer in report.layers] == pytest.approx(
         [layer.cycles for layer in report.layers]
     )
-    marked = [row["layer"] for row in layer_rows(report) if "limits" in row["busy"]]
+    marked = [row["layer"] for row in cost_rows(report) if "limits" in row["busy"]]
     assert marked == [
         layer.name for layer in report.layers if layer.cycles == report.initiation_interval_cycles
     ]
@@ -106,7 +106,7 @@ def test_the_terminal_shows_all_of_it(report, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert (
         summary(report) in shown
-        and "cycles estimated, resources estimated" in shown
+        and "cycles (estimated) and resources (estimated)" in shown
         and "BRAM, 36 kbit" in shown
     )
     assert all(layer.name in shown for layer in report.layers)

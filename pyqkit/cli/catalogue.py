@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pyqkit.cli.group import main, print_json
+
+if TYPE_CHECKING:
+    from pyqkit.boards import Board
 
 
 @main.command()
@@ -12,11 +17,13 @@ from pyqkit.cli.group import main, print_json
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def formats(name: str | None, as_json: bool) -> None:
     """Table of number formats, or every code of the format NAME."""
-    from pyqkit.tables import code_count, code_table, format_table, show
+    from pyqkit.tables import code_count, code_table, format_table, short_rows, show
 
     if name is None:
         rows = format_table()
-        print_json({"formats": rows}) if as_json else show("number formats", rows)
+        print_json({"formats": rows}) if as_json else show(
+            "number formats", short_rows(rows), whole=("range",)
+        )
         return
     rows, count = code_table(name), code_count(name)
     if as_json:
@@ -43,20 +50,41 @@ def boards(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"boards": [b.to_json() for b in found]})
         return
+    if name:
+        show(found[0].name, _figures(found[0]))
+        return
     rows = [
         {
             "name": b.name,
             "part": b.part,
             "MHz": b.clock_mhz,
-            **b.resources,
+            **{kind.upper(): count for kind, count in b.resources.items() if kind != "ff"},
             "image": b.image,
-            "rails": ", ".join(filter(None, b.rails.values())),
-            "unconfirmed": ", ".join(b.unconfirmed),
         }
         for b in found
     ]
     show(
         "boards",
         rows,
-        "\n".join(f"{figure}: {source}" for figure, source in found[0].sources.items()) if name else None,
+        "Flip-flops, power rails and where each figure comes from: pyqkit boards NAME.",
+        whole=("name", "part", "image"),
     )
+
+
+def _figures(board: Board) -> list[dict[str, str]]:
+    """A board's figures, each with its source."""
+    figures = {
+        "part": board.part,
+        "clock_mhz": f"{board.clock_mhz:g}",
+        "resources": ", ".join(f"{count:,} {kind}" for kind, count in board.resources.items()),
+        "image": board.image,
+        "rails": ", ".join(filter(None, board.rails.values())),
+    }
+    return [
+        {
+            "figure": figure,
+            "value": figures.get(figure, ""),
+            "source": source + (" (unconfirmed)" if figure in board.unconfirmed else ""),
+        }
+        for figure, source in board.sources.items()
+    ]

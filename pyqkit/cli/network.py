@@ -60,7 +60,7 @@ def compile_command(
     from pyqkit.build_folder import check_target
     from pyqkit.compiler import compile as compile_network
     from pyqkit.hardware import folding
-    from pyqkit.tables import summary
+    from pyqkit.report_tables import summary
 
     check_target(Path(output), force)
     if write_fold is not None:
@@ -199,7 +199,7 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
 def report(build: str, simulate: bool, html: str | None, as_json: bool, force: bool) -> None:
     """What each layer of BUILD is and takes, and which limits."""
     from pyqkit.accelerator import Accelerator
-    from pyqkit.tables import show_report
+    from pyqkit.report_tables import show_report
 
     if html is not None:
         check_file(Path(html), force)

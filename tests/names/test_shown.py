@@ -15,7 +15,8 @@ import pyqkit
 from pyqkit.errors import plain
 from pyqkit.report import Report, Tradeoff
 from pyqkit.report_page import page
-from pyqkit.tables import show, show_report
+from pyqkit.report_tables import show_report
+from pyqkit.tables import show
 from tests.names.words import BREAKERS, EVIL
 from tests.overlays import build
 

@@ -1,0 +1,123 @@
+"""The report on a terminal: short tables that fit 80 columns, and what they mean in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyqkit.errors import listed, plain
+from pyqkit.report import LayerReport, Report
+from pyqkit.tables import show
+
+_BUSY = 5  # characters of the bar that shows how busy a layer is
+
+
+def layer_rows(report: Report) -> list[dict[str, Any]]:
+    """What each layer is: operator, formats, shape and size."""
+    return [
+        {
+            "layer": _name(layer),
+            "operator": layer.operator,
+            "formats": layer.formats,
+            "output": "x".join(map(str, layer.output_shape)),
+            "MACs": layer.macs or None,
+            "weights in": layer.settings.get("memory"),
+        }
+        for layer in report.layers
+    ]
+
+
+def cost_rows(report: Report) -> list[dict[str, Any]]:
+    """What each layer takes with its folding: cycles and resources."""
+    return [
+        {
+            "layer": _name(layer),
+            "PE": layer.settings.get("pe"),
+            "SIMD": layer.settings.get("simd"),
+            "cycles": layer.cycles,
+            "busy": f"{bar(layer.busy, _BUSY)} {'limits' if layer.busy == 1 else f'{layer.busy:4.0%}'}",
+            "LUT": f"{layer.resources.lut_low:,}-{layer.resources.lut_high:,}",
+            "BRAM": layer.resources.bram36,
+            "DSP": layer.resources.dsp,
+        }
+        for layer in report.layers
+    ]
+
+
+def _name(layer: LayerReport) -> str:
+    return f"{layer.name} (probe)" if layer.probe else layer.name
+
+
+def bar(share: float, width: int = 10) -> str:
+    """A share as a bar of eighths of a character; above 1 it is full."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(width)
+
+
+def resource_rows(report: Report) -> list[dict[str, Any]]:
+    """What a design takes of each resource that the board has."""
+    return [
+        {
+            "resource": use.resource,
+            "takes": f"{use.low:,} to {use.high:,}" if use.low != use.high else f"{use.high:,g}",
+            "of": use.has,
+            "share": f"{bar(use.share, 20)} {use.share:4.0%}",
+        }
+        for use in report.uses
+    ]
+
+
+def summary(report: Report) -> str:
+    """Rate, the layer that limits and the next step, in one or two sentences."""
+    rate, cycles = report.frames_per_second, report.initiation_interval_cycles
+    text = (
+        f"{rate:,.{0 if rate >= 10 else 2}f} frames/s at {report.clock_mhz:g} MHz, a frame every "
+        f"{cycles:,g} cycles "
+        f"({report.sources.cycles}); {report.bottleneck} limits. "
+    )
+    step = report.next_step
+    if step is None:
+        return f"{text}No folding is faster."
+    takes = {
+        "LUT": step.more.lut_high,
+        "FF": step.more.ff,
+        "BRAM": step.more.bram36,
+        "DSP": step.more.dsp,
+    }
+    more = ", ".join(f"{count:+,g} {what}" for what, count in takes.items() if count)
+    beyond = f", more {step.exceeds} than {report.board} has" if step.exceeds else ""
+    return (
+        f"{text}The next step, "
+        f"{step.frames_per_second:,.{0 if step.frames_per_second >= 10 else 2}f} frames/s, "
+        "would take "
+        f"{more or 'nothing more'} (estimated){beyond}."
+    )
+
+
+def deep_fifos(report: Report) -> str:
+    """Which operators have a deeper FIFO in front of them than the others, in a sentence."""
+    usual = min(layer.fifo_words for layer in report.layers)
+    deep = [f"{layer.name} {layer.fifo_words:,}" for layer in report.layers if layer.fifo_words > usual]
+    return f"FIFOs of {usual} words" + (f"; in front of {listed(deep, 8)}" if deep else "") + "."
+
+
+def show_report(report: Report) -> None:
+    """Print a report."""
+    sources = report.sources
+    show(f"{report.network} on {report.board}: layers", layer_rows(report), whole=("operator", "output"))
+    print()
+    show(
+        f"cycles ({sources.cycles}) and resources ({sources.resources})",
+        cost_rows(report),
+        f"{summary(report)}\nLatency {report.latency_cycles:,g} cycles ({sources.cycles}). "
+        f"{deep_fifos(report)}",
+        whole=("busy", "LUT"),
+    )
+    print()
+    show(f"{report.board} ({sources.resources})", resource_rows(report), whole=("share",))
+    if report.exceeds and not report.overflow:
+        print(
+            f"note: perhaps more {report.exceeds} than {report.board} has "
+            f"({sources.resources}); take a larger board or a lower rate"
+        )
+    for note in report.notes:
+        print(plain(f"note: {note}"))
