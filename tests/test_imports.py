@@ -236,9 +236,12 @@ BOARD_PARTS = (
     *OVERLAY_FILES,
 )  # what runs on a board: numpy alone, Python 3.10
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board
-EFFECTS = set(
-    "environ getenv open read_text read_bytes write_text exists is_file mkdir Popen CDLL urlopen".split()
-)
+# fmt: off
+EFFECTS = {
+    "environ", "getenv", "open", "read_text", "read_bytes", "write_text", "exists", "is_file", "mkdir",
+    "Popen", "CDLL", "urlopen",
+}
+# fmt: on
 
 
 def part_of(module: str) -> str:
