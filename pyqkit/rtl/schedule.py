@@ -8,7 +8,7 @@ the even pace of the slowest block and every block works as early as it can.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,19 +55,65 @@ def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:
     return ended
 
 
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Words of a FIFO that are on their way to the next one.
+
+    Attributes
+    ----------
+    edge : (str, str)
+        Of the FIFO.
+    written, read : numpy.ndarray or None
+        When its words went in and out; `read` is None until a block has taken them.
+    """
+
+    edge: tuple[str, str]
+    written: Times
+    read: Times | None = None
+
+    def behind(self, produced: AnyTimes, taken: AnyTimes) -> _Held:
+        """The same where the words that were made of them stood at a wire and were taken from it.
+
+        A block takes nothing more before the last word that it has given is gone.
+        """
+        if self.read is None:
+            return replace(self, read=flat(taken))
+        if taken is produced:
+            return self
+        stood, gone = flat(produced), flat(taken)
+        if (gone <= stood).all():
+            return self
+        last = np.searchsorted(stood, self.read, side="right") - 1
+        return replace(self, read=np.where(last < 0, self.read, np.maximum(self.read, gone[last])))
+
+
 def words_needed(blocks: list[Block], beats: dict[str, int]) -> dict[tuple[str, str], int]:
-    """Depth of every FIFO, by edge (tensor, reader), with which the network keeps its interval."""
+    """Depth of every FIFO, by edge (tensor, reader), with which the network keeps its interval.
+
+    A join may wait for one of its inputs while other blocks stand between the FIFO of another and it
+    (converters, joins of some inputs before), which hold next to nothing: that FIFO is read no faster.
+    """
     pace = interval(blocks)
     given = {name: np.arange(_FRAMES * words) * pace // words for name, words in beats.items()}
     needed: dict[tuple[str, str], int] = {}
-    written: dict[str, tuple[tuple[str, str], Times]] = {}  # by the stream behind a FIFO, until it is read
+    wires: dict[str, tuple[AnyTimes, list[_Held]]] = {}  # when their words stood there, and of which FIFOs
+
+    def keep(words: list[_Held]) -> None:
+        for held in words:
+            assert held.read is not None
+            needed[held.edge] = max(needed.get(held.edge, 0), _depth(held.written, held.read))
+
     for move in _moves(blocks, given):
-        for stream, read in zip(move.block.inputs, move.consumed):
-            if stream.name in written:
-                edge, times = written.pop(stream.name)
-                needed[edge] = _depth(times, flat(read))
+        arrived: list[_Held] = []
+        for stream, taken in zip(move.block.inputs, move.consumed):
+            produced, held = wires.pop(stream.name, (taken, []))
+            arrived += [words.behind(produced, taken) for words in held]
         if isinstance(move.block, Fifo):
-            written[move.block.outputs[0].name] = move.block.edge, flat(move.consumed[0])
+            keep(arrived)
+            arrived = [_Held(move.block.edge, flat(move.consumed[0]))]
+        wires.update((out.name, (move.produced, arrived)) for out in move.block.outputs)
+    for _, held in wires.values():
+        keep(held)
     return needed
 
 

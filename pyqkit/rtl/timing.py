@@ -186,6 +186,35 @@ class Merge(Timing):
 
 
 @dataclass
+class Steps(Timing):
+    """A step a cycle, in which a word of the one input is taken or not, and a word of output given or not.
+
+    Attributes
+    ----------
+    takes, gives : numpy.ndarray, bool, shape (steps of a frame,)
+    latency : int
+        Cycles from a step to its word of output.
+    """
+
+    takes: np.ndarray
+    gives: np.ndarray
+    latency: int
+
+    @property
+    def cycles(self) -> int:  # type: ignore[override]
+        return len(self.takes)
+
+    def _schedule(self, available: list[Times]) -> Schedule:
+        (given,) = available
+        frames = len(given) // int(self.takes.sum())
+        takes = np.tile(self.takes, frames)
+        earliest = np.zeros(len(takes), given.dtype)
+        earliest[takes] = given
+        done = in_turn(earliest)
+        return [done[takes]], done[np.tile(self.gives, frames)] + self.latency
+
+
+@dataclass
 class Exchange(Timing):
     """A pixel comes in while the last one leaves: `words_in` and `words_out` a pixel."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.rtl.bench import FRAMES, Case, Parameters, Words, packed, table, words
+from tests.rtl.resized import resized
 from tests.rtl.units import units
 
 
@@ -352,4 +353,4 @@ def _window(
 
 def every() -> list[Case]:
     """All cases."""
-    return [*moving(), *pools(), *requantisers(), *sums(), *windows()]
+    return [*moving(), *resized(), *pools(), *requantisers(), *sums(), *windows()]

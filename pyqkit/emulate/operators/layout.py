@@ -12,6 +12,8 @@ from pyqkit.graph.ops.layout import Pad
 @runs("slice")
 @runs("concat")
 @runs("reshape")
+@runs("resize")
+@runs("transpose")
 class MovingRunner(Runner):
     """The definition on carriers."""
 
