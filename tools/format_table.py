@@ -45,6 +45,9 @@ def reference(_: str) -> str:
             f"\n{inspect.getdoc(family)}".split("\n\n")[0] + "\n",
         ]
         parts.append(markdown([format_row(fmt) for fmt in members]))
+        if family.aliases:
+            same = ", ".join(f"`{theirs}` is `{ours}`" for theirs, ours in family.aliases.items())
+            parts.append(f"\nNames of other tools are taken too: {same}.")
     return "\n".join(parts) + "\n"
 
 

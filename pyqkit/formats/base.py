@@ -21,9 +21,11 @@ fit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -95,6 +97,9 @@ class NumberFormat(ABC):
     """
 
     is_logarithmic: bool = False
+    # As for `pyqkit.formats.parse.register`.
+    aliases: ClassVar[Mapping[str, str]] = {}
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
     @property
     @abstractmethod

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,13 @@ from pyqkit.formats.widths import signed_range_bits
 
 MAX_BITS = 64  # accumulators; quantisers take up to 16
 QUANTISER_BITS = 16
+_ALIASES = {
+    "ternary": "int2narrow",
+    "qint8": "int8",
+    "quint8": "uint8",
+    "quint4x2": "uint4",
+    "quint2x4": "uint2",
+}
 MAX_ZERO_POINT = 2**32  # so that every integer and every half between two is exact in float64
 
 
@@ -43,6 +51,8 @@ class Integer(NumberFormat):
     signed: bool = True
     narrow: bool = False
     zero_point: int = 0
+
+    aliases: ClassVar[Mapping[str, str]] = _ALIASES
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_BITS:

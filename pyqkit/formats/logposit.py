@@ -22,17 +22,22 @@ family).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import isqrt
+from typing import ClassVar
 
 from pyqkit.formats.base import FormatError, NumberFormat
 from pyqkit.formats.parse import register
 
 TABLE_BITS = 7  # fraction bits of the log-to-linear table: relative error at most 2**-8
 _NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:e-?\d+)?"
+
+# Posits of the standard of 2022, which has es = 2
+_POSIT = "has linear significands; the nearest is 'lp{n}_2_{m}', which is logarithmic between powers of two"
+_ELSEWHERE = {f"posit{n}": _POSIT.format(n=min(n, 8), m=min(n, 8) - 1) for n in (4, 6, 8, 16, 32)}
 
 
 @cache
@@ -88,6 +93,7 @@ class LogPosit(NumberFormat):
     scale_factor: float = 0.0
 
     is_logarithmic = True
+    elsewhere: ClassVar[Mapping[str, str]] = _ELSEWHERE
 
     def __post_init__(self) -> None:
         if not (

@@ -15,8 +15,9 @@ to 127.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,22 @@ RULES = ("floor", "ceil", "even", "mse")
 MAX_BLOCK = 2**16
 EXPONENT_BITS = 8
 _LOWEST, _HIGHEST = -127, 127
+_ALIASES = {  # OCP MX 1.0
+    "mxfp4": "mx32_e2m1",
+    "mxfp4_e2m1": "mx32_e2m1",
+    "mxfp6_e2m3": "mx32_e2m3",
+    "mxfp6_e3m2": "mx32_e3m2",
+    "mxfp8_e4m3": "mx32_e4m3fn",
+    "mxfp8_e5m2": "mx32_e5m2ieee",
+    "mxint8": "mx32_int8",
+}
+_SCALES = "is what the shared scales of blocks are stored in; name the blocks, such as 'mx32_e2m1'"
+_ELSEWHERE = {
+    "mxfp6": "is one of two formats; take 'mx32_e2m3' or 'mx32_e3m2'",
+    "mxfp8": "is one of two formats; take 'mx32_e4m3fn' or 'mx32_e5m2ieee'",
+    "nvfp4": "has scales that are no powers of two; the nearest is 'mx16_e2m1'",
+    **dict.fromkeys(("e8m0", "e8m0fnu", "float8_e8m0fnu"), _SCALES),
+}
 
 
 @register
@@ -60,6 +77,9 @@ class Microscaled:
     element: NumberFormat
     block: int = 32
     rule: str = "floor"
+
+    aliases: ClassVar[Mapping[str, str]] = _ALIASES
+    elsewhere: ClassVar[Mapping[str, str]] = _ELSEWHERE
 
     def __post_init__(self) -> None:
         if (

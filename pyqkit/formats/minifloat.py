@@ -10,13 +10,43 @@ bits, y significand bits; bias 2**(x-1) - 1; subnormals; saturating.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pyqkit.formats.base import FormatError, NumberFormat
 from pyqkit.formats.parse import register
 
 _VARIANTS = ("", "fn", "ieee")
+_ALIASES = {
+    "fp4": "e2m1",
+    "fp4_e2m1": "e2m1",
+    "float4_e2m1fn": "e2m1",
+    "float4_e2m1fn_x2": "e2m1",
+    "fp6_e2m3": "e2m3",
+    "float6_e2m3fn": "e2m3",
+    "fp6_e3m2": "e3m2",
+    "float6_e3m2fn": "e3m2",
+    "fp8_e4m3": "e4m3fn",
+    "fp8_e5m2": "e5m2ieee",
+    "float8_e4m3fn": "e4m3fn",
+    "float8_e5m2": "e5m2ieee",
+    "float8_e4m3": "e4m3ieee",
+    "float8_e3m4": "e3m4ieee",
+}
+_WIDE = (
+    "has more than 8 bits, of which a minifloat has up to 8; the nearest are 'e5m2' by range, 'int16' by bits"
+)
+_NO_ZERO_SIGN = "has another bias and no negative zero, and is none of ours; the nearest is {!r}"
+_ELSEWHERE = {
+    "fp6": "is one of two formats; take 'e2m3' or 'e3m2'",
+    "fp8": "is one of two formats; take 'e4m3fn' or 'e5m2ieee' (OCP), or 'e4m3', which has no NaN",
+    "nf4": "is a table of quantiles of the normal distribution, no grid to compute on; the nearest is 'e2m1'",
+    "float8_e4m3fnuz": _NO_ZERO_SIGN.format("e4m3"),
+    "float8_e5m2fnuz": _NO_ZERO_SIGN.format("e5m2"),
+    "float8_e4m3b11fnuz": _NO_ZERO_SIGN.format("e4m3"),
+    **dict.fromkeys(("bf16", "bfloat16", "fp16", "float16", "half", "fp32", "float32", "float"), _WIDE),
+}
 
 
 @register
@@ -42,6 +72,9 @@ class Minifloat(NumberFormat):
     significand_bits: int
     signed: bool = True
     variant: str = ""
+
+    aliases: ClassVar[Mapping[str, str]] = _ALIASES
+    elsewhere: ClassVar[Mapping[str, str]] = _ELSEWHERE
 
     def __post_init__(self) -> None:
         if self.exponent_bits < 1 or self.significand_bits < 0 or not 3 <= self.bits <= 8:

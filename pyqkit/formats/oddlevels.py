@@ -6,8 +6,9 @@ The weight grid of PalQuant (ECCV 2022).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pyqkit.formats.base import FormatError, NumberFormat
 from pyqkit.formats.parse import register
@@ -22,6 +23,8 @@ class OddLevels(NumberFormat):
     """
 
     width: int
+
+    aliases: ClassVar[Mapping[str, str]] = dict.fromkeys(("binary", "bipolar"), "odd1")
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= 8:

@@ -10,6 +10,8 @@ from pyqkit.formats import FormatError, Minifloat, parse
 PEERS = {
     "e4m3fn": ml_dtypes.float8_e4m3fn,
     "e5m2ieee": ml_dtypes.float8_e5m2,
+    "e4m3ieee": ml_dtypes.float8_e4m3,
+    "e3m4ieee": ml_dtypes.float8_e3m4,
     "e2m3": ml_dtypes.float6_e2m3fn,
     "e3m2": ml_dtypes.float6_e3m2fn,
     "e2m1": ml_dtypes.float4_e2m1fn,
@@ -41,6 +43,7 @@ LIMITS = {
 @pytest.mark.parametrize("name", PEERS)
 def test_every_code_decodes_as_in_ml_dtypes(name: str) -> None:
     fmt, peer = parse(name), PEERS[name]
+    assert parse(peer.__name__) == fmt
     codes = np.arange(2**fmt.bits, dtype=np.uint8)
     assert_array_equal(fmt.decode(codes), codes.view(peer).astype(np.float64) + 0.0)
 

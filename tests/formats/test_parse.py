@@ -1,5 +1,7 @@
 """Names: what prints parses, and what does not parse says so in one sentence."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +104,53 @@ def test_blocks_and_their_elements_have_limits(name: str) -> None:
         match=r"^(a block of 1 to 65536 elements|an element format with a zero and up to 16 bits) ",
     ):
         parse(name)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("fp4", "e2m1"),
+        ("float8_e4m3fn", "e4m3fn"),
+        ("torch.float8_e5m2", "e5m2ieee"),
+        ("mxfp4", "mx32_e2m1"),
+        ("MXFP8_E4M3", "mx32_e4m3fn"),
+        ("mxint8", "mx32_int8"),
+        ("bipolar", "odd1"),
+        ("ternary", "int2narrow"),
+        ("qint8", "int8"),
+    ],
+)
+def test_names_that_others_have_for_the_same_format(theirs: str, ours: str) -> None:
+    assert parse(theirs) == parse(ours)
+    assert parse(theirs).name == ours
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "fp8",
+            "'fp8' is one of two formats; take 'e4m3fn' or 'e5m2ieee' (OCP), or 'e4m3', which has no NaN",
+        ),
+        ("fp6", "'fp6' is one of two formats; take 'e2m3' or 'e3m2'"),
+        ("mxfp6", "'mxfp6' is one of two formats; take 'mx32_e2m3' or 'mx32_e3m2'"),
+        ("bfloat16", "has more than 8 bits"),
+        ("torch.float16", "'int16' by bits"),
+        ("nf4", "is a table of quantiles of the normal distribution"),
+        ("float8_e4m3fnuz", "the nearest is 'e4m3'"),
+        ("posit8", "the nearest is 'lp8_2_7'"),
+    ],
+)
+def test_names_of_formats_that_are_none_of_ours(name: str, message: str) -> None:
+    with pytest.raises(FormatError, match="a format name was expected, but ") as raised:
+        parse(name)
+    assert message in str(raised.value)
+
+
+def test_everything_that_is_advised_exists() -> None:
+    for family in {type(fmt) for fmt in examples()}:
+        for ours in family.aliases.values():
+            assert parse(ours).name == ours and isinstance(parse(ours), family)
+        for sentence in family.elsewhere.values():
+            names = re.findall(r"'([^']+)'", sentence)
+            assert names and all(parse(name).name == name for name in names)
