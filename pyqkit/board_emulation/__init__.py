@@ -12,6 +12,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pyqkit.errors import MissingToolError
+
 if TYPE_CHECKING:
     from pyqkit.board_emulation.board import EmulatedBoard, Model
 
@@ -64,8 +66,22 @@ def use(
     -------
     Emulation
         Also a context manager, which gives PYNQ its former device back.
+
+    Raises
+    ------
+    MissingToolError
+        If pynq is not installed.
     """
-    from pyqkit.board_emulation.pynq_device import EmulatedDevice
+    try:
+        from pyqkit.board_emulation.pynq_device import EmulatedDevice
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pynq", "pynqmetadata"):
+            raise
+        raise MissingToolError(
+            f"{error.name} was expected to put an emulated board behind it, but it is not installed; pip "
+            "install 'pyqkit[board]', or drive the emulated board without it: "
+            f"pyqkit.runtime.Driver.load(overlay, board={board!r}, backend='emulated')"
+        ) from error
 
     return Emulation(EmulatedDevice(make(board, patience=patience, **options), engine, models))
 

@@ -42,6 +42,7 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
 @click.option(
     "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the report.")
 @click.option("--force", is_flag=True, help="Replace an existing build folder or folding file.")
 def compile_command(
     network: str,
@@ -54,6 +55,7 @@ def compile_command(
     write_fold: str | None,
     probes: tuple[str, ...],
     allow_overflow: bool,
+    as_json: bool,
     force: bool,
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
@@ -82,6 +84,9 @@ def compile_command(
                 beside.write_text(folding.text(accelerator.foldings))
             accelerator.save(output, force=force)
     report = accelerator.report()
+    if as_json:
+        print_json({"folder": output} | report.to_json())
+        return
     for note in report.notes:
         click.echo(plain(f"note: {note}"), err=True)
     click.echo(plain(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import pyqkit.board_emulation as board_emulation
 from pyqkit.board_emulation import make
 from pyqkit.board_emulation.axi_dma import (
     ADDRESS,
@@ -22,6 +24,7 @@ from pyqkit.board_emulation.axi_dma import (
 )
 from pyqkit.board_emulation.memory import PAGE, Memory
 from pyqkit.board_emulation.streams import Stream
+from pyqkit.errors import MissingToolError
 from tests.board_emulation.design import MM2S, S2MM, Design, status, sums
 
 # ---- what works --------------------------------------------------------------------------------------------
@@ -144,3 +147,10 @@ def test_memory_is_given_back() -> None:
     whole = memory.allocate(8 * PAGE)
     assert memory.owner(whole.address + 5, 8 * PAGE - 5) == (whole, 5)
     assert memory.owner(whole.address + 5, 8 * PAGE - 4) is None
+
+
+def test_without_pynq_one_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynq", None)
+    monkeypatch.delitem(sys.modules, "pyqkit.board_emulation.pynq_device", raising=False)
+    with pytest.raises(MissingToolError, match=r"pip install 'pyqkit\[board\]'.*backend='emulated'"):
+        board_emulation.use("ZCU104")

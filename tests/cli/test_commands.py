@@ -267,3 +267,11 @@ def test_a_name_that_a_terminal_would_act_on_is_shown_with_escapes(built: Path, 
         target.is_file()
         and said == f"{tmp_path}/\\x1b]0;mine\\x07.npy: 7 frames from engine exact (emulated)\n"
     )
+
+
+def test_compile_in_json_is_the_report_and_the_folder(built: Path, tmp_path: Path) -> None:
+    target = tmp_path / "net"
+    result = run("compile", built / "net.onnx", "-o", target, "--board", "pynq-z2", "--json")
+    data = json.loads(result.stdout)
+    assert data.pop("folder") == str(target)
+    assert data == json.loads(run("report", target, "--json").output)
