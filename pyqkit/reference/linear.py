@@ -9,7 +9,7 @@ from pyqkit.reference import windows
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node, one
 from pyqkit.reference.products import Sums, sum_of_products
-from pyqkit.reference.quantised import Value, ratio_of, real_of
+from pyqkit.reference.quantised import Quantised, Value, ratio_of, real_of
 from pyqkit.reference.ratio import Ratio
 
 
@@ -86,6 +86,13 @@ def _gemm(node: Node) -> Value:
     return total * alpha if bias is None else total * alpha + ratio_of(bias) * beta
 
 
+def _parameter(node: Node, index: int, what: str) -> DoubleDouble:
+    """A constant, which a static quantiser may have stored as integers."""
+    value = node.value(index)
+    stored = isinstance(value, Quantised) and not node.varies[index]
+    return real_of(value) if stored else DoubleDouble.of(node.constant(index, what))
+
+
 def batch_norm(node: Node, axes: int) -> tuple[DoubleDouble, DoubleDouble]:
     """Factor and offset of a batch norm of tensors with `axes` axes, by the written convention."""
     if node.attributes.get("training_mode", 0) or node.outputs > 1:
@@ -93,11 +100,12 @@ def batch_norm(node: Node, axes: int) -> tuple[DoubleDouble, DoubleDouble]:
             "a batch norm with stored statistics was", "training mode came", "call eval() before exporting"
         )
     gain, bias, mean, variance = (
-        node.constant(i + 1, w) for i, w in enumerate(("gain", "bias", "mean", "variance"))
+        _parameter(node, i + 1, w) for i, w in enumerate(("gain", "bias", "mean", "variance"))
     )
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        factor = batch_norm_factor(gain, variance, float(node.attributes.get("epsilon", 1e-5)))
-    for values in (factor, bias, mean):
+        epsilon = float(node.attributes.get("epsilon", 1e-5))
+        factor = batch_norm_factor(gain.high, variance.high, epsilon)
+    for values in (factor, bias.high, mean.high):
         if not np.isfinite(values).all():
             node.refuse(
                 "finite factors and offsets were",
@@ -105,7 +113,8 @@ def batch_norm(node: Node, axes: int) -> tuple[DoubleDouble, DoubleDouble]:
                 "check the statistics",
             )
     shape = (1, -1, *(1,) * (axes - 2))
-    scale, shift, centre = (DoubleDouble.of(v.reshape(shape)) for v in (factor, bias, mean))
+    parameters = DoubleDouble.of(factor), bias, mean
+    scale, shift, centre = (values.map(lambda a: a.reshape(shape)) for values in parameters)
     return scale, shift - scale * centre
 
 

@@ -131,7 +131,7 @@ class ErrorBounds:
         exact = self._weights.get(node.output[0], found)
         rounding = 2 * _rounding(found)
         first = self.rounded_by(node)[0]
-        if first.op_type == "DequantizeLinear":  # of integers that the file holds
+        if node.op_type == "DequantizeLinear" and first.op_type != "QuantizeLinear":  # stored as integers
             return rounding
         low, high = self.reach(node, np.asarray(self._tensors[first.input[0]], np.float64), 0.0)
         legal = (low <= found) & (found <= high) & (low - rounding <= exact) & (exact <= high + rounding)
@@ -250,11 +250,11 @@ def _batch_norm(bounds: ErrorBounds, node: Any) -> np.ndarray:
     shape = (1, -1, *(1,) * (x.ndim - 2))
     factor = np.abs(gain / np.sqrt(variance + epsilon)) + SMALLEST
     factor, offset, mean = (np.abs(a).reshape(shape) for a in (factor, bias, mean))
-    # Factor: 3.5 roundings, and one by convention. Each term then passes at most three more: product,
-    # difference, sum.
+    # Factor: 3.5 roundings, one by convention, and one of a gain that is stored as integers. Each term then
+    # passes at most three more: product, difference, sum.
     return (
         factor * bounds.of(node.input[0])
-        + gamma(8) * (factor * (np.abs(x) + mean) + offset)
+        + gamma(9) * (factor * (np.abs(x) + mean) + offset)
         + SMALLEST * (2 + np.abs(x) + mean)
     )
 

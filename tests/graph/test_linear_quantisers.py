@@ -254,7 +254,8 @@ def test_files_of_the_static_quantiser_of_onnxruntime(per_channel: bool, tmp_pat
     np.testing.assert_array_equal(np.rint(found / step), np.rint(wanted / step))
 
 
-def test_files_of_brevitas(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "torchscript"])
+def test_files_of_brevitas(tmp_path: Path, dynamo: bool) -> None:
     torch = pytest.importorskip("torch")
     layers = pytest.importorskip("brevitas.nn")
     export = pytest.importorskip("brevitas.export")
@@ -270,9 +271,25 @@ def test_files_of_brevitas(tmp_path: Path) -> None:
     )
     net(torch.randn(8, 3, 4, 4))
     net.eval()
-    export.export_onnx_qcdq(net, args=torch.randn(1, 3, 4, 4), export_path=str(tmp_path / "net.onnx"))
+    example, path = torch.randn(1, 3, 4, 4), tmp_path / "net.onnx"
+    export.export_onnx_qcdq(net, args=example, export_path=str(path), dynamo=dynamo)
     model = load_model(tmp_path / "net.onnx")
     x = np.random.default_rng(2).normal(0, 1, (10, 3, 4, 4)).astype(np.float32)
     graph = compared(model, x)
     formats = [str(graph.tensors[name].format) for name in graph.sources]
     assert formats == ["int8", "uint4", "int8"]
+
+
+def test_a_batch_norm_whose_parameters_are_stored_as_integers() -> None:
+    b = Builder(3, 4, 4)
+    zero = np.zeros((), np.int8)
+
+    def parameter(kind: Any, low: int, high: int, scale: float) -> str:
+        integers = b.constant(b.random.integers(low, high, 4), kind)
+        return b.node("DequantizeLinear", integers, b.constant(scale), b.constant(zero.astype(kind), kind))
+
+    gain, bias = parameter(np.int8, 1, 128, 0.013), parameter(np.int32, -(2**27), 2**27, 0.03 / 2**24)
+    rest = [b.constant(b.random.uniform(low, 1, 4)) for low in (-1, 0.5)]
+    x = b.node("BatchNormalization", convolution(b, quantised(b, "x")), gain, bias, *rest)
+    model = b.model(quantised(b, x, scale=0.3))
+    compared(model, frames(model))
