@@ -193,17 +193,19 @@ class Accelerator:
     def _estimated(self) -> Report:
         return reports.build(self.designs)
 
-    def report(self, simulated: bool = False) -> Report:
+    def report(self, simulated: bool = False, say: Say | None = None) -> Report:
         """Cycles, resources and FIFO depths per layer and in total, all estimated.
 
         Parameters
         ----------
         simulated : bool
             Count interval and latency in engine `rtl` instead, which has to be built first.
+        say : callable, optional
+            Called with a word on what is being built.
         """
         if not simulated:
             return self._estimated
-        return reports.simulated(self._estimated, self.engine("rtl"), self.graph)
+        return reports.simulated(self._estimated, self.engine("rtl", say), self.graph)
 
     def save_report(self, path: str | Path, report: Report | None = None, force: bool = False) -> None:
         """Write the report (this one, or a new one) as one HTML page that needs nothing else."""
@@ -218,15 +220,20 @@ class Accelerator:
 
     # ---- files -------------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path, force: bool = False) -> Path:
-        """Write the build folder: what `contents` gives."""
+    def save(self, folder: str | Path, force: bool = False, say: Say | None = None) -> Path:
+        """Write the build folder, what `contents` gives; an earlier one is replaced if `force`."""
         target = Path(folder)
         build_folder.check_target(target, force)
-        build_folder.write(target, self.contents(), force)
+        found = self.contents(say)
+        if say is not None:
+            say(f"writing {target}")
+        build_folder.write(target, found, force)
         return target
 
-    def contents(self) -> dict[str, bytes]:
+    def contents(self, say: Say | None = None) -> dict[str, bytes]:
         """Every file of the build folder, by its path in it; see `pyqkit.build_contents.contents`."""
+        if say is not None:
+            say("making C++ and SystemVerilog")
         return build_contents.contents(self.designs, self.exact, self.report().to_json())
 
     @classmethod

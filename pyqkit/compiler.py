@@ -11,6 +11,7 @@ from pyqkit import boards
 from pyqkit.accelerator import Accelerator
 from pyqkit.compiled import Compiled
 from pyqkit.designs import Designs
+from pyqkit.engines import Say
 from pyqkit.errors import UserError, plain
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
@@ -29,6 +30,7 @@ def compile(
     fold: str | Path | dict[str, Folding] | None = None,
     probes: Sequence[str] = (),
     allow_overflow: bool = False,
+    say: Say | None = None,
 ) -> Accelerator:
     """Compile a quantised network for a board.
 
@@ -53,6 +55,8 @@ def compile(
         `pyqkit.runtime.Driver.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
     allow_overflow : bool
         Go on with a design that takes more than the board has; its report says so.
+    say : callable, optional
+        Called with a word on what is being done.
 
     Raises
     ------
@@ -78,9 +82,12 @@ def compile(
     for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
         if fold is not None and value is not None:
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
+    say = say or (lambda word: None)
+    say("reading the network")
     content = _model_bytes(network, example_input)
     graph = _lowered(content, network)
     probe(graph, [probes] if isinstance(probes, str) else probes)
+    say("searching for foldings")
     search = folding.search_for(graph, described)
     if fold is None:
         foldings = folding.choose(search, described, clock, target_fps, lut_share, allow_overflow)

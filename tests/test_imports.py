@@ -160,6 +160,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "boards",
         "compiled",
         "designs",
+        "engines",
         "graph",
         "graph.importer",
         "hardware",

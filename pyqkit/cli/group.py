@@ -79,9 +79,9 @@ def main() -> None:
 
 @contextmanager
 def progress(text: str, total: int | None = None) -> Iterator[Callable[[Any], None]]:
-    """A progress bar on a terminal once it has taken 2 s, nothing elsewhere.
+    """What runs, and for how long, on a terminal once it has taken 2 s; nothing elsewhere.
 
-    Called with the number done, or a word on what runs.
+    Called with a word on what runs, or with the number done; with the first number there is a share, too.
     """
     if not sys.stderr.isatty():
         yield lambda done: None
@@ -89,18 +89,24 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable[[Any], No
     from threading import Timer
 
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(text, total=total)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(plain(text), total=None)
     timer = Timer(_PATIENCE, bar.start)
     timer.start()
 
     def update(done: Any) -> None:
         if isinstance(done, str):
-            bar.update(task, description=done)
+            bar.update(task, description=plain(done))
         else:
-            bar.update(task, completed=done)
+            bar.update(task, description=plain(text), total=total, completed=done)
 
     try:
         yield update

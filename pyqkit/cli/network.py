@@ -68,7 +68,7 @@ def compile_command(
     if write_fold is not None:
         check_file(Path(write_fold), force)
     check_apart("--write-fold", write_fold, "--output", output)
-    with progress("compiling"):
+    with progress("compiling") as say:
         accelerator = compile_network(
             network,
             board=board,
@@ -78,11 +78,12 @@ def compile_command(
             fold=fold,
             probes=probes,
             allow_overflow=allow_overflow,
+            say=say,
         )
         with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
             if beside is not None:
                 beside.write_text(folding.text(accelerator.foldings))
-            accelerator.save(output, force=force)
+            accelerator.save(output, force=force, say=say)
     report = accelerator.report()
     if as_json:
         print_json({"folder": output} | report.to_json())
@@ -208,9 +209,9 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
 
     if html is not None:
         check_file(Path(html), force)
-    with progress("report"):
+    with progress("report") as say:
         accelerator = Accelerator.from_build_folder(build)
-        found = accelerator.report(simulated=simulate)
+        found = accelerator.report(simulated=simulate, say=say)
         if html is not None:
             accelerator.save_report(html, found, force)
     if as_json:

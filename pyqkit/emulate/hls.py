@@ -144,4 +144,6 @@ class HlsEngine(Simulator):
 @engine("hls")
 def make(designs: Designs, say: Say | None = None) -> Simulator:
     """The engine of a compiled network."""
+    if say is not None:
+        say("g++ compiles the generated C++, unless the cache has it")
     return Simulator(designs.hls)

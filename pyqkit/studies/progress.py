@@ -20,7 +20,7 @@ def progress(study: str, steps: int, tasks: int) -> Iterator[Show]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn(
             "{task.completed} of {task.total} steps, {task.fields[finished]} of {task.fields[tasks]} tasks"

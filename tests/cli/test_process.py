@@ -105,12 +105,16 @@ def test_progress_shows_after_a_while_and_only_on_a_terminal(monkeypatch: pytest
     def shown(stream: io.StringIO, patience: float) -> str:
         monkeypatch.setattr(group.sys, "stderr", stream)
         monkeypatch.setattr(group, "_PATIENCE", patience)
-        with group.progress("working", total=2) as update:
+        with group.progress("[working]", total=2) as update:
+            time.sleep(0.3)
             update(1)
             time.sleep(0.3)
             update("resting")
         return stream.getvalue()
 
-    assert "working" in shown(Terminal(), 0.0)
+    seen = shown(Terminal(), 0.0)
+    assert "[working]" in seen and "resting" in seen and "50%" in seen
+    assert " 0%" not in seen  # nothing is known before the first number
+    assert "0:00:00" in seen
     assert shown(Terminal(), 60.0) == ""
     assert shown(io.StringIO(), 0.0) == ""
