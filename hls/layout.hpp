@@ -98,14 +98,15 @@ void pad(hls::stream<Word<T, S::LANES>> &in, hls::stream<Word<T, S::LANES>> &out
   }
 }
 
-// Channels of two streams, one after the other; more streams are joined one by one.
-template <class T, int PIXELS, int CHANNELS_A, int CHANNELS_B, int LANES>
+// FIRST codes of one stream, SECOND of another, RUNS times in turn: channels of every pixel, columns of every
+// row, or rows of the frame. More streams are joined one by one.
+template <class T, int RUNS, int FIRST, int SECOND, int LANES>
 void concat(hls::stream<Word<T, LANES>> &first, hls::stream<Word<T, LANES>> &second,
             hls::stream<Word<T, LANES>> &out) {
-  for (int pixel = 0; pixel < PIXELS; ++pixel) {
-    for (int channel = 0; channel < CHANNELS_A + CHANNELS_B; channel += LANES) {
+  for (int run = 0; run < RUNS; ++run) {
+    for (int code = 0; code < FIRST + SECOND; code += LANES) {
 #pragma HLS PIPELINE II = 1
-      out.write(channel < CHANNELS_A ? first.read() : second.read());
+      out.write(code < FIRST ? first.read() : second.read());
     }
   }
 }

@@ -1,8 +1,8 @@
-// Channels of two streams, one after the other.
+// Words of two streams in turn: channels of every pixel, columns of every row, or rows of the frame.
 `default_nettype none
 module pqk_concat #(
     parameter int BITS = 4,  // of a word
-    parameter int FIRST_WORDS = 1,  // of a pixel
+    parameter int FIRST_WORDS = 1,  // of a turn
     parameter int SECOND_WORDS = 1
 ) (
     input  wire             clock,

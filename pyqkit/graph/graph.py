@@ -271,6 +271,9 @@ class Graph:
         What lowering had to decide, one sentence each (for the conversion report).
     sources : dict of str to str
         For tensors that a quantiser node made: its ONNX output, so that layers can be compared.
+    channels_last : list of str
+        Those of `sources` whose ONNX tensors have their channels behind the pixels, as the streams do. All
+        others have them first.
     """
 
     name: str
@@ -280,6 +283,7 @@ class Graph:
     outputs: list[Port] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    channels_last: list[str] = field(default_factory=list)
     _links: _Links = field(default_factory=lambda: _Links(), init=False, repr=False, compare=False)
 
     @property
@@ -334,6 +338,13 @@ class Graph:
         """Tensors that `op` writes."""
         return [self.tensors[name] for name in op.outputs]
 
+    def as_source(self, tensor: str, codes: np.ndarray) -> np.ndarray:
+        """Codes of one of `sources`, (frames, height, width, channels), in the order of its ONNX tensor.
+
+        The shape is that of an image; ONNX may have dropped axes of length 1 from it.
+        """
+        return codes if tensor in self.channels_last else codes.transpose(0, 3, 1, 2)
+
     def consumers(self, tensor: str) -> list[Operator]:
         """Operators that read a tensor."""
         return list(self._links.of(self.operators).readers.get(tensor, ()))
@@ -355,6 +366,7 @@ class Graph:
         live = needed | {port.tensor for port in self.inputs} | {name for op in kept for name in op.outputs}
         self.tensors = {name: tensor for name, tensor in self.tensors.items() if name in live}
         self.sources = {name: source for name, source in self.sources.items() if name in live}
+        self.channels_last = [name for name in self.channels_last if name in live]
 
     def execute(self, codes: dict[str, np.ndarray], keep: bool = False) -> dict[str, np.ndarray]:
         """Run the definitions, operator by operator: the reference that every engine is tested against.

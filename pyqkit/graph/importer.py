@@ -19,7 +19,7 @@ from pyqkit.graph.graph import Graph, Port
 from pyqkit.graph.layer_names import layer_names, layer_path
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.layers import MISSING
-from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view
 from pyqkit.graph.lowering.rules import Node, Rule, rules
 from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 from pyqkit.graph.lowering.sums import single_term
@@ -110,8 +110,9 @@ def _read_inputs(lowering: Lowering, model: Any) -> None:
     lowering.values.update(read_constants(model))
     for value in network_inputs(model.graph):
         shape = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)[1:]
-        base = (1, 1, shape[0]) if len(shape) == 1 else (shape[1], shape[2], shape[0])
-        view = vector_view(shape[0]) if len(shape) == 1 else plain_view(base)
+        height, width = [1] * (3 - len(shape)) + list(shape[1:])  # a row is an image of one
+        base = (height, width, shape[0])
+        view = plain_view(base).reshape(shape)
         term = Term(value.name, fractions(1, base[2]))
         lowering.input_shapes[value.name] = shape
         lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
@@ -266,7 +267,7 @@ def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
             "it ends in a function that no quantiser absorbs",
             "quantise the output, or drop the last activation function",
         )
-    if (real.view < 0).any():
+    if (real.view < 0).any() or len(np.unique(real.view)) != np.prod(real.base):
         real = settle(lowering, real, name)
     real = single_term(lowering, real, name)
     (term,) = real.terms

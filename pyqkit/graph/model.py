@@ -229,10 +229,10 @@ def _check_input(graph: Any) -> None:
         raise ModelError(
             f"static shapes were expected, but input {name} has a dynamic one; export with a fixed batch of 1"
         )
-    if len(dims) not in (2, 4):
+    if not 2 <= len(dims) <= 4:
         raise ModelError(
-            "an input of 2 axes (batch, features) or 4 (batch, channels, height, width) was "
-            f"expected, but {name} has {len(dims)}; reshape it"
+            "an input of 2 axes (batch, features), 3 (batch, channels, length) or 4 (batch, channels, "
+            f"height, width) was expected, but {name} has {len(dims)}; reshape it"
         )
     elements, channels = int(np.prod([d.dim_value for d in dims][1:], dtype=object)), dims[1].dim_value
     if elements > limits.TENSOR_ELEMENTS or channels > limits.CHANNELS:

@@ -29,6 +29,7 @@ def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
         **ports,
         "notes": graph.notes,
         "sources": graph.sources,
+        "channels_last": graph.channels_last,
     }
     return data, arrays
 
@@ -75,6 +76,8 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     )
     graph.sources = {text(k): text(v) for k, v in data["sources"].items()}
     check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
+    graph.channels_last = [text(name) for name in data.get("channels_last", [])]
+    check(set(graph.channels_last) <= set(graph.sources), "a source with its channels last is none")
     return graph
 
 

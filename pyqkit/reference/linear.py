@@ -72,7 +72,14 @@ def _product(node: Node, x: Value, w: Value) -> Ratio:
 
 
 def _matrix_product(node: Node) -> Value:
-    return _product(node, node.value(0), _transposed(node, node.value(1)))
+    """Every row of the last axis times the matrix; axes between batch and that one are more rows."""
+    x, w = node.value(0), _transposed(node, node.value(1))
+    if len(x.shape) == 2:
+        return _product(node, x, w)
+    rows = ratio_of(x).over_one_divisor() if isinstance(x, np.ndarray) else x
+    assert not isinstance(rows, np.ndarray)
+    found = _product(node, rows.map(lambda a: a.reshape(-1, a.shape[-1])), w)
+    return found.map(lambda a: a.reshape(*x.shape[:-1], -1) if a.ndim else a)
 
 
 def _gemm(node: Node) -> Value:
@@ -125,7 +132,7 @@ def _batch_norm(node: Node) -> Value:
 
 
 OPERATIONS = {
-    "Conv": one(_convolution, "group", *windows.ATTRIBUTES),
+    "Conv": one(windows.also_of_lengths(_convolution), "group", *windows.ATTRIBUTES),
     "Gemm": one(_gemm, "alpha", "beta", "transA", "transB"),
     "MatMul": one(_matrix_product),
     "BatchNormalization": one(_batch_norm, "epsilon", "momentum", "training_mode", "spatial"),

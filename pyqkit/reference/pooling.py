@@ -92,9 +92,11 @@ def _reduced(node: Node) -> Value:
 
 
 OPERATIONS = {
-    "MaxPool": one(_largest, "ceil_mode", "storage_order", *windows.ATTRIBUTES),
-    "GlobalMaxPool": one(_largest),
-    "AveragePool": one(_average, "ceil_mode", "count_include_pad", *windows.ATTRIBUTES),
-    "GlobalAveragePool": one(_average),
+    "MaxPool": one(windows.also_of_lengths(_largest), "ceil_mode", "storage_order", *windows.ATTRIBUTES),
+    "GlobalMaxPool": one(windows.also_of_lengths(_largest)),
+    "AveragePool": one(
+        windows.also_of_lengths(_average), "ceil_mode", "count_include_pad", *windows.ATTRIBUTES
+    ),
+    "GlobalAveragePool": one(windows.also_of_lengths(_average)),
     "ReduceMean": one(_reduced, "axes", "keepdims", "noop_with_empty_axes"),
 }

@@ -1,15 +1,18 @@
 """Windows of convolutions and pools.
 
-What ``auto_pad``, ``pads``, ``strides``, ``dilations`` and ``ceil_mode`` say in ONNX.
+What ``auto_pad``, ``pads``, ``strides``, ``dilations`` and ``ceil_mode`` say in ONNX. Tensors with one axis
+of places (batch, channels, length) get a second one of length 1 before it, for as long as the node runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pyqkit.reference.node import Node
+from pyqkit.reference.quantised import Value
 
 ATTRIBUTES = ("auto_pad", "dilations", "kernel_shape", "pads", "strides")
 
@@ -39,6 +42,33 @@ class Windows:
         every = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(-2, -1))
         (down, right), (row, column) = self.strides, self.dilations
         return every[..., ::down, ::right, ::row, ::column]
+
+
+def also_of_lengths(rule: Callable[[Node], Value]) -> Callable[[Node], Value]:
+    """A rule for images that takes tensors (batch, channels, length), and weights of such layers, too."""
+
+    def of_lengths(node: Node) -> Value:
+        if len(node.value(0).shape) != 3:
+            return rule(node)
+        inputs = [None if value is None else _with_axis(value) for value in node.inputs]
+        attributes = dict(node.attributes)
+        for name, value in (("kernel_shape", 1), ("strides", 1), ("dilations", 1)):
+            if name in attributes:
+                attributes[name] = [value, *node.numbers(name, ())]
+        if "pads" in attributes:
+            start, end = _pair(node.numbers("pads", ()))
+            attributes["pads"] = [0, start, 0, end]
+        found = rule(replace(node, inputs=inputs, attributes=attributes))
+        assert not isinstance(found, np.ndarray)
+        return found.map(lambda a: a[:, :, 0])
+
+    return of_lengths
+
+
+def _with_axis(value: Value) -> Value:
+    if len(value.shape) != 3:
+        return value
+    return value[:, :, None] if isinstance(value, np.ndarray) else value.map(lambda a: a[:, :, None])
 
 
 def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Windows:

@@ -125,7 +125,7 @@ def _against_reference(
         tensors = exact.run(encode(graph, x[part]), keep=True)
         for name, source in graph.sources.items():
             value = _quantised(expected[source], name)
-            found = tensors[name].transpose(0, 3, 1, 2).reshape(value.shape)
+            found = graph.as_source(name, tensors[name]).reshape(value.shape)
             layers[name].add(found, value.codes(), graph.tensors[name].format, value.ties)
         for port in graph.results:
             integers = to_integers(outputs[port.tensor][part], graph.tensors[port.tensor].format)

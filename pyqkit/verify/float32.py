@@ -154,7 +154,7 @@ class _Comparison:
         self.nodes = {node.output[0]: node for node in self.execution.nodes}
         tensors = engine.run(encode(graph, x), keep=True)
         self.names = {source: name for name, source in graph.sources.items()}
-        self.found = {source: tensors[name].transpose(0, 3, 1, 2) for name, source in graph.sources.items()}
+        self.found = {source: graph.as_source(name, tensors[name]) for name, source in graph.sources.items()}
         self.real = {
             port.onnx_name: decode_output(port, graph.tensors[port.tensor], tensors[port.tensor]).astype(
                 np.float64

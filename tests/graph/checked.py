@@ -51,7 +51,7 @@ def check(model: Any, x: np.ndarray | None = None) -> Graph:
     for name, source in graph.sources.items():
         value = expected[source]
         assert isinstance(value, Quantised)
-        found = actual[name] if value.content.ndim == 2 else actual[name].transpose(0, 3, 1, 2)
+        found = graph.as_source(name, actual[name])
         np.testing.assert_array_equal(
             found.reshape(value.content.shape), value.codes(), err_msg=f"{name} ({source})"
         )

@@ -98,7 +98,7 @@ NODES: dict[str, tuple[Make, str]] = {
     ),
     "too few axes": (
         lambda b, x: b.node("MaxPool", b.node("Flatten", x), kernel_shape=[2, 2]),
-        "(MaxPool): its input 0 has 2 axes, and 4 axes are understood",
+        "(MaxPool): its input 0 has 2 axes, and 3 or 4 axes are understood",
     ),
     "a loop": (
         lambda b, x: b.node(

@@ -80,7 +80,6 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "falling leaky ReLU": (lambda b, x: b.node("LeakyRelu", x, alpha=-0.5), "its slope is not positive"),
     "falling ELU": (lambda b, x: b.node("Elu", x, alpha=-1.0), "its alpha is not positive"),
     "joined frames": (lambda b, x: b.node("Concat", x, other(b), axis=0), "it joins along the batch"),
-    "joined rows": (lambda b, x: b.node("Concat", x, other(b), axis=2), "joins different tensors along rows"),
     "joined sums": (lambda b, x: b.node("Concat", x, bent(b, x), axis=1), "an operand is not quantised"),
     "normalised cubes": (
         lambda b, x: b.batch_norm(b.node("Unsqueeze", x, whole(b, -1)), CHANNELS),
@@ -88,7 +87,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "largest of dilated windows": (
         lambda b, x: b.node("MaxPool", x, dilations=[2, 2], **PAIR),
-        "its window is not a plain 2-D one",
+        "its window is not one of one or two dimensions without dilation",
     ),
     "windows over the edge": (
         lambda b, x: b.node("MaxPool", x, strides=[2, 2], ceil_mode=1, **PAIR),
@@ -114,7 +113,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "average over channels": (
         lambda b, x: b.node("ReduceMean", x, axes=[1]),
-        "it averages over axes other than height and width",
+        "it averages over channels",
     ),
     "a padded vector": (
         lambda b, x: b.node("Flatten", padded(b, x, 0, 0, 1, 0, 0, 0, 0, 0)),
@@ -126,17 +125,19 @@ REFUSED: dict[str, tuple[Make, str]] = {
         ),
         "a tensor of zeros only is used",
     ),
-    "channels that cross": (
-        lambda b, x: b.node("MaxPool", crossed(b, x), **PAIR),
+    "rows for columns": (
+        lambda b, x: b.node("MaxPool", b.node("Transpose", x, perm=[0, 1, 3, 2]), **PAIR),
         "it moves elements in a way that no operator does",
+    ),
+    "rows upside down": (
+        lambda b, x: b.node(
+            "MaxPool", b.node("Slice", x, whole(b, -1), whole(b, -9), whole(b, 2), whole(b, -1)), **PAIR
+        ),
+        "it takes rows backwards, and streams go forward",
     ),
     "padding of a function": (
         lambda b, x: b.node("MaxPool", padded(b, bent(b, x), 0, 0, 1, 0, 0, 0, 0, 0), **PAIR),
         "an unquantised tensor is padded with zeros",
-    ),
-    "channels moved behind a function": (
-        lambda b, x: b.node("MaxPool", b.node("Gather", sloped(b, x), whole(b, 3, 2, 1, 0), axis=1), **PAIR),
-        "channels are moved after an unquantised per-channel function",
     ),
     "scales reshaped": (
         lambda b, x: b.node("MaxPool", narrower(b, scaled(b, x)), **PAIR),
@@ -162,6 +163,10 @@ def test_elements_of_the_input_move_before_they_are_quantised() -> None:
 
 
 ALIKE: dict[str, Make] = {
+    "channels that cross": lambda b, x: b.node("MaxPool", crossed(b, x), **PAIR),
+    "channels moved behind a function": lambda b, x: b.node(
+        "MaxPool", b.node("Gather", sloped(b, x), whole(b, 3, 2, 1, 0), axis=1), **PAIR
+    ),
     "difference of tensors": lambda b, x: b.node(
         "Sub", x, b.quantise(b.conv(x, "int4", CHANNELS, CHANNELS), "int4", 0.5)
     ),

@@ -20,7 +20,10 @@ def test_all_problems_are_listed_at_once() -> None:
     right = b.node("Erf", b.conv(x, "int4", 2, 3))
     with pytest.raises(ConversionError) as caught:
         import_qonnx(b.model(left, right))
-    assert [p.node.split(" ", 1)[1] for p in caught.value.problems] == ["torch.nn.Conv2d (Conv)", "(Erf)"]
+    assert [p.node.split(" ", 1)[1] for p in caught.value.problems] == [
+        "torch.nn.Conv2d or torch.nn.Conv1d (Conv)",
+        "(Erf)",
+    ]
     first, second = str(caught.value).splitlines()[1:]
     assert first.endswith("its weights are not quantised; give the layer a weight quantiser")
     assert "(Erf): no operator computes this; replace it; supported are " in second

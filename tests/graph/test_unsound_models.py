@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pyqkit.graph import limits
 from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.lowering.errors import ConversionError
 from pyqkit.graph.model import ModelError
 from tests.graph.models import network, refusal
 
@@ -50,9 +51,9 @@ MODELS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda m: m.opset_import.__delitem__(0),
         "one version of ONNX's operators was expected, but 0 came",
     ),
-    "input of 3 axes": (
-        lambda m: m.graph.input[0].type.tensor_type.shape.dim.__delitem__(3),
-        "but x has 3; reshape it",
+    "input of 5 axes": (
+        lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim.add(), "dim_value", 2),
+        "but x has 5; reshape it",
     ),
     "input of doubles": (
         lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 11),
@@ -107,6 +108,13 @@ def test_models_that_are_not_sound(name: str) -> None:
     with pytest.raises(ModelError) as caught:
         import_qonnx(spoiled(spoil))
     assert sentence in str(caught.value)
+
+
+def test_kernels_of_more_axes_than_the_image() -> None:
+    """ONNX's shape inference would end the process."""
+    model = spoiled(lambda m: m.graph.input[0].type.tensor_type.shape.dim.__delitem__(3))
+    with pytest.raises(ConversionError, match="its input 1 has 4 axes, and 3 axes are understood"):
+        import_qonnx(model)
 
 
 def test_attributes_that_are_not_sound() -> None:

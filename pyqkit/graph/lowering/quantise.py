@@ -15,7 +15,7 @@ from pyqkit.graph.lowering.rescale import equal_to_thresholds, rounded_scaling
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.thresholds import thresholds_of
-from pyqkit.graph.lowering.view import is_plain
+from pyqkit.graph.lowering.view import note_source, settle
 from pyqkit.graph.ops.pool import MaxPool
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
@@ -32,6 +32,8 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
     if real.raw:
         return _quantise_input(lowering, real, quantiser, scale, name)
     if real.pool is None:
+        if real.view.size < np.prod(real.base) and real.view.ndim <= 3:  # only what is left is rounded
+            return quantise(lowering, settle(lowering, real, name), quantiser, name)
         real = single_term(lowering, real, name)
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
@@ -45,8 +47,7 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
         out = lowering.emit(MaxPool, pooled, [out.name], window=window, stride=stride, padding=padding)
         shape = out.shape
     result = Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
-    if is_plain(result):
-        lowering.graph.sources[out.name] = name
+    note_source(lowering, result, name)
     return result
 
 
@@ -108,8 +109,7 @@ def _quantise_input(
     found = lowering.input_tensors[key]
     term = Term(found, fractions(step, real.channels))
     result = Real((term,), fractions(0, real.channels), real.base, real.view)
-    if is_plain(result):
-        lowering.graph.sources.setdefault(found, name)
+    note_source(lowering, result, name)
     return result
 
 

@@ -240,7 +240,7 @@ class Real:
             )
         spread = np.broadcast_to(values, self.shape).ravel()
         channel = self.view.ravel() % self.channels
-        found = np.zeros(self.channels, dtype=spread.dtype)
+        found = np.full(self.channels, spread[0])  # a channel that no element is of takes any value
         found[channel] = spread
         if not np.array_equal(found[channel], spread):
             raise Unlowerable(

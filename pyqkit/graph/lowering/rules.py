@@ -99,9 +99,9 @@ class Rule:
     shape : callable or None
         Shape of what a node makes that is not ONNX's own, with its batch of 1; ONNX's shape inference says it
         of the others.
-    axes : tuple of int
-        Of the first inputs, batch included; nothing is said of others. ONNX's shape inference takes it for
-        granted that a window slides over something.
+    axes : tuple of tuple of int
+        How many the first inputs may have together, batch included; nothing is said of others. ONNX's shape
+        inference takes it for granted that a window slides over something, and kernels over as much.
     """
 
     layer: Layer
@@ -112,7 +112,7 @@ class Rule:
     types: Mapping[str, type] = field(default_factory=dict)
     inputs: int | None = None
     shape: Callable[[Node], tuple[int, ...]] | None = None
-    axes: tuple[int, ...] = ()
+    axes: tuple[tuple[int, ...], ...] = ()
 
     def check(self, node: Node) -> None:
         """Refuse a node that says more than the rule understands.
@@ -141,14 +141,19 @@ class Rule:
             raise Unlowerable(
                 f"it has {len(node.inputs)} inputs instead of {self.inputs}", "export the model again"
             )
-        for index, axes in enumerate(self.axes):
+        allowed = self.axes
+        for index in range(len(allowed[0]) if allowed else 0):
             given = node.given(index)
-            if given is None or len(shape_of(given)) != axes:
-                came = "is left out" if given is None else f"has {len(shape_of(given))} axes"
+            count = None if given is None else len(shape_of(given))
+            fitting = tuple(axes for axes in allowed if axes[index] == count)
+            if not fitting:
+                came = "is left out" if count is None else f"has {count} axes"
+                understood = " or ".join(map(str, sorted({axes[index] for axes in allowed})))
                 raise Unlowerable(
-                    f"its input {index} {came}, and {axes} axes are understood",
-                    f"give it a tensor of {axes} axes",
+                    f"its input {index} {came}, and {understood} axes are understood",
+                    f"give it a tensor of {understood} axes",
                 )
+            allowed = fitting
 
     def _check_attribute(self, name: str, value: Any) -> None:
         if name in self.only:
@@ -175,7 +180,7 @@ def handles(
     domains: tuple[str, ...] = ONNX,
     inputs: int | None = None,
     shape: Callable[[Node], tuple[int, ...]] | None = None,
-    axes: tuple[int, ...] = (),
+    axes: tuple[tuple[int, ...], ...] = (),
 ) -> Callable[[Announced], Announced]:
     """Decorator that announces the rule of node types.
 

@@ -66,7 +66,7 @@ def _aligned(factors: tuple[Fraction, ...], reaches: list[int]) -> _Aligned:
     """
     order = sorted(range(len(factors)), key=lambda i: -abs(factors[i]))
     for kept in range(len(order), 0, -1):
-        unit = _common_unit([factors[i] for i in order[:kept]])
+        unit = common_unit([factors[i] for i in order[:kept]])
         if sum(abs(factors[i] / unit) * reaches[i] for i in order[:kept]) < 2**SUM_BITS:
             break
     if kept == len(order):
@@ -90,7 +90,7 @@ def _floor_log2(x: Fraction) -> int:
     return found if Fraction(2) ** found <= x else found - 1
 
 
-def _common_unit(factors: list[Fraction]) -> Fraction:
+def common_unit(factors: list[Fraction]) -> Fraction:
     """Largest number of which all factors are integer multiples; 1 if all are zero."""
     denominator = lcm(*(f.denominator for f in factors))
     return Fraction(gcd(*(int(f * denominator) for f in factors)), denominator) or Fraction(1)

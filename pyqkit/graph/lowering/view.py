@@ -5,28 +5,56 @@ ONNX nodes that only move elements act on an index array; what it amounts to is 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Fractions, Function, Real, Term, plain_view, vector_view
+from pyqkit.graph.lowering.real import Affine, Fractions, Function, Leaky, Real, Term, plain_view
 from pyqkit.graph.lowering.session import Lowering
-from pyqkit.graph.ops.layout import Pad, Permute, Reshape, Slice
+from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 
 Move = tuple[type[Operator], dict[str, Any]]  # an operator and its parameters
 
 _REMEDY = "keep to channel permutations, strided slices, zero padding and flattening"
+_CHANNEL_PIECES = 64  # that a tensor may be cut into: each is a stream of its own
+_PIXEL_PIECES = 4  # along rows or columns, where most of them wait for the others
 
 
 def is_plain(real: Real) -> bool:
-    """Whether the ONNX tensor is the tensor behind it, in the usual order."""
+    """Whether the ONNX tensor is the tensor behind it, in the usual order: channels first."""
     base = real.pooled or real.base
-    if real.view.ndim == 3:
-        return real.view.shape == (base[2], *base[:2]) and np.array_equal(real.view, plain_view(base))
-    return real.view.ndim == 1 and base[:2] == (1, 1) and np.array_equal(real.view, np.arange(base[2]))
+    image = _image(real.view)
+    return (
+        image is not None and image.shape == (base[2], *base[:2]) and np.array_equal(image, plain_view(base))
+    )
+
+
+def is_in_stream_order(real: Real) -> bool:
+    """Whether the ONNX tensor is the tensor behind it element by element, as where channels are last."""
+    return real.view.size == np.prod(real.base) and np.array_equal(
+        real.view.ravel(), np.arange(real.view.size)
+    )
+
+
+def _image(view: np.ndarray) -> np.ndarray | None:
+    """A vector or a row as an image (channels, height, width); None if there are more axes than that."""
+    if view.ndim > 3:
+        return None
+    return view.reshape(view.shape[0], *(1,) * (3 - view.ndim), *view.shape[1:])
+
+
+def note_source(lowering: Lowering, real: Real, name: str) -> None:
+    """Remember which ONNX tensor a quantised tensor is, if it is one, so that both can be compared."""
+    (term,) = real.terms
+    plain, graph = is_plain(real), lowering.graph
+    if plain or (real.shape[-1] == real.channels and is_in_stream_order(real)):
+        graph.sources.setdefault(term.tensor, name)
+        if not plain and graph.sources[term.tensor] == name:
+            graph.channels_last.append(term.tensor)
 
 
 def settle(lowering: Lowering, real: Real, name: str) -> Real:
@@ -35,31 +63,37 @@ def settle(lowering: Lowering, real: Real, name: str) -> Real:
         return real
     if real.pool is not None or real.raw:
         raise Unlowerable("elements are moved before they are quantised", "quantise first")
-    if real.view.ndim == 1:
-        return _settle_vector(lowering, real, name)
-    if real.view.ndim != 3:
+    image = _image(real.view)
+    if image is None:
         raise Unlowerable(
             f"a tensor of {real.view.ndim + 1} axes is used as an image",
             "give it 4 axes: batch, channels, height, width",
         )
-    base = real.view.shape[1], real.view.shape[2], real.view.shape[0]
-    flat = real.view.transpose(1, 2, 0).ravel()
-    if flat.size == np.prod(real.base) and np.array_equal(flat, np.arange(flat.size)):
-        channels = np.arange(base[2]) if base[2] == real.channels else None
-        return _apply(lowering, real, [(Reshape, {"shape": base})], channels, base, name)
-    return _settle_image(lowering, real, base, name)
+    found = _settle_image(lowering, replace(real, view=image), name)
+    return replace(found, view=found.view.reshape(real.shape))
 
 
-def _settle_vector(lowering: Lowering, real: Real, name: str) -> Real:
-    features = int(np.prod(real.base))
-    flat = flattened(lowering, real, name)
-    order = flat.view
-    if (order < 0).any():
-        raise Unlowerable("a padded tensor is flattened", _REMEDY)
-    if np.array_equal(order, np.arange(features)):
-        return flat
-    channels = [int(i) for i in order]
-    return _apply(lowering, flat, [(Permute, {"channels": channels})], order, (1, 1, len(channels)), name)
+def settle_alike(lowering: Lowering, reals: Sequence[Real], name: str) -> tuple[list[Real], bool]:
+    """Several tensors of one layout, settled, and whether that has channels last.
+
+    Then the axes of their views are turned, so that channels are first: `channels_back` turns what is made of
+    them.
+    """
+    last = not all(is_plain(real) for real in reals) and any(
+        real.view.ndim > 1
+        and real.shape[-1] == real.channels
+        and is_in_stream_order(real)
+        and not is_plain(real)
+        for real in reals
+    )
+    if last:
+        reals = [replace(real, view=np.moveaxis(real.view, -1, 0)) for real in reals]
+    return [settle(lowering, real, name) for real in reals], last
+
+
+def channels_back(real: Real) -> Real:
+    """A tensor whose channels are first with its channels last."""
+    return replace(real, view=np.moveaxis(real.view, 0, -1))
 
 
 def flattened(lowering: Lowering, real: Real, name: str) -> Real:
@@ -76,41 +110,176 @@ def flattened(lowering: Lowering, real: Real, name: str) -> Real:
     return replace(flat, view=real.view)
 
 
-def _settle_image(lowering: Lowering, real: Real, base: tuple[int, int, int], name: str) -> Real:
+@dataclass(frozen=True, eq=False)
+class _Box:
+    """A view that takes the same rows and columns of some channels, with zeros around.
+
+    Attributes
+    ----------
+    first, last : numpy.ndarray
+        Of the elements that are no zeros: (channel, row, column), and the ones behind the last.
+    rows, columns, channels : numpy.ndarray
+        That it takes, in its own order.
+    """
+
+    first: np.ndarray
+    last: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    channels: np.ndarray
+
+    @classmethod
+    def of(cls, view: np.ndarray, base: tuple[int, int, int]) -> _Box | None:
+        """What an image (channels, height, width) takes; None if it is no box."""
+        inside = np.argwhere(view >= 0)
+        if not len(inside):
+            return None
+        first, last = inside.min(axis=0), inside.max(axis=0) + 1
+        box = view[tuple(slice(a, b) for a, b in zip(first, last))]
+        _, width, channels = base
+        channel, row, column = box % channels, box // (width * channels), box // channels % width
+        rows, columns, order = row[0, :, 0], column[0, 0, :], channel[:, 0, 0]
+        separable = (
+            (box >= 0).all()
+            and (row == rows[None, :, None]).all()
+            and (column == columns).all()
+            and (channel == order[:, None, None]).all()
+        )
+        return cls(first, last, rows, columns, order) if separable else None
+
+    @property
+    def steps(self) -> tuple[int, int] | None:
+        """Distances of its rows and of its columns; None where they are uneven.
+
+        Raises
+        ------
+        Unlowerable
+            Where they lead backwards.
+        """
+        found = []
+        for what, places in (("rows", self.rows), ("columns", self.columns)):
+            steps = set(np.diff(places).tolist()) or {1}
+            if max(steps) < 0:
+                raise Unlowerable(
+                    f"it takes {what} backwards, and streams go forward",
+                    "flip the image outside the network, or the weights that read it",
+                )
+            if len(steps) > 1 or min(steps) < 1:
+                return None
+            found.append(steps.pop())
+        return found[0], found[1]
+
+
+def _settle_image(lowering: Lowering, real: Real, name: str) -> Real:
     view = real.view
-    inside = np.argwhere(view >= 0)
-    if not len(inside):
+    base = view.shape[1], view.shape[2], view.shape[0]
+    flat = view.transpose(1, 2, 0).ravel()
+    if flat.size == np.prod(real.base) and np.array_equal(flat, np.arange(flat.size)):
+        channels = np.arange(flat.size) % real.channels if base[:2] == (1, 1) else None
+        channels = np.arange(base[2]) if base[2] == real.channels else channels
+        return _apply(lowering, real, [(Reshape, {"shape": base})], channels, base, name)
+    if (view < 0).all():
         raise Unlowerable("a tensor of zeros only is used", _REMEDY)
-    first, last = inside.min(axis=0), inside.max(axis=0) + 1
-    box = view[tuple(slice(a, b) for a, b in zip(first, last))]
-    height, width, channels = real.base
-    channel, row, column = box % channels, box // (width * channels), box // channels % width
-    rows, columns, order = row[0, :, 0], column[0, 0, :], channel[:, 0, 0]
-    separable = (
-        (box >= 0).all()
-        and (row == rows[None, :, None]).all()
-        and (column == columns).all()
-        and (channel == order[:, None, None]).all()
-    )
-    steps = [set(np.diff(axis).tolist()) or {1} for axis in (rows, columns)]
-    if not separable or any(len(s) != 1 or min(s) < 1 for s in steps):
-        raise Unlowerable("it moves elements in a way that no operator does", _REMEDY)
+    box = _Box.of(view, real.base)
+    if box is not None and (steps := box.steps) is not None:
+        return _settle_box(lowering, real, box, steps, name)
+    if base[:2] == (1, 1):
+        if (view < 0).any():
+            raise Unlowerable("a padded tensor is flattened", _REMEDY)
+        flat_real = flattened(lowering, real, name)
+        moves: list[Move] = [(Permute, {"channels": flat.tolist()})]
+        return _apply(lowering, flat_real, moves, flat, base, name)
+    return _settle_pieces(lowering, real, name)
+
+
+def _settle_box(lowering: Lowering, real: Real, box: _Box, steps: tuple[int, int], name: str) -> Real:
+    """One slice, one permutation, one padding, of those that are needed."""
+    view = real.view
+    base = view.shape[1], view.shape[2], view.shape[0]
     moves: list[Move] = []
-    size = len(rows), len(columns)
-    if size != (height, width):
-        start, step = (int(rows[0]), int(columns[0])), (min(steps[0]), min(steps[1]))
-        moves.append((Slice, {"start": start, "step": step, "size": size}))
-    if not np.array_equal(order, np.arange(channels)):
-        moves.append((Permute, {"channels": [int(c) for c in order]}))
-    before = int(first[1]), int(first[2]), int(first[0])
-    after = tuple(int(size - end) for size, end in zip(base, (last[1], last[2], last[0])))
+    size = len(box.rows), len(box.columns)
+    if size != real.base[:2]:
+        start = int(box.rows[0]), int(box.columns[0])
+        moves.append((Slice, {"start": start, "step": steps, "size": size}))
+    if not np.array_equal(box.channels, np.arange(real.channels)):
+        moves.append((Permute, {"channels": [int(c) for c in box.channels]}))
+    before = int(box.first[1]), int(box.first[2]), int(box.first[0])
+    after = tuple(int(n - end) for n, end in zip(base, (box.last[1], box.last[2], box.last[0])))
     if any(before) or any(after):
         if any(real.offset) or real.functions:
             raise Unlowerable("an unquantised tensor is padded with zeros", "quantise before the padding")
         moves.append((Pad, {"before": before, "after": after}))
-    full = np.full(base[2], order[0])  # padded channels hold zeros: any factor will do, they take a real one
-    full[before[2] : before[2] + len(order)] = order
+    # Padded channels hold zeros: any factor will do, they take a real one.
+    full = np.full(base[2], box.channels[0])
+    full[before[2] : before[2] + len(box.channels)] = box.channels
     return _apply(lowering, real, moves, full, base, name)
+
+
+def _settle_pieces(lowering: Lowering, real: Real, name: str) -> Real:
+    """Boxes of one tensor side by side: each taken for itself, then joined.
+
+    Channels that take the same pixels are a box together, in whatever order they stand (space to depth); if
+    there are others, boxes lie one below or beside the other (a rolled image).
+    """
+    view, (_, width, channels) = real.view, real.base
+    pixels = np.where(view >= 0, view // channels, -1)
+    groups = _alike(pixels.reshape(len(pixels), -1))
+    if 1 < len(groups) <= _CHANNEL_PIECES and all(
+        _is_even(_Box.of(view[group], real.base)) for group in groups
+    ):
+        joined = _joined(lowering, real, [view[group] for group in groups], 2, name)
+        order = np.argsort(np.concatenate(groups))
+        return settle(lowering, replace(joined, view=joined.view[order]), name)
+    for axis, stride in ((1, width), (2, 1)):
+        planes = np.moveaxis(view, axis, 0)
+        runs = _runs(planes, stride * channels)
+        if 1 < len(runs) <= _PIXEL_PIECES:
+            pieces = [np.moveaxis(planes[run], 0, axis) for run in runs]
+            return _joined(lowering, real, pieces, axis - 1, name)
+    raise Unlowerable("it moves elements in a way that no operator does", _REMEDY)
+
+
+def _is_even(box: _Box | None) -> bool:
+    return box is not None and box.steps is not None
+
+
+def _alike(rows: np.ndarray) -> list[np.ndarray]:
+    """Numbers of the rows that are equal, a list for each kind, in the order of their first."""
+    found: dict[bytes, list[int]] = {}
+    for index, row in enumerate(rows):
+        found.setdefault(row.tobytes(), []).append(index)
+    return [np.array(numbers) for numbers in found.values()]
+
+
+def _runs(planes: np.ndarray, stride: int) -> list[slice]:
+    """Planes that follow one another at an even distance forward, all else alike; each run is a slice."""
+    runs, start, distance = [], 0, 0
+    for place in range(1, len(planes) + 1):
+        if place < len(planes) and (planes[place - 1 : place + 1] >= 0).all():
+            difference = planes[place] - planes[place - 1]
+            step = int(difference.flat[0])
+            even = (difference == step).all() and step > 0 and step % stride == 0
+            if even and distance in (0, step):
+                distance = step
+                continue
+        runs.append(slice(start, place))
+        start, distance = place, 0
+    return runs
+
+
+def _joined(lowering: Lowering, real: Real, views: list[np.ndarray], axis: int, name: str) -> Real:
+    """Pieces of one tensor, joined along rows (0), columns (1) or channels (2)."""
+    pieces = [settle(lowering, replace(real, view=view), name) for view in views]
+    terms = []
+    for index in range(len(real.terms)):
+        parts = [piece.terms[index] for piece in pieces]
+        out = lowering.emit(
+            Concat, f"{lowering.stem(name)}_joined", [part.tensor for part in parts], axis=axis
+        )
+        factor = np.concatenate([part.factor for part in parts]) if axis == 2 else parts[0].factor
+        terms.append(Term(out.name, factor))
+    offset = np.concatenate([piece.offset for piece in pieces]) if axis == 2 else pieces[0].offset
+    return replace(real, terms=tuple(terms), offset=offset, base=out.shape, view=plain_view(out.shape))
 
 
 def _apply(
@@ -128,19 +297,24 @@ def _apply(
         for kind, parameters in moves:
             source = lowering.emit(kind, f"{lowering.stem(name)}_{kind.kind}", [source], **parameters).name
         terms.append(Term(source, _pick(term.factor, channels, base[2])))
-    view = plain_view(base) if real.view.ndim == 3 else vector_view(base[2])
-    if channels is not None:
-        _check_uniform(real.functions)
+    functions = real.functions if channels is None else tuple(_moved(f, channels) for f in real.functions)
     offset = _pick(real.offset, channels, base[2])
-    return replace(real, terms=tuple(terms), offset=offset, base=base, view=view)
+    return replace(
+        real, terms=tuple(terms), offset=offset, base=base, view=plain_view(base), functions=functions
+    )
 
 
-def _check_uniform(functions: tuple[Function, ...]) -> None:
-    """Refuse to move channels under a function with values of its own for each channel."""
-    if not all(f.uniform for f in functions):
-        raise Unlowerable(
-            "channels are moved after an unquantised per-channel function", "quantise before moving channels"
-        )
+def _moved(function: Function, channels: np.ndarray) -> Function:
+    """A function of other channels."""
+    if function.uniform:
+        return function
+    if isinstance(function, Affine):
+        return Affine(function.factor[channels], function.offset[channels])
+    if isinstance(function, Leaky):
+        return Leaky(function.slope[channels])
+    raise Unlowerable(
+        "channels are moved after an unquantised per-channel function", "quantise before moving channels"
+    )
 
 
 def _pick(values: Fractions, channels: np.ndarray | None, count: int) -> Fractions:

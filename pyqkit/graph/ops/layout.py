@@ -9,7 +9,7 @@ import numpy as np
 
 from pyqkit.errors import brief
 from pyqkit.graph import limits
-from pyqkit.graph.fields import wholes_field
+from pyqkit.graph.fields import whole_field, wholes_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 
@@ -127,23 +127,57 @@ class Pad(Operator):
 @operator
 @dataclass
 class Concat(Operator):
-    """Channels of several tensors of one format, one after the other."""
+    """Rows, columns or channels of several tensors of one format, one after the other.
+
+    Attributes
+    ----------
+    axis : int
+        0 for rows, 1 for columns, 2 for channels.
+    """
+
+    axis: int = whole_field(default=2)
 
     kind = "concat"
 
+    def check(self) -> None:
+        expect(0 <= self.axis <= 2, self, f"the axis {self.axis}, not one from 0 to 2")
+
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         first = inputs[0]
-        if any(t.shape[:2] != first.shape[:2] or t.format != first.format for t in inputs):
+        shapes = [self._across(t.shape) for t in inputs]
+        if any(shape != shapes[0] or t.format != first.format for shape, t in zip(shapes, inputs)):
             raise GraphError(
                 f"equal formats and sizes were expected by {self.name}, but "
                 f"{', '.join(f'{t.format} {t.shape}' for t in inputs)} came; quantise all branches alike"
             )
-        channels = sum(t.shape[2] for t in inputs)
+        shape = list(first.shape)
+        shape[self.axis] = sum(t.shape[self.axis] for t in inputs)
         low, high = min(t.low for t in inputs), max(t.high for t in inputs)
-        return [Tensor(self.outputs[0], (*first.shape[:2], channels), first.format, low, high)]
+        return [Tensor(self.outputs[0], (shape[0], shape[1], shape[2]), first.format, low, high)]
+
+    def _across(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        """What all inputs have in common."""
+        return shape[: self.axis] + shape[self.axis + 1 :]
+
+    def runs(self, shape: tuple[int, int, int]) -> int:
+        """How many times a frame takes from every input in turn: once, for each row, or for each pixel."""
+        return prod(shape[: self.axis])
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
-        return [np.concatenate(inputs, axis=-1)]
+        return [np.concatenate(inputs, axis=self.axis + 1)]
+
+    def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        (output,) = self.infer(tensors)
+        found = []
+        for index, tensor in enumerate(tensors):
+            height, width, _ = tensor.shape
+            place = np.zeros(output.shape[:2], np.int64)
+            start = sum(t.shape[self.axis] for t in tensors[:index])
+            top, left = (start, 0) if self.axis == 0 else (0, start) if self.axis == 1 else (0, 0)
+            pixels = np.arange(1, tensor.pixels + 1).reshape(height, width)
+            place[top : top + height, left : left + width] = pixels
+            found.append(np.maximum.accumulate(place.ravel()))
+        return found
 
 
 @operator

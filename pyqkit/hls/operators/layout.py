@@ -6,6 +6,7 @@ from math import gcd, prod
 
 import numpy as np
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.hls.emitter import Emitter, emits
@@ -61,7 +62,8 @@ def concat(e: Emitter, op: Operator) -> None:
     e.include("layout")
     tensors = e.graph.input_tensors(op)
     sources = e.aligned(op)
-    joined, channels = sources[0], tensors[0].shape[2]
+    runs = op.runs(tensors[0].shape)
+    joined, first = sources[0], codes(tensors[0]) // runs
     for index in range(1, len(sources)):
         last = index == len(sources) - 1
         out = (
@@ -69,9 +71,10 @@ def concat(e: Emitter, op: Operator) -> None:
             if last
             else e.stream(f"{op.name}_partial_{index}", joined.bits, joined.lanes)
         )
-        numbers = f"{joined.code}, {tensors[0].pixels}, {channels}, {tensors[index].shape[2]}, {joined.lanes}"
+        second = codes(tensors[index]) // runs
+        numbers = f"{joined.code}, {runs}, {first}, {second}, {joined.lanes}"
         e.process(out.name, f"pyqkit::concat<{numbers}>({joined.name}, {sources[index].name}, {out.name})")
-        joined, channels = out, channels + tensors[index].shape[2]
+        joined, first = out, first + second
 
 
 @emits("reshape")

@@ -83,14 +83,14 @@ def concat(e: Emitter, op: Operator) -> None:
     """Inputs are joined one after the other."""
     assert isinstance(op, Concat)
     tensors, sources = e.graph.input_tensors(op), e.aligned(op)
-    joined, lanes = sources[0], sources[0].lanes
-    words = tensors[0].shape[2] // lanes
+    joined, lanes, runs = sources[0], sources[0].lanes, op.runs(tensors[0].shape)
+    words = codes(tensors[0]) // runs // lanes
     for index in range(1, len(sources)):
         last = index == len(sources) - 1
         out = e.output(op, lanes) if last else e.stream(f"{op.name}_partial_{index}", joined.bits, lanes)
-        more = tensors[index].shape[2] // lanes
+        more = codes(tensors[index]) // runs // lanes
         parameters: Parameters = {"BITS": joined.width, "FIRST_WORDS": words, "SECOND_WORDS": more}
-        timing = Merge(np.tile(np.repeat([0, 1], [words, more]), tensors[0].pixels))
+        timing = Merge(np.tile(np.repeat([0, 1], [words, more]), runs))
         e.block(
             op.name, "concat", parameters, {"first": joined, "second": sources[index]}, {"out": out}, timing
         )

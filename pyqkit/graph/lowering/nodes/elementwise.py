@@ -16,12 +16,11 @@ from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear_quantisers import clipped
-from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Stored, Value
-from pyqkit.graph.lowering.view import is_plain, settle
+from pyqkit.graph.lowering.view import channels_back, settle_alike
 from pyqkit.graph.model import type_code
-from pyqkit.graph.ops.layout import Concat
 
 _QUANTISE = "put a quantiser (QuantIdentity, QuantReLU) before it"
 
@@ -49,8 +48,13 @@ def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
         raise Unlowerable(
             f"shapes {left.shape} and {right.shape} are added by broadcasting", "add tensors of one shape"
         )
-    if not (left.base == right.base and np.array_equal(left.view, right.view) and (left.view >= 0).all()):
-        left, right = settle(lowering, left, name), settle(lowering, right, name)
+    if left.base == right.base and np.array_equal(left.view, right.view) and (left.view >= 0).all():
+        return _added(left, right)
+    (left, right), last = settle_alike(lowering, [left, right], name)
+    return channels_back(_added(left, right)) if last else _added(left, right)
+
+
+def _added(left: Real, right: Real) -> Real:
     terms: dict[str, Term] = {}
     for term in (*left.terms, *right.terms):
         known = terms.get(term.tensor)
@@ -138,9 +142,9 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
         _parameter(node, i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance"))
     )
     gain, variance = (values.astype(np.float64) for values in (gain, variance))
-    if len(real.shape) not in (1, 3):
+    if len(real.shape) > 3:
         raise Unlowerable(
-            f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 or 4 axes"
+            f"it normalises a tensor of {len(real.shape) + 1} axes", "normalise tensors of 2 to 4 axes"
         )
     axes = (slice(None), *(None,) * (len(real.shape) - 1))
     with np.errstate(all="ignore"):  # what is no number is refused below, by channel
@@ -257,43 +261,3 @@ def cast(lowering: Lowering, node: Node) -> list[Value]:
             f"cast to {' or '.join(kept)} alone, and round with a quantiser",
         )
     return [node.needed(0)]
-
-
-@handles(Layer("Concat", ("torch.cat",), ("QuantCat",)), attributes=("axis",))
-def concatenate(lowering: Lowering, node: Node) -> list[Value]:
-    reals = [node.real(i) for i in range(len(node.inputs))]
-    axis = int(node.attributes["axis"]) % (len(reals[0].shape) + 1) - 1
-    if axis < 0:
-        raise Unlowerable("it joins along the batch", "join along channels")
-    first = reals[0]
-    if all(
-        r.terms == first.terms
-        and r.offset is first.offset
-        and r.functions == first.functions
-        and r.pool == first.pool
-        for r in reals
-    ):
-        # Pieces of one tensor: only elements move.
-        return [replace(first, view=np.concatenate([r.view for r in reals], axis))]
-    if axis != 0:
-        raise Unlowerable("it joins different tensors along rows or columns", "join along channels")
-    if not all(r.is_codes for r in reals):
-        raise Unlowerable("an operand is not quantised", _QUANTISE)
-    reals = [settle(lowering, r, node.outputs[0]) for r in reals]
-    steps = {f for r in reals for f in r.terms[0].factor}
-    formats = {lowering.graph.tensors[r.terms[0].tensor].format for r in reals}
-    if len(steps) > 1 or len(formats) > 1:
-        raise Unlowerable(
-            "its operands have different formats or scales", "share one quantiser between all operands"
-        )
-    out = lowering.emit(Concat, node.outputs[0], [r.terms[0].tensor for r in reals])
-    view = plain_view(out.shape) if first.view.ndim == 3 else vector_view(out.shape[2])
-    assert all(is_plain(r) for r in reals)  # settled above
-    return [
-        Real(
-            (Term(out.name, fractions(steps.pop(), out.shape[2])),),
-            fractions(0, out.shape[2]),
-            out.shape,
-            view,
-        )
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from pyqkit.formats import product
 from pyqkit.formats.products import WIDEST
 from pyqkit.formats.widths import signed_range_bits
+from pyqkit.graph import limits
 from pyqkit.graph.graph import Tensor
+from pyqkit.graph.lowering.alignment import under_one_scale
 from pyqkit.graph.lowering.constants import (
     Coded,
     shared_exponents,
@@ -20,9 +23,10 @@ from pyqkit.graph.lowering.constants import (
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
+from pyqkit.graph.lowering.rows import on_rows
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Stored, Value
-from pyqkit.graph.lowering.view import flattened, settle
+from pyqkit.graph.lowering.view import flattened, is_in_stream_order, settle
 from pyqkit.graph.ops.convolution import Convolution
 
 
@@ -41,16 +45,6 @@ def _operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
             "its input is not quantised", "put an activation quantiser (QuantIdentity, QuantReLU) before it"
         )
     return real, weights
-
-
-def _input_factor(real: Real, groups: int) -> Fractions:
-    """One real step for each group of input channels."""
-    factors = real.terms[0].factor.reshape(groups, -1)
-    if any(f != row[0] for row in factors for f in row):
-        raise Unlowerable(
-            "its input has one scale per channel", "quantise activations with one scale for the whole tensor"
-        )
-    return factors[:, 0]
 
 
 def _output_scale(weights: Coded, outputs: int) -> Fractions:
@@ -78,6 +72,7 @@ def _emit(
 ) -> Real:
     groups = window.get("groups", 1)
     outputs = len(codes)
+    real = under_one_scale(lowering, real, groups, node.outputs[0])
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
     layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **window)
@@ -96,7 +91,8 @@ def _emit(
         **window,
     )
     pair = product(tensor.format, weights.format)
-    per_output = np.repeat(_input_factor(real, groups), outputs // groups) / tensor.format.unit
+    steps = term.factor.reshape(groups, -1)[:, 0]
+    per_output = np.repeat(steps, outputs // groups) / tensor.format.unit
     units = fractions(np.array([Fraction(2) ** (pair.unit_exponent + int(power)) for power in powers]))
     factor = per_output * _output_scale(weights, outputs) * units
     return Real((Term(out.name, factor),), fractions(0, outputs), out.shape, plain_view(out.shape))
@@ -202,10 +198,16 @@ def window_padding(
 
 
 @handles(
-    Layer("Conv", ("torch.nn.Conv2d",), ("QuantConv2d",), "weights quantised, constant"),
+    Layer(
+        "Conv",
+        ("torch.nn.Conv2d", "torch.nn.Conv1d"),
+        ("QuantConv2d", "QuantConv1d"),
+        "weights quantised, constant",
+    ),
     attributes=("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"),
-    axes=(4, 4),
+    axes=((4, 4), (3, 3)),
 )
+@on_rows
 def convolution(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
     if list(node.attributes.get("kernel_shape", weights.codes.shape[2:])) != [*weights.codes.shape[2:]]:
@@ -263,16 +265,36 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
     return Real(out.terms, out.offset, out.base, vector_view(out.channels))
 
 
-@handles(Layer("MatMul", ("torch.nn.Linear",), ("QuantLinear",), "weights quantised, constant"), axes=(2, 2))
+def _pixelwise(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
+    """Linear layer with weights (outputs, inputs) on the last axis: one of every pixel, whatever its axes."""
+    *places, features = real.shape
+    if weights.codes.shape[1] != features:
+        raise Unlowerable(
+            f"its weights of shape {weights.codes.shape} do not fit {features} inputs",
+            "check the layer's size",
+        )
+    if real.base[2] != features or not is_in_stream_order(real):
+        image = real.view.reshape(1, -1, features) if len(places) != 2 else real.view
+        real = settle(lowering, replace(real, view=np.moveaxis(image, -1, 0)), node.outputs[0])
+    kernels = [None if a is None else a[:, None, None] for a in (weights.codes, weights.shifts)]
+    out = _emit(lowering, node, real, weights, *kernels)  # type: ignore[arg-type]
+    return replace(out, view=np.arange(out.view.size).reshape(*places, -1))
+
+
+@handles(
+    Layer("MatMul", ("torch.nn.Linear",), ("QuantLinear",), "weights quantised, constant; on the last axis"),
+    axes=tuple((count, 2) for count in range(2, limits.AXES + 1)),
+)
 def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)
-    return [_linear(lowering, node, real, weights.moved(np.transpose))]
+    layer = _linear if real.view.ndim == 1 else _pixelwise
+    return [layer(lowering, node, real, weights.moved(np.transpose))]
 
 
 @handles(
     Layer("Gemm", ("torch.nn.Linear",), ("QuantLinear",), "weights quantised, constant"),
     attributes=("transA", "transB", "alpha", "beta"),
-    axes=(2, 2),
+    axes=((2, 2),),
 )
 def gemm(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = _operands(lowering, node)

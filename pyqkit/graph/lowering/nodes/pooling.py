@@ -11,7 +11,8 @@ from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.lowering.quantise import mirrored
-from pyqkit.graph.lowering.real import Real, Term, plain_view, vector_view
+from pyqkit.graph.lowering.real import Real, Term, plain_view
+from pyqkit.graph.lowering.rows import on_rows
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value
 from pyqkit.graph.lowering.sums import single_term
@@ -22,7 +23,9 @@ from pyqkit.graph.ops.pool import MaxPool, SumPool
 def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
     kernel = tuple(int(v) for v in node.attributes.get("kernel_shape", []))
     if len(kernel) != 2 or any(d != 1 for d in node.attributes.get("dilations", [1, 1])):
-        raise Unlowerable("its window is not a plain 2-D one", "pool over 2-D windows without dilation")
+        raise Unlowerable(
+            "its window is not one of one or two dimensions without dilation", "pool over plain windows"
+        )
     stride = tuple(int(v) for v in node.attributes.get("strides", [1, 1]))
     padding = window_padding(node, real.base, kernel, stride, (1, 1))  # type: ignore[arg-type]
     if node.attributes.get("ceil_mode", 0) and any(
@@ -38,11 +41,12 @@ _WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
 @handles(
-    Layer("MaxPool", ("torch.nn.MaxPool2d",)),
+    Layer("MaxPool", ("torch.nn.MaxPool2d", "torch.nn.MaxPool1d")),
     attributes=(*_WINDOW, "dilations"),
     only={"storage_order": 0},
-    axes=(4,),
+    axes=((4,), (3,)),
 )
+@on_rows
 def max_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     name = node.outputs[0]
@@ -93,10 +97,11 @@ def _average(
 
 
 @handles(
-    Layer("AveragePool", ("torch.nn.AvgPool2d",)),
+    Layer("AveragePool", ("torch.nn.AvgPool2d", "torch.nn.AvgPool1d")),
     attributes=(*_WINDOW, "dilations", "count_include_pad"),
-    axes=(4,),
+    axes=((4,), (3,)),
 )
+@on_rows
 def average_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     window, stride, padding = _window(node, real)
@@ -107,29 +112,62 @@ def average_pool(lowering: Lowering, node: Node) -> list[Value]:
     return [_average(lowering, real, window, stride, padding, node.outputs[0])]
 
 
-@handles(Layer("GlobalAveragePool", ("torch.nn.AdaptiveAvgPool2d",), note="to one pixel"), axes=(4,))
+@handles(
+    Layer(
+        "GlobalAveragePool", ("torch.nn.AdaptiveAvgPool2d", "torch.nn.AdaptiveAvgPool1d"), note="to one pixel"
+    ),
+    axes=((4,), (3,)),
+)
+@on_rows
 def global_average_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = settle(lowering, node.real(), node.outputs[0]) if node.real().view.ndim == 3 else node.real()
     return [_average(lowering, real, real.base[:2], (1, 1), (0, 0, 0, 0), node.outputs[0])]
 
 
-@handles(Layer("GlobalMaxPool", ("torch.nn.AdaptiveMaxPool2d",), note="to one pixel"), axes=(4,))
+@handles(
+    Layer("GlobalMaxPool", ("torch.nn.AdaptiveMaxPool2d", "torch.nn.AdaptiveMaxPool1d"), note="to one pixel"),
+    axes=((4,), (3,)),
+)
+@on_rows
 def global_max_pool(lowering: Lowering, node: Node) -> list[Value]:
     node.attributes.update(kernel_shape=list(node.real().shape[1:]))
     return max_pool(lowering, node)
 
 
 @handles(
-    Layer("ReduceMean", ("torch.mean",), note="over height and width"),
+    Layer("ReduceMean", ("torch.mean",), note="over height, width or length"),
     attributes=("axes", "keepdims"),
     only={"noop_with_empty_axes": 0},
 )
 def reduce_mean(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
-    axes = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
-    if len(real.shape) != 3 or sorted(int(a) % 4 for a in axes) != [2, 3]:
+    given = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
+    rank = len(real.shape)
+    axes = sorted({int(axis) % (rank + 1) - 1 for axis in given})
+    if rank not in (2, 3) or not axes or axes[0] < 0 or len(axes) == rank:
         raise Unlowerable(
-            "it averages over axes other than height and width", "average over height and width"
+            "it averages over the batch, over everything, or over more axes than those of an image",
+            "average over height, width or length",
         )
-    out = _average(lowering, real, (real.shape[1], real.shape[2]), (1, 1), (0, 0, 0, 0), node.outputs[0])
-    return [out if node.attributes.get("keepdims", 1) else replace(out, view=vector_view(out.channels))]
+    out = _average_of_axes(lowering, real, axes, node.outputs[0])
+    if node.attributes.get("keepdims", 1):
+        return [out]
+    return [replace(out, view=out.view.reshape([n for axis, n in enumerate(out.shape) if axis not in axes]))]
+
+
+def _average_of_axes(lowering: Lowering, real: Real, axes: list[int], name: str) -> Real:
+    """The average over some axes, which become 1: a window over the whole of each.
+
+    Channels are the first axis if it stays, or else the last one that does.
+    """
+    channels = 0 if axes[0] else [axis for axis in range(real.view.ndim) if axis not in axes][-1]
+    image = np.moveaxis(real.view, channels, 0)
+    of_stream = image.reshape(len(image), -1) % real.channels
+    if (of_stream != of_stream[:, :1]).any():
+        raise Unlowerable("it averages over channels", "average over height, width or length")
+    window = [n if axis in axes else 1 for axis, n in enumerate(real.shape) if axis != channels]
+    if image.ndim == 2:
+        image, window = image[:, None], [1, *window]
+    found = _average(lowering, replace(real, view=image), tuple(window), (1, 1), (0, 0, 0, 0), name)  # type: ignore[arg-type]
+    view = found.view if real.view.ndim == 3 else found.view[:, 0]
+    return replace(found, view=np.moveaxis(view, 0, channels))
