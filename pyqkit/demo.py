@@ -5,7 +5,6 @@ It is a residual network on scikit-learn's digits; one network holds all four fo
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +64,7 @@ def _fill(folder: Path, seed: int) -> dict[str, Any]:
     import torch
 
     import pyqkit
-
-    with warnings.catch_warnings():
-        # Brevitas tells of an optional speed-up.
-        warnings.filterwarnings("ignore", message="fast_hadamard_transform")
-        from pyqkit.quant import export_qonnx
-
+    from pyqkit.quant import export_qonnx
     from pyqkit.studies.datasets import digits
     from pyqkit.studies.trainer import logits
 
