@@ -19,7 +19,7 @@ from pyqkit.engines import Engine, Say
 from pyqkit.errors import UserError
 from pyqkit.files import check_file, replacing
 from pyqkit.graph.folding import Folding
-from pyqkit.graph.graph import Graph, decode_output, order_codes
+from pyqkit.graph.graph import Graph, order_codes
 from pyqkit.hardware import fit, folding
 from pyqkit.overlay.install import is_installed
 from pyqkit.report import Report
@@ -117,7 +117,8 @@ class Accelerator:
         Returns
         -------
         numpy.ndarray, shape (frames, *output shape)
-            float32, or codes.
+            What the ONNX file gives, float32 unless the host computes another type of it; or codes of the
+            accelerator's output.
 
         Raises
         ------
@@ -139,15 +140,14 @@ class Accelerator:
         codes: bool = False,
         progress: Callable[[int | str], None] | None = None,
     ) -> dict[str, np.ndarray]:
-        """As `emulate`, every output of the network by its name in the ONNX graph; probes are none."""
+        """As `emulate`, every output of the network by its name in the ONNX graph; probes are none.
+
+        Raw codes are those of the accelerator's outputs, which the host computes the network's of.
+        """
         found = self.engine(engine, progress).run(self.encode(x), progress=progress)
-        ports = {port.onnx_name: port for port in self.graph.results}
         if codes:
-            return {name: order_codes(port, found[port.tensor]) for name, port in ports.items()}
-        return {
-            name: decode_output(port, self.graph.tensors[port.tensor], found[port.tensor])
-            for name, port in ports.items()
-        }
+            return {port.onnx_name: order_codes(port, found[port.tensor]) for port in self.graph.results}
+        return self.graph.decode(found)
 
     def trace(self, x: np.ndarray, path: str | Path, force: bool = True) -> None:
         """Simulate the first frame of `x` in engine `rtl` and write all signals to an FST file.

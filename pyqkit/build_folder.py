@@ -20,7 +20,8 @@ from pyqkit.formats.reading import describe as described
 from pyqkit.names import is_label
 from pyqkit.untrusted import Archive
 
-SCHEMA = 1
+# What a folder needs of its reader: 2 where the host has a part, which older versions would leave out.
+SCHEMAS = (1, 2)
 MANIFEST, ARRAYS, GOLDEN, MODEL = "manifest.json", "arrays.npz", "golden.npz", "model.onnx"
 KIND = "a build folder"
 MAX_FILE = 2 * 2**30  # bytes of a file; an ONNX model can be no larger
@@ -61,9 +62,18 @@ def sealed(manifest: dict[str, Any], files: dict[str, bytes]) -> dict[str, bytes
 
     The manifest, which lists the others with their digests, and these.
     """
-    complete = {"schema": SCHEMA, **manifest, "files": {name: digest(files[name]) for name in sorted(files)}}
+    complete = {
+        "schema": _schema(manifest),
+        **manifest,
+        "files": {name: digest(files[name]) for name in sorted(files)},
+    }
     complete["sha256"] = own_digest(complete)
     return {MANIFEST: json.dumps(complete, indent=1, allow_nan=False).encode(), **files}
+
+
+def _schema(manifest: dict[str, Any]) -> int:
+    """The oldest schema that says all that a manifest says."""
+    return 2 if "host" in manifest["graph"] else 1
 
 
 def archive(arrays: dict[str, np.ndarray]) -> bytes:
@@ -194,9 +204,9 @@ def _manifest(source: Source, where: Path) -> dict[str, Any]:
             f"a manifest as pyqkit writes it was expected, but {where} cannot be read "
             f"({described(error)}); compile the network again"
         ) from error
-    if schema != SCHEMA:
+    if schema not in SCHEMAS:
         raise BuildFolderError(
-            f"a build folder of schema {SCHEMA} was expected, but {where.parent} has "
+            f"a build folder of schema {' or '.join(map(str, SCHEMAS))} was expected, but {where.parent} has "
             f"{brief(schema)}; compile the network again"
         )
     if own != own_digest(manifest):

@@ -205,7 +205,7 @@ def show_verification(result: dict[str, Any]) -> None:
     caption += (
         f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX "
         "model in exact arithmetic"
-        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}."
+        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}.{_on_the_host(reference['host'])}"
     )
     beside = (
         f"On {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ "
@@ -217,6 +217,13 @@ def show_verification(result: dict[str, Any]) -> None:
     show("layers against the QONNX model in exact arithmetic", exact, caption)
     print()
     show("codes that differ from float32 execution, and why", floats, beside)
+
+
+def _on_the_host(steps: dict[str, dict[str, int]]) -> str:
+    """A line on what the host computes, empty where it has no part."""
+    compared, differing = (sum(step[key] for step in steps.values()) for key in ("values", "differing"))
+    line = f"\nOn the host {differing} of {compared:,} numbers differ: {', '.join(steps)}."
+    return line if steps else ""
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
@@ -238,6 +245,13 @@ def verdict(result: dict[str, Any]) -> list[str]:
         sentences.append(
             f"{result['mismatches']} codes of the outputs differ between the engines "
             f"{', '.join(result['engines'])}."
+        )
+    steps = reference["host"] if reference else {}
+    wrong = [name for name, step in steps.items() if step["differing"]]
+    if wrong:
+        sentences.append(
+            f"{sum(steps[name]['differing'] for name in wrong)} numbers that the host computes differ from "
+            f"those of the QONNX model, in {', '.join(wrong)}; look at {wrong[0]} first."
         )
     float32 = reference["float32"] if reference else {}
     if float32.get("unexplained_layers"):

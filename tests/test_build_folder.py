@@ -264,7 +264,7 @@ def forged(saved: Path, folder: Path, change) -> Path:
     [
         (
             lambda m: m.update(schema=99),
-            "a build folder of schema 1 was expected, but FOLDER has 99; compile the network again",
+            "a build folder of schema 1 or 2 was expected, but FOLDER has 99; compile the network again",
         ),
         (
             lambda m: m.pop("clock_mhz"),

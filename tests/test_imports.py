@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
     "runtime": {
         "formats",
+        "host",
         "build_folder",
         "board_emulation",
         "build_contents",
@@ -48,10 +49,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "custom_op": {"formats"},
     # an export is compared with its module
     "quant": {"formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
-    "graph": {"formats", "discovery", "graph.limits"},
-    "graph.lowering": {"formats", "discovery", "graph", *ONNX_READING, *CONVENTIONS},
-    "graph.onnx_node": {"graph.lowering", *ONNX_READING},
-    "graph.importer": {"graph", "graph.layer_names", "graph.lowering", "graph.onnx_node", *ONNX_READING},
+    "host": {"discovery", "formats", "graph.fields", "graph.limits"},
+    "graph": {"formats", "discovery", "host", "graph.fields", "graph.limits"},
+    "graph.fields": {"formats"},
+    "graph.lowering": {"formats", "discovery", "graph", "host", *ONNX_READING, *CONVENTIONS},
+    "graph.onnx_node": {"graph.lowering", "host", *ONNX_READING},
+    "graph.importer": {
+        "graph",
+        "graph.layer_names",
+        "graph.lowering",
+        "graph.onnx_node",
+        *ONNX_READING,
+    },
     "graph.layer_names": {"graph.model"},
     "graph.limits": set(),
     "graph.external_data": {"graph.limits", "untrusted"},
@@ -132,7 +141,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
-    "finn": {"formats", "graph", "dataflow", "hls", "hardware", "emulate", "cache"},
+    "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
     "report": {"dataflow", "designs", "engines", "formats", "graph", "hls", "rtl", "hardware"},
@@ -189,23 +198,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }
+# fmt: off
 HEAVY = {
-    "torch",
-    "brevitas",
-    "onnx",
-    "qonnx",
-    "onnxruntime",
-    "matplotlib",
-    "rich",
-    "sklearn",
-    "click",
-    "jinja2",
-    "pynq",
-    "finn",
-    "joblib",
-    "threadpoolctl",
-    "distributed",
+    "torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2",
+    "pynq", "finn", "joblib", "threadpoolctl", "distributed",
 }
+# fmt: on
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx"},
     "demo": {"torch", "matplotlib"},
@@ -222,20 +220,13 @@ ALLOWED_HEAVY = {
     "runtime": {"pynq"},
     "board_emulation": {"pynq"},
 }
+# What runs on a board: numpy alone, Python 3.10.
+# fmt: off
 BOARD_PARTS = (
-    "names",
-    "errors",
-    "discovery",
-    "formats",
-    "runtime",
-    "build_folder",
-    "digest",
-    "files",
-    "renaming",
-    "npy",
-    "untrusted",
-    *OVERLAY_FILES,
-)  # what runs on a board: numpy alone, Python 3.10
+    "names", "errors", "discovery", "formats", "graph.fields", "graph.limits", "host", "runtime",
+    "build_folder", "digest", "files", "renaming", "npy", "untrusted", *OVERLAY_FILES,
+)
+# fmt: on
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board
 # fmt: off
 EFFECTS = {
@@ -370,7 +361,16 @@ def test_runtime_loads_little() -> None:
     assert (
         not {
             f"pyqkit.{part}"
-            for part in ("graph", "hls", "emulate", "hardware", "build_contents", "board_emulation", "boards")
+            for part in (
+                "graph.graph",
+                "graph.ops",
+                "hls",
+                "emulate",
+                "hardware",
+                "build_contents",
+                "board_emulation",
+                "boards",
+            )
         }
         & loaded
     )

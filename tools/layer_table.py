@@ -17,14 +17,23 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 from pyqkit.graph import importer, onnx_node
-from pyqkit.graph.lowering import real, sums, view
+from pyqkit.graph.lowering import ends, real, sums, view
 from pyqkit.graph.lowering import rules as lowering_rules
 from pyqkit.graph.lowering.layers import MISSING, Layer, Missing
 from pyqkit.graph.lowering.rules import OWN, QONNX, Rule, rules
+from pyqkit.host.operation import Operation, kinds
 
 PAGE = Path(__file__).parent.parent / "docs" / "layers.md"
 NODES = "pyqkit.graph.lowering.nodes"
-SHARED = (lowering_rules, onnx_node, real, view, sums, importer)  # what these refuse, every layer may meet
+SHARED = (
+    lowering_rules,
+    onnx_node,
+    real,
+    view,
+    sums,
+    importer,
+    ends,
+)  # what these refuse, every layer may meet
 HEAD = """# Layers
 
 <!-- written by tools/layer_table.py (make layer-table) from pyqkit/graph/lowering; edits are overwritten -->
@@ -39,6 +48,12 @@ next quantiser ([numbers.md](numbers.md)). So every convolution and linear layer
 quantised input, and the network's input needs a quantiser. Number formats are those of
 [formats.md](formats.md), sizes those of [limits.md](limits.md). [CONTRIBUTING.md](../CONTRIBUTING.md) says
 how to add a layer.
+"""
+
+ENDS = """The accelerator ends at the last tensor that is a scale times codes and an offset. These nodes, and
+those that only move elements, may stand between it and an output of the network: the runtime computes them
+with numpy, on a board too. Inside the network, those that have a rule above need a quantiser behind them, and
+the others are refused.
 """
 
 Refusal = tuple[str, str]  # why, and what to do instead
@@ -131,6 +146,16 @@ def overview(found: Sequence[Rule]) -> str:
     return "\n".join(rows)
 
 
+def at_the_end(found: Iterable[type[Operation]]) -> str:
+    """One row a node type that the host computes."""
+    rows = ["| PyTorch | node | attributes that are taken |", "| --- | --- | --- |"]
+    types = {node: (name, cls) for cls in found for node, name in cls.types.items()}
+    for node, (name, cls) in sorted(types.items(), key=lambda entry: entry[0].lower()):
+        taken = ", ".join(f"`{key}`" for key in sorted(cls.attributes)) or "none"
+        rows.append(f"| `{name}` | {node} | {taken} |")
+    return "\n".join(rows)
+
+
 def refused(found: Sequence[Refusal]) -> str:
     """One row a sentence."""
     rows = ["| refused | do instead |", "| --- | --- |"]
@@ -157,6 +182,7 @@ def page() -> str:
     """The whole page."""
     found = sorted(rules().values(), key=lambda rule: rule.layer.node.lower())
     parts = [HEAD, "## What is taken\n", overview(found)]
+    parts += ["\n## What the host computes at the end\n", ENDS, at_the_end(kinds().values())]
     parts += ["\n## Layers without an operator\n", missing(MISSING.values())]
     parts += ["\n## What is refused of any layer\n", refused(shared_refusals())]
     parts += ["\n## What is refused of one layer"]

@@ -111,7 +111,7 @@ def compile_command(
     help="Where to write the results (npy; npz for several outputs).",
 )
 @click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
-@click.option("--codes", is_flag=True, help="Write raw codes instead of real numbers.")
+@click.option("--codes", is_flag=True, help="Write raw codes of the accelerator's outputs.")
 @click.option(
     "--trace",
     type=click.Path(),
@@ -135,8 +135,9 @@ def emulate(
     x = frames.read(Path(source))
     accelerator = Accelerator.from_build_folder(build)
     aside = is_stream(Path(target))  # what is said goes to stderr then, where it is not among the frames
-    if not aside and (len(accelerator.graph.results) > 1) != (Path(target).suffix == ".npz"):
-        names = ", ".join(port.onnx_name for port in accelerator.graph.results)
+    given = accelerator.graph.output_names(codes)
+    if not aside and (len(given) > 1) != (Path(target).suffix == ".npz"):
+        names = ", ".join(given)
         raise UserError(
             f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but "
             f"{target} came; change its ending"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, field, fields
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,23 @@ class Flag(Codec):
         return bool(whole(int(data), 0))
 
 
+class Number(Codec):
+    """A finite real number, or None where that is allowed."""
+
+    def __init__(self, optional: bool) -> None:
+        self.optional = optional
+
+    def write(self, value: float | None, place: str, arrays: Arrays) -> float | None:
+        return None if value is None else float(value)
+
+    def read(self, data: Any, name: str, arrays: Arrays) -> float | None:
+        if data is None:
+            check(self.optional, f"{name} is missing")
+            return None
+        check(type(data) in (int, float) and isfinite(data), f"{name} is no finite number")
+        return float(data)
+
+
 class Format(Codec):
     """A format of single codes, by its name."""
 
@@ -156,6 +174,11 @@ def wholes_field(count: int | None, least: int = 0, default: Any = MISSING, repr
 def flag_field(default: Any = MISSING) -> Any:
     """A truth value."""
     return _field(Flag(), default)
+
+
+def number_field(optional: bool = False) -> Any:
+    """A finite real number; None too where it is `optional`."""
+    return _field(Number(optional))
 
 
 def format_field() -> Any:

@@ -22,6 +22,7 @@ from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, 
 from pyqkit.graph import limits
 from pyqkit.graph.fields import is_sized, names_field, text_field
 from pyqkit.graph.folding import Folding, FoldingSpace
+from pyqkit.host.part import HostPart
 from pyqkit.names import LONGEST, is_identifier
 
 __all__ = [
@@ -267,6 +268,8 @@ class Graph:
         To be appended to by `add`, or replaced as a whole.
     inputs, outputs : list of Port
         The network's results come first among the outputs, then probes (see `pyqkit.graph.probes`).
+    host : HostPart or None
+        What the host computes of the results, where they are not the network's outputs already.
     notes : list of str
         What lowering had to decide, one sentence each (for the conversion report).
     sources : dict of str to str
@@ -281,6 +284,7 @@ class Graph:
     operators: list[Operator] = field(default_factory=list)
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
+    host: HostPart | None = None
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     channels_last: list[str] = field(default_factory=list)
@@ -288,8 +292,25 @@ class Graph:
 
     @property
     def results(self) -> list[Port]:
-        """Outputs that the network has of its own; the others are probes."""
+        """Outputs that the network needs, or that the host does for it; the others are probes."""
         return [port for port in self.outputs if not port.probe]
+
+    def output_names(self, codes: bool = False) -> list[str]:
+        """Outputs of the network by their names in the ONNX graph; with `codes` those of the accelerator."""
+        if self.host is None or codes:
+            return [port.onnx_name for port in self.results]
+        return [result.name for result in self.host.results]
+
+    def decode(self, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The network's outputs by their names in the ONNX graph, of codes of the results by tensor.
+
+        Without a host's part they are float32.
+        """
+        ends = {
+            port.onnx_name: decode_output(port, self.tensors[port.tensor], codes[port.tensor])
+            for port in self.results
+        }
+        return ends if self.host is None else self.host.execute(ends)
 
     @property
     def probes(self) -> list[str]:

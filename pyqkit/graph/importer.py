@@ -15,15 +15,14 @@ import numpy as np
 
 from pyqkit.errors import UserError, plain
 from pyqkit.graph import limits
-from pyqkit.graph.graph import Graph, Port
+from pyqkit.graph.graph import Graph
 from pyqkit.graph.layer_names import layer_names, layer_path
+from pyqkit.graph.lowering.ends import is_for_host, torch_names, typed, write_ends
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.layers import MISSING
-from pyqkit.graph.lowering.real import Real, Term, floats, fractions, plain_view
+from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.rules import Node, Rule, rules
-from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
-from pyqkit.graph.lowering.sums import single_term
-from pyqkit.graph.lowering.view import settle
+from pyqkit.graph.lowering.session import Hosted, Lowering, Stored, Value, shape_of
 from pyqkit.graph.model import (
     QUANTISERS,
     ModelError,
@@ -42,7 +41,7 @@ from pyqkit.graph.model import (
     read_constants,
     shown,
 )
-from pyqkit.graph.onnx_node import Input, Typed, check_ranges, folded, output_shapes
+from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes, outputs
 
 # Of graphs whose network has no name: by PyTorch's exporters, old and new, and tf2onnx
 _EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export", "tf2onnx")
@@ -96,7 +95,7 @@ def import_qonnx(source: str | Path | Any, name: str = "") -> Graph:
         if lowering.needed.intersection(proto.output):
             _lower(lowering, known, proto, index)
     if not lowering.problems:
-        _write_outputs(lowering, model)
+        write_ends(lowering, [value.name for value in model.graph.output])
     if not lowering.problems:
         lowering.graph.prune()
         _check_inputs(lowering)
@@ -138,21 +137,36 @@ def _check_readers(lowering: Lowering, graph: Any, value: Any) -> None:
 
 
 def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> None:
-    name = _named(known, proto, index)
+    name = _named(proto, index)
     try:
+        hosted = _hosted_input(lowering, proto)
+        if hosted is not None and not is_for_host(proto.op_type, proto.domain):
+            _refuse_inside(lowering, hosted)
+            return
         if any(n and n not in lowering.values for n in proto.input):  # its input has a problem already
-            _rule(known, proto)
+            if not is_for_host(proto.op_type, proto.domain):
+                _rule(known, proto)
             return
         results = _results(lowering, known, proto, index)
-    except Unlowerable as problem:
-        lowering.problems.append(Problem(name, problem.reason, problem.remedy))
-    except UserError as problem:  # an operator or a format refused the parameters
-        lowering.problems.append(Problem(name, str(problem), "change the layer's parameters"))
+    except (Unlowerable, UserError) as problem:
+        lowering.problems.append(_problem(name, problem))
     except Exception as problem:  # nobody foresaw it; the other nodes are reported all the same
         reason = f"it breaks the importer ({type(problem).__name__}: {problem})"
         lowering.problems.append(Problem(name, reason, "report it with the model", problem))
     else:
         lowering.values.update((n, result) for n, result in zip(proto.output, results) if n)
+
+
+def _hosted_input(lowering: Lowering, proto: Any) -> Hosted | None:
+    """An input of a node that the host alone can compute, if there is one."""
+    values = (lowering.values.get(name) for name in proto.input)
+    return next((value for value in values if isinstance(value, Hosted)), None)
+
+
+def _refuse_inside(lowering: Lowering, hosted: Hosted) -> None:
+    """What the host alone can compute has to stand at the end, and a node of the accelerator reads it."""
+    if not any(problem.node == hosted.problem.node for problem in lowering.problems):
+        lowering.problems.append(hosted.problem)
 
 
 def _rule(known: dict[str, Rule], proto: Any) -> Rule:
@@ -165,26 +179,79 @@ def _rule(known: dict[str, Rule], proto: Any) -> Rule:
     raise Unlowerable("no operator computes this", f"replace it; supported are {', '.join(sorted(known))}")
 
 
-def _named(known: dict[str, Rule], proto: Any, index: int) -> str:
+def _named(proto: Any, index: int) -> str:
     """Name of a node in messages, with what its layer is called in PyTorch and in the module."""
     path = layer_path(proto)
     where = f" in layer {shown(path)}" if path else ""
-    found = known.get(proto.op_type) or MISSING.get(proto.op_type)
-    if found is None or not found.layer.torch:
+    names = torch_names(proto.op_type)
+    if not names:
         return f"{label(proto, index)}{where}"
-    return f"{node_name(proto, index)}, {' or '.join(found.layer.torch)} ({found.layer.node}){where}"
+    return f"{node_name(proto, index)}, {' or '.join(names)} ({proto.op_type}){where}"
 
 
-def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> Sequence[Value]:
-    """What a node makes: for each of its outputs an array, a quantised constant or a `Real`."""
-    values = [lowering.values[n] if n else None for n in proto.input]
-    wanted = proto.name or f"{proto.op_type}_{index}"
-    node = Node(wanted, proto.op_type, values, list(proto.output), attribute_values(proto), proto.domain)
+def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> Sequence[Value | Hosted]:
+    """What a node makes: for each of its outputs an array, a quantised constant, a `Real` or a `Hosted`."""
+    values = [_for_rules(lowering.values[n]) if n else None for n in proto.input]
+    wanted, attributes = proto.name or f"{proto.op_type}_{index}", attribute_values(proto)
+    sources = list(proto.input)
+    node = Node(wanted, proto.op_type, values, list(proto.output), attributes, proto.domain, sources)
+    hosted = _hosted_input(lowering, proto)
     onnxs_own = proto.op_type not in known or known[proto.op_type].shape is None
     constants = [value for value in values if value is None or isinstance(value, np.ndarray)]
-    if onnxs_own and len(constants) == len(values):
+    if hosted is None and onnxs_own and len(constants) == len(values):
         return _constants(lowering, proto, node, constants)
-    rule = _rule(known, proto)
+    lowering.makers.update((name, node) for name in proto.output if name)
+    if hosted is not None:
+        return _left_to_host(lowering, proto, hosted.problem)
+    try:
+        return _lowered(lowering, _rule(known, proto), proto, node)
+    except (Unlowerable, UserError) as error:
+        if not is_for_host(proto.op_type, proto.domain) or any(map(_is_unquantised, values)):
+            raise
+        try:
+            return _left_to_host(lowering, proto, _why(known, proto, index, error))
+        except Unlowerable:
+            if proto.op_type in known:  # what its own rule says of it says more
+                raise error from None
+            raise
+
+
+def _for_rules(value: Value | Hosted) -> Value | None:
+    """A value as a rule sees it: what the host alone computes never comes before one."""
+    return None if isinstance(value, Hosted) else value
+
+
+def _is_unquantised(value: Value | None) -> bool:
+    return isinstance(value, Stored) or (isinstance(value, Real) and value.raw)
+
+
+def _why(known: dict[str, Rule], proto: Any, index: int, error: Unlowerable | UserError) -> Problem:
+    """What is wrong with a node that the host computes, should a node of the accelerator read it."""
+    name = _named(proto, index)
+    if proto.op_type in known:
+        return _problem(name, error)
+    return Problem(
+        name,
+        "the host computes it behind the accelerator, so it has to be at the end of the network",
+        "leave it out, or put what follows on the host too",
+    )
+
+
+def _problem(name: str, error: Unlowerable | UserError) -> Problem:
+    if isinstance(error, Unlowerable):
+        return Problem(name, error.reason, error.remedy)
+    # an operator or a format refused the parameters
+    return Problem(name, str(error), "change the layer's parameters")
+
+
+def _left_to_host(lowering: Lowering, proto: Any, problem: Problem) -> list[Hosted]:
+    """What the host computes of a node's inputs, if nothing inside the network reads it."""
+    inputs = [_described(lowering.values[name]) if name else None for name in proto.input]
+    found = outputs(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS, lowering.needed)
+    return [Hosted(made.type, made.shape, problem) for made in found]
+
+
+def _lowered(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> Sequence[Value]:
     rule.check(node)
     check_ranges(node.attributes)
     shapes = _shapes(lowering, rule, proto, node)
@@ -213,10 +280,10 @@ def _shapes(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> list[tupl
     return output_shapes(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS, lowering.needed)
 
 
-def _described(value: Value | None) -> Input:
+def _described(value: Value | Hosted | None) -> Input:
     if value is None or isinstance(value, np.ndarray):
         return value
-    return Typed(value.type, shape_of(value)) if isinstance(value, Stored) else shape_of(value)
+    return typed(value)
 
 
 def _constants(
@@ -241,45 +308,6 @@ def _constant(proto: Any, node: Node, opset: int, inputs: Sequence[Input]) -> np
             f"its {shown(name)} is no dense array of numbers", "store the constant as a dense float32 tensor"
         )
     return np.array(value, _CONSTANTS[name])
-
-
-def _write_outputs(lowering: Lowering, model: Any) -> None:
-    for value in model.graph.output:
-        real = lowering.values.get(value.name)
-        if not isinstance(real, Real) or real.raw:
-            lowering.problems.append(
-                Problem(
-                    f"output {shown(value.name)}",
-                    "it does not depend on quantised values",
-                    "quantise the network's input",
-                )
-            )
-            continue
-        try:
-            lowering.graph.outputs.append(_output_port(lowering, real, value.name))
-        except Unlowerable as problem:
-            lowering.problems.append(Problem(f"output {shown(value.name)}", problem.reason, problem.remedy))
-
-
-def _output_port(lowering: Lowering, real: Real, name: str) -> Port:
-    if not real.is_linear:
-        raise Unlowerable(
-            "it ends in a function that no quantiser absorbs",
-            "quantise the output, or drop the last activation function",
-        )
-    if (real.view < 0).any() or len(np.unique(real.view)) != np.prod(real.base):
-        real = settle(lowering, real, name)
-    real = single_term(lowering, real, name)
-    (term,) = real.terms
-    tensor = _own_tensor(lowering, term.tensor, name)
-    return Port(tensor, name, real.shape, real.view, floats(term.factor), floats(real.offset))
-
-
-def _own_tensor(lowering: Lowering, tensor: str, name: str) -> str:
-    """`tensor`, or a copy of it where it is an end of the accelerator already: every stream is one tensor."""
-    graph = lowering.graph
-    taken = tensor in {port.tensor for port in (*graph.inputs, *graph.outputs)}
-    return lowering.copy(tensor, name) if taken else tensor
 
 
 def _check_inputs(lowering: Lowering) -> None:

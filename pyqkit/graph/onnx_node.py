@@ -8,13 +8,13 @@ is that of the elements they read and write.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pyqkit.graph import limits
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.host.operation import Typed
 
 # Operators of constants: each does a few steps an element. No loops, branches, functions, random numbers or
 # products of matrices.
@@ -36,20 +36,14 @@ _RANGES = {
     "group": (1, limits.CHANNELS),
     "pads": (0, limits.PADDING),
 }
+_NOTHING = Typed(np.dtype(np.float32), ())
 _SMALL = 64  # elements of an input that can be a shape, axes or pads
 
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Typed:
-    """What is no constant, and no float32 either."""
-
-    type: np.dtype
-    shape: Shape
-
-
-Input = np.ndarray | Shape | Typed | None  # a constant; shape of what is none; an input that is left out
+# a constant; what is none, by its shape where it is float32; an input that is left out
+Input = np.ndarray | Shape | Typed | None
 
 
 def check_ranges(attributes: dict[str, Any]) -> None:
@@ -77,6 +71,20 @@ def output_shapes(
     needed: Container[str] | None = None,
 ) -> list[Shape]:
     """Shapes of a node's outputs; () for one that is left out or that nothing needs.
+
+    Parameters and errors as for `outputs`.
+    """
+    return [typed.shape for typed in outputs(proto, opset, inputs, most, needed)]
+
+
+def outputs(
+    proto: Any,
+    opset: int,
+    inputs: Sequence[Input],
+    most: int = limits.CONSTANT_ELEMENTS,
+    needed: Container[str] | None = None,
+) -> list[Typed]:
+    """Types and shapes of a node's outputs; shape () for one that is left out or that nothing needs.
 
     Parameters
     ----------
@@ -108,9 +116,16 @@ def output_shapes(
         reason = f"it is no node that ONNX allows ({_sentence(error)})"
         raise Unlowerable(reason, "export the model again") from error
     return [
-        _shape(found.get(name), most) if name and (needed is None or name in needed) else ()
+        _typed(found.get(name), most) if name and (needed is None or name in needed) else _NOTHING
         for name in proto.output
     ]
+
+
+def _typed(kind: Any, most: int) -> Typed:
+    from onnx import helper
+
+    shape, element = _shape(kind, most), kind.tensor_type.elem_type
+    return Typed(helper.tensor_dtype_to_np_dtype(element) if element else np.dtype(np.float32), shape)
 
 
 def _described(proto: Any, inputs: Sequence[Input]) -> tuple[dict[str, Any], dict[str, Any]]:

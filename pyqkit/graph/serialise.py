@@ -11,6 +11,7 @@ from pyqkit.formats.reading import DAMAGE, check, describe, text, whole
 from pyqkit.graph.fields import Arrays, codecs, format_named
 from pyqkit.graph.graph import FieldError, Graph, GraphError, Operator, Port, Tensor
 from pyqkit.graph.ops import by_kind
+from pyqkit.host.part import HostPart
 
 
 def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
@@ -31,6 +32,8 @@ def to_json(graph: Graph) -> tuple[dict[str, Any], Arrays]:
         "sources": graph.sources,
         "channels_last": graph.channels_last,
     }
+    if graph.host is not None:
+        data["host"] = graph.host.to_json(arrays)
     return data, arrays
 
 
@@ -74,6 +77,9 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
     check(
         not any(port.probe for port in graph.outputs[: len(graph.results)]), "a probe stands before a result"
     )
+    if "host" in data:
+        ends = {port.onnx_name: port.onnx_shape for port in graph.results}
+        graph.host = HostPart.from_json(data["host"], arrays, ends)
     graph.sources = {text(k): text(v) for k, v in data["sources"].items()}
     check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
     graph.channels_last = [text(name) for name in data.get("channels_last", [])]

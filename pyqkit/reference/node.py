@@ -35,6 +35,8 @@ class Node:
         Frames that one run of the file takes.
     evaluate : callable
         Executes the node on plain arrays by ONNX's own reference implementation.
+    opset : int
+        Version of ONNX's operators that the file asks for.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Node:
     attributes: dict[str, Any]
     batch: int
     evaluate: Callable[[list[np.ndarray | None]], list[np.ndarray]]
+    opset: int = 18
 
     def refuse(self, expected: str, came: str, remedy: str) -> NoReturn:
         """Raise the error that says why this node has no value."""

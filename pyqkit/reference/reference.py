@@ -24,9 +24,19 @@ from pyqkit.graph.model import (
     load_model,
     needed_names,
     network_inputs,
+    opset_version,
     read_constants,
 )
-from pyqkit.reference import elementwise, linear, linear_quantisers, moves, pooling, quantisers, truncation
+from pyqkit.reference import (
+    elementwise,
+    ends,
+    linear,
+    linear_quantisers,
+    moves,
+    pooling,
+    quantisers,
+    truncation,
+)
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node
 from pyqkit.reference.quantised import Value
@@ -39,6 +49,7 @@ OPERATIONS = {
     **pooling.OPERATIONS,
     **elementwise.OPERATIONS,
     **moves.OPERATIONS,
+    **ends.OPERATIONS,
 }
 
 # Executed here even where all inputs are constants: ONNX's own implementation rounds quotients in float32.
@@ -143,6 +154,7 @@ class Reference:
             attributes=attribute_values(proto),
             batch=self.batch,
             evaluate=partial(_evaluate, proto, list(self.model.opset_import)),
+            opset=opset_version(self.model),
         )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from pyqkit import build_folder
 from pyqkit.formats.port import End, Port, decode_output, encode_input, order_codes
 from pyqkit.formats.reading import DAMAGE, check, describe
+from pyqkit.host.part import HostPart
 from pyqkit.overlay.install import locate
 from pyqkit.overlay.manifest import Manifest, OverlayError, read
 from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
@@ -117,6 +118,9 @@ class Driver:
             ports = [
                 Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)
             ]
+            shapes = {port.onnx_name: port.onnx_shape for port in ports if not port.probe}
+            host = build["graph"].get("host")
+            self._host = None if host is None else HostPart.from_json(host, arrays, shapes)
             check(self._input.limits is not None, "its input has no limits")
             check(
                 len(ports) == len(ends) == len(self.manifest.dmas),
@@ -275,8 +279,9 @@ class Driver:
         Returns
         -------
         numpy.ndarray, shape (frames, *output shape)
-            float32, or codes; an array of its own. Of a network with several outputs a dictionary of arrays,
-            by their names in the ONNX graph. Probes are no outputs of the network; see `compare`.
+            What the ONNX file gives, float32 unless the host computes another type of it; or codes of the
+            accelerator's outputs. An array of its own; of several outputs a dictionary of arrays, by their
+            names in the ONNX graph. Probes are no outputs of the network; see `compare`.
 
         Raises
         ------
@@ -313,6 +318,8 @@ class Driver:
             for output, values in zip(self._outputs, found)
             if not output.port.probe
         }
+        if self._host is not None and not codes:
+            named = self._host.execute(named)
         return named if len(named) > 1 else next(iter(named.values()))
 
     def _encoded(self, x: np.ndarray) -> np.ndarray:

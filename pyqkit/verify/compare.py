@@ -1,12 +1,13 @@
 """Verification.
 
-Engines against each other, against the QONNX model in exact arithmetic, and against its float32 execution.
+Engines against each other, against the QONNX model in exact arithmetic, and against its float32 execution;
+the host's part against the nodes that it stands for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from pyqkit.graph.model import parse_model
 from pyqkit.reference.quantised import Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify import float32
+from pyqkit.verify.host_part import HostComparison, before
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -85,9 +87,10 @@ def verify(
         frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and
         reference: codes compared, codes_differing, differing_layers (names, in the order of the network; an
         output that no quantiser made counts as a layer), top1_agreement (None unless the network has one
-        output, a vector), layers (codes, differing, saturated, ties, distinct codes), and float32 (what
-        float32 execution gives otherwise, and why; see `pyqkit.verify.float32.compare`). The reference is
-        None for a model that is not at hand.
+        output, a vector), layers (codes, differing, saturated, ties, distinct codes), host (by what the host
+        computes: values, and those differing from exact ones; see `pyqkit.verify.host_part`), and float32
+        (what float32 execution gives otherwise, and why; see `pyqkit.verify.float32.compare`). The reference
+        is None for a model that is not at hand.
     """
     say = progress or (lambda _: None)
     codes = encode(exact.graph, x)
@@ -107,14 +110,15 @@ def verify(
         say("reference in exact arithmetic")
         result["reference"] = _against_reference(exact, parsed, x, outputs[0])
         say("float32 execution")
-        result["reference"]["float32"] = float32.compare(exact, parsed, x)
+        result["reference"]["float32"] = float32.compare(exact, before(exact.graph, parsed), x)
     return result
 
 
 def _against_reference(
     exact: ExactEngine, model: ModelProto, x: np.ndarray, outputs: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    graph, reference = exact.graph, Reference(model)
+    graph, reference = exact.graph, Reference(before(exact.graph, model))
+    host = HostComparison(graph, model)
     layers = {name: Layer() for name in graph.sources}
     ends = {port.tensor: Layer() for port in graph.results}
     votes = _is_vote(graph.results)
@@ -135,6 +139,7 @@ def _against_reference(
             if votes:
                 wanted = real_of(expected[port.onnx_name]).high.reshape(real.shape)
                 agreed += int((real.argmax(axis=1) == wanted.argmax(axis=1)).sum())
+        host.add({port.tensor: outputs[port.tensor][part] for port in graph.results})
     every = [*layers.items(), *ends.items()]
     return {
         "codes": sum(layer.codes for _, layer in every),
@@ -142,6 +147,7 @@ def _against_reference(
         "differing_layers": list(dict.fromkeys(name for name, layer in every if layer.differing)),
         "top1_agreement": agreed / len(x) if votes else None,
         "layers": {name: layer.summary() for name, layer in layers.items()},
+        "host": {name: asdict(step) for name, step in host.steps.items()},
     }
 
 

@@ -33,10 +33,17 @@ def test_all_problems_are_listed_at_once() -> None:
     ("make", "sentence"),
     [
         (lambda b, x: b.conv(b.node("Relu", x), "int4", 2, 3), "its input is not quantised"),
-        (lambda b, x: b.node("Softmax", x), "no operator computes this"),
-        (lambda b, x: b.node("Mul", x, x), "both factors depend on the input"),
+        (lambda b, x: b.node("Erf", x), "no operator computes this"),
         (
-            lambda b, x: b.node("Relu", b.conv(x, "int4", 2, 3)),
+            lambda b, x: b.quantise(b.node("Softmax", x), "uint8", 2**-8),
+            "torch.nn.Softmax (Softmax): the host computes it behind the accelerator, so it",
+        ),
+        (
+            lambda b, x: b.conv(b.quantise(b.node("Mul", x, x), "int8"), "int4", 2, 3),
+            "both factors depend on the input",
+        ),
+        (
+            lambda b, x: b.node("MaxPool", b.node("Relu", b.conv(x, "int4", 2, 3)), kernel_shape=[2, 2]),
             "it ends in a function that no quantiser absorbs",
         ),
         (
@@ -109,5 +116,5 @@ def test_unknown_nodes_behind_a_problem_are_listed_too() -> None:
     b = Builder(3, 4, 4)
     bad = b.node("Conv", b.quantise("x", "int4", 0.5), b.constant(np.ones((2, 3, 1, 1))))
     with pytest.raises(ConversionError) as caught:
-        import_qonnx(b.model(b.node("Softmax", b.node("Relu", bad))))
-    assert [p.node.split()[-1] for p in caught.value.problems] == ["(Conv)", "(Softmax)"]
+        import_qonnx(b.model(b.node("Erf", b.node("Softmax", b.node("Relu", bad)))))
+    assert [p.node.split()[-1] for p in caught.value.problems] == ["(Conv)", "(Erf)"]

@@ -35,7 +35,10 @@ _KINDS = {int: "whole number", float: "number", str: "text"}
 
 @dataclass
 class Node:
-    """An ONNX node with its attributes as Python values and its inputs looked up; None is one left out."""
+    """An ONNX node with its attributes as Python values and its inputs looked up; None is one left out.
+
+    `sources` are the names of its inputs, empty for one left out.
+    """
 
     name: str
     type: str
@@ -43,6 +46,7 @@ class Node:
     outputs: list[str]
     attributes: dict[str, Any]
     domain: str = ""
+    sources: list[str] = field(default_factory=list)
 
     def constant(self, index: int, what: str) -> np.ndarray:
         """Input `index`, which must be a plain constant."""
@@ -102,6 +106,8 @@ class Rule:
     axes : tuple of tuple of int
         How many the first inputs may have together, batch included; nothing is said of others. ONNX's shape
         inference takes it for granted that a window slides over something, and kernels over as much.
+    moves : bool
+        Whether `lower` only changes the view of its first input, which the host can do as well.
     """
 
     layer: Layer
@@ -113,6 +119,7 @@ class Rule:
     inputs: int | None = None
     shape: Callable[[Node], tuple[int, ...]] | None = None
     axes: tuple[tuple[int, ...], ...] = ()
+    moves: bool = False
 
     def check(self, node: Node) -> None:
         """Refuse a node that says more than the rule understands.
@@ -181,6 +188,7 @@ def handles(
     inputs: int | None = None,
     shape: Callable[[Node], tuple[int, ...]] | None = None,
     axes: tuple[tuple[int, ...], ...] = (),
+    moves: bool = False,
 ) -> Callable[[Announced], Announced]:
     """Decorator that announces the rule of node types.
 
@@ -190,7 +198,7 @@ def handles(
         Types of nodes; a `Layer` says too what they are called in PyTorch and Brevitas.
     attributes : names, or mapping of names to types
         As for `Rule`; with types for nodes that are not ONNX's own.
-    only, domains, inputs, shape, axes
+    only, domains, inputs, shape, axes, moves
         As for `Rule`.
 
     Raises
@@ -206,7 +214,9 @@ def handles(
             layer = Layer(kind) if isinstance(kind, str) else kind
             if layer.node in _rules:
                 raise ValueError(f"{layer.node} has the rule {_rules[layer.node].lower.__qualname__} already")
-            _rules[layer.node] = Rule(layer, lower, domains, names, only or {}, kinds, inputs, shape, axes)
+            _rules[layer.node] = Rule(
+                layer, lower, domains, names, only or {}, kinds, inputs, shape, axes, moves
+            )
         return lower
 
     return announce

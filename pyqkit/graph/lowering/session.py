@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from pyqkit.graph.lowering.errors import Problem
 from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.ops.layout import Permute
 from pyqkit.names import LONGEST, Identifiers, identifier
+
+if TYPE_CHECKING:
+    from pyqkit.graph.lowering.rules import Node
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +52,33 @@ class Stored:
 Value = np.ndarray | Coded | Real | Stored
 
 
-def shape_of(value: Value) -> tuple[int, ...]:
+@dataclass(frozen=True, eq=False)
+class Hosted:
+    """What the host alone can compute, behind the accelerator.
+
+    Attributes
+    ----------
+    type : numpy.dtype
+    shape : tuple of int
+        Its batch of 1 included.
+    problem : Problem
+        Of the first node on the way to it that nothing in the accelerator computes; a problem for who reads
+        this inside the network.
+    """
+
+    type: np.dtype
+    shape: tuple[int, ...]
+    problem: Problem
+
+
+def shape_of(value: Value | Hosted) -> tuple[int, ...]:
     """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
     if isinstance(value, Real):
         return (1, *value.shape)
     if isinstance(value, Stored):
         return shape_of(value.source)
+    if isinstance(value, Hosted):
+        return value.shape
     return value.codes.shape if isinstance(value, Coded) else value.shape
 
 
@@ -70,8 +94,10 @@ class Lowering:
         Version of ONNX's own operators that the model asks for.
     needed : set of str
         ONNX tensors that the outputs depend on.
-    values : dict of str to Value
+    values : dict of str to Value or Hosted
         What is known of ONNX tensors, by name.
+    makers : dict of str to Node
+        The node that makes an ONNX tensor, of those that depend on the input.
     problems : list of Problem
         Nodes that cannot be lowered.
     input_shapes : dict of str to tuple of int
@@ -91,7 +117,8 @@ class Lowering:
     graph: Graph
     opset: int
     needed: set[str]
-    values: dict[str, Value] = field(default_factory=dict)
+    values: dict[str, Value | Hosted] = field(default_factory=dict)
+    makers: dict[str, Node] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_tensors: dict[tuple, str] = field(default_factory=dict)

@@ -237,12 +237,12 @@ def elu(lowering: Lowering, node: Node) -> list[Value]:
     return [node.real().then(smooth.elu(alpha))]
 
 
-@handles(Layer("Identity", ("torch.nn.Identity",)))
+@handles(Layer("Identity", ("torch.nn.Identity",)), moves=True)
 def identity(lowering: Lowering, node: Node) -> list[Value]:
     return [node.needed(0)]
 
 
-@handles(Layer("Dropout", ("torch.nn.Dropout",)), attributes=("ratio", "seed"))
+@handles(Layer("Dropout", ("torch.nn.Dropout",)), attributes=("ratio", "seed"), moves=True)
 def dropout(lowering: Lowering, node: Node) -> list[Value]:
     if node.given(2) is not None and np.any(node.constant(2, "training mode")):
         raise Unlowerable(

@@ -56,7 +56,7 @@ def _axes(node: Node, given: Iterable[int], more: int = 0) -> list[int]:
     return [axis % (len(shape_of(node.needed(0))) + more) for axis in given]
 
 
-@handles(Layer("Reshape", ("torch.reshape", "torch.Tensor.view")), attributes=("allowzero",))
+@handles(Layer("Reshape", ("torch.reshape", "torch.Tensor.view")), attributes=("allowzero",), moves=True)
 def reshape(lowering: Lowering, node: Node) -> list[Value]:
     source = shape_of(node.needed(0))
     if node.attributes.get("allowzero", 0) and 0 in node.constant(1, "shape"):
@@ -69,14 +69,14 @@ def reshape(lowering: Lowering, node: Node) -> list[Value]:
     return [_move(node, lambda a: a.reshape(target))]
 
 
-@handles(Layer("Flatten", ("torch.nn.Flatten",)), attributes=("axis",))
+@handles(Layer("Flatten", ("torch.nn.Flatten",)), attributes=("axis",), moves=True)
 def flatten(lowering: Lowering, node: Node) -> list[Value]:
     if _axes(node, [node.attributes.get("axis", 1)]) != [1]:
         raise Unlowerable("it flattens the batch", "flatten from axis 1")
     return [_move(node, lambda a: a.reshape(a.shape[0], -1))]
 
 
-@handles(Layer("Transpose", ("torch.permute", "torch.transpose")), attributes=("perm",))
+@handles(Layer("Transpose", ("torch.permute", "torch.transpose")), attributes=("perm",), moves=True)
 def transpose(lowering: Lowering, node: Node) -> list[Value]:
     order = node.attributes.get("perm", list(range(len(shape_of(node.needed(0)))))[::-1])
     if sorted(order) != list(range(len(shape_of(node.needed(0))))):
@@ -88,7 +88,7 @@ def transpose(lowering: Lowering, node: Node) -> list[Value]:
     ]
 
 
-@handles(Layer("Squeeze", ("torch.squeeze",)), attributes=("axes",))
+@handles(Layer("Squeeze", ("torch.squeeze",)), attributes=("axes",), moves=True)
 def squeeze(lowering: Lowering, node: Node) -> list[Value]:
     given = _numbers(node, 1, "axes")
     if given is None:
@@ -97,14 +97,16 @@ def squeeze(lowering: Lowering, node: Node) -> list[Value]:
     return [_move(node, lambda a: a.squeeze(tuple(axes)), axes)]
 
 
-@handles(Layer("Unsqueeze", ("torch.unsqueeze",)), attributes=("axes",))
+@handles(Layer("Unsqueeze", ("torch.unsqueeze",)), attributes=("axes",), moves=True)
 def unsqueeze(lowering: Lowering, node: Node) -> list[Value]:
     given = _numbers(node, 1, "axes") or []
     axes = _axes(node, given, more=len(given))
     return [_move(node, lambda a: np.expand_dims(a, tuple(axes)), axes)]
 
 
-@handles(Layer("Slice", ("torch.narrow",), note="x[:, a:b]"), attributes=("starts", "ends", "axes"))
+@handles(
+    Layer("Slice", ("torch.narrow",), note="x[:, a:b]"), attributes=("starts", "ends", "axes"), moves=True
+)
 def take_slice(lowering: Lowering, node: Node) -> list[Value]:
     starts, ends = _numbers(node, 1, "starts") or [], _numbers(node, 2, "ends") or []
     given, steps = _numbers(node, 3, "axes"), _numbers(node, 4, "steps") or [1] * len(starts)
@@ -120,7 +122,7 @@ def take_slice(lowering: Lowering, node: Node) -> list[Value]:
     return [_move(node, how)]
 
 
-@handles(Layer("Gather", ("torch.index_select",), note="x[:, i]"), attributes=("axis",))
+@handles(Layer("Gather", ("torch.index_select",), note="x[:, i]"), attributes=("axis",), moves=True)
 def gather(lowering: Lowering, node: Node) -> list[Value]:
     indices, axes = node.constant(1, "index"), _axes(node, [node.attributes.get("axis", 0)])
     length = shape_of(node.needed(0))[axes[0]]
@@ -129,7 +131,9 @@ def gather(lowering: Lowering, node: Node) -> list[Value]:
     return [_move(node, lambda a: np.take(a, indices, axis=axes[0]), axes)]
 
 
-@handles(Layer("Split", ("torch.split", "torch.chunk")), attributes=("axis", "split", "num_outputs"))
+@handles(
+    Layer("Split", ("torch.split", "torch.chunk")), attributes=("axis", "split", "num_outputs"), moves=True
+)
 def split(lowering: Lowering, node: Node) -> list[Value]:
     (axis,) = _axes(node, [node.attributes.get("axis", 0)])
     sizes = _numbers(node, 1, "split")
@@ -146,7 +150,9 @@ def _piece(array: np.ndarray, axis: int, piece: slice) -> np.ndarray:
     return array[(slice(None),) * axis + (piece,)]
 
 
-@handles(Layer("Pad", ("torch.nn.ZeroPad2d",), note="with zeros"), attributes=("pads", "value", "mode"))
+@handles(
+    Layer("Pad", ("torch.nn.ZeroPad2d",), note="with zeros"), attributes=("pads", "value", "mode"), moves=True
+)
 def pad(lowering: Lowering, node: Node) -> list[Value]:
     amounts, count = _numbers(node, 1, "pads") or [], len(shape_of(node.needed(0)))
     value = node.attributes.get("value", 0) if node.given(2) is None else node.constant(2, "value")
@@ -171,7 +177,7 @@ def shape(lowering: Lowering, node: Node) -> list[Value]:
     return [np.array(dims[node.attributes.get("start", 0) : node.attributes.get("end")], np.int64)]
 
 
-@handles(Layer("Expand", ("torch.Tensor.expand",)))
+@handles(Layer("Expand", ("torch.Tensor.expand",)), moves=True)
 def expand(lowering: Lowering, node: Node) -> list[Value]:
     target = tuple(int(v) for v in node.constant(1, "shape"))
     return [_move(node, lambda a: np.broadcast_to(a, np.broadcast_shapes(a.shape, target)))]

@@ -1,0 +1,1 @@
+"""Operations of the host, one file for each kind."""
