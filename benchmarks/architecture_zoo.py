@@ -13,7 +13,7 @@ import io
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -121,25 +121,27 @@ def main(arguments: list[str] | None = None) -> int:
         for exporter in options.exporters:
             for name in options.networks:
                 began = time.perf_counter()
-                said = tried(name, exporter, folder / f"{name}.{exporter}.onnx", options)
-                wrong += said != "agrees"
+                said = tried(
+                    name, exporter, folder / f"{name}.{exporter}.onnx", options.engines, options.frames
+                )
+                wrong += said != "agrees" and not said.startswith("not exported")
                 print(f"{exporter:20} {name:20} {time.perf_counter() - began:5.1f} s  {said}", flush=True)
-    print(f"{wrong} of {len(options.exporters) * len(options.networks)} refused or different")
+    print(f"{wrong} refused or different")
     return int(wrong > 0)
 
 
-def tried(name: str, exporter: str, path: Path, options: argparse.Namespace) -> str:
+def tried(name: str, exporter: str, path: Path, engines: Sequence[str] = ("exact",), frames: int = 4) -> str:
     """What became of a network: ``agrees``, or why not."""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             EXPORTERS[exporter](ARCHITECTURES[name], path)
-    except Exception as error:  # the exporter's affair, which is told as such
+    except Exception as error:  # exporters refuse some, such as a sum of steps that differ with `biases`
         return f"not exported: {type(error).__name__}: {str(error).splitlines()[0]}"
     try:
         accelerator = pyqkit.compile(path, allow_overflow=True)
         (port,) = accelerator.graph.inputs
-        x = np.random.default_rng(1).normal(size=(options.frames, *port.onnx_shape)).astype(np.float32)
-        found = accelerator.verify(x, options.engines)
+        x = np.random.default_rng(1).normal(size=(frames, *port.onnx_shape)).astype(np.float32)
+        found = accelerator.verify(x, engines)
     except UserError as error:
         return f"refused: {error}"
     except Exception as error:  # which is a fault of pyqkit's
