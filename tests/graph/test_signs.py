@@ -11,6 +11,8 @@ import pytest
 import pyqkit
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.graph.graph import to_integers
+from tests.graph.models import assert_right
+from tests.graph.models import frames as model_frames
 from tests.graph.numerics import CHANNELS, SIGNS, agree, frames, quarters
 from tests.graph.qonnx_builder import GENERAL, Builder
 
@@ -163,3 +165,16 @@ def test_one_bit(signed: int, narrow: int, scale: Any) -> None:
     x = frames()
     x[:, :, 0] = 0
     agree(b.model(quantise(y, np.reshape(scale, (1, -1, 1, 1)))), x)
+
+
+@pytest.mark.parametrize("fmt", ["odd1", "odd2", "uint4z20"])
+@pytest.mark.parametrize("padded_by", ["Conv", "Pad"])
+def test_codes_without_a_zero_are_padded_with_zeros(fmt: str, padded_by: str) -> None:
+    b = Builder(3, 4, 4)
+    x = b.quantise(b.conv(b.quantise("x", "int4", 0.5), "int4", 4, 3), fmt, 0.75)
+    if padded_by == "Pad":
+        x = b.node("Pad", x, b.constant([0, 0, 1, 2, 0, 0, 0, 1], np.int64))
+    model = b.model(b.quantise(b.conv(x, "odd1", 2, 4, pads=[padded_by == "Conv"] * 4), "int8", 0.5))
+    accelerator = assert_right(model)
+    found = accelerator.verify(model_frames(model), ["exact", "hls"])
+    assert found["mismatches"] == found["reference"]["codes_differing"] == 0

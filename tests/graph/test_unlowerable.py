@@ -51,10 +51,6 @@ def test_all_problems_are_listed_at_once() -> None:
             "activations in blocks (mx32_e2m1) need a scale found while the network runs",
         ),
         (
-            lambda b, x: b.conv(b.quantise(x, "odd2"), "int4", 2, 3),
-            "a format with a zero was expected where conv_12 pads",
-        ),
-        (
             lambda b, x: b.quantise(x, "int4", rounding_mode="STOCHASTIC"),
             "rounding mode STOCHASTIC is not supported",
         ),

@@ -15,6 +15,7 @@ from pyqkit.graph.graph import Operator
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Affine, Fractions, Function, Leaky, Real, Term, plain_view
 from pyqkit.graph.lowering.session import Lowering
+from pyqkit.graph.lowering.zero import with_zero
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 
 Move = tuple[type[Operator], dict[str, Any]]  # an operator and its parameters
@@ -295,6 +296,7 @@ def _apply(
     for term in real.terms:
         source = term.tensor
         for kind, parameters in moves:
+            source = with_zero(lowering, source, name) if kind is Pad else source
             source = lowering.emit(kind, f"{lowering.stem(name)}_{kind.kind}", [source], **parameters).name
         terms.append(Term(source, _pick(term.factor, channels, base[2])))
     functions = real.functions if channels is None else tuple(_moved(f, channels) for f in real.functions)

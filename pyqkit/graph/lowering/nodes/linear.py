@@ -27,6 +27,7 @@ from pyqkit.graph.lowering.rows import on_rows
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Stored, Value
 from pyqkit.graph.lowering.view import flattened, is_in_stream_order, settle
+from pyqkit.graph.lowering.zero import with_zero
 from pyqkit.graph.ops.convolution import Convolution
 
 
@@ -224,6 +225,10 @@ def convolution(lowering: Lowering, node: Node) -> list[Value]:
     kernel = codes.shape[1], codes.shape[2]
     groups = int(node.attributes.get("group", 1))
     padding = window_padding(node, real.base, kernel, stride, dilation)  # type: ignore[arg-type]
+    if any(padding):
+        (term,) = real.terms
+        source = with_zero(lowering, term.tensor, node.outputs[0])
+        real = replace(real, terms=(Term(source, term.factor),))
     out = _emit(
         lowering,
         node,
