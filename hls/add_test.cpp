@@ -3,8 +3,8 @@
 #include "simulation/test_bench.hpp"
 
 struct Table {
-  static int64_t left(int channel) { return channel ? -3 : 2; }
-  static int64_t right(int channel) { return channel ? 5 : 1; }
+  static int64_t left(int, int lane) { return lane ? -3 : 2; }
+  static int64_t right(int, int lane) { return lane ? 5 : 1; }
 };
 
 int main() {
@@ -13,7 +13,7 @@ int main() {
     a[i] = i % 16;
     b[i] = (i * 7) % 16;
     const int x = a[i] < 8 ? a[i] : a[i] - 16;
-    expected[i] = int(x * Table::left(i % 2) + b[i] * Table::right(i % 2)) & 0x1ff;
+    expected[i] = int(x * Table::left(0, i % 2) + b[i] * Table::right(0, i % 2)) & 0x1ff;
   }
   hls::stream<pyqkit::Word<ap_uint<4>, 2>> left("left", 100), right("right", 100);
   hls::stream<pyqkit::Word<ap_uint<9>, 2>> out("out", 100);

@@ -22,8 +22,10 @@ template <int BYTES> struct Beat {
 template <int BITS, int BEATS, int LANES, int BYTES>
 void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
-  for (int i = 0; i < BEATS; ++i) {
-#pragma HLS PIPELINE II = 1
+  static constexpr int TRIPS = BEATS;
+  PYQKIT_TRIPS(TRIPS);
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
     const Beat<BYTES> beat = in.read();
     Word<ap_uint<BITS>, LANES> word;
     for (int lane = 0; lane < LANES; ++lane) {
@@ -37,8 +39,10 @@ void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANE
 template <int BITS, int BEATS, int LANES, int BYTES>
 void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<Beat<BYTES>> &out) {
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
-  for (int i = 0; i < BEATS; ++i) {
-#pragma HLS PIPELINE II = 1
+  static constexpr int TRIPS = BEATS;
+  PYQKIT_TRIPS(TRIPS);
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
     const Word<ap_uint<BITS>, LANES> word = in.read();
     Beat<BYTES> beat;
     beat.data = 0;
@@ -46,7 +50,7 @@ void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<Beat<BYTES>
 #pragma HLS UNROLL
       beat.data |= ap_uint<8 * BYTES>(ap_uint<8 * BYTES>(word.lane[lane]) << (lane * BITS));
     }
-    beat.last = i == BEATS - 1;
+    beat.last = trip == BEATS - 1;
 #ifdef __SYNTHESIS__
     beat.keep = beat.strb = -1;  // beats are always whole
 #endif

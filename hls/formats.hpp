@@ -27,6 +27,9 @@ template <int WIDTH_, bool SIGNED, int ZERO_POINT = 0> struct Integer {
 };
 
 template <int EXPONENT_BITS, int SIGNIFICAND_BITS, bool SIGNED> struct Minifloat {
+  static const int EXPONENT = EXPONENT_BITS;
+  static const int SIGNIFICAND = SIGNIFICAND_BITS;
+  static const bool IS_SIGNED = SIGNED;
   static const int BITS = SIGNED + EXPONENT_BITS + SIGNIFICAND_BITS;
   static const int SHIFTS = (1 << EXPONENT_BITS) - 2;  // largest left shift of the significand
   static const int WIDTH = SIGNIFICAND_BITS + 2 + (SHIFTS > 0 ? SHIFTS : 0);

@@ -15,7 +15,7 @@ struct Border {  // a row above, a column right, two channels in front
 };
 
 struct Order {
-  static int64_t channel(int index) { return 3 - index; }
+  static int64_t channel(int word, int lane) { return 3 - 2 * word - lane; }
 };
 
 int main() {

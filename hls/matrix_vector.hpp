@@ -12,42 +12,80 @@
 
 namespace pyqkit {
 
-// The weights of one layer: hardware reads the array `weights` and decodes codes as they leave the memory; simulation decodes
-// them once, into `memory`. Generated text declares by PYQKIT_WEIGHTS and passes PYQKIT_MEMORY. An array of codes fits both.
-template <class P, class T, int COUNT> typename P::Right weight(const T (&codes)[COUNT], int index) {
+// The weights of one layer, a line for each fold: hardware reads the array `weights` and decodes codes as they leave the memory;
+// simulation decodes them once, into `memory`. Generated text declares by PYQKIT_WEIGHTS and passes PYQKIT_MEMORY. An array of
+// codes fits both.
+template <class P, class T, int LINES, int COUNT>
+typename P::Right weight(const T (&codes)[LINES][COUNT], int line, int index) {
 #pragma HLS INLINE
-  return P::right(typename P::RightCode(codes[index]));
+  return P::right(typename P::RightCode(codes[line][index]));
 }
 #ifdef __SYNTHESIS__
-#define PYQKIT_WEIGHTS(memory, weights, product, count)
+#define PYQKIT_WEIGHTS(memory, weights, product, lines, count)
 #define PYQKIT_MEMORY(memory, weights) weights
-#else
-#define PYQKIT_WEIGHTS(memory, weights, product, count) \
-  static const pyqkit::Weights<product, count> memory{weights};
-#define PYQKIT_MEMORY(memory, weights) memory
-template <class P, int COUNT> struct Weights {
-  std::vector<typename P::Right> decoded;
-  template <class T> explicit Weights(const T (&codes)[COUNT]) {
-    for (int i = 0; i < COUNT; ++i) decoded.push_back(P::right(typename P::RightCode(codes[i])));
+// Windows are kept as codes too.
+template <class P> struct Kept {
+  typedef typename P::LeftCode type;
+  static type keep(typename P::LeftCode code) {
+#pragma HLS INLINE
+    return code;
+  }
+  static typename P::Left left(type code) {
+#pragma HLS INLINE
+    return P::left(code);
   }
 };
-template <class P, int COUNT> const typename P::Right &weight(const Weights<P, COUNT> &weights, int index) {
-  return weights.decoded[index];
+#else
+#define PYQKIT_WEIGHTS(memory, weights, product, lines, count) \
+  static const pyqkit::Weights<product, lines, count> memory{weights};
+#define PYQKIT_MEMORY(memory, weights) memory
+template <class P, int LINES, int COUNT> struct Weights {
+  std::vector<typename P::Right> decoded;
+  template <class T> explicit Weights(const T (&codes)[LINES][COUNT]) {
+    for (int line = 0; line < LINES; ++line)
+      for (int i = 0; i < COUNT; ++i) decoded.push_back(P::right(typename P::RightCode(codes[line][i])));
+  }
+};
+template <class P, int LINES, int COUNT>
+const typename P::Right &weight(const Weights<P, LINES, COUNT> &weights, int line, int index) {
+  return weights.decoded[line * COUNT + index];
 }
+template <class P> struct Kept {
+  typedef typename P::Left type;
+  static type keep(typename P::LeftCode code) { return P::left(code); }
+  static const type &left(const type &number) { return number; }
+};
 #endif
 
 // Of weights without blocks.
 struct NoExponents {};
-template <int BITS> Exact<BITS> scaled(Exact<BITS> sum, const NoExponents &, int) {
+template <int BITS> Exact<BITS> scaled(Exact<BITS> sum, const NoExponents &, int, int) {
 #pragma HLS INLINE
   return sum;
 }
 // Exponents go up to 63; what is shifted is unsigned, as a left shift of a negative number has no meaning before C++20.
-template <int BITS, class T, int COUNT>
-Exact<BITS> scaled(Exact<BITS> sum, const T (&exponents)[COUNT], int index) {
+template <int BITS, class T, int LINES, int COUNT>
+Exact<BITS> scaled(Exact<BITS> sum, const T (&exponents)[LINES][COUNT], int line, int index) {
 #pragma HLS INLINE
-  return Exact<BITS>(ap_uint<64>(ap_uint<64>(sum) << int(exponents[index])));
+  return Exact<BITS>(ap_uint<64>(ap_uint<64>(sum) << int(exponents[line][index])));
 }
+
+// Where the exponents of a word of weights lie: line `at` of their memory, in the part of the word's place `within` the SPAN words
+// that it serves. Lines begin anew with every kernel position.
+template <class Shape> struct ExponentWalk {
+  static constexpr int POSITIONS = Shape::INPUT_FOLDS / Shape::ROW;
+  static constexpr int LINES_OF_ROW = (Shape::ROW + Shape::SPAN - 1) / Shape::SPAN;
+  static constexpr int LINES = Shape::GROUPS * Shape::OUTPUT_FOLDS * POSITIONS * LINES_OF_ROW;
+  Counter<Shape::ROW> word;
+  Counter<Shape::SPAN> within;
+  Counter<LINES> line;
+  void step() {
+#pragma HLS INLINE
+    const bool row_ends = word.step(), line_ends = within.step();
+    if (row_ends) within.at = 0;
+    if (row_ends || line_ends) line.step();
+  }
+};
 
 // Shape is a struct of constants: ACCUMULATOR (bits of a sum), PIXELS, GROUPS, OUTPUT_FOLDS, INPUT_FOLDS, PE, SIMD, LANES (of a
 // word of a window), and, read for weights in blocks alone, BLOCK, SEGMENT, HELD, SPAN and ROW. P is a product.
@@ -55,61 +93,57 @@ template <class Shape, class P, class W, class E>
 void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in,
                    hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE>> &out, const W &weights,
                    const E &exponents) {
-  static const int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD, LANES = Shape::LANES,
-                   SEGMENT = Shape::SEGMENT;
-  static const int OUTPUT_FOLDS = Shape::OUTPUT_FOLDS, INPUT_FOLDS = Shape::INPUT_FOLDS, ROW = Shape::ROW,
-                   SPAN = Shape::SPAN;
-  static const int EXPONENT_WORDS = (ROW + SPAN - 1) / SPAN;            // of a kernel position
-#pragma HLS ARRAY_RESHAPE variable = weights cyclic factor = PE * SIMD  // so many are read in every cycle
+  static constexpr int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD;
+  static constexpr int LANES = Shape::LANES, SEGMENT = Shape::SEGMENT, SPAN = Shape::SPAN;
+  static constexpr int FOLDS = Shape::GROUPS * Shape::OUTPUT_FOLDS * Shape::INPUT_FOLDS;
+  static constexpr int TRIPS = Shape::PIXELS * FOLDS;
   static_assert(LANES == SIMD || LANES == PE * SIMD, "all PE share SIMD inputs, or each has its own");
-  typename P::Left window[INPUT_FOLDS][LANES];
-#pragma HLS ARRAY_PARTITION variable = window complete dim = 2  // all lanes are read in every cycle
-  for (int pixel = 0; pixel < Shape::PIXELS; ++pixel) {
-    for (int group = 0; group < Shape::GROUPS; ++group) {
-      for (int output = 0; output < OUTPUT_FOLDS; ++output) {
-        Exact<ACCUMULATOR> sums[PE];
+  PYQKIT_TRIPS(TRIPS);
+  typename Kept<P>::type window[Shape::INPUT_FOLDS][LANES];
+#pragma HLS ARRAY_PARTITION variable = window complete dim = 2
+#pragma HLS BIND_STORAGE variable = window type = ram_s2p impl = lutram
+  Exact<ACCUMULATOR> sums[PE];
 #pragma HLS ARRAY_PARTITION variable = sums complete
-        for (int input = 0; input < INPUT_FOLDS; ++input) {
-#pragma HLS PIPELINE II = 1
-          if (output == 0) {  // the first fold reads the window, the others reuse it
-            const Word<typename P::LeftCode, LANES> word = in.read();
-            for (int lane = 0; lane < LANES; ++lane) {
+  Counter<Shape::INPUT_FOLDS> input;
+  Counter<Shape::OUTPUT_FOLDS> output;
+  Counter<FOLDS> fold;
+  ExponentWalk<Shape> walk;
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
+    if (output.first()) {  // the first fold reads the window, the others reuse it
+      const Word<typename P::LeftCode, LANES> word = in.read();
+      for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-              window[input][lane] = P::left(word.lane[lane]);
-            }
-          }
-          const int first = ((group * OUTPUT_FOLDS + output) * INPUT_FOLDS + input) * PE * SIMD;
-          const int position = (group * OUTPUT_FOLDS + output) * (INPUT_FOLDS / ROW) + input / ROW,
-                    word_of_row = input % ROW;
-          const int block = (position * EXPONENT_WORDS + word_of_row / SPAN) * PE * Shape::HELD;
-          for (int pe = 0; pe < PE; ++pe) {
-#pragma HLS UNROLL
-            Exact<ACCUMULATOR> sum = input == 0 ? Exact<ACCUMULATOR>(0) : sums[pe];
-            for (int segment = 0; segment < SIMD; segment += SEGMENT) {
-#pragma HLS UNROLL
-              Exact<ACCUMULATOR> part = 0;
-              for (int lane = segment; lane < segment + SEGMENT; ++lane) {
-#pragma HLS UNROLL
-                // Known per template: a remainder here keeps g++ from vector code.
-                const int source = LANES == SIMD ? lane : pe * SIMD + lane;
-                part += Exact<ACCUMULATOR>(
-                    P::multiply(window[input][source], weight<P>(weights, first + pe * SIMD + lane)));
-              }
-              const int index =
-                  block + pe * Shape::HELD + (word_of_row % SPAN * SIMD + segment) / Shape::BLOCK;
-              sum += scaled<ACCUMULATOR>(part, exponents, index);
-            }
-            sums[pe] = sum;
-          }
-        }
-        Word<ap_uint<ACCUMULATOR>, PE> result;
-        for (int pe = 0; pe < PE; ++pe) {
-#pragma HLS UNROLL
-          result.lane[pe] = ap_uint<ACCUMULATOR>(sums[pe]);
-        }
-        out.write(result);
+        window[input.at][lane] = Kept<P>::keep(word.lane[lane]);
       }
     }
+    Word<ap_uint<ACCUMULATOR>, PE> result;
+    for (int pe = 0; pe < PE; ++pe) {
+#pragma HLS UNROLL
+      Exact<ACCUMULATOR> total = 0;  // what goes round is added to the sum of the products, not they to it
+      for (int segment = 0; segment < SIMD; segment += SEGMENT) {
+#pragma HLS UNROLL
+        Exact<ACCUMULATOR> part = 0;
+        for (int lane = segment; lane < segment + SEGMENT; ++lane) {
+#pragma HLS UNROLL
+          // Known per template: a remainder here keeps g++ from vector code.
+          const int source = LANES == SIMD ? lane : pe * SIMD + lane;
+          part += Exact<ACCUMULATOR>(P::multiply(Kept<P>::left(window[input.at][source]),
+                                                 weight<P>(weights, fold.at, pe * SIMD + lane)));
+        }
+        for (int place = 0; place < SPAN; ++place) {
+#pragma HLS UNROLL
+          const int index = pe * Shape::HELD + (place * SIMD + segment) / Shape::BLOCK;
+          if (walk.within.at == place) total += scaled<ACCUMULATOR>(part, exponents, walk.line.at, index);
+        }
+      }
+      sums[pe] = input.first() ? total : Exact<ACCUMULATOR>(sums[pe] + total);
+      result.lane[pe] = ap_uint<ACCUMULATOR>(sums[pe]);
+    }
+    if (input.last()) out.write(result);
+    walk.step();
+    fold.step();
+    if (input.step()) output.step();
   }
 }
 

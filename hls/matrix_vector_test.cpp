@@ -5,7 +5,8 @@
 
 static const int GROUPS = 2, OUTPUTS = 4, INPUTS = 18, PE = 2, SIMD = 6, PIXELS = 3, BLOCK = 4, BLOCKS = 5;
 static const int COUNT = GROUPS * OUTPUTS * INPUTS;
-static uint8_t weights[COUNT];
+static const int FOLDS = COUNT / (PE * SIMD);
+static uint8_t weights[FOLDS][PE * SIMD];
 
 struct Plain {
   static const int ACCUMULATOR = 16, PIXELS = ::PIXELS, GROUPS = ::GROUPS, OUTPUT_FOLDS = OUTPUTS / ::PE,
@@ -18,7 +19,7 @@ struct InBlocks : Plain {
   static const int BLOCK = ::BLOCK, SEGMENT = 2, HELD = 3, SPAN = 2, ROW = 3;
 };
 static const int WORDS = 2;
-static uint8_t exponents[GROUPS * (OUTPUTS / PE) * WORDS * PE * InBlocks::HELD];
+static uint8_t exponents[GROUPS * (OUTPUTS / PE) * WORDS][PE * InBlocks::HELD];
 
 typedef pyqkit::Integer<4, true> Int4;
 typedef pyqkit::IntegerProduct<Int4, Int4, 8> Product;
@@ -34,12 +35,10 @@ template <class Shape, class W, class E> void run(const W &source, const E &scal
         int sum = 0;
         for (int input = 0; input < INPUTS; ++input) {
           // order of use: [group][output fold][input fold][PE][SIMD]
-          const int index =
-              (((group * OUTPUTS / PE + output / PE) * INPUTS / SIMD + input / SIMD) * PE + output % PE) *
-                  SIMD +
-              input % SIMD;
-          const int product = int(Int4::decode(codes[(pixel * GROUPS + group) * INPUTS + input])) *
-                              int(Int4::decode(weights[index]));
+          const int fold = (group * OUTPUTS / PE + output / PE) * INPUTS / SIMD + input / SIMD;
+          const int weight = weights[fold][output % PE * SIMD + input % SIMD];
+          const int product =
+              int(Int4::decode(codes[(pixel * GROUPS + group) * INPUTS + input])) * int(Int4::decode(weight));
           sum += product * (shifted ? 1 << exponent(group, output, input / BLOCK) : 1);
         }
         expected[(pixel * GROUPS + group) * OUTPUTS + output] = sum & 0xffff;
@@ -52,23 +51,23 @@ template <class Shape, class W, class E> void run(const W &source, const E &scal
 }
 
 int main() {
-  for (int i = 0; i < COUNT; ++i) weights[i] = (i * 5 + 1) % 16;
-  int next = 0;
+  for (int i = 0; i < COUNT; ++i) weights[i / (PE * SIMD)][i % (PE * SIMD)] = (i * 5 + 1) % 16;
   for (int group = 0; group < GROUPS; ++group)
     for (int fold = 0; fold < OUTPUTS / PE; ++fold)
       for (int word = 0; word < WORDS; ++word)
         for (int pe = 0; pe < PE; ++pe)
           for (int held = 0; held < InBlocks::HELD; ++held) {
             const int block = word * InBlocks::HELD + held;
-            exponents[next++] = block < BLOCKS ? exponent(group, fold * PE + pe, block) : 0;
+            exponents[(group * (OUTPUTS / PE) + fold) * WORDS + word][pe * InBlocks::HELD + held] =
+                block < BLOCKS ? exponent(group, fold * PE + pe, block) : 0;
           }
-  const pyqkit::Weights<Product, COUNT> memory{weights};
+  const pyqkit::Weights<Product, FOLDS, PE * SIMD> memory{weights};
   run<Plain>(memory, pyqkit::NoExponents(), false);
   run<InBlocks>(memory, exponents, true);
   hls::stream<ap_uint<4>> port("port", 1000);  // another source: an array that is loaded before it is read
-  for (int i = 0; i < COUNT; ++i) port.write(ap_uint<4>(weights[i]));
-  ap_uint<4> loaded[COUNT];
-  for (int i = 0; i < COUNT; ++i) loaded[i] = port.read();
+  for (int i = 0; i < COUNT; ++i) port.write(ap_uint<4>(weights[i / (PE * SIMD)][i % (PE * SIMD)]));
+  ap_uint<4> loaded[FOLDS][PE * SIMD];
+  for (int i = 0; i < COUNT; ++i) loaded[i / (PE * SIMD)][i % (PE * SIMD)] = port.read();
   run<InBlocks>(loaded, exponents, true);
   return finish_bench();
 }

@@ -7,8 +7,10 @@ namespace pyqkit {
 
 template <int BITS, int WORDS, int LANES>
 void from_packed(hls::stream<ap_uint<BITS * LANES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
-  for (int i = 0; i < WORDS; ++i) {
-#pragma HLS PIPELINE II = 1
+  static constexpr int TRIPS = WORDS;
+  PYQKIT_TRIPS(TRIPS);
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
     const ap_uint<BITS * LANES> packed = in.read();
     Word<ap_uint<BITS>, LANES> word;
     for (int lane = 0; lane < LANES; ++lane) {
@@ -21,8 +23,10 @@ void from_packed(hls::stream<ap_uint<BITS * LANES>> &in, hls::stream<Word<ap_uin
 
 template <int BITS, int WORDS, int LANES>
 void to_packed(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<ap_uint<BITS * LANES>> &out) {
-  for (int i = 0; i < WORDS; ++i) {
-#pragma HLS PIPELINE II = 1
+  static constexpr int TRIPS = WORDS;
+  PYQKIT_TRIPS(TRIPS);
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
     const Word<ap_uint<BITS>, LANES> word = in.read();
     ap_uint<BITS * LANES> packed = 0;
     for (int lane = 0; lane < LANES; ++lane) {

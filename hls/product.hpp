@@ -41,6 +41,73 @@ template <class A, class B, int WIDTH_> struct DspProduct : IntegerProduct<A, B,
   }
 };
 
+// A minifloat as a significand, the hidden bit included, that is shifted left.
+template <class Format> struct Significand {
+  ap_uint<Format::SIGNIFICAND + 1> value;
+  ap_uint<Format::EXPONENT> shift;
+  ap_uint<1> negative;
+  static Significand of(ap_uint<Format::BITS> code) {
+#pragma HLS INLINE
+    const int exponent = (int(code) >> Format::SIGNIFICAND) & ((1 << Format::EXPONENT) - 1);
+    const int fraction = int(code) & ((1 << Format::SIGNIFICAND) - 1);
+    Significand number;
+    number.value = exponent ? fraction + (1 << Format::SIGNIFICAND) : fraction;
+    number.shift = exponent ? exponent - 1 : 0;
+    number.negative = Format::IS_SIGNED && (int(code) >> (Format::BITS - 1)) ? 1 : 0;
+    return number;
+  }
+};
+
+// Two minifloats: significands multiply, shifts add, one shift aligns. The multiplier is as narrow as the significands.
+template <class A, class B, int WIDTH> struct MinifloatMultiplier {
+  static Exact<WIDTH> multiply(const Significand<A> &a, const Significand<B> &b) {
+#pragma HLS INLINE
+    const int product = int(a.value) * int(b.value);
+#pragma HLS BIND_OP variable = product op = mul impl = fabric
+    const Exact<WIDTH> magnitude = ap_uint<WIDTH>(ap_uint<WIDTH>(product) << (int(a.shift) + int(b.shift)));
+    return a.negative != b.negative ? Exact<WIDTH>(-magnitude) : magnitude;
+  }
+};
+#ifdef __SYNTHESIS__
+template <class A, class B, int WIDTH_> struct MinifloatProduct {
+  static const int WIDTH = WIDTH_;
+  typedef Significand<A> Left;
+  typedef Significand<B> Right;
+  typedef ap_uint<A::BITS> LeftCode;
+  typedef ap_uint<B::BITS> RightCode;
+  static Left left(LeftCode code) {
+#pragma HLS INLINE
+    return Left::of(code);
+  }
+  static Right right(RightCode code) {
+#pragma HLS INLINE
+    return Right::of(code);
+  }
+  static Exact<WIDTH> multiply(const Left &a, const Right &b) {
+#pragma HLS INLINE
+    return MinifloatMultiplier<A, B, WIDTH>::multiply(a, b);
+  }
+};
+#else
+// Simulation multiplies integers, which g++ can vectorise, after the hardware's multiplier has agreed on every pair of codes.
+template <class A, class B, int WIDTH_> struct MinifloatProduct : IntegerProduct<A, B, WIDTH_> {
+  typedef IntegerProduct<A, B, WIDTH_> Base;
+  static bool agrees() {
+    for (int a = 0; a < 1 << A::BITS; ++a)
+      for (int b = 0; b < 1 << B::BITS; ++b) {
+        const Exact<WIDTH_> found =
+            MinifloatMultiplier<A, B, WIDTH_>::multiply(Significand<A>::of(a), Significand<B>::of(b));
+        if (found != Base::multiply(A::decode(a), B::decode(b))) return false;
+      }
+    return true;
+  }
+  static typename Base::Right right(typename Base::RightCode code) {
+    static const bool checked = agrees();
+    return checked ? B::decode(code) : typename Base::Right(0);
+  }
+};
+#endif
+
 // A number of the logarithmic domain: its logarithm in units of 2**-FRACTION, above the smallest of its format.
 template <int LOG_BITS> struct Logarithm {
   ap_uint<LOG_BITS> log;

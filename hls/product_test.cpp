@@ -15,7 +15,21 @@ struct Lp4 {
   static int64_t significand(int fraction) { return fraction ? 181 : 128; }
 };
 
+// The multiplier of the hardware against integers, for every pair of codes.
+template <class A, class B, int WIDTH> void every_pair() {
+  typedef pyqkit::MinifloatMultiplier<A, B, WIDTH> Multiplier;
+  for (int a = 0; a < 1 << A::BITS; ++a)
+    for (int b = 0; b < 1 << B::BITS; ++b)
+      CHECK_EQUAL(Multiplier::multiply(pyqkit::Significand<A>::of(a), pyqkit::Significand<B>::of(b)),
+                  (long long)(A::decode(a)) * (long long)(B::decode(b)));
+}
+
 int main() {
+  every_pair<pyqkit::Minifloat<2, 1, true>, pyqkit::Minifloat<2, 1, true>, 9>();
+  every_pair<pyqkit::Minifloat<2, 2, false>, pyqkit::Minifloat<2, 1, true>, 10>();
+  every_pair<pyqkit::Minifloat<4, 3, true>, pyqkit::Minifloat<3, 0, true>, 28>();
+  every_pair<pyqkit::Minifloat<4, 3, true>, pyqkit::Minifloat<4, 3, true>, 37>();
+  every_pair<pyqkit::Minifloat<1, 6, true>, pyqkit::Minifloat<5, 2, true>, 42>();
   typedef pyqkit::Minifloat<2, 1, true> E2M1;
   typedef pyqkit::IntegerProduct<E2M1, E2M1, 9> Product;
   for (int a = 0; a < 16; ++a)

@@ -2,12 +2,12 @@
 #include "requantise.hpp"
 #include "simulation/test_bench.hpp"
 
+static const int steps[2][3] = {{-5, 0, 7}, {-2, 3, 3}};
+
 struct Table {
-  static int64_t threshold(int channel, int index) {
-    static const int steps[2][3] = {{-5, 0, 7}, {-2, 3, 3}};
-    return steps[channel][index];
-  }
-  static int64_t falling(int channel) { return channel; }
+  static int64_t threshold(pyqkit::Step<1>, int, int lane, int) { return steps[lane][1]; }
+  static int64_t threshold(pyqkit::Step<0>, int, int lane, int above) { return steps[lane][2 * above]; }
+  static int64_t falling(int, int lane) { return lane; }
   static int64_t code(int index) {
     static const int codes[4] = {2, 3, 0, 1};
     return codes[index];
@@ -15,8 +15,8 @@ struct Table {
 };
 
 struct Scale {
-  static int64_t multiplier(int channel) { return channel ? -1 : 1; }
-  static int64_t offset(int) { return 0; }
+  static int64_t multiplier(int, int lane) { return lane ? -1 : 1; }
+  static int64_t offset(int, int) { return 0; }
 };
 
 int main() {
@@ -25,7 +25,7 @@ int main() {
   for (int x = -32; x < 32; ++x)
     for (int channel = 0; channel < 2; ++channel) {
       int passed = 0;
-      for (int i = 0; i < 3; ++i) passed += x >= Table::threshold(channel, i);
+      for (int i = 0; i < 3; ++i) passed += x >= steps[channel][i];
       const int at = (x + 32) * 2 + channel;
       codes[at] = x & 63;
       expected[at] = int(Table::code(channel ? 3 - passed : passed));

@@ -10,13 +10,17 @@ namespace pyqkit {
 // again, so that a row is kept, or columns alone. Table: rows(row) and columns(column), how often each comes.
 template <class T, class Shape, class Table>
 void resize(hls::stream<Word<T, Shape::LANES>> &in, hls::stream<Word<T, Shape::LANES>> &out) {
-  static constexpr int WORDS = Shape::CHANNELS / Shape::LANES, TRIPS = Shape::TRIPS;
+  static constexpr int WORDS = Shape::CHANNELS / Shape::LANES;
+  static constexpr int TRIPS = Shape::TRIPS;
   static constexpr int KEPT = Shape::LINE ? Shape::WIDTH * WORDS : WORDS;
   static_assert(Shape::CHANNELS % Shape::LANES == 0, "lanes divide channels");
+  PYQKIT_TRIPS(TRIPS);
   Word<T, Shape::LANES> kept[KEPT];
+#pragma HLS AGGREGATE variable = kept compact = bit
+#pragma HLS BIND_STORAGE variable = kept type = ram_s2p
   int row = 0, row_pass = 0, column = 0, column_pass = 0, word = 0, address = 0;
   for (int trip = 0; trip < TRIPS; ++trip) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
     const int rows = Table::rows(row), columns = Table::columns(column);
     Word<T, Shape::LANES> value;
     if (row_pass == 0 && column_pass == 0) {

@@ -1,76 +1,152 @@
 // Sliding window: pixels in raster order to windows, ordered group by group, then kernel row, kernel column, channel.
 //
-// Before each output pixel it reads exactly the input pixels that the window needs and no more: FIFO depths rely on this.
-// Rows are kept in a ring of as many rows as the window spans. Outside the image it writes PAD, the code of zero.
+// First FILL words come. Then, in every PERIOD trips, COUNT_IN words come and COUNT_OUT words go, evenly, so that windows leave
+// while the pixels of the next ones arrive in a ring of RING pixels (pyqkit/dataflow/pace.py says how many, and that none is late
+// or overwritten too early). Outside the image the window is PAD, the code of zero.
 #pragma once
 #include "dataflow.hpp"
 
 namespace pyqkit {
 
-// Shape is a struct of constants: CODE_BITS; HEIGHT, WIDTH and CHANNELS of the image; ROWS and COLUMNS of the result; KERNEL_H and
-// KERNEL_W, STRIDE_H and STRIDE_W, DILATION_H and DILATION_W; TOP and LEFT of the padding; GROUPS; LANES_IN and LANES_OUT; PAD.
-template <class Shape>
-void sliding_window(hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_IN>> &in,
-                    hls::stream<Word<ap_uint<Shape::CODE_BITS>, Shape::LANES_OUT>> &out) {
-  static const int CODE_BITS = Shape::CODE_BITS, LANES_IN = Shape::LANES_IN, LANES_OUT = Shape::LANES_OUT;
-  static const int HEIGHT = Shape::HEIGHT, WIDTH = Shape::WIDTH, CHANNELS = Shape::CHANNELS,
-                   ROWS = Shape::ROWS, COLUMNS = Shape::COLUMNS;
-  static const int KERNEL_H = Shape::KERNEL_H, STRIDE_H = Shape::STRIDE_H, DILATION_H = Shape::DILATION_H,
-                   TOP = Shape::TOP;
-  static const int KERNEL_W = Shape::KERNEL_W, STRIDE_W = Shape::STRIDE_W, DILATION_W = Shape::DILATION_W,
-                   LEFT = Shape::LEFT;
-  static const int SPAN = (KERNEL_H - 1) * DILATION_H + 1;
-  static const int GROUP_CHANNELS = CHANNELS / Shape::GROUPS;
-  static_assert(CHANNELS % LANES_IN == 0 && GROUP_CHANNELS % LANES_OUT == 0, "lanes divide channels");
-  ap_uint<CODE_BITS> lines[SPAN][WIDTH][CHANNELS];
-  int read_row = 0, read_column = 0;  // the next pixel to arrive
-  for (int row = 0; row < ROWS; ++row) {
-    for (int column = 0; column < COLUMNS; ++column) {
-      const int last_row = row * STRIDE_H + (KERNEL_H - 1) * DILATION_H - TOP;
-      const int last_column = column * STRIDE_W + (KERNEL_W - 1) * DILATION_W - LEFT;
-      const int until_row = last_row < 0 ? 0 : last_row < HEIGHT ? last_row : HEIGHT - 1;
-      const int until_column = last_column < 0 ? 0 : last_column < WIDTH ? last_column : WIDTH - 1;
-      while (read_row < until_row || (read_row == until_row && read_column <= until_column)) {
-        for (int channel = 0; channel < CHANNELS; channel += LANES_IN) {
-#pragma HLS PIPELINE II = 1
-          const Word<ap_uint<CODE_BITS>, LANES_IN> word = in.read();
-          for (int lane = 0; lane < LANES_IN; ++lane) {
-#pragma HLS UNROLL
-            lines[read_row % SPAN][read_column][channel + lane] = word.lane[lane];
-          }
-        }
-        read_column = read_column + 1 == WIDTH ? 0 : read_column + 1;
-        if (read_column == 0) ++read_row;
-      }
-      for (int group = 0; group < Shape::GROUPS; ++group) {
-        for (int kernel_row = 0; kernel_row < KERNEL_H; ++kernel_row) {
-          for (int kernel_column = 0; kernel_column < KERNEL_W; ++kernel_column) {
-            const int y = row * STRIDE_H + kernel_row * DILATION_H - TOP;
-            const int x = column * STRIDE_W + kernel_column * DILATION_W - LEFT;
-            const bool inside = y >= 0 && y < HEIGHT && x >= 0 && x < WIDTH;
-            for (int channel = 0; channel < GROUP_CHANNELS; channel += LANES_OUT) {
-#pragma HLS PIPELINE II = 1
-              Word<ap_uint<CODE_BITS>, LANES_OUT> word;
-              for (int lane = 0; lane < LANES_OUT; ++lane) {
-#pragma HLS UNROLL
-                word.lane[lane] = inside ? lines[y % SPAN][x][group * GROUP_CHANNELS + channel + lane]
-                                         : ap_uint<CODE_BITS>(Shape::PAD);
-              }
-              out.write(word);
-            }
-          }
-        }
-      }
-    }
+// Says yes COUNT times in PERIOD steps, evenly; the first step of all is a yes if it is EARLY.
+template <int COUNT, int PERIOD, bool EARLY> struct Pace {
+  static_assert(COUNT <= PERIOD, "once a step at most");
+  Index<COUNT + PERIOD> sum = EARLY ? PERIOD - COUNT : 0;
+  bool step() {
+#pragma HLS INLINE
+    const int next = int(sum) + COUNT;
+    sum = next >= PERIOD ? next - PERIOD : next;
+    return next >= PERIOD;
   }
-  // Pixels that no window needs still belong to this frame.
-  while (read_row < HEIGHT) {
-    for (int channel = 0; channel < CHANNELS; channel += LANES_IN) {
-#pragma HLS PIPELINE II = 1
-      in.read();
+};
+
+// A place in a ring of SIZE, moved on by less than SIZE.
+template <int SIZE> Index<SIZE> moved(Index<SIZE> place, int by) {
+#pragma HLS INLINE
+  const int next = int(place) + by;
+  return next >= SIZE ? next - SIZE : next;
+}
+
+constexpr int modulo(int number, int size) { return (number % size + size) % size; }
+constexpr int common_divisor(int a, int b) { return b == 0 ? a : common_divisor(b, a % b); }
+
+// How a window moves through the ring: places are lines of the memory, LINES a pixel.
+template <class S, int LINES> struct WindowWalk {
+  static constexpr int SIZE = S::RING * LINES;
+  static constexpr int ORIGIN = modulo(-(S::TOP * S::WIDTH + S::LEFT) * LINES, SIZE);
+  Counter<S::KERNEL_W> kernel_column;
+  Counter<S::KERNEL_H> kernel_row;
+  Counter<S::GROUPS> group;
+  Counter<S::COLUMNS> column;
+  Index<SIZE> row_of_windows = ORIGIN, window = ORIGIN, kernel = ORIGIN, place = ORIGIN;
+  int window_y = -S::TOP, window_x = -S::LEFT;  // the first pixel of the window
+  int y = -S::TOP, x = -S::LEFT;                // the pixel that goes
+  bool inside() const {
+#pragma HLS INLINE
+    return y >= 0 && y < S::HEIGHT && x >= 0 && x < S::WIDTH;
+  }
+  // Goes to the next pixel; says whether that is the first one of a group of channels or, then `all`, of a window.
+  bool step(bool &all) {
+#pragma HLS INLINE
+    all = false;
+    x += S::DILATION_W;
+    place = moved<SIZE>(place, modulo(S::DILATION_W * LINES, SIZE));
+    if (!kernel_column.step()) return false;
+    x = window_x;
+    y += S::DILATION_H;
+    place = kernel = moved<SIZE>(kernel, modulo(S::DILATION_H * S::WIDTH * LINES, SIZE));
+    if (!kernel_row.step()) return false;
+    all = group.step();
+    if (all) next_window();
+    x = window_x;
+    y = window_y;
+    place = kernel = window;
+    return true;
+  }
+
+ private:
+  void next_window() {
+#pragma HLS INLINE
+    window_x += S::STRIDE_W;
+    window = moved<SIZE>(window, modulo(S::STRIDE_W * LINES, SIZE));
+    if (!column.step()) return;
+    window_x = -S::LEFT;
+    window_y += S::STRIDE_H;
+    window = row_of_windows = moved<SIZE>(row_of_windows, modulo(S::STRIDE_H * S::WIDTH * LINES, SIZE));
+  }
+};
+
+// Shape is a struct of constants: CODE_BITS; HEIGHT, WIDTH and CHANNELS of the image; ROWS and COLUMNS of the result; KERNEL_H and
+// KERNEL_W, STRIDE_H and STRIDE_W, DILATION_H and DILATION_W; TOP and LEFT of the padding; GROUPS; LANES_IN and LANES_OUT; PAD;
+// FILL, COUNT_IN, COUNT_OUT, PERIOD, RING and FRAME, the trips of a frame.
+template <class S>
+void sliding_window(hls::stream<Word<ap_uint<S::CODE_BITS>, S::LANES_IN>> &in,
+                    hls::stream<Word<ap_uint<S::CODE_BITS>, S::LANES_OUT>> &out) {
+  static constexpr int LANES_IN = S::LANES_IN, LANES_OUT = S::LANES_OUT, CHANNELS = S::CHANNELS;
+  static_assert(CHANNELS % LANES_IN == 0 && CHANNELS % (S::GROUPS * LANES_OUT) == 0, "lanes divide channels");
+  // A line of the memory holds whole words of both widths.
+  static constexpr int LINE = LANES_IN / common_divisor(LANES_IN, LANES_OUT) * LANES_OUT;
+  static constexpr int PARTS_IN = LINE / LANES_IN, PARTS_OUT = LINE / LANES_OUT, LINES = CHANNELS / LINE;
+  static constexpr int WORDS_IN = S::HEIGHT * S::WIDTH * (CHANNELS / LANES_IN);
+  static constexpr int POSITIONS = S::KERNEL_H * S::KERNEL_W;
+  static constexpr int WORDS_OUT = S::ROWS * S::COLUMNS * POSITIONS * (CHANNELS / LANES_OUT);
+  typedef WindowWalk<S, LINES> Walk;
+  static constexpr int TRIPS = S::FRAME;
+  PYQKIT_TRIPS(TRIPS);
+  ap_uint<S::CODE_BITS> ring[Walk::SIZE][LINE];
+#pragma HLS ARRAY_PARTITION variable = ring complete dim = 2
+#pragma HLS BIND_STORAGE variable = ring type = ram_s2p
+  Pace<S::COUNT_IN, S::PERIOD, false> coming;
+  Pace<S::COUNT_OUT, S::PERIOD, true> going;
+  Index<WORDS_IN> words_in = 0;
+  Index<WORDS_OUT> words_out = 0;
+  Counter<PARTS_IN> part_in;
+  Counter<Walk::SIZE> place_in;
+  Walk walk;
+  Counter<CHANNELS / S::GROUPS / LANES_OUT> word;
+  Index<PARTS_OUT> part = 0, group_part = 0;
+  Index<LINES> line = 0, group_line = 0;
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
+    const bool filled = trip >= S::FILL;
+    if (filled && going.step() && words_out < WORDS_OUT) {
+      Word<ap_uint<S::CODE_BITS>, LANES_OUT> codes;
+      for (int lane = 0; lane < LANES_OUT; ++lane) {
+#pragma HLS UNROLL
+        ap_uint<S::CODE_BITS> code = ring[walk.place + line][lane];
+        for (int p = 1; p < PARTS_OUT; ++p) {
+#pragma HLS UNROLL
+          if (part == p) code = ring[walk.place + line][p * LANES_OUT + lane];
+        }
+        codes.lane[lane] = walk.inside() ? code : ap_uint<S::CODE_BITS>(S::PAD);
+      }
+      out.write(codes);
+      words_out = words_out + 1;
+      const bool line_ends = part == PARTS_OUT - 1;
+      part = line_ends ? 0 : int(part) + 1;
+      line = line_ends ? int(line) + 1 : int(line);
+      if (word.step()) {
+        bool window_ends;
+        if (walk.step(window_ends)) {  // the next group of channels lies behind this one
+          group_part = window_ends ? Index<PARTS_OUT>(0) : part;
+          group_line = window_ends ? Index<LINES>(0) : line;
+        }
+        part = group_part;
+        line = group_line;
+      }
     }
-    read_column = read_column + 1 == WIDTH ? 0 : read_column + 1;
-    if (read_column == 0) ++read_row;
+    if ((!filled || coming.step()) && words_in < WORDS_IN) {
+      const Word<ap_uint<S::CODE_BITS>, LANES_IN> codes = in.read();
+      for (int p = 0; p < PARTS_IN; ++p) {
+#pragma HLS UNROLL
+        for (int lane = 0; lane < LANES_IN; ++lane) {
+#pragma HLS UNROLL
+          if (part_in.at == p) ring[place_in.at][p * LANES_IN + lane] = codes.lane[lane];
+        }
+      }
+      words_in = words_in + 1;
+      if (part_in.step()) place_in.step();
+    }
   }
 }
 

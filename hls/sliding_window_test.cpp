@@ -6,6 +6,8 @@ struct Shape {
   static const int CODE_BITS = 4, HEIGHT = 4, WIDTH = 5, CHANNELS = 4, ROWS = 2, COLUMNS = 2;
   static const int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 2, STRIDE_W = 2, DILATION_H = 1, DILATION_W = 1;
   static const int TOP = 1, LEFT = 0, GROUPS = 2, LANES_IN = 4, LANES_OUT = 2, PAD = 9;
+  // as pyqkit/dataflow/pace.py has it
+  static const int FILL = 8, COUNT_IN = 5, COUNT_OUT = 18, PERIOD = 18, RING = 16, FRAME = 80;
 };
 
 int main() {

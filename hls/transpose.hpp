@@ -7,13 +7,18 @@ namespace pyqkit {
 // Each of BLOCKS blocks of ROWS x COLUMNS pixels of WORDS words leaves column by column.
 template <class T, int BLOCKS, int ROWS, int COLUMNS, int WORDS, int LANES>
 void transpose(hls::stream<Word<T, LANES>> &in, hls::stream<Word<T, LANES>> &out) {
-  static constexpr int BLOCK = ROWS * COLUMNS * WORDS, TRIPS = (BLOCKS + 1) * BLOCK;
+  static constexpr int BLOCK = ROWS * COLUMNS * WORDS;
+  static constexpr int TRIPS = (BLOCKS + 1) * BLOCK;
   static constexpr int NEXT_ROW = (COLUMNS - 1) * WORDS, FIRST_ROW = (ROWS - 1) * COLUMNS * WORDS;
+  PYQKIT_TRIPS(TRIPS);
   Word<T, LANES> memory[2][BLOCK];
+#pragma HLS AGGREGATE variable = memory compact = bit
+#pragma HLS ARRAY_PARTITION variable = memory complete dim = 1
+#pragma HLS BIND_STORAGE variable = memory type = ram_s2p
   int block = 0, place = 0, address = 0, row = 0, word = 0;
   bool half = false;  // the one that is read into
   for (int trip = 0; trip < TRIPS; ++trip) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
     if (block > 0) out.write(memory[!half][address]);
     if (block < BLOCKS) memory[half][place] = in.read();
     const bool end_pixel = word == WORDS - 1, end_column = end_pixel && row == ROWS - 1;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,6 +62,7 @@ class Scheduler {
                   (fiber->reading ? "read the empty stream " : "write the full stream ") + fiber->waits_for;
     fibers_.clear();
     ready_.clear();
+    current_ = nullptr;
     return report;
   }
 
@@ -71,6 +73,11 @@ class Scheduler {
   }
   void leave() { swapcontext(&current_->context, &home_); }
   void wake(Fiber *fiber) { ready_.push_back(fiber); }
+  // What the running process says of itself; a process that is called outside a network is nobody's.
+  void count_trips(long long trips) {
+    if (current_ != nullptr) trips_[current_->name] = trips;
+  }
+  const std::map<std::string, long long> &trips() const { return trips_; }
 
  private:
   static void enter() {
@@ -81,6 +88,7 @@ class Scheduler {
   }
   ucontext_t home_;
   Fiber *current_ = nullptr;
+  std::map<std::string, long long> trips_;  // of a frame, by process
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::deque<Fiber *> ready_;
 };

@@ -15,6 +15,16 @@ static int finish(char *message, int size) {
   return failure.empty() ? 0 : 1;
 }
 
+// Trips that a frame takes in each process, a line each: "process trips".
+extern "C" int trips(char *text, int size) {
+  std::string lines;
+  for (const auto &process : simulation::Scheduler::instance().trips())
+    lines += process.first + " " + std::to_string(process.second) + "\n";
+  std::strncpy(text, lines.c_str(), size - 1);
+  text[size - 1] = 0;
+  return int(lines.size()) < size ? 0 : 1;
+}
+
 template <int BYTES>
 void feed_frames(const unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &in) {
   for (int frame = 0; frame < frames; ++frame) {

@@ -30,6 +30,15 @@ class SearchTable:
     limits: np.ndarray
     codes: np.ndarray
 
+    def of_step(self, step: int) -> np.ndarray:
+        """Thresholds that decide bit `step` of the count, one for each value of the bits above it.
+
+        Returns
+        -------
+        numpy.ndarray, shape (channels, 2**(steps - 1 - step))
+        """
+        return self.limits[:, 2**step - 1 :: 2 ** (step + 1)]
+
 
 def search_table(op: Threshold, tensor: Tensor) -> SearchTable:
     """The table of a requantiser for the integers of its input."""

@@ -70,7 +70,7 @@ class Simulator:
     ) -> None:
         self.design = design
         path = compile_library(design.files, cache or cache_folder(), include or library(), ap_int, flags)
-        self._run = load(path).run
+        self._library = load(path)
 
     def run(
         self, codes: dict[str, np.ndarray], progress: Callable[[int], None] | None = None
@@ -100,13 +100,21 @@ class Simulator:
         joined = [np.concatenate(column) for column in zip(*parts)]
         return {end.tensor: values for end, values in zip(self.design.outputs, joined)}
 
+    def trips(self) -> dict[str, int]:
+        """Trips of the loop of each process in a frame, after a run: cycles, pipelines' depths aside."""
+        text = ctypes.create_string_buffer(1 << 20)
+        if self._library.trips(text, len(text)):
+            raise UserError("the processes of a network were expected, but they do not fit a megabyte")
+        lines = (line.rsplit(" ", 1) for line in text.value.decode().splitlines())
+        return {process: int(count) for process, count in lines}
+
     def _chunk(self, codes: dict[str, np.ndarray]) -> list[np.ndarray]:
         frames = len(next(iter(codes.values())))
         given = [end.to_bytes(codes[end.tensor]) for end in self.design.inputs]
         taken = [np.zeros((frames, end.frame_bytes), np.uint8) for end in self.design.outputs]
         buffers = (ctypes.c_void_p * (len(given) + len(taken)))(*(a.ctypes.data for a in (*given, *taken)))
         message = ctypes.create_string_buffer(4096)
-        if self._run(buffers, frames, message, len(message)):
+        if self._library.run(buffers, frames, message, len(message)):
             raise DeadlockError(
                 "the design was expected to finish, but it is deadlocked: "
                 f"{message.value.decode()}; deepen the FIFO of a full stream"

@@ -164,6 +164,14 @@ class Operator:
             raise TypeError(f"operator {self.kind} does not say which pixels it needs")
         return [np.arange(1, output.pixels + 1) for _ in tensors]
 
+    def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        """For each input: how many of its pixels the C++ takes, at most, until output pixel i + 1 has left.
+
+        A process reads and writes in the same trip of its loop, so that what it reads ahead has to come
+        before it can go on. Used for FIFO depths.
+        """
+        return self.pixels_needed(tensors)
+
     @property
     def parameter_encoding(self) -> Encoding | None:
         """How the constants are stored that it multiplies by; None for an operator without such."""

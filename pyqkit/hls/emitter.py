@@ -15,10 +15,12 @@ from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.formats.port import End, Port
-from pyqkit.formats.widths import signed_bits
+from pyqkit.formats.widths import signed_bits, signed_range_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.names import LONGEST_GENERATED, identifier
 
+Function = tuple[str, str]  # of a struct: its parameters and the expression that it returns
+_FEW = 256  # numbers that become logic; more are a memory with a port for each reader
 _MEMORIES = {"lut": "lutram", "block": "bram"}
 
 
@@ -41,6 +43,25 @@ class Stream:
         return f"ap_uint<{self.bits}>"
 
 
+@dataclass(frozen=True)
+class Process:
+    """A process of the network: a loop that handles a frame.
+
+    Attributes
+    ----------
+    name : str
+        For messages; need not be the only one.
+    call : str
+        C++.
+    trips : int or None
+        Of its loop; None where its operator does not say.
+    """
+
+    name: str
+    call: str
+    trips: int | None
+
+
 @dataclass
 class Emitter(dataflow.Emitter[Stream]):
     """State of one generation.
@@ -52,7 +73,7 @@ class Emitter(dataflow.Emitter[Stream]):
 
     waiting: dict[Edge, int] = field(default_factory=dict)
     streams: dict[str, tuple[Stream, int]] = field(default_factory=dict)
-    processes: list[tuple[str, str]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
@@ -77,12 +98,9 @@ class Emitter(dataflow.Emitter[Stream]):
     def result(self, tensor: str, bits: int, lanes: int) -> Stream:
         return self.stream(f"{tensor}_stream", bits, lanes)
 
-    def process(self, name: str, call: str) -> None:
-        """Add a process: a call that handles one frame.
-
-        Its name is for messages and need not be the only one.
-        """
-        self.processes.append((identifier(name, LONGEST_GENERATED), call))
+    def process(self, name: str, call: str, trips: int | None = None) -> None:
+        """Add a process: a call that handles one frame, in so many trips of its loop."""
+        self.processes.append(Process(identifier(name, LONGEST_GENERATED), call, trips))
 
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         if stream.lanes == lanes:
@@ -90,7 +108,8 @@ class Emitter(dataflow.Emitter[Stream]):
         self.include("layout")
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         numbers = f"{stream.code}, {count}, {stream.lanes}, {lanes}"
-        self.process(made.name, f"pyqkit::convert_width<{numbers}>({stream.name}, {made.name})")
+        call = f"pyqkit::convert_width<{numbers}>({stream.name}, {made.name})"
+        self.process(made.name, call, count // min(stream.lanes, lanes))
         return made
 
     def fork(self, tensor: str, source: Stream, readers: Sequence[str]) -> list[Stream]:
@@ -118,7 +137,7 @@ class Emitter(dataflow.Emitter[Stream]):
             last = index == len(branches) - 2
             other = branches[-1] if last else self.stream(f"{rest}_{index}", source.bits, source.lanes)
             call = f"pyqkit::fork<{numbers}>({source.name}, {branch.name}, {other.name})"
-            self.process(f"{branch.name}_fork", call)
+            self.process(f"{branch.name}_fork", call, words)
             source = other
 
     def enter(self, port: Port, index: int) -> End:
@@ -126,7 +145,7 @@ class Emitter(dataflow.Emitter[Stream]):
         found = end(tensor, input_lanes(tensor))
         out = self.produced[tensor.name] = self.result(tensor.name, tensor.format.bits, found.lanes)
         numbers = f"{counts(found)}, {found.beat_bytes}"
-        self.process(f"input_{index}", f"pyqkit::from_axi<{numbers}>(in_{index}, {out.name})")
+        self.process(f"input_{index}", f"pyqkit::from_axi<{numbers}>(in_{index}, {out.name})", found.beats)
         return found
 
     def leave(self, port: Port, index: int) -> End:
@@ -135,7 +154,7 @@ class Emitter(dataflow.Emitter[Stream]):
         source = self.converted(f"output_{index}", source, lanes, codes(tensor), f"out_{index}")
         found = end(tensor, lanes)
         numbers = f"{counts(found)}, {found.beat_bytes}"
-        self.process(f"output_{index}", f"pyqkit::to_axi<{numbers}>({source.name}, out_{index})")
+        self.process(f"output_{index}", f"pyqkit::to_axi<{numbers}>({source.name}, out_{index})", found.beats)
         return found
 
     def array(self, wanted: str, values: np.ndarray) -> str:
@@ -149,29 +168,73 @@ class Emitter(dataflow.Emitter[Stream]):
             if -(2 ** (b - 1)) <= low and (high < 2 ** (b - 1) or (low >= 0 and high < 2**b))
         )
         kind = f"{'u' if low >= 0 and high >= 2 ** (bits - 1) else ''}int{bits}_t"
-        suffix = "LL" if bits == 64 else ""
-        numbers = initialiser(flat, suffix)
-        if low == -(2**63):  # no literal: the minus is an operator
-            numbers = numbers.replace("-9223372036854775808LL", "INT64_MIN")
+        numbers = self._initialiser(flat)
         self.constants.append(f"static const {kind} {name}[{len(flat)}] = {{\n{numbers}}};\n")
         return name
 
+    def lines(self, wanted: str, values: np.ndarray, memory: str = "auto") -> str:
+        """A constant array (lines, numbers of a line): one line is read in every cycle.
+
+        `memory` is what `Folding.memory` chooses.
+        """
+        name = self._memory(wanted, values)
+        self.stored.append(f"#pragma HLS ARRAY_RESHAPE variable = {name} complete dim = 2\n")
+        self.store(name, memory)
+        return name
+
+    def banks(self, wanted: str, values: np.ndarray) -> str:
+        """A constant array (lanes, numbers): every lane reads a number in every cycle, wherever it lies."""
+        name = self._memory(wanted, values)
+        self.stored.append(f"#pragma HLS ARRAY_PARTITION variable = {name} complete dim = 1\n")
+        self.store(name, "auto")
+        return name
+
+    def everywhere(self, wanted: str, values: np.ndarray) -> str:
+        """A small constant array that all lanes read at once, wherever they like."""
+        name = self.array(wanted, values)
+        if len(values) <= _FEW:
+            self.stored.append(f"#pragma HLS ARRAY_PARTITION variable = {name} complete\n")
+        else:
+            self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_np\n")
+        return name
+
+    def of_channels(self, wanted: str, values: np.ndarray, lanes: int) -> Function:
+        """A function of a struct: (word, lane) to the number of a channel; one for all needs no memory."""
+        if (values == values[0]).all():
+            return "int, int", f"{values[0]}LL"
+        return "int word, int lane", f"{self.lines(wanted, values.reshape(-1, lanes))}[word][lane]"
+
     def store(self, name: str, memory: str) -> None:
-        """Choose the memory of a constant array, as `Folding.memory` does."""
-        if memory != "auto":
-            self.stored.append(
-                f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p impl = {_MEMORIES[memory]}\n"
-            )
+        """Choose the memory of a constant array, as `Folding.memory` does; ``auto`` goes by size."""
+        kind = f" impl = {_MEMORIES[memory]}" if memory != "auto" else ""
+        self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p{kind}\n")
 
-    def reshape(self, name: str, factor: int) -> None:
-        """Read `factor` neighbours of a constant array in every cycle."""
-        self.stored.append(f"#pragma HLS ARRAY_RESHAPE variable = {name} cyclic factor = {factor}\n")
+    def _memory(self, wanted: str, values: np.ndarray) -> str:
+        """Two dimensions, each number as wide as the largest needs."""
+        name, (lines, count) = self.names.new(wanted), values.shape
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        bits = signed_range_bits(low, high) if low < 0 else max(1, high.bit_length())
+        kind = f"pyqkit::Constant<{bits}, {str(low < 0).lower()}>"
+        numbers = self._initialiser(values)
+        self.constants.append(f"static const {kind} {name}[{lines}][{count}] = {{\n{numbers}}};\n")
+        return name
 
-    def struct(self, wanted: str, functions: dict[str, tuple[str, str]]) -> str:
-        """A struct of static functions, each given as (parameters, expression); returns its name."""
+    @staticmethod
+    def _initialiser(values: np.ndarray) -> str:
+        """Numbers of an array; those of more than 32 bits are long ones."""
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        if low >= -(2**31) and high < 2**32:
+            return initialiser(values)
+        # no literal: the minus is an operator
+        return initialiser(values, "LL").replace("-9223372036854775808LL", "INT64_MIN")
+
+    def struct(self, wanted: str, functions: Mapping[str, Function | list[Function]]) -> str:
+        """A struct of static functions, of which some are overloaded; returns its name."""
         name = self.names.new(wanted)
         body = "".join(
-            f"  static int64_t {f}({args}) {{ return {value}; }}\n" for f, (args, value) in functions.items()
+            f"  static int64_t {f}({args}) {{ return {value}; }}\n"
+            for f, found in functions.items()
+            for args, value in (found if isinstance(found, list) else [found])
         )
         self.constants.append(f"struct {name} {{\n{body}}};\n")
         return name

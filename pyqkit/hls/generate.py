@@ -11,7 +11,7 @@ from pyqkit.files import packaged
 from pyqkit.formats.port import End
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hls.emitter import Emitter, counts, rule_for
+from pyqkit.hls.emitter import Emitter, Process, counts, rule_for
 from pyqkit.names import Identifiers
 
 
@@ -43,12 +43,19 @@ class Design:
     inputs, outputs : list of End
     fifo_words : dict of str to int
         Depth of every stream.
+    processes : tuple of Process
     """
 
     files: dict[str, str]
     inputs: list[End]
     outputs: list[End]
     fifo_words: dict[str, int]
+    processes: tuple[Process, ...]
+
+    @property
+    def interval(self) -> int:
+        """Cycles between frames if every loop schedules as it is written, the depth of pipelines aside."""
+        return max(process.trips or 0 for process in self.processes)
 
 
 def library() -> Path:
@@ -73,7 +80,7 @@ def generate(
     -------
     Design
     """
-    e = Emitter(graph, folding or {}, depths or {}, Identifiers(), waiting=pixels_waiting(graph))
+    e = Emitter(graph, folding or {}, depths or {}, Identifiers(), waiting=pixels_waiting(graph, ahead=True))
     e.include("axi_stream")
     sides = [
         [Argument(f"{side}_{i}", f"pyqkit::Beat<{end.beat_bytes}>", end) for i, end in enumerate(ends)]
@@ -111,18 +118,16 @@ def generate_operator(
         argument = _packed(f"in{index}_V", tensor, count)
         source = e.result(tensor.name, tensor.format.bits, count)
         e.edges[tensor.name, op.name] = source
-        e.process(
-            f"input_{index}", f"pyqkit::from_packed<{counts(argument.end)}>({argument.name}, {source.name})"
-        )
+        call = f"pyqkit::from_packed<{counts(argument.end)}>({argument.name}, {source.name})"
+        e.process(f"input_{index}", call, argument.end.beats)
         arguments.append(argument)
     rule_for(op)(e, op)
     results = []
     for index, tensor in enumerate(graph.output_tensors(op)):
         source = e.produced[tensor.name]
         argument = _packed(f"out{index}_V", tensor, source.lanes)
-        e.process(
-            f"output_{index}", f"pyqkit::to_packed<{counts(argument.end)}>({source.name}, {argument.name})"
-        )
+        call = f"pyqkit::to_packed<{counts(argument.end)}>({source.name}, {argument.name})"
+        e.process(f"output_{index}", call, argument.end.beats)
         results.append(argument)
     return _design(e, name, arguments, results)
 
@@ -139,7 +144,7 @@ def _design(e: Emitter, name: str, inputs: list[Argument], outputs: list[Argumen
     }
     files |= {name: path.read_text() for name, path in e.headers.items() if path is not None}
     depths = {stream: words for stream, (_, words) in e.streams.items()}
-    return Design(files, [a.end for a in inputs], [a.end for a in outputs], depths)
+    return Design(files, [a.end for a in inputs], [a.end for a in outputs], depths, tuple(e.processes))
 
 
 def _parameters(e: Emitter) -> str:
@@ -160,7 +165,7 @@ def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     stored = (
         "".join(["// Memories that the folding chooses; others go by size.\n", *e.stored]) if e.stored else ""
     )
-    processes = "".join(f'  PYQKIT_PROCESS("{label}", {call});\n' for label, call in e.processes)
+    processes = "".join(f'  PYQKIT_PROCESS("{p.name}", {p.call});\n' for p in e.processes)
     return (
         "// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "
         f'"parameters.hpp"\n\n{words}\n'

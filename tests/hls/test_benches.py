@@ -68,21 +68,23 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
     [
         ("requantise", "x >= Table::threshold", "x > Table::threshold"),
         ("requantise", "scaled + below_half + odd", "scaled + below_half + 1"),
-        (
-            "layout",
-            "word.lane[lane] = buffer[at + lane];",
-            "word.lane[lane] = buffer[at + LANES_OUT - 1 - lane];",
-        ),
-        ("axi_stream", "i == BEATS - 1", "i == 0"),
-        ("sliding_window", "kernel_row * DILATION_H - TOP;", "kernel_row * DILATION_H - LEFT;"),
+        ("layout", "LANES_IN == NARROW || part.first()", "LANES_IN == NARROW || part.last()"),
+        ("layout", "leaving[channel] = coming[channel];", "leaving[channel] = coming[0];"),
+        ("layout", "next_column = S::START_COLUMN;", "next_column = S::START_COLUMN + 1;"),
+        ("axi_stream", "trip == BEATS - 1", "trip == 0"),
+        ("sliding_window", "window_x += S::STRIDE_W;", "window_x += S::STRIDE_H + 1;"),
+        ("sliding_window", "place = kernel = window;", "place = kernel;"),
         (
             "packed",
             "word.lane[lane] = packed.range(lane * BITS + BITS - 1, lane * BITS)",
             "word.lane[LANES - 1 - lane] = packed.range(lane * BITS + BITS - 1, lane * BITS)",
         ),
-        ("matrix_vector", "word_of_row / SPAN)", "word_of_row)"),
-        ("matrix_vector", "word_of_row % SPAN * SIMD + segment", "segment"),
+        ("matrix_vector", "(place * SIMD + segment)", "segment"),
+        ("matrix_vector", "if (row_ends) within.at = 0;", ""),
+        ("matrix_vector", "output.first()", "output.last()"),
         ("product", "a.negative != b.negative", "a.negative"),
+        ("product", "exponent ? exponent - 1 : 0", "exponent"),
+        ("pool", "position.first() ||", ""),
     ],
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:

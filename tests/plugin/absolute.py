@@ -113,11 +113,12 @@ def to_hls(e: hls.Emitter, op: Operator) -> None:
     e.include(HERE / "absolute.hpp")
     source = e.converted(op.name, e.input(op), folding.lanes, codes(tensor), f"for_{op.name}")
     out = e.output(op, folding.lanes)
-    weights = e.array(f"{op.name}_weights", op.weights)
-    table = e.struct(f"{op.name}_table", {"weight": ("int channel", f"{weights}[channel]")})
+    weights = e.of_channels(f"{op.name}_weights", op.weights, folding.lanes)
+    table = e.struct(f"{op.name}_table", {"weight": weights})
     numbers = f"{out.bits}, {tensor.pixels}, {tensor.shape[2]}, {folding.lanes}"
     kind = e.format(tensor.format)
-    e.process(op.name, f"pyqkit::absolute<{kind}, {numbers}, {table}>({source.name}, {out.name})")
+    call = f"pyqkit::absolute<{kind}, {numbers}, {table}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(tensor) // folding.lanes)
 
 
 # ---- rtl/operators and rtl/ --------------------------------------------------------------------------------

@@ -227,6 +227,9 @@ class Convolution(Operator):
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
         return [self.sliding.pixels_needed(tensors[0].shape[:2])]
 
+    def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        return [self.sliding.pixels_taken(tensors[0].shape[:2])]
+
     def macs(self, tensors: list[Tensor]) -> int:
         rows, columns = self.sliding.out_size(tensors[0].shape[:2])
         return rows * columns * self.weights.size

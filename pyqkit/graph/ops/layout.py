@@ -37,6 +37,10 @@ class Permute(Operator):
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         return [inputs[0][..., self.channels]]
 
+    def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        pixels = tensors[0].pixels  # the next one comes while one goes
+        return [np.minimum(np.arange(2, pixels + 2), pixels)]
+
 
 @operator
 @dataclass

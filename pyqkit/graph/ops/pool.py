@@ -53,6 +53,9 @@ class _Pool(Operator):
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
         return [self.sliding.pixels_needed(tensors[0].shape[:2])]
 
+    def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        return [self.sliding.pixels_taken(tensors[0].shape[:2])]
+
 
 @operator
 @dataclass

@@ -85,6 +85,18 @@ class SlidingWindow:
         needed = np.maximum(last_row[:, None], 0) * width + np.maximum(last_column[None, :], 0) + 1
         return np.maximum.accumulate(needed.ravel())
 
+    def pixels_taken(self, size: Pair) -> np.ndarray:
+        """Pixels, at most, that have been taken when each pixel of the result has gone.
+
+        They come ahead of what is needed, at the even pace of a row of the result
+        (`pyqkit.dataflow.pace`, whatever the width of words).
+        """
+        pixels, (_, columns) = size[0] * size[1], self.out_size(size)
+        needed, row = self.pixels_needed(size), self.stride[0] * size[1]
+        gone = np.arange(len(needed) + 1, dtype=np.int64) * row
+        first = int((needed - gone[:-1] // columns).max())
+        return np.minimum(first - (-gone[1:] // columns) + 1, pixels)
+
     def pixels_given_up(self, size: Pair) -> np.ndarray:
         """Pixels, for each pixel of the result, that neither it nor a later one needs.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.hls.emitter import Emitter, emits
@@ -20,11 +21,13 @@ def add(e: Emitter, op: Operator) -> None:
     for index, total in enumerate(op.partial_sums(tensors), 1):
         last, bits = index == len(sources) - 1, total.bits
         name = op.name if last else f"{op.name}_partial_{index}"
-        left = e.array(f"{name}_left", op.multipliers[0] if index == 1 else ones)
-        right = e.array(f"{name}_right", op.multipliers[index])
+        factors = op.multipliers[0] if index == 1 else ones
         table = e.struct(
             f"{name}_table",
-            {"left": ("int channel", f"{left}[channel]"), "right": ("int channel", f"{right}[channel]")},
+            {
+                "left": e.of_channels(f"{name}_left", factors, lanes),
+                "right": e.of_channels(f"{name}_right", op.multipliers[index], lanes),
+            },
         )
         out = e.output(op, lanes) if last else e.stream(f"{name}_stream", bits, lanes)
         numbers = f"{bits}, {result.pixels}, {channels}, {lanes}"
@@ -33,5 +36,6 @@ def add(e: Emitter, op: Operator) -> None:
             name,
             f"pyqkit::add<{kind}, {other}, {numbers}, {table}>({partial.name}, "
             f"{sources[index].name}, {out.name})",
+            codes(result) // lanes,
         )
         partial, kind = out, e.format(total)

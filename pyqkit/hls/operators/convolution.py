@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
+from pyqkit.dataflow.pace import WindowPace
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import SlidingWindow
@@ -19,21 +20,20 @@ def convolution(e: Emitter, op: Operator) -> None:
     windows = slide(e, op, op.sliding, e.input(op), groups, lanes, _zero(op, tensor))
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
-    weights = e.array(f"{op.name}_weights", in_order_of_use(op.weights, groups, pe, simd))
-    e.store(weights, folding.memory)
+    lines = in_order_of_use(op.weights, groups, pe, simd).reshape(-1, pe * simd)
+    weights = e.lines(f"{op.name}_weights", lines, folding.memory)
     policy = product_policy(e, tensor.format, op.weight_format, folding.multiplier == "dsp")
     multiplied = e.typedef(f"{op.name}_product", policy)
     memory = e.names.new(f"{op.name}_memory")
-    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {op.weights.size})\n")
+    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {len(lines)}, {pe * simd})\n")
     e.include("matrix_vector")
     out = e.output(op, pe)
     order, exponents = BlockOrder(simd, simd, 1, 1, 1), "pyqkit::NoExponents()"
     if op.exponents is not None:
         order = BlockOrder.of(op, simd)
         in_order = order.in_order_of_use(op.exponents, groups, pe)
-        exponents = e.array(f"{op.name}_exponents", in_order)
-        e.store(exponents, folding.memory)
-        e.reshape(exponents, pe * order.held)
+        in_lines = in_order.reshape(-1, pe * order.held)
+        exponents = e.lines(f"{op.name}_exponents", in_lines, folding.memory)
     values = {
         "ACCUMULATOR": result.format.bits,
         "PIXELS": result.pixels,
@@ -50,6 +50,7 @@ def convolution(e: Emitter, op: Operator) -> None:
         op.name,
         f"pyqkit::matrix_vector<{shape}, {multiplied}>({windows.name}, {out.name}, "
         f"PYQKIT_MEMORY({memory}, {weights}), {exponents})",
+        result.pixels * len(lines),
     )
 
 
@@ -68,9 +69,19 @@ def slide(
     values |= {f"{name}_{axis}": side[i] for name, side in sides.items() for i, axis in enumerate("HW")}
     values |= {"TOP": window.padding[0], "LEFT": window.padding[1], "GROUPS": groups}
     values |= {"LANES_IN": source.lanes, "LANES_OUT": lanes, "PAD": fill}
+    pace = pace_of(window, tensor, source.lanes, lanes)
+    values |= {"FILL": pace.fill, "COUNT_IN": pace.count_in, "COUNT_OUT": pace.count_out}
+    values |= {"PERIOD": pace.period, "RING": pace.ring, "FRAME": pace.trips}
     shape = e.shape(f"{op.name}_window", values)
-    e.process(made.name, f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})")
+    e.process(made.name, f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})", pace.trips)
     return made
+
+
+def pace_of(window: SlidingWindow, tensor: Tensor, lanes_in: int, lanes_out: int) -> WindowPace:
+    """When a window over a tensor takes and gives words."""
+    channels = tensor.shape[2]
+    words_out = window.positions * channels // lanes_out
+    return WindowPace.of(window, tensor.shape[:2], channels // lanes_in, words_out)
 
 
 def _zero(op: Convolution, tensor: Tensor) -> int:

@@ -19,12 +19,14 @@ def permute(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, gcd(source.lanes, len(op.channels)))
-    order = e.array(f"{op.name}_order", np.array(op.channels))
-    table = e.struct(f"{op.name}_table", {"channel": ("int index", f"{order}[index]")})
+    order = e.of_channels(f"{op.name}_order", np.array(op.channels), out.lanes)
+    table = e.struct(f"{op.name}_table", {"channel": order})
     numbers = (
         f"{source.code}, {tensor.pixels}, {tensor.shape[2]}, {len(op.channels)}, {source.lanes}, {out.lanes}"
     )
-    e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})")
+    words_in, words_out = tensor.shape[2] // source.lanes, len(op.channels) // out.lanes
+    trips = words_in + (tensor.pixels - 1) * max(words_in, words_out) + words_out
+    e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})", trips)
 
 
 @emits("slice")
@@ -39,21 +41,23 @@ def take_slice(e: Emitter, op: Operator) -> None:
     shape |= {"START_ROW": op.start[0], "START_COLUMN": op.start[1]}
     shape |= {"STEP_ROWS": op.step[0], "STEP_COLUMNS": op.step[1], "ROWS": op.size[0], "COLUMNS": op.size[1]}
     numbers = e.numbers(f"{op.name}_shape", shape)
-    e.process(op.name, f"pyqkit::slice<{source.code}, {numbers}>({source.name}, {out.name})")
+    call = f"pyqkit::slice<{source.code}, {numbers}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(tensor) // source.lanes)
 
 
 @emits("pad")
 def pad(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Pad)
     e.include("layout")
-    (tensor,) = e.graph.input_tensors(op)
+    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     (source,) = e.aligned(op, (op.before[2], op.after[2]))
     out = e.output(op, source.lanes)
     height, width, channels = tensor.shape
     shape = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
     shape |= dict(zip(("TOP", "LEFT", "FRONT", "BOTTOM", "RIGHT", "BACK"), (*op.before, *op.after)))
     numbers = e.numbers(f"{op.name}_shape", shape | {"ZERO": tensor.format.zero_code})
-    e.process(op.name, f"pyqkit::pad<{source.code}, {numbers}>({source.name}, {out.name})")
+    call = f"pyqkit::pad<{source.code}, {numbers}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(result) // source.lanes)
 
 
 @emits("concat")
@@ -73,7 +77,8 @@ def concat(e: Emitter, op: Operator) -> None:
         )
         second = codes(tensors[index]) // runs
         numbers = f"{joined.code}, {runs}, {first}, {second}, {joined.lanes}"
-        e.process(out.name, f"pyqkit::concat<{numbers}>({joined.name}, {sources[index].name}, {out.name})")
+        call = f"pyqkit::concat<{numbers}>({joined.name}, {sources[index].name}, {out.name})"
+        e.process(out.name, call, runs * (first + second) // joined.lanes)
         joined, first = out, first + second
 
 
@@ -86,4 +91,5 @@ def reshape(e: Emitter, op: Operator) -> None:
     lanes = gcd(source.lanes, op.shape[2])
     out = e.output(op, lanes)
     numbers = f"{source.code}, {prod(op.shape)}, {source.lanes}, {lanes}"
-    e.process(op.name, f"pyqkit::convert_width<{numbers}>({source.name}, {out.name})")
+    call = f"pyqkit::convert_width<{numbers}>({source.name}, {out.name})"
+    e.process(op.name, call, prod(op.shape) // lanes)

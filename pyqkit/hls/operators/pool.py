@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.hls.emitter import Emitter, Stream, emits
@@ -25,7 +26,8 @@ def max_pool(e: Emitter, op: Operator) -> None:
     source = _windows(e, op, tensor.format.lowest_code)
     out = e.output(op, source.lanes)
     numbers = f"{result.pixels}, {op.sliding.positions}, {tensor.shape[2]}, {source.lanes}"
-    e.process(op.name, f"pyqkit::max_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})")
+    call = f"pyqkit::max_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(result) * op.sliding.positions // source.lanes)
 
 
 @emits("sum_pool")
@@ -37,4 +39,5 @@ def sum_pool(e: Emitter, op: Operator) -> None:
     numbers = (
         f"{result.format.bits}, {result.pixels}, {op.sliding.positions}, {tensor.shape[2]}, {source.lanes}"
     )
-    e.process(op.name, f"pyqkit::sum_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})")
+    call = f"pyqkit::sum_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(result) * op.sliding.positions // source.lanes)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyqkit.dataflow.thresholds import search_table
+from pyqkit.dataflow.streams import codes
+from pyqkit.dataflow.thresholds import SearchTable, search_table
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -19,25 +20,30 @@ def threshold(e: Emitter, op: Operator) -> None:
     source = e.input(op)
     out = e.output(op, source.lanes)
     search = search_table(op, tensor)
-    thresholds = e.array(f"{op.name}_thresholds", search.limits)
-    falling = e.array(f"{op.name}_falling", op.falling.astype(np.int64))
-    codes = e.array(f"{op.name}_codes", search.codes)
     table = e.struct(
         f"{op.name}_table",
         {
-            "threshold": (
-                "int channel, int index",
-                f"{thresholds}[channel * {search.limits.shape[1]} + index]",
-            ),
-            "falling": ("int channel", f"{falling}[channel]"),
-            "code": ("int index", f"{codes}[index]"),
+            "threshold": [_step(e, op, step, source.lanes, search) for step in range(search.steps)],
+            "falling": e.of_channels(f"{op.name}_falling", op.falling.astype(np.int64), source.lanes),
+            "code": ("int place", f"{e.everywhere(f'{op.name}_codes', search.codes)}[place]"),
         },
     )
     numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {search.steps}"
     e.process(
         op.name,
         f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name})",
+        codes(tensor) // source.lanes,
     )
+
+
+def _step(e: Emitter, op: Threshold, step: int, lanes: int, search: SearchTable) -> tuple[str, str]:
+    """The comparison of one step, with a memory for each lane."""
+    limits = search.of_step(step)
+    choices = limits.shape[1]
+    banks = limits.reshape(-1, lanes, choices).swapaxes(0, 1).reshape(lanes, -1)
+    memory = e.banks(f"{op.name}_thresholds_{step}", banks)
+    parameters = f"pyqkit::Step<{step}>, int word, int lane, int above"
+    return parameters, f"{memory}[lane][word * {choices} + above]"
 
 
 @emits("rescale")
@@ -47,13 +53,10 @@ def rescale(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     out = e.output(op, source.lanes)
-    functions = {}
-    for word, values in (("multiplier", op.multiplier), ("offset", op.offset)):
-        # One number for all channels is no memory, and no multiplier if it is a power of two.
-        if (values == values[0]).all():
-            functions[word] = "int", f"{values[0]}LL"
-        else:
-            functions[word] = "int channel", f"{e.array(f'{op.name}_{word}s', values)}[channel]"
+    functions = {
+        word: e.of_channels(f"{op.name}_{word}s", values, source.lanes)
+        for word, values in (("multiplier", op.multiplier), ("offset", op.offset))
+    }
     table = e.struct(f"{op.name}_table", functions)
     widths = f"{signed_bits(op.multiplier)}, {op.scaled_bits(tensor)}"
     numbers = (
@@ -65,4 +68,5 @@ def rescale(e: Emitter, op: Operator) -> None:
         op.name,
         f"pyqkit::rescale<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name}, "
         f"{limits})",
+        codes(tensor) // source.lanes,
     )

@@ -27,7 +27,8 @@ def resize(e: Emitter, op: Operator) -> None:
         for axis, found in (("row", op.rows), ("column", op.columns))
     }
     table = e.struct(f"{op.name}_table", times)
-    e.process(op.name, f"pyqkit::resize<{source.code}, {numbers}, {table}>({source.name}, {out.name})")
+    call = f"pyqkit::resize<{source.code}, {numbers}, {table}>({source.name}, {out.name})"
+    e.process(op.name, call, len(takes))
 
 
 def _times(e: Emitter, wanted: str, place: str, times: list[int]) -> str:

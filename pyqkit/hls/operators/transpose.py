@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.transpose import Transpose
 from pyqkit.hls.emitter import Emitter, emits
@@ -15,4 +16,5 @@ def transpose(e: Emitter, op: Operator) -> None:
     out = e.output(op, source.lanes)
     height, width, channels = tensor.shape
     numbers = f"{height // op.rows}, {op.rows}, {width}, {channels // source.lanes}, {source.lanes}"
-    e.process(op.name, f"pyqkit::transpose<{source.code}, {numbers}>({source.name}, {out.name})")
+    call = f"pyqkit::transpose<{source.code}, {numbers}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(tensor) // source.lanes + op.rows * width * (channels // source.lanes))
