@@ -38,7 +38,7 @@ PYNQ_STAMPS := $(PYNQ:%=.venv-pynq-%/.ready)
 	  > $$(.venv-pynq-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_borrowed.pth
 	@touch $@
 
-# Python and C++ as their formatters write them, types, and SystemVerilog that three front ends accept
+# Python and C++ as their formatters write them, types, SystemVerilog for three front ends, C++ that schedules
 CPP = $(shell git ls-files '*.hpp' '*.cpp' '*.h' | grep -v emulate/fst/)
 
 lint: venv
@@ -47,6 +47,7 @@ lint: venv
 	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy
 	$(BIN)/python -m tools.lint_rtl
+	$(BIN)/python -m tools.hls_style
 
 # FIFO, width converters, fork and joins: no word lost, doubled or overtaken, none changed while it waits, no deadlock
 prove: venv

@@ -36,6 +36,7 @@ TEST = [
     "pytest-cov==7.1.0",  # `make coverage`
     "ruff==0.17.5",
     "mypy==2.4.1",
+    "libclang==18.1.1",  # the syntax tree on which the style of the C++ is checked
     "pyslang==12.1.0",  # the strictest of the three front ends that read the SystemVerilog
     "clang-format==21.1.0",  # its style moves between versions
 ]

@@ -1,0 +1,7 @@
+#pragma once
+namespace hls {
+template <class T> struct stream {
+  T read();
+  void write(const T &);
+};
+}  // namespace hls
