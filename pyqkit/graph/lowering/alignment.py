@@ -1,14 +1,16 @@
-"""Tensors of several scales or formats under one: exact multiples in an integer format that holds them all.
+"""Tensors of several scales or formats under one: exact multiples in the smallest format that holds them all.
 
-Nothing is rounded. Channels of different scales are multiplied by whole numbers, which are 1 or powers of two
-where the scales are powers of two; codes of different formats move to the smallest format that has all their
-integers.
+Nothing is rounded. Tensors that are joined keep their scales, one for each channel: a quantiser behind them
+absorbs these. Only what has to add them up needs one scale for all, whose multiples they are: then whole
+numbers multiply them where they come from, powers of two where the scales are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
 
 import numpy as np
 
@@ -18,53 +20,119 @@ from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import common_unit
+from pyqkit.graph.ops.layout import Concat
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 MOST_BITS = 16  # of a format that holds several scales, as of a quantiser
+_PARTS = 8  # of a joined tensor that are multiplied where they come from
 
 
-def under_one_format(lowering: Lowering, tensors: Sequence[str], name: str) -> list[str]:
-    """Tensors of the same integers as the given ones, all in the smallest format that has them."""
-    found = [lowering.graph.tensors[tensor] for tensor in tensors]
-    fmt = _smallest_format(found)
-    return [_in_format(lowering, tensor, fmt, name) for tensor in found]
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some channels of a tensor, in a tensor of their own.
+
+    Attributes
+    ----------
+    tensor : Tensor
+    factors : numpy.ndarray of Fraction, shape (channels,)
+        What an integer of each channel becomes.
+    """
+
+    tensor: Tensor
+    factors: Fractions
+
+    @property
+    def integers(self) -> np.ndarray | None:
+        """Integers that it can hold, in rising order; None for too many to look at."""
+        fmt, low, high = self.tensor.format, self.tensor.low, self.tensor.high
+        if isinstance(fmt, Integer):
+            return np.arange(low, high + 1) if high - low < 2**MOST_BITS else None
+        found = fmt.integers[fmt.codes]
+        return found[(low <= found) & (found <= high)]
+
+    def ends(self) -> Iterable[Fraction]:
+        """The smallest and the largest number of each channel, in any order."""
+        return (factor * end for factor in set(self.factors) for end in (self.tensor.low, self.tensor.high))
+
+    def over(self, units: Fractions | Fraction) -> _Part:
+        """The part in other units."""
+        return replace(self, factors=self.factors / units)
 
 
-def _smallest_format(tensors: Sequence[Tensor]) -> NumberFormat:
-    """One of their own, or an integer format: the one of fewest bits, their own first."""
-    own = dict.fromkeys(tensor.format for tensor in tensors)
-    low, high = min(t.low for t in tensors), max(t.high for t in tensors)
-    holding = [fmt for fmt in own if all(_holds(fmt, tensor) for tensor in tensors)]
-    return min([*holding, Integer.for_range(low, high)], key=lambda fmt: fmt.bits)
+# ---- formats -----------------------------------------------------------------------------------------------
 
 
-def _holds(fmt: NumberFormat, tensor: Tensor) -> bool:
-    """Whether every integer that a tensor can be is one of a format."""
-    if fmt == tensor.format:
+def under_one_format(
+    lowering: Lowering, terms: Sequence[Term], units: Fractions | None, name: str
+) -> list[str]:
+    """Tensors of one format, the smallest that holds what the given ones do.
+
+    Parameters
+    ----------
+    lowering : Lowering
+    terms : sequence of Term
+    units : numpy.ndarray of Fraction, shape (channels,), or None
+        What an integer of each channel shall be worth in all of them; without it, what it is now.
+    name : str
+
+    Raises
+    ------
+    Unlowerable
+        If no format is large enough.
+    """
+    given = [_Part(lowering.graph.tensors[term.tensor], term.factor) for term in terms]
+    ones = [replace(part, factors=fractions(1, len(part.factors))) for part in given]
+    parts = ones if units is None else [part.over(units) for part in given]
+    fmt = _smallest([part.tensor.format for part in parts], parts)
+    if any(factor != 1 for part in parts for factor in part.factors):
+        _check_bits(fmt, given)
+    moved = [_moved(lowering, part, fmt, name) for part in parts]
+    for new, term in zip(moved, terms):
+        if units is None and new != term.tensor:
+            lowering.widened[new] = term.tensor
+    return moved
+
+
+def _smallest(own: Sequence[NumberFormat], parts: Sequence[_Part]) -> NumberFormat:
+    """The format of fewest bits that holds whole numbers: one of their own, or an integer format."""
+    ends = [int(end) for part in parts for end in part.ends()]
+    holding = [fmt for fmt in own if all(_holds(fmt, part) for part in parts)]
+    return min([*holding, Integer.for_range(min(ends), max(ends))], key=lambda fmt: fmt.bits)
+
+
+def _holds(fmt: NumberFormat, part: _Part) -> bool:
+    """Whether every number of a part is an integer of a format, and rises with it."""
+    same = all(factor == 1 for factor in part.factors)
+    if fmt == part.tensor.format and same:
         return True
     if isinstance(fmt, Integer):
-        return fmt.low <= tensor.low and tensor.high <= fmt.high
-    if isinstance(tensor.format, Integer):
-        if tensor.high - tensor.low >= 2**MOST_BITS:
-            return False
-        reached = np.arange(tensor.low, tensor.high + 1)
-    else:
-        reached = tensor.format.integers[tensor.format.codes]
-        reached = reached[(tensor.low <= reached) & (reached <= tensor.high)]
-    return bool(np.isin(reached, fmt.integers[fmt.codes]).all())
+        whole = all(factor.denominator == 1 for factor in part.factors)
+        return whole and all(fmt.low <= end <= fmt.high for end in part.ends())
+    integers = part.integers
+    if integers is None or fmt.is_logarithmic or any(factor <= 0 for factor in part.factors):
+        return False
+    held = {int(i) for i in fmt.integers[fmt.codes]}
+    return all(int(i) * factor in held for factor in set(part.factors) for i in integers)
 
 
-def _in_format(lowering: Lowering, tensor: Tensor, fmt: NumberFormat, name: str) -> str:
-    """The same integers in a format that has them."""
-    if tensor.format == fmt:
+def _moved(lowering: Lowering, part: _Part, fmt: NumberFormat, name: str) -> str:
+    """The numbers of a part in a format that holds them."""
+    tensor, factors = part.tensor, part.factors
+    if tensor.format == fmt and all(factor == 1 for factor in factors):
         return tensor.name
-    stem, channels = f"{lowering.stem(name)}_widened", tensor.shape[2]
+    stem, source = f"{lowering.stem(name)}_aligned", [tensor.name]
     if isinstance(fmt, Integer):
-        return _multiplied(lowering, tensor, fmt, np.ones(channels, np.int64), stem)
-    steps = np.tile(fmt.integers[fmt.codes[1:]].astype(np.int64), (channels, 1))
-    falling = np.zeros(channels, bool)
-    made = lowering.emit(Threshold, stem, [tensor.name], format=fmt, thresholds=steps, falling=falling)
-    return made.name
+        by = np.array([int(factor) for factor in factors], np.int64)
+        none = np.zeros_like(by)
+        return lowering.emit(Rescale, stem, source, format=fmt, multiplier=by, offset=none, shift=0).name
+    steps = [int(i) for i in fmt.integers[fmt.codes[1:]]]
+    limits = np.array([[ceil(step / factor) for step in steps] for factor in factors], np.int64)
+    limits = np.clip(limits, tensor.low, tensor.high + 1)
+    falling = np.zeros(len(factors), bool)
+    return lowering.emit(Threshold, stem, source, format=fmt, thresholds=limits, falling=falling).name
+
+
+# ---- scales ------------------------------------------------------------------------------------------------
 
 
 def under_one_scale(lowering: Lowering, real: Real, groups: int, name: str) -> Real:
@@ -81,38 +149,51 @@ def under_one_scale(lowering: Lowering, real: Real, groups: int, name: str) -> R
     rows = term.factor.reshape(groups, -1)
     if all(factor == row[0] for row in rows for factor in row):
         return real
-    units = np.array([common_unit(list(row)) for row in rows], object)
-    return multiples(lowering, real, fractions(np.repeat(units, rows.shape[1])), name)
+    parts = _parts(lowering, term)
+    units = np.repeat(np.array([common_unit(list(row)) for row in rows], object), rows.shape[1])
+    best, scaled = _in_units(parts, fractions(units))
+    for part in parts if groups == 1 else ():  # a minifloat may hold what an integer needs more bits for
+        fmt, unit = part.tensor.format, part.factors[0]
+        over = [other.over(unit or Fraction(1)) for other in parts]
+        if unit > 0 and fmt.bits < best.bits and all(_holds(fmt, other) for other in over):
+            best, scaled, units = fmt, over, fractions(unit, real.channels)
+    _check_bits(best, parts)
+    moved = [_moved(lowering, part, best, name) for part in scaled]
+    if len(moved) > 1:
+        moved = [lowering.emit(Concat, f"{lowering.stem(name)}_joined", moved).name]
+    return replace(real, terms=(Term(moved[0], units),))
 
 
-def multiples(lowering: Lowering, real: Real, units: Fractions, name: str) -> Real:
-    """Codes whose channels have the scales `units`, of which the scales now are whole multiples."""
-    (term,) = real.terms
-    if all(a == b for a, b in zip(term.factor, units)):
-        return real
-    tensor = lowering.graph.tensors[term.tensor]
-    multiplier = [factor / unit for factor, unit in zip(term.factor, units)]
-    ends = [int(m * end) for m in {*multiplier} for end in (tensor.low, tensor.high)]
-    fmt = Integer.for_range(min(ends), max(ends))
-    if tensor.format.is_logarithmic or fmt.bits > MOST_BITS:
+def _in_units(parts: Sequence[_Part], units: Fractions) -> tuple[NumberFormat, list[_Part]]:
+    """Parts of a joined tensor in units of its channels, and the smallest format that holds them."""
+    places = np.cumsum([0, *(len(part.factors) for part in parts)])
+    scaled = [part.over(units[first:last]) for part, first, last in zip(parts, places, places[1:])]
+    return _smallest([part.tensor.format for part in parts], scaled), scaled
+
+
+def _check_bits(fmt: NumberFormat, parts: Sequence[_Part]) -> None:
+    """Refuse what would be too wide, and Logarithmic Posits, whose products are none of integers."""
+    logarithmic = any(part.tensor.format.is_logarithmic for part in parts)
+    if logarithmic or fmt.bits > MOST_BITS:
+        scales = sorted({float(factor) for part in parts for factor in part.factors}, key=abs)
         raise Unlowerable(
-            f"what it reads has channels of different scales ({_scales(term.factor)}), which are no "
-            f"multiples of one in {MOST_BITS} bits",
+            f"what it reads has different scales ({scales[0]:g} and {scales[-1]:g}), which are no multiples "
+            f"of one in {MOST_BITS} bits",
             "share one quantiser between what is joined, or take powers of two as scales",
         )
-    by = np.array([int(m) for m in multiplier], np.int64)
-    made = _multiplied(lowering, tensor, fmt, by, f"{lowering.stem(name)}_aligned")
-    return replace(real, terms=(Term(made, units),))
 
 
-def _multiplied(lowering: Lowering, tensor: Tensor, fmt: Integer, by: np.ndarray, stem: str) -> str:
-    made = lowering.emit(
-        Rescale, stem, [tensor.name], format=fmt, multiplier=by, offset=np.zeros_like(by), shift=0
-    )
-    return made.name
+def _parts(lowering: Lowering, term: Term) -> list[_Part]:
+    """What a joined tensor is joined from; a tensor that is not is one part."""
+    names = _sources(lowering, term.tensor)
+    tensors = [lowering.graph.tensors[name] for name in (names if len(names) <= _PARTS else [term.tensor])]
+    places = np.cumsum([0, *(tensor.shape[2] for tensor in tensors)])
+    return [_Part(t, term.factor[a:b]) for t, a, b in zip(tensors, places, places[1:])]
 
 
-def _scales(factors: Fractions) -> str:
-    return " and ".join(
-        f"{float(f):g}" for f in sorted(set(factors), key=abs)[:: max(1, len(set(factors)) - 1)]
-    )
+def _sources(lowering: Lowering, tensor: str) -> list[str]:
+    tensor = lowering.widened.get(tensor, tensor)
+    producer = lowering.graph.producer(tensor)
+    if not isinstance(producer, Concat) or producer.axis != 2:
+        return [tensor]
+    return [source for name in producer.inputs for source in _sources(lowering, name)]

@@ -106,6 +106,8 @@ class Lowering:
         Tensor of each quantiser of an input, by all that tells two quantisers apart.
     layers : dict of str to str
         Names of layers by the ONNX tensors that they make; see `pyqkit.graph.layer_names`.
+    widened : dict of str to str
+        For tensors that were moved to a larger format: the tensor of the same integers.
     names : Identifiers
         Of operators and tensors.
     kinds : dict of str to str
@@ -123,6 +125,7 @@ class Lowering:
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     input_tensors: dict[tuple, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
+    widened: dict[str, str] = field(default_factory=dict)
     names: Identifiers = field(default_factory=lambda: Identifiers(longest=LONGEST))
     kinds: dict[str, str] = field(default_factory=dict)
     folded: int = 0

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pyqkit.graph.lowering.alignment import multiples, under_one_format
+from pyqkit.graph.lowering.alignment import under_one_format
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
-from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view
+from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value
 from pyqkit.graph.lowering.sums import common_unit, single_term
@@ -56,13 +56,12 @@ def _joined(lowering: Lowering, reals: Sequence[Real], axis: int, name: str) -> 
         axis = 0 if axis == count - 1 else axis + 1
     place = _CHANNELS if axis == 0 else axis + 2 - count  # of (height, width, channels)
     reals = [single_term(lowering, real, name) for real in reals]
-    if place != _CHANNELS:
-        reals = _under_scales_of_channels(lowering, reals, name)
-    sources = under_one_format(lowering, [real.terms[0].tensor for real in reals], name)
+    terms, offset = [real.terms[0] for real in reals], reals[0].offset
+    factor = _scales_of_channels(reals) if place != _CHANNELS else None
+    sources = under_one_format(lowering, terms, factor, name)
     out = lowering.emit(Concat, name, sources, axis=place)
-    factor, offset = reals[0].terms[0].factor, reals[0].offset
-    if place == _CHANNELS:
-        factor = np.concatenate([real.terms[0].factor for real in reals])
+    if factor is None:
+        factor = np.concatenate([term.factor for term in terms])
         offset = np.concatenate([real.offset for real in reals])
     shape = list(reals[0].shape)
     shape[axis] = sum(real.shape[axis] for real in reals)
@@ -70,13 +69,13 @@ def _joined(lowering: Lowering, reals: Sequence[Real], axis: int, name: str) -> 
     return channels_back(found) if last else found
 
 
-def _under_scales_of_channels(lowering: Lowering, reals: Sequence[Real], name: str) -> list[Real]:
-    """Tensors that share their channels, each of which gets one scale."""
+def _scales_of_channels(reals: Sequence[Real]) -> Fractions:
+    """One scale for each channel that several tensors share: those of the tensors are whole multiples."""
     if any((real.offset != reals[0].offset).any() for real in reals):
         raise Unlowerable(
             "its operands have different offsets, and are joined along rows or columns",
             "quantise them before they are joined",
         )
     factors = zip(*(real.terms[0].factor for real in reals))
-    units = [f[0] if len(set(f)) == 1 else common_unit(list(f)) for f in factors]
-    return [multiples(lowering, real, fractions(np.array(units, object)), name) for real in reals]
+    units = [f[0] or 1 if len(set(f)) == 1 else common_unit(list(f)) for f in factors]
+    return fractions(np.array(units, object))
