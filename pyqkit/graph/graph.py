@@ -22,6 +22,7 @@ from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, 
 from pyqkit.graph import limits
 from pyqkit.graph.fields import is_sized, names_field, text_field
 from pyqkit.graph.folding import Folding, FoldingSpace
+from pyqkit.graph.links import Links
 from pyqkit.host.part import HostPart
 from pyqkit.names import LONGEST, is_identifier
 
@@ -234,35 +235,6 @@ def expect(condition: bool, op: Operator, what: str) -> None:
         raise FieldError(f"{op.name} has {what}")
 
 
-class _Links:
-    """Names of operators, and who reads and writes each tensor: thousands of layers are walked once.
-
-    Operators that were appended are taken in when somebody asks; another list is read anew.
-    """
-
-    def __init__(self) -> None:
-        self._start([])
-
-    def _start(self, operators: list[Operator]) -> None:
-        self._operators, self._count = operators, 0
-        self.names: set[str] = set()
-        self.readers: dict[str, list[Operator]] = {}
-        self.writers: dict[str, Operator] = {}
-
-    def of(self, operators: list[Operator]) -> _Links:
-        """The links between `operators`."""
-        if operators is not self._operators or len(operators) < self._count:
-            self._start(operators)
-        for op in operators[self._count :]:
-            self.names.add(op.name)
-            for name in dict.fromkeys(op.inputs):
-                self.readers.setdefault(name, []).append(op)
-            for name in op.outputs:
-                self.writers.setdefault(name, op)
-        self._count = len(operators)
-        return self
-
-
 @dataclass
 class Graph:
     """Operators in topological order, with one input and one output port or more.
@@ -283,8 +255,7 @@ class Graph:
     sources : dict of str to str
         For tensors that a quantiser node made: its ONNX output, so that layers can be compared.
     channels_last : list of str
-        Those of `sources` whose ONNX tensors have their channels behind the pixels, as the streams do. All
-        others have them first.
+        Those of `sources` whose ONNX tensors have their channels last, as streams do; others have them first.
     """
 
     name: str
@@ -296,7 +267,7 @@ class Graph:
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     channels_last: list[str] = field(default_factory=list)
-    _links: _Links = field(default_factory=lambda: _Links(), init=False, repr=False, compare=False)
+    _links: Links = field(default_factory=Links, init=False, repr=False, compare=False)
 
     @property
     def results(self) -> list[Port]:
@@ -368,10 +339,7 @@ class Graph:
         return [self.tensors[name] for name in op.outputs]
 
     def as_source(self, tensor: str, codes: np.ndarray) -> np.ndarray:
-        """Codes of one of `sources`, (frames, height, width, channels), in the order of its ONNX tensor.
-
-        The shape is that of an image; ONNX may have dropped axes of length 1 from it.
-        """
+        """Codes of one of `sources` in the order of its ONNX tensor, with all axes of an image."""
         return codes if tensor in self.channels_last else codes.transpose(0, 3, 1, 2)
 
     def consumers(self, tensor: str) -> list[Operator]:

@@ -63,7 +63,7 @@ def test_rows_below_wait_for_a_whole_frame() -> None:
     net.finish(net.add(Concat("tall", ["x", below], ["tall"], axis=0)))
     assert pixels_waiting(net.graph)["x", "conv"] == 12 * 12
     with pytest.raises(DeadlockError, match="waits to write the full stream x_to_conv"):
-        HlsEngine(net.graph, depths={("x", "conv"): 64}, flags=FAST_CPP).run(net.codes)
+        HlsEngine(net.graph, depths={("x", "conv"): 2}, flags=FAST_CPP).run(net.codes)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
