@@ -79,9 +79,15 @@ test-finn: $(FINN)/.ready
 demo: venv
 	$(BIN)/pyqkit demo --force
 
+# Their outputs are committed, those of the board's for two boards; WRITE=1 writes them anew
+WRITE ?=
+WRITTEN = $(if $(WRITE),--write)
+
 notebooks: venv $(firstword $(PYNQ_STAMPS))
-	$(BIN)/python tools/run_notebooks.py notebooks/*.ipynb
-	.venv-pynq-$(firstword $(PYNQ))/bin/python tools/run_notebooks.py notebooks/board/*.ipynb
+	$(BIN)/python tools/run_notebooks.py $(WRITTEN) notebooks/*.ipynb
+	.venv-pynq-$(firstword $(PYNQ))/bin/python tools/run_notebooks.py $(WRITTEN) notebooks/board/*.ipynb
+	PYQKIT_BOARD=PYNQ-Z2 .venv-pynq-$(firstword $(PYNQ))/bin/python tools/run_notebooks.py $(WRITTEN) \
+	  --folder notebooks/board_pynq_z2 notebooks/board/*.ipynb
 
 # What runs on a board, with PYNQ itself on the emulated board: tests and notebooks, for every version in PYNQ
 board: $(PYNQ_STAMPS)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyqkit.errors import plain
 from pyqkit.files import replacing
 from pyqkit.report import Report, Tradeoff
 from pyqkit.report_tables import resource_rows, summary
 
-_ROW, _TOP = 24, 34  # height of a layer's row, and of the titles above them, in pixels of the drawing
-# Title, left end and length of each column of bars.
-_COLUMNS = (("cycles", 262, 220), ("LUT", 600, 180), ("FIFO words", 870, 120))
+_WIDTH, _HEIGHT = 760, 310  # of the curve's drawing
+
+
+class _Bar(NamedTuple):
+    title: str
+    inner: float  # per cent
+    outer: float
+    text: str
 
 
 def page(report: Report, tradeoff: Sequence[Tradeoff]) -> str:
@@ -34,8 +39,15 @@ def page(report: Report, tradeoff: Sequence[Tradeoff]) -> str:
     ]
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     template = environment.from_string(_TEMPLATE)
+    usual = min(layer.fifo_words for layer in report.layers)
     return template.render(
-        r=report, summary=summary(report), gauges=gauges, bars=_bars(report), curve=_curve(report, tradeoff)
+        r=report,
+        summary=summary(report),
+        gauges=gauges,
+        bars=_bars(report),
+        curve=_curve(report, tradeoff),
+        fifo=usual,
+        deep=any(layer.fifo_words > usual for layer in report.layers),
     )
 
 
@@ -50,44 +62,24 @@ def _shown(value: Any) -> Any:
     return plain(value) if isinstance(value, str) else value
 
 
-def _bars(report: Report) -> dict[str, Any]:
-    """A row for each layer, with a bar for its cycles, its LUTs and its FIFO.
+def _bars(report: Report) -> list[dict[str, Any]]:
+    """Cycles and LUTs of every layer, as shares of the largest in percent.
 
     Of LUTs the lower figure is dark, the upper light.
     """
-    layers = report.layers
-    most = {
-        "cycles": max(layer.cycles for layer in layers),
-        "LUT": max(layer.resources.lut_high for layer in layers),
-        "FIFO words": max(layer.fifo_words for layer in layers),
-    }
+    cycles = max(layer.cycles for layer in report.layers) or 1
+    luts = max(layer.resources.lut_high for layer in report.layers) or 1
     rows = []
-    for index, layer in enumerate(layers):
-        low, high = layer.resources.lut_low, layer.resources.lut_high
-        figures = {
-            "cycles": (layer.cycles, layer.cycles, f"{layer.cycles:,} · {layer.busy:.0%}"),
-            "LUT": (low, high, f"{low:,}\u2013{high:,}"),
-            "FIFO words": (layer.fifo_words, layer.fifo_words, f"{layer.fifo_words:,}"),
-        }
-        bars = []
-        for title, left, length in _COLUMNS:
-            inner, outer, text = figures[title]
-            scale = length / max(most[title], 1)
-            bars.append(
-                {"x": left, "inner": max(inner * scale, 1), "outer": max(outer * scale, 1), "text": text}
-            )
-        shown = layer.settings
-        folding = f"{shown['pe']}\u00d7{shown['simd']}" if {"pe", "simd"} <= shown.keys() else ""
-        rows.append(
-            {
-                "y": _TOP + index * _ROW,
-                "layer": layer,
-                "folding": folding,
-                "bars": bars,
-                "limits": layer.busy == 1,
-            }
+    for layer in report.layers:
+        low, high, shown = layer.resources.lut_low, layer.resources.lut_high, layer.settings
+        share = 100 * layer.cycles / cycles
+        bars = (
+            _Bar("cycles", share, share, f"{layer.cycles:,} · {layer.busy:.0%}"),
+            _Bar("LUT", 100 * low / luts, 100 * high / luts, f"{low:,}\u2013{high:,}"),
         )
-    return {"rows": rows, "columns": _COLUMNS, "height": _TOP + len(rows) * _ROW + 8, "step": _ROW}
+        folding = f"{shown['pe']}\u00d7{shown['simd']}" if {"pe", "simd"} <= shown.keys() else ""
+        rows.append({"layer": layer, "folding": folding, "bars": bars, "limits": layer.busy == 1})
+    return rows
 
 
 def _curve(report: Report, tradeoff: Sequence[Tradeoff]) -> dict[str, Any]:
@@ -95,7 +87,7 @@ def _curve(report: Report, tradeoff: Sequence[Tradeoff]) -> dict[str, Any]:
 
     This design, and the board's LUTs.
     """
-    left, right, top, bottom = 80, 1040, 20, 270
+    left, right, top, bottom = 86, _WIDTH - 20, 44, _HEIGHT - 50
     here = Tradeoff(report.frames_per_second, report.resources.lut_high)
     points = [*tradeoff, here]
     spans = {
@@ -124,9 +116,11 @@ def _curve(report: Report, tradeoff: Sequence[Tradeoff]) -> dict[str, Any]:
         "line": " ".join(f"{m['x']:.1f},{m['y']:.1f}" for m in marks),
         "marks": marks,
         "here": at(here),
+        "here_is_right": place("frames_per_second", here.frames_per_second) > (left + right) / 2,
         "board": place("lut", report.board_resources["lut"]),
         "x": ticks("frames_per_second"),
         "y": ticks("lut"),
+        "size": (_WIDTH, _HEIGHT),
         "box": {"left": left, "right": right, "top": top, "bottom": bottom},
     }
 
@@ -154,12 +148,20 @@ p { margin: 4px 0; }
 .figures .card { margin: 0; }
 .figures b { display: block; font-size: 26px; line-height: 1.2; font-weight: 650; font-variant-numeric: tabular-nums; }
 .tag { font-size: 12px; color: var(--soft); }
-.gauge { display: grid; grid-template-columns: 120px 1fr 52px 220px; gap: 14px; align-items: center; padding: 5px 0; font-variant-numeric: tabular-nums; }
+.gauge, .layer { display: grid; gap: 2px 14px; align-items: center; padding: 5px 0; font-variant-numeric: tabular-nums; }
+.gauge { grid-template-columns: 120px 1fr 52px 220px; }
 .gauge i { display: block; height: 12px; border-radius: 6px; background: var(--line); overflow: hidden; }
 .gauge i span { display: block; height: 100%; background: var(--bar); border-radius: 6px; }
 .gauge i span.over { background: var(--hot); }
 .gauge em { font-style: normal; text-align: right; }
-svg { display: block; width: 100%; min-width: 900px; height: auto; }
+.layer { grid-template-columns: minmax(90px, 2fr) 72px 3fr 120px 3fr 120px; font-size: 13px; border-bottom: 1px solid var(--line); }
+.layer > b { font-weight: inherit; overflow-wrap: anywhere; }
+.layer i { position: relative; display: block; height: 12px; min-width: 40px; }
+.layer i span { position: absolute; left: 0; top: 0; height: 100%; min-width: 1px; background: var(--light); border-radius: 2px; }
+.layer i span + span { background: var(--bar); }
+.layer.limits > b { color: var(--hot); font-weight: 600; }
+.layer.limits i.first span { background: var(--hot); }
+svg { display: block; width: 100%; max-width: 900px; height: auto; }
 svg text { fill: var(--ink); font-size: 12px; font-variant-numeric: tabular-nums; }
 svg text.soft { fill: var(--soft); }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
@@ -167,6 +169,19 @@ th { text-align: left; color: var(--soft); font-weight: 500; }
 th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.n, th.n { text-align: right; }
 tr.limits td:first-child { color: var(--hot); font-weight: 600; }
+@media (max-width: 700px) {
+  main { padding: 20px 10px 32px; }
+  .card { padding: 14px; }
+  .figures { grid-template-columns: 1fr 1fr; gap: 10px; }
+  .figures b { font-size: 20px; }
+  .gauge { grid-template-columns: 1fr auto; }
+  .gauge i { grid-column: 1 / -1; grid-row: 2; }
+  .gauge em { grid-column: 2; grid-row: 1; }
+  .gauge .soft { grid-column: 1 / -1; }
+  .layer { grid-template-columns: 1fr 112px; }
+  svg text { font-size: 20px; }
+  .layer.head span { display: none; }
+}
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px; }
 </style>
 </head>
@@ -179,7 +194,7 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 <div class="card"><b>{{ "{:,.0f}".format(r.frames_per_second) if r.frames_per_second >= 10 else "%.3g" % r.frames_per_second }}</b>frames/s<div class="tag">{{ r.sources.cycles }}</div></div>
 <div class="card"><b>{{ "{:,g}".format(r.initiation_interval_cycles) }}</b>cycles between frames<div class="tag">{{ r.sources.cycles }}; {{ r.bottleneck }} limits</div></div>
 <div class="card"><b>{{ "{:,.3g}".format(r.latency_cycles / r.clock_mhz) }} µs</b>latency of a frame<div class="tag">{{ "{:,g}".format(r.latency_cycles) }} cycles, {{ r.sources.cycles }}</div></div>
-<div class="card"><b>{{ "{:,.3g}".format(r.macs / 1e6) }} M</b>multiplications a frame<div class="tag">{{ "{:,.0f}".format(r.macs / r.initiation_interval_cycles) }} a cycle</div></div>
+<div class="card"><b>{{ "{:,.3g} M".format(r.macs / 1e6) if r.macs >= 1e6 else "{:,}".format(r.macs) }}</b>multiplications a frame<div class="tag">{{ "{:,.0f}".format(r.macs / r.initiation_interval_cycles) }} a cycle</div></div>
 </section>
 
 <section class="card">
@@ -194,52 +209,43 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 
 <section class="card">
 <h2>Layers <span class="tag">what limits the rate is marked; light bars reach to the upper LUT figure</span></h2>
-<svg viewBox="0 0 1060 {{ bars.height }}" role="img" aria-label="Cycles, LUT and FIFO words of every layer">
-<text x="0" y="16" class="soft">layer</text><text x="190" y="16" class="soft">PE&times;SIMD</text>
-{% for title, left, length in bars.columns %}<text x="{{ left }}" y="16" class="soft">{{ title }}</text>{% endfor %}
+<div class="layer head soft"><b>layer</b><span>PE&times;SIMD</span><span>cycles</span><span></span><span>LUT</span><span></span></div>
+{% for row in bars %}
+<div class="layer{% if row.limits %} limits{% endif %}"><b>{% for word in row.layer.name.split("_") %}{{ word }}{% if not loop.last %}_<wbr>{% endif %}{% endfor %}</b><span class="soft">{{ row.folding }}</span>
+{% for b in row.bars %}<i{% if loop.first %} class="first"{% endif %} title="{{ b.title }}"><span style="width:{{ "%.1f" % b.outer }}%"></span><span style="width:{{ "%.1f" % b.inner }}%"></span></i><span class="soft">{{ b.text }}{% if not loop.first %} LUT{% endif %}</span>{% endfor %}
 
-{% for row in bars.rows %}
-<g transform="translate(0 {{ row.y }})">
-{% if loop.index is odd %}<rect x="-6" y="-4" width="1072" height="{{ bars.step }}" fill="var(--page)"/>{% endif %}
-<text x="0" y="12"{% if row.limits %} style="fill:var(--hot);font-weight:600"{% endif %}>{{ row.layer.name|truncate(28, true, "…") }}</text>
-<text x="190" y="12" class="soft">{{ row.folding }}</text>
-{% for b in row.bars %}
-{% set hot = row.limits and loop.first %}
-<rect x="{{ b.x }}" y="2" width="{{ "%.1f" % b.outer }}" height="12" rx="2" fill="var(--{{ "warm" if hot else "light" }})"/><rect x="{{ b.x }}" y="2" width="{{ "%.1f" % b.inner }}" height="12" rx="2" fill="var(--{{ "hot" if hot else "bar" }})"/><text x="{{ "%.1f" % (b.x + b.outer + 6) }}" y="12" class="soft">{{ b.text }}</text>
+</div>
 {% endfor %}
-</g>
-{% endfor %}
-</svg>
 </section>
 
 <section class="card">
 <h2>What more frames would cost <span class="tag">the cheapest design for each rate, {{ r.sources.resources }}; logarithmic axes</span></h2>
-<svg viewBox="0 0 1060 310" role="img" aria-label="LUT against frames per second">
+<svg viewBox="0 0 {{ curve.size[0] }} {{ curve.size[1] }}" role="img" aria-label="LUT against frames per second">
 {% for t in curve.y %}<line x1="{{ curve.box.left }}" x2="{{ curve.box.right }}" y1="{{ "%.1f" % t.at }}" y2="{{ "%.1f" % t.at }}" stroke="var(--line)"/><text x="{{ curve.box.left - 8 }}" y="{{ "%.1f" % (t.at + 4) }}" text-anchor="end" class="soft">{{ t.text }}</text>{% endfor %}
 
-{% for t in curve.x %}<line x1="{{ "%.1f" % t.at }}" x2="{{ "%.1f" % t.at }}" y1="{{ curve.box.top }}" y2="{{ curve.box.bottom }}" stroke="var(--line)"/><text x="{{ "%.1f" % t.at }}" y="{{ curve.box.bottom + 18 }}" text-anchor="middle" class="soft">{{ t.text }}</text>{% endfor %}
+{% for t in curve.x %}<line x1="{{ "%.1f" % t.at }}" x2="{{ "%.1f" % t.at }}" y1="{{ curve.box.top }}" y2="{{ curve.box.bottom }}" stroke="var(--line)"/><text x="{{ "%.1f" % t.at }}" y="{{ curve.box.bottom + 20 }}" text-anchor="middle" class="soft">{{ t.text }}</text>{% endfor %}
 
-<text x="0" y="14" class="soft">LUT, upper</text><text x="{{ curve.box.right }}" y="{{ curve.box.bottom + 36 }}" text-anchor="end" class="soft">frames/s at {{ "%g" % r.clock_mhz }} MHz</text>
+<text x="0" y="18" class="soft">LUT, upper</text><text x="{{ curve.box.right }}" y="{{ curve.box.bottom + 44 }}" text-anchor="end" class="soft">frames/s at {{ "%g" % r.clock_mhz }} MHz</text>
 <line x1="{{ curve.box.left }}" x2="{{ curve.box.right }}" y1="{{ "%.1f" % curve.board }}" y2="{{ "%.1f" % curve.board }}" stroke="var(--hot)" stroke-dasharray="5 4"/>
 <text x="{{ curve.box.left + 8 }}" y="{{ "%.1f" % (curve.board - 6) }}" style="fill:var(--hot)">all of {{ r.board }}</text>
 <polyline points="{{ curve.line }}" fill="none" stroke="var(--bar)" stroke-width="2"/>
 {% for m in curve.marks %}<circle cx="{{ "%.1f" % m.x }}" cy="{{ "%.1f" % m.y }}" r="3.5" fill="var(--bar)"><title>{{ m.text }}</title></circle>{% endfor %}
 
 <circle cx="{{ "%.1f" % curve.here.x }}" cy="{{ "%.1f" % curve.here.y }}" r="7" fill="none" stroke="var(--hot)" stroke-width="2.5"/>
-<text x="{{ "%.1f" % (curve.here.x + 12) }}" y="{{ "%.1f" % (curve.here.y + 18) }}" style="fill:var(--hot);font-weight:600">this design</text>
+<text x="{{ "%.1f" % (curve.here.x + (-12 if curve.here_is_right else 12)) }}" y="{{ "%.1f" % (curve.here.y - 12) }}"{% if curve.here_is_right %} text-anchor="end"{% endif %} style="fill:var(--hot);font-weight:600">this design</text>
 </svg>
 </section>
 
 <section class="card">
 <h2>Every operator</h2>
 <table>
-<tr><th>layer</th><th>operator</th><th>formats</th><th>output</th><th class="n">MACs</th><th class="n">PE</th><th class="n">SIMD</th><th class="n">cycles</th><th class="n">LUT</th><th class="n">FF</th><th class="n">BRAM</th><th class="n">DSP</th><th class="n">FIFO</th></tr>
+<tr><th>layer</th><th>operator</th><th>formats</th><th>output</th><th class="n">MACs</th><th class="n">PE</th><th class="n">SIMD</th><th class="n">cycles</th><th class="n">LUT</th><th class="n">FF</th><th class="n">BRAM</th><th class="n">DSP</th>{% if deep %}<th class="n">FIFO</th>{% endif %}</tr>
 {% for l in r.layers %}
-<tr{% if l.busy == 1 %} class="limits"{% endif %}><td>{{ l.name }}{% if l.probe %} (probe){% endif %}</td><td>{{ l.operator }}</td><td><code>{{ l.input_format }}{% if l.weight_format %} &times; {{ l.weight_format }}{% endif %} → {{ l.output_format }}</code></td><td>{{ l.output_shape|join("\u00d7") }}</td><td class="n">{{ "{:,}".format(l.macs) if l.macs else "" }}</td><td class="n">{{ l.settings.pe or "" }}</td><td class="n">{{ l.settings.simd or "" }}</td><td class="n">{{ "{:,}".format(l.cycles) }}</td><td class="n">{{ "{:,}\u2013{:,}".format(l.resources.lut_low, l.resources.lut_high) }}</td><td class="n">{{ "{:,}".format(l.resources.ff) }}</td><td class="n">{{ "%g" % l.resources.bram36 if l.resources.bram36 else "" }}</td><td class="n">{{ l.resources.dsp or "" }}</td><td class="n">{{ "{:,}".format(l.fifo_words) }}</td></tr>
+<tr{% if l.busy == 1 %} class="limits"{% endif %}><td>{{ l.name }}{% if l.probe %} (probe){% endif %}</td><td>{{ l.operator }}</td><td><code>{{ l.input_format }}{% if l.weight_format %} &times; {{ l.weight_format }}{% endif %} → {{ l.output_format }}</code></td><td>{{ l.output_shape|join("\u00d7") }}</td><td class="n">{{ "{:,}".format(l.macs) if l.macs else "" }}</td><td class="n">{{ l.settings.pe or "" }}</td><td class="n">{{ l.settings.simd or "" }}</td><td class="n">{{ "{:,}".format(l.cycles) }}</td><td class="n">{{ "{:,}\u2013{:,}".format(l.resources.lut_low, l.resources.lut_high) }}</td><td class="n">{{ "{:,}".format(l.resources.ff) }}</td><td class="n">{{ "%g" % l.resources.bram36 if l.resources.bram36 else "" }}</td><td class="n">{{ l.resources.dsp or "" }}</td>{% if deep %}<td class="n">{{ "{:,}".format(l.fifo_words) if l.fifo_words > fifo else "" }}</td>{% endif %}</tr>
 {% endfor %}
 </table>
 {% for note in r.notes %}<p class="soft">{{ note }}</p>{% endfor %}
-<p class="soft">The LUT figures differ in how well small LUTs share a site, which place and route decides. FIFO: words in front of the operator. PE: outputs, SIMD: inputs multiplied in a cycle.</p>
+<p class="soft">The LUT figures differ in how well small LUTs share a site, which place and route decides. In front of the operators are FIFOs of {{ fifo }} words{% if deep %}, where no other number stands{% endif %}. PE: outputs, SIMD: inputs multiplied in a cycle.</p>
 </section>
 </main>
 </body>

@@ -128,7 +128,7 @@ def test_cycles_can_be_simulated():
 class _Page(HTMLParser):
     """Texts and tags of a page; fails on tags that are not closed."""
 
-    open_ended = frozenset({"meta", "rect", "line", "circle", "polyline"})
+    open_ended = frozenset({"meta", "rect", "line", "circle", "polyline", "wbr"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,10 +169,13 @@ def test_the_page_is_whole_and_self_contained(accelerator, report, tmp_path):
         assert (
             layer.name in found.text
             and f"{layer.cycles:,}" in found.text
-            and f"{layer.fifo_words:,}" in found.text
+            and f"{layer.resources.lut_low:,}\u2013{layer.resources.lut_high:,}" in found.text
         )
+    deepest = max(report.layers, key=lambda layer: layer.fifo_words)
+    assert f"{deepest.fifo_words:,}" in found.text
     assert summary(report) in found.text and "not run on a board" in found.text
-    assert len([t for t, _ in found.tags if t == "rect"]) >= 6 * len(report.layers)
+    widths = [float(a["style"][6:-1]) for t, a in found.tags if t == "span" and "width" in a.get("style", "")]
+    assert len(widths) == 4 * len(report.layers) + 4 and max(widths) == 100
 
 
 def test_names_in_the_page_are_text(accelerator, report):
