@@ -5,6 +5,7 @@ Types and ranges are checked, and every operator infers its output anew.
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from typing import Any
 
 from pyqkit.formats.reading import DAMAGE, check, describe, text, whole
@@ -119,9 +120,11 @@ def operator_to_json(op: Operator, arrays: Arrays) -> dict[str, Any]:
 
 
 def operator_from_json(entry: dict[str, Any], arrays: Arrays) -> Operator:
-    """Read what `operator_to_json` wrote.
+    """Read what `operator_to_json` wrote, maybe before a field with a default was added.
 
     Raises `GraphError` or one of `reading.DAMAGE` for anything else.
     """
     kind = by_kind(text(entry["kind"]))
-    return kind(**{name: codec.read(entry[name], name, arrays) for name, codec in codecs(kind)})
+    added = {item.name for item in fields(kind) if item.default is not MISSING} - entry.keys()
+    stored = ((name, codec) for name, codec in codecs(kind) if name not in added)
+    return kind(**{name: codec.read(entry[name], name, arrays) for name, codec in stored})

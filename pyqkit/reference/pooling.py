@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,17 +15,16 @@ from pyqkit.reference.ratio import Ratio
 
 
 def _overhanging(node: Node, seen: windows.Windows, size: tuple[int, ...]) -> windows.Windows:
-    """Windows of ``ceil_mode``.
-
-    A last one that starts inside the image or its first padding may reach beyond the end.
-    """
+    """Windows of ``ceil_mode``: a last one may reach beyond the end of the padding."""
     if not node.attributes.get("ceil_mode", 0):
         return seen
     after = []
     for n, k, s, d, a, b in zip(size, seen.kernel, seen.strides, seen.dilations, seen.before, seen.after):
         rest = n + a + b - ((k - 1) * d + 1)
         count = -(-rest // s)
-        after.append(b + count * s - rest if count * s < n + a else b)
+        if count * s >= n + a:
+            node.refuse("windows that start in the image were", "one of ceil_mode does not", "pad explicitly")
+        after.append(b + count * s - rest)
     return replace(seen, after=(after[0], after[1]))
 
 
@@ -44,12 +44,19 @@ def _largest(node: Node) -> Value:
     if node.outputs > 1:
         node.refuse("a pool without indices was", "its indices are used", "use the pooled values only")
     source = node.value(0)
-    x = ratio_of(source).over_one_divisor()
-    seen = _overhanging(node, _windows(node, x.shape[2:]), x.shape[2:])
+    size = source.shape[2:]
+    seen = _overhanging(node, _windows(node, size), size)
 
     def flat(a: np.ndarray, fill: float) -> np.ndarray:
         view = seen.of(a, fill)
         return view.reshape(*view.shape[:4], -1)
+
+    return _largest_of(source, flat)
+
+
+def _largest_of(source: Value, flat: Callable[[np.ndarray, float], np.ndarray]) -> Value:
+    """The largest number of each window; `flat` gives those of a window along the last axis, and fills."""
+    x = ratio_of(source).over_one_divisor()
 
     def picked(a: np.ndarray) -> np.ndarray:
         return np.take_along_axis(flat(a, 0), best, -1)[..., 0]
@@ -63,34 +70,73 @@ def _largest(node: Node) -> Value:
 
 
 def _average(node: Node) -> Value:
+    """Padding counts as zeros with count_include_pad; what ceil_mode adds to it never counts."""
     x = node.ratio(0).over_one_divisor()
     size = x.shape[2:]
-    seen = _windows(node, size)
-    if _overhanging(node, seen, size) != seen:
-        node.refuse("windows inside the padded image were", "they overhang it (ceil_mode)", "pad explicitly")
-    inside = seen.of(np.ones((1, 1, *size)), float(bool(node.attributes.get("count_include_pad", 0))))
-    counts = inside.sum(axis=(-2, -1))
-    counts = counts if (counts != counts.flat[0]).any() else counts.flat[0]
+    stated = _windows(node, size)
+    seen = _overhanging(node, stated, size)
+    padding = float(bool(node.attributes.get("count_include_pad", 0)))
+    inside = np.pad(np.ones((1, 1, *size)), _sides(stated), constant_values=padding)
+    counts = replace(seen, before=(0, 0), after=_difference(seen, stated)).of(inside).sum(axis=(-2, -1))
     total = x.numerator.map(seen.of).total((4, 5)).map(lambda a: a[..., 0, 0])
-    return Ratio(total, x.divisor * DoubleDouble.of(counts))
+    # One divisor for all pixels, so that products of the averages stay exact.
+    common = float(np.lcm.reduce(counts.astype(np.int64).ravel()))
+    if (counts != common).any():
+        total = total * DoubleDouble.of(common / counts)
+    return Ratio(total, x.divisor * DoubleDouble.of(common))
 
 
-def _reduced(node: Node) -> Value:
-    x = node.ratio(0)
-    rank = len(x.shape)
+def _sides(windows: windows.Windows) -> list[tuple[int, int]]:
+    return [(0, 0), (0, 0), *zip(windows.before, windows.after)]
+
+
+def _difference(wide: windows.Windows, narrow: windows.Windows) -> tuple[int, int]:
+    rows, columns = (a - b for a, b in zip(wide.after, narrow.after))
+    return rows, columns
+
+
+def _axes(node: Node) -> tuple[int, ...]:
+    """Axes that a node reduces; none if it has nothing to do."""
+    rank = len(node.value(0).shape)
     given = node.attributes.get("axes", ()) if node.given(1) is None else node.constant(1, "axes").ravel()
     axes = tuple(sorted({int(a) % rank for a in given}))
-    if not axes and node.attributes.get("noop_with_empty_axes", 0):
+    if 0 in axes or not (axes or node.attributes.get("noop_with_empty_axes", 0)):
+        node.refuse("a reduction within a frame was", "one over the batch came", "name the axes")
+    return axes
+
+
+def _kept(node: Node, shape: tuple[int, ...], axes: tuple[int, ...]) -> list[int]:
+    """Shape of the result."""
+    if node.attributes.get("keepdims", 1):
+        return [1 if i in axes else n for i, n in enumerate(shape)]
+    return [n for i, n in enumerate(shape) if i not in axes]
+
+
+def _summed(node: Node) -> Value:
+    """The mean or the sum over axes."""
+    axes, x = _axes(node), node.ratio(0)
+    if not axes:
         return x
-    if not axes or 0 in axes:
-        node.refuse("an average within a frame was", "one over the batch came", "name the axes")
     x = x.over_one_divisor()
-    total, count = x.numerator.total(axes), float(np.prod([x.shape[a] for a in axes]))
-    if not node.attributes.get("keepdims", 1):
-        total = total.map(lambda a: a.reshape([n for i, n in enumerate(x.shape) if i not in axes]))
+    count = float(np.prod([x.shape[a] for a in axes])) if node.type == "ReduceMean" else 1.0
+    total = x.numerator.total(axes).map(lambda a: a.reshape(_kept(node, x.shape, axes)))
     return Ratio(total, x.divisor * DoubleDouble.of(count))
 
 
+def _largest_along(node: Node) -> Value:
+    axes, source = _axes(node), node.value(0)
+    if not axes:
+        return source
+    kept = _kept(node, source.shape, axes)
+
+    def flat(a: np.ndarray, fill: float) -> np.ndarray:
+        others = [i for i in range(a.ndim) if i not in axes]
+        return a.transpose(*others, *axes).reshape(*kept, -1)
+
+    return _largest_of(source, flat)
+
+
+_REDUCING = ("axes", "keepdims", "noop_with_empty_axes")
 OPERATIONS = {
     "MaxPool": one(windows.also_of_lengths(_largest), "ceil_mode", "storage_order", *windows.ATTRIBUTES),
     "GlobalMaxPool": one(windows.also_of_lengths(_largest)),
@@ -98,5 +144,7 @@ OPERATIONS = {
         windows.also_of_lengths(_average), "ceil_mode", "count_include_pad", *windows.ATTRIBUTES
     ),
     "GlobalAveragePool": one(windows.also_of_lengths(_average)),
-    "ReduceMean": one(_reduced, "axes", "keepdims", "noop_with_empty_axes"),
+    "ReduceMean": one(_summed, *_REDUCING),
+    "ReduceSum": one(_summed, *_REDUCING),
+    "ReduceMax": one(_largest_along, *_REDUCING),
 }

@@ -89,9 +89,11 @@ def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
     auto = str(node.attributes.get("auto_pad", "NOTSET"))
     pads = node.numbers("pads", (0, 0, 0, 0))
-    # As many outputs as strides fit in; an odd pixel goes to the end or the start.
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        totals = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(size, strides, reach)]
+        totals = [(-(-n // s) - 1) * s + r - n for n, s, r in zip(size, strides, reach)]
+        if min(totals) < -1:  # a pixel that is left over stays where it is
+            node.refuse("windows that reach every pixel were", f"strides {strides} came", "use explicit pads")
+        totals = [max(t, 0) for t in totals]
         more = [-(-t // 2) for t in totals]
         less = [t // 2 for t in totals]
         pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
@@ -110,6 +112,18 @@ def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
             "use a smaller kernel",
         )
     return Windows(_pair(kernel), _pair(strides), _pair(dilations), _pair(pads[:2]), _pair(pads[2:]))
+
+
+def _same_size(
+    node: Node, size: tuple[int, ...], strides: tuple[int, ...], reach: list[int]
+) -> tuple[int, ...]:
+    """Pads with which as many outputs come as strides fit in; an odd pixel goes to the end or the start."""
+    totals = [(-(-n // s) - 1) * s + r - n for n, s, r in zip(size, strides, reach)]
+    if min(totals) < -1:  # one pixel that is left over is left where it is
+        node.refuse("windows that reach every pixel were", f"strides {strides} came", "use explicit pads")
+    less = [max(t, 0) // 2 for t in totals]
+    more = [max(t, 0) - part for t, part in zip(totals, less)]
+    return (*less, *more) if node.attributes["auto_pad"] == "SAME_UPPER" else (*more, *less)
 
 
 def _pair(values: tuple[int, ...]) -> tuple[int, int]:

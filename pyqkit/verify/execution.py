@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyqkit.errors import MissingToolError, UserError, shortened
-from pyqkit.graph.model import has_any_batch, needed_names, network_inputs
+from pyqkit.graph.model import attribute_values, has_any_batch, needed_names, network_inputs, opset_version
 
 CUT = "/exact"  # appended to the name of a tensor whose exact values replace what float32 gave
 # What QONNX says of attributes that a node leaves out, which its executor refuses to do without.
@@ -113,7 +113,8 @@ def _readable(model: Any) -> Any:
     """A copy as qonnx wants it.
 
     It has no nodes that no output needs, no attribute of a quantiser is left out, rounding modes have the
-    names that qonnx knows, ONNX's own domain has none, and an open batch is one frame.
+    names that qonnx knows, ONNX's own domain has none, averages are what all op-sets agree on, and an open
+    batch is one frame.
     """
     from onnx import helper
 
@@ -129,6 +130,7 @@ def _readable(model: Any) -> Any:
     copy.graph.node.extend(nodes)
     for named in (*copy.graph.node, *copy.opset_import):
         named.domain = "" if named.domain == "ai.onnx" else named.domain
+    _uncounted_overhang(copy.graph, opset_version(copy))
     for node in copy.graph.node:
         for attribute in node.attribute:
             if attribute.name == "rounding_mode" and attribute.s.upper() == b"ROUND_TO_ZERO":
@@ -139,6 +141,39 @@ def _readable(model: Any) -> Any:
         }
         node.attribute.extend(helper.make_attribute(name, value) for name, value in left_out.items())
     return copy
+
+
+def _uncounted_overhang(graph: Any, opset: int) -> None:
+    """Averages with counted padding and ceil_mode: as padding, and averages that count none.
+
+    Before op-set 19 ONNX Runtime counts what hangs over the padding too, which PyTorch, ONNX' own reference
+    implementation and later versions do not.
+    """
+    from onnx import helper
+
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        stated = attribute_values(node)
+        if (
+            node.op_type == "AveragePool"
+            and stated.get("ceil_mode", 0)
+            and stated.get("count_include_pad", 0)
+        ):
+            pads = stated.get("pads", [0, 0, 0, 0])
+            half = len(pads) // 2
+            sides = [0, 0, *pads[:half], 0, 0, *pads[half:]]
+            padded = f"{node.output[0]}/padded"
+            if opset < 11:
+                graph.node.append(helper.make_node("Pad", [node.input[0]], [padded], pads=sides))
+            else:
+                graph.initializer.append(helper.make_tensor(f"{padded}/pads", 7, [len(sides)], sides))
+                graph.node.append(helper.make_node("Pad", [node.input[0], f"{padded}/pads"], [padded]))
+            kept = [a for a in node.attribute if a.name not in ("pads", "count_include_pad")]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+            node.input[0] = padded
+        graph.node.append(node)
 
 
 def _forget_shapes(values: Iterable[Any]) -> None:

@@ -54,6 +54,7 @@ MOVES = (
     "Expand",
     "MaxPool",
     "GlobalMaxPool",
+    "ReduceMax",
 )
 _SLOPES = {"Sigmoid": 0.25, "Tanh": 1.0, "Softplus": 1.0}
 

@@ -85,13 +85,15 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda b, x: b.batch_norm(b.node("Unsqueeze", x, whole(b, -1)), CHANNELS),
         "it normalises a tensor of 5 axes",
     ),
-    "largest of dilated windows": (
-        lambda b, x: b.node("MaxPool", x, dilations=[2, 2], **PAIR),
-        "its window is not one of one or two dimensions without dilation",
+    "windows that begin in the padding": (
+        lambda b, x: b.node(
+            "MaxPool", x, kernel_shape=[2, 2], strides=[3, 3], ceil_mode=1, pads=[0, 0, 1, 1]
+        ),
+        "its last window would start in the padding",
     ),
-    "windows over the edge": (
-        lambda b, x: b.node("MaxPool", x, strides=[2, 2], ceil_mode=1, **PAIR),
-        "its windows overhang the image",
+    "windows that pass over pixels": (
+        lambda b, x: b.node("MaxPool", x, kernel_shape=[1, 1], strides=[5, 5], auto_pad="SAME_UPPER"),
+        "meets strides that pass over pixels",
     ),
     "largest of a falling function": (
         lambda b, x: b.node("MaxPool", b.node("Neg", bent(b, x)), **PAIR),
@@ -101,10 +103,6 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda b, x: b.node("AveragePool", bent(b, x), **PAIR),
         "its input has passed an activation function",
     ),
-    "average over fewer pixels": (
-        lambda b, x: b.node("AveragePool", x, pads=[1, 1, 1, 1], **PAIR),
-        "it averages over fewer pixels",
-    ),
     "average with a bias over the edge": (
         lambda b, x: b.node(
             "AveragePool", b.node("Add", x, b.constant(1.0)), pads=[1, 1, 1, 1], count_include_pad=1, **PAIR
@@ -113,7 +111,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "average over channels": (
         lambda b, x: b.node("ReduceMean", x, axes=[1]),
-        "it averages over channels",
+        "it reduces channels",
     ),
     "a padded vector": (
         lambda b, x: b.node("Flatten", padded(b, x, 0, 0, 1, 0, 0, 0, 0, 0)),

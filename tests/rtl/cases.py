@@ -151,6 +151,15 @@ def pools() -> list[Case]:
         "POSITIONS": 3,
         "DEPTH": 2,
     }
+    factors = np.array([6, 9, 1, 4, 6, 4, 9])
+    scaled: Parameters = {"BITS_IN": 4, "BITS_OUT": 8, "SIGNED": 1, "FACTOR_BITS": 4, "LANES": 2, "DEPTH": 2}
+    scaled |= {"PIXELS": 7, "FACTORS": '"pixel_scale.hex"'}
+    pixels = unsigned(4, 7 * 2, 2, 9)
+    products = signed(pixels.codes, 4) * np.repeat(factors, 2)[:, None]
+    tables = {"pixel_scale.hex": table(factors, 4)}
+    cases.append(
+        Case("pixel_scale", "pixel_scale", scaled, {"in": pixels}, {"out": words(8, products, 2)}, tables)
+    )
     return [
         *cases,
         Case(

@@ -21,20 +21,8 @@ from pyqkit.reference.quantised import real_of
 from pyqkit.reference.reference import Reference
 from tests.graph.qonnx_builder import GENERAL, Builder
 from tests.small_networks import mixed_layout, residual, two_heads
-
-Build = Callable[[Builder, str], str]  # adds nodes behind a quantised tensor of 4 channels
-
-
-def image(build: Build, fmt: str = "int8", last: str = "int8") -> Any:
-    """A network on 4 channels of 5x4 pixels: input quantiser, what is tested, output quantiser."""
-    b = Builder(4, 5, 4)
-    return b.model(b.quantise(build(b, b.quantise("x", fmt, 0.25)), last, 0.5))
-
-
-def vector(build: Build) -> Any:
-    """The same on a vector of 6."""
-    b = Builder(6)
-    return b.model(b.quantise(build(b, b.quantise("x", "int8", 0.25)), "int8", 0.5))
+from tests.verify import pooled_networks, rounded_networks
+from tests.verify.small import Build, image, quant, rounded, vector
 
 
 def constant(b: Builder, **value: Any) -> str:
@@ -124,43 +112,6 @@ def activated(kind: str, *operands: Any, **attributes: Any) -> Build:
     return build
 
 
-def rounded(mode: str, fmt: str = "int4") -> Any:
-    """An output quantiser with a rounding mode."""
-    b = Builder(4, 5, 4)
-    return b.model(
-        b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int4", 3, 4), fmt, 2.0, rounding_mode=mode)
-    )
-
-
-def truncated(mode: str, *numbers: float, fmt: str = "uint8", **flags: int) -> Any:
-    """Sums of 2x2 pixels less their lowest bits, in front of a convolution.
-
-    `numbers` are what a Trunc node has behind its input; five of them are version 1.
-    """
-
-    def build(b: Builder, x: str) -> str:
-        sums = b.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
-        inputs = [b.constant(number) for number in numbers]
-        kept = b.node("Trunc", sums, *inputs, domain=GENERAL, rounding_mode=mode, **flags)
-        return b.conv(kept, "int4", 3, 4, 1)
-
-    model = image(build, fmt)
-    model.opset_import[1].version = 1 if len(numbers) == 4 else 2
-    return model
-
-
-def biased(bits: int) -> Build:
-    """A convolution and a linear layer with a bias of that many bits, in the steps of their sums."""
-
-    def build(b: Builder, x: str) -> str:
-        bias = [quant(b, b.constant(b.random.normal(0, 9, n)), bits, 2.0**-e) for n, e in ((4, 14), (5, 15))]
-        coded = b.quantise(b.node("Conv", x, b.weights("int4", 4, 4, 2, 2), bias[0]), "int8", 0.5)
-        weights = b.weights("int4", 5, 48, scale=2.0**-6)
-        return b.node("Gemm", b.node("Flatten", coded), weights, bias[1], transB=1)
-
-    return build
-
-
 def idle(b: Builder, x: str) -> str:
     return b.node("Dropout", b.node("Cast", b.node("Identity", b.conv(x, "int4", 4, 4)), to=1))
 
@@ -172,14 +123,6 @@ def rectified_pool(b: Builder, x: str) -> str:
         kernel_shape=[2, 3],
         strides=[2, 1],
         pads=[0, 1, 1, 1],
-    )
-
-
-def quant(b: Builder, source: str, bits: int, scale: Any, **attributes: int) -> str:
-    """A signed Quant node."""
-    given = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND", **attributes}
-    return b.node(
-        "Quant", source, b.constant(scale), b.constant(0), b.constant(bits), domain=GENERAL, **given
     )
 
 
@@ -225,28 +168,6 @@ EXACT: dict[str, Callable[[], Any]] = {
     "rounding_ceil": lambda: rounded("CEIL"),
     "rounding_down": lambda: rounded("DOWN"),
     "rounding_down_with_a_zero_point": lambda: rounded("DOWN", "uint4z7"),
-    "rounding_up": lambda: rounded("UP"),
-    "rounding_half_up": lambda: rounded("HALF_UP"),
-    "rounding_half_down": lambda: rounded("HALF_DOWN"),
-    "rounding_half_up_with_a_zero_point": lambda: rounded("HALF_UP", "uint4z7"),
-    "rounding_half_even": lambda: rounded("HALF_EVEN"),
-    "truncated": lambda: truncated("FLOOR", 0.0625, 0, 10, 0.25, 8, signed=0),
-    "truncated_to_nearest": lambda: truncated("ROUND", 0.0625, 0, 10, 0.5, 6, signed=1, fmt="int8"),
-    "truncated_narrow_with_a_zero_point": lambda: truncated(
-        "HALF_UP", 0.0625, 8, 10, 0.5, 7, signed=1, narrow=1, fmt="int8"
-    ),
-    "truncated_from_zero_on_a_falling_scale": lambda: truncated(
-        "UP", -0.0625, 0, 10, -0.5, 8, signed=1, fmt="int8"
-    ),
-    "truncated_to_more_bits": lambda: truncated("FLOOR", 0.5, 0, 7, 0.25, 8, signed=1, fmt="int8"),
-    "truncated_by_version_1": lambda: truncated("FLOOR", 0.0625, 0, 10, 8),
-    "truncated_by_version_1_with_signs": lambda: truncated("CEIL", 0.0625, 0, 10, 8, fmt="int8"),
-    "biases_of_32_bits": lambda: image(biased(32)),
-    "biases_of_24_bits": lambda: image(biased(24)),
-    "biases_that_saturate": lambda: image(biased(8)),
-    "unsigned_narrow": lambda: image(
-        lambda b, x: b.conv(quant(b, b.conv(x, "int4", 4, 4), 3, 2.0, signed=0, narrow=1), "int4", 3, 4)
-    ),
     "sixteen_bits": lambda: image(lambda b, x: b.conv(x, "int4", 3, 4), last="int16"),
     "zero_point": lambda: image(lambda b, x: b.conv(x, "int4", 3, 4), last="uint8z9"),
     "scales_before_depthwise": lambda: image(depthwise),
@@ -294,6 +215,8 @@ EXACT: dict[str, Callable[[], Any]] = {
     "batch_of_four_flattened": lambda: with_input(image(flattened), batch=4),
     "two_outputs": two_heads,
     "joined": mixed_layout,
+    **rounded_networks.EXACT,
+    **pooled_networks.EXACT,
 }
 # What float32 does not compute exactly, or knows nothing of.
 OTHERS: dict[str, Callable[[], Any]] = {
@@ -316,6 +239,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "softplus": lambda: image(activated("Softplus")),
     "elu": lambda: image(activated("Elu", alpha=1.5)),
     "hard_sigmoid": lambda: image(activated("HardSigmoid")),
+    **pooled_networks.OTHERS,
 }
 
 

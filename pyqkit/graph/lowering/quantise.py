@@ -16,7 +16,7 @@ from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.thresholds import thresholds_of
 from pyqkit.graph.lowering.view import note_source, settle
-from pyqkit.graph.ops.pool import MaxPool
+from pyqkit.graph.ops.pool import MaxPool, pool_fields
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 
@@ -42,9 +42,7 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
     out = _requantised(lowering, tensor, real, quantiser, scale, name)
     shape = real.base
     if real.pool is not None:
-        window, stride, padding = real.pool
-        pooled = f"{out.name}_pool"
-        out = lowering.emit(MaxPool, pooled, [out.name], window=window, stride=stride, padding=padding)
+        out = lowering.emit(MaxPool, f"{out.name}_pool", [out.name], **pool_fields(real.pool))
         shape = out.shape
     result = Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
     note_source(lowering, result, name)

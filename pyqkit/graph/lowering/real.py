@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.ops.window import SlidingWindow
 
 Fractions = np.ndarray  # of dtype object, holding Fraction, shape (channels,)
 
@@ -187,9 +188,9 @@ class Real:
         node that only moves elements works on this array alone.
     functions : tuple of Function
         Applied to the sum, in order.
-    pool : tuple or None
-        (window, stride, padding) of a max pool that waits for the quantiser (it commutes with rising
-        functions); `view` then indexes the pooled tensor of shape `pooled`.
+    pool : SlidingWindow or None
+        Of a max pool that waits for the quantiser (it commutes with rising functions); `view` then indexes
+        the pooled tensor of shape `pooled`.
     raw : bool
         The float input of the network, not quantised yet.
     """
@@ -199,7 +200,7 @@ class Real:
     base: tuple[int, int, int]
     view: np.ndarray = field(repr=False)
     functions: tuple[Function, ...] = ()
-    pool: tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]] | None = None
+    pool: SlidingWindow | None = None
     pooled: tuple[int, int, int] | None = None
     raw: bool = False
 

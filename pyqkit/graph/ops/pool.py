@@ -10,7 +10,7 @@ from pyqkit.formats import Integer
 from pyqkit.graph.fields import wholes_field
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
-from pyqkit.graph.ops.window import SlidingWindow
+from pyqkit.graph.ops.window import Pair, Sides, SlidingWindow
 
 
 @dataclass
@@ -18,16 +18,17 @@ class _Pool(Operator):
     window: tuple[int, int] = wholes_field(2, least=1)
     stride: tuple[int, int] = wholes_field(2, least=1)
     padding: tuple[int, int, int, int] = wholes_field(4, default=(0, 0, 0, 0))
+    dilation: tuple[int, int] = wholes_field(2, least=1, default=(1, 1))
 
     @property
     def sliding(self) -> SlidingWindow:
         """The window as it moves over the image."""
-        return SlidingWindow(self.window, self.stride, self.padding)
+        return SlidingWindow(self.window, self.stride, self.padding, self.dilation)
 
     def check(self) -> None:
         self.sliding.check(self)
-        # A window that lies in the padding alone has no largest value, and its sum says nothing.
-        inside = all(p < n for p, n in zip(self.padding, (*self.window, *self.window)))
+        spans = self.sliding.spans
+        inside = all(p < n for p, n in zip(self.padding, (*spans, *spans)))
         expect(inside, self, f"the padding {self.padding}, as large as its window {self.window}")
 
     def _out_shape(self, tensor: Tensor) -> tuple[int, int, int]:
@@ -38,6 +39,12 @@ class _Pool(Operator):
                 f"an input of at least {self.window} pixels was expected by {self.name}, but "
                 f"{tensor.shape[:2]} came"
             )
+        # A window that lies in the padding alone has no largest value, and its sum says nothing.
+        if min(int(counts.min()) for counts in self.sliding.pixels_inside(tensor.shape[:2])) < 1:
+            raise GraphError(
+                f"windows that hold a pixel of {tensor.shape[:2]} each were expected by {self.name}, but one "
+                "lies in the padding"
+            )
         return rows, columns, tensor.shape[2]
 
     def windows(self, integers: np.ndarray, fill: int) -> np.ndarray:
@@ -47,14 +54,21 @@ class _Pool(Operator):
         """
         top, left, bottom, right = self.padding
         padded = np.pad(integers, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
-        view = np.lib.stride_tricks.sliding_window_view(padded, self.window, axis=(1, 2))
-        return view[:, :: self.stride[0], :: self.stride[1]]
+        view = np.lib.stride_tricks.sliding_window_view(padded, self.sliding.spans, axis=(1, 2))
+        (down, right), (row, column) = self.stride, self.dilation
+        return view[:, ::down, ::right, :, ::row, ::column]
 
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
         return [self.sliding.pixels_needed(tensors[0].shape[:2])]
 
     def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
         return [self.sliding.pixels_taken(tensors[0].shape[:2])]
+
+
+def pool_fields(window: SlidingWindow) -> dict[str, Pair | Sides]:
+    """Fields of the pool over these windows."""
+    fields = {"window": window.kernel, "stride": window.stride, "dilation": window.dilation}
+    return {**fields, "padding": window.padding}
 
 
 @operator

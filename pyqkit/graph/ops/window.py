@@ -37,6 +37,12 @@ class SlidingWindow:
         """Pixels that it reads."""
         return self.kernel[0] * self.kernel[1]
 
+    @property
+    def spans(self) -> Pair:
+        """Rows and columns from its first pixel to its last one."""
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation))
+        return rows, columns
+
     def check(self, op: Operator) -> None:
         """Refuse a window that is empty, stands still, leaves the image, or is too large.
 
@@ -66,14 +72,26 @@ class SlidingWindow:
     def out_size(self, size: Pair) -> Pair:
         """Rows and columns of the result for those of an image; below 1 where the window does not fit."""
         top, left, bottom, right = self.padding
-        span = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation)]
         padded = (size[0] + top + bottom, size[1] + left + right)
-        rows, columns = ((n - s) // step + 1 for n, s, step in zip(padded, span, self.stride))
+        rows, columns = ((n - s) // step + 1 for n, s, step in zip(padded, self.spans, self.stride))
         return rows, columns
 
     def covers(self, size: Pair) -> bool:
         """Whether it is the whole image and nothing else."""
         return tuple(self.kernel) == tuple(size) and not any(self.padding)
+
+    def pixels_inside(self, size: Pair, reach: Sides = (0, 0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, and columns, of an image that each row, and column, of the result has in its window.
+
+        Those of the padding count up to `reach` from the image (top, left, bottom, right).
+        """
+        counts = []
+        for axis, (pixels, results) in enumerate(zip(size, self.out_size(size))):
+            starts = np.arange(results) * self.stride[axis] - self.padding[axis]
+            read = starts[:, None] + np.arange(self.kernel[axis]) * self.dilation[axis]
+            counts.append(((read >= -reach[axis]) & (read < pixels + reach[axis + 2])).sum(axis=1))
+        rows, columns = counts
+        return rows, columns
 
     def pixels_needed(self, size: Pair) -> np.ndarray:
         """Pixels of an image that must have come for each pixel of the result, in raster order."""

@@ -188,10 +188,13 @@ def window_padding(
         return tuple(int(p) for p in pads)  # type: ignore[return-value]
     if auto == "VALID":
         return 0, 0, 0, 0
-    total = [
-        max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        for n, k, s, d in zip(shape, kernel, stride, dilation)
-    ]
+    total = [(-(-n // s) - 1) * s + k - n for n, k, s in zip(shape, kernel, stride)]
+    if min(total) < -1:
+        raise Unlowerable(
+            f"its auto_pad {auto} meets strides that pass over pixels, where ONNX Runtime crops the image",
+            "use explicit pads",
+        )
+    total = [max(t, 0) for t in total]
     small = [t // 2 for t in total]
     large = [t - s for t, s in zip(total, small)]
     first, last = (small, large) if auto == "SAME_UPPER" else (large, small)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from fractions import Fraction
+from dataclasses import dataclass, replace
+from math import lcm
 
 import numpy as np
 
@@ -11,32 +11,66 @@ from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear import window_padding
 from pyqkit.graph.lowering.quantise import mirrored
-from pyqkit.graph.lowering.real import Real, Term, plain_view
+from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.rows import on_rows
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.view import settle
-from pyqkit.graph.ops.pool import MaxPool, SumPool
+from pyqkit.graph.ops.pixel_scale import PixelScale
+from pyqkit.graph.ops.pool import MaxPool, SumPool, pool_fields
+from pyqkit.graph.ops.window import Pair, Sides, SlidingWindow
 
 
-def _window(node: Node, real: Real) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+@dataclass(frozen=True)
+class _Window:
+    """Windows of a node.
+
+    Attributes
+    ----------
+    sliding : SlidingWindow
+        With what ceil_mode lets the last windows reach beyond the padding.
+    padding : (int, int, int, int)
+        That the node states.
+    """
+
+    sliding: SlidingWindow
+    padding: Sides
+
+
+def _window(node: Node, size: Pair) -> _Window:
+    """What a pooling node says of windows on an image of `size`."""
     kernel = tuple(int(v) for v in node.attributes.get("kernel_shape", []))
-    if len(kernel) != 2 or any(d != 1 for d in node.attributes.get("dilations", [1, 1])):
-        raise Unlowerable(
-            "its window is not one of one or two dimensions without dilation", "pool over plain windows"
-        )
-    stride = tuple(int(v) for v in node.attributes.get("strides", [1, 1]))
-    padding = window_padding(node, real.base, kernel, stride, (1, 1))  # type: ignore[arg-type]
-    if node.attributes.get("ceil_mode", 0) and any(
-        (n + a + b - k) % s for n, a, b, k, s in zip(real.base, padding[:2], padding[2:], kernel, stride)
-    ):
-        raise Unlowerable(
-            "its windows overhang the image (ceil_mode)", "pad explicitly, or use ceil_mode=False"
-        )
-    return kernel, stride, padding  # type: ignore[return-value]
+    if len(kernel) != 2:
+        raise Unlowerable("its window is not one of one or two dimensions", "pool over such windows")
+    stride, dilation = (
+        tuple(int(v) for v in node.attributes.get(key, [1, 1])) for key in ("strides", "dilations")
+    )
+    padding = window_padding(node, size, kernel, stride, dilation)  # type: ignore[arg-type]
+    sliding = SlidingWindow(kernel, stride, padding, dilation)  # type: ignore[arg-type]
+    if node.attributes.get("ceil_mode", 0):
+        sliding = _overhanging(sliding, size)
+    return _Window(sliding, padding)
 
 
+def _overhanging(window: SlidingWindow, size: Pair) -> SlidingWindow:
+    """Windows of ceil_mode: one more where pixels are left over, if it starts in the image."""
+    top, left, bottom, right = window.padding
+    ends = []
+    for n, span, step, before, after in zip(size, window.spans, window.stride, (top, left), (bottom, right)):
+        rest = n + before + after - span
+        steps = -(-rest // step)
+        if steps * step >= n + before:
+            raise Unlowerable(
+                "its last window would start in the padding (ceil_mode), and ONNX gives it two meanings",
+                "use ceil_mode=False",
+            )
+        ends.append(after + steps * step - rest)
+    return replace(window, padding=(top, left, ends[0], ends[1]))
+
+
+_NO_PADDING = (0, 0, 0, 0)
+_REDUCED = "over height, width or length"
 _WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 
 
@@ -50,50 +84,52 @@ _WINDOW = ("auto_pad", "ceil_mode", "kernel_shape", "pads", "strides")
 def max_pool(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     name = node.outputs[0]
+    real = settle(lowering, real, name)
+    return [_largest(lowering, real, _window(node, real.base[:2]).sliding, name)]
+
+
+def _largest(lowering: Lowering, real: Real, window: SlidingWindow, name: str) -> Real:
     if real.raw or real.pool is not None:
         raise Unlowerable("its input is not quantised", "put a quantiser before it")
-    real = settle(lowering, real, name)
-    window, stride, padding = _window(node, real)
     if real.is_codes:
         (term,) = real.terms
         falling = np.array([f < 0 for f in term.factor])
         # The largest value of a falling channel has the smallest code.
         source = mirrored(lowering, term.tensor, falling, name)
-        out = lowering.emit(MaxPool, name, [source], window=window, stride=stride, padding=padding)
+        out = lowering.emit(MaxPool, name, [source], **pool_fields(window))
         largest = mirrored(lowering, out.name, falling, name)
-        return [Real((Term(largest, term.factor),), real.offset, out.shape, plain_view(out.shape))]
+        return Real((Term(largest, term.factor),), real.offset, out.shape, plain_view(out.shape))
     if not all(f.increasing for f in real.functions):
         raise Unlowerable("a falling function precedes it", "put a quantiser before it")
     real = single_term(lowering, real, name)
-    rows = (real.base[0] + padding[0] + padding[2] - window[0]) // stride[0] + 1
-    columns = (real.base[1] + padding[1] + padding[3] - window[1]) // stride[1] + 1
-    pooled = rows, columns, real.channels
-    return [replace(real, pool=(window, stride, padding), pooled=pooled, view=plain_view(pooled))]
+    pooled = *window.out_size(real.base[:2]), real.channels
+    return replace(real, pool=window, pooled=pooled, view=plain_view(pooled))
 
 
-def _average(
-    lowering: Lowering,
-    real: Real,
-    window: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    name: str,
-) -> Real:
+def _average(lowering: Lowering, real: Real, window: SlidingWindow, counted: Sides, name: str) -> Real:
+    """Averages of windows in which padding counts up to `counted` from the image."""
     if real.raw or not real.is_linear:
         raise Unlowerable(
             "its input has passed an activation function and is not quantised",
             "put a quantiser (QuantReLU, QuantIdentity) before it",
         )
-    if any(padding) and any(real.offset):
+    tensors = [lowering.emit(SumPool, name, [term.tensor], **pool_fields(window)) for term in real.terms]
+    size, shape = real.base[:2], tensors[0].shape
+    inside, counts = (_pixels(window, size, reach) for reach in (_NO_PADDING, counted))
+    if any(real.offset) and (inside != counts).any():
         raise Unlowerable("an unquantised tensor is padded", "put a quantiser before it")
-    real = settle(lowering, real, name)
-    share = Fraction(1, window[0] * window[1])
-    terms, base = [], real.base
-    for term in real.terms:
-        out = lowering.emit(SumPool, name, [term.tensor], window=window, stride=stride, padding=padding)
-        terms.append(Term(out.name, term.factor * share))
-        base = out.shape
-    return Real(tuple(terms), real.offset, base, plain_view(base))
+    shared = lcm(*np.unique(counts).tolist())
+    if (counts != counts[0, 0]).any():
+        factors = shared // counts
+        tensors = [lowering.emit(PixelScale, name, [tensor.name], factors=factors) for tensor in tensors]
+    terms = [Term(tensor.name, term.factor / shared) for tensor, term in zip(tensors, real.terms)]
+    return Real(tuple(terms), real.offset, shape, plain_view(shape))
+
+
+def _pixels(window: SlidingWindow, size: Pair, reach: Sides) -> np.ndarray:
+    """Pixels in the window of each pixel of the result, int64, (rows, columns)."""
+    rows, columns = window.pixels_inside(size, reach)
+    return np.multiply.outer(rows, columns).astype(np.int64)
 
 
 @handles(
@@ -103,13 +139,10 @@ def _average(
 )
 @on_rows
 def average_pool(lowering: Lowering, node: Node) -> list[Value]:
-    real = node.real()
-    window, stride, padding = _window(node, real)
-    if any(padding) and not node.attributes.get("count_include_pad", 0):
-        raise Unlowerable(
-            "it averages over fewer pixels at the border", "use count_include_pad=True, or no padding"
-        )
-    return [_average(lowering, real, window, stride, padding, node.outputs[0])]
+    real = settle(lowering, node.real(), node.outputs[0])
+    window = _window(node, real.base[:2])
+    counted = window.padding if node.attributes.get("count_include_pad", 0) else _NO_PADDING
+    return [_average(lowering, real, window.sliding, counted, node.outputs[0])]
 
 
 @handles(
@@ -120,8 +153,9 @@ def average_pool(lowering: Lowering, node: Node) -> list[Value]:
 )
 @on_rows
 def global_average_pool(lowering: Lowering, node: Node) -> list[Value]:
-    real = settle(lowering, node.real(), node.outputs[0]) if node.real().view.ndim == 3 else node.real()
-    return [_average(lowering, real, real.base[:2], (1, 1), (0, 0, 0, 0), node.outputs[0])]
+    real = settle(lowering, node.real(), node.outputs[0])
+    window = SlidingWindow(real.base[:2], (1, 1), _NO_PADDING)
+    return [_average(lowering, real, window, _NO_PADDING, node.outputs[0])]
 
 
 @handles(
@@ -135,28 +169,30 @@ def global_max_pool(lowering: Lowering, node: Node) -> list[Value]:
 
 
 @handles(
-    Layer("ReduceMean", ("torch.mean",), note="over height, width or length"),
+    Layer("ReduceMean", ("torch.mean",), note=_REDUCED),
+    Layer("ReduceSum", ("torch.sum",), note=_REDUCED),
+    Layer("ReduceMax", ("torch.amax",), note=_REDUCED),
     attributes=("axes", "keepdims"),
     only={"noop_with_empty_axes": 0},
 )
-def reduce_mean(lowering: Lowering, node: Node) -> list[Value]:
+def reduce_axes(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     given = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
     rank = len(real.shape)
     axes = sorted({int(axis) % (rank + 1) - 1 for axis in given})
     if rank not in (2, 3) or not axes or axes[0] < 0 or len(axes) == rank:
         raise Unlowerable(
-            "it averages over the batch, over everything, or over more axes than those of an image",
-            "average over height, width or length",
+            "it reduces the batch, everything, or more axes than those of an image",
+            "reduce height, width or length",
         )
-    out = _average_of_axes(lowering, real, axes, node.outputs[0])
+    out = _reduced(lowering, node, real, axes)
     if node.attributes.get("keepdims", 1):
         return [out]
     return [replace(out, view=out.view.reshape([n for axis, n in enumerate(out.shape) if axis not in axes]))]
 
 
-def _average_of_axes(lowering: Lowering, real: Real, axes: list[int], name: str) -> Real:
-    """The average over some axes, which become 1: a window over the whole of each.
+def _reduced(lowering: Lowering, node: Node, real: Real, axes: list[int]) -> Real:
+    """What a node makes of some axes, which become 1: a window over the whole of each.
 
     Channels are the first axis if it stays, or else the last one that does.
     """
@@ -164,10 +200,21 @@ def _average_of_axes(lowering: Lowering, real: Real, axes: list[int], name: str)
     image = np.moveaxis(real.view, channels, 0)
     of_stream = image.reshape(len(image), -1) % real.channels
     if (of_stream != of_stream[:, :1]).any():
-        raise Unlowerable("it averages over channels", "average over height, width or length")
+        raise Unlowerable("it reduces channels", "reduce height, width or length")
     window = [n if axis in axes else 1 for axis, n in enumerate(real.shape) if axis != channels]
     if image.ndim == 2:
         image, window = image[:, None], [1, *window]
-    found = _average(lowering, replace(real, view=image), tuple(window), (1, 1), (0, 0, 0, 0), name)  # type: ignore[arg-type]
+    found = _of_window(lowering, node, replace(real, view=image), (window[0], window[1]))
     view = found.view if real.view.ndim == 3 else found.view[:, 0]
     return replace(found, view=np.moveaxis(view, 0, channels))
+
+
+def _of_window(lowering: Lowering, node: Node, real: Real, size: Pair) -> Real:
+    """The mean, sum or largest number of each window."""
+    name, window = node.outputs[0], SlidingWindow(size, (1, 1), _NO_PADDING)
+    real = settle(lowering, real, name)
+    if node.type == "ReduceMax":
+        return _largest(lowering, real, window, name)
+    mean = _average(lowering, real, window, _NO_PADDING, name)
+    pixels = window.positions if node.type == "ReduceSum" else 1
+    return mean.affine(fractions(pixels, mean.channels), fractions(0, mean.channels))
