@@ -80,7 +80,7 @@ def quantised_by_onnxruntime(opset: int) -> Callable[..., None]:
             input_names=["x"],
             dynamic_axes={"x": {0: "batch"}},
         )
-        quant_pre_process(plain, prepared)
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)  # which leaves files behind
         quantize_static(
             prepared, path, Batches("x", x.shape[1:]), quant_format=QuantFormat.QDQ, per_channel=True
         )
