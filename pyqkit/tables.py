@@ -164,7 +164,7 @@ def show(
     for key in rows[0] if rows else ():
         numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
         table.add_column(
-            key,
+            Text(plain(key)),
             justify="right" if numeric else "left",
             no_wrap=numeric or key in whole,
             overflow="fold",

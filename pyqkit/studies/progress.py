@@ -23,7 +23,8 @@ def progress(study: str, steps: int, tasks: int) -> Iterator[Show]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn(
-            "{task.completed} of {task.total} steps, {task.fields[finished]} of {task.fields[tasks]} tasks"
+            "{task.completed} of {task.total} steps, {task.fields[finished]} of {task.fields[tasks]} tasks",
+            markup=False,
         ),
         TimeElapsedColumn(),
         TimeRemainingColumn(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ pytest.importorskip("rich")
 pytest.importorskip("jinja2")
 
 import pyqkit
+from pyqkit.doctor import examine
 from pyqkit.errors import plain
 from pyqkit.report import Report, Tradeoff
 from pyqkit.report_page import page
@@ -30,9 +33,9 @@ def report() -> Report:
 
 @pytest.mark.parametrize("text", [*MARKUP, *(text for text in BREAKERS if len(text) < 100)])
 def test_tables_show_names_as_they_are(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    show(f"t{text}t", [{"name": f"n{text}n"}], f"c{text.strip()}c")
+    show(f"t{text}t", [{f"h{text}h": f"n{text}n"}], f"c{text.strip()}c")
     shown = capsys.readouterr().out
-    assert f"t{plain(text)}t" in shown and f"n{plain(text)}n" in shown
+    assert all(f"{end}{plain(text)}{end}" in shown for end in "thn")
     assert shown.replace("\n", "").isprintable()
 
 
@@ -70,3 +73,25 @@ def test_the_page_shows_text_as_text(report: Report) -> None:
     found, plainly = _Tags(page(hostile, points)), _Tags(page(replace(report, notes=("",)), points))
     assert found.tags == plainly.tags and plain(text) in found.text
     assert found.text.replace("\n", "").isprintable()
+
+
+def test_rich_gets_no_markup_anywhere() -> None:
+    """What is in brackets would be gone: texts are `Text`, columns of progress have markup switched off."""
+    package = Path(pyqkit.__file__).parent
+    for path in package.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        if not any(module.partition(".")[0] == "rich" for module in modules):
+            continue
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            if name == "TextColumn":
+                assert "markup=False" in ast.unparse(call), ast.unparse(call)
+            if name.endswith((".add_row", ".add_column", "Table")):
+                assert not [a for a in call.args if isinstance(a, (ast.Name, ast.Constant, ast.JoinedStr))]
+
+
+def test_the_doctor_names_extras(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("pyqkit.doctor._MODULES", {"none": ("all", "pip install 'pyqkit[board]'")})
+    show("tools", examine())
+    assert "pip install 'pyqkit[board]'" in capsys.readouterr().out
