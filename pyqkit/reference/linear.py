@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
@@ -51,6 +53,62 @@ def _convolution(node: Node) -> Value:
     total = sum_of_products(node, x, w, groups, sums, (1, -1, 1, 1))
     bias = node.given(2)
     return total if bias is None else total + Ratio(real_of(bias).map(lambda a: a.reshape(1, -1, 1, 1)))
+
+
+def _transposed_convolution(node: Node) -> Value:
+    """A convolution of the input with zeros between its pixels, by the kernel turned around."""
+    x, w = node.value(0), node.value(1)
+    groups = int(node.attributes.get("group", 1))
+    if len(w.shape) != 4 or w.shape[0] != x.shape[1] or w.shape[0] % max(groups, 1):
+        node.refuse(f"weights for {x.shape[1]} channels were", f"{w.shape} came", "check the layer")
+    inputs, outputs, *kernel = w.shape
+    strides, dilations = node.numbers("strides", (1, 1)), node.numbers("dilations", (1, 1))
+    begin, end = _left_out(node, x.shape[2:], kernel, strides, dilations)
+    reach = [(k - 1) * d for k, d in zip(kernel, dilations)]
+    sides = [(r - a, r - b) for r, a, b in zip(reach, begin, end)]
+
+    def stuffed(values: np.ndarray) -> np.ndarray:
+        lengths = [(n - 1) * s + 1 for n, s in zip(values.shape[2:], strides)]
+        wide = np.zeros((*values.shape[:2], *lengths), values.dtype)
+        wide[:, :, :: strides[0], :: strides[1]] = values
+        wide = np.pad(wide, [(0, 0), (0, 0), *((max(a, 0), max(b, 0)) for a, b in sides)])
+        rows, columns = (slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(sides, wide.shape[2:]))
+        return wide[:, :, rows, columns]
+
+    def turned(values: np.ndarray) -> np.ndarray:
+        grouped = values.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
+        return grouped[..., ::-1, ::-1].reshape(groups * outputs, inputs // groups, *kernel)
+
+    seen = windows.Windows((kernel[0], kernel[1]), (1, 1), (dilations[0], dilations[1]), (0, 0), (0, 0))
+    added = convolution_sums(seen, groups)
+    coded = turned(w) if isinstance(w, np.ndarray) else w.map(turned)
+    total = sum_of_products(node, x, coded, groups, lambda a, b: added(stuffed(a), b), (1, -1, 1, 1))
+    bias = node.given(2)
+    return total if bias is None else total + Ratio(real_of(bias).map(lambda a: a.reshape(1, -1, 1, 1)))
+
+
+def _left_out(
+    node: Node,
+    size: tuple[int, ...],
+    kernel: Sequence[int],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+) -> tuple[list[int], list[int]]:
+    """How many rows and columns the result leaves out at the start and at the end.
+
+    Negative for those that no pixel reaches.
+    """
+    auto, pads = str(node.attributes.get("auto_pad", "NOTSET")), node.numbers("pads", (0, 0, 0, 0))
+    more, shape = node.numbers("output_padding", (0, 0)), node.numbers("output_shape", ())[-2:]
+    if auto in ("SAME_UPPER", "SAME_LOWER") and not shape:
+        shape = tuple(n * s for n, s in zip(size, strides))
+    begin, end = ([0, 0], [0, 0]) if auto == "VALID" else (list(pads[:2]), list(pads[2:]))
+    if shape:
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
+        total = [s * (n - 1) + o + r - w for n, s, o, r, w in zip(size, strides, more, reach, shape)]
+        begin = [t // 2 if auto == "SAME_UPPER" else t - t // 2 for t in total]
+        end = [t - b for t, b in zip(total, begin)]
+    return begin, [b - o for b, o in zip(end, more)]
 
 
 def linear_sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -133,6 +191,13 @@ def _batch_norm(node: Node) -> Value:
 
 OPERATIONS = {
     "Conv": one(windows.also_of_lengths(_convolution), "group", *windows.ATTRIBUTES),
+    "ConvTranspose": one(
+        windows.also_of_lengths(_transposed_convolution),
+        "group",
+        "output_padding",
+        "output_shape",
+        *windows.ATTRIBUTES,
+    ),
     "Gemm": one(_gemm, "alpha", "beta", "transA", "transB"),
     "MatMul": one(_matrix_product),
     "BatchNormalization": one(_batch_norm, "epsilon", "momentum", "training_mode", "spatial"),

@@ -23,25 +23,25 @@ def _moved(node: Node) -> list[Value]:
     rest = [node.constant(i, "operand") if v is not None else None for i, v in enumerate(node.inputs) if i]
     if isinstance(source, np.ndarray):
         return list(node.evaluate([source, *rest]))
-    return [_picked(node, moved) for moved in node.evaluate([_places(node), *rest])]
+    return [picked(node, moved) for moved in node.evaluate([places(node), *rest])]
 
 
-def _places(node: Node) -> np.ndarray:
+def places(node: Node) -> np.ndarray:
     """Places of the elements in a run of the file: those of frame k are from k * size on."""
     source = node.value(0)
     shape = (node.batch, *source.shape[1:]) if node.varies[0] else source.shape
     return np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
 
 
-def _picked(node: Node, places: np.ndarray) -> Value:
+def picked(node: Node, found: np.ndarray) -> Value:
     """The input's elements at places: those of the first frame, in every frame."""
     source = node.value(0)
     if node.varies[0]:
-        places = _of_first_frame(node, places, int(np.prod(source.shape[1:])))
+        found = _of_first_frame(node, found, int(np.prod(source.shape[1:])))
 
     def how(a: np.ndarray) -> np.ndarray:
-        flat = a.reshape(len(a), -1)[:, places] if node.varies[0] else a.ravel()[places]
-        return np.where(places == _NONE, a.dtype.type(0), flat)
+        flat = a.reshape(len(a), -1)[:, found] if node.varies[0] else a.ravel()[found]
+        return np.where(found == _NONE, a.dtype.type(0), flat)
 
     return source.map(how) if isinstance(source, Quantised) else ratio_of(source).over_one_divisor().map(how)
 
@@ -85,8 +85,8 @@ def _pad(node: Node) -> list[Value]:
     if mode not in ("constant", "reflect", "edge", "wrap"):
         node.refuse("mode constant, reflect, edge or wrap was", f"{mode} came", "pad with zeros")
     fill = {"constant_values": _NONE} if mode == "constant" else {}
-    moved = np.pad(_places(node), widths, mode=mode, **fill)  # type: ignore[call-overload]
-    found = _picked(node, moved)
+    moved = np.pad(places(node), widths, mode=mode, **fill)  # type: ignore[call-overload]
+    found = picked(node, moved)
     if not value or mode != "constant":
         return [found]
     padding = np.where(moved[:1] == _NONE, np.float64(value), 0.0)
@@ -134,5 +134,7 @@ OPERATIONS = {
     "Expand": _moves(),
     "Pad": Operation(_pad, frozenset({"mode", "pads", "value"})),
     "Concat": Operation(_concatenated, frozenset({"axis"})),
+    "DepthToSpace": _moves("blocksize", "mode"),
+    "SpaceToDepth": _moves("blocksize"),
     "Shape": Operation(_shape, frozenset({"start", "end"})),
 }

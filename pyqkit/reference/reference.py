@@ -35,6 +35,7 @@ from pyqkit.reference import (
     moves,
     pooling,
     quantisers,
+    resizing,
     truncation,
 )
 from pyqkit.reference.doubledouble import DoubleDouble
@@ -50,6 +51,7 @@ OPERATIONS = {
     **elementwise.OPERATIONS,
     **moves.OPERATIONS,
     **ends.OPERATIONS,
+    **resizing.OPERATIONS,
 }
 
 # Executed here even where all inputs are constants: ONNX's own implementation rounds quotients in float32.

@@ -52,9 +52,9 @@ def also_of_lengths(rule: Callable[[Node], Value]) -> Callable[[Node], Value]:
             return rule(node)
         inputs = [None if value is None else _with_axis(value) for value in node.inputs]
         attributes = dict(node.attributes)
-        for name, value in (("kernel_shape", 1), ("strides", 1), ("dilations", 1)):
+        for name in ("kernel_shape", "strides", "dilations", "output_padding", "output_shape"):
             if name in attributes:
-                attributes[name] = [value, *node.numbers(name, ())]
+                attributes[name] = [0 if name == "output_padding" else 1, *node.numbers(name, ())[-1:]]
         if "pads" in attributes:
             start, end = _pair(node.numbers("pads", ()))
             attributes["pads"] = [0, start, 0, end]

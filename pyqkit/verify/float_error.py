@@ -52,6 +52,10 @@ MOVES = (
     "Split",
     "Pad",
     "Expand",
+    "Resize",
+    "Upsample",
+    "DepthToSpace",
+    "SpaceToDepth",
     "MaxPool",
     "GlobalMaxPool",
     "ReduceMax",
@@ -213,7 +217,12 @@ def _products(bounds: ErrorBounds, node: Any) -> np.ndarray:
     """Convolution and matrix product, with a bias or without."""
     (left, right, *bias), (e_left, e_right, *e_bias) = bounds.values(node), bounds.errors(node)
     result = bounds.result(node)
-    count = right[0].size if node.op_type == "Conv" else left.size * result.shape[-1] // result.size
+    if node.op_type == "Conv":
+        count = right[0].size
+    elif node.op_type == "ConvTranspose":  # as if each output met the whole kernel
+        count = right.size // right.shape[1]
+    else:
+        count = left.size * result.shape[-1] // result.size
     positive, zeros = _positive(node), [np.zeros_like(b) for b in bias]
     left, right, bias = np.abs(left), np.abs(right), [np.abs(b) for b in bias]
     passed = bounds.linear(positive, [left, e_right, *e_bias]) + bounds.linear(
@@ -311,7 +320,7 @@ def _smooth(bounds: ErrorBounds, node: Any) -> np.ndarray:
 
 
 RULES: dict[str, Callable[[ErrorBounds, Any], np.ndarray]] = {
-    **dict.fromkeys(("Conv", "Gemm", "MatMul"), _products),
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _products),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"), _mean),
     "BatchNormalization": _batch_norm,
     **dict.fromkeys(("Add", "Sub"), _sum),

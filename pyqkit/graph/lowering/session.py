@@ -114,6 +114,8 @@ class Lowering:
         Kind of the operator that was first called so.
     folded : int
         Elements of constants that were computed.
+    moved : dict of tuple to str
+        Tensor behind each operator that only moves, by the tensor before it and what it does.
     """
 
     graph: Graph
@@ -129,6 +131,7 @@ class Lowering:
     names: Identifiers = field(default_factory=lambda: Identifiers(longest=LONGEST))
     kinds: dict[str, str] = field(default_factory=dict)
     folded: int = 0
+    moved: dict[tuple[str, type[Operator], str], str] = field(default_factory=dict)
 
     def stem(self, wanted: str) -> str:
         """The layer that makes an ONNX tensor, or another name, as an identifier."""

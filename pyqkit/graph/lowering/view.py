@@ -5,20 +5,19 @@ ONNX nodes that only move elements act on an index array; what it amounts to is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.image_moves import Move, image_moves
 from pyqkit.graph.lowering.real import Affine, Fractions, Function, Leaky, Real, Term, plain_view
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.zero import with_zero
-from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
-
-Move = tuple[type[Operator], dict[str, Any]]  # an operator and its parameters
+from pyqkit.graph.ops.layout import Concat, Pad, Reshape
 
 _REMEDY = "keep to channel permutations, strided slices, zero padding and flattening"
 _CHANNEL_PIECES = 64  # that a tensor may be cut into: each is a stream of its own
@@ -97,6 +96,19 @@ def channels_back(real: Real) -> Real:
     return replace(real, view=np.moveaxis(real.view, 0, -1))
 
 
+def rearranged(lowering: Lowering, real: Real, how: Callable[[np.ndarray], np.ndarray], name: str) -> Real:
+    """`real` with its elements moved by a function of the whole ONNX tensor, batch axis included.
+
+    What its view amounts to is emitted before, if only then operators can do the rest.
+    """
+    moved = replace(real, view=how(real.view[None])[0])
+    if real.pool is not None or real.raw or real.view.ndim != 3 or is_plain(real):
+        return moved
+    if image_moves(moved.view, real.base) is None and image_moves(real.view, real.base) is not None:
+        real = settle(lowering, real, name)
+    return replace(real, view=how(real.view[None])[0])
+
+
 def flattened(lowering: Lowering, real: Real, name: str) -> Real:
     """The tensors behind `real` as vectors (1, 1, features).
 
@@ -111,66 +123,6 @@ def flattened(lowering: Lowering, real: Real, name: str) -> Real:
     return replace(flat, view=real.view)
 
 
-@dataclass(frozen=True, eq=False)
-class _Box:
-    """A view that takes the same rows and columns of some channels, with zeros around.
-
-    Attributes
-    ----------
-    first, last : numpy.ndarray
-        Of the elements that are no zeros: (channel, row, column), and the ones behind the last.
-    rows, columns, channels : numpy.ndarray
-        That it takes, in its own order.
-    """
-
-    first: np.ndarray
-    last: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
-    channels: np.ndarray
-
-    @classmethod
-    def of(cls, view: np.ndarray, base: tuple[int, int, int]) -> _Box | None:
-        """What an image (channels, height, width) takes; None if it is no box."""
-        inside = np.argwhere(view >= 0)
-        if not len(inside):
-            return None
-        first, last = inside.min(axis=0), inside.max(axis=0) + 1
-        box = view[tuple(slice(a, b) for a, b in zip(first, last))]
-        _, width, channels = base
-        channel, row, column = box % channels, box // (width * channels), box // channels % width
-        rows, columns, order = row[0, :, 0], column[0, 0, :], channel[:, 0, 0]
-        separable = (
-            (box >= 0).all()
-            and (row == rows[None, :, None]).all()
-            and (column == columns).all()
-            and (channel == order[:, None, None]).all()
-        )
-        return cls(first, last, rows, columns, order) if separable else None
-
-    @property
-    def steps(self) -> tuple[int, int] | None:
-        """Distances of its rows and of its columns; None where they are uneven.
-
-        Raises
-        ------
-        Unlowerable
-            Where they lead backwards.
-        """
-        found = []
-        for what, places in (("rows", self.rows), ("columns", self.columns)):
-            steps = set(np.diff(places).tolist()) or {1}
-            if max(steps) < 0:
-                raise Unlowerable(
-                    f"it takes {what} backwards, and streams go forward",
-                    "flip the image outside the network, or the weights that read it",
-                )
-            if len(steps) > 1 or min(steps) < 1:
-                return None
-            found.append(steps.pop())
-        return found[0], found[1]
-
-
 def _settle_image(lowering: Lowering, real: Real, name: str) -> Real:
     view = real.view
     base = view.shape[1], view.shape[2], view.shape[0]
@@ -181,39 +133,14 @@ def _settle_image(lowering: Lowering, real: Real, name: str) -> Real:
         return _apply(lowering, real, [(Reshape, {"shape": base})], channels, base, name)
     if (view < 0).all():
         raise Unlowerable("a tensor of zeros only is used", _REMEDY)
-    box = _Box.of(view, real.base)
-    if box is not None and (steps := box.steps) is not None:
-        return _settle_box(lowering, real, box, steps, name)
-    if base[:2] == (1, 1):
-        if (view < 0).any():
-            raise Unlowerable("a padded tensor is flattened", _REMEDY)
-        flat_real = flattened(lowering, real, name)
-        moves: list[Move] = [(Permute, {"channels": flat.tolist()})]
-        return _apply(lowering, flat_real, moves, flat, base, name)
-    return _settle_pieces(lowering, real, name)
-
-
-def _settle_box(lowering: Lowering, real: Real, box: _Box, steps: tuple[int, int], name: str) -> Real:
-    """One slice, one permutation, one padding, of those that are needed."""
-    view = real.view
-    base = view.shape[1], view.shape[2], view.shape[0]
-    moves: list[Move] = []
-    size = len(box.rows), len(box.columns)
-    if size != real.base[:2]:
-        start = int(box.rows[0]), int(box.columns[0])
-        moves.append((Slice, {"start": start, "step": steps, "size": size}))
-    if not np.array_equal(box.channels, np.arange(real.channels)):
-        moves.append((Permute, {"channels": [int(c) for c in box.channels]}))
-    before = int(box.first[1]), int(box.first[2]), int(box.first[0])
-    after = tuple(int(n - end) for n, end in zip(base, (box.last[1], box.last[2], box.last[0])))
-    if any(before) or any(after):
-        if any(real.offset) or real.functions:
+    moves = image_moves(view, real.base)
+    if moves is not None:
+        if moves.pads and (any(real.offset) or real.functions):
             raise Unlowerable("an unquantised tensor is padded with zeros", "quantise before the padding")
-        moves.append((Pad, {"before": before, "after": after}))
-    # Padded channels hold zeros: any factor will do, they take a real one.
-    full = np.full(base[2], box.channels[0])
-    full[before[2] : before[2] + len(box.channels)] = box.channels
-    return _apply(lowering, real, moves, full, base, name)
+        return _apply(lowering, real, moves.operators, moves.sources, base, name)
+    if base[:2] == (1, 1) and (view < 0).any():
+        raise Unlowerable("a padded tensor is flattened", _REMEDY)
+    return _settle_pieces(lowering, real, name)
 
 
 def _settle_pieces(lowering: Lowering, real: Real, name: str) -> Real:
@@ -223,10 +150,11 @@ def _settle_pieces(lowering: Lowering, real: Real, name: str) -> Real:
     there are others, boxes lie one below or beside the other (a rolled image).
     """
     view, (_, width, channels) = real.view, real.base
+    _refuse_backwards(view, real.base)
     pixels = np.where(view >= 0, view // channels, -1)
     groups = _alike(pixels.reshape(len(pixels), -1))
     if 1 < len(groups) <= _CHANNEL_PIECES and all(
-        _is_even(_Box.of(view[group], real.base)) for group in groups
+        image_moves(view[group], real.base) is not None for group in groups
     ):
         joined = _joined(lowering, real, [view[group] for group in groups], 2, name)
         order = np.argsort(np.concatenate(groups))
@@ -240,8 +168,15 @@ def _settle_pieces(lowering: Lowering, real: Real, name: str) -> Real:
     raise Unlowerable("it moves elements in a way that no operator does", _REMEDY)
 
 
-def _is_even(box: _Box | None) -> bool:
-    return box is not None and box.steps is not None
+def _refuse_backwards(view: np.ndarray, base: tuple[int, int, int]) -> None:
+    _, width, channels = base
+    rows, columns = view[0, :, 0] // (width * channels), view[0, 0] // channels % width
+    for what, places in (("rows", rows), ("columns", columns)):
+        if len(places) > 1 and (np.diff(places) < 0).all() and (view >= 0).all():
+            raise Unlowerable(
+                f"it takes {what} backwards, and streams go forward",
+                "flip the image outside the network, or the weights that read it",
+            )
 
 
 def _alike(rows: np.ndarray) -> list[np.ndarray]:
@@ -287,43 +222,59 @@ def _apply(
     lowering: Lowering,
     real: Real,
     moves: list[Move],
-    channels: np.ndarray | None,
+    sources: np.ndarray | None,
     base: tuple[int, int, int],
     name: str,
 ) -> Real:
-    """Run every term through the operators; `channels` says which old channel each new one comes from."""
+    """Run every term through the operators.
+
+    `sources` says which old channels each new one comes from: one, or one in each of several ways.
+    """
     terms = []
     for term in real.terms:
         source = term.tensor
         for kind, parameters in moves:
             source = with_zero(lowering, source, name) if kind is Pad else source
-            source = lowering.emit(kind, f"{lowering.stem(name)}_{kind.kind}", [source], **parameters).name
-        terms.append(Term(source, _pick(term.factor, channels, base[2])))
-    functions = real.functions if channels is None else tuple(_moved(f, channels) for f in real.functions)
-    offset = _pick(real.offset, channels, base[2])
+            source = _emitted(lowering, source, kind, parameters, name)
+        terms.append(Term(source, _pick(term.factor, sources, base[2])))
+    functions = real.functions
+    if sources is not None:
+        functions = tuple(_of_channels(function, sources, base[2]) for function in functions)
+    offset = _pick(real.offset, sources, base[2])
     return replace(
         real, terms=tuple(terms), offset=offset, base=base, view=plain_view(base), functions=functions
     )
 
 
-def _moved(function: Function, channels: np.ndarray) -> Function:
+def _emitted(
+    lowering: Lowering, source: str, kind: type[Operator], parameters: dict[str, Any], name: str
+) -> str:
+    """The tensor behind an operator that only moves; several who want it moved alike share one."""
+    key = source, kind, repr(parameters)
+    if key not in lowering.moved:
+        wanted = f"{lowering.stem(name)}_{kind.kind}"
+        lowering.moved[key] = lowering.emit(kind, wanted, [source], **parameters).name
+    return lowering.moved[key]
+
+
+def _of_channels(function: Function, sources: np.ndarray, count: int) -> Function:
     """A function of other channels."""
     if function.uniform:
         return function
     if isinstance(function, Affine):
-        return Affine(function.factor[channels], function.offset[channels])
+        return Affine(_pick(function.factor, sources, count), _pick(function.offset, sources, count))
     if isinstance(function, Leaky):
-        return Leaky(function.slope[channels])
+        return Leaky(_pick(function.slope, sources, count))
     raise Unlowerable(
         "channels are moved after an unquantised per-channel function", "quantise before moving channels"
     )
 
 
-def _pick(values: Fractions, channels: np.ndarray | None, count: int) -> Fractions:
-    if channels is not None:
-        return values[channels]
-    if any(v != values[0] for v in values):
+def _pick(values: Fractions, sources: np.ndarray | None, count: int) -> Fractions:
+    """Values of the new channels; without `sources` each may come from any of the old ones."""
+    held = values[np.arange(len(values))[:, None] if sources is None else np.atleast_2d(sources)]
+    if (held != held[:1]).any():
         raise Unlowerable(
             "a tensor with one scale per channel is reshaped", "use one scale for the whole tensor"
         )
-    return np.repeat(values[:1], count)
+    return np.array(np.broadcast_to(held[0], (count,)))

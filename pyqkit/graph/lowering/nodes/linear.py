@@ -31,7 +31,7 @@ from pyqkit.graph.lowering.zero import with_zero
 from pyqkit.graph.ops.convolution import Convolution
 
 
-def _operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
+def operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
     weights = node.inputs[1]
     if isinstance(weights, Real):
         raise Unlowerable(
@@ -62,7 +62,7 @@ def _output_scale(weights: Coded, outputs: int) -> Fractions:
     return fractions(scale.ravel(), outputs) * weights.quantiser.prescale
 
 
-def _emit(
+def emit_sums(
     lowering: Lowering,
     node: Node,
     real: Real,
@@ -201,6 +201,14 @@ def window_padding(
     return first[0], first[1], last[0], last[1]
 
 
+def padded(lowering: Lowering, real: Real, padding: tuple[int, ...], name: str) -> Real:
+    """`real` with codes that have a zero, where an operator pads it."""
+    if not any(padding):
+        return real
+    (term,) = real.terms
+    return replace(real, terms=(Term(with_zero(lowering, term.tensor, name), term.factor),))
+
+
 @handles(
     Layer(
         "Conv",
@@ -213,7 +221,7 @@ def window_padding(
 )
 @on_rows
 def convolution(lowering: Lowering, node: Node) -> list[Value]:
-    real, weights = _operands(lowering, node)
+    real, weights = operands(lowering, node)
     if list(node.attributes.get("kernel_shape", weights.codes.shape[2:])) != [*weights.codes.shape[2:]]:
         raise Unlowerable(
             f"its weights of shape {weights.codes.shape} are no kernels of the size it states",
@@ -228,11 +236,8 @@ def convolution(lowering: Lowering, node: Node) -> list[Value]:
     kernel = codes.shape[1], codes.shape[2]
     groups = int(node.attributes.get("group", 1))
     padding = window_padding(node, real.base, kernel, stride, dilation)  # type: ignore[arg-type]
-    if any(padding):
-        (term,) = real.terms
-        source = with_zero(lowering, term.tensor, node.outputs[0])
-        real = replace(real, terms=(Term(source, term.factor),))
-    out = _emit(
+    real = padded(lowering, real, padding, node.outputs[0])
+    out = emit_sums(
         lowering,
         node,
         real,
@@ -269,7 +274,7 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
 
     codes = reorder(weights.codes)
     assert codes is not None
-    out = _emit(lowering, node, real, weights, codes, reorder(weights.shifts))
+    out = emit_sums(lowering, node, real, weights, codes, reorder(weights.shifts))
     return Real(out.terms, out.offset, out.base, vector_view(out.channels))
 
 
@@ -285,7 +290,7 @@ def _pixelwise(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Re
         image = real.view.reshape(1, -1, features) if len(places) != 2 else real.view
         real = settle(lowering, replace(real, view=np.moveaxis(image, -1, 0)), node.outputs[0])
     kernels = [None if a is None else a[:, None, None] for a in (weights.codes, weights.shifts)]
-    out = _emit(lowering, node, real, weights, *kernels)  # type: ignore[arg-type]
+    out = emit_sums(lowering, node, real, weights, *kernels)  # type: ignore[arg-type]
     return replace(out, view=np.arange(out.view.size).reshape(*places, -1))
 
 
@@ -294,7 +299,7 @@ def _pixelwise(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Re
     axes=tuple((count, 2) for count in range(2, limits.AXES + 1)),
 )
 def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
-    real, weights = _operands(lowering, node)
+    real, weights = operands(lowering, node)
     layer = _linear if real.view.ndim == 1 else _pixelwise
     return [layer(lowering, node, real, weights.moved(np.transpose))]
 
@@ -305,7 +310,7 @@ def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
     axes=((2, 2),),
 )
 def gemm(lowering: Lowering, node: Node) -> list[Value]:
-    real, weights = _operands(lowering, node)
+    real, weights = operands(lowering, node)
     attributes = node.attributes
     if (
         attributes.get("transA", 0)
