@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.hls.emitter import Emitter, emits
@@ -18,4 +19,5 @@ def pixel_scale(e: Emitter, op: Operator) -> None:
     table = e.struct(f"{op.name}_table", {"factor": ("int pixel", f"{factors}[pixel]")})
     numbers = f"{out.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}"
     kind = e.format(tensor.format)
-    e.process(op.name, f"pyqkit::pixel_scale<{kind}, {numbers}, {table}>({source.name}, {out.name})")
+    call = f"pyqkit::pixel_scale<{kind}, {numbers}, {table}>({source.name}, {out.name})"
+    e.process(op.name, call, codes(tensor) // source.lanes)
