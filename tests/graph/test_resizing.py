@@ -6,6 +6,7 @@ What QONNX' executor computes, and the independent reference.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,33 @@ def test_transposed_convolutions(name: str) -> None:
     assert layer.kind == "convolution" and layer.stride == (1, 1)  # type: ignore[attr-defined]
     zeros = name in ("zeros", "gaps", "dilated", "same", "shape")
     assert any("products of every output are with zeros" in note for note in accelerator.graph.notes) == zeros
+
+
+def test_lines_are_images_of_one_row() -> None:
+    """nn.ConvTranspose1d and nn.Upsample of three axes."""
+    b = Builder(CHANNELS, 5)
+    weights = b.quantise(b.constant(b.random.normal(0, 1, (CHANNELS, 3, 4))), "int4", 0.25)
+    y = b.node(
+        "ConvTranspose",
+        b.quantise("x", "int4", 0.5),
+        weights,
+        strides=[3],
+        pads=[1, 0],
+        output_padding=[2],
+        dilations=[2],
+    )
+    large = b.node("Resize", b.quantise(y, "int4", 1.0), "", b.constant([1.0, 1.0, 2.0]), mode="nearest")
+    last = b.node("Conv", large, b.weights("int4", 2, 3, 3))
+    confirmed(b.model(b.quantise(last, "int8", 1.0)), frames(size=5)[:, :, 0])
+
+
+def test_an_enlarged_result_is_kept_in_a_build_folder(tmp_path: Path) -> None:
+    b = Builder(CHANNELS, 4, 4)
+    model = b.model(scaled(2, 1)(b, b.quantise(b.conv(b.quantise("x", "int4", 0.5), "int4", 2, 4), "int4")))
+    made = confirmed(model, frames(size=4))
+    made.save(tmp_path / "net")
+    again = pyqkit.Accelerator.load(tmp_path / "net")
+    np.testing.assert_array_equal(again(frames(size=4)), made(frames(size=4)))
 
 
 def test_a_vector_becomes_an_image_through_a_memory() -> None:

@@ -138,7 +138,7 @@ def _varies(value: Value | Hosted) -> bool:
 
 
 def _port(lowering: Lowering, real: Real, name: str) -> Port:
-    if (real.view < 0).any() or len(np.unique(real.view)) != np.prod(real.base):
+    if not np.array_equal(np.sort(real.view, axis=None), np.arange(np.prod(real.base))):
         real = settle(lowering, real, name)
     real = single_term(lowering, real, name)
     (term,) = real.terms
