@@ -213,14 +213,45 @@ def deeper(b: Builder, x: str) -> str:
     return b.node("Unsqueeze", x, b.constant([4], np.int64))
 
 
-REFUSED: dict[str, tuple[Make, str]] = {
-    "scales without a ratio": (
-        lambda b, x: b.conv(join(b, branch(b, x, "int8", 0.3), branch(b, x, "int8", 0.7)), "int4", 3, 6),
-        "what it reads has different scales (0.3 and 0.7)",
+def scales_of_three(b: Builder, x: str) -> str:
+    """Channels of scales without a simple ratio, shuffled."""
+    return b.node(
+        "Gather",
+        join(b, branch(b, x, "int8", 0.3), branch(b, x, "uint4", 0.7), branch(b, x, "int4", 1 / 3)),
+        b.constant([0, 3, 6, 1, 4, 7, 2, 5, 8], np.int64),
+        axis=1,
+    )
+
+
+# what a convolution or a linear layer reads: a sum of one layer for each scale
+WITHOUT_A_RATIO: dict[str, Make] = {
+    "two_branches": lambda b, x: b.conv(
+        join(b, branch(b, x, "int8", 0.3), branch(b, x, "int8", 0.7)), "int4", 3, 6
     ),
-    "logarithms": (
-        lambda b, x: b.conv(join(b, branch(b, x, "lp4_0_3"), branch(b, x, "int4")), "int4", 3, 6),
-        "which are no multiples of one in 16 bits",
+    "shuffled": lambda b, x: b.conv(scales_of_three(b, x), "int4", 3, 9, strides=[2, 1]),
+    "flattened": lambda b, x: b.node(
+        "Gemm", b.node("Flatten", scales_of_three(b, x)), b.weights("int4", 5, 216), transB=1
+    ),
+    "blocks": lambda b, x: b.conv(scales_of_three(b, x), "mx32_e2m1", 3, 9),
+    "logarithms": lambda b, x: b.conv(join(b, branch(b, x, "lp4_0_3"), branch(b, x, "int4")), "int4", 3, 6),
+    "one_bit_padded": lambda b, x: b.conv(
+        join(b, branch(b, x, "odd1", 0.3), branch(b, x, "odd1", 0.7)), "odd1", 3, 6
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_A_RATIO)
+def test_scales_without_a_ratio(name: str) -> None:
+    graph = check(built(WITHOUT_A_RATIO[name]))
+    assert [op.kind for op in graph.operators].count("add") == 1
+
+
+REFUSED: dict[str, tuple[Make, str]] = {
+    "scales without a ratio in one group": (
+        lambda b, x: b.conv(
+            join(b, branch(b, x, "int8", 0.3), branch(b, x, "int8", 0.7)), "int4", 6, 6, group=3
+        ),
+        "what it reads has different scales (0.3 and 0.7), which are no multiples of one in 16 bits",
     ),
     "rows backwards": (
         lambda b, x: b.conv(cut(b, x, -1, -END, 2, -1), "int4", 3, 4),

@@ -17,10 +17,10 @@ import numpy as np
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions
+from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import common_unit
-from pyqkit.graph.ops.layout import Concat
+from pyqkit.graph.ops.layout import Concat, Permute
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 MOST_BITS = 16  # of a format that holds several scales, as of a quantiser
@@ -162,6 +162,33 @@ def under_one_scale(lowering: Lowering, real: Real, groups: int, name: str) -> R
     if len(moved) > 1:
         moved = [lowering.emit(Concat, f"{lowering.stem(name)}_joined", moved).name]
     return replace(real, terms=(Term(moved[0], units),))
+
+
+def of_one_scale(lowering: Lowering, real: Real, name: str) -> list[tuple[Real, np.ndarray]]:
+    """Codes of several scales as tensors of one scale each, and which channels each of them holds.
+
+    A layer is the sum of what it makes of each of them. There are none if they would be too many.
+    """
+    (term,) = real.terms
+    found: list[tuple[Real, np.ndarray]] = []
+    first = 0
+    for part in _parts(lowering, term):
+        scales = list(dict.fromkeys(part.factors))
+        if len(found) + len(scales) > _PARTS:
+            return []
+        for scale in scales:
+            (chosen,) = np.nonzero(part.factors == scale)
+            source = part.tensor
+            if len(scales) > 1:
+                channels = [int(c) for c in chosen]
+                source = lowering.emit(
+                    Permute, f"{lowering.stem(name)}_part", [source.name], channels=channels
+                )
+            terms = (Term(source.name, part.factors[chosen]),)
+            level = fractions(0, len(chosen))
+            found.append((Real(terms, level, source.shape, plain_view(source.shape)), first + chosen))
+        first += len(part.factors)
+    return found
 
 
 def _in_units(parts: Sequence[_Part], units: Fractions) -> tuple[NumberFormat, list[_Part]]:

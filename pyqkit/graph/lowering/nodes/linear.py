@@ -13,7 +13,7 @@ from pyqkit.formats.products import WIDEST
 from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.lowering.alignment import under_one_scale
+from pyqkit.graph.lowering.alignment import of_one_scale, under_one_scale
 from pyqkit.graph.lowering.constants import (
     Coded,
     shared_exponents,
@@ -71,9 +71,42 @@ def emit_sums(
     shifts: np.ndarray | None,
     **window: Any,
 ) -> Real:
+    """A layer; of channels whose scales have no simple ratio one for each scale, added up."""
+    name = node.outputs[0]
+    try:
+        real = under_one_scale(lowering, real, window.get("groups", 1), name)
+    except Unlowerable:
+        parts = of_one_scale(lowering, real, name) if window.get("groups", 1) == 1 else []
+        if not parts:
+            raise
+        made = [
+            _layer(
+                lowering,
+                node,
+                part,
+                weights,
+                codes[..., chosen],
+                None if shifts is None else shifts[..., chosen],
+                **window,
+            )
+            for part, chosen in parts
+        ]
+        return replace(made[0], terms=tuple(term for real in made for term in real.terms))
+    return _layer(lowering, node, real, weights, codes, shifts, **window)
+
+
+def _layer(
+    lowering: Lowering,
+    node: Node,
+    real: Real,
+    weights: Coded,
+    codes: np.ndarray,
+    shifts: np.ndarray | None,
+    **window: Any,
+) -> Real:
+    """A layer on channels of one scale, or of one in each group."""
     groups = window.get("groups", 1)
     outputs = len(codes)
-    real = under_one_scale(lowering, real, groups, node.outputs[0])
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
     layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **window)
