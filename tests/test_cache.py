@@ -345,3 +345,10 @@ def test_the_loader_refuses_what_is_no_library(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match="a library that pyqkit compiled was expected"):
         load(made / "note")
     assert isinstance(load(library(tmp_path)), ctypes.CDLL)
+
+
+def test_of_many_entries_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [cache_entries.Entry(f"hls_{i:024x}", 1000, 1.0, None) for i in range(30)]
+    monkeypatch.setattr(cache_entries, "entries", lambda folder, check: entries)
+    shown = run("cache").output
+    assert shown.count("hls_") == 20 and "10 more entries, which --json lists" in shown

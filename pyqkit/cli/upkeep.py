@@ -9,6 +9,8 @@ import click
 from pyqkit.cli.group import main, print_json
 from pyqkit.errors import UserError
 
+_LISTED = 20  # entries of the cache that fit a terminal
+
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -68,14 +70,15 @@ def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None
         state = {None: "", "": "unchanged"}
         rows = [
             {"entry": e.name, "kB": e.bytes / 1000, "days": e.days, "state": state.get(e.flaw, e.flaw)}
-            for e in left
+            for e in sorted(left, key=lambda e: not e.flaw)[:_LISTED]
         ]
+        more = f"; {len(left) - _LISTED} more entries, which --json lists" if len(left) > _LISTED else ""
         removal = f"; {len(removed)} removed" if prune else ""
         unused = f"; not used, because {reason}: compiled libraries last as long as a run" if reason else ""
         show(
             "cache",
             rows,
-            f"{folder or 'no folder'}: {sum(e.bytes for e in left) / 1e6:,.1f} MB{removal}{unused}",
+            f"{folder or 'no folder'}: {sum(e.bytes for e in left) / 1e6:,.1f} MB{more}{removal}{unused}",
         )
     if any(entry.flaw for entry in left):
         ctx.exit(1)

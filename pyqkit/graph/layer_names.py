@@ -16,8 +16,8 @@ from pyqkit.graph.model import QUANTISERS
 
 _SCOPES = "pkg.torch.onnx.name_scopes"  # metadata of dynamo's exporter: paths from the outermost to the node
 _PARAMETER = re.compile(r"(.+)\.(?:weight|bias)(?:_quantized)?")
-# Of Brevitas inside a layer: one proxy, and parts of it
-_PROXY = re.compile(r"\.(?:act|input|output|weight|bias)_quant(?:\.\w*(?:_impl|_proxy|_quant))*$")
+# Of Brevitas inside a layer: one proxy, and parts of it, of which tracers count the calls
+_PROXY = re.compile(r"\.(?:act|input|output|weight|bias)_quant(?:\.\w*(?:_impl|_proxy|_quant)(?:_\d+)?)*$")
 _HANDLER = re.compile(r"/export_handler(?:_\d+)?$")
 _ONNX_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 _KINDS = {

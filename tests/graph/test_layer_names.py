@@ -37,6 +37,7 @@ def node(kind: str, name: str, *inputs: str, scopes: str = "") -> onnx.NodeProto
         ("/body/body.0/act_quant/export_handler/Quant", "body.0.act_quant", "body.0"),
         ("/block2/branch/act_quant/export_handler_1/Quant", "block2.branch.act_quant", "block2.branch"),
         ("/3/act_quant/activation_impl/Relu", "3.act_quant.activation_impl", "3"),
+        ("/a/relu/act_quant/activation_impl_1/Relu", "a.relu.act_quant.activation_impl_1", "a.relu"),
         ("/input_quant/act_quant/export_handler/Quant", "input_quant.act_quant", "input_quant"),
         ("/Add", "", "the module"),
         ("StatefulPartitionedCall/model/dense/MatMul", "model.dense", "model.dense"),
