@@ -94,13 +94,15 @@ def _pad(node: Node) -> list[Value]:
 
 
 def _concatenated(node: Node) -> list[Value]:
-    parts = [node.value(i) for i in range(len(node.inputs))]
-    axis = int(node.attributes["axis"]) % len(parts[0].shape)
+    given = [node.value(i) for i in range(len(node.inputs))]
+    axis = int(node.attributes["axis"]) % len(given[0].shape)
+    if axis == 0:
+        node.refuse("tensors joined within a frame were", "the batch is joined", "join along channels")
+    frames = next(part.shape[0] for part, varies in zip(given, node.varies) if varies)
+    parts = [
+        part if varies else _in_every_frame(node, part, frames) for part, varies in zip(given, node.varies)
+    ]
     coded = [p for p in parts if isinstance(p, Quantised)]
-    if axis == 0 or any(isinstance(p, np.ndarray) for p in parts):
-        node.refuse(
-            "tensors joined within a frame were", "the batch or a constant is joined", "join along channels"
-        )
     if len(coded) < len(parts) or len({p.format for p in coded}) > 1:
         return [joined([ratio_of(p).over_one_divisor() for p in parts], axis)]
     content = np.concatenate([p.content for p in coded], axis)
@@ -109,6 +111,17 @@ def _concatenated(node: Node) -> list[Value]:
         return [Quantised(content, coded[0].format, first)]
     scales = [p.scale.map(lambda a, p=p: np.broadcast_to(a, p.shape)) for p in coded]  # type: ignore[misc]
     return [Quantised(content, coded[0].format, concatenated(scales, axis))]
+
+
+def _in_every_frame(node: Node, constant: Value, frames: int) -> Value:
+    """A constant beside what the network computes: the file holds it once for each frame of a run."""
+
+    def how(a: np.ndarray) -> np.ndarray:
+        if (a != a[:1]).any():
+            node.refuse("one constant for every frame was", "they differ", "keep frames apart")
+        return np.broadcast_to(a[:1], (frames, *a.shape[1:]))
+
+    return how(constant) if isinstance(constant, np.ndarray) else constant.map(how)
 
 
 def _shape(node: Node) -> list[Value]:

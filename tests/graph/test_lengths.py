@@ -140,8 +140,11 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda b, x: conv(b, b.node("Unsqueeze", x, b.constant([2], np.int64)), 3, CHANNELS),
         "its input 1 has 3 axes, and 4 axes are understood",
     ),
-    "average over channels": (lambda b, x: b.node("ReduceMean", x, axes=[1]), "it averages over channels"),
-    "average over all": (lambda b, x: b.node("ReduceMean", x, axes=[1, 2]), "it averages over the batch"),
+    "average over channels": (lambda b, x: b.node("ReduceMean", x, axes=[1]), "it reduces channels"),
+    "average over all": (
+        lambda b, x: b.node("ReduceMean", x, axes=[1, 2]),
+        "it reduces the batch, everything",
+    ),
 }
 
 

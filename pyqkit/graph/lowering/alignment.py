@@ -64,7 +64,7 @@ class _Part:
 
 def under_one_format(
     lowering: Lowering, terms: Sequence[Term], units: Fractions | None, name: str
-) -> list[str]:
+) -> list[str] | None:
     """Tensors of one format, the smallest that holds what the given ones do.
 
     Parameters
@@ -75,17 +75,17 @@ def under_one_format(
         What an integer of each channel shall be worth in all of them; without it, what it is now.
     name : str
 
-    Raises
-    ------
-    Unlowerable
-        If no format is large enough.
+    Returns
+    -------
+    list of str or None
+        None if no format is large enough.
     """
     given = [_Part(lowering.graph.tensors[term.tensor], term.factor) for term in terms]
     ones = [replace(part, factors=fractions(1, len(part.factors))) for part in given]
     parts = ones if units is None else [part.over(units) for part in given]
     fmt = _smallest([part.tensor.format for part in parts], parts)
-    if any(factor != 1 for part in parts for factor in part.factors):
-        _check_bits(fmt, given)
+    if any(factor != 1 for part in parts for factor in part.factors) and not _is_usable(fmt, given):
+        return None
     moved = [_moved(lowering, part, fmt, name) for part in parts]
     for new, term in zip(moved, terms):
         if units is None and new != term.tensor:
@@ -135,13 +135,10 @@ def _moved(lowering: Lowering, part: _Part, fmt: NumberFormat, name: str) -> str
 # ---- scales ------------------------------------------------------------------------------------------------
 
 
-def under_one_scale(lowering: Lowering, real: Real, groups: int, name: str) -> Real:
+def under_one_scale(lowering: Lowering, real: Real, groups: int, name: str) -> Real | None:
     """Codes whose channels have one scale, or one in each of equal groups, of whatever scales they have now.
 
-    Raises
-    ------
-    Unlowerable
-        If the scales have no simple ratio.
+    None if the scales have no simple ratio.
     """
     (term,) = real.terms
     if real.channels % groups:  # the operator refuses it
@@ -157,7 +154,8 @@ def under_one_scale(lowering: Lowering, real: Real, groups: int, name: str) -> R
         over = [other.over(unit or Fraction(1)) for other in parts]
         if unit > 0 and fmt.bits < best.bits and all(_holds(fmt, other) for other in over):
             best, scaled, units = fmt, over, fractions(unit, real.channels)
-    _check_bits(best, parts)
+    if not _is_usable(best, parts):
+        return None
     moved = [_moved(lowering, part, best, name) for part in scaled]
     if len(moved) > 1:
         moved = [lowering.emit(Concat, f"{lowering.stem(name)}_joined", moved).name]
@@ -198,16 +196,9 @@ def _in_units(parts: Sequence[_Part], units: Fractions) -> tuple[NumberFormat, l
     return _smallest([part.tensor.format for part in parts], scaled), scaled
 
 
-def _check_bits(fmt: NumberFormat, parts: Sequence[_Part]) -> None:
-    """Refuse what would be too wide, and Logarithmic Posits, whose products are none of integers."""
-    logarithmic = any(part.tensor.format.is_logarithmic for part in parts)
-    if logarithmic or fmt.bits > MOST_BITS:
-        scales = sorted({float(factor) for part in parts for factor in part.factors}, key=abs)
-        raise Unlowerable(
-            f"what it reads has different scales ({scales[0]:g} and {scales[-1]:g}), which are no multiples "
-            f"of one in {MOST_BITS} bits",
-            "share one quantiser between what is joined, or take powers of two as scales",
-        )
+def _is_usable(fmt: NumberFormat, parts: Sequence[_Part]) -> bool:
+    """Whether a format is narrow enough; multiples of Logarithmic Posits have other products than they."""
+    return fmt.bits <= MOST_BITS and not any(part.tensor.format.is_logarithmic for part in parts)
 
 
 def _parts(lowering: Lowering, term: Term) -> list[_Part]:

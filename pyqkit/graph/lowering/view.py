@@ -47,6 +47,12 @@ def _image(view: np.ndarray) -> np.ndarray | None:
     return view.reshape(view.shape[0], *(1,) * (3 - view.ndim), *view.shape[1:])
 
 
+def is_box(real: Real) -> bool:
+    """Whether `settle` takes one slice, permutation and padding of it."""
+    image = _image(real.view)
+    return image is not None and _is_even(_Box.of(image, real.base))
+
+
 def note_source(lowering: Lowering, real: Real, name: str) -> None:
     """Remember which ONNX tensor a quantised tensor is, if it is one, so that both can be compared."""
     (term,) = real.terms

@@ -8,39 +8,78 @@ from dataclasses import replace
 import numpy as np
 
 from pyqkit.graph.lowering.alignment import under_one_format
+from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.rules import Node, handles
-from pyqkit.graph.lowering.session import Lowering, Value
+from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 from pyqkit.graph.lowering.sums import common_unit, single_term
-from pyqkit.graph.lowering.view import channels_back, settle_alike
+from pyqkit.graph.lowering.view import channels_back, settle, settle_alike
 from pyqkit.graph.ops.layout import Concat
 
 _CHANNELS = 2
 
 
 @handles(
-    Layer("Concat", ("torch.cat",), ("QuantCat",), "along channels, rows or columns; scales may differ"),
+    Layer(
+        "Concat",
+        ("torch.cat",),
+        ("QuantCat",),
+        "along channels, rows or columns, also with zeros; scales may differ",
+    ),
     attributes=("axis",),
 )
 def concatenate(lowering: Lowering, node: Node) -> list[Value]:
-    reals = [node.real(i) for i in range(len(node.inputs))]
-    axis = int(node.attributes["axis"]) % (len(reals[0].shape) + 1) - 1
+    shapes = [shape_of(node.needed(i)) for i in range(len(node.inputs))]
+    axis = int(node.attributes["axis"]) % len(shapes[0]) - 1
     if axis < 0:
         raise Unlowerable("it joins along the batch", "join along channels, rows or columns")
-    first = reals[0]
-    if all(_is_of_one_tensor(real, first) for real in reals):  # only elements move
-        return [replace(first, view=np.concatenate([r.view for r in reals], axis))]
+    reals = _pieces_together(_with_zeros(node), axis)
+    if len(reals) == 1:  # only elements move
+        return [reals[0]]
     if any(real.raw or not real.is_linear for real in reals):
         raise Unlowerable(
             "an operand is not quantised", "put a quantiser (QuantIdentity, QuantReLU) before it"
         )
-    if first.view.ndim > 3:
+    if len(shapes[0]) > 4:
         raise Unlowerable(
-            f"it joins tensors of {first.view.ndim + 1} axes", "join tensors of 2 to 4 axes, before a reshape"
+            f"it joins tensors of {len(shapes[0])} axes", "join tensors of 2 to 4 axes, before a reshape"
         )
     return [_joined(lowering, reals, axis, node.outputs[0])]
+
+
+def _with_zeros(node: Node) -> list[Real]:
+    """What is joined, where zeros are the padding of the tensor before them or of the first behind them."""
+    given = [node.needed(i) for i in range(len(node.inputs))]
+    beside = next(value for value in given if isinstance(value, Real))
+    found = []
+    for value in given:
+        if isinstance(value, Real):
+            beside = value
+        elif not isinstance(value, (np.ndarray, Coded)) or np.any(_numbers(value)):
+            raise Unlowerable(
+                "one of its operands is a constant other than zero", "join it behind the accelerator"
+            )
+        found.append(
+            value if isinstance(value, Real) else replace(beside, view=np.full(shape_of(value)[1:], -1))
+        )
+    return found
+
+
+def _numbers(value: np.ndarray | Coded) -> np.ndarray:
+    return value.values() if isinstance(value, Coded) else value
+
+
+def _pieces_together(reals: Sequence[Real], axis: int) -> list[Real]:
+    """Neighbours that are pieces of one tensor as one."""
+    found: list[Real] = []
+    for real in reals:
+        if found and _is_of_one_tensor(real, found[-1]):
+            found[-1] = replace(found[-1], view=np.concatenate([found[-1].view, real.view], axis))
+        else:
+            found.append(real)
+    return found
 
 
 def _is_of_one_tensor(real: Real, other: Real) -> bool:
@@ -59,6 +98,9 @@ def _joined(lowering: Lowering, reals: Sequence[Real], axis: int, name: str) -> 
     terms, offset = [real.terms[0] for real in reals], reals[0].offset
     factor = _scales_of_channels(reals) if place != _CHANNELS else None
     sources = under_one_format(lowering, terms, factor, name)
+    if sources is None:
+        found = _side_by_side(lowering, reals, axis, name)
+        return channels_back(found) if last else found
     out = lowering.emit(Concat, name, sources, axis=place)
     if factor is None:
         factor = np.concatenate([term.factor for term in terms])
@@ -79,3 +121,20 @@ def _scales_of_channels(reals: Sequence[Real]) -> Fractions:
     factors = zip(*(real.terms[0].factor for real in reals))
     units = [f[0] or 1 if len(set(f)) == 1 else common_unit(list(f)) for f in factors]
     return fractions(np.array(units, object))
+
+
+def _side_by_side(lowering: Lowering, reals: Sequence[Real], axis: int, name: str) -> Real:
+    """Tensors whose scales have no simple ratio: a sum, in which each has zeros where the others are."""
+    places = np.cumsum([0, *(real.shape[axis] for real in reals)])
+    terms: list[Term] = []
+    for real, first, last in zip(reals, places, places[1:]):
+        widths = [(0, 0)] * len(real.shape)
+        widths[axis] = int(first), int(places[-1] - last)
+        alone = replace(
+            real,
+            view=np.pad(real.view, widths, constant_values=-1),
+            offset=fractions(0, real.channels),
+        )
+        settled = settle(lowering, alone, name)
+        terms += settled.terms
+    return replace(settled, terms=tuple(terms), offset=reals[0].offset)

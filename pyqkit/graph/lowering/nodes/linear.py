@@ -13,7 +13,7 @@ from pyqkit.formats.products import WIDEST
 from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.lowering.alignment import of_one_scale, under_one_scale
+from pyqkit.graph.lowering.alignment import MOST_BITS, of_one_scale, under_one_scale
 from pyqkit.graph.lowering.constants import (
     Coded,
     shared_exponents,
@@ -72,27 +72,31 @@ def emit_sums(
     **window: Any,
 ) -> Real:
     """A layer; of channels whose scales have no simple ratio one for each scale, added up."""
-    name = node.outputs[0]
-    try:
-        real = under_one_scale(lowering, real, window.get("groups", 1), name)
-    except Unlowerable:
-        parts = of_one_scale(lowering, real, name) if window.get("groups", 1) == 1 else []
-        if not parts:
-            raise
-        made = [
-            _layer(
-                lowering,
-                node,
-                part,
-                weights,
-                codes[..., chosen],
-                None if shifts is None else shifts[..., chosen],
-                **window,
-            )
-            for part, chosen in parts
-        ]
-        return replace(made[0], terms=tuple(term for real in made for term in real.terms))
-    return _layer(lowering, node, real, weights, codes, shifts, **window)
+    name, groups = node.outputs[0], window.get("groups", 1)
+    aligned = under_one_scale(lowering, real, groups, name)
+    if aligned is not None:
+        return _layer(lowering, node, aligned, weights, codes, shifts, **window)
+    parts = of_one_scale(lowering, real, name) if groups == 1 else []
+    if not parts:
+        scales = sorted({abs(float(factor)) for factor in real.terms[0].factor})
+        raise Unlowerable(
+            f"what it reads has different scales ({scales[0]:g} and {scales[-1]:g}), which are no multiples "
+            f"of one in {MOST_BITS} bits",
+            "share one quantiser between what is joined, or take powers of two as scales",
+        )
+    made = [
+        _layer(
+            lowering,
+            node,
+            part,
+            weights,
+            codes[..., chosen],
+            None if shifts is None else shifts[..., chosen],
+            **window,
+        )
+        for part, chosen in parts
+    ]
+    return replace(made[0], terms=tuple(term for real in made for term in real.terms))
 
 
 def _layer(
