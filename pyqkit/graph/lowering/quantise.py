@@ -15,7 +15,7 @@ from pyqkit.graph.lowering.rescale import equal_to_thresholds, rounded_scaling
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.thresholds import thresholds_of
-from pyqkit.graph.lowering.view import is_box, note_source, settle
+from pyqkit.graph.lowering.view import is_piece, note_source, settle
 from pyqkit.graph.ops.pool import MaxPool, pool_fields
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
@@ -32,7 +32,7 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
     if real.raw:
         return _quantise_input(lowering, real, quantiser, scale, name)
     if real.pool is None:
-        if real.view.size < np.prod(real.base) and is_box(real):  # only what is left is rounded
+        if is_piece(real):  # only what is left is rounded
             return quantise(lowering, settle(lowering, real, name), quantiser, name)
         real = single_term(lowering, real, name)
     (term,) = real.terms

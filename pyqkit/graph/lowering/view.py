@@ -47,10 +47,10 @@ def _image(view: np.ndarray) -> np.ndarray | None:
     return view.reshape(view.shape[0], *(1,) * (3 - view.ndim), *view.shape[1:])
 
 
-def is_box(real: Real) -> bool:
-    """Whether `settle` takes one slice, permutation and padding of it."""
+def is_piece(real: Real) -> bool:
+    """Whether it is a part of the tensor behind it that `settle` takes out at once."""
     image = _image(real.view)
-    return image is not None and _is_even(_Box.of(image, real.base))
+    return image is not None and image.size < np.prod(real.base) and image_moves(image, real.base) is not None
 
 
 def note_source(lowering: Lowering, real: Real, name: str) -> None:
