@@ -50,7 +50,9 @@ def _image(view: np.ndarray) -> np.ndarray | None:
 def is_piece(real: Real) -> bool:
     """Whether it is a part of the tensor behind it that `settle` takes out at once."""
     image = _image(real.view)
-    return image is not None and image.size < np.prod(real.base) and image_moves(image, real.base) is not None
+    if image is None or image.size >= np.prod(real.base):
+        return False
+    return image_moves(image, real.base) is not None
 
 
 def note_source(lowering: Lowering, real: Real, name: str) -> None:
