@@ -16,7 +16,6 @@ import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import common_unit
