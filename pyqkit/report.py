@@ -19,6 +19,7 @@ from pyqkit.hardware.fit import Overflow, overflows, sentence
 from pyqkit.hardware.folding import bottleneck, exceeded, next_step
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER
+from pyqkit.host.part import StepReport
 
 SIMULATED_FRAMES = 5
 # Every layer has these in JSON, null where they mean nothing.
@@ -187,6 +188,8 @@ class Report:
     notes : tuple of str
     layers : tuple of LayerReport
         In the order of the graph.
+    host : tuple of StepReport
+        What the host computes of the accelerator's outputs; it takes nothing of the board.
     """
 
     network: str
@@ -206,6 +209,7 @@ class Report:
     overflow: tuple[Overflow, ...]
     notes: tuple[str, ...]
     layers: tuple[LayerReport, ...]
+    host: tuple[StepReport, ...]
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -220,8 +224,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data: the attributes by their names, in their order."""
-        others = {name: _plain(value) for name, value in vars(self).items() if name != "layers"}
-        return others | {"layers": [layer.to_json() for layer in self.layers]}
+        plain = {name: _plain(value) for name, value in vars(self).items()}
+        return plain | {"layers": [layer.to_json() for layer in self.layers]}
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,7 @@ def build(designs: Designs) -> Report:
         overflow=tuple(over),
         notes=tuple([sentence(over, board), *graph.notes] if over else graph.notes),
         layers=tuple(layers),
+        host=() if graph.host is None else graph.host.described(graph.result_shapes),
     )
 
 

@@ -247,6 +247,18 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 {% for note in r.notes %}<p class="soft">{{ note }}</p>{% endfor %}
 <p class="soft">The LUT figures differ in how well small LUTs share a site, which place and route decides. In front of the operators are FIFOs of {{ fifo }} words{% if deep %}, where no other number stands{% endif %}. PE: outputs, SIMD: inputs multiplied in a cycle.</p>
 </section>
+{% if r.host %}
+
+<section class="card">
+<h2>Behind the accelerator <span class="tag">computed by the host, in numpy</span></h2>
+<table>
+<tr><th>operation</th><th>of</th><th>gives</th><th>shape</th><th>type</th></tr>
+{% for h in r.host %}
+<tr><td>{{ h.operation }}</td><td>{{ h.inputs|join(", ") }}</td><td>{{ h.output }}</td><td>{{ h.output_shape|join("\u00d7") or "one number" }}</td><td><code>{{ h.output_type }}</code></td></tr>
+{% endfor %}
+</table>
+</section>
+{% endif %}
 </main>
 </body>
 </html>

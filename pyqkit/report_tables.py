@@ -43,6 +43,20 @@ def cost_rows(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def host_rows(report: Report) -> list[dict[str, Any]]:
+    """What the host computes of the accelerator's outputs."""
+    return [
+        {
+            "operation": step.operation,
+            "of": ", ".join(step.inputs),
+            "gives": step.output,
+            "shape": "x".join(map(str, step.output_shape)) or "one number",
+            "type": step.output_type,
+        }
+        for step in report.host
+    ]
+
+
 def _name(layer: LayerReport) -> str:
     return f"{layer.name} (probe)" if layer.probe else layer.name
 
@@ -114,6 +128,9 @@ def show_report(report: Report) -> None:
     )
     print()
     show(f"{report.board} ({sources.resources})", resource_rows(report), whole=("share",))
+    if report.host:
+        print()
+        show("behind the accelerator, computed by the host", host_rows(report), whole=("operation", "type"))
     if report.exceeds and not report.overflow:
         print(
             f"note: perhaps more {report.exceeds} than {report.board} has "

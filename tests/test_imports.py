@@ -144,7 +144,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
-    "report": {"dataflow", "designs", "engines", "formats", "graph", "hls", "rtl", "hardware"},
+    "report": {"dataflow", "designs", "engines", "formats", "graph", "host", "hls", "rtl", "hardware"},
     "report_tables": {"report", "tables"},
     "report_page": {"report", "report_tables", "files"},
     "accelerator": {

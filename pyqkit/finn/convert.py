@@ -25,7 +25,8 @@ def to_finn(graph: Graph) -> ModelWrapper:
     """A model with one node for every operator, and a ``PqFork`` behind every tensor with several readers.
 
     Inputs and outputs are codes, of shape (1, height, width, channels); scales stay on the host, in the
-    graph's ports. Every node does one product and takes one code a cycle until `passes.Fold` says otherwise.
+    graph's ports, and so does what the host computes of the outputs (`Graph.host`). Every node does one
+    product and takes one code a cycle until `passes.Fold` says otherwise.
 
     Parameters
     ----------

@@ -274,6 +274,11 @@ class Graph:
         """Outputs that the network needs, or that the host does for it; the others are probes."""
         return [port for port in self.outputs if not port.probe]
 
+    @property
+    def result_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the results, without the frames, by their names in the ONNX graph."""
+        return {port.onnx_name: port.onnx_shape for port in self.results}
+
     def output_names(self, codes: bool = False) -> list[str]:
         """Outputs of the network by their names in the ONNX graph; with `codes` those of the accelerator."""
         if self.host is None or codes:

@@ -17,6 +17,7 @@ from pyqkit.errors import UserError, plain
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.layer_names import layer_names, layer_path
+from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.ends import is_for_host, torch_names, typed, write_ends
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
 from pyqkit.graph.lowering.layers import MISSING
@@ -45,6 +46,7 @@ from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes, o
 
 # Of graphs whose network has no name: by PyTorch's exporters, old and new, and tf2onnx
 _EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export", "tf2onnx")
+Known = Value | Hosted | None  # None is an input that is left out
 # Numbers that a Constant node holds, by the attribute that holds them
 _CONSTANTS = {
     "value_float": np.float32,
@@ -116,7 +118,9 @@ def _read_inputs(lowering: Lowering, model: Any) -> None:
         lowering.input_shapes[value.name] = shape
         lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
         _check_readers(lowering, model.graph, value)
-        if has_any_batch(value):
+        if not has_any_batch(value):
+            lowering.batch = value.type.tensor_type.shape.dim[0].dim_value
+        else:
             lowering.note(f"input {shown(value.name)} has a batch of any length: 1 is assumed")
 
 
@@ -191,7 +195,8 @@ def _named(proto: Any, index: int) -> str:
 
 def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -> Sequence[Value | Hosted]:
     """What a node makes: for each of its outputs an array, a quantised constant, a `Real` or a `Hosted`."""
-    values = [_for_rules(lowering.values[n]) if n else None for n in proto.input]
+    given = _for_one_frame(lowering, proto, [lowering.values[n] if n else None for n in proto.input])
+    values = [None if isinstance(value, Hosted) else value for value in given]  # no rule ever sees one
     wanted, attributes = proto.name or f"{proto.op_type}_{index}", attribute_values(proto)
     sources = list(proto.input)
     node = Node(wanted, proto.op_type, values, list(proto.output), attributes, proto.domain, sources)
@@ -202,23 +207,30 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
         return _constants(lowering, proto, node, constants)
     lowering.makers.update((name, node) for name in proto.output if name)
     if hosted is not None:
-        return _left_to_host(lowering, proto, hosted.problem)
+        return _left_to_host(lowering, proto, given, hosted.problem)
     try:
         return _lowered(lowering, _rule(known, proto), proto, node)
     except (Unlowerable, UserError) as error:
         if not is_for_host(proto.op_type, proto.domain) or any(map(_is_unquantised, values)):
             raise
         try:
-            return _left_to_host(lowering, proto, _why(known, proto, index, error))
+            return _left_to_host(lowering, proto, given, _why(known, proto, index, error))
         except Unlowerable:
             if proto.op_type in known:  # what its own rule says of it says more
                 raise error from None
             raise
 
 
-def _for_rules(value: Value | Hosted) -> Value | None:
-    """A value as a rule sees it: what the host alone computes never comes before one."""
-    return None if isinstance(value, Hosted) else value
+def _for_one_frame(lowering: Lowering, proto: Any, given: list[Known]) -> list[Known]:
+    """Inputs of a node; a shape that is written for the file's batch becomes one for a batch of 1."""
+    if proto.op_type not in ("Reshape", "Expand") or lowering.batch == 1 or len(given) != 2:
+        return given
+    source, shape = given
+    if not (isinstance(shape, np.ndarray) and shape.size and shape.ravel()[0] == lowering.batch):
+        return given
+    if source is None or isinstance(source, (np.ndarray, Coded)):  # a constant has no batch
+        return given
+    return [source, np.concatenate([np.ones(1, shape.dtype), shape.ravel()[1:]])]
 
 
 def _is_unquantised(value: Value | None) -> bool:
@@ -244,9 +256,9 @@ def _problem(name: str, error: Unlowerable | UserError) -> Problem:
     return Problem(name, str(error), "change the layer's parameters")
 
 
-def _left_to_host(lowering: Lowering, proto: Any, problem: Problem) -> list[Hosted]:
+def _left_to_host(lowering: Lowering, proto: Any, given: list[Known], problem: Problem) -> list[Hosted]:
     """What the host computes of a node's inputs, if nothing inside the network reads it."""
-    inputs = [_described(lowering.values[name]) if name else None for name in proto.input]
+    inputs = [_described(value) for value in given]
     found = outputs(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS, lowering.needed)
     return [Hosted(made.type, made.shape, problem) for made in found]
 
@@ -280,7 +292,7 @@ def _shapes(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> list[tupl
     return output_shapes(proto, lowering.opset, inputs, limits.TENSOR_ELEMENTS, lowering.needed)
 
 
-def _described(value: Value | Hosted | None) -> Input:
+def _described(value: Known) -> Input:
     if value is None or isinstance(value, np.ndarray):
         return value
     return typed(value)

@@ -79,8 +79,7 @@ def _graph_from_json(data: dict[str, Any], arrays: Arrays) -> Graph:
         not any(port.probe for port in graph.outputs[: len(graph.results)]), "a probe stands before a result"
     )
     if "host" in data:
-        ends = {port.onnx_name: port.onnx_shape for port in graph.results}
-        graph.host = HostPart.from_json(data["host"], arrays, ends)
+        graph.host = HostPart.from_json(data["host"], arrays, graph.result_shapes)
     graph.sources = {text(k): text(v) for k, v in data["sources"].items()}
     check(set(graph.sources) <= set(graph.tensors), "a source names no tensor")
     graph.channels_last = [text(name) for name in data.get("channels_last", [])]

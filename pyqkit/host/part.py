@@ -69,6 +69,30 @@ class Result:
     tensor: Typed
 
 
+@dataclass(frozen=True)
+class StepReport:
+    """An output of a step, as the report shows it.
+
+    Attributes
+    ----------
+    node, operation : str
+        The node of the ONNX file, and its type.
+    inputs : tuple of str
+        ONNX tensors that it is computed of.
+    output, output_type : str
+        The ONNX tensor, and the type of its elements.
+    output_shape : tuple of int
+        Without the frames.
+    """
+
+    node: str
+    operation: str
+    inputs: tuple[str, ...]
+    output: str
+    output_type: str
+    output_shape: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class HostPart:
     """What the host computes behind the accelerator.
@@ -114,6 +138,15 @@ class HostPart:
                 check(live[name].size <= limits.TENSOR_ELEMENTS, f"{name} has {live[name].size} elements")
                 check(live[name].shape[:1] == (1,), f"{name} has lost its frames")
         return {name: Typed(values.dtype, values.shape[1:]) for name, values in live.items()}
+
+    def described(self, ends: Mapping[str, tuple[int, ...]]) -> tuple[StepReport, ...]:
+        """What is computed of what, for a report; `ends` are shapes of the accelerator's outputs."""
+        made = self.tensors(ends)
+        return tuple(
+            StepReport(step.node, step.type, step.reads, name, made[name].type.name, made[name].shape)
+            for step in self.steps
+            for name in step.makes
+        )
 
     def to_json(self, arrays: Arrays) -> dict[str, Any]:
         """JSON data; arrays go into `arrays` under names that start with ``host.``."""

@@ -124,6 +124,54 @@ def _pair(node: Node) -> tuple[DoubleDouble, DoubleDouble]:
     return first, second
 
 
+def _compared(node: Node) -> Value:
+    """1 where it is so, else 0; numbers that their errors do not tell apart are refused."""
+    first, second = _pair(node)
+    gap = first - second
+    unsure = gap.spread_error()
+    if ((abs(gap.high) <= unsure) & (unsure > 0)).any():
+        node.refuse(
+            "numbers that differ, or are equal, were", "their errors do not tell", "quantise before it"
+        )
+    below, above = first.less(second), second.less(first)
+    found = {
+        "Greater": above,
+        "GreaterOrEqual": ~below,
+        "Less": below,
+        "LessOrEqual": ~above,
+        "Equal": ~(below | above),
+    }
+    return DoubleDouble.of(found[node.type].astype(np.float64))
+
+
+def _axes_of(node: Node) -> tuple[int, ...]:
+    given = node.attributes.get("axes") if node.given(1) is None else node.constant(1, "axes").ravel()
+    rank = len(node.value(0).shape)
+    axes = tuple(sorted({int(axis) % rank for axis in given})) if given is not None else ()
+    if not axes or (axes[0] == 0 and node.varies[0]):
+        node.refuse("axes within each frame were", f"{axes} came", "keep the batch, and name the others")
+    return axes
+
+
+def _slice(x: DoubleDouble, axis: int, place: int) -> DoubleDouble:
+    return x.map(lambda a: np.take(a, [place], axis))
+
+
+def _smallest_along(node: Node) -> Value:
+    found, axes = node.real(0), _axes_of(node)
+    for axis in axes:
+        first, *others = (_slice(found, axis, place) for place in range(found.shape[axis]))
+        found = first
+        for other in others:
+            found = where(other.less(found), other, found)
+    return found if node.attributes.get("keepdims", 1) else found.map(lambda a: a.squeeze(axes))
+
+
+def _absolute(node: Node) -> Value:
+    x = node.real(0)
+    return where(x.high < 0, -x, x)
+
+
 OPERATIONS = {
     "Softmax": one(_softmax, "axis"),
     "LogSoftmax": one(_log_softmax, "axis"),
@@ -132,4 +180,7 @@ OPERATIONS = {
     "TopK": Operation(_top_k, frozenset({"axis", "k", "largest", "sorted"})),
     "Max": one(_larger),
     "Min": one(_smaller),
+    "Abs": one(_absolute),
+    "ReduceMin": one(_smallest_along, "axes", "keepdims", "noop_with_empty_axes"),
+    **{kind: one(_compared) for kind in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal")},
 }

@@ -39,10 +39,11 @@ def before(graph: Graph, model: ModelProto) -> ModelProto:
     if graph.host is None:
         return model
     copy = type(model).FromString(model.SerializeToString())
-    del copy.graph.output[:]
-    copy.graph.output.extend(
-        helper.make_tensor_value_info(port.onnx_name, TensorProto.FLOAT, None) for port in graph.results
-    )
+    ends = [port.onnx_name for port in graph.results]
+    inside = [value for value in copy.graph.value_info if value.name not in ends]
+    del copy.graph.output[:], copy.graph.value_info[:]
+    copy.graph.value_info.extend(inside)
+    copy.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ends)
     return copy
 
 

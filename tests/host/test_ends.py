@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pyqkit
+from tests.graph.qonnx_builder import Builder
 from tests.host.tails import assert_same, classifier, frames, image, onnx_gives
 
 INT64 = "int64"
@@ -59,6 +60,15 @@ VECTORS = {
     ),
     "joined": lambda b, x: [b.node("Concat", b.node("Softmax", x), b.node("Tanh", x), axis=1)],
     "product": lambda b, x: [b.node("Mul", x, b.node("Sigmoid", x))],
+    "decided": lambda b, x: [
+        b.node(kind, b.node("Sigmoid", x), b.constant(0.5))
+        for kind in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    ],
+    "largest_and_its_place": lambda b, x: [
+        b.node("ReduceMax", x, axes=[1]),
+        b.node("ReduceMin", b.node("Abs", x), axes=[1], keepdims=0),
+        b.node("ReduceSum", b.node("Softmax", x), b.constant([1], INT64), keepdims=0),
+    ],
     "shapes": lambda b, x: [
         b.node(
             "Unsqueeze",
@@ -77,9 +87,18 @@ VECTORS = {
 IMAGES = {
     "classes_of_pixels": lambda b, x: [b.node("ArgMax", x, axis=1, keepdims=0)],
     "channels_last": lambda b, x: [b.node("Softmax", b.node("Transpose", x, perm=[0, 2, 3, 1]), axis=-1)],
+    "averages": lambda b, x: [
+        b.node("GlobalAveragePool", b.node("Relu", x)),
+        b.node("GlobalMaxPool", b.node("Tanh", x)),
+        b.node("ReduceMean", b.node("Relu", x), axes=[2, 3], keepdims=0),
+    ],
     "over_rows": lambda b, x: [b.node("Softmax", x, axis=2)],
     "flattened": lambda b, x: [b.node("Sigmoid", b.node("Flatten", x)), b.node("Relu", x)],
     "moved_behind": lambda b, x: [b.node("Transpose", b.node("Tanh", x), perm=[0, 3, 1, 2])],
+    "larger": lambda b, x: [
+        b.node("Resize", b.node("Softmax", x, axis=1), "", "", b.constant([1, 3, 8, 10], INT64)),
+        b.node("DepthToSpace", b.node("Relu", b.node("Concat", x, x, x, x, axis=1)), blocksize=2),
+    ],
     "padded": lambda b, x: [b.node("Pad", b.node("Relu", x), b.constant([0, 0, 1, 0, 0, 0, 0, 2], INT64))],
 }
 
@@ -141,6 +160,29 @@ def test_ties() -> None:
     assert_same(found, onnx_gives(model, accelerator.graph, codes))
     first, last = list(found.values())[:2]
     assert (first != last).any()
+
+
+def test_files_for_several_frames() -> None:
+    """A shape that is written for a batch of 3 is one for each frame, inside the network and behind it."""
+
+    def model(batch: int) -> Any:
+        b = Builder(2, 4, 5)
+        x = b.quantise("x", "int4", 0.25)
+        flat = b.node("Reshape", b.conv(x, "int4", 3, 2), b.constant([batch, -1], INT64))
+        wide = b.node(
+            "Gemm", b.quantise(flat, "int4", 0.5), b.weights("int8", 6, 60, scale=0.0078125), transB=1
+        )
+        shares = b.node("Reshape", b.node("Softmax", wide), b.constant([batch, 2, 3], INT64))
+        b.input.type.tensor_type.shape.dim[0].dim_value = batch
+        return b.model(shares, b.node("ArgMax", shares, axis=2))
+
+    x = frames(7, 2, 4, 5)
+    one, three = (pyqkit.compile(model(batch)) for batch in (1, 3))
+    for ours, wanted in zip(three.emulate_outputs(x).values(), one.emulate_outputs(x).values()):
+        np.testing.assert_array_equal(ours, wanted)
+    result = three.verify(x, engines=["exact"])["reference"]
+    assert not any(step["differing"] for step in result["host"].values())
+    assert not result["codes_differing"] and not result["float32"]["unexplained_layers"]
 
 
 def test_one_stream_feeds_many_ends_and_codes_stay_raw(tmp_path: Any) -> None:

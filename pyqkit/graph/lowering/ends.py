@@ -68,7 +68,7 @@ def write_ends(lowering: Lowering, names: Iterable[str]) -> None:
         return
     results = tuple(Result(name, _without_batch(lowering.values[name])) for name in outputs)
     part = HostPart(tuple(steps), results)
-    found = part.tensors({port.onnx_name: port.onnx_shape for port in lowering.graph.outputs})
+    found = part.tensors(lowering.graph.result_shapes)
     for result in results:
         if found[result.name] != result.tensor:
             reason = f"the host would give {found[result.name]}, and ONNX says {result.tensor}"
@@ -76,8 +76,7 @@ def write_ends(lowering: Lowering, names: Iterable[str]) -> None:
                 Problem(f"output {shown(result.name)}", reason, "report it with the model")
             )
     lowering.graph.host = part
-    what = ", ".join(f"{step.type} of {' and '.join(map(shown, step.reads))}" for step in steps)
-    lowering.note(f"behind the accelerator the host computes {what}")
+    lowering.note(f"behind the accelerator the host computes {', '.join(step.type for step in steps)}")
 
 
 def _without_batch(value: Value | Hosted) -> Typed:

@@ -92,6 +92,8 @@ class Lowering:
         Operators so far.
     opset : int
         Version of ONNX's own operators that the model asks for.
+    batch : int
+        Frames that one run of the file takes; everything here is about the first of them.
     needed : set of str
         ONNX tensors that the outputs depend on.
     values : dict of str to Value or Hosted
@@ -132,6 +134,7 @@ class Lowering:
     kinds: dict[str, str] = field(default_factory=dict)
     folded: int = 0
     moved: dict[tuple[str, type[Operator], str], str] = field(default_factory=dict)
+    batch: int = 1
 
     def stem(self, wanted: str) -> str:
         """The layer that makes an ONNX tensor, or another name, as an identifier."""

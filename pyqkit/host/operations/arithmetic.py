@@ -1,4 +1,4 @@
-"""Arithmetic of two tensors, or of a tensor and a constant."""
+"""Arithmetic and comparison of two tensors, or of a tensor and a constant."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ _COMPUTED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Div": _quotient,
     "Max": np.maximum,
     "Min": np.minimum,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Equal": np.equal,
     "PRelu": lambda x, slope: np.where(x < 0, x * slope, x),
 }
 
@@ -41,15 +46,20 @@ _COMPUTED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     Max="torch.maximum",
     Min="torch.minimum",
     PRelu="torch.nn.PReLU",
+    Greater="torch.gt",
+    GreaterOrEqual="torch.ge",
+    Less="torch.lt",
+    LessOrEqual="torch.le",
+    Equal="torch.eq",
 )
 @dataclass(frozen=True)
 class Arithmetic(Operation):
-    """Two tensors element by element, with ONNX's broadcasting, in the type of both.
+    """Two tensors element by element, with ONNX's broadcasting: in the type of both, or whether it is so.
 
     Attributes
     ----------
     name : str
-        ONNX's own: Add, Sub, Mul, Div, Max, Min or PRelu.
+        ONNX's own: Add, Greater and so on.
     """
 
     name: str = text_field()
@@ -85,7 +95,8 @@ class Arithmetic(Operation):
         a, b = given
         size = prod(np.broadcast_shapes(a.shape[1:], b.shape[1:]))
         check(size <= limits.TENSOR_ELEMENTS, f"{self.name} makes {size} elements")
-        return (_COMPUTED[self.name](a, b).astype(a.dtype, copy=False),)
+        found = _COMPUTED[self.name](a, b)
+        return (found if found.dtype == bool else found.astype(a.dtype, copy=False),)
 
 
 @operation(Neg="torch.neg")

@@ -73,6 +73,17 @@ class Softplus(Function):
         return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
 
 
+@operation(Abs="torch.abs")
+@dataclass(frozen=True)
+class Absolute(Function):
+    """The size of a number without its sign."""
+
+    kind = "absolute"
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        return np.abs(x)
+
+
 @operation(Elu="torch.nn.ELU")
 @dataclass(frozen=True)
 class Elu(Function):

@@ -164,8 +164,8 @@ def global_average_pool(lowering: Lowering, node: Node) -> list[Value]:
 )
 @on_rows
 def global_max_pool(lowering: Lowering, node: Node) -> list[Value]:
-    node.attributes.update(kernel_shape=list(node.real().shape[1:]))
-    return max_pool(lowering, node)
+    attributes = {"kernel_shape": list(node.real().shape[1:])}
+    return max_pool(lowering, replace(node, attributes=attributes))
 
 
 @handles(

@@ -53,6 +53,7 @@ _ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     ),
     attributes=_RESIZE,
     only={"keep_aspect_ratio_policy": "stretch"},
+    moves=True,
 )
 def resize(lowering: Lowering, node: Node) -> list[Value]:
     source = shape_of(node.needed(0))
@@ -73,6 +74,7 @@ def resize(lowering: Lowering, node: Node) -> list[Value]:
         "mode nearest; op-sets 7 to 9",
     ),
     attributes=("mode", "scales"),
+    moves=True,
 )
 def upsample(lowering: Lowering, node: Node) -> list[Value]:
     given = node.attributes.get("scales") or _given(node, 1, "scales") or []
@@ -145,6 +147,7 @@ def _places(lowering: Lowering, node: Node, length: int, factor: np.float32, siz
     Layer("DepthToSpace", ("torch.nn.PixelShuffle",), note="mode DCR and CRD"),
     attributes=("blocksize", "mode"),
     axes=((4,),),
+    moves=True,
 )
 def depth_to_space(lowering: Lowering, node: Node) -> list[Value]:
     mode = node.attributes.get("mode", "DCR")
@@ -164,7 +167,12 @@ def depth_to_space(lowering: Lowering, node: Node) -> list[Value]:
     return [rearranged(lowering, node.real(), how, node.outputs[0])]
 
 
-@handles(Layer("SpaceToDepth", ("torch.nn.PixelUnshuffle",)), attributes=("blocksize",), axes=((4,),))
+@handles(
+    Layer("SpaceToDepth", ("torch.nn.PixelUnshuffle",)),
+    attributes=("blocksize",),
+    axes=((4,),),
+    moves=True,
+)
 def space_to_depth(lowering: Lowering, node: Node) -> list[Value]:
     size = int(node.attributes["blocksize"])
 
