@@ -40,17 +40,24 @@ def _scale(node: Node) -> DoubleDouble:
 
 
 def _zero_point(node: Node) -> np.ndarray:
-    return np.zeros((), np.uint8) if node.given(2) is None else _spread(node, 2, "zero point")
+    if node.given(2) is None:
+        return np.zeros((), np.uint8)
+    zero_point = _spread(node, 2, "zero point")
+    return zero_point.ravel()[0].reshape(()) if len(np.unique(zero_point)) == 1 else zero_point
 
 
 def _to_integers(node: Node) -> list[Value]:
     """``clip(round(x / scale) + zero point)``: a tie goes to the even number *before* the zero point."""
     zero_point = _zero_point(node)
-    if zero_point.shape or zero_point.dtype.name not in _TYPES:
+    if zero_point.dtype.name not in _TYPES or (zero_point.shape and node.varies[0]):
         node.refuse(
             "one zero point of type int8 or uint8 was", f"{zero_point.dtype.name} came", "quantise to 8 bits"
         )
     low, high = _TYPES[zero_point.dtype.name]
+    if zero_point.shape:
+        grid = Grid.of_integers(low - high, high - low, 0, "HALF_EVEN")
+        made = quantise(node, node.value(0), Quantiser(Integer(10), grid, _scale(node)))
+        return [np.clip(made.content + zero_point, low, high).astype(zero_point.dtype)]
     grid = Grid.of_integers(low - int(zero_point), high - int(zero_point), 0, "HALF_EVEN")
     fmt = Integer(8, low < 0)
     made = quantise(node, node.value(0), Quantiser(fmt, grid, _scale(node)))

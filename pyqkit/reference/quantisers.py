@@ -83,7 +83,7 @@ def scale_of(node: Node, index: int = 1) -> DoubleDouble:
 
 def whole_number(node: Node, index: int, what: str) -> int:
     """Input `index`, which must be one integer."""
-    value = np.asarray(node.constant(index, what), np.float64).ravel()
+    value = np.unique(np.asarray(node.constant(index, what), np.float64))
     if value.size != 1 or not np.isfinite(value[0]) or value[0] != np.rint(value[0]):
         node.refuse(f"one integer as {what} was", f"{value} came", "use one for the whole tensor")
     return int(value[0])
@@ -205,7 +205,23 @@ _READ = {
 }
 
 
+def _round_with_zero_points(node: Node) -> list[Value]:
+    """A constant of several zero points: rounded with each, and taken where it is the one."""
+    zero, shape = node.constant(2, "zero point"), node.value(0).shape
+    if node.varies[0] or np.broadcast_shapes(zero.shape, shape) != shape:
+        node.refuse("one zero point was", f"{zero.shape} came", "use one for the whole tensor")
+    content, ties = np.zeros(shape, np.int64), 0
+    for zero_point in np.unique(zero):
+        part = replace(node, inputs=[*node.inputs[:2], np.asarray(zero_point), *node.inputs[3:]])
+        made = quantise(part, node.value(0), quantiser_of(part))
+        content, ties = np.where(zero == zero_point, made.content, content), ties + made.ties
+    width = int(np.abs(content).max(initial=1)).bit_length() + 1
+    return [Quantised(content, Integer(width), scale_of(node), ties)]
+
+
 def _round(node: Node) -> list[Value]:
+    if node.type in ("Quant", "IntQuant") and np.unique(node.constant(2, "zero point")).size > 1:
+        return _round_with_zero_points(node)
     return [quantise(node, node.value(0), quantiser_of(node))]
 
 

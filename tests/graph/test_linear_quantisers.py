@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "sixteen_bits": (
         lambda b, x: quantised(b, x, kind=np.int16),
-        "it makes something other than int8 or uint8 numbers with one zero point",
+        "it makes something other than int8 or uint8 numbers",
     ),
     "numbers_dequantised": (
         lambda b, x: b.node("DequantizeLinear", x, b.constant(0.25), b.constant(0, np.int8)),

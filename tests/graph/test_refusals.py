@@ -85,11 +85,11 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda b, x: b.batch_norm(b.node("Unsqueeze", x, whole(b, -1)), CHANNELS),
         "it normalises a tensor of 5 axes",
     ),
-    "windows that begin in the padding": (
+    "windows that begin behind the image": (
         lambda b, x: b.node(
             "MaxPool", x, kernel_shape=[2, 2], strides=[3, 3], ceil_mode=1, pads=[0, 0, 1, 1]
         ),
-        "its last window would start in the padding",
+        "its last window would start behind the image",
     ),
     "windows that pass over pixels": (
         lambda b, x: b.node("MaxPool", x, kernel_shape=[1, 1], strides=[5, 5], auto_pad="SAME_UPPER"),

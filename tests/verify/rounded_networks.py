@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tests.graph.qonnx_builder import GENERAL, Builder
 from tests.verify.small import Build, image, quant, rounded
 
@@ -38,6 +40,27 @@ def biased(bits: int) -> Build:
     return build
 
 
+def asymmetric(b: Builder, x: str) -> str:
+    """A padded convolution and a linear layer whose weights have a zero point for each output."""
+    shape, flags = (4, 1, 1, 1), {"signed": 0, "narrow": 0, "rounding_mode": "ROUND"}
+    numbers = [np.reshape(v, shape) for v in ([0.25, 0.5, 0.25, 1], [7, 0, 15, 3])]
+    given = [b.constant(v) for v in (b.random.normal(0, 1, (4, 4, 3, 3)), *numbers, 4)]
+    y = b.node("Conv", x, b.node("Quant", *given, domain=GENERAL, **flags), pads=[1] * 4)
+    steps = b.constant([0.25, 0.125, 0.5]), b.constant([7, 200, 31], np.uint8)
+    stored = b.node("QuantizeLinear", b.constant(b.random.normal(0, 9, (3, 80))), *steps, axis=0)
+    flat = b.node("Flatten", b.quantise(y, "uint8z9", 1.0))
+    return b.node("Gemm", flat, b.node("DequantizeLinear", stored, *steps, axis=0), transB=1)
+
+
+def scaled(*bias: int, **attributes: Any) -> Any:
+    """A linear layer with the factors of Gemm."""
+    b = Builder(6)
+    x = b.quantise("x", "int8", 0.25)
+    weights = b.weights("int4", *((5, 6) if attributes.get("transB") else (6, 5)))
+    given = [b.constant(b.random.integers(-9, 9, bias) / 4)] if bias != (0,) else []
+    return b.model(b.quantise(b.node("Gemm", x, weights, *given, **attributes), "int8", 0.5))
+
+
 EXACT: dict[str, Callable[[], Any]] = {
     "rounding_up": lambda: rounded("UP"),
     "rounding_half_up": lambda: rounded("HALF_UP"),
@@ -61,4 +84,10 @@ EXACT: dict[str, Callable[[], Any]] = {
     "unsigned_narrow": lambda: image(
         lambda b, x: b.conv(quant(b, b.conv(x, "int4", 4, 4), 3, 2.0, signed=0, narrow=1), "int4", 3, 4)
     ),
+    "zero_points_of_channels": lambda: image(asymmetric, "uint8z9"),
+    "gemm_with_factors": lambda: scaled(5, alpha=0.5, beta=-2.0, transB=1),
+    "gemm_of_one_bias": lambda: scaled(alpha=-0.25, beta=0.5),
+    "gemm_of_a_row": lambda: scaled(1, 5, beta=2.0),
+    "gemm_of_a_column": lambda: scaled(1, 1),
+    "gemm_without_bias": lambda: scaled(0, alpha=4.0, beta=3.0),
 }

@@ -10,6 +10,7 @@ from math import gcd
 import numpy as np
 
 from pyqkit.formats import Integer, Microscaled, NumberFormat
+from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -63,6 +64,14 @@ class Coded:
         """Real values, float64 (exact for formats and scales of up to 24-bit significands)."""
         values = self.format.decode(self.codes) * self.scale * float(self.quantiser.prescale)
         return values if self.shifts is None else np.ldexp(values, self.shifts)
+
+    @classmethod
+    def of_integers(cls, integers: np.ndarray, scale: np.ndarray) -> Coded:
+        """Integers times their scale, as codes of the smallest signed format that holds them."""
+        low, high = int(integers.min(initial=0)), int(integers.max(initial=0))
+        width = max(2, signed_range_bits(low, high))
+        fmt = Integer(width, narrow=low != -(2 ** (width - 1)))
+        return cls(fmt.from_integers(integers), Quantiser.of(fmt, scale))
 
     def exact(self) -> np.ndarray:
         """Real values: float64 where that holds them, fractions of wide integers (biases have 32 bits)."""

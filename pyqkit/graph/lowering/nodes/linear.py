@@ -187,8 +187,13 @@ def sum_bits(layer: Convolution, tensor: Tensor) -> int:
 
 
 def _with_bias(real: Real, bias: Value | None) -> Real:
+    return real.affine(fractions(1, real.channels), _bias(real, bias))
+
+
+def _bias(real: Real, bias: Value | None) -> Fractions:
+    """One number for each output; zeros if the bias is left out."""
     if bias is None:
-        return real
+        return fractions(0, real.channels)
     if isinstance(bias, (Real, Stored)):
         raise Unlowerable("its bias depends on the input", "use a constant bias")
     values = bias.exact() if isinstance(bias, Coded) else bias
@@ -197,8 +202,7 @@ def _with_bias(real: Real, bias: Value | None) -> Real:
             f"its bias of shape {values.shape} does not fit {real.channels} outputs",
             "use one bias for each output",
         )
-    offset = fractions(np.broadcast_to(values.ravel(), (real.channels,)))
-    return real.affine(fractions(1, real.channels), offset)
+    return fractions(np.broadcast_to(values.ravel(), (real.channels,)))
 
 
 def window_padding(
@@ -348,14 +352,9 @@ def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
 )
 def gemm(lowering: Lowering, node: Node) -> list[Value]:
     real, weights = operands(lowering, node)
-    attributes = node.attributes
-    if (
-        attributes.get("transA", 0)
-        or attributes.get("alpha", 1.0) != 1.0
-        or attributes.get("beta", 1.0) != 1.0
-    ):
-        raise Unlowerable("it scales or transposes its input", "export the layer as a plain linear layer")
-    out = _linear(
-        lowering, node, real, weights if attributes.get("transB", 0) else weights.moved(np.transpose)
-    )
-    return [_with_bias(out, node.given(2))]
+    if node.attributes.get("transA", 0):
+        raise Unlowerable("it transposes its input (transA)", "export the layer as a plain linear layer")
+    rows = weights if node.attributes.get("transB", 0) else weights.moved(np.transpose)
+    out = _linear(lowering, node, real, rows)
+    alpha, beta = (fractions(node.attributes.get(key, 1.0), out.channels) for key in ("alpha", "beta"))
+    return [out.affine(alpha, _bias(out, node.given(2)) * beta)]

@@ -22,6 +22,7 @@ from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
 
 _TYPES = (np.dtype(np.int8), np.dtype(np.uint8))
+_BEFORE_ZERO_POINTS = Integer(10)  # what saturates here does so with any zero point of 8 bits
 _ATTRIBUTES = {"axis": int, "saturate": int}
 _WRITTEN = "written by Brevitas' export_onnx_qcdq and onnxruntime's quantize_static"
 
@@ -43,7 +44,9 @@ def _scale(node: Node) -> np.ndarray:
 def _zero_point(node: Node) -> np.ndarray:
     if node.given(2) is None:
         return np.zeros((), np.uint8)
-    return _along(node, node.constant(2, "zero point"), "zero point")
+    zero_point = node.constant(2, "zero point")
+    same = zero_point.size > 0 and bool((zero_point == zero_point.flat[0]).all())
+    return _along(node, zero_point.ravel()[:1] if same else zero_point, "zero point")
 
 
 def _along(node: Node, values: np.ndarray, what: str) -> np.ndarray:
@@ -67,13 +70,25 @@ def _along(node: Node, values: np.ndarray, what: str) -> np.ndarray:
 )
 def quantize_linear(lowering: Lowering, node: Node) -> list[Value]:
     scale, zero_point, source = _scale(node), _zero_point(node), node.needed(0)
-    if isinstance(source, Stored) or zero_point.dtype not in _TYPES or zero_point.shape:
-        raise Unlowerable(
-            "it makes something other than int8 or uint8 numbers with one zero point",
-            "quantise to int8 or uint8, with one zero point for the whole tensor",
-        )
+    if isinstance(source, Stored) or zero_point.dtype not in _TYPES:
+        raise Unlowerable("it makes something other than int8 or uint8 numbers", "quantise to int8 or uint8")
     ends = np.iinfo(zero_point.dtype)
+    if zero_point.shape:
+        if isinstance(source, Real):
+            raise Unlowerable(
+                "activations have one zero point per channel", "use one zero point for the whole tensor"
+            )
+        values = source.values() if isinstance(source, Coded) else source
+        nearest = Quantiser.of(_BEFORE_ZERO_POINTS, scale)
+        levels = _BEFORE_ZERO_POINTS.to_integers(nearest.encode(_finite(values)))
+        return [np.clip(levels + zero_point, ends.min, ends.max).astype(zero_point.dtype)]
     return [Stored(source, scale, int(zero_point), zero_point.dtype, int(ends.min), int(ends.max))]
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise Unlowerable("the constant that it quantises is not finite", "check the weights")
+    return values
 
 
 def clipped(node: Node, stored: Stored) -> Stored:
@@ -118,9 +133,7 @@ def dequantize_linear(lowering: Lowering, node: Node) -> list[Value]:
             made = quantise(lowering, source.source, _quantiser(source), node.outputs[0])
             source.made[source.low, source.high] = made
         return [made]
-    constant = source.source.values() if isinstance(source.source, Coded) else source.source
-    if not np.isfinite(constant).all():
-        raise Unlowerable("the constant that it quantises is not finite", "check the weights")
+    constant = _finite(source.source.values() if isinstance(source.source, Coded) else source.source)
     quantiser = _quantiser(source)
     levels = quantiser.format.decode(quantiser.encode(constant)).astype(np.int64)
     return [_constant(levels, scale, np.zeros((), np.int64))]
@@ -152,8 +165,4 @@ def _constant(integers: np.ndarray, scale: np.ndarray, zero_point: np.ndarray) -
     """Integers times their scale, as codes of the smallest format; biases have up to 32 bits."""
     if integers.dtype.kind not in "iu":
         raise Unlowerable("its input is no integer", "put a QuantizeLinear before it")
-    levels = integers.astype(np.int64) - zero_point.astype(np.int64)
-    low, high = int(levels.min(initial=0)), int(levels.max(initial=0))
-    width = max(2, signed_range_bits(low, high))
-    fmt = Integer(width, narrow=low != -(2 ** (width - 1)))
-    return Coded(fmt.from_integers(levels), Quantiser.of(fmt, scale))
+    return Coded.of_integers(integers.astype(np.int64) - zero_point.astype(np.int64), scale)

@@ -62,7 +62,7 @@ def _overhanging(window: SlidingWindow, size: Pair) -> SlidingWindow:
         steps = -(-rest // step)
         if steps * step >= n + before:
             raise Unlowerable(
-                "its last window would start in the padding (ceil_mode), and ONNX gives it two meanings",
+                "its last window would start behind the image (ceil_mode), and ONNX gives it two meanings",
                 "use ceil_mode=False",
             )
         ends.append(after + steps * step - rest)

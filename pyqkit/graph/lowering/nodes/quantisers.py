@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import cast
 
@@ -55,11 +56,11 @@ def quantised_shape(node: Node) -> tuple[int, ...]:
 
 
 def whole_number(node: Node, index: int, what: str) -> int:
-    """Input `index`, which must be one whole number."""
-    number = np.asarray(node.constant(index, what), np.float64)
-    if number.size != 1 or not np.isfinite(number).all() or number.ravel()[0] != np.rint(number.ravel()[0]):
+    """Input `index`, which must be one whole number, maybe said of every channel."""
+    number = np.unique(np.asarray(node.constant(index, what), np.float64))
+    if number.size != 1 or not np.isfinite(number[0]) or number[0] != np.rint(number[0]):
         raise Unlowerable(f"its {what} is not one integer", f"use an integer {what} for the whole tensor")
-    return int(number.ravel()[0])
+    return int(number[0])
 
 
 def scale_of(node: Node, factor: float = 1.0, index: int = 1) -> np.ndarray:
@@ -142,7 +143,33 @@ def bipolar_quantiser(node: Node) -> Quantiser:
     attributes={"signed": int, "narrow": int, "rounding_mode": str},
 )
 def lower_integer(lowering: Lowering, node: Node) -> list[Value]:
+    if np.unique(node.constant(2, "zero point")).size > 1 and not isinstance(node.needed(0), Real):
+        return [_with_zero_points(node)]
     return [apply(lowering, node, integer_quantiser(node))]
+
+
+def _with_zero_points(node: Node) -> Coded:
+    """A constant with a zero point for each channel: integers less their own, in one format for all."""
+    source, zero = node.needed(0), node.constant(2, "zero point")
+    values = _numbers(node, source.values() if isinstance(source, Coded) else source)
+    spread = _spread(zero, values.shape)
+    levels = np.zeros(values.shape, np.int64)
+    for zero_point in np.unique(zero):
+        inputs = [*node.inputs[:2], np.asarray(zero_point), *node.inputs[3:]]
+        quantiser = integer_quantiser(replace(node, inputs=inputs))
+        found = quantiser.format.decode(quantiser.encode(values)).astype(np.int64)
+        levels = np.where(spread == zero_point, found, levels)
+    scale = scale_of(node)
+    return Coded.of_integers(levels, scale.reshape(()) if scale.size == 1 else scale)
+
+
+def _spread(zero: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if zero.ndim > len(shape) or any(n not in (1, m) for n, m in zip(zero.shape[::-1], shape[::-1])):
+        raise Unlowerable(
+            f"its zero point of shape {zero.shape} does not fit a tensor of shape {shape}",
+            "give one zero point a channel, or for all",
+        )
+    return np.broadcast_to(zero, shape)
 
 
 @handles(
