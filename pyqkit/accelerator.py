@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from pyqkit.emulate.exact import ExactEngine
 from pyqkit.engines import Engine, Say
 from pyqkit.errors import UserError
 from pyqkit.files import check_file, replacing
+from pyqkit.formats.input_frames import InputRange, InputWarning, Seen
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, order_codes
 from pyqkit.hardware import fit, folding
@@ -96,6 +98,16 @@ class Accelerator:
         """Codes of the input for frames of real numbers; see `pyqkit.compiled.encode`."""
         return encode(self.graph, x)
 
+    def look(self, x: np.ndarray) -> Seen:
+        """What frames hold beside what the input holds: how many values saturate or are rounded."""
+        (port,) = self.graph.inputs
+        return InputRange(port, self.graph.tensors[port.tensor]).look(np.asarray(x))
+
+    def _warn_of(self, x: np.ndarray) -> None:
+        seen = self.look(x)
+        if seen.is_strange:
+            warnings.warn(str(seen), InputWarning, stacklevel=4)
+
     def emulate(
         self,
         x: np.ndarray,
@@ -144,7 +156,9 @@ class Accelerator:
 
         Raw codes are those of the accelerator's outputs, which the host computes the network's of.
         """
-        found = self.engine(engine, progress).run(self.encode(x), progress=progress)
+        given = self.encode(x)
+        self._warn_of(x)
+        found = self.engine(engine, progress).run(given, progress=progress)
         if codes:
             return {port.onnx_name: order_codes(port, found[port.tensor]) for port in self.graph.results}
         return self.graph.decode(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pyqkit.engines import Say
 from pyqkit.errors import UserError, plain
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
+from pyqkit.graph.input_format import InputFormat
 from pyqkit.graph.probes import probe
 from pyqkit.hardware import folding
 
@@ -28,6 +30,7 @@ def compile(
     lut_share: float | None = None,
     clock_mhz: float | None = None,
     fold: str | Path | dict[str, Folding] | None = None,
+    input_format: str | None = None,
     probes: Sequence[str] = (),
     allow_overflow: bool = False,
     say: Say | None = None,
@@ -50,6 +53,10 @@ def compile(
         The board's by default.
     fold : path or dict, optional
         Folding file or foldings, instead of the search.
+    input_format : str, optional
+        What an unquantised input holds: ``FORMAT``, ``FORMAT:SCALE`` or either behind ``NAME=``, such as
+        ``uint8`` for pixels 0..255 and ``uint8:1/255`` for pixels 0..1; see `pyqkit.graph.input_format`.
+        Other numbers are rounded to the format and saturate.
     probes : sequence of str
         Layers whose codes leave the accelerator too, each over a stream and a DMA of its own, so that
         `pyqkit.runtime.Driver.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
@@ -84,8 +91,7 @@ def compile(
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
     say = say or (lambda word: None)
     say("reading the network")
-    content = _model_bytes(network, example_input)
-    graph = _lowered(content, network)
+    graph, content = _read(_model_bytes(network, example_input), network, input_format)
     probe(graph, [probes] if isinstance(probes, str) else probes)
     say("searching for foldings")
     search = folding.search_for(graph, described)
@@ -120,11 +126,32 @@ def _model_bytes(network: Any, example_input: Any) -> bytes:
         return export_qonnx(network, example_input, Path(folder) / "network.onnx").read_bytes()
 
 
+def _read(content: bytes, network: Any, input_format: str | None) -> tuple[Graph, bytes]:
+    """The graph of a model, and that model: with its input's format, if that was declared."""
+    from pyqkit.graph.model import check_model, parse_model, serialised
+
+    if input_format is None:
+        return _lowered(content, network), content
+    declared = InputFormat.parse(input_format)
+    model = parse_model(content, _name(network))
+    check_model(model)
+    content = serialised(declared.declared(model))
+    graph = _lowered(content, network)
+    graph.inputs = [replace(port, declared=str(declared)) for port in graph.inputs]
+    graph.notes.append(f"its input was declared as {declared}; other numbers are rounded and saturate")
+    return graph, content
+
+
+def _name(network: Any) -> str:
+    """What a message calls a network."""
+    return str(network) if isinstance(network, (str, Path)) else "the model"
+
+
 def _lowered(content: bytes, network: Any) -> Graph:
     from pyqkit.graph.importer import import_qonnx, network_name
     from pyqkit.graph.model import parse_model
 
-    name = str(network) if isinstance(network, (str, Path)) else "the model"
+    name = _name(network)
     try:
         model = parse_model(content, name)
         return import_qonnx(model, network_name(model.graph.name, network))

@@ -217,7 +217,8 @@ def test_engines_that_do_not_exist(accelerator, x):
     [
         (
             lambda x: x[0],
-            "input x of shape (frames, 2, 6, 6) was expected, but (2, 6, 6) came; put the frames first",
+            "input x of shape (frames, 2, 6, 6) was expected, but (2, 6, 6) came; put the frames "
+            "first, which one frame alone does as x[None]",
         ),
         (
             lambda x: x[:, :1],

@@ -36,26 +36,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "frames": {"npy"},
     "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
-    "runtime": {
-        "formats",
-        "host",
-        "build_folder",
-        "board_emulation",
-        "build_contents",
-        "compiled",
-        "emulate",
-        *OVERLAY_FILES,
-    },
+    "runtime": {"formats", "host", "build_folder", "board_emulation", "build_contents", "compiled", "emulate"}
+    | OVERLAY_FILES,
     "custom_op": {"formats"},
     # an export is compared with its module
     "quant": {"formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
     "host": {"discovery", "formats", "graph.fields", "graph.limits"},
     "graph": {"formats", "discovery", "host", "graph.fields", "graph.limits"},
     "graph.fields": {"formats"},
-    "graph.lowering": {"formats", "discovery", "graph", "host", *ONNX_READING, *CONVENTIONS},
+    "graph.input_format": {"formats", "graph.model"},
+    "graph.lowering": {"formats", "discovery", "graph", "graph.input_format", "host"}
+    | ONNX_READING
+    | CONVENTIONS,
     "graph.onnx_node": {"graph.lowering", "host", *ONNX_READING},
     "graph.importer": {
         "graph",
+        "graph.input_format",
         "graph.layer_names",
         "graph.lowering",
         "graph.onnx_node",
@@ -156,6 +152,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "emulate",
         "engines",
         "files",
+        "formats",
         "graph",
         "hardware",
         "overlay.install",
@@ -172,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engines",
         "graph",
         "graph.importer",
+        "graph.input_format",
         "hardware",
         "quant",
         *ONNX_READING,
@@ -209,6 +207,7 @@ ALLOWED_HEAVY = {
     "demo": {"torch", "matplotlib"},
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "custom_op": {"onnx", "qonnx"},
+    "graph.input_format": {"onnx"},
     "graph.onnx_node": {"onnx"},
     **{name: {"onnx"} for name in ONNX_READING},
     "finn": {"finn", "onnx", "qonnx"},

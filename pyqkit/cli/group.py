@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -25,7 +26,8 @@ class _Group(click.Group):
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        with console():
+        with console(), warnings.catch_warnings():
+            warnings.showwarning = _warn
             try:
                 return super().main(*args, **extra)
             except OSError as error:  # not even the help could be written
@@ -64,6 +66,18 @@ class _Group(click.Group):
             message, code = "interrupted", 130
         _say(message)
         ctx.exit(code)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """A warning as a sentence, without the place in our source that gave it."""
+    _say(f"warning: {plain(str(message))}")
 
 
 def _say(message: str) -> None:

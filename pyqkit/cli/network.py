@@ -34,6 +34,12 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
     help="Write the foldings to this file, to be edited and given to --fold.",
 )
 @click.option(
+    "--input-format",
+    metavar="[NAME=]FORMAT[:SCALE]",
+    help="What an unquantised input holds: uint8 for pixels 0..255, uint8:1/255 for pixels 0..1, uint1 for "
+    "features 0 and 1, bipolar for -1 and 1, int16 for samples.",
+)
+@click.option(
     "--probe",
     "probes",
     multiple=True,
@@ -53,6 +59,7 @@ def compile_command(
     clock_mhz: float | None,
     fold: str | None,
     write_fold: str | None,
+    input_format: str | None,
     probes: tuple[str, ...],
     allow_overflow: bool,
     as_json: bool,
@@ -76,6 +83,7 @@ def compile_command(
             lut_share=lut_share,
             clock_mhz=clock_mhz,
             fold=fold,
+            input_format=input_format,
             probes=probes,
             allow_overflow=allow_overflow,
             say=say,

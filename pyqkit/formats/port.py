@@ -17,7 +17,6 @@ from pyqkit.formats.integer import Integer
 from pyqkit.formats.packing import pack, unpack
 from pyqkit.formats.parse import parse
 from pyqkit.formats.reading import check, tensor_name, text, whole
-from pyqkit.formats.search import reached
 
 _ARRAYS = ("order", "scale", "offset", "limits")
 
@@ -54,6 +53,9 @@ class Port:
         Inputs only: smallest float32 that encodes to ``format.codes[i + 1]``.
     probe : bool
         Outputs only: codes of a layer inside the network, to compare with, and no result of it.
+    declared : str
+        Inputs only: the format that whoever compiled the network declared, such as ``uint8:1/255``; empty
+        where the network has a quantiser of its own.
     """
 
     tensor: str
@@ -64,6 +66,12 @@ class Port:
     offset: np.ndarray
     limits: np.ndarray | None = None
     probe: bool = False
+    declared: str = ""
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the ONNX tensor and the stream have their elements in one order."""
+        return bool(np.array_equal(self.order.ravel(), np.arange(self.order.size)))
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -83,6 +91,7 @@ class Port:
             "onnx_name": self.onnx_name,
             "onnx_shape": list(self.onnx_shape),
             "probe": self.probe,
+            "declared": self.declared,
         }
         return {"array": name, **own}
 
@@ -113,7 +122,9 @@ class Port:
             )
         probe = entry.get("probe", False)  # build folders from before there were probes do not say
         check(type(probe) is bool, f"{name} does not say whether it is a probe")
-        return cls(tensor_name(entry["tensor"]), name, shape, order, scale, offset, limits, probe)
+        declared = text(entry.get("declared", ""))  # neither do those from before formats were declared
+        own = order, scale, offset, limits, probe, declared
+        return cls(tensor_name(entry["tensor"]), name, shape, *own)
 
 
 def to_integers(codes: np.ndarray, fmt: NumberFormat) -> np.ndarray:
@@ -138,36 +149,6 @@ def checked_codes(codes: np.ndarray, what: Codes, name: str) -> np.ndarray:
             f"but {codes.shape} came"
         )
     return what.format.checked(codes)
-
-
-def encode_input(port: Port, tensor: Codes, x: np.ndarray) -> np.ndarray:
-    """Codes (frames, height, width, channels) of real inputs (frames, *onnx_shape)."""
-    x = np.asarray(x)
-    if x.ndim == 0 or len(x) == 0:
-        raise FormatError(
-            f"at least one frame was expected, but an array of shape {x.shape} came; put the frames first"
-        )
-    if tuple(x.shape[1:]) != tuple(port.onnx_shape) or x.ndim != len(port.onnx_shape) + 1:
-        raise FormatError(
-            f"input {port.onnx_name} of shape (frames, {', '.join(map(str, port.onnx_shape))}) was expected, "
-            f"but {tuple(x.shape)} came; put the frames first"
-        )
-    if x.dtype.kind not in "fiu":
-        raise FormatError(
-            f"real numbers were expected for input {port.onnx_name}, but an array of {x.dtype} "
-            "came; convert it to float32"
-        )
-    # beyond float32 is infinite, which saturates; NaN is refused below
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = x.astype(np.float32, copy=False)
-    if np.isnan(x).any():
-        raise FormatError(
-            f"numbers were expected for input {port.onnx_name}, but NaN came; remove NaNs first"
-        )
-    assert port.limits is not None  # the importer gives every input its limits
-    # All are inside: this only saves the check.
-    codes = tensor.format.codes.take(reached(port.limits, x), mode="clip")
-    return codes.reshape(len(x), -1).take(port.places, axis=1).reshape(len(x), *tensor.shape)
 
 
 def decode_output(port: Port, tensor: Codes, codes: np.ndarray) -> np.ndarray:

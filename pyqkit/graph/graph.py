@@ -18,7 +18,8 @@ import numpy as np
 from pyqkit.errors import UserError, brief
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.encoding import Encoding
-from pyqkit.formats.port import Port, decode_output, encode_input, order_codes, to_integers
+from pyqkit.formats.input_frames import encode_input
+from pyqkit.formats.port import Port, decode_output, order_codes, to_integers
 from pyqkit.graph import limits
 from pyqkit.graph.fields import is_sized, names_field, text_field
 from pyqkit.graph.folding import Folding, FoldingSpace

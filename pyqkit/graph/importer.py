@@ -16,12 +16,14 @@ import numpy as np
 from pyqkit.errors import UserError, plain
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph
+from pyqkit.graph.input_format import HINT
 from pyqkit.graph.layer_names import layer_names, layer_path
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.ends import is_for_host, torch_names, typed, write_ends
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
+from pyqkit.graph.lowering.input_layout import input_layout
 from pyqkit.graph.lowering.layers import MISSING
-from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view
+from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.rules import Node, Rule, rules
 from pyqkit.graph.lowering.session import Hosted, Lowering, Stored, Value, shape_of
 from pyqkit.graph.model import (
@@ -108,15 +110,14 @@ def import_qonnx(source: str | Path | Any, name: str = "") -> Graph:
 
 
 def _read_inputs(lowering: Lowering, model: Any) -> None:
-    lowering.values.update(read_constants(model))
+    constants = read_constants(model)
+    lowering.values.update(constants)
     for value in network_inputs(model.graph):
         shape = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)[1:]
-        height, width = [1] * (3 - len(shape)) + list(shape[1:])  # a row is an image of one
-        base = (height, width, shape[0])
-        view = plain_view(base).reshape(shape)
+        base, order = input_layout(model.graph, value.name, shape, constants)
         term = Term(value.name, fractions(1, base[2]))
-        lowering.input_shapes[value.name] = shape
-        lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, view, raw=True)
+        lowering.input_orders[value.name] = order
+        lowering.values[value.name] = Real((term,), fractions(0, base[2]), base, order, raw=True)
         _check_readers(lowering, model.graph, value)
         if not has_any_batch(value):
             lowering.batch = value.type.tensor_type.shape.dim[0].dim_value
@@ -334,6 +335,6 @@ def _check_inputs(lowering: Lowering) -> None:
         Problem(
             f"input {shown(ports[0].onnx_name)}",
             f"it is quantised in {len(ports)} ways ({formats})",
-            "quantise it once, and share the result",
+            f"quantise it once, and share the result; or {HINT}",
         )
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.formats.port import encode_input
+from pyqkit.formats.input_frames import encode_input
 
 if TYPE_CHECKING:
     from pyqkit.runtime.device import Turn

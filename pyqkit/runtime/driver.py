@@ -5,6 +5,7 @@ numpy is all that it needs beside the device.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from pyqkit import build_folder
-from pyqkit.formats.port import End, Port, decode_output, encode_input, order_codes
+from pyqkit.formats.input_frames import InputRange, InputWarning, Seen, encode_input
+from pyqkit.formats.port import End, Port, decode_output, order_codes
 from pyqkit.formats.reading import DAMAGE, check, describe
 from pyqkit.host.part import HostPart
 from pyqkit.overlay.install import locate
@@ -72,6 +74,9 @@ class Driver:
         Frames of a buffer; larger inputs are cut into pieces of that size.
     timeout_s : float
         For a buffer.
+    seen : Seen or None
+        What the last array of frames held beside what the input holds: how many values saturate. The first
+        array that holds strange ones is warned of.
 
     Examples
     --------
@@ -88,6 +93,8 @@ class Driver:
         self, manifest: Manifest, backend: Backend, batch: int | None = None, timeout_s: float | None = None
     ) -> None:
         self.manifest, self._backend, self.source = manifest, backend, backend.source
+        self.seen: Seen | None = None
+        self._warned = False
         self._per_packet = manifest.frames_per_packet
         taken = self._read_build()
         self.batch = self._batch(batch, [end.frame_bytes for _, end in taken])
@@ -114,6 +121,7 @@ class Driver:
             (given,) = build["streams"]["inputs"]
             self._given = End.from_json(given)
             self._input = Port.from_json(build["graph"]["inputs"][0], arrays, self._given)
+            self._range = InputRange(self._input, self._given)
             ends = [End.from_json(entry) for entry in build["streams"]["outputs"]]
             ports = [
                 Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)
@@ -323,7 +331,12 @@ class Driver:
         return named if len(named) > 1 else next(iter(named.values()))
 
     def _encoded(self, x: np.ndarray) -> np.ndarray:
-        return encode_input(self._input, self._given, x)
+        codes = encode_input(self._input, self._given, x)
+        self.seen = self._range.look(np.asarray(x), rounded=False)
+        if self.seen.is_strange and not self._warned:
+            self._warned = True
+            warnings.warn(str(self.seen), InputWarning, stacklevel=2)
+        return codes
 
     def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         """Codes of inputs to codes of every output, (frames, height, width, channels), double-buffered."""

@@ -17,6 +17,7 @@ from pyqkit.emulate.exact import ExactEngine
 from pyqkit.engines import Engine, Say
 from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
+from pyqkit.formats.input_frames import InputRange
 from pyqkit.graph.graph import Port, to_integers
 from pyqkit.graph.model import parse_model
 from pyqkit.reference.quantised import Quantised, Value, real_of
@@ -84,7 +85,8 @@ def verify(
     Returns
     -------
     dict
-        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), and
+        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), input
+        (what the frames hold beside what the input holds, see `pyqkit.formats.input_frames.Seen`), and
         reference: codes compared, codes_differing, differing_layers (names, in the order of the network; an
         output that no quantiser made counts as a layer), top1_agreement (None unless the network has one
         output, a vector), layers (codes, differing, saturated, ties, distinct codes), host (by what the host
@@ -94,6 +96,8 @@ def verify(
     """
     say = progress or (lambda _: None)
     codes = encode(exact.graph, x)
+    (port,) = exact.graph.inputs
+    seen = InputRange(port, exact.graph.tensors[port.tensor]).look(x)
     outputs = []
     for name in names:
         say(f"engine {name}")
@@ -103,6 +107,7 @@ def verify(
         "frames": len(x),
         "engines": list(names),
         "mismatches": mismatches,
+        "input": seen.to_json(),
         "reference": None,
     }
     if model is not None:

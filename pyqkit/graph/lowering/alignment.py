@@ -182,7 +182,7 @@ def of_one_scale(lowering: Lowering, real: Real, name: str) -> list[tuple[Real, 
                     Permute, f"{lowering.stem(name)}_part", [source.name], channels=channels
                 )
             terms = (Term(source.name, part.factors[chosen]),)
-            level = fractions(0, len(chosen))
+            level = real.offset[first + chosen]
             found.append((Real(terms, level, source.shape, plain_view(source.shape)), first + chosen))
         first += len(part.factors)
     return found

@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 
 from pyqkit.graph.graph import Port
+from pyqkit.graph.input_format import HINT
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Problem, Unlowerable
 from pyqkit.graph.lowering.layers import MISSING
@@ -29,7 +30,7 @@ from pyqkit.host.operations.layout import Move
 from pyqkit.host.part import HostPart, Result, Step
 
 _FRAME = "frame"  # stands for a tensor where only the places of its elements are asked for
-_UNQUANTISED = ("it does not depend on quantised values", "quantise the network's input")
+_UNQUANTISED = ("it does not depend on quantised values", HINT)
 _UNABSORBED = (
     "it ends in a function that no quantiser absorbs and that the host does not compute",
     "quantise the output, or drop the last activation function",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
 from pyqkit.formats import Boundary, Integer
 from pyqkit.graph.graph import Port, Tensor
+from pyqkit.graph.input_format import HINT
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.lowering.real import Affine, Fractions, Real, Term, floats, fractions
@@ -89,20 +92,16 @@ def _quantise_input(
     _check_input(real, quantiser, scale)
     (term,) = real.terms
     factor, offset = term.factor[0], real.offset[0]
-    limits = [
-        Boundary((b.position * scale[0] - offset) / factor, b.inclusive).smallest(np.float32)
-        for b in quantiser.boundaries
-    ]
+    limits = _limits(quantiser, scale[0] / factor, -offset / factor)
     step = scale[0] * quantiser.format.unit
-    key = (term.tensor, quantiser.format, scale[0], tuple(limits))
+    key = (term.tensor, quantiser.format, scale[0], limits.tobytes())
     if key not in lowering.input_tensors:
         tensor = Tensor.of(lowering.name(term.tensor), real.base, quantiser.format)
         lowering.graph.tensors[tensor.name] = tensor
         lowering.input_tensors[key] = tensor.name
-        onnx_shape = lowering.input_shapes[term.tensor]
-        order = plain_order(onnx_shape, real.base)
+        order = lowering.input_orders[term.tensor]
         ends = floats(fractions(step / factor)), floats(fractions(-offset / factor))
-        port = Port(tensor.name, term.tensor, onnx_shape, order, *ends, np.array(limits, np.float32))
+        port = Port(tensor.name, term.tensor, order.shape, order, *ends, limits)
         lowering.graph.inputs.append(port)
     found = lowering.input_tensors[key]
     term = Term(found, fractions(step, real.channels))
@@ -111,31 +110,52 @@ def _quantise_input(
     return result
 
 
+def _limits(quantiser: Quantiser, slope: Fraction, offset: Fraction) -> np.ndarray:
+    """Smallest float32 from which the input, ``(x - offset) / slope``, reaches each but the first value."""
+    if not quantiser.boundaries:
+        assert isinstance(quantiser.format, Integer)
+        return _wide_limits(quantiser.format, slope, offset)
+    found = [
+        Boundary(b.position * slope + offset, b.inclusive).smallest(np.float32) for b in quantiser.boundaries
+    ]
+    return np.array(found, np.float32)
+
+
+def _wide_limits(fmt: Integer, slope: Fraction, offset: Fraction) -> np.ndarray:
+    """As `_limits` for thousands of values, with positions as whole numbers over one denominator."""
+    whole = lcm((slope / 2).denominator, offset.denominator)
+    step, start = int(slope / 2 * whole), int(offset * whole)
+    positions = [(2 * integer + 1) * step + start for integer in range(fmt.low, fmt.high)]
+    with np.errstate(over="ignore"):
+        near = np.array([position / whole for position in positions]).astype(np.float32)
+    if not np.isfinite(near).all():
+        raise Unlowerable("its scale is beyond float32", "check the scale of the input")
+    significand, exponent = np.frexp(near.astype(np.float64))
+    down = np.maximum(24 - exponent, 0)  # powers of two by which both sides are multiplied
+    exact = (significand * 2.0**24).astype(np.int64).astype(object) * whole << (exponent - 24 + down).astype(
+        object
+    )
+    wanted = np.array(positions, object) << down.astype(object)
+    upper_is_even = (fmt.codes[1:] & 1) == 0
+    short = (exact < wanted) | ((exact == wanted) & ~upper_is_even)
+    return np.where(short, np.nextafter(near, np.float32(np.inf)), near)
+
+
 def _check_input(real: Real, quantiser: Quantiser, scale: Fractions) -> None:
     """Refuse an input that is not quantised by one rising function of it for all channels."""
     if any(s != scale[0] for s in scale) or any(not isinstance(f, Affine) for f in real.functions):
         raise Unlowerable(
-            "the input is quantised with one scale per channel", "use one scale for the whole input"
+            "the input is quantised with one scale per channel",
+            f"use one scale for the whole input; or {HINT}",
         )
     (term,) = real.terms
     if any(f <= 0 for f in term.factor):
         raise Unlowerable(
             "the input falls before its first quantiser (a factor or scale that is not positive)",
-            "turn the input's sign outside",
+            f"turn the input's sign outside; or {HINT}",
         )
     if any(f != term.factor[0] for f in term.factor) or any(o != real.offset[0] for o in real.offset):
         raise Unlowerable(
             "the input is normalised per channel before its first quantiser",
-            "normalise the input outside the network",
+            f"{HINT}; or normalise the input outside the network",
         )
-    if not quantiser.boundaries:
-        raise Unlowerable(
-            f"the input is quantised to {quantiser.format}", "quantise the input to at most 8 bits"
-        )
-
-
-def plain_order(onnx_shape: tuple[int, ...], base: tuple[int, int, int]) -> np.ndarray:
-    """Where each element of an ONNX input stands in the flattened (height, width, channels)."""
-    if len(onnx_shape) == 1:
-        return np.arange(onnx_shape[0])
-    return np.arange(int(np.prod(base))).reshape(base).transpose(2, 0, 1).reshape(onnx_shape)

@@ -102,8 +102,8 @@ class Lowering:
         The node that makes an ONNX tensor, of those that depend on the input.
     problems : list of Problem
         Nodes that cannot be lowered.
-    input_shapes : dict of str to tuple of int
-        ONNX shape of each input of the network, without the batch.
+    input_orders : dict of str to numpy.ndarray
+        Of the ONNX shape of each input, without the batch: the place of each element in the stream.
     input_tensors : dict of tuple to str
         Tensor of each quantiser of an input, by all that tells two quantisers apart.
     layers : dict of str to str
@@ -126,7 +126,7 @@ class Lowering:
     values: dict[str, Value | Hosted] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    input_orders: dict[str, np.ndarray] = field(default_factory=dict)
     input_tensors: dict[tuple, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     widened: dict[str, str] = field(default_factory=dict)

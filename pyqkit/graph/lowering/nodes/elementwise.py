@@ -12,6 +12,7 @@ import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
 from pyqkit.graph.lowering import smooth
+from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
@@ -40,7 +41,9 @@ def _constant_side(node: Node) -> tuple[Real, np.ndarray] | None:
 
 def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
     name = node.outputs[0]
-    if left.raw or right.raw or not (left.is_linear and right.is_linear):
+    check_quantised(left)
+    check_quantised(right)
+    if not (left.is_linear and right.is_linear):
         raise Unlowerable(
             "an operand has passed an activation function or a max pool and is not quantised", _QUANTISE
         )

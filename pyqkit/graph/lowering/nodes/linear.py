@@ -14,6 +14,7 @@ from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.alignment import MOST_BITS, of_one_scale, under_one_scale
+from pyqkit.graph.lowering.before_layers import check_affine, constant_part, with_zero_inside
 from pyqkit.graph.lowering.constants import (
     Coded,
     shared_exponents,
@@ -41,10 +42,7 @@ def operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
     if not isinstance(weights, Coded):
         raise Unlowerable("its weights are not quantised", "give the layer a weight quantiser")
     real = node.real(0)
-    if real.raw or not real.is_codes:
-        raise Unlowerable(
-            "its input is not quantised", "put an activation quantiser (QuantIdentity, QuantReLU) before it"
-        )
+    check_affine(lowering, real)
     return real, weights
 
 
@@ -96,7 +94,8 @@ def emit_sums(
         )
         for part, chosen in parts
     ]
-    return replace(made[0], terms=tuple(term for real in made for term in real.terms))
+    terms = tuple(term for part in made for term in part.terms)
+    return replace(made[0], terms=terms, offset=sum(part.offset for part in made))
 
 
 def _layer(
@@ -111,6 +110,8 @@ def _layer(
     """A layer on channels of one scale, or of one in each group."""
     groups = window.get("groups", 1)
     outputs = len(codes)
+    if any(window.get("padding", ())):
+        real = with_zero_inside(lowering, real, node.outputs[0])
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
     layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **window)
@@ -132,8 +133,11 @@ def _layer(
     steps = term.factor.reshape(groups, -1)[:, 0]
     per_output = np.repeat(steps, outputs // groups) / tensor.format.unit
     units = fractions(np.array([Fraction(2) ** (pair.unit_exponent + int(power)) for power in powers]))
-    factor = per_output * _output_scale(weights, outputs) * units
-    return Real((Term(out.name, factor),), fractions(0, outputs), out.shape, plain_view(out.shape))
+    scale = _output_scale(weights, outputs)
+    offset = fractions(0, outputs)
+    if any(real.offset):
+        offset = constant_part(real, weights, codes, shifts) * scale
+    return Real((Term(out.name, per_output * scale * units),), offset, out.shape, plain_view(out.shape))
 
 
 def _narrowed(layer: Convolution, tensor: Tensor) -> np.ndarray:

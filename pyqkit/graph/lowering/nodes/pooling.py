@@ -7,6 +7,7 @@ from math import lcm
 
 import numpy as np
 
+from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear import window_padding
@@ -89,7 +90,8 @@ def max_pool(lowering: Lowering, node: Node) -> list[Value]:
 
 
 def _largest(lowering: Lowering, real: Real, window: SlidingWindow, name: str) -> Real:
-    if real.raw or real.pool is not None:
+    check_quantised(real)
+    if real.pool is not None:
         raise Unlowerable("its input is not quantised", "put a quantiser before it")
     if real.is_codes:
         (term,) = real.terms
@@ -108,7 +110,8 @@ def _largest(lowering: Lowering, real: Real, window: SlidingWindow, name: str) -
 
 def _average(lowering: Lowering, real: Real, window: SlidingWindow, counted: Sides, name: str) -> Real:
     """Averages of windows in which padding counts up to `counted` from the image."""
-    if real.raw or not real.is_linear:
+    check_quantised(real)
+    if not real.is_linear:
         raise Unlowerable(
             "its input has passed an activation function and is not quantised",
             "put a quantiser (QuantReLU, QuantIdentity) before it",
