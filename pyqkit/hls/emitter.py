@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,8 @@ class Emitter(dataflow.Emitter[Stream]):
     def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         if stream.lanes == lanes:
             return stream
+        if max(stream.lanes, lanes) % min(stream.lanes, lanes):  # by way of words that hold both
+            stream = self.converted(owner, stream, lcm(stream.lanes, lanes), count, f"{suffix}_wide")
         self.include("layout")
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         numbers = f"{stream.code}, {count}, {stream.lanes}, {lanes}"

@@ -11,8 +11,11 @@ from pyqkit.graph.graph import Graph, Operator, Port, Tensor, to_integers
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
+from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale, Threshold
+from pyqkit.graph.ops.resize import Resize
+from pyqkit.graph.ops.transpose import Transpose
 
 
 @dataclass
@@ -125,7 +128,12 @@ def everything(activations: str, weights: str | None = None) -> Net:
     wide = net.add(
         Rescale("wider", [dense], ["wider"], Integer(12), multiplier, np.arange(5), min(shift, 20))
     )
-    net.finish(average, everywhere, dense, wide, "b")
+    rows, columns = net.graph.tensors[pooled].shape[:2]
+    turned = net.add(Transpose("turned", [pooled], ["turned"], rows))
+    larger = net.add(Resize("larger", [turned], ["larger"], [2] + [0] * (columns - 1), [1, 0, 2][:rows]))
+    factors = np.arange(1, net.graph.tensors[larger].pixels + 1).reshape(net.graph.tensors[larger].shape[:2])
+    counted = net.add(PixelScale("counted", [larger], ["counted"], factors))
+    net.finish(average, everywhere, dense, wide, "b", counted)
     return net
 
 

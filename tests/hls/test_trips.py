@@ -9,6 +9,7 @@ import pytest
 
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.graph.ops.layout import Permute
+from pyqkit.graph.ops.transpose import Transpose
 from pyqkit.rtl.generate import generate
 from tests.emulate.networks import everything
 from tests.emulate.test_engines import FAST, folding
@@ -17,8 +18,8 @@ from tests.emulate.test_engines import FAST, folding
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_trips_are_the_cycles_of_the_schedule(parallel: int) -> None:
-    """A process begins anew with every frame, so that a window fills before it goes, and a permutation waits
-    for a pixel; all others take exactly as long.
+    """A process begins anew with every frame, so that a window fills before it goes, a permutation waits for
+    a pixel and a transposition for a block; all others take exactly as long.
     """
     net = everything("e2m1")
     graph, foldings = net.graph, folding(net.graph, parallel)
@@ -43,8 +44,9 @@ def test_trips_are_the_cycles_of_the_schedule(parallel: int) -> None:
             if name.endswith("_windows"):
                 # the SystemVerilog reads a window anew for each output fold, the C++ keeps it in the unit
                 assert trips[name] <= expected * 1.02 + fills[name]
-            elif isinstance(op, Permute):
-                assert expected < trips[name] <= expected + tensor.shape[2] // lanes_in
+            elif isinstance(op, Permute | Transpose):
+                block = tensor.shape[1] * op.rows if isinstance(op, Transpose) else 1
+                assert expected < trips[name] <= expected + block * tensor.shape[2] // lanes_in
             else:
                 assert trips[name] == expected, name
             compared += 1
