@@ -95,7 +95,7 @@ def emit_sums(
         for part, chosen in parts
     ]
     terms = tuple(term for part in made for term in part.terms)
-    return replace(made[0], terms=terms, offset=sum(part.offset for part in made))
+    return replace(made[0], terms=terms, offset=np.sum([part.offset for part in made], axis=0))
 
 
 def _layer(
