@@ -10,7 +10,7 @@ import numpy as np
 
 from pyqkit.errors import UserError
 from pyqkit.reference.doubledouble import DoubleDouble
-from pyqkit.reference.quantised import Value, ratio_of, real_of
+from pyqkit.reference.quantised import Quantised, Value, ratio_of, real_of
 from pyqkit.reference.ratio import Ratio
 
 ONNX = ("", "ai.onnx")  # names of ONNX's own domain
@@ -75,8 +75,10 @@ class Node:
         return ratio_of(self.value(index))
 
     def constant(self, index: int, what: str) -> np.ndarray:
-        """Input `index`, which must be a plain constant."""
+        """Input `index`, which must be a constant: plain, or integers that a static quantiser has stored."""
         found = self.value(index)
+        if isinstance(found, Quantised) and not self.varies[index]:
+            return real_of(found).high
         if not isinstance(found, np.ndarray):
             self.refuse(
                 f"a constant {what} was", "it is computed", f"export the model with a constant {what}"

@@ -280,15 +280,23 @@ def test_files_of_brevitas(tmp_path: Path, dynamo: bool) -> None:
     assert formats == ["int8", "uint4", "int8"]
 
 
+def parameter(b: Builder, kind: Any, integers: Any, scale: float) -> str:
+    """A constant that a static quantiser has stored as integers."""
+    return b.node("DequantizeLinear", b.constant(integers, kind), b.constant(scale), b.constant(0, kind))
+
+
+def test_padding_with_a_zero_that_is_stored_as_an_integer() -> None:
+    b = Builder(3, 4, 4)
+    pads = b.constant([0, 0, 0, 1, 0, 0, 1, 0], np.int64)
+    x = b.node("Pad", quantised(b, "x"), pads, parameter(b, np.int8, 0, 0.013))
+    model = b.model(quantised(b, convolution(b, x)))
+    compared(model, frames(model))
+
+
 def test_a_batch_norm_whose_parameters_are_stored_as_integers() -> None:
     b = Builder(3, 4, 4)
-    zero = np.zeros((), np.int8)
-
-    def parameter(kind: Any, low: int, high: int, scale: float) -> str:
-        integers = b.constant(b.random.integers(low, high, 4), kind)
-        return b.node("DequantizeLinear", integers, b.constant(scale), b.constant(zero.astype(kind), kind))
-
-    gain, bias = parameter(np.int8, 1, 128, 0.013), parameter(np.int32, -(2**27), 2**27, 0.03 / 2**24)
+    gain = parameter(b, np.int8, b.random.integers(1, 128, 4), 0.013)
+    bias = parameter(b, np.int32, b.random.integers(-(2**27), 2**27, 4), 0.03 / 2**24)
     rest = [b.constant(b.random.uniform(low, 1, 4)) for low in (-1, 0.5)]
     x = b.node("BatchNormalization", convolution(b, quantised(b, "x")), gain, bias, *rest)
     model = b.model(quantised(b, x, scale=0.3))

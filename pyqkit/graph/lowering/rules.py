@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pyqkit.discovery import import_modules
+from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Real
@@ -49,8 +50,10 @@ class Node:
     sources: list[str] = field(default_factory=list)
 
     def constant(self, index: int, what: str) -> np.ndarray:
-        """Input `index`, which must be a plain constant."""
+        """Input `index`, which must be a constant: plain, or integers that a static quantiser has stored."""
         value = self.given(index)
+        if isinstance(value, Coded):
+            return value.exact()
         if not isinstance(value, np.ndarray):
             raise Unlowerable(f"its {what} is no constant", f"export the model with a constant {what}")
         return value

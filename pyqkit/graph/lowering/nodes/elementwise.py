@@ -119,12 +119,6 @@ def negate(lowering: Lowering, node: Node) -> list[Value]:
     return [real.affine(fractions(-1, real.channels), fractions(0, real.channels))]
 
 
-def _parameter(node: Node, index: int, what: str) -> np.ndarray:
-    """A constant, which a static quantiser may have stored as integers."""
-    value = node.given(index)
-    return value.exact() if isinstance(value, Coded) else node.constant(index, what)
-
-
 # `momentum` matters while training alone; `spatial` was an attribute of op-sets before 9.
 @handles(
     Layer(
@@ -142,7 +136,7 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
             "it has the outputs of training mode", "export the model in evaluation mode: model.eval()"
         )
     gain, bias, mean, variance = (
-        _parameter(node, i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance"))
+        node.constant(i + 1, what) for i, what in enumerate(("gain", "bias", "mean", "variance"))
     )
     gain, variance = (values.astype(np.float64) for values in (gain, variance))
     if len(real.shape) > 3:
