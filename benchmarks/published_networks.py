@@ -79,7 +79,7 @@ def measure(name: str, path: Path | None, options: argparse.Namespace) -> dict[s
         else:
             input_format = FORMATS.get(name)
         began = time.perf_counter()
-        accelerator = compile(path, board=options.board, allow_overflow=True)
+        accelerator = compile(path, board=options.board, input_format=input_format, allow_overflow=True)
         seconds["compile"] = time.perf_counter() - began
     x = frames(accelerator, FEW_FRAMES.get(name, options.frames), options.seed)
     began = time.perf_counter()
