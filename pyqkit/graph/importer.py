@@ -48,6 +48,8 @@ from pyqkit.graph.onnx_node import Input, check_ranges, folded, output_shapes, o
 
 # Of graphs whose network has no name: by PyTorch's exporters, old and new, and tf2onnx
 _EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export", "tf2onnx")
+# What the host computes of its own numbers alone: of the accelerator's it would hide what is wrong with them.
+_NEVER_FIRST = ("QuantizeLinear", "DequantizeLinear")
 Known = Value | Hosted | None  # None is an input that is left out
 # Numbers that a Constant node holds, by the attribute that holds them
 _CONSTANTS = {
@@ -212,7 +214,8 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
     try:
         return _lowered(lowering, _rule(known, proto), proto, node)
     except (Unlowerable, UserError) as error:
-        if not is_for_host(proto.op_type, proto.domain) or any(map(_is_unquantised, values)):
+        hosts = is_for_host(proto.op_type, proto.domain) and proto.op_type not in _NEVER_FIRST
+        if not hosts or any(map(_is_unquantised, values)):
             raise
         try:
             return _left_to_host(lowering, proto, given, _why(known, proto, index, error))

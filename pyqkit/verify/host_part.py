@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyqkit.formats import Integer
 from pyqkit.graph.graph import Graph, decode_output
 from pyqkit.reference.doubledouble import DoubleDouble
-from pyqkit.reference.quantised import Value, real_of
+from pyqkit.reference.quantised import Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
 
 if TYPE_CHECKING:
@@ -74,12 +75,18 @@ class HostComparison:
             for port in graph.results
         }
         found = host.execute(ends, keep=True)
-        given: dict[str, Value] = {name: DoubleDouble.of(a.astype(np.float64)) for name, a in found.items()}
-        known = self._reference.constants | given
+        known = self._reference.constants | {name: _value(array) for name, array in found.items()}
         for name, entry in self.steps.items():
             exact = real_of(self._reference.execute(self._makers[name], known)[name])
             entry.values += found[name].size
             entry.differing += int(_differs(found[name], exact).sum())
+
+
+def _value(array: np.ndarray) -> Value:
+    """Numbers as the reference takes them: those of 8 bits may be what a QuantizeLinear has made."""
+    if array.dtype.kind in "iu" and array.itemsize == 1:
+        return Quantised(array.astype(np.int64), Integer(8, array.dtype.kind == "i"), DoubleDouble.of(1.0))
+    return DoubleDouble.of(array.astype(np.float64))
 
 
 def _differs(found: np.ndarray, exact: DoubleDouble) -> np.ndarray:

@@ -25,6 +25,11 @@ def top_k(b: Any, x: str, **attributes: Any) -> list[str]:
     return list(b.node("TopK", x, b.constant([4], INT64), outputs=2, **attributes))
 
 
+def eighths(b: Any) -> tuple[str, str]:
+    """Scale and zero point as onnxruntime's static quantiser gives a Softmax, 8 bits wide."""
+    return b.constant(2.0**-8), b.constant(-128, "int8")
+
+
 VECTORS = {
     "softmax": lambda b, x: [b.node("Softmax", x)],
     "log_softmax": lambda b, x: [b.node("LogSoftmax", x, axis=1)],
@@ -60,6 +65,9 @@ VECTORS = {
     ),
     "joined": lambda b, x: [b.node("Concat", b.node("Softmax", x), b.node("Tanh", x), axis=1)],
     "product": lambda b, x: [b.node("Mul", x, b.node("Sigmoid", x))],
+    "static_quantiser": lambda b, x: [
+        b.node("DequantizeLinear", b.node("QuantizeLinear", b.node("Softmax", x), *eighths(b)), *eighths(b))
+    ],
     "decided": lambda b, x: [
         b.node(kind, b.node("Sigmoid", x), b.constant(0.5))
         for kind in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
@@ -98,6 +106,10 @@ IMAGES = {
     "larger": lambda b, x: [
         b.node("Resize", b.node("Softmax", x, axis=1), "", "", b.constant([1, 3, 8, 10], INT64)),
         b.node("DepthToSpace", b.node("Relu", b.node("Concat", x, x, x, x, axis=1)), blocksize=2),
+    ],
+    "upside_down": lambda b, x: [
+        b.node("Slice", x, *(b.constant([n], INT64) for n in (3, -9, 2, -1))),
+        b.node("Softmax", x, axis=1),
     ],
     "padded": lambda b, x: [b.node("Pad", b.node("Relu", x), b.constant([0, 0, 1, 0, 0, 0, 0, 2], INT64))],
 }

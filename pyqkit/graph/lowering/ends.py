@@ -111,9 +111,10 @@ class _Ends:
         if isinstance(value, Real) and value.is_linear:
             try:
                 self.lowering.graph.outputs.append(_port(self.lowering, value, name))
+                return []
             except Unlowerable as problem:
-                self._refuse(where, problem.reason, problem.remedy)
-            return []
+                if maker is None or not rules()[maker.type].moves:  # the host moves what no operator does
+                    return self._refuse(where, problem.reason, problem.remedy)
         if maker is None or not is_for_host(maker.type, maker.domain):
             return self._refuse(where, *_UNABSORBED)
         self._nodes.add(id(maker))
