@@ -7,7 +7,7 @@ ties of the other formats).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -156,6 +156,9 @@ def decide(x: DoubleDouble, step: DoubleDouble, grid: Grid) -> Decision:
     boundary.
     """
     boundaries = grid.boundaries
+    if not x.shape:  # one number, in which numpy finds no places
+        one = decide(x.map(np.atleast_1d), step, grid)
+        return replace(one, index=one.index.reshape(()))
     if not boundaries.high.size:
         return Decision(np.zeros(x.shape, np.int64), 0, 0)
     unit = np.broadcast_to(step.high, x.shape)

@@ -285,10 +285,12 @@ def parameter(b: Builder, kind: Any, integers: Any, scale: float) -> str:
     return b.node("DequantizeLinear", b.constant(integers, kind), b.constant(scale), b.constant(0, kind))
 
 
-def test_padding_with_a_zero_that_is_stored_as_an_integer() -> None:
+@pytest.mark.parametrize("stored_as_integer", [True, False], ids=["stored", "quantised"])
+def test_padding_with_a_zero_that_is_quantised(stored_as_integer: bool) -> None:
     b = Builder(3, 4, 4)
     pads = b.constant([0, 0, 0, 1, 0, 0, 1, 0], np.int64)
-    x = b.node("Pad", quantised(b, "x"), pads, parameter(b, np.int8, 0, 0.013))
+    zero = parameter(b, np.int8, 0, 0.013) if stored_as_integer else quantised(b, b.constant(0.0))
+    x = b.node("Pad", quantised(b, "x"), pads, zero)
     model = b.model(quantised(b, convolution(b, x)))
     compared(model, frames(model))
 
