@@ -179,7 +179,10 @@ class Accelerator:
         """Engines against each other and against the QONNX model; see `pyqkit.verify.compare.verify`."""
         from pyqkit.verify.compare import verify
 
-        return verify(np.asarray(x), engines, self.engine, self.exact, self.compiled.model, progress)
+        x = np.asarray(x)
+        found = verify(x, engines, self.engine, self.exact, self.compiled.model, progress)
+        self._warn_of(x)
+        return found
 
     def selftest(self, folder: str | Path, engine: str = "exact") -> int:
         """Differing codes of an engine on the golden vectors of a build folder; 0 is what must come."""

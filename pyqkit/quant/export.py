@@ -29,6 +29,7 @@ from pyqkit.errors import UserError
 from pyqkit.files import check_file, replacing
 from pyqkit.graph.layer_names import layer_of, module_path
 from pyqkit.graph.model import QUANTISERS
+from pyqkit.quant.calibration import warn_of_uncalibrated
 from pyqkit.quant.check import check_export
 from pyqkit.quant.handlers import Manager
 
@@ -80,6 +81,7 @@ def export_qonnx(
         check_export(working, x[:CHECKED_FRAMES], exported)
     with replacing(target, force) as beside:
         beside.write_bytes(exported.SerializeToString())
+    warn_of_uncalibrated(model)
     return target
 
 
