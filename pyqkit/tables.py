@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyqkit.errors import plain
 from pyqkit.formats import NumberFormat, examples, parse
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 MOST_CODES = 1024  # rows in which a format is printed whole
 _WIDE = 240
+_NARROW = 12  # to which columns of text are folded before a table is divided
 # Counts of `pyqkit.verify.float32`: title of the column, and what the count is in words.
 _FLOAT32 = {
     "differing": ("differing", ""),
@@ -149,33 +153,65 @@ def show(
     """Print rows as a table. Names in them are text and no markup, whatever they hold.
 
     On a terminal it is as wide as that: cells of text go on in the next line, numbers and the columns `whole`
-    do not.
+    do not, and what is left over stands in a further table behind the first column.
     """
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    heading = Text(plain(title), style="table.title")
-    lines = (
-        None if caption is None else Text("\n".join(map(plain, caption.splitlines())), style="table.caption")
-    )
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for key in rows[0] if rows else ():
-        numeric = all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
-        table.add_column(
-            Text(plain(key)),
-            justify="right" if numeric else "left",
-            no_wrap=numeric or key in whole,
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*(Text(plain(_text(value))) for value in row.values()))
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=_WIDE)  # a file has no width to cut columns to
-    for part in filter(None, (heading, table if rows else None, lines)):
-        console.print(part)
+    console.print(Text(plain(title), style="table.title"))
+    for keys in _side_by_side(rows, whole, console.width):
+        console.print(_table(rows, keys, whole))
+    if caption is not None:
+        console.print(Text("\n".join(map(plain, caption.splitlines())), style="table.caption"))
+
+
+def _side_by_side(rows: Sequence[dict[str, Any]], whole: Sequence[str], width: int) -> list[list[str]]:
+    """Columns of each table: as many as fit, the first one in each."""
+    if not rows:
+        return []
+    first, *others = rows[0]
+    tables, left = [[first]], 0
+    for key in others:
+        longest = max(len(_text(row[key])) for row in rows)
+        needs = 2 + max(
+            longest if _is_whole(rows, key, whole) else min(longest, _NARROW), min(len(key), _NARROW)
+        )
+        if needs > left and len(tables[-1]) > 1:
+            tables.append([first])
+        if len(tables[-1]) == 1:
+            left = width - min(max(len(_text(row[first])) for row in rows), _NARROW)
+        tables[-1].append(key)
+        left -= needs
+    return tables
+
+
+def _is_whole(rows: Sequence[dict[str, Any]], key: str, whole: Sequence[str]) -> bool:
+    return key in whole or _is_number(rows, key)
+
+
+def _is_number(rows: Sequence[dict[str, Any]], key: str) -> bool:
+    return all(isinstance(row[key], (int, float)) or row[key] is None for row in rows)
+
+
+def _table(rows: Sequence[dict[str, Any]], keys: Sequence[str], whole: Sequence[str]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for key in keys:
+        table.add_column(
+            Text(plain(key)),
+            justify="right" if _is_number(rows, key) else "left",
+            no_wrap=_is_whole(rows, key, whole),
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(plain(_text(row[key]))) for key in keys))
+    return table
 
 
 def show_verification(result: dict[str, Any]) -> None:

@@ -96,3 +96,11 @@ def test_long_words_go_on_in_the_next_line(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     fits(shown)
     assert shown.replace("\n", "").count("12,345") == 1
+
+
+def test_what_does_not_fit_stands_in_a_further_table(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"task": LONG, **{f"value {i}": 1_000_000 + i for i in range(20)}}
+    show("many", [row], whole=())
+    shown = capsys.readouterr().out
+    fits(shown)
+    assert all(f"{1_000_000 + i:,}" in shown for i in range(20)) and shown.count("task") >= 2

@@ -19,6 +19,7 @@ _PARAMETER = re.compile(r"(.+)\.(?:weight|bias)(?:_quantized)?")
 # Of Brevitas inside a layer: one proxy, and parts of it, of which tracers count the calls
 _PROXY = re.compile(r"\.(?:act|input|output|weight|bias)_quant(?:\.\w*(?:_impl|_proxy|_quant)(?:_\d+)?)*$")
 _HANDLER = re.compile(r"/export_handler(?:_\d+)?$")
+_LONGEST = 500  # letters of a path, a node's name or a parameter's that are looked at
 _ONNX_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 _KINDS = {
     "gemm": "linear",
@@ -51,19 +52,21 @@ def layer_of(path: str) -> str:
 
 def layer_path(node: Any) -> str:
     """Path of the module that a node comes from, such as ``features.0``; empty if the file does not say."""
+    if len(node.name) > _LONGEST:
+        return ""
     own_name = re.fullmatch(f"{re.escape(node.op_type)}(_[0-9]+)?", node.name.rpartition("/")[2])
     if node.op_type in _ONNX_QUANTISERS and not own_name:
         return ""  # quantisers that were added to a file are named after tensors
     if "/" in node.name:
         return _PROXY.sub("", module_path(node.name))
     scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "")
-    return next(iter(re.findall(r"'([^']*)'", scopes)[-2:-1]), "")
+    return next(iter(re.findall(r"'([^']*)'", scopes)[-2:-1]), "")[:_LONGEST]
 
 
 def _owners(graph: Any) -> dict[str, str]:
     """Paths of layers by the tensors that hold their parameters, quantised ones included."""
     found = {tensor.name: _PARAMETER.fullmatch(tensor.name) for tensor in graph.initializer}
-    owners = {name: match[1] for name, match in found.items() if match}
+    owners = {name: match[1] for name, match in found.items() if match and len(name) <= _LONGEST}
     for node in graph.node:
         if node.op_type in (*QUANTISERS, *_ONNX_QUANTISERS, "Transpose") and node.input[0] in owners:
             owners.update(dict.fromkeys(node.output, owners[node.input[0]]))

@@ -111,6 +111,13 @@ def test_problems_name_the_layer() -> None:
     assert layer_path(node("Conv", "Conv_0", "x", "features.0.weight")) == ""
 
 
+def test_names_without_end_are_not_looked_at() -> None:
+    long = "a." * 500_000
+    found = named(node("Conv", f"/{long}/Conv", "x", f"{long}.weight"), parameters=(f"{long}.weight",))
+    assert next(iter(found.values())).endswith("/Conv")
+    assert len(layer_path(node("Conv", "c", "x", scopes=f"['{long}', 'c']"))) == 500
+
+
 @pytest.mark.parametrize(
     ("graph", "source", "name"),
     [
