@@ -209,6 +209,20 @@ def test_agrees(make: Make) -> None:
     check(built(make))
 
 
+def test_channels_that_are_stacked_again() -> None:
+    """Two of three channels, each quantised for itself: no pixel changes its place."""
+
+    def make(b: Builder, x: str) -> str:
+        planes = [b.node("Gather", x, b.constant(n, np.int64), axis=1) for n in (0, 2)]
+        axis = b.constant([1], np.int64)
+        return b.conv(
+            join(b, *(b.node("Unsqueeze", b.quantise(p, "int4", 0.5), axis) for p in planes)), "int4", 3, 2
+        )
+
+    graph = check(built(make))
+    assert {op.kind for op in graph.operators} <= {"rescale", "permute", "concat", "convolution"}
+
+
 def test_pieces_that_are_outputs() -> None:
     b = Builder(CHANNELS, 4, 4)
     halves = b.node(

@@ -135,6 +135,17 @@ def test_channels_change_places_without_hardware() -> None:
     assert [graph.tensors[name].shape for name in graph.channels_last] == [(1, 5, 6), (1, 5, 4), (1, 5, 4)]
 
 
+def test_the_input_holds_tokens() -> None:
+    """Channels are the last axis where a linear layer reads them."""
+    b = Builder(CHANNELS, LENGTH)
+    model = b.model(coded(b, linear(b, b.quantise("x", "int8", 0.125), LENGTH, 3)))
+    agree(model, frames())
+    graph = check(model)
+    assert [op.kind for op in graph.operators] == ["convolution", "rescale"]
+    (port,) = graph.inputs
+    assert port.onnx_shape == (CHANNELS, LENGTH) and graph.tensors[port.tensor].shape == (1, CHANNELS, LENGTH)
+
+
 REFUSED: dict[str, tuple[Make, str]] = {
     "image with kernels of a length": (
         lambda b, x: conv(b, b.node("Unsqueeze", x, b.constant([2], np.int64)), 3, CHANNELS),

@@ -17,7 +17,7 @@ from pyqkit.graph.lowering.image_moves import Move, image_moves
 from pyqkit.graph.lowering.real import Affine, Fractions, Function, Leaky, Real, Term, plain_view
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.zero import with_zero
-from pyqkit.graph.ops.layout import Concat, Pad, Reshape
+from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 
 _REMEDY = "keep to channel permutations, strided slices, zero padding and flattening"
 _CHANNEL_PIECES = 64  # that a tensor may be cut into: each is a stream of its own
@@ -48,11 +48,12 @@ def _image(view: np.ndarray) -> np.ndarray | None:
 
 
 def is_piece(real: Real) -> bool:
-    """Whether it is a part of the tensor behind it that `settle` takes out at once."""
+    """Whether it is a part of the tensor behind it that a slice and a permutation take out."""
     image = _image(real.view)
     if image is None or image.size >= np.prod(real.base):
         return False
-    return image_moves(image, real.base) is not None
+    moves = image_moves(image, real.base)
+    return moves is not None and all(kind in (Slice, Permute) for kind, _ in moves.operators)
 
 
 def note_source(lowering: Lowering, real: Real, name: str) -> None:

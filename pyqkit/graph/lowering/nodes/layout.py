@@ -20,7 +20,7 @@ from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 
-_BATCH = "keep the batch as the first axis"
+_BATCH = "keep the batch as the first axis; x[:, [1, 0]] is exported so: write torch.index_select"
 
 
 def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Coded | Real:
