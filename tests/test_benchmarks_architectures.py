@@ -21,6 +21,10 @@ CASES = (
     ("norm_mlp", "onnxruntime"),
     ("mobilenet_v2", "onnxruntime_13"),
     ("shufflenet_v1", "pyqkit"),
+    ("unet", "onnxruntime"),
+    ("upsampling_unet", "onnxruntime_13"),
+    ("super_resolution", "brevitas"),
+    ("detector", "brevitas_qcdq"),
 )
 
 
