@@ -22,7 +22,7 @@ class SearchTable:
     steps : int
         Comparisons, each of which finds a bit of the count.
     limits : numpy.ndarray, int64, shape (channels, 2**steps - 1)
-    codes : numpy.ndarray, shape (2**steps,)
+    codes : numpy.ndarray, shape (1 or channels, 2**steps)
         By place; places behind the last value are never reached.
     """
 
@@ -42,11 +42,12 @@ class SearchTable:
 
 def search_table(op: Threshold, tensor: Tensor) -> SearchTable:
     """The table of a requantiser for the integers of its input."""
-    steps = max(1, (len(op.format.codes) - 1).bit_length())
+    steps = max(1, (op.codes.shape[1] - 1).bit_length())
     channels, count = op.thresholds.shape
     limits = np.full((channels, 2**steps - 1), tensor.high + 1, np.int64)
     fill = limits.shape[1] - count
     limits[~op.falling, :count] = op.thresholds[~op.falling]
     limits[op.falling, :fill] = tensor.low
     limits[op.falling, fill:] = op.thresholds[op.falling]
-    return SearchTable(steps, limits, np.resize(op.format.codes, 2**steps))
+    codes = np.pad(op.codes, ((0, 0), (0, 2**steps - op.codes.shape[1])), "wrap")
+    return SearchTable(steps, limits, codes)

@@ -73,13 +73,14 @@ class Requantiser:
     def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
         """Drop the steps that every channel has always passed, and those that none ever passes."""
         fmt, thresholds = op.format, op.thresholds
-        lookup = fmt.codes.astype(np.int64) if fmt.is_logarithmic else fmt.integers[fmt.codes]
+        lookup = op.codes.astype(np.int64) if fmt.is_logarithmic else fmt.integers[op.codes]
         if not op.falling.any():
             always, never = (thresholds <= source.low).all(axis=0), (thresholds > source.high).all(axis=0)
             first, last = int(always.sum()), thresholds.shape[1] - int(never.sum())
-            thresholds, lookup = thresholds[:, first : max(first, last)], lookup[first : max(first, last) + 1]
+            last = max(first, last)
+            thresholds, lookup = thresholds[:, first:last], lookup[:, first : last + 1]
         self._lookup = lookup
-        self.fits_kernels = bool(np.abs(lookup).max() <= INT32)
+        self.fits_kernels = bool(np.abs(lookup).max() <= INT32) and len(lookup) == 1
         count = thresholds.shape[1]
         padded = np.full(
             (len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type
@@ -113,4 +114,5 @@ class Requantiser:
         steps = np.empty(sums.shape, np.int64)
         for channel in range(sums.shape[-1]):
             steps[..., channel] = np.searchsorted(by_index[:, channel], sums[..., channel], side="right")
-        return self._lookup[np.where(self._op.falling, len(by_index) - steps, steps)]
+        rows = np.arange(len(self._lookup)) if len(self._lookup) > 1 else 0
+        return self._lookup[rows, np.where(self._op.falling, len(by_index) - steps, steps)]

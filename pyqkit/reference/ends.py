@@ -106,16 +106,6 @@ def _top_k(node: Node) -> list[Value]:
     return [values, DoubleDouble.of(order.astype(np.float64))]
 
 
-def _larger(node: Node) -> Value:
-    first, second = _pair(node)
-    return where(first.less(second), second, first)
-
-
-def _smaller(node: Node) -> Value:
-    first, second = _pair(node)
-    return where(second.less(first), second, first)
-
-
 def _pair(node: Node) -> tuple[DoubleDouble, DoubleDouble]:
     if len(node.inputs) != 2:
         node.refuse("two inputs were", f"{len(node.inputs)} came", "use one node for each two")
@@ -167,20 +157,12 @@ def _smallest_along(node: Node) -> Value:
     return found if node.attributes.get("keepdims", 1) else found.map(lambda a: a.squeeze(axes))
 
 
-def _absolute(node: Node) -> Value:
-    x = node.real(0)
-    return where(x.high < 0, -x, x)
-
-
 OPERATIONS = {
     "Softmax": one(_softmax, "axis"),
     "LogSoftmax": one(_log_softmax, "axis"),
     "ArgMax": _arg(smallest=False),
     "ArgMin": _arg(smallest=True),
     "TopK": Operation(_top_k, frozenset({"axis", "k", "largest", "sorted"})),
-    "Max": one(_larger),
-    "Min": one(_smaller),
-    "Abs": one(_absolute),
     "ReduceMin": one(_smallest_along, "axes", "keepdims", "noop_with_empty_axes"),
     **{kind: one(_compared) for kind in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal")},
 }

@@ -30,6 +30,7 @@ from pyqkit.graph.model import (
 from pyqkit.reference import (
     elementwise,
     ends,
+    functions,
     linear,
     linear_quantisers,
     moves,
@@ -49,6 +50,7 @@ OPERATIONS = {
     **linear.OPERATIONS,
     **pooling.OPERATIONS,
     **elementwise.OPERATIONS,
+    **functions.OPERATIONS,
     **moves.OPERATIONS,
     **ends.OPERATIONS,
     **resizing.OPERATIONS,

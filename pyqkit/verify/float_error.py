@@ -319,6 +319,52 @@ def _smooth(bounds: ErrorBounds, node: Any) -> np.ndarray:
     return slope * bounds.of(node.input[0]) + SMOOTH * UNIT * (max(1.0, height) + np.abs(bounds.result(node)))
 
 
+def _times_slope(slope: float) -> Callable[[ErrorBounds, Any], np.ndarray]:
+    """Of a function with no steeper slope, that a library approximates or computes in a few steps."""
+
+    def rule(bounds: ErrorBounds, node: Any) -> np.ndarray:
+        x = np.abs(bounds.values(node)[0])
+        return slope * bounds.of(node.input[0]) + 2 * SMOOTH * UNIT * (1 + x + np.abs(bounds.result(node)))
+
+    return rule
+
+
+def _jump(bounds: ErrorBounds, node: Any) -> np.ndarray:
+    """Of a function that jumps: where the error reaches the jump, as far as it jumps."""
+    x, error, given = bounds.values(node)[0], bounds.of(node.input[0]), attribute_values(node)
+    limit = {"Sign": 0.0, "ThresholdedRelu": given.get("alpha", 1.0), "Shrink": given.get("lambd", 0.5)}
+    place = limit[node.op_type]
+    near = np.abs(np.abs(x) - place) <= error if node.op_type == "Shrink" else np.abs(x - place) <= error
+    height = 2.0 if node.op_type == "Sign" else np.abs(x) + error + abs(given.get("bias", 0.0))
+    passed = 0.0 if node.op_type == "Sign" else error + _rounding(bounds.result(node))
+    return passed + np.where(near & (error > 0), height, 0.0)
+
+
+def _exponential(bounds: ErrorBounds, node: Any) -> np.ndarray:
+    error, result = bounds.of(node.input[0]), np.abs(bounds.result(node))
+    return np.expm1(np.minimum(error, 700)) * result + 2 * SMOOTH * UNIT * result + SMALLEST
+
+
+def _power(bounds: ErrorBounds, node: Any) -> np.ndarray:
+    """Of powers, roots, logarithms and reciprocals: the largest slope within the error."""
+    x, error, result = np.abs(bounds.values(node)[0]), bounds.of(node.input[0]), bounds.result(node)
+    exponent = {"Sqrt": 0.5, "Reciprocal": -1.0, "Log": 0.0}.get(node.op_type)
+    if exponent is None:
+        exponent = float(bounds.values(node)[1].ravel()[0])
+    factor = 1.0 if node.op_type == "Log" else abs(exponent)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steepest = factor * (x + error if exponent >= 1 else np.maximum(x - error, 0)) ** (exponent - 1)
+        passed = np.where(error > 0, steepest * error, 0.0)
+        if exponent == 0.5:
+            passed = np.minimum(passed, np.sqrt(2 * error))
+    return passed + 2 * SMOOTH * UNIT * (1.0 * (node.op_type == "Log") + np.abs(result)) + SMALLEST
+
+
+def _largest_error(bounds: ErrorBounds, node: Any) -> np.ndarray:
+    shape = bounds.result(node).shape
+    return np.max([np.broadcast_to(error, shape) for error in bounds.errors(node)], axis=0)
+
+
 RULES: dict[str, Callable[[ErrorBounds, Any], np.ndarray]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _products),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"), _mean),
@@ -330,4 +376,10 @@ RULES: dict[str, Callable[[ErrorBounds, Any], np.ndarray]] = {
     **dict.fromkeys(("LeakyRelu", "PRelu"), _leaky),
     "HardSigmoid": _hard_sigmoid,
     **dict.fromkeys(("Sigmoid", "Tanh", "Elu", "Softplus"), _smooth),
+    **dict.fromkeys(("Erf", "Gelu", "Mish", "Softsign", "Celu"), _times_slope(1.25)),
+    **dict.fromkeys(("HardSwish", "Selu"), _times_slope(2.0)),
+    **dict.fromkeys(("Sign", "ThresholdedRelu", "Shrink"), _jump),
+    "Exp": _exponential,
+    **dict.fromkeys(("Pow", "Sqrt", "Reciprocal", "Log"), _power),
+    **dict.fromkeys(("Max", "Min"), _largest_error),
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pyqkit.graph.lowering import smooth
-from pyqkit.graph.lowering.real import Condition, compare
+from pyqkit.graph.lowering.functions import Condition, compare
 from pyqkit.graph.lowering.smooth import Smooth
 from tests.graph.checked import check
 from tests.graph.qonnx_builder import Builder

@@ -41,14 +41,14 @@ def test_what_has_a_rule_is_not_missing() -> None:
 def test_a_new_rule_is_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyqkit.graph.lowering.rules._rules", dict(rules()))
 
-    @handles(Layer("Abs", ("torch.abs",), note="of quantised tensors"), attributes=("kind",), only={"odd": 1})
+    @handles(Layer("Cos", ("torch.cos",), note="of quantised tensors"), attributes=("kind",), only={"odd": 1})
     def lower(lowering: Lowering, node: Node) -> list[Value]:
         return refuse(node)
 
     page = layer_table.page()
-    assert "| `torch.abs` | [Abs](#abs) (ONNX) | `kind`, `odd=1` | of quantised tensors |" in page
+    assert "| `torch.cos` | [Cos](#cos) (ONNX) | `kind`, `odd=1` | of quantised tensors |" in page
     assert (
-        "\n### Abs\n\n| refused | do instead |\n| --- | --- |\n| it is … of 2 | use \\*another\\* |\n" in page
+        "\n### Cos\n\n| refused | do instead |\n| --- | --- |\n| it is … of 2 | use \\*another\\* |\n" in page
     )
 
 

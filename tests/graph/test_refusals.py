@@ -71,19 +71,13 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "quotient of tensors": (
         lambda b, x: b.node("Div", x, other(b)),
-        "it divides by a value that depends on the input",
-    ),
-    "constant over a tensor": (
-        lambda b, x: b.node("Div", b.constant(2.0), x),
-        "it divides by a value that depends on the input",
+        "it divides by another tensor that depends on the input",
     ),
     "quotient by zero": (lambda b, x: b.node("Div", x, b.constant(0.0)), "it divides by zero"),
     "limits of every element": (
         lambda b, x: b.node("Clip", x, b.constant(np.zeros(3)), b.constant(1.0)),
         "its min has 3 elements",
     ),
-    "falling leaky ReLU": (lambda b, x: b.node("LeakyRelu", x, alpha=-0.5), "its slope is not positive"),
-    "falling ELU": (lambda b, x: b.node("Elu", x, alpha=-1.0), "its alpha is not positive"),
     "joined frames": (lambda b, x: b.node("Concat", x, other(b), axis=0), "it joins along the batch"),
     "joined sums": (lambda b, x: b.node("Concat", x, bent(b, x), axis=1), "an operand is not quantised"),
     "normalised cubes": (

@@ -16,7 +16,8 @@ from pyqkit.emulate import kernels
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Tensor, to_integers
-from pyqkit.graph.lowering.real import Clip, Real, Term, fractions
+from pyqkit.graph.lowering.functions import Clip
+from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.rescale import FEW_BITS, FEW_VALUES, MULTIPLIER_BITS, Scaling, equal_to_thresholds
 from pyqkit.graph.lowering.thresholds import thresholds_of
 from pyqkit.graph.ops.requantise import Rescale, Threshold

@@ -213,6 +213,18 @@ def requantisers() -> list[Case]:
             tables,
         )
     ]
+    looked_up = random.integers(0, 32, (4, 256))
+    for name, channels in (("lookup", np.zeros(4, int)), ("lookup_rows", np.arange(4))):
+        files = {
+            f"{name}_{lane:03d}.hex": table(
+                looked_up[channels[lane::2]][: 2 if channels.any() else 1].ravel(), 5
+            )
+            for lane in range(2)
+        }
+        parameters = {"BITS_IN": 8, "BITS_OUT": 5, "LANES": 2, "CODES": f'"{name}"'}
+        parameters["ROWS"] = 2 if channels.any() else 1
+        out = Words(5, looked_up[channels, codes].reshape(FRAMES, 512, 2))
+        cases.append(Case(name, "lookup", parameters, {"in": x}, {"out": out}, files))
     multipliers, offsets, bits = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100]), 14
     for name, shift, relu in (
         ("rescale", 3, False),

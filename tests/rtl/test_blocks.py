@@ -54,6 +54,11 @@ MUTANTS = {
     "rounding, order and time": {
         "rescale": ("pqk_rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
         "threshold": ("pqk_threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
+        "lookup_rows": (
+            "pqk_lookup.sv",
+            "WORD_BITS'(ROWS - 1) ? 0",
+            "0 ? 0",
+        ),  # the first word's tables are lost
         "matrix": (
             "pqk_matrix_vector.sv",
             "valid[STAGES-2] && last[STAGES-2]",

@@ -12,11 +12,13 @@ from pyqkit.formats import Boundary, Integer
 from pyqkit.graph.graph import Port, Tensor
 from pyqkit.graph.input_format import HINT
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.functions import Affine, Fractions
 from pyqkit.graph.lowering.quantiser import Quantiser
-from pyqkit.graph.lowering.real import Affine, Fractions, Real, Term, floats, fractions
+from pyqkit.graph.lowering.real import Real, Term, floats, fractions
 from pyqkit.graph.lowering.rescale import equal_to_thresholds, rounded_scaling
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import single_term
+from pyqkit.graph.lowering.tables import is_curved, requantised
 from pyqkit.graph.lowering.thresholds import thresholds_of
 from pyqkit.graph.lowering.view import is_piece, note_source, settle
 from pyqkit.graph.ops.pool import MaxPool, pool_fields
@@ -57,6 +59,8 @@ def _requantised(
 ) -> Tensor:
     """Codes of a `Real` of one term, by thresholds or by what is cheaper and equal to them."""
     fmt = quantiser.format
+    if is_curved(real):
+        return requantised(lowering, tensor, real, quantiser, scale, name)
     if not quantiser.boundaries:
         scaling = rounded_scaling(lowering, tensor, real, fmt, scale, name)
         return lowering.emit(Rescale, name, [tensor.name], format=fmt, **vars(scaling))

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import isfinite
-from typing import Protocol
 
 import numpy as np
 
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.functions import Affine, Fractions, Function
 from pyqkit.graph.ops.window import SlidingWindow
 
-Fractions = np.ndarray  # of dtype object, holding Fraction, shape (channels,)
+__all__ = ["Fractions", "Real", "Term", "floats", "fractions", "plain_view", "vector_view"]
 
 
 def fractions(values: np.ndarray | float | Fraction, channels: int | None = None) -> Fractions:
@@ -52,116 +52,6 @@ def _exact(value: float | Fraction) -> Fraction:
             f"a constant of it is {value}", "check the parameters of the layer, and train or export it again"
         )
     return value if isinstance(value, Fraction) else Fraction(value)
-
-
-@dataclass(frozen=True)
-class Condition:
-    """``value > position``, or ``>=`` if inclusive.
-
-    `below` means the opposite: ``<``, or ``<=`` if inclusive.
-    """
-
-    position: Fraction
-    inclusive: bool
-    below: bool = False
-
-    def complement(self) -> Condition:
-        """The condition that holds exactly where this one does not."""
-        return Condition(self.position, not self.inclusive, not self.below)
-
-
-Outcome = Condition | bool  # always or never
-
-
-def _not(outcome: Outcome) -> Outcome:
-    return (not outcome) if isinstance(outcome, bool) else outcome.complement()
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Limits to [low, high]; None is no limit. ReLU is Clip(0, None)."""
-
-    low: Fraction | None
-    high: Fraction | None
-
-    increasing = True
-    uniform = True
-
-    def before(self, condition: Condition, channel: int) -> Outcome:
-        """The condition on the input that is equivalent to `condition` on the output."""
-        if condition.below:
-            return _not(self.before(condition.complement(), channel))
-        position, inclusive = condition.position, condition.inclusive
-        if self.low is not None and (position < self.low or (inclusive and position == self.low)):
-            return True
-        if self.high is not None and (position > self.high or (not inclusive and position == self.high)):
-            return False
-        return condition
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """factor[c] * x + offset[c] after another function."""
-
-    factor: Fractions
-    offset: Fractions
-
-    uniform = False
-
-    @property
-    def increasing(self) -> bool:
-        """Whether no channel falls."""
-        return all(f >= 0 for f in self.factor)
-
-    def before(self, condition: Condition, channel: int) -> Outcome:
-        """The condition on the input that is equivalent to `condition` on the output."""
-        factor, offset = self.factor[channel], self.offset[channel]
-        if factor == 0:
-            return compare(offset, condition)
-        position = (condition.position - offset) / factor
-        return Condition(position, condition.inclusive, condition.below != (factor < 0))
-
-
-@dataclass(frozen=True, eq=False)
-class Leaky:
-    """slope[c] * x for negative x, slope > 0."""
-
-    slope: Fractions
-
-    increasing = True
-    uniform = False
-
-    def before(self, condition: Condition, channel: int) -> Outcome:
-        """The condition on the input that is equivalent to `condition` on the output."""
-        slope = self.slope[channel]
-        if condition.position >= 0:
-            return condition
-        return replace(condition, position=condition.position / slope)
-
-
-class Function(Protocol):
-    """What a quantiser behind it needs of an activation function."""
-
-    @property
-    def increasing(self) -> bool:
-        """Whether no channel falls."""
-        ...
-
-    @property
-    def uniform(self) -> bool:
-        """Whether all channels have the same function."""
-        ...
-
-    def before(self, condition: Condition, channel: int) -> Outcome:
-        """The condition on the input that is equivalent to `condition` on the output."""
-        ...
-
-
-def compare(value: Fraction, condition: Condition) -> bool:
-    """Whether a constant fulfils a condition."""
-    if condition.below:
-        return value < condition.position or (condition.inclusive and value == condition.position)
-    return value > condition.position or (condition.inclusive and value == condition.position)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,8 @@ import numpy as np
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.real import Clip, Fractions, Real
+from pyqkit.graph.lowering.functions import Clip, Fractions
+from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.session import Lowering
 
 FEW_VALUES = 16  # up to here thresholds are cheap: a multiplier has to be a shift

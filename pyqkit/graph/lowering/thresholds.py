@@ -9,10 +9,12 @@ import numpy as np
 
 from pyqkit.formats import Boundary
 from pyqkit.graph.graph import Tensor
-from pyqkit.graph.lowering.real import Condition, Fractions, Function, Outcome, Real, compare
+from pyqkit.graph.lowering.functions import Condition, Fractions, Invertible, Outcome, compare
+from pyqkit.graph.lowering.real import Real
 
 
-def _before(functions: tuple[Function, ...], condition: Condition, channel: int) -> Outcome:
+def before(functions: tuple[Invertible, ...], condition: Condition, channel: int) -> Outcome:
+    """The condition on what functions are applied to that is equivalent to one on what comes out."""
     outcome: Outcome = condition
     for function in reversed(functions):
         if isinstance(outcome, bool):
@@ -44,11 +46,13 @@ def thresholds_of(
     """
     thresholds = np.empty((real.channels, len(boundaries)), np.int64)
     falling = np.zeros(real.channels, bool)
+    functions = tuple(f for f in real.functions if isinstance(f, Invertible))
+    assert functions == real.functions, "others have tables"
     (term,) = real.terms
 
     def outcomes_of(channel: int) -> list[Outcome]:
         conditions = [Condition(b.position * scale[channel], b.inclusive) for b in boundaries]
-        return [_before(real.functions, condition, channel) for condition in conditions]
+        return [before(functions, condition, channel) for condition in conditions]
 
     uniform = all(s == scale[0] for s in scale) and all(f.uniform for f in real.functions)
     shared = outcomes_of(0) if uniform else None

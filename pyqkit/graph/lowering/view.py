@@ -13,8 +13,9 @@ import numpy as np
 
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.functions import Affine, Curve, Fractions, Function, Leaky
 from pyqkit.graph.lowering.image_moves import Move, image_moves
-from pyqkit.graph.lowering.real import Affine, Fractions, Function, Leaky, Real, Term, plain_view
+from pyqkit.graph.lowering.real import Real, Term, plain_view
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.zero import with_zero
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
@@ -274,6 +275,10 @@ def _of_channels(function: Function, sources: np.ndarray, count: int) -> Functio
         return Affine(_pick(function.factor, sources, count), _pick(function.offset, sources, count))
     if isinstance(function, Leaky):
         return Leaky(_pick(function.slope, sources, count))
+    old = np.atleast_2d(sources)
+    if isinstance(function, Curve) and (old == old[:1]).all():
+        forward, channels = function.forward, np.broadcast_to(old[0], (count,))
+        return Curve(lambda x, c: forward(x, int(channels[c])), uniform=False, increasing=function.increasing)
     raise Unlowerable(
         "channels are moved after an unquantised per-channel function", "quantise before moving channels"
     )

@@ -8,6 +8,11 @@ of n values:
     steps = number of i with x >= t[c, i]
     code  = format.codes[n - 1 - steps if falling[c] else steps]
 
+A function that rises and falls has the thresholds t[c, 0] <= ... <= t[c, m-1] of all its pieces, and the
+places of the codes that follow each other:
+
+    code  = format.codes[places[c, m - steps if falling[c] else steps]]
+
 Lowering computes the thresholds in rational arithmetic from the format's boundaries, so no scale is ever
 rounded.
 
@@ -28,62 +33,79 @@ from pyqkit.graph.fields import array_field, flag_field, format_field, whole_fie
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 
+MOST_THRESHOLDS = 1023  # a search of ten comparisons
+
 
 @operator
 @dataclass
 class Threshold(Operator):
-    """Any monotone function of each channel (scale, batch norm, ReLU, ...) followed by rounding to a format.
+    """Any function of each channel (scale, batch norm, ReLU, ...) followed by rounding to a format.
 
     Attributes
     ----------
     format : NumberFormat
-    thresholds : numpy.ndarray, int64, shape (channels, values - 1)
+    thresholds : numpy.ndarray, int64, shape (channels, values - 1), or of any width beside `places`
         Rows do not decrease. A threshold of ``low`` of the input is always passed, one of ``high + 1`` never.
     falling : numpy.ndarray, bool, shape (channels,)
-        Channels whose output falls as the input rises.
+        Channels whose output falls as the input rises, or that take `places` from the end.
+    places : numpy.ndarray, int64, shape (1 or channels, thresholds + 1), or None
+        Of the codes that follow each other as the input rises; None where these are all codes in order.
     """
 
     format: NumberFormat = format_field()
     thresholds: np.ndarray = array_field(sized=True)
     falling: np.ndarray = array_field()
+    places: np.ndarray | None = array_field(optional=True)
 
     kind = "threshold"
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Codes that follow each other, (1 or channels, thresholds + 1)."""
+        return self.format.codes[None] if self.places is None else self.format.codes[self.places]
 
     def check(self) -> None:
         table = self.thresholds
         whole = table.dtype == np.int64 and table.ndim == 2
         expect(
-            whole and bool((np.diff(table) >= 0).all()),
+            whole and table.shape[1] <= MOST_THRESHOLDS and bool((np.diff(table) >= 0).all()),
             self,
-            "thresholds that decrease, or no int64 table of them",
+            f"thresholds that decrease, or no int64 table of at most {MOST_THRESHOLDS}",
         )
         expect(self.falling.dtype == np.bool_, self, "wrong directions")
+        if self.places is not None:
+            whole = self.places.dtype == np.int64 and self.places.ndim == 2 and self.places.size > 0
+            known = whole and 0 <= self.places.min() <= self.places.max() < len(self.format.codes)
+            expect(bool(known), self, "places that are none of its codes")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         (tensor,) = inputs
-        expected = (tensor.shape[2], len(self.format.codes) - 1)
+        expected = (tensor.shape[2], self.codes.shape[1] - 1)
+        if len(self.codes) not in (1, tensor.shape[2]):
+            raise GraphError(f"places for 1 or {tensor.shape[2]} channels were expected by {self.name}")
         if self.thresholds.shape != expected or self.falling.shape != expected[:1]:
             raise GraphError(
                 f"thresholds of shape {expected} were expected by {self.name}, but "
                 f"{self.thresholds.shape} came"
             )
-        integers = self.format.integers[self.format.codes]
         first = (self.thresholds <= tensor.low).sum(axis=1)
         last = (self.thresholds <= tensor.high).sum(axis=1)
-        top = len(integers) - 1
-        lowest = np.where(self.falling, top - last, first).min()
-        highest = np.where(self.falling, top - first, last).max()
-        return [
-            Tensor(self.outputs[0], tensor.shape, self.format, int(integers[lowest]), int(integers[highest]))
-        ]
+        steps = np.arange(expected[1] + 1)
+        reached = (first[:, None] <= steps) & (steps <= last[:, None])
+        integers = self.format.integers[self._by_steps()][reached]
+        return [Tensor(self.outputs[0], tensor.shape, self.format, int(integers.min()), int(integers.max()))]
+
+    def _by_steps(self) -> np.ndarray:
+        """Codes by channel and number of thresholds that are reached."""
+        codes = np.broadcast_to(self.codes, (len(self.falling), self.codes.shape[1]))
+        return np.where(self.falling[:, None], codes[:, ::-1], codes)
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         x = to_integers(inputs[0], tensors[0].format)
-        steps = np.empty(x.shape, np.int64)
-        for channel, row in enumerate(self.thresholds):
-            steps[..., channel] = np.searchsorted(row, x[..., channel], side="right")
-        steps = np.where(self.falling, self.thresholds.shape[1] - steps, steps)
-        return [self.format.codes[steps]]
+        found = np.empty(x.shape, self.format.codes.dtype)
+        for channel, (row, codes) in enumerate(zip(self.thresholds, self._by_steps())):
+            found[..., channel] = codes[np.searchsorted(row, x[..., channel], side="right")]
+        return [found]
 
 
 @operator

@@ -10,6 +10,7 @@ from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.hls.emitter import Emitter, emits
+from pyqkit.hls.operators.lookup import look_up
 
 
 @emits("threshold")
@@ -18,22 +19,28 @@ def threshold(e: Emitter, op: Operator) -> None:
     e.include("requantise")
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
-    out = e.output(op, source.lanes)
     search = search_table(op, tensor)
+    shared = len(search.codes) == 1
+    # Where channels have codes of their own, the place comes out, and another process looks it up.
+    lanes, bits = source.lanes, op.format.bits if shared else search.steps
+    out = e.output(op, lanes) if shared else e.stream(f"{op.name}_places", bits, lanes)
+    place = f"{e.everywhere(f'{op.name}_codes', search.codes[0])}[place]" if shared else "place"
     table = e.struct(
         f"{op.name}_table",
         {
             "threshold": [_step(e, op, step, source.lanes, search) for step in range(search.steps)],
             "falling": e.of_channels(f"{op.name}_falling", op.falling.astype(np.int64), source.lanes),
-            "code": ("int place", f"{e.everywhere(f'{op.name}_codes', search.codes)}[place]"),
+            "code": ("int place", place),
         },
     )
-    numbers = f"{op.format.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}, {search.steps}"
+    numbers = f"{bits}, {tensor.pixels}, {tensor.shape[2]}, {lanes}, {search.steps}"
     e.process(
         op.name,
         f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>({source.name}, {out.name})",
-        codes(tensor) // source.lanes,
+        codes(tensor) // lanes,
     )
+    if not shared:
+        look_up(e, op, out, search.codes, tensor)
 
 
 def _step(e: Emitter, op: Threshold, step: int, lanes: int, search: SearchTable) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
+from pyqkit.rtl.operators.lookup import look_up
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Pipeline
 
@@ -23,9 +24,11 @@ def threshold(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Threshold)
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
-    out = e.output(op, source.lanes)
     lanes, depth, search = source.lanes, tensor.shape[2] // source.lanes, search_table(op, tensor)
     steps, thresholds = search.steps, e.names.new(f"{op.name}_thresholds")
+    shared = len(search.codes) == 1
+    # Where channels have codes of their own, the place comes out, and another block looks it up.
+    out = e.output(op, lanes) if shared else e.stream(f"{op.name}_places", steps, lanes)
     width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
     for step in range(steps):
         # One for each result so far.
@@ -42,9 +45,12 @@ def threshold(e: Emitter, op: Operator) -> None:
         "BITS_OUT": out.bits,
     }
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
-    parameters["CODES"] = e.table(f"{op.name}_codes", search.codes, out.bits)
+    by_place = search.codes[0] if shared else np.arange(2**steps)
+    parameters["CODES"] = e.table(f"{op.name}_codes", by_place, out.bits)
     timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
+    if not shared:
+        look_up(e, op, out, search.codes, codes(tensor))
 
 
 def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.ndarray:

@@ -6,20 +6,20 @@ Constants, batch norm and activation functions fold into the next quantiser; sum
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
-from pyqkit.graph.lowering import smooth
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.functions import Clip, Curve, Fractions, Function
+from pyqkit.graph.lowering.jets import Jet
+from pyqkit.graph.lowering.joint import joined
 from pyqkit.graph.lowering.layers import Layer
-from pyqkit.graph.lowering.nodes.linear_quantisers import clipped
-from pyqkit.graph.lowering.real import Affine, Clip, Leaky, Real, Term, fractions
+from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.rules import Node, handles
-from pyqkit.graph.lowering.session import Lowering, Stored, Value
+from pyqkit.graph.lowering.session import Lowering, Value
 from pyqkit.graph.lowering.view import channels_back, settle_alike
 from pyqkit.graph.model import type_code
 
@@ -43,6 +43,10 @@ def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
     name = node.outputs[0]
     check_quantised(left)
     check_quantised(right)
+    if not (left.is_linear and right.is_linear):
+        curve = joined(left, right, lambda a, b: a + b)
+        if curve is not None:
+            return curve
     if not (left.is_linear and right.is_linear):
         raise Unlowerable(
             "an operand has passed an activation function or a max pool and is not quantised", _QUANTISE
@@ -96,7 +100,10 @@ def subtract(lowering: Lowering, node: Node) -> list[Value]:
 def multiply(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one:
-        raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only")
+        curve = joined(node.real(0), node.real(1), lambda a, b: a * b)
+        if curve is None:
+            raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only")
+        return [curve]
     real, values = one
     return [real.affine(real.per_channel(values), fractions(0, real.channels))]
 
@@ -104,13 +111,49 @@ def multiply(lowering: Lowering, node: Node) -> list[Value]:
 @handles(Layer("Div", ("torch.div",), (), "by a constant"))
 def divide(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
-    if not one or one[0] is not node.inputs[0]:
-        raise Unlowerable("it divides by a value that depends on the input", "divide by constants only")
+    if not one:
+        curve = joined(node.real(0), node.real(1), lambda a, b: a / b)
+        if curve is None:
+            raise Unlowerable(
+                "it divides by another tensor that depends on the input", "divide by constants only"
+            )
+        return [curve]
     real, values = one
+    if real is not node.inputs[0]:
+        inverse = real.then(Curve(lambda x, _: x.reciprocal()))
+        return [inverse.affine(real.per_channel(values), fractions(0, real.channels))]
     divisor = real.per_channel(values)
     if any(d == 0 for d in divisor):
         raise Unlowerable("it divides by zero", "check the constant")
     return [real.affine(np.array([1 / d for d in divisor], dtype=object), fractions(0, real.channels))]
+
+
+@handles(
+    Layer("Max", ("torch.maximum",), (), "constants, and branches of one tensor"),
+    Layer("Min", ("torch.minimum",), (), "constants, and branches of one tensor"),
+)
+def extreme(lowering: Lowering, node: Node) -> list[Value]:
+    """The largest, or smallest, of any number of constants and branches."""
+    larger = node.type == "Max"
+    given = [value if isinstance(value, Real) else _number(value) for value in node.inputs]
+    reals = [value for value in given if isinstance(value, Real)]
+    found = reals[0]
+    for other in reals[1:]:
+        curve = joined(found, other, Jet.maximum if larger else Jet.minimum)
+        if curve is None:
+            raise Unlowerable("it compares two different tensors", "compare with constants only")
+        found = curve
+    for constant in (value for value in given if not isinstance(value, Real)):
+        found = found.then(_limited(found.per_channel(constant), larger))
+    return [found]
+
+
+def _limited(limits: Fractions, larger: bool) -> Function:
+    """The larger, or smaller, of a number and a constant of its channel."""
+    if (limits == limits[0]).all():
+        return Clip(limits[0], None) if larger else Clip(None, limits[0])
+    ends = [Clip(limit, None) if larger else Clip(None, limit) for limit in limits]
+    return Curve(lambda x, channel: ends[channel].at(x, channel), uniform=False, increasing=True)
 
 
 @handles(Layer("Neg", ("torch.neg",)))
@@ -157,81 +200,6 @@ def batch_norm(lowering: Lowering, node: Node) -> list[Value]:
     factor = fractions(found)
     offset = fractions(bias) - factor * fractions(mean)
     return [real.affine(real.per_channel(factor[axes]), real.per_channel(offset[axes]))]
-
-
-@handles(Layer("Relu", ("torch.nn.ReLU",), ("QuantReLU",)))
-def relu(lowering: Lowering, node: Node) -> list[Value]:
-    return [node.real().then(Clip(Fraction(0), None))]
-
-
-@handles(
-    Layer("Clip", ("torch.nn.ReLU6", "torch.nn.Hardtanh", "torch.clamp"), ("QuantHardTanh",)),
-    attributes=("min", "max"),
-)
-def clip(lowering: Lowering, node: Node) -> list[Value]:
-    source = node.needed(0)
-    if isinstance(source, Stored):
-        return [clipped(node, source)]
-    ends: list[Fraction | None] = []
-    for index, key, none in ((1, "min", -np.inf), (2, "max", np.inf)):
-        given = node.inputs[index] if index < len(node.inputs) else None
-        value = node.attributes.get(key, none) if given is None else node.constant(index, key)
-        number = np.asarray(value)
-        if number.size != 1:
-            raise Unlowerable(f"its {key} has {number.size} elements", f"use one {key} for the whole tensor")
-        ends.append(None if number == none else fractions(number)[0])
-    low, high = ends
-    if low is not None and high is not None and low > high:
-        low = high  # what ONNX says of such limits: everything becomes the upper one
-    return [node.real().then(Clip(low, high))]
-
-
-@handles(
-    Layer("LeakyRelu", ("torch.nn.LeakyReLU",)), Layer("PRelu", ("torch.nn.PReLU",)), attributes=("alpha",)
-)
-def leaky(lowering: Lowering, node: Node) -> list[Value]:
-    real = node.real()
-    slope = (
-        node.constant(1, "slope")
-        if node.type == "PRelu"
-        else np.array(node.attributes.get("alpha", 0.01), np.float32)
-    )
-    slopes = real.per_channel(slope)
-    if any(s <= 0 for s in slopes):
-        raise Unlowerable("its slope is not positive, so it is not monotone", "use ReLU, or a positive slope")
-    return [real.then(Leaky(slopes))]
-
-
-@handles(Layer("HardSigmoid", ("torch.nn.Hardsigmoid",)), attributes=("alpha", "beta"))
-def hard_sigmoid(lowering: Lowering, node: Node) -> list[Value]:
-    real = node.real()
-    slope, shift = (
-        float(np.float32(node.attributes.get(key, default)))
-        for key, default in (("alpha", 0.2), ("beta", 0.5))
-    )
-    scaled = real.then(Affine(fractions(slope, real.channels), fractions(shift, real.channels)))
-    return [scaled.then(Clip(Fraction(0), Fraction(1)))]
-
-
-@handles(
-    Layer("Sigmoid", ("torch.nn.Sigmoid",), ("QuantSigmoid",)),
-    Layer("Tanh", ("torch.nn.Tanh",), ("QuantTanh",)),
-    Layer("Softplus", ("torch.nn.Softplus",)),
-)
-def rising(lowering: Lowering, node: Node) -> list[Value]:
-    return [
-        node.real().then(
-            {"Sigmoid": smooth.SIGMOID, "Tanh": smooth.TANH, "Softplus": smooth.SOFTPLUS}[node.type]
-        )
-    ]
-
-
-@handles(Layer("Elu", ("torch.nn.ELU",)), attributes=("alpha",))
-def elu(lowering: Lowering, node: Node) -> list[Value]:
-    alpha = fractions(float(np.float32(node.attributes.get("alpha", 1.0))))[0]
-    if alpha <= 0:
-        raise Unlowerable("its alpha is not positive, so it is not monotone", "use ReLU, or a positive alpha")
-    return [node.real().then(smooth.elu(alpha))]
 
 
 @handles(Layer("Identity", ("torch.nn.Identity",)), moves=True)
