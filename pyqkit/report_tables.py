@@ -8,6 +8,7 @@ from pyqkit.errors import listed, plain
 from pyqkit.report import LayerReport, Report
 from pyqkit.tables import show
 
+_SHORT = 22  # letters of a name that is not folded
 _BUSY = 5  # characters of the bar that shows how busy a layer is
 
 
@@ -117,14 +118,17 @@ def deep_fifos(report: Report) -> str:
 def show_report(report: Report) -> None:
     """Print a report."""
     sources = report.sources
-    show(f"{report.network} on {report.board}: layers", layer_rows(report), whole=("operator", "output"))
+    short = max(len(_name(layer)) for layer in report.layers) <= _SHORT
+    names = ("layer",) if short else ()
+    title = f"{report.network} on {report.board}: layers"
+    show(title, layer_rows(report), whole=(*names, "operator", "output"))
     print()
     show(
         f"cycles ({sources.cycles}) and resources ({sources.resources})",
         cost_rows(report),
         f"{summary(report)}\nLatency {report.latency_cycles:,g} cycles ({sources.cycles}). "
         f"{deep_fifos(report)}",
-        whole=("busy", "LUT"),
+        whole=(*names, "busy", "LUT"),
     )
     print()
     show(f"{report.board} ({sources.resources})", resource_rows(report), whole=("share",))
