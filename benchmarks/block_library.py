@@ -5,18 +5,22 @@ A library of blocks in several formats and foldings, and whole networks beside i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from synthetic import Network, ResNet
 
 from pyqkit.formats import Integer, parse
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Slice
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale
+from pyqkit.graph.ops.resize import Resize, ResizeFolding
+from pyqkit.graph.ops.transpose import Transpose
 
 
 @dataclass
@@ -24,7 +28,7 @@ class Case:
     """A graph with foldings, and FIFO depths instead of the derived ones."""
 
     graph: Graph
-    foldings: dict[str, ConvolutionFolding]
+    foldings: Mapping[str, Folding]
     depths: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -126,6 +130,22 @@ def layouts(name: str, fmt: str, channels: int) -> Graph:
     )
 
 
+def resized(name: str, fmt: str, size: int, channels: int, lanes: int) -> Case:
+    """Rows and columns twice, columns alone three times, some rows and columns, and blocks of rows turned."""
+    net = Network(name, parse(fmt), (size, size, channels))
+    kinds = {
+        "twice": ([2] * size, [2] * size),
+        "wider": ([1] * 2 * size, [3] * 2 * size),
+        "uneven": ([0, 2, 1] * (2 * size // 3), [1, 0, 1] * 2 * size),
+    }
+    x, foldings = "x", {}
+    for kind, times in kinds.items():
+        x = net.emit(Resize(f"{name}_{kind}", [x], [f"{name}_{kind}"], *times))
+        foldings[x] = ResizeFolding(lanes)
+    turned = net.emit(Transpose(f"{name}_turned", [x], [f"{name}_turned"], 2))
+    return Case(net.finish(turned), foldings)
+
+
 def fifos(name: str, width: int, depths: tuple[int, ...]) -> Case:
     """A chain of pools of one pixel, with FIFOs of given depths between them."""
     net = Network(name, parse(f"uint{width}"), (1, 1, 2))
@@ -160,6 +180,15 @@ def library() -> list[Case]:
         folded(rescales("s_int", {12: 4, 9: 10, 16: 6, 5: 8, 20: 12, 8: 9}), 2, 2),
         # One word of constants: its multipliers are wired.
         folded(rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2),
+    ]
+
+
+def enlarged() -> list[Case]:
+    """Cases of which the blocks that repeat and turn rows and columns are measured."""
+    return [
+        resized("u_small", "int4", 6, 8, 4),
+        resized("u_large", "e4m3", 24, 6, 2),
+        resized("u_words", "uint2", 9, 16, 1),
     ]
 
 

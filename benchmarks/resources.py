@@ -18,7 +18,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from block_library import Case, chosen, library, networks
+from block_library import Case, chosen, enlarged, library, networks
 from cost_table import NO_LIMIT, accumulator_bits
 from cost_table import RESULTS as COST
 from records import Run
@@ -145,14 +145,14 @@ def sources() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(block_folder().glob("*.sv"))}
 
 
-def measure_case(case: Case, known: dict[str, dict], units_alone: bool = False) -> None:
-    """Add to `known` the blocks of a case that are not there, or its matrix-vector units alone."""
+def measure_case(case: Case, known: dict[str, dict], only: tuple[str, ...] = ()) -> None:
+    """Add to `known` the blocks of a case that are not there, or those of some modules alone."""
     design = generate(case.graph, case.foldings, case.depths)
     waiting: dict[str, Circuit] = {}
-    dsp = any(folding.multiplier == "dsp" for folding in case.foldings.values())
+    dsp = any(getattr(folding, "multiplier", "lut") == "dsp" for folding in case.foldings.values())
     for parts, circuit in blocks_of(design):
         key = json.dumps(described(parts))
-        if key not in known and (parts[0].module == "matrix_vector" or not units_alone):
+        if key not in known and (not only or parts[0].module in only):
             waiting.setdefault(key, circuit)
     for (key, circuit), found in zip(waiting.items(), synthesise(list(waiting.values()), sources(), dsp)):
         known[key] = {
@@ -181,9 +181,11 @@ def measure() -> None:
     from rich.progress import track
 
     known: dict[str, dict] = {}
-    cases = [(case, False) for case in library()] + [(case, True) for case in chosen()]
-    for case, units_alone in track(cases, "synthesis", disable=not sys.stderr.isatty()):
-        measure_case(case, known, units_alone)
+    cases: list[tuple[Case, tuple[str, ...]]] = [(case, ()) for case in library()]
+    cases += [(case, ("matrix_vector",)) for case in chosen()]
+    cases += [(case, ("resize", "transpose")) for case in enlarged()]
+    for case, only in track(cases, "synthesis", disable=not sys.stderr.isatty()):
+        measure_case(case, known, only)
         save(MEASURED, {"label": LABEL, "blocks": list(known.values())})
         print(case.graph.name, len(known), flush=True)
 
