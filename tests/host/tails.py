@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
+from pyqkit.graph import serialise
+from pyqkit.graph.graph import decode_output
 from tests.graph.qonnx_builder import Builder
 
 Tail = Callable[[Builder, str], "list[str]"]
@@ -44,8 +47,6 @@ def frames(count: int, *shape: int, seed: int = 1) -> np.ndarray:
 
 def onnx_gives(model: Any, graph: Any, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What ONNX Runtime makes of the accelerator's outputs, frame by frame."""
-    from pyqkit.graph.graph import decode_output
-
     ends = {
         port.onnx_name: decode_output(port, graph.tensors[port.tensor], codes[port.tensor])
         for port in graph.results
@@ -69,6 +70,18 @@ def onnx_gives(model: Any, graph: Any, codes: dict[str, np.ndarray]) -> dict[str
     runs = [session.run(None, {name: v[i : i + 1] for name, v in ends.items()}) for i in range(count)]
     names = [value.name for value in model.graph.output]
     return {name: np.concatenate([run[place] for run in runs]) for place, name in enumerate(names)}
+
+
+def assert_kept(accelerator: Any, x: np.ndarray) -> None:
+    """The graph as data, and read back: the same numbers of the same codes."""
+    data, arrays = serialise.to_json(accelerator.graph)
+    read = serialise.from_json(json.loads(json.dumps(data)), arrays)
+    codes = accelerator.exact.run(accelerator.encode(x))
+    ours, wanted = read.decode(codes), accelerator.graph.decode(codes)
+    assert list(ours) == list(wanted)
+    for name, values in wanted.items():
+        assert ours[name].dtype == values.dtype
+        np.testing.assert_array_equal(ours[name], values)
 
 
 def assert_same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import pyqkit
 from tests.graph.qonnx_builder import Builder
-from tests.host.tails import assert_same, classifier, frames, image, onnx_gives
+from tests.host.tails import assert_kept, assert_same, classifier, frames, image, onnx_gives
 
 INT64 = "int64"
 
@@ -122,6 +122,7 @@ def test_vectors(make: Any) -> None:
     found = accelerator.emulate_outputs(x)
     codes = accelerator.exact.run(accelerator.encode(x))
     assert_same(found, onnx_gives(model, accelerator.graph, codes))
+    assert_kept(accelerator, x)
     result = accelerator.verify(x, engines=["exact"])["reference"]
     assert result["host"] and not any(step["differing"] for step in result["host"].values())
     assert not result["codes_differing"] and not result["float32"]["unexplained_layers"]
@@ -133,6 +134,7 @@ def test_images(make: Any) -> None:
     accelerator = pyqkit.compile(model)
     codes = accelerator.exact.run(accelerator.encode(x))
     assert_same(accelerator.emulate_outputs(x), onnx_gives(model, accelerator.graph, codes))
+    assert_kept(accelerator, x)
     result = accelerator.verify(x, engines=["exact"])["reference"]
     assert result["host"] and not any(step["differing"] for step in result["host"].values())
 
