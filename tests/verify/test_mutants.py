@@ -248,7 +248,7 @@ def _minifloat_ties_to_zero(patch: Patch) -> None:
 
 def _next_groups(patch: Patch) -> None:
     """Outputs of a group read the next group's weights."""
-    made = linear._emit
+    made = linear.emit_sums
 
     def wrong(
         lowering: Any, node: Any, real: Any, coded: Any, codes: np.ndarray, *rest: Any, **window: Any
@@ -263,7 +263,7 @@ def _next_groups(patch: Patch) -> None:
             **window,
         )
 
-    patch.setattr(linear, "_emit", wrong)
+    patch.setattr(linear, "emit_sums", wrong)
 
 
 _MIXED = np.array([1, -1, -1, 1, 1, -1]).reshape(6, 1, 1, 1) * 0.25
