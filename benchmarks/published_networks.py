@@ -28,7 +28,9 @@ from pyqkit import Accelerator, compile
 RESULTS = Path(__file__).parent / "results" / "published_networks.json"
 ENGINES = ("exact", "hls")
 FEW_FRAMES = {"resnet18_4w4a_224": 5}
-FORMATS = {"unsw_nb15-mlp-w2a2": "uint1"}  # of inputs that no quantiser describes: features that are 0 or 1
+FORMATS = {
+    "unsw_nb15-mlp-w2a2": "bipolar"
+}  # of inputs that no quantiser describes: -1 and 1, as it annotates
 MNIST_NETWORK = "TFC_1W2A"
 OVERSHOOT = 0.1  # of its range, by which frames reach beyond the ends of the input's format
 

@@ -114,7 +114,8 @@ def _readable(model: Any) -> Any:
 
     It has no nodes that no output needs, no attribute of a quantiser is left out, rounding modes have the
     names that qonnx knows, ONNX's own domain has none, averages are what all op-sets agree on, and an open
-    batch is one frame.
+    batch is one frame. It has no annotations of types: qonnx refuses values that are none of the type, such
+    as those of an input whose quantiser is declared.
     """
     from onnx import helper
 
@@ -124,6 +125,7 @@ def _readable(model: Any) -> Any:
             value.type.tensor_type.shape.dim[0].dim_value = 1
             del copy.graph.value_info[:]  # they say the batch's name
             _forget_shapes(copy.graph.output)
+    del copy.graph.quantization_annotation[:]
     needed = needed_names(copy.graph)
     nodes = [node for node in copy.graph.node if needed.intersection(node.output)]
     del copy.graph.node[:]

@@ -128,3 +128,15 @@ def test_a_batch_of_no_length_is_refused(length: int) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = length
     with pytest.raises(UserError, match="^static shapes were expected"):
         pyqkit.compile(model)
+
+
+def test_annotated_types_are_no_quantisers() -> None:
+    """Qonnx refuses a value that is none of the type; a declared quantiser makes one of it."""
+    b = Builder(6)
+    model = b.model(b.node("Gemm", b.node("Add", "x", b.constant(1.0)), b.weights("int2", 3, 6), transB=1))
+    note = model.graph.quantization_annotation.add(tensor_name="x")
+    note.quant_parameter_tensor_names.add(key="finn_datatype", value="BIPOLAR")
+    x = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    found = pyqkit.compile(model, input_format="bipolar").verify(x, ["exact"])["reference"]
+    assert found["codes_differing"] == 0
+    assert found["float32"]["unexplained_layers"] == []
