@@ -93,6 +93,8 @@ NETWORKS = {
     "normalised before": (lambda: normalised(divisor=1.0), "uint8:1/255", pixels().astype(np.float32) / 255),
     "normalised, layer at once": (lambda: normalised(1, False, 0), "uint8", pixels(1)),
     "normalised per channel, layer at once": (lambda: normalised(3, False, 0), "uint8", pixels()),
+    "normalised, padded layer at once": (lambda: normalised(1, False), "uint8", pixels(1)),
+    "normalised per channel, padded layer at once": (lambda: normalised(3, False), "uint8", pixels()),
     "batch norm, layer at once": (batch_normed, "uint8", pixels(2)),
     "zero point and padding": (centred, "uint8", pixels(1)),
     "bipolar": (linear, "bipolar", np.where(np.arange(64).reshape(4, 16) % 3, 1.0, -1.0)),
@@ -146,12 +148,6 @@ def test_what_is_to_be_declared(name: str) -> None:
     make, sentence = UNDECLARED[name]
     with pytest.raises(ConversionError, match=sentence):
         pyqkit.compile(make())
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_normalisations_that_need_a_quantiser(channels: int, pads: int = 1) -> None:
-    with pytest.raises(ConversionError, match="something was added to its input, which it pads with zeros"):
-        pyqkit.compile(normalised(channels, False, pads), input_format="uint8")
 
 
 def test_other_numbers_are_counted() -> None:

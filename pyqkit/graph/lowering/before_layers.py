@@ -1,7 +1,8 @@
 """What stands between a quantised tensor and a layer: a factor and an offset that no quantiser absorbs.
 
 A normalisation of the input, a batch norm or a bias in front of a convolution or linear layer. Without zero
-padding the offset becomes one of the outputs; with it the integers have to hold it.
+padding the offset becomes one of the outputs. With it the integers have to hold the offset, or the layer
+works on a tensor of ones beside its input.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ def check_affine(lowering: Lowering, real: Real) -> None:
         raise Unlowerable(f"something is added to its input, {fmt}", _QUANTISER)
 
 
-def with_zero_inside(lowering: Lowering, real: Real, name: str) -> Real:
-    """`real` without an offset, so that a layer can pad it with zeros: as integers of which one is zero."""
-    if not any(real.offset):
-        return real
+def with_zero_inside(lowering: Lowering, real: Real, name: str) -> Real | None:
+    """`real` without an offset, so that a layer can pad it with zeros: as integers of which one is zero.
+
+    None if no narrow integers are in that ratio.
+    """
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
     unit = common_unit([*term.factor, *real.offset])
@@ -50,16 +52,33 @@ def with_zero_inside(lowering: Lowering, real: Real, name: str) -> Real:
     ends = [m * end + o for m, o in zip(multiplier, offset) for end in (tensor.low, tensor.high)]
     fmt = Integer.for_range(min(ends), max(ends))
     if fmt.bits > MOST_BITS:
-        raise Unlowerable(
-            "something was added to its input, which it pads with zeros, and no integers of at most "
-            f"{MOST_BITS} bits hold both",
-            "quantise its input (QuantIdentity) behind the normalisation",
-        )
+        return None
     parameters = {"multiplier": np.array(multiplier, np.int64), "offset": np.array(offset, np.int64)}
     stem = f"{lowering.stem(name)}_centred"
     out = lowering.emit(Rescale, stem, [tensor.name], format=fmt, **parameters, shift=0)
     units = fractions(unit, real.channels)
     return replace(real, terms=(Term(out.name, units),), offset=fractions(0, real.channels))
+
+
+def offset_apart(lowering: Lowering, real: Real, name: str) -> tuple[Real, Real]:
+    """`real` without its offset, and the offset as a factor of a tensor of ones.
+
+    What a layer makes of both adds up to what it makes of `real`, also where it pads with zeros.
+    """
+    (term,) = real.terms
+    none, one = np.zeros(real.channels, np.int64), np.ones(real.channels, np.int64)
+    stem = f"{lowering.stem(name)}_ones"
+    ones = lowering.emit(
+        Rescale, stem, [term.tensor], format=Integer(1, signed=False), multiplier=none, offset=one, shift=0
+    )
+    note = (
+        f"{lowering.stem(name)}: a constant is added to its input, which it pads with zeros, so that it runs "
+        "on the constant too; quantise behind the normalisation (QuantIdentity) to avoid this"
+    )
+    if note not in lowering.graph.notes:
+        lowering.note(note)
+    plain = replace(real, offset=fractions(0, real.channels))
+    return plain, replace(plain, terms=(Term(ones.name, real.offset),))
 
 
 def constant_part(real: Real, weights: Coded, codes: np.ndarray, shifts: np.ndarray | None) -> Fractions:

@@ -14,7 +14,7 @@ from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.alignment import MOST_BITS, of_one_scale, under_one_scale
-from pyqkit.graph.lowering.before_layers import check_affine, constant_part, with_zero_inside
+from pyqkit.graph.lowering.before_layers import check_affine, constant_part, offset_apart, with_zero_inside
 from pyqkit.graph.lowering.constants import (
     Coded,
     shared_exponents,
@@ -94,8 +94,13 @@ def emit_sums(
         )
         for part, chosen in parts
     ]
-    terms = tuple(term for part in made for term in part.terms)
-    return replace(made[0], terms=terms, offset=np.sum([part.offset for part in made], axis=0))
+    return _added(made)
+
+
+def _added(parts: list[Real]) -> Real:
+    """The sum of what a layer makes of parts of its input."""
+    terms = tuple(term for part in parts for term in part.terms)
+    return replace(parts[0], terms=terms, offset=np.sum([part.offset for part in parts], axis=0))
 
 
 def _layer(
@@ -107,11 +112,31 @@ def _layer(
     shifts: np.ndarray | None,
     **window: Any,
 ) -> Real:
-    """A layer on channels of one scale, or of one in each group."""
+    """A layer on channels of one scale, or of one in each group, which may pad with zeros."""
+    if any(window.get("padding", ())) and any(real.offset):
+        name = node.outputs[0]
+        centred = with_zero_inside(lowering, real, name)
+        if centred is None:
+            parts = offset_apart(lowering, real, name)
+            return _added(
+                [emit_sums(lowering, node, part, weights, codes, shifts, **window) for part in parts]
+            )
+        real = centred
+    return _convolved(lowering, node, real, weights, codes, shifts, **window)
+
+
+def _convolved(
+    lowering: Lowering,
+    node: Node,
+    real: Real,
+    weights: Coded,
+    codes: np.ndarray,
+    shifts: np.ndarray | None,
+    **window: Any,
+) -> Real:
+    """The operator of a layer, and what its sums are worth."""
     groups = window.get("groups", 1)
     outputs = len(codes)
-    if any(window.get("padding", ())):
-        real = with_zero_inside(lowering, real, node.outputs[0])
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
     layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **window)
