@@ -67,6 +67,10 @@ def network_name(graph_name: str, source: object) -> str:
     return "network" if graph_name in _EXPORTERS_NAMES else graph_name
 
 
+# Inputs that hold the shape of a result, batch included
+_SHAPES = {"Reshape": 1, "Expand": 1, "Resize": 3}
+
+
 def import_qonnx(source: str | Path | Any, name: str = "") -> Graph:
     """Lower a QONNX model to a dataflow graph.
 
@@ -227,14 +231,17 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
 
 def _for_one_frame(lowering: Lowering, proto: Any, given: list[Known]) -> list[Known]:
     """Inputs of a node; a shape that is written for the file's batch becomes one for a batch of 1."""
-    if proto.op_type not in ("Reshape", "Expand") or lowering.batch == 1 or len(given) != 2:
+    place = _SHAPES.get(proto.op_type)
+    if place is None or lowering.batch == 1 or len(given) != place + 1:
         return given
-    source, shape = given
+    source, shape = given[0], given[place]
     if not (isinstance(shape, np.ndarray) and shape.size and shape.ravel()[0] == lowering.batch):
         return given
     if source is None or isinstance(source, (np.ndarray, Coded)):  # a constant has no batch
         return given
-    return [source, np.concatenate([np.ones(1, shape.dtype), shape.ravel()[1:]])]
+    if proto.op_type == "Resize" and any(attribute.name == "axes" for attribute in proto.attribute):
+        return given  # sizes of some axes
+    return [*given[:place], np.concatenate([np.ones(1, shape.dtype), shape.ravel()[1:]])]
 
 
 def _is_unquantised(value: Value | None) -> bool:

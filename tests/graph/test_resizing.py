@@ -207,6 +207,25 @@ def test_lines_are_images_of_one_row() -> None:
     confirmed(b.model(b.quantise(last, "int8", 1.0)), frames(size=5)[:, :, 0])
 
 
+def test_lines_are_enlarged_between_phases() -> None:
+    b = Builder(CHANNELS, 4)
+    weights = b.quantise(b.constant(b.random.normal(0, 1, (CHANNELS, CHANNELS, 4))), "int4", 0.25)
+    y = b.node("ConvTranspose", b.quantise("x", "int4", 0.5), weights, strides=[2], pads=[1, 1])
+    large = b.node("Resize", b.quantise(y, "int4", 1.0), "", b.constant([1.0, 1.0, 1.5]), mode="nearest")
+    last = b.node("ConvTranspose", large, weights, strides=[2])
+    confirmed(b.model(b.quantise(last, "int8", 1.0)), frames(size=4)[:, :, 0])
+
+
+def test_sizes_for_a_batch_of_several() -> None:
+    b = Builder(CHANNELS, 4, 4)
+    x = b.quantise("x", "int4", 0.5)
+    large = b.node("Resize", x, "", "", whole(b, 4, CHANNELS, 6, 9), mode="nearest")
+    model = b.model(b.quantise(b.conv(large, "int4", 2, CHANNELS, 1), "int8", 0.25))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    result = pyqkit.compile(model, target_fps=10).verify(frames(4, size=4), engines=["exact"])
+    assert result["reference"]["codes_differing"] == 0
+
+
 def test_an_enlarged_result_is_kept_in_a_build_folder(tmp_path: Path) -> None:
     b = Builder(CHANNELS, 4, 4)
     model = b.model(scaled(2, 1)(b, b.quantise(b.conv(b.quantise("x", "int4", 0.5), "int4", 2, 4), "int4")))

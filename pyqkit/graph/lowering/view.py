@@ -112,9 +112,10 @@ def rearranged(lowering: Lowering, real: Real, how: Callable[[np.ndarray], np.nd
     What its view amounts to is emitted before, if only then operators can do the rest.
     """
     moved = replace(real, view=how(real.view[None])[0])
-    if real.pool is not None or real.raw or real.view.ndim != 3 or is_plain(real):
+    given, wanted = _image(real.view), _image(moved.view)
+    if real.pool is not None or real.raw or is_plain(real) or given is None or wanted is None:
         return moved
-    if image_moves(moved.view, real.base) is None and image_moves(real.view, real.base) is not None:
+    if image_moves(wanted, real.base) is None and image_moves(given, real.base) is not None:
         real = settle(lowering, real, name)
     return replace(real, view=how(real.view[None])[0])
 
