@@ -15,7 +15,7 @@ import numpy as np
 
 from pyqkit.errors import UserError, brief
 from pyqkit.formats import FormatError, NumberFormat, parse
-from pyqkit.graph.model import network_inputs, shown
+from pyqkit.graph.model import network_inputs, shown, type_code
 
 EXAMPLES = (
     "uint8 for pixels 0..255, uint8:1/255 for pixels 0..1, uint1 for features 0 and 1, "
@@ -94,7 +94,9 @@ class InputFormat:
 
         copy = type(model).FromString(model.SerializeToString())
         graph = copy.graph
-        source = self._input(graph)
+        value = self._input(graph)
+        value.type.tensor_type.elem_type = type_code("FLOAT")  # which holds the integers of other types
+        source = value.name
         taken = {name for node in graph.node for name in (*node.input, *node.output)}
         taken |= {tensor.name for tensor in (*graph.initializer, *graph.input, *graph.output)}
         quantised, scale = _new(f"{source}_declared", taken), _new(f"{source}_declared_scale", taken)
@@ -111,14 +113,15 @@ class InputFormat:
             copy.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
         return copy
 
-    def _input(self, graph: Any) -> str:
-        names = [value.name for value in network_inputs(graph)]
+    def _input(self, graph: Any) -> Any:
+        values = network_inputs(graph)
+        names = [value.name for value in values]
         if len(names) != 1 or self.name not in ("", *names):
             raise UserError(
                 f"the name of an input out of {', '.join(map(shown, names))} was expected, but "
                 f"{shown(self.name)} came; a network with one input needs none"
             )
-        return names[0]
+        return values[0]
 
 
 def _scale(text: str) -> Fraction:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from onnx import TensorProto
 
 import pyqkit
 from pyqkit.errors import UserError
@@ -88,6 +89,15 @@ def centred() -> Any:
     return b.model(b.quantise(b.conv(x, "int4", 4, 1), "int8", 0.25))
 
 
+def of_bytes() -> Any:
+    """An input that is uint8 in the file, too."""
+    b = Builder(2, 6, 6)
+    x = b.node("Mul", b.node("Cast", "x", to=TensorProto.FLOAT), b.constant(1 / 255))
+    model = b.model(b.quantise(b.conv(x, "int4", 4, 2), "int8", 0.25))
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    return model
+
+
 NETWORKS = {
     "normalised, quantised": (normalised, "uint8", pixels()),
     "normalised before": (lambda: normalised(divisor=1.0), "uint8:1/255", pixels().astype(np.float32) / 255),
@@ -95,6 +105,7 @@ NETWORKS = {
     "normalised per channel, layer at once": (lambda: normalised(3, False, 0), "uint8", pixels()),
     "normalised, padded layer at once": (lambda: normalised(1, False), "uint8", pixels(1)),
     "normalised per channel, padded layer at once": (lambda: normalised(3, False), "uint8", pixels()),
+    "bytes in the file": (of_bytes, "uint8", pixels(2)),
     "batch norm, layer at once": (batch_normed, "uint8", pixels(2)),
     "zero point and padding": (centred, "uint8", pixels(1)),
     "bipolar": (linear, "bipolar", np.where(np.arange(64).reshape(4, 16) % 3, 1.0, -1.0)),
