@@ -115,7 +115,7 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 
 REPORT = """
     network board clock_mhz source sources initiation_interval_cycles latency_cycles frames_per_second macs
-    bottleneck next_step resources board_resources exceeds overflow notes layers
+    bottleneck next_step resources board_resources exceeds overflow notes layers host
 """
 LAYER = """
     name operator input_format weight_format weight_bits output_format input_shape output_shape macs pe simd
