@@ -41,6 +41,7 @@ class Scheduler {
   // Runs every process to its end. Returns an empty string, or what the design is deadlocked on.
   std::string run() {
     const size_t STACK = 1 << 18;
+    trips_.clear();  // networks of one program share the scheduler
     for (auto &fiber : fibers_) {
       fiber->stack.reset(new char[STACK]);
       getcontext(&fiber->context);
