@@ -11,8 +11,10 @@ from pyqkit.graph.graph import Graph, Operator, Port, Tensor, to_integers
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
+from pyqkit.graph.ops.lookup import Lookup
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
+from pyqkit.graph.ops.product import Product
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.graph.ops.resize import Resize
 from pyqkit.graph.ops.transpose import Transpose
@@ -133,7 +135,10 @@ def everything(activations: str, weights: str | None = None) -> Net:
     larger = net.add(Resize("larger", [turned], ["larger"], [2] + [0] * (columns - 1), [1, 0, 2][:rows]))
     factors = np.arange(1, net.graph.tensors[larger].pixels + 1).reshape(net.graph.tensors[larger].shape[:2])
     counted = net.add(PixelScale("counted", [larger], ["counted"], factors))
-    net.finish(average, everywhere, dense, wide, "b", counted)
+    codes = net.random.integers(0, 16, (6, 2**net.activations.bits))
+    looked = net.add(Lookup("looked", [right], ["looked"], Integer(4), codes))
+    gated = net.add(Product("gated", [left, looked], ["gated"]))
+    net.finish(average, everywhere, dense, wide, "b", counted, gated)
     return net
 
 

@@ -61,9 +61,9 @@ def sloped(b: Builder, x: str) -> str:
 
 
 REFUSED: dict[str, tuple[Make, str]] = {
-    "sum of shapes": (
-        lambda b, x: b.node("Add", x, b.node("MaxPool", x, kernel_shape=[5, 5])),
-        "are added by broadcasting",
+    "sum of a function spread over pixels": (
+        lambda b, x: b.node("Add", x, b.node("GlobalMaxPool", bent(b, x))),
+        "has passed an activation function or a max pool",
     ),
     "sum of functions": (
         lambda b, x: b.node("Add", x, bent(b, x)),

@@ -39,8 +39,8 @@ def test_all_problems_are_listed_at_once() -> None:
             "torch.nn.Softmax (Softmax): the host computes it behind the accelerator, so it",
         ),
         (
-            lambda b, x: b.conv(b.quantise(b.node("Mul", x, b.conv(x, "int4", 3, 3)), "int8"), "int4", 2, 3),
-            "both factors depend on the input",
+            lambda b, x: b.quantise(b.node("Mul", x, b.node("Relu", b.conv(x, "int4", 3, 3))), "int8"),
+            "a factor has passed an activation function and is not quantised",
         ),
         (
             lambda b, x: b.node("MaxPool", b.node("Relu", b.conv(x, "int4", 2, 3)), kernel_shape=[2, 2]),

@@ -17,6 +17,7 @@ from pyqkit.graph.lowering.functions import Clip, Curve, Fractions, Function
 from pyqkit.graph.lowering.jets import Jet
 from pyqkit.graph.lowering.joint import joined
 from pyqkit.graph.lowering.layers import Layer
+from pyqkit.graph.lowering.products import broadcast, multiplied
 from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value
@@ -51,10 +52,7 @@ def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
         raise Unlowerable(
             "an operand has passed an activation function or a max pool and is not quantised", _QUANTISE
         )
-    if left.shape != right.shape:
-        raise Unlowerable(
-            f"shapes {left.shape} and {right.shape} are added by broadcasting", "add tensors of one shape"
-        )
+    left, right = broadcast([left, right])
     if left.base == right.base and np.array_equal(left.view, right.view) and (left.view >= 0).all():
         return _added(left, right)
     (left, right), last = settle_alike(lowering, [left, right], name)
@@ -69,7 +67,7 @@ def _added(left: Real, right: Real) -> Real:
     return replace(left, terms=tuple(terms.values()), offset=left.offset + right.offset)
 
 
-@handles(Layer("Add", ("torch.add",), ("QuantEltwiseAdd",), "two tensors of one shape, or a constant"))
+@handles(Layer("Add", ("torch.add",), ("QuantEltwiseAdd",), "two tensors, or a constant"))
 def add(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
@@ -78,7 +76,7 @@ def add(lowering: Lowering, node: Node) -> list[Value]:
     return [_sum(lowering, node, node.real(0), node.real(1))]
 
 
-@handles(Layer("Sub", ("torch.sub",), (), "two tensors of one shape, or a constant"))
+@handles(Layer("Sub", ("torch.sub",), (), "two tensors, or a constant"))
 def subtract(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
@@ -96,14 +94,13 @@ def subtract(lowering: Lowering, node: Node) -> list[Value]:
     ]
 
 
-@handles(Layer("Mul", ("torch.mul",), ("QuantScaleBias",), "by a constant"))
+@handles(Layer("Mul", ("torch.mul",), ("QuantScaleBias",), "two tensors, or a constant"))
 def multiply(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one:
-        curve = joined(node.real(0), node.real(1), lambda a, b: a * b)
-        if curve is None:
-            raise Unlowerable("both factors depend on the input", "pyqkit multiplies by constants only")
-        return [curve]
+        left, right = node.real(0), node.real(1)
+        curve = joined(left, right, lambda a, b: a * b)
+        return [multiplied(lowering, left, right, node.outputs[0]) if curve is None else curve]
     real, values = one
     return [real.affine(real.per_channel(values), fractions(0, real.channels))]
 
