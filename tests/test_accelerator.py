@@ -222,7 +222,8 @@ def test_engines_that_do_not_exist(accelerator, x):
         ),
         (
             lambda x: x[:, :1],
-            "input x of shape (frames, 2, 6, 6) was expected, but (6, 1, 6, 6) came; put the frames first",
+            "input x of shape (frames, 2, 6, 6) was expected, but (6, 1, 6, 6) came; bring the "
+            "frames to that shape, or export the network for theirs",
         ),
         (
             lambda x: x.astype(complex),

@@ -103,6 +103,8 @@ def _remedy(wanted: tuple[int, ...], came: tuple[int, ...]) -> str:
         return "put the frames first, which one frame alone does as x[None]"
     if np.prod(came[1:], dtype=object) == np.prod(wanted, dtype=object):
         return f"a frame has as many numbers; pass x.reshape(-1, {', '.join(map(str, wanted))})"
+    if len(came) == axes + 1:
+        return "bring the frames to that shape, or export the network for theirs"
     return "put the frames first"
 
 

@@ -57,7 +57,8 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
     [
         (
             np.zeros((3, 2, 5, 6), np.float32),
-            "input x of shape (frames, 2, 6, 6) was expected, but (3, 2, 5, 6) came; put the frames first",
+            "input x of shape (frames, 2, 6, 6) was expected, but (3, 2, 5, 6) came; bring the "
+            "frames to that shape, or export the network for theirs",
         ),
         (
             np.full((3, 2, 6, 6), np.nan, np.float32),
