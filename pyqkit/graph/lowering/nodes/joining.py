@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pyqkit.graph.lowering.alignment import under_one_format
+from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
@@ -38,7 +39,9 @@ def concatenate(lowering: Lowering, node: Node) -> list[Value]:
     reals = _pieces_together(_with_zeros(node), axis)
     if len(reals) == 1:  # only elements move
         return [reals[0]]
-    if any(real.raw or not real.is_linear for real in reals):
+    for real in reals:
+        check_quantised(real)
+    if not all(real.is_linear for real in reals):
         raise Unlowerable(
             "an operand is not quantised", "put a quantiser (QuantIdentity, QuantReLU) before it"
         )

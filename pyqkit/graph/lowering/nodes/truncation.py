@@ -19,6 +19,7 @@ from math import ceil, floor
 import numpy as np
 
 from pyqkit.formats import Boundary, Integer
+from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.quantisers import quantised_shape, rounding_of, scale_of, whole_number
@@ -122,7 +123,8 @@ def _first_version(lowering: Lowering, node: Node, real: Real) -> _Truncation:
     bits, kept = (whole_number(node, i, what) for i, what in ((3, "bit width"), (4, "output bit width")))
     if not 1 <= kept <= bits <= _MOST_DROPPED:
         raise Unlowerable(f"it truncates {bits} bits to {kept}", "truncate to fewer bits")
-    if not real.is_linear or real.raw:
+    check_quantised(real)
+    if not real.is_linear:
         raise Unlowerable("its input is not quantised", "put a quantiser before it")
     low, high = _reach(lowering, real, real.per_channel(scale))
     fmt = Integer(bits, signed=low + zero_point < 0)
