@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pyqkit.dataflow.backlog import pixels_waiting
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.graph.folding import Folding
@@ -57,9 +58,16 @@ def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
     for name, estimate in estimator.estimate(foldings).items():
         (output,) = next(op.outputs for op in graph.operators if op.name == name)
         assert streams[f"{output}_stream"] == estimate.lanes, name
+    ahead = pixels_waiting(graph, ahead=True)  # the estimate is of the SystemVerilog, which reads no further
     for (tensor, op), words in estimator.fifo_words(foldings).items():
-        branch = f"{tensor}_to_{op}"
-        assert design.fifo_words.get(branch, design.fifo_words[f"{tensor}_stream"]) == words
+        shape, lanes, waiting = (
+            graph.tensors[tensor].shape,
+            streams[f"{tensor}_stream"],
+            pixels_waiting(graph),
+        )
+        pixels = ahead[tensor, op] - waiting[tensor, op]
+        found = design.fifo_words.get(f"{tensor}_to_{op}", design.fifo_words[f"{tensor}_stream"])
+        assert found == words + pixels * shape[2] // lanes and pixels >= 0
 
 
 def test_cycles_counted_by_hand():
