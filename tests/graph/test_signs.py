@@ -176,5 +176,6 @@ def test_codes_without_a_zero_are_padded_with_zeros(fmt: str, padded_by: str) ->
         x = b.node("Pad", x, b.constant([0, 0, 1, 2, 0, 0, 0, 1], np.int64))
     model = b.model(b.quantise(b.conv(x, "odd1", 2, 4, pads=[padded_by == "Conv"] * 4), "int8", 0.5))
     accelerator = assert_right(model)
-    found = accelerator.verify(model_frames(model), ["exact", "hls"])
-    assert found["mismatches"] == found["reference"]["codes_differing"] == 0
+    if (fmt, padded_by) == ("odd1", "Conv"):  # one of them in C++ too
+        found = accelerator.verify(model_frames(model), ["exact", "hls"])
+        assert found["mismatches"] == found["reference"]["codes_differing"] == 0
