@@ -128,7 +128,8 @@ class Seen:
         Ends of what the format holds.
     values : int
     saturated : int
-        Values that lie beyond these ends by more than rounding, and became one of them.
+        Values that lie beyond these ends by more than half a step of a declared format, or more than a step
+        of the network's own quantiser, and became one of them.
     rounded : int
         Values that a declared format holds only rounded; 0 for a quantiser of the network's own, whose
         business that is.
@@ -182,8 +183,11 @@ class InputRange:
         values = [float(i) * float(port.scale[0]) + float(port.offset[0]) for i in integers[[0, 1, -2, -1]]]
         self.least, self.most = values[0], values[-1]
         signs = len(integers) == 2 and not self.format.has_zero and not port.declared  # hold any number
-        half = [np.inf, np.inf] if signs else [(values[1] - values[0]) / 2, (values[3] - values[2]) / 2]
-        self._below, self._above = np.float32(self.least - half[0]), np.float32(self.most + half[1])
+        # a declared format holds what rounds to it; a calibration may give up one step at an end, as 0 to
+        # 15/16 does for 0 to 1
+        steps = np.inf if signs else 0.5 if port.declared else 1
+        self._below = np.float32(self.least - steps * (values[1] - values[0]))
+        self._above = np.float32(self.most + steps * (values[3] - values[2]))
 
     def look(self, x: np.ndarray, rounded: bool = True) -> Seen:
         """Compare frames with it.

@@ -81,6 +81,14 @@ def test_small_shares_are_not_strange() -> None:
     assert declared.is_strange and declared.saturated == 1
 
 
+def test_a_calibration_may_give_up_a_step() -> None:
+    """Powers of two hold pixels from 0 to 1 as 0 to 15/16."""
+    x = np.full((1, 3, 2, 4), 1.0)
+    assert InputRange(*port("uint4", 1 / 16)).look(x).saturated == 0
+    assert InputRange(*port("uint4", 1 / 16)).look(x + 0.01).saturated == 24
+    assert InputRange(*port("uint4", 1 / 16, declared="uint4:1/16")).look(x).saturated == 24
+
+
 def test_signs_hold_any_number_unless_they_were_declared() -> None:
     x = np.full((1, 3, 2, 4), 100.0)
     assert InputRange(*port("odd1")).look(x).saturated == 0
