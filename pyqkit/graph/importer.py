@@ -153,6 +153,7 @@ def _lower(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int) -
         hosted = _hosted_input(lowering, proto)
         if hosted is not None and not is_for_host(proto.op_type, proto.domain):
             _refuse_inside(lowering, hosted)
+            _rule(known, proto)  # which says why, if there is none
             return
         if any(n and n not in lowering.values for n in proto.input):  # its input has a problem already
             if not is_for_host(proto.op_type, proto.domain):

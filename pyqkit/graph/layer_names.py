@@ -98,7 +98,7 @@ def layer_names(graph: Any) -> dict[str, str]:
     outer = {above for path in paths for above in _above(path)}
     kinds: dict[str, str] = {}
     for node, path in zip(graph.node, paths):
-        if node.op_type not in QUANTISERS:
+        if node.op_type not in QUANTISERS and owners.keys().isdisjoint(node.output):  # a weight's Transpose
             kinds.setdefault(path, _kind(node))
     names: dict[str, str] = {}
     for index, (node, path) in enumerate(zip(graph.node, paths)):

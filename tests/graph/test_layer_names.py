@@ -102,6 +102,18 @@ def test_parameters_say_what_nodes_do_not() -> None:
     assert (found["MatMul_4>"], found["y"]) == ("MatMul_4", "Conv_5")
 
 
+def test_the_transposition_of_a_weight_is_no_kind_of_layer() -> None:
+    found = named(
+        node("Quant", "/1/weight_quant/export_handler/Quant", "1.weight"),
+        node("Transpose", "/1/Transpose", "/1/weight_quant/export_handler/Quant>"),
+        node("MatMul", "/1/MatMul", "x", "/1/Transpose>"),
+        node("Transpose", "/2/Transpose", "/1/MatMul>"),
+        parameters=("1.weight",),
+    )
+    assert found["/1/MatMul>"] == "linear_1"
+    assert found["/2/Transpose>"] == "transpose_2"
+
+
 def test_problems_name_the_layer() -> None:
     b = Builder(2, 4, 4)
     model = b.model(b.quantise(b.node("Cos", b.quantise("x", "int4", 0.25)), "int4", 0.25))

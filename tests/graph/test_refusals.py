@@ -112,6 +112,14 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda b, x: b.node("ReduceMean", x, axes=[1]),
         "it reduces channels",
     ),
+    "an average that normalises": (
+        lambda b, x: b.node("ReduceMean", x, axes=[1, 2, 3]),
+        "torch.nn.LayerNorm",
+    ),
+    "a recurrent layer behind what the host could compute": (
+        lambda b, x: b.node("LSTM", b.node("Transpose", x, perm=[1, 0, 2, 3])),
+        "it feeds back what it computes",
+    ),
     "a padded vector": (
         lambda b, x: b.node("Flatten", padded(b, x, 0, 0, 1, 0, 0, 0, 0, 0)),
         "a padded tensor is flattened",

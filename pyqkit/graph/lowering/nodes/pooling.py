@@ -186,7 +186,8 @@ def reduce_axes(lowering: Lowering, node: Node) -> list[Value]:
     if rank not in (2, 3) or not axes or axes[0] < 0 or len(axes) == rank:
         raise Unlowerable(
             "it reduces the batch, everything, or more axes than those of an image",
-            "reduce height, width or length",
+            "reduce height, width or length; where torch.nn.LayerNorm or RMSNorm is exported so, use a batch "
+            "norm (torch.nn.BatchNorm2d), whose statistics are constants",
         )
     out = _reduced(lowering, node, real, axes)
     if node.attributes.get("keepdims", 1):
