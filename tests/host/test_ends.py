@@ -41,6 +41,18 @@ VECTORS = {
     "places_alone": lambda b, x: top_k(b, x)[1:],
     "sigmoid": lambda b, x: [b.node("Sigmoid", x)],
     "tanh": lambda b, x: [b.node("Tanh", b.node("Mul", x, b.constant(0.01)))],
+    "powers": lambda b, x: [
+        b.node("Pow", x, b.constant(3.0)),
+        b.node("Sqrt", b.node("Softplus", x)),
+        b.node("Log", b.node("Softplus", x)),
+        b.node("Pow", b.node("Sigmoid", x), b.constant(-0.75)),
+    ],
+    "boxes": lambda b, x: [
+        b.node("Mul", b.node("Exp", x), b.constant(np.arange(1, 8))),
+        b.node(
+            "Mul", b.node("Pow", b.node("Mul", b.node("Sigmoid", x), b.constant(2.0)), b.constant(2.0)), x
+        ),
+    ],
     "relu": lambda b, x: [b.node("Relu", x)],
     "elu": lambda b, x: [b.node("Elu", x, alpha=0.3)],
     "softplus": lambda b, x: [b.node("Softplus", x)],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyqkit.graph.fields import number_field
-from pyqkit.host.operation import Node, Operation, operation
+from pyqkit.host.operation import Node, Operation, Unsupported, operation
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Function(Operation):
 
     def compute(self, *given: np.ndarray) -> tuple[np.ndarray, ...]:
         (x,) = given
-        return (self.of(x.astype(np.float64)).astype(x.dtype),)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # infinities and NaN, as in ONNX
+            return (self.of(x.astype(np.float64)).astype(x.dtype),)
 
     @abstractmethod
     def of(self, x: np.ndarray) -> np.ndarray:
@@ -82,6 +83,59 @@ class Absolute(Function):
 
     def of(self, x: np.ndarray) -> np.ndarray:
         return np.abs(x)
+
+
+@operation(Exp="torch.exp")
+@dataclass(frozen=True)
+class Exponential(Function):
+    """``exp(x)``, such as the sizes of a detector's boxes."""
+
+    kind = "exponential"
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        return np.exp(x)
+
+
+@operation(Log="torch.log")
+@dataclass(frozen=True)
+class Logarithm(Function):
+    """The natural logarithm."""
+
+    kind = "logarithm"
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        return np.log(x)
+
+
+@operation(Sqrt="torch.sqrt")
+@dataclass(frozen=True)
+class Root(Function):
+    """The square root."""
+
+    kind = "root"
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        return np.sqrt(x)
+
+
+@operation(Pow="torch.pow")
+@dataclass(frozen=True)
+class Power(Function):
+    """``x ** exponent``."""
+
+    exponent: float = number_field()
+
+    kind = "power"
+
+    @classmethod
+    def read(cls, node: Node) -> Power:
+        exponent = node.number(1, "exponent")
+        if exponent is None:
+            raise Unsupported("it has no exponent", "export the model again")
+        return cls(exponent)
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        return np.power(x, self.exponent)
 
 
 @operation(Elu="torch.nn.ELU")
