@@ -120,6 +120,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda b, x: b.node("LSTM", b.node("Transpose", x, perm=[1, 0, 2, 3])),
         "it feeds back what it computes",
     ),
+    "a product as in attention": (
+        lambda b, x: b.node("MatMul", x, b.node("Transpose", other(b), perm=[0, 1, 3, 2])),
+        "both its factors depend on the network's input",
+    ),
     "a padded vector": (
         lambda b, x: b.node("Flatten", padded(b, x, 0, 0, 1, 0, 0, 0, 0, 0)),
         "a padded tensor is flattened",

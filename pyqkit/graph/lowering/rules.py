@@ -156,6 +156,11 @@ class Rule:
             given = node.given(index)
             count = None if given is None else len(shape_of(given))
             fitting = tuple(axes for axes in allowed if axes[index] == count)
+            if not fitting and index and isinstance(given, Real):  # where weights were expected
+                raise Unlowerable(
+                    "both its factors depend on the network's input",
+                    "keep attention and other products of matrices outside the accelerator",
+                )
             if not fitting:
                 came = "is left out" if count is None else f"has {count} axes"
                 understood = " or ".join(map(str, sorted({axes[index] for axes in allowed})))
