@@ -100,7 +100,8 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "average of a function": (
         lambda b, x: b.node("AveragePool", bent(b, x), **PAIR),
-        "its input has passed an activation function",
+        "its input has passed an activation function and is not quantised; put a quantiser (QuantReLU, "
+        "QuantIdentity) before it; onnxruntime's quantize_static",
     ),
     "average with a bias over the edge": (
         lambda b, x: b.node(

@@ -114,7 +114,8 @@ def _average(lowering: Lowering, real: Real, window: SlidingWindow, counted: Sid
     if not real.is_linear:
         raise Unlowerable(
             "its input has passed an activation function and is not quantised",
-            "put a quantiser (QuantReLU, QuantIdentity) before it",
+            "put a quantiser (QuantReLU, QuantIdentity) before it; onnxruntime's quantize_static does so "
+            "before torch.nn.AdaptiveAvgPool2d from torch.onnx.export(dynamo=False), but not before torch.mean",
         )
     tensors = [lowering.emit(SumPool, name, [term.tensor], **pool_fields(window)) for term in real.terms]
     size, shape = real.base[:2], tensors[0].shape
