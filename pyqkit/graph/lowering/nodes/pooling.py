@@ -115,7 +115,7 @@ def _average(lowering: Lowering, real: Real, window: SlidingWindow, counted: Sid
         raise Unlowerable(
             "its input has passed an activation function and is not quantised",
             "put a quantiser (QuantReLU, QuantIdentity) before it; onnxruntime's quantize_static does so "
-            "before torch.nn.AdaptiveAvgPool2d from torch.onnx.export(dynamo=False), but not before torch.mean",
+            "before torch.nn.AdaptiveAvgPool2d (torch.onnx.export with dynamo=False), not before torch.mean",
         )
     tensors = [lowering.emit(SumPool, name, [term.tensor], **pool_fields(window)) for term in real.terms]
     size, shape = real.base[:2], tensors[0].shape
