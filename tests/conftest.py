@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from pyqkit import renaming
+
+os.environ.pop(
+    "COLUMNS", None
+)  # pytest imports readline, which hands the workers of xdist a terminal's width
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "zero points": (
         lambda b, x: b.node("Quant", x, b.constant(1), b.constant([0, 1]), b.constant(4), domain=GENERAL),
-        "one integer as zero point was expected",
+        "one zero point was expected",
     ),
     "infinities": (float_quant(saturation=0), "saturation was expected"),
     "no subnormals": (float_quant(has_subnormal=0), "subnormals were expected"),
