@@ -29,8 +29,7 @@ from pyqkit.graph.ops import kinds
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Permute
-from pyqkit.hardware.estimator import Estimator
-from pyqkit.hls.generate import generate_operator
+from pyqkit.hls.generate import generate, generate_operator
 from tests.emulate.networks import Net, everything, port
 from tests.finn.models import PART, assert_executes, foldings, streamed
 
@@ -228,19 +227,16 @@ def test_foldings_are_checked() -> None:
 
 
 def test_fifos_hold_what_waits_where_branches_join() -> None:
-    """One row and a pixel in front of the shorter branch, as in pyqkit's own design."""
+    """More than a row in front of the shorter branch, as in pyqkit's own C++."""
     net = Net(parse("e2m1"), parse("e2m1"), shape=(8, 8, 2))
     net.threshold("y", net.conv("conv", "x", 2))
     short = net.add(Permute("short", ["x"], ["short"], [1, 0]))
     graph = net.finish(net.add(Add("sum", ["y", short], ["sum"], np.ones((2, 2), np.int64))))
-    expected = Estimator(graph).fifo_words(foldings(graph, 1))
+    expected = generate(graph, foldings(graph, 1)).fifo_words["x_to_short"]
     model = to_finn(graph).transform(Fold(graph, foldings(graph, 1)))
     nodes = {node.op_type: getHWCustomOp(node) for node in model.graph.node}
     assert nodes["PqAdd"].lanes == [1, 1] and nodes["PqPermute"].lanes == [2]
-    assert (
-        nodes["PqPermute"].get_nodeattr("inFIFODepths") == [expected["x", "short"]]
-        and expected["x", "short"] > 32 + 8
-    )
+    assert nodes["PqPermute"].get_nodeattr("inFIFODepths") == [expected] and expected > 32 + 8
 
 
 def test_an_operator_that_reads_a_tensor_twice() -> None:
