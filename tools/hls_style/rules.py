@@ -15,7 +15,9 @@ Rule = Callable[[Header], Found]
 RULES: dict[str, Rule] = {}
 _HEAD = re.compile(r"for \(int trip = 0; trip < TRIPS; \+\+trip\)")
 _BOUND = re.compile(r"static constexpr int TRIPS = ")
-_HEAP = re.compile(r"\b(new|delete|malloc|calloc|free|std::\w+)\b")
+_ALLOCATES = (CursorKind.CXX_NEW_EXPR, CursorKind.CXX_DELETE_EXPR)
+_NAMES = (CursorKind.DECL_REF_EXPR, CursorKind.NAMESPACE_REF)
+_HEAP = ("malloc", "calloc", "free", "std")
 
 
 def rule(function: Rule) -> Rule:
@@ -51,10 +53,7 @@ class Array:
 
 def processes(header: Header) -> Iterator[tuple[Cursor, Cursor]]:
     """Processes and their bodies."""
-    for function in header.functions():
-        block = body(function)
-        if block is not None and is_process(function):
-            yield function, block
+    return ((function, block) for function, block in header.functions() if is_process(function))
 
 
 def main_loop(block: Cursor) -> Cursor | None:
@@ -121,9 +120,7 @@ def bound(header: Header) -> Found:
 @rule
 def unrolled(header: Header) -> Found:
     """Loops inside, and those of helpers, are unrolled whole."""
-    for function in header.functions():
-        block = body(function)
-        assert block is not None
+    for function, block in header.functions():
         outer = main_loop(block) if is_process(function) else None
         for loop in walk(block):
             if (
@@ -153,10 +150,8 @@ def _unrolled_variables(header: Header, block: Cursor) -> set[str]:
 @rule
 def division(header: Header) -> Found:
     """No divider: what is divided is a constant of the template, or of an unrolled loop."""
-    for function in header.functions():
-        block = body(function)
-        assert block is not None
-        if _is_constexpr(header, function):
+    for function, block in header.functions():
+        if _is_constexpr(header, function, block):
             continue
         constant = _unrolled_variables(header, block)
         for cursor in walk(block):
@@ -170,9 +165,7 @@ def division(header: Header) -> Found:
                     )
 
 
-def _is_constexpr(header: Header, function: Cursor) -> bool:
-    block = body(function)
-    assert block is not None
+def _is_constexpr(header: Header, function: Cursor, block: Cursor) -> bool:
     return "constexpr" in header.text[function.extent.start.offset : block.extent.start.offset]
 
 
@@ -196,10 +189,8 @@ def _varies(cursor: Cursor, constant: set[str]) -> bool:
 @rule
 def recursion(header: Header) -> Found:
     """No function calls itself, unless a template counts down as it does."""
-    for function in header.functions():
-        block = body(function)
-        assert block is not None
-        if _is_constexpr(header, function):
+    for function, block in header.functions():
+        if _is_constexpr(header, function, block):
             continue
         text = header.tokens(block)
         for call in re.finditer(rf"(?<![\w:.]){re.escape(function.spelling)}\s*(<[^;]*?>)?\([^;]*;", text):
@@ -211,18 +202,9 @@ def recursion(header: Header) -> Found:
 @rule
 def dynamic_memory(header: Header) -> Found:
     """Nothing is allocated, and nothing of the standard library is used."""
-    for function in header.functions():
-        block = body(function)
-        assert block is not None
+    for function, block in header.functions():
         for child in walk(block):
-            if (
-                child.kind in (CursorKind.CXX_NEW_EXPR, CursorKind.CXX_DELETE_EXPR)
-                or (
-                    child.kind in (CursorKind.DECL_REF_EXPR, CursorKind.NAMESPACE_REF)
-                    and _HEAP.fullmatch(child.spelling)
-                )
-                or (child.kind == CursorKind.NAMESPACE_REF and child.spelling == "std")
-            ):
+            if child.kind in _ALLOCATES or (child.kind in _NAMES and child.spelling in _HEAP):
                 yield child.extent.start.line, f"no dynamic memory was expected in {function.spelling}"
 
 

@@ -77,12 +77,13 @@ class Header:
             raise UnreadableError(str(wrong[0]))
         return unit
 
-    def functions(self) -> Iterator[Cursor]:
-        """Functions that are written here, with their bodies."""
+    def functions(self) -> Iterator[tuple[Cursor, Cursor]]:
+        """Functions that are written here, and their bodies."""
         for cursor in walk(self.unit.cursor):
             inside = cursor.location.file is not None and cursor.location.file.name == str(self.path)
-            if inside and cursor.kind in FUNCTIONS and body(cursor) is not None:
-                yield cursor
+            block = body(cursor) if inside and cursor.kind in FUNCTIONS else None
+            if block is not None:
+                yield cursor, block
 
     def tokens(self, cursor: Cursor) -> str:
         """Text of a cursor."""
