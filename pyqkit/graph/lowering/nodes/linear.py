@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -60,21 +61,52 @@ def _output_scale(weights: Coded, outputs: int) -> Fractions:
     return fractions(scale.ravel(), outputs) * weights.quantiser.prescale
 
 
-def emit_sums(
-    lowering: Lowering,
-    node: Node,
-    real: Real,
-    weights: Coded,
-    codes: np.ndarray,
-    shifts: np.ndarray | None,
-    **window: Any,
-) -> Real:
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """The constants of a layer in the order of the stream, and how its window moves.
+
+    Attributes
+    ----------
+    weights : Coded
+        Of which format, scale and block are read.
+    codes : numpy.ndarray, shape (outputs, rows, columns, channels of a group)
+    shifts : numpy.ndarray or None
+        Like `codes`.
+    stride, dilation, padding, groups
+        As of `Convolution`.
+    """
+
+    weights: Coded
+    codes: np.ndarray
+    shifts: np.ndarray | None
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+
+    @classmethod
+    def of(cls, weights: Coded, order: Callable[[np.ndarray], np.ndarray]) -> Kernels:
+        """Of a window of one pixel; `order` brings codes and shifts into the order of the stream."""
+        return cls(weights, order(weights.codes), None if weights.shifts is None else order(weights.shifts))
+
+    @property
+    def window(self) -> dict[str, Any]:
+        """Parameters of the operator."""
+        return {name: getattr(self, name) for name in ("stride", "dilation", "padding", "groups")}
+
+    def of_channels(self, chosen: np.ndarray) -> Kernels:
+        """What some input channels are multiplied by."""
+        shifts = None if self.shifts is None else self.shifts[..., chosen]
+        return replace(self, codes=self.codes[..., chosen], shifts=shifts)
+
+
+def emit_sums(lowering: Lowering, node: Node, real: Real, kernels: Kernels) -> Real:
     """A layer; of channels whose scales have no simple ratio one for each scale, added up."""
-    name, groups = node.outputs[0], window.get("groups", 1)
-    aligned = under_one_scale(lowering, real, groups, name)
+    name = node.outputs[0]
+    aligned = under_one_scale(lowering, real, kernels.groups, name)
     if aligned is not None:
-        return _layer(lowering, node, aligned, weights, codes, shifts, **window)
-    parts = of_one_scale(lowering, real, name) if groups == 1 else []
+        return _layer(lowering, node, aligned, kernels)
+    parts = of_one_scale(lowering, real, name) if kernels.groups == 1 else []
     if not parts:
         scales = sorted({abs(float(factor)) for factor in real.terms[0].factor})
         raise Unlowerable(
@@ -82,19 +114,7 @@ def emit_sums(
             f"of one in {MOST_BITS} bits",
             "share one quantiser between what is joined, or take powers of two as scales",
         )
-    made = [
-        _layer(
-            lowering,
-            node,
-            part,
-            weights,
-            codes[..., chosen],
-            None if shifts is None else shifts[..., chosen],
-            **window,
-        )
-        for part, chosen in parts
-    ]
-    return _added(made)
+    return _added([_layer(lowering, node, part, kernels.of_channels(chosen)) for part, chosen in parts])
 
 
 def _added(parts: list[Real]) -> Real:
@@ -103,43 +123,25 @@ def _added(parts: list[Real]) -> Real:
     return replace(parts[0], terms=terms, offset=np.sum([part.offset for part in parts], axis=0))
 
 
-def _layer(
-    lowering: Lowering,
-    node: Node,
-    real: Real,
-    weights: Coded,
-    codes: np.ndarray,
-    shifts: np.ndarray | None,
-    **window: Any,
-) -> Real:
+def _layer(lowering: Lowering, node: Node, real: Real, kernels: Kernels) -> Real:
     """A layer on channels of one scale, or of one in each group, which may pad with zeros."""
-    if any(window.get("padding", ())) and any(real.offset):
+    if any(kernels.padding) and any(real.offset):
         name = node.outputs[0]
         centred = with_zero_inside(lowering, real, name)
         if centred is None:
             parts = offset_apart(lowering, real, name)
-            return _added(
-                [emit_sums(lowering, node, part, weights, codes, shifts, **window) for part in parts]
-            )
+            return _added([emit_sums(lowering, node, part, kernels) for part in parts])
         real = centred
-    return _convolved(lowering, node, real, weights, codes, shifts, **window)
+    return _convolved(lowering, node, real, kernels)
 
 
-def _convolved(
-    lowering: Lowering,
-    node: Node,
-    real: Real,
-    weights: Coded,
-    codes: np.ndarray,
-    shifts: np.ndarray | None,
-    **window: Any,
-) -> Real:
+def _convolved(lowering: Lowering, node: Node, real: Real, kernels: Kernels) -> Real:
     """The operator of a layer, and what its sums are worth."""
-    groups = window.get("groups", 1)
+    weights, codes, shifts = kernels.weights, kernels.codes, kernels.shifts
     outputs = len(codes)
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]
-    layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **window)
+    layer = Convolution("", [], [], np.ascontiguousarray(codes), weights.format, **kernels.window)
     if shifts is not None:
         layer.block, layer.exponents = shared_exponents(shifts, weights.block)
         _note_short_runs(lowering, node, weights.block, layer)
@@ -152,11 +154,11 @@ def _convolved(
         weight_format=weights.format,
         block=layer.block,
         exponents=layer.exponents,
-        **window,
+        **kernels.window,
     )
     pair = product(tensor.format, weights.format)
-    steps = term.factor.reshape(groups, -1)[:, 0]
-    per_output = np.repeat(steps, outputs // groups) / tensor.format.unit
+    steps = term.factor.reshape(kernels.groups, -1)[:, 0]
+    per_output = np.repeat(steps, outputs // kernels.groups) / tensor.format.unit
     units = fractions(np.array([Fraction(2) ** (pair.unit_exponent + int(power)) for power in powers]))
     scale = _output_scale(weights, outputs)
     offset = fractions(0, outputs)
@@ -298,27 +300,16 @@ def convolution(lowering: Lowering, node: Node) -> list[Value]:
             "export the layer again",
         )
     real = settle(lowering, real, node.outputs[0])
-    codes = weights.codes.transpose(0, 2, 3, 1)
-    shifts = None if weights.shifts is None else weights.shifts.transpose(0, 2, 3, 1)
+    kernels = Kernels.of(weights, lambda a: a.transpose(0, 2, 3, 1))
     stride, dilation = (
         tuple(int(v) for v in node.attributes.get(key, [1, 1])) for key in ("strides", "dilations")
     )
-    kernel = codes.shape[1], codes.shape[2]
+    kernel = kernels.codes.shape[1], kernels.codes.shape[2]
     groups = int(node.attributes.get("group", 1))
     padding = window_padding(node, real.base, kernel, stride, dilation)  # type: ignore[arg-type]
     real = padded(lowering, real, padding, node.outputs[0])
-    out = emit_sums(
-        lowering,
-        node,
-        real,
-        weights,
-        codes,
-        shifts,
-        stride=stride,
-        dilation=dilation,
-        padding=padding,
-        groups=groups,
-    )
+    window = {"stride": stride, "dilation": dilation, "padding": padding, "groups": groups}
+    out = emit_sums(lowering, node, real, replace(kernels, **window))  # type: ignore[arg-type]
     return [_with_bias(out, node.given(2))]
 
 
@@ -333,18 +324,14 @@ def _linear(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Real:
         real = settle(lowering, real, node.outputs[0])
     real = flattened(lowering, real, node.outputs[0])
 
-    def reorder(matrix: np.ndarray | None) -> np.ndarray | None:
-        if matrix is None:
-            return None
+    def reorder(matrix: np.ndarray) -> np.ndarray:
         ordered = np.empty_like(matrix)
         ordered[:, real.view] = (
             matrix  # the stream's order is (height, width, channels), the layer's is the view's
         )
         return ordered.reshape(len(matrix), 1, 1, -1)
 
-    codes = reorder(weights.codes)
-    assert codes is not None
-    out = emit_sums(lowering, node, real, weights, codes, reorder(weights.shifts))
+    out = emit_sums(lowering, node, real, Kernels.of(weights, reorder))
     return Real(out.terms, out.offset, out.base, vector_view(out.channels))
 
 
@@ -359,8 +346,7 @@ def _pixelwise(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Re
     if real.base[2] != features or not is_in_stream_order(real):
         image = real.view.reshape(1, -1, features) if len(places) != 2 else real.view
         real = settle(lowering, replace(real, view=np.moveaxis(image, -1, 0)), node.outputs[0])
-    kernels = [None if a is None else a[:, None, None] for a in (weights.codes, weights.shifts)]
-    out = emit_sums(lowering, node, real, weights, *kernels)  # type: ignore[arg-type]
+    out = emit_sums(lowering, node, real, Kernels.of(weights, lambda a: a[:, None, None]))
     return replace(out, view=np.arange(out.view.size).reshape(*places, -1))
 
 

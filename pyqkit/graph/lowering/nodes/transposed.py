@@ -20,7 +20,7 @@ from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
-from pyqkit.graph.lowering.nodes.linear import emit_sums, operands, padded
+from pyqkit.graph.lowering.nodes.linear import Kernels, emit_sums, operands, padded
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.rows import on_rows
 from pyqkit.graph.lowering.rules import Node, handles
@@ -70,17 +70,10 @@ def transposed_convolution(lowering: Lowering, node: Node) -> list[Value]:
             "output are with zeros; a kernel that is a multiple costs no more"
         )
     padding = rows.before, columns.before, rows.after, columns.after
-    made = emit_sums(
-        lowering,
-        node,
-        padded(lowering, real, padding, node.outputs[0]),
-        taps.weights,
-        taps.weights.codes,
-        taps.weights.shifts,
-        dilation=(rows.dilation, columns.dilation),
-        padding=padding,
-        groups=groups,
-    )
+    dilation = rows.dilation, columns.dilation
+    coded = taps.weights
+    kernels = Kernels(coded, coded.codes, coded.shifts, dilation=dilation, padding=padding, groups=groups)
+    made = emit_sums(lowering, node, padded(lowering, real, padding, node.outputs[0]), kernels)
     places = rows.places[:, None] * columns.blocks + columns.places
     phases = rows.phases[:, None] * columns.stride + columns.phases
     view = places * made.channels + taps.channels[:, phases]
