@@ -53,12 +53,13 @@ def _demand(graph: Graph, place: int, ahead: bool) -> dict[Edge, int]:
             output = next(name for name in op.outputs if name in needed)
             clock, last = needed[output] - 1, taken[output] - 1
         coming = (coming - set(op.outputs)) | set(op.inputs)
-        most = op.pixels_taken(tensors) if ahead else op.pixels_needed(tensors)
-        for name, least, some in zip(op.inputs, op.pixels_needed(tensors), most):
+        needs = op.pixels_needed(tensors)
+        takes = op.pixels_taken(tensors) if ahead else needs
+        for name, least, most in zip(op.inputs, needs, takes):
             demand = _at(least, clock)
             edges[name, op.name] = np.maximum(edges.get((name, op.name), 0), demand)
             needed[name] = np.maximum(needed.get(name, 0), demand)
-            taken[name] = np.maximum(taken.get(name, 0), _at(some, last))
+            taken[name] = np.maximum(taken.get(name, 0), _at(most, last))
     return {edge: int((taken[edge[0]] - demand).max()) for edge, demand in edges.items()}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import gcd
+from math import gcd, lcm
 from typing import Generic, Protocol, TypeVar
 
 from pyqkit.dataflow.streams import Edge, codes, output_reader, readers
@@ -74,8 +74,8 @@ class Emitter(ABC, Generic[Stream]):
         """Declare the stream of a tensor."""
 
     @abstractmethod
-    def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
-        """`stream`, `count` codes a frame, in words of `lanes` lanes; `owner` is the operator or port."""
+    def width_converter(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
+        """`converted` where one width divides the other and both differ."""
 
     @abstractmethod
     def fork(self, tensor: str, source: Stream, readers: Sequence[str]) -> list[Stream]:
@@ -124,6 +124,18 @@ class Emitter(ABC, Generic[Stream]):
             self.converted(op.name, source, lanes, codes(tensor), f"as_{lanes}")
             for source, tensor in zip(sources, tensors)
         ]
+
+    def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
+        """`stream`, `count` codes a frame, in words of `lanes` lanes; `owner` is the operator or port.
+
+        By way of words that hold both where neither width divides the other.
+        """
+        if stream.lanes == lanes:
+            return stream
+        wide = lcm(stream.lanes, lanes)
+        if wide > max(stream.lanes, lanes):
+            stream = self.width_converter(owner, stream, wide, count, f"{suffix}_wide")
+        return self.width_converter(owner, stream, lanes, count, suffix)
 
     # ---- the walk ------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import numpy as np
 from pyqkit.graph.ops.window import Pair, SlidingWindow
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class WindowPace:
     """The plan of a window.
 
@@ -30,8 +30,6 @@ class WindowPace:
         Pixels that are kept.
     trips : int
         Of a frame.
-    taken : numpy.ndarray, shape (pixels of the result,)
-        Pixels of the image that have begun to come when a pixel of the result has gone.
     """
 
     fill: int
@@ -40,7 +38,6 @@ class WindowPace:
     period: int
     ring: int
     trips: int
-    taken: np.ndarray
 
     @classmethod
     def of(cls, window: SlidingWindow, size: Pair, words_in: int, words_out: int) -> WindowPace:
@@ -73,7 +70,5 @@ class WindowPace:
         gone = np.where(comes > 0, (comes - 1) * count_out // period + 1, 0) // words_out
         unneeded = np.append(window.pixels_given_up(size), pixels)[np.minimum(gone, windows)]
         ring = max(1, int((np.arange(pixels) + 1 - unneeded).max()))
-        ends = goes(np.arange(1, windows + 1, dtype=np.int64) * words_out - 1) + 1
-        taken = np.minimum(-(-(fill + ends * count_in // period) // words_in), pixels)
         rest = max(int(goes(total_out - 1)) + 1, -(-(total_in - fill) * period // count_in))
-        return cls(fill, count_in, count_out, period, ring, fill + rest, taken)
+        return cls(fill, count_in, count_out, period, ring, fill + rest)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -103,11 +102,7 @@ class Emitter(dataflow.Emitter[Stream]):
         """Add a process: a call that handles one frame, in so many trips of its loop."""
         self.processes.append(Process(identifier(name, LONGEST_GENERATED), call, trips))
 
-    def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
-        if stream.lanes == lanes:
-            return stream
-        if max(stream.lanes, lanes) % min(stream.lanes, lanes):  # by way of words that hold both
-            stream = self.converted(owner, stream, lcm(stream.lanes, lanes), count, f"{suffix}_wide")
+    def width_converter(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         self.include("layout")
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         numbers = f"{stream.code}, {count}, {stream.lanes}, {lanes}"
@@ -246,13 +241,6 @@ class Emitter(dataflow.Emitter[Stream]):
         """A struct of named constants, one template argument instead of many; returns its name."""
         name = self.names.new(wanted)
         body = "".join(f"  static const int {key} = {int(value)};\n" for key, value in values.items())
-        self.constants.append(f"struct {name} {{\n{body}}};\n")
-        return name
-
-    def shape(self, wanted: str, values: Mapping[str, int]) -> str:
-        """A struct of constants, which blocks take as one template argument; returns its name."""
-        name = self.names.new(wanted)
-        body = "".join(f"  static const int {key} = {value};\n" for key, value in values.items())
         self.constants.append(f"struct {name} {{\n{body}}};\n")
         return name
 

@@ -52,11 +52,6 @@ class Design:
     fifo_words: dict[str, int]
     processes: tuple[Process, ...]
 
-    @property
-    def interval(self) -> int:
-        """Cycles between frames if every loop schedules as it is written, the depth of pipelines aside."""
-        return max(process.trips or 0 for process in self.processes)
-
 
 def library() -> Path:
     """Folder of the C++ header library."""

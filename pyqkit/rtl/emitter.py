@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -146,13 +145,7 @@ class Emitter(dataflow.Emitter[Stream]):
         """Bring a module along that is not of ``rtl/``, in a file of its name."""
         self.tables[path.name] = path.read_text()
 
-    def converted(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
-        """By way of wider words where neither width divides the other."""
-        if stream.lanes == lanes:
-            return stream
-        if stream.lanes % lanes and lanes % stream.lanes:
-            wide = lcm(stream.lanes, lanes)
-            stream = self.converted(owner, stream, wide, count, f"{suffix}_wide")
+    def width_converter(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         words = count // stream.lanes
         ratio = max(lanes, stream.lanes) // min(lanes, stream.lanes)

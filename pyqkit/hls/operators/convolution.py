@@ -45,7 +45,7 @@ def convolution(e: Emitter, op: Operator) -> None:
         "LANES": lanes,
     }
     values |= {name.upper(): value for name, value in vars(order).items()}
-    shape = e.shape(f"{op.name}_unit", values)
+    shape = e.numbers(f"{op.name}_unit", values)
     e.process(
         op.name,
         f"pyqkit::matrix_vector<{shape}, {multiplied}>({windows.name}, {out.name}, "
@@ -72,7 +72,7 @@ def slide(
     pace = pace_of(window, tensor, source.lanes, lanes)
     values |= {"FILL": pace.fill, "COUNT_IN": pace.count_in, "COUNT_OUT": pace.count_out}
     values |= {"PERIOD": pace.period, "RING": pace.ring, "FRAME": pace.trips}
-    shape = e.shape(f"{op.name}_window", values)
+    shape = e.numbers(f"{op.name}_window", values)
     e.process(made.name, f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})", pace.trips)
     return made
 
