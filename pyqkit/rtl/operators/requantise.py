@@ -31,8 +31,7 @@ def threshold(e: Emitter, op: Operator) -> None:
     out = e.output(op, lanes) if shared else e.stream(f"{op.name}_places", steps, lanes)
     width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
     for step in range(steps):
-        # One for each result so far.
-        stage = search.limits[:, 2 ** (steps - 1 - step) - 1 :: 2 ** (steps - step)]
+        stage = search.of_step(steps - 1 - step)  # the module counts from the first comparison
         bits = width + (step == 0)
         for lane in range(lanes):
             falling = op.falling[lane::lanes] if step == 0 else None
