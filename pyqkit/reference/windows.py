@@ -90,13 +90,7 @@ def windows_of(node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     auto = str(node.attributes.get("auto_pad", "NOTSET"))
     pads = node.numbers("pads", (0, 0, 0, 0))
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        totals = [(-(-n // s) - 1) * s + r - n for n, s, r in zip(size, strides, reach)]
-        if min(totals) < -1:  # a pixel that is left over stays where it is
-            node.refuse("windows that reach every pixel were", f"strides {strides} came", "use explicit pads")
-        totals = [max(t, 0) for t in totals]
-        more = [-(-t // 2) for t in totals]
-        less = [t // 2 for t in totals]
-        pads = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
+        pads = _same_size(node, size, strides, reach)
     elif auto == "VALID":
         pads = (0, 0, 0, 0)
     elif auto not in ("NOTSET", ""):
