@@ -250,18 +250,9 @@ def _next_groups(patch: Patch) -> None:
     """Outputs of a group read the next group's weights."""
     made = linear.emit_sums
 
-    def wrong(
-        lowering: Any, node: Any, real: Any, coded: Any, codes: np.ndarray, *rest: Any, **window: Any
-    ) -> Any:
-        return made(
-            lowering,
-            node,
-            real,
-            coded,
-            np.roll(codes, len(codes) // window.get("groups", 1), axis=0),
-            *rest,
-            **window,
-        )
+    def wrong(lowering: Any, node: Any, real: Any, kernels: linear.Kernels) -> Any:
+        rolled = np.roll(kernels.codes, len(kernels.codes) // kernels.groups, axis=0)
+        return made(lowering, node, real, replace(kernels, codes=rolled))
 
     patch.setattr(linear, "emit_sums", wrong)
 
