@@ -94,7 +94,7 @@ def compile(
     graph, content = _read(_model_bytes(network, example_input), network, input_format)
     probe(graph, [probes] if isinstance(probes, str) else probes)
     say("searching for foldings")
-    search = folding.search_for(graph, described)
+    search = folding.search_for(graph, described, clock)
     if fold is None:
         foldings = folding.choose(search, described, clock, target_fps, lut_share, allow_overflow)
     else:

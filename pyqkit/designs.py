@@ -34,7 +34,7 @@ class Designs:
     @cached_property
     def search(self) -> Search:
         """The cheapest foldings for any rate (estimated)."""
-        return self._search or search_for(self.compiled.graph, self.compiled.board)
+        return self._search or search_for(self.compiled.graph, self.compiled.board, self.compiled.clock_mhz)
 
     @property
     def estimator(self) -> Estimator:
@@ -49,4 +49,4 @@ class Designs:
     @cached_property
     def rtl(self) -> rtl.Design:
         """The network in SystemVerilog."""
-        return rtl.generate(self.compiled.graph, self.compiled.foldings)
+        return rtl.generate(self.compiled.graph, self.compiled.foldings, clock_mhz=self.compiled.clock_mhz)

@@ -43,7 +43,7 @@ def test_the_next_step_is_what_the_search_finds(accelerator, report):
     assert step.frames_per_second == 100e6 / step.initiation_interval_cycles
     more = estimator.total(foldings) + estimator.total(accelerator.foldings) * -1
     assert vars(step.more) == more.rounded() and step.more.lut_high > 0
-    search = folding.search_for(accelerator.graph, accelerator.board)
+    search = folding.search_for(accelerator.graph, accelerator.board, accelerator.clock_mhz)
     assert (
         search.estimator.interval(search.fold_for(report.initiation_interval_cycles - 1))
         == step.initiation_interval_cycles
@@ -51,7 +51,7 @@ def test_the_next_step_is_what_the_search_finds(accelerator, report):
 
 
 def test_the_fastest_design_has_no_next_step(accelerator):
-    fastest = folding.search_for(accelerator.graph, accelerator.board).fastest()
+    fastest = folding.search_for(accelerator.graph, accelerator.board, accelerator.clock_mhz).fastest()
     found = Accelerator(replace(accelerator.compiled, foldings=fastest)).report()
     assert found.next_step is None and summary(found).endswith("limits. No folding is faster.")
 

@@ -22,6 +22,7 @@ from pyqkit.formats.port import checked_codes
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.rtl.generate import Design, generate, library
+from pyqkit.rtl.pipelining import TARGET_MHZ
 
 _CYCLES_A_CALL = 10_000  # between which progress is shown and Ctrl-C is heard
 
@@ -154,6 +155,8 @@ class RtlEngine(Simulator):
         See `Simulator`, as for all others.
     depths : dict of (tensor, operator) to int, optional
         FIFO words that replace the derived ones.
+    clock_mhz : float
+        That blocks are pipelined for.
     """
 
     def __init__(
@@ -167,9 +170,11 @@ class RtlEngine(Simulator):
         include: Path | None = None,
         flags: tuple[str, ...] = FLAGS,
         say: Say | None = None,
+        clock_mhz: float = TARGET_MHZ,
     ) -> None:
         self.graph = graph
-        super().__init__(generate(graph, folding, depths), cache, stalls, trace, include, flags, say)
+        design = generate(graph, folding, depths, clock_mhz)
+        super().__init__(design, cache, stalls, trace, include, flags, say)
 
 
 @engine("rtl")

@@ -19,6 +19,7 @@ from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.resources import Resources, fifo, of_parts
 from pyqkit.rtl.outline import blocks_of, is_emitted
+from pyqkit.rtl.pipelining import TARGET_MHZ
 
 Foldings = dict[str, Folding]
 
@@ -35,6 +36,8 @@ class Placed:
     lanes : list of int
         Codes in a word of each input stream.
     folding : Folding
+    clock_mhz : float
+        That its blocks are pipelined for.
     """
 
     op: Operator
@@ -42,6 +45,7 @@ class Placed:
     output: Tensor
     lanes: list[int]
     folding: Folding
+    clock_mhz: float = TARGET_MHZ
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ def _rule_for(op: Operator) -> Rule:
 
 def _from_blocks(placed: Placed) -> Estimate:
     """What the blocks take that the operator becomes."""
-    blocks, lanes = blocks_of(placed.op, placed.inputs, placed.output, placed.lanes, placed.folding)
+    blocks, lanes = blocks_of(
+        placed.op, placed.inputs, placed.output, placed.lanes, placed.folding, placed.clock_mhz
+    )
     cycles = max(
         (block.timing.cycles for block in blocks if block.timing is not None),
         default=codes(placed.output) // lanes,
@@ -95,10 +101,13 @@ class Estimator:
     Parameters
     ----------
     graph : Graph
+    clock_mhz : float
+        That blocks are pipelined for.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, clock_mhz: float = TARGET_MHZ) -> None:
         self.graph = graph
+        self.clock_mhz = clock_mhz
         self.input_lanes = {p.tensor: input_lanes(graph.tensors[p.tensor]) for p in graph.inputs}
         self._waiting = pixels_waiting(graph)
         self._places = {
@@ -190,7 +199,7 @@ class Estimator:
 
     def _place(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Placed:
         _, inputs, output = self._places[op.name]
-        return Placed(op, inputs, output, list(lanes), folding)
+        return Placed(op, inputs, output, list(lanes), folding, self.clock_mhz)
 
     def _walk(self, foldings: Foldings) -> tuple[dict[str, Placed], dict[str, Estimate]]:
         lanes = dict(self.input_lanes)

@@ -38,9 +38,11 @@ _ATTEMPTS_AT_ONE = 5  # if it is one resource throughout
 _DEARER = 4.0  # by how much at first
 
 
-def search_for(graph: Graph, board: Board) -> Search:
+def search_for(graph: Graph, board: Board, clock_mhz: float) -> Search:
     """A search whose price of a design is the sum of the shares that it takes of the board's resources."""
-    return Search(Estimator(graph), {figure: board.resources[name] for name, figure in _FIGURES.values()})
+    return Search(
+        Estimator(graph, clock_mhz), {figure: board.resources[name] for name, figure in _FIGURES.values()}
+    )
 
 
 def exceeded(
@@ -64,7 +66,9 @@ def find(
     allow_overflow: bool = False,
 ) -> Foldings:
     """As `choose`, for a graph that is searched for the first time."""
-    return choose(search_for(graph, board), board, clock_mhz, target_fps, lut_share, allow_overflow)
+    return choose(
+        search_for(graph, board, clock_mhz), board, clock_mhz, target_fps, lut_share, allow_overflow
+    )
 
 
 def choose(

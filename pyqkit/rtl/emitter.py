@@ -23,6 +23,7 @@ from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Operator
 from pyqkit.rtl.parts import Parameters, Part
+from pyqkit.rtl.pipelining import TARGET_MHZ
 from pyqkit.rtl.timing import Narrow, Pipeline, Timing
 
 # Of every module and file, so that they live beside other IP; everything else uses plain names.
@@ -95,9 +96,12 @@ class Emitter(dataflow.Emitter[Stream]):
     All of these take the name that is wanted and return what `names` made of it; files of constants are named
     by the same table, behind the `prefix` of the network. Wires are a stream's name and ``_valid``,
     ``_ready`` or ``_data``, instances end in a word of ours, so that a stream may be called as its tensor.
+
+    `clock_mhz` decides how deep blocks are pipelined; see `pyqkit.rtl.pipelining.stages`.
     """
 
     prefix: str = PREFIX
+    clock_mhz: float = TARGET_MHZ
     wires: list[Stream] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)

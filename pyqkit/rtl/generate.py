@@ -19,6 +19,7 @@ from pyqkit.graph.graph import Graph
 from pyqkit.names import Identifiers, identifier
 from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import PREFIX, Block, Emitter, Fifo, instance, rule_for
+from pyqkit.rtl.pipelining import TARGET_MHZ
 
 _LONGEST_NAME = 24  # letters of a network's name in names of files, which end at 255
 # Ports of the network, and what write_valid, read_ready, ... begin with.
@@ -88,7 +89,10 @@ def library() -> Path:
 
 
 def generate(
-    graph: Graph, folding: dict[str, Folding] | None = None, depths: dict[tuple[str, str], int] | None = None
+    graph: Graph,
+    folding: dict[str, Folding] | None = None,
+    depths: dict[tuple[str, str], int] | None = None,
+    clock_mhz: float = TARGET_MHZ,
 ) -> Design:
     """Write a graph as SystemVerilog.
 
@@ -99,11 +103,13 @@ def generate(
         By operator; an operator that is missing does one product a cycle.
     depths : dict of (tensor, operator) to int, optional
         Words of the FIFO between a tensor and the operator that reads it, instead of the derived ones.
+    clock_mhz : float
+        That blocks are pipelined for.
     """
     ends = [f"in_{i}" for i in range(len(graph.inputs))] + [f"out_{i}" for i in range(len(graph.outputs))]
     prefix = f"{PREFIX}{identifier(graph.name, _LONGEST_NAME)}_"
     names = Identifiers([*_OWN, *ends])
-    e = Emitter(graph, folding or {}, depths or {}, names, prefix=prefix)
+    e = Emitter(graph, folding or {}, depths or {}, names, prefix=prefix, clock_mhz=clock_mhz)
     inputs, outputs = e.emit(rule_for)
     needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
     fifos = {

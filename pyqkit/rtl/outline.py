@@ -31,7 +31,12 @@ class _Outline(Emitter):
 
 
 def blocks_of(
-    op: Operator, inputs: Sequence[Tensor], output: Tensor, lanes: Sequence[int], folding: Folding
+    op: Operator,
+    inputs: Sequence[Tensor],
+    output: Tensor,
+    lanes: Sequence[int],
+    folding: Folding,
+    clock_mhz: float,
 ) -> tuple[list[Block], int]:
     """Blocks that an operator becomes, without FIFOs, and the codes in a word of its result.
 
@@ -43,9 +48,11 @@ def blocks_of(
     lanes : sequence of int
         Codes in a word of each input.
     folding : Folding
+    clock_mhz : float
+        That blocks are pipelined for.
     """
     graph = Graph("outline", {tensor.name: tensor for tensor in (*inputs, output)}, [op])
-    outline = _Outline(graph, {op.name: folding}, {}, Identifiers())
+    outline = _Outline(graph, {op.name: folding}, {}, Identifiers(), clock_mhz=clock_mhz)
     for tensor, width in zip(inputs, lanes):
         outline.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
     rule_for(op)(outline, op)

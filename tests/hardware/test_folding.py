@@ -101,7 +101,7 @@ def test_choices_are_all_divisors_least_parallel_first(graph):
 def test_no_design_that_meets_a_rate_is_cheaper(every_design):
     graph, designs = every_design
     board = boards.load("PYNQ-Z2")
-    search = folding.search_for(graph, board)
+    search = folding.search_for(graph, board, 100.0)
     intervals = sorted({interval for interval, _ in designs})
     for interval in intervals:
         found = search.fold_for(interval)
@@ -130,7 +130,7 @@ def test_no_design_that_fits_a_share_is_faster(every_design, share):
 def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
     graph, designs = every_design
     monkeypatch.setattr("pyqkit.hardware.search.STATES", 3)
-    thinned, board = folding.search_for(graph, boards.load("PYNQ-Z2")), boards.load("PYNQ-Z2")
+    thinned, board = folding.search_for(graph, boards.load("PYNQ-Z2"), 100.0), boards.load("PYNQ-Z2")
     for interval in (max(i for i, _ in designs), thinned.estimator.interval(thinned.fastest())):
         found = thinned.fold_for(interval)
         assert thinned.estimator.interval(found) <= interval
@@ -165,7 +165,7 @@ def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
     tight = replace(board, resources={**board.resources, "lut": 8_000})
     found = folding.find(graph, tight, 100.0, None)
     assert estimator.total(found).lut_high <= 0.7 * 8_000
-    faster = folding.next_step(folding.search_for(graph, tight), estimator.interval(found))
+    faster = folding.next_step(folding.search_for(graph, tight, 100.0), estimator.interval(found))
     assert faster is None or (
         faster.interval < estimator.interval(found) and faster.resources.lut_high > 0.7 * 8_000
     )

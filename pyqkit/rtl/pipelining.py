@@ -1,0 +1,30 @@
+"""How many registers a block gets: as few as let it meet the clock of the design.
+
+A block whose depth can be chosen has a rule beside its emitter, which says what its longest path takes at
+each depth, estimated from netlists (no place and route).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TARGET_MHZ = 200.0  # what blocks are made for where nobody asks for a clock; the defaults of ``rtl/`` meet it
+MARGIN = 0.1  # of the period, left to what an estimate before place and route does not see
+
+
+def stages(delays_ns: Sequence[float], clock_mhz: float) -> int:
+    """The least depth that meets a clock.
+
+    Parameters
+    ----------
+    delays_ns : sequence of float
+        Longest path of the block at depth 0, 1, 2, ..., in ns.
+    clock_mhz : float
+
+    Returns
+    -------
+    int
+        The deepest there is where none meets the clock.
+    """
+    period = 1000 / clock_mhz * (1 - MARGIN)
+    return next((depth for depth, delay in enumerate(delays_ns) if delay <= period), len(delays_ns) - 1)
