@@ -10,7 +10,6 @@ from math import ceil, lcm
 import numpy as np
 
 from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
-from pyqkit.dataflow.streams import codes
 from pyqkit.formats import NumberFormat
 from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.graph import Operator
@@ -34,7 +33,8 @@ def convolution(e: Emitter, op: Operator) -> None:
     )
     groups, _ = window_order(op, folding)
     fill = tensor.format.zero_code if any(op.padding) else 0
-    source = slide(e, op, op.sliding, e.input(op), groups, depth // folds // groups, lanes, fill)
+    size, repeat = tensor.shape[:2], depth // folds // groups
+    source = slide(e, op, op.sliding, e.input(op), size, groups, repeat, lanes, fill)
     out = e.output(op, pe)
     wires, text = _wires(e, op.name, made)
     text += _products(e, op.name, made, wires)
@@ -195,25 +195,30 @@ def slide(
     op: Operator,
     window: SlidingWindow,
     source: Stream,
+    size: Pair,
     groups: int,
     repeat: int,
     lanes: int,
     fill: int,
 ) -> Stream:
-    """Windows of an operator, each repeated, in words of `lanes` codes; see `rtl/pqk_sliding_window.sv`."""
-    (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
+    """Windows over an image of `size`, each repeated, in words of `lanes` codes.
+
+    See `rtl/pqk_sliding_window.sv`.
+    """
+    (tensor,) = e.graph.input_tensors(op)
+    (height, width), channels = size, tensor.shape[2]
+    count = height * width * channels
     plain = window.kernel == window.stride == (1, 1) and not any(window.padding)
     if plain and groups == repeat == 1:
-        return e.converted(op.name, source, lanes, codes(tensor), f"for_{op.name}")
-    height, width, channels = tensor.shape
+        return e.converted(op.name, source, lanes, count, f"for_{op.name}")
     if source.lanes % lanes:  # a word of the line memory holds whole words of both sides
         both = lcm(source.lanes, lanes)
-        source = e.converted(op.name, source, both, codes(tensor), f"for_{op.name}")
+        source = e.converted(op.name, source, both, count, f"for_{op.name}")
     words = window.positions * channels // lanes * repeat
-    timing = _timing(channels // source.lanes, words, (height, width), window)
+    timing = _timing(channels // source.lanes, words, size, window)
     made = e.stream(f"{op.name}_windows", source.bits, lanes)
     parameters: Parameters = {"BITS": source.bits, "HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
-    parameters |= _pair("ROWS", "COLUMNS", result.shape[:2])
+    parameters |= _pair("ROWS", "COLUMNS", window.out_size(size))
     parameters |= _pair("KERNEL_ROWS", "KERNEL_COLUMNS", window.kernel)
     parameters |= _pair("STRIDE_ROWS", "STRIDE_COLUMNS", window.stride)
     parameters |= _pair("DILATION_ROWS", "DILATION_COLUMNS", window.dilation)

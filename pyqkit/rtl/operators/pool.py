@@ -29,7 +29,7 @@ def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Paramet
     words = tensor.shape[2] // source.lanes
     whole = op.sliding.covers(tensor.shape[:2])
     if not whole:
-        source = slide(e, op, op.sliding, source, words, 1, source.lanes, fill)
+        source = slide(e, op, op.sliding, source, tensor.shape[:2], words, 1, source.lanes, fill)
     depth = words if whole else 1
     kept = np.zeros((result.pixels * words // depth, positions, depth), bool)
     kept[:, -1] = True
