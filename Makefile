@@ -96,11 +96,11 @@ board: $(PYNQ_STAMPS)
 	  .venv-pynq-$$v/bin/python tools/run_notebooks.py notebooks/board/*.ipynb || exit 1; done
 	$(BIN)/python tools/check_package.py
 
-# A bitstream. NET: a build folder, or a QONNX file that is compiled for BOARD first. BACKEND=rtl needs no Vitis HLS.
+# A bitstream. NET: a build folder, or a QONNX file that is compiled for BOARD first. BACKEND=hls takes the C++, and needs Vitis HLS.
 # Without AMD's tools everything up to them is done; `make` then ends with "Error 3", pyqkit overlay with exit code 3.
 NET ?=
 BOARD ?=
-BACKEND ?= hls
+BACKEND ?= rtl
 BUILD = $(if $(filter %.onnx,$(NET)),build/$(or $(BOARD),ZCU104)/$(basename $(notdir $(NET))),$(NET))
 
 overlay: venv

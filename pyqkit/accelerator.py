@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyqkit import build_contents, build_folder, engines
+from pyqkit import backends, build_contents, build_folder, engines
 from pyqkit import report as reports
 from pyqkit.boards import Board
 from pyqkit.compiled import Compiled, encode
@@ -48,6 +47,7 @@ class Accelerator:
         self.designs = compiled if isinstance(compiled, Designs) else Designs(compiled)
         self.compiled = self.designs.compiled
         self._engines: dict[str, Engine] = {}
+        self._reports: dict[str, Report] = {}
 
     def __repr__(self) -> str:
         return (
@@ -206,23 +206,28 @@ class Accelerator:
         """
         fit.check(self.designs.estimator.total(self.foldings), self.board)
 
-    @cached_property
-    def _estimated(self) -> Report:
-        return reports.build(self.designs)
+    def _estimated(self, backend: str) -> Report:
+        if backend not in self._reports:
+            self._reports[backend] = reports.build(self.designs, backend)
+        return self._reports[backend]
 
-    def report(self, simulated: bool = False, say: Say | None = None) -> Report:
+    def report(
+        self, simulated: bool = False, say: Say | None = None, backend: str = backends.DEFAULT
+    ) -> Report:
         """Cycles, resources and FIFO depths per layer and in total, all estimated.
 
         Parameters
         ----------
+        backend : {"rtl", "hls"}
+            That cycles and rates are of; both stand under `backends`.
         simulated : bool
             Count interval and latency in engine `rtl` instead, which has to be built first.
         say : callable, optional
             Called with a word on what is being built.
         """
         if not simulated:
-            return self._estimated
-        return reports.simulated(self._estimated, self.engine("rtl", say), self.graph)
+            return self._estimated(backend)
+        return reports.simulated(self._estimated(backend), self.engine("rtl", say), self.graph)
 
     def save_report(self, path: str | Path, report: Report | None = None, force: bool = False) -> None:
         """Write the report (this one, or a new one) as one HTML page that needs nothing else."""

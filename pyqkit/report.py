@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.dataflow.streams import output_reader
+from pyqkit import backends
+from pyqkit.backends import BackendCycles
 from pyqkit.designs import Designs
 from pyqkit.engines import Counts, Engine
+from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding, settings
 from pyqkit.graph.graph import Graph, Operator
 from pyqkit.hardware.fit import Overflow, overflows, sentence
-from pyqkit.hardware.folding import bottleneck, exceeded, next_step
+from pyqkit.hardware.folding import exceeded, next_step
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER
+from pyqkit.hls import generate as hls
 from pyqkit.host.part import StepReport
 
 SIMULATED_FRAMES = 5
@@ -166,6 +169,10 @@ class Report:
         Of everything: "estimated" as long as something is.
     sources : Sources
         Of cycles and of resources.
+    backend : str
+        That the cycles and rates below are of; resources are those of the SystemVerilog.
+    backends : dict of str to BackendCycles
+        Every backend, by its name; always estimated.
     initiation_interval_cycles : float
         Cycles between frames; a whole number unless they were counted in a simulation.
     latency_cycles : int
@@ -197,6 +204,8 @@ class Report:
     clock_mhz: float
     source: str
     sources: Sources
+    backend: str
+    backends: dict[str, BackendCycles]
     initiation_interval_cycles: float
     latency_cycles: int
     frames_per_second: float
@@ -243,24 +252,24 @@ class Tradeoff:
     lut: float
 
 
-def build(designs: Designs) -> Report:
-    """The report of a compiled network, everything estimated."""
-    compiled, estimator, design = designs.compiled, designs.estimator, designs.rtl
-    graph, board = compiled.graph, compiled.board
-    total, interval = estimator.total(compiled.foldings), design.interval
-    layers, over = _layers(designs), overflows(total, board)
+def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
+    """The report of a compiled network, made by a backend; everything is estimated."""
+    backends.check(backend)
+    compiled, graph, board = designs.compiled, designs.compiled.graph, designs.compiled.board
+    total, found = designs.estimator.total(compiled.foldings), backends.cycles(designs)
+    own = found[backend]
+    layers, over = _layers(designs, backend, own.initiation_interval_cycles), overflows(total, board)
     return Report(
         network=graph.name,
         board=board.name,
         clock_mhz=compiled.clock_mhz,
         source="estimated",
         sources=Sources(),
-        initiation_interval_cycles=interval,
-        latency_cycles=design.latency,
-        frames_per_second=compiled.clock_mhz * 1e6 / interval,
+        backend=backend,
+        backends=found,
+        **vars(own),
         macs=sum(layer.macs for layer in layers),
-        bottleneck=_bottleneck(designs),
-        next_step=_next_step(designs, interval, total),
+        next_step=_next_step(designs, backend, total),
         resources=_rounded(total),
         board_resources=board.resources,
         exceeds=exceeded(total, board) or None,
@@ -272,7 +281,18 @@ def build(designs: Designs) -> Report:
 
 
 def simulated(report: Report, engine: Engine, graph: Graph) -> Report:
-    """A report with interval and latency counted by an engine that has a clock, in a few random frames."""
+    """A report with interval and latency counted by an engine that has a clock, in a few random frames.
+
+    Raises
+    ------
+    UserError
+        If it is of another backend than the engine simulates.
+    """
+    if report.backend != engine.name:
+        raise UserError(
+            f"backend {engine.name} was expected of what is simulated, but {report.backend} came; "
+            "leave it out"
+        )
     random = np.random.default_rng(0)
     tensors = [graph.tensors[port.tensor] for port in graph.inputs]
     engine.run({t.name: random.choice(t.format.codes, (SIMULATED_FRAMES, *t.shape)) for t in tensors})
@@ -300,27 +320,16 @@ def _rounded(found: Resources) -> Resources:
     return Resources(**found.rounded())
 
 
-def _bottleneck(designs: Designs) -> str:
-    """The operator that takes the most cycles.
-
-    Or an output with wider words than a stream has, which leave in more.
-    """
-    compiled, design = designs.compiled, designs.rtl
-    if design.interval == designs.estimator.interval(compiled.foldings):
-        return bottleneck(designs.estimator, compiled.foldings)
-    cycles = design.cycles()
-    ends = {output_reader(i): port.onnx_name for i, port in enumerate(compiled.graph.outputs)}
-    return f"the stream of {max(ends.items(), key=lambda end: cycles[end[0]])[1]}"
-
-
-def _next_step(designs: Designs, interval: int, now: Resources) -> NextStepReport | None:
-    compiled = designs.compiled
+def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport | None:
+    """The next faster design; by the SystemVerilog's cycles, whichever backend is made of it."""
+    compiled, interval = designs.compiled, designs.rtl.interval
     step = next_step(designs.search, interval)
     if step is None or interval > designs.estimator.interval(compiled.foldings):
         return None  # where an output limits no folding helps
+    cycles = hls.generate(compiled.graph, step.foldings).interval if backend == "hls" else step.interval
     return NextStepReport(
-        initiation_interval_cycles=step.interval,
-        frames_per_second=compiled.clock_mhz * 1e6 / step.interval,
+        initiation_interval_cycles=cycles,
+        frames_per_second=compiled.clock_mhz * 1e6 / cycles,
         more=_rounded(step.resources + now * -1),
         exceeds=exceeded(step.resources, compiled.board) or None,
         layers={
@@ -348,13 +357,11 @@ def tradeoff(designs: Designs, points: int = 24) -> list[Tradeoff]:
     return [Tradeoff(compiled.clock_mhz * 1e6 / interval, lut) for interval, lut in kept]
 
 
-def _layers(designs: Designs) -> list[LayerReport]:
-    estimator, compiled = designs.estimator, designs.compiled
-    found, resources = estimator.estimate(compiled.foldings), estimator.resources(compiled.foldings)
-    interval = designs.rtl.interval
+def _layers(designs: Designs, backend: str, interval: int) -> list[LayerReport]:
+    compiled, cycles = designs.compiled, backends.layer_cycles(designs, backend)
+    resources = designs.estimator.resources(compiled.foldings)
     return [
-        _layer(designs, op, found[op.name].cycles, interval, resources[op.name])
-        for op in compiled.graph.operators
+        _layer(designs, op, cycles[op.name], interval, resources[op.name]) for op in compiled.graph.operators
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pyqkit.errors import plain
 from pyqkit.files import replacing
 from pyqkit.report import Report, Tradeoff
-from pyqkit.report_tables import resource_rows, summary
+from pyqkit.report_tables import backends_sentence, resource_rows, summary
 
 _WIDTH, _HEIGHT = 760, 310  # of the curve's drawing
 
@@ -43,6 +43,7 @@ def page(report: Report, tradeoff: Sequence[Tradeoff]) -> str:
     return template.render(
         r=report,
         summary=summary(report),
+        backends=backends_sentence(report),
         gauges=gauges,
         bars=_bars(report),
         curve=_curve(report, tradeoff),
@@ -205,6 +206,7 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 {% if r.overflow %}<p style="color:var(--hot)">Not for a bitstream: {{ r.notes[0] }}.</p>
 {% elif r.exceeds %}<p style="color:var(--hot)">Perhaps more {{ r.exceeds }} than {{ r.board }} has: take a larger board or a lower rate.</p>{% endif %}
 <p class="soft">{{ summary }}</p>
+<p class="soft">{{ backends }}</p>
 </section>
 
 <section class="card">

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyqkit.backends import BACKENDS
 from pyqkit.errors import listed, plain
 from pyqkit.report import LayerReport, Report
 from pyqkit.tables import show
@@ -108,6 +109,17 @@ def summary(report: Report) -> str:
     )
 
 
+def backends_sentence(report: Report) -> str:
+    """What the figures are of, and what every other backend would give."""
+    others = [
+        f"as {BACKENDS[name]} (backend {name}) {found.frames_per_second:,.0f} frames/s, a frame every "
+        f"{found.initiation_interval_cycles:,} cycles (estimated), and {found.bottleneck} limits"
+        for name, found in report.backends.items()
+        if name != report.backend
+    ]
+    return f"That is as {BACKENDS[report.backend]} (backend {report.backend}); {'; '.join(others)}."
+
+
 def deep_fifos(report: Report) -> str:
     """Which operators have a deeper FIFO in front of them than the others, in a sentence."""
     usual = min(layer.fifo_words for layer in report.layers)
@@ -127,7 +139,7 @@ def show_report(report: Report) -> None:
         f"cycles ({sources.cycles}) and resources ({sources.resources})",
         cost_rows(report),
         f"{summary(report)}\nLatency {report.latency_cycles:,g} cycles ({sources.cycles}). "
-        f"{deep_fifos(report)}",
+        f"{backends_sentence(report)} {deep_fifos(report)}",
         whole=(*names, "busy", "LUT"),
     )
     print()

@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: set() for name in CONVENTIONS},
     **OVERLAY_PARTS,
     "overlay": {
+        "backends",
         "formats",
         "boards",
         "build_folder",
@@ -112,6 +113,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compiled": {"boards", "graph"},
     "designs": {"compiled", "hls", "rtl", "hardware"},
     "engines": {"designs", "discovery"},
+    "backends": {"dataflow", "designs"},
     "emulate": {
         "discovery",
         "formats",
@@ -140,10 +142,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
-    "report": {"dataflow", "designs", "engines", "formats", "graph", "host", "hls", "rtl", "hardware"},
-    "report_tables": {"report", "tables"},
+    "report": {"backends", "designs", "engines", "formats", "graph", "host", "hls", "rtl", "hardware"},
+    "report_tables": {"backends", "report", "tables"},
     "report_page": {"report", "report_tables", "files"},
     "accelerator": {
+        "backends",
         "boards",
         "build_contents",
         "build_folder",

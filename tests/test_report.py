@@ -12,6 +12,7 @@ from pyqkit import boards
 from pyqkit.accelerator import Accelerator
 from pyqkit.compiled import Compiled
 from pyqkit.compiler import compile
+from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import ConvolutionFolding
@@ -78,6 +79,25 @@ def test_layers_are_busy_as_long_as_they_take(report):
     assert report.bottleneck in marked
 
 
+def test_the_report_speaks_of_the_backend_that_is_built(accelerator, report, capsys):
+    made = accelerator.report(backend="hls")
+    assert (report.backend, made.backend) == ("rtl", "hls") and report.backends == made.backends
+    assert made.initiation_interval_cycles > report.initiation_interval_cycles
+    assert [layer.busy * made.initiation_interval_cycles for layer in made.layers] == pytest.approx(
+        [layer.cycles for layer in made.layers]
+    )
+    assert max(layer.busy for layer in made.layers) == 1
+    assert made.next_step.initiation_interval_cycles < made.initiation_interval_cycles
+    assert made.resources == report.resources
+    show_report(report)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"as C++ (backend hls) {made.frames_per_second:,.0f} frames/s, a frame every "
+        f"{made.initiation_interval_cycles:,} cycles (estimated)"
+    ) in shown
+    assert "That is as SystemVerilog (backend rtl)" in shown
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
     [
@@ -123,6 +143,8 @@ def test_cycles_can_be_simulated():
     assert found.initiation_interval_cycles == estimated.initiation_interval_cycles
     assert found.latency_cycles == estimated.latency_cycles
     assert "(simulated)" in summary(found)
+    with pytest.raises(UserError, match="backend rtl was expected of what is simulated, but hls came"):
+        accelerator.report(simulated=True, backend="hls")
 
 
 class _Page(HTMLParser):

@@ -208,10 +208,16 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     is_flag=True,
     help="Count cycles in engine rtl instead of estimating them; needs Verilator and a C++ compiler.",
 )
+@click.option(
+    "--backend",
+    default="rtl",
+    show_default=True,
+    help="What cycles and rates are of: rtl or hls. Both are in the JSON.",
+)
 @click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing HTML file.")
-def report(build: str, simulate: bool, html: str | None, as_json: bool, force: bool) -> None:
+def report(build: str, simulate: bool, backend: str, html: str | None, as_json: bool, force: bool) -> None:
     """What each layer of BUILD is and takes, and which limits."""
     from pyqkit.accelerator import Accelerator
     from pyqkit.report_tables import show_report
@@ -220,7 +226,7 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
         check_file(Path(html), force)
     with progress("report") as say:
         accelerator = Accelerator.from_build_folder(build)
-        found = accelerator.report(simulated=simulate, say=say)
+        found = accelerator.report(simulated=simulate, say=say, backend=backend)
         if html is not None:
             accelerator.save_report(html, found, force)
     if as_json:
@@ -236,9 +242,9 @@ def report(build: str, simulate: bool, html: str | None, as_json: bool, force: b
 @click.option("--board", help="The board that BUILD must be for.")
 @click.option(
     "--backend",
-    default="hls",
+    default="rtl",
     show_default=True,
-    help="hls: C++ for Vitis HLS; rtl: SystemVerilog, for Vivado alone.",
+    help="rtl: SystemVerilog, for Vivado alone; hls: C++ for Vitis HLS.",
 )
 @click.option("--emulated", is_flag=True, help="For the emulated board: no vendor tool is needed.")
 @click.option(

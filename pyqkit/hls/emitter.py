@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pyqkit.dataflow import emitter as dataflow
 from pyqkit.dataflow.constants import initialiser
-from pyqkit.dataflow.streams import FIFO_WORDS, Edge, codes, end, fifo_words, input_lanes, largest_lanes
+from pyqkit.dataflow.streams import (
+    FIFO_WORDS,
+    Edge,
+    codes,
+    end,
+    fifo_words,
+    input_lanes,
+    largest_lanes,
+    output_reader,
+)
 from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Minifloat, NumberFormat
@@ -51,15 +61,22 @@ class Process:
     ----------
     name : str
         For messages; need not be the only one.
+    owner : str
+        Operator (or port) that it belongs to.
     call : str
         C++.
-    trips : int or None
-        Of its loop; None where its operator does not say.
+    trips : int
+        Of its loop.
+    fill : int
+        Trips before its first word goes. A process begins anew with every frame, so that the frame before
+        does not hide them.
     """
 
     name: str
+    owner: str
     call: str
-    trips: int | None
+    trips: int
+    fill: int = 0
 
 
 @dataclass
@@ -78,6 +95,7 @@ class Emitter(dataflow.Emitter[Stream]):
     tables: dict[str, str] = field(default_factory=dict)
     stored: list[str] = field(default_factory=list)
     headers: dict[str, Path | None] = field(default_factory=dict)
+    owner: str = ""  # whose processes are being written
 
     def include(self, header: str | Path) -> None:
         """Name a header: one of ``hls/`` without its ending, or a file of the operator's own.
@@ -98,9 +116,9 @@ class Emitter(dataflow.Emitter[Stream]):
     def result(self, tensor: str, bits: int, lanes: int) -> Stream:
         return self.stream(f"{tensor}_stream", bits, lanes)
 
-    def process(self, name: str, call: str, trips: int | None = None) -> None:
+    def process(self, name: str, call: str, trips: int, fill: int = 0) -> None:
         """Add a process: a call that handles one frame, in so many trips of its loop."""
-        self.processes.append(Process(identifier(name, LONGEST_GENERATED), call, trips))
+        self.processes.append(Process(identifier(name, LONGEST_GENERATED), self.owner, call, trips, fill))
 
     def width_converter(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         self.include("layout")
@@ -143,12 +161,14 @@ class Emitter(dataflow.Emitter[Stream]):
         found = end(tensor, input_lanes(tensor))
         out = self.produced[tensor.name] = self.result(tensor.name, tensor.format.bits, found.lanes)
         numbers = f"{counts(found)}, {found.beat_bytes}"
+        self.owner = f"input port {index}"
         self.process(f"input_{index}", f"pyqkit::from_axi<{numbers}>(in_{index}, {out.name})", found.beats)
         return found
 
     def leave(self, port: Port, index: int) -> End:
         tensor, source = self.graph.tensors[port.tensor], self.arriving(index)
         lanes = largest_lanes(tensor, source.lanes)
+        self.owner = output_reader(index)
         source = self.converted(f"output_{index}", source, lanes, codes(tensor), f"out_{index}")
         found = end(tensor, lanes)
         numbers = f"{counts(found)}, {found.beat_bytes}"
@@ -293,4 +313,10 @@ def rule_for(op: Operator) -> Rule:
             f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; add a rule "
             "to pyqkit/hls/operators"
         )
-    return rule
+    return partial(_owned, rule)
+
+
+def _owned(rule: Rule, e: Emitter, op: Operator) -> None:
+    """Write an operator, whose processes are its own."""
+    e.owner = op.name
+    rule(e, op)

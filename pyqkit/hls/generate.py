@@ -14,6 +14,9 @@ from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hls.emitter import Emitter, Process, counts, rule_for
 from pyqkit.names import Identifiers
 
+# Allowance for the stages of a process' pipeline, which has to run empty and to start anew with every frame.
+PIPELINE_CYCLES = 20
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -51,6 +54,23 @@ class Design:
     outputs: list[End]
     fifo_words: dict[str, int]
     processes: tuple[Process, ...]
+
+    @property
+    def interval(self) -> int:
+        """Cycles between frames (estimated): those of the slowest process."""
+        return max(self.cycles().values())
+
+    @property
+    def pipeline_cycles(self) -> int:
+        """Cycles that the pipelines of all processes take beside their trips (estimated)."""
+        return PIPELINE_CYCLES * len(self.processes)
+
+    def cycles(self) -> dict[str, int]:
+        """Cycles a frame of every operator and every end: its slowest process (estimated)."""
+        found: dict[str, int] = {}
+        for process in self.processes:
+            found[process.owner] = max(found.get(process.owner, 0), process.trips + PIPELINE_CYCLES)
+        return found
 
 
 def library() -> Path:

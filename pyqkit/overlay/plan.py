@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyqkit import build_contents, build_folder
+from pyqkit import backends, build_contents, build_folder
 from pyqkit import report as reports
 from pyqkit.boards import Board
 from pyqkit.emulate.exact import ExactEngine
@@ -60,8 +60,13 @@ class Plan:
         )
 
 
-def plan(build: Path, name: str | None = None) -> Plan:
+def plan(build: Path, name: str | None = None, backend: str = backends.DEFAULT) -> Plan:
     """Read a build folder, write its contents anew and design its overlay.
+
+    Parameters
+    ----------
+    backend : {"rtl", "hls"}
+        That the report's cycles are of.
 
     Raises
     ------
@@ -90,7 +95,9 @@ def plan(build: Path, name: str | None = None) -> Plan:
             f"{outputs}; compile again with fewer probes"
         )
     board = designs.compiled.board
-    report = stored.report or reports.build(designs).to_json()
+    report = stored.report
+    if report is None or report.get("backend") != backend:
+        report = reports.build(designs, backend).to_json()
     contents = build_contents.contents(designs, ExactEngine(graph), report)
     run = build_folder.that_run(contents)
     manifest = json.loads(run[build_folder.MANIFEST])

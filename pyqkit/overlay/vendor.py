@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from pyqkit import untrusted
+from pyqkit import backends, untrusted
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing_all, replacing_folder
 from pyqkit.overlay import hwh, install, seal
@@ -20,7 +20,6 @@ from pyqkit.overlay.manifest import OverlayError
 from pyqkit.overlay.plan import Plan, check_target, plan
 from pyqkit.programs import started
 
-BACKENDS = ("hls", "rtl")
 _HLS_LAUNCHERS = ("vitis_hls", "vitis-run")  # up to 2024.2, and since then
 _PROPAGATED = {"c_s_axis_s2mm_tdata_width"}  # Vivado takes it from the stream
 # What the accelerator's IP block looks like: VLNV, streams in and out before their numbers, clock, reset.
@@ -57,7 +56,11 @@ class BuildFailed(UserError):
 
 
 def make(
-    build: Path, target: Path, backend: str = "hls", name: str | None = None, force: bool = False
+    build: Path,
+    target: Path,
+    backend: str = backends.DEFAULT,
+    name: str | None = None,
+    force: bool = False,
 ) -> Path:
     """Build an overlay with AMD's tools, going on where an earlier call ended.
 
@@ -68,8 +71,8 @@ def make(
     target : Path
         Folder for NAME.bit, NAME.hwh, NAME.json and NAME.zip, and for the folder ``project`` that the tools
         work in.
-    backend : {"hls", "rtl"}
-        The accelerator as C++ for Vitis HLS, or as SystemVerilog.
+    backend : {"rtl", "hls"}
+        The accelerator as SystemVerilog, or as C++ for Vitis HLS.
 
     Returns
     -------
@@ -83,9 +86,8 @@ def make(
     BuildFailed
         If a tool fails or timing does not close.
     """
-    if backend not in BACKENDS:
-        raise OverlayError(f"backend hls or rtl was expected, but {backend!r} came; leave it out for hls")
-    planned = plan(build, name)
+    backends.check(backend)
+    planned = plan(build, name, backend)
     bit = target / f"{planned.name}.bit"
     check_target(bit, force)
     project = write_project(planned, target / "project", backend, force)

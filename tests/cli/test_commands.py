@@ -114,7 +114,8 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 
 
 REPORT = """
-    network board clock_mhz source sources initiation_interval_cycles latency_cycles frames_per_second macs
+    network board clock_mhz source sources backend backends initiation_interval_cycles latency_cycles
+    frames_per_second macs
     bottleneck next_step resources board_resources exceeds overflow notes layers host
 """
 LAYER = """
@@ -122,6 +123,7 @@ LAYER = """
     multiplier
     memory probe cycles busy fifo_words resources
 """
+BACKEND = "initiation_interval_cycles latency_cycles frames_per_second bottleneck"
 RESOURCES = "lut_low lut_high ff bram36 dsp carry4"
 
 
@@ -130,11 +132,18 @@ def test_report_has_what_is_promised(built: Path) -> None:
     data = json.loads(run("report", built / "net", "--json").output)
     assert set(data) == set(REPORT.split())
     assert data["source"] == "estimated"
+    assert data["backend"] == "rtl"
+    for name, backend in data["backends"].items():
+        chosen = json.loads(run("report", built / "net", "--json", "--backend", name).output)
+        assert chosen["backend"] == name and chosen["backends"] == data["backends"]
+        assert set(backend) == set(BACKEND.split()) and {key: chosen[key] for key in backend} == backend
     assert data["sources"] == {"cycles": "estimated", "resources": "estimated"}
     assert set(data["resources"]) == set(RESOURCES.split())
     for layer in data["layers"]:
         assert set(layer) == set(LAYER.split())
         assert set(layer["resources"]) == set(RESOURCES.split())
+    wrong = run("report", built / "net", "--backend", "vhdl")
+    assert wrong.exit_code == 2 and "backend rtl or hls was expected, but 'vhdl' came" in wrong.output
     slow = pyqkit.compile(built / "net.onnx", board="PYNQ-Z2", target_fps=1000)
     step = slow.report().to_json()["next_step"]
     assert set(step) == {"initiation_interval_cycles", "frames_per_second", "more", "exceeds", "layers"}

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
+from pyqkit.errors import UserError
 from pyqkit.files import OutputError
 from pyqkit.overlay import emulated, vendor
 from pyqkit.overlay.manifest import OverlayError
@@ -29,7 +30,7 @@ def test_another_project_is_kept(bench: Bench) -> None:
         bench.make(backend="rtl", force=True)
     assert not (bench.target / "project" / "hls").exists()
     with pytest.raises(
-        OverlayError, match="backend hls or rtl was expected, but 'vhdl' came; leave it out for hls"
+        UserError, match="backend rtl or hls was expected, but 'vhdl' came; leave it out for rtl"
     ):
         bench.make(backend="vhdl")
 

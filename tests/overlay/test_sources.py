@@ -20,6 +20,7 @@ pytest.importorskip("onnx")
 
 import pyqkit
 from pyqkit import build_folder
+from pyqkit.backends import BACKENDS
 from pyqkit.digest import digest, own_digest
 from pyqkit.overlay import emulated, vendor
 from pyqkit.overlay.plan import plan
@@ -98,7 +99,7 @@ def test_an_overflow_that_a_folder_claims_is_looked_at(
     assert not list(recwarn)
 
 
-@pytest.mark.parametrize("backend", vendor.BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_project_has_what_pyqkit_generates(evil: Path, tmp_path: Path, backend: str) -> None:
     found = contents(vendor.write_project(plan(evil), tmp_path / "evil", backend))
     assert [name for name in found if re.fullmatch(rf"{backend}/(pqk_\w+_)?network\.(hpp|sv)", name)]

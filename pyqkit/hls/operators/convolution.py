@@ -73,7 +73,8 @@ def slide(
     values |= {"FILL": pace.fill, "COUNT_IN": pace.count_in, "COUNT_OUT": pace.count_out}
     values |= {"PERIOD": pace.period, "RING": pace.ring, "FRAME": pace.trips}
     shape = e.numbers(f"{op.name}_window", values)
-    e.process(made.name, f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})", pace.trips)
+    call = f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})"
+    e.process(made.name, call, pace.trips, pace.fill)
     return made
 
 

@@ -26,7 +26,7 @@ def permute(e: Emitter, op: Operator) -> None:
     )
     words_in, words_out = tensor.shape[2] // source.lanes, len(op.channels) // out.lanes
     trips = words_in + (tensor.pixels - 1) * max(words_in, words_out) + words_out
-    e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})", trips)
+    e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})", trips, words_in)
 
 
 @emits("slice")

@@ -17,4 +17,5 @@ def transpose(e: Emitter, op: Operator) -> None:
     height, width, channels = tensor.shape
     numbers = f"{height // op.rows}, {op.rows}, {width}, {channels // source.lanes}, {source.lanes}"
     call = f"pyqkit::transpose<{source.code}, {numbers}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(tensor) // source.lanes + op.rows * width * (channels // source.lanes))
+    fill = op.rows * width * (channels // source.lanes)
+    e.process(op.name, call, codes(tensor) // source.lanes + fill, fill)
