@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from block_library import Case, folded, mlp
 from records import Run
-from resources import sources
 from synthetic import Network
 
 from pyqkit.emulate.rtl import Simulator
@@ -26,6 +25,7 @@ from pyqkit.formats import parse
 from pyqkit.graph.graph import to_integers
 from pyqkit.graph.ops.pool import SumPool
 from pyqkit.graph.ops.requantise import Threshold
+from pyqkit.rtl.circuits import sources
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.synthesis import LABEL, Circuit, cells_library, netlist
 

@@ -30,12 +30,11 @@ import numpy as np
 import torch
 import zoo
 from records import Run
-from resources import blocks_of, sources
 
 import pyqkit
 from pyqkit import boards
 from pyqkit.accelerator import Accelerator
-from pyqkit.rtl.cells import Synthesis
+from pyqkit.rtl.circuits import circuits_of, sources
 from pyqkit.rtl.generate import generate
 from pyqkit.rtl.synthesis import LABEL, synthesise
 
@@ -188,14 +187,10 @@ def synthesised(accelerator: Accelerator) -> dict[str, Any]:
     """Resources of every block, each mapped for itself, and their sum."""
     start = time.perf_counter()
     design = generate(accelerator.graph, accelerator.foldings)
-    plain, with_dsps = [], []  # only blocks whose folding asks for DSPs get them
-    for parts, circuit in blocks_of(design):
-        (with_dsps if any("DSP" in part.parameters for part in parts) else plain).append(circuit)
-    found: list[Synthesis] = []
-    for chosen, dsp in ((plain, False), (with_dsps, True)):
-        found += synthesise(chosen, sources(), dsp, progress=lambda done: print(f"{done} blocks", flush=True))
-    circuits = plain + with_dsps
-    blocks = {c.name.removeprefix("only_"): asdict(f) for c, f in zip(circuits, found, strict=True)}
+    alone = circuits_of(design)
+    circuits = [block.circuit for block in alone]
+    found = synthesise(circuits, sources(), progress=lambda done: print(f"{done} blocks", flush=True))
+    blocks = {one.block.name: asdict(cells) for one, cells in zip(alone, found, strict=True)}
     total = {key: sum(block[key] for block in blocks.values()) for key in asdict(found[0])}
     board = accelerator.board.resources
     share = (total["lut_high"] + total["lutram"]) / board["lut"]

@@ -28,10 +28,9 @@ from pyqkit.formats import parse
 from pyqkit.formats.products import WIDEST
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.resources import PRIOR, relevant
-from pyqkit.rtl.emitter import Block, Fifo, instance
+from pyqkit.rtl.circuits import circuits_of, sources
 from pyqkit.rtl.features import EXACT, Features, features
 from pyqkit.rtl.generate import Design, generate
-from pyqkit.rtl.generate import library as block_folder
 from pyqkit.rtl.parts import Part
 from pyqkit.rtl.products import product_block
 from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
@@ -70,56 +69,6 @@ MEASURED = ROOT / "pyqkit" / "hardware" / "measured_blocks.json"
 RESULTS = ROOT / "benchmarks" / "results" / "resources.json"
 
 
-def blocks_of(design: Design) -> list[tuple[tuple[Part, ...], Circuit]]:
-    """Every block of a design by itself.
-
-    What it is made of, and its circuit with the tables that it reads, so that others may change.
-    """
-    found = []
-    for block in design.blocks:
-        if isinstance(block, Fifo):
-            parts, text = _fifo(block, design.fifos[block.edge])
-        else:
-            parts, text = block.parts, block.text
-        text = _module(f"only_{block.name}", block, text)
-        tables = {
-            name: content
-            for name, content in design.files.items()
-            if name.endswith(".hex") and _reads(text, name)
-        }
-        found.append((parts, Circuit(f"only_{block.name}", text, tables)))
-    return found
-
-
-def _reads(text: str, file: str) -> bool:
-    return f'"{file}"' in text or f'"{file.rsplit("_", 2)[0]}"' in text  # thresholds are files of a family
-
-
-def _fifo(block: Fifo, words: int) -> tuple[tuple[Part, ...], str]:
-    (source,), (out,) = block.inputs, block.outputs
-    parameters: dict[str, int | str] = {"WIDTH": out.width, "DEPTH": words}
-    connections = {"clock": "clock", "reset": "reset", "stall": "1'b0"} | source.port("in") | out.port("out")
-    return (Part("fifo", parameters),), instance("fifo", f"{block.name}_fifo", parameters, connections)
-
-
-def _module(name: str, block: Block, text: str) -> str:
-    ports = ["input wire clock, reset"]
-    ends = [part.module for part in block.parts]
-    for streams, forward, back, axis in (
-        (block.inputs, "input", "output", "from_axis"),
-        (block.outputs, "output", "input", "to_axis"),
-    ):
-        for s in streams:
-            wire = f"{s.name}_{'t' if axis in ends else ''}"
-            ports += [
-                f"{forward} wire {wire}valid",
-                f"{back} wire {wire}ready",
-                f"{forward} wire [{s.width - 1}:0] {wire}data",
-            ]
-            ports += [f"output wire {wire}last"] * (axis in ends and axis == "to_axis")
-    return f"module {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n{text}endmodule\n"
-
-
 def described(parts: Iterable[Part]) -> list:
     """Parts without the names of their tables, and without lanes that are the default.
 
@@ -140,40 +89,31 @@ def whole(design: Design) -> Circuit:
     return Circuit(design.accelerator, design.files[f"{design.accelerator}.sv"] + design.text, tables)
 
 
-def sources() -> dict[str, str]:
-    """The blocks of ``rtl/`` by file name."""
-    return {path.name: path.read_text() for path in sorted(block_folder().glob("*.sv"))}
-
-
 def measure_case(case: Case, known: dict[str, dict], only: tuple[str, ...] = ()) -> None:
     """Add to `known` the blocks of a case that are not there, or those of some modules alone."""
     design = generate(case.graph, case.foldings, case.depths)
     waiting: dict[str, Circuit] = {}
     dsp = any(getattr(folding, "multiplier", "lut") == "dsp" for folding in case.foldings.values())
-    for parts, circuit in blocks_of(design):
-        key = json.dumps(described(parts))
-        if key not in known and (not only or parts[0].module in only):
-            waiting.setdefault(key, circuit)
-    for (key, circuit), found in zip(waiting.items(), synthesise(list(waiting.values()), sources(), dsp)):
+    for found in circuits_of(design):
+        key = json.dumps(described(found.parts))
+        if key not in known and (not only or found.parts[0].module in only):
+            waiting.setdefault(key, found.circuit)
+    for (key, circuit), cells in zip(waiting.items(), synthesise(list(waiting.values()), sources(), dsp)):
         known[key] = {
             "case": case.graph.name,
             "module": circuit.name,
             "parts": json.loads(key),
-            "found": asdict(found),
+            "found": asdict(cells),
         }
 
 
 def sample() -> list[tuple[dict, Circuit]]:
     """Rows of a small case of the library and their circuits, for tests that measure them anew."""
     case = next(case for case in library() if case.graph.name == SAMPLE)
-    named = {
-        circuit.name: circuit for _, circuit in blocks_of(generate(case.graph, case.foldings, case.depths))
-    }
-    return [
-        (row, named[row["module"]])
-        for row in json.loads(MEASURED.read_text())["blocks"]
-        if row["case"] == SAMPLE
-    ]
+    blocks = circuits_of(generate(case.graph, case.foldings, case.depths))
+    made = {json.dumps(described(block.parts)): block.circuit for block in blocks}
+    rows = [row for row in json.loads(MEASURED.read_text())["blocks"] if row["case"] == SAMPLE]
+    return [(row, made[json.dumps(row["parts"])]) for row in rows]
 
 
 def measure() -> None:

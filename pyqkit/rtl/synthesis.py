@@ -1,10 +1,12 @@
-"""SystemVerilog through Yosys (pip package pyosys), mapped to Xilinx 7-series cells; results are kept.
+"""SystemVerilog through Yosys (pip package pyosys), mapped to Xilinx 7-series cells; netlists are kept.
 
-What the cells amount to is counted in `pyqkit.rtl.cells`. Nothing here was compared with Vivado.
+What the cells amount to is counted in `pyqkit.rtl.cells`, how long signals take is worked out in
+`pyqkit.rtl.static_timing`. Nothing here was compared with Vivado.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.util
 import json
@@ -13,19 +15,23 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pyqkit.cache import cache_folder, entry, is_kept
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.programs import Ended, Job, run_all
-from pyqkit.rtl import cells
 from pyqkit.rtl.cells import Synthesis, count
 from pyqkit.rtl.emitter import PREFIX
 
 LABEL = "yosys xc7, before place and route"
 _CIRCUIT = "circuit.sv"
-_RESULT = "synthesis.json"
+_NETLIST = "netlist.json"
+_PACKED = f"{_NETLIST}.gz"
+_KEPT = ("type", "port_directions", "connections")  # of each cell, beside what its parameters say
+Netlist = dict[str, Any]  # a flat module of Yosys's JSON
+Measure = TypeVar("Measure")
 _RUN = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
 
 
@@ -41,11 +47,14 @@ class Circuit:
         SystemVerilog that declares it.
     tables : mapping of str to str
         Files that it reads, by name.
+    dsp : bool
+        Whether Yosys may use DSPs.
     """
 
     name: str
     text: str
     tables: Mapping[str, str] = field(default_factory=dict)
+    dsp: bool = False
 
 
 def synthesise(
@@ -55,7 +64,19 @@ def synthesise(
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Synthesis]:
-    """Synthesise circuits for the 7 series, as many at a time as there are processors.
+    """The cells that circuits become; as `mapped`."""
+    return mapped(circuits, library, count, dsp, cache, progress)
+
+
+def mapped(
+    circuits: Sequence[Circuit],
+    library: Mapping[str, str],
+    measure: Callable[[Netlist], Measure],
+    dsp: bool = False,
+    cache: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Measure]:
+    """Map circuits to the 7 series, as many at a time as there are processors, and measure their netlists.
 
     Without input and output buffers.
 
@@ -69,10 +90,12 @@ def synthesise(
     circuits : sequence of Circuit
     library : mapping of str to str
         SystemVerilog modules by file name, one in a file of its name.
+    measure : callable
+        Takes a flat module of Yosys's JSON.
     dsp : bool
-        Let Yosys use DSPs.
+        Let Yosys use DSPs in all of them.
     cache : Path, optional
-        Where results are kept, each under a hash of the text that it depends on; the user's cache folder by
+        Where netlists are kept, each under a hash of the text that it depends on; the user's cache folder by
         default.
     progress : callable, optional
         Called with the number of different circuits that are done.
@@ -85,59 +108,68 @@ def synthesise(
         If Yosys refuses the source, with its first error.
     """
     version = _version()
-    circuits = [_renamed(circuit) for circuit in circuits]
+    circuits = [_renamed(replace(circuit, dsp=circuit.dsp or dsp)) for circuit in circuits]
     library = {_unprefixed(file): _unprefixed(text) for file, text in library.items()}
     folder = cache or cache_folder()
-    runs = {_name(circuit, library, dsp, version): circuit for circuit in circuits}
-    found = {name: _read(folder / name) for name in runs if is_kept(folder / name)}
+    runs = {_name(circuit, library, version): circuit for circuit in circuits}
+    found = {name: measure(_read(folder / name)) for name in runs if is_kept(folder / name)}
     waiting = {name: circuit for name, circuit in runs.items() if name not in found}
     with tempfile.TemporaryDirectory() as work:
-        jobs = (_job(*_counting(c, library, dsp), Path(work) / name) for name, c in waiting.items())
+        jobs = (_job(*_flattening(c, library), Path(work) / name) for name, c in waiting.items())
         with run_all(jobs) as all_of_them:
             for ended in all_of_them:
                 name = ended.job.folder.name
-                netlist = json.loads(_made(ended, "netlist.json"))["modules"][waiting[name].name]
-                found[name] = count(netlist)
-                _keep(folder, name, found[name])
+                made = _lean(json.loads(_made(ended, _NETLIST))["modules"][waiting[name].name])
+                found[name] = measure(made)
+                _keep(folder, name, made)
                 shutil.rmtree(ended.job.folder)
                 if progress is not None:
                     progress(len(found))
-    return [found[_name(circuit, library, dsp, version)] for circuit in circuits]
+    return [found[_name(circuit, library, version)] for circuit in circuits]
 
 
 def _renamed(circuit: Circuit) -> Circuit:
     tables = {_unprefixed(file): content for file, content in circuit.tables.items()}
-    return Circuit(_unprefixed(circuit.name), _unprefixed(circuit.text), tables)
+    return Circuit(_unprefixed(circuit.name), _unprefixed(circuit.text), tables, circuit.dsp)
 
 
 def _unprefixed(text: str) -> str:
     return re.sub(rf"\b{PREFIX}|^`default_nettype \w+\n", "", text, flags=re.MULTILINE)
 
 
-def _name(circuit: Circuit, library: Mapping[str, str], dsp: bool, version: str) -> str:
-    """Entry of the cache: a hash of all that the figures of a circuit depend on."""
-    how = Path(cells.__file__).read_text()  # which cells count as what
-    key = repr((version, how, *_counting(circuit, library, dsp)))
-    return f"synthesis_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+def _name(circuit: Circuit, library: Mapping[str, str], version: str) -> str:
+    """Entry of the cache: a hash of all that the netlist of a circuit depends on."""
+    key = repr((version, _KEPT, *_flattening(circuit, library)))
+    return f"netlist_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
-def _read(kept: Path) -> Synthesis:
-    return Synthesis(**json.loads((kept / _RESULT).read_text()))
+def _lean(module: Netlist) -> Netlist:
+    """What counting and timing read of a netlist; contents of LUTs and memories are most of the rest."""
+
+    def lean(cell: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: value for name, value in cell["parameters"].items() if not name.startswith("INIT")}
+        return {part: cell[part] for part in _KEPT} | {"parameters": chosen}
+
+    cells = {name: lean(cell) for name, cell in module["cells"].items()}
+    names = {name: {"bits": e["bits"]} for name, e in module["netnames"].items() if not e["hide_name"]}
+    return {"ports": module["ports"], "cells": cells, "netnames": names}
 
 
-def _keep(folder: Path, name: str, found: Synthesis) -> None:
+def _read(kept: Path) -> Netlist:
+    return json.loads(gzip.decompress((kept / _PACKED).read_bytes()))
+
+
+def _keep(folder: Path, name: str, found: Netlist) -> None:
     def fill(made: Path, _: Path) -> None:
-        (made / _RESULT).write_text(json.dumps(asdict(found)))
+        (made / _PACKED).write_bytes(gzip.compress(json.dumps(found).encode(), mtime=0))
 
     entry(folder, name, fill)
 
 
-def _counting(circuit: Circuit, library: Mapping[str, str], dsp: bool) -> tuple[str, dict[str, str]]:
+def _flattening(circuit: Circuit, library: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """Script that maps a circuit and writes its netlist, and the files that it reads."""
     sources = _closure(circuit.text, library)
-    script = (
-        f"{_mapping(circuit.name, sources, dsp)}; select {circuit.name}; write_json -selected netlist.json"
-    )
+    script = f"{_mapping(circuit, sources)}; select {circuit.name}; write_json -selected {_NETLIST}"
     return script, _files(circuit, sources)
 
 
@@ -145,7 +177,7 @@ def netlist(circuit: Circuit, library: Mapping[str, str]) -> str:
     """Verilog of the mapped circuit, made of the cells of Yosys's simulation library (`cells_library`)."""
     _version()
     sources = _closure(circuit.text, library)
-    script = f"{_mapping(circuit.name, sources, False)}; write_verilog -noattr netlist.v"
+    script = f"{_mapping(circuit, sources)}; write_verilog -noattr netlist.v"
     return run_yosys(script, _files(circuit, sources), "netlist.v")
 
 
@@ -184,10 +216,11 @@ def _files(circuit: Circuit, sources: Mapping[str, str]) -> dict[str, str]:
     return {**sources, **circuit.tables, _CIRCUIT: circuit.text}
 
 
-def _mapping(top: str, sources: Iterable[str], dsp: bool) -> str:
+def _mapping(circuit: Circuit, sources: Iterable[str]) -> str:
+    top = circuit.name
     return (
         f"read_verilog -sv -defer {' '.join([*sources, _CIRCUIT])}; hierarchy -top {top}; "
-        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if dsp else ' -nodsp'}; "
+        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -noclkbuf{'' if circuit.dsp else ' -nodsp'}; "
         "opt_clean -purge"
     )
 
