@@ -5,8 +5,8 @@ source $here/settings.tcl
 cd $here/work
 
 open_project -reset hls
-set_top network
-add_files $here/hls/top.cpp -cflags "-std=c++14 -I$here/hls -I$here/hls/include"
+set_top [dict get $settings top]
+add_files [list [file join $here hls top.cpp]] -cflags "-std=c++14" ;# all headers stand beside it: no path that may have blanks
 open_solution -reset -flow_target vivado solution
 set_part [dict get $settings part]
 create_clock -period [expr {1000.0 / [dict get $settings clock_mhz]}] -name default

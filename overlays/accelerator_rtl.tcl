@@ -6,14 +6,14 @@ lassign [split [dict get $settings vlnv] :] vendor library ip version
 
 file delete -force ip
 create_project -force rtl rtl -part [dict get $settings part]
-add_files -norecurse [glob $here/rtl/*.sv]
+add_files -norecurse [glob -directory [file join $here rtl] *.sv *.v]
 # Tables are opened by their name alone; files that belong to the project are found by it.
-set tables [glob -nocomplain $here/rtl/*.hex]
+set tables [glob -nocomplain -directory [file join $here rtl] *.hex]
 if {[llength $tables]} {
   add_files -norecurse $tables
   set_property file_type {Memory Initialization Files} [get_files *.hex]
 }
-set_property top [file rootname [file tail [glob $here/rtl/*_accelerator.sv]]] [current_fileset]
+set_property top [dict get $settings top] [current_fileset] ;# Verilog, as the packager and block designs want it
 update_compile_order -fileset sources_1
 ipx::package_project -root_dir ip -vendor $vendor -library $library -taxonomy /UserIP -import_files -set_current true -force
 

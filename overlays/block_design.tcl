@@ -22,7 +22,7 @@ if {![llength [get_board_parts -quiet $board_part]]} {
 }
 create_project -force project project -part [dict get $settings part]
 set_property board_part $board_part [current_project]
-set_property ip_repo_paths [file normalize ip] [current_project]
+set_property ip_repo_paths [list [file normalize ip]] [current_project] ;# a list, whatever blanks the path has
 update_ip_catalog
 create_bd_design shell
 
@@ -80,7 +80,7 @@ validate_bd_design
 save_bd_design
 
 set files [get_files shell.bd]
-add_files -norecurse [make_wrapper -files $files -top]
+add_files -norecurse [list [make_wrapper -files $files -top]]
 set_property top shell_wrapper [current_fileset]
 update_compile_order -fileset sources_1
 close_project

@@ -46,7 +46,7 @@ foreach {what slack} [list setup $setup hold $hold "pulse width" $pulse] {
 close_design
 finish impl_1 write_bitstream -to_step write_bitstream
 
-set bits [glob [get_property DIRECTORY [get_runs impl_1]]/*.bit]
+set bits [glob -directory [get_property DIRECTORY [get_runs impl_1]] *.bit]
 set handoffs [glob project/project.{gen,srcs}/sources_1/bd/shell/hw_handoff/shell.hwh]
 file copy -force [lindex $bits 0] design.bit
 file copy -force [lindex $handoffs 0] design.hwh

@@ -207,3 +207,12 @@ def test_marks_and_line_ends_of_other_systems(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert boards.load(path).name == "ZCU104"
+
+
+def test_one_board_is_shown_with_its_name_in_vivado() -> None:
+    from click.testing import CliRunner
+
+    from pyqkit.cli import main
+
+    shown = CliRunner().invoke(main, ["boards", "PYNQ-Z2"]).output
+    assert "board_part" in shown and "tul.com.tw:pynq-z2:part0:1.0" in shown

@@ -72,8 +72,10 @@ def boards(name: str | None, as_json: bool) -> None:
 
 
 def _figures(board: Board) -> list[dict[str, str]]:
-    """A board's figures, each with its source."""
+    """A board's figures, each with its source; the name that Vivado has for it is its own."""
+    sources = {"board_part": "the maker's board files, which Vivado needs"} | board.sources
     figures = {
+        "board_part": board.board_part,
         "part": board.part,
         "clock_mhz": f"{board.clock_mhz:g}",
         "resources": ", ".join(f"{count:,} {kind}" for kind, count in board.resources.items()),
@@ -86,5 +88,5 @@ def _figures(board: Board) -> list[dict[str, str]]:
             "value": figures.get(figure, ""),
             "source": source + (" (unconfirmed)" if figure in board.unconfirmed else ""),
         }
-        for figure, source in board.sources.items()
+        for figure, source in sources.items()
     ]

@@ -40,6 +40,8 @@ class Plan:
         Of the overlay and of its files.
     board : Board
     design : pyqkit.overlay.hwh.Design
+    inputs, outputs : tuple of End
+        Streams of the accelerator.
     """
 
     build: Path
@@ -49,6 +51,8 @@ class Plan:
     name: str
     board: Board
     design: hwh.Design
+    inputs: tuple[End, ...]
+    outputs: tuple[End, ...]
 
     def describe(self, emulated: bool) -> Manifest:
         """The overlay's manifest, without hashes; other names of the board count as the board."""
@@ -101,14 +105,10 @@ def plan(build: Path, name: str | None = None, backend: str = backends.DEFAULT) 
     contents = build_contents.contents(designs, ExactEngine(graph), report)
     run = build_folder.that_run(contents)
     manifest = json.loads(run[build_folder.MANIFEST])
-    (given,), taken = (
-        [End.from_json(entry).beat_bytes for entry in manifest["streams"][side]]
-        for side in ("inputs", "outputs")
-    )
-    design = hwh.accelerator_design(
-        name, board.part, board.family, float(manifest["clock_mhz"]), given, taken
-    )
-    return Plan(build, contents, build_folder.packed(run), manifest, name, board, design)
+    given, taken = (tuple(map(End.from_json, manifest["streams"][side])) for side in ("inputs", "outputs"))
+    clock_mhz, beats = float(manifest["clock_mhz"]), [end.beat_bytes for end in taken]
+    design = hwh.accelerator_design(name, board.part, board.family, clock_mhz, given[0].beat_bytes, beats)
+    return Plan(build, contents, build_folder.packed(run), manifest, name, board, design, given, taken)
 
 
 def check_target(bit: Path, force: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from pyqkit import backends, untrusted
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing_all, replacing_folder
-from pyqkit.overlay import hwh, install, seal
+from pyqkit.overlay import hwh, install, seal, sources
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.overlay.plan import Plan, check_target, plan
 from pyqkit.programs import started
@@ -69,8 +69,8 @@ def make(
     build : Path
         Build folder.
     target : Path
-        Folder for NAME.bit, NAME.hwh, NAME.json and NAME.zip, and for the folder ``project`` that the tools
-        work in.
+        Folder for NAME.bit, NAME.hwh, NAME.json and NAME.zip, and for the folders ``project/BACKEND`` that
+        the tools work in.
     backend : {"rtl", "hls"}
         The accelerator as SystemVerilog, or as C++ for Vitis HLS.
 
@@ -90,7 +90,7 @@ def make(
     planned = plan(build, name, backend)
     bit = target / f"{planned.name}.bit"
     check_target(bit, force)
-    project = write_project(planned, target / "project", backend, force)
+    project = write_project(planned, target / "project" / backend, backend, force)
     missing = missing_tool(backend)
     if missing:
         raise VendorToolsMissing(
@@ -170,21 +170,42 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     }
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
-    for name, content in planned.contents.items():
-        inside = Path(name)
-        if (
-            inside.parts[0] == backend
-            and "simulation" not in inside.parts
-            and inside.name != "simulation.cpp"
-        ):
-            files[name] = content
-    if backend == "hls":
-        files["hls/top.cpp"] = b'// What Vitis HLS compiles.\n#include "network.hpp"\n'
+    files |= _sources_of[backend](planned)
     files["build.zip"] = planned.packed
     files["settings.tcl"] = _settings(planned, backend).encode()
     files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
     files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()
     return files
+
+
+def _hls_sources(planned: Plan) -> dict[str, bytes]:
+    """All headers beside each other, so that no option names a folder, whose path may have blanks."""
+    found = {
+        f"hls/{Path(name).name}": content
+        for name, content in planned.contents.items()
+        if name.startswith("hls/") and "simulation" not in name
+    }
+    return found | {"hls/top.cpp": b'// What Vitis HLS compiles.\n#include "network.hpp"\n'}
+
+
+def _rtl_sources(planned: Plan) -> dict[str, bytes]:
+    found = {name: content for name, content in planned.contents.items() if name.startswith("rtl/")}
+    top = _top(planned)
+    text = sources.verilog_top(top, _accelerator(planned), planned.inputs, planned.outputs)
+    return found | {f"rtl/{top}.v": text.encode()}
+
+
+_sources_of = {"rtl": _rtl_sources, "hls": _hls_sources}
+
+
+def _accelerator(planned: Plan) -> str:
+    """The top module of the SystemVerilog."""
+    return next(Path(name).stem for name in planned.contents if name.endswith("_accelerator.sv"))
+
+
+def _top(planned: Plan) -> str:
+    """The Verilog module around it."""
+    return _accelerator(planned).removesuffix("accelerator") + "top"
 
 
 def _settings(planned: Plan, backend: str) -> str:
@@ -199,6 +220,7 @@ def _settings(planned: Plan, backend: str) -> str:
         "family": _word(board.family),
         "clock_mhz": f"{design.clock_mhz:.6f}",
         "vlnv": vlnv,
+        "top": _top(planned) if backend == "rtl" else "network",
         "input": f"{given}_0",
         "outputs": "{" + " ".join(f"{taken}_{index}" for index in range(len(dmas))) + "}",
         "clock_pin": clock,

@@ -77,6 +77,10 @@ class Bench:
     def make(self, board: str = "ZCU104", backend: str = "hls", force: bool = False) -> Path:
         return vendor.make(build(board), self.target, backend, force=force)
 
+    def project(self, backend: str = "hls") -> Path:
+        """Where the tools work."""
+        return self.target / "project" / backend
+
     @property
     def recorded(self) -> list[str]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []

@@ -22,7 +22,7 @@ def finished(bench: Bench) -> Path:
     with pytest.raises(vendor.VendorToolsMissing):
         bench.make()
     bench.expect("ZCU104")
-    project = bench.target / "project"
+    project = bench.project()
     (project / "work").mkdir()
     for ending in ("bit", "hwh"):
         shutil.copy(bench.folder / f"design.{ending}", project / "work" / f"design.{ending}")

@@ -95,7 +95,7 @@ def design_board(design: hwh.Design) -> str:
 def test_a_copy_on_another_machine_needs_no_pyqkit(bench: Bench) -> None:
     with pytest.raises(vendor.VendorToolsMissing) as error:
         bench.make()
-    project = bench.target / "project"
+    project = bench.project()
     assert error.value.exit_code == 3 and str(error.value) == (
         "Vitis HLS (vitis_hls or vitis-run) was expected to go on, but it is not on PATH; copy the "
         f"folder {project}, which holds all that is "
@@ -175,9 +175,7 @@ def test_negative_slack_fails_the_build(bench: Bench, slack: str) -> None:
     ):
         bench.make()
     assert not any("write_bitstream" in line for line in bench.recorded)
-    assert (
-        not (bench.target / "residual.bit").exists() and not (bench.target / "project" / "overlay").exists()
-    )
+    assert not (bench.target / "residual.bit").exists() and not (bench.project() / "overlay").exists()
 
 
 @needs_tcl
@@ -281,8 +279,6 @@ def test_the_command_line_ends_with_3_where_tools_are_missing(bench: Bench) -> N
     assert done.exit_code == 3 and done.output.startswith(
         "pyqkit: Vivado was expected to go on, but it is not on PATH; copy the folder "
     )
-    assert (
-        list((bench.target / "project" / "rtl").glob("pqk_*_accelerator.sv")) and done.output.count("\n") == 1
-    )
+    assert list((bench.project("rtl") / "rtl").glob("pqk_*_accelerator.sv")) and done.output.count("\n") == 1
     done = CliRunner().invoke(main, [*call, "--board", "KV260"])
     assert done.exit_code == 2 and "a build for KV260 was expected, but" in done.output

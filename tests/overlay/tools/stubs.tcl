@@ -28,8 +28,10 @@ if {$tool eq "vitis_hls"} {
   proc set_top {name} { record top $name }
   proc add_files {args} {
     lassign [parsed {-cflags 1 -tb 0} $args] options files
-    foreach f $files { need {[file exists $f]} "no file $f" }
+    need {[llength $files] == 1} "add_files takes one list of files"
+    foreach f [lindex $files 0] { need {[file exists $f]} "no file $f" }
     record source $files [dict get $options -cflags]
+    need {![regexp {\s-I} [dict get $options -cflags]]} "a folder in -cflags cannot have blanks"
   }
   proc open_solution {args} { lassign [parsed {-reset 0 -flow_target 1} $args] _ name; set ::solution $name }
   proc set_part {part} { record part $part }
@@ -66,7 +68,12 @@ if {$tool eq "vitis_hls"} {
   proc get_files {pattern} { return file:$pattern }
   proc add_files {args} {
     lassign [parsed {-norecurse 0 -fileset 1} $args] _ positional
-    foreach f [concat {*}$positional] { need {[file exists $f]} "no file $f"; record file [file tail $f] }
+    need {[llength $positional] == 1} "add_files takes one list of files"
+    foreach f [lindex $positional 0] { need {[file exists $f]} "no file $f"; record file [file tail $f]; lappend ::sources $f }
+  }
+  proc need_verilog_top {} {
+    set top $::values(fileset:,top)
+    need {[lsearch -glob $::sources */$top.v] >= 0} "$top is no module in Verilog"
   }
   proc update_compile_order {args} { parsed {-fileset 1} $args }
   proc update_ip_catalog {args} { parsed {-rebuild 0} $args }
@@ -112,6 +119,7 @@ if {$tool eq "vitis_hls"} {
   namespace eval ipx {
     proc package_project {args} {
       lassign [::parsed {-root_dir 1 -vendor 1 -library 1 -taxonomy 1 -import_files 0 -set_current 1 -force 0 -module 1} $args] options
+      ::need_verilog_top
       ::record package [dict get $options -vendor] [dict get $options -library]
       ::touch [dict get $options -root_dir]/component.xml
     }
@@ -133,7 +141,10 @@ if {$tool eq "vitis_hls"} {
     lassign [parsed {-type 1 -vlnv 1} $args] options name
     set vlnv [dict get $options -vlnv]
     need {[dict exists $::blocks $vlnv]} "no block $vlnv"
-    if {[string match pyqkit.io:* $vlnv]} { need {[file exists $::values(project:,ip_repo_paths)/component.xml]} "the IP repository has no block" }
+    if {[string match pyqkit.io:* $vlnv]} {
+      set paths [lmap path $::values(project:,ip_repo_paths) {file exists $path/component.xml}]
+      need {[lsort -unique $paths] eq "1"} "the IP repository has no block"
+    }
     dict set ::cells $name $vlnv
     record cell $name $vlnv
     return cell:$name
