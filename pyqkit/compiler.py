@@ -13,12 +13,15 @@ from pyqkit.accelerator import Accelerator
 from pyqkit.compiled import Compiled
 from pyqkit.designs import Designs
 from pyqkit.engines import Say
-from pyqkit.errors import UserError, plain
+from pyqkit.errors import UserError, brief, plain
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.input_format import InputFormat
 from pyqkit.graph.probes import probe
-from pyqkit.hardware import folding
+from pyqkit.hardware import folding, latency
+from pyqkit.hardware.search import FOREVER
+
+OBJECTIVES = ("rate", "latency")
 
 
 def compile(
@@ -28,6 +31,7 @@ def compile(
     board: str | Path = "ZCU104",
     target_fps: float | None = None,
     lut_share: float | None = None,
+    objective: str = "rate",
     clock_mhz: float | None = None,
     fold: str | Path | dict[str, Folding] | None = None,
     input_format: str | None = None,
@@ -49,6 +53,9 @@ def compile(
         board.
     lut_share : float, optional
         Part of the board's LUTs that the search may take; 0.7 without `target_fps`, 1 with it.
+    objective : {"rate", "latency"}
+        What the search is for: frames per second, or a short time from a frame to its result, for which the
+        rest of `lut_share` is spent; a `target_fps` is kept either way.
     clock_mhz : float, optional
         The board's by default.
     fold : path or dict, optional
@@ -81,14 +88,7 @@ def compile(
     """
     described = boards.load(board)
     clock = described.clock_mhz if clock_mhz is None else clock_mhz
-    if not boards.is_clock(clock):
-        raise UserError(
-            f"a clock from 1 to below 1000 MHz was expected, but {clock} came; leave it out for the "
-            "board's own"
-        )
-    for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
-        if fold is not None and value is not None:
-            raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
+    _check_wishes(clock, target_fps, lut_share, objective, fold)
     say = say or (lambda word: None)
     say("reading the network")
     graph, content = _read(_model_bytes(network, example_input), network, input_format)
@@ -97,6 +97,10 @@ def compile(
     search = folding.search_for(graph, described, clock)
     if fold is None:
         foldings = folding.choose(search, described, clock, target_fps, lut_share, allow_overflow)
+        if objective == "latency":
+            share = folding.LUT_SHARE if lut_share is None else lut_share
+            most = FOREVER if target_fps is None else int(clock * 1e6 / target_fps)
+            foldings = latency.shorter(search, described, share, foldings, most)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
     source = plain(Path(network).name) if isinstance(network, (str, Path)) else ""
@@ -105,6 +109,29 @@ def compile(
     if not allow_overflow:
         accelerator.check_fit()
     return accelerator
+
+
+def _check_wishes(
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None,
+    objective: str,
+    fold: str | Path | dict[str, Folding] | None,
+) -> None:
+    """Wishes that exclude one another, or that nobody can have."""
+    if not boards.is_clock(clock_mhz):
+        raise UserError(
+            f"a clock from 1 to below 1000 MHz was expected, but {clock_mhz} came; leave it out for the "
+            "board's own"
+        )
+    for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
+        if fold is not None and value is not None:
+            raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
+    if objective not in OBJECTIVES or (fold is not None and objective != OBJECTIVES[0]):
+        raise UserError(
+            f"objective {' or '.join(OBJECTIVES)}, and rate with a folding, was expected, but "
+            f"{brief(objective)} came; leave it out"
+        )
 
 
 def _model_bytes(network: Any, example_input: Any) -> bytes:

@@ -26,6 +26,13 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
     type=float,
     help="Part of the board's LUTs that may be taken; 0.7 without a target, 1 with one.",
 )
+@click.option(
+    "--objective",
+    type=click.Choice(["rate", "latency"]),
+    default="rate",
+    show_default=True,
+    help="What to search for: frames per second, or a short time from a frame to its result.",
+)
 @click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
 @click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
 @click.option(
@@ -56,6 +63,7 @@ def compile_command(
     board: str,
     target_fps: float | None,
     lut_share: float | None,
+    objective: str,
     clock_mhz: float | None,
     fold: str | None,
     write_fold: str | None,
@@ -81,6 +89,7 @@ def compile_command(
             board=board,
             target_fps=target_fps,
             lut_share=lut_share,
+            objective=objective,
             clock_mhz=clock_mhz,
             fold=fold,
             input_format=input_format,

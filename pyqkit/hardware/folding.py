@@ -115,7 +115,7 @@ def choose(
     if target_fps is None:
         return _fastest(search, board, LUT_SHARE if lut_share is None else lut_share)[0]
     share, cycles = 1.0 if lut_share is None else lut_share, int(clock_mhz * 1e6 / target_fps)
-    found, _ = _within(search, board, cycles, share)
+    found, _ = within(search, board, cycles, share)
     if found is None and allow_overflow:
         found = search.fold_for(cycles)
     if found is None:
@@ -123,8 +123,13 @@ def choose(
     return found
 
 
-def _within(
-    search: Search, board: Board, cycles: int, lut_share: float, ignored: frozenset[str] = frozenset()
+def within(
+    search: Search,
+    board: Board,
+    cycles: int,
+    lut_share: float,
+    ignored: frozenset[str] = frozenset(),
+    price_of_cycle: float = 0.0,
 ) -> tuple[Foldings | None, str]:
     """Cheapest foldings for a number of cycles that fit the board.
 
@@ -136,7 +141,7 @@ def _within(
     """
     prices, dearer, last, first = dict(search.prices), _DEARER, "", ""
     for attempt in range(1, _ATTEMPTS + 1):
-        found = search.fold_for(cycles, prices)
+        found = search.fold_for(cycles, prices, price_of_cycle)
         if found is None:
             return None, ""
         over = exceeded(search.estimator.total(found), board, lut_share, ignored)
@@ -195,7 +200,7 @@ def _fastest(search: Search, board: Board, lut_share: float) -> tuple[Foldings, 
     low, high = 0, len(candidates) - 1
     while low <= high:
         middle = (low + high) // 2
-        found, over = _within(search, board, candidates[middle], lut_share, always)
+        found, over = within(search, board, candidates[middle], lut_share, always)
         if found is None:
             low, limit = middle + 1, over
         else:

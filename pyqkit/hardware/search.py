@@ -233,11 +233,17 @@ class Search:
     def _table(self) -> _Table:
         return _Explorer(self.estimator).table()
 
-    def fold_for(self, cycles: int, prices: Mapping[str, float] | None = None) -> Foldings | None:
-        """Cheapest foldings with which every operator takes at most `cycles`; None if there are none."""
+    def fold_for(
+        self, cycles: int, prices: Mapping[str, float] | None = None, price_of_cycle: float = 0.0
+    ) -> Foldings | None:
+        """Cheapest foldings with which every operator takes at most `cycles`; None if there are none.
+
+        With a `price_of_cycle` every cycle that an operator takes costs too, also where another takes more.
+        """
         prices, table = prices or self.prices, self._table
         weights = np.array([prices.get(name, 0.0) for name in FIGURES])
-        costs = np.where(table.cycles <= cycles, table.resources @ weights, np.inf)
+        paid_for = table.resources @ weights + price_of_cycle * table.cycles
+        costs = np.where(table.cycles <= cycles, paid_for, np.inf)
         least, fifos = np.minimum.reduceat(costs, table.bounds[:-1]), table.fifos @ weights
         paid, totals = np.zeros(1), []
         for moves in table.moves:

@@ -1,21 +1,22 @@
-"""The blocks of one operator without its constants.
+"""Blocks without their constants: of one operator, or of a network whose latency is wanted.
 
 Quick, for estimates of many foldings from the rules that emit the design.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.names import Identifiers
+from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import Block, Emitter, Stream, is_emitted, rule_for
 from pyqkit.rtl.parts import Parameters
 
-__all__ = ["blocks_of", "is_emitted"]
+__all__ = ["blocks_of", "is_emitted", "latency"]
 
 
 class _Outline(Emitter):
@@ -57,3 +58,11 @@ def blocks_of(
         outline.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
     rule_for(op)(outline, op)
     return outline.blocks, outline.produced[output.name].lanes
+
+
+def latency(graph: Graph, foldings: Mapping[str, Folding], clock_mhz: float) -> int:
+    """Cycles of a network from a frame's first beat to its last result; see `schedule.latency`."""
+    outline = _Outline(graph, dict(foldings), {}, Identifiers(), clock_mhz=clock_mhz)
+    inputs, outputs = outline.emit(rule_for)
+    beats = {f"in_{i}": end.beats for i, end in enumerate(inputs)}
+    return schedule.latency(outline.blocks, beats, [f"out_{i}" for i in range(len(outputs))])

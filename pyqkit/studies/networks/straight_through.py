@@ -30,32 +30,30 @@ class RoundWeights(torch.autograd.Function):
 
 
 class RoundActivations(torch.autograd.Function):
-    """ReLU and ue2m2 by arithmetic.
-
-    Steps of 1/4 up to 2, 1/2 up to 4, 1 up to 7; the gradient passes inside the range.
-    """
+    """ReLU and unsigned integers up to `top`; the gradient passes inside the range."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: float, top: int) -> Tensor:
         x = x / scale
-        ctx.save_for_backward((x > 0) & (x < 7.5))
-        y = x.clamp(0, 2).mul_(4).round_().mul_(0.25)
-        y += (x - 2).clamp_(0, 2).mul_(2).round_().mul_(0.5)
-        y += (x - 4).clamp_(0, 3).round_()
-        return y.mul_(scale)
+        ctx.save_for_backward((x > 0) & (x < top + 0.5))
+        return x.clamp_(0, top).round_().mul_(scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient * ctx.saved_tensors[0], None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient * ctx.saved_tensors[0], None, None
 
 
 class Activation(nn.Module):
-    """ReLU with its quantiser."""
+    """ReLU with its quantiser, of unsigned integers."""
 
-    scale = 1.0
+    scale, top = 1.0, 1
+
+    def quantise(self, name: str, scale: float) -> None:
+        """Set format and scale."""
+        self.scale, self.top = scale, int(parse(name).values.max())
 
     def forward(self, x: Tensor) -> Tensor:
-        return RoundActivations.apply(x, self.scale)
+        return RoundActivations.apply(x, self.scale, self.top)
 
 
 class QuantisedConv(nn.Conv2d):

@@ -1,0 +1,71 @@
+"""What the designs of `headline.py` are asked for: all that decides them besides the code.
+
+Rates of others are as published, on the same silicon; ours stand beside the clock that they are for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Published:
+    """The fastest design that was published for the network, or one like it.
+
+    Attributes
+    ----------
+    frames_per_second : int
+    source : str
+    """
+
+    frames_per_second: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A request to `pyqkit.compile`, and what its design is held to.
+
+    Attributes
+    ----------
+    name, network : str
+        Of the design; of the network, a key of `headline_networks.READERS`.
+    clock_mhz : float
+        One of the board's `reachable_mhz`, at which the estimate of the logic leaves a tenth of the period.
+    published : Published
+    objective : {"rate", "latency"}
+    target_fps : float or None
+        The cheapest design that reaches it; None for the fastest one within `lut_share`.
+    lut_share : float
+        Of the board, by the estimate.
+    most_cycles : int or None
+        Between frames.
+    least_top1 : float or None
+        Per cent, of the integer network on the test images; None where the images are not at hand.
+    """
+
+    name: str
+    network: str
+    clock_mhz: float
+    published: Published
+    objective: str = "rate"
+    target_fps: float | None = None
+    lut_share: float = 0.8
+    most_cycles: int | None = None
+    least_top1: float | None = None
+
+
+_RESNET8 = Published(2431, "fpgaConvNet, INT9, 86.0 %, closed on this silicon")
+_KWS = Published(57268, "FINN, W3A3, MLPerf Tiny v0.7, closed on a PYNQ-Z2")
+_MLP = Published(57268, "FINN, W3A3, keyword spotting: another network of this kind")
+
+DESIGNS = {
+    wanted.name: wanted
+    for wanted in (
+        Wanted("resnet8", "resnet8", 142.857, _RESNET8, most_cycles=12_987, least_top1=86.6),
+        Wanted("resnet8_latency", "resnet8", 142.857, _RESNET8, "latency", least_top1=86.6),
+        Wanted("kws", "kws", 142.857, _KWS, most_cycles=256),
+        Wanted("kws_latency", "kws", 142.857, _KWS, "latency"),
+        Wanted("mlp", "mlp", 100.0, _MLP, target_fps=100_000, least_top1=86.0),
+    )
+}
