@@ -1,6 +1,6 @@
 """Training of the ResNet-8 of `headline.py`, as a study: fine-tuned from its float weights.
 
-Weights are e2m1 with a power-of-two scale for each output channel, activations behind a ReLU ue2m2, image,
+Weights are int4 with a power-of-two scale for each output channel, activations behind a ReLU uint4, image,
 first and last layer 8 bits. Scales are searched once by squared error and stay; the weights are trained
 through straight-through estimators written for speed, then put back into the Brevitas network that is
 exported. Targets are the labels and the logits of ResNet-20b, a float network of the same data, on the same
@@ -139,18 +139,18 @@ def with_scales(data: Path) -> nn.Module:
 
 def fast_network(network: nn.Module) -> nn.Module:
     """The same network for training, with the scales of `network`."""
-    fast = ResNet8(StraightThrough())
+    fast, formats = ResNet8(StraightThrough()), FORMATS["resnet8"]
     for name, module in list(fast.named_modules()):  # merged batch norms are gone on the other side too
         if isinstance(module, nn.BatchNorm2d):
             setattr(fast.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], nn.Identity())
     fast.load_state_dict({k: v for k, v in network.state_dict().items() if "_quant" not in k}, strict=True)
     for name, module in fast.named_modules():
         if isinstance(module, Activation):
-            module.scale = float(network.get_submodule(name).act_quant.scale())
+            module.quantise(formats.unsigned, float(network.get_submodule(name).act_quant.scale()))
         elif isinstance(module, QuantisedConv):
             edge = name.startswith("stem")
             scale = network.get_submodule(name).weight_quant.scale().detach().reshape(-1, 1, 1, 1)
-            module.quantise(FORMATS.edge_weight if edge else FORMATS.weight, scale)
+            module.quantise(formats.edge_weight if edge else formats.weight, scale)
     return fast
 
 
@@ -167,7 +167,7 @@ def taught(data: Path, samples: int, seed: int, number: int) -> tuple[np.ndarray
 
 def calibrate_pool(network: nn.Module, training: np.ndarray) -> None:
     """Scale of the pooled features, which the training does not round, from the trained network."""
-    fresh = Quantised(FORMATS).pooled()
+    fresh = Quantised(FORMATS["resnet8"]).pooled()
     network.pooled = nn.Identity()
     features: list[Tensor] = []
     hook = network.fc.register_forward_pre_hook(lambda module, inputs: features.append(inputs[0]))
