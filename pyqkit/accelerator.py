@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,11 @@ class Accelerator:
         return self._reports[backend]
 
     def report(
-        self, simulated: bool = False, say: Say | None = None, backend: str = backends.DEFAULT
+        self,
+        simulated: bool = False,
+        say: Say | None = None,
+        backend: str = backends.DEFAULT,
+        timing: bool = False,
     ) -> Report:
         """Cycles, resources and FIFO depths per layer and in total, all estimated.
 
@@ -224,10 +229,13 @@ class Accelerator:
             Count interval and latency in engine `rtl` instead, which has to be built first.
         say : callable, optional
             Called with a word on what is being built.
+        timing : bool
+            Synthesise every block of the SystemVerilog, and time its longest path; needs Yosys.
         """
-        if not simulated:
-            return self._estimated(backend)
-        return reports.simulated(self._estimated(backend), self.engine("rtl", say), self.graph)
+        found = self._estimated(backend)
+        if timing:
+            found = replace(found, timing=self.designs.timing(say))
+        return reports.simulated(found, self.engine("rtl", say), self.graph) if simulated else found
 
     def save_report(self, path: str | Path, report: Report | None = None, force: bool = False) -> None:
         """Write the report (this one, or a new one) as one HTML page that needs nothing else."""

@@ -6,6 +6,7 @@ made here, once, when the first of them asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 from pyqkit.compiled import Compiled
@@ -14,6 +15,8 @@ from pyqkit.hardware.folding import search_for
 from pyqkit.hardware.search import Search
 from pyqkit.hls import generate as hls
 from pyqkit.rtl import generate as rtl
+from pyqkit.rtl.delays import speed
+from pyqkit.rtl.network_timing import NetworkTiming, time_network
 
 
 class Designs:
@@ -50,3 +53,14 @@ class Designs:
     def rtl(self) -> rtl.Design:
         """The network in SystemVerilog."""
         return rtl.generate(self.compiled.graph, self.compiled.foldings, clock_mhz=self.compiled.clock_mhz)
+
+    def timing(self, say: Callable[[str], None] | None = None) -> NetworkTiming:
+        """Longest paths of the SystemVerilog's blocks, which are synthesised unless that was done before.
+
+        Raises
+        ------
+        MissingToolError
+            Without Yosys.
+        """
+        board = self.compiled.board
+        return time_network(self.rtl, self.compiled.clock_mhz, speed(board.family, board.part), say=say)

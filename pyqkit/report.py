@@ -23,6 +23,7 @@ from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER
 from pyqkit.hls import generate as hls
 from pyqkit.host.part import StepReport
+from pyqkit.rtl.network_timing import NetworkTiming
 
 SIMULATED_FRAMES = 5
 # Every layer has these in JSON, null where they mean nothing.
@@ -197,6 +198,8 @@ class Report:
         In the order of the graph.
     host : tuple of StepReport
         What the host computes of the accelerator's outputs; it takes nothing of the board.
+    timing : NetworkTiming or None
+        Longest paths of the synthesised blocks, where somebody asked for them.
     """
 
     network: str
@@ -219,6 +222,7 @@ class Report:
     notes: tuple[str, ...]
     layers: tuple[LayerReport, ...]
     host: tuple[StepReport, ...]
+    timing: NetworkTiming | None = None
 
     @property
     def uses(self) -> tuple[Use, ...]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pyqkit.errors import plain
 from pyqkit.files import replacing
 from pyqkit.report import Report, Tradeoff
-from pyqkit.report_tables import backends_sentence, resource_rows, summary
+from pyqkit.report_tables import backends_sentence, clock_sentence, resource_rows, summary, timing_rows
 
 _WIDTH, _HEIGHT = 760, 310  # of the curve's drawing
 
@@ -47,6 +47,8 @@ def page(report: Report, tradeoff: Sequence[Tradeoff]) -> str:
         gauges=gauges,
         bars=_bars(report),
         curve=_curve(report, tradeoff),
+        timing=None if report.timing is None else timing_rows(report.timing),
+        clock="" if report.timing is None else clock_sentence(report.timing),
         fifo=usual,
         deep=any(layer.fifo_words > usual for layer in report.layers),
     )
@@ -249,6 +251,19 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12.5px;
 {% for note in r.notes %}<p class="soft">{{ note }}</p>{% endfor %}
 <p class="soft">The LUT figures differ in how well small LUTs share a site, which place and route decides. In front of the operators are FIFOs of {{ fifo }} words{% if deep %}, where no other number stands{% endif %}. PE: outputs, SIMD: inputs multiplied in a cycle.</p>
 </section>
+{% if timing %}
+
+<section class="card">
+<h2>Longest paths <span class="tag">{{ r.timing.label }}, the slowest block of each operator</span></h2>
+<table>
+<tr>{% for title in timing[0] %}<th>{{ title }}</th>{% endfor %}</tr>
+{% for row in timing %}
+<tr>{% for value in row.values() %}<td>{{ value }}</td>{% endfor %}</tr>
+{% endfor %}
+</table>
+<p class="soft">{{ clock }}</p>
+</section>
+{% endif %}
 {% if r.host %}
 
 <section class="card">

@@ -7,6 +7,7 @@ from typing import Any
 from pyqkit.backends import BACKENDS
 from pyqkit.errors import listed, plain
 from pyqkit.report import LayerReport, Report
+from pyqkit.rtl.network_timing import NetworkTiming
 from pyqkit.tables import show
 
 _SHORT = 22  # letters of a name that is not folded
@@ -120,6 +121,31 @@ def backends_sentence(report: Report) -> str:
     return f"That is as {BACKENDS[report.backend]} (backend {report.backend}); {'; '.join(others)}."
 
 
+def timing_rows(timing: NetworkTiming) -> list[dict[str, Any]]:
+    """The slowest block of each operator."""
+    return [
+        {
+            "operator": block.operator,
+            "ns": f"{block.ns:.2f}",
+            "levels": block.levels,
+            "MHz": f"{block.mhz:.0f}",
+            "from": block.begin,
+            "to": block.end,
+        }
+        for block in timing.blocks
+    ]
+
+
+def clock_sentence(timing: NetworkTiming) -> str:
+    """The clock that a network may reach beside the one that was asked for, in a sentence."""
+    verdict = "reaches" if timing.meets else "does not reach"
+    advice = "" if timing.meets else f"; compile with --clock-mhz {int(timing.mhz)} or less"
+    return (
+        f"{timing.slowest} limits to {timing.mhz:g} MHz, {timing.label} with {timing.nets} nets, which "
+        f"{verdict} the {timing.asked_mhz:g} MHz asked for{advice}. Nothing was placed or routed."
+    )
+
+
 def deep_fifos(report: Report) -> str:
     """Which operators have a deeper FIFO in front of them than the others, in a sentence."""
     usual = min(layer.fifo_words for layer in report.layers)
@@ -144,6 +170,10 @@ def show_report(report: Report) -> None:
     )
     print()
     show(f"{report.board} ({sources.resources})", resource_rows(report), whole=("share",))
+    if report.timing is not None:
+        print()
+        title = f"longest paths ({report.timing.label})"
+        show(title, timing_rows(report.timing), clock_sentence(report.timing), whole=("ns", "levels", "MHz"))
     if report.host:
         print()
         show("behind the accelerator, computed by the host", host_rows(report), whole=("operation", "type"))

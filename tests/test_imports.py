@@ -143,7 +143,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
     "report": {"backends", "designs", "engines", "formats", "graph", "host", "hls", "rtl", "hardware"},
-    "report_tables": {"backends", "report", "tables"},
+    "report_tables": {"backends", "report", "rtl", "tables"},
     "report_page": {"report", "report_tables", "files"},
     "accelerator": {
         "backends",

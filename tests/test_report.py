@@ -20,7 +20,8 @@ from pyqkit.hardware import folding
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.report import Report, Sources, tradeoff
 from pyqkit.report_page import page, write
-from pyqkit.report_tables import bar, cost_rows, resource_rows, show_report, summary
+from pyqkit.report_tables import bar, clock_sentence, cost_rows, resource_rows, show_report, summary
+from pyqkit.rtl.network_timing import BlockTiming, NetworkTiming
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import residual
 
@@ -206,6 +207,35 @@ def test_names_in_the_page_are_text(accelerator, report):
     hostile = replace(report, network=evil, bottleneck=evil, notes=(evil,), layers=layers)
     shown = page(hostile, tradeoff(accelerator.designs))
     assert "<script" not in shown and shown.count("&lt;script") > 2 * len(layers)
+
+
+TIMING = NetworkTiming(
+    "estimated (logic)", "typical", 1.0, 200.0, 125.0, "conv_block",
+    (BlockTiming("conv", "conv_block", 8.0, 125.0, 7, "tap[1]", "sum[<3>].D"),),
+)  # fmt: skip
+
+
+def test_the_clock_stands_beside_the_one_asked_for(accelerator, report, capsys):
+    """On the terminal, in the page and in JSON, only where somebody asked."""
+    found = replace(report, timing=TIMING)
+    sentence = (
+        "conv_block limits to 125 MHz, estimated (logic) with typical nets, which does not reach the 200 MHz "
+        "asked for; compile with --clock-mhz 125 or less. Nothing was placed or routed."
+    )
+    assert clock_sentence(TIMING) == sentence
+    assert "reaches the 100 MHz asked for. Nothing" in clock_sentence(replace(TIMING, asked_mhz=100.0))
+    show_report(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "longest paths (estimated (logic))" in printed and "8.00" in printed and "tap[1]" in printed
+    text = page(found, tradeoff(accelerator.designs))
+    assert "Longest paths" in text and "sum[&lt;3&gt;].D" in text and sentence in text
+    assert found.to_json()["timing"]["blocks"][0]["ns"] == 8.0
+    show_report(report)
+    assert "longest paths" not in capsys.readouterr().out
+    assert (
+        "Longest paths" not in page(report, tradeoff(accelerator.designs))
+        and report.to_json()["timing"] is None
+    )
 
 
 def test_faster_designs_cost_more(accelerator):

@@ -223,10 +223,18 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     show_default=True,
     help="What cycles and rates are of: rtl or hls. Both are in the JSON.",
 )
+@click.option(
+    "--timing",
+    is_flag=True,
+    help="Synthesise every block and show what clock it may reach, estimated (logic); needs Yosys, and "
+    "minutes for a large network the first time.",
+)
 @click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing HTML file.")
-def report(build: str, simulate: bool, backend: str, html: str | None, as_json: bool, force: bool) -> None:
+def report(
+    build: str, simulate: bool, backend: str, timing: bool, html: str | None, as_json: bool, force: bool
+) -> None:
     """What each layer of BUILD is and takes, and which limits."""
     from pyqkit.accelerator import Accelerator
     from pyqkit.report_tables import show_report
@@ -235,7 +243,7 @@ def report(build: str, simulate: bool, backend: str, html: str | None, as_json: 
         check_file(Path(html), force)
     with progress("report") as say:
         accelerator = Accelerator.from_build_folder(build)
-        found = accelerator.report(simulated=simulate, say=say, backend=backend)
+        found = accelerator.report(simulated=simulate, say=say, backend=backend, timing=timing)
         if html is not None:
             accelerator.save_report(html, found, force)
     if as_json:

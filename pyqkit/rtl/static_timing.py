@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from pyqkit.errors import UserError
 from pyqkit.rtl import delays
@@ -72,23 +73,34 @@ class Path:
     end: str
 
 
+class Span(NamedTuple):
+    """A stretch of a path: its delay in ns, and the cells that it passes."""
+
+    ns: float
+    levels: int
+
+    def then(self, ns: float, levels: int) -> Span:
+        """Followed by another stretch."""
+        return Span(self.ns + ns, self.levels + levels)
+
+
 @dataclass(frozen=True)
 class Edges:
-    """What neighbours of a block need to know of its ports, in ns.
+    """What neighbours of a block need to know of its ports.
 
     Attributes
     ----------
-    arrival : dict of str to float
+    arrival : dict of str to Span
         From a clock to each output port.
-    required : dict of str to float
+    required : dict of str to Span
         From each input port to a register, its net and the setup included.
-    through : dict of (str, str) to float
+    through : dict of (str, str) to Span
         From an input port to an output port without a register.
     """
 
-    arrival: dict[str, float]
-    required: dict[str, float]
-    through: dict[tuple[str, str], float]
+    arrival: dict[str, Span]
+    required: dict[str, Span]
+    through: dict[tuple[str, str], Span]
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,7 @@ class _End:
     net: int
     ns: float
     where: str
+    is_port: bool = False
 
 
 def longest_path(
@@ -212,7 +225,7 @@ class Timer:
             for net in _wired(port["bits"]):
                 if port["direction"] == "output":
                     leaves = self._flop.setup["D", None] + self._nets.ns(1)
-                    self._ends.append(_End(net, leaves * self._factor, f"port {name}"))
+                    self._ends.append(_End(net, leaves * self._factor, f"port {name}", True))
                 elif not _CLOCKS.match(name):
                     self._starts.setdefault(net, self._flop.clocked["Q", None] * self._factor)
 
@@ -225,7 +238,7 @@ class Timer:
         return (self._nets.ns(self._readers[net]) + feed) * self._factor
 
     def _is_beside(self, net: int, kind: str, pin: str, place: tuple[str, int]) -> bool:
-        """Whether a pin lies in the slice of what drives it, or has a wire of its own (carry, DSP cascade)."""
+        """Whether a pin lies in the slice of what drives it, or has a wire of its own to it (carry, DSP)."""
         driver, out = self._kinds.get(net, ("", ""))
         if (pin == "CI" and out == "CO") or (driver, pin) == ("DSP48E1", f"{out.removesuffix('OUT')}IN"):
             return True
@@ -301,26 +314,28 @@ class Timer:
             if port["direction"] == "input" and not _CLOCKS.match(name)
         }
         outside = set().union(*inputs.values())
-        registers = {net: ns for net, ns in self._starts.items() if net not in outside}
+        registers = {net: Span(ns, 0) for net, ns in self._starts.items() if net not in outside}
         arrival = self._at_outputs(self._from(registers))
         required, through = {}, {}
         for name, nets in inputs.items():
-            times = self._from(dict.fromkeys(nets, 0.0))
-            inner = [times[e.net] + e.ns for e in self._ends if e.net in times and e.where[:5] != "port "]
+            times = self._from(dict.fromkeys(nets, Span(0.0, 0)))
+            inner = [times[e.net].then(e.ns, 0) for e in self._ends if e.net in times and not e.is_port]
             required.update({name: max(inner)} if inner else {})
-            through.update({(name, out): ns for out, ns in self._at_outputs(times).items()})
+            through.update({(name, out): span for out, span in self._at_outputs(times).items()})
         return Edges(arrival, required, through)
 
-    def _from(self, starts: dict[int, float]) -> dict[int, float]:
+    def _from(self, starts: dict[int, Span]) -> dict[int, Span]:
         """Arrival times of what begins at some nets alone."""
         times = dict(starts)
         for made in self._order:
-            reached = [times[arc.net] + arc.wire + arc.ns for arc in self._arcs[made] if arc.net in times]
+            reached = [
+                times[arc.net].then(arc.wire + arc.ns, 1) for arc in self._arcs[made] if arc.net in times
+            ]
             if reached:
                 times[made] = max(reached)
         return times
 
-    def _at_outputs(self, times: Mapping[int, float]) -> dict[str, float]:
+    def _at_outputs(self, times: Mapping[int, Span]) -> dict[str, Span]:
         found = {}
         for name, port in self._ports.items():
             reached = [times[net] for net in _wired(port["bits"]) if net in times]

@@ -116,7 +116,7 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 REPORT = """
     network board clock_mhz source sources backend backends initiation_interval_cycles latency_cycles
     frames_per_second macs
-    bottleneck next_step resources board_resources exceeds overflow notes layers host
+    bottleneck next_step resources board_resources exceeds overflow notes layers host timing
 """
 LAYER = """
     name operator input_format weight_format weight_bits output_format input_shape output_shape macs pe simd
