@@ -1,5 +1,6 @@
 // The two ends of an accelerator: AXI4-Stream beats of a whole number of bytes, LANES codes a beat, lane 0 in the lowest bits,
-// zero-padded; TLAST is set on the last beat of every frame.
+// zero-padded. Packets are whole frames: where the last beat of a frame comes with TLAST, the last beat of its results leaves
+// with TLAST. A stream of a bit a frame carries that around the network.
 #pragma once
 #include "dataflow.hpp"
 
@@ -19,25 +20,50 @@ template <int BYTES> struct Beat {
 };
 #endif
 
-template <int BITS, int BEATS, int LANES, int BYTES>
-void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
+typedef Word<ap_uint<1>, 1> PacketEnd;  // whether a packet ends with a frame
+
+template <int BITS, int LANES, int BYTES> Word<ap_uint<BITS>, LANES> unpacked(const Beat<BYTES> &beat) {
+#pragma HLS INLINE
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
+  Word<ap_uint<BITS>, LANES> word;
+  for (int lane = 0; lane < LANES; ++lane) {
+#pragma HLS UNROLL
+    word.lane[lane] = beat.data.range(lane * BITS + BITS - 1, lane * BITS);
+  }
+  return word;
+}
+
+template <int BITS, int BEATS, int LANES, int BYTES>
+void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out,
+              hls::stream<PacketEnd> &ends) {
   static constexpr int TRIPS = BEATS;
   PYQKIT_TRIPS(TRIPS);
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
     const Beat<BYTES> beat = in.read();
-    Word<ap_uint<BITS>, LANES> word;
-    for (int lane = 0; lane < LANES; ++lane) {
-#pragma HLS UNROLL
-      word.lane[lane] = ap_uint<BITS>(beat.data >> (lane * BITS));
+    out.write(unpacked<BITS, LANES, BYTES>(beat));
+    if (trip == BEATS - 1) {
+      PacketEnd end;
+      end.lane[0] = beat.last;
+      ends.write(end);
     }
-    out.write(word);
+  }
+}
+
+// An input at which packets may end where they like.
+template <int BITS, int BEATS, int LANES, int BYTES>
+void from_axi(hls::stream<Beat<BYTES>> &in, hls::stream<Word<ap_uint<BITS>, LANES>> &out) {
+  static constexpr int TRIPS = BEATS;
+  PYQKIT_TRIPS(TRIPS);
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
+    out.write(unpacked<BITS, LANES, BYTES>(in.read()));
   }
 }
 
 template <int BITS, int BEATS, int LANES, int BYTES>
-void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<Beat<BYTES>> &out) {
+void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<PacketEnd> &ends,
+            hls::stream<Beat<BYTES>> &out) {
   static_assert(BITS * LANES <= 8 * BYTES, "the codes fit a beat");
   static constexpr int TRIPS = BEATS;
   PYQKIT_TRIPS(TRIPS);
@@ -48,9 +74,10 @@ void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<Beat<BYTES>
     beat.data = 0;
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-      beat.data |= ap_uint<8 * BYTES>(ap_uint<8 * BYTES>(word.lane[lane]) << (lane * BITS));
+      beat.data.range(lane * BITS + BITS - 1, lane * BITS) = word.lane[lane];
     }
-    beat.last = trip == BEATS - 1;
+    beat.last = 0;
+    if (trip == BEATS - 1) beat.last = ends.read().lane[0];
 #ifdef __SYNTHESIS__
     beat.keep = beat.strb = -1;  // beats are always whole
 #endif

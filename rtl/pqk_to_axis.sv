@@ -1,4 +1,5 @@
-// The last end of an accelerator: words to AXI4-Stream beats, zero-padded; TLAST is set on the last beat of every frame.
+// The last end of an accelerator: words to AXI4-Stream beats, zero-padded. `end` has a word a frame, which goes with its last
+// beat and says whether TLAST is set there.
 `default_nettype none
 module pqk_to_axis #(
     parameter int WIDTH = 8,  // of a word
@@ -10,6 +11,9 @@ module pqk_to_axis #(
     input  wire                  in_valid,
     output logic                 in_ready,
     input  wire  [    WIDTH-1:0] in_data,
+    input  wire                  end_valid,
+    output logic                 end_ready,
+    input  wire                  end_data,
     output logic                 tvalid,
     input  wire                  tready,
     output logic [BEAT_BITS-1:0] tdata,
@@ -17,13 +21,15 @@ module pqk_to_axis #(
 );
   localparam int COUNT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   logic [COUNT_BITS-1:0] count;
-  assign tvalid = in_valid;
-  assign in_ready = tready;
+  wire last = count == COUNT_BITS'(BEATS - 1);
+  assign tvalid = in_valid && (end_valid || !last);
+  assign in_ready = tready && (end_valid || !last);
+  assign end_ready = tready && in_valid && last;
   assign tdata = BEAT_BITS'(in_data);
-  assign tlast = count == COUNT_BITS'(BEATS - 1);
+  assign tlast = last && end_data;
   always_ff @(posedge clock) begin
     if (reset) count <= 0;
-    else if (tvalid && tready) count <= tlast ? 0 : count + 1;
+    else if (tvalid && tready) count <= last ? 0 : count + 1;
   end
 
   if (BEAT_BITS < WIDTH || BEATS < 1) begin : g_illegal

@@ -25,15 +25,25 @@ extern "C" int trips(char *text, int size) {
   return int(lines.size()) < size ? 0 : 1;
 }
 
+// Packets of 1, 2, 3, ... frames: whether one ends with the next frame of so many.
+struct Packets {
+  int frames, next = 0, length = 1, left = 1;
+  bool end() {
+    if (++next < frames && --left) return false;
+    left = ++length;
+    return true;
+  }
+};
+
 template <int BYTES>
 void feed_frames(const unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &in) {
+  Packets packets{frames};
   for (int frame = 0; frame < frames; ++frame) {
+    const bool ends = packets.end();
     for (int i = 0; i < beats; ++i) {
       pyqkit::Beat<BYTES> beat;
-      unsigned long long data = 0;
-      for (int byte = BYTES - 1; byte >= 0; --byte) data = data << 8 | bytes[byte];
-      beat.data = data;
-      beat.last = i == beats - 1;
+      for (int byte = 0; byte < BYTES; ++byte) beat.data.range(8 * byte + 7, 8 * byte) = bytes[byte];
+      beat.last = ends && i == beats - 1;
       bytes += BYTES;
       in.write(beat);
     }
@@ -42,13 +52,17 @@ void feed_frames(const unsigned char *bytes, int beats, int frames, hls::stream<
 
 template <int BYTES>
 void drain_frames(unsigned char *bytes, int beats, int frames, hls::stream<pyqkit::Beat<BYTES>> &out) {
+  Packets packets{frames};
   for (int frame = 0; frame < frames; ++frame) {
+    const bool ends = packets.end();
     for (int i = 0; i < beats; ++i) {
       const pyqkit::Beat<BYTES> beat = out.read();
-      if ((beat.last != 0) != (i == beats - 1) && failure.empty())
-        failure = "TLAST is not on the last beat of a frame";
-      const unsigned long long data = (unsigned long long)beat.data;
-      for (int byte = 0; byte < BYTES; ++byte) bytes[byte] = (unsigned char)(data >> (8 * byte));
+      if ((beat.last != 0) != (ends && i == beats - 1) && failure.empty())
+        failure = "TLAST is not on the last beat of a packet";
+      for (int byte = 0; byte < BYTES; ++byte) {
+        const unsigned long long value = beat.data.range(8 * byte + 7, 8 * byte);
+        bytes[byte] = (unsigned char)value;
+      }
       bytes += BYTES;
     }
   }

@@ -253,7 +253,7 @@ def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
 
 
 def network_model(
-    engine: Engine, given: End, taken: Sequence[End], frames_per_packet: int | None = 1
+    engine: Engine, given: End, taken: Sequence[End], frames_per_packet: int | None = None
 ) -> Model:
     """Model of an accelerator with one input and outputs; see `Network`."""
 

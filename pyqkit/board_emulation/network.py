@@ -61,7 +61,7 @@ class Network:
         engine: Engine,
         given: tuple[Stream, int],
         taken: Sequence[tuple[Stream, int]],
-        frames_per_packet: int | None = 1,
+        frames_per_packet: int | None = None,
     ) -> None:
         self.name, self.engine, self.frames_per_packet = name, engine, frames_per_packet
         self.given, self.input_bytes = given

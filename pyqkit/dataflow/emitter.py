@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import gcd, lcm
 from typing import Generic, Protocol, TypeVar
 
-from pyqkit.dataflow.streams import Edge, codes, output_reader, readers
+from pyqkit.dataflow.streams import PACKET_ENDS, Edge, codes, ending_with, output_reader, readers
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator
@@ -54,6 +54,7 @@ class Emitter(ABC, Generic[Stream]):
     produced : dict of str to Stream
         By tensor, as its operator writes it.
     edges : dict of (tensor, reader) to Stream
+        Those of `PACKET_ENDS` too: a bit a frame, whether a packet ends with it.
     """
 
     graph: Graph
@@ -143,18 +144,21 @@ class Emitter(ABC, Generic[Stream]):
         """Write the whole graph; returns its ends."""
         inputs = [self.enter(port, i) for i, port in enumerate(self.graph.inputs)]
         for port in self.graph.inputs:
-            self._hand_out(port.tensor)
+            self._hand_out(port.tensor, self.produced[port.tensor], readers(self.graph, port.tensor))
         for op in self.graph.operators:
             rule_for(op)(self, op)
             for tensor in op.outputs:
-                self._hand_out(tensor)
+                self._hand_out(tensor, self.produced[tensor], readers(self.graph, tensor))
         return inputs, [self.leave(port, i) for i, port in enumerate(self.graph.outputs)]
 
-    def arriving(self, index: int) -> Stream:
-        """The stream that output port `index` reads."""
-        return self.edges[self.graph.outputs[index].tensor, output_reader(index)]
+    def arriving(self, index: int, tensor: str = "") -> Stream:
+        """The stream that output port `index` reads: its tensor's, or another."""
+        return self.edges[tensor or self.graph.outputs[index].tensor, output_reader(index)]
 
-    def _hand_out(self, tensor: str) -> None:
-        found = readers(self.graph, tensor)
-        streams = self.fork(tensor, self.produced[tensor], found)
-        self.edges.update(((tensor, reader), stream) for reader, stream in zip(found, streams))
+    def end_packets(self, index: int, ends: Stream) -> None:
+        """Hand out where the packets of an input end."""
+        self._hand_out(PACKET_ENDS, ends, ending_with(self.graph, index))
+
+    def _hand_out(self, tensor: str, source: Stream, readers: Sequence[str]) -> None:
+        streams = self.fork(tensor, source, readers)
+        self.edges.update(((tensor, reader), stream) for reader, stream in zip(readers, streams))

@@ -9,6 +9,7 @@ FIFO_WORDS = 32  # an SRL32 holds 32 words in one LUT per bit, so a shallower FI
 BEAT_BITS = 64  # codes that share an AXI beat at the two ends
 
 Edge = tuple[str, str]  # tensor, operator or output port that reads it
+PACKET_ENDS = "packet ends"  # a bit a frame, from an input to outputs; no tensor has a name with blanks
 
 
 def largest_lanes(tensor: Tensor, lanes: int) -> int:
@@ -41,6 +42,14 @@ def readers(graph: Graph, tensor: str) -> list[str]:
     """Who reads a tensor: operators, then output ports."""
     ports = [output_reader(i) for i, port in enumerate(graph.outputs) if port.tensor == tensor]
     return [op.name for op in graph.consumers(tensor)] + ports
+
+
+def ending_with(graph: Graph, index: int) -> list[str]:
+    """Output ports whose packets end as those of input `index` do: it is the first that leads to them."""
+    first = {port.tensor: place for place, port in reversed(list(enumerate(graph.inputs)))}
+    for op in graph.operators:
+        first |= dict.fromkeys(op.outputs, min(first[name] for name in op.inputs))
+    return [output_reader(i) for i, port in enumerate(graph.outputs) if first[port.tensor] == index]
 
 
 def fifo_words(words_per_pixel: int, waiting: int, readers: int) -> int:

@@ -10,11 +10,20 @@
 #include <vector>
 
 #include "Vnetwork.h"
-#include "ports.hpp"  // FIFOS, IN_BEATS, IN_BYTES, OUT_BEATS, OUT_BYTES, and functions that reach port i
 #include "verilated.h"
 #ifdef PYQKIT_TRACE
 #include "verilated_fst_c.h"
 #endif
+
+namespace {
+
+// TDATA has as many bits as its C++ type, 8 to 256, and bytes in the order of this computer's memory.
+template <class T> void set_data(T &data, const uint8_t *bytes) { std::memcpy(&data, bytes, sizeof data); }
+template <class T> void get_data(const T &data, uint8_t *bytes) { std::memcpy(bytes, &data, sizeof data); }
+
+}  // namespace
+
+#include "ports.hpp"  // FIFOS, IN_BEATS, IN_BYTES, OUT_BEATS, OUT_BYTES, and functions that reach port i
 
 namespace {
 
@@ -29,6 +38,8 @@ typename std::enable_if<std::is_integral<T>::value>::type set_word(T &value, int
   value = k ? T(uint64_t(value) | uint64_t(bits) << 32) : T(bits);
 }
 template <std::size_t N> void set_word(VlWide<N> &value, int k, uint32_t bits) { value[k] = bits; }
+
+const uint8_t NOTHING[32] = {};
 
 struct Random {
   uint64_t state;
@@ -51,6 +62,7 @@ struct Simulation {
   Random random;
   uint32_t stall_rate;  // of 256
   bool offered[INPUTS] = {};
+  std::vector<bool> packet_ends;  // with a frame: packets have 1, 2, 3, ... frames
   std::vector<int64_t> fed = std::vector<int64_t>(INPUTS), drained = std::vector<int64_t>(OUTPUTS);
   std::string failure;
 
@@ -93,16 +105,24 @@ struct Simulation {
     return false;
   }
 
+  void set_packets() {
+    for (int64_t length = 1; int64_t(packet_ends.size()) < frames; ++length) {
+      packet_ends.resize(packet_ends.size() + size_t(length));
+      packet_ends.back() = true;
+    }
+    packet_ends[size_t(frames - 1)] = true;
+  }
+
+  bool ends_packet(int64_t beat, int64_t beats) const {
+    return beat % beats == beats - 1 && packet_ends[size_t(beat / beats)];
+  }
+
   // Valid, once shown, must stay until it is taken; so a stalled stream offers nothing new but withdraws nothing.
   void one_cycle() {
     for (int i = 0; i < INPUTS; ++i) {
       offered[i] = offered[i] || (fed[i] < frames * IN_BEATS[i] && !stalled());
-      uint64_t data = 0;
-      if (offered[i]) {
-        const uint8_t *bytes = buffers[i] + fed[i] * IN_BYTES[i];
-        for (int byte = IN_BYTES[i] - 1; byte >= 0; --byte) data = data << 8 | bytes[byte];
-      }
-      set_input(*model, i, offered[i], data);
+      const bool last = offered[i] && ends_packet(fed[i], IN_BEATS[i]);
+      set_input(*model, i, offered[i], last, offered[i] ? buffers[i] + fed[i] * IN_BYTES[i] : NOTHING);
     }
     for (int i = 0; i < OUTPUTS; ++i) set_ready(*model, i, drained[i] < frames * OUT_BEATS[i] && !stalled());
     if (stall_rate) stall_fifos();
@@ -118,14 +138,13 @@ struct Simulation {
     }
     for (int i = 0; i < OUTPUTS; ++i) {
       if (!output_valid(*model, i) || !output_ready(*model, i)) continue;
-      uint8_t *bytes = buffers[INPUTS + i] + drained[i] * OUT_BYTES[i];
-      const uint64_t data = output_data(*model, i);
-      for (int byte = 0; byte < OUT_BYTES[i]; ++byte) bytes[byte] = uint8_t(data >> (8 * byte));
+      output_data(*model, i, buffers[INPUTS + i] + drained[i] * OUT_BYTES[i]);
+      const bool last = ends_packet(drained[i], OUT_BEATS[i]);
       const int64_t frame = drained[i] / OUT_BEATS[i];
       const bool complete = ++drained[i] % OUT_BEATS[i] == 0;
       if (complete) ends[i * frames + frame] = cycle;
-      if (complete != output_last(*model, i))
-        failure = "TLAST is not on the last beat of a frame of out_" + std::to_string(i);
+      if (last != output_last(*model, i))
+        failure = "TLAST is not on the last beat of a packet of out_" + std::to_string(i);
       moves = true;
     }
     quiet = moves ? 0 : quiet + 1;
@@ -173,6 +192,7 @@ void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *firs
   auto simulation = std::make_unique<Simulation>();
   Simulation &s = *simulation;
   s.buffers = buffers, s.frames = frames, s.first = first, s.ends = ends, s.patience = patience;
+  s.set_packets();
   s.stall_rate = uint32_t(stall_rate), s.random.state = seed * 2 + 1;
 #ifdef PYQKIT_TRACE
   s.context.traceEverOn(true);
@@ -190,7 +210,7 @@ void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *firs
 #else
   (void)trace;
 #endif
-  for (int i = 0; i < INPUTS; ++i) set_input(*s.model, i, false, 0);
+  for (int i = 0; i < INPUTS; ++i) set_input(*s.model, i, false, false, NOTHING);
   for (int i = 0; i < OUTPUTS; ++i) set_ready(*s.model, i, false);
   for (int k = 0; 32 * k < FIFOS; ++k) set_word(s.model->stall, k, 0);
   for (int i = 0; i < 4; ++i) s.settle(), s.step();

@@ -152,9 +152,9 @@ def _compiler() -> str:
 # What the harness does with ports: a C++ function, its side, a case for port #, what else is returned.
 _ACCESS = (
     (
-        "void set_input(Vnetwork &m, int i, bool valid, uint64_t data)",
+        "void set_input(Vnetwork &m, int i, bool valid, bool last, const uint8_t *bytes)",
         "in",
-        "m.in_#_tvalid = valid; m.in_#_tdata = data; break;",
+        "m.in_#_tvalid = valid; m.in_#_tlast = last; set_data(m.in_#_tdata, bytes); break;",
         "",
     ),
     ("bool input_ready(const Vnetwork &m, int i)", "in", "return m.in_#_tready;", "false"),
@@ -162,7 +162,12 @@ _ACCESS = (
     ("bool output_ready(const Vnetwork &m, int i)", "out", "return m.out_#_tready;", "false"),
     ("bool output_valid(const Vnetwork &m, int i)", "out", "return m.out_#_tvalid;", "false"),
     ("bool output_last(const Vnetwork &m, int i)", "out", "return m.out_#_tlast;", "false"),
-    ("uint64_t output_data(const Vnetwork &m, int i)", "out", "return m.out_#_tdata;", "0"),
+    (
+        "void output_data(const Vnetwork &m, int i, uint8_t *bytes)",
+        "out",
+        "get_data(m.out_#_tdata, bytes); break;",
+        "",
+    ),
 )
 
 

@@ -13,9 +13,11 @@ from pyqkit.dataflow import emitter as dataflow
 from pyqkit.dataflow.constants import initialiser
 from pyqkit.dataflow.streams import (
     FIFO_WORDS,
+    PACKET_ENDS,
     Edge,
     codes,
     end,
+    ending_with,
     fifo_words,
     input_lanes,
     largest_lanes,
@@ -137,10 +139,13 @@ class Emitter(dataflow.Emitter[Stream]):
             self.stream(f"{tensor}_to_{reader}", source.bits, source.lanes, depth)
             for reader, depth in zip(readers, words)
         ]
-        self.chain(source, codes(self.graph.tensors[tensor]) // source.lanes, branches, f"{tensor}_rest")
+        words_a_frame = 1 if tensor == PACKET_ENDS else codes(self.graph.tensors[tensor]) // source.lanes
+        self.chain(source, words_a_frame, branches, f"{tensor}_rest")
         return branches
 
     def _fifo_words(self, tensor: str, source: Stream, reader: str, readers: int) -> int:
+        if tensor == PACKET_ENDS:
+            return FIFO_WORDS  # until `leave` knows better
         words_per_pixel = self.graph.tensors[tensor].shape[2] // source.lanes
         derived = fifo_words(words_per_pixel, self.waiting.get((tensor, reader), 0), readers)
         return self.depths.get((tensor, reader), derived)
@@ -160,9 +165,15 @@ class Emitter(dataflow.Emitter[Stream]):
         tensor = self.graph.tensors[port.tensor]
         found = end(tensor, input_lanes(tensor))
         out = self.produced[tensor.name] = self.result(tensor.name, tensor.format.bits, found.lanes)
-        numbers = f"{counts(found)}, {found.beat_bytes}"
         self.owner = f"input port {index}"
-        self.process(f"input_{index}", f"pyqkit::from_axi<{numbers}>(in_{index}, {out.name})", found.beats)
+        streams = f"in_{index}, {out.name}"
+        if ending_with(self.graph, index):
+            ends = self.stream(f"in_{index}_packet_ends", 1, 1)
+            streams += f", {ends.name}"
+        call = f"pyqkit::from_axi<{counts(found)}, {found.beat_bytes}>({streams})"
+        self.process(f"input_{index}", call, found.beats)
+        if ending_with(self.graph, index):
+            self.end_packets(index, ends)
         return found
 
     def leave(self, port: Port, index: int) -> End:
@@ -171,8 +182,11 @@ class Emitter(dataflow.Emitter[Stream]):
         self.owner = output_reader(index)
         source = self.converted(f"output_{index}", source, lanes, codes(tensor), f"out_{index}")
         found = end(tensor, lanes)
-        numbers = f"{counts(found)}, {found.beat_bytes}"
-        self.process(f"output_{index}", f"pyqkit::to_axi<{numbers}>({source.name}, out_{index})", found.beats)
+        ends = self.arriving(index, PACKET_ENDS)
+        # Every process has a frame at a time, so no more of them are under way.
+        self.streams[ends.name] = ends, max(FIFO_WORDS, len(self.processes))
+        call = f"pyqkit::to_axi<{counts(found)}, {found.beat_bytes}>({source.name}, {ends.name}, out_{index})"
+        self.process(f"output_{index}", call, found.beats)
         return found
 
     def array(self, wanted: str, values: np.ndarray) -> str:

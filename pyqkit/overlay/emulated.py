@@ -12,7 +12,11 @@ from pyqkit.overlay.seal import ENDINGS
 
 
 def write(
-    build: Path, target: Path, name: str | None = None, force: bool = False, frames_per_packet: int | None = 1
+    build: Path,
+    target: Path,
+    name: str | None = None,
+    force: bool = False,
+    frames_per_packet: int | None = None,
 ) -> Path:
     """Write NAME.bit, NAME.hwh, NAME.json and NAME.zip into the folder `target`.
 
@@ -23,8 +27,8 @@ def write(
     name : str, optional
         The build folder's by default.
     frames_per_packet : int or None
-        After how many frames the accelerator sets TLAST; None: where the input has it. What is generated sets
-        it on every frame.
+        After how many frames the accelerator sets TLAST; None: where the input has it, as what is generated
+        does.
 
     Returns
     -------

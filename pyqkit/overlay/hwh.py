@@ -243,6 +243,14 @@ def _dma_registers(side: str) -> list[tuple[str, int, tuple[Field, ...]]]:
     ]
 
 
+def longest_transfer(design: Sequence[Block]) -> int:
+    """Bytes that every DMA of a design moves in one transfer, by the widths of their length registers."""
+    widths = [
+        block.number("c_sg_length_width", 14, 8, LENGTH_BITS) for block in design if block.vlnv == DMA_VLNV
+    ]
+    return (1 << min(widths, default=LENGTH_BITS)) - 1
+
+
 def reachable(family: str, clock_mhz: float) -> float:
     """Fastest PL clock in MHz that is not above `clock_mhz`: the IO PLL over the product of two divisors."""
     return _PLLS[family] / divisors(family, clock_mhz)[2]

@@ -117,7 +117,7 @@ def describe(design: hwh.Design, boards: tuple[str, ...], emulated: bool) -> Man
         for b in design.blocks
         if b.address is not None and b.size is not None
     }
-    return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, 1, places)
+    return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, None, places)
 
 
 def find(path: Path) -> Path:

@@ -61,8 +61,8 @@ def _other(block: Block, design: Design) -> BlockCircuit:
     name, parts = f"only_{block.name}", {part.module for part in block.parts}
     ports: list[_Port] = []
     for streams, taken, end in ((block.inputs, True, "from_axis"), (block.outputs, False, "to_axis")):
-        for stream in streams:
-            prefix = f"{stream.name}_t" if end in parts else f"{stream.name}_"
+        for place, stream in enumerate(streams):
+            prefix = f"{stream.name}_t" if end in parts and place == 0 else f"{stream.name}_"
             ports += _ports(stream, prefix, taken, block.text)
     text = _module(name, ports, block.text)
     tables = {

@@ -16,7 +16,15 @@ import numpy as np
 
 from pyqkit.dataflow import emitter as dataflow
 from pyqkit.dataflow.constants import hex_words, packed
-from pyqkit.dataflow.streams import codes, end, input_lanes, largest_lanes, output_reader
+from pyqkit.dataflow.streams import (
+    PACKET_ENDS,
+    codes,
+    end,
+    ending_with,
+    input_lanes,
+    largest_lanes,
+    output_reader,
+)
 from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
@@ -24,7 +32,7 @@ from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Operator
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pipelining import TARGET_MHZ
-from pyqkit.rtl.timing import Narrow, Pipeline, Timing
+from pyqkit.rtl.timing import Closing, Narrow, Pipeline, Timing
 
 # Of every module and file, so that they live beside other IP; everything else uses plain names.
 PREFIX = "pqk_"
@@ -184,27 +192,43 @@ class Emitter(dataflow.Emitter[Stream]):
         tensor = self.graph.tensors[port.tensor]
         found = end(tensor, input_lanes(tensor))
         out = self.produced[tensor.name] = self.result(tensor.name, found.bits, found.lanes)
+        last = self.stream(f"in_{index}_last", 1, 1)
         name = self.names.new(f"in_{index}_block")
-        ports = {f"t{wire}": f"in_{index}_t{wire}" for wire in _WIRES} | out.port("out")
+        ports = {"clock": "clock", "reset": "reset"}
+        ports |= {f"t{wire}": f"in_{index}_t{wire}" for wire in (*_WIRES, "last")}
+        ports |= out.port("out") | last.port("last")
         part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * found.beat_bytes})
         text = instance(part.module, name, part.parameters, ports)
-        source = Stream(f"in_{index}", found.bits, found.lanes)
+        source, owner = Stream(f"in_{index}", found.bits, found.lanes), f"input port {index}"
         timing = Pipeline.every(found.beats, 0)
-        self.blocks.append(Block(name, f"input port {index}", [source], [out], timing, text, (part,)))
+        self.blocks.append(Block(name, owner, [source], [out, last], timing, text, (part,)))
+        self._frame_end(owner, last, index, found.beats)
         return found
+
+    def _frame_end(self, owner: str, last: Stream, index: int, beats: int) -> None:
+        """A bit a frame of TLAST, if an output wants it."""
+        if not ending_with(self.graph, index):
+            wires = f"{last.name}_valid, {last.name}_data"
+            text = f"  assign {last.name}_ready = 1'b1;\n  wire {last.name}_unused = &{{{wires}}};\n"
+            self.blocks.append(Block(f"{last.name}_unused", owner, [last], [], None, text))
+            return
+        ends, timing = self.stream("packet_ends", 1, 1), Pipeline.every(beats, 0, beats)
+        self.block(owner, "frame_end", {"BEATS": beats}, {"in": last}, {"out": ends}, timing)
+        self.end_packets(index, ends)
 
     def leave(self, port: Port, index: int) -> End:
         tensor, owner, source = self.graph.tensors[port.tensor], output_reader(index), self.arriving(index)
         found = end(tensor, largest_lanes(tensor, source.lanes))
         source = self.converted(owner, source, found.lanes, codes(tensor), "beats")
-        ports = {"clock": "clock", "reset": "reset"} | source.port("in")
+        ends = self.arriving(index, PACKET_ENDS)
+        ports = {"clock": "clock", "reset": "reset"} | source.port("in") | ends.port("end")
         ports |= {f"t{wire}": f"out_{index}_t{wire}" for wire in (*_WIRES, "last")}
         parameters: Parameters = {"WIDTH": source.width, "BEAT_BITS": 8 * found.beat_bytes}
         part = Part("to_axis", parameters | {"BEATS": found.beats})
         name = self.names.new(f"out_{index}_block")
         text = instance(part.module, name, part.parameters, ports)
-        out, timing = Stream(f"out_{index}", found.bits, found.lanes), Pipeline.every(found.beats, 0)
-        self.blocks.append(Block(name, owner, [source], [out], timing, text, (part,)))
+        out, timing = Stream(f"out_{index}", found.bits, found.lanes), Closing(found.beats)
+        self.blocks.append(Block(name, owner, [source, ends], [out], timing, text, (part,)))
         return found
 
     # ---- constants -----------------------------------------------------------------------------------

@@ -134,6 +134,7 @@ def _network(
             f"input wire in_{i}_tvalid",
             f"output logic in_{i}_tready",
             f"input wire [{8 * end.beat_bytes - 1}:0] in_{i}_tdata",
+            f"input wire in_{i}_tlast",
         ]
     for i, end in enumerate(outputs):
         ports += [
@@ -209,7 +210,7 @@ def _accelerator(name: str, network: str, inputs: list[End], outputs: list[End],
     for i, end in enumerate(inputs):
         ports += [f"input wire s_axis_{i}_tvalid", f"output logic s_axis_{i}_tready"]
         ports += [f"input wire [{8 * end.beat_bytes - 1}:0] s_axis_{i}_tdata", f"input wire s_axis_{i}_tlast"]
-        connections |= {f"in_{i}_t{w}": f"s_axis_{i}_t{w}" for w in ("valid", "ready", "data")}
+        connections |= {f"in_{i}_t{w}": f"s_axis_{i}_t{w}" for w in ("valid", "ready", "data", "last")}
     for i, end in enumerate(outputs):
         ports += [f"output logic m_axis_{i}_tvalid", f"input wire m_axis_{i}_tready"]
         ports += [
@@ -219,14 +220,13 @@ def _accelerator(name: str, network: str, inputs: list[End], outputs: list[End],
         connections |= {f"out_{i}_t{w}": f"m_axis_{i}_t{w}" for w in ("valid", "ready", "data", "last")}
     looks = [f"{side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")]
     connections |= {"stall": "'0"} | {look: look for look in looks}
-    unused = ", ".join([*looks, *(f"s_axis_{i}_tlast" for i in range(len(inputs)))])
     body = "".join(f"      .{key}({value}),\n" for key, value in connections.items())[:-2]
     return (
-        "// The network with AXI4-Stream interfaces, written by pyqkit. Frames have a fixed size, "
-        "so TLAST of inputs is not read.\n"
+        "// The network with AXI4-Stream interfaces, written by pyqkit. A frame whose last beat comes "
+        "with TLAST leaves with TLAST.\n"
         f"`default_nettype none\nmodule {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n"
         "  logic reset;\n  always_ff @(posedge aclk) reset <= !aresetn;\n"
         f"  wire [{fifos - 1}:0] {', '.join(looks)};\n"
-        f"  {network} dataflow (\n{body}\n  );\n  wire unused = &{{{unused}}};\nendmodule\n"
+        f"  {network} dataflow (\n{body}\n  );\n  wire unused = &{{{', '.join(looks)}}};\nendmodule\n"
         "`default_nettype wire\n"
     )

@@ -186,6 +186,24 @@ class Merge(Timing):
 
 
 @dataclass
+class Closing(Timing):
+    """Words of a first input, a word a cycle without latency; the last of a frame with one of the second."""
+
+    words: int
+
+    @property
+    def cycles(self) -> int:  # type: ignore[override]
+        return self.words
+
+    def _schedule(self, available: list[Times]) -> Schedule:
+        words, ends = available
+        earliest, last = words.copy(), slice(self.words - 1, None, self.words)
+        earliest[last] = np.maximum(earliest[last], ends)
+        taken = in_turn(earliest)
+        return [taken, taken[last]], taken
+
+
+@dataclass
 class Steps(Timing):
     """A step a cycle, in which a word of the one input is taken or not, and a word of output given or not.
 

@@ -21,6 +21,7 @@ from pyqkit.formats.input_frames import InputRange, InputWarning, Seen, encode_i
 from pyqkit.formats.port import End, Port, decode_output, order_codes
 from pyqkit.formats.reading import DAMAGE, check, describe
 from pyqkit.host.part import HostPart
+from pyqkit.overlay import hwh
 from pyqkit.overlay.install import locate
 from pyqkit.overlay.manifest import Manifest, OverlayError, read
 from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
@@ -30,9 +31,8 @@ from pyqkit.runtime.options import check_options
 from pyqkit.runtime.output import LINE, Output
 
 Results = np.ndarray | dict[str, np.ndarray]  # of one output, or of several by name
-_LONGEST = (1 << 26) - 1  # bytes of a transfer: the DMA's length register
 _BUFFER_BYTES = 4 << 20
-_MOST_FRAMES = 1024
+_MOST_FRAMES = 4096  # so many take some milliseconds at least, beside which starting a transfer is nothing
 _SLOWEST_MEMORY = 20e6  # bytes/s that any board reaches, for the default timeout
 
 
@@ -71,7 +71,7 @@ class Driver:
     source : {"measured", "emulated"}
         What its times and results come from.
     batch : int
-        Frames of a buffer; larger inputs are cut into pieces of that size.
+        Frames of a buffer, which one transfer moves; larger inputs are cut into pieces of that size.
     timeout_s : float
         For a buffer.
     seen : Seen or None
@@ -150,16 +150,26 @@ class Driver:
         return list(zip(ports, ends))
 
     def _batch(self, wanted: int | None, taken: list[int]) -> int:
-        """Frames of a buffer; `taken` are the bytes of a frame at the outputs."""
-        per = self._per_packet or 1
-        if wanted is None:
-            together = max(self._given.frame_bytes, sum(-(-nbytes // LINE) * LINE for nbytes in taken))
-            return max(1, min(_MOST_FRAMES, _BUFFER_BYTES // together) // per) * per
-        bytes_each = max(self._given.frame_bytes, *taken, LINE)
-        if wanted < 1 or -(-wanted // per) * per * bytes_each > _LONGEST:
+        """Frames of a buffer; `taken` are the bytes of a frame at the outputs.
+
+        A buffer goes in one transfer, so the length registers of the DMAs bound it.
+        """
+        per, line = self._per_packet or 1, LINE if self._per_packet else 1
+        lengths = [self._given.frame_bytes, *(-(-nbytes // line) * line for nbytes in taken)]
+        longest = hwh.longest_transfer(hwh.read(self.manifest.handoff))
+        most = longest // max(lengths) // per * per
+        if not most:
             raise OverlayError(
-                f"a batch of 1 to {_LONGEST // bytes_each} frames was expected, which is what one transfer "
-                f"can hold, but {wanted} came; leave it out, calls take any number of frames"
+                f"packets of at most {longest:,} bytes were expected, which is what one transfer can hold, "
+                f"but {per} frames have {per * max(lengths):,}; build the overlay with wider length registers"
+            )
+        if wanted is None:
+            fitting = _BUFFER_BYTES // max(lengths[0], sum(lengths[1:]))
+            return max(1, min(_MOST_FRAMES, fitting, most) // per) * per
+        if not 1 <= wanted <= most:
+            raise OverlayError(
+                f"a batch of 1 to {most} frames was expected, which is what one transfer can hold, but "
+                f"{wanted} came; leave it out, calls take any number of frames"
             )
         return wanted
 
@@ -201,7 +211,8 @@ class Driver:
             a real bitstream; for an emulated one too, if `pyqkit.board_emulation.use` has made an emulated
             device active.
         batch : int, optional
-            Frames of a buffer, by default as many as fit into 4 MiB.
+            Frames of a buffer and so of a packet, by default as many as fit into 4 MiB, at most 4,096, and no
+            more than the DMAs move in a transfer.
         timeout_s : float, optional
             For a buffer; by default from the estimated cycles.
         clock_mhz : float, optional

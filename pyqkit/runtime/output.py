@@ -29,7 +29,8 @@ class Output:
 
     def __init__(self, port: Port, end: End, frames_per_packet: int | None, batch: int) -> None:
         self.port, self.end, self._per_packet = port, end, frames_per_packet
-        self._stride = -(-self._packet_bytes(batch) // LINE) * LINE
+        line = LINE if frames_per_packet else 1  # one packet alone starts where the buffer does
+        self._stride = -(-self._packet_bytes(batch) // line) * line
         self.buffer_bytes = self._packets(batch) * self._stride
 
     def _packets(self, frames: int) -> int:

@@ -30,13 +30,13 @@ class Design:
     """A board with the accelerator design in it, and shorthand for its DMA."""
 
     def __init__(self, model: Any = None, **options: Any) -> None:
-        family = options.pop("family", "zynq-mpsoc")
+        family, per_packet = options.pop("family", "zynq-mpsoc"), options.pop("frames_per_packet", 1)
         self.board = EmulatedBoard("test", "xczu7ev-ffvc1156-2-e", family, **options)
         design = hwh.accelerator_design("net", self.board.part, family, 100, 2, [2])
         self.base = design.blocks[0].address
         make_network = model or (
             lambda block, ends: Network(
-                block.name, lambda f: [sums(f)], (ends["in_0"], 8), [(ends["out_0"], 4)]
+                block.name, lambda f: [sums(f)], (ends["in_0"], 8), [(ends["out_0"], 4)], per_packet
             )
         )
         self.board.load(design.blocks, {hwh.ACCELERATOR_VLNV: make_network})

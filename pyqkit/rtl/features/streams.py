@@ -31,9 +31,10 @@ def _width_converter(p: Mapping[str, int]) -> Features:
 
 @grows_with("from_axis")
 def _from_axis(p: Mapping[str, int]) -> Features:
-    return Features()
+    return Features({"flip-flops": 2})
 
 
+@grows_with("frame_end")
 @grows_with("to_axis")
 def _to_axis(p: Mapping[str, int]) -> Features:
     counter = bits_for(p["BEATS"]) if p["BEATS"] > 1 else 0
