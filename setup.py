@@ -93,6 +93,9 @@ setup(
         "pyqkit.overlays": [
             "Makefile",
             "*.tcl",
+            "*.hpp",
+            "*.sv",
+            "*.v",
             "shells/*.tcl",
             *(f"*/*/*.{ending}" for ending in ("bit", "hwh", "json", "zip")),
         ],

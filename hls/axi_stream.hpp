@@ -4,13 +4,13 @@
 #pragma once
 #include "dataflow.hpp"
 
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 #include <ap_axi_sdata.h>
 #endif
 
 namespace pyqkit {
 
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 // Vitis HLS has a TLAST only for its own type; a struct of ours would become one wide TDATA.
 template <int BYTES> using Beat = ap_axiu<8 * BYTES, 0, 0, 0>;
 #else
@@ -78,7 +78,7 @@ void to_axi(hls::stream<Word<ap_uint<BITS>, LANES>> &in, hls::stream<PacketEnd> 
     }
     beat.last = 0;
     if (trip == BEATS - 1) beat.last = ends.read().lane[0];
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
     beat.keep = beat.strb = -1;  // beats are always whole
 #endif
     out.write(beat);

@@ -1,7 +1,7 @@
 // How a network is put together: words, streams and processes, the same text for Vitis HLS and for C simulation.
 //
-// In synthesis PYQKIT_PROCESS is the plain call inside a DATAFLOW region, once a frame. In simulation it is a fiber that calls
-// the function once for each of `frames` frames.
+// For Vitis HLS PYQKIT_PROCESS is the plain call inside a DATAFLOW region, once a frame. In our simulation (PYQKIT_SIMULATION) it
+// is a fiber that calls the function once for each of `frames` frames.
 //
 // A process schedules by inspection: it is one pipelined loop of TRIPS trips, each of which reads a word of an input at most,
 // writes a word of an output at most, and unrolls whatever else it does. Places are counted, never divided.
@@ -11,7 +11,7 @@
 #include <ap_int.h>
 #include <hls_stream.h>
 
-#ifndef __SYNTHESIS__
+#ifdef PYQKIT_SIMULATION
 #include <cstdint>
 #include <vector>
 #endif
@@ -19,7 +19,7 @@
 namespace pyqkit {
 
 // A number from 0 to LIMIT: hardware keeps as many bits as that needs.
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 constexpr int bits_of(int limit) { return limit < 2 ? 1 : 1 + bits_of(limit >> 1); }
 template <int LIMIT> using Index = ap_uint<bits_of(LIMIT)>;
 #else
@@ -27,7 +27,7 @@ template <int LIMIT> using Index = int;
 #endif
 
 // A number in a constant array: hardware has as many bits as the array needs, simulation a native type.
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 template <int BITS, bool SIGNED> struct ConstantType {
   typedef ap_uint<BITS> type;
 };
@@ -91,7 +91,7 @@ template <class T, int LANES> struct Word {
 
 // What comes out was put in LENGTH steps before: shift registers in hardware, a ring in simulation.
 template <class T, int LENGTH> struct Delay {
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
   T line[LENGTH];
   Delay() {
 #pragma HLS ARRAY_PARTITION variable = line complete
@@ -124,7 +124,7 @@ template <class T, int LENGTH> struct Delay {
 #define PYQKIT_PRAGMA_TEXT(text) _Pragma(#text)
 #define PYQKIT_PRAGMA(text) PYQKIT_PRAGMA_TEXT(text)
 
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 // AGGREGATE packs the lanes bit by bit, so that a FIFO is as wide as its codes.
 #define PYQKIT_STREAM(type, name, words)                  \
   hls::stream<type> name(#name);                          \

@@ -10,7 +10,7 @@ namespace pyqkit {
 
 // An exact number of BITS bits. Simulation computes in the next native type and truncates when a word is written: modulo
 // 2**BITS that is the same, and g++ can vectorise it.
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 template <int BITS> using Exact = ap_int<BITS>;
 #else
 template <int BITS> using Exact = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;

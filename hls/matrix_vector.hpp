@@ -20,7 +20,7 @@ typename P::Right weight(const T (&codes)[LINES][COUNT], int line, int index) {
 #pragma HLS INLINE
   return P::right(typename P::RightCode(codes[line][index]));
 }
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 #define PYQKIT_WEIGHTS(memory, weights, product, lines, count)
 #define PYQKIT_MEMORY(memory, weights) weights
 // Windows are kept as codes too.

@@ -68,7 +68,7 @@ template <class A, class B, int WIDTH> struct MinifloatMultiplier {
     return a.negative != b.negative ? Exact<WIDTH>(-magnitude) : magnitude;
   }
 };
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
 template <class A, class B, int WIDTH_> struct MinifloatProduct {
   static const int WIDTH = WIDTH_;
   typedef Significand<A> Left;
@@ -148,7 +148,7 @@ struct LogMultiplier {
   }
 };
 
-#ifndef __SYNTHESIS__
+#ifdef PYQKIT_SIMULATION
 // Simulation looks products up. A number becomes an index such that the sum of two indices says sign, zero and logarithm of
 // their product; every entry is made by the multiplier of the hardware, so all pairs of codes pass through it.
 template <class Multiplier, int A_BITS, int B_BITS, int LOG_BITS, int WIDTH> struct LogLookup {
@@ -174,7 +174,7 @@ struct LogProduct {
   typedef LogMultiplier<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH, Tables> Multiplier;
   typedef ap_uint<A_BITS> LeftCode;
   typedef ap_uint<B_BITS> RightCode;
-#ifdef __SYNTHESIS__
+#ifndef PYQKIT_SIMULATION
   typedef typename Multiplier::Number Left;
   typedef typename Multiplier::Number Right;
   static Left left(LeftCode code) {
@@ -200,7 +200,7 @@ struct LogProduct {
 #endif
 };
 
-#ifndef __SYNTHESIS__
+#ifdef PYQKIT_SIMULATION
 template <int A_BITS, int B_BITS, int LOG_BITS, int FRACTION_BITS, int LOWEST_FRACTION, int WIDTH_,
           class Tables>
 const typename LogProduct<A_BITS, B_BITS, LOG_BITS, FRACTION_BITS, LOWEST_FRACTION, WIDTH_, Tables>::Lookup

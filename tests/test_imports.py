@@ -72,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "designs",
         "emulate",
         "files",
+        "npy",
         "programs",
         "report",
         "untrusted",

@@ -3,6 +3,10 @@
 // A process that reads an empty stream, or writes a full one, hands over to the next process that can go on. When none can
 // and not all have finished, the design is deadlocked, and the report names the streams that everybody waits for.
 #pragma once
+// Blocks have a second text for this simulation; Vitis HLS compiles the text that it synthesises in its C simulation too.
+#ifndef __SYNTHESIS__
+#define PYQKIT_SIMULATION
+#endif
 #include <ucontext.h>
 
 #include <cstddef>

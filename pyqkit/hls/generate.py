@@ -184,12 +184,12 @@ def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     return (
         "// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "
         f'"parameters.hpp"\n\n{words}\n'
-        "#ifndef __SYNTHESIS__\nstatic int frames = 1;  // frames that every process handles before "
+        "#ifdef PYQKIT_SIMULATION\nstatic int frames = 1;  // frames that every process handles before "
         "it ends\n#endif\n\n"
         f"void {name}({parameters}) {{\n{interfaces}"
         "#pragma HLS INTERFACE ap_ctrl_none port = return\n#pragma HLS DATAFLOW\n"
         f"{stored}{streams}{processes}"
-        "#ifndef __SYNTHESIS__\n  PYQKIT_RUN();\n#endif\n}\n"
+        "#ifdef PYQKIT_SIMULATION\n  PYQKIT_RUN();\n#endif\n}\n"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pyqkit import backends, build_contents, build_folder
 from pyqkit import report as reports
 from pyqkit.boards import Board
+from pyqkit.designs import Designs
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.errors import brief
 from pyqkit.formats.port import End
@@ -40,6 +41,7 @@ class Plan:
         Of the overlay and of its files.
     board : Board
     design : pyqkit.overlay.hwh.Design
+    designs : Designs
     inputs, outputs : tuple of End
         Streams of the accelerator.
     """
@@ -51,6 +53,7 @@ class Plan:
     name: str
     board: Board
     design: hwh.Design
+    designs: Designs
     inputs: tuple[End, ...]
     outputs: tuple[End, ...]
 
@@ -108,7 +111,9 @@ def plan(build: Path, name: str | None = None, backend: str = backends.DEFAULT) 
     given, taken = (tuple(map(End.from_json, manifest["streams"][side])) for side in ("inputs", "outputs"))
     clock_mhz, beats = float(manifest["clock_mhz"]), [end.beat_bytes for end in taken]
     design = hwh.accelerator_design(name, board.part, board.family, clock_mhz, given[0].beat_bytes, beats)
-    return Plan(build, contents, build_folder.packed(run), manifest, name, board, design, given, taken)
+    return Plan(
+        build, contents, build_folder.packed(run), manifest, name, board, design, designs, given, taken
+    )
 
 
 def check_target(bit: Path, force: bool) -> None:

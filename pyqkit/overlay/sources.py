@@ -1,17 +1,71 @@
-"""Sources of a project that AMD's tools alone need: the Verilog around the SystemVerilog."""
+"""Sources of a project: generated ones, and what AMD's tools alone need.
+
+A top in Verilog, golden vectors and test benches.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from pyqkit import build_folder, npy
+from pyqkit.build_contents import GOLDEN_FRAMES
 from pyqkit.formats.port import End
+from pyqkit.overlay import install
+from pyqkit.overlay.plan import Plan
+
+_PATIENCE = 20  # how many times its cycles a simulation with stalls is waited for
 
 
-def verilog_top(name: str, accelerator: str, inputs: Sequence[End], outputs: Sequence[End]) -> str:
-    """The module that is packaged: the accelerator with its ports in plain Verilog.
+def of(planned: Plan, backend: str) -> dict[str, bytes]:
+    """Sources of a backend and golden vectors, by their paths in a project."""
+    return (_hls(planned) if backend == "hls" else _rtl(planned)) | _golden(planned)
+
+
+def top(planned: Plan) -> str:
+    """The module in Verilog that is packaged."""
+    return planned.designs.rtl.accelerator.removesuffix("accelerator") + "top"
+
+
+def _hls(planned: Plan) -> dict[str, bytes]:
+    """All headers beside each other, so that no option names a folder, whose path may have blanks."""
+    found = {
+        f"hls/{Path(name).name}": content
+        for name, content in planned.contents.items()
+        if name.startswith("hls/") and "simulation" not in name
+    }
+    found |= {"hls/top.cpp": b'// What Vitis HLS compiles.\n#include "network.hpp"\n'}
+    found |= {"hls/golden.hpp": (install.folder() / "golden.hpp").read_bytes()}
+    return found | {"hls/test_bench.cpp": hls_bench(planned).encode()}
+
+
+def _rtl(planned: Plan) -> dict[str, bytes]:
+    found = {name: content for name, content in planned.contents.items() if name.startswith("rtl/")}
+    found |= {f"rtl/{top(planned)}.v": verilog_top(planned).encode()}
+    found |= {"golden/golden.sv": (install.folder() / "golden.sv").read_bytes()}
+    return found | {"golden/bench.sv": rtl_bench(planned).encode()}
+
+
+def _golden(planned: Plan) -> dict[str, bytes]:
+    """Golden vectors as hexadecimal digits, a beat a line."""
+    vectors, found = npy.archive(planned.contents[build_folder.GOLDEN]), {}
+    for side, stream, ends in (("input", "in", planned.inputs), ("output", "out", planned.outputs)):
+        for index, end in enumerate(ends):
+            beats = end.to_bytes(vectors[f"{side}.{end.tensor}"]).reshape(-1, end.beat_bytes)
+            lines = (beat[::-1].tobytes().hex() for beat in beats)
+            found[f"golden/{stream}_{index}.hex"] = "".join(f"{line}\n" for line in lines).encode()
+    return found
+
+
+# ---- the top -----------------------------------------------------------------------------------------------
+
+
+def verilog_top(planned: Plan) -> str:
+    """The accelerator with its ports in plain Verilog.
 
     Vivado's packager and its block designs take no SystemVerilog at the top.
     """
+    inputs, outputs = planned.inputs, planned.outputs
     buses = [f"s_axis_{i}" for i in range(len(inputs))] + [f"m_axis_{i}" for i in range(len(outputs))]
     clock = f"ASSOCIATED_BUSIF {':'.join(buses)}, ASSOCIATED_RESET aresetn"
     ports = [
@@ -32,8 +86,9 @@ def verilog_top(name: str, accelerator: str, inputs: Sequence[End], outputs: Seq
     connections = ",\n".join(f"      .{wire}({wire})" for wire in wires)
     return (
         "// The accelerator in plain Verilog, as Vivado packages it; written by pyqkit.\n"
-        f"`default_nettype none\nmodule {name} (\n{f',{chr(10)}'.join(ports)}\n);\n"
-        f"  {accelerator} accelerator (\n{connections}\n  );\nendmodule\n`default_nettype wire\n"
+        f"`default_nettype none\nmodule {top(planned)} (\n{f',{chr(10)}'.join(ports)}\n);\n"
+        f"  {planned.designs.rtl.accelerator} accelerator (\n{connections}\n  );\n"
+        "endmodule\n`default_nettype wire\n"
     )
 
 
@@ -41,3 +96,71 @@ def _attributes(signal: str, parameters: str) -> str:
     """What tells the packager which interface a port belongs to."""
     info = f'X_INTERFACE_INFO = "xilinx.com:signal:{signal}"'
     return f'    (* {info}, X_INTERFACE_PARAMETER = "{parameters}" *)\n'
+
+
+# ---- test benches ------------------------------------------------------------------------------------------
+
+
+def hls_bench(planned: Plan) -> str:
+    """A test bench in C++, for the C simulation of Vitis HLS and its simulation of what it made."""
+    named = [(f"in_{i}", end) for i, end in enumerate(planned.inputs)]
+    results = [(f"out_{i}", end) for i, end in enumerate(planned.outputs)]
+    types = {name: f"hls::stream<pyqkit::Beat<{end.beat_bytes}> >" for name, end in named + results}
+    declared = ", ".join(f"{kind} &{name}" for name, kind in types.items())
+    streams = "".join(f'  {kind} {name}("{name}");\n' for name, kind in types.items())
+    sent = "".join(f'  golden::send<{_counts(end)}>("{name}.hex", {name});\n' for name, end in named)
+    compared = "".join(
+        f'  wrong += golden::differing<{_counts(end)}>("{name}.hex", {name});\n' for name, end in results
+    )
+    call = ", ".join(types)
+    return (
+        "// Golden vectors through the network, written by pyqkit.\n"
+        f'#include "golden.hpp"\n\nvoid network({declared});\n\nint main() {{\n'
+        f"{streams}{sent}  for (int frame = 0; frame < {GOLDEN_FRAMES}; ++frame) network({call});\n"
+        f"  int wrong = 0;\n{compared}  return wrong != 0;\n}}\n"
+    )
+
+
+def _counts(end: End) -> str:
+    return f"{end.beat_bytes}, {end.beats}, {GOLDEN_FRAMES}"
+
+
+def rtl_bench(planned: Plan) -> str:
+    """A test bench in SystemVerilog around the packaged top."""
+    design, outputs = planned.designs.rtl, [f"m_axis_{i}" for i in range(len(planned.outputs))]
+    limit = _PATIENCE * (design.latency + GOLDEN_FRAMES * design.interval)
+    streams = _ends("source", "s_axis", "in", planned.inputs) + _ends(
+        "sink", "m_axis", "out", planned.outputs
+    )
+    done, wrong = (f" {sign} ".join(f"{name}_{what}" for name in outputs) for sign, what in _SUMS)
+    said = f"%0d of {GOLDEN_FRAMES * sum(end.beats for end in planned.outputs)} beats differ"
+    return (
+        "// Golden vectors through the accelerator, written by pyqkit.\n"
+        "`timescale 1ns / 1ps\n`default_nettype none\nmodule bench;\n"
+        "  logic aclk = 0, aresetn = 0;\n  int cycles = 0;\n  always #5 aclk = !aclk;\n"
+        f"{streams}  {top(planned)} accelerator (.*);\n"
+        "  always_ff @(posedge aclk) begin\n    cycles <= cycles + 1;\n    aresetn <= cycles > 20;\n"
+        f"    if ({done}) begin\n"
+        f'      $display("golden vectors: {said}", {wrong});\n      $finish;\n'
+        f"    end else if (cycles > {limit}) begin\n"
+        f'      $display("golden vectors: no result in {limit} cycles");\n      $finish;\n'
+        "    end\n  end\nendmodule\n`default_nettype wire\n"
+    )
+
+
+_SUMS = (("&&", "done"), ("+", "wrong"))
+
+
+def _ends(side: str, stream: str, file: str, ends: Sequence[End]) -> str:
+    """Wires of streams, and what gives or takes their golden vectors."""
+    text = ""
+    for index, end in enumerate(ends):
+        name, bits = f"{stream}_{index}", 8 * end.beat_bytes
+        more = ("done", "wrong") if side == "sink" else ()
+        text += f"  wire {name}_tvalid, {name}_tready, {name}_tlast;\n  wire [{bits - 1}:0] {name}_tdata;\n"
+        text += f"  wire {name}_done;\n  wire [31:0] {name}_wrong;\n" if more else ""
+        counts = f".BITS({bits}), .BEATS({end.beats}), .FRAMES({GOLDEN_FRAMES})"
+        wires = ", ".join(f".{wire}({name}_{wire})" for wire in ("tvalid", "tready", "tdata", "tlast", *more))
+        text += f'  pqk_golden_{side} #({counts}, .FILE("{file}_{index}.hex")) {name} (\n'
+        text += f"      .clock(aclk), .reset(!aresetn), {wires}\n  );\n"
+    return text

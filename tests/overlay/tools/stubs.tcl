@@ -24,14 +24,21 @@ proc touch {path {text ""}} { file mkdir [file dirname $path]; set f [open $path
 proc need {condition text} { if {![uplevel 1 [list expr $condition]]} { fail $text } }
 
 if {$tool eq "vitis_hls"} {
-  proc open_project {args} { lassign [parsed {-reset 0} $args] _ name; set ::project $name; file mkdir $name }
+  proc open_project {args} {
+    lassign [parsed {-reset 0} $args] options name
+    need {[dict exists $options -reset] || [file isdirectory $name]} "no project $name"
+    if {[dict exists $options -reset]} { file delete -force $name }
+    set ::project $name
+    file mkdir $name
+  }
   proc set_top {name} { record top $name }
   proc add_files {args} {
     lassign [parsed {-cflags 1 -tb 0} $args] options files
+    set flags [expr {[dict exists $options -cflags] ? [dict get $options -cflags] : {}}]
     need {[llength $files] == 1} "add_files takes one list of files"
     foreach f [lindex $files 0] { need {[file exists $f]} "no file $f" }
-    record source $files [dict get $options -cflags]
-    need {![regexp {\s-I} [dict get $options -cflags]]} "a folder in -cflags cannot have blanks"
+    record [expr {[dict exists $options -tb] ? {bench} : {source}}] [lmap f [lindex $files 0] {file tail $f}] $flags
+    need {![regexp {\s-I} $flags]} "a folder in -cflags cannot have blanks"
   }
   proc open_solution {args} { lassign [parsed {-reset 0 -flow_target 1} $args] _ name; set ::solution $name }
   proc set_part {part} { record part $part }
@@ -48,6 +55,12 @@ if {$tool eq "vitis_hls"} {
     parsed {-format 1 -rtl 1 -output 1} $args
     need {$::synthesised} "nothing was synthesised"
     touch $::project/$::solution/impl/ip/component.xml
+  }
+  proc csim_design {args} { parsed {-clean 0 -O 0} $args; record csim $::project }
+  proc cosim_design {args} {
+    lassign [parsed {-rtl 1 -tool 1} $args] options
+    need {[file exists $::project/$::solution/impl/ip/component.xml]} "nothing was synthesised"
+    record cosim $::project [dict get $options -rtl]
   }
   proc close_project {} {}
 } else {
