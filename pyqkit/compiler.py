@@ -103,6 +103,7 @@ def compile(
             foldings = latency.shorter(search, described, share, foldings, most)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
+    foldings |= folding.wider_outputs(search.estimator, foldings)
     source = plain(Path(network).name) if isinstance(network, (str, Path)) else ""
     compiled = Compiled(graph, described, float(clock), foldings, content, source)
     accelerator = Accelerator(Designs(compiled, search))

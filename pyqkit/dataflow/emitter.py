@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from math import gcd, lcm
 from typing import Generic, Protocol, TypeVar
 
-from pyqkit.dataflow.streams import PACKET_ENDS, Edge, codes, ending_with, output_reader, readers
+from pyqkit.dataflow.streams import (
+    PACKET_ENDS,
+    Edge,
+    chosen_lanes,
+    codes,
+    end_spaces,
+    ending_with,
+    output_reader,
+    readers,
+)
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator
@@ -104,6 +113,12 @@ class Emitter(ABC, Generic[Stream]):
         op.folding_space(self.graph.input_tensors(op)).check(found, op.name)
         assert isinstance(found, kind)
         return found
+
+    def end_lanes(self, port: str, usual: int) -> int:
+        """Codes in a beat of a port, checked; raises UserError for a folding that does not suit it."""
+        if port in self.folding:
+            end_spaces(self.graph)[port].check(self.folding[port], port)
+        return chosen_lanes(self.folding, port, usual)
 
     def input(self, op: Operator, index: int = 0) -> Stream:
         """The stream that brings input `index` to an operator."""

@@ -26,6 +26,13 @@ class Folding:
 
 
 @dataclass(frozen=True)
+class EndFolding(Folding):
+    """Codes in a beat of an AXI4-Stream, which enter or leave a network in a cycle."""
+
+    lanes: int = 1
+
+
+@dataclass(frozen=True)
 class Axis:
     """Things done at a time, a divisor of how many there are.
 
@@ -34,15 +41,19 @@ class Axis:
     name : str
         Of the field of the folding, in lower case.
     total : int
+    most : int, optional
+        The largest divisor that can be had; `total` by default.
     """
 
     name: str
     total: int
+    most: int | None = None
 
     @property
     def divisors(self) -> list[int]:
         """All values, in order."""
-        return [n for n in range(1, self.total + 1) if self.total % n == 0]
+        most = self.total if self.most is None else self.most
+        return [n for n in range(1, most + 1) if self.total % n == 0]
 
 
 @dataclass(frozen=True)
@@ -115,9 +126,10 @@ class FoldingSpace:
             )
         for axis in self.axes:
             value = getattr(folding, axis.name)
-            if value < 1 or axis.total % value:
+            if value < 1 or axis.total % value or value > (axis.most or axis.total):
+                most = "" if axis.most is None else f" and is at most {axis.most}"
                 raise UserError(
-                    f"a {axis.name.upper()} that divides {axis.total} was expected for {operator}, but "
+                    f"a {axis.name.upper()} that divides {axis.total}{most} was expected for {operator}, but "
                     f"{value} came; choose a divisor"
                 )
         for choice in self.choices:

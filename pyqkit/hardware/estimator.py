@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from pyqkit.dataflow.backlog import pixels_waiting
-from pyqkit.dataflow.streams import codes, fifo_words, input_lanes, readers
+from pyqkit.dataflow.streams import chosen_lanes, codes, entries, fifo_words, input_port, readers
 from pyqkit.discovery import Registry
 from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
@@ -108,7 +108,7 @@ class Estimator:
     def __init__(self, graph: Graph, clock_mhz: float = TARGET_MHZ) -> None:
         self.graph = graph
         self.clock_mhz = clock_mhz
-        self.input_lanes = {p.tensor: input_lanes(graph.tensors[p.tensor]) for p in graph.inputs}
+        self.entries = {p.tensor: entries(graph, index) for index, p in enumerate(graph.inputs)}
         self._waiting = pixels_waiting(graph)
         self._places = {
             op.name: (op, graph.input_tensors(op), graph.output_tensors(op)[0]) for op in graph.operators
@@ -201,8 +201,17 @@ class Estimator:
         _, inputs, output = self._places[op.name]
         return Placed(op, inputs, output, list(lanes), folding, self.clock_mhz)
 
+    def lanes(self, foldings: Foldings) -> dict[str, int]:
+        """Codes in a word of every tensor."""
+        placed, found = self._walk(foldings)
+        read = {name: n for p in placed.values() for name, n in zip(p.op.inputs, p.lanes)}
+        return read | {p.output.name: found[name].lanes for name, p in placed.items()}
+
     def _walk(self, foldings: Foldings) -> tuple[dict[str, Placed], dict[str, Estimate]]:
-        lanes = dict(self.input_lanes)
+        lanes = {
+            port.tensor: chosen_lanes(foldings, input_port(index), self.entries[port.tensor][0])
+            for index, port in enumerate(self.graph.inputs)
+        }
         placed, found = {}, {}
         for op, _, output in self._places.values():
             widths, folding = (

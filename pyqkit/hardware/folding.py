@@ -12,9 +12,10 @@ from pathlib import Path
 
 from pyqkit import untrusted
 from pyqkit.boards import Board
+from pyqkit.dataflow.streams import codes, end_spaces, largest_lanes, output_reader
 from pyqkit.errors import UserError, brief, listed, shortened
 from pyqkit.files import replacing
-from pyqkit.graph.folding import Folding, FoldingSpace, settings
+from pyqkit.graph.folding import EndFolding, Folding, FoldingSpace, settings
 from pyqkit.graph.graph import Graph
 from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
@@ -243,6 +244,19 @@ def next_step(search: Search, interval: int) -> NextStep | None:
     )
 
 
+def wider_outputs(estimator: Estimator, foldings: Foldings) -> Foldings:
+    """Outputs that keep a network waiting when they leave in beats of the usual width, in wider ones."""
+    graph, interval, lanes = estimator.graph, estimator.interval(foldings), estimator.lanes(foldings)
+    ends, found = end_spaces(graph), dict[str, Folding]()
+    for index, port in enumerate(graph.outputs):
+        tensor, name = graph.tensors[port.tensor], output_reader(index)
+        usual = largest_lanes(tensor, lanes[tensor.name])
+        wider = [n for n in ends[name].axes[0].divisors if n > usual]
+        if name not in foldings and codes(tensor) > interval * usual and wider:
+            found[name] = EndFolding(next((n for n in wider if codes(tensor) <= interval * n), wider[-1]))
+    return found
+
+
 def spaces(graph: Graph) -> dict[str, FoldingSpace]:
     """What every layer offers, by name: the operators that can be folded."""
     found = {op.name: op.folding_space(graph.input_tensors(op)) for op in graph.operators}
@@ -252,31 +266,37 @@ def spaces(graph: Graph) -> dict[str, FoldingSpace]:
 def check(foldings: Foldings, graph: Graph, where: str) -> Foldings:
     """Foldings that fit the graph, those of layers that are missing being the least parallel.
 
+    Ends that are missing have the usual number of codes in a beat.
+
     Raises
     ------
     UserError
         For a name that is no layer, or a folding that does not suit it.
     """
-    layers = spaces(graph)
+    layers, ends = spaces(graph), end_spaces(graph)
     for name, folding in foldings.items():
-        _space(layers, name, where).check(folding, name)
-    return {name: foldings.get(name) or space.type() for name, space in layers.items()}
+        _space(layers, ends, name, where).check(folding, name)
+    found = {name: foldings.get(name) or space.type() for name, space in layers.items()}
+    return found | {name: foldings[name] for name in ends if name in foldings}
 
 
-def _space(layers: dict[str, FoldingSpace], name: str, where: str) -> FoldingSpace:
-    if name not in layers:
+def _space(
+    layers: dict[str, FoldingSpace], ends: dict[str, FoldingSpace], name: str, where: str
+) -> FoldingSpace:
+    if name not in layers and name not in ends:
         raise UserError(
             f"foldings of layers were expected in {where}, but {brief(name)} is no layer; layers are "
             f"{listed(layers)}"
         )
-    return layers[name]
+    return layers.get(name) or ends[name]
 
 
 def read(path: str | Path, graph: Graph) -> Foldings:
     """Folding file: JSON ``{"layer": {"pe": 4, "simd": 8, "multiplier": "dsp", "memory": "block"}, ...}``.
 
     A layer names all its axes, and the choices that are not the default (multiplier "lut", memory "auto").
-    One that is missing does one product at a time.
+    One that is missing does one product at a time. An end is named by its port, ``"input port 0": {"lanes":
+    8}``: codes that enter or leave in a cycle.
 
     Raises
     ------
@@ -299,9 +319,10 @@ def from_json(data: object, graph: Graph, where: str) -> Foldings:
             f"an object of layers was expected in {where}, but a {type(data).__name__} came; write "
             "{'layer': {'pe': 1, 'simd': 1}}"
         )
-    layers = spaces(graph)
+    layers, ends = spaces(graph), end_spaces(graph)
     found = {
-        name: _from_entry(_space(layers, name, where), name, entry, where) for name, entry in data.items()
+        name: _from_entry(_space(layers, ends, name, where), name, entry, where)
+        for name, entry in data.items()
     }
     return check(found, graph, where)
 

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
+from pyqkit.dataflow.streams import input_port
 from pyqkit.errors import UserError
-from pyqkit.graph.folding import Folding
+from pyqkit.graph.folding import EndFolding, Folding
 from pyqkit.graph.graph import Operator
 from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
@@ -80,6 +82,8 @@ class _Table:
         Rows of `FIGURES`.
     moves : list of _Moves
         By operator.
+    starts : list of dict of str to int
+        Combinations of widths in front of the first operator: codes in a beat, by input.
     """
 
     foldings: list[Folding]
@@ -88,6 +92,7 @@ class _Table:
     bounds: np.ndarray
     fifos: np.ndarray
     moves: list[_Moves]
+    starts: list[dict[str, int]]
 
 
 class _Explorer:
@@ -105,8 +110,9 @@ class _Explorer:
         self._rows: dict[tuple[str, tuple[int, ...]], int] = {}
 
     def table(self) -> _Table:
-        steps, start = self._order()
-        states, moves = {start: 0}, []
+        steps, live = self._order()
+        starts = self._starts(live)
+        states, moves = {start: place for place, start in enumerate(starts)}, []
         for step in steps:
             found, states = self._moves(step, states)
             moves.append(found)
@@ -119,7 +125,13 @@ class _Explorer:
             np.array([*self.starts, len(cycles)]),
             np.array(self.fifos),
             moves,
+            [dict(zip(live, start)) for start in starts],
         )
+
+    def _starts(self, live: list[str]) -> list[tuple[int, ...]]:
+        """Widths of the inputs, the usual ones first; of several inputs only those."""
+        entries = [self.estimator.entries[name] for name in live]
+        return list(product(*(found[: None if len(live) == 1 else 1] for found in entries)))
 
     def _moves(
         self, step: _Step, states: dict[tuple[int, ...], int]
@@ -187,20 +199,19 @@ class _Explorer:
             self.fifos.append(_figures(self.estimator.fifos_at(op, widths)))
         return self._rows[op.name, widths]
 
-    def _order(self) -> tuple[list[_Step], tuple[int, ...]]:
-        """The operators as steps, and the widths of the inputs."""
+    def _order(self) -> tuple[list[_Step], list[str]]:
+        """The operators as steps, and the inputs that they read."""
         graph = self.estimator.graph
         last = {name: index for index, op in enumerate(graph.operators) for name in op.inputs}
         live = [port.tensor for port in graph.inputs if port.tensor in last]
-        start = tuple(self.estimator.input_lanes[name] for name in live)
-        steps = []
+        inputs, steps = list(live), []
         for index, op in enumerate(graph.operators):
             (result,) = op.outputs
             reads = tuple(live.index(name) for name in op.inputs)
             keeps = tuple(i for i, name in enumerate(live) if last[name] > index)
             steps.append(_Step(op, reads, keeps, result in last))
             live = [live[i] for i in keeps] + ([result] if result in last else [])
-        return steps, start
+        return steps, inputs
 
 
 def _least(values: np.ndarray, bounds: np.ndarray, part: int) -> int:
@@ -245,7 +256,7 @@ class Search:
         paid_for = table.resources @ weights + price_of_cycle * table.cycles
         costs = np.where(table.cycles <= cycles, paid_for, np.inf)
         least, fifos = np.minimum.reduceat(costs, table.bounds[:-1]), table.fifos @ weights
-        paid, totals = np.zeros(1), []
+        paid, totals = np.zeros(len(table.starts)), []
         for moves in table.moves:
             totals.append(paid[moves.before] + fifos[moves.fifos] + least[moves.ways])
             paid = np.minimum.reduceat(totals[-1], moves.bounds[:-1])
@@ -260,6 +271,10 @@ class Search:
             state = int(moves.before[move])
             if self.estimator.is_foldable(op):
                 found.append((op.name, table.foldings[way]))
+        for index, port in enumerate(self.estimator.graph.inputs):
+            lanes = table.starts[state].get(port.tensor, 0)
+            if lanes > self.estimator.entries[port.tensor][0]:
+                found.append((input_port(index), EndFolding(lanes)))
         return dict(found[::-1])
 
     def intervals(self) -> list[int]:

@@ -20,6 +20,7 @@ from pyqkit.dataflow.streams import (
     ending_with,
     fifo_words,
     input_lanes,
+    input_port,
     largest_lanes,
     output_reader,
 )
@@ -163,9 +164,9 @@ class Emitter(dataflow.Emitter[Stream]):
 
     def enter(self, port: Port, index: int) -> End:
         tensor = self.graph.tensors[port.tensor]
-        found = end(tensor, input_lanes(tensor))
+        found = end(tensor, self.end_lanes(input_port(index), input_lanes(tensor)))
         out = self.produced[tensor.name] = self.result(tensor.name, tensor.format.bits, found.lanes)
-        self.owner = f"input port {index}"
+        self.owner = input_port(index)
         streams = f"in_{index}, {out.name}"
         if ending_with(self.graph, index):
             ends = self.stream(f"in_{index}_packet_ends", 1, 1)
@@ -178,8 +179,8 @@ class Emitter(dataflow.Emitter[Stream]):
 
     def leave(self, port: Port, index: int) -> End:
         tensor, source = self.graph.tensors[port.tensor], self.arriving(index)
-        lanes = largest_lanes(tensor, source.lanes)
         self.owner = output_reader(index)
+        lanes = self.end_lanes(self.owner, largest_lanes(tensor, source.lanes))
         source = self.converted(f"output_{index}", source, lanes, codes(tensor), f"out_{index}")
         found = end(tensor, lanes)
         ends = self.arriving(index, PACKET_ENDS)

@@ -22,6 +22,7 @@ from pyqkit.dataflow.streams import (
     end,
     ending_with,
     input_lanes,
+    input_port,
     largest_lanes,
     output_reader,
 )
@@ -190,7 +191,7 @@ class Emitter(dataflow.Emitter[Stream]):
 
     def enter(self, port: Port, index: int) -> End:
         tensor = self.graph.tensors[port.tensor]
-        found = end(tensor, input_lanes(tensor))
+        found = end(tensor, self.end_lanes(input_port(index), input_lanes(tensor)))
         out = self.produced[tensor.name] = self.result(tensor.name, found.bits, found.lanes)
         last = self.stream(f"in_{index}_last", 1, 1)
         name = self.names.new(f"in_{index}_block")
@@ -199,7 +200,7 @@ class Emitter(dataflow.Emitter[Stream]):
         ports |= out.port("out") | last.port("last")
         part = Part("from_axis", {"WIDTH": out.width, "BEAT_BITS": 8 * found.beat_bytes})
         text = instance(part.module, name, part.parameters, ports)
-        source, owner = Stream(f"in_{index}", found.bits, found.lanes), f"input port {index}"
+        source, owner = Stream(f"in_{index}", found.bits, found.lanes), input_port(index)
         timing = Pipeline.every(found.beats, 0)
         self.blocks.append(Block(name, owner, [source], [out, last], timing, text, (part,)))
         self._frame_end(owner, last, index, found.beats)
@@ -218,7 +219,7 @@ class Emitter(dataflow.Emitter[Stream]):
 
     def leave(self, port: Port, index: int) -> End:
         tensor, owner, source = self.graph.tensors[port.tensor], output_reader(index), self.arriving(index)
-        found = end(tensor, largest_lanes(tensor, source.lanes))
+        found = end(tensor, self.end_lanes(owner, largest_lanes(tensor, source.lanes)))
         source = self.converted(owner, source, found.lanes, codes(tensor), "beats")
         ends = self.arriving(index, PACKET_ENDS)
         ports = {"clock": "clock", "reset": "reset"} | source.port("in") | ends.port("end")
