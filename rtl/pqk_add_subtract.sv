@@ -9,7 +9,7 @@ module pqk_add_subtract #(
     input  wire          negate,
     output logic [W-1:0] sum
 );
-  wire [W:0] all = {x, negate} + {y ^ {W{negate}}, negate};
+  wire [W:0] all = {x, negate} - {~(y ^ {W{negate}}), 1'b1};
   assign sum = all[W:1];
   wire unused = all[0];
 endmodule

@@ -2,7 +2,7 @@
 //
 // A word of the memory serves SPAN words of weights and holds HELD exponents of each PE, of BLOCK lanes each; a kernel position
 // has ROW words of weights and begins with a word of exponents. `address` is read as that of the weights: `held` is its word
-// after a cycle with `enable`. A step with `valid` gives the exponents of the next word of weights.
+// READ_STAGES steps later. So many steps after one with `valid` come the exponents of the next word of weights.
 `default_nettype none
 module pqk_block_exponents #(
     parameter int PE = 1,
@@ -14,6 +14,7 @@ module pqk_block_exponents #(
     parameter int ROW = 1,
     parameter int DEPTH = 2,  // words of the memory
     parameter int E = 2,  // bits of an exponent
+    parameter int READ_STAGES = 2,
     localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
     input  wire                            clock,
@@ -31,7 +32,8 @@ module pqk_block_exponents #(
   localparam int SEGMENTS = SIMD / SEGMENT;
   localparam int SPAN_BITS = SPAN > 1 ? $clog2(SPAN) : 1;
   localparam int ROW_BITS = ROW > 1 ? $clog2(ROW) : 1;
-  logic [SPAN_BITS-1:0] place, read_place;  // of the word of weights within that of exponents
+  logic [SPAN_BITS-1:0] place;  // of the word of weights within that of exponents
+  wire [SPAN_BITS-1:0] read_place;
   logic row_ends;
   wire turn = place == SPAN_BITS'(SPAN - 1) || row_ends;
 
@@ -43,8 +45,8 @@ module pqk_block_exponents #(
       place <= turn ? 0 : place + 1;
       if (turn) address <= address == ADDRESS_BITS'(DEPTH - 1) ? 0 : address + 1;
     end
-    if (enable) read_place <= place;
   end
+  pqk_delay #(.WIDTH(SPAN_BITS), .STAGES(READ_STAGES)) reading (.clock, .enable, .d(place), .q(read_place));
 
   if (ROW % SPAN != 0) begin : g_row  // the last word of exponents of a kernel position serves fewer words
     logic [ROW_BITS-1:0] word;

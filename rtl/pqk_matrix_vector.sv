@@ -1,11 +1,12 @@
 // Matrix-vector unit: windows times weights, summed exactly; PE outputs and SIMD inputs a cycle, without a gap.
 //
 // A window comes as FOLDS words, once for every PE outputs. Weights lie outside, behind a memory port, in the order of use,
-// [group][output fold][input fold][PE][SIMD], and start again with every pixel: after a cycle with `read`, the source must give
-// the word that was at `address`, until the next such cycle. A pqk_rom is such a source, and so is any memory that has been
-// written. Products are made outside too, so that any pair of formats can be plugged in: `products` must be `left` times the
-// weights, combinationally, for each PE and lane, or minus that where `negate` is set: the adders subtract then, which saves a
-// carry chain for every product.
+// [group][output fold][input fold][PE][SIMD], and start again with every pixel. A cycle with `read` is a step, and nothing outside
+// may move in any other cycle: READ_STAGES steps after an `address`, the source must give its word. A pqk_rom of as many stages
+// is such a source, and so is any memory that has been written. Products are made outside too, so that any pair of formats can
+// be plugged in: PRODUCT_STAGES steps after `left` stands beside its weights, `products` must be one times the other for each PE
+// and lane, or minus that where `negate` was set beside them: the adders subtract then, which saves a carry chain for every
+// product.
 //
 // Weights in blocks have exponents behind a port of the same kind, one for every block of each PE and kernel position. SEGMENT
 // lanes lie in one block whichever word it is: their products are summed, then shifted, then the segments are added. A word
@@ -17,10 +18,12 @@ module pqk_matrix_vector #(
     parameter bit SIGNS = 0,  // whether `negate` is ever set
     parameter int SUM_BITS = 16,
     parameter int PE = 1,
-    parameter int SIMD = 1,
-    parameter int LANES = SIMD,  // inputs a cycle: SIMD that all PE share, or PE * SIMD so that each has its own (depthwise)
+    parameter int SIMD = 1,  // products of each PE that come a cycle
+    parameter int LANES = SIMD,  // inputs a cycle: SIMD that all PE share, PE * SIMD (depthwise), or what the products make of them
     parameter int FOLDS = 4,
     parameter int DEPTH = 16,  // words of weights, FOLDS * outputs / PE
+    parameter int READ_STAGES = 2,
+    parameter int PRODUCT_STAGES = 1,
     parameter int EXPONENT_BITS = 0,  // 0 for weights without exponents; what follows then says nothing
     parameter int EXPONENT_DEPTH = 1,  // words of exponents
     parameter int BLOCK = SIMD,
@@ -48,21 +51,22 @@ module pqk_matrix_vector #(
     input  wire                              out_ready,
     output logic [          PE*SUM_BITS-1:0] out_data
 );
-  if (LANES != SIMD && LANES != PE * SIMD) begin : g_illegal
-    $error("inputs that all PE share, or of each its own, were expected: LANES, PE, SIMD");
-  end
-  if (FOLDS < 1 || DEPTH % FOLDS != 0 || SIMD % SEGMENT != 0) begin : g_illegal_folds
+  if (FOLDS < 1 || DEPTH % FOLDS != 0 || SIMD % SEGMENT != 0) begin : g_illegal
     $error("words of weights for whole windows, of whole segments, were expected: DEPTH, FOLDS, SIMD, SEGMENT");
+  end
+  if (READ_STAGES < 1 || PRODUCT_STAGES < 0) begin : g_illegal_stages
+    $error("a step at least from address to weights was expected: READ_STAGES, PRODUCT_STAGES");
   end
 
   localparam int LOW = $clog2(EXPONENT_BITS > 0 ? SEGMENT : SIMD);  // levels of adders before the shift
   localparam int HIGH = EXPONENT_BITS > 0 ? $clog2(SIMD / SEGMENT) : 0;
-  localparam int STAGES = LOW + HIGH + (EXPONENT_BITS > 0 ? 4 : 3);  // operands, terms, tree, shift, tree, sum
+  localparam int TERM_STAGES = READ_STAGES + PRODUCT_STAGES + 1;  // steps until they are held
+  localparam int STAGES = TERM_STAGES + LOW + HIGH + (EXPONENT_BITS > 0 ? 2 : 1);  // tree, shift, tree, sum
   localparam int TERM_BITS = PRODUCT_BITS < SUM_BITS ? PRODUCT_BITS : SUM_BITS;
   localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
 
   logic [FOLD_BITS-1:0] fold;
-  logic [STAGES-1:0] valid;  // bit 0: operands; the highest: terms that reach the sum
+  logic [STAGES-1:0] valid;  // by steps since the input came, less one; the highest: a sum that is whole
   logic [STAGES-2:0] first, last;
   wire step = out_ready || !out_valid;  // the whole pipeline moves, or nothing does
   assign in_ready = step;
@@ -77,16 +81,25 @@ module pqk_matrix_vector #(
     end
   end
 
-  logic [LANES*LEFT_BITS-1:0] operands;
-  always_ff @(posedge clock) if (step) operands <= in_data;
-  assign left = operands;
   assign read = step;
+  pqk_delay #(
+      .WIDTH (LANES * LEFT_BITS),
+      .STAGES(READ_STAGES)
+  ) operands (
+      .clock,
+      .enable(step),
+      .d(in_data),
+      .q(left)
+  );
 
   // The last stage holds a finished sum only every FOLDS words; between them nothing is valid at the output.
   always_ff @(posedge clock) begin
-    if (reset) valid <= 0;
-    else if (step) valid <= {valid[STAGES-2] && last[STAGES-2], valid[STAGES-3:0], in_valid};
-    if (step) begin
+    if (reset) begin  // of flags too: a shift register in LUTs, which has none, would be slow to drive a whole sum
+      valid <= 0;
+      first <= 0;
+      last  <= 0;
+    end else if (step) begin
+      valid <= {valid[STAGES-2] && last[STAGES-2], valid[STAGES-3:0], in_valid};
       first <= {first[STAGES-3:0], fold == 0};
       last  <= {last[STAGES-3:0], fold == FOLD_BITS'(FOLDS - 1)};
     end
@@ -106,12 +119,13 @@ module pqk_matrix_vector #(
           .SPAN(SPAN),
           .ROW(ROW),
           .DEPTH(EXPONENT_DEPTH),
-          .E(EXPONENT_BITS)
+          .E(EXPONENT_BITS),
+          .READ_STAGES(READ_STAGES)
       ) blocks (
           .clock,
           .reset,
           .enable   (step),
-          .valid    (valid[LOW]),  // so that they come beside the sums of segments
+          .valid    (valid[PRODUCT_STAGES+LOW]),  // so that they come beside the sums of segments
           .address  (exponent_address),
           .held     (exponents),
           .exponents(shifts)
@@ -139,9 +153,15 @@ module pqk_matrix_vector #(
       end
       wire [SIMD-1:0] signs;
       if (SIGNS) begin : g_signs
-        logic [SIMD-1:0] held;
-        always_ff @(posedge clock) if (step) held <= negate[pe*SIMD+:SIMD];
-        assign signs = held;
+        pqk_delay #(
+            .WIDTH (SIMD),
+            .STAGES(PRODUCT_STAGES + 1)
+        ) beside (
+            .clock,
+            .enable(step),
+            .d(negate[pe*SIMD+:SIMD]),
+            .q(signs)
+        );
         pqk_add_subtract #(.W(SUM_BITS)) accumulate (.x(so_far), .y(partial), .negate(negative), .sum(total));
       end else begin : g_no_signs
         assign signs = 0;

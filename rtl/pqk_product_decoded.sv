@@ -1,4 +1,5 @@
-// Exact product of two codes of any formats: both are decoded by tables to signed integers, which are multiplied.
+// Exact product of two codes of any formats: both are decoded by tables to signed integers, which are multiplied. The first of
+// STAGES registers stands behind the tables, the others in the multiplier.
 `default_nettype none
 module pqk_product_decoded #(
     parameter int A = 4,
@@ -8,14 +9,39 @@ module pqk_product_decoded #(
     parameter bit [(A_WIDTH << A)-1:0] A_TABLE = '0,  // integer of every code, code 0 lowest
     parameter bit [(B_WIDTH << B)-1:0] B_TABLE = '0,
     parameter bit DSP = 0,
-    parameter int W = 8
+    parameter int W = 8,
+    parameter int STAGES = 0
 ) (
+    input  wire                 clock,
+    input  wire                 enable,
     input  wire         [A-1:0] a,
     input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
-  pqk_product_integer #(.A(A_WIDTH), .B(B_WIDTH), .DSP(DSP), .W(W)) multiplier (
-      .a(A_TABLE[a*A_WIDTH+:A_WIDTH]), .b(B_TABLE[b*B_WIDTH+:B_WIDTH]), .p
+  localparam int DECODING = STAGES > 0 ? 1 : 0;
+  wire [A_WIDTH-1:0] left;
+  wire [B_WIDTH-1:0] right;
+  pqk_delay #(
+      .WIDTH (A_WIDTH + B_WIDTH),
+      .STAGES(DECODING)
+  ) decoded (
+      .clock,
+      .enable,
+      .d({A_TABLE[a*A_WIDTH+:A_WIDTH], B_TABLE[b*B_WIDTH+:B_WIDTH]}),
+      .q({left, right})
+  );
+  pqk_product_integer #(
+      .A(A_WIDTH),
+      .B(B_WIDTH),
+      .DSP(DSP),
+      .W(W),
+      .STAGES(STAGES - DECODING)
+  ) multiplier (
+      .clock,
+      .enable,
+      .a(left),
+      .b(right),
+      .p
   );
 endmodule
 `default_nettype wire

@@ -1,6 +1,8 @@
 // Product of two Logarithmic Posits: logarithms add, leave the logarithmic domain through the table of 2**f that is part
 // of the format's definition, and one shift aligns. With MAGNITUDE p is |p|; the sign is the exclusive or of the codes'
 // top bits. Zero is code 0 and Not a Real.
+//
+// The first of STAGES registers stands before the shift, the second behind the tables of logarithms, the others behind the shift.
 `default_nettype none
 module pqk_product_logposit #(
     parameter int A = 4,
@@ -12,21 +14,68 @@ module pqk_product_logposit #(
     parameter bit [(L << (B - 1))-1:0] B_TABLE = '0,
     parameter bit [(8 << F)-1:0] SIGNIFICANDS = 1,
     parameter bit MAGNITUDE = 0,
-    parameter int W = 8
+    parameter int W = 8,
+    parameter int STAGES = 0
 ) (
+    input  wire                 clock,
+    input  wire                 enable,
     input  wire         [A-1:0] a,
     input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
 );
+  localparam int SUMS = STAGES > 0 ? 1 : 0;
+  localparam int LOGARITHMS = STAGES > 1 ? 1 : 0;
+  localparam int BEHIND = STAGES - SUMS - LOGARITHMS;
+  // Negation without a carry chain, so that it becomes one with the table where codes are narrow: a bit changes if there is a
+  // one below it.
   wire [A-2:0] a_body;
   wire [B-2:0] b_body;
-  assign a_body = a[A-1] ? -a[A-2:0] : a[A-2:0];
-  assign b_body = b[B-1] ? -b[B-2:0] : b[B-2:0];
-  wire [L:0] sum = A_TABLE[a_body*L+:L] + B_TABLE[b_body*L+:L] + (L + 1)'(LOWEST);
+  for (genvar i = 0; i < A - 1; i++) begin : g_a_body
+    assign a_body[i] = a[i] ^ (a[A-1] && (a[A-2:0] & (A-1)'((1 << i) - 1)) != 0);
+  end
+  for (genvar i = 0; i < B - 1; i++) begin : g_b_body
+    assign b_body[i] = b[i] ^ (b[B-1] && (b[B-2:0] & (B-1)'((1 << i) - 1)) != 0);
+  end
+  wire negative = !MAGNITUDE && (a[A-1] ^ b[B-1]);
   wire zero = a[A-2:0] == 0 || b[B-2:0] == 0;
-  wire [7:0] significand = zero ? '0 : SIGNIFICANDS[(sum & (L+1)'((1<<F)-1))*8+:8];
-  pqk_product_align #(.M(8), .S(L + 1 - F), .W(W)) align (
-      .magnitude(significand), .shift(sum[L:F]), .negative(!MAGNITUDE && (a[A-1] ^ b[B-1])), .p
+
+  wire [L-1:0] a_logarithm, b_logarithm;
+  wire [1:0] flags;
+  pqk_delay #(
+      .WIDTH (2 * L + 2),
+      .STAGES(LOGARITHMS)
+  ) logarithms (
+      .clock,
+      .enable,
+      .d({A_TABLE[a_body*L+:L], B_TABLE[b_body*L+:L], negative, zero}),
+      .q({a_logarithm, b_logarithm, flags})
+  );
+  wire [L:0] sum = a_logarithm + b_logarithm + (L + 1)'(LOWEST);
+  wire [7:0] significand = flags[0] ? '0 : SIGNIFICANDS[(sum & (L+1)'((1<<F)-1))*8+:8];
+  wire [7:0] magnitude;
+  wire [L-F:0] shift;
+  wire negative_held;
+  pqk_delay #(
+      .WIDTH (8 + L - F + 2),
+      .STAGES(SUMS)
+  ) sums (
+      .clock,
+      .enable,
+      .d({significand, sum[L:F], flags[1]}),
+      .q({magnitude, shift, negative_held})
+  );
+  pqk_product_align #(
+      .M(8),
+      .S(L + 1 - F),
+      .W(W),
+      .STAGES(BEHIND)
+  ) align (
+      .clock,
+      .enable,
+      .magnitude,
+      .shift,
+      .negative(negative_held),
+      .p
   );
 
   if (A < 2 || B < 2 || F > L) begin : g_illegal

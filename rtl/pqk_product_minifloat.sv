@@ -1,6 +1,9 @@
 // Exact product of two minifloats: the significands multiply, the exponents add, one shift aligns, one conditional
 // negation gives the sign. With MAGNITUDE p is |p|, for adders that subtract: the sign is the exclusive or of the codes'
 // top bits (of the signed ones). Codes of infinities and NaN never occur; they are read as numbers.
+//
+// The first of STAGES registers stands before the shift, the second within a multiplier of rows and before the sum of exponents,
+// the next behind the shift.
 `default_nettype none
 module pqk_product_minifloat #(
     parameter int A_EXPONENT = 2,
@@ -12,8 +15,11 @@ module pqk_product_minifloat #(
     parameter bit MAGNITUDE = 0,
     parameter int A = A_EXPONENT + A_SIGNIFICAND + 32'(A_SIGNED),
     parameter int B = B_EXPONENT + B_SIGNIFICAND + 32'(B_SIGNED),
-    parameter int W = 9
+    parameter int W = 9,
+    parameter int STAGES = 0
 ) (
+    input  wire                 clock,
+    input  wire                 enable,
     input  wire         [A-1:0] a,
     input  wire         [B-1:0] b,
     output logic signed [W-1:0] p
@@ -22,6 +28,9 @@ module pqk_product_minifloat #(
   localparam int S = SHIFTS > 0 ? $clog2(SHIFTS + 1) : 1;
   localparam int MA = A_SIGNIFICAND + 1;
   localparam int MB = B_SIGNIFICAND + 1;
+  localparam int WITHIN = STAGES > 1 && MA + MB > 6 ? 1 : 0;
+  localparam int BEFORE = STAGES > 0 ? 1 : 0;
+  localparam int BEHIND = STAGES - BEFORE - WITHIN;
 
   wire [A_EXPONENT-1:0] a_exponent = a[A_SIGNIFICAND+:A_EXPONENT];
   wire [B_EXPONENT-1:0] b_exponent = b[B_SIGNIFICAND+:B_EXPONENT];
@@ -34,7 +43,17 @@ module pqk_product_minifloat #(
     b_significand[MB-1] = b_exponent != 0;
   end
   wire [MA+MB-1:0] significand;
-  pqk_product_unsigned #(.A(MA), .B(MB)) multiplier (.a(a_significand), .b(b_significand), .p(significand));
+  pqk_product_unsigned #(
+      .A(MA),
+      .B(MB),
+      .STAGES(WITHIN)
+  ) multiplier (
+      .clock,
+      .enable,
+      .a(a_significand),
+      .b(b_significand),
+      .p(significand)
+  );
 
   localparam int E = A_EXPONENT + B_EXPONENT;
   function automatic logic [(S << E)-1:0] shifts();
@@ -51,14 +70,48 @@ module pqk_product_minifloat #(
   wire [S-1:0] shift;
   if (E <= 6) begin : g_shift_table
     localparam logic [(S << E)-1:0] TABLE = shifts();
-    assign shift = TABLE[{a_exponent, b_exponent}*S+:S];
+    pqk_delay #(.WIDTH(S), .STAGES(WITHIN)) sum (.clock, .enable, .d(TABLE[{a_exponent, b_exponent}*S+:S]), .q(shift));
   end else begin : g_shift_sum
     // max(a, 1) only touches the lowest bit; max(b, 1) - 2 is a function of b alone that fits the adder's LUTs.
     localparam logic [(S << B_EXPONENT)-1:0] TABLE = parts();
-    assign shift = (S'(a_exponent) | S'(a_exponent == 0)) + TABLE[b_exponent*S+:S];
+    wire [S-1:0] a_part, b_part;
+    pqk_delay #(
+        .WIDTH (2 * S),
+        .STAGES(WITHIN)
+    ) exponents (
+        .clock,
+        .enable,
+        .d({S'(a_exponent) | S'(a_exponent == 0), TABLE[b_exponent*S+:S]}),
+        .q({a_part, b_part})
+    );
+    assign shift = a_part + b_part;
   end
-  pqk_product_align #(.M(MA + MB), .S(S), .W(W)) align (
-      .magnitude(significand), .shift, .negative(!MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]))), .p
+  wire negative = !MAGNITUDE && ((A_SIGNED && a[A-1]) ^ (B_SIGNED && b[B-1]));
+  wire [MA+MB-1:0] significand_held;
+  wire [S-1:0] shift_held;
+  wire negative_held;
+  pqk_delay #(
+      .WIDTH (MA + MB + S),
+      .STAGES(BEFORE)
+  ) product (
+      .clock,
+      .enable,
+      .d({significand, shift}),
+      .q({significand_held, shift_held})
+  );
+  pqk_delay #(.WIDTH(1), .STAGES(BEFORE + WITHIN)) beside (.clock, .enable, .d(negative), .q(negative_held));
+  pqk_product_align #(
+      .M(MA + MB),
+      .S(S),
+      .W(W),
+      .STAGES(BEHIND)
+  ) align (
+      .clock,
+      .enable,
+      .magnitude(significand_held),
+      .shift(shift_held),
+      .negative(negative_held),
+      .p
   );
 
   if (A_EXPONENT < 1 || B_EXPONENT < 1) begin : g_illegal

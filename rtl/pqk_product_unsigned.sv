@@ -1,9 +1,13 @@
 // p = a * b of two unsigned integers: as many LUTs as bits of p where a and b are six bits together, else Booth rows.
+// STAGES registers stand behind the LUTs or between the rows.
 `default_nettype none
 module pqk_product_unsigned #(
     parameter int A = 3,
-    parameter int B = 3
+    parameter int B = 3,
+    parameter int STAGES = 0
 ) (
+    input  wire            clock,
+    input  wire            enable,
     input  wire  [  A-1:0] a,
     input  wire  [  B-1:0] b,
     output logic [A+B-1:0] p
@@ -16,9 +20,21 @@ module pqk_product_unsigned #(
 
   if (W <= 6) begin : g_table
     localparam logic [BITS-1:0] TABLE = products();
-    assign p = TABLE[{a, b}*W+:W];
+    pqk_delay #(.WIDTH(W), .STAGES(STAGES)) behind (.clock, .enable, .d(TABLE[{a, b}*W+:W]), .q(p));
   end else begin : g_rows
-    pqk_product_booth #(.A(A), .A_SIGNED(0), .B(B), .B_SIGNED(0)) multiplier (.a, .b, .p);
+    pqk_product_booth #(
+        .A(A),
+        .A_SIGNED(0),
+        .B(B),
+        .B_SIGNED(0),
+        .STAGES(STAGES)
+    ) multiplier (
+        .clock,
+        .enable,
+        .a,
+        .b,
+        .p
+    );
   end
 endmodule
 `default_nettype wire

@@ -1,4 +1,5 @@
-// Constants with a registered read, so that they can become block RAM; one word alone is a literal and takes nothing.
+// Constants with a registered read, so that they can become block RAM; one word alone is a literal and takes nothing. With two
+// STAGES there is a register behind the memory, which makes up for the time that a block RAM takes.
 `default_nettype none
 module pqk_rom #(
     parameter int WIDTH = 8,
@@ -6,6 +7,7 @@ module pqk_rom #(
     parameter FILE = "",  // hexadecimal, one word a line; not read if DEPTH is 1
     parameter bit [WIDTH-1:0] VALUE = 0,  // the word if DEPTH is 1
     parameter MEMORY = "auto",  // "lut", "block", or left to the tool
+    parameter int STAGES = 1,  // steps from an address to its word
     localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
     input  wire                     clock,
@@ -13,8 +15,8 @@ module pqk_rom #(
     input  wire  [ADDRESS_BITS-1:0] address,
     output logic [       WIDTH-1:0] data
 );
-  if (WIDTH < 1 || DEPTH < 1) begin : g_illegal
-    $error("a word at least was expected: WIDTH, DEPTH");
+  if (WIDTH < 1 || DEPTH < 1 || STAGES < 1) begin : g_illegal
+    $error("a word and a step at least were expected: WIDTH, DEPTH, STAGES");
   end
 
   // Vivado takes rom_style for constants. Yosys knows LUT RAM alone as "distributed", but reads ram_style first, where
@@ -31,7 +33,7 @@ module pqk_rom #(
       logic [WIDTH-1:0] word;
       initial $readmemh(FILE, memory);
       always_ff @(posedge clock) if (enable) word <= memory[address];
-      assign data = word;
+      pqk_delay #(.WIDTH(WIDTH), .STAGES(STAGES - 1)) behind (.clock, .enable, .d(word), .q(data));
     end else begin : g_literal
       assign data = VALUE;
       wire unused = &{clock, enable, address};

@@ -55,7 +55,7 @@ class Case:
 
 # Blocks that others are made of, which have no properties of their own there.
 PARTS = {
-    "add": ("pqk_scaled_integers", "pqk_decode", "pqk_rom"),
+    "add": ("pqk_scaled_integers", "pqk_decode", "pqk_rom", "pqk_delay"),
     "converter_pair": ("pqk_width_converter",),
 }
 ADD = {"LEFT_FACTOR": 1, "RIGHT_FACTOR": 1}

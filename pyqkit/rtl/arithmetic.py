@@ -21,7 +21,7 @@ def multiply_accumulate(
     """
     product = (
         f"  wire signed [{block.width - 1}:0] p;\n  "
-        f"{block.instance('multiply', 'a', 'b', 'p', **block.magnitude)}\n"
+        f"{block.instance('multiply', 'a', 'b', 'p', magnitude=True)}\n"
     )
     return Circuit(
         name,
@@ -54,7 +54,7 @@ def dot_product(
         f"    output wire signed [{sum_bits - 1}:0] sum, output wire negative);\n"
         f"  wire [{lanes * block.width - 1}:0] terms;\n  wire [{lanes - 1}:0] negate;\n"
         f"  for (genvar i = 0; i < {lanes}; i++) begin : g_lane\n    "
-        f"{block.instance('multiply', a, b, f'terms[i*{block.width}+:{block.width}]', **block.magnitude)}\n"
+        f"{block.instance('multiply', a, b, f'terms[i*{block.width}+:{block.width}]', magnitude=True)}\n"
         f"    assign negate[i] = {_sign(block, left, right, 'i')};\n  end\n"
         f"  {PREFIX}dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), "
         f".SIGNS({block.signs})) tree (\n"

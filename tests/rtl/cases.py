@@ -267,11 +267,14 @@ def sums() -> list[Case]:
 def multiplication() -> Case:
     """Two streams of unsigned codes, multiplied outside the block."""
     left, right = unsigned(4, 6, 2, 13), unsigned(3, 6, 2, 14)
-    parameters: Parameters = {"LEFT_WIDTH": 8, "RIGHT_WIDTH": 6, "OUT_WIDTH": 14}
-    before = "  wire [7:0] #_left_word;\n  wire [5:0] #_right_word;\n  wire [13:0] #_products;\n"
+    parameters: Parameters = {"LEFT_WIDTH": 8, "RIGHT_WIDTH": 6, "OUT_WIDTH": 14, "STAGES": 1}
+    before = (
+        "  wire [7:0] #_left_word;\n  wire [5:0] #_right_word;\n  reg [13:0] #_products;\n  wire #_step;\n"
+    )
     for i in range(2):
-        before += f"  assign #_products[{7 * i}+:7] = #_left_word[{4 * i}+:4] * #_right_word[{3 * i}+:3];\n"
-    wires = {"left": "#_left_word", "right": "#_right_word", "products": "#_products"}
+        product = f"#_left_word[{4 * i}+:4] * #_right_word[{3 * i}+:3]"
+        before += f"  always_ff @(posedge clock) if (#_step) #_products[{7 * i}+:7] <= {product};\n"
+    wires = {"left": "#_left_word", "right": "#_right_word", "products": "#_products", "step": "#_step"}
     streams, out = {"left": left, "right": right}, {"out": Words(7, left.codes * right.codes)}
     return Case("stream_product", "stream_product", parameters, streams, out, {}, wires, before)
 

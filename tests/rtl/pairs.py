@@ -21,7 +21,7 @@ from pyqkit.rtl.products import ProductBlock
 FAST = ("-std=c++17", "-O1", "-fPIC", "-w")  # of engine rtl in tests too, whose Verilator objects are kept
 
 ROOT = Path(__file__).parents[2]
-Case = tuple[NumberFormat, NumberFormat, ProductBlock]
+Case = tuple[NumberFormat, NumberFormat, ProductBlock, int]  # the last one: stages
 
 MAIN = """
 #include "Vpairs.h"
@@ -30,12 +30,12 @@ double sc_time_stamp() {{ return 0; }}
 int main(int, char** argv) {{
   Vpairs top;
   std::FILE* out = std::fopen(argv[1], "wb");
-  for (int a = 0; a < {rows}; a++)
-    for (int b = 0; b < {columns}; b++) {{
-      top.a = a, top.b = b;
-      top.eval();
-      std::fwrite(&top.p[0], 4, {words}, out);
-    }}
+  for (int n = 0; n < {rows} * {columns} + {stages}; n++) {{
+    top.a = n / {columns}, top.b = n % {columns};
+    top.clock = 0, top.eval();
+    std::fwrite(&top.p[0], 4, {words}, out);
+    top.clock = 1, top.eval();
+  }}
   std::fclose(out);
 }}
 """
@@ -91,18 +91,26 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
 
 def simulate(cases: Sequence[Case], folder: Path, sources: Path = ROOT / "rtl") -> list[np.ndarray]:
     """Product of every two codes of each case, int64, shape (2**left.bits, 2**right.bits), as Verilator
-    computes it.
+    computes it: a pair a cycle.
     """
     left, right = max(case[0].bits for case in cases), max(case[1].bits for case in cases)
+    deepest = max(case[3] for case in cases)
     lines = [
-        f"module pairs (input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, output logic "
-        f"[{64 * len(cases) - 1}:0] p);"
+        f"module pairs (input logic clock, input logic [{left - 1}:0] a, input logic [{right - 1}:0] b, "
+        f"output logic [{64 * len(cases) - 1}:0] p);"
     ]
-    for i, (x, y, block) in enumerate(cases):
+    if not deepest:
+        lines.append("wire unused = clock;")
+    for i, (x, y, block, stages) in enumerate(cases):
         lines.append(f"logic signed [{block.width - 1}:0] p{i};\nassign p[{64 * i}+:64] = 64'(p{i});")
-        lines.append(block.instance(f"product{i}", f"a[{x.bits - 1}:0]", f"b[{y.bits - 1}:0]", f"p{i}"))
-    main = MAIN.format(rows=2**left, columns=2**right, words=2 * len(cases))
+        ports = f"a[{x.bits - 1}:0]", f"b[{y.bits - 1}:0]", f"p{i}"
+        lines.append(block.instance(f"product{i}", *ports, stages))
+    main = MAIN.format(rows=2**left, columns=2**right, stages=deepest, words=2 * len(cases))
     program = build(folder, "pairs", "\n".join([*lines, "endmodule\n"]), main, sources)
     subprocess.run([program, "products.bin"], cwd=folder, check=True)
-    found = np.fromfile(folder / "products.bin", np.int64).reshape(2**left, 2**right, len(cases))
-    return [found[: 2**x.bits, : 2**y.bits, i] for i, (x, y, _) in enumerate(cases)]
+    found = np.fromfile(folder / "products.bin", np.int64).reshape(-1, len(cases))
+    count = 2 ** (left + right)
+    return [
+        found[stages : stages + count, i].reshape(2**left, 2**right)[: 2**x.bits, : 2**y.bits]
+        for i, (x, y, _, stages) in enumerate(cases)
+    ]

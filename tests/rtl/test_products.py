@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyqkit.formats import parse, product
-from pyqkit.rtl.products import ProductBlock, product_block, table_block
+from pyqkit.rtl.products import ProductBlock, dsp_block, product_block, table_block
 from tests.rtl.pairs import ROOT, simulate
 
 SAME = [
@@ -33,22 +33,23 @@ MIXED = [
     ("e2m1", "lp4_0_3"),
     ("e5m2", "e5m2"),
 ]
+DSP = [("int8", "int8"), ("e2m1", "int4")]
 
 
 def numbers(name: str) -> np.ndarray:
     return np.unique(parse(name).codes)
 
 
-def check(pairs: list[tuple[str, str, ProductBlock]], folder, sources) -> list[str]:
+def check(pairs: list[tuple[str, str, ProductBlock, int]], folder, sources) -> list[str]:
     """Names of the pairs with a wrong product."""
-    found = simulate([(parse(a), parse(b), block) for a, b, block in pairs], folder, sources)
+    found = simulate([(parse(a), parse(b), block, stages) for a, b, block, stages in pairs], folder, sources)
     wrong = []
-    for (a, b, block), got in zip(pairs, found):
+    for (a, b, block, stages), got in zip(pairs, found):
         codes = np.ix_(numbers(a), numbers(b))
         expected = product(parse(a), parse(b)).table[codes]
         fits = (expected >= -(2**63)) & (expected < 2**63)
         if not np.array_equal(got[codes][fits], expected[fits]):
-            wrong.append(f"{a} times {b} ({block.module})")
+            wrong.append(f"{a} times {b} ({block.module}, {stages} stages)")
     return wrong
 
 
@@ -57,17 +58,21 @@ def chosen(pairs) -> list[tuple[str, str, ProductBlock]]:
     for name in ("e2m1", "lp4_0_3"):
         fmt = parse(name)
         made.append((name, name, table_block(product(fmt, fmt), product_block(fmt, fmt).width)))
+    made += [(a, b, dsp_block(parse(a), parse(b))) for a, b in DSP]
     return made
 
 
 def test_every_pair_of_codes(tmp_path):
+    """With each number of registers that is ever chosen."""
     pairs = chosen([(n, n) for n in SAME] + MIXED)
     assert len({block.module for _, _, block in pairs}) == 5
-    assert check(pairs, tmp_path, ROOT / "rtl") == []
+    staged = [(*pair, stages) for pair in pairs for stages in range(len(pair[2].signed_delays_ns))]
+    assert {stages for *_, stages in staged} >= {0, 1, 2, 3}
+    assert check(staged, tmp_path, ROOT / "rtl") == []
 
 
 MUTANTS = {
-    "pqk_product_booth.sv": ("digit[2]),", "digit[2] && r < 1),"),
+    "pqk_product_booth.sv": (".negate(digits[2])", ".negate(digits[2] && r < 1)"),
     "pqk_product_minifloat.sv": ("a_significand[MA-1] = a_exponent != 0", "a_significand[MA-1] = 1"),
     "pqk_product_logposit.sv": ("a[A-2:0] == 0 ||", ""),
 }
@@ -81,7 +86,7 @@ def test_mutants_are_caught(tmp_path):
         assert not right or text.count(right) == 1
         (tmp_path / path.name).write_text(text.replace(right, wrong) if right else text)
     (tmp_path / "run").mkdir()
-    pairs = [(n, n, product_block(parse(n), parse(n))) for n in ("int4", "e2m1", "lp4_0_3")]
+    pairs = [(n, n, product_block(parse(n), parse(n)), 0) for n in ("int4", "e2m1", "lp4_0_3")]
     assert len(check(pairs, tmp_path / "run", tmp_path)) == len(pairs)
 
 

@@ -19,11 +19,13 @@ def units() -> list[Case]:
         "matrix_signs": _unit("matrix_signs", 2, 3, 2, signs=True),
         "wide_signs": _unit("wide_signs", 1, 8, 2, signs=True),
         "loaded": _unit("loaded", 2, 3, 2, loaded=True),
+        "deep": _unit("deep", 2, 3, 2, signs=True, reading=2, multiplying=2),
+        "blocks_deep": _unit("blocks_deep", 2, 2, 6, block=8, signs=True, reading=2, multiplying=1),
         "blocks_whole": _unit("blocks_whole", 2, 4, 1, block=8),
         "blocks_span": _unit("blocks_span", 2, 2, 6, block=8, signs=True),
         "blocks_within": _unit("blocks_within", 2, 8, 2, block=4),
         "blocks_across": _unit("blocks_across", 1, 6, 3, block=4, signs=True),
-        "blocks_loaded": _unit("blocks_loaded", 2, 4, 2, block=2, loaded=True),
+        "blocks_loaded": _unit("blocks_loaded", 2, 4, 2, block=2, loaded=True, reading=2),
     }
     return list(plain.values())
 
@@ -37,10 +39,13 @@ def _unit(
     signs: bool = False,
     loaded: bool = False,
     exponent_bits: int = 2,
+    reading: int = 1,
+    multiplying: int = 0,
 ) -> Case:
     """A unit of four outputs and one kernel position with int4 weights, in blocks of `block` inputs or none.
 
-    Its memories are constants, or `loaded`: written before the first word of input is let in.
+    Its memories are constants, or `loaded`: written before the first word of input is let in. `reading` and
+    `multiplying` are the steps until weights and products come.
     """
     outputs, inputs, random = 4, simd * folds, np.random.default_rng(simd)
     weights = random.integers(-8, 8, (outputs, inputs))
@@ -51,6 +56,7 @@ def _unit(
     order = weights.reshape(-1, pe, folds, simd).transpose(0, 2, 1, 3).reshape(depth, pe * simd)
     memories = {"right": ("address", order, 4)}
     parameters: Parameters = {"PRODUCT_BITS": 8, "PE": pe, "SIMD": simd, "FOLDS": folds, "DEPTH": depth}
+    parameters |= {"READ_STAGES": reading, "PRODUCT_STAGES": multiplying}
     scaled = weights
     if block:
         largest = 2**exponent_bits - 1
@@ -71,13 +77,14 @@ def _unit(
     bits = int(max(abs(expected).max(), 64 * inputs << largest)).bit_length() + 1
     parameters |= {"SUM_BITS": bits, "SIGNS": int(signs)}
     wires = {wire: f"#_{wire}" for wire in ("left", "read", "products", "negate", "exponents")}
-    before, tables = _multiplied(pe, simd, signs), {}
+    before, tables = _multiplied(pe, simd, signs, multiplying), {}
     for port, (address, values, width) in memories.items():
         wires |= {address: f"#_{address}"}
         rows = [packed(row, width) for row in values]
         tables[f"{name}_{port}.hex"] = table(rows, values.shape[1] * width)
         memory = _written if loaded else _constants
-        before += memory(port, address, len(rows), values.shape[1] * width, f"{name}_{port}.hex")
+        file = f"{name}_{port}.hex"
+        before += memory(port, address, len(rows), values.shape[1] * width, file, reading)
     if not block:
         wires |= {"exponents": "1'b0", "exponent_address": "#_unused"}
         before += "  wire #_unused;\n"
@@ -90,7 +97,7 @@ def _unit(
     return Case(name, "matrix_vector", parameters, given, taken, tables, wires, before)
 
 
-def _multiplied(pe: int, simd: int, signs: bool) -> str:
+def _multiplied(pe: int, simd: int, signs: bool, steps: int) -> str:
     """Products of int4 outside a unit, with signs of their own or as they are."""
     negate = f"#_left[i%{simd}*4+3] ^ #_right[4*i+3]" if signs else "1'b0"
     return (
@@ -99,8 +106,14 @@ def _multiplied(pe: int, simd: int, signs: bool) -> str:
         f"  for (genvar i = 0; i < {pe * simd}; i++) begin : #_g\n    assign #_negate[i] = {negate};\n"
         f"    wire signed [7:0] product = $signed(8'($signed(#_left[i%{simd}*4+:4]))) * "
         "$signed(8'($signed(#_right[4*i+:4])));\n"
-        f"    assign #_products[8*i+:8] = #_negate[i] ? -product : product;\n  end\n"
+        "    wire [7:0] magnitude = #_negate[i] ? -product : product;\n"
+        f"    {_later('#_made', 8, steps, '#_read', 'magnitude', '#_products[8*i+:8]')}\n  end\n"
     )
+
+
+def _later(name: str, width: int, steps: int, enable: str, given: str, taken: str) -> str:
+    ports = f".clock, .enable({enable}), .d({given}), .q({taken})"
+    return f"pqk_delay #(.WIDTH({width}), .STAGES({steps})) {name} ({ports});"
 
 
 def _port(port: str, address: str, depth: int, width: int) -> str:
@@ -108,20 +121,21 @@ def _port(port: str, address: str, depth: int, width: int) -> str:
     return f"{declared}  wire [{max(1, (depth - 1).bit_length()) - 1}:0] #_{address};\n"
 
 
-def _constants(port: str, address: str, depth: int, width: int, file: str) -> str:
+def _constants(port: str, address: str, depth: int, width: int, file: str, steps: int) -> str:
     """A ROM behind a memory port."""
-    parameters: Parameters = {"WIDTH": width, "DEPTH": depth, "FILE": f'"{file}"'}
+    parameters: Parameters = {"WIDTH": width, "DEPTH": depth, "FILE": f'"{file}"', "STAGES": steps}
     wires = {"clock": "clock", "enable": "#_read", "address": f"#_{address}", "data": f"#_{port}"}
     return _port(port, address, depth, width) + instance("rom", f"#_{port}_rom", parameters, wires)
 
 
-def _written(port: str, address: str, depth: int, width: int, file: str) -> str:
+def _written(port: str, address: str, depth: int, width: int, file: str, steps: int) -> str:
     """A RAM behind a memory port that is written word by word, the last one first."""
     ram = f"#_{port}"
     return _port(port, address, depth, width) + (
         f"  reg [{width - 1}:0] {ram}_given[{depth}], {ram}_memory[{depth}], {ram}_word;\n"
         f"  reg [31:0] {ram}_left;\n  wire {ram}_loaded = {ram}_left == 0;\n"
-        f'  initial $readmemh("{file}", {ram}_given);\n  assign {ram} = {ram}_word;\n'
+        f'  initial $readmemh("{file}", {ram}_given);\n'
+        f"  {_later(f'{ram}_behind', width, steps - 1, '#_read', f'{ram}_word', ram)}\n"
         f"  always_ff @(posedge clock) begin\n    if (reset) {ram}_left <= {depth};\n"
         f"    else if (!{ram}_loaded) begin\n      {ram}_left <= {ram}_left - 1;\n"
         f"      {ram}_memory[{ram}_left-1] <= {ram}_given[{ram}_left-1];\n    end\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, lcm
 
@@ -16,10 +16,13 @@ from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.window import Pair, SlidingWindow
 from pyqkit.rtl.emitter import Emitter, Stream, emits, instance
-from pyqkit.rtl.features import Features, bits_for, grows_with, ram, rom
+from pyqkit.rtl.features import Features, bits_for, grows_with, left_to_size, ram, rom
 from pyqkit.rtl.parts import Parameters, Part
+from pyqkit.rtl.pipelining import stages
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.timing import Pipeline, Window
+
+BLOCK_RAM_NS = 2.0  # that a word takes longer to come out of a block RAM than out of a register
 
 
 @emits("convolution")
@@ -27,7 +30,7 @@ def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
     folding = e.folding_of(op, ConvolutionFolding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    made = unit(op, tensor.format, result.format, folding)
+    made = unit(op, tensor.format, result.format, folding, e.clock_mhz)
     pe, simd, lanes, folds, depth = (
         int(made.parameters[name]) for name in ("PE", "SIMD", "LANES", "FOLDS", "DEPTH")
     )
@@ -39,11 +42,11 @@ def convolution(e: Emitter, op: Operator) -> None:
     wires, text = _wires(e, op.name, made)
     text += _products(e, op.name, made, wires)
     weights = in_order_of_use(op.weights, groups, pe, simd)
-    text += _rom(e, f"{op.name}_weights", weights, made.weights, folding, wires, ("address", "right"))
+    text += _rom(e, f"{op.name}_weights", weights, made.weights, wires, ("address", "right"))
     if made.exponents is not None and op.exponents is not None:
         exponents = BlockOrder.of(op, simd).in_order_of_use(op.exponents, groups, pe)
         read = "exponent_address", "exponents"
-        text += _rom(e, f"{op.name}_exponents", exponents, made.exponents, folding, wires, read)
+        text += _rom(e, f"{op.name}_exponents", exponents, made.exponents, wires, read)
     timing = Pipeline.every(result.pixels * depth, made.latency, folds)
     ports = {port: wire for port, wire in wires.items() if port != "right"}  # weights go to the products
     streams = {"in": source}, {"out": out}
@@ -52,11 +55,22 @@ def convolution(e: Emitter, op: Operator) -> None:
 
 @dataclass(frozen=True)
 class Memory:
-    """Words of `lanes` values of `bits` bits."""
+    """Words of `lanes` values of `bits` bits.
+
+    Attributes
+    ----------
+    words, lanes, bits : int
+    kind : str
+        Option of a folding's axis ``memory``.
+    stages : int
+        Steps from an address to its word.
+    """
 
     words: int
     lanes: int
     bits: int
+    kind: str = "auto"
+    stages: int = 1
 
     @property
     def width(self) -> int:
@@ -94,8 +108,14 @@ class Unit:
     parts: tuple[Part, ...]
 
 
-def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding: ConvolutionFolding) -> Unit:
-    """The matrix-vector unit of a convolution."""
+def unit(
+    op: Convolution,
+    activations: NumberFormat,
+    sums: NumberFormat,
+    folding: ConvolutionFolding,
+    clock_mhz: float,
+) -> Unit:
+    """The matrix-vector unit of a convolution, pipelined for a clock."""
     pe, simd, dsp = folding.pe, folding.simd, folding.multiplier == "dsp"
     groups, lanes = window_order(op, folding)
     folds = op.weights[0].size // simd
@@ -108,12 +128,18 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
     }
     found |= {"SIGNS": 1} if product.signs else {}
     found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds, "DEPTH": depth}
-    # Operands, terms, the levels of the adder tree, the sum.
-    exponents, latency = None, levels_of(simd) + 3
+    weights = Memory(depth, pe * simd, op.weight_format.bits, folding.memory)
+    reading, multiplying = _steps(product, weights, clock_mhz)
+    weights = replace(weights, stages=reading)
+    found |= {"READ_STAGES": reading, "PRODUCT_STAGES": multiplying}
+    # Weights, products, terms, the levels of the adder tree, the sum.
+    exponents, latency = None, reading + multiplying + 1 + levels_of(simd) + 1
     if op.exponent_bits:
         order = BlockOrder.of(op, simd)
-        exponents = Memory(depth // order.row * order.words, pe * order.held, op.exponent_bits)
-        latency = levels_of(order.segment) + levels_of(simd // order.segment) + 4  # and the shift
+        words = depth // order.row * order.words
+        exponents = Memory(words, pe * order.held, op.exponent_bits, folding.memory, reading)
+        levels = levels_of(order.segment) + levels_of(simd // order.segment)
+        latency = reading + multiplying + 1 + levels + 2  # and the shift
         found |= {"EXPONENT_BITS": op.exponent_bits, "EXPONENT_DEPTH": exponents.words}
         found |= {name.upper(): value for name, value in vars(order).items()}
     counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
@@ -121,12 +147,20 @@ def unit(op: Convolution, activations: NumberFormat, sums: NumberFormat, folding
         counted["MEMORY"] = MEMORIES.index(folding.memory)
     parts = (
         Part("matrix_vector", found | counted),
-        Part(product.module, product.parameters | product.magnitude, pe * simd),
+        Part(product.module, product.parameters | product.magnitude | {"STAGES": multiplying}, pe * simd),
     )
     parameters = {name: value for name, value in found.items() if name != "RIGHT_BITS"}
-    return Unit(
-        parameters, product, Memory(depth, pe * simd, op.weight_format.bits), exponents, latency, parts
-    )
+    return Unit(parameters, product, weights, exponents, latency, parts)
+
+
+def _steps(product: ProductBlock, weights: Memory, clock_mhz: float) -> tuple[int, int]:
+    """Steps from an address to its weights, and from there to the products: as few as the clock allows."""
+    delays = product.delays_ns or (0.0,)
+    kind = left_to_size(weights.width, weights.words) if weights.kind == "auto" else weights.kind
+    if kind == "lut" or weights.words == 1:  # a register is all that stands behind LUTs
+        return 1, stages(delays, clock_mhz)
+    depth = stages((BLOCK_RAM_NS + delays[0], *delays), clock_mhz)
+    return min(1 + depth, 2), max(depth - 1, 0)
 
 
 def levels_of(count: int) -> int:
@@ -162,7 +196,9 @@ def _products(e: Emitter, name: str, made: Unit, wires: Mapping[str, str]) -> st
     count, product = pe * simd, made.product
     a, b = (f"{wires['left']}[i%{lanes}*{left}+", f"{wires['right']}[i*{right}+")
     p = f"{wires['products']}[i*{product.width}+:{product.width}]"
-    multiply = product.instance("multiply", f"{a}:{left}]", f"{b}:{right}]", p, **product.magnitude)
+    depth = int(made.parameters["PRODUCT_STAGES"])
+    operands = f"{a}:{left}]", f"{b}:{right}]"
+    multiply = product.instance("multiply", *operands, p, depth, wires["read"], magnitude=True)
     negate = product.sign(f"{a}{left - 1}]", f"{b}{right - 1}]")
     generated = e.names.new(f"g_{name}_products")
     return (
@@ -176,7 +212,6 @@ def _rom(
     name: str,
     values: np.ndarray,
     memory: Memory,
-    folding: ConvolutionFolding,
     wires: Mapping[str, str],
     ports: tuple[str, str],
 ) -> str:
@@ -184,8 +219,9 @@ def _rom(
     address, data = ports
     parameters: Parameters = {"WIDTH": memory.width, "DEPTH": memory.words}
     parameters |= e.memory(name, values, memory.lanes, memory.bits, "FILE", "VALUE")
-    if folding.memory != "auto":
-        parameters["MEMORY"] = f'"{folding.memory}"'
+    if memory.kind != "auto":
+        parameters["MEMORY"] = f'"{memory.kind}"'
+    parameters["STAGES"] = memory.stages
     read = {"clock": "clock", "enable": wires["read"], "address": wires[address], "data": wires[data]}
     return instance("rom", e.names.new(f"{name}_rom"), parameters, read)
 

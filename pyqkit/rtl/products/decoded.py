@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyqkit.formats import Product
 from pyqkit.formats.products import DecodedProduct
 from pyqkit.rtl.emitter import Parameters
-from pyqkit.rtl.products.base import ProductBlock, literal, multiplies
+from pyqkit.rtl.products.base import ProductBlock, literal, multiplier_ns, multiplies
+
+DECODING_NS = 1.0  # of a table
 
 
 def decoded_block(pair: DecodedProduct, width: int) -> ProductBlock:
@@ -18,7 +20,10 @@ def decoded_block(pair: DecodedProduct, width: int) -> ProductBlock:
             f"{side}_WIDTH": bits,
             f"{side}_TABLE": literal(integers.tolist(), bits),
         }
-    return ProductBlock("product_decoded", {**parameters, "W": width}, width)
+    rows = multiplier_ns(*((bits, True) for bits in pair.integer_bits))
+    return ProductBlock(
+        "product_decoded", {**parameters, "W": width}, width, delays_ns=(DECODING_NS + rows[0], *rows)
+    )
 
 
 @multiplies(DecodedProduct)
