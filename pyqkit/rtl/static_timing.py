@@ -166,9 +166,8 @@ class Timer:
         self._beside: dict[tuple[int, bool], tuple[str, int]] = {}
         self._starts: dict[int, float] = {}
         self._arcs: dict[int, list[_Arc]] = {}
-        self._pins: dict[
-            int, list[float]
-        ] = {}  # delays of the pins of a LUT by its output, the fastest first
+        # Delays of the pins of a LUT by its output, the fastest first.
+        self._pins: dict[int, list[float]] = {}
         self._ends: list[_End] = []
         for cell in self._cells.values():
             self._look(cell)
@@ -287,7 +286,7 @@ class Timer:
             self._arcs[made] = arcs
             for arc in arcs:
                 time = self._times[arc.net] + arc.wire + arc.ns
-                if made not in self._before or time > self._times[made]:
+                if time > self._times.get(made, 0.0):
                     self._times[made], self._before[made] = time, arc.net
 
     @cached_property
@@ -332,7 +331,7 @@ class Timer:
                 times[arc.net].then(arc.wire + arc.ns, 1) for arc in self._arcs[made] if arc.net in times
             ]
             if reached:
-                times[made] = max(reached)
+                times[made] = max(*reached, times.get(made, Span(0.0, 0)))
         return times
 
     def _at_outputs(self, times: Mapping[int, Span]) -> dict[str, Span]:

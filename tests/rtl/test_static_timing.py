@@ -50,6 +50,11 @@ module RAM32M(output [1:0] DOA, input [4:0] ADDRA, input WCLK, WE);
     (ADDRA[0] *> DOA) = 90; (ADDRA[4] *> DOA) = 60;
   endspecify
 endmodule
+module SRL16E(output Q, input A0, CE, CLK, D);
+  specify
+    $setup(D, posedge CLK, 170); (posedge CLK => (Q : 1'bx)) = 5000; (A0 => Q) = 630;
+  endspecify
+endmodule
 module plain(output O, input I); endmodule
 """
 CELLS = read(LIBRARY)
@@ -166,6 +171,14 @@ def test_lut_memories_are_read_through_and_written_by_the_clock() -> None:
     assert timed(*registers, memory("1"), flop(20, 11)).ns == round(0.3 + 1.0 + 0.09, 3)  # beside it
     assert timed(memory("1"), lut(22, 21), flop(22, 11)).ns == round(1.1 + 1.01, 3)
     assert timed(*registers, memory("1"), lut(22, 20), flop(22, 11)).ns == round(1.39 + 1.01, 3)
+
+
+def test_what_a_shift_register_holds_may_come_later_than_its_address() -> None:
+    shift = cell("SRL16E", Q=[20], A0=[10], CLK=[1], D=["0"], CE=["1"])
+    cells = [flop(30, 10), shift, lut(21, 20)]
+    found = timed(*cells, flop(21, 11))
+    assert (found.ns, found.levels, found.begin) == (round(5.0 + 1.0 + 0.01, 3), 1, "n20")
+    assert Timer(module(*cells, y=[21]), CELLS, NET).edges.arrival == {"y": (pytest.approx(6.01), 1)}
 
 
 def test_registers_of_a_dsp_decide_where_paths_end() -> None:
