@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyqkit.rtl.emitter import Block, Fifo, Stream, instance
+from pyqkit.rtl.features import features
 from pyqkit.rtl.generate import Design, library
 from pyqkit.rtl.parts import Part
 from pyqkit.rtl.synthesis import Circuit
@@ -38,7 +39,7 @@ def sources() -> dict[str, str]:
 
 
 def circuits_of(design: Design) -> list[BlockCircuit]:
-    """Every block of a design, in its order; those whose parts ask for DSPs may use them."""
+    """Every block of a design, in its order; those whose parts take DSPs may use them."""
     return [
         _fifo(block, design.fifos[block.edge]) if isinstance(block, Fifo) else _other(block, design)
         for block in design.blocks
@@ -68,8 +69,13 @@ def _other(block: Block, design: Design) -> BlockCircuit:
     tables = {
         file: held for file, held in design.files.items() if file.endswith(".hex") and _reads(text, file)
     }
-    dsp = any("DSP" in part.parameters for part in block.parts)
-    return BlockCircuit(block, block.parts, Circuit(name, text, tables, dsp), {p.name: p.name for p in ports})
+    circuit = Circuit(name, text, tables, any(map(_takes_dsps, block.parts)))
+    return BlockCircuit(block, block.parts, circuit, {port.name: port.name for port in ports})
+
+
+def _takes_dsps(part: Part) -> bool:
+    numbers = {name: value for name, value in part.parameters.items() if isinstance(value, int)}
+    return features(part.module, numbers)["DSPs"] > 0
 
 
 @dataclass(frozen=True)
