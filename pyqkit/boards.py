@@ -17,10 +17,11 @@ from pyqkit.names import LONGEST_LABEL, is_label
 FAMILIES = ("zynq-7000", "zynq-mpsoc")
 RESOURCES = ("lut", "ff", "bram36", "uram", "dsp")
 _NAMES = ("name", "part", "board_part")
-_PORTS, _CLOCKS, _RAILS = (
+_PORTS, _CLOCKS, _RAILS, _DRIVER = (
     {"control", "memory", "memory_bits"},
     {"source_mhz", "reachable_mhz"},
     {"pl", "total"},
+    {"read_efficiency", "write_efficiency", "access_us", "encode_ns", "decode_ns"},
 )
 MAX_FILE = 16 * 1024  # bytes of a board file; those that come with pyqkit have 1.5 KB
 MAX_KEY_PARTS = 7  # of a key in a board file
@@ -59,6 +60,9 @@ class Board:
         source_mhz of the PLL, and the rates reachable_mhz from it.
     rails : dict of str to str
         Power rails as `pynq.get_rails` names them: pl and total; empty where there is none.
+    driver : dict of str to float
+        What a driver costs, where it is known better than by `pyqkit.driver_rate.Surroundings`, whose names
+        these are.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Board:
     ports: dict[str, str | int] = field(default_factory=dict)
     clocks: dict[str, Any] = field(default_factory=dict)
     rails: dict[str, str] = field(default_factory=dict)
+    driver: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_data` reads."""
@@ -202,7 +207,9 @@ def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
         entries.get("aliases", ()),
         entries.get("image", ""),
     )
-    sources, ports, clocks, rails = (entries.get(key, {}) for key in ("sources", "ports", "clocks", "rails"))
+    sources, ports, clocks, rails, driver = (
+        entries.get(key, {}) for key in ("sources", "ports", "clocks", "rails", "driver")
+    )
     expected = {
         "unconfirmed": _are_labels(unconfirmed),
         "sources": isinstance(sources, dict) and _are_labels([*sources]) and _are_texts([*sources.values()]),
@@ -213,8 +220,10 @@ def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
         "clocks": isinstance(clocks, dict)
         and (not clocks or _are_rates(clocks.get("source_mhz"), clocks.get("reachable_mhz", ()))),
         "rails": isinstance(rails, dict) and _are_texts([*rails.values()]),
+        "driver": isinstance(driver, dict) and all(map(_is_cost, driver.values())),
     }
-    for key, known in (("ports", _PORTS), ("clocks", _CLOCKS), ("rails", _RAILS)):
+    known_keys = (("ports", _PORTS), ("clocks", _CLOCKS), ("rails", _RAILS), ("driver", _DRIVER))
+    for key, known in known_keys:
         expected[key] = expected[key] and set(entries.get(key, {})) <= known
     wrong = [key for key, right in expected.items() if not right]
     if wrong:
@@ -222,7 +231,9 @@ def _surroundings(entries: dict[str, Any], where: str) -> tuple[Any, ...]:
             f"{wrong[0]} as in boards/zcu104.toml was expected, but {where} has something else; "
             "compare the two"
         )
-    return tuple(unconfirmed), dict(sources), tuple(aliases), image, dict(ports), dict(clocks), dict(rails)
+    costs = {key: float(value) for key, value in driver.items()}
+    tables = dict(ports), dict(clocks), dict(rails), costs
+    return tuple(unconfirmed), dict(sources), tuple(aliases), image, *tables
 
 
 def _are_labels(values: object) -> bool:
@@ -235,6 +246,10 @@ def _are_texts(values: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= MAX_COUNT
+
+
+def _is_cost(value: object) -> bool:
+    return type(value) in (int, float) and 0 < value < 1e6  # type: ignore[operator]
 
 
 def _are_rates(source: object, reachable: object) -> bool:

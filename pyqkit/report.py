@@ -13,6 +13,7 @@ import numpy as np
 from pyqkit import backends
 from pyqkit.backends import BackendCycles
 from pyqkit.designs import Designs
+from pyqkit.driver_rate import DriverRate, Surroundings, modelled
 from pyqkit.engines import Counts, Engine
 from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding, settings
@@ -179,6 +180,8 @@ class Report:
     latency_cycles : int
         From the first beat of a frame to the last beat of its results.
     frames_per_second : float
+    driver : DriverRate or None
+        What a driver gets out of that; None for a network of several inputs, which no overlay has.
     macs : int
         Multiply-accumulates of a frame.
     bottleneck : str
@@ -212,6 +215,7 @@ class Report:
     initiation_interval_cycles: float
     latency_cycles: int
     frames_per_second: float
+    driver: DriverRate | None
     macs: int
     bottleneck: str
     next_step: NextStepReport | None
@@ -272,6 +276,7 @@ def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
         backend=backend,
         backends=found,
         **vars(own),
+        driver=_driver(designs, own.frames_per_second),
         macs=sum(layer.macs for layer in layers),
         next_step=_next_step(designs, backend, total),
         resources=_rounded(total),
@@ -302,13 +307,25 @@ def simulated(report: Report, engine: Engine, graph: Graph) -> Report:
     engine.run({t.name: random.choice(t.format.codes, (SIMULATED_FRAMES, *t.shape)) for t in tensors})
     counts = engine.counts
     assert isinstance(counts, Counts), f"engine {engine.name} counts no cycles"
+    rate = report.clock_mhz * 1e6 / counts.interval
     return replace(
         report,
         sources=replace(report.sources, cycles="simulated"),
         initiation_interval_cycles=counts.interval,
         latency_cycles=counts.latency,
-        frames_per_second=report.clock_mhz * 1e6 / counts.interval,
+        frames_per_second=rate,
+        driver=report.driver and report.driver.accelerated(rate),
     )
+
+
+def _driver(designs: Designs, frames_per_second: float) -> DriverRate | None:
+    compiled, design = designs.compiled, designs.rtl
+    if len(design.inputs) != 1:
+        return None
+    board = compiled.board
+    port = {"memory_bits": int(board.ports["memory_bits"])} if "memory_bits" in board.ports else {}
+    around = Surroundings.of(board.family, {**board.driver, **port})
+    return modelled(design.inputs[0], design.outputs, frames_per_second, compiled.clock_mhz, around)
 
 
 def _plain(value: object) -> Any:

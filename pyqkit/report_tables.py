@@ -146,6 +146,21 @@ def clock_sentence(timing: NetworkTiming) -> str:
     )
 
 
+def driver_line(report: Report) -> str:
+    """What a driver gets out of the rate, and what limits it, in a sentence; empty where none is modelled."""
+    rate = report.driver
+    if rate is None:
+        return ""
+    parts = (("accelerator", rate.accelerator), ("DMA", rate.dma), ("processor", rate.processor))
+    return (
+        f"Driver: {rate.frames_per_second:,.{0 if rate.frames_per_second >= 10 else 2}f} frames/s ("
+        f"{rate.source}), the {rate.limits} limits: "
+        f"{', '.join(f'{name} {value:,.{0 if value >= 10 else 2}f}' for name, value in parts)}; "
+        f"{rate.frames_per_transfer:,} frames a transfer, {rate.bytes_in:,} bytes in and {rate.bytes_out:,} "
+        "out of a frame.\n"
+    )
+
+
 def deep_fifos(report: Report) -> str:
     """Which operators have a deeper FIFO in front of them than the others, in a sentence."""
     usual = min(layer.fifo_words for layer in report.layers)
@@ -164,7 +179,8 @@ def show_report(report: Report) -> None:
     show(
         f"cycles ({sources.cycles}) and resources ({sources.resources})",
         cost_rows(report),
-        f"{summary(report)}\nLatency {report.latency_cycles:,g} cycles ({sources.cycles}). "
+        f"{summary(report)}\n{driver_line(report)}"
+        f"Latency {report.latency_cycles:,g} cycles ({sources.cycles}). "
         f"{backends_sentence(report)} {deep_fifos(report)}",
         whole=(*names, "busy", "LUT"),
     )

@@ -14,13 +14,18 @@ module pqk_frame_end #(
 );
   localparam int COUNT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   logic [COUNT_BITS-1:0] count;
-  wire last = count == COUNT_BITS'(BEATS - 1);
+  logic last;  // of a frame, a register: what both handshakes look at
   assign in_ready  = out_ready || !last;
   assign out_valid = in_valid && last;
   assign out_data  = in_data;
   always_ff @(posedge clock) begin
-    if (reset) count <= 0;
-    else if (in_valid && in_ready) count <= last ? 0 : count + 1;
+    if (reset) begin
+      count <= 0;
+      last  <= BEATS == 1;
+    end else if (in_valid && in_ready) begin
+      count <= last ? 0 : count + 1;
+      last  <= BEATS == 1 || (!last && count == COUNT_BITS'(BEATS - 2));
+    end
   end
 
   if (BEATS < 1) begin : g_illegal

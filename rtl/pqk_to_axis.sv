@@ -21,15 +21,20 @@ module pqk_to_axis #(
 );
   localparam int COUNT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   logic [COUNT_BITS-1:0] count;
-  wire last = count == COUNT_BITS'(BEATS - 1);
+  logic last;  // of a frame, a register: what both handshakes look at
   assign tvalid = in_valid && (end_valid || !last);
   assign in_ready = tready && (end_valid || !last);
   assign end_ready = tready && in_valid && last;
   assign tdata = BEAT_BITS'(in_data);
   assign tlast = last && end_data;
   always_ff @(posedge clock) begin
-    if (reset) count <= 0;
-    else if (tvalid && tready) count <= last ? 0 : count + 1;
+    if (reset) begin
+      count <= 0;
+      last  <= BEATS == 1;
+    end else if (tvalid && tready) begin
+      count <= last ? 0 : count + 1;
+      last  <= BEATS == 1 || (!last && count == COUNT_BITS'(BEATS - 2));
+    end
   end
 
   if (BEAT_BITS < WIDTH || BEATS < 1) begin : g_illegal

@@ -36,8 +36,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "frames": {"npy"},
     "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
-    "runtime": {"formats", "host", "build_folder", "board_emulation", "build_contents", "compiled", "emulate"}
-    | OVERLAY_FILES,
+    "runtime": {
+        "formats",
+        "host",
+        "build_folder",
+        "board_emulation",
+        "build_contents",
+        "compiled",
+        "driver_rate",
+        "emulate",
+        *OVERLAY_FILES,
+    },
+    "driver_rate": {"formats", "overlay.hwh"},
     "custom_op": {"formats"},
     # an export is compared with its module
     "quant": {"formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
@@ -143,7 +153,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
-    "report": {"backends", "designs", "engines", "formats", "graph", "host", "hls", "rtl", "hardware"},
+    "report": {
+        "backends",
+        "designs",
+        "driver_rate",
+        "engines",
+        "formats",
+        "graph",
+        "hardware",
+        "hls",
+        "host",
+        "rtl",
+    },
     "report_tables": {"backends", "report", "rtl", "tables"},
     "report_page": {"report", "report_tables", "files"},
     "accelerator": {
@@ -227,7 +248,7 @@ ALLOWED_HEAVY = {
 # fmt: off
 BOARD_PARTS = (
     "names", "errors", "discovery", "formats", "graph.fields", "graph.limits", "host", "runtime",
-    "build_folder", "digest", "files", "renaming", "npy", "untrusted", *OVERLAY_FILES,
+    "driver_rate", "build_folder", "digest", "files", "renaming", "npy", "untrusted", *OVERLAY_FILES,
 )
 # fmt: on
 PYNQ = {"pynq", "pynqmetadata"}  # there on a board

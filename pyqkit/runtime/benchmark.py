@@ -40,7 +40,7 @@ def measure(driver: Driver, frames: int | None = None, repeats: int = 3) -> dict
         network, board, source, frames, clock_mhz; seconds (encode, pack, copy with flush and invalidate,
         compute with both transfers, unpack, decode); frames_per_second of compute, None unless measured;
         power, watts by rail with the number of samples, or None; estimated: frames_per_second of the build's
-        report at the clock that was read back.
+        report at the clock that was read back; driver, as in the report at that clock, modelled, or None.
     """
     count = driver.batch if frames is None else frames
     if not 1 <= count <= driver.batch or repeats < 1:
@@ -68,7 +68,17 @@ def measure(driver: Driver, frames: int | None = None, repeats: int = 3) -> dict
         "frames_per_second": count / seconds["compute"] if driver.source == "measured" else None,
         "power": meter.result(),
         "estimated": {"source": "estimated", "frames_per_second": mhz * 1e6 / driver._interval},
+        "driver": _modelled(driver, mhz),
     }
+
+
+def _modelled(driver: Driver, mhz: float) -> dict[str, Any] | None:
+    """What a driver gets out of the accelerator at a clock."""
+    rate = driver._rate
+    if rate is None:
+        return None
+    found = rate.accelerated(mhz * 1e6 / driver._interval, mhz / driver.manifest.clock_mhz)
+    return {**vars(found), "surroundings": dict(vars(found.surroundings))}
 
 
 def _stages(

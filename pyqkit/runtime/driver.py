@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit import build_folder
+from pyqkit import build_folder, driver_rate
+from pyqkit.driver_rate import DriverRate, frames_of_a_buffer
 from pyqkit.formats.input_frames import InputRange, InputWarning, Seen, encode_input
 from pyqkit.formats.port import End, Port, decode_output, order_codes
 from pyqkit.formats.reading import DAMAGE, check, describe
@@ -31,8 +32,6 @@ from pyqkit.runtime.options import check_options
 from pyqkit.runtime.output import LINE, Output
 
 Results = np.ndarray | dict[str, np.ndarray]  # of one output, or of several by name
-_BUFFER_BYTES = 4 << 20
-_MOST_FRAMES = 4096  # so many take some milliseconds at least, beside which starting a transfer is nothing
 _SLOWEST_MEMORY = 20e6  # bytes/s that any board reaches, for the default timeout
 
 
@@ -139,6 +138,8 @@ class Driver:
                 int(report["initiation_interval_cycles"]),
                 int(report["latency_cycles"]),
             )
+            rate = report.get("driver")  # reports from before there was one do not say
+            self._rate: DriverRate | None = None if rate is None else driver_rate.from_json(rate)
         except DAMAGE as error:
             raise OverlayError(
                 f"a build folder as pyqkit writes it was expected in {self.manifest.build}, but it "
@@ -164,8 +165,7 @@ class Driver:
                 f"but {per} frames have {per * max(lengths):,}; build the overlay with wider length registers"
             )
         if wanted is None:
-            fitting = _BUFFER_BYTES // max(lengths[0], sum(lengths[1:]))
-            return max(1, min(_MOST_FRAMES, fitting, most) // per) * per
+            return max(1, frames_of_a_buffer(lengths[0], sum(lengths[1:]), most) // per) * per
         if not 1 <= wanted <= most:
             raise OverlayError(
                 f"a batch of 1 to {most} frames was expected, which is what one transfer can hold, but "

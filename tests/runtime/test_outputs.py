@@ -17,11 +17,10 @@ from numpy.testing import assert_array_equal
 pytest.importorskip("onnx")
 
 import pyqkit
-from pyqkit import build_folder
+from pyqkit import build_folder, driver_rate
 from pyqkit.overlay.emulated import write
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Driver, TransferError
-from pyqkit.runtime import driver as runtime
 from tests.overlays import board_of, build, expected, frames, overlay
 from tests.small_networks import two_heads
 
@@ -135,7 +134,7 @@ def test_a_hang_of_the_emulated_board_names_the_output(load: Callable[..., Drive
 def test_buffers_of_all_outputs_share_their_bytes(
     load: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "_BUFFER_BYTES", 100_000)
+    monkeypatch.setattr(driver_rate, "BUFFER_BYTES", 100_000)
     driver = load()
     together = sum(output.buffer_bytes for output in driver._outputs)
     assert together <= 100_000 < together + together // driver.batch
