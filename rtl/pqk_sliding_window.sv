@@ -24,6 +24,7 @@ module pqk_sliding_window #(
     parameter int LANES_IN = 1,  // a multiple of LANES_OUT that divides CHANNELS
     parameter int LANES_OUT = 1,
     parameter int LINE_PIXELS = 12,
+    parameter int STAGES = 3,  // registers of a word: its address, the memory's own, and, if 3, that of the output
     parameter bit [BITS-1:0] FILL = 0
 ) (
     input  wire                       clock,
@@ -39,211 +40,277 @@ module pqk_sliding_window #(
   localparam int SIZE = LINE_PIXELS * WORDS;
   localparam int PARTS = LANES_IN / LANES_OUT;  // of a word in the memory
   localparam int UNITS = CHANNELS / GROUPS / LANES_OUT;  // words of a pixel of a group at the output
-  // Steps of the reading address, in words and modulo SIZE.
-  localparam int TAP = modulo(DILATION_COLUMNS * WORDS);
-  localparam int KERNEL_ROW = modulo((DILATION_ROWS * WIDTH - (KERNEL_COLUMNS - 1) * DILATION_COLUMNS) * WORDS);
-  localparam int COLUMN = modulo(STRIDE_COLUMNS * WORDS);
-  localparam int ROW = modulo((STRIDE_ROWS * WIDTH - (COLUMNS - 1) * STRIDE_COLUMNS) * WORDS);
-  localparam int FRAME = modulo(((HEIGHT - (ROWS - 1) * STRIDE_ROWS) * WIDTH - (COLUMNS - 1) * STRIDE_COLUMNS) * WORDS);
-  localparam int START = modulo(-(TOP * WIDTH + LEFT) * WORDS);
-  // Coordinates are signed, and reach from the padding to the padding.
-  localparam int Y_BITS = $clog2(HEIGHT + TOP + ROWS * STRIDE_ROWS + KERNEL_ROWS * DILATION_ROWS) + 1;
-  localparam int X_BITS = $clog2(WIDTH + LEFT + COLUMNS * STRIDE_COLUMNS + KERNEL_COLUMNS * DILATION_COLUMNS) + 1;
-  localparam int FRAME_BITS = $clog2(LINE_PIXELS / (HEIGHT * WIDTH) + 3) + 1;
   localparam int ADDRESS_BITS = SIZE > 1 ? $clog2(SIZE) : 1;
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int PART_BITS = PARTS > 1 ? $clog2(PARTS) : 1;
+  localparam int READS = UNITS * KERNEL_ROWS * KERNEL_COLUMNS;  // words of a window
+  localparam int READ_BITS = READS > 1 ? $clog2(READS) : 1;
   localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1;
-  localparam int HELD_BITS = $clog2(LINE_PIXELS + 1);
-  localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
-  localparam int COLUMN_BITS = COLUMNS > 1 ? $clog2(COLUMNS) : 1;
-  localparam int KERNEL_ROW_BITS = KERNEL_ROWS > 1 ? $clog2(KERNEL_ROWS) : 1;
-  localparam int KERNEL_COLUMN_BITS = KERNEL_COLUMNS > 1 ? $clog2(KERNEL_COLUMNS) : 1;
-  localparam int REPEAT_BITS = REPEAT > 1 ? $clog2(REPEAT) : 1;
-  localparam int GROUP_BITS = GROUPS > 1 ? $clog2(GROUPS) : 1;
-
-  function automatic int modulo(input int x);
-    modulo = ((x % SIZE) + SIZE) % SIZE;
-  endfunction
-
-  function automatic [ADDRESS_BITS-1:0] plus(input [ADDRESS_BITS-1:0] address, input [ADDRESS_BITS-1:0] step);
-    logic [ADDRESS_BITS:0] total, wrapped;
-    total   = {1'b0, address} + {1'b0, step};
-    wrapped = total - (ADDRESS_BITS + 1)'(SIZE);
-    plus = wrapped[ADDRESS_BITS] ? total[ADDRESS_BITS-1:0] : wrapped[ADDRESS_BITS-1:0];
-  endfunction
+  localparam int ROW_READ_BITS = UNITS * KERNEL_COLUMNS > 1 ? $clog2(UNITS * KERNEL_COLUMNS) : 1;
+  // From the first tap of a window to the last, and from the first window to the last.
+  localparam int BACK_ROWS = (KERNEL_ROWS - 1) * DILATION_ROWS, BACK_COLUMNS = (KERNEL_COLUMNS - 1) * DILATION_COLUMNS;
+  localparam int DOWN = (ROWS - 1) * STRIDE_ROWS, ACROSS = (COLUMNS - 1) * STRIDE_COLUMNS;
 
   // ---- writing --------------------------------------------------------------------------------------------------------
   logic [LANES_IN*BITS-1:0] memory[SIZE];
-  logic [ADDRESS_BITS-1:0] write_address;
-  logic [WORD_BITS-1:0] write_word;
-  logic signed [Y_BITS-1:0] write_y;  // the next pixel to be complete, and its frame
-  logic signed [X_BITS-1:0] write_x;
-  logic [FRAME_BITS-1:0] write_frame;
-  logic [HELD_BITS-1:0] held;  // complete pixels that have not been given up
-
-  assign in_ready = held != HELD_BITS'(LINE_PIXELS);
+  wire [ADDRESS_BITS-1:0] write_address;
+  wire [WORD_BITS-1:0] write_word;
+  wire write_word_last, write_address_last;
   wire write = in_valid && in_ready;
-  wire write_pixel = write && write_word == WORD_BITS'(WORDS - 1);
-
+  wire write_pixel = write && write_word_last;
+  pqk_counter #(
+      .LENGTH(WORDS)
+  ) write_words (
+      .clock,
+      .reset,
+      .advance(write),
+      .count(write_word),
+      .last(write_word_last)
+  );
+  pqk_counter #(
+      .LENGTH(SIZE)
+  ) write_addresses (
+      .clock,
+      .reset,
+      .advance(write),
+      .count(write_address),
+      .last(write_address_last)
+  );
   always_ff @(posedge clock) if (write) memory[write_address] <= in_data;
 
+  // ---- reading: windows, their taps, the words of a tap -----------------------------------------------------------------
+  logic [STAGES-1:0] valid;
+  wire step = out_ready || !valid[STAGES-1];
+  wire complete;
+  wire issue = step && complete;
+  wire turn;  // to another window; what follows that one
+  wire [1:0] following;
+  localparam int FIRST_FOLLOWING = REPEAT * GROUPS > 1 ? 0 : COLUMNS > 1 ? 1 : ROWS > 1 ? 2 : 3;
+  wire last_unit, last_row_read, last_read;  // of a tap, a kernel row, a window
+  wire end_tap = issue && last_unit;
+  wire end_window = issue && last_read;
+  wire [UNIT_BITS-1:0] unit;
+  wire [ROW_READ_BITS-1:0] row_read;
+  wire [READ_BITS-1:0] read;
+  wire unused = &{unit, row_read, read, write_word, write_address_last};
+  pqk_window_pixels #(
+      .HEIGHT(HEIGHT),
+      .WIDTH(WIDTH),
+      .ROWS(ROWS),
+      .COLUMNS(COLUMNS),
+      .STRIDE_ROWS(STRIDE_ROWS),
+      .STRIDE_COLUMNS(STRIDE_COLUMNS),
+      .BACK_ROWS(BACK_ROWS),
+      .BACK_COLUMNS(BACK_COLUMNS),
+      .TOP(TOP),
+      .LEFT(LEFT),
+      .PASSES(REPEAT * GROUPS),
+      .SINGLE(READS == 1),
+      .LINE_PIXELS(LINE_PIXELS)
+  ) pixel_counts (
+      .clock,
+      .reset,
+      .write_pixel,
+      .end_window,
+      .step,
+      .room(in_ready),
+      .complete,
+      .turn,
+      .following
+  );
+  pqk_counter #(
+      .LENGTH(UNITS)
+  ) units (
+      .clock,
+      .reset,
+      .advance(issue),
+      .count(unit),
+      .last(last_unit)
+  );
+  pqk_counter #(
+      .LENGTH(UNITS * KERNEL_COLUMNS)
+  ) row_reads (
+      .clock,
+      .reset,
+      .advance(issue),
+      .count(row_read),
+      .last(last_row_read)
+  );
+  pqk_counter #(
+      .LENGTH(READS)
+  ) reads (
+      .clock,
+      .reset,
+      .advance(issue),
+      .count(read),
+      .last(last_read)
+  );
+
+  // Steps from tap to tap, in words and modulo SIZE: within a window, and by where the next one stands.
+  function automatic int modulo(input int pixels);
+    modulo = ((pixels * WORDS % SIZE) + SIZE) % SIZE;
+  endfunction
+
+  localparam int BACK = BACK_ROWS * WIDTH + BACK_COLUMNS;
+  localparam int TO_TAP = modulo(DILATION_COLUMNS);
+  localparam int TO_KERNEL_ROW = modulo(DILATION_ROWS * WIDTH - BACK_COLUMNS);
+  localparam int TO_SAME = modulo(-BACK);
+  localparam int TO_COLUMN = modulo(STRIDE_COLUMNS - BACK);
+  localparam int TO_ROW = modulo(STRIDE_ROWS * WIDTH - ACROSS - BACK);
+  localparam int TO_FRAME = modulo((HEIGHT - DOWN) * WIDTH - ACROSS - BACK);
+
+  function automatic [ADDRESS_BITS-1:0] to_window(input int next);
+    to_window = ADDRESS_BITS'(next == 0 ? TO_SAME : next == 1 ? TO_COLUMN : next == 2 ? TO_ROW : TO_FRAME);
+  endfunction
+
+  logic [ADDRESS_BITS-1:0] tap, window_step, window_wrap;
+  wire [ADDRESS_BITS-1:0] distance = !last_row_read ? ADDRESS_BITS'(TO_TAP) : !last_read ? ADDRESS_BITS'(TO_KERNEL_ROW) : window_step;
+  wire [ADDRESS_BITS-1:0] wrap = !last_row_read ? ADDRESS_BITS'(TO_TAP - SIZE) : !last_read ? ADDRESS_BITS'(TO_KERNEL_ROW - SIZE) : window_wrap;
+  wire [ADDRESS_BITS-1:0] onward = tap + distance;
+  wire [ADDRESS_BITS:0] wrapped = {1'b0, tap} + {1'b1, wrap};
   always_ff @(posedge clock) begin
     if (reset) begin
-      write_address <= 0;
-      write_word <= 0;
-      write_y <= 0;
-      write_x <= 0;
-      write_frame <= 0;
-    end else if (write) begin
-      write_address <= write_address == ADDRESS_BITS'(SIZE - 1) ? 0 : write_address + 1;
-      write_word <= write_pixel ? 0 : write_word + 1;
-      if (write_pixel) begin
-        write_x <= write_x == X_BITS'(WIDTH - 1) ? 0 : write_x + 1;
-        if (write_x == X_BITS'(WIDTH - 1)) begin
-          write_y <= write_y == Y_BITS'(HEIGHT - 1) ? 0 : write_y + 1;
-          if (write_y == Y_BITS'(HEIGHT - 1)) write_frame <= write_frame + 1;
+      window_step <= to_window(FIRST_FOLLOWING);
+      window_wrap <= to_window(FIRST_FOLLOWING) - ADDRESS_BITS'(SIZE);
+    end else if (turn) begin
+      window_step <= to_window(32'(following));
+      window_wrap <= to_window(32'(following)) - ADDRESS_BITS'(SIZE);
+    end
+    if (reset) tap <= ADDRESS_BITS'(modulo(-TOP * WIDTH - LEFT));
+    else if (end_tap) tap <= wrapped[ADDRESS_BITS] ? onward : wrapped[ADDRESS_BITS-1:0];
+  end
+
+  // The channels of a tap: all, or those of a group, which begin where those of the group before end.
+  wire [WORD_BITS-1:0] word;
+  wire [PART_BITS-1:0] part;
+  generate
+    if (GROUPS == 1) begin : g_all
+      wire last_part, last_word;
+      pqk_counter #(
+          .LENGTH(PARTS)
+      ) parts (
+          .clock,
+          .reset,
+          .advance(issue),
+          .count(part),
+          .last(last_part)
+      );
+      pqk_counter #(
+          .LENGTH(WORDS)
+      ) words (
+          .clock,
+          .reset,
+          .advance(issue && last_part),
+          .count(word),
+          .last(last_word)
+      );
+      wire unused_word = last_word;
+    end else begin : g_group
+      localparam int REPEAT_BITS = REPEAT > 1 ? $clog2(REPEAT) : 1;
+      logic [PART_BITS-1:0] at_part, first_part;
+      logic [WORD_BITS-1:0] at_word, first_word;
+      wire [REPEAT_BITS-1:0] repetition;
+      wire last_repetition;
+      pqk_counter #(
+          .LENGTH(REPEAT)
+      ) repetitions (
+          .clock,
+          .reset,
+          .advance(end_window),
+          .count(repetition),
+          .last(last_repetition)
+      );
+      wire last_part = at_part == PART_BITS'(PARTS - 1);
+      wire [PART_BITS-1:0] part_next = last_part ? 0 : at_part + 1;
+      wire [WORD_BITS-1:0] word_next = !last_part ? at_word : at_word == WORD_BITS'(WORDS - 1) ? 0 : at_word + 1;
+      wire return_to_first = last_unit && !(last_read && last_repetition);
+      always_ff @(posedge clock) begin
+        if (reset) begin
+          {at_part, at_word} <= 0;
+          {first_part, first_word} <= 0;
+        end else if (issue) begin
+          at_part <= return_to_first ? first_part : part_next;
+          at_word <= return_to_first ? first_word : word_next;
+          if (end_window && last_repetition) {first_part, first_word} <= {part_next, word_next};
         end
       end
+      assign part = at_part;
+      assign word = at_word;
+      wire unused_repetition = &repetition;
     end
-  end
+  endgenerate
 
-  // ---- reading: nested counters, from the words of a tap to the frames --------------------------------------------------
-  logic [PART_BITS-1:0] part, group_part;  // the channels of a tap, and where those of the group begin
-  logic [WORD_BITS-1:0] word, group_word;
-  logic [UNIT_BITS-1:0] unit;
-  logic [KERNEL_COLUMN_BITS-1:0] kernel_column;
-  logic [KERNEL_ROW_BITS-1:0] kernel_row;
-  logic [REPEAT_BITS-1:0] repetition;
-  logic [GROUP_BITS-1:0] group;
-  logic [COLUMN_BITS-1:0] column;
-  logic [ROW_BITS-1:0] row;
-  logic [FRAME_BITS-1:0] read_frame;
-  logic [ADDRESS_BITS-1:0] tap, origin;  // where the pixels of the tap and of the first tap of the window are
-  logic signed [Y_BITS-1:0] y, y_first;  // their coordinates
-  logic signed [X_BITS-1:0] x, x_first;
+  function automatic int place_bits(input int padding, input int size, input int reach);
+    place_bits = $clog2(padding + size > reach + 1 ? padding + size : reach + 2);
+  endfunction
 
-  wire end_tap = unit == UNIT_BITS'(UNITS - 1);
-  wire end_kernel_row = end_tap && kernel_column == KERNEL_COLUMN_BITS'(KERNEL_COLUMNS - 1);
-  wire end_window = end_kernel_row && kernel_row == KERNEL_ROW_BITS'(KERNEL_ROWS - 1);
-  wire end_repeat = end_window && repetition == REPEAT_BITS'(REPEAT - 1);
-  wire end_pixel = end_repeat && group == GROUP_BITS'(GROUPS - 1);
-  wire end_row = end_pixel && column == COLUMN_BITS'(COLUMNS - 1);
-  wire end_frame = end_row && row == ROW_BITS'(ROWS - 1);
+  // Coordinates count up from the padding; those of the padding before the image are large numbers.
+  wire inside_frame;
+  localparam int Y_BITS = place_bits(TOP, HEIGHT, DOWN + BACK_ROWS);
+  localparam int X_BITS = place_bits(LEFT, WIDTH, ACROSS + BACK_COLUMNS);
+  generate
+    if (TOP > 0 || LEFT > 0 || DOWN + BACK_ROWS >= HEIGHT || ACROSS + BACK_COLUMNS >= WIDTH) begin : g_border
+      function automatic [Y_BITS-1:0] y_to_window(input int next);
+        y_to_window = Y_BITS'(next < 2 ? -BACK_ROWS : next == 2 ? STRIDE_ROWS - BACK_ROWS : -DOWN - BACK_ROWS);
+      endfunction
 
-  // The window can be read once its last pixel inside the image has been written.
-  wire signed [Y_BITS-1:0] y_end = y_first + Y_BITS'((KERNEL_ROWS - 1) * DILATION_ROWS);
-  wire signed [X_BITS-1:0] x_end = x_first + X_BITS'((KERNEL_COLUMNS - 1) * DILATION_COLUMNS);
-  wire signed [Y_BITS-1:0] y_last = y_end < 0 ? 0 : y_end >= Y_BITS'(HEIGHT) ? Y_BITS'(HEIGHT - 1) : y_end;
-  wire signed [X_BITS-1:0] x_last = x_end < 0 ? 0 : x_end >= X_BITS'(WIDTH) ? X_BITS'(WIDTH - 1) : x_end;
-  wire signed [FRAME_BITS-1:0] write_ahead = write_frame - read_frame;  // -1 if unneeded pixels of the last frame are to come
-  wire complete = write_ahead > 0 || (write_ahead == 0 && (write_y > y_last || (write_y == y_last && write_x > x_last)));
+      function automatic [X_BITS-1:0] x_to_window(input int next);
+        x_to_window = X_BITS'(next == 0 ? -BACK_COLUMNS : next == 1 ? STRIDE_COLUMNS - BACK_COLUMNS : -ACROSS - BACK_COLUMNS);
+      endfunction
 
-  logic valid, inside_frame;
-  logic [PART_BITS-1:0] part_read;
-  wire step = out_ready || !valid;
-  wire issue = step && complete;
-  wire part_end = part == PART_BITS'(PARTS - 1);
-  wire [PART_BITS-1:0] part_next = part_end ? 0 : part + 1;
-  wire [WORD_BITS-1:0] word_next = !part_end ? word : word == WORD_BITS'(WORDS - 1) ? 0 : word + 1;
-  wire [ADDRESS_BITS-1:0] origin_next = plus(
-      origin, end_frame ? ADDRESS_BITS'(FRAME) : end_row ? ADDRESS_BITS'(ROW) : ADDRESS_BITS'(COLUMN)
-  );
-  wire signed [Y_BITS-1:0] y_next = end_frame ? Y_BITS'(-TOP) : end_row ? y_first + Y_BITS'(STRIDE_ROWS) : y_first;
-  wire signed [X_BITS-1:0] x_next = end_row ? X_BITS'(-LEFT) : x_first + X_BITS'(STRIDE_COLUMNS);
-
-  always_ff @(posedge clock) begin
-    if (reset) begin
-      {part, group_part, word, group_word, unit} <= 0;
-      {kernel_column, kernel_row, repetition, group, column, row, read_frame} <= 0;
-      tap <= ADDRESS_BITS'(START);
-      origin <= ADDRESS_BITS'(START);
-      y <= Y_BITS'(-TOP);
-      y_first <= Y_BITS'(-TOP);
-      x <= X_BITS'(-LEFT);
-      x_first <= X_BITS'(-LEFT);
-    end else if (issue) begin
-      unit <= end_tap ? 0 : unit + 1;
-      part <= end_tap && !end_repeat ? group_part : part_next;
-      word <= end_tap && !end_repeat ? group_word : word_next;
-      if (end_repeat) begin
-        group_part <= part_next;
-        group_word <= word_next;
+      logic [Y_BITS-1:0] y, y_step;
+      logic [X_BITS-1:0] x, x_step;
+      always_ff @(posedge clock) begin
+        if (reset) begin
+          y <= Y_BITS'(-TOP);
+          x <= X_BITS'(-LEFT);
+          y_step <= y_to_window(FIRST_FOLLOWING);
+          x_step <= x_to_window(FIRST_FOLLOWING);
+        end else begin
+          if (end_tap) x <= x + (!last_row_read ? X_BITS'(DILATION_COLUMNS) : !last_read ? X_BITS'(-BACK_COLUMNS) : x_step);
+          if (issue && last_row_read) y <= y + (last_read ? y_step : Y_BITS'(DILATION_ROWS));
+          if (turn) y_step <= y_to_window(32'(following));
+          if (turn) x_step <= x_to_window(32'(following));
+        end
       end
-      if (end_tap) kernel_column <= end_kernel_row ? 0 : kernel_column + 1;
-      if (end_kernel_row) kernel_row <= end_window ? 0 : kernel_row + 1;
-      if (end_window) repetition <= end_repeat ? 0 : repetition + 1;
-      if (end_repeat) group <= end_pixel ? 0 : group + 1;
-      if (end_pixel) column <= end_row ? 0 : column + 1;
-      if (end_row) row <= end_frame ? 0 : row + 1;
-      if (end_frame) read_frame <= read_frame + 1;
-      if (end_pixel) begin
-        origin  <= origin_next;
-        y_first <= y_next;
-        x_first <= x_next;
-        tap <= origin_next;
-        y <= y_next;
-        x <= x_next;
-      end else if (end_window) begin
-        tap <= origin;
-        y <= y_first;
-        x <= x_first;
-      end else if (end_kernel_row) begin
-        tap <= plus(tap, ADDRESS_BITS'(KERNEL_ROW));
-        y <= y + Y_BITS'(DILATION_ROWS);
-        x <= x_first;
-      end else if (end_tap) begin
-        tap <= plus(tap, ADDRESS_BITS'(TAP));
-        x   <= x + X_BITS'(DILATION_COLUMNS);
-      end
+      assign inside_frame = {1'b0, y} < (Y_BITS + 1)'(HEIGHT) && {1'b0, x} < (X_BITS + 1)'(WIDTH);
+    end else begin : g_no_border
+      assign inside_frame = 1;
     end
-  end
+  endgenerate
 
+  // ---- stages: the address, the word of the memory, its lanes ------------------------------------------------------------------
+  logic [ADDRESS_BITS-1:0] address;
   logic [LANES_IN*BITS-1:0] read_data;
-  wire [ADDRESS_BITS-1:0] read_address = tap + ADDRESS_BITS'(word);
-  always_ff @(posedge clock) if (step) read_data <= memory[read_address];
-
+  logic [1:0] inside_read;  // beside the address, and beside the word
+  logic [2*PART_BITS-1:0] part_read;
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= complete;
+    else if (step) valid <= {valid[STAGES-2:0], complete};
     if (step) begin
-      inside_frame <= y >= 0 && y < Y_BITS'(HEIGHT) && x >= 0 && x < X_BITS'(WIDTH);
-      part_read <= part;
+      address <= tap + ADDRESS_BITS'(word);
+      read_data <= memory[address];
+      inside_read <= {inside_read[0], inside_frame};
+      part_read <= {part_read[PART_BITS-1:0], part};
     end
   end
-  assign out_valid = valid;
-  assign out_data  = inside_frame ? read_data[part_read*LANES_OUT*BITS+:LANES_OUT*BITS] : {LANES_OUT{FILL}};
-
-  // ---- giving up: the oldest pixel, one a cycle, once no window needs it ------------------------------------------------
-  logic signed [Y_BITS-1:0] old_y;
-  logic signed [X_BITS-1:0] old_x;
-  logic [FRAME_BITS-1:0] old_frame;
-  wire signed [FRAME_BITS-1:0] old_behind = read_frame - old_frame;  // -1 if this frame has been given up whole
-  wire row_again = y_first + Y_BITS'(STRIDE_ROWS) <= 0;  // the next windows begin in the same row: the padding above is high
-  wire above = old_y < y_first;
-  wire to_the_left = !row_again && old_x < x_first && (old_y == y_first || (old_y == 0 && y_first < 0));
-  wire give_up = held != 0 && (old_behind > 0 || (old_behind == 0 && (above || to_the_left)));
-
-  always_ff @(posedge clock) begin
-    if (reset) begin
-      held  <= 0;
-      old_y <= 0;
-      old_x <= 0;
-      old_frame <= 0;
-    end else begin
-      held <= held + HELD_BITS'(write_pixel) - HELD_BITS'(give_up);
-      if (give_up) begin
-        old_x <= old_x == X_BITS'(WIDTH - 1) ? 0 : old_x + 1;
-        if (old_x == X_BITS'(WIDTH - 1)) begin
-          old_y <= old_y == Y_BITS'(HEIGHT - 1) ? 0 : old_y + 1;
-          if (old_y == Y_BITS'(HEIGHT - 1)) old_frame <= old_frame + 1;
-        end
-      end
+  wire [LANES_OUT*BITS-1:0] lanes = inside_read[1] ? read_data[part_read[PART_BITS+:PART_BITS]*LANES_OUT*BITS+:LANES_OUT*BITS] : {LANES_OUT{FILL}};
+  assign out_valid = valid[STAGES-1];
+  generate
+    if (STAGES > 2) begin : g_held
+      logic [LANES_OUT*BITS-1:0] held;
+      always_ff @(posedge clock) if (step) held <= lanes;
+      assign out_data = held;
+    end else begin : g_read
+      assign out_data = lanes;
     end
-  end
+  endgenerate
 
   if (LANES_IN % LANES_OUT != 0 || CHANNELS % LANES_IN != 0 || CHANNELS % (GROUPS * LANES_OUT) != 0) begin : g_illegal
     $error("lanes that divide each other and the channels of a group were expected");
+  end
+  if (STAGES < 2 || STAGES > 3) begin : g_illegal_stages
+    $error("two or three stages were expected: STAGES");
   end
 endmodule
 `default_nettype wire

@@ -272,6 +272,8 @@ class Window(Timing):
         Input pixels that must be there before an output pixel begins.
     oldest : numpy.ndarray, shape (output pixels,)
         Input pixels that an output pixel and all later ones need no more.
+    latency : int
+        Cycles from the word of input that completes a window to its first word.
     """
 
     words: int
@@ -279,6 +281,7 @@ class Window(Timing):
     pixels: int
     needed: np.ndarray
     oldest: np.ndarray
+    latency: int
     line_pixels: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -305,13 +308,13 @@ class Window(Timing):
             taken = in_turn(earliest)
             complete = taken[self.words - 1 :: self.words] + 1
             begun = in_turn(complete[needed], self.reads)
-            # The window at place released[p] is the first that does not need pixel p; it stands there once
-            # the last one has ended.
+            # The window at place released[p] is the first that does not need pixel p; a cycle after the last
+            # one has ended, another pixel may come in its place.
             ended = begun + self.reads
-            given_up = in_turn(np.maximum(np.where(released > 0, ended[released - 1], 0), complete))
+            given_up = np.where(released > 0, ended[released - 1] + 1, 0)
             later = np.zeros_like(room)
-            later[self.line_pixels :] = given_up[: -self.line_pixels] + 1
+            later[self.line_pixels :] = given_up[: -self.line_pixels]
             if (later <= room).all():
                 break
             room = np.maximum(room, later)
-        return [taken], Bursts(begun + 1, self.reads)
+        return [taken], Bursts(begun + self.latency - 1, self.reads)

@@ -72,7 +72,11 @@ MUTANTS = {
         # The last word of exponents of a kernel position serves as many words as the others.
         "blocks_across": ("pqk_block_exponents.sv", "(SPAN - 1) || row_ends", "(SPAN - 1)"),
         # A window begins before its last pixel.
-        "window_point": ("pqk_sliding_window.sv", "write_x > x_last", "write_x >= x_last"),
+        "window_point": (
+            "pqk_window_pixels.sv",
+            "-row_needs(0) - column_needs(0) - 1",
+            "-row_needs(0) - column_needs(0)",
+        ),
         # A sum goes on from the window before.
         "sum_table": ("pqk_sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),
     },
@@ -100,9 +104,9 @@ MUTANTS = {
         # Exponents of the next word of weights.
         "blocks_across": ("pqk_block_exponents.sv", "choices[read_place*E+:E]", "choices[place*E+:E]"),
         "window_strided": (
-            "pqk_sliding_window.sv",
-            "wire above = old_y < y_first;",
-            "wire above = old_y <= y_first;",
+            "pqk_window_pixels.sv",
+            "ended ? leaving : COUNT_BITS'(0)",
+            "ended ? leaving - COUNT_BITS'(1) : COUNT_BITS'(0)",
         ),  # given up too early
     },
 }

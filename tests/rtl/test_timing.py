@@ -26,7 +26,7 @@ def test_bursts_are_read_as_their_words(fold: int, dtype: type) -> None:
 
 @pytest.mark.parametrize(
     "block",
-    [Narrow(4, 3), Exchange(2, 2, 3), Window(2, 3, 2, np.array([1, 2]), np.array([1, 2]))],
+    [Narrow(4, 3), Exchange(2, 2, 3), Window(2, 3, 2, np.array([1, 2]), np.array([1, 2]), 4)],
     ids=["narrow", "exchange", "window"],
 )
 def test_words_of_a_burst_do_not_overlap(block: Narrow | Exchange | Window) -> None:

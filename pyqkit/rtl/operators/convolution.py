@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil, lcm
+from math import ceil, lcm, log
 
 import numpy as np
 
@@ -226,6 +226,18 @@ def _rom(
     return instance("rom", e.names.new(f"{name}_rom"), parameters, read)
 
 
+_FEWEST = 2  # registers of a word of a window
+
+
+def _window_ns(parts: int) -> list[float]:
+    """Longest path of a sliding window at each depth.
+
+    The counters, or the memory and the choice of one of `parts` of its word, unless a register stands behind.
+    """
+    counters, memory, choice = 4.7, 3.3, 0.8 * (1 + ceil(log(parts, 4)))
+    return [max(counters, memory + choice), counters]
+
+
 def slide(
     e: Emitter,
     op: Operator,
@@ -251,7 +263,8 @@ def slide(
         both = lcm(source.lanes, lanes)
         source = e.converted(op.name, source, both, count, f"for_{op.name}")
     words = window.positions * channels // lanes * repeat
-    timing = _timing(channels // source.lanes, words, size, window)
+    registers = _FEWEST + stages(_window_ns(source.lanes // lanes), e.clock_mhz)
+    timing = _timing(channels // source.lanes, words, size, window, registers + 1)
     made = e.stream(f"{op.name}_windows", source.bits, lanes)
     parameters: Parameters = {"BITS": source.bits, "HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
     parameters |= _pair("ROWS", "COLUMNS", window.out_size(size))
@@ -260,7 +273,7 @@ def slide(
     parameters |= _pair("DILATION_ROWS", "DILATION_COLUMNS", window.dilation)
     parameters |= _pair("TOP", "LEFT", window.padding[:2])
     parameters |= {"GROUPS": groups, "REPEAT": repeat, "LANES_IN": source.lanes, "LANES_OUT": lanes}
-    parameters |= {"LINE_PIXELS": timing.line_pixels, "FILL": fill}
+    parameters |= {"LINE_PIXELS": timing.line_pixels, "STAGES": registers, "FILL": fill}
     e.block(op.name, "sliding_window", parameters, {"in": source}, {"out": made}, timing)
     return made
 
@@ -270,9 +283,9 @@ def _pair(rows: str, columns: str, values: tuple[int, int]) -> Parameters:
 
 
 @lru_cache(maxsize=4096)
-def _timing(words_in: int, words_out: int, size: Pair, window: SlidingWindow) -> Window:
+def _timing(words_in: int, words_out: int, size: Pair, window: SlidingWindow, latency: int) -> Window:
     """Timing of a sliding window; a search for foldings asks for the same ones again and again."""
-    return Window(words_in, words_out, size[0] * size[1], *_pixels(size, window))
+    return Window(words_in, words_out, size[0] * size[1], *_pixels(size, window), latency)
 
 
 @lru_cache(maxsize=16)
@@ -352,36 +365,45 @@ _AXES = (
 def _place_bits(p: Mapping[str, int], axis: tuple[str, ...]) -> int:
     """``Y_BITS`` or ``X_BITS`` of the module.
 
-    A signed place from the padding before an image to that behind.
+    A place from the padding before an image to that behind.
     """
-    size, before, out, stride, kernel, dilation = (p[name] for name in axis)
-    return bits_for(size + before + out * stride + kernel * dilation) + 1
+    size, before, *_ = (p[name] for name in axis)
+    return bits_for(max(before + size, _reach(p, axis) + 2))
+
+
+def _reach(p: Mapping[str, int], axis: tuple[str, ...]) -> int:
+    """From the first tap of the first window to the last tap of the last one."""
+    _, _, out, stride, kernel, dilation = (p[name] for name in axis)
+    return (out - 1) * stride + (kernel - 1) * dilation
 
 
 @grows_with("sliding_window")
 def _sliding_window_features(p: Mapping[str, int]) -> Features:
     words = p["CHANNELS"] // p["LANES_IN"]
     size, parts, width = p["LINE_PIXELS"] * words, p["LANES_IN"] // p["LANES_OUT"], p["BITS"] * p["LANES_IN"]
-    found = ram(width, size)
-    y, x = (_place_bits(p, axis) for axis in _AXES)
-    address = bits_for(size)
+    found, out = ram(width, size), p["LANES_OUT"] * p["BITS"]
+    border = p["TOP"] or p["LEFT"] or any(_reach(p, axis) >= p[axis[0]] for axis in _AXES)
+    places = sum(_place_bits(p, axis) for axis in _AXES) if border else 0
+    address, pixels = bits_for(size), bits_for(2 * p["LINE_PIXELS"]) + 1
     units = p["CHANNELS"] // p["GROUPS"] // p["LANES_OUT"]
     loops = (
         units,
-        p["KERNEL_COLUMNS"],
-        p["KERNEL_ROWS"],
-        p["REPEAT"],
-        p["GROUPS"],
+        units * p["KERNEL_COLUMNS"],
+        units * p["KERNEL_COLUMNS"] * p["KERNEL_ROWS"],
+        p["REPEAT"] * p["GROUPS"],
         p["COLUMNS"],
         p["ROWS"],
+        size,
+        words,
         words,
         parts,
     )
-    counters = sum(bits_for(n) for n in loops if n > 1)
-    found["places"] = x + y
+    counters = sum(bits_for(n) + 1 for n in loops if n > 1)
+    found["places"] = places
     found["addresses"] = address
+    found["pixels"] = pixels
     found["counters"] = counters
-    found["choosing"] = p["LANES_OUT"] * p["BITS"] * parts if parts > 1 else 0
-    found["border"] = p["LANES_OUT"] * p["BITS"] if p["TOP"] or p["LEFT"] else 0
-    found["flip-flops"] += 4 * (x + y) + 3 * address + counters + 12 + bits_for(p["LINE_PIXELS"] + 1)
+    found["choosing"] = out * parts if parts > 1 else 0
+    found["border"] = out if border else 0
+    found["flip-flops"] += 2 * places + 4 * address + 6 * pixels + counters + (out if p["STAGES"] > 2 else 0)
     return found + Features({"one": 1})
