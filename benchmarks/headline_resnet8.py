@@ -47,10 +47,10 @@ class Settings:
     """
 
     held_out: int = 1000
-    epochs: int = 4
-    views: int = 2
+    epochs: int = 8
+    views: int = 4
     batch: int = 64
-    rate: float = 1.5e-4
+    rate: float = 3e-4
     distilled: float = 0.7
     temperature: float = 4.0
 
