@@ -1,20 +1,11 @@
 # The accelerator from SystemVerilog: Vivado packs it as the IP block work/ip.
 set here [file dirname [file normalize [info script]]]
-source $here/settings.tcl
-cd $here/work
+source [file join $here rtl_project.tcl]
 lassign [split [dict get $settings vlnv] :] vendor library ip version
 
 file delete -force ip
-create_project -force rtl rtl -part [dict get $settings part]
-add_files -norecurse [glob -directory [file join $here rtl] *.sv *.v]
-# Tables are opened by their name alone; files that belong to the project are found by it.
-set tables [glob -nocomplain -directory [file join $here rtl] *.hex]
-if {[llength $tables]} {
-  add_files -norecurse $tables
-  set_property file_type {Memory Initialization Files} [get_files *.hex]
-}
-set_property top [dict get $settings top] [current_fileset] ;# Verilog, as the packager and block designs want it
-update_compile_order -fileset sources_1
+# The top is Verilog, as the packager and block designs want it.
+rtl_project rtl [dict get $settings top] [glob -directory [file join $here rtl] *.sv *.v]
 ipx::package_project -root_dir ip -vendor $vendor -library $library -taxonomy /UserIP -import_files -set_current true -force
 
 set core [ipx::current_core]

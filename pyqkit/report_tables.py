@@ -7,6 +7,7 @@ from typing import Any
 from pyqkit.backends import BACKENDS
 from pyqkit.errors import listed, plain
 from pyqkit.report import LayerReport, Report
+from pyqkit.report_vivado import Vivado
 from pyqkit.rtl.network_timing import NetworkTiming
 from pyqkit.tables import show
 
@@ -158,6 +159,40 @@ def driver_line(report: Report) -> str:
         f"{', '.join(f'{name} {value:,.{0 if value >= 10 else 2}f}' for name, value in parts)}; "
         f"{rate.frames_per_transfer:,} frames a transfer, {rate.bytes_in:,} bytes in and {rate.bytes_out:,} "
         "out of a frame.\n"
+    )
+
+
+def vivado_rows(report: Report, vivado: Vivado) -> list[dict[str, Any]]:
+    """What Vivado made of each layer, beside what was estimated of it."""
+    estimated = {layer.name: layer.resources for layer in report.layers}
+    rows = []
+    for layer in vivado.layers:
+        own, mhz = estimated.get(layer.name), vivado.mhz(layer)
+        rows.append(
+            {
+                "layer": layer.name,
+                "LUT": f"{layer.lut:,}",
+                "estimated": "" if own is None else f"{own.lut_low:,}-{own.lut_high:,}",
+                "FF": f"{layer.ff:,}" + ("" if own is None else f" ({own.ff:,})"),
+                "BRAM": f"{layer.bram36:g}" + ("" if own is None else f" ({own.bram36:g})"),
+                "DSP": f"{layer.dsp:,}" + ("" if own is None else f" ({own.dsp:,})"),
+                "slack": None if layer.slack_ns is None else f"{layer.slack_ns:.2f}",
+                "MHz": None if mhz is None else f"{mhz:.0f}",
+            }
+        )
+    return rows
+
+
+def show_vivado(report: Report, vivado: Vivado) -> None:
+    """Print what Vivado made of each layer."""
+    lut = sum(layer.lut for layer in vivado.layers)
+    low, high = report.resources.lut_low, report.resources.lut_high
+    show(
+        f"{vivado.tool}: blocks synthesised out of context for {vivado.part}",
+        vivado_rows(report, vivado),
+        f"{lut:,} LUTs in all, estimated {low:,} to {high:,} (of others in brackets). Slacks in ns are those "
+        f"at {vivado.clock_mhz:g} MHz; nothing was placed or routed.",
+        whole=("LUT", "estimated", "slack", "MHz"),
     )
 
 

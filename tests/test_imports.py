@@ -75,19 +75,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     **OVERLAY_PARTS,
     "overlay": {
         "backends",
-        "formats",
         "boards",
-        "build_folder",
         "build_contents",
+        "build_folder",
         "designs",
         "emulate",
         "files",
-        "npy",
-        "programs",
-        "report",
-        "untrusted",
-        *OVERLAY_FILES,
-    },  # sources anew
+        "formats",
+    }
+    | {"npy", "programs", "report", "rtl", "untrusted"}
+    | OVERLAY_FILES,  # sources anew
     "board_emulation": {
         "formats",
         "boards",
@@ -153,19 +150,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
     "tables": {"formats"},
-    "report": {
-        "backends",
-        "designs",
-        "driver_rate",
-        "engines",
-        "formats",
-        "graph",
-        "hardware",
-        "hls",
-        "host",
-        "rtl",
-    },
-    "report_tables": {"backends", "report", "rtl", "tables"},
+    "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}
+    | {"rtl"},
+    "report_vivado": {"formats", "rtl", "untrusted"},
+    "report_tables": {"backends", "report", "report_vivado", "rtl", "tables"},
     "report_page": {"report", "report_tables", "files"},
     "accelerator": {
         "backends",
@@ -176,6 +164,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "designs",
         "emulate",
         "engines",
+    }
+    | {
         "files",
         "formats",
         "graph",
@@ -215,6 +205,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "hardware",
         "overlay",
         "report_tables",
+        "report_vivado",
         "tables",
         "",
     },

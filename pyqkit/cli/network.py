@@ -229,29 +229,47 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     help="Synthesise every block and show what clock it may reach, estimated (logic); needs Yosys, and "
     "minutes for a large network the first time.",
 )
+@click.option(
+    "--vivado",
+    type=click.Path(),
+    help="Show what Vivado made of every layer beside the estimates: the file that 'make ooc' of a project "
+    "wrote, or the folder of the overlay that holds the project.",
+)
 @click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing HTML file.")
 def report(
-    build: str, simulate: bool, backend: str, timing: bool, html: str | None, as_json: bool, force: bool
+    build: str,
+    simulate: bool,
+    backend: str,
+    timing: bool,
+    vivado: str | None,
+    html: str | None,
+    as_json: bool,
+    force: bool,
 ) -> None:
     """What each layer of BUILD is and takes, and which limits."""
+    from pyqkit import report_vivado
     from pyqkit.accelerator import Accelerator
-    from pyqkit.report_tables import show_report
+    from pyqkit.report_tables import show_report, show_vivado
 
     if html is not None:
         check_file(Path(html), force)
     with progress("report") as say:
         accelerator = Accelerator.from_build_folder(build)
         found = accelerator.report(simulated=simulate, say=say, backend=backend, timing=timing)
+        made = None if vivado is None else report_vivado.read(Path(vivado), accelerator.designs.rtl)
         if html is not None:
             accelerator.save_report(html, found, force)
     if as_json:
-        print_json(found.to_json())
+        print_json(found.to_json() | ({} if made is None else {"vivado": made.to_json()}))
     elif html is not None:
         click.echo(plain(f"{html}: report of {found.network} on {found.board} ({found.source})"))
     else:
         show_report(found)
+        if made is not None:
+            print()
+            show_vivado(found, made)
 
 
 @main.command()

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyqkit import build_folder, npy
 from pyqkit.build_contents import GOLDEN_FRAMES
 from pyqkit.formats.port import End
-from pyqkit.overlay import install
+from pyqkit.overlay import install, ooc
 from pyqkit.overlay.plan import Plan
 
 _PATIENCE = 20  # how many times its cycles a simulation with stalls is waited for
@@ -42,6 +42,9 @@ def _hls(planned: Plan) -> dict[str, bytes]:
 def _rtl(planned: Plan) -> dict[str, bytes]:
     found = {name: content for name, content in planned.contents.items() if name.startswith("rtl/")}
     found |= {f"rtl/{top(planned)}.v": verilog_top(planned).encode()}
+    period = 1000 / planned.design.clock_mhz
+    found |= {"ooc/blocks.sv": ooc.text(planned.designs.rtl).encode()}
+    found |= {"ooc/clock.xdc": f"create_clock -name clock -period {period:.4f} [get_ports clock]\n".encode()}
     found |= {"golden/golden.sv": (install.folder() / "golden.sv").read_bytes()}
     return found | {"golden/bench.sv": rtl_bench(planned).encode()}
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ import pytest
 pytest.importorskip("onnx")
 
 import pyqkit
+from pyqkit import report_vivado
 from pyqkit.hls.generate import library
 from pyqkit.overlay import vendor
 from pyqkit.overlay.manifest import read
 from pyqkit.overlay.plan import plan
+from pyqkit.rtl.emitter import Fifo
 from tests.graph.qonnx_builder import Builder
 from tests.overlay.bench import Bench, needs_tcl
 from tests.overlays import build
@@ -171,3 +174,43 @@ def test_the_packaged_top_is_verilog(project: Path) -> None:
         assert text.count(f".{stream}_tvalid({stream}_tvalid)") == 1
     associated = "s_axis_0:m_axis_0:m_axis_1:m_axis_2, ASSOCIATED_RESET aresetn"
     assert f"ASSOCIATED_BUSIF {associated}" in text
+
+
+@needs_tcl
+def test_blocks_out_of_context(bench: Bench) -> None:
+    with pytest.raises(vendor.VendorToolsMissing):
+        bench.make(backend="rtl")
+    bench.install("vivado")
+    accelerator = pyqkit.Accelerator.load(build("ZCU104"))
+    design = accelerator.designs.rtl
+    blocks = [block.name for block in design.blocks if not block.name.startswith(("in_", "out_"))]
+    bench.set(STUB_BLOCKS=" ".join(blocks), STUB_SLACK="-0.25")
+    done = make(bench, "rtl", "ooc")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "synthesise pqk_blocks" in bench.recorded
+    made = report_vivado.read(bench.target, design)
+    assert made == report_vivado.read(bench.project("rtl") / "work" / "ooc.json", design)
+    owners = Counter(b.edge[1] if isinstance(b, Fifo) else b.owner for b in design.blocks if b.name in blocks)
+    assert {layer.name: layer.lut for layer in made.layers} == {n: 3 * count for n, count in owners.items()}
+    for layer in made.layers:
+        count = owners[layer.name]
+        assert (layer.ff, layer.bram36, layer.dsp, layer.slack_ns) == (count, count / 2, 0, -0.25)
+        assert made.mhz(layer) == pytest.approx(1000 / (1000 / 187.5 + 0.25), rel=1e-6)
+    assert {op.name for op in accelerator.graph.operators} <= owners.keys()
+
+
+def test_every_block_stands_alone(project: Path) -> None:
+    """What `make ooc` synthesises is read by Yosys: one instance of every block, and no port too few."""
+    if importlib.util.find_spec("pyosys") is None:
+        pytest.skip("Yosys is not installed; pip install 'pyqkit[synth]'")
+    sources = [*sorted((project / "rtl").glob("*.sv")), project / "ooc" / "blocks.sv"]
+    script = f"read_verilog -sv -defer {' '.join(map(str, sources))}; hierarchy -check -top pqk_blocks"
+    run = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
+    command = [sys.executable, "-c", run, f"{script}; proc; check -assert"]
+    done = subprocess.run(command, cwd=project / "rtl", capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "ERROR" not in done.stdout + done.stderr, done.stdout[-2000:]
+    design = plan(build("ZCU104", *PROBES)).designs.rtl
+    text = (project / "ooc" / "blocks.sv").read_text().split("module pqk_blocks (")[1]
+    for block in design.blocks:
+        if not {part.module for part in block.parts} & {"from_axis", "to_axis"}:
+            assert text.count(f" {block.name} (\n") == 1, block.name

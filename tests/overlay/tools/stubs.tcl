@@ -79,6 +79,27 @@ if {$tool eq "vitis_hls"} {
   proc current_project {} { return project: }
   proc current_fileset {} { return fileset: }
   proc get_files {pattern} { return file:$pattern }
+  proc synth_design {args} {
+    lassign [parsed {-top 1 -part 1 -mode 1 -flatten_hierarchy 1} $args] options
+    need {[dict get $options -mode] eq "out_of_context"} "only blocks are synthesised here"
+    need {[lsearch -glob $::sources *clock.xdc] >= 0} "no clock"
+    record synthesise [dict get $options -top]
+  }
+  # A netlist: for every block of two a LUT, a register and a memory, which STUB_BLOCKS names.
+  proc get_cells {args} {
+    lassign [parsed {-hierarchical 0 -filter 1} $args] options
+    need {[dict get $options -filter] eq "IS_PRIMITIVE"} "cells of any kind"
+    return [concat [list leaf:alone.LUT1] {*}[lmap block [setting STUB_BLOCKS {}] {
+      set cells {}
+      foreach {name kind} {a LUT6 b/c LUT2 b/d FDRE e RAMB18E1 f SRL16E} { lappend cells leaf:$block/$name.$kind }
+      set cells
+    }]]
+  }
+  proc get_timing_paths {args} {
+    lassign [parsed {-setup 0 -max_paths 1 -from 1 -to 1} $args] options
+    need {[llength [dict get $options -from]] == 3} "paths between registers and memories"
+    return path:[lindex [dict get $options -to] 0]
+  }
   proc add_files {args} {
     lassign [parsed {-norecurse 0 -fileset 1} $args] _ positional
     need {[llength $positional] == 1} "add_files takes one list of files"
@@ -120,6 +141,10 @@ if {$tool eq "vitis_hls"} {
   }
   proc get_property {property object} {
     if {[string match ipdef:* $object]} { return [string range $object 6 end] }
+    if {[regexp {^leaf:(.*)\.(\w+)$} $object _ name kind]} {
+      return [dict get [list NAME $name REF_NAME $kind IS_SEQUENTIAL [expr {![string match LUT* $kind]}]] $property]
+    }
+    if {[string match path:* $object]} { need {$property eq "SLACK"} "$property of a path"; return [setting STUB_SLACK 0.5] }
     known $object $property
     if {[regexp {^run:(.*)} $object _ run]} { return [run_property $run $property] }
     if {[string match *ACT*FREQMHZ $property]} {
@@ -144,7 +169,7 @@ if {$tool eq "vitis_hls"} {
     proc save_core {core} {}
   }
   # ---- block designs
-  set cells {}; set joined {}; set driven {}; set assigned {}
+  set sources {}; set cells {}; set joined {}; set driven {}; set assigned {}
   proc create_bd_design {name} { set ::design $name }
   proc get_ipdefs {args} {
     lassign [parsed {-all 0} $args] _ positional
