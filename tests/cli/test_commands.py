@@ -115,7 +115,7 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 
 REPORT = """
     network board clock_mhz source sources backend backends initiation_interval_cycles latency_cycles
-    frames_per_second macs
+    frames_per_second driver macs
     bottleneck next_step resources board_resources exceeds overflow notes layers host timing
 """
 LAYER = """
@@ -124,6 +124,10 @@ LAYER = """
     memory probe cycles busy fifo_words resources
 """
 BACKEND = "initiation_interval_cycles latency_cycles frames_per_second bottleneck"
+DRIVER = """
+    source frames_per_second limits accelerator dma processor frames_per_transfer bytes_in bytes_out
+    surroundings
+"""
 RESOURCES = "lut_low lut_high ff bram36 dsp carry4"
 
 
@@ -133,6 +137,7 @@ def test_report_has_what_is_promised(built: Path) -> None:
     assert set(data) == set(REPORT.split())
     assert data["source"] == "estimated"
     assert data["backend"] == "rtl"
+    assert set(data["driver"]) == set(DRIVER.split()) and data["driver"]["source"] == "modelled"
     for name, backend in data["backends"].items():
         chosen = json.loads(run("report", built / "net", "--json", "--backend", name).output)
         assert chosen["backend"] == name and chosen["backends"] == data["backends"]
