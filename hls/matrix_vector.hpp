@@ -1,7 +1,8 @@
 // Matrix-vector unit: windows times weights, summed exactly. PE outputs and SIMD inputs at a time.
 //
 // Weights are codes in the order in which they are used: [group][output fold][input fold][PE][SIMD]. A word of a window has SIMD
-// inputs that all PE share, or PE * SIMD so that each has its own: then a group is PE channels of a depthwise convolution.
+// inputs that all PE share, or PE * SIMD so that each has its own: then a group is PE channels of a depthwise convolution. A lane
+// has the codes of AT_ONCE neighbouring pixels side by side (pixel_pairs.hpp), all of which meet the same weights.
 // Weights and exponents are arguments: constants of the network, or arrays that something has loaded.
 //
 // Weights in blocks have exponents in an array of their own, one for every block of each PE and kernel position. SEGMENT lanes
@@ -87,22 +88,25 @@ template <class Shape> struct ExponentWalk {
   }
 };
 
-// Shape is a struct of constants: ACCUMULATOR (bits of a sum), PIXELS, GROUPS, OUTPUT_FOLDS, INPUT_FOLDS, PE, SIMD, LANES (of a
-// word of a window), and, read for weights in blocks alone, BLOCK, SEGMENT, HELD, SPAN and ROW. P is a product.
+// Shape is a struct of constants: ACCUMULATOR (bits of a sum), CODE_BITS (of an input), WINDOWS (each of AT_ONCE pixels), GROUPS,
+// OUTPUT_FOLDS, INPUT_FOLDS, PE, SIMD, LANES (of a word of a window), AT_ONCE, and, read for weights in blocks alone, BLOCK,
+// SEGMENT, HELD, SPAN and ROW. P is a product. A word of the result has the sums of each pixel in turn.
 template <class Shape, class P, class W, class E>
-void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in,
-                   hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE>> &out, const W &weights,
-                   const E &exponents) {
+void matrix_vector(
+    hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, Shape::LANES>> &in,
+    hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE * Shape::AT_ONCE>> &out, const W &weights,
+    const E &exponents) {
   static constexpr int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD;
+  static constexpr int CODE_BITS = Shape::CODE_BITS, AT_ONCE = Shape::AT_ONCE;
   static constexpr int LANES = Shape::LANES, SEGMENT = Shape::SEGMENT, SPAN = Shape::SPAN;
   static constexpr int FOLDS = Shape::GROUPS * Shape::OUTPUT_FOLDS * Shape::INPUT_FOLDS;
-  static constexpr int TRIPS = Shape::PIXELS * FOLDS;
+  static constexpr int TRIPS = Shape::WINDOWS * FOLDS;
   static_assert(LANES == SIMD || LANES == PE * SIMD, "all PE share SIMD inputs, or each has its own");
   PYQKIT_TRIPS(TRIPS);
-  typename Kept<P>::type window[Shape::INPUT_FOLDS][LANES];
+  typename Kept<P>::type window[Shape::INPUT_FOLDS][AT_ONCE * LANES];
 #pragma HLS ARRAY_PARTITION variable = window complete dim = 2
 #pragma HLS BIND_STORAGE variable = window type = ram_s2p impl = lutram
-  Exact<ACCUMULATOR> sums[PE];
+  Exact<ACCUMULATOR> sums[AT_ONCE * PE];
 #pragma HLS ARRAY_PARTITION variable = sums complete
   Counter<Shape::INPUT_FOLDS> input;
   Counter<Shape::OUTPUT_FOLDS> output;
@@ -111,34 +115,42 @@ void matrix_vector(hls::stream<Word<typename P::LeftCode, Shape::LANES>> &in,
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
     if (output.first()) {  // the first fold reads the window, the others reuse it
-      const Word<typename P::LeftCode, LANES> word = in.read();
-      for (int lane = 0; lane < LANES; ++lane) {
+      const Word<ap_uint<CODE_BITS * AT_ONCE>, LANES> word = in.read();
+      for (int pixel = 0; pixel < AT_ONCE; ++pixel) {
 #pragma HLS UNROLL
-        window[input.at][lane] = Kept<P>::keep(word.lane[lane]);
+        for (int lane = 0; lane < LANES; ++lane) {
+#pragma HLS UNROLL
+          const typename P::LeftCode code = word.lane[lane] >> (pixel * CODE_BITS);
+          window[input.at][pixel * LANES + lane] = Kept<P>::keep(code);
+        }
       }
     }
-    Word<ap_uint<ACCUMULATOR>, PE> result;
-    for (int pe = 0; pe < PE; ++pe) {
+    Word<ap_uint<ACCUMULATOR>, AT_ONCE * PE> result;
+    for (int pixel = 0; pixel < AT_ONCE; ++pixel) {
 #pragma HLS UNROLL
-      Exact<ACCUMULATOR> total = 0;  // what goes round is added to the sum of the products, not they to it
-      for (int segment = 0; segment < SIMD; segment += SEGMENT) {
+      for (int pe = 0; pe < PE; ++pe) {
 #pragma HLS UNROLL
-        Exact<ACCUMULATOR> part = 0;
-        for (int lane = segment; lane < segment + SEGMENT; ++lane) {
+        Exact<ACCUMULATOR> total = 0;  // what goes round is added to the sum of the products, not they to it
+        for (int segment = 0; segment < SIMD; segment += SEGMENT) {
 #pragma HLS UNROLL
-          // Known per template: a remainder here keeps g++ from vector code.
-          const int source = LANES == SIMD ? lane : pe * SIMD + lane;
-          part += Exact<ACCUMULATOR>(P::multiply(Kept<P>::left(window[input.at][source]),
-                                                 weight<P>(weights, fold.at, pe * SIMD + lane)));
+          Exact<ACCUMULATOR> part = 0;
+          for (int lane = segment; lane < segment + SEGMENT; ++lane) {
+#pragma HLS UNROLL
+            // Known per template: a remainder here keeps g++ from vector code.
+            const int source = pixel * LANES + (LANES == SIMD ? lane : pe * SIMD + lane);
+            part += Exact<ACCUMULATOR>(P::multiply(Kept<P>::left(window[input.at][source]),
+                                                   weight<P>(weights, fold.at, pe * SIMD + lane)));
+          }
+          for (int place = 0; place < SPAN; ++place) {
+#pragma HLS UNROLL
+            const int index = pe * Shape::HELD + (place * SIMD + segment) / Shape::BLOCK;
+            if (walk.within.at == place) total += scaled<ACCUMULATOR>(part, exponents, walk.line.at, index);
+          }
         }
-        for (int place = 0; place < SPAN; ++place) {
-#pragma HLS UNROLL
-          const int index = pe * Shape::HELD + (place * SIMD + segment) / Shape::BLOCK;
-          if (walk.within.at == place) total += scaled<ACCUMULATOR>(part, exponents, walk.line.at, index);
-        }
+        const int at = pixel * PE + pe;
+        sums[at] = input.first() ? total : Exact<ACCUMULATOR>(sums[at] + total);
+        result.lane[at] = ap_uint<ACCUMULATOR>(sums[at]);
       }
-      sums[pe] = input.first() ? total : Exact<ACCUMULATOR>(sums[pe] + total);
-      result.lane[pe] = ap_uint<ACCUMULATOR>(sums[pe]);
     }
     if (input.last()) out.write(result);
     walk.step();

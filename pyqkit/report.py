@@ -28,7 +28,7 @@ from pyqkit.rtl.network_timing import NetworkTiming
 
 SIMULATED_FRAMES = 5
 # Every layer has these in JSON, null where they mean nothing.
-_SETTINGS = ("pe", "simd", "multiplier", "memory")
+_SETTINGS = ("pe", "simd", "multiplier", "memory", "pixels")
 
 
 @dataclass(frozen=True)

@@ -15,27 +15,33 @@ already been the clock for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 
 Edge = tuple[str, str]  # tensor, operator that reads it
 
 
-def pixels_waiting(graph: Graph, ahead: bool = False) -> dict[Edge, int]:
+def pixels_waiting(
+    graph: Graph, ahead: bool = False, foldings: Mapping[str, Folding] | None = None
+) -> dict[Edge, int]:
     """Pixels that have to wait on each edge (tensor, operator); 0 where nothing has to.
 
-    `ahead` says that operators read ahead, as far as `Operator.pixels_taken` says.
+    `ahead` says that operators read ahead, as far as `Operator.pixels_taken` says. Foldings matter where they
+    make pixels leave together.
     """
     waiting = {(name, op.name): 0 for op in graph.operators for name in op.inputs}
     for place, join in enumerate(graph.operators):
         if len(join.inputs) > 1:
-            for edge, pixels in _demand(graph, place, ahead).items():
+            for edge, pixels in _demand(graph, place, ahead, foldings or {}).items():
                 waiting[edge] = max(waiting[edge], pixels)
     return waiting
 
 
-def _demand(graph: Graph, place: int, ahead: bool) -> dict[Edge, int]:
+def _demand(graph: Graph, place: int, ahead: bool, foldings: Mapping[str, Folding]) -> dict[Edge, int]:
     """Largest backlog of every edge on the way to an operator, its output pixels being the clock."""
     needed: dict[str, np.ndarray] = {}  # tensor -> pixels that readers need at each tick
     taken: dict[str, np.ndarray] = {}  # and that they may take
@@ -53,8 +59,8 @@ def _demand(graph: Graph, place: int, ahead: bool) -> dict[Edge, int]:
             output = next(name for name in op.outputs if name in needed)
             clock, last = needed[output] - 1, taken[output] - 1
         coming = (coming - set(op.outputs)) | set(op.inputs)
-        needs = op.pixels_needed(tensors)
-        takes = op.pixels_taken(tensors) if ahead else needs
+        needs, takes = op.pixels_folded(tensors, foldings.get(op.name, op.folding_type()))
+        takes = takes if ahead else needs
         for name, least, most in zip(op.inputs, needs, takes):
             demand = _at(least, clock)
             edges[name, op.name] = np.maximum(edges.get((name, op.name), 0), demand)

@@ -48,7 +48,7 @@ class Fold(Transformation):
         super().__init__()
         self.graph = graph
         self.foldings = check(foldings, graph, "foldings")
-        waiting = pixels_waiting(graph, ahead=True)
+        waiting = pixels_waiting(graph, ahead=True, foldings=self.foldings)
         self._waits = {
             op.name: [(waiting[name, op.name], len(readers(graph, name))) for name in op.inputs]
             for op in graph.operators

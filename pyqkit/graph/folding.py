@@ -43,11 +43,14 @@ class Axis:
     total : int
     most : int, optional
         The largest divisor that can be had; `total` by default.
+    optional : bool
+        Whether a file may leave it out, for one thing at a time.
     """
 
     name: str
     total: int
     most: int | None = None
+    optional: bool = False
 
     @property
     def divisors(self) -> list[int]:

@@ -174,6 +174,12 @@ class Operator:
         """
         return self.pixels_needed(tensors)
 
+    def pixels_folded(
+        self, tensors: list[Tensor], folding: Folding
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """`pixels_needed` and `pixels_taken` with a folding, for operators in which it changes them."""
+        return self.pixels_needed(tensors), self.pixels_taken(tensors)
+
     @property
     def parameter_encoding(self) -> Encoding | None:
         """How the constants are stored that it multiplies by; None for an operator without such."""

@@ -329,14 +329,20 @@ def from_json(data: object, graph: Graph, where: str) -> Foldings:
 
 def _from_entry(space: FoldingSpace, name: str, entry: object, where: str) -> Folding:
     axes, choices = [axis.name for axis in space.axes], [choice.name for choice in space.choices]
+    needed = [axis.name for axis in space.axes if not axis.optional]
     came = f"for {brief(name)} in {where}, but {shortened(json.dumps(entry))} came"
-    if not (isinstance(entry, dict) and all(type(entry.get(axis)) is int for axis in axes)):
-        raise UserError(f"whole numbers {' and '.join(axes)} were expected {came}; give all of them")
+    if not (isinstance(entry, dict) and set(needed) <= set(entry) and _whole(entry, axes)):
+        raise UserError(f"whole numbers {' and '.join(needed)} were expected {came}; give all of them")
     words = all(isinstance(entry.get(choice, ""), str) for choice in choices)
     if not (words and set(entry) <= {*axes, *choices}):
-        known = f"{' and '.join(axes)}, and perhaps the words {' and '.join(choices) or 'none'},"
+        more = "".join(f"{axis} and " for axis in axes if axis not in needed)
+        known = f"{' and '.join(needed)}, and perhaps {more}the words {' and '.join(choices) or 'none'},"
         raise UserError(f"{known} were expected {came}; leave out the rest")
     return space.type(**entry)
+
+
+def _whole(entry: dict, axes: list[str]) -> bool:
+    return all(type(entry.get(axis, 1)) is int for axis in axes)
 
 
 def to_json(foldings: Foldings) -> dict[str, dict[str, int | str]]:

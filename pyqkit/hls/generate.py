@@ -95,7 +95,8 @@ def generate(
     -------
     Design
     """
-    e = Emitter(graph, folding or {}, depths or {}, Identifiers(), waiting=pixels_waiting(graph, ahead=True))
+    waiting = pixels_waiting(graph, ahead=True, foldings=folding)
+    e = Emitter(graph, folding or {}, depths or {}, Identifiers(), waiting=waiting)
     e.include("axi_stream")
     sides = [
         [Argument(f"{side}_{i}", f"pyqkit::Beat<{end.beat_bytes}>", end) for i, end in enumerate(ends)]

@@ -121,7 +121,7 @@ REPORT = """
 LAYER = """
     name operator input_format weight_format weight_bits output_format input_shape output_shape macs pe simd
     multiplier
-    memory probe cycles busy fifo_words resources
+    memory pixels probe cycles busy fifo_words resources
 """
 BACKEND = "initiation_interval_cycles latency_cycles frames_per_second bottleneck"
 DRIVER = """
@@ -153,7 +153,7 @@ def test_report_has_what_is_promised(built: Path) -> None:
     step = slow.report().to_json()["next_step"]
     assert set(step) == {"initiation_interval_cycles", "frames_per_second", "more", "exceeds", "layers"}
     assert set(step["more"]) == set(RESOURCES.split())
-    assert all(set(f) == {"pe", "simd", "multiplier", "memory"} for f in step["layers"].values())
+    assert all(set(f) == {"pe", "simd", "multiplier", "memory", "pixels"} for f in step["layers"].values())
     assert json.loads((built / "net" / "manifest.json").read_text())["report"] == data
     assert "estimated" in run("report", built / "net").output
 

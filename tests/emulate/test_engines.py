@@ -55,7 +55,7 @@ def folding(graph: Graph, parallel: int) -> dict[str, ConvolutionFolding]:
         return max(d for d in range(1, parallel + 1) if n % d == 0)
 
     return {
-        name: space.type(**{axis.name: divisor(axis.total) for axis in space.axes})
+        name: space.type(**{axis.name: divisor(axis.total) for axis in space.axes if not axis.optional})
         for name, space in spaces(graph).items()
     }
 

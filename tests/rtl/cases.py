@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.rtl.bench import FRAMES, Case, Parameters, Words, packed, table, words
+from tests.rtl.paired import paired
 from tests.rtl.resized import resized
 from tests.rtl.units import units
 
@@ -389,4 +390,4 @@ def _window(
 
 def every() -> list[Case]:
     """All cases."""
-    return [*moving(), *resized(), *pools(), *requantisers(), *sums(), *windows()]
+    return [*moving(), *paired(), *resized(), *pools(), *requantisers(), *sums(), *windows()]

@@ -77,6 +77,12 @@ MUTANTS = {
             "-row_needs(0) - column_needs(0) - 1",
             "-row_needs(0) - column_needs(0)",
         ),
+        # The second pixel of a pair comes first.
+        "pairs": (
+            "pqk_pixel_pairs.sv",
+            "{in_data[lane*BITS+:BITS], line[lane*BITS+:BITS]}",
+            "{line[lane*BITS+:BITS], in_data[lane*BITS+:BITS]}",
+        ),
         # A sum goes on from the window before.
         "sum_table": ("pqk_sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),
     },

@@ -17,6 +17,7 @@ from pyqkit.graph.fields import array_field, format_field, whole_field, wholes_f
 from pyqkit.graph.folding import MEMORIES, MULTIPLIERS, Axis, Choice, Folding, FoldingSpace
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
+from pyqkit.graph.ops.pixel_pairs import PixelPairs
 from pyqkit.graph.ops.window import SlidingWindow
 
 _PIECE = 1 << 18  # weights that are looked up at a time
@@ -34,12 +35,15 @@ class ConvolutionFolding(Folding):
         "lut", or "dsp" where one multiplication of integers makes a product.
     memory : str
         Of the weights: "lut", "block" for block RAM, or "auto", which leaves it to the tool, by size.
+    pixels : int
+        Neighbouring columns of the result at a time, which share each weight: 1 or 2.
     """
 
     pe: int = 1
     simd: int = 1
     multiplier: str = "lut"
     memory: str = "auto"
+    pixels: int = 1
 
 
 @operator
@@ -230,6 +234,14 @@ class Convolution(Operator):
     def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
         return [self.sliding.pixels_taken(tensors[0].shape[:2])]
 
+    def pixels_folded(
+        self, tensors: list[Tensor], folding: Folding
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        if not isinstance(folding, ConvolutionFolding) or folding.pixels == 1:
+            return super().pixels_folded(tensors, folding)
+        pairs = PixelPairs.of(self.sliding, tensors[0].shape[:2])
+        return [pairs.pixels_needed()], [pairs.pixels_taken()]
+
     def macs(self, tensors: list[Tensor]) -> int:
         rows, columns = self.sliding.out_size(tensors[0].shape[:2])
         return rows * columns * self.weights.size
@@ -246,14 +258,15 @@ class Convolution(Operator):
     def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
         """PE divides the outputs of a group or, where each is a group of its own, all.
 
-        SIMD a group's inputs.
+        SIMD a group's inputs. Two pixels at a time need a result of two columns or more.
         """
         outputs = len(self.weights) if self.is_depthwise else len(self.weights) // self.groups
+        pixels = 2 if self.sliding.out_size(tensors[0].shape[:2])[1] > 1 else 1
         refusal = dsp_refusal(tensors[0].format, self.weight_format)
         refused = {"dsp": f"{refusal} in {self.name}, so that no DSP can make them"} if refusal else {}
         return FoldingSpace(
             ConvolutionFolding,
-            (Axis("pe", outputs), Axis("simd", self.weights.shape[3])),
+            (Axis("pe", outputs), Axis("simd", self.weights.shape[3]), Axis("pixels", pixels, optional=True)),
             (Choice("multiplier", MULTIPLIERS, refused), Choice("memory", MEMORIES)),
         )
 

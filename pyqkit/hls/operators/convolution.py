@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
 from pyqkit.dataflow.pace import WindowPace
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
-from pyqkit.graph.ops.window import SlidingWindow
+from pyqkit.graph.ops.pixel_pairs import PixelPairs
+from pyqkit.graph.ops.window import Pair, SlidingWindow
 from pyqkit.hls.emitter import Emitter, Stream, emits
+from pyqkit.hls.pixels import paired, put_in_order
 from pyqkit.hls.products import product_policy
 
 
@@ -16,8 +20,9 @@ def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
     folding = e.folding_of(op, ConvolutionFolding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    pe, simd, (groups, lanes) = folding.pe, folding.simd, window_order(op, folding)
-    windows = slide(e, op, op.sliding, e.input(op), groups, lanes, _zero(op, tensor))
+    pe, simd, pixels = folding.pe, folding.simd, folding.pixels
+    groups, lanes = window_order(op, folding)
+    windows, steps = _windows(e, op, tensor, pixels, groups, lanes)
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     lines = in_order_of_use(op.weights, groups, pe, simd).reshape(-1, pe * simd)
@@ -27,16 +32,13 @@ def convolution(e: Emitter, op: Operator) -> None:
     memory = e.names.new(f"{op.name}_memory")
     e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {len(lines)}, {pe * simd})\n")
     e.include("matrix_vector")
-    out = e.output(op, pe)
-    order, exponents = BlockOrder(simd, simd, 1, 1, 1), "pyqkit::NoExponents()"
-    if op.exponents is not None:
-        order = BlockOrder.of(op, simd)
-        in_order = order.in_order_of_use(op.exponents, groups, pe)
-        in_lines = in_order.reshape(-1, pe * order.held)
-        exponents = e.lines(f"{op.name}_exponents", in_lines, folding.memory)
+    out = e.output(op, pe) if pixels == 1 else e.stream(f"{op.name}_of_pairs", result.format.bits, 2 * pe)
+    order, exponents = _exponents(e, op, folding, groups)
     values = {
         "ACCUMULATOR": result.format.bits,
-        "PIXELS": result.pixels,
+        "CODE_BITS": tensor.format.bits,
+        "AT_ONCE": pixels,
+        "WINDOWS": steps,
         "GROUPS": groups,
         "OUTPUT_FOLDS": per_group // pe,
         "INPUT_FOLDS": kernel // simd,
@@ -50,26 +52,63 @@ def convolution(e: Emitter, op: Operator) -> None:
         op.name,
         f"pyqkit::matrix_vector<{shape}, {multiplied}>({windows.name}, {out.name}, "
         f"PYQKIT_MEMORY({memory}, {weights}), {exponents})",
-        result.pixels * len(lines),
+        steps * len(lines),
     )
+    if pixels > 1:
+        put_in_order(e, op, out)
+
+
+def _exponents(
+    e: Emitter, op: Convolution, folding: ConvolutionFolding, groups: int
+) -> tuple[BlockOrder, str]:
+    """How weights in blocks meet their exponents, and the array of these."""
+    if op.exponents is None:
+        return BlockOrder(folding.simd, folding.simd, 1, 1, 1), "pyqkit::NoExponents()"
+    order = BlockOrder.of(op, folding.simd)
+    in_order = order.in_order_of_use(op.exponents, groups, folding.pe)
+    lines = in_order.reshape(-1, folding.pe * order.held)
+    return order, e.lines(f"{op.name}_exponents", lines, folding.memory)
+
+
+def _windows(
+    e: Emitter, op: Convolution, tensor: Tensor, pixels: int, groups: int, lanes: int
+) -> tuple[Stream, int]:
+    """The stream of a convolution's windows, and how many there are; of two pixels each, if `pixels` is 2."""
+    source, size, window = e.input(op), tensor.shape[:2], op.sliding
+    fill = tensor.format.zero_code if any(op.padding) else 0
+    if pixels > 1:
+        pairs = PixelPairs.of(window, size)
+        source = paired(e, op, source, pairs, fill)
+        size, window, fill = (size[0], pairs.columns), pairs.window, fill << tensor.format.bits | fill
+    return slide(e, op, window, source, size, groups, lanes, fill), prod(window.out_size(size))
 
 
 def slide(
-    e: Emitter, op: Operator, window: SlidingWindow, source: Stream, groups: int, lanes: int, fill: int
+    e: Emitter,
+    op: Operator,
+    window: SlidingWindow,
+    source: Stream,
+    size: Pair,
+    groups: int,
+    lanes: int,
+    fill: int,
 ) -> Stream:
-    """Windows of an operator, group after group, in words of `lanes` codes; see `hls/sliding_window.hpp`."""
+    """Windows over an image of `size`, group after group, in words of `lanes` codes.
+
+    See `hls/sliding_window.hpp`.
+    """
     (tensor,) = e.graph.input_tensors(op)
     e.include("sliding_window")
-    made = e.stream(f"{op.name}_windows", tensor.format.bits, lanes)
-    height, width, channels = tensor.shape
-    rows, columns = window.out_size(tensor.shape[:2])
-    values = {"CODE_BITS": tensor.format.bits, "HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
+    made = e.stream(f"{op.name}_windows", source.bits, lanes)
+    (height, width), channels = size, tensor.shape[2]
+    rows, columns = window.out_size(size)
+    values = {"CODE_BITS": source.bits, "HEIGHT": height, "WIDTH": width, "CHANNELS": channels}
     values |= {"ROWS": rows, "COLUMNS": columns}
     sides = {"KERNEL": window.kernel, "STRIDE": window.stride, "DILATION": window.dilation}
     values |= {f"{name}_{axis}": side[i] for name, side in sides.items() for i, axis in enumerate("HW")}
     values |= {"TOP": window.padding[0], "LEFT": window.padding[1], "GROUPS": groups}
     values |= {"LANES_IN": source.lanes, "LANES_OUT": lanes, "PAD": fill}
-    pace = pace_of(window, tensor, source.lanes, lanes)
+    pace = pace_of(window, (*size, channels), source.lanes, lanes)
     values |= {"FILL": pace.fill, "COUNT_IN": pace.count_in, "COUNT_OUT": pace.count_out}
     values |= {"PERIOD": pace.period, "RING": pace.ring, "FRAME": pace.trips}
     shape = e.numbers(f"{op.name}_window", values)
@@ -78,12 +117,7 @@ def slide(
     return made
 
 
-def pace_of(window: SlidingWindow, tensor: Tensor, lanes_in: int, lanes_out: int) -> WindowPace:
-    """When a window over a tensor takes and gives words."""
-    channels = tensor.shape[2]
-    words_out = window.positions * channels // lanes_out
-    return WindowPace.of(window, tensor.shape[:2], channels // lanes_in, words_out)
-
-
-def _zero(op: Convolution, tensor: Tensor) -> int:
-    return tensor.format.zero_code if any(op.padding) else 0
+def pace_of(window: SlidingWindow, shape: tuple[int, int, int], lanes_in: int, lanes_out: int) -> WindowPace:
+    """When a window over an image (rows, columns, channels) takes and gives words."""
+    words_out = window.positions * shape[2] // lanes_out
+    return WindowPace.of(window, shape[:2], shape[2] // lanes_in, words_out)

@@ -16,7 +16,7 @@ def _windows(e: Emitter, op: MaxPool | SumPool, fill: int) -> Stream:
     e.include("pool")
     if op.sliding.covers(tensor.shape[:2]):
         return source
-    return slide(e, op, op.sliding, source, 1, source.lanes, fill)
+    return slide(e, op, op.sliding, source, tensor.shape[:2], 1, source.lanes, fill)
 
 
 @emits("max_pool")

@@ -1,10 +1,13 @@
-"""What the blocks grow with that carry streams: FIFOs, converters, forks and ends."""
+"""What the blocks grow with that carry streams: FIFOs, converters, forks, pairs and ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 
 from pyqkit.rtl.features import Features, bits_for, grows_with, ram
+
+_SHORTEST_SHIFT = 3  # registers of which Yosys makes a shift register in LUTs
 
 
 @grows_with("fifo")
@@ -44,3 +47,18 @@ def _to_axis(p: Mapping[str, int]) -> Features:
 @grows_with("fork_stream")
 def _fork_stream(p: Mapping[str, int]) -> Features:
     return Features({"readers": p["READERS"]})
+
+
+@grows_with("split")
+def _split(p: Mapping[str, int]) -> Features:
+    return Features({"readers": 2})
+
+
+@grows_with("pixel_pairs")
+def _pixel_pairs(p: Mapping[str, int]) -> Features:
+    width, depth = p["LANES"] * p["BITS"], p["SPAN"] * p["WORDS"]
+    counters = bits_for(p["WORDS"]) + 2 * bits_for(p["WIDTH"] + 1)
+    found = Features({"one": 1, "counters": counters, "flip-flops": counters})
+    if depth < _SHORTEST_SHIFT:
+        return found + Features({"flip-flops": width * depth})
+    return found + Features({"memory LUTs": width * (1 if depth <= 32 else ceil(depth / 16))})

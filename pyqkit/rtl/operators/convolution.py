@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil, lcm, log
+from math import ceil, lcm, log, prod
 
 import numpy as np
 
 from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
 from pyqkit.formats import NumberFormat
 from pyqkit.graph.folding import MEMORIES
-from pyqkit.graph.graph import Operator
+from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
+from pyqkit.graph.ops.pixel_pairs import PixelPairs
 from pyqkit.graph.ops.window import Pair, SlidingWindow
 from pyqkit.rtl.emitter import Emitter, Stream, emits, instance
 from pyqkit.rtl.features import Features, bits_for, grows_with, left_to_size, ram, rom
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pipelining import stages
+from pyqkit.rtl.pixels import paired, put_in_order
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.timing import Pipeline, Window
 
@@ -31,26 +33,40 @@ def convolution(e: Emitter, op: Operator) -> None:
     folding = e.folding_of(op, ConvolutionFolding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     made = unit(op, tensor.format, result.format, folding, e.clock_mhz)
-    pe, simd, lanes, folds, depth = (
-        int(made.parameters[name]) for name in ("PE", "SIMD", "LANES", "FOLDS", "DEPTH")
-    )
-    groups, _ = window_order(op, folding)
-    fill = tensor.format.zero_code if any(op.padding) else 0
-    size, repeat = tensor.shape[:2], depth // folds // groups
-    source = slide(e, op, op.sliding, e.input(op), size, groups, repeat, lanes, fill)
-    out = e.output(op, pe)
+    pe, simd, pixels = folding.pe, folding.simd, folding.pixels
+    folds, depth = int(made.parameters["FOLDS"]), int(made.parameters["DEPTH"])
+    groups, lanes = window_order(op, folding)
+    source, steps = _windows(e, op, tensor, pixels, groups, depth // folds // groups, lanes)
+    out = e.output(op, pe) if pixels == 1 else e.stream(f"{op.name}_of_pairs", result.format.bits, 2 * pe)
     wires, text = _wires(e, op.name, made)
-    text += _products(e, op.name, made, wires)
+    text += _products(e, op.name, made, wires, pixels)
     weights = in_order_of_use(op.weights, groups, pe, simd)
     text += _rom(e, f"{op.name}_weights", weights, made.weights, wires, ("address", "right"))
     if made.exponents is not None and op.exponents is not None:
         exponents = BlockOrder.of(op, simd).in_order_of_use(op.exponents, groups, pe)
         read = "exponent_address", "exponents"
         text += _rom(e, f"{op.name}_exponents", exponents, made.exponents, wires, read)
-    timing = Pipeline.every(result.pixels * depth, made.latency, folds)
+    timing = Pipeline.every(steps * depth, made.latency, folds)
     ports = {port: wire for port, wire in wires.items() if port != "right"}  # weights go to the products
+    if pixels > 1 and made.exponents is not None:
+        ports["exponents"] = f"{{{pixels}{{{wires['exponents']}}}}}"
     streams = {"in": source}, {"out": out}
     e.block(op.name, "matrix_vector", made.parameters, *streams, timing, ports, text, made.parts)
+    if pixels > 1:
+        put_in_order(e, op, out)
+
+
+def _windows(
+    e: Emitter, op: Convolution, tensor: Tensor, pixels: int, groups: int, repeat: int, lanes: int
+) -> tuple[Stream, int]:
+    """The stream of a convolution's windows, and how many there are; of two pixels each, if `pixels` is 2."""
+    source, size, window = e.input(op), tensor.shape[:2], op.sliding
+    fill = tensor.format.zero_code if any(op.padding) else 0
+    if pixels > 1:
+        pairs = PixelPairs.of(window, size)
+        source = paired(e, op, source, pairs, fill)
+        size, window, fill = (size[0], pairs.columns), pairs.window, fill << tensor.format.bits | fill
+    return slide(e, op, window, source, size, groups, repeat, lanes, fill), prod(window.out_size(size))
 
 
 @dataclass(frozen=True)
@@ -116,18 +132,20 @@ def unit(
     clock_mhz: float,
 ) -> Unit:
     """The matrix-vector unit of a convolution, pipelined for a clock."""
-    pe, simd, dsp = folding.pe, folding.simd, folding.multiplier == "dsp"
+    pe, simd, pixels, dsp = folding.pe, folding.simd, folding.pixels, folding.multiplier == "dsp"
     groups, lanes = window_order(op, folding)
     folds = op.weights[0].size // simd
     depth = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
     product = (dsp_block if dsp else product_block)(activations, op.weight_format)
+    apart = pixels if op.is_depthwise else 1  # lanes of their own, where others are as wide as both pixels
     found: Parameters = {
-        "LEFT_BITS": activations.bits,
+        "LEFT_BITS": activations.bits * pixels // apart,
         "RIGHT_BITS": op.weight_format.bits,
         "PRODUCT_BITS": product.width,
     }
     found |= {"SIGNS": 1} if product.signs else {}
-    found |= {"SUM_BITS": sums.bits, "PE": pe, "SIMD": simd, "LANES": lanes, "FOLDS": folds, "DEPTH": depth}
+    found |= {"SUM_BITS": sums.bits, "PE": pe * pixels, "SIMD": simd, "LANES": lanes * apart}
+    found |= {"FOLDS": folds, "DEPTH": depth}
     weights = Memory(depth, pe * simd, op.weight_format.bits, folding.memory)
     reading, multiplying = _steps(product, weights, clock_mhz)
     weights = replace(weights, stages=reading)
@@ -145,9 +163,15 @@ def unit(
     counted: Parameters = {"DSP": 1, "DECODED": int(product.module == "product_decoded")} if dsp else {}
     if folding.memory != "auto":
         counted["MEMORY"] = MEMORIES.index(folding.memory)
+    if pixels > 1:
+        counted["PIXELS"] = pixels
     parts = (
         Part("matrix_vector", found | counted),
-        Part(product.module, product.parameters | product.magnitude | {"STAGES": multiplying}, pe * simd),
+        Part(
+            product.module,
+            product.parameters | product.magnitude | {"STAGES": multiplying},
+            pe * simd * pixels,
+        ),
     )
     parameters = {name: value for name, value in found.items() if name != "RIGHT_BITS"}
     return Unit(parameters, product, weights, exponents, latency, parts)
@@ -189,12 +213,15 @@ def _wires(e: Emitter, name: str, made: Unit) -> tuple[dict[str, str], str]:
     return wires, declared
 
 
-def _products(e: Emitter, name: str, made: Unit, wires: Mapping[str, str]) -> str:
-    """Text that multiplies for a matrix-vector unit."""
-    left, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "PE", "SIMD", "LANES"))
-    right = made.weights.bits
-    count, product = pe * simd, made.product
-    a, b = (f"{wires['left']}[i%{lanes}*{left}+", f"{wires['right']}[i*{right}+")
+def _products(e: Emitter, name: str, made: Unit, wires: Mapping[str, str], pixels: int) -> str:
+    """Text that multiplies for a matrix-vector unit: all weights by the first pixel, then by the next."""
+    width, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "PE", "SIMD", "LANES"))
+    count, weights, product = pe * simd, pe * simd // pixels, made.product
+    left, right = lanes * width // (min(lanes, weights) * pixels), made.weights.bits
+    code, weight = f"i%{lanes}", "i"
+    if pixels > 1:  # the codes of both pixels stand side by side
+        code, weight = f"(i%{min(lanes, weights)}*{pixels}+i/{weights})", f"(i%{weights})"
+    a, b = (f"{wires['left']}[{code}*{left}+", f"{wires['right']}[{weight}*{right}+")
     p = f"{wires['products']}[i*{product.width}+:{product.width}]"
     depth = int(made.parameters["PRODUCT_STAGES"])
     operands = f"{a}:{left}]", f"{b}:{right}]"
@@ -302,7 +329,8 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     pe, simd, sum_bits, signs = p["PE"], p["SIMD"], p["SUM_BITS"], p.get("SIGNS", 0)
     exponent = p.get("EXPONENT_BITS", 0)
     memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], bool(p.get("DSP") and not exponent)
-    found = rom(pe * simd * p["RIGHT_BITS"], p["DEPTH"], memory)
+    outputs = pe // p.get("PIXELS", 1)  # that have weights of their own
+    found = rom(outputs * simd * p["RIGHT_BITS"], p["DEPTH"], memory)
     term = min(p["PRODUCT_BITS"], sum_bits)
     if exponent:
         adders, held, levels = _segments(found, p, term, memory)
@@ -346,7 +374,7 @@ def _segments(found: Features, p: Mapping[str, int], term: int, memory: str) -> 
         _tree(p["SEGMENT"], term, p["SUM_BITS"], signs),
         _tree(segments, high, p["SUM_BITS"], signs),
     )
-    found += rom(pe * p["HELD"] * bits, p["EXPONENT_DEPTH"], memory)
+    found += rom(pe // p.get("PIXELS", 1) * p["HELD"] * bits, p["EXPONENT_DEPTH"], memory)
     found["counters"] += bits_for(p["EXPONENT_DEPTH"]) + (bits_for(p["SPAN"]) if p["SPAN"] > 1 else 0)
     found["counters"] += bits_for(p["ROW"]) if p["ROW"] % p["SPAN"] else 0
     found["flip-flops"] += found["counters"]
