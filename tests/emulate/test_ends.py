@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pyqkit.dataflow.streams import entries
-from pyqkit.emulate.hls import HlsEngine
+from pyqkit.emulate.hls import DeadlockError, HlsEngine
 from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer
@@ -23,7 +23,7 @@ from pyqkit.hardware.search import Search
 from tests.emulate.networks import Net, port
 from tests.emulate.test_engines import FAST
 from tests.rtl.bench import FAST as FAST_RTL
-from tests.rtl.bench import needs_verilator
+from tests.rtl.bench import mutated, needs_verilator
 
 NARROW, OUT = "input port 0", "output port 0"
 
@@ -65,6 +65,22 @@ def test_rtl_is_as_fast_as_its_beats() -> None:
         assert_array_equal(engine.run(net.codes)["dense"], net.values["dense"])
         assert engine.design.interval == interval and engine.counts is not None
         assert stalls or engine.counts.interval == interval
+
+
+@needs_verilator
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("pqk_to_axis.sv", "tlast = last && end_data", "tlast = last"),  # every frame ends a packet
+        ("pqk_frame_end.sv", "out_data  = in_data", "out_data  = !in_data"),  # all frames but those
+    ],
+    ids=["every_frame", "other_frames"],
+)
+def test_packets_that_end_elsewhere_are_noticed(tmp_path: Path, file: str, right: str, wrong: str) -> None:
+    net, include = flattened(), mutated(tmp_path, [(file, right, wrong)])
+    engine = RtlEngine(net.graph, foldings(7, 4), include=include, flags=FAST_RTL)
+    with pytest.raises(DeadlockError, match="TLAST is not on the last beat of a packet of out_0"):
+        engine.run(net.codes)
 
 
 def test_widths_of_an_entry() -> None:
