@@ -36,5 +36,8 @@ module pqk_from_axis #(
   if (BEAT_BITS < WIDTH) begin : g_illegal
     $error("a beat that holds a word was expected: BEAT_BITS, WIDTH");
   end
+`ifdef FORMAL
+  `include "proofs/pqk_from_axis.svh"
+`endif
 endmodule
 `default_nettype wire

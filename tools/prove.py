@@ -73,6 +73,7 @@ MUTANTS = [
         (".out_ready(wide_ready)", ".out_ready(1'b1)"),
     ),
     Case("fork_stream", {"WIDTH": 8, "READERS": 2}, ("&out_ready", "|out_ready")),
+    Case("from_axis", {"WIDTH": 6, "BEAT_BITS": 8}, ("tvalid && !word_gone", "tvalid")),
     Case(
         "concat",
         {"BITS": 8, "FIRST_WORDS": 2, "SECOND_WORDS": 3},
@@ -94,6 +95,7 @@ def cases() -> Iterator[Case]:
         yield Case("width_converter", {"BITS": width, "LANES_IN": lanes_in, "LANES_OUT": lanes_out})
     for width, readers in itertools.product((1, 8), (2, 3)):
         yield Case("fork_stream", {"WIDTH": width, "READERS": readers})
+    yield Case("from_axis", {"WIDTH": 6, "BEAT_BITS": 8})
     for width in (1, 8):
         yield Case("converter_pair", {"BITS": width, "LANES_IN": 2, "LANES_OUT": 3, "WIDE": 6})
     for width, (first, second) in itertools.product((1, 8), ((1, 1), (2, 3))):
