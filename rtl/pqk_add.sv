@@ -11,6 +11,7 @@ module pqk_add #(
     parameter int LEFT_DEPTH = 1,  // words of factors
     parameter LEFT_FACTORS = "",
     parameter bit [LANES*SUM_BITS-1:0] LEFT_FACTOR = 0,  // the word if LEFT_DEPTH is 1
+    parameter int LEFT_FACTOR_BITS = SUM_BITS,  // of the signed factors
     parameter int RIGHT_BITS = 4,
     parameter bit RIGHT_SIGNED = 1,
     parameter int RIGHT_ZERO_POINT = 0,
@@ -18,7 +19,10 @@ module pqk_add #(
     parameter RIGHT_INTEGERS = "",
     parameter int RIGHT_DEPTH = 1,
     parameter RIGHT_FACTORS = "",
-    parameter bit [LANES*SUM_BITS-1:0] RIGHT_FACTOR = 0
+    parameter bit [LANES*SUM_BITS-1:0] RIGHT_FACTOR = 0,
+    parameter int RIGHT_FACTOR_BITS = SUM_BITS,
+    parameter int READ_STAGES = 2,  // as in `pqk_scaled_integers`
+    parameter int MULTIPLY_STAGES = 1
 ) (
     input  wire                         clock,
     input  wire                         reset,
@@ -32,15 +36,16 @@ module pqk_add #(
     input  wire                         out_ready,
     output logic [  LANES*SUM_BITS-1:0] out_data
 );
-  logic [1:0] valid;
-  wire step = out_ready || !valid[1];
+  localparam int STAGES = READ_STAGES + MULTIPLY_STAGES + 1;  // with the sum
+  logic [STAGES-1:0] valid;
+  wire step = out_ready || !valid[STAGES-1];
   wire both = left_valid && right_valid;
   assign left_ready  = step && both;
   assign right_ready = step && both;
-  assign out_valid   = valid[1];
+  assign out_valid   = valid[STAGES-1];
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= {valid[0], both};
+    else if (step) valid <= {valid[STAGES-2:0], both};
   end
 
   wire [LANES*SUM_BITS-1:0] left_products, right_products;
@@ -54,7 +59,10 @@ module pqk_add #(
       .PRODUCT_BITS(SUM_BITS),
       .DEPTH(LEFT_DEPTH),
       .FACTORS(LEFT_FACTORS),
-      .FACTOR(LEFT_FACTOR)
+      .FACTOR(LEFT_FACTOR),
+      .FACTOR_BITS(LEFT_FACTOR_BITS),
+      .READ_STAGES(READ_STAGES),
+      .MULTIPLY_STAGES(MULTIPLY_STAGES)
   ) left (
       .clock,
       .reset,
@@ -73,7 +81,10 @@ module pqk_add #(
       .PRODUCT_BITS(SUM_BITS),
       .DEPTH(RIGHT_DEPTH),
       .FACTORS(RIGHT_FACTORS),
-      .FACTOR(RIGHT_FACTOR)
+      .FACTOR(RIGHT_FACTOR),
+      .FACTOR_BITS(RIGHT_FACTOR_BITS),
+      .READ_STAGES(READ_STAGES),
+      .MULTIPLY_STAGES(MULTIPLY_STAGES)
   ) right (
       .clock,
       .reset,

@@ -1,6 +1,7 @@
 // Requantiser for wide integers: clip(half_to_even((x * multiplier + offset) / 2**SHIFT)), exact.
 //
-// A word of the constants holds {offset, multiplier} for each lane, PRODUCT_BITS bits each.
+// A word of the constants holds {offset, multiplier} for each lane, PRODUCT_BITS bits each. What is negative behind a ReLU is
+// zero after rounding as before it, so the ReLU is a matter of where clipping begins.
 `default_nettype none
 module pqk_rescale #(
     parameter int BITS_IN = 8,
@@ -10,6 +11,7 @@ module pqk_rescale #(
     parameter bit TABLE = 0,
     parameter INTEGERS = "",
     parameter int PRODUCT_BITS = 32,  // hold multiplier, offset, product, sum, LOW and HIGH
+    parameter int MULTIPLIER_BITS = 17,  // of the signed multipliers
     parameter int SHIFT = 8,
     parameter bit RELU = 0,
     parameter bit signed [PRODUCT_BITS-1:0] LOW = 0,
@@ -19,7 +21,10 @@ module pqk_rescale #(
     parameter int LANES = 1,
     parameter int DEPTH = 1,  // words of a pixel
     parameter CONSTANTS = "",
-    parameter bit [2*LANES*PRODUCT_BITS-1:0] CONSTANT = 0  // the word if DEPTH is 1
+    parameter bit [2*LANES*PRODUCT_BITS-1:0] CONSTANT = 0,  // the word if DEPTH is 1
+    parameter int READ_STAGES = 2,  // from a word to its constants
+    parameter int MULTIPLY_STAGES = 8,  // registers inside the multiplier; there is one behind it
+    parameter int ROUND_STAGES = 2  // 1: registers behind the decision which way to round; 2: behind the rounded value too
 ) (
     input  wire                       clock,
     input  wire                       reset,
@@ -32,25 +37,37 @@ module pqk_rescale #(
 );
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int HALF_BITS = SHIFT > 0 ? SHIFT : 1;
+  localparam int STAGES = READ_STAGES + MULTIPLY_STAGES + ROUND_STAGES + 3;  // with product, sum and result
+  localparam bit signed [PRODUCT_BITS-1:0] LEAST = !RELU || LOW > 0 ? LOW : HIGH < 0 ? HIGH : 0;
 
-  logic [3:0] valid;
-  logic [WORD_BITS-1:0] word;
-  wire step = out_ready || !valid[3];
+  logic [STAGES-1:0] valid;
+  wire [WORD_BITS-1:0] word;
+  wire last_word;
+  wire step = out_ready || !valid[STAGES-1];
+  wire unused = &{last_word, constants};
   assign in_ready  = step;
-  assign out_valid = valid[3];
+  assign out_valid = valid[STAGES-1];
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= {valid[2:0], in_valid};
-    if (reset) word <= 0;
-    else if (step && in_valid) word <= word == WORD_BITS'(DEPTH - 1) ? 0 : word + 1;
+    else if (step) valid <= {valid[STAGES-2:0], in_valid};
   end
+  pqk_counter #(
+      .LENGTH(DEPTH)
+  ) words (
+      .clock,
+      .reset,
+      .advance(step && in_valid),
+      .count(word),
+      .last(last_word)
+  );
 
   wire [2*LANES*PRODUCT_BITS-1:0] constants;
   pqk_rom #(
       .WIDTH(2 * LANES * PRODUCT_BITS),
       .DEPTH(DEPTH),
-      .FILE (CONSTANTS),
-      .VALUE(CONSTANT)
+      .FILE(CONSTANTS),
+      .VALUE(CONSTANT),
+      .STAGES(READ_STAGES)
   ) constant_rom (
       .clock,
       .enable (step),
@@ -72,38 +89,83 @@ module pqk_rescale #(
           .code(in_data[lane*BITS_IN+:BITS_IN]),
           .integer_value(decoded)
       );
-      logic signed [WIDTH-1:0] x;
-      wire signed [PRODUCT_BITS-1:0] multiplier = constants[2*lane*PRODUCT_BITS+:PRODUCT_BITS];
-      wire signed [PRODUCT_BITS-1:0] offset = constants[(2*lane+1)*PRODUCT_BITS+:PRODUCT_BITS];
-      logic signed [PRODUCT_BITS-1:0] product, offset_held, scaled;
-      wire signed [PRODUCT_BITS-1:0] sum = product + offset_held;
-      wire signed [PRODUCT_BITS-1:0] quotient = scaled >>> SHIFT;
-      wire up;
+      wire [WIDTH-1:0] x;
+      wire [MULTIPLIER_BITS-1:0] multiplier = constants[2*lane*PRODUCT_BITS+:MULTIPLIER_BITS];
+      wire signed [PRODUCT_BITS-1:0] multiplied, offset;
+      pqk_delay #(
+          .WIDTH (WIDTH),
+          .STAGES(READ_STAGES)
+      ) read (
+          .clock,
+          .enable(step),
+          .d(decoded),
+          .q(x)
+      );
+      pqk_product_integer #(
+          .A(WIDTH),
+          .B(MULTIPLIER_BITS),
+          .W(PRODUCT_BITS),
+          .STAGES(MULTIPLY_STAGES)
+      ) multiply (
+          .clock,
+          .enable(step),
+          .a(x),
+          .b(multiplier),
+          .p(multiplied)
+      );
+      pqk_delay #(
+          .WIDTH (PRODUCT_BITS),
+          .STAGES(MULTIPLY_STAGES + 1)
+      ) offsets (
+          .clock,
+          .enable(step),
+          .d(constants[(2*lane+1)*PRODUCT_BITS+:PRODUCT_BITS]),
+          .q(offset)
+      );
+      logic signed [PRODUCT_BITS-1:0] product, scaled;
+      wire signed [PRODUCT_BITS-1:0] quotient, shifted, rounded;
+      wire up, increment;
+      assign shifted = scaled >>> SHIFT;
       if (SHIFT > 0) begin : g_round
         localparam bit [HALF_BITS-1:0] HALF = 1 << (HALF_BITS - 1);
         wire [HALF_BITS-1:0] rest = scaled[HALF_BITS-1:0];
-        assign up = (rest[HALF_BITS-1] && (rest & ~HALF) != 0) || (rest == HALF && quotient[0]);
+        assign up = (rest[HALF_BITS-1] && (rest & ~HALF) != 0) || (rest == HALF && shifted[0]);
       end else begin : g_exact
         assign up = 0;
       end
-      wire signed [PRODUCT_BITS-1:0] rounded = quotient + PRODUCT_BITS'(up);
-      wire signed [PRODUCT_BITS-1:0] clipped = rounded < LOW ? LOW : rounded > HIGH ? HIGH : rounded;
+      pqk_delay #(
+          .WIDTH (PRODUCT_BITS + 1),
+          .STAGES(ROUND_STAGES > 0 ? 1 : 0)
+      ) decided (
+          .clock,
+          .enable(step),
+          .d({shifted, up}),
+          .q({quotient, increment})
+      );
+      pqk_delay #(
+          .WIDTH (PRODUCT_BITS),
+          .STAGES(ROUND_STAGES > 1 ? 1 : 0)
+      ) incremented (
+          .clock,
+          .enable(step),
+          .d(quotient + PRODUCT_BITS'(increment)),
+          .q(rounded)
+      );
+      wire signed [PRODUCT_BITS-1:0] clipped = rounded < LEAST ? LEAST : rounded > HIGH ? HIGH : rounded;
       logic [BITS_OUT-1:0] result;
       always_ff @(posedge clock) begin
         if (step) begin
-          x <= decoded;
-          product <= PRODUCT_BITS'(x) * multiplier;
-          offset_held <= offset;
-          scaled <= RELU && sum < 0 ? 0 : sum;
-          result <= BITS_OUT'(clipped + PRODUCT_BITS'(ZERO_POINT_OUT));
+          product <= multiplied;
+          scaled  <= product + offset;
+          result  <= BITS_OUT'(clipped + PRODUCT_BITS'(ZERO_POINT_OUT));
         end
       end
       assign out_data[lane*BITS_OUT+:BITS_OUT] = result;
     end
   endgenerate
 
-  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH) begin : g_illegal
-    $error("a shift within PRODUCT_BITS and LOW up to HIGH were expected");
+  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH || ROUND_STAGES < 0 || ROUND_STAGES > 2) begin : g_illegal
+    $error("a shift within PRODUCT_BITS, LOW up to HIGH and at most two ROUND_STAGES were expected");
   end
 endmodule
 `default_nettype wire

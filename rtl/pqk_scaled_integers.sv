@@ -1,4 +1,4 @@
-// The integers of a word of codes, each times a constant of its channel; one register between codes and products.
+// The integers of a word of codes, each times a constant of its channel, READ_STAGES + MULTIPLY_STAGES steps later.
 `default_nettype none
 module pqk_scaled_integers #(
     parameter int LANES = 1,
@@ -10,7 +10,10 @@ module pqk_scaled_integers #(
     parameter int PRODUCT_BITS = 10,  // hold the integer, the constant and the product
     parameter int DEPTH = 1,  // words of constants: those of a pixel, or 1 if they are all alike
     parameter FACTORS = "",
-    parameter bit [LANES*PRODUCT_BITS-1:0] FACTOR = 0  // the word if DEPTH is 1
+    parameter bit [LANES*PRODUCT_BITS-1:0] FACTOR = 0,  // the word if DEPTH is 1
+    parameter int FACTOR_BITS = PRODUCT_BITS,  // of the signed constants
+    parameter int READ_STAGES = 2,  // from a word to its constants
+    parameter int MULTIPLY_STAGES = 1  // registers of the multiplier, the last behind it
 ) (
     input  wire                           clock,
     input  wire                           reset,
@@ -21,18 +24,26 @@ module pqk_scaled_integers #(
 );
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
-  logic [WORD_BITS-1:0] word;
-  always_ff @(posedge clock) begin
-    if (reset) word <= 0;
-    else if (step && valid) word <= word == WORD_BITS'(DEPTH - 1) ? 0 : word + 1;
-  end
+  wire [WORD_BITS-1:0] word;
+  wire last_word;
+  wire unused = &{last_word, factors};
+  pqk_counter #(
+      .LENGTH(DEPTH)
+  ) words (
+      .clock,
+      .reset,
+      .advance(step && valid),
+      .count(word),
+      .last(last_word)
+  );
 
   wire [LANES*PRODUCT_BITS-1:0] factors;
   pqk_rom #(
       .WIDTH(LANES * PRODUCT_BITS),
       .DEPTH(DEPTH),
-      .FILE (FACTORS),
-      .VALUE(FACTOR)
+      .FILE(FACTORS),
+      .VALUE(FACTOR),
+      .STAGES(READ_STAGES)
   ) factor_rom (
       .clock,
       .enable (step),
@@ -43,7 +54,7 @@ module pqk_scaled_integers #(
   generate
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
       wire [PRODUCT_BITS-1:0] decoded;
-      logic signed [PRODUCT_BITS-1:0] x;
+      wire [PRODUCT_BITS-1:0] x, product;
       pqk_decode #(
           .BITS(BITS),
           .WIDTH(PRODUCT_BITS),
@@ -55,9 +66,36 @@ module pqk_scaled_integers #(
           .code(data[lane*BITS+:BITS]),
           .integer_value(decoded)
       );
-      always_ff @(posedge clock) if (step) x <= decoded;
-      wire signed [PRODUCT_BITS-1:0] factor = factors[lane*PRODUCT_BITS+:PRODUCT_BITS];
-      assign products[lane*PRODUCT_BITS+:PRODUCT_BITS] = x * factor;
+      pqk_delay #(
+          .WIDTH (PRODUCT_BITS),
+          .STAGES(READ_STAGES)
+      ) read (
+          .clock,
+          .enable(step),
+          .d(decoded),
+          .q(x)
+      );
+      pqk_product_integer #(
+          .A(PRODUCT_BITS),
+          .B(FACTOR_BITS),
+          .W(PRODUCT_BITS),
+          .STAGES(MULTIPLY_STAGES > 0 ? MULTIPLY_STAGES - 1 : 0)
+      ) multiply (
+          .clock,
+          .enable(step),
+          .a(x),
+          .b(factors[lane*PRODUCT_BITS+:FACTOR_BITS]),
+          .p(product)
+      );
+      pqk_delay #(
+          .WIDTH (PRODUCT_BITS),
+          .STAGES(MULTIPLY_STAGES > 0 ? 1 : 0)
+      ) behind (
+          .clock,
+          .enable(step),
+          .d(product),
+          .q(products[lane*PRODUCT_BITS+:PRODUCT_BITS])
+      );
     end
   endgenerate
 

@@ -55,10 +55,13 @@ class Case:
 
 # Blocks that others are made of, which have no properties of their own there.
 PARTS = {
-    "add": ("pqk_scaled_integers", "pqk_decode", "pqk_rom", "pqk_delay"),
+    "add": (
+        *("pqk_scaled_integers", "pqk_decode", "pqk_rom", "pqk_counter", "pqk_delay"),
+        *("pqk_product_integer", "pqk_product_booth", "pqk_product_unsigned", "pqk_add_subtract"),
+    ),
     "converter_pair": ("pqk_width_converter",),
 }
-ADD = {"LEFT_FACTOR": 1, "RIGHT_FACTOR": 1}
+ADD = {"LEFT_FACTOR": 1, "RIGHT_FACTOR": 1, "READ_STAGES": 1, "MULTIPLY_STAGES": 0}
 MUTANTS = [
     Case("fifo", {"WIDTH": 8, "DEPTH": 3}, ("waiting_next != COUNT_BITS'(WORDS) && !stall", "!stall")),
     Case("fifo", {"WIDTH": 8, "DEPTH": 3}, ("(out_ready || !out_valid) && !stall", "!stall")),

@@ -28,3 +28,17 @@ def stages(delays_ns: Sequence[float], clock_mhz: float) -> int:
     """
     period = 1000 / clock_mhz * (1 - MARGIN)
     return next((depth for depth, delay in enumerate(delays_ns) if delay <= period), len(delays_ns) - 1)
+
+
+def booth_rows(a: int, b: int) -> int:
+    """Rows of a multiplier of two signed integers of so many bits, `rtl/pqk_product_booth.sv`."""
+    return (min(a, b) + 1) // 2
+
+
+def booth_ns(rows: int, width: int) -> float:
+    """Longest path through so many rows of a multiplier, from a register to a register.
+
+    `width` is that of the wider factor; the rows' carry chains overlap. The digits of late rows come out of
+    shift registers, which are slow.
+    """
+    return 2.2 + 1.7 * rows + 0.03 * width

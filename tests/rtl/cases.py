@@ -227,11 +227,11 @@ def requantisers() -> list[Case]:
         out = Words(5, looked_up[channels, codes].reshape(FRAMES, 512, 2))
         cases.append(Case(name, "lookup", parameters, {"in": x}, {"out": out}, files))
     multipliers, offsets, bits = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100]), 14
-    for name, shift, relu in (
-        ("rescale", 3, False),
-        ("rescale_relu", 4, True),
-        ("rescale_half", 1, False),
-        ("rescale_whole", 0, False),
+    for name, shift, relu, stages in (
+        ("rescale", 3, False, (2, 2, 2)),
+        ("rescale_relu", 4, True, (1, 0, 0)),
+        ("rescale_half", 1, False, (2, 1, 1)),
+        ("rescale_whole", 0, False, (1, 2, 2)),
     ):
         scaled = integers * multipliers + offsets
         scaled = np.maximum(scaled, 0) if relu else scaled
@@ -254,7 +254,9 @@ def requantisers() -> list[Case]:
             "LANES": 2,
             "DEPTH": 2,
             "CONSTANTS": '"rescale.hex"',
+            "MULTIPLIER_BITS": 5,
         }
+        parameters |= dict(zip(("READ_STAGES", "MULTIPLY_STAGES", "ROUND_STAGES"), stages))
         constants = {"rescale.hex": table([packed(row, bits) for row in pairs], 4 * bits)}
         cases.append(Case(name, "rescale", parameters, {"in": x}, {"out": words(7, result, 2)}, constants))
     return cases
@@ -299,6 +301,7 @@ def addition() -> Case:
         "RIGHT_INTEGERS": '"add_right.hex"',
         "RIGHT_FACTOR": f"18'd{packed([4, 4], 9)}",
     }
+    parameters |= {"LEFT_FACTOR_BITS": 4, "RIGHT_FACTOR_BITS": 4, "READ_STAGES": 2, "MULTIPLY_STAGES": 2}
     tables = {
         "add_left.hex": table([packed(row, 9) for row in factors], 18),
         "add_right.hex": table(integers, 9),

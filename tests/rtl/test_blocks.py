@@ -52,7 +52,7 @@ def test_every_block_has_a_case() -> None:
 # first
 MUTANTS = {
     "rounding, order and time": {
-        "rescale": ("pqk_rescale.sv", "(rest == HALF && quotient[0])", "rest == HALF"),  # ties round up
+        "rescale": ("pqk_rescale.sv", "(rest == HALF && shifted[0])", "rest == HALF"),  # ties round up
         "threshold": ("pqk_threshold.sv", "x >= limit", "x > limit"),  # a threshold is not reached by itself
         "lookup_rows": (
             "pqk_lookup.sv",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 
 import numpy as np
 
 from pyqkit.dataflow.streams import codes
+from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, decoding_luts, grows_with, rom
 from pyqkit.rtl.parts import Parameters
+from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -36,11 +39,30 @@ def add(e: Emitter, op: Operator) -> None:
             words = values.reshape(-1, lanes)
             words = words[:1] if (words == words[0]).all() else words
             parameters[f"{side}_DEPTH"] = len(words)
+            parameters[f"{side}_FACTOR_BITS"] = signed_bits(values)
             name = f"{out.name}_{side.lower()}"
             parameters |= e.memory(name, words, lanes, total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
-        timing = Pipeline.every(codes(result) // lanes, 2)
+        registers = _add_stages(parameters, e.clock_mhz)
+        parameters |= registers
+        timing = Pipeline.every(codes(result) // lanes, sum(registers.values()) + 1)  # and the sum
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
         partial, known = out, total
+
+
+def _add_stages(p: Parameters, clock_mhz: float) -> dict[str, int]:
+    """Registers of an `add` in front of the sum; factors of one need but that of the integers."""
+    sides, width = ("LEFT", "RIGHT"), int(p["SUM_BITS"])
+    rows = max(booth_rows(width, int(p[f"{side}_FACTOR_BITS"])) for side in sides)
+    alike = all(p[f"{side}_DEPTH"] == 1 for side in sides)
+    if alike and rows == 1:  # one, or a sum or difference with it: nothing is multiplied
+        return {"READ_STAGES": 1, "MULTIPLY_STAGES": 0}
+    sum_ns = 1.8 + 0.03 * width
+    delays = [1.5 + booth_ns(rows, width) + sum_ns]
+    delays += [
+        max(1.5 + sum_ns, booth_ns(ceil(rows / parts), width)) for parts in range(1, ceil(rows / 2) + 1)
+    ]
+    depth = stages(delays, clock_mhz)
+    return {"READ_STAGES": 2 if depth and not alike else 1, "MULTIPLY_STAGES": depth}
 
 
 # ---- what the modules grow with ------------------------------------------------------------------------
@@ -48,15 +70,15 @@ def add(e: Emitter, op: Operator) -> None:
 
 @grows_with("add")
 def _add_features(p: Mapping[str, int]) -> Features:
-    lanes, width = p["LANES"], p["SUM_BITS"]
+    lanes, width, multiplying = p["LANES"], p["SUM_BITS"], p["MULTIPLY_STAGES"]
     found = Features({"one": 1, "adders": lanes * width, "flip-flops": lanes * width + 2})
     for side in ("LEFT", "RIGHT"):
         table = {"TABLE": p.get(f"{side}_TABLE", 0), "ZERO_POINT": p.get(f"{side}_ZERO_POINT", 0)}
         found["decoders"] += lanes * decoding_luts(
             table, p[f"{side}_BITS"], min(width, 2 * p[f"{side}_BITS"])
         )
-        found["flip-flops"] += lanes * p[f"{side}_BITS"]
+        found["flip-flops"] += lanes * (p[f"{side}_BITS"] * p["READ_STAGES"] + width * multiplying)
         if p[f"{side}_DEPTH"] > 1:
-            found += rom(lanes * 4, p[f"{side}_DEPTH"])
-            found["multipliers"] += lanes * width * p[f"{side}_BITS"]
+            found += rom(lanes * p[f"{side}_FACTOR_BITS"], p[f"{side}_DEPTH"])
+            found["multipliers"] += lanes * width * booth_rows(width, p[f"{side}_FACTOR_BITS"])
     return found

@@ -16,6 +16,7 @@ from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
 from pyqkit.rtl.operators.lookup import look_up
 from pyqkit.rtl.parts import Parameters
+from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -98,6 +99,9 @@ def rescale(e: Emitter, op: Operator) -> None:
         "LANES": lanes,
         "DEPTH": depth,
     }
+    multiplier = signed_bits(op.multiplier)
+    registers = rescale_stages(width, multiplier, bits, e.clock_mhz)
+    parameters |= {"MULTIPLIER_BITS": multiplier, **registers}
     parameters |= e.memory(f"{op.name}_constants", pairs, 2 * lanes, bits, "CONSTANTS", "CONSTANT")
     e.block(
         op.name,
@@ -105,8 +109,30 @@ def rescale(e: Emitter, op: Operator) -> None:
         parameters,
         {"in": source},
         {"out": out},
-        Pipeline.every(codes(tensor) // lanes, 4),
+        Pipeline.every(codes(tensor) // lanes, sum(registers.values()) + 3),  # product, sum and result
     )
+
+
+def rescale_stages(width: int, multiplier: int, bits: int, clock_mhz: float) -> dict[str, int]:
+    """Registers of a `rescale`, beside three that it always has.
+
+    Parameters
+    ----------
+    width, multiplier, bits : int
+        Of the integers, their multipliers and the products.
+    clock_mhz : float
+    """
+    rows = booth_rows(width, multiplier)
+    chain = 0.03 * bits  # ns of a carry chain
+    at_once = 6.0 + 2 * chain  # rounding and clipping in one cycle
+    delays = [max(at_once, booth_ns(rows, width))]
+    delays += [
+        max(3.9 + chain, booth_ns(ceil(rows / parts), width)) for parts in range(1, ceil(rows / 2) + 1)
+    ]
+    depth = stages(delays, clock_mhz)
+    if not depth:
+        return {"READ_STAGES": 1, "MULTIPLY_STAGES": 0, "ROUND_STAGES": 0}
+    return {"READ_STAGES": 2, "MULTIPLY_STAGES": depth - 1, "ROUND_STAGES": 2}
 
 
 def _signed(value: int, bits: int) -> str:
@@ -137,8 +163,13 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
 def _rescale_features(p: Mapping[str, int]) -> Features:
     lanes, product, width = p["LANES"], p["PRODUCT_BITS"], p["WIDTH"]
     found = rom(2 * lanes * product, p["DEPTH"])
-    found["flip-flops"] += lanes * (width + 2 * product + p["BITS_OUT"]) + 4
-    # the other side of a multiplier has about as many bits as the product has more
-    found["multipliers" if p["DEPTH"] > 1 else "fixed multipliers"] = lanes * width * max(product - width, 1)
+    multiplying, rounding, wide = p["MULTIPLY_STAGES"], p["ROUND_STAGES"], max(width, p["MULTIPLIER_BITS"])
+    held = (
+        width * p["READ_STAGES"] + product * (2 + rounding) + multiplying * (wide + product) + p["BITS_OUT"]
+    )
+    found["flip-flops"] += lanes * held + multiplying
+    rows = booth_rows(width, p["MULTIPLIER_BITS"]) * (wide + 3)
+    found["multipliers" if p["DEPTH"] > 1 else "fixed multipliers"] = lanes * rows
+    found["offsets"] = lanes * product if p["DEPTH"] > 1 and multiplying > 1 else 0  # shift registers
     found["adders"] = lanes * 2 * product
     return found + Features({"one": 1})
