@@ -22,7 +22,10 @@ if {![llength [get_board_parts -quiet $board_part]]} {
 }
 create_project -force project project -part [dict get $settings part]
 set_property board_part $board_part [current_project]
-set_property ip_repo_paths [list [file normalize ip]] [current_project] ;# a list, whatever blanks the path has
+set counters [dict get $settings counters] ;# empty without them
+set repositories [list [file normalize ip]]
+if {[dict size $counters]} { lappend repositories [file normalize ip_counters] }
+set_property ip_repo_paths $repositories [current_project] ;# a list, whatever blanks the path has
 update_ip_catalog
 create_bd_design shell
 
@@ -40,7 +43,7 @@ dict for {name dma} $dmas {
 }
 create_bd_cell -type ip -vlnv [dict get $settings vlnv] accelerator_0
 set control [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:smartconnect] control]
-set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI [dict size $dmas]] $control
+set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI [expr {[dict size $dmas] + ([dict size $counters] > 0)}]] $control
 set memory [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:smartconnect] memory]
 set_property -dict [list CONFIG.NUM_SI [expr {1 + [dict size $dmas]}] CONFIG.NUM_MI 1] $memory
 
@@ -48,12 +51,24 @@ set_property -dict [list CONFIG.NUM_SI [expr {1 + [dict size $dmas]}] CONFIG.NUM
 connect_bd_intf_net [port $system/[dict get $ps control]] [port control/S00_AXI]
 connect_bd_intf_net [port memory/M00_AXI] [port $system/[dict get $ps memory]]
 connect_bd_intf_net [port axi_dma_0/M_AXI_MM2S] [port memory/S00_AXI]
-connect_bd_intf_net [port axi_dma_0/M_AXIS_MM2S] [port accelerator_0/[dict get $settings input]]
+# The input, and what the first output leads to: through the counters, if there are any.
+set first axi_dma_0/S_AXIS_S2MM
+if {[dict size $counters]} {
+  set_property -dict [dict get $counters parameters] [create_bd_cell -type ip -vlnv [dict get $counters vlnv] counters_0]
+  connect_bd_intf_net [port control/[format M%02d_AXI [dict size $dmas]]] [port counters_0/s_axi]
+  connect_bd_intf_net [port axi_dma_0/M_AXIS_MM2S] [port counters_0/s_in]
+  connect_bd_intf_net [port counters_0/m_in] [port accelerator_0/[dict get $settings input]]
+  connect_bd_intf_net [port counters_0/m_out] [port $first]
+  set first counters_0/s_out
+} else {
+  connect_bd_intf_net [port axi_dma_0/M_AXIS_MM2S] [port accelerator_0/[dict get $settings input]]
+}
 set index 0
 foreach name [dict keys $dmas] output [dict get $settings outputs] {
   connect_bd_intf_net [port control/[format M%02d_AXI $index]] [port $name/S_AXI_LITE]
   connect_bd_intf_net [port $name/M_AXI_S2MM] [port memory/[format S%02d_AXI [incr index]]]
-  connect_bd_intf_net [port accelerator_0/$output] [port $name/S_AXIS_S2MM]
+  set taker [expr {$name eq "axi_dma_0" ? $first : "$name/S_AXIS_S2MM"}]
+  connect_bd_intf_net [port accelerator_0/$output] [port $taker]
 }
 
 # ---- clock and reset
@@ -65,6 +80,10 @@ foreach name [dict keys $dmas] {
 }
 lappend clocked accelerator_0/[dict get $settings clock_pin]
 lappend resets accelerator_0/[dict get $settings reset_pin]
+if {[dict size $counters]} {
+  lappend clocked counters_0/aclk
+  lappend resets counters_0/aresetn
+}
 foreach name [dict get $ps clocked] { lappend clocked $system/$name }
 foreach name $clocked { connect_bd_net [pin $system/[dict get $ps clock]] [pin $name] }
 connect_bd_net [pin $system/[dict get $ps reset]] [pin reset_0/ext_reset_in]
@@ -74,6 +93,10 @@ foreach name $resets { connect_bd_net [pin reset_0/peripheral_aresetn] [pin $nam
 dict for {name dma} $dmas {
   assign_bd_address -offset [dict get $dma address] -range [dict get $dma size] \
     -target_address_space [get_bd_addr_spaces $system/Data] [get_bd_addr_segs $name/S_AXI_LITE/Reg]
+}
+if {[dict size $counters]} {
+  assign_bd_address -offset [dict get $counters address] -range [dict get $counters size] \
+    -target_address_space [get_bd_addr_spaces $system/Data] [get_bd_addr_segs counters_0/s_axi/reg0]
 }
 assign_bd_address
 validate_bd_design

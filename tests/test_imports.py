@@ -23,11 +23,18 @@ CONVENTIONS = {"graph.conventions"}  # what makes a real-valued model definite
 _BITS = {"overlay.bitfile", "overlay.hwh"}
 OVERLAY_PARTS: dict[str, set[str]] = {
     **{name: {"untrusted"} for name in _BITS},
+    "overlay.counters": {"overlay.hwh"},
     "overlay.seal": {"digest", *_BITS},
     "overlay.manifest": {"digest", "formats", "untrusted", "overlay.seal", *_BITS},
     "overlay.install": {"files", "overlay.manifest", "overlay.seal"},
 }
 OVERLAY_FILES = set(OVERLAY_PARTS)
+
+
+def _parts(names: str) -> set[str]:
+    return set(names.split())
+
+
 MAY_IMPORT: dict[str, set[str]] = {
     "names": set(),
     "errors": set(),
@@ -107,44 +114,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dataflow": {"formats", "graph"},
     "hls": {"discovery", "formats", "graph", "files", "dataflow"},
     "rtl": {"discovery", "formats", "graph", "dataflow", "cache", "files", "programs"},
-    "hardware": {
-        "discovery",
-        "formats",
-        "graph",
-        "dataflow",
-        "rtl",
-        "boards",
-        "files",
-        "untrusted",
-    },
+    "hardware": _parts("boards dataflow discovery files formats graph rtl untrusted"),
     # A compiled network, what is worked out of it, and what takes both.
     "compiled": {"boards", "graph"},
     "designs": {"compiled", "hls", "rtl", "hardware"},
     "engines": {"designs", "discovery"},
     "backends": {"dataflow", "designs"},
-    "emulate": {
-        "discovery",
-        "formats",
-        "graph",
-        "hls",
-        "rtl",
-        "designs",
-        "engines",
-        "cache",
-        "files",
-        "programs",
-    },
-    "build_contents": {
-        "boards",
-        "build_folder",
-        "compiled",
-        "designs",
-        "emulate",
-        "graph",
-        "hardware",
-        "hls",
-        "rtl",
-    },
+    "emulate": _parts("cache designs discovery engines files formats graph hls programs rtl"),
+    "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
@@ -155,60 +132,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report_vivado": {"formats", "rtl", "untrusted"},
     "report_tables": {"backends", "report", "report_vivado", "rtl", "tables"},
     "report_page": {"report", "report_tables", "files"},
-    "accelerator": {
-        "backends",
-        "boards",
-        "build_contents",
-        "build_folder",
-        "compiled",
-        "designs",
-        "emulate",
-        "engines",
-    }
-    | {
-        "files",
-        "formats",
-        "graph",
-        "hardware",
-        "overlay.install",
-        "report",
-        "report_page",
-        "runtime",
-        "verify",
-    },
-    "compiler": {
-        "accelerator",
-        "boards",
-        "compiled",
-        "designs",
-        "engines",
-        "graph",
-        "graph.importer",
-        "graph.input_format",
-        "hardware",
-        "quant",
-        *ONNX_READING,
-    },
+    "accelerator": _parts(
+        "backends boards build_contents build_folder compiled designs emulate engines files"
+    )
+    | _parts("formats graph hardware overlay.install report report_page runtime verify"),
+    "compiler": _parts("accelerator boards compiled designs engines graph graph.importer graph.input_format")
+    | _parts("hardware quant")
+    | ONNX_READING,
     "demo": {"build_folder", "files", "formats", "quant", "report_tables", "studies", "tables", ""},
-    "cli": {
-        "accelerator",
-        "boards",
-        "build_folder",
-        "cache",
-        "cache_entries",
-        "compiler",
-        "console",
-        "demo",
-        "doctor",
-        "files",
-        "frames",
-        "hardware",
-        "overlay",
-        "report_tables",
-        "report_vivado",
-        "tables",
-        "",
-    },
+    "cli": _parts(
+        "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
+    )
+    | _parts("hardware overlay report_tables report_vivado tables")
+    | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
 }

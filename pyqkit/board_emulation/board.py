@@ -17,11 +17,12 @@ import numpy as np
 
 from pyqkit.board_emulation import clocks
 from pyqkit.board_emulation.axi_dma import AxiDma
+from pyqkit.board_emulation.counters import Counters
 from pyqkit.board_emulation.memory import BoardFault, Memory
 from pyqkit.board_emulation.network import Engine, Network
 from pyqkit.board_emulation.streams import Stream
 from pyqkit.formats.port import End
-from pyqkit.overlay import bitfile, hwh
+from pyqkit.overlay import bitfile, counters, hwh
 
 # Memory that pynq.allocate draws from: base and bytes. Sizes are judgement, about what PYNQ images reserve.
 _MEMORY = {"zynq-7000": (0x1680_0000, 128 << 20), "zynq-mpsoc": (0x6000_0000, 512 << 20)}
@@ -127,9 +128,8 @@ class EmulatedBoard:
             for block in design:
                 ends = {i.name: streams[i.bus] for i in block.interfaces if i.bus in streams}
                 words = self._words(block)
-                model = models.get(block.vlnv) or (
-                    partial(self._dma, words) if block.vlnv == hwh.DMA_VLNV else None
-                )
+                own: dict[str, Model] = {hwh.DMA_VLNV: partial(self._dma, words), counters.VLNV: Counters}
+                model = models.get(block.vlnv) or own.get(block.vlnv)
                 if model is None:
                     if ends or block.address is not None:
                         raise BoardFault(
@@ -249,6 +249,13 @@ def _nets(design: tuple[hwh.Block, ...]) -> dict[str, Stream]:
             if end.kind == "axis" and block.vlnv == hwh.DMA_VLNV:
                 side = "m_axis_mm2s" if end.drives else "s_axis_s2mm"
                 found[end.bus] = Stream(end.bus, block.number(f"c_{side}_tdata_width", 32, *_BUS_BITS) // 8)
+    for block in design:
+        if block.vlnv == counters.VLNV:
+            buses = {end.name: end.bus for end in block.interfaces}
+            for pair in counters.PASSED:  # what goes straight through is one stream
+                known = next((found[buses[name]] for name in pair if buses.get(name) in found), None)
+                if known is not None:
+                    found |= {buses[name]: known for name in pair if name in buses}
     return found
 
 

@@ -32,6 +32,7 @@ class Stream:
         self.producer: Producer | None = None
         self._pieces: deque[tuple[np.ndarray, bool]] = deque()  # bytes, and whether TLAST is on the last beat
         self.held = 0
+        self.taken = 0  # bytes that have left it, of all time
 
     @property
     def room(self) -> int:
@@ -57,6 +58,7 @@ class Stream:
             limit, last = limit - len(data), ends
         taken = np.concatenate(found) if found else np.empty(0, np.uint8)
         self.held -= len(taken)
+        self.taken += len(taken)
         return taken, last
 
     def upcoming(self, nbytes: int) -> np.ndarray:

@@ -288,6 +288,7 @@ def report(
 @click.option(
     "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
 )
+@click.option("--counters", is_flag=True, help="Count cycles, frames and stalls, for Driver.counters().")
 @click.option("--force", is_flag=True, help="Replace an existing overlay.")
 def overlay(
     build: str,
@@ -296,6 +297,7 @@ def overlay(
     emulated: bool,
     output: str | None,
     allow_overflow: bool,
+    counters: bool,
     force: bool,
 ) -> None:
     """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
@@ -320,16 +322,8 @@ def overlay(
     name = source.resolve().name
     target = Path(output) if output else Path("overlays") / name / own
     if emulated:
-        click.echo(
-            plain(
-                f"{emulation.write(source, target, name, force)}: for the emulated board; load it "
-                "with pyqkit.Accelerator.load"
-            )
-        )
+        made = emulation.write(source, target, name, force, with_counters=counters)
+        click.echo(plain(f"{made}: for the emulated board; load it with pyqkit.Accelerator.load"))
     else:
-        click.echo(
-            plain(
-                f"{vendor.make(source, target, backend, name, force)}: for {own}; copy the four "
-                f"files {name}.* to the board"
-            )
-        )
+        made = vendor.make(source, target, backend, name, force, counters)
+        click.echo(plain(f"{made}: for {own}; copy the four files {name}.* to the board"))

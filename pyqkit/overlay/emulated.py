@@ -17,6 +17,7 @@ def write(
     name: str | None = None,
     force: bool = False,
     frames_per_packet: int | None = None,
+    with_counters: bool = False,
 ) -> Path:
     """Write NAME.bit, NAME.hwh, NAME.json and NAME.zip into the folder `target`.
 
@@ -26,6 +27,8 @@ def write(
         Build folder.
     name : str, optional
         The build folder's by default.
+    with_counters : bool
+        Whether the overlay has counters, which count frames alone on the emulated board.
     frames_per_packet : int or None
         After how many frames the accelerator sets TLAST; None: where the input has it, as what is generated
         does.
@@ -43,7 +46,7 @@ def write(
     OutputError
         If something else is in the way of one of the files, or they cannot be written.
     """
-    planned = plan(build, name)
+    planned = plan(build, name, with_counters=with_counters)
     name, board, design = planned.name, planned.board, planned.design
     # What makes it complete comes last.
     files = [target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))]
@@ -54,6 +57,7 @@ def write(
         "clock_mhz": design.clock_mhz,
         "build": planned.manifest["sha256"],
         "frames_per_packet": frames_per_packet,
+        "blocks": [block.name for block in design.blocks],  # PYNQ knows an overlay by this file alone
     }
     with replacing_all(files, force, make_folder=True) as beside:
         (beside / bit.name).write_bytes(bitfile.write_emulated(name, board.part, facts))

@@ -18,7 +18,7 @@ from pyqkit.emulate.exact import ExactEngine
 from pyqkit.errors import brief
 from pyqkit.formats.port import End
 from pyqkit.names import LONGEST_LABEL, is_label
-from pyqkit.overlay import hwh
+from pyqkit.overlay import counters, hwh
 from pyqkit.overlay.manifest import Manifest, OverlayError, describe
 
 
@@ -67,13 +67,17 @@ class Plan:
         )
 
 
-def plan(build: Path, name: str | None = None, backend: str = backends.DEFAULT) -> Plan:
+def plan(
+    build: Path, name: str | None = None, backend: str = backends.DEFAULT, with_counters: bool = False
+) -> Plan:
     """Read a build folder, write its contents anew and design its overlay.
 
     Parameters
     ----------
     backend : {"rtl", "hls"}
         That the report's cycles are of.
+    with_counters : bool
+        Whether cycles and stalls are counted.
 
     Raises
     ------
@@ -111,6 +115,9 @@ def plan(build: Path, name: str | None = None, backend: str = backends.DEFAULT) 
     given, taken = (tuple(map(End.from_json, manifest["streams"][side])) for side in ("inputs", "outputs"))
     clock_mhz, beats = float(manifest["clock_mhz"]), [end.beat_bytes for end in taken]
     design = hwh.accelerator_design(name, board.part, board.family, clock_mhz, given[0].beat_bytes, beats)
+    if with_counters:
+        first = taken[0]
+        design = counters.added(design, given[0].beat_bytes, first.beat_bytes, first.beats)
     return Plan(
         build, contents, build_folder.packed(run), manifest, name, board, design, designs, given, taken
     )

@@ -15,7 +15,7 @@ from typing import Any
 from pyqkit import backends, untrusted
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing_all, replacing_folder
-from pyqkit.overlay import hwh, install, seal, sources
+from pyqkit.overlay import counters, hwh, install, seal, sources
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.overlay.plan import Plan, check_target, plan
 from pyqkit.programs import started
@@ -61,6 +61,7 @@ def make(
     backend: str = backends.DEFAULT,
     name: str | None = None,
     force: bool = False,
+    with_counters: bool = False,
 ) -> Path:
     """Build an overlay with AMD's tools, going on where an earlier call ended.
 
@@ -73,6 +74,8 @@ def make(
         the tools work in.
     backend : {"rtl", "hls"}
         The accelerator as SystemVerilog, or as C++ for Vitis HLS.
+    with_counters : bool
+        Whether cycles and stalls are counted.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def make(
         If a tool fails or timing does not close.
     """
     backends.check(backend)
-    planned = plan(build, name, backend)
+    planned = plan(build, name, backend, with_counters)
     bit = target / f"{planned.name}.bit"
     check_target(bit, force)
     project = write_project(planned, target / "project" / backend, backend, force)
@@ -171,6 +174,8 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
     files |= sources.of(planned, backend)
+    if any(block.vlnv == counters.VLNV for block in planned.design.blocks):
+        files["pqk_counters.v"] = (install.folder() / "pqk_counters.v").read_bytes()
     files["build.zip"] = planned.packed
     files["settings.tcl"] = _settings(planned, backend).encode()
     files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
@@ -197,6 +202,7 @@ def _settings(planned: Plan, backend: str) -> str:
         "reset_pin": reset,
         "dma_vlnv": hwh.DMA_VLNV,
         "dmas": "{\n" + "".join(_dma_settings(dma) for dma in dmas) + "  }",
+        "counters": "{" + "".join(map(_counters_settings, design.blocks)) + "}",
     }
     body = "".join(f"  {key} {value}\n" for key, value in entries.items())
     return f"# What this overlay is, written by pyqkit.\nset settings {{\n{body}}}\n"
@@ -213,6 +219,13 @@ def _dma_settings(dma: hwh.Block) -> str:
         f"CONFIG.{key} {value}" for key, value in dma.parameters.items() if key not in _PROPAGATED
     )
     return f"    {dma.name} {{address {dma.address:#x} size {dma.size:#x} parameters {{{parameters}}}}}\n"
+
+
+def _counters_settings(block: hwh.Block) -> str:
+    if block.vlnv != counters.VLNV:
+        return ""
+    parameters = " ".join(f"CONFIG.{key.upper()} {value}" for key, value in block.parameters.items())
+    return f"vlnv {block.vlnv} address {block.address:#x} size {block.size:#x} parameters {{{parameters}}}"
 
 
 # ---- the tools ---------------------------------------------------------------------------------------------

@@ -25,7 +25,9 @@ from pyqkit.host.part import HostPart
 from pyqkit.overlay import hwh
 from pyqkit.overlay.install import locate
 from pyqkit.overlay.manifest import Manifest, OverlayError, read
+from pyqkit.runtime import counters
 from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
+from pyqkit.runtime.counters import Counts
 from pyqkit.runtime.device import Device, Turn
 from pyqkit.runtime.dma import Dma, Transfers
 from pyqkit.runtime.options import check_options
@@ -259,6 +261,17 @@ class Driver:
     def clock_mhz(self) -> float:
         """PL clock, read back from the board."""
         return self._backend.clock_mhz
+
+    def counters(self, clear: bool = False) -> Counts:
+        """Cycles, frames and stalls that an overlay with counters has seen, and clear them if asked to.
+
+        Raises
+        ------
+        OverlayError
+            If the overlay has no counters.
+        """
+        with self._device.access:
+            return counters.read(self.manifest, self._backend, clear)
 
     @property
     def board(self) -> str:

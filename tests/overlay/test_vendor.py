@@ -236,8 +236,8 @@ def test_what_the_tcl_says(bench: Bench, setting: dict[str, str], sentence: str)
         ),
         (
             "block_design.tcl",
-            "[port accelerator_0/$output] [port $name/S_AXIS_S2MM]",
-            "[port $name/S_AXIS_S2MM] [port accelerator_0/$output]",
+            "[port accelerator_0/$output] [port $taker]",
+            "[port $taker] [port accelerator_0/$output]",
             "has no",
         ),
         (
@@ -247,7 +247,7 @@ def test_what_the_tcl_says(bench: Bench, setting: dict[str, str], sentence: str)
             "has no property CONFIG.PSU__SAXIGP2_DATA_WIDTH",
         ),
         ("implement.tcl", "STATS.WHS", "STATS.HOLD", "has no property STATS.HOLD"),
-        ("accelerator_hls.tcl", "-flow_target", "-target", "open_solution has no option -target"),
+        ("hls_project.tcl", "-flow_target", "-target", "open_solution has no option -target"),
     ],
 )
 def test_the_stubs_notice(

@@ -206,7 +206,7 @@ if {$tool eq "vitis_hls"} {
     if {[string match *:axi_dma:* $vlnv] && !$::values(cell:$cell,CONFIG.c_include_mm2s)} {
       set ends [lsearch -all -inline -not -nocase $ends *mm2s*]
     }
-    if {[string match pyqkit.io:* $vlnv] && $kind eq "masters"} {
+    if {[string match pyqkit.io:*:network:* $vlnv] && $kind eq "masters"} {
       for {set i 1} {$i < [setting STUB_OUTPUTS 1]} {incr i} { lappend ends [string map [list _0 _$i] [lindex $ends 0]] }
     }
     return $ends
@@ -232,7 +232,7 @@ if {$tool eq "vitis_hls"} {
   }
   proc get_bd_addr_spaces {name} { need {[lindex [split $name /] end] eq "Data"} "no address space $name"; return space:$name }
   proc get_bd_addr_segs {name} {
-    need {[regexp {^(axi_dma_\d+)/S_AXI_LITE/Reg$} $name _ cell] && [dict exists $::cells $cell]} "no address segment $name"
+    need {([regexp {^(axi_dma_\d+)/S_AXI_LITE/Reg$} $name _ cell] || [regexp {^(counters_0)/s_axi/reg0$} $name _ cell]) && [dict exists $::cells $cell]} "no address segment $name"
     return segment:$name
   }
   proc assign_bd_address {args} {
