@@ -93,7 +93,7 @@ def measure_case(case: Case, known: dict[str, dict], only: tuple[str, ...] = ())
     """Add to `known` the blocks of a case that are not there, or those of some modules alone."""
     design = generate(case.graph, case.foldings, case.depths)
     waiting: dict[str, Circuit] = {}
-    dsp = any(getattr(folding, "multiplier", "lut") == "dsp" for folding in case.foldings.values())
+    dsp = any(getattr(folding, "multiplier", "lut") != "lut" for folding in case.foldings.values())
     for found in circuits_of(design):
         key = json.dumps(described(found.parts))
         if key not in known and (not only or found.parts[0].module in only):

@@ -90,18 +90,22 @@ template <class Shape> struct ExponentWalk {
 
 // Shape is a struct of constants: ACCUMULATOR (bits of a sum), CODE_BITS (of an input), WINDOWS (each of AT_ONCE pixels), GROUPS,
 // OUTPUT_FOLDS, INPUT_FOLDS, PE, SIMD, LANES (of a word of a window), AT_ONCE, and, read for weights in blocks alone, BLOCK,
-// SEGMENT, HELD, SPAN and ROW. P is a product. A word of the result has the sums of each pixel in turn.
+// SEGMENT, HELD, SPAN and ROW. P is a product; where outputs share a multiplication (Terms in product.hpp), a code of a weight
+// holds that of each. A word of the result has the sums of each pixel in turn.
 template <class Shape, class P, class W, class E>
-void matrix_vector(
-    hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, Shape::LANES>> &in,
-    hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE * Shape::AT_ONCE>> &out, const W &weights,
-    const E &exponents) {
+void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, Shape::LANES>> &in,
+                   hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE * Shape::AT_ONCE>> &out,
+                   const W &weights, const E &exponents) {
   static constexpr int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD;
   static constexpr int CODE_BITS = Shape::CODE_BITS, AT_ONCE = Shape::AT_ONCE;
   static constexpr int LANES = Shape::LANES, SEGMENT = Shape::SEGMENT, SPAN = Shape::SPAN;
   static constexpr int FOLDS = Shape::GROUPS * Shape::OUTPUT_FOLDS * Shape::INPUT_FOLDS;
   static constexpr int TRIPS = Shape::WINDOWS * FOLDS;
-  static_assert(LANES == SIMD || LANES == PE * SIMD, "all PE share SIMD inputs, or each has its own");
+  static constexpr int OUTPUTS = Terms<P>::OUTPUTS, PIXELS = Terms<P>::PIXELS, SHARED = OUTPUTS * PIXELS;
+  static constexpr int LENGTH = Terms<P>::length(SEGMENT);
+  static_assert(LANES == SIMD || (LANES == PE * SIMD && OUTPUTS == 1),
+                "all PE share SIMD inputs, or each has its own");
+  static_assert(PE % OUTPUTS == 0 && AT_ONCE % PIXELS == 0 && SEGMENT % LENGTH == 0, "terms are whole");
   PYQKIT_TRIPS(TRIPS);
   typename Kept<P>::type window[Shape::INPUT_FOLDS][AT_ONCE * LANES];
 #pragma HLS ARRAY_PARTITION variable = window complete dim = 2
@@ -126,30 +130,55 @@ void matrix_vector(
       }
     }
     Word<ap_uint<ACCUMULATOR>, AT_ONCE * PE> result;
-    for (int pixel = 0; pixel < AT_ONCE; ++pixel) {
+    for (int pixel = 0; pixel < AT_ONCE; pixel += PIXELS) {
 #pragma HLS UNROLL
-      for (int pe = 0; pe < PE; ++pe) {
+      for (int pe = 0; pe < PE; pe += OUTPUTS) {
 #pragma HLS UNROLL
-        Exact<ACCUMULATOR> total = 0;  // what goes round is added to the sum of the products, not they to it
+        // What goes round is added to the sum of the products, not they to it.
+        Exact<ACCUMULATOR> totals[SHARED];
+#pragma HLS ARRAY_PARTITION variable = totals complete
+        for (int term = 0; term < SHARED; ++term) {
+#pragma HLS UNROLL
+          totals[term] = 0;
+        }
         for (int segment = 0; segment < SIMD; segment += SEGMENT) {
 #pragma HLS UNROLL
-          Exact<ACCUMULATOR> part = 0;
-          for (int lane = segment; lane < segment + SEGMENT; ++lane) {
+          Exact<ACCUMULATOR> parts[SHARED];
+#pragma HLS ARRAY_PARTITION variable = parts complete
+          for (int column = segment; column < segment + SEGMENT; column += LENGTH) {
 #pragma HLS UNROLL
-            // Known per template: a remainder here keeps g++ from vector code.
-            const int source = pixel * LANES + (LANES == SIMD ? lane : pe * SIMD + lane);
-            part += Exact<ACCUMULATOR>(P::multiply(Kept<P>::left(window[input.at][source]),
-                                                   weight<P>(weights, fold.at, pe * SIMD + lane)));
+            typename Terms<P>::template Sum<ACCUMULATOR> sum = Terms<P>::START;
+            for (int lane = column; lane < column + LENGTH; ++lane) {
+#pragma HLS UNROLL
+              // Known per template: a remainder here keeps g++ from vector code.
+              const int source = pixel * LANES + (LANES == SIMD ? lane : pe * SIMD + lane);
+              const int place = pe / OUTPUTS * SIMD + lane;
+              sum += Terms<P>::product(Kept<P>::left(window[input.at][source]),
+                                       Kept<P>::left(window[input.at][source + (PIXELS - 1) * LANES]),
+                                       weight<P>(weights, fold.at, place));
+            }
+            for (int term = 0; term < SHARED; ++term) {
+#pragma HLS UNROLL
+              const Exact<ACCUMULATOR> found = Terms<P>::term(sum, term);
+              parts[term] = column == segment ? found : Exact<ACCUMULATOR>(parts[term] + found);
+            }
           }
-          for (int place = 0; place < SPAN; ++place) {
+          for (int term = 0; term < SHARED; ++term) {
 #pragma HLS UNROLL
-            const int index = pe * Shape::HELD + (place * SIMD + segment) / Shape::BLOCK;
-            if (walk.within.at == place) total += scaled<ACCUMULATOR>(part, exponents, walk.line.at, index);
+            for (int place = 0; place < SPAN; ++place) {
+#pragma HLS UNROLL
+              const int index = (pe + term / PIXELS) * Shape::HELD + (place * SIMD + segment) / Shape::BLOCK;
+              if (walk.within.at == place)
+                totals[term] += scaled<ACCUMULATOR>(parts[term], exponents, walk.line.at, index);
+            }
           }
         }
-        const int at = pixel * PE + pe;
-        sums[at] = input.first() ? total : Exact<ACCUMULATOR>(sums[at] + total);
-        result.lane[at] = ap_uint<ACCUMULATOR>(sums[at]);
+        for (int term = 0; term < SHARED; ++term) {
+#pragma HLS UNROLL
+          const int at = (pixel + term % PIXELS) * PE + pe + term / PIXELS;
+          sums[at] = input.first() ? totals[term] : Exact<ACCUMULATOR>(sums[at] + totals[term]);
+          result.lane[at] = ap_uint<ACCUMULATOR>(sums[at]);
+        }
       }
     }
     if (input.last()) out.write(result);

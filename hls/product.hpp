@@ -41,6 +41,24 @@ template <class A, class B, int WIDTH_> struct DspProduct : IntegerProduct<A, B,
   }
 };
 
+// How sums are made of products: those of a segment are one sum of one output, unless OUTPUTS and PIXELS share a multiplication
+// (packed_product.hpp). A sum begins with START, holds length(lanes of a segment) products, and has a term for each output and
+// pixel, those of an output side by side. A product takes the first and the last of its pixels.
+template <class P> struct Terms {
+  static constexpr int OUTPUTS = 1, PIXELS = 1, START = 0;
+  template <int ACCUMULATOR> using Sum = Exact<ACCUMULATOR>;
+  static constexpr int length(int segment) { return segment; }
+  static Exact<P::WIDTH> product(const typename P::Left &a, const typename P::Left &,
+                                 const typename P::Right &b) {
+#pragma HLS INLINE
+    return P::multiply(a, b);
+  }
+  template <class S> static S term(S sum, int) {
+#pragma HLS INLINE
+    return sum;
+  }
+};
+
 // A minifloat as a significand, the hidden bit included, that is shifted left.
 template <class Format> struct Significand {
   ap_uint<Format::SIGNIFICAND + 1> value;

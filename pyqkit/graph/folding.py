@@ -16,7 +16,7 @@ from math import prod
 
 from pyqkit.errors import UserError, brief
 
-MULTIPLIERS = ("lut", "dsp")
+MULTIPLIERS = ("lut", "dsp", "dsp2", "dsp4")
 MEMORIES = ("auto", "lut", "block")
 
 
@@ -60,6 +60,23 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Need:
+    """What an option of a choice needs an axis to be: a multiple of a number, perhaps at most another."""
+
+    axis: str
+    multiple: int = 1
+    most: int | None = None
+
+    def met(self, folding: Folding) -> bool:
+        """Whether a folding has it."""
+        value = getattr(folding, self.axis)
+        return value % self.multiple == 0 and (self.most is None or value <= self.most)
+
+    def __str__(self) -> str:
+        return f"that {self.multiple} divides" if self.most is None else f"of at most {self.most}"
+
+
+@dataclass(frozen=True)
 class Choice:
     """What an operator is built of: streams and cycles are the same with every option.
 
@@ -71,16 +88,27 @@ class Choice:
         The default first.
     refusals : mapping of str to str
         For options that this operator cannot have: the reason, as what was expected and what came.
+    needs : mapping of str to tuple of Need
+        For options that not every setting of the axes can have.
     """
 
     name: str
     options: tuple[str, ...]
     refusals: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, tuple[Need, ...]] = field(default_factory=dict)
 
     @property
     def possible(self) -> list[str]:
-        """Options that the operator can have."""
+        """Options that the operator can have with some setting of the axes."""
         return [option for option in self.options if option not in self.refusals]
+
+    def possible_at(self, folding: Folding) -> list[str]:
+        """Options that the operator can have with a setting of the axes."""
+        return [option for option in self.possible if not self.lacking(option, folding)]
+
+    def lacking(self, option: str, folding: Folding) -> list[Need]:
+        """What an option needs and a setting of the axes does not have."""
+        return [need for need in self.needs.get(option, ()) if not need.met(folding)]
 
 
 @dataclass(frozen=True)
@@ -108,7 +136,7 @@ class FoldingSpace:
     def variants(self, folding: Folding) -> list[Folding]:
         """A setting of the axes with all possible choices, the defaults first."""
         names = [choice.name for choice in self.choices]
-        settings = product(*(choice.possible for choice in self.choices))
+        settings = product(*(choice.possible_at(folding) for choice in self.choices))
         return [replace(folding, **dict(zip(names, options))) for options in settings]
 
     def plain(self, folding: Folding) -> Folding:
@@ -136,10 +164,11 @@ class FoldingSpace:
                     f"{value} came; choose a divisor"
                 )
         for choice in self.choices:
-            _check_choice(choice, getattr(folding, choice.name), operator)
+            _check_choice(choice, folding, operator)
 
 
-def _check_choice(choice: Choice, option: str, operator: str) -> None:
+def _check_choice(choice: Choice, folding: Folding, operator: str) -> None:
+    option = getattr(folding, choice.name)
     if option not in choice.options:
         raise UserError(
             f"a {choice.name} of {', '.join(choice.options)} was expected for {operator}, but "
@@ -147,6 +176,11 @@ def _check_choice(choice: Choice, option: str, operator: str) -> None:
         )
     if option in choice.refusals:
         raise UserError(f"{choice.refusals[option]}; choose {choice.name} {choice.possible[0]}")
+    for need in choice.lacking(option, folding):
+        raise UserError(
+            f"a {need.axis.upper()} {need} was expected for {operator} with {option}, but "
+            f"{getattr(folding, need.axis)} came; choose another one, or {choice.name} {choice.possible[0]}"
+        )
 
 
 def settings(folding: Folding) -> dict[str, int | str]:

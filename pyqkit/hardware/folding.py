@@ -17,6 +17,7 @@ from pyqkit.errors import UserError, brief, listed, shortened
 from pyqkit.files import replacing
 from pyqkit.graph.folding import EndFolding, Folding, FoldingSpace, settings
 from pyqkit.graph.graph import Graph
+from pyqkit.hardware.choices import within_dsps
 from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
@@ -138,7 +139,7 @@ def within(
 
     The price is one number, so a design may exceed one resource and leave another idle; then the price of the
     first rises. If that drives the design beyond another resource, as from LUTs into DSPs, steps become
-    smaller.
+    smaller. Each such design is also tried with as many of its layers in DSPs as the board has room for.
     """
     prices, dearer, last, first = dict(search.prices), _DEARER, "", ""
     for attempt in range(1, _ATTEMPTS + 1):
@@ -148,6 +149,9 @@ def within(
         over = exceeded(search.estimator.total(found), board, lut_share, ignored)
         if not over:
             return found, ""
+        mixed = within_dsps(search.estimator, found, prices, int(board.resources["dsp"]))
+        if mixed and not exceeded(search.estimator.total(mixed), board, lut_share, ignored):
+            return mixed, ""
         if last not in ("", over):
             dearer **= 0.5
         if attempt == _ATTEMPTS_AT_ONE and dearer == _DEARER:

@@ -6,7 +6,9 @@ from math import gcd, lcm
 
 import numpy as np
 
+from pyqkit.formats import parse
 from pyqkit.rtl.emitter import instance
+from pyqkit.rtl.products.packed import GROUP, packed_block
 from tests.rtl.bench import FRAMES, Case, Parameters, packed, table, words
 
 
@@ -27,7 +29,45 @@ def units() -> list[Case]:
         "blocks_across": _unit("blocks_across", 1, 6, 3, block=4, signs=True),
         "blocks_loaded": _unit("blocks_loaded", 2, 4, 2, block=2, loaded=True, reading=2),
     }
-    return list(plain.values())
+    return [*plain.values(), _packed_unit()]
+
+
+def _packed_unit() -> Case:
+    """A unit whose products share DSPs: int4, columns of three lanes, two memories of weights."""
+    outputs, pe, simd, folds, random = 4, 2, 6, 2, np.random.default_rng(9)
+    weights = random.integers(-8, 8, (outputs, folds * simd))
+    weights[0] = -8
+    x = random.integers(-8, 8, (FRAMES, 3, folds * simd))
+    x[0], x[1, 0] = -8, 7
+    fmt, depth = parse("int4"), folds * outputs // pe
+    block = packed_block(fmt, fmt, 2, pe, simd, 3)
+    order = weights.reshape(-1, pe, folds, simd).transpose(0, 2, 1, 3).reshape(depth, pe, simd)
+    parameters: Parameters = {"PRODUCT_BITS": block.width, "PE": pe, "SIMD": block.columns, "LANES": simd}
+    parameters |= {"FOLDS": folds, "DEPTH": depth, "SUM_BITS": 11}
+    parameters |= {"READ_STAGES": 1, "PRODUCT_STAGES": block.latency}
+    before = f"  wire #_read, #_unused;\n  wire [{4 * simd - 1}:0] #_left;\n  wire [1:0] #_address_0;\n"
+    before += f"  wire [{pe * block.columns * block.width - 1}:0] #_products;\n"
+    before += f"  wire [{sum(block.pairs) * block.pair_bits - 1}:0] #_right;\n"
+    tables, place = {}, 0
+    for group, memory in enumerate(block.memories(order)):
+        width, moving = memory.shape[1] * block.pair_bits, {"clock": "clock", "enable": "#_read"}
+        file = f"packed_{group}.hex"
+        tables[file] = table([packed(row, block.pair_bits) for row in memory], width)
+        if group:
+            before += f"  wire [1:0] #_address_{group};\n"
+            ends = {"d": f"#_address_{group - 1}", "q": f"#_address_{group}"}
+            before += instance("delay", f"#_delay_{group}", {"WIDTH": 2, "STAGES": GROUP}, moving | ends)
+        ports = {"address": f"#_address_{group}", "data": f"#_right[{place}+:{width}]"}
+        sizes: Parameters = {"WIDTH": width, "DEPTH": depth, "FILE": f'"{file}"', "STAGES": 1}
+        before += instance("rom", f"#_rom_{group}", sizes, moving | ports)
+        place += width
+    ports = {"left": "#_left", "right": "#_right", "sums": "#_products"}
+    before += instance(block.module, "#_multiply", block.parameters, moving | ports)
+    wires = {wire: f"#_{wire}" for wire in ("left", "read", "products")}
+    wires |= {"address": "#_address_0", "exponent_address": "#_unused", "exponents": "1'b0", "negate": "'0"}
+    repeated = x.reshape(FRAMES, 3, 1, -1).repeat(outputs // pe, axis=2)
+    given, taken = {"in": words(4, repeated, simd)}, {"out": words(11, x @ weights.T, pe)}
+    return Case("packed", "matrix_vector", parameters, given, taken, tables, wires, before)
 
 
 def _unit(

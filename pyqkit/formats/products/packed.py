@@ -89,6 +89,11 @@ class Packing:
         low, high = self.right
         return signed_range_bits(low, high), signed_range_bits(low - (low < 0), high)
 
+    @property
+    def pair_bits(self) -> int:
+        """Bits of a pair of weights in memory."""
+        return sum(self.right_bits)
+
     def sum_bits(self, count: int) -> int:
         """Width of a signed sum of `count` products."""
         return signed_range_bits(min(0, self.low * count), max(0, self.high * count))

@@ -13,13 +13,19 @@ import numpy as np
 from pyqkit.formats import NumberFormat, product
 from pyqkit.formats.encoding import Encoding, Plain, SharedExponents
 from pyqkit.formats.products.dsp import dsp_refusal
+from pyqkit.formats.products.packed import packing_refusal
 from pyqkit.graph.fields import array_field, format_field, whole_field, wholes_field
-from pyqkit.graph.folding import MEMORIES, MULTIPLIERS, Axis, Choice, Folding, FoldingSpace
+from pyqkit.graph.folding import MEMORIES, MULTIPLIERS, Axis, Choice, Folding, FoldingSpace, Need
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.pixel_pairs import PixelPairs
 from pyqkit.graph.ops.window import SlidingWindow
 
+PRODUCTS_OF_A_DSP = {"dsp2": 2, "dsp4": 4}  # multipliers that make several
+_NEEDS = {
+    "dsp2": (Need("pe", multiple=2), Need("pixels", most=1)),
+    "dsp4": (Need("pe", multiple=2), Need("pixels", multiple=2)),
+}
 _PIECE = 1 << 18  # weights that are looked up at a time
 
 
@@ -32,7 +38,8 @@ class ConvolutionFolding(Folding):
     pe, simd : int
         Outputs, and inputs of each, at a time.
     multiplier : str
-        "lut", or "dsp" where one multiplication of integers makes a product.
+        "lut", "dsp" where one multiplication of integers makes a product, "dsp2" where one makes those of an
+        activation with the weights of two outputs, or "dsp4" where it makes those of two pixels too.
     memory : str
         Of the weights: "lut", "block" for block RAM, or "auto", which leaves it to the tool, by size.
     pixels : int
@@ -262,13 +269,27 @@ class Convolution(Operator):
         """
         outputs = len(self.weights) if self.is_depthwise else len(self.weights) // self.groups
         pixels = 2 if self.sliding.out_size(tensors[0].shape[:2])[1] > 1 else 1
-        refusal = dsp_refusal(tensors[0].format, self.weight_format)
-        refused = {"dsp": f"{refusal} in {self.name}, so that no DSP can make them"} if refusal else {}
-        return FoldingSpace(
-            ConvolutionFolding,
-            (Axis("pe", outputs), Axis("simd", self.weights.shape[3]), Axis("pixels", pixels, optional=True)),
-            (Choice("multiplier", MULTIPLIERS, refused), Choice("memory", MEMORIES)),
+        axes = (
+            Axis("pe", outputs),
+            Axis("simd", self.weights.shape[3]),
+            Axis("pixels", pixels, optional=True),
         )
+        refused = self._refused_multipliers(tensors[0].format)
+        multiplier = Choice("multiplier", MULTIPLIERS, refused, _NEEDS)
+        return FoldingSpace(ConvolutionFolding, axes, (multiplier, Choice("memory", MEMORIES)))
+
+    def _refused_multipliers(self, activations: NumberFormat) -> dict[str, str]:
+        reasons = {"dsp": dsp_refusal(activations, self.weight_format)}
+        made = {"dsp": "them", **{option: f"{ways} of them" for option, ways in PRODUCTS_OF_A_DSP.items()}}
+        for option, ways in PRODUCTS_OF_A_DSP.items():
+            reasons[option] = packing_refusal(activations, self.weight_format, ways)
+            if self.is_depthwise:
+                reasons[option] = "outputs that share inputs were expected, but each has its own"
+        return {
+            option: f"{reason} in {self.name}, so that no DSP can make {made[option]}"
+            for option, reason in reasons.items()
+            if reason
+        }
 
     def footprint(self, inputs: list[Tensor], outputs: list[Tensor]) -> Hashable:
         """Of what it reads and sums the formats count, not the ranges."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
 from pyqkit.dataflow.pace import WindowPace
+from pyqkit.dataflow.packed import column_length, weight_pairs
+from pyqkit.formats.products.packed import packing
 from pyqkit.graph.graph import Operator, Tensor
-from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
+from pyqkit.graph.ops.convolution import PRODUCTS_OF_A_DSP, Convolution, ConvolutionFolding
 from pyqkit.graph.ops.pixel_pairs import PixelPairs
 from pyqkit.graph.ops.window import Pair, SlidingWindow
 from pyqkit.hls.emitter import Emitter, Stream, emits
@@ -25,12 +29,11 @@ def convolution(e: Emitter, op: Operator) -> None:
     windows, steps = _windows(e, op, tensor, pixels, groups, lanes)
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
-    lines = in_order_of_use(op.weights, groups, pe, simd).reshape(-1, pe * simd)
+    policy, lines = _multiplied(e, op, tensor, folding, groups)
     weights = e.lines(f"{op.name}_weights", lines, folding.memory)
-    policy = product_policy(e, tensor.format, op.weight_format, folding.multiplier == "dsp")
     multiplied = e.typedef(f"{op.name}_product", policy)
-    memory = e.names.new(f"{op.name}_memory")
-    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {len(lines)}, {pe * simd})\n")
+    memory, (count, width) = e.names.new(f"{op.name}_memory"), lines.shape
+    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {count}, {width})\n")
     e.include("matrix_vector")
     out = e.output(op, pe) if pixels == 1 else e.stream(f"{op.name}_of_pairs", result.format.bits, 2 * pe)
     order, exponents = _exponents(e, op, folding, groups)
@@ -52,10 +55,30 @@ def convolution(e: Emitter, op: Operator) -> None:
         op.name,
         f"pyqkit::matrix_vector<{shape}, {multiplied}>({windows.name}, {out.name}, "
         f"PYQKIT_MEMORY({memory}, {weights}), {exponents})",
-        steps * len(lines),
+        steps * count,
     )
     if pixels > 1:
         put_in_order(e, op, out)
+
+
+def _multiplied(
+    e: Emitter, op: Convolution, tensor: Tensor, folding: ConvolutionFolding, groups: int
+) -> tuple[str, np.ndarray]:
+    """C++ type of the products, and the codes of weights that it takes, line by line."""
+    pe, simd = folding.pe, folding.simd
+    lines = in_order_of_use(op.weights, groups, pe, simd).reshape(-1, pe, simd)
+    if folding.multiplier not in PRODUCTS_OF_A_DSP:
+        policy = product_policy(e, tensor.format, op.weight_format, folding.multiplier == "dsp")
+        return policy, lines.reshape(len(lines), -1)
+    found = packing(tensor.format, op.weight_format, PRODUCTS_OF_A_DSP[folding.multiplier])
+    assert found is not None
+    e.include("packed_product")
+    segment = simd if op.exponents is None else BlockOrder.of(op, simd).segment
+    numbers = [*found.right_bits, found.field_bits, found.low, found.high, column_length(found, segment)]
+    numbers.append(found.ways // 2)
+    policy = f"pyqkit::PackedProduct<{e.format(tensor.format)}, {', '.join(map(str, numbers))}>"
+    pairs = weight_pairs(found, op.weight_format.integers[lines])
+    return policy, pairs.reshape(len(pairs), -1)
 
 
 def _exponents(

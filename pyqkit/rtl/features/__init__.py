@@ -23,6 +23,7 @@ _rules = Registry[Rule]("pyqkit.rtl.features", "pyqkit.rtl.operators")
 _SHAPES = [(2 ** (14 - i), w, 1, 129) for i, w in enumerate((1, 2, 4, 9, 18, 36))]
 _SHAPES += [(2 ** (15 - i), w, 2, 257) for i, w in enumerate((1, 2, 4, 9, 18, 36, 72))]
 _LUTRAM_PRICE, _ROM_BITS_A_LUT = 8, 64
+_SHIFT_REGISTER = 3  # registers of which Yosys makes one
 
 
 def grows_with(module: str) -> Callable[[Rule], Rule]:
@@ -47,6 +48,11 @@ def features(module: str, parameters: Mapping[str, int]) -> Features:
 def bits_for(count: int) -> int:
     """Bits of a counter of `count` states."""
     return max(1, (count - 1).bit_length())
+
+
+def levels_of(count: int) -> int:
+    """Levels of a tree of adders over `count` terms."""
+    return (count - 1).bit_length()
 
 
 def _blocks(width: int, words: int) -> tuple[int, int]:
@@ -84,6 +90,13 @@ def ram(width: int, words: int) -> Features:
         return Features({"half blocks": halves})
     banks = ceil(words / 64) if large <= small else ceil(words / 32)
     return Features({"flip-flops": width, "memory LUTs": 4 * min(small, large), "banks": width * (banks - 1)})
+
+
+def delay(width: int, stages: int) -> Features:
+    """What comes out `stages` steps later: flip-flops, or shift registers in LUTs from the third step on."""
+    if stages < _SHIFT_REGISTER:
+        return Features({"flip-flops": width * stages})
+    return Features({"memory LUTs": width * ceil(stages / 32)})
 
 
 def decoding_luts(p: Mapping[str, int], bits: int, width: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
-from pyqkit.rtl.features import Features, bits_for, grows_with
+from pyqkit.graph.folding import MEMORIES
+from pyqkit.rtl.features import Features, bits_for, decoding_luts, delay, grows_with, rom
 
 _SIGNIFICAND_BITS = 8  # of the table of 2**f in product_logposit
 
@@ -80,3 +81,29 @@ def _dot_product_sum(p: Mapping[str, int]) -> Features:
     return Features(
         {"subtracting adders" if p["SIGNS"] else "adders": adders, "flip-flops": adders + p["SIGNS"] * signs}
     )
+
+
+@grows_with("packed_products")
+def _packed_products(p: Mapping[str, int]) -> Features:
+    pairs, columns = p["PE"] // 2, p["SIMD"] // p["LENGTH"]
+    codes, parts = p["PIXELS"] * p["BITS"], p["LOW"] + p["HIGH"]
+    found = Features({"DSPs": pairs * p["SIMD"]})
+    for lane in range(p["LENGTH"]):
+        found += delay(columns * codes, lane)
+        found += delay(columns * pairs * parts, lane % p["GROUP"])
+    # Pairs of PE share the registers of activations, which a pair alone has in its DSPs.
+    width = p["WIDTH"] if p["PIXELS"] == 1 else p["FIELD"] + p["WIDTH"] + 1
+    found["flip-flops"] += width * p["SIMD"] if pairs > 1 else 0
+    found["decoding"] = p["SIMD"] * p["PIXELS"] * decoding_luts(p, p["BITS"], p["WIDTH"])
+    found["joining"] = p["SIMD"] * (width - p["FIELD"]) if p["PIXELS"] > 1 else 0
+    return found
+
+
+@grows_with("delay")
+def _delay(p: Mapping[str, int]) -> Features:
+    return delay(p["WIDTH"], p["STAGES"])
+
+
+@grows_with("rom")
+def _rom(p: Mapping[str, int]) -> Features:
+    return rom(p["WIDTH"], p["DEPTH"], MEMORIES[p.get("MEMORY", 0)])
