@@ -18,6 +18,13 @@ PERMUTED = re.compile(
 )  # cells whose inputs any signal may take: routers give the late one the fast pin
 # Setup (ns) of pins of clocked cells for which the library has none, by the first letters of the cell.
 _UNSTATED = {"RAMB": 0.443, "DSP48": 0.3}
+# Memories of LUTs with one port, and those whose figures they have; the last bit of 256 words has none.
+_SINGLE_PORT = {
+    "RAM32X1S": "RAM32X1D",
+    "RAM64X1S": "RAM64X1D",
+    "RAM128X1S": "RAM128X1D",
+    "RAM256X1S": "RAM128X1D",
+}
 _GRADES = {1: 1.0, 2: 0.85, 3: 0.77}
 _FAMILIES = {"zynq-7000": 1.0, "zynq-mpsoc": 0.65}
 _GRADE = re.compile(r"-(\d)(?!\d)")  # xc7z020clg400-1, xck26-sfvc784-2LV-c
@@ -25,11 +32,12 @@ _GRADE = re.compile(r"-(\d)(?!\d)")  # xc7z020clg400-1, xck26-sfvc784-2LV-c
 Pin = tuple[str, int | None]  # name and bit; None for every bit of a bus that has one figure
 
 _PIN = r"(\w+)(?:\[(\d+)\])?"
-_THROUGH = re.compile(rf"\({_PIN}\s*(?:=>|\*>)\s*{_PIN}\)\s*=\s*(\d+)\s*;")
+_SUM = r"(\d[\d\s+]*)"
+_THROUGH = re.compile(rf"\({_PIN}\s*(?:=>|\*>)\s*{_PIN}\)\s*=\s*{_SUM};")
 _CLOCKED = re.compile(
-    rf"(?:if\s*\((.*)\)\s*)?\((?:pos|neg)edge\s+\w+\s*=>\s*\({_PIN}\s*:[^)]*\)\)\s*=\s*(\d+)\s*;"
+    rf"(?:if\s*\((.*)\)\s*)?\((?:pos|neg)edge\s+\w+\s*=>\s*\({_PIN}\s*:[^)]*\)\)\s*=\s*{_SUM};"
 )
-_SETUP = re.compile(rf"\$setup\(\s*{_PIN}\s*,[^;]*,\s*(\d+)\s*\);")
+_SETUP = re.compile(rf"\$setup\(\s*{_PIN}\s*,[^;]*,\s*{_SUM}\);")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _MODULE = re.compile(r"^module\s+(\w+)\b(.*?)^endmodule", re.DOTALL | re.MULTILINE)
 
@@ -64,7 +72,8 @@ class Cell:
 def read(text: str) -> dict[str, Cell]:
     """Cells of a library in Verilog, by name; those without figures are left out."""
     found = {name: _cell(_COMMENT.sub("", body)) for name, body in _MODULE.findall(text) if "specify" in body}
-    return {name: cell for name, cell in found.items() if cell.through or cell.is_clocked}
+    known = {name: cell for name, cell in found.items() if cell.through or cell.is_clocked}
+    return known | {name: _single(known[like]) for name, like in _SINGLE_PORT.items() if like in known}
 
 
 @cache
@@ -85,13 +94,28 @@ def _cell(body: str) -> Cell:
     return cell
 
 
+def _single(double: Cell) -> Cell:
+    """A memory of LUTs with one port, as the one with two whose slices it takes."""
+    bits = [("A", bit) for bit in range(8)]
+    names: dict[Pin, list[Pin]] = {pin: [pin, (f"A{pin[1]}", None)] for pin in bits}
+    names |= {("SPO", None): [("O", None)]}
+
+    def renamed(pin: Pin) -> list[Pin]:
+        return names.get(pin, [pin])
+
+    through = {(a, o): ns for (i, j), ns in double.through.items() for a in renamed(i) for o in renamed(j)}
+    clocked = {o: ns for pin, ns in double.clocked.items() for o in renamed(pin)}
+    setup = {i: ns for pin, ns in double.setup.items() for i in renamed(pin)}
+    return Cell(through, clocked, setup=setup)
+
+
 def _pin(name: str, index: str) -> Pin:
     return name, int(index) if index else None
 
 
 def _keep(found: dict, key: object, figure: str) -> None:
-    """The largest figure in ps counts, in ns."""
-    found[key] = max(found.get(key, 0.0), int(figure) / 1000)
+    """The largest figure counts; figures are sums in ps."""
+    found[key] = max(found.get(key, 0.0), sum(map(int, figure.split("+"))) / 1000)
 
 
 def unstated_setup(kind: str, default: float) -> float:

@@ -55,6 +55,13 @@ module SRL16E(output Q, input A0, CE, CLK, D);
     $setup(D, posedge CLK, 170); (posedge CLK => (Q : 1'bx)) = 5000; (A0 => Q) = 630;
   endspecify
 endmodule
+module RAM32X1D(output DPO, SPO, input D, WCLK, WE, A0, DPRA0);
+  specify
+    $setup(A0, posedge WCLK &&& WE, 240);
+    if (WE) (posedge WCLK => (SPO : D)) = 700 + 50 /* across */;
+    (A0 => SPO) = 600 /* a LUT */ + 40;
+  endspecify
+endmodule
 module plain(output O, input I); endmodule
 """
 CELLS = read(LIBRARY)
@@ -179,6 +186,11 @@ def test_what_a_shift_register_holds_may_come_later_than_its_address() -> None:
     found = timed(*cells, flop(21, 11))
     assert (found.ns, found.levels, found.begin) == (round(5.0 + 1.0 + 0.01, 3), 1, "n20")
     assert Timer(module(*cells, y=[21]), CELLS, NET).edges.arrival == {"y": (pytest.approx(6.01), 1)}
+
+
+def test_memories_of_one_port_have_the_figures_of_those_of_two() -> None:
+    assert CELLS["RAM32X1S"].through[("A0", None), ("O", None)] == 0.64
+    assert CELLS["RAM32X1S"].clocked["O", None] == 0.75 and CELLS["RAM32X1S"].setup["A0", None] == 0.24
 
 
 def test_registers_of_a_dsp_decide_where_paths_end() -> None:
