@@ -71,6 +71,21 @@ foreach name [dict keys $dmas] output [dict get $settings outputs] {
   connect_bd_intf_net [port accelerator_0/$output] [port $taker]
 }
 
+# ---- a logic analyser on the streams of the accelerator, where it was asked for: make ILA=1
+set watched [list [dict get $settings input] {*}[dict get $settings outputs]]
+set analysed [expr {[info exists ::env(ILA)] && $::env(ILA) ne ""}]
+if {$analysed} {
+  set ila [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:system_ila] ila_0]
+  set_property -dict [list CONFIG.C_MON_TYPE INTERFACE CONFIG.C_NUM_MONITOR_SLOTS [llength $watched]] $ila
+  set slot 0
+  foreach stream $watched {
+    set_property CONFIG.C_SLOT_${slot}_INTF_TYPE xilinx.com:interface:axis_rtl:1.0 $ila
+    set pin [port accelerator_0/$stream]
+    connect_bd_intf_net -intf_net [get_bd_intf_nets -of_objects $pin] $pin [port ila_0/SLOT_${slot}_AXIS]
+    incr slot
+  }
+}
+
 # ---- clock and reset
 set clocked {reset_0/slowest_sync_clk control/aclk memory/aclk axi_dma_0/m_axi_mm2s_aclk}
 set resets {control/aresetn memory/aresetn}
@@ -80,6 +95,10 @@ foreach name [dict keys $dmas] {
 }
 lappend clocked accelerator_0/[dict get $settings clock_pin]
 lappend resets accelerator_0/[dict get $settings reset_pin]
+if {$analysed} {
+  lappend clocked ila_0/clk
+  lappend resets ila_0/resetn
+}
 if {[dict size $counters]} {
   lappend clocked counters_0/aclk
   lappend resets counters_0/aresetn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pyqkit.overlay import vendor
 from pyqkit.overlay.manifest import read
 from pyqkit.overlay.plan import plan
 from pyqkit.rtl.emitter import Fifo
+from pyqkit.rtl.generate import library as blocks
 from tests.graph.qonnx_builder import Builder
 from tests.overlay.bench import Bench, needs_tcl
 from tests.overlays import build
@@ -177,6 +179,28 @@ def test_the_packaged_top_is_verilog(project: Path) -> None:
 
 
 @needs_tcl
+@pytest.mark.parametrize("backend", ["rtl", "hls"])
+def test_a_logic_analyser_watches_the_streams(bench: Bench, backend: str) -> None:
+    bench.install("vivado", "vitis_hls")
+    bench.expect("ZCU104")
+    bench.make(backend=backend)
+    assert not [line for line in bench.recorded if "ila" in line]
+    bench.set(ILA="1")
+    bench.make("ZCU104", backend, force=True)
+    assert not [line for line in bench.recorded if "ila" in line], "the block design is there already"
+    assert make(bench, backend, "clean").returncode == 0
+    (bench.target / "residual.bit").unlink()
+    command = ["make", "-C", str(bench.project(backend)), "ILA=1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    given, taken = ("in_0", "out_0") if backend == "hls" else ("s_axis_0", "m_axis_0")
+    assert [line for line in bench.recorded if line.startswith("watch")] == [
+        f"watch accelerator_0/{given} ila_0/SLOT_0_AXIS",
+        f"watch accelerator_0/{taken} ila_0/SLOT_1_AXIS",
+    ]
+
+
+@needs_tcl
 def test_blocks_out_of_context(bench: Bench) -> None:
     with pytest.raises(vendor.VendorToolsMissing):
         bench.make(backend="rtl")
@@ -214,3 +238,12 @@ def test_every_block_stands_alone(project: Path) -> None:
     for block in design.blocks:
         if not {part.module for part in block.parts} & {"from_axis", "to_axis"}:
             assert text.count(f" {block.name} (\n") == 1, block.name
+
+
+@pytest.mark.parametrize("path", sorted(blocks().glob("*.sv")), ids=lambda path: path.name)
+def test_functions_are_declared_before_they_are_used(path: Path) -> None:
+    """As some tools want it, which read a file once."""
+    text = re.sub(r"//.*", "", path.read_text())
+    for found in re.finditer(r"\bfunction automatic [^;(]*?(\w+)\s*\(", text):
+        used = re.search(rf"\b{found[1]}\s*\(", text)
+        assert used is not None and used.start() == found.start(1), found[1]

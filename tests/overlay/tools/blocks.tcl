@@ -12,6 +12,10 @@ set blocks {
     outputs {mm2s_prmry_reset_out_n s2mm_prmry_reset_out_n mm2s_introut s2mm_introut}
     optional {}
   }
+  xilinx.com:ip:system_ila:1.1 {
+    config {C_MON_TYPE C_NUM_MONITOR_SLOTS C_SLOT_0_INTF_TYPE C_SLOT_1_INTF_TYPE}
+    masters {} slaves {} inputs {clk resetn} outputs {} optional {}
+  }
   xilinx.com:ip:smartconnect:1.0 {
     config {NUM_SI NUM_MI NUM_CLKS HAS_ARESETN}
     masters {} slaves {} inputs {aclk aresetn} outputs {} optional {}

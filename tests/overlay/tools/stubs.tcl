@@ -218,8 +218,27 @@ if {$tool eq "vitis_hls"} {
     fail "[dict get $::cells $cell] has no $end"
   }
   proc get_bd_pins {name} { end_of $name {inputs outputs} }
-  proc get_bd_intf_pins {name} { end_of $name {masters slaves} }
-  proc connect_bd_intf_net {master slave} {
+  proc get_bd_intf_pins {name} {
+    if {[regexp {^ila_0/SLOT_(\d)_AXIS$} $name _ slot]} {
+      need {[dict exists $::cells ila_0] && $slot < $::values(cell:ila_0,CONFIG.C_NUM_MONITOR_SLOTS)} "no $name"
+      need {$::values(cell:ila_0,CONFIG.C_SLOT_${slot}_INTF_TYPE) eq "xilinx.com:interface:axis_rtl:1.0"} "$name is no stream"
+      return $name
+    }
+    end_of $name {masters slaves}
+  }
+  proc get_bd_intf_nets {args} {
+    lassign [parsed {-of_objects 1} $args] options
+    need {[dict get $options -of_objects] in $::joined} "no net at [dict get $options -of_objects]"
+    return net:[dict get $options -of_objects]
+  }
+  proc connect_bd_intf_net {args} {
+    lassign [parsed {-intf_net 1} $args] options ends
+    lassign $ends master slave
+    if {[dict exists $options -intf_net]} {
+      need {[dict get $options -intf_net] eq "net:$master" && [string match ila_0/SLOT_* $slave]} "$slave watches no net"
+      record watch $master $slave
+      return
+    }
     end_of $master masters; end_of $slave slaves
     foreach end [list $master $slave] { need {$end ni $::joined} "$end is connected twice"; lappend ::joined $end }
     record bus $master $slave
