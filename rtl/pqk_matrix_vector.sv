@@ -68,14 +68,18 @@ module pqk_matrix_vector #(
   logic [FOLD_BITS-1:0] fold;
   logic [STAGES-1:0] valid;  // by steps since the input came, less one; the highest: a sum that is whole
   logic [STAGES-2:0] first, last;
-  wire step = out_ready || !out_valid;  // the whole pipeline moves, or nothing does
-  assign in_ready = step;
+  // The whole pipeline moves, or nothing does. What is counted goes by a copy, which has not the fan-out of thousands.
+  (* keep *) logic full;
+  wire step = out_ready || !out_valid;
+  wire moves = out_ready || !full;
+  wire ends = valid[STAGES-2] && last[STAGES-2];
+  assign in_ready = moves;
 
   always_ff @(posedge clock) begin
     if (reset) begin
       address <= 0;
       fold <= 0;
-    end else if (step && in_valid) begin
+    end else if (moves && in_valid) begin
       address <= address == ADDRESS_BITS'(DEPTH - 1) ? 0 : address + 1;
       fold <= fold == FOLD_BITS'(FOLDS - 1) ? 0 : fold + 1;
     end
@@ -96,10 +100,12 @@ module pqk_matrix_vector #(
   always_ff @(posedge clock) begin
     if (reset) begin  // of flags too: a shift register in LUTs, which has none, would be slow to drive a whole sum
       valid <= 0;
+      full  <= 0;
       first <= 0;
       last  <= 0;
-    end else if (step) begin
-      valid <= {valid[STAGES-2] && last[STAGES-2], valid[STAGES-3:0], in_valid};
+    end else if (moves) begin
+      valid <= {ends, valid[STAGES-3:0], in_valid};
+      full  <= ends;
       first <= {first[STAGES-3:0], fold == 0};
       last  <= {last[STAGES-3:0], fold == FOLD_BITS'(FOLDS - 1)};
     end
@@ -146,10 +152,8 @@ module pqk_matrix_vector #(
       wire [      SUM_BITS-1:0] so_far = first[STAGES-2] ? '0 : sum;  // in the adder's LUTs, unlike a choice behind it
       wire negative;
       always_ff @(posedge clock) begin
-        if (step) begin
-          terms <= cut[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
-          if (valid[STAGES-2]) sum <= total;
-        end
+        if (step) terms <= cut[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
+        if (moves && valid[STAGES-2]) sum <= total;
       end
       wire [SIMD-1:0] signs;
       if (SIGNS) begin : g_signs

@@ -19,15 +19,21 @@ module pqk_product_decoded #(
     output logic signed [W-1:0] p
 );
   localparam int DECODING = STAGES > 0 ? 1 : 0;
-  wire [A_WIDTH-1:0] left;
-  wire [B_WIDTH-1:0] right;
+  wire [A_WIDTH-1:0] a_integer, left;
+  wire [B_WIDTH-1:0] b_integer, right;
+  pqk_table #(.BITS(A), .WIDTH(A_WIDTH), .TABLE(A_TABLE)) a_table (
+      .clock(1'b0), .enable(1'b0), .index(a), .entry(a_integer)
+  );
+  pqk_table #(.BITS(B), .WIDTH(B_WIDTH), .TABLE(B_TABLE)) b_table (
+      .clock(1'b0), .enable(1'b0), .index(b), .entry(b_integer)
+  );
   pqk_delay #(
       .WIDTH (A_WIDTH + B_WIDTH),
       .STAGES(DECODING)
   ) decoded (
       .clock,
       .enable,
-      .d({A_TABLE[a*A_WIDTH+:A_WIDTH], B_TABLE[b*B_WIDTH+:B_WIDTH]}),
+      .d({a_integer, b_integer}),
       .q({left, right})
   );
   pqk_product_integer #(

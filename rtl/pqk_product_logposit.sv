@@ -41,17 +41,32 @@ module pqk_product_logposit #(
 
   wire [L-1:0] a_logarithm, b_logarithm;
   wire [1:0] flags;
+  wire [L-1:0] a_found, b_found;
+  pqk_table #(.BITS(A - 1), .WIDTH(L), .TABLE(A_TABLE)) a_table (
+      .clock(1'b0), .enable(1'b0), .index(a_body), .entry(a_found)
+  );
+  pqk_table #(.BITS(B - 1), .WIDTH(L), .TABLE(B_TABLE)) b_table (
+      .clock(1'b0), .enable(1'b0), .index(b_body), .entry(b_found)
+  );
   pqk_delay #(
       .WIDTH (2 * L + 2),
       .STAGES(LOGARITHMS)
   ) logarithms (
       .clock,
       .enable,
-      .d({A_TABLE[a_body*L+:L], B_TABLE[b_body*L+:L], negative, zero}),
+      .d({a_found, b_found, negative, zero}),
       .q({a_logarithm, b_logarithm, flags})
   );
   wire [L:0] sum = a_logarithm + b_logarithm + (L + 1)'(LOWEST);
-  wire [7:0] significand = flags[0] ? '0 : SIGNIFICANDS[(sum & (L+1)'((1<<F)-1))*8+:8];
+  wire [7:0] significand, one_or_more;
+  if (F > 0) begin : g_fraction
+    pqk_table #(.BITS(F), .WIDTH(8), .TABLE(SIGNIFICANDS)) significands (
+        .clock(1'b0), .enable(1'b0), .index(sum[F-1:0]), .entry(one_or_more)
+    );
+  end else begin : g_whole
+    assign one_or_more = SIGNIFICANDS;
+  end
+  assign significand = one_or_more & {8{!flags[0]}};
   wire [7:0] magnitude;
   wire [L-F:0] shift;
   wire negative_held;
@@ -68,6 +83,7 @@ module pqk_product_logposit #(
       .M(8),
       .S(L + 1 - F),
       .W(W),
+      .SIGNED(!MAGNITUDE),
       .STAGES(BEHIND)
   ) align (
       .clock,

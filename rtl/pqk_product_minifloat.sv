@@ -70,18 +70,30 @@ module pqk_product_minifloat #(
   wire [S-1:0] shift;
   if (E <= 6) begin : g_shift_table
     localparam logic [(S << E)-1:0] TABLE = shifts();
-    pqk_delay #(.WIDTH(S), .STAGES(WITHIN)) sum (.clock, .enable, .d(TABLE[{a_exponent, b_exponent}*S+:S]), .q(shift));
+    pqk_table #(
+        .BITS  (E),
+        .WIDTH (S),
+        .TABLE (TABLE),
+        .STAGES(WITHIN)
+    ) sums (
+        .clock,
+        .enable,
+        .index({a_exponent, b_exponent}),
+        .entry(shift)
+    );
   end else begin : g_shift_sum
     // max(a, 1) only touches the lowest bit; max(b, 1) - 2 is a function of b alone that fits the adder's LUTs.
-    localparam logic [(S << B_EXPONENT)-1:0] TABLE = parts();
-    wire [S-1:0] a_part, b_part;
+    wire [S-1:0] a_part, b_part, b_less;
+    pqk_table #(.BITS(B_EXPONENT), .WIDTH(S), .TABLE(parts())) less (
+        .clock(1'b0), .enable(1'b0), .index(b_exponent), .entry(b_less)
+    );
     pqk_delay #(
         .WIDTH (2 * S),
         .STAGES(WITHIN)
     ) exponents (
         .clock,
         .enable,
-        .d({S'(a_exponent) | S'(a_exponent == 0), TABLE[b_exponent*S+:S]}),
+        .d({S'(a_exponent) | S'(a_exponent == 0), b_less}),
         .q({a_part, b_part})
     );
     assign shift = a_part + b_part;
@@ -104,6 +116,7 @@ module pqk_product_minifloat #(
       .M(MA + MB),
       .S(S),
       .W(W),
+      .SIGNED(!MAGNITUDE),
       .STAGES(BEHIND)
   ) align (
       .clock,

@@ -20,7 +20,17 @@ module pqk_product_unsigned #(
 
   if (W <= 6) begin : g_table
     localparam logic [BITS-1:0] TABLE = products();
-    pqk_delay #(.WIDTH(W), .STAGES(STAGES)) behind (.clock, .enable, .d(TABLE[{a, b}*W+:W]), .q(p));
+    pqk_table #(
+        .BITS  (W),
+        .WIDTH (W),
+        .TABLE (TABLE),
+        .STAGES(STAGES)
+    ) all (
+        .clock,
+        .enable,
+        .index({a, b}),
+        .entry(p)
+    );
   end else begin : g_rows
     pqk_product_booth #(
         .A(A),

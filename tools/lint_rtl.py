@@ -74,13 +74,13 @@ def multipliers() -> Source:
     text, products = "", []
     for i, pair in enumerate(PAIRS):
         left, right = map(parse, pair.split())
-        block, ports = (
-            product_block(left, right),
-            (f"a[{left.bits - 1}:0]", f"b[{right.bits - 1}:0]", f"p{i}"),
-        )
-        text += f"  wire signed [{block.width - 1}:0] p{i};\n  {block.instance(f'product{i}', *ports)}\n"
-        products.append(f"p{i}")
-    ports_of_all = "input wire [7:0] a, input wire [7:0] b, output logic parity"
+        block = product_block(left, right)
+        for stages in sorted({0, len(block.delays_ns) - 1}):
+            p = f"p{i}_{stages}"
+            ports = f"a[{left.bits - 1}:0]", f"b[{right.bits - 1}:0]", p, stages
+            text += f"  wire signed [{block.width - 1}:0] {p};\n  {block.instance(f'product_{p}', *ports)}\n"
+            products.append(p)
+    ports_of_all = "input wire clock, input wire [7:0] a, input wire [7:0] b, output logic parity"
     head = f"`default_nettype none\nmodule multipliers ({ports_of_all});\n"
     text += f"  assign parity = ^{{{', '.join(products)}, a, b}};\nendmodule\n`default_nettype wire\n"
     return Source("multipliers", {"multipliers.sv": head + text})

@@ -61,8 +61,8 @@ MUTANTS = {
         ),  # the first word's tables are lost
         "matrix": (
             "pqk_matrix_vector.sv",
-            "valid[STAGES-2] && last[STAGES-2]",
-            "valid[STAGES-3] && last[STAGES-3]",
+            "ends = valid[STAGES-2] && last[STAGES-2]",
+            "ends = valid[STAGES-3] && last[STAGES-3]",
         ),  # a cycle early
         "width_1_4": (
             "pqk_width_converter.sv",

@@ -28,5 +28,5 @@ def log_block(pair: Product, width: int) -> ProductBlock:
     parameters |= {"SIGNIFICANDS": literal(pair.significands, SIGNIFICAND_BITS), "W": width}
     # A table of narrow codes is one LUT a bit; 4.9 is what a magnitude and a table of wide ones take.
     narrow = max(pair.left.bits, pair.right.bits) <= LUT_BITS
-    delays = (4.2, 3.4, 3.4) if narrow else (9.5, 6.5, 4.9)
+    delays = (4.9, 3.4, 3.4) if narrow else (9.5, 6.5, 4.9)
     return ProductBlock("product_logposit", parameters, width, True, (True, True), delays)
