@@ -86,7 +86,7 @@ setup(
     packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), *FOLDERS],
     package_dir=FOLDERS,
     package_data={
-        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "hardware/*.json"],
+        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "**/*.v", "hardware/*.json"],
         "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
         "pyqkit.rtl_library": ["*.sv"],
         "pyqkit.board_files": ["*.toml"],

@@ -19,7 +19,6 @@ FUNCTIONS: dict[str, str] = {
     "pyqkit/build_folder.py:_manifest": "reads a manifest key by key",
     "pyqkit/cli/network.py:compile_command": "parameters and options of a command line",
     "pyqkit/cli/upkeep.py:cache": "parameters and options of a command line",
-    "pyqkit/rtl/generate.py:_network": "the text of a module from top to bottom",
     "pyqkit/rtl/operators/requantise.py:rescale": "the blocks of a requantiser in order",
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 from pyqkit.cache import cache_folder, load
 from pyqkit.designs import Designs
 from pyqkit.emulate.hls import DeadlockError
-from pyqkit.emulate.verilator import FLAGS, MODEL, compile_model
+from pyqkit.emulate.verilator import FLAGS, MODEL, WAVES, Tracing, compile_model
 from pyqkit.engines import Counts, Say, engine
 from pyqkit.errors import UserError
 from pyqkit.formats.port import checked_codes
@@ -49,7 +49,9 @@ class Simulator:
     stalls : Stalls, optional
         Random back-pressure on every stream, those inside included.
     trace : path, optional
-        FST file of all signals.
+        File of all signals.
+    tracing : Tracing
+        What is in that file; waves in FST format by default.
     include : Path, optional
         Library of blocks; the package's own by default.
     flags : tuple of str
@@ -75,11 +77,13 @@ class Simulator:
         include: Path | None = None,
         flags: tuple[str, ...] = FLAGS,
         say: Say | None = None,
+        tracing: Tracing = WAVES,
     ) -> None:
         self.design, self.stalls, self.trace = design, stalls, trace
         self.counts: Counts | None = None
+        traced = None if trace is None else tracing
         self._folder = compile_model(
-            design, cache or cache_folder(), include or library(), flags, trace is not None, say
+            design, cache or cache_folder(), include or library(), flags, traced, say
         )
         self._library = load(self._folder / MODEL)
         self._library.start.restype = ctypes.c_void_p

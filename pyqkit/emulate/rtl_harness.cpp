@@ -11,8 +11,13 @@
 
 #include "Vnetwork.h"
 #include "verilated.h"
-#ifdef PYQKIT_TRACE
+#ifdef PYQKIT_FST
 #include "verilated_fst_c.h"
+using Trace = VerilatedFstC;
+#endif
+#ifdef PYQKIT_SAIF
+#include "verilated_saif_c.h"
+using Trace = VerilatedSaifC;
 #endif
 
 namespace {
@@ -52,8 +57,8 @@ struct Random {
 struct Simulation {
   VerilatedContext context;
   std::unique_ptr<Vnetwork> model;
-#ifdef PYQKIT_TRACE
-  std::unique_ptr<VerilatedFstC> trace;
+#ifdef VM_TRACE
+  std::unique_ptr<Trace> trace;
 #endif
   uint8_t **buffers;
   int64_t frames, patience, ticks = 0, cycle = 0, quiet = 0;  // ticks count from the reset on
@@ -69,7 +74,7 @@ struct Simulation {
   void step() {
     model->clock = 1;
     model->eval();
-#ifdef PYQKIT_TRACE
+#ifdef PYQKIT_FST  // activity is counted once a cycle, when all has settled
     if (trace) trace->dump(uint64_t(10 * ticks + 5));
 #endif
     model->clock = 0;
@@ -78,7 +83,7 @@ struct Simulation {
 
   void settle() {
     model->eval();
-#ifdef PYQKIT_TRACE
+#ifdef VM_TRACE
     if (trace) trace->dump(uint64_t(10 * ticks));
 #endif
   }
@@ -194,7 +199,7 @@ void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *firs
   s.buffers = buffers, s.frames = frames, s.first = first, s.ends = ends, s.patience = patience;
   s.set_packets();
   s.stall_rate = uint32_t(stall_rate), s.random.state = seed * 2 + 1;
-#ifdef PYQKIT_TRACE
+#ifdef VM_TRACE
   s.context.traceEverOn(true);
 #endif
   s.context.fatalOnError(false);  // what an assertion prints ends the run, not the process
@@ -203,8 +208,8 @@ void *start(const char *folder, uint8_t **buffers, int64_t frames, int64_t *firs
   s.model->reset = 1;
   s.model->eval();  // $readmemh looks for tables in the working folder
   if (chdir(before) != 0) return nullptr;
-#ifdef PYQKIT_TRACE
-  s.trace.reset(new VerilatedFstC);
+#ifdef VM_TRACE
+  s.trace.reset(new Trace);
   s.model->trace(s.trace.get(), 99);
   s.trace->open(trace);
 #else
@@ -237,7 +242,7 @@ int advance(void *simulation, int64_t cycles, int64_t *frames_done, char *messag
 
 void finish(void *simulation) {
   Simulation *s = static_cast<Simulation *>(simulation);
-#ifdef PYQKIT_TRACE
+#ifdef VM_TRACE
   if (s->trace) s->trace->close();
 #endif
   delete s;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyqkit.cache import entry
@@ -30,8 +31,32 @@ _UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
 _SMALL_BYTES = 500_000  # of all: below it, reading Verilator's headers once is quicker than several processes
 MODEL = "model.so"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-_TRACE_RUNTIME = ("verilated_fst_c.cpp",)
-_TRACE_FLAGS = ("-DPYQKIT_TRACE", "-DVM_TRACE=1", "-DVM_TRACE_FST=1")
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """What a model writes of all its signals.
+
+    Attributes
+    ----------
+    option : str
+        Of Verilator.
+    runtime : str
+        C++ of Verilator's that writes it.
+    flags : tuple of str
+        For g++.
+    """
+
+    option: str
+    runtime: str
+    flags: tuple[str, ...]
+
+
+WAVES = Tracing("--trace-fst", "verilated_fst_c.cpp", ("-DPYQKIT_FST", "-DVM_TRACE=1", "-DVM_TRACE_FST=1"))
+# How often each signal changes, and how long it is high.
+ACTIVITY = Tracing(
+    "--trace-saif", "verilated_saif_c.cpp", ("-DPYQKIT_SAIF", "-DVM_TRACE=1", "-DVM_TRACE_SAIF=1")
+)
 
 
 def compile_model(
@@ -39,7 +64,7 @@ def compile_model(
     cache: Path,
     include: Path,
     flags: tuple[str, ...],
-    trace: bool = False,
+    trace: Tracing | None = None,
     say: Say | None = None,
 ) -> Path:
     """Verilate and compile a design, once; returns the folder with ``model.so`` and its tables.
@@ -67,11 +92,11 @@ def compile_model(
             (made / name if name.endswith(".hex") else work / name).write_text(text)
         say("verilating")
         top = [f"{design.network}.sv", "--top-module", design.network]
-        options = [*top, *_VERILATE, *(["--trace-fst"] if trace else [])]
+        options = [*top, *_VERILATE, *([trace.option] if trace else [])]
         verilate = [str(verilator / "bin" / "verilator_bin"), *options]
         compile_all([verilate], work, "SystemVerilog", "Verilator", {"VERILATOR_ROOT": str(verilator)})
         folders = [f"-I{p}" for p in (".", "made", verilator / "include", verilator / "include" / "vltstd")]
-        extra = [*flags, *(_TRACE_FLAGS if trace else ()), *folders]
+        extra = [*flags, *(trace.flags if trace else ()), *folders]
         units = _units(work)
         say(f"compiling {len(units)} parts")
         parts = [[compiler, *extra, *how, "-c", unit, "-o", f"{unit}.o"] for unit, how in units]
@@ -105,17 +130,17 @@ def _units(work: Path) -> list[tuple[str, list[str]]]:
 
 
 def runtime_objects(
-    verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: bool, say: Say
+    verilator: Path, compiler: str, cache: Path, flags: tuple[str, ...], trace: Tracing | None, say: Say
 ) -> list[Path]:
     """Verilator's own objects, compiled once."""
     include = verilator / "include"
-    extra = _TRACE_FLAGS if trace else ()
+    extra = trace.flags if trace else ()
     folders = [
         f"-I{p}" for p in (include, include / "vltstd", include / "fstcpp", Path(__file__).parent / "fst")
     ]
     shims = b"".join(p.read_bytes() for p in sorted((Path(__file__).parent / "fst").glob("*.h")))
     objects = []
-    for name in (*_RUNTIME, *(_TRACE_RUNTIME if trace else ())):
+    for name in (*_RUNTIME, *((trace.runtime,) if trace else ())):
         content = (include / name).read_bytes() + (include / "verilated_config.h").read_bytes() + shims
         digest = hashlib.sha256(repr((flags, extra)).encode() + content).hexdigest()[:24]
 

@@ -32,6 +32,11 @@ class BlockCircuit:
     circuit: Circuit
     ports: dict[str, str]
 
+    @property
+    def operator(self) -> str:
+        """That it belongs to; a FIFO to the one that reads it, as in the report's resources."""
+        return self.block.edge[1] if isinstance(self.block, Fifo) else self.block.owner
+
 
 def sources() -> dict[str, str]:
     """The blocks of ``rtl/`` by file name."""

@@ -8,7 +8,8 @@ into one design.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyqkit.dataflow.streams import FIFO_WORDS
@@ -18,7 +19,8 @@ from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.names import Identifiers, identifier
 from pyqkit.rtl import schedule
-from pyqkit.rtl.emitter import PREFIX, Block, Emitter, Fifo, instance, rule_for
+from pyqkit.rtl.emitter import PREFIX, Block, Emitter, Fifo, Stream, instance, rule_for
+from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import TARGET_MHZ
 
 _LONGEST_NAME = 24  # letters of a network's name in names of files, which end at 255
@@ -128,6 +130,54 @@ def generate(
 def _network(
     name: str, e: Emitter, inputs: list[End], outputs: list[End], fifos: dict[tuple[str, str], int]
 ) -> str:
+    blocks, bit = [], 0
+    for block in e.blocks:
+        if isinstance(block, Fifo):
+            block = replace(block, text=_fifo(e, block, fifos[block.edge], bit))
+            bit += 1
+        blocks.append(block)
+    return network_text(name, inputs, outputs, e.wires, blocks, _checks(e, inputs, outputs))
+
+
+def _fifo(e: Emitter, block: Fifo, depth: int, bit: int) -> str:
+    (source,), (out,) = block.inputs, block.outputs
+    connections = {"clock": "clock", "reset": "reset", "stall": f"stall[{bit}]"}
+    connections |= source.port("in") | out.port("out")
+    parameters: Parameters = {"WIDTH": out.width, "DEPTH": depth}
+    return instance("fifo", e.names.new(f"{block.name}_fifo"), parameters, connections)
+
+
+def network_text(
+    name: str,
+    inputs: Sequence[End],
+    outputs: Sequence[End],
+    streams: Sequence[Stream],
+    blocks: Sequence[Block],
+    checks: str = "",
+) -> str:
+    """SystemVerilog of a network: its ports, its streams, the texts of its blocks, and what is checked."""
+    fifos = [block for block in blocks if isinstance(block, Fifo)]
+    ports = _network_ports(inputs, outputs, len(fifos))
+    wires = "".join(
+        f"  wire {s.name}_valid, {s.name}_ready;\n  wire [{s.width - 1}:0] {s.name}_data;\n" for s in streams
+    )
+    looks = [
+        f"  assign {side}_{wire}[{bit}] = {stream.name}_{wire};\n"
+        for bit, fifo in enumerate(fifos)
+        for side, (stream,) in (("write", fifo.inputs), ("read", fifo.outputs))
+        for wire in ("valid", "ready")
+    ]
+    return (
+        "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to "
+        "stall it,\n"
+        "// and bits that show the handshakes at both its ends.\n"
+        f"`default_nettype none\nmodule {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n{wires}\n"
+        f"{chr(10).join(block.text for block in blocks)}\n{''.join(looks)}{checks}"
+        "endmodule\n`default_nettype wire\n"
+    )
+
+
+def _network_ports(inputs: Sequence[End], outputs: Sequence[End], fifos: int) -> list[str]:
     ports = ["input wire clock", "input wire reset"]
     for i, end in enumerate(inputs):
         ports += [
@@ -143,45 +193,11 @@ def _network(
             f"output logic [{8 * end.beat_bytes - 1}:0] out_{i}_tdata",
         ]
         ports.append(f"output logic out_{i}_tlast")
-    span = f"[{len(fifos) - 1}:0]"
+    span = f"[{fifos - 1}:0]"
     ports.append(f"input wire {span} stall")
-    ports += [
+    return ports + [
         f"output logic {span} {side}_{wire}" for side in ("write", "read") for wire in ("valid", "ready")
     ]
-    wires = "".join(
-        f"  wire {s.name}_valid, {s.name}_ready;\n  wire [{s.width - 1}:0] {s.name}_data;\n" for s in e.wires
-    )
-    blocks, bit = [], 0
-    for block in e.blocks:
-        if not isinstance(block, Fifo):
-            blocks.append(block.text)
-            continue
-        (source,), (out,) = block.inputs, block.outputs
-        connections = (
-            {"clock": "clock", "reset": "reset", "stall": f"stall[{bit}]"}
-            | source.port("in")
-            | out.port("out")
-        )
-        blocks.append(
-            instance(
-                "fifo",
-                e.names.new(f"{block.name}_fifo"),
-                {"WIDTH": out.width, "DEPTH": fifos[block.edge]},
-                connections,
-            )
-        )
-        for side, stream in (("write", source), ("read", out)):
-            blocks += [
-                f"  assign {side}_{wire}[{bit}] = {stream.name}_{wire};\n" for wire in ("valid", "ready")
-            ]
-        bit += 1
-    return (
-        "// The network as a dataflow of blocks, written by pyqkit. For each FIFO there is a bit to "
-        "stall it,\n"
-        "// and bits that show the handshakes at both its ends.\n"
-        f"`default_nettype none\nmodule {name} (\n    {f',{chr(10)}    '.join(ports)}\n);\n{wires}\n"
-        f"{chr(10).join(blocks)}\n{_checks(e, inputs, outputs)}endmodule\n`default_nettype wire\n"
-    )
 
 
 def _checks(e: Emitter, inputs: list[End], outputs: list[End]) -> str:

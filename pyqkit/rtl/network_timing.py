@@ -15,7 +15,6 @@ from pathlib import Path as File
 from pyqkit.errors import UserError
 from pyqkit.rtl import delays
 from pyqkit.rtl.circuits import BlockCircuit, circuits_of, sources
-from pyqkit.rtl.emitter import Block, Fifo
 from pyqkit.rtl.generate import Design
 from pyqkit.rtl.static_timing import LABEL, NETS, Edges, Path, Span, Timer
 from pyqkit.rtl.synthesis import Netlist, cells_library, mapped
@@ -157,13 +156,8 @@ def with_crossings(alone: Sequence[BlockCircuit], found: Sequence[tuple[Path, Ed
                     begin, end, total = f"{source}: {wire}", "a register", span.then(*rest)
         if total.ns:
             figures = round(total.ns, 3), round(1000 / total.ns, 1), total.levels
-            result.append(BlockTiming(_operator(one.block), one.block.name, *figures, begin, end))
+            result.append(BlockTiming(one.operator, one.block.name, *figures, begin, end))
     return result
-
-
-def _operator(block: Block) -> str:
-    """A FIFO belongs to the operator that reads it, as in the report's resources."""
-    return block.edge[1] if isinstance(block, Fifo) else block.owner
 
 
 def _arrivals(alone: Sequence[BlockCircuit], edges: Sequence[Edges]) -> dict[str, tuple[Span, str]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,10 +22,9 @@ from typing import NamedTuple
 from pyqkit.errors import UserError
 from pyqkit.rtl import delays
 from pyqkit.rtl.delays import Cell
+from pyqkit.rtl.nets import Nets, is_clock, wired
 
 LABEL = "estimated (logic)"
-_CLOCKS = re.compile(r"^(clock|aclk|C|W?CLK\w*)$")
-_IN_SLICE = re.compile(r"LUT\d|CARRY4|MUXF\d|RAM\d|SRL")  # what drives a flip-flop of its slice without a net
 
 
 @dataclass(frozen=True)
@@ -160,20 +159,12 @@ class Timer:
         self._cells: Mapping[str, Mapping] = module["cells"]
         self._ports: Mapping[str, Mapping] = module["ports"]
         self._names = _names(module["netnames"])
-        self._readers: Counter[int] = Counter()
-        self._kinds: dict[int, tuple[str, str]] = {}  # net -> kind and pin of its driver
-        # Cell (and bit of its pin) beside the driver of a net: whose carry slot (True) or flip-flop it uses.
-        self._beside: dict[tuple[int, bool], tuple[str, int]] = {}
+        self._wires = Nets(module)
         self._starts: dict[int, float] = {}
         self._arcs: dict[int, list[_Arc]] = {}
         # Delays of the pins of a LUT by its output, the fastest first.
         self._pins: dict[int, list[float]] = {}
         self._ends: list[_End] = []
-        for cell in self._cells.values():
-            self._look(cell)
-        for port in self._ports.values():
-            if port["direction"] == "output":
-                self._readers.update(_wired(port["bits"]))
         for name, cell in self._cells.items():
             self._add(name, cell, _figures(cell, library))
         self._add_ports()
@@ -181,14 +172,6 @@ class Timer:
         self._arrive()
 
     # ---- the netlist as a graph ----------------------------------------------------------------------
-
-    def _look(self, cell: Mapping) -> None:
-        for pin, bits in cell["connections"].items():
-            if cell["port_directions"][pin] == "input":
-                self._readers.update(_wired(bits))
-            else:
-                for net in _wired(bits):
-                    self._kinds[net] = cell["type"], pin
 
     def _add(self, name: str, cell: Mapping, figures: Cell) -> None:
         pins, kind = cell["connections"], cell["type"]
@@ -211,7 +194,7 @@ class Timer:
     def _add_ends(self, name: str, kind: str, pin: str, bits: Sequence, figures: Cell) -> None:
         known = {index: ns for (named, index), ns in figures.setup.items() if named == pin}
         passes = any(source == pin for (source, _), _ in figures.through)
-        if _CLOCKS.match(pin) or (passes and not known):
+        if is_clock(pin, kind) or (passes and not known):
             return
         default = known.get(None, delays.unstated_setup(kind, self._flop.setup["CE", None]))
         for index, net in enumerate(bits):
@@ -221,31 +204,20 @@ class Timer:
 
     def _add_ports(self) -> None:
         for name, port in self._ports.items():
-            for net in _wired(port["bits"]):
+            for net in wired(port["bits"]):
                 if port["direction"] == "output":
                     leaves = self._flop.setup["D", None] + self._nets.ns(1)
                     self._ends.append(_End(net, leaves * self._factor, f"port {name}", True))
-                elif not _CLOCKS.match(name):
+                elif not is_clock(name):
                     self._starts.setdefault(net, self._flop.clocked["Q", None] * self._factor)
 
     def _wire(self, net: int, cell: str, pin: str, index: int = 0) -> float:
         """Delay of a net to a pin of a cell."""
         kind = self._cells[cell]["type"]
-        if self._is_beside(net, kind, pin, (cell, index)):
+        if self._wires.is_beside(net, kind, pin, (cell, index)):
             return 0.0
         feed = self._feed if (kind, pin) == ("CARRY4", "S") else 0.0
-        return (self._nets.ns(self._readers[net]) + feed) * self._factor
-
-    def _is_beside(self, net: int, kind: str, pin: str, place: tuple[str, int]) -> bool:
-        """Whether a pin lies in the slice of what drives it, or has a wire of its own to it (carry, DSP)."""
-        driver, out = self._kinds.get(net, ("", ""))
-        if (pin == "CI" and out == "CO") or (driver, pin) == ("DSP48E1", f"{out.removesuffix('OUT')}IN"):
-            return True
-        if kind.startswith("MUXF"):
-            return pin != "S" and bool(_IN_SLICE.match(driver))
-        slot = kind == "CARRY4" and pin == "S" and driver.startswith("LUT")
-        flop = kind.startswith("FD") and pin == "D" and bool(_IN_SLICE.match(driver))
-        return (slot or flop) and self._beside.setdefault((net, slot), place) == place  # there is one of each
+        return (self._nets.ns(self._wires.readers[net]) + feed) * self._factor
 
     def _topological(self) -> list[int]:
         """Nets behind combinational cells, each after those that it depends on."""
@@ -298,7 +270,7 @@ class Timer:
         end = max(reached, key=lambda end: self._times[end.net] + end.ns)
         net, passed = end.net, []
         while net in self._before:
-            passed.append(re.sub(r"^LUT\d", "LUT", self._kinds[net][0]))
+            passed.append(re.sub(r"^LUT\d", "LUT", self._wires.drivers[net][0]))
             net = self._before[net]
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(passed).items()))
         total = round(self._times[end.net] + end.ns, 3)
@@ -308,9 +280,9 @@ class Timer:
     def edges(self) -> Edges:
         """What the neighbours need to know."""
         inputs = {
-            name: set(_wired(port["bits"]))
+            name: set(wired(port["bits"]))
             for name, port in self._ports.items()
-            if port["direction"] == "input" and not _CLOCKS.match(name)
+            if port["direction"] == "input" and not is_clock(name)
         }
         outside = set().union(*inputs.values())
         registers = {net: Span(ns, 0) for net, ns in self._starts.items() if net not in outside}
@@ -337,7 +309,7 @@ class Timer:
     def _at_outputs(self, times: Mapping[int, Span]) -> dict[str, Span]:
         found = {}
         for name, port in self._ports.items():
-            reached = [times[net] for net in _wired(port["bits"]) if net in times]
+            reached = [times[net] for net in wired(port["bits"]) if net in times]
             if port["direction"] == "output" and reached:
                 found[name] = max(reached)
         return found
@@ -345,12 +317,12 @@ class Timer:
     # ---- names ---------------------------------------------------------------------------------------
 
     def _named(self, net: int) -> str:
-        return self._names.get(net) or ".".join(self._kinds.get(net, ("port", "")))
+        return self._names.get(net) or ".".join(self._wires.drivers.get(net, ("port", "")))
 
     def _called(self, cell: str) -> str:
         """A cell by what its output is called, if that has a name."""
         pins, directions = self._cells[cell]["connections"], self._cells[cell]["port_directions"]
-        made = [net for pin in pins if directions[pin] != "input" for net in _wired(pins[pin])]
+        made = [net for pin in pins if directions[pin] != "input" for net in wired(pins[pin])]
         return next((self._names[net] for net in made if net in self._names), self._cells[cell]["type"])
 
 
@@ -366,14 +338,10 @@ def _figures(cell: Mapping, library: Mapping[str, Cell]) -> Cell:
     return found
 
 
-def _wired(bits: Iterable) -> Iterable[int]:
-    return (net for net in bits if isinstance(net, int))
-
-
 def _bits(pins: Mapping[str, Sequence], pin: str, index: int | None) -> list[int]:
     """Nets at a pin, or at one bit of it; constants are none."""
     bits = pins.get(pin, ())
-    return list(_wired(bits if index is None else bits[index : index + 1]))
+    return list(wired(bits if index is None else bits[index : index + 1]))
 
 
 def _names(netnames: Mapping[str, Mapping]) -> dict[int, str]:

@@ -29,7 +29,7 @@ LABEL = "yosys xc7, before place and route"
 _CIRCUIT = "circuit.sv"
 _NETLIST = "netlist.json"
 _PACKED = f"{_NETLIST}.gz"
-_KEPT = ("type", "port_directions", "connections")  # of each cell, beside what its parameters say
+_KEPT = ("type", "port_directions", "connections", "parameters")  # of each cell
 Netlist = dict[str, Any]  # a flat module of Yosys's JSON
 Measure = TypeVar("Measure")
 _RUN = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
@@ -144,13 +144,8 @@ def _name(circuit: Circuit, library: Mapping[str, str], version: str) -> str:
 
 
 def _lean(module: Netlist) -> Netlist:
-    """What counting and timing read of a netlist; contents of LUTs and memories are most of the rest."""
-
-    def lean(cell: dict[str, Any]) -> dict[str, Any]:
-        chosen = {name: value for name, value in cell["parameters"].items() if not name.startswith("INIT")}
-        return {part: cell[part] for part in _KEPT} | {"parameters": chosen}
-
-    cells = {name: lean(cell) for name, cell in module["cells"].items()}
+    """What counting, timing and simulation read of a netlist."""
+    cells = {name: {part: cell[part] for part in _KEPT} for name, cell in module["cells"].items()}
     names = {name: {"bits": e["bits"]} for name, e in module["netnames"].items() if not e["hide_name"]}
     return {"ports": module["ports"], "cells": cells, "netnames": names}
 
