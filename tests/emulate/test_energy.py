@@ -89,7 +89,8 @@ def netlist_of(blocks: list[tuple[BlockCircuit, Netlist]], name: str) -> Netlist
 
 
 def codes_of(design: Design, blocks: list[tuple[BlockCircuit, Netlist]], net: Net, cache: Path) -> np.ndarray:
-    return Runs(gate_level(design, blocks), cache).simulator.run(net.codes)["t_fc"]
+    runs = Runs(gate_level(design, blocks), cache)  # lives as long as its simulation
+    return runs.simulator.run(net.codes)["t_fc"]
 
 
 def broken(netlist: Netlist) -> Netlist:
