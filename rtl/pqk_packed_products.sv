@@ -39,6 +39,7 @@ module pqk_packed_products #(
 );
   localparam int HALF = 1 << (FIELD - 1);
   localparam int FIELDS = 2 * PIXELS;
+  localparam int P = 48;  // bits of a DSP's sum
   if (PE % 2 != 0 || SIMD % LENGTH != 0 || GROUP < 1) begin : g_illegal
     $error("an even number of PE and lanes in whole columns were expected: PE, SIMD, LENGTH");
   end
@@ -48,7 +49,6 @@ module pqk_packed_products #(
 
   localparam int A = PIXELS * FIELD + HIGH;
   localparam int B = PIXELS == 1 ? WIDTH : 18;
-  localparam int P = 48;  // of a DSP
   // Half a field in each but the highest.
   function automatic longint halves();
     halves = 0;

@@ -90,7 +90,7 @@ module pqk_product_integer #(
         .enable,
         .a(left),
         .b(right),
-        .p
+        .p(p)
     );
   end else begin : g_swapped
     pqk_product_booth #(
@@ -105,7 +105,7 @@ module pqk_product_integer #(
         .enable,
         .a(right),
         .b(left),
-        .p
+        .p(p)
     );
   end
 

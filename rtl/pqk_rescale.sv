@@ -44,7 +44,6 @@ module pqk_rescale #(
   wire [WORD_BITS-1:0] word;
   wire last_word;
   wire step = out_ready || !valid[STAGES-1];
-  wire unused = &{last_word, constants};
   assign in_ready  = step;
   assign out_valid = valid[STAGES-1];
   always_ff @(posedge clock) begin
@@ -62,6 +61,7 @@ module pqk_rescale #(
   );
 
   wire [2*LANES*PRODUCT_BITS-1:0] constants;
+  wire unused = &{last_word, constants};
   pqk_rom #(
       .WIDTH(2 * LANES * PRODUCT_BITS),
       .DEPTH(DEPTH),

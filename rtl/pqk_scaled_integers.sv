@@ -26,7 +26,6 @@ module pqk_scaled_integers #(
 
   wire [WORD_BITS-1:0] word;
   wire last_word;
-  wire unused = &{last_word, factors};
   pqk_counter #(
       .LENGTH(DEPTH)
   ) words (
@@ -38,6 +37,7 @@ module pqk_scaled_integers #(
   );
 
   wire [LANES*PRODUCT_BITS-1:0] factors;
+  wire unused = &{last_word, factors};
   pqk_rom #(
       .WIDTH(LANES * PRODUCT_BITS),
       .DEPTH(DEPTH),
