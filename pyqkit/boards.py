@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,11 @@ class Board:
     clocks: dict[str, Any] = field(default_factory=dict)
     rails: dict[str, str] = field(default_factory=dict)
     driver: dict[str, float] = field(default_factory=dict)
+
+    def with_share(self, share: float) -> Board:
+        """The board with that part of everything but its LUTs, rounded down."""
+        left = {name: int(n * share) if name != "lut" else n for name, n in self.resources.items()}
+        return replace(self, resources=left)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_data` reads."""

@@ -31,6 +31,7 @@ def compile(
     board: str | Path = "ZCU104",
     target_fps: float | None = None,
     lut_share: float | None = None,
+    resource_share: float = 1.0,
     objective: str = "rate",
     clock_mhz: float | None = None,
     fold: str | Path | dict[str, Folding] | None = None,
@@ -53,6 +54,8 @@ def compile(
         board.
     lut_share : float, optional
         Part of the board's LUTs that the search may take; 0.7 without `target_fps`, 1 with it.
+    resource_share : float
+        Part of the board's flip-flops, block RAM and DSPs that the search may take.
     objective : {"rate", "latency"}
         What the search is for: frames per second, or a short time from a frame to its result, for which the
         rest of `lut_share` is spent; a `target_fps` is kept either way.
@@ -88,19 +91,20 @@ def compile(
     """
     described = boards.load(board)
     clock = described.clock_mhz if clock_mhz is None else clock_mhz
-    _check_wishes(clock, target_fps, lut_share, objective, fold)
+    _check_wishes(clock, target_fps, lut_share, resource_share, objective, fold)
+    allowed = described.with_share(resource_share)
     say = say or (lambda word: None)
     say("reading the network")
     graph, content = _read(_model_bytes(network, example_input), network, input_format)
     probe(graph, [probes] if isinstance(probes, str) else probes)
     say("searching for foldings")
-    search = folding.search_for(graph, described, clock)
+    search = folding.search_for(graph, allowed, clock)
     if fold is None:
-        foldings = folding.choose(search, described, clock, target_fps, lut_share, allow_overflow)
+        foldings = folding.choose(search, allowed, clock, target_fps, lut_share, allow_overflow)
         if objective == "latency":
             share = folding.LUT_SHARE if lut_share is None else lut_share
             most = FOREVER if target_fps is None else int(clock * 1e6 / target_fps)
-            foldings = latency.shorter(search, described, share, foldings, most)
+            foldings = latency.shorter(search, allowed, share, foldings, most)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
     foldings |= folding.wider_outputs(search.estimator, foldings)
@@ -116,6 +120,7 @@ def _check_wishes(
     clock_mhz: float,
     target_fps: float | None,
     lut_share: float | None,
+    resource_share: float,
     objective: str,
     fold: str | Path | dict[str, Folding] | None,
 ) -> None:
@@ -128,6 +133,11 @@ def _check_wishes(
     for option, value in (("target rate", target_fps), ("share of the LUTs", lut_share)):
         if fold is not None and value is not None:
             raise UserError(f"a folding or a {option} was expected, but both came; leave one out")
+    if not 0 < resource_share <= 1:
+        raise UserError(
+            f"a share of the resources above 0 and up to 1 was expected, but {resource_share:g} came; 1 "
+            "takes all that the board has"
+        )
     if objective not in OBJECTIVES or (fold is not None and objective != OBJECTIVES[0]):
         raise UserError(
             f"objective {' or '.join(OBJECTIVES)}, and rate with a folding, was expected, but "

@@ -27,6 +27,13 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
     help="Part of the board's LUTs that may be taken; 0.7 without a target, 1 with one.",
 )
 @click.option(
+    "--resource-share",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Part of the board's flip-flops, block RAM and DSPs that the search may take.",
+)
+@click.option(
     "--objective",
     type=click.Choice(["rate", "latency"]),
     default="rate",
@@ -63,6 +70,7 @@ def compile_command(
     board: str,
     target_fps: float | None,
     lut_share: float | None,
+    resource_share: float,
     objective: str,
     clock_mhz: float | None,
     fold: str | None,
@@ -89,6 +97,7 @@ def compile_command(
             board=board,
             target_fps=target_fps,
             lut_share=lut_share,
+            resource_share=resource_share,
             objective=objective,
             clock_mhz=clock_mhz,
             fold=fold,
