@@ -240,9 +240,10 @@ class Accelerator:
     def save_report(self, path: str | Path, report: Report | None = None, force: bool = False) -> None:
         """Write the report (this one, or a new one) as one HTML page that needs nothing else."""
         from pyqkit.report_page import write
+        from pyqkit.report_tradeoff import tradeoff
 
         check_file(Path(path), force)
-        write(report or self.report(), reports.tradeoff(self.designs), path, force)
+        write(report or self.report(), tradeoff(self.designs), path, force)
 
     def save_folding(self, path: str | Path, force: bool = False) -> None:
         """Write the foldings as a file, to be edited and compiled with."""

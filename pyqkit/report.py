@@ -21,7 +21,6 @@ from pyqkit.graph.graph import Graph, Operator
 from pyqkit.hardware.fit import Overflow, overflows, sentence
 from pyqkit.hardware.folding import exceeded, next_step
 from pyqkit.hardware.resources import Resources
-from pyqkit.hardware.search import FOREVER
 from pyqkit.hls import generate as hls
 from pyqkit.host.part import StepReport
 from pyqkit.rtl.network_timing import NetworkTiming
@@ -245,21 +244,6 @@ class Report:
         return plain | {"layers": [layer.to_json() for layer in self.layers]}
 
 
-@dataclass(frozen=True)
-class Tradeoff:
-    """The cheapest design of a rate (estimated).
-
-    Attributes
-    ----------
-    frames_per_second : float
-    lut : float
-        The upper figure.
-    """
-
-    frames_per_second: float
-    lut: float
-
-
 def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
     """The report of a compiled network, made by a backend; everything is estimated."""
     backends.check(backend)
@@ -357,25 +341,6 @@ def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport
             name: folding for name, folding in step.foldings.items() if folding != compiled.foldings.get(name)
         },
     )
-
-
-def tradeoff(designs: Designs, points: int = 24) -> list[Tradeoff]:
-    """Cheapest designs by rising rate.
-
-    From the slowest to the fastest, up to one and a half times the board's LUTs.
-    """
-    search, compiled = designs.search, designs.compiled
-    slowest, fastest = search.fold_for(FOREVER), search.fastest()
-    assert slowest is not None
-    ends = search.estimator.interval(slowest), search.estimator.interval(fastest)
-    found: dict[int, float] = {}
-    for i in range(points):
-        design = search.fold_for(round(ends[0] * (ends[1] / ends[0]) ** (i / max(points - 1, 1))))
-        if design is not None:
-            found[search.estimator.interval(design)] = search.estimator.total(design).lut_high
-    limit = 1.5 * compiled.board.resources["lut"]
-    kept = [(interval, lut) for interval, lut in found.items() if lut <= limit] or list(found.items())[:1]
-    return [Tradeoff(compiled.clock_mhz * 1e6 / interval, lut) for interval, lut in kept]
 
 
 def _layers(designs: Designs, backend: str, interval: int) -> list[LayerReport]:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from pyqkit.errors import plain
 from pyqkit.files import replacing
-from pyqkit.report import Report, Tradeoff
+from pyqkit.report import Report
 from pyqkit.report_tables import backends_sentence, clock_sentence, resource_rows, summary, timing_rows
+from pyqkit.report_tradeoff import Tradeoff
 
 _WIDTH, _HEIGHT = 760, 310  # of the curve's drawing
 
@@ -29,7 +30,7 @@ def page(report: Report, tradeoff: Sequence[Tradeoff]) -> str:
     ----------
     report : Report
     tradeoff : sequence of Tradeoff
-        As `pyqkit.report.tradeoff` returns it.
+        As `pyqkit.report_tradeoff.tradeoff` returns it.
     """
     from jinja2 import Environment
 

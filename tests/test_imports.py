@@ -131,11 +131,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"rtl"},
     "report_vivado": {"formats", "rtl", "untrusted"},
     "report_tables": {"backends", "report", "report_vivado", "rtl", "tables"},
-    "report_page": {"report", "report_tables", "files"},
+    "report_tradeoff": {"designs", "hardware"},
+    "report_page": {"report", "report_tables", "report_tradeoff", "files"},
     "accelerator": _parts(
         "backends boards build_contents build_folder compiled designs emulate engines files"
     )
-    | _parts("formats graph hardware overlay.install report report_page runtime verify"),
+    | _parts("formats graph hardware overlay.install report report_page report_tradeoff runtime verify"),
     "compiler": _parts("accelerator boards compiled designs engines graph graph.importer graph.input_format")
     | _parts("hardware quant")
     | ONNX_READING,

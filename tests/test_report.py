@@ -18,9 +18,10 @@ from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.hardware import folding
 from pyqkit.hardware.estimator import Estimator
-from pyqkit.report import Report, Sources, tradeoff
+from pyqkit.report import Report, Sources
 from pyqkit.report_page import page, write
 from pyqkit.report_tables import bar, clock_sentence, cost_rows, resource_rows, show_report, summary
+from pyqkit.report_tradeoff import tradeoff
 from pyqkit.rtl.network_timing import BlockTiming, NetworkTiming
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import residual
@@ -38,7 +39,7 @@ def report(accelerator) -> Report:
 
 
 def test_the_next_step_is_what_the_search_finds(accelerator, report):
-    estimator = Estimator(accelerator.graph)
+    estimator = Estimator(accelerator.graph, accelerator.clock_mhz)
     step = report.next_step
     foldings = accelerator.foldings | step.layers
     assert estimator.interval(foldings) == step.initiation_interval_cycles < report.initiation_interval_cycles

@@ -16,9 +16,10 @@ pytest.importorskip("jinja2")
 import pyqkit
 from pyqkit.doctor import examine
 from pyqkit.errors import plain
-from pyqkit.report import Report, Tradeoff
+from pyqkit.report import Report
 from pyqkit.report_page import page
 from pyqkit.report_tables import show_report
+from pyqkit.report_tradeoff import Tradeoff
 from pyqkit.tables import show
 from tests.names.words import BREAKERS, EVIL
 from tests.overlays import build
