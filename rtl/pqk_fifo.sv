@@ -26,7 +26,8 @@ module pqk_fifo #(
 
   wire write = in_valid && in_ready;
   wire read = waiting != 0 && (out_ready || !out_valid) && !stall;
-  wire [COUNT_BITS-1:0] waiting_next = waiting + COUNT_BITS'(write) - COUNT_BITS'(read);
+  // Whether the memory will be full: compared before it is known what moves.
+  wire full_next = !read && (waiting == COUNT_BITS'(WORDS) || (waiting == COUNT_BITS'(WORDS - 1) && write));
 
   always_ff @(posedge clock) begin
     if (write) memory[write_address] <= in_data;
@@ -41,8 +42,8 @@ module pqk_fifo #(
       write_address <= 0;
       read_address <= 0;
     end else begin
-      in_ready <= waiting_next != COUNT_BITS'(WORDS) && !stall;
-      waiting <= waiting_next;
+      in_ready <= !full_next && !stall;
+      if (write != read) waiting <= write ? waiting + 1 : waiting - 1;
       if (write) write_address <= write_address == LAST ? 0 : write_address + 1;
       if (read) read_address <= read_address == LAST ? 0 : read_address + 1;
       if (read) out_valid <= 1;

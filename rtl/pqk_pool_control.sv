@@ -24,15 +24,31 @@ module pqk_pool_control #(
   localparam int POSITION_BITS = POSITIONS > 1 ? $clog2(POSITIONS) : 1;
 
   logic [OUT_BITS-1:0] memory[DEPTH];
-  logic [ADDRESS_BITS-1:0] address;
-  logic [POSITION_BITS-1:0] position;
+  wire [ADDRESS_BITS-1:0] address;
+  wire [POSITION_BITS-1:0] position;
+  wire end_pixel, last, unused = &position;
   logic valid;
-  wire last = position == POSITION_BITS'(POSITIONS - 1);
-  wire end_pixel = address == ADDRESS_BITS'(DEPTH - 1);
   wire step = out_ready || !out_valid;
   assign in_ready = step;
   assign known = memory[address];
-  assign first = position == 0;
+  pqk_counter #(
+      .LENGTH(DEPTH)
+  ) words (
+      .clock,
+      .reset,
+      .advance(step && valid),
+      .count(address),
+      .last(end_pixel)
+  );
+  pqk_counter #(
+      .LENGTH(POSITIONS)
+  ) positions (
+      .clock,
+      .reset,
+      .advance(step && valid && end_pixel),
+      .count(position),
+      .last(last)
+  );
 
   always_ff @(posedge clock) begin
     if (step) word <= in_data;
@@ -43,13 +59,11 @@ module pqk_pool_control #(
     if (reset) begin
       valid <= 0;
       out_valid <= 0;
-      address <= 0;
-      position <= 0;
+      first <= 1;
     end else if (step) begin
       valid <= in_valid;
       out_valid <= valid && last;
-      if (valid) address <= end_pixel ? 0 : address + 1;
-      if (valid && end_pixel) position <= last ? 0 : position + 1;
+      if (valid && end_pixel) first <= last;
     end
   end
 

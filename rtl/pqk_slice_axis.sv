@@ -12,21 +12,46 @@ module pqk_slice_axis #(
     output logic kept,
     output logic wraps
 );
-  localparam int PLACE_BITS = $clog2(LENGTH + 1);
-  localparam int NEXT_BITS = $clog2(LENGTH + STEP + 1);
-  logic [PLACE_BITS-1:0] place;
-  logic [NEXT_BITS-1:0] next;  // the next place that is kept
   localparam int LAST = START + (SIZE - 1) * STEP;
+  localparam int PLACE_BITS = LENGTH > 1 ? $clog2(LENGTH) : 1;
+  localparam int STEP_BITS = STEP > 1 ? $clog2(STEP) : 1;
+  wire [PLACE_BITS-1:0] place;
+  wire [STEP_BITS-1:0] phase;  // since a place that was kept, or would be if the slice began earlier or went on
+  wire last, last_phase;
+  wire unused = &phase;
+  pqk_counter #(
+      .LENGTH(LENGTH)
+  ) places (
+      .clock,
+      .reset,
+      .advance,
+      .count(place),
+      .last
+  );
+  pqk_counter #(
+      .LENGTH(STEP),
+      .START ((STEP - START % STEP) % STEP)
+  ) phases (
+      .clock,
+      .reset(reset || wraps),
+      .advance,
+      .count(phase),
+      .last(last_phase)
+  );
+  assign wraps = advance && last;
 
-  assign kept  = NEXT_BITS'(place) == next && place <= PLACE_BITS'(LAST);
-  assign wraps = advance && place == PLACE_BITS'(LENGTH - 1);
+  // Whether the next place is kept.
+  logic between;  // behind the start, and not behind the last place
+  wire begins = START > 0 ? place == PLACE_BITS'(START - 1) : last;
+  wire ends = LAST < LENGTH - 1 ? place == PLACE_BITS'(LAST) : last && START > 0;
+  wire between_next = begins || (between && !ends);
   always_ff @(posedge clock) begin
-    if (reset || wraps) begin
-      place <= 0;
-      next  <= NEXT_BITS'(START);
+    if (reset) begin
+      between <= START == 0;
+      kept   <= START == 0;
     end else if (advance) begin
-      place <= place + 1;
-      if (kept) next <= next + NEXT_BITS'(STEP);
+      between <= between_next;
+      kept   <= between_next && (last ? START == 0 : last_phase);
     end
   end
 

@@ -1,6 +1,7 @@
 // Requantiser: counts the thresholds that the integer has reached and gives the code at that place.
 //
-// A binary search, one comparison a bit of the result, each with a memory of its own and a stage of its own. The thresholds of
+// A binary search, one comparison a bit of the result, each with a memory of its own and a stage of its own; a memory that is
+// block RAM may have a register behind it, which makes two stages. The thresholds of
 // stage s and lane l stand in the file THRESHOLDS_<s>_<ll>.hex, one word a line, by channel and result so far; beside each of
 // stage 0, in the highest bit, whether the channel falls: its place is counted from the other end.
 `default_nettype none
@@ -15,6 +16,7 @@ module pqk_threshold #(
     parameter int STEPS = 4,
     parameter int LANES = 1,
     parameter int DEPTH = 1,  // words of a pixel
+    parameter int HELD = 0,  // bit s: there is a register behind the memory of stage s
     parameter THRESHOLDS = "",
     parameter CODES = ""  // 2**STEPS codes
 ) (
@@ -29,19 +31,38 @@ module pqk_threshold #(
 );
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
-  logic [STEPS:0] valid;
-  wire step = out_ready || !valid[STEPS];
+  localparam int STAGES = STEPS + 1 + $countones(HELD);  // with the code
+  logic [STAGES-1:0] valid;
+  wire step = out_ready || !valid[STAGES-1];
   assign in_ready  = step;
-  assign out_valid = valid[STEPS];
-
-  logic [WORD_BITS-1:0] word[STEPS];  // word[s] belongs to the integer that enters stage s
-  wire [WORD_BITS-1:0] word_next = word[0] == WORD_BITS'(DEPTH - 1) ? 0 : word[0] + 1;
+  assign out_valid = valid[STAGES-1];
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= {valid[STEPS-1:0], in_valid};
-    if (reset) word[0] <= 0;
-    else if (step && in_valid) word[0] <= word_next;
-    if (step) for (int s = 1; s < STEPS; s++) word[s] <= word[s-1];
+    else if (step) valid <= {valid[STAGES-2:0], in_valid};
+  end
+
+  wire last_word;
+  wire unused_last = last_word;
+  wire [WORD_BITS-1:0] words[STEPS];  // words[s] belongs to the integer that enters stage s
+  pqk_counter #(
+      .LENGTH(DEPTH)
+  ) counter (
+      .clock,
+      .reset,
+      .advance(step && in_valid),
+      .count(words[0]),
+      .last(last_word)
+  );
+  for (genvar s = 1; s < STEPS; s++) begin : g_word
+    pqk_delay #(
+        .WIDTH (WORD_BITS),
+        .STAGES(1 + 32'(HELD[s-1]))
+    ) word (
+        .clock,
+        .enable(step),
+        .d(words[s-1]),
+        .q(words[s])
+    );
   end
 
   generate
@@ -64,39 +85,49 @@ module pqk_threshold #(
         localparam int ENTRIES = DEPTH << s;
         localparam int ADDRESS_BITS = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
         localparam int ENTRY_BITS = s == 0 ? WIDTH + 1 : WIDTH;
-        logic signed [WIDTH-1:0] x;
-        logic falling;
-        wire [STEPS-1:0] passed_in;  // the result so far, its first bit highest
+        wire signed [WIDTH-1:0] x_in, x;
+        wire [STEPS-1:0] passed_in, passed_before;  // the result so far, its first bit highest
+        wire falls_in, falls_before;
         logic [ENTRY_BITS-1:0] memory[ENTRIES];
-        logic [ENTRY_BITS-1:0] entry;
+        logic [ENTRY_BITS-1:0] read;
+        wire [ENTRY_BITS-1:0] entry;
         wire [ADDRESS_BITS-1:0] address;
         initial $readmemh({THRESHOLDS, "_", DIGIT, "_", HUNDREDS, TENS, ONES, ".hex"}, memory);
-        always_ff @(posedge clock) if (step) entry <= memory[address];
-        wire signed [WIDTH-1:0] limit = entry[WIDTH-1:0];
-        wire reached = x >= limit;
-        wire [STEPS-1:0] passed;
+        always_ff @(posedge clock) if (step) read <= memory[address];
+        pqk_delay #(
+            .WIDTH (ENTRY_BITS),
+            .STAGES(32'(HELD[s]))
+        ) behind (
+            .clock,
+            .enable(step),
+            .d(read),
+            .q(entry)
+        );
+        pqk_delay #(
+            .WIDTH (WIDTH + STEPS + 1),
+            .STAGES(1 + 32'(HELD[s]))
+        ) beside (
+            .clock,
+            .enable(step),
+            .d({x_in, passed_in, falls_in}),
+            .q({x, passed_before, falls_before})
+        );
+        wire reached = x >= $signed(entry[WIDTH-1:0]);
+        wire [STEPS-1:0] passed = STEPS'({passed_before, reached});
         wire falls;
         if (s == 0) begin : g_first
-          assign address = ADDRESS_BITS'(word[0]);
+          assign address = ADDRESS_BITS'(words[0]);
+          assign x_in = decoded;
           assign passed_in = 0;
-          always_ff @(posedge clock) if (step) x <= decoded;
-          assign falls  = entry[WIDTH];
-          assign passed = {{(STEPS - 1) {1'b0}}, reached};
-          always_comb falling = falls;
-          wire unused = &{falling, passed_in};
+          assign falls_in = 0;
+          assign falls = entry[WIDTH];
+          wire unused = falls_before;
         end else begin : g_next
-          assign address = ADDRESS_BITS'({word[s], g_stage[s-1].passed[s-1:0]});
-          logic [STEPS-1:0] passed_before;
-          assign passed_in = passed_before;
-          always_ff @(posedge clock) begin
-            if (step) begin
-              x <= g_stage[s-1].x;
-              passed_before <= g_stage[s-1].passed;
-              falling <= g_stage[s-1].falls;
-            end
-          end
-          assign falls  = falling;
-          assign passed = STEPS'({passed_in, reached});
+          assign address = ADDRESS_BITS'({words[s], g_stage[s-1].passed[s-1:0]});
+          assign x_in = g_stage[s-1].x;
+          assign passed_in = g_stage[s-1].passed;
+          assign falls_in = g_stage[s-1].falls;
+          assign falls = falls_before;
         end
       end
       logic [BITS_OUT-1:0] codes [2**STEPS];

@@ -63,7 +63,7 @@ PARTS = {
 }
 ADD = {"LEFT_FACTOR": 1, "RIGHT_FACTOR": 1, "READ_STAGES": 1, "MULTIPLY_STAGES": 0}
 MUTANTS = [
-    Case("fifo", {"WIDTH": 8, "DEPTH": 3}, ("waiting_next != COUNT_BITS'(WORDS) && !stall", "!stall")),
+    Case("fifo", {"WIDTH": 8, "DEPTH": 3}, ("!full_next && !stall", "!stall")),
     Case("fifo", {"WIDTH": 8, "DEPTH": 3}, ("(out_ready || !out_valid) && !stall", "!stall")),
     Case(
         "width_converter",

@@ -208,7 +208,7 @@ def requantisers() -> list[Case]:
         Case(
             "threshold",
             "threshold",
-            parameters | {"CODES": '"threshold_codes.hex"'},
+            parameters | {"CODES": '"threshold_codes.hex"', "HELD": 5},
             {"in": x},
             {"out": out},
             tables,

@@ -13,7 +13,7 @@ from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
+from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, left_to_size, rom
 from pyqkit.rtl.operators.lookup import look_up
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
@@ -47,10 +47,22 @@ def threshold(e: Emitter, op: Operator) -> None:
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
     by_place = search.codes[0] if shared else np.arange(2**steps)
     parameters["CODES"] = e.table(f"{op.name}_codes", by_place, out.bits)
-    timing = Pipeline.every(codes(tensor) // lanes, steps + 1)
+    held = _held(steps, depth, width, e.clock_mhz)
+    parameters["HELD"] = sum(1 << step for step, registers in enumerate(held) if registers)
+    timing = Pipeline.every(codes(tensor) // lanes, steps + 1 + sum(held))
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
     if not shared:
         look_up(e, op, out, search.codes, codes(tensor))
+
+
+def _held(steps: int, depth: int, width: int, clock_mhz: float) -> list[int]:
+    """Registers behind the memory of each step of a search over integers of `width` bits.
+
+    A block RAM takes much longer than logic; then comes the comparison, and the memory of the next step.
+    """
+    in_block = [left_to_size(width + (step == 0), depth << step) == "block" for step in range(steps)]
+    compared = 3.6 + 0.03 * width
+    return [stages([compared + 2.0 * block, compared], clock_mhz) if block else 0 for block in in_block]
 
 
 def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.ndarray:
@@ -150,8 +162,9 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
         stage = rom(width + (step == 0), depth << step)
         for name, amount in stage.items():
             found[name] += lanes * amount
-    found["flip-flops"] += lanes * (steps * width + steps * (steps - 1) // 2 + steps + p["BITS_OUT"])
-    found["flip-flops"] += steps + 1 + steps * bits_for(depth)
+    stages_held = steps + p["HELD"].bit_count()
+    found["flip-flops"] += lanes * (stages_held * width + steps * (steps - 1) // 2 + steps + p["BITS_OUT"])
+    found["flip-flops"] += stages_held + 1 + stages_held * bits_for(depth)
     found["comparators"] = lanes * steps * width
     found["codes"] = lanes * p["BITS_OUT"] * ceil(2**steps / 64) + lanes * decoding_luts(
         p, p["BITS_IN"], width
