@@ -18,31 +18,26 @@ module pqk_pixel_pairs #(
     input  wire                     out_ready,
     output logic [2*LANES*BITS-1:0] out_data
 );
-  localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
-  logic [WORD_BITS-1:0] word;
+  localparam int COLUMN_BITS = WIDTH > 1 ? $clog2(WIDTH) : 1;
   localparam int WORD = LANES * BITS;
   logic [SPAN*WORDS*WORD-1:0] line;  // the words before, the oldest in the lowest bits
   wire [(SPAN*WORDS+1)*WORD-1:0] shifted = {in_data, line};
   wire take = in_valid && in_ready;
-  wire end_pixel = take && word == WORD_BITS'(WORDS - 1);
-  wire paired, end_row;
+  wire word_ends, row_ends;
+  wire end_pixel = take && word_ends;
+  wire [(WORDS > 1 ? $clog2(WORDS) : 1)-1:0] word;
+  wire [COLUMN_BITS-1:0] column;
+  logic paired;  // the column has one a span before it, and a pair of it leaves
 
-  pqk_slice_axis #(
-      .LENGTH(WIDTH),
-      .START(SPAN),
-      .STEP(1),
-      .SIZE(COLUMNS)
-  ) columns (
-      .clock,
-      .reset,
-      .advance(end_pixel),
-      .kept(paired),
-      .wraps(end_row)
-  );
+  pqk_counter #(.LENGTH(WORDS)) words (.clock, .reset, .advance(take), .count(word), .last(word_ends));
+  pqk_counter #(.LENGTH(WIDTH)) columns (.clock, .reset, .advance(end_pixel), .count(column), .last(row_ends));
 
   always_ff @(posedge clock) begin
-    if (reset) word <= 0;
-    else if (take) word <= end_pixel ? 0 : word + 1;
+    if (reset) paired <= 0;
+    else if (end_pixel) begin
+      if (column == COLUMN_BITS'(SPAN - 1)) paired <= 1;
+      else if (column == COLUMN_BITS'(SPAN + COLUMNS - 1)) paired <= 0;
+    end
   end
   always_ff @(posedge clock) if (take) line <= shifted[(SPAN*WORDS+1)*WORD-1:WORD];
   assign in_ready  = !paired || out_ready;
@@ -50,6 +45,10 @@ module pqk_pixel_pairs #(
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     assign out_data[2*lane*BITS+:2*BITS] = {in_data[lane*BITS+:BITS], line[lane*BITS+:BITS]};
   end
-  wire unused = end_row ^ &shifted;
+  wire unused = &{shifted, word, row_ends};
+
+  if (SPAN < 1 || COLUMNS < 1 || SPAN + COLUMNS > WIDTH) begin : g_illegal
+    $error("pairs inside a row were expected: SPAN, COLUMNS, WIDTH");
+  end
 endmodule
 `default_nettype wire

@@ -79,6 +79,38 @@ def test_engines_agree_in_the_cycles_of_the_schedule(activations: str, weights: 
 
 
 @needs_verilator
+def test_four_products_of_a_dsp_change_no_code() -> None:
+    """Columns of one and of several lanes, strides, an odd number of columns, groups and blocks."""
+    net = Net(parse("int4"), parse("int4"), shape=(4, 7, 8), frames=4)
+    exponents = np.random.default_rng(1).integers(0, 3, (4, 3, 3, 2))
+    net.finish(
+        net.conv("whole", "x", 4),
+        net.conv("folded", "x", 8),
+        net.conv("strided", "x", 4, (3, 3), stride=(2, 2)),
+        net.conv("point", "x", 8, (1, 1)),
+        net.conv("grouped", "x", 8, groups=2),
+        net.conv("blocks", "x", 4, block=4, exponents=exponents),
+    )
+    foldings = {
+        "whole": folded(4, 2, "dsp4"),
+        "folded": folded(2, 8, "dsp4"),
+        "strided": folded(2, 1, "dsp4"),
+        "point": folded(4, 4, "dsp4"),
+        "grouped": folded(2, 4, "dsp4"),
+        "blocks": folded(2, 8, "dsp4"),
+    }
+    engine = RtlEngine(net.graph, foldings, flags=FAST)
+    assert engine.design.text.count("pqk_packed_products") == len(foldings)
+    agree(net, engine.run)
+    assert engine.counts is not None
+    assert engine.counts.interval == engine.design.interval
+    assert engine.counts.latency == engine.design.latency
+    engine.stalls = Stalls(0.3, seed=2)
+    agree(net, engine.run)
+    agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
+
+
+@needs_verilator
 def test_a_join_waits_for_pairs() -> None:
     """FIFOs beside it hold what that takes, in both languages."""
     net = Net(parse("int4"), parse("int4"), shape=(6, 40, 2), frames=4)

@@ -57,8 +57,8 @@ def _split(p: Mapping[str, int]) -> Features:
 @grows_with("pixel_pairs")
 def _pixel_pairs(p: Mapping[str, int]) -> Features:
     width, depth = p["LANES"] * p["BITS"], p["SPAN"] * p["WORDS"]
-    counters = bits_for(p["WORDS"]) + 2 * bits_for(p["WIDTH"] + 1)
-    found = Features({"one": 1, "counters": counters, "flip-flops": counters})
+    counters = bits_for(p["WORDS"]) + bits_for(p["WIDTH"])
+    found = Features({"one": 1, "counters": counters, "flip-flops": counters + 3})
     if depth < _SHORTEST_SHIFT:
         return found + Features({"flip-flops": width * depth})
     return found + Features({"memory LUTs": width * (1 if depth <= 32 else ceil(depth / 16))})
