@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("pyslang", reason="pyslang is not installed; make venv")
 
 from pyqkit.rtl.generate import library
-from pyqkit.rtl.operators import convolution
+from pyqkit.rtl.features import sliding_window
 
 
 def elaborated(module: str, parameters: dict[str, int], names: tuple[str, ...]) -> list[int]:
@@ -30,5 +30,5 @@ def test_places_of_a_sliding_window(dilation: int, size: int, kernel: int) -> No
     parameters = {"HEIGHT": size, "TOP": 1, "ROWS": 4, "STRIDE_ROWS": 2, "KERNEL_ROWS": kernel}
     parameters |= {"WIDTH": size + 2, "LEFT": 0, "COLUMNS": 2, "STRIDE_COLUMNS": 1, "KERNEL_COLUMNS": 2}
     parameters |= {"DILATION_ROWS": dilation, "DILATION_COLUMNS": 2 * dilation, "LINE_PIXELS": 40}
-    found = [convolution._place_bits(parameters, axis) for axis in convolution._AXES]
+    found = [sliding_window._place_bits(parameters, axis) for axis in sliding_window._AXES]
     assert found == elaborated("pqk_sliding_window", parameters, ("Y_BITS", "X_BITS"))
