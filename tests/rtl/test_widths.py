@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("pyslang", reason="pyslang is not installed; make venv")
 
-from pyqkit.rtl.generate import library
 from pyqkit.rtl.features import sliding_window
+from pyqkit.rtl.generate import library
 
 
 def elaborated(module: str, parameters: dict[str, int], names: tuple[str, ...]) -> list[int]:
