@@ -1,6 +1,7 @@
 // p = a * b of two integers, by radix-4 Booth recoding of b: each row adds one of -2a, -a, 0, a, 2a to what the rows
 // below have left. A row is one carry chain whose LUTs see two bits of a, three of b and one of the sum so far: six inputs.
-// STAGES registers part the rows evenly.
+// STAGES registers part the rows evenly; those beyond stand behind the last row, so that factors of few bits keep step with
+// wider ones.
 `default_nettype none
 module pqk_product_booth #(
     parameter int A = 4,
@@ -47,14 +48,22 @@ module pqk_product_booth #(
     pqk_add_subtract #(.W(R)) add (.x(below[2*r+:R]), .y(multiple), .negate(digits[2]), .sum);
     wire signed [ALL-1:0] above = (ALL'($signed(sum)) <<< (2 * r)) | (below & ALL'((1 << (2 * r)) - 1));
   end
-  assign p = W'(g_row[ROWS-1].above);
+  pqk_delay #(
+      .WIDTH (W),
+      .STAGES(STAGES - (ROWS - 1) * (STAGES + 1) / ROWS)
+  ) behind (
+      .clock,
+      .enable,
+      .d(W'(g_row[ROWS-1].above)),
+      .q(p)
+  );
   wire unused = &{clock, enable, g_row[ROWS-1].above};
 
   if (A < 1 || B < 1) begin : g_illegal
     $error("codes of a bit at least were expected: A, B");
   end
-  if (STAGES < 0 || STAGES >= ROWS) begin : g_illegal_stages
-    $error("registers between rows were expected, fewer than those: STAGES, B");
+  if (STAGES < 0) begin : g_illegal_stages
+    $error("no negative delay was expected: STAGES");
   end
 endmodule
 `default_nettype wire
