@@ -15,6 +15,7 @@ from pyqkit import report as reports
 from pyqkit.boards import Board
 from pyqkit.compiled import Compiled, encode
 from pyqkit.designs import Designs
+from pyqkit.emulate.energy import NetworkEnergy, network_energy
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.engines import Engine, Say
 from pyqkit.errors import UserError
@@ -27,6 +28,7 @@ from pyqkit.overlay.install import is_installed
 from pyqkit.report import Report
 from pyqkit.runtime import Driver
 
+ENERGY_FRAMES = 8  # that are counted
 VERIFIED = ("exact", "hls")  # unless told otherwise: what needs a C++ compiler and nothing else
 
 
@@ -236,6 +238,21 @@ class Accelerator:
         if timing:
             found = replace(found, timing=self.designs.timing(say))
         return reports.simulated(found, self.engine("rtl", say), self.graph) if simulated else found
+
+    def energy(self, x: np.ndarray, say: Say | None = None) -> NetworkEnergy:
+        """What a frame costs, modelled from the toggles of the design's netlists.
+
+        Needs Yosys, Verilator and a C++ compiler.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (frames, *input shape)
+            Two frames or more; the first few are simulated.
+        say : callable, optional
+            Called with a word on what is being done.
+        """
+        codes = self.encode(x[: ENERGY_FRAMES + 1])
+        return network_energy(self.designs.rtl, codes, self.board.part, say=say)
 
     def save_report(self, path: str | Path, report: Report | None = None, force: bool = False) -> None:
         """Write the report (this one, or a new one) as one HTML page that needs nothing else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyqkit.backends import BACKENDS
+from pyqkit.emulate.energy import NetworkEnergy
 from pyqkit.errors import listed, plain
 from pyqkit.report import LayerReport, Report
 from pyqkit.report_vivado import Vivado
@@ -193,6 +194,25 @@ def show_vivado(report: Report, vivado: Vivado) -> None:
         f"{lut:,} LUTs in all, estimated {low:,} to {high:,} (of others in brackets). Slacks in ns are those "
         f"at {vivado.clock_mhz:g} MHz; nothing was placed or routed.",
         whole=("LUT", "estimated", "slack", "MHz"),
+    )
+
+
+def show_energy(energy: NetworkEnergy) -> None:
+    """Print what a frame costs, by operator."""
+    rows = [
+        {"operator": one.operator}
+        | {kind: f"{pj / 1000:.3g}" for kind, pj in vars(one.picojoules).items()}
+        | {"nJ a frame": f"{one.picojoules.total / 1000:.3g}"}
+        for one in energy.operators
+    ]
+    static = "not known" if energy.static_watts is None else f"{energy.static_watts:.2g} W all the time"
+    show(
+        f"energy of a frame in nJ ({energy.label})",
+        rows,
+        f"{energy.picojoules.total / 1000:.3g} nJ a frame ({energy.label}), over {energy.frames} frames of "
+        f"{energy.cycles:,g} cycles; static power of the part: {static}. For comparing designs of one style, "
+        "right to +-50 %: nothing was measured, glitches, processor and memory are not in it.",
+        whole=("operator", "nJ a frame"),
     )
 
 

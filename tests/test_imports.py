@@ -130,7 +130,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}
     | {"rtl"},
     "report_vivado": {"formats", "rtl", "untrusted"},
-    "report_tables": {"backends", "report", "report_vivado", "rtl", "tables"},
+    "report_tables": {"backends", "emulate", "report", "report_vivado", "rtl", "tables"},
     "report_tradeoff": {"designs", "hardware"},
     "report_page": {"report", "report_tables", "report_tradeoff", "files"},
     "accelerator": _parts(

@@ -12,6 +12,7 @@ from pyqkit import boards
 from pyqkit.accelerator import Accelerator
 from pyqkit.compiled import Compiled
 from pyqkit.compiler import compile
+from pyqkit.emulate.energy import NetworkEnergy, OperatorEnergy
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph.importer import import_qonnx
@@ -20,8 +21,17 @@ from pyqkit.hardware import folding
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.report import Report, Sources
 from pyqkit.report_page import page, write
-from pyqkit.report_tables import bar, clock_sentence, cost_rows, resource_rows, show_report, summary
+from pyqkit.report_tables import (
+    bar,
+    clock_sentence,
+    cost_rows,
+    resource_rows,
+    show_energy,
+    show_report,
+    summary,
+)
 from pyqkit.report_tradeoff import tradeoff
+from pyqkit.rtl.energy import Energy
 from pyqkit.rtl.network_timing import BlockTiming, NetworkTiming
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import residual
@@ -214,6 +224,20 @@ TIMING = NetworkTiming(
     "estimated (logic)", "typical", 1.0, 200.0, 125.0, "conv_block",
     (BlockTiming("conv", "conv_block", 8.0, 125.0, 7, "tap[1]", "sum[<3>].D"),),
 )  # fmt: skip
+
+
+def test_energy_is_shown_as_what_it_is(capsys):
+    parts = (OperatorEnergy("conv", Energy(2000.0, 500.0)), OperatorEnergy("pool", Energy(250.0)))
+    spent = NetworkEnergy("modelled", 8, 36.0, Energy(2250.0, 500.0), None, parts)
+    show_energy(spent)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "energy of a frame in nJ (modelled)" in printed and "static power of the part: not known" in printed
+    )
+    assert "2.75 nJ a frame (modelled), over 8 frames of 36 cycles" in printed and "2.5" in printed
+    assert spent.to_json()["operators"][1]["picojoules"]["nets"] == 250.0
+    show_energy(replace(spent, static_watts=0.1524))
+    assert "static power of the part: 0.15 W" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_clock_stands_beside_the_one_asked_for(accelerator, report, capsys):

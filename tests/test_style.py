@@ -18,6 +18,7 @@ FILES: dict[str, str] = {
 FUNCTIONS: dict[str, str] = {
     "pyqkit/build_folder.py:_manifest": "reads a manifest key by key",
     "pyqkit/cli/network.py:compile_command": "parameters and options of a command line",
+    "pyqkit/cli/network.py:report": "parameters and options of a command line",
     "pyqkit/cli/upkeep.py:cache": "parameters and options of a command line",
     "pyqkit/rtl/operators/requantise.py:rescale": "the blocks of a requantiser in order",
 }

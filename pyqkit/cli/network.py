@@ -244,6 +244,13 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     help="Show what Vivado made of every layer beside the estimates: the file that 'make ooc' of a project "
     "wrote, or the folder of the overlay that holds the project.",
 )
+@click.option(
+    "--energy",
+    is_flag=True,
+    help="Simulate the netlists of all blocks with the first frames of --input, and show what a frame costs, "
+    "modelled; needs Yosys, Verilator and a C++ compiler, and minutes for a large network.",
+)
+@click.option("--input", "source", type=click.Path(), help="With --energy: frames in npy format.")
 @click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing HTML file.")
@@ -253,25 +260,33 @@ def report(
     backend: str,
     timing: bool,
     vivado: str | None,
+    energy: bool,
+    source: str | None,
     html: str | None,
     as_json: bool,
     force: bool,
 ) -> None:
     """What each layer of BUILD is and takes, and which limits."""
-    from pyqkit import report_vivado
+    from pyqkit import frames, report_vivado
     from pyqkit.accelerator import Accelerator
-    from pyqkit.report_tables import show_report, show_vivado
+    from pyqkit.report_tables import show_energy, show_report, show_vivado
 
+    if energy != (source is not None):
+        raise UserError("--energy and --input were expected together, but one came alone; add the other")
+    x = None if source is None else frames.read(Path(source))
     if html is not None:
         check_file(Path(html), force)
     with progress("report") as say:
         accelerator = Accelerator.from_build_folder(build)
         found = accelerator.report(simulated=simulate, say=say, backend=backend, timing=timing)
         made = None if vivado is None else report_vivado.read(Path(vivado), accelerator.designs.rtl)
+        spent = None if x is None else accelerator.energy(x, say)
         if html is not None:
             accelerator.save_report(html, found, force)
     if as_json:
-        print_json(found.to_json() | ({} if made is None else {"vivado": made.to_json()}))
+        more = {} if made is None else {"vivado": made.to_json()}
+        more |= {} if spent is None else {"energy": spent.to_json()}
+        print_json(found.to_json() | more)
     elif html is not None:
         click.echo(plain(f"{html}: report of {found.network} on {found.board} ({found.source})"))
     else:
@@ -279,6 +294,9 @@ def report(
         if made is not None:
             print()
             show_vivado(found, made)
+        if spent is not None:
+            print()
+            show_energy(spent)
 
 
 @main.command()

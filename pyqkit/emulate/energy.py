@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,10 @@ class NetworkEnergy:
     picojoules: Energy
     static_watts: float | None
     operators: tuple[OperatorEnergy, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data: the attributes by their names."""
+        return asdict(self)
 
 
 def network_energy(

@@ -139,6 +139,12 @@ def test_tampered_build_folders(built: Path, tmp_path: Path, damage: str) -> Non
     refused(run("report", folder), sentence)
 
 
+def test_energy_wants_frames(built: Path) -> None:
+    sentence = "--energy and --input were expected together, but one came alone; add the other"
+    refused(run("report", built / "net", "--energy"), sentence)
+    refused(run("report", built / "net", "--input", built / "x.npy"), sentence)
+
+
 def float_model(*shape: object) -> bytes:
     """An ONNX model without quantisers, or with one and a dynamic shape."""
     from onnx import TensorProto, helper
