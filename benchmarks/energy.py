@@ -134,11 +134,10 @@ def main() -> None:
         data = x.reshape(len(x), -1), y, x_test.reshape(len(x_test), -1), y_test
         plain = data[2] @ trained(data[0], y).T
         known = json.loads(RESULTS.read_text())["designs"] if RESULTS.exists() else {}
-        for design in DESIGNS:
-            if design.name in arguments.formats:
-                known[f"{design.name} {design.multiplier}"] = found = measure(design, arguments.frames, data)
-                print(design, found, flush=True)
-            order = [f"{d.name} {d.multiplier}" for d in DESIGNS]
+        order = [f"{d.name} {d.multiplier}" for d in DESIGNS]
+        for design in (d for d in DESIGNS if d.name in arguments.formats):
+            known[f"{design.name} {design.multiplier}"] = found = measure(design, arguments.frames, data)
+            print(design, found, flush=True)
             content = {
                 "label": LABEL,
                 "float": 100 * float((plain.argmax(1) == y_test).mean()),
