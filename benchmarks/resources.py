@@ -13,7 +13,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -28,12 +28,15 @@ from pyqkit.formats import parse
 from pyqkit.formats.products import WIDEST
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.resources import PRIOR, relevant
+from pyqkit.rtl import cells as mapped_cells
+from pyqkit.rtl import delays
+from pyqkit.rtl import static_timing as timing
 from pyqkit.rtl.circuits import circuits_of, sources
 from pyqkit.rtl.features import EXACT, Features, features
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.parts import Part
 from pyqkit.rtl.products import product_block
-from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
+from pyqkit.rtl.synthesis import LABEL, Circuit, Netlist, cells_library, mapped, synthesise
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "pyqkit" / "hardware" / "resource_model.json"
@@ -89,7 +92,7 @@ def whole(design: Design) -> Circuit:
     return Circuit(design.accelerator, design.files[f"{design.accelerator}.sv"] + design.text, tables)
 
 
-def measure_case(case: Case, known: dict[str, dict], only: tuple[str, ...] = ()) -> None:
+def measure_case(case: Case, known: dict[str, dict], only: Sequence[str] = ()) -> None:
     """Add to `known` the blocks of a case that are not there, or those of some modules alone."""
     design = generate(case.graph, case.foldings, case.depths)
     waiting: dict[str, Circuit] = {}
@@ -98,13 +101,21 @@ def measure_case(case: Case, known: dict[str, dict], only: tuple[str, ...] = ())
         key = json.dumps(described(found.parts))
         if key not in known and (not only or found.parts[0].module in only):
             waiting.setdefault(key, found.circuit)
-    for (key, circuit), cells in zip(waiting.items(), synthesise(list(waiting.values()), sources(), dsp)):
+    figures = mapped(list(waiting.values()), sources(), counted_and_timed, dsp)
+    for (key, circuit), (cells, path) in zip(waiting.items(), figures):
         known[key] = {
             "case": case.graph.name,
             "module": circuit.name,
             "parts": json.loads(key),
             "found": asdict(cells),
+            "ns": path.ns,
+            "levels": path.levels,
         }
+
+
+def counted_and_timed(netlist: Netlist) -> tuple[mapped_cells.Synthesis, timing.Path]:
+    """Cells and longest path of a circuit."""
+    return mapped_cells.count(netlist), timing.longest_path(netlist, delays.library(cells_library()))
 
 
 def sample() -> list[tuple[dict, Circuit]]:
@@ -116,18 +127,32 @@ def sample() -> list[tuple[dict, Circuit]]:
     return [(row, made[json.dumps(row["parts"])]) for row in rows]
 
 
-def measure() -> None:
-    """The library, saved after every case; results that Yosys gave before come from the cache."""
+def measure(modules: Sequence[str] = (), names: Sequence[str] = ()) -> None:
+    """The library, saved after every case; results that Yosys gave before come from the cache.
+
+    With names of modules only blocks that begin with these are measured, with names of cases only these; the
+    other rows are kept as far as their blocks still are as they were.
+    """
     from rich.progress import track
 
-    known: dict[str, dict] = {}
-    cases: list[tuple[Case, tuple[str, ...]]] = [(case, ()) for case in library()]
+    known = {json.dumps(row["parts"]): row for row in json.loads(MEASURED.read_text())["blocks"]}
+    fresh: dict[str, dict] = {}
+    cases: list[tuple[Case, Sequence[str]]] = [(case, ()) for case in library()]
     cases += [(case, ("matrix_vector",)) for case in chosen()]
     cases += [(case, ("resize", "transpose")) for case in enlarged()]
-    for case, only in track(cases, "synthesis", disable=not sys.stderr.isatty()):
-        measure_case(case, known, only)
-        save(MEASURED, {"label": LABEL, "blocks": list(known.values())})
-        print(case.graph.name, len(known), flush=True)
+    wanted = [(case, only) for case, only in cases if not names or case.graph.name in names]
+    for case, only in track(wanted, "synthesis", disable=not sys.stderr.isatty()):
+        both = [m for m in only if m in modules] or [""]  # no module is called so
+        measure_case(case, fresh, both if only and modules else only or modules)
+        save(MEASURED, {"label": LABEL, "blocks": list((known | fresh).values())})
+        print(case.graph.name, len(fresh), flush=True)
+    made = {json.dumps(described(b.parts)) for case, _ in cases for b in circuits_of(_design(case))}
+    rows = [row for key, row in (known | fresh).items() if key in made]
+    save(MEASURED, {"label": LABEL, "blocks": rows})
+
+
+def _design(case: Case) -> Design:
+    return generate(case.graph, case.foldings, case.depths)
 
 
 def rows() -> list[tuple[Features, dict[str, int]]]:
@@ -281,12 +306,16 @@ def main() -> None:
     )
     parser.add_argument("task", choices=["measure", "fit", "networks"])
     parser.add_argument("--only", nargs="+", choices=list(networks()), help="networks")
+    parser.add_argument("--modules", nargs="+", default=(), help="measured anew; the other rows are kept")
+    parser.add_argument("--cases", nargs="+", default=(), help="of the library, likewise")
     arguments = parser.parse_args()
     run = Run(arguments)
     if arguments.task == "networks":
         compare(arguments.only, run)
+    elif arguments.task == "measure":
+        measure(arguments.modules, arguments.cases)
     else:
-        {"measure": measure, "fit": fit}[arguments.task]()
+        fit()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pyqkit.engines import Counts, Engine
 from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding, settings
 from pyqkit.graph.graph import Graph, Operator
+from pyqkit.hardware import clock
 from pyqkit.hardware.fit import Overflow, overflows, sentence
 from pyqkit.hardware.folding import exceeded, next_step
 from pyqkit.hardware.resources import Resources
@@ -251,6 +252,7 @@ def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
     total, found = designs.estimator.total(compiled.foldings), backends.cycles(designs)
     own = found[backend]
     layers, over = _layers(designs, backend, own.initiation_interval_cycles), overflows(total, board)
+    said = [sentence(over, board)] if over else []
     return Report(
         network=graph.name,
         board=board.name,
@@ -267,7 +269,7 @@ def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
         board_resources=board.resources,
         exceeds=exceeded(total, board) or None,
         overflow=tuple(over),
-        notes=tuple([sentence(over, board), *graph.notes] if over else graph.notes),
+        notes=(*said, *clock.notes(designs.rtl, board, compiled.clock_mhz), *graph.notes),
         layers=tuple(layers),
         host=() if graph.host is None else graph.host.described(graph.result_shapes),
     )
