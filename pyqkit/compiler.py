@@ -19,7 +19,6 @@ from pyqkit.graph.graph import Graph
 from pyqkit.graph.input_format import InputFormat
 from pyqkit.graph.probes import probe
 from pyqkit.hardware import folding, latency
-from pyqkit.hardware.search import FOREVER
 
 OBJECTIVES = ("rate", "latency")
 
@@ -102,9 +101,7 @@ def compile(
     if fold is None:
         foldings = folding.choose(search, allowed, clock, target_fps, lut_share, allow_overflow)
         if objective == "latency":
-            share = folding.LUT_SHARE if lut_share is None else lut_share
-            most = FOREVER if target_fps is None else int(clock * 1e6 / target_fps)
-            foldings = latency.shorter(search, allowed, share, foldings, most)
+            foldings = latency.shorter(search, allowed, clock, target_fps, lut_share, foldings)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
     foldings |= folding.wider_outputs(search.estimator, foldings)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from pyqkit.boards import Board
 from pyqkit.hardware.estimator import Foldings
-from pyqkit.hardware.folding import within
-from pyqkit.hardware.search import Search
+from pyqkit.hardware.folding import LUT_SHARE, within
+from pyqkit.hardware.search import FOREVER, Search
 from pyqkit.rtl import outline
 
 _RATES = 4  # from the interval of the design that is given to one that is _SLOWER times as long
@@ -21,7 +21,14 @@ _HALVINGS = 6  # of the range in which the price of a cycle is looked for
 _PRICES = (-8.0, -2.0)  # of a cycle beside shares of a board, as powers of ten
 
 
-def shorter(search: Search, board: Board, lut_share: float, given: Foldings, most_cycles: int) -> Foldings:
+def shorter(
+    search: Search,
+    board: Board,
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None,
+    given: Foldings,
+) -> Foldings:
     """The design with the shortest latency that is found within a share of the board's LUTs.
 
     Parameters
@@ -29,17 +36,21 @@ def shorter(search: Search, board: Board, lut_share: float, given: Foldings, mos
     search : Search
         Of the graph, for the board.
     board : Board
-    lut_share : float
+    clock_mhz : float
+    target_fps : float or None
+        A rate that is kept.
+    lut_share : float or None
+        As `folding.choose` takes it without a rate.
     given : dict of str to Folding
         A design that fits, which is taken where nothing is shorter.
-    most_cycles : int
-        Cycles between frames that are allowed.
     """
+    share = LUT_SHARE if lut_share is None else lut_share
+    most_cycles = FOREVER if target_fps is None else int(clock_mhz * 1e6 / target_fps)
     estimator = search.estimator
     interval, found = estimator.interval(given), [given]
     for step in range(_RATES):
         cycles = int(interval * _SLOWER ** (step / (_RATES - 1)))
-        found += _dearest(search, board, lut_share, min(cycles, most_cycles))
+        found += _dearest(search, board, share, min(cycles, most_cycles))
     return min(
         {tuple(foldings.items()): foldings for foldings in found}.values(),
         key=lambda foldings: outline.latency(estimator.graph, foldings, estimator.clock_mhz),

@@ -10,8 +10,9 @@ import pytest
 
 from pyqkit import boards
 from pyqkit.boards import Board
+from pyqkit.dataflow.streams import input_port
 from pyqkit.errors import UserError
-from pyqkit.graph.folding import Folding
+from pyqkit.graph.folding import EndFolding, Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
@@ -21,6 +22,8 @@ from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import Search
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
+
+CLOCK_MHZ = 100.0
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +96,10 @@ def every_choice(estimator: Estimator, op: Convolution) -> list[Folding]:
 def every_design(request) -> tuple[Graph, list[tuple[int, Resources]]]:
     """Interval and resources of every folding that a small network has, with every multiplier and memory."""
     graph = import_qonnx(request.param())
-    estimator = Estimator(graph)
+    estimator = Estimator(graph, CLOCK_MHZ)
     options = {name: every_choice(estimator, op) for name, op in layers(graph).items()}
+    (port,) = graph.inputs
+    options[input_port(0)] = [EndFolding(lanes) for lanes in estimator.entries[port.tensor]]
     designs = (dict(zip(options, picked)) for picked in itertools.product(*options.values()))
     return graph, [(estimator.interval(d), estimator.total(d)) for d in designs]
 
@@ -111,7 +116,7 @@ def test_choices_are_all_divisors_least_parallel_first(graph):
 def test_no_design_that_meets_a_rate_is_cheaper(every_design):
     graph, designs = every_design
     board = boards.load("PYNQ-Z2")
-    search = folding.search_for(graph, board, 100.0)
+    search = folding.search_for(graph, board, CLOCK_MHZ)
     intervals = sorted({interval for interval, _ in designs})
     for interval in intervals:
         found = search.fold_for(interval)
@@ -127,20 +132,20 @@ def test_no_design_that_meets_a_rate_is_cheaper(every_design):
 def test_no_design_that_fits_a_share_is_faster(every_design, share):
     graph, designs = every_design
     board = boards.load("PYNQ-Z2")
-    found = Estimator(graph).interval(folding.find(graph, board, 100.0, None, share))
+    found = Estimator(graph, CLOCK_MHZ).interval(folding.find(graph, board, CLOCK_MHZ, None, share))
     fitting = [interval for interval, resources in designs if not folding.exceeded(resources, board, share)]
     if fitting:
         assert found == min(fitting)
     else:
-        assert Estimator(graph).total(folding.find(graph, board, 100.0, None, share)).lut_high == min(
-            r.lut_high for _, r in designs
-        )
+        assert Estimator(graph, CLOCK_MHZ).total(
+            folding.find(graph, board, CLOCK_MHZ, None, share)
+        ).lut_high == min(r.lut_high for _, r in designs)
 
 
 def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
     graph, designs = every_design
     monkeypatch.setattr("pyqkit.hardware.search.STATES", 3)
-    thinned, board = folding.search_for(graph, boards.load("PYNQ-Z2"), 100.0), boards.load("PYNQ-Z2")
+    thinned, board = folding.search_for(graph, boards.load("PYNQ-Z2"), CLOCK_MHZ), boards.load("PYNQ-Z2")
     for interval in (max(i for i, _ in designs), thinned.estimator.interval(thinned.fastest())):
         found = thinned.fold_for(interval)
         assert thinned.estimator.interval(found) <= interval
@@ -150,10 +155,10 @@ def test_too_many_combinations_of_widths_are_thinned(every_design, monkeypatch):
 
 
 def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
-    board, estimator = boards.load("ZCU104"), Estimator(graph)
+    board, estimator = boards.load("ZCU104"), Estimator(graph, CLOCK_MHZ)
     prices = []
     for rate in (1_000, 10_000, 50_000, 200_000):
-        found = folding.find(graph, board, 100.0, rate)
+        found = folding.find(graph, board, CLOCK_MHZ, rate)
         assert estimator.interval(found) <= 100e6 / rate
         prices.append(price(estimator.total(found), board))
     assert prices == sorted(prices) and prices[0] < prices[-1]
@@ -161,31 +166,28 @@ def test_rates_are_met_and_cost_more_the_higher_they_are(graph):
 
 def test_what_is_exceeded_becomes_dearer():
     graph, board = import_qonnx(wide()), boards.load("PYNQ-Z2")
-    cheapest, none = (
-        Estimator(graph).total(
-            folding.find(graph, replace(board, resources={**board.resources, "bram36": blocks}), 100.0, 1_000)
-        )
-        for blocks in (100, 0)
-    )
+    boards_of = (replace(board, resources={**board.resources, "bram36": blocks}) for blocks in (100, 0))
+    estimator = Estimator(graph, CLOCK_MHZ)
+    cheapest, none = (estimator.total(folding.find(graph, b, CLOCK_MHZ, 1_000)) for b in boards_of)
     assert cheapest.bram36 > 0 == none.bram36 and cheapest.lut_high < none.lut_high
 
 
 def test_without_a_rate_the_fastest_within_the_share_is_found(graph):
-    board, estimator = boards.load("ZCU104"), Estimator(graph)
+    board, estimator = boards.load("ZCU104"), Estimator(graph, CLOCK_MHZ)
     tight = replace(board, resources={**board.resources, "lut": 8_000})
-    found = folding.find(graph, tight, 100.0, None)
+    found = folding.find(graph, tight, CLOCK_MHZ, None)
     assert estimator.total(found).lut_high <= 0.7 * 8_000
-    faster = folding.next_step(folding.search_for(graph, tight, 100.0), estimator.interval(found))
+    faster = folding.next_step(folding.search_for(graph, tight, CLOCK_MHZ), estimator.interval(found))
     assert faster is None or (
         faster.interval < estimator.interval(found) and faster.resources.lut_high > 0.7 * 8_000
     )
-    assert estimator.interval(folding.find(graph, board, 100.0, None)) < estimator.interval(found)
+    assert estimator.interval(folding.find(graph, board, CLOCK_MHZ, None)) < estimator.interval(found)
 
 
 def test_words_are_widened_where_a_pool_is_the_slowest():
     graph = import_qonnx(residual())
     pool = next(op.name for op in graph.operators if op.kind == "max_pool")
-    search = Search(Estimator(graph))
+    search = Search(Estimator(graph, CLOCK_MHZ))
     assert search.estimator.estimate(search.fold_for(36 * 9))[pool].cycles == 36 * 9 * 8 // 8
 
 
@@ -193,10 +195,10 @@ def test_words_are_widened_where_a_pool_is_the_slowest():
 def test_an_impossible_rate_names_the_fastest_and_what_limits_it(network):
     graph = import_qonnx(network())
     board = boards.load("ZCU104")
-    search = Search(Estimator(graph))
+    search = Search(Estimator(graph, CLOCK_MHZ))
     fastest = search.fastest()
     with pytest.raises(UserError) as caught:
-        folding.find(graph, board, 100.0, 1e9)
+        folding.find(graph, board, CLOCK_MHZ, 1e9)
     assert str(caught.value) == (
         "a rate that ZCU104 reaches was expected, but 1e+09 frames/s came; at 100 MHz the fastest is "
         f"{1e8 / search.estimator.interval(fastest):.0f} frames/s (estimated), where the parallelism of "
@@ -208,14 +210,14 @@ def test_the_resource_that_ends_first_is_named(graph):
     board = boards.load("ZCU104")
     tight = replace(board, resources={**board.resources, "lut": 5_000})
     with pytest.raises(UserError, match="where LUT ends first; ask for less or take a larger board$"):
-        folding.find(graph, tight, 100.0, 100_000)
+        folding.find(graph, tight, CLOCK_MHZ, 100_000)
     tiny = replace(board, resources={**board.resources, "ff": 10})
     with pytest.raises(
         UserError,
         match=r"5 frames/s came, and the network takes [\d,]+ FF \(estimated\), of which the board has "
         r"10, at any rate; take a larger",
     ):
-        folding.find(graph, tiny, 100.0, 5)
+        folding.find(graph, tiny, CLOCK_MHZ, 5)
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5, float("nan")])
@@ -224,7 +226,7 @@ def test_shares_are_shares(graph, share):
         UserError,
         match=f"^a share of the LUTs above 0 and up to 1 was expected, but {share:g} came; 0.7 leaves room",
     ):
-        folding.find(graph, boards.load("ZCU104"), 100.0, None, share)
+        folding.find(graph, boards.load("ZCU104"), CLOCK_MHZ, None, share)
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), float("-inf"), 1e-310, 9e-4])
@@ -234,12 +236,12 @@ def test_rates_that_nobody_can_want(graph, rate):
         match=f"^a rate of at least 0.001 frames/s was expected, but {rate:g} came; leave it out for the "
         "fastest$",
     ):
-        folding.find(graph, boards.load("ZCU104"), 100.0, rate)
+        folding.find(graph, boards.load("ZCU104"), CLOCK_MHZ, rate)
 
 
 def test_a_file_round_trips_and_leaves_missing_layers_unfolded(graph, tmp_path):
     names, path = list(layers(graph)), tmp_path / "fold.json"
-    wanted = {name: folding.find(graph, boards.load("ZCU104"), 100.0, 50_000)[name] for name in names}
+    wanted = {name: folding.find(graph, boards.load("ZCU104"), CLOCK_MHZ, 50_000)[name] for name in names}
     folding.write(wanted, path)
     assert folding.read(path, graph) == wanted
     assert len(path.read_text().splitlines()) == len(names) + 2  # a line to edit for each layer

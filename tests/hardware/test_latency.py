@@ -6,7 +6,6 @@ import pyqkit
 from pyqkit import boards
 from pyqkit.errors import UserError
 from pyqkit.hardware import folding, latency
-from pyqkit.hardware.search import FOREVER
 from pyqkit.rtl import outline
 from pyqkit.rtl.generate import generate
 from tests.emulate.networks import everything
@@ -29,7 +28,7 @@ def test_latency_of_the_outline_is_that_of_the_design(searched):
 
 def test_what_is_found_is_shorter_and_fits(searched):
     search, board, fastest = searched
-    found = latency.shorter(search, board, SHARE, fastest, FOREVER)
+    found = latency.shorter(search, board, CLOCK_MHZ, None, SHARE, fastest)
     graph = search.estimator.graph
     assert outline.latency(graph, found, CLOCK_MHZ) < outline.latency(graph, fastest, CLOCK_MHZ)
     assert not folding.exceeded(search.estimator.total(found), board, SHARE)
@@ -37,8 +36,9 @@ def test_what_is_found_is_shorter_and_fits(searched):
 
 def test_the_rate_that_is_asked_for_is_kept(searched):
     search, board, fastest = searched
-    most = search.estimator.interval(fastest)
-    assert search.estimator.interval(latency.shorter(search, board, SHARE, fastest, most)) <= most
+    fps = CLOCK_MHZ * 1e6 / search.estimator.interval(fastest)
+    found = latency.shorter(search, board, CLOCK_MHZ, fps, SHARE, fastest)
+    assert search.estimator.interval(found) <= search.estimator.interval(fastest)
 
 
 @pytest.mark.parametrize(
