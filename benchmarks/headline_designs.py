@@ -36,8 +36,8 @@ class Wanted:
     objective : {"rate", "latency"}
     target_fps : float or None
         The cheapest design that reaches it; None for the fastest one within `lut_share`.
-    lut_share : float
-        Of the board, by the estimate.
+    share : float
+        Of every resource of the board, by the estimate.
     most_cycles : int or None
         Between frames.
     least_top1 : float or None
@@ -50,7 +50,7 @@ class Wanted:
     published: Published
     objective: str = "rate"
     target_fps: float | None = None
-    lut_share: float = 0.8
+    share: float = 0.79
     most_cycles: int | None = None
     least_top1: float | None = None
 
