@@ -91,12 +91,12 @@ def test_names_that_are_no_layers(probes: list[str], sentence: str) -> None:
 
 
 def test_a_wide_probe_that_limits_the_rate_is_named() -> None:
-    """Four sums of 17 bits or more leave in two beats; the convolution makes all four in every cycle."""
+    """Sixteen sums of 17 bits or more leave in two beats; the convolution makes all of them in every cycle."""
     b = Builder(4, 6, 6)
-    network = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int8", 4, 4, 1), "int4", 2.0))
+    network = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int8", 16, 4, 1), "int4", 2.0))
     layer = pyqkit.compile(network).graph.operators[0].name
     plain, probed = (
-        pyqkit.compile(network, fold={layer: ConvolutionFolding(4, 4)}, probes=names).report()
+        pyqkit.compile(network, fold={layer: ConvolutionFolding(16, 4)}, probes=names).report()
         for names in ([], [layer])
     )
     assert plain.initiation_interval_cycles == 36 and plain.bottleneck == layer

@@ -65,8 +65,8 @@ MUTANTS = [
     (
         "carried",
         "matrix_vector",
-        "Kept<P>::keep(word.lane[lane]);",
-        "window[input.at][lane] + word.lane[lane];",
+        "Kept<P>::keep(code);",
+        "window[input.at][pixel * LANES + lane] + code;",
     ),
 ]
 
