@@ -9,8 +9,8 @@ static const int FOLDS = COUNT / (PE * SIMD);
 static uint8_t weights[FOLDS][PE * SIMD];
 
 struct Plain {
-  static const int ACCUMULATOR = 16, CODE_BITS = 4, AT_ONCE = 1, WINDOWS = PIXELS, GROUPS = ::GROUPS, OUTPUT_FOLDS = OUTPUTS / ::PE,
-                   INPUT_FOLDS = INPUTS / ::SIMD;
+  static const int ACCUMULATOR = 16, CODE_BITS = 4, AT_ONCE = 1, WINDOWS = PIXELS, GROUPS = ::GROUPS,
+                   OUTPUT_FOLDS = OUTPUTS / ::PE, INPUT_FOLDS = INPUTS / ::SIMD;
   static const int PE = ::PE, SIMD = ::SIMD, LANES = ::SIMD, BLOCK = ::SIMD, SEGMENT = ::SIMD, HELD = 1,
                    SPAN = 1, ROW = 1;
 };

@@ -91,7 +91,7 @@ def test_names_that_are_no_layers(probes: list[str], sentence: str) -> None:
 
 
 def test_a_wide_probe_that_limits_the_rate_is_named() -> None:
-    """Sixteen sums of 17 bits or more leave in two beats; the convolution makes all of them in every cycle."""
+    """Sixteen sums of 17 bits or more leave in two beats; the convolution makes all in every cycle."""
     b = Builder(4, 6, 6)
     network = b.model(b.quantise(b.conv(b.quantise("x", "int8", 0.25), "int8", 16, 4, 1), "int4", 2.0))
     layer = pyqkit.compile(network).graph.operators[0].name
