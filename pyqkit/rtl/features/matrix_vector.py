@@ -25,6 +25,10 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     operands = 0 if p.get("DSP") and not p["DECODED"] else p.get("LANES", simd) * p["LEFT_BITS"]
     counters = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"])
     found["flip-flops"] += operands + pe * (held + sum_bits) + 3 * (levels + 3) // 2 + counters
+    # A register behind the memory, and the operands that wait for it; what a product holds is its own.
+    waiting = p.get("READ_STAGES", 1) - 1
+    found["flip-flops"] += waiting * (operands + (outputs * simd * p["RIGHT_BITS"] if p["DEPTH"] > 1 else 0))
+    found["counters"] += waiting
     kind = "subtracting " if signs else "DSP " if p.get("DSP") else ""
     found[f"{kind}adders"] = pe * adders
     found[f"{kind}accumulators"] = pe * sum_bits if p["FOLDS"] > 1 else 0

@@ -14,7 +14,8 @@ _SIGNIFICAND_BITS = 8  # of the table of 2**f in product_logposit
 @grows_with("product_integer")
 def _product_integer(p: Mapping[str, int]) -> Features:
     zeros = sum(p[f"{s}_WIDTH"] for s in "AB" if p[f"{s}_ZERO"])
-    return _multiplier(p) + Features({"zero points": zeros})
+    staged = 0 if p.get("DSP") else p.get("STAGES", 0) * (2 * p["A_WIDTH"] + 2 * p["B_WIDTH"])
+    return _multiplier(p) + Features({"zero points": zeros, "flip-flops": staged})
 
 
 def _multiplier(p: Mapping[str, int]) -> Features:
@@ -35,13 +36,17 @@ def _product_decoded(p: Mapping[str, int]) -> Features:
 
 @grows_with("product_table")
 def _product_table(p: Mapping[str, int]) -> Features:
-    return Features({"table": p["W"] * ceil(2 ** (p["A"] + p["B"]) / 64)})
+    table = p["W"] * ceil(2 ** (p["A"] + p["B"]) / 64)
+    return Features({"table": table, "flip-flops": p.get("STAGES", 0) * p["W"]})
 
 
 def _aligned(magnitude: int, shift_bits: int, p: Mapping[str, int]) -> Features:
     """Of `product_align`: stages of two bits of the shift, each as wide as the word is by then."""
     stages = [min(p["W"], magnitude + 4 ** (stage + 1) - 1) for stage in range(ceil(shift_bits / 2))]
-    return Features({"shifter": sum(stages), "signs": 0 if p.get("MAGNITUDE") else p["W"]})
+    staged = p.get("STAGES", 0) * (magnitude + shift_bits)
+    return Features(
+        {"shifter": sum(stages), "signs": 0 if p.get("MAGNITUDE") else p["W"], "flip-flops": staged}
+    )
 
 
 @grows_with("product_minifloat")
