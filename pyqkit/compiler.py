@@ -101,7 +101,7 @@ def compile(
     if fold is None:
         foldings = folding.choose(search, allowed, clock, target_fps, lut_share, allow_overflow)
         if objective == "latency":
-            foldings = latency.shorter(search, allowed, clock, target_fps, lut_share, foldings)
+            foldings = latency.shorter(search, allowed, target_fps, lut_share, foldings)
     else:
         foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
     foldings |= folding.wider_outputs(search.estimator, foldings)

@@ -24,7 +24,6 @@ _PRICES = (-8.0, -2.0)  # of a cycle beside shares of a board, as powers of ten
 def shorter(
     search: Search,
     board: Board,
-    clock_mhz: float,
     target_fps: float | None,
     lut_share: float | None,
     given: Foldings,
@@ -36,7 +35,6 @@ def shorter(
     search : Search
         Of the graph, for the board.
     board : Board
-    clock_mhz : float
     target_fps : float or None
         A rate that is kept.
     lut_share : float or None
@@ -44,9 +42,9 @@ def shorter(
     given : dict of str to Folding
         A design that fits, which is taken where nothing is shorter.
     """
-    share = LUT_SHARE if lut_share is None else lut_share
-    most_cycles = FOREVER if target_fps is None else int(clock_mhz * 1e6 / target_fps)
     estimator = search.estimator
+    share = LUT_SHARE if lut_share is None else lut_share
+    most_cycles = FOREVER if target_fps is None else int(estimator.clock_mhz * 1e6 / target_fps)
     interval, found = estimator.interval(given), [given]
     for step in range(_RATES):
         cycles = int(interval * _SLOWER ** (step / (_RATES - 1)))

@@ -65,8 +65,7 @@ class Design:
     @property
     def latency(self) -> int:
         """Cycles from the first beat of a frame to the last beat of its results (estimated)."""
-        beats = {f"in_{i}": end.beats for i, end in enumerate(self.inputs)}
-        return schedule.latency(self.blocks, beats, [f"out_{i}" for i in range(len(self.outputs))])
+        return schedule.latency(self.blocks, self.inputs, self.outputs)
 
     @property
     def paces(self) -> list[int]:
@@ -113,7 +112,7 @@ def generate(
     names = Identifiers([*_OWN, *ends])
     e = Emitter(graph, folding or {}, depths or {}, names, prefix=prefix, clock_mhz=clock_mhz)
     inputs, outputs = e.emit(rule_for)
-    needed = schedule.words_needed(e.blocks, {f"in_{i}": end.beats for i, end in enumerate(inputs)})
+    needed = schedule.words_needed(e.blocks, inputs)
     fifos = {
         b.edge: b.words if b.words is not None else max(needed[b.edge], FIFO_WORDS)
         for b in e.blocks

@@ -64,5 +64,4 @@ def latency(graph: Graph, foldings: Mapping[str, Folding], clock_mhz: float) -> 
     """Cycles of a network from a frame's first beat to its last result; see `schedule.latency`."""
     outline = _Outline(graph, dict(foldings), {}, Identifiers(), clock_mhz=clock_mhz)
     inputs, outputs = outline.emit(rule_for)
-    beats = {f"in_{i}": end.beats for i, end in enumerate(inputs)}
-    return schedule.latency(outline.blocks, beats, [f"out_{i}" for i in range(len(outputs))])
+    return schedule.latency(outline.blocks, inputs, outputs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pyqkit.formats.port import End
 from pyqkit.rtl.emitter import Block, Fifo
 from pyqkit.rtl.timing import FIFO_LATENCY, AnyTimes, Times, flat, in_turn
 
@@ -35,7 +36,12 @@ def pace(blocks: list[Block], stream: str) -> int:
     return slowest
 
 
-def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:
+def _beats(inputs: Sequence[End]) -> dict[str, int]:
+    """Words of a frame on each input stream."""
+    return {f"in_{i}": end.beats for i, end in enumerate(inputs)}
+
+
+def latency(blocks: list[Block], inputs: Sequence[End], outputs: Sequence[End]) -> int:
     """Cycles from the first beat of a frame to its last one.
 
     The pipeline is empty and nobody waits at the ends.
@@ -43,13 +49,11 @@ def latency(blocks: list[Block], beats: dict[str, int], last: list[str]) -> int:
     Parameters
     ----------
     blocks : list of Block
-    beats : dict of str to int
-        Words of a frame on each input stream.
-    last : list of str
-        Output streams.
+    inputs, outputs : sequence of End
+        Of the network; their streams are `in_0`, `in_1`, ... and `out_0`, ...
     """
-    ended = 0
-    for move in _moves(blocks, {name: np.arange(words) for name, words in beats.items()}):
+    ended, last = 0, {f"out_{i}" for i in range(len(outputs))}
+    for move in _moves(blocks, {name: np.arange(words) for name, words in _beats(inputs).items()}):
         if any(stream.name in last for stream in move.block.outputs):
             ended = max(ended, int(flat(move.produced)[-1]))
     return ended
@@ -87,14 +91,14 @@ class _Held:
         return replace(self, read=np.where(last < 0, self.read, np.maximum(self.read, gone[last])))
 
 
-def words_needed(blocks: list[Block], beats: dict[str, int]) -> dict[tuple[str, str], int]:
+def words_needed(blocks: list[Block], inputs: Sequence[End]) -> dict[tuple[str, str], int]:
     """Depth of every FIFO, by edge (tensor, reader), with which the network keeps its interval.
 
     A join may wait for one of its inputs while other blocks stand between the FIFO of another and it
     (converters, joins of some inputs before), which hold next to nothing: that FIFO is read no faster.
     """
     pace = interval(blocks)
-    given = {name: np.arange(_FRAMES * words) * pace // words for name, words in beats.items()}
+    given = {name: np.arange(_FRAMES * words) * pace // words for name, words in _beats(inputs).items()}
     needed: dict[tuple[str, str], int] = {}
     wires: dict[str, tuple[AnyTimes, list[_Held]]] = {}  # when their words stood there, and of which FIFOs
 

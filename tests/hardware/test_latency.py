@@ -28,7 +28,7 @@ def test_latency_of_the_outline_is_that_of_the_design(searched):
 
 def test_what_is_found_is_shorter_and_fits(searched):
     search, board, fastest = searched
-    found = latency.shorter(search, board, CLOCK_MHZ, None, SHARE, fastest)
+    found = latency.shorter(search, board, None, SHARE, fastest)
     graph = search.estimator.graph
     assert outline.latency(graph, found, CLOCK_MHZ) < outline.latency(graph, fastest, CLOCK_MHZ)
     assert not folding.exceeded(search.estimator.total(found), board, SHARE)
@@ -37,7 +37,7 @@ def test_what_is_found_is_shorter_and_fits(searched):
 def test_the_rate_that_is_asked_for_is_kept(searched):
     search, board, fastest = searched
     fps = CLOCK_MHZ * 1e6 / search.estimator.interval(fastest)
-    found = latency.shorter(search, board, CLOCK_MHZ, fps, SHARE, fastest)
+    found = latency.shorter(search, board, fps, SHARE, fastest)
     assert search.estimator.interval(found) <= search.estimator.interval(fastest)
 
 
