@@ -22,7 +22,7 @@ class BackendCycles:
         Cycles between frames: those of the slowest operator or end.
     latency_cycles : int
         From the first beat of a frame to the last beat of its results. Of the C++ it is that of the
-        SystemVerilog, and `pyqkit.hls.generate.PIPELINE_CYCLES` more for each process.
+        SystemVerilog, and `pyqkit.hls.schedule.PIPELINE_CYCLES` more for each process.
     frames_per_second : float
     bottleneck : str
         The operator or the stream of an output that limits.
@@ -49,14 +49,14 @@ def cycles(designs: Designs) -> dict[str, BackendCycles]:
 def layer_cycles(designs: Designs, backend: str) -> dict[str, int]:
     """Cycles of a frame in every operator, by its name."""
     if backend == "hls":
-        found = designs.hls.cycles()
+        found = designs.hls_schedule.cycles()
         return {op.name: found.get(op.name, 0) for op in designs.compiled.graph.operators}
     return {name: e.cycles for name, e in designs.estimator.estimate(designs.compiled.foldings).items()}
 
 
 def _cycles(designs: Designs, backend: str) -> BackendCycles:
-    design = designs.hls if backend == "hls" else designs.rtl
-    latency = designs.rtl.latency + (designs.hls.pipeline_cycles if backend == "hls" else 0)
+    design = designs.hls_schedule if backend == "hls" else designs.rtl
+    latency = designs.rtl.latency + (designs.hls_schedule.pipeline_cycles if backend == "hls" else 0)
     layers = layer_cycles(designs, backend)
     slowest = max(layers, key=lambda name: layers[name])
     if layers[slowest] < design.interval:  # an output has wider words than a stream, and leaves in more

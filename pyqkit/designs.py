@@ -14,6 +14,7 @@ from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.folding import search_for
 from pyqkit.hardware.search import Search
 from pyqkit.hls import generate as hls
+from pyqkit.hls.schedule import Schedule, schedule
 from pyqkit.rtl import generate as rtl
 from pyqkit.rtl.delays import speed
 from pyqkit.rtl.network_timing import NetworkTiming, time_network
@@ -48,6 +49,11 @@ class Designs:
     def hls(self) -> hls.Design:
         """The network in C++."""
         return hls.generate(self.compiled.graph, self.compiled.foldings)
+
+    @cached_property
+    def hls_schedule(self) -> Schedule:
+        """When the C++ is done, whose text is not made for it."""
+        return schedule(self.compiled.graph, self.compiled.foldings)
 
     @cached_property
     def rtl(self) -> rtl.Design:

@@ -22,7 +22,7 @@ from pyqkit.hardware import clock
 from pyqkit.hardware.fit import Overflow, overflows, sentence
 from pyqkit.hardware.folding import exceeded, next_step
 from pyqkit.hardware.resources import Resources
-from pyqkit.hls import generate as hls
+from pyqkit.hls.schedule import schedule as hls_schedule
 from pyqkit.host.part import StepReport
 from pyqkit.rtl.network_timing import NetworkTiming
 
@@ -333,7 +333,7 @@ def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport
     step = next_step(designs.search, interval)
     if step is None or interval > designs.estimator.interval(compiled.foldings):
         return None  # where an output limits no folding helps
-    cycles = hls.generate(compiled.graph, step.foldings).interval if backend == "hls" else step.interval
+    cycles = hls_schedule(compiled.graph, step.foldings).interval if backend == "hls" else step.interval
     return NextStepReport(
         initiation_interval_cycles=cycles,
         frames_per_second=compiled.clock_mhz * 1e6 / cycles,

@@ -108,7 +108,6 @@ def test_everything_is_worked_out_once(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert sorted(calls) == [
         "designs.search_for",
         "hardware.search._Explorer",
-        "hls.generate.generate",
         "report.build",
         "rtl.generate.generate",
     ]

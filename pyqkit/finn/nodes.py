@@ -265,7 +265,7 @@ class CompiledNode(HlsEngine):
             )
         inputs = [End(t.name, t.shape, t.format, lanes) for t, lanes in zip(node.block.inputs, node.lanes)]
         outputs = [End(t.name, t.shape, t.format, node.estimate.lanes) for t in node.block.outputs]
-        self.design = Design({}, inputs, outputs, {}, ())
+        self.design = Design((), {}, inputs, outputs, {})
         self._library = load(Path(path))
 
 

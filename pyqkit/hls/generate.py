@@ -11,11 +11,9 @@ from pyqkit.files import packaged
 from pyqkit.formats.port import End
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hls.emitter import Emitter, Process, counts, rule_for
+from pyqkit.hls.emitter import Emitter, counts, rule_for
+from pyqkit.hls.schedule import Schedule
 from pyqkit.names import Identifiers
-
-# Allowance for the stages of a process' pipeline, which has to run empty and to start anew with every frame.
-PIPELINE_CYCLES = 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Argument:
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Schedule):
     """Generated C++ and what is needed to drive it.
 
     Attributes
@@ -46,31 +44,12 @@ class Design:
     inputs, outputs : list of End
     fifo_words : dict of str to int
         Depth of every stream.
-    processes : tuple of Process
     """
 
     files: dict[str, str]
     inputs: list[End]
     outputs: list[End]
     fifo_words: dict[str, int]
-    processes: tuple[Process, ...]
-
-    @property
-    def interval(self) -> int:
-        """Cycles between frames (estimated): those of the slowest process."""
-        return max(self.cycles().values())
-
-    @property
-    def pipeline_cycles(self) -> int:
-        """Cycles that the pipelines of all processes take beside their trips (estimated)."""
-        return PIPELINE_CYCLES * len(self.processes)
-
-    def cycles(self) -> dict[str, int]:
-        """Cycles a frame of every operator and every end: its slowest process (estimated)."""
-        found: dict[str, int] = {}
-        for process in self.processes:
-            found[process.owner] = max(found.get(process.owner, 0), process.trips + PIPELINE_CYCLES)
-        return found
 
 
 def library() -> Path:
@@ -160,7 +139,8 @@ def _design(e: Emitter, name: str, inputs: list[Argument], outputs: list[Argumen
     }
     files |= {name: path.read_text() for name, path in e.headers.items() if path is not None}
     depths = {stream: words for stream, (_, words) in e.streams.items()}
-    return Design(files, [a.end for a in inputs], [a.end for a in outputs], depths, tuple(e.processes))
+    ends = [a.end for a in inputs], [a.end for a in outputs]
+    return Design(tuple(e.processes), files, *ends, depths)
 
 
 def _parameters(e: Emitter) -> str:

@@ -22,7 +22,7 @@ from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.pool import SumPool
 from pyqkit.hardware import folding as search
 from pyqkit.hls.emitter import Process
-from pyqkit.hls.generate import PIPELINE_CYCLES
+from pyqkit.hls.schedule import PIPELINE_CYCLES
 from tests.emulate.networks import Net, everything
 from tests.emulate.test_engines import FAST, folding
 
@@ -67,6 +67,7 @@ def test_trips_are_the_cycles_of_the_schedule(name: str) -> None:
     graph = NETWORKS[name]()
     for parallel in (1, 3, 8, 16):
         found = designs(graph, parallel)
+        assert found.hls_schedule.processes == found.hls.processes  # without its constants, and with them
         processes: dict[str, list[Process]] = {}
         for process in found.hls.processes:
             processes.setdefault(process.owner, []).append(process)
