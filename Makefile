@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 FINN := .venv-finn
 FINN_PIP := $(FINN)/bin/pip install -qq --disable-pip-version-check --no-compile
 
-.PHONY: venv test test-finn demo notebooks lint prove fuzz format-table layer-table part-table overlay board docs coverage clean
+.PHONY: venv test long test-finn demo notebooks lint prove fuzz format-table layer-table part-table overlay board docs coverage clean
 
 venv: $(STAMP)
 
@@ -56,6 +56,10 @@ prove: venv
 # Two workers, one thread each; a file's tests stay together, so that what they compile is compiled once.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What takes minutes: whole data sets, searches
+long: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 # The pages and the docstrings as a site, build/site/index.html; every warning is an error
 docs: venv

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             merged, kept = (
                 accuracy(network, fmt, options.data, calibration, images, labels, m) for m in (True, False)
             )
-            used = "merged" if zoo.NETWORKS[network].merged else "kept"
+            used = "merged" if network in zoo.MERGED else "kept"
             print(
                 f"| {network} | {fmt} | {float_share:.1f} | {merged:.1f} | {kept:.1f} | {used} |", flush=True
             )

@@ -25,6 +25,7 @@ from pyqkit.quant import calibrate
 from pyqkit.studies.datasets import views
 from pyqkit.studies.networks.cifar10 import ResNet8
 from pyqkit.studies.networks.layers import Quantised
+from pyqkit.studies.networks.pretrained import PRETRAINED
 from pyqkit.studies.networks.straight_through import Activation, QuantisedConv, StraightThrough, put_back
 from pyqkit.studies.study import State, Task
 from pyqkit.studies.trainer import Loss, Recipe, distillation
@@ -75,7 +76,7 @@ class ResNet8Training(Training[Parameters]):
     settings: Settings = Settings()
 
     def tasks(self) -> Sequence[Task[Parameters]]:
-        files = (IMAGES, zoo.NETWORKS["resnet8"].weights, zoo.NETWORKS[TEACHER].weights)
+        files = (IMAGES, PRETRAINED["resnet8"].archive, PRETRAINED[TEACHER].archive)
         hashes = (content(self.data / file) for file in files)
         return [Task("resnet8", Parameters(self.settings, *hashes), self.start)]
 

@@ -138,7 +138,7 @@ def measure(
         "scaling": options.scaling,
         "first_and_last_layer": {"weights": formats.edge_weight, "input": formats.edge_signed},
         "activations_behind_relu": formats.unsigned,
-        "batch_norms_merged": zoo.NETWORKS[network].merged,
+        "batch_norms_merged": network in zoo.MERGED,
         "frames": len(images),
         "calibration_images": len(training),
         "top1": {

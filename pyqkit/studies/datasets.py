@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from lzma import LZMAError
+from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
 import numpy as np
 
+from pyqkit.digest import digest
+from pyqkit.errors import UserError
+
+TEST, TRAINING = "cifar10_test_a.npz", "cifar10_train_20k.npz"  # of CIFAR-10, in the data folder
 TEST_SHARE = 0.3  # of the digits
 _MARGIN = 4  # pixels that a view may be shifted
 
@@ -22,6 +32,54 @@ def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         images, data.target, test_size=TEST_SHARE, random_state=seed, stratify=data.target
     )
     return x, y, x_test, y_test
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images and their classes.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        uint8, (frames, height, width, colours).
+    labels : numpy.ndarray
+        uint8, (frames,).
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of pixels and labels."""
+        return digest(self.pixels.tobytes() + self.labels.tobytes())
+
+
+def cifar10(folder: Path, file: str, count: int) -> Images:
+    """The first `count` images of `TEST` or `TRAINING`, in the official order.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is something else, or holds fewer.
+    """
+    path = folder / file
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            pixels, labels = archive["x"], archive["y"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, ZlibError, LZMAError) as error:
+        raise UserError(
+            f"an npz archive of images x and labels y was expected in {path}, but {error}; check the data "
+            "folder"
+        ) from None
+    right = pixels.dtype == labels.dtype == np.uint8 and pixels.shape[1:] == (32, 32, 3)
+    if not right or labels.shape != pixels.shape[:1] or len(pixels) < count:
+        raise UserError(
+            f"{count} or more images of 32x32x3 uint8 with labels were expected in {path}, but "
+            f"{pixels.dtype} {pixels.shape} and {labels.dtype} {labels.shape} came; check the data folder or "
+            "take fewer images"
+        )
+    return Images(pixels[:count], labels[:count])
 
 
 def views(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
