@@ -101,6 +101,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },  # an engine computes
     "boards": {"files", "untrusted"},
+    "array": set(),
+    "array.machine": {"digest", "formats"},
+    "array.isa": {"array.machine"},
+    "array.families": {"array.machine", "discovery", "formats"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),
     "cache": {"files", "renaming"},

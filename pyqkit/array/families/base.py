@@ -1,0 +1,154 @@
+"""What every family of processing elements says."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyqkit.array.machine import Machine, Mode
+from pyqkit.discovery import Registry
+from pyqkit.errors import UserError
+from pyqkit.formats import NumberFormat
+
+families = Registry["Family"]("pyqkit.array.families")
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """How a machine multiplies codes of two formats.
+
+    Attributes
+    ----------
+    mode : int
+        Of the machine.
+    parts : tuple of (int, int)
+        Runs that a tile takes: fields `weight_high` and `activation_high` of each.
+    planes : int
+        Products that a slot sums: activation codes that lie in it.
+    code_bits : int
+        Of each of them.
+    lanes : int
+        Outputs of a slot.
+    unit_shift : int
+        Sums are those of the graph, shifted left so far.
+    activation_table, weight_table : numpy.ndarray, uint64
+        Items of the table memory; empty where the mode needs none.
+    products : numpy.ndarray, shape (activation codes, weight codes)
+        What the elements make of all pairs, in units of the sums: Python integers or int64.
+    """
+
+    mode: int
+    parts: tuple[tuple[int, int], ...]
+    planes: int
+    code_bits: int
+    lanes: int
+    unit_shift: int
+    activation_table: np.ndarray
+    weight_table: np.ndarray
+    products: np.ndarray
+
+
+class Family(ABC):
+    """Arithmetic of an array's elements; has no state."""
+
+    name: str
+
+    @abstractmethod
+    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat) -> Pair:
+        """How codes of two formats are multiplied, in the fastest mode that holds them.
+
+        Raises
+        ------
+        UserError
+            If the machine cannot multiply them exactly.
+        """
+
+    @property
+    @abstractmethod
+    def unit(self) -> NumberFormat:
+        """A format whose code 1 is worth 1 and whose code 0 is zero: weights that only move codes."""
+
+    @abstractmethod
+    def slots(self, mode: Mode, codes: np.ndarray) -> np.ndarray:
+        """Weight slots of a tile.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray, shape (rows, planes, columns, lanes)
+            Codes of weights; where there is none, `no_weight`.
+
+        Returns
+        -------
+        numpy.ndarray, uint8, shape (rows, columns)
+        """
+
+    @abstractmethod
+    def no_weight(self, pair: Pair, weight: NumberFormat) -> int:
+        """The code that multiplies what does not exist: its products are zero whatever the activation."""
+
+    @abstractmethod
+    def lanes(self, mode: Mode) -> int:
+        """Outputs of a slot."""
+
+    @abstractmethod
+    def sums(
+        self,
+        mode: Mode,
+        tables: tuple[np.ndarray, np.ndarray],
+        words: np.ndarray,
+        tiles: np.ndarray,
+        high: tuple[int, int],
+    ) -> np.ndarray:
+        """What elements make of words and tiles.
+
+        Parameters
+        ----------
+        tables : (numpy.ndarray, numpy.ndarray), uint64
+            Tables of activations and of weights as they were filled.
+        words : numpy.ndarray, uint8, shape (positions, slots)
+        tiles : numpy.ndarray, uint8, shape (slots, columns)
+        high : (int, int)
+            Fields `weight_high` and `activation_high`.
+
+        Returns
+        -------
+        numpy.ndarray, int64, shape (positions, columns, lanes)
+        """
+
+
+def of(machine: Machine) -> Family:
+    """Family of a machine.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    family = families.get(machine.family)
+    if family is None:
+        raise UserError(
+            f"a family out of {', '.join(families.names())} was expected, but the array {machine.name} has "
+            f"{machine.family!r}; choose one of them"
+        )
+    return family
+
+
+def multiplied(left: np.ndarray, right: np.ndarray, product_bits: int) -> np.ndarray:
+    """Matrix product of whole numbers in float64, int64: exact as long as products have so many bits.
+
+    It is added up in pieces of as many products as 53 bits hold.
+    """
+    piece = max(1, 1 << 52 - product_bits)
+    total = np.zeros((len(left), right.shape[1]), np.int64)
+    for first in range(0, left.shape[1], piece):
+        rows = slice(first, first + piece)
+        total += (left[:, rows] @ right[rows]).astype(np.int64)
+    return total
+
+
+def packed(entries: np.ndarray) -> np.ndarray:
+    """Items of the table memory, uint64, of table entries of any unsigned type; the first one lowest."""
+    content = np.ascontiguousarray(entries).tobytes()
+    return np.frombuffer(content + bytes(-len(content) % 8), "<u8")

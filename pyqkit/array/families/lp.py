@@ -1,0 +1,120 @@
+"""Family `lp`: Logarithmic Posits. Logarithms add, a table takes the sum to a linear number.
+
+Weights of 8, 4 or 2 bits share the activation of their slot, so that a slot makes 1, 2 or 4 outputs.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from pyqkit.array.families.base import Family, Pair, families, multiplied, packed
+from pyqkit.array.machine import SLOT_BITS, Machine, Mode
+from pyqkit.errors import UserError
+from pyqkit.formats import NumberFormat
+from pyqkit.formats.logposit import TABLE_BITS, LogPosit, linear_table
+from pyqkit.formats.products import LogProduct, product
+
+FRACTION_BITS = 6  # of logarithms: what an LP of 8 bits has at most
+LOG_BITS = 11  # of a table's entry
+NEGATIVE, ZERO = 1 << LOG_BITS, 1 << LOG_BITS + 1  # flags of an entry
+LINEAR = np.array(linear_table(FRACTION_BITS), np.int64)
+_MASK = (1 << FRACTION_BITS) - 1
+_TERNARY = np.array([ZERO, 0, ZERO, NEGATIVE], np.uint16)  # weights of 2 bits, which need no table
+
+
+class LogFamily(Family):
+    """Elements that add logarithms."""
+
+    name = "lp"
+    unit = LogPosit(2, 0, 1)
+
+    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat) -> Pair:
+        pair = product(activation, weight)
+        if not isinstance(pair, LogProduct):
+            raise UserError(
+                f"Logarithmic Posits were expected by the array {machine.name}, but {activation} times "
+                f"{weight} came; quantise both with a format lpN_ES_RS, or take an array of family integer"
+            )
+        entries = _entries(pair)
+        products = _linear(*(table[: 2**side.bits] for table, side in zip(entries, (activation, weight))))
+        largest = int(np.abs(products).max()).bit_length()
+        fitting = [
+            (mode.weight_bits, index)
+            for index, mode in enumerate(machine.modes)
+            if mode.weight_bits >= weight.bits and mode.product_bits >= largest
+        ]
+        if not fitting or max(int(table[: 2**8].max() & NEGATIVE - 1) for table in entries) >> LOG_BITS:
+            most = max(mode.product_bits for mode in machine.modes)
+            raise UserError(
+                f"products of at most {most} bits were expected by the array {machine.name}, but "
+                f"{activation} times {weight} needs {largest}; use formats with a shorter regime (rs)"
+            )
+        index = min(fitting)[1]
+        mode = machine.modes[index]
+        weights = np.zeros(0, np.uint64) if mode.weight_bits == 2 else packed(entries[1])
+        shift = 0 if pair.fraction_bits else TABLE_BITS
+        lanes = self.lanes(mode)
+        return Pair(index, ((0, 0),), 1, SLOT_BITS, lanes, shift, packed(entries[0]), weights, products)
+
+    def lanes(self, mode: Mode) -> int:
+        return SLOT_BITS // mode.weight_bits
+
+    def slots(self, mode: Mode, codes: np.ndarray) -> np.ndarray:
+        shifts = np.arange(codes.shape[3]) * mode.weight_bits
+        return (codes[:, 0].astype(np.int64) << shifts).sum(axis=2).astype(np.uint8)
+
+    def no_weight(self, pair: Pair, weight: NumberFormat) -> int:
+        return 0
+
+    def sums(
+        self,
+        mode: Mode,
+        tables: tuple[np.ndarray, np.ndarray],
+        words: np.ndarray,
+        tiles: np.ndarray,
+        high: tuple[int, int],
+    ) -> np.ndarray:
+        lanes = self.lanes(mode)
+        lane = np.arange(lanes) * mode.weight_bits
+        codes = tiles[:, :, None] >> lane & 2**mode.weight_bits - 1
+        left = tables[0].view(np.uint16)[words]
+        right = (_TERNARY if mode.weight_bits == 2 else tables[1].view(np.uint16))[codes]
+        signs, weight_logs, fractions = _sign(right), right & NEGATIVE - 1, left & _MASK
+        powers = _sign(left) * np.exp2((left & NEGATIVE - 1) >> FRACTION_BITS)
+        total = np.zeros((len(words), tiles.shape[1] * lanes), np.int64)
+        for fraction in np.unique(fractions[powers != 0]):
+            logs = weight_logs.astype(np.int64) + int(fraction)
+            linear = signs * (LINEAR[logs & _MASK] << (logs >> FRACTION_BITS)).astype(np.float64)
+            some = np.where(fractions == fraction, powers, 0.0)
+            total += multiplied(some, linear.reshape(len(tiles), -1), mode.product_bits)
+        return total.reshape(len(words), tiles.shape[1], lanes)
+
+
+def _sign(entries: np.ndarray) -> np.ndarray:
+    """1, -1 or 0 of table entries."""
+    return np.where(entries & ZERO, 0.0, np.where(entries & NEGATIVE, -1.0, 1.0))
+
+
+@lru_cache(maxsize=64)
+def _entries(pair: LogProduct) -> tuple[np.ndarray, np.ndarray]:
+    """Tables of activations and of weights, uint16 by code of 8 bits; codes that do not exist are zero."""
+    up = FRACTION_BITS - pair.fraction_bits
+    found = []
+    for side, more in zip(pair.sides, (pair.lowest_fraction, 0)):
+        table = np.full(256, ZERO, np.uint16)
+        entry = np.where(side.negative, NEGATIVE, 0) | (side.offset + more << up)
+        table[: len(side.zero)] = np.where(side.zero, ZERO, entry)
+        found.append(table)
+    return found[0], found[1]
+
+
+def _linear(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Products of all pairs of table entries, as Python integers."""
+    logs = np.add.outer((left & NEGATIVE - 1).astype(np.int64), (right & NEGATIVE - 1).astype(np.int64))
+    linear = LINEAR.astype(object)[logs & _MASK] << (logs >> FRACTION_BITS).astype(object)
+    return linear * np.multiply.outer(_sign(left), _sign(right)).astype(np.int64).astype(object)
+
+
+families.register("lp")(LogFamily())
