@@ -89,7 +89,7 @@ setup(
     package_data={
         "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "**/*.v", "hardware/*.json"],
         "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
-        "pyqkit.rtl_library": ["*.sv"],
+        "pyqkit.rtl_library": ["*.sv", "array/*.sv"],
         "pyqkit.board_files": ["*.toml"],
         "pyqkit.overlays": [
             "Makefile",

