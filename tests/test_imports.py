@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver_rate": {"formats", "overlay.hwh"},
     "custom_op": {"formats"},
     # an export is compared with its module
-    "quant": {"formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
+    "quant": {"discovery", "formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
     "host": {"discovery", "formats", "graph.fields", "graph.limits"},
     "graph": {"formats", "discovery", "host", "graph.fields", "graph.limits"},
     "graph.fields": {"formats"},

@@ -149,6 +149,11 @@ class NumberFormat(ABC):
         return self
 
     @property
+    def unsigned_twin(self) -> NumberFormat | None:
+        """Format of equal bits that spends the bit of the sign on precision; None if there is none."""
+        return None
+
+    @property
     def origin(self) -> int:
         """The value that rounding "to_zero" goes towards.
 
@@ -188,10 +193,7 @@ class NumberFormat(ABC):
 
     @property
     def integers(self) -> np.ndarray:
-        """Integer of every code, indexed by code (0 for special codes).
-
-        Int64, or object where int64 is too short.
-        """
+        """Integer of every code, by code (0 for special ones); int64, or object where that is too short."""
         return _tables(self).integers
 
     @property
@@ -250,10 +252,7 @@ class NumberFormat(ABC):
         return _boundaries(self, rounding)
 
     def limits(self, dtype: np.dtype | type = np.float64) -> np.ndarray:
-        """Smallest number of type `dtype` that encodes to ``codes[i + 1]``, for each i.
-
-        Exact thresholds for search.
-        """
+        """Smallest number of type `dtype` that encodes to ``codes[i + 1]``, for each i: exact thresholds."""
         return _limits(self, np.dtype(dtype))
 
     def encode(self, x: np.ndarray | float) -> np.ndarray:
@@ -349,7 +348,6 @@ def _tables(fmt: NumberFormat) -> _Tables:
             "accumulators have no table"
         )
     exact = [fmt.exact(code) for code in range(2**fmt.bits)]
-    scale = fmt.prescale
     first: dict[Fraction, int] = {}
     for code, value in enumerate(exact):
         if value is not None:
@@ -357,7 +355,10 @@ def _tables(fmt: NumberFormat) -> _Tables:
             first.setdefault(value, code)
     order = sorted(first)
     by_code = np.array(
-        [fmt.special(code) if value is None else float(value * scale) for code, value in enumerate(exact)]
+        [
+            fmt.special(code) if value is None else float(value * fmt.prescale)
+            for code, value in enumerate(exact)
+        ]
     )
     by_code[by_code == 0] = 0.0
     integers = [fmt.integer(code) or 0 for code in range(2**fmt.bits)]

@@ -86,6 +86,10 @@ class Integer(NumberFormat):
         return 0
 
     @property
+    def unsigned_twin(self) -> Integer | None:
+        return Integer(self.width, signed=False) if self.signed and not self.zero_point else None
+
+    @property
     def origin(self) -> int:
         return -self.zero_point  # QONNX rounds before it subtracts the zero point
 

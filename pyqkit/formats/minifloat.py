@@ -117,6 +117,11 @@ class Minifloat(NumberFormat):
     def unit_exponent(self) -> int:
         return 1 - self.bias - self.significand_bits
 
+    @property
+    def unsigned_twin(self) -> Minifloat | None:
+        # Without the codes of infinity and NaN: activations never are either.
+        return Minifloat(self.exponent_bits, self.significand_bits + 1, signed=False) if self.signed else None
+
     def fields(self, code: int) -> tuple[int, int, int]:
         """Sign, exponent field and significand field of a code."""
         body = self.exponent_bits + self.significand_bits

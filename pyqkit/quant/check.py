@@ -23,6 +23,7 @@ from brevitas.proxy.runtime_quant import ActQuantProxyFromInjectorBase
 from pyqkit.errors import UserError
 from pyqkit.graph.layer_names import layer_of, module_path
 from pyqkit.graph.model import QUANTISERS
+from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.verify.execution import CUT, Execution
 from pyqkit.verify.float_error import UNIT, ErrorBounds
 
@@ -75,6 +76,8 @@ def _recorded(module: torch.nn.Module) -> Iterator[dict[str, list[Call]]]:
 
 def _quantiser(proxy: torch.nn.Module) -> torch.nn.Module | None:
     """The module that rounds, behind the activation function of its layer."""
+    if isinstance(proxy, Quantiser):
+        return proxy
     if isinstance(proxy, ActQuantProxyFromInjectorBase):
         return getattr(proxy.fused_activation_quant_proxy, "tensor_quant", None)
     if isinstance(proxy, (WeightQuantProxyFromInjectorBase, BiasQuantProxyFromInjectorBase)):

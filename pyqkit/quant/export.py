@@ -32,6 +32,7 @@ from pyqkit.graph.model import QUANTISERS
 from pyqkit.quant.calibration import warn_of_uncalibrated
 from pyqkit.quant.check import check_export
 from pyqkit.quant.handlers import Manager
+from pyqkit.quant.ptq.naming import name_layers
 
 CHECKED_FRAMES = 2
 
@@ -44,8 +45,8 @@ def export_qonnx(
     Parameters
     ----------
     model : torch.nn.Module
-        With Brevitas layers; a copy of it is exported, on the CPU and in eval mode, and the model itself is
-        left as it is.
+        With Brevitas layers, or as `pyqkit.quantise` gives it. A copy of it is exported, on the CPU and in
+        eval mode, and the model itself is left as it is.
     example_input : torch.Tensor or numpy.ndarray
         Frames of the right shape, real numbers. The first is traced, so that the file has a batch of 1; the
         first two run through the model and through the file.
@@ -204,6 +205,7 @@ def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
     )
     del exported.opset_import[:]
     exported.opset_import.extend(kept)  # '' first: qonnx executes constants with the first version
+    name_layers(exported, working)
     return exported
 
 

@@ -1,0 +1,104 @@
+"""From a float network and calibration frames to a quantised network, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from pyqkit.quant.ptq.frames import checked
+from pyqkit.quant.ptq.network import Network
+from pyqkit.quant.ptq.recipe import Per, Recipe, Scaling, Search
+
+Say = Callable[[str], None]
+
+
+def quantise(
+    model: nn.Module,
+    data: Any,
+    *,
+    weights: str = "e2m1",
+    acts: str = "",
+    ends: str = "",
+    recipe: str = "",
+    per: Per = "channel",
+    scaling: Scaling = "power_of_two",
+    weight_scale: Search = "mse",
+    act_scale: Search = "mse",
+    percentile: float = 99.99,
+    signed: bool = False,
+    seed: int = 0,
+    say: Say | None = None,
+) -> nn.Module:
+    """Quantise a trained network without training it again.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Of PyTorch's own layers, in eval mode; it is left as it is. Calls of functions (``torch.relu``, ``+``,
+        ``torch.cat``) are followed, layers that cannot be rewritten are named.
+    data : array or Tensor, shape (frames, *shape of the input)
+        Calibration frames, preprocessed as in training; a few hundred are usual.
+    weights, acts : str
+        Formats as `pyqkit.formats.parse` has them; activations have that of the weights if none is given.
+        Where a tensor is never negative, the unsigned twin of equal bits is taken.
+    ends : str
+        Format of the first and the last layer; one of 8 bits if none is given.
+    recipe : str
+        Steps joined by plus signs, such as ``"equalise+gptq+round+bias"``; see docs/quantise.md.
+    per : {"channel", "tensor"}
+        One scale of weights for each output channel, or for the whole tensor.
+    scaling : {"power_of_two", "real"}
+    weight_scale, act_scale : {"max", "percentile", "mse"}
+        Where scales come from; see `pyqkit.quant.ptq.recipe.Recipe`.
+    percentile : float
+    signed : bool
+        No unsigned twins.
+    seed : int
+        Of what steps draw.
+    say : callable, optional
+        Called with a word on what is being done.
+
+    Returns
+    -------
+    torch.nn.Module
+        For `pyqkit.compile` and `pyqkit.quant.export_qonnx`.
+
+    Raises
+    ------
+    UserError
+        If the network cannot be rewritten, the data do not fit it, or a name is unknown.
+
+    Examples
+    --------
+    >>> network = quantise(resnet, images[:512], weights="e2m1", recipe="gptq+round")  # doctest: +SKIP
+    >>> accelerator = pyqkit.compile(network, images[:1], board="PYNQ-Z2")  # doctest: +SKIP
+    """
+    wanted = Recipe.of(weights, acts, ends, recipe, per, scaling, weight_scale, act_scale, percentile, signed)
+    made = quantised(model, data, wanted, seed, say).module
+    assert made is not None
+    return made
+
+
+def quantised(model: nn.Module, data: Any, recipe: Recipe, seed: int = 0, say: Say | None = None) -> Network:
+    """As `quantise`, for a `Recipe`; the float network, the quantised one and the data together."""
+    say = say or (lambda word: None)
+    say("following the network")
+    network = Network(model, checked(data))
+    before = torch.get_rng_state()
+    try:
+        for step in recipe.steps:
+            if step.stage == "float":
+                say(type(step).__name__)
+                step.apply(network, seed)
+        say("finding scales")
+        network.quantise(recipe)
+        for step in recipe.steps:
+            if step.stage == "calibrated":
+                say(type(step).__name__)
+                step.apply(network, seed)
+    finally:
+        torch.set_rng_state(before)
+    return network

@@ -1,0 +1,289 @@
+"""A float module as a graph in which every layer, activation function and pool has a name and one place.
+
+`torch.fx` records what the module's forward does. Then the graph is made regular: a function such as
+``torch.relu`` becomes a module, a module that is called twice becomes two, dropouts and identities go, and
+batch norms are merged into the layers before them.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+from torch.nn.utils import fusion
+
+from pyqkit.errors import UserError, listed, shortened
+from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
+from pyqkit.quant.ptq.parts import RISING, is_call, max_pools
+
+# Functions and methods of tensors: the module that computes the same
+_MODULES: dict[Any, Callable[..., nn.Module]] = {
+    **dict.fromkeys((functional.relu, torch.relu, torch.relu_, "relu", "relu_"), nn.ReLU),
+    **dict.fromkeys((torch.sigmoid, functional.sigmoid, "sigmoid", "sigmoid_"), nn.Sigmoid),
+    **dict.fromkeys((torch.tanh, functional.tanh, "tanh", "tanh_"), nn.Tanh),
+    functional.relu6: nn.ReLU6,
+    functional.hardtanh: nn.Hardtanh,
+    functional.hardswish: nn.Hardswish,
+    functional.hardsigmoid: nn.Hardsigmoid,
+    functional.silu: nn.SiLU,
+    functional.mish: nn.Mish,
+    functional.gelu: nn.GELU,
+    functional.leaky_relu: nn.LeakyReLU,
+    functional.elu: nn.ELU,
+    functional.selu: nn.SELU,
+    functional.celu: nn.CELU,
+    functional.softplus: nn.Softplus,
+}
+_DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
+_DROPOUTS = (functional.dropout, functional.dropout2d, torch.dropout, functional.alpha_dropout)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_LIKE_LINEAR = (functional.linear, functional.conv1d, functional.conv2d, torch.conv1d, torch.conv2d)
+_UNSUPPORTED: dict[type[nn.Module], str] = {
+    nn.RNNBase: "it feeds back what it computes; use convolutions over time",
+    nn.Bilinear: "both its factors depend on the input; use nn.Linear",
+    nn.Conv3d: "only one and two dimensions are quantised; use nn.Conv2d",
+    nn.modules.conv._ConvTransposeNd: "it is not quantised after training; use nn.Upsample and nn.Conv2d",
+    nn.Embedding: "it reads a table by numbers; start behind it",
+}
+
+
+def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The graph of a module in eval mode, regular as above; the module itself is left as it is.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Of PyTorch's layers, with one tensor in and one or several out.
+    example : Tensor
+        Frames, on which the graph computes what the module does.
+
+    Raises
+    ------
+    UserError
+        If the module trains, cannot be traced, or has layers that cannot be rewritten; all are named.
+    """
+    _check_mode(model)
+    with torch.no_grad():
+        before = _outputs(_run(model, example))
+        graph = _recorded(model)
+        _refuse_unsupported(graph)
+        _drop(graph)
+        _as_modules(graph)
+        _one_place_each(graph)
+        merge_batch_norms(graph)
+        _activations_before_pools(graph)
+        graph.graph.lint()
+        graph.recompile()
+        _check_same(before, _outputs(graph(example)))
+    return graph
+
+
+def _check_mode(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise UserError(f"a torch.nn.Module was expected, but {type(model).__name__} came; pass the network")
+    if any(module.training for module in model.modules()):
+        raise UserError(
+            "a network in evaluation mode was expected, but it is in training mode, where dropout and batch "
+            "norms depend on the batch; call model.eval() first"
+        )
+    if any(type(module).__module__.startswith("brevitas") for module in model.modules()):
+        raise UserError(
+            "a float network was expected, but it has Brevitas layers; pass the network before quantisation, "
+            "or use pyqkit.quant.calibrate and gptq on this one"
+        )
+
+
+def _run(model: nn.Module, example: Tensor) -> Any:
+    try:
+        return model(example)
+    except Exception as error:  # whatever the user's forward raises
+        raise UserError(
+            f"a network that runs on a frame of shape {tuple(example.shape[1:])} was expected, but it raises "
+            f"{type(error).__name__} ({_first_line(error)}); check the shape of the calibration frames"
+        ) from error
+
+
+def _outputs(made: Any) -> list[Tensor]:
+    outputs = list(made) if isinstance(made, (tuple, list)) else [made]
+    if not outputs or not all(isinstance(output, Tensor) for output in outputs):
+        raise UserError(
+            f"a network that returns a tensor or several was expected, but {type(made).__name__} came; "
+            "return its tensors"
+        )
+    return outputs
+
+
+class _Tracer(fx.Tracer):
+    """Goes into everything that is no single layer of PyTorch."""
+
+    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
+        inside = isinstance(module, (nn.TransformerEncoder, nn.TransformerEncoderLayer))
+        return super().is_leaf_module(module, path) and not inside
+
+
+def _recorded(model: nn.Module) -> fx.GraphModule:
+    root = copy.deepcopy(model)
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    optional = {p.name: p.default for p in parameters if p.default is not p.empty}
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(root, concrete_args=optional or None)
+    except Exception as error:  # the tracer lets through what the forward does with its proxies
+        raise UserError(
+            "a network whose way does not depend on its numbers was expected, but torch.fx cannot follow it "
+            f"({_first_line(error)}); move tests of values and of shapes out of forward"
+        ) from error
+    inputs = [node for node in graph.nodes if node.op == "placeholder" and node.users]
+    if len(inputs) != 1:
+        raise UserError(f"a network with one input was expected, but it has {len(inputs)}; join them to one")
+    return fx.GraphModule(root, graph, type(model).__name__)
+
+
+def _first_line(error: Exception) -> str:
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return shortened(line.rstrip("."))
+
+
+def _calls(graph: fx.GraphModule) -> Iterator[tuple[fx.Node, nn.Module]]:
+    """Modules that are called, with their nodes, in order."""
+    for node in list(graph.graph.nodes):
+        if node.op == "call_module":
+            yield node, graph.get_submodule(str(node.target))
+
+
+def _refuse_unsupported(graph: fx.GraphModule) -> None:
+    found = [(str(node.target), _reason(module)) for node, module in _calls(graph)]
+    for node in graph.graph.nodes:
+        if is_call(node, _LIKE_LINEAR):
+            found.append((place(node), "its weights are no layer's; use nn.Conv2d or nn.Linear"))
+        if is_call(node, _DROPOUTS) and _trains(node):
+            found.append((place(node), "it drops values in evaluation, too; pass training=self.training"))
+    refused = [f"{name} ({reason})" for name, reason in found if reason]
+    if refused:
+        raise UserError(
+            "layers that can be quantised after training were expected, but these cannot be rewritten: "
+            + listed(refused, 8)
+        )
+
+
+def _reason(module: nn.Module) -> str:
+    return next((reason for kind, reason in _UNSUPPORTED.items() if isinstance(module, kind)), "")
+
+
+def _trains(node: fx.Node) -> bool:
+    """Whether a functional dropout drops; its third argument says so."""
+    return bool(node.kwargs.get("training", node.args[2] if len(node.args) > 2 else True))
+
+
+def _drop(graph: fx.GraphModule) -> None:
+    for node in list(graph.graph.nodes):
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, _DROPPED) or is_call(node, _DROPOUTS):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.graph.erase_node(node)
+
+
+def place(node: fx.Node) -> str:
+    """Where a function is called: the path of the module that calls it, and the function's own name."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path = next(reversed(stack.values()))[0] if stack else ""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
+    return f"{path}.{name}" if path else str(name)
+
+
+def free_path(graph: fx.GraphModule, wanted: str) -> str:
+    """The path, or the first with a number behind it that no module or attribute has."""
+    taken, path, count = {name for name, _ in graph.named_modules()}, wanted, 0
+    while path in taken or _has_attribute(graph, path):
+        count += 1
+        path = f"{wanted}_{count}"
+    return path
+
+
+def _has_attribute(graph: fx.GraphModule, path: str) -> bool:
+    owner, _, name = path.rpartition(".")
+    try:
+        return hasattr(graph.get_submodule(owner), name)
+    except AttributeError:
+        return False
+
+
+def _as_modules(graph: fx.GraphModule) -> None:
+    """Activation functions become modules."""
+    for node in list(graph.graph.nodes):
+        make = _MODULES.get(node.target) if node.op in ("call_function", "call_method") else None
+        if make is None:
+            continue
+        given = {key: value for key, value in node.kwargs.items() if key not in ("input", "inplace")}
+        x = node.kwargs.get("input", node.args[0] if node.args else None)
+        own = free_path(graph, place(node))
+        graph.add_submodule(own, make(*(a for a in node.args[1:] if not isinstance(a, bool)), **given).eval())
+        with graph.graph.inserting_before(node):
+            called = graph.graph.call_module(own, (x,))
+        node.replace_all_uses_with(called)
+        graph.graph.erase_node(node)
+
+
+def _one_place_each(graph: fx.GraphModule) -> None:
+    """A module that is called twice becomes two, so that a name is one place; nothing happens in place."""
+    seen: set[str] = set()
+    for node, module in _calls(graph):
+        if getattr(module, "inplace", False):
+            module.inplace = False  # type: ignore[assignment]  # what is read twice must stay
+        path = str(node.target)
+        if path in seen:
+            path = free_path(graph, path)
+            graph.add_submodule(path, copy.deepcopy(module))
+            node.target = path
+        seen.add(path)
+
+
+def merge_batch_norms(graph: fx.GraphModule) -> None:
+    """Batch norms go into the weights and biases of layers that nobody else reads."""
+    modules = dict(graph.named_modules())
+    for node, norm in _calls(graph):
+        before = node.all_input_nodes[0]
+        layer = modules.get(str(before.target)) if before.op == "call_module" else None
+        if (
+            not isinstance(norm, _BATCH_NORMS)
+            or not isinstance(layer, WEIGHT_LAYERS)
+            or len(before.users) > 1
+        ):
+            continue
+        if isinstance(layer, nn.Linear):
+            merged: nn.Module = fusion.fuse_linear_bn_eval(layer, norm)
+        else:
+            merged = fusion.fuse_conv_bn_eval(layer, norm)  # type: ignore[type-var]
+        graph.set_submodule(str(before.target), merged)
+        node.replace_all_uses_with(before)
+        graph.graph.erase_node(node)
+    graph.delete_all_unused_submodules()
+
+
+def _activations_before_pools(graph: fx.GraphModule) -> None:
+    """A rising function behind a max pool goes before it: no result changes, and sums are rounded once."""
+    for node, module in _calls(graph):
+        pool = node.all_input_nodes[0]
+        if not isinstance(module, RISING) or pool not in max_pools(graph) or len(pool.users) > 1:
+            continue
+        x = pool.all_input_nodes[0]
+        node.replace_all_uses_with(pool)
+        pool.replace_input_with(x, node)
+        node.args = (x,)
+        pool.prepend(node)
+    graph.graph.lint()
+
+
+def _check_same(before: list[Tensor], after: list[Tensor]) -> None:
+    """Merged batch norms round otherwise than those of their own: by a part in ten thousand at most."""
+    for x, y in zip(before, after):
+        if x.shape != y.shape or not torch.allclose(x, y, rtol=1e-3, atol=1e-4 * float(x.abs().max() + 1e-6)):
+            raise UserError(
+                "a network that computes the same every time was expected, but the graph that torch.fx makes "
+                "of it gives other outputs; remove what is random or depends on earlier calls"
+            )
