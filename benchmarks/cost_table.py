@@ -1,9 +1,9 @@
 """What a multiply-accumulate and a dot product cost in every format, synthesised by Yosys: docs/cost.md.
 
-python benchmarks/cost_table.py                writes results/cost.json and docs/cost.md
-python benchmarks/cost_table.py --page-only    writes docs/cost.md from results/cost.json
+python benchmarks/cost_table.py                writes pyqkit/hardware/mac_costs.json and docs/cost.md
+python benchmarks/cost_table.py --page-only    writes docs/cost.md from what is in the first
 
-The first takes an hour; what is cached is not run again.
+It takes an hour; what is cached is not run again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from pathlib import Path
 from records import Run
 
 from pyqkit.formats import NumberFormat, parse, product
+from pyqkit.hardware.mac_costs import FILE as RESULTS
+from pyqkit.hardware.mac_costs import PAIR, pair
 from pyqkit.rtl.arithmetic import dot_product, multiply_accumulate
 from pyqkit.rtl.generate import library
 from pyqkit.rtl.products import TABLE_BITS, ProductBlock, product_block, table_block
 from pyqkit.rtl.synthesis import LABEL, Circuit, synthesise
 
 ROOT = Path(__file__).parent.parent
-RESULTS, PAGE = ROOT / "benchmarks" / "results" / "cost.json", ROOT / "docs" / "cost.md"
+PAGE = ROOT / "docs" / "cost.md"
 LANES = 32
 MAC_TERMS = 256  # products that the accumulator of a MAC holds
 NO_LIMIT = 2**16
@@ -32,6 +34,17 @@ INTEGERS = [f"int{bits}" for bits in range(2, 9)]
 MINIFLOATS = [f"e{e}m{bits - 1 - e}" for bits in range(3, 9) for e in range(1, bits)]
 LOGARITHMIC = ["lp4_0_3", "lp4_1_3", "lp6_1_3", "lp8_0_7", "lp8_1_3", "lp8_1_7", "lp8_2_3", "lp8_2_7"]
 FORMATS = INTEGERS + MINIFLOATS + LOGARITHMIC
+# Narrow weights, wider activations: MACs alone
+PAIRS = [
+    pair(weights, acts)
+    for narrow, wide in (
+        (("int3", "int4", "int5"), ("int5", "int6", "int8")),
+        (("e2m0", "e2m1", "e3m0", "e2m2", "e3m1"), ("e2m2", "e2m3", "e3m2", "e3m4", "e4m3")),
+    )
+    for weights in narrow
+    for acts in wide
+    if parse(weights).bits < parse(acts).bits
+]
 AT_A_TIME = 8  # circuits between which results are saved
 
 # LUTs of other open work, from the same Yosys, by the same count (LUT1 to LUT6, no DSP), per MAC of a 32-lane
@@ -42,27 +55,36 @@ PEERS = {"e2m1": 42.0, "int4": 51.5, "e2m3": 81.0, "e3m2": 94.0, "int8": 171.0, 
 POSIT_PEER = ("PACoGen posit<8,1>, multiply and add, each rounded", 385)
 
 
-def variants(fmt: NumberFormat) -> dict[str, ProductBlock]:
-    """Multipliers of a format by itself."""
-    block = product_block(fmt, fmt, NO_LIMIT)
+def variants(fmt: NumberFormat, other: NumberFormat | None = None) -> dict[str, ProductBlock]:
+    """Multipliers of a format by itself or another."""
+    other = other or fmt
+    block = product_block(fmt, other, NO_LIMIT)
     found = {"structural": block}
-    if 2 * fmt.bits <= TABLE_BITS:
-        found["table"] = table_block(product(fmt, fmt), block.width)
+    if fmt.bits + other.bits <= TABLE_BITS:
+        found["table"] = table_block(product(fmt, other), block.width)
     return found
 
 
 def circuits(name: str) -> Iterator[tuple[str, str, Circuit]]:
-    """Kind, variant and circuit of all that is measured of a format."""
-    fmt = parse(name)
-    for variant, block in variants(fmt).items():
-        sum_bits = max(accumulator_bits(fmt), block.width)
-        yield "mac", variant, multiply_accumulate(f"mac_{variant}_{name}", fmt, fmt, block, sum_bits)
-        yield f"dot_{LANES}", variant, dot_product(f"dot_{variant}_{name}", fmt, fmt, block, LANES)
+    """Kind, variant and circuit of all that is measured of a format, or of a pair."""
+    fmt, other = operands(name)
+    circuit = name.replace(PAIR, "_")
+    for variant, block in variants(fmt, other).items():
+        mac = f"mac_{variant}_{circuit}"
+        yield "mac", variant, multiply_accumulate(mac, fmt, other, block, accumulator_bits(fmt, other))
+        if fmt == other:
+            yield f"dot_{LANES}", variant, dot_product(f"dot_{variant}_{circuit}", fmt, fmt, block, LANES)
 
 
-def accumulator_bits(fmt: NumberFormat) -> int:
+def operands(name: str) -> tuple[NumberFormat, NumberFormat]:
+    """Weights and activations of a name."""
+    weights, _, acts = name.partition(PAIR)
+    return parse(weights), parse(acts or weights)
+
+
+def accumulator_bits(fmt: NumberFormat, other: NumberFormat | None = None) -> int:
     """Bits of an exact sum of `MAC_TERMS` products."""
-    return product_block(fmt, fmt, NO_LIMIT).width + (MAC_TERMS - 1).bit_length()
+    return product_block(fmt, other or fmt, NO_LIMIT).width + (MAC_TERMS - 1).bit_length()
 
 
 def measure(names: list[str], kinds: list[str], limit: int | None, known: dict, run: Run) -> None:
@@ -86,8 +108,7 @@ def measure(names: list[str], kinds: list[str], limit: int | None, known: dict, 
 
 
 def _bits(name: str, kind: str) -> int:
-    fmt = parse(name)
-    return product_block(fmt, fmt, NO_LIMIT).width * (LANES if kind != "mac" else 1)
+    return product_block(*operands(name), NO_LIMIT).width * (LANES if kind != "mac" else 1)
 
 
 def save(known: dict, run: Run) -> None:
@@ -96,6 +117,7 @@ def save(known: dict, run: Run) -> None:
         "label": LABEL,
         "lanes": LANES,
         "formats": {name: known[name] for name in FORMATS if name in known},
+        "pairs": {name: known[name] for name in PAIRS if name in known},
     }
     run.write_json(RESULTS, data, merged=True)
 
@@ -122,6 +144,7 @@ def page(data: dict) -> str:
         titles=" | ".join(_TITLES),
         rule=" | ".join("---" for _ in _TITLES),
         rows="\n".join(rows),
+        pairs="\n".join(_pair_row(name, kinds) for name, kinds in data["pairs"].items()),
     )
 
 
@@ -150,6 +173,12 @@ def _row(name: str, kinds: dict, dot: str) -> str:
     else:
         cells += ["not measured", "", ""]
     return f"| {' | '.join(cells)} |"
+
+
+def _pair_row(name: str, kinds: dict) -> str:
+    _, mac = smallest(kinds["mac"])
+    cells = [mac["luts"], f"{mac['lut_low']} - {mac['lut_high']}", mac["ff"], mac["carry4"]]
+    return f"| {' | '.join(map(str, [*name.split(PAIR), *cells]))} |"
 
 
 def _against(found: dict, dot: str) -> Iterator[str]:
@@ -215,6 +244,12 @@ line, not smaller.
 | {titles} |
 | {rule} |
 {rows}
+
+## Narrow weights and wider activations
+
+| weights | activations | MAC LUTs | low - high | FF | CARRY4 |
+| --- | --- | --- | --- | --- | --- |
+{pairs}
 """
 
 
@@ -223,14 +258,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--page-only", action="store_true")
-    parser.add_argument("--formats", nargs="+", default=FORMATS)
+    parser.add_argument("--formats", nargs="+", default=[*FORMATS, *PAIRS], help="also pairs, as e2m1*e3m2")
     parser.add_argument(
         "--kinds", nargs="+", default=["mac", f"dot_{LANES}"], choices=["mac", f"dot_{LANES}"]
     )
     parser.add_argument("--limit", type=int, help="only so many circuits more")
     arguments = parser.parse_args()
     run = Run(arguments)
-    known = json.loads(RESULTS.read_text())["formats"] if RESULTS.exists() else {}
+    data = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known = {**data.get("formats", {}), **data.get("pairs", {})}
     if not arguments.page_only:
         measure(arguments.formats, arguments.kinds, arguments.limit, known, run)
     PAGE.write_text(page(json.loads(RESULTS.read_text())))

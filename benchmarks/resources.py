@@ -156,7 +156,7 @@ def _design(case: Case) -> Design:
 
 
 def rows() -> list[tuple[Features, dict[str, int]]]:
-    """Measured circuits: features and what Yosys found; the library, and the arithmetic of cost.json."""
+    """Measured circuits: features and what Yosys found; the library, and the arithmetic of docs/cost.md."""
     found = [(total(row["parts"]), row["found"]) for row in json.loads(MEASURED.read_text())["blocks"]]
     for name, kinds in json.loads(COST.read_text())["formats"].items():
         fmt = parse(name)

@@ -37,6 +37,7 @@ _KEYS = {
     "curve",
     "wall_s",
     "cpu_s",
+    "run",
     "sha256",
 }
 
@@ -61,6 +62,8 @@ class Checkpoint:
         Points of the learning curve.
     wall_s, cpu_s : float
         Seconds that the steps took, in all runs together.
+    run : int
+        Number of the run that did the last of them.
     """
 
     study: str
@@ -71,6 +74,7 @@ class Checkpoint:
     curve: tuple[Point, ...]
     wall_s: float
     cpu_s: float
+    run: int = 0
 
 
 def write(checkpoint: Checkpoint, path: Path) -> None:
@@ -87,6 +91,7 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
         "curve": list(checkpoint.curve),
         "wall_s": checkpoint.wall_s,
         "cpu_s": checkpoint.cpu_s,
+        "run": checkpoint.run,
     }
     record["sha256"] = own_digest(record)
     with replacing(path) as beside, open(beside, "wb") as file:
@@ -127,6 +132,7 @@ def read(path: Path, study: str, task: str) -> Checkpoint:
         _curve(record["curve"]),
         _seconds(record, "wall_s"),
         _seconds(record, "cpu_s"),
+        _count(record, "run"),
     )
 
 

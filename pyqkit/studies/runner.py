@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +47,8 @@ class Outcome(Generic[P]):
         Points of the learning curve, each with its number ``step``.
     wall_s, cpu_s : float
         Seconds, in all runs together.
+    run : int
+        Number of the run that finished it.
     """
 
     task: Task[P]
@@ -55,6 +57,7 @@ class Outcome(Generic[P]):
     curve: tuple[Point, ...]
     wall_s: float
     cpu_s: float
+    run: int
 
     def to_json(self) -> dict[str, Json]:
         """What does not depend on machine and time; arrays by their SHA-256."""
@@ -88,7 +91,8 @@ class Results(Generic[P]):
             "results": [outcome.to_json() for outcome in self.outcomes],
             "digest": self.digest,
             "seconds": {
-                o.task.name: {"wall": round(o.wall_s, 2), "cpu": round(o.cpu_s, 2)} for o in self.outcomes
+                o.task.name: {"wall": round(o.wall_s, 2), "cpu": round(o.cpu_s, 2), "run": o.run}
+                for o in self.outcomes
             },
             "provenance": list(self.runs),
         }
@@ -129,8 +133,8 @@ def run(
     """
     definition = Definition(study)
     arguments = {"workers": count, "dask": dask is not None, "resume": resume}
-    with opened(path, definition, resume, force) as folder, _recorded(folder, arguments):
-        job = _Job(definition, folder)
+    with opened(path, definition, resume, force) as folder, _recorded(folder, arguments) as number:
+        job = _Job(definition, folder, number)
         with (
             workers(count, dask, study.threads) as crew,
             job.kept_on_interrupt(),
@@ -154,15 +158,17 @@ def collect(folder: Folder) -> Results[Any]:
                 "there; go on with --resume"
             )
         state = found.state
-        outcomes.append(Outcome(task, state.values, state.arrays, found.curve, found.wall_s, found.cpu_s))
+        outcomes.append(
+            Outcome(task, state.values, state.arrays, found.curve, found.wall_s, found.cpu_s, found.run)
+        )
     return Results(folder.definition, tuple(outcomes), tuple(folder.runs()))
 
 
 class _Job:
     """One run's view of the tasks: what is done, what waits, what a worker has."""
 
-    def __init__(self, definition: Definition[Any], folder: Folder) -> None:
-        self.study, self.folder = definition.study, folder
+    def __init__(self, definition: Definition[Any], folder: Folder, number: int) -> None:
+        self.study, self.folder, self.number = definition.study, folder, number
         self.steps = {task.name: self.study.steps(task) for task in definition.tasks}
         self.done = dict.fromkeys(self.steps, 0)
         self.finished: set[str] = set()
@@ -211,7 +217,7 @@ class _Job:
                 ) from error
             self.failures[task.name] = error
             return
-        self.folder.keep(found)
+        self.folder.keep(replace(found, run=self.number))
         self.done[task.name] = found.steps
         if found.finished:
             self.finished.add(task.name)
@@ -247,18 +253,18 @@ class _Job:
 
 
 @contextmanager
-def _recorded(folder: Folder, arguments: Mapping[str, object]) -> Iterator[None]:
+def _recorded(folder: Folder, arguments: Mapping[str, object]) -> Iterator[int]:
     """Write the provenance of a run when it begins, for those that are killed, and again when it ends."""
     clock, number = Clock(), folder.next_run()
     seeds = _distinct(task.seed for task in folder.definition.tasks)
 
     def write() -> None:
         found = provenance(sys.argv[0], arguments, clock, seeds)
-        folder.write_run(number, found.to_json())
+        folder.write_run(number, {"run": number, **found.to_json()})
 
     write()
     try:
-        yield
+        yield number
     finally:
         write()
 

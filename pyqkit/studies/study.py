@@ -15,7 +15,7 @@ from pyqkit.names import is_label
 from pyqkit.studies.json_value import Json, canonical, plain
 
 P = TypeVar("P")
-LAYOUT = 1  # of the files of a study; files of another layout are not read
+LAYOUT = 2  # of the files of a study; files of another layout are not read
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
     }
     state = State({"facts": [1, 0.1, None, "é"], "nested": {"t": (1, 2)}}, arrays)
     checkpoint.write(
-        Checkpoint("study", "task", 3, False, state, ({"step": 1},), 0.5, 0.25), tmp_path / "c.npz"
+        Checkpoint("study", "task", 3, False, state, ({"step": 1},), 0.5, 0.25, 7), tmp_path / "c.npz"
     )
     return tmp_path / "c.npz"
 
@@ -46,7 +46,13 @@ def file(tmp_path: Path) -> Path:
 def test_a_checkpoint_comes_back(file: Path) -> None:
     found = found_of(file)
     assert found.state.values == {"facts": [1, 0.1, None, "é"], "nested": {"t": [1, 2]}}
-    assert (found.steps, found.finished, found.curve, found.wall_s) == (3, False, ({"step": 1},), 0.5)
+    assert (found.steps, found.finished, found.curve, found.wall_s, found.run) == (
+        3,
+        False,
+        ({"step": 1},),
+        0.5,
+        7,
+    )
     np.testing.assert_array_equal(found.state.arrays["a/b c"], np.arange(6).reshape(2, 3))
     assert found.state.arrays["scalar"] == np.float32(0.1) and found.state.arrays["scalar"].shape == ()
     assert found.state.arrays["empty"].shape == (0, 3)
@@ -90,7 +96,7 @@ def rewritten(file: Path, change: Callable[[dict], object]) -> None:
     [
         (lambda r: r.update(study="other"), "belongs to task 'task' of another study"),
         (lambda r: r.update(task="other"), "belongs to task 'other'"),
-        (lambda r: r.update(layout=2), "of another study"),
+        (lambda r: r.update(layout=1), "of another study"),
         (lambda r: r.pop("curve"), "none of a checkpoint"),
         (lambda r: r.update(steps=-1), "steps is -1"),
         (lambda r: r.update(steps=True), "steps is True"),

@@ -130,7 +130,10 @@ def test_interrupted(number: signal.Signals, code: int, tmp_path: Path) -> None:
     assert said.splitlines()[-1] == "pyqkit: interrupted"
     kept = len((folder / "curves/walk0.0.jsonl").read_text().splitlines())
     study = Walk(walks=2, steps_each=40)
-    assert len(run(study, folder, resume=True).of("walk0.0").curve) == 40 > kept >= 1
+    results = run(study, folder, resume=True)
+    assert len(results.of("walk0.0").curve) == 40 > kept >= 1
+    assert [outcome.run for outcome in results.outcomes] == [2, 2]
+    assert [record["run"] for record in results.runs] == [1, 2]
     assert len(list((folder / "runs").iterdir())) == 2
 
 
