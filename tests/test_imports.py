@@ -101,7 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },  # an engine computes
     "boards": {"files", "untrusted"},
-    "array": set(),
+    "array": _parts("array.machine array.isa array.families digest formats graph untrusted"),
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},

@@ -210,13 +210,19 @@ def _mode(entry: Any) -> Mode:
 # Sums as wide as the lanes of a column's accumulator allow: four of 33 bits, two of 40, or one of 48.
 _LP = (Mode(2, 8, 24, 33), Mode(4, 8, 32, 40), Mode(8, 8, 40, 48))
 # What four multipliers of 2 bits make; codes of 8 bits are multiplied nibble by nibble, in several runs.
-_INTEGER = (Mode(2, 2, 6, 32), Mode(4, 2, 8, 32), Mode(2, 4, 8, 32), Mode(4, 4, 8, 32))
+_INTEGER = (
+    Mode(2, 2, 6, 32),
+    Mode(4, 2, 8, 32),
+    Mode(2, 4, 8, 32),
+    Mode(4, 4, 8, 32),
+    Mode(2, 8, 10, 32),
+)
 
 _MACHINES = (
-    Machine("lpa8x8", "lp", 8, 8, _LP, 8192, 32768, 512, 1024, 8192, 2048),
+    Machine("lpa8x8", "lp", 8, 8, _LP, 8192, 16384, 512, 512, 8192, 1024),
     Machine("lpa4x4", "lp", 4, 4, _LP, 8192, 16384, 128, 1024, 8192, 4096),
-    Machine("int8x8", "integer", 8, 8, _INTEGER, 8192, 32768, 512, 1024, 8192, 4096),
-    Machine("int16x16", "integer", 16, 16, _INTEGER, 4096, 16384, 512, 512, 8192, 2048),
+    Machine("int8x8", "integer", 8, 8, _INTEGER, 8192, 16384, 512, 512, 8192, 1024),
+    Machine("int16x16", "integer", 16, 16, _INTEGER, 4096, 8192, 512, 512, 8192, 1024),
 )
 
 

@@ -54,10 +54,16 @@ class Family(ABC):
     """Arithmetic of an array's elements; has no state."""
 
     name: str
+    entry_bits: int  # of a table of codes
 
     @abstractmethod
-    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat) -> Pair:
+    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:
         """How codes of two formats are multiplied, in the fastest mode that holds them.
+
+        Parameters
+        ----------
+        lanes : int
+            Outputs that a slot must have; 0 for any number.
 
         Raises
         ------

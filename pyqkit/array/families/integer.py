@@ -22,9 +22,10 @@ class IntegerFamily(Family):
     """Elements that multiply digits."""
 
     name = "integer"
+    entry_bits = 8
     unit = Integer(2, signed=True)
 
-    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat) -> Pair:
+    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:
         for weight_bits, activation_bits in _widths(weight.bits, activation.bits):
             tables = nibbles(activation, activation_bits), nibbles(weight, weight_bits)
             index, parts = _parts(machine, weight_bits, activation_bits)

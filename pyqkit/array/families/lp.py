@@ -28,9 +28,10 @@ class LogFamily(Family):
     """Elements that add logarithms."""
 
     name = "lp"
+    entry_bits = 16
     unit = LogPosit(2, 0, 1)
 
-    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat) -> Pair:
+    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:
         pair = product(activation, weight)
         if not isinstance(pair, LogProduct):
             raise UserError(
@@ -43,7 +44,9 @@ class LogFamily(Family):
         fitting = [
             (mode.weight_bits, index)
             for index, mode in enumerate(machine.modes)
-            if mode.weight_bits >= weight.bits and mode.product_bits >= largest
+            if mode.weight_bits >= weight.bits
+            and mode.product_bits >= largest
+            and self.lanes(mode) == (lanes or self.lanes(mode))
         ]
         if not fitting or max(int(table[: 2**8].max() & NEGATIVE - 1) for table in entries) >> LOG_BITS:
             most = max(mode.product_bits for mode in machine.modes)
@@ -53,10 +56,11 @@ class LogFamily(Family):
             )
         index = min(fitting)[1]
         mode = machine.modes[index]
-        weights = np.zeros(0, np.uint64) if mode.weight_bits == 2 else packed(entries[1])
+        tables = [packed(table[: 2**side.bits]) for table, side in zip(entries, (activation, weight))]
+        weights = np.zeros(0, np.uint64) if mode.weight_bits == 2 else tables[1]
         shift = 0 if pair.fraction_bits else TABLE_BITS
-        lanes = self.lanes(mode)
-        return Pair(index, ((0, 0),), 1, SLOT_BITS, lanes, shift, packed(entries[0]), weights, products)
+        outputs = self.lanes(mode)
+        return Pair(index, ((0, 0),), 1, SLOT_BITS, outputs, shift, tables[0], weights, products)
 
     def lanes(self, mode: Mode) -> int:
         return SLOT_BITS // mode.weight_bits

@@ -1,0 +1,298 @@
+"""From the operators of a graph to passes of an array; one rule for each kind of operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyqkit.array.compiler.passes import NONE, POINT, Codes, Part, Pass, Pixels, Stored, Sums, Term, View
+from pyqkit.array.compiler.requantise import MOST_BOUNDARIES, rising, scaling
+from pyqkit.array.families import Family
+from pyqkit.array.machine import Machine
+from pyqkit.errors import UserError
+from pyqkit.graph.graph import Graph, Operator
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
+from pyqkit.graph.ops.lookup import Lookup
+from pyqkit.graph.ops.pool import MaxPool, SumPool
+from pyqkit.graph.ops.requantise import Rescale, Threshold
+from pyqkit.graph.ops.transpose import Transpose
+from pyqkit.graph.ops.window import SlidingWindow
+
+
+class Lowering:
+    """Passes of a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    machine : Machine
+    family : Family
+
+    Attributes
+    ----------
+    passes : list of Pass
+    stored : dict of str to Stored
+        Inputs, and what passes write.
+    results : list of str
+        For each output of the graph the stored tensor that has its elements, or the output of a pass that
+        sends sums.
+
+    Raises
+    ------
+    UserError
+        Naming the layer, for what the machine lacks.
+    """
+
+    def __init__(self, graph: Graph, machine: Machine, family: Family) -> None:
+        self.graph, self.machine, self.family = graph, machine, family
+        self.passes: list[Pass] = []
+        self.stored: dict[str, Stored] = {}
+        self._values: dict[str, View | Sums] = {}
+        for port in graph.inputs:
+            self._store(port.tensor)
+        for op in graph.operators:
+            rule = _RULES.get(type(op))
+            if rule is None:
+                raise self.refusal(op, f"an operator {op.kind}", "compile it without --array")
+            self._values[op.outputs[0]] = rule(self, op)
+        self.results = [self._result(port.tensor) for port in graph.outputs]
+
+    def refusal(self, op: Operator, what: str, remedy: str) -> UserError:
+        """What is said of an operator that the machine lacks."""
+        return UserError(
+            f"layers that the array {self.machine.name} has were expected, but {op.name} is {what}; {remedy}"
+        )
+
+    # ---- values --------------------------------------------------------------------------------------------
+
+    def _store(self, name: str) -> View:
+        t = self.graph.tensors[name]
+        self.stored[name] = Stored(name, t.shape, t.format, t.low, t.high)
+        self._values[name] = View.of(self.stored[name])
+        return View.of(self.stored[name])
+
+    def view(self, op: Operator, name: str) -> View:
+        """Codes that an operator reads."""
+        value = self._values[name]
+        if isinstance(value, Sums):
+            raise self.refusal(op, f"a {op.kind} of sums that are not quantised", "quantise them before it")
+        return value
+
+    def sums(self, op: Operator, name: str) -> Sums:
+        """Sums that an operator reads; codes are their own sums."""
+        value = self._values[name]
+        return value if isinstance(value, Sums) else self.moved(op, value, POINT)
+
+    def moved(self, op: Operator, view: View, window: SlidingWindow, pad: int | None = None) -> Sums:
+        """Each channel's codes, summed over a window."""
+        if view.flat:
+            raise self.refusal(
+                op, "not a convolution behind a flattened image", "flatten before a linear layer"
+            )
+        count, parts = len(view.channels), []
+        for index, pixels in enumerate(view.pieces):
+            tensor = self.stored[pixels.tensor]
+            weights = np.full((count, 1, 1, tensor.shape[2]), NONE)
+            here = np.flatnonzero(view.channels[:, 0] == index)
+            weights[here, 0, 0, view.channels[here, 1]] = 1
+            code = (tensor.format.zero_code if any(window.padding) else 0) if pad is None else pad
+            parts.append(Part(pixels, view.size, window, weights, self.family.unit, code))
+        layers = (op.name,) if window is not POINT else ()
+        return Sums(layers, window.out_size(view.size), (Term(tuple(parts), _ones(count)),))
+
+    def _result(self, name: str) -> str:
+        value = self._values[name]
+        if isinstance(value, Sums):
+            self.passes.append(Pass(value.layers, value, None, name))
+            return name
+        first = self.stored[value.pieces[0].tensor]
+        if value.is_all_of(first):
+            return first.name
+        producer = self.graph.producer(name)
+        assert producer is not None  # inputs are stored
+        self.written(producer, name, self.moved(producer, value, POINT), self._unchanged(name))
+        return name
+
+    def _unchanged(self, name: str) -> Codes:
+        """Sums that are a format's integers, as its codes."""
+        fmt, channels = self.graph.tensors[name].format, self.graph.tensors[name].shape[2]
+        return _by_integers(fmt.integers[fmt.codes], fmt.codes.astype(np.int64), channels)
+
+    def written(self, op: Operator, name: str, sums: Sums, codes: Codes, maximum: bool = False) -> View:
+        """A pass that stores codes."""
+        layers = tuple(dict.fromkeys((*sums.layers, op.name)))
+        self.passes.append(Pass(layers, sums, codes, name, maximum=maximum))
+        return self._store(name)
+
+    # ---- operators -----------------------------------------------------------------------------------------
+
+    def convolution(self, op: Convolution) -> Sums:
+        if op.exponents is not None:
+            raise self.refusal(op, "one of weights with shared exponents", "take weights of a scalar format")
+        view, weights, window = self.view(op, op.inputs[0]), _dense(op), op.sliding
+        if view.flat:
+            if window.kernel != (1, 1) or op.groups > 1:
+                raise self.refusal(op, "one over a flattened image", "flatten before a linear layer")
+            weights = weights.reshape(len(weights), *view.size, len(view.channels))
+            window = SlidingWindow(view.size, (1, 1), (0, 0, 0, 0))
+        parts = []
+        for index, pixels in enumerate(view.pieces):
+            tensor = self.stored[pixels.tensor]
+            placed = np.full((*weights.shape[:3], tensor.shape[2]), NONE)
+            here = np.flatnonzero(view.channels[:, 0] == index)
+            if len(set(view.channels[here, 1].tolist())) < len(here):
+                raise self.refusal(op, "one over channels that come twice", "repeat its weights instead")
+            placed[..., view.channels[here, 1]] = weights[..., here]
+            pad = tensor.format.zero_code if any(window.padding) else 0
+            parts.append(Part(pixels, view.size, window, placed, op.weight_format, pad))
+        return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), _ones(len(weights))),))
+
+    def sum_pool(self, op: SumPool) -> Sums:
+        view = self.view(op, op.inputs[0])
+        fmt = self.graph.tensors[op.inputs[0]].format
+        if any(op.padding) and not fmt.has_zero:
+            raise self.refusal(op, f"a padded pool of {fmt}, which has no zero", "pool without padding")
+        return self.moved(op, view, op.sliding)
+
+    def max_pool(self, op: MaxPool) -> View:
+        view = self.view(op, op.inputs[0])
+        lowest = self.graph.tensors[op.inputs[0]].format.lowest_code
+        sums = self.moved(op, view, op.sliding, pad=lowest)
+        return self.written(op, op.outputs[0], sums, self._unchanged(op.outputs[0]), maximum=True)
+
+    def add(self, op: Add) -> Sums:
+        values = [self.sums(op, name) for name in op.inputs]
+        layers = [layer for value in values for layer in value.layers]
+        terms = [term.times(row) for value, row in zip(values, op.multipliers) for term in value.terms]
+        return Sums((*layers, op.name), values[0].size, tuple(terms))
+
+    def requantise(self, op: Threshold | Rescale) -> View:
+        tensor = self.graph.tensors[op.inputs[0]]
+        function = rising(op, tensor.low, tensor.high)
+        if function is None or function.thresholds.shape[1] > MOST_BOUNDARIES:
+            what = (
+                f"a requantiser of more than {MOST_BOUNDARIES} boundaries, or of other codes in each channel"
+            )
+            raise self.refusal(op, what, "quantise to at most 8 bits, by one rising function")
+        machine = self.machine
+        found = scaling(function, machine.multiplier_bits, machine.offset_bits)
+        if found is None:
+            what = f"a requantiser whose factors need more than {machine.parameter_bits} bits a channel"
+            raise self.refusal(op, what, "scale its weights by tensor, or quantise to fewer bits")
+        codes = Codes(found.multipliers, found.offsets, found.boundaries, found.codes)
+        return self.written(op, op.outputs[0], self.sums(op, op.inputs[0]), codes)
+
+    def lookup(self, op: Lookup) -> View:
+        if len(op.codes) != 1:
+            raise self.refusal(op, "a table of its own for each channel", "take one table for all channels")
+        view, fmt = self.view(op, op.inputs[0]), self.graph.tensors[op.inputs[0]].format
+        if len(fmt.codes) > MOST_BOUNDARIES + 1:
+            raise self.refusal(op, f"a table of {len(fmt.codes)} codes", "take at most 8 bits")
+        codes = _by_integers(fmt.integers[fmt.codes], op.codes[0, fmt.codes], len(view.channels))
+        return self.written(op, op.outputs[0], self.moved(op, view, POINT), codes)
+
+    def permute(self, op: Permute) -> View | Sums:
+        value, channels = self._values[op.inputs[0]], np.array(op.channels)
+        if isinstance(value, Sums):
+            terms = tuple(term.selected(channels) for term in value.terms)
+            return Sums((*value.layers, op.name), value.size, terms)
+        if value.flat:
+            raise self.refusal(op, "one of a flattened image", "permute before flattening")
+        return View(value.size, value.pieces, value.channels[channels])
+
+    def slice(self, op: Slice) -> View:
+        return self.view(op, op.inputs[0]).sliced(op.start, op.step, op.size)
+
+    def pad(self, op: Pad) -> View:
+        view = self.view(op, op.inputs[0])
+        before, after = op.before[2], op.after[2]
+        channels = np.pad(view.channels, ((before, after), (0, 0)), constant_values=NONE)
+        view = View(view.size, view.pieces, channels, view.flat)
+        sides = (*op.before[:2], *op.after[:2])
+        if not any(sides):
+            return view
+        sums = self.moved(op, view, SlidingWindow((1, 1), (1, 1), sides))
+        return self.written(op, op.outputs[0], sums, self._unchanged(op.outputs[0]))
+
+    def concat(self, op: Concat) -> View:
+        views = [self.view(op, name) for name in op.inputs]
+        if op.axis == 2 and not any(view.flat for view in views):
+            return _side_by_side(views)
+        origin = [0, 0]
+        for view in views:
+            sums, codes = self.moved(op, view, POINT), self._unchanged(op.outputs[0])
+            self.passes.append(Pass((op.name,), sums, codes, op.outputs[0], (origin[0], origin[1])))
+            origin[op.axis] += view.size[op.axis]
+        return self._store(op.outputs[0])
+
+    def reshape(self, op: Reshape) -> View | Sums:
+        value = self._values[op.inputs[0]]
+        tensor = self.graph.tensors[op.inputs[0]]
+        if isinstance(value, Sums):
+            if op.shape != tensor.shape:
+                raise self.refusal(op, "a reshape of sums that are not quantised", "quantise them before it")
+            return value
+        found = value.reshaped(op.shape)
+        if found is None:
+            what = f"a reshape from {tensor.shape} to {op.shape}"
+            raise self.refusal(op, what, "keep channels together, or flatten before a linear layer")
+        return found
+
+    def transpose(self, op: Transpose) -> View:
+        view = self.view(op, op.inputs[0])
+        if view.flat or op.rows != view.size[0]:
+            raise self.refusal(op, "a transposition within blocks of rows", "transpose whole images")
+        return view.turned()
+
+
+def _ones(count: int) -> np.ndarray:
+    return np.array([1] * count, dtype=object)
+
+
+def _by_integers(integers: np.ndarray, codes: np.ndarray, channels: int) -> Codes:
+    """A code for each of a format's integers, which rise."""
+    ones, zeros = np.ones(channels, np.int64), np.zeros(channels, np.int64)
+    return Codes(ones, zeros, integers[1:].astype(np.int64), codes)
+
+
+def _dense(op: Convolution) -> np.ndarray:
+    """Weights of all input channels, `NONE` for those of other groups."""
+    outputs, height, width, channels = op.weights.shape
+    dense = np.full((outputs, height, width, channels * op.groups), NONE)
+    for group in range(op.groups):
+        rows = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
+        dense[rows, :, :, group * channels : (group + 1) * channels] = op.weights[rows]
+    return dense
+
+
+def _side_by_side(views: list[View]) -> View:
+    """Channels of several views, one behind the other."""
+    pieces: list[Pixels] = []
+    channels = []
+    for view in views:
+        moved = view.channels.copy()
+        moved[:, 0] = np.where(moved[:, 0] == NONE, NONE, moved[:, 0] + len(pieces))
+        channels.append(moved)
+        pieces += view.pieces
+    return View(views[0].size, tuple(pieces), np.concatenate(channels))
+
+
+_RULES: dict[type[Operator], Callable[[Lowering, Any], View | Sums]] = {
+    Convolution: Lowering.convolution,
+    SumPool: Lowering.sum_pool,
+    MaxPool: Lowering.max_pool,
+    Add: Lowering.add,
+    Threshold: Lowering.requantise,
+    Rescale: Lowering.requantise,
+    Lookup: Lowering.lookup,
+    Permute: Lowering.permute,
+    Slice: Lowering.slice,
+    Pad: Lowering.pad,
+    Concat: Lowering.concat,
+    Reshape: Lowering.reshape,
+    Transpose: Lowering.transpose,
+}

@@ -1,0 +1,72 @@
+"""Where tensors lie in the activation memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyqkit.array.compiler.plan import Plan
+from pyqkit.array.machine import Machine
+from pyqkit.array.program import Layout
+from pyqkit.errors import UserError
+
+
+def allocate(
+    machine: Machine, layouts: dict[str, Layout], plans: Sequence[Plan], kept: set[str]
+) -> dict[str, int]:
+    """Addresses of tensors; those that live at one time do not overlap.
+
+    Parameters
+    ----------
+    layouts : dict of str to Layout
+    plans : sequence of Plan
+    kept : set of str
+        Tensors that are needed at the end.
+
+    Raises
+    ------
+    UserError
+        If they do not fit.
+    """
+    lives = _lives(layouts, plans, kept)
+    placed: dict[str, int] = {}
+    for name in sorted(lives, key=lambda name: lives[name][0]):
+        first, last = lives[name]
+        others = sorted(
+            (placed[other], placed[other] + layouts[other].words)
+            for other in placed
+            if lives[other][0] <= last and first <= lives[other][1]
+        )
+        placed[name] = _gap(others, layouts[name].words)
+        end = placed[name] + layouts[name].words
+        if end > machine.activation_words:
+            raise UserError(
+                f"tensors of at most {machine.activation_words} words at a time were expected by the array "
+                f"{machine.name}, but {name} needs words up to {end}; take a smaller image, or an array with "
+                "a larger activation memory"
+            )
+    return placed
+
+
+def _lives(layouts: dict[str, Layout], plans: Sequence[Plan], kept: set[str]) -> dict[str, tuple[int, int]]:
+    """First and last pass that touches each tensor; inputs are there before the first one."""
+    touched: dict[str, list[int]] = {name: [] for name in layouts}
+    for index, plan in enumerate(plans):
+        names = {part.pixels.tensor for term in plan.work.sums.terms for part in term.parts}
+        for name in names | ({plan.work.output} & touched.keys()):
+            touched[name].append(index)
+    made = {plan.work.output for plan in plans}
+    ends = {name: len(plans) if name in kept else -1 for name in touched}
+    return {
+        name: (min(found) if name in made else -1, max([*found, ends[name]]))
+        for name, found in touched.items()
+    }
+
+
+def _gap(taken: list[tuple[int, int]], words: int) -> int:
+    """The lowest address with so many free words, between what is taken (in order)."""
+    at = 0
+    for low, high in taken:
+        if at + words <= low:
+            break
+        at = max(at, high)
+    return at

@@ -1,0 +1,107 @@
+"""What programs compute is what the graph's operators say, on machines of all families and sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pyqkit.array import machine, program
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.execute import ArrayState
+from pyqkit.array.isa import Load
+from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.program import Program
+from pyqkit.errors import UserError
+from tests.array.networks import everything, moves
+from tests.emulate.networks import Net
+
+LPA, INT8, INT16 = (machine.named(name) for name in ("lpa8x8", "int8x8", "int16x16"))
+ODD = replace(INT16, name="int12x8", rows=12, columns=8)  # a tile of channels straddles words
+
+
+def checked(net: Net, compiled: Program) -> None:
+    """A program gives the codes of the definitions."""
+    state = ArrayState(compiled.machine)
+    assert state.send(compiled.setup()) == b""
+    agrees(net, compiled, state)
+
+
+def agrees(net: Net, compiled: Program, state: ArrayState) -> None:
+    found = compiled.read(state.send(compiled.call(net.codes)))
+    assert found.keys() == {port.tensor for port in net.graph.outputs}
+    for name, codes in found.items():
+        np.testing.assert_array_equal(codes, net.values[name], name)
+
+
+@pytest.mark.parametrize(
+    "array, activations, weights",
+    [
+        (LPA, "lp8_1_2", "lp4_0_3"),
+        (LPA, "lp4_1_2", "lp2_0_1"),
+        (machine.named("lpa4x4"), "lp5_0_2", "lp5_0_2"),
+        (INT8, "int4", "int4"),
+        (INT8, "uint8", "int8"),
+        (INT8, "e1m2", "e2m1"),
+        (INT16, "int2", "int2"),
+        (INT16, "int2", "int4"),
+        (ODD, "int4", "int2"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_all_operators(array: Machine, activations: str, weights: str) -> None:
+    net = everything(activations, weights)
+    assert len(np.unique(net.values["e"])) > 2
+    checked(net, compile_graph(net.graph, array))
+
+
+@pytest.mark.parametrize(
+    "array, fmt", [(LPA, "lp4_1_2"), (INT8, "int4"), (INT16, "int2")], ids=["lp", "int4", "int2"]
+)
+def test_codes_that_move(array: Machine, fmt: str) -> None:
+    net = moves(fmt, fmt)
+    checked(net, compile_graph(net.graph, array))
+
+
+def test_a_program_that_does_not_fit() -> None:
+    with pytest.raises(UserError, match="at most 16 items of program were expected by the array int8x8"):
+        compile_graph(everything("int4", "int4").graph, replace(INT8, program_words=16))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"weight_words": 256},
+        {"weight_words": 64},
+        {"accumulators": 8},
+        {"weight_words": 64, "accumulators": 5},
+    ],
+    ids=["portions", "boxes", "blocks", "both"],
+)
+def test_memories_of_any_size(sizes: dict[str, int]) -> None:
+    """Weights that do not fit come with every frame, in two halves in turn; positions come in blocks."""
+    net, array = everything("int4", "int4"), replace(INT8, program_words=2048, **sizes)
+    compiled = compile_graph(net.graph, array)
+    loads = [i for i in compiled.instructions if isinstance(i, Load) and i.memory == Memory.WEIGHTS]
+    assert bool(loads) == ("weight_words" in sizes)
+    checked(net, compiled)
+
+
+def test_several_programs_in_one_machine() -> None:
+    """Networks of other formats are loaded together, and called in turn."""
+    nets = [everything("lp4_1_2", "lp4_0_3", seed) for seed in (1, 2)] + [moves("lp8_1_2", "lp8_1_2")]
+    programs = program.together([compile_graph(net.graph, LPA) for net in nets])
+    state = ArrayState(LPA)
+    for compiled in programs:
+        state.send(compiled.setup())
+    for index in (2, 0, 1, 0):
+        agrees(nets[index], programs[index], state)
+
+
+def test_programs_that_do_not_fit_together() -> None:
+    compiled = compile_graph(moves("int4", "int4").graph, replace(INT8, parameter_words=16))
+    with pytest.raises(
+        UserError, match="items of parameters were expected by the array int8x8, but [0-9]+ are needed"
+    ):
+        program.together([compiled] * 9)
