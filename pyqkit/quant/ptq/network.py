@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from pyqkit.errors import UserError
 from pyqkit.quant.ptq import tracing
 from pyqkit.quant.ptq.layers import QuantLayer, WeightLayer, rounding
-from pyqkit.quant.ptq.places import Group, places
+from pyqkit.quant.ptq.places import Group, layer_inputs, places
 from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.quant.ptq.recipe import Recipe
 from pyqkit.quant.ptq.scales import scales
@@ -80,7 +80,8 @@ class Network:
 
     def quantise(self, recipe: Recipe) -> None:
         """Make the quantised network: quantisers in their places, with the scales that the data give."""
-        found = places(self.float, self.data, bool((self.data < 0).any()))
+        find = places if recipe.placement == "dataflow" else layer_inputs
+        found = find(self.float, self.data, bool((self.data < 0).any()))
         self.module = copy.deepcopy(self.float)
         type(self.module).__name__ = type(self.float).__name__  # the class is of this object alone
         nodes = dict(zip(self.float.graph.nodes, self.module.graph.nodes))
@@ -97,7 +98,8 @@ class Network:
                 recipe.scaling == "power_of_two",
                 recipe.percentile,
             )[0]
-            names = [self._insert(nodes[node], Quantiser(fmt, scale)) for node in group.nodes]
+            readers = {nodes[reader] for reader in group.readers}
+            names = [self._insert(nodes[node], Quantiser(fmt, scale), readers) for node in group.nodes]
             self._groups.append(names)
         self.module.graph.lint()
         self.module.recompile()
@@ -120,8 +122,8 @@ class Network:
         shape = (-1, *(1,) * (layer.weight.ndim - 1)) if recipe.per == "channel" else ()
         self.module.set_submodule(name, rounding(layer, Quantiser(fmt, found.reshape(shape))))
 
-    def _insert(self, node: fx.Node, quantiser: Quantiser) -> str:
-        """A quantiser behind a node of the quantised network; its name."""
+    def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> str:
+        """A quantiser between a node of the quantised network and those who read it; its name."""
         assert self.module is not None
         owner = {"call_module": str(node.target), "placeholder": "input"}.get(node.op) or tracing.place(node)
         if node.op != "call_module":
@@ -130,7 +132,8 @@ class Network:
         self.module.add_submodule(name, quantiser)
         with self.module.graph.inserting_after(node):
             rounded = self.module.graph.call_module(name, (node,))
-        node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user is not rounded)
+        wanted = readers or set(node.users) - {rounded}
+        node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user in wanted)
         self.quantisers[name] = quantiser
         return name
 

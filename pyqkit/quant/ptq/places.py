@@ -5,6 +5,8 @@ pool, a product or a joining of tensors reads. Sums of a layer with weights are 
 which is rounded where it begins, they reach the next activation function exactly. What moves numbers without
 changing them (max pools, slices, shuffles) is passed: the rounding stands before it. What is joined has one
 scale, so that it is never rounded again.
+
+`layer_inputs` is the simpler rule of studies: what layers with weights read, where they read it.
 """
 
 from __future__ import annotations
@@ -33,11 +35,14 @@ class Group:
         None of their results can be.
     at_end : bool
         The first or the last layer with weights reads one of them.
+    readers : tuple of fx.Node
+        Who gets the rounded numbers; all who read them, if there are none.
     """
 
     nodes: tuple[fx.Node, ...]
     never_negative: bool
     at_end: bool
+    readers: tuple[fx.Node, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,26 @@ def places(graph: fx.GraphModule, frames: Tensor, negative_input: bool) -> Place
     groups = [
         Group(nodes, all(map(flow.never_negative, nodes)), not near_ends.isdisjoint(nodes))
         for nodes in _united(flow.rounded(), flow.joined(), order)
+    ]
+    return Places(tuple(groups), layers, ends)
+
+
+def layer_inputs(graph: fx.GraphModule, frames: Tensor, negative_input: bool) -> Places:
+    """What layers with weights read, and nothing else: between them a network computes with real numbers.
+
+    Parameters are those of `places`. A network that is rounded so measures formats; it is not exported.
+    """
+    with torch.no_grad():
+        ShapeProp(graph).propagate(frames[:1])
+    flow = _Flow(graph, negative_input)
+    layers = tuple(node for node, does in flow.kinds.items() if does is Kind.WEIGHTS)
+    ends = frozenset(flow.ends())
+    readers: dict[fx.Node, list[fx.Node]] = {}
+    for layer in layers:
+        readers.setdefault(flow.tensors(layer)[0], []).append(layer)
+    groups = [
+        Group((node,), flow.never_negative(node), not ends.isdisjoint(reading), tuple(reading))
+        for node, reading in readers.items()
     ]
     return Places(tuple(groups), layers, ends)
 

@@ -14,6 +14,7 @@ MAX_BITS = 16
 Scaling = Literal["power_of_two", "real"]
 Per = Literal["channel", "tensor"]
 Search = Literal["max", "percentile", "mse"]
+Placement = Literal["dataflow", "layers"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Recipe:
         Which part of the magnitudes does not saturate, in percent.
     signed : bool
         Whether tensors that are never negative have signed formats, too, and not their unsigned twins.
+    placement : {"dataflow", "layers"}
+        Whether numbers are rounded where the hardware rounds them, or only what layers with weights read: see
+        `pyqkit.quant.ptq.places`. The second is for studies of formats, and is not exported.
     """
 
     weights: NumberFormat
@@ -52,6 +56,7 @@ class Recipe:
     act_scale: Search = "mse"
     percentile: float = 99.99
     signed: bool = False
+    placement: Placement = "dataflow"
 
     def __post_init__(self) -> None:
         for name, value, choices in (
@@ -59,6 +64,7 @@ class Recipe:
             ("scaling", self.scaling, get_args(Scaling)),
             ("weight_scale", self.weight_scale, get_args(Search)),
             ("act_scale", self.act_scale, get_args(Search)),
+            ("placement", self.placement, get_args(Placement)),
         ):
             if value not in choices:
                 raise UserError(
@@ -82,6 +88,7 @@ class Recipe:
         act_scale: Search = "mse",
         percentile: float = 99.99,
         signed: bool = False,
+        placement: Placement = "dataflow",
     ) -> Recipe:
         """From names: formats as `pyqkit.formats.parse` has them, steps joined by plus signs.
 
@@ -108,6 +115,7 @@ class Recipe:
             act_scale,
             percentile,
             signed,
+            placement,
         )
 
     def act_format(self, at_end: bool, never_negative: bool) -> NumberFormat:

@@ -154,3 +154,22 @@ def test_dtypes_and_arrays_of_frames() -> None:
         quantise(model, pixels.to(torch.uint8))(pixels),
         quantise(model, pixels.numpy().astype(np.uint8))(pixels),
     )
+
+
+@NETWORKS
+def test_layers_alone_are_rounded(network: type) -> None:
+    """Every layer with weights reads rounded numbers, nobody else does."""
+    recipe = Recipe.of("e2m1", "e3m2", signed=True, placement="layers")
+    made = Network(seeded(network()), frames())
+    made.quantise(recipe)
+    assert made.module is not None
+    modules = dict(made.module.named_modules())
+    for node in made.module.graph.nodes:
+        reads = {
+            modules.get(str(given.target)) for given in node.all_input_nodes if given.op == "call_module"
+        }
+        rounded = any(isinstance(module, Quantiser) for module in reads)
+        assert rounded == (node.op == "call_module" and node.target in made.layers), node
+    formats = [quantiser.format.name for quantiser in made.quantisers.values()]
+    assert set(formats) == {"e3m2", "e3m4"} and formats[0] == formats[-1] == "e3m4"
+    assert made.module(frames()).isfinite().all()
