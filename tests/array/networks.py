@@ -31,7 +31,7 @@ def requantised(net: Net, name: str, source: str, spread: float = 0.3, falling: 
 
 def everything(activations: str, weights: str, seed: int = 0) -> Net:
     """Convolutions of all kinds, a residual sum, pools, and operators that move codes."""
-    net = Net(parse(activations), parse(weights), shape=(7, 6, 5), frames=2, seed=seed)
+    net = Net(parse(activations), parse(weights), shape=(7, 6, 5), frames=4, seed=seed)
     a = requantised(net, "a", net.conv("first", "x", 9))
     strided = net.conv("strided", a, 9, stride=(2, 2), padding=(1, 1, 1, 1))
     b = requantised(net, "b", strided, falling=True)
@@ -54,7 +54,7 @@ def everything(activations: str, weights: str, seed: int = 0) -> Net:
 
 def moves(activations: str, weights: str) -> Net:
     """Operators that move codes and look them up, on tensors of other shapes."""
-    net = Net(parse(activations), parse(weights), shape=(3, 5, 10), frames=2)
+    net = Net(parse(activations), parse(weights), shape=(3, 5, 10), frames=4)
     wide = net.add(Pad("wide", ["x"], ["wide"], (1, 0, 2), (0, 2, 1)))
     tokens = net.add(Reshape("tokens", ["x"], ["tokens"], (1, 15, 10)))
     linear = requantised(net, "linear", net.conv("dense", tokens, 12, 1))

@@ -168,7 +168,14 @@ class Lowering:
         values = [self.sums(op, name) for name in op.inputs]
         layers = [layer for value in values for layer in value.layers]
         terms = [term.times(row) for value, row in zip(values, op.multipliers) for term in value.terms]
-        return Sums((*layers, op.name), values[0].size, tuple(terms))
+        return Sums((*layers, op.name), values[0].size, self._joined(terms))
+
+    def _joined(self, terms: list[Term]) -> tuple[Term, ...]:
+        """One term of several that count alike and have products of one unit."""
+        parts = tuple(part for term in terms for part in term.parts)
+        units = {(self.stored[part.pixels.tensor].format, part.format) for part in parts}
+        alike = all(np.array_equal(term.multipliers, terms[0].multipliers) for term in terms)
+        return (Term(parts, terms[0].multipliers),) if alike and len(units) == 1 else tuple(terms)
 
     def requantise(self, op: Threshold | Rescale) -> View:
         tensor = self.graph.tensors[op.inputs[0]]

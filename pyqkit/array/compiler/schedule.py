@@ -14,6 +14,8 @@ from pyqkit.array.program import Layout
 from pyqkit.array.timing import cycles
 from pyqkit.errors import UserError
 
+AFTER = -2
+
 
 class Pool:
     """Items of a memory, each piece of them once."""
@@ -109,7 +111,7 @@ class Scheduler:
     ----------
     instructions : list of Instruction
     sections : list of int
-        For each instruction the pass that it belongs to, -1 before the first.
+        For each instruction the pass that it belongs to, -1 before the first, `AFTER` behind the last.
     tables, parameters, weights : Pool
         Of the weights those that are resident.
     loaded : list of numpy.ndarray
@@ -140,10 +142,12 @@ class Scheduler:
 
     def store(self, name: str) -> None:
         """A result to the stream."""
+        self._pass = AFTER
         self._add(Store(address=self._addresses[name], count=self._layouts[name].words, wait=int(Unit.POST)))
 
     def end(self) -> None:
         """The end of the program; what was sent last is the last of the transfer."""
+        self._pass = AFTER
         for index in reversed(range(len(self.instructions))):
             instruction = self.instructions[index]
             if isinstance(instruction, Store) or (isinstance(instruction, Post) and instruction.raw):

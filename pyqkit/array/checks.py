@@ -1,0 +1,232 @@
+"""Programs are checked before they are sent: what they touch is there, and nothing meets that must not.
+
+A machine has no interlock beside the units that an instruction waits for, so a wrong program would compute
+wrong codes, or wait for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyqkit.array.families import of
+from pyqkit.array.isa import (
+    End,
+    Fill,
+    Instruction,
+    Load,
+    Post,
+    ProgramError,
+    Repeat,
+    Run,
+    Store,
+    Table,
+    Unit,
+    encode,
+)
+from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.program import Program
+from pyqkit.array.timing import table_entries
+
+ENTRIES = {Table.BOUNDARIES: 255, Table.CODES: 256}  # those of codes have what the family says
+MOST_STAGES = 8
+
+
+@dataclass(frozen=True)
+class Touch:
+    """What an instruction reads or writes: part of a resource.
+
+    Attributes
+    ----------
+    what : str
+        A memory, a table, a bank of accumulators, or a stream.
+    first, last : int
+        Items, `last` excluded.
+    writes : bool
+    """
+
+    what: str
+    first: int
+    last: int
+    writes: bool
+
+    def meets(self, other: Touch) -> bool:
+        """Whether the order of both matters."""
+        same = self.what == other.what and (self.writes or other.writes)
+        return same and self.first < other.last and other.first < self.last
+
+
+def check(program: Program, machine: Machine | None = None) -> None:
+    """Refuse a program that its machine, or the one given, would not run as it was meant.
+
+    Raises
+    ------
+    ProgramError
+        With the instruction, its layer and what to do.
+    """
+    if machine is not None and machine.digest != program.machine.digest:
+        raise ProgramError(
+            f"a program for the array {machine.name} ({machine.digest}) was expected, but it is for "
+            f"{program.machine.name} ({program.machine.digest}); compile the network for this one"
+        )
+    instructions = program.instructions
+    if not instructions or any(isinstance(i, End) != (i is instructions[-1]) for i in instructions):
+        raise ProgramError("one END, behind all others, was expected of a program; compile it again")
+    working: dict[Unit, tuple[int, list[Touch]]] = {}
+    for index, instruction in enumerate(instructions):
+        touched = _checked(program, index)
+        for unit in Unit:
+            if unit & (instruction.wait | instruction.unit):
+                working.pop(unit, None)
+        for other, before in working.values():
+            met = next((a.what for a in touched for b in before if a.meets(b)), None)
+            if met is not None:
+                raise _error(
+                    program, index, f"no use of {met} while instruction {other} has it", "it does not wait"
+                )
+        working[instruction.unit] = index, touched
+
+
+def _error(program: Program, index: int, expected: str, came: str) -> ProgramError:
+    layer = next((s.layers[-1] for s in program.sections if s.first <= index < s.last), "no layer")
+    name = type(program.instructions[index]).__name__.upper()
+    return ProgramError(
+        f"{expected} was expected, but instruction {index} ({name} of {layer}): {came}; compile it again"
+    )
+
+
+def _checked(program: Program, index: int) -> list[Touch]:
+    """What an instruction touches, all of which is there."""
+    machine, instruction = program.machine, program.instructions[index]
+    try:
+        encode(machine, instruction)
+    except ProgramError as error:
+        raise _error(program, index, "fields that fit", str(error)) from None
+    fault = _fault(machine, instruction)
+    if fault is not None:
+        raise _error(program, index, *fault)
+    touched = list(_touched(machine, instruction))
+    for touch in touched:
+        size = _size(machine, touch.what)
+        if touch.last > size or touch.first < 0:
+            came = f"it touches {touch.first} to {touch.last - 1}"
+            raise _error(program, index, f"at most {size} items of {touch.what}", came)
+    return touched
+
+
+def _fault(machine: Machine, instruction: Instruction) -> tuple[str, str] | None:
+    """What was expected and what came, of fields that do not go together."""
+    if isinstance(instruction, Repeat):
+        return "a REPEAT over the stream", "it stands in the program"
+    if isinstance(instruction, (Run, Post)):
+        counts = instruction.rows, instruction.columns
+        if instruction.mode >= len(machine.modes) or not all(counts):
+            return "a mode and counts from 1", f"mode {instruction.mode}, {counts} rows and columns"
+    if isinstance(instruction, Run) and not (instruction.tiles and instruction.height and instruction.width):
+        return "counts from 1", f"{instruction.tiles} tiles"
+    if isinstance(instruction, Post):
+        lanes = of(machine).lanes(machine.modes[instruction.mode])
+        inside = instruction.planes * instruction.code_bits <= 8 and instruction.plane < instruction.planes
+        sound = 1 <= instruction.lanes <= lanes and instruction.terms and inside
+        if not sound or instruction.stages > MOST_STAGES or instruction.slot >= machine.rows:
+            return f"1 to {lanes} lanes, and places within a slot", "they are not"
+        if not 1 <= instruction.channels <= instruction.lanes * machine.columns:
+            return "channels of its lanes", f"{instruction.channels} channels"
+    if isinstance(instruction, Fill) and instruction.table not in tuple(Table):
+        return "a table that exists", f"table {instruction.table}"
+    if isinstance(instruction, Load) and instruction.memory not in (Memory.WEIGHTS, Memory.ACTIVATIONS):
+        return "weights or activations", f"memory {instruction.memory}"
+    return None
+
+
+def _size(machine: Machine, what: str) -> int:
+    """Items of what an instruction touches."""
+    if what.startswith("bank"):
+        return machine.accumulators
+    if what.startswith("table "):
+        table = Table[what.partition(" ")[2]]
+        return ENTRIES.get(table, 32 if of(machine).entry_bits == 8 else 256)
+    return machine.items(Memory[what]) if what in Memory.__members__ else 1
+
+
+def _touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
+    if isinstance(instruction, Load):
+        yield Touch("input stream", 0, 1, True)
+        end = instruction.address + instruction.count
+        yield Touch(Memory(instruction.memory).name, instruction.address, end, True)
+    elif isinstance(instruction, Store):
+        yield Touch("output stream", 0, 1, True)
+        yield Touch("ACTIVATIONS", instruction.address, instruction.address + instruction.count, False)
+    elif isinstance(instruction, Fill):
+        table = Table(instruction.table)
+        entries = instruction.count * table_entries(machine, table)
+        yield Touch("filler", 0, 1, True)
+        yield Touch("TABLES", instruction.address, instruction.address + instruction.count, False)
+        yield Touch(f"table {table.name}", 0, entries, True)
+    elif isinstance(instruction, Run):
+        yield from _of_run(machine, instruction)
+    elif isinstance(instruction, Post):
+        yield from _of_post(machine, instruction)
+
+
+def _of_run(machine: Machine, run: Run) -> Iterator[Touch]:
+    tiles = 1 if run.same else run.tiles
+    yield Touch("WEIGHTS", run.weights, run.weights + tiles * machine.rows, False)
+    sums = run.positions * (run.tiles if run.spread else 1)
+    yield Touch(f"bank {run.bank}", run.accumulator, run.accumulator + sums, True)
+    down = _inside(
+        run.rows,
+        run.taps_y,
+        (run.step_row, run.step_tap_y),
+        run.row,
+        run.stride_y,
+        run.dilation_y,
+        run.height,
+    )
+    across = _inside(
+        run.columns,
+        run.taps_x,
+        (run.step_column, run.step_tap_x),
+        run.column,
+        run.stride_x,
+        run.dilation_x,
+        run.width,
+    )
+    yield from _words(machine, run.base, [down, across, np.arange(run.words) * run.step_word])
+
+
+def _inside(
+    count: int, taps: int, steps: tuple[int, int], first: int, stride: int, dilation: int, size: int
+) -> np.ndarray:
+    """What rows, or columns, that are not in the padding add to an address."""
+    position, tap = np.indices((count, taps))
+    place = first + position * stride + tap * dilation
+    return np.unique((position * steps[0] + tap * steps[1])[(place >= 0) & (place < size)])
+
+
+def _words(machine: Machine, base: int, parts: Sequence[np.ndarray], writes: bool = False) -> Iterator[Touch]:
+    """The activation words from the lowest to the highest of what is addressed."""
+    size = 1 << max(1, (machine.activation_words - 1).bit_length())
+    addresses = np.array([base])
+    for part in parts:
+        addresses = np.unique(np.add.outer(addresses, part) % size)
+    if len(addresses):
+        yield Touch("ACTIVATIONS", int(addresses[0]), int(addresses[-1]) + 1, writes)
+
+
+def _of_post(machine: Machine, post: Post) -> Iterator[Touch]:
+    last = post.accumulator + (post.terms - 1) * post.pitch + post.positions
+    yield Touch(f"bank {post.bank}", post.accumulator, last, False)
+    items = post.lanes * (1 if post.maximum else post.terms)
+    yield Touch("PARAMETERS", post.parameters, post.parameters + items, False)
+    if post.raw:
+        yield Touch("output stream", 0, 1, True)
+        return
+    yield Touch("table BOUNDARIES", 0, 2**post.stages - 1, False)
+    yield Touch("table CODES", 0, 1, False)
+    planes = post.plane + (post.slot + post.channels - 1) // machine.rows
+    words = np.arange(planes // post.planes + 1)
+    rows, columns = np.arange(post.rows) * post.step_row, np.arange(post.columns) * post.step_column
+    yield from _words(machine, post.base, [rows, columns, words], writes=True)
