@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.quant.operators import written
+from pyqkit.quant.ptq.lookup import lookup
 
 Round = Callable[[Tensor], Tensor]
 
@@ -19,9 +19,7 @@ def nearest(fmt: NumberFormat) -> Round:
     """The rounding of a format for float32 tensors whose scale is 1: nearest in value, saturating."""
     if isinstance(fmt, Integer) and not fmt.zero_point:
         return lambda x: torch.round(x).clamp_(fmt.low, fmt.high)  # half to even, as the codes have it
-    values = torch.tensor(fmt.values, dtype=torch.float32)
-    limits = torch.tensor(fmt.limits(np.float32))
-    return lambda x: values[torch.bucketize(x, limits, right=True)]
+    return lookup(fmt)
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -1,0 +1,92 @@
+"""What the rounding of a layer depends on: second moments of its inputs.
+
+The squared error of a convolution or linear layer is a quadratic form of the error of its weights, so GPTQ
+and learned rounding need the second moments alone, however many frames they are from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pyqkit.quant.ptq.layers import WeightLayer
+
+_ENOUGH = 2**17  # positions; moments of more differ by less than rounding does
+
+
+def rows(layer: WeightLayer, values: Tensor) -> Tensor:
+    """Weights or their scales as (groups, outputs of a group, columns), the shape of `second_moments`."""
+    if values.numel() == 1:
+        return values.reshape(1, 1, 1)
+    groups = 1 if isinstance(layer, nn.Linear) else layer.groups
+    return values.reshape(groups, len(values) // groups, -1)
+
+
+def columns(layer: WeightLayer, x: Tensor) -> Tensor:
+    """What the weights of an output are multiplied with: (groups, columns, positions)."""
+    if isinstance(layer, nn.Linear):
+        return x.reshape(-1, x.shape[-1]).T[None]
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    padded = functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+    window = [layer.kernel_size, layer.dilation, layer.stride]
+    if isinstance(layer, nn.Conv1d):
+        padded, window = padded[:, :, None], [(1, *length) for length in window]
+    unfolded = functional.unfold(padded, window[0], window[1], 0, window[2])
+    return unfolded.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)
+
+
+def second_moments(
+    layer: WeightLayer, inputs: Sequence[Tensor], others: Sequence[Tensor] | None = None
+) -> Tensor:
+    """Mean products of columns: (groups, columns, columns), float64.
+
+    Parameters
+    ----------
+    layer : WeightLayer
+    inputs : sequence of Tensor
+        Batches of its inputs.
+    others : sequence of Tensor, optional
+        Of the same frames in another network. Element (i, j) is the mean of column i of `others` times column
+        j of `inputs`; by default they are the same.
+    """
+    pairs = list(zip(inputs, inputs if others is None else others))
+    share = max(1, columns(layer, inputs[0][:1]).shape[-1] * sum(map(len, inputs)) // _ENOUGH)
+    products, positions = [], 0
+    for x, other in pairs[::share]:
+        right = columns(layer, x)
+        left = right if other is x else columns(layer, other)
+        products.append((left @ right.mT).double())
+        positions += right.shape[-1]
+    return torch.stack(products).sum(0) / positions
+
+
+def squared_error(error: Tensor, moments: Tensor) -> Tensor:
+    """Mean squared error of each output, (groups, outputs), by an error of its weights."""
+    error = error.to(moments)
+    return (error @ moments * error).sum(-1)
+
+
+def matched(weight: Tensor, moments: Tensor, cross: Tensor, damping: float) -> Tensor:
+    """Real weights that come closest, on the inputs there are, to what `weight` makes of the true ones.
+
+    Parameters
+    ----------
+    weight : Tensor
+        (groups, outputs, columns).
+    moments, cross : Tensor
+        Of the inputs there are; of the true ones (`others`) with them.
+    damping : float
+        Share of the mean moment that is added to each, which draws the result towards `weight`.
+    """
+    moved = weight.double() @ (cross - moments)
+    return (weight + torch.linalg.solve(damped(moments, damping), moved, left=False)).to(weight)
+
+
+def damped(moments: Tensor, damping: float) -> Tensor:
+    """Moments with a share of their mean added to each; positive definite."""
+    mean = moments.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None]
+    unit = torch.eye(moments.shape[-1], dtype=moments.dtype)
+    return moments + torch.where(mean > 0, damping * mean, 1.0) * unit

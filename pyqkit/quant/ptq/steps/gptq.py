@@ -1,0 +1,108 @@
+"""GPTQ (Frantar et al., 2023) on the grid of any format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pyqkit.quant.ptq.moments import damped
+from pyqkit.quant.ptq.network import Network
+from pyqkit.quant.ptq.problems import problems
+from pyqkit.quant.ptq.step import Stage, Step, steps
+
+
+def gptq(
+    weight: Tensor,
+    moments: Tensor,
+    nearest: Callable[[Tensor], Tensor],
+    damping: float = 0.01,
+    ordered: bool = True,
+    block: int = 64,
+) -> Tensor:
+    """Round weights column by column; the columns still to come make up for the error of each.
+
+    Parameters
+    ----------
+    weight : Tensor
+        (groups, outputs, columns).
+    moments : Tensor
+        Second moments of the inputs, (groups, columns, columns).
+    nearest : callable
+        Rounds a column of all outputs, (groups, outputs, 1), to the grid.
+    damping : float
+        Share of the mean moment that is added to each.
+    ordered : bool
+        Begin with the columns of the largest moments.
+    block : int
+        Columns whose errors reach those behind them together.
+
+    Returns
+    -------
+    Tensor
+        Values of the grid, in the shape of `weight`.
+    """
+    moments = damped(moments.double(), damping)
+    order = _order(moments, ordered)
+    factor = torch.linalg.cholesky(torch.linalg.inv(_sorted(moments, order)), upper=True)
+    by_column = order[:, None, :].expand_as(weight)
+    left = weight.double().gather(2, by_column)
+    rounded = torch.empty_like(left)
+    for first in range(0, left.shape[-1], block):
+        last = min(first + block, left.shape[-1])
+        errors = torch.zeros_like(left[:, :, first:last])
+        for at in range(first, last):
+            column = left[:, :, at : at + 1]
+            rounded[:, :, at : at + 1] = nearest(column.to(weight))
+            error = (column - rounded[:, :, at : at + 1]) / factor[:, at : at + 1, at : at + 1]
+            left[:, :, at:last] -= error @ factor[:, at : at + 1, at:last]
+            errors[:, :, at - first : at - first + 1] = error
+        left[:, :, last:] -= errors @ factor[:, first:last, last:]
+    return torch.empty_like(left).scatter(2, by_column, rounded).to(weight)
+
+
+def _order(moments: Tensor, ordered: bool) -> Tensor:
+    """Columns of each group in the order in which they are rounded."""
+    sizes = moments.diagonal(dim1=-2, dim2=-1)
+    if ordered:
+        return sizes.argsort(dim=-1, descending=True, stable=True)
+    return torch.arange(sizes.shape[-1]).expand(sizes.shape)
+
+
+def _sorted(moments: Tensor, order: Tensor) -> Tensor:
+    by_row, by_column = order[:, :, None].expand_as(moments), order[:, None, :].expand_as(moments)
+    return moments.gather(1, by_row).gather(2, by_column)
+
+
+@steps.register("gptq")
+@dataclass(frozen=True)
+class Gptq(Step):
+    """Round all weights by GPTQ, layer after layer.
+
+    Attributes
+    ----------
+    damping : float
+        Share of the mean second moment that is added to each.
+    ordered : bool
+        Begin with the columns of the largest moments.
+    matched : bool
+        Aim at the outputs of the float network, not at those of the float weights on quantised inputs: so a
+        layer makes up for the rounding of those before it.
+    """
+
+    stage: ClassVar[Stage] = "calibrated"
+    rank: ClassVar[int] = 40
+
+    damping: float = 0.01
+    ordered: bool = True
+    matched: bool = True
+
+    def apply(self, network: Network, seed: int) -> None:
+        """Set the weights of every layer to values of its grid."""
+        for problem in problems(network, self.matched, self.damping):
+            problem.settle(
+                gptq(problem.weight, problem.moments, problem.grid.nearest, self.damping, self.ordered)
+            )
