@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class Logarithms:
     lowest: int
 
     @classmethod
+    @cache
     def of(cls, fmt: LogPosit, fraction_bits: int) -> Logarithms:
         """Codes of a format, in units of ``2**-fraction_bits``."""
         found = [fmt.logarithm(code) for code in range(2**fmt.bits)]

@@ -1,0 +1,175 @@
+"""What a search is about: a network, images, what genomes may be, and how good one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pyqkit.digest import digest
+from pyqkit.errors import UserError
+from pyqkit.studies.genetic import Evolution
+from pyqkit.studies.layerwise.evaluator import Assignment, Evaluator
+from pyqkit.studies.layerwise.network import TracedNetwork
+from pyqkit.studies.layerwise.objective import POOLS, Objective
+from pyqkit.studies.lpq.space import Domain, Genome, LpqSpace
+
+FEWEST_IMAGES = 8  # to tell apart
+_BATCH = 128  # images whose labels are found at a time
+
+
+class Source(Protocol):
+    """Where network and images come from; a frozen dataclass of plain data, which travels to workers."""
+
+    def __hash__(self) -> int: ...
+
+    def network(self) -> nn.Module:
+        """The float network with its weights."""
+
+    def images(self) -> np.ndarray:
+        """Calibration images, float32, as the network takes them."""
+
+    def labelled(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Images and labels to measure the result on, if there are any."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search; all that decides its result.
+
+    Attributes
+    ----------
+    network, images : str
+        Digests.
+    method : str
+        One of `pyqkit.studies.lpq.methods.METHODS`.
+    format : str
+        Of all layers, where the method wants one.
+    compression : float
+        Fitness is divergence times compression to this power, lambda.
+    pool : str
+        One of `pyqkit.studies.layerwise.objective.POOLS`.
+    """
+
+    network: str
+    images: str
+    method: str = "lpq"
+    format: str = ""
+    evolution: Evolution = field(default_factory=Evolution)
+    domain: Domain = field(default_factory=Domain)
+    objective: Objective = field(default_factory=Objective)
+    compression: float = 0.4
+    pool: str = "mean"
+
+
+class Problem:
+    """A network with its images, and genomes of it.
+
+    Parameters
+    ----------
+    source : Source
+    search : Search
+
+    Raises
+    ------
+    UserError
+        If network or images are not those of the search, or do not suit each other.
+    """
+
+    def __init__(self, source: Source, search: Search) -> None:
+        model, images = source.network(), source.images()
+        _check_same(search.network, network_digest(model), "network")
+        _check_same(search.images, array_digest(images), "images")
+        self.source, self.search = source, search
+        self.network = TracedNetwork(model)
+        self.evaluator = Evaluator(self.network, torch.from_numpy(images), POOLS[search.pool])
+        self.space = LpqSpace(self.network, self.evaluator.samples, search.domain)
+
+    def divergence(self, assignment: Assignment) -> float:
+        """From the float network; small is good."""
+        return self.search.objective.of(self.evaluator.view(assignment), self.evaluator.real)
+
+    def fitness(self, genome: Genome) -> float:
+        """Divergence times compression to the power lambda; small is good."""
+        return self.divergence(self.space.assignment(genome)) * self.compressed(self.space.bits(genome))
+
+    def compressed(self, bits: float) -> float:
+        """What mean bits of a weight count in the fitness; 1 for eight."""
+        return (bits / 8) ** self.search.compression
+
+    def correct(self, assignment: Assignment) -> np.ndarray | None:
+        """For each labelled image whether its label is found; None without labels."""
+        labelled = self.source.labelled()
+        if labelled is None:
+            return None
+        images, labels = labelled
+        found = [self.evaluator.logits(assignment, batch).argmax(1) for batch in _batches(images)]
+        return torch.cat(found).numpy() == labels
+
+
+@lru_cache(maxsize=2)
+def problem(source: Source, search: Search) -> Problem:
+    """The problem of a search; a process makes it once."""
+    return Problem(source, search)
+
+
+def fitness(source: Source, search: Search, genome: Genome) -> float:
+    """What a worker computes."""
+    return problem(source, search).fitness(genome)
+
+
+def checked_images(images: object, name: str) -> np.ndarray:
+    """Calibration images as float32.
+
+    Raises
+    ------
+    UserError
+        If they are too few, no numbers, or not finite.
+    """
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiu" or images.ndim < 2:
+        kind = f"{images.dtype} of shape {images.shape}" if isinstance(images, np.ndarray) else "no array"
+        raise UserError(
+            f"an array of numbers, images along its first axis, was expected in {name}, but {kind} came; "
+            "write one with numpy.save"
+        )
+    if len(images) < FEWEST_IMAGES:
+        raise UserError(
+            f"{FEWEST_IMAGES} or more calibration images were expected in {name}, but {len(images)} came; "
+            "128 are usual"
+        )
+    images = np.ascontiguousarray(images, np.float32)
+    if not np.isfinite(images).all():
+        raise UserError(
+            f"finite numbers were expected in {name}, but it has NaN or infinities; leave those images out"
+        )
+    return images
+
+
+def network_digest(model: nn.Module) -> str:
+    """SHA-256 of the structure of a network and of its weights and buffers."""
+    tensors = model.state_dict()
+    parts = [str(model), *(f"{n} {tuple(t.shape)} {array_digest(t.numpy())}" for n, t in tensors.items())]
+    return digest("\n".join(parts).encode())
+
+
+def array_digest(array: np.ndarray) -> str:
+    """SHA-256 of what an array holds."""
+    return digest(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+
+
+def _check_same(expected: str, found: str, what: str) -> None:
+    if expected != found:
+        raise UserError(
+            f"the {what} with which the search began was expected, but a worker found another one; leave "
+            "files as they are while a search runs"
+        )
+
+
+def _batches(images: np.ndarray) -> Iterator[Tensor]:
+    for start in range(0, len(images), _BATCH):
+        yield torch.from_numpy(images[start : start + _BATCH])
