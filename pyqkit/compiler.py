@@ -94,7 +94,7 @@ def compile(
     allowed = described.with_share(resource_share)
     say = say or (lambda word: None)
     say("reading the network")
-    graph, content = _read(_model_bytes(network, example_input), network, input_format)
+    graph, content = read_graph(network, example_input, input_format)
     probe(graph, [probes] if isinstance(probes, str) else probes)
     say("searching for foldings")
     search = folding.search_for(graph, allowed, clock)
@@ -111,6 +111,13 @@ def compile(
     if not allow_overflow:
         accelerator.check_fit()
     return accelerator
+
+
+def read_graph(
+    network: Any, example_input: Any = None, input_format: str | None = None
+) -> tuple[Graph, bytes]:
+    """The dataflow graph of a network, and the QONNX file it came from; arguments are those of `compile`."""
+    return _read(_model_bytes(network, example_input), network, input_format)
 
 
 def _check_wishes(

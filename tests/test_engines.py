@@ -12,6 +12,7 @@ pytest.importorskip("onnx")
 
 import pyqkit
 from pyqkit import designs, engines, report
+from pyqkit.array import machine
 from pyqkit.designs import Designs
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.engines import Counts, Say
@@ -59,7 +60,7 @@ def test_an_engine_is_added_without_changing_a_file(definition: str) -> None:
     np.testing.assert_array_equal(accelerator.emulate(x, engine=definition), accelerator(x))
     result = accelerator.verify(x, engines=("exact", definition))
     assert (result["engines"], result["mismatches"]) == (["exact", definition], 0)
-    assert engines.names() == tuple(sorted(("exact", "hls", "rtl", definition)))
+    assert engines.names() == tuple(sorted(("exact", "hls", "rtl", definition, *machine.names())))
     found = report.simulated(accelerator.report(), accelerator.engine(definition), accelerator.graph)
     assert (found.sources.cycles, found.initiation_interval_cycles) == ("simulated", 1)
     assert found.latency_cycles == len(accelerator.graph.operators)

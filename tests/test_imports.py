@@ -101,7 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },  # an engine computes
     "boards": {"files", "untrusted"},
-    "array": _parts("array.machine array.isa array.families digest formats graph untrusted"),
+    "array": _parts("array.machine array.isa array.families digest files formats graph npy untrusted"),
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
@@ -125,7 +125,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "designs": {"compiled", "hls", "rtl", "hardware"},
     "engines": {"designs", "discovery"},
     "backends": {"dataflow", "designs"},
-    "emulate": _parts("cache designs discovery engines files formats graph hls programs rtl"),
+    "emulate": _parts(
+        "array array.machine cache designs discovery engines files formats graph hls programs rtl"
+    ),
     "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
@@ -149,7 +151,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _parts(
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
-    | _parts("hardware overlay report_tables report_vivado tables")
+    | _parts("array array.machine hardware overlay report_tables report_vivado tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use

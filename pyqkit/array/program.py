@@ -71,6 +71,42 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Input:
+    """A tensor that comes with every frame: as it is, or neighbouring pixels side by side.
+
+    An image of few channels would leave most rows of the array idle. With `beside` pixels of a row in one, a
+    convolution has that many fewer taps.
+
+    Attributes
+    ----------
+    layout : Layout
+        As it is stored.
+    shape : (int, int, int)
+        As it comes.
+    beside : int
+        Pixels side by side; 1 for none. Pixel x has those from column ``x - left`` on.
+    left : int
+        Columns of zeros before the first.
+    """
+
+    layout: Layout
+    shape: tuple[int, int, int]
+    beside: int = 1
+    left: int = 0
+
+    def to_words(self, codes: np.ndarray) -> np.ndarray:
+        """Words of codes (frames, height, width, channels): uint8 of shape (frames, words, slots)."""
+        if self.beside == 1:
+            return self.layout.to_words(codes)
+        width = self.layout.shape[1]
+        behind = max(0, width + self.beside - 1 - self.left - self.shape[1])
+        sides = ((0, 0), (0, 0), (self.left, behind), (0, 0))
+        padded = np.pad(codes, sides, constant_values=self.layout.format.zero_code)
+        columns = [padded[:, :, first : first + width] for first in range(self.beside)]
+        return self.layout.to_words(np.concatenate(columns, axis=3))
+
+
+@dataclass(frozen=True)
 class Result:
     """What a program sends of each frame, in the order of results.
 
@@ -158,7 +194,7 @@ class Program:
         Those that are loaded once.
     streamed : tuple of numpy.ndarray, uint8
         What the LOADs of weights within the program take, in their order.
-    inputs : tuple of Layout
+    inputs : tuple of Input
     results : tuple of Result
     sections : tuple of Section
     origins : tuple of int
@@ -171,7 +207,7 @@ class Program:
     parameters: np.ndarray
     weights: np.ndarray
     streamed: tuple[np.ndarray, ...]
-    inputs: tuple[Layout, ...]
+    inputs: tuple[Input, ...]
     results: tuple[Result, ...]
     sections: tuple[Section, ...]
     origins: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -224,11 +260,11 @@ class Program:
 
     def call(self, codes: dict[str, np.ndarray]) -> bytes:
         """What is sent for frames: codes of the inputs by tensor, (frames, height, width, channels)."""
-        frames = {len(codes[layout.tensor]) for layout in self.inputs}
+        frames = {len(codes[given.layout.tensor]) for given in self.inputs}
         if len(frames) != 1 or not min(frames):
             raise UserError(f"equally many frames of all inputs were expected, but {sorted(frames)} came")
         count = frames.pop()
-        inputs = iter([layout.to_words(codes[layout.tensor]) for layout in self.inputs])
+        inputs = iter([given.to_words(codes[given.layout.tensor]) for given in self.inputs])
         streamed = iter(self.streamed)
         parts = []
         for load in (i for i in self.instructions if isinstance(i, Load)):

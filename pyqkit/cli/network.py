@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pyqkit.cli.array import compile_for_array
 from pyqkit.cli.group import main, print_json, progress
 from pyqkit.errors import UserError, plain
 from pyqkit.files import check_apart, check_file, is_stream, replacing
@@ -60,6 +61,10 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
     help="A layer whose codes leave the accelerator too, to compare with; several times.",
 )
 @click.option(
+    "--array",
+    help="Write a program for this array instead, a zip file; --board gives the clock. See docs/array.md.",
+)
+@click.option(
     "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the report.")
@@ -77,11 +82,16 @@ def compile_command(
     write_fold: str | None,
     input_format: str | None,
     probes: tuple[str, ...],
+    array: str | None,
     allow_overflow: bool,
     as_json: bool,
     force: bool,
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
+    if array is not None:
+        wishes = (target_fps, lut_share, fold, write_fold, *probes)
+        compile_for_array(network, output, array, board, clock_mhz, input_format, wishes, as_json, force)
+        return
     from pyqkit.build_folder import check_target
     from pyqkit.compiler import compile as compile_network
     from pyqkit.hardware import folding

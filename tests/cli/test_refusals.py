@@ -48,7 +48,8 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
         "--engine",
         "vhdl",
     )
-    refused(engine, "engine exact, hls, rtl was expected, but 'vhdl' came; choose one of them")
+    names = "exact, hls, int16x16, int8x8, lpa4x4, lpa8x8, rtl"
+    refused(engine, f"engine {names} was expected, but 'vhdl' came; choose one of them")
     assert not list(tmp_path.iterdir())
 
 

@@ -14,8 +14,9 @@ from pyqkit.array.compiler.plan import Plan, Planner, Tile
 from pyqkit.array.compiler.schedule import Block, Pool, Scheduler
 from pyqkit.array.families import of
 from pyqkit.array.machine import Machine
-from pyqkit.array.program import Program, Result, Section, together
+from pyqkit.array.program import Input, Program, Result, Section, together
 from pyqkit.graph.graph import Graph
+from pyqkit.graph.ops.convolution import Convolution
 
 __all__ = ["compile_graph"]
 
@@ -48,7 +49,7 @@ def compile_graph(graph: Graph, machine: Machine) -> Program:
         _joined(scheduler.parameters, np.zeros((0, machine.columns, 2), object)),
         _joined(scheduler.weights, np.zeros((0, machine.columns), np.uint8)),
         tuple(scheduler.loaded),
-        tuple(planner.layouts[port.tensor] for port in graph.inputs),
+        _inputs(graph, lowered, planner),
         _results(graph, lowered, planner, steps),
         _sections(graph, planner.plans, scheduler),
     )
@@ -68,6 +69,18 @@ def _weight_items(plans: list[Plan]) -> int:
             for group in tile.groups:
                 pool.address(group.tiles.reshape(-1, group.tiles.shape[-1]))
     return pool.size
+
+
+def _inputs(graph: Graph, lowered: Lowering, planner: Planner) -> tuple[Input, ...]:
+    found = []
+    for name in (port.tensor for port in graph.inputs):
+        beside, left = lowered.beside[name], 0
+        if beside > 1:
+            (op,) = graph.consumers(name)
+            assert isinstance(op, Convolution)
+            left = op.padding[1]
+        found.append(Input(planner.layouts[name], graph.tensors[name].shape, beside, left))
+    return tuple(found)
 
 
 def _results(

@@ -37,6 +37,8 @@ class Lowering:
     passes : list of Pass
     stored : dict of str to Stored
         Inputs, and what passes write.
+    beside : dict of str to int
+        For each input how many neighbouring pixels of a row are stored as one.
     results : list of str
         For each output of the graph the stored tensor that has its elements, or the output of a pass that
         sends sums.
@@ -52,6 +54,7 @@ class Lowering:
         self.passes: list[Pass] = []
         self.stored: dict[str, Stored] = {}
         self._values: dict[str, View | Sums] = {}
+        self.beside = {port.tensor: self._neighbours(port.tensor) for port in graph.inputs}
         for port in graph.inputs:
             self._store(port.tensor)
         for op in graph.operators:
@@ -71,9 +74,27 @@ class Lowering:
 
     def _store(self, name: str) -> View:
         t = self.graph.tensors[name]
-        self.stored[name] = Stored(name, t.shape, t.format, t.low, t.high)
+        shape, beside = t.shape, self.beside.get(name, 1)
+        if beside > 1:
+            (op,) = self.graph.consumers(name)
+            assert isinstance(op, Convolution)
+            columns = (op.sliding.out_size(t.shape[:2])[1] - 1) * op.stride[1] + 1
+            taps = -(-op.kernel[1] // beside)
+            shape = (t.shape[0], columns + (taps - 1) * beside, t.shape[2] * beside)
+        self.stored[name] = Stored(name, shape, t.format, t.low, t.high)
         self._values[name] = View.of(self.stored[name])
         return View.of(self.stored[name])
+
+    def _neighbours(self, name: str) -> int:
+        """Pixels of an input that one word of the array's rows holds, as far as its convolution has taps."""
+        tensor, readers = self.graph.tensors[name], self.graph.consumers(name)
+        sole = len(readers) == 1 and all(port.tensor != name for port in self.graph.outputs)
+        if not sole or not isinstance(readers[0], Convolution) or not tensor.format.has_zero:
+            return 1
+        op = readers[0]
+        if op.groups > 1 or op.dilation[1] > 1 or op.exponents is not None:
+            return 1
+        return max(1, min(op.kernel[1], self.machine.rows // tensor.shape[2]))
 
     def view(self, op: Operator, name: str) -> View:
         """Codes that an operator reads."""
@@ -134,6 +155,9 @@ class Lowering:
         if op.exponents is not None:
             raise self.refusal(op, "one of weights with shared exponents", "take weights of a scalar format")
         view, weights, window = self.view(op, op.inputs[0]), _dense(op), op.sliding
+        beside = self.beside.get(op.inputs[0], 1)
+        if beside > 1:
+            weights, window = _of_neighbours(weights, window, beside)
         if view.flat:
             if window.kernel != (1, 1) or op.groups > 1:
                 raise self.refusal(op, "one over a flattened image", "flatten before a linear layer")
@@ -274,6 +298,19 @@ def _dense(op: Convolution) -> np.ndarray:
         rows = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
         dense[rows, :, :, group * channels : (group + 1) * channels] = op.weights[rows]
     return dense
+
+
+def _of_neighbours(
+    weights: np.ndarray, window: SlidingWindow, beside: int
+) -> tuple[np.ndarray, SlidingWindow]:
+    """Weights and window over an image whose pixels have so many columns each, the padding among them."""
+    outputs, height, width, channels = weights.shape
+    taps = -(-width // beside)
+    sides = ((0, 0), (0, 0), (0, taps * beside - width), (0, 0))
+    joined = np.pad(weights, sides, constant_values=NONE).reshape(outputs, height, taps, beside * channels)
+    top, _, bottom, _ = window.padding
+    steps = (window.dilation[0], beside)
+    return joined, SlidingWindow((height, taps), window.stride, (top, 0, bottom, 0), steps)
 
 
 def _side_by_side(views: list[View]) -> View:

@@ -1,0 +1,190 @@
+"""Programs as files: one zip file, sealed by digests, that is checked when it is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyqkit import npy, untrusted
+from pyqkit.array.checks import check as check_program
+from pyqkit.array.isa import ProgramError, decode, encode, word_bits
+from pyqkit.array.machine import Machine
+from pyqkit.array.program import Input, Layout, Program, Result, Section
+from pyqkit.digest import digest, own_digest
+from pyqkit.errors import UserError
+from pyqkit.files import replacing
+from pyqkit.formats import NumberFormat, parse
+from pyqkit.formats.reading import DAMAGE, check, describe, tensor_name, text, whole
+
+DESCRIPTION, ARRAYS = "program.json", "arrays.npz"
+SCHEMA = 1
+MAX_FILE = 256 * 2**20  # bytes of a program
+
+
+def save(program: Program, path: str | Path, force: bool = False) -> None:
+    """Write a program to a file.
+
+    Raises
+    ------
+    UserError
+        If the file exists, without `force`, or cannot be written.
+    """
+    with replacing(Path(path), force) as beside:
+        beside.write_bytes(to_bytes(program))
+
+
+def load(path: str | Path) -> Program:
+    """Read a program, whole, unchanged and such as its machine can run it.
+
+    Raises
+    ------
+    ProgramError
+        If it is none.
+    """
+    try:
+        return from_bytes(untrusted.content(Path(path), MAX_FILE))
+    except ProgramError:
+        raise
+    except OSError as error:
+        raise ProgramError(f"a program was expected at {path}, but {error}; check the path") from None
+    except (UserError, *DAMAGE) as error:
+        raise ProgramError(
+            f"a program as it was compiled was expected at {path}, but it has {describe(error)}; compile the "
+            "network again"
+        ) from None
+
+
+def to_bytes(program: Program) -> bytes:
+    """The content of a program's file: the same program always gives the same."""
+    arrays = {
+        "instructions": np.frombuffer(_instructions(program), np.uint8),
+        "tables": program.tables,
+        "parameters": program.parameters.astype(np.int64),
+        "weights": program.weights,
+        "streamed": np.concatenate([np.zeros((0, program.machine.columns), np.uint8), *program.streamed]),
+    }
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)  # type: ignore[arg-type]
+    description: dict[str, Any] = {
+        "schema": SCHEMA,
+        "machine": program.machine.to_json(),
+        "inputs": [_described(given) for given in program.inputs],
+        "results": [_described(result) for result in program.results],
+        "sections": [asdict(section) for section in program.sections],
+        "streamed": [len(items) for items in program.streamed],
+        "origins": list(program.origins),
+        "files": {ARRAYS: digest(packed.getvalue())},
+    }
+    description["sha256"] = own_digest(description)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in ((DESCRIPTION, json.dumps(description).encode()), (ARRAYS, packed.getvalue())):
+            made.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no dates
+    return file.getvalue()
+
+
+def from_bytes(content: bytes) -> Program:
+    """The program of a file's content; raises `UserError` or one of `reading.DAMAGE` for anything else."""
+    archive = untrusted.Archive(content)
+    data = untrusted.json_data(archive.content(DESCRIPTION))
+    check(data["schema"] == SCHEMA and data["sha256"] == own_digest(data), "a description that was changed")
+    raw = archive.content(ARRAYS)
+    check(data["files"] == {ARRAYS: digest(raw)}, "arrays that were changed")
+    machine, arrays = Machine.from_json(data["machine"]), npy.archive(raw)
+    size = word_bits(machine) // 8
+    words = arrays["instructions"].reshape(-1, size)
+    columns = machine.columns
+    for name, kind, shape in (
+        ("tables", np.uint64, ()),
+        ("parameters", np.int64, (columns, 2)),
+        ("weights", np.uint8, (columns,)),
+        ("streamed", np.uint8, (columns,)),
+    ):
+        check(arrays[name].dtype == kind and arrays[name].shape[1:] == shape, f"wrong {name}")
+    counts = [whole(n, 1) for n in data["streamed"]]
+    check(sum(counts) == len(arrays["streamed"]), "streamed weights that do not add up")
+    program = Program(
+        machine,
+        tuple(decode(machine, word.tobytes()) for word in words),
+        arrays["tables"],
+        arrays["parameters"].astype(object),
+        arrays["weights"],
+        tuple(np.split(arrays["streamed"], np.cumsum(counts)[:-1])) if counts else (),
+        tuple(_input(entry) for entry in data["inputs"]),
+        tuple(_result(entry) for entry in data["results"]),
+        tuple(_section(entry) for entry in data["sections"]),
+        _four(data["origins"]),
+    )
+    check_program(program)
+    return program
+
+
+def _instructions(program: Program) -> bytes:
+    return b"".join(encode(program.machine, instruction) for instruction in program.instructions)
+
+
+def _described(value: Input | Result) -> dict[str, Any]:
+    """JSON data of a frozen value; formats by name."""
+
+    def named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return dict(pairs)
+
+    data = asdict(value, dict_factory=named)
+    for entry, part in ((data, value), (data.get("layout"), value.layout)):
+        if entry is not None and part is not None and hasattr(part, "format"):
+            entry["format"] = part.format.name
+    return data
+
+
+def _format(name: Any) -> NumberFormat:
+    found = parse(text(name))
+    check(isinstance(found, NumberFormat), f"the format {name}")
+    return found  # type: ignore[return-value]
+
+
+def _shape(data: Any) -> tuple[int, int, int]:
+    height, width, channels = (whole(n, 1) for n in data)
+    return height, width, channels
+
+
+def _layout(data: dict[str, Any]) -> Layout:
+    planes, bits, rows = (whole(data[key], 1) for key in ("planes", "code_bits", "rows"))
+    check(planes * bits <= 8, "codes wider than a slot")
+    return Layout(
+        tensor_name(data["tensor"]), _shape(data["shape"]), _format(data["format"]), planes, bits, rows
+    )
+
+
+def _input(data: dict[str, Any]) -> Input:
+    beside, left = whole(data["beside"], 1), whole(data["left"], 0)
+    return Input(_layout(data["layout"]), _shape(data["shape"]), beside, left)
+
+
+def _result(data: dict[str, Any]) -> Result:
+    layout = None if data["layout"] is None else _layout(data["layout"])
+    tiles = tuple(tuple(whole(n, 0) for n in tile) for tile in data["tiles"])
+    check(all(len(tile) == 6 for tile in tiles), "tiles of sums")
+    return Result(
+        tensor_name(data["tensor"]),
+        _shape(data["shape"]),
+        _format(data["format"]),
+        layout,
+        whole(data["shift"], 0),
+        tiles,  # type: ignore[arg-type]
+    )
+
+
+def _section(data: dict[str, Any]) -> Section:
+    first, last, macs, peak = (whole(data[key], 0) for key in ("first", "last", "macs", "peak"))
+    return Section(tuple(text(layer) for layer in data["layers"]), first, last, macs, peak)
+
+
+def _four(data: Any) -> tuple[int, int, int, int]:
+    program, tables, parameters, weights = (whole(n, 0) for n in data)
+    return program, tables, parameters, weights

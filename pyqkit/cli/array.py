@@ -1,0 +1,87 @@
+"""Programs of arrays on the command line: what ``pyqkit compile --array`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyqkit.cli.group import print_json, progress
+from pyqkit.errors import UserError, plain
+from pyqkit.files import check_file
+
+
+def compile_for_array(
+    network: str,
+    output: str,
+    array: str,
+    board: str,
+    clock_mhz: float | None,
+    input_format: str | None,
+    wishes: Sequence[Any],
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Write a program for an array, and say in how many cycles it runs.
+
+    Parameters
+    ----------
+    wishes : sequence
+        Options of dataflow accelerators: none of them can be had.
+    """
+    from pyqkit import boards
+    from pyqkit.array import file, machine, report
+    from pyqkit.array.checks import check
+    from pyqkit.array.compiler import compile_graph
+    from pyqkit.compiler import read_graph
+
+    if any(wish is not None for wish in wishes):
+        raise UserError(
+            "no target, share, folding and probe was expected with --array, but one came; leave them out, an "
+            "array is as fast as it is"
+        )
+    check_file(Path(output), force)
+    clock = boards.load(board).clock_mhz if clock_mhz is None else clock_mhz
+    with progress("compiling"):
+        chosen = machine.named(array)
+        graph, _ = read_graph(network, input_format=input_format)
+        program = compile_graph(graph, chosen)
+        check(program, chosen)
+        file.save(program, output, force)
+    found = report.report(program)
+    if as_json:
+        print_json(_json(output, array, clock, found))
+        return
+    _show(output, array, clock, found)
+
+
+def _json(output: str, array: str, clock: float, found: Any) -> dict[str, Any]:
+    from pyqkit.array import report
+
+    given, taken = found.frame_bytes
+    return {
+        "file": output,
+        "array": array,
+        "clock_mhz": clock,
+        "cycles": found.frame_cycles,
+        "frames_per_second": clock * 1e6 / found.frame_cycles,
+        "bytes_to_the_array": given,
+        "bytes_from_the_array": taken,
+        "bytes_once": found.setup_bytes,
+        "layers": report.rows(found),
+    }
+
+
+def _show(output: str, array: str, clock: float, found: Any) -> None:
+    from pyqkit.array import report
+    from pyqkit.tables import show
+
+    show(f"{output}: a program for {array}", report.rows(found))
+    rate, cycles = clock * 1e6 / found.frame_cycles, found.frame_cycles
+    given, taken = found.frame_bytes
+    click.echo(plain(f"{cycles:,} cycles a frame (modelled), {rate:,.1f} frames a second at {clock:g} MHz"))
+    click.echo(
+        plain(f"one segment: {given:,} bytes in and {taken:,} out a frame, {found.setup_bytes:,} once")
+    )

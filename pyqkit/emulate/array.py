@@ -1,0 +1,66 @@
+"""Engines of arrays, by the machine's name: the network as a program for it, executed (emulated)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pyqkit.array import machine
+from pyqkit.array.checks import check
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.execute import ArrayState
+from pyqkit.array.machine import Machine
+from pyqkit.designs import Designs
+from pyqkit.engines import Counts, Engine, Maker, Say, engine
+from pyqkit.formats.port import checked_codes
+from pyqkit.graph.graph import Graph
+
+_CHUNK = 16  # frames of a transfer
+
+
+class ArrayEngine:
+    """A graph as a program of an array.
+
+    Parameters
+    ----------
+    graph : Graph
+    array : Machine
+
+    Attributes
+    ----------
+    program : Program
+    """
+
+    counts: Counts | None = None
+
+    def __init__(self, graph: Graph, array: Machine) -> None:
+        self.name, self._graph = array.name, graph
+        self.program = compile_graph(graph, array)
+        check(self.program, array)
+        self._state = ArrayState(array)
+        self._state.send(self.program.setup())
+
+    def run(
+        self, codes: dict[str, np.ndarray], *, progress: Callable[[int], None] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Codes of the outputs, as `Engine` says."""
+        codes = {name: checked_codes(given, self._graph.tensors[name], name) for name, given in codes.items()}
+        frames, parts = len(next(iter(codes.values()))), []
+        for first in range(0, frames, _CHUNK):
+            some = {name: given[first : first + _CHUNK] for name, given in codes.items()}
+            parts.append(self.program.read(self._state.send(self.program.call(some))))
+            if progress is not None:
+                progress(min(first + _CHUNK, frames))
+        return {port.tensor: np.concatenate([p[port.tensor] for p in parts]) for port in self._graph.outputs}
+
+
+def _maker(array: Machine) -> Maker:
+    def make(designs: Designs, say: Say | None = None) -> Engine:
+        return ArrayEngine(designs.compiled.graph, array)
+
+    return make
+
+
+for _name in machine.names():
+    engine(_name)(_maker(machine.named(_name)))
