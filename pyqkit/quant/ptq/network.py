@@ -68,6 +68,18 @@ class Network:
         assert isinstance(found, WeightLayer)
         return found
 
+    def float_layer(self, name: str) -> WeightLayer:
+        """The float layer of a name."""
+        found = self.float.get_submodule(name)
+        assert isinstance(found, WeightLayer)
+        return found
+
+    @property
+    def quantised(self) -> fx.GraphModule:
+        """The quantised network; there is one in the stage "calibrated"."""
+        assert self.module is not None
+        return self.module
+
     def quant_layer(self, name: str) -> QuantLayer:
         """The quantised layer of a name."""
         found = self.layer(name)
@@ -119,7 +131,6 @@ class Network:
         self.quantisers = {name: self.quantisers[name] for name in order if name in self.quantisers}
 
     def _round_weights(self, name: str, recipe: Recipe, at_end: bool) -> None:
-        assert self.module is not None
         layer = self.layer(name)
         fmt = recipe.weight_format(at_end)
         rows = layer.weight.detach().reshape(len(layer.weight) if recipe.per == "channel" else 1, -1)
@@ -132,7 +143,7 @@ class Network:
             may_saturate=recipe.weight_scale == "percentile",
         )
         shape = (-1, *(1,) * (layer.weight.ndim - 1)) if recipe.per == "channel" else ()
-        self.module.set_submodule(name, rounding(layer, Quantiser(fmt, found.reshape(shape))))
+        self.quantised.set_submodule(name, rounding(layer, Quantiser(fmt, found.reshape(shape))))
 
     def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> str:
         """A quantiser between a node of the quantised network and those who read it; its name."""

@@ -77,9 +77,7 @@ def quantise(
     >>> accelerator = pyqkit.compile(network, images[:1], board="PYNQ-Z2")  # doctest: +SKIP
     """
     wanted = Recipe.of(weights, acts, ends, recipe, per, scaling, weight_scale, act_scale, percentile, signed)
-    made = quantised(model, data, wanted, seed, say).module
-    assert made is not None
-    return made
+    return quantised(model, data, wanted, seed, say).quantised
 
 
 def quantised(model: nn.Module, data: Any, recipe: Recipe, seed: int = 0, say: Say | None = None) -> Network:
