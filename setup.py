@@ -22,6 +22,8 @@ HOST = [
     "onnxscript==0.7.2",
     "onnxoptimizer==0.4.2",
     "protobuf==5.29.6",
+    "safetensors==0.8.0",  # weights without pickles; reads files that anybody may have written
+    "pillow>=11,<14",  # images to calibrate with
     "click>=8.1,<9",
     "rich>=13,<16",
     "matplotlib>=3.8,<4",

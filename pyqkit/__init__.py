@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Accelerator", "__version__", "compile", "formats"]
+__all__ = ["Accelerator", "__version__", "compile", "formats", "quantise"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +18,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("pyqkit.accelerator").Accelerator
     if name == "compile":
         return importlib.import_module("pyqkit.compiler").compile
+    if name == "quantise":
+        return importlib.import_module("pyqkit.quant.ptq").quantise
     if name in ("boards", "formats", "quant"):
         return importlib.import_module(f"pyqkit.{name}")
     raise AttributeError(f"module 'pyqkit' has no attribute {name!r}")

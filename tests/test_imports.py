@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver_rate": {"formats", "overlay.hwh"},
     "custom_op": {"formats"},
     # an export is compared with its module
-    "quant": {"discovery", "formats", "files", "graph", "graph.layer_names", "verify", *ONNX_READING},
+    "quant": _parts("discovery files formats graph graph.layer_names npy untrusted verify") | ONNX_READING,
     "host": {"discovery", "formats", "graph.fields", "graph.limits"},
     "graph": {"formats", "discovery", "host", "graph.fields", "graph.limits"},
     "graph.fields": {"formats"},
@@ -151,7 +151,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _parts(
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
-    | _parts("array array.machine hardware overlay report_tables report_vivado tables")
+    | _parts("array array.machine hardware overlay quant report_tables report_vivado tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
@@ -159,11 +159,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 # fmt: off
 HEAVY = {
     "torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2",
-    "pynq", "finn", "joblib", "threadpoolctl", "distributed",
+    "pynq", "finn", "joblib", "threadpoolctl", "distributed", "safetensors", "PIL",
 }
 # fmt: on
 ALLOWED_HEAVY = {
-    "quant": {"torch", "brevitas", "onnx", "qonnx"},
+    "quant": {"torch", "brevitas", "onnx", "qonnx", "safetensors", "PIL"},
     "demo": {"torch", "matplotlib"},
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "custom_op": {"onnx", "qonnx"},
