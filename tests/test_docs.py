@@ -90,6 +90,19 @@ x = np.zeros((3, 1, 8, 8), np.float32)
 batches = [x, x]
 pyqkit.board_emulation.use("ZCU104")
 """,
+    ("docs/quantise.md", 1): """
+import torch
+from pyqkit.studies.datasets import digits
+from pyqkit.studies.trainer import Recipe, train
+x_train, y_train, x_test, y_test = digits(0)
+torch.manual_seed(0)
+nn = torch.nn
+model = nn.Sequential(
+    nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 10)
+)
+train(model, x_train, y_train, Recipe(4, 64, 1e-2), 0)
+model.eval()
+""",
 }
 
 
