@@ -86,18 +86,6 @@ class Network:
         assert isinstance(found, QuantLayer)
         return found
 
-    def float_layer(self, name: str) -> WeightLayer:
-        """The float layer of a name."""
-        found = self.float.get_submodule(name)
-        assert isinstance(found, WeightLayer)
-        return found
-
-    @property
-    def quantised(self) -> fx.GraphModule:
-        """The quantised network, which there is at the stage "calibrated"."""
-        assert self.module is not None
-        return self.module
-
     def batches(self, size: int = 64) -> Iterator[Tensor]:
         """The calibration frames, `size` at a time."""
         yield from self.data.split(size)
