@@ -105,7 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
-    "array.rtl": {"array.isa", "array.machine", "formats", "rtl"},
+    "array.rtl": {"array", "array.isa", "array.machine", "formats", "rtl"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),
     "cache": {"files", "renaming"},

@@ -21,12 +21,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyqkit.array.machine import named
+from pyqkit.array.rtl import generate as generate_array
+from pyqkit.array.rtl import module_name
 from pyqkit.formats import parse
 from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.rtl.generate import Design, generate, library
 from pyqkit.rtl.products import product_block
 from tests.array import bench as array_bench
-from tests.array import test_matrix
+from tests.array import test_matrix, test_simulation
 from tests.emulate.networks import everything
 from tests.rtl import bench
 from tests.rtl.cases import every
@@ -67,6 +70,9 @@ def sources() -> Iterator[Source]:
     yield multipliers()
     blocks = {name: test_matrix.block(name) for name in test_matrix.MACHINES}
     yield Source(array_bench.TOP, {f"{array_bench.TOP}.sv": array_bench.text(blocks)})
+    for machine in (*test_simulation.MACHINES.values(), named("lpa8x8")):
+        top = module_name(machine)
+        yield Source(top, {f"{top}.sv": generate_array(machine)})
 
 
 def _of(design: Design) -> Source:

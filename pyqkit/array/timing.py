@@ -51,7 +51,7 @@ class Span:
 
 def depths(machine: Machine) -> Depths:
     """Depths of a machine's pipelines."""
-    return Depths(issue=2, repeat=2, run=machine.rows + 10, post=16, raw=4, load=2, store=3, fill=3)
+    return Depths(2, 2, machine.rows + 8, post=27, raw=9, load=1, store=machine.rows + 2, fill=2)
 
 
 def cycles(machine: Machine, instruction: Instruction) -> int:
@@ -62,7 +62,8 @@ def cycles(machine: Machine, instruction: Instruction) -> int:
     if isinstance(instruction, Post):
         results, each = instruction.positions * instruction.lanes, instruction.terms * machine.post_cycles
         if instruction.raw:
-            return results * (each + depth.raw) + instruction.positions * instruction.channels
+            words = instruction.positions * instruction.channels
+            return results * (each + depth.raw) + words + depth.post
         return results * each + depth.post
     if isinstance(instruction, Load):
         return instruction.count * item_words(machine, Memory(instruction.memory)) + depth.load

@@ -19,10 +19,10 @@ module pqk_array_memory #(
   localparam RAM_STYLE = MEMORY == "lut" ? "distributed" : MEMORY;
   /* verilator lint_on UNUSEDPARAM */
   /* verilator lint_on WIDTHEXPAND */
-  (* ram_style = RAM_STYLE *) logic [WIDTH-1:0] memory[DEPTH];
+  (* ram_style = RAM_STYLE *) logic [WIDTH-1:0] words[DEPTH];
   always_ff @(posedge clock) begin
-    if (write) memory[write_address] <= write_data;
-    if (read) data <= memory[address];
+    if (write) words[write_address] <= write_data;
+    if (read) data <= words[address];
   end
 
   if (WIDTH < 1 || DEPTH < 1) begin : g_illegal

@@ -11,7 +11,7 @@ from pyqkit.array.families import of
 from pyqkit.array.families.integer import nibbles
 from pyqkit.array.families.lp import FRACTION_BITS
 from pyqkit.array.machine import Mode, named
-from pyqkit.array.rtl import Columns, lanes, matrix_parameters, mode_bits
+from pyqkit.array.rtl.parameters import Columns, lanes, matrix_parameters, mode_bits
 from pyqkit.formats import parse, product
 from pyqkit.formats.products import LogProduct
 from tests.array.bench import Bench, Block, to_integers

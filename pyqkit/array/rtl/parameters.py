@@ -1,4 +1,4 @@
-"""Arrays in SystemVerilog: parameters of the blocks in ``rtl/array``, all derived from the machine."""
+"""Parameters of the blocks in ``rtl/array``, all derived from the machine."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from pyqkit.array.machine import SLOT_BITS, Machine, Mode
 from pyqkit.formats.logposit import linear_table
 from pyqkit.rtl.emitter import Parameters
-from pyqkit.rtl.generate import library
 from pyqkit.rtl.products.base import literal
 
 FRACTION = 6  # bits of a logarithm behind the point, in tables
 WHOLE = 5  # and before it
 SIGNIFICAND = 8  # bits of an entry of the log-to-linear table
 DIGIT_SUM = 12  # bits of what four products of digits amount to
-
-
-def sources() -> dict[str, str]:
-    """All blocks that an array is built of, by file name."""
-    folder = library()
-    return {path.name: path.read_text() for path in (*folder.glob("*.sv"), *folder.glob("array/*.sv"))}
+SCALED = 8  # cycles from a step of POST to its scaled sum
+CODED = 26  # and to its code
 
 
 @dataclass(frozen=True)
@@ -133,3 +128,28 @@ def mode_bits(machine: Machine, mode: Mode) -> int:
     if machine.family == "integer":
         return DIGITS[mode.weight_bits, mode.activation_bits].bits
     return {2: 0b01, 4: 0b10, 8: 0b00}[mode.weight_bits]
+
+
+def post_bits(machine: Machine, mode: Mode) -> int:
+    """Whether accumulators hold lanes of quarters, of halves, in bits 0 and 1."""
+    return mode_bits(machine, mode) if machine.family == "lp" else 0
+
+
+def accumulator_lane(machine: Machine) -> int:
+    """Bits of a segment's lane in accumulators."""
+    columns = Columns.of(machine)
+    if columns.segments <= 2:
+        return max(mode.lane_bits for mode in machine.modes)
+    return max(mode.lane_bits - (0 if mode.weight_bits == 2 else columns.segment) for mode in machine.modes)
+
+
+def planes(machine: Machine) -> int:
+    """Parts of a slot of activations that are written separately."""
+    return 1 if machine.family == "lp" else 4
+
+
+def entry_bits(machine: Machine) -> tuple[int, int]:
+    """Lowest and highest bit of an entry that the edges of the matrix take."""
+    if machine.family == "integer":
+        return 0, 5
+    return FRACTION - int(matrix_parameters(machine)["FRACTION"]), WHOLE + FRACTION + 1

@@ -1,0 +1,169 @@
+"""Programs that no compiler wrote: every field of every instruction, drawn at random within its bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyqkit.array.execute import item_bits, item_words
+from pyqkit.array.families import of
+from pyqkit.array.isa import End, Fill, Instruction, Load, Post, Repeat, Run, Store, Table, encode
+from pyqkit.array.machine import Machine, Memory
+from pyqkit.formats import parse
+
+ALL = 7  # units
+WEIGHTS, ACTIVATIONS, PARAMETERS = 400, 200, 40  # items that programs need of these memories
+PAIRS = {
+    "lp": [("lp8_1_3", "lp8_1_3"), ("lp8_0_7", "lp4_0_3"), ("lp8_1_3", "lp2_0_1"), ("lp8_2_2", "lp4_1_3")],
+    "integer": [("int4", "int4"), ("uint2", "odd2"), ("int4", "int2"), ("uint2", "int4"), ("uint8", "int8")],
+}
+
+
+class Drawn:
+    """Bytes for a machine, and what it needs to know of them.
+
+    Memories are loaded with random content; the program runs twice.
+    """
+
+    def __init__(self, machine: Machine, seed: int, rounds: int = 3) -> None:
+        self.machine, self.random = machine, np.random.default_rng(seed)
+        names = PAIRS[machine.family][seed % len(PAIRS[machine.family])]
+        self.pair = of(machine).pair(machine, *map(parse, names))
+        self.program: list[Instruction] = []
+        self.tables: list[np.ndarray] = []
+        for table in Table:
+            self._fill(table)
+        for _ in range(rounds):
+            self._round()
+        self.program += [
+            Store(wait=ALL, address=self._below(50), count=self._between(1, 90)),
+            self._post(0, raw=True, wait=ALL, last=1),
+            End(),
+        ]
+
+    def _below(self, most: int) -> int:
+        return int(self.random.integers(most))
+
+    def _between(self, least: int, most: int) -> int:
+        return int(self.random.integers(least, most + 1))
+
+    def _fill(self, table: Table) -> None:
+        if table == Table.ACTIVATIONS:
+            items = self.pair.activation_table
+        elif table == Table.WEIGHTS:
+            items = self.pair.weight_table
+        elif table == Table.BOUNDARIES:
+            most = self.machine.offset_bits - 2
+            magnitudes = np.exp2(self.random.uniform(0, most, 255)) * self.random.choice([-1, 1], 255)
+            items = np.sort(magnitudes.astype(np.int64)).view(np.uint64)
+        else:
+            items = self.random.integers(0, 2**63, 32).astype(np.uint64)
+        if len(items):
+            address = sum(map(len, self.tables))
+            self.tables.append(items)
+            self.program.append(Fill(wait=ALL, table=table, address=address, count=len(items)))
+
+    def _round(self) -> None:
+        """Two runs, the first one's sums going on while the second works; then the second one's."""
+        banks = self.random.permutation(2)
+        self.program.append(self._run(int(banks[0]), ALL))
+        self.program.append(self._run(int(banks[1]), 0))
+        self.program.append(self._post(int(banks[0])))
+        self.program.append(self._post(int(banks[1]), wait=ALL, raw=bool(self._below(2))))
+
+    def _run(self, bank: int, wait: int) -> Run:
+        """Of words in the lower half of the activations, so that codes can be written to the upper one."""
+        draw, half = self._between, ACTIVATIONS // 2
+        rows, columns = draw(1, 4), draw(1, 5)
+        taps_y, taps_x, words = draw(1, 3), draw(1, 3), draw(1, 2)
+        spread = self._below(4) == 0 and rows * columns * taps_y * taps_x * words <= self.machine.accumulators
+        high = self.pair.parts[self._below(len(self.pair.parts))]
+        last = (rows - 1) * 6 + columns - 1 + (taps_y - 1) * 6 + taps_x - 1 + (words - 1) * 30
+        return Run(
+            wait=wait,
+            mode=self.pair.mode,
+            weights=self._below(WEIGHTS - 18 * self.machine.rows),
+            same=int(self._below(4) == 0),
+            bank=bank,
+            accumulator=self._below(self.machine.accumulators - rows * columns * (18 if spread else 1) + 1)
+            if not spread or rows * columns * 18 <= self.machine.accumulators
+            else 0,
+            keep=self._below(2),
+            spread=int(spread),
+            weight_high=high[0],
+            activation_high=high[1],
+            pad=self._below(256),
+            base=draw(0, half - last - 1),
+            step_row=6,
+            step_column=1,
+            step_tap_y=6,
+            step_tap_x=1,
+            step_word=30,
+            row=draw(-2, 2),
+            column=draw(-2, 2),
+            height=draw(1, 6),
+            width=draw(1, 7),
+            rows=rows,
+            columns=columns,
+            taps_y=taps_y,
+            taps_x=taps_x,
+            words=words,
+            stride_y=draw(0, 2),
+            stride_x=draw(0, 2),
+            dilation_y=draw(0, 2),
+            dilation_x=draw(0, 2),
+        )
+
+    def _post(self, bank: int, wait: int = 0, raw: bool = False, last: int = 0) -> Post:
+        machine, draw = self.machine, self._between
+        mode = machine.modes[self.pair.mode]
+        lanes = draw(1, of(machine).lanes(mode))
+        rows, columns, terms = draw(1, 4), draw(1, 4), draw(1, 3)
+        kept = draw((lanes - 1) * machine.columns + 1, lanes * machine.columns)
+        planes = 1 if machine.family == "lp" else int(self.random.choice([1, 2, 4]))
+        words = 2 + lanes  # of a position, at most
+        return Post(
+            wait=wait,
+            last=last,
+            mode=self.pair.mode,
+            bank=bank,
+            accumulator=draw(0, 8),
+            pitch=draw(0, 16),
+            rows=rows,
+            columns=columns,
+            lanes=lanes,
+            terms=terms,
+            maximum=0 if raw else self._below(2),
+            raw=int(raw),
+            parameters=draw(0, PARAMETERS - lanes * terms),
+            stages=draw(0, 8),
+            base=ACTIVATIONS // 2 + draw(0, 10),
+            step_row=words * columns,
+            step_column=words,
+            slot=self._below(machine.rows),
+            plane=self._below(planes),
+            planes=planes,
+            code_bits=8 // planes,
+            channels=kept,
+        )
+
+    def content(self, repetitions: int = 2) -> bytes:
+        """All of it: memories, then the program so many times."""
+        machine = self.machine
+        tables = np.concatenate(self.tables).view(np.uint8).reshape(-1, 8)
+        program = b"".join(encode(machine, instruction) for instruction in self.program)
+        sent = self._load(Memory.PROGRAM, np.frombuffer(program, np.uint8).reshape(len(self.program), -1))
+        sent += self._load(Memory.TABLES, tables)
+        for memory, count in (
+            (Memory.PARAMETERS, PARAMETERS),
+            (Memory.WEIGHTS, WEIGHTS),
+            (Memory.ACTIVATIONS, ACTIVATIONS),
+        ):
+            size = item_words(machine, memory) * machine.stream_bits // 8
+            items = self.random.integers(0, 256, (count, size)).astype(np.uint8)
+            items[:, item_bits(machine, memory) // 8 :] = 0
+            sent += self._load(memory, items)
+        return sent + encode(machine, Repeat(first=0, count=repetitions))
+
+    def _load(self, memory: Memory, items: np.ndarray) -> bytes:
+        head = encode(self.machine, Load(memory=memory, address=0, count=len(items)))
+        return head + np.ascontiguousarray(items).tobytes()

@@ -1,0 +1,84 @@
+"""Machines in SystemVerilog compute what `ArrayState` says, in as many cycles as the model says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.execute import ArrayState
+from pyqkit.array.machine import Machine, named
+from pyqkit.array.timing import frame_cycles
+from tests.array.networks import everything, moves
+from tests.array.random_programs import Drawn
+from tests.array.simulation import Simulation
+from tests.rtl.bench import needs_verilator
+
+# Memories that are no powers of two; rows and columns that are none, and do not divide one another.
+SIZES = {"activation_words": 1500, "accumulators": 60, "parameter_words": 400, "program_words": 700}
+MACHINES = {
+    "lp": replace(named("lpa4x4"), name="lp_small", weight_words=5000, table_words=5000, **SIZES),
+    "integer": replace(
+        named("int8x8"), name="int_small", rows=6, columns=5, weight_words=5000, table_words=5000, **SIZES
+    ),
+}
+SEEDS = range(20)
+# Cycles beside the words of the stream and the program: the instructions that come over the stream.
+BESIDE = 11
+
+
+@pytest.fixture(scope="module")
+def simulations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Simulation]:
+    folder = tmp_path_factory.mktemp("machines")
+    return {name: Simulation.of(machine, folder / name) for name, machine in MACHINES.items()}
+
+
+def expected(machine: Machine, content: bytes) -> bytes:
+    return ArrayState(machine).send(content)
+
+
+@needs_verilator
+@pytest.mark.parametrize("name", MACHINES)
+def test_random_programs(simulations: dict[str, Simulation], name: str) -> None:
+    """Every word, with and without stalls; without, to the cycle."""
+    simulation, words = simulations[name], 0
+    for seed in SEEDS:
+        drawn = Drawn(simulation.machine, seed)
+        content = drawn.content()
+        answer = simulation.send(content)
+        assert answer.content == expected(simulation.machine, content), seed
+        assert np.flatnonzero(answer.last).tolist() == [len(answer.last) - 1]
+        frames = 2 * frame_cycles(simulation.machine, drawn.program)
+        assert answer.cycles == len(content) // 8 + frames + BESIDE
+        stalled = simulation.send(content, (40 + 5 * seed, 120), seed)
+        assert stalled.content == answer.content, seed
+        assert stalled.cycles > answer.cycles
+        words += len(answer.last)
+    assert words > 50 * len(SEEDS)
+
+
+@needs_verilator
+@pytest.mark.parametrize(
+    "name, activations, weights",
+    [
+        ("lp", "lp8_1_2", "lp4_0_3"),
+        ("lp", "lp4_1_2", "lp2_0_1"),
+        ("lp", "lp5_0_2", "lp5_0_2"),
+        ("integer", "int4", "int4"),
+        ("integer", "uint8", "int8"),
+        ("integer", "e1m2", "e2m1"),
+        ("integer", "int2", "int4"),
+    ],
+)
+def test_networks(simulations: dict[str, Simulation], name: str, activations: str, weights: str) -> None:
+    """Programs that the compiler made, against the graph's own definition."""
+    simulation = simulations[name]
+    for net in (everything(activations, weights), moves(activations, weights)):
+        program = compile_graph(net.graph, simulation.machine)
+        setup = program.setup()
+        answer = simulation.send(setup + program.call(net.codes), (30, 60))
+        found = program.read(answer.content)
+        for port in net.graph.outputs:
+            np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
