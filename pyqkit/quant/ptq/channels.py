@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +11,25 @@ from torch import Tensor, nn
 from pyqkit.quant.ptq.layers import WeightLayer
 
 
-def by_channel(layer: WeightLayer, outputs: Sequence[Tensor]) -> Tensor:
-    """All outputs of a layer as (channels, numbers), float64."""
-    axis = -1 if isinstance(layer, nn.Linear) else 1
-    return torch.cat([batch.movedim(axis, 0).flatten(1) for batch in outputs], 1).double()
+@dataclass(frozen=True)
+class Channels:
+    """What the outputs of a layer are like.
 
+    Attributes
+    ----------
+    mean, deviation : Tensor
+        Of each channel, float64.
+    """
 
-def means(layer: WeightLayer, outputs: Sequence[Tensor]) -> Tensor:
-    """Mean of each channel of a layer's outputs; shape (channels,), float64."""
-    return by_channel(layer, outputs).mean(1)
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, layer: WeightLayer, outputs: Sequence[Tensor]) -> Channels:
+        """From batches of outputs."""
+        axis = -1 if isinstance(layer, nn.Linear) else 1
+        rows = [batch.movedim(axis, 0).flatten(1) for batch in outputs]
+        count = sum(row.shape[1] for row in rows)
+        mean = torch.stack([row.double().sum(1) for row in rows]).sum(0) / count
+        squares = [(row.double() - mean[:, None]).square().sum(1) for row in rows]
+        return cls(mean, (torch.stack(squares).sum(0) / count).sqrt())

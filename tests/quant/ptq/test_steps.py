@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import Tensor, nn
 
+from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.quant.ptq import Network, Recipe, parse_steps, quantised
 from pyqkit.quant.ptq.sensitivity import sensitivities
@@ -259,6 +260,23 @@ def test_the_sensitive_tensors_are_found() -> None:
     assert max(noise, key=noise.__getitem__) == coarse and noise[fine] < 1e-6
     assert all(0 <= entry.agreement <= 1 and entry.divergence >= -1e-6 for entry in found)
     assert all(network.quant_layer(name).weight_quant.enabled for name in network.layers)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.left, self.right = (nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = torch.relu(self.trunk(x))
+        return self.left(y), self.right(y)
+
+
+def test_networks_with_two_outputs() -> None:
+    x = torch.rand(16, 4)
+    assert quantised(seeded(TwoHeads()), x, Recipe.of("e2m1", recipe="equalise+gptq+blocks+statistics+bias"))
+    with pytest.raises(UserError, match="one output was expected"):
+        quantised(seeded(TwoHeads()), x, Recipe.of("e2m1", recipe="finetune"))
 
 
 def test_recipes_know_the_steps() -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from pyqkit.quant.ptq.channels import means
+from pyqkit.quant.ptq.channels import Channels
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.step import Stage, Step, steps
 from pyqkit.quant.ptq.walk import Walk
@@ -29,6 +29,6 @@ class Bias(Step):
         true, now = Walk(network.float, network.batches()), Walk(network.quantised, network.batches())
         for name in network.layers:
             layer = network.quant_layer(name)
-            error = means(layer, true.outputs(name)) - means(layer, now.outputs(name))
+            wanted, found = (Channels.of(layer, walk.outputs(name)) for walk in (true, now))
             before = 0 if layer.bias is None else layer.bias.detach()
-            layer.bias = nn.Parameter((before + error).to(torch.float32))
+            layer.bias = nn.Parameter((before + wanted.mean - found.mean).to(torch.float32))

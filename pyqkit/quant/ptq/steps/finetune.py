@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pyqkit.errors import UserError
 from pyqkit.quant.ptq.learning import Learner
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.step import Stage, Step, steps
@@ -41,8 +42,7 @@ class FineTune(Step):
 
     def apply(self, network: Network, seed: int) -> None:
         """Train in place; the order of the frames comes from `seed`."""
-        with torch.no_grad():
-            taught = torch.cat([network.float(batch) for batch in network.batches()])
+        taught = _outputs(network)
         count = -(-len(network.data) // self.batch)
         learner = Learner(
             [network.quant_layer(name) for name in network.layers], self.rate, self.epochs * count
@@ -57,3 +57,15 @@ class FineTune(Step):
         student = functional.log_softmax(outputs / self.temperature, 1)
         teacher = functional.log_softmax(taught / self.temperature, 1)
         return functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+@torch.no_grad()
+def _outputs(network: Network) -> Tensor:
+    """What the float network says of all frames."""
+    made = [network.float(batch) for batch in network.batches()]
+    if not all(isinstance(output, Tensor) for output in made):
+        raise UserError(
+            "a network with one output was expected to fine-tune, but this one has several; leave out the "
+            "step finetune"
+        )
+    return torch.cat(made)

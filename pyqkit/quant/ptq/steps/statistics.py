@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pyqkit.quant.ptq.channels import by_channel
+from pyqkit.quant.ptq.channels import Channels
 from pyqkit.quant.ptq.layers import QuantLayer
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.step import Stage, Step, steps
@@ -34,14 +34,14 @@ class Statistics(Step):
         true, now = Walk(network.float, network.batches()), Walk(network.quantised, network.batches())
         for name in network.layers:
             layer = network.quant_layer(name)
-            _restore(layer, by_channel(layer, true.outputs(name)), by_channel(layer, now.outputs(name)))
+            _restore(layer, *(Channels.of(layer, walk.outputs(name)) for walk in (true, now)))
 
 
 @torch.no_grad()
-def _restore(layer: QuantLayer, true: Tensor, now: Tensor) -> None:
-    """Give a layer's channels, (channels, numbers), the mean and deviation that they should have."""
-    deviation = now.std(1)
-    stretch = torch.where(deviation > 0, true.std(1) / deviation, 1.0).clamp(1 / _FARTHEST, _FARTHEST)
+def _restore(layer: QuantLayer, true: Channels, now: Channels) -> None:
+    """Give a layer's channels the mean and deviation that they should have."""
+    stretch = torch.where(now.deviation > 0, true.deviation / now.deviation, 1.0)
+    stretch = stretch.clamp(1 / _FARTHEST, _FARTHEST)
     scale = layer.weight_quant.scale
     if scale.numel() != len(stretch) or bool((torch.frexp(scale).mantissa == 0.5).all()):
         stretch = torch.ones_like(stretch)
@@ -49,5 +49,4 @@ def _restore(layer: QuantLayer, true: Tensor, now: Tensor) -> None:
     layer.weight_quant.scale = scale * factor if scale.numel() > 1 else scale
     layer.weight.mul_(factor)
     before = torch.zeros(len(stretch)) if layer.bias is None else layer.bias.detach()
-    bias = true.mean(1) - stretch * (now.mean(1) - before)
-    layer.bias = nn.Parameter(bias.to(torch.float32))
+    layer.bias = nn.Parameter((true.mean - stretch * (now.mean - before)).to(torch.float32))
