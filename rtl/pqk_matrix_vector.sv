@@ -65,7 +65,7 @@ module pqk_matrix_vector #(
   localparam int TERM_BITS = PRODUCT_BITS < SUM_BITS ? PRODUCT_BITS : SUM_BITS;
   localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
 
-  logic [FOLD_BITS-1:0] fold;
+  wire [FOLD_BITS-1:0] fold;
   logic [STAGES-1:0] valid;  // by steps since the input came, less one; the highest: a sum that is whole
   logic [STAGES-2:0] first, last;
   // The whole pipeline moves, or nothing does. What is counted goes by a copy, which has not the fan-out of thousands.
@@ -75,15 +75,26 @@ module pqk_matrix_vector #(
   wire ends = valid[STAGES-2] && last[STAGES-2];
   assign in_ready = moves;
 
-  always_ff @(posedge clock) begin
-    if (reset) begin
-      address <= 0;
-      fold <= 0;
-    end else if (moves && in_valid) begin
-      address <= address == ADDRESS_BITS'(DEPTH - 1) ? 0 : address + 1;
-      fold <= fold == FOLD_BITS'(FOLDS - 1) ? 0 : fold + 1;
-    end
-  end
+  wire last_word, last_fold;
+  pqk_counter #(
+      .LENGTH(DEPTH)
+  ) words (
+      .clock,
+      .reset,
+      .advance(moves && in_valid),
+      .count(address),
+      .last(last_word)
+  );
+  pqk_counter #(
+      .LENGTH(FOLDS)
+  ) folds (
+      .clock,
+      .reset,
+      .advance(moves && in_valid),
+      .count(fold),
+      .last(last_fold)
+  );
+  wire unused_last = last_word;
 
   assign read = step;
   pqk_delay #(
@@ -107,7 +118,7 @@ module pqk_matrix_vector #(
       valid <= {ends, valid[STAGES-3:0], in_valid};
       full  <= ends;
       first <= {first[STAGES-3:0], fold == 0};
-      last  <= {last[STAGES-3:0], fold == FOLD_BITS'(FOLDS - 1)};
+      last  <= {last[STAGES-3:0], last_fold};
     end
   end
   assign out_valid = valid[STAGES-1];
