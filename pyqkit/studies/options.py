@@ -14,14 +14,17 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pyqkit.errors import UserError
-from pyqkit.studies.json_value import Json
-from pyqkit.studies.runner import EVERY, Results, run
-from pyqkit.studies.study import Study
+from pyqkit.studies import EVERY
+
+if TYPE_CHECKING:  # a command line that shows its help loads nothing else
+    from pyqkit.studies.json_value import Json
+    from pyqkit.studies.runner import Results
+    from pyqkit.studies.study import Study
 
 P = TypeVar("P")
 
@@ -93,6 +96,8 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def run_study(study: Study[P], options: StudyOptions) -> Results[P]:
     """Run a study as a command was told to, and print its results."""
     import json
+
+    from pyqkit.studies.runner import run
 
     results = run(
         study,

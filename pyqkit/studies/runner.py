@@ -15,6 +15,7 @@ import numpy as np
 
 from pyqkit.digest import digest
 from pyqkit.errors import UserError, listed, plain
+from pyqkit.studies import EVERY
 from pyqkit.studies.checkpoint import Checkpoint, Point
 from pyqkit.studies.folder import Folder, opened, results_digest
 from pyqkit.studies.json_value import Json
@@ -25,7 +26,6 @@ from pyqkit.studies.study import Definition, Study, Task
 from pyqkit.studies.workers import WorkerLostError, Workers, is_lost, workers
 
 P = TypeVar("P")
-EVERY = 30.0  # seconds between checkpoints of a task
 
 
 class TaskError(UserError):
@@ -147,12 +147,14 @@ def run(
     return results
 
 
-def collect(folder: Folder) -> Results[Any]:
-    """Results of a study that has finished."""
+def collect(folder: Folder, partial: bool = False) -> Results[Any]:
+    """Results of a study that has finished; with `partial` those of one that has not, as far as they are."""
     outcomes = []
     for task in folder.definition.tasks:
         found = folder.checkpoint(task.name)
         if found is None or not found.finished:
+            if partial:
+                continue
             raise UserError(
                 f"the result of every task was expected in {folder.path}, but that of {task.name} is not "
                 "there; go on with --resume"

@@ -1,0 +1,76 @@
+"""Commands that run studies of number formats, and tell what they have found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pyqkit.cli.group import main
+from pyqkit.studies.options import StudyOptions, run_study, study_options
+
+if TYPE_CHECKING:
+    from pyqkit.quant.ptq.recipe import Search
+
+
+@main.group()
+def study() -> None:
+    """Grids of networks, formats and recipes, measured; what is done is kept."""
+
+
+@study.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of weights and images.")
+@click.option("--network", "networks", multiple=True, help="resnet20, shufflenet, vit, digits and others.")
+@click.option("--format", "formats", multiple=True, help="e2m1, or e2m1/e3m2 for weights/activations.")
+@click.option("--recipe", "recipes", multiple=True, help="Steps joined by +, or none.")
+@click.option(
+    "--act-scale",
+    type=click.Choice(["percentile", "mse", "max"]),
+    default="percentile",
+    show_default=True,
+    help="Where the scales of activations come from.",
+)
+@click.option("--twin", is_flag=True, help="Unsigned formats for activations that are never negative.")
+@click.option("--images", type=click.IntRange(2), default=5000, show_default=True, help="Of the test.")
+@click.option(
+    "--calibration", type=click.IntRange(1), default=1000, show_default=True, help="Images that recipes see."
+)
+@study_options
+def minifloat(
+    run: StudyOptions,
+    data: Path | None,
+    networks: tuple[str, ...],
+    formats: tuple[str, ...],
+    recipes: tuple[str, ...],
+    act_scale: Search,
+    twin: bool,
+    images: int,
+    calibration: int,
+) -> None:
+    """Accuracy of minifloats and integers after post-training quantisation.
+
+    Every --network in every --format after every --recipe; without formats and recipes the grid of
+    docs/minifloats.md. 'pyqkit study report' makes tables and plots of what is done.
+    """
+    from pyqkit.studies.minifloat.rows import grid
+    from pyqkit.studies.minifloat.study import MinifloatStudy, rows_of
+
+    wanted = grid(networks, formats, recipes)
+    rows = rows_of(wanted, data, calibration, images, not twin, act_scale)
+    run_study(MinifloatStudy(rows, None if data is None else str(data)), run)
+
+
+@study.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--force", is_flag=True, help="Replace what an earlier report has left.")
+def report(folders: tuple[Path, ...], output: Path, force: bool) -> None:
+    """Tables and plots of minifloat studies, as far as they have come.
+
+    In --output: minifloat.parquet, minifloat.md with what the figures say, and a picture for each network.
+    """
+    from pyqkit.studies.minifloat.report import write
+
+    for path in write(folders, output, force):
+        click.echo(path)

@@ -1,0 +1,131 @@
+"""The study: each row one task that quantises a network, and measures it on test images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pyqkit.errors import UserError
+from pyqkit.formats import parse
+from pyqkit.quant.ptq import Network, Recipe, parse_steps, quantised
+from pyqkit.quant.ptq.recipe import Search
+from pyqkit.studies.minifloat.rows import FLOAT, Pair, Row
+from pyqkit.studies.minifloat.sources import source
+from pyqkit.studies.study import State, Study, Task
+
+PERCENTILE = 99.999  # of activations, as in the authors' tool
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class MinifloatStudy(Study[Row]):
+    """Rows, and the folder in which their data are.
+
+    The float network of each row's network is measured first: all others are compared with it, image by
+    image.
+    """
+
+    name: ClassVar[str] = "minifloat"
+    rows: tuple[Row, ...] = ()
+    data: str | None = None
+
+    def tasks(self) -> Sequence[Task[Row]]:
+        plain = [
+            replace(row, weights=FLOAT, acts=FLOAT, recipe="none", signed=True, act_scale="percentile")
+            for row in self.rows
+        ]
+        return [Task(row.name, row, seed=0) for row in dict.fromkeys((*plain, *self.rows))]
+
+    def step(self, task: Task[Row], index: int, state: State) -> State:
+        row = task.parameters
+        found = source(row.network, None if self.data is None else Path(self.data))
+        images, labels = found.test(row.images)
+        model = found.network()
+        if row.weights != FLOAT:
+            calibration = found.calibration(row.calibration)
+            network = quantised(model, calibration, recipe_of(row), task.seed)
+            assert network.module is not None
+            model, stored = network.module, stored_bits(network)
+        else:
+            stored = 32 * sum(weights_of(model))
+        hits = classes(model, images) == labels
+        return State({"top1": round(100 * float(hits.mean()), 4), "stored_bits": stored}, {"hits": hits})
+
+
+def recipe_of(row: Row) -> Recipe:
+    """As the authors' layer-wise tool has it, with their defaults.
+
+    Real scales, those of weights by the smallest squared error of each output channel, those of activations
+    by a percentile; 8-bit first and last layer.
+    """
+    weights, acts = Pair(row.weights, row.acts).ends
+    return replace(
+        Recipe.of(
+            row.weights,
+            row.acts,
+            recipe=row.recipe,
+            scaling="real",
+            act_scale=row.act_scale,
+            percentile=PERCENTILE,
+            signed=row.signed,
+            placement="layers",
+        ),
+        end_weights=parse(weights),
+        end_acts=parse(acts),
+    )
+
+
+def rows_of(
+    wanted: Iterable[tuple[str, Pair, str]],
+    data: Path | None,
+    calibration: int,
+    images: int,
+    signed: bool,
+    act_scale: Search = "percentile",
+) -> tuple[Row, ...]:
+    """Rows of networks, formats and recipes, with the hash of their data.
+
+    Raises
+    ------
+    UserError
+        If a network or recipe is unknown, or the data folder does not hold what is needed.
+    """
+    found, digests = [], {}
+    for network, pair, recipe in wanted:
+        parse_steps(recipe)
+        if network not in digests:
+            of_network = source(network, data)
+            of_network.test(images), of_network.calibration(calibration)  # are there so many?
+            digests[network] = of_network.digest
+        row = Row(
+            network, pair.weights, pair.acts, recipe, signed, act_scale, calibration, images, digests[network]
+        )
+        found.append(row)
+    if not found:
+        raise UserError(
+            "one or more rows were expected, but none came; name a network, a format and a recipe"
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def stored_bits(network: Network) -> int:
+    """Of all weights; biases and scales are not counted."""
+    layers = (network.quant_layer(name) for name in network.layers)
+    return sum(layer.weight.numel() * layer.weight_quant.format.bits for layer in layers)
+
+
+def weights_of(model: nn.Module) -> list[int]:
+    """How many weights each convolution and linear layer has."""
+    return [layer.weight.numel() for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+
+
+def classes(model: nn.Module, images: Tensor) -> np.ndarray:
+    """What a network takes images for."""
+    with torch.inference_mode():
+        return np.concatenate([model(batch).argmax(1).numpy() for batch in images.split(_BATCH)])
