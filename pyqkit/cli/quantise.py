@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from pyqkit.files import check_file
 if TYPE_CHECKING:
     import numpy as np
 
+    from pyqkit.quant.ptq.sensitivity import Sensitivity
     from pyqkit.quant.ptq.summary import Summary
 
 _SCALES = click.Choice(["max", "percentile", "mse"])
@@ -60,6 +63,9 @@ _SCALES = click.Choice(["max", "percentile", "mse"])
 @click.option("--percentile", type=float, default=99.99, show_default=True, help="Of magnitudes, in percent.")
 @click.option("--signed", is_flag=True, help="No unsigned twin where a tensor is never negative.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what steps draw.")
+@click.option(
+    "--sensitivity", "alone", is_flag=True, help="Also how much the rounding of each tensor alone changes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def quantise(
@@ -73,6 +79,7 @@ def quantise(
     ends_format: str,
     recipe: str,
     seed: int,
+    alone: bool,
     as_json: bool,
     force: bool,
     **scales: Any,
@@ -84,6 +91,7 @@ def quantise(
     """
     from pyqkit.quant import export_qonnx
     from pyqkit.quant.ptq import Recipe, loading, quantised
+    from pyqkit.quant.ptq.sensitivity import sensitivities
     from pyqkit.quant.ptq.summary import summary
 
     check_file(Path(output), force)
@@ -95,12 +103,21 @@ def quantise(
         made = quantised(model, frames, wanted, seed, say)
         say("comparing with float")
         found = summary(made, model)
+        if alone and found.agreement is None:
+            raise UserError(
+                "a network whose outputs are (frames, classes) was expected for --sensitivity, but those of "
+                "this one are not; leave it out"
+            )
+        each = sensitivities(made) if alone else ()
         say("writing")
         export_qonnx(made.quantised, made.data[:2], output, force=force)
     if as_json:
-        print_json({"network": output} | found.to_json())
+        further = {"sensitivity": [asdict(entry) for entry in each]} if alone else {}
+        print_json({"network": output} | found.to_json() | further)
         return
     _show(output, found)
+    if alone:
+        _show_alone(each)
 
 
 def _frames(path: Path, preprocess: str | None) -> np.ndarray:
@@ -142,6 +159,23 @@ def _show(output: str, found: Summary) -> None:
         rows,
         f"outputs against float on {found.frames} calibration frames: {decibels}{agreement}",
     )
+
+
+def _show_alone(each: Sequence[Sensitivity]) -> None:
+    from pyqkit.tables import show
+
+    rows = [
+        {
+            "layer": entry.name.removesuffix(".act_quant"),
+            "of": entry.tensor,
+            "format": entry.format,
+            "noise": f"{entry.noise:.2g}",
+            "divergence (nat)": f"{entry.divergence:.2g}",
+            "same answer": f"{entry.agreement:.1%}",
+        }
+        for entry in each
+    ]
+    show("each tensor rounded alone", rows, "noise: of the outputs, relative to their mean square")
 
 
 def _span(smallest: float, largest: float) -> str:

@@ -160,12 +160,8 @@ class _Recorder(fx.Interpreter):
     def run_node(self, n: fx.Node) -> object:
         made = super().run_node(n)
         if n in self.nodes:
+            tracing.check_finite(n, made)
             flat = made.detach().flatten()
-            if not bool(torch.isfinite(flat).all()):
-                raise UserError(
-                    "a network with finite activations was expected, but NaN or infinity leaves "
-                    f"{n.target}; check its weights and statistics, and the calibration frames"
-                )
             # An even step through all frames and pixels; odd, so that it does not stay in some columns.
             step = max(1, flat.numel() // self.share) | 1 if flat.numel() > self.share else 1
             self.kept[n].append(flat[::step].clone())

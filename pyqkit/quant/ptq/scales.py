@@ -6,7 +6,7 @@ and Logarithmic Posits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Literal
 
 import torch
@@ -78,29 +78,29 @@ def _as_power(scale: Tensor, nearest_one: bool) -> Tensor:
 
 
 def _least_error(rows: Tensor, fmt: NumberFormat, power_of_two: bool) -> Tensor:
-    """Octaves first, then eighths of an octave around the best.
+    """Octaves first, then eighths of an octave around the best, and the scale that just holds the largest.
 
-    Above the scale that just holds the largest number lie those that use only smaller values of the format:
-    where these stand closer together, as in Logarithmic Posits, they may be better.
+    Above that one lie scales that use only smaller values of the format: where these stand closer together,
+    as in Logarithmic Posits, they may be better.
     """
-    top = rows.abs().amax(1)
-    start = _as_power((top / _reach(fmt)).clamp(min=_SMALLEST), False)
+    largest = (rows.abs().amax(1) / _reach(fmt)).clamp(min=_SMALLEST)
+    start = _as_power(largest, False)
     positive = fmt.values[fmt.values > 0]
-    above = int(torch.log2(torch.tensor(positive[-1] / positive[0])).ceil()) // 2 + 1
-    octaves = torch.arange(-_OCTAVES_BELOW, above + 1, dtype=torch.float32)
-    best = _best(rows, fmt, lambda octave: start * 2.0**octave, octaves)
+    above = math.ceil(math.log2(positive[-1] / positive[0])) // 2 + 1
+    octaves = sorted(range(-_OCTAVES_BELOW, above + 1), key=abs)  # of equal errors the one nearest to `start`
+    best = _best(rows, fmt, [start * 2.0**octave for octave in octaves])
     if power_of_two:
         return best
-    parts = torch.arange(-_PARTS + 1, _PARTS, dtype=torch.float32) / _PARTS
-    return _best(rows, fmt, lambda part: best * 2.0**part, parts)
+    parts = sorted(range(1 - _PARTS, _PARTS), key=abs)
+    return _best(rows, fmt, [*(best * 2.0 ** (part / _PARTS) for part in parts), largest])
 
 
-def _best(rows: Tensor, fmt: NumberFormat, scale_of: Callable[[float], Tensor], exponents: Tensor) -> Tensor:
-    rounded = nearest(fmt)
+def _best(rows: Tensor, fmt: NumberFormat, candidates: list[Tensor]) -> Tensor:
+    """The candidate with the smallest squared error, for each row."""
+    rounded, found = nearest(fmt), candidates[0]
     least = torch.full((len(rows),), torch.inf, dtype=torch.float64)
-    found = scale_of(0.0)
-    for exponent in sorted(exponents.tolist(), key=abs):  # of equal errors the one nearest to the largest
-        scale = scale_of(exponent).clamp(min=_SMALLEST)[:, None]
+    for candidate in candidates:
+        scale = candidate.clamp(min=_SMALLEST)[:, None]
         error = (rounded(rows / scale) * scale - rows).double().square().sum(1)
         found = torch.where(error < least, scale[:, 0], found)
         least = torch.minimum(error, least)

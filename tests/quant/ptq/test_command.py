@@ -85,6 +85,20 @@ def test_both_kinds_of_weights_give_one_file(folder: Path) -> None:
     assert Path("net.onnx").read_bytes() == Path("b.onnx").read_bytes()
 
 
+def test_sensitivity_of_each_tensor(folder: Path) -> None:
+    result = quantise(*GIVEN, "--sensitivity", "--json", "--ends-format", "int4")
+    each = json.loads(result.output)["sensitivity"]
+    assert [(entry["name"], entry["tensor"]) for entry in each] == [
+        ("input.act_quant", "activations"),
+        ("0", "weights"),
+        ("1.act_quant", "activations"),
+        ("3", "weights"),
+    ]
+    assert all(entry["noise"] > 0 for entry in each)
+    table = quantise(*GIVEN, "--sensitivity", "--force")
+    assert table.exit_code == 0 and "each tensor rounded alone" in table.output
+
+
 def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     Path("net.onnx").write_text("mine")
     refused(

@@ -1,0 +1,154 @@
+"""A float module as a regular graph: what changes, what does not, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pyqkit.errors import UserError
+from pyqkit.quant.ptq import Network, quantise
+from pyqkit.quant.ptq.tracing import traced
+from tests.quant.ptq.networks import Inverted, Residual, Shuffled, frames, seeded
+
+
+@pytest.mark.parametrize("network", [Residual, Shuffled, Inverted], ids=["Residual", "Shuffled", "Inverted"])
+def test_computes_what_the_module_does(network: type) -> None:
+    model, x = seeded(network()), frames()
+    with torch.no_grad():
+        off = (traced(model, x)(x) - model(x)).abs().max()
+    assert float(off) < 1e-5  # merged batch norms round otherwise
+
+
+def test_batch_norms_and_dropouts_go_and_functions_become_modules() -> None:
+    graph = traced(seeded(Residual()), frames())
+    kinds = {type(module) for module in graph.modules()}
+    assert not kinds & {nn.BatchNorm2d, nn.Dropout}
+    assert isinstance(graph.get_submodule("relu"), nn.ReLU)
+    assert graph.get_submodule("layer1.0.conv1").bias is not None
+
+
+def test_a_module_that_is_called_twice_becomes_two() -> None:
+    graph = traced(seeded(Residual()), frames())
+    targets = [node.target for node in graph.graph.nodes if node.op == "call_module"]
+    assert len(set(targets)) == len(targets)
+    assert {"layer1.0.relu", "layer1.0.relu_1"} <= set(targets)
+
+
+def test_rising_functions_go_before_max_pools() -> None:
+    graph = traced(seeded(Residual()), frames()).graph
+    pool = next(node for node in graph.nodes if node.name.startswith("max_pool2d"))
+    assert pool.all_input_nodes[0].target == "relu"
+
+
+def test_a_batch_norm_whose_layer_others_read_stays() -> None:
+    class Forked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4)
+            self.last = nn.Linear(4 * 64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            return self.last((torch.relu(self.norm(x)) + x).flatten(1))
+
+    model, x = seeded(Forked()), frames()
+    assert "norm" in dict(traced(model, x).named_modules())
+    assert torch.isfinite(quantise(model, x, weights="int8")(x)).all()
+
+
+class Called(nn.Module):
+    """A convolution, and a function of what it gives."""
+
+    def __init__(self, function: object, **modules: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(1, 4, 3), function
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, self.conv(x))  # type: ignore[operator]
+
+
+def _by_values(network: nn.Module, x: Tensor) -> Tensor:
+    return x if x.sum() > 0 else -x
+
+
+REFUSED = {
+    "dropout in evaluation": (
+        lambda: Called(lambda self, x: functional.dropout(x, 0.5)),
+        "dropout (it drops values in evaluation, too; pass training=self.training)",
+    ),
+    "functional weights": (
+        lambda: Called(lambda self, x: functional.linear(x, torch.ones(2, 6))),
+        "linear (its weights are no layer's; use nn.Conv2d or nn.Linear)",
+    ),
+    "recurrent": (
+        lambda: Called(lambda self, x: self.cell(x.flatten(2))[0], cell=nn.GRU(36, 4)),
+        "cell (it feeds back what it computes; use convolutions over time)",
+    ),
+    "transposed": (
+        lambda: Called(lambda self, x: self.up(x), up=nn.ConvTranspose2d(4, 2, 2)),
+        "up (it is not quantised after training; use nn.Upsample and nn.Conv2d)",
+    ),
+    "by values": (lambda: Called(_by_values), "whose way does not depend on its numbers was expected"),
+    "random": (
+        lambda: Called(lambda self, x: x * torch.rand(1)),
+        "a network that computes the same every time was expected",
+    ),
+    "dictionary": (lambda: Called(lambda self, x: {"y": x}), "a network that returns a tensor or several"),
+    "fails": (
+        lambda: Called(lambda self, x: x @ torch.ones(9, 9)),
+        "on a frame of shape (1, 8, 8) was expected",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_rewritten_is_named(make: object, words: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        quantise(make().eval(), frames())  # type: ignore[operator]
+    assert words in str(refusal.value)
+
+
+def test_all_that_cannot_be_rewritten_is_named_at_once() -> None:
+    model = Called(
+        lambda self, x: self.b(self.a(x)), a=nn.ConvTranspose2d(4, 4, 2), b=nn.ConvTranspose2d(4, 2, 2)
+    )
+    with pytest.raises(UserError, match=r"rewritten: a \(.*\), b \(.*\)"):
+        quantise(model.eval(), frames())
+
+
+def test_training_mode_is_refused() -> None:
+    with pytest.raises(UserError, match=r"evaluation mode was expected.*call model.eval\(\) first"):
+        quantise(Residual().train(), frames())
+
+
+def test_brevitas_layers_are_refused() -> None:
+    import brevitas.nn as qnn
+
+    with pytest.raises(UserError, match="a float network was expected, but it has Brevitas layers"):
+        quantise(nn.Sequential(qnn.QuantConv2d(1, 2, 3)).eval(), frames())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=["nan", "inf"])
+def test_activations_that_are_not_finite_are_refused(value: float) -> None:
+    model = seeded(Residual())
+    with torch.no_grad():
+        model.layer1[0].conv1.weight[0, 0, 0, 0] = value
+    with pytest.raises(UserError, match="NaN or infinity leaves layer1.0.conv1; check its weights"):
+        quantise(model, frames())
+
+
+def test_optional_arguments_keep_their_defaults() -> None:
+    class Optional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: Tensor, scale: float = 2.0, mask: Tensor | None = None) -> Tensor:
+            return self.conv(x) * scale if mask is None else x
+
+    assert Network(Optional().eval(), frames()).layers == ("conv",)
