@@ -103,20 +103,14 @@ def quantise(
         made = quantised(model, frames, wanted, seed, say)
         say("comparing with float")
         found = summary(made, model)
-        if alone and found.agreement is None:
-            raise UserError(
-                "a network whose outputs are (frames, classes) was expected for --sensitivity, but those of "
-                "this one are not; leave it out"
-            )
         each = sensitivities(made) if alone else ()
         say("writing")
         export_qonnx(made.quantised, made.data[:2], output, force=force)
     if as_json:
         further = {"sensitivity": [asdict(entry) for entry in each]} if alone else {}
         print_json({"network": output} | found.to_json() | further)
-        return
-    _show(output, found)
-    if alone:
+    else:
+        _show(output, found)
         _show_alone(each)
 
 
@@ -162,6 +156,8 @@ def _show(output: str, found: Summary) -> None:
 
 
 def _show_alone(each: Sequence[Sensitivity]) -> None:
+    if not each:
+        return
     from pyqkit.tables import show
 
     rows = [

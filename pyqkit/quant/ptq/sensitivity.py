@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pyqkit.errors import UserError
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.quantiser import Quantiser
 
@@ -48,11 +49,21 @@ def sensitivities(network: Network) -> tuple[Sensitivity, ...]:
     ----------
     network : Network
         At the stage "calibrated"; its outputs are (frames, classes).
+
+    Raises
+    ------
+    UserError
+        If they are not.
     """
     weights = {name: network.quant_layer(name).weight_quant for name in network.layers}
     everything = [*weights.values(), *network.quantisers.values()]
     with torch.no_grad(), _off(everything):
         real = _outputs(network)
+        if real.ndim != 2:
+            raise UserError(
+                "a network whose outputs are (frames, classes) was expected for sensitivities, but they "
+                f"have {real.ndim} axes; leave them out"
+            )
         found = [_alone(network, name, "weights", quantiser, real) for name, quantiser in weights.items()]
         found += [
             _alone(network, name, "activations", quantiser, real)
