@@ -16,9 +16,7 @@ from pyqkit.files import check_file
 def compile_for_array(
     network: str,
     output: str,
-    array: str,
-    board: str,
-    clock_mhz: float | None,
+    where: tuple[str, str, float | None, bool],
     input_format: str | None,
     wishes: Sequence[Any],
     as_json: bool,
@@ -28,13 +26,15 @@ def compile_for_array(
 
     Parameters
     ----------
+    where : (str, str, float or None, bool)
+        Array, board, clock in MHz, and whether factors that are too wide are refused.
     wishes : sequence
         Options of dataflow accelerators: none of them can be had.
     """
     from pyqkit import boards
     from pyqkit.array import file, machine, report
     from pyqkit.array.checks import check
-    from pyqkit.array.compiler import compile_graph
+    from pyqkit.array.compiler import compile_graph, fitted
     from pyqkit.compiler import read_graph
 
     if any(wish is not None for wish in wishes):
@@ -43,18 +43,22 @@ def compile_for_array(
             "array is as fast as it is"
         )
     check_file(Path(output), force)
+    array, board, clock_mhz, exact = where
     clock = boards.load(board).clock_mhz if clock_mhz is None else clock_mhz
     with progress("compiling"):
         chosen = machine.named(array)
         graph, _ = read_graph(network, input_format=input_format)
+        graph, rounded = (graph, []) if exact else fitted(graph, chosen)
         program = compile_graph(graph, chosen)
         check(program, chosen)
         file.save(program, output, force)
     found = report.report(program)
     if as_json:
-        print_json(_json(output, array, clock, found))
+        print_json({**_json(output, array, clock, found), "rounded": rounded})
         return
     _show(output, array, clock, found)
+    if rounded:
+        click.echo(plain(f"factors were rounded in {', '.join(rounded)}; --exact-factors refuses instead"))
 
 
 def _json(output: str, array: str, clock: float, found: Any) -> dict[str, Any]:

@@ -65,6 +65,11 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
     help="Write a program for this array instead, a zip file; --board gives the clock. See docs/array.md.",
 )
 @click.option(
+    "--exact-factors",
+    is_flag=True,
+    help="With --array: refuse a layer whose factors are wider than the array's, instead of rounding them.",
+)
+@click.option(
     "--allow-overflow", is_flag=True, help="Go on with a design that takes more than the board has."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the report.")
@@ -83,6 +88,7 @@ def compile_command(
     input_format: str | None,
     probes: tuple[str, ...],
     array: str | None,
+    exact_factors: bool,
     allow_overflow: bool,
     as_json: bool,
     force: bool,
@@ -90,8 +96,11 @@ def compile_command(
     """Compile the QONNX file NETWORK into a build folder."""
     if array is not None:
         wishes = (target_fps, lut_share, fold, write_fold, *probes)
-        compile_for_array(network, output, array, board, clock_mhz, input_format, wishes, as_json, force)
+        where = array, board, clock_mhz, exact_factors
+        compile_for_array(network, output, where, input_format, wishes, as_json, force)
         return
+    if exact_factors:
+        raise UserError("--array was expected with --exact-factors; an accelerator's factors are exact")
     from pyqkit.build_folder import check_target
     from pyqkit.compiler import compile as compile_network
     from pyqkit.hardware import folding

@@ -15,14 +15,16 @@ from pyqkit.graph.ops.transpose import Transpose
 from tests.emulate.networks import Net
 
 
-def requantised(net: Net, name: str, source: str, spread: float = 0.3, falling: bool = False) -> str:
+def requantised(
+    net: Net, name: str, source: str, spread: float = 0.3, falling: bool = False, shift: float = 0.25
+) -> str:
     """Thresholds of a factor and an offset for each channel, so that most codes occur."""
     tensor, fmt = net.graph.tensors[source], net.activations
     positions = np.array([float(boundary.position) for boundary in fmt.boundaries()])
     reach = max(1.0, to_integers(net.values[source], tensor.format).std())
     channels = tensor.shape[2]
     factors = 1.5 * reach / abs(positions).max() * np.exp(net.random.normal(0, spread, channels))
-    offsets = net.random.normal(0, reach / 4, channels)
+    offsets = net.random.normal(0, reach * shift, channels)
     table = np.ceil(factors[:, None] * positions + offsets[:, None])
     table = np.clip(table, tensor.low, tensor.high + 1).astype(np.int64)
     down = net.random.random(channels) < 0.3 if falling else np.zeros(channels, bool)
@@ -49,6 +51,24 @@ def everything(activations: str, weights: str, seed: int = 0) -> Net:
     flat = net.add(Reshape("flat", [largest], ["flat"], (1, 1, int(np.prod(whole)))))
     dense = net.conv("dense", flat, 5, 1)
     net.finish(summed, dense, d, joined, e)
+    return net
+
+
+def unequal_branches(fmt: str) -> Net:
+    """A residual sum of two tensors whose scales have a ratio of 29 bits."""
+    net = Net(parse(fmt), parse(fmt), shape=(5, 4, 6), frames=4)
+    a = requantised(net, "a", net.conv("conv", "x", 6), spread=0)
+    factors = np.array([[15384775] * 6, [319225344] * 6])
+    net.finish(requantised(net, "b", net.add(Add("sum", [a, "x"], ["sum"], factors)), spread=0, shift=0))
+    return net
+
+
+def unequal_sums(fmt: str, spread: float = 0.0) -> Net:
+    """Sums of a convolution and of codes, at scales whose ratio needs more bits than a multiplier has."""
+    net = Net(parse(fmt), parse(fmt), shape=(5, 4, 6), frames=4)
+    factors = np.array([[3564725385] * 6, [175921860444] * 6])
+    net.add(Add("sum", [net.conv("conv", "x", 6), "x"], ["sum"], factors))
+    net.finish(requantised(net, "b", "sum", spread, falling=spread > 0))
     return net
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from pyqkit.array import machine, program
-from pyqkit.array.compiler import compile_graph
+from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import Load
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.program import Program
 from pyqkit.errors import UserError
-from tests.array.networks import everything, moves
+from tests.array.networks import everything, moves, unequal_branches, unequal_sums
 from tests.emulate.networks import Net
 
 LPA, INT8, INT16 = (machine.named(name) for name in ("lpa8x8", "int8x8", "int16x16"))
@@ -62,6 +62,30 @@ def test_all_operators(array: Machine, activations: str, weights: str) -> None:
 def test_codes_that_move(array: Machine, fmt: str) -> None:
     net = moves(fmt, fmt)
     checked(net, compile_graph(net.graph, array))
+
+
+@pytest.mark.parametrize("array, fmt", [(LPA, "lp8_1_2"), (INT8, "int4")], ids=["lp", "int4"])
+def test_branches_of_unequal_scales(array: Machine, fmt: str) -> None:
+    """Factors that are too wide become smaller ones, which all pairs of codes prove."""
+    net = unequal_branches(fmt)
+    checked(net, compile_graph(net.graph, replace(array, multiplier_bits=28)))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3], ids=["tensor", "channel"])
+@pytest.mark.parametrize("array, fmt", [(LPA, "lp8_1_2"), (INT8, "int4")], ids=["lp", "int4"])
+def test_factors_are_rounded_before_the_graph_is_fixed(array: Machine, fmt: str, spread: float) -> None:
+    """The graph that was rounded is computed exactly; hardly a code of it is another one."""
+    net = unequal_sums(fmt, spread)
+    with pytest.raises(UserError, match="the array .* has were expected, but b .*bits"):
+        compile_graph(net.graph, array)
+    graph, layers = fitted(net.graph, array)
+    assert layers == ["b"] and "rounded" in graph.notes[-1]
+    before, net.values = net.values, graph.execute(net.codes, keep=True)
+    moved = int((before["b"] != net.values["b"]).sum())
+    assert moved <= 1 and len(np.unique(before["b"])) > 4
+    net.graph = graph
+    checked(net, compile_graph(graph, array))
+    assert fitted(graph, array) == (graph, [])
 
 
 def test_a_program_that_does_not_fit() -> None:

@@ -1,13 +1,14 @@
 """From a graph to a program for an array.
 
-`lower` makes passes of operators, `requantise` parameters of thresholds, `plan` tiles of weights, `schedule`
-instructions.
+`factors` rounds what is too wide, `lower` makes passes of operators, `requantise` parameters of thresholds,
+`plan` tiles of weights, `memory` addresses, `schedule` instructions.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from pyqkit.array.compiler.factors import rounded_graph
 from pyqkit.array.compiler.lower import Lowering
 from pyqkit.array.compiler.memory import allocate
 from pyqkit.array.compiler.plan import Plan, Planner, Tile
@@ -18,7 +19,21 @@ from pyqkit.array.program import Input, Program, Result, Section, together
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution
 
-__all__ = ["compile_graph"]
+__all__ = ["compile_graph", "fitted"]
+
+
+def fitted(graph: Graph, machine: Machine) -> tuple[Graph, list[str]]:
+    """The graph with factors that a machine holds, and the requantisers in which they were rounded.
+
+    It is the same graph where all of them fit.
+
+    Raises
+    ------
+    UserError
+        Naming the layer, for what the machine lacks otherwise.
+    """
+    wide = Lowering(graph, machine, of(machine), rounding=True).wide
+    return (rounded_graph(graph, machine, wide), wide) if wide else (graph, [])
 
 
 def compile_graph(graph: Graph, machine: Machine) -> Program:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pyqkit.array.compiler.passes import NONE, POINT, Codes, Part, Pass, Pixels, Stored, Sums, Term, View
-from pyqkit.array.compiler.requantise import MOST_BOUNDARIES, rising, scaling
+from pyqkit.array.compiler.requantise import MOST_BOUNDARIES, Rising, Scaling, rising, rounded, scaling
 from pyqkit.array.families import Family
 from pyqkit.array.machine import Machine
 from pyqkit.errors import UserError
@@ -31,9 +32,13 @@ class Lowering:
     graph : Graph
     machine : Machine
     family : Family
+    rounding : bool
+        Go on where factors are too wide, and say where: the passes are no good then.
 
     Attributes
     ----------
+    wide : list of str
+        Requantisers whose factors have to be rounded.
     passes : list of Pass
     stored : dict of str to Stored
         Inputs, and what passes write.
@@ -49,7 +54,8 @@ class Lowering:
         Naming the layer, for what the machine lacks.
     """
 
-    def __init__(self, graph: Graph, machine: Machine, family: Family) -> None:
+    def __init__(self, graph: Graph, machine: Machine, family: Family, rounding: bool = False) -> None:
+        self._rounding, self.wide = rounding, list[str]()
         self.graph, self.machine, self.family = graph, machine, family
         self.passes: list[Pass] = []
         self.stored: dict[str, Stored] = {}
@@ -122,8 +128,18 @@ class Lowering:
             weights[here, 0, 0, view.channels[here, 1]] = 1
             code = (tensor.format.zero_code if any(window.padding) else 0) if pad is None else pad
             parts.append(Part(pixels, view.size, window, weights, self.family.unit, code))
-        layers = (op.name,) if window is not POINT else ()
-        return Sums(layers, window.out_size(view.size), (Term(tuple(parts), _ones(count)),))
+        if window is not POINT:
+            return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), _ones(count)),))
+        return Sums((), view.size, (Term(tuple(parts), _ones(count), self._values_of(view)),))
+
+    def _values_of(self, view: View) -> tuple[int, ...]:
+        """Integers that codes of a view can be."""
+        found = {0} if (view.channels == NONE).any() else set[int]()
+        for piece in view.pieces:
+            tensor = self.stored[piece.tensor]
+            integers = tensor.format.integers[tensor.format.codes]
+            found |= set(integers[(integers >= tensor.low) & (integers <= tensor.high)].tolist())
+        return tuple(sorted(found))
 
     def _result(self, name: str) -> str:
         value = self._values[name]
@@ -209,13 +225,42 @@ class Lowering:
                 f"a requantiser of more than {MOST_BOUNDARIES} boundaries, or of other codes in each channel"
             )
             raise self.refusal(op, what, "quantise to at most 8 bits, by one rising function")
-        machine = self.machine
+        machine, sums = self.machine, self.sums(op, op.inputs[0])
         found = scaling(function, machine.multiplier_bits, machine.offset_bits)
+        fits = found is not None and _widest(sums) * int(abs(found.multipliers).max()) < 2 ** (
+            machine.multiplier_bits - 1
+        )
+        joint = None if fits else self._joint(sums, function)
+        if joint is not None:
+            return self.written(op, op.outputs[0], *joint)
+        if not fits and self._rounding and isinstance(op, Threshold):
+            self.wide.append(op.name)  # of another graph, in which its factors are rounded
+            ones, zeros = np.ones(len(function.sign), np.int64), np.zeros(len(function.sign), np.int64)
+            found = Scaling(ones, zeros, function.thresholds[0], function.codes)
         if found is None:
             what = f"a requantiser whose factors need more than {machine.parameter_bits} bits a channel"
             raise self.refusal(op, what, "scale its weights by tensor, or quantise to fewer bits")
         codes = Codes(found.multipliers, found.offsets, found.boundaries, found.codes)
-        return self.written(op, op.outputs[0], self.sums(op, op.inputs[0]), codes)
+        return self.written(op, op.outputs[0], sums, codes)
+
+    def _joint(self, sums: Sums, function: Rising) -> tuple[Sums, Codes] | None:
+        """A sum of two tensors of codes with smaller multipliers, which all pairs of codes prove."""
+        alike = all(_alike(values) for values in (function.thresholds, function.sign))
+        alike = alike and all(_alike(term.multipliers) for term in sums.terms)
+        if not alike or len(sums.terms) != 2 or not all(term.values for term in sums.terms):
+            return None
+        factors = [int(function.sign[0]) * int(term.multipliers[0]) for term in sums.terms]
+        limits = self.machine.multiplier_bits, self.machine.offset_bits
+        values = [np.array(term.values) for term in sums.terms]
+        found = rounded(values, factors, function.thresholds[0], limits)
+        if found is None:
+            return None
+        count = len(function.sign)
+        terms = [
+            replace(term, multipliers=_ones(count) * factor) for term, factor in zip(sums.terms, found[0])
+        ]
+        ones, zeros = np.ones(count, np.int64), np.zeros(count, np.int64)
+        return replace(sums, terms=tuple(terms)), Codes(ones, zeros, found[1], function.codes)
 
     def lookup(self, op: Lookup) -> View:
         if len(op.codes) != 1:
@@ -278,6 +323,16 @@ class Lowering:
         if view.flat or op.rows != view.size[0]:
             raise self.refusal(op, "a transposition within blocks of rows", "transpose whole images")
         return view.turned()
+
+
+def _alike(values: np.ndarray) -> bool:
+    """Whether all channels have the same."""
+    return bool((values == values[:1]).all())
+
+
+def _widest(sums: Sums) -> int:
+    """The largest multiplier of a term."""
+    return max(int(abs(term.multipliers).max()) for term in sums.terms)
 
 
 def _ones(count: int) -> np.ndarray:

@@ -162,10 +162,13 @@ class Term:
     parts : tuple of Part
     multipliers : numpy.ndarray of Python integers, shape (channels,)
         What it counts in the whole.
+    values : tuple of int
+        All that its sum can be, where it is codes as they are; empty for others.
     """
 
     parts: tuple[Part, ...]
     multipliers: np.ndarray
+    values: tuple[int, ...] = ()
 
     def times(self, factors: np.ndarray) -> Term:
         """So many times each channel."""
@@ -174,7 +177,9 @@ class Term:
     def selected(self, channels: np.ndarray) -> Term:
         """With other outputs: those of these numbers; `NONE` for an output that is zero."""
         parts = tuple(part.selected(channels) for part in self.parts)
-        return Term(parts, np.where(channels != NONE, self.multipliers[channels], 0))
+        return replace(
+            self, parts=parts, multipliers=np.where(channels != NONE, self.multipliers[channels], 0)
+        )
 
 
 @dataclass(frozen=True, eq=False)

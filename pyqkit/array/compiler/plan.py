@@ -174,7 +174,7 @@ class Planner:
             tiles.append(Tile(start, kept, used, groups, chosen))
         boundaries, codes, stages = _tables(work, shift)
         planes = max(pair.planes for row in pairs for pair in row)
-        peak = self._machine.rows * columns * first.lanes * planes
+        peak = self._machine.rows * columns * first.lanes * planes // len(first.parts)
         return Plan(work, first.mode, tuple(tiles), boundaries, codes, stages, shift, peak)
 
     # ---- weights -------------------------------------------------------------------------------------------

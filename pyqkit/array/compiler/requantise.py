@@ -37,6 +37,8 @@ class Rising:
     codes : numpy.ndarray, int64, shape (steps + 1,)
     positions : numpy.ndarray or None, float64, shape (steps,)
         Where steps lie in one unit for all channels, as far as it is known.
+    first : int
+        Steps before these, which all channels have always passed.
     """
 
     sign: np.ndarray
@@ -45,6 +47,7 @@ class Rising:
     high: np.ndarray
     codes: np.ndarray
     positions: np.ndarray | None
+    first: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,7 @@ def _rising(
     kept = slice(always, max(always, thresholds.shape[1] - never))
     steps = thresholds[:, kept]
     places = None if positions is None or len(positions) != thresholds.shape[1] else positions[kept]
-    return Rising(sign, steps, low, high, codes[kept.start : kept.start + steps.shape[1] + 1], places)
+    return Rising(sign, steps, low, high, codes[always : always + steps.shape[1] + 1], places, always)
 
 
 def scaling(function: Rising, multiplier_bits: int, offset_bits: int) -> Scaling | None:
@@ -143,8 +146,8 @@ def _candidates(function: Rising, multiplier_bits: int) -> Iterator[np.ndarray]:
     """Multipliers to try, ever larger."""
     channels = len(function.sign)
     yield np.ones(channels, np.int64)
-    least, most = _slopes(function, _positions(function))
-    middle = np.where(np.isfinite(most), (least + most) / 2, np.maximum(2 * least, 1e-30))
+    least, most = _ranges(function, positions(function))
+    middle = _middle(least, most)
     alike = least.max() < most.min()
     for power in range(1, 4 * multiplier_bits):
         scale = 2.0 ** (power / 2)
@@ -157,7 +160,7 @@ def _candidates(function: Rising, multiplier_bits: int) -> Iterator[np.ndarray]:
         yield multipliers
 
 
-def _positions(function: Rising) -> np.ndarray:
+def positions(function: Rising) -> np.ndarray:
     """Where steps lie, from the format or from the channel that tells most."""
     if function.positions is not None:
         return function.positions
@@ -166,7 +169,7 @@ def _positions(function: Rising) -> np.ndarray:
     return row + np.arange(len(row)) * 1e-9  # no two alike
 
 
-def _slopes(function: Rising, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ranges(function: Rising, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each channel the least and the most input that lies between positions one unit apart."""
     least, most = np.zeros(len(function.sign)), np.full(len(function.sign), np.inf)
     span = positions[None, :] - positions[:, None]
@@ -179,6 +182,15 @@ def _slopes(function: Rising, positions: np.ndarray) -> tuple[np.ndarray, np.nda
                 least[channel] = max(0.0, ((lower[None, :] - upper[:, None]) / span)[pairs].max())
                 most[channel] = ((upper[None, :] - lower[:, None]) / span)[pairs].min()
     return least, most
+
+
+def slopes(function: Rising, places: np.ndarray) -> np.ndarray:
+    """For each channel how much input lies between positions one unit apart."""
+    return _middle(*_ranges(function, places))
+
+
+def _middle(least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(most), (least + most) / 2, np.maximum(2 * least, 1e-30))
 
 
 def _solved(function: Rising, multipliers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -199,6 +211,44 @@ def _solved(function: Rising, multipliers: np.ndarray) -> tuple[np.ndarray, np.n
         if np.array_equal(lower, boundaries) and np.array_equal(smaller, offsets):
             return offsets, boundaries
         boundaries, offsets = lower, smaller
+    return None
+
+
+def rounded(
+    values: list[np.ndarray], factors: list[int], thresholds: np.ndarray, limits: tuple[int, int]
+) -> tuple[list[int], np.ndarray] | None:
+    """Smaller factors of a sum of two, and boundaries, that all pairs of values prove equal to thresholds.
+
+    Parameters
+    ----------
+    values : list of numpy.ndarray, int64
+        All that each of the two can be.
+    factors : list of int
+    thresholds : numpy.ndarray, int64, shape (steps,)
+        Of the sum.
+    limits : (int, int)
+        Bits of a factor and of the sum.
+
+    Returns
+    -------
+    list of int, numpy.ndarray
+        Factors and boundaries; None if there are none.
+    """
+    exact = np.add.outer(values[0] * factors[0], values[1] * factors[1]).ravel()
+    steps = np.searchsorted(thresholds, exact, side="right")
+    order = np.argsort(steps, kind="stable")
+    firsts = np.searchsorted(steps[order], np.arange(1, len(thresholds) + 1))
+    reach = [int(abs(v).max(initial=1)) for v in values]
+    for bits in range(2, limits[0]):
+        scale = (2.0**bits - 1) / max(abs(f) for f in factors)
+        tried = [round(factor * scale) for factor in factors]
+        if sum(abs(f) * r for f, r in zip(tried, reach)) >= 2 ** (limits[1] - 3):
+            return None
+        sums = np.add.outer(values[0] * tried[0], values[1] * tried[1]).ravel()[order]
+        below = np.maximum.accumulate(np.concatenate([[-_LARGEST], sums]))
+        above = np.minimum.accumulate(np.concatenate([sums, [_LARGEST]])[::-1])[::-1]
+        if (below[firsts] < above[firsts]).all():
+            return tried, above[firsts]
     return None
 
 

@@ -1,0 +1,99 @@
+"""Factors of requantisers that the post-processor does not hold are rounded, before anything is compiled.
+
+The result is another graph, whose thresholds follow from the rounded factors: every engine computes it alike.
+In it a sum is multiplied so that all channels have the same boundaries,
+
+    sum over inputs of x * factor[input, c] + offset[c] >= boundary[i]
+
+with whole factors of as many bits as a multiplier has. Codes move where a sum lies as near to a boundary as
+the rounding reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from pyqkit.array.compiler.requantise import Rising, positions, rising, slopes
+from pyqkit.array.machine import Machine
+from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.requantise import Threshold
+
+_ROOM = 4  # bits of a scaled sum that stay free
+
+
+def rounded_graph(graph: Graph, machine: Machine, layers: Collection[str]) -> Graph:
+    """A graph in which these requantisers have factors that a machine holds; others stay as they are."""
+    found = Graph(
+        graph.name,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        host=graph.host,
+        notes=[
+            *graph.notes,
+            f"factors of {', '.join(sorted(layers))} are rounded for the array {machine.name}",
+        ],
+        sources=dict(graph.sources),
+        channels_last=list(graph.channels_last),
+    )
+    for port in graph.inputs:
+        found.tensors[port.tensor] = graph.tensors[port.tensor]
+    for op in graph.operators:
+        for new in _rounded(graph, machine, op) if op.name in layers else [op]:
+            found.add(new)
+    found.prune()
+    return found
+
+
+def _rounded(graph: Graph, machine: Machine, op: Operator) -> list[Operator]:
+    """A sum with rounded factors and the thresholds that follow."""
+    assert isinstance(op, Threshold)
+    (tensor,) = graph.input_tensors(op)
+    source = graph.producer(tensor.name)
+    if isinstance(source, Add):
+        inputs, factors = source.inputs, source.multipliers.astype(np.float64)
+    else:
+        inputs, factors = [tensor.name], np.ones((1, tensor.shape[2]))
+    function = rising(op, tensor.low, tensor.high)
+    assert function is not None  # what has no such form is refused before
+    unit, whole = _scaled(machine, function, factors, [graph.tensors[name] for name in inputs])
+    joined = Add(f"{op.name}_scaled", list(inputs), [f"{op.name}_scaled"], whole)
+    (sums,) = joined.infer([graph.tensors[name] for name in inputs])
+    table = _thresholds(function, unit, len(op.format.codes) - 1, sums)
+    falling = np.zeros(len(table), bool)
+    return [joined, replace(op, inputs=list(joined.outputs), thresholds=table, falling=falling, places=None)]
+
+
+def _scaled(
+    machine: Machine, function: Rising, factors: np.ndarray, tensors: list[Tensor]
+) -> tuple[float, np.ndarray]:
+    """What a step between positions one unit apart becomes, and the whole factors of the inputs."""
+    middle = slopes(function, positions(function))
+    wanted = factors * function.sign / middle
+    reach = max(sum(abs(row).max() * max(-t.low, t.high) for row, t in zip(wanted, tensors)), 1e-30)
+    limit = min(
+        (2.0 ** (machine.multiplier_bits - 1) - 1) / abs(wanted).max(),
+        2.0 ** (machine.offset_bits - 1 - _ROOM) / reach,
+    )
+    return float(limit), np.rint(wanted * limit).astype(np.int64)
+
+
+def _thresholds(function: Rising, unit: float, steps: int, sums: Tensor) -> np.ndarray:
+    """Thresholds of the scaled sums: the same boundaries for all channels, less an offset."""
+    rows, places = function.thresholds, positions(function)
+    always, never = rows <= function.low[:, None], rows > function.high[:, None]
+    scale = unit / slopes(function, places)
+    boundaries = places * unit
+    offsets = [
+        np.median(((row - 0.5) * factor - boundaries)[here]) if here.any() else 0.0
+        for row, here, factor in zip(rows, ~(always | never), scale)
+    ]
+    own = np.rint(boundaries).astype(np.int64) + np.rint(offsets).astype(np.int64)[:, None]
+    own = np.where(always, sums.low, np.where(never, sums.high + 1, own))
+    table = np.full((len(rows), steps), sums.high + 1, np.int64)
+    table[:, : function.first] = sums.low
+    table[:, function.first : function.first + rows.shape[1]] = np.clip(own, sums.low, sums.high + 1)
+    return table
