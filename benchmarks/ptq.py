@@ -14,12 +14,14 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 import zoo
 from records import Run
+from torch import nn
 
 from pyqkit.quant.ptq import Recipe, quantised
 from pyqkit.quant.ptq.recipe import Scaling
@@ -103,13 +105,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     torch.set_num_threads(1)
     run = Run(options, [SEED])
-    with np.load(options.data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
-        calibration = archive["x"][: options.calibration]
-    with np.load(options.data / "cifar10_test_a.npz", allow_pickle=False) as archive:
-        pixels, labels = archive["x"][: options.images], archive["y"][: options.images]
+    data = Data.read(options.data, options.calibration, options.images)
     for case in options.cases:
         for network in options.networks:
-            row = measured(network, case, options, calibration, pixels, labels)
+            row = measured(network, case, options.recipe, options.scaling, data)
             print(json.dumps(asdict(row)), flush=True)
             _write(run, row)
     return 0
@@ -129,33 +128,61 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measured(
-    network: str,
-    case: str,
-    options: argparse.Namespace,
-    calibration: np.ndarray,
-    pixels: np.ndarray,
-    labels: np.ndarray,
-) -> Row:
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Images, and what the float networks make of them.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the weights, too.
+    calibration, pixels : numpy.ndarray
+        uint8 NHWC: for calibration, and to measure with.
+    labels : numpy.ndarray
+        Of `pixels`.
+    """
+
+    folder: Path
+    calibration: np.ndarray
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def read(cls, folder: Path, calibration: int, images: int) -> Data:
+        """The first so many of each."""
+        with np.load(folder / "cifar10_train_20k.npz", allow_pickle=False) as archive:
+            frames = archive["x"][:calibration]
+        with np.load(folder / "cifar10_test_a.npz", allow_pickle=False) as archive:
+            return cls(folder, frames, archive["x"][:images], archive["y"][:images])
+
+    @cache  # noqa: B019  # one object a run
+    def float_right(self, network: str) -> np.ndarray:
+        """Which images the float network names rightly."""
+        return self.right(network, zoo.load(network, self.folder))
+
+    def right(self, network: str, model: nn.Module) -> np.ndarray:
+        """Which images a model of this network names rightly."""
+        return zoo.logits(model, zoo.images(network, self.pixels)).argmax(1) == self.labels
+
+
+def measured(network: str, case: str, steps: str, scaling: Scaling, data: Data) -> Row:
     """Quantise a network, and compare it with the float one image by image."""
-    fmt, model = CASES[case].format, zoo.load(network, options.data)
-    scaling: Scaling = options.scaling
+    recipe = Recipe.of(CASES[case].format, recipe=steps, scaling=scaling, signed=CASES[case].signed)
+    frames = zoo.images(network, data.calibration)
     began = time.process_time()
-    recipe = Recipe.of(fmt, recipe=options.recipe, scaling=scaling, signed=CASES[case].signed)
-    made = quantised(model, zoo.images(network, calibration), recipe, SEED)
+    made = quantised(zoo.load(network, data.folder), frames, recipe, SEED).quantised
     seconds = time.process_time() - began
-    images = zoo.images(network, pixels)
-    right = [zoo.logits(m, images).argmax(1) == labels for m in (model, made.quantised)]
-    lost = 100 * (right[0].astype(float) - right[1])
+    before, after = data.float_right(network), data.right(network, made)
+    lost = 100 * (before.astype(float) - after)
     return Row(
         network,
         case,
-        options.recipe,
+        steps,
         scaling,
-        len(calibration),
-        len(pixels),
-        round(100 * float(right[0].mean()), 2),
-        round(100 * float(right[1].mean()), 2),
+        len(frames),
+        len(lost),
+        round(100 * float(before.mean()), 2),
+        round(100 * float(after.mean()), 2),
         round(float(lost.mean()), 2),
         round(1.96 * float(lost.std(ddof=1)) / len(lost) ** 0.5, 2),
         CASES[case].allowed(network),
