@@ -45,7 +45,6 @@ class Network:
         self.data = data
         self.module: fx.GraphModule | None = None
         self.quantisers: dict[str, Quantiser] = {}
-        self._groups: list[list[str]] = []
         if not self.layers:
             raise UserError(
                 "a network with convolutions or linear layers was expected, but torch.fx finds none; pass "
@@ -111,8 +110,8 @@ class Network:
                 recipe.percentile,
             )[0]
             readers = {nodes[reader] for reader in group.readers}
-            names = [self._insert(nodes[node], Quantiser(fmt, scale), readers) for node in group.nodes]
-            self._groups.append(names)
+            for node in group.nodes:
+                self._insert(nodes[node], Quantiser(fmt, scale), readers)
         self.module.graph.lint()
         self.module.recompile()
         order = [str(node.target) for node in self.module.graph.nodes if node.op == "call_module"]
@@ -133,8 +132,8 @@ class Network:
         shape = (-1, *(1,) * (layer.weight.ndim - 1)) if recipe.per == "channel" else ()
         self.quantised.set_submodule(name, rounding(layer, Quantiser(fmt, found.reshape(shape))))
 
-    def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> str:
-        """A quantiser between a node of the quantised network and those who read it; its name."""
+    def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> None:
+        """Put a quantiser between a node of the quantised network and those who read it."""
         assert self.module is not None
         owner = {"call_module": str(node.target), "placeholder": "input"}.get(node.op) or tracing.place(node)
         if node.op != "call_module":
@@ -146,7 +145,6 @@ class Network:
         wanted = readers or set(node.users) - {rounded}
         node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user in wanted)
         self.quantisers[name] = quantiser
-        return name
 
 
 class _Recorder(fx.Interpreter):

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 
 from pyqkit.errors import UserError, brief, listed
 from pyqkit.formats import FormatError, Integer, LogPosit, Minifloat, NumberFormat, parse
+from pyqkit.formats.base import MAX_TABLE_BITS
 from pyqkit.quant.ptq.step import Step, steps
 
-MAX_BITS = 16
 Scaling = Literal["power_of_two", "real"]
 Per = Literal["channel", "tensor"]
 Search = Literal["max", "percentile", "mse"]
@@ -150,10 +150,10 @@ def parse_steps(names: str | Iterable[str]) -> tuple[Step, ...]:
 
 def _format(name: str) -> NumberFormat:
     fmt = parse(name)
-    if fmt.block or fmt.bits > MAX_BITS:
+    if fmt.block or fmt.bits > MAX_TABLE_BITS:
         raise FormatError(
-            f"a format of single values of up to {MAX_BITS} bits was expected, but {name} came; blocks with "
-            "a scale of their own are for layers of pyqkit.quant.weight_quantizer"
+            f"a format of single values of up to {MAX_TABLE_BITS} bits was expected, but {name} came; blocks "
+            "with a scale of their own are for layers of pyqkit.quant.weight_quantizer"
         )
     if not fmt.maximum < 3e38:
         raise FormatError(
