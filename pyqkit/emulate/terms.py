@@ -41,7 +41,8 @@ def compile_add(
     """The kernel as a function, or None if none is exact."""
     if fits_32_bits(op, tensors, kinds, requantiser):
         return _narrow(op, requantiser, library)
-    if len(tensors) == 2 and requantiser.sum_type == np.int64 and all(k in _TYPES for k in kinds):
+    integers = all(k in _TYPES and not t.format.is_logarithmic for k, t in zip(kinds, tensors))
+    if len(tensors) == 2 and requantiser.sum_type == np.int64 and integers:
         return _wide(op, requantiser, library)
     return None
 
