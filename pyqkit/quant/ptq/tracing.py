@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,13 +44,17 @@ _DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 _DROPOUTS = (functional.dropout, functional.dropout2d, torch.dropout, functional.alpha_dropout)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _LIKE_LINEAR = (functional.linear, functional.conv1d, functional.conv2d, torch.conv1d, torch.conv2d)
+_MATRIX_PRODUCTS = (operator.matmul, torch.matmul, torch.mm, torch.bmm, torch.einsum, "matmul", "mm", "bmm")
 _UNSUPPORTED: dict[type[nn.Module], str] = {
     nn.RNNBase: "it feeds back what it computes; use convolutions over time",
     nn.Bilinear: "both its factors depend on the input; use nn.Linear",
     nn.Conv3d: "only one and two dimensions are quantised; use nn.Conv2d",
     nn.modules.conv._ConvTransposeNd: "it is not quantised after training; use nn.Upsample and nn.Conv2d",
     nn.Embedding: "it reads a table by numbers; start behind it",
+    nn.MultiheadAttention: "its projections are no layers of their own; write them as nn.Linear",
 }
+# Their parameters stay float, as constants of an activation function or of a norm
+_KEPT = (nn.PReLU, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
 
 
 def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
@@ -119,21 +124,12 @@ def _outputs(made: Any) -> list[Tensor]:
     return outputs
 
 
-class _Tracer(fx.Tracer):
-    """Goes into everything that is no single layer of PyTorch."""
-
-    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        inside = isinstance(module, (nn.TransformerEncoder, nn.TransformerEncoderLayer))
-        return super().is_leaf_module(module, path) and not inside
-
-
 def _recorded(model: nn.Module) -> fx.GraphModule:
     root = copy.deepcopy(model)
     parameters = list(inspect.signature(model.forward).parameters.values())
     optional = {p.name: p.default for p in parameters if p.default is not p.empty}
-    tracer = _Tracer()
     try:
-        graph = tracer.trace(root, concrete_args=optional or None)
+        graph = fx.Tracer().trace(root, concrete_args=optional or None)
     except Exception as error:  # the tracer lets through what the forward does with its proxies
         raise UserError(
             "a network whose way does not depend on its numbers was expected, but torch.fx cannot follow it "
@@ -171,7 +167,8 @@ def _calls(graph: fx.GraphModule) -> Iterator[tuple[fx.Node, nn.Module]]:
 def _refuse_unsupported(graph: fx.GraphModule) -> None:
     found = [(str(node.target), _reason(module)) for node, module in _calls(graph)]
     for node in graph.graph.nodes:
-        if is_call(node, _LIKE_LINEAR):
+        own = any(given.op == "get_attr" for given in node.all_input_nodes)
+        if is_call(node, _LIKE_LINEAR) or (own and is_call(node, _MATRIX_PRODUCTS)):
             found.append((place(node), "its weights are no layer's; use nn.Conv2d or nn.Linear"))
         if is_call(node, _DROPOUTS) and _trains(node):
             found.append((place(node), "it drops values in evaluation, too; pass training=self.training"))
@@ -184,7 +181,12 @@ def _refuse_unsupported(graph: fx.GraphModule) -> None:
 
 
 def _reason(module: nn.Module) -> str:
-    return next((reason for kind, reason in _UNSUPPORTED.items() if isinstance(module, kind)), "")
+    """Why a layer is refused; empty if it is not."""
+    found = next((reason for kind, reason in _UNSUPPORTED.items() if isinstance(module, kind)), "")
+    known = (
+        isinstance(module, (*WEIGHT_LAYERS, *_BATCH_NORMS, *_KEPT)) or next(module.parameters(), None) is None
+    )
+    return found or ("" if known else "its weights would stay float; use nn.Conv2d and nn.Linear")
 
 
 def _trains(node: fx.Node) -> bool:

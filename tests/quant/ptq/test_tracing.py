@@ -93,6 +93,18 @@ REFUSED = {
         lambda: Called(lambda self, x: self.up(x), up=nn.ConvTranspose2d(4, 2, 2)),
         "up (it is not quantised after training; use nn.Upsample and nn.Conv2d)",
     ),
+    "attention": (
+        lambda: Called(lambda self, x: self.mix(*[x.flatten(2)] * 3)[0], mix=nn.MultiheadAttention(36, 4)),
+        "mix (its projections are no layers of their own; write them as nn.Linear)",
+    ),
+    "transformer": (
+        lambda: Called(lambda self, x: self.mix(x.flatten(2)), mix=nn.TransformerEncoderLayer(36, 4, 8)),
+        "mix (its weights would stay float; use nn.Conv2d and nn.Linear)",
+    ),
+    "own weights": (
+        lambda: Called(lambda self, x: x @ self.norm.weight, norm=nn.LayerNorm(6)),
+        "matmul (its weights are no layer's; use nn.Conv2d or nn.Linear)",
+    ),
     "by values": (lambda: Called(_by_values), "whose way does not depend on its numbers was expected"),
     "random": (
         lambda: Called(lambda self, x: x * torch.rand(1)),
