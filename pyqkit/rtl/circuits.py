@@ -110,4 +110,5 @@ def _module(name: str, ports: Sequence[_Port], text: str) -> str:
 
 
 def _reads(text: str, file: str) -> bool:
-    return f'"{file}"' in text or f'"{file.rsplit("_", 2)[0]}"' in text  # thresholds are files of a family
+    # Thresholds are files of a family, by step and lane, and look-ups by lane.
+    return any(f'"{name}"' in text for name in (file, file.rsplit("_", 1)[0], file.rsplit("_", 2)[0]))

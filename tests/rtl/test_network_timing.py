@@ -15,7 +15,7 @@ from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.network_timing import time_network, with_crossings
 from pyqkit.rtl.static_timing import LABEL, Edges, Path, Span
 from pyqkit.rtl.synthesis import Circuit
-from tests.emulate.networks import Net
+from tests.emulate.networks import Net, everything
 from tests.rtl.bench import needs_yosys
 
 
@@ -67,6 +67,12 @@ def test_fifos_of_one_size_are_one_circuit() -> None:
     sizes = {tuple(one.parts[0].parameters.items()) for one in fifos}
     assert len({one.circuit.text for one in fifos}) == len(sizes) <= len(fifos)
     assert {"x_data", "t_fc_data"} <= {one.ports["in_data"] for one in fifos}
+
+
+def test_circuits_have_every_table_that_they_read() -> None:
+    design = generate(everything("int4").graph)
+    held = {file for one in circuits_of(design) for file in one.circuit.tables}
+    assert held == {file for file in design.files if file.endswith(".hex")}
 
 
 @needs_yosys
