@@ -42,8 +42,9 @@ module pqk_array_codes #(
   logic [2:0] plane_l, planes_l, at_plane;
   logic [ROW-1:0] slot_l, at_slot;
 
-  wire lane_ends = lane + 1'b1 == lanes_l;
-  wire x_ends = x + 1'b1 == columns_l;
+  // Compared a cycle before they are looked at: both stay for a whole step.
+  logic lane_ends, x_ends;
+  always_ff @(posedge clock) {lane_ends, x_ends} <= {lane + 1'b1 == lanes_l, x + 1'b1 == columns_l};
   wire [ADDRESS-1:0] at_next = x_ends ? at_row + step_row_l : at + step_column_l;
   wire [2:0] plane_above = at_plane + 1'b1;
   wire full = plane_above == planes_l;

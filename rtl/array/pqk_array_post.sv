@@ -46,13 +46,16 @@ module pqk_array_post #(
   logic [3:0] lanes_l;
   logic [PARAMETER-1:0] parameters_l;
   logic waits;
-  wire term_ends = term + 1'b1 == terms_l;
-  wire lane_ends = lane + 1'b1 == lanes_l;
-  wire x_ends = x + 1'b1 == columns_l;
-  wire step_ends = valid && phase == PHASE'(SERVED - 1);
   assign first = term == 0;
-  assign last = term_ends;
-  assign ends = lane_ends && x_ends && y + 1'b1 == rows_l;
+  assign last = term + 1'b1 == terms_l;
+  // Compared a cycle before they are looked at: all counters stay for a whole step.
+  logic term_ends, lane_ends, x_ends, y_ends;
+  always_ff @(posedge clock) begin
+    {term_ends, y_ends} <= {last, y + 1'b1 == rows_l};
+    {lane_ends, x_ends} <= {lane + 1'b1 == lanes_l, x + 1'b1 == columns_l};
+  end
+  wire step_ends = valid && phase == PHASE'(SERVED - 1);
+  assign ends = lane_ends && x_ends && y_ends;  // read of the last cycle of a step
   wire all_end = step_ends && term_ends && ends;
   always_ff @(posedge clock) begin
     if (start) begin

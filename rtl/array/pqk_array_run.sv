@@ -85,21 +85,28 @@ module pqk_array_run #(
   end
 
   // ---- where it is
-  logic runs, positions_done, weights_done, replaces;
-  logic [SIZE-1:0] y, x, tap_y, tap_x, word;
-  wire x_ends = x + 1'b1 == columns_l;
-  wire positions_end = x_ends && y + 1'b1 == rows_l;
+  logic runs, positions_done, weights_done, replaces, fresh;
+  logic [SIZE-1:0] y_left, x_left, tap_y, tap_x, word;
+  // What is compared is known a cycle before it is looked at: tiles last for at least as many cycles as there are rows.
+  logic y_ends, x_ends, rows_one, columns_one, word_ends, tap_x_ends, tap_y_ends;
+  wire positions_end = x_ends && y_ends;
   wire weights_end = weight_row == ROW'(ROWS - 1);
   wire tile_ends = (positions_done || positions_end) && (weights_done || weights_end);
-  wire word_ends = word + 1'b1 == words_l;
-  wire tap_x_ends = tap_x + 1'b1 == taps_x_l;
-  wire taps_end = word_ends && tap_x_ends && tap_y + 1'b1 == taps_y_l;
+  wire taps_end = word_ends && tap_x_ends && tap_y_ends;
   wire counts = runs && !positions_done;
   assign weight_read = runs && !weights_done;
   always_ff @(posedge clock) begin
+    word_ends  <= word + 1'b1 == words_l;
+    tap_x_ends <= tap_x + 1'b1 == taps_x_l;
+    tap_y_ends <= tap_y + 1'b1 == taps_y_l;
     if (counts) begin
-      x <= x_ends ? '0 : x + 1'b1;
-      if (x_ends) y <= y + 1'b1;
+      fresh  <= 0;
+      x_left <= x_ends ? columns_l - 1'b1 : x_left - 1'b1;
+      x_ends <= x_ends ? columns_one : x_left == 1;
+      if (x_ends) begin
+        y_left <= y_left - 1'b1;
+        y_ends <= y_left == 1;
+      end
     end
     if (counts && positions_end) positions_done <= 1;
     if (weight_read) weight_row <= weights_end ? '0 : weight_row + 1'b1;
@@ -108,12 +115,14 @@ module pqk_array_run #(
       word <= word_ends ? '0 : word + 1'b1;
       if (word_ends) tap_x <= tap_x_ends ? '0 : tap_x + 1'b1;
       if (word_ends && tap_x_ends) tap_y <= tap_y + 1'b1;
-    end
-    if (start || (runs && tile_ends)) begin
-      {positions_done, weights_done} <= '0;
-      {y, x} <= '0;
+      {positions_done, weights_done, fresh} <= 3'b001;
+      {y_left, x_left} <= {rows_l - 1'b1, columns_l - 1'b1};
+      {y_ends, x_ends} <= {rows_one, columns_one};
     end
     if (start) begin
+      {positions_done, weights_done, fresh} <= 3'b001;
+      {y_left, x_left} <= {rows - 1'b1, columns - 1'b1};
+      {y_ends, x_ends, rows_one, columns_one} <= {2{rows == 1, columns == 1}};
       {tap_y, tap_x, word} <= '0;
       weight_row <= '0;
     end
@@ -168,7 +177,7 @@ module pqk_array_run #(
   // ---- two cycles behind the weights
   wire in_tensor = !at_y[PLACE-1] && at_y < PLACE'(height_l) && !at_x[PLACE-1] && at_x < PLACE'(width_l);
   pqk_delay #(.WIDTH(ADDRESS + ACCUMULATOR + 3), .STAGES(2)) behind (
-      .clock, .enable(1'b1), .d({counts && {y, x} == 0, !in_tensor, replaces, at, sum}), .q({first, outside, replace, address, place})
+      .clock, .enable(1'b1), .d({counts && fresh, !in_tensor, replaces, at, sum}), .q({first, outside, replace, address, place})
   );
   logic [1:0] counted;
   assign valid = counted[1];

@@ -29,6 +29,7 @@ class Drawn:
         names = PAIRS[machine.family][seed % len(PAIRS[machine.family])]
         self.pair = of(machine).pair(machine, *map(parse, names))
         self.program: list[Instruction] = []
+        self.runs: dict[int, Run] = {}  # the last one of each bank
         self.tables: list[np.ndarray] = []
         for table in Table:
             self._fill(table)
@@ -78,7 +79,7 @@ class Drawn:
         spread = self._below(4) == 0 and rows * columns * taps_y * taps_x * words <= self.machine.accumulators
         high = self.pair.parts[self._below(len(self.pair.parts))]
         last = (rows - 1) * 6 + columns - 1 + (taps_y - 1) * 6 + taps_x - 1 + (words - 1) * 30
-        return Run(
+        self.runs[bank] = Run(
             wait=wait,
             mode=self.pair.mode,
             weights=self._below(WEIGHTS - 18 * self.machine.rows),
@@ -112,12 +113,15 @@ class Drawn:
             dilation_y=draw(0, 2),
             dilation_x=draw(0, 2),
         )
+        return self.runs[bank]
 
     def _post(self, bank: int, wait: int = 0, raw: bool = False, last: int = 0) -> Post:
         machine, draw = self.machine, self._between
         mode = machine.modes[self.pair.mode]
         lanes = draw(1, of(machine).lanes(mode))
-        rows, columns, terms = draw(1, 4), draw(1, 4), draw(1, 3)
+        run = self.runs[bank]  # of whose sums it takes some, and others behind them
+        rows, columns, terms = run.rows, run.columns, draw(1, 3)
+        room = machine.accumulators - run.accumulator - run.positions
         kept = draw((lanes - 1) * machine.columns + 1, lanes * machine.columns)
         planes = 1 if machine.family == "lp" else int(self.random.choice([1, 2, 4]))
         words = 2 + lanes  # of a position, at most
@@ -126,8 +130,8 @@ class Drawn:
             last=last,
             mode=self.pair.mode,
             bank=bank,
-            accumulator=draw(0, 8),
-            pitch=draw(0, 16),
+            accumulator=run.accumulator,
+            pitch=draw(0, min(16, room // 2)),
             rows=rows,
             columns=columns,
             lanes=lanes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.array.networks import everything, moves
 from tests.array.random_programs import Drawn
 from tests.array.simulation import Simulation
 from tests.rtl.bench import needs_verilator
+from tests.rtl.pairs import ROOT
 
 # Memories that are no powers of two; rows and columns that are none, and do not divide one another.
 SIZES = {"activation_words": 1500, "accumulators": 60, "parameter_words": 400, "program_words": 700}
@@ -24,7 +26,7 @@ MACHINES = {
         named("int8x8"), name="int_small", rows=6, columns=5, weight_words=5000, table_words=5000, **SIZES
     ),
 }
-SEEDS = range(20)
+SEEDS = range(12)
 # Cycles beside the words of the stream and the program: the instructions that come over the stream.
 BESIDE = 11
 
@@ -82,3 +84,30 @@ def test_networks(simulations: dict[str, Simulation], name: str, activations: st
         found = program.read(answer.content)
         for port in net.graph.outputs:
             np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
+
+
+# A mistake in one block of each machine.
+MUTANTS = {
+    "modes mixed up": ("pqk_array_matrix.sv", ".quarters(mode[0])", ".quarters(mode[1])"),
+    "stale tile": ("pqk_array_run.sv", "counts && fresh", "counts && fresh && tap_x == 0"),
+    "off by one": ("pqk_array_run.sv", "at + step_column_l", "at + step_column_l + 1'b1"),
+    "wrong zero": ("pqk_array_activations.sv", "blank ? pad : slot", "blank ? pad ^ 8'h10 : slot"),
+    "leaking lane": ("pqk_array_lp_element.sv", "begins = i == 0 || quarters", "begins = i == 0"),
+}
+
+
+@needs_verilator
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_mutants_are_caught(mutant: str, tmp_path: Path) -> None:
+    """By random programs of each mode."""
+    file, right, wrong = MUTANTS[mutant]
+    (tmp_path / "array").mkdir()
+    for path in (ROOT / "rtl").rglob("*.sv"):
+        text = path.read_text()
+        assert path.name != file or right in text
+        kept = tmp_path / "array" if path.parent.name == "array" else tmp_path
+        (kept / path.name).write_text(text.replace(right, wrong) if path.name == file else text)
+    machine = MACHINES["lp"]
+    simulation = Simulation.of(machine, tmp_path / "run", tmp_path)
+    contents = [Drawn(machine, seed).content() for seed in range(4)]
+    assert any(simulation.send(content).content != expected(machine, content) for content in contents)

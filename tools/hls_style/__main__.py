@@ -25,7 +25,9 @@ def findings(path: Path) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Print what is wrong; 1 if something is."""
-    paths = [Path(name) for name in arguments] or sorted(library().glob("*.hpp"))
+    paths = [Path(name) for name in arguments] or sorted(
+        path for folder in (".", "array") for path in (library() / folder).glob("*.hpp")
+    )
     found = [line for path in paths for line in findings(path)]
     print("\n".join(found) if found else f"{len(paths)} headers schedule by inspection")
     return int(bool(found))

@@ -1,0 +1,57 @@
+"""Elements of arrays in C++: benches with our integers and with AMD's, and mutants."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyqkit.hls.generate import library
+from tests.hls.test_benches import integers_of_amd, run_bench
+
+HEADERS = sorted(path.stem for path in (library() / "array").glob("*.hpp"))
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_bench(name: str, tmp_path: Path) -> None:
+    """Every pair of slot and code in every mode."""
+    source = library() / "array" / f"{name}_test.cpp"
+    done = run_bench(source, library() / "simulation" / "native", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "passed\n")
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
+    integers = integers_of_amd()
+    if integers is None:
+        pytest.skip("hls4ml, which carries AMD's ap_int headers, is not installed")
+    done = run_bench(library() / "array" / f"{name}_test.cpp", integers, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "passed\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "right", "wrong"),
+    [
+        ("logarithms", "lane == 0 || bits == 2 ? first", "lane == 0 ? first"),
+        ("logarithms", "bits == 4 ? int(slot) & 15", "bits == 8 ? int(slot) & 15"),
+        ("digits", "high ? 2 : 0", "high ? 1 : 0"),
+        ("tile", "if (trip == row)", "if (trip == row + 1)"),
+    ],
+)
+def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:
+    """Modes mixed up, the wrong digit, a stale tile."""
+    copy = tmp_path / "hls"
+    shutil.copytree(library(), copy)
+    path = copy / "array" / f"{header}.hpp"
+    text = path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong))
+    include = [copy / "simulation", copy / "simulation" / "native", copy]
+    command = ["g++", "-std=c++17", "-O1", "-w", *(f"-I{p}" for p in include)]
+    command += [str(copy / "array" / f"{header}_test.cpp"), "-o", str(tmp_path / "bench")]
+    subprocess.run(command, check=True)
+    done = subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
