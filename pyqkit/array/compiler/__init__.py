@@ -10,9 +10,9 @@ import numpy as np
 
 from pyqkit.array.compiler.factors import rounded_graph
 from pyqkit.array.compiler.lower import Lowering
-from pyqkit.array.compiler.memory import allocate
+from pyqkit.array.compiler.memory import Pool, allocate
 from pyqkit.array.compiler.plan import Plan, Planner, Tile
-from pyqkit.array.compiler.schedule import Block, Pool, Scheduler
+from pyqkit.array.compiler.schedule import Block, Scheduler
 from pyqkit.array.families import of
 from pyqkit.array.machine import Machine
 from pyqkit.array.program import Input, Program, Result, Section, together

@@ -1,13 +1,33 @@
-"""Where tensors lie in the activation memory."""
+"""Where tensors lie in the activation memory, and equal items of other memories once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pyqkit.array.compiler.plan import Plan
 from pyqkit.array.machine import Machine
 from pyqkit.array.program import Layout
 from pyqkit.errors import UserError
+
+
+class Pool:
+    """Items of a memory, each piece of them once."""
+
+    def __init__(self) -> None:
+        self.pieces: list[np.ndarray] = []
+        self.size = 0
+        self._known: dict[object, int] = {}
+
+    def address(self, items: np.ndarray) -> int:
+        """Where these items stand."""
+        key = items.shape, items.tobytes() if items.dtype != object else repr(items.tolist())
+        if key not in self._known:
+            self._known[key] = self.size
+            self.pieces.append(items)
+            self.size += len(items)
+        return self._known[key]
 
 
 def allocate(

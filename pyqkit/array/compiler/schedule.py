@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pyqkit.array.compiler.memory import Pool
 from pyqkit.array.compiler.plan import Group, Plan, Tile
 from pyqkit.array.isa import End, Fill, Instruction, Load, Post, Run, Store, Table, Unit
 from pyqkit.array.machine import Machine, Memory
@@ -15,24 +16,6 @@ from pyqkit.array.timing import cycles
 from pyqkit.errors import UserError
 
 AFTER = -2
-
-
-class Pool:
-    """Items of a memory, each piece of them once."""
-
-    def __init__(self) -> None:
-        self.pieces: list[np.ndarray] = []
-        self.size = 0
-        self._known: dict[object, int] = {}
-
-    def address(self, items: np.ndarray) -> int:
-        """Where these items stand."""
-        key = items.shape, items.tobytes() if items.dtype != object else repr(items.tolist())
-        if key not in self._known:
-            self._known[key] = self.size
-            self.pieces.append(items)
-            self.size += len(items)
-        return self._known[key]
 
 
 @dataclass(frozen=True)
@@ -168,18 +151,22 @@ class Scheduler:
         steps = [(tile, block) for tile in plan.tiles for block in blocks]
         behind: Post | None = None
         for index, (tile, block) in enumerate(steps):
-            self._runs(plan, tile, block, index % 2, block is blocks[0])
+            self._runs(plan, tile, block, index % 2, block is blocks[0], behind)
             if behind is None:
-                self._fill_results(plan)
-            else:
-                self._add(behind)
+                self._fill(Table.BOUNDARIES, plan.boundaries, 0)  # while the first block is multiplied
+                self._fill(Table.CODES, plan.codes, 0)
             behind = self._post(plan, tile, block, index % 2)
         assert behind is not None  # a pass has results
         self._add(replace(behind, wait=int(Unit.COMPUTE)))
         return steps
 
-    def _runs(self, plan: Plan, tile: Tile, block: Block, bank: int, first: bool) -> None:
-        """Sums of a block; the first instruction waits until the bank and the tensors are there."""
+    def _runs(
+        self, plan: Plan, tile: Tile, block: Block, bank: int, first: bool, behind: Post | None
+    ) -> None:
+        """Sums of a block; the first instruction waits until the bank and the tensors are there.
+
+        Once a run has started, the block before is complete, and its results can be taken.
+        """
         wait, started = int(Unit.POST), set[int]()
         portions = self._portions(tile)
         for portion in portions:
@@ -191,6 +178,8 @@ class Scheduler:
                     self._add(replace(run, bank=bank, keep=keep, wait=wait | loads))
                     if loads:
                         self._ahead = len(self.instructions)
+                    if behind is not None and not started:
+                        self._add(behind)
                     wait, loads = 0, 0
                     started.add(run.accumulator)
 
@@ -324,17 +313,9 @@ class Scheduler:
 
     def _fill_operands(self, group: Group, wait: int) -> int:
         """Tables of codes; gives what is still to be waited for."""
-        for table, items in (
-            (Table.ACTIVATIONS, group.pair.activation_table),
-            (Table.WEIGHTS, group.pair.weight_table),
-        ):
+        for table, items in zip(_OPERANDS, _operands(group)):
             wait = self._fill(table, items, wait)
         return wait
-
-    def _fill_results(self, plan: Plan) -> None:
-        """Tables of boundaries and codes, while the first block is multiplied."""
-        self._fill(Table.BOUNDARIES, plan.boundaries, 0)
-        self._fill(Table.CODES, plan.codes, 0)
 
     def _fill(self, table: Table, items: np.ndarray, wait: int) -> int:
         if not len(items):
@@ -374,7 +355,7 @@ class Scheduler:
         count = -(-height // block.rows) * -(-width // block.columns)
         tile = plan.tiles[0]
         runs = [run for box in map(Box.of, tile.groups) for run in self._runs_of(plan, box, 0, block)]
-        making = sum(cycles(self._machine, run) for run in runs)
+        making = sum(cycles(self._machine, run) for run in runs) + self._filling(tile)
         post = Post(
             mode=0,
             parameters=0,
@@ -386,6 +367,24 @@ class Scheduler:
         )
         taking = cycles(self._machine, post)
         return count * len(plan.tiles) * max(making, taking) + min(making, taking)
+
+    def _filling(self, tile: Tile) -> int:
+        """Cycles of the tables of codes that change within a block, from its last group to its first."""
+        fills = [
+            Fill(table=table, address=0, count=len(now))
+            for group, before in zip(tile.groups, (tile.groups[-1], *tile.groups))
+            for table, now, last in zip(_OPERANDS, _operands(group), _operands(before))
+            if len(now) and not np.array_equal(now, last)
+        ]
+        return sum(cycles(self._machine, fill) for fill in fills)
+
+
+_OPERANDS = (Table.ACTIVATIONS, Table.WEIGHTS)
+
+
+def _operands(group: Group) -> tuple[np.ndarray, np.ndarray]:
+    """Items of the tables of codes that a group needs."""
+    return group.pair.activation_table, group.pair.weight_table
 
 
 def _tap_number(box: Box) -> int:
