@@ -52,7 +52,7 @@ QUICK: dict[str, Step] = {
     "statistics": Statistics(),
     "bias": Bias(),
     "blocks": Blocks(iterations=15),
-    "finetune": FineTune(epochs=4),
+    "finetune": FineTune(epochs=8),
 }
 
 
