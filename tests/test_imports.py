@@ -134,6 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": _parts("digest files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats hardware quant studies untrusted"),
+    "studies.lpq": _parts("digest files formats frames quant studies"),
     "tables": {"formats"},
     "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}
     | {"rtl"},
@@ -153,7 +154,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
     | _parts("array array.machine hardware overlay quant report_tables report_vivado")
-    | _parts("studies studies.minifloat tables")
+    | _parts("studies studies.lpq studies.minifloat tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
@@ -169,6 +170,7 @@ ALLOWED_HEAVY = {
     "demo": {"torch", "matplotlib"},
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "studies.minifloat": {"torch", "matplotlib", "pyarrow"},
+    "studies.lpq": {"torch", "matplotlib"},
     "custom_op": {"onnx", "qonnx"},
     "graph.input_format": {"onnx"},
     "graph.onnx_node": {"onnx"},

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # a command line that shows its help loads nothing else
     from pyqkit.studies.study import Study
 
 P = TypeVar("P")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True)
@@ -42,31 +43,45 @@ class StudyOptions:
     as_json: bool
 
 
-_OPTIONS = (
-    click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the study."),
-    click.option(
-        "--workers",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1, 1024),
-        help="Processes that work on it.",
-    ),
-    click.option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster that works on it instead."),
-    click.option("--resume", is_flag=True, help="Go on with what is in the folder."),
-    click.option("--force", is_flag=True, help="Begin anew; what is in the folder is lost."),
-    click.option(
-        "--every",
-        default=EVERY,
-        show_default=True,
-        type=click.FloatRange(0),
-        help="Seconds between checkpoints of a task.",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-)
+def _options(every: float) -> tuple[Decorator, ...]:
+    return (
+        click.option(
+            "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the study."
+        ),
+        click.option(
+            "--workers",
+            default=1,
+            show_default=True,
+            type=click.IntRange(1, 1024),
+            help="Processes that work on it.",
+        ),
+        click.option(
+            "--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster that works on it instead."
+        ),
+        click.option("--resume", is_flag=True, help="Go on with what is in the folder."),
+        click.option("--force", is_flag=True, help="Begin anew; what is in the folder is lost."),
+        click.option(
+            "--every",
+            default=every,
+            show_default=True,
+            type=click.FloatRange(0),
+            help="Seconds between checkpoints of a task.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    )
 
 
-def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a study, as one argument ``run`` of type `StudyOptions`."""
+def study_options(command: Callable[..., Any] | None = None, *, every: float = EVERY) -> Callable[..., Any]:
+    """Give a command the options of a study, as one argument ``run`` of type `StudyOptions`.
+
+    Parameters
+    ----------
+    every : float
+        Default of ``--every``: ``@study_options`` takes the usual one, ``@study_options(every=0.0)`` writes a
+        checkpoint after every step.
+    """
+    if command is None:
+        return functools.partial(study_options, every=every)
 
     @functools.wraps(command)
     def wrapped(
@@ -88,9 +103,10 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
         chosen = StudyOptions(out, workers, dask, resume, force, every, as_json)
         return command(*args, run=chosen, **others)
 
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    decorated: Callable[..., Any] = wrapped
+    for option in reversed(_options(every)):
+        decorated = option(decorated)
+    return decorated
 
 
 def run_study(study: Study[P], options: StudyOptions) -> Results[P]:

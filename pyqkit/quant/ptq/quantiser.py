@@ -87,6 +87,11 @@ class Quantiser(nn.Module):
         self.register_buffer("scale", torch.ones(()) if scale is None else scale.detach().clone())
         self.round = nearest(fmt)
 
+    def become(self, fmt: NumberFormat, scale: Tensor) -> None:
+        """Take another format and scale."""
+        self.format, self.scale = fmt, scale.detach().clone()
+        self.round = nearest(fmt)
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.enabled:
             return x

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from pyqkit.studies.genetic import Evolution
 from pyqkit.studies.layerwise.network import TracedNetwork
 from pyqkit.studies.layerwise.objective import Objective
@@ -17,7 +15,6 @@ from pyqkit.studies.study import Task
 
 GREEDY = ("mse-greedy", "sensitivity-greedy")
 UNIFORM = ("lp8_0_7", "lp4_0_3", "int8", "int4", "e2m1", "e3m2")
-_NORMAL = 1.96  # standard deviations of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -98,25 +95,3 @@ def _ablated(name: str, base: Search, seeds: int) -> Iterator[Task[Search]]:
     for seed in range(seeds):
         for label, search in variants.items():
             yield Task(f"{name}.{label}.{seed}", search, seed)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Mean of a difference of two accuracies on the same images, in points, with its 95 % interval.
-
-    Attributes
-    ----------
-    mean, low, high : float
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Difference:
-        """Of the mean over seeds of each, image by image; true where a label was found."""
-        difference = 100 * (np.mean(first, axis=0) - np.mean(second, axis=0))
-        half = _NORMAL * float(difference.std(ddof=1)) / len(difference) ** 0.5
-        mean = float(difference.mean())
-        return cls(mean, mean - half, mean + half)

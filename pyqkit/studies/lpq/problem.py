@@ -19,7 +19,6 @@ from pyqkit.studies.layerwise.network import TracedNetwork
 from pyqkit.studies.layerwise.objective import POOLS, Objective
 from pyqkit.studies.lpq.space import Domain, Genome, LpqSpace
 
-FEWEST_IMAGES = 8  # to tell apart
 _BATCH = 128  # images whose labels are found at a time
 
 
@@ -121,33 +120,6 @@ def problem(source: Source, search: Search) -> Problem:
 def fitness(source: Source, search: Search, genome: Genome) -> float:
     """What a worker computes."""
     return problem(source, search).fitness(genome)
-
-
-def checked_images(images: object, name: str) -> np.ndarray:
-    """Calibration images as float32.
-
-    Raises
-    ------
-    UserError
-        If they are too few, no numbers, or not finite.
-    """
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiu" or images.ndim < 2:
-        kind = f"{images.dtype} of shape {images.shape}" if isinstance(images, np.ndarray) else "no array"
-        raise UserError(
-            f"an array of numbers, images along its first axis, was expected in {name}, but {kind} came; "
-            "write one with numpy.save"
-        )
-    if len(images) < FEWEST_IMAGES:
-        raise UserError(
-            f"{FEWEST_IMAGES} or more calibration images were expected in {name}, but {len(images)} came; "
-            "128 are usual"
-        )
-    images = np.ascontiguousarray(images, np.float32)
-    if not np.isfinite(images).all():
-        raise UserError(
-            f"finite numbers were expected in {name}, but it has NaN or infinities; leave those images out"
-        )
-    return images
 
 
 def network_digest(model: nn.Module) -> str:

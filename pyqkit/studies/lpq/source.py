@@ -10,12 +10,42 @@ from zipfile import BadZipFile
 import numpy as np
 from torch import nn
 
-from pyqkit import npy, untrusted
+from pyqkit import frames
 from pyqkit.errors import UserError
-from pyqkit.studies.lpq.problem import checked_images
+from pyqkit.quant.ptq import loading
+from pyqkit.quant.ptq.frames import checked
 from pyqkit.studies.networks.pretrained import pretrained
 
-MAX_IMAGES = 2**32  # bytes
+
+@dataclass(frozen=True)
+class FileSource:
+    """A user's network and images.
+
+    Attributes
+    ----------
+    where : str
+        ``MODULE.py:factory``, as `pyqkit.quant.ptq.loading.network` takes it.
+    weights : str or None
+        npz or safetensors file.
+    calibration : str
+        Images in npy format, preprocessed.
+    count : int
+        How many of them, from the first on.
+    """
+
+    where: str
+    weights: str | None
+    calibration: str
+    count: int
+
+    def network(self) -> nn.Module:
+        return loading.network(self.where, None if self.weights is None else Path(self.weights))
+
+    def images(self) -> np.ndarray:
+        return checked(frames.read(Path(self.calibration))[: self.count]).numpy()
+
+    def labelled(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -59,16 +89,4 @@ def _cifar10(path: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(
             f"images and labels of CIFAR-10 were expected in {path}, but they cannot be read ({error}); "
             "name the folder that has them"
-        ) from None
-
-
-def images_of(path: Path) -> np.ndarray:
-    """Calibration images of a file in npy format."""
-    try:
-        return checked_images(npy.from_bytes(untrusted.content(path, MAX_IMAGES)), str(path))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(
-            f"an array in npy format was expected in {path}, but it cannot be read ({reason}); write one "
-            "with numpy.save"
         ) from None

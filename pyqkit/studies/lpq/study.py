@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -10,6 +11,7 @@ from pyqkit.studies.lpq.methods import FIGURES, METHODS, chosen, values_of
 from pyqkit.studies.lpq.problem import Search, Source, fitness, problem
 from pyqkit.studies.lpq.result import coded_layers
 from pyqkit.studies.lpq.space import Genome
+from pyqkit.studies.slices import limited_threads
 from pyqkit.studies.study import State, Study, Task
 from pyqkit.studies.workers import Workers
 
@@ -49,7 +51,7 @@ class LpqStudy(Study[Search]):
             if self.crew is None:
                 return [fitness(source, task.parameters, genome) for genome in genomes]
             submit = self.crew.executor.submit
-            waiting = [submit(fitness, source, task.parameters, genome) for genome in genomes]
+            waiting = [submit(_evaluated, source, task.parameters, genome) for genome in genomes]
             return [future.result() for future in waiting]
 
         return method.step(problem(source, task.parameters), task, index, state, evaluate)
@@ -67,3 +69,12 @@ class LpqStudy(Study[Search]):
 
     def _place(self, task: Task[Search]) -> int:
         return [known.name for known in self.searches].index(task.name)
+
+
+_ONE_AT_A_TIME = threading.Lock()  # a worker of a cluster may have several threads, and keeps one network
+
+
+def _evaluated(source: Source, search: Search, genome: Genome) -> float:
+    """What a worker computes, with as many threads as a step has."""
+    with _ONE_AT_A_TIME, limited_threads(LpqStudy.threads):
+        return fitness(source, search, genome)

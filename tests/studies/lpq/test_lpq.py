@@ -14,16 +14,16 @@ import torch
 from pyqkit.errors import UserError
 from pyqkit.studies.genetic import Evolution
 from pyqkit.studies.layerwise.objective import Objective
-from pyqkit.studies.lpq.comparison import Difference, Entry, ablations, comparison, search_of
+from pyqkit.studies.lpq.comparison import Entry, ablations, comparison, search_of
 from pyqkit.studies.lpq.gene import Gene
-from pyqkit.studies.lpq.problem import Problem, Search, checked_images, problem
+from pyqkit.studies.lpq.problem import Problem, Search, problem
 from pyqkit.studies.lpq.result import CodedLayer
 from pyqkit.studies.lpq.space import Domain, Genome
 from pyqkit.studies.lpq.study import LpqStudy
 from pyqkit.studies.runner import Results, run
 from pyqkit.studies.study import Task
 from pyqkit.studies.workers import WorkerLostError, workers
-from tests.studies.small import SmallSource, images
+from tests.studies.small import SmallSource
 
 SOURCE = SmallSource()
 ENTRY = Entry("small", SOURCE, 44)
@@ -117,21 +117,6 @@ def test_files_that_change_while_a_search_runs() -> None:
     for changed in (search(network="0" * 64), search(images="0" * 64)):
         with pytest.raises(UserError, match="leave files as they are"):
             Problem(SOURCE, changed)
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (images(7), "8 or more calibration images"),
-        (np.where(np.arange(8) == 3, np.nan, images().T[..., :8]).T, "NaN"),
-        (np.array("text"), "an array of numbers"),
-        (None, "no array"),
-    ],
-    ids=["few", "nan", "text", "none"],
-)
-def test_images_that_are_none(given: object, reason: str) -> None:
-    with pytest.raises(UserError, match=reason):
-        checked_images(given, "x.npy")
 
 
 # ---- genomes
@@ -285,10 +270,3 @@ def test_ablations_differ_in_one_thing() -> None:
         ]
         assert len(differing) == 1
     assert tasks[1].parameters.objective == Objective(local=False)
-
-
-def test_a_difference_is_paired() -> None:
-    first, second = np.array([1, 1, 1, 0] * 100, bool), np.array([1, 1, 0, 0] * 100, bool)
-    difference = Difference.of([first], [second])
-    assert difference.mean == 25 and 20 < difference.low < 25 < difference.high < 30
-    assert Difference.of([first], [first]) == Difference(0, 0, 0)
