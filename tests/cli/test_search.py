@@ -94,17 +94,17 @@ def test_another_network_cannot_go_on(calib: Path, tmp_path: Path) -> None:
 
 def test_killed_and_resumed(calib: Path, tmp_path: Path) -> None:
     program = [sys.executable, "-m", "pyqkit", "search", "lpq", MODULE, "--calib", str(calib), "--json"]
-    program += ["--evaluations", "200", "-o", str(tmp_path / "killed")]
+    program += ["--evaluations", "86", "-o", str(tmp_path / "killed")]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL, start_new_session=True) as running:
         curve = tmp_path / "killed" / "curves" / "lpq.jsonl"
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 400
         while not (curve.exists() and curve.read_text().count("\n") >= 2) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGKILL)
     kept = curve.read_text().count("\n")
-    assert 2 <= kept < 31
+    assert 2 <= kept < 12
     resumed = call(
-        MODULE, "--calib", calib, "--evaluations", 200, "-o", tmp_path / "killed", "--resume", "--json"
+        MODULE, "--calib", calib, "--evaluations", 86, "-o", tmp_path / "killed", "--resume", "--json"
     )
-    whole = call(MODULE, "--calib", calib, "--evaluations", 200, "-o", tmp_path / "whole", "--json")
+    whole = call(MODULE, "--calib", calib, "--evaluations", 86, "-o", tmp_path / "whole", "--json")
     assert json.loads(resumed.stdout)["digest"] == json.loads(whole.stdout)["digest"]

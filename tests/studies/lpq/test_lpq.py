@@ -203,7 +203,8 @@ def test_scales_are_those_of_the_least_error() -> None:
 # ---- what it is compared with
 
 
-def test_methods_count_the_same_evaluations(tmp_path: Path) -> None:
+def test_methods_count_the_same_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyqkit.studies.lpq.comparison.UNIFORM", ("int8", "int4"))
     results = run(comparison([ENTRY], seeds=1), tmp_path / "lpq")
     values = {outcome.task.name: dict(outcome.values) for outcome in results.outcomes}  # type: ignore[arg-type, call-overload]
     evaluations = {name: v["evaluations"] for name, v in values.items()}
