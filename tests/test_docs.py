@@ -154,7 +154,10 @@ def test_commands_exist(path: Path) -> None:
     cli = pytest.importorskip("pyqkit.cli")
     for _, name, *words in _commands(path, "pyqkit"):
         assert name in cli.main.commands, f"{path.name}: pyqkit {name}"
-        options = {text for parameter in cli.main.commands[name].params for text in parameter.opts}
+        command = cli.main.commands[name]
+        while hasattr(command, "commands"):  # a group, whose next word is a command of it
+            command = command.commands[words.pop(0)]
+        options = {text for parameter in command.params for text in parameter.opts}
         for word in words:
             assert not word.startswith("-") or word.partition("=")[0] in options, f"pyqkit {name} {word}"
 
