@@ -135,6 +135,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies": _parts("digest files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
+    "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")
+    | _parts("graph.importer graph.model hardware quant studies studies.lpq"),
     "tables": {"formats"},
     "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}
     | {"rtl"},
@@ -154,7 +156,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
     | _parts("array array.machine hardware overlay quant report_tables report_vivado")
-    | _parts("studies studies.lpq studies.minifloat tables")
+    | _parts("studies studies.formats_search studies.lpq studies.minifloat tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
@@ -171,6 +173,7 @@ ALLOWED_HEAVY = {
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "studies.minifloat": {"torch", "matplotlib", "pyarrow"},
     "studies.lpq": {"torch", "matplotlib"},
+    "studies.formats_search": {"torch", "matplotlib"},
     "custom_op": {"onnx", "qonnx"},
     "graph.input_format": {"onnx"},
     "graph.onnx_node": {"onnx"},

@@ -38,6 +38,8 @@ class Network:
     data : Tensor
     quantisers : dict of str to Quantiser
         Those of activations, in order of execution.
+    groups : tuple of tuple of str
+        Names of those that have one format and one scale.
     """
 
     def __init__(self, model: nn.Module, data: Tensor) -> None:
@@ -45,6 +47,7 @@ class Network:
         self.data = data
         self.module: fx.GraphModule | None = None
         self.quantisers: dict[str, Quantiser] = {}
+        self.groups: tuple[tuple[str, ...], ...] = ()
         if not self.layers:
             raise UserError(
                 "a network with convolutions or linear layers was expected, but torch.fx finds none; pass "
@@ -110,8 +113,8 @@ class Network:
                 recipe.percentile,
             )[0]
             readers = {nodes[reader] for reader in group.readers}
-            for node in group.nodes:
-                self._insert(nodes[node], Quantiser(fmt, scale), readers)
+            names = [self._insert(nodes[node], Quantiser(fmt, scale), readers) for node in group.nodes]
+            self.groups = (*self.groups, tuple(names))
         self.module.graph.lint()
         self.module.recompile()
         order = [str(node.target) for node in self.module.graph.nodes if node.op == "call_module"]
@@ -132,8 +135,8 @@ class Network:
         shape = (-1, *(1,) * (layer.weight.ndim - 1)) if recipe.per == "channel" else ()
         self.quantised.set_submodule(name, rounding(layer, Quantiser(fmt, found.reshape(shape))))
 
-    def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> None:
-        """Put a quantiser between a node of the quantised network and those who read it."""
+    def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> str:
+        """Put a quantiser between a node of the quantised network and those who read it; its name."""
         assert self.module is not None
         owner = {"call_module": str(node.target), "placeholder": "input"}.get(node.op) or tracing.place(node)
         if node.op != "call_module":
@@ -145,6 +148,7 @@ class Network:
         wanted = readers or set(node.users) - {rounded}
         node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user in wanted)
         self.quantisers[name] = quantiser
+        return name
 
 
 class _Recorder(fx.Interpreter):

@@ -1,0 +1,142 @@
+"""What `pyqkit search formats` does: three studies after each other, and what they have found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pyqkit.errors import UserError, brief, listed
+from pyqkit.studies.formats_search import result
+from pyqkit.studies.formats_search.assigned import uniform
+from pyqkit.studies.formats_search.costs import TooSlowError
+from pyqkit.studies.formats_search.result import Built
+from pyqkit.studies.formats_search.search import Found, front
+from pyqkit.studies.formats_search.study import (
+    Alone,
+    Goal,
+    Point,
+    Points,
+    Searches,
+    build,
+    compiled,
+    space_costs,
+    subject,
+)
+from pyqkit.studies.formats_search.subject import BASE, Genome
+from pyqkit.studies.genetic import Evolution
+from pyqkit.studies.lpq.problem import Source
+from pyqkit.studies.options import StudyOptions
+from pyqkit.studies.runner import Results, run
+from pyqkit.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is searched for, and how long.
+
+    Attributes
+    ----------
+    source : Source
+    goal : Goal
+    sizes : int
+        Networks of the front, at most.
+    evolution : Evolution
+        Of each size.
+    recipe : str
+        Steps of post-training quantisation of the networks that are built.
+    compare : tuple of str
+        Formats of uniform networks beside the front; first and last layer have 8 bits.
+    seed : int
+    """
+
+    source: Source
+    goal: Goal
+    sizes: int
+    evolution: Evolution
+    recipe: str = ""
+    compare: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def found(wanted: Wanted, options: StudyOptions) -> list[Built]:
+    """Run all that is not done yet; the networks are written to the folder, too."""
+    source, goal = wanted.source, wanted.goal
+    source.labelled()  # what is wrong with them is said before hours of work
+    _check_rate(source, goal)
+    images = torch.from_numpy(source.images())
+    others = [(f"uniform-{name}", uniform(source.network(), images, name)) for name in wanted.compare]
+    places = subject(source, goal).places
+    alone = _run(Alone(source, goal, len(places)), options, "alone")
+    errors = tuple(tuple(_values(outcome.values)["errors"]) for outcome in alone.outcomes)
+    searches = _run(
+        Searches(source, goal, errors, wanted.sizes, wanted.evolution, wanted.seed), options, "search"
+    )
+    genomes = [(f"point-{i + 1}", genome) for i, genome in enumerate(chosen(searches))]
+    points = _run(Points(source, goal, (*genomes, *others), wanted.recipe, wanted.seed), options, "points")
+    built = [Built.of(outcome, places) for outcome in points.outcomes]
+    result.write(options.out, goal, built)
+    return built
+
+
+def _check_rate(source: Source, goal: Goal) -> None:
+    """Refuse a rate that no folding reaches; cycles depend on no format."""
+    costs = space_costs(source, goal)
+    try:
+        costs.of((BASE,) * len(subject(source, goal).places))
+    except TooSlowError as error:
+        raise UserError(
+            f"a rate that the network can be folded for was expected, but {goal.fps:g} frames/s at "
+            f"{goal.clock_mhz:g} MHz came, where the parallelism of {error} ends; ask for less"
+        ) from None
+
+
+def chosen(searches: Results[Any]) -> list[Genome]:
+    """Of the networks that were run, for each size the most accurate one; the smallest first."""
+    values = [_values(outcome.values) for outcome in searches.outcomes]
+    known = front([Found.from_json(each) for value in values for each in value["front"]])
+    limits = [float(value["limit"]) for value in values]
+    best = [[each for each in known if each.luts <= limit] for limit in limits]
+    return list(dict.fromkeys(each[-1].genome for each in best if each))
+
+
+def save(wanted: Wanted, built: Sequence[Built], options: StudyOptions, name: str, folder: Path) -> None:
+    """Compile a point, verify it on calibration frames against its QONNX file, and save the build folder.
+
+    Raises
+    ------
+    UserError
+        If there is no such point, it does not fit, or codes differ.
+    """
+    known = {each.name: each for each in built}
+    if name not in known:
+        raise UserError(f"one of {listed(known)} was expected to compile, but {brief(name)} came; take one")
+    network = build(wanted.source, Point(wanted.goal, known[name].genome, wanted.recipe), wanted.seed)
+    accelerator = compiled(network, wanted.goal)
+    differing = accelerator.verify(network.data[:2].numpy(), ("exact",))["reference"]["codes_differing"]
+    if differing:
+        raise UserError(
+            f"codes equal to those of the QONNX file were expected, but {differing} of {name} differ; "
+            "report it"
+        )
+    accelerator.save(folder, options.force)
+
+
+def _run(study: Study[Any], options: StudyOptions, part: str) -> Results[Any]:
+    return run(
+        study,
+        options.out / part,
+        count=options.workers,
+        dask=options.dask,
+        resume=options.resume,
+        force=options.force,
+        every=options.every,
+    )
+
+
+def _values(values: object) -> dict[str, Any]:
+    assert isinstance(values, dict)
+    return values

@@ -1,0 +1,179 @@
+"""The format search on networks that are small enough to try every genome."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pyqkit.errors import UserError
+from pyqkit.formats import parse
+from pyqkit.quant.ptq.frames import checked
+from pyqkit.quant.ptq.pipeline import quantised
+from pyqkit.studies.formats_search import search
+from pyqkit.studies.formats_search.assigned import recipe_of, uniform
+from pyqkit.studies.formats_search.search import Found, advance, begin, bound, front
+from pyqkit.studies.formats_search.space import Domain, FormatSpace
+from pyqkit.studies.formats_search.study import Alone, Goal, Searches, space_costs, subject
+from pyqkit.studies.formats_search.subject import Genome, Subject, places_of
+from pyqkit.studies.genetic import Evolution, Member, Population
+from pyqkit.studies.runner import run
+from tests.studies.formats_search.network import Digits
+
+SOURCE = Digits("perceptron")
+DOMAIN = Domain(("int2", "e2m1", "int6"), ("int3", "e2m1", "lp4_0_3"))
+EVOLUTION = Evolution(24, 4, 2, 4)
+
+
+@cache
+def goal() -> Goal:
+    return Goal.of(SOURCE, "PYNQ-Z2", 100_000, domain=DOMAIN)
+
+
+@cache
+def alone() -> tuple[tuple[float, ...], ...]:
+    found = subject(SOURCE, goal())
+    return tuple(
+        tuple(found.alone(i, name) for name in DOMAIN.of(place.is_weights))
+        for i, place in enumerate(found.places)
+    )
+
+
+@cache
+def space() -> FormatSpace:
+    return FormatSpace(space_costs(SOURCE, goal()), DOMAIN, alone())
+
+
+@cache
+def everything() -> dict[Genome, float]:
+    """Errors of all genomes."""
+    found = subject(SOURCE, goal())
+    return {genome: found.error(genome) for genome in product(*space().formats)}
+
+
+def test_bound_is_below_the_error_of_every_genome() -> None:
+    assert len(everything()) == 81
+    assert all(bound(space(), genome) <= error for genome, error in everything().items())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pruning_changes_no_population(seed: int) -> None:
+    def searched(prune: bool) -> tuple[Population[str], int]:
+        population, ran = begin(space(), EVOLUTION, everything().__getitem__, _random(seed, 0))
+        skipped = ran.skipped
+        for index in range(EVOLUTION.steps - 1):
+            known = everything().__getitem__
+            population, ran = advance(
+                space(), EVOLUTION, index, population, known, _random(seed, index + 1), prune
+            )
+            skipped += ran.skipped
+        return population, skipped
+
+    (with_bound, skipped), (without, none) = searched(True), searched(False)
+    assert with_bound == without
+    assert skipped > 0 == none
+
+
+def test_limit_is_kept_and_the_best_below_it_found() -> None:
+    sizes = {genome: space().cost(genome).resources.lut_high for genome in everything()}
+    limit = float(np.median(list(sizes.values())))
+    best = min(error for genome, error in everything().items() if sizes[genome] <= limit)
+    limited, evolution = space().within(limit), Evolution(60, 6, 2, 4)
+    population, _ = begin(limited, evolution, everything().__getitem__, _random(0, 0))
+    for index in range(evolution.steps - 1):
+        population, _ = advance(
+            limited, evolution, index, population, everything().__getitem__, _random(0, index + 1)
+        )
+    assert all(sizes[member.genome] <= limit for member in population.members)
+    assert population.best.fitness == best
+
+
+def _random(seed: int, index: int) -> np.random.Generator:
+    return np.random.default_rng([seed, index])
+
+
+def test_children_that_cannot_win_are_not_run() -> None:
+    ran: list[Genome] = []
+
+    def error(genome: Genome) -> float:
+        ran.append(genome)
+        return everything()[genome]
+
+    good = min(everything(), key=everything().__getitem__)
+    bad = max(everything(), key=lambda genome: bound(space(), genome))
+    evaluations = search.Evaluations(space(), error)
+    assert evaluations([bad, good]) == [search.NEVER, everything()[good]]
+    assert ran == [good]
+    assert evaluations.skipped == 1
+
+
+def test_front_has_no_network_that_another_beats() -> None:
+    found = [
+        Found(("a",), 3.0, 1.0),
+        Found(("b",), 2.0, 2.0),
+        Found(("c",), 2.5, 3.0),
+        Found(("d",), 1.0, 4.0),
+    ]
+    assert [each.genome for each in front(found)] == [("a",), ("b",), ("d",)]
+
+
+def test_search_is_the_same_wherever_it_was_stopped(tmp_path: Path) -> None:
+    study = Searches(SOURCE, goal(), alone(), 2, EVOLUTION)
+    whole = run(study, tmp_path / "whole")
+    task = study.tasks()[1]
+    state = study.begin(task)
+    for index in range(study.steps(task)):
+        state = study.step(task, index, state)  # a state is what a file keeps
+    assert whole.of(task.name).values == state.values
+    populations = whole.of(task.name).values["population"]  # type: ignore[call-overload, index]
+    assert all(space().fits(tuple(member["genome"])) for member in populations)
+
+
+def test_errors_alone_are_those_of_one_place(tmp_path: Path) -> None:
+    found = run(Alone(SOURCE, goal(), 1), tmp_path / "alone")
+    assert found.of("place-000").values["errors"] == list(alone()[0])  # type: ignore[call-overload, index]
+    assert len(set(alone()[0])) == 3
+
+
+def test_search_that_nothing_fits_is_refused() -> None:
+    with pytest.raises(UserError, match="smallest network found takes"):
+        space().within(10.0).initial(4, _random(0, 0))
+
+
+def test_members_are_read_back() -> None:
+    genome = next(iter(everything()))
+    population = Population((Member(1.0, genome),))
+    assert Population.from_json(space(), population.to_json(space())) == population
+    with pytest.raises(ValueError, match="format"):
+        space().from_json(["int4"] * len(genome))
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [((), ("int4",)), (("int4", "int4"), ("int4",)), (("int4",), ("odd3",)), (("mx32_int8",), ("int4",))],
+)
+def test_formats_that_cannot_be_searched_are_refused(domain: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+    with pytest.raises(UserError, match="expected"):
+        Domain(*domain)
+
+
+def test_assigned_network_has_the_formats_of_its_genome() -> None:
+    source = Digits()
+    frames = checked(source.images())
+    places = Subject(source.network(), frames).places
+    weights, acts = ("int3", "lp4_0_3", "odd3"), ("int8", "e2m1", "int4")
+    network = quantised(source.network(), frames, recipe_of((*weights, *acts), "bias"))
+    assert [network.quant_layer(name).weight_quant.format.name for name in network.layers] == list(weights)
+    assert [q.format.name for q in network.quantisers.values()] == ["uint8", "ue2m2", "uint4"]
+    assert places_of(network) == places
+
+
+def test_uniform_network_is_that_of_the_recipe() -> None:
+    source = Digits()
+    genome = uniform(source.network(), torch.from_numpy(source.images()), "e2m1")
+    assert genome == ("e3m4", "e2m1", "e3m4", "e3m4", "e2m1", "e3m4")
+    assert parse(genome[1]).bits == 4
