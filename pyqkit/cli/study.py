@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pyqkit.cli.group import main
+from pyqkit.errors import UserError
 from pyqkit.studies.options import StudyOptions, run_study, study_options
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def study() -> None:
 
 @study.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of weights and images.")
+@click.option("--module", metavar="FILE.py:FACTORY", help="A network of your own, with the four next.")
+@click.option("--weights", type=click.Path(), help="Its weights: npz or safetensors.")
+@click.option("--calib", type=click.Path(), help="Frames that recipes see: npy, preprocessed, float32.")
+@click.option("--test", type=click.Path(), help="Frames of the test, likewise.")
+@click.option("--labels", type=click.Path(), help="Their classes: npy of integers.")
 @click.option("--network", "networks", multiple=True, help="resnet20, shufflenet, vit, digits and others.")
 @click.option("--format", "formats", multiple=True, help="e2m1, or e2m1/e3m2 for weights/activations.")
 @click.option("--recipe", "recipes", multiple=True, help="Steps joined by +, or none.")
@@ -40,6 +46,11 @@ def study() -> None:
 def minifloat(
     run: StudyOptions,
     data: Path | None,
+    module: str | None,
+    weights: str | None,
+    calib: str | None,
+    test: str | None,
+    labels: str | None,
     networks: tuple[str, ...],
     formats: tuple[str, ...],
     recipes: tuple[str, ...],
@@ -54,11 +65,20 @@ def minifloat(
     docs/minifloats.md. 'pyqkit study report' makes tables and plots of what is done.
     """
     from pyqkit.studies.minifloat.rows import grid
+    from pyqkit.studies.minifloat.sources import Own
     from pyqkit.studies.minifloat.study import MinifloatStudy, rows_of
 
-    wanted = grid(networks, formats, recipes)
-    rows = rows_of(wanted, data, calibration, images, not twin, act_scale)
-    run_study(MinifloatStudy(rows, None if data is None else str(data)), run)
+    files = [module, weights, calib, test, labels]
+    given = [file for file in files if file is not None]
+    if given and len(given) < len(files):
+        raise UserError(
+            "--module, --weights, --calib, --test and --labels were expected together, but "
+            f"{len(files) - len(given)} of them are missing; pass all, or --network"
+        )
+    own = Own(*given) if given else None
+    wanted = grid(networks or ([own.name] if own else []), formats, recipes)
+    rows = rows_of(wanted, data, calibration, images, not twin, act_scale, own)
+    run_study(MinifloatStudy(rows, None if data is None else str(data), own), run)
 
 
 @study.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pyqkit.studies.minifloat.study import recipe_of, rows_of
 from pyqkit.studies.minifloat.table import Line, read_parquet, write_parquet
 from pyqkit.studies.paired import difference
 
+ROOT = Path(__file__).parents[2]
 SMALL = ("--network", "digits", "--images", "200", "--calibration", "50", "--recipe", "none")
 
 
@@ -129,7 +131,9 @@ def test_gain_of_a_network_over_another() -> None:
         *(line("int4", [0] * 100, "vit"), line("e2m1", [1] * 100, "vit")),
         *(line("int4", [0] * 100), line("e2m1", [0] * 100)),
     ]
-    rows = list(claims.gains(claims.comparisons(lines)))
+    found = claims.gains(claims.comparisons(lines))
+    assert "vit gains more than the other network in 1 and less in 0" in claims.gains_counted(found)
+    rows = list(claims.gains_table(found))
     assert rows[2:] == ["| none | 4 | net | +100.00 (+100.00 to +100.00) more |"]
 
 
@@ -145,6 +149,13 @@ def test_front_and_best_recipe() -> None:
     for _, cost in COSTS.values():
         ahead = front(best, cost)
         assert ahead[-1].weights == "e2m1" and ahead[0].weights in ("int4", "e2m1")
+
+
+def test_integers_on_the_fronts() -> None:
+    lines = [line("int4", [1, 1, 0, 0]), line("e2m1", [1, 1, 1, 0]), line("e3m0", [1, 0, 0, 0])]
+    counted = claims.fronts_counted(lines)
+    assert "before place and route) 1 of 2" in counted and "Mbit 0 of 1" in counted
+    assert list(claims.fronts(lines))[2].endswith("| int4 (50.00), e2m1 (75.00) |")
 
 
 def test_interval_of_paired_hits() -> None:
@@ -189,7 +200,31 @@ def test_what_is_unknown_is_refused(arguments: tuple[str, ...], sentence: str, t
 
 def test_more_images_than_there_are(tmp_path: Path) -> None:
     done = run("minifloat", *SMALL, "--format", "e2m1", "--images", 5000, "-o", tmp_path / "study")
-    assert done.exit_code == 2 and "5000 images of digits were expected" in done.output
+    assert done.exit_code == 2 and "5000 images were expected" in done.output
+
+
+def test_network_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def two_layers():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))\n"
+    )
+    rng = np.random.default_rng(0)
+    shapes = {"0.weight": (4, 1, 3, 3), "0.bias": (4,), "3.weight": (3, 16), "3.bias": (3,)}
+    np.savez(tmp_path / "w.npz", **{k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()})
+    for name in ("calib", "test"):
+        np.save(tmp_path / name, rng.normal(size=(40, 1, 4, 4)).astype(np.float32))
+    np.save(tmp_path / "labels", rng.integers(0, 3, 40))
+    own = ["--module", f"{tmp_path}/net.py:two_layers", "--weights", tmp_path / "w.npz"]
+    own += [part for name in ("calib", "test", "labels") for part in (f"--{name}", tmp_path / f"{name}.npy")]
+    common = ("minifloat", "--format", "int8", "--images", 40, "--calibration", 40, "-o", tmp_path / "study")
+    done = run(*common, *own)
+    assert done.exit_code == 0 and "two_layers.int8.int8.none" in done.output, done.output
+    assert "--labels were expected together" in run(*common, *own[:-2], "--force").output
+    np.save(tmp_path / "labels", np.zeros(39, int))
+    assert "an integer label for each of 40 frames" in run(*common, *own, "--force").output
+    np.save(tmp_path / "test", np.zeros((40, 1, 4, 4)))
+    assert "float32 frames were expected" in run(*common, *own, "--force").output
 
 
 def test_folder_of_another_study(folder: Path, tmp_path: Path) -> None:
@@ -213,3 +248,16 @@ def test_table_of_something_else(tmp_path: Path) -> None:
             read_parquet(tmp_path / name)
     write_parquet([line("e2m1", [1, 0, 1])], tmp_path / "d")
     assert read_parquet(tmp_path / "d") == [line("e2m1", [1, 0, 1])]
+
+
+def test_page_is_what_the_script_makes_of_its_rows() -> None:
+    pytest.importorskip("pyarrow")
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import minifloats
+
+    rows = read_parquet(minifloats.TABLE)
+    assert minifloats.PAGE.read_text() == minifloats.page(rows)
+    assert all(row.commit and not row.commit.endswith("+changes") for row in rows)
+    assert {f"minifloats_{name}.png" for name in minifloats.networks(rows)} == {
+        path.name for path in minifloats.PAGE.parent.glob("minifloats_*.png")
+    }

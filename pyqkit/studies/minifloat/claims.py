@@ -12,7 +12,7 @@ from math import sqrt
 
 import numpy as np
 
-from pyqkit.studies.minifloat.plots import COSTS, best_recipes, front
+from pyqkit.studies.minifloat.plots import COSTS, Cost, best_recipes, front
 from pyqkit.studies.minifloat.rows import FLOAT
 from pyqkit.studies.minifloat.table import Line, is_integer
 from pyqkit.studies.paired import Difference, difference
@@ -101,28 +101,67 @@ def fronts(found: Sequence[Line]) -> Iterator[str]:
     """Which formats of W = A nobody beats in accuracy and cost, each with the best of its recipes."""
     yield "| network | cost | formats on the front, the cheapest first |"
     yield "| --- | --- | --- |"
-    same = [line for line in found if line.weights == line.acts]
-    for network in dict.fromkeys(line.network for line in same):
-        own = best_recipes([line for line in same if line.network == network])
+    for network in dict.fromkeys(line.network for line in found):
         for title, cost in COSTS.values():
-            names = [f"{x.weights} ({x.top1:.2f})" for x in front(own, cost)]
-            yield f"| {network} | {title} | {', '.join(names)} |"
+            names = [f"{x.weights} ({x.top1:.2f})" for x in _front_of(found, network, cost)]
+            if names:
+                yield f"| {network} | {title} | {', '.join(names)} |"
 
 
-def gains(made: Sequence[Comparison], network: str = "vit") -> Iterator[str]:
-    """By how much more one network gains than the others by minifloats, on the same images."""
+def fronts_counted(found: Sequence[Line]) -> str:
+    """How many formats on the fronts are integers, by cost."""
+    said = []
+    for title, cost in COSTS.values():
+        ahead = [x for n in dict.fromkeys(x.network for x in found) for x in _front_of(found, n, cost)]
+        integers = sum(is_integer(line.weights) for line in ahead)
+        said.append(f"by {title} {integers} of {len(ahead)}")
+    return f"Of the formats on the fronts of all networks, integers are {' and '.join(said)}."
+
+
+def _front_of(found: Sequence[Line], network: str, cost: Cost) -> list[Line]:
+    own = [line for line in found if line.network == network and line.weights == line.acts]
+    return front(best_recipes(own), cost)
+
+
+@dataclass(frozen=True)
+class More:
+    """By how much more one network gains by minifloats than another, on the same images."""
+
+    recipe: str
+    bits: int
+    other: str
+    more: Difference
+
+
+def gains(made: Sequence[Comparison], network: str = "vit") -> list[More]:
+    """One network beside all others, at equal bits after the same recipe."""
+    return [
+        More(own.recipe, own.bits, other.network, _mean(own.gains - other.gains))
+        for own in made
+        for other in made
+        if own.network == network != other.network
+        and (other.recipe, other.bits) == (own.recipe, own.bits)
+        and len(other.gains) == len(own.gains)
+    ]
+
+
+def gains_counted(found: Sequence[More], network: str = "vit") -> str:
+    """How many comparisons from 4 bits on are decided, and for whom."""
+    wide = [x for x in found if x.bits in WIDTHS]
+    more, less = sum(x.more.low > 0 for x in wide), sum(x.more.high < 0 for x in wide)
+    return (
+        f"Of {len(wide)} comparisons at 4 to 8 bits {network} gains more than the other network in "
+        f"{more} and less in {less}; the other {len(wide) - more - less} intervals hold zero."
+    )
+
+
+def gains_table(found: Sequence[More], network: str = "vit") -> Iterator[str]:
+    """A line each."""
     yield f"| recipe | bits | against | {network} gains more by, points, 95 % |"
     yield "| --- | --- | --- | --- |"
-    for own in (c for c in made if c.network == network):
-        for other in made:
-            alike = (other.recipe, other.bits) == (own.recipe, own.bits)
-            if other.network != network and alike and len(other.gains) == len(own.gains):
-                more = _mean(own.gains - other.gains)
-                yield f"| {own.recipe} | {own.bits} | {other.network} | {more}{_more(more)} |"
-
-
-def _more(found: Difference) -> str:
-    return "" if not found.is_sure else " more" if found.points > 0 else " less"
+    for x in found:
+        word = "" if not x.more.is_sure else " more" if x.more.points > 0 else " less"
+        yield f"| {x.recipe} | {x.bits} | {x.other} | {x.more}{word} |"
 
 
 def _mean(values: np.ndarray) -> Difference:

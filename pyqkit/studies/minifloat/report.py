@@ -29,14 +29,8 @@ def write(folders: Sequence[Path], output: Path, force: bool) -> list[Path]:
     UserError
         If a folder is not one of this study or nothing in it has finished.
     """
-    found = [line for folder in folders for line in lines(read(folder))]
-    unique = list({_key(line): line for line in found}.values())
+    unique = found(folders)
     networks = list(dict.fromkeys(line.network for line in unique if line.weights != FLOAT))
-    if not networks:
-        raise UserError(
-            f"a study of which some rows have finished was expected, but none of {folders[0]} has; go on "
-            "with 'pyqkit study minifloat --resume'"
-        )
     pictures = [f"{network}.png" for network in networks]
     with replacing_folder(output, force, "a folder of an earlier report", _listing) as made:
         write_parquet(unique, made / TABLE)
@@ -44,6 +38,23 @@ def write(folders: Sequence[Path], output: Path, force: bool) -> list[Path]:
         for network, picture in zip(networks, pictures):
             draw(unique, network, made / picture)
     return [output / name for name in (TABLE, PAGE, *pictures)]
+
+
+def found(folders: Sequence[Path]) -> list[Line]:
+    """Rows of several studies that have finished, each once: the last one counts.
+
+    Raises
+    ------
+    UserError
+        If there are none, or a folder is not one of this study.
+    """
+    measured = [line for folder in folders for line in lines(read(folder))]
+    if all(line.weights == FLOAT for line in measured):
+        raise UserError(
+            "a study of which some rows have finished was expected, but none of "
+            f"{', '.join(map(str, folders)) or 'no folder'} has; go on with 'pyqkit study minifloat --resume'"
+        )
+    return list({_key(line): line for line in measured}.values())
 
 
 def _key(line: Line) -> tuple[str, str, str, str, bool, str, int]:
@@ -77,20 +88,23 @@ def read(folder: Path) -> Results[Row]:
     return collect(Folder(folder, definition), partial=True)
 
 
-def page(found: Sequence[Line]) -> str:
+def page(measured: Sequence[Line]) -> str:
     """Sentences of the paper, each with the figures that speak for and against it, and the whole table."""
-    made = claims.comparisons(found)
+    made = claims.comparisons(measured)
+    more = claims.gains(made)
     return _PAGE.format(
         counted=claims.counted(made),
         accuracy="\n".join(claims.accuracy(made)),
         label=label(),
-        fronts="\n".join(claims.fronts(found)),
-        gains="\n".join(claims.gains(made)),
-        table=markdown(found),
+        fronts="\n".join(claims.fronts(measured)),
+        fronts_counted=claims.fronts_counted(measured),
+        gains="\n".join(claims.gains_table(more)),
+        gains_counted=claims.gains_counted(more),
+        table=markdown(measured),
     )
 
 
-_PAGE = """## Minifloats beat integers in accuracy from 4 bits on
+_PAGE = """## Claim: minifloats beat integers in accuracy from 4 bits on
 
 {counted}
 
@@ -98,13 +112,17 @@ _PAGE = """## Minifloats beat integers in accuracy from 4 bits on
 
 The best minifloat of a width is chosen on every second image, and the gain is that on the others.
 
-## Integers stay on the front of accuracy and LUTs
+## Claim: integers often stay on the front of accuracy and LUTs
 
-LUTs of one multiply-accumulate, {label}; each format with the best of its recipes.
+{fronts_counted}
 
 {fronts}
 
-## Transformers gain most
+LUTs are those of one multiply-accumulate, {label}; each format has the best of its recipes.
+
+## Claim: transformers gain most
+
+{gains_counted}
 
 {gains}
 

@@ -1,4 +1,7 @@
-"""Networks of the study and their images: those of the data folder, and one of digits, trained in seconds."""
+"""Networks of the study and their images.
+
+Those of the data folder, one of digits that trains in seconds, and the user's own.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pyqkit import untrusted
+from pyqkit import frames, untrusted
 from pyqkit.digest import digest
 from pyqkit.errors import UserError, brief
+from pyqkit.quant.ptq import loading
 from pyqkit.studies import datasets
 from pyqkit.studies.networks.pretrained import MAX_BYTES, PRETRAINED
 
@@ -43,20 +47,22 @@ class Source(ABC):
         """The first test images, as the network reads them, and their labels."""
 
 
-def source(name: str, folder: Path | None) -> Source:
-    """Of a network, by its name.
+def source(name: str, folder: Path | None, own: Own | None = None) -> Source:
+    """Of a network, by its name; `own` is that of the user.
 
     Raises
     ------
     UserError
         If there is none of this name, or no folder for it.
     """
+    if own is not None and name == own.name:
+        return own
     if name == DIGITS:
         return Digits()
     if name not in PRETRAINED:
         raise UserError(
             f"a network out of {', '.join((DIGITS, *PRETRAINED))} was expected, but {brief(name)} came; "
-            "choose one of them"
+            "choose one of them, or pass your own with --module"
         )
     if folder is None:
         raise UserError(
@@ -94,12 +100,69 @@ def _inputs(source: Cifar10, file: str, count: int) -> tuple[Tensor, np.ndarray]
     return torch.from_numpy(PRETRAINED[source.name].images(images.pixels)), images.labels
 
 
-@lru_cache(maxsize=64)
 def _file_digest(path: Path) -> str:
     try:
         return digest(untrusted.content(path, MAX_BYTES))
     except (OSError, ValueError) as error:
         raise UserError(f"the file {path} was expected, but {error}; check the data folder") from None
+
+
+@dataclass(frozen=True)
+class Own(Source):
+    """The user's network and frames, preprocessed as it was trained.
+
+    Attributes
+    ----------
+    module : str
+        ``FILE.py:factory``, as `pyqkit.quant.ptq.loading.network` has it.
+    weights, calib, test_frames, labels : str
+        Files: npz or safetensors, and npy.
+    """
+
+    module: str
+    weights: str
+    calib: str
+    test_frames: str
+    labels: str
+
+    @property
+    def name(self) -> str:
+        """Of the network: that of its factory."""
+        return self.module.rpartition(":")[2]
+
+    @property
+    def digest(self) -> str:
+        code = self.module.rpartition(":")[0]
+        files = (self.weights, self.calib, self.test_frames, self.labels, *([code] if _is_file(code) else []))
+        return digest("".join((self.module, *(_file_digest(Path(file)) for file in files))).encode())
+
+    def network(self) -> nn.Module:
+        return loading.network(self.module, Path(self.weights))
+
+    def calibration(self, count: int) -> Tensor:
+        return torch.from_numpy(_taken(_frames(self.calib), count))
+
+    def test(self, count: int) -> tuple[Tensor, np.ndarray]:
+        x, labels = _frames(self.test_frames), frames.read(Path(self.labels))
+        if labels.dtype.kind not in "iu" or labels.shape != x.shape[:1]:
+            raise UserError(
+                f"an integer label for each of {len(x)} frames was expected in {self.labels}, but "
+                f"{labels.dtype} {labels.shape} came; give each frame its class"
+            )
+        return torch.from_numpy(_taken(x, count)), _taken(labels, count)
+
+
+def _is_file(code: str) -> bool:
+    return code.endswith(".py")
+
+
+def _frames(file: str) -> np.ndarray:
+    found = frames.read(Path(file))
+    if found.dtype != np.float32:
+        raise UserError(
+            f"float32 frames were expected in {file}, but {found.dtype} came; preprocess them as in training"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -124,8 +187,8 @@ class Digits(Source):
 def _taken(array: np.ndarray, count: int) -> np.ndarray:
     if len(array) < count:
         raise UserError(
-            f"{count} images of digits were expected, but there are {len(array)}; take fewer with --images "
-            "and --calibration"
+            f"{count} images were expected, but there are {len(array)}; take fewer with --images and "
+            "--calibration"
         )
     return array[:count]
 

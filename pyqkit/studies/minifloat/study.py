@@ -16,7 +16,7 @@ from pyqkit.formats import parse
 from pyqkit.quant.ptq import Network, Recipe, parse_steps, quantised
 from pyqkit.quant.ptq.recipe import Search
 from pyqkit.studies.minifloat.rows import FLOAT, Pair, Row
-from pyqkit.studies.minifloat.sources import source
+from pyqkit.studies.minifloat.sources import Own, source
 from pyqkit.studies.study import State, Study, Task
 
 PERCENTILE = 99.999  # of activations, as in the authors' tool
@@ -25,7 +25,7 @@ _BATCH = 100
 
 @dataclass(frozen=True)
 class MinifloatStudy(Study[Row]):
-    """Rows, and the folder in which their data are.
+    """Rows, and where their data are: a folder, and the files of the user's own network.
 
     The float network of each row's network is measured first: all others are compared with it, image by
     image.
@@ -34,6 +34,7 @@ class MinifloatStudy(Study[Row]):
     name: ClassVar[str] = "minifloat"
     rows: tuple[Row, ...] = ()
     data: str | None = None
+    own: Own | None = None
 
     def tasks(self) -> Sequence[Task[Row]]:
         plain = [
@@ -44,7 +45,7 @@ class MinifloatStudy(Study[Row]):
 
     def step(self, task: Task[Row], index: int, state: State) -> State:
         row = task.parameters
-        found = source(row.network, None if self.data is None else Path(self.data))
+        found = source(row.network, None if self.data is None else Path(self.data), self.own)
         images, labels = found.test(row.images)
         model = found.network()
         if row.weights != FLOAT:
@@ -88,6 +89,7 @@ def rows_of(
     images: int,
     signed: bool,
     act_scale: Search = "percentile",
+    own: Own | None = None,
 ) -> tuple[Row, ...]:
     """Rows of networks, formats and recipes, with the hash of their data.
 
@@ -100,7 +102,7 @@ def rows_of(
     for network, pair, recipe in wanted:
         parse_steps(recipe)
         if network not in digests:
-            of_network = source(network, data)
+            of_network = source(network, data, own)
             of_network.test(images), of_network.calibration(calibration)  # are there so many?
             digests[network] = of_network.digest
         row = Row(

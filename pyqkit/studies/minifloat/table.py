@@ -188,17 +188,21 @@ def read_parquet(path: Path) -> list[Line]:
 def markdown(found: Sequence[Line]) -> str:
     """The lines as a table, by network, recipe and bits."""
     order = sorted(found, key=lambda line: (line.network, line.recipe, line.weight_bits, line.act_bits))
-    rows = [
-        f"| {line.network} | {line.weights} | {line.acts} | {line.recipe}{_options(line)} | "
-        f"{line.top1:.2f} | {line.difference} | {line.stored_mbit:.2f} | {line.mac_luts or ''} | "
-        f"{line.images} | {line.commit[:10] if line.commit else ''} |"
-        for line in order
-    ]
+    rows = [_row(line) for line in order]
     return "\n".join((_HEAD, *rows)) + "\n"
 
 
 _HEAD = """| network | weights | acts | recipe | top-1 % | points, 95 % | Mbit | LUTs | images | commit |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def _row(line: Line) -> str:
+    cells = (
+        *(line.network, line.weights, line.acts, line.recipe + _options(line), f"{line.top1:.2f}"),
+        *("" if line.weights == FLOAT else line.difference, f"{line.stored_mbit:.2f}", line.mac_luts or ""),
+        *(line.images, (line.commit or "")[:10]),
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _options(line: Line) -> str:
