@@ -18,7 +18,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +92,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
 def measure(wanted: Wanted, options: argparse.Namespace, run: Run) -> dict[str, Any]:
     """Everything about one design."""
     subject = networks.READERS[wanted.network](options.data, options.models)
-    accelerator = pyqkit.compile(
-        subject.model,
-        board=BOARD,
-        clock_mhz=wanted.clock_mhz,
-        target_fps=wanted.target_fps,
-        lut_share=wanted.share,
-        resource_share=wanted.share,
-        objective=wanted.objective,
-    )
+    accelerator = compiled(wanted, subject)
     result = described(wanted, subject, accelerator)
     path = options.output / f"{wanted.name}.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
@@ -119,6 +111,25 @@ def measure(wanted: Wanted, options: argparse.Namespace, run: Run) -> dict[str, 
     )
     run.write_json(path, result, merged=bool(options.skip))
     return result
+
+
+def compiled(wanted: Wanted, subject: networks.Subject) -> Accelerator:
+    """The design that the search finds, with its memories as they are wanted."""
+    found = pyqkit.compile(
+        subject.model,
+        board=BOARD,
+        clock_mhz=wanted.clock_mhz,
+        target_fps=wanted.target_fps,
+        lut_share=wanted.share,
+        resource_share=wanted.share,
+        objective=wanted.objective,
+    )
+    if not wanted.memory:
+        return found
+    foldings = dict(found.foldings)
+    for name, memory in wanted.memory.items():
+        foldings[name] = replace(foldings[name], memory=memory)
+    return pyqkit.compile(subject.model, board=BOARD, clock_mhz=wanted.clock_mhz, fold=foldings)
 
 
 def described(wanted: Wanted, subject: networks.Subject, accelerator: Accelerator) -> dict[str, Any]:
