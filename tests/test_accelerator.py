@@ -207,7 +207,9 @@ def test_all_nodes_that_cannot_be_lowered_are_named():
 
 def test_engines_that_do_not_exist(accelerator, x):
     with pytest.raises(
-        UserError, match="^engine exact, hls, rtl was expected, but 'vhdl' came; choose one of them$"
+        UserError,
+        match="^engine exact, hls, int16x16, int8x8, lpa4x4, lpa8x8, rtl was expected, but 'vhdl' came; "
+        "choose one of them$",
     ):
         accelerator.emulate(x, engine="vhdl")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyqkit.build_folder import check_target
 from pyqkit.cli.group import print_json, progress
 from pyqkit.cli.search import search
 from pyqkit.errors import UserError
@@ -85,6 +84,7 @@ def formats(
     resources as the cost. The networks found are quantised, folded and written to --out as front.json; what
     is done is kept there, and --resume goes on. See docs/formats_search.md.
     """
+    from pyqkit.build_folder import check_target
     from pyqkit.studies.formats_search import command
     from pyqkit.studies.formats_search.source import Files
 

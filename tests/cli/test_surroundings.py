@@ -69,8 +69,9 @@ class Place:
 
 
 def _hear_signals() -> None:
-    # Tests may run in the background, where it is ignored.
+    # Tests may run in the background or after nohup, where they are ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
