@@ -20,35 +20,35 @@ import numpy as np
 from pyqkit.errors import UserError
 from pyqkit.studies.json_value import Json
 
-Gene = TypeVar("Gene")
-Genome = tuple[Gene, ...]
-Evaluate = Callable[[Sequence[tuple[Gene, ...]]], Sequence[float]]
+G = TypeVar("G")
+Genome = tuple[G, ...]
+Evaluate = Callable[[Sequence[tuple[G, ...]]], Sequence[float]]
 """The fitness of each genome, small is good; NaN counts as the worst."""
 
 
-class Space(Protocol[Gene]):
+class Space(Protocol[G]):
     """Genomes that a search may look at."""
 
     @property
     def blocks(self) -> tuple[tuple[int, ...], ...]:
         """Layers of each block, in the order of the network."""
 
-    def initial(self, count: int, random: np.random.Generator) -> list[tuple[Gene, ...]]:
+    def initial(self, count: int, random: np.random.Generator) -> list[tuple[G, ...]]:
         """Members of the first population."""
 
     def child(
         self,
-        first: tuple[Gene, ...],
-        second: tuple[Gene, ...],
+        first: tuple[G, ...],
+        second: tuple[G, ...],
         layers: Sequence[int],
         random: np.random.Generator,
-    ) -> tuple[Gene, ...]:
+    ) -> tuple[G, ...]:
         """`first` with genes of some layers drawn anew from those of both."""
 
-    def to_json(self, genome: tuple[Gene, ...]) -> Json:
+    def to_json(self, genome: tuple[G, ...]) -> Json:
         """A genome as plain data."""
 
-    def from_json(self, data: Json) -> tuple[Gene, ...]:
+    def from_json(self, data: Json) -> tuple[G, ...]:
         """A genome from plain data; ValueError if it is none of this space."""
 
 
@@ -91,38 +91,38 @@ class Evolution:
 
 
 @dataclass(frozen=True)
-class Member(Generic[Gene]):
+class Member(Generic[G]):
     """A genome with its fitness."""
 
     fitness: float
-    genome: tuple[Gene, ...]
+    genome: tuple[G, ...]
 
 
 @dataclass(frozen=True)
-class Population(Generic[Gene]):
+class Population(Generic[G]):
     """Members, the fittest first."""
 
-    members: tuple[Member[Gene], ...]
+    members: tuple[Member[G], ...]
 
     @property
-    def best(self) -> Member[Gene]:
+    def best(self) -> Member[G]:
         """The fittest."""
         return self.members[0]
 
-    def with_(self, *new: Member[Gene]) -> Population[Gene]:
+    def with_(self, *new: Member[G]) -> Population[G]:
         """These as well; of equal fitness, who came first is first."""
         return Population(tuple(sorted((*self.members, *new), key=lambda member: member.fitness)))
 
-    def without_worst(self) -> Population[Gene]:
+    def without_worst(self) -> Population[G]:
         """The last leaves."""
         return Population(self.members[:-1])
 
-    def to_json(self, space: Space[Gene]) -> Json:
+    def to_json(self, space: Space[G]) -> Json:
         """As plain data."""
         return [{"fitness": m.fitness, "genome": space.to_json(m.genome)} for m in self.members]
 
     @classmethod
-    def from_json(cls, space: Space[Gene], data: Json) -> Population[Gene]:
+    def from_json(cls, space: Space[G], data: Json) -> Population[G]:
         """From plain data; ValueError, TypeError or KeyError if it is no population."""
         if not isinstance(data, list) or not data:
             raise ValueError("a population is a list of members")
@@ -135,21 +135,21 @@ class Population(Generic[Gene]):
 
 
 def first_population(
-    space: Space[Gene], evolution: Evolution, evaluate: Evaluate[Gene], random: np.random.Generator
-) -> Population[Gene]:
+    space: Space[G], evolution: Evolution, evaluate: Evaluate[G], random: np.random.Generator
+) -> Population[G]:
     """The population before the first cycle."""
     genomes = space.initial(evolution.members, random)
-    return Population[Gene](()).with_(*_members(genomes, evaluate))
+    return Population[G](()).with_(*_members(genomes, evaluate))
 
 
 def cycle(
-    space: Space[Gene],
+    space: Space[G],
     evolution: Evolution,
     index: int,
-    population: Population[Gene],
-    evaluate: Evaluate[Gene],
+    population: Population[G],
+    evaluate: Evaluate[G],
     random: np.random.Generator,
-) -> Population[Gene]:
+) -> Population[G]:
     """The population after cycle `index`, the first being 0."""
     layers = space.blocks[-1 - (index // evolution.cycles) % len(space.blocks)]
     best, *others = population.members
@@ -157,10 +157,10 @@ def cycle(
     for _ in range(evolution.children_of(index) - 1):
         partners.append(others[random.integers(len(others))])
     children = [space.child(best.genome, partner.genome, layers, random) for partner in partners]
-    fittest = Population[Gene](()).with_(*_members(children, evaluate)).best
+    fittest = Population[G](()).with_(*_members(children, evaluate)).best
     return population.with_(fittest).without_worst()
 
 
-def _members(genomes: Sequence[tuple[Gene, ...]], evaluate: Evaluate[Gene]) -> list[Member[Gene]]:
+def _members(genomes: Sequence[tuple[G, ...]], evaluate: Evaluate[G]) -> list[Member[G]]:
     found = evaluate(genomes)
     return [Member(float("inf") if f != f else float(f), g) for f, g in zip(found, genomes, strict=True)]
