@@ -51,7 +51,7 @@ class Span:
 
 def depths(machine: Machine) -> Depths:
     """Depths of a machine's pipelines."""
-    return Depths(2, 2, machine.rows + 8, post=27, raw=9, load=1, store=machine.rows + 2, fill=2)
+    return Depths(2, 2, machine.rows + 8, post=28, raw=10, load=1, store=machine.rows + 2, fill=2)
 
 
 def cycles(machine: Machine, instruction: Instruction) -> int:

@@ -35,30 +35,36 @@ module pqk_array_post_processor #(
     output logic signed [   Y-1:0]      y,
     output logic [            7:0]      code
 );
-  // ---- a lane
+  // ---- a column, then a lane of it
   wire [2*WIDTH-1:0] column = sums[phase*2*WIDTH+:2*WIDTH];
-  wire [WIDTH-1:0] found = bank ? column[WIDTH+:WIDTH] : column[0+:WIDTH];
+  logic [WIDTH-1:0] found;
+  logic [1:0] lane_held;
+  logic [M+Y-1:0] pair;
+  always_ff @(posedge clock) begin
+    found <= bank ? column[WIDTH+:WIDTH] : column[0+:WIDTH];
+    lane_held <= lane;
+    pair <= parameters[phase*(M+Y)+:M+Y];
+  end
   logic signed [X-1:0] x;
   if (SEGMENTS > 2) begin : g_quarters
-    wire signed [LANE-1:0] quarter = found[lane*LANE+:LANE];
+    wire signed [LANE-1:0] quarter = found[lane_held*LANE+:LANE];
     wire [LANE+SEGMENT-1:0] low = {found[LANE+:LANE], found[0+:SEGMENT]};
     wire [LANE+SEGMENT-1:0] high = {found[3*LANE+:LANE], found[2*LANE+:SEGMENT]};
-    wire signed [LANE+SEGMENT-1:0] half = halves && lane[0] ? high : low;
+    wire signed [LANE+SEGMENT-1:0] half = halves && lane_held[0] ? high : low;
     always_ff @(posedge clock) x <= quarters ? X'(quarter) : X'(half);
     wire unused = &half;
   end else if (SEGMENTS > 1) begin : g_halves
-    wire signed [LANE-1:0] half = halves && lane[0] ? found[LANE+:LANE] : found[0+:LANE];
+    wire signed [LANE-1:0] half = halves && lane_held[0] ? found[LANE+:LANE] : found[0+:LANE];
     always_ff @(posedge clock) x <= X'(half);
-    wire unused = &{quarters, lane};
+    wire unused = &{quarters, lane_held};
   end else begin : g_one
     wire signed [LANE-1:0] one = found;
     always_ff @(posedge clock) x <= X'(one);
-    wire unused = &{quarters, halves, lane};
+    wire unused = &{quarters, halves, lane_held};
   end
 
   // ---- scaled: four products as wide as DSPs are
   localparam int XL = X / 2, ML = M / 2;
-  wire [M+Y-1:0] pair = parameters[phase*(M+Y)+:M+Y];
   logic signed [M-1:0] m;
   logic [Y-1:0] o, o_held, o_late;
   logic [XL+ML-1:0] low_low;
@@ -89,7 +95,7 @@ module pqk_array_post_processor #(
   wire unused_tops = &{by_low_held, by_high, g_step[STEPS-1].y_out};
 
   // ---- added up: what was there for this column a step ago
-  localparam int SCALED = 6;
+  localparam int SCALED = 7;
   wire [Y-1:0] so_far;
   wire anew;
   pqk_delay #(.WIDTH(1), .STAGES(SCALED - 1)) firsts (.clock, .enable(1'b1), .d(first || maximum), .q(anew));

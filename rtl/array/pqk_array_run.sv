@@ -88,9 +88,8 @@ module pqk_array_run #(
   logic runs, positions_done, weights_done, replaces, fresh;
   logic [SIZE-1:0] y_left, x_left, tap_y, tap_x, word;
   // What is compared is known a cycle before it is looked at: tiles last for at least as many cycles as there are rows.
-  logic y_ends, x_ends, rows_one, columns_one, word_ends, tap_x_ends, tap_y_ends;
+  logic y_ends, x_ends, rows_one, columns_one, word_ends, tap_x_ends, tap_y_ends, weights_end;
   wire positions_end = x_ends && y_ends;
-  wire weights_end = weight_row == ROW'(ROWS - 1);
   wire tile_ends = (positions_done || positions_end) && (weights_done || weights_end);
   wire taps_end = word_ends && tap_x_ends && tap_y_ends;
   wire counts = runs && !positions_done;
@@ -110,6 +109,7 @@ module pqk_array_run #(
     end
     if (counts && positions_end) positions_done <= 1;
     if (weight_read) weight_row <= weights_end ? '0 : weight_row + 1'b1;
+    if (weight_read) weights_end <= weight_row == ROW'(ROWS - 2);
     if (weight_read && weights_end) weights_done <= 1;
     if (runs && tile_ends) begin
       word <= word_ends ? '0 : word + 1'b1;
@@ -125,6 +125,7 @@ module pqk_array_run #(
       {y_ends, x_ends, rows_one, columns_one} <= {2{rows == 1, columns == 1}};
       {tap_y, tap_x, word} <= '0;
       weight_row <= '0;
+      weights_end <= ROWS == 1;
     end
   end
 

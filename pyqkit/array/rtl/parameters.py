@@ -13,8 +13,8 @@ FRACTION = 6  # bits of a logarithm behind the point, in tables
 WHOLE = 5  # and before it
 SIGNIFICAND = 8  # bits of an entry of the log-to-linear table
 DIGIT_SUM = 12  # bits of what four products of digits amount to
-SCALED = 8  # cycles from a step of POST to its scaled sum
-CODED = 26  # and to its code
+SCALED = 9  # cycles from a step of POST to its scaled sum
+CODED = 27  # and to its code
 
 
 @dataclass(frozen=True)
