@@ -177,7 +177,9 @@ module pqk_matrix_vector #(
             .d(negate[pe*SIMD+:SIMD]),
             .q(signs)
         );
-        pqk_add_subtract #(.W(SUM_BITS)) accumulate (.x(so_far), .y(partial), .negate(negative), .sum(total));
+        pqk_add_subtract #(.W(SUM_BITS), .BESIDE(1)) accumulate (
+            .x(so_far), .y(partial), .negate(negative), .sum(total)
+        );
       end else begin : g_no_signs
         assign signs = 0;
         assign total = so_far + partial;

@@ -29,7 +29,7 @@ def multiply_accumulate(
         f"wire [{right.bits - 1}:0] b,\n"
         f"    output reg signed [{sum_bits - 1}:0] sum);\n{product}"
         f"  reg signed [{block.width - 1}:0] term;\n  reg negative;\n  wire [{sum_bits - 1}:0] total;\n"
-        f"  {PREFIX}add_subtract #(.W({sum_bits})) add (.x(first ? {sum_bits}'d0 : sum), "
+        f"  {PREFIX}add_subtract #(.W({sum_bits}), .BESIDE(1)) add (.x(first ? {sum_bits}'d0 : sum), "
         f".y({sum_bits}'(term)), .negate(negative), .sum(total));\n"
         "  always_ff @(posedge clock) if (enable) begin\n    term <= p;\n    negative <= "
         f"{_sign(block, left, right)};\n"

@@ -36,7 +36,7 @@ def test_blocks() -> None:
     assert not wrong and simulator.counts is not None
     free = simulator.counts.ends[:, -1]
     for seed in range(1, 7):
-        simulator, wrong = simulate(cases, Stalls(0.1 + 0.1 * seed, seed))
+        simulator, wrong = simulate(cases, Stalls(0.1 * seed, seed))
         assert not wrong and simulator.counts is not None
         assert (simulator.counts.ends[:, -1] > free).all()  # stalls did reach every stream
 
