@@ -101,7 +101,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },  # an engine computes
     "boards": {"files", "untrusted"},
-    "array": _parts("array.machine array.isa array.families digest files formats graph npy untrusted"),
+    "array": _parts("array.machine array.isa array.families digest files formats npy untrusted"),
+    "array.compiler": _parts("array array.machine array.isa array.families formats graph"),
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
@@ -126,8 +127,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": {"designs", "discovery"},
     "backends": {"dataflow", "designs"},
     "emulate": _parts(
-        "array array.machine cache designs discovery engines files formats graph hls programs rtl"
-    ),
+        "array array.compiler array.machine cache designs discovery engines files formats graph hls programs"
+    )
+    | {"rtl"},
     "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
@@ -155,7 +157,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _parts(
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
-    | _parts("array array.machine hardware overlay quant report_tables report_vivado")
+    | _parts("array array.compiler array.machine hardware overlay quant report_tables report_vivado")
     | _parts("studies studies.formats_search studies.lpq studies.minifloat tables")
     | {""},
     "__main__": {"cli"},

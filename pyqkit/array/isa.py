@@ -1,9 +1,9 @@
 """The instruction set of arrays: fields, encoding, decoding, and a listing. `docs/array.md` has the meaning.
 
 An instruction is one word of `word_bits` bits, least significant bit first: the number of its kind, the units
-that it waits for, whether its results are the last, and the fields of its class in the order in which they
-stand there. Widths of fields follow from the machine. The same words lie in the program memory and come over
-the stream.
+that it waits for, whether its results are the last, whether its start is recorded, and the fields of its
+class in the order in which they stand there. Widths of fields follow from the machine. The same words lie in
+the program memory and come over the stream.
 """
 
 from __future__ import annotations
@@ -79,11 +79,14 @@ class Instruction:
         Units, beside its own, that have to be idle before it starts: a sum of `Unit`.
     last : int
         1 if the last word that it sends is the last of a transfer, in the last repetition of the program.
+    mark : int
+        1 to record the cycle in which it starts; see `pyqkit.array.marks`.
     """
 
     number: ClassVar[int]
     wait: int = _of("unit", 0)
     last: int = _of("flag", 0)
+    mark: int = _of("flag", 0)
 
     @property
     def unit(self) -> Unit:
@@ -386,11 +389,15 @@ def listing(instruction: Instruction) -> str:
     """An instruction as one line of text; fields that have their usual value are left out."""
     told = [
         f"{entry.name}={getattr(instruction, entry.name)}"
-        for entry in fields(instruction)[2:]
+        for entry in fields(instruction)[len(fields(Instruction)) :]
         if getattr(instruction, entry.name) != entry.default
     ]
     waits = [unit.name.lower() for unit in Unit if instruction.wait & unit and unit.name]
-    behind = [f"wait={'+'.join(waits)}"] * bool(waits) + ["last"] * bool(instruction.last)
+    behind = (
+        [f"wait={'+'.join(waits)}"] * bool(waits)
+        + ["last"] * bool(instruction.last)
+        + ["mark"] * bool(instruction.mark)
+    )
     return " ".join([_name(instruction), *told, *behind])
 
 

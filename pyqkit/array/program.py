@@ -6,7 +6,7 @@ transfer each way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -177,6 +177,22 @@ class Section:
     peak: int
 
 
+@dataclass(frozen=True)
+class Call:
+    """A transfer each way.
+
+    Attributes
+    ----------
+    content : bytes
+        That is sent.
+    result_bytes : int
+        That come back.
+    """
+
+    content: bytes
+    result_bytes: int
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A network for a machine.
@@ -274,6 +290,26 @@ class Program:
         first = encode(self.machine, Repeat(first=self.origins[0], count=count))
         return first + np.concatenate(parts, axis=1).tobytes()
 
+    def execution(self, codes: dict[str, np.ndarray]) -> Generator[Call, np.ndarray, dict[str, np.ndarray]]:
+        """Calls for frames, each answered by the bytes that came, uint8; returns codes of the results.
+
+        Parameters
+        ----------
+        codes : dict of str to numpy.ndarray
+            Of the inputs by tensor, (frames, height, width, channels).
+        """
+        frames = len(next(iter(codes.values())))
+        content = yield Call(self.call(codes), frames * self.frame_bytes[1])
+        return self.read(content.tobytes())
+
+    @property
+    def frame_bytes(self) -> tuple[int, int]:
+        """Most bytes that a call takes for a frame, beside its REPEAT, and that it gives."""
+        word = self.machine.stream_bits // 8
+        loads = [i for i in self.instructions if isinstance(i, Load)]
+        given = sum(load.count * item_words(self.machine, Memory(load.memory)) for load in loads)
+        return given * word, sum(result.stream_words(self.machine) for result in self.results) * word
+
     def read(self, content: bytes) -> dict[str, np.ndarray]:
         """Codes of the results by tensor of the graph, of what came back."""
         sizes = [r.stream_words(self.machine) * self.machine.stream_bits // 8 for r in self.results]
@@ -283,6 +319,19 @@ class Program:
             result.tensor: result.read(self.machine, np.ascontiguousarray(rows[:, end - size : end]))
             for result, end, size in zip(self.results, ends, sizes)
         }
+
+
+def executed(
+    program: Program, codes: dict[str, np.ndarray], send: Callable[[Call], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Codes of the results of frames; `send` makes a transfer each way."""
+    calls = program.execution(codes)
+    try:
+        call = next(calls)
+        while True:
+            call = calls.send(send(call))
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
 
 
 def in_words(machine: Machine, items: np.ndarray) -> np.ndarray:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyqkit.array.isa import Load, Run, Unit
-from pyqkit.array.machine import Memory
+from pyqkit.array.isa import Run, Unit
 from pyqkit.array.program import Program
 from pyqkit.array.timing import Span, depths, schedule
 
@@ -81,16 +80,8 @@ def report(program: Program) -> ArrayReport:
     machine = program.machine
     spans = schedule(machine, program.instructions)
     layers = tuple(_layer(program, spans, index) for index in range(len(program.sections)))
-    results = sum(result.stream_words(machine) for result in program.results)
-    loads = sum(
-        i.count
-        * -(-8 * (machine.rows if i.memory == Memory.ACTIVATIONS else machine.columns) // machine.stream_bits)
-        for i in program.instructions
-        if isinstance(i, Load)
-    )
-    word = machine.stream_bits // 8
     frame = spans[-1].start + depths(machine).repeat
-    return ArrayReport(frame, layers, (loads * word, results * word), len(program.setup()))
+    return ArrayReport(frame, layers, program.frame_bytes, len(program.setup()))
 
 
 def _layer(program: Program, spans: list[Span], index: int) -> LayerCycles:

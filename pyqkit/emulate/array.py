@@ -11,6 +11,7 @@ from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.machine import Machine
+from pyqkit.array.program import Call, executed
 from pyqkit.designs import Designs
 from pyqkit.engines import Counts, Engine, Maker, Say, engine
 from pyqkit.formats.port import checked_codes
@@ -49,10 +50,13 @@ class ArrayEngine:
         frames, parts = len(next(iter(codes.values()))), []
         for first in range(0, frames, _CHUNK):
             some = {name: given[first : first + _CHUNK] for name, given in codes.items()}
-            parts.append(self.program.read(self._state.send(self.program.call(some))))
+            parts.append(executed(self.program, some, self._sent))
             if progress is not None:
                 progress(min(first + _CHUNK, frames))
         return {port.tensor: np.concatenate([p[port.tensor] for p in parts]) for port in self._graph.outputs}
+
+    def _sent(self, call: Call) -> np.ndarray:
+        return np.frombuffer(self._state.send(call.content), np.uint8)
 
 
 def _maker(array: Machine) -> Maker:

@@ -27,6 +27,7 @@ module pqk_array_issue #(
     input  wire  [  COUNT-1:0] count,
     input  wire  [        2:0] busy,  // load, compute, post
     output logic               start,
+    output logic               moves,  // beside what starts: END and REPEAT
     output logic               last_repeat
 );
   typedef enum logic [1:0] {
@@ -44,7 +45,7 @@ module pqk_array_issue #(
   assign in_ready = state == WORDS;
   assign instruction = {read_data[WORD-1:HEAD], in_program ? read_data[HEAD-1:0] : head};
   wire may_start = (busy & (is_end ? 3'b111 : unit | waits)) == 0;
-  wire moves = state == READY && may_start;
+  assign moves = state == READY && may_start;
   assign start = moves && !is_end && !is_repeat;
   assign last_repeat = left == 1;
   wire part_ends = part == PART'(PARTS - 1);

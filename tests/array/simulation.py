@@ -30,6 +30,7 @@ int main(int, char** argv) {{
   const unsigned in_stalls = std::atoi(argv[3]), out_stalls = std::atoi(argv[4]);
   state = std::strtoull(argv[5], nullptr, 10);
   std::FILE *in = std::fopen(argv[1], "rb"), *out = std::fopen(argv[2], "wb");
+  std::FILE* marks = std::fopen("marks.bin", "wb");
   std::vector<uint64_t> words(1 << 20);
   words.resize(std::fread(words.data(), 8, words.size(), in));
   V{top} top;
@@ -46,6 +47,7 @@ int main(int, char** argv) {{
     top.in_tlast = at + 1 == words.size();
     top.out_tready = !chance(out_stalls);
     top.clock = 0, top.eval();
+    if (top.mark) std::fwrite(&cycle, 8, 1, marks);
     const bool taken = offers && top.in_tready;
     if (top.out_tvalid && top.out_tready) {{
       const uint64_t word = top.out_tdata, last = top.out_tlast;
@@ -59,7 +61,7 @@ int main(int, char** argv) {{
     at += taken, offers &= !taken;
     if (taken) ended = cycle;
   }}
-  std::fclose(out);
+  std::fclose(out), std::fclose(marks);
   std::printf("%llu %d\\n", (unsigned long long)ended, still >= 64);
 }}
 """
@@ -78,11 +80,14 @@ class Answer:
         Whether each word of it was the last of a transfer.
     cycles : int
         From the first word, without stalls, until it was idle.
+    marks : numpy.ndarray, uint64
+        Cycles in which marked instructions started.
     """
 
     content: bytes
     last: np.ndarray
     cycles: int
+    marks: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -115,4 +120,5 @@ class Simulation:
         cycles, idle = map(int, done.stdout.split())
         assert idle, f"the machine {self.machine.name} stands still since cycle {cycles}"
         found = np.fromfile(folder / "out.bin", np.uint64).reshape(-1, 2)
-        return Answer(found[:, 0].tobytes(), found[:, 1] != 0, cycles)
+        marks = np.fromfile(folder / "marks.bin", np.uint64)
+        return Answer(found[:, 0].tobytes(), found[:, 1] != 0, cycles, marks)

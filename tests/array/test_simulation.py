@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyqkit.array import marks
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.machine import Machine, named
-from pyqkit.array.timing import frame_cycles
+from pyqkit.array.timing import depths, frame_cycles
 from tests.array.networks import everything, moves
 from tests.array.random_programs import Drawn
 from tests.array.simulation import Simulation
@@ -84,6 +85,21 @@ def test_networks(simulations: dict[str, Simulation], name: str, activations: st
         found = program.read(answer.content)
         for port in net.graph.outputs:
             np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
+
+
+@needs_verilator
+@pytest.mark.parametrize("name, fmt", [("lp", "lp4_1_2"), ("integer", "int4")])
+def test_parts_take_the_cycles_of_the_model(simulations: dict[str, Simulation], name: str, fmt: str) -> None:
+    """Marks, which change nothing else, say so of every part of every frame."""
+    simulation, net = simulations[name], everything(fmt, fmt)
+    plain = compile_graph(net.graph, simulation.machine)
+    program = marks.marked(plain)
+    answer = simulation.send(program.setup() + program.call(net.codes))
+    assert answer.content == simulation.send(plain.setup() + plain.call(net.codes)).content
+    parts = marks.parts(plain)
+    assert {layer for part in parts for layer in part.layers} >= {"input", "first", "strided", "results"}
+    wanted = [*(part.cycles for part in parts), depths(plain.machine).repeat] * len(net.codes["x"])
+    np.testing.assert_array_equal(np.diff(answer.marks.astype(np.int64)), wanted[:-1])
 
 
 # A mistake in one block of each machine.

@@ -24,7 +24,8 @@ module {name} (
     input wire out_tready,
     output wire [{top}:0] out_tdata,
     output wire out_tlast,
-    output wire idle
+    output wire idle,
+    output wire mark
 );
 """
 _UNUSED = "  wire unused = &{in_tlast, instruction, load_part, place_part, place_address, scale_lane};\n"
@@ -57,8 +58,8 @@ def module_name(machine: Machine) -> str:
 def generate(machine: Machine) -> str:
     """The top module of a machine.
 
-    Its ports are the clock, a reset, two AXI4-Streams, and ``idle``: it waits for an instruction from the
-    stream.
+    Its ports are the clock, a reset, two AXI4-Streams, ``idle``: it waits for an instruction from the stream,
+    and ``mark``: an instruction starts that is marked.
 
     Raises
     ------

@@ -19,7 +19,9 @@ def issue(out: Writer) -> None:
     word, program = word_bits(out.machine), out.bits(isa.Repeat, "first")
     busy = ("load_busy", "place_busy", "run_busy", "post_busy", "store_busy")
     out.declare(
-        **dict.fromkeys(("issue_ready", "start", "last_repeat", "last", "to_place", "to_edges", *busy), 1)
+        **dict.fromkeys(
+            ("issue_ready", "start", "moves", "last_repeat", "last", "to_place", "to_edges", *busy), 1
+        )
     )
     out.declare(fill_busy=2, unit=3, busy=3, instruction=word, program_word=word, program_address=program)
     for kind in isa.KINDS:
@@ -38,6 +40,7 @@ def issue(out: Writer) -> None:
         "assign busy[2] = post_busy || place_busy || fill_busy[1];",
         f"assign last = {out.field(isa.Run, 'last')} && last_repeat;",
         "assign idle = issue_ready && busy == 0;",
+        f"assign mark = moves && {out.field(isa.Run, 'mark')};",
         "assign in_tready = issue_ready || load_ready || place_ready;",
     )
     bits = out.machine.stream_bits
@@ -45,7 +48,7 @@ def issue(out: Writer) -> None:
     ports = CLOCKED | out.fields(isa.Repeat) | {"in_valid": "in_tvalid", "in_ready": "issue_ready"}
     ports |= {"in_data": "in_tdata", "read_address": "program_address", "read_data": "program_word"}
     ports |= {"waits": out.field(isa.Run, "wait")}
-    same = ("instruction", "unit", "is_end", "is_repeat", "busy", "start", "last_repeat")
+    same = ("instruction", "unit", "is_end", "is_repeat", "busy", "start", "moves", "last_repeat")
     out.block("issue", "issue", sizes, ports | {name: name for name in same})
 
 
