@@ -101,7 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },  # an engine computes
     "boards": {"files", "untrusted"},
-    "array": _parts("array.machine array.isa array.families digest files formats npy untrusted"),
+    "array": _parts("array.machine array.isa array.families digest files formats host npy untrusted"),
     "array.compiler": _parts("array array.machine array.isa array.families formats graph"),
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
@@ -157,6 +157,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _parts(
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
+    | {"emulate"}
     | _parts("array array.compiler array.machine hardware overlay quant report_tables report_vivado")
     | _parts("studies studies.formats_search studies.lpq studies.minifloat tables")
     | {""},

@@ -32,10 +32,10 @@ def compile_for_array(
         Options of dataflow accelerators: none of them can be had.
     """
     from pyqkit import boards
-    from pyqkit.array import file, machine, report
-    from pyqkit.array.checks import check
-    from pyqkit.array.compiler import compile_graph, fitted
+    from pyqkit.array import machine, report
+    from pyqkit.array.compiler import fitted
     from pyqkit.compiler import read_graph
+    from pyqkit.emulate.array import network as for_array
 
     if any(wish is not None for wish in wishes):
         raise UserError(
@@ -49,10 +49,9 @@ def compile_for_array(
         chosen = machine.named(array)
         graph, _ = read_graph(network, input_format=input_format)
         graph, rounded = (graph, []) if exact else fitted(graph, chosen)
-        program = compile_graph(graph, chosen)
-        check(program, chosen)
-        file.save(program, output, force)
-    found = report.report(program)
+        made = for_array(graph, chosen)
+        made.save(output, force)
+    found = report.report(made.program)
     if as_json:
         print_json({**_json(output, array, clock, found), "rounded": rounded})
         return

@@ -11,10 +11,14 @@ from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.machine import Machine
+from pyqkit.array.network import ArrayNetwork, Side
 from pyqkit.array.program import Call, executed
 from pyqkit.designs import Designs
+from pyqkit.emulate.exact import ExactEngine
+from pyqkit.emulate.golden import golden
 from pyqkit.engines import Counts, Engine, Maker, Say, engine
-from pyqkit.formats.port import checked_codes
+from pyqkit.errors import UserError, brief
+from pyqkit.formats.port import End, Port, checked_codes
 from pyqkit.graph.graph import Graph
 
 _CHUNK = 16  # frames of a transfer
@@ -57,6 +61,32 @@ class ArrayEngine:
 
     def _sent(self, call: Call) -> np.ndarray:
         return np.frombuffer(self._state.send(call.content), np.uint8)
+
+
+def network(graph: Graph, array: Machine) -> ArrayNetwork:
+    """A graph with one input as a program of an array, with golden vectors.
+
+    Raises
+    ------
+    UserError
+        Naming the layer, for what the machine lacks.
+    """
+    if len(graph.inputs) != 1:
+        raise UserError(
+            f"a network with one input was expected, but {brief(graph.name)} has {len(graph.inputs)}; join "
+            "them in the model, and slice there"
+        )
+    program = compile_graph(graph, array)
+    check(program, array)
+    given, wanted = golden(ExactEngine(graph))
+    (source,), codes = graph.inputs, {**given, **wanted}
+    sides = [_side(graph, port, codes[port.tensor]) for port in (source, *graph.outputs)]
+    return ArrayNetwork(program, sides[0], tuple(sides[1:]), graph.host)
+
+
+def _side(graph: Graph, port: Port, codes: np.ndarray) -> Side:
+    tensor = graph.tensors[port.tensor]
+    return Side(port, End(tensor.name, tensor.shape, tensor.format, 1), codes)
 
 
 def _maker(array: Machine) -> Maker:

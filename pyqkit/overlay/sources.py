@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyqkit import build_folder, npy
-from pyqkit.build_contents import GOLDEN_FRAMES
+from pyqkit.emulate.golden import GOLDEN_FRAMES
 from pyqkit.formats.port import End
 from pyqkit.overlay import install, ooc
 from pyqkit.overlay.plan import Plan

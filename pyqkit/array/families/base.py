@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -55,6 +57,7 @@ class Family(ABC):
 
     name: str
     entry_bits: int  # of a table of codes
+    usual: ClassVar[Mapping[int, str]]  # formats by bits of a code, such as any machine of the family holds
 
     @abstractmethod
     def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:

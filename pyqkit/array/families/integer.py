@@ -6,6 +6,9 @@ integers, odd levels, or minifloats whose integers fit: tables take each nibble 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
 from pyqkit.array.families.base import Family, Pair, families, multiplied, packed
@@ -23,6 +26,7 @@ class IntegerFamily(Family):
 
     name = "integer"
     entry_bits = 8
+    usual: ClassVar[Mapping[int, str]] = {2: "int2", 4: "int4", 8: "int8"}
     unit = Integer(2, signed=True)
 
     def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:

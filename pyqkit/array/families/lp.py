@@ -5,7 +5,9 @@ Weights of 8, 4 or 2 bits share the activation of their slot, so that a slot mak
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +31,7 @@ class LogFamily(Family):
 
     name = "lp"
     entry_bits = 16
+    usual: ClassVar[Mapping[int, str]] = {2: "lp2_0_1", 4: "lp4_0_3", 8: "lp8_1_2"}
     unit = LogPosit(2, 0, 1)
 
     def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:

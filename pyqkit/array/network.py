@@ -1,0 +1,153 @@
+"""Networks for arrays: a program, what its codes mean to whoever calls it, and frames to test it with.
+
+In a file they stand beside the program that `pyqkit.array.file` reads, sealed in the same way.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyqkit import npy, untrusted
+from pyqkit.array import file
+from pyqkit.array.file import DESCRIPTION, MAX_FILE
+from pyqkit.array.isa import ProgramError
+from pyqkit.array.program import Program
+from pyqkit.digest import digest, own_digest
+from pyqkit.errors import UserError
+from pyqkit.files import replacing
+from pyqkit.formats.port import End, Port
+from pyqkit.formats.reading import DAMAGE, check, describe
+from pyqkit.host.part import HostPart
+
+NETWORK, VALUES = "network.json", "network.npz"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """An input or an output of a network: what its codes mean.
+
+    Attributes
+    ----------
+    port : Port
+    codes : End
+        Shape and format of its tensor.
+    golden : numpy.ndarray, shape (frames, height, width, channels)
+        Codes of it that belong to those of the other sides.
+    """
+
+    port: Port
+    codes: End
+    golden: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayNetwork:
+    """A network that an array can be given.
+
+    Attributes
+    ----------
+    program : Program
+    input : Side
+    outputs : tuple of Side
+        In the order of the graph.
+    host : HostPart or None
+        What the host computes of the outputs.
+    """
+
+    program: Program
+    input: Side
+    outputs: tuple[Side, ...]
+    host: HostPart | None
+
+    def to_bytes(self) -> bytes:
+        """The content of a network's file: the same network always gives the same."""
+        arrays: dict[str, np.ndarray] = {}
+        sides = [_to_json(side, f"side{i}", arrays) for i, side in enumerate((self.input, *self.outputs))]
+        program = file.to_bytes(self.program)
+        description: dict[str, Any] = {
+            "schema": SCHEMA,
+            "input": sides[0],
+            "outputs": sides[1:],
+            "host": None if self.host is None else self.host.to_json(arrays),
+            "program": digest(untrusted.Archive(program).content(DESCRIPTION)),
+        }
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)  # type: ignore[arg-type]
+        description["files"] = {VALUES: digest(packed.getvalue())}
+        description["sha256"] = own_digest(description)
+        made = io.BytesIO(program)
+        with zipfile.ZipFile(made, "a", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in ((NETWORK, json.dumps(description).encode()), (VALUES, packed.getvalue())):
+                archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no dates
+        return made.getvalue()
+
+    def save(self, path: str | Path, force: bool = False) -> None:
+        """Write it to a file.
+
+        Raises
+        ------
+        UserError
+            If the file exists, without `force`, or cannot be written.
+        """
+        with replacing(Path(path), force) as beside:
+            beside.write_bytes(self.to_bytes())
+
+
+def load(path: str | Path) -> ArrayNetwork:
+    """Read a network, whole, unchanged and such as its machine can run it.
+
+    Raises
+    ------
+    ProgramError
+        If it is none.
+    """
+    try:
+        return from_bytes(untrusted.content(Path(path), MAX_FILE))
+    except ProgramError:
+        raise
+    except OSError as error:
+        raise ProgramError(f"a program was expected at {path}, but {error}; check the path") from None
+    except (UserError, *DAMAGE) as error:
+        raise ProgramError(
+            f"a network as it was compiled for an array was expected at {path}, but it has "
+            f"{describe(error)}; compile it again with 'pyqkit compile --array'"
+        ) from None
+
+
+def from_bytes(content: bytes) -> ArrayNetwork:
+    """The network of a file's content; raises `UserError` or one of `reading.DAMAGE` for anything else."""
+    program = file.from_bytes(content)
+    archive = untrusted.Archive(content)
+    data = untrusted.json_data(archive.content(NETWORK))
+    check(data["schema"] == SCHEMA and data["sha256"] == own_digest(data), "ports that were changed")
+    check(data["program"] == digest(archive.content(DESCRIPTION)), "the ports of another program")
+    raw = archive.content(VALUES)
+    check(data["files"] == {VALUES: digest(raw)}, "values that were changed")
+    arrays = npy.archive(raw)
+    given, outputs = _from_json(data["input"], arrays), [_from_json(e, arrays) for e in data["outputs"]]
+    check(given.port.limits is not None, "an input without limits")
+    check({len(side.golden) for side in outputs} == {len(given.golden)}, "golden vectors of other frames")
+    shapes = {side.port.onnx_name: side.port.onnx_shape for side in outputs if not side.port.probe}
+    host = None if data["host"] is None else HostPart.from_json(data["host"], arrays, shapes)
+    return ArrayNetwork(program, given, tuple(outputs), host)
+
+
+def _to_json(side: Side, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    arrays[f"{name}.golden"] = side.golden
+    return {"port": side.port.to_json(arrays, name), "codes": side.codes.to_json()}
+
+
+def _from_json(data: dict[str, Any], arrays: dict[str, np.ndarray]) -> Side:
+    codes = End.from_json(data["codes"])
+    port = Port.from_json(data["port"], arrays, codes)
+    golden = arrays[f"{data['port']['array']}.golden"]
+    check(golden.dtype.kind == "u" and golden.shape[1:] == codes.shape and len(golden) > 0, "golden vectors")
+    return Side(port, codes, codes.format.checked(golden))
