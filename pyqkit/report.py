@@ -75,7 +75,7 @@ class LayerReport:
     fifo_words : int
         Depth of the deepest FIFO in front of it.
     resources : Resources
-        Rounded, its input FIFOs included; those of probes are not counted.
+        Rounded, its input FIFOs included.
     """
 
     name: str
@@ -199,6 +199,8 @@ class Report:
     notes : tuple of str
     layers : tuple of LayerReport
         In the order of the graph.
+    ends : Resources
+        Rounded: the ends of the network, those of probes included, and forks.
     host : tuple of StepReport
         What the host computes of the accelerator's outputs; it takes nothing of the board.
     timing : NetworkTiming or None
@@ -225,6 +227,7 @@ class Report:
     overflow: tuple[Overflow, ...]
     notes: tuple[str, ...]
     layers: tuple[LayerReport, ...]
+    ends: Resources
     host: tuple[StepReport, ...]
     timing: NetworkTiming | None = None
 
@@ -271,6 +274,7 @@ def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
         overflow=tuple(over),
         notes=(*said, *clock.notes(designs.rtl, board, compiled.clock_mhz), *graph.notes),
         layers=tuple(layers),
+        ends=_rounded(designs.estimator.ends(compiled.foldings)),
         host=() if graph.host is None else graph.host.described(graph.result_shapes),
     )
 

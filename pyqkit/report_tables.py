@@ -13,6 +13,7 @@ from pyqkit.rtl.network_timing import NetworkTiming
 from pyqkit.tables import show
 
 _SHORT = 22  # letters of a name that is not folded
+_ENDS = "(ends and forks)"  # no operator has a name with blanks
 _BUSY = 5  # characters of the bar that shows how busy a layer is
 
 
@@ -32,19 +33,22 @@ def layer_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def cost_rows(report: Report) -> list[dict[str, Any]]:
-    """What each layer takes with its folding: cycles and resources."""
-    return [
+    """What each layer takes with its folding, cycles and resources, and what the ends take."""
+    rows = [
         {
             "layer": _name(layer),
             "PE": layer.settings.get("pe"),
             "SIMD": layer.settings.get("simd"),
             "cycles": layer.cycles,
             "busy": f"{bar(layer.busy, _BUSY)} {'limits' if layer.busy == 1 else f'{layer.busy:4.0%}'}",
-            "LUT": f"{layer.resources.lut_low:,}-{layer.resources.lut_high:,}",
-            "BRAM": layer.resources.bram36,
-            "DSP": layer.resources.dsp,
         }
         for layer in report.layers
+    ]
+    rows.append(dict.fromkeys(rows[0]) | {"layer": _ENDS, "busy": ""})
+    takes = [*(layer.resources for layer in report.layers), report.ends]
+    return [
+        row | {"LUT": f"{found.lut_low:,}-{found.lut_high:,}", "BRAM": found.bram36, "DSP": found.dsp}
+        for row, found in zip(rows, takes, strict=True)
     ]
 
 

@@ -159,11 +159,11 @@ class Emitter(ABC, Generic[Stream]):
         """Write the whole graph; returns its ends."""
         inputs = [self.enter(port, i) for i, port in enumerate(self.graph.inputs)]
         for port in self.graph.inputs:
-            self._hand_out(port.tensor, self.produced[port.tensor], readers(self.graph, port.tensor))
+            self.hand_out(port.tensor, self.produced[port.tensor], readers(self.graph, port.tensor))
         for op in self.graph.operators:
             rule_for(op)(self, op)
             for tensor in op.outputs:
-                self._hand_out(tensor, self.produced[tensor], readers(self.graph, tensor))
+                self.hand_out(tensor, self.produced[tensor], readers(self.graph, tensor))
         return inputs, [self.leave(port, i) for i, port in enumerate(self.graph.outputs)]
 
     def arriving(self, index: int, tensor: str = "") -> Stream:
@@ -172,8 +172,9 @@ class Emitter(ABC, Generic[Stream]):
 
     def end_packets(self, index: int, ends: Stream) -> None:
         """Hand out where the packets of an input end."""
-        self._hand_out(PACKET_ENDS, ends, ending_with(self.graph, index))
+        self.hand_out(PACKET_ENDS, ends, ending_with(self.graph, index))
 
-    def _hand_out(self, tensor: str, source: Stream, readers: Sequence[str]) -> None:
+    def hand_out(self, tensor: str, source: Stream, readers: Sequence[str]) -> None:
+        """Give each reader of a tensor a stream of its own."""
         streams = self.fork(tensor, source, readers)
         self.edges.update(((tensor, reader), stream) for reader, stream in zip(readers, streams))

@@ -10,15 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import reduce
 
 from pyqkit.dataflow.backlog import pixels_waiting
-from pyqkit.dataflow.streams import chosen_lanes, codes, entries, fifo_words, input_port, readers
+from pyqkit.dataflow.streams import (
+    FIFO_WORDS,
+    chosen_lanes,
+    codes,
+    entries,
+    fifo_words,
+    input_port,
+    output_reader,
+    readers,
+)
 from pyqkit.discovery import Registry
 from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.hardware.resources import Resources, fifo, of_parts
-from pyqkit.rtl.outline import blocks_of, is_emitted
+from pyqkit.rtl.emitter import Fifo
+from pyqkit.rtl.outline import blocks_of, ends_of, is_emitted
 from pyqkit.rtl.pipelining import TARGET_MHZ
 
 Foldings = dict[str, Folding]
@@ -122,6 +131,7 @@ class Estimator:
         self._spaces = {name: op.folding_space(inputs) for name, (op, inputs, _) in self._places.items()}
         self._known: dict[Hashable, Estimate] = {}
         self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
+        self._known_ends: dict[Hashable, Resources] = {}
         self._differences: dict[Hashable, Resources] = {}
 
     def space(self, op: Operator) -> FoldingSpace:
@@ -204,14 +214,16 @@ class Estimator:
     def lanes(self, foldings: Foldings) -> dict[str, int]:
         """Codes in a word of every tensor."""
         placed, found = self._walk(foldings)
-        read = {name: n for p in placed.values() for name, n in zip(p.op.inputs, p.lanes)}
-        return read | {p.output.name: found[name].lanes for name, p in placed.items()}
+        return self._entering(foldings) | {p.output.name: found[name].lanes for name, p in placed.items()}
 
-    def _walk(self, foldings: Foldings) -> tuple[dict[str, Placed], dict[str, Estimate]]:
-        lanes = {
+    def _entering(self, foldings: Foldings) -> dict[str, int]:
+        return {
             port.tensor: chosen_lanes(foldings, input_port(index), self.entries[port.tensor][0])
             for index, port in enumerate(self.graph.inputs)
         }
+
+    def _walk(self, foldings: Foldings) -> tuple[dict[str, Placed], dict[str, Estimate]]:
+        lanes = self._entering(foldings)
         placed, found = {}, {}
         for op, _, output in self._places.values():
             widths, folding = (
@@ -243,6 +255,37 @@ class Estimator:
             for name, e in found.items()
         }
 
+    def ends_at(self, tensor: str, lanes: int, foldings: Foldings) -> Resources:
+        """What around a tensor belongs to no operator.
+
+        Ends of the network, with the FIFOs in front of outputs, and the fork where several read it.
+
+        Parameters
+        ----------
+        tensor : str
+        lanes : int
+            Codes in a word of it.
+        foldings : dict of str to Folding
+            Those of output ports are looked at.
+        """
+        ports = [output_reader(i) for i, port in enumerate(self.graph.outputs) if port.tensor == tensor]
+        chosen = {port: foldings[port] for port in ports if port in foldings}
+        key = tensor, lanes, tuple(chosen.items())
+        if key not in self._known_ends:
+            blocks = ends_of(self.graph, tensor, lanes, chosen, self.clock_mhz)
+            found = of_parts(part for block in blocks for part in block.parts)
+            for block in blocks:
+                if isinstance(block, Fifo) and block.edge[1] not in self._places:
+                    found += fifo(block.outputs[0].width, FIFO_WORDS)
+            self._known_ends[key] = found
+        return self._known_ends[key]
+
+    def ends(self, foldings: Foldings) -> Resources:
+        """What belongs to no operator, as `ends_at` says of a tensor."""
+        lanes = self.lanes(foldings)
+        found = (self.ends_at(tensor, width, foldings) for tensor, width in lanes.items())
+        return sum(found, Resources())
+
     def total(self, foldings: Foldings) -> Resources:
         """The network."""
-        return reduce(Resources.__add__, self.resources(foldings).values(), Resources())
+        return sum(self.resources(foldings).values(), self.ends(foldings))

@@ -4,7 +4,7 @@ What an operator takes depends on its own folding and on the width of the words 
 of those is decided by the layers before it. So the operators are gone through in order, and for every
 combination of widths of the tensors that are still to be read only the cheapest way to get there is kept.
 That is the optimum, not a heuristic, as the price of a design is the sum of the prices of its operators, each
-with the FIFOs in front of it.
+with the FIFOs in front of it, and of what stands around its tensors: ends of the network, and forks.
 
 Which combinations there are depends neither on the rate nor on prices. So they are found once, and a search
 for a rate is a few operations on arrays for every operator.
@@ -54,13 +54,13 @@ class _Moves:
 
     In the order of those behind.
 
-    `before` holds the number of the combination in front, `fifos` the row of the FIFOs, `ways` the number of
-    the set of ways to build the operator for those widths; the moves to combination i are those from
-    `bounds[i]` up to `bounds[i + 1]`.
+    `before` holds the number of the combination in front, `around` the row of what stands around the
+    operator, `ways` the number of the set of ways to build it for those widths; the moves to combination i
+    are those from `bounds[i]` up to `bounds[i + 1]`.
     """
 
     before: np.ndarray
-    fifos: np.ndarray
+    around: np.ndarray
     ways: np.ndarray
     bounds: np.ndarray
 
@@ -74,25 +74,29 @@ class _Table:
     foldings : list of Folding
         Of every way to build an operator.
     cycles, resources : numpy.ndarray
-        Of each; `resources` has a column for each of `FIGURES`, without FIFOs.
+        Of each; `resources` has a column for each of `FIGURES`, without what stands around operators.
     bounds : numpy.ndarray
         Set i of ways to build an operator, for words of certain widths, goes from `bounds[i]` up to `bounds[i
         + 1]`.
-    fifos : numpy.ndarray
-        Rows of `FIGURES`.
+    around : numpy.ndarray
+        FIFOs in front of an operator and what its result ends in, for words of certain widths: rows of
+        `FIGURES`.
     moves : list of _Moves
         By operator.
     starts : list of dict of str to int
         Combinations of widths in front of the first operator: codes in a beat, by input.
+    entered : numpy.ndarray
+        What the inputs take with each of these: rows of `FIGURES`.
     """
 
     foldings: list[Folding]
     cycles: np.ndarray
     resources: np.ndarray
     bounds: np.ndarray
-    fifos: np.ndarray
+    around: np.ndarray
     moves: list[_Moves]
     starts: list[dict[str, int]]
+    entered: np.ndarray
 
 
 class _Explorer:
@@ -104,10 +108,10 @@ class _Explorer:
         self.cycles: list[np.ndarray] = []
         self.resources: list[np.ndarray] = []
         self.starts: list[int] = []
-        self.fifos: list[np.ndarray] = []
+        self.around: list[np.ndarray] = []
         self._ways: dict[Hashable, list[tuple[int, int]]] = {}
         self._variants: dict[int, tuple[list[Folding], list[int], np.ndarray]] = {}
-        self._rows: dict[tuple[str, tuple[int, ...]], int] = {}
+        self._rows: dict[tuple[str, tuple[int, ...], int], int] = {}
 
     def table(self) -> _Table:
         steps, live = self._order()
@@ -123,15 +127,21 @@ class _Explorer:
             cycles,
             resources,
             np.array([*self.starts, len(cycles)]),
-            np.array(self.fifos),
+            np.array(self.around),
             moves,
             [dict(zip(live, start)) for start in starts],
+            np.array([self._entered(dict(zip(live, start))) for start in starts]),
         )
 
     def _starts(self, live: list[str]) -> list[tuple[int, ...]]:
         """Widths of the inputs, the usual ones first; of several inputs only those."""
         entries = [self.estimator.entries[name] for name in live]
         return list(product(*(found[: None if len(live) == 1 else 1] for found in entries)))
+
+    def _entered(self, lanes: dict[str, int]) -> np.ndarray:
+        """What the inputs take, those that no operator reads apart."""
+        ends = (self.estimator.ends_at(tensor, width, {}) for tensor, width in lanes.items())
+        return _figures(sum(ends, Resources()))
 
     def _moves(
         self, step: _Step, states: dict[tuple[int, ...], int]
@@ -140,23 +150,16 @@ class _Explorer:
         found = []
         for widths, before in states.items():
             reads, later = tuple(widths[i] for i in step.reads), tuple(widths[i] for i in step.keeps)
-            fifos = self._fifos(step.op, reads)
             for lanes, ways in self._ways_to_build(step.op, reads):
-                found.append(
-                    (
-                        after.setdefault((*later, lanes) if step.kept else later, len(after)),
-                        before,
-                        fifos,
-                        ways,
-                    )
-                )
+                behind = after.setdefault((*later, lanes) if step.kept else later, len(after))
+                found.append((behind, before, self._around(step.op, reads, lanes), ways))
         if len(after) > STATES:  # thinned evenly, so that they still go from narrow to wide
             kept = list(after)[:: -(-len(after) // STATES)]
             numbers = {after[key]: number for number, key in enumerate(kept)}
             found = [(numbers[move[0]], *move[1:]) for move in found if move[0] in numbers]
             after = {key: number for number, key in enumerate(kept)}
-        behind, before, fifo_rows, chosen = np.array(sorted(found, key=lambda move: move[0])).T
-        return _Moves(before, fifo_rows, chosen, np.searchsorted(behind, np.arange(len(after) + 1))), after
+        reached, before, around, chosen = np.array(sorted(found, key=lambda move: move[0])).T
+        return _Moves(before, around, chosen, np.searchsorted(reached, np.arange(len(after) + 1))), after
 
     def _ways_to_build(self, op: Operator, widths: tuple[int, ...]) -> list[tuple[int, int]]:
         """Widths of the result, and the set of ways to build the operator with each."""
@@ -192,12 +195,13 @@ class _Explorer:
             self._variants[key] = list(foldings), list(places), np.array(differences)
         return self._variants[key]
 
-    def _fifos(self, op: Operator, widths: tuple[int, ...]) -> int:
-        """The row of the FIFOs in front of an operator."""
-        if (op.name, widths) not in self._rows:
-            self._rows[op.name, widths] = len(self.fifos)
-            self.fifos.append(_figures(self.estimator.fifos_at(op, widths)))
-        return self._rows[op.name, widths]
+    def _around(self, op: Operator, widths: tuple[int, ...], lanes: int) -> int:
+        """The row of the FIFOs in front of an operator and of what its result, of such words, ends in."""
+        if (op.name, widths, lanes) not in self._rows:
+            self._rows[op.name, widths, lanes] = len(self.around)
+            ends = self.estimator.ends_at(op.outputs[0], lanes, {})
+            self.around.append(_figures(self.estimator.fifos_at(op, widths) + ends))
+        return self._rows[op.name, widths, lanes]
 
     def _order(self) -> tuple[list[_Step], list[str]]:
         """The operators as steps, and the inputs that they read."""
@@ -255,10 +259,10 @@ class Search:
         weights = np.array([prices.get(name, 0.0) for name in FIGURES])
         paid_for = table.resources @ weights + price_of_cycle * table.cycles
         costs = np.where(table.cycles <= cycles, paid_for, np.inf)
-        least, fifos = np.minimum.reduceat(costs, table.bounds[:-1]), table.fifos @ weights
-        paid, totals = np.zeros(len(table.starts)), []
+        least, around = np.minimum.reduceat(costs, table.bounds[:-1]), table.around @ weights
+        paid, totals = table.entered @ weights, []
         for moves in table.moves:
-            totals.append(paid[moves.before] + fifos[moves.fifos] + least[moves.ways])
+            totals.append(paid[moves.before] + around[moves.around] + least[moves.ways])
             paid = np.minimum.reduceat(totals[-1], moves.bounds[:-1])
         return self._foldings(costs, totals, int(paid.argmin())) if np.isfinite(paid.min()) else None
 

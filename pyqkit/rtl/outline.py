@@ -1,4 +1,4 @@
-"""Blocks without their constants: of one operator, or of a network whose latency is wanted.
+"""Blocks without their constants: of one operator, of ends, or of a network whose latency is wanted.
 
 Quick, for estimates of many foldings from the rules that emit the design.
 """
@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pyqkit.graph.folding import Folding
+from pyqkit.dataflow.streams import PACKET_ENDS, input_port, output_reader, readers
+from pyqkit.graph.folding import EndFolding, Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.names import Identifiers
 from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import Block, Emitter, Stream, is_emitted, rule_for
 from pyqkit.rtl.parts import Parameters
 
-__all__ = ["blocks_of", "is_emitted", "latency"]
+__all__ = ["blocks_of", "ends_of", "is_emitted", "latency"]
 
 
 class _Outline(Emitter):
@@ -58,6 +59,36 @@ def blocks_of(
         outline.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
     rule_for(op)(outline, op)
     return outline.blocks, outline.produced[output.name].lanes
+
+
+def ends_of(
+    graph: Graph, tensor: str, lanes: int, foldings: Mapping[str, Folding], clock_mhz: float
+) -> list[Block]:
+    """Blocks around a tensor that belong to no operator: ends of the network, forks, and all its FIFOs.
+
+    Parameters
+    ----------
+    graph : Graph
+    tensor : str
+    lanes : int
+        Codes in a word of it.
+    foldings : mapping of str to Folding
+        Those of output ports are looked at.
+    clock_mhz : float
+        That blocks are pipelined for.
+    """
+    entered = [i for i, port in enumerate(graph.inputs) if port.tensor == tensor]
+    ends = {input_port(i): EndFolding(lanes) for i in entered}
+    outline = _Outline(graph, {**foldings, **ends}, {}, Identifiers(), clock_mhz=clock_mhz)
+    outline.produced[tensor] = Stream(tensor, graph.tensors[tensor].format.bits, lanes)
+    for index in entered:
+        outline.enter(graph.inputs[index], index)
+    outline.hand_out(tensor, outline.produced[tensor], readers(graph, tensor))
+    for index, port in enumerate(graph.outputs):
+        if port.tensor == tensor:
+            outline.edges[PACKET_ENDS, output_reader(index)] = Stream("ends", 1, 1)
+            outline.leave(port, index)
+    return outline.blocks
 
 
 def latency(graph: Graph, foldings: Mapping[str, Folding], clock_mhz: float) -> int:

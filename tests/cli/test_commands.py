@@ -117,7 +117,7 @@ def test_verify_fails_on_one_wrong_code(built: Path, monkeypatch: pytest.MonkeyP
 REPORT = """
     network board clock_mhz source sources backend backends initiation_interval_cycles latency_cycles
     frames_per_second driver macs
-    bottleneck next_step resources board_resources exceeds overflow notes layers host timing
+    bottleneck next_step resources board_resources exceeds overflow notes layers ends host timing
 """
 LAYER = """
     name operator input_format weight_format weight_bits output_format input_shape output_shape macs pe simd
@@ -144,7 +144,7 @@ def test_report_has_what_is_promised(built: Path) -> None:
         assert chosen["backend"] == name and chosen["backends"] == data["backends"]
         assert set(backend) == set(BACKEND.split()) and {key: chosen[key] for key in backend} == backend
     assert data["sources"] == {"cycles": "estimated", "resources": "estimated"}
-    assert set(data["resources"]) == set(RESOURCES.split())
+    assert set(data["resources"]) == set(data["ends"]) == set(RESOURCES.split())
     for layer in data["layers"]:
         assert set(layer) == set(LAYER.split())
         assert set(layer["resources"]) == set(RESOURCES.split())

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from pyqkit.dataflow.backlog import pixels_waiting
+from pyqkit.dataflow.streams import input_port, output_reader
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
-from pyqkit.graph.folding import Folding
+from pyqkit.graph.folding import EndFolding, Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.hardware.estimator import Estimator
+from pyqkit.hardware.resources import Resources, fifo, of_parts
 from pyqkit.hardware.search import Search
 from pyqkit.hls.generate import generate
 from pyqkit.rtl import generate as rtl
+from pyqkit.rtl.emitter import Fifo
 from tests.graph.qonnx_builder import Builder
 from tests.small_networks import mixed_layout, residual
 
@@ -115,9 +118,28 @@ def test_interval_is_the_slowest_operator_and_latency_is_longer(graph):
     )
 
 
-def test_total_is_the_sum_of_the_operators(graph):
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_ends_are_the_blocks_of_the_design_that_no_operator_owns(graph, which):
+    foldings: dict[str, Folding] = dict(foldings_of(graph, which))
+    if which == -1:
+        foldings |= {input_port(0): EndFolding(1), output_reader(0): EndFolding(1)}
+    design, wanted, kinds = rtl.generate(graph, foldings), Resources(), []
+    operators = {op.name for op in graph.operators}
+    for block in design.blocks:
+        if isinstance(block, Fifo) and block.edge[1] not in operators:
+            wanted += fifo(block.outputs[0].width, design.fifos[block.edge])
+            continue
+        modules = [part.module for part in block.parts]
+        if modules == ["fork_stream"] or block.owner not in {*operators, *graph.tensors}:
+            wanted += of_parts(block.parts)
+            kinds += modules
+    assert {"from_axis", "frame_end", "fork_stream", "to_axis"} <= set(kinds)
+    assert vars(Estimator(graph).ends(foldings)) == pytest.approx(vars(wanted)) and wanted.lut_low > 20
+
+
+def test_total_is_the_sum_of_operators_and_ends(graph):
     estimator, foldings = Estimator(graph), foldings_of(graph, 1)
-    parts = estimator.resources(foldings).values()
+    parts = [*estimator.resources(foldings).values(), estimator.ends(foldings)]
     assert estimator.total(foldings).lut_low == pytest.approx(sum(r.lut_low for r in parts))
     assert estimator.total(foldings).bram36 == sum(r.bram36 for r in parts)
 
