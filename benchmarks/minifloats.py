@@ -2,18 +2,26 @@
 
 python benchmarks/minifloats.py FOLDER ...     from folders of 'pyqkit study minifloat', finished or not
 python benchmarks/minifloats.py --page-only    from results/minifloats.parquet
+python benchmarks/minifloats.py --restore FOLDER --data DATA     a folder in which the study goes on from it
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import astuple, fields
 from pathlib import Path
 
+from pyqkit.studies.checkpoint import Checkpoint
+from pyqkit.studies.folder import opened
+from pyqkit.studies.json_value import Json
 from pyqkit.studies.minifloat import report
 from pyqkit.studies.minifloat.plots import draw
-from pyqkit.studies.minifloat.rows import FLOAT, NETWORKS, grid
-from pyqkit.studies.minifloat.table import Line, read_parquet, write_parquet
+from pyqkit.studies.minifloat.rows import FLOAT, NETWORKS, Row, grid
+from pyqkit.studies.minifloat.study import MinifloatStudy, rows_of
+from pyqkit.studies.minifloat.table import MEGA, Line, read_parquet, write_parquet
+from pyqkit.studies.study import Definition, State
 
+CALIBRATION, IMAGES = 1000, 2000  # of the committed grid
 ROOT = Path(__file__).parent.parent
 TABLE, PAGE = ROOT / "benchmarks" / "results" / "minifloats.parquet", ROOT / "docs" / "minifloats.md"
 
@@ -24,13 +32,49 @@ def main() -> None:
     )
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--page-only", action="store_true")
+    parser.add_argument("--restore", type=Path)
+    parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
+    if arguments.restore is not None:
+        rows = rows_of(grid((), (), ()), arguments.data, CALIBRATION, IMAGES, signed=True)
+        study = MinifloatStudy(rows, str(arguments.data))
+        print(f"{restore(read_parquet(TABLE), study, arguments.restore)} rows restored")
+        return
     if not arguments.page_only:
         write_parquet(report.found(arguments.folders), TABLE)
     lines = read_parquet(TABLE)
     PAGE.write_text(page(lines))
     for network in networks(lines):
         draw(lines, network, PAGE.with_name(f"minifloats_{network}.png"))
+
+
+def restore(lines: list[Line], study: MinifloatStudy, folder: Path) -> int:
+    """A folder of the study, new, that holds what is known already; how many rows that are."""
+    known = {_values(line): line for line in lines}
+    definition = Definition(study)
+    found = {task.name: known.get(astuple(task.parameters)) for task in definition.tasks}
+    done = {name: line for name, line in found.items() if line is not None}
+    with opened(folder, definition, resume=False, force=False) as made:
+        for name, line in done.items():
+            values = {"top1": line.top1, "stored_bits": round(MEGA * line.stored_mbit)}
+            state = State(values, {"hits": line.right})
+            seconds = line.seconds
+            made.keep(Checkpoint(definition.digest, name, 1, True, state, (), seconds, seconds, line.run))
+        for line in {line.run: line for line in done.values()}.values():
+            made.write_run(line.run, _run(line))
+    return len(done)
+
+
+def _values(line: Line) -> tuple[object, ...]:
+    """Of the row that a line is from, in its order."""
+    return tuple(getattr(line, field.name) for field in fields(Row))
+
+
+def _run(line: Line) -> Json:
+    """What is known of the run that measured a line."""
+    packages: Json = {"torch": line.torch, "numpy": line.numpy}
+    versions: dict[str, Json] = {"commit": line.commit, "pyqkit": line.pyqkit, "packages": packages}
+    return {"run": line.run, **versions, "cpu": line.cpu, "began": line.began}
 
 
 def networks(lines: list[Line]) -> list[str]:
@@ -121,6 +165,8 @@ ResNet-20, ShuffleNetV2 x0.5 (depthwise convolutions) and a small Vision Transfo
     pyqkit study report build/minifloat -o build/report
 
 The first goes on where it stopped. `--workers 2` or `--dask ADDRESS` share the rows; results are the same.
+On another machine `python benchmarks/minifloats.py --restore build/minifloat --data DATA` comes before it:
+rows that are committed are not measured again.
 Narrow weights with wider activations are formats with a slash, on all images:
 
     pyqkit study minifloat --data DATA --format int4/int8 --format e2m1/e3m2 -o build/pairs --resume

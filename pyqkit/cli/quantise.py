@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyqkit.cli.float_network import float_network
 from pyqkit.cli.group import main, print_json, progress
 from pyqkit.errors import UserError, plain
 from pyqkit.files import check_file
@@ -23,17 +24,8 @@ _SCALES = click.Choice(["max", "percentile", "mse"])
 
 
 @main.command()
-@click.argument("network", metavar="MODULE.py:FACTORY")
+@float_network("; or a folder of images, with --preprocess")
 @click.option("-o", "--output", required=True, type=click.Path(), help="QONNX file to write.")
-@click.option(
-    "--weights", type=click.Path(), help="npz or safetensors file, with the names of the module's state_dict."
-)
-@click.option(
-    "--calib",
-    required=True,
-    type=click.Path(),
-    help="Calibration frames in npy format, preprocessed; or a folder of images, with --preprocess.",
-)
 @click.option(
     "--preprocess",
     metavar="WORDS",

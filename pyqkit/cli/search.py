@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pyqkit.cli.float_network import float_network
 from pyqkit.cli.group import main
 from pyqkit.errors import UserError, plain
 from pyqkit.studies.options import StudyOptions, run_study, study_options
@@ -23,13 +24,7 @@ def search() -> None:
 
 
 @search.command()
-@click.argument("network", metavar="MODULE.py:FACTORY")
-@click.option(
-    "--weights", type=click.Path(), help="npz or safetensors file, with the names of the module's state_dict."
-)
-@click.option(
-    "--calib", required=True, type=click.Path(), help="Calibration images in npy format, preprocessed."
-)
+@float_network()
 @click.option(
     "--images",
     type=click.IntRange(8),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyqkit.cli.float_network import float_network
 from pyqkit.cli.group import print_json, progress
 from pyqkit.cli.search import search
 from pyqkit.errors import UserError
@@ -15,18 +16,12 @@ from pyqkit.studies.options import StudyOptions, study_options
 if TYPE_CHECKING:
     from pyqkit.studies.formats_search.command import Wanted
     from pyqkit.studies.formats_search.result import Built
-    from pyqkit.studies.formats_search.source import Files
     from pyqkit.studies.formats_search.space import Domain
+    from pyqkit.studies.lpq.source import FileSource
 
 
 @search.command()
-@click.argument("network", metavar="MODULE.py:FACTORY")
-@click.option(
-    "--weights", type=click.Path(), help="npz or safetensors file, with the names of the module's state_dict."
-)
-@click.option(
-    "--calib", required=True, type=click.Path(), help="Calibration frames in npy format, preprocessed."
-)
+@float_network()
 @click.option(
     "--images",
     type=click.IntRange(8),
@@ -86,13 +81,13 @@ def formats(
     """
     from pyqkit.build_folder import check_target
     from pyqkit.studies.formats_search import command
-    from pyqkit.studies.formats_search.source import Files
+    from pyqkit.studies.lpq.source import FileSource
 
     if (point is None) != (build is None):
         raise UserError("--compile and --build were expected together, but one came alone; give both")
     if build is not None:
         check_target(build, run.force)
-    source = Files(network, weights, calib, images, *(labelled or (None, None)))
+    source = FileSource(network, weights, calib, images, *(labelled or (None, None)))
     wanted = _wanted(source, **wishes)
     built = command.found(wanted, run)
     if run.as_json:
@@ -106,7 +101,7 @@ def formats(
 
 
 def _wanted(
-    source: Files,
+    source: FileSource,
     board: str,
     target_fps: float,
     clock_mhz: float | None,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pyqkit.hls.generate import library
-from tests.hls.test_benches import integers_of_amd, run_bench
+from tests.hls.test_benches import integers_of_amd, run_bench, run_mutant
 
 HEADERS = sorted(path.stem for path in (library() / "array").glob("*.hpp"))
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
@@ -43,15 +42,4 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:
     """Modes mixed up, the wrong digit, a stale tile."""
-    copy = tmp_path / "hls"
-    shutil.copytree(library(), copy)
-    path = copy / "array" / f"{header}.hpp"
-    text = path.read_text()
-    assert right in text
-    path.write_text(text.replace(right, wrong))
-    include = [copy / "simulation", copy / "simulation" / "native", copy]
-    command = ["g++", "-std=c++17", "-O1", "-w", *(f"-I{p}" for p in include)]
-    command += [str(copy / "array" / f"{header}_test.cpp"), "-o", str(tmp_path / "bench")]
-    subprocess.run(command, check=True)
-    done = subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert run_mutant(f"array/{header}", right, wrong, tmp_path).returncode == 1

@@ -63,6 +63,21 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "passed\n")
 
 
+def run_mutant(name: str, right: str, wrong: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """The bench of a header, such as ``array/tile``, in which `right` has been replaced by `wrong`."""
+    copy = tmp_path / "hls"
+    shutil.copytree(library(), copy)
+    header = copy / f"{name}.hpp"
+    text = header.read_text()
+    assert right in text
+    header.write_text(text.replace(right, wrong))
+    command = ["g++", "-std=c++17", "-O1", "-w"]
+    command += [f"-I{folder}" for folder in (copy / "simulation", copy / "simulation" / "native", copy)]
+    command += [str(copy / f"{name}_test.cpp"), "-o", str(tmp_path / "bench")]
+    subprocess.run(command, check=True)
+    return subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(
     ("header", "right", "wrong"),
     [
@@ -89,23 +104,6 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:
     """A wrong tie rule, swapped lanes, a misplaced TLAST and the like must make the bench fail."""
-    copy = tmp_path / "hls"
-    shutil.copytree(library(), copy)
-    text = (copy / f"{header}.hpp").read_text()
-    assert right in text
-    (copy / f"{header}.hpp").write_text(text.replace(right, wrong))
-    include = [copy / "simulation", copy / "simulation" / "native", copy]
-    command = [
-        "g++",
-        "-std=c++17",
-        "-O1",
-        "-w",
-        *(f"-I{p}" for p in include),
-        str(copy / f"{header}_test.cpp"),
-        "-o",
-        str(tmp_path / "bench"),
-    ]
-    subprocess.run(command, check=True)
-    done = subprocess.run([str(tmp_path / "bench")], capture_output=True, text=True, check=False)
+    done = run_mutant(header, right, wrong, tmp_path)
     assert done.returncode == 1
     assert "FAILED" in done.stdout

@@ -12,14 +12,16 @@ from click.testing import CliRunner, Result
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
+from benchmarks.minifloats import restore
 from pyqkit.cli import main
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
+from pyqkit.studies import runner
 from pyqkit.studies.minifloat import claims, report
 from pyqkit.studies.minifloat.plots import COSTS, best_recipes, front
 from pyqkit.studies.minifloat.rows import FORMATS, Pair, grid
 from pyqkit.studies.minifloat.study import recipe_of, rows_of
-from pyqkit.studies.minifloat.table import Line, read_parquet, write_parquet
+from pyqkit.studies.minifloat.table import Line, lines, read_parquet, write_parquet
 from pyqkit.studies.paired import difference
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +114,17 @@ def test_a_study_that_has_not_finished(folder: Path, tmp_path: Path) -> None:
         "some rows have finished was expected"
         in run("report", tmp_path / "study", "-o", tmp_path / "b").output
     )
+
+
+def test_a_folder_is_restored_from_its_table(folder: Path, tmp_path: Path) -> None:
+    """All rows but one, which alone is measured again; the result is that of the first study."""
+    first = report.read(folder)
+    known = [found for found in lines(first) if found.weights != "int4"]
+    study = replace(first.definition.study)
+    assert restore(known, study, tmp_path / "study") == len(known) == 4
+    again = runner.run(study, tmp_path / "study", resume=True)
+    assert again.digest == first.digest
+    assert [outcome.run for outcome in again.outcomes] == [1, 1, 2, 1, 1]
 
 
 def test_best_minifloat_is_chosen_on_other_images_than_it_is_measured_on() -> None:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pyqkit import boards, compiler
 from pyqkit.accelerator import Accelerator
@@ -35,8 +34,7 @@ from pyqkit.studies.formats_search.subject import Genome, Subject
 from pyqkit.studies.genetic import Evolution, Population
 from pyqkit.studies.lpq.problem import Source, array_digest, network_digest
 from pyqkit.studies.study import State, Study, Task, stream
-
-_TESTED = 250  # images whose labels are found at a time
+from pyqkit.studies.trainer import logits
 
 
 @dataclass(frozen=True)
@@ -307,12 +305,10 @@ def compiled(network: Network, goal: Goal) -> Accelerator:
         )
 
 
-@torch.no_grad()
 def correct_of(module: nn.Module, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """For each labelled image whether its label is found."""
-    batches = torch.from_numpy(images).split(_TESTED)
-    found: list[Tensor] = [module(batch).flatten(1).argmax(1) for batch in batches]
-    return torch.cat(found).numpy() == labels
+    outputs = logits(module, images)
+    return outputs.reshape(len(outputs), -1).argmax(1) == labels
 
 
 @lru_cache(maxsize=1)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from torch import nn
@@ -14,6 +12,7 @@ from pyqkit import frames
 from pyqkit.errors import UserError
 from pyqkit.quant.ptq import loading
 from pyqkit.quant.ptq.frames import checked
+from pyqkit.studies import datasets
 from pyqkit.studies.networks.pretrained import pretrained
 
 
@@ -31,21 +30,42 @@ class FileSource:
         Images in npy format, preprocessed.
     count : int
         How many of them, from the first on.
+    tested, labels : str or None
+        Further images and their labels in npy format.
     """
 
     where: str
     weights: str | None
     calibration: str
     count: int
+    tested: str | None = None
+    labels: str | None = None
 
     def network(self) -> nn.Module:
+        """The float network."""
         return loading.network(self.where, None if self.weights is None else Path(self.weights))
 
     def images(self) -> np.ndarray:
+        """Calibration images, float32."""
         return checked(frames.read(Path(self.calibration))[: self.count]).numpy()
 
     def labelled(self) -> tuple[np.ndarray, np.ndarray] | None:
-        return None
+        """Images and labels, if there are any.
+
+        Raises
+        ------
+        UserError
+            If they do not belong together.
+        """
+        if self.tested is None or self.labels is None:
+            return None
+        images, labels = checked(frames.read(Path(self.tested))).numpy(), frames.read(Path(self.labels))
+        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+            raise UserError(
+                f"a whole number for each of {len(images)} images was expected in {self.labels}, but "
+                f"{labels.dtype} of shape {labels.shape} came; write one label an image"
+            )
+        return images, labels.astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -68,25 +88,15 @@ class Cifar10Source:
     tested: int = 5000
 
     def network(self) -> nn.Module:
+        """The float network."""
         return pretrained(self.name).load(Path(self.folder))
 
     def images(self) -> np.ndarray:
-        pixels, _ = _cifar10(f"{self.folder}/cifar10_train_20k.npz")
-        return pretrained(self.name).images(pixels[: self.count])
+        """Calibration images, float32."""
+        found = datasets.cifar10(Path(self.folder), datasets.TRAINING, self.count)
+        return pretrained(self.name).images(found.pixels)
 
-    def labelled(self) -> tuple[np.ndarray, np.ndarray] | None:
-        pixels, labels = _cifar10(f"{self.folder}/cifar10_test_a.npz")
-        return pretrained(self.name).images(pixels[: self.tested]), labels[: self.tested]
-
-
-@lru_cache(maxsize=2)
-def _cifar10(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and labels of an archive."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["x"], arrays["y"].astype(np.int64)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UserError(
-            f"images and labels of CIFAR-10 were expected in {path}, but they cannot be read ({error}); "
-            "name the folder that has them"
-        ) from None
+    def labelled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Test images and labels."""
+        found = datasets.cifar10(Path(self.folder), datasets.TEST, self.tested)
+        return pretrained(self.name).images(found.pixels), found.labels.astype(np.int64)

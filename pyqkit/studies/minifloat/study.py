@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
@@ -18,6 +16,7 @@ from pyqkit.quant.ptq.recipe import Search
 from pyqkit.studies.minifloat.rows import FLOAT, Pair, Row
 from pyqkit.studies.minifloat.sources import Own, source
 from pyqkit.studies.study import State, Study, Task
+from pyqkit.studies.trainer import logits
 
 PERCENTILE = 99.999  # of activations, as in the authors' tool
 _BATCH = 100
@@ -55,7 +54,7 @@ class MinifloatStudy(Study[Row]):
             model, stored = network.module, stored_bits(network)
         else:
             stored = 32 * sum(weights_of(model))
-        hits = classes(model, images) == labels
+        hits = logits(model, images.numpy(), _BATCH).argmax(1) == labels
         return State({"top1": round(100 * float(hits.mean()), 4), "stored_bits": stored}, {"hits": hits})
 
 
@@ -125,9 +124,3 @@ def stored_bits(network: Network) -> int:
 def weights_of(model: nn.Module) -> list[int]:
     """How many weights each convolution and linear layer has."""
     return [layer.weight.numel() for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
-
-
-def classes(model: nn.Module, images: Tensor) -> np.ndarray:
-    """What a network takes images for."""
-    with torch.inference_mode():
-        return np.concatenate([model(batch).argmax(1).numpy() for batch in images.split(_BATCH)])
