@@ -1,10 +1,10 @@
 """Measures SystemVerilog blocks with Yosys, fits the resource model to them, and tests it on whole networks.
 
-python benchmarks/resources.py measure     pyqkit/hardware/measured_blocks.json, from Yosys (an hour)
+python benchmarks/resources.py measure     pyqkit/hardware/measured_blocks.json, from Yosys (half an hour)
 python benchmarks/resources.py fit         pyqkit/hardware/resource_model.json, from the measurements
 python benchmarks/resources.py networks    results/resources.json: whole networks, model against Yosys
 
-What is cached is not synthesised again.
+Rows say which netlist they are of; what has not changed since is not synthesised again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from pyqkit.rtl.features import EXACT, Features, features
 from pyqkit.rtl.generate import Design, generate
 from pyqkit.rtl.parts import Part
 from pyqkit.rtl.products import product_block
-from pyqkit.rtl.synthesis import LABEL, Circuit, Netlist, cells_library, mapped, synthesise
+from pyqkit.rtl.synthesis import LABEL, Circuit, Netlist, cells_library, digest, mapped, synthesise
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "pyqkit" / "hardware" / "resource_model.json"
@@ -92,24 +92,33 @@ def whole(design: Design) -> Circuit:
     return Circuit(design.accelerator, design.files[f"{design.accelerator}.sv"] + design.text, tables)
 
 
-def measure_case(case: Case, known: dict[str, dict], only: Sequence[str] = ()) -> None:
-    """Add to `known` the blocks of a case that are not there, or those of some modules alone."""
-    design = generate(case.graph, case.foldings, case.depths)
-    waiting: dict[str, Circuit] = {}
+def measure_case(case: Case, known: dict[str, dict], fresh: dict[str, dict], only: Sequence[str]) -> None:
+    """Add to `fresh` the blocks of a case that are not there, or those of some modules alone.
+
+    Rows of `known` whose netlists would be the same are taken as they are.
+    """
+    waiting: dict[str, tuple[Circuit, str]] = {}
     dsp = any(getattr(folding, "multiplier", "lut") != "lut" for folding in case.foldings.values())
-    for found in circuits_of(design):
+    for found in circuits_of(_design(case)):
         key = json.dumps(described(found.parts))
-        if key not in known and (not only or found.parts[0].module in only):
-            waiting.setdefault(key, found.circuit)
-    figures = mapped(list(waiting.values()), sources(), counted_and_timed, dsp)
-    for (key, circuit), (cells, path) in zip(waiting.items(), figures):
-        known[key] = {
+        if key in fresh or key in waiting or (only and found.parts[0].module not in only):
+            continue
+        circuit = replace(found.circuit, dsp=found.circuit.dsp or dsp)
+        netlist = digest(circuit, sources())
+        if known.get(key, {}).get("netlist") == netlist:
+            fresh[key] = known[key]
+        else:
+            waiting[key] = circuit, netlist
+    figures = mapped([circuit for circuit, _ in waiting.values()], sources(), counted_and_timed)
+    for (key, (circuit, netlist)), (cells, path) in zip(waiting.items(), figures):
+        fresh[key] = {
             "case": case.graph.name,
             "module": circuit.name,
             "parts": json.loads(key),
             "found": asdict(cells),
             "ns": path.ns,
             "levels": path.levels,
+            "netlist": netlist,
         }
 
 
@@ -127,11 +136,12 @@ def sample() -> list[tuple[dict, Circuit]]:
     return [(row, made[json.dumps(row["parts"])]) for row in rows]
 
 
-def measure(modules: Sequence[str] = (), names: Sequence[str] = ()) -> None:
-    """The library, saved after every case; results that Yosys gave before come from the cache.
+def measure(modules: Sequence[str] = (), names: Sequence[str] = (), again: bool = False) -> None:
+    """The library, saved after every case; rows stay whose netlist would be the same.
 
     With names of modules only blocks that begin with these are measured, with names of cases only these; the
-    other rows are kept as far as their blocks still are as they were.
+    other rows are kept as far as their blocks still are as they were. With `again` what has not changed is
+    measured too.
     """
     from rich.progress import track
 
@@ -143,7 +153,7 @@ def measure(modules: Sequence[str] = (), names: Sequence[str] = ()) -> None:
     wanted = [(case, only) for case, only in cases if not names or case.graph.name in names]
     for case, only in track(wanted, "synthesis", disable=not sys.stderr.isatty()):
         both = [m for m in only if m in modules] or [""]  # no module is called so
-        measure_case(case, fresh, both if only and modules else only or modules)
+        measure_case(case, {} if again else known, fresh, both if only and modules else only or modules)
         save(MEASURED, {"label": LABEL, "blocks": list((known | fresh).values())})
         print(case.graph.name, len(fresh), flush=True)
     made = {json.dumps(described(b.parts)) for case, _ in cases for b in circuits_of(_design(case))}
@@ -308,12 +318,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(networks()), help="networks")
     parser.add_argument("--modules", nargs="+", default=(), help="measured anew; the other rows are kept")
     parser.add_argument("--cases", nargs="+", default=(), help="of the library, likewise")
+    parser.add_argument("--again", action="store_true", help="also what has not changed, as for a new timer")
     arguments = parser.parse_args()
     run = Run(arguments)
     if arguments.task == "networks":
         compare(arguments.only, run)
     elif arguments.task == "measure":
-        measure(arguments.modules, arguments.cases)
+        measure(arguments.modules, arguments.cases, arguments.again)
     else:
         fit()
 

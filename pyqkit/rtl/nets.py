@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 
 _CLOCKS = re.compile(r"^(clock|aclk|C|W?CLK\w*)$")  # pins and ports
 # What drives a flip-flop of its slice without a net.
-_IN_SLICE = re.compile(r"LUT\d|CARRY4|MUXF\d|RAM\d|SRL")
+_IN_SLICE = re.compile(r"LUT\d|INV|CARRY4|MUXF\d|RAM\d|SRL")
+_LUT = re.compile(r"LUT\d|INV")  # an inverter is a LUT of one input
 
 
 def wired(bits: Iterable[int | str]) -> Iterable[int]:
@@ -64,6 +65,6 @@ class Nets:
             return True
         if kind.startswith("MUXF"):
             return pin != "S" and bool(_IN_SLICE.match(driver))
-        slot = kind == "CARRY4" and pin == "S" and driver.startswith("LUT")
+        slot = kind == "CARRY4" and pin == "S" and bool(_LUT.match(driver))
         flop = kind.startswith("FD") and pin == "D" and bool(_IN_SLICE.match(driver))
         return (slot or flop) and self._beside.setdefault((net, slot), place) == place  # there is one of each

@@ -109,7 +109,7 @@ def mapped(
     """
     version = _version()
     circuits = [_renamed(replace(circuit, dsp=circuit.dsp or dsp)) for circuit in circuits]
-    library = {_unprefixed(file): _unprefixed(text) for file, text in library.items()}
+    library = _renamed_library(library)
     folder = cache or cache_folder()
     runs = {_name(circuit, library, version): circuit for circuit in circuits}
     found = {name: measure(_read(folder / name)) for name in runs if is_kept(folder / name)}
@@ -133,8 +133,23 @@ def _renamed(circuit: Circuit) -> Circuit:
     return Circuit(_unprefixed(circuit.name), _unprefixed(circuit.text), tables, circuit.dsp)
 
 
+def _renamed_library(library: Mapping[str, str]) -> dict[str, str]:
+    return {_unprefixed(file): _unprefixed(text) for file, text in library.items()}
+
+
 def _unprefixed(text: str) -> str:
     return re.sub(rf"\b{PREFIX}|^`default_nettype \w+\n", "", text, flags=re.MULTILINE)
+
+
+def digest(circuit: Circuit, library: Mapping[str, str]) -> str:
+    """Of all that the netlist of a circuit depends on, Yosys's version included.
+
+    Raises
+    ------
+    MissingToolError
+        Without pyosys.
+    """
+    return _name(_renamed(circuit), _renamed_library(library), _version()).removeprefix("netlist_")
 
 
 def _name(circuit: Circuit, library: Mapping[str, str], version: str) -> str:

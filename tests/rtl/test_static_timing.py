@@ -24,6 +24,9 @@ endmodule
 module LUT1(output O, input I0);
   specify (I0 => O) = 15; endspecify
 endmodule
+module INV(output O, input I);
+  specify (I => O) = 20; endspecify
+endmodule
 module CARRY4(output [3:0] CO, O, input CI, CYINIT, input [3:0] DI, S);
   specify
     (S[0] => CO[3]) = 50; (CI => CO[3]) = 3; (CI => O[1]) = 7; (DI[2] => O[3]) = 9;
@@ -159,6 +162,14 @@ def test_carry_slots_without_a_lut_of_their_own_pay_a_net_and_one_to_pass_it_on(
     assert timed(*direct).ns == round(0.3 + 1.0 + 0.015 + 0.05 + 0.003 + 0.007, 3)
     twice = [*CARRY[:3], cell("CARRY4", S=[20, "0", "0", "0"], CO=[2, 3, 4, 31]), flop(31, 14), *CARRY[3:]]
     assert timed(*twice).ns == round(0.3 + 1.0 + 0.01 + 1.5 + 0.015 + 0.05 + 0.0, 3)  # D of 14 is beside it
+
+
+def test_an_inverter_is_a_lut_in_its_carry_slot_or_beside_its_flip_flop() -> None:
+    def inverted(cells: list[dict]) -> list[dict]:
+        return [cell("INV", O=[20], I=[10]) if c["connections"].get("O") == [20] else c for c in cells]
+
+    assert timed(*inverted(CARRY)).ns == round(CARRY_NS - 0.01 + 0.02, 3)
+    assert timed(*inverted([flop(30, 10), lut(20, 10), flop(20, 11)])).ns == round(0.3 + 1.0 + 0.02, 3)
 
 
 def test_output_registers_of_block_ram_are_seen() -> None:

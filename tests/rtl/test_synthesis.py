@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,22 @@ def test_a_batch_maps_each_circuit_for_itself_and_keeps_it(tmp_path, monkeypatch
     assert (mac_found.ff, mac_found.lut_low, mac_found.lut_high) == (8 + 16, 31, 32)
     monkeypatch.setattr(synthesis, "_job", lambda *_: pytest.fail("kept results were expected"))
     assert synthesise(circuits[::-1], blocks, cache=tmp_path) == found[::-1]
+
+
+@needs_yosys
+def test_a_digest_is_of_what_a_netlist_depends_on():
+    blocks = {"pqk_used.sv": "module pqk_used; endmodule\n", "pqk_other.sv": "module pqk_other; endmodule\n"}
+    circuit = Circuit("top", "module top; pqk_used used (); endmodule\n", {"w.hex": "1"})
+    same = synthesis.digest(circuit, blocks)
+    assert same == synthesis.digest(
+        circuit, blocks | {"pqk_other.sv": "module pqk_other; wire a; endmodule\n"}
+    )
+    changed = [
+        synthesis.digest(replace(circuit, dsp=True), blocks),
+        synthesis.digest(replace(circuit, tables={"w.hex": "2"}), blocks),
+        synthesis.digest(circuit, blocks | {"pqk_used.sv": "module pqk_used; wire a; endmodule\n"}),
+    ]
+    assert len({same, *changed}) == 4
 
 
 @needs_yosys
