@@ -1,17 +1,24 @@
 """LPQ against random search, greedy searches and uniform formats, and against itself without its parts.
 
     python benchmarks/lpq.py --data ../shared/data -o build/lpq --resume
-    python benchmarks/lpq.py --data ../shared/data -o build/lpq-ablations --resume --ablations 540
+    python benchmarks/lpq.py --data ../shared/data -o build/lpq --resume --ablations 540
 
-Studies: what is done is kept, and a second call goes on.
+Each search is a study of its own: what is done is kept, and with --resume a second call goes on. What has
+finished goes to results/lpq/, and is not searched again, on no machine.
 """
 
 from __future__ import annotations
 
-import click
+from dataclasses import replace
+from pathlib import Path
 
+import click
+from lpq_records import RESULTS, is_kept, keep
+
+from pyqkit.studies.lpq.command import crewed
 from pyqkit.studies.lpq.comparison import Entry, ablations, comparison
 from pyqkit.studies.lpq.source import Cifar10Source
+from pyqkit.studies.lpq.study import LpqStudy
 from pyqkit.studies.options import StudyOptions, run_study, study_options
 
 EVALUATIONS = {"resnet20": 1800, "resnet44": 600, "vit": 600}
@@ -22,16 +29,27 @@ EVALUATIONS = {"resnet20": 1800, "resnet44": 600, "vit": 600}
 @click.option("--networks", default=",".join(EVALUATIONS), show_default=True, help="Of those.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Of what draws.")
 @click.option("--ablations", "ablated", type=click.IntRange(20), help="Evaluations of LPQ without its parts.")
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="Of what has finished.")
 @study_options
-def main(data: str, networks: str, seeds: int, ablated: int | None, run: StudyOptions) -> None:
+def main(data: str, networks: str, seeds: int, ablated: int | None, results: Path, run: StudyOptions) -> None:
     """LPQ and what it is compared with; with --ablations, LPQ without its parts on the first network."""
     names = networks.split(",")
     sources = [Cifar10Source(name, data) for name in names]
     if ablated is not None:
-        run_study(ablations(Entry(names[0], sources[0], ablated), seeds), run)
+        study = ablations(Entry(names[0], sources[0], ablated), seeds)
     else:
         entries = [Entry(name, source, EVALUATIONS[name]) for name, source in zip(names, sources)]
-        run_study(comparison(entries, seeds), run)
+        study = comparison(entries, seeds)
+    with crewed(study, run.workers, run.dask) as together:
+        _run(together, results, run)
+
+
+def _run(study: LpqStudy, results: Path, run: StudyOptions) -> None:
+    """Search for what is not there yet; workers share the children of a cycle."""
+    for task in study.tasks():
+        if not (run.resume and is_kept(results, task)):
+            options = replace(run, out=run.out / task.name, workers=1, dask=None)
+            keep(results, run_study(study.alone(task), options))
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
-    "studies": _parts("digest files formats npy quant tables untrusted") | {""},
+    "studies": _parts("digest emulate files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")

@@ -5,6 +5,7 @@ By arithmetic where that is proven equal, else by a binary search with a head st
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,12 +13,32 @@ import numpy as np
 _KEYS = 2**16  # sign, exponent and seven significand bits of a float32
 
 
-@lru_cache(maxsize=64)
-def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
-    """For every upper half of a float32.
+@dataclass(frozen=True)
+class Starts:
+    """A head start for floats that are looked for in limits.
 
-    Limits that the smallest such float has reached, and the most that lie further up.
+    Attributes
+    ----------
+    reached : numpy.ndarray, int32
+        For every upper half of a float32: limits that the smallest such float has reached.
+    limits : numpy.ndarray, float32
+        And NaN behind them.
+    steps : int
+        The most limits that floats of one upper half have between them.
     """
+
+    reached: np.ndarray
+    limits: np.ndarray
+    steps: int
+
+
+def starts(limits: np.ndarray) -> Starts:
+    """Where a search in sorted limits begins; the tables of the last ones are kept."""
+    return _starts(limits.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _starts(limits: bytes) -> Starts:
     found = np.frombuffer(limits, np.float32)
     keys = np.arange(_KEYS, dtype=np.uint32) << 16
     nearest_zero, farthest = keys.view(np.float32), (keys | 0xFFFF).view(np.float32)
@@ -26,8 +47,8 @@ def _starts(limits: bytes) -> tuple[np.ndarray, np.ndarray, int]:
     negative = np.signbit(nearest_zero)
     low = np.searchsorted(found, np.where(negative, farthest, nearest_zero), side="right")
     high = np.searchsorted(found, np.where(negative, nearest_zero, farthest), side="right")
-    steps = (high - low).max()
-    return low.astype(np.intp), np.append(found, np.float32(np.nan)), int(steps)
+    # Beyond the last limit there is NaN, which nothing reaches.
+    return Starts(low.astype(np.int32), np.append(found, np.float32(np.nan)), int((high - low).max()))
 
 
 @lru_cache(maxsize=64)
@@ -84,9 +105,9 @@ def reached(limits: np.ndarray, x: np.ndarray) -> np.ndarray:
         np.rint(scaled, out=scaled)
         np.clip(scaled, first, first + np.float32(len(limits)), out=scaled)
         return (scaled - first).astype(np.intp)
-    starts, padded, steps = _starts(limits.tobytes())
+    head = starts(limits)
     x = np.ascontiguousarray(x)
-    found = starts[x.view(np.uint32) >> 16]
-    for _ in range(steps):
-        found += x >= padded[found]  # beyond the last limit there is NaN, which nothing reaches
+    found = head.reached[x.view(np.uint32) >> 16].astype(np.intp)
+    for _ in range(head.steps):
+        found += x >= head.limits[found]
     return found

@@ -1,4 +1,4 @@
-"""Compiled kernels of engine `exact`.
+"""Compiled kernels of engine `exact` and of searches.
 
 Built once by g++ and kept in the user's cache; without g++ numpy does the work.
 """
@@ -17,7 +17,7 @@ from pyqkit.cache import load as load_library
 from pyqkit.emulate.build import build_shared
 from pyqkit.files import OutputError
 
-_SOURCES = ("kernels.cpp", "convolve.hpp", "wide.hpp", "add.hpp", "requantise.hpp", "window.hpp")
+_SOURCES = ("kernels.cpp", "convolve.hpp", "wide.hpp", "add.hpp", "requantise.hpp", "round.hpp", "window.hpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
 
 INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits

@@ -1,5 +1,7 @@
-// Kernels of engine `exact`: integer convolution, requantisation and residual addition, channels last.
+// Kernels of engine `exact`: integer convolution, requantisation and residual addition, channels last; and the
+// rounding of floats to the values of a format.
 #include "convolve.hpp"
+#include "round.hpp"
 #include "wide.hpp"
 
 extern "C" {
@@ -40,5 +42,11 @@ void pyqkit_add(const Term *terms, int count, int pixels, int channels, const in
       add_term(terms[i], first, n, channels, channels, i ? ones : nullptr, sums.data());
     requantise(sums.data(), n, channels, channels, *requantiser, out, first);
   }
+}
+
+// Value of a format for each float; see `pyqkit.formats.search.Starts`.
+void pyqkit_round(const float *x, int64_t count, float scale, const int32_t *reached, const float *limits,
+                  int steps, const float *values, float *out) {
+  round_to(x, count, scale, reached, limits, steps, values, out);
 }
 }

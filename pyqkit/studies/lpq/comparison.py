@@ -75,8 +75,8 @@ def _compared(name: str, base: Search, seeds: int) -> Iterator[Task[Search]]:
         yield Task(f"{name}.{fmt}", replace(base, method="uniform", format=fmt), 0)
     for method in GREEDY:
         yield Task(f"{name}.{method}", replace(base, method=method), 0)
-    for seed in range(seeds):
-        for method in ("lpq", "random"):
+    for method in ("lpq", "random"):
+        for seed in range(seeds):
             yield Task(f"{name}.{method}.{seed}", replace(base, method=method), seed)
     yield Task(f"{name}.lpq-unlimited.0", replace(base, domain=Domain(accumulators=None)), 0)
 

@@ -81,13 +81,10 @@ class Problem:
     """
 
     def __init__(self, source: Source, search: Search) -> None:
-        model, images = source.network(), source.images()
-        _check_same(search.network, network_digest(model), "network")
-        _check_same(search.images, array_digest(images), "images")
         self.source, self.search = source, search
-        self.network = TracedNetwork(model)
-        self.evaluator = Evaluator(self.network, torch.from_numpy(images), POOLS[search.pool])
-        self.space = LpqSpace(self.network, self.evaluator.samples, search.domain)
+        self.evaluator = _evaluator(source, search.network, search.images, search.pool)
+        self.network = self.evaluator.network
+        self.space = _space(self.evaluator, search.domain)
 
     def divergence(self, assignment: Assignment) -> float:
         """From the float network; small is good."""
@@ -109,6 +106,20 @@ class Problem:
         images, labels = labelled
         found = [self.evaluator.logits(assignment, batch).argmax(1) for batch in _batches(images)]
         return torch.cat(found).numpy() == labels
+
+
+@lru_cache(maxsize=2)
+def _evaluator(source: Source, network: str, images: str, pool: str) -> Evaluator:
+    """What searches of one network have in common."""
+    model, array = source.network(), source.images()
+    _check_same(network, network_digest(model), "network")
+    _check_same(images, array_digest(array), "images")
+    return Evaluator(TracedNetwork(model), torch.from_numpy(array), POOLS[pool])
+
+
+@lru_cache(maxsize=2)
+def _space(evaluator: Evaluator, domain: Domain) -> LpqSpace:
+    return LpqSpace(evaluator.network, evaluator.samples, domain)
 
 
 @lru_cache(maxsize=2)

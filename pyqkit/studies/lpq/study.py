@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from pyqkit.studies.lpq.methods import FIGURES, METHODS, chosen, values_of
@@ -32,7 +32,7 @@ class LpqStudy(Study[Search]):
     """
 
     name: ClassVar[str] = "lpq"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     sources: tuple[Source, ...]
     searches: tuple[Task[Search], ...]
     layers: tuple[int, ...]
@@ -66,6 +66,11 @@ class LpqStudy(Study[Search]):
             return State({**figures, "layers": layers})
         accuracy = 100 * float(correct.mean())
         return State({**figures, "accuracy": accuracy, "layers": layers}, {"correct": correct})
+
+    def alone(self, task: Task[Search]) -> LpqStudy:
+        """The study of one of its searches."""
+        place = self._place(task)
+        return replace(self, sources=(self.sources[place],), searches=(task,), layers=(self.layers[place],))
 
     def _place(self, task: Task[Search]) -> int:
         return [known.name for known in self.searches].index(task.name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ctypes import CDLL
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pyqkit.emulate import kernels
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.formats.products import product
@@ -31,6 +34,26 @@ def test_rounding_is_that_of_the_format(name: str) -> None:
     np.testing.assert_array_equal(coding.encode(x), coding.format.encode(scaled))
     expected = coding.format.quantise(scaled).astype(np.float32) * np.float32(0.37)
     np.testing.assert_array_equal(coding.quantise(x.reshape(4, 100, 100)).reshape(-1), expected)
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "lp8_3_2", "e5m2"])
+@pytest.mark.parametrize("library", [kernels.load(), kernels.load(portable=True), None])
+def test_rounding_is_the_same_with_and_without_a_compiler(
+    name: str, library: CDLL | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of numbers that are tiny, huge or just beside a limit, and of axes in another order."""
+    coding = Coding(parse(name), 1.25)
+    limits = coding.format.limits(np.float32) * np.float32(1.25)
+    beside = [np.nextafter(limits, np.float32(side)) for side in (-np.inf, np.inf)]
+    ends = np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, np.inf, -np.inf], np.float32)
+    x = np.concatenate([numbers(999), limits, *beside, ends])
+    expected = coding.format.quantise(x / np.float32(1.25)).astype(np.float32) * np.float32(1.25)
+    monkeypatch.setattr("pyqkit.studies.layerwise.coding.load", lambda: library)
+    np.testing.assert_array_equal(coding.quantise(x), expected)
+    last = torch.from_numpy(x[:960].reshape(2, 3, 16, 10)).to(memory_format=torch.channels_last).numpy()
+    rounded = coding.quantise(last)
+    np.testing.assert_array_equal(rounded.reshape(-1), expected[:960])
+    assert rounded.strides == last.strides
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -146,7 +169,8 @@ def assert_same(one: View, other: View) -> None:
 
 def test_the_float_network_is_the_module() -> None:
     with torch.no_grad():
-        expected = network()(torch.from_numpy(images()))
+        model = network().to(memory_format=torch.channels_last)  # sums in the order of the evaluator
+        expected = model(torch.from_numpy(images()).to(memory_format=torch.channels_last))
     assert torch.equal(evaluator().real.logits, expected)
     assert torch.equal(
         evaluator().logits(Assignment.real(evaluator().network), torch.from_numpy(images())), expected
@@ -156,13 +180,14 @@ def test_the_float_network_is_the_module() -> None:
 def test_codings_are_what_a_layer_computes_with() -> None:
     found, chosen = evaluator(), assignment(1)
     only_stem = Assignment((chosen.weights[0], *(None,) * 7), (chosen.activations[0], *(None,) * 7))
-    model = network()
+    model = network().to(memory_format=torch.channels_last)
     stem = model.get_submodule("stem")
     weight, activation = chosen.weights[0], chosen.activations[0]
     assert weight and activation
     stem.weight.data = torch.from_numpy(weight.quantise(stem.weight.detach().numpy()))
     with torch.no_grad():
-        expected = model(torch.from_numpy(activation.quantise(images())))
+        inputs = torch.from_numpy(activation.quantise(images()))
+        expected = model(inputs.to(memory_format=torch.channels_last))
     assert torch.equal(found.view(only_stem).logits, expected)
 
 
