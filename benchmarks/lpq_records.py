@@ -98,5 +98,5 @@ def keep(folder: Path, results: Results[Search]) -> None:
 
 def _trace(outcome: Outcome[Search]) -> list[list[Any]]:
     points = [[point[name] for name in _TRACED] for point in outcome.curve]
-    better = [new for old, new in zip([[]] + points, points) if not old or new[1] != old[1]]
+    better = [new for old, new in zip([[], *points], points) if not old or new[1] != old[1]]
     return better if better[-1:] == points[-1:] else [*better, *points[-1:]]
