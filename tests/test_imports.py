@@ -101,8 +101,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *OVERLAY_FILES,
     },  # an engine computes
     "boards": {"files", "untrusted"},
-    "array": _parts("array.machine array.isa array.families digest files formats host npy untrusted"),
-    "array.compiler": _parts("array array.machine array.isa array.families formats graph"),
+    "array": _parts("array.host array.machine array.isa array.families digest files formats")
+    | {"host", "npy", "untrusted"},
+    "array.compiler": _parts("array array.host array.machine array.isa array.families formats graph"),
+    "array.host": {"formats", "graph", "graph.fields"},
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},

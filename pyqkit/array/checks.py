@@ -27,7 +27,7 @@ from pyqkit.array.isa import (
     encode,
 )
 from pyqkit.array.machine import Machine, Memory
-from pyqkit.array.program import Program
+from pyqkit.array.program import Program, Segment
 from pyqkit.array.timing import table_entries
 
 ENTRIES = {Table.BOUNDARIES: 255, Table.CODES: 256}  # those of codes have what the family says
@@ -71,11 +71,36 @@ def check(program: Program, machine: Machine | None = None) -> None:
             f"a program for the array {machine.name} ({machine.digest}) was expected, but it is for "
             f"{program.machine.name} ({program.machine.digest}); compile the network for this one"
         )
-    instructions = program.instructions
-    if not instructions or any(isinstance(i, End) != (i is instructions[-1]) for i in instructions):
-        raise ProgramError("one END, behind all others, was expected of a program; compile it again")
+    ends = [0, *(segment.last for segment in program.segments)]
+    firsts = [segment.first for segment in program.segments]
+    if firsts != ends[:-1] or ends[-1] != len(program.instructions) or not firsts:
+        raise ProgramError("segments of all instructions were expected of a program; compile it again")
+    for segment in program.segments:
+        _check_order(program, segment)
+        _check_loads(program, segment)
+
+
+def _check_loads(program: Program, segment: Segment) -> None:
+    """LOADs take what comes with a frame."""
+    for memory, given in (
+        (Memory.ACTIVATIONS, [one.layout.words for one in segment.inputs]),
+        (Memory.WEIGHTS, [len(items) for items in segment.streamed]),
+    ):
+        taken = [load.count for load in program.loads(segment) if load.memory == memory]
+        if taken != given:
+            raise ProgramError(
+                f"LOADs of {given} items of {memory.name.lower()} were expected from instruction "
+                f"{segment.first} to {segment.last - 1}, but they take {taken}; compile the network again"
+            )
+
+
+def _check_order(program: Program, segment: Segment) -> None:
+    """One END, and nothing meets that must not."""
+    instructions = program.instructions[segment.first : segment.last]
+    if any(isinstance(i, End) != (i is instructions[-1]) for i in instructions):
+        raise ProgramError("one END, behind all others, was expected of a segment; compile it again")
     working: dict[Unit, tuple[int, list[Touch]]] = {}
-    for index, instruction in enumerate(instructions):
+    for index, instruction in enumerate(instructions, segment.first):
         touched = _checked(program, index)
         for unit in Unit:
             if unit & (instruction.wait | instruction.unit):

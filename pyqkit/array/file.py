@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 
 from pyqkit import npy, untrusted
 from pyqkit.array.checks import check as check_program
+from pyqkit.array.host import HostStep
 from pyqkit.array.isa import ProgramError, decode, encode, word_bits
 from pyqkit.array.machine import Machine
-from pyqkit.array.program import Input, Layout, Program, Result, Section
+from pyqkit.array.program import Alias, Program, Section, Segment
+from pyqkit.array.tensors import Input, Layout, Result
 from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError
 from pyqkit.files import replacing
@@ -23,7 +26,7 @@ from pyqkit.formats import NumberFormat, parse
 from pyqkit.formats.reading import DAMAGE, check, describe, tensor_name, text, whole
 
 DESCRIPTION, ARRAYS = "program.json", "arrays.npz"
-SCHEMA = 1
+SCHEMA = 2
 MAX_FILE = 256 * 2**20  # bytes of a program
 
 
@@ -67,17 +70,18 @@ def to_bytes(program: Program) -> bytes:
         "tables": program.tables,
         "parameters": program.parameters.astype(np.int64),
         "weights": program.weights,
-        "streamed": np.concatenate([np.zeros((0, program.machine.columns), np.uint8), *program.streamed]),
+        "streamed": np.concatenate([np.zeros((0, program.machine.columns), np.uint8), *_streamed(program)]),
     }
+    steps = [_step(step, arrays) for step in program.steps]
     packed = io.BytesIO()
     np.savez(packed, **arrays)  # type: ignore[arg-type]
     description: dict[str, Any] = {
         "schema": SCHEMA,
         "machine": program.machine.to_json(),
-        "inputs": [_described(given) for given in program.inputs],
-        "results": [_described(result) for result in program.results],
+        "steps": steps,
+        "outputs": list(program.outputs),
+        "aliases": [asdict(alias) for alias in program.aliases],
         "sections": [asdict(section) for section in program.sections],
-        "streamed": [len(items) for items in program.streamed],
         "origins": list(program.origins),
         "files": {ARRAYS: digest(packed.getvalue())},
     }
@@ -107,17 +111,16 @@ def from_bytes(content: bytes) -> Program:
         ("streamed", np.uint8, (columns,)),
     ):
         check(arrays[name].dtype == kind and arrays[name].shape[1:] == shape, f"wrong {name}")
-    counts = [whole(n, 1) for n in data["streamed"]]
-    check(sum(counts) == len(arrays["streamed"]), "streamed weights that do not add up")
+    steps = _steps(data["steps"], arrays)
     program = Program(
         machine,
         tuple(decode(machine, word.tobytes()) for word in words),
         arrays["tables"],
         arrays["parameters"].astype(object),
         arrays["weights"],
-        tuple(np.split(arrays["streamed"], np.cumsum(counts)[:-1])) if counts else (),
-        tuple(_input(entry) for entry in data["inputs"]),
-        tuple(_result(entry) for entry in data["results"]),
+        steps,
+        tuple(tensor_name(name) for name in data["outputs"]),
+        tuple(_alias(entry) for entry in data["aliases"]),
         tuple(_section(entry) for entry in data["sections"]),
         _four(data["origins"]),
     )
@@ -127,6 +130,43 @@ def from_bytes(content: bytes) -> Program:
 
 def _instructions(program: Program) -> bytes:
     return b"".join(encode(program.machine, instruction) for instruction in program.instructions)
+
+
+def _streamed(program: Program) -> list[np.ndarray]:
+    """Weights that come with frames, of all segments."""
+    return [items for segment in program.segments for items in segment.streamed]
+
+
+def _step(step: Segment | HostStep, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """JSON data of a step; the arrays of the host's operators go into `arrays`."""
+    if isinstance(step, HostStep):
+        return {"host": step.to_json(arrays)}
+    return {
+        "first": step.first,
+        "last": step.last,
+        "streamed": [len(items) for items in step.streamed],
+        "inputs": [_described(given) for given in step.inputs],
+        "results": [_described(result) for result in step.results],
+    }
+
+
+def _steps(data: Any, arrays: dict[str, np.ndarray]) -> tuple[Segment | HostStep, ...]:
+    found: list[Segment | HostStep] = []
+    left, end = arrays["streamed"], 0
+    for entry in data:
+        if "host" in entry:
+            found.append(HostStep.from_json(entry["host"], arrays))
+            continue
+        first, last = whole(entry["first"], 0), whole(entry["last"], 1)
+        check(first == end < last, "segments that do not follow one another")
+        counts = np.cumsum([0, *(whole(n, 1) for n in entry["streamed"])])
+        check(counts[-1] <= len(left), "streamed weights that do not add up")
+        streamed = tuple(left[low:high] for low, high in pairwise(counts.tolist()))
+        inputs = tuple(_input(given) for given in entry["inputs"])
+        found.append(Segment(first, last, streamed, inputs, tuple(_result(one) for one in entry["results"])))
+        left, end = left[counts[-1] :], last
+    check(not len(left), "streamed weights that do not add up")
+    return tuple(found)
 
 
 def _described(value: Input | Result) -> dict[str, Any]:
@@ -163,7 +203,12 @@ def _layout(data: dict[str, Any]) -> Layout:
 
 def _input(data: dict[str, Any]) -> Input:
     beside, left = whole(data["beside"], 1), whole(data["left"], 0)
-    return Input(_layout(data["layout"]), _shape(data["shape"]), beside, left)
+    name, layout, shape = tensor_name(data["tensor"]), _layout(data["layout"]), _shape(data["shape"])
+    return Input(name, layout, shape, beside, left, whole(data["top"], 0))
+
+
+def _alias(data: dict[str, Any]) -> Alias:
+    return Alias(tensor_name(data["tensor"]), tensor_name(data["stored"]), _shape(data["shape"]))
 
 
 def _result(data: dict[str, Any]) -> Result:
@@ -175,6 +220,8 @@ def _result(data: dict[str, Any]) -> Result:
         _shape(data["shape"]),
         _format(data["format"]),
         layout,
+        whole(data["top"], 0),
+        whole(data["left"], 0),
         whole(data["shift"], 0),
         tiles,  # type: ignore[arg-type]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from pyqkit.array.program import Program
+from pyqkit.array.program import Program, Segment
 from pyqkit.array.timing import schedule
 
 INPUT, RESULTS = "input", "results"  # what stands before the first layer, and behind the last
@@ -31,21 +31,28 @@ class Part:
 
 
 def parts(program: Program) -> tuple[Part, ...]:
-    """Parts of a program in their order, its END excluded, which has the last mark."""
-    end = len(program.instructions) - 1
-    firsts = {section.first: section.layers for section in program.sections}
-    behind = max((section.last for section in program.sections), default=0)
-    starts: dict[int, tuple[str, ...]] = {0: (INPUT,), behind: (RESULTS,), **firsts}
+    """Parts of all segments in their order, each segment's END excluded, which has the last mark of it."""
+    return tuple(part for segment in program.segments for part in _parts(program, segment))
+
+
+def _parts(program: Program, segment: Segment) -> list[Part]:
+    end = segment.last - 1
+    mine = [section for section in program.sections if segment.first <= section.first < segment.last]
+    firsts = {section.first: section.layers for section in mine}
+    behind = max((section.last for section in mine), default=segment.first)
+    starts: dict[int, tuple[str, ...]] = {segment.first: (INPUT,), behind: (RESULTS,), **firsts}
     order = [*sorted(first for first in starts if first < end), end]
-    spans = schedule(program.machine, program.instructions)
-    return tuple(
-        Part(starts[first], first, spans[last].start - spans[first].start) for first, last in pairwise(order)
-    )
+    spans = schedule(program.machine, program.instructions[segment.first : segment.last])
+    at = [span.start for span in spans]
+    return [
+        Part(starts[first], first, at[last - segment.first] - at[first - segment.first])
+        for first, last in pairwise(order)
+    ]
 
 
 def marked(program: Program) -> Program:
-    """The same program with a mark on the first instruction of each part, and on its END."""
-    firsts = {part.first for part in parts(program)} | {len(program.instructions) - 1}
+    """The same program with a mark on the first instruction of each part, and on each END."""
+    firsts = {part.first for part in parts(program)} | {segment.last - 1 for segment in program.segments}
     instructions = tuple(
         replace(instruction, mark=int(index in firsts))
         for index, instruction in enumerate(program.instructions)

@@ -1,7 +1,8 @@
 """Programs: what a machine is sent to run one network, frame by frame.
 
-Instructions, tables, parameters and weights are loaded once and stay; then any number of frames is one
-transfer each way.
+Instructions, tables, parameters and weights are loaded once and stay. Then a program is a list of steps: of
+segments, each of which takes any number of frames in one transfer each way, and of operators that the host
+executes between them.
 """
 
 from __future__ import annotations
@@ -12,146 +13,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from pyqkit.array.execute import item_words
+from pyqkit.array.host import HostStep
 from pyqkit.array.isa import Fill, Instruction, Load, Post, Repeat, Run, encode
 from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.tensors import Input, Result
 from pyqkit.errors import UserError
-from pyqkit.formats import NumberFormat
 
 _LOADED = (Memory.PROGRAM, Memory.TABLES, Memory.PARAMETERS, Memory.WEIGHTS)  # once, before the first frame
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A tensor of codes in the activation memory.
-
-    Attributes
-    ----------
-    tensor : str
-    shape : (int, int, int)
-        Height, width, channels.
-    format : NumberFormat
-    planes, code_bits : int
-        Codes of a slot, and bits of each.
-    rows : int
-        Slots of a word.
-    """
-
-    tensor: str
-    shape: tuple[int, int, int]
-    format: NumberFormat
-    planes: int
-    code_bits: int
-    rows: int
-
-    @property
-    def pixel_words(self) -> int:
-        """Words of a pixel."""
-        return -(-self.shape[2] // (self.rows * self.planes))
-
-    @property
-    def words(self) -> int:
-        """Words of a frame."""
-        return self.shape[0] * self.shape[1] * self.pixel_words
-
-    def to_words(self, codes: np.ndarray) -> np.ndarray:
-        """Words of codes (frames, height, width, channels): uint8 of shape (frames, words, slots)."""
-        frames = len(codes)
-        slots = np.zeros((frames, *self.shape[:2], self.pixel_words * self.planes * self.rows), np.int64)
-        slots[..., : self.shape[2]] = codes
-        slots = slots.reshape(frames, self.words, self.planes, self.rows)
-        shifts = np.arange(self.planes)[:, None] * self.code_bits
-        return (slots << shifts).sum(axis=2).astype(np.uint8)
-
-    def from_words(self, words: np.ndarray) -> np.ndarray:
-        """Codes (frames, height, width, channels) of words (frames, words, slots)."""
-        shifts = np.arange(self.planes)[:, None] * self.code_bits
-        codes = words[:, :, None].astype(np.int64) >> shifts & 2**self.code_bits - 1
-        codes = codes.reshape(len(words), *self.shape[:2], -1)[..., : self.shape[2]]
-        return codes.astype(self.format.code_dtype)
-
-
-@dataclass(frozen=True)
-class Input:
-    """A tensor that comes with every frame: as it is, or neighbouring pixels side by side.
-
-    An image of few channels would leave most rows of the array idle. With `beside` pixels of a row in one, a
-    convolution has that many fewer taps.
-
-    Attributes
-    ----------
-    layout : Layout
-        As it is stored.
-    shape : (int, int, int)
-        As it comes.
-    beside : int
-        Pixels side by side; 1 for none. Pixel x has those from column ``x - left`` on.
-    left : int
-        Columns of zeros before the first.
-    """
-
-    layout: Layout
-    shape: tuple[int, int, int]
-    beside: int = 1
-    left: int = 0
-
-    def to_words(self, codes: np.ndarray) -> np.ndarray:
-        """Words of codes (frames, height, width, channels): uint8 of shape (frames, words, slots)."""
-        if self.beside == 1:
-            return self.layout.to_words(codes)
-        width = self.layout.shape[1]
-        behind = max(0, width + self.beside - 1 - self.left - self.shape[1])
-        sides = ((0, 0), (0, 0), (self.left, behind), (0, 0))
-        padded = np.pad(codes, sides, constant_values=self.layout.format.zero_code)
-        columns = [padded[:, :, first : first + width] for first in range(self.beside)]
-        return self.layout.to_words(np.concatenate(columns, axis=3))
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a program sends of each frame, in the order of results.
-
-    Attributes
-    ----------
-    tensor : str
-        Of the graph.
-    shape : (int, int, int)
-    format : NumberFormat
-    layout : Layout or None
-        Of the codes; None for sums, one a stream word.
-    shift : int
-        Bits by which sums are larger than the graph's.
-    tiles : tuple of (int, int, int, int, int)
-        Of sums: first row, first column, rows, columns and channels that are sent together, one tile of
-        channels behind the other.
-    """
-
-    tensor: str
-    shape: tuple[int, int, int]
-    format: NumberFormat
-    layout: Layout | None
-    shift: int = 0
-    tiles: tuple[tuple[int, int, int, int, int, int], ...] = ()
-
-    def stream_words(self, machine: Machine) -> int:
-        """Words of the stream that a frame takes."""
-        if self.layout is not None:
-            return self.layout.words * item_words(machine, Memory.ACTIVATIONS)
-        return int(np.prod(self.shape))
-
-    def read(self, machine: Machine, content: np.ndarray) -> np.ndarray:
-        """Codes of the tensor, (frames, *shape), of the bytes that came, (frames, bytes)."""
-        frames = len(content)
-        if self.layout is not None:
-            words = content.reshape(frames, self.layout.words, -1)[:, :, : machine.rows]
-            return self.layout.from_words(words).reshape(frames, *self.shape)
-        sums = content.view("<i8")[:, :: machine.stream_bits // 64]
-        found, at = np.zeros((frames, *self.shape), np.int64), 0
-        for top, left, rows, columns, first, count in self.tiles:
-            size = rows * columns * count
-            block = sums[:, at : at + size].reshape(frames, rows, columns, count)
-            found[:, top : top + rows, left : left + columns, first : first + count] = block
-            at += size
-        return self.format.from_integers(found >> self.shift)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -194,6 +62,36 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
+class Segment:
+    """Part of a program that is one transfer each way.
+
+    Attributes
+    ----------
+    first, last : int
+        Its instructions, of which the last one before `last` is an END.
+    streamed : tuple of numpy.ndarray, uint8
+        What its LOADs of weights take, in their order.
+    inputs : tuple of Input
+    results : tuple of Result
+    """
+
+    first: int
+    last: int
+    streamed: tuple[np.ndarray, ...]
+    inputs: tuple[Input, ...]
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A tensor of the graph that has the elements of another one, in their order."""
+
+    tensor: str
+    stored: str
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
 class Program:
     """A network for a machine.
 
@@ -201,17 +99,19 @@ class Program:
     ----------
     machine : Machine
     instructions : tuple of Instruction
-        Up to its END.
+        Those of all segments, one behind the other.
     tables : numpy.ndarray, uint64
         Items of the table memory.
     parameters : numpy.ndarray of Python integers, shape (items, columns, 2)
         Multipliers and offsets.
     weights : numpy.ndarray, uint8, shape (items, columns)
         Those that are loaded once.
-    streamed : tuple of numpy.ndarray, uint8
-        What the LOADs of weights within the program take, in their order.
-    inputs : tuple of Input
-    results : tuple of Result
+    steps : tuple of Segment or HostStep
+        In their order; a segment relies on nothing that another one left but what is loaded once.
+    outputs : tuple of str
+        Tensors of the graph.
+    aliases : tuple of Alias
+        Of outputs and of what the host reads.
     sections : tuple of Section
     origins : tuple of int
         Where it starts in the memories of instructions, tables, parameters and weights.
@@ -222,11 +122,16 @@ class Program:
     tables: np.ndarray
     parameters: np.ndarray
     weights: np.ndarray
-    streamed: tuple[np.ndarray, ...]
-    inputs: tuple[Input, ...]
-    results: tuple[Result, ...]
+    steps: tuple[Segment | HostStep, ...]
+    outputs: tuple[str, ...]
+    aliases: tuple[Alias, ...]
     sections: tuple[Section, ...]
     origins: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Steps that the machine does."""
+        return tuple(step for step in self.steps if isinstance(step, Segment))
 
     def sizes(self) -> tuple[int, int, int, int]:
         """Items that it takes of the memories of instructions, tables, parameters and weights."""
@@ -274,51 +179,73 @@ class Program:
             in_words(machine, self.weights),
         ]
 
-    def call(self, codes: dict[str, np.ndarray]) -> bytes:
-        """What is sent for frames: codes of the inputs by tensor, (frames, height, width, channels)."""
-        frames = {len(codes[given.layout.tensor]) for given in self.inputs}
-        if len(frames) != 1 or not min(frames):
-            raise UserError(f"equally many frames of all inputs were expected, but {sorted(frames)} came")
-        count = frames.pop()
-        inputs = iter([given.to_words(codes[given.layout.tensor]) for given in self.inputs])
-        streamed = iter(self.streamed)
-        parts = []
-        for load in (i for i in self.instructions if isinstance(i, Load)):
-            items = next(inputs) if load.memory == Memory.ACTIVATIONS else next(streamed)[None]
-            padded = in_words(self.machine, items.reshape(-1, items.shape[-1]))
-            parts.append(np.broadcast_to(padded.reshape(len(items), -1), (count, padded.size // len(items))))
-        first = encode(self.machine, Repeat(first=self.origins[0], count=count))
-        return first + np.concatenate(parts, axis=1).tobytes()
-
     def execution(self, codes: dict[str, np.ndarray]) -> Generator[Call, np.ndarray, dict[str, np.ndarray]]:
-        """Calls for frames, each answered by the bytes that came, uint8; returns codes of the results.
+        """Calls for frames, each answered by the bytes that came, uint8; returns codes of the outputs.
 
         Parameters
         ----------
         codes : dict of str to numpy.ndarray
             Of the inputs by tensor, (frames, height, width, channels).
         """
-        frames = len(next(iter(codes.values())))
-        content = yield Call(self.call(codes), frames * self.frame_bytes[1])
-        return self.read(content.tobytes())
+        lengths = {len(given) for given in codes.values()}
+        if len(lengths) != 1 or not min(lengths):
+            raise UserError(f"equally many frames of all inputs were expected, but {sorted(lengths)} came")
+        (frames,) = lengths
+        known = dict(codes)
+        for step in self.steps:
+            if isinstance(step, Segment):
+                size = self.segment_bytes(step)[1]
+                content = yield Call(self._call(step, known, frames), frames * size)
+                self._take(step, content.reshape(frames, size), known)
+            else:
+                known |= step.execute({name: self._codes(name, known) for name in step.reads})
+        return {name: self._codes(name, known) for name in self.outputs}
+
+    def _codes(self, name: str, known: dict[str, np.ndarray]) -> np.ndarray:
+        """Codes of a tensor, of those of stored ones."""
+        for alias in self.aliases:
+            if alias.tensor == name:
+                return known[alias.stored].reshape(-1, *alias.shape)
+        return known[name]
+
+    def _call(self, segment: Segment, codes: dict[str, np.ndarray], count: int) -> bytes:
+        """What is sent for frames: codes of the inputs by tensor, (frames, height, width, channels)."""
+        inputs = iter([given.to_words(codes[given.tensor]) for given in segment.inputs])
+        streamed = iter(segment.streamed)
+        parts = []
+        for load in self.loads(segment):
+            items = next(inputs) if load.memory == Memory.ACTIVATIONS else next(streamed)[None]
+            padded = in_words(self.machine, items.reshape(-1, items.shape[-1]))
+            parts.append(np.broadcast_to(padded.reshape(len(items), -1), (count, padded.size // len(items))))
+        first = encode(self.machine, Repeat(first=self.origins[0] + segment.first, count=count))
+        return first + np.concatenate([np.zeros((count, 0), np.uint8), *parts], axis=1).tobytes()
+
+    def _take(self, segment: Segment, content: np.ndarray, codes: dict[str, np.ndarray]) -> None:
+        """Codes of the results of what came back, (frames, bytes)."""
+        at = 0
+        for result in segment.results:
+            if result.tensor not in codes:
+                codes[result.tensor] = np.zeros((len(content), *result.shape), result.dtype)
+            end = at + result.stream_words(self.machine) * self.machine.stream_bits // 8
+            result.place(self.machine, np.ascontiguousarray(content[:, at:end]), codes[result.tensor])
+            at = end
+
+    def loads(self, segment: Segment) -> list[Load]:
+        """What takes words of the stream in a segment."""
+        return [i for i in self.instructions[segment.first : segment.last] if isinstance(i, Load)]
+
+    def segment_bytes(self, segment: Segment) -> tuple[int, int]:
+        """Bytes that a segment takes for a frame, beside its REPEAT, and that it gives."""
+        word = self.machine.stream_bits // 8
+        loads = self.loads(segment)
+        given = sum(load.count * item_words(self.machine, Memory(load.memory)) for load in loads)
+        return given * word, sum(result.stream_words(self.machine) for result in segment.results) * word
 
     @property
     def frame_bytes(self) -> tuple[int, int]:
         """Most bytes that a call takes for a frame, beside its REPEAT, and that it gives."""
-        word = self.machine.stream_bits // 8
-        loads = [i for i in self.instructions if isinstance(i, Load)]
-        given = sum(load.count * item_words(self.machine, Memory(load.memory)) for load in loads)
-        return given * word, sum(result.stream_words(self.machine) for result in self.results) * word
-
-    def read(self, content: bytes) -> dict[str, np.ndarray]:
-        """Codes of the results by tensor of the graph, of what came back."""
-        sizes = [r.stream_words(self.machine) * self.machine.stream_bits // 8 for r in self.results]
-        rows = np.frombuffer(content, np.uint8).reshape(-1, sum(sizes))
-        ends = np.cumsum(sizes)
-        return {
-            result.tensor: result.read(self.machine, np.ascontiguousarray(rows[:, end - size : end]))
-            for result, end, size in zip(self.results, ends, sizes)
-        }
+        sizes = [self.segment_bytes(segment) for segment in self.segments]
+        return max((size[0] for size in sizes), default=0), max((size[1] for size in sizes), default=0)
 
 
 def executed(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import process_time
 
+from pyqkit.array.host import HostStep
 from pyqkit.array.isa import Run, Unit
 from pyqkit.array.program import Program
 from pyqkit.array.timing import Span, depths, schedule
+
+_RUNS = 3  # of an operator of the host, to time it
 
 
 @dataclass(frozen=True)
@@ -50,24 +54,47 @@ class LayerCycles:
 
 
 @dataclass(frozen=True)
+class HostTime:
+    """Operators that the host does for an array, and the seconds of a frame, measured on this computer."""
+
+    layers: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ArrayReport:
     """Cycles of a program.
 
     Attributes
     ----------
     frame_cycles : int
-        From a frame to the next.
+        Of a frame in all segments.
     layers : tuple of LayerCycles
     frame_bytes : (int, int)
-        That a frame takes of the stream to the machine and of that from it.
+        That a frame takes of the stream to the machine and of that from it, in all segments.
     setup_bytes : int
         That are sent once.
+    segments : int
+        Each is a transfer each way for a batch of frames.
+    frame_seconds : float
+        That the array takes for a frame (modelled).
+    host : tuple of HostTime
+        What the host does between segments.
     """
 
     frame_cycles: int
     layers: tuple[LayerCycles, ...]
     frame_bytes: tuple[int, int]
     setup_bytes: int
+    segments: int
+    frame_seconds: float
+    host: tuple[HostTime, ...]
+
+    @property
+    def host_share(self) -> float:
+        """Part of a frame's time that the host's operators take, were this computer the board's processor."""
+        spent = sum(step.seconds for step in self.host)
+        return spent / (spent + self.frame_seconds)
 
     @property
     def ideal_cycles(self) -> float:
@@ -76,12 +103,32 @@ class ArrayReport:
 
 
 def report(program: Program) -> ArrayReport:
-    """Cycles of a program, by the closed forms of `timing`."""
+    """Cycles of a program, by the closed forms of `timing`; operators of the host are timed here."""
     machine = program.machine
-    spans = schedule(machine, program.instructions)
-    layers = tuple(_layer(program, spans, index) for index in range(len(program.sections)))
-    frame = spans[-1].start + depths(machine).repeat
-    return ArrayReport(frame, layers, program.frame_bytes, len(program.setup()))
+    spans, frame = list[Span](), 0
+    for segment in program.segments:
+        spans += schedule(machine, program.instructions[segment.first : segment.last], frame)
+        frame = spans[-1].start + depths(machine).repeat
+    sizes = [program.segment_bytes(segment) for segment in program.segments]
+    return ArrayReport(
+        frame,
+        tuple(_layer(program, spans, index) for index in range(len(program.sections))),
+        (sum(given for given, _ in sizes), sum(taken for _, taken in sizes)),
+        len(program.setup()),
+        len(sizes),
+        frame / (machine.clock_mhz * 1e6),
+        tuple(_timed(step) for step in program.steps if isinstance(step, HostStep)),
+    )
+
+
+def _timed(step: HostStep) -> HostTime:
+    """The best of a few runs of one frame."""
+    codes, spent = step.zeros(), []
+    for _ in range(_RUNS):
+        begin = process_time()
+        step.execute(codes)
+        spent.append(process_time() - begin)
+    return HostTime(step.layers, min(spent))
 
 
 def _layer(program: Program, spans: list[Span], index: int) -> LayerCycles:

@@ -97,5 +97,5 @@ def schedule(machine: Machine, instructions: Sequence[Instruction], start: int =
 
 
 def frame_cycles(machine: Machine, instructions: Sequence[Instruction]) -> int:
-    """Cycles from the first instruction of a program to that of its next repetition."""
+    """Cycles from the first instruction of a segment to that of its next repetition."""
     return schedule(machine, instructions)[-1].start + depths(machine).repeat

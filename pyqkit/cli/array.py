@@ -73,6 +73,9 @@ def _json(output: str, array: str, clock: float, found: Any) -> dict[str, Any]:
         "bytes_to_the_array": given,
         "bytes_from_the_array": taken,
         "bytes_once": found.setup_bytes,
+        "segments": found.segments,
+        "host": [{"layers": list(step.layers), "seconds_here": step.seconds} for step in found.host],
+        "host_share": found.host_share,
         "layers": report.rows(found),
     }
 
@@ -85,6 +88,15 @@ def _show(output: str, array: str, clock: float, found: Any) -> None:
     rate, cycles = clock * 1e6 / found.frame_cycles, found.frame_cycles
     given, taken = found.frame_bytes
     click.echo(plain(f"{cycles:,} cycles a frame (modelled), {rate:,.1f} frames a second at {clock:g} MHz"))
+    segments = "one segment" if found.segments == 1 else f"{found.segments} segments"
     click.echo(
-        plain(f"one segment: {given:,} bytes in and {taken:,} out a frame, {found.setup_bytes:,} once")
+        plain(
+            f"{segments}, a transfer each way for a batch of frames: {given:,} bytes in and {taken:,} out a "
+            f"frame, {found.setup_bytes:,} once"
+        )
     )
+    if found.host:
+        layers = ", ".join(layer for step in found.host for layer in step.layers)
+        click.echo(
+            plain(f"the host does {layers}: {found.host_share:.1%} of a frame's time (measured on this one)")
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pyqkit.array.machine import Machine
+from pyqkit.array.program import Call, Program
 from pyqkit.array.rtl import generate, module_name
 from tests.rtl.pairs import ROOT, build
 
@@ -122,3 +123,13 @@ class Simulation:
         found = np.fromfile(folder / "out.bin", np.uint64).reshape(-1, 2)
         marks = np.fromfile(folder / "marks.bin", np.uint64)
         return Answer(found[:, 0].tobytes(), found[:, 1] != 0, cycles, marks)
+
+    def transfers(self, program: Program, stalls: Iterable[int] = (0, 0)) -> Callable[[Call], np.ndarray]:
+        """Transfers of a program, each to a machine that has nothing but it."""
+
+        def send(call: Call) -> np.ndarray:
+            content = self.send(program.setup() + call.content, stalls).content
+            assert len(content) == call.result_bytes
+            return np.frombuffer(content, np.uint8)
+
+        return send

@@ -15,6 +15,7 @@ from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import Instruction, Load, Post, ProgramError, Run, Unit
 from pyqkit.array.program import Program
 from tests.array.networks import everything, moves
+from tests.array.running import run
 
 LPA = machine.named("lpa8x8")
 NET = everything("lp4_1_2", "lp4_0_3")
@@ -35,9 +36,7 @@ def changed(index: int, **values: int) -> Program:
 
 def differing(compiled: Program) -> int:
     """Codes that differ from the definitions."""
-    state = ArrayState(LPA)
-    state.send(compiled.setup())
-    found = compiled.read(state.send(compiled.call(NET.codes)))
+    found = run(compiled, NET.codes)
     return sum(int((codes != NET.values[name]).sum()) for name, codes in found.items())
 
 
@@ -95,7 +94,10 @@ REFUSED: dict[str, tuple[Callable[[], Program], str]] = {
     "channels": (lambda: changed(POSTS[0], channels=17), "channels of its lanes"),
     "field": (lambda: changed(RUNS[0], base=2**13), "base from 0 to 8191"),
     "memory": (lambda: changed(0, memory=0), "weights or activations"),
-    "no end": (lambda: replace(PROGRAM, instructions=PROGRAM.instructions[:-1]), "one END"),
+    "no end": (
+        lambda: replace(PROGRAM, instructions=(*PROGRAM.instructions[:-1], PROGRAM.instructions[-2])),
+        "one END",
+    ),
 }
 
 
@@ -138,7 +140,7 @@ def test_words_beyond_the_memory_are_refused() -> None:
 def test_frames_that_do_not_come_whole() -> None:
     state = ArrayState(LPA)
     state.send(PROGRAM.setup())
-    content = PROGRAM.call(NET.codes)
+    content = next(PROGRAM.execution(NET.codes)).content
     with pytest.raises(ProgramError, match="send whole frames"):
         state.send(content[:-8])
     with pytest.raises(ProgramError, match="LOAD or REPEAT was expected"):

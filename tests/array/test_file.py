@@ -10,16 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pyqkit.array import file, machine
 from pyqkit.array.compiler import compile_graph
-from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import ProgramError
 from pyqkit.digest import own_digest
 from pyqkit.errors import UserError
 from tests.array.networks import everything
+from tests.array.running import agrees
 
 NET = everything("int4", "int4")
 PROGRAM = compile_graph(NET.graph, machine.named("int8x8"))
@@ -31,10 +30,7 @@ def test_a_program_is_read_as_it_was_written(words: int, tmp_path: Path) -> None
     file.save(compile_graph(NET.graph, array), tmp_path / "net.zip")
     program = file.load(tmp_path / "net.zip")
     assert file.to_bytes(program) == (tmp_path / "net.zip").read_bytes()
-    state = ArrayState(program.machine)
-    state.send(program.setup())
-    for name, codes in program.read(state.send(program.call(NET.codes))).items():
-        np.testing.assert_array_equal(codes, NET.values[name])
+    agrees(NET, program)
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
@@ -65,10 +61,10 @@ DAMAGED: dict[str, Callable[[], bytes]] = {
     "edited": lambda: _edited(lambda data: data["machine"].update(rows=16), False),
     "other machine": lambda: _edited(lambda data: data["machine"].update(accumulators=1024), True),
     "no machine": lambda: _edited(lambda data: data.pop("machine"), True),
-    "planes": lambda: _edited(lambda data: data["inputs"][0]["layout"].update(planes=9), True),
-    "format": lambda: _edited(lambda data: data["results"][0].update(format="mx32_int8"), True),
+    "planes": lambda: _edited(lambda data: data["steps"][0]["inputs"][0]["layout"].update(planes=9), True),
+    "format": lambda: _edited(lambda data: data["steps"][0]["results"][0].update(format="mx32_int8"), True),
     "arrays": lambda: _edited(lambda data: data.update(files={}), True),
-    "streamed": lambda: _edited(lambda data: data.update(streamed=[5]), True),
+    "streamed": lambda: _edited(lambda data: data["steps"][0].update(streamed=[5]), True),
 }
 
 

@@ -12,27 +12,12 @@ from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import Load
 from pyqkit.array.machine import Machine, Memory
-from pyqkit.array.program import Program
 from pyqkit.errors import UserError
 from tests.array.networks import everything, moves, unequal_branches, unequal_sums
-from tests.emulate.networks import Net
+from tests.array.running import agrees
 
 LPA, INT8, INT16 = (machine.named(name) for name in ("lpa8x8", "int8x8", "int16x16"))
 ODD = replace(INT16, name="int12x8", rows=12, columns=8)  # a tile of channels straddles words
-
-
-def checked(net: Net, compiled: Program) -> None:
-    """A program gives the codes of the definitions."""
-    state = ArrayState(compiled.machine)
-    assert state.send(compiled.setup()) == b""
-    agrees(net, compiled, state)
-
-
-def agrees(net: Net, compiled: Program, state: ArrayState) -> None:
-    found = compiled.read(state.send(compiled.call(net.codes)))
-    assert found.keys() == {port.tensor for port in net.graph.outputs}
-    for name, codes in found.items():
-        np.testing.assert_array_equal(codes, net.values[name], name)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +38,7 @@ def agrees(net: Net, compiled: Program, state: ArrayState) -> None:
 def test_all_operators(array: Machine, activations: str, weights: str) -> None:
     net = everything(activations, weights)
     assert len(np.unique(net.values["e"])) > 2
-    checked(net, compile_graph(net.graph, array))
+    agrees(net, compile_graph(net.graph, array))
 
 
 @pytest.mark.parametrize(
@@ -61,14 +46,14 @@ def test_all_operators(array: Machine, activations: str, weights: str) -> None:
 )
 def test_codes_that_move(array: Machine, fmt: str) -> None:
     net = moves(fmt, fmt)
-    checked(net, compile_graph(net.graph, array))
+    agrees(net, compile_graph(net.graph, array))
 
 
 @pytest.mark.parametrize("array, fmt", [(LPA, "lp8_1_2"), (INT8, "int4")], ids=["lp", "int4"])
 def test_branches_of_unequal_scales(array: Machine, fmt: str) -> None:
     """Factors that are too wide become smaller ones, which all pairs of codes prove."""
     net = unequal_branches(fmt)
-    checked(net, compile_graph(net.graph, replace(array, multiplier_bits=28)))
+    agrees(net, compile_graph(net.graph, replace(array, multiplier_bits=28)))
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3], ids=["tensor", "channel"])
@@ -84,7 +69,7 @@ def test_factors_are_rounded_before_the_graph_is_fixed(array: Machine, fmt: str,
     moved = int((before["b"] != net.values["b"]).sum())
     assert moved <= 1 and len(np.unique(before["b"])) > 4
     net.graph = graph
-    checked(net, compile_graph(graph, array))
+    agrees(net, compile_graph(graph, array))
     assert fitted(graph, array) == (graph, [])
 
 
@@ -109,7 +94,7 @@ def test_memories_of_any_size(sizes: dict[str, int]) -> None:
     compiled = compile_graph(net.graph, array)
     loads = [i for i in compiled.instructions if isinstance(i, Load) and i.memory == Memory.WEIGHTS]
     assert bool(loads) == ("weight_words" in sizes)
-    checked(net, compiled)
+    agrees(net, compiled)
 
 
 def test_several_programs_in_one_machine() -> None:

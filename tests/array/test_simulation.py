@@ -12,6 +12,7 @@ from pyqkit.array import marks
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.machine import Machine, named
+from pyqkit.array.program import executed
 from pyqkit.array.timing import depths, frame_cycles
 from tests.array.networks import everything, moves
 from tests.array.random_programs import Drawn
@@ -80,9 +81,7 @@ def test_networks(simulations: dict[str, Simulation], name: str, activations: st
     simulation = simulations[name]
     for net in (everything(activations, weights), moves(activations, weights)):
         program = compile_graph(net.graph, simulation.machine)
-        setup = program.setup()
-        answer = simulation.send(setup + program.call(net.codes), (30, 60))
-        found = program.read(answer.content)
+        found = executed(program, net.codes, simulation.transfers(program, (30, 60)))
         for port in net.graph.outputs:
             np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
 
@@ -94,8 +93,9 @@ def test_parts_take_the_cycles_of_the_model(simulations: dict[str, Simulation], 
     simulation, net = simulations[name], everything(fmt, fmt)
     plain = compile_graph(net.graph, simulation.machine)
     program = marks.marked(plain)
-    answer = simulation.send(program.setup() + program.call(net.codes))
-    assert answer.content == simulation.send(plain.setup() + plain.call(net.codes)).content
+    marked_call, call = (next(one.execution(net.codes)).content for one in (program, plain))
+    answer = simulation.send(program.setup() + marked_call)
+    assert answer.content == simulation.send(plain.setup() + call).content
     parts = marks.parts(plain)
     assert {layer for part in parts for layer in part.layers} >= {"input", "first", "strided", "results"}
     wanted = [*(part.cycles for part in parts), depths(plain.machine).repeat] * len(net.codes["x"])

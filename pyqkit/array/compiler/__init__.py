@@ -1,7 +1,8 @@
 """From a graph to a program for an array.
 
 `factors` rounds what is too wide, `lower` makes passes of operators, `requantise` parameters of thresholds,
-`plan` tiles of weights, `memory` addresses, `schedule` instructions.
+`plan` tiles of weights; `segments` cuts passes into transfers, `memory` finds addresses, `schedule` writes
+instructions.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import numpy as np
 
 from pyqkit.array.compiler.factors import rounded_graph
 from pyqkit.array.compiler.lower import Lowering
-from pyqkit.array.compiler.memory import Pool, allocate
+from pyqkit.array.compiler.memory import Pool
 from pyqkit.array.compiler.plan import Plan, Planner, Tile
 from pyqkit.array.compiler.schedule import Block, Scheduler
+from pyqkit.array.compiler.segments import Box, Cutter, Work
 from pyqkit.array.families import of
+from pyqkit.array.host import HostStep
 from pyqkit.array.machine import Machine
-from pyqkit.array.program import Input, Program, Result, Section, together
+from pyqkit.array.program import Alias, Program, Section, Segment, together
+from pyqkit.array.tensors import Input, Result
+from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -42,31 +47,40 @@ def compile_graph(graph: Graph, machine: Machine) -> Program:
     Raises
     ------
     UserError
-        Naming the layer, for what the machine lacks.
+        Naming the layer, for numbers that the machine does not hold.
     """
     family = of(machine)
     lowered = Lowering(graph, machine, family)
     planner = Planner(machine, family, lowered.stored, lowered.passes)
-    sent = [name for name in lowered.results if name in lowered.stored]
-    addresses = allocate(machine, planner.layouts, planner.plans, set(sent))
     streamed = _weight_items(planner.plans) > machine.weight_words
-    scheduler = Scheduler(machine, planner.layouts, addresses, streamed)
-    for port in graph.inputs:
-        scheduler.load(port.tensor)
-    steps = [scheduler.run(plan) for plan in planner.plans]
-    for name in sent:
-        scheduler.store(name)
-    scheduler.end()
+    scheduler = Scheduler(machine, streamed)
+    steps: list[Segment | HostStep] = []
+    works: list[Work] = []
+    for step in Cutter(machine, lowered, planner).steps():
+        if isinstance(step, Work):
+            works.append(step)
+            steps.append(_segment(graph, lowered, scheduler, step))
+        else:
+            steps.append(step)
+    if not works:
+        raise UserError(
+            f"a layer that the array {machine.name} has was expected, but the host would do all of them; "
+            "compile without --array"
+        )
     found = Program(
         machine,
         tuple(scheduler.instructions),
         _joined(scheduler.tables, np.zeros(0, np.uint64)),
         _joined(scheduler.parameters, np.zeros((0, machine.columns, 2), object)),
         _joined(scheduler.weights, np.zeros((0, machine.columns), np.uint8)),
-        tuple(scheduler.loaded),
-        _inputs(graph, lowered, planner),
-        _results(graph, lowered, planner, steps),
-        _sections(graph, planner.plans, scheduler),
+        tuple(steps),
+        tuple(port.tensor for port in graph.outputs),
+        tuple(
+            Alias(name, stored, graph.tensors[name].shape)
+            for name, stored in lowered.outside.items()
+            if name != stored
+        ),
+        _sections(graph, works, scheduler),
     )
     together([found])  # it fits
     return found
@@ -86,44 +100,54 @@ def _weight_items(plans: list[Plan]) -> int:
     return pool.size
 
 
-def _inputs(graph: Graph, lowered: Lowering, planner: Planner) -> tuple[Input, ...]:
-    found = []
-    for name in (port.tensor for port in graph.inputs):
-        beside, left = lowered.beside[name], 0
-        if beside > 1:
-            (op,) = graph.consumers(name)
-            assert isinstance(op, Convolution)
-            left = op.padding[1]
-        found.append(Input(planner.layouts[name], graph.tensors[name].shape, beside, left))
-    return tuple(found)
-
-
-def _results(
-    graph: Graph, lowered: Lowering, planner: Planner, steps: list[list[tuple[Tile, Block]]]
-) -> tuple[Result, ...]:
-    """What comes back, in its order: sums as they are made, then codes."""
-    found = []
-    for plan, order in zip(planner.plans, steps):
+def _segment(graph: Graph, lowered: Lowering, scheduler: Scheduler, work: Work) -> Segment:
+    """Instructions of a segment, what it takes and what it gives."""
+    first = len(scheduler.instructions)
+    scheduler.begin(work.layouts, work.addresses)
+    for name in work.loaded:
+        scheduler.load(name)
+    results = []
+    for plan in work.plans:
+        order = scheduler.run(plan)
         if plan.work.codes is None:
-            tensor = graph.tensors[plan.work.output]
-            tiles = tuple(
-                (block.top, block.left, block.rows, block.columns, tile.first, tile.channels)
-                for tile, block in order
-            )
-            found.append(Result(tensor.name, tensor.shape, tensor.format, None, plan.shift, tiles))
-    for name, port in zip(lowered.results, graph.outputs):
-        if name in lowered.stored:
-            tensor = graph.tensors[port.tensor]
-            found.append(Result(tensor.name, tensor.shape, tensor.format, planner.layouts[name]))
-    return tuple(found)
+            results.append(_sent(graph, plan, order, work.top))
+    for name, box in work.kept.items():
+        scheduler.store(name)
+        tensor = graph.tensors[name]
+        given = tensor.name, tensor.shape, tensor.format, work.layouts[name], box.top, box.left
+        results.append(Result(*given))
+    scheduler.end()
+    inputs = tuple(_input(graph, lowered, work, box) for box in work.loaded.values())
+    last = len(scheduler.instructions)
+    return Segment(first, last, tuple(scheduler.loaded), inputs, tuple(results))
 
 
-def _sections(graph: Graph, plans: list[Plan], scheduler: Scheduler) -> tuple[Section, ...]:
+def _sent(graph: Graph, plan: Plan, order: list[tuple[Tile, Block]], top: int) -> Result:
+    """Sums, as they are made."""
+    tensor = graph.tensors[plan.work.output]
+    tiles = tuple(
+        (top + block.top, block.left, block.rows, block.columns, tile.first, tile.channels)
+        for tile, block in order
+    )
+    return Result(tensor.name, tensor.shape, tensor.format, None, shift=plan.shift, tiles=tiles)
+
+
+def _input(graph: Graph, lowered: Lowering, work: Work, box: Box) -> Input:
+    beside, left = lowered.beside.get(box.tensor, 1), 0
+    if beside > 1:
+        (op,) = graph.consumers(box.tensor)
+        assert isinstance(op, Convolution)
+        left = op.padding[1]
+    shape = graph.tensors[box.tensor].shape
+    return Input(box.tensor, work.layouts[box.tensor], shape, beside, left, box.top)
+
+
+def _sections(graph: Graph, works: list[Work], scheduler: Scheduler) -> tuple[Section, ...]:
     operators = {op.name: op for op in graph.operators}
     found = []
-    for index, plan in enumerate(plans):
+    for index, (part, plan) in enumerate((work.part, plan) for work in works for plan in work.plans):
         mine = [at for at, section in enumerate(scheduler.sections) if section == index]
         ops = [operators[name] for name in plan.work.layers]
-        macs = sum(op.macs(graph.input_tensors(op)) for op in ops)
+        macs = round(sum(op.macs(graph.input_tensors(op)) for op in ops) * part)
         found.append(Section(plan.work.layers, mine[0], mine[-1] + 1, macs, plan.peak))
     return tuple(found)

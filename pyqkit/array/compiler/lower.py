@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pyqkit.array.compiler.passes import NONE, POINT, Codes, Part, Pass, Pixels, Stored, Sums, Term, View
+from pyqkit.array.compiler.kernels import dense, of_neighbours, side_by_side
+from pyqkit.array.compiler.passes import (
+    NONE,
+    POINT,
+    Codes,
+    Hosted,
+    Item,
+    Part,
+    Pass,
+    Stored,
+    Sums,
+    Term,
+    View,
+)
 from pyqkit.array.compiler.requantise import MOST_BOUNDARIES, Rising, Scaling, rising, rounded, scaling
 from pyqkit.array.families import Family
-from pyqkit.array.machine import Machine
+from pyqkit.array.machine import SLOT_BITS, Machine
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
@@ -24,8 +37,19 @@ from pyqkit.graph.ops.transpose import Transpose
 from pyqkit.graph.ops.window import SlidingWindow
 
 
+class LacksOperator(UserError):
+    """The array lacks an operator, whatever its formats: the host does it."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Numbers that no slot holds, which the host has made."""
+
+    tensor: str
+
+
 class Lowering:
-    """Passes of a graph.
+    """Passes of a graph, and operators of the host between them.
 
     Parameters
     ----------
@@ -39,14 +63,15 @@ class Lowering:
     ----------
     wide : list of str
         Requantisers whose factors have to be rounded.
-    passes : list of Pass
+    items : list of Pass or Hosted
+        In an order in which each comes behind those whose results it reads.
     stored : dict of str to Stored
-        Inputs, and what passes write.
+        Inputs, and what passes or the host write.
     beside : dict of str to int
         For each input how many neighbouring pixels of a row are stored as one.
-    results : list of str
-        For each output of the graph the stored tensor that has its elements, or the output of a pass that
-        sends sums.
+    outside : dict of str to str
+        What is read beside the array, the graph's outputs among it: for each tensor of the graph the stored
+        one that has its elements, or the output of a pass that sends sums.
 
     Raises
     ------
@@ -57,21 +82,45 @@ class Lowering:
     def __init__(self, graph: Graph, machine: Machine, family: Family, rounding: bool = False) -> None:
         self._rounding, self.wide = rounding, list[str]()
         self.graph, self.machine, self.family = graph, machine, family
-        self.passes: list[Pass] = []
+        self.items: list[Item] = []
         self.stored: dict[str, Stored] = {}
-        self._values: dict[str, View | Sums] = {}
+        self.outside: dict[str, str] = {}
+        self._values: dict[str, View | Sums | Outside] = {}
         self.beside = {port.tensor: self._neighbours(port.tensor) for port in graph.inputs}
         for port in graph.inputs:
             self._store(port.tensor)
         for op in graph.operators:
-            rule = _RULES.get(type(op))
+            self._lower(op)
+        for port in graph.outputs:
+            self._send(port.tensor)
+
+    @property
+    def passes(self) -> list[Pass]:
+        """What the array does."""
+        return [item for item in self.items if isinstance(item, Pass)]
+
+    def _lower(self, op: Operator) -> None:
+        """By its rule, or on the host."""
+        rule, made = _RULES.get(type(op)), len(self.items)
+        try:
             if rule is None:
-                raise self.refusal(op, f"an operator {op.kind}", "compile it without --array")
+                raise self.lacking(op, f"an operator {op.kind}", "the host does it")
             self._values[op.outputs[0]] = rule(self, op)
-        self.results = [self._result(port.tensor) for port in graph.outputs]
+        except LacksOperator:
+            del self.items[made:]
+            for name in op.inputs:
+                self._send(name)
+            self.items.append(Hosted(op))
+            for name in op.outputs:
+                fits = self.graph.tensors[name].format.bits <= SLOT_BITS
+                self._values[name] = self._store(name) if fits else Outside(name)
+
+    def lacking(self, op: Operator, what: str, remedy: str) -> LacksOperator:
+        """What is said of an operator that the machine lacks."""
+        return LacksOperator(str(self.refusal(op, what, remedy)))
 
     def refusal(self, op: Operator, what: str, remedy: str) -> UserError:
-        """What is said of an operator that the machine lacks."""
+        """What is said of a layer whose numbers the machine does not hold."""
         return UserError(
             f"layers that the array {self.machine.name} has were expected, but {op.name} is {what}; {remedy}"
         )
@@ -102,22 +151,28 @@ class Lowering:
             return 1
         return max(1, min(op.kernel[1], self.machine.rows // tensor.shape[2]))
 
+    def _value(self, op: Operator, name: str) -> View | Sums:
+        value = self._values[name]
+        if isinstance(value, Outside):
+            raise self.lacking(op, f"a {op.kind} of numbers that the host has made", "the host does it, too")
+        return value
+
     def view(self, op: Operator, name: str) -> View:
         """Codes that an operator reads."""
-        value = self._values[name]
+        value = self._value(op, name)
         if isinstance(value, Sums):
-            raise self.refusal(op, f"a {op.kind} of sums that are not quantised", "quantise them before it")
+            raise self.lacking(op, f"a {op.kind} of sums that are not quantised", "quantise them before it")
         return value
 
     def sums(self, op: Operator, name: str) -> Sums:
         """Sums that an operator reads; codes are their own sums."""
-        value = self._values[name]
+        value = self._value(op, name)
         return value if isinstance(value, Sums) else self.moved(op, value, POINT)
 
     def moved(self, op: Operator, view: View, window: SlidingWindow, pad: int | None = None) -> Sums:
         """Each channel's codes, summed over a window."""
         if view.flat:
-            raise self.refusal(
+            raise self.lacking(
                 op, "not a convolution behind a flattened image", "flatten before a linear layer"
             )
         count, parts = len(view.channels), []
@@ -141,18 +196,22 @@ class Lowering:
             found |= set(integers[(integers >= tensor.low) & (integers <= tensor.high)].tolist())
         return tuple(sorted(found))
 
-    def _result(self, name: str) -> str:
+    def _send(self, name: str) -> None:
+        """A tensor that is read beside the array."""
         value = self._values[name]
+        if name in self.outside or isinstance(value, Outside):
+            return
+        self.outside[name] = name
         if isinstance(value, Sums):
-            self.passes.append(Pass(value.layers, value, None, name))
-            return name
+            self.items.append(Pass(value.layers, value, None, name))
+            return
         first = self.stored[value.pieces[0].tensor]
         if value.is_all_of(first):
-            return first.name
+            self.outside[name] = first.name
+            return
         producer = self.graph.producer(name)
         assert producer is not None  # inputs are stored
         self.written(producer, name, self.moved(producer, value, POINT), self._unchanged(name))
-        return name
 
     def _unchanged(self, name: str) -> Codes:
         """Sums that are a format's integers, as its codes."""
@@ -162,21 +221,21 @@ class Lowering:
     def written(self, op: Operator, name: str, sums: Sums, codes: Codes, maximum: bool = False) -> View:
         """A pass that stores codes."""
         layers = tuple(dict.fromkeys((*sums.layers, op.name)))
-        self.passes.append(Pass(layers, sums, codes, name, maximum=maximum))
+        self.items.append(Pass(layers, sums, codes, name, maximum=maximum))
         return self._store(name)
 
     # ---- operators -----------------------------------------------------------------------------------------
 
     def convolution(self, op: Convolution) -> Sums:
         if op.exponents is not None:
-            raise self.refusal(op, "one of weights with shared exponents", "take weights of a scalar format")
-        view, weights, window = self.view(op, op.inputs[0]), _dense(op), op.sliding
+            raise self.lacking(op, "one of weights with shared exponents", "take weights of a scalar format")
+        view, weights, window = self.view(op, op.inputs[0]), dense(op), op.sliding
         beside = self.beside.get(op.inputs[0], 1)
         if beside > 1:
-            weights, window = _of_neighbours(weights, window, beside)
+            weights, window = of_neighbours(weights, window, beside)
         if view.flat:
             if window.kernel != (1, 1) or op.groups > 1:
-                raise self.refusal(op, "one over a flattened image", "flatten before a linear layer")
+                raise self.lacking(op, "one over a flattened image", "flatten before a linear layer")
             weights = weights.reshape(len(weights), *view.size, len(view.channels))
             window = SlidingWindow(view.size, (1, 1), (0, 0, 0, 0))
         parts = []
@@ -185,7 +244,7 @@ class Lowering:
             placed = np.full((*weights.shape[:3], tensor.shape[2]), NONE)
             here = np.flatnonzero(view.channels[:, 0] == index)
             if len(set(view.channels[here, 1].tolist())) < len(here):
-                raise self.refusal(op, "one over channels that come twice", "repeat its weights instead")
+                raise self.lacking(op, "one over channels that come twice", "repeat its weights instead")
             placed[..., view.channels[here, 1]] = weights[..., here]
             pad = tensor.format.zero_code if any(window.padding) else 0
             parts.append(Part(pixels, view.size, window, placed, op.weight_format, pad))
@@ -195,7 +254,7 @@ class Lowering:
         view = self.view(op, op.inputs[0])
         fmt = self.graph.tensors[op.inputs[0]].format
         if any(op.padding) and not fmt.has_zero:
-            raise self.refusal(op, f"a padded pool of {fmt}, which has no zero", "pool without padding")
+            raise self.lacking(op, f"a padded pool of {fmt}, which has no zero", "pool without padding")
         return self.moved(op, view, op.sliding)
 
     def max_pool(self, op: MaxPool) -> View:
@@ -224,7 +283,7 @@ class Lowering:
             what = (
                 f"a requantiser of more than {MOST_BOUNDARIES} boundaries, or of other codes in each channel"
             )
-            raise self.refusal(op, what, "quantise to at most 8 bits, by one rising function")
+            raise self.lacking(op, what, "quantise to at most 8 bits, by one rising function")
         machine, sums = self.machine, self.sums(op, op.inputs[0])
         found = scaling(function, machine.multiplier_bits, machine.offset_bits)
         fits = found is not None and _widest(sums) * int(abs(found.multipliers).max()) < 2 ** (
@@ -264,20 +323,20 @@ class Lowering:
 
     def lookup(self, op: Lookup) -> View:
         if len(op.codes) != 1:
-            raise self.refusal(op, "a table of its own for each channel", "take one table for all channels")
+            raise self.lacking(op, "a table of its own for each channel", "take one table for all channels")
         view, fmt = self.view(op, op.inputs[0]), self.graph.tensors[op.inputs[0]].format
         if len(fmt.codes) > MOST_BOUNDARIES + 1:
-            raise self.refusal(op, f"a table of {len(fmt.codes)} codes", "take at most 8 bits")
+            raise self.lacking(op, f"a table of {len(fmt.codes)} codes", "take at most 8 bits")
         codes = _by_integers(fmt.integers[fmt.codes], op.codes[0, fmt.codes], len(view.channels))
         return self.written(op, op.outputs[0], self.moved(op, view, POINT), codes)
 
     def permute(self, op: Permute) -> View | Sums:
-        value, channels = self._values[op.inputs[0]], np.array(op.channels)
+        value, channels = self._value(op, op.inputs[0]), np.array(op.channels)
         if isinstance(value, Sums):
             terms = tuple(term.selected(channels) for term in value.terms)
             return Sums((*value.layers, op.name), value.size, terms)
         if value.flat:
-            raise self.refusal(op, "one of a flattened image", "permute before flattening")
+            raise self.lacking(op, "one of a flattened image", "permute before flattening")
         return View(value.size, value.pieces, value.channels[channels])
 
     def slice(self, op: Slice) -> View:
@@ -297,31 +356,31 @@ class Lowering:
     def concat(self, op: Concat) -> View:
         views = [self.view(op, name) for name in op.inputs]
         if op.axis == 2 and not any(view.flat for view in views):
-            return _side_by_side(views)
+            return side_by_side(views)
         origin = [0, 0]
         for view in views:
             sums, codes = self.moved(op, view, POINT), self._unchanged(op.outputs[0])
-            self.passes.append(Pass((op.name,), sums, codes, op.outputs[0], (origin[0], origin[1])))
+            self.items.append(Pass((op.name,), sums, codes, op.outputs[0], (origin[0], origin[1])))
             origin[op.axis] += view.size[op.axis]
         return self._store(op.outputs[0])
 
     def reshape(self, op: Reshape) -> View | Sums:
-        value = self._values[op.inputs[0]]
+        value = self._value(op, op.inputs[0])
         tensor = self.graph.tensors[op.inputs[0]]
         if isinstance(value, Sums):
             if op.shape != tensor.shape:
-                raise self.refusal(op, "a reshape of sums that are not quantised", "quantise them before it")
+                raise self.lacking(op, "a reshape of sums that are not quantised", "quantise them before it")
             return value
         found = value.reshaped(op.shape)
         if found is None:
             what = f"a reshape from {tensor.shape} to {op.shape}"
-            raise self.refusal(op, what, "keep channels together, or flatten before a linear layer")
+            raise self.lacking(op, what, "keep channels together, or flatten before a linear layer")
         return found
 
     def transpose(self, op: Transpose) -> View:
         view = self.view(op, op.inputs[0])
         if view.flat or op.rows != view.size[0]:
-            raise self.refusal(op, "a transposition within blocks of rows", "transpose whole images")
+            raise self.lacking(op, "a transposition within blocks of rows", "transpose whole images")
         return view.turned()
 
 
@@ -343,41 +402,6 @@ def _by_integers(integers: np.ndarray, codes: np.ndarray, channels: int) -> Code
     """A code for each of a format's integers, which rise."""
     ones, zeros = np.ones(channels, np.int64), np.zeros(channels, np.int64)
     return Codes(ones, zeros, integers[1:].astype(np.int64), codes)
-
-
-def _dense(op: Convolution) -> np.ndarray:
-    """Weights of all input channels, `NONE` for those of other groups."""
-    outputs, height, width, channels = op.weights.shape
-    dense = np.full((outputs, height, width, channels * op.groups), NONE)
-    for group in range(op.groups):
-        rows = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
-        dense[rows, :, :, group * channels : (group + 1) * channels] = op.weights[rows]
-    return dense
-
-
-def _of_neighbours(
-    weights: np.ndarray, window: SlidingWindow, beside: int
-) -> tuple[np.ndarray, SlidingWindow]:
-    """Weights and window over an image whose pixels have so many columns each, the padding among them."""
-    outputs, height, width, channels = weights.shape
-    taps = -(-width // beside)
-    sides = ((0, 0), (0, 0), (0, taps * beside - width), (0, 0))
-    joined = np.pad(weights, sides, constant_values=NONE).reshape(outputs, height, taps, beside * channels)
-    top, _, bottom, _ = window.padding
-    steps = (window.dilation[0], beside)
-    return joined, SlidingWindow((height, taps), window.stride, (top, 0, bottom, 0), steps)
-
-
-def _side_by_side(views: list[View]) -> View:
-    """Channels of several views, one behind the other."""
-    pieces: list[Pixels] = []
-    channels = []
-    for view in views:
-        moved = view.channels.copy()
-        moved[:, 0] = np.where(moved[:, 0] == NONE, NONE, moved[:, 0] + len(pieces))
-        channels.append(moved)
-        pieces += view.pieces
-    return View(views[0].size, tuple(pieces), np.concatenate(channels))
 
 
 _RULES: dict[type[Operator], Callable[[Lowering, Any], View | Sums]] = {

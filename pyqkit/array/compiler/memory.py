@@ -8,8 +8,7 @@ import numpy as np
 
 from pyqkit.array.compiler.plan import Plan
 from pyqkit.array.machine import Machine
-from pyqkit.array.program import Layout
-from pyqkit.errors import UserError
+from pyqkit.array.tensors import Layout
 
 
 class Pool:
@@ -32,20 +31,16 @@ class Pool:
 
 def allocate(
     machine: Machine, layouts: dict[str, Layout], plans: Sequence[Plan], kept: set[str]
-) -> dict[str, int]:
-    """Addresses of tensors; those that live at one time do not overlap.
+) -> dict[str, int] | None:
+    """Addresses of tensors; those that live at one time do not overlap. None if they do not fit.
 
     Parameters
     ----------
     layouts : dict of str to Layout
+        Of what the plans read and write.
     plans : sequence of Plan
     kept : set of str
         Tensors that are needed at the end.
-
-    Raises
-    ------
-    UserError
-        If they do not fit.
     """
     lives = _lives(layouts, plans, kept)
     placed: dict[str, int] = {}
@@ -57,13 +52,8 @@ def allocate(
             if lives[other][0] <= last and first <= lives[other][1]
         )
         placed[name] = _gap(others, layouts[name].words)
-        end = placed[name] + layouts[name].words
-        if end > machine.activation_words:
-            raise UserError(
-                f"tensors of at most {machine.activation_words} words at a time were expected by the array "
-                f"{machine.name}, but {name} needs words up to {end}; take a smaller image, or an array with "
-                "a larger activation memory"
-            )
+        if placed[name] + layouts[name].words > machine.activation_words:
+            return None
     return placed
 
 
@@ -71,8 +61,7 @@ def _lives(layouts: dict[str, Layout], plans: Sequence[Plan], kept: set[str]) ->
     """First and last pass that touches each tensor; inputs are there before the first one."""
     touched: dict[str, list[int]] = {name: [] for name in layouts}
     for index, plan in enumerate(plans):
-        names = {part.pixels.tensor for term in plan.work.sums.terms for part in term.parts}
-        for name in names | ({plan.work.output} & touched.keys()):
+        for name in plan.work.reads | ({plan.work.output} & touched.keys()):
             touched[name].append(index)
     made = {plan.work.output for plan in plans}
     ends = {name: len(plans) if name in kept else -1 for name in touched}

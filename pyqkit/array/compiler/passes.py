@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from pyqkit.formats import NumberFormat
+from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.window import Pair as Size
 from pyqkit.graph.ops.window import SlidingWindow
 
@@ -242,3 +243,23 @@ class Pass:
     output: str
     origin: Size = (0, 0)
     maximum: bool = False
+
+    @property
+    def reads(self) -> set[str]:
+        """Stored tensors that it reads."""
+        return {part.pixels.tensor for term in self.sums.terms for part in term.parts}
+
+
+@dataclass(frozen=True, eq=False)
+class Hosted:
+    """An operator that the host executes, since the array lacks it.
+
+    Attributes
+    ----------
+    operator : Operator
+    """
+
+    operator: Operator
+
+
+Item = Pass | Hosted

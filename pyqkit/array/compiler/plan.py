@@ -10,7 +10,7 @@ from pyqkit.array.compiler.passes import NONE, Part, Pass, Stored, Term
 from pyqkit.array.families import Family, Pair
 from pyqkit.array.families.base import packed
 from pyqkit.array.machine import SLOT_BITS, Machine
-from pyqkit.array.program import Layout
+from pyqkit.array.tensors import Layout
 from pyqkit.errors import UserError
 
 

@@ -11,11 +11,11 @@ from pyqkit.array.compiler.memory import Pool
 from pyqkit.array.compiler.plan import Group, Plan, Tile
 from pyqkit.array.isa import End, Fill, Instruction, Load, Post, Run, Store, Table, Unit
 from pyqkit.array.machine import Machine, Memory
-from pyqkit.array.program import Layout
+from pyqkit.array.tensors import Layout
 from pyqkit.array.timing import cycles
 from pyqkit.errors import UserError
 
-AFTER = -2
+BESIDE = -1
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,11 @@ def _ends(span: tuple[int, int]) -> tuple[int, int]:
 
 
 class Scheduler:
-    """Instructions of a program.
+    """Instructions of a program, segment by segment.
 
     Parameters
     ----------
     machine : Machine
-    layouts : dict of str to Layout
-    addresses : dict of str to int
     streamed : bool
         Load weights for every frame, into two halves of their memory in turn.
 
@@ -94,53 +92,55 @@ class Scheduler:
     ----------
     instructions : list of Instruction
     sections : list of int
-        For each instruction the pass that it belongs to, -1 before the first, `AFTER` behind the last.
+        For each instruction the pass that it belongs to, `BESIDE` where it belongs to none.
     tables, parameters, weights : Pool
         Of the weights those that are resident.
     loaded : list of numpy.ndarray
-        What the LOADs of weights take, in order.
+        What the LOADs of weights of this segment take, in order.
     """
 
-    def __init__(
-        self, machine: Machine, layouts: dict[str, Layout], addresses: dict[str, int], streamed: bool
-    ) -> None:
-        self._machine, self._layouts, self._addresses = machine, layouts, addresses
+    def __init__(self, machine: Machine, streamed: bool) -> None:
+        self._machine, self._streamed = machine, streamed
         self.instructions: list[Instruction] = []
         self.sections: list[int] = []
         self.tables, self.parameters, self.weights = Pool(), Pool(), Pool()
+        self._pass = -1
+        self.begin({}, {})
+
+    def begin(self, layouts: dict[str, Layout], addresses: dict[str, int]) -> None:
+        """A new segment, whose tensors lie so."""
+        self._layouts, self._addresses = layouts, addresses
         self.loaded: list[np.ndarray] = []
-        self._streamed = streamed
         self._filled: dict[Table, int] = {}
         self._half = 0
-        self._ahead = 0  # where the next weights can be loaded: their half is free, and the other one in use
-        self._pass = -1
+        # Where the next weights can be loaded: their half is free, and the other one in use.
+        self._ahead = len(self.instructions)
 
     # ---- frames --------------------------------------------------------------------------------------------
 
     def load(self, name: str) -> None:
         """An input from the stream."""
         address, count = self._addresses[name], self._layouts[name].words
-        self._add(Load(memory=Memory.ACTIVATIONS, address=address, count=count))
+        self._add(Load(memory=Memory.ACTIVATIONS, address=address, count=count), BESIDE)
         self._ahead = len(self.instructions)
 
     def store(self, name: str) -> None:
         """A result to the stream."""
-        self._pass = AFTER
-        self._add(Store(address=self._addresses[name], count=self._layouts[name].words, wait=int(Unit.POST)))
+        count = self._layouts[name].words
+        self._add(Store(address=self._addresses[name], count=count, wait=int(Unit.POST)), BESIDE)
 
     def end(self) -> None:
-        """The end of the program; what was sent last is the last of the transfer."""
-        self._pass = AFTER
+        """The end of a segment; what was sent last is the last of the transfer."""
         for index in reversed(range(len(self.instructions))):
             instruction = self.instructions[index]
             if isinstance(instruction, Store) or (isinstance(instruction, Post) and instruction.raw):
                 self.instructions[index] = replace(instruction, last=1)
                 break
-        self._add(End())
+        self._add(End(), BESIDE)
 
-    def _add(self, instruction: Instruction) -> None:
+    def _add(self, instruction: Instruction, section: int | None = None) -> None:
         self.instructions.append(instruction)
-        self.sections.append(self._pass)
+        self.sections.append(self._pass if section is None else section)
 
     # ---- passes --------------------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Scheduler:
         down, across = (pitch * words for pitch in part.pixels.pitch)
         row = block.top * window.stride[0] - window.padding[0] + box.taps_y[0] * window.dilation[0]
         column = block.left * window.stride[1] - window.padding[1] + box.taps_x[0] * window.dilation[1]
-        base = self._addresses[layout.tensor] + part.pixels.start * words + row * down + column * across
+        base = self._addresses[part.pixels.tensor] + part.pixels.start * words + row * down + column * across
         steps = {
             "base": base + box.group.first + box.words[0],
             "step_row": window.stride[0] * down,
