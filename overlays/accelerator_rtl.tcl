@@ -12,8 +12,10 @@ set core [ipx::current_core]
 set_property name $ip $core
 set_property version $version $core
 set_property ipi_drc {ignore_freq_hz true} $core ;# the clock is the block design's
-foreach stream [list [dict get $settings input] {*}[dict get $settings outputs]] {
-  ipx::associate_bus_interfaces -busif $stream -clock [dict get $settings clock_pin] $core
+set buses [list [dict get $settings input] {*}[dict get $settings outputs]]
+if {[dict size [dict get $settings control]]} { lappend buses [dict get $settings control interface] }
+foreach bus $buses {
+  ipx::associate_bus_interfaces -busif $bus -clock [dict get $settings clock_pin] $core
 }
 ipx::create_xgui_files $core
 ipx::update_checksums $core

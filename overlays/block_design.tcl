@@ -43,7 +43,9 @@ dict for {name dma} $dmas {
 }
 create_bd_cell -type ip -vlnv [dict get $settings vlnv] accelerator_0
 set control [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:smartconnect] control]
-set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI [expr {[dict size $dmas] + ([dict size $counters] > 0)}]] $control
+set own [dict get $settings control] ;# registers of the accelerator itself; empty without
+set controlled [expr {[dict size $dmas] + ([dict size $counters] > 0) + ([dict size $own] > 0)}]
+set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI $controlled] $control
 set memory [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:smartconnect] memory]
 set_property -dict [list CONFIG.NUM_SI [expr {1 + [dict size $dmas]}] CONFIG.NUM_MI 1] $memory
 
@@ -51,6 +53,9 @@ set_property -dict [list CONFIG.NUM_SI [expr {1 + [dict size $dmas]}] CONFIG.NUM
 connect_bd_intf_net [port $system/[dict get $ps control]] [port control/S00_AXI]
 connect_bd_intf_net [port memory/M00_AXI] [port $system/[dict get $ps memory]]
 connect_bd_intf_net [port axi_dma_0/M_AXI_MM2S] [port memory/S00_AXI]
+if {[dict size $own]} {
+  connect_bd_intf_net [port control/[format M%02d_AXI [expr {$controlled - 1}]]] [port accelerator_0/[dict get $own interface]]
+}
 # The input, and what the first output leads to: through the counters, if there are any.
 set first axi_dma_0/S_AXIS_S2MM
 if {[dict size $counters]} {
@@ -116,6 +121,10 @@ dict for {name dma} $dmas {
 if {[dict size $counters]} {
   assign_bd_address -offset [dict get $counters address] -range [dict get $counters size] \
     -target_address_space [get_bd_addr_spaces $system/Data] [get_bd_addr_segs counters_0/s_axi/reg0]
+}
+if {[dict size $own]} {
+  assign_bd_address -offset [dict get $own address] -range [dict get $own size] \
+    -target_address_space [get_bd_addr_spaces $system/Data] [get_bd_addr_segs accelerator_0/[dict get $own interface]/reg0]
 }
 assign_bd_address
 validate_bd_design

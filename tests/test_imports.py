@@ -24,8 +24,9 @@ _BITS = {"overlay.bitfile", "overlay.hwh"}
 OVERLAY_PARTS: dict[str, set[str]] = {
     **{name: {"untrusted"} for name in _BITS},
     "overlay.counters": {"overlay.hwh"},
+    "overlay.array_block": {"overlay.hwh"},
     "overlay.seal": {"digest", *_BITS},
-    "overlay.manifest": {"digest", "formats", "untrusted", "overlay.seal", *_BITS},
+    "overlay.manifest": {"array.machine", "digest", "formats", "untrusted", "overlay.seal", *_BITS},
     "overlay.install": {"files", "overlay.manifest", "overlay.seal"},
 }
 OVERLAY_FILES = set(OVERLAY_PARTS)
@@ -44,6 +45,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
     "runtime": {
+        "array",
+        "array.isa",
+        "array.machine",
         "formats",
         "host",
         "build_folder",
@@ -81,11 +85,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: set() for name in CONVENTIONS},
     **OVERLAY_PARTS,
     "overlay": {
+        "array",
+        "array.compiler",
+        "array.machine",
+        "array.rtl",
         "backends",
         "boards",
         "build_contents",
         "build_folder",
         "designs",
+        "digest",
         "emulate",
         "files",
         "formats",
@@ -93,6 +102,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"npy", "programs", "report", "rtl", "untrusted"}
     | OVERLAY_FILES,  # sources anew
     "board_emulation": {
+        "array",
+        "array.isa",
+        "array.machine",
         "formats",
         "boards",
         "build_folder",
@@ -196,6 +208,7 @@ ALLOWED_HEAVY = {
 # fmt: off
 BOARD_PARTS = (
     "names", "errors", "discovery", "formats", "graph.fields", "graph.limits", "host", "runtime",
+    "array", "array.families", "array.isa", "array.machine",
     "driver_rate", "build_folder", "digest", "files", "renaming", "npy", "untrusted", *OVERLAY_FILES,
 )
 # fmt: on

@@ -132,13 +132,13 @@ def _checked(program: Program, index: int) -> list[Touch]:
     fault = _fault(machine, instruction)
     if fault is not None:
         raise _error(program, index, *fault)
-    touched = list(_touched(machine, instruction))
-    for touch in touched:
+    found = list(touched(machine, instruction))
+    for touch in found:
         size = _size(machine, touch.what)
         if touch.last > size or touch.first < 0:
             came = f"it touches {touch.first} to {touch.last - 1}"
             raise _error(program, index, f"at most {size} items of {touch.what}", came)
-    return touched
+    return found
 
 
 def _fault(machine: Machine, instruction: Instruction) -> tuple[str, str] | None:
@@ -176,7 +176,8 @@ def _size(machine: Machine, what: str) -> int:
     return machine.items(Memory[what]) if what in Memory.__members__ else 1
 
 
-def _touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
+def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
+    """What an instruction reads and writes."""
     if isinstance(instruction, Load):
         yield Touch("input stream", 0, 1, True)
         end = instruction.address + instruction.count

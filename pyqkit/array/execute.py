@@ -114,18 +114,29 @@ class ArrayState:
             )
         return found
 
-    def _repeat(self, repeat: Repeat) -> None:
+    def program(self, first: int) -> list[Instruction]:
+        """Instructions of the program memory, from one on up to the next END.
+
+        Raises
+        ------
+        ProgramError
+            If there are none.
+        """
         program = self.memories[Memory.PROGRAM]
         instructions: list[Instruction] = []
-        at = repeat.first
+        at = first
         while not instructions or not isinstance(instructions[-1], End):
             if at >= len(program):
                 raise ProgramError(
-                    f"an END was expected behind instruction {repeat.first}, but none stands there; compile "
+                    f"an END was expected behind instruction {first}, but none stands there; compile "
                     "the program again"
                 )
             instructions.append(decode(self.machine, program[at].tobytes()))
             at += 1
+        return instructions
+
+    def _repeat(self, repeat: Repeat) -> None:
+        instructions = self.program(repeat.first)
         for _ in range(repeat.count):
             for instruction in instructions[:-1]:
                 self._does[type(instruction)](instruction)

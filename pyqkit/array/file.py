@@ -8,13 +8,12 @@ import zipfile
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyqkit import npy, untrusted
 from pyqkit.array.checks import check as check_program
-from pyqkit.array.host import HostStep
 from pyqkit.array.isa import ProgramError, decode, encode, word_bits
 from pyqkit.array.machine import Machine
 from pyqkit.array.program import Alias, Program, Section, Segment
@@ -24,6 +23,9 @@ from pyqkit.errors import UserError
 from pyqkit.files import replacing
 from pyqkit.formats import NumberFormat, parse
 from pyqkit.formats.reading import DAMAGE, check, describe, tensor_name, text, whole
+
+if TYPE_CHECKING:  # it needs the graph, which a board has no use for without such steps
+    from pyqkit.array.host import HostStep
 
 DESCRIPTION, ARRAYS = "program.json", "arrays.npz"
 SCHEMA = 2
@@ -139,7 +141,7 @@ def _streamed(program: Program) -> list[np.ndarray]:
 
 def _step(step: Segment | HostStep, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """JSON data of a step; the arrays of the host's operators go into `arrays`."""
-    if isinstance(step, HostStep):
+    if not isinstance(step, Segment):
         return {"host": step.to_json(arrays)}
     return {
         "first": step.first,
@@ -155,6 +157,8 @@ def _steps(data: Any, arrays: dict[str, np.ndarray]) -> tuple[Segment | HostStep
     left, end = arrays["streamed"], 0
     for entry in data:
         if "host" in entry:
+            from pyqkit.array.host import HostStep
+
             found.append(HostStep.from_json(entry["host"], arrays))
             continue
         first, last = whole(entry["first"], 0), whole(entry["last"], 1)

@@ -32,10 +32,11 @@ class Part:
 
 def parts(program: Program) -> tuple[Part, ...]:
     """Parts of all segments in their order, each segment's END excluded, which has the last mark of it."""
-    return tuple(part for segment in program.segments for part in _parts(program, segment))
+    return tuple(part for segment in program.segments for part in segment_parts(program, segment))
 
 
-def _parts(program: Program, segment: Segment) -> list[Part]:
+def segment_parts(program: Program, segment: Segment) -> list[Part]:
+    """Parts of a segment in their order."""
     end = segment.last - 1
     mine = [section for section in program.sections if segment.first <= section.first < segment.last]
     firsts = {section.first: section.layers for section in mine}

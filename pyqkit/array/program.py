@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyqkit.array.execute import item_words
-from pyqkit.array.host import HostStep
 from pyqkit.array.isa import Fill, Instruction, Load, Post, Repeat, Run, encode
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.tensors import Input, Result
 from pyqkit.errors import UserError
+
+if TYPE_CHECKING:  # it needs the graph, which a board has no use for without such steps
+    from pyqkit.array.host import HostStep
 
 _LOADED = (Memory.PROGRAM, Memory.TABLES, Memory.PARAMETERS, Memory.WEIGHTS)  # once, before the first frame
 

@@ -15,14 +15,16 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from pyqkit.array.machine import Machine
 from pyqkit.board_emulation import clocks
+from pyqkit.board_emulation.array import Array
 from pyqkit.board_emulation.axi_dma import AxiDma
 from pyqkit.board_emulation.counters import Counters
 from pyqkit.board_emulation.memory import BoardFault, Memory
 from pyqkit.board_emulation.network import Engine, Network
 from pyqkit.board_emulation.streams import Stream
 from pyqkit.formats.port import End
-from pyqkit.overlay import bitfile, counters, hwh
+from pyqkit.overlay import array_block, bitfile, counters, hwh
 
 # Memory that pynq.allocate draws from: base and bytes. Sizes are judgement, about what PYNQ images reserve.
 _MEMORY = {"zynq-7000": (0x1680_0000, 128 << 20), "zynq-mpsoc": (0x6000_0000, 512 << 20)}
@@ -274,7 +276,7 @@ def network_model(
 def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Model]:
     """Models for the blocks of an emulated overlay.
 
-    Its network is in the packed build folder beside the .bit file.
+    A network is in the packed build folder beside the .bit file, the machine of an array in that file.
 
     Parameters
     ----------
@@ -288,20 +290,39 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
     BoardFault
         If the bitstream is for another part, or for real hardware.
     """
-    from pyqkit import build_contents, build_folder, engines
+    facts = _facts(path, part)
+    if facts.get("machine") is not None:
+        return {array_block.VLNV: _array_model(Machine.from_json(facts["machine"]))}
+    return {hwh.ACCELERATOR_VLNV: _accelerator_model(path, facts, engine)}
 
+
+def _facts(path: Path, part: str) -> dict[str, Any]:
+    """What an emulated bitstream says of itself."""
     bit = bitfile.read(path)
     if bit.part != bitfile.header_part(part):
         raise BoardFault(
             f"a bitstream for {bitfile.header_part(part)} was expected, but {path} is for "
             f"{bit.part}; take the one for this board"
         )
-    facts = bit.emulated
-    if facts is None:
+    if bit.emulated is None:
         raise BoardFault(
             f"a bitstream for the emulated board was expected, but {path} is for real hardware; "
             "make one with 'pyqkit overlay BUILD --emulated'"
         )
+    return bit.emulated
+
+
+def _array_model(machine: Machine) -> Model:
+    def make(block: hwh.Block, ends: dict[str, Stream]) -> Array:
+        return Array(block.name, machine, ends["in_0"], ends["out_0"])
+
+    return make
+
+
+def _accelerator_model(path: Path, facts: dict[str, Any], engine: str) -> Model:
+    """Of the network in the packed build folder beside the bitstream."""
+    from pyqkit import build_contents, build_folder, engines
+
     build = path.with_suffix(".zip")
     manifest, _ = build_folder.read(build)
     if manifest["sha256"] != facts.get("build"):
@@ -318,4 +339,4 @@ def overlay_models(path: Path, part: str, engine: str = "exact") -> dict[str, Mo
         found = computes.run({given.tensor: given.from_bytes(frames)})
         return [end.to_bytes(found[end.tensor]) for end in taken]
 
-    return {hwh.ACCELERATOR_VLNV: network_model(run, given, taken, facts.get("frames_per_packet", 1))}
+    return network_model(run, given, taken, facts.get("frames_per_packet", 1))

@@ -19,7 +19,7 @@ from pynqmetadata.frontends import Metadata
 
 from pyqkit.board_emulation.board import EmulatedBoard, Model, overlay_models
 from pyqkit.board_emulation.memory import BoardFault, Buffer
-from pyqkit.overlay import bitfile, hwh
+from pyqkit.overlay import array_block, bitfile, hwh
 
 _ARCHITECTURES = {"zynq-7000": "armv7l", "zynq-mpsoc": "aarch64"}
 
@@ -298,7 +298,8 @@ class EmulatedDevice(pynq.Device):
 
     def _known(self, design: tuple[hwh.Block, ...]) -> bool:
         """Whether the given models suffice."""
-        return all(block.vlnv != hwh.ACCELERATOR_VLNV or block.vlnv in self.models for block in design)
+        ours = (hwh.ACCELERATOR_VLNV, array_block.VLNV)
+        return all(block.vlnv not in ours or block.vlnv in self.models for block in design)
 
     def gen_cache(self, bitstream: Any, parser: Any = None) -> None:
         """PYNQ would write into its own package here."""

@@ -1,4 +1,4 @@
-"""Programs of arrays on the command line: what ``pyqkit compile --array`` does."""
+"""Arrays on the command line: what ``--array`` does in ``pyqkit compile`` and ``pyqkit overlay``."""
 
 from __future__ import annotations
 
@@ -100,3 +100,40 @@ def _show(output: str, array: str, clock: float, found: Any) -> None:
         click.echo(
             plain(f"the host does {layers}: {found.host_share:.1%} of a frame's time (measured on this one)")
         )
+
+
+def overlay_of_array(
+    build: str | None,
+    array: str | None,
+    board: str | None,
+    backend: str,
+    emulated: bool,
+    output: str | None,
+    counters: bool,
+    force: bool,
+) -> None:
+    """Make an overlay of an array; arguments are those of the command."""
+    from pyqkit import boards
+    from pyqkit.array import machine
+    from pyqkit.overlay import array as arrays
+    from pyqkit.overlay import emulated as emulation
+    from pyqkit.overlay import vendor
+
+    if array is None or build is not None:
+        raise UserError(
+            f"a build folder or --array was expected, but {'both' if build else 'neither'} came; give one"
+        )
+    if board is None or backend != "rtl" or counters:
+        raise UserError(
+            "a --board, and neither --backend nor --counters, were expected with --array, but something else "
+            "came; an array is SystemVerilog, and always counts"
+        )
+    described = boards.load(board)
+    planned = arrays.plan(machine.named(array), described)
+    target = Path(output) if output else Path("overlays") / array / described.name
+    if emulated:
+        made = emulation.write_planned(planned, target, force)
+        click.echo(plain(f"{made}: for the emulated board; load it with pyqkit.runtime.Array.load"))
+    else:
+        made = vendor.make_planned(planned, target, backend, force)
+        click.echo(plain(f"{made}: for {described.name}; copy the four files {planned.name}.* to the board"))

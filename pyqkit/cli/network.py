@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pyqkit.cli.array import compile_for_array
+from pyqkit.cli.array import compile_for_array, overlay_of_array
 from pyqkit.cli.group import main, print_json, progress
 from pyqkit.errors import UserError, plain
 from pyqkit.files import check_apart, check_file, is_stream, replacing
@@ -319,8 +319,9 @@ def report(
 
 
 @main.command()
-@click.argument("build", type=click.Path())
-@click.option("--board", help="The board that BUILD must be for.")
+@click.argument("build", type=click.Path(), required=False)
+@click.option("--array", help="Instead of BUILD: the array to make an overlay of, such as lpa8x8.")
+@click.option("--board", help="The board that BUILD must be for, or that the array is for.")
 @click.option(
     "--backend",
     default="rtl",
@@ -337,7 +338,8 @@ def report(
 @click.option("--counters", is_flag=True, help="Count cycles, frames and stalls, for Driver.counters().")
 @click.option("--force", is_flag=True, help="Replace an existing overlay.")
 def overlay(
-    build: str,
+    build: str | None,
+    array: str | None,
     board: str | None,
     backend: str,
     emulated: bool,
@@ -348,6 +350,9 @@ def overlay(
 ) -> None:
     """Make an overlay of BUILD: bitstream, hardware handoff, manifest and the packed build folder.
 
+    The overlay of an array is loaded once, and then given one program after the other, as 'pyqkit compile
+    --array' makes them.
+
     Exit code 3 where Vitis HLS or Vivado is missing: everything up to them is done then, and the sentence
     says how to go on.
     """
@@ -357,6 +362,9 @@ def overlay(
     from pyqkit.overlay import emulated as emulation
     from pyqkit.overlay import vendor
 
+    if build is None or array is not None:
+        overlay_of_array(build, array, board, backend, emulated, output, counters, force)
+        return
     source, own = Path(build), read(Path(build))[0]["board"]["name"]
     if board is not None and load(board).name != own:
         raise UserError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyqkit.files import replacing_all
 from pyqkit.overlay import bitfile, write_hwh
-from pyqkit.overlay.plan import check_target, plan
+from pyqkit.overlay.plan import Plan, check_target, plan
 from pyqkit.overlay.seal import ENDINGS
 
 
@@ -47,6 +47,13 @@ def write(
         If something else is in the way of one of the files, or they cannot be written.
     """
     planned = plan(build, name, with_counters=with_counters)
+    return write_planned(planned, target, force, frames_per_packet)
+
+
+def write_planned(
+    planned: Plan, target: Path, force: bool = False, frames_per_packet: int | None = None
+) -> Path:
+    """`write` of any plan."""
     name, board, design = planned.name, planned.board, planned.design
     # What makes it complete comes last.
     files = [target / f"{name}{ending}" for ending in (".json", *reversed(ENDINGS))]
@@ -55,8 +62,9 @@ def write(
     facts = {
         "board": board.name,
         "clock_mhz": design.clock_mhz,
-        "build": planned.manifest["sha256"],
+        "build": planned.digest,
         "frames_per_packet": frames_per_packet,
+        "machine": None if planned.machine is None else planned.machine.to_json(),
         "blocks": [block.name for block in design.blocks],  # PYNQ knows an overlay by this file alone
     }
     with replacing_all(files, force, make_folder=True) as beside:

@@ -3,7 +3,8 @@
 NAME.json says what NAME.bit and NAME.hwh are, NAME.zip holds what runs of the build folder they came from.
 
 Everything about the network (streams, formats, scales, estimated cycles, golden vectors) is in the build
-folder and is read from there; the manifest adds what only the overlay knows.
+folder and is read from there; the manifest adds what only the overlay knows. The overlay of an array has no
+network: its manifest has the machine, and its NAME.zip a network to test it with.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pyqkit import untrusted
+from pyqkit.array.machine import Machine
 from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError, brief
 from pyqkit.formats.reading import DAMAGE, check, text, whole
@@ -55,6 +57,8 @@ class Manifest:
     frames_per_packet : int or None
         After how many frames TLAST ends a transfer; None where it is set at the end of what was sent.
     blocks : dict of str to Place
+    machine : Machine or None
+        What is programmed, of an array; None of an accelerator, which is one network.
     implementation : dict
         What the tools reported (timing, utilisation), empty for an emulated overlay.
     files : dict of str to str
@@ -70,6 +74,7 @@ class Manifest:
     emulated: bool
     frames_per_packet: int | None
     blocks: dict[str, Place]
+    machine: Machine | None = None
     implementation: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     folder: Path = Path()
@@ -91,7 +96,7 @@ class Manifest:
 
     @property
     def build(self) -> Path:
-        """The packed build folder."""
+        """The packed build folder, or the network that an array is tested with."""
         return self.folder / f"{self.name}.zip"
 
     def to_json(self) -> dict[str, Any]:
@@ -100,6 +105,7 @@ class Manifest:
         return data | {
             "boards": list(self.boards),
             "blocks": {name: vars(place) for name, place in self.blocks.items()},
+            "machine": None if self.machine is None else self.machine.to_json(),
         }
 
     def write(self, folder: Path) -> Path:
@@ -110,14 +116,17 @@ class Manifest:
         return seal.write(self.to_json(), folder)
 
 
-def describe(design: hwh.Design, boards: tuple[str, ...], emulated: bool) -> Manifest:
+def describe(
+    design: hwh.Design, boards: tuple[str, ...], emulated: bool, machine: Machine | None = None
+) -> Manifest:
     """The manifest of a design, before the hashes of its files are known."""
     places = {
         b.name: Place(b.vlnv, b.address, b.size)
         for b in design.blocks
         if b.address is not None and b.size is not None
     }
-    return Manifest(design.name, boards, design.part, design.family, design.clock_mhz, emulated, None, places)
+    own = design.name, boards, design.part, design.family, design.clock_mhz
+    return Manifest(*own, emulated, None, places, machine)
 
 
 def find(path: Path) -> Path:
@@ -203,6 +212,7 @@ def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
     for label in (data["name"], data["part"], data["family"], *data["boards"]):
         check(is_label(label), f"{brief(label)} names neither overlay nor board")
     check(all(map(is_identifier, places)), "names of blocks")
+    machine = data.get("machine")  # manifests from before there were arrays do not say
     manifest = Manifest(
         data["name"],
         tuple(data["boards"]),
@@ -212,6 +222,7 @@ def _from_data(data: dict[str, Any], folder: Path) -> Manifest:
         data["emulated"],
         frames,
         places,
+        None if machine is None else Machine.from_json(machine),
         dict(data["implementation"]),
         {text(k): text(v) for k, v in data["files"].items()},
         folder,

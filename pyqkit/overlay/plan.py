@@ -12,6 +12,7 @@ from typing import Any
 
 from pyqkit import backends, build_contents, build_folder
 from pyqkit import report as reports
+from pyqkit.array.machine import Machine
 from pyqkit.boards import Board
 from pyqkit.designs import Designs
 from pyqkit.emulate.exact import ExactEngine
@@ -28,48 +29,63 @@ class Plan:
 
     Attributes
     ----------
-    build : Path
-        Build folder.
-    contents : dict of str to bytes
-        What the overlay is made of: the build folder written anew, by paths in it. A folder may come from
-        anybody, and from an older pyqkit: its graph and foldings are taken, its sources are not.
-    packed : bytes
-        What of them runs, and so goes with the bitstream to the board.
-    manifest : dict
-        Of what is packed.
+    source : str
+        What it is made of, for messages.
     name : str
         Of the overlay and of its files.
     board : Board
     design : pyqkit.overlay.hwh.Design
+    packed : bytes
+        What goes with the bitstream to the board.
+    digest : str
+        Of what is packed.
+    """
+
+    source: str
+    name: str
+    board: Board
+    design: hwh.Design
+    packed: bytes
+    digest: str
+
+    @property
+    def machine(self) -> Machine | None:
+        """What is programmed, of an array."""
+        return None
+
+    def describe(self, emulated: bool) -> Manifest:
+        """The overlay's manifest, without hashes; other names of the board count as the board."""
+        own = self.board.name
+        names = (own, *(name for name in self.board.aliases if name.lower() != own.lower()))
+        return describe(self.design, names, emulated, self.machine)
+
+
+@dataclass(frozen=True)
+class NetworkPlan(Plan):
+    """The overlay of a build folder.
+
+    Attributes
+    ----------
+    contents : dict of str to bytes
+        What the overlay is made of: the build folder written anew, by paths in it. A folder may come from
+        anybody, and from an older pyqkit: its graph and foldings are taken, its sources are not.
+    manifest : dict
+        Of what is packed.
     designs : Designs
     inputs, outputs : tuple of End
         Streams of the accelerator.
     """
 
-    build: Path
     contents: dict[str, bytes]
-    packed: bytes
     manifest: dict[str, Any]
-    name: str
-    board: Board
-    design: hwh.Design
     designs: Designs
     inputs: tuple[End, ...]
     outputs: tuple[End, ...]
 
-    def describe(self, emulated: bool) -> Manifest:
-        """The overlay's manifest, without hashes; other names of the board count as the board."""
-        own = self.board.name
-        return describe(
-            self.design,
-            (own, *(name for name in self.board.aliases if name.lower() != own.lower())),
-            emulated,
-        )
-
 
 def plan(
     build: Path, name: str | None = None, backend: str = backends.DEFAULT, with_counters: bool = False
-) -> Plan:
+) -> NetworkPlan:
     """Read a build folder, write its contents anew and design its overlay.
 
     Parameters
@@ -86,12 +102,7 @@ def plan(
         outputs than fit.
     """
     name = build.resolve().name if name is None else name
-    if not is_label(name):
-        raise OverlayError(
-            "ASCII letters, digits and _.+- were expected in the name of an overlay, with a letter "
-            f"or digit first and at most {LONGEST_LABEL}, "
-            f"but {brief(name)} came; rename the build folder, after which the overlay is called"
-        )
+    check_name(name, "the build folder")
     stored = build_contents.read(build)
     designs, graph = stored.designs, stored.designs.compiled.graph
     inputs, outputs = len(graph.inputs), len(graph.outputs)
@@ -118,9 +129,18 @@ def plan(
     if with_counters:
         first = taken[0]
         design = counters.added(design, given[0].beat_bytes, first.beat_bytes, first.beats)
-    return Plan(
-        build, contents, build_folder.packed(run), manifest, name, board, design, designs, given, taken
-    )
+    own = str(build), name, board, design, build_folder.packed(run), str(manifest["sha256"])
+    return NetworkPlan(*own, contents, manifest, designs, given, taken)
+
+
+def check_name(name: str, source: str) -> None:
+    """Refuse a name that is no label, after which files could not be called; `source` gave it."""
+    if not is_label(name):
+        raise OverlayError(
+            "ASCII letters, digits and _.+- were expected in the name of an overlay, with a letter "
+            f"or digit first and at most {LONGEST_LABEL}, "
+            f"but {brief(name)} came; rename {source}, after which the overlay is called"
+        )
 
 
 def check_target(bit: Path, force: bool) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 from pyqkit import backends, untrusted
 from pyqkit.errors import MissingToolError, UserError
 from pyqkit.files import replacing_all, replacing_folder
-from pyqkit.overlay import counters, hwh, install, seal, sources
+from pyqkit.overlay import array_block, array_sources, counters, hwh, install, seal, sources
+from pyqkit.overlay.array import ArrayPlan
 from pyqkit.overlay.manifest import OverlayError
-from pyqkit.overlay.plan import Plan, check_target, plan
+from pyqkit.overlay.plan import NetworkPlan, Plan, check_target, plan
 from pyqkit.programs import started
 
 _HLS_LAUNCHERS = ("vitis_hls", "vitis-run")  # up to 2024.2, and since then
@@ -90,7 +91,11 @@ def make(
         If a tool fails or timing does not close.
     """
     backends.check(backend)
-    planned = plan(build, name, backend, with_counters)
+    return make_planned(plan(build, name, backend, with_counters), target, backend, force)
+
+
+def make_planned(planned: Plan, target: Path, backend: str, force: bool = False) -> Path:
+    """`make` of any plan."""
     bit = target / f"{planned.name}.bit"
     check_target(bit, force)
     project = write_project(planned, target / "project" / backend, backend, force)
@@ -139,7 +144,7 @@ def write_project(planned: Plan, folder: Path, backend: str, force: bool = False
             return folder
         if not force:
             raise OverlayError(
-                f"the project of {planned.build} was expected in {folder}, but another one is "
+                f"the project of {planned.source} was expected in {folder}, but another one is "
                 "there; pass --force to replace it"
             )
     with replacing_folder(folder, force, "a project", _listing) as beside:
@@ -173,7 +178,7 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     }
     files |= {f"pyqkit/{name}": (package / name).read_bytes() for name in _MODULES}
     files |= {"pyqkit/__init__.py": b"", "pyqkit/overlay/__init__.py": b""}
-    files |= sources.of(planned, backend)
+    files |= _sources(planned, backend)
     if any(block.vlnv == counters.VLNV for block in planned.design.blocks):
         files["pqk_counters.v"] = (install.folder() / "pqk_counters.v").read_bytes()
     files["build.zip"] = planned.packed
@@ -181,6 +186,21 @@ def _files(planned: Plan, backend: str) -> dict[str, bytes]:
     files[_CONTENTS] = json.dumps([*files, seal.FACTS], indent=1).encode()
     files[seal.FACTS] = json.dumps(planned.describe(emulated=False).to_json(), indent=1).encode()
     return files
+
+
+def _sources(planned: Plan, backend: str) -> dict[str, bytes]:
+    if isinstance(planned, ArrayPlan):
+        return array_sources.of(planned)
+    assert isinstance(planned, NetworkPlan)
+    return sources.of(planned, backend)
+
+
+def _top(planned: Plan, backend: str) -> str:
+    """What is packaged."""
+    if isinstance(planned, ArrayPlan):
+        return array_sources.top(planned)
+    assert isinstance(planned, NetworkPlan)
+    return sources.top(planned) if backend == "rtl" else "network"
 
 
 def _settings(planned: Plan, backend: str) -> str:
@@ -194,8 +214,8 @@ def _settings(planned: Plan, backend: str) -> str:
         "board_part": _word(board.board_part),
         "family": _word(board.family),
         "clock_mhz": f"{design.clock_mhz:.6f}",
-        "vlnv": vlnv,
-        "top": sources.top(planned) if backend == "rtl" else "network",
+        "vlnv": vlnv if planned.machine is None else array_block.VLNV,
+        "top": _top(planned, backend),
         "input": f"{given}_0",
         "outputs": "{" + " ".join(f"{taken}_{index}" for index in range(len(dmas))) + "}",
         "clock_pin": clock,
@@ -203,6 +223,7 @@ def _settings(planned: Plan, backend: str) -> str:
         "dma_vlnv": hwh.DMA_VLNV,
         "dmas": "{\n" + "".join(_dma_settings(dma) for dma in dmas) + "  }",
         "counters": "{" + "".join(map(_counters_settings, design.blocks)) + "}",
+        "control": "{" + "".join(map(_control_settings, design.blocks)) + "}",
     }
     body = "".join(f"  {key} {value}\n" for key, value in entries.items())
     return f"# What this overlay is, written by pyqkit.\nset settings {{\n{body}}}\n"
@@ -226,6 +247,13 @@ def _counters_settings(block: hwh.Block) -> str:
         return ""
     parameters = " ".join(f"CONFIG.{key.upper()} {value}" for key, value in block.parameters.items())
     return f"vlnv {block.vlnv} address {block.address:#x} size {block.size:#x} parameters {{{parameters}}}"
+
+
+def _control_settings(block: hwh.Block) -> str:
+    """Registers of the accelerator itself."""
+    if block.name != hwh.ACCELERATOR or block.address is None:
+        return ""
+    return f"interface {array_block.CONTROL} address {block.address:#x} size {block.size:#x}"
 
 
 # ---- the tools ---------------------------------------------------------------------------------------------

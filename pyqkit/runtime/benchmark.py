@@ -48,10 +48,7 @@ def measure(driver: Driver, frames: int | None = None, repeats: int = 3) -> dict
             f"1 to {driver.batch} frames and at least one repeat were expected, but {count} "
             f"and {repeats} came; load with a larger batch="
         )
-    port = driver._input
-    x = np.random.default_rng(0).standard_normal((count, *port.onnx_shape), np.float32)
-    if port.limits is not None and len(port.limits):
-        x *= np.abs(port.limits[np.isfinite(port.limits)]).max() or 1
+    x = driver._numbers.drawn(count)
     times: dict[str, list[float]] = {stage: [] for stage in STAGES}
     meter = _Meter(driver._backend.rails())
     for _ in driver._device.run(partial(_stages, driver, x, repeats, times, meter)):
@@ -106,7 +103,7 @@ def _stages(
         clock.done("copy", add=True)
         found = driver._unpacked(content, len(x))
         clock.done("unpack")
-        driver._results(found, codes=False)
+        driver._numbers.decode(found, codes=False)
         clock.done("decode")
         yield
 

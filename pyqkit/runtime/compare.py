@@ -30,7 +30,7 @@ def compare(driver: Driver, x: np.ndarray) -> dict[str, Any]:
     from pyqkit.compiled import encode
     from pyqkit.emulate.exact import ExactEngine
 
-    (here,) = driver._pipeline([driver._encoded(x)])
+    (here,) = driver._pipeline([driver._numbers.encode(x)])
     graph = read(driver.manifest.build).designs.compiled.graph
     there = ExactEngine(graph).run(encode(graph, x))
     outputs = driver._outputs

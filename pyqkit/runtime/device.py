@@ -55,6 +55,7 @@ class Device:
         self.trusted = False
         self.closed = False
         self.access = threading.Lock()
+        self.generation = 0  # counts how often the programmable logic was empty, or may have been
         self._fresh = True  # loaded, and nothing sent since
         self._left: list[int] = []  # registers as the last transfer left them
         self._calls: list[weakref.ref[Generator[Any, None, None]]] = []
@@ -113,6 +114,7 @@ class Device:
         if not self._fresh:
             turn.touch(lambda backend: backend.reload())
         self._fresh = False
+        self.generation += 1
         turn.transfers.reset()
 
     def leave(self, turn: Turn) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pyqkit.errors import UserError
+from pyqkit.overlay.manifest import OverlayError
 
 _SIDES = {"MM2S": 0x00, "S2MM": 0x30}  # memory to stream, and back
 _CONTROL, _STATUS, _ADDRESS, _ADDRESS_MSB, _LENGTH = 0x00, 0x04, 0x18, 0x1C, 0x28
@@ -122,6 +123,32 @@ class Dma:
             words = ", ".join(word for bit, word in _BITS.items() if status >> bit & 1)
             found.append(f"{side}_DMASR is {status:#010x} ({words or 'a transfer is under way'})")
         return " and ".join(found)
+
+
+def sending(dma: Dma, address: int, nbytes: int) -> Iterator[bool]:
+    """Send from memory; see `Transfers.run`."""
+    dma.start("MM2S", address, nbytes)
+    while dma.ended("MM2S") is None:
+        yield False
+
+
+def receiving(dma: Dma, address: int, nbytes: int) -> Iterator[bool]:
+    """Receive a packet of `nbytes` into memory; see `Transfers.run`.
+
+    Raises
+    ------
+    OverlayError
+        If another number of bytes came.
+    """
+    dma.start("S2MM", address, nbytes)
+    while (came := dma.ended("S2MM")) is None:
+        yield False
+    if came != nbytes:
+        raise OverlayError(
+            f"packets of {nbytes} bytes were expected from the accelerator, but {came} came; the bitstream "
+            "is of another network"
+        )
+    yield True
 
 
 class Transfers:

@@ -5,46 +5,31 @@ numpy is all that it needs beside the device.
 
 from __future__ import annotations
 
-import warnings
-import weakref
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from pyqkit import build_folder, driver_rate
 from pyqkit.driver_rate import DriverRate, frames_of_a_buffer
-from pyqkit.formats.input_frames import InputRange, InputWarning, Seen, encode_input
-from pyqkit.formats.port import End, Port, decode_output, order_codes
+from pyqkit.formats.input_frames import Seen
+from pyqkit.formats.port import End, Port
 from pyqkit.formats.reading import DAMAGE, check, describe
 from pyqkit.host.part import HostPart
 from pyqkit.overlay import hwh
-from pyqkit.overlay.install import locate
-from pyqkit.overlay.manifest import Manifest, OverlayError, read
+from pyqkit.overlay.manifest import Manifest, OverlayError
 from pyqkit.runtime import counters
-from pyqkit.runtime.backends import Backend, choose, emulated_board_in_use
+from pyqkit.runtime.backends import Backend
 from pyqkit.runtime.counters import Counts
-from pyqkit.runtime.device import Device, Turn
-from pyqkit.runtime.dma import Dma, Transfers
+from pyqkit.runtime.device import Turn
+from pyqkit.runtime.dma import Transfers, sending
+from pyqkit.runtime.loaded import Loaded, estimated_timeout, opened, timeout
+from pyqkit.runtime.numbers import Numbers, Results
 from pyqkit.runtime.options import check_options
 from pyqkit.runtime.output import LINE, Output
-
-Results = np.ndarray | dict[str, np.ndarray]  # of one output, or of several by name
-_SLOWEST_MEMORY = 20e6  # bytes/s that any board reaches, for the default timeout
-
-
-def _located(path: str | Path, board: str | None) -> Path:
-    """A path as it is.
-
-    A bare name among the installed overlays, for the emulated board in use if none is given.
-    """
-    if len(Path(path).parts) != 1 or Path(path).exists():
-        return Path(path)
-    return locate(str(path), board or emulated_board_in_use())
+from pyqkit.runtime.pipeline import Steps, overlapped, pieces
 
 
 class _Slot:
@@ -54,16 +39,7 @@ class _Slot:
         self.given, self.taken = backend.allocate(given), [backend.allocate(nbytes) for nbytes in taken]
 
 
-@dataclass(frozen=True)
-class _Transfer:
-    """A buffer that is under way; `ends` says whether it is the last of its array."""
-
-    slot: _Slot
-    frames: int
-    ends: bool
-
-
-class Driver:
+class Driver(Loaded):
     """An overlay that is loaded and ready; see `load`.
 
     Attributes
@@ -75,9 +51,6 @@ class Driver:
         Frames of a buffer, which one transfer moves; larger inputs are cut into pieces of that size.
     timeout_s : float
         For a buffer.
-    seen : Seen or None
-        What the last array of frames held beside what the input holds: how many values saturate. The first
-        array that holds strange ones is warned of.
 
     Examples
     --------
@@ -93,9 +66,7 @@ class Driver:
     def __init__(
         self, manifest: Manifest, backend: Backend, batch: int | None = None, timeout_s: float | None = None
     ) -> None:
-        self.manifest, self._backend, self.source = manifest, backend, backend.source
-        self.seen: Seen | None = None
-        self._warned = False
+        super().__init__(manifest, backend)
         self._per_packet = manifest.frames_per_packet
         taken = self._read_build()
         self.batch = self._batch(batch, [end.frame_bytes for _, end in taken])
@@ -105,15 +76,8 @@ class Driver:
             [output.buffer_bytes for output in self._outputs],
         )
         self._slots = [_Slot(backend, *sizes) for _ in range(2)]
-        if timeout_s is not None and not 0 < timeout_s < float("inf"):  # NaN would never be over
-            raise OverlayError(
-                f"a timeout above 0 s was expected, but {timeout_s:g} came; leave it out to have it estimated"
-            )
-        self.timeout_s = self._default_timeout() if timeout_s is None else timeout_s
-        self._device = Device(manifest, backend)
-        # At the latest when the process ends: before the buffers are freed, nothing writes into them any
-        # more.
-        self._release = weakref.finalize(self, self._device.close)
+        self.timeout_s = timeout(timeout_s, self._default_timeout())
+        self._open()
 
     def _read_build(self) -> list[tuple[Port, End]]:
         """Read what the packed build folder says; returns its outputs."""
@@ -122,15 +86,15 @@ class Driver:
             (given,) = build["streams"]["inputs"]
             self._given = End.from_json(given)
             self._input = Port.from_json(build["graph"]["inputs"][0], arrays, self._given)
-            self._range = InputRange(self._input, self._given)
             ends = [End.from_json(entry) for entry in build["streams"]["outputs"]]
             ports = [
                 Port.from_json(entry, arrays, end) for entry, end in zip(build["graph"]["outputs"], ends)
             ]
             shapes = {port.onnx_name: port.onnx_shape for port in ports if not port.probe}
             host = build["graph"].get("host")
-            self._host = None if host is None else HostPart.from_json(host, arrays, shapes)
             check(self._input.limits is not None, "its input has no limits")
+            part = None if host is None else HostPart.from_json(host, arrays, shapes)
+            self._numbers = Numbers((self._input, self._given), list(zip(ports, ends)), part)
             check(
                 len(ports) == len(ends) == len(self.manifest.dmas),
                 f"it has {len(ends)} outputs for {len(self.manifest.dmas)} DMAs",
@@ -180,11 +144,9 @@ class Driver:
         return -(-frames // self._per_packet) * self._per_packet if self._per_packet else frames
 
     def _default_timeout(self) -> float:
+        frame = self._given.frame_bytes + sum(output.end.frame_bytes for output in self._outputs)
         cycles = self._latency + self._interval * self.batch
-        moved = self.batch * (
-            self._given.frame_bytes + sum(output.end.frame_bytes for output in self._outputs)
-        )
-        return 1 + 2 * (cycles / (self._backend.clock_mhz * 1e6) + moved / _SLOWEST_MEMORY)
+        return estimated_timeout(cycles, self.batch * frame, self._backend.clock_mhz)
 
     # ---- loading -------------------------------------------------------------------------------------------
 
@@ -228,39 +190,13 @@ class Driver:
             If a file is missing or was edited, if the overlay is for another board, if PYNQ finds its blocks
             elsewhere, if the device is in use, or if an option is none.
         """
-        check_options(
-            board=board,
-            backend=backend,
-            batch=batch,
-            timeout_s=timeout_s,
-            clock_mhz=clock_mhz,
-            overclock=overclock,
-        )
-        manifest = read(_located(path, board))
-        wanted = manifest.clock_mhz if clock_mhz is None else clock_mhz
-        if not 0 < wanted < 1000 or (wanted > manifest.clock_mhz and not overclock):
-            raise OverlayError(
-                f"a clock of at most {manifest.clock_mhz:g} MHz was expected, which is what {manifest.name} "
-                f"was closed for, but {wanted:g} came; pass overclock=True if wrong results are acceptable"
-            )
-        chosen = choose(manifest, board, backend)
+        check_options(batch=batch, timeout_s=timeout_s)
+        manifest, chosen = opened(path, board, backend, clock_mhz, overclock, array=False)
         try:
-            chosen.clock_mhz = wanted
             return cls(manifest, chosen, batch, timeout_s)
         except BaseException:
             chosen.close()
             raise
-
-    def __repr__(self) -> str:
-        return (
-            f"Driver({self.manifest.name!r}, board={self._backend.board!r}, "
-            f"clock_mhz={self.clock_mhz:.6g}, {self.source})"
-        )
-
-    @property
-    def clock_mhz(self) -> float:
-        """PL clock, read back from the board."""
-        return self._backend.clock_mhz
 
     def counters(self, clear: bool = False) -> Counts:
         """Cycles, frames and stalls that an overlay with counters has seen, and clear them if asked to.
@@ -273,24 +209,8 @@ class Driver:
         with self._device.access:
             return counters.read(self.manifest, self._backend, clear)
 
-    @property
-    def board(self) -> str:
-        """Where it runs."""
-        return self._backend.board
-
-    def close(self) -> None:
-        """Give buffers and device back."""
-        self._release()
+    def _free(self) -> None:
         self._slots.clear()
-        self._backend.close()
-
-    def __enter__(self) -> Driver:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # ---- running -------------------------------------------------------------------------------------------
 
@@ -338,53 +258,30 @@ class Driver:
         numpy.ndarray or dict of str to numpy.ndarray
             Results in the order of the inputs, as `execute` returns them.
         """
-        for found in self._pipeline(self._encoded(x) for x in batches):
-            yield self._results(found, codes)
+        for found in self._pipeline(self._numbers.encode(x) for x in batches):
+            yield self._numbers.decode(found, codes)
 
-    def _results(self, found: list[np.ndarray], codes: bool) -> Results:
-        """What a user gets of the codes of all outputs."""
-        named = {
-            output.port.onnx_name: order_codes(output.port, values)
-            if codes
-            else decode_output(output.port, output.end, values)
-            for output, values in zip(self._outputs, found)
-            if not output.port.probe
-        }
-        if self._host is not None and not codes:
-            named = self._host.execute(named)
-        return named if len(named) > 1 else next(iter(named.values()))
+    @property
+    def seen(self) -> Seen | None:
+        """What the last array of frames held beside what the input holds: how many values saturate.
 
-    def _encoded(self, x: np.ndarray) -> np.ndarray:
-        codes = encode_input(self._input, self._given, x)
-        self.seen = self._range.look(np.asarray(x), rounded=False)
-        if self.seen.is_strange and not self._warned:
-            self._warned = True
-            warnings.warn(str(self.seen), InputWarning, stacklevel=2)
-        return codes
+        The first array that holds strange ones is warned of.
+        """
+        return self._numbers.seen
 
     def _pipeline(self, arrays: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
         """Codes of inputs to codes of every output, (frames, height, width, channels), double-buffered."""
         return self._device.run(partial(self._frames, arrays))
 
     def _frames(self, arrays: Iterable[np.ndarray], turn: Turn) -> Iterator[list[np.ndarray]]:
-        pending: list[_Transfer] = []
-        parts: list[list[np.ndarray]] = []
-        slots = list(self._slots)
-        for index, (codes, ends) in enumerate(self._pieces(arrays)):
-            slot = slots[index % 2]
-            if len(pending) == 2:
-                yield from self._finish(turn, pending, parts)
-            self._fill(slot, self._given.to_bytes(codes))
-            turn.begin(partial(self._transfer, slot, len(codes)))
-            pending.append(_Transfer(slot, len(codes), ends))
-        while pending:
-            yield from self._finish(turn, pending, parts)
+        return overlapped(turn, pieces(arrays, self.batch), partial(self._piece, list(self._slots)))
 
-    def _pieces(self, arrays: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
-        """Pieces that fit a buffer; the flag says whether one is the last of its array."""
-        for codes in arrays:
-            for first in range(0, len(codes), self.batch):
-                yield codes[first : first + self.batch], first + self.batch >= len(codes)
+    def _piece(self, slots: Sequence[_Slot], index: int, codes: np.ndarray) -> Steps:
+        """A buffer of frames: one transfer each way."""
+        slot = slots[index]
+        self._fill(slot, self._given.to_bytes(codes))
+        yield partial(self._transfer, slot, len(codes))
+        return self._unpacked(self._copied(slot), len(codes))
 
     def _fill(self, slot: _Slot, packed: np.ndarray) -> None:
         content = packed.reshape(-1)
@@ -396,28 +293,8 @@ class Driver:
         """Send a buffer whole, and receive its results packet by packet, each output at its own pace."""
         ends = zip(self._outputs, transfers.dmas, slot.taken)
         receivers = [output.receive(dma, buffer, frames) for output, dma, buffer in ends]
-        # All receive before anything is sent.
-        transfers.run([*receivers, self._send(transfers.dmas[0], slot, frames)], self.timeout_s)
-
-    def _send(self, dma: Dma, slot: _Slot, frames: int) -> Iterator[bool]:
-        dma.start("MM2S", slot.given.address, self._padded(frames) * self._given.frame_bytes)
-        while dma.ended("MM2S") is None:
-            yield False
-
-    def _finish(
-        self, turn: Turn, pending: list[_Transfer], parts: list[list[np.ndarray]]
-    ) -> Iterator[list[np.ndarray]]:
-        """Take the first transfer that is under way.
-
-        Yields the codes of an array once all of its pieces have come.
-        """
-        turn.result()
-        done = pending.pop(0)
-        parts.append(self._unpacked(self._copied(done.slot), done.frames))
-        if done.ends:
-            joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts)]
-            parts.clear()
-            yield joined
+        sent = sending(transfers.dmas[0], slot.given.address, self._padded(frames) * self._given.frame_bytes)
+        transfers.run([*receivers, sent], self.timeout_s)  # all receive before anything is sent
 
     def _copied(self, slot: _Slot) -> list[np.ndarray]:
         for buffer in slot.taken:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pyqkit.formats.port import End, Port
-from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime.backends import Buffer
-from pyqkit.runtime.dma import Dma
+from pyqkit.runtime.dma import Dma, receiving
 
 LINE = 64  # bytes: each packet starts on a line of its own, as a DMA without a realignment engine wants it
 
@@ -43,15 +42,7 @@ class Output:
         """Receive the results of a buffer packet by packet through its DMA; see `Transfers.run`."""
         expected = self._packet_bytes(frames)
         for packet in range(self._packets(frames)):
-            dma.start("S2MM", buffer.address + packet * self._stride, expected)
-            while (came := dma.ended("S2MM")) is None:
-                yield False
-            if came != expected:
-                raise OverlayError(
-                    f"packets of {expected} bytes were expected from the accelerator, but {came} "
-                    "came; the bitstream is of another network"
-                )
-            yield True
+            yield from receiving(dma, buffer.address + packet * self._stride, expected)
 
     def codes(self, content: np.ndarray, frames: int) -> np.ndarray:
         """Codes (frames, height, width, channels) of what was received."""

@@ -64,7 +64,10 @@ class Bench:
 
     def expect(self, board: str) -> hwh.Design:
         """What the stub of Vivado gives: the files of this board's design."""
-        design = plan(build(board)).design
+        return self.give(plan(build(board)).design)
+
+    def give(self, design: hwh.Design) -> hwh.Design:
+        """The stub of Vivado gives the files of a design."""
         (self.folder / "design.hwh").write_text(write_hwh.write(design))
         (self.folder / "design.bit").write_bytes(bitfile.write_emulated("shell_wrapper", design.part, {}))
         self.set(STUB_HWH=str(self.folder / "design.hwh"), STUB_BIT=str(self.folder / "design.bit"))

@@ -48,6 +48,9 @@ set blocks {
   pyqkit.io:rtl:counters:1.0 {
     config {IN_BITS OUT_BITS BEATS} masters {m_in m_out} slaves {s_axi s_in s_out} inputs {aclk aresetn} outputs {} optional {}
   }
+  pyqkit.io:rtl:array:1.0 {
+    config {} masters {m_axis_0} slaves {s_axi s_axis_0} inputs {aclk aresetn} outputs {} optional {}
+  }
   pyqkit.io:rtl:network:1.0 {
     config {} masters {m_axis_0} slaves {s_axis_0} inputs {aclk aresetn} outputs {} optional {}
   }

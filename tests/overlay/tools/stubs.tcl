@@ -251,7 +251,7 @@ if {$tool eq "vitis_hls"} {
   }
   proc get_bd_addr_spaces {name} { need {[lindex [split $name /] end] eq "Data"} "no address space $name"; return space:$name }
   proc get_bd_addr_segs {name} {
-    need {([regexp {^(axi_dma_\d+)/S_AXI_LITE/Reg$} $name _ cell] || [regexp {^(counters_0)/s_axi/reg0$} $name _ cell]) && [dict exists $::cells $cell]} "no address segment $name"
+    need {([regexp {^(axi_dma_\d+)/S_AXI_LITE/Reg$} $name _ cell] || [regexp {^(counters_0|accelerator_0)/s_axi/reg0$} $name _ cell]) && [dict exists $::cells $cell]} "no address segment $name"
     return segment:$name
   }
   proc assign_bd_address {args} {
