@@ -1,4 +1,5 @@
-// Exact sum of terms, each with a sign of its own: sum of (negate[i] ? -terms[i] : terms[i]); a register after every level.
+// Exact sum of terms, each with a sign of its own, a register after every level. `negate` of an even lane says that its term is
+// taken off; of an odd one, that its sign is not that of the lane before it. So all LUTs of an adder hang on one register.
 //
 // No term is ever negated. A sum stands for itself or for its negative: of two neighbours the left one stays as it is, the right
 // one is added or subtracted according to whether their signs differ, and the pair's sign is the left one's. So a conditional
@@ -34,20 +35,21 @@ module pqk_dot_product_sum #(
       localparam int NARROW = W + level - 1 < S ? W + level - 1 : S;
       for (genvar i = 0; i < COUNT; i++) begin : g_pair
         wire signed [NARROW-1:0] left = g_level[level-1].sums[2*i*NARROW+:NARROW];
+        localparam bit ODD = i % 2 == 1;
         wire left_sign = g_level[level-1].signs[2*i];
+        wire neighbour = ODD && g_level[level-1].signs[ODD ? 2*i-2 : 0];
         wire [WIDTH-1:0] total;
         if (2 * i + 1 < BELOW) begin : g_add
           wire signed [NARROW-1:0] right = g_level[level-1].sums[(2*i+1)*NARROW+:NARROW];
-          pqk_add_subtract #(.W(WIDTH)) add (
-              .x(WIDTH'(left)), .y(WIDTH'(right)), .negate(left_sign ^ g_level[level-1].signs[2*i+1]), .sum(total)
-          );
+          wire differ = g_level[level-1].signs[2*i+1];
+          pqk_add_subtract #(.W(WIDTH)) add (.x(WIDTH'(left)), .y(WIDTH'(right)), .negate(differ), .sum(total));
         end else begin : g_single
           assign total = WIDTH'(left);
         end
         always_ff @(posedge clock)
           if (enable) begin
             sums[i*WIDTH+:WIDTH] <= total;
-            signs[i] <= left_sign;
+            signs[i] <= left_sign ^ neighbour;
           end
       end
     end

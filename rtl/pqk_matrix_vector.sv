@@ -168,13 +168,18 @@ module pqk_matrix_vector #(
       end
       wire [SIMD-1:0] signs;
       if (SIGNS) begin : g_signs
+        wire [SIMD-1:0] relative;  // of odd lanes of a segment to the lane before
+        for (genvar i = 0; i < SIMD; i++) begin : g_lane
+          localparam int ODD = i % (EXPONENT_BITS > 0 ? SEGMENT : SIMD) % 2;
+          assign relative[i] = negate[pe*SIMD+i] ^ (ODD == 1 && negate[pe*SIMD+i-ODD]);
+        end
         pqk_delay #(
             .WIDTH (SIMD),
             .STAGES(PRODUCT_STAGES + 1)
         ) beside (
             .clock,
             .enable(step),
-            .d(negate[pe*SIMD+:SIMD]),
+            .d(relative),
             .q(signs)
         );
         pqk_add_subtract #(.W(SUM_BITS), .BESIDE(1)) accumulate (

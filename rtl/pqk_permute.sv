@@ -1,4 +1,6 @@
 // Channels of each pixel in another order, some perhaps several times or never. One pixel comes in while the last one leaves.
+//
+// A register holds which channels the next word takes, another one the word.
 `default_nettype none
 module pqk_permute #(
     parameter int BITS = 4,
@@ -20,46 +22,60 @@ module pqk_permute #(
 );
   localparam int WORDS_IN = CHANNELS_IN / LANES_IN;
   localparam int WORDS_OUT = CHANNELS_OUT / LANES_OUT;
-  localparam int COUNT_BITS = $clog2(WORDS_IN + 1);
+  localparam int COUNT_BITS = WORDS_IN > 1 ? $clog2(WORDS_IN) : 1;
   localparam int PLACE_BITS = WORDS_OUT > 1 ? $clog2(WORDS_OUT) : 1;
 
   logic [LANES_OUT*INDEX_BITS-1:0] order[WORDS_OUT];
   initial $readmemh(ORDER, order);
 
   logic [CHANNELS_IN*BITS-1:0] coming, leaving;
-  logic [COUNT_BITS-1:0] count;  // words of the coming pixel
-  logic [PLACE_BITS-1:0] place;
+  logic full;  // a whole pixel has come
   logic busy;  // a pixel is leaving
-  wire last = place == PLACE_BITS'(WORDS_OUT - 1);
-  wire move = count == COUNT_BITS'(WORDS_IN) && (!busy || (last && out_ready));
-  assign in_ready = count != COUNT_BITS'(WORDS_IN) || move;
+  logic known;  // which channels the next word takes
+  logic ends;  // with it a pixel
+  logic [LANES_OUT*INDEX_BITS-1:0] indices;
+  wire give = busy && (out_ready || !out_valid);
+  wire move = full && (!busy || (ends && give));
+  assign in_ready = !full || move;
   wire take = in_valid && in_ready;
   wire [(CHANNELS_IN+LANES_IN)*BITS-1:0] shifted = {in_data, coming};
   wire unused = &shifted;
 
+  wire came, last;
+  wire [COUNT_BITS-1:0] count;
+  wire [PLACE_BITS-1:0] place;
+  wire unused_count = &count;
+  pqk_counter #(.LENGTH(WORDS_IN)) words (.clock, .reset, .advance(take), .count, .last(came));
+  wire look = give || !known;
+  pqk_counter #(.LENGTH(WORDS_OUT)) places (.clock, .reset, .advance(look), .count(place), .last);
+
   always_ff @(posedge clock) begin
     if (take) coming <= shifted[(CHANNELS_IN+LANES_IN)*BITS-1:LANES_IN*BITS];
     if (move) leaving <= coming;
+    if (look) indices <= order[place];
+    if (look) ends <= last;
   end
   always_ff @(posedge clock) begin
     if (reset) begin
-      count <= 0;
-      place <= 0;
-      busy  <= 0;
+      full <= 0;
+      busy <= 0;
+      known <= 0;
+      out_valid <= 0;
     end else begin
-      if (move) count <= COUNT_BITS'(take);
-      else if (take) count <= count + 1;
-      if (busy && out_ready) place <= last ? 0 : place + 1;
+      known <= 1;
+      if (take && came) full <= 1;
+      else if (move) full <= 0;
       if (move) busy <= 1;
-      else if (last && out_ready) busy <= 0;
+      else if (ends && give) busy <= 0;
+      if (give) out_valid <= 1;
+      else if (out_ready) out_valid <= 0;
     end
   end
 
-  assign out_valid = busy;
   generate
     for (genvar lane = 0; lane < LANES_OUT; lane++) begin : g_lane
-      wire [INDEX_BITS-1:0] index = order[place][lane*INDEX_BITS+:INDEX_BITS];
-      assign out_data[lane*BITS+:BITS] = leaving[index*BITS+:BITS];
+      wire [INDEX_BITS-1:0] index = indices[lane*INDEX_BITS+:INDEX_BITS];
+      always_ff @(posedge clock) if (give) out_data[lane*BITS+:BITS] <= leaving[index*BITS+:BITS];
     end
   endgenerate
 

@@ -2,8 +2,8 @@
 // negation gives the sign. With MAGNITUDE p is |p|, for adders that subtract: the sign is the exclusive or of the codes'
 // top bits (of the signed ones). Codes of infinities and NaN never occur; they are read as numbers.
 //
-// The first of STAGES registers stands before the shift, the second within a multiplier of rows and before the sum of exponents,
-// the next behind the shift.
+// The first of STAGES registers stands before the shift, the next ones between the rows of a multiplier, if it has some, and
+// before the sum of exponents, those beyond behind the shift.
 `default_nettype none
 module pqk_product_minifloat #(
     parameter int A_EXPONENT = 2,
@@ -28,7 +28,8 @@ module pqk_product_minifloat #(
   localparam int S = SHIFTS > 0 ? $clog2(SHIFTS + 1) : 1;
   localparam int MA = A_SIGNIFICAND + 1;
   localparam int MB = B_SIGNIFICAND + 1;
-  localparam int WITHIN = STAGES > 1 && MA + MB > 6 ? 1 : 0;
+  localparam int CUTS = MA + MB > 6 ? MB / 2 : 0;  // between rows
+  localparam int WITHIN = STAGES - 1 < CUTS ? STAGES > 1 ? STAGES - 1 : 0 : CUTS;
   localparam int BEFORE = STAGES > 0 ? 1 : 0;
   localparam int BEHIND = STAGES - BEFORE - WITHIN;
 

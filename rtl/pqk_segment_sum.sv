@@ -26,10 +26,10 @@ module pqk_segment_sum #(
   localparam int HIGH = LOW + 2 ** E - 1 < S ? LOW + 2 ** E - 1 : S;
   logic [SEGMENTS*HIGH-1:0] shifted;
   logic [SEGMENTS-1:0] signs;
+  wire [SEGMENTS-1:0] negatives;
   for (genvar i = 0; i < SEGMENTS; i++) begin : g_segment
     wire signed [LOW-1:0] total;
     wire signed [HIGH-1:0] wide = HIGH'(total);
-    wire sign;
     pqk_dot_product_sum #(
         .LANES(SEGMENT),
         .W(W),
@@ -41,12 +41,12 @@ module pqk_segment_sum #(
         .terms   (terms[i*SEGMENT*W+:SEGMENT*W]),
         .negate  (negate[i*SEGMENT+:SEGMENT]),
         .sum     (total),
-        .negative(sign)
+        .negative(negatives[i])
     );
     always_ff @(posedge clock) begin
       if (enable) begin
         shifted[i*HIGH+:HIGH] <= wide <<< exponents[i*E+:E];
-        signs[i] <= sign;
+        signs[i] <= negatives[i] ^ (i % 2 == 1 && negatives[i-i%2]);
       end
     end
   end

@@ -16,35 +16,60 @@ module pqk_transpose #(
     output logic [BITS-1:0] out_data
 );
   localparam int BLOCK = ROWS * COLUMNS * WORDS;
-  localparam int COUNT_BITS = $clog2(BLOCK + 1);
-  localparam int PLACE_BITS = BLOCK > 1 ? $clog2(BLOCK) : 1;
   localparam int ADDRESS_BITS = $clog2(2 * BLOCK);
-  localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
-  localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
 
-  logic [BITS-1:0] memory[2*BLOCK];
-  logic coming, leaving;  // halves of the memory
-  logic [COUNT_BITS-1:0] count;  // words of the block that comes
+  logic [BITS-1:0] memory[2*BLOCK];  // blocks come into its halves in turn, and leave them so
+  logic full;  // a block has come that does not leave yet
   logic busy;  // a block is leaving
+  logic some;  // one or the other
   wire step = out_ready || !out_valid;
-  wire full = count == COUNT_BITS'(BLOCK);
   wire move = full && !busy && step;
   assign in_ready = !full || move;
   wire take = in_valid && in_ready;
+  wire read = step && some;
+
+  wire [ADDRESS_BITS-1:0] write_address;
+  wire last_address;
+  logic ends;  // with this word a block
+  wire came = BLOCK == 1 || ends;
+  pqk_counter #(
+      .LENGTH(2 * BLOCK)
+  ) places (
+      .clock,
+      .reset,
+      .advance(take),
+      .count(write_address),
+      .last(last_address)
+  );
 
   // Column by column: the next word, the same column of the next row, or the first row of the next column.
-  logic [PLACE_BITS-1:0] place;
-  logic [ROW_BITS-1:0] row;
-  logic [WORD_BITS-1:0] word;
-  wire into = move ? !coming : coming;
-  wire from = busy ? leaving : coming;
-  wire [PLACE_BITS-1:0] coming_place = move ? 0 : PLACE_BITS'(count);
-  wire [ADDRESS_BITS-1:0] write_address = ADDRESS_BITS'(coming_place) + (into ? ADDRESS_BITS'(BLOCK) : 0);
-  wire [ADDRESS_BITS-1:0] read_address = ADDRESS_BITS'(place) + (from ? ADDRESS_BITS'(BLOCK) : 0);
-  wire end_pixel = word == WORD_BITS'(WORDS - 1);
-  wire end_column = end_pixel && row == ROW_BITS'(ROWS - 1);
-  wire end_block = end_column && place == PLACE_BITS'(BLOCK - 1);
-  wire read = step && (busy || full);
+  localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
+  localparam int COLUMN_BITS = COLUMNS > 1 ? $clog2(COLUMNS) : 1;
+  localparam int NEXT_ROW = 1 + (COLUMNS - 1) * WORDS;
+  localparam int NEXT_COLUMN = 1 - (ROWS - 1) * COLUMNS * WORDS;
+  wire [WORD_BITS-1:0] word;
+  wire [ROW_BITS-1:0] row;
+  wire [COLUMN_BITS-1:0] column;
+  wire last_word, last_row, last_column;
+  pqk_counter #(.LENGTH(WORDS)) words (.clock, .reset, .advance(read), .count(word), .last(last_word));
+  pqk_counter #(.LENGTH(ROWS)) rows (.clock, .reset, .advance(read && last_word), .count(row), .last(last_row));
+  wire end_column = last_word && last_row;
+  pqk_counter #(
+      .LENGTH(COLUMNS)
+  ) columns (
+      .clock,
+      .reset,
+      .advance(read && end_column),
+      .count(column),
+      .last(last_column)
+  );
+  wire end_block = end_column && last_column;
+  wire unused = &{word, row, column, last_address};
+  logic [ADDRESS_BITS-1:0] read_address;
+  logic second;  // half of the memory
+  wire [ADDRESS_BITS-1:0] stride = !last_word || end_block ? 1
+                                 : last_row ? ADDRESS_BITS'(NEXT_COLUMN) : ADDRESS_BITS'(NEXT_ROW);
 
   always_ff @(posedge clock) begin
     if (take) memory[write_address] <= in_data;
@@ -52,30 +77,23 @@ module pqk_transpose #(
   end
   always_ff @(posedge clock) begin
     if (reset) begin
-      coming <= 0;
-      leaving <= 0;
-      count <= 0;
+      full <= 0;
       busy <= 0;
+      some <= 0;
+      ends <= 0;
       out_valid <= 0;
-      place <= 0;
-      row <= 0;
-      word <= 0;
+      second <= 0;
+      read_address <= 0;
     end else begin
-      if (move) begin
-        coming <= !coming;
-        leaving <= coming;
-      end
-      if (move) count <= COUNT_BITS'(take);
-      else if (take) count <= count + 1;
-      if (step) out_valid <= busy || full;
+      if (take && came) full <= 1;
+      else if (move) full <= 0;
+      if (take) ends <= write_address == ADDRESS_BITS'(BLOCK - 2) || write_address == ADDRESS_BITS'(2 * BLOCK - 2);
+      some <= (read ? !end_block : busy) || (full && !move) || (take && came);
+      if (step) out_valid <= some;
       if (read) begin
         busy <= !end_block;
-        word <= end_pixel ? 0 : word + 1;
-        if (end_pixel) row <= end_column ? 0 : row + 1;
-        if (end_block) place <= 0;
-        else if (end_column) place <= place + 1 - PLACE_BITS'((ROWS - 1) * COLUMNS * WORDS);
-        else if (end_pixel) place <= place + 1 + PLACE_BITS'((COLUMNS - 1) * WORDS);
-        else place <= place + 1;
+        second <= second ^ end_block;
+        read_address <= second && end_block ? 0 : read_address + stride;
       end
     end
   end

@@ -55,7 +55,8 @@ def dot_product(
         f"  wire [{lanes * block.width - 1}:0] terms;\n  wire [{lanes - 1}:0] negate;\n"
         f"  for (genvar i = 0; i < {lanes}; i++) begin : g_lane\n    "
         f"{block.instance('multiply', a, b, f'terms[i*{block.width}+:{block.width}]', magnitude=True)}\n"
-        f"    assign negate[i] = {_sign(block, left, right, 'i')};\n  end\n"
+        f"    wire sign = {_sign(block, left, right, 'i')};\n"
+        "    assign negate[i] = sign ^ (i % 2 == 1 && g_lane[i-i%2].sign);\n  end\n"
         f"  {PREFIX}dot_product_sum #(.LANES({lanes}), .W({block.width}), .S({sum_bits}), "
         f".SIGNS({block.signs})) tree (\n"
         "      .clock, .enable, .terms, .negate, .sum, .negative\n  );\nendmodule\n",

@@ -234,11 +234,19 @@ class Steps(Timing):
 
 @dataclass
 class Exchange(Timing):
-    """A pixel comes in while the last one leaves: `words_in` and `words_out` a pixel."""
+    """A pixel comes in while the last one leaves: `words_in` and `words_out` a pixel.
+
+    Attributes
+    ----------
+    pixels, words_in, words_out : int
+    latency : int
+        Cycles from the one in which a pixel moves on to its first word of output.
+    """
 
     pixels: int
     words_in: int
     words_out: int
+    latency: int = 1
 
     @property
     def cycles(self) -> int:  # type: ignore[override]
@@ -252,7 +260,7 @@ class Exchange(Timing):
             move = max(int(taken[-1]) + 1, move + self.words_out)
             consumed.append(taken)
             moved.append(move)
-        starts = np.array(moved, available[0].dtype) + 1
+        starts = np.array(moved, available[0].dtype) + self.latency
         return [np.concatenate(consumed)], Bursts(starts, self.words_out)
 
 

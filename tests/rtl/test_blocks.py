@@ -102,8 +102,8 @@ MUTANTS = {
             ".negate(negative), .sum(total)",
             ".negate(1'b0), .sum(total)",
         ),
-        # The right one's sign is lost.
-        "wide_signs": ("pqk_dot_product_sum.sv", "left_sign ^ g_level[level-1].signs[2*i+1]", "left_sign"),
+        # A sign goes on that is not of the lane before.
+        "wide_signs": ("pqk_dot_product_sum.sv", "left_sign ^ neighbour", "left_sign"),
         "matrix": (
             "pqk_adder_tree.sv",
             "total <= WIDTH'(left) + WIDTH'(right)",

@@ -29,7 +29,7 @@ def permute(e: Emitter, op: Operator) -> None:
     order = e.file(e.names.new(f"{op.name}_order"), rows, index_bits)
     parameters: Parameters = {"BITS": source.bits, "CHANNELS_IN": channels, "CHANNELS_OUT": len(op.channels)}
     parameters |= {"LANES_IN": source.lanes, "LANES_OUT": out.lanes, "ORDER": order}
-    timing = Exchange(tensor.pixels, channels // source.lanes, len(op.channels) // out.lanes)
+    timing = Exchange(tensor.pixels, channels // source.lanes, len(op.channels) // out.lanes, 2)
     e.block(op.name, "permute", parameters, {"in": source}, {"out": out}, timing)
 
 
@@ -113,9 +113,8 @@ def reshape(e: Emitter, op: Operator) -> None:
 @grows_with("permute")
 def _permute_features(p: Mapping[str, int]) -> Features:
     channels, bits, lanes = p["CHANNELS_IN"], p["BITS"], p["LANES_OUT"]
-    return Features(
-        {"one": 1, "choosing": lanes * bits * channels / 4, "flip-flops": 2 * channels * bits + 8}
-    )
+    held = 2 * channels * bits + lanes * (bits + bits_for(channels)) + 8
+    return Features({"one": 1, "choosing": lanes * bits * channels / 4, "flip-flops": held})
 
 
 @grows_with("concat")

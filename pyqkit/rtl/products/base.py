@@ -133,7 +133,7 @@ def product_block(left: NumberFormat, right: NumberFormat, widest: int = WIDEST)
 
 def rows_ns(width: int, rows: int) -> tuple[float, ...]:
     """Delays of `product_booth` with 0, 1, ... stages: rows of `width` bits of the multiplicand."""
-    row = 1.4 + 0.08 * width
+    row = 1.7 + 0.08 * width
     return tuple(round(0.9 + ceil(rows / (stages + 1)) * row, 2) for stages in range(rows))
 
 

@@ -37,4 +37,4 @@ def _delays_ns(left: Significands, right: Significands) -> tuple[float, ...]:
     align, product = 0.9 + 1.2 * ceil(shift / 2), unsigned_ns(*significands)
     if len(product) == 1:  # of LUTs
         return (4.4 + 0.75 * ceil(shift / 2), max(4.4, align))
-    return (product[0] + 0.75 * ceil(shift / 2), max(product[0], align), max(product[1], align))
+    return (product[0] + 0.75 * ceil(shift / 2), *(max(ns, align) for ns in product))
