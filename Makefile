@@ -60,6 +60,7 @@ test: lint
 # What takes minutes: whole data sets, searches
 long: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
+	[ ! -d ../shared/data ] || $(BIN)/python benchmarks/lpq.py --data ../shared/data -o build/lpq --resume --ablations 540
 
 # The pages and the docstrings as a site, build/site/index.html; every warning is an error
 docs: venv

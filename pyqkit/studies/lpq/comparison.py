@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pyqkit.studies.genetic import Evolution
@@ -15,6 +15,16 @@ from pyqkit.studies.study import Task
 
 GREEDY = ("mse-greedy", "sensitivity-greedy")
 UNIFORM = ("lp8_0_7", "lp4_0_3", "int8", "int4", "e2m1", "e3m2")
+ABLATIONS: dict[str, Callable[[Search], Search]] = {
+    "whole": lambda search: search,
+    "no-local": lambda search: replace(search, objective=Objective(local=False)),
+    "no-contrast": lambda search: replace(search, objective=Objective(contrast=False)),
+    "kurtosis": lambda search: replace(search, pool="kurtosis"),
+    "lambda-0.2": lambda search: replace(search, compression=0.2),
+    "lambda-0.8": lambda search: replace(search, compression=0.8),
+    "temperature-0.1": lambda search: replace(search, objective=Objective(temperature=0.1)),
+    "temperature-3": lambda search: replace(search, objective=Objective(temperature=3.0)),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Entry:
 
 
 def comparison(entries: Sequence[Entry], seeds: int) -> LpqStudy:
-    """LPQ, random and greedy searches, and uniform formats, on several networks.
+    """LPQ, random and greedy searches, uniform formats and the float network itself, on several networks.
 
     Parameters
     ----------
@@ -71,6 +81,7 @@ def search_of(entry: Entry) -> Search:
 
 
 def _compared(name: str, base: Search, seeds: int) -> Iterator[Task[Search]]:
+    yield Task(f"{name}.float", replace(base, method="float"), 0)
     for fmt in UNIFORM:
         yield Task(f"{name}.{fmt}", replace(base, method="uniform", format=fmt), 0)
     for method in GREEDY:
@@ -82,16 +93,6 @@ def _compared(name: str, base: Search, seeds: int) -> Iterator[Task[Search]]:
 
 
 def _ablated(name: str, base: Search, seeds: int) -> Iterator[Task[Search]]:
-    variants = {
-        "whole": base,
-        "no-local": replace(base, objective=Objective(local=False)),
-        "no-contrast": replace(base, objective=Objective(contrast=False)),
-        "kurtosis": replace(base, pool="kurtosis"),
-        "lambda-0.2": replace(base, compression=0.2),
-        "lambda-0.8": replace(base, compression=0.8),
-        "temperature-0.1": replace(base, objective=Objective(temperature=0.1)),
-        "temperature-3": replace(base, objective=Objective(temperature=3.0)),
-    }
     for seed in range(seeds):
-        for label, search in variants.items():
-            yield Task(f"{name}.{label}.{seed}", search, seed)
+        for label, without in ABLATIONS.items():
+            yield Task(f"{name}.ablation.{label}.{seed}", without(base), seed)

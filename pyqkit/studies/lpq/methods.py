@@ -23,6 +23,7 @@ from pyqkit.studies.study import State, Task, stream
 
 Evaluate = Callable[[Sequence[Genome]], Sequence[float]]
 FIGURES = ("evaluations", "fitness", "bits", "divergence")  # that every state has
+_REAL_BITS = 32
 _PROBES = 32  # random vectors that a trace is estimated with
 
 
@@ -133,18 +134,34 @@ class Uniform:
         return State(_figures(1, divergence * problem.compressed(bits), bits, divergence))
 
 
+class Real:
+    """The float network itself, for its divergence and its accuracy."""
+
+    def steps(self, search: Search, layers: int) -> int:
+        return 1
+
+    def step(
+        self, problem: Problem, task: Task[Search], index: int, state: State, evaluate: Evaluate
+    ) -> State:
+        divergence = problem.divergence(Assignment.real(problem.network))
+        return State(_figures(1, divergence * problem.compressed(_REAL_BITS), _REAL_BITS, divergence))
+
+
 METHODS: dict[str, Method] = {
     "lpq": Genetic(),
     "random": Random(),
     "mse-greedy": Greedy(weighted=False),
     "sensitivity-greedy": Greedy(weighted=True),
     "uniform": Uniform(),
+    "float": Real(),
 }
 
 
 def chosen(problem: Problem, state: State) -> Assignment:
     """Codings that a search has ended with."""
     values = values_of(state)
+    if problem.search.method == "float":
+        return Assignment.real(problem.network)
     if "population" in values:
         return problem.space.assignment(Population.from_json(problem.space, values["population"]).best.genome)
     return uniform(problem, parse(problem.search.format))

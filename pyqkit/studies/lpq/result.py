@@ -63,11 +63,12 @@ class CodedLayer:
 
 
 def coded_layers(problem: Problem, assignment: Assignment) -> list[CodedLayer]:
-    """An assignment layer by layer."""
+    """An assignment layer by layer; layers that stay float are left out."""
     found = []
     for layer, weights in zip(problem.network.layers, assignment.weights):
         activations = assignment.activations[layer.point]
-        assert weights is not None and activations is not None  # of the float network alone
+        if weights is None or activations is None:
+            continue
         counts = code_counts(weights.encode(layer.weights), weights.bits)
         bits = accumulator_bits(counts, weights.format, activations.format)
         found.append(

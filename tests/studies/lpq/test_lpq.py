@@ -211,6 +211,8 @@ def test_methods_count_the_same_evaluations(tmp_path: Path, monkeypatch: pytest.
     assert evaluations["small.lpq.0"] == evaluations["small.random.0"] == 44
     assert evaluations["small.mse-greedy"] == evaluations["small.sensitivity-greedy"] == 13
     assert values["small.lpq.0"]["fitness"] < values["small.random.0"]["fitness"]
+    assert 0 < values["small.float"]["divergence"] <= values["small.int8"]["divergence"]
+    assert values["small.float"]["layers"] == []
     assert values["small.int4"]["bits"] < 5 < values["small.int8"]["bits"] == 8
     path = [point["at_bits"] for point in results.of("small.mse-greedy").curve]
     assert path == sorted(path, reverse=True) and path[0] == 8
@@ -260,7 +262,7 @@ def test_traces_are_those_of_the_hessian(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_ablations_differ_in_one_thing() -> None:
     tasks = ablations(Entry("small", SOURCE, 30), seeds=1).tasks()
     whole = tasks[0].parameters
-    assert tasks[0].name == "small.whole.0"
+    assert tasks[0].name == "small.ablation.whole.0"
     assert len({task.parameters for task in tasks}) == len(tasks)
     for task in tasks[1:]:
         other = task.parameters
