@@ -9,7 +9,9 @@ finished goes to results/lpq/, and is not searched again, on no machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -41,12 +43,12 @@ def main(data: str, networks: str, seeds: int, ablated: int | None, results: Pat
         entries = [Entry(name, source, EVALUATIONS[name]) for name, source in zip(names, sources)]
         study = comparison(entries, seeds)
     with crewed(study, run.workers, run.dask) as together:
-        _run(together, results, run)
+        _run(together, results, only or ("*",), run)
 
 
-def _run(study: LpqStudy, results: Path, run: StudyOptions) -> None:
+def _run(study: LpqStudy, results: Path, only: Sequence[str], run: StudyOptions) -> None:
     """Search for what is not there yet; workers share the children of a cycle."""
-    for task in study.tasks():
+    for task in [task for name in only for task in study.tasks() if fnmatch(task.name, name)]:
         if not (run.resume and is_kept(results, task)):
             options = replace(run, out=run.out / task.name, workers=1, dask=None)
             keep(results, run_study(study.alone(task), options))
