@@ -32,8 +32,17 @@ EVALUATIONS = {"resnet20": 1800, "resnet44": 600, "vit": 600}
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Of what draws.")
 @click.option("--ablations", "ablated", type=click.IntRange(20), help="Evaluations of LPQ without its parts.")
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="Of what has finished.")
+@click.option("--only", multiple=True, help="Searches of such names, such as 'vit.lpq.*'; in this order.")
 @study_options
-def main(data: str, networks: str, seeds: int, ablated: int | None, results: Path, run: StudyOptions) -> None:
+def main(
+    data: str,
+    networks: str,
+    seeds: int,
+    ablated: int | None,
+    results: Path,
+    only: tuple[str, ...],
+    run: StudyOptions,
+) -> None:
     """LPQ and what it is compared with; with --ablations, LPQ without its parts on the first network."""
     names = networks.split(",")
     sources = [Cifar10Source(name, data) for name in names]
