@@ -8,6 +8,7 @@ module pqk_add #(
     parameter int LEFT_ZERO_POINT = 0,
     parameter bit LEFT_TABLE = 0,
     parameter LEFT_INTEGERS = "",
+    parameter int LEFT_MIRROR = 0,
     parameter int LEFT_DEPTH = 1,  // words of factors
     parameter LEFT_FACTORS = "",
     parameter bit [LANES*SUM_BITS-1:0] LEFT_FACTOR = 0,  // the word if LEFT_DEPTH is 1
@@ -17,11 +18,13 @@ module pqk_add #(
     parameter int RIGHT_ZERO_POINT = 0,
     parameter bit RIGHT_TABLE = 0,
     parameter RIGHT_INTEGERS = "",
+    parameter int RIGHT_MIRROR = 0,
     parameter int RIGHT_DEPTH = 1,
     parameter RIGHT_FACTORS = "",
     parameter bit [LANES*SUM_BITS-1:0] RIGHT_FACTOR = 0,
     parameter int RIGHT_FACTOR_BITS = SUM_BITS,
-    parameter int READ_STAGES = 2,  // as in `pqk_scaled_integers`
+    parameter int DECODE_STAGES = 0,  // as in `pqk_scaled_integers`
+    parameter int READ_STAGES = 2,
     parameter int MULTIPLY_STAGES = 1
 ) (
     input  wire                         clock,
@@ -36,16 +39,18 @@ module pqk_add #(
     input  wire                         out_ready,
     output logic [  LANES*SUM_BITS-1:0] out_data
 );
-  localparam int STAGES = READ_STAGES + MULTIPLY_STAGES + 1;  // with the sum
-  logic [STAGES-1:0] valid;
-  wire step = out_ready || !valid[STAGES-1];
+  localparam int STAGES = DECODE_STAGES + READ_STAGES + MULTIPLY_STAGES + 1;  // with the sum
   wire both = left_valid && right_valid;
+  logic [STAGES-1:0] valid;
+  wire [STAGES:0] moving = {valid, both};
+  wire unused = &moving;
+  wire step = out_ready || !valid[STAGES-1];
   assign left_ready  = step && both;
   assign right_ready = step && both;
   assign out_valid   = valid[STAGES-1];
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= {valid[STAGES-2:0], both};
+    else if (step) valid <= moving[STAGES-1:0];
   end
 
   wire [LANES*SUM_BITS-1:0] left_products, right_products;
@@ -56,6 +61,8 @@ module pqk_add #(
       .ZERO_POINT(LEFT_ZERO_POINT),
       .TABLE(LEFT_TABLE),
       .INTEGERS(LEFT_INTEGERS),
+      .MIRROR(LEFT_MIRROR),
+      .DECODE_STAGES(DECODE_STAGES),
       .PRODUCT_BITS(SUM_BITS),
       .DEPTH(LEFT_DEPTH),
       .FACTORS(LEFT_FACTORS),
@@ -67,7 +74,7 @@ module pqk_add #(
       .clock,
       .reset,
       .step,
-      .valid(both),
+      .valid(moving[DECODE_STAGES]),
       .data(left_data),
       .products(left_products)
   );
@@ -78,6 +85,8 @@ module pqk_add #(
       .ZERO_POINT(RIGHT_ZERO_POINT),
       .TABLE(RIGHT_TABLE),
       .INTEGERS(RIGHT_INTEGERS),
+      .MIRROR(RIGHT_MIRROR),
+      .DECODE_STAGES(DECODE_STAGES),
       .PRODUCT_BITS(SUM_BITS),
       .DEPTH(RIGHT_DEPTH),
       .FACTORS(RIGHT_FACTORS),
@@ -89,7 +98,7 @@ module pqk_add #(
       .clock,
       .reset,
       .step,
-      .valid(both),
+      .valid(moving[DECODE_STAGES]),
       .data(right_data),
       .products(right_products)
   );

@@ -13,7 +13,7 @@ module pqk_decode #(
 );
   generate
     if (TABLE) begin : g_table
-      logic [WIDTH-1:0] integers[2**BITS];
+      (* ram_style = "registers", rom_style = "distributed" *) logic [WIDTH-1:0] integers[2**BITS];
       initial $readmemh(FILE, integers);
       assign integer_value = integers[code];
     end else begin : g_arithmetic

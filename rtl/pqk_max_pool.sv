@@ -1,4 +1,5 @@
-// Largest value of each channel over POSITIONS pixels; codes stay codes.
+// Largest value of each channel over POSITIONS pixels; codes stay codes. They are compared by rank: that of a table is kept
+// beside each, otherwise it is the code with the sign turned.
 `default_nettype none
 module pqk_max_pool #(
     parameter int BITS = 4,
@@ -18,13 +19,13 @@ module pqk_max_pool #(
     input  wire                   out_ready,
     output logic [LANES*BITS-1:0] out_data
 );
-  wire first;
-  wire [LANES*BITS-1:0] codes, known;
-  wire [LANES*BITS-1:0] larger;
+  localparam int KEPT = TABLE ? 2 * BITS : BITS;  // the rank lowest
+  localparam bit [BITS-1:0] TURNED = BITS'(SIGNED && !TABLE) << (BITS - 1);
+  wire step, begins;
+  wire [LANES*KEPT-1:0] known, larger, largest;
 
   pqk_pool_control #(
-      .IN_BITS(LANES * BITS),
-      .OUT_BITS(LANES * BITS),
+      .BITS(LANES * KEPT),
       .POSITIONS(POSITIONS),
       .DEPTH(DEPTH)
   ) control (
@@ -32,42 +33,42 @@ module pqk_max_pool #(
       .reset,
       .in_valid,
       .in_ready,
-      .in_data,
       .out_valid,
       .out_ready,
-      .out_data,
-      .word(codes),
+      .out_data(largest),
+      .step,
+      .begins,
       .known,
-      .first,
       .result(larger)
   );
 
+  wire unused = &largest;
   generate
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
-      wire [BITS-1:0] code = codes[lane*BITS+:BITS];
-      wire [BITS-1:0] best = known[lane*BITS+:BITS];
-      wire [BITS:0] code_rank, best_rank;
-      pqk_decode #(
-          .BITS(BITS),
-          .WIDTH(BITS + 1),
-          .SIGNED(SIGNED),
-          .TABLE(TABLE),
-          .FILE(RANKS)
-      ) rank_code (
-          .code,
-          .integer_value(code_rank)
-      );
-      pqk_decode #(
-          .BITS(BITS),
-          .WIDTH(BITS + 1),
-          .SIGNED(SIGNED),
-          .TABLE(TABLE),
-          .FILE(RANKS)
-      ) rank_best (
-          .code(best),
-          .integer_value(best_rank)
-      );
-      assign larger[lane*BITS+:BITS] = first || $signed(code_rank) > $signed(best_rank) ? code : best;
+      wire [BITS-1:0] code = in_data[lane*BITS+:BITS];
+      wire [KEPT-1:0] best = known[lane*KEPT+:KEPT];
+      wire [KEPT-1:0] ranked;
+      logic [KEPT-1:0] word;
+      if (TABLE) begin : g_table
+        wire [BITS-1:0] rank;
+        pqk_decode #(
+            .BITS (BITS),
+            .WIDTH(BITS),
+            .TABLE(1),
+            .FILE (RANKS)
+        ) ranks (
+            .code,
+            .integer_value(rank)
+        );
+        assign ranked = {code, rank};
+        assign out_data[lane*BITS+:BITS] = largest[lane*KEPT+BITS+:BITS];
+      end else begin : g_order
+        assign ranked = code;
+        assign out_data[lane*BITS+:BITS] = largest[lane*BITS+:BITS];
+      end
+      always_ff @(posedge clock) if (step) word <= ranked;
+      wire greater = (word[BITS-1:0] ^ TURNED) > (best[BITS-1:0] ^ TURNED);
+      assign larger[lane*KEPT+:KEPT] = begins || greater ? word : best;
     end
   endgenerate
 endmodule

@@ -10,6 +10,8 @@ module pqk_rescale #(
     parameter int ZERO_POINT = 0,
     parameter bit TABLE = 0,
     parameter INTEGERS = "",
+    parameter int MIRROR = 0,  // as in `pqk_decode_pipeline`
+    parameter int DECODE_STAGES = 0,
     parameter int PRODUCT_BITS = 32,  // hold multiplier, offset, product, sum, LOW and HIGH
     parameter int MULTIPLIER_BITS = 17,  // of the signed multipliers
     parameter int SHIFT = 8,
@@ -24,7 +26,7 @@ module pqk_rescale #(
     parameter bit [2*LANES*PRODUCT_BITS-1:0] CONSTANT = 0,  // the word if DEPTH is 1
     parameter int READ_STAGES = 2,  // from a word to its constants
     parameter int MULTIPLY_STAGES = 8,  // registers inside the multiplier; there is one behind it
-    parameter int ROUND_STAGES = 2  // 1: registers behind the decision which way to round; 2: behind the rounded value too
+    parameter int ROUND_STAGES = 2  // behind the decision which way to round, the rounded value, and what it is compared with
 ) (
     input  wire                       clock,
     input  wire                       reset,
@@ -37,10 +39,11 @@ module pqk_rescale #(
 );
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int HALF_BITS = SHIFT > 0 ? SHIFT : 1;
-  localparam int STAGES = READ_STAGES + MULTIPLY_STAGES + ROUND_STAGES + 3;  // with product, sum and result
+  localparam int STAGES = DECODE_STAGES + READ_STAGES + MULTIPLY_STAGES + ROUND_STAGES + 3;  // with product, sum and result
   localparam bit signed [PRODUCT_BITS-1:0] LEAST = !RELU || LOW > 0 ? LOW : HIGH < 0 ? HIGH : 0;
 
   logic [STAGES-1:0] valid;
+  wire [STAGES:0] moving = {valid, in_valid};
   wire [WORD_BITS-1:0] word;
   wire last_word;
   wire step = out_ready || !valid[STAGES-1];
@@ -48,20 +51,20 @@ module pqk_rescale #(
   assign out_valid = valid[STAGES-1];
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= {valid[STAGES-2:0], in_valid};
+    else if (step) valid <= moving[STAGES-1:0];
   end
   pqk_counter #(
       .LENGTH(DEPTH)
   ) words (
       .clock,
       .reset,
-      .advance(step && in_valid),
+      .advance(step && moving[DECODE_STAGES]),
       .count(word),
       .last(last_word)
   );
 
   wire [2*LANES*PRODUCT_BITS-1:0] constants;
-  wire unused = &{last_word, constants};
+  wire unused = &{last_word, constants, moving};
   pqk_rom #(
       .WIDTH(2 * LANES * PRODUCT_BITS),
       .DEPTH(DEPTH),
@@ -78,14 +81,18 @@ module pqk_rescale #(
   generate
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
       wire [WIDTH-1:0] decoded;
-      pqk_decode #(
+      pqk_decode_pipeline #(
           .BITS(BITS_IN),
           .WIDTH(WIDTH),
           .SIGNED(SIGNED),
           .ZERO_POINT(ZERO_POINT),
           .TABLE(TABLE),
-          .FILE(INTEGERS)
+          .FILE(INTEGERS),
+          .MIRROR(MIRROR),
+          .STAGES(DECODE_STAGES)
       ) decoder (
+          .clock,
+          .enable(step),
           .code(in_data[lane*BITS_IN+:BITS_IN]),
           .integer_value(decoded)
       );
@@ -151,21 +158,32 @@ module pqk_rescale #(
           .d(quotient + PRODUCT_BITS'(increment)),
           .q(rounded)
       );
-      wire signed [PRODUCT_BITS-1:0] clipped = rounded < LEAST ? LEAST : rounded > HIGH ? HIGH : rounded;
+      wire below, above;
+      wire [BITS_OUT-1:0] whole;
+      pqk_delay #(
+          .WIDTH (BITS_OUT + 2),
+          .STAGES(ROUND_STAGES > 2 ? 1 : 0)
+      ) compared (
+          .clock,
+          .enable(step),
+          .d({rounded < LEAST, rounded > HIGH, BITS_OUT'(rounded)}),
+          .q({below, above, whole})
+      );
+      wire [BITS_OUT-1:0] clipped = below ? BITS_OUT'(LEAST) : above ? BITS_OUT'(HIGH) : whole;
       logic [BITS_OUT-1:0] result;
       always_ff @(posedge clock) begin
         if (step) begin
           product <= multiplied;
           scaled  <= product + offset;
-          result  <= BITS_OUT'(clipped + PRODUCT_BITS'(ZERO_POINT_OUT));
+          result  <= clipped + BITS_OUT'(ZERO_POINT_OUT);
         end
       end
       assign out_data[lane*BITS_OUT+:BITS_OUT] = result;
     end
   endgenerate
 
-  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH || ROUND_STAGES < 0 || ROUND_STAGES > 2) begin : g_illegal
-    $error("a shift within PRODUCT_BITS, LOW up to HIGH and at most two ROUND_STAGES were expected");
+  if (SHIFT < 0 || SHIFT > PRODUCT_BITS || LOW > HIGH || ROUND_STAGES < 0 || ROUND_STAGES > 3) begin : g_illegal
+    $error("a shift within PRODUCT_BITS, LOW up to HIGH and at most three ROUND_STAGES were expected");
   end
 endmodule
 `default_nettype wire

@@ -1,4 +1,4 @@
-// The integers of a word of codes, each times a constant of its channel, READ_STAGES + MULTIPLY_STAGES steps later.
+// The integers of a word of codes, each times a constant of its channel, DECODE_STAGES + READ_STAGES + MULTIPLY_STAGES steps later.
 `default_nettype none
 module pqk_scaled_integers #(
     parameter int LANES = 1,
@@ -7,6 +7,8 @@ module pqk_scaled_integers #(
     parameter int ZERO_POINT = 0,
     parameter bit TABLE = 0,
     parameter INTEGERS = "",
+    parameter int MIRROR = 0,  // as in `pqk_decode_pipeline`
+    parameter int DECODE_STAGES = 0,
     parameter int PRODUCT_BITS = 10,  // hold the integer, the constant and the product
     parameter int DEPTH = 1,  // words of constants: those of a pixel, or 1 if they are all alike
     parameter FACTORS = "",
@@ -18,7 +20,7 @@ module pqk_scaled_integers #(
     input  wire                           clock,
     input  wire                           reset,
     input  wire                           step,
-    input  wire                           valid,
+    input  wire                           valid,  // of the integers, where they are decoded
     input  wire  [        LANES*BITS-1:0] data,
     output logic [LANES*PRODUCT_BITS-1:0] products
 );
@@ -55,14 +57,18 @@ module pqk_scaled_integers #(
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
       wire [PRODUCT_BITS-1:0] decoded;
       wire [PRODUCT_BITS-1:0] x, product;
-      pqk_decode #(
+      pqk_decode_pipeline #(
           .BITS(BITS),
           .WIDTH(PRODUCT_BITS),
           .SIGNED(SIGNED),
           .ZERO_POINT(ZERO_POINT),
           .TABLE(TABLE),
-          .FILE(INTEGERS)
+          .FILE(INTEGERS),
+          .MIRROR(MIRROR),
+          .STAGES(DECODE_STAGES)
       ) decoder (
+          .clock,
+          .enable(step),
           .code(data[lane*BITS+:BITS]),
           .integer_value(decoded)
       );

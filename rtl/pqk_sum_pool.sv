@@ -6,6 +6,8 @@ module pqk_sum_pool #(
     parameter int ZERO_POINT = 0,
     parameter bit TABLE = 0,
     parameter INTEGERS = "",
+    parameter int MIRROR = 0,  // as in `pqk_decode_pipeline`
+    parameter int DECODE_STAGES = 0,
     parameter int SUM_BITS = 8,
     parameter int LANES = 1,
     parameter int POSITIONS = 4,
@@ -20,45 +22,49 @@ module pqk_sum_pool #(
     input  wire                       out_ready,
     output logic [LANES*SUM_BITS-1:0] out_data
 );
-  wire first;
-  wire [LANES*BITS-1:0] codes;
+  wire step, begins;
   wire [LANES*SUM_BITS-1:0] known, sums;
 
   pqk_pool_control #(
-      .IN_BITS(LANES * BITS),
-      .OUT_BITS(LANES * SUM_BITS),
+      .BITS(LANES * SUM_BITS),
       .POSITIONS(POSITIONS),
-      .DEPTH(DEPTH)
+      .DEPTH(DEPTH),
+      .STAGES(DECODE_STAGES + 1)
   ) control (
       .clock,
       .reset,
       .in_valid,
       .in_ready,
-      .in_data,
       .out_valid,
       .out_ready,
       .out_data,
-      .word(codes),
+      .step,
+      .begins,
       .known,
-      .first,
       .result(sums)
   );
 
   generate
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
-      wire [SUM_BITS-1:0] x;
-      pqk_decode #(
+      wire  [SUM_BITS-1:0] decoded;
+      logic [SUM_BITS-1:0] x;
+      pqk_decode_pipeline #(
           .BITS(BITS),
           .WIDTH(SUM_BITS),
           .SIGNED(SIGNED),
           .ZERO_POINT(ZERO_POINT),
           .TABLE(TABLE),
-          .FILE(INTEGERS)
+          .FILE(INTEGERS),
+          .MIRROR(MIRROR),
+          .STAGES(DECODE_STAGES)
       ) decoder (
-          .code(codes[lane*BITS+:BITS]),
-          .integer_value(x)
+          .clock,
+          .enable(step),
+          .code(in_data[lane*BITS+:BITS]),
+          .integer_value(decoded)
       );
-      assign sums[lane*SUM_BITS+:SUM_BITS] = x + (first ? 0 : known[lane*SUM_BITS+:SUM_BITS]);
+      always_ff @(posedge clock) if (step) x <= decoded;
+      assign sums[lane*SUM_BITS+:SUM_BITS] = (begins ? 0 : known[lane*SUM_BITS+:SUM_BITS]) + x;
     end
   endgenerate
 endmodule

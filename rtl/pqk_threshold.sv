@@ -1,8 +1,8 @@
 // Requantiser: counts the thresholds that the integer has reached and gives the code at that place.
 //
 // A binary search, one comparison a bit of the result, each with a memory of its own and a stage of its own; a memory that is
-// block RAM may have a register behind it, which makes two stages. The thresholds of
-// stage s and lane l stand in the file THRESHOLDS_<s>_<ll>.hex, one word a line, by channel and result so far; beside each of
+// block RAM may have a register behind it, and each comparison may, before its result is an address: more stages. The thresholds
+// of stage s and lane l stand in the file THRESHOLDS_<s>_<ll>.hex, one word a line, by channel and result so far; beside each of
 // stage 0, in the highest bit, whether the channel falls: its place is counted from the other end.
 `default_nettype none
 module pqk_threshold #(
@@ -12,11 +12,14 @@ module pqk_threshold #(
     parameter int ZERO_POINT = 0,
     parameter bit TABLE = 0,
     parameter INTEGERS = "",
+    parameter int MIRROR = 0,  // as in `pqk_decode_pipeline`
+    parameter int DECODE_STAGES = 0,
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
     parameter int LANES = 1,
     parameter int DEPTH = 1,  // words of a pixel
     parameter int HELD = 0,  // bit s: there is a register behind the memory of stage s
+    parameter bit COMPARED = 0,  // there are registers behind the comparisons
     parameter THRESHOLDS = "",
     parameter CODES = ""  // 2**STEPS codes
 ) (
@@ -31,32 +34,33 @@ module pqk_threshold #(
 );
   localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
 
-  localparam int STAGES = STEPS + 1 + $countones(HELD);  // with the code
+  localparam int STAGES = DECODE_STAGES + STEPS * (1 + 32'(COMPARED)) + $countones(HELD) + 1;  // with the code
   logic [STAGES-1:0] valid;
+  wire [STAGES:0] moving = {valid, in_valid};
   wire step = out_ready || !valid[STAGES-1];
   assign in_ready  = step;
   assign out_valid = valid[STAGES-1];
   always_ff @(posedge clock) begin
     if (reset) valid <= 0;
-    else if (step) valid <= {valid[STAGES-2:0], in_valid};
+    else if (step) valid <= moving[STAGES-1:0];
   end
 
   wire last_word;
-  wire unused_last = last_word;
+  wire unused_last = &{last_word, moving};
   wire [WORD_BITS-1:0] words[STEPS];  // words[s] belongs to the integer that enters stage s
   pqk_counter #(
       .LENGTH(DEPTH)
   ) counter (
       .clock,
       .reset,
-      .advance(step && in_valid),
+      .advance(step && moving[DECODE_STAGES]),
       .count(words[0]),
       .last(last_word)
   );
   for (genvar s = 1; s < STEPS; s++) begin : g_word
     pqk_delay #(
         .WIDTH (WORD_BITS),
-        .STAGES(1 + 32'(HELD[s-1]))
+        .STAGES(1 + 32'(HELD[s-1]) + 32'(COMPARED))
     ) word (
         .clock,
         .enable(step),
@@ -69,14 +73,18 @@ module pqk_threshold #(
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
       localparam bit [7:0] TENS = 8'd48 + 8'(lane / 10 % 10), ONES = 8'd48 + 8'(lane % 10), HUNDREDS = 8'd48 + 8'(lane / 100);
       wire [WIDTH-1:0] decoded;
-      pqk_decode #(
+      pqk_decode_pipeline #(
           .BITS(BITS_IN),
           .WIDTH(WIDTH),
           .SIGNED(SIGNED),
           .ZERO_POINT(ZERO_POINT),
           .TABLE(TABLE),
-          .FILE(INTEGERS)
+          .FILE(INTEGERS),
+          .MIRROR(MIRROR),
+          .STAGES(DECODE_STAGES)
       ) decoder (
+          .clock,
+          .enable(step),
           .code(in_data[lane*BITS_IN+:BITS_IN]),
           .integer_value(decoded)
       );
@@ -85,9 +93,9 @@ module pqk_threshold #(
         localparam int ENTRIES = DEPTH << s;
         localparam int ADDRESS_BITS = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
         localparam int ENTRY_BITS = s == 0 ? WIDTH + 1 : WIDTH;
-        wire signed [WIDTH-1:0] x_in, x;
-        wire [STEPS-1:0] passed_in, passed_before;  // the result so far, its first bit highest
-        wire falls_in, falls_before;
+        wire signed [WIDTH-1:0] x_in, x_read, x;
+        wire [STEPS-1:0] passed_in, passed_before, passed;  // the result so far, its first bit highest
+        wire falls_in, falls_before, falls_read, falls;
         logic [ENTRY_BITS-1:0] memory[ENTRIES];
         logic [ENTRY_BITS-1:0] read;
         wire [ENTRY_BITS-1:0] entry;
@@ -110,26 +118,34 @@ module pqk_threshold #(
             .clock,
             .enable(step),
             .d({x_in, passed_in, falls_in}),
-            .q({x, passed_before, falls_before})
+            .q({x_read, passed_before, falls_before})
         );
-        wire reached = x >= $signed(entry[WIDTH-1:0]);
-        wire [STEPS-1:0] passed = STEPS'({passed_before, reached});
-        wire falls;
+        wire reached = x_read >= $signed(entry[WIDTH-1:0]);
+        pqk_delay #(
+            .WIDTH (WIDTH + STEPS + 1),
+            .STAGES(32'(COMPARED))
+        ) compared (
+            .clock,
+            .enable(step),
+            .d({x_read, STEPS'({passed_before, reached}), falls_read}),
+            .q({x, passed, falls})
+        );
         if (s == 0) begin : g_first
           assign address = ADDRESS_BITS'(words[0]);
           assign x_in = decoded;
           assign passed_in = 0;
           assign falls_in = 0;
-          assign falls = entry[WIDTH];
+          assign falls_read = entry[WIDTH];
           wire unused = falls_before;
         end else begin : g_next
           assign address = ADDRESS_BITS'({words[s], g_stage[s-1].passed[s-1:0]});
           assign x_in = g_stage[s-1].x;
           assign passed_in = g_stage[s-1].passed;
           assign falls_in = g_stage[s-1].falls;
-          assign falls = falls_before;
+          assign falls_read = falls_before;
         end
       end
+      wire unused_x = &g_stage[STEPS-1].x;
       logic [BITS_OUT-1:0] codes [2**STEPS];
       logic [BITS_OUT-1:0] result;
       initial $readmemh(CODES, codes);

@@ -32,7 +32,7 @@ from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Operator
 from pyqkit.rtl.parts import Parameters, Part
-from pyqkit.rtl.pipelining import TARGET_MHZ
+from pyqkit.rtl.pipelining import TARGET_MHZ, decode_stages, mirror
 from pyqkit.rtl.timing import Closing, Narrow, Pipeline, Timing
 
 # Of every module and file, so that they live beside other IP; everything else uses plain names.
@@ -263,6 +263,11 @@ class Emitter(dataflow.Emitter[Stream]):
         if key not in self.decoders:
             self.decoders[key] = self.table(f"integers_{fmt.name}_{width}", fmt.integers, width)
         return {f"{prefix}TABLE": 1, f"{prefix}INTEGERS": self.decoders[key]}
+
+    def pipelined_decoding(self, fmt: NumberFormat, width: int) -> Parameters:
+        """Parameters of a `decode_pipeline`, with as many registers as the clock asks for."""
+        stages = decode_stages(fmt, self.clock_mhz)
+        return self.decoding(fmt, width) | {"MIRROR": mirror(fmt), "DECODE_STAGES": stages}
 
 
 def instance(

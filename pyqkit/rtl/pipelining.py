@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from pyqkit.formats import Integer, NumberFormat
+
 TARGET_MHZ = 200.0  # what blocks are made for where nobody asks for a clock; the defaults of ``rtl/`` meet it
 MARGIN = 0.1  # of the period, left to what an estimate before place and route does not see
 
@@ -42,3 +46,24 @@ def booth_ns(rows: int, width: int) -> float:
     shift registers, which are slow.
     """
     return 2.2 + 1.7 * rows + 0.03 * width
+
+
+_AT_ONCE = 6  # bits of an index that one LUT takes
+
+
+def mirror(fmt: NumberFormat) -> int:
+    """How codes of a format are negated, as `rtl/pqk_decode_pipeline.sv` counts; 0: no such way."""
+    if isinstance(fmt, Integer) or len(fmt.integers) < 4:
+        return 0
+    integers, half = fmt.integers, len(fmt.integers) // 2
+    if np.array_equal(integers[half:], -integers[:half]):
+        return 1
+    return 2 if np.array_equal(np.roll(integers[::-1], 1), -integers) else 0
+
+
+def decode_stages(fmt: NumberFormat, clock_mhz: float) -> int:
+    """Registers between a code and its integer, beside one behind it; only wide tables need any."""
+    if isinstance(fmt, Integer) or fmt.bits <= _AT_ONCE:
+        return 0
+    way = mirror(fmt)  # a two's complement is taken in front of the table
+    return way * stages([6.0, 4.4], clock_mhz)

@@ -123,7 +123,7 @@ def pools() -> list[Case]:
             largest | more,
             {"in": x},
             {"out": words(4, out, 2)},
-            {"max_pool.hex": table(ranks, 5)},
+            {"max_pool.hex": table(ranks, 4)},
         )
         for name, (more, out) in made.items()
     ]
@@ -153,16 +153,25 @@ def pools() -> list[Case]:
         "DEPTH": 2,
     }
     factors = np.array([6, 9, 1, 4, 6, 4, 9])
-    scaled: Parameters = {"BITS_IN": 4, "BITS_OUT": 8, "SIGNED": 1, "FACTOR_BITS": 4, "LANES": 2, "DEPTH": 2}
+    scaled: Parameters = {
+        "BITS_IN": 4,
+        "WIDTH": 4,
+        "BITS_OUT": 8,
+        "SIGNED": 1,
+        "FACTOR_BITS": 4,
+        "LANES": 2,
+        "DEPTH": 2,
+    }
     scaled |= {"PIXELS": 7, "FACTORS": '"pixel_scale.hex"'}
     pixels = unsigned(4, 7 * 2, 2, 9)
     products = signed(pixels.codes, 4) * np.repeat(factors, 2)[:, None]
     tables = {"pixel_scale.hex": table(factors, 4)}
-    cases.append(
-        Case("pixel_scale", "pixel_scale", scaled, {"in": pixels}, {"out": words(8, products, 2)}, tables)
-    )
+    for name, more in (("pixel_scale", {}), ("pixel_scale_deep", {"MULTIPLY_STAGES": 2, "DECODE_STAGES": 1})):
+        out = words(8, products, 2)
+        cases.append(Case(name, "pixel_scale", scaled | more, {"in": pixels}, {"out": out}, tables))
     return [
         *cases,
+        *_mirrored(x, parameters | {"SUM_BITS": 8}),
         Case(
             "sum_zero_point",
             "sum_pool",
@@ -171,6 +180,22 @@ def pools() -> list[Case]:
             {"out": words(6, (values - 5).sum(axis=2), 2)},
         ),
     ]
+
+
+def _mirrored(x: Words, parameters: Parameters) -> list[Case]:
+    """Sums of tables of which one half is the other negated, by the highest bit and by two's complement."""
+    half = np.random.default_rng(15).integers(-40, 41, 8) * (np.arange(8) > 0)
+    tables = {1: np.concatenate([half, -half]), 2: np.concatenate([half, [0], -half[:0:-1]])}
+    cases = []
+    for way, integers in tables.items():
+        name, file = f"sum_mirror_{way}", f"sum_mirror_{way}.hex"
+        more: Parameters = {"ZERO_POINT": 0, "TABLE": 1, "INTEGERS": f'"{file}"', "MIRROR": way}
+        out = words(8, integers[x.codes.reshape(FRAMES, 7, 3, 2, 2)].sum(axis=2), 2)
+        more["DECODE_STAGES"] = way
+        cases.append(
+            Case(name, "sum_pool", parameters | more, {"in": x}, {"out": out}, {file: table(integers, 8)})
+        )
+    return cases
 
 
 def requantisers() -> list[Case]:
@@ -206,13 +231,20 @@ def requantisers() -> list[Case]:
     }
     cases = [
         Case(
+            name,
             "threshold",
-            "threshold",
-            parameters | {"CODES": '"threshold_codes.hex"', "HELD": 5},
+            parameters
+            | {
+                "CODES": '"threshold_codes.hex"',
+                "HELD": held,
+                "COMPARED": compared,
+                "DECODE_STAGES": 2 * compared,
+            },
             {"in": x},
             {"out": out},
             tables,
         )
+        for name, held, compared in (("threshold", 5, 1), ("threshold_plain", 2, 0))
     ]
     looked_up = random.integers(0, 32, (4, 256))
     for name, channels in (("lookup", np.zeros(4, int)), ("lookup_rows", np.arange(4))):
@@ -228,7 +260,7 @@ def requantisers() -> list[Case]:
         cases.append(Case(name, "lookup", parameters, {"in": x}, {"out": out}, files))
     multipliers, offsets, bits = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100]), 14
     for name, shift, relu, stages in (
-        ("rescale", 3, False, (2, 2, 2)),
+        ("rescale", 3, False, (2, 2, 3, 1)),
         ("rescale_relu", 4, True, (1, 0, 0)),
         ("rescale_half", 1, False, (2, 1, 1)),
         ("rescale_whole", 0, False, (1, 2, 2)),
@@ -256,7 +288,7 @@ def requantisers() -> list[Case]:
             "CONSTANTS": '"rescale.hex"',
             "MULTIPLIER_BITS": 5,
         }
-        parameters |= dict(zip(("READ_STAGES", "MULTIPLY_STAGES", "ROUND_STAGES"), stages))
+        parameters |= dict(zip(("READ_STAGES", "MULTIPLY_STAGES", "ROUND_STAGES", "DECODE_STAGES"), stages))
         constants = {"rescale.hex": table([packed(row, bits) for row in pairs], 4 * bits)}
         cases.append(Case(name, "rescale", parameters, {"in": x}, {"out": words(7, result, 2)}, constants))
     return cases
@@ -302,6 +334,7 @@ def addition() -> Case:
         "RIGHT_FACTOR": f"18'd{packed([4, 4], 9)}",
     }
     parameters |= {"LEFT_FACTOR_BITS": 4, "RIGHT_FACTOR_BITS": 4, "READ_STAGES": 2, "MULTIPLY_STAGES": 2}
+    parameters["DECODE_STAGES"] = 1
     tables = {
         "add_left.hex": table([packed(row, 9) for row in factors], 18),
         "add_right.hex": table(integers, 9),

@@ -35,10 +35,12 @@ def test_blocks() -> None:
     simulator, wrong = simulate(cases)
     assert not wrong and simulator.counts is not None
     free = simulator.counts.ends[:, -1]
+    slowed = np.zeros(len(free), bool)
     for seed in range(1, 7):
         simulator, wrong = simulate(cases, Stalls(0.1 * seed, seed))
         assert not wrong and simulator.counts is not None
-        assert (simulator.counts.ends[:, -1] > free).all()  # stalls did reach every stream
+        slowed |= simulator.counts.ends[:, -1] > free
+    assert slowed.all()  # stalls did reach every stream
 
 
 def test_every_block_has_a_case() -> None:
@@ -55,8 +57,8 @@ MUTANTS = {
         "rescale": ("pqk_rescale.sv", "(rest == HALF && shifted[0])", "rest == HALF"),  # ties round up
         "threshold": (
             "pqk_threshold.sv",
-            "x >= $signed",
-            "x > $signed",
+            "x_read >= $signed",
+            "x_read > $signed",
         ),  # a threshold is not reached by itself
         "lookup_rows": (
             "pqk_lookup.sv",
@@ -88,7 +90,11 @@ MUTANTS = {
             "{line[lane*BITS+:BITS], in_data[lane*BITS+:BITS]}",
         ),
         # A sum goes on from the window before.
-        "sum_table": ("pqk_sum_pool.sv", "first ? 0 : known", "known == 1 ? 0 : known"),
+        "sum_table": ("pqk_sum_pool.sv", "begins ? 0 : known", "known == 1 ? 0 : known"),
+        # The table of a two's complement is read as that of a sign.
+        "sum_mirror_2": ("pqk_decode_pipeline.sv", "negative && MIRROR == 2", "1'b0"),
+        # Factors of the pixel before, for integers that are decoded later.
+        "pixel_scale_deep": ("pqk_pixel_scale.sv", "step && moving[DECODE_STAGES]", "step && in_valid"),
     },
     "widths and memory": {
         "vector": (

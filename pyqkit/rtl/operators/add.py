@@ -14,7 +14,7 @@ from pyqkit.graph.ops.add import Add
 from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, decoding_luts, grows_with, rom
 from pyqkit.rtl.parts import Parameters
-from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
+from pyqkit.rtl.pipelining import booth_ns, booth_rows, decode_stages, mirror, stages
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -36,13 +36,15 @@ def add(e: Emitter, op: Operator) -> None:
         )
         for side, fmt, values in sides:
             parameters |= {f"{side}_BITS": fmt.bits, **e.decoding(fmt, total.bits, f"{side}_")}
+            parameters[f"{side}_MIRROR"] = mirror(fmt)
             words = values.reshape(-1, lanes)
             words = words[:1] if (words == words[0]).all() else words
             parameters[f"{side}_DEPTH"] = len(words)
             parameters[f"{side}_FACTOR_BITS"] = signed_bits(values)
             name = f"{out.name}_{side.lower()}"
             parameters |= e.memory(name, words, lanes, total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
-        registers = _add_stages(parameters, e.clock_mhz)
+        deepest = max(decode_stages(fmt, e.clock_mhz) for fmt in (known, tensor.format))
+        registers = {"DECODE_STAGES": deepest, **_add_stages(parameters, e.clock_mhz)}
         parameters |= registers
         timing = Pipeline.every(codes(result) // lanes, sum(registers.values()) + 1)  # and the sum
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
@@ -58,9 +60,7 @@ def _add_stages(p: Parameters, clock_mhz: float) -> dict[str, int]:
         return {"READ_STAGES": 1, "MULTIPLY_STAGES": 0}
     sum_ns = 1.8 + 0.03 * width
     delays = [1.5 + booth_ns(rows, width) + sum_ns]
-    delays += [
-        max(1.5 + sum_ns, booth_ns(ceil(rows / parts), width)) for parts in range(1, ceil(rows / 2) + 1)
-    ]
+    delays += [max(1.5 + sum_ns, booth_ns(ceil(rows / parts), width)) for parts in range(1, rows + 1)]
     depth = stages(delays, clock_mhz)
     return {"READ_STAGES": 2 if depth and not alike else 1, "MULTIPLY_STAGES": depth}
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
+
+import numpy as np
 
 from pyqkit.dataflow.streams import codes
+from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
 from pyqkit.rtl.parts import Parameters
+from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
 _LATENCY = 2  # the integers beside their factor, the products
@@ -22,17 +27,26 @@ def pixel_scale(e: Emitter, op: Operator) -> None:
     source = e.input(op)
     out = e.output(op, source.lanes)
     bits = int(op.factors.max()).bit_length()
+    width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
+    decoding = e.pipelined_decoding(tensor.format, width)
+    rows = booth_rows(width, bits + 1)
+    delays = [booth_ns(ceil(rows / parts), width) for parts in range(1, rows + 1)]
+    multiplying = stages(delays, e.clock_mhz) if tensor.pixels > 1 else 0
     parameters: Parameters = {
         "BITS_IN": source.bits,
+        "WIDTH": width,
         "BITS_OUT": out.bits,
-        **e.decoding(tensor.format, out.bits),
+        **decoding,
         "FACTOR_BITS": bits,
+        "MULTIPLY_STAGES": multiplying,
         "LANES": source.lanes,
         "DEPTH": tensor.shape[2] // source.lanes,
         "PIXELS": tensor.pixels,
     }
     parameters |= e.memory(f"{op.name}_factors", op.factors.reshape(-1, 1), 1, bits, "FACTORS", "FACTOR")
-    timing = Pipeline.every(codes(tensor) // source.lanes, _LATENCY)
+    timing = Pipeline.every(
+        codes(tensor) // source.lanes, int(decoding["DECODE_STAGES"]) + multiplying + _LATENCY
+    )
     e.block(op.name, "pixel_scale", parameters, {"in": source}, {"out": out}, timing)
 
 

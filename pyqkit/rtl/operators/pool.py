@@ -13,12 +13,15 @@ from pyqkit.rtl.emitter import Emitter, Stream, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, ram
 from pyqkit.rtl.operators.convolution import slide
 from pyqkit.rtl.parts import Parameters
+from pyqkit.rtl.pipelining import decode_stages
 from pyqkit.rtl.timing import Pipeline
 
-_POOL_LATENCY = 2  # the word, the result
+_LATENCY = 2  # the word, the result
 
 
-def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Parameters, Pipeline]:
+def _pool(
+    e: Emitter, op: MaxPool | SumPool, fill: int, decode_stages: int = 0
+) -> tuple[Stream, Parameters, Pipeline]:
     """The stream of a pool's windows, what every pool is told, and its timing.
 
     A window of the whole frame is the stream itself, and all its channels are under way at once; otherwise
@@ -39,7 +42,7 @@ def _pool(e: Emitter, op: MaxPool | SumPool, fill: int) -> tuple[Stream, Paramet
         "POSITIONS": positions,
         "DEPTH": depth,
     }
-    return source, parameters, Pipeline(kept.ravel(), _POOL_LATENCY)
+    return source, parameters, Pipeline(kept.ravel(), decode_stages + _LATENCY)
 
 
 @emits("max_pool")
@@ -53,7 +56,7 @@ def max_pool(e: Emitter, op: Operator) -> None:
     else:
         ranks = np.zeros(2**fmt.bits, np.int64)
         ranks[fmt.codes] = np.arange(len(fmt.codes))
-        parameters |= {"TABLE": 1, "RANKS": e.table(f"{op.name}_ranks", ranks, fmt.bits + 1)}
+        parameters |= {"TABLE": 1, "RANKS": e.table(f"{op.name}_ranks", ranks, fmt.bits)}
     e.block(op.name, "max_pool", parameters, {"in": source}, {"out": e.output(op, source.lanes)}, timing)
 
 
@@ -61,9 +64,11 @@ def max_pool(e: Emitter, op: Operator) -> None:
 def sum_pool(e: Emitter, op: Operator) -> None:
     assert isinstance(op, SumPool)
     (tensor,) = e.graph.input_tensors(op)
-    source, parameters, timing = _pool(e, op, tensor.format.zero_code if any(op.padding) else 0)
+    fmt = tensor.format
+    fill = fmt.zero_code if any(op.padding) else 0
+    source, parameters, timing = _pool(e, op, fill, decode_stages(fmt, e.clock_mhz))
     out = e.output(op, source.lanes)
-    parameters |= {"SUM_BITS": out.bits, **e.decoding(tensor.format, out.bits)}
+    parameters |= {"SUM_BITS": out.bits, **e.pipelined_decoding(fmt, out.bits)}
     e.block(op.name, "sum_pool", parameters, {"in": source}, {"out": out}, timing)
 
 

@@ -38,31 +38,40 @@ def threshold(e: Emitter, op: Operator) -> None:
             falling = op.falling[lane::lanes] if step == 0 else None
             words = _entries(stage[lane::lanes].reshape(-1, 1), falling, width)
             e.file(f"{thresholds}_{step}_{lane:03d}", words, bits)
+    decoding = e.pipelined_decoding(tensor.format, width)
     parameters: Parameters = {
         "BITS_IN": source.bits,
         "WIDTH": width,
-        **e.decoding(tensor.format, width),
+        **decoding,
         "BITS_OUT": out.bits,
     }
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
     by_place = search.codes[0] if shared else np.arange(2**steps)
     parameters["CODES"] = e.table(f"{op.name}_codes", by_place, out.bits)
-    held = _held(steps, depth, width, e.clock_mhz)
+    held, compared = _threshold_stages(steps, depth, width, e.clock_mhz)
     parameters["HELD"] = sum(1 << step for step, registers in enumerate(held) if registers)
-    timing = Pipeline.every(codes(tensor) // lanes, steps + 1 + sum(held))
+    parameters["COMPARED"] = compared
+    latency = int(decoding["DECODE_STAGES"]) + steps * (1 + compared) + sum(held) + 1  # with the code
+    timing = Pipeline.every(codes(tensor) // lanes, latency)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
     if not shared:
         look_up(e, op, out, search.codes, codes(tensor))
 
 
-def _held(steps: int, depth: int, width: int, clock_mhz: float) -> list[int]:
-    """Registers behind the memory of each step of a search over integers of `width` bits.
+def _threshold_stages(steps: int, depth: int, width: int, clock_mhz: float) -> tuple[list[int], int]:
+    """Registers behind the memory of each step of a search over integers, and behind all comparisons.
 
-    A block RAM takes much longer than logic; then comes the comparison, and the memory of the next step.
+    A block RAM takes much longer than logic; then comes the comparison, and, unless there is a register, the
+    memory of the next step.
     """
     in_block = [left_to_size(width + (step == 0), depth << step) == "block" for step in range(steps)]
-    compared = 3.6 + 0.03 * width
-    return [stages([compared + 2.0 * block, compared], clock_mhz) if block else 0 for block in in_block]
+    comparing = 2.6 + 0.03 * width
+    both = 3.0 + 0.02 * width + 0.2 * bits_for(depth << steps - 1)
+    compared = stages([both, comparing], clock_mhz)
+    longest = comparing if compared else both
+    return [
+        stages([longest + 2.0 * block, longest], clock_mhz) if block else 0 for block in in_block
+    ], compared
 
 
 def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.ndarray:
@@ -93,10 +102,11 @@ def rescale(e: Emitter, op: Operator) -> None:
     bits = signed_bits(np.array([-largest, largest, *ends], dtype=object))
     width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
     pairs = np.stack([op.multiplier, op.offset], axis=1).reshape(depth, -1)
+    decoding = e.pipelined_decoding(tensor.format, width)
     parameters: Parameters = {
         "BITS_IN": source.bits,
         "WIDTH": width,
-        **e.decoding(tensor.format, width),
+        **decoding,
         "PRODUCT_BITS": bits,
     }
     parameters |= {
@@ -115,14 +125,9 @@ def rescale(e: Emitter, op: Operator) -> None:
     registers = rescale_stages(width, multiplier, bits, e.clock_mhz)
     parameters |= {"MULTIPLIER_BITS": multiplier, **registers}
     parameters |= e.memory(f"{op.name}_constants", pairs, 2 * lanes, bits, "CONSTANTS", "CONSTANT")
-    e.block(
-        op.name,
-        "rescale",
-        parameters,
-        {"in": source},
-        {"out": out},
-        Pipeline.every(codes(tensor) // lanes, sum(registers.values()) + 3),  # product, sum and result
-    )
+    latency = int(decoding["DECODE_STAGES"]) + sum(registers.values()) + 3  # with product, sum and result
+    timing = Pipeline.every(codes(tensor) // lanes, latency)
+    e.block(op.name, "rescale", parameters, {"in": source}, {"out": out}, timing)
 
 
 def rescale_stages(width: int, multiplier: int, bits: int, clock_mhz: float) -> dict[str, int]:
@@ -138,13 +143,11 @@ def rescale_stages(width: int, multiplier: int, bits: int, clock_mhz: float) -> 
     chain = 0.03 * bits  # ns of a carry chain
     at_once = 6.0 + 2 * chain  # rounding and clipping in one cycle
     delays = [max(at_once, booth_ns(rows, width))]
-    delays += [
-        max(3.9 + chain, booth_ns(ceil(rows / parts), width)) for parts in range(1, ceil(rows / 2) + 1)
-    ]
+    delays += [max(3.2 + chain, booth_ns(ceil(rows / parts), width)) for parts in range(1, rows + 1)]
     depth = stages(delays, clock_mhz)
     if not depth:
         return {"READ_STAGES": 1, "MULTIPLY_STAGES": 0, "ROUND_STAGES": 0}
-    return {"READ_STAGES": 2, "MULTIPLY_STAGES": depth - 1, "ROUND_STAGES": 2}
+    return {"READ_STAGES": 2, "MULTIPLY_STAGES": depth - 1, "ROUND_STAGES": 3}
 
 
 def _signed(value: int, bits: int) -> str:
@@ -162,8 +165,11 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
         stage = rom(width + (step == 0), depth << step)
         for name, amount in stage.items():
             found[name] += lanes * amount
-    stages_held = steps + p["HELD"].bit_count()
-    found["flip-flops"] += lanes * (stages_held * width + steps * (steps - 1) // 2 + steps + p["BITS_OUT"])
+    compared = p.get("COMPARED", 0)
+    stages_held = steps * (1 + compared) + p["HELD"].bit_count()
+    found["flip-flops"] += lanes * (
+        stages_held * width + (1 + compared) * (steps * (steps - 1) // 2 + steps) + p["BITS_OUT"]
+    )
     found["flip-flops"] += stages_held + 1 + stages_held * bits_for(depth)
     found["comparators"] = lanes * steps * width
     found["codes"] = lanes * p["BITS_OUT"] * ceil(2**steps / 64) + lanes * decoding_luts(
