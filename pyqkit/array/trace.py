@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pyqkit.array.checks import touched
 from pyqkit.array.execute import item_words
 from pyqkit.array.isa import End, Instruction, Load, Post, Repeat, Store, Unit, decode, encode, word_bits
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.marks import RESULTS
 from pyqkit.array.program import Call, Program
+from pyqkit.array.touches import touched
 from pyqkit.errors import UserError
 
 _ALL = Unit.LOAD | Unit.COMPUTE | Unit.POST

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyqkit.array.compiler.blocks import Block
 from pyqkit.array.compiler.factors import rounded_graph
 from pyqkit.array.compiler.lower import Lowering
 from pyqkit.array.compiler.memory import Pool
 from pyqkit.array.compiler.plan import Plan, Planner, Tile
-from pyqkit.array.compiler.schedule import Block, Scheduler
+from pyqkit.array.compiler.schedule import Scheduler
 from pyqkit.array.compiler.segments import Box, Cutter, Work
 from pyqkit.array.families import of
 from pyqkit.array.host import HostStep
@@ -108,7 +109,7 @@ def _segment(graph: Graph, lowered: Lowering, scheduler: Scheduler, work: Work) 
         scheduler.load(name)
     results = []
     for plan in work.plans:
-        order = scheduler.run(plan)
+        order = scheduler.run(plan, plan is work.plans[-1])
         if plan.work.codes is None:
             results.append(_sent(graph, plan, order, work.top))
     for name, box in work.kept.items():
@@ -126,7 +127,14 @@ def _sent(graph: Graph, plan: Plan, order: list[tuple[Tile, Block]], top: int) -
     """Sums, as they are made."""
     tensor = graph.tensors[plan.work.output]
     tiles = tuple(
-        (top + block.top, block.left, block.rows, block.columns, tile.first, tile.channels)
+        (
+            top + block.top,
+            block.left,
+            block.rows,
+            1 if plan.work.gathered else block.columns,
+            tile.first,
+            tile.channels,
+        )
         for tile, block in order
     )
     return Result(tensor.name, tensor.shape, tensor.format, None, shift=plan.shift, tiles=tiles)

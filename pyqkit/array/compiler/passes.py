@@ -235,6 +235,8 @@ class Pass:
         Row and column of the first result.
     maximum : bool
         Each result is the largest code of a window instead of one of its sum.
+    gathered : bool
+        The positions of its sums are columns that the post-processor adds to the one result.
     """
 
     layers: tuple[str, ...]
@@ -243,11 +245,32 @@ class Pass:
     output: str
     origin: Size = (0, 0)
     maximum: bool = False
+    gathered: bool = False
 
     @property
     def reads(self) -> set[str]:
         """Stored tensors that it reads."""
         return {part.pixels.tensor for term in self.sums.terms for part in term.parts}
+
+    def by_columns(self, most: int) -> Pass:
+        """The same, if it is one sum over a whole image: each column by itself, and then all of them.
+
+        A position by itself would take as many cycles as the array has rows, for each of its places. There
+        can be `most` columns.
+        """
+        (term, *others), one = self.sums.terms, self.sums.size == (1, 1)
+        windows = {part.window for part in term.parts}
+        whole = one and not others and len(windows) == 1 and all(part.uniform for part in term.parts)
+        if not whole or self.maximum:
+            return self
+        (window,) = windows
+        height, width = window.kernel
+        if any(window.padding) or window.dilation != (1, 1) or not 1 < width <= most:
+            return self
+        column = SlidingWindow((height, 1), (1, 1), (0, 0, 0, 0))
+        parts = tuple(replace(part, window=column) for part in term.parts)
+        sums = replace(self.sums, size=(1, width), terms=(replace(term, parts=parts),))
+        return replace(self, sums=sums, gathered=True)
 
 
 @dataclass(frozen=True, eq=False)

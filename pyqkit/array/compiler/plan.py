@@ -117,6 +117,7 @@ class Planner:
         self, machine: Machine, family: Family, stored: dict[str, Stored], passes: list[Pass]
     ) -> None:
         self._machine, self._family, self._stored = machine, family, stored
+        passes = [work.by_columns(machine.accumulators) for work in passes]
         self._pairs = [self._pairs_of(work) for work in passes]
         self.layouts = {name: self._layout(tensor, passes) for name, tensor in stored.items()}
         self.plans = [self._plan(work, pairs) for work, pairs in zip(passes, self._pairs)]
@@ -265,7 +266,8 @@ class Planner:
         scale = ones if codes is None else codes.multipliers.astype(object)
         offsets = ones * 0 if codes is None else codes.offsets.astype(object) << shift
         found = np.stack([t.multipliers * scale << shift - own for t, own in zip(terms, shifts)])
-        reach = [self._largest(term, pairs) for term, pairs in zip(terms, self._pairs_of(work))]
+        columns = work.sums.size[1] if work.gathered else 1
+        reach = [self._largest(term, pairs) * columns for term, pairs in zip(terms, self._pairs_of(work))]
         most = sum((abs(m) * r for m, r in zip(found, reach)), abs(offsets)).max()
         bits = int(abs(found).max()).bit_length() + 1, int(most).bit_length() + 1
         if bits[0] > self._machine.multiplier_bits or bits[1] > self._machine.offset_bits:
@@ -275,7 +277,7 @@ class Planner:
                 f"{self._machine.multiplier_bits} and {self._machine.offset_bits}",
                 "quantise both branches with scales whose ratio is a small power of two",
             )
-        return found, offsets
+        return np.repeat(found, columns, axis=0), offsets
 
 
 def _by_items(

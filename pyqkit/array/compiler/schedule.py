@@ -3,80 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from pyqkit.array.compiler.blocks import OPERANDS, Block, Blocks, Box, operands
 from pyqkit.array.compiler.memory import Pool
 from pyqkit.array.compiler.plan import Group, Plan, Tile
 from pyqkit.array.isa import End, Fill, Instruction, Load, Post, Run, Store, Table, Unit
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.tensors import Layout
 from pyqkit.array.timing import cycles
-from pyqkit.errors import UserError
+from pyqkit.array.touches import touched
 
 BESIDE = -1
-
-
-@dataclass(frozen=True)
-class Block:
-    """Positions that are made together: their first row and column, and how many."""
-
-    top: int
-    left: int
-    rows: int
-    columns: int
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """Tiles of weights that one run multiplies: those of some taps and words of a group.
-
-    Attributes
-    ----------
-    group : Group
-    taps_y, taps_x, words : (int, int)
-        The first, and how many.
-    """
-
-    group: Group
-    taps_y: tuple[int, int]
-    taps_x: tuple[int, int]
-    words: tuple[int, int]
-
-    @classmethod
-    def of(cls, group: Group) -> Box:
-        """All of a group."""
-        height, width = group.part.window.kernel
-        return cls(group, (0, height), (0, width), (0, group.words))
-
-    @property
-    def items(self) -> np.ndarray:
-        """Items of the weight memory, (items, columns)."""
-        tiles = self.group.tiles
-        if not self.group.same:
-            for axis, (first, count) in enumerate((self.taps_y, self.taps_x, self.words)):
-                tiles = tiles.take(range(first, first + count), axis)
-        return tiles.reshape(-1, tiles.shape[-1])
-
-    def taps(self) -> Iterator[Box]:
-        """Each tap by itself."""
-        for y in range(*_ends(self.taps_y)):
-            for x in range(*_ends(self.taps_x)):
-                yield replace(self, taps_y=(y, 1), taps_x=(x, 1))
-
-    def within(self, most: int) -> Iterator[Box]:
-        """Boxes of at most so many tiles, in order."""
-        if self.group.same or self.taps_y[1] * self.taps_x[1] * self.words[1] <= most:
-            yield self
-            return
-        for tap in self.taps():
-            for first in range(0, self.words[1], most):
-                yield replace(tap, words=(first, min(most, self.words[1] - first)))
-
-
-def _ends(span: tuple[int, int]) -> tuple[int, int]:
-    return span[0], span[0] + span[1]
 
 
 class Scheduler:
@@ -104,6 +44,7 @@ class Scheduler:
         self.instructions: list[Instruction] = []
         self.sections: list[int] = []
         self.tables, self.parameters, self.weights = Pool(), Pool(), Pool()
+        self._blocks = Blocks(machine, self._runs_of)
         self._pass = -1
         self.begin({}, {})
 
@@ -113,6 +54,8 @@ class Scheduler:
         self.loaded: list[np.ndarray] = []
         self._filled: dict[Table, int] = {}
         self._half = 0
+        self._bank = 0  # of the next block
+        self._behind: Instruction | None = None  # what the post-processor works on, at most
         # Where the next weights can be loaded: their half is free, and the other one in use.
         self._ahead = len(self.instructions)
 
@@ -121,7 +64,8 @@ class Scheduler:
     def load(self, name: str) -> None:
         """An input from the stream."""
         address, count = self._addresses[name], self._layouts[name].words
-        self._add(Load(memory=Memory.ACTIVATIONS, address=address, count=count), BESIDE)
+        self._behind = Load(memory=Memory.ACTIVATIONS, address=address, count=count)
+        self._add(self._behind, BESIDE)
         self._ahead = len(self.instructions)
 
     def store(self, name: str) -> None:
@@ -144,44 +88,73 @@ class Scheduler:
 
     # ---- passes --------------------------------------------------------------------------------------------
 
-    def run(self, plan: Plan) -> list[tuple[Tile, Block]]:
-        """A pass; gives the tiles of channels and blocks of positions in their order."""
+    def run(self, plan: Plan, final: bool) -> list[tuple[Tile, Block]]:
+        """A pass, the last one of a segment or not; gives its tiles of channels and blocks in their order."""
         self._pass += 1
-        blocks = self.blocks(plan)
-        steps = [(tile, block) for tile in plan.tiles for block in blocks]
+        steps = [(tile, block) for tile in plan.tiles for block in self._blocks_of(plan, tile, final)]
         behind: Post | None = None
         for index, (tile, block) in enumerate(steps):
-            self._runs(plan, tile, block, index % 2, block is blocks[0], behind)
+            new = not index or tile is not steps[index - 1][0]
+            self._runs(plan, tile, block, new, behind, index % 2 == 1)
             if behind is None:
                 self._fill(Table.BOUNDARIES, plan.boundaries, 0)  # while the first block is multiplied
                 self._fill(Table.CODES, plan.codes, 0)
-            behind = self._post(plan, tile, block, index % 2)
+            behind = self._post(plan, tile, block, self._bank)
+            self._bank = 1 - self._bank
         assert behind is not None  # a pass has results
-        self._add(replace(behind, wait=int(Unit.COMPUTE)))
+        self._behind = replace(behind, wait=int(Unit.COMPUTE))
+        self._add(self._behind)
         return steps
 
-    def _runs(
-        self, plan: Plan, tile: Tile, block: Block, bank: int, first: bool, behind: Post | None
-    ) -> None:
-        """Sums of a block; the first instruction waits until the bank and the tensors are there.
+    def _blocks_of(self, plan: Plan, tile: Tile, final: bool) -> list[Block]:
+        """Blocks of a tile, of which the first one starts beside what the post-processor does."""
+        first = self._behind if tile is plan.tiles[0] else None
+        busy = 0 if first is None else cycles(self._machine, first)
 
-        Once a run has started, the block before is complete, and its results can be taken.
+        def meets(run: Run) -> bool:
+            return self._meets(replace(run, bank=self._bank))
+
+        return self._blocks.of(plan, tile, busy, meets, final)
+
+    def _runs(
+        self, plan: Plan, tile: Tile, block: Block, new: bool, behind: Post | None, turned: bool
+    ) -> None:
+        """Sums of a block, which start once the bank and the tensors are there.
+
+        Once a run has started, the block before is complete, and its results can be taken. Of a pass's first
+        block only those runs wait that meet what the post-processor still does for the pass before. With
+        `turned` groups come in reverse, so that tables that differ between them are filled half as often.
         """
-        wait, started = int(Unit.POST), set[int]()
+        free, started = behind is None, set[int]()  # free to start beside the post-processor
         portions = self._portions(tile)
+        if not self.loaded:  # the first weights wait until the frame is there, and tables need not
+            self._fill_operands(portions[0][0].group)
+            self._ahead = len(self.instructions)
         for portion in portions:
-            places, loads = self._places(portion, first or len(portions) > 1)
-            for box, address in zip(portion, places):
-                wait = self._fill_operands(box.group, wait)
+            places, loads = self._places(portion, new or len(portions) > 1)
+            pairs = list(zip(portion, places))
+            for box, address in reversed(pairs) if turned and len(portions) == 1 else pairs:
+                self._fill_operands(box.group)
                 for run in self._runs_of(plan, box, address, block):
                     keep = int(run.accumulator in started and not run.spread)
-                    self._add(replace(run, bank=bank, keep=keep, wait=wait | loads))
+                    run = replace(run, bank=self._bank, keep=keep)
+                    waits = not started if not free else self._meets(run)
+                    self._add(replace(run, wait=loads | (int(Unit.POST) if waits else 0)))
+                    if free and waits:
+                        self._behind = None
                     if loads:
                         self._ahead = len(self.instructions)
                     if behind is not None and not started:
                         self._add(behind)
-                    wait, loads = 0, 0
+                    loads = 0
                     started.add(run.accumulator)
+
+    def _meets(self, run: Run) -> bool:
+        """Whether a run needs what the post-processor may still work on."""
+        if self._behind is None:
+            return False
+        touches = [list(touched(self._machine, one)) for one in (run, self._behind)]
+        return any(mine.meets(other) for mine in touches[0] for other in touches[1])
 
     def _portions(self, tile: Tile) -> list[list[Box]]:
         """Weights of a tile in portions that are in the memory together."""
@@ -293,6 +266,8 @@ class Scheduler:
             stages=plan.stages,
             channels=tile.channels,
         )
+        if work.gathered:
+            post = replace(post, pitch=1, columns=1, terms=block.columns)
         if layout is None or work.codes is None:
             return post
         words, width = layout.pixel_words, layout.shape[1]
@@ -311,80 +286,28 @@ class Scheduler:
 
     # ---- tables --------------------------------------------------------------------------------------------
 
-    def _fill_operands(self, group: Group, wait: int) -> int:
-        """Tables of codes; gives what is still to be waited for."""
-        for table, items in zip(_OPERANDS, _operands(group)):
-            wait = self._fill(table, items, wait)
-        return wait
+    def _fill_operands(self, group: Group) -> None:
+        """Tables of codes; while the post-processor's tables are filled, they wait."""
+        wait = 0 if self._filler_is_free else int(Unit.POST)
+        for table, items in zip(OPERANDS, operands(group)):
+            self._fill(table, items, wait)
 
-    def _fill(self, table: Table, items: np.ndarray, wait: int) -> int:
+    def _fill(self, table: Table, items: np.ndarray, wait: int) -> None:
         if not len(items):
-            return wait
+            return
         address = self.tables.address(items)
         if self._filled.get(table) == address:
-            return wait
+            return
         self._filled[table] = address
         self._add(Fill(table=table, address=address, count=len(items), wait=wait))
-        return 0
 
-    # ---- blocks --------------------------------------------------------------------------------------------
-
-    def blocks(self, plan: Plan) -> list[Block]:
-        """Blocks of positions that take the fewest cycles, out of full rows or parts of one."""
-        height, width = plan.work.sums.size
-        window = plan.work.sums.terms[0].parts[0].window
-        each = window.positions if plan.work.maximum else len(plan.work.sums.terms)
-        most = self._machine.accumulators // each
-        if not most:
-            raise UserError(
-                f"at most {self._machine.accumulators} sums of a result were expected by the array "
-                f"{self._machine.name}, but {plan.work.layers[-1]} has {each}; use a smaller window"
-            )
-        columns = min(width, most)
-        sizes = [Block(0, 0, rows, columns) for rows in range(1, min(height, most // columns) + 1)]
-        best = min(sizes, key=lambda block: (self._cost(plan, block), -block.rows))
-        return [
-            Block(top, left, min(best.rows, height - top), min(columns, width - left))
-            for top in range(0, height, best.rows)
-            for left in range(0, width, columns)
-        ]
-
-    def _cost(self, plan: Plan, block: Block) -> int:
-        """Cycles of a pass in blocks of this size, the longer of both units each, and the last results."""
-        height, width = plan.work.sums.size
-        count = -(-height // block.rows) * -(-width // block.columns)
-        tile = plan.tiles[0]
-        runs = [run for box in map(Box.of, tile.groups) for run in self._runs_of(plan, box, 0, block)]
-        making = sum(cycles(self._machine, run) for run in runs) + self._filling(tile)
-        post = Post(
-            mode=0,
-            parameters=0,
-            channels=tile.channels,
-            lanes=tile.lanes,
-            rows=block.rows,
-            columns=block.columns,
-            terms=len(plan.work.sums.terms),
-        )
-        taking = cycles(self._machine, post)
-        return count * len(plan.tiles) * max(making, taking) + min(making, taking)
-
-    def _filling(self, tile: Tile) -> int:
-        """Cycles of the tables of codes that change within a block, from its last group to its first."""
-        fills = [
-            Fill(table=table, address=0, count=len(now))
-            for group, before in zip(tile.groups, (tile.groups[-1], *tile.groups))
-            for table, now, last in zip(_OPERANDS, _operands(group), _operands(before))
-            if len(now) and not np.array_equal(now, last)
-        ]
-        return sum(cycles(self._machine, fill) for fill in fills)
-
-
-_OPERANDS = (Table.ACTIVATIONS, Table.WEIGHTS)
-
-
-def _operands(group: Group) -> tuple[np.ndarray, np.ndarray]:
-    """Items of the tables of codes that a group needs."""
-    return group.pair.activation_table, group.pair.weight_table
+    @property
+    def _filler_is_free(self) -> bool:
+        """Whether a POST or a LOAD of activations was issued behind the post-processor's last FILL."""
+        for instruction in reversed(self.instructions):
+            if instruction.unit is Unit.POST or isinstance(instruction, End):
+                return not isinstance(instruction, Fill)
+        return True
 
 
 def _tap_number(box: Box) -> int:
