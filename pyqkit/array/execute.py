@@ -12,6 +12,7 @@ import numpy as np
 
 from pyqkit.array.families import of
 from pyqkit.array.isa import (
+    Copy,
     End,
     Fill,
     Instruction,
@@ -79,6 +80,7 @@ class ArrayState:
             Run: self._run,
             Post: self._post,
             Store: self._store,
+            Copy: self._copy,
         }
 
     def send(self, content: bytes) -> bytes:
@@ -242,6 +244,12 @@ class ArrayState:
         for index in range(codes.shape[1]):  # several codes may share a slot
             at = address[:, index], slot[index]
             kept[at] = kept[at] & ~mask[index] | placed[:, index]
+
+    def _copy(self, copy: Copy) -> None:
+        kept = self.memories[Memory.ACTIVATIONS]
+        address = (copy.address + np.arange(copy.count) * copy.step) % _range(len(kept))
+        items = kept[address, : self.machine.columns]
+        self.memories[Memory.WEIGHTS][copy.weights : copy.weights + copy.count] = items
 
     def _store(self, store: Store) -> None:
         items = self.memories[Memory.ACTIVATIONS][store.address : store.address + store.count]

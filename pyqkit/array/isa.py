@@ -298,8 +298,33 @@ class Store(Instruction):
         return Unit.COMPUTE
 
 
-KINDS: tuple[type[Instruction], ...] = (End, Repeat, Load, Fill, Run, Post, Store)
-OPCODE_BITS = 3
+@dataclass(frozen=True, kw_only=True)
+class Copy(Instruction):
+    """Makes activation words weights: the first slots of each, as many as there are columns, become an item.
+
+    Attributes
+    ----------
+    address, count : int
+        Of the first word, and how many.
+    step : int
+        From a word to the next.
+    weights : int
+        Address of the first item; the next ones follow.
+    """
+
+    number = 7
+    address: int = _of("activation")
+    count: int = _of("count")
+    step: int = _of("activation", 1)
+    weights: int = _of("weight")
+
+    @property
+    def unit(self) -> Unit:
+        return Unit.COMPUTE
+
+
+KINDS: tuple[type[Instruction], ...] = (End, Repeat, Load, Fill, Run, Post, Store, Copy)
+OPCODE_BITS = 3  # every number is a kind
 
 
 @dataclass(frozen=True)
@@ -367,10 +392,10 @@ def decode(machine: Machine, content: bytes) -> Instruction:
     """
     word = int.from_bytes(content, "little")
     number = word & (1 << OPCODE_BITS) - 1
-    if len(content) * 8 != word_bits(machine) or number >= len(KINDS):
+    if len(content) * 8 != word_bits(machine):
         raise ProgramError(
-            f"an instruction of {word_bits(machine)} bits was expected, but kind {number} of "
-            f"{len(content) * 8} bits came; compile the program again"
+            f"an instruction of {word_bits(machine)} bits was expected, but {len(content) * 8} bits came; "
+            "compile the program again"
         )
     kind, values = KINDS[number], {}
     places = layout(machine, kind)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyqkit.array.execute import item_words
-from pyqkit.array.isa import Fill, Instruction, Load, Post, Repeat, Run, encode
+from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, Repeat, Run, encode
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.tensors import Input, Result
 from pyqkit.errors import UserError
@@ -138,12 +138,12 @@ class Program:
 
     def sizes(self) -> tuple[int, int, int, int]:
         """Items that it takes of the memories of instructions, tables, parameters and weights."""
-        loaded = [
-            i.address + i.count - self.origins[3]
+        written = [
+            (i.weights if isinstance(i, Copy) else i.address) + i.count - self.origins[3]
             for i in self.instructions
-            if isinstance(i, Load) and i.memory == Memory.WEIGHTS
+            if isinstance(i, Copy) or (isinstance(i, Load) and i.memory == Memory.WEIGHTS)
         ]
-        weights = max([len(self.weights), *loaded])
+        weights = max([len(self.weights), *written])
         return len(self.instructions), len(self.tables), len(self.parameters), weights
 
     def moved(self, origins: tuple[int, int, int, int]) -> Program:
@@ -271,7 +271,7 @@ def in_words(machine: Machine, items: np.ndarray) -> np.ndarray:
     return np.pad(items, ((0, 0), (0, size - items.shape[1])))
 
 
-_MOVED = {(Fill, "address"): 1, (Post, "parameters"): 2, (Run, "weights"): 3}
+_MOVED = {(Copy, "weights"): 3, (Fill, "address"): 1, (Post, "parameters"): 2, (Run, "weights"): 3}
 
 
 def _moved(instruction: Instruction, by: Sequence[int]) -> Instruction:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyqkit.array.execute import item_words
 from pyqkit.array.families import of
-from pyqkit.array.isa import Fill, Instruction, Load, Post, Run, Store, Table, Unit
+from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, Run, Store, Table, Unit
 from pyqkit.array.machine import TABLE_BITS, Machine, Memory
 
 
@@ -67,7 +67,7 @@ def cycles(machine: Machine, instruction: Instruction) -> int:
         return results * each + depth.post
     if isinstance(instruction, Load):
         return instruction.count * item_words(machine, Memory(instruction.memory)) + depth.load
-    if isinstance(instruction, Store):
+    if isinstance(instruction, (Store, Copy)):
         return instruction.count * item_words(machine, Memory.ACTIVATIONS) + depth.store
     if isinstance(instruction, Fill):
         return instruction.count * table_entries(machine, Table(instruction.table)) + depth.fill

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.array.isa import Fill, Instruction, Load, Post, Run, Store, Table
+from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, Run, Store, Table
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.timing import table_entries
 
@@ -42,9 +42,16 @@ def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
         yield Touch("input stream", 0, 1, True)
         end = instruction.address + instruction.count
         yield Touch(Memory(instruction.memory).name, instruction.address, end, True)
+        if instruction.memory == Memory.WEIGHTS:
+            yield Touch("way to weights", 0, 1, True)
     elif isinstance(instruction, Store):
         yield Touch("output stream", 0, 1, True)
         yield Touch("ACTIVATIONS", instruction.address, instruction.address + instruction.count, False)
+    elif isinstance(instruction, Copy):
+        last = instruction.address + (instruction.count - 1) * instruction.step
+        yield Touch("ACTIVATIONS", instruction.address, last + 1, False)
+        yield Touch("WEIGHTS", instruction.weights, instruction.weights + instruction.count, True)
+        yield Touch("way to weights", 0, 1, True)
     elif isinstance(instruction, Fill):
         table = Table(instruction.table)
         entries = instruction.count * table_entries(machine, table)

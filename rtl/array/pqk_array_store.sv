@@ -1,4 +1,4 @@
-// Sends words of the activations to a stream, each as PARTS words of it, lowest first. A word is asked for only where there is room
+// Sends words of the activations, `step` apart, to a stream, each as PARTS words of it, lowest first. A word is asked for only where there is room
 // for all that is on its way, so what comes is always taken. Rows come one cycle after the other, and wait for the last one here.
 `default_nettype none
 module pqk_array_store #(
@@ -16,6 +16,7 @@ module pqk_array_store #(
     output logic              busy,
     input  wire  [ADDRESS-1:0] address,
     input  wire  [  COUNT-1:0] count,
+    input  wire  [ADDRESS-1:0] step,
     output logic               read,
     output logic [ADDRESS-1:0] read_address,
     input  wire  [ 8*ROWS-1:0] codes,  // row r a cycle and r more after `read`
@@ -27,6 +28,7 @@ module pqk_array_store #(
     output logic               out_last
 );
   logic asks;
+  logic [ADDRESS-1:0] step_l;
   logic [COUNT-1:0] left;
   logic [PART-1:0] pause;
   logic [$clog2(ROOM+1)-1:0] room;
@@ -36,12 +38,13 @@ module pqk_array_store #(
   always_ff @(posedge clock) begin
     if (read) begin
       left <= left - 1'b1;
-      read_address <= read_address + 1'b1;
+      read_address <= read_address + step_l;
     end
     pause <= read ? PART'(PARTS - 1) : pause == 0 ? '0 : pause - 1'b1;
     if (start) begin
       left <= count;
       read_address <= address;
+      step_l <= step;
       pause <= '0;
     end
     if (reset) begin

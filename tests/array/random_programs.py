@@ -6,7 +6,7 @@ import numpy as np
 
 from pyqkit.array.execute import item_bits, item_words
 from pyqkit.array.families import of
-from pyqkit.array.isa import End, Fill, Instruction, Load, Post, Repeat, Run, Store, Table, encode
+from pyqkit.array.isa import Copy, End, Fill, Instruction, Load, Post, Repeat, Run, Store, Table, encode
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.formats import parse
 
@@ -69,7 +69,13 @@ class Drawn:
         self.program.append(self._run(int(banks[0]), ALL))
         self.program.append(self._run(int(banks[1]), 0))
         self.program.append(self._post(int(banks[0])))
+        self.program.append(self._copy())
         self.program.append(self._post(int(banks[1]), wait=ALL, raw=bool(self._below(2))))
+
+    def _copy(self) -> Copy:
+        """Weights out of words that no code is written to meanwhile."""
+        address, count, step = self._below(30), self._between(1, 30), self._between(0, 2)
+        return Copy(address=address, count=count, step=step, weights=self._below(WEIGHTS - count))
 
     def _run(self, bank: int, wait: int) -> Run:
         """Of words in the lower half of the activations, so that codes can be written to the upper one."""

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.isa import word_bits
 from pyqkit.array.machine import Machine
-from pyqkit.array.program import Call, Program
+from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.rtl import generate, module_name
+from pyqkit.array.timing import frame_cycles
+from tests.emulate.networks import Net
 from tests.rtl.pairs import ROOT, build
 
 # Words wait until they are taken; the machine has ended when all are, and it has been idle for a while.
@@ -133,3 +137,31 @@ class Simulation:
             return np.frombuffer(content, np.uint8)
 
         return send
+
+    def agrees(self, net: Net) -> None:
+        """A network's program gives the codes of the definitions, each segment in the cycles of the model."""
+        program = compile_graph(net.graph, self.machine)
+        setup, segments = program.setup(), iter(program.segments)
+        memories = program.instructions, program.tables, program.parameters, program.weights
+        loads = sum(len(items) > 0 for items in memories)
+
+        def send(call: Call) -> np.ndarray:
+            segment, answer = next(segments), self.send(setup + call.content)
+            frames = len(next(iter(net.codes.values())))
+            cycles = frame_cycles(self.machine, program.instructions[segment.first : segment.last])
+            sent = (
+                len(setup) * 8 // self.machine.stream_bits
+                + word_bits(self.machine) // self.machine.stream_bits
+            )
+            stored = segment.results[-1].layout is not None  # the last word leaves a cycle behind its STORE
+            assert answer.cycles == sent + beside(loads) + frames * cycles + stored
+            return np.frombuffer(answer.content, np.uint8)
+
+        found = executed(program, net.codes, send)
+        for port in net.graph.outputs:
+            np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
+
+
+def beside(loads: int) -> int:
+    """Cycles of so many LOADs over the stream and a REPEAT, beside their words and the program."""
+    return 2 * loads + 1

@@ -12,8 +12,10 @@ from pyqkit.array import isa, machine
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
-from pyqkit.array.isa import Instruction, Load, Post, ProgramError, Run, Unit
+from pyqkit.array.isa import Copy, Instruction, Load, Post, ProgramError, Run, Unit
+from pyqkit.array.machine import Memory
 from pyqkit.array.program import Program
+from pyqkit.array.touches import touched
 from tests.array.networks import everything, moves
 from tests.array.running import run
 
@@ -134,6 +136,18 @@ def test_words_beyond_the_memory_are_refused() -> None:
     instructions[index] = replace(instructions[index], base=199)
     with pytest.raises(ProgramError, match="200 items of ACTIVATIONS"):
         check(replace(compiled, instructions=tuple(instructions)))
+
+
+def test_copies_meet_loads_and_runs_of_weights() -> None:
+    """One way leads to the weights, whatever their places."""
+    copy = Copy(address=0, step=2, count=4, weights=8)
+    for other, meets in (
+        (Load(memory=Memory.WEIGHTS, address=100, count=2), True),
+        (Load(memory=Memory.ACTIVATIONS, address=7, count=2), False),
+        (Load(memory=Memory.ACTIVATIONS, address=6, count=2), True),
+    ):
+        both = [list(touched(LPA, one)) for one in (copy, other)]
+        assert any(mine.meets(its) for mine in both[0] for its in both[1]) == meets
 
 
 def test_frames_that_do_not_come_whole() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from pyqkit.array import machine, program
 from pyqkit.array.compiler import compile_graph, fitted
-from pyqkit.array.execute import ArrayState
+from pyqkit.array.execute import ArrayState, item_words
 from pyqkit.array.isa import Load
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.errors import UserError
 from tests.array.networks import everything, moves, unequal_branches, unequal_sums
+from tests.array.products import ProductOfActivations
 from tests.array.running import agrees
 
 LPA, INT8, INT16 = (machine.named(name) for name in ("lpa8x8", "int8x8", "int16x16"))
@@ -114,3 +115,16 @@ def test_programs_that_do_not_fit_together() -> None:
         UserError, match="items of parameters were expected by the array int8x8, but [0-9]+ are needed"
     ):
         program.together([compiled] * 9)
+
+
+@pytest.mark.parametrize("name, fmt", [("lpa8x8", "lp8_1_2"), ("int8x8", "int8"), ("int16x16", "int4")])
+def test_weights_from_activations(name: str, fmt: str) -> None:
+    """A product of two activations, of which the post-processor has encoded one, beside one of the stream."""
+    array = machine.named(name)
+    drawn = ProductOfActivations.of(array, fmt)
+    assert len(np.unique(drawn.made)) > 8
+    found = ArrayState(array).send(drawn.content)
+    size = array.rows * item_words(array, Memory.ACTIVATIONS) * 8
+    made = np.frombuffer(found[:size], np.uint8).reshape(array.rows, -1)[:, : array.columns]
+    np.testing.assert_array_equal(made, drawn.made)
+    np.testing.assert_array_equal(np.frombuffer(found[size:], "<i8").reshape(drawn.sums.shape), drawn.sums)

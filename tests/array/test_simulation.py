@@ -14,7 +14,9 @@ from pyqkit.array.execute import ArrayState
 from pyqkit.array.machine import Machine, named
 from pyqkit.array.program import executed
 from pyqkit.array.timing import depths, frame_cycles
+from tests.array.layers import layer
 from tests.array.networks import everything, moves
+from tests.array.products import ProductOfActivations
 from tests.array.random_programs import Drawn
 from tests.array.simulation import Simulation
 from tests.rtl.bench import needs_verilator
@@ -100,6 +102,44 @@ def test_parts_take_the_cycles_of_the_model(simulations: dict[str, Simulation], 
     assert {layer for part in parts for layer in part.layers} >= {"input", "first", "strided", "results"}
     wanted = [*(part.cycles for part in parts), depths(plain.machine).repeat] * len(net.codes["x"])
     np.testing.assert_array_equal(np.diff(answer.marks.astype(np.int64)), wanted[:-1])
+
+
+@needs_verilator
+@pytest.mark.parametrize("name, fmt", [("lp", "lp8_1_2"), ("integer", "int4"), ("integer", "int8")])
+def test_products_of_activations(simulations: dict[str, Simulation], name: str, fmt: str) -> None:
+    """Codes that the post-processor has written become weights, beside weights of the stream."""
+    machine = simulations[name].machine
+    drawn = ProductOfActivations.of(machine, fmt)
+    answer = simulations[name].send(drawn.content)
+    assert answer.content == expected(machine, drawn.content)
+    assert answer.cycles == len(drawn.content) // 8 + frame_cycles(machine, drawn.instructions) + BESIDE
+    stalled = simulations[name].send(drawn.content, (80, 120))
+    assert stalled.content == answer.content
+
+
+@needs_verilator
+@pytest.mark.parametrize("name", MACHINES)
+def test_layers_take_the_cycles_of_the_model(simulations: dict[str, Simulation], name: str) -> None:
+    for seed in range(6):
+        simulations[name].agrees(layer(name, seed))
+
+
+# Words of activations, items of weights, accumulators of machines of two sizes.
+BUFFERS = [(1500, 2048, 256), (1500, 128, 256), (200, 2048, 64), (130, 96, 20)]
+
+
+@pytest.mark.long
+@needs_verilator
+@pytest.mark.parametrize("buffers", BUFFERS, ids=str)
+@pytest.mark.parametrize("base", ["lpa4x4", "lpa8x8"])
+def test_two_hundred_layers(base: str, buffers: tuple[int, int, int], tmp_path: Path) -> None:
+    """Each of them drawn by seed, on machines of two sizes with four sizes of buffers, to the cycle."""
+    activations, weights, sums = buffers
+    sizes = {"activation_words": activations, "weight_words": weights, "accumulators": sums}
+    array = replace(named(base), name="drawn", program_words=8192, parameter_words=2048, **sizes)
+    simulation = Simulation.of(array, tmp_path / "run")
+    for seed in range(200):
+        simulation.agrees(layer("lp", seed))
 
 
 # A mistake in one block of each machine.

@@ -55,6 +55,12 @@ def module_name(machine: Machine) -> str:
     return f"{PREFIX}{machine.name}_array"
 
 
+def written(out: Writer) -> None:
+    """Write wires and blocks of a machine."""
+    for part in _PARTS:
+        part(out)
+
+
 def generate(machine: Machine) -> str:
     """The top module of a machine.
 
@@ -73,7 +79,6 @@ def generate(machine: Machine) -> str:
             f"{machine.stream_bits} bits and {machine.post_cycles} cycles; describe a machine that has them"
         )
     out = Writer(machine)
-    for part in _PARTS:
-        part(out)
+    written(out)
     head = _HEAD.format(name=module_name(machine), top=machine.stream_bits - 1)
     return head + "".join(out.wires + out.body) + _UNUSED + "endmodule\n`default_nettype wire\n"

@@ -33,7 +33,7 @@ def issue(out: Writer) -> None:
         f"assign to_place = is_load && {out.field(isa.Load, 'memory')} == {Memory.ACTIVATIONS:d};",
         f"assign to_edges = {table} == {Table.ACTIVATIONS:d} || {table} == {Table.WEIGHTS:d};",
         "assign unit[0] = is_load && !to_place;",
-        "assign unit[1] = is_run || is_store || (is_fill && to_edges);",
+        "assign unit[1] = is_run || is_store || is_copy || (is_fill && to_edges);",
         "assign unit[2] = is_post || to_place || (is_fill && !to_edges);",
         "assign busy[0] = load_busy;",
         "assign busy[1] = run_busy || store_busy || fill_busy[0];",
@@ -110,6 +110,13 @@ def _memory(out: Writer, kept: _Kept) -> None:
         "write_part": f"load_part[{part - 1}:0]",
         "write_address": f"load_address[{address - 1}:0]",
         "write_data": "load_data",
+    }
+    if kept.memory == Memory.WEIGHTS:  # a COPY writes them, too
+        ports["write"] += " || copy_write"
+        ports["write_part"] = f"copy_write ? {part}'(copy_part) : {ports['write_part']}"
+        ports["write_address"] = f"copy_write ? copy_address : {ports['write_address']}"
+        ports["write_data"] = "copy_write ? store_data : load_data"
+    ports |= {
         "read": "1'b1",
         "address": kept.address,
         "data": kept.item,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pyqkit.array import isa
+from pyqkit.array.execute import item_words
 from pyqkit.array.isa import Table
+from pyqkit.array.machine import Memory
 from pyqkit.array.rtl.control import row_bits
 from pyqkit.array.rtl.parameters import (
     CODED,
@@ -201,12 +203,30 @@ def outputs(out: Writer) -> None:
     out.declare(store_valid=1, store_data=stream, store_last=1, store_full=1)
     sizes = {"ROWS": machine.rows, "ADDRESS": out.bits(isa.Store, "address"), "COUNT": isa.COUNT_BITS}
     sizes |= {"STREAM": stream, "ROOM": room}
-    ports = CLOCKED | out.fields(isa.Store) | {"start": "start && is_store", "busy": "store_busy"}
+    address = out.bits(isa.Store, "address")
+    step = f"is_copy ? {out.field(isa.Copy, 'step')} : {address}'d1"
+    ports = CLOCKED | out.fields(isa.Store) | {"start": "start && (is_store || is_copy)", "step": step}
+    ports |= {"busy": "store_busy"}
     ports |= {"read": "store_read", "read_address": "store_address", "codes": "codes", "full": "store_full"}
-    ports |= {"taken": "out_tvalid && out_tready", "other": "raw_valid && raw_ready"}
+    ports |= {"taken": "(out_tvalid && out_tready) || copies", "other": "raw_valid && raw_ready"}
     ports |= {f"out_{name}": f"store_{name}" for name in ("valid", "data", "last")}
     out.block("store", "store", sizes, ports)
+    _copy(out)
     _queue(out, room)
+
+
+def _copy(out: Writer) -> None:
+    """Words of activations that become weights: they leave as those do that are stored, but not for long."""
+    machine = out.machine
+    words, kept = item_words(machine, Memory.ACTIVATIONS), item_words(machine, Memory.WEIGHTS)
+    bits, part = out.bits(isa.Copy, "weights"), max(1, (words - 1).bit_length())
+    out.declare(copying=1, copies=1, stores=1, copy_write=1, copy_address=bits, copy_part=part)
+    out.write("assign copies = store_valid && copying;", "assign stores = store_valid && !copying;")
+    started = "start && (is_store || is_copy)"
+    out.register("copying", {"clock": "clock", "enable": started, "d": "is_copy", "q": "copying"})
+    ports = {"clock": "clock", "start": "start && is_copy", "weights": out.field(isa.Copy, "weights")}
+    ports |= {"valid": "copies", "write": "copy_write", "address": "copy_address", "part": "copy_part"}
+    out.block("copy", "copy", {"WEIGHTS": bits, "PARTS": words, "KEPT": kept}, ports)
 
 
 def _queue(out: Writer, room: int) -> None:
@@ -215,15 +235,15 @@ def _queue(out: Writer, room: int) -> None:
     out.declare(**dict.fromkeys(names, 1), word=stream)
     raw = f"{{{{{stream - y + 1}{{raw_data[{y - 1}]}}}}, raw_data[{y - 2}:0]}}"  # sign and all
     out.write(
-        f"assign word = store_valid ? store_data : {raw};",
-        "assign word_last = store_valid ? store_last && compute_last : raw_last && post_last;",
-        "assign raw_ready = queue_ready && !store_full && !store_valid;",
+        f"assign word = stores ? store_data : {raw};",
+        "assign word_last = stores ? store_last && compute_last : raw_last && post_last;",
+        "assign raw_ready = queue_ready && !store_full && !stores;",
     )
     # A transfer ends with the last word of an instruction that says so.
     for name, kind in (("compute_last", "store"), ("post_last", "post")):
         ports = {"clock": "clock", "enable": f"start && is_{kind}", "d": "last", "q": name}
         out.register(name, ports)
-    ports = CLOCKED | {"stall": "1'b0", "in_valid": "store_valid || (raw_valid && !store_full)"}
+    ports = CLOCKED | {"stall": "1'b0", "in_valid": "stores || (raw_valid && !store_full)"}
     ports |= {"in_ready": "queue_ready", "in_data": "{word_last, word}", "out_valid": "out_tvalid"}
     ports |= {"out_ready": "out_tready", "out_data": "{out_tlast, out_tdata}"}
     out.queue("answers", stream + 1, room + 2, ports)
