@@ -45,9 +45,11 @@ class Coding:
 
         ``scale * nearest(x / scale)`` in float32, as quantisers of an exported network compute it.
         """
-        rounded = np.empty_like(x, np.float32)
-        flat = np.ascontiguousarray(x.ravel(order="K"), np.float32)
-        (_round if load() is None else _round_compiled)(self, flat, rounded.ravel(order="K"))
+        x = np.asarray(x, np.float32)
+        if np.empty_like(x).strides != x.strides:  # numbers that lie apart, or are there once for many
+            x = np.ascontiguousarray(x)
+        rounded = np.empty_like(x)
+        (_round if load() is None else _round_compiled)(self, x.ravel(order="K"), rounded.ravel(order="K"))
         return rounded
 
 

@@ -54,6 +54,8 @@ def test_rounding_is_the_same_with_and_without_a_compiler(
     rounded = coding.quantise(last)
     np.testing.assert_array_equal(rounded.reshape(-1), expected[:960])
     assert rounded.strides == last.strides
+    for apart in (x[::3], x[::-1], np.broadcast_to(x[:40, None], (40, 3)), x[:960].reshape(8, 1, 120, 1).T):
+        np.testing.assert_array_equal(coding.quantise(apart).T, coding.quantise(apart.T.copy()))
 
 
 @pytest.mark.parametrize("name", FORMATS)
