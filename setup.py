@@ -103,7 +103,7 @@ setup(
             "shells/*.tcl",
             *(f"*/*/*.{ending}" for ending in ("bit", "hwh", "json", "zip")),
         ],
-        "pyqkit.notebooks": ["*.ipynb", "*.npz"],
+        "pyqkit.notebooks": ["*.ipynb", "*.npz", "*.zip"],
     },
     install_requires=["numpy>=1.21"],
     extras_require={

@@ -90,6 +90,19 @@ x = np.zeros((3, 1, 8, 8), np.float32)
 batches = [x, x]
 pyqkit.board_emulation.use("ZCU104")
 """,
+    ("docs/board.md", 2): """
+import os, shutil, subprocess, sys
+import numpy as np
+import pyqkit.board_emulation
+board = os.path.join(os.path.dirname(pyqkit.__file__), "..", "notebooks", "board")
+for source, target in (("digits_w4", "digits"), ("digits_w2", "letters")):
+    shutil.copy(os.path.join(board, f"{source}.zip"), f"{target}.zip")
+array = ["overlay", "--array", "lpa8x8", "--board", "ZCU104", "--emulated", "-o", "."]
+subprocess.run([sys.executable, "-m", "pyqkit", *array], check=True)
+x = np.zeros((3, 1, 8, 8), np.float32)
+batches = [x, x]
+pyqkit.board_emulation.use("ZCU104")
+""",
     ("docs/quantise.md", 1): """
 import torch
 from pyqkit.studies.datasets import digits

@@ -5,9 +5,10 @@ numpy is all that it needs beside the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +31,10 @@ from pyqkit.runtime.dma import Transfers, receiving, sending
 from pyqkit.runtime.loaded import Loaded, estimated_timeout, opened, timeout
 from pyqkit.runtime.numbers import Numbers, Results
 from pyqkit.runtime.options import check_options
-from pyqkit.runtime.pipeline import Steps, overlapped, pieces
+from pyqkit.runtime.pipeline import Job, Steps, overlapped, pieces
+
+if TYPE_CHECKING:
+    from pyqkit.runtime.benchmark import Clock
 
 
 class Array(Loaded):
@@ -105,7 +109,8 @@ class Array(Loaded):
         check_options(batch=batch, timeout_s=timeout_s)
         found = network if isinstance(network, ArrayNetwork) else load(network)
         check(found.program, self.machine)
-        self.networks.append(Network(self, found, batch, timeout_s))
+        name = f"network {len(self.networks)}" if network is found else Path(str(network)).stem
+        self.networks.append(Network(self, name, found, batch, timeout_s))
         return self.networks[-1]
 
     def selftest(self) -> int:
@@ -142,6 +147,8 @@ class Network:
 
     Attributes
     ----------
+    name : str
+        Of its file.
     batch : int
         Frames of a buffer, which one transfer each way moves for every segment of the program.
     timeout_s : float
@@ -151,7 +158,7 @@ class Network:
     """
 
     def __init__(
-        self, array: Array, network: ArrayNetwork, batch: int | None, timeout_s: float | None
+        self, array: Array, name: str, network: ArrayNetwork, batch: int | None, timeout_s: float | None
     ) -> None:
         self._array, self._given, self._outputs = array, network.input, network.outputs
         self.parts: tuple[Part, ...] = parts(network.program)
@@ -163,6 +170,7 @@ class Network:
         )
         backend, setup = array._backend, self._program.setup()
         sizes = self._program.frame_bytes
+        self.name = name
         self.batch = self._batch(batch, max(len(setup), word_bits(array.machine) // 8), *sizes)
         self._slots = [_Slot(backend, *self._bytes(self.batch)) for _ in range(2)]
         self._setup, self._setup_bytes = backend.allocate(len(setup)), len(setup)
@@ -197,8 +205,7 @@ class Network:
         return int(wanted)
 
     def __repr__(self) -> str:
-        layers = len(self.parts)
-        return f"Network({layers} parts, batch={self.batch}) on {self._array!r}"
+        return f"Network({self.name!r}, batch={self.batch}) on {self._array!r}"
 
     # ---- running -------------------------------------------------------------------------------------------
 
@@ -296,6 +303,45 @@ class Network:
         turn.do(partial(self._transfer, slot, len(trace.call.content), trace.call.result_bytes))
         self._array._memories.forget_all()
         return slot.copied(trace.call.result_bytes)
+
+    # ---- measuring -----------------------------------------------------------------------------------------
+
+    def benchmark(self, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
+        """Seconds of each stage; see `pyqkit.runtime.benchmark.measure`."""
+        from pyqkit.runtime.benchmark import measure
+
+        return measure(self, frames, repeats)
+
+    @property
+    def loaded(self) -> Array:
+        """What a benchmark is told of device and board."""
+        return self._array
+
+    @property
+    def cycles(self) -> float:
+        """Of a frame, all segments together (modelled)."""
+        return sum(part.cycles for part in self.parts)
+
+    def _timed(self, x: np.ndarray, clock: Clock, compute: Callable[[Job], None]) -> None:
+        slot = self._slots[0]
+        codes = self._numbers.codes(x)
+        clock.done("encode")
+        calls = self._program.execution({self._given.codes.tensor: codes})
+        call, found = next(calls), None
+        while found is None:
+            clock.done("pack")
+            slot.fill(call.content)
+            clock.done("copy")
+            compute(partial(self._transfer, slot, len(call.content), call.result_bytes))
+            content = slot.copied(call.result_bytes)
+            clock.done("copy")
+            try:
+                call = calls.send(content)
+            except StopIteration as done:
+                found = [done.value[side.codes.tensor] for side in self._outputs]
+        clock.done("unpack")
+        self._numbers.decode(found, codes=False)
+        clock.done("decode")
 
     def close(self) -> None:
         """Give its buffers back.

@@ -7,30 +7,60 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from pyqkit.errors import UserError
-from pyqkit.formats.input_frames import encode_input
 
 if TYPE_CHECKING:
     from pyqkit.runtime.device import Turn
     from pyqkit.runtime.dma import Transfers
-    from pyqkit.runtime.driver import Driver
+    from pyqkit.runtime.loaded import Loaded
+    from pyqkit.runtime.numbers import Numbers
+    from pyqkit.runtime.pipeline import Job
 
 STAGES = ("encode", "pack", "copy", "compute", "unpack", "decode")
 _SENSOR_SECONDS = 1.0  # that a last sample may take
 
 
-def measure(driver: Driver, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
+class Subject(Protocol):
+    """What can be measured: a driver, or a network on an array.
+
+    Attributes
+    ----------
+    batch : int
+    name : str
+        Of the network.
+    """
+
+    batch: int
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def loaded(self) -> Loaded:
+        """The overlay that it runs on."""
+
+    @property
+    def cycles(self) -> float:
+        """From a frame to the next (estimated)."""
+
+    _numbers: Numbers
+
+    def _timed(self, x: np.ndarray, clock: Clock, compute: Callable[[Job], None]) -> None:
+        """A buffer of frames, stage by stage; `compute` runs a transfer and clocks it."""
+
+
+def measure(subject: Subject, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
     """Run one buffer of random frames, stage by stage, without overlap.
 
     Parameters
     ----------
-    driver : Driver
+    subject : Subject
     frames : int, optional
-        At most `driver.batch`, which is the default.
+        At most its `batch`, which is the default.
     repeats : int
         The fastest of these is reported for each stage.
 
@@ -40,93 +70,79 @@ def measure(driver: Driver, frames: int | None = None, repeats: int = 3) -> dict
         network, board, source, frames, clock_mhz; seconds (encode, pack, copy with flush and invalidate,
         compute with both transfers, unpack, decode); frames_per_second of compute, None unless measured;
         power, watts by rail with the number of samples, or None; estimated: frames_per_second of the build's
-        report at the clock that was read back; driver, as in the report at that clock, modelled, or None.
+        report at the clock that was read back.
     """
-    count = driver.batch if frames is None else frames
-    if not 1 <= count <= driver.batch or repeats < 1:
+    count = subject.batch if frames is None else frames
+    if not 1 <= count <= subject.batch or repeats < 1:
         raise UserError(
-            f"1 to {driver.batch} frames and at least one repeat were expected, but {count} "
+            f"1 to {subject.batch} frames and at least one repeat were expected, but {count} "
             f"and {repeats} came; load with a larger batch="
         )
-    x = driver._numbers.drawn(count)
-    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    meter = _Meter(driver._backend.rails())
-    for _ in driver._device.run(partial(_stages, driver, x, repeats, times, meter)):
+    x, loaded, clock = subject._numbers.drawn(count), subject.loaded, Clock()
+    meter = _Meter(loaded._backend.rails())
+    for _ in loaded._device.run(partial(_repeated, subject, x, repeats, clock, meter)):
         pass
-    seconds = {stage: min(values) for stage, values in times.items()}
-    mhz = driver.clock_mhz
+    seconds = {stage: min(values) for stage, values in clock.times.items()}
+    mhz = loaded.clock_mhz
     return {
-        "network": driver.manifest.name,
-        "board": driver.board,
-        "source": driver.source,
+        "network": subject.name,
+        "board": loaded.board,
+        "source": loaded.source,
         "frames": count,
         "clock_mhz": mhz,
         "seconds": seconds,
-        "frames_per_second": count / seconds["compute"] if driver.source == "measured" else None,
+        "frames_per_second": count / seconds["compute"] if loaded.source == "measured" else None,
         "power": meter.result(),
-        "estimated": {"source": "estimated", "frames_per_second": mhz * 1e6 / driver._interval},
-        "driver": _modelled(driver, mhz),
+        "estimated": {"source": "estimated", "frames_per_second": mhz * 1e6 / subject.cycles},
     }
 
 
-def _modelled(driver: Driver, mhz: float) -> dict[str, Any] | None:
-    """What a driver gets out of the accelerator at a clock."""
-    rate = driver._rate
-    if rate is None:
-        return None
-    found = rate.accelerated(mhz * 1e6 / driver._interval, mhz / driver.manifest.clock_mhz)
-    return {**vars(found), "surroundings": dict(vars(found.surroundings))}
-
-
-def _stages(
-    driver: Driver,
-    x: np.ndarray,
-    repeats: int,
-    times: dict[str, list[float]],
-    meter: _Meter,
-    turn: Turn,
+def _repeated(
+    subject: Subject, x: np.ndarray, repeats: int, clock: Clock, meter: _Meter, turn: Turn
 ) -> Iterator[None]:
     """The stages of a call, one after the other, as often as they are to be measured."""
-    slot = driver._slots[0]
-    for _ in range(repeats):
-        clock = _Clock(times)
-        codes = encode_input(driver._input, driver._given, x)
-        clock.done("encode")
-        packed = driver._given.to_bytes(codes)
-        clock.done("pack")
-        driver._fill(slot, packed)
-        clock.done("copy")
+
+    def compute(transfer: Job) -> None:
         with meter.during(turn):
-            times["compute"].append(turn.do(partial(_seconds, partial(driver._transfer, slot, len(x)))))
-        clock.restart()
-        content = driver._copied(slot)
-        clock.done("copy", add=True)
-        found = driver._unpacked(content, len(x))
-        clock.done("unpack")
-        driver._numbers.decode(found, codes=False)
-        clock.done("decode")
+            clock.took("compute", turn.do(partial(_seconds, transfer)))
+
+    for _ in range(repeats):
+        clock.begin()
+        subject._timed(x, clock, compute)
         yield
 
 
-def _seconds(transfer: Callable[[Transfers], None], transfers: Transfers) -> float:
+def _seconds(transfer: Job, transfers: Transfers) -> float:
     began = time.perf_counter()
     transfer(transfers)
     return time.perf_counter() - began
 
 
-class _Clock:
-    def __init__(self, times: dict[str, list[float]]) -> None:
-        self._times, self._last = times, time.perf_counter()
+class Clock:
+    """Seconds of each stage, once for each time that stages are gone through.
 
-    def done(self, stage: str, add: bool = False) -> None:
-        now = time.perf_counter()
-        if add:
-            self._times[stage][-1] += now - self._last
-        else:
-            self._times[stage].append(now - self._last)
-        self.restart()
+    Attributes
+    ----------
+    times : dict of str to list of float
+    """
 
-    def restart(self) -> None:
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self._last = 0.0
+
+    def begin(self) -> None:
+        """Go through the stages anew."""
+        for values in self.times.values():
+            values.append(0.0)
+        self._last = time.perf_counter()
+
+    def done(self, stage: str) -> None:
+        """What has passed since the last stage was this one."""
+        self.took(stage, time.perf_counter() - self._last)
+
+    def took(self, stage: str, seconds: float) -> None:
+        """A stage that was measured elsewhere."""
+        self.times[stage][-1] += seconds
         self._last = time.perf_counter()
 
 

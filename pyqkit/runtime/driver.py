@@ -5,10 +5,10 @@ numpy is all that it needs beside the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,10 @@ from pyqkit.runtime.loaded import Loaded, estimated_timeout, opened, timeout
 from pyqkit.runtime.numbers import Numbers, Results
 from pyqkit.runtime.options import check_options
 from pyqkit.runtime.output import LINE, Output
-from pyqkit.runtime.pipeline import Steps, overlapped, pieces
+from pyqkit.runtime.pipeline import Job, Steps, overlapped, pieces
+
+if TYPE_CHECKING:
+    from pyqkit.runtime.benchmark import Clock
 
 
 class _Slot:
@@ -324,7 +327,45 @@ class Driver(Loaded):
         return compare(self, x)
 
     def benchmark(self, frames: int | None = None, repeats: int = 3) -> dict[str, Any]:
-        """Seconds of each stage; see `pyqkit.runtime.benchmark.measure`."""
+        """Seconds of each stage; see `pyqkit.runtime.benchmark.measure`.
+
+        It also has `driver`: what the report says at this clock, modelled, or None.
+        """
         from pyqkit.runtime.benchmark import measure
 
-        return measure(self, frames, repeats)
+        found, rate, mhz = measure(self, frames, repeats), self._rate, self.clock_mhz
+        if rate is None:
+            return {**found, "driver": None}
+        modelled = rate.accelerated(mhz * 1e6 / self.cycles, mhz / self.manifest.clock_mhz)
+        return {**found, "driver": {**vars(modelled), "surroundings": dict(vars(modelled.surroundings))}}
+
+    @property
+    def name(self) -> str:
+        """Of the network."""
+        return self.manifest.name
+
+    @property
+    def loaded(self) -> Driver:
+        """What a benchmark is told of device and board."""
+        return self
+
+    @property
+    def cycles(self) -> float:
+        """From a frame to the next (estimated)."""
+        return self._interval
+
+    def _timed(self, x: np.ndarray, clock: Clock, compute: Callable[[Job], None]) -> None:
+        slot = self._slots[0]
+        codes = self._numbers.codes(x)
+        clock.done("encode")
+        packed = self._given.to_bytes(codes)
+        clock.done("pack")
+        self._fill(slot, packed)
+        clock.done("copy")
+        compute(partial(self._transfer, slot, len(x)))
+        content = self._copied(slot)
+        clock.done("copy")
+        found = self._unpacked(content, len(x))
+        clock.done("unpack")
+        self._numbers.decode(found, codes=False)
+        clock.done("decode")

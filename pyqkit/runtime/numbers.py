@@ -39,12 +39,16 @@ class Numbers:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Codes (frames, height, width, channels); the first array with strange numbers is warned of."""
-        codes = encode_input(*self._given, x)
+        codes = self.codes(x)
         self.seen = self._range.look(np.asarray(x), rounded=False)
         if self.seen.is_strange and not self._warned:
             self._warned = True
             warnings.warn(str(self.seen), InputWarning, stacklevel=3)
         return codes
+
+    def codes(self, x: np.ndarray) -> np.ndarray:
+        """The same without a look at what the numbers are."""
+        return encode_input(*self._given, x)
 
     def decode(self, found: Sequence[np.ndarray], codes: bool) -> Results:
         """What a user gets of the codes of all outputs."""

@@ -21,6 +21,7 @@ from pyqkit.emulate.array import network
 from pyqkit.errors import UserError
 from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Array, Driver, Network, TransferError
+from pyqkit.runtime.benchmark import STAGES
 from tests import overlays
 from tests.arrays import ARRAY, accelerator, expected, frames, made, overlay, saved
 from tests.overlays import board_of
@@ -185,6 +186,18 @@ class _Records:
             return self._marks if offset == 0 else 0
         index, place = divmod(offset - 0x1000, 16)
         return int(self._values[index][place // 4])
+
+
+def test_a_benchmark_claims_nothing(here: Array) -> None:
+    net = here.program(saved("first"), batch=5)
+    found = net.benchmark(repeats=2)
+    assert set(found["seconds"]) == set(STAGES) and min(found["seconds"].values()) > 0
+    assert (found["network"], found["frames"], found["source"]) == ("first", 5, "emulated")
+    assert found["frames_per_second"] is None
+    cycles = sum(part.cycles for part in net.parts)
+    assert found["estimated"]["frames_per_second"] == here.clock_mhz * 1e6 / cycles
+    with pytest.raises(UserError, match="1 to 5 frames"):
+        net.benchmark(frames=6)
 
 
 def test_an_array_that_gives_nothing(array: Array) -> None:
