@@ -1,9 +1,8 @@
-"""The instruction set of arrays: fields, encoding, decoding, and a listing. `docs/array.md` has the meaning.
+"""The instruction set of arrays: fields, encoding, decoding. `docs/array.md` has the meaning.
 
-An instruction is one word of `word_bits` bits, least significant bit first: the number of its kind, the units
-that it waits for, whether its results are the last, whether its start is recorded, and the fields of its
-class in the order in which they stand there. Widths of fields follow from the machine. The same words lie in
-the program memory and come over the stream.
+An instruction is one word of `word_bits` bits, least significant bit first: the number of its kind, then the
+fields of all instructions and those of its class in the order in which they stand there. Their widths follow
+from the machine. The same words lie in the program memory and come over the stream.
 """
 
 from __future__ import annotations
@@ -43,8 +42,7 @@ class Table(IntEnum):
 
 
 def _bits(count: int) -> int:
-    """Bits of a number below `count`."""
-    return max(1, (count - 1).bit_length())
+    return max(1, (count - 1).bit_length())  # of a number below it
 
 
 # Kinds of fields: those of fixed width, and numbers below what a field of the machine says.
@@ -300,17 +298,7 @@ class Store(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class Copy(Instruction):
-    """Makes activation words weights: the first slots of each, as many as there are columns, become an item.
-
-    Attributes
-    ----------
-    address, count : int
-        Of the first word, and how many.
-    step : int
-        From a word to the next.
-    weights : int
-        Address of the first item; the next ones follow.
-    """
+    """Makes weights of `count` activation words, `step` apart, the first C slots of each an item."""
 
     number = 7
     address: int = _of("activation")
@@ -393,10 +381,8 @@ def decode(machine: Machine, content: bytes) -> Instruction:
     word = int.from_bytes(content, "little")
     number = word & (1 << OPCODE_BITS) - 1
     if len(content) * 8 != word_bits(machine):
-        raise ProgramError(
-            f"an instruction of {word_bits(machine)} bits was expected, but {len(content) * 8} bits came; "
-            "compile the program again"
-        )
+        came = f"{word_bits(machine)} bits was expected, but {len(content) * 8} bits came"
+        raise ProgramError(f"an instruction of {came}; compile the program again")
     kind, values = KINDS[number], {}
     places = layout(machine, kind)
     for place in places:
@@ -408,22 +394,6 @@ def decode(machine: Machine, content: bytes) -> Instruction:
             "the program again"
         )
     return kind(**values)
-
-
-def listing(instruction: Instruction) -> str:
-    """An instruction as one line of text; fields that have their usual value are left out."""
-    told = [
-        f"{entry.name}={getattr(instruction, entry.name)}"
-        for entry in fields(instruction)[len(fields(Instruction)) :]
-        if getattr(instruction, entry.name) != entry.default
-    ]
-    waits = [unit.name.lower() for unit in Unit if instruction.wait & unit and unit.name]
-    behind = (
-        [f"wait={'+'.join(waits)}"] * bool(waits)
-        + ["last"] * bool(instruction.last)
-        + ["mark"] * bool(instruction.mark)
-    )
-    return " ".join([_name(instruction), *told, *behind])
 
 
 def _name(instruction: Instruction) -> str:

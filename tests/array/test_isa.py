@@ -8,6 +8,7 @@ import pytest
 
 from pyqkit.array import isa, machine
 from pyqkit.array.isa import Unit
+from pyqkit.array.listing import listing
 from pyqkit.errors import UserError
 
 MACHINES = [machine.named(name) for name in machine.names()]
@@ -65,8 +66,8 @@ def test_what_is_no_instruction_is_refused(content: bytes) -> None:
 
 def test_listing() -> None:
     run = isa.Run(mode=1, weights=3, base=5, row=-1, height=4, width=4, wait=Unit.POST | Unit.LOAD, last=1)
-    assert isa.listing(run) == "RUN mode=1 weights=3 base=5 row=-1 height=4 width=4 wait=load+post last"
-    assert isa.listing(isa.End()) == "END"
+    assert listing(run) == "RUN mode=1 weights=3 base=5 row=-1 height=4 width=4 wait=load+post last"
+    assert listing(isa.End()) == "END"
 
 
 @pytest.mark.parametrize("array", MACHINES, ids=lambda array: array.name)

@@ -1,10 +1,10 @@
-"""Weights of convolutions as parts have them, and channels of several views as one."""
+"""Weights of convolutions as parts have them, channels of several views as one, multipliers and codes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pyqkit.array.compiler.passes import NONE, Pixels, View
+from pyqkit.array.compiler.passes import NONE, Codes, Pixels, Sums, View
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.window import SlidingWindow
 
@@ -42,3 +42,23 @@ def side_by_side(views: list[View]) -> View:
         channels.append(moved)
         pieces += view.pieces
     return View(views[0].size, tuple(pieces), np.concatenate(channels))
+
+
+def all_alike(values: np.ndarray) -> bool:
+    """Whether all channels have the same."""
+    return bool((values == values[:1]).all())
+
+
+def widest(sums: Sums) -> int:
+    """The largest multiplier of a term."""
+    return max(int(abs(term.multipliers).max()) for term in sums.terms)
+
+
+def times_one(count: int) -> np.ndarray:
+    return np.array([1] * count, dtype=object)
+
+
+def by_integers(integers: np.ndarray, codes: np.ndarray, channels: int) -> Codes:
+    """A code for each of a format's integers, which rise."""
+    ones, zeros = np.ones(channels, np.int64), np.zeros(channels, np.int64)
+    return Codes(ones, zeros, integers[1:].astype(np.int64), codes)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pyqkit.array.compiler.kernels import dense, of_neighbours, side_by_side
+from pyqkit.array.compiler.kernels import (
+    all_alike,
+    by_integers,
+    dense,
+    of_neighbours,
+    side_by_side,
+    times_one,
+    widest,
+)
 from pyqkit.array.compiler.passes import (
     NONE,
     POINT,
     Codes,
     Hosted,
     Item,
+    Outside,
     Part,
     Pass,
     Stored,
@@ -39,13 +48,6 @@ from pyqkit.graph.ops.window import SlidingWindow
 
 class LacksOperator(UserError):
     """The array lacks an operator, whatever its formats: the host does it."""
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Numbers that no slot holds, which the host has made."""
-
-    tensor: str
 
 
 class Lowering:
@@ -137,8 +139,8 @@ class Lowering:
             taps = -(-op.kernel[1] // beside)
             shape = (t.shape[0], columns + (taps - 1) * beside, t.shape[2] * beside)
         self.stored[name] = Stored(name, shape, t.format, t.low, t.high)
-        self._values[name] = View.of(self.stored[name])
-        return View.of(self.stored[name])
+        self._values[name] = view = View.of(self.stored[name])
+        return view
 
     def _neighbours(self, name: str) -> int:
         """Pixels of an input that one word of the array's rows holds, as far as its convolution has taps."""
@@ -147,9 +149,8 @@ class Lowering:
         if not sole or not isinstance(readers[0], Convolution) or not tensor.format.has_zero:
             return 1
         op = readers[0]
-        if op.groups > 1 or op.dilation[1] > 1 or op.exponents is not None:
-            return 1
-        return max(1, min(op.kernel[1], self.machine.rows // tensor.shape[2]))
+        plain = op.groups == op.dilation[1] == 1 and op.exponents is None
+        return max(1, min(op.kernel[1], self.machine.rows // tensor.shape[2])) if plain else 1
 
     def _value(self, op: Operator, name: str) -> View | Sums:
         value = self._values[name]
@@ -184,8 +185,8 @@ class Lowering:
             code = (tensor.format.zero_code if any(window.padding) else 0) if pad is None else pad
             parts.append(Part(pixels, view.size, window, weights, self.family.unit, code))
         if window is not POINT:
-            return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), _ones(count)),))
-        return Sums((), view.size, (Term(tuple(parts), _ones(count), self._values_of(view)),))
+            return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), times_one(count)),))
+        return Sums((), view.size, (Term(tuple(parts), times_one(count), self._values_of(view)),))
 
     def _values_of(self, view: View) -> tuple[int, ...]:
         """Integers that codes of a view can be."""
@@ -216,7 +217,7 @@ class Lowering:
     def _unchanged(self, name: str) -> Codes:
         """Sums that are a format's integers, as its codes."""
         fmt, channels = self.graph.tensors[name].format, self.graph.tensors[name].shape[2]
-        return _by_integers(fmt.integers[fmt.codes], fmt.codes.astype(np.int64), channels)
+        return by_integers(fmt.integers[fmt.codes], fmt.codes.astype(np.int64), channels)
 
     def written(self, op: Operator, name: str, sums: Sums, codes: Codes, maximum: bool = False) -> View:
         """A pass that stores codes."""
@@ -248,7 +249,7 @@ class Lowering:
             placed[..., view.channels[here, 1]] = weights[..., here]
             pad = tensor.format.zero_code if any(window.padding) else 0
             parts.append(Part(pixels, view.size, window, placed, op.weight_format, pad))
-        return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), _ones(len(weights))),))
+        return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), times_one(len(weights))),))
 
     def sum_pool(self, op: SumPool) -> Sums:
         view = self.view(op, op.inputs[0])
@@ -280,13 +281,11 @@ class Lowering:
         tensor = self.graph.tensors[op.inputs[0]]
         function = rising(op, tensor.low, tensor.high)
         if function is None or function.thresholds.shape[1] > MOST_BOUNDARIES:
-            what = (
-                f"a requantiser of more than {MOST_BOUNDARIES} boundaries, or of other codes in each channel"
-            )
+            what = f"a requantiser of over {MOST_BOUNDARIES} boundaries, or of other codes in each channel"
             raise self.lacking(op, what, "quantise to at most 8 bits, by one rising function")
         machine, sums = self.machine, self.sums(op, op.inputs[0])
         found = scaling(function, machine.multiplier_bits, machine.offset_bits)
-        fits = found is not None and _widest(sums) * int(abs(found.multipliers).max()) < 2 ** (
+        fits = found is not None and widest(sums) * int(abs(found.multipliers).max()) < 2 ** (
             machine.multiplier_bits - 1
         )
         joint = None if fits else self._joint(sums, function)
@@ -304,8 +303,8 @@ class Lowering:
 
     def _joint(self, sums: Sums, function: Rising) -> tuple[Sums, Codes] | None:
         """A sum of two tensors of codes with smaller multipliers, which all pairs of codes prove."""
-        alike = all(_alike(values) for values in (function.thresholds, function.sign))
-        alike = alike and all(_alike(term.multipliers) for term in sums.terms)
+        alike = all(all_alike(values) for values in (function.thresholds, function.sign))
+        alike = alike and all(all_alike(term.multipliers) for term in sums.terms)
         if not alike or len(sums.terms) != 2 or not all(term.values for term in sums.terms):
             return None
         factors = [int(function.sign[0]) * int(term.multipliers[0]) for term in sums.terms]
@@ -316,7 +315,7 @@ class Lowering:
             return None
         count = len(function.sign)
         terms = [
-            replace(term, multipliers=_ones(count) * factor) for term, factor in zip(sums.terms, found[0])
+            replace(term, multipliers=times_one(count) * factor) for term, factor in zip(sums.terms, found[0])
         ]
         ones, zeros = np.ones(count, np.int64), np.zeros(count, np.int64)
         return replace(sums, terms=tuple(terms)), Codes(ones, zeros, found[1], function.codes)
@@ -327,7 +326,7 @@ class Lowering:
         view, fmt = self.view(op, op.inputs[0]), self.graph.tensors[op.inputs[0]].format
         if len(fmt.codes) > MOST_BOUNDARIES + 1:
             raise self.lacking(op, f"a table of {len(fmt.codes)} codes", "take at most 8 bits")
-        codes = _by_integers(fmt.integers[fmt.codes], op.codes[0, fmt.codes], len(view.channels))
+        codes = by_integers(fmt.integers[fmt.codes], op.codes[0, fmt.codes], len(view.channels))
         return self.written(op, op.outputs[0], self.moved(op, view, POINT), codes)
 
     def permute(self, op: Permute) -> View | Sums:
@@ -382,26 +381,6 @@ class Lowering:
         if view.flat or op.rows != view.size[0]:
             raise self.lacking(op, "a transposition within blocks of rows", "transpose whole images")
         return view.turned()
-
-
-def _alike(values: np.ndarray) -> bool:
-    """Whether all channels have the same."""
-    return bool((values == values[:1]).all())
-
-
-def _widest(sums: Sums) -> int:
-    """The largest multiplier of a term."""
-    return max(int(abs(term.multipliers).max()) for term in sums.terms)
-
-
-def _ones(count: int) -> np.ndarray:
-    return np.array([1] * count, dtype=object)
-
-
-def _by_integers(integers: np.ndarray, codes: np.ndarray, channels: int) -> Codes:
-    """A code for each of a format's integers, which rise."""
-    ones, zeros = np.ones(channels, np.int64), np.zeros(channels, np.int64)
-    return Codes(ones, zeros, integers[1:].astype(np.int64), codes)
 
 
 _RULES: dict[type[Operator], Callable[[Lowering, Any], View | Sums]] = {

@@ -201,6 +201,13 @@ class Sums:
     terms: tuple[Term, ...]
 
 
+@dataclass(frozen=True)
+class Outside:
+    """Numbers that no slot holds, which the host has made."""
+
+    tensor: str
+
+
 @dataclass(frozen=True, eq=False)
 class Codes:
     """What the post-processor makes of sums, in the graph's units.
