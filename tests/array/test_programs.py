@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 
 from pyqkit.array import machine, program
+from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState, item_words
 from pyqkit.array.isa import Load
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.errors import UserError
-from tests.array.networks import everything, moves, unequal_branches, unequal_sums
+from pyqkit.formats import parse
+from pyqkit.graph.ops.layout import Concat
+from pyqkit.graph.ops.pool import MaxPool
+from tests.array.layers import layer
+from tests.array.networks import everything, moves, requantised, unequal_branches, unequal_sums
 from tests.array.products import ProductOfActivations
 from tests.array.running import agrees
+from tests.emulate.networks import Net
 
 LPA, INT8, INT16 = (machine.named(name) for name in ("lpa8x8", "int8x8", "int16x16"))
 ODD = replace(INT16, name="int12x8", rows=12, columns=8)  # a tile of channels straddles words
@@ -115,6 +121,25 @@ def test_programs_that_do_not_fit_together() -> None:
         UserError, match="items of parameters were expected by the array int8x8, but [0-9]+ are needed"
     ):
         program.together([compiled] * 9)
+
+
+def test_the_largest_of_channels_side_by_side() -> None:
+    """A tile of channels of two tensors: what both make is one code before it is compared."""
+    net = Net(parse("int4"), parse("int4"), shape=(4, 5, 6), frames=3)
+    a = requantised(net, "a", net.conv("first", "x", 5))
+    joined = net.add(Concat("joined", [a, "x"], ["joined"]))
+    net.finish(net.add(MaxPool("largest", [joined], ["largest"], (2, 2), (1, 1), (0, 0, 0, 0))))
+    agrees(net, compile_graph(net.graph, INT8))
+
+
+@pytest.mark.parametrize("family, array", [("lp", LPA), ("integer", replace(ODD, rows=6, columns=5))])
+def test_layers_drawn_at_random(family: str, array: Machine) -> None:
+    """Tiles of five channels straddle words of six in the second."""
+    for seed in range(12):
+        net = layer(family, seed)
+        compiled = compile_graph(net.graph, replace(array, program_words=2048))
+        check(compiled)
+        agrees(net, compiled)
 
 
 @pytest.mark.parametrize("name, fmt", [("lpa8x8", "lp8_1_2"), ("int8x8", "int8"), ("int16x16", "int4")])

@@ -191,7 +191,7 @@ class Scheduler:
         pair, positions = box.group.pair, block.rows * block.columns
         if not plan.work.maximum:
             pieces = [(box, address, box.group.term * positions, 0)]
-        elif len(pair.parts) == 1 and box.group.same | (box.group.part.window.positions == 1):
+        elif len(pair.parts) == 1 and box.group.same and len(plan.work.sums.terms[0].parts) == 1:
             pieces = [(box, address, 0, 1)]
         else:
             step = 0 if box.group.same else self._machine.rows * box.words[1]
