@@ -100,7 +100,17 @@ def delay(width: int, stages: int) -> Features:
 
 
 def decoding_luts(p: Mapping[str, int], bits: int, width: int) -> int:
-    """LUTs that make an integer of a code."""
+    """LUTs that make an integer of a code; half a table and a negation where it mirrors itself."""
     if p.get("TABLE"):
-        return width * ceil(2**bits / 64)
+        return width * (ceil(2 ** (bits - _halved(p)) / 64) + _halved(p))
     return width if p.get("ZERO_POINT") else 0
+
+
+def decoding_registers(p: Mapping[str, int], bits: int, width: int) -> int:
+    """Bits of registers inside a `decode_pipeline`; the last stage of half a table is behind it."""
+    stages = p.get("DECODE_STAGES", 0)
+    return stages * bits + (_halved(p) and stages - 1 + width + 1 - bits)
+
+
+def _halved(p: Mapping[str, int]) -> int:
+    return int(bool(p.get("TABLE") and p.get("MIRROR") and p.get("DECODE_STAGES")))

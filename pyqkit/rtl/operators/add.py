@@ -12,7 +12,7 @@ from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, decoding_luts, grows_with, rom
+from pyqkit.rtl.features import Features, decoding_luts, decoding_registers, grows_with, rom
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import booth_ns, booth_rows, decode_stages, mirror, stages
 from pyqkit.rtl.timing import Pipeline
@@ -73,10 +73,14 @@ def _add_features(p: Mapping[str, int]) -> Features:
     lanes, width, multiplying = p["LANES"], p["SUM_BITS"], p["MULTIPLY_STAGES"]
     found = Features({"one": 1, "adders": lanes * width, "flip-flops": lanes * width + 2})
     for side in ("LEFT", "RIGHT"):
-        table = {"TABLE": p.get(f"{side}_TABLE", 0), "ZERO_POINT": p.get(f"{side}_ZERO_POINT", 0)}
+        names = ("TABLE", "ZERO_POINT", "MIRROR")
+        decoding = {name: p.get(f"{side}_{name}", 0) for name in names} | {
+            "DECODE_STAGES": p["DECODE_STAGES"]
+        }
         found["decoders"] += lanes * decoding_luts(
-            table, p[f"{side}_BITS"], min(width, 2 * p[f"{side}_BITS"])
+            decoding, p[f"{side}_BITS"], min(width, 2 * p[f"{side}_BITS"])
         )
+        found["flip-flops"] += lanes * decoding_registers(decoding, p[f"{side}_BITS"], width)
         found["flip-flops"] += lanes * (p[f"{side}_BITS"] * p["READ_STAGES"] + width * multiplying)
         if p[f"{side}_DEPTH"] > 1:
             found += rom(lanes * p[f"{side}_FACTOR_BITS"], p[f"{side}_DEPTH"])

@@ -12,7 +12,7 @@ from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, rom
+from pyqkit.rtl.features import Features, bits_for, decoding_luts, decoding_registers, grows_with, rom
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
@@ -56,5 +56,7 @@ def _features(p: Mapping[str, int]) -> Features:
     found = rom(factor, p["PIXELS"])
     found["flip-flops"] += 2 * lanes * out + 2 + bits_for(p["DEPTH"]) + bits_for(p["PIXELS"])
     found["multipliers" if p["PIXELS"] > 1 else "fixed multipliers"] = lanes * out * factor
-    found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], out)
+    found["flip-flops"] += lanes * decoding_registers(p, p["BITS_IN"], p["WIDTH"])
+    found["flip-flops"] += lanes * p["MULTIPLY_STAGES"] * (p["WIDTH"] + out)
+    found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], p["WIDTH"])
     return found + Features({"one": 1})

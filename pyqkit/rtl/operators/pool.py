@@ -10,7 +10,15 @@ from pyqkit.formats import Integer
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.rtl.emitter import Emitter, Stream, emits
-from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, ram
+from pyqkit.rtl.features import (
+    Features,
+    bits_for,
+    decoding_luts,
+    decoding_registers,
+    grows_with,
+    levels_of,
+    ram,
+)
 from pyqkit.rtl.operators.convolution import slide
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import decode_stages
@@ -77,25 +85,32 @@ def sum_pool(e: Emitter, op: Operator) -> None:
 
 @grows_with("max_pool")
 def _max_pool_features(p: Mapping[str, int]) -> Features:
-    found = _pool_features(p, p["BITS"])
-    found["comparators"] = p["LANES"] * (p["BITS"] * (1 if p["POSITIONS"] > 1 else 0))
-    found["decoders"] = 2 * p["LANES"] * decoding_luts(p, p["BITS"], p["BITS"]) if p["POSITIONS"] > 1 else 0
+    compares = p["POSITIONS"] > 1
+    ranked = p["BITS"] * (2 if p.get("TABLE") and compares else 1)  # a code, and beside it its rank
+    found = _pool_features(p, ranked, ranked, p["BITS"])
+    found["comparators"] = p["LANES"] * p["BITS"] * compares
+    found["decoders"] = p["LANES"] * decoding_luts(p, p["BITS"], p["BITS"]) if compares else 0
     return found
 
 
 @grows_with("sum_pool")
 def _sum_pool_features(p: Mapping[str, int]) -> Features:
-    found = _pool_features(p, p["SUM_BITS"])
+    word = p["SUM_BITS"] - levels_of(p["POSITIONS"])
+    found = _pool_features(p, word, p["SUM_BITS"], p["SUM_BITS"])
     found["adders"] = p["LANES"] * p["SUM_BITS"]
-    found["decoders"] = p["LANES"] * decoding_luts(p, p["BITS"], p["SUM_BITS"])
+    registers = decoding_registers(p, p["BITS"], word)
+    found["flip-flops"] += p["DECODE_STAGES"] + p["LANES"] * registers
+    found["decoders"] = p["LANES"] * decoding_luts(p, p["BITS"], word)
     return found
 
 
-def _pool_features(p: Mapping[str, int], kept: int) -> Features:
+def _pool_features(p: Mapping[str, int], word: int, kept: int, out: int) -> Features:
+    """Of a pool with so many bits a lane of what enters, is kept and leaves."""
     lanes, depth, positions = p["LANES"], p["DEPTH"], p["POSITIONS"]
     found = ram(lanes * kept, depth)
     if depth <= 1:
-        found["flip-flops"] = 2 * lanes * kept if positions > 1 else lanes * kept
+        found["flip-flops"] = lanes * kept if positions > 1 else 0
     counters = (bits_for(depth) if depth > 1 else 0) + (bits_for(positions) if positions > 1 else 0)
-    found["flip-flops"] += lanes * p["BITS"] + 2 + counters
+    written = bits_for(depth) if depth > 1 else 0
+    found["flip-flops"] += lanes * (word + out) + 2 + counters + written
     return found + Features({"one": 1, "counters": counters})

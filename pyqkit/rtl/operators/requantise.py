@@ -13,7 +13,15 @@ from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, bits_for, decoding_luts, grows_with, left_to_size, rom
+from pyqkit.rtl.features import (
+    Features,
+    bits_for,
+    decoding_luts,
+    decoding_registers,
+    grows_with,
+    left_to_size,
+    rom,
+)
 from pyqkit.rtl.operators.lookup import look_up
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
@@ -171,6 +179,7 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
         stages_held * width + (1 + compared) * (steps * (steps - 1) // 2 + steps) + p["BITS_OUT"]
     )
     found["flip-flops"] += stages_held + 1 + stages_held * bits_for(depth)
+    found["flip-flops"] += p["DECODE_STAGES"] + lanes * decoding_registers(p, p["BITS_IN"], width)
     found["comparators"] = lanes * steps * width
     found["codes"] = lanes * p["BITS_OUT"] * ceil(2**steps / 64) + lanes * decoding_luts(
         p, p["BITS_IN"], width
@@ -186,6 +195,7 @@ def _rescale_features(p: Mapping[str, int]) -> Features:
     held = (
         width * p["READ_STAGES"] + product * (2 + rounding) + multiplying * (wide + product) + p["BITS_OUT"]
     )
+    held += decoding_registers(p, p["BITS_IN"], width)
     found["flip-flops"] += lanes * held + multiplying
     rows = booth_rows(width, p["MULTIPLIER_BITS"]) * (wide + 3)
     found["multipliers" if p["DEPTH"] > 1 else "fixed multipliers"] = lanes * rows
