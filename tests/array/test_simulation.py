@@ -125,7 +125,7 @@ def test_layers_take_the_cycles_of_the_model(simulations: dict[str, Simulation],
 
 
 # Words of activations, items of weights, accumulators of machines of two sizes.
-BUFFERS = [(1500, 2048, 256), (1500, 128, 256), (200, 2048, 64), (130, 96, 20)]
+BUFFERS = [(1500, 2048, 256), (1500, 128, 256), (200, 2048, 64), (180, 96, 20)]
 
 
 @pytest.mark.long
