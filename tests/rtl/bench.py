@@ -55,6 +55,18 @@ def words(bits: int, integers: np.ndarray, lanes: int) -> Words:
     return Words(bits, (np.asarray(integers, np.int64) & ((1 << bits) - 1)).reshape(len(integers), -1, lanes))
 
 
+def unsigned(bits: int, count: int, lanes: int, seed: int = 0) -> Words:
+    """Random codes; the first frame holds zeros, the second all ones."""
+    codes = np.random.default_rng(seed).integers(0, 2**bits, (FRAMES, count, lanes))
+    codes[0], codes[1] = 0, 2**bits - 1
+    return Words(bits, codes)
+
+
+def signed(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Two's complement."""
+    return np.asarray(codes, np.int64) - ((np.asarray(codes, np.int64) >> (bits - 1)) << bits)
+
+
 def table(values: Iterable[int], bits: int) -> str:
     """Hexadecimal, a value a line."""
     return "".join(f"{int(v) & ((1 << bits) - 1):x}\n" for v in values)
