@@ -54,8 +54,8 @@ def test_sources_headers_and_boards_are_there(installed: Path) -> None:
         == len(_files(ROOT / "overlays" / example[0], *example[1:]))
         == 8
     )
-    assert _files(ROOT / "notebooks" / "board", ".ipynb", ".npz") == _files(
-        package / "notebooks", ".ipynb", ".npz"
+    assert _files(ROOT / "notebooks" / "board", ".ipynb", ".npz", ".zip") == _files(
+        package / "notebooks", ".ipynb", ".npz", ".zip"
     )
     assert not [p for p in installed.iterdir() if p.name != "pyqkit"], "nothing but the package"
 

@@ -104,8 +104,10 @@ def with_pynq(folder: Path, how: str) -> None:
         [folder / "board/bin/pynq", "get-notebooks", "pyqkit", "-p", elsewhere / "delivered", "-d", "ZCU104"],
         elsewhere,
     )
-    delivered = sorted(p.name for p in (elsewhere / "delivered").rglob("*") if p.suffix in (".ipynb", ".npz"))
-    assert len(delivered) == 4, f"three notebooks and their data were expected, but {delivered} came"
+    delivered = sorted(
+        p.name for p in (elsewhere / "delivered").rglob("*") if p.suffix in (".ipynb", ".npz", ".zip")
+    )
+    assert len(delivered) == 7, f"four notebooks and their data were expected, but {delivered} came"
     print(f"{how}: pynq get-notebooks delivered {', '.join(delivered)}")
 
 
