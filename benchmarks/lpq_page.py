@@ -57,7 +57,7 @@ def _network(network: str, records: Records) -> str:
     real = found.get("float")
     rows = [
         f"| {METHODS[key]} | {record.bits:.2f} | {record.accuracy:.2f} | {_against(record, real)} | "
-        f"{record.divergence:.3f} | {'' if record is real else f'{record.fitness:.4f}'} | "
+        f"{record.divergence:.3g} | {'' if record is real else f'{record.fitness:.4g}'} | "
         f"{record.evaluations:,} | {record.cpu_s:,.0f} |"
         for key, record in found.items()
     ]
