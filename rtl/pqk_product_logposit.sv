@@ -2,7 +2,8 @@
 // of the format's definition, and one shift aligns. With MAGNITUDE p is |p|; the sign is the exclusive or of the codes'
 // top bits. Zero is code 0 and Not a Real.
 //
-// The first of STAGES registers stands before the shift, the second behind the tables of logarithms, the others behind the shift.
+// The first of STAGES registers stands before the shift, the second behind the tables of logarithms, the third before those of wide
+// codes, the others behind the shift.
 `default_nettype none
 module pqk_product_logposit #(
     parameter int A = 4,
@@ -25,11 +26,12 @@ module pqk_product_logposit #(
 );
   localparam int SUMS = STAGES > 0 ? 1 : 0;
   localparam int LOGARITHMS = STAGES > 1 ? 1 : 0;
-  localparam int BEHIND = STAGES - SUMS - LOGARITHMS;
+  localparam int BODIES = STAGES > 2 && (A > 6 || B > 6) ? 1 : 0;
+  localparam int BEHIND = STAGES - SUMS - LOGARITHMS - BODIES;
   // Negation without a carry chain, so that it becomes one with the table where codes are narrow: a bit changes if there is a
   // one below it.
-  wire [A-2:0] a_body;
-  wire [B-2:0] b_body;
+  wire [A-2:0] a_body, a_held;
+  wire [B-2:0] b_body, b_held;
   for (genvar i = 0; i < A - 1; i++) begin : g_a_body
     assign a_body[i] = a[i] ^ (a[A-1] && (a[A-2:0] & (A-1)'((1 << i) - 1)) != 0);
   end
@@ -38,15 +40,25 @@ module pqk_product_logposit #(
   end
   wire negative = !MAGNITUDE && (a[A-1] ^ b[B-1]);
   wire zero = a[A-2:0] == 0 || b[B-2:0] == 0;
+  wire [1:0] early;
+  pqk_delay #(
+      .WIDTH (A + B),
+      .STAGES(BODIES)
+  ) bodies (
+      .clock,
+      .enable,
+      .d({a_body, b_body, negative, zero}),
+      .q({a_held, b_held, early})
+  );
 
   wire [L-1:0] a_logarithm, b_logarithm;
   wire [1:0] flags;
   wire [L-1:0] a_found, b_found;
   pqk_table #(.BITS(A - 1), .WIDTH(L), .TABLE(A_TABLE)) a_table (
-      .clock(1'b0), .enable(1'b0), .index(a_body), .entry(a_found)
+      .clock(1'b0), .enable(1'b0), .index(a_held), .entry(a_found)
   );
   pqk_table #(.BITS(B - 1), .WIDTH(L), .TABLE(B_TABLE)) b_table (
-      .clock(1'b0), .enable(1'b0), .index(b_body), .entry(b_found)
+      .clock(1'b0), .enable(1'b0), .index(b_held), .entry(b_found)
   );
   pqk_delay #(
       .WIDTH (2 * L + 2),
@@ -54,7 +66,7 @@ module pqk_product_logposit #(
   ) logarithms (
       .clock,
       .enable,
-      .d({a_found, b_found, negative, zero}),
+      .d({a_found, b_found, early}),
       .q({a_logarithm, b_logarithm, flags})
   );
   wire [L:0] sum = a_logarithm + b_logarithm + (L + 1)'(LOWEST);

@@ -26,7 +26,7 @@ def log_block(pair: Product, width: int) -> ProductBlock:
         positive = codes.offset[: len(codes.offset) // 2]
         parameters[f"{side}_TABLE"] = literal(positive.tolist(), bits)
     parameters |= {"SIGNIFICANDS": literal(pair.significands, SIGNIFICAND_BITS), "W": width}
-    # A table of narrow codes is one LUT a bit; 4.9 is what a magnitude and a table of wide ones take.
+    # A table of narrow codes is one LUT a bit; 5.7 is what a magnitude and a table of wide ones take.
     narrow = max(pair.left.bits, pair.right.bits) <= LUT_BITS
-    delays = (4.9, 3.4, 3.4) if narrow else (9.5, 6.5, 4.9)
+    delays = (4.9, 3.4, 3.4) if narrow else (9.5, 6.5, 5.7, 4.2)
     return ProductBlock("product_logposit", parameters, width, True, (True, True), delays)
