@@ -13,10 +13,11 @@ from synthetic import Network, ResNet
 
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.folding import Folding
-from pyqkit.graph.graph import Graph
+from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Slice
+from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale
 from pyqkit.graph.ops.resize import Resize, ResizeFolding
@@ -128,6 +129,29 @@ def layouts(name: str, fmt: str, channels: int) -> Graph:
     return net.finish(
         net.emit(SumPool(f"{name}_average", [largest], [f"{name}_average"], (2, 2), (2, 2), (0, 0, 0, 0)))
     )
+
+
+def streams(name: str, fmt: str) -> Graph:
+    """A layer, and one operator of every kind behind it: all blocks that carry or change streams."""
+    net = Network(name, parse(fmt), (6, 6, 8))
+    sums = net.conv(f"{name}_conv", "x", 8)
+    x = net.quantised(sums)
+    both, random = [x, "x"], net.random
+    made: list[Operator] = [
+        Add(f"{name}_add", both, [f"{name}_add"], random.integers(-3, 4, (2, 8))),
+        Add(f"{name}_join", both, [f"{name}_join"], np.ones((2, 8), np.int64)),
+        Concat(f"{name}_concat", both, [f"{name}_concat"]),
+        Permute(f"{name}_mix", [x], [f"{name}_mix"], random.permutation(8).tolist()),
+        MaxPool(f"{name}_max", [x], [f"{name}_max"], (3, 3), (1, 1), (1, 1, 1, 1)),
+        SumPool(f"{name}_sum", [x], [f"{name}_sum"], (6, 6), (1, 1)),
+        SumPool(f"{name}_average", [x], [f"{name}_average"], (2, 2), (2, 2), (0, 0, 0, 0)),
+        PixelScale(f"{name}_scale", [x], [f"{name}_scale"], random.integers(1, 10, (6, 6))),
+        Resize(f"{name}_twice", [x], [f"{name}_twice"], [2] * 6, [2] * 6),
+        Transpose(f"{name}_turned", [x], [f"{name}_turned"], 2),
+        Slice(f"{name}_cut", [x], [f"{name}_cut"], (0, 0), (2, 2), (3, 3)),
+        Pad(f"{name}_pad", [x], [f"{name}_pad"], (1, 1, 2), (1, 1, 2)),
+    ]
+    return net.finish(rescaled(net, f"{name}_wide", sums, 12), *map(net.emit, made))
 
 
 def resized(name: str, fmt: str, size: int, channels: int, lanes: int) -> Case:

@@ -2,22 +2,26 @@
 
 python benchmarks/block_timing.py [--clock MHz] [--only NAME ...]    writes results/block_timing.{json,md}
 
-To measure another block, add a row to `CASES`; what is cached is not synthesised again.
+Units stand in `CASES`; of the blocks that carry and change streams the slowest of each module is shown for
+every format of `FORMATS`. With names only these are measured; the other rows are kept.
+What is cached is not synthesised again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from block_library import folded, mlp
+from block_library import folded, mlp, streams
 from records import Run
 
 from pyqkit.rtl import delays
 from pyqkit.rtl.cells import Synthesis, count
-from pyqkit.rtl.circuits import circuits_of, sources
+from pyqkit.rtl.circuits import BlockCircuit, circuits_of, sources
 from pyqkit.rtl.generate import generate
 from pyqkit.rtl.pipelining import TARGET_MHZ
 from pyqkit.rtl.static_timing import LABEL, longest_path
@@ -26,6 +30,11 @@ from pyqkit.rtl.synthesis import cells_library, mapped
 
 RESULTS = Path(__file__).parent / "results"
 CHANNELS = 32, 16  # of the layer whose unit is measured
+FORMATS = "int4", "e4m3"
+FOLDING = 2, 4  # outputs and products a cycle of the layer between the streams
+BAR_NS = 5.0  # of every block whose sums have up to 64 bits
+# Units have rows of their own; the others are the ends of a network, and wires.
+OTHERS = "matrix_vector", "from_axis", "to_axis", "frame_end", "fork_stream"
 TEXT = """# Longest paths of blocks
 
 LUTs (low to high, and those used as memory), flip-flops and the longest path of each block alone: {label},
@@ -90,6 +99,16 @@ class Row:
         return [self.name, *map(str, numbers), self.end]
 
 
+def timed(circuits: list[BlockCircuit]) -> list[tuple[Synthesis, LongestPath]]:
+    """Cells and longest path of blocks."""
+    library = delays.library(cells_library())
+
+    def both(module: Any) -> tuple[Synthesis, LongestPath]:
+        return count(module), longest_path(module, library)
+
+    return mapped([block.circuit for block in circuits], sources(), both)
+
+
 def measure(case: Case, clock_mhz: float) -> Row:
     """The unit of a layer alone."""
     name = f"t_{case.activations}"
@@ -98,15 +117,38 @@ def measure(case: Case, clock_mhz: float) -> Row:
     )
     design = generate(made.graph, made.foldings, made.depths, clock_mhz)
     (unit,) = (c for c in circuits_of(design) if c.parts[0].module == "matrix_vector")
-    library = delays.library(cells_library())
-
-    def both(module: Any) -> tuple[Synthesis, LongestPath]:
-        return count(module), longest_path(module, library)
-
-    ((found, path),) = mapped([unit.circuit], sources(), both)
+    ((found, path),) = timed([unit])
     read, product = (int(unit.parts[0].parameters[key]) for key in ("READ_STAGES", "PRODUCT_STAGES"))
+    return row(case.name, found, path, read, product)
+
+
+def row(name: str, found: Synthesis, path: LongestPath, read: int = 0, product: int = 0) -> Row:
+    """What was found of one block."""
     luts = found.lut_low, found.lut_high, found.lutram
-    return Row(case.name, read, product, luts, found.ff, found.dsp, path.ns, path.levels, path.end)
+    return Row(name, read, product, luts, found.ff, found.dsp, path.ns, path.levels, path.end)
+
+
+def stream_circuits(fmt: str, clock_mhz: float) -> dict[str, list[BlockCircuit]]:
+    """Blocks of every kind that carry or change codes of a format, by module; of those alike, one."""
+    case = folded(streams(f"s_{fmt}", fmt), *FOLDING)
+    found: dict[str, dict[str, BlockCircuit]] = {}
+    for block in circuits_of(generate(case.graph, case.foldings, case.depths, clock_mhz)):
+        module = block.parts[0].module
+        if module not in OTHERS:
+            numbers = {k: v for k, v in block.parts[0].parameters.items() if isinstance(v, int)}
+            found.setdefault(module, {}).setdefault(str(numbers), block)
+    # Of FIFOs the widest and the deepest.
+    fifos, keys = found["fifo"], ("WIDTH", "DEPTH")
+    largest = {max(fifos, key=lambda numbers: fifos[numbers].parts[0].parameters[key]) for key in keys}
+    found["fifo"] = {numbers: fifos[numbers] for numbers in sorted(largest)}
+    return {module: list(blocks.values()) for module, blocks in sorted(found.items())}
+
+
+def measure_streams(fmt: str, clock_mhz: float) -> Iterator[Row]:
+    """The slowest block of every module."""
+    for module, circuits in stream_circuits(fmt, clock_mhz).items():
+        found, path = max(timed(circuits), key=lambda both: both[1].ns)
+        yield row(f"{fmt}: {module}", found, path)
 
 
 def main() -> None:
@@ -114,15 +156,30 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clock", type=float, default=TARGET_MHZ, help="MHz that blocks are made for")
-    parser.add_argument("--only", nargs="*", help="rows to measure, by the beginning of their names")
+    parser.add_argument(
+        "--only", nargs="*", help="units by the beginning of their names, and formats, as int4:"
+    )
     options = parser.parse_args()
-    run, rows = Run(options), []
+    run, rows = Run(options), kept() if options.only else {}
+    for made in _measured(options.only, options.clock):
+        rows[made.name] = made
+        print(" | ".join(made.cells()), flush=True)
+        save(list(rows.values()), options.clock, run)
+
+
+def _measured(only: list[str] | None, clock_mhz: float) -> Iterator[Row]:
     for case in CASES:
-        if options.only is None or any(case.name.startswith(name) for name in options.only):
-            rows.append(measure(case, options.clock))
-            print(" | ".join(rows[-1].cells()), flush=True)
-            if options.only is None:
-                save(rows, options.clock, run)
+        if only is None or any(case.name.startswith(name) for name in only):
+            yield measure(case, clock_mhz)
+    for fmt in FORMATS:
+        if only is None or f"{fmt}:" in only:
+            yield from measure_streams(fmt, clock_mhz)
+
+
+def kept() -> dict[str, Row]:
+    """Rows that were measured before, by name."""
+    found = [Row(**row) for row in json.loads((RESULTS / "block_timing.json").read_text())["blocks"]]
+    return {row.name: row for row in found}
 
 
 def save(rows: list[Row], clock_mhz: float, run: Run) -> None:
@@ -137,6 +194,16 @@ def save(rows: list[Row], clock_mhz: float, run: Run) -> None:
         rows="\n".join(f"| {' | '.join(row.cells())} |" for row in rows),
     )
     run.write_markdown(RESULTS / "block_timing.md", text)
+
+
+def sentence(rows: dict[str, Row]) -> str:
+    """What docs/timing.md says of the rows."""
+    slower = sorted((row.ns, name) for name, row in rows.items() if row.ns > BAR_NS)[::-1]
+    formats = sum(any(name.startswith(f"{fmt}:") for name in rows) for fmt in FORMATS)
+    text = f"{len(rows) - len(slower)} of {len(rows)} are within {BAR_NS:.1f} ns"
+    text += f" (units, and the slowest block of every other kind in {formats} formats)"
+    named = ", ".join(f"{name} {ns:.2f} ns" for ns, name in slower)
+    return f"{text}; slower are {named}." if slower else f"{text}."
 
 
 if __name__ == "__main__":

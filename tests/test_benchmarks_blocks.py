@@ -1,0 +1,47 @@
+"""The committed longest paths of blocks alone: none is missing, none has become slower."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.rtl.bench import needs_yosys
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import block_timing as benchmark
+
+CLOCK_MHZ = 200.0
+SLOWER = {
+    "int4: transpose": 5.43,
+    "e4m3: rescale": 5.24,
+    "e4m3: transpose": 5.49,
+}  # ns of blocks that miss the bar
+UNMEASURED = {
+    "lp8_1_3 x lp8_1_3, PE 2, SIMD 8, lut",
+    "e4m3 x e4m3, PE 2, SIMD 8, lut",
+}  # take minutes to synthesise; whoever measures them strikes them out
+
+
+def test_every_block_of_every_format_was_measured() -> None:
+    wanted = {case.name for case in benchmark.CASES}
+    for fmt in benchmark.FORMATS:
+        wanted |= {f"{fmt}: {module}" for module in benchmark.stream_circuits(fmt, CLOCK_MHZ)}
+    assert set(benchmark.kept()) == wanted - UNMEASURED
+
+
+def test_blocks_that_are_slower_than_the_bar_are_known() -> None:
+    found = {name: round(row.ns, 2) for name, row in benchmark.kept().items() if row.ns > benchmark.BAR_NS}
+    assert found == SLOWER
+    page = " ".join((ROOT / "docs" / "timing.md").read_text().split())
+    assert benchmark.sentence(benchmark.kept()) in page
+
+
+@needs_yosys
+def test_blocks_measured_anew_are_as_fast_as_was_committed() -> None:
+    """Those of a few cells; whatever changed in a block or in Yosys shows here."""
+    kept, circuits = benchmark.kept(), benchmark.stream_circuits("int4", CLOCK_MHZ)
+    for module in ("max_pool", "concat"):
+        ((cells, path),) = benchmark.timed(circuits[module])
+        made = benchmark.row(f"int4: {module}", cells, path)
+        assert (made.ns, list(made.luts)) == (kept[made.name].ns, list(kept[made.name].luts))
