@@ -31,9 +31,9 @@ static void clear() {
   top.s_axi_awvalid = top.s_axi_wvalid = 0;
   tick(), tick();
 }
-int main(int, char** argv) {
+int main(int, char **argv) {
   std::vector<uint64_t> words(1 << 20), found;
-  std::FILE* file = std::fopen(argv[1], "rb");
+  std::FILE *file = std::fopen(argv[1], "rb");
   words.resize(std::fread(words.data(), 8, words.size(), file));
   std::fclose(file);
   const size_t wanted = std::atoi(argv[3]);
@@ -57,7 +57,8 @@ int main(int, char** argv) {
   const uint32_t marks = read(0);
   std::printf("%u %u %u\n", marks, read(8), read(12));
   for (uint32_t i = 0; i < marks; i++)
-    for (unsigned place = 0; place < 12; place += 4) std::printf("%u%c", read(0x1000 + 16 * i + place), place < 8 ? ' ' : '\n');
+    for (unsigned place = 0; place < 12; place += 4)
+      std::printf("%u%c", read(0x1000 + 16 * i + place), place < 8 ? ' ' : '\n');
   clear();
   std::printf("%u\n", read(0));
 }
