@@ -160,13 +160,14 @@ module pqk_rescale #(
       );
       wire below, above;
       wire [BITS_OUT-1:0] whole;
+      wire [BITS_OUT-1:0] low_bits = BITS_OUT'(rounded);
       pqk_delay #(
           .WIDTH (BITS_OUT + 2),
           .STAGES(ROUND_STAGES > 2 ? 1 : 0)
       ) compared (
           .clock,
           .enable(step),
-          .d({rounded < LEAST, rounded > HIGH, BITS_OUT'(rounded)}),
+          .d({rounded < LEAST, rounded > HIGH, low_bits}),
           .q({below, above, whole})
       );
       wire [BITS_OUT-1:0] clipped = below ? BITS_OUT'(LEAST) : above ? BITS_OUT'(HIGH) : whole;

@@ -121,13 +121,14 @@ module pqk_threshold #(
             .q({x_read, passed_before, falls_before})
         );
         wire reached = x_read >= $signed(entry[WIDTH-1:0]);
+        wire [STEPS-1:0] passed_read = STEPS'({passed_before, reached});
         pqk_delay #(
             .WIDTH (WIDTH + STEPS + 1),
             .STAGES(32'(COMPARED))
         ) compared (
             .clock,
             .enable(step),
-            .d({x_read, STEPS'({passed_before, reached}), falls_read}),
+            .d({x_read, passed_read, falls_read}),
             .q({x, passed, falls})
         );
         if (s == 0) begin : g_first
