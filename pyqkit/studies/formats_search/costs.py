@@ -1,10 +1,11 @@
 """What a network takes in given formats: a sum over operators, and the product's own search beside it.
 
 The sum takes every operator as the cheapest that keeps up with the rate, whatever the words are that its
-neighbours pass, with the FIFOs in front of it. Prices are those of the folding search: the shares that a
-design takes of the board. So the sum's price is a lower bound of the price of the network that the folding
-search finds, where neighbours have to agree on the width of a word; docs/formats_search.md says how near it
-is. An operator is costed once for the formats that it reads, multiplies by and makes.
+neighbours pass, with the FIFOs in front of it; likewise the ends of the network and its forks. Prices are
+those of the folding search: the shares that a design takes of the board. So the sum's price is a lower bound
+of the price of the network that the folding search finds, where neighbours have to agree on the width of a
+word; docs/formats_search.md says how near it is. An operator is costed once for the formats that it reads,
+multiplies by and makes.
 """
 
 from __future__ import annotations
@@ -98,8 +99,10 @@ class Costs:
     def of(self, genome: Genome) -> Cost:
         """The sum; `TooSlowError` if an operator cannot keep up with the rate."""
         total = Cost()
+        for port in self.retyping.graph.inputs:
+            total += self._ends(self.retyping.input(port.tensor, genome).tensor)
         for op, given, made in self._walk(genome):
-            total += self._cost(op, given, made)
+            total += self._cost(op, given, made) + self._ends(made)
         return total
 
     def graph(self, genome: Genome) -> Graph:
@@ -133,6 +136,17 @@ class Costs:
         key = op.footprint(given, [made]), places
         if key not in self._known:
             self._known[key] = self._cheapest(op, given)
+        return self._known[key]
+
+    def _ends(self, tensor: Tensor) -> Cost:
+        """Ends of the network and forks at a tensor, with words of the width that makes them cheapest."""
+        key = tensor.name, tensor.format
+        if key not in self._known:
+            base = self.retyping.graph
+            graph = replace(base, tensors={**base.tensors, tensor.name: tensor})
+            estimator = Estimator(graph, self.rate.clock_mhz)
+            found = (estimator.ends_at(tensor.name, width, {}) for (width,) in self._lanes([tensor]))
+            self._known[key] = min(map(self._priced, found), key=lambda cost: cost.price)
         return self._known[key]
 
     def _cheapest(self, op: Operator, given: list[Tensor]) -> Cost:

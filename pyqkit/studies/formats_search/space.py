@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -22,7 +22,7 @@ ACTS = ("int3", "int4", "int5", "int6", "int8", "e2m0", "e2m1", "e2m2", "e3m2", 
 _BLOCK = 6  # places that a cycle changes together
 _DRAWS = 16  # of a child, before it stays as its parent
 _ANEW = 0.3  # of the places that a child does not take from its parents
-_PRICES = 2.0 ** np.arange(-12, 5)  # of the whole board, in errors: of the seeds
+_PRICES = 2.0 ** np.arange(-12, 9)  # of the whole board, in errors: of the seeds
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ class FormatSpace:
         """The best seeds that fit, and others between them."""
         fitting = [seed for seed in self.seeds if self.fits(seed.genome)]
         if not fitting:
-            least = min(self.seeds, key=lambda seed: seed.cost.price).cost.resources
+            least = min(seed.cost.resources.lut_high for seed in self.seeds)
             raise UserError(
                 f"a rate and a share that {self.costs.rate.board.name} has room for were expected, but the "
-                f"smallest network found takes {least.lut_high:,.0f} LUTs (estimated) at "
+                f"smallest network found takes {least:,.0f} LUTs (estimated) at "
                 f"{self.costs.rate.fps:g} frames/s; ask for less or take a larger board"
             )
         best = sorted(fitting, key=lambda seed: seed.error)
@@ -154,20 +154,26 @@ class FormatSpace:
 
     @cached_property
     def seeds(self) -> list[Seed]:
-        """Networks of the least sum of errors alone and price, for prices of the board from low to high.
+        """Networks of the least sum of errors alone and cost: the price, then the LUTs, which are limited.
 
-        For each price the places are gone through once, each taking its best format while the others stay.
+        For each weight of the cost, from low to high, the places are gone through once, each taking its best
+        format while the others stay.
         """
-        genome = tuple(min(errors, key=errors.__getitem__) for errors in self.alone)
-        found = [self._seed(genome)]
-        for price in _PRICES:
-            for place in [place for block in self.blocks for place in block]:
-                genome = min(
-                    (self._with(genome, place, name) for name in self.formats[place]),
-                    key=lambda other: self._weighed(other, float(price)),
-                )
-            found.append(self._seed(genome))
+        best = tuple(min(errors, key=errors.__getitem__) for errors in self.alone)
+        found = [self._seed(best)]
+        for cost in (self._price, self._lut_share):
+            genome = best
+            for weight in _PRICES:
+                genome = self._descended(genome, cost, float(weight))
+                found.append(self._seed(genome))
         return found
+
+    def _descended(self, genome: Genome, cost: Callable[[Genome], float], weight: float) -> Genome:
+        """Each place with its best format, one after the other."""
+        for place in [place for block in self.blocks for place in block]:
+            others = (self._with(genome, place, name) for name in self.formats[place])
+            genome = min(others, key=lambda other: self.sum_alone(other) + weight * cost(other))
+        return genome
 
     def to_json(self, genome: Genome) -> Json:
         return list(genome)
@@ -185,5 +191,8 @@ class FormatSpace:
     def _with(self, genome: Genome, place: int, name: str) -> Genome:
         return (*genome[:place], name, *genome[place + 1 :])
 
-    def _weighed(self, genome: Genome, price: float) -> float:
-        return self.sum_alone(genome) + price * self.cost(genome).price
+    def _price(self, genome: Genome) -> float:
+        return self.cost(genome).price
+
+    def _lut_share(self, genome: Genome) -> float:
+        return self.cost(genome).resources.lut_high / self.costs.rate.board.resources["lut"]
