@@ -30,7 +30,7 @@ from pyqkit.rtl.synthesis import cells_library, mapped
 
 RESULTS = Path(__file__).parent / "results"
 CHANNELS = 32, 16  # of the layer whose unit is measured
-FORMATS = "int4", "e4m3"
+FORMATS = "int4", "int8", "e2m1", "e3m2", "e4m3", "lp4_0_3"
 FOLDING = 2, 4  # outputs and products a cycle of the layer between the streams
 BAR_NS = 5.0  # of every block whose sums have up to 64 bits
 # Units have rows of their own; the others are the ends of a network, and wires.

@@ -16,6 +16,10 @@ SLOWER = {
     "int4: transpose": 5.43,
     "e4m3: rescale": 5.24,
     "e4m3: transpose": 5.49,
+    "e2m1: transpose": 5.43,
+    "e3m2: transpose": 5.43,
+    "lp4_0_3: transpose": 5.43,
+    "int8: transpose": 5.49,
 }  # ns of blocks that miss the bar
 UNMEASURED = {
     "lp8_1_3 x lp8_1_3, PE 2, SIMD 8, lut",
