@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from pyqkit.formats.reading import DAMAGE, check, describe, tensor_name, text, w
 if TYPE_CHECKING:  # it needs the graph, which a board has no use for without such steps
     from pyqkit.array.host import HostStep
 
+F = TypeVar("F")
 DESCRIPTION, ARRAYS = "program.json", "arrays.npz"
 SCHEMA = 2
 MAX_FILE = 256 * 2**20  # bytes of a program
@@ -52,16 +54,26 @@ def load(path: str | Path) -> Program:
     ProgramError
         If it is none.
     """
+    return opened(path, from_bytes, "a program as it was compiled", "compile the network again")
+
+
+def opened(path: str | Path, read: Callable[[bytes], F], wanted: str, remedy: str) -> F:
+    """What `read` makes of a file's content; a `ProgramError` says what was wanted, and what to do.
+
+    Raises
+    ------
+    ProgramError
+        If there is no file, or it is damaged.
+    """
     try:
-        return from_bytes(untrusted.content(Path(path), MAX_FILE))
+        return read(untrusted.content(Path(path), MAX_FILE))
     except ProgramError:
         raise
     except OSError as error:
         raise ProgramError(f"a program was expected at {path}, but {error}; check the path") from None
     except (UserError, *DAMAGE) as error:
         raise ProgramError(
-            f"a program as it was compiled was expected at {path}, but it has {describe(error)}; compile the "
-            "network again"
+            f"{wanted} was expected at {path}, but it has {describe(error)}; {remedy}"
         ) from None
 
 

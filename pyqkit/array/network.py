@@ -16,14 +16,12 @@ import numpy as np
 
 from pyqkit import npy, untrusted
 from pyqkit.array import file
-from pyqkit.array.file import DESCRIPTION, MAX_FILE
-from pyqkit.array.isa import ProgramError
+from pyqkit.array.file import DESCRIPTION
 from pyqkit.array.program import Program
 from pyqkit.digest import digest, own_digest
-from pyqkit.errors import UserError
 from pyqkit.files import replacing
 from pyqkit.formats.port import End, Port
-from pyqkit.formats.reading import DAMAGE, check, describe
+from pyqkit.formats.reading import check
 from pyqkit.host.part import HostPart
 
 NETWORK, VALUES = "network.json", "network.npz"
@@ -109,17 +107,12 @@ def load(path: str | Path) -> ArrayNetwork:
     ProgramError
         If it is none.
     """
-    try:
-        return from_bytes(untrusted.content(Path(path), MAX_FILE))
-    except ProgramError:
-        raise
-    except OSError as error:
-        raise ProgramError(f"a program was expected at {path}, but {error}; check the path") from None
-    except (UserError, *DAMAGE) as error:
-        raise ProgramError(
-            f"a network as it was compiled for an array was expected at {path}, but it has "
-            f"{describe(error)}; compile it again with 'pyqkit compile --array'"
-        ) from None
+    return file.opened(
+        path,
+        from_bytes,
+        "a network as it was compiled for an array",
+        "compile it again with 'pyqkit compile --array'",
+    )
 
 
 def from_bytes(content: bytes) -> ArrayNetwork:

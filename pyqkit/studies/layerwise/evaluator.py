@@ -7,7 +7,6 @@ The same operations run on the same numbers either way: what is kept decides not
 
 from __future__ import annotations
 
-import operator
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from pyqkit.errors import UserError, brief, plain
+from pyqkit.quant.ptq.walk import evaluate
 from pyqkit.studies.layerwise.coding import Coding, Sample
 from pyqkit.studies.layerwise.network import TracedNetwork
 
@@ -171,20 +171,13 @@ class Evaluator:
 
     def _made(self, at: int, node: fx.Node, values: dict[fx.Node, Any], assignment: Assignment) -> Any:
         """Run one operation."""
-        if node.op == "placeholder":
-            return self.images
-        if node.op == "get_attr":
-            return operator.attrgetter(str(node.target))(self.network.graph)
-        args: Any = fx.map_arg(node.args, values.__getitem__)
-        kwargs: Any = fx.map_arg(node.kwargs, values.__getitem__)
-        if at in self._layer_at:
-            layer = self._layer_at[at]
-            return _layer(self.network.module(node), args[0], self._weight(layer, assignment.weights[layer]))
-        if node.op == "call_module":
-            return self.network.module(node)(*args, **kwargs)
-        if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        return node.target(*args, **kwargs)  # type: ignore[operator]
+        if at not in self._layer_at:
+            return evaluate(self.network.graph, node, self.images, values)
+        layer, (given, *_) = self._layer_at[at], node.args
+        assert isinstance(given, fx.Node)
+        return _layer(
+            self.network.module(node), values[given], self._weight(layer, assignment.weights[layer])
+        )
 
     def _weight(self, layer: int, coding: Coding | None) -> Tensor:
         """Weights of a layer, rounded; the last ones are kept."""
