@@ -3,7 +3,7 @@
 // top bits. Zero is code 0 and Not a Real.
 //
 // The first of STAGES registers stands before the shift, the second behind the tables of logarithms, the third before those of wide
-// codes, the others behind the shift.
+// codes, the fourth within the shift of wide products, the others behind the shift.
 `default_nettype none
 module pqk_product_logposit #(
     parameter int A = 4,
@@ -27,7 +27,9 @@ module pqk_product_logposit #(
   localparam int SUMS = STAGES > 0 ? 1 : 0;
   localparam int LOGARITHMS = STAGES > 1 ? 1 : 0;
   localparam int BODIES = STAGES > 2 && (A > 6 || B > 6) ? 1 : 0;
-  localparam int BEHIND = STAGES - SUMS - LOGARITHMS - BODIES;
+  localparam int S = L + 1 - F;
+  localparam int WITHIN = STAGES > SUMS + LOGARITHMS + BODIES && W > 40 ? 1 : 0;
+  localparam int BEHIND = STAGES - SUMS - LOGARITHMS - BODIES - WITHIN;
   // Negation without a carry chain, so that it becomes one with the table where codes are narrow: a bit changes if there is a
   // one below it.
   wire [A-2:0] a_body, a_held;
@@ -80,10 +82,10 @@ module pqk_product_logposit #(
   end
   assign significand = one_or_more & {8{!flags[0]}};
   wire [7:0] magnitude;
-  wire [L-F:0] shift;
+  wire [S-1:0] shift;
   wire negative_held;
   pqk_delay #(
-      .WIDTH (8 + L - F + 2),
+      .WIDTH (8 + S + 1),
       .STAGES(SUMS)
   ) sums (
       .clock,
@@ -91,18 +93,52 @@ module pqk_product_logposit #(
       .d({significand, sum[L:F], flags[1]}),
       .q({magnitude, shift, negative_held})
   );
+
+  localparam int LOW = WITHIN > 0 ? (S + 2) / 4 * 2 : 0;  // bits of the shift before the register within it
+  localparam int M = 8 + 2 ** LOW - 1 < W ? 8 + 2 ** LOW - 1 : W;
+  wire [M-1:0] partly;
+  wire [S-1:0] rest;
+  wire negative_rest;
+  if (WITHIN > 0) begin : g_within
+    pqk_product_align #(
+        .M(8),
+        .S(LOW),
+        .W(M),
+        .SIGNED(0),
+        .STAGES(1)
+    ) low (
+        .clock,
+        .enable,
+        .magnitude,
+        .shift(shift[LOW-1:0]),
+        .negative(1'b0),
+        .p(partly)
+    );
+    pqk_delay #(
+        .WIDTH (S - LOW + 1),
+        .STAGES(1)
+    ) high (
+        .clock,
+        .enable,
+        .d({shift[S-1:LOW], negative_held}),
+        .q({rest[S-1:LOW], negative_rest})
+    );
+    assign rest[LOW-1:0] = 0;
+  end else begin : g_at_once
+    assign {partly, rest, negative_rest} = {M'(magnitude), shift, negative_held};
+  end
   pqk_product_align #(
-      .M(8),
-      .S(L + 1 - F),
+      .M(M),
+      .S(S),
       .W(W),
       .SIGNED(!MAGNITUDE),
       .STAGES(BEHIND)
   ) align (
       .clock,
       .enable,
-      .magnitude,
-      .shift,
-      .negative(negative_held),
+      .magnitude(partly),
+      .shift(rest),
+      .negative(negative_rest),
       .p
   );
 

@@ -20,6 +20,7 @@ module pqk_threshold #(
     parameter int DEPTH = 1,  // words of a pixel
     parameter int HELD = 0,  // bit s: there is a register behind the memory of stage s
     parameter bit COMPARED = 0,  // there are registers behind the comparisons
+    parameter bit APART = 0,  // each lane has an enable of its own, for the fan-out of many
     parameter THRESHOLDS = "",
     parameter CODES = ""  // 2**STEPS codes
 ) (
@@ -72,6 +73,18 @@ module pqk_threshold #(
   generate
     for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
       localparam bit [7:0] TENS = 8'd48 + 8'(lane / 10 % 10), ONES = 8'd48 + 8'(lane % 10), HUNDREDS = 8'd48 + 8'(lane / 100);
+      wire lane_step;
+      if (APART) begin : g_apart
+        (* keep *) logic full;  // as the last of `valid`
+        (* keep *) wire moves = out_ready || !full;  // a LUT of its own, not one more level before resets that are inferred
+        always_ff @(posedge clock) begin
+          if (reset) full <= 0;
+          else if (moves) full <= moving[STAGES-1];
+        end
+        assign lane_step = moves;
+      end else begin : g_together
+        assign lane_step = step;
+      end
       wire [WIDTH-1:0] decoded;
       pqk_decode_pipeline #(
           .BITS(BITS_IN),
@@ -84,7 +97,7 @@ module pqk_threshold #(
           .STAGES(DECODE_STAGES)
       ) decoder (
           .clock,
-          .enable(step),
+          .enable(lane_step),
           .code(in_data[lane*BITS_IN+:BITS_IN]),
           .integer_value(decoded)
       );
@@ -101,13 +114,13 @@ module pqk_threshold #(
         wire [ENTRY_BITS-1:0] entry;
         wire [ADDRESS_BITS-1:0] address;
         initial $readmemh({THRESHOLDS, "_", DIGIT, "_", HUNDREDS, TENS, ONES, ".hex"}, memory);
-        always_ff @(posedge clock) if (step) read <= memory[address];
+        always_ff @(posedge clock) if (lane_step) read <= memory[address];
         pqk_delay #(
             .WIDTH (ENTRY_BITS),
             .STAGES(32'(HELD[s]))
         ) behind (
             .clock,
-            .enable(step),
+            .enable(lane_step),
             .d(read),
             .q(entry)
         );
@@ -116,7 +129,7 @@ module pqk_threshold #(
             .STAGES(1 + 32'(HELD[s]))
         ) beside (
             .clock,
-            .enable(step),
+            .enable(lane_step),
             .d({x_in, passed_in, falls_in}),
             .q({x_read, passed_before, falls_before})
         );
@@ -127,7 +140,7 @@ module pqk_threshold #(
             .STAGES(32'(COMPARED))
         ) compared (
             .clock,
-            .enable(step),
+            .enable(lane_step),
             .d({x_read, passed_read, falls_read}),
             .q({x, passed, falls})
         );
@@ -151,7 +164,7 @@ module pqk_threshold #(
       logic [BITS_OUT-1:0] result;
       initial $readmemh(CODES, codes);
       wire [STEPS-1:0] place = g_stage[STEPS-1].passed ^ {STEPS{g_stage[STEPS-1].falls}};
-      always_ff @(posedge clock) if (step) result <= codes[place];
+      always_ff @(posedge clock) if (lane_step) result <= codes[place];
       assign out_data[lane*BITS_OUT+:BITS_OUT] = result;
     end
   endgenerate

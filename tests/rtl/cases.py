@@ -135,13 +135,18 @@ def requantisers() -> list[Case]:
                 "CODES": '"threshold_codes.hex"',
                 "HELD": held,
                 "COMPARED": compared,
+                "APART": apart,
                 "DECODE_STAGES": 2 * compared,
             },
             {"in": x},
             {"out": out},
             tables,
         )
-        for name, held, compared in (("threshold", 5, 1), ("threshold_plain", 2, 0))
+        for name, held, compared, apart in (
+            ("threshold", 5, 1, 0),
+            ("threshold_plain", 2, 0, 0),
+            ("threshold_apart", 5, 1, 1),
+        )
     ]
     looked_up = random.integers(0, 32, (4, 256))
     for name, channels in (("lookup", np.zeros(4, int)), ("lookup_rows", np.arange(4))):

@@ -27,6 +27,8 @@ from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
+TOGETHER = 4  # lanes that one enable moves; of more, each has its own
+
 
 @emits("threshold")
 def threshold(e: Emitter, op: Operator) -> None:
@@ -59,6 +61,8 @@ def threshold(e: Emitter, op: Operator) -> None:
     held, compared = _threshold_stages(steps, depth, width, e.clock_mhz)
     parameters["HELD"] = sum(1 << step for step, registers in enumerate(held) if registers)
     parameters["COMPARED"] = compared
+    if lanes > TOGETHER:
+        parameters["APART"] = 1
     latency = int(decoding["DECODE_STAGES"]) + steps * (1 + compared) + sum(held) + 1  # with the code
     timing = Pipeline.every(codes(tensor) // lanes, latency)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
