@@ -108,8 +108,8 @@ MUTANTS = {
             ".negate(negative), .sum(total)",
             ".negate(1'b0), .sum(total)",
         ),
-        # A lane moves on a cycle earlier than the others.
-        "threshold_apart": ("pqk_threshold.sv", "full <= moving[STAGES-1]", "full <= moving[STAGES-2]"),
+        # A lane waits where the others fill up.
+        "threshold_apart": ("pqk_threshold.sv", "moves = out_ready || !full", "moves = out_ready"),
         # A sign goes on that is not of the lane before.
         "wide_signs": ("pqk_dot_product_sum.sv", "left_sign ^ neighbour", "left_sign"),
         "matrix": (

@@ -184,6 +184,7 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
     )
     found["flip-flops"] += stages_held + 1 + stages_held * bits_for(depth)
     found["flip-flops"] += p["DECODE_STAGES"] + lanes * decoding_registers(p, p["BITS_IN"], width)
+    found["flip-flops"] += lanes * p.get("APART", 0)
     found["comparators"] = lanes * steps * width
     found["codes"] = lanes * p["BITS_OUT"] * ceil(2**steps / 64) + lanes * decoding_luts(
         p, p["BITS_IN"], width

@@ -8,7 +8,7 @@ from pyqkit.rtl.emitter import Parameters
 from pyqkit.rtl.products.base import LUT_BITS, ProductBlock, literal, multiplies
 
 SIGNIFICAND_BITS = 8  # of an entry of the log-to-linear table
-WITHOUT_REGISTER = 40  # bits of a product up to which no register stands within the shift, as the module counts
+AT_ONCE = 40  # bits of a product that is shifted at once, as the module counts
 
 
 @multiplies(LogProduct)
@@ -29,6 +29,6 @@ def log_block(pair: Product, width: int) -> ProductBlock:
     parameters |= {"SIGNIFICANDS": literal(pair.significands, SIGNIFICAND_BITS), "W": width}
     # A table of narrow codes is one LUT a bit; 5.7 is what a magnitude and a table of wide ones take.
     narrow = max(pair.left.bits, pair.right.bits) <= LUT_BITS
-    shift = (5.3, 4.2) if width > WITHOUT_REGISTER else (4.2,)
+    shift = (5.3, 4.2) if width > AT_ONCE else (4.2,)
     delays = (4.9, 3.4, 3.4) if narrow else (9.5, 6.5, 5.7, *shift)
     return ProductBlock("product_logposit", parameters, width, True, (True, True), delays)
