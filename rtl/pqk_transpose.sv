@@ -72,7 +72,9 @@ module pqk_transpose #(
                                  : last_row ? ADDRESS_BITS'(NEXT_COLUMN) : ADDRESS_BITS'(NEXT_ROW);
 
   always_ff @(posedge clock) begin
-    if (take) memory[write_address] <= in_data;
+    // A word that is not taken yet may be written already, which spares the way from `out_ready` to the memory: it waits for
+    // the first place of a half, which is the first that was read.
+    if (in_valid) memory[write_address] <= in_data;
     if (read) out_data <= memory[read_address];
   end
   always_ff @(posedge clock) begin
@@ -101,5 +103,8 @@ module pqk_transpose #(
   if (ROWS < 1 || COLUMNS < 1 || WORDS < 1) begin : g_illegal
     $error("a word at least was expected: ROWS, COLUMNS, WORDS");
   end
+`ifdef FORMAL
+  `include "proofs/pqk_transpose.svh"
+`endif
 endmodule
 `default_nettype wire

@@ -60,6 +60,7 @@ PARTS = {
         *("pqk_product_integer", "pqk_product_booth", "pqk_product_unsigned", "pqk_add_subtract"),
     ),
     "converter_pair": ("pqk_width_converter",),
+    "transpose": ("pqk_counter",),
 }
 ADD = {"LEFT_FACTOR": 1, "RIGHT_FACTOR": 1, "READ_STAGES": 1, "MULTIPLY_STAGES": 0}
 MUTANTS = [
@@ -87,6 +88,11 @@ MUTANTS = [
         {"SUM_BITS": 5, "LEFT_BITS": 4, "RIGHT_BITS": 4, **ADD},
         ("left_ready  = step && both", "left_ready  = step"),
     ),
+    Case(
+        "transpose",
+        {"BITS": 2, "ROWS": 2, "COLUMNS": 2, "WORDS": 1},
+        ("in_ready = !full || move", "in_ready = 1"),
+    ),
 ]
 
 
@@ -105,6 +111,8 @@ def cases() -> Iterator[Case]:
         yield Case("concat", {"BITS": width, "FIRST_WORDS": first, "SECOND_WORDS": second})
     for width in (1, 8):
         yield Case("add", {"SUM_BITS": width + 1, "LEFT_BITS": width, "RIGHT_BITS": width, **ADD})
+    for rows, columns, words in ((1, 1, 1), (1, 3, 1), (3, 1, 1), (2, 2, 1), (1, 1, 2), (2, 3, 1)):
+        yield Case("transpose", {"BITS": 2, "ROWS": rows, "COLUMNS": columns, "WORDS": words})
     yield from MUTANTS
 
 

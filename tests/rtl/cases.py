@@ -160,13 +160,15 @@ def requantisers() -> list[Case]:
         parameters["ROWS"] = 2 if channels.any() else 1
         out = Words(5, looked_up[channels, codes].reshape(FRAMES, 512, 2))
         cases.append(Case(name, "lookup", parameters, {"in": x}, {"out": out}, files))
-    multipliers, offsets, bits = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100]), 14
-    for name, shift, relu, stages in (
-        ("rescale", 3, False, (2, 2, 3, 1)),
-        ("rescale_relu", 4, True, (1, 0, 0)),
-        ("rescale_half", 1, False, (2, 1, 1)),
-        ("rescale_whole", 0, False, (1, 2, 2)),
+    multipliers, offsets = np.array([3, -5, 1, 8]), np.array([0, 4, -2, 100])
+    for name, width, shift, relu, stages in (
+        ("rescale", 8, 3, False, (2, 2, 3, 1)),
+        ("rescale_relu", 8, 4, True, (1, 0, 0)),
+        ("rescale_half", 8, 1, False, (2, 1, 1)),
+        ("rescale_whole", 8, 0, False, (1, 2, 2)),
+        ("rescale_wide", 40, 3, False, (2, 2, 3)),
     ):
+        bits = width + 6
         scaled = integers * multipliers + offsets
         scaled = np.maximum(scaled, 0) if relu else scaled
         # Half to even, and exact: these are short binary fractions.
@@ -175,7 +177,7 @@ def requantisers() -> list[Case]:
         pairs = np.stack([multipliers, offsets], axis=1).reshape(2, -1)
         parameters = {
             "BITS_IN": 8,
-            "WIDTH": 8,
+            "WIDTH": width,
             "PRODUCT_BITS": bits,
             "SHIFT": shift,
             "RELU": int(relu),
@@ -187,11 +189,11 @@ def requantisers() -> list[Case]:
             "BITS_OUT": 7,
             "LANES": 2,
             "DEPTH": 2,
-            "CONSTANTS": '"rescale.hex"',
+            "CONSTANTS": f'"{name}.hex"',
             "MULTIPLIER_BITS": 5,
         }
         parameters |= dict(zip(("READ_STAGES", "MULTIPLY_STAGES", "ROUND_STAGES", "DECODE_STAGES"), stages))
-        constants = {"rescale.hex": table([packed(row, bits) for row in pairs], 4 * bits)}
+        constants = {f"{name}.hex": table([packed(row, bits) for row in pairs], 4 * bits)}
         cases.append(Case(name, "rescale", parameters, {"in": x}, {"out": words(7, result, 2)}, constants))
     return cases
 

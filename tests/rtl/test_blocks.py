@@ -95,6 +95,8 @@ MUTANTS = {
         "sum_mirror_2": ("pqk_decode_pipeline.sv", "negative && MIRROR == 2", "1'b0"),
         # Factors of the pixel before, for integers that are decoded later.
         "pixel_scale_deep": ("pqk_pixel_scale.sv", "step && moving[DECODE_STAGES]", "step && in_valid"),
+        # The first word of a block, where it comes as the block before begins to leave.
+        "transpose": ("pqk_transpose.sv", "if (in_valid) memory", "if (in_valid && !full) memory"),
     },
     "widths and memory": {
         "vector": (
@@ -117,6 +119,8 @@ MUTANTS = {
             "total <= WIDTH'(left) + WIDTH'(right)",
             "total <= WIDTH'($signed(NARROW'(left + right)))",
         ),
+        # -1 becomes 1.
+        "rescale_wide": ("pqk_product_booth.sv", "next[2] && next[1:0] != 3", "next[2] && next[1:0] == 0"),
         # Every segment takes the exponent of the first.
         "blocks_within": ("pqk_segment_sum.sv", "wide <<< exponents[i*E+:E]", "wide <<< exponents[0+:E]"),
         # Exponents of the next word of weights.

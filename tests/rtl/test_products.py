@@ -75,7 +75,7 @@ def test_every_pair_of_codes(tmp_path):
 
 
 MUTANTS = {
-    "pqk_product_booth.sv": (".negate(digits[2])", ".negate(digits[2] && r < 1)"),
+    "pqk_product_booth.sv": (".negate, .sum", ".negate(negate && r < 1), .sum"),
     "pqk_product_minifloat.sv": ("a_significand[MA-1] = a_exponent != 0", "a_significand[MA-1] = 1"),
     "pqk_product_logposit.sv": ("a[A-2:0] == 0 ||", ""),
 }
