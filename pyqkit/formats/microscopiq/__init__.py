@@ -1,0 +1,24 @@
+"""MicroScopiQ (Ramachandran et al., ISCA 2025): outliers take two slots, one of a weight that is pruned."""
+
+from pyqkit.formats.microscopiq.blocks import Blocks, Counts, Rule, Window, encode, outliers, spread_window
+from pyqkit.formats.microscopiq.routing import routes
+from pyqkit.formats.microscopiq.stream import from_bytes, pack, to_bytes, unpack
+from pyqkit.formats.microscopiq.tensor import MicroscopiqTensor, Plan, Slots
+
+__all__ = [
+    "Blocks",
+    "Counts",
+    "MicroscopiqTensor",
+    "Plan",
+    "Rule",
+    "Slots",
+    "Window",
+    "encode",
+    "from_bytes",
+    "outliers",
+    "pack",
+    "routes",
+    "spread_window",
+    "to_bytes",
+    "unpack",
+]
