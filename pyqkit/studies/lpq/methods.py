@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pyqkit.formats import Integer, NumberFormat, parse
 from pyqkit.formats.logposit import LogPosit
@@ -242,7 +243,9 @@ def _traces(problem: Problem, task: Task[Search]) -> np.ndarray:
     layers = problem.network.layers
     weights = [torch.from_numpy(layer.weights).clone().requires_grad_() for layer in layers]
     named = {f"{layer.name}.weight": w for layer, w in zip(layers, weights)}
-    logits = torch.func.functional_call(graph, named, (images,))
+    # Attention's fused kernels have no second derivative, its plain form has.
+    with sdpa_kernel(SDPBackend.MATH):
+        logits = torch.func.functional_call(graph, named, (images,))
     loss = torch.nn.functional.cross_entropy(logits, problem.evaluator.real.logits.argmax(1))
     gradients = torch.autograd.grad(loss, weights, create_graph=True)
     traces = np.zeros(len(weights))

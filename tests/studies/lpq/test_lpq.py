@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,50 @@ def test_methods_count_the_same_evaluations(tmp_path: Path, monkeypatch: pytest.
     assert values["small.int4"]["bits"] < 5 < values["small.int8"]["bits"] == 8
     path = [point["at_bits"] for point in results.of("small.mse-greedy").curve]
     assert path == sorted(path, reverse=True) and path[0] == 8
+
+
+def test_traces_of_attention_are_those_of_its_plain_form() -> None:
+    """Its fused kernels have no second derivative."""
+    from pyqkit.studies.lpq.methods import _traces
+
+    traces = []
+    for fused in (True, False):
+        source = AttentionSource(fused=fused)
+        found = search_of(Entry("small", source, 44))
+        traces.append(_traces(problem(source, found), Task("search", found, 5)))
+    assert traces[0].max() > 0
+    np.testing.assert_allclose(traces[0], traces[1], rtol=1e-3)
+
+
+class Attention(torch.nn.Module):
+    """Images (3, 8, 8), a pixel a token, to five logits."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.fused = fused
+        self.embed = torch.nn.Conv2d(3, 6, 3, padding=1)
+        self.queries, self.keys, self.values = (torch.nn.Linear(6, 6) for _ in range(3))
+        self.classifier = torch.nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.embed(x).flatten(2).transpose(1, 2)
+        q, k, v = self.queries(tokens), self.keys(tokens), self.values(tokens)
+        if self.fused:
+            found = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        else:
+            found = torch.softmax(q @ k.transpose(1, 2) / 6**0.5, -1) @ v
+        return self.classifier(found.mean(1))
+
+
+@dataclass(frozen=True)
+class AttentionSource(SmallSource):
+    """The module above, seeded, on the same images."""
+
+    fused: bool = True
+
+    def network(self) -> torch.nn.Module:
+        torch.manual_seed(1)
+        return Attention(self.fused).eval()
 
 
 def test_a_greedy_search_takes_the_layer_that_costs_least() -> None:
