@@ -1,5 +1,6 @@
 """MicroScopiQ (Ramachandran et al., ISCA 2025): outliers take two slots, one of a weight that is pruned."""
 
+from pyqkit.formats.microscopiq.activations import Scaled, microscale
 from pyqkit.formats.microscopiq.blocks import Blocks, Counts, Rule, Window, encode, outliers, spread_window
 from pyqkit.formats.microscopiq.routing import routes
 from pyqkit.formats.microscopiq.stream import from_bytes, pack, to_bytes, unpack
@@ -11,10 +12,12 @@ __all__ = [
     "MicroscopiqTensor",
     "Plan",
     "Rule",
+    "Scaled",
     "Slots",
     "Window",
     "encode",
     "from_bytes",
+    "microscale",
     "outliers",
     "pack",
     "routes",

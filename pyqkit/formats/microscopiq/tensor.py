@@ -15,6 +15,7 @@ and a magnitude below it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -98,6 +99,19 @@ class Plan:
     def paired(self) -> np.ndarray:
         """Which pairs are there: bool, of the shape of `uppers`."""
         return np.asarray(self.uppers != self.lowers)
+
+    def take(self, rows: np.ndarray) -> Plan:
+        """These rows, in this order."""
+        return Plan(*(part[rows] for part in self._parts))
+
+    @classmethod
+    def joined(cls, plans: Sequence[Plan]) -> Plan:
+        """Rows of several plans, one after the other."""
+        return cls(*(np.concatenate(parts) for parts in zip(*(plan._parts for plan in plans))))
+
+    @property
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return self.inlier_exponents, self.outlier_exponents, self.uppers, self.lowers
 
     @cached_property
     def flags(self) -> np.ndarray:

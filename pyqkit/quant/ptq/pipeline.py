@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from pyqkit.errors import UserError, brief
 from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.recipe import Per, Recipe, Scaling, Search
 
 Say = Callable[[str], None]
+MICROSCOPIQ = "microscopiq"
 
 
 def quantise(
@@ -29,6 +31,8 @@ def quantise(
     act_scale: Search = "mse",
     percentile: float = 99.99,
     signed: bool = False,
+    bits: int | None = None,
+    keep: Sequence[str] = (),
     seed: int = 0,
     say: Say | None = None,
 ) -> nn.Module:
@@ -56,6 +60,11 @@ def quantise(
     percentile : float
     signed : bool
         No unsigned twins.
+    bits : {2, 4}, optional
+        Of ``recipe="microscopiq"`` alone, with which every layer gets MicroScopiQ's encoding of so many bits;
+        of the other options `acts` and `keep` count then. See docs/microscopiq.md.
+    keep : sequence of str
+        Of ``recipe="microscopiq"``: layers that stay float.
     seed : int
         Of what steps draw.
     say : callable, optional
@@ -76,6 +85,16 @@ def quantise(
     >>> network = quantise(resnet, images[:512], weights="e2m1", recipe="gptq+round")  # doctest: +SKIP
     >>> accelerator = pyqkit.compile(network, images[:1], board="PYNQ-Z2")  # doctest: +SKIP
     """
+    if recipe == MICROSCOPIQ:
+        from pyqkit.quant import microscopiq  # which stands on steps
+
+        options = microscopiq.Options(bits=2 if bits is None else bits)
+        return microscopiq.quantised(model, data, options, acts, keep=keep, say=say)
+    if bits is not None or keep:
+        raise UserError(
+            f"bits and layers to keep were expected with the recipe {MICROSCOPIQ} alone, but the recipe "
+            f"{brief(recipe)} came; name formats by weights and acts"
+        )
     wanted = Recipe.of(weights, acts, ends, recipe, per, scaling, weight_scale, act_scale, percentile, signed)
     return quantised(model, data, wanted, seed, say).quantised
 

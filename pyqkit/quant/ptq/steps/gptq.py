@@ -14,6 +14,68 @@ from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.problems import problems
 from pyqkit.quant.ptq.step import Stage, Step, steps
 
+Nearest = Callable[[Tensor, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """Columns in the order in which they are rounded, and what the rounding of each does to the later ones.
+
+    Attributes
+    ----------
+    order : Tensor, int64, shape (groups, columns)
+        Which column comes when.
+    factor : Tensor, float64, shape (groups, columns, columns)
+        Upper Cholesky factor of the inverse of the moments, in this order.
+    """
+
+    order: Tensor
+    factor: Tensor
+
+    @classmethod
+    def of(cls, moments: Tensor, damping: float = 0.01, ordered: bool = True) -> Compensation:
+        """From second moments of the inputs, (groups, columns, columns).
+
+        Parameters
+        ----------
+        moments : Tensor
+        damping : float
+            Share of the mean moment that is added to each.
+        ordered : bool
+            Begin with the columns of the largest moments.
+        """
+        moments = damped(moments.double(), damping)
+        order = _order(moments, ordered)
+        return cls(order, torch.linalg.cholesky(torch.linalg.inv(_sorted(moments, order)), upper=True))
+
+    def rounded(self, weight: Tensor, nearest: Nearest, block: int = 64) -> Tensor:
+        """Weights that `nearest` has rounded column by column, the later ones making up for the errors.
+
+        Parameters
+        ----------
+        weight : Tensor
+            (groups, outputs, columns).
+        nearest : callable
+            Gets all weights in order, float64, as they are now, and the number of a column; gives this column
+            rounded, (groups, outputs, 1). Weights of the block around the column are up to date.
+        block : int
+            Columns whose errors reach those behind them together.
+        """
+        by_column = self.order[:, None, :].expand_as(weight)
+        left, factor = weight.double().gather(2, by_column), self.factor
+        rounded = torch.empty_like(left)
+        for first in range(0, left.shape[-1], block):
+            last = min(first + block, left.shape[-1])
+            errors = torch.zeros_like(left[:, :, first:last])
+            for at in range(first, last):
+                rounded[:, :, at : at + 1] = nearest(left, at)
+                error = left[:, :, at : at + 1] - rounded[:, :, at : at + 1]
+                error = error / factor[:, at : at + 1, at : at + 1]
+                left[:, :, at:last] -= error @ factor[:, at : at + 1, at:last]
+                errors[:, :, at - first : at - first + 1] = error
+            left[:, :, last:] -= errors @ factor[:, first:last, last:]
+        return torch.empty_like(left).scatter(2, by_column, rounded)
+
 
 def gptq(
     weight: Tensor,
@@ -33,35 +95,19 @@ def gptq(
         Second moments of the inputs, (groups, columns, columns).
     nearest : callable
         Rounds a column of all outputs, (groups, outputs, 1), to the grid.
-    damping : float
-        Share of the mean moment that is added to each.
-    ordered : bool
-        Begin with the columns of the largest moments.
-    block : int
-        Columns whose errors reach those behind them together.
+    damping, ordered, block
+        See `Compensation`.
 
     Returns
     -------
     Tensor
         Values of the grid, in the shape of `weight`.
     """
-    moments = damped(moments.double(), damping)
-    order = _order(moments, ordered)
-    factor = torch.linalg.cholesky(torch.linalg.inv(_sorted(moments, order)), upper=True)
-    by_column = order[:, None, :].expand_as(weight)
-    left = weight.double().gather(2, by_column)
-    rounded = torch.empty_like(left)
-    for first in range(0, left.shape[-1], block):
-        last = min(first + block, left.shape[-1])
-        errors = torch.zeros_like(left[:, :, first:last])
-        for at in range(first, last):
-            column = left[:, :, at : at + 1]
-            rounded[:, :, at : at + 1] = nearest(column.to(weight))
-            error = (column - rounded[:, :, at : at + 1]) / factor[:, at : at + 1, at : at + 1]
-            left[:, :, at:last] -= error @ factor[:, at : at + 1, at:last]
-            errors[:, :, at - first : at - first + 1] = error
-        left[:, :, last:] -= errors @ factor[:, first:last, last:]
-    return torch.empty_like(left).scatter(2, by_column, rounded).to(weight)
+
+    def column(left: Tensor, at: int) -> Tensor:
+        return nearest(left[:, :, at : at + 1].to(weight))
+
+    return Compensation.of(moments, damping, ordered).rounded(weight, column, block).to(weight)
 
 
 def _order(moments: Tensor, ordered: bool) -> Tensor:

@@ -1,0 +1,296 @@
+"""MicroScopiQ on whole networks: every linear layer and convolution, in the order in which they run.
+
+A network is followed by running it, not by tracing it: language models that read tokens are as good as
+others. Each layer is calibrated on what the rounded layers before it make.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pyqkit.errors import UserError, brief, listed
+from pyqkit.formats import Microscaled, parse
+from pyqkit.formats.microscopiq import Counts, MicroscopiqTensor
+from pyqkit.quant.microscopiq.activations import Microscale, calibrated
+from pyqkit.quant.microscopiq.layer import Along, Options, microscopiq
+from pyqkit.quant.ptq.frames import checked
+from pyqkit.quant.ptq.moments import rows, second_moments
+
+_BATCH = 64
+Say = Callable[[str], None]
+
+
+class Encoded:
+    """What layers carry beside their weights, which are the values that the tensor decodes to."""
+
+    encoded: MicroscopiqTensor
+    counts: Counts
+    along: Along
+    input_quant: Microscale | None
+
+
+class MicroscopiqLinear(nn.Linear, Encoded):
+    """`torch.nn.Linear` whose weights are in MicroScopiQ's encoding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(
+            x if self.input_quant is None else self.input_quant(x), self.weight, self.bias
+        )
+
+
+class MicroscopiqConv2d(nn.Conv2d, Encoded):
+    """`torch.nn.Conv2d` whose weights are in MicroScopiQ's encoding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rounded = x if self.input_quant is None else self.input_quant(x)
+        return self._conv_forward(rounded, self.weight, self.bias)
+
+
+MicroscopiqLayer = MicroscopiqLinear | MicroscopiqConv2d
+FloatLayer = nn.Linear | nn.Conv2d
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """Of a layer.
+
+    Attributes
+    ----------
+    name : str
+    weights, stored_bits : int
+        Stored with all metadata, and with the places that fill rows up to eight.
+    effective_bits : float
+        Stored bits of a weight.
+    outliers, demoted, pruned, clamped : int
+        See `pyqkit.formats.microscopiq.Counts`.
+    flagged : float
+        Share of the micro-blocks that have outliers.
+    spread : int
+        Difference of the largest and the smallest exponent of blocks that are not zero.
+    """
+
+    name: str
+    weights: int
+    stored_bits: int
+    effective_bits: float
+    outliers: int
+    demoted: int
+    pruned: int
+    clamped: int
+    flagged: float
+    spread: int
+
+    def to_json(self) -> dict[str, object]:
+        """As plain data."""
+        return asdict(self)
+
+
+def report(network: nn.Module) -> tuple[LayerReport, ...]:
+    """Of all layers that `quantised` has rounded."""
+    return tuple(
+        _layer_report(name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, MicroscopiqLayer)
+    )
+
+
+def _layer_report(name: str, layer: MicroscopiqLayer) -> LayerReport:
+    tensor, counts = layer.encoded, layer.counts
+    plan = tensor.plan
+    zero = (tensor.codes == 0).all(-1) & ~plan.flags
+    used = plan.inlier_exponent_of_micros()[~zero]
+    fine = plan.outlier_exponents[plan.flags] - tensor.slots.fraction
+    both = np.concatenate([used, fine])
+    return LayerReport(
+        name,
+        layer.weight.numel(),
+        tensor.stored_bits,
+        tensor.stored_bits / layer.weight.numel(),
+        counts.outliers,
+        counts.demoted,
+        counts.pruned,
+        counts.clamped,
+        float(plan.flags.mean()),
+        int(both.max() - both.min()) if both.size else 0,
+    )
+
+
+def quantised(
+    model: nn.Module,
+    data: Any,
+    options: Options | None = None,
+    acts: str = "",
+    static: bool = False,
+    keep: Sequence[str] = (),
+    say: Say | None = None,
+) -> nn.Module:
+    """A copy of a network whose linear layers and convolutions are in MicroScopiQ's encoding.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In eval mode, with one input: real frames, or whole numbers where it has a `torch.nn.Embedding`.
+    data : array or Tensor, shape (frames, *shape of the input)
+        To calibrate with.
+    options : Options, optional
+    acts : str
+        Blocks of activations, ``mx128_int8narrow`` or ``mx128_int4narrow``; float without.
+    static : bool
+        One exponent for each layer's activations, not one a block.
+    keep : sequence of str
+        Layers that stay float.
+
+    Raises
+    ------
+    UserError
+        If there are no calibration data, if weights or activations are not finite, or layers are not run.
+    """
+    options = options or Options()
+    batches = _batches(model, data)
+    network = copy.deepcopy(model)
+    fmt = _blocks(acts)
+    waiting = _in_order(network, batches[0], keep)
+    with torch.no_grad():
+        while waiting:
+            names, inputs = _inputs(network, waiting, batches)
+            for name in names:
+                (say or (lambda word: None))(name)
+                layer = network.get_submodule(name)
+                assert isinstance(layer, FloatLayer)
+                act = None if fmt is None else calibrated(fmt, inputs, _axis(layer), static)
+                _replace(network, name, _rounded(name, layer, inputs, options, act))
+            waiting = waiting[len(names) :]
+    return network
+
+
+def _blocks(acts: str) -> Microscaled | None:
+    fmt = parse(acts) if acts else None
+    if fmt is not None and not isinstance(fmt, Microscaled):
+        raise UserError(
+            f"microscaled blocks were expected for activations, but {brief(acts)} came; take mx128_int8narrow"
+        )
+    return fmt
+
+
+def _axis(layer: FloatLayer) -> int:
+    return -1 if isinstance(layer, nn.Linear) else 1
+
+
+def _batches(model: nn.Module, data: Any) -> list[Tensor]:
+    if not isinstance(model, nn.Module) or any(module.training for module in model.modules()):
+        raise UserError(
+            "a torch.nn.Module in evaluation mode was expected, but "
+            f"{'one that trains' if isinstance(model, nn.Module) else type(model).__name__} came; call "
+            "model.eval() first"
+        )
+    tokens = torch.as_tensor(data) if isinstance(data, (np.ndarray, Tensor)) else None
+    if any(isinstance(module, nn.Embedding) for module in model.modules()):
+        if tokens is None or tokens.is_floating_point() or tokens.ndim < 2 or not tokens.numel():
+            came = "nothing" if data is None else str(getattr(data, "dtype", type(data).__name__))
+            raise UserError(
+                f"tokens (sequences, positions) were expected to calibrate with, but {came} came; pass whole "
+                "numbers"
+            )
+        return list(tokens.long().split(_BATCH))
+    return list(checked(data).split(_BATCH))
+
+
+def _in_order(network: nn.Module, batch: Tensor, keep: Sequence[str]) -> list[str]:
+    """Names of the layers to round, in the order of their first calls."""
+    layers = {m: n for n, m in network.named_modules() if isinstance(m, FloatLayer)}
+    unknown = sorted(set(keep) - set(layers.values()))
+    if unknown or not layers:
+        raise UserError(
+            f"linear layers or convolutions were expected, but {listed(unknown) or 'none'} came; there are "
+            f"{listed(layers.values()) or 'none in the network'}"
+        )
+    order: dict[str, None] = {}
+    hooks = [m.register_forward_pre_hook(lambda m, _: order.setdefault(layers[m])) for m in layers]
+    try:
+        with torch.no_grad():
+            network(batch)
+    except (RuntimeError, IndexError, ValueError, TypeError) as error:
+        raise UserError(
+            f"a network that runs on calibration data of shape {tuple(batch.shape)} was expected, but it "
+            f"raises {type(error).__name__} ({str(error).splitlines()[0]}); check their shape and range"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    idle = sorted(set(layers.values()) - set(order) - set(keep))
+    if idle:
+        raise UserError(
+            f"calibration data for every layer were expected, but {listed(idle, 5)} do not run; name them in "
+            "keep, or run them as modules"
+        )
+    return [name for name in order if name not in keep]
+
+
+class _Reached(Exception):
+    """All inputs that were asked for are there."""
+
+
+def _inputs(network: nn.Module, waiting: list[str], batches: list[Tensor]) -> tuple[list[str], list[Tensor]]:
+    """The first layers that wait and share one input, and that input, batch by batch."""
+    seen: list[Tensor] = []
+    shared: list[str] = []
+
+    def reached(name: str, x: Tensor) -> None:
+        if name == waiting[0]:
+            seen.append(x)
+        elif not seen or x is not seen[-1]:
+            raise _Reached
+        if name not in shared:
+            shared.append(name)
+
+    hooks = [
+        network.get_submodule(name).register_forward_pre_hook(lambda _, x, name=name: reached(name, x[0]))
+        for name in waiting
+    ]
+    try:
+        for batch in batches:
+            with contextlib.suppress(_Reached):
+                network(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return shared, seen
+
+
+def _rounded(
+    name: str, layer: FloatLayer, inputs: list[Tensor], options: Options, act: Microscale | None
+) -> MicroscopiqLayer:
+    x = inputs if act is None else [act(batch) for batch in inputs]
+    moments = second_moments(layer, x)
+    if not bool(torch.isfinite(moments).all()) or not bool(torch.isfinite(layer.weight).all()):
+        raise UserError(
+            f"finite weights and activations were expected, but those of {name} hold NaN or infinity; find "
+            "out where they come from"
+        )
+    found = microscopiq(rows(layer, layer.weight), moments, options)
+    kind = MicroscopiqLinear if isinstance(layer, nn.Linear) else MicroscopiqConv2d
+    made = kind.__new__(kind)
+    assert isinstance(made, MicroscopiqLayer)
+    made.__dict__.update({key: value for key, value in layer.__dict__.items() if key != "_parameters"})
+    made.__dict__.update(_modules={}, _parameters={})
+    made.weight = nn.Parameter(found.values.reshape(layer.weight.shape).to(layer.weight))
+    made.bias = layer.bias
+    made.encoded, made.counts, made.along = found.tensor, found.counts, options.along
+    made.input_quant = act
+    if act is not None:
+        act.clamped = 0
+    return made
+
+
+def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
+    owner, _, own = name.rpartition(".")
+    setattr(network.get_submodule(owner), own, layer)

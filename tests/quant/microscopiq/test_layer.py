@@ -1,0 +1,103 @@
+"""Algorithm 1: against a plain loop over the inverse Hessian, and what it does for a layer's outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pyqkit.errors import UserError
+from pyqkit.formats.microscopiq import encode, pack, spread_window, unpack
+from pyqkit.quant.microscopiq import Options, microscopiq
+from pyqkit.quant.ptq.moments import squared_error
+
+
+def problem(groups: int = 1, outputs: int = 40, columns: int = 24, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Weights with outliers, and moments of inputs that depend on each other."""
+    random = torch.Generator().manual_seed(seed)
+    weight = torch.randn(groups, outputs, columns, generator=random, dtype=torch.float64)
+    weight *= 1 + 9 * (torch.rand(weight.shape, generator=random) < 0.04)
+    x = torch.randn(groups, columns, 4 * columns, generator=random, dtype=torch.float64)
+    mixed = torch.randn(groups, columns, columns, generator=random, dtype=torch.float64) @ x + 2 * x
+    return weight, mixed @ mixed.mT / x.shape[-1]
+
+
+def eliminated(weight: np.ndarray, moments: np.ndarray, bits: int) -> np.ndarray:
+    """Algorithm 1 without any factor: the inverse Hessian loses a row and a column with every input."""
+    window = spread_window(weight.T, bits)
+    left, rounded = weight.copy(), np.empty_like(weight)
+    damped = moments + 0.01 * np.trace(moments) / len(moments) * np.eye(len(moments))
+    for at in range(weight.shape[1]):
+        inverse = np.linalg.inv(damped[at:, at:])
+        rounded[:, at] = encode(left[:, at][None], bits, window=window)[0].decode()[0]
+        error = (left[:, at] - rounded[:, at]) / inverse[0, 0]
+        left[:, at:] -= error[:, None] * inverse[0]
+    return rounded
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_along_outputs_is_algorithm_1(bits: int) -> None:
+    weight, moments = problem()
+    found = microscopiq(weight, moments, Options(bits, ordered=False))
+    expected = eliminated(weight[0].numpy(), moments[0].numpy(), bits)
+    np.testing.assert_array_equal(found.values[0].numpy(), expected)
+    assert found.counts.outliers > 5
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("along", ["outputs", "inputs"])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_compensation_helps_and_the_encoding_is_whole(bits: int, along: str, ordered: bool) -> None:
+    for seed in range(1):
+        weight, moments = problem(2, 33, 136, seed)
+        options = Options(bits, along, ordered=ordered)  # type: ignore[arg-type]
+        found = microscopiq(weight, moments, options)
+        alone = microscopiq(weight, moments, Options(bits, along, compensate=False))  # type: ignore[arg-type]
+        errors = [squared_error(r.values - weight, moments).sum() for r in (found, alone)]
+        assert errors[0] < 0.9 * errors[1]
+        for rounded in (found, alone):
+            tensor = rounded.tensor
+            again = unpack(pack(tensor), tensor.shape, bits).decode()
+            turned = rounded.values.mT if along == "outputs" else rounded.values
+            np.testing.assert_array_equal(again, turned.reshape(tensor.shape).numpy())
+            assert rounded.counts.outliers == rounded.tensor.plan.outliers.sum()
+            assert rounded.counts.demoted >= 0
+
+
+def test_along_inputs_prunes_what_the_hessian_allows() -> None:
+    weight, _ = problem(1, 64, 128)
+    moments = torch.diag(torch.where(torch.arange(128) % 8 == 3, 1e-4, 1.0)).double()[None]
+    weight[:, :, 3::8] = weight[:, :, 3::8].clamp(-1, 1)
+    found = microscopiq(weight, moments, Options(2, "inputs", damping=0.0))
+    plan = found.tensor.plan
+    alone = plan.flags & (plan.paired.sum(-1) == 1) & ~np.isin(plan.uppers[..., 0], (3, 3 ^ 5))
+    assert (plan.lowers[alone][:, 0] == 3).mean() > 0.95
+
+
+def test_spread_is_kept_and_clamps_are_counted() -> None:
+    weight, moments = problem()
+    weight *= 2.0 ** (torch.arange(24) % 12)
+    for spread in (7, 2):
+        found = microscopiq(weight, moments, Options(4, spread=spread))
+        plan = found.tensor.plan
+        fine = plan.outlier_exponents[plan.flags] - 4
+        both = np.concatenate([plan.inlier_exponents.ravel(), fine])
+        assert both.max() - both.min() <= spread
+        assert found.counts.clamped > 0
+    assert microscopiq(weight, moments, Options(4, spread=30)).counts.clamped == 0
+
+
+def test_zeros_and_narrow_layers() -> None:
+    moments = torch.eye(3, dtype=torch.float64)[None]
+    found = microscopiq(torch.zeros(1, 2, 3, dtype=torch.float64), moments, Options())
+    assert (found.values == 0).all()
+    assert found.tensor.stored_bits == 3 * (8 + 1 + 16)
+    found = microscopiq(torch.ones(1, 1, 3, dtype=torch.float64), moments, Options())
+    assert (found.values == 1).all()
+
+
+def test_options_that_are_none() -> None:
+    for wrong in ({"bits": 3}, {"along": "rows"}, {"rule": "ceil"}, {"spread": -1}):
+        with pytest.raises(UserError, match="expected"):
+            Options(**wrong)  # type: ignore[arg-type]
