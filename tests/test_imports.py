@@ -61,7 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver_rate": {"formats", "overlay.hwh"},
     "custom_op": {"formats"},
     # an export is compared with its module
-    "quant": _parts("discovery files formats graph graph.layer_names npy untrusted verify") | ONNX_READING,
+    "quant": _parts("discovery emulate.kernels files formats graph graph.layer_names npy untrusted verify")
+    | ONNX_READING,
     "host": {"discovery", "formats", "graph.fields", "graph.limits"},
     "graph": {"formats", "discovery", "host", "graph.fields", "graph.limits"},
     "graph.fields": {"formats"},
@@ -143,12 +144,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "emulate": _parts(
         "array array.compiler array.machine cache designs discovery engines files formats graph hls programs"
     )
-    | {"rtl"},
+    | {"emulate.build", "emulate.kernels", "rtl"},
+    "emulate.build": {"cache", "programs"},
+    "emulate.kernels": {"cache", "emulate.build", "files", "formats"},
     "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
-    "studies": _parts("digest emulate files formats npy quant tables untrusted") | {""},
+    "studies": _parts("digest emulate.kernels files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")

@@ -27,9 +27,25 @@ class Channels:
     @classmethod
     def of(cls, layer: WeightLayer, outputs: Sequence[Tensor]) -> Channels:
         """From batches of outputs."""
-        axis = -1 if isinstance(layer, nn.Linear) else 1
-        rows = [batch.movedim(axis, 0).flatten(1) for batch in outputs]
-        count = sum(row.shape[1] for row in rows)
-        mean = torch.stack([row.double().sum(1) for row in rows]).sum(0) / count
+        rows = _rows(layer, outputs)
+        mean = _means(rows)
         squares = [(row.double() - mean[:, None]).square().sum(1) for row in rows]
-        return cls(mean, (torch.stack(squares).sum(0) / count).sqrt())
+        return cls(mean, (torch.stack(squares).sum(0) / _count(rows)).sqrt())
+
+
+def means(layer: WeightLayer, outputs: Sequence[Tensor]) -> Tensor:
+    """Mean of each channel, float64, from batches of outputs."""
+    return _means(_rows(layer, outputs))
+
+
+def _rows(layer: WeightLayer, outputs: Sequence[Tensor]) -> list[Tensor]:
+    axis = -1 if isinstance(layer, nn.Linear) else 1
+    return [batch.movedim(axis, 0).flatten(1) for batch in outputs]
+
+
+def _means(rows: Sequence[Tensor]) -> Tensor:
+    return torch.stack([row.double().sum(1) for row in rows]).sum(0) / _count(rows)
+
+
+def _count(rows: Sequence[Tensor]) -> int:
+    return sum(row.shape[1] for row in rows)

@@ -34,13 +34,23 @@ def columns(layer: WeightLayer, x: Tensor) -> Tensor:
     window = [layer.kernel_size, layer.dilation, layer.stride]
     if isinstance(layer, nn.Conv1d):
         padded, window = padded[:, :, None], [(1, *length) for length in window]
-    unfolded = functional.unfold(padded, window[0], window[1], 0, window[2])
-    return unfolded.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)
+    places = _windows(padded, *window).unflatten(1, (layer.groups, -1))
+    return places.permute(1, 2, 5, 6, 0, 3, 4).flatten(4).flatten(1, 3)
+
+
+def _windows(x: Tensor, kernel: Sequence[int], dilation: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """What a kernel lies on at each of its places: a view, (frames, channels, height, width, *kernel)."""
+    reach = [step * (length - 1) + 1 for length, step in zip(kernel, dilation)]
+    size = [(length - far) // step + 1 for length, far, step in zip(x.shape[2:], reach, stride)]
+    between = x.stride()[2:]
+    apart = [near * step for near, step in zip(between, stride)]
+    inside = [near * step for near, step in zip(between, dilation)]
+    return x.as_strided((*x.shape[:2], *size, *kernel), (*x.stride()[:2], *apart, *inside))
 
 
 def second_moments(
     layer: WeightLayer, inputs: Sequence[Tensor], others: Sequence[Tensor] | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Mean products of columns: (groups, columns, columns), float64.
 
     Parameters
@@ -49,18 +59,24 @@ def second_moments(
     inputs : sequence of Tensor
         Batches of its inputs.
     others : sequence of Tensor, optional
-        Of the same frames in another network. Element (i, j) is the mean of column i of `others` times column
-        j of `inputs`; by default they are the same.
+        Of the same frames in another network.
+
+    Returns
+    -------
+    moments, cross : Tensor
+        Element (i, j) of the second is the mean of column i of `others` times column j of `inputs`. Without
+        others it is the first.
     """
-    pairs = list(zip(inputs, inputs if others is None else others))
     share = max(1, columns(layer, inputs[0][:1]).shape[-1] * sum(map(len, inputs)) // _ENOUGH)
-    products, positions = [], 0
-    for x, other in pairs[::share]:
-        right = columns(layer, x)
-        left = right if other is x else columns(layer, other)
-        products.append((left @ right.mT).double())
-        positions += right.shape[-1]
-    return torch.stack(products).sum(0) / positions
+    moments, cross, positions = [], [], 0
+    for at in range(0, len(inputs), share):
+        found = columns(layer, inputs[at])
+        moments.append((found @ found.mT).double())
+        positions += found.shape[-1]
+        if others is not None:
+            cross.append((columns(layer, others[at]) @ found.mT).double())
+    means = [torch.stack(products).sum(0) / positions for products in (moments, cross) if products]
+    return means[0], means[-1]
 
 
 def squared_error(error: Tensor, moments: Tensor) -> Tensor:

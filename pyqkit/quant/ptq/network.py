@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx, nn
 
 from pyqkit.errors import UserError
 from pyqkit.quant.ptq import tracing
+from pyqkit.quant.ptq.channels import means
 from pyqkit.quant.ptq.layers import QuantLayer, WeightLayer, rounding
 from pyqkit.quant.ptq.places import Group, layer_inputs, places
 from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.quant.ptq.recipe import Recipe
 from pyqkit.quant.ptq.scales import scales
+from pyqkit.quant.ptq.walk import Walk
 
 SAMPLES = 2**18  # numbers of a tensor from which its scale is found
+
+
+@dataclass
+class _Known:
+    """What has been found of a float network and its data.
+
+    Attributes
+    ----------
+    means : dict of str to Tensor
+        See `Network.float_means`.
+    samples : dict
+        Numbers of nodes, for the groups that they were asked for.
+    """
+
+    means: dict[str, Tensor] = field(default_factory=dict)
+    samples: dict[tuple[Group, ...], dict[fx.Node, Tensor]] = field(default_factory=dict)
 
 
 class Network:
@@ -48,6 +67,7 @@ class Network:
         self.module: fx.GraphModule | None = None
         self.quantisers: dict[str, Quantiser] = {}
         self.groups: tuple[tuple[str, ...], ...] = ()
+        self._known = _Known()
         if not self.layers:
             raise UserError(
                 "a network with convolutions or linear layers was expected, but torch.fx finds none; pass "
@@ -88,6 +108,27 @@ class Network:
         assert isinstance(found, QuantLayer)
         return found
 
+    def anew(self) -> Network:
+        """The float network as it is now, to be quantised in another way.
+
+        Float network, data and what is found of them are shared; no step may change the float network then.
+        """
+        other = copy.copy(self)
+        other.module, other.quantisers, other.groups = None, {}, ()
+        return other
+
+    def float_means(self) -> dict[str, Tensor]:
+        """Mean of each output channel in the float network on the data, by layer, in order of execution.
+
+        Found once: to be asked for when no step changes the float network any more.
+        """
+        known, walk = self._known.means, Walk(self.float, self.batches())
+        if not known:
+            nodes = {str(n.target): n.name for n in self.float.graph.nodes if n.op == "call_module"}
+            for name in self.layers:
+                known[name] = means(self.float_layer(name), walk.after(nodes[name]))
+        return known
+
     def batches(self, size: int = 64) -> Iterator[Tensor]:
         """The calibration frames, `size` at a time."""
         yield from self.data.split(size)
@@ -101,7 +142,10 @@ class Network:
         nodes = dict(zip(self.float.graph.nodes, self.module.graph.nodes))
         for node in found.layers:
             self._round_weights(str(node.target), recipe, node in found.ends)
-        samples = _samples(self.float, found.groups, self.data)
+        known = self._known.samples
+        if found.groups not in known:
+            known[found.groups] = _samples(self.float, found.groups, self.data)
+        samples = known[found.groups]
         for group in found.groups:
             fmt = recipe.act_format(group.at_end, group.never_negative)
             numbers = torch.cat([samples[node] for node in group.nodes])

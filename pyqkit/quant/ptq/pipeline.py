@@ -12,6 +12,7 @@ from pyqkit.errors import UserError, brief
 from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.recipe import Per, Recipe, Scaling, Search
+from pyqkit.quant.ptq.step import Stage, Step
 
 Say = Callable[[str], None]
 MICROSCOPIQ = "microscopiq"
@@ -101,21 +102,40 @@ def quantise(
 
 def quantised(model: nn.Module, data: Any, recipe: Recipe, seed: int = 0, say: Say | None = None) -> Network:
     """As `quantise`, for a `Recipe`; the float network, the quantised one and the data together."""
-    say = say or (lambda word: None)
+    return finished(prepared(model, data, recipe.steps, seed, say), recipe, seed, say)
+
+
+def prepared(
+    model: nn.Module, data: Any, steps: Sequence[Step], seed: int = 0, say: Say | None = None
+) -> Network:
+    """A float network after those steps that change it before it is quantised."""
+    say = say or _nothing
     say("following the network")
     network = Network(model, checked(data))
+    _take(steps, "float", network, seed, say)
+    return network
+
+
+def finished(network: Network, recipe: Recipe, seed: int = 0, say: Say | None = None) -> Network:
+    """A prepared network, quantised, after all other steps of a recipe."""
+    say = say or _nothing
+    say("finding scales")
+    network.quantise(recipe)
+    _take(recipe.steps, "calibrated", network, seed, say)
+    return network
+
+
+def _take(steps: Sequence[Step], stage: Stage, network: Network, seed: int, say: Say) -> None:
+    """The steps of a stage; torch's generator is left as it was."""
     before = torch.get_rng_state()
     try:
-        for step in recipe.steps:
-            if step.stage == "float":
-                say(type(step).__name__)
-                step.apply(network, seed)
-        say("finding scales")
-        network.quantise(recipe)
-        for step in recipe.steps:
-            if step.stage == "calibrated":
+        for step in steps:
+            if step.stage == stage:
                 say(type(step).__name__)
                 step.apply(network, seed)
     finally:
         torch.set_rng_state(before)
-    return network
+
+
+def _nothing(word: str) -> None:
+    """Say nothing."""

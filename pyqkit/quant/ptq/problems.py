@@ -62,9 +62,8 @@ def problems(network: Network, to_match: bool, damping: float) -> Iterator[Probl
     for name in network.layers:
         layer, inputs = network.quant_layer(name), now.inputs(name)
         weight = rows(layer, network.float_layer(name).weight.detach())
-        moments = second_moments(layer, inputs)
+        moments, cross = second_moments(layer, inputs, true.inputs(name) if to_match else None)
         if to_match:
-            cross = second_moments(layer, inputs, true.inputs(name))
             weight = matched(weight, moments, cross, damping)
         grid = Grid(layer.weight_quant.format, rows(layer, layer.weight_quant.scale))
         yield Problem(layer, weight, moments, grid)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pyqkit.emulate.kernels import load
+from pyqkit.emulate.kernels.rounding import rounded
 from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.quant.operators import written
 from pyqkit.quant.ptq.lookup import lookup
@@ -97,7 +99,14 @@ class Quantiser(nn.Module):
             return x
         if torch.onnx.is_in_onnx_export():
             return written(x, self.scale, self.format, self._rounded)
+        if self._needs_no_gradient(x):
+            return torch.from_numpy(rounded(self.format, float(self.scale), x.detach().numpy()))
         return self._rounded(x)
+
+    def _needs_no_gradient(self, x: Tensor) -> bool:
+        """Whether the compiled rounding, several times as fast, gives the same."""
+        plain = x.dtype == torch.float32 and x.device.type == "cpu" and self.scale.numel() == 1
+        return plain and not (torch.is_grad_enabled() and x.requires_grad) and load() is not None
 
     def _rounded(self, x: Tensor) -> Tensor:
         return _StraightThrough.apply(x, self.scale, self)

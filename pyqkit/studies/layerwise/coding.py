@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from pyqkit.emulate.kernels import load, pointer
+from pyqkit.emulate.kernels.rounding import rounded
 from pyqkit.formats import NumberFormat
-from pyqkit.formats.search import reached, starts
-
-_PIECE = 2**14  # numbers that are rounded at a time: what they need in between stays in the cache
+from pyqkit.formats.search import reached
 
 
 @dataclass(frozen=True)
@@ -43,42 +39,13 @@ class Coding:
     def quantise(self, x: np.ndarray) -> np.ndarray:
         """What the numbers of an array are rounded to, float32 in its shape and order of axes.
 
-        ``scale * nearest(x / scale)`` in float32, as quantisers of an exported network compute it.
+        See `pyqkit.emulate.kernels.rounding.rounded`.
         """
-        x = np.asarray(x, np.float32)
-        if np.empty_like(x).strides != x.strides:  # numbers that lie apart, or are there once for many
-            x = np.ascontiguousarray(x)
-        rounded = np.empty_like(x)
-        (_round if load() is None else _round_compiled)(self, x.ravel(order="K"), rounded.ravel(order="K"))
-        return rounded
-
-
-def _round(coding: Coding, flat: np.ndarray, rounded: np.ndarray) -> None:
-    limits, values, scale = *_tables(coding), np.float32(coding.scale)
-    for start in range(0, flat.size, _PIECE):
-        piece = slice(start, start + _PIECE)
-        found = reached(limits, _scaled(flat[piece], scale))
-        values.take(found, mode="clip", out=rounded[piece])
-
-
-def _round_compiled(coding: Coding, flat: np.ndarray, rounded: np.ndarray) -> None:
-    """The same by the kernel, several times as fast."""
-    library, (limits, values) = load(), _tables(coding)
-    assert library is not None
-    head, size, scale = starts(limits), ctypes.c_int64(flat.size), ctypes.c_float(coding.scale)
-    tables = pointer(head.reached), pointer(head.limits), head.steps, pointer(values)
-    library.pyqkit_round(pointer(flat), size, scale, *tables, pointer(rounded))
+        return rounded(self.format, self.scale, x)
 
 
 def _scaled(x: np.ndarray, scale: np.float32) -> np.ndarray:
     return np.ascontiguousarray(x, np.float32) / scale
-
-
-@lru_cache(maxsize=4096)
-def _tables(coding: Coding) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of the format, and its values times the scale."""
-    values = coding.format.values.astype(np.float32) * np.float32(coding.scale)
-    return coding.format.limits(np.float32), values
 
 
 class Sample:

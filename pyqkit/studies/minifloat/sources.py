@@ -94,7 +94,7 @@ class Cifar10(Source):
         return _inputs(self, datasets.TEST, count)
 
 
-@lru_cache(maxsize=4)  # rows of one network follow one another
+@lru_cache(maxsize=8)  # two of each network
 def _inputs(source: Cifar10, file: str, count: int) -> tuple[Tensor, np.ndarray]:
     images = datasets.cifar10(source.folder, file, count)
     return torch.from_numpy(PRETRAINED[source.name].images(images.pixels)), images.labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,10 +12,12 @@ from torch import nn
 
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
-from pyqkit.quant.ptq import Network, Recipe, parse_steps, quantised
+from pyqkit.quant.ptq import Network, Recipe, parse_steps
+from pyqkit.quant.ptq.pipeline import finished, prepared
 from pyqkit.quant.ptq.recipe import Search
+from pyqkit.quant.ptq.step import Step
 from pyqkit.studies.minifloat.rows import FLOAT, Pair, Row
-from pyqkit.studies.minifloat.sources import Own, source
+from pyqkit.studies.minifloat.sources import Own, Source, source
 from pyqkit.studies.study import State, Study, Task
 from pyqkit.studies.trainer import logits
 
@@ -31,6 +34,7 @@ class MinifloatStudy(Study[Row]):
     """
 
     name: ClassVar[str] = "minifloat"
+    version: ClassVar[int] = 2  # scales of weights have one candidate more
     rows: tuple[Row, ...] = ()
     data: str | None = None
     own: Own | None = None
@@ -46,16 +50,24 @@ class MinifloatStudy(Study[Row]):
         row = task.parameters
         found = source(row.network, None if self.data is None else Path(self.data), self.own)
         images, labels = found.test(row.images)
-        model = found.network()
+        model: nn.Module
         if row.weights != FLOAT:
-            calibration = found.calibration(row.calibration)
-            network = quantised(model, calibration, recipe_of(row), task.seed)
-            assert network.module is not None
-            model, stored = network.module, stored_bits(network)
+            recipe = recipe_of(row)
+            before = tuple(step for step in recipe.steps if step.stage == "float")
+            ready = _ready(found, row.data, row.calibration, before, task.seed)
+            network = finished(ready.anew(), recipe, task.seed)
+            model, stored = network.quantised, stored_bits(network)
         else:
+            model = found.network()
             stored = 32 * sum(weights_of(model))
         hits = logits(model, images.numpy(), _BATCH).argmax(1) == labels
         return State({"top1": round(100 * float(hits.mean()), 4), "stored_bits": stored}, {"hits": hits})
+
+
+@lru_cache(maxsize=6)  # with and without equalisation
+def _ready(found: Source, digest: str, calibration: int, steps: tuple[Step, ...], seed: int) -> Network:
+    """A float network that is ready for all formats; `digest` is that of its data."""
+    return prepared(found.network(), found.calibration(calibration), steps, seed)
 
 
 def recipe_of(row: Row) -> Recipe:

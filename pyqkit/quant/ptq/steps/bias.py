@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from pyqkit.quant.ptq.channels import Channels
+from pyqkit.quant.ptq.channels import means
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.step import Stage, Step, steps
 from pyqkit.quant.ptq.walk import Walk
@@ -26,9 +26,9 @@ class Bias(Step):
     rank: ClassVar[int] = 70
 
     def apply(self, network: Network, seed: int) -> None:
-        true, now = Walk(network.float, network.batches()), Walk(network.quantised, network.batches())
-        for name in network.layers:
+        walk = Walk(network.quantised, network.batches())
+        for name, wanted in network.float_means().items():
             layer = network.quant_layer(name)
-            wanted, found = (Channels.of(layer, walk.outputs(name)) for walk in (true, now))
+            found = means(layer, walk.outputs(name))
             before = 0 if layer.bias is None else layer.bias.detach()
-            layer.bias = nn.Parameter((before + wanted.mean - found.mean).to(torch.float32))
+            layer.bias = nn.Parameter((before + wanted - found).to(torch.float32))
