@@ -26,6 +26,9 @@ module pqk_decode_pipeline #(
   wire [BITS-1:0] index;
   wire [WIDTH-1:0] looked_up, magnitude;
   wire negates, negated;
+  // `x | x & other` is x. So between two registers Yosys sees no table that it would join with the first, and no multiplexers that
+  // it would make a reset of the second, whose logic is a level deeper where codes are looked up in logarithms' wide tables.
+  wire other = MIRROR == 2 && index[0], another = MIRROR == 2 && negates;
   pqk_delay #(
       .WIDTH (BITS + 1),
       .STAGES(STAGES - BEHIND)
@@ -43,7 +46,7 @@ module pqk_decode_pipeline #(
       .TABLE(TABLE),
       .FILE(FILE)
   ) decoder (
-      .code(index & LOOKED_UP),
+      .code((index | index & {BITS{another}}) & LOOKED_UP),
       .integer_value(looked_up)
   );
   pqk_delay #(
@@ -52,7 +55,7 @@ module pqk_decode_pipeline #(
   ) behind (
       .clock,
       .enable,
-      .d({looked_up, negates}),
+      .d({looked_up | looked_up & {WIDTH{other}}, negates}),
       .q({magnitude, negated})
   );
   assign integer_value = (magnitude ^ {WIDTH{negated}}) + WIDTH'(negated);

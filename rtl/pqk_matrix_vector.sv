@@ -121,7 +121,19 @@ module pqk_matrix_vector #(
       last  <= {last[STAGES-3:0], last_fold};
     end
   end
-  assign out_valid = valid[STAGES-1];
+  localparam bit APART = SIMD * TERM_BITS > 128;  // wide trees have steps of their own, for their fan-out
+  generate
+    if (APART) begin : g_steps_apart
+      (* keep *) logic held;  // as `full`, but with an enable of its own, or Yosys makes them one
+      always_ff @(posedge clock) begin
+        if (reset) held <= 0;
+        else if (step) held <= ends;
+      end
+      assign out_valid = held;
+    end else begin : g_steps_together
+      assign out_valid = valid[STAGES-1];
+    end
+  endgenerate
 
   wire [PE*SIMD*TERM_BITS-1:0] cut;
   wire [(EXPONENT_BITS > 0 ? PE*(SIMD/SEGMENT)*EXPONENT_BITS : 1)-1:0] shifts;
@@ -162,23 +174,47 @@ module pqk_matrix_vector #(
       wire [      SUM_BITS-1:0] partial, total;
       wire [      SUM_BITS-1:0] so_far = first[STAGES-2] ? '0 : sum;  // in the adder's LUTs, unlike a choice behind it
       wire negative;
+      wire pe_step;
+      if (APART) begin : g_apart
+        (* keep *) logic held;
+        (* keep *) wire pe_moves = out_ready || !held;
+        always_ff @(posedge clock) begin
+          if (reset) held <= 0;
+          else if (pe_moves) held <= ends;
+        end
+        assign pe_step = pe_moves;
+      end else begin : g_together
+        assign pe_step = step;
+      end
       always_ff @(posedge clock) begin
-        if (step) terms <= cut[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
+        if (pe_step) terms <= cut[pe*SIMD*TERM_BITS+:SIMD*TERM_BITS];
         if (moves && valid[STAGES-2]) sum <= total;
       end
       wire [SIMD-1:0] signs;
       if (SIGNS) begin : g_signs
-        wire [SIMD-1:0] relative;  // of odd lanes of a segment to the lane before
+        // Of odd lanes of a segment the sign is relative to the lane before, in front of the last register: where that drives a wide
+        // adder, it must not be the end of a shift register.
+        localparam int EARLY = SUM_BITS > 48 ? PRODUCT_STAGES : 0;
+        wire [SIMD-1:0] signs_held, relative;
+        pqk_delay #(
+            .WIDTH (SIMD),
+            .STAGES(EARLY)
+        ) ahead (
+            .clock,
+            .enable(pe_step),
+            .d(negate[pe*SIMD+:SIMD]),
+            .q(signs_held)
+        );
         for (genvar i = 0; i < SIMD; i++) begin : g_lane
           localparam int ODD = i % (EXPONENT_BITS > 0 ? SEGMENT : SIMD) % 2;
-          assign relative[i] = negate[pe*SIMD+i] ^ (ODD == 1 && negate[pe*SIMD+i-ODD]);
+          assign relative[i] = signs_held[i] ^ (ODD == 1 && signs_held[i-ODD]);
         end
         pqk_delay #(
             .WIDTH (SIMD),
-            .STAGES(PRODUCT_STAGES + 1)
+            .STAGES(PRODUCT_STAGES + 1 - EARLY)
         ) beside (
             .clock,
-            .enable(step),
+            .enable(pe_step),
             .d(relative),
             .q(signs)
         );
@@ -200,7 +236,7 @@ module pqk_matrix_vector #(
             .SIGNS(SIGNS)
         ) tree (
             .clock,
-            .enable   (step),
+            .enable   (pe_step),
             .terms,
             .negate   (signs),
             .exponents(shifts[pe*(SIMD/SEGMENT)*EXPONENT_BITS+:(SIMD/SEGMENT)*EXPONENT_BITS]),
@@ -214,7 +250,7 @@ module pqk_matrix_vector #(
             .S(SUM_BITS)
         ) tree (
             .clock,
-            .enable(step),
+            .enable(pe_step),
             .terms,
             .negate(signs),
             .sum   (partial),
@@ -229,7 +265,7 @@ module pqk_matrix_vector #(
             .OUT_BITS(SUM_BITS)
         ) tree (
             .clock,
-            .enable(step),
+            .enable(pe_step),
             .terms,
             .sum   (partial)
         );

@@ -3,7 +3,7 @@
 // top bits. Zero is code 0 and Not a Real.
 //
 // The first of STAGES registers stands before the shift, the second behind the tables of logarithms, the third before those of wide
-// codes, the fourth within the shift of wide products, the others behind the shift.
+// codes, the fourth within the shift of wide products, the others behind the shift; of narrow codes the second, if products are wide.
 `default_nettype none
 module pqk_product_logposit #(
     parameter int A = 4,
@@ -25,10 +25,12 @@ module pqk_product_logposit #(
     output logic signed [W-1:0] p
 );
   localparam int SUMS = STAGES > 0 ? 1 : 0;
-  localparam int LOGARITHMS = STAGES > 1 ? 1 : 0;
-  localparam int BODIES = STAGES > 2 && (A > 6 || B > 6) ? 1 : 0;
+  localparam bit NARROW = A <= 6 && B <= 6;
+  localparam bit FAR = W > (NARROW ? 36 : 40);
+  localparam int LOGARITHMS = STAGES > (NARROW && FAR ? 2 : 1) ? 1 : 0;
+  localparam int BODIES = STAGES > 2 && !NARROW ? 1 : 0;
   localparam int S = L + 1 - F;
-  localparam int WITHIN = STAGES > SUMS + LOGARITHMS + BODIES && W > 40 ? 1 : 0;
+  localparam int WITHIN = STAGES > SUMS + LOGARITHMS + BODIES && FAR ? 1 : 0;
   localparam int BEHIND = STAGES - SUMS - LOGARITHMS - BODIES - WITHIN;
   // Negation without a carry chain, so that it becomes one with the table where codes are narrow: a bit changes if there is a
   // one below it.

@@ -21,6 +21,7 @@ module pqk_threshold #(
     parameter int HELD = 0,  // bit s: there is a register behind the memory of stage s
     parameter bit COMPARED = 0,  // there are registers behind the comparisons
     parameter bit APART = 0,  // each lane has an enable of its own, for the fan-out of many
+    parameter int LOGIC = 0,  // bit s: the memory of stage s becomes LUTs in any case, of which nothing is made a reset
     parameter THRESHOLDS = "",
     parameter CODES = ""  // 2**STEPS codes
 ) (
@@ -114,7 +115,14 @@ module pqk_threshold #(
         wire [ENTRY_BITS-1:0] entry;
         wire [ADDRESS_BITS-1:0] address;
         initial $readmemh({THRESHOLDS, "_", DIGIT, "_", HUNDREDS, TENS, ONES, ".hex"}, memory);
-        always_ff @(posedge clock) if (lane_step) read <= memory[address];
+        if (LOGIC[s]) begin : g_logic
+          // `x | x & other` is x. So Yosys sees no memory that it would join with the register in front, and no multiplexers that
+          // it would make a reset of the one behind, whose logic is a level deeper.
+          wire [ENTRY_BITS-1:0] looked_up = memory[address|address&{ADDRESS_BITS{x_in[0]}}];
+          always_ff @(posedge clock) if (lane_step) read <= looked_up | looked_up & {ENTRY_BITS{x_in[0]}};
+        end else begin : g_memory
+          always_ff @(posedge clock) if (lane_step) read <= memory[address];
+        end
         pqk_delay #(
             .WIDTH (ENTRY_BITS),
             .STAGES(32'(HELD[s]))

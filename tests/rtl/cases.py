@@ -136,6 +136,7 @@ def requantisers() -> list[Case]:
                 "HELD": held,
                 "COMPARED": compared,
                 "APART": apart,
+                "LOGIC": 5 * apart,
                 "DECODE_STAGES": 2 * compared,
             },
             {"in": x},

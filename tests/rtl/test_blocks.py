@@ -114,6 +114,8 @@ MUTANTS = {
         "threshold_apart": ("pqk_threshold.sv", "moves = out_ready || !full", "moves = out_ready"),
         # A sign goes on that is not of the lane before.
         "wide_signs": ("pqk_dot_product_sum.sv", "left_sign ^ neighbour", "left_sign"),
+        # Signs of the products before.
+        "wide_sums": ("pqk_matrix_vector.sv", ".STAGES(EARLY)", ".STAGES(0)"),
         "matrix": (
             "pqk_adder_tree.sv",
             "total <= WIDTH'(left) + WIDTH'(right)",

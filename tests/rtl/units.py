@@ -20,6 +20,7 @@ def units() -> list[Case]:
         "vector_signs": _unit("vector_signs", 1, 1, 5, signs=True),
         "matrix_signs": _unit("matrix_signs", 2, 3, 2, signs=True),
         "wide_signs": _unit("wide_signs", 1, 8, 2, signs=True),
+        "wide_sums": _unit("wide_sums", 2, 20, 2, signs=True, reading=2, multiplying=2, least=50),
         "loaded": _unit("loaded", 2, 3, 2, loaded=True),
         "deep": _unit("deep", 2, 3, 2, signs=True, reading=2, multiplying=2),
         "blocks_deep": _unit("blocks_deep", 2, 2, 6, block=8, signs=True, reading=2, multiplying=1),
@@ -81,11 +82,12 @@ def _unit(
     exponent_bits: int = 2,
     reading: int = 1,
     multiplying: int = 0,
+    least: int = 1,
 ) -> Case:
     """A unit of four outputs and one kernel position with int4 weights, in blocks of `block` inputs or none.
 
     Its memories are constants, or `loaded`: written before the first word of input is let in. `reading` and
-    `multiplying` are the steps until weights and products come.
+    `multiplying` are the steps until weights and products come. Sums have `least` bits, or more.
     """
     outputs, inputs, random = 4, simd * folds, np.random.default_rng(simd)
     weights = random.integers(-8, 8, (outputs, inputs))
@@ -114,7 +116,7 @@ def _unit(
         parameters |= {"SPAN": served // simd, "ROW": folds}
     expected = x @ scaled.T
     # 64 * inputs is reached.
-    bits = int(max(abs(expected).max(), 64 * inputs << largest)).bit_length() + 1
+    bits = max(least, int(max(abs(expected).max(), 64 * inputs << largest)).bit_length() + 1)
     parameters |= {"SUM_BITS": bits, "SIGNS": int(signs)}
     wires = {wire: f"#_{wire}" for wire in ("left", "read", "products", "negate", "exponents")}
     before, tables = _multiplied(pe, simd, signs, multiplying), {}

@@ -28,6 +28,7 @@ from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
 TOGETHER = 4  # lanes that one enable moves; of more, each has its own
+NARROW = 44  # bits of an integer up to which constants of a few lanes may become resets, which saves LUTs
 
 
 @emits("threshold")
@@ -63,6 +64,9 @@ def threshold(e: Emitter, op: Operator) -> None:
     parameters["COMPARED"] = compared
     if lanes > TOGETHER:
         parameters["APART"] = 1
+    if lanes > TOGETHER or width > NARROW:
+        small = [s for s in range(steps) if left_to_size(width + (s == 0), depth << s) == "lut"]
+        parameters["LOGIC"] = sum(1 << step for step in small)
     latency = int(decoding["DECODE_STAGES"]) + steps * (1 + compared) + sum(held) + 1  # with the code
     timing = Pipeline.every(codes(tensor) // lanes, latency)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
