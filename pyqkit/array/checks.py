@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pyqkit.array.families import of
 from pyqkit.array.isa import (
+    OPERANDS,
     End,
     Fill,
     Instruction,
@@ -129,8 +130,14 @@ def _fault(machine: Machine, instruction: Instruction) -> tuple[str, str] | None
             return f"1 to {lanes} lanes, and places within a slot", "they are not"
         if not 1 <= instruction.channels <= instruction.lanes * machine.columns:
             return "channels of its lanes", f"{instruction.channels} channels"
-    if isinstance(instruction, Fill) and instruction.table not in tuple(Table):
-        return "a table that exists", f"table {instruction.table}"
+    if isinstance(instruction, Fill):
+        choices = machine.operand_tables if instruction.table in OPERANDS else 1
+        if instruction.table not in tuple(Table) or instruction.choice >= choices:
+            return "a table that exists", f"table {instruction.table}, choice {instruction.choice}"
+    if isinstance(instruction, Run):
+        chosen = instruction.activation_table, instruction.weight_table
+        if max(chosen) >= machine.operand_tables:
+            return f"tables of codes below {machine.operand_tables}", f"{max(chosen)}"
     if isinstance(instruction, Load) and instruction.memory not in (Memory.WEIGHTS, Memory.ACTIVATIONS):
         return "weights or activations", f"memory {instruction.memory}"
     return None
@@ -142,5 +149,5 @@ def _size(machine: Machine, what: str) -> int:
         return machine.accumulators
     if what.startswith("table "):
         table = Table[what.partition(" ")[2]]
-        return ENTRIES.get(table, 32 if of(machine).entry_bits == 8 else 256)
+        return ENTRIES.get(table, machine.operand_tables * of(machine).table_entries)
     return machine.items(Memory[what]) if what in Memory.__members__ else 1

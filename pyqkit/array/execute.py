@@ -12,6 +12,7 @@ import numpy as np
 
 from pyqkit.array.families import of
 from pyqkit.array.isa import (
+    OPERANDS,
     Copy,
     End,
     Fill,
@@ -60,6 +61,7 @@ class ArrayState:
     memories : dict of Memory to numpy.ndarray
         Items of each memory as bytes, (items, bytes of an item).
     tables : dict of Table to numpy.ndarray, uint64
+        Those of codes by choice.
     accumulators : numpy.ndarray, int64, shape (banks, accumulators, columns, lanes)
     """
 
@@ -69,7 +71,10 @@ class ArrayState:
             memory: np.zeros((machine.items(memory), -(-item_bits(machine, memory) // 8)), np.uint8)
             for memory in Memory
         }
-        self.tables = {table: np.zeros(items, np.uint64) for table, items in _ENTRIES.items()}
+        self.tables = {
+            table: np.zeros((machine.operand_tables, items) if table in OPERANDS else items, np.uint64)
+            for table, items in _ENTRIES.items()
+        }
         self.accumulators = np.zeros((2, machine.accumulators, machine.columns, _MOST_LANES), np.int64)
         self._family = of(machine)
         self._input, self._at = np.zeros(0, np.uint8), 0
@@ -152,7 +157,9 @@ class ArrayState:
 
     def _fill(self, fill: Fill) -> None:
         items = self.memories[Memory.TABLES][fill.address : fill.address + fill.count]
-        self.tables[Table(fill.table)][: fill.count] = items.view("<u8")[:, 0]
+        table = self.tables[Table(fill.table)]
+        kept = table[fill.choice] if fill.table in OPERANDS else table
+        kept[: fill.count] = items.view("<u8")[:, 0]
 
     def _run(self, run: Run) -> None:
         mode = self.machine.modes[run.mode]
@@ -160,7 +167,10 @@ class ArrayState:
             self._words(run),
             self._tiles(run),
         )  # (tiles, positions, slots), (tiles, slots, columns)
-        both = self.tables[Table.ACTIVATIONS], self.tables[Table.WEIGHTS]
+        both = (
+            self.tables[Table.ACTIVATIONS][run.activation_table],
+            self.tables[Table.WEIGHTS][run.weight_table],
+        )
         high = run.weight_high, run.activation_high
         if run.spread:
             sums = np.concatenate(

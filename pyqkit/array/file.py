@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # it needs the graph, which a board has no use for without su
 
 F = TypeVar("F")
 DESCRIPTION, ARRAYS = "program.json", "arrays.npz"
-SCHEMA = 2
+SCHEMA = 3
 MAX_FILE = 256 * 2**20  # bytes of a program
 
 

@@ -30,15 +30,22 @@ class Unit(IntFlag):
     LOAD = 1
     COMPUTE = 2
     POST = 4
+    FILL = 8
+
+
+ALL_UNITS = sum(Unit)
 
 
 class Table(IntEnum):
-    """Tables that a machine works with; a TABLE fills them from the table memory."""
+    """Tables that a machine works with; a FILL fills them from the table memory."""
 
     ACTIVATIONS = 0
     WEIGHTS = 1
     BOUNDARIES = 2
     CODES = 3
+
+
+OPERANDS = (Table.ACTIVATIONS, Table.WEIGHTS)  # tables of codes, of which there are several at a time
 
 
 def _bits(count: int) -> int:
@@ -47,10 +54,10 @@ def _bits(count: int) -> int:
 
 # Kinds of fields: those of fixed width, and numbers below what a field of the machine says.
 _FIXED = {"flag": 1, "unit": 3, "nibble": 4, "step": STEP_BITS, "byte": 8, "size": SIZE_BITS}
-_FIXED |= {"place": SIZE_BITS + 2, "count": COUNT_BITS}  # a place is signed
+_FIXED |= {"units": len(Unit), "place": SIZE_BITS + 2, "count": COUNT_BITS}  # a place is signed
 _BELOW = {"slot": "rows", "accumulator": "accumulators", "activation": "activation_words"}
 _BELOW |= {"weight": "weight_words", "parameter": "parameter_words"}
-_BELOW |= {"table": "table_words", "program": "program_words"}
+_BELOW |= {"table": "table_words", "program": "program_words", "choice": "operand_tables"}
 
 
 def _width(machine: Machine, kind: str) -> int:
@@ -82,14 +89,15 @@ class Instruction:
     """
 
     number: ClassVar[int]
-    wait: int = _of("unit", 0)
+    works: ClassVar[Unit] = Unit.LOAD
+    wait: int = _of("units", 0)
     last: int = _of("flag", 0)
     mark: int = _of("flag", 0)
 
     @property
     def unit(self) -> Unit:
         """What works on it."""
-        return Unit.LOAD
+        return self.works
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +132,13 @@ class Load(Instruction):
 
 @dataclass(frozen=True, kw_only=True)
 class Fill(Instruction):
-    """Fills a table from its first entry on with `count` items of the table memory."""
+    """Fills a table, of those of codes the one of its `choice`, with `count` items of the table memory."""
 
-    number = 3
+    number, works = 3, Unit.FILL
     table: int = _of("unit")
+    choice: int = _of("choice", 0)
     address: int = _of("table")
     count: int = _of("count")
-
-    @property
-    def unit(self) -> Unit:
-        return Unit.COMPUTE if self.table in (Table.ACTIVATIONS, Table.WEIGHTS) else Unit.POST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +152,8 @@ class Run(Instruction):
     ----------
     mode : int
         Of the machine.
+    activation_table, weight_table : int
+        Which tables of codes it takes.
     weights : int
         Address of the first tile; the next one follows, unless `same`.
     same : int
@@ -171,8 +178,10 @@ class Run(Instruction):
         Of the tensor; what lies outside is read as `pad` in every slot.
     """
 
-    number = 4
+    number, works = 4, Unit.COMPUTE
     mode: int = _of("mode")
+    activation_table: int = _of("choice", 0)
+    weight_table: int = _of("choice", 0)
     weights: int = _of("weight")
     same: int = _of("flag", 0)
     bank: int = _of("flag", 0)
@@ -201,10 +210,6 @@ class Run(Instruction):
     stride_x: int = _of("step", 1)
     dilation_y: int = _of("step", 1)
     dilation_x: int = _of("step", 1)
-
-    @property
-    def unit(self) -> Unit:
-        return Unit.COMPUTE
 
     @property
     def positions(self) -> int:
@@ -251,7 +256,7 @@ class Post(Instruction):
         Columns of all lanes that are kept, from the first one on.
     """
 
-    number = 5
+    number, works = 5, Unit.POST
     mode: int = _of("mode")
     bank: int = _of("flag", 0)
     accumulator: int = _of("accumulator", 0)
@@ -274,10 +279,6 @@ class Post(Instruction):
     channels: int = _of("size")
 
     @property
-    def unit(self) -> Unit:
-        return Unit.POST
-
-    @property
     def positions(self) -> int:
         """Accumulators of each term."""
         return self.rows * self.columns
@@ -287,28 +288,20 @@ class Post(Instruction):
 class Store(Instruction):
     """Sends `count` words of the activation memory, from `address` on, to the stream."""
 
-    number = 6
+    number, works = 6, Unit.COMPUTE
     address: int = _of("activation")
     count: int = _of("count")
-
-    @property
-    def unit(self) -> Unit:
-        return Unit.COMPUTE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copy(Instruction):
     """Makes weights of `count` activation words, `step` apart, the first C slots of each an item."""
 
-    number = 7
+    number, works = 7, Unit.COMPUTE
     address: int = _of("activation")
     count: int = _of("count")
     step: int = _of("activation", 1)
     weights: int = _of("weight")
-
-    @property
-    def unit(self) -> Unit:
-        return Unit.COMPUTE
 
 
 KINDS: tuple[type[Instruction], ...] = (End, Repeat, Load, Fill, Run, Post, Store, Copy)

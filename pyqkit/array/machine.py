@@ -89,6 +89,8 @@ class Machine:
         That a post-processor takes for a sum.
     stream_bits : int
         Of a word of both streams; a scaled sum is one word.
+    operand_tables : int
+        Of codes of activations, and as many of weights, that are there at a time.
     clock_mhz : float
     """
 
@@ -107,6 +109,7 @@ class Machine:
     offset_bits: int = 64
     post_cycles: int = 4
     stream_bits: int = 64
+    operand_tables: int = 4
     clock_mhz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -138,6 +141,7 @@ class Machine:
         sound = self.multiplier_bits >= 2 and MOST_LANE <= self.offset_bits <= MOST_SCALED
         check(sound and both <= MOST_PARAMETERS, f"parameters of {both} bits, not of {MOST_PARAMETERS}")
         check(1 <= self.post_cycles <= 64, f"{self.post_cycles} cycles for a sum")
+        check(1 <= self.operand_tables <= 16, f"{self.operand_tables} tables of codes")
         check(0 < self.clock_mhz <= 1000, f"a clock of {self.clock_mhz} MHz")
 
     def items(self, memory: Memory) -> int:

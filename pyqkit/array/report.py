@@ -50,7 +50,7 @@ class LayerCycles:
     def bound(self) -> str:
         """Which unit takes the longest."""
         longest = max(self.busy, key=lambda unit: self.busy[unit])
-        return {Unit.LOAD: "load", Unit.COMPUTE: "compute", Unit.POST: "post"}[longest]
+        return str(longest.name).lower()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyqkit.array.execute import item_words
 from pyqkit.array.families import of
-from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, Run, Store, Table, Unit
+from pyqkit.array.isa import OPERANDS, Copy, Fill, Instruction, Load, Post, Run, Store, Table, Unit
 from pyqkit.array.machine import TABLE_BITS, Machine, Memory
 
 
@@ -76,7 +76,7 @@ def cycles(machine: Machine, instruction: Instruction) -> int:
 
 def table_entries(machine: Machine, table: Table) -> int:
     """Entries of an item of a table, which are filled one a cycle."""
-    if table in (Table.ACTIVATIONS, Table.WEIGHTS):
+    if table in OPERANDS:
         return TABLE_BITS // of(machine).entry_bits
     return 1 if table is Table.BOUNDARIES else 8
 

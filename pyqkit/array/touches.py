@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, Run, Store, Table
+from pyqkit.array.families import of
+from pyqkit.array.isa import OPERANDS, Copy, Fill, Instruction, Load, Post, Run, Store, Table
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.timing import table_entries
 
@@ -54,10 +55,11 @@ def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
         yield Touch("way to weights", 0, 1, True)
     elif isinstance(instruction, Fill):
         table = Table(instruction.table)
-        entries = instruction.count * table_entries(machine, table)
-        yield Touch("filler", 0, 1, True)
+        entries, first = instruction.count * table_entries(machine, table), 0
+        if table in OPERANDS:
+            first = instruction.choice * of(machine).table_entries
         yield Touch("TABLES", instruction.address, instruction.address + instruction.count, False)
-        yield Touch(f"table {table.name}", 0, entries, True)
+        yield Touch(f"table {table.name}", first, first + entries, True)
     elif isinstance(instruction, Run):
         yield from _of_run(machine, instruction)
     elif isinstance(instruction, Post):
@@ -67,6 +69,9 @@ def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
 def _of_run(machine: Machine, run: Run) -> Iterator[Touch]:
     tiles = 1 if run.same else run.tiles
     yield Touch("WEIGHTS", run.weights, run.weights + tiles * machine.rows, False)
+    size = of(machine).table_entries
+    for table, choice in zip(OPERANDS, (run.activation_table, run.weight_table)):
+        yield Touch(f"table {table.name}", choice * size, (choice + 1) * size, False)
     sums = run.positions * (run.tiles if run.spread else 1)
     yield Touch(f"bank {run.bank}", run.accumulator, run.accumulator + sums, True)
     down = _inside(

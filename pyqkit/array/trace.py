@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pyqkit.array.execute import item_words
-from pyqkit.array.isa import End, Instruction, Load, Post, Repeat, Store, Unit, decode, encode, word_bits
+from pyqkit.array.isa import ALL_UNITS, End, Instruction, Load, Post, Repeat, Store, decode, encode, word_bits
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.marks import RESULTS
 from pyqkit.array.program import Call, Program
 from pyqkit.array.touches import touched
 from pyqkit.errors import UserError
-
-_ALL = Unit.LOAD | Unit.COMPUTE | Unit.POST
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def _trace(program: Program, call: Call, frames: int, own: range, chosen: Collec
             left = _left(program, index)
             instructions += left
             owners += [of[index - 1]] * len(left)
-        waits = _ALL if index in chosen else program.instructions[index].wait
+        waits = ALL_UNITS if index in chosen else program.instructions[index].wait
         instructions.append(replace(program.instructions[index], last=0, wait=waits))
         owners.append(of[index])
     sent = [_bytes(machine, instruction) for instruction in instructions]
@@ -99,7 +97,7 @@ def _left(program: Program, last: int) -> list[Instruction]:
     if not written:
         return []
     low, high = min(touch.first for touch in written), max(touch.last for touch in written)
-    return [Store(wait=_ALL, address=low, count=high - low)]
+    return [Store(wait=ALL_UNITS, address=low, count=high - low)]
 
 
 def _bytes(machine: Machine, instruction: Instruction) -> int:

@@ -3,6 +3,7 @@
 // times as it says.
 `default_nettype none
 module pqk_array_issue #(
+    parameter int UNITS = 4,
     parameter int WORD = 256,  // bits of an instruction
     parameter int HEAD = 64,
     parameter int STREAM = 64,
@@ -19,13 +20,13 @@ module pqk_array_issue #(
     output logic [PROGRAM-1:0] read_address,
     input  wire  [   WORD-1:0] read_data,  // a cycle after its address
     output logic [   WORD-1:0] instruction,
-    input  wire  [        2:0] unit,  // that works on it: load, compute, post; none for END and REPEAT
+    input  wire  [  UNITS-1:0] unit,  // that works on it; none for END and REPEAT
     input  wire                is_end,  // of the instruction
     input  wire                is_repeat,
-    input  wire  [        2:0] waits,
+    input  wire  [  UNITS-1:0] waits,
     input  wire  [PROGRAM-1:0] first,
     input  wire  [  COUNT-1:0] count,
-    input  wire  [        2:0] busy,  // load, compute, post
+    input  wire  [  UNITS-1:0] busy,
     output logic               start,
     output logic               moves,  // beside what starts: END and REPEAT
     output logic               last_repeat
@@ -44,7 +45,7 @@ module pqk_array_issue #(
   logic [PROGRAM-1:0] begins;
   assign in_ready = state == WORDS;
   assign instruction = {read_data[WORD-1:HEAD], in_program ? read_data[HEAD-1:0] : head};
-  wire may_start = (busy & (is_end ? 3'b111 : unit | waits)) == 0;
+  wire may_start = (busy & (is_end ? '1 : unit | waits)) == 0;
   assign moves = state == READY && may_start;
   assign start = moves && !is_end && !is_repeat;
   assign last_repeat = left == 1;

@@ -10,8 +10,11 @@ module pqk_array_lp_weight #(
     parameter int LOG = 11,
     parameter int LOG_1 = 7,  // highest bits of a logarithm that the second of two weights keeps; 0: one weight of eight bits alone
     parameter int SEGMENTS = 4,
-    parameter int BITS = 8,  // of a code that the table knows; 4 without weights of eight bits
+    parameter int BITS = 8,  // of a code that a table knows; 4 without weights of eight bits
+    parameter int TABLES = 1,
     parameter MEMORY = "block",
+    localparam int CHOICE = TABLES > 1 ? $clog2(TABLES) : 1,
+    localparam int PLACE = TABLES > 1 ? CHOICE : 0,
     localparam int ENTRY = LOG + 2,
     localparam int WEIGHT = 2 * SEGMENTS + LOG + LOG_1
 ) (
@@ -19,6 +22,8 @@ module pqk_array_lp_weight #(
     input  wire               quarters,
     input  wire               halves,
     input  wire               write,
+    input  wire  [CHOICE-1:0] write_choice,  // the table that is written, and the one that is read
+    input  wire  [CHOICE-1:0] choice,
     input  wire  [       7:0] index,
     input  wire  [ ENTRY-1:0] entry,  // {zero, negative, logarithm}
     input  wire  [       7:0] slot,
@@ -27,8 +32,9 @@ module pqk_array_lp_weight #(
   localparam int HALF = SEGMENTS > 1 ? SEGMENTS / 2 : 1;
   wire [BITS-1:0] code = halves ? BITS'(slot[3:0]) : slot[BITS-1:0];
   wire [ENTRY-1:0] first;
-  pqk_array_memory #(.WIDTH(ENTRY), .DEPTH(2 ** BITS), .MEMORY(MEMORY)) numbers (
-      .clock, .write(write && index >> BITS == 0), .write_address(index[BITS-1:0]), .write_data(entry), .read(1'b1), .address(code), .data(first)
+  pqk_array_memory #(.WIDTH(ENTRY), .DEPTH(TABLES * 2 ** BITS), .MEMORY(MEMORY)) numbers (
+      .clock, .write(write && index >> BITS == 0), .write_address((BITS + PLACE)'({write_choice, index[BITS-1:0]})), .write_data(entry),
+      .read(1'b1), .address((BITS + PLACE)'({choice, code})), .data(first)
   );
   logic [7:0] held;
   always_ff @(posedge clock) held <= slot;
@@ -37,9 +43,9 @@ module pqk_array_lp_weight #(
   wire [LOG-1:0] log_0 = quarters ? '0 : first[LOG-1:0];
   if (LOG_1 > 0) begin : g_second
     wire [LOG_1+1:0] second;
-    pqk_array_memory #(.WIDTH(LOG_1 + 2), .DEPTH(16), .MEMORY("lut")) numbers_of_four_bits (
-        .clock, .write(write && index[7:4] == 0), .write_address(index[3:0]), .write_data(entry[ENTRY-1-:LOG_1+2]), .read(1'b1),
-        .address(slot[7:4]), .data(second)
+    pqk_array_memory #(.WIDTH(LOG_1 + 2), .DEPTH(TABLES * 16), .MEMORY("lut")) numbers_of_four_bits (
+        .clock, .write(write && index[7:4] == 0), .write_address((4 + PLACE)'({write_choice, index[3:0]})),
+        .write_data(entry[ENTRY-1-:LOG_1+2]), .read(1'b1), .address((4 + PLACE)'({choice, slot[7:4]})), .data(second)
     );
     for (genvar s = 0; s < SEGMENTS; s++) begin : g_segment
       if (SEGMENTS > 2) begin : g_quarters

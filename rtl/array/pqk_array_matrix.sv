@@ -11,6 +11,7 @@ module pqk_array_matrix #(
     parameter int COLUMNS = 8,
     parameter int MODE = 2,  // bits; lp: {halves, quarters}, integer: {scales, weights' choice, activations' choice} of 3, 8, 8
     parameter int ENTRY = 13,  // bits of an entry of a table
+    parameter int TABLES = 1,  // of activations, and as many of weights
     parameter int SEGMENTS = 4,  // of a sum, and their bits; one for integers
     parameter int SEGMENT = 28,
     parameter int LOG = 11,  // these are for the family lp
@@ -24,14 +25,18 @@ module pqk_array_matrix #(
     parameter int ACTIVATION_BITS = 8,
     parameter MEMORY = "block",
     localparam int ROW = ROWS > 1 ? $clog2(ROWS) : 1,
+    localparam int CHOICE = TABLES > 1 ? $clog2(TABLES) : 1,
     localparam int SUM = SEGMENTS * SEGMENT
 ) (
     input  wire                    clock,
     input  wire [        MODE-1:0] mode,  // changes only while nothing moves
     input  wire                    weight_high,  // integer: of the weights and activations that come, as for pqk_array_integer_digits
     input  wire                    activation_high,
+    input  wire [      CHOICE-1:0] weight_table,  // those that multiply; they change only while nothing moves
+    input  wire [      CHOICE-1:0] activation_table,
     input  wire                    table_write,
     input  wire                    table_of_weights,
+    input  wire [      CHOICE-1:0] table_choice,
     input  wire [             7:0] table_index,
     input  wire [       ENTRY-1:0] table_entry,
     input  wire                    write,
@@ -64,14 +69,14 @@ module pqk_array_matrix #(
       assign swaps[r] = swapped;
     end
     if (LP) begin : g_lp
-      pqk_array_lp_activation #(.LOG(LOG), .BITS(ACTIVATION_BITS), .MEMORY(MEMORY)) edge_of_row (
-          .clock, .write(table_write && !table_of_weights), .index(table_index), .entry(table_entry),
-          .code(codes[8*r+:ACTIVATION_BITS]), .number(activation)
+      pqk_array_lp_activation #(.LOG(LOG), .BITS(ACTIVATION_BITS), .TABLES(TABLES), .MEMORY(MEMORY)) edge_of_row (
+          .clock, .write(table_write && !table_of_weights), .write_choice(table_choice), .index(table_index), .entry(table_entry),
+          .choice(activation_table), .code(codes[8*r+:ACTIVATION_BITS]), .number(activation)
       );
     end else begin : g_integer
-      pqk_array_integer_digits edge_of_row (
-          .clock, .write(table_write && !table_of_weights), .index(table_index[4:0]), .entry(table_entry), .choice(mode[7:0]),
-          .high(activation_high), .slot(codes[8*r+:8]), .digits(activation)
+      pqk_array_integer_digits #(.TABLES(TABLES)) edge_of_row (
+          .clock, .write(table_write && !table_of_weights), .write_choice(table_choice), .index(table_index[4:0]), .entry(table_entry),
+          .table_choice(activation_table), .choice(mode[7:0]), .high(activation_high), .slot(codes[8*r+:8]), .digits(activation)
       );
     end
     for (genvar c = 0; c < COLUMNS; c++) begin : g_element
@@ -96,15 +101,15 @@ module pqk_array_matrix #(
   for (genvar c = 0; c < COLUMNS; c++) begin : g_column
     if (LP) begin : g_lp
       pqk_array_lp_weight #(
-          .LOG(LOG), .LOG_1(LOG_1), .SEGMENTS(SEGMENTS), .BITS(WEIGHT_BITS), .MEMORY(MEMORY)
+          .LOG(LOG), .LOG_1(LOG_1), .SEGMENTS(SEGMENTS), .BITS(WEIGHT_BITS), .TABLES(TABLES), .MEMORY(MEMORY)
       ) edge_of_column (
-          .clock, .quarters(mode[0]), .halves(mode[1]), .write(table_write && table_of_weights), .index(table_index),
-          .entry(table_entry), .slot(slots[8*c+:8]), .weight(weights[c*WEIGHT+:WEIGHT])
+          .clock, .quarters(mode[0]), .halves(mode[1]), .write(table_write && table_of_weights), .write_choice(table_choice),
+          .choice(weight_table), .index(table_index), .entry(table_entry), .slot(slots[8*c+:8]), .weight(weights[c*WEIGHT+:WEIGHT])
       );
     end else begin : g_integer
-      pqk_array_integer_digits edge_of_column (
-          .clock, .write(table_write && table_of_weights), .index(table_index[4:0]), .entry(table_entry), .choice(mode[15:8]),
-          .high(weight_high), .slot(slots[8*c+:8]), .digits(weights[c*WEIGHT+:WEIGHT])
+      pqk_array_integer_digits #(.TABLES(TABLES)) edge_of_column (
+          .clock, .write(table_write && table_of_weights), .write_choice(table_choice), .index(table_index[4:0]), .entry(table_entry),
+          .table_choice(weight_table), .choice(mode[15:8]), .high(weight_high), .slot(slots[8*c+:8]), .digits(weights[c*WEIGHT+:WEIGHT])
       );
     end
   end

@@ -12,6 +12,7 @@ module pqk_array_run #(
     parameter int SIZE = 10,
     parameter int STEP = 5,
     parameter int MODE = 2,
+    parameter int CHOICE = 2,
     parameter int DRAIN = 20,
     localparam int PLACE = SIZE + 2,
     localparam int ROW = ROWS > 1 ? $clog2(ROWS) : 1
@@ -24,6 +25,8 @@ module pqk_array_run #(
     input  wire                    bank,
     input  wire                    weight_high,
     input  wire                    activation_high,
+    input  wire  [     CHOICE-1:0] activation_table,
+    input  wire  [     CHOICE-1:0] weight_table,
     input  wire  [            7:0] pad,
     input  wire  [    WEIGHTS-1:0] weights,
     input  wire                    same,
@@ -53,6 +56,8 @@ module pqk_array_run #(
     output logic                   run_bank,
     output logic                   run_weight_high,
     output logic                   run_activation_high,
+    output logic [     CHOICE-1:0] run_activation_table,
+    output logic [     CHOICE-1:0] run_weight_table,
     output logic [            7:0] run_pad,
     output logic                   weight_read,  // of this cycle
     output logic [    WEIGHTS-1:0] weight_address,
@@ -75,7 +80,7 @@ module pqk_array_run #(
   always_ff @(posedge clock) begin
     if (start) begin
       {run_mode, run_bank, run_weight_high, run_activation_high} <= {mode, bank, weight_high, activation_high};
-      run_pad <= pad;
+      {run_activation_table, run_weight_table, run_pad} <= {activation_table, weight_table, pad};
       {same_l, spread_l, weights_l, accumulator_l} <= {same, spread, weights, accumulator};
       {step_row_l, step_column_l, step_tap_y_l, step_tap_x_l} <= {step_row, step_column, step_tap_y, step_tap_x};
       {step_word_l, column_l, height_l, width_l} <= {step_word, column, height, width};

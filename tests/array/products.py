@@ -8,12 +8,24 @@ import numpy as np
 
 from pyqkit.array.families import Pair, of
 from pyqkit.array.families.base import packed
-from pyqkit.array.isa import Copy, End, Fill, Instruction, Load, Post, Repeat, Run, Store, Table, encode
+from pyqkit.array.isa import (
+    ALL_UNITS,
+    Copy,
+    End,
+    Fill,
+    Instruction,
+    Load,
+    Post,
+    Repeat,
+    Run,
+    Store,
+    Table,
+    encode,
+)
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.program import in_words
 from pyqkit.formats import NumberFormat, parse
 
-ALL = 7  # units
 MADE = 100  # address of words that POST writes
 
 
@@ -67,13 +79,13 @@ def _program(machine: Machine, pair: Pair, fmt: NumberFormat, boundaries: np.nda
     sizes = len(pair.activation_table), len(pair.weight_table), 2**fmt.bits - 1, 32
     program: list[Instruction] = []
     for table, size in zip(Table, sizes):
-        program.append(Fill(wait=ALL, table=table, address=items[-1], count=size))
+        program.append(Fill(wait=ALL_UNITS, table=table, address=items[-1], count=size))
         items.append(items[-1] + size)
     for weights, base, count in ((0, 0, rows), (rows, rows, 9)):
         for high in pair.parts:
             program.append(
                 Run(
-                    wait=ALL,
+                    wait=ALL_UNITS,
                     mode=pair.mode,
                     weights=weights,
                     keep=int(high != pair.parts[0]),
@@ -88,10 +100,10 @@ def _program(machine: Machine, pair: Pair, fmt: NumberFormat, boundaries: np.nda
             )
         raw = int(weights > 0)
         post = {"mode": pair.mode, "columns": count, "parameters": 0, "channels": columns, "raw": raw}
-        program.append(Post(wait=ALL, stages=fmt.bits, base=MADE, step_column=1, last=raw, **post))
+        program.append(Post(wait=ALL_UNITS, stages=fmt.bits, base=MADE, step_column=1, last=raw, **post))
         if not raw:
             program += [
-                Copy(wait=ALL, address=MADE, count=rows, weights=rows),
+                Copy(wait=ALL_UNITS, address=MADE, count=rows, weights=rows),
                 Store(address=MADE, count=rows),
             ]
     return [*program, End()]

@@ -6,11 +6,24 @@ import numpy as np
 
 from pyqkit.array.execute import item_bits, item_words
 from pyqkit.array.families import of
-from pyqkit.array.isa import Copy, End, Fill, Instruction, Load, Post, Repeat, Run, Store, Table, encode
+from pyqkit.array.isa import (
+    ALL_UNITS,
+    OPERANDS,
+    Copy,
+    End,
+    Fill,
+    Instruction,
+    Load,
+    Post,
+    Repeat,
+    Run,
+    Store,
+    Table,
+    encode,
+)
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.formats import parse
 
-ALL = 7  # units
 WEIGHTS, ACTIVATIONS, PARAMETERS = 400, 200, 40  # items that programs need of these memories
 PAIRS = {
     "lp": [("lp8_1_3", "lp8_1_3"), ("lp8_0_7", "lp4_0_3"), ("lp8_1_3", "lp2_0_1"), ("lp8_2_2", "lp4_1_3")],
@@ -31,13 +44,16 @@ class Drawn:
         self.program: list[Instruction] = []
         self.runs: dict[int, Run] = {}  # the last one of each bank
         self.tables: list[np.ndarray] = []
-        for table in Table:
-            self._fill(table)
+        self._fill(Table.BOUNDARIES)
+        self._fill(Table.CODES)
+        for choice in range(machine.operand_tables):
+            self._fill(Table.ACTIVATIONS, choice)
+            self._fill(Table.WEIGHTS, choice)
         for _ in range(rounds):
             self._round()
         self.program += [
-            Store(wait=ALL, address=self._below(50), count=self._between(1, 90)),
-            self._post(0, raw=True, wait=ALL, last=1),
+            Store(wait=ALL_UNITS, address=self._below(50), count=self._between(1, 90)),
+            self._post(0, raw=True, wait=ALL_UNITS, last=1),
             End(),
         ]
 
@@ -47,11 +63,13 @@ class Drawn:
     def _between(self, least: int, most: int) -> int:
         return int(self.random.integers(least, most + 1))
 
-    def _fill(self, table: Table) -> None:
-        if table == Table.ACTIVATIONS:
-            items = self.pair.activation_table
-        elif table == Table.WEIGHTS:
-            items = self.pair.weight_table
+    def _fill(self, table: Table, choice: int = 0) -> None:
+        if table in OPERANDS:
+            both = self.pair.activation_table, self.pair.weight_table
+            items = both[table]
+            if len(items):  # each choice gives codes other numbers of the format
+                entries = items.view(np.uint16 if self.machine.family == "lp" else np.uint8)
+                items = self.random.permutation(entries).view(np.uint64)
         elif table == Table.BOUNDARIES:
             most = self.machine.offset_bits - 2
             magnitudes = np.exp2(self.random.uniform(0, most, 255)) * self.random.choice([-1, 1], 255)
@@ -61,16 +79,18 @@ class Drawn:
         if len(items):
             address = sum(map(len, self.tables))
             self.tables.append(items)
-            self.program.append(Fill(wait=ALL, table=table, address=address, count=len(items)))
+            self.program.append(
+                Fill(wait=ALL_UNITS, table=table, choice=choice, address=address, count=len(items))
+            )
 
     def _round(self) -> None:
         """Two runs, the first one's sums going on while the second works; then the second one's."""
         banks = self.random.permutation(2)
-        self.program.append(self._run(int(banks[0]), ALL))
+        self.program.append(self._run(int(banks[0]), ALL_UNITS))
         self.program.append(self._run(int(banks[1]), 0))
         self.program.append(self._post(int(banks[0])))
         self.program.append(self._copy())
-        self.program.append(self._post(int(banks[1]), wait=ALL, raw=bool(self._below(2))))
+        self.program.append(self._post(int(banks[1]), wait=ALL_UNITS, raw=bool(self._below(2))))
 
     def _copy(self) -> Copy:
         """Weights out of words that no code is written to meanwhile."""
@@ -88,6 +108,8 @@ class Drawn:
         self.runs[bank] = Run(
             wait=wait,
             mode=self.pair.mode,
+            activation_table=self._below(self.machine.operand_tables),
+            weight_table=self._below(self.machine.operand_tables),
             weights=self._below(WEIGHTS - 18 * self.machine.rows),
             same=int(self._below(4) == 0),
             bank=bank,

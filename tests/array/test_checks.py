@@ -12,7 +12,7 @@ from pyqkit.array import isa, machine
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
-from pyqkit.array.isa import Copy, Instruction, Load, Post, ProgramError, Run, Unit
+from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, ProgramError, Run, Unit
 from pyqkit.array.machine import Memory
 from pyqkit.array.program import Program
 from pyqkit.array.touches import touched
@@ -22,9 +22,9 @@ from tests.array.running import run
 LPA = machine.named("lpa8x8")
 NET = everything("lp4_1_2", "lp4_0_3")
 PROGRAM = compile_graph(NET.graph, LPA)
-RUNS, POSTS = (
+RUNS, POSTS, FILLS, LOADS = (
     [index for index, instruction in enumerate(PROGRAM.instructions) if isinstance(instruction, kind)]
-    for kind in (Run, Post)
+    for kind in (Run, Post, Fill, Load)
 )
 PADDED = next(i for i in RUNS if PROGRAM.instructions[i].row < 0)  # type: ignore[attr-defined]
 
@@ -88,13 +88,15 @@ REFUSED: dict[str, tuple[Callable[[], Program], str]] = {
     "weights": (lambda: changed(RUNS[0], weights=LPA.weight_words - 1), "16384 items of WEIGHTS"),
     "accumulators": (lambda: changed(RUNS[0], accumulator=511), "512 items of bank"),
     "parameters": (lambda: changed(POSTS[0], parameters=511, lanes=2), "512 items of PARAMETERS"),
-    "tables": (lambda: changed(1, address=8191, count=9), "8192 items of TABLES"),
+    "tables": (lambda: changed(FILLS[0], address=8191, count=9), "8192 items of TABLES"),
     "mode": (lambda: changed(RUNS[0], mode=3), "a mode and counts"),
     "no rows": (lambda: changed(RUNS[0], rows=0), "a mode and counts"),
     "lanes": (lambda: changed(POSTS[0], lanes=3), "1 to 2 lanes"),
     "channels": (lambda: changed(POSTS[0], channels=17), "channels of its lanes"),
     "field": (lambda: changed(RUNS[0], base=2**13), "base from 0 to 8191"),
-    "memory": (lambda: changed(0, memory=0), "weights or activations"),
+    "memory": (lambda: changed(LOADS[0], memory=0), "weights or activations"),
+    "choice": (lambda: changed(FILLS[0], choice=3, count=65), "1024 items of table ACTIVATIONS"),
+    "table": (lambda: changed(FILLS[0], table=4), "a table that exists"),
     "no end": (
         lambda: replace(PROGRAM, instructions=(*PROGRAM.instructions[:-1], PROGRAM.instructions[-2])),
         "one END",

@@ -26,6 +26,7 @@ INTEGER = replace(
     modes=tuple(Mode(w, a, 8, 32) for w, a in ((2, 2), (4, 2), (2, 4), (4, 4), (2, 8))),
 )
 MACHINES = {"lp": LP, "lp4": LP4, "integer": INTEGER}
+CHOICES = 2, 1  # of the tables of activations and of weights
 LATENCY = SIDE + 4
 TILES, POSITIONS = 256 // SIDE**2, 256  # all slots, all activations
 
@@ -62,8 +63,11 @@ def block(name: str) -> Block:
         "mode": int(parameters["MODE"]),
         "weight_high": 1,
         "activation_high": 1,
+        "weight_table": 2,
+        "activation_table": 2,
         "table_write": 1,
         "table_of_weights": 1,
+        "table_choice": 2,
         "table_index": 8,
         "table_entry": int(parameters["ENTRY"]),
         "write": 1,
@@ -106,6 +110,7 @@ class Stimulus:
             "swap",
             "table_write",
             "table_of_weights",
+            "table_choice",
             "table_index",
             "table_entry",
         )
@@ -115,7 +120,8 @@ class Stimulus:
         cycle = 0
         for side, table in enumerate(tables):
             for index, entry in enumerate(table):
-                self._set(cycle, table_write=1, table_of_weights=side, table_index=index, table_entry=entry)
+                written = {"table_of_weights": side, "table_choice": CHOICES[side]}
+                self._set(cycle, table_write=1, table_index=index, table_entry=entry, **written)
                 cycle += 1
         for tile, start in enumerate(starts):
             self._set(start, swap=1)
@@ -129,6 +135,8 @@ class Stimulus:
                 slots[time] = self.slots[tile, row]
             for row in range(SIDE):
                 codes[start + row : start + row + POSITIONS, row] = self.codes[tile, row]
+        names = "activation_table", "weight_table"
+        self.ports |= {name: np.full(cycles, choice) for name, choice in zip(names, CHOICES)}
         self.ports["weight_high"], self.ports["activation_high"] = (np.full(cycles, int(h)) for h in high)
         self.ports["slots"] = slots @ (1 << 8 * np.arange(SIDE))
         self.ports["codes"] = codes @ (1 << 8 * np.arange(SIDE))

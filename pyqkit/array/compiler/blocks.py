@@ -76,9 +76,6 @@ def _ends(span: tuple[int, int]) -> tuple[int, int]:
     return span[0], span[0] + span[1]
 
 
-OPERANDS = (Table.ACTIVATIONS, Table.WEIGHTS)
-
-
 def operands(group: Group) -> tuple[np.ndarray, np.ndarray]:
     """Items of the tables of codes that a group needs."""
     return group.pair.activation_table, group.pair.weight_table
@@ -169,7 +166,7 @@ class Blocks:
         """Cycles of a block's products."""
         runs = self._of(plan, tile, block)
         depth = depths(self._machine).issue
-        return sum(cycles(self._machine, run) + depth for run in runs) + self._filling(tile)
+        return sum(cycles(self._machine, run) + depth for run in runs)
 
     def taking(self, plan: Plan, tile: Tile, block: Block) -> int:
         """Cycles of a block's results."""
@@ -189,16 +186,6 @@ class Blocks:
         """Cycles of the post-processor's tables."""
         given = ((Table.BOUNDARIES, plan.boundaries), (Table.CODES, plan.codes))
         fills = [Fill(table=table, address=0, count=len(items)) for table, items in given if len(items)]
-        return sum(cycles(self._machine, fill) for fill in fills)
-
-    def _filling(self, tile: Tile) -> int:
-        """Cycles of the tables of codes that change within a block, whose groups come in turn."""
-        fills = [
-            Fill(table=table, address=0, count=len(now))
-            for group, before in zip(tile.groups[1:], tile.groups)
-            for table, now, last in zip(OPERANDS, operands(group), operands(before))
-            if len(now) and not np.array_equal(now, last)
-        ]
         return sum(cycles(self._machine, fill) for fill in fills)
 
 

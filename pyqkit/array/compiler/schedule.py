@@ -7,16 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from pyqkit.array.compiler.blocks import OPERANDS, Block, Blocks, Box, operands
+from pyqkit.array.compiler.blocks import Block, Blocks, Box, operands
+from pyqkit.array.compiler.held import NEVER, Held
 from pyqkit.array.compiler.memory import Pool
 from pyqkit.array.compiler.plan import Group, Plan, Tile
-from pyqkit.array.isa import End, Fill, Instruction, Load, Post, Run, Store, Table, Unit
+from pyqkit.array.isa import OPERANDS, End, Fill, Instruction, Load, Post, Run, Store, Table, Unit
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.tensors import Layout
 from pyqkit.array.timing import cycles
 from pyqkit.array.touches import touched
 
 BESIDE = -1
+_OF_POST = ((Table.BOUNDARIES, 0), (Table.CODES, 0))
 
 
 class Scheduler:
@@ -52,12 +54,16 @@ class Scheduler:
         """A new segment, whose tensors lie so."""
         self._layouts, self._addresses = layouts, addresses
         self.loaded: list[np.ndarray] = []
-        self._filled: dict[Table, int] = {}
+        self._filled: dict[Table, int] = {}  # tables of the post-processor
+        self._held = {table: Held(self._machine.operand_tables) for table in OPERANDS}
+        self._filling = set[tuple[Table, int]]()  # tables that nobody has waited for yet
         self._half = 0
         self._bank = 0  # of the next block
         self._behind: Instruction | None = None  # what the post-processor works on, at most
         # Where the next weights can be loaded: their half is free, and the other one in use.
         self._ahead = len(self.instructions)
+        # From where on tables of codes can be filled: beside the products of the pass before.
+        self._early = len(self.instructions)
 
     # ---- frames --------------------------------------------------------------------------------------------
 
@@ -86,6 +92,16 @@ class Scheduler:
         self.instructions.append(instruction)
         self.sections.append(self._pass if section is None else section)
 
+    def _insert(self, at: int, instruction: Instruction) -> None:
+        """Beside what stands before it."""
+        section = self.sections[at - 1] if at and not isinstance(self.instructions[at - 1], End) else BESIDE
+        self.instructions.insert(at, instruction)
+        self.sections.insert(at, section)
+        self._ahead += self._ahead >= at
+        self._early += self._early >= at
+        for held in self._held.values():
+            held.moved(at)
+
     # ---- passes --------------------------------------------------------------------------------------------
 
     def run(self, plan: Plan, final: bool) -> list[tuple[Tile, Block]]:
@@ -95,14 +111,15 @@ class Scheduler:
         behind: Post | None = None
         for index, (tile, block) in enumerate(steps):
             new = not index or tile is not steps[index - 1][0]
-            self._runs(plan, tile, block, new, behind, index % 2 == 1)
+            self._runs(plan, tile, block, new, behind)
             if behind is None:
-                self._fill(Table.BOUNDARIES, plan.boundaries, 0)  # while the first block is multiplied
-                self._fill(Table.CODES, plan.codes, 0)
+                self._fill(Table.BOUNDARIES, plan.boundaries)  # while the first block is multiplied
+                self._fill(Table.CODES, plan.codes)
+                self._early = len(self.instructions)
             behind = self._post(plan, tile, block, self._bank)
             self._bank = 1 - self._bank
         assert behind is not None  # a pass has results
-        self._behind = replace(behind, wait=int(Unit.COMPUTE))
+        self._behind = replace(behind, wait=Unit.COMPUTE | self._fills(*_OF_POST))
         self._add(self._behind)
         return steps
 
@@ -116,36 +133,28 @@ class Scheduler:
 
         return self._blocks.of(plan, tile, busy, meets, final)
 
-    def _runs(
-        self, plan: Plan, tile: Tile, block: Block, new: bool, behind: Post | None, turned: bool
-    ) -> None:
+    def _runs(self, plan: Plan, tile: Tile, block: Block, new: bool, behind: Post | None) -> None:
         """Sums of a block, which start once the bank and the tensors are there.
 
         Once a run has started, the block before is complete, and its results can be taken. Of a pass's first
-        block only those runs wait that meet what the post-processor still does for the pass before. With
-        `turned` groups come in reverse, so that tables that differ between them are filled half as often.
+        block only those runs wait that meet what the post-processor still does for the pass before.
         """
         free, started = behind is None, set[int]()  # free to start beside the post-processor
         portions = self._portions(tile)
-        if not self.loaded:  # the first weights wait until the frame is there, and tables need not
-            self._fill_operands(portions[0][0].group)
-            self._ahead = len(self.instructions)
         for portion in portions:
             places, loads = self._places(portion, new or len(portions) > 1)
-            pairs = list(zip(portion, places))
-            for box, address in reversed(pairs) if turned and len(portions) == 1 else pairs:
-                self._fill_operands(box.group)
+            for box, address in zip(portion, places):
                 for run in self._runs_of(plan, box, address, block):
                     keep = int(run.accumulator in started and not run.spread)
-                    run = replace(run, bank=self._bank, keep=keep)
+                    run = self._with_tables(replace(run, bank=self._bank, keep=keep), box.group)
                     waits = not started if not free else self._meets(run)
-                    self._add(replace(run, wait=loads | (int(Unit.POST) if waits else 0)))
+                    self._add(replace(run, wait=run.wait | loads | (Unit.POST if waits else 0)))
                     if free and waits:
                         self._behind = None
                     if loads:
                         self._ahead = len(self.instructions)
                     if behind is not None and not started:
-                        self._add(behind)
+                        self._add(replace(behind, wait=self._fills(*_OF_POST)))
                     loads = 0
                     started.add(run.accumulator)
 
@@ -180,8 +189,7 @@ class Scheduler:
                 count=len(items),
                 wait=0 if self.loaded else int(Unit.POST),  # one LOAD at a time: the frame's is the first
             )
-            self.instructions.insert(self._ahead, load)
-            self.sections.insert(self._ahead, self.sections[self._ahead - 1])
+            self._insert(self._ahead, load)
             self.loaded.append(items)
         places = self._half * half + np.cumsum([0, *sizes[:-1]])
         return places.tolist(), int(Unit.LOAD) if first else 0
@@ -286,28 +294,56 @@ class Scheduler:
 
     # ---- tables --------------------------------------------------------------------------------------------
 
-    def _fill_operands(self, group: Group) -> None:
-        """Tables of codes; while the post-processor's tables are filled, they wait."""
-        wait = 0 if self._filler_is_free else int(Unit.POST)
-        for table, items in zip(OPERANDS, operands(group)):
-            self._fill(table, items, wait)
+    def _with_tables(self, run: Run, group: Group) -> Run:
+        """A run that takes the tables of its codes, and waits for them if need be; the next that is added."""
+        chosen = [self._choice(*each) for each in zip(OPERANDS, operands(group))]
+        for table, choice in zip(OPERANDS, chosen):
+            self._held[table].use(choice, len(self.instructions))
+        waits = self._fills(*zip(OPERANDS, chosen))
+        return replace(run, activation_table=chosen[0], weight_table=chosen[1], wait=waits)
 
-    def _fill(self, table: Table, items: np.ndarray, wait: int) -> None:
+    def _choice(self, table: Table, items: np.ndarray) -> int:
+        """Where a table of codes is; it is filled as early as the place is free."""
+        held = self._held[table]
+        if not len(items):
+            return held.latest
+        address = self.tables.address(items)
+        found = held.choice(address)
+        if found is not None:
+            return found
+        choice, used = held.replaced(address)
+        at, wait = self._free_from(used)
+        self._insert(at, Fill(table=table, choice=choice, address=address, count=len(items), wait=wait))
+        self._filling.add((table, choice))
+        return choice
+
+    def _free_from(self, used: int) -> tuple[int, int]:
+        """Where a table can be filled that was last used by an instruction, and what that waits for."""
+        if used == NEVER:
+            return self._early, 0
+        later = range(used + 1, len(self.instructions))
+        behind = next((i for i in later if isinstance(self.instructions[i], Run)), None)
+        if behind is None:
+            return len(self.instructions), int(Unit.COMPUTE)
+        return max(self._early, behind + 1), 0
+
+    def _fill(self, table: Table, items: np.ndarray) -> None:
+        """A table of the post-processor."""
         if not len(items):
             return
         address = self.tables.address(items)
         if self._filled.get(table) == address:
             return
         self._filled[table] = address
-        self._add(Fill(table=table, address=address, count=len(items), wait=wait))
+        self._filling.add((table, 0))
+        self._add(Fill(table=table, address=address, count=len(items), wait=int(Unit.POST)))
 
-    @property
-    def _filler_is_free(self) -> bool:
-        """Whether a POST or a LOAD of activations was issued behind the post-processor's last FILL."""
-        for instruction in reversed(self.instructions):
-            if instruction.unit is Unit.POST or isinstance(instruction, End):
-                return not isinstance(instruction, Fill)
-        return True
+    def _fills(self, *tables: tuple[Table, int]) -> int:
+        """What has to be waited for before tables are used."""
+        if not self._filling & set(tables):
+            return 0
+        self._filling.clear()
+        return int(Unit.FILL)
 
 
 def _tap_number(box: Box) -> int:

@@ -57,6 +57,7 @@ class Family(ABC):
 
     name: str
     entry_bits: int  # of a table of codes
+    table_entries: int
     usual: ClassVar[Mapping[int, str]]  # formats by bits of a code, such as any machine of the family holds
 
     @abstractmethod

@@ -25,7 +25,7 @@ class IntegerFamily(Family):
     """Elements that multiply digits."""
 
     name = "integer"
-    entry_bits = 8
+    entry_bits, table_entries = 8, 32
     usual: ClassVar[Mapping[int, str]] = {2: "int2", 4: "int4", 8: "int8"}
     unit = Integer(2, signed=True)
 

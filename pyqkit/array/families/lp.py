@@ -30,7 +30,7 @@ class LogFamily(Family):
     """Elements that add logarithms."""
 
     name = "lp"
-    entry_bits = 16
+    entry_bits, table_entries = 16, 256
     usual: ClassVar[Mapping[int, str]] = {2: "lp2_0_1", 4: "lp4_0_3", 8: "lp8_1_2"}
     unit = LogPosit(2, 0, 1)
 

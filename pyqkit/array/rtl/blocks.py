@@ -85,10 +85,14 @@ def _matrix(machine: Machine) -> Counter[Block]:
     if machine.family == "integer":
         width = int(given["SEGMENTS"]) * int(given["SEGMENT"])
         element = Block.of("integer_element", {"SUM": width})
-        return Counter({element: rows * columns, Block.of("integer_digits", {}): rows + columns})
+        return Counter(
+            {element: rows * columns, Block.of("integer_digits", {"TABLES": given["TABLES"]}): rows + columns}
+        )
     names = ["LOG", "FRACTION", "LOG_1", "FRACTION_1", "SIGNIFICANDS", "W", "W_1", "SEGMENTS", "SEGMENT"]
-    row = {"LOG": given["LOG"], "BITS": given["ACTIVATION_BITS"]}
-    column = {name: given[name] for name in ("LOG", "LOG_1", "SEGMENTS")} | {"BITS": given["WEIGHT_BITS"]}
+    row = {"LOG": given["LOG"], "TABLES": given["TABLES"], "BITS": given["ACTIVATION_BITS"]}
+    column = {name: given[name] for name in ("LOG", "LOG_1", "SEGMENTS", "TABLES")} | {
+        "BITS": given["WEIGHT_BITS"]
+    }
     return Counter(
         {
             Block.of("lp_element", {name: given[name] for name in names}): rows * columns,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyqkit.array import isa
 from pyqkit.array.execute import item_bits, item_words
-from pyqkit.array.isa import Table, word_bits
+from pyqkit.array.isa import Table, Unit, word_bits
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.rtl.writer import CLOCKED, Writer
 from pyqkit.array.timing import depths, table_entries
@@ -17,34 +17,39 @@ PART_BITS = 7  # of the number of a stream word within an item
 def issue(out: Writer) -> None:
     """Instructions from the stream and from the program, and which unit each is for."""
     word, program = word_bits(out.machine), out.bits(isa.Repeat, "first")
-    busy = ("load_busy", "place_busy", "run_busy", "post_busy", "store_busy")
+    busy = ("load_busy", "place_busy", "run_busy", "post_busy", "store_busy", "fill_busy")
     out.declare(
-        **dict.fromkeys(
-            ("issue_ready", "start", "moves", "last_repeat", "last", "to_place", "to_edges", *busy), 1
-        )
+        **dict.fromkeys(("issue_ready", "start", "moves", "last_repeat", "last", "to_place", *busy), 1)
     )
-    out.declare(fill_busy=2, unit=3, busy=3, instruction=word, program_word=word, program_address=program)
+    out.declare(unit=len(Unit), busy=len(Unit), instruction=word, program_word=word, program_address=program)
     for kind in isa.KINDS:
         name = f"is_{kind.__name__.lower()}"
         out.declare(**{name: 1})
         out.write(f"assign {name} = instruction[{isa.OPCODE_BITS - 1}:0] == {kind.number};")
-    table = out.field(isa.Fill, "table")
     out.write(
         f"assign to_place = is_load && {out.field(isa.Load, 'memory')} == {Memory.ACTIVATIONS:d};",
-        f"assign to_edges = {table} == {Table.ACTIVATIONS:d} || {table} == {Table.WEIGHTS:d};",
         "assign unit[0] = is_load && !to_place;",
-        "assign unit[1] = is_run || is_store || is_copy || (is_fill && to_edges);",
-        "assign unit[2] = is_post || to_place || (is_fill && !to_edges);",
+        "assign unit[1] = is_run || is_store || is_copy;",
+        "assign unit[2] = is_post || to_place;",
+        "assign unit[3] = is_fill;",
         "assign busy[0] = load_busy;",
-        "assign busy[1] = run_busy || store_busy || fill_busy[0];",
-        "assign busy[2] = post_busy || place_busy || fill_busy[1];",
+        "assign busy[1] = run_busy || store_busy;",
+        "assign busy[2] = post_busy || place_busy;",
+        "assign busy[3] = fill_busy;",
         f"assign last = {out.field(isa.Run, 'last')} && last_repeat;",
         "assign idle = issue_ready && busy == 0;",
         f"assign mark = moves && {out.field(isa.Run, 'mark')};",
         "assign in_tready = issue_ready || load_ready || place_ready;",
     )
     bits = out.machine.stream_bits
-    sizes = {"WORD": word, "HEAD": bits, "STREAM": bits, "PROGRAM": program, "COUNT": isa.COUNT_BITS}
+    sizes = {
+        "UNITS": len(Unit),
+        "WORD": word,
+        "HEAD": bits,
+        "STREAM": bits,
+        "PROGRAM": program,
+        "COUNT": isa.COUNT_BITS,
+    }
     ports = CLOCKED | out.fields(isa.Repeat) | {"in_valid": "in_tvalid", "in_ready": "issue_ready"}
     ports |= {"in_data": "in_tdata", "read_address": "program_address", "read_data": "program_word"}
     ports |= {"waits": out.field(isa.Run, "wait")}
@@ -127,17 +132,24 @@ def _memory(out: Writer, kept: _Kept) -> None:
 
 def fill(out: Writer) -> None:
     """What fills tables from the table memory."""
-    out.declare(table_write=len(Table), table_index=8, table_entry=64)
+    choice = out.bits(isa.Fill, "choice")
+    out.declare(table_write=len(Table), table_choice=choice, table_index=8, table_entry=64)
     entries = "".join(f"{table_entries(out.machine, table):x}" for table in reversed(Table))
     sizes: dict[str, int | str] = {"ADDRESS": out.bits(isa.Fill, "address"), "COUNT": isa.COUNT_BITS}
-    sizes |= {"TABLES": len(Table), "ENTRIES": f"16'h{entries}"}
-    ports = CLOCKED | out.fields(isa.Fill, "address count") | {"table_number": out.field(isa.Fill, "table")}
+    sizes |= {"TABLES": len(Table), "ENTRIES": f"16'h{entries}", "CHOICE": choice}
+    ports = (
+        CLOCKED
+        | out.fields(isa.Fill, "choice address count")
+        | {"table_number": out.field(isa.Fill, "table")}
+    )
     ports |= {"start": "start && is_fill", "busy": "fill_busy", "read_address": "table_address"}
     ports |= {"item": "table_item", "write": "table_write", "index": "table_index", "entry": "table_entry"}
+    ports |= {"table_choice": "table_choice"}
     out.block("fill", "fill", sizes, ports)
 
 
 _HELD = {"bank": 1, "weight_high": 1, "activation_high": 1, "pad": 8}  # while a RUN works
+_CHOSEN = ("activation_table", "weight_table")
 
 
 def row_bits(machine: Machine) -> int:
@@ -149,7 +161,8 @@ def run(out: Writer) -> None:
     """Counters and addresses of RUN."""
     mode, address = out.bits(isa.Run, "mode"), out.bits(isa.Run, "base")
     weights, sums = out.bits(isa.Run, "weights"), out.bits(isa.Run, "accumulator")
-    held = {"mode": mode, **_HELD}
+    choice = out.bits(isa.Run, _CHOSEN[0])
+    held = {"mode": mode, **_HELD, **dict.fromkeys(_CHOSEN, choice)}
     position = {"valid": 1, "first": 1, "outside": 1, "replace": 1, "place": sums, "address": address}
     out.declare(**{f"run_{name}": bits for name, bits in held.items()})
     out.declare(**{f"position_{name}": bits for name, bits in position.items()})
@@ -159,6 +172,7 @@ def run(out: Writer) -> None:
         "SIZE": isa.SIZE_BITS,
         "STEP": isa.STEP_BITS,
         "MODE": mode,
+        "CHOICE": choice,
         "DRAIN": depths(out.machine).run - 2,
     }
     ports = CLOCKED | out.fields(isa.Run) | {"start": "start && is_run", "busy": "run_busy"}

@@ -63,6 +63,7 @@ def matrix_parameters(machine: Machine) -> Parameters:
         "COLUMNS": machine.columns,
         "SEGMENTS": columns.segments,
         "SEGMENT": columns.segment,
+        "TABLES": machine.operand_tables,
     }
     return found | (_logarithms(machine) if machine.family == "lp" else {"MODE": 19, "ENTRY": 6})
 
