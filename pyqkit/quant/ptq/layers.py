@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -56,3 +60,20 @@ def rounding(layer: WeightLayer, quantiser: Quantiser) -> QuantLayer:
     made.weight_quant = quantiser
     assert isinstance(made, QuantLayer)
     return made
+
+
+@contextmanager
+def rounded_once(module: nn.Module) -> Iterator[None]:
+    """Round the weights of a network's layers now, and not for each batch; nobody may change them inside."""
+    layers = [layer for layer in module.modules() if isinstance(layer, QuantLayer)]
+    layers = [layer for layer in layers if layer.weight_quant.enabled]
+    before = [layer.weight for layer in layers]
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight = nn.Parameter(layer.weight_quant(layer.weight))
+            layer.weight_quant.enabled = False
+    try:
+        yield
+    finally:
+        for layer, weight in zip(layers, before):
+            layer.weight, layer.weight_quant.enabled = weight, True

@@ -48,9 +48,7 @@ def _windows(x: Tensor, kernel: Sequence[int], dilation: Sequence[int], stride: 
     return x.as_strided((*x.shape[:2], *size, *kernel), (*x.stride()[:2], *apart, *inside))
 
 
-def second_moments(
-    layer: WeightLayer, inputs: Sequence[Tensor], others: Sequence[Tensor] | None = None
-) -> tuple[Tensor, Tensor]:
+def second_moments(layer: WeightLayer, inputs: Sequence[Tensor]) -> Tensor:
     """Mean products of columns: (groups, columns, columns), float64.
 
     Parameters
@@ -58,14 +56,17 @@ def second_moments(
     layer : WeightLayer
     inputs : sequence of Tensor
         Batches of its inputs.
-    others : sequence of Tensor, optional
-        Of the same frames in another network.
+    """
+    return moments_with(layer, inputs, None)[0]
 
-    Returns
-    -------
-    moments, cross : Tensor
-        Element (i, j) of the second is the mean of column i of `others` times column j of `inputs`. Without
-        others it is the first.
+
+def moments_with(
+    layer: WeightLayer, inputs: Sequence[Tensor], others: Sequence[Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """`second_moments`, and those of the same frames in another network with them.
+
+    Element (i, j) of the latter is the mean of column i of `others` times column j of `inputs`. Without
+    others they are the moments.
     """
     share = max(1, columns(layer, inputs[0][:1]).shape[-1] * sum(map(len, inputs)) // _ENOUGH)
     moments, cross, positions = [], [], 0

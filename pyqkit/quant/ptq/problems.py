@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyqkit.quant.ptq.grid import Grid
 from pyqkit.quant.ptq.layers import QuantLayer
-from pyqkit.quant.ptq.moments import matched, rows, second_moments
+from pyqkit.quant.ptq.moments import matched, moments_with, rows
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.walk import Walk
 
@@ -62,7 +62,7 @@ def problems(network: Network, to_match: bool, damping: float) -> Iterator[Probl
     for name in network.layers:
         layer, inputs = network.quant_layer(name), now.inputs(name)
         weight = rows(layer, network.float_layer(name).weight.detach())
-        moments, cross = second_moments(layer, inputs, true.inputs(name) if to_match else None)
+        moments, cross = moments_with(layer, inputs, true.inputs(name) if to_match else None)
         if to_match:
             weight = matched(weight, moments, cross, damping)
         grid = Grid(layer.weight_quant.format, rows(layer, layer.weight_quant.scale))

@@ -13,6 +13,7 @@ from torch import nn
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.quant.ptq import Network, Recipe, parse_steps
+from pyqkit.quant.ptq.layers import rounded_once
 from pyqkit.quant.ptq.pipeline import finished, prepared
 from pyqkit.quant.ptq.recipe import Search
 from pyqkit.quant.ptq.step import Step
@@ -60,7 +61,8 @@ class MinifloatStudy(Study[Row]):
         else:
             model = found.network()
             stored = 32 * sum(weights_of(model))
-        hits = logits(model, images.numpy(), _BATCH).argmax(1) == labels
+        with rounded_once(model):
+            hits = logits(model, images.numpy(), _BATCH).argmax(1) == labels
         return State({"top1": round(100 * float(hits.mean()), 4), "stored_bits": stored}, {"hits": hits})
 
 

@@ -54,3 +54,10 @@ def test_disabled_and_copied() -> None:
     assert copied(x).tolist() == [0.0]
     copied.load_state_dict({"scale": torch.tensor(0.25)})
     assert copied(x).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("name", ["e2m1", "e3m0", "ue2m2", "e5m2", "int4", "int8", "lp4_0_3"])
+def test_rounds_alike_with_and_without_gradients(name: str) -> None:
+    quantiser = Quantiser(parse(name), torch.tensor(0.3))
+    x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0)).mul_(4).transpose(0, 2)
+    assert torch.equal(quantiser(x), quantiser(x.clone().requires_grad_()).detach())

@@ -167,7 +167,7 @@ def test_a_layer_is_a_product_with_its_columns(layer: nn.Module) -> None:
         shaped = layer.bias.reshape(-1, *(1,) * (0 if axis == -1 else x.ndim - 2))
         expected = (layer(x) - shaped).movedim(axis, 0).flatten(1)
     torch.testing.assert_close(product.flatten(0, 1), expected, rtol=1e-4, atol=1e-5)
-    moments, _ = second_moments(layer, x.split(2))
+    moments = second_moments(layer, x.split(2))
     gathered = columns(layer, x).double()
     torch.testing.assert_close(moments, gathered @ gathered.mT / gathered.shape[-1], rtol=1e-5, atol=1e-6)
 
@@ -188,7 +188,7 @@ def test_rounding_a_column_leaves_the_scale() -> None:
     layer = rounding(nn.Conv2d(4, 3, 3), Quantiser(parse("e2m1"), scale))
     assert isinstance(layer, QuantConv2d)
     x = torch.randn(8, 4, 6, 6, generator=_generator(7)) + 1
-    weight, (moments, _) = rows(layer, layer.weight.detach()), second_moments(layer, [x])
+    weight, moments = rows(layer, layer.weight.detach()), second_moments(layer, [x])
     grid = Grid(layer.weight_quant.format, rows(layer, layer.weight_quant.scale))
     rounded = gptq(weight, moments, grid.nearest)
     assert not torch.equal(rounded, grid.nearest(weight))

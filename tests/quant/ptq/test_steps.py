@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.quant.ptq import Network, Recipe, parse_steps, quantised
+from pyqkit.quant.ptq.layers import rounded_once
+from pyqkit.quant.ptq.pipeline import finished, prepared
 from pyqkit.quant.ptq.sensitivity import sensitivities
 from pyqkit.quant.ptq.spaces import spaces
 from pyqkit.quant.ptq.step import Step
@@ -283,3 +285,24 @@ def test_recipes_know_the_steps() -> None:
     names = "finetune+bias+blocks+statistics+round+gptq+smooth+equalise"
     kinds = [Equalise, Smooth, Gptq, Round, Blocks, Statistics, Bias, FineTune]
     assert [type(step) for step in parse_steps(names)] == kinds
+
+
+def test_one_float_network_for_several_formats() -> None:
+    steps = parse_steps("equalise+gptq+bias")
+    ready = prepared(seeded(Residual()), frames(48), steps)
+    for weights in ("e2m1", "int4"):
+        recipe = Recipe.of(weights, scaling="real", recipe="equalise+gptq+bias")
+        alone = quantised(seeded(Residual()), frames(48), recipe)
+        shared = finished(ready.anew(), recipe)
+        assert torch.equal(shared.quantised(ready.data), alone.quantised(ready.data))
+
+
+def test_weights_rounded_once() -> None:
+    network = _made()
+    weights = [network.layer(name).weight.clone() for name in network.layers]
+    before = network.quantised(network.data)
+    with rounded_once(network.quantised):
+        assert torch.equal(network.quantised(network.data), before)
+        assert not network.quant_layer("conv1").weight_quant.enabled
+    assert network.quant_layer("conv1").weight_quant.enabled
+    assert all(torch.equal(network.layer(n).weight, w) for n, w in zip(network.layers, weights))

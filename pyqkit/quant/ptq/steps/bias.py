@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pyqkit.quant.ptq.channels import means
+from pyqkit.quant.ptq.layers import rounded_once
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.step import Stage, Step, steps
 from pyqkit.quant.ptq.walk import Walk
@@ -27,8 +28,9 @@ class Bias(Step):
 
     def apply(self, network: Network, seed: int) -> None:
         walk = Walk(network.quantised, network.batches())
-        for name, wanted in network.float_means().items():
-            layer = network.quant_layer(name)
-            found = means(layer, walk.outputs(name))
-            before = 0 if layer.bias is None else layer.bias.detach()
-            layer.bias = nn.Parameter((before + wanted - found).to(torch.float32))
+        with rounded_once(network.quantised):
+            for name, wanted in network.float_means().items():
+                layer = network.quant_layer(name)
+                found = means(layer, walk.outputs(name))
+                before = 0 if layer.bias is None else layer.bias.detach()
+                layer.bias = nn.Parameter((before + wanted - found).to(torch.float32))
