@@ -154,6 +154,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies": _parts("digest emulate.kernels files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
+    "studies.microscopiq": _parts("digest formats quant studies untrusted"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")
     | _parts("graph.importer graph.model hardware quant studies studies.lpq"),
     "tables": {"formats"},
@@ -176,7 +177,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     )
     | {"emulate"}
     | _parts("array array.compiler array.machine hardware overlay quant report_tables report_vivado")
-    | _parts("studies studies.formats_search studies.lpq studies.minifloat tables")
+    | _parts("studies studies.formats_search studies.lpq studies.microscopiq studies.minifloat tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
@@ -193,6 +194,7 @@ ALLOWED_HEAVY = {
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "studies.minifloat": {"torch", "matplotlib", "pyarrow"},
     "studies.lpq": {"torch", "matplotlib"},
+    "studies.microscopiq": {"torch"},
     "studies.formats_search": {"torch", "matplotlib"},
     "custom_op": {"onnx", "qonnx"},
     "graph.input_format": {"onnx"},

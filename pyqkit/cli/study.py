@@ -82,6 +82,37 @@ def minifloat(
 
 
 @study.command()
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of models and texts.")
+@click.option("--model", "models", multiple=True, help="stories260k, chargpt; both by default.")
+@click.option("--condition", "conditions", multiple=True, help="natural (default), inject4, inject8.")
+@click.option("--method", "methods", multiple=True, help="msq2, gptq2.matched and others; all by default.")
+@click.option("--tokens", type=click.IntRange(1), default=8192, show_default=True, help="Of the test.")
+@click.option(
+    "--calibration", type=click.IntRange(1), default=4096, show_default=True, help="Tokens that methods see."
+)
+@study_options
+def microscopiq(
+    run: StudyOptions,
+    data: Path,
+    models: tuple[str, ...],
+    conditions: tuple[str, ...],
+    methods: tuple[str, ...],
+    tokens: int,
+    calibration: int,
+) -> None:
+    """Perplexity of small language models whose linear layers are rounded, at measured bits.
+
+    Every --method on every --model, in its natural --condition or with outliers put in by scaling channels,
+    which leaves the function as it is. docs/microscopiq.md says what methods are.
+    """
+    from pyqkit.studies.microscopiq.study import METHODS, MicroscopiqStudy, rows_of
+    from pyqkit.studies.microscopiq.texts import ARCHIVES
+
+    wanted = models or tuple(ARCHIVES), conditions or ("natural",), methods or METHODS
+    run_study(MicroscopiqStudy(rows_of(*wanted, data, calibration, tokens), str(data)), run)
+
+
+@study.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--force", is_flag=True, help="Replace what an earlier report has left.")

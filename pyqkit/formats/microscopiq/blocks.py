@@ -152,7 +152,7 @@ class Blocks:
         flagged = kept.any(-1)
         clamped = 0
         if flagged.any():
-            found = self._outlier_exponents(np.abs(micro[flagged]), kept[flagged])
+            found = self.outlier_exponents(np.abs(micro[flagged]), kept[flagged])
             held, clamped = self._held(found - self.slots.fraction)
             exponents[flagged] = held + self.slots.fraction
             places[:, flagged] = _distributed(kept[flagged], cost[flagged])
@@ -162,8 +162,14 @@ class Blocks:
         counts = Counts(count, int(away.sum()) - count, int((plan.pruned & inside).sum()), clamped)
         return exponents, places[0], places[1], counts
 
-    def _outlier_exponents(self, magnitude: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """Of the smallest squared error of the outliers of a micro-block."""
+    def outlier_exponents(self, magnitude: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """Those that blocks of outliers share, of the smallest squared error.
+
+        Parameters
+        ----------
+        magnitude, kept : numpy.ndarray, shape (blocks, places)
+            Every block has one or more that are kept.
+        """
         one = 1 << self.slots.fraction
         top = _floor_log2(np.where(kept, magnitude, 0).max(-1))
         candidates = top[:, None] + np.arange(1, -4, -1)

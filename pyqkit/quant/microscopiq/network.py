@@ -6,7 +6,6 @@ others. Each layer is calibrated on what the rounded layers before it make.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,11 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pyqkit.errors import UserError, brief, listed
+from pyqkit.errors import UserError, brief
 from pyqkit.formats import Microscaled, parse
 from pyqkit.formats.microscopiq import Counts, MicroscopiqTensor
 from pyqkit.quant.microscopiq.activations import Microscale, calibrated
 from pyqkit.quant.microscopiq.layer import Along, Options, microscopiq
+from pyqkit.quant.microscopiq.walk import FloatLayer, each_layer
 from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.moments import rows, second_moments
 
@@ -56,7 +56,6 @@ class MicroscopiqConv2d(nn.Conv2d, Encoded):
 
 
 MicroscopiqLayer = MicroscopiqLinear | MicroscopiqConv2d
-FloatLayer = nn.Linear | nn.Conv2d
 
 
 @dataclass(frozen=True)
@@ -158,17 +157,10 @@ def quantised(
     batches = _batches(model, data)
     network = copy.deepcopy(model)
     fmt = _blocks(acts)
-    waiting = _in_order(network, batches[0], keep)
-    with torch.no_grad():
-        while waiting:
-            names, inputs = _inputs(network, waiting, batches)
-            for name in names:
-                (say or (lambda word: None))(name)
-                layer = network.get_submodule(name)
-                assert isinstance(layer, FloatLayer)
-                act = None if fmt is None else calibrated(fmt, inputs, _axis(layer), static)
-                _replace(network, name, _rounded(name, layer, inputs, options, act))
-            waiting = waiting[len(names) :]
+    for name, layer, inputs in each_layer(network, batches, keep):
+        (say or (lambda word: None))(name)
+        act = None if fmt is None else calibrated(fmt, inputs, _axis(layer), static)
+        _replace(network, name, _rounded(name, layer, inputs, options, act))
     return network
 
 
@@ -204,68 +196,7 @@ def _batches(model: nn.Module, data: Any) -> list[Tensor]:
     return list(checked(data).split(_BATCH))
 
 
-def _in_order(network: nn.Module, batch: Tensor, keep: Sequence[str]) -> list[str]:
-    """Names of the layers to round, in the order of their first calls."""
-    layers = {m: n for n, m in network.named_modules() if isinstance(m, FloatLayer)}
-    unknown = sorted(set(keep) - set(layers.values()))
-    if unknown or not layers:
-        raise UserError(
-            f"linear layers or convolutions were expected, but {listed(unknown) or 'none'} came; there are "
-            f"{listed(layers.values()) or 'none in the network'}"
-        )
-    order: dict[str, None] = {}
-    hooks = [m.register_forward_pre_hook(lambda m, _: order.setdefault(layers[m])) for m in layers]
-    try:
-        with torch.no_grad():
-            network(batch)
-    except (RuntimeError, IndexError, ValueError, TypeError) as error:
-        raise UserError(
-            f"a network that runs on calibration data of shape {tuple(batch.shape)} was expected, but it "
-            f"raises {type(error).__name__} ({str(error).splitlines()[0]}); check their shape and range"
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    idle = sorted(set(layers.values()) - set(order) - set(keep))
-    if idle:
-        raise UserError(
-            f"calibration data for every layer were expected, but {listed(idle, 5)} do not run; name them in "
-            "keep, or run them as modules"
-        )
-    return [name for name in order if name not in keep]
-
-
-class _Reached(Exception):
-    """All inputs that were asked for are there."""
-
-
-def _inputs(network: nn.Module, waiting: list[str], batches: list[Tensor]) -> tuple[list[str], list[Tensor]]:
-    """The first layers that wait and share one input, and that input, batch by batch."""
-    seen: list[Tensor] = []
-    shared: list[str] = []
-
-    def reached(name: str, x: Tensor) -> None:
-        if name == waiting[0]:
-            seen.append(x)
-        elif not seen or x is not seen[-1]:
-            raise _Reached
-        if name not in shared:
-            shared.append(name)
-
-    hooks = [
-        network.get_submodule(name).register_forward_pre_hook(lambda _, x, name=name: reached(name, x[0]))
-        for name in waiting
-    ]
-    try:
-        for batch in batches:
-            with contextlib.suppress(_Reached):
-                network(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return shared, seen
-
-
+@torch.no_grad()
 def _rounded(
     name: str, layer: FloatLayer, inputs: list[Tensor], options: Options, act: Microscale | None
 ) -> MicroscopiqLayer:
