@@ -26,6 +26,7 @@ from pyqkit.formats.microscopiq.tensor import (
     MicroscopiqTensor,
     Plan,
     Slots,
+    in_blocks,
     in_micros,
 )
 
@@ -254,8 +255,7 @@ def outliers(x: np.ndarray) -> np.ndarray:
 
 
 def _in_macros(x: np.ndarray) -> np.ndarray:
-    missing = -x.shape[-1] % MACRO
-    return np.pad(x, ((0, 0), (0, missing))).reshape(len(x), -1, MACRO)
+    return in_blocks(x, MACRO)
 
 
 def _floor_log2(x: np.ndarray) -> np.ndarray:

@@ -73,8 +73,14 @@ def macros_of(length: int) -> int:
 
 def in_micros(x: np.ndarray) -> np.ndarray:
     """Rows, filled up with zeros, as (rows, micro-blocks, 8)."""
-    missing = -x.shape[-1] % MICRO
-    return np.pad(x, ((0, 0), (0, missing))).reshape(len(x), -1, MICRO)
+    return in_blocks(x, MICRO)
+
+
+def in_blocks(x: np.ndarray, block: int) -> np.ndarray:
+    """Rows, filled up with zeros, as (rows, blocks, block)."""
+    full = np.zeros((len(x), -(-x.shape[1] // block) * block), x.dtype)
+    full[:, : x.shape[1]] = x
+    return full.reshape(len(x), -1, block)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,217 @@
+"""The MicroScopiQ study's figures: results/microscopiq.json, and the tables of docs/microscopiq.md.
+
+python benchmarks/microscopiq.py FOLDER ...     from folders of 'pyqkit study microscopiq', finished or not
+python benchmarks/microscopiq.py                the page alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from records import write
+
+from pyqkit.digest import digest
+from pyqkit.studies import checkpoint
+from pyqkit.studies.json_value import canonical
+from pyqkit.studies.microscopiq.study import CONDITIONS
+from pyqkit.studies.microscopiq.texts import ARCHIVES
+
+ROOT = Path(__file__).parent.parent
+RESULTS, PAGE = ROOT / "benchmarks" / "results" / "microscopiq.json", ROOT / "docs" / "microscopiq.md"
+BEGIN, END = "<!-- results: written by benchmarks/microscopiq.py -->\n", "<!-- end of results -->\n"
+_Z = 1.959964  # of the normal distribution, for 95 % on both sides
+# Table 7 of the paper, step by step: what is new, before, after, and whether perplexity falls there.
+LADDER = (
+    ("4-bit integers", "float", "rtn4", False),
+    ("shared powers of two, 4 bits", "rtn4", "mxint4", True),
+    ("2 bits", "mxint4", "mxint2", False),
+    ("outliers beside, an exponent for 128", "mxint2", "aside2.128", True),
+    ("an exponent of outliers for 8", "aside2.128", "aside2.8", True),
+    ("inliers pruned for lower halves", "aside2.8", "msq2.rtn", False),
+    ("compensation", "msq2.rtn", "msq2", True),
+    ("activations MX-INT-8, migration 0.7", "msq2", "msq2.a8", False),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A row of the study with its result."""
+
+    model: str
+    condition: str
+    method: str
+    perplexity: float
+    bits: float
+    rates: dict[str, float]
+    losses: np.ndarray
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Line:
+        """From the file of results."""
+        values = data["values"]
+        rates = {k: v for k, v in values.items() if k.startswith(("outliers_", "adjacent_"))}
+        place = (data[key] for key in ("model", "condition", "method"))
+        return cls(*place, values["perplexity"], values["bits"], rates, np.array(data["losses"]))
+
+
+Lines = dict[tuple[str, str, str], Line]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    if arguments.folders:
+        write(RESULTS, json.dumps(found(arguments.folders), indent=1) + "\n")
+    write(PAGE, page(PAGE.read_text(), read()))
+
+
+def found(folders: list[Path]) -> dict[str, Any]:
+    """Rows that are done, each with the run that it is from."""
+    rows: list[dict[str, Any]] = []
+    runs: list[Any] = []
+    for folder in folders:
+        definition = json.loads((folder / "study.json").read_text())
+        own = digest(canonical(definition).encode())
+        for task in definition["tasks"]:
+            path = folder / "tasks" / f"{task['name']}.npz"
+            if not path.exists():
+                continue
+            done = checkpoint.read(path, own, task["name"])
+            values = done.state.values
+            losses = np.round(done.state.arrays["losses"], 6).tolist()
+            run = len(runs) + done.run - 1
+            seconds = round(done.cpu_s, 2)
+            rows.append(
+                {**task["parameters"], "values": values, "losses": losses, "cpu_s": seconds, "run": run}
+            )
+        numbers = sorted(int(path.stem) for path in (folder / "runs").glob("*.json"))
+        runs += [json.loads((folder / "runs" / f"{number}.json").read_text()) for number in numbers]
+    return {"rows": rows, "provenance": runs}
+
+
+def read() -> Lines:
+    """All rows of the file of results."""
+    lines = map(Line.read, json.loads(RESULTS.read_text())["rows"])
+    return {(line.model, line.condition, line.method): line for line in lines}
+
+
+def page(text: str, lines: Lines) -> str:
+    """The page with its tables anew."""
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    parts = [rates(lines), against_gptq(lines), against_float(lines), ladder(lines), *tables(lines)]
+    return text[:start] + "\n" + "\n\n".join(parts) + "\n\n" + text[end:]
+
+
+def places(lines: Lines) -> Iterator[tuple[str, str]]:
+    """Models and conditions of which the float model was measured."""
+    for model in ARCHIVES:
+        yield from ((model, c) for c in CONDITIONS if (model, c, "float") in lines)
+
+
+def difference(ours: Line, theirs: Line) -> tuple[float, float, float]:
+    """Mean difference of the losses of windows, in nats, and its 95 % interval."""
+    change = ours.losses - theirs.losses
+    half = _Z * float(change.std(ddof=1)) / sqrt(len(change))
+    return float(change.mean()), float(change.mean()) - half, float(change.mean()) + half
+
+
+def shown(ours: Line, theirs: Line) -> str:
+    """The difference as text."""
+    middle, low, high = difference(ours, theirs)
+    return f"{middle:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Of markdown."""
+    bars = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(bars)
+
+
+def rates(lines: Lines) -> str:
+    """Outlier rates of all models and conditions."""
+    rows = []
+    for model, condition in places(lines):
+        of = lines[model, condition, "float"].rates
+        names = [f"{what}_{along}" for along in ("outputs", "inputs") for what in ("outliers", "adjacent")]
+        rows.append([model, condition, *(f"{of[name]:.3f}" for name in names)])
+    head = ["model", "condition", "outliers % along outputs", "adjacent %", "along inputs", "adjacent %"]
+    return "### Outliers\n\n" + table(head, rows)
+
+
+def verdict(ours: Line, theirs: Line) -> int:
+    """-1 or 1 if the first one is surely better or worse, 0 if the interval holds zero."""
+    _, low, high = difference(ours, theirs)
+    return -1 if high < 0 else int(low > 0)
+
+
+def against_gptq(lines: Lines) -> str:
+    """MicroScopiQ and GPTQ at equal bits."""
+    rows = []
+    for (model, condition), bits, order in product(places(lines), (2, 4), ("", ".ordered")):
+        name = f"gptq{bits}.matched{order}"
+        ours, theirs = (lines.get((model, condition, m)) for m in (f"msq{bits}", name))
+        if ours is None or theirs is None:
+            continue
+        figures = [f"{ours.bits:.3f} / {theirs.bits:.3f}", f"{ours.perplexity:.3f} / {theirs.perplexity:.3f}"]
+        word = ("not sure", "worse", "better")[verdict(ours, theirs)]
+        rows.append([model, condition, name, *figures, shown(ours, theirs), word])
+    head = ["model", "condition", "against", "bits", "perplexity", "loss, nats (95 %)", "MicroScopiQ is"]
+    return "### Against GPTQ of as many bits\n\n" + table(head, rows)
+
+
+def against_float(lines: Lines) -> str:
+    """Four bits beside float."""
+    rows = []
+    for model, condition in places(lines):
+        ours, base = lines.get((model, condition, "msq4")), lines[model, condition, "float"]
+        if ours is not None:
+            more = 100 * (ours.perplexity / base.perplexity - 1)
+            rows.append(
+                [model, condition, f"{base.perplexity:.3f}", f"{ours.perplexity:.3f}", f"{more:+.2f}"]
+            )
+    head = ["model", "condition", "float", "msq4", "more, %"]
+    return "### Four bits against float\n\n" + table(head, rows)
+
+
+def ladder(lines: Lines) -> str:
+    """Whether each step has the sign of the paper's table."""
+    rows = []
+    for (model, condition), (what, first, second, falls) in product(places(lines), LADDER):
+        before, after = (lines.get((model, condition, m)) for m in (first, second))
+        if before is None or after is None:
+            continue
+        kept = verdict(after, before) * (-1 if falls else 1)
+        steps = f"{before.perplexity:.3f} to {after.perplexity:.3f}"
+        word = ("not sure", "kept", "turned")[kept]
+        rows.append([model, condition, what, "falls" if falls else "rises", steps, word])
+    head = ["model", "condition", "step", "paper", "perplexity", "sign"]
+    return "### The ladder of table 7\n\n" + table(head, rows)
+
+
+def tables(lines: Lines) -> Iterator[str]:
+    """All methods of each model and condition, by their bits."""
+    for model, condition in places(lines):
+        base = lines[model, condition, "float"]
+        own = [line for (m, c, _), line in lines.items() if (m, c) == (model, condition)]
+        rows = [
+            [line.method, f"{line.bits:.3f}", f"{line.perplexity:.3f}", shown(line, base)]
+            for line in sorted(own, key=lambda line: line.bits)
+        ]
+        head = ["method", "bits", "perplexity", "loss more than float, nats (95 %)"]
+        yield f"### {model}, {condition}\n\n" + table(head, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
