@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -59,8 +58,9 @@ class Line:
         """From the file of results."""
         values = data["values"]
         rates = {k: v for k, v in values.items() if k.startswith(("outliers_", "adjacent_"))}
-        place = (data[key] for key in ("model", "condition", "method"))
-        return cls(*place, values["perplexity"], values["bits"], rates, np.array(data["losses"]))
+        model, condition, method = (data[key] for key in ("model", "condition", "method"))
+        losses = np.array(data["losses"])
+        return cls(model, condition, method, values["perplexity"], values["bits"], rates, losses)
 
 
 Lines = dict[tuple[str, str, str], Line]
@@ -214,4 +214,4 @@ def tables(lines: Lines) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

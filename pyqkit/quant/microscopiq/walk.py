@@ -75,7 +75,9 @@ class _Reached(Exception):
     """All inputs that were asked for are there."""
 
 
-def _inputs(network: nn.Module, waiting: list[str], batches: list[Tensor]) -> tuple[list[str], list[Tensor]]:
+def _inputs(
+    network: nn.Module, waiting: list[str], batches: Sequence[Tensor]
+) -> tuple[list[str], list[Tensor]]:
     """The first layers that wait and share one input, and that input, batch by batch."""
     seen: list[Tensor] = []
     shared: list[str] = []

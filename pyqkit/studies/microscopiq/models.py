@@ -49,9 +49,9 @@ class Path:
         """Divide the source's channels by positive factors, and multiply the columns that read them."""
         with torch.no_grad():
             for parameter in self._parameters():
-                parameter /= factors.reshape(-1, *[1] * (parameter.ndim - 1))
+                parameter.div_(factors.reshape(-1, *[1] * (parameter.ndim - 1)))
             for reader in self.readers:
-                reader.weight *= factors[self.channels]
+                reader.weight.mul_(factors[self.channels])
 
     def _parameters(self) -> list[nn.Parameter]:
         return list(self.source.parameters())

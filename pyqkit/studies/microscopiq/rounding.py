@@ -65,7 +65,8 @@ class _Levels:
                 best, least = levels, error
                 continue
             better = error < least
-            best = cls(*(torch.where(better, a, b) for a, b in zip(levels._both, best._both)), most)
+            scale, zero = (torch.where(better, a, b) for a, b in zip(levels._both, best._both))
+            best = cls(scale, zero, most)
             least = torch.where(better, error, least)
         assert best is not None
         return best

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -119,7 +119,7 @@ class MicroscopiqStudy(Study[Row]):
             for along in ("outputs", "inputs"):
                 of = rates(_layers(model), along == "outputs")
                 values |= {f"outliers_{along}": of.outliers, f"adjacent_{along}": of.adjacent}
-        layers = [layer.to_json() for layer in report(made)]
+        layers = [asdict(layer) for layer in report(made)]
         return State({**values, "layers": layers}, {"losses": found})
 
 
