@@ -114,7 +114,7 @@ def _segment(graph: Graph, lowered: Lowering, scheduler: Scheduler, work: Work) 
             results.append(_sent(graph, plan, order, work.top))
     for name, box in work.kept.items():
         scheduler.store(name)
-        tensor = graph.tensors[name]
+        tensor = graph.tensors.get(name) or lowered.stored[name]
         given = tensor.name, tensor.shape, tensor.format, work.layouts[name], box.top, box.left
         results.append(Result(*given))
     scheduler.end()
@@ -146,7 +146,7 @@ def _input(graph: Graph, lowered: Lowering, work: Work, box: Box) -> Input:
         (op,) = graph.consumers(box.tensor)
         assert isinstance(op, Convolution)
         left = op.padding[1]
-    shape = graph.tensors[box.tensor].shape
+    shape = (graph.tensors.get(box.tensor) or lowered.stored[box.tensor]).shape
     return Input(box.tensor, work.layouts[box.tensor], shape, beside, left, box.top)
 
 

@@ -1,12 +1,16 @@
-"""Weights of convolutions as parts have them, channels of several views as one, multipliers and codes."""
+"""Weights of convolutions as parts have them, channels of several views as one, terms, multipliers, codes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
-from pyqkit.array.compiler.passes import NONE, Codes, Pixels, Sums, View
+from pyqkit.array.compiler.passes import NONE, Codes, Pixels, Stored, Sums, Term, View
+from pyqkit.array.compiler.requantise import Rising, rounded
+from pyqkit.array.machine import Machine
 from pyqkit.graph.ops.convolution import Convolution
-from pyqkit.graph.ops.window import SlidingWindow
 
 
 def dense(op: Convolution) -> np.ndarray:
@@ -17,19 +21,6 @@ def dense(op: Convolution) -> np.ndarray:
         rows = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
         dense[rows, :, :, group * channels : (group + 1) * channels] = op.weights[rows]
     return dense
-
-
-def of_neighbours(
-    weights: np.ndarray, window: SlidingWindow, beside: int
-) -> tuple[np.ndarray, SlidingWindow]:
-    """Weights and window over an image whose pixels have so many columns each, the padding among them."""
-    outputs, height, width, channels = weights.shape
-    taps = -(-width // beside)
-    sides = ((0, 0), (0, 0), (0, taps * beside - width), (0, 0))
-    joined = np.pad(weights, sides, constant_values=NONE).reshape(outputs, height, taps, beside * channels)
-    top, _, bottom, _ = window.padding
-    steps = (window.dilation[0], beside)
-    return joined, SlidingWindow((height, taps), window.stride, (top, 0, bottom, 0), steps)
 
 
 def side_by_side(views: list[View]) -> View:
@@ -52,6 +43,41 @@ def all_alike(values: np.ndarray) -> bool:
 def widest(sums: Sums) -> int:
     """The largest multiplier of a term."""
     return max(int(abs(term.multipliers).max()) for term in sums.terms)
+
+
+def joined(terms: list[Term], stored: Mapping[str, Stored]) -> tuple[Term, ...]:
+    """Terms that count alike and have products of one unit as one."""
+    found: dict[object, list[Term]] = {}
+    for term in terms:
+        units = {(stored[part.pixels.tensor].format, part.format) for part in term.parts}
+        key = (*term.multipliers, *units) if len(units) == 1 else id(term)
+        found.setdefault(key, []).append(term)
+    return tuple(
+        Term(tuple(part for term in alike for part in term.parts), alike[0].multipliers)
+        if len(alike) > 1
+        else alike[0]
+        for alike in found.values()
+    )
+
+
+def smaller(machine: Machine, sums: Sums, function: Rising) -> tuple[Sums, Codes] | None:
+    """A sum of two tensors of codes with smaller multipliers, which all pairs of codes prove."""
+    alike = all(all_alike(values) for values in (function.thresholds, function.sign))
+    alike = alike and all(all_alike(term.multipliers) for term in sums.terms)
+    if not alike or len(sums.terms) != 2 or not all(term.values for term in sums.terms):
+        return None
+    factors = [int(function.sign[0]) * int(term.multipliers[0]) for term in sums.terms]
+    values = [np.array(term.values) for term in sums.terms]
+    limits = machine.multiplier_bits, machine.offset_bits
+    found = rounded(values, factors, function.thresholds[0], limits)
+    if found is None:
+        return None
+    count = len(function.sign)
+    terms = [
+        replace(term, multipliers=times_one(count) * factor) for term, factor in zip(sums.terms, found[0])
+    ]
+    ones, zeros = np.ones(count, np.int64), np.zeros(count, np.int64)
+    return replace(sums, terms=tuple(terms)), Codes(ones, zeros, found[1], function.codes)
 
 
 def times_one(count: int) -> np.ndarray:

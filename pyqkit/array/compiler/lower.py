@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from pyqkit.array.compiler.kernels import (
-    all_alike,
     by_integers,
     dense,
-    of_neighbours,
+    joined,
     side_by_side,
+    smaller,
     times_one,
     widest,
 )
+from pyqkit.array.compiler.neighbours import neighbours, of_neighbours, stored_shape
 from pyqkit.array.compiler.passes import (
     NONE,
     POINT,
@@ -30,8 +31,10 @@ from pyqkit.array.compiler.passes import (
     Sums,
     Term,
     View,
+    Wide,
 )
-from pyqkit.array.compiler.requantise import MOST_BOUNDARIES, Rising, Scaling, rising, rounded, scaling
+from pyqkit.array.compiler.requantise import MOST_BOUNDARIES, Scaling, rising, scaling
+from pyqkit.array.compiler.wide import BOTH_BITS, high_half, holds_halves, low_half, rest
 from pyqkit.array.families import Family
 from pyqkit.array.machine import SLOT_BITS, Machine
 from pyqkit.errors import UserError
@@ -87,8 +90,8 @@ class Lowering:
         self.items: list[Item] = []
         self.stored: dict[str, Stored] = {}
         self.outside: dict[str, str] = {}
-        self._values: dict[str, View | Sums | Outside] = {}
-        self.beside = {port.tensor: self._neighbours(port.tensor) for port in graph.inputs}
+        self._values: dict[str, View | Sums | Wide | Outside] = {}
+        self.beside = {port.tensor: neighbours(graph, machine, port.tensor) for port in graph.inputs}
         for port in graph.inputs:
             self._store(port.tensor)
         for op in graph.operators:
@@ -131,28 +134,15 @@ class Lowering:
 
     def _store(self, name: str) -> View:
         t = self.graph.tensors[name]
-        shape, beside = t.shape, self.beside.get(name, 1)
-        if beside > 1:
-            (op,) = self.graph.consumers(name)
-            assert isinstance(op, Convolution)
-            columns = (op.sliding.out_size(t.shape[:2])[1] - 1) * op.stride[1] + 1
-            taps = -(-op.kernel[1] // beside)
-            shape = (t.shape[0], columns + (taps - 1) * beside, t.shape[2] * beside)
-        self.stored[name] = Stored(name, shape, t.format, t.low, t.high)
-        self._values[name] = view = View.of(self.stored[name])
+        shape = stored_shape(self.graph, name, self.beside.get(name, 1))
+        self._values[name] = view = self._keep(Stored(name, shape, t.format, t.low, t.high))
         return view
 
-    def _neighbours(self, name: str) -> int:
-        """Pixels of an input that one word of the array's rows holds, as far as its convolution has taps."""
-        tensor, readers = self.graph.tensors[name], self.graph.consumers(name)
-        sole = len(readers) == 1 and all(port.tensor != name for port in self.graph.outputs)
-        if not sole or not isinstance(readers[0], Convolution) or not tensor.format.has_zero:
-            return 1
-        op = readers[0]
-        plain = op.groups == op.dilation[1] == 1 and op.exponents is None
-        return max(1, min(op.kernel[1], self.machine.rows // tensor.shape[2])) if plain else 1
+    def _keep(self, stored: Stored) -> View:
+        self.stored[stored.name] = stored
+        return View.of(stored)
 
-    def _value(self, op: Operator, name: str) -> View | Sums:
+    def _value(self, op: Operator, name: str) -> View | Sums | Wide:
         value = self._values[name]
         if isinstance(value, Outside):
             raise self.lacking(op, f"a {op.kind} of numbers that the host has made", "the host does it, too")
@@ -161,6 +151,8 @@ class Lowering:
     def view(self, op: Operator, name: str) -> View:
         """Codes that an operator reads."""
         value = self._value(op, name)
+        if isinstance(value, Wide):
+            raise self.lacking(op, f"a {op.kind} of codes of over {SLOT_BITS} bits", "the host does it")
         if isinstance(value, Sums):
             raise self.lacking(op, f"a {op.kind} of sums that are not quantised", "quantise them before it")
         return value
@@ -168,7 +160,15 @@ class Lowering:
     def sums(self, op: Operator, name: str) -> Sums:
         """Sums that an operator reads; codes are their own sums."""
         value = self._value(op, name)
-        return value if isinstance(value, Sums) else self.moved(op, value, POINT)
+        return value if isinstance(value, Sums) else self.window(op, value, POINT)
+
+    def window(self, op: Operator, value: View | Wide, window: SlidingWindow) -> Sums:
+        """Each channel's numbers, summed over a window."""
+        if isinstance(value, View):
+            return self.moved(op, value, window)
+        low, high = (self.moved(op, view, window) for view in (value.low, value.high))
+        more = [term.times(np.full(len(term.multipliers), 1 << SLOT_BITS)) for term in high.terms]
+        return replace(low, terms=(*low.terms, *more))
 
     def moved(self, op: Operator, view: View, window: SlidingWindow, pad: int | None = None) -> Sums:
         """Each channel's codes, summed over a window."""
@@ -203,6 +203,10 @@ class Lowering:
         if name in self.outside or isinstance(value, Outside):
             return
         self.outside[name] = name
+        producer = self.graph.producer(name)
+        if isinstance(value, Wide):
+            assert producer is not None  # inputs are not wide
+            value = replace(self.window(producer, value, POINT), layers=(producer.name,))
         if isinstance(value, Sums):
             self.items.append(Pass(value.layers, value, None, name))
             return
@@ -210,7 +214,6 @@ class Lowering:
         if value.is_all_of(first):
             self.outside[name] = first.name
             return
-        producer = self.graph.producer(name)
         assert producer is not None  # inputs are stored
         self.written(producer, name, self.moved(producer, value, POINT), self._unchanged(name))
 
@@ -252,11 +255,12 @@ class Lowering:
         return Sums((op.name,), window.out_size(view.size), (Term(tuple(parts), times_one(len(weights))),))
 
     def sum_pool(self, op: SumPool) -> Sums:
-        view = self.view(op, op.inputs[0])
+        value = self._value(op, op.inputs[0])
+        view = value if isinstance(value, Wide) else self.view(op, op.inputs[0])
         fmt = self.graph.tensors[op.inputs[0]].format
         if any(op.padding) and not fmt.has_zero:
             raise self.lacking(op, f"a padded pool of {fmt}, which has no zero", "pool without padding")
-        return self.moved(op, view, op.sliding)
+        return self.window(op, view, op.sliding)
 
     def max_pool(self, op: MaxPool) -> View:
         view = self.view(op, op.inputs[0])
@@ -268,16 +272,11 @@ class Lowering:
         values = [self.sums(op, name) for name in op.inputs]
         layers = [layer for value in values for layer in value.layers]
         terms = [term.times(row) for value, row in zip(values, op.multipliers) for term in value.terms]
-        return Sums((*layers, op.name), values[0].size, self._joined(terms))
+        return Sums((*layers, op.name), values[0].size, joined(terms, self.stored))
 
-    def _joined(self, terms: list[Term]) -> tuple[Term, ...]:
-        """One term of several that count alike and have products of one unit."""
-        parts = tuple(part for term in terms for part in term.parts)
-        units = {(self.stored[part.pixels.tensor].format, part.format) for part in parts}
-        alike = all(np.array_equal(term.multipliers, terms[0].multipliers) for term in terms)
-        return (Term(parts, terms[0].multipliers),) if alike and len(units) == 1 else tuple(terms)
-
-    def requantise(self, op: Threshold | Rescale) -> View:
+    def requantise(self, op: Threshold | Rescale) -> View | Wide:
+        if isinstance(op, Rescale) and SLOT_BITS < op.format.bits <= BOTH_BITS:
+            return self._wide(op)
         tensor = self.graph.tensors[op.inputs[0]]
         function = rising(op, tensor.low, tensor.high)
         if function is None or function.thresholds.shape[1] > MOST_BOUNDARIES:
@@ -288,7 +287,7 @@ class Lowering:
         fits = found is not None and widest(sums) * int(abs(found.multipliers).max()) < 2 ** (
             machine.multiplier_bits - 1
         )
-        joint = None if fits else self._joint(sums, function)
+        joint = None if fits else smaller(machine, sums, function)
         if joint is not None:
             return self.written(op, op.outputs[0], *joint)
         if not fits and self._rounding and isinstance(op, Threshold):
@@ -301,24 +300,22 @@ class Lowering:
         codes = Codes(found.multipliers, found.offsets, found.boundaries, found.codes)
         return self.written(op, op.outputs[0], sums, codes)
 
-    def _joint(self, sums: Sums, function: Rising) -> tuple[Sums, Codes] | None:
-        """A sum of two tensors of codes with smaller multipliers, which all pairs of codes prove."""
-        alike = all(all_alike(values) for values in (function.thresholds, function.sign))
-        alike = alike and all(all_alike(term.multipliers) for term in sums.terms)
-        if not alike or len(sums.terms) != 2 or not all(term.values for term in sums.terms):
-            return None
-        factors = [int(function.sign[0]) * int(term.multipliers[0]) for term in sums.terms]
-        limits = self.machine.multiplier_bits, self.machine.offset_bits
-        values = [np.array(term.values) for term in sums.terms]
-        found = rounded(values, factors, function.thresholds[0], limits)
-        if found is None:
-            return None
-        count = len(function.sign)
-        terms = [
-            replace(term, multipliers=times_one(count) * factor) for term, factor in zip(sums.terms, found[0])
-        ]
-        ones, zeros = np.ones(count, np.int64), np.zeros(count, np.int64)
-        return replace(sums, terms=tuple(terms)), Codes(ones, zeros, found[1], function.codes)
+    def _wide(self, op: Rescale) -> Wide:
+        """Both halves of a result, each a pass."""
+        if not holds_halves(self.machine, self.family):
+            raise self.lacking(op, f"a requantiser to {op.format}", f"quantise to at most {SLOT_BITS} bits")
+        sums, tensor = self.sums(op, op.inputs[0]), self.graph.tensors[op.outputs[0]]
+        stored, codes = high_half(op, tensor, self._unused(f"{tensor.name}_high"))
+        high = self._keep(stored)
+        self.items.append(Pass((*dict.fromkeys((*sums.layers, op.name)),), sums, codes, stored.name))
+        left = rest(op, sums, self.moved(op, high, POINT))
+        stored, codes = low_half(op, tensor, self._unused(f"{tensor.name}_low"))
+        self.items.append(Pass((op.name,), left, codes, stored.name))
+        return Wide(high, self._keep(stored))
+
+    def _unused(self, name: str) -> str:
+        """A name that no tensor of the graph has."""
+        return self._unused(f"{name}_") if name in self.graph.tensors else name
 
     def lookup(self, op: Lookup) -> View:
         if len(op.codes) != 1:
@@ -329,14 +326,16 @@ class Lowering:
         codes = by_integers(fmt.integers[fmt.codes], op.codes[0, fmt.codes], len(view.channels))
         return self.written(op, op.outputs[0], self.moved(op, view, POINT), codes)
 
-    def permute(self, op: Permute) -> View | Sums:
+    def permute(self, op: Permute) -> View | Sums | Wide:
         value, channels = self._value(op, op.inputs[0]), np.array(op.channels)
         if isinstance(value, Sums):
             terms = tuple(term.selected(channels) for term in value.terms)
             return Sums((*value.layers, op.name), value.size, terms)
+        if isinstance(value, Wide):
+            return Wide(value.high.permuted(channels), value.low.permuted(channels))
         if value.flat:
             raise self.lacking(op, "one of a flattened image", "permute before flattening")
-        return View(value.size, value.pieces, value.channels[channels])
+        return value.permuted(channels)
 
     def slice(self, op: Slice) -> View:
         return self.view(op, op.inputs[0]).sliced(op.start, op.step, op.size)
@@ -363,10 +362,10 @@ class Lowering:
             origin[op.axis] += view.size[op.axis]
         return self._store(op.outputs[0])
 
-    def reshape(self, op: Reshape) -> View | Sums:
+    def reshape(self, op: Reshape) -> View | Sums | Wide:
         value = self._value(op, op.inputs[0])
         tensor = self.graph.tensors[op.inputs[0]]
-        if isinstance(value, Sums):
+        if not isinstance(value, View):
             if op.shape != tensor.shape:
                 raise self.lacking(op, "a reshape of sums that are not quantised", "quantise them before it")
             return value
@@ -383,7 +382,7 @@ class Lowering:
         return view.turned()
 
 
-_RULES: dict[type[Operator], Callable[[Lowering, Any], View | Sums]] = {
+_RULES: dict[type[Operator], Callable[[Lowering, Any], View | Sums | Wide]] = {
     Convolution: Lowering.convolution,
     SumPool: Lowering.sum_pool,
     MaxPool: Lowering.max_pool,

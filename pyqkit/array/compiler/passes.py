@@ -111,10 +111,22 @@ class View:
             return replace(self, size=shape[:2], pieces=pieces)
         return replace(self, flat=True) if shape[:2] == (1, 1) else None
 
+    def permuted(self, channels: np.ndarray) -> View:
+        """Channels in another order."""
+        return replace(self, channels=self.channels[channels])
+
     def turned(self) -> View:
         """Rows and columns exchanged."""
         pieces = tuple(replace(p, pitch=p.pitch[::-1]) for p in self.pieces)
         return replace(self, size=self.size[::-1], pieces=pieces)
+
+
+@dataclass(frozen=True, eq=False)
+class Wide:
+    """Codes of more bits than a slot has: those of `high` count 256 times, and those of `low` once."""
+
+    high: View
+    low: View
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,12 +139,28 @@ class Planner:
         return found(min(pair.lanes for row in pairs for pair in row))
 
     def _pair(self, work: Pass, part: Part, lanes: int) -> Pair:
+        fmt = self._stored[part.pixels.tensor].format
         try:
-            return self._family.pair(
-                self._machine, self._stored[part.pixels.tensor].format, part.format, lanes
-            )
+            pair = self._family.pair(self._machine, fmt, part.format, lanes)
         except UserError as error:
             raise self._refusal(work, "cannot be multiplied", str(error)) from None
+        if pair.nothing < 0 and self._has_holes(part, pair):
+            with suppress(UserError):  # `_group` refuses what has no such code
+                return self._family.pair(self._machine, fmt, part.format, lanes, holes=True)
+        return pair
+
+    def _has_holes(self, part: Part, pair: Pair) -> bool:
+        """Whether an output has no weight for a slot that is multiplied for its tile."""
+        word, columns = self._machine.rows * pair.planes, self._machine.columns
+        outputs, *places, channels = part.weights.shape
+        there = np.pad(part.weights != NONE, (*[(0, 0)] * 3, (0, -channels % word)))
+        there = there.reshape(outputs, *places, -1, word)
+        for first in range(0, outputs, columns):
+            tile = there[first : first + columns]
+            used = np.flatnonzero(tile.any(axis=(0, 1, 2, 4)))
+            if len(used) and not tile[:, :, :, used[0] : used[-1] + 1].all():
+                return True
+        return False
 
     def _layout(self, tensor: Stored, passes: list[Pass]) -> Layout:
         """As all that read it want it; else one code a slot, which everybody can read."""
@@ -191,19 +208,20 @@ class Planner:
         return tuple(found)
 
     def _group(self, work: Pass, index: int, part: Part, pair: Pair, start: int, lanes: int) -> Group | None:
-        codes = self._placed(part, pair, start, lanes)
+        machine, codes = self._machine, self._placed(part, pair, start, lanes)
         used = np.flatnonzero((codes != NONE).any(axis=(0, 1, 3, 4, 5, 6)))
         if not len(used):
             return None
         codes = codes[:, :, used[0] : used[-1] + 1]
-        nothing = self._family.no_weight(pair, part.format)
-        if nothing < 0 and (codes == NONE).any():
+        outputs = start + np.arange(codes.shape[5])[:, None] + machine.columns * np.arange(codes.shape[6])
+        holes = (codes == NONE) & (outputs < len(part.weights))  # what other columns make is not kept
+        if pair.nothing < 0 and holes.any():
             raise self._refusal(
                 work,
                 f"has weights of {part.format}, which have no zero for channels that do not exist",
-                f"take a multiple of {self._machine.rows * pair.planes} channels, or other weights",
+                f"take a multiple of {machine.rows * pair.planes} channels, or other weights",
             )
-        slots = self._slots(pair, np.where(codes == NONE, nothing, codes))
+        slots = self._slots(pair, np.where(codes == NONE, max(pair.nothing, 0), codes))
         if part.uniform and len(used) > 1:
             slots = np.broadcast_to(slots, (*part.window.kernel, *slots.shape[2:]))
         return Group(index, part, pair, int(used[0]), slots)

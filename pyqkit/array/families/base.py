@@ -39,6 +39,9 @@ class Pair:
         Items of the table memory; empty where the mode needs none.
     products : numpy.ndarray, shape (activation codes, weight codes)
         What the elements make of all pairs, in units of the sums: Python integers or int64.
+    nothing : int
+        Code that multiplies what does not exist: its products are zero whatever the activation; -1 if there
+        is none.
     """
 
     mode: int
@@ -50,6 +53,7 @@ class Pair:
     activation_table: np.ndarray
     weight_table: np.ndarray
     products: np.ndarray
+    nothing: int = 0
 
 
 class Family(ABC):
@@ -61,13 +65,22 @@ class Family(ABC):
     usual: ClassVar[Mapping[int, str]]  # formats by bits of a code, such as any machine of the family holds
 
     @abstractmethod
-    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:
+    def pair(
+        self,
+        machine: Machine,
+        activation: NumberFormat,
+        weight: NumberFormat,
+        lanes: int = 0,
+        holes: bool = False,
+    ) -> Pair:
         """How codes of two formats are multiplied, in the fastest mode that holds them.
 
         Parameters
         ----------
         lanes : int
             Outputs that a slot must have; 0 for any number.
+        holes : bool
+            Some slots have no weight: a code that multiplies what does not exist is needed.
 
         Raises
         ------
@@ -87,16 +100,12 @@ class Family(ABC):
         Parameters
         ----------
         codes : numpy.ndarray, shape (rows, planes, columns, lanes)
-            Codes of weights; where there is none, `no_weight`.
+            Codes of weights; where there is none, `Pair.nothing`.
 
         Returns
         -------
         numpy.ndarray, uint8, shape (rows, columns)
         """
-
-    @abstractmethod
-    def no_weight(self, pair: Pair, weight: NumberFormat) -> int:
-        """The code that multiplies what does not exist: its products are zero whatever the activation."""
 
     @abstractmethod
     def lanes(self, mode: Mode) -> int:

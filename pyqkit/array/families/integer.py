@@ -29,16 +29,24 @@ class IntegerFamily(Family):
     usual: ClassVar[Mapping[int, str]] = {2: "int2", 4: "int4", 8: "int8"}
     unit = Integer(2, signed=True)
 
-    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:
+    def pair(
+        self,
+        machine: Machine,
+        activation: NumberFormat,
+        weight: NumberFormat,
+        lanes: int = 0,
+        holes: bool = False,
+    ) -> Pair:
         for weight_bits, activation_bits in _widths(weight.bits, activation.bits):
             tables = nibbles(activation, activation_bits), nibbles(weight, weight_bits)
             index, parts = _parts(machine, weight_bits, activation_bits)
-            if index is None or tables[0] is None or tables[1] is None:
+            nothing = _nothing(weight, weight_bits)
+            if index is None or tables[0] is None or tables[1] is None or (holes and nothing < 0):
                 continue
             planes = max(1, _MULTIPLIERS // (weight_bits * activation_bits))
             items = packed(_digits(tables[0], activation_bits)), packed(_digits(tables[1], weight_bits))
             products = np.multiply.outer(activation.integers, weight.integers)
-            return Pair(index, parts, planes, activation_bits, 1, 0, *items, products)
+            return Pair(index, parts, planes, activation_bits, 1, 0, *items, products, nothing)
         modes = ", ".join(mode.name for mode in machine.modes)
         raise UserError(
             f"codes that two digits from {LOW} to {HIGH} make of each nibble, in a mode out of {modes}, were "
@@ -52,10 +60,6 @@ class IntegerFamily(Family):
     def slots(self, mode: Mode, codes: np.ndarray) -> np.ndarray:
         shifts = np.arange(codes.shape[1])[:, None] * mode.weight_bits
         return (codes[..., 0].astype(np.int64) << shifts).sum(axis=1).astype(np.uint8)
-
-    def no_weight(self, pair: Pair, weight: NumberFormat) -> int:
-        zeros = np.flatnonzero(weight.integers == 0)
-        return int(zeros[0]) if len(zeros) else -1
 
     def sums(
         self,
@@ -109,6 +113,15 @@ def nibbles(fmt: NumberFormat, bits: int) -> tuple[np.ndarray, np.ndarray] | Non
         if whole and all(int(value) in _NIBBLE for value in (*low, *high)):
             return low, high
     return None
+
+
+def _nothing(weight: NumberFormat, bits: int) -> int:
+    """A code worth 0: one of the format, or one behind those of the format, whose entries are zero."""
+    codes = weight.codes[weight.integers[weight.codes] == 0]
+    if len(codes):
+        return int(codes[0])
+    count = len(weight.integers)
+    return count if bits < 8 and count < 2**bits else -1
 
 
 def _digits(tables: tuple[np.ndarray, np.ndarray], bits: int) -> np.ndarray:

@@ -34,7 +34,14 @@ class LogFamily(Family):
     usual: ClassVar[Mapping[int, str]] = {2: "lp2_0_1", 4: "lp4_0_3", 8: "lp8_1_2"}
     unit = LogPosit(2, 0, 1)
 
-    def pair(self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int = 0) -> Pair:
+    def pair(
+        self,
+        machine: Machine,
+        activation: NumberFormat,
+        weight: NumberFormat,
+        lanes: int = 0,
+        holes: bool = False,
+    ) -> Pair:
         pair = product(activation, weight)
         if not isinstance(pair, LogProduct):
             raise UserError(
@@ -71,9 +78,6 @@ class LogFamily(Family):
     def slots(self, mode: Mode, codes: np.ndarray) -> np.ndarray:
         shifts = np.arange(codes.shape[3]) * mode.weight_bits
         return (codes[:, 0].astype(np.int64) << shifts).sum(axis=2).astype(np.uint8)
-
-    def no_weight(self, pair: Pair, weight: NumberFormat) -> int:
-        return 0
 
     def sums(
         self,
