@@ -20,6 +20,17 @@ template <int BYTES> struct Beat {
 };
 #endif
 
+template <int BITS> Beat<BITS / 8> beat_of(const ap_uint<BITS> &data, bool last) {
+#pragma HLS INLINE
+  Beat<BITS / 8> beat;
+  beat.data = data;
+  beat.last = last;
+#ifndef PYQKIT_SIMULATION
+  beat.keep = beat.strb = -1;  // beats are always whole
+#endif
+  return beat;
+}
+
 typedef Word<ap_uint<1>, 1> PacketEnd;  // whether a packet ends with a frame
 
 template <int BITS, int LANES, int BYTES> Word<ap_uint<BITS>, LANES> unpacked(const Beat<BYTES> &beat) {

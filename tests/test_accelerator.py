@@ -207,8 +207,8 @@ def test_all_nodes_that_cannot_be_lowered_are_named():
 def test_engines_that_do_not_exist(accelerator, x):
     with pytest.raises(
         UserError,
-        match="^engine exact, hls, int16x16, int8x8, lpa4x4, lpa8x8, rtl was expected, but 'vhdl' came; "
-        "choose one of them$",
+        match="^engine exact, hls, int16x16, int16x16_hls, int8x8, int8x8_hls, lpa4x4, lpa4x4_hls, lpa8x8, "
+        "lpa8x8_hls, rtl was expected, but 'vhdl' came; choose one of them$",
     ):
         accelerator.emulate(x, engine="vhdl")
 

@@ -121,6 +121,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "array.machine": {"digest", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
+    "array.hls": {"array", "array.isa", "array.machine", "array.rtl", "formats"},
     "array.rtl": {"array", "array.isa", "array.machine", "formats", "rtl"},
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),
@@ -142,9 +143,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": {"designs", "discovery"},
     "backends": {"dataflow", "designs"},
     "emulate": _parts(
-        "array array.compiler array.machine cache designs discovery engines files formats graph hls programs"
+        "array array.compiler array.hls array.isa array.machine cache designs discovery engines files formats"
     )
-    | {"emulate.build", "emulate.kernels", "rtl"},
+    | {"emulate.build", "emulate.kernels", "graph", "hls", "programs", "rtl"},
     "emulate.build": {"cache", "programs"},
     "emulate.kernels": {"cache", "emulate.build", "files", "formats"},
     "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),

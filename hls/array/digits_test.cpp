@@ -3,7 +3,11 @@
 
 #include "simulation/test_bench.hpp"
 
-typedef pyqkit::array::Digits<32> Family;
+typedef pyqkit::array::Digits<32, 2> Family;
+
+struct Run {
+  int activation_table, weight_table, weight_high, activation_high;
+};
 
 static int signed_of(int code, int bits) {
   const int cut = code & ((1 << bits) - 1);
@@ -30,24 +34,20 @@ static int expected(int slot, int code, int weight_bits, int activation_bits) {
 }
 
 struct Mode {
-  int weight_bits, activation_bits, weights[4], activations[4], inner, outer;
+  int weight_bits, activation_bits;
+  pyqkit::array::DigitMode digits;
 };
 static const Mode MODES[] = {
-    {2, 2, {0, 1, 2, 3}, {0, 1, 2, 3}, 0, 0}, {4, 2, {0, 1, 2, 3}, {0, 0, 1, 1}, 1, 0},
-    {2, 4, {0, 0, 1, 1}, {0, 1, 2, 3}, 1, 0}, {4, 4, {0, 1, 0, 1}, {0, 0, 1, 1}, 1, 1},
-    {2, 8, {0, 0, 0, 0}, {0, 1, 2, 3}, 1, 2},
+    {2, 2, {{0, 1, 2, 3}, {0, 1, 2, 3}, 0, 0}}, {4, 2, {{0, 1, 2, 3}, {0, 0, 1, 1}, 1, 0}},
+    {2, 4, {{0, 0, 1, 1}, {0, 1, 2, 3}, 1, 0}}, {4, 4, {{0, 1, 0, 1}, {0, 0, 1, 1}, 1, 1}},
+    {2, 8, {{0, 0, 0, 0}, {0, 1, 2, 3}, 1, 2}},
 };
 
 static Family family_of(const Mode &mode, int weight_bits, int activation_bits) {
   Family family;
-  fill(family.weights, weight_bits);
-  fill(family.activations, activation_bits);
-  for (int i = 0; i < 4; ++i) {
-    family.weights.choice[i] = mode.weights[i];
-    family.activations.choice[i] = mode.activations[i];
-  }
-  family.weights.high = family.activations.high = false;
-  family.inner = mode.inner, family.outer = mode.outer;
+  fill(family.tables[1][1], weight_bits);
+  fill(family.tables[0][0], activation_bits);
+  family.choose(mode.digits, Run{0, 1, 0, 0});
   return family;
 }
 
@@ -66,7 +66,7 @@ int main() {
     for (int code = 0; code < 256; ++code) {
       pyqkit::Exact<32> sums[1] = {0};
       for (int part = 0; part < 4; ++part) {
-        family.weights.high = part & 1, family.activations.high = part >> 1;
+        family.choose(MODES[3].digits, Run{0, 1, part & 1, part >> 1});
         family.add(sums, family.number(code), family.weight(slot));
       }
       CHECK_EQUAL(sums[0], signed_of(slot, 8) * signed_of(code, 8));

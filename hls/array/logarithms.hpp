@@ -4,7 +4,9 @@
 // A family is a struct with
 //   LANES, SUM               outputs of a slot, and bits of a sum
 //   Number, Weight           what activations and slots of weights are decoded to
+//   Mode, choose(mode, run)  how the tiles of a RUN are multiplied, and by which tables
 //   number(code), weight(slot), add(sums, number, weight)
+//   tables[2][TABLES]        what FILL fills: those of activations, those of weights
 #pragma once
 #include "formats.hpp"
 
@@ -28,8 +30,26 @@ struct LogNumber {
   }
 };
 
-template <class Significands, int SUM_> struct Logarithms {
+// Numbers by code.
+struct LogTable {
+  static constexpr int PER_ITEM = 4;
+  ap_uint<LOG + 2> entries[256];
+  LogTable() {
+#pragma HLS BIND_STORAGE variable = entries type = ram_s2p impl = lutram
+  }
+  static int trips(int items) {
+#pragma HLS INLINE
+    return items * PER_ITEM;
+  }
+  void put(int index, ap_uint<64> entry) {
+#pragma HLS INLINE
+    entries[index] = int(entry) & ((1 << (LOG + 2)) - 1);
+  }
+};
+
+template <class Significands, int SUM_, int TABLES> struct Logarithms {
   static const int LANES = 4, SUM = SUM_;
+  typedef int Mode;  // bits of a weight: 2, 4 or 8
   typedef LogNumber Number;
   // Two units multiply; of weights of two bits, which are 0, 1 and -1, all lanes take what the first one makes.
   struct Weight {
@@ -37,17 +57,28 @@ template <class Significands, int SUM_> struct Logarithms {
     ap_uint<1> there[LANES];
     ap_uint<1> negative[LANES];
   };
-  ap_uint<LOG + 2> activations[256], weights[256];  // tables, by code
-  int bits;                                         // of a weight: 2, 4 or 8
+  LogTable tables[2][TABLES];
+  int activation_table, weight_table;
+  Mode bits;
+  Logarithms() {
+#pragma HLS ARRAY_PARTITION variable = tables complete dim = 1
+  }
 
+  template <class Run> void choose(Mode mode, const Run &run) {
+#pragma HLS INLINE
+    bits = mode;
+    activation_table = run.activation_table;
+    weight_table = run.weight_table;
+  }
   Number number(ap_uint<8> code) const {
 #pragma HLS INLINE
-    return LogNumber::of(activations[int(code)]);
+    return LogNumber::of(tables[0][activation_table].entries[int(code)]);
   }
   Weight weight(ap_uint<8> slot) const {
 #pragma HLS INLINE
     const int low = bits == 4 ? int(slot) & 15 : int(slot);
-    const LogNumber first = LogNumber::of(weights[low]), second = LogNumber::of(weights[int(slot) >> 4]);
+    const LogNumber first = LogNumber::of(tables[1][weight_table].entries[low]);
+    const LogNumber second = LogNumber::of(tables[1][weight_table].entries[int(slot) >> 4]);
     Weight weight;
     weight.log[0] = bits == 2 ? ap_uint<LOG>(0) : first.log;
     weight.log[1] = second.log;

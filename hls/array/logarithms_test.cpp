@@ -8,7 +8,11 @@
 struct Significands {
   static int value(int fraction) { return int(std::round(128 * std::exp2(fraction / 64.0))); }
 };
-typedef pyqkit::array::Logarithms<Significands, 48> Family;
+typedef pyqkit::array::Logarithms<Significands, 48, 2> Family;
+
+struct Run {
+  int activation_table = 1, weight_table = 0;
+};
 
 static unsigned long long state = 1;
 static int drawn(int below) {
@@ -30,12 +34,12 @@ static long long product(int left, int right) {
 int main() {
   Family family;
   for (int code = 0; code < 256; ++code) {
-    family.activations[code] = drawn(8) == 0 ? 4096 : drawn(2) << 11 | drawn(1024);
-    family.weights[code] = drawn(8) == 0 ? 4096 : drawn(2) << 11 | drawn(1024);
+    family.tables[0][1].entries[code] = drawn(8) == 0 ? 4096 : drawn(2) << 11 | drawn(1024);
+    family.tables[1][0].entries[code] = drawn(8) == 0 ? 4096 : drawn(2) << 11 | drawn(1024);
   }
   const int ternary[4] = {4096, 0, 4096, 2048};  // of two bits: 0, 1, no number, -1
   for (int bits = 2; bits <= 8; bits *= 2) {
-    family.bits = bits;
+    family.choose(bits, Run());
     for (int slot = 0; slot < 256; ++slot)
       for (int code = 0; code < 256; ++code) {
         pyqkit::Exact<48> sums[4] = {0, 0, 0, 0};
@@ -44,8 +48,8 @@ int main() {
           const int weight = lane < 8 / bits ? (slot >> (bits * lane)) & ((1 << bits) - 1) : 0;
           const int entry = lane >= 8 / bits ? 4096
                             : bits == 2      ? ternary[weight]
-                                             : int(family.weights[weight]);
-          CHECK_EQUAL(sums[lane], product(int(family.activations[code]), entry));
+                                             : int(family.tables[1][0].entries[weight]);
+          CHECK_EQUAL(sums[lane], product(int(family.tables[0][1].entries[code]), entry));
         }
       }
   }

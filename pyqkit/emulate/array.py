@@ -1,8 +1,13 @@
-"""Engines of arrays, by the machine's name: the network as a program for it, executed (emulated)."""
+"""Engines of arrays: the network as a program for a machine, executed.
+
+Of each machine there is one by its name, which executes instructions on numpy arrays (emulated), and one with
+``_hls`` behind the name, whose machine is the generated C++.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +19,7 @@ from pyqkit.array.machine import Machine
 from pyqkit.array.network import ArrayNetwork, Side
 from pyqkit.array.program import Call, executed
 from pyqkit.designs import Designs
+from pyqkit.emulate.array_hls import HlsArray
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.golden import golden
 from pyqkit.engines import Counts, Engine, Maker, Say, engine
@@ -24,6 +30,13 @@ from pyqkit.graph.graph import Graph
 _CHUNK = 16  # frames of a transfer
 
 
+class Sender(Protocol):
+    """A machine that keeps its memories."""
+
+    def send(self, content: bytes) -> bytes:
+        """What it gives for what comes over the stream."""
+
+
 class ArrayEngine:
     """A graph as a program of an array.
 
@@ -31,6 +44,10 @@ class ArrayEngine:
     ----------
     graph : Graph
     array : Machine
+    built : callable
+        Makes what executes programs of a machine.
+    name : str
+        The machine's by default.
 
     Attributes
     ----------
@@ -39,11 +56,13 @@ class ArrayEngine:
 
     counts: Counts | None = None
 
-    def __init__(self, graph: Graph, array: Machine) -> None:
-        self.name, self._graph = array.name, graph
+    def __init__(
+        self, graph: Graph, array: Machine, built: Callable[[Machine], Sender] = ArrayState, name: str = ""
+    ) -> None:
+        self.name, self._graph = name or array.name, graph
         self.program = compile_graph(graph, array)
         check(self.program, array)
-        self._state = ArrayState(array)
+        self._state = built(array)
         self._state.send(self.program.setup())
 
     def run(
@@ -89,12 +108,16 @@ def _side(graph: Graph, port: Port, codes: np.ndarray) -> Side:
     return Side(port, End(tensor.name, tensor.shape, tensor.format, 1), codes)
 
 
-def _maker(array: Machine) -> Maker:
+_BUILT: dict[str, Callable[[Machine], Sender]] = {"": ArrayState, "_hls": HlsArray}
+
+
+def _maker(array: Machine, kind: str) -> Maker:
     def make(designs: Designs, say: Say | None = None) -> Engine:
-        return ArrayEngine(designs.compiled.graph, array)
+        return ArrayEngine(designs.compiled.graph, array, _BUILT[kind], array.name + kind)
 
     return make
 
 
 for _name in machine.names():
-    engine(_name)(_maker(machine.named(_name)))
+    for _kind in _BUILT:
+        engine(_name + _kind)(_maker(machine.named(_name), _kind))

@@ -48,7 +48,9 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
         "--engine",
         "vhdl",
     )
-    names = "exact, hls, int16x16, int8x8, lpa4x4, lpa8x8, rtl"
+    names = (
+        "exact, hls, int16x16, int16x16_hls, int8x8, int8x8_hls, lpa4x4, lpa4x4_hls, lpa8x8, lpa8x8_hls, rtl"
+    )
     refused(engine, f"engine {names} was expected, but 'vhdl' came; choose one of them")
     assert not list(tmp_path.iterdir())
 

@@ -14,7 +14,8 @@ Found = Iterator[tuple[int, str]]  # line and sentence
 Rule = Callable[[Header], Found]
 RULES: dict[str, Rule] = {}
 _HEAD = re.compile(r"for \(int trip = 0; trip < TRIPS; \+\+trip\)")
-_BOUND = re.compile(r"static constexpr int TRIPS = ")
+# A constant, or what an instruction of an array says: rows, columns and counts are fields of it.
+_BOUND = re.compile(r"static constexpr int TRIPS = |const int TRIPS = [\w:.]+trips\(")
 _ALLOCATES = (CursorKind.CXX_NEW_EXPR, CursorKind.CXX_DELETE_EXPR)
 _NAMES = (CursorKind.DECL_REF_EXPR, CursorKind.NAMESPACE_REF)
 _HEAP = ("malloc", "calloc", "free", "std")

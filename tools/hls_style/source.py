@@ -116,9 +116,16 @@ def body(function: Cursor) -> Cursor | None:
 
 
 def is_process(function: Cursor) -> bool:
-    """Whether a function moves words between streams: it takes some, and gives nothing back."""
-    parameters = (child for child in function.get_children() if child.kind == CursorKind.PARM_DECL)
-    return any(is_stream(parameter) for parameter in parameters)
+    """Whether a function works trip by trip: it says so, or moves words of streams itself.
+
+    One that has no loop and hands its streams to others is none.
+    """
+    block = body(function)
+    words = {token.spelling for token in block.get_tokens()} if block is not None else set()
+    if "PYQKIT_TRIPS" in words:
+        return True
+    takes = any(is_stream(c) for c in function.get_children() if c.kind == CursorKind.PARM_DECL)
+    return takes and bool(words & {"for", "while", "do", "read", "write"})
 
 
 def is_stream(parameter: Cursor) -> bool:

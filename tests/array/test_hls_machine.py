@@ -1,0 +1,111 @@
+"""Machines in C++ compute what `ArrayState` says, with our integers and with AMD's."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pyqkit
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.execute import ArrayState
+from pyqkit.array.isa import ProgramError
+from pyqkit.array.machine import Machine, Mode
+from pyqkit.array.program import executed
+from pyqkit.emulate.array_hls import HlsArray
+from pyqkit.formats import parse
+from tests.array.layers import layer
+from tests.array.networks import everything, moves
+from tests.array.pairs import CODES, PairsOfCodes
+from tests.array.products import ProductOfActivations
+from tests.array.random_programs import Drawn
+from tests.array.running import sent_to
+from tests.array.test_matrix import INTEGERS, LOGARITHMS, NARROW, NIBBLES
+from tests.array.test_simulation import MACHINES
+from tests.array.test_use import digits
+from tests.hls.test_benches import integers_of_amd
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+PAIRED = {name: replace(machine, accumulators=CODES) for name, machine in MACHINES.items()}
+QUICK = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w")  # to compile, not to run
+
+
+def built(machine: Machine, amd: bool = False) -> HlsArray:
+    """A new machine."""
+    integers = integers_of_amd() if amd else None
+    if amd and integers is None:
+        pytest.skip("hls4ml, which carries AMD's ap_int headers, is not installed")
+    return HlsArray(machine, ap_int=integers, flags=QUICK)
+
+
+@pytest.mark.parametrize("amd", [False, True], ids=["ours", "amd"])
+@pytest.mark.parametrize("name", MACHINES)
+def test_random_programs(name: str, amd: bool) -> None:
+    """Every field of every instruction; TLAST on the last word alone."""
+    words = 0
+    for seed in range(6 if amd else 24):
+        content = Drawn(MACHINES[name], seed).content()
+        given, lasts = built(MACHINES[name], amd).transfer(content)
+        assert given == ArrayState(MACHINES[name]).send(content), seed
+        assert np.flatnonzero(lasts).tolist() == [len(lasts) - 1]
+        words += len(lasts)
+    assert words > 300
+
+
+@pytest.mark.parametrize(
+    "name, activations, weights",
+    [("lp", *pair) for pair in LOGARITHMS] + [("integer", *pair) for pair in INTEGERS + NIBBLES],
+)
+def test_all_pairs_of_codes(name: str, activations: str, weights: str) -> None:
+    """256 slots times 256 activations in each mode, against the table of products."""
+    pairs = PairsOfCodes.of(PAIRED[name], parse(activations), parse(weights))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(pairs.taken(built(PAIRED[name]).send(pairs.content)), pairs.sums)
+
+
+@pytest.mark.parametrize(
+    "name, activations, weights", [("lp", "lp8_1_2", "lp4_0_3"), ("integer", "uint8", "int8")]
+)
+def test_networks(name: str, activations: str, weights: str) -> None:
+    """Programs of the compiler, against the graph's own definition."""
+    machine = PAIRED[name]
+    nets = [everything(activations, weights), moves(activations, weights)]
+    nets += [layer(machine.family, seed) for seed in range(12)]
+    for net in nets:
+        program = compile_graph(net.graph, machine)
+        array = built(machine)
+        array.send(program.setup())
+        found = executed(program, net.codes, sent_to(array))
+        for port in net.graph.outputs:
+            np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
+
+
+@pytest.mark.parametrize("name, fmt", [("lp", "lp8_1_2"), ("integer", "int4"), ("integer", "int8")])
+def test_products_of_activations(name: str, fmt: str) -> None:
+    drawn = ProductOfActivations.of(MACHINES[name], fmt)
+    assert built(MACHINES[name]).send(drawn.content) == ArrayState(MACHINES[name]).send(drawn.content)
+
+
+def test_narrow_logarithms() -> None:
+    """A machine that has a mode of four bits alone."""
+    machine = replace(PAIRED["lp"], name="narrow", modes=(Mode(4, 4, 34, 40),))
+    for activations, weights in NARROW:
+        pairs = PairsOfCodes.of(machine, parse(activations), parse(weights))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(pairs.taken(built(machine).send(pairs.content)), pairs.sums)
+
+
+def test_a_truncated_program_is_refused() -> None:
+    """And the machine's engine says what it waited for."""
+    content = Drawn(MACHINES["lp"], 0).content()
+    with pytest.raises(
+        ProgramError, match="whole frames were expected over the stream, but machine waits to"
+    ):
+        built(MACHINES["lp"]).send(content[:-8])
+
+
+def test_an_engine() -> None:
+    """Beside the others, on the machine that comes with pyqkit."""
+    accelerator = pyqkit.compile(digits("lp4_0_3", "lp8_1_2"), target_fps=100)
+    x = np.random.default_rng(0).normal(0, 0.5, (20, 1, 8, 8)).clip(-1.5, 1.5).astype(np.float32)
+    np.testing.assert_array_equal(accelerator.emulate(x, engine="lpa4x4_hls"), accelerator(x))
