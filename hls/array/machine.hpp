@@ -120,10 +120,10 @@ template <class M> struct Machine {
     const int address = fields.address, count = fields.count;
     switch (int(fields.table)) {
       case M::OF_ACTIVATIONS:
-        fill(tables, address, count, family.tables[0]);
+        fill(tables, address, count, family.tables[0][int(fields.choice)]);
         break;
       case M::OF_WEIGHTS:
-        fill(tables, address, count, family.tables[1]);
+        fill(tables, address, count, family.tables[1][int(fields.choice)]);
         break;
       case M::OF_BOUNDARIES:
         fill(tables, address, count, boundaries);

@@ -38,6 +38,8 @@ class PairsOfCodes:
         slots = np.append(random.permutation(CODES), np.zeros(-CODES % size, int))
         slots = slots.reshape(-1, machine.rows, machine.columns)
         codes = np.stack([random.permutation(CODES) for _ in range(machine.rows)], axis=1)
+        if machine.family == "lp":  # tables say nothing of codes that the format does not have
+            codes %= 2**activation.bits
         products = _products(machine, pair, activation, weight)
         sums = products[codes[None, :, :, None], slots[:, None]].sum(axis=2)
         return cls(_content(machine, pair, slots.astype(np.uint8), codes.astype(np.uint8)), sums)

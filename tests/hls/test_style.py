@@ -12,7 +12,11 @@ pytest.importorskip("clang.cindex", reason="libclang, which reads C++, is not in
 from tools.hls_style.rules import RULES
 from tools.hls_style.source import Header
 
-HEADERS = sorted(path.name for path in library().glob("*.hpp"))
+HEADERS = sorted(
+    str(path.relative_to(library()))
+    for folder in (".", "array")
+    for path in (library() / folder).glob("*.hpp")
+)
 MUTANTS = [
     (
         "one_loop",
@@ -30,6 +34,9 @@ MUTANTS = [
     ),
     ("bound", "add", "trip < TRIPS", "trip < PIXELS"),
     ("bound", "requantise", "  static constexpr int TRIPS = ", "  const int TRIPS = "),
+    ("bound", "array/run", "const int TRIPS = walk.trips();", "const int TRIPS = walk.spans;"),
+    ("bound", "array/copy", "trip < TRIPS", "trip < int(fields.count)"),
+    ("pipelined", "array/post", "PIPELINE II = 1 style = flp", "PIPELINE II = 2 style = flp"),
     ("unrolled", "add", "#pragma HLS UNROLL\n", ""),
     ("unrolled", "dataflow", "#pragma HLS UNROLL\n", "#pragma HLS UNROLL factor = 2\n"),
     ("unrolled", "layout", "    part.step();", "    while (part.at > 0) part.step();"),
@@ -90,6 +97,7 @@ def test_a_mutant_of_each_rule_is_convicted(
     text = (library() / f"{header}.hpp").read_text()
     assert right in text
     mutant = tmp_path / f"{header}.hpp"
+    mutant.parent.mkdir(exist_ok=True)
     mutant.write_text(text.replace(right, wrong, 1))
     assert rule in convictions(mutant)
 
