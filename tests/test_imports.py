@@ -143,9 +143,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": {"designs", "discovery"},
     "backends": {"dataflow", "designs"},
     "emulate": _parts(
-        "array array.compiler array.hls array.isa array.machine cache designs discovery engines files formats"
+        "array array.compiler array.hls array.isa array.machine array.rtl cache designs discovery engines"
     )
-    | {"emulate.build", "emulate.kernels", "graph", "hls", "programs", "rtl"},
+    | _parts("emulate.build emulate.kernels files formats graph hls programs rtl"),
     "emulate.build": {"cache", "programs"},
     "emulate.kernels": {"cache", "emulate.build", "files", "formats"},
     "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),

@@ -78,11 +78,26 @@ def compile_model(
     UserError
         If one of them refuses the source.
     """
-    verilator, compiler = _verilator(), _compiler()
-    say = say or (lambda _: None)
     sources = {p.name: p.read_text() for p in sorted(include.glob("*.sv"))} | design.files
     sources["ports.hpp"] = _ports(design)
     sources["harness.cpp"] = (Path(__file__).parent / "rtl_harness.cpp").read_text()
+    return build(sources, design.network, cache, flags, trace, say)
+
+
+def build(
+    sources: dict[str, str],
+    top: str,
+    cache: Path,
+    flags: tuple[str, ...],
+    trace: Tracing | None = None,
+    say: Say | None = None,
+) -> Path:
+    """Verilate and compile a top module, with the ``harness.cpp`` among its sources; see `compile_model`.
+
+    The C++ class of the model is called ``Vnetwork``.
+    """
+    verilator, compiler = _verilator(), _compiler()
+    say = say or (lambda _: None)
     version = (verilator / "include" / "verilated_config.h").read_bytes()
     key = repr((flags, _VERILATE, trace, version, sorted(sources.items())))
 
@@ -91,8 +106,7 @@ def compile_model(
         for name, text in sources.items():
             (made / name if name.endswith(".hex") else work / name).write_text(text)
         say("verilating")
-        top = [f"{design.network}.sv", "--top-module", design.network]
-        options = [*top, *_VERILATE, *([trace.option] if trace else [])]
+        options = [f"{top}.sv", "--top-module", top, *_VERILATE, *([trace.option] if trace else [])]
         verilate = [str(verilator / "bin" / "verilator_bin"), *options]
         compile_all([verilate], work, "SystemVerilog", "Verilator", {"VERILATOR_ROOT": str(verilator)})
         folders = [f"-I{p}" for p in (".", "made", verilator / "include", verilator / "include" / "vltstd")]

@@ -8,10 +8,11 @@ import numpy as np
 
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.program import Call, Program, executed
+from pyqkit.emulate.array import Sender
 from tests.emulate.networks import Net
 
 
-def sent_to(state: ArrayState) -> Callable[[Call], np.ndarray]:
+def sent_to(state: Sender) -> Callable[[Call], np.ndarray]:
     """Transfers to a machine."""
 
     def send(call: Call) -> np.ndarray:
