@@ -1,5 +1,6 @@
 // Where codes of results go: rows, words and planes of the activations, SERVED columns of each post-processor one after the other.
-// What a LOAD writes goes through here, too, since both never work at a time.
+// What a LOAD writes goes through here, too, since both never work at a time. `valid` and `phase` come a cycle before the codes, so
+// that places are known when those come.
 `default_nettype none
 module pqk_array_codes #(
     parameter int ROWS = 8,
@@ -74,14 +75,20 @@ module pqk_array_codes #(
   end
 
   // ---- which row a column's code goes to, in this word and plane or the next ones
-  wire [PROCESSORS-1:0] kept, wraps;
-  wire [PROCESSORS*ROW-1:0] rows;
+  logic [PROCESSORS-1:0] kept, wraps;
+  logic [PROCESSORS*ROW-1:0] rows;
+  logic [ADDRESS-1:0] here, behind;
+  logic [2:0] plane_here, plane_behind;
+  always_ff @(posedge clock) {here, behind, plane_here, plane_behind} <= {word, next_word, at_plane, next_plane};
   for (genvar p = 0; p < PROCESSORS; p++) begin : g_processor
     wire [ROW+1:0] column = (ROW + 2)'(p * SERVED) + (ROW + 2)'(phase);
     wire [ROW+1:0] row = (ROW + 2)'(at_slot) + column;
-    assign kept[p] = valid && SIZE'(column) < left && column < (ROW + 2)'(COLUMNS);
-    assign wraps[p] = row >= (ROW + 2)'(ROWS);
-    assign rows[p*ROW+:ROW] = ROW'(wraps[p] ? row - (ROW + 2)'(ROWS) : row);
+    wire above = row >= (ROW + 2)'(ROWS);
+    always_ff @(posedge clock) begin
+      kept[p] <= valid && SIZE'(column) < left && column < (ROW + 2)'(COLUMNS);
+      wraps[p] <= above;
+      rows[p*ROW+:ROW] <= ROW'(above ? row - (ROW + 2)'(ROWS) : row);
+    end
   end
   for (genvar r = 0; r < ROWS; r++) begin : g_row
     localparam int PART = 8 * r / STREAM;
@@ -98,8 +105,8 @@ module pqk_array_codes #(
       end
     end
     wire mine_loaded = load && load_part == 4'(PART);
-    wire [2:0] in_plane = wrapped ? next_plane : at_plane;
-    always_ff @(posedge clock) write_address[r*ADDRESS+:ADDRESS] <= load ? load_address : wrapped ? next_word : word;
+    wire [2:0] in_plane = wrapped ? plane_behind : plane_here;
+    always_ff @(posedge clock) write_address[r*ADDRESS+:ADDRESS] <= load ? load_address : wrapped ? behind : here;
     if (PARTS == 1) begin : g_code
       always_ff @(posedge clock) begin
         write[r] <= mine || mine_loaded;

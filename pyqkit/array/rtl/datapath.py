@@ -165,7 +165,7 @@ def codes(out: Writer) -> None:
     machine, address = out.machine, out.bits(isa.Post, "base")
     phase = (machine.post_cycles - 1).bit_length()
     arrived = {"code_valid": 1, "code_phase": phase}
-    out.delay("codes_come", "step_valid && step_last && !post_raw, step_phase", arrived, CODED)
+    out.delay("codes_come", "step_valid && step_last && !post_raw, step_phase", arrived, CODED - 1)
     sizes = {"ROWS": machine.rows, "COLUMNS": machine.columns, "SERVED": machine.post_cycles}
     sizes |= {"PARTS": planes(machine), "ADDRESS": address, "SIZE": isa.SIZE_BITS}
     sizes |= {"STREAM": machine.stream_bits}
