@@ -90,7 +90,7 @@ setup(
     packages=[*find_packages(include=["pyqkit", "pyqkit.*"]), *FOLDERS],
     package_dir=FOLDERS,
     package_data={
-        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "**/*.v", "hardware/*.json"],
+        "pyqkit": ["**/*.cpp", "**/*.hpp", "**/*.h", "**/*.v", "hardware/*.json", "array/*/*.json"],
         "pyqkit.hls_library": ["**/*.hpp", "**/*.h"],
         "pyqkit.rtl_library": ["*.sv", "array/*.sv"],
         "pyqkit.board_files": ["*.toml"],

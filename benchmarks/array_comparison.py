@@ -1,23 +1,24 @@
 """Arrays and their elements in logarithms and in integers, synthesised and timed block by block, in one run.
 
-python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_comparison.{json,md}
+python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_comparison.md
+                                                           and pyqkit/array/area/parts.json
 
 Each block is synthesised alone, elements first; a machine is the sum of its blocks and is told of once all of
-them are there. Netlists are cached, so another call goes on. Cycles are those of the networks of
+them are there. What did not change since it was measured is not measured again. Cycles are those of
 `array_networks`: ResNet-20's shapes with random weights, which cycles do not depend on.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from array_networks import resnet20
 from records import Run
 
 from pyqkit.array import report
+from pyqkit.array.area import PARTS, Part, area, of_block, parts
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.machine import Machine, Mode, named
 from pyqkit.array.rtl import sources
@@ -28,7 +29,7 @@ from pyqkit.rtl.cells import Synthesis, count
 from pyqkit.rtl.delays import Cell
 from pyqkit.rtl.static_timing import LABEL, longest_path
 from pyqkit.rtl.static_timing import Path as LongestPath
-from pyqkit.rtl.synthesis import Netlist, cells_library, mapped
+from pyqkit.rtl.synthesis import Netlist, cells_library, digest, mapped
 
 RESULTS = Path(__file__).parent / "results"
 BOARD = "PYNQ-Z2"
@@ -65,35 +66,27 @@ Cycles of ResNet-20 are modelled, at 100 MHz. Elements of e4m3 and posits were n
 """
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a block takes alone."""
-
-    machine: str
-    module: str
-    count: int
-    luts: tuple[int, int, int]
-    ff: int
-    bram: float
-    dsp: int
-    ns: float
-    end: str
-
-    @property
-    def upper(self) -> int:
-        """LUTs of one at most."""
-        return self.luts[1] + self.luts[2]
-
-
-def measure(name: str, block: Block, number: int, cells: dict[str, Cell]) -> Measured:
+def measure(block: Block, cells: dict[str, Cell]) -> Part:
     """Synthesise and time a block."""
 
     def both(module: Netlist) -> tuple[Synthesis, LongestPath]:
         return count(module), longest_path(module, cells)
 
-    ((found, path),) = mapped([block.circuit()], sources(), both)
-    luts, bram = (found.lut_low, found.lut_high, found.lutram), found.ramb36 + found.ramb18 / 2
-    return Measured(name, block.module, number, luts, found.ff, bram, found.dsp, path.ns, path.end)
+    library = sources()
+    ((found, path),) = mapped([block.circuit()], library, both)
+    return Part(
+        block.module,
+        dict(block.parameters),
+        digest(block.circuit(), library),
+        found.lut_low,
+        found.lut_high,
+        found.lutram,
+        found.ff,
+        found.ramb36 + found.ramb18 / 2,
+        found.dsp,
+        path.ns,
+        path.end,
+    )
 
 
 def cycles(machine: Machine, formats: Sequence[str]) -> int:
@@ -102,47 +95,38 @@ def cycles(machine: Machine, formats: Sequence[str]) -> int:
     return report.report(compile_graph(graph, machine)).frame_cycles
 
 
-def table(rows: Sequence[Measured], tasks: Sequence[tuple[str, Block, int]]) -> str:
+def table(parts: Mapping[Block, Part]) -> str:
     """Machines that are complete, and elements."""
     sites = load(BOARD).resources["lut"]
-    text = (
-        HEAD
-        + "\n| machine | LUT | of XC7Z020 | FF | BRAM | DSP | ns, longest block |\n|"
-        + " --- |" * 7
-        + "\n"
+    whole = [name for name, machine in MACHINES.items() if blocks(machine).keys() <= parts.keys()]
+    text = HEAD + _head("machine", "LUT", "of XC7Z020", "FF", "BRAM", "DSP", "ns, longest block")
+    areas = {name: area(MACHINES[name]) for name in whole}
+    for name, found in areas.items():
+        slowest = max((parts[block] for block in blocks(MACHINES[name])), key=lambda part: part.ns)
+        text += f"| {name} | {found.lut:,.0f} | {found.lut / sites:.0%} | {found.ff:,.0f} | "
+        text += f"{found.bram36:g} | {found.dsp:.0f} | {slowest.ns:.2f} {slowest.module} |\n"
+    text += _head(
+        "element", "LUT low to high", "FF", "ns", "products a cycle", "products a cycle per 1,000 LUT"
     )
-    whole = [name for name in MACHINES if _missing(name, rows, tasks) == 0]
+    for name, machine in MACHINES.items():
+        block = next(block for block in blocks(machine) if block.module.endswith("element"))
+        for mode in machine.modes if block in parts else ():
+            part, made = parts[block], products(machine, mode)
+            text += f"| {name} {mode.name} | {part.lut_low} to {part.lut_high} | {part.ff} | "
+            text += f"{part.ns:.2f} | {made:g} | {1000 * made / part.lut_high:.2f} |\n"
+    formats = "weights (first layer, others), activations"
+    text += _head("ResNet-20 on", formats, "cycles", "images/s", "per 1,000 LUT")
     for name in whole:
-        mine = [row for row in rows if row.machine == name]
-        luts, slowest = sum(row.upper * row.count for row in mine), max(mine, key=lambda row: row.ns)
-        sums = [sum(getattr(row, key) * row.count for row in mine) for key in ("ff", "bram", "dsp")]
-        text += f"| {name} | {luts:,} | {luts / sites:.0%} | {sums[0]:,} | {sums[1]:g} | {sums[2]} | "
-        text += f"{slowest.ns:.2f} {slowest.module} |\n"
-    text += "\n| element | LUT low to high | FF | ns | products a cycle | products a cycle per 1,000 LUT |\n"
-    text += "|" + " --- |" * 6 + "\n"
-    for row in rows:
-        if row.module.endswith("element"):
-            for mode in MACHINES[row.machine].modes:
-                made = products(MACHINES[row.machine], mode)
-                text += f"| {row.machine} {mode.name} | {row.luts[0]} to {row.luts[1]} | {row.ff} | "
-                text += f"{row.ns:.2f} | {made:g} | {1000 * made / row.luts[1]:.2f} |\n"
-    names = (
-        "ResNet-20 on",
-        "weights (first layer, others), activations",
-        "cycles",
-        "images/s",
-        "per 1,000 LUT",
-    )
-    text += f"\n| {' | '.join(names)} |\n|" + " --- |" * 5 + "\n"
-    for name in whole:
-        luts = sum(row.upper * row.count for row in rows if row.machine == name)
-        for formats in NETWORKS[name]:
-            found = cycles(MACHINES[name], formats)
+        for chosen in NETWORKS[name]:
+            found = cycles(MACHINES[name], chosen)
             rate = 1e8 / found
-            text += (
-                f"| {name} | {', '.join(formats)} | {found:,} | {rate:,.0f} | {1000 * rate / luts:.1f} |\n"
-            )
+            text += f"| {name} | {', '.join(chosen)} | {found:,} | {rate:,.0f} | "
+            text += f"{1000 * rate / areas[name].lut:.1f} |\n"
     return text
+
+
+def _head(*names: str) -> str:
+    return f"\n| {' | '.join(names)} |\n|" + " --- |" * len(names) + "\n"
 
 
 def products(machine: Machine, mode: Mode) -> float:
@@ -152,37 +136,36 @@ def products(machine: Machine, mode: Mode) -> float:
     return 16 / (mode.weight_bits * mode.activation_bits)
 
 
-def _missing(name: str, rows: Sequence[Measured], tasks: Sequence[tuple[str, Block, int]]) -> int:
-    wanted = sum(machine == name for machine, _, _ in tasks)
-    return (wanted or 1) - sum(row.machine == name for row in rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="*", choices=list(MACHINES), help="machines to measure")
     options = parser.parse_args()
-    run, cells, rows = Run(options), delays.library(cells_library()), list[Measured]()
-    tasks = [
-        (name, block, number)
-        for name in options.only or MACHINES
-        for block, number in sorted(blocks(MACHINES[name]).items(), key=lambda item: item[0].module)
+    run, cells, library = Run(options), delays.library(cells_library()), sources()
+    wanted = [
+        block for name in options.only or MACHINES for block in sorted(blocks(MACHINES[name]), key=_turn)
     ]
-    tasks.sort(key=_turn)
-    for name, block, number in tasks:
-        rows.append(measure(name, block, number, cells))
-        print(rows[-1], flush=True)
-        run.write_json(RESULTS / "array_comparison.json", {"blocks": [asdict(row) for row in rows]})
-        if _missing(name, rows, tasks) == 0 or rows[-1].module.endswith("element"):
-            (RESULTS / "array_comparison.md").write_text(table(rows, tasks))
+    wanted = sorted(dict.fromkeys(wanted), key=lambda block: not block.module.endswith("element"))
+    known = {part.block: part for part in parts()}
+    for block in wanted:
+        if block not in known or known[block].digest != digest(block.circuit(), library):
+            known[block] = measure(block, cells)
+            print(known[block], flush=True)
+            _write(run, known)
+    (RESULTS / "array_comparison.md").write_text(table(known))
 
 
-def _turn(task: tuple[str, Block, int]) -> tuple[int, int]:
-    """Elements of all machines first, then machine by machine, the largest blocks first."""
-    name, block, _ = task
-    size = LARGEST.index(block.module) if block.module in LARGEST else len(LARGEST)
-    return 0 if block.module.endswith("element") else 1 + list(MACHINES).index(name), size
+def _write(run: Run, known: Mapping[Block, Part]) -> None:
+    rows = sorted(known.values(), key=lambda part: (part.module, sorted(part.parameters.items())))
+    run.write_json(PARTS, {"parts": [row.to_json() for row in rows]}, merged=True)
+    parts.cache_clear()
+    of_block.cache_clear()
+
+
+def _turn(block: Block) -> int:
+    """The largest blocks first."""
+    return LARGEST.index(block.module) if block.module in LARGEST else len(LARGEST)
 
 
 if __name__ == "__main__":

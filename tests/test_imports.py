@@ -123,6 +123,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "array.families": {"array.machine", "discovery", "formats"},
     "array.hls": {"array", "array.isa", "array.machine", "array.rtl", "formats"},
     "array.rtl": {"array", "array.isa", "array.machine", "formats", "rtl"},
+    "array.area": {"array.machine", "array.rtl"},
+    "array.search": _parts(
+        "array array.area array.compiler array.families array.isa array.machine boards graph"
+    ),
     "build_folder": {"digest", "files", "formats", "npy", "untrusted"},
     "digest": set(),
     "cache": {"files", "renaming"},
@@ -177,8 +181,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
     | {"emulate"}
-    | _parts("array array.compiler array.machine hardware overlay quant report_tables report_vivado")
-    | _parts("studies studies.formats_search studies.lpq studies.microscopiq studies.minifloat tables")
+    | _parts("array array.compiler array.machine array.search hardware overlay quant report_tables")
+    | _parts("report_vivado studies studies.formats_search studies.lpq studies.microscopiq studies.minifloat")
+    | {"tables"}
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use

@@ -222,6 +222,10 @@ _INTEGER = (
     Mode(2, 8, 10, 32),
 )
 
+# Any two Logarithmic Posits of 4 bits, without the table of 8 bits and its wider sums.
+_LP4 = (Mode(4, 4, 34, 40),)
+MODES = {"lp": (_LP4, _LP), "integer": (_INTEGER,)}  # of a family, sets of them, the smaller one first
+
 _MACHINES = (
     Machine("lpa8x8", "lp", 8, 8, _LP, 8192, 16384, 512, 512, 8192, 1024),
     Machine("lpa4x4", "lp", 4, 4, _LP, 8192, 16384, 128, 1024, 8192, 4096),

@@ -62,7 +62,8 @@ from pyqkit.files import check_apart, check_file, is_stream, replacing
 )
 @click.option(
     "--array",
-    help="Write a program for this array instead, a zip file; --board gives the clock. See docs/array.md.",
+    help="Write a program for this array instead, a zip file; --board gives the clock. 'auto' searches the "
+    "array that fits the board; the file of a program stands for its array. See docs/array.md.",
 )
 @click.option(
     "--exact-factors",
@@ -95,9 +96,9 @@ def compile_command(
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
     if array is not None:
-        wishes = (target_fps, lut_share, fold, write_fold, *probes)
-        where = array, board, clock_mhz, exact_factors
-        compile_for_array(network, output, where, input_format, wishes, as_json, force)
+        wishes = (target_fps, fold, write_fold, *probes)
+        where, shares = (array, board, clock_mhz, exact_factors), (lut_share, resource_share)
+        compile_for_array(network, output, where, shares, input_format, wishes, as_json, force)
         return
     if exact_factors:
         raise UserError("--array was expected with --exact-factors; an accelerator's factors are exact")
@@ -320,7 +321,9 @@ def report(
 
 @main.command()
 @click.argument("build", type=click.Path(), required=False)
-@click.option("--array", help="Instead of BUILD: the array to make an overlay of, such as lpa8x8.")
+@click.option(
+    "--array", help="Instead of BUILD: the array to make an overlay of, such as lpa8x8, or a program for it."
+)
 @click.option("--board", help="The board that BUILD must be for, or that the array is for.")
 @click.option(
     "--backend",

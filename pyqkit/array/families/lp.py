@@ -55,14 +55,17 @@ class LogFamily(Family):
             (mode.weight_bits, index)
             for index, mode in enumerate(machine.modes)
             if mode.weight_bits >= weight.bits
+            and mode.activation_bits >= activation.bits
             and mode.product_bits >= largest
             and self.lanes(mode) == (lanes or self.lanes(mode))
         ]
         if not fitting or max(int(table[: 2**8].max() & NEGATIVE - 1) for table in entries) >> LOG_BITS:
             most = max(mode.product_bits for mode in machine.modes)
+            modes = ", ".join(mode.name for mode in machine.modes)
             raise UserError(
-                f"products of at most {most} bits were expected by the array {machine.name}, but "
-                f"{activation} times {weight} needs {largest}; use formats with a shorter regime (rs)"
+                f"codes of a mode out of {modes}, with products of at most {most} bits, were expected by the "
+                f"array {machine.name}, but {activation} times {weight} came, with {largest}; use formats of "
+                "fewer bits, or with a shorter regime (rs)"
             )
         index = min(fitting)[1]
         mode = machine.modes[index]
