@@ -160,6 +160,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
     "studies.microscopiq": _parts("digest formats quant studies untrusted"),
+    "studies.palquant": _parts("digest files quant studies untrusted"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")
     | _parts("graph.importer graph.model hardware quant studies studies.lpq"),
     "tables": {"formats"},
@@ -183,7 +184,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"emulate"}
     | _parts("array array.compiler array.machine array.search hardware overlay quant report_tables")
     | _parts("report_vivado studies studies.formats_search studies.lpq studies.microscopiq studies.minifloat")
-    | {"tables"}
+    | _parts("studies.palquant tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use
@@ -201,6 +202,7 @@ ALLOWED_HEAVY = {
     "studies.minifloat": {"torch", "matplotlib", "pyarrow"},
     "studies.lpq": {"torch", "matplotlib"},
     "studies.microscopiq": {"torch"},
+    "studies.palquant": {"torch", "matplotlib"},
     "studies.formats_search": {"torch", "matplotlib"},
     "custom_op": {"onnx", "qonnx"},
     "graph.input_format": {"onnx"},

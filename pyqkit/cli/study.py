@@ -125,3 +125,48 @@ def report(folders: tuple[Path, ...], output: Path, force: bool) -> None:
 
     for path in write(folders, output, force):
         click.echo(path)
+
+
+@study.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of CIFAR-10's images; digits without.")
+@click.option("--arm", "arms", multiple=True, help="float, w4a4, w2a2, w2a2g2 and others; all by default.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of every arm.")
+@click.option("--epochs", type=click.IntRange(1), help="Of every training; 20, or 200 with --full.")
+@click.option("--width", type=click.IntRange(1, 256), help="Of the first stage: 8, or 16 with --full.")
+@click.option("--images", type=click.IntRange(2), help="Of the test.")
+@click.option("--full", is_flag=True, help="ResNet-20 instead of ResNet-8.")
+@study_options(every=0.0)
+def palquant(
+    run: StudyOptions,
+    data: Path | None,
+    arms: tuple[str, ...],
+    seeds: int,
+    epochs: int | None,
+    width: int | None,
+    images: int | None,
+    full: bool,
+) -> None:
+    """Two groups of 2 bits beside 4 bits and others, each trained from scratch.
+
+    'pyqkit study palquant-report' says what follows, as far as trainings have come.
+    """
+    from pyqkit.studies.palquant.study import PalQuantStudy, check_arms, setting_of
+
+    chosen = check_arms(arms)
+    setting = setting_of(data, full, epochs, width, images)
+    run_study(PalQuantStudy(setting, None if data is None else str(data), chosen, seeds), run)
+
+
+@study.command("palquant-report")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--force", is_flag=True, help="Replace what an earlier report has left.")
+def palquant_report(folder: Path, output: Path, force: bool) -> None:
+    """Table, claims with 95 % intervals and learning curves of a palquant study.
+
+    In --output: palquant.md and palquant.png.
+    """
+    from pyqkit.studies.palquant.report import write
+
+    for path in write(folder, output, force):
+        click.echo(path)

@@ -24,7 +24,7 @@ class Recipe:
     ----------
     epochs, batch : int
     rate : float
-        Of Adam; the largest of the schedule.
+        The largest of the schedule.
     decay : float
         Of weights.
     schedule : {"cosine", "one_cycle"}
@@ -57,11 +57,21 @@ class Trainer:
     recipe : Recipe
     samples : int
         Of an epoch.
+    optimiser : Optimizer, optional
+        Of the network's parameters; Adam by default.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, samples: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        samples: int,
+        optimiser: torch.optim.Optimizer | None = None,
+    ) -> None:
         self.network, self.recipe, self.samples = network, recipe, samples
-        self.optimiser = torch.optim.Adam(network.parameters(), recipe.rate, weight_decay=recipe.decay)
+        self.optimiser = optimiser or torch.optim.Adam(
+            network.parameters(), recipe.rate, weight_decay=recipe.decay
+        )
         steps = recipe.epochs * recipe.batches(samples)
         self.schedule: torch.optim.lr_scheduler.LRScheduler
         if recipe.schedule == "cosine":

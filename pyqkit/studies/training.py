@@ -47,6 +47,10 @@ class Training(Study[P], Generic[P]):
         """Begin a phase with the network of the one before; quantisers are calibrated here."""
         network.load_state_dict(before.state_dict(), strict=False)
 
+    def optimiser(self, network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer | None:
+        """What trains a network; None for Adam."""
+        return None
+
     def seed(self, task: Task[P], phase: int) -> int | None:
         """Seed of torch's generator at the beginning of a phase; None lets it go on."""
         return task.seed + phase
@@ -81,7 +85,7 @@ class Training(Study[P], Generic[P]):
         if index > first:
             # Brevitas makes new parameters when it loads scales, so the optimiser comes after the network.
             unpack(values, state.arrays, {"network": network})
-            trainer = Trainer(network, recipes[phase], samples)
+            trainer = self._made(network, recipes[phase], samples)
             unpack(values, state.arrays, {"optimiser": trainer.optimiser, "schedule": trainer.schedule})
             return trainer
         before = self.network(task, phase - 1) if phase else network
@@ -91,7 +95,10 @@ class Training(Study[P], Generic[P]):
         seed = self.seed(task, phase)
         if seed is not None:
             torch.manual_seed(seed)
-        return Trainer(network, recipes[phase], samples)
+        return self._made(network, recipes[phase], samples)
+
+    def _made(self, network: nn.Module, recipe: Recipe, samples: int) -> Trainer:
+        return Trainer(network, recipe, samples, self.optimiser(network, recipe))
 
 
 def _phase(recipes: Sequence[Recipe], index: int) -> tuple[int, int]:
