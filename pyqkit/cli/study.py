@@ -131,7 +131,7 @@ def report(folders: tuple[Path, ...], output: Path, force: bool) -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of CIFAR-10's images; digits without.")
 @click.option("--arm", "arms", multiple=True, help="float, w4a4, w2a2, w2a2g2 and others; all by default.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of every arm.")
-@click.option("--epochs", type=click.IntRange(1), help="Of every training; 20, or 200 with --full.")
+@click.option("--epochs", type=click.IntRange(1), help="7, on digits 20, with --full 200.")
 @click.option("--width", type=click.IntRange(1, 256), help="Of the first stage: 8, or 16 with --full.")
 @click.option("--images", type=click.IntRange(2), help="Of the test.")
 @click.option("--full", is_flag=True, help="ResNet-20 instead of ResNet-8.")

@@ -27,6 +27,8 @@ from pyqkit.studies.training import Training
 
 DIGITS, CIFAR = "digits", "cifar10"
 TRAINING_IMAGES, TEST_IMAGES = 20000, 5000  # of CIFAR-10
+DIGITS_EPOCHS, FULL_EPOCHS = 20, 200
+EPOCHS = 7  # of all arms with three seeds in 90 minutes of two cores
 _CALIBRATION = 256  # images on which a deployed network finds its ranges
 _MEAN, _DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10's colours
 
@@ -125,9 +127,10 @@ def setting_of(
                 f"{datasets.TRAINING} and {datasets.TEST}"
             )
         count = len(test_images(None, images)[1])
-        return Setting(_named(None, count), 1, 8, width or 8, 1, epochs or 20, 64, 0.05, 1e-3, 1e-4, count)
+        own = (width or 8, 1, epochs or DIGITS_EPOCHS)
+        return Setting(_named(None, count), 1, 8, *own, 64, 0.05, 1e-3, 1e-4, count)
     count = images or TEST_IMAGES
-    own = (width or 16, 3, epochs or 200) if full else (width or 8, 1, epochs or 20)
+    own = (width or 16, 3, epochs or FULL_EPOCHS) if full else (width or 8, 1, epochs or EPOCHS)
     return Setting(_named(folder, count), 3, 32, *own, 128, 0.1, 1e-3, 1e-4, count)
 
 

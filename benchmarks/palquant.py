@@ -1,0 +1,113 @@
+"""PalQuant's figures: what a study has found, what an epoch costs, LUTs of a product of odd levels.
+
+python benchmarks/palquant.py study FOLDER       of 'pyqkit study palquant': results/palquant.md and its files
+python benchmarks/palquant.py epoch --data DIR   seconds of the processor for an epoch of CIFAR-10
+python benchmarks/palquant.py products           LUTs of dot products of 2-bit weights and activations
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from records import Run
+
+RESULTS = Path(__file__).parent / "results"
+CHECKPOINT = Path(__file__).parents[1] / "notebooks" / "palquant_digits.npz"
+_BATCHES = 4  # that are timed; an epoch has many equal ones
+_LANES = 32
+_PAIRS = (("odd2", "uint2"), ("int2", "int2"), ("int2", "uint2"))
+
+
+def study(folder: Path, run: Run) -> None:
+    """Page, picture and figures of a study, and the checkpoint that the notebook loads."""
+    import numpy as np
+
+    from pyqkit.studies.palquant.report import draw, page, read
+    from pyqkit.studies.palquant.study import trained
+
+    results = read(folder)
+    text = f"# PalQuant on small networks\n\n{page(results)}\n![Learning curves](palquant.png)\n"
+    run.write_markdown(RESULTS / "palquant.md", text)
+    draw(results, RESULTS / "palquant.png")
+    found = {
+        outcome.task.name: {"values": outcome.values, "curve": list(outcome.curve)}
+        for outcome in results.outcomes
+    }
+    run.write_json(RESULTS / "palquant.json", {"found": found, "runs": list(results.runs)})
+    np.savez_compressed(CHECKPOINT, **trained(dict(results.of("w2a2g2.0").arrays)))
+
+
+def epoch(data: Path, run: Run) -> None:
+    """Seconds of the processor for an epoch of every arm, from a few batches (measured)."""
+    import torch
+    from torch.nn import functional
+
+    from pyqkit.studies.palquant.arms import ARMS, network_of
+    from pyqkit.studies.palquant.optimiser import optimiser
+    from pyqkit.studies.palquant.study import setting_of
+
+    torch.set_num_threads(1)
+    setting, found = setting_of(data, False, 1, None, None), {}
+    batches = 20000 // setting.batch
+    for arm in ARMS:
+        torch.manual_seed(0)
+        network = network_of(arm, setting).train()
+        trainer = optimiser(network, setting.rate, setting.grid_rate, setting.decay)
+        images, labels = torch.randn(setting.batch, 3, 32, 32), torch.randint(0, 10, (setting.batch,))
+        network(images)
+        began = time.process_time()
+        for _ in range(_BATCHES):
+            trainer.zero_grad()
+            functional.cross_entropy(network(images), labels).backward()
+            trainer.step()
+        found[arm.name] = round((time.process_time() - began) / _BATCHES * batches, 1)
+    total = round(sum(found.values()), 1)
+    run.write_json(RESULTS / "palquant_epoch.json", {"epoch_cpu_s": found, "all_arms": total})
+    print(found, total)
+
+
+def products(run: Run) -> None:
+    """LUTs a product of dot products, adder tree included (synthesised by Yosys)."""
+    from pyqkit.formats import parse, product
+    from pyqkit.rtl.arithmetic import dot_product
+    from pyqkit.rtl.generate import library
+    from pyqkit.rtl.products import product_block, table_block
+    from pyqkit.rtl.synthesis import LABEL, synthesise
+
+    blocks = {path.name: path.read_text() for path in library().glob("*.sv")}
+    circuits = []
+    for names in _PAIRS:
+        weights, acts = map(parse, names)
+        block = table_block(product(weights, acts), product_block(weights, acts, 2**16).width)
+        circuits.append(dot_product("_".join(("dot", *names)), weights, acts, block, _LANES))
+    found = {
+        "*".join(names): asdict(made) | {"luts_a_product": round(made.luts / _LANES, 2)}
+        for names, made in zip(_PAIRS, synthesise(circuits, blocks))
+    }
+    run.write_json(RESULTS / "palquant_products.json", {"label": LABEL, "lanes": _LANES, "pairs": found})
+    print({name: entry["luts_a_product"] for name, entry in found.items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("study").add_argument("folder", type=Path)
+    commands.add_parser("epoch").add_argument("--data", type=Path, required=True)
+    commands.add_parser("products")
+    options = parser.parse_args()
+    run = Run(options)
+    if options.command == "study":
+        study(options.folder, run)
+    elif options.command == "epoch":
+        epoch(options.data, run)
+    else:
+        products(run)
+
+
+if __name__ == "__main__":
+    main()
