@@ -27,6 +27,7 @@ from pyqkit.formats.microscopiq.tensor import MACRO, in_micros
 from pyqkit.quant.ptq.steps.gptq import Compensation
 
 Along = Literal["outputs", "inputs"]
+SHIFT_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Options:
         Along outputs: begin with the inputs of the largest moments. It costs no metadata.
     damping : float
         Share of the mean second moment that is added to each.
+    shifted : bool
+        Give every output a power of two of its own, so that blocks along outputs hold weights of one size. It
+        is no part of the paper; hardware shifts sums where it scales them anyway.
     """
 
     bits: int = 2
@@ -57,6 +61,7 @@ class Options:
     compensate: bool = True
     ordered: bool = True
     damping: float = 0.01
+    shifted: bool = False
 
     def __post_init__(self) -> None:
         Blocks(Slots(self.bits), self.rule)
@@ -83,12 +88,15 @@ class Rounded:
         inputs.
     counts : Counts
     values : Tensor, float64, shape (groups, outputs, columns)
-        What the tensor decodes to.
+        What the tensor decodes to, shifted.
+    shifts : Tensor, int32, shape (groups, outputs)
+        By which powers of two outputs are multiplied, `SHIFT_BITS` each in memory if any is not 0.
     """
 
     tensor: MicroscopiqTensor
     counts: Counts
     values: Tensor
+    shifts: Tensor
 
 
 def microscopiq(weight: Tensor, moments: Tensor, options: Options) -> Rounded:
@@ -104,6 +112,8 @@ def microscopiq(weight: Tensor, moments: Tensor, options: Options) -> Rounded:
     """
     along_outputs = options.along == "outputs"
     weight = weight.detach().double()
+    shifts = _shifts(weight) if options.shifted else torch.zeros(weight.shape[:2], dtype=torch.int32)
+    weight = torch.ldexp(weight, -shifts[..., None])
     turned = weight.mT if along_outputs else weight
     rows = turned.reshape(-1, turned.shape[-1]).numpy()
     blocks = options.blocks(rows)
@@ -115,7 +125,16 @@ def microscopiq(weight: Tensor, moments: Tensor, options: Options) -> Rounded:
         plan, counts, rows = _along_inputs(weight, moments, blocks, options)
     tensor = MicroscopiqTensor(blocks.slots, rows.shape[1], plan, plan.codes(in_micros(rows), blocks.slots))
     values = torch.from_numpy(tensor.decode()).reshape(turned.shape)
-    return Rounded(tensor, counts, (values.mT if along_outputs else values).contiguous())
+    back = torch.ldexp(values.mT if along_outputs else values, shifts[..., None])
+    return Rounded(tensor, counts, back.contiguous(), shifts)
+
+
+def _shifts(weight: Tensor) -> Tensor:
+    """Of outputs, by the root of their mean square; from 0 for the largest down to what `SHIFT_BITS` hold."""
+    size = weight.square().mean(-1).sqrt()
+    found = torch.frexp(size * 2**0.5).exponent  # the nearest power of two
+    found = torch.where(size > 0, found, found.amax())
+    return (found - found.amax()).clamp(min=1 - 2**SHIFT_BITS)
 
 
 def _along_outputs(

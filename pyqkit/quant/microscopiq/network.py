@@ -20,7 +20,7 @@ from pyqkit.errors import UserError, brief
 from pyqkit.formats import Microscaled, parse
 from pyqkit.formats.microscopiq import Counts, MicroscopiqTensor
 from pyqkit.quant.microscopiq.activations import Microscale, calibrated
-from pyqkit.quant.microscopiq.layer import Along, Options, microscopiq
+from pyqkit.quant.microscopiq.layer import SHIFT_BITS, Along, Options, microscopiq
 from pyqkit.quant.microscopiq.walk import FloatLayer, each_layer
 from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.moments import rows, second_moments
@@ -35,6 +35,7 @@ class Encoded:
     encoded: MicroscopiqTensor
     counts: Counts
     along: Along
+    shifts: Tensor
     input_quant: Microscale | None
 
 
@@ -66,7 +67,7 @@ class LayerReport:
     ----------
     name : str
     weights, stored_bits : int
-        Stored with all metadata, and with the places that fill rows up to eight.
+        Stored with all metadata, shifts of outputs too, and with the places that fill rows up to eight.
     effective_bits : float
         Stored bits of a weight.
     outliers, demoted, pruned, clamped : int
@@ -109,11 +110,12 @@ def _layer_report(name: str, layer: MicroscopiqLayer) -> LayerReport:
     used = plan.inlier_exponent_of_micros()[~zero]
     fine = plan.outlier_exponents[plan.flags] - tensor.slots.fraction
     both = np.concatenate([used, fine])
+    stored = tensor.stored_bits + (SHIFT_BITS * layer.shifts.numel() if bool(layer.shifts.any()) else 0)
     return LayerReport(
         name,
         layer.weight.numel(),
-        tensor.stored_bits,
-        tensor.stored_bits / layer.weight.numel(),
+        stored,
+        stored / layer.weight.numel(),
         counts.outliers,
         counts.demoted,
         counts.pruned,
@@ -216,7 +218,7 @@ def _rounded(
     made.weight = nn.Parameter(found.values.reshape(layer.weight.shape).to(layer.weight))
     made.bias = layer.bias
     made.encoded, made.counts, made.along = found.tensor, found.counts, options.along
-    made.input_quant = act
+    made.shifts, made.input_quant = found.shifts, act
     if act is not None:
         act.clamped = 0
     return made

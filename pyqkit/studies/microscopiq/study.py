@@ -54,11 +54,16 @@ MICROSCOPIQ: Mapping[str, tuple[Options, str]] = {
     **{f"msq{b}.inputs": (Options(b, "inputs"), "") for b in (2, 4)},
     **{f"msq{b}.rtn": (Options(b, compensate=False), "") for b in (2, 4)},
     **{f"msq{b}.natural": (Options(b, ordered=False), "") for b in (2, 4)},
+    **{f"msq{b}.shifted": (Options(b, shifted=True), "") for b in (2, 4)},
     **{f"msq{b}.a{a}": (Options(b), f"mx128_int{a}narrow") for b in (2, 4) for a in (8, 4)},
 }
-# GPTQ with as many stored bits as MicroScopiQ has in the same layer, by groups of a size found for it.
-MATCHED: Mapping[str, tuple[int, bool]] = {
-    f"gptq{b}.matched{'.ordered' if o else ''}": (b, o) for b in (2, 4) for o in (False, True)
+# GPTQ with as many stored bits as MicroScopiQ has in the same layer, by groups of a size found for it: bits,
+# whether the largest inputs go first, and which MicroScopiQ.
+MATCHED: Mapping[str, tuple[int, bool, str]] = {
+    f"gptq{b}.matched{s}{'.ordered' if o else ''}": (b, o, f"msq{b}{s}")
+    for b in (2, 4)
+    for s in ("", ".shifted")
+    for o in (False, True)
 }
 METHODS = (FLOAT, *PLAIN, *MICROSCOPIQ, *MATCHED)
 
@@ -190,13 +195,17 @@ def _plain(model: LanguageModel, tokens: Tensor, keep: list[str], method: Method
 
 
 @torch.no_grad()
-def _matched(model: LanguageModel, tokens: Tensor, keep: list[str], bits: int, ordered: bool) -> int:
+def _matched(
+    model: LanguageModel, tokens: Tensor, keep: list[str], bits: int, ordered: bool, like: str
+) -> int:
     """GPTQ whose bits follow those of MicroScopiQ from layer to layer.
 
     Each layer gets the number of groups a row that brings the sum of all layers so far nearest to that of
     MicroScopiQ's.
     """
-    budget = {r.name: r.stored_bits for r in report(quantised(model, tokens, Options(bits), keep=keep))}
+    budget = {
+        r.name: r.stored_bits for r in report(quantised(model, tokens, MICROSCOPIQ[like][0], keep=keep))
+    }
     wanted = total = 0
     for name, layer, inputs in each_layer(model, tokens.split(64), keep):
         wanted += budget[name]
