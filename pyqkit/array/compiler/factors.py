@@ -82,7 +82,10 @@ def _scaled(
 
 
 def _thresholds(function: Rising, unit: float, steps: int, sums: Tensor) -> np.ndarray:
-    """Thresholds of the scaled sums: the same boundaries for all channels, less an offset."""
+    """Thresholds of the scaled sums: the same boundaries for all channels, less an offset.
+
+    That holds of those that a channel never reaches, too: among sums of all channels they are as any other.
+    """
     rows, places = function.thresholds, positions(function)
     always, never = rows <= function.low[:, None], rows > function.high[:, None]
     scale = unit / slopes(function, places)
@@ -92,7 +95,6 @@ def _thresholds(function: Rising, unit: float, steps: int, sums: Tensor) -> np.n
         for row, here, factor in zip(rows, ~(always | never), scale)
     ]
     own = np.rint(boundaries).astype(np.int64) + np.rint(offsets).astype(np.int64)[:, None]
-    own = np.where(always, sums.low, np.where(never, sums.high + 1, own))
     table = np.full((len(rows), steps), sums.high + 1, np.int64)
     table[:, : function.first] = sums.low
     table[:, function.first : function.first + rows.shape[1]] = np.clip(own, sums.low, sums.high + 1)
