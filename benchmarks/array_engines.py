@@ -6,8 +6,9 @@ Each network leaves one JSON file, so that an interrupted run goes on where it s
     OMP_NUM_THREADS=1 python benchmarks/array_engines.py --data FOLDER
 
 The machine is `lpa8x8`. ResNet-20 has the formats that a search has found
-(`results/lpq/resnet20.lpq.0.json`), the others have weights of 4 bits with first and last layers of 8. Cycles
-are simulated with Verilator from the SystemVerilog that would be synthesised; seconds are of the processor.
+(`results/lpq/resnet20.lpq.0.json`), whose first layer needs products of 44 bits and not 40; the others have
+weights of 4 bits with first and last layers of 8. Cycles are simulated with Verilator from the SystemVerilog
+that would be synthesised; seconds are of the processor.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from records import Run
 
 from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState
-from pyqkit.array.machine import named
+from pyqkit.array.machine import Mode, named
 from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.report import report
 from pyqkit.emulate.array_hls import HlsArray
@@ -37,7 +39,8 @@ from pyqkit.graph.importer import import_qonnx
 
 RESULTS = Path(__file__).parent / "results" / "array_engines"
 GENOME = Path(__file__).parent / "results" / "lpq" / "resnet20.lpq.0.json"
-MACHINE = "lpa8x8"
+MACHINE = named("lpa8x8")
+WIDE = replace(MACHINE, name="lpa8x8_44", modes=(*MACHINE.modes[:2], Mode(8, 8, 44, 48)))
 FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20}
 CALIBRATION = 128
 AT_ONCE = 20  # frames of a transfer
@@ -72,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(network: str, engine: str, options: argparse.Namespace) -> dict[str, Any]:
     """Codes of an engine against those of `exact`."""
-    machine, count = named(MACHINE), options.frames or FRAMES[network]
+    machine = WIDE if network == "resnet20" else MACHINE
+    count = options.frames or FRAMES[network]
     graph, images = NETWORKS[network](options.data, count)
     graph, rounded = fitted(graph, machine)
     codes = {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
@@ -194,7 +198,10 @@ def lowered(model: Any, images: np.ndarray) -> Graph:
 def table(results: list[dict[str, Any]]) -> str:
     """A row a network and engine."""
     head = ("network", "engine", "frames", "codes", "differ", "cycles a frame", "modelled", "products/s")
-    text = f"# Networks on {MACHINE} in C++ and in SystemVerilog\n\n| {' | '.join(head)} |\n|" + " --- |" * 8
+    text = (
+        f"# Networks on {MACHINE.name} in C++ and in SystemVerilog\n\n| {' | '.join(head)} |\n|"
+        + " --- |" * 8
+    )
     for r in results:
         simulated = f"{r['cycles']['simulated']:,.1f}" if r["engine"] == "rtl" else ""
         cells = (

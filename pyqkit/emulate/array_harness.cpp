@@ -7,8 +7,8 @@
 
 double sc_time_stamp() { return 0; }
 
-static const int IDLE = 64;             // cycles after which nothing comes any more
-static const int64_t PATIENCE = 100000;  // cycles without a word that a machine is waited for
+static const int IDLE = 64;                // cycles after which nothing comes any more
+static const int64_t PATIENCE = 10000000;  // cycles without a word that a machine is waited for: a frame of many layers
 
 struct Model {
   Vnetwork top;
