@@ -50,11 +50,11 @@ def small_resnet(bits: int, groups: int, folder: Path) -> Net:
 
 
 def drawn(graph: Graph, frames: int = FRAMES) -> Net:
-    """Frames at random for a graph, and what it makes of them."""
+    """The last ones of frames that are drawn for a graph, and what it makes of them."""
     (port,) = graph.inputs
     tensor = graph.tensors[port.tensor]
-    net = Net(tensor.format, tensor.format, tensor.shape, frames)
-    net.graph, net.codes = graph, {tensor.name: net.codes["x"].astype(tensor.format.code_dtype)}
+    net = Net(tensor.format, tensor.format, tensor.shape)
+    net.graph, net.codes = graph, {tensor.name: net.codes["x"][-frames:].astype(tensor.format.code_dtype)}
     net.values = graph.execute(net.codes, keep=True)
     return net
 
