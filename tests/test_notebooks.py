@@ -63,4 +63,10 @@ def test_board_notebooks_ran_on_two_emulated_boards(path: Path) -> None:
 
 def test_notebooks_show_their_plots() -> None:
     plots = {path.stem: sum("image/png" in o.get("data", {}) for o in outputs(path)) for path in HOST}
-    assert plots == {"1_number_formats": 4, "2_quantise_compile_verify": 2, "3_minifloats": 1, "4_lpq": 1}
+    assert plots == {
+        "1_number_formats": 4,
+        "2_quantise_compile_verify": 2,
+        "3_minifloats": 1,
+        "4_lpq": 1,
+        "5_palquant": 1,
+    }
