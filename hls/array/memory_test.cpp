@@ -24,7 +24,9 @@ int main() {
 
   pyqkit::array::Accumulators<2, 2, 2, 24> sums;
   sums.add(1, 1, 0, 1, true, 700, 24);
+  sums.add(1, 1, 0, 0, true, 5, 24);
   sums.add(1, 1, 0, 1, false, -1000, 24);
+  CHECK_EQUAL(sums.sum(1, 1, 0, 0), 5);
   CHECK_EQUAL(sums.sum(1, 1, 0, 1), -300);
   sums.add(1, 1, 0, 1, false, 600000, 20);  // modulo 2**20
   CHECK_EQUAL(sums.sum(1, 1, 0, 1), 599700 - (1 << 20));
