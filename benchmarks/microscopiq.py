@@ -159,15 +159,16 @@ def verdict(ours: Line, theirs: Line) -> int:
 def against_gptq(lines: Lines) -> str:
     """MicroScopiQ and GPTQ at equal bits."""
     rows = []
-    for (model, condition), bits, order in product(places(lines), (2, 4), ("", ".ordered")):
-        name = f"gptq{bits}.matched{order}"
-        ours, theirs = (lines.get((model, condition, m)) for m in (f"msq{bits}", name))
+    kinds, orders = ("", ".shifted"), ("", ".ordered")
+    for (model, condition), bits, kind, order in product(places(lines), (2, 4), kinds, orders):
+        name, other = f"msq{bits}{kind}", f"gptq{bits}.matched{kind}{order}"
+        ours, theirs = (lines.get((model, condition, m)) for m in (name, other))
         if ours is None or theirs is None:
             continue
         figures = [f"{ours.bits:.3f} / {theirs.bits:.3f}", f"{ours.perplexity:.3f} / {theirs.perplexity:.3f}"]
         word = ("not sure", "worse", "better")[verdict(ours, theirs)]
-        rows.append([model, condition, name, *figures, shown(ours, theirs), word])
-    head = ["model", "condition", "against", "bits", "perplexity", "loss, nats (95 %)", "MicroScopiQ is"]
+        rows.append([model, condition, name, other, *figures, shown(ours, theirs), word])
+    head = ["model", "condition", "method", "against", "bits", "perplexity", "loss, nats (95 %)", "it is"]
     return "### Against GPTQ of as many bits\n\n" + table(head, rows)
 
 
@@ -175,13 +176,14 @@ def against_float(lines: Lines) -> str:
     """Four bits beside float."""
     rows = []
     for model, condition in places(lines):
-        ours, base = lines.get((model, condition, "msq4")), lines[model, condition, "float"]
-        if ours is not None:
-            more = 100 * (ours.perplexity / base.perplexity - 1)
-            rows.append(
-                [model, condition, f"{base.perplexity:.3f}", f"{ours.perplexity:.3f}", f"{more:+.2f}"]
-            )
-    head = ["model", "condition", "float", "msq4", "more, %"]
+        base = lines[model, condition, "float"]
+        for method in ("msq4", "msq4.shifted", "gptq4.matched", "rtn4"):
+            ours = lines.get((model, condition, method))
+            if ours is not None:
+                more = 100 * (ours.perplexity / base.perplexity - 1)
+                figures = [f"{ours.bits:.3f}", f"{ours.perplexity:.3f}", f"{more:+.2f}"]
+                rows.append([model, condition, method, *figures])
+    head = ["model", "condition", "method", "bits", "perplexity", "more than float, %"]
     return "### Four bits against float\n\n" + table(head, rows)
 
 
