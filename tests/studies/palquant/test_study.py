@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,8 +16,10 @@ pytest.importorskip("brevitas")
 pytest.importorskip("sklearn")
 
 from pyqkit.cli import main
-from pyqkit.quant.palquant import PalResNet, load_checkpoint
+from pyqkit.quant.palquant import PalResNet, load_checkpoint, palquant
+from pyqkit.studies.datasets import digits
 from pyqkit.studies.json_value import plain
+from pyqkit.studies.networks.residual import SmallResNet
 from pyqkit.studies.paired import Difference
 from pyqkit.studies.palquant import report
 from pyqkit.studies.palquant.arms import ARMS, Parameters, network_of
@@ -25,6 +28,7 @@ from pyqkit.studies.palquant.cost import native_products
 from pyqkit.studies.palquant.optimiser import SgdAndAdam, optimiser
 from pyqkit.studies.palquant.study import PalQuantStudy, setting_of, trained
 from pyqkit.studies.runner import run as run_tasks
+from pyqkit.studies.trainer import accuracy
 
 SETTING = setting_of(None, False, 1, 2, 100)
 
@@ -158,3 +162,15 @@ def test_bad_input(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
     found = run("palquant-report", tmp_path, "-o", tmp_path / "out")
     assert found.exit_code == 2 and "folder of a palquant study" in found.output
+
+
+def test_the_checkpoint_that_ships() -> None:
+    """Of the notebook: the network of the study's page, small, and as accurate as it says."""
+    path = Path(__file__).parents[3] / "notebooks" / "palquant_digits.npz"
+    assert path.stat().st_size < 2**20
+    network = palquant(SmallResNet(1, 8), 2)
+    load_checkpoint(network, path)
+    _, _, x, y = digits(0)
+    page = json.loads((Path(__file__).parents[3] / "benchmarks/results/palquant.json").read_text())
+    expected = page["found"]["w2a2g2.0"]["values"]["top1"]
+    assert round(100 * accuracy(network.eval(), x, y), 4) == expected
