@@ -60,7 +60,8 @@ def test_an_engine_is_added_without_changing_a_file(definition: str) -> None:
     np.testing.assert_array_equal(accelerator.emulate(x, engine=definition), accelerator(x))
     result = accelerator.verify(x, engines=("exact", definition))
     assert (result["engines"], result["mismatches"]) == (["exact", definition], 0)
-    assert engines.names() == tuple(sorted(("exact", "hls", "rtl", definition, *machine.names())))
+    arrays = [name + kind for name in machine.names() for kind in ("", "_hls")]
+    assert engines.names() == tuple(sorted(("exact", "hls", "rtl", definition, *arrays)))
     found = report.simulated(accelerator.report(), accelerator.engine(definition), accelerator.graph)
     assert (found.sources.cycles, found.initiation_interval_cycles) == ("simulated", 1)
     assert found.latency_cycles == len(accelerator.graph.operators)
