@@ -48,7 +48,7 @@ def test_rounding_is_the_same_with_and_without_a_compiler(
     ends = np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, np.inf, -np.inf], np.float32)
     x = np.concatenate([numbers(999), limits, *beside, ends])
     expected = coding.format.quantise(x / np.float32(1.25)).astype(np.float32) * np.float32(1.25)
-    monkeypatch.setattr("pyqkit.studies.layerwise.coding.load", lambda: library)
+    monkeypatch.setattr("pyqkit.emulate.kernels.rounding.load", lambda: library)
     np.testing.assert_array_equal(coding.quantise(x), expected)
     last = torch.from_numpy(x[:960].reshape(2, 3, 16, 10)).to(memory_format=torch.channels_last).numpy()
     rounded = coding.quantise(last)
