@@ -80,6 +80,12 @@ def test_factors_are_rounded_before_the_graph_is_fixed(array: Machine, fmt: str,
     assert fitted(graph, array) == (graph, [])
 
 
+def test_steps_that_no_factor_makes() -> None:
+    """Some steps of a channel lie at one sum, which is the last that can occur."""
+    with pytest.raises(UserError, match="times a factor, were expected .* but b has others in channel 2"):
+        fitted(unequal_sums("lp8_1_2", 2.0).graph, LPA)
+
+
 def test_a_program_that_does_not_fit() -> None:
     with pytest.raises(UserError, match="at most 16 items of program were expected by the array int8x8"):
         compile_graph(everything("int4", "int4").graph, replace(INT8, program_words=16))

@@ -16,8 +16,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pyqkit.array.compiler.requantise import Rising, positions, rising, slopes
+from pyqkit.array.compiler.requantise import Rising, bent, positions, rising, slopes
 from pyqkit.array.machine import Machine
+from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Threshold
@@ -26,7 +27,13 @@ _ROOM = 4  # bits of a scaled sum that stay free
 
 
 def rounded_graph(graph: Graph, machine: Machine, layers: Collection[str]) -> Graph:
-    """A graph in which these requantisers have factors that a machine holds; others stay as they are."""
+    """A graph in which these requantisers have factors that a machine holds; others stay as they are.
+
+    Raises
+    ------
+    UserError
+        For steps that are not those of a format times a factor.
+    """
     found = Graph(
         graph.name,
         inputs=graph.inputs,
@@ -59,6 +66,13 @@ def _rounded(graph: Graph, machine: Machine, op: Operator) -> list[Operator]:
         inputs, factors = [tensor.name], np.ones((1, tensor.shape[2]))
     function = rising(op, tensor.low, tensor.high)
     assert function is not None  # what has no such form is refused before
+    channels = bent(function)
+    if len(channels):
+        raise UserError(
+            f"steps as far apart as those of {op.format}, times a factor, were expected by the array "
+            f"{machine.name}, but {op.name} has others in channel {channels[0]}; "
+            "requantise by one scale a channel"
+        )
     unit, whole = _scaled(machine, function, factors, [graph.tensors[name] for name in inputs])
     joined = Add(f"{op.name}_scaled", list(inputs), [f"{op.name}_scaled"], whole)
     (sums,) = joined.infer([graph.tensors[name] for name in inputs])

@@ -19,6 +19,7 @@ from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 _ROUNDS = 64  # of the search for offsets and boundaries
 _LARGEST = 2**62
+_FLOAT_ERROR = 1e-9  # of quotients, relative; far above what float64 does
 MOST_BOUNDARIES = 255
 
 
@@ -175,18 +176,28 @@ def _ranges(function: Rising, positions: np.ndarray) -> tuple[np.ndarray, np.nda
     span = positions[None, :] - positions[:, None]
     pairs = span > 0
     for channel, (row, low, high) in enumerate(zip(function.thresholds, function.low, function.high)):
-        upper = np.where(row > high, np.inf, row)  # the step lies at most there
-        lower = np.where(row <= low, -np.inf, row - 1.0)  # and beyond this
+        always, never = row <= low, row > high
+        apart = row[None, :] - row[:, None]  # whole numbers first: sums may be wider than a float's
+        nearest = np.where(always[None, :] | never[:, None], -np.inf, apart - 1)
+        farthest = np.where(never[None, :] | always[:, None], np.inf, apart + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             if pairs.any():
-                least[channel] = max(0.0, ((lower[None, :] - upper[:, None]) / span)[pairs].max())
-                most[channel] = ((upper[None, :] - lower[:, None]) / span)[pairs].min()
+                least[channel] = max(0.0, (nearest / span)[pairs].max())
+                most[channel] = (farthest / span)[pairs].min()
     return least, most
 
 
 def slopes(function: Rising, places: np.ndarray) -> np.ndarray:
     """For each channel how much input lies between positions one unit apart."""
     return _middle(*_ranges(function, places))
+
+
+def bent(function: Rising) -> np.ndarray:
+    """Channels whose steps are not those of the format times a factor, as far as its positions are known."""
+    if function.positions is None:
+        return np.zeros(0, np.int64)
+    least, most = _ranges(function, function.positions)
+    return np.flatnonzero(least > most * (1 + _FLOAT_ERROR))
 
 
 def _middle(least: np.ndarray, most: np.ndarray) -> np.ndarray:
