@@ -12,6 +12,7 @@ import numpy as np
 from synthetic import Network, ResNet
 
 from pyqkit.formats import Integer, parse
+from pyqkit.formats.products import WIDEST
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
@@ -57,6 +58,17 @@ def mlp(name: str, fmt: str, sizes: tuple[int, ...], weights: str | None = None)
         if index < len(sizes) - 2:
             x = net.quantised(x)
     return net.finish(x)
+
+
+def in_blocks(name: str, fmt: str, sizes: tuple[int, int], weights: str, block: int) -> Graph:
+    """A linear layer whose weights have an exponent of three bits for every `block` inputs, as in MX."""
+    net, w = Network(name, parse(fmt), (1, 1, sizes[0])), parse(weights)
+    codes = w.encode(net.random.normal(0, w.maximum / 3, (sizes[1], 1, 1, sizes[0])))
+    exponents = net.random.integers(0, 8, (sizes[1], 1, 1, sizes[0] // block))
+    layer, ends = f"{name}_fc0", (0, 0, 0, 0)
+    return net.finish(
+        net.emit(Convolution(layer, ["x"], [layer], codes, w, (1, 1), ends, block=block, exponents=exponents))
+    )
 
 
 def cnn(
@@ -151,7 +163,8 @@ def streams(name: str, fmt: str) -> Graph:
         Slice(f"{name}_cut", [x], [f"{name}_cut"], (0, 0), (2, 2), (3, 3)),
         Pad(f"{name}_pad", [x], [f"{name}_pad"], (1, 1, 2), (1, 1, 2)),
     ]
-    return net.finish(rescaled(net, f"{name}_wide", sums, 12), *map(net.emit, made))
+    precision = min(8, WIDEST - 1 - net.graph.tensors[sums].format.bits)
+    return net.finish(rescaled(net, f"{name}_wide", sums, 12, precision), *map(net.emit, made))
 
 
 def resized(name: str, fmt: str, size: int, channels: int, lanes: int) -> Case:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from block_library import folded, mlp, streams
+from block_library import folded, in_blocks, mlp, streams
 from records import Run
 
 from pyqkit.rtl import delays
@@ -30,7 +30,7 @@ from pyqkit.rtl.synthesis import cells_library, mapped
 
 RESULTS = Path(__file__).parent / "results"
 CHANNELS = 32, 16  # of the layer whose unit is measured
-FORMATS = "int4", "int8", "e2m1", "e3m2", "e4m3", "lp4_0_3"
+FORMATS = "int4", "int8", "e2m1", "e3m2", "e4m3", "lp4_0_3", "lp8_1_3", "lp8_1_7"  # of the other blocks
 FOLDING = 2, 4  # outputs and products a cycle of the layer between the streams
 BAR_NS = 5.0  # of every block whose sums have up to 64 bits
 # Units have rows of their own; the others are the ends of a network, and wires.
@@ -57,13 +57,24 @@ class Case:
     pe: int = 2
     simd: int = 8
     multiplier: str = "lut"
+    block: int = 0  # inputs that share an exponent of the weights
 
     @property
     def name(self) -> str:
         """As it stands in the table."""
-        return f"{self.activations} x {self.weights}, PE {self.pe}, SIMD {self.simd}, {self.multiplier}"
+        weights = f"mx{self.block}_{self.weights}" if self.block else self.weights
+        return f"{self.activations} x {weights}, PE {self.pe}, SIMD {self.simd}, {self.multiplier}"
 
 
+# Formats of activations and weights alike: integers, minifloats, and Logarithmic Posits, of which there are
+# hundreds, those with the widest sums of each number of bits and some between. Sums have up to 60 bits.
+ALIKE = (
+    *("int3", "int5", "int6", "int7", "uint8"),
+    *("e1m1", "e2m0", "e1m2", "e3m0", "e1m3", "e2m2", "e3m1", "e4m0", "e1m4", "e2m3", "e4m1"),
+    *("e1m5", "e2m4", "e3m3", "e4m2", "e1m6", "e2m5", "e3m4"),
+    *("lp4_1_3", "lp4_2_3", "lp4_3_2", "lp5_3_1", "lp5_2_4", "lp6_0_5", "lp6_1_3", "lp6_1_5", "lp6_2_3"),
+    *("lp7_1_6", "lp7_2_3", "lp8_0_7", "lp8_1_5", "lp8_1_7", "lp8_2_3"),
+)
 CASES = [
     Case("int4", "int4"),
     Case("uint4", "int4"),
@@ -76,6 +87,13 @@ CASES = [
     Case("int8", "int8"),
     Case("e4m3", "e4m3"),
     Case("lp8_1_3", "lp8_1_3"),
+    *(Case(fmt, fmt, 1, 4) for fmt in ALIKE),
+    Case("uint2", "int2", 1, 4),
+    Case("uint8", "int8", 1, 4),
+    Case("int4", "odd2", 1, 4),
+    Case("int4", "int4", 1, 4, block=16),
+    Case("e2m1", "e2m1", 1, 4, block=16),
+    Case("e4m3", "e4m3", 1, 4, block=16),
 ]
 
 
@@ -112,9 +130,12 @@ def timed(circuits: list[BlockCircuit]) -> list[tuple[Synthesis, LongestPath]]:
 def measure(case: Case, clock_mhz: float) -> Row:
     """The unit of a layer alone."""
     name = f"t_{case.activations}"
-    made = folded(
-        mlp(name, case.activations, CHANNELS, case.weights), case.pe, case.simd, case.multiplier, "block"
+    layer = (
+        in_blocks(name, case.activations, CHANNELS, case.weights, case.block)
+        if case.block
+        else mlp(name, case.activations, CHANNELS, case.weights)
     )
+    made = folded(layer, case.pe, case.simd, case.multiplier, "block")
     design = generate(made.graph, made.foldings, made.depths, clock_mhz)
     (unit,) = (c for c in circuits_of(design) if c.parts[0].module == "matrix_vector")
     ((found, path),) = timed([unit])
@@ -201,7 +222,8 @@ def sentence(rows: dict[str, Row]) -> str:
     slower = sorted((row.ns, name) for name, row in rows.items() if row.ns > BAR_NS)[::-1]
     formats = sum(any(name.startswith(f"{fmt}:") for name in rows) for fmt in FORMATS)
     text = f"{len(rows) - len(slower)} of {len(rows)} are within {BAR_NS:.1f} ns"
-    text += f" (units, and the slowest block of every other kind in {formats} formats)"
+    units = len({(case.activations, case.weights, case.block) for case in CASES if case.name in rows})
+    text += f" (units of {units} pairs of formats, and the slowest block of every other kind in {formats})"
     named = ", ".join(f"{name} {ns:.2f} ns" for ns, name in slower)
     return f"{text}; slower are {named}." if slower else f"{text}."
 
