@@ -20,14 +20,14 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from pyqkit.errors import UserError
 from pyqkit.finn.convert import to_finn
-from pyqkit.finn.flow import simulated
+from pyqkit.finn.flow import dataflow_model, simulated
 from pyqkit.finn.nodes import container, op_type
 from pyqkit.finn.passes import CompileCppSim, Fold, PrepareCppSim
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.graph import Graph, GraphError, Tensor
 from pyqkit.graph.ops import kinds
 from pyqkit.graph.ops.add import Add
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layout import Permute
 from pyqkit.hls.generate import generate, generate_operator
 from tests.emulate.networks import Net, everything, port
@@ -84,6 +84,18 @@ def test_cppsim_runs_the_text_that_was_generated() -> None:
     changed = model.transform(CompileCppSim()).transform(SetExecMode("cppsim"))
     with pytest.raises(AssertionError, match="not equal"):
         assert_executes(changed, graph, net.codes, net.values, net.frames)
+
+
+@pytest.mark.parametrize(("multiplier", "pixels"), [("dsp2", 1), ("dsp4", 2)])
+def test_cppsim_of_packed_products(multiplier: str, pixels: int) -> None:
+    """A DSP that makes two products, or four with two pixels a cycle."""
+    net = Net(parse("int4"), parse("int4"), shape=(4, 4, 4), frames=4)
+    graph = net.finish(net.conv("conv", "x", 4))
+    folding = ConvolutionFolding(2, 4, multiplier=multiplier, pixels=pixels)
+    model = dataflow_model(graph, {"conv": folding}, PART)
+    (node,) = (getHWCustomOp(node) for node in model.graph.node if node.op_type == "PqConvolution_hls")
+    assert (node.get_nodeattr("multiplier"), node.get_nodeattr("PIXELS")) == (multiplier, pixels)
+    assert_executes(simulated(model), graph, net.codes, net.values, net.frames)
 
 
 def test_cppsim_before_it_is_compiled() -> None:
@@ -150,7 +162,7 @@ def estimate(site):
 
 from tests.emulate.networks import Net
 from pyqkit.formats import parse
-from pyqkit.finn.flow import simulated
+from pyqkit.finn.flow import dataflow_model, simulated
 from tests.finn.models import assert_executes, streamed
 net = Net(parse("e2m1"), parse("e2m1"))
 net.add(TopBit("top", ["x"], ["y"]))
