@@ -7,8 +7,9 @@
 
 double sc_time_stamp() { return 0; }
 
-static const int IDLE = 64;                // cycles after which nothing comes any more
-static const int64_t PATIENCE = 10000000;  // cycles without a word that a machine is waited for: a frame of many layers
+static const int IDLE = 64;  // cycles after which nothing comes any more
+static const int64_t PATIENCE =
+    10000000;  // cycles without a word that a machine is waited for: a frame of many layers
 
 struct Model {
   Vnetwork top;
@@ -62,8 +63,10 @@ extern "C" void transfer(Model *model, const uint8_t *words, int64_t count, uint
       ended = cycle;
     }
     const bool idle = top.idle && !top.out_tvalid && at == count;
-    if (!idle) still = 0;
-    else if (!still++) ended = cycle;
+    if (!idle)
+      still = 0;
+    else if (!still++)
+      ended = cycle;
     top.clock = 1, top.eval();
     at += taken;
     offers = offers && !taken;
