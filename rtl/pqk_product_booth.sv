@@ -21,7 +21,7 @@ module pqk_product_booth #(
   localparam int R = A + 3;  // bits of a row's sum: a doubled, its sign, and what the row below carries over
   localparam int ALL = 2 * ROWS + R;
   // From so many bits of a on registers hold digits decoded: what drives so many LUTs must not come out of a shift register.
-  localparam int WIDE = 32;
+  localparam int WIDE = 14;
 
   for (genvar r = 0; r < ROWS; r++) begin : g_row
     localparam int DIGITS = 2 * (ROWS - r) + 1;  // bits of b from this row on, and the one below

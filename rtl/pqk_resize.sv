@@ -28,14 +28,23 @@ module pqk_resize #(
   localparam int ADDRESS_BITS = SIZE > 1 ? $clog2(SIZE) : 1;
 
   logic [BITS-1:0] memory[SIZE];
-  logic [ADDRESS_BITS-1:0] address;
-  logic [WORD_BITS-1:0] word;
-  wire first_row, first_column, kept_row, kept_column, end_pixel, end_row, end_line, end_frame;
+  wire [ADDRESS_BITS-1:0] address;
+  wire [WORD_BITS-1:0] word;
+  wire first_row, first_column, kept_row, kept_column, last_word, last_pass, last_column, last_row_pass, last_row;
   wire first = first_row && first_column;
   wire step = (out_ready || !out_valid) && (!first || in_valid);
-  wire end_pass = step && word == WORD_BITS'(WORDS - 1);
+  wire ends_row = last_word && last_pass && last_column;
   assign in_ready = (out_ready || !out_valid) && first;
 
+  pqk_counter #(
+      .LENGTH(WORDS)
+  ) words (
+      .clock,
+      .reset,
+      .advance(step),
+      .count(word),
+      .last(last_word)
+  );
   pqk_resize_axis #(
       .LENGTH(WIDTH),
       .TIMES(COLUMN_TIMES),
@@ -44,12 +53,13 @@ module pqk_resize #(
   ) columns (
       .clock,
       .reset,
-      .advance(end_pass),
+      .step,
+      .ends(last_word),
       .once(!kept_row),
       .first(first_column),
       .kept(kept_column),
-      .moves(end_pixel),
-      .wraps(end_row)
+      .last_pass,
+      .last_place(last_column)
   );
   pqk_resize_axis #(
       .LENGTH(HEIGHT),
@@ -59,14 +69,32 @@ module pqk_resize #(
   ) rows (
       .clock,
       .reset,
-      .advance(end_row),
+      .step,
+      .ends(ends_row),
       .once(1'b0),
       .first(first_row),
       .kept(kept_row),
-      .moves(end_line),
-      .wraps(end_frame)
+      .last_pass(last_row_pass),
+      .last_place(last_row)
   );
-  wire unused = end_line || end_frame;
+  wire unused = last_row_pass || last_row || &word;
+
+  generate
+    if (LINE) begin : g_line
+      // Back to the first word of the row, or of the pixel.
+      logic [ADDRESS_BITS-1:0] place;
+      wire returns = last_word && !last_pass;
+      wire [ADDRESS_BITS-1:0] distance = ends_row ? ADDRESS_BITS'(1 - SIZE) : returns ? ADDRESS_BITS'(1 - WORDS) : ADDRESS_BITS'(1);
+      always_ff @(posedge clock) begin
+        if (reset) place <= 0;
+        else if (step) place <= place + distance;
+      end
+      assign address = place;
+    end else begin : g_pixel
+      assign address = word;
+      wire unused_line = last_pass || last_column;
+    end
+  endgenerate
 
   logic [BITS-1:0] fresh, again;
   logic is_fresh;
@@ -79,18 +107,8 @@ module pqk_resize #(
     end
   end
   always_ff @(posedge clock) begin
-    if (reset) begin
-      word <= 0;
-      address <= 0;
-      out_valid <= 0;
-    end else begin
-      if (out_ready || !out_valid) out_valid <= step && kept_row && kept_column;
-      if (step) word <= end_pass ? 0 : word + 1;
-      // Back to the first word of the row, or of the pixel.
-      if (end_row) address <= 0;
-      else if (end_pass && !(LINE && end_pixel)) address <= address - ADDRESS_BITS'(WORDS - 1);
-      else if (step) address <= address + 1;
-    end
+    if (reset) out_valid <= 0;
+    else if (out_ready || !out_valid) out_valid <= step && kept_row && kept_column;
   end
   assign out_data = is_fresh ? fresh : again;
 

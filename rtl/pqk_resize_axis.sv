@@ -9,38 +9,62 @@ module pqk_resize_axis #(
 ) (
     input  wire  clock,
     input  wire  reset,
-    input  wire  advance,
-    input  wire  once,     // every place, whatever the file says
-    output logic first,    // of the times that the present place comes
+    input  wire  step,
+    input  wire  ends,       // a pass, with the present step
+    input  wire  once,       // every place, whatever the file says
+    output logic first,      // of the times that the present place comes
     output logic kept,
-    output logic moves,    // to another place
-    output logic wraps
+    output logic last_pass,  // the last of them
+    output logic last_place
 );
   localparam int PLACE_BITS = LENGTH > 1 ? $clog2(LENGTH) : 1;
-  logic [PLACE_BITS-1:0] place;
-  logic [TIMES_BITS-1:0] pass;
-  wire [TIMES_BITS-1:0] times;
+  logic [TIMES_BITS-1:0] left;  // how often the present place still comes
+  wire [TIMES_BITS-1:0] times, begins;  // how often the next place comes, and the first
+  wire [PLACE_BITS-1:0] place;
+  wire last_count;
+  wire advance = step && ends;
+  (* keep *) wire ends_place = ends && last_pass;  // not behind `advance`, which comes late
+  wire moves = step && ends_place;
+  assign kept = left != 0;
+  assign last_pass = once || left >> 1 == 0;
 
-  if (TIMES > 0) begin : g_even
-    assign times = TIMES_BITS'(TIMES);
-  end else begin : g_uneven
-    logic [TIMES_BITS-1:0] table_of_times[LENGTH];
-    initial $readmemh(FILE, table_of_times);
-    assign times = table_of_times[place];
-  end
-
-  wire last = once || times == 0 || pass == times - TIMES_BITS'(1);
-  assign first = pass == 0;
-  assign kept  = times != 0;
-  assign moves = advance && last;
-  assign wraps = moves && place == PLACE_BITS'(LENGTH - 1);
+  // A table is read a place ahead, so that nothing waits for it.
+  pqk_counter #(
+      .LENGTH(LENGTH),
+      .START (TIMES > 0 ? 0 : 1 % LENGTH)
+  ) places (
+      .clock,
+      .reset,
+      .advance(moves),
+      .count(place),
+      .last(last_count)
+  );
+  generate
+    if (TIMES > 0) begin : g_even
+      assign times = TIMES_BITS'(TIMES);
+      assign begins = TIMES_BITS'(TIMES);
+      assign last_place = last_count;
+      wire unused = &place;
+    end else begin : g_uneven
+      logic [TIMES_BITS-1:0] table_of_times[LENGTH];
+      logic at_end;
+      initial $readmemh(FILE, table_of_times);
+      assign times = table_of_times[place];
+      assign begins = table_of_times[0];
+      always_ff @(posedge clock) begin
+        if (reset) at_end <= LENGTH == 1;
+        else if (moves) at_end <= last_count;
+      end
+      assign last_place = at_end;
+    end
+  endgenerate
   always_ff @(posedge clock) begin
     if (reset) begin
-      place <= 0;
-      pass  <= 0;
+      left  <= begins;
+      first <= 1;
     end else if (advance) begin
-      pass <= last ? 0 : pass + 1;
-      if (last) place <= wraps ? 0 : place + 1;
+      left  <= last_pass ? times : left - 1;
+      first <= last_pass;
     end
   end
 

@@ -1,5 +1,6 @@
 // Constants with a registered read, so that they can become block RAM; one word alone is a literal and takes nothing. With two
-// STAGES there is a register behind the memory, which makes up for the time that a block RAM takes.
+// STAGES there is a register behind the memory, which makes up for the time that a block RAM takes; if it is made of LUTs, a register
+// before the last choice, between both halves.
 `default_nettype none
 module pqk_rom #(
     parameter int WIDTH = 8,
@@ -25,10 +26,26 @@ module pqk_rom #(
   /* verilator lint_off WIDTHEXPAND */
   localparam ROM_STYLE = MEMORY == "lut" ? "distributed" : MEMORY;
   localparam RAM_STYLE = MEMORY == "lut" ? "registers" : MEMORY;
+  localparam bit HALVES = DEPTH > 2 && STAGES > 1 && MEMORY == "lut";
   /* verilator lint_on UNUSEDPARAM */
   /* verilator lint_on WIDTHEXPAND */
   generate
-    if (DEPTH > 1) begin : g_memory
+    if (HALVES) begin : g_halves
+      localparam int TOP = ADDRESS_BITS - 1;
+      (* ram_style = RAM_STYLE, rom_style = ROM_STYLE *) logic [WIDTH-1:0] memory[2**ADDRESS_BITS];
+      logic [WIDTH-1:0] lower, upper, word;
+      logic is_upper;
+      initial $readmemh(FILE, memory, 0, DEPTH - 1);
+      always_ff @(posedge clock) begin
+        if (enable) begin
+          lower <= memory[{1'b0, address[TOP-1:0]}];
+          upper <= memory[{1'b1, address[TOP-1:0]}];
+          is_upper <= address[TOP];
+          word <= is_upper ? upper : lower;
+        end
+      end
+      pqk_delay #(.WIDTH(WIDTH), .STAGES(STAGES - 2)) behind (.clock, .enable, .d(word), .q(data));
+    end else if (DEPTH > 1) begin : g_memory
       (* ram_style = RAM_STYLE, rom_style = ROM_STYLE *) logic [WIDTH-1:0] memory[DEPTH];
       logic [WIDTH-1:0] word;
       initial $readmemh(FILE, memory);

@@ -209,6 +209,11 @@ module pqk_sliding_window #(
       localparam int REPEAT_BITS = REPEAT > 1 ? $clog2(REPEAT) : 1;
       logic [PART_BITS-1:0] at_part, first_part;
       logic [WORD_BITS-1:0] at_word, first_word;
+      // A group began: its first word, at which the reading stands, is kept a cycle later, which is soon enough unless it is the
+      // only word of its pixel.
+      logic began;
+      wire [PART_BITS-1:0] back_part = UNITS == 1 && began ? at_part : first_part;
+      wire [WORD_BITS-1:0] back_word = UNITS == 1 && began ? at_word : first_word;
       wire [REPEAT_BITS-1:0] repetition;
       wire last_repetition;
       pqk_counter #(
@@ -225,14 +230,14 @@ module pqk_sliding_window #(
       wire [WORD_BITS-1:0] word_next = !last_part ? at_word : at_word == WORD_BITS'(WORDS - 1) ? 0 : at_word + 1;
       wire return_to_first = last_unit && !(last_read && last_repetition);
       always_ff @(posedge clock) begin
-        if (reset) begin
-          {at_part, at_word} <= 0;
-          {first_part, first_word} <= 0;
-        end else if (issue) begin
-          at_part <= return_to_first ? first_part : part_next;
-          at_word <= return_to_first ? first_word : word_next;
-          if (end_window && last_repetition) {first_part, first_word} <= {part_next, word_next};
+        began <= end_window && last_repetition && !reset;
+        if (reset) {at_part, at_word} <= 0;
+        else if (issue) begin
+          at_part <= return_to_first ? back_part : part_next;
+          at_word <= return_to_first ? back_word : word_next;
         end
+        if (reset) {first_part, first_word} <= 0;
+        else if (began) {first_part, first_word} <= {at_part, at_word};
       end
       assign part = at_part;
       assign word = at_word;

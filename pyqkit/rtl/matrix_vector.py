@@ -20,6 +20,7 @@ from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
 from pyqkit.rtl.products.packed import GROUP, PackedBlock, packed_block
 
 BLOCK_RAM_NS = 2.0  # that a word takes longer to come out of a block RAM than out of a register
+READ_NS = 0.45  # of each bit of an address, where memory is made of LUTs
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,10 @@ def _steps(product: ProductBlock, weights: Memory, clock_mhz: float) -> tuple[in
     """Steps from an address to its weights, and from there to the products: as few as the clock allows."""
     delays = product.delays_ns or (0.0,)
     kind = left_to_size(weights.width, weights.words) if weights.kind == "auto" else weights.kind
-    if kind == "lut" or weights.words == 1:  # a register is all that stands behind LUTs
-        return 1, stages(delays, clock_mhz)
+    if kind == "lut" or weights.words == 1:
+        reading = READ_NS * weights.address_bits if weights.kind == "lut" else 0.0
+        within = stages((reading, reading / 2), clock_mhz)  # the tree of choices
+        return 1 + within, stages(delays, clock_mhz)
     depth = stages((BLOCK_RAM_NS + delays[0], *delays), clock_mhz)
     return min(1 + depth, 2), max(depth - 1, 0)
 

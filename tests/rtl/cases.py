@@ -265,6 +265,10 @@ def windows() -> list[Case]:
         "grouped": dict(
             shape=(4, 4, 6), kernel=(2, 2), stride=(2, 1), pad=(1, 0, 1, 0), lanes=(2, 1), groups=3, repeat=2
         ),
+        # Groups of a word, which is a part of a pixel's word.
+        "depthwise": dict(
+            shape=(3, 3, 4), kernel=(2, 2), stride=(1, 1), pad=(0, 1, 0, 1), lanes=(2, 1), groups=4, repeat=2
+        ),
         "point": dict(shape=(4, 4, 1), kernel=(1, 1), stride=(2, 2), pad=(0, 0, 0, 0), lanes=(1, 1)),
     }
     return [_window(f"window_{name}", **arguments) for name, arguments in made.items()]  # type: ignore[arg-type]

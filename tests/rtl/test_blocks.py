@@ -89,12 +89,16 @@ MUTANTS = {
             "{in_data[lane*BITS+:BITS], line[lane*BITS+:BITS]}",
             "{line[lane*BITS+:BITS], in_data[lane*BITS+:BITS]}",
         ),
+        # A pixel is not read again.
+        "resize_twice": ("pqk_resize.sv", "returns = last_word && !last_pass", "returns = 1'b0"),
         # A sum goes on from the window before.
         "sum_table": ("pqk_sum_pool.sv", "begins ? 0 : known", "known == 1 ? 0 : known"),
         # The table of a two's complement is read as that of a sign.
         "sum_mirror_2": ("pqk_decode_pipeline.sv", "negative && MIRROR == 2", "1'b0"),
         # Factors of the pixel before, for integers that are decoded later.
         "pixel_scale_deep": ("pqk_pixel_scale.sv", "step && moving[DECODE_STAGES]", "step && in_valid"),
+        # The first word of the group before, where a group has a single one.
+        "window_depthwise": ("pqk_sliding_window.sv", "back_part = UNITS == 1 && began", "back_part = 1'b0"),
         # The first word of a block, where it comes as the block before begins to leave.
         "transpose": ("pqk_transpose.sv", "if (in_valid) memory", "if (in_valid && !full) memory"),
     },
@@ -123,6 +127,8 @@ MUTANTS = {
         ),
         # -1 becomes 1.
         "rescale_wide": ("pqk_product_booth.sv", "next[2] && next[1:0] != 3", "next[2] && next[1:0] == 0"),
+        # The half of the address behind.
+        "halves": ("pqk_rom.sv", "is_upper ? upper", "address[TOP] ? upper"),
         # Every segment takes the exponent of the first.
         "blocks_within": ("pqk_segment_sum.sv", "wide <<< exponents[i*E+:E]", "wide <<< exponents[0+:E]"),
         # Exponents of the next word of weights.
@@ -147,15 +153,23 @@ def test_mutants_are_caught(group: str, tmp_path: Path) -> None:
 
 
 @needs_verilator
-def test_a_lost_word_is_caught(tmp_path: Path) -> None:
-    # Also when full.
-    mutant = (
-        "pqk_fifo.sv",
-        "in_ready <= !full_next && !stall;",
-        "in_ready <= !stall;",
-    )
+@pytest.mark.parametrize(
+    ("case", "mutant"),
+    [
+        (
+            "fifo_3",
+            ("pqk_fifo.sv", "in_ready <= !full_next && !stall;", "in_ready <= !stall;"),
+        ),  # also when full
+        # How often the second place comes, at the first.
+        (
+            "resize_uneven",
+            ("pqk_resize_axis.sv", "begins = table_of_times[0]", "begins = table_of_times[1]"),
+        ),
+    ],
+)
+def test_a_lost_word_is_caught(case: str, mutant: tuple[str, str, str], tmp_path: Path) -> None:
     with pytest.raises(DeadlockError, match="in cycle"):
-        simulate([CASES["fifo_3"]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
+        simulate([CASES[case]], Stalls(0.3, seed=5), mutated(tmp_path, [mutant]))
 
 
 @needs_verilator

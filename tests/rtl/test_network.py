@@ -101,8 +101,11 @@ def test_depthwise_convolutions_fold_over_channels() -> None:
 @pytest.mark.parametrize(
     ("activations", "weights"), [("int8", "int4"), ("uint8z128", "int8"), ("e3m2", None)]
 )
-def test_multipliers_and_memories_change_no_code(activations: str, weights: str | None) -> None:
+def test_multipliers_and_memories_change_no_code(
+    activations: str, weights: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """DSPs and LUTs, block RAM and logic, in SystemVerilog and in C++."""
+    monkeypatch.setattr("pyqkit.rtl.matrix_vector.READ_NS", 1.0)  # as if the memory in logic were deep
     net = Net(parse(activations), parse(weights or activations), shape=(5, 6, 4), frames=3)
     net.finish(
         net.conv("block", "x", 4), net.conv("logic", "x", 6, groups=2), net.conv("size", "x", 4, groups=4)
@@ -117,8 +120,10 @@ def test_multipliers_and_memories_change_no_code(activations: str, weights: str 
     assert text.count(".DSP(1)") == 3 and text.count('.MEMORY("block")') == text.count('.MEMORY("lut")') == 1
     assert ".DSP(" not in plain.text and ".MEMORY(" not in plain.text
     engine = RtlEngine(net.graph, foldings, flags=FAST)
+    assert '.MEMORY("lut"),\n      .STAGES(2)' in text
     agree(net, engine.run)
     assert engine.counts is not None and engine.counts.interval == plain.interval
+    assert engine.counts.latency == pytest.approx(engine.design.latency, rel=0.02)
     agree(net, HlsEngine(net.graph, foldings, flags=FAST_CPP).run)
     files = hls.generate(net.graph, foldings).files
     assert (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import gcd, lcm
 
 import numpy as np
@@ -23,6 +24,7 @@ def units() -> list[Case]:
         "wide_sums": _unit("wide_sums", 2, 20, 2, signs=True, reading=2, multiplying=2, least=50),
         "loaded": _unit("loaded", 2, 3, 2, loaded=True),
         "deep": _unit("deep", 2, 3, 2, signs=True, reading=2, multiplying=2),
+        "halves": _unit("halves", 2, 2, 3, reading=2, memory="lut"),
         "blocks_deep": _unit("blocks_deep", 2, 2, 6, block=8, signs=True, reading=2, multiplying=1),
         "blocks_whole": _unit("blocks_whole", 2, 4, 1, block=8),
         "blocks_span": _unit("blocks_span", 2, 2, 6, block=8, signs=True),
@@ -83,11 +85,12 @@ def _unit(
     reading: int = 1,
     multiplying: int = 0,
     least: int = 1,
+    memory: str = "auto",
 ) -> Case:
     """A unit of four outputs and one kernel position with int4 weights, in blocks of `block` inputs or none.
 
-    Its memories are constants, or `loaded`: written before the first word of input is let in. `reading` and
-    `multiplying` are the steps until weights and products come. Sums have `least` bits, or more.
+    Its memories are constants in `memory`, or `loaded`: written before the first word of input is let in.
+    `reading` and `multiplying` are the steps until weights and products come. Sums have `least` bits.
     """
     outputs, inputs, random = 4, simd * folds, np.random.default_rng(simd)
     weights = random.integers(-8, 8, (outputs, inputs))
@@ -124,9 +127,9 @@ def _unit(
         wires |= {address: f"#_{address}"}
         rows = [packed(row, width) for row in values]
         tables[f"{name}_{port}.hex"] = table(rows, values.shape[1] * width)
-        memory = _written if loaded else _constants
+        made = _written if loaded else partial(_constants, memory=memory)
         file = f"{name}_{port}.hex"
-        before += memory(port, address, len(rows), values.shape[1] * width, file, reading)
+        before += made(port, address, len(rows), values.shape[1] * width, file, reading)
     if not block:
         wires |= {"exponents": "1'b0", "exponent_address": "#_unused"}
         before += "  wire #_unused;\n"
@@ -163,9 +166,10 @@ def _port(port: str, address: str, depth: int, width: int) -> str:
     return f"{declared}  wire [{max(1, (depth - 1).bit_length()) - 1}:0] #_{address};\n"
 
 
-def _constants(port: str, address: str, depth: int, width: int, file: str, steps: int) -> str:
+def _constants(port: str, address: str, depth: int, width: int, file: str, steps: int, memory: str) -> str:
     """A ROM behind a memory port."""
     parameters: Parameters = {"WIDTH": width, "DEPTH": depth, "FILE": f'"{file}"', "STAGES": steps}
+    parameters["MEMORY"] = f'"{memory}"'
     wires = {"clock": "clock", "enable": "#_read", "address": f"#_{address}", "data": f"#_{port}"}
     return _port(port, address, depth, width) + instance("rom", f"#_{port}_rom", parameters, wires)
 

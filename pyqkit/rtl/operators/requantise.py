@@ -28,7 +28,7 @@ from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
 TOGETHER = 4  # lanes that one enable moves; of more, each has its own
-NARROW = 44  # bits of an integer up to which constants of a few lanes may become resets, which saves LUTs
+NARROW = 40  # bits of an integer up to which constants of a few lanes may become resets, which saves LUTs
 
 
 @emits("threshold")
