@@ -7,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq import Recipe, parse_steps, steps
+from pyqkit.quant.ptq import Recipe, parse_steps
+from pyqkit.quant.ptq.step import steps
 
 
 def test_steps_run_in_the_order_of_their_ranks() -> None:
