@@ -188,9 +188,7 @@ def _least_cycles(graph: Graph, machine: Machine) -> float:
     """Of all products if every element were busy in its fastest mode."""
     macs = sum(op.macs(graph.input_tensors(op)) for op in graph.operators)
     family = of(machine)
-    most = max(
-        family.lanes(mode) * max(1, 16 // (mode.weight_bits * mode.activation_bits)) for mode in machine.modes
-    )
+    most = max(family.lanes(mode) * family.planes(mode) for mode in machine.modes)
     return macs / (machine.rows * machine.columns * most)
 
 

@@ -111,6 +111,10 @@ class Family(ABC):
     def lanes(self, mode: Mode) -> int:
         """Outputs of a slot."""
 
+    def planes(self, mode: Mode) -> int:
+        """Input channels whose products an element sums in a cycle, at most."""
+        return 1
+
     @abstractmethod
     def sums(
         self,

@@ -43,7 +43,7 @@ class IntegerFamily(Family):
             nothing = _nothing(weight, weight_bits)
             if index is None or tables[0] is None or tables[1] is None or (holes and nothing < 0):
                 continue
-            planes = max(1, _MULTIPLIERS // (weight_bits * activation_bits))
+            planes = _planes(weight_bits, activation_bits)
             items = packed(_digits(tables[0], activation_bits)), packed(_digits(tables[1], weight_bits))
             products = np.multiply.outer(activation.integers, weight.integers)
             return Pair(index, parts, planes, activation_bits, 1, 0, *items, products, nothing)
@@ -57,6 +57,9 @@ class IntegerFamily(Family):
     def lanes(self, mode: Mode) -> int:
         return 1
 
+    def planes(self, mode: Mode) -> int:
+        return _planes(mode.weight_bits, mode.activation_bits)
+
     def slots(self, mode: Mode, codes: np.ndarray) -> np.ndarray:
         shifts = np.arange(codes.shape[1])[:, None] * mode.weight_bits
         return (codes[..., 0].astype(np.int64) << shifts).sum(axis=1).astype(np.uint8)
@@ -69,7 +72,7 @@ class IntegerFamily(Family):
         tiles: np.ndarray,
         high: tuple[int, int],
     ) -> np.ndarray:
-        planes = max(1, _MULTIPLIERS // (mode.weight_bits * mode.activation_bits))
+        planes = self.planes(mode)
         left = _values(tables[0], words, mode.activation_bits, planes, high[1])
         right = _values(tables[1], tiles, mode.weight_bits, planes, high[0])
         joined = left.reshape(len(words), -1), np.moveaxis(right, 2, 1).reshape(-1, tiles.shape[1])
@@ -80,6 +83,11 @@ def _widths(weight: int, activation: int) -> list[tuple[int, int]]:
     """Widths of slots' codes that hold codes of so many bits, the fastest first."""
     found = [(w, a) for w in (2, 4, 8) for a in (2, 4, 8) if w >= weight and a >= activation]
     return sorted(found, key=lambda pair: (pair[0] * pair[1], pair))
+
+
+def _planes(weight: int, activation: int) -> int:
+    """Products of codes of so many bits that an element sums in a cycle."""
+    return max(1, _MULTIPLIERS // (weight * activation))
 
 
 def _parts(machine: Machine, weight: int, activation: int) -> tuple[int | None, tuple[tuple[int, int], ...]]:
