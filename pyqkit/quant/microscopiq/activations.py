@@ -69,10 +69,6 @@ def exponents(blocks: Tensor, fmt: Microscaled) -> tuple[Tensor, Tensor]:
 
 def calibrated(fmt: Microscaled, inputs: list[Tensor], axis: int, static: bool = False) -> Microscale:
     """A `Microscale` whose window ends at the largest exponent of the calibration inputs."""
-    highest = LOWEST
-    for x in inputs:
-        largest = x.abs().amax()
-        if float(largest) > 0:
-            highest = max(highest, int(torch.frexp(largest).exponent) - 1 - fmt.largest_exponent)
+    highest = max([LOWEST, *(int(exponents(x.flatten(), fmt)[0]) for x in inputs)])
     lowest = highest if static else max(LOWEST, highest - SPREAD)
     return Microscale(fmt, Window(lowest, highest), axis)
