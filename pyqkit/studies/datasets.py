@@ -55,6 +55,21 @@ class Images:
         return digest(self.pixels.tobytes() + self.labels.tobytes())
 
 
+def arrays(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Arrays of an npz file, whatever compression it has.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or lacks one of them.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return tuple(archive[name] for name in names)
+    except (OSError, KeyError, EOFError, BadZipFile, ZlibError, LZMAError) as error:
+        raise ValueError(str(error)) from None
+
+
 def cifar10(folder: Path, file: str, count: int) -> Images:
     """The first `count` images of `TEST` or `TRAINING`, in the official order.
 
@@ -65,9 +80,8 @@ def cifar10(folder: Path, file: str, count: int) -> Images:
     """
     path = folder / file
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            pixels, labels = archive["x"], archive["y"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, ZlibError, LZMAError) as error:
+        pixels, labels = arrays(path, "x", "y")
+    except ValueError as error:
         raise UserError(
             f"an npz archive of images x and labels y was expected in {path}, but {error}; check the data "
             "folder"

@@ -7,6 +7,7 @@ learned positions, a perceptron with ReLU.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,12 +62,12 @@ def _straight(source: nn.Module, *readers: nn.Linear) -> Path:
     return Path(source, readers, torch.arange(readers[0].in_features))
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(nn.Module, ABC):
     """Tokens (sequences, positions) to logits (sequences, positions, vocabulary)."""
 
+    @abstractmethod
     def paths(self) -> Iterator[Path]:
         """Where channels may be scaled without changing the function, up to rounding."""
-        raise NotImplementedError
 
 
 class LlamaAttention(nn.Module):

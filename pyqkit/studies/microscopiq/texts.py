@@ -5,10 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from lzma import LZMAError
 from pathlib import Path
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 import torch
@@ -18,6 +15,7 @@ from torch.nn import functional
 from pyqkit import untrusted
 from pyqkit.digest import digest
 from pyqkit.errors import UserError, brief
+from pyqkit.studies.datasets import arrays
 from pyqkit.studies.microscopiq.models import CharGpt, LanguageModel, Llama
 from pyqkit.studies.networks.pretrained import MAX_BYTES, put_weights, weights
 
@@ -112,9 +110,9 @@ class Pretrained(Source):
     def _windows(self, part: str, tokens: int) -> Tensor:
         path = self.folder / self._archive.text
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                found = self._archive.windows(archive[part].astype(np.int64))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, ZlibError, LZMAError) as error:
+            (found,) = arrays(path, part)
+            found = self._archive.windows(found.astype(np.int64))
+        except ValueError as error:
             raise UserError(f"tokens were expected in {path}, but {error}; check the data folder") from None
         count = tokens // (found.shape[-1] - 1) if found.ndim == 2 and found.shape[-1] > 1 else 0
         if not 0 < count <= len(found):
