@@ -18,6 +18,7 @@ from pyqkit.emulate.verilator import MODEL, build
 from pyqkit.engines import Say
 
 FLAGS = ("-std=c++17", "-O2", "-march=native", "-fPIC", "-w")
+HARNESS = Path(__file__).parent / "array_harness.cpp"
 _ROOM = 1 << 20  # words that a machine gives in a transfer, and marks
 
 
@@ -79,7 +80,7 @@ class RtlArray:
         self.machine = machine
         top = rtl.module_name(machine)
         files = dict(sources or rtl.sources()) | {f"{top}.sv": rtl.generate(machine)}
-        files["harness.cpp"] = (Path(__file__).parent / "array_harness.cpp").read_text()
+        files["harness.cpp"] = HARNESS.read_text()
         self._library = load(build(files, top, cache or cache_folder(), flags, say=say) / MODEL)
         self._library.make.restype = ctypes.c_void_p
         self._model = ctypes.c_void_p(self._library.make())

@@ -13,11 +13,11 @@ from pyqkit.rtl.emitter import Parameters, instance
 from tests.rtl.pairs import ROOT, build
 
 MAIN = """
-#include "Vbench.h"
+#include "Vnetwork.h"
 #include <cstdio>
 double sc_time_stamp() {{ return 0; }}
 int main(int, char** argv) {{
-  Vbench top;
+  Vnetwork top;
   std::FILE *in = std::fopen(argv[1], "rb"), *out = std::fopen(argv[2], "wb");
   while (std::fread(&top.in[0], 4, {words_in}, in) == {words_in}) {{
     top.clock = 0, top.eval();

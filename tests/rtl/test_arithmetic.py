@@ -24,11 +24,11 @@ LANES, CYCLES = 5, 400
 FORMATS = ["e2m1", "int4", "lp4_0_3", "uint3"]
 
 MAIN = """
-#include "Vunits.h"
+#include "Vnetwork.h"
 #include <cstdio>
 double sc_time_stamp() {{ return 0; }}
 int main() {{
-  Vunits top;
+  Vnetwork top;
   std::FILE *in = std::fopen("in.bin", "rb"), *out = std::fopen("out.bin", "wb");
   for (int n = 0; n < {cycles}; n++) {{
     unsigned word[3];

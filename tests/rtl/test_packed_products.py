@@ -19,12 +19,12 @@ from tests.rtl.pairs import ROOT, build
 
 # Steps with the clock enabled, at which words stand at the ports, and those without in between.
 MAIN = """
-#include "Vlanes.h"
+#include "Vnetwork.h"
 #include <cstdio>
 #include <cstring>
 double sc_time_stamp() {{ return 0; }}
 int main(int, char** argv) {{
-  Vlanes top;
+  Vnetwork top;
   std::FILE *in = std::fopen(argv[1], "rb"), *out = std::fopen(argv[2], "wb");
   unsigned char word[{inputs}];
   unsigned random = 1;
