@@ -162,7 +162,7 @@ def quantised(
     for name, layer, inputs in each_layer(network, batches, keep):
         (say or (lambda word: None))(name)
         act = None if fmt is None else calibrated(fmt, inputs, _axis(layer), static)
-        _replace(network, name, _rounded(name, layer, inputs, options, act))
+        network = _with(network, layer, _rounded(name, layer, inputs, options, act))
     return network
 
 
@@ -224,6 +224,11 @@ def _rounded(
     return made
 
 
-def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
-    owner, _, own = name.rpartition(".")
-    setattr(network.get_submodule(owner), own, layer)
+def _with(network: nn.Module, layer: nn.Module, rounded: nn.Module) -> nn.Module:
+    """A network with another layer wherever this one is, which may be in several places, or all of it."""
+    if network is layer:
+        return rounded
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        if module is layer:
+            network.set_submodule(name, rounded)
+    return network

@@ -43,6 +43,20 @@ TOKENS = torch.arange(20 * 70).reshape(70, 20) * 7 % 20
 FRAMES = torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
+def test_a_network_of_one_layer() -> None:
+    layer, frames = nn.Linear(16, 16, bias=False).eval(), FRAMES[:, 0, :2].flatten(1)
+    network = quantised(layer, frames)
+    assert report(network)[0].weights == 256
+    weight = torch.from_numpy(network.encoded.checked().decode()).float().T
+    torch.testing.assert_close(network(frames), frames @ weight.T, rtol=0, atol=1e-5)
+
+
+def test_a_layer_that_stands_in_two_places() -> None:
+    layer = nn.Linear(16, 16).eval()
+    network = quantised(nn.Sequential(layer, nn.ReLU(), layer).eval(), FRAMES[:, 0, :2].flatten(1))
+    assert network[0] is network[2] and len(report(network)) == 1
+
+
 @pytest.mark.parametrize(("make", "data"), [(small, TOKENS), (convolutions, FRAMES)])
 def test_layers_hold_what_their_encoding_says(make: object, data: Tensor) -> None:
     model = make()  # type: ignore[operator]
