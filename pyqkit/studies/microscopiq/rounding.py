@@ -107,16 +107,14 @@ def gptq(bits: int, group: int, ordered: bool = False) -> Method:
     def rounded(weight: Tensor, moments: Tensor) -> Stored:
         size = group or weight.shape[-1]
         compensation = Compensation.of(moments, ordered=ordered)
-        fixed = [_Levels.of(part, bits, True) for part in weight.double().split(size, -1)]
+        parts = weight.double().split(size, -1) if ordered else ()
+        levels = [_Levels.of(part, bits, True) for part in parts]  # by group
         order = compensation.order[0].tolist()
-        current = fixed[:1]
 
         def nearest(left: Tensor, at: int) -> Tensor:
-            if ordered:
-                current[0] = fixed[order[at] // size]
-            elif at % size == 0:
-                current[0] = _Levels.of(left[:, :, at : at + size], bits, True)
-            return current[0].nearest(left[:, :, at : at + 1])
+            if not ordered and at % size == 0:
+                levels.append(_Levels.of(left[:, :, at : at + size], bits, True))
+            return levels[order[at] // size].nearest(left[:, :, at : at + 1])
 
         values = compensation.rounded(weight, nearest, 64 if ordered else size)
         return Stored(values, grouped_bits(weight, bits, size))
