@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def test_no_block_is_slower_than_the_bar() -> None:
     assert {name: row.ns for name, row in benchmark.kept().items() if row.ns > benchmark.BAR_NS} == {}
     page = " ".join((ROOT / "docs" / "timing.md").read_text().split())
     assert benchmark.sentence(benchmark.kept()) in page
+
+
+def test_blocks_that_the_model_is_fitted_to_are_within_the_bar_too() -> None:
+    blocks = json.loads((ROOT / "pyqkit" / "hardware" / "measured_blocks.json").read_text())["blocks"]
+    assert {row["module"]: row["ns"] for row in blocks if row["ns"] > benchmark.BAR_NS} == {}
 
 
 @needs_yosys
