@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
+import os
 import random
 import signal
 import subprocess
@@ -15,6 +17,8 @@ import numpy as np
 import pytest
 
 from pyqkit.errors import MissingToolError, UserError
+from pyqkit.files import OutputError, replacing
+from pyqkit.studies import checkpoint
 from pyqkit.studies.runner import Results, TaskError, run
 from pyqkit.studies.workers import WorkerLostError
 from tests.studies.walk import Parameters, Walk
@@ -152,6 +156,27 @@ def test_a_lost_worker_is_said(tmp_path: Path) -> None:
     with pytest.raises(WorkerLostError, match="its worker process has ended.*go on with --resume"):
         run(study, tmp_path / "walk", count=2)
     assert len(run(Walk(walks=2, steps_each=3), tmp_path / "walk", resume=True).outcomes) == 2
+
+
+def test_a_full_disk_is_said_and_what_is_kept_goes_on(
+    expected: Results[Parameters], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, left = checkpoint.write, iter(range(5))
+
+    def write(found: checkpoint.Checkpoint, path: Path) -> None:
+        if next(left, None) is None:
+            with replacing(path) as beside:
+                beside.write_bytes(b"half")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        kept(found, path)
+
+    with monkeypatch.context() as full:
+        full.setattr(checkpoint, "write", write)
+        with pytest.raises(OutputError, match=r"walk.*cannot \(No space left on device\)"):
+            run(SHORT, tmp_path / "walk", every=0.0)
+    files = {path.suffix for path in (tmp_path / "walk").rglob("*") if path.is_file()}
+    assert files == {".json", ".npz", ".jsonl"}  # nothing half-written
+    assert_equal(run(SHORT, tmp_path / "walk", resume=True), expected)
 
 
 def test_definitions_are_checked(tmp_path: Path) -> None:

@@ -64,6 +64,14 @@ class Wanted:
 
 def found(wanted: Wanted, options: StudyOptions) -> list[Built]:
     """Run all that is not done yet; the networks are written to the folder, too."""
+    places = subject(wanted.source, wanted.goal).places
+    built = [Built.of(outcome, places) for outcome in points(wanted, options).outcomes]
+    result.write(options.out, wanted.goal, built)
+    return built
+
+
+def points(wanted: Wanted, options: StudyOptions) -> Results[Point]:
+    """The networks of the front and those beside it; what is not done yet is run."""
     source, goal = wanted.source, wanted.goal
     source.labelled()  # what is wrong with them is said before hours of work
     _check_rate(source, goal)
@@ -76,10 +84,7 @@ def found(wanted: Wanted, options: StudyOptions) -> list[Built]:
         Searches(source, goal, errors, wanted.sizes, wanted.evolution, wanted.seed), options, "search"
     )
     genomes = [(f"point-{i + 1}", genome) for i, genome in enumerate(chosen(searches))]
-    points = _run(Points(source, goal, (*genomes, *others), wanted.recipe, wanted.seed), options, "points")
-    built = [Built.of(outcome, places) for outcome in points.outcomes]
-    result.write(options.out, goal, built)
-    return built
+    return _run(Points(source, goal, (*genomes, *others), wanted.recipe, wanted.seed), options, "points")
 
 
 def _check_rate(source: Source, goal: Goal) -> None:

@@ -22,6 +22,7 @@ from pyqkit.accelerator import Accelerator
 from pyqkit.errors import UserError
 from pyqkit.quant import export_qonnx
 from pyqkit.quant.ptq.frames import checked
+from pyqkit.quant.ptq.layers import rounded_once
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.pipeline import quantised
 from pyqkit.studies.formats_search import search
@@ -307,7 +308,8 @@ def compiled(network: Network, goal: Goal) -> Accelerator:
 
 def correct_of(module: nn.Module, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """For each labelled image whether its label is found."""
-    outputs = logits(module, images)
+    with rounded_once(module):
+        outputs = logits(module, images)
     return outputs.reshape(len(outputs), -1).argmax(1) == labels
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +84,44 @@ def test_labels_of_other_images_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert "a whole number for each of 24 images" in result.output
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        (images(7), "8 calibration frames"),
+        (np.full_like(images(), np.nan), "NaN"),
+        (images().reshape(-1, 1, 4, 16)[:, :, :3], "runs on a frame of shape .1, 3, 16. was expected"),
+        (np.zeros(3, "U3"), "real numbers|plain numbers|cannot be read"),
+    ],
+    ids=["few", "nan", "misshapen", "text"],
+)
+def test_frames_that_are_refused(tmp_path: Path, frames: np.ndarray, reason: str) -> None:
+    arguments = search(tmp_path)
+    np.save(tmp_path / "x.npy", frames)
+    np.save(tmp_path / "y.npy", np.arange(len(frames)))
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2 and re.search(reason, result.output), result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_killed_it_goes_on_but_not_with_another_network(tmp_path: Path) -> None:
+    arguments = search(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "pyqkit", *arguments, "--every", "0"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as running:
+        deadline = time.monotonic() + 400
+        while not list((tmp_path / "out").glob("alone/tasks/*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGKILL)
+    assert not (tmp_path / "out" / "front.json").exists()
+    other = [word.replace(":perceptron", ":make") for word in arguments]
+    refused = CliRunner().invoke(main, [*other, "--target-fps", "1000", "--resume"])
+    assert refused.exit_code == 2 and "was expected, but" in refused.output
+    resumed = CliRunner().invoke(main, [*arguments, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    whole = [word.replace("/out", "/whole") for word in arguments]
+    assert CliRunner().invoke(main, whole).exit_code == 0
+    assert (tmp_path / "out" / "front.json").read_text() == (tmp_path / "whole" / "front.json").read_text()

@@ -1,0 +1,131 @@
+"""Formats for each layer of ResNet-20 on a PYNQ-Z2, beside uniform networks of four bits.
+
+    OMP_NUM_THREADS=1 python benchmarks/formats_search.py --data FOLDER -o FRONT --resume [--synthesise NAME]
+    python benchmarks/formats_search.py --page-only
+
+Searches the front of `WANTED`, and counts its networks on test images; with --synthesise it maps the blocks
+of some of them with Yosys. Writes results/formats_search.json, and from it the last section of
+docs/formats_search.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import formats_search_page as page
+import headline
+import torch
+from records import Run, write
+
+from pyqkit.studies.formats_search.command import Wanted, points
+from pyqkit.studies.formats_search.result import LABEL, Built
+from pyqkit.studies.formats_search.space import Domain
+from pyqkit.studies.formats_search.study import Goal, Point, build, compiled, correct_of, subject
+from pyqkit.studies.genetic import Evolution
+from pyqkit.studies.lpq.source import Cifar10Source
+from pyqkit.studies.options import StudyOptions
+
+RESULTS = Path(__file__).parent / "results" / "formats_search.json"
+NETWORK, CALIBRATION, IMAGES = "resnet20", 128, 5000
+BOARD, RATE, SIZES, RECIPE, SEED = "PYNQ-Z2", 1000.0, 5, "gptq+bias", 0
+EVOLUTION = Evolution(40, 8, cycles=2, children=4)
+UNIFORM = ("int4", "e2m1", "lp4_0_3")
+# Of every family, but fewer than by default: the time that a search takes goes with their number.
+DOMAIN = Domain(
+    ("int3", "int4", "int5", "int6", "int8", "odd3", "odd4", "e2m1", "e2m2", "lp4_0_3"),
+    ("int3", "int4", "int5", "int6", "int8", "e2m1", "e2m2", "lp4_0_3"),
+)
+
+
+def main() -> None:
+    """Search, synthesise what is asked for, and write the page."""
+    options = _options()
+    run = Run(options, [SEED])
+    if not options.page_only:
+        torch.set_num_threads(1)
+        found = wanted(options.data)
+        networks = searched(found, options.output, options.resume)
+        before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        known = {each["name"]: each for each in before.get("networks", [])}
+        for each in networks:
+            same = known.get(each["name"], {})
+            if same.get("genome") == list(each["genome"]) and "synthesised" in same:
+                each["synthesised"] = same["synthesised"]
+        keep(run, found, networks)
+        for each in networks:
+            if each["name"] in options.synthesise and "synthesised" not in each:
+                each["synthesised"] = synthesised(found, each)
+                keep(run, found, networks)
+    write(page.PAGE, page.page(page.PAGE.read_text(), json.loads(RESULTS.read_text())))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder of weights and images")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the search")
+    parser.add_argument("--resume", action="store_true", help="go on with what is there")
+    parser.add_argument("--synthesise", nargs="+", default=[], metavar="NETWORK", help="with Yosys")
+    parser.add_argument("--page-only", action="store_true", help="from the results that are there")
+    options = parser.parse_args()
+    if not options.page_only and (options.data is None or options.output is None):
+        parser.error("--data and --output were expected; pass both, or --page-only")
+    return options
+
+
+def wanted(data: Path) -> Wanted:
+    """The search of the committed results."""
+    source = Cifar10Source(NETWORK, str(data), CALIBRATION, IMAGES)
+    goal = Goal.of(source, BOARD, RATE, domain=DOMAIN)
+    return Wanted(source, goal, SIZES, EVOLUTION, RECIPE, UNIFORM, SEED)
+
+
+def searched(what: Wanted, folder: Path, resume: bool) -> list[dict[str, Any]]:
+    """Every network with what is estimated of it, and which images it names rightly; the float one first."""
+    results = points(what, StudyOptions(folder, 1, None, resume, False, 0.0, False))
+    places = subject(what.source, what.goal).places
+    labelled = what.source.labelled()
+    assert labelled is not None
+    right = correct_of(what.source.network(), *labelled)
+    found: list[dict[str, Any]] = [{"name": page.FLOAT, "genome": [], "correct": page.packed(right)}]
+    for outcome in results.outcomes:
+        built = asdict(Built.of(outcome, places))
+        found.append(built | {"correct": page.packed(outcome.arrays["correct"])})
+    return found
+
+
+def synthesised(what: Wanted, network: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's figures of a network, and those of Yosys, block by block."""
+    point = Point(what.goal, tuple(network["genome"]), what.recipe)
+    accelerator = compiled(build(what.source, point, what.seed), what.goal)
+    estimated = vars(accelerator.report().resources)
+    return {"estimated": estimated} | {"found": headline.synthesised(accelerator)["synthesised"]}
+
+
+def keep(run: Run, what: Wanted, networks: list[dict[str, Any]]) -> None:
+    """Write all that is known."""
+    goal = what.goal
+    settings = {
+        "network": NETWORK,
+        "board": goal.board,
+        "clock_mhz": goal.clock_mhz,
+        "target_fps": goal.fps,
+        "calibration": CALIBRATION,
+        "images": IMAGES,
+        "recipe": what.recipe,
+        "sizes": what.sizes,
+        "evolution": asdict(what.evolution),
+        "domain": asdict(goal.domain),
+        "label": LABEL,
+    }
+    run.write_json(RESULTS, settings | {"networks": networks}, merged=True)
+
+
+if __name__ == "__main__":
+    main()
