@@ -13,7 +13,7 @@ from lpq_records import RESULTS, Record
 from records import write
 
 from pyqkit.studies.lpq.comparison import ABLATIONS, GREEDY, UNIFORM
-from pyqkit.studies.paired import difference
+from pyqkit.studies.paired import Difference, difference
 
 PAGE = Path(__file__).parents[1] / "docs" / "lpq.md"
 BEGIN = "<!-- written by benchmarks/lpq_page.py -->"
@@ -26,6 +26,7 @@ _COLUMNS = (
     "search", "mean bits", "accuracy %", _AGAINST, "divergence", "fitness", "evaluations", "processor s"
 )  # fmt: skip
 SEARCHED = ("lpq", "random")
+WHOLE = next(iter(ABLATIONS))  # with all its parts
 METHODS = {
     "float": "float",
     "int8": "INT8",
@@ -92,17 +93,20 @@ def _verdict(network: str, record: Record, real: Record) -> str:
 
 def _others(records: Records) -> str:
     """LPQ against random and greedy searches."""
-    rows = []
+    rows, said = [], []
     for network, label in NETWORKS.items():
+        points: dict[str, list[Difference]] = {}
         for seed in SEEDS:
             for key in (f"random.{seed}", *GREEDY):
                 ours, theirs = records.get(f"{network}.lpq.{seed}"), records.get(f"{network}.{key}")
                 if ours is not None and theirs is not None:
+                    found = difference(ours.correct, theirs.correct)
+                    points.setdefault(key.partition(".")[0], []).append(found)
                     rows.append(
                         f"| {label} | {seed} | {METHODS[key]} | {ours.fitness / theirs.fitness - 1:+.1%} | "
-                        f"{_first_below(ours, theirs.fitness)} | {ours.bits - theirs.bits:+.2f} | "
-                        f"{difference(ours.correct, theirs.correct)} |"
+                        f"{_first_below(ours, theirs.fitness)} | {ours.bits - theirs.bits:+.2f} | {found} |"
                     )
+        said += [_counted(label, key, found) for key, found in points.items()]
     title = "### LPQ against the other searches"
     if not rows:
         return f"{title}\n\nNot measured yet."
@@ -111,7 +115,16 @@ def _others(records: Records) -> str:
         "it, and what that is in bits and in points of accuracy (paired, 95 %)."
     )
     head = _table(["network", "seed", "against", "fitness", "below after", "bits", "points"])
-    return "\n".join([title, "", text, "", *head, *rows])
+    return "\n".join([title, "", text, "", *head, *rows, "", *said])
+
+
+def _counted(label: str, key: str, found: Sequence[Difference]) -> str:
+    """In how many seeds LPQ is more accurate, and how sure that is."""
+    more, less = sum(x.low > 0 for x in found), sum(x.high < 0 for x in found)
+    return (
+        f"* {label}, against {key} search: more accurate in {more} of {len(found)}, less in {less}; the "
+        f"other {len(found) - more - less} intervals hold zero."
+    )
 
 
 def _first_below(record: Record, fitness: float) -> str:
@@ -126,14 +139,18 @@ def _ablations(records: Records) -> str:
     names = [(label, seed, f"resnet20.ablation.{label}.{seed}") for label in ABLATIONS for seed in SEEDS]
     real = records.get("resnet20.float")
     rows = [
-        f"| {label} | {seed} | {records[name].bits:.2f} | {_against(records[name], real)} |"
+        f"| {label} | {seed} | {records[name].bits:.2f} | {_against(records[name], real)} | "
+        f"{_against(records[name], records.get(f'resnet20.ablation.{WHOLE}.{seed}'))} |"
         for label, seed, name in names
         if name in records
     ]
     title = "### Without its parts"
     if not rows:
         return f"{title}\n\nNot measured yet."
-    return "\n".join([title, "", *_table(["LPQ", "seed", "mean bits", _AGAINST]), *rows])
+    missing = [f"{label}, seed {seed}" for label, seed, name in names if name not in records]
+    note = ["", f"Not measured yet: {'; '.join(missing)}."] if missing else []
+    columns = ["LPQ", "seed", "mean bits", _AGAINST, "points against whole, 95 %"]
+    return "\n".join([title, "", *_table(columns), *rows, *note])
 
 
 def _against(record: Record, real: Record | None) -> str:

@@ -54,3 +54,18 @@ def test_bars_are_judged_by_bits_and_points() -> None:
     said = [line for line in lpq_page.section(found).splitlines() if line.startswith("| ResNet-20 |")]
     assert [line.split(": ")[-1].rstrip(" |") for line in said[:3]] == ["met", "missed", "missed"]
     assert "+6.7%" in said[3] and "20" in said[3].split("|")[5]
+
+
+def test_searches_are_counted_and_parts_compared_with_the_whole() -> None:
+    found = {
+        "resnet20.lpq.0": record(4.5, 900),
+        "resnet20.lpq.1": record(4.5, 850),
+        "resnet20.lpq.2": record(4.5, 899),
+        "resnet20.mse-greedy": record(4.6, 898),
+        "resnet20.ablation.whole.1": record(4.5, 890),
+        "resnet20.ablation.kurtosis.1": record(4.5, 850),
+    }
+    text = lpq_page.section(found)
+    assert "* ResNet-20, against mse-greedy search: more accurate in 0 of 3, less in 1; the other 2" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| kurtosis | 1 |")]
+    assert row.split("|")[5].startswith(" -4.00 (")
