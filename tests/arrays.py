@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from pyqkit import Accelerator, boards
 from pyqkit.array.machine import named
 from pyqkit.array.network import ArrayNetwork
 from pyqkit.emulate.array import network
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.overlay import array, emulated
 from tests.array.test_use import digits
 
@@ -37,6 +41,16 @@ def overlay(board: str) -> Path:
 def accelerator(name: str) -> Accelerator:
     """A network in the formats of this name."""
     return pyqkit.compile(digits(*FORMATS[name]), target_fps=100)
+
+
+@functools.cache
+def other_head() -> Graph:
+    """The first network with other weights in its last layer."""
+    graph = deepcopy(accelerator("first").designs.compiled.graph)
+    last = [op for op in graph.operators if isinstance(op, Convolution)][-1]
+    index = graph.operators.index(last)
+    graph.operators[index] = replace(last, weights=last.weights[..., ::-1].copy())
+    return graph
 
 
 @functools.cache

@@ -7,14 +7,14 @@ executes between them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyqkit.array.execute import item_words
-from pyqkit.array.isa import Copy, Fill, Instruction, Load, Post, Repeat, Run, encode
+from pyqkit.array.isa import Copy, Instruction, Load, Repeat, encode
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.tensors import Input, Result
 from pyqkit.errors import UserError
@@ -22,7 +22,7 @@ from pyqkit.errors import UserError
 if TYPE_CHECKING:  # it needs the graph, which a board has no use for without such steps
     from pyqkit.array.host import HostStep
 
-_LOADED = (Memory.PROGRAM, Memory.TABLES, Memory.PARAMETERS, Memory.WEIGHTS)  # once, before the first frame
+LOADED = (Memory.PROGRAM, Memory.TABLES, Memory.PARAMETERS, Memory.WEIGHTS)  # once, before the first frame
 
 
 @dataclass(frozen=True)
@@ -146,17 +146,26 @@ class Program:
         weights = max([len(self.weights), *written])
         return len(self.instructions), len(self.tables), len(self.parameters), weights
 
-    def moved(self, origins: tuple[int, int, int, int]) -> Program:
-        """The same program elsewhere in the memories of instructions, tables, parameters and weights."""
-        by = [new - old for new, old in zip(origins, self.origins)]
-        moved = tuple(_moved(instruction, by) for instruction in self.instructions)
-        return replace(self, instructions=moved, origins=origins)
+    @property
+    def ends(self) -> tuple[int, int, int, int]:
+        """The items behind its own in these memories."""
+        a, b, c, d = (origin + size for origin, size in zip(self.origins, self.sizes()))
+        return a, b, c, d
+
+    def once(self, memory: Memory) -> tuple[int, np.ndarray]:
+        """Where the items stand that are loaded once into a memory, beside instructions, and these items."""
+        items = {
+            Memory.TABLES: self.tables,
+            Memory.PARAMETERS: self.parameters,
+            Memory.WEIGHTS: self.weights,
+        }
+        return self.origins[LOADED.index(memory)], items[memory]
 
     def setup(self) -> bytes:
         """What is sent once: the contents of the machine's memories."""
         return b"".join(
             encode(self.machine, Load(memory=memory, address=origin, count=len(items))) + items.tobytes()
-            for memory, origin, items in zip(_LOADED, self.origins, self._items())
+            for memory, origin, items in zip(LOADED, self.origins, self._items())
             if len(items)
         )
 
@@ -269,46 +278,3 @@ def in_words(machine: Machine, items: np.ndarray) -> np.ndarray:
     stride = machine.stream_bits // 8
     size = -(-items.shape[1] // stride) * stride
     return np.pad(items, ((0, 0), (0, size - items.shape[1])))
-
-
-_MOVED = {(Copy, "weights"): 3, (Fill, "address"): 1, (Post, "parameters"): 2, (Run, "weights"): 3}
-
-
-def _moved(instruction: Instruction, by: Sequence[int]) -> Instruction:
-    if isinstance(instruction, Load) and instruction.memory == Memory.WEIGHTS:
-        return replace(instruction, address=instruction.address + by[3])
-    for entry in fields(instruction):
-        memory = _MOVED.get((type(instruction), entry.name))
-        if memory is not None:
-            value = getattr(instruction, entry.name) + by[memory]
-            return replace(instruction, **{entry.name: value})  # type: ignore[arg-type]
-    return instruction
-
-
-def together(programs: Sequence[Program]) -> list[Program]:
-    """Programs one behind the other in the memories of one machine, so that all of them are loaded at once.
-
-    Raises
-    ------
-    UserError
-        If they are for different machines, or do not fit.
-    """
-    machine, at = programs[0].machine, (0, 0, 0, 0)
-    placed: list[Program] = []
-    for program in programs:
-        if program.machine.digest != machine.digest:
-            raise UserError(
-                f"programs for the array {machine.name} were expected, but one is for "
-                f"{program.machine.name}; compile all for one array"
-            )
-        placed.append(program.moved(at))
-        sizes = program.sizes()
-        at = at[0] + sizes[0], at[1] + sizes[1], at[2] + sizes[2], at[3] + sizes[3]
-    for memory, used in zip(_LOADED, at):
-        if used > machine.items(memory):
-            raise UserError(
-                f"at most {machine.items(memory)} items of {memory.name.lower()} were expected by the array "
-                f"{machine.name}, but {used} are needed; load fewer programs at a time, or take an array "
-                "with larger memories"
-            )
-    return placed

@@ -37,12 +37,58 @@ class Touch:
         return same and self.first < other.last and other.first < self.last
 
 
+@dataclass(frozen=True)
+class Named:
+    """Items of a memory other than that of activations, whose address an instruction has.
+
+    Attributes
+    ----------
+    memory : Memory
+    field : str
+        Of the instruction, with the address.
+    first, count : int
+    writes : bool
+    """
+
+    memory: Memory
+    field: str
+    first: int
+    count: int
+    writes: bool = False
+
+    @property
+    def touch(self) -> Touch:
+        """As what is touched."""
+        return Touch(self.memory.name, self.first, self.first + self.count, self.writes)
+
+
+def named_items(machine: Machine, instruction: Instruction) -> Named | None:
+    """Tables, parameters or weights that an instruction reads or writes; None without any."""
+    if isinstance(instruction, Run):
+        count = (1 if instruction.same else instruction.tiles) * machine.rows
+        return Named(Memory.WEIGHTS, "weights", instruction.weights, count)
+    if isinstance(instruction, Post):
+        count = instruction.lanes * (1 if instruction.maximum else instruction.terms)
+        return Named(Memory.PARAMETERS, "parameters", instruction.parameters, count)
+    if isinstance(instruction, Fill):
+        return Named(Memory.TABLES, "address", instruction.address, instruction.count)
+    if isinstance(instruction, Copy):
+        return Named(Memory.WEIGHTS, "weights", instruction.weights, instruction.count, True)
+    if isinstance(instruction, Load) and instruction.memory != Memory.ACTIVATIONS:
+        return Named(Memory(instruction.memory), "address", instruction.address, instruction.count, True)
+    return None
+
+
 def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
     """All that an instruction reads and writes."""
+    named = named_items(machine, instruction)
+    if named is not None:
+        yield named.touch
     if isinstance(instruction, Load):
         yield Touch("input stream", 0, 1, True)
-        end = instruction.address + instruction.count
-        yield Touch(Memory(instruction.memory).name, instruction.address, end, True)
+        if instruction.memory == Memory.ACTIVATIONS:
+            end = instruction.address + instruction.count
+            yield Touch("ACTIVATIONS", instruction.address, end, True)
         if instruction.memory == Memory.WEIGHTS:
             yield Touch("way to weights", 0, 1, True)
     elif isinstance(instruction, Store):
@@ -51,14 +97,12 @@ def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
     elif isinstance(instruction, Copy):
         last = instruction.address + (instruction.count - 1) * instruction.step
         yield Touch("ACTIVATIONS", instruction.address, last + 1, False)
-        yield Touch("WEIGHTS", instruction.weights, instruction.weights + instruction.count, True)
         yield Touch("way to weights", 0, 1, True)
     elif isinstance(instruction, Fill):
         table = Table(instruction.table)
         entries, first = instruction.count * table_entries(machine, table), 0
         if table in OPERANDS:
             first = instruction.choice * of(machine).table_entries
-        yield Touch("TABLES", instruction.address, instruction.address + instruction.count, False)
         yield Touch(f"table {table.name}", first, first + entries, True)
     elif isinstance(instruction, Run):
         yield from _of_run(machine, instruction)
@@ -67,8 +111,6 @@ def touched(machine: Machine, instruction: Instruction) -> Iterator[Touch]:
 
 
 def _of_run(machine: Machine, run: Run) -> Iterator[Touch]:
-    tiles = 1 if run.same else run.tiles
-    yield Touch("WEIGHTS", run.weights, run.weights + tiles * machine.rows, False)
     size = of(machine).table_entries
     for table, choice in zip(OPERANDS, (run.activation_table, run.weight_table)):
         yield Touch(f"table {table.name}", choice * size, (choice + 1) * size, False)
@@ -117,8 +159,6 @@ def _words(machine: Machine, base: int, parts: Sequence[np.ndarray], writes: boo
 def _of_post(machine: Machine, post: Post) -> Iterator[Touch]:
     last = post.accumulator + (post.terms - 1) * post.pitch + post.positions
     yield Touch(f"bank {post.bank}", post.accumulator, last, False)
-    items = post.lanes * (1 if post.maximum else post.terms)
-    yield Touch("PARAMETERS", post.parameters, post.parameters + items, False)
     if post.raw:
         yield Touch("output stream", 0, 1, True)
         return

@@ -162,22 +162,20 @@ class Network:
     ) -> None:
         self._array, self._given, self._outputs = array, network.input, network.outputs
         self.parts: tuple[Part, ...] = parts(network.program)
-        self._program = array._memories.placed(marked(network.program))
         self._numbers = Numbers(
             (network.input.port, network.input.codes),
             [(side.port, side.codes) for side in network.outputs],
             network.host,
         )
-        backend, setup = array._backend, self._program.setup()
-        sizes = self._program.frame_bytes
         self.name = name
-        self.batch = self._batch(batch, max(len(setup), word_bits(array.machine) // 8), *sizes)
-        self._slots = [_Slot(backend, *self._bytes(self.batch)) for _ in range(2)]
-        self._setup, self._setup_bytes = backend.allocate(len(setup)), len(setup)
-        self._setup.array[: len(setup)] = np.frombuffer(setup, np.uint8)
-        self._setup.flush()
+        program = network.program
+        once = max(len(program.setup()), word_bits(array.machine) // 8)  # less, if others have parts of it
+        self.batch = self._batch(batch, once, *program.frame_bytes)
+        self._kept = array._memories.placed(marked(program), array._backend.allocate)
+        self._program = self._kept.program
+        self._slots = [_Slot(array._backend, *self._bytes(self.batch)) for _ in range(2)]
         cycles = self.batch * sum(part.cycles for part in self.parts)
-        moved = len(setup) + sum(self._bytes(self.batch))
+        moved = sum(kept.nbytes for kept in self._kept.needed) + sum(self._bytes(self.batch))
         self.timeout_s = timeout(timeout_s, estimated_timeout(cycles, moved, array.clock_mhz))
 
     def _bytes(self, frames: int) -> tuple[int, int]:
@@ -257,9 +255,9 @@ class Network:
     def _transfer(self, slot: _Slot, given: int, taken: int, transfers: Transfers) -> None:
         """Send and receive a buffer, what the program needs before it."""
         memories, generation = self._array._memories, self._array._device.generation
-        if not memories.hold(self._program, generation):
-            self._send(self._setup, self._setup_bytes, transfers)
-            memories.put(self._program, generation)
+        for kept in memories.missing(self._kept, generation):
+            self._send(kept.setup, kept.nbytes, transfers)
+            memories.put(kept, generation)
         (dma,) = transfers.dmas
         ways = receiving(dma, slot.taken.address, taken), sending(dma, slot.given.address, given)
         transfers.run(ways, self.timeout_s)
@@ -354,5 +352,5 @@ class Network:
         if self in self._array.networks:
             for _ in self._array._device.run(lambda turn: iter([turn.do(lambda _: None)])):
                 self._array.networks.remove(self)
-                self._array._memories.forget(self._program)
+                self._array._memories.forget(self._kept)
                 self._slots.clear()

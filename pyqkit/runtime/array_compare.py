@@ -109,7 +109,8 @@ def _differing(
 
 def _fresh(network: Network) -> ArrayState:
     state = ArrayState(network._program.machine)
-    state.send(network._program.setup())
+    for kept in network._kept.needed:
+        state.send(kept.program.setup())
     return state
 
 

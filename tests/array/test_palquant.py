@@ -13,7 +13,8 @@ from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import Run
-from pyqkit.array.program import Program, together
+from pyqkit.array.program import Program
+from pyqkit.array.shared import together
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph.graph import Graph

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyqkit.array import machine, program
+from pyqkit.array import machine, shared
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState, item_words
-from pyqkit.array.isa import Load
+from pyqkit.array.isa import Copy, Load
 from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.program import executed
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph.ops.layout import Concat
@@ -20,7 +21,7 @@ from pyqkit.graph.ops.pool import MaxPool
 from tests.array.layers import layer
 from tests.array.networks import everything, moves, requantised, unequal_branches, unequal_sums
 from tests.array.products import ProductOfActivations
-from tests.array.running import agrees
+from tests.array.running import agrees, run, sent_to
 from tests.emulate.networks import Net
 
 LPA, INT8, INT16 = (machine.named(name) for name in ("lpa8x8", "int8x8", "int16x16"))
@@ -113,7 +114,7 @@ def test_memories_of_any_size(sizes: dict[str, int]) -> None:
 def test_several_programs_in_one_machine() -> None:
     """Networks of other formats are loaded together, and called in turn."""
     nets = [everything("lp4_1_2", "lp4_0_3", seed) for seed in (1, 2)] + [moves("lp8_1_2", "lp8_1_2")]
-    programs = program.together([compile_graph(net.graph, LPA) for net in nets])
+    programs = shared.together([compile_graph(net.graph, LPA) for net in nets])
     state = ArrayState(LPA)
     for compiled in programs:
         state.send(compiled.setup())
@@ -121,12 +122,46 @@ def test_several_programs_in_one_machine() -> None:
         agrees(nets[index], programs[index], state)
 
 
+def test_what_programs_have_in_common_stands_once() -> None:
+    """Of the same program only instructions are loaded again, of one with another tile that tile, too."""
+    net, other = (everything("lp4_1_2", "lp4_0_3", seed) for seed in (1, 2))
+    one, stranger = compile_graph(net.graph, LPA), compile_graph(other.graph, LPA)
+    weights = one.weights.copy()
+    weights[: LPA.rows, 0] ^= 0x11
+    changed = replace(one, weights=weights)
+    placed = shared.together([one, stranger, changed, one])
+    assert [len(p.tables) for p in placed[2:]] == [len(p.parameters) for p in placed[2:]] == [0, 0]
+    assert (len(placed[3].weights), len(placed[0].weights)) == (0, len(one.weights))
+    assert LPA.rows <= len(placed[2].weights) < len(one.weights) / 2
+    state, expected = ArrayState(LPA), run(changed, net.codes)
+    for compiled in placed:
+        state.send(compiled.setup())
+    for name, codes in executed(placed[2], net.codes, sent_to(state)).items():
+        np.testing.assert_array_equal(codes, expected[name])
+        assert (codes != net.values[name]).any()
+    for index in (3, 1, 0):
+        agrees(other if index == 1 else net, placed[index], state)
+
+
+def test_weights_that_a_program_writes_are_its_own() -> None:
+    """They are loaded again, and the next program does not rely on them."""
+    net = everything("lp4_1_2", "lp4_0_3")
+    one = compile_graph(net.graph, LPA)
+    copy = Copy(address=0, count=LPA.rows, weights=0)
+    writes = replace(one, instructions=(copy, *one.instructions))
+    placed = shared.together([writes, one, writes])
+    assert all(LPA.rows <= len(p.weights) < len(one.weights) for p in placed[1:])
+    end = placed[1].ends[3]
+    copies = [i for p in placed for i in p.instructions if isinstance(i, Copy)]
+    assert [i.weights for i in copies] == [0, end]
+
+
 def test_programs_that_do_not_fit_together() -> None:
-    compiled = compile_graph(moves("int4", "int4").graph, replace(INT8, parameter_words=16))
-    with pytest.raises(
-        UserError, match="items of parameters were expected by the array int8x8, but [0-9]+ are needed"
-    ):
-        program.together([compiled] * 9)
+    nets = [moves("int4", fmt) for fmt in ("int4", "int2")]
+    compiled = [compile_graph(net.graph, replace(INT8, program_words=64)) for net in nets]
+    message = "at most 64 items of program were expected by the array int8x8, but [0-9]+ are needed"
+    with pytest.raises(UserError, match=message):
+        shared.together(compiled * 9)
 
 
 def test_the_largest_of_channels_side_by_side() -> None:

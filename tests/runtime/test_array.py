@@ -23,7 +23,7 @@ from pyqkit.overlay.manifest import OverlayError
 from pyqkit.runtime import Array, Driver, Network, TransferError
 from pyqkit.runtime.benchmark import STAGES
 from tests import overlays
-from tests.arrays import ARRAY, accelerator, expected, frames, made, overlay, saved
+from tests.arrays import ARRAY, accelerator, expected, frames, made, other_head, overlay, saved
 from tests.overlays import board_of
 
 
@@ -70,23 +70,44 @@ def test_two_networks_take_turns(array: Array, monkeypatch: pytest.MonkeyPatch) 
         assert_array_equal(y, expected("second", given))
 
 
+def test_what_networks_have_in_common_is_sent_once(array: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another head: its weights and instructions are sent, and what the first network has as well is not."""
+    setups, x = sent(array, monkeypatch), frames(5)
+    graph = other_head()
+    body, head = array.program(made("first")), array.program(network(graph, array.machine))
+    codes = body._numbers.encode(x)
+    (output,) = graph.outputs
+    expected_codes = graph.execute({graph.inputs[0].tensor: codes})[output.tensor].reshape(len(x), -1)
+    assert (expected_codes != expected("first", x, codes=True)).any()
+    assert_array_equal(head.execute(x, codes=True).reshape(len(x), -1), expected_codes)
+    assert len(setups) == 2 and setups[1] < 0.5 * setups[0], "the body comes with the first network"
+    assert_array_equal(body(x), expected("first", x))
+    assert len(setups) == 2
+    assert (head.selftest(), body.selftest(), head.compare(x).first) == (0, 0, None)
+    body.close()
+    array._backend.reload()
+    assert_array_equal(head.execute(x, codes=True).reshape(len(x), -1), expected_codes)
+
+
 def test_networks_that_do_not_fit_together_are_sent_again(
     here: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setups, x = sent(here, monkeypatch), frames(2)
-    networks = [here.program(saved("first")) for _ in range(30)]  # the program memory holds some of them
-    assert len({n._program.origins for n in networks}) < len(networks)
+    networks = [here.program(saved("first")) for _ in range(36)]  # the program memory holds some of them
+    at_start = [i for i, n in enumerate(networks) if n._program.origins[0] == 0]
+    assert len(at_start) == 2 and at_start[1] < 35
     for n in networks:
         assert_array_equal(n(x), expected("first", x))
-    assert len(setups) == 30
+    assert len(setups) == 36
     assert_array_equal(networks[0](x), expected("first", x))
-    assert len(setups) == 31
+    assert len(setups) == 37
     networks[0].close()
     with pytest.raises(OverlayError, match="this one was closed"):
         networks[0](x)
-    stays = next(n for n in networks[-2:] if n._program.origins != networks[0]._program.origins)
-    assert_array_equal(stays(x), expected("first", x))
-    assert len(setups) == 31
+    assert_array_equal(networks[-1](x), expected("first", x), err_msg="what it shares is sent again")
+    assert len(setups) == 38
+    assert_array_equal(networks[-2](x), expected("first", x))
+    assert len(setups) == 38
 
 
 def test_what_is_no_program_never_reaches_the_array(here: Array, tmp_path: Path) -> None:

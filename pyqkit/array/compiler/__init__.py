@@ -19,7 +19,8 @@ from pyqkit.array.compiler.segments import Box, Cutter, Work
 from pyqkit.array.families import of
 from pyqkit.array.host import HostStep
 from pyqkit.array.machine import Machine
-from pyqkit.array.program import Alias, Program, Section, Segment, together
+from pyqkit.array.program import Alias, Program, Section, Segment
+from pyqkit.array.shared import together
 from pyqkit.array.tensors import Input, Result
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph
