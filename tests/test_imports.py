@@ -118,11 +118,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"host", "npy", "untrusted"},
     "array.compiler": _parts("array array.host array.machine array.isa array.families formats graph"),
     "array.host": {"formats", "graph", "graph.fields"},
-    "array.machine": {"digest", "formats"},
+    "array.machine": {"digest", "discovery", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
-    "array.hls": {"array", "array.isa", "array.machine", "array.rtl", "formats"},
-    "array.rtl": {"array", "array.isa", "array.machine", "formats", "rtl"},
+    "array.hls": {"array", "array.families", "array.isa", "array.machine", "array.rtl", "formats"},
+    "array.rtl": {"array", "array.families", "array.isa", "array.machine", "formats", "rtl"},
     "array.area": {"array.machine", "array.rtl"},
     "array.search": _parts(
         "array array.area array.compiler array.families array.isa array.machine boards graph"
@@ -147,8 +147,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": {"designs", "discovery"},
     "backends": {"dataflow", "designs"},
     "emulate": _parts(
-        "array array.compiler array.hls array.isa array.machine array.rtl cache designs discovery engines"
+        "array array.compiler array.families array.hls array.isa array.machine array.rtl cache designs"
     )
+    | _parts("discovery engines")
     | _parts("emulate.build emulate.kernels files formats graph hls programs rtl"),
     "emulate.build": {"cache", "programs"},
     "emulate.kernels": {"cache", "emulate.build", "files", "formats"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyqkit.array.families import of
 from pyqkit.array.isa import (
     OPERANDS,
+    Copy,
     End,
     Fill,
     Instruction,
@@ -21,7 +22,7 @@ from pyqkit.array.isa import (
     Unit,
     encode,
 )
-from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.machine import SLOT_BITS, Machine, Memory
 from pyqkit.array.program import Program, Segment
 from pyqkit.array.touches import Touch, touched
 
@@ -138,6 +139,8 @@ def _fault(machine: Machine, instruction: Instruction) -> tuple[str, str] | None
         chosen = instruction.activation_table, instruction.weight_table
         if max(chosen) >= machine.operand_tables:
             return f"tables of codes below {machine.operand_tables}", f"{max(chosen)}"
+    if isinstance(instruction, Copy) and of(machine).weight_bits(machine) != machine.columns * SLOT_BITS:
+        return "a LOAD of weights", f"activations are no weights of family {machine.family}"
     if isinstance(instruction, Load) and instruction.memory not in (Memory.WEIGHTS, Memory.ACTIVATIONS):
         return "weights or activations", f"memory {instruction.memory}"
     return None

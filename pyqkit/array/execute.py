@@ -39,8 +39,8 @@ def item_bits(machine: Machine, memory: Memory) -> int:
         Memory.PROGRAM: word_bits(machine),
         Memory.TABLES: TABLE_BITS,
         Memory.PARAMETERS: machine.columns * machine.parameter_bits,
-        Memory.WEIGHTS: machine.columns * 8,
-        Memory.ACTIVATIONS: machine.rows * 8,
+        Memory.WEIGHTS: of(machine).weight_bits(machine),
+        Memory.ACTIVATIONS: machine.rows * 8 + of(machine).shift_bits,
     }[memory]
 
 
@@ -166,7 +166,7 @@ class ArrayState:
         words, tiles = (
             self._words(run),
             self._tiles(run),
-        )  # (tiles, positions, slots), (tiles, slots, columns)
+        )  # (tiles, positions, bytes), (tiles, rows, bytes)
         both = (
             self.tables[Table.ACTIVATIONS][run.activation_table],
             self.tables[Table.WEIGHTS][run.weight_table],
@@ -177,8 +177,7 @@ class ArrayState:
                 [self._family.sums(mode, both, *pair, high) for pair in zip(words, tiles)]  # type: ignore
             )
         else:
-            joined = np.moveaxis(words, 0, 1).reshape(run.positions, -1), tiles.reshape(-1, tiles.shape[2])
-            sums = self._family.sums(mode, both, *joined, high)
+            sums = self._family.added(mode, both, words, tiles, high)
         places = slice(run.accumulator, run.accumulator + len(sums))
         kept = self.accumulators[run.bank, places, :, : sums.shape[2]]
         kept[:] = _wrapped(kept + sums if run.keep and not run.spread else sums, mode.lane_bits)
@@ -248,6 +247,7 @@ class ArrayState:
         plane, slot = post.plane + channel // machine.rows, channel % machine.rows
         address = (post.base + y * post.step_row + x * post.step_column)[:, None] + plane // post.planes
         address %= _range(len(kept))
+        kept[address, machine.rows :] = 0  # what it makes is not shifted
         low = plane % post.planes * post.code_bits
         mask = (2**post.code_bits - 1 << low).astype(np.uint8)
         placed = (codes.astype(np.int64) << low).astype(np.uint8) & mask

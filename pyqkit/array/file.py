@@ -15,6 +15,7 @@ import numpy as np
 
 from pyqkit import npy, untrusted
 from pyqkit.array.checks import check as check_program
+from pyqkit.array.families import of
 from pyqkit.array.isa import ProgramError, decode, encode, word_bits
 from pyqkit.array.machine import Machine
 from pyqkit.array.program import Alias, Program, Section, Segment
@@ -84,7 +85,7 @@ def to_bytes(program: Program) -> bytes:
         "tables": program.tables,
         "parameters": program.parameters.astype(np.int64),
         "weights": program.weights,
-        "streamed": np.concatenate([np.zeros((0, program.machine.columns), np.uint8), *_streamed(program)]),
+        "streamed": np.concatenate([program.weights[:0], *_streamed(program)]),
     }
     steps = [_step(step, arrays) for step in program.steps]
     packed = io.BytesIO()
@@ -117,12 +118,12 @@ def from_bytes(content: bytes) -> Program:
     machine, arrays = Machine.from_json(data["machine"]), npy.archive(raw)
     size = word_bits(machine) // 8
     words = arrays["instructions"].reshape(-1, size)
-    columns = machine.columns
+    columns, weights = machine.columns, of(machine).weight_bytes(machine)
     for name, kind, shape in (
         ("tables", np.uint64, ()),
         ("parameters", np.int64, (columns, 2)),
-        ("weights", np.uint8, (columns,)),
-        ("streamed", np.uint8, (columns,)),
+        ("weights", np.uint8, (weights,)),
+        ("streamed", np.uint8, (weights,)),
     ):
         check(arrays[name].dtype == kind and arrays[name].shape[1:] == shape, f"wrong {name}")
     steps = _steps(data["steps"], arrays)

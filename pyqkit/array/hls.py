@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyqkit.array import isa
 from pyqkit.array.execute import item_bits
+from pyqkit.array.families import check_built
 from pyqkit.array.isa import Instruction, Table, word_bits
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.rtl.parameters import DIGITS, planes
@@ -24,7 +25,14 @@ _FAMILY_FILES = {"lp": "logarithms", "integer": "digits"}
 
 
 def generate(machine: Machine) -> dict[str, str]:
-    """Files by name: ``machine.hpp``, and ``simulation.cpp``, which a host calls."""
+    """Files by name: ``machine.hpp``, and ``simulation.cpp``, which a host calls.
+
+    Raises
+    ------
+    UserError
+        If there are no blocks of its family.
+    """
+    check_built(machine)
     family = _logarithms(machine) if machine.family == "lp" else _digits(machine)
     text = _HEAD.format(name=machine.name, family=_FAMILY_FILES[machine.family])
     text += "".join(_instruction(machine, kind) for kind in isa.KINDS if kind is not isa.End)

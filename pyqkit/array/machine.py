@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from pyqkit.digest import digest
+from pyqkit.discovery import Registry
 from pyqkit.errors import UserError, brief
 from pyqkit.formats.reading import DAMAGE, check, describe, text, whole
 from pyqkit.names import is_identifier
@@ -234,9 +235,14 @@ _MACHINES = (
 )
 
 
+machines = Registry["Machine"]("pyqkit.array.families")  # those that families bring along
+for _machine in _MACHINES:
+    machines.register(_machine.name)(_machine)
+
+
 def names() -> tuple[str, ...]:
     """Machines that come with pyqkit."""
-    return tuple(machine.name for machine in _MACHINES)
+    return machines.names()
 
 
 def named(name: str) -> Machine:
@@ -247,9 +253,9 @@ def named(name: str) -> Machine:
     UserError
         If there is none of that name.
     """
-    for machine in _MACHINES:
-        if machine.name == name:
-            return machine
+    found = machines.get(name)
+    if found is not None:
+        return found
     raise UserError(
         f"an array out of {', '.join(names())} was expected, but {brief(name)} came; choose one of them"
     )

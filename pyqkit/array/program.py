@@ -107,7 +107,7 @@ class Program:
         Items of the table memory.
     parameters : numpy.ndarray of Python integers, shape (items, columns, 2)
         Multipliers and offsets.
-    weights : numpy.ndarray, uint8, shape (items, columns)
+    weights : numpy.ndarray, uint8, shape (items, bytes of an item)
         Those that are loaded once.
     steps : tuple of Segment or HostStep
         In their order; a segment relies on nothing that another one left but what is loaded once.
@@ -227,7 +227,8 @@ class Program:
         parts = []
         for load in self.loads(segment):
             items = next(inputs) if load.memory == Memory.ACTIVATIONS else next(streamed)[None]
-            padded = in_words(self.machine, items.reshape(-1, items.shape[-1]))
+            words = item_words(self.machine, Memory(load.memory))
+            padded = in_words(self.machine, items.reshape(-1, items.shape[-1]), words)
             parts.append(np.broadcast_to(padded.reshape(len(items), -1), (count, padded.size // len(items))))
         first = encode(self.machine, Repeat(first=self.origins[0] + segment.first, count=count))
         return first + np.concatenate([np.zeros((count, 0), np.uint8), *parts], axis=1).tobytes()
@@ -273,8 +274,8 @@ def executed(
         return ended.value  # type: ignore[no-any-return]
 
 
-def in_words(machine: Machine, items: np.ndarray) -> np.ndarray:
-    """Items, uint8 of shape (items, bytes), each padded to whole words of the stream."""
+def in_words(machine: Machine, items: np.ndarray, least: int = 1) -> np.ndarray:
+    """Items, uint8 of shape (items, bytes), each padded to whole words of the stream, to `least` or more."""
     stride = machine.stream_bits // 8
-    size = -(-items.shape[1] // stride) * stride
+    size = max(least, -(-items.shape[1] // stride)) * stride
     return np.pad(items, ((0, 0), (0, size - items.shape[1])))

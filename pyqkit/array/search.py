@@ -8,7 +8,7 @@ from itertools import product
 
 from pyqkit.array.area import Area, area
 from pyqkit.array.compiler import compile_graph, fitted
-from pyqkit.array.families import families, of
+from pyqkit.array.families import of
 from pyqkit.array.isa import Run
 from pyqkit.array.machine import MODES, Machine, Memory, Mode
 from pyqkit.array.program import Program
@@ -146,7 +146,7 @@ def _sides() -> list[tuple[int, int]]:
 
 def _smallest(graph: Graph) -> tuple[Machine, Graph]:
     """A machine of the family and the modes that a network needs, and the network as it holds it."""
-    family = min(families.names(), key=lambda name: (_refused(graph, name), name))
+    family = min(MODES, key=lambda name: (_refused(graph, name), name))
     most = _large(family, MODES[family][-1])
     held, _ = fitted(graph, most)
     program = compile_graph(held, most)

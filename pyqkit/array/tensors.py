@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.array.execute import item_words
+from pyqkit.array.execute import item_bits, item_words
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.formats import NumberFormat
+from pyqkit.formats.microscopiq.values import BlockActivation
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,36 @@ class Layout:
         return self.shape[0] * self.shape[1] * self.pixel_words
 
     def to_words(self, codes: np.ndarray) -> np.ndarray:
-        """Words of codes (frames, height, width, channels): uint8 of shape (frames, words, slots)."""
+        """Words of codes (frames, height, width, channels).
+
+        Returns
+        -------
+        numpy.ndarray, uint8, shape (frames, words, slots)
+            Behind the slots their exponent, if the format has one for blocks.
+        """
         frames = len(codes)
+        if isinstance(self.format, BlockActivation):
+            return self._shifted(self.format, codes)
         slots = np.zeros((frames, *self.shape[:2], self.pixel_words * self.planes * self.rows), np.int64)
         slots[..., : self.shape[2]] = codes
         slots = slots.reshape(frames, self.words, self.planes, self.rows)
         shifts = np.arange(self.planes)[:, None] * self.code_bits
         return (slots << shifts).sum(axis=2).astype(np.uint8)
 
+    def _shifted(self, fmt: BlockActivation, codes: np.ndarray) -> np.ndarray:
+        """Words of numbers that are shifted together."""
+        integers = np.zeros((len(codes), *self.shape[:2], self.pixel_words * self.rows), np.int64)
+        integers[..., : self.shape[2]] = fmt.integers[codes]
+        elements, exponents = fmt.split(integers.reshape(len(codes), self.words, self.rows))
+        return np.concatenate([elements & 255, exponents[..., None]], axis=-1).astype(np.uint8)
+
     def from_words(self, words: np.ndarray) -> np.ndarray:
-        """Codes (frames, height, width, channels) of words (frames, words, slots)."""
+        """Codes (frames, height, width, channels) of what `to_words` made."""
+        if isinstance(self.format, BlockActivation):
+            integers = words[..., : self.rows].view(np.int8).astype(np.int64) << words[..., self.rows :]
+            kept = integers.reshape(len(words), *self.shape[:2], -1)[..., : self.shape[2]]
+            return self.format.of_integers(kept)
+        words = words[..., : self.rows]
         shifts = np.arange(self.planes)[:, None] * self.code_bits
         codes = words[:, :, None].astype(np.int64) >> shifts & 2**self.code_bits - 1
         codes = codes.reshape(len(words), *self.shape[:2], -1)[..., : self.shape[2]]
@@ -150,7 +171,8 @@ class Result:
         """Write what came, (frames, bytes), to its place in codes of the whole tensor, (frames, *shape)."""
         frames = len(content)
         if self.layout is not None:
-            words = content.reshape(frames, self.layout.words, -1)[:, :, : machine.rows]
+            size = -(-item_bits(machine, Memory.ACTIVATIONS) // 8)
+            words = content.reshape(frames, self.layout.words, -1)[:, :, :size]
             height, width, _ = self.layout.shape
             box = codes[:, self.top : self.top + height, self.left : self.left + width]
             box[:] = self.layout.from_words(words)

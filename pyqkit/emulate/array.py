@@ -15,6 +15,7 @@ from pyqkit.array import machine
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
+from pyqkit.array.families import of
 from pyqkit.array.machine import Machine
 from pyqkit.array.network import ArrayNetwork, Side
 from pyqkit.array.program import Call, executed
@@ -118,6 +119,10 @@ def _maker(array: Machine, kind: str) -> Maker:
     return make
 
 
+def _announce(array: Machine) -> None:
+    for kind in _BUILT if of(array).built else ("",):
+        engine(array.name + kind)(_maker(array, kind))
+
+
 for _name in machine.names():
-    for _kind in _BUILT:
-        engine(_name + _kind)(_maker(machine.named(_name), _kind))
+    _announce(machine.named(_name))

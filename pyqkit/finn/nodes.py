@@ -280,5 +280,5 @@ def register(kind: str) -> None:
     hls_domain.register_custom_op(type(f"{op_type(kind)}_hls", (node, PqHls), in_cpp))
 
 
-for _kind in (*kinds(), Fork.kind):
+for _kind in (*(kind for kind, op in kinds().items() if op.streamed), Fork.kind):
     register(_kind)

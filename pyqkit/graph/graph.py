@@ -134,6 +134,7 @@ class Operator:
     outputs: list[str] = names_field()
 
     kind: ClassVar[str] = "operator"
+    streamed: ClassVar[bool] = True  # dataflow accelerators have a block for it
     folding_type: ClassVar[type[Folding]] = Folding
 
     def check(self) -> None:

@@ -100,5 +100,5 @@ def test_a_damaged_description_is_refused(key: str, value: object) -> None:
 
 
 def test_an_unknown_machine_is_named() -> None:
-    with pytest.raises(UserError, match="lpa8x8, lpa4x4, int8x8, int16x16 was expected"):
+    with pytest.raises(UserError, match="lpa8x8, lpa4x4, int8x8, int16x16, msq8x8, msq16x16 was expected"):
         machine.named("tpu")

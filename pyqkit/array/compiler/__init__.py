@@ -74,7 +74,7 @@ def compile_graph(graph: Graph, machine: Machine) -> Program:
         tuple(scheduler.instructions),
         _joined(scheduler.tables, np.zeros(0, np.uint64)),
         _joined(scheduler.parameters, np.zeros((0, machine.columns, 2), object)),
-        _joined(scheduler.weights, np.zeros((0, machine.columns), np.uint8)),
+        _joined(scheduler.weights, np.zeros((0, family.weight_bytes(machine)), np.uint8)),
         tuple(steps),
         tuple(port.tensor for port in graph.outputs),
         tuple(

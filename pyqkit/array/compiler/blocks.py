@@ -49,7 +49,7 @@ class Box:
 
     @property
     def items(self) -> np.ndarray:
-        """Items of the weight memory, (items, columns)."""
+        """Items of the weight memory, (items, bytes)."""
         tiles = self.group.tiles
         if not self.group.same:
             for axis, (first, count) in enumerate((self.taps_y, self.taps_x, self.words)):

@@ -117,7 +117,7 @@ class Lowering:
                 self._send(name)
             self.items.append(Hosted(op))
             for name in op.outputs:
-                fits = self.graph.tensors[name].format.bits <= SLOT_BITS
+                fits = self.family.stores(self.graph.tensors[name].format)
                 self._values[name] = self._store(name) if fits else Outside(name)
 
     def lacking(self, op: Operator, what: str, remedy: str) -> LacksOperator:

@@ -27,7 +27,7 @@ class Group:
     pair : Pair
     first : int
         Word of a pixel that the first tile multiplies.
-    tiles : numpy.ndarray, uint8, shape (taps down, taps across, words, rows, columns)
+    tiles : numpy.ndarray, uint8, shape (taps down, taps across, words, rows, bytes of an item)
         Of one place alone if all places of the window have the same.
     """
 
@@ -221,14 +221,17 @@ class Planner:
                 f"has weights of {part.format}, which have no zero for channels that do not exist",
                 f"take a multiple of {machine.rows * pair.planes} channels, or other weights",
             )
-        slots = self._slots(pair, np.where(codes == NONE, max(pair.nothing, 0), codes))
+        try:
+            slots = self._slots(pair, np.where(codes == NONE, max(pair.nothing, 0), codes))
+        except UserError as error:
+            raise self._refusal(work, "cannot be multiplied", str(error)) from None
         if part.uniform and len(used) > 1:
             slots = np.broadcast_to(slots, (*part.window.kernel, *slots.shape[2:]))
         return Group(index, part, pair, int(used[0]), slots)
 
     def _empty(self, index: int, term: Term, pair: Pair) -> Group:
         part = term.parts[0]
-        shape = (1, 1, 1, self._machine.rows, self._machine.columns)
+        shape = (1, 1, 1, self._machine.rows, self._family.weight_bytes(self._machine))
         return Group(index, part, pair, 0, np.zeros(shape, np.uint8))
 
     def _placed(self, part: Part, pair: Pair, start: int, lanes: int) -> np.ndarray:
@@ -269,7 +272,7 @@ class Planner:
             integers = tensor.format.integers
             occurs = (integers >= tensor.low) & (integers <= tensor.high)
             occurs[part.pad] = True
-            most = np.append(np.abs(pair.products[occurs[: len(pair.products)]]).max(axis=0), 0)  # of NONE
+            most = np.append(pair.largest(np.flatnonzero(occurs)), 0)  # the last one of NONE
             places = part.window.positions if part.uniform else 1
             total += most.astype(object)[part.weights].sum(axis=(1, 2, 3)) * places
         return total

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pyqkit.array.machine import Machine, Mode
+from pyqkit.array.machine import SLOT_BITS, Machine, Mode
 from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
@@ -55,11 +55,25 @@ class Pair:
     products: np.ndarray
     nothing: int = 0
 
+    def largest(self, codes: np.ndarray) -> np.ndarray:
+        """The largest magnitude of a product of each weight code with any of these activation codes."""
+        return np.asarray(np.abs(self.products[codes[codes < len(self.products)]]).max(axis=0))
+
 
 class Family(ABC):
-    """Arithmetic of an array's elements; has no state."""
+    """Arithmetic of an array's elements; has no state.
+
+    Attributes
+    ----------
+    built : bool
+        There are blocks in C++ and SystemVerilog.
+    shift_bits : int
+        Of an activation word, behind its slots: the power of two by which all of them are multiplied.
+    """
 
     name: str
+    built: ClassVar[bool] = True
+    shift_bits: ClassVar[int] = 0
     entry_bits: int  # of a table of codes
     table_entries: int
     usual: ClassVar[Mapping[int, str]]  # formats by bits of a code, such as any machine of the family holds
@@ -88,6 +102,18 @@ class Family(ABC):
             If the machine cannot multiply them exactly.
         """
 
+    def weight_bits(self, machine: Machine) -> int:
+        """Of an item of weights: a row of a tile."""
+        return machine.columns * SLOT_BITS
+
+    def weight_bytes(self, machine: Machine) -> int:
+        """Of an item of weights as it lies in `slots`."""
+        return -(-self.weight_bits(machine) // 8)
+
+    def stores(self, fmt: NumberFormat) -> bool:
+        """Whether activation words hold codes of a format."""
+        return fmt.bits <= SLOT_BITS
+
     @property
     @abstractmethod
     def unit(self) -> NumberFormat:
@@ -104,7 +130,12 @@ class Family(ABC):
 
         Returns
         -------
-        numpy.ndarray, uint8, shape (rows, columns)
+        numpy.ndarray, uint8, shape (rows, bytes of an item of weights)
+
+        Raises
+        ------
+        UserError
+            If weights of a tile do not go together.
         """
 
     @abstractmethod
@@ -114,6 +145,24 @@ class Family(ABC):
     def planes(self, mode: Mode) -> int:
         """Input channels whose products an element sums in a cycle, at most."""
         return 1
+
+    def added(
+        self,
+        mode: Mode,
+        tables: tuple[np.ndarray, np.ndarray],
+        words: np.ndarray,
+        tiles: np.ndarray,
+        high: tuple[int, int],
+    ) -> np.ndarray:
+        """`sums` of several tiles, added up.
+
+        Parameters
+        ----------
+        words : numpy.ndarray, uint8, shape (tiles, positions, bytes of an item of activations)
+        tiles : numpy.ndarray, uint8, shape (tiles, rows, bytes of an item of weights)
+        """
+        joined = np.moveaxis(words, 0, 1).reshape(words.shape[1], -1), tiles.reshape(-1, tiles.shape[2])
+        return self.sums(mode, tables, *joined, high)
 
     @abstractmethod
     def sums(
@@ -156,6 +205,15 @@ def of(machine: Machine) -> Family:
             f"{machine.family!r}; choose one of them"
         )
     return family
+
+
+def check_built(machine: Machine) -> None:
+    """Refuse a machine for whose elements there are no blocks in C++ and SystemVerilog."""
+    if not of(machine).built:
+        raise UserError(
+            f"an array whose family has C++ and SystemVerilog was expected, but {machine.name} is of family "
+            f"{machine.family}, which numpy alone executes; take the engine {machine.name}"
+        )
 
 
 def multiplied(left: np.ndarray, right: np.ndarray, product_bits: int) -> np.ndarray:

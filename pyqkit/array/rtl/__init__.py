@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyqkit.array.families import check_built
 from pyqkit.array.machine import Machine
 from pyqkit.array.rtl import control, datapath
 from pyqkit.array.rtl.writer import Writer
@@ -78,6 +79,7 @@ def generate(machine: Machine) -> str:
             f"of {SERVED} cycles were expected in SystemVerilog, but {machine.name} has {machine.rows} rows, "
             f"{machine.stream_bits} bits and {machine.post_cycles} cycles; describe a machine that has them"
         )
+    check_built(machine)
     out = Writer(machine)
     written(out)
     head = _HEAD.format(name=module_name(machine), top=machine.stream_bits - 1)

@@ -5,8 +5,11 @@ from pyqkit.formats.microscopiq.blocks import Blocks, Counts, Rule, Window, enco
 from pyqkit.formats.microscopiq.routing import routes
 from pyqkit.formats.microscopiq.stream import from_bytes, pack, to_bytes, unpack
 from pyqkit.formats.microscopiq.tensor import MicroscopiqTensor, Plan, Slots
+from pyqkit.formats.microscopiq.values import BlockActivation, BlockWeight
 
 __all__ = [
+    "BlockActivation",
+    "BlockWeight",
     "Blocks",
     "Counts",
     "MicroscopiqTensor",

@@ -1,0 +1,268 @@
+"""Family `microscopiq`: weights of 2 or 4 bits whose outliers take two slots, activations in blocks.
+
+An element has a slot of four bits: one weight of 4 bits, or two of 2 bits, of two outputs. Eight neighbouring
+columns are a micro-block of each lane. What blocks share comes with every row of a tile, so that an item of
+weights holds, from the lowest bit on
+
+    4 bits a column                   slots; of weights of 2 bits lane 0 below lane 1
+    28 bits twice for eight columns   of lane 0, then 1: flag, exponent (3), upper and lower place (3, 3) of
+                                      four pairs
+    3 bits                            exponent of the inliers of the row
+
+Exponents count from the lowest of the layer, those of outliers at their least significant bit. An activation
+word has the exponent of its block behind its slots. `pyqkit.formats.microscopiq` says what slots are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+
+from pyqkit.array.families.base import Family, Pair, families, multiplied
+from pyqkit.array.machine import SLOT_BITS, Machine, Mode, machines
+from pyqkit.errors import UserError
+from pyqkit.formats import Integer, NumberFormat
+from pyqkit.formats.microscopiq.routing import MICRO, MOST, choices
+from pyqkit.formats.microscopiq.tensor import Plan, Slots
+from pyqkit.formats.microscopiq.values import SHIFT_BITS, SPREAD, BlockActivation, BlockWeight
+
+ELEMENT_BITS = 4  # of a slot
+LANES = ELEMENT_BITS // 2  # at most
+SIDE_BITS = 1 + SHIFT_BITS + MOST * 2 * 3  # of a micro-block
+_ACTIVATION = Integer(SLOT_BITS)
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors(Pair):
+    """A pair that says what codes are worth, not all of their products, of which there are too many."""
+
+    sides: tuple[np.ndarray, np.ndarray] = field(default=(np.zeros(0), np.zeros(0)))
+
+    def largest(self, codes: np.ndarray) -> np.ndarray:
+        return np.asarray(np.abs(self.sides[0][codes]).max() * np.abs(self.sides[1]))
+
+
+class BlockFamily(Family):
+    """Elements that multiply integers, and merge halves of outliers."""
+
+    name = "microscopiq"
+    built = False
+    entry_bits, table_entries = 8, 8  # no codes pass a table
+    shift_bits = SHIFT_BITS
+    usual: ClassVar[Mapping[int, str]] = {2: "msq2", 4: "msq4", 8: "int8"}
+    unit = BlockWeight(2)
+
+    def weight_bits(self, machine: Machine) -> int:
+        _check(machine)
+        return machine.columns * ELEMENT_BITS + machine.columns // MICRO * LANES * SIDE_BITS + SHIFT_BITS
+
+    def stores(self, fmt: NumberFormat) -> bool:
+        return super().stores(fmt) or isinstance(fmt, BlockActivation)
+
+    def pair(
+        self,
+        machine: Machine,
+        activation: NumberFormat,
+        weight: NumberFormat,
+        lanes: int = 0,
+        holes: bool = False,
+    ) -> Pair:
+        _check(machine)
+        held = isinstance(activation, BlockActivation) or activation.base == _ACTIVATION
+        if not held or not isinstance(weight, BlockWeight):
+            raise UserError(
+                "activations of int8 or scaled by blocks and weights of MicroScopiQ were expected by the "
+                f"array {machine.name}, but {activation} times {weight} came; quantise by the recipe "
+                "microscopiq, or take an array of family integer"
+            )
+        for index, mode in enumerate(machine.modes):
+            if mode.weight_bits >= weight.slot_bits and self.lanes(mode) == (lanes or self.lanes(mode)):
+                none, sides = np.zeros(0, np.uint64), (activation.integers, weight.integers)
+                shared = 1, SLOT_BITS, self.lanes(mode), 0, none, none, np.zeros((0, 0))
+                return _Factors(index, ((0, 0),), *shared, sides=sides)
+        raise UserError(
+            f"weights of {machine.modes[-1].weight_bits} bits at most were expected by the array "
+            f"{machine.name}, but {weight} came; take an array that has a mode for them"
+        )
+
+    def lanes(self, mode: Mode) -> int:
+        return ELEMENT_BITS // mode.weight_bits
+
+    def slots(self, mode: Mode, codes: np.ndarray) -> np.ndarray:
+        values = BlockWeight(ELEMENT_BITS).integers[codes[:, 0]]  # (rows, columns, lanes)
+        rows, columns, lanes = values.shape
+        micro = values.transpose(0, 2, 1).reshape(rows, lanes * columns // MICRO, MICRO)
+        slots = Slots(mode.weight_bits)
+        plan = planned(micro, slots)
+        stored = plan.codes(micro.astype(np.float64), slots).reshape(rows, lanes, columns)
+        side = np.zeros((rows, LANES, columns // MICRO, SIDE_BITS), np.uint8)
+        side[:, :lanes] = _side(plan, slots).reshape(rows, lanes, -1, SIDE_BITS)
+        parts = (
+            _bits(stored.transpose(0, 2, 1), slots.bits).reshape(rows, -1),
+            side.transpose(0, 2, 1, 3).reshape(rows, -1),
+            _bits(plan.inlier_exponents, SHIFT_BITS).reshape(rows, -1),
+        )
+        return np.packbits(np.concatenate(parts, axis=1), axis=1, bitorder="little")
+
+    def added(
+        self,
+        mode: Mode,
+        tables: tuple[np.ndarray, np.ndarray],
+        words: np.ndarray,
+        tiles: np.ndarray,
+        high: tuple[int, int],
+    ) -> np.ndarray:
+        pairs = zip(words, tiles)
+        return np.asarray(sum(self.sums(mode, tables, *pair, high) for pair in pairs))
+
+    def sums(
+        self,
+        mode: Mode,
+        tables: tuple[np.ndarray, np.ndarray],
+        words: np.ndarray,
+        tiles: np.ndarray,
+        high: tuple[int, int],
+    ) -> np.ndarray:
+        values = weights(mode, tiles)
+        elements = words[:, : len(tiles)].view(np.int8).astype(np.float64)
+        found = multiplied(elements, values.reshape(len(tiles), -1), mode.product_bits)
+        exponents = words[:, -1].astype(np.int64) & SPREAD
+        return (found << exponents[:, None]).reshape(len(words), *values.shape[1:])
+
+
+def weights(mode: Mode, tiles: np.ndarray) -> np.ndarray:
+    """What items of weights are worth: float64, (rows, columns, lanes).
+
+    Parameters
+    ----------
+    tiles : numpy.ndarray, uint8, shape (rows, bytes of an item)
+    """
+    slots = Slots(mode.weight_bits)
+    rows, lanes = len(tiles), ELEMENT_BITS // slots.bits
+    groups = tiles.shape[1] * 8 // (MICRO * ELEMENT_BITS + LANES * SIDE_BITS)
+    columns = groups * MICRO
+    bits = np.unpackbits(tiles, axis=1, bitorder="little")
+    ends = np.cumsum([columns * ELEMENT_BITS, groups * LANES * SIDE_BITS, SHIFT_BITS])
+    stored, side, inlier, _ = np.split(bits, ends, axis=1)
+    codes = _joined(stored.reshape(rows, columns, lanes, slots.bits)).transpose(0, 2, 1)
+    side = side.reshape(rows, groups, LANES, SIDE_BITS)[:, :, :lanes].transpose(0, 2, 1, 3)
+    side = side.reshape(rows, lanes * groups, SIDE_BITS)
+    flags = side[..., :1].astype(np.uint8)
+    exponents = _joined(side[..., 1 : 1 + SHIFT_BITS]) + slots.fraction
+    places = _joined(side[..., 1 + SHIFT_BITS :].reshape(*side.shape[:2], MOST, 2, 3)).astype(np.uint8)
+    places *= flags[..., None]
+    plan = Plan(_joined(inlier)[:, None], exponents, places[..., 0], places[..., 1])
+    values = plan.values(codes.reshape(rows, lanes * groups, MICRO), slots)
+    return values.reshape(rows, lanes, columns).transpose(0, 2, 1)
+
+
+def planned(micro: np.ndarray, slots: Slots) -> Plan:
+    """How a row of a tile is stored: the least exponent of its inliers with which all blocks can be.
+
+    Parameters
+    ----------
+    micro : numpy.ndarray, int64, shape (rows, micro-blocks, 8)
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    rows, micros, _ = micro.shape
+    plan = Plan(
+        np.zeros((rows, 1), np.int16),
+        np.zeros((rows, micros), np.int16),
+        np.zeros((rows, micros, MOST), np.uint8),
+        np.zeros((rows, micros, MOST), np.uint8),
+    )
+    left = np.arange(rows)
+    for shift in range(SPREAD + 1):
+        done = []
+        for row in left:
+            found = [_block(tuple(block.tolist()), shift, slots) for block in micro[row]]
+            if None in found:
+                continue
+            plan.inlier_exponents[row] = shift
+            for at, block in enumerate(found):
+                if block is not None and block.uppers:
+                    count = len(block.uppers)
+                    plan.outlier_exponents[row, at] = block.exponent + slots.fraction
+                    plan.uppers[row, at, :count] = block.uppers
+                    plan.lowers[row, at, :count] = block.lowers
+            done.append(row)
+        left = np.setdiff1d(left, done)
+    if len(left):
+        raise UserError(
+            f"weights in MicroScopiQ's blocks of {slots.bits} bits were expected in groups of {MICRO} "
+            f"outputs, but those of an input ({', '.join(map(str, micro[left[0]].ravel()[:MICRO]))}, ...) "
+            "are none; quantise by the recipe microscopiq"
+        )
+    return plan
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Outliers of a micro-block: their exponent at the last bit, and where both halves stand."""
+
+    exponent: int = 0
+    uppers: tuple[int, ...] = ()
+    lowers: tuple[int, ...] = ()
+
+
+@cache
+def _block(values: tuple[int, ...], shift: int, slots: Slots) -> _Block | None:
+    """A micro-block whose inliers have an exponent; None if there is no such block."""
+    away = [p for p, v in enumerate(values) if v % (1 << shift) or abs(v) >> shift > slots.largest]
+    exponents = {abs(values[p]).bit_length() - 1 - slots.fraction for p in away}
+    if not away:
+        return _Block()
+    exponent = exponents.pop()
+    unequal = exponents or not 0 <= exponent <= SPREAD or any(values[p] % (1 << exponent) for p in away)
+    if unequal or len(away) > MOST:
+        return None
+    found = choices(tuple(away))
+    for members, lowers in zip(found.members, found.lowers):
+        if not any(values[p] for p in np.flatnonzero(members)):
+            return _Block(exponent, tuple(away), tuple(int(p) for p in lowers))
+    return None
+
+
+def _side(plan: Plan, slots: Slots) -> np.ndarray:
+    """Flags, exponents and lists of micro-blocks as bits: (rows, micro-blocks, `SIDE_BITS`)."""
+    flags = plan.flags[..., None].astype(np.uint8)
+    exponents = _bits((plan.outlier_exponents - slots.fraction)[..., None] * flags, SHIFT_BITS)
+    places = _bits(np.stack([plan.uppers, plan.lowers], -1), 3)
+    parts = flags, exponents, places
+    return np.concatenate([part.reshape(*plan.flags.shape, -1) for part in parts], axis=-1)
+
+
+def _bits(values: np.ndarray, bits: int) -> np.ndarray:
+    """(...) as (..., bits), the lowest first."""
+    return (values[..., None].astype(np.int64) >> np.arange(bits) & 1).astype(np.uint8)
+
+
+def _joined(bits: np.ndarray) -> np.ndarray:
+    """What `_bits` split."""
+    return bits.astype(np.int64) @ (1 << np.arange(bits.shape[-1]))
+
+
+def _check(machine: Machine) -> None:
+    if machine.columns % MICRO:
+        raise UserError(
+            f"columns in groups of {MICRO} were expected of an array of family microscopiq, but "
+            f"{machine.name} has {machine.columns}; describe one with a multiple of {MICRO}"
+        )
+
+
+families.register("microscopiq")(BlockFamily())
+# The widest product is 127 * 2**7 times 31 * 2**7, or 7 * 2**7 in two bits.
+_MODES = (Mode(2, 8, 24, 38), Mode(4, 8, 26, 40))
+for _machine in (
+    Machine("msq8x8", "microscopiq", 8, 8, _MODES, 2048, 33792, 512, 512, 4096, 1024),
+    Machine("msq16x16", "microscopiq", 16, 16, _MODES, 2048, 16384, 512, 512, 4096, 1024),
+):
+    machines.register(_machine.name)(_machine)

@@ -1,0 +1,57 @@
+"""Microscale: blocks of channels to integers that share a power of two, found from the largest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pyqkit.formats import Microscaled
+from pyqkit.formats.microscopiq import BlockActivation, Window, microscale
+from pyqkit.formats.microscopiq.values import SPREAD
+from pyqkit.graph.fields import whole_field
+from pyqkit.graph.graph import Operator, Tensor, expect, to_integers
+from pyqkit.graph.ops import operator
+
+BLOCK = 128
+
+
+@operator
+@dataclass
+class Microscale(Operator):
+    """Blocks of 128 channels of a pixel as `pyqkit.formats.microscopiq.microscale` makes them.
+
+    The integers of the result count from two to the lowest exponent.
+
+    Attributes
+    ----------
+    width : int
+        Bits of an element: 4 or 8.
+    lowest : int
+        Exponent, of the integers of the input; the highest one is seven more.
+    """
+
+    width: int = whole_field(least=4, default=8)
+    lowest: int = whole_field(default=0)
+
+    kind = "microscale"
+    streamed = False
+
+    def check(self) -> None:
+        expect(self.width in (4, 8) and self.lowest < 64, self, "elements that have neither 4 nor 8 bits")
+
+    @property
+    def format(self) -> BlockActivation:
+        """Of the result."""
+        return BlockActivation(self.width)
+
+    def infer(self, inputs: list[Tensor]) -> list[Tensor]:
+        return [Tensor.of(self.outputs[0], inputs[0].shape, self.format)]
+
+    def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
+        integers = to_integers(inputs[0], tensors[0].format).astype(np.float64)
+        element = self.format.element_format
+        window = Window(self.lowest, self.lowest + SPREAD)
+        found = microscale(integers, Microscaled(element, BLOCK), window)
+        exponents = np.repeat(found.exponents - self.lowest, BLOCK, axis=-1)[..., : integers.shape[-1]]
+        return [self.format.of_integers(element.integers[found.codes] << exponents)]

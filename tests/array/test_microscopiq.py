@@ -1,0 +1,142 @@
+"""Family `microscopiq`: elements make what the encoding's own values say, in tiles, layers and networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pyqkit.array import file
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.families import of
+from pyqkit.array.hls import generate as cpp
+from pyqkit.array.machine import Machine, named
+from pyqkit.array.rtl import generate as verilog
+from pyqkit.errors import UserError
+from pyqkit.formats import Integer, parse
+from pyqkit.formats.microscopiq import BlockActivation, BlockWeight
+from pyqkit.graph.graph import Graph, GraphError, Tensor
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.microscale import Microscale
+from pyqkit.graph.ops.pool import MaxPool
+from tests.array.blocks_of_weights import directed, random_codes
+from tests.array.networks import requantised
+from tests.array.running import agrees
+from tests.emulate.networks import Net, port
+
+SMALL, LARGE = named("msq8x8"), named("msq16x16")
+INT8 = parse("int8")
+
+
+def made(machine: Machine, bits: int, values: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Sums (positions, outputs) of a tile of integers (rows, outputs) and words of activations."""
+    family, fmt = of(machine), BlockWeight(bits)
+    mode = machine.modes[family.pair(machine, INT8, fmt).mode]
+    codes = fmt.of_integers(values).reshape(len(values), 1, family.lanes(mode), -1).transpose(0, 1, 3, 2)
+    none = np.zeros(0, np.uint64)
+    sums = family.sums(mode, (none, none), words, family.slots(mode, codes), (0, 0))
+    return sums.transpose(0, 2, 1).reshape(len(words), -1)
+
+
+def test_an_outlier_is_merged_with_its_hidden_bit() -> None:
+    """1.5 times 32, and 8 from the row above, are 56; halves alone would be 24."""
+    values = np.zeros((8, 16), np.int64)
+    values[0, 3], values[1, 3] = 6, 1  # 1.5 and 0.25 in quarters
+    words = np.array([[32, 32, *[0] * 7]], np.uint8)
+    assert made(SMALL, 2, values, words)[0, 3] == 4 * 56
+    assert made(SMALL, 2, -values, words)[0, 3] == -4 * 56
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("machine", [SMALL, LARGE], ids=lambda machine: machine.name)
+def test_tiles_with_outliers_at_all_places(machine: Machine, bits: int) -> None:
+    outputs = machine.columns * 4 // bits
+    blocks = directed(bits)
+    values = blocks[np.arange(-(-len(blocks) // machine.rows) * machine.rows * outputs // 8) % len(blocks)]
+    random = np.random.default_rng(1)
+    for tile in values.reshape(-1, machine.rows, outputs):
+        words = random.integers(0, 256, (3, machine.rows + 1), np.uint8)
+        words[:, :-1][words[:, :-1] == 128], words[:, -1] = 127, [0, 3, 7]
+        numbers = words[:, :-1].view(np.int8).astype(np.int64) << words[:, -1:]
+        np.testing.assert_array_equal(made(machine, bits, tile, words), numbers @ tile)
+
+
+def net(fmt: object, shape: tuple[int, int, int], seed: int = 0) -> Net:
+    """A graph that begins with an input of a format."""
+    return Net(fmt, BlockWeight(4), shape, frames=3, seed=seed)  # type: ignore[arg-type]
+
+
+def convolution(net: Net, name: str, source: str, outputs: int, bits: int, kernel: int = 1) -> str:
+    """A convolution whose weights are blocks."""
+    channels = net.graph.tensors[source].shape[2]
+    weights = random_codes((outputs, kernel, kernel, channels), bits)
+    pad = (kernel // 2,) * 4
+    return net.add(Convolution(name, [source], [name], weights, BlockWeight(bits), padding=pad))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("machine", [SMALL, LARGE], ids=lambda machine: machine.name)
+def test_linear_layers_of_scaled_blocks(machine: Machine, bits: int) -> None:
+    """Two blocks of channels, the second one short; outputs that end within a tile."""
+    made = net(Integer(16), (1, 1, 172))
+    made.codes["x"][1:, ..., 128:] >>= 5
+    made.codes["x"][2] >>= 4
+    scaled = made.add(Microscale("scaled", ["x"], ["scaled"], 8, 1))
+    made.finish(convolution(made, "layer", scaled, 72, bits))
+    agrees(made, compile_graph(made.graph, machine))
+
+
+def test_a_network() -> None:
+    """Codes of 8 bits between convolutions, a microscale on the host, and a file in between."""
+    made = net(INT8, (6, 5, 12))
+    first = requantised(made, "a", convolution(made, "first", "x", 24, 4, kernel=3), spread=0.1)
+    second = requantised(made, "b", convolution(made, "second", first, 24, 2), spread=0.1)
+    both = made.add(Add("both", [first, second], ["both"], np.array([[1] * 24, [2] * 24])))
+    largest = made.add(MaxPool("largest", [requantised(made, "c", both)], ["largest"], (2, 2), (2, 2)))
+    sums = convolution(made, "third", largest, 16, 4)
+    scaled = made.add(Microscale("scaled", [sums], ["scaled"], 4, 3))
+    made.finish(convolution(made, "last", scaled, 16, 4), scaled)
+    program = compile_graph(made.graph, SMALL)
+    agrees(made, file.from_bytes(file.to_bytes(program)))
+
+
+def test_microscale_is_the_rule_of_the_encoding() -> None:
+    """Half to even, saturation, the window at both ends, and a zero block."""
+    graph = Graph("g")
+    graph.tensors["x"] = tensor = Tensor.of("x", (1, 1, 130), Integer(20))
+    graph.inputs = [port("x", tensor)]
+    op = Microscale("s", ["x"], ["s"], 8, 1)
+    graph.add(op)
+    x = np.zeros((3, 1, 1, 130), np.int64)
+    x[0, ..., :3], x[1, ..., :4] = [255, 7, 5], [2**18, 2**10, 3 * 2**9, 2**9 * 5]
+    x[2, ..., 128:] = [-3, 1]
+    (codes,) = op.execute([Integer(20).from_integers(x)], [tensor])
+    found = op.format.integers[codes][:, 0, 0]
+    assert found[0, :3].tolist() == [127, 4, 2]  # of 127.5, 3.5 and 2.5
+    assert found[1, :4].tolist() == [127 << 7, 512, 768, 1280]  # of exponent 12, held at 8
+    assert found[2, 128:].tolist() == [-2, 0]  # of exponent -5, held at 1
+    assert not found[2, :128].any()
+
+
+def test_what_is_not_held_is_refused() -> None:
+    family = of(SMALL)
+    with pytest.raises(UserError, match="activations of int8 or scaled by blocks"):
+        family.pair(SMALL, parse("uint8"), BlockWeight(4))
+    with pytest.raises(UserError, match="weights of MicroScopiQ were expected"):
+        family.pair(SMALL, INT8, parse("int4"))
+    with pytest.raises(UserError, match="columns in groups of 8 were expected"):
+        family.weight_bits(replace(SMALL, columns=4))
+    made = net(INT8, (1, 1, 8))
+    weights = np.random.default_rng(0).choice(BlockWeight(4).codes, (16, 1, 1, 8))
+    made.finish(made.add(Convolution("wild", ["x"], ["wild"], weights, BlockWeight(4))))
+    with pytest.raises(UserError, match="wild cannot be multiplied.*blocks of 4 bits were expected"):
+        compile_graph(made.graph, SMALL)
+    for generate in (cpp, verilog):
+        with pytest.raises(UserError, match="numpy alone executes"):
+            generate(SMALL)
+    with pytest.raises(UserError, match="channels of one word have different exponents"):
+        BlockActivation(8).split(np.array([1, 127 << 7]))
+    with pytest.raises(GraphError, match="neither 4 nor 8 bits"):
+        Microscale("s", ["x"], ["s"], 5).check()
