@@ -1,19 +1,25 @@
 """Arrays and their elements in logarithms and in integers, synthesised and timed block by block, in one run.
 
-python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_comparison.md
-                                                           and pyqkit/array/area/parts.json
+python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_comparison.md and what it is
+                                                           made of: results/array_elements.json,
+                                                           pyqkit/array/area/parts.json
 
 Each block is synthesised alone, elements first; a machine is the sum of its blocks and is told of once all of
-them are there. What did not change since it was measured is not measured again. Cycles are those of
-`array_networks`: ResNet-20's shapes with random weights, which cycles do not depend on.
+them are there. Beside them stand blocks that no machine has (`array_elements`). What did not change since it
+was measured is not measured again. Cycles are those of `array_networks`: ResNet-20's shapes with random
+weights, which cycles do not depend on; accuracies those of `array_accuracy`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from array_accuracy import IMAGES, Formats, accuracies
+from array_elements import EDGES, ELEMENTS, element
 from array_networks import resnet20
 from records import Run
 
@@ -33,7 +39,7 @@ from pyqkit.rtl.synthesis import Netlist, cells_library, digest, mapped
 
 RESULTS = Path(__file__).parent / "results"
 BOARD = "PYNQ-Z2"
-MEMORIES = 8192, 16384, 512, 512, 8192, 1024
+MEMORIES = 4096, 8192, 512, 512, 4096, 1024  # what the block RAM of an XC7Z020 holds beside 16 rows
 # 8 x 8 with all modes; what the larger ones have: any two Logarithmic Posits of 4 bits, whose products have
 # at most 33 bits, and integers of 2 and 4 bits.
 MACHINES = {
@@ -42,12 +48,17 @@ MACHINES = {
     "lp4_16x12": Machine("lp4_16x12", "lp", 16, 12, (Mode(4, 4, 34, 40),), *MEMORIES),
     "int24_16x16": Machine("int24_16x16", "integer", 16, 16, named("int8x8").modes[:4], *MEMORIES),
 }
-# Formats of the first layer's weights, of the others', and of activations.
+_LPA, _LPA8 = Formats("lp8_1_2", "lp4_0_3", "lp8_1_2"), Formats("lp8_1_2", "lp8_1_2", "lp8_1_2")
+_INT4, _INT2 = Formats("int4", "int4", "int4"), Formats("int4", "int2", "int2")
 NETWORKS = {
-    "lpa8x8": [("lp8_1_2", "lp4_0_3", "lp8_1_2"), ("lp8_1_2", "lp8_1_2", "lp8_1_2")],
-    "int8x8": [("int8", "int4", "int4"), ("int4", "int2", "int2"), ("int8", "int8", "int8")],
-    "lp4_16x12": [("lp4_1_2", "lp4_1_2", "lp4_1_2")],
-    "int24_16x16": [("int4", "int4", "int4"), ("int4", "int2", "int2")],
+    "lpa8x8": [_LPA, _LPA8],
+    "int8x8": [
+        Formats("int8", "int4", "int4"),
+        Formats("int8", "int2", "int2"),
+        Formats("int8", "int8", "int8"),
+    ],
+    "lp4_16x12": [Formats("lp4_0_3", "lp4_0_3", "lp4_0_3")],
+    "int24_16x16": [_INT4, _INT2],
 }
 LARGEST = (
     "lp_element",
@@ -62,18 +73,23 @@ HEAD = f"""# Arrays, block by block
 
 Sums of blocks that are synthesised alone ({LABEL} for ns: the longest path of all blocks, typical
 nets). LUTs are those of sites that none share, with those used as memory; beside them the part of an XC7Z020.
-Cycles of ResNet-20 are modelled, at 100 MHz. Elements of e4m3 and posits were not built.
+Elements of minifloats and posits, of one LP alone and Mitchell's were written for this table; all sums are
+exact. Cycles of ResNet-20 are modelled, at 100 MHz; its accuracy is that of {IMAGES:,} images of CIFAR-10,
+quantised after training (`array_accuracy.py`), with first and last layer and the input in the first format.
 """
+OTHERS = RESULTS / "array_elements.json"
+NIBBLES = {(8, 4): 0.5, (8, 8): 0.25}  # products a cycle of integers that take several runs
 
 
 def measure(block: Block, cells: dict[str, Cell]) -> Part:
-    """Synthesise and time a block."""
+    """Synthesise and time a block; elements make their products in LUTs."""
 
     def both(module: Netlist) -> tuple[Synthesis, LongestPath]:
         return count(module), longest_path(module, cells)
 
     library = sources()
-    ((found, path),) = mapped([block.circuit()], library, both)
+    circuit = replace(block.circuit(), dsp=not block.module.endswith("element"))
+    ((found, path),) = mapped([circuit], library, both)
     return Part(
         block.module,
         dict(block.parameters),
@@ -89,39 +105,70 @@ def measure(block: Block, cells: dict[str, Cell]) -> Part:
     )
 
 
-def cycles(machine: Machine, formats: Sequence[str]) -> int:
+def cycles(machine: Machine, formats: Formats) -> int:
     """Of a frame of ResNet-20 (modelled)."""
-    graph = resnet20(weights=formats[:2], activations=formats[2:])
+    weights = formats.ends, formats.weights
+    graph = resnet20(weights=weights, activations=(formats.activations,), given=formats.ends)
     return report.report(compile_graph(graph, machine)).frame_cycles
 
 
 def table(parts: Mapping[Block, Part]) -> str:
-    """Machines that are complete, and elements."""
-    sites = load(BOARD).resources["lut"]
+    """Machines that are complete, elements, edges and networks."""
     whole = [name for name, machine in MACHINES.items() if blocks(machine).keys() <= parts.keys()]
-    text = HEAD + _head("machine", "LUT", "of XC7Z020", "FF", "BRAM", "DSP", "ns, longest block")
-    areas = {name: area(MACHINES[name]) for name in whole}
-    for name, found in areas.items():
+    return HEAD + _machines(parts, whole) + _elements(parts) + _edges(parts) + _networks(whole)
+
+
+def _machines(parts: Mapping[Block, Part], whole: Sequence[str]) -> str:
+    there = load(BOARD).resources
+    text = _head("machine", "LUT", "of XC7Z020", "FF", "BRAM", "of XC7Z020", "DSP", "ns, longest block")
+    for name in whole:
+        found = area(MACHINES[name])
         slowest = max((parts[block] for block in blocks(MACHINES[name])), key=lambda part: part.ns)
-        text += f"| {name} | {found.lut:,.0f} | {found.lut / sites:.0%} | {found.ff:,.0f} | "
-        text += f"{found.bram36:g} | {found.dsp:.0f} | {slowest.ns:.2f} {slowest.module} |\n"
-    text += _head(
+        text += f"| {name} | {found.lut:,.0f} | {found.lut / there['lut']:.0%} | {found.ff:,.0f} | "
+        text += f"{found.bram36:g} | {found.bram36 / there['bram36']:.0%} | {found.dsp:.0f} | "
+        text += f"{slowest.ns:.2f} {slowest.module} |\n"
+    return text
+
+
+def _elements(parts: Mapping[Block, Part]) -> str:
+    text = _head(
         "element", "LUT low to high", "FF", "ns", "products a cycle", "products a cycle per 1,000 LUT"
     )
+    rows = []
     for name, machine in MACHINES.items():
-        block = next(block for block in blocks(machine) if block.module.endswith("element"))
-        for mode in machine.modes if block in parts else ():
-            part, made = parts[block], products(machine, mode)
-            text += f"| {name} {mode.name} | {part.lut_low} to {part.lut_high} | {part.ff} | "
-            text += f"{part.ns:.2f} | {made:g} | {1000 * made / part.lut_high:.2f} |\n"
-    formats = "weights (first layer, others), activations"
-    text += _head("ResNet-20 on", formats, "cycles", "images/s", "per 1,000 LUT")
+        block = element(machine)
+        made = {(mode.weight_bits, mode.activation_bits): products(machine, mode) for mode in machine.modes}
+        made |= NIBBLES if name == "int8x8" else {}
+        rows += [(f"{name} W{w}A{a}", block, count) for (w, a), count in made.items()]
+    rows += [(name, block, made) for name, (block, made) in ELEMENTS.items()]
+    for name, block, made in rows:
+        if block in parts:
+            part = parts[block]
+            text += f"| {name} | {part.lut_low} to {part.lut_high} | {part.ff} | {part.ns:.2f} | "
+            text += f"{made:g} | {1000 * made / part.area.lut:.1f} |\n"
+    return text
+
+
+def _edges(parts: Mapping[Block, Part]) -> str:
+    text = _head("decoder of an edge", "LUT low to high", "LUT as memory", "FF", "BRAM", "ns")
+    for name, block in EDGES.items():
+        if block in parts:
+            part = parts[block]
+            text += f"| {name} | {part.lut_low} to {part.lut_high} | {part.lutram} | {part.ff} | "
+            text += f"{part.bram36:g} | {part.ns:.2f} |\n"
+    return text
+
+
+def _networks(whole: Sequence[str]) -> str:
+    head = "ResNet-20 on", "ends, weights, activations", "cycles", "images/s", "per 1,000 LUT", "right %"
+    text, right = _head(*head), accuracies()
     for name in whole:
         for chosen in NETWORKS[name]:
             found = cycles(MACHINES[name], chosen)
-            rate = 1e8 / found
-            text += f"| {name} | {', '.join(chosen)} | {found:,} | {rate:,.0f} | "
-            text += f"{1000 * rate / areas[name].lut:.1f} |\n"
+            rate, accuracy = 1e8 / found, right.get(chosen.name)
+            text += f"| {name} | {chosen.name} | {found:,} | {rate:,.0f} | "
+            text += f"{1000 * rate / area(MACHINES[name]).lut:.1f} | "
+            text += f"{'' if accuracy is None else f'{accuracy:.1f}'} |\n"
     return text
 
 
@@ -143,24 +190,32 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(MACHINES), help="machines to measure")
     options = parser.parse_args()
     run, cells, library = Run(options), delays.library(cells_library()), sources()
-    wanted = [
-        block for name in options.only or MACHINES for block in sorted(blocks(MACHINES[name]), key=_turn)
-    ]
+    names = MACHINES if options.only is None else options.only
+    wanted = [block for name in names for block in sorted(blocks(MACHINES[name]), key=_turn)]
     wanted = sorted(dict.fromkeys(wanted), key=lambda block: not block.module.endswith("element"))
-    known = {part.block: part for part in parts()}
-    for block in wanted:
+    others = [*(block for block, _ in ELEMENTS.values()), *EDGES.values()]
+    of_machines = {block for machine in MACHINES.values() for block in blocks(machine)}
+    known = {part.block: part for part in (*parts(), *_others())}
+    for block in dict.fromkeys([*others, *wanted]):
         if block not in known or known[block].digest != digest(block.circuit(), library):
             known[block] = measure(block, cells)
             print(known[block], flush=True)
-            _write(run, known)
+            beside = set(others) - of_machines
+            _write(run, PARTS, [part for part in known.values() if part.block not in beside])
+            _write(run, OTHERS, [part for part in known.values() if part.block in beside])
+    parts.cache_clear()
+    of_block.cache_clear()
     (RESULTS / "array_comparison.md").write_text(table(known))
 
 
-def _write(run: Run, known: Mapping[Block, Part]) -> None:
-    rows = sorted(known.values(), key=lambda part: (part.module, sorted(part.parameters.items())))
-    run.write_json(PARTS, {"parts": [row.to_json() for row in rows]}, merged=True)
-    parts.cache_clear()
-    of_block.cache_clear()
+def _others() -> list[Part]:
+    """What was measured beside the blocks of machines."""
+    return [Part(**row) for row in json.loads(OTHERS.read_text())["parts"]] if OTHERS.is_file() else []
+
+
+def _write(run: Run, path: Path, found: Sequence[Part]) -> None:
+    rows = sorted(found, key=lambda part: (part.module, sorted(part.parameters.items())))
+    run.write_json(path, {"parts": [row.to_json() for row in rows]}, merged=True)
 
 
 def _turn(block: Block) -> int:

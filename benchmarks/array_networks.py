@@ -23,8 +23,9 @@ class _Network:
         self.random, self.graph = np.random.default_rng(seed), Graph("resnet20")
         self._formats, self._count = [_format(name) for name in activations], 0
 
-    def input(self, shape: tuple[int, int, int]) -> str:
-        tensor = self.graph.tensors["x"] = Tensor.of("x", shape, self._formats[0])
+    def input(self, shape: tuple[int, int, int], given: str) -> str:
+        fmt = _format(given) if given else self._formats[0]
+        tensor = self.graph.tensors["x"] = Tensor.of("x", shape, fmt)
         self.graph.inputs = [_port(tensor)]
         return "x"
 
@@ -73,11 +74,20 @@ class _Network:
 
 
 def resnet20(
-    weights: Sequence[str], activations: Sequence[str], blocks: int = 3, size: int = 32, seed: int = 0
+    weights: Sequence[str],
+    activations: Sequence[str],
+    blocks: int = 3,
+    size: int = 32,
+    seed: int = 0,
+    given: str = "",
 ) -> Graph:
-    """ResNet for CIFAR-10, shortcuts without weights; `weights` of the first layer and of the others."""
+    """ResNet for CIFAR-10, shortcuts without weights.
+
+    `weights` of the first layer and of the others; the input has the format `given`, by default the first one
+    of `activations`.
+    """
     net = _Network(activations, seed)
-    here = net.quantised(net.conv(net.input((size, size, 3)), 16, weights[0]))
+    here = net.quantised(net.conv(net.input((size, size, 3), given), 16, weights[0]))
     for stage in range(3):
         channels = 16 << stage
         for block in range(blocks):

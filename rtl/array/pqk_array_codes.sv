@@ -78,8 +78,13 @@ module pqk_array_codes #(
   logic [PROCESSORS-1:0] kept, wraps;
   logic [PROCESSORS*ROW-1:0] rows;
   logic [ADDRESS-1:0] here, behind;
-  logic [2:0] plane_here, plane_behind;
-  always_ff @(posedge clock) {here, behind, plane_here, plane_behind} <= {word, next_word, at_plane, next_plane};
+  always_ff @(posedge clock) {here, behind} <= {word, next_word};
+  logic [7:0] parts;  // of a slot that are written, {in the next plane, in this one}
+  for (genvar i = 0; i < 2; i++) begin : g_plane
+    wire [1:0] in_plane = i == 0 ? at_plane[1:0] : next_plane[1:0];
+    wire [3:0] half = in_plane[0] ? 4'b1100 : 4'b0011;
+    always_ff @(posedge clock) parts[4*i+:4] <= code_bits_l[3] ? 4'b1111 : code_bits_l[2] ? half : 4'b1 << in_plane;
+  end
   for (genvar p = 0; p < PROCESSORS; p++) begin : g_processor
     wire [ROW+1:0] column = (ROW + 2)'(p * SERVED) + (ROW + 2)'(phase);
     wire [ROW+1:0] row = (ROW + 2)'(at_slot) + column;
@@ -105,24 +110,21 @@ module pqk_array_codes #(
       end
     end
     wire mine_loaded = load && load_part == 4'(PART);
-    wire [2:0] in_plane = wrapped ? plane_behind : plane_here;
     always_ff @(posedge clock) write_address[r*ADDRESS+:ADDRESS] <= load ? load_address : wrapped ? behind : here;
     if (PARTS == 1) begin : g_code
       always_ff @(posedge clock) begin
         write[r] <= mine || mine_loaded;
         write_data[8*r+:8] <= load ? load_data[8*r%STREAM+:8] : code;
       end
-      wire unused = &in_plane;
     end else begin : g_codes
-      wire [3:0] chosen = code_bits_l[3] ? 4'b1111 : code_bits_l[2] ? (in_plane[0] ? 4'b1100 : 4'b0011) : 4'b1 << in_plane[1:0];
+      wire [3:0] chosen = wrapped ? parts[7:4] : parts[3:0];
       wire [7:0] repeated = code_bits_l[3] ? code : code_bits_l[2] ? {2{code[3:0]}} : {4{code[1:0]}};
       always_ff @(posedge clock) begin
         write[4*r+:4] <= chosen & {4{mine}} | {4{mine_loaded}};
         write_data[8*r+:8] <= load ? load_data[8*r%STREAM+:8] : repeated;
       end
-      wire unused = &in_plane;
     end
   end
-  wire unused = &{load_data, code_bits_l};
+  wire unused = &{load_data, code_bits_l, parts};
 endmodule
 `default_nettype wire

@@ -41,13 +41,23 @@ module pqk_array_lp_element #(
   wire [SEGMENTS-1:0] there = weights[SEGMENTS-1:0] & {SEGMENTS{!activation[LOG+1]}};
   wire [SEGMENTS-1:0] minus = there & (weights[SEGMENTS+:SEGMENTS] ^ {SEGMENTS{activation[LOG]}});
   wire [SEGMENTS-1:0] adds, negative;
-  pqk_delay #(.WIDTH(2 * SEGMENTS), .STAGES(3)) signs (.clock, .enable(1'b1), .d({there, minus}), .q({adds, negative}));
+  pqk_delay #(.WIDTH(SEGMENTS), .STAGES(3)) signs (.clock, .enable(1'b1), .d(minus), .q(negative));
+  // A unit that feeds one segment knows by itself whether there is anything to add.
+  localparam bit LATE = SEGMENTS <= 2;
+  wire [SEGMENTS-1:0] fed;
+  if (LATE) begin : g_units
+    pqk_delay #(.WIDTH(SEGMENTS), .STAGES(2)) theres (.clock, .enable(1'b1), .d(there), .q(fed));
+    assign adds = '1;
+  end else begin : g_segments
+    assign fed = '1;
+    pqk_delay #(.WIDTH(SEGMENTS), .STAGES(3)) theres (.clock, .enable(1'b1), .d(there), .q(adds));
+  end
 
   logic [LOG:0] sum_0;
   always_ff @(posedge clock) sum_0 <= activation[LOG-1:0] + weights[2*SEGMENTS+:LOG];
   wire [W-1:0] magnitude_0;
-  pqk_array_lp_unit #(.LOG(LOG + 1), .FRACTION(FRACTION), .SIGNIFICANDS(SIGNIFICANDS), .W(W)) unit_0 (
-      .clock, .logarithm(sum_0), .magnitude(magnitude_0)
+  pqk_array_lp_unit #(.LOG(LOG + 1), .FRACTION(FRACTION), .SIGNIFICANDS(SIGNIFICANDS), .W(W), .LATE(LATE)) unit_0 (
+      .clock, .logarithm(sum_0), .there(fed[0]), .magnitude(magnitude_0)
   );
 
   // Where the lower half of the segments ends, and the upper half as it would be beside it.
@@ -60,8 +70,8 @@ module pqk_array_lp_element #(
     logic [LOG:0] sum_1;
     always_ff @(posedge clock) sum_1 <= (LOG + 1)'(activation[LOG-1:0]) + ((LOG + 1)'(log_1) << SKIPPED);
     wire [W_1-1:0] magnitude_1;
-    pqk_array_lp_unit #(.LOG(LOG + 1), .FRACTION(FRACTION), .SIGNIFICANDS(SIGNIFICANDS), .W(W_1)) unit_1 (
-        .clock, .logarithm(sum_1), .magnitude(magnitude_1)
+    pqk_array_lp_unit #(.LOG(LOG + 1), .FRACTION(FRACTION), .SIGNIFICANDS(SIGNIFICANDS), .W(W_1), .LATE(LATE)) unit_1 (
+        .clock, .logarithm(sum_1), .there(fed[SEGMENTS-1]), .magnitude(magnitude_1)
     );
     assign halves = {(HALF * SEGMENT)'(magnitude_1), lower};
   end else begin : g_one_unit
