@@ -1,7 +1,7 @@
 """Blocks that no machine has, to be compared with those of the families.
 
-Elements of minifloats and posits, of one Logarithmic Posit alone and with Mitchell's approximation, and ways to
-decode codes at the edges.
+Elements of minifloats and posits, of one Logarithmic Posit alone and with Mitchell's approximation, and ways
+to decode codes at the edges.
 """
 
 from __future__ import annotations
