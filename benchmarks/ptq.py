@@ -40,6 +40,8 @@ class Case:
     Attributes
     ----------
     format : str
+    acts : str
+        Format of activations, if another one.
     signed : bool
         Activations that are never negative are signed, too.
     bar : float or None
@@ -49,6 +51,7 @@ class Case:
     """
 
     format: str
+    acts: str = ""
     signed: bool = False
     bar: float | None = None
     bar_shufflenet: float | None = None
@@ -64,6 +67,7 @@ CASES = {
     "e2m1-signed": Case("e2m1", signed=True, bar=4.0),
     "int4": Case("int4"),
     "e3m2": Case("e3m2", bar=0.3),
+    "lp4": Case("lp4_0_3", "lp8_0_7", bar=2.0),  # activations of twice the bits, as LPQ has them
 }
 
 
@@ -169,7 +173,8 @@ class Data:
 
 def measured(network: str, case: str, steps: str, scaling: Scaling, data: Data) -> Row:
     """Quantise a network, and compare it with the float one image by image."""
-    recipe = Recipe.of(CASES[case].format, recipe=steps, scaling=scaling, signed=CASES[case].signed)
+    wanted = CASES[case]
+    recipe = Recipe.of(wanted.format, wanted.acts, recipe=steps, scaling=scaling, signed=wanted.signed)
     frames = zoo.images(network, data.calibration)
     began = time.process_time()
     made = quantised(zoo.load(network, data.folder), frames, recipe, SEED).quantised
@@ -209,9 +214,9 @@ def table(rows: list[Row]) -> str:
     lines = [
         "# Accuracy after post-training quantisation\n",
         "Weights and activations in the format of the case, first and last layer in 8 bits; activations that "
-        "are never negative have the unsigned twin of equal bits, but in `e2m1-signed`. What is lost is in "
-        "points, with its paired 95 % interval; seconds are processor time of quantising. "
-        "`benchmarks/ptq.py` makes this table.\n",
+        "are never negative have the unsigned twin of equal bits, but in `e2m1-signed`; those of `lp4` have "
+        "8 bits. What is lost is in points, with its paired 95 % interval; seconds are processor time of "
+        "quantising. `benchmarks/ptq.py` makes this table.\n",
         "| case | network | recipe | scales | frames | images | float % | top-1 % | lost | s |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
