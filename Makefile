@@ -111,7 +111,7 @@ BUILD = $(if $(filter %.onnx,$(NET)),build/$(or $(BOARD),ZCU104)/$(basename $(no
 overlay: venv
 	@test -n "$(NET)$(ARRAY)" || { echo "a network was expected; call 'make overlay NET=build/net BOARD=ZCU104', NET=net.onnx or ARRAY=lpa8x8"; exit 2; }
 	$(if $(filter %.onnx,$(NET)),test -d $(BUILD) || $(BIN)/pyqkit compile $(NET) -o $(BUILD) --board $(or $(BOARD),ZCU104))
-	$(BIN)/pyqkit overlay $(if $(ARRAY),--array $(ARRAY) --board $(or $(BOARD),PYNQ-Z2),$(BUILD) $(if $(BOARD),--board $(BOARD))) --backend $(BACKEND)
+	$(BIN)/pyqkit overlay $(if $(ARRAY),--array $(ARRAY) --board $(or $(BOARD),PYNQ-Z2),$(BUILD) $(if $(BOARD),--board $(BOARD)) --backend $(BACKEND))
 
 # Every reader of what others wrote, MINUTES each, one after another; counts go to build/fuzz.json, inputs that fail to build/fuzz/;
 # then NETWORKS random networks through the kernels of engine exact, compiled with the address and undefined-behaviour sanitizers

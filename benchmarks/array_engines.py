@@ -6,9 +6,8 @@ Each network leaves one JSON file, so that an interrupted run goes on where it s
     OMP_NUM_THREADS=1 python benchmarks/array_engines.py --data FOLDER
 
 The machine is `lpa8x8`. ResNet-20 has the formats that a search has found
-(`results/lpq/resnet20.lpq.0.json`), whose first layer needs products of 44 bits and not 40; the others have
-weights of 4 bits with first and last layers of 8. Cycles are simulated with Verilator from the SystemVerilog
-that would be synthesised; seconds are of the processor.
+(`results/lpq/resnet20.lpq.0.json`); the others have weights of 4 bits with first and last layers of 8. Cycles
+are simulated with Verilator from the SystemVerilog that would be synthesised; seconds are of the processor.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from records import Run
 
 from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState
-from pyqkit.array.machine import Mode, named
+from pyqkit.array.machine import named
 from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.report import report
 from pyqkit.emulate.array_hls import HlsArray
@@ -40,7 +40,6 @@ from pyqkit.graph.importer import import_qonnx
 RESULTS = Path(__file__).parent / "results" / "array_engines"
 GENOME = Path(__file__).parent / "results" / "lpq" / "resnet20.lpq.0.json"
 MACHINE = named("lpa8x8")
-WIDE = replace(MACHINE, name="lpa8x8_44", modes=(*MACHINE.modes[:2], Mode(8, 8, 44, 48)))
 FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20}
 CALIBRATION = 128
 AT_ONCE = 20  # frames of a transfer
@@ -73,27 +72,41 @@ def main(arguments: list[str] | None = None) -> int:
     return int(any(r["mismatches"] for r in results))
 
 
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network's program, with frames and what they have to give."""
+
+    program: Program
+    rounded: list[str]
+    codes: dict[str, np.ndarray]
+    wanted: dict[str, np.ndarray]
+
+
+@lru_cache(maxsize=1)  # one network is prepared for both engines
+def prepared(network: str, data: Path, count: int) -> Case:
+    """A network, its frames and their codes by `exact`."""
+    graph, images = NETWORKS[network](data, count)
+    graph, rounded = fitted(graph, MACHINE)
+    codes = {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
+    return Case(compile_graph(graph, MACHINE), rounded, codes, ExactEngine(graph).run(codes))
+
+
 def measure(network: str, engine: str, options: argparse.Namespace) -> dict[str, Any]:
     """Codes of an engine against those of `exact`."""
-    machine = WIDE if network == "resnet20" else MACHINE
     count = options.frames or FRAMES[network]
-    graph, images = NETWORKS[network](options.data, count)
-    graph, rounded = fitted(graph, machine)
-    codes = {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
-    wanted = ExactEngine(graph).run(codes)
-    program = compile_graph(graph, machine)
-    array: HlsArray | RtlArray = HlsArray(machine) if engine == "hls" else RtlArray(machine, say=print)
-    found, seconds, cycles = executed_by(array, program, codes)
-    macs = sum(section.macs for section in program.sections)
+    case = prepared(network, options.data, count)
+    array: HlsArray | RtlArray = HlsArray(MACHINE) if engine == "hls" else RtlArray(MACHINE, say=print)
+    found, seconds, cycles = executed_by(array, case.program, case.codes)
+    macs = sum(section.macs for section in case.program.sections)
     return {
         "network": network,
         "engine": engine,
         "frames": count,
-        "codes": sum(value.size for value in wanted.values()),
-        "mismatches": sum(int((found[key] != wanted[key]).sum()) for key in wanted),
-        "rounded": rounded,
+        "codes": sum(value.size for value in case.wanted.values()),
+        "mismatches": sum(int((found[key] != codes).sum()) for key, codes in case.wanted.items()),
+        "rounded": case.rounded,
         "macs": macs,
-        "cycles": {"modelled": report(program).frame_cycles, "simulated": cycles / count},
+        "cycles": {"modelled": report(case.program).frame_cycles, "simulated": cycles / count},
         "seconds": round(seconds, 2),
         "mega_products_per_second": round(macs * count / seconds / 1e6, 1),
     }
@@ -125,20 +138,12 @@ def executed_by(
 
 
 def digits(data: Path, count: int) -> tuple[Graph, np.ndarray]:
-    """The float network of the demo, quantised after training, and its test split."""
-    import torch
+    """Three convolutions that are trained here, quantised after training, and the test split."""
+    from pyqkit.studies.minifloat.sources import Digits
 
-    from pyqkit import demo
-    from pyqkit.studies.datasets import digits as images
-    from pyqkit.studies.networks.digits import network as digits_network
-    from pyqkit.studies.trainer import Recipe, train
-
-    x, y, x_test, _ = images(0)
-    torch.manual_seed(0)
-    network = digits_network(quantised=False)
-    train(network, x, y, Recipe(demo.FLOAT_EPOCHS, demo.BATCH, demo.FLOAT_RATE), 0)
-    network.eval()
-    return lowered(uniform(network, x[:CALIBRATION]), x_test[:count]), x_test[:count]
+    source = Digits()
+    images = source.test(count)[0].numpy()
+    return lowered(uniform(source.network(), source.calibration(CALIBRATION).numpy()), images), images
 
 
 def resnet8(data: Path, count: int) -> tuple[Graph, np.ndarray]:

@@ -212,8 +212,9 @@ def _mode(entry: Any) -> Mode:
     return Mode(**{key: whole(value, 1) for key, value in dict(entry).items()})
 
 
-# Sums as wide as the lanes of a column's accumulator allow: four of 33 bits, two of 40, or one of 48.
-_LP = (Mode(2, 8, 24, 33), Mode(4, 8, 32, 40), Mode(8, 8, 40, 48))
+# Sums as wide as the lanes of a column's accumulator allow: four of 33 bits, two of 40, or one of 48. Of
+# products the mode of 8 bits, which takes what is too wide for the others, holds all that such a sum does.
+_LP = (Mode(2, 8, 24, 33), Mode(4, 8, 32, 40), Mode(8, 8, 47, 48))
 # What four multipliers of 2 bits make; codes of 8 bits are multiplied nibble by nibble, in several runs.
 _INTEGER = (
     Mode(2, 2, 6, 32),

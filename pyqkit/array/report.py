@@ -47,6 +47,11 @@ class LayerCycles:
         return self.ideal / self.cycles if self.cycles else 0.0
 
     @property
+    def waiting(self) -> int:
+        """Cycles in which the elements have nothing to do: for post-processors, words or a pipeline's end."""
+        return max(0, self.cycles - self.busy[Unit.COMPUTE])
+
+    @property
     def bound(self) -> str:
         """Which unit takes the longest."""
         longest = max(self.busy, key=lambda unit: self.busy[unit])
@@ -154,6 +159,7 @@ def rows(found: ArrayReport) -> list[dict[str, object]]:
             "cycles": layer.cycles,
             "utilisation": f"{layer.utilisation:.1%}" if layer.macs else None,
             "tiles filled": f"{layer.filled:.1%}" if layer.macs else None,
+            "elements wait": layer.waiting,
             "bound by": layer.bound,
         }
         for layer in found.layers

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
+import numpy as np
+
 from pyqkit.array.area import Area, area
 from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.families import of
@@ -178,7 +180,8 @@ def _refused(graph: Graph, family: str) -> int:
     for op in graph.operators:
         if isinstance(op, Convolution):
             try:
-                of(machine).pair(machine, graph.tensors[op.inputs[0]].format, op.weight_format)
+                activations, used = graph.tensors[op.inputs[0]].format, np.unique(op.weights)
+                of(machine).pair(machine, activations, op.weight_format, used=used)
             except UserError:
                 count += 1
     return count

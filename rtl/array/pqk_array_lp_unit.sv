@@ -13,10 +13,15 @@ module pqk_array_lp_unit #(
     input  wire            there,  // a cycle behind the logarithm; without it the magnitude is zero
     output logic [  W-1:0] magnitude  // of the logarithm two cycles ago
 );
+  // A bit of all significands is a constant of 2**FRACTION bits that is indexed: one LUT, and a shift in a simulation.
   wire [7:0] significand;
-  pqk_table #(.BITS(FRACTION), .WIDTH(8), .TABLE(SIGNIFICANDS)) table_of_powers (
-      .clock(1'b0), .enable(1'b0), .index(logarithm[FRACTION-1:0]), .entry(significand)
-  );
+  for (genvar b = 0; b < 8; b++) begin : g_bit
+    wire [2**FRACTION-1:0] column;
+    for (genvar f = 0; f < 2 ** FRACTION; f++) begin : g_fraction
+      assign column[f] = SIGNIFICANDS[8*f+b];
+    end
+    assign significand[b] = column[logarithm[FRACTION-1:0]];
+  end
   pqk_array_shift #(.SHIFT(LOG - FRACTION), .W(W), .LATE(LATE)) by_whole_part (
       .clock, .number(significand), .shift(logarithm[LOG-1:FRACTION]), .there, .magnitude
   );

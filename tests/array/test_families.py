@@ -12,16 +12,18 @@ from pyqkit.formats import parse, product
 LPA, INTEGERS = machine.named("lpa4x4"), machine.named("int8x8")
 
 
-def _all_pairs(array: machine.Machine, activation: str, weight: str) -> tuple[np.ndarray, np.ndarray]:
+def _all_pairs(
+    array: machine.Machine, activation: str, weight: str, used: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Products of all pairs of codes, by the family's elements and by the definition."""
     family, left, right = families.of(array), parse(activation), parse(weight)
-    pair = family.pair(array, left, right)
+    pair = family.pair(array, left, right, used=used)
     mode = array.modes[pair.mode]
     tiles = family.slots(mode, _one_weight(pair, right))
     words = np.arange(2**left.bits, dtype=np.uint8)[:, None]
     tables = pair.activation_table, pair.weight_table
     sums = sum(family.sums(mode, tables, words, tiles, part) for part in pair.parts)
-    return sums[:, :, 0], product(left, right).table.astype(np.int64) << pair.unit_shift
+    return sums[:, :, 0], product(left, right).table << pair.unit_shift
 
 
 def _one_weight(pair: families.Pair, weight: object) -> np.ndarray:
@@ -82,6 +84,26 @@ def test_products_of_a_slot_are_summed() -> None:
     )
     signed = right[..., 0] - 4 * (right[..., 0] >> 1)
     np.testing.assert_array_equal(found[:, :, 0], np.einsum("nrp,rpc->nc", left, signed))
+
+
+@pytest.mark.parametrize(
+    "weight, bits", [("lp8_1_7", 44), ("lp8_2_4", 51), ("lp8_3_1", 35), ("lp8_2_7", 68), ("lp4_2_3", 36)]
+)
+def test_formats_are_taken_as_far_as_their_codes_occur(weight: str, bits: int) -> None:
+    """Products as wide as a sum of 48 bits, the others of the format as zeros."""
+    right = parse(weight)
+    table = product(parse("lp8_0_7"), right).table
+    largest = np.abs(table).max(axis=0)
+    assert int(largest.max()).bit_length() == bits
+    used = np.flatnonzero([int(one).bit_length() <= 47 for one in largest])
+    found, expected = _all_pairs(LPA, "lp8_0_7", weight, used)
+    np.testing.assert_array_equal(found[:, used], expected[:, used])
+    others = np.setdiff1d(right.codes, used)
+    assert (len(others) > 0) == (bits > 47)
+    if len(others):
+        assert not found[:, others].any()
+        with pytest.raises(UserError, match=rf"with products of at most 47 bits.* with {bits}; use formats"):
+            families.of(LPA).pair(LPA, parse("lp8_0_7"), right, used=np.append(used, right.codes))
 
 
 def test_lanes_are_kept_apart() -> None:

@@ -23,6 +23,7 @@ from pyqkit.overlay.manifest import OverlayError, read
 from tests.cli.calls import run
 from tests.overlay.bench import Bench, needs_tcl
 from tests.rtl.bench import needs_verilator
+from tests.rtl.pairs import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,21 @@ def test_the_command(tmp_path: Path) -> None:
         found = run("overlay", *wrong, "-o", tmp_path / "other")
         assert found.exit_code == 2 and what in found.stderr
         assert not (tmp_path / "other").exists()
+
+
+def test_make_does_what_the_command_does(bench: Bench) -> None:
+    """Without Vivado everything up to it."""
+    said = subprocess.run(
+        ["make", "-n", "overlay", "ARRAY=lpa4x4", "BOARD=PYNQ-Z2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = said.stdout.splitlines()[-1].split()
+    assert Path(command[0]).name == "pyqkit"
+    found = run(*command[1:], "-o", bench.target)
+    assert found.exit_code == 3 and found.stderr.startswith("pyqkit: Vivado was expected to go on")
+    project = bench.project("rtl")
+    assert {path.name for path in (project / "rtl").iterdir()} >= {"pqk_lpa4x4_array.sv", "pqk_lpa4x4_top.v"}
+    assert "part xc7z020clg400-1" in (project / "settings.tcl").read_text()

@@ -140,13 +140,14 @@ class Planner:
 
     def _pair(self, work: Pass, part: Part, lanes: int) -> Pair:
         fmt = self._stored[part.pixels.tensor].format
+        used = np.unique(part.weights[part.weights != NONE])
         try:
-            pair = self._family.pair(self._machine, fmt, part.format, lanes)
+            pair = self._family.pair(self._machine, fmt, part.format, lanes, used=used)
         except UserError as error:
             raise self._refusal(work, "cannot be multiplied", str(error)) from None
         if pair.nothing < 0 and self._has_holes(part, pair):
             with suppress(UserError):  # `_group` refuses what has no such code
-                return self._family.pair(self._machine, fmt, part.format, lanes, holes=True)
+                return self._family.pair(self._machine, fmt, part.format, lanes, True, used)
         return pair
 
     def _has_holes(self, part: Part, pair: Pair) -> bool:

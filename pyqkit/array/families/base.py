@@ -86,6 +86,7 @@ class Family(ABC):
         weight: NumberFormat,
         lanes: int = 0,
         holes: bool = False,
+        used: np.ndarray | None = None,
     ) -> Pair:
         """How codes of two formats are multiplied, in the fastest mode that holds them.
 
@@ -95,6 +96,8 @@ class Family(ABC):
             Outputs that a slot must have; 0 for any number.
         holes : bool
             Some slots have no weight: a code that multiplies what does not exist is needed.
+        used : numpy.ndarray, optional
+            Codes that weights have; all by default. Others need not be multiplied.
 
         Raises
         ------

@@ -36,6 +36,7 @@ class IntegerFamily(Family):
         weight: NumberFormat,
         lanes: int = 0,
         holes: bool = False,
+        used: np.ndarray | None = None,
     ) -> Pair:
         for weight_bits, activation_bits in _widths(weight.bits, activation.bits):
             tables = nibbles(activation, activation_bits), nibbles(weight, weight_bits)

@@ -6,6 +6,7 @@ Weights of 8, 4 or 2 bits share the activation of their slot, so that a slot mak
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
@@ -41,6 +42,7 @@ class LogFamily(Family):
         weight: NumberFormat,
         lanes: int = 0,
         holes: bool = False,
+        used: np.ndarray | None = None,
     ) -> Pair:
         pair = product(activation, weight)
         if not isinstance(pair, LogProduct):
@@ -48,18 +50,11 @@ class LogFamily(Family):
                 f"Logarithmic Posits were expected by the array {machine.name}, but {activation} times "
                 f"{weight} came; quantise both with a format lpN_ES_RS, or take an array of family integer"
             )
-        entries = _entries(pair)
-        products = _linear(*(table[: 2**side.bits] for table, side in zip(entries, (activation, weight))))
-        largest = int(np.abs(products).max()).bit_length()
-        fitting = [
-            (mode.weight_bits, index)
-            for index, mode in enumerate(machine.modes)
-            if mode.weight_bits >= weight.bits
-            and mode.activation_bits >= activation.bits
-            and mode.product_bits >= largest
-            and self.lanes(mode) == (lanes or self.lanes(mode))
-        ]
-        if not fitting or max(int(table[: 2**8].max() & NEGATIVE - 1) for table in entries) >> LOG_BITS:
+        sides = _logarithms(pair)
+        occur = ~sides[1].zero if used is None else ~sides[1].zero & np.isin(np.arange(256), used)
+        largest = int(_widths(sides)[occur].max(initial=0))
+        indices = self._modes(machine, activation, weight, lanes, largest)
+        if not indices or any((side.logs[~side.zero] >> LOG_BITS).any() for side in _only(sides, occur)):
             most = max(mode.product_bits for mode in machine.modes)
             modes = ", ".join(mode.name for mode in machine.modes)
             raise UserError(
@@ -67,13 +62,28 @@ class LogFamily(Family):
                 f"array {machine.name}, but {activation} times {weight} came, with {largest}; use formats of "
                 "fewer bits, or with a shorter regime (rs)"
             )
-        index = min(fitting)[1]
-        mode = machine.modes[index]
-        tables = [packed(table[: 2**side.bits]) for table, side in zip(entries, (activation, weight))]
-        weights = np.zeros(0, np.uint64) if mode.weight_bits == 2 else tables[1]
+        mode = machine.modes[indices[0]]
+        kept = _only(sides, (_widths(sides) <= mode.product_bits) & (sides[1].logs >> LOG_BITS == 0))
+        tables = [side.entries[: 2**fmt.bits] for side, fmt in zip(kept, (activation, weight))]
+        products = _linear(tables[0], tables[1])
+        weights = np.zeros(0, np.uint64) if mode.weight_bits == 2 else packed(tables[1])
         shift = 0 if pair.fraction_bits else TABLE_BITS
         outputs = self.lanes(mode)
-        return Pair(index, ((0, 0),), 1, SLOT_BITS, outputs, shift, tables[0], weights, products)
+        return Pair(indices[0], ((0, 0),), 1, SLOT_BITS, outputs, shift, packed(tables[0]), weights, products)
+
+    def _modes(
+        self, machine: Machine, activation: NumberFormat, weight: NumberFormat, lanes: int, product_bits: int
+    ) -> list[int]:
+        """Modes that hold codes and products, the fastest first."""
+        fitting = [
+            (mode.weight_bits, index)
+            for index, mode in enumerate(machine.modes)
+            if mode.weight_bits >= weight.bits
+            and mode.activation_bits >= activation.bits
+            and mode.product_bits >= product_bits
+            and self.lanes(mode) == (lanes or self.lanes(mode))
+        ]
+        return [index for _, index in sorted(fitting)]
 
     def lanes(self, mode: Mode) -> int:
         return SLOT_BITS // mode.weight_bits
@@ -111,17 +121,43 @@ def _sign(entries: np.ndarray) -> np.ndarray:
     return np.where(entries & ZERO, 0.0, np.where(entries & NEGATIVE, -1.0, 1.0))
 
 
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Codes of 8 bits as tables have them: whole logarithms, signs, and what is zero or does not exist."""
+
+    logs: np.ndarray
+    negative: np.ndarray
+    zero: np.ndarray
+
+    @property
+    def entries(self) -> np.ndarray:
+        """Of a table, uint16."""
+        return np.where(self.zero, ZERO, np.where(self.negative, NEGATIVE, 0) | self.logs).astype(np.uint16)
+
+
 @lru_cache(maxsize=64)
-def _entries(pair: LogProduct) -> tuple[np.ndarray, np.ndarray]:
-    """Tables of activations and of weights, uint16 by code of 8 bits; codes that do not exist are zero."""
+def _logarithms(pair: LogProduct) -> tuple[_Side, _Side]:
+    """Sides of a product: activations, weights."""
     up = FRACTION_BITS - pair.fraction_bits
     found = []
     for side, more in zip(pair.sides, (pair.lowest_fraction, 0)):
-        table = np.full(256, ZERO, np.uint16)
-        entry = np.where(side.negative, NEGATIVE, 0) | (side.offset + more << up)
-        table[: len(side.zero)] = np.where(side.zero, ZERO, entry)
-        found.append(table)
+        missing = 0, 256 - len(side.zero)
+        logs = np.pad(np.where(side.zero, 0, side.offset.astype(np.int64) + more << up), missing)
+        found.append(
+            _Side(logs, np.pad(side.negative, missing), np.pad(side.zero, missing, constant_values=True))
+        )
     return found[0], found[1]
+
+
+def _widths(sides: tuple[_Side, _Side]) -> np.ndarray:
+    """Bits of the largest product with each code of a weight, by code: an entry of the table has 8."""
+    largest = sides[0].logs.max() + sides[1].logs
+    return np.where(sides[1].zero, 0, int(LINEAR[0]).bit_length() + (largest >> FRACTION_BITS))
+
+
+def _only(sides: tuple[_Side, _Side], kept: np.ndarray) -> tuple[_Side, _Side]:
+    """The same with only some codes of weights; the others multiply as zero."""
+    return sides[0], replace(sides[1], zero=sides[1].zero | ~kept)
 
 
 def _linear(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,0 +1,44 @@
+"""ResNet-20 on the array of logarithms: cycles beside those of its products alone (modelled)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from array_networks import resnet20
+
+from pyqkit.array.compiler import compile_graph
+from pyqkit.array.machine import named
+from pyqkit.array.report import report
+from pyqkit.graph.ops.convolution import Convolution
+
+ROWS, COLUMNS = 8, 8
+BAR = 1.07  # of the cycles that the products of a frame take, one of a batch
+SEVEN = [f"lp8_{es}_{rs}" for es, rs in ((1, 1), (1, 2), (1, 3), (0, 4), (0, 5), (0, 6), (0, 7))]
+# Formats of the first layer's weights, of others', and of activations in turn; products that a slot makes.
+NETWORKS = {
+    "W4A8": (("lp8_1_2", "lp4_0_3"), SEVEN[1:2], (1, 2)),
+    "W4A8 of seven formats": (("lp8_1_2", "lp4_0_3"), SEVEN, (1, 2)),
+    "W8A8": (("lp8_1_2", "lp8_1_2"), SEVEN[1:2], (1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_cycles_of_resnet20(name: str) -> None:
+    """All of a frame: convolutions, residual sums, pool, classifier, and what post-processors hold up."""
+    weights, activations, packing = NETWORKS[name]
+    graph = resnet20(weights, activations)
+    found = report(compile_graph(graph, named("lpa8x8")))
+    macs = [op.macs(graph.input_tensors(op)) for op in graph.operators if isinstance(op, Convolution)]
+    ideal = sum(n / (ROWS * COLUMNS * packing[i > 0]) for i, n in enumerate(macs))
+    assert (found.segments, found.host) == (1, ())
+    assert found.ideal_cycles == ideal
+    assert ideal < found.frame_cycles <= BAR * ideal
+    first, *others = [layer for layer in found.layers if layer.macs > 10_000]
+    assert first.filled == 27 / 48  # products of a channel, in six tiles of eight rows
+    assert min(layer.filled for layer in others) >= 0.9  # residual sums are a word of codes each
+    assert sum(layer.waiting for layer in found.layers) < 0.01 * found.frame_cycles
