@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from time import process_time
 
 from pyqkit.array.host import HostStep
-from pyqkit.array.isa import Run, Unit
-from pyqkit.array.program import Program
+from pyqkit.array.isa import Post, Run, Unit
+from pyqkit.array.machine import Memory
+from pyqkit.array.program import Program, Section
 from pyqkit.array.timing import Span, depths, schedule
+from pyqkit.array.touches import touched
 
 _RUNS = 3  # of an operator of the host, to time it
 
@@ -27,6 +29,11 @@ class LayerCycles:
         From its first instruction to that of the next pass.
     ideal : float
         Cycles that its products would take if every element were busy.
+    peak : int
+        Products that the array makes in a cycle then.
+    nbytes : int
+        Of weights, and of words of activations that are read and written, each once: what would pass a stream
+        if nothing stayed on the array.
     filled : float
         Part of the array's products in the cycles in which words enter it that the network needs: the rest
         is what tiles lose, of channels and taps that do not fill them.
@@ -38,6 +45,8 @@ class LayerCycles:
     macs: int
     cycles: int
     ideal: float
+    peak: int
+    nbytes: int
     filled: float
     busy: dict[Unit, int]
 
@@ -50,6 +59,11 @@ class LayerCycles:
     def waiting(self) -> int:
         """Cycles in which the elements have nothing to do: for post-processors, words or a pipeline's end."""
         return max(0, self.cycles - self.busy[Unit.COMPUTE])
+
+    @property
+    def intensity(self) -> float:
+        """Products of a byte."""
+        return self.macs / self.nbytes if self.nbytes else 0.0
 
     @property
     def bound(self) -> str:
@@ -147,7 +161,29 @@ def _layer(program: Program, spans: list[Span], index: int) -> LayerCycles:
     ideal = section.macs / section.peak
     busy = {unit: sum(s.cycles for s in own if s.instruction.unit is unit) for unit in Unit}
     cycles = spans[section.last].start - own[0].start
-    return LayerCycles(section.layers, section.macs, cycles, ideal, ideal / entered if entered else 0.0, busy)
+    filled = ideal / entered if entered else 0.0
+    moved = _bytes(program, section)
+    return LayerCycles(section.layers, section.macs, cycles, ideal, section.peak, moved, filled, busy)
+
+
+def _bytes(program: Program, section: Section) -> int:
+    """Of the items that a pass uses of weights and activations, each once for what it is read or written."""
+    machine, used = program.machine, dict[tuple[str, bool], list[tuple[int, int]]]()
+    for instruction in program.instructions[section.first : section.last]:
+        if isinstance(instruction, (Run, Post)):
+            for touch in touched(machine, instruction):
+                used.setdefault((touch.what, touch.writes), []).append((touch.first, touch.last))
+    sizes = {Memory.WEIGHTS.name: machine.columns, Memory.ACTIVATIONS.name: machine.rows}
+    return sum(_covered(found) * sizes.get(what, 0) for (what, _), found in used.items())
+
+
+def _covered(ranges: list[tuple[int, int]]) -> int:
+    """Items of ranges that may overlap."""
+    total = end = 0
+    for first, last in sorted(ranges):
+        total += max(0, last - max(first, end))
+        end = max(end, last)
+    return total
 
 
 def rows(found: ArrayReport) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pyqkit
-from pyqkit.array import file, machine, report
+from pyqkit.array import file, machine, plots, report
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph
 from pyqkit.errors import UserError
@@ -122,3 +122,24 @@ def test_tables_are_filled_beside_products() -> None:
     single = compile_graph(net.graph, replace(machine.named("lpa8x8"), operand_tables=1))
     check(single)
     assert all(layer.utilisation < 0.98 for layer in report.report(single).layers[1:-1])
+
+
+def test_a_roofline_has_a_point_for_each_layer() -> None:
+    """Bytes of a layer are its weights, and what it reads and writes; points lie under their roofs."""
+    from matplotlib.figure import Figure
+
+    net, array = Net(parse("lp8_1_2"), parse("lp4_0_3"), shape=(8, 8, 16), frames=2), machine.named("lpa8x8")
+    a = requantised(net, "a", net.conv("first", "x", 32))
+    net.finish(requantised(net, "b", net.conv("second", a, 16)))
+    found = report.report(compile_graph(net.graph, array))
+    first, second = (layer for layer in found.layers if layer.macs)
+    assert first.nbytes == 32 * 16 * 9 // 2 + 64 * 16 + 64 * 32
+    assert (first.peak, first.intensity) == (8 * 8 * 2, 64 * 32 * 16 * 9 / first.nbytes)
+    axes = Figure().subplots()
+    plots.roofline(axes, found, array)
+    points = np.concatenate([np.asarray(c.get_offsets()) for c in axes.collections])
+    assert sorted(points.tolist()) == sorted(
+        [layer.intensity, layer.macs / layer.cycles] for layer in (first, second)
+    )
+    assert all(0 < height <= 128 for height in points[:, 1])
+    assert [line.get_ydata().max() for line in axes.lines] == [128]
