@@ -70,6 +70,7 @@ class BlockFamily(Family):
         weight: NumberFormat,
         lanes: int = 0,
         holes: bool = False,
+        used: np.ndarray | None = None,
     ) -> Pair:
         _check(machine)
         held = isinstance(activation, BlockActivation) or activation.base == _ACTIVATION
