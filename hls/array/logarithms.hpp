@@ -47,7 +47,8 @@ struct LogTable {
   }
 };
 
-template <class Significands, int SUM_, int TABLES> struct Logarithms {
+// Of a slot of activations the lowest CODE bits are a code.
+template <class Significands, int SUM_, int TABLES, int CODE = 8> struct Logarithms {
   static const int LANES = 4, SUM = SUM_;
   typedef int Mode;  // bits of a weight: 2, 4 or 8
   typedef LogNumber Number;
@@ -72,7 +73,7 @@ template <class Significands, int SUM_, int TABLES> struct Logarithms {
   }
   Number number(ap_uint<8> code) const {
 #pragma HLS INLINE
-    return LogNumber::of(tables[0][activation_table].entries[int(code)]);
+    return LogNumber::of(tables[0][activation_table].entries[int(code) & ((1 << CODE) - 1)]);
   }
   Weight weight(ap_uint<8> slot) const {
 #pragma HLS INLINE

@@ -193,7 +193,8 @@ class ArrayState:
         address += tap_y * run.step_tap_y + tap_x * run.step_tap_x + word * run.step_word
         kept = self.memories[Memory.ACTIVATIONS]
         found = kept[np.where(inside, address % _range(len(kept)), 0)]
-        return np.where(inside[..., None], found, np.uint8(run.pad))
+        seen = np.uint8(2 ** self._family.activation_bits(self.machine) - 1)
+        return np.where(inside[..., None], found, np.uint8(run.pad)) & seen
 
     def _tiles(self, run: Run) -> np.ndarray:
         """Weight tiles, one for each tile of the run."""

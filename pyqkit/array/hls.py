@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyqkit.array import isa
 from pyqkit.array.execute import item_bits
-from pyqkit.array.families import check_built
+from pyqkit.array.families import check_built, of
 from pyqkit.array.isa import Instruction, Table, word_bits
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.rtl.parameters import DIGITS, planes
@@ -96,7 +96,8 @@ def _types(machine: Machine) -> str:
     head = "".join(f"  typedef {text} {name};\n" for name, text in types.items())
     lane_bits = ", ".join(str(mode.lane_bits) for mode in machine.modes)
     family = (
-        f"pyqkit::array::Logarithms<Significands, {_lane(machine)}, {machine.operand_tables}>"
+        f"pyqkit::array::Logarithms<Significands, {_lane(machine)}, {machine.operand_tables}, "
+        f"{of(machine).activation_bits(machine)}>"
         if machine.family == "lp"
         else f"pyqkit::array::Digits<{_lane(machine)}, {machine.operand_tables}>"
     )

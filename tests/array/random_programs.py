@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pyqkit.array.execute import item_bits, item_words
@@ -34,12 +36,16 @@ PAIRS = {
 class Drawn:
     """Bytes for a machine, and what it needs to know of them.
 
-    Memories are loaded with random content; the program runs twice.
+    Memories are loaded with random content; the program runs twice. `pairs` are formats of activations and of
+    weights, those of the family by default.
     """
 
-    def __init__(self, machine: Machine, seed: int, rounds: int = 3) -> None:
+    def __init__(
+        self, machine: Machine, seed: int, rounds: int = 3, pairs: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self.machine, self.random = machine, np.random.default_rng(seed)
-        names = PAIRS[machine.family][seed % len(PAIRS[machine.family])]
+        pairs = pairs or PAIRS[machine.family]
+        names = pairs[seed % len(pairs)]
         self.pair = of(machine).pair(machine, *map(parse, names))
         self.program: list[Instruction] = []
         self.runs: dict[int, Run] = {}  # the last one of each bank

@@ -23,7 +23,8 @@ from tests.array.products import ProductOfActivations
 from tests.array.random_programs import Drawn
 from tests.array.running import sent_to
 from tests.array.test_matrix import INTEGERS, LOGARITHMS, NARROW, NIBBLES
-from tests.array.test_simulation import MACHINES
+from tests.array.test_simulation import MACHINES, NARROW_PAIRS
+from tests.array.test_simulation import NARROW as FOUR_BITS
 from tests.array.test_use import digits
 from tests.hls.test_benches import integers_of_amd
 
@@ -93,6 +94,9 @@ def test_narrow_logarithms() -> None:
     for activations, weights in NARROW:
         pairs = PairsOfCodes.of(machine, parse(activations), parse(weights))  # type: ignore[arg-type]
         np.testing.assert_array_equal(pairs.taken(built(machine).send(pairs.content)), pairs.sums)
+    for seed in range(4):  # slots of eight random bits, of which it looks at four
+        content = Drawn(FOUR_BITS, seed, pairs=NARROW_PAIRS).content()
+        assert built(FOUR_BITS).send(content) == ArrayState(FOUR_BITS).send(content), seed
 
 
 def test_a_truncated_program_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pyqkit.array import marks
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
-from pyqkit.array.machine import Machine, named
+from pyqkit.array.machine import Machine, Mode, named
 from pyqkit.array.program import executed
 from pyqkit.array.timing import depths, frame_cycles
 from tests.array.layers import layer
@@ -30,6 +30,9 @@ MACHINES = {
         named("int8x8"), name="int_small", rows=6, columns=5, weight_words=5000, table_words=5000, **SIZES
     ),
 }
+# One that multiplies codes of four bits alone: it does not look at the other bits of a slot.
+NARROW = replace(MACHINES["lp"], name="lp_narrow", modes=(Mode(4, 4, 34, 40),))
+NARROW_PAIRS = [("lp4_1_2", "lp4_0_3"), ("lp4_1_3", "lp4_1_3")]
 SEEDS = range(12)
 # Cycles beside the words of the stream and the program: the instructions that come over the stream.
 BESIDE = 11
@@ -63,6 +66,17 @@ def test_random_programs(simulations: dict[str, Simulation], name: str) -> None:
         assert stalled.cycles > answer.cycles
         words += len(answer.last)
     assert words > 50 * len(SEEDS)
+
+
+@needs_verilator
+def test_random_programs_of_narrow_codes(tmp_path: Path) -> None:
+    simulation = Simulation.of(NARROW, tmp_path / "run")
+    for seed in range(6):
+        drawn = Drawn(NARROW, seed, pairs=NARROW_PAIRS)
+        content = drawn.content()
+        answer = simulation.send(content)
+        assert answer.content == expected(NARROW, content), seed
+        assert answer.cycles == len(content) // 8 + 2 * frame_cycles(NARROW, drawn.program) + BESIDE
 
 
 @needs_verilator

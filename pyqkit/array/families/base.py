@@ -105,6 +105,10 @@ class Family(ABC):
             If the machine cannot multiply them exactly.
         """
 
+    def activation_bits(self, machine: Machine) -> int:
+        """How many bits of a slot of activations, from the lowest one on, elements look at."""
+        return SLOT_BITS
+
     def weight_bits(self, machine: Machine) -> int:
         """Of an item of weights: a row of a tile."""
         return machine.columns * SLOT_BITS

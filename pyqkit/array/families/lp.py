@@ -85,6 +85,9 @@ class LogFamily(Family):
         ]
         return [index for _, index in sorted(fitting)]
 
+    def activation_bits(self, machine: Machine) -> int:
+        return max(mode.activation_bits for mode in machine.modes)
+
     def lanes(self, mode: Mode) -> int:
         return SLOT_BITS // mode.weight_bits
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyqkit.array.families import of
 from pyqkit.array.machine import SLOT_BITS, Machine, Mode
 from pyqkit.formats.logposit import linear_table
 from pyqkit.rtl.emitter import Parameters
@@ -70,7 +71,7 @@ def matrix_parameters(machine: Machine) -> Parameters:
 
 def _logarithms(machine: Machine) -> Parameters:
     weight_bits = max(mode.weight_bits for mode in machine.modes)
-    activation_bits = max(mode.activation_bits for mode in machine.modes)
+    activation_bits = of(machine).activation_bits(machine)
     widths = {mode.weight_bits: mode.product_bits for mode in machine.modes}
     # The finest logarithm of a format of n bits has n - 2 fraction bits.
     fraction = max(1, activation_bits - 2, weight_bits - 2)
