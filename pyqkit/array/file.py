@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
@@ -13,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from pyqkit import npy, untrusted
+from pyqkit import untrusted
 from pyqkit.array.checks import check as check_program
 from pyqkit.array.families import of
 from pyqkit.array.isa import ProgramError, decode, encode, word_bits
 from pyqkit.array.machine import Machine
+from pyqkit.array.members import Members
 from pyqkit.array.program import Alias, Program, Section, Segment
 from pyqkit.array.tensors import Input, Layout, Result
-from pyqkit.digest import digest, own_digest
 from pyqkit.errors import UserError
 from pyqkit.files import replacing
 from pyqkit.formats import NumberFormat, parse
@@ -30,8 +27,7 @@ if TYPE_CHECKING:  # it needs the graph, which a board has no use for without su
     from pyqkit.array.host import HostStep
 
 F = TypeVar("F")
-DESCRIPTION, ARRAYS = "program.json", "arrays.npz"
-SCHEMA = 3
+MEMBERS = Members("program.json", "arrays.npz", schema=3)
 MAX_FILE = 256 * 2**20  # bytes of a program
 
 
@@ -88,34 +84,21 @@ def to_bytes(program: Program) -> bytes:
         "streamed": np.concatenate([program.weights[:0], *_streamed(program)]),
     }
     steps = [_step(step, arrays) for step in program.steps]
-    packed = io.BytesIO()
-    np.savez(packed, **arrays)  # type: ignore[arg-type]
-    description: dict[str, Any] = {
-        "schema": SCHEMA,
+    data: dict[str, Any] = {
         "machine": program.machine.to_json(),
         "steps": steps,
         "outputs": list(program.outputs),
         "aliases": [asdict(alias) for alias in program.aliases],
         "sections": [asdict(section) for section in program.sections],
         "origins": list(program.origins),
-        "files": {ARRAYS: digest(packed.getvalue())},
     }
-    description["sha256"] = own_digest(description)
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, content in ((DESCRIPTION, json.dumps(description).encode()), (ARRAYS, packed.getvalue())):
-            made.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no dates
-    return file.getvalue()
+    return MEMBERS.added(b"", data, arrays)
 
 
 def from_bytes(content: bytes) -> Program:
     """The program of a file's content; raises `UserError` or one of `reading.DAMAGE` for anything else."""
-    archive = untrusted.Archive(content)
-    data = untrusted.json_data(archive.content(DESCRIPTION))
-    check(data["schema"] == SCHEMA and data["sha256"] == own_digest(data), "a description that was changed")
-    raw = archive.content(ARRAYS)
-    check(data["files"] == {ARRAYS: digest(raw)}, "arrays that were changed")
-    machine, arrays = Machine.from_json(data["machine"]), npy.archive(raw)
+    data, arrays = MEMBERS.read(untrusted.Archive(content))
+    machine = Machine.from_json(data["machine"])
     size = word_bits(machine) // 8
     words = arrays["instructions"].reshape(-1, size)
     columns, weights = machine.columns, of(machine).weight_bytes(machine)

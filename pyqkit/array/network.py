@@ -5,27 +5,23 @@ In a file they stand beside the program that `pyqkit.array.file` reads, sealed i
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyqkit import npy, untrusted
+from pyqkit import untrusted
 from pyqkit.array import file
-from pyqkit.array.file import DESCRIPTION
+from pyqkit.array.members import Members
 from pyqkit.array.program import Program
-from pyqkit.digest import digest, own_digest
+from pyqkit.digest import digest
 from pyqkit.files import replacing
 from pyqkit.formats.port import End, Port
 from pyqkit.formats.reading import check
 from pyqkit.host.part import HostPart
 
-NETWORK, VALUES = "network.json", "network.npz"
-SCHEMA = 1
+MEMBERS = Members("network.json", "network.npz", schema=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,22 +66,13 @@ class ArrayNetwork:
         arrays: dict[str, np.ndarray] = {}
         sides = [_to_json(side, f"side{i}", arrays) for i, side in enumerate((self.input, *self.outputs))]
         program = file.to_bytes(self.program)
-        description: dict[str, Any] = {
-            "schema": SCHEMA,
+        data: dict[str, Any] = {
             "input": sides[0],
             "outputs": sides[1:],
             "host": None if self.host is None else self.host.to_json(arrays),
-            "program": digest(untrusted.Archive(program).content(DESCRIPTION)),
+            "program": _digest(untrusted.Archive(program)),
         }
-        packed = io.BytesIO()
-        np.savez(packed, **arrays)  # type: ignore[arg-type]
-        description["files"] = {VALUES: digest(packed.getvalue())}
-        description["sha256"] = own_digest(description)
-        made = io.BytesIO(program)
-        with zipfile.ZipFile(made, "a", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in ((NETWORK, json.dumps(description).encode()), (VALUES, packed.getvalue())):
-                archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # no dates
-        return made.getvalue()
+        return MEMBERS.added(program, data, arrays)
 
     def save(self, path: str | Path, force: bool = False) -> None:
         """Write it to a file.
@@ -119,18 +106,19 @@ def from_bytes(content: bytes) -> ArrayNetwork:
     """The network of a file's content; raises `UserError` or one of `reading.DAMAGE` for anything else."""
     program = file.from_bytes(content)
     archive = untrusted.Archive(content)
-    data = untrusted.json_data(archive.content(NETWORK))
-    check(data["schema"] == SCHEMA and data["sha256"] == own_digest(data), "ports that were changed")
-    check(data["program"] == digest(archive.content(DESCRIPTION)), "the ports of another program")
-    raw = archive.content(VALUES)
-    check(data["files"] == {VALUES: digest(raw)}, "values that were changed")
-    arrays = npy.archive(raw)
+    data, arrays = MEMBERS.read(archive)
+    check(data["program"] == _digest(archive), "the ports of another program")
     given, outputs = _from_json(data["input"], arrays), [_from_json(e, arrays) for e in data["outputs"]]
     check(given.port.limits is not None, "an input without limits")
     check({len(side.golden) for side in outputs} == {len(given.golden)}, "golden vectors of other frames")
     shapes = {side.port.onnx_name: side.port.onnx_shape for side in outputs if not side.port.probe}
     host = None if data["host"] is None else HostPart.from_json(data["host"], arrays, shapes)
     return ArrayNetwork(program, given, tuple(outputs), host)
+
+
+def _digest(archive: untrusted.Archive) -> str:
+    """What a program is known by: its description names the digest of its arrays."""
+    return digest(archive.content(file.MEMBERS.description))
 
 
 def _to_json(side: Side, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -43,14 +43,14 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 def _edited(change: Callable[[dict[str, Any]], object], seal: bool) -> bytes:
     """The file with another description, sealed again or not."""
     archive = zipfile.ZipFile(io.BytesIO(file.to_bytes(PROGRAM)))
-    data = json.loads(archive.read(file.DESCRIPTION))
+    data = json.loads(archive.read(file.MEMBERS.description))
     change(data)
     if seal:
         data["sha256"] = own_digest(data)
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as written:
-        written.writestr(file.DESCRIPTION, json.dumps(data))
-        written.writestr(file.ARRAYS, archive.read(file.ARRAYS))
+        written.writestr(file.MEMBERS.description, json.dumps(data))
+        written.writestr(file.MEMBERS.arrays, archive.read(file.MEMBERS.arrays))
     return made.getvalue()
 
 
