@@ -24,29 +24,22 @@ module pqk_array_shift #(
   logic [FAR-1:0] far;
   always_ff @(posedge clock) begin
     near <= NEAR'(number) << shift[LOW-1:0];
-    far  <= FAR'(shift >> 4);
+    far  <= FAR'((SHIFT + 4)'(shift) >> 4);
   end
 
-  wire [W-1:0] parts[MOST+1];  // one of them, or none, is not zero
-  logic [W-1:0] found;
-  for (genvar s = 0; s <= MOST; s++) begin : g_step
-    wire here = there && (MOST == 0 || far == FAR'(s));
-    logic [NEAR-1:0] part;
-    if (LATE) begin : g_register
-      always_ff @(posedge clock) part <= here ? near : '0;
-    end else begin : g_wire
-      assign part = here ? near : '0;
-    end
-    assign parts[s] = W'((MOST * 16 + NEAR)'(part) << 16 * s);
-  end
-  always_comb begin
-    found = '0;
-    for (int s = 0; s <= MOST; s++) found |= parts[s];
-  end
   if (LATE) begin : g_late
-    assign magnitude = found;
+    wire [W-1:0] parts[MOST+1];  // one of them, or none, is not zero
+    for (genvar s = 0; s <= MOST; s++) begin : g_step
+      logic [NEAR-1:0] part;
+      always_ff @(posedge clock) part <= there && (MOST == 0 || far == FAR'(s)) ? near : '0;
+      assign parts[s] = W'((MOST * 16 + NEAR)'(part) << 16 * s);
+    end
+    always_comb begin
+      magnitude = '0;
+      for (int s = 0; s <= MOST; s++) magnitude |= parts[s];
+    end
   end else begin : g_early
-    always_ff @(posedge clock) magnitude <= found;
+    always_ff @(posedge clock) magnitude <= there ? W'(near) << {far, 4'b0} : '0;
   end
   wire unused = &far;
 
