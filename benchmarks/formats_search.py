@@ -22,13 +22,16 @@ import headline
 import torch
 from records import Run, write
 
-from pyqkit.studies.formats_search.command import Wanted, points
+from pyqkit.studies.folder import Folder
+from pyqkit.studies.formats_search.command import Wanted, points, to_build
 from pyqkit.studies.formats_search.result import LABEL, Built
 from pyqkit.studies.formats_search.space import Domain
 from pyqkit.studies.formats_search.study import Goal, Point, build, compiled, correct_of, subject
 from pyqkit.studies.genetic import Evolution
 from pyqkit.studies.lpq.source import Cifar10Source
 from pyqkit.studies.options import StudyOptions
+from pyqkit.studies.runner import collect
+from pyqkit.studies.study import Definition
 
 RESULTS = Path(__file__).parent / "results" / "formats_search.json"
 NETWORK, CALIBRATION, IMAGES = "resnet20", 128, 5000
@@ -49,18 +52,18 @@ def main() -> None:
     if not options.page_only:
         torch.set_num_threads(1)
         found = wanted(options.data)
-        networks = searched(found, options.output, options.resume)
+        networks, missing = searched(found, options)
         before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         known = {each["name"]: each for each in before.get("networks", [])}
         for each in networks:
             same = known.get(each["name"], {})
             if same.get("genome") == list(each["genome"]) and "synthesised" in same:
                 each["synthesised"] = same["synthesised"]
-        keep(run, found, networks)
+        keep(run, found, networks, missing)
         for each in networks:
             if each["name"] in options.synthesise and "synthesised" not in each:
                 each["synthesised"] = synthesised(found, each)
-                keep(run, found, networks)
+                keep(run, found, networks, missing)
     write(page.PAGE, page.page(page.PAGE.read_text(), json.loads(RESULTS.read_text())))
 
 
@@ -71,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder of weights and images")
     parser.add_argument("-o", "--output", type=Path, help="folder of the search")
     parser.add_argument("--resume", action="store_true", help="go on with what is there")
+    parser.add_argument("--unfinished", action="store_true", help="build nothing more, take what is there")
     parser.add_argument("--synthesise", nargs="+", default=[], metavar="NETWORK", help="with Yosys")
     parser.add_argument("--page-only", action="store_true", help="from the results that are there")
     options = parser.parse_args()
@@ -86,18 +90,28 @@ def wanted(data: Path) -> Wanted:
     return Wanted(source, goal, SIZES, EVOLUTION, RECIPE, UNIFORM, SEED)
 
 
-def searched(what: Wanted, folder: Path, resume: bool) -> list[dict[str, Any]]:
-    """Every network with what is estimated of it, and which images it names rightly; the float one first."""
-    results = points(what, StudyOptions(folder, 1, None, resume, False, 0.0, False))
+def searched(what: Wanted, options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every network with what is estimated of it, and which images it names rightly; the float one first.
+
+    And the names of those that have not been built.
+    """
+    run = StudyOptions(options.output, 1, None, options.resume, False, 0.0, False)
+    if options.unfinished:
+        folder = Folder(options.output / "points", Definition(to_build(what, run)))
+        results = collect(folder, partial=True)
+    else:
+        results = points(what, run)
+    built = {outcome.task.name for outcome in results.outcomes}
+    missing = [task.name for task in results.definition.tasks if task.name not in built]
     places = subject(what.source, what.goal).places
     labelled = what.source.labelled()
     assert labelled is not None
     right = correct_of(what.source.network(), *labelled)
     found: list[dict[str, Any]] = [{"name": page.FLOAT, "genome": [], "correct": page.packed(right)}]
     for outcome in results.outcomes:
-        built = asdict(Built.of(outcome, places))
-        found.append(built | {"correct": page.packed(outcome.arrays["correct"])})
-    return found
+        figures = asdict(Built.of(outcome, places))
+        found.append(figures | {"correct": page.packed(outcome.arrays["correct"])})
+    return found, missing
 
 
 def synthesised(what: Wanted, network: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +122,7 @@ def synthesised(what: Wanted, network: Mapping[str, Any]) -> dict[str, Any]:
     return {"estimated": estimated} | {"found": headline.synthesised(accelerator)["synthesised"]}
 
 
-def keep(run: Run, what: Wanted, networks: list[dict[str, Any]]) -> None:
+def keep(run: Run, what: Wanted, networks: list[dict[str, Any]], missing: list[str]) -> None:
     """Write all that is known."""
     goal = what.goal
     settings = {
@@ -123,6 +137,7 @@ def keep(run: Run, what: Wanted, networks: list[dict[str, Any]]) -> None:
         "evolution": asdict(what.evolution),
         "domain": asdict(goal.domain),
         "label": LABEL,
+        "missing": missing,
     }
     run.write_json(RESULTS, settings | {"networks": networks}, merged=True)
 

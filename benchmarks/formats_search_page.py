@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.studies.formats_search.result import UNIFORM
 from pyqkit.studies.paired import difference
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats_search.md"
 BEGIN = "<!-- written by benchmarks/formats_search.py -->"
-FLOAT, UNIFORM = "float32", "uniform-"
+FLOAT = "float32"
 LIMIT = 0.10  # error of the model that is allowed
 _FIGURES = {
     "LUTs, low": ("lut_low", "lut_with_memory_low"),
@@ -69,14 +70,16 @@ def section(data: Mapping[str, Any]) -> str:
         recipe=data["recipe"],
         weights=", ".join(data["domain"]["weights"]),
         acts=", ".join(data["domain"]["acts"]),
-        networks=_networks(real, built, data["images"]),
+        networks=_networks(real, built, data["images"], data["missing"]),
         verdict=_verdict(mixed, uniform, data["images"]),
         wins=_wins(mixed, uniform, data["images"]),
         synthesis=_synthesis(built),
     )
 
 
-def _networks(real: Mapping[str, Any], built: Sequence[Mapping[str, Any]], images: int) -> str:
+def _networks(
+    real: Mapping[str, Any], built: Sequence[Mapping[str, Any]], images: int, missing: Sequence[str]
+) -> str:
     columns = (
         "network",
         "LUTs",
@@ -94,7 +97,8 @@ def _networks(real: Mapping[str, Any], built: Sequence[Mapping[str, Any]], image
         for each in built
     ]
     refused = [f"\n{each['name']}: {each['refused']}" for each in built if each["refused"]]
-    return "\n".join([*_table(columns), *rows, *refused])
+    note = [f"\nNot built yet: {', '.join(missing)}."] if missing else []
+    return "\n".join([*_table(columns), *rows, *refused, *note])
 
 
 def _number(value: float | None) -> str:

@@ -13,10 +13,11 @@ from pyqkit.errors import UserError, brief, listed
 from pyqkit.studies.formats_search import result
 from pyqkit.studies.formats_search.assigned import uniform
 from pyqkit.studies.formats_search.costs import TooSlowError
-from pyqkit.studies.formats_search.result import Built
+from pyqkit.studies.formats_search.result import UNIFORM, Built
 from pyqkit.studies.formats_search.search import Found, front
 from pyqkit.studies.formats_search.study import (
     Alone,
+    Below,
     Goal,
     Point,
     Points,
@@ -71,12 +72,17 @@ def found(wanted: Wanted, options: StudyOptions) -> list[Built]:
 
 
 def points(wanted: Wanted, options: StudyOptions) -> Results[Point]:
-    """The networks of the front and those beside it; what is not done yet is run."""
+    """The networks that are built; what is not done yet is run."""
+    return _run(to_build(wanted, options), options, "points")
+
+
+def to_build(wanted: Wanted, options: StudyOptions) -> Points:
+    """Uniform networks, one that is smaller than the smallest of them, and the front; all that is found."""
     source, goal = wanted.source, wanted.goal
     source.labelled()  # what is wrong with them is said before hours of work
     _check_rate(source, goal)
     images = torch.from_numpy(source.images())
-    others = [(f"uniform-{name}", uniform(source.network(), images, name)) for name in wanted.compare]
+    others = [(f"{UNIFORM}{name}", uniform(source.network(), images, name)) for name in wanted.compare]
     places = subject(source, goal).places
     alone = _run(Alone(source, goal, len(places)), options, "alone")
     errors = tuple(tuple(_values(outcome.values)["errors"]) for outcome in alone.outcomes)
@@ -84,7 +90,13 @@ def points(wanted: Wanted, options: StudyOptions) -> Results[Point]:
         Searches(source, goal, errors, wanted.sizes, wanted.evolution, wanted.seed), options, "search"
     )
     genomes = [(f"point-{i + 1}", genome) for i, genome in enumerate(chosen(searches))]
-    return _run(Points(source, goal, (*genomes, *others), wanted.recipe, wanted.seed), options, "points")
+    if others:
+        costs = space_costs(source, goal)
+        name, smallest = min(others, key=lambda other: costs.of(other[1]).resources.lut_high)
+        below = _run(Below(source, goal, errors, smallest, wanted.evolution, wanted.seed), options, "below")
+        beside = [(f"point-below-{name.removeprefix(UNIFORM)}", genome) for genome in chosen(below)]
+        genomes = [*beside, *(each for each in genomes if each[1] not in dict(beside).values())]
+    return Points(source, goal, (*others, *genomes), wanted.recipe, wanted.seed)
 
 
 def _check_rate(source: Source, goal: Goal) -> None:

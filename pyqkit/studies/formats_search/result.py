@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABEL = "estimated"  # of LUTs and frames per second
+UNIFORM = "uniform-"  # begins the names of networks of one format
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _figure(goal: Goal, built: Sequence[Built]) -> Figure:
         points = sorted(
             (each.luts or 0.0, (each.accuracy or 0.0) if counted else each.sqnr_db, each.name)
             for each in built
-            if each.name.startswith("point") is mixed
+            if each.name.startswith(UNIFORM) is not mixed
         )
         axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker)
         for x, y, name in points:

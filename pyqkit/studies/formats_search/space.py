@@ -22,7 +22,9 @@ ACTS = ("int3", "int4", "int5", "int6", "int8", "e2m0", "e2m1", "e2m2", "e3m2", 
 _BLOCK = 6  # places that a cycle changes together
 _DRAWS = 16  # of a child, before it stays as its parent
 _ANEW = 0.3  # of the places that a child does not take from its parents
-_PRICES = 2.0 ** np.arange(-12, 9)  # of the whole board, in errors: of the seeds
+_EXPONENTS = -12, 8
+_PRICES = 2.0 ** np.arange(_EXPONENTS[0], _EXPONENTS[1] + 1)  # of the whole board, in errors: of the seeds
+_BELOW = 0.98  # of another network's LUTs: the sum over operators is not as exact as to go nearer
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,26 @@ class FormatSpace:
         """The same, with another limit; what is known of costs is shared."""
         made = FormatSpace.__new__(FormatSpace)
         made.__dict__.update(self.__dict__, luts=luts)
+        return made
+
+    def below(self, genome: Genome) -> FormatSpace:
+        """Networks that are smaller than one, with seeds from there.
+
+        Descents as of `seeds`, all from this network; the weight of the LUTs is halved in, between one that
+        gives too large a network and one that gives a smaller one.
+        """
+        made = self.within(_BELOW * self.cost(genome).resources.lut_high)
+        genome = tuple(
+            name if name in errors else min(errors, key=errors.__getitem__)
+            for name, errors in zip(genome, self.alone, strict=True)
+        )
+        low, high = map(float, _EXPONENTS)
+        found = []
+        while high - low > 0.25:
+            middle = (low + high) / 2
+            found.append(made._seed(made._descended(genome, made._lut_share, 2.0**middle)))
+            low, high = (low, middle) if made.fits(found[-1].genome) else (middle, high)
+        made.__dict__["seeds"] = found
         return made
 
     def fits(self, genome: Genome) -> bool:

@@ -172,22 +172,90 @@ class Searches(Study[Size]):
         whole = space(self.source, self.goal, self.alone)
         error = subject(self.source, self.goal).error
         if index == 0:
-            limited = whole.within(_limit(whole, size.position))
-            population, run = search.begin(limited, size.evolution, error, random)
-            return _state(limited, population, run, [], 0)
-        values: Any = state.values
-        limited = whole.within(values["limit"])
-        population, run = search.advance(
-            limited,
-            size.evolution,
-            index - 1,
-            Population.from_json(limited, values["population"]),
-            error,
-            random,
-            size.prune,
-        )
-        known = [Found.from_json(each) for each in values["front"]]
-        return _state(limited, population, run, known, values["evaluations"], values["skipped"])
+            return _begun(whole.within(_limit(whole, size.position)), size.evolution, error, random)
+        return _advanced(whole, size.evolution, index - 1, state, error, random, size.prune)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A search from a network downwards.
+
+    Attributes
+    ----------
+    goal : Goal
+    genome : tuple of str
+        Of that network.
+    evolution : Evolution
+    alone : str
+        Digest of the errors alone.
+    """
+
+    goal: Goal
+    genome: Genome
+    evolution: Evolution
+    alone: str
+
+
+@dataclass(frozen=True)
+class Below(Study[Start]):
+    """The most accurate network that is smaller than a given one."""
+
+    name: ClassVar[str] = "formats-below"
+    source: Source
+    goal: Goal
+    alone: tuple[tuple[float, ...], ...]
+    genome: Genome
+    evolution: Evolution
+    seed: int = 0
+
+    def tasks(self) -> Sequence[Task[Start]]:
+        digest = array_digest(np.concatenate([np.array(errors) for errors in self.alone]))
+        return [Task("below", Start(self.goal, self.genome, self.evolution, digest), self.seed)]
+
+    def steps(self, task: Task[Start]) -> int:
+        return task.parameters.evolution.steps
+
+    def step(self, task: Task[Start], index: int, state: State) -> State:
+        start, random = task.parameters, stream(task, index)
+        whole = space(self.source, self.goal, self.alone)
+        error = subject(self.source, self.goal).error
+        if index == 0:
+            limited = whole.below(start.genome)
+            if not any(limited.fits(seed.genome) for seed in limited.seeds):
+                return State({"limit": limited.luts, "front": []})  # none is smaller
+            return _begun(limited, start.evolution, error, random)
+        if not _found(state):
+            return state
+        return _advanced(whole, start.evolution, index - 1, state, error, random)
+
+
+def _begun(
+    limited: FormatSpace, evolution: Evolution, error: search.Error, random: np.random.Generator
+) -> State:
+    population, run = search.begin(limited, evolution, error, random)
+    return _state(limited, population, run, [], 0)
+
+
+def _advanced(
+    whole: FormatSpace,
+    evolution: Evolution,
+    cycle: int,
+    state: State,
+    error: search.Error,
+    random: np.random.Generator,
+    prune: bool = True,
+) -> State:
+    values: Any = state.values
+    limited = whole.within(values["limit"])
+    population = Population.from_json(limited, values["population"])
+    population, run = search.advance(limited, evolution, cycle, population, error, random, prune)
+    return _state(limited, population, run, _found(state), values["evaluations"], values["skipped"])
+
+
+def _found(state: State) -> list[Found]:
+    """What is on the front of a search."""
+    values: Any = state.values
+    return [Found.from_json(each) for each in values["front"]]
 
 
 def _limit(whole: FormatSpace, position: float) -> float:

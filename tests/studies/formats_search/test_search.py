@@ -18,7 +18,7 @@ from pyqkit.studies.formats_search import search
 from pyqkit.studies.formats_search.assigned import recipe_of, uniform
 from pyqkit.studies.formats_search.search import Found, advance, begin, bound, front
 from pyqkit.studies.formats_search.space import Domain, FormatSpace
-from pyqkit.studies.formats_search.study import Alone, Goal, Searches, space_costs, subject
+from pyqkit.studies.formats_search.study import Alone, Below, Goal, Searches, space_costs, subject
 from pyqkit.studies.formats_search.subject import Genome, Subject, places_of
 from pyqkit.studies.genetic import Evolution, Member, Population
 from pyqkit.studies.runner import run
@@ -181,3 +181,20 @@ def test_uniform_network_is_that_of_the_recipe() -> None:
     genome = uniform(source.network(), torch.from_numpy(source.images()), "e2m1")
     assert genome == ("e3m4", "e2m1", "e3m4", "e3m4", "e2m1", "e3m4")
     assert parse(genome[1]).bits == 4
+
+
+def test_a_network_below_another_is_smaller(tmp_path: Path) -> None:
+    start = ("e3m4", "e2m1", "e3m4", "e2m1")[: len(space().formats)]
+    limit = 0.98 * space().cost(start).resources.lut_high
+    outcome = run(Below(SOURCE, goal(), alone(), start, EVOLUTION), tmp_path / "below").of("below")
+    (best, *_) = outcome.values["population"]  # type: ignore[call-overload, index]
+    sizes = {genome: space().cost(genome).resources.lut_high for genome in everything()}
+    assert sizes[tuple(best["genome"])] <= limit < space().cost(start).resources.lut_high
+    fitting = [error for genome, error in everything().items() if sizes[genome] <= limit]
+    assert best["fitness"] <= np.quantile(fitting, 0.2)
+
+
+def test_nothing_is_below_the_smallest(tmp_path: Path) -> None:
+    smallest = min(everything(), key=lambda genome: space().cost(genome).resources.lut_high)
+    found = run(Below(SOURCE, goal(), alone(), smallest, EVOLUTION), tmp_path / "below").of("below")
+    assert found.values["front"] == []  # type: ignore[call-overload, index]
