@@ -164,6 +164,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies.palquant": _parts("digest files quant studies untrusted"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")
     | _parts("graph.importer graph.model hardware quant studies studies.lpq"),
+    "story": _parts("array array.compiler array.machine driver_rate files formats graph npy untrusted"),
+    "story.making": _parts("formats quant story studies studies.microscopiq"),
     "tables": {"formats"},
     "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}
     | {"rtl"},
@@ -185,7 +187,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"emulate"}
     | _parts("array array.compiler array.machine array.search hardware overlay quant report_tables")
     | _parts("report_vivado studies studies.formats_search studies.lpq studies.microscopiq studies.minifloat")
-    | _parts("studies.palquant tables")
+    | _parts("studies.palquant story story.making tables")
     | {""},
     "__main__": {"cli"},
     "": set(),  # pyqkit/__init__.py looks names up on use

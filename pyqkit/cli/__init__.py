@@ -1,6 +1,6 @@
 """The command line: ``pyqkit COMMAND``. Each command is one function; heavy imports happen inside them."""
 
-from pyqkit.cli import catalogue, network, quantise, search, search_formats, study, upkeep
+from pyqkit.cli import catalogue, network, quantise, search, search_formats, story, study, upkeep
 from pyqkit.cli.group import main
 
-__all__ = ["catalogue", "main", "network", "quantise", "search", "search_formats", "study", "upkeep"]
+__all__ = ["catalogue", "main", "network", "quantise", "search", "search_formats", "story", "study", "upkeep"]

@@ -263,7 +263,7 @@ families.register("microscopiq")(BlockFamily())
 # The widest product is 127 * 2**7 times 31 * 2**7, or 7 * 2**7 in two bits.
 _MODES = (Mode(2, 8, 24, 38), Mode(4, 8, 26, 40))
 for _machine in (
-    Machine("msq8x8", "microscopiq", 8, 8, _MODES, 2048, 33792, 512, 512, 4096, 1024),
-    Machine("msq16x16", "microscopiq", 16, 16, _MODES, 2048, 16384, 512, 512, 4096, 1024),
+    Machine("msq8x8", "microscopiq", 8, 8, _MODES, 2048, 29696, 256, 256, 2048, 2048),
+    Machine("msq16x16", "microscopiq", 16, 16, _MODES, 2048, 8192, 256, 256, 2048, 2048),
 ):
     machines.register(_machine.name)(_machine)

@@ -128,6 +128,10 @@ class BlockActivation(_Shifted):
 
     width: int
 
+    def __post_init__(self) -> None:
+        if self.width not in (4, 8):
+            raise FormatError(f"integers of 4 or 8 bits were expected, but {self.width} bits came; take 8")
+
     @property
     def name(self) -> str:
         return f"msqa{self.width}"
