@@ -36,11 +36,12 @@ from pyqkit.emulate.array_rtl import RtlArray
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.graph.graph import Graph, encode_input
 from pyqkit.graph.importer import import_qonnx
+from pyqkit.verify.rounded import Moved, moved
 
 RESULTS = Path(__file__).parent / "results" / "array_engines"
 GENOME = Path(__file__).parent / "results" / "lpq" / "resnet20.lpq.0.json"
 MACHINE = named("lpa8x8")
-FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20}
+FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20, "resnet20_w4": 20}
 CALIBRATION = 128
 AT_ONCE = 20  # frames of a transfer
 Machines = ArrayState | HlsArray | RtlArray
@@ -77,7 +78,7 @@ class Case:
     """A network's program, with frames and what they have to give."""
 
     program: Program
-    rounded: list[str]
+    rounded: Moved
     codes: dict[str, np.ndarray]
     wanted: dict[str, np.ndarray]
 
@@ -86,9 +87,10 @@ class Case:
 def prepared(network: str, data: Path, count: int) -> Case:
     """A network, its frames and their codes by `exact`."""
     graph, images = NETWORKS[network](data, count)
-    graph, rounded = fitted(graph, MACHINE)
     codes = {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
-    return Case(compile_graph(graph, MACHINE), rounded, codes, ExactEngine(graph).run(codes))
+    held, _ = fitted(graph, MACHINE)
+    wanted = ExactEngine(held).run(codes)
+    return Case(compile_graph(held, MACHINE), moved(graph, held, codes, wanted), codes, wanted)
 
 
 def measure(network: str, engine: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def measure(network: str, engine: str, options: argparse.Namespace) -> dict[str,
         "frames": count,
         "codes": sum(value.size for value in case.wanted.values()),
         "mismatches": sum(int((found[key] != codes).sum()) for key, codes in case.wanted.items()),
-        "rounded": case.rounded,
+        "rounded": case.rounded.to_json(),
         "macs": macs,
         "cycles": {"modelled": report(case.program).frame_cycles, "simulated": cycles / count},
         "seconds": round(seconds, 2),
@@ -157,6 +159,15 @@ def resnet8(data: Path, count: int) -> tuple[Graph, np.ndarray]:
     return lowered(uniform(zoo.load("resnet8", data), training), images), images
 
 
+def resnet20_w4(data: Path, count: int) -> tuple[Graph, np.ndarray]:
+    """The pretrained network with weights of 4 bits in all layers but the first and the last."""
+    from pyqkit.studies.lpq.source import Cifar10Source
+
+    source = Cifar10Source("resnet20", str(data))
+    training, images = source.images()[:CALIBRATION], source.labelled()[0][:count]
+    return lowered(uniform(source.network(), training), images), images
+
+
 def resnet20(data: Path, count: int) -> tuple[Graph, np.ndarray]:
     """The pretrained network in the formats of a search, and test images."""
     import torch
@@ -178,6 +189,7 @@ NETWORKS: dict[str, Callable[[Path, int], tuple[Graph, np.ndarray]]] = {
     "digits": digits,
     "resnet8": resnet8,
     "resnet20": resnet20,
+    "resnet20_w4": resnet20_w4,
 }
 
 

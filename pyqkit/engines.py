@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from pyqkit.designs import Designs
 from pyqkit.discovery import Registry
 from pyqkit.errors import UserError
+from pyqkit.graph.graph import Graph
 
 Say = Callable[[str], None]  # called with a word on what is being done
 
@@ -93,6 +94,13 @@ class Engine(Protocol):
         dict of str to numpy.ndarray
             Codes of the outputs, alike.
         """
+
+
+@runtime_checkable
+class Redefined(Protocol):
+    """An engine that may compute another graph than the one it was given, and says which."""
+
+    definition: Graph
 
 
 Maker = Callable[[Designs, "Say | None"], Engine]

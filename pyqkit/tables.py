@@ -221,6 +221,11 @@ def show_verification(result: dict[str, Any]) -> None:
         f"{result['frames']} frames; engines {', '.join(result['engines'])}: {result['mismatches']} "
         "codes differ between them"
     )
+    for name, one in result["rounded"].items():
+        caption += (
+            f"; {name} has rounded factors in {len(one['layers'])} layers: {one['moved']} of "
+            f"{one['codes']:,} codes moved by the definition"
+        )
     if reference is None:
         print(caption)
         return
@@ -282,6 +287,13 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"{result['mismatches']} codes of the outputs differ between the engines "
             f"{', '.join(result['engines'])}."
         )
+    for name, one in result["rounded"].items():
+        if not one["accepted"]:
+            sentences.append(
+                f"{one['moved']} of {one['codes']} codes are moved by the rounded factors of {name}, "
+                f"{one['far']} of them farther from a boundary than rounding reaches; take scales by tensor, "
+                "or an array with wider multipliers."
+            )
     steps = reference["host"] if reference else {}
     wrong = [name for name, step in steps.items() if step["differing"]]
     if wrong:

@@ -144,7 +144,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # A compiled network, what is worked out of it, and what takes both.
     "compiled": {"boards", "graph"},
     "designs": {"compiled", "hls", "rtl", "hardware"},
-    "engines": {"designs", "discovery"},
+    "engines": {"designs", "discovery", "graph"},
     "backends": {"dataflow", "designs"},
     "emulate": _parts(
         "array array.compiler array.families array.hls array.isa array.machine array.rtl cache designs"
@@ -155,7 +155,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "emulate.kernels": {"cache", "emulate.build", "files", "formats"},
     "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
-    "verify": {"compiled", "emulate", "engines", "formats", "graph", "reference", *ONNX_READING},
+    "verify": {
+        "array.compiler",
+        "compiled",
+        "emulate",
+        "engines",
+        "formats",
+        "graph",
+        "reference",
+        *ONNX_READING,
+    },
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
     "studies": _parts("digest emulate.kernels files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),

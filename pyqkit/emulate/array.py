@@ -13,7 +13,7 @@ import numpy as np
 
 from pyqkit.array import machine
 from pyqkit.array.checks import check
-from pyqkit.array.compiler import compile_graph
+from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.families import of
 from pyqkit.array.machine import Machine
@@ -53,6 +53,8 @@ class ArrayEngine:
     Attributes
     ----------
     program : Program
+    definition : Graph
+        What it computes: the graph, or one with rounded factors where the machine's are too narrow.
     """
 
     counts: Counts | None = None
@@ -61,7 +63,8 @@ class ArrayEngine:
         self, graph: Graph, array: Machine, built: Callable[[Machine], Sender] = ArrayState, name: str = ""
     ) -> None:
         self.name, self._graph = name or array.name, graph
-        self.program = compile_graph(graph, array)
+        self.definition, _ = fitted(graph, array)
+        self.program = compile_graph(self.definition, array)
         check(self.program, array)
         self._state = built(array)
         self._state.send(self.program.setup())

@@ -14,7 +14,7 @@ import numpy as np
 
 from pyqkit.compiled import encode
 from pyqkit.emulate.exact import ExactEngine
-from pyqkit.engines import Engine, Say
+from pyqkit.engines import Engine, Redefined, Say
 from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
 from pyqkit.formats.input_frames import InputRange
@@ -22,7 +22,7 @@ from pyqkit.graph.graph import Port, to_integers
 from pyqkit.graph.model import parse_model
 from pyqkit.reference.quantised import Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
-from pyqkit.verify import float32
+from pyqkit.verify import float32, rounded
 from pyqkit.verify.host_part import HostComparison, before
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ def verify(
     Returns
     -------
     dict
-        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines), input
-        (what the frames hold beside what the input holds, see `pyqkit.formats.input_frames.Seen`), and
+        frames, engines, mismatches (codes of outputs, probes among them, that differ between engines),
+        rounded (by engines whose factors are rounded: what that moves, see `pyqkit.verify.rounded.Moved`),
+        input (what the frames hold beside what the input holds, see `pyqkit.formats.input_frames.Seen`), and
         reference: codes compared, codes_differing, differing_layers (names, in the order of the network; an
         output that no quantiser made counts as a layer), top1_agreement (None unless the network has one
         output, a vector), layers (codes, differing, saturated, ties, distinct codes), host (by what the host
@@ -98,15 +99,24 @@ def verify(
     codes = encode(exact.graph, x)
     (port,) = exact.graph.inputs
     seen = InputRange(port, exact.graph.tensors[port.tensor]).look(x)
-    outputs = []
+    outputs, moved = [], {}
     for name in names:
         say(f"engine {name}")
-        outputs.append(engine(name).run(codes))
+        made = engine(name)
+        found = made.run(codes)
+        definition = made.definition if isinstance(made, Redefined) else exact.graph
+        if definition is exact.graph:
+            outputs.append(found)
+        else:
+            say(f"rounded factors of {name}")
+            moved[name] = rounded.moved(exact.graph, definition, codes, found)
+    outputs = outputs or [exact.run(codes)]
     mismatches = sum(int((outputs[0][k] != other[k]).sum()) for other in outputs[1:] for k in outputs[0])
     result: dict[str, Any] = {
         "frames": len(x),
         "engines": list(names),
-        "mismatches": mismatches,
+        "mismatches": mismatches + sum(one.differing for one in moved.values()),
+        "rounded": {name: one.to_json() for name, one in moved.items()},
         "input": seen.to_json(),
         "reference": None,
     }

@@ -102,6 +102,7 @@ def test_a_model_that_is_not_at_hand_leaves_the_engines() -> None:
         "frames": 3,
         "engines": ["exact", "hls"],
         "mismatches": 0,
+        "rounded": {},
         "reference": None,
     }
 
