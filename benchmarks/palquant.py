@@ -11,13 +11,18 @@ import argparse
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from records import Run
+
+if TYPE_CHECKING:
+    from pyqkit.rtl.synthesis import Circuit
 
 RESULTS = Path(__file__).parent / "results"
 CHECKPOINT = Path(__file__).parents[1] / "notebooks" / "palquant_digits.npz"
 _BATCHES = 4  # that are timed; an epoch has many equal ones
 _LANES = 32
+_COLUMNS = 16  # that share activations
 _PAIRS = (("odd2", "uint2"), ("int2", "int2"), ("int2", "uint2"))
 
 
@@ -70,7 +75,10 @@ def epoch(data: Path, run: Run) -> None:
 
 
 def products(run: Run) -> None:
-    """LUTs a product of dot products, adder tree included (synthesised by Yosys)."""
+    """LUTs a product of dot products, adder tree included (synthesised by Yosys).
+
+    One dot product by the table of all products, and columns by the block of narrow codes.
+    """
     from pyqkit.formats import parse, product
     from pyqkit.rtl.arithmetic import dot_product
     from pyqkit.rtl.generate import library
@@ -83,12 +91,41 @@ def products(run: Run) -> None:
         weights, acts = map(parse, names)
         block = table_block(product(weights, acts), product_block(weights, acts, 2**16).width)
         circuits.append(dot_product("_".join(("dot", *names)), weights, acts, block, _LANES))
-    found = {
-        "*".join(names): asdict(made) | {"luts_a_product": round(made.luts / _LANES, 2)}
-        for names, made in zip(_PAIRS, synthesise(circuits, blocks))
-    }
+    found: dict[str, dict[str, float]] = {}
+    columns = [1] * len(_PAIRS) + [_COLUMNS]
+    names = ["*".join(pair) for pair in _PAIRS] + [f"odd2*uint2, {_COLUMNS} columns"]
+    made = synthesise([*circuits, _looked_up()], blocks)
+    for name, pe, cells in zip(names, columns, made):
+        count = pe * _LANES
+        found[name] = asdict(cells) | {"luts_a_product": round(cells.luts / count, 2)}
+        ends = (cells.lut_low + cells.lutram, cells.lut_high + cells.lutram)
+        found[name] |= {
+            "low_a_product": round(ends[0] / count, 2),
+            "high_a_product": round(ends[1] / count, 2),
+        }
     run.write_json(RESULTS / "palquant_products.json", {"label": LABEL, "lanes": _LANES, "pairs": found})
     print({name: entry["luts_a_product"] for name, entry in found.items()})
+
+
+def _looked_up() -> Circuit:
+    """Columns of products of odd levels, as a matrix-vector unit has them."""
+    from pyqkit.formats import parse
+    from pyqkit.formats.products.narrow import narrow
+    from pyqkit.rtl.emitter import instance
+    from pyqkit.rtl.products.narrow import NarrowBlock
+    from pyqkit.rtl.synthesis import Circuit
+
+    pair = narrow(parse("uint2"), parse("odd2"))
+    assert pair is not None
+    block = NarrowBlock(pair, _COLUMNS, _LANES)
+    widths = {"left": 2 * _LANES, "right": 2 * _LANES * _COLUMNS, "sums": block.width * _COLUMNS}
+    ports = ", ".join(
+        f"{'output' if port == 'sums' else 'input'} wire [{width - 1}:0] {port}"
+        for port, width in widths.items()
+    )
+    same = {port: port for port in ("clock", "enable", *widths)}
+    text = instance(block.module, "only", block.parameters, same)
+    return Circuit("columns", f"module columns (input wire clock, enable, {ports});\n{text}endmodule\n")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pyqkit.dataflow.matrix_vector import BlockOrder, window_order
 from pyqkit.formats import NumberFormat
+from pyqkit.formats.products.narrow import NarrowProduct, narrow
 from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.ops.convolution import PRODUCTS_OF_A_DSP, Convolution, ConvolutionFolding
 from pyqkit.rtl.emitter import Emitter, instance
@@ -17,7 +18,10 @@ from pyqkit.rtl.features import bits_for, left_to_size, levels_of
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pipelining import stages
 from pyqkit.rtl.products import ProductBlock, dsp_block, product_block
+from pyqkit.rtl.products.narrow import NarrowBlock
 from pyqkit.rtl.products.packed import GROUP, PackedBlock, packed_block
+
+TermsBlock = ProductBlock | NarrowBlock | PackedBlock
 
 BLOCK_RAM_NS = 2.0  # that a word takes longer to come out of a block RAM than out of a register
 READ_NS = 0.45  # of each bit of an address, where memory is made of LUTs
@@ -60,7 +64,7 @@ class Unit:
     Attributes
     ----------
     parameters : dict of str to int
-    product : ProductBlock or PackedBlock
+    product : ProductBlock or NarrowBlock or PackedBlock
     weights : Memory
         Of packed products all memories together.
     exponents : Memory or None
@@ -72,7 +76,7 @@ class Unit:
     """
 
     parameters: Parameters
-    product: ProductBlock | PackedBlock
+    product: TermsBlock
     weights: Memory
     exponents: Memory | None
     latency: int
@@ -91,9 +95,7 @@ def unit(
     groups, lanes = window_order(op, folding)
     folds = op.weights[0].size // simd
     depth = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
-    made = (_packed if folding.multiplier in PRODUCTS_OF_A_DSP else _apart)(
-        op, activations, folding, depth, clock_mhz
-    )
+    made = _multiplier(op, activations, folding, depth, clock_mhz)
     product, terms = made.product, simd // made.summed
     apart = pixels if op.is_depthwise else 1  # lanes of their own, where others are as wide as both pixels
     found: Parameters = {
@@ -120,7 +122,7 @@ def unit(
     return Unit(parameters, product, made.weights, exponents, latency, parts)
 
 
-def _counted(folding: ConvolutionFolding, product: ProductBlock | PackedBlock) -> Parameters:
+def _counted(folding: ConvolutionFolding, product: TermsBlock) -> Parameters:
     """What the resources of a unit depend on beside its parameters."""
     found: Parameters = {}
     if folding.multiplier == "dsp":
@@ -138,7 +140,7 @@ class _Multiplier:
 
     Attributes
     ----------
-    product : ProductBlock or PackedBlock
+    product : ProductBlock or NarrowBlock or PackedBlock
     weights : Memory
     stages : int
         Steps from activations and weights to terms.
@@ -147,11 +149,24 @@ class _Multiplier:
     parts : tuple of Part
     """
 
-    product: ProductBlock | PackedBlock
+    product: TermsBlock
     weights: Memory
     stages: int
     summed: int
     parts: tuple[Part, ...]
+
+
+def _multiplier(
+    op: Convolution, activations: NumberFormat, folding: ConvolutionFolding, depth: int, clock_mhz: float
+) -> _Multiplier:
+    """Products that share DSPs if a folding says so; narrow codes are looked up, others multiplied."""
+    if folding.multiplier in PRODUCTS_OF_A_DSP:
+        return _packed(op, activations, folding, depth, clock_mhz)
+    pair = narrow(activations, op.weight_format)
+    several = folding.pixels == 1 < folding.simd
+    if pair is not None and several and folding.multiplier == "lut" and not op.exponent_bits:
+        return _narrow(pair, folding, depth, clock_mhz)
+    return _apart(op, activations, folding, depth, clock_mhz)
 
 
 def _apart(
@@ -165,6 +180,15 @@ def _apart(
     parameters = product.parameters | product.magnitude | {"STAGES": multiplying}
     part = Part(product.module, parameters, count * folding.pixels)
     return _Multiplier(product, replace(weights, stages=reading), multiplying, 1, (part,))
+
+
+def _narrow(pair: NarrowProduct, folding: ConvolutionFolding, depth: int, clock_mhz: float) -> _Multiplier:
+    """Sums of narrow codes."""
+    product = NarrowBlock(pair, folding.pe, folding.simd)
+    weights = Memory(depth, folding.pe * folding.simd, pair.right.bits, folding.memory)
+    reading, _ = _steps(product, weights, clock_mhz)
+    part = Part(product.module, product.parameters)
+    return _Multiplier(product, replace(weights, stages=reading), product.latency, folding.simd, (part,))
 
 
 def _packed(
@@ -191,7 +215,7 @@ def _memory(product: PackedBlock, group: int, depth: int, kind: str) -> Memory:
     return Memory(depth, product.pairs[group], product.pair_bits, kind)
 
 
-def _steps(product: ProductBlock, weights: Memory, clock_mhz: float) -> tuple[int, int]:
+def _steps(product: ProductBlock | NarrowBlock, weights: Memory, clock_mhz: float) -> tuple[int, int]:
     """Steps from an address to its weights, and from there to the products: as few as the clock allows."""
     delays = product.delays_ns or (0.0,)
     kind = left_to_size(weights.width, weights.words) if weights.kind == "auto" else weights.kind
@@ -257,8 +281,20 @@ def packed_products(
     return text + f"  assign {wires['negate']} = 0;\n"
 
 
+def narrow_products(e: Emitter, name: str, made: Unit, wires: Mapping[str, str]) -> str:
+    """Text that makes the sums of a matrix-vector unit's narrow codes."""
+    product = made.product
+    assert isinstance(product, NarrowBlock)
+    ports = {"clock": "clock", "enable": wires["read"], "left": wires["left"], "right": wires["right"]}
+    ports |= {"sums": wires["products"]}
+    block = e.names.new(f"{name}_products_block")
+    return instance(product.module, block, product.parameters, ports) + f"  assign {wires['negate']} = 0;\n"
+
+
 def products(e: Emitter, name: str, made: Unit, wires: Mapping[str, str], pixels: int) -> str:
     """Text that multiplies for a matrix-vector unit: all weights by the first pixel, then by the next."""
+    if isinstance(made.product, NarrowBlock):
+        return narrow_products(e, name, made, wires)
     assert isinstance(made.product, ProductBlock)
     width, pe, simd, lanes = (int(made.parameters[key]) for key in ("LEFT_BITS", "PE", "SIMD", "LANES"))
     count, weights, product = pe * simd, pe * simd // pixels, made.product

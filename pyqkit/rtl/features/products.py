@@ -104,6 +104,28 @@ def _packed_products(p: Mapping[str, int]) -> Features:
     return found
 
 
+@grows_with("narrow_products")
+def _narrow_products(p: Mapping[str, int]) -> Features:
+    chains = ceil(p["SIMD"] / p["LENGTH"])
+    lanes = ceil(p["SIMD"] / chains)
+    bits = (p["MOST"] * lanes).bit_length()
+    counted, adders = chains * (bits - p["U"]), _tree_bits(chains, bits)
+    late = p["SIMD"] - chains * min(lanes, p["STEP"])  # lanes that wait a step
+    held = chains * ceil(lanes / p["STEP"] + 1) * bits + adders + late * p["B"] + p["W"]
+    found = Features({"entries": p["PE"] * p["SIMD"] * p["U"], "counts": p["PE"] * counted})
+    found["adders"] = p["PE"] * (adders + (p["W"] if p["SHARED_MOST"] else 0))
+    shared = _tree_bits(p["SIMD"], p["T"]) + p["W"] if p["SHARED_MOST"] else 0
+    found["shared adders"] = shared
+    found["flip-flops"] = p["PE"] * held + shared + late * p["A"]
+    return found
+
+
+def _tree_bits(count: int, bits: int) -> int:
+    """Bits of the adders of a tree over so many unsigned numbers."""
+    levels = range((count - 1).bit_length())
+    return sum(ceil(count / 2**level) // 2 * (bits + level) for level in levels)
+
+
 @grows_with("delay")
 def _delay(p: Mapping[str, int]) -> Features:
     return delay(p["WIDTH"], p["STAGES"])
