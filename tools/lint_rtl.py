@@ -29,7 +29,7 @@ from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.rtl.generate import Design, generate, library
 from pyqkit.rtl.products import product_block
 from tests.array import bench as array_bench
-from tests.array import test_comparison, test_matrix, test_simulation
+from tests.array import test_block_elements, test_comparison, test_matrix, test_simulation
 from tests.emulate.networks import everything
 from tests.rtl import bench
 from tests.rtl.cases import every
@@ -68,7 +68,8 @@ def sources() -> Iterator[Source]:
     chosen = {name: ConvolutionFolding(1, 1, "dsp", "block") for name in convolutions}
     yield _of(generate(graph, chosen))
     yield multipliers()
-    blocks = {name: test_matrix.block(name) for name in test_matrix.MACHINES} | test_comparison.BLOCKS
+    blocks = {name: test_matrix.block(name) for name in test_matrix.MACHINES}
+    blocks |= test_comparison.BLOCKS | test_block_elements.BLOCKS
     yield Source(array_bench.TOP, {f"{array_bench.TOP}.sv": array_bench.text(blocks)})
     for machine in (*test_simulation.MACHINES.values(), named("lpa8x8")):
         top = module_name(machine)

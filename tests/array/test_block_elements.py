@@ -1,0 +1,158 @@
+"""Blocks of family `microscopiq` in SystemVerilog: weights merged as they are loaded, and elements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyqkit.array.families import of
+from pyqkit.array.families.microscopiq import weights
+from pyqkit.array.machine import named
+from pyqkit.formats.microscopiq import BlockWeight
+from tests.array.bench import Bench, Block, to_integers
+from tests.array.blocks_of_weights import directed
+from tests.rtl.pairs import ROOT
+
+MACHINE = named("msq8x8")
+LANE = 38
+MERGE, ELEMENT = "array_block_merge", "array_block_element"
+# What each mutant has otherwise, by the module's name with a letter behind it.
+MUTANTS = {
+    f"{MERGE}_a": ("{1'b1, slot", "{1'b0, slot"),  # no hidden bit
+    f"{MERGE}_b": ("pruned ? (BITS", "pruned && !flag ? (BITS"),  # lower halves stay weights
+    f"{MERGE}_c": ("slot[lower[i]][HALF-1:0]", "slot[upper[i]][HALF-1:0]"),  # the upper half twice
+    f"{ELEMENT}_a": ("negative[l] ?", "negative[1-l] ?"),  # the sign of the other lane
+    f"{ELEMENT}_b": ("LANE'(low[LANE] && !narrow)", "LANE'(low[LANE])"),  # lanes leak
+    f"{ELEMENT}_c": ("l == 1 && narrow ? of", "l == 1 ? of"),  # exponent of a lane that is not there
+}
+
+
+def merge(module: str, bits: int) -> Block:
+    inputs = {"flag": 1, "places": 24, "slots": 8 * bits}
+    return Block(module, {"BITS": bits}, inputs, {"weights": 8 * (bits + 3)})
+
+
+def element(module: str, behind: bool) -> Block:
+    width = 8 if behind else 15
+    inputs = {"narrow": 1, "write": 1, "swap": 1, "weight": 10, "activation": width}
+    inputs |= {"of_outliers": 2 * width, "shifts": 9, "sum_in": 2 * LANE}
+    return Block(module, {"LANE": LANE, "BEHIND": int(behind)}, inputs, {"sum": 2 * LANE})
+
+
+BLOCKS = {
+    **{f"{MERGE}{bits}": merge(MERGE, bits) for bits in (2, 4)},
+    ELEMENT: element(ELEMENT, False),
+    "behind": element(ELEMENT, True),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("blocks")
+    sources = folder / "rtl"
+    (sources / "array").mkdir(parents=True)
+    for module in (MERGE, ELEMENT):
+        text = (ROOT / "rtl" / "array" / f"pqk_{module}.sv").read_text()
+        _write(sources, module, text)
+        for name, (before, after) in MUTANTS.items():
+            if name.startswith(module):
+                assert text.count(before) == 1
+                _write(sources, name, text.replace(before, after).replace(f"pqk_{module} ", f"pqk_{name} "))
+    wrong = {name: merge(name, 4) if MERGE in name else element(name, False) for name in MUTANTS}
+    return Bench.of(BLOCKS | wrong, folder / "model", sources)
+
+
+def _write(sources: Path, module: str, text: str) -> None:
+    (sources / "array" / f"pqk_{module}.sv").write_text(text)
+
+
+def merged(bench: Bench, name: str, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Signed magnitudes of directed blocks, by the block and by the encoding: (blocks, 8)."""
+    fmt, lanes = BlockWeight(bits), 4 // bits
+    values = directed(bits)
+    values = values[: len(values) // lanes * lanes]
+    codes = fmt.of_integers(values).reshape(-1, 1, lanes, 8).transpose(0, 1, 3, 2)
+    mode = next(mode for mode in MACHINE.modes if mode.weight_bits == bits)
+    items = np.unpackbits(of(MACHINE).slots(mode, codes), axis=1, bitorder="little")
+    side = items[:, 32:88].reshape(-1, 2, 28)[:, :lanes].reshape(-1, 28)
+    slots = items[:, :32].reshape(-1, 8, lanes, bits).transpose(0, 2, 1, 3).reshape(-1, 8 * bits)
+    ports = {"flag": side[:, :1], "places": side[:, 4:], "slots": slots}
+    ports = {key: np.concatenate([found, found[-1:]]) for key, found in ports.items()}
+    found = bench.run({name: ports})[name]["weights"][1:].reshape(-1, 8, bits + 3)
+    magnitude = found[..., : bits + 1].astype(np.int64) @ (1 << np.arange(bits + 1))
+    exponents = np.where(found[..., -1], _joined(side[:, 1:4])[:, None], 0)
+    inlier = np.repeat(_joined(items[:, 88:91]), lanes)[:, None]
+    exponents = np.where(found[..., -1], exponents, inlier)
+    signed = np.where(found[..., -2], -magnitude, magnitude) << exponents
+    expected = weights(mode, of(MACHINE).slots(mode, codes)).transpose(0, 2, 1).reshape(-1, 8)
+    return signed, expected.astype(np.int64)
+
+
+def _joined(bits: np.ndarray) -> np.ndarray:
+    return bits.astype(np.int64) @ (1 << np.arange(bits.shape[1]))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_halves_are_merged(bench: Bench, bits: int) -> None:
+    np.testing.assert_array_equal(*merged(bench, f"{MERGE}{bits}", bits))
+
+
+@pytest.mark.parametrize("name", [name for name in MUTANTS if MERGE in name])
+def test_mutants_of_merging_are_caught(bench: Bench, name: str) -> None:
+    found, expected = merged(bench, name, 4)
+    assert (found != expected).any()
+
+
+def added(bench: Bench, name: str, narrow: bool, behind: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of random weights and activations, by the element and by whole numbers: (cycles, lanes)."""
+    random, count = np.random.default_rng(narrow + 2 * behind), 3000
+    lanes, bits = (2, 3) if narrow else (1, 5)
+    magnitude = random.integers(0, 1 << bits, (count, lanes))
+    negative, outlier = random.integers(0, 2, (2, count, lanes))
+    activation = random.integers(-127, 128, count)
+    exponents = random.integers(0, 8, (count, 3))
+    before = random.integers(-(2**36), 2**36, (count, lanes))
+    code = magnitude | negative << bits | outlier << bits + 1
+    weight = (code << np.arange(lanes) * (bits + 2)).sum(axis=1)
+    late = 5 if behind else 4
+    # a weight is written, then swapped in, and multiplies the activation of the next cycle
+    ports = {
+        name: np.zeros(count + 8, np.int64) for name in ("narrow", "write", "swap", "weight", "activation")
+    }
+    ports["narrow"][:], ports["write"][:], ports["swap"][:] = narrow, 1, 1
+    ports["weight"][:count] = weight
+    moved = activation if behind else activation << exponents[:, 0]
+    ports["activation"][2 : count + 2] = moved
+    ports["of_outliers"] = _shifted(
+        np.stack([activation << exponents[:, 1 + lane] for lane in range(2)], 1), 2, 15, count
+    )
+    ports["shifts"] = _shifted(exponents, 4 - 1, 3, count)
+    ports["sum_in"] = _shifted(before, 2 + late - 1, LANE if narrow else 2 * LANE, count)
+    if behind:
+        del ports["of_outliers"]
+    found = bench.run({name: ports})[name]["sum"][2 + late : count + 2 + late]
+    sums = to_integers(found.reshape(count, 2, LANE)) if narrow else to_integers(found[:, :63])[:, None]
+    shift = np.where(outlier, exponents[:, 1 : 1 + lanes], exponents[:, :1])
+    products = np.where(negative, -magnitude, magnitude) * activation[:, None] << shift
+    return sums, before + products
+
+
+def _shifted(values: np.ndarray, late: int, bits: int, count: int) -> np.ndarray:
+    """Bits of several numbers side by side, so many cycles late: (cycles, bits)."""
+    found = (values[..., None] >> np.minimum(np.arange(bits), 63) & 1).astype(np.uint8)
+    flat = found.reshape(count, -1)
+    return np.pad(flat, ((late, 8 - late), (0, 0)))
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+def test_elements(bench: Bench, narrow: bool, behind: bool) -> None:
+    np.testing.assert_array_equal(*added(bench, "behind" if behind else ELEMENT, narrow, behind))
+
+
+@pytest.mark.parametrize("name", [name for name in MUTANTS if ELEMENT in name])
+def test_mutants_of_elements_are_caught(bench: Bench, name: str) -> None:
+    differ = [(found != expected).any() for found, expected in (added(bench, name, n, False) for n in (0, 1))]
+    assert any(differ)
