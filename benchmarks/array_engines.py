@@ -6,8 +6,9 @@ Each network leaves one JSON file, so that an interrupted run goes on where it s
     OMP_NUM_THREADS=1 python benchmarks/array_engines.py --data FOLDER
 
 The machine is `lpa8x8`. ResNet-20 has the formats that a search has found
-(`results/lpq/resnet20.lpq.0.json`); the others have weights of 4 bits with first and last layers of 8. Cycles
-are simulated with Verilator from the SystemVerilog that would be synthesised; seconds are of the processor.
+(`results/lpq/resnet20.lpq.0.json`); the others have weights of 4 bits with first and last layers of 8, and
+`resnet20_w4` has the shapes of ResNet-20 with random ones. Cycles are simulated with Verilator from what would
+be synthesised; seconds are of the processor.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import array_networks
 import numpy as np
 from records import Run
 
@@ -41,7 +43,7 @@ from pyqkit.verify.rounded import Moved, moved
 RESULTS = Path(__file__).parent / "results" / "array_engines"
 GENOME = Path(__file__).parent / "results" / "lpq" / "resnet20.lpq.0.json"
 MACHINE = named("lpa8x8")
-FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20, "resnet20_w4": 20}
+FRAMES = {"digits": 540, "resnet8": 100, "resnet20": 20, "resnet20_w4": 5}
 CALIBRATION = 128
 AT_ONCE = 20  # frames of a transfer
 Machines = ArrayState | HlsArray | RtlArray
@@ -159,13 +161,14 @@ def resnet8(data: Path, count: int) -> tuple[Graph, np.ndarray]:
     return lowered(uniform(zoo.load("resnet8", data), training), images), images
 
 
-def resnet20_w4(data: Path, count: int) -> tuple[Graph, np.ndarray]:
-    """The pretrained network with weights of 4 bits in all layers but the first and the last."""
-    from pyqkit.studies.lpq.source import Cifar10Source
-
-    source = Cifar10Source("resnet20", str(data))
-    training, images = source.images()[:CALIBRATION], source.labelled()[0][:count]
-    return lowered(uniform(source.network(), training), images), images
+def shapes(data: Path, count: int) -> tuple[Graph, np.ndarray]:
+    """ResNet-20's layers with random weights of 4 bits, of 8 in the first, and random images."""
+    graph, random = array_networks.resnet20(("lp8_1_2", "lp4_0_3"), ["lp8_1_2"]), np.random.default_rng(0)
+    (port,) = graph.inputs
+    fmt = graph.tensors[port.tensor].format
+    limits = np.array([float(boundary.position) for boundary in fmt.boundaries()], np.float32)
+    graph.inputs = [replace(port, limits=limits)]
+    return graph, random.normal(0, 1, (count, *port.onnx_shape)).astype(np.float32)
 
 
 def resnet20(data: Path, count: int) -> tuple[Graph, np.ndarray]:
@@ -189,7 +192,7 @@ NETWORKS: dict[str, Callable[[Path, int], tuple[Graph, np.ndarray]]] = {
     "digits": digits,
     "resnet8": resnet8,
     "resnet20": resnet20,
-    "resnet20_w4": resnet20_w4,
+    "resnet20_w4": shapes,
 }
 
 
