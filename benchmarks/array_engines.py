@@ -7,8 +7,8 @@ Each network leaves one JSON file, so that an interrupted run goes on where it s
 
 The machine is `lpa8x8`. ResNet-20 has the formats that a search has found
 (`results/lpq/resnet20.lpq.0.json`); the others have weights of 4 bits with first and last layers of 8, and
-`resnet20_w4` has the shapes of ResNet-20 with random ones. Cycles are simulated with Verilator from what would
-be synthesised; seconds are of the processor.
+`resnet20_w4` has the shapes of ResNet-20 with random ones. Cycles are simulated with Verilator, from the
+SystemVerilog that would be synthesised; seconds are of the processor.
 """
 
 from __future__ import annotations
