@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ from pyqkit.array.families import of
 from pyqkit.array.families.microscopiq import weights
 from pyqkit.array.machine import named
 from pyqkit.formats.microscopiq import BlockWeight
+from pyqkit.formats.microscopiq.routing import MICRO, MOST, choices
 from tests.array.bench import Bench, Block, to_integers
 from tests.array.blocks_of_weights import directed
 from tests.rtl.pairs import ROOT
 
 MACHINE = named("msq8x8")
 LANE = 38
-MERGE, ELEMENT = "array_block_merge", "array_block_element"
+MERGE, ELEMENT, BUTTERFLY = "array_block_merge", "array_block_element", "array_block_butterfly"
+SUM, TERM = 40, 19
 # What each mutant has otherwise, by the module's name with a letter behind it.
 MUTANTS = {
     f"{MERGE}_a": ("{1'b1, slot", "{1'b0, slot"),  # no hidden bit
@@ -25,6 +28,12 @@ MUTANTS = {
     f"{MERGE}_c": ("slot[lower[i]][HALF-1:0]", "slot[upper[i]][HALF-1:0]"),  # the upper half twice
     f"{ELEMENT}_a": ("negative[l] ?", "negative[1-l] ?"),  # the sign of the other lane
     f"{ELEMENT}_b": ("LANE'(low[LANE] && !narrow)", "LANE'(low[LANE])"),  # lanes leak
+    f"{BUTTERFLY}_a": (
+        "(way[3*i+:3] & ABOVE) == '0",
+        "(way[3*i+:3] & ABOVE) == '0 && k != 1",
+    ),  # level 1 adds nothing
+    f"{BUTTERFLY}_b": ("else from_foreign", "else from_own"),  # what has crossed is lost
+    f"{BUTTERFLY}_c": ("pairs <= g_level[k-1].pairs", "pairs <= places"),  # the list of another row
     f"{ELEMENT}_c": ("l == 1 && narrow ? of", "l == 1 ? of"),  # exponent of a lane that is not there
 }
 
@@ -41,7 +50,13 @@ def element(module: str, behind: bool) -> Block:
     return Block(module, {"LANE": LANE, "BEHIND": int(behind)}, inputs, {"sum": 2 * LANE})
 
 
+def butterfly(module: str) -> Block:
+    inputs = {"flag": 1, "places": 24, "sums_in": 8 * SUM, "terms": 8 * TERM}
+    return Block(module, {"SUM": SUM, "TERM": TERM}, inputs, {"sums": 8 * SUM})
+
+
 BLOCKS = {
+    BUTTERFLY: butterfly(BUTTERFLY),
     **{f"{MERGE}{bits}": merge(MERGE, bits) for bits in (2, 4)},
     ELEMENT: element(ELEMENT, False),
     "behind": element(ELEMENT, True),
@@ -53,15 +68,20 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("blocks")
     sources = folder / "rtl"
     (sources / "array").mkdir(parents=True)
-    for module in (MERGE, ELEMENT):
+    for module in (MERGE, ELEMENT, BUTTERFLY):
         text = (ROOT / "rtl" / "array" / f"pqk_{module}.sv").read_text()
         _write(sources, module, text)
         for name, (before, after) in MUTANTS.items():
             if name.startswith(module):
                 assert text.count(before) == 1
                 _write(sources, name, text.replace(before, after).replace(f"pqk_{module} ", f"pqk_{name} "))
-    wrong = {name: merge(name, 4) if MERGE in name else element(name, False) for name in MUTANTS}
-    return Bench.of(BLOCKS | wrong, folder / "model", sources)
+    return Bench.of(BLOCKS | {name: _mutant(name) for name in MUTANTS}, folder / "model", sources)
+
+
+def _mutant(name: str) -> Block:
+    if BUTTERFLY in name:
+        return butterfly(name)
+    return merge(name, 4) if MERGE in name else element(name, False)
 
 
 def _write(sources: Path, module: str, text: str) -> None:
@@ -156,3 +176,41 @@ def test_elements(bench: Bench, narrow: bool, behind: bool) -> None:
 def test_mutants_of_elements_are_caught(bench: Bench, name: str) -> None:
     differ = [(found != expected).any() for found, expected in (added(bench, name, n, False) for n in (0, 1))]
     assert any(differ)
+
+
+def routed(bench: Bench, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sums behind the butterfly for every list of the encoder, a cycle each, and as they should be."""
+    random = np.random.default_rng(0)
+    lists = [
+        (uppers, lowers)
+        for count in range(MOST + 1)
+        for uppers in combinations(range(MICRO), count)
+        for lowers in (choices(uppers).lowers.tolist() if count else [[]])
+    ]
+    random.shuffle(lists)
+    count = len(lists)
+    terms = random.integers(-(2**18), 2**18, (count, MICRO))
+    before = random.integers(-(2**38), 2**38, (count, MICRO))
+    places, expected = np.zeros((count, MOST, 2), np.int64), before.copy()
+    for row, (uppers, lowers) in enumerate(lists):
+        for pair, (upper, lower) in enumerate(zip(uppers, lowers)):
+            places[row, pair] = upper, lower
+            expected[row, upper] += terms[row, lower]
+    ports = {
+        "flag": np.ones((count + 8, 1), np.uint8),
+        "places": _shifted(places.reshape(count, -1), 0, 3, count),
+        "sums_in": _shifted(before, 0, SUM, count),
+        "terms": _shifted(terms, 0, TERM, count),
+    }
+    found = bench.run({name: ports})[name]["sums"][3 : count + 3]
+    return to_integers(found.reshape(count, MICRO, SUM)), expected
+
+
+def test_the_butterfly_brings_lower_halves_to_upper_ones(bench: Bench) -> None:
+    np.testing.assert_array_equal(*routed(bench, BUTTERFLY))
+
+
+@pytest.mark.parametrize("name", [name for name in MUTANTS if BUTTERFLY in name])
+def test_mutants_of_the_butterfly_are_caught(bench: Bench, name: str) -> None:
+    found, expected = routed(bench, name)
+    assert (found != expected).any()
