@@ -1,11 +1,11 @@
 """Formats for each layer of ResNet-20 on a PYNQ-Z2, beside uniform networks of four bits.
 
-    OMP_NUM_THREADS=1 python benchmarks/formats_search.py --data FOLDER -o FRONT --resume [--synthesise NAME]
+    OMP_NUM_THREADS=1 python benchmarks/formats_search.py --data FOLDER --resume [--synthesise NAME]
     python benchmarks/formats_search.py --page-only
 
-Searches the front of `WANTED`, and counts its networks on test images; with --synthesise it maps the blocks
-of some of them with Yosys. Writes results/formats_search.json, and from it the last section of
-docs/formats_search.md.
+Searches the front, and counts its networks on test images; with --synthesise it maps the blocks of some of
+them with Yosys. The studies are kept in results/formats_search/, and go on from there on any machine. Writes
+results/formats_search.json, and from it the last section of docs/formats_search.md.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ import headline
 import torch
 from records import Run, write
 
-from pyqkit.studies.folder import Folder
-from pyqkit.studies.formats_search.command import Wanted, points, to_build
+from pyqkit.studies.formats_search import command
+from pyqkit.studies.formats_search.command import Networks, Wanted
 from pyqkit.studies.formats_search.result import LABEL, Built
 from pyqkit.studies.formats_search.space import Domain
 from pyqkit.studies.formats_search.study import Goal, Point, build, compiled, correct_of, subject
 from pyqkit.studies.genetic import Evolution
 from pyqkit.studies.lpq.source import Cifar10Source
 from pyqkit.studies.options import StudyOptions
-from pyqkit.studies.runner import collect
-from pyqkit.studies.study import Definition
 
 RESULTS = Path(__file__).parent / "results" / "formats_search.json"
+FOLDER = RESULTS.with_suffix("")
 NETWORK, CALIBRATION, IMAGES = "resnet20", 128, 5000
 BOARD, RATE, SIZES, RECIPE, SEED = "PYNQ-Z2", 1000.0, 5, "gptq+bias", 0
 EVOLUTION = Evolution(40, 8, cycles=2, children=4)
@@ -52,18 +51,19 @@ def main() -> None:
     if not options.page_only:
         torch.set_num_threads(1)
         found = wanted(options.data)
-        networks, missing = searched(found, options)
+        named = command.networks(found, _run(options))
+        networks = built(found, named, options)
         before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         known = {each["name"]: each for each in before.get("networks", [])}
         for each in networks:
             same = known.get(each["name"], {})
             if same.get("genome") == list(each["genome"]) and "synthesised" in same:
                 each["synthesised"] = same["synthesised"]
-        keep(run, found, networks, missing)
+        keep(run, found, named, networks)
         for each in networks:
             if each["name"] in options.synthesise and "synthesised" not in each:
                 each["synthesised"] = synthesised(found, each)
-                keep(run, found, networks, missing)
+                keep(run, found, named, networks)
     write(page.PAGE, page.page(page.PAGE.read_text(), json.loads(RESULTS.read_text())))
 
 
@@ -72,14 +72,14 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help="folder of weights and images")
-    parser.add_argument("-o", "--output", type=Path, help="folder of the search")
+    parser.add_argument("-o", "--output", type=Path, default=FOLDER, help="folder of the search")
     parser.add_argument("--resume", action="store_true", help="go on with what is there")
     parser.add_argument("--unfinished", action="store_true", help="build nothing more, take what is there")
     parser.add_argument("--synthesise", nargs="+", default=[], metavar="NETWORK", help="with Yosys")
     parser.add_argument("--page-only", action="store_true", help="from the results that are there")
     options = parser.parse_args()
-    if not options.page_only and (options.data is None or options.output is None):
-        parser.error("--data and --output were expected; pass both, or --page-only")
+    if not options.page_only and options.data is None:
+        parser.error("--data was expected; pass it, or --page-only")
     return options
 
 
@@ -90,19 +90,15 @@ def wanted(data: Path) -> Wanted:
     return Wanted(source, goal, SIZES, EVOLUTION, RECIPE, UNIFORM, SEED)
 
 
-def searched(what: Wanted, options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
-    """Every network with what is estimated of it, and which images it names rightly; the float one first.
-
-    And the names of those that have not been built.
-    """
-    run = StudyOptions(options.output, 1, None, options.resume, False, 0.0, False)
+def built(what: Wanted, named: Networks, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Networks with what is estimated of them, and which images they name rightly; the float one first."""
+    run = _run(options)
+    if options.unfinished and not (options.output / "points").exists():
+        return []
     if options.unfinished:
-        folder = Folder(options.output / "points", Definition(to_build(what, run)))
-        results = collect(folder, partial=True)
+        results = command.built_until_now(what, named, run)
     else:
-        results = points(what, run)
-    built = {outcome.task.name for outcome in results.outcomes}
-    missing = [task.name for task in results.definition.tasks if task.name not in built]
+        results = command.points(what, named, run)
     places = subject(what.source, what.goal).places
     labelled = what.source.labelled()
     assert labelled is not None
@@ -111,7 +107,11 @@ def searched(what: Wanted, options: argparse.Namespace) -> tuple[list[dict[str, 
     for outcome in results.outcomes:
         figures = asdict(Built.of(outcome, places))
         found.append(figures | {"correct": page.packed(outcome.arrays["correct"])})
-    return found, missing
+    return found
+
+
+def _run(options: argparse.Namespace) -> StudyOptions:
+    return StudyOptions(options.output, 1, None, options.resume, False, 0.0, False)
 
 
 def synthesised(what: Wanted, network: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def synthesised(what: Wanted, network: Mapping[str, Any]) -> dict[str, Any]:
     return {"estimated": estimated} | {"found": headline.synthesised(accelerator)["synthesised"]}
 
 
-def keep(run: Run, what: Wanted, networks: list[dict[str, Any]], missing: list[str]) -> None:
+def keep(run: Run, what: Wanted, named: Networks, networks: list[dict[str, Any]]) -> None:
     """Write all that is known."""
     goal = what.goal
     settings = {
@@ -137,7 +137,7 @@ def keep(run: Run, what: Wanted, networks: list[dict[str, Any]], missing: list[s
         "evolution": asdict(what.evolution),
         "domain": asdict(goal.domain),
         "label": LABEL,
-        "missing": missing,
+        "found": [{"name": name} | asdict(each) for name, each in named.items()],
     }
     run.write_json(RESULTS, settings | {"networks": networks}, merged=True)
 

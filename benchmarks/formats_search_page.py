@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ TEXT = """## ResNet-20 on a PYNQ-Z2
 
 `benchmarks/formats_search.py`: {rate:,.0f} frames/s at {clock:g} MHz, {sizes} sizes, {evaluations} networks
 run for each, {calibration} images for calibration; weights out of {weights}, activations out of {acts}.
+What the search goes by, before any recipe:
+
+{found}
+
 All networks after the recipe `{recipe}`, with scales that are powers of two; uniform ones have ends of 8
 bits. Accuracy is that on {images:,} test images; differences are paired, 95 %. LUTs, BRAM and rates are
 estimated for the folding that was found.
@@ -56,8 +61,7 @@ def page(text: str, data: Mapping[str, Any]) -> str:
 
 def section(data: Mapping[str, Any]) -> str:
     """Markdown of all that was found."""
-    networks = data["networks"]
-    real, built = networks[0], networks[1:]
+    real, built = (data["networks"] or [{}])[0], data["networks"][1:]
     mixed = [each for each in built if not each["name"].startswith(UNIFORM)]
     uniform = [each for each in built if each["name"].startswith(UNIFORM)]
     return TEXT.format(
@@ -70,35 +74,36 @@ def section(data: Mapping[str, Any]) -> str:
         recipe=data["recipe"],
         weights=", ".join(data["domain"]["weights"]),
         acts=", ".join(data["domain"]["acts"]),
-        networks=_networks(real, built, data["images"], data["missing"]),
+        found=_found(data["found"]),
+        networks=_networks(real, built, data),
         verdict=_verdict(mixed, uniform, data["images"]),
         wins=_wins(mixed, uniform, data["images"]),
         synthesis=_synthesis(built),
     )
 
 
-def _networks(
-    real: Mapping[str, Any], built: Sequence[Mapping[str, Any]], images: int, missing: Sequence[str]
-) -> str:
-    columns = (
-        "network",
-        "LUTs",
-        "BRAM36",
-        "DSP",
-        "frames/s",
-        "SQNR dB",
-        "accuracy %",
-        "points against float",
-    )
+def _found(found: Sequence[Mapping[str, Any]]) -> str:
+    """By what the search goes by."""
+    rows = [
+        f"| {each['name']} | {_number(each['luts'])} | {-10 * log10(each['error']):.1f} |" for each in found
+    ]
+    return "\n".join([*_table(("network", "LUTs, sum", "SQNR dB")), *rows])
+
+
+def _networks(real: Mapping[str, Any], built: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> str:
+    """Those that were built, and which are not."""
+    images, done = data["images"], {each["name"] for each in built}
+    missing = [each["name"] for each in data["found"] if each["name"] not in done]
+    columns = "network", "LUTs", "BRAM36", "DSP", "frames/s", "accuracy %", "points against float"
     rows = [
         f"| {each['name']} | {_number(each['luts'])} | {_number(each['bram36'])} | {_number(each['dsp'])} | "
-        f"{_number(each['fps'])} | {each['sqnr_db']:.1f} | {each['accuracy']:.2f} | "
+        f"{_number(each['fps'])} | {each['accuracy']:.2f} | "
         f"{difference(_hits(each, images), _hits(real, images))} |"
         for each in built
     ]
     refused = [f"\n{each['name']}: {each['refused']}" for each in built if each["refused"]]
     note = [f"\nNot built yet: {', '.join(missing)}."] if missing else []
-    return "\n".join([*_table(columns), *rows, *refused, *note])
+    return "\n".join([*(_table(columns) if rows else []), *rows, *refused, *note])
 
 
 def _number(value: float | None) -> str:
@@ -118,7 +123,7 @@ def _wins(mixed: Sequence[Mapping[str, Any]], uniform: Sequence[Mapping[str, Any
         for other in uniform
         if _smaller(one, other)
     ]
-    return "\n".join([*_table(("network", "beside", "LUTs", "points")), *rows])
+    return "\n".join([*_table(("network", "beside", "LUTs", "points")), *rows]) if rows else ""
 
 
 def _fewer(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -136,6 +141,8 @@ def _verdict(mixed: Sequence[Mapping[str, Any]], uniform: Sequence[Mapping[str, 
             both.append(one["name"])
             if all(each.low > 0 for each in points):
                 sure.append(one["name"])
+    if not mixed or not uniform:
+        return "Not measured yet."
     names = ", ".join(each["name"].removeprefix(UNIFORM) for each in uniform)
     if not both:
         return f"No network found is smaller and more accurate than all of {names}."

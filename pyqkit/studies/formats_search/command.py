@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pyqkit.errors import UserError, brief, listed
+from pyqkit.studies.folder import Folder
 from pyqkit.studies.formats_search import result
 from pyqkit.studies.formats_search.assigned import uniform
 from pyqkit.studies.formats_search.costs import TooSlowError
@@ -31,8 +33,10 @@ from pyqkit.studies.formats_search.subject import BASE, Genome
 from pyqkit.studies.genetic import Evolution
 from pyqkit.studies.lpq.problem import Source
 from pyqkit.studies.options import StudyOptions
-from pyqkit.studies.runner import Results, run
-from pyqkit.studies.study import Study
+from pyqkit.studies.runner import Results, collect, run
+from pyqkit.studies.study import Definition, Study
+
+Networks = dict[str, Found]
 
 
 @dataclass(frozen=True)
@@ -66,37 +70,62 @@ class Wanted:
 def found(wanted: Wanted, options: StudyOptions) -> list[Built]:
     """Run all that is not done yet; the networks are written to the folder, too."""
     places = subject(wanted.source, wanted.goal).places
-    built = [Built.of(outcome, places) for outcome in points(wanted, options).outcomes]
+    outcomes = points(wanted, networks(wanted, options), options).outcomes
+    built = [Built.of(outcome, places) for outcome in outcomes]
     result.write(options.out, wanted.goal, built)
     return built
 
 
-def points(wanted: Wanted, options: StudyOptions) -> Results[Point]:
-    """The networks that are built; what is not done yet is run."""
-    return _run(to_build(wanted, options), options, "points")
+def points(wanted: Wanted, named: Networks, options: StudyOptions) -> Results[Point]:
+    """Networks built; what is not done yet is run."""
+    return _run(_points(wanted, named), options, "points")
 
 
-def to_build(wanted: Wanted, options: StudyOptions) -> Points:
-    """Uniform networks, one that is smaller than the smallest of them, and the front; all that is found."""
+def built_until_now(wanted: Wanted, named: Networks, options: StudyOptions) -> Results[Point]:
+    """Those of `points` that are there."""
+    return collect(Folder(options.out / "points", Definition(_points(wanted, named))), partial=True)
+
+
+def _points(wanted: Wanted, named: Networks) -> Points:
+    genomes = tuple((name, each.genome) for name, each in named.items())
+    return Points(wanted.source, wanted.goal, genomes, wanted.recipe, wanted.seed)
+
+
+def networks(wanted: Wanted, options: StudyOptions) -> Networks:
+    """Uniform networks, one that is smaller than the smallest of them, and the front, by their names.
+
+    What is not done yet is searched for.
+    """
     source, goal = wanted.source, wanted.goal
     source.labelled()  # what is wrong with them is said before hours of work
     _check_rate(source, goal)
     images = torch.from_numpy(source.images())
-    others = [(f"{UNIFORM}{name}", uniform(source.network(), images, name)) for name in wanted.compare]
+    others = {
+        f"{UNIFORM}{name}": _found(source, goal, uniform(source.network(), images, name))
+        for name in wanted.compare
+    }
     places = subject(source, goal).places
     alone = _run(Alone(source, goal, len(places)), options, "alone")
     errors = tuple(tuple(_values(outcome.values)["errors"]) for outcome in alone.outcomes)
     searches = _run(
         Searches(source, goal, errors, wanted.sizes, wanted.evolution, wanted.seed), options, "search"
     )
-    genomes = [(f"point-{i + 1}", genome) for i, genome in enumerate(chosen(searches))]
-    if others:
-        costs = space_costs(source, goal)
-        name, smallest = min(others, key=lambda other: costs.of(other[1]).resources.lut_high)
-        below = _run(Below(source, goal, errors, smallest, wanted.evolution, wanted.seed), options, "below")
-        beside = [(f"point-below-{name.removeprefix(UNIFORM)}", genome) for genome in chosen(below)]
-        genomes = [*beside, *(each for each in genomes if each[1] not in dict(beside).values())]
-    return Points(source, goal, (*others, *genomes), wanted.recipe, wanted.seed)
+    fronts = {f"point-{i + 1}": each for i, each in enumerate(chosen(searches))}
+    if not others:
+        return fronts
+    name = min(others, key=lambda name: others[name].luts)
+    start = others[name].genome
+    below = _run(Below(source, goal, errors, start, wanted.evolution, wanted.seed), options, "below")
+    beside = {f"point-below-{name.removeprefix(UNIFORM)}": each for each in chosen(below)}
+    return {name: others[name], **beside, **others, **fronts}  # the most telling first
+
+
+def _found(source: Source, goal: Goal, genome: Genome) -> Found:
+    try:
+        luts = space_costs(source, goal).of(genome).resources.lut_high
+    except TooSlowError:
+        luts = np.inf
+    return Found(genome, subject(source, goal).error(genome), luts)
 
 
 def _check_rate(source: Source, goal: Goal) -> None:
@@ -111,13 +140,13 @@ def _check_rate(source: Source, goal: Goal) -> None:
         ) from None
 
 
-def chosen(searches: Results[Any]) -> list[Genome]:
+def chosen(searches: Results[Any]) -> list[Found]:
     """Of the networks that were run, for each size the most accurate one; the smallest first."""
     values = [_values(outcome.values) for outcome in searches.outcomes]
     known = front([Found.from_json(each) for value in values for each in value["front"]])
     limits = [float(value["limit"]) for value in values]
     best = [[each for each in known if each.luts <= limit] for limit in limits]
-    return list(dict.fromkeys(each[-1].genome for each in best if each))
+    return list(dict.fromkeys(each[-1] for each in best if each))
 
 
 def save(wanted: Wanted, built: Sequence[Built], options: StudyOptions, name: str, folder: Path) -> None:
