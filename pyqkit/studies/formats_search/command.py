@@ -17,13 +17,12 @@ from pyqkit.studies.formats_search.assigned import uniform
 from pyqkit.studies.formats_search.costs import TooSlowError
 from pyqkit.studies.formats_search.result import UNIFORM, Built
 from pyqkit.studies.formats_search.search import Found, front
+from pyqkit.studies.formats_search.searches import Below, Searches
 from pyqkit.studies.formats_search.study import (
     Alone,
-    Below,
     Goal,
     Point,
     Points,
-    Searches,
     build,
     compiled,
     space_costs,

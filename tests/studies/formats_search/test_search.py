@@ -17,8 +17,9 @@ from pyqkit.quant.ptq.pipeline import quantised
 from pyqkit.studies.formats_search import search
 from pyqkit.studies.formats_search.assigned import recipe_of, uniform
 from pyqkit.studies.formats_search.search import Found, advance, begin, bound, front
+from pyqkit.studies.formats_search.searches import Below, Searches
 from pyqkit.studies.formats_search.space import Domain, FormatSpace
-from pyqkit.studies.formats_search.study import Alone, Below, Goal, Searches, space_costs, subject
+from pyqkit.studies.formats_search.study import Alone, Goal, space_costs, subject
 from pyqkit.studies.formats_search.subject import Genome, Subject, places_of
 from pyqkit.studies.genetic import Evolution, Member, Population
 from pyqkit.studies.runner import run
