@@ -1,7 +1,8 @@
 """Arrays and their elements in logarithms and in integers, synthesised and timed block by block, in one run.
 
-python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_comparison.md and what it is
-                                                           made of: results/array_elements.json,
+python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_comparison.md, its tables in
+                                                           docs/array.md, and what they are made of:
+                                                           results/array_elements.json,
                                                            pyqkit/array/area/parts.json
 
 Each block is synthesised alone, elements first; a machine is the sum of its blocks and is told of once all of
@@ -77,7 +78,9 @@ Elements of minifloats and posits, of one LP alone and Mitchell's were written f
 exact. Cycles of ResNet-20 are modelled, at 100 MHz; its accuracy is that of {IMAGES:,} images of CIFAR-10,
 quantised after training (`array_accuracy.py`), with first and last layer and the input in the first format.
 """
-OTHERS = RESULTS / "array_elements.json"
+OTHERS, TABLES = RESULTS / "array_elements.json", RESULTS / "array_comparison.md"
+PAGE = Path(__file__).parents[1] / "docs" / "array.md"
+BEGIN, END = "<!-- tables of benchmarks/array_comparison.py -->\n", "<!-- end of these tables -->"
 NIBBLES = {(8, 4): 0.5, (8, 8): 0.25}  # products a cycle of integers that take several runs
 
 
@@ -113,7 +116,7 @@ def cycles(machine: Machine, formats: Formats) -> int:
 
 
 def table(parts: Mapping[Block, Part]) -> str:
-    """Machines that are complete, elements, edges and networks."""
+    """Machines that are complete, elements, decoders of edges, and networks."""
     whole = [name for name, machine in MACHINES.items() if blocks(machine).keys() <= parts.keys()]
     return HEAD + _machines(parts, whole) + _elements(parts) + _edges(parts) + _networks(whole)
 
@@ -172,6 +175,12 @@ def _networks(whole: Sequence[str]) -> str:
     return text
 
 
+def with_tables(page: str, tables: str) -> str:
+    """The page with the tables between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}{tables.partition('|')[1]}{tables.partition('|')[2]}{END}{rest.partition(END)[2]}"
+
+
 def _head(*names: str) -> str:
     return f"\n| {' | '.join(names)} |\n|" + " --- |" * len(names) + "\n"
 
@@ -205,7 +214,8 @@ def main() -> None:
             _write(run, OTHERS, [part for part in known.values() if part.block in beside])
     parts.cache_clear()
     of_block.cache_clear()
-    (RESULTS / "array_comparison.md").write_text(table(known))
+    TABLES.write_text(table(known))
+    PAGE.write_text(with_tables(PAGE.read_text(), TABLES.read_text()))
 
 
 def _others() -> list[Part]:

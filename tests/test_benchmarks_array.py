@@ -9,11 +9,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+from array_comparison import MACHINES, PAGE, TABLES, with_tables
 from array_networks import resnet20
 
+from pyqkit.array.area import area, parts
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.machine import named
 from pyqkit.array.report import report
+from pyqkit.array.rtl.blocks import blocks
+from pyqkit.boards import load
 from pyqkit.graph.ops.convolution import Convolution
 
 ROWS, COLUMNS = 8, 8
@@ -25,6 +29,26 @@ NETWORKS = {
     "W4A8 of seven formats": (("lp8_1_2", "lp4_0_3"), SEVEN, (1, 2)),
     "W8A8": (("lp8_1_2", "lp8_1_2"), SEVEN[1:2], (1, 1)),
 }
+
+LUT_SHARES = {"lpa8x8": 0.5, "int8x8": 0.5, "lp4_16x12": 0.75, "int24_16x16": 0.7}  # of an XC7Z020, at most
+BAR_NS = 6.0
+
+
+@pytest.mark.parametrize("name", LUT_SHARES)
+def test_what_machines_take(name: str) -> None:
+    """Every block of them was measured alone (synthesised), and is fast enough (estimated)."""
+    there, known = load("PYNQ-Z2").resources, {part.block: part for part in parts()}
+    machine = MACHINES[name]
+    slowest = max(known[block].ns for block in blocks(machine))
+    found = area(machine)
+    assert slowest <= BAR_NS
+    assert found.lut <= LUT_SHARES[name] * there["lut"]
+    assert found.bram36 <= there["bram36"] and found.dsp <= there["dsp"]
+
+
+def test_the_page_has_the_tables() -> None:
+    page = PAGE.read_text()
+    assert page == with_tables(page, TABLES.read_text())
 
 
 @pytest.mark.parametrize("name", NETWORKS)

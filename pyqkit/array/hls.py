@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from pyqkit.array import isa
 from pyqkit.array.execute import item_bits
 from pyqkit.array.families import check_built, of
@@ -10,6 +12,7 @@ from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.rtl.parameters import DIGITS, planes
 from pyqkit.formats.logposit import linear_table
 
+Powers = Callable[[int], Sequence[int]]
 FRACTION = 6  # bits of a logarithm behind the point, in tables
 _HEAD = """// The array {name}, written by pyqkit.
 #pragma once
@@ -24,8 +27,14 @@ namespace {{  // so that a program can load several machines
 _FAMILY_FILES = {"lp": "logarithms", "integer": "digits"}
 
 
-def generate(machine: Machine) -> dict[str, str]:
+def generate(machine: Machine, powers: Powers = linear_table) -> dict[str, str]:
     """Files by name: ``machine.hpp``, and ``simulation.cpp``, which a host calls.
+
+    Parameters
+    ----------
+    machine : Machine
+    powers : callable
+        Significands of all fractions of so many bits: the definition's, unless an ablation has others.
 
     Raises
     ------
@@ -36,7 +45,8 @@ def generate(machine: Machine) -> dict[str, str]:
     family = _logarithms(machine) if machine.family == "lp" else _digits(machine)
     text = _HEAD.format(name=machine.name, family=_FAMILY_FILES[machine.family])
     text += "".join(_instruction(machine, kind) for kind in isa.KINDS if kind is not isa.End)
-    text += f"struct Described {{\n{_constants(machine)}{_types(machine)}{family}}};\n\n}}  // namespace\n"
+    members = _constants(machine) + _types(machine, powers) + family
+    text += f"struct Described {{\n{members}}};\n\n}}  // namespace\n"
     return {"machine.hpp": text, "simulation.cpp": _SIMULATION}
 
 
@@ -81,7 +91,7 @@ def _constants(machine: Machine) -> str:
     return "".join(f"  static constexpr int {name} = {value};\n" for name, value in numbers.items())
 
 
-def _types(machine: Machine) -> str:
+def _types(machine: Machine, powers: Powers) -> str:
     """Instructions and memories."""
     stream, count = machine.stream_bits, -(-machine.columns // machine.post_cycles)
     types = {kind.__name__: f"{kind.__name__}Fields" for kind in isa.KINDS if kind is not isa.End}
@@ -105,7 +115,7 @@ def _types(machine: Machine) -> str:
     return (
         f"{head}  struct Significands {{\n    static int value(int fraction) {{\n"
         f"      static const pyqkit::Constant<8, false> table[{1 << FRACTION}] = "
-        f"{{{', '.join(map(str, linear_table(FRACTION)))}}};\n      return table[fraction];\n    }}\n  }};\n"
+        f"{{{', '.join(map(str, powers(FRACTION)))}}};\n      return table[fraction];\n    }}\n  }};\n"
         f"  typedef {family} Family;\n"
         f"  typedef pyqkit::array::Accumulators<{accumulators}> Accumulators;\n"
         f"  static int lane_bits(int mode) {{\n    static const int bits[] = {{{lane_bits}}};\n"

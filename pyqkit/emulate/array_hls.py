@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pyqkit.array.hls import generate
+from pyqkit.array.hls import Powers, generate
 from pyqkit.array.isa import ProgramError
 from pyqkit.array.machine import Machine
 from pyqkit.cache import cache_folder, load
 from pyqkit.emulate.hls import FLAGS, compile_library
+from pyqkit.formats.logposit import linear_table
 from pyqkit.hls.generate import library
 
 _ROOM = 1 << 20  # words that a machine gives in a transfer
@@ -33,6 +34,8 @@ class HlsArray:
         Header library; the package's own by default.
     flags : tuple of str
         For g++.
+    powers : callable
+        As for `pyqkit.array.hls.generate`.
     """
 
     def __init__(
@@ -42,9 +45,10 @@ class HlsArray:
         ap_int: Path | None = None,
         include: Path | None = None,
         flags: tuple[str, ...] = FLAGS,
+        powers: Powers = linear_table,
     ) -> None:
         self.machine = machine
-        files = generate(machine)
+        files = generate(machine, powers)
         self._library = load(
             compile_library(files, cache or cache_folder(), include or library(), ap_int, flags)
         )

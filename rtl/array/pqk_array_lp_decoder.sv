@@ -1,6 +1,6 @@
 // What pqk_array_lp_activation looks up, from a code's fields instead: sign, a run of at most RS equal bits, an exponent and a fraction
 // that are one number. Word length, sizes and the logarithm of the smallest number come from registers, so that a format is data here,
-// too, as long as it is a Logarithmic Posit. The number comes two cycles after the code.
+// too, as long as it is a Logarithmic Posit. The number comes three cycles after the code.
 //
 // No machine has it: it is there to be measured beside the table.
 `default_nettype none
@@ -19,17 +19,17 @@ module pqk_array_lp_decoder #(
 );
   wire [BITS-1:0] word = code << missing;
   wire [BITS-2:0] magnitude = word[BITS-1] ? -word[BITS-2:0] : word[BITS-2:0];
-  logic [BITS-2:0] body;
+  logic [BITS-2:0] body, differs;  // from the first bit
   logic zero, negative;
   always_ff @(posedge clock) begin
     body <= magnitude;
+    differs <= magnitude ^ {(BITS - 1) {magnitude[BITS-2]}};
     zero <= magnitude == 0;  // Not a Real, too
     negative <= word[BITS-1];
   end
 
   // The run ends where a bit differs from the first one, or with the regime's size.
   wire first = body[BITS-2];
-  wire [BITS-2:0] differs = body ^ {(BITS - 1) {first}};
   logic [2:0] run;
   logic ends;  // by another bit, which is part of the regime
   always_comb begin
@@ -40,8 +40,13 @@ module pqk_array_lp_decoder #(
   end
   wire [BITS-2:0] rest = body << ({1'b0, run} + 4'(ends));
   wire signed [3:0] regime = first ? {1'b0, run} - 1'b1 : -{1'b0, run};
-  wire [LOG-1:0] both = (LOG'(regime) << FRACTION) + LOG'(rest[BITS-2:1]);
-  always_ff @(posedge clock) number <= {zero, negative && !zero, (both << exponent_size) + smallest};
-  wire unused = rest[0];
+  logic [LOG-1:0] both;
+  logic [1:0] flags;
+  always_ff @(posedge clock) begin
+    both   <= {(LOG - FRACTION)'(regime), rest[BITS-2:1]};
+    flags  <= {zero, negative && !zero};
+    number <= {flags, (both << exponent_size) + smallest};
+  end
+  wire unused = rest[0] ^ differs[BITS-2];
 endmodule
 `default_nettype wire

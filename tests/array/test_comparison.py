@@ -101,9 +101,9 @@ def test_fields_are_decoded_as_the_table_says(bench: Bench, name: str) -> None:
     more = int(table[1]) & NEGATIVE - 1  # of the smallest number: what the family adds to all
     smallest = (more - (fmt.smallest_logarithm << FRACTION_BITS - fmt.fraction_bits)) % 2**LOG_BITS
     settings = {"missing": 8 - fmt.bits, "exponent_size": fmt.exponent_size, "regime_size": fmt.regime_size}
-    given = {key: np.full(256 + 2, value) for key, value in {**settings, "smallest": smallest}.items()}
-    given["code"] = np.arange(258) % 256
-    found = to_integers(bench.run({"decoder": given})["decoder"]["number"])[2 : 2 + 2**fmt.bits]
+    given = {key: np.full(256 + 3, value) for key, value in {**settings, "smallest": smallest}.items()}
+    given["code"] = np.arange(259) % 256
+    found = to_integers(bench.run({"decoder": given})["decoder"]["number"])[3 : 3 + 2**fmt.bits]
     zero = table & ZERO != 0
     np.testing.assert_array_equal(found & ZERO != 0, zero)
     np.testing.assert_array_equal(found[~zero], table[~zero])
