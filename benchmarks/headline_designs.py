@@ -33,7 +33,8 @@ class Wanted:
         Of the design; of the network, a key of `headline_networks.READERS`.
     clock_mhz : float
         One of the board's `reachable_mhz`, at which the estimate of the logic leaves a tenth of the period.
-    published : Published
+    published : Published or None
+        None for a network that nobody brought to such a board.
     objective : {"rate", "latency"}
     target_fps : float or None
         The cheapest design that reaches it; None for the fastest one within `lut_share`.
@@ -50,7 +51,7 @@ class Wanted:
     name: str
     network: str
     clock_mhz: float
-    published: Published
+    published: Published | None
     objective: str = "rate"
     target_fps: float | None = None
     share: float = 0.79
@@ -79,6 +80,7 @@ DESIGNS = {
         Wanted("resnet8_latency", "resnet8", 142.857, _RESNET8, "latency", least_top1=86.6),
         Wanted("kws", "kws", 142.857, _KWS, most_cycles=256),
         Wanted("kws_latency", "kws", 142.857, _KWS, "latency"),
+        Wanted("palquant", "palquant", 142.857, None, least_top1=97.5, share=0.7),
         Wanted("mlp", "mlp", 100.0, _MLP, target_fps=100_000, least_top1=86.0),
     )
 }

@@ -16,8 +16,11 @@ from torch import nn
 from pyqkit.digest import digest
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.quant import export_qonnx
+from pyqkit.quant.palquant import deploy, groups_for, load_checkpoint, palquant
+from pyqkit.studies import datasets
 from pyqkit.studies.networks.layers import Formats, Quantised
 from pyqkit.studies.networks.perceptron import WIDTHS, perceptron
+from pyqkit.studies.networks.residual import SmallResNet
 
 FORMATS = {
     "resnet8": Formats("int4", "int4", "uint4", "int8", "int8", "uint8"),
@@ -25,6 +28,8 @@ FORMATS = {
 }
 RESULTS = Path(__file__).parent / "results" / "headline"
 SEED = 1  # of random frames
+PALQUANT = Path(__file__).parents[1] / "notebooks" / "palquant_digits.npz"
+PALQUANT_WIDTH, CALIBRATION = 8, 256  # of its first stage; images on which its stream finds its range
 FILES = {name: RESULTS / f"{name}_weights.npz" for name in ("resnet8", "mlp")}
 
 
@@ -124,4 +129,25 @@ def _kws(data: Path, models: Path) -> Subject:
     return Subject(path, f"{path.name}, SHA-256 {content(path)[:16]}", {"input": fmt.name}, frames, None)
 
 
-READERS: dict[str, Callable[[Path, Path], Subject]] = {"resnet8": _resnet8, "kws": _kws, "mlp": _mlp}
+def palquant_network() -> tuple[nn.Module, np.ndarray, np.ndarray]:
+    """Two groups of 2 bits as hardware has them, the digits that are not trained on, and their classes."""
+    x, _, frames, labels = datasets.digits(0)
+    network = palquant(SmallResNet(1, PALQUANT_WIDTH), groups_for(4, 2), weight_bits=2, act_bits=2)
+    load_checkpoint(network, PALQUANT)
+    return deploy(network.eval(), torch.from_numpy(x[:CALIBRATION])), frames, labels
+
+
+def _palquant(data: Path, models: Path) -> Subject:
+    network, frames, labels = palquant_network()
+    folder = Path(tempfile.mkdtemp(prefix="headline_"))
+    model = export_qonnx(network, torch.from_numpy(frames[:1]), folder / "palquant.onnx")
+    formats = {"weights": "odd2", "activations": "uint2", "ends": "int8", "stream": "int16"}
+    return Subject(model, str(PALQUANT.relative_to(PALQUANT.parents[1])), formats, frames, labels)
+
+
+READERS: dict[str, Callable[[Path, Path], Subject]] = {
+    "resnet8": _resnet8,
+    "kws": _kws,
+    "mlp": _mlp,
+    "palquant": _palquant,
+}

@@ -40,6 +40,9 @@ def result(design: str) -> dict:
 
 def graph(network: str, folder: Path) -> Graph:
     """A network from the committed weights; of a published file it is left to who has that."""
+    if network == "palquant":
+        module, frames, _ = networks.palquant_network()
+        return import_qonnx(export_qonnx(module, torch.from_numpy(frames[:1]), folder / "network.onnx"))
     if network == "mlp":
         module, example = networks.mlp_network(), np.zeros((1, networks.WIDTHS[0]), np.float32)
     elif network == "resnet8" and (DATA / "resnet8_mlperftiny_cifar10.npz").is_file():
