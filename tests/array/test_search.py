@@ -59,7 +59,8 @@ def test_a_machine_is_the_sum_of_its_parts() -> None:
     wider = area.area(replace(named("lpa8x8"), rows=16, columns=16))
     assert 3 < wider.lut / found.lut < 4.5 and wider.bram36 > found.bram36
     smaller = area.area(replace(named("lpa8x8"), weight_words=8192))
-    assert (found.bram36 - smaller.bram36, found.lut) == (16, smaller.lut)
+    assert found.bram36 - smaller.bram36 == 16
+    assert 0 <= found.lut - smaller.lut < 0.001 * found.lut  # a load with an address bit less was measured
 
 
 def test_the_fewest_cycles_of_what_fits() -> None:
