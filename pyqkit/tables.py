@@ -221,11 +221,7 @@ def show_verification(result: dict[str, Any]) -> None:
         f"{result['frames']} frames; engines {', '.join(result['engines'])}: {result['mismatches']} "
         "codes differ between them"
     )
-    for name, one in result["rounded"].items():
-        caption += (
-            f"; {name} has rounded factors in {len(one['layers'])} layers: {one['moved']} of "
-            f"{one['codes']:,} codes moved by the definition"
-        )
+    caption += _rounded(result)
     if reference is None:
         print(caption)
         return
@@ -260,6 +256,26 @@ def show_verification(result: dict[str, Any]) -> None:
     show("codes that differ from float32 execution, and why", floats, beside)
 
 
+def _rounded(result: dict[str, Any]) -> str:
+    """What rounded factors of arrays have moved."""
+    return "".join(
+        f"; {name} has rounded factors in {len(one['layers'])} layers: {one['moved']} of {one['codes']:,} "
+        "codes moved by the definition"
+        for name, one in result["rounded"].items()
+    )
+
+
+def _moved(result: dict[str, Any]) -> list[str]:
+    """A sentence for each array that moves more than rounded factors explain."""
+    return [
+        f"{one['moved']} of {one['codes']} codes are moved by the rounded factors of {name}, {one['far']} of "
+        "them farther from a boundary than rounding reaches; take scales by tensor, or an array with wider "
+        "multipliers."
+        for name, one in result["rounded"].items()
+        if not one["accepted"]
+    ]
+
+
 def _on_the_host(steps: dict[str, dict[str, int]]) -> str:
     """A line on what the host computes, empty where it has no part."""
     compared, differing = (sum(step[key] for step in steps.values()) for key in ("values", "differing"))
@@ -287,13 +303,7 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"{result['mismatches']} codes of the outputs differ between the engines "
             f"{', '.join(result['engines'])}."
         )
-    for name, one in result["rounded"].items():
-        if not one["accepted"]:
-            sentences.append(
-                f"{one['moved']} of {one['codes']} codes are moved by the rounded factors of {name}, "
-                f"{one['far']} of them farther from a boundary than rounding reaches; take scales by tensor, "
-                "or an array with wider multipliers."
-            )
+    sentences += _moved(result)
     steps = reference["host"] if reference else {}
     wrong = [name for name, step in steps.items() if step["differing"]]
     if wrong:

@@ -102,17 +102,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     }
     | {"npy", "programs", "report", "rtl", "untrusted"}
     | OVERLAY_FILES,  # sources anew
-    "board_emulation": {
-        "array",
-        "array.isa",
-        "array.machine",
-        "formats",
-        "boards",
-        "build_folder",
-        "build_contents",
-        "engines",
-        *OVERLAY_FILES,
-    },  # an engine computes
+    "board_emulation": _parts(
+        "array array.isa array.machine formats boards build_folder build_contents engines"
+    )
+    | OVERLAY_FILES,  # an engine computes
     "boards": {"files", "untrusted"},
     "array": _parts("array.host array.machine array.isa array.families digest files formats")
     | {"host", "npy", "untrusted"},
