@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -214,7 +214,7 @@ class _Block:
     lowers: tuple[int, ...] = ()
 
 
-@cache
+@lru_cache(maxsize=2**16)
 def _block(values: tuple[int, ...], shift: int, slots: Slots) -> _Block | None:
     """A micro-block whose inliers have an exponent; None if there is no such block."""
     away = [p for p, v in enumerate(values) if v % (1 << shift) or abs(v) >> shift > slots.largest]
