@@ -16,9 +16,18 @@ from tests.emulate.networks import Net
 
 
 def requantised(
-    net: Net, name: str, source: str, spread: float = 0.3, falling: bool = False, shift: float = 0.25
+    net: Net,
+    name: str,
+    source: str,
+    spread: float = 0.3,
+    falling: bool = False,
+    shift: float = 0.25,
+    still: int = 0,
 ) -> str:
-    """Thresholds of a factor and an offset for each channel, so that most codes occur."""
+    """Thresholds of a factor and an offset for each channel, so that most codes occur.
+
+    In the first `still` channels all sums give one code: the lowest or one in the middle, in turn.
+    """
     tensor, fmt = net.graph.tensors[source], net.activations
     positions = np.array([float(boundary.position) for boundary in fmt.boundaries()])
     reach = max(1.0, to_integers(net.values[source], tensor.format).std())
@@ -27,6 +36,8 @@ def requantised(
     offsets = net.random.normal(0, reach * shift, channels)
     table = np.ceil(factors[:, None] * positions + offsets[:, None])
     table = np.clip(table, tensor.low, tensor.high + 1).astype(np.int64)
+    table[:still] = tensor.high + 1
+    table[1:still:2, positions < 0] = tensor.low
     down = net.random.random(channels) < 0.3 if falling else np.zeros(channels, bool)
     return net.add(Threshold(name, [source], [name], fmt, table, down))
 
@@ -63,12 +74,12 @@ def unequal_branches(fmt: str) -> Net:
     return net
 
 
-def unequal_sums(fmt: str, spread: float = 0.0) -> Net:
+def unequal_sums(fmt: str, spread: float = 0.0, still: int = 0) -> Net:
     """Sums of a convolution and of codes, at scales whose ratio needs more bits than a multiplier has."""
     net = Net(parse(fmt), parse(fmt), shape=(5, 4, 6), frames=4)
     factors = np.array([[3564725385] * 6, [175921860444] * 6])
     net.add(Add("sum", [net.conv("conv", "x", 6), "x"], ["sum"], factors))
-    net.finish(requantised(net, "b", "sum", spread, falling=spread > 0))
+    net.finish(requantised(net, "b", "sum", spread, falling=spread > 0, still=still))
     return net
 
 

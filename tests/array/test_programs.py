@@ -64,18 +64,30 @@ def test_branches_of_unequal_scales(array: Machine, fmt: str) -> None:
     agrees(net, compile_graph(net.graph, replace(array, multiplier_bits=28)))
 
 
+@pytest.mark.parametrize("array, fmt", [(LPA, "lp4_1_2"), (INT8, "int4")], ids=["lp", "int4"])
+def test_channels_that_no_sum_moves(array: Machine, fmt: str) -> None:
+    """They ask for no multiplier; those of the others are as without them."""
+    net = Net(parse(fmt), parse(fmt), shape=(5, 4, 6), frames=4)
+    net.finish(requantised(net, "b", net.conv("conv", "x", 6), still=2))
+    assert [len(np.unique(net.values["b"][..., c])) > 2 for c in range(6)] == [False] * 2 + [True] * 4
+    agrees(net, compile_graph(net.graph, array))
+
+
+@pytest.mark.parametrize("still", [0, 2], ids=["", "still"])
 @pytest.mark.parametrize("spread", [0.0, 0.3], ids=["tensor", "channel"])
 @pytest.mark.parametrize("array, fmt", [(LPA, "lp8_1_2"), (INT8, "int4")], ids=["lp", "int4"])
-def test_factors_are_rounded_before_the_graph_is_fixed(array: Machine, fmt: str, spread: float) -> None:
+def test_factors_are_rounded_before_the_graph_is_fixed(
+    array: Machine, fmt: str, spread: float, still: int
+) -> None:
     """The graph that was rounded is computed exactly; hardly a code of it is another one."""
-    net = unequal_sums(fmt, spread)
+    net = unequal_sums(fmt, spread, still)
     with pytest.raises(UserError, match="the array .* has were expected, but b .*bits"):
         compile_graph(net.graph, array)
     graph, layers = fitted(net.graph, array)
     assert layers == ["b"] and "rounded" in graph.notes[-1]
     before, net.values = net.values, graph.execute(net.codes, keep=True)
     moved = int((before["b"] != net.values["b"]).sum())
-    assert moved <= 1 and len(np.unique(before["b"])) > 4
+    assert moved <= 1 and len(np.unique(before["b"][..., still:])) > 4
     net.graph = graph
     agrees(net, compile_graph(graph, array))
     assert fitted(graph, array) == (graph, [])

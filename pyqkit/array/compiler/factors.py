@@ -101,15 +101,28 @@ def _thresholds(function: Rising, unit: float, steps: int, sums: Tensor) -> np.n
     That holds of those that a channel never reaches, too: among sums of all channels they are as any other.
     """
     rows, places = function.thresholds, positions(function)
-    always, never = rows <= function.low[:, None], rows > function.high[:, None]
     scale = unit / slopes(function, places)
     boundaries = places * unit
     offsets = [
-        np.median(((row - 0.5) * factor - boundaries)[here]) if here.any() else 0.0
-        for row, here, factor in zip(rows, ~(always | never), scale)
+        _offset(row, low, high, factor, boundaries)
+        for row, low, high, factor in zip(rows, function.low, function.high, scale)
     ]
     own = np.rint(boundaries).astype(np.int64) + np.rint(offsets).astype(np.int64)[:, None]
     table = np.full((len(rows), steps), sums.high + 1, np.int64)
     table[:, : function.first] = sums.low
     table[:, function.first : function.first + rows.shape[1]] = np.clip(own, sums.low, sums.high + 1)
     return table
+
+
+def _offset(row: np.ndarray, low: int, high: int, factor: float, boundaries: np.ndarray) -> float:
+    """What a channel's boundaries are moved by, from its thresholds.
+
+    In a channel that no input moves, all inputs come between the boundaries that are passed and the others.
+    """
+    always, never = row <= low, row > high
+    here = ~(always | never)
+    if here.any():
+        return float(np.median(((row - 0.5) * factor - boundaries)[here]))
+    ends = [(low - 0.5) * factor - boundaries[always].max()] if always.any() else []
+    ends += [(high + 0.5) * factor - boundaries[never].min()] if never.any() else []
+    return float(np.mean(ends)) if ends else 0.0

@@ -149,13 +149,15 @@ def _candidates(function: Rising, multiplier_bits: int) -> Iterator[np.ndarray]:
     yield np.ones(channels, np.int64)
     least, most = _ranges(function, positions(function))
     middle = _middle(least, most)
+    largest = middle[np.isfinite(most)].max(initial=0.0) or 1.0
     alike = least.max() < most.min()
     for power in range(1, 4 * multiplier_bits):
         scale = 2.0 ** (power / 2)
         if alike:
             multipliers = np.full(channels, int(scale), np.int64)
         else:
-            multipliers = np.maximum(1, np.rint(scale * middle.max() / middle)).astype(np.int64)
+            whole = np.rint(scale * largest / middle)
+            multipliers = np.clip(whole, 1, 2.0 ** (multiplier_bits - 1)).astype(np.int64)
         if int(multipliers.max()) >= 2 ** (multiplier_bits - 1):
             return
         yield multipliers
@@ -201,7 +203,10 @@ def bent(function: Rising) -> np.ndarray:
 
 
 def _middle(least: np.ndarray, most: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(most), (least + most) / 2, np.maximum(2 * least, 1e-30))
+    """Between the two; in a channel that no input moves, at least as much as in the others."""
+    moved = np.isfinite(most)
+    found = np.where(moved, (least + most) / 2, 2 * least)
+    return np.where(moved, found, np.maximum(found, found[moved].max(initial=0.0) or 1.0))
 
 
 def _solved(function: Rising, multipliers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
