@@ -67,6 +67,6 @@ def test_notebooks_show_their_plots() -> None:
         "1_number_formats": 4,
         "2_quantise_compile_verify": 2,
         "3_minifloats": 1,
-        "4_lpq": 1,
+        "4_lpq": 2,
         "5_palquant": 1,
     }

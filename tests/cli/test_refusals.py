@@ -13,6 +13,7 @@ from click.testing import CliRunner
 pytest.importorskip("onnx")
 
 from pyqkit.cli import main
+from pyqkit.engines import names
 from tests.cli.calls import refused, run
 
 
@@ -48,10 +49,8 @@ def test_unknown_names(built: Path, tmp_path: Path) -> None:
         "--engine",
         "vhdl",
     )
-    names = (
-        "exact, hls, int16x16, int16x16_hls, int8x8, int8x8_hls, lpa4x4, lpa4x4_hls, lpa8x8, lpa8x8_hls, rtl"
-    )
-    refused(engine, f"engine {names} was expected, but 'vhdl' came; choose one of them")
+    known = ", ".join(names())
+    refused(engine, f"engine {known} was expected, but 'vhdl' came; choose one of them")
     assert not list(tmp_path.iterdir())
 
 

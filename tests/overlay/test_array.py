@@ -150,7 +150,7 @@ def test_the_command(tmp_path: Path) -> None:
 def test_make_does_what_the_command_does(bench: Bench) -> None:
     """Without Vivado everything up to it."""
     said = subprocess.run(
-        ["make", "-n", "overlay", "ARRAY=lpa4x4", "BOARD=PYNQ-Z2"],
+        ["make", "--no-print-directory", "-n", "overlay", "ARRAY=lpa4x4", "BOARD=PYNQ-Z2"],
         cwd=ROOT,
         capture_output=True,
         text=True,
