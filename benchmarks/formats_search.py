@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results" / "formats_search.json"
 FOLDER = RESULTS.with_suffix("")
 NETWORK, CALIBRATION, IMAGES = "resnet20", 128, 5000
 BOARD, RATE, SIZES, RECIPE, SEED = "PYNQ-Z2", 1000.0, 5, "gptq+bias", 0
-EVOLUTION = Evolution(40, 8, cycles=2, children=4)
+EVOLUTION = Evolution(200, 8, cycles=2, children=4)
 UNIFORM = ("int4", "e2m1", "lp4_0_3")
 # Of every family, but fewer than by default: the time that a search takes goes with their number.
 DOMAIN = Domain(

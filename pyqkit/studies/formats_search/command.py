@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +114,14 @@ def networks(wanted: Wanted, options: StudyOptions) -> Networks:
         return fronts
     name = min(others, key=lambda name: others[name].luts)
     start = others[name].genome
-    below = _run(Below(source, goal, errors, start, wanted.evolution, wanted.seed), options, "below")
+    below = _run(Below(source, goal, errors, start, _together(wanted), wanted.seed), options, "below")
     beside = {f"point-below-{name.removeprefix(UNIFORM)}": each for each in chosen(below)}
     return {name: others[name], **beside, **others, **fronts}  # the most telling first
+
+
+def _together(wanted: Wanted) -> Evolution:
+    """Of one search that is as long as those of all sizes."""
+    return replace(wanted.evolution, evaluations=wanted.sizes * wanted.evolution.evaluations)
 
 
 def _found(source: Source, goal: Goal, genome: Genome) -> Found:
