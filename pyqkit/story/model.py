@@ -24,9 +24,8 @@ from pyqkit import npy, untrusted
 from pyqkit.errors import UserError
 from pyqkit.files import replacing
 from pyqkit.formats import FormatError
-from pyqkit.formats.microscopiq import MicroscopiqTensor, Window, from_bytes, microscale, to_bytes
+from pyqkit.formats.microscopiq import MicroscopiqTensor, Window, from_bytes, to_bytes
 from pyqkit.formats.microscopiq.values import SPREAD, BlockActivation, BlockWeight
-from pyqkit.formats.parse import parse
 from pyqkit.formats.reading import DAMAGE, check, describe
 
 MAX_MODEL = 64 * 2**20  # bytes of a file
@@ -76,10 +75,7 @@ class Linear:
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Integers of activations (positions, inputs), in units of two to `lowest`."""
-        blocks = parse(f"mx128_int{self.activation.width}narrow")
-        found = microscale(x, blocks, Window(self.lowest, self.lowest + SPREAD))  # type: ignore[arg-type]
-        each = np.repeat(found.exponents - self.lowest, 128, axis=-1)[..., : x.shape[-1]]
-        return self.activation.element_format.integers[found.codes] << each
+        return self.activation.scaled(x, self.lowest)
 
     def real(self, sums: list[np.ndarray]) -> list[np.ndarray]:
         """Sums of integers as numbers, float32."""

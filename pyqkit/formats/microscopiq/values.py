@@ -15,12 +15,15 @@ import numpy as np
 
 from pyqkit.formats.base import FormatError, NumberFormat
 from pyqkit.formats.integer import Integer
+from pyqkit.formats.microscale import Microscaled
+from pyqkit.formats.microscopiq.activations import microscale
 from pyqkit.formats.microscopiq.blocks import Window
 from pyqkit.formats.microscopiq.tensor import MicroscopiqTensor, Slots
 from pyqkit.formats.parse import register
 
 SHIFT_BITS = 3
 SPREAD = 2**SHIFT_BITS - 1  # between the exponents of a layer, of weights and of activations
+BLOCK = 128  # activations that share an exponent
 
 
 class _Shifted(NumberFormat):
@@ -152,6 +155,16 @@ class BlockActivation(_Shifted):
     def integer(self, code: int) -> int | None:
         found = self.element_format.integer(code & 2**self.width - 1)
         return None if found is None else found << (code >> self.width)
+
+    def scaled(self, numbers: np.ndarray, lowest: int) -> np.ndarray:
+        """Integers of numbers in blocks along the last axis, in units of two to the lowest exponent, int64.
+
+        The highest exponent is `SPREAD` more.
+        """
+        fmt, window = Microscaled(self.element_format, BLOCK), Window(lowest, lowest + SPREAD)
+        found = microscale(numbers, fmt, window)
+        exponents = np.repeat(found.exponents - lowest, BLOCK, axis=-1)[..., : numbers.shape[-1]]
+        return np.asarray(self.element_format.integers[found.codes] << exponents)
 
     def split(self, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Integers and the least exponent that they can share along the last axis.

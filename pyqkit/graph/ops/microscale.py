@@ -6,14 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.formats import Microscaled
-from pyqkit.formats.microscopiq import BlockActivation, Window, microscale
-from pyqkit.formats.microscopiq.values import SPREAD
+from pyqkit.formats.microscopiq import BlockActivation
 from pyqkit.graph.fields import whole_field
 from pyqkit.graph.graph import Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
-
-BLOCK = 128
 
 
 @operator
@@ -50,8 +46,4 @@ class Microscale(Operator):
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:
         integers = to_integers(inputs[0], tensors[0].format).astype(np.float64)
-        element = self.format.element_format
-        window = Window(self.lowest, self.lowest + SPREAD)
-        found = microscale(integers, Microscaled(element, BLOCK), window)
-        exponents = np.repeat(found.exponents - self.lowest, BLOCK, axis=-1)[..., : integers.shape[-1]]
-        return [self.format.of_integers(element.integers[found.codes] << exponents)]
+        return [self.format.of_integers(self.format.scaled(integers, self.lowest))]

@@ -9,8 +9,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, Microscaled
 from pyqkit.formats.microscopiq import Window
 from pyqkit.formats.microscopiq.tensor import LOWEST
-
-SPREAD = 7  # exponents of a layer's activations are at most eight
+from pyqkit.formats.microscopiq.values import SPREAD
 
 
 class Microscale(nn.Module):
