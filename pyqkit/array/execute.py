@@ -44,6 +44,11 @@ def item_bits(machine: Machine, memory: Memory) -> int:
     }[memory]
 
 
+def item_bytes(machine: Machine, memory: Memory) -> int:
+    """Bytes that hold an item of a memory."""
+    return -(-item_bits(machine, memory) // 8)
+
+
 def item_words(machine: Machine, memory: Memory) -> int:
     """Stream words that an item of a memory takes."""
     return -(-item_bits(machine, memory) // machine.stream_bits)
@@ -68,7 +73,7 @@ class ArrayState:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.memories = {
-            memory: np.zeros((machine.items(memory), -(-item_bits(machine, memory) // 8)), np.uint8)
+            memory: np.zeros((machine.items(memory), item_bytes(machine, memory)), np.uint8)
             for memory in Memory
         }
         self.tables = {

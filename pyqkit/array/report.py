@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import process_time
 
+from pyqkit.array.execute import item_bytes
 from pyqkit.array.host import HostStep
 from pyqkit.array.isa import Post, Run, Unit
 from pyqkit.array.machine import Memory
@@ -173,7 +174,7 @@ def _bytes(program: Program, section: Section) -> int:
         if isinstance(instruction, (Run, Post)):
             for touch in touched(machine, instruction):
                 used.setdefault((touch.what, touch.writes), []).append((touch.first, touch.last))
-    sizes = {Memory.WEIGHTS.name: machine.columns, Memory.ACTIVATIONS.name: machine.rows}
+    sizes = {memory.name: item_bytes(machine, memory) for memory in (Memory.WEIGHTS, Memory.ACTIVATIONS)}
     return sum(_covered(found) * sizes.get(what, 0) for (what, _), found in used.items())
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.array.execute import item_bits, item_words
+from pyqkit.array.execute import item_bytes, item_words
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.formats import NumberFormat
 from pyqkit.formats.microscopiq.values import BlockActivation
@@ -171,7 +171,7 @@ class Result:
         """Write what came, (frames, bytes), to its place in codes of the whole tensor, (frames, *shape)."""
         frames = len(content)
         if self.layout is not None:
-            size = -(-item_bits(machine, Memory.ACTIVATIONS) // 8)
+            size = item_bytes(machine, Memory.ACTIVATIONS)
             words = content.reshape(frames, self.layout.words, -1)[:, :, :size]
             height, width, _ = self.layout.shape
             box = codes[:, self.top : self.top + height, self.left : self.left + width]
