@@ -55,7 +55,7 @@ class Searches(Study[Size]):
     prune: bool = True
 
     def tasks(self) -> Sequence[Task[Size]]:
-        digest = array_digest(np.concatenate([np.array(errors) for errors in self.alone]))
+        digest = _digest(self.alone)
         positions = [(i + 1) / self.sizes for i in range(self.sizes)]
         return [
             Task(f"size-{i + 1}", Size(self.goal, position, self.evolution, self.prune, digest), self.seed)
@@ -107,7 +107,7 @@ class Below(Study[Start]):
     seed: int = 0
 
     def tasks(self) -> Sequence[Task[Start]]:
-        digest = array_digest(np.concatenate([np.array(errors) for errors in self.alone]))
+        digest = _digest(self.alone)
         return [Task("below", Start(self.goal, self.genome, self.evolution, digest), self.seed)]
 
     def steps(self, task: Task[Start]) -> int:
@@ -125,6 +125,11 @@ class Below(Study[Start]):
         if not _found(state):
             return state
         return _advanced(whole, start.evolution, index - 1, state, error, random)
+
+
+def _digest(alone: Sequence[Sequence[float]]) -> str:
+    """Of the errors alone."""
+    return array_digest(np.concatenate([np.array(errors) for errors in alone]))
 
 
 def _begun(
