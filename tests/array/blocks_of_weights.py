@@ -37,3 +37,23 @@ def directed(bits: int, seed: int = 0) -> np.ndarray:
             values[list(places)] = magnitudes * random.choice([-1, 1], count) << 2
             found.append(values)
     return np.array(found)
+
+
+def random_items(columns: int, bits: int, count: int, random: np.random.Generator) -> np.ndarray:
+    """Items of weights of an array whose lists name each place once, as bits: (count, bits of an item).
+
+    Slots, flags, exponents and signs are any; what is no lane of slots of `bits` bits says nothing.
+    """
+    slots, groups, width = BlockWeight(bits).slots, columns // MICRO, 4
+    stored = random.integers(0, 2, (count, groups, MICRO, width // bits, bits), np.uint8)
+    side = random.integers(0, 2, (count, groups, 2, 4), np.uint8)
+    lists = np.zeros((count, groups, 2, 2 * MOST), np.int64)
+    for at in np.ndindex(count, groups, width // bits):
+        pairs = int(random.integers(0, MOST + 1))
+        lists[at][: 2 * pairs] = halves = random.permutation(MICRO)[: 2 * pairs]
+        if side[(*at, 0)]:
+            stored[at[0], at[1], halves, at[2], slots.half : bits - 1] = 0
+    places = (lists[..., None] >> np.arange(3) & 1).astype(np.uint8)
+    parts = stored, np.concatenate([side, places.reshape(count, groups, 2, -1)], axis=-1)
+    shared = random.integers(0, 2, (count, 3), np.uint8)
+    return np.concatenate([*(part.reshape(count, -1) for part in parts), shared], axis=1)

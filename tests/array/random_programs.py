@@ -23,13 +23,15 @@ from pyqkit.array.isa import (
     Table,
     encode,
 )
-from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.machine import SLOT_BITS, Machine, Memory
 from pyqkit.formats import parse
+from tests.array.blocks_of_weights import random_items
 
 WEIGHTS, ACTIVATIONS, PARAMETERS = 400, 200, 40  # items that programs need of these memories
 PAIRS = {
     "lp": [("lp8_1_3", "lp8_1_3"), ("lp8_0_7", "lp4_0_3"), ("lp8_1_3", "lp2_0_1"), ("lp8_2_2", "lp4_1_3")],
     "integer": [("int4", "int4"), ("uint2", "odd2"), ("int4", "int2"), ("uint2", "int4"), ("uint8", "int8")],
+    "microscopiq": [("int8", "msq4"), ("int8", "msq2")],
 }
 
 
@@ -95,7 +97,8 @@ class Drawn:
         self.program.append(self._run(int(banks[0]), ALL_UNITS))
         self.program.append(self._run(int(banks[1]), 0))
         self.program.append(self._post(int(banks[0])))
-        self.program.append(self._copy())
+        if item_bits(self.machine, Memory.WEIGHTS) == self.machine.columns * SLOT_BITS:
+            self.program.append(self._copy())
         self.program.append(self._post(int(banks[1]), wait=ALL_UNITS, raw=bool(self._below(2))))
 
     def _copy(self) -> Copy:
@@ -196,11 +199,19 @@ class Drawn:
             (Memory.WEIGHTS, WEIGHTS),
             (Memory.ACTIVATIONS, ACTIVATIONS),
         ):
-            size = item_words(machine, memory) * machine.stream_bits // 8
-            items = self.random.integers(0, 256, (count, size)).astype(np.uint8)
-            items[:, item_bits(machine, memory) // 8 :] = 0
-            sent += self._load(memory, items)
+            sent += self._load(memory, self._items(memory, count))
         return sent + encode(machine, Repeat(first=0, count=repetitions))
+
+    def _items(self, memory: Memory, count: int) -> np.ndarray:
+        """Random items as they come over the stream: (count, bytes)."""
+        machine, size = self.machine, item_words(self.machine, memory) * self.machine.stream_bits
+        bits = self.random.integers(0, 2, (count, size), np.uint8)
+        bits[:, item_bits(machine, memory) :] = 0
+        if memory is Memory.WEIGHTS and machine.family == "microscopiq":
+            bits[:, : item_bits(machine, memory)] = random_items(
+                machine.columns, machine.modes[self.pair.mode].weight_bits, count, self.random
+            )
+        return np.packbits(bits, axis=1, bitorder="little")
 
     def _load(self, memory: Memory, items: np.ndarray) -> bytes:
         head = encode(self.machine, Load(memory=memory, address=0, count=len(items)))
