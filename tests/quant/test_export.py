@@ -23,6 +23,12 @@ from pyqkit.quant.handlers import Manager
 Layer = Callable[[], nn.Module]
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The weights of a test do not depend on the tests before it."""
+    torch.manual_seed(0)
+
+
 def first() -> nn.Module:
     return qnn.QuantIdentity(bit_width=8, return_quant_tensor=True)
 
@@ -42,14 +48,31 @@ def trained(*layers: nn.Module, shape: tuple[int, ...] = (2, 6, 6)) -> tuple[nn.
     return module.eval(), x
 
 
-def agrees(module: nn.Module, x: Any) -> None:
-    """The accelerator gives what the module gives, to the last code."""
+def computed(module: nn.Module, x: Any, factor: float = 1.0) -> np.ndarray:
+    """What the module gives where the input of its last layer is `factor` times as large."""
+    *_, last = module.children()
+    scaled = last.register_forward_pre_hook(
+        lambda _, inputs: (getattr(inputs[0], "value", inputs[0]) * factor,)
+    )
     with torch.no_grad():
-        expected = module(x)
-    expected = getattr(expected, "value", expected).numpy()
+        y = module(x)
+    scaled.remove()
+    return getattr(y, "value", y).numpy().astype(np.float32)
+
+
+def agrees(module: nn.Module, x: Any) -> None:
+    """The accelerator gives what the module gives, to the last code.
+
+    A value within the rounding error of float32 sums from a boundary of the last quantiser is left out:
+    the order in which PyTorch sums on this processor decides there. Scales that come from the largest
+    value put a few values on a boundary.
+    """
+    expected = computed(module, x)
+    decided = computed(module, x, 1 - 2**-20) == computed(module, x, 1 + 2**-20)
     found = pyqkit.compile(module, x).emulate(x.numpy())
     assert len(np.unique(expected)) > 1
-    np.testing.assert_array_equal(found, expected.astype(np.float32))
+    assert decided.mean() > 0.95
+    np.testing.assert_array_equal(found[decided], expected[decided])
 
 
 ACTIVATIONS: dict[str, Layer] = {
