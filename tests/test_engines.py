@@ -61,8 +61,8 @@ def test_an_engine_is_added_without_changing_a_file(definition: str) -> None:
     np.testing.assert_array_equal(accelerator.emulate(x, engine=definition), accelerator(x))
     result = accelerator.verify(x, engines=("exact", definition))
     assert (result["engines"], result["mismatches"]) == (["exact", definition], 0)
-    built = [name for name in machine.names() if of(machine.named(name)).built]
-    arrays = [*machine.names(), *(f"{name}_hls" for name in built)]
+    built = {name: of(machine.named(name)).built for name in machine.names()}
+    arrays = [*built, *(f"{name}_{language}" for name in built for language in built[name])]
     assert engines.names() == tuple(sorted(("exact", "hls", "rtl", definition, *arrays)))
     found = report.simulated(accelerator.report(), accelerator.engine(definition), accelerator.graph)
     assert (found.sources.cycles, found.initiation_interval_cycles) == ("simulated", 1)

@@ -1,7 +1,7 @@
 """Engines of arrays: the network as a program for a machine, executed.
 
 Of each machine there is one by its name, which executes instructions on numpy arrays (emulated), and one with
-``_hls`` behind the name, whose machine is the generated C++.
+``_hls`` or ``_rtl`` behind the name, whose machine is the generated C++ or the SystemVerilog, simulated.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pyqkit.array import machine
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph, fitted
 from pyqkit.array.execute import ArrayState
-from pyqkit.array.families import of
+from pyqkit.array.families import Language, of
 from pyqkit.array.machine import Machine
 from pyqkit.array.network import ArrayNetwork, Side
 from pyqkit.array.program import Call, executed
 from pyqkit.designs import Designs
 from pyqkit.emulate.array_hls import HlsArray
+from pyqkit.emulate.array_rtl import RtlArray
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.golden import golden
 from pyqkit.engines import Counts, Engine, Maker, Say, engine
@@ -112,19 +113,21 @@ def _side(graph: Graph, port: Port, codes: np.ndarray) -> Side:
     return Side(port, End(tensor.name, tensor.shape, tensor.format, 1), codes)
 
 
-_BUILT: dict[str, Callable[[Machine], Sender]] = {"": ArrayState, "_hls": HlsArray}
+_BUILT: dict[Language, Callable[[Machine], Sender]] = {"hls": HlsArray, "rtl": RtlArray}
 
 
-def _maker(array: Machine, kind: str) -> Maker:
+def _maker(array: Machine, name: str, built: Callable[[Machine], Sender]) -> Maker:
     def make(designs: Designs, say: Say | None = None) -> Engine:
-        return ArrayEngine(designs.compiled.graph, array, _BUILT[kind], array.name + kind)
+        return ArrayEngine(designs.compiled.graph, array, built, name)
 
     return make
 
 
 def _announce(array: Machine) -> None:
-    for kind in _BUILT if of(array).built else ("",):
-        engine(array.name + kind)(_maker(array, kind))
+    engine(array.name)(_maker(array, array.name, ArrayState))
+    for language in sorted(of(array).built):
+        name = f"{array.name}_{language}"
+        engine(name)(_maker(array, name, _BUILT[language]))
 
 
 for _name in machine.names():

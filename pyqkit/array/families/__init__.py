@@ -4,6 +4,6 @@ A family says which formats it holds and how their codes lie in slots, and compu
 of activation words.
 """
 
-from pyqkit.array.families.base import Family, Pair, check_built, families, of
+from pyqkit.array.families.base import Family, Language, Pair, check_built, families, of
 
-__all__ = ["Family", "Pair", "check_built", "families", "of"]
+__all__ = ["Family", "Language", "Pair", "check_built", "families", "of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
 
 families = Registry["Family"]("pyqkit.array.families")
+Language = Literal["hls", "rtl"]
+LANGUAGES: Mapping[Language, str] = {"hls": "C++", "rtl": "SystemVerilog"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +67,14 @@ class Family(ABC):
 
     Attributes
     ----------
-    built : bool
-        There are blocks in C++ and SystemVerilog.
+    built : frozenset of {"hls", "rtl"}
+        Languages in which there are blocks.
     shift_bits : int
         Of an activation word, behind its slots: the power of two by which all of them are multiplied.
     """
 
     name: str
-    built: ClassVar[bool] = True
+    built: ClassVar[frozenset[Language]] = frozenset(LANGUAGES)
     shift_bits: ClassVar[int] = 0
     entry_bits: int  # of a table of codes
     table_entries: int
@@ -214,12 +216,12 @@ def of(machine: Machine) -> Family:
     return family
 
 
-def check_built(machine: Machine) -> None:
-    """Refuse a machine for whose elements there are no blocks in C++ and SystemVerilog."""
-    if not of(machine).built:
+def check_built(machine: Machine, language: Language = "hls") -> None:
+    """Refuse a machine for whose elements there are no blocks in a language."""
+    if language not in of(machine).built:
         raise UserError(
-            f"an array whose family has C++ and SystemVerilog was expected, but {machine.name} is of family "
-            f"{machine.family}, which numpy alone executes; take the engine {machine.name}"
+            f"an array whose family has {LANGUAGES[language]} was expected, but {machine.name} is of family "
+            f"{machine.family}, which has none; take the engine {machine.name}"
         )
 
 

@@ -50,7 +50,7 @@ class BlockFamily(Family):
     """Elements that multiply integers, and merge halves of outliers."""
 
     name = "microscopiq"
-    built = False
+    built = frozenset()
     entry_bits, table_entries = 8, 8  # no codes pass a table
     shift_bits = SHIFT_BITS
     usual: ClassVar[Mapping[int, str]] = {2: "msq2", 4: "msq4", 8: "int8"}

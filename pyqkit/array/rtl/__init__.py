@@ -79,7 +79,7 @@ def generate(machine: Machine) -> str:
             f"of {SERVED} cycles were expected in SystemVerilog, but {machine.name} has {machine.rows} rows, "
             f"{machine.stream_bits} bits and {machine.post_cycles} cycles; describe a machine that has them"
         )
-    check_built(machine)
+    check_built(machine, "rtl")
     out = Writer(machine)
     written(out)
     head = _HEAD.format(name=module_name(machine), top=machine.stream_bits - 1)
