@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pyqkit.errors import UserError
 from pyqkit.formats import FormatError, OddLevels, parse
+from pyqkit.quant.palquant.between import between
 from pyqkit.quant.ptq.quantiser import Quantiser
 
 _SPREAD = 3.0  # deviations between the middle and an end, when a layer begins
@@ -157,6 +158,8 @@ class LearnedEnds(Grid):
 
     def integers_of(self, x: Tensor) -> Tensor:
         _, top = self.tops
+        if self.training:
+            return between(x, self.lA, self.uA, top)
         return self.act_quant((x - self.lA) / (self.uA - self.lA) * top)
 
     def gain(self) -> Tensor:

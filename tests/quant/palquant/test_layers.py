@@ -23,6 +23,7 @@ from pyqkit.quant.palquant import (
     channel_shuffle,
     rotated,
 )
+from pyqkit.quant.palquant.between import between
 from tests.quant.palquant.equations import Numbers, convolution
 
 BITS = [(2, 2), (1, 2), (2, 3), (4, 4), (3, 1)]
@@ -187,3 +188,27 @@ def test_bad_layers_are_refused() -> None:
         layer.eval()(x)
     with pytest.raises(UserError, match="activations that vary"):
         layer.train()(torch.ones_like(x))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_integers_in_training_are_those_of_single_operators(layout: torch.memory_format) -> None:
+    torch.manual_seed(5)
+    x = (torch.randn(9, 6, 40, 40) * 2).to(memory_format=layout)  # more than one piece, and a part of one
+    x[0, 0, 0, :4] = torch.tensor([0.25, 1.75, 1.0, 0.5])  # both ends, and ties
+    direction = torch.randn(9, 40, 40, 6).movedim(-1, 1)
+    found: list[torch.Tensor] = []
+    expected: list[torch.Tensor] = []
+    for results, rounded in ((found, between), (expected, plainly_between)):
+        given = [t.clone().requires_grad_() for t in (x, torch.tensor(0.25), torch.tensor(1.75))]
+        codes = rounded(*given, 3)
+        (codes * direction).sum().backward()
+        results += [codes.detach(), *(t.grad for t in given)]
+    np.testing.assert_array_equal(found[0], expected[0].round())
+    assert set(found[0].unique().tolist()) == {0, 1, 2, 3}
+    for ours, theirs in zip(found[1:], expected[1:]):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def plainly_between(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor, top: int) -> torch.Tensor:
+    place = ((x - low) / (high - low)).clamp(0, 1) * top
+    return place + (place.round() - place).detach()
