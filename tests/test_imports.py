@@ -61,8 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "driver_rate": {"formats", "overlay.hwh"},
     "custom_op": {"formats"},
     # an export is compared with its module
-    "quant": _parts("discovery emulate.kernels files formats graph graph.layer_names npy untrusted verify")
-    | ONNX_READING,
+    "quant": _parts("array.contention discovery emulate.kernels files formats graph graph.layer_names npy")
+    | {"untrusted", "verify", *ONNX_READING},
     "host": {"discovery", "formats", "graph.fields", "graph.limits"},
     "graph": {"formats", "discovery", "host", "graph.fields", "graph.limits"},
     "graph.fields": {"formats"},
@@ -107,14 +107,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     )
     | OVERLAY_FILES,  # an engine computes
     "boards": {"files", "untrusted"},
-    "array": _parts("array.host array.machine array.isa array.families digest files formats")
+    "array": _parts("array.contention array.host array.machine array.isa array.families digest files formats")
     | {"host", "npy", "untrusted"},
+    "array.contention": set(),
     "array.compiler": _parts("array array.host array.machine array.isa array.families formats graph"),
     "array.host": {"formats", "graph", "graph.fields"},
     "array.machine": {"digest", "discovery", "formats"},
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
-    "array.hls": {"array", "array.families", "array.isa", "array.machine", "array.rtl", "formats"},
+    "array.hls": _parts("array array.families array.isa array.machine array.rtl discovery formats"),
     "array.rtl": {"array", "array.families", "array.isa", "array.machine", "formats", "rtl"},
     "array.area": {"array.machine", "array.rtl"},
     "array.search": _parts(

@@ -5,7 +5,7 @@
 //   LANES, SUM               outputs of a slot, and bits of a sum
 //   Number, Weight           what activations and slots of weights are decoded to
 //   Mode, choose(mode, run)  how the tiles of a RUN are multiplied, and by which tables
-//   number(code), weight(slot), add(sums, number, weight)
+//   number(code), weight(slot), add(sums, number, weight)      of what its memories of activations and weights give
 //   tables[2][TABLES]        what FILL fills: those of activations, those of weights
 #pragma once
 #include "formats.hpp"

@@ -37,6 +37,7 @@ template <int ITEMS, int BITS, int STREAM> struct Items {
 
 // ITEMS items of SLOTS slots of a byte, each of PLANES planes that are written apart.
 template <int ITEMS, int SLOTS, int PLANES, int STREAM> struct Slots {
+  typedef ap_uint<8> Slot;  // what an element takes of it
   static constexpr int BITS = 8 / PLANES, PARTS = (8 * SLOTS + STREAM - 1) / STREAM;
   ap_uint<BITS> planes[ITEMS][SLOTS][PLANES];
   Slots() {
@@ -56,6 +57,15 @@ template <int ITEMS, int SLOTS, int PLANES, int STREAM> struct Slots {
       whole |= int(planes[item][slot][plane]) << (plane * BITS);
     }
     return whole;
+  }
+  // What stands outside a tensor.
+  static Slot padded(ap_uint<8> pad) {
+#pragma HLS INLINE
+    return pad;
+  }
+  // Codes were put that count once; here all do.
+  void unshift(int) {
+#pragma HLS INLINE
   }
   // A code of `bits` bits from bit `low` of the slot on; the others stay.
   void put_code(int item, int slot, int low, int bits, int code) {

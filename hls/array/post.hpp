@@ -164,6 +164,7 @@ void post(const typename M::Post &fields, const typename M::Accumulators &accumu
       found[processor] = int(codes.codes[processor][largest[processor][phase.at]]);
     }
     if (steps.last()) {
+      bool here = false, above = false;  // which words codes go to
       for (int row = 0; row < ROWS; ++row) {
 #pragma HLS UNROLL
         for (int processor = 0; processor < PROCESSORS; ++processor) {
@@ -174,11 +175,15 @@ void post(const typename M::Post &fields, const typename M::Accumulators &accumu
           if (column < COLUMNS && column < targets.left && place == row) {
             const int plane = over ? targets.plane_above() : targets.plane;
             const int word = over ? int(targets.word_above()) : int(targets.word);
+            here = here || !over;
+            above = above || over;
             activations.put_code(word, row, plane * int(fields.code_bits), int(fields.code_bits),
                                  found[processor]);
           }
         }
       }
+      if (here) activations.unshift(int(targets.word));
+      if (above) activations.unshift(int(targets.word_above()));
     }
     if (phase.step()) {
       if (steps.last()) targets.step(steps.lane_ends(), steps.row_ends());

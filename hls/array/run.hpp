@@ -29,8 +29,8 @@ void run(const typename M::Run &fields, const typename M::Activations &activatio
       const bool inside = walk.inside();
       for (int row = 0; row < ROWS; ++row) {
 #pragma HLS UNROLL
-        numbers[row] =
-            family.number(inside ? activations.slot(int(walk.address), row) : ap_uint<8>(fields.pad));
+        numbers[row] = family.number(inside ? activations.slot(int(walk.address), row)
+                                            : M::Activations::padded(ap_uint<8>(fields.pad)));
       }
       for (int column = 0; column < COLUMNS; ++column) {
 #pragma HLS UNROLL

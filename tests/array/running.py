@@ -35,7 +35,7 @@ def run(program: Program, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     return executed(program, codes, sent_to(loaded(program)))
 
 
-def agrees(net: Net, program: Program, state: ArrayState | None = None) -> None:
+def agrees(net: Net, program: Program, state: Sender | None = None) -> None:
     """A program gives the codes of the definitions; in a machine that has it, or in a new one."""
     found = executed(program, net.codes, sent_to(state or loaded(program)))
     assert found.keys() == {port.tensor for port in net.graph.outputs}

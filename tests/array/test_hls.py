@@ -11,7 +11,12 @@ from pyqkit.hls.generate import library
 from tests.hls.test_benches import integers_of_amd, run_bench, run_mutant
 
 HEADERS = sorted(path.stem for path in (library() / "array").glob("*.hpp"))
-FAMILIES = ("digits", "logarithms")  # with AMD's integers the other blocks run in a whole machine
+FAMILIES = (
+    "block_memory",
+    "blocks",
+    "digits",
+    "logarithms",
+)  # with AMD's integers the other blocks run in a whole machine
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
 
@@ -46,8 +51,20 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
         ("run", "ap_uint<8>(fields.pad)", "ap_uint<8>(fields.pad ^ 16)"),
         ("logarithms", "lane == 0 || bits == 2 ? first", "lane == 0 ? first"),
         ("memory", "[bank][at][column][lane] = ap_int", "[bank][at][column][lane ? lane : 1] = ap_int"),
+        ("blocks", "there && upper == slot.place", "there && upper == slot.place && pair > 0"),
+        ("blocks", "(1 << (2 * half)) | (code", "(code"),
+        ("blocks", "inlier = pruned ? 0 : code", "inlier = code"),
+        ("blocks", "outlier ? slot.sides[lane].exponent", "outlier ? slot.sides[0].exponent"),
+        ("blocks", "slot.sides[lane].flag && upper", "upper"),
+        ("blocks", "lane > 0 && bits == ELEMENT", "false"),
+        ("block_memory", "SIDE * (BLOCK_LANES * micro + lane)", "SIDE * (BLOCK_LANES * lane + micro)"),
+        ("block_memory", "    shifts[item] = 0;", "    shifts[0] = 0;"),
     ],
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:
-    """Modes mixed up, the wrong digit, a stale tile, an address off by one, another zero, lanes that leak."""
+    """Modes mixed up, the wrong digit, a stale tile, an address off by one, another zero, lanes that leak.
+
+    Of outliers: one that is forgotten, no hidden bit, a place that is kept, another lane's exponent, lists
+    whose flag is not set, and a second lane of weights of four bits.
+    """
     assert run_mutant(f"array/{header}", right, wrong, tmp_path).returncode == 1

@@ -12,16 +12,17 @@ import pyqkit
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import ProgramError
-from pyqkit.array.machine import Machine, Mode
-from pyqkit.array.program import executed
+from pyqkit.array.machine import Machine, Mode, named
+from pyqkit.array.program import Program
 from pyqkit.emulate.array_hls import HlsArray
 from pyqkit.formats import parse
+from tests.array.block_layers import directed_layer, network, scaled_layer
 from tests.array.layers import layer
 from tests.array.networks import everything, moves
 from tests.array.pairs import CODES, PairsOfCodes
 from tests.array.products import ProductOfActivations
 from tests.array.random_programs import Drawn
-from tests.array.running import sent_to
+from tests.array.running import agrees
 from tests.array.test_matrix import INTEGERS, LOGARITHMS, NARROW, NIBBLES
 from tests.array.test_simulation import MACHINES, NARROW_PAIRS
 from tests.array.test_simulation import NARROW as FOUR_BITS
@@ -29,6 +30,11 @@ from tests.array.test_use import digits
 from tests.hls.test_benches import integers_of_amd
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+# More rows than columns; machines that come with pyqkit have as many.
+BLOCKS = replace(
+    named("msq8x8"), name="msq_small", rows=16, weight_words=5000, activation_words=1500, accumulators=60
+)
+DRAWN = MACHINES | {"microscopiq": BLOCKS}
 PAIRED = {name: replace(machine, accumulators=CODES) for name, machine in MACHINES.items()}
 QUICK = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w")  # to compile, not to run
 
@@ -41,15 +47,22 @@ def built(machine: Machine, amd: bool = False) -> HlsArray:
     return HlsArray(machine, ap_int=integers, flags=QUICK)
 
 
+def made(program: Program) -> HlsArray:
+    """A new machine that has a program."""
+    array = built(program.machine)
+    assert array.send(program.setup()) == b""
+    return array
+
+
 @pytest.mark.parametrize("amd", [False, True], ids=["ours", "amd"])
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_random_programs(name: str, amd: bool) -> None:
     """Every field of every instruction; TLAST on the last word alone."""
     words = 0
     for seed in range(6 if amd else 24):
-        content = Drawn(MACHINES[name], seed).content()
-        given, lasts = built(MACHINES[name], amd).transfer(content)
-        assert given == ArrayState(MACHINES[name]).send(content), seed
+        content = Drawn(DRAWN[name], seed).content()
+        given, lasts = built(DRAWN[name], amd).transfer(content)
+        assert given == ArrayState(DRAWN[name]).send(content), seed
         assert np.flatnonzero(lasts).tolist() == [len(lasts) - 1]
         words += len(lasts)
     assert words > 300
@@ -75,11 +88,15 @@ def test_networks(name: str, activations: str, weights: str) -> None:
     nets += [layer(machine.family, seed) for seed in range(12)]
     for net in nets:
         program = compile_graph(net.graph, machine)
-        array = built(machine)
-        array.send(program.setup())
-        found = executed(program, net.codes, sent_to(array))
-        for port in net.graph.outputs:
-            np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
+        agrees(net, program, made(program))
+
+
+@pytest.mark.parametrize("machine", [BLOCKS, named("msq16x16")], ids=lambda machine: machine.name)
+def test_networks_of_blocks(machine: Machine) -> None:
+    """Outliers at all places, layers of scaled blocks in both modes, a network with a step of the host."""
+    for net in (*map(directed_layer, (2, 4)), *map(scaled_layer, (2, 4)), network()):
+        program = compile_graph(net.graph, machine)
+        agrees(net, program, made(program))
 
 
 @pytest.mark.parametrize("name, fmt", [("lp", "lp8_1_2"), ("integer", "int4"), ("integer", "int8")])

@@ -10,21 +10,19 @@ import pytest
 from pyqkit.array import file
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.families import of
-from pyqkit.array.hls import generate as cpp
 from pyqkit.array.machine import Machine, named
+from pyqkit.array.report import report
 from pyqkit.array.rtl import generate as verilog
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, parse
 from pyqkit.formats.microscopiq import BlockActivation, BlockWeight
 from pyqkit.graph.graph import Graph, GraphError, Tensor
-from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.microscale import Microscale
-from pyqkit.graph.ops.pool import MaxPool
-from tests.array.blocks_of_weights import directed, random_codes
-from tests.array.networks import requantised
+from tests.array.block_layers import directed_layer, net, network, scaled_layer
+from tests.array.blocks_of_weights import directed
 from tests.array.running import agrees
-from tests.emulate.networks import Net, port
+from tests.emulate.networks import port
 
 SMALL, LARGE = named("msq8x8"), named("msq16x16")
 INT8 = parse("int8")
@@ -63,43 +61,39 @@ def test_tiles_with_outliers_at_all_places(machine: Machine, bits: int) -> None:
         np.testing.assert_array_equal(made(machine, bits, tile, words), numbers @ tile)
 
 
-def net(fmt: object, shape: tuple[int, int, int], seed: int = 0) -> Net:
-    """A graph that begins with an input of a format."""
-    return Net(fmt, BlockWeight(4), shape, frames=3, seed=seed)  # type: ignore[arg-type]
-
-
-def convolution(net: Net, name: str, source: str, outputs: int, bits: int, kernel: int = 1) -> str:
-    """A convolution whose weights are blocks."""
-    channels = net.graph.tensors[source].shape[2]
-    weights = random_codes((outputs, kernel, kernel, channels), bits)
-    pad = (kernel // 2,) * 4
-    return net.add(Convolution(name, [source], [name], weights, BlockWeight(bits), padding=pad))
-
-
 @pytest.mark.parametrize("bits", [2, 4])
 @pytest.mark.parametrize("machine", [SMALL, LARGE], ids=lambda machine: machine.name)
 def test_linear_layers_of_scaled_blocks(machine: Machine, bits: int) -> None:
-    """Two blocks of channels, the second one short; outputs that end within a tile."""
-    made = net(Integer(16), (1, 1, 172))
-    made.codes["x"][1:, ..., 128:] >>= 5
-    made.codes["x"][2] >>= 4
-    scaled = made.add(Microscale("scaled", ["x"], ["scaled"], 8, 1))
-    made.finish(convolution(made, "layer", scaled, 72, bits))
+    made = scaled_layer(bits)
     agrees(made, compile_graph(made.graph, machine))
 
 
 def test_a_network() -> None:
-    """Codes of 8 bits between convolutions, a microscale on the host, and a file in between."""
-    made = net(INT8, (6, 5, 12))
-    first = requantised(made, "a", convolution(made, "first", "x", 24, 4, kernel=3), spread=0.1)
-    second = requantised(made, "b", convolution(made, "second", first, 24, 2), spread=0.1)
-    both = made.add(Add("both", [first, second], ["both"], np.array([[1] * 24, [2] * 24])))
-    largest = made.add(MaxPool("largest", [requantised(made, "c", both)], ["largest"], (2, 2), (2, 2)))
-    sums = convolution(made, "third", largest, 16, 4)
-    scaled = made.add(Microscale("scaled", [sums], ["scaled"], 4, 3))
-    made.finish(convolution(made, "last", scaled, 16, 4), scaled)
+    """And a file in between."""
+    made = network()
     program = compile_graph(made.graph, SMALL)
     agrees(made, file.from_bytes(file.to_bytes(program)))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_report_counts_outliers(bits: int) -> None:
+    """Of four micro-blocks an input, those that fill up tiles included."""
+    made = directed_layer(bits)
+    (layer,) = report(compile_graph(made.graph, SMALL)).layers
+    blocks = directed(bits)
+    count = -(-len(blocks) // 4) * 4
+    largest = BlockWeight(bits).slots.largest
+    counts = (np.abs(blocks) > largest).sum(axis=1)[np.arange(count) % len(blocks)]
+    found = layer.outliers
+    assert found is not None and found.outliers == counts.sum()
+    rows = -(-(count // 4) // 8) * 8
+    assert found.places == rows * 32
+    micros = rows * 4 * (1 + 8 * bits) + 32 * (counts > 0).sum() + rows * 32 // 16
+    assert found.encoded_bits == micros
+    items = rows * 32 * bits // 32  # of eight columns
+    assert (found.stored_bits, found.metadata_bits) == (items * 91, items * 91 - found.places * bits)
+    contention = found.contention
+    assert contention.requests == 2 * (counts > 0).sum() > contention.conflicts > 0
 
 
 def test_microscale_is_the_rule_of_the_encoding() -> None:
@@ -126,6 +120,8 @@ def test_what_is_not_held_is_refused() -> None:
         family.pair(SMALL, parse("uint8"), BlockWeight(4))
     with pytest.raises(UserError, match="weights of MicroScopiQ were expected"):
         family.pair(SMALL, INT8, parse("int4"))
+    with pytest.raises(UserError, match="rows that divide 128 were expected.* has 12; take 8"):
+        family.pair(replace(SMALL, rows=12), BlockActivation(8), BlockWeight(4))
     with pytest.raises(UserError, match="columns in groups of 8 were expected"):
         family.weight_bits(replace(SMALL, columns=4))
     made = net(INT8, (1, 1, 8))
@@ -133,9 +129,8 @@ def test_what_is_not_held_is_refused() -> None:
     made.finish(made.add(Convolution("wild", ["x"], ["wild"], weights, BlockWeight(4))))
     with pytest.raises(UserError, match="wild cannot be multiplied.*blocks of 4 bits were expected"):
         compile_graph(made.graph, SMALL)
-    for generate in (cpp, verilog):
-        with pytest.raises(UserError, match="which has none; take the engine msq8x8"):
-            generate(SMALL)
+    with pytest.raises(UserError, match="which has none; take the engine msq8x8"):
+        verilog(SMALL)
     with pytest.raises(UserError, match="channels of one word have different exponents"):
         BlockActivation(8).split(np.array([1, 127 << 7]))
     with pytest.raises(GraphError, match="neither 4 nor 8 bits"):

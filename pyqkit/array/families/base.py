@@ -147,6 +147,15 @@ class Family(ABC):
             If weights of a tile do not go together.
         """
 
+    def outliers(self, mode: Mode, tiles: np.ndarray) -> np.ndarray | None:
+        """How many outliers each micro-block has: int64, (rows, micro-blocks); None where weights have none.
+
+        Parameters
+        ----------
+        tiles : numpy.ndarray, uint8, shape (rows, bytes of an item of weights)
+        """
+        return None
+
     @abstractmethod
     def lanes(self, mode: Mode) -> int:
         """Outputs of a slot."""

@@ -28,7 +28,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.microscopiq.routing import MICRO, MOST, choices
 from pyqkit.formats.microscopiq.tensor import Plan, Slots
-from pyqkit.formats.microscopiq.values import SHIFT_BITS, SPREAD, BlockActivation, BlockWeight
+from pyqkit.formats.microscopiq.values import BLOCK, SHIFT_BITS, SPREAD, BlockActivation, BlockWeight
 
 ELEMENT_BITS = 4  # of a slot
 LANES = ELEMENT_BITS // 2  # at most
@@ -50,7 +50,7 @@ class BlockFamily(Family):
     """Elements that multiply integers, and merge halves of outliers."""
 
     name = "microscopiq"
-    built = frozenset()
+    built = frozenset({"hls"})
     entry_bits, table_entries = 8, 8  # no codes pass a table
     shift_bits = SHIFT_BITS
     usual: ClassVar[Mapping[int, str]] = {2: "msq2", 4: "msq4", 8: "int8"}
@@ -80,6 +80,11 @@ class BlockFamily(Family):
                 f"array {machine.name}, but {activation} times {weight} came; quantise by the recipe "
                 "microscopiq, or take an array of family integer"
             )
+        if isinstance(activation, BlockActivation) and BLOCK % machine.rows:
+            raise UserError(
+                f"rows that divide {BLOCK} were expected of an array for activations scaled by blocks, but "
+                f"{machine.name} has {machine.rows}; take 8, 16, 32 or 64"
+            )
         for index, mode in enumerate(machine.modes):
             if mode.weight_bits >= weight.slot_bits and self.lanes(mode) == (lanes or self.lanes(mode)):
                 none, sides = np.zeros(0, np.uint64), (activation.integers, weight.integers)
@@ -89,6 +94,9 @@ class BlockFamily(Family):
             f"weights of {machine.modes[-1].weight_bits} bits at most were expected by the array "
             f"{machine.name}, but {weight} came; take an array that has a mode for them"
         )
+
+    def outliers(self, mode: Mode, tiles: np.ndarray) -> np.ndarray:
+        return np.asarray(_read(mode, tiles)[0].paired.sum(axis=-1))
 
     def lanes(self, mode: Mode) -> int:
         return ELEMENT_BITS // mode.weight_bits
@@ -142,6 +150,14 @@ def weights(mode: Mode, tiles: np.ndarray) -> np.ndarray:
     ----------
     tiles : numpy.ndarray, uint8, shape (rows, bytes of an item)
     """
+    plan, codes = _read(mode, tiles)
+    lanes = ELEMENT_BITS // mode.weight_bits
+    values = plan.values(codes, Slots(mode.weight_bits))
+    return values.reshape(len(tiles), lanes, -1).transpose(0, 2, 1)
+
+
+def _read(mode: Mode, tiles: np.ndarray) -> tuple[Plan, np.ndarray]:
+    """What items of weights say: the plan of their rows, and slots (rows, micro-blocks, 8), lane 0 first."""
     slots = Slots(mode.weight_bits)
     rows, lanes = len(tiles), ELEMENT_BITS // slots.bits
     groups = tiles.shape[1] * 8 // (MICRO * ELEMENT_BITS + LANES * SIDE_BITS)
@@ -157,8 +173,7 @@ def weights(mode: Mode, tiles: np.ndarray) -> np.ndarray:
     places = _joined(side[..., 1 + SHIFT_BITS :].reshape(*side.shape[:2], MOST, 2, 3)).astype(np.uint8)
     places *= flags[..., None]
     plan = Plan(_joined(inlier)[:, None], exponents, places[..., 0], places[..., 1])
-    values = plan.values(codes.reshape(rows, lanes * groups, MICRO), slots)
-    return values.reshape(rows, lanes, columns).transpose(0, 2, 1)
+    return plan, codes.reshape(rows, lanes * groups, MICRO)
 
 
 def planned(micro: np.ndarray, slots: Slots) -> Plan:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from pyqkit.array import isa
 from pyqkit.array.execute import item_bits
-from pyqkit.array.families import check_built, of
+from pyqkit.array.hls.base import Elements, Powers, described, lane
 from pyqkit.array.isa import Instruction, Table, word_bits
 from pyqkit.array.machine import Machine, Memory
-from pyqkit.array.rtl.parameters import DIGITS, planes
+from pyqkit.errors import UserError
 from pyqkit.formats.logposit import linear_table
 
-Powers = Callable[[int], Sequence[int]]
-FRACTION = 6  # bits of a logarithm behind the point, in tables
+__all__ = ["Powers", "described", "generate"]
+
 _HEAD = """// The array {name}, written by pyqkit.
 #pragma once
-#include "array/{family}.hpp"
+#include "array/{header}.hpp"
 #include "array/machine.hpp"
 
 using namespace pyqkit::array;
@@ -24,7 +22,6 @@ using namespace pyqkit::array;
 namespace {{  // so that a program can load several machines
 
 """
-_FAMILY_FILES = {"lp": "logarithms", "integer": "digits"}
 
 
 def generate(machine: Machine, powers: Powers = linear_table) -> dict[str, str]:
@@ -41,11 +38,16 @@ def generate(machine: Machine, powers: Powers = linear_table) -> dict[str, str]:
     UserError
         If there are no blocks of its family.
     """
-    check_built(machine)
-    family = _logarithms(machine) if machine.family == "lp" else _digits(machine)
-    text = _HEAD.format(name=machine.name, family=_FAMILY_FILES[machine.family])
+    describe = described.get(machine.family)
+    if describe is None:
+        raise UserError(
+            f"an array whose family has C++ was expected, but {machine.name} is of family {machine.family}, "
+            f"which has none; take the engine {machine.name}"
+        )
+    elements = describe(machine, powers)
+    text = _HEAD.format(name=machine.name, header=elements.header)
     text += "".join(_instruction(machine, kind) for kind in isa.KINDS if kind is not isa.End)
-    members = _constants(machine) + _types(machine, powers) + family
+    members = _constants(machine) + _types(machine, elements)
     text += f"struct Described {{\n{members}}};\n\n}}  // namespace\n"
     return {"machine.hpp": text, "simulation.cpp": _SIMULATION}
 
@@ -82,7 +84,7 @@ def _constants(machine: Machine) -> str:
         "PROCESSORS": -(-machine.columns // machine.post_cycles),
         "MULTIPLIER": machine.multiplier_bits,
         "OFFSET": machine.offset_bits,
-        "LANE": _lane(machine),
+        "LANE": lane(machine),
         "ADDRESS": address,
     }
     numbers |= {kind.__name__.upper(): kind.number for kind in isa.KINDS}
@@ -91,61 +93,24 @@ def _constants(machine: Machine) -> str:
     return "".join(f"  static constexpr int {name} = {value};\n" for name, value in numbers.items())
 
 
-def _types(machine: Machine, powers: Powers) -> str:
-    """Instructions and memories."""
+def _types(machine: Machine, elements: Elements) -> str:
+    """Instructions, memories and elements."""
     stream, count = machine.stream_bits, -(-machine.columns // machine.post_cycles)
     types = {kind.__name__: f"{kind.__name__}Fields" for kind in isa.KINDS if kind is not isa.End}
     for memory in (Memory.PROGRAM, Memory.TABLES, Memory.PARAMETERS):
         sizes = f"{machine.items(memory)}, {item_bits(machine, memory)}, {stream}"
         types[memory.name.capitalize()] = f"Items<{sizes}>"
-    types["Weights"] = f"Slots<{machine.weight_words}, {machine.columns}, 1, {stream}>"
-    types["Activations"] = f"Slots<{machine.activation_words}, {machine.rows}, {planes(machine)}, {stream}>"
-    lanes = "Family::LANES"
+    types["Weights"], types["Activations"] = elements.weights, elements.activations
     types["Boundaries"] = f"pyqkit::array::Boundaries<{count}, {machine.offset_bits}>"
     types["Codes"] = f"pyqkit::array::Codes<{count}>"
     head = "".join(f"  typedef {text} {name};\n" for name, text in types.items())
+    sums = f"{machine.accumulators}, {machine.columns}, Family::LANES, {lane(machine)}"
     lane_bits = ", ".join(str(mode.lane_bits) for mode in machine.modes)
-    family = (
-        f"pyqkit::array::Logarithms<Significands, {_lane(machine)}, {machine.operand_tables}, "
-        f"{of(machine).activation_bits(machine)}>"
-        if machine.family == "lp"
-        else f"pyqkit::array::Digits<{_lane(machine)}, {machine.operand_tables}>"
-    )
-    accumulators = f"{machine.accumulators}, {machine.columns}, {lanes}, {_lane(machine)}"
     return (
-        f"{head}  struct Significands {{\n    static int value(int fraction) {{\n"
-        f"      static const pyqkit::Constant<8, false> table[{1 << FRACTION}] = "
-        f"{{{', '.join(map(str, powers(FRACTION)))}}};\n      return table[fraction];\n    }}\n  }};\n"
-        f"  typedef {family} Family;\n"
-        f"  typedef pyqkit::array::Accumulators<{accumulators}> Accumulators;\n"
+        f"{head}{elements.members}  typedef {elements.family} Family;\n"
+        f"  typedef pyqkit::array::Accumulators<{sums}> Accumulators;\n"
         f"  static int lane_bits(int mode) {{\n    static const int bits[] = {{{lane_bits}}};\n"
         "    return bits[mode];\n  }\n"
-    )
-
-
-def _lane(machine: Machine) -> int:
-    """Bits of the widest sum."""
-    return max(mode.lane_bits for mode in machine.modes)
-
-
-def _logarithms(machine: Machine) -> str:
-    bits = ", ".join(str(mode.weight_bits) for mode in machine.modes)
-    return (
-        f"  static int mode(int index) {{\n    static const int bits[] = {{{bits}}};\n"
-        "    return bits[index];\n  }\n"
-    )
-
-
-def _digits(machine: Machine) -> str:
-    modes = [DIGITS[mode.weight_bits, mode.activation_bits] for mode in machine.modes]
-    rows = ", ".join(
-        f"{{{{{', '.join(map(str, d.weights))}}}, {{{', '.join(map(str, d.activations))}}}, "
-        f"{d.inner}, {d.outer}}}"
-        for d in modes
-    )
-    return (
-        "  static const DigitMode &mode(int index) {\n"
-        f"    static const DigitMode modes[] = {{{rows}}};\n    return modes[index];\n  }}\n"
     )
 
 
