@@ -16,7 +16,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Contention:
-    """What a tile of weights takes.
+    """What tiles of weights take.
 
     Attributes
     ----------
@@ -28,15 +28,19 @@ class Contention:
         Of micro-blocks with outliers, and those that were not served in their first cycle.
     """
 
-    cycles: int
-    ideal: int
-    requests: int
-    conflicts: int
+    cycles: int = 0
+    ideal: int = 0
+    requests: int = 0
+    conflicts: int = 0
+
+    def __add__(self, other: Contention) -> Contention:
+        """One after the other."""
+        return Contention(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values())))
 
     @property
     def lost(self) -> float:
         """Share of the cycles in which somebody waited."""
-        return 1 - self.ideal / self.cycles
+        return 1 - self.ideal / self.cycles if self.cycles else 0.0
 
     @property
     def rate(self) -> float:
@@ -45,33 +49,51 @@ class Contention:
 
 
 def shared(flags: np.ndarray, vectors: int, networks: int) -> Contention:
-    """Vectors through a tile.
+    """Vectors through tiles, one tile after the other.
 
     Parameters
     ----------
-    flags : numpy.ndarray, bool, shape (rows, micro-blocks)
+    flags : numpy.ndarray, bool, shape (..., rows, micro-blocks)
         Which have outliers.
     vectors, networks : int
         At least 1.
     """
-    rows = len(flags)
-    passed = np.zeros(rows, np.int64)  # vectors that a row has passed on
-    open_ = flags.copy()  # what has not been served of the vector that a row has
-    fresh = np.ones(rows, bool)
+    tiles = flags.reshape(-1, *flags.shape[-2:])
+    count, rows, _ = tiles.shape
+    passed = np.zeros((count, rows), np.int64)  # vectors that a row has passed on
+    open_ = tiles.copy()  # what has not been served of the vector that a row has
+    fresh = np.ones((count, rows), bool)
     cycles = requests = conflicts = 0
-    while passed[-1] < vectors:
-        above = np.concatenate([[vectors], passed[:-1]])
+    while (working := int((passed[:, -1] < vectors).sum())) > 0:
+        above = np.concatenate([np.full((count, 1), vectors), passed[:, :-1]], axis=1)
         ready = passed < above
-        asking = open_ & ready[:, None]
+        asking = open_ & ready[..., None]
         # the rows farthest down come first
-        served = asking & (np.cumsum(asking[::-1], axis=0)[::-1] <= networks)
-        first = asking & fresh[:, None]
+        served = asking & (np.cumsum(asking[:, ::-1], axis=1)[:, ::-1] <= networks)
+        first = asking & fresh[..., None]
         requests += int(first.sum())
         conflicts += int((first & ~served).sum())
         open_ &= ~served
-        done = ready & ~open_.any(axis=1)
+        done = ready & ~open_.any(axis=2)
         fresh = np.where(ready, done, fresh)
         passed[done] += 1
-        open_[done] = flags[done]
-        cycles += 1
-    return Contention(cycles, vectors + rows - 1, requests, conflicts)
+        open_[done] = tiles[done]
+        cycles += working
+    return Contention(cycles, count * (vectors + rows - 1), requests, conflicts)
+
+
+def of_matrix(flags: np.ndarray, rows: int, micros: int, vectors: int, networks: int) -> Contention:
+    """Vectors through all tiles of a matrix of weights, which the last ones do not fill.
+
+    Parameters
+    ----------
+    flags : numpy.ndarray, bool, shape (inputs, micro-blocks)
+        Along outputs: which have outliers.
+    rows, micros : int
+        Of a tile.
+    vectors, networks : int
+        As for `shared`.
+    """
+    padded = np.pad(flags, [(0, -size % of) for size, of in zip(flags.shape, (rows, micros))])
+    tiles = padded.reshape(-1, rows, padded.shape[1] // micros, micros).swapaxes(1, 2)
+    return shared(tiles, vectors, networks)

@@ -9,6 +9,7 @@ from pyqkit.array.execute import item_bytes
 from pyqkit.array.host import HostStep
 from pyqkit.array.isa import Post, Run, Unit
 from pyqkit.array.machine import Memory
+from pyqkit.array.outliers import Outliers, of_sections
 from pyqkit.array.program import Program, Section
 from pyqkit.array.timing import Span, depths, schedule
 from pyqkit.array.touches import touched
@@ -40,6 +41,8 @@ class LayerCycles:
         is what tiles lose, of channels and taps that do not fill them.
     busy : dict of Unit to int
         Cycles that each unit works.
+    outliers : Outliers, optional
+        Of weights in blocks.
     """
 
     layers: tuple[str, ...]
@@ -50,6 +53,7 @@ class LayerCycles:
     nbytes: int
     filled: float
     busy: dict[Unit, int]
+    outliers: Outliers | None = None
 
     @property
     def utilisation(self) -> float:
@@ -130,9 +134,10 @@ def report(program: Program) -> ArrayReport:
         spans += schedule(machine, program.instructions[segment.first : segment.last], frame)
         frame = spans[-1].start + depths(machine).repeat
     sizes = [program.segment_bytes(segment) for segment in program.segments]
+    outliers = of_sections(program)
     return ArrayReport(
         frame,
-        tuple(_layer(program, spans, index) for index in range(len(program.sections))),
+        tuple(_layer(program, spans, index, found) for index, found in enumerate(outliers)),
         (sum(given for given, _ in sizes), sum(taken for _, taken in sizes)),
         len(program.setup()),
         len(sizes),
@@ -151,7 +156,7 @@ def _timed(step: HostStep) -> HostTime:
     return HostTime(step.layers, min(spent))
 
 
-def _layer(program: Program, spans: list[Span], index: int) -> LayerCycles:
+def _layer(program: Program, spans: list[Span], index: int, outliers: Outliers | None) -> LayerCycles:
     section = program.sections[index]
     own = spans[section.first : section.last]
     entered = sum(
@@ -164,7 +169,8 @@ def _layer(program: Program, spans: list[Span], index: int) -> LayerCycles:
     cycles = spans[section.last].start - own[0].start
     filled = ideal / entered if entered else 0.0
     moved = _bytes(program, section)
-    return LayerCycles(section.layers, section.macs, cycles, ideal, section.peak, moved, filled, busy)
+    peak = section.peak
+    return LayerCycles(section.layers, section.macs, cycles, ideal, peak, moved, filled, busy, outliers)
 
 
 def _bytes(program: Program, section: Section) -> int:
@@ -189,6 +195,7 @@ def _covered(ranges: list[tuple[int, int]]) -> int:
 
 def rows(found: ArrayReport) -> list[dict[str, object]]:
     """The report as rows of plain data, a layer each."""
+    first = next((layer.outliers.row() for layer in found.layers if layer.outliers), {})
     return [
         {
             "layers": ", ".join(layer.layers),
@@ -198,6 +205,7 @@ def rows(found: ArrayReport) -> list[dict[str, object]]:
             "tiles filled": f"{layer.filled:.1%}" if layer.macs else None,
             "elements wait": layer.waiting,
             "bound by": layer.bound,
+            **(layer.outliers.row() if layer.outliers else dict.fromkeys(first)),
         }
         for layer in found.layers
     ]

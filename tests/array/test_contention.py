@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyqkit.array.contention import Contention, shared
+from pyqkit.array.contention import Contention, of_matrix, shared
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,14 @@ def test_each_micro_block_has_its_columns_of_a_network() -> None:
     found = shared(flags, 100, 2)
     assert 100 * 6 / 2 <= found.cycles <= 100 * 6 / 2 + 6 and found.requests == 600
     assert found.lost == 1 - 105 / found.cycles and 0 < found.rate < 1
+
+
+def test_tiles_of_a_matrix_come_one_after_the_other() -> None:
+    """The last ones are filled up with weights that are no outliers."""
+    flags = np.random.default_rng(0).random((21, 5)) < 0.3
+    found = of_matrix(flags, 8, 2, 6, 1)
+    full = np.zeros((24, 6), bool)
+    full[:21, :5] = flags
+    tiles = [full[row : row + 8, at : at + 2] for row in (0, 8, 16) for at in (0, 2, 4)]
+    assert found == sum((shared(tile, 6, 1) for tile in tiles), Contention())
+    assert found.requests == 6 * flags.sum() and 0 < found.conflicts < found.requests

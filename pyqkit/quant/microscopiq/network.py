@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pyqkit.array.contention import of_matrix
 from pyqkit.errors import UserError, brief
 from pyqkit.formats import Microscaled, parse
 from pyqkit.formats.microscopiq import Counts, MicroscopiqTensor
+from pyqkit.formats.microscopiq.routing import MICRO
 from pyqkit.quant.microscopiq.activations import Microscale, calibrated
 from pyqkit.quant.microscopiq.layer import SHIFT_BITS, Along, Options, microscopiq
 from pyqkit.quant.microscopiq.walk import FloatLayer, each_layer
@@ -26,6 +28,7 @@ from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.moments import rows, second_moments
 
 _BATCH = 64
+ARRAY, VECTORS = 64, 64  # rows and columns of the paper's array, and vectors that come in a row
 Say = Callable[[str], None]
 
 
@@ -70,17 +73,23 @@ class LayerReport:
         Stored with all metadata, shifts of outputs too, and with the places that fill rows up to eight.
     effective_bits : float
         Stored bits of a weight.
+    metadata_bits : int
+        Stored bits that are no slots of weights.
     outliers, demoted, pruned, clamped : int
         See `pyqkit.formats.microscopiq.Counts`.
     flagged : float
         Share of the micro-blocks that have outliers.
     spread : int
         Difference of the largest and the smallest exponent of blocks that are not zero.
+    conflicts : float or None
+        Along outputs, share of the requests to one network for all 64 rows of a square array that are not
+        served at once, when 64 vectors come in a row (modelled; `pyqkit.array.contention`).
     """
 
     name: str
     weights: int
     stored_bits: int
+    metadata_bits: int
     effective_bits: float
     outliers: int
     demoted: int
@@ -88,6 +97,7 @@ class LayerReport:
     clamped: int
     flagged: float
     spread: int
+    conflicts: float | None
 
     def to_json(self) -> dict[str, object]:
         """As plain data."""
@@ -111,10 +121,14 @@ def _layer_report(name: str, layer: MicroscopiqLayer) -> LayerReport:
     fine = plan.outlier_exponents[plan.flags] - tensor.slots.fraction
     both = np.concatenate([used, fine])
     stored = tensor.stored_bits + (SHIFT_BITS * layer.shifts.numel() if bool(layer.shifts.any()) else 0)
+    conflicts = None
+    if layer.along == "outputs":
+        conflicts = of_matrix(plan.flags, ARRAY, ARRAY // MICRO, VECTORS, networks=1).rate
     return LayerReport(
         name,
         layer.weight.numel(),
         stored,
+        stored - layer.weight.numel() * tensor.slots.bits,
         stored / layer.weight.numel(),
         counts.outliers,
         counts.demoted,
@@ -122,6 +136,7 @@ def _layer_report(name: str, layer: MicroscopiqLayer) -> LayerReport:
         counts.clamped,
         float(plan.flags.mean()),
         int(both.max() - both.min()) if both.size else 0,
+        conflicts,
     )
 
 

@@ -11,7 +11,7 @@ import pyqkit
 from pyqkit.errors import UserError
 from pyqkit.formats import Microscaled, parse
 from pyqkit.formats.microscopiq import Window, microscale
-from pyqkit.quant.microscopiq import Microscale, quantised, report
+from pyqkit.quant.microscopiq import Microscale, Options, quantised, report
 
 
 class Small(nn.Module):
@@ -74,10 +74,24 @@ def test_layers_hold_what_their_encoding_says(make: object, data: Tensor) -> Non
         turned = module.weight.detach().reshape(groups, -1, module.weight[0].numel()).mT
         np.testing.assert_array_equal(turned.reshape(values.shape).numpy(), values)
         assert layer.stored_bits == module.encoded.stored_bits
+        assert layer.metadata_bits == layer.stored_bits - 4 * layer.weights > 0
+        assert layer.conflicts is not None and 0 <= layer.conflicts < 1
         assert layer.spread <= 7
         assert layer.effective_bits > 4.1
     error = (network(data) - model(data)).square().mean() / model(data).square().mean()
     assert 0 < error < 0.02
+
+
+def test_conflicts_are_those_of_the_layers_outliers() -> None:
+    """Of rows with outliers in the same eight outputs; along inputs there is no network."""
+    layer, frames = nn.Linear(64, 16, bias=False).eval(), torch.rand(64, 64)
+    with torch.no_grad():
+        layer.weight.uniform_(-0.1, 0.1)
+        layer.weight[3, :2] = 2.0  # two rows, next to each other
+    (found,) = report(quantised(layer, frames, Options(compensate=False)))
+    assert (found.outliers, found.conflicts) == (2, 63 / 128)  # all but the first vector of the upper row
+    (found,) = report(quantised(layer, frames, Options(along="inputs")))
+    assert found.conflicts is None
 
 
 def test_two_bits_and_kept_layers() -> None:
