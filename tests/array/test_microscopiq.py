@@ -19,8 +19,9 @@ from pyqkit.formats.microscopiq import BlockActivation, BlockWeight
 from pyqkit.graph.graph import Graph, GraphError, Tensor
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.microscale import Microscale
-from tests.array.block_layers import directed_layer, net, network, scaled_layer
+from tests.array.block_layers import convolution, directed_layer, net, network, scaled_layer
 from tests.array.blocks_of_weights import directed
+from tests.array.networks import requantised
 from tests.array.running import agrees
 from tests.emulate.networks import port
 
@@ -66,6 +67,14 @@ def test_tiles_with_outliers_at_all_places(machine: Machine, bits: int) -> None:
 def test_linear_layers_of_scaled_blocks(machine: Machine, bits: int) -> None:
     made = scaled_layer(bits)
     agrees(made, compile_graph(made.graph, machine))
+
+
+def test_layers_narrower_than_a_block() -> None:
+    """What fills up slots and micro-blocks has no sums."""
+    made = net(INT8, (2, 3, 3))
+    made.finish(requantised(made, "a", convolution(made, "first", "x", 5, 2)))
+    made.finish(convolution(made, "second", "a", 1, 4))
+    agrees(made, compile_graph(made.graph, SMALL))
 
 
 def test_a_network() -> None:

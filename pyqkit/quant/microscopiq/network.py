@@ -221,8 +221,8 @@ def _rounded(
     moments = second_moments(layer, x)
     if not bool(torch.isfinite(moments).all()) or not bool(torch.isfinite(layer.weight).all()):
         raise UserError(
-            f"finite weights and activations were expected, but those of {name} hold NaN or infinity; find "
-            "out where they come from"
+            f"finite weights and activations were expected, but those of {name or 'the layer'} hold NaN or "
+            "infinity; find out where they come from"
         )
     found = microscopiq(rows(layer, layer.weight), moments, options)
     kind = MicroscopiqLinear if isinstance(layer, nn.Linear) else MicroscopiqConv2d

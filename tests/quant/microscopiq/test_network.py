@@ -94,6 +94,33 @@ def test_conflicts_are_those_of_the_layers_outliers() -> None:
     assert found.conflicts is None
 
 
+def test_more_than_four_outliers_are_counted() -> None:
+    """The four largest of a block stay; the others saturate, and the report says how many."""
+    layer, frames = nn.Linear(32, 128, bias=False).eval(), torch.rand(16, 32)
+    with torch.no_grad():
+        layer.weight.uniform_(-0.01, 0.01)
+        layer.weight[:6, 5] = torch.tensor([1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
+    network = quantised(layer, frames, Options(4, compensate=False))
+    (found,) = report(network)
+    assert (found.outliers, found.demoted, found.pruned) == (4, 2, 4)
+    assert network.weight[2:6, 5].min() > 1.1 and network.weight[:2, 5].max() < 0.02
+
+
+@pytest.mark.parametrize("inputs, outputs", [(1, 1), (3, 2), (5, 7), (32, 3)])
+def test_layers_narrower_than_a_block(inputs: int, outputs: int) -> None:
+    """Places that fill a block up count as stored, and have no outputs; a layer of zeros stays one."""
+    frames = torch.rand(16, inputs)
+    layer = nn.Linear(inputs, outputs).eval()
+    network = quantised(layer, frames, Options(2))
+    (found,) = report(network)
+    assert found.stored_bits == inputs * (8 + 1 + 8 * 2) and found.weights == inputs * outputs
+    assert network(frames).shape == (16, outputs)
+    with torch.no_grad():
+        layer.weight.zero_()
+    network = quantised(layer, frames, Options(2))
+    assert not network.weight.any() and report(network)[0].spread == 0
+
+
 def test_two_bits_and_kept_layers() -> None:
     model = small()
     network = pyqkit.quantise(model, TOKENS, recipe="microscopiq", bits=2, keep=["down"])
@@ -165,6 +192,10 @@ def test_other_things_that_are_refused() -> None:
     model.eval().get_parameter("0.weight").data[0] = torch.nan
     with pytest.raises(UserError, match="finite"):
         quantised(model, FRAMES)
+    alone = nn.Linear(8, 8).eval()
+    alone.weight.data[0] = torch.nan
+    with pytest.raises(UserError, match="those of the layer hold NaN"):
+        quantised(alone, torch.rand(16, 8))
     idle = small()
     idle.idle = nn.Linear(2, 2).eval()
     with pytest.raises(UserError, match="do not run"):
