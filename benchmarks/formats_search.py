@@ -86,8 +86,8 @@ def _options() -> argparse.Namespace:
 def wanted(data: Path) -> Wanted:
     """The search of the committed results."""
     source = Cifar10Source(NETWORK, str(data), CALIBRATION, IMAGES)
-    goal = Goal.of(source, BOARD, RATE, domain=DOMAIN)
-    return Wanted(source, goal, SIZES, EVOLUTION, RECIPE, UNIFORM, SEED)
+    goal = Goal.of(source, BOARD, RATE, domain=DOMAIN, recipe=RECIPE)
+    return Wanted(source, goal, SIZES, EVOLUTION, UNIFORM, SEED)
 
 
 def built(what: Wanted, named: Networks, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ def _run(options: argparse.Namespace) -> StudyOptions:
 
 def synthesised(what: Wanted, network: Mapping[str, Any]) -> dict[str, Any]:
     """The model's figures of a network, and those of Yosys, block by block."""
-    point = Point(what.goal, tuple(network["genome"]), what.recipe)
+    point = Point(what.goal, tuple(network["genome"]))
     accelerator = compiled(build(what.source, point, what.seed), what.goal)
     estimated = vars(accelerator.report().resources)
     return {"estimated": estimated} | {"found": headline.synthesised(accelerator)["synthesised"]}
@@ -132,7 +132,7 @@ def keep(run: Run, what: Wanted, named: Networks, networks: list[dict[str, Any]]
         "target_fps": goal.fps,
         "calibration": CALIBRATION,
         "images": IMAGES,
-        "recipe": what.recipe,
+        "recipe": goal.recipe,
         "sizes": what.sizes,
         "evolution": asdict(what.evolution),
         "domain": asdict(goal.domain),

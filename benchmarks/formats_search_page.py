@@ -26,13 +26,13 @@ _FIGURES = {
 TEXT = """## ResNet-20 on a PYNQ-Z2
 
 `benchmarks/formats_search.py`: {rate:,.0f} frames/s at {clock:g} MHz, {sizes} sizes, {evaluations} networks
-run for each, {calibration} images for calibration; one seed. A first run of 40 networks for each size found
-none below uniform int4, so the search for such a network was added then, and is {sizes} times as long.
+run for each, {calibration} images for calibration; one seed. The search below the smallest uniform network is
+{sizes} times as long. Weights are those that the recipe's GPTQ gives each layer alone.
 
 * weights: {weights}
 * activations: {acts}
 
-What the search goes by, before any recipe:
+What the search goes by:
 
 {found}
 

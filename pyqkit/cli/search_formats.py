@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "--evaluations", type=click.IntRange(2), default=60, show_default=True, help="Networks run for each size."
 )
 @click.option(
-    "--recipe", default="", help="Steps for the networks that are built, joined by +, such as gptq+bias."
+    "--recipe", default="", help="Steps by which networks are built, joined by +, such as gptq+bias."
 )
 @click.option("--compare", default="", help="Uniform formats to build beside them, joined by commas.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
@@ -114,17 +114,15 @@ def _wanted(
     compare: str,
     seed: int,
 ) -> Wanted:
-    from pyqkit.quant.ptq import parse_steps
     from pyqkit.studies.formats_search.command import Wanted
     from pyqkit.studies.formats_search.study import Goal
     from pyqkit.studies.genetic import Evolution
 
-    parse_steps(recipe)
     domain = _domain(weights_formats, acts_formats)
-    goal = Goal.of(source, board, target_fps, clock_mhz, lut_share, domain)
+    goal = Goal.of(source, board, target_fps, clock_mhz, lut_share, domain, recipe)
     evolution = Evolution(evaluations, min(8, evaluations), cycles=2, children=4)
     others = tuple(name for name in compare.split(",") if name)
-    return Wanted(source, goal, sizes, evolution, recipe, others, seed)
+    return Wanted(source, goal, sizes, evolution, others, seed)
 
 
 def _domain(weights: str | None, acts: str | None) -> Domain:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from pyqkit.quant.ptq.grid import Grid
 from pyqkit.quant.ptq.layers import QuantLayer
 from pyqkit.quant.ptq.moments import matched, moments_with, rows
 from pyqkit.quant.ptq.network import Network
+from pyqkit.quant.ptq.step import Stage, Step
 from pyqkit.quant.ptq.walk import Walk
 
 
@@ -67,3 +70,31 @@ def problems(network: Network, to_match: bool, damping: float) -> Iterator[Probl
             weight = matched(weight, moments, cross, damping)
         grid = Grid(layer.weight_quant.format, rows(layer, layer.weight_quant.scale))
         yield Problem(layer, weight, moments, grid)
+
+
+@dataclass(frozen=True)
+class LayerStep(Step):
+    """A step that rounds the weights of one layer after the other, from moments of what each reads.
+
+    Attributes
+    ----------
+    damping : float
+        Share of the mean second moment that is added to each.
+    matched : bool
+        Aim at the outputs of the float network, not at those of the float weights on quantised inputs: so a
+        layer makes up for the rounding of those before it.
+    """
+
+    stage: ClassVar[Stage] = "calibrated"
+
+    damping: float = 0.01
+    matched: bool = True
+
+    @abstractmethod
+    def rounded(self, problem: Problem) -> Tensor:
+        """Values of the grid, in the shape of the problem's weights; of the problem nothing is changed."""
+
+    def apply(self, network: Network, seed: int) -> None:
+        """Set the weights of every layer to values of its grid."""
+        for problem in problems(network, self.matched, self.damping):
+            problem.settle(self.rounded(problem))

@@ -50,8 +50,6 @@ class Wanted:
         Networks of the front, at most.
     evolution : Evolution
         Of each size.
-    recipe : str
-        Steps of post-training quantisation of the networks that are built.
     compare : tuple of str
         Formats of uniform networks beside the front; first and last layer have 8 bits.
     seed : int
@@ -61,7 +59,6 @@ class Wanted:
     goal: Goal
     sizes: int
     evolution: Evolution
-    recipe: str = ""
     compare: tuple[str, ...] = ()
     seed: int = 0
 
@@ -87,7 +84,7 @@ def built_until_now(wanted: Wanted, named: Networks, options: StudyOptions) -> R
 
 def _points(wanted: Wanted, named: Networks) -> Points:
     genomes = tuple((name, each.genome) for name, each in named.items())
-    return Points(wanted.source, wanted.goal, genomes, wanted.recipe, wanted.seed)
+    return Points(wanted.source, wanted.goal, genomes, wanted.seed)
 
 
 def networks(wanted: Wanted, options: StudyOptions) -> Networks:
@@ -164,7 +161,7 @@ def save(wanted: Wanted, built: Sequence[Built], options: StudyOptions, name: st
     known = {each.name: each for each in built}
     if name not in known:
         raise UserError(f"one of {listed(known)} was expected to compile, but {brief(name)} came; take one")
-    network = build(wanted.source, Point(wanted.goal, known[name].genome, wanted.recipe), wanted.seed)
+    network = build(wanted.source, Point(wanted.goal, known[name].genome), wanted.seed)
     accelerator = compiled(network, wanted.goal)
     differing = accelerator.verify(network.data[:2].numpy(), ("exact",))["reference"]["codes_differing"]
     if differing:

@@ -159,8 +159,7 @@ class Retyping:
 
     def _codes(self, place: int, name: str) -> np.ndarray:
         quantiser = self.subject.quantiser(place, name)
-        (layer,) = self.subject.places[place].names
-        weight = self.subject.network.layer(layer).weight.detach()
+        weight = self.subject.weight(place, name)
         return quantiser.format.encode((weight / quantiser.scale).numpy())
 
     # ---- which operator is which layer

@@ -25,6 +25,7 @@ from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.layers import rounded_once
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.pipeline import quantised
+from pyqkit.quant.ptq.recipe import parse_steps
 from pyqkit.studies.formats_search.assigned import recipe_of
 from pyqkit.studies.formats_search.costs import Costs, Rate, TooSlowError
 from pyqkit.studies.formats_search.retyping import Retyping
@@ -51,6 +52,9 @@ class Goal:
     clock_mhz, fps, lut_share : float
         See `pyqkit.studies.formats_search.costs.Rate`.
     domain : Domain
+    recipe : str
+        Steps of post-training quantisation by which networks are built; see `Subject` for what the search
+        knows of them.
     """
 
     network: str
@@ -61,6 +65,7 @@ class Goal:
     fps: float
     lut_share: float
     domain: Domain
+    recipe: str = ""
 
     @classmethod
     def of(
@@ -71,8 +76,10 @@ class Goal:
         clock_mhz: float | None = None,
         lut_share: float = 1.0,
         domain: Domain | None = None,
+        recipe: str = "",
     ) -> Goal:
-        """For a source; UserError if the board, the clock, the rate or the share cannot be."""
+        """For a source; UserError if the board, the clock, the rate, the share or the recipe cannot be."""
+        parse_steps(recipe)
         described = boards.load(board)
         clock = described.clock_mhz if clock_mhz is None else clock_mhz
         if not boards.is_clock(clock):
@@ -83,7 +90,8 @@ class Goal:
             raise UserError(f"a share above 0 and up to 1 was expected, but {lut_share:g} came; take another")
         resources = tuple(sorted((name, int(has)) for name, has in described.resources.items()))
         digests = network_digest(source.network()), array_digest(source.images())
-        return cls(*digests, board, resources, float(clock), float(fps), float(lut_share), domain or Domain())
+        limits = float(clock), float(fps), float(lut_share)
+        return cls(*digests, board, resources, *limits, domain or Domain(), recipe)
 
     @property
     def rate(self) -> Rate:
@@ -126,13 +134,10 @@ class Point:
     ----------
     goal : Goal
     genome : tuple of str
-    recipe : str
-        Steps of post-training quantisation.
     """
 
     goal: Goal
     genome: Genome
-    recipe: str
 
 
 @dataclass(frozen=True)
@@ -143,11 +148,10 @@ class Points(Study[Point]):
     source: Source
     goal: Goal
     genomes: tuple[tuple[str, Genome], ...]
-    recipe: str = ""
     seed: int = 0
 
     def tasks(self) -> Sequence[Task[Point]]:
-        return [Task(name, Point(self.goal, genome, self.recipe), self.seed) for name, genome in self.genomes]
+        return [Task(name, Point(self.goal, genome), self.seed) for name, genome in self.genomes]
 
     def step(self, task: Task[Point], index: int, state: State) -> State:
         point = task.parameters
@@ -189,7 +193,7 @@ def _figures(accelerator: Accelerator) -> dict[str, float]:
 
 def build(source: Source, point: Point, seed: int = 0) -> Network:
     """The network of a point, quantised."""
-    return quantised(source.network(), source.images(), recipe_of(point.genome, point.recipe), seed)
+    return quantised(source.network(), source.images(), recipe_of(point.genome, point.goal.recipe), seed)
 
 
 def compiled(network: Network, goal: Goal) -> Accelerator:
@@ -221,7 +225,7 @@ def subject(source: Source, goal: Goal) -> Subject:
             "the network and frames with which the search began were expected, but others are there; leave "
             "files as they are while a search runs"
         )
-    return Subject(model, checked(images))
+    return Subject(model, checked(images), parse_steps(goal.recipe))
 
 
 @lru_cache(maxsize=1)

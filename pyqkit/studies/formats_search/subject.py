@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from pyqkit.errors import UserError
 from pyqkit.formats import FormatError, NumberFormat, parse
 from pyqkit.quant.ptq.network import Network
+from pyqkit.quant.ptq.pipeline import prepared
 from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.quant.ptq.recipe import Recipe
 from pyqkit.quant.ptq.scales import scales
+from pyqkit.quant.ptq.step import Step
+from pyqkit.studies.formats_search.mending import Mending
 
 BASE = "int8"  # format in which a network is rounded, and lowered, before any is searched for
 _SAMPLED = 2**16  # numbers of a tensor that its scale is found from
@@ -63,6 +66,9 @@ class Subject:
         Float, in eval mode; it is left as it is.
     frames : Tensor, shape (frames, *shape of the input)
         As `pyqkit.quant.ptq.frames.checked` gives them.
+    steps : sequence of Step
+        Of the recipe by which networks are built: those that change the float network have changed it, and
+        those that round one layer after another make its weights (`Mending`); others come later.
 
     Attributes
     ----------
@@ -72,11 +78,13 @@ class Subject:
         Weights, then activations, each in order of execution.
     """
 
-    def __init__(self, model: nn.Module, frames: Tensor) -> None:
-        self.network = Network(model, frames)
+    def __init__(self, model: nn.Module, frames: Tensor, steps: Sequence[Step] = ()) -> None:
+        self.network = prepared(model, frames, steps)
         self.network.quantise(Recipe.of(BASE))
         self.places = places_of(self.network)
         self._rounding = Rounding(self.network)
+        self._mending = Mending(self.network, steps)
+        self._weights: dict[tuple[int, str], Tensor] = {}
         self._wanted = self._outputs((None,) * len(self.places))
         deviation = (self._wanted - self._wanted.mean(0)).double().square().sum()
         if not float(deviation):
@@ -90,9 +98,22 @@ class Subject:
         """A format at a place, with the scale of the least squared error."""
         return self._rounding.quantiser(self.places[place], name)
 
+    def weight(self, place: int, name: str | None) -> Tensor:
+        """What the quantiser of a layer rounds: its weights as they are left by the steps for a format."""
+        (layer,) = self.places[place].names
+        if name is None:
+            return self.network.float_layer(layer).weight.detach()
+        if (place, name) not in self._weights:
+            self._weights[place, name] = self._mending.weight(layer, self.quantiser(place, name))
+        return self._weights[place, name]
+
+    @torch.no_grad()
     def set(self, genome: Sequence[str | None]) -> None:
         """Round each place to its format from now on; None leaves it float."""
-        for place, name in zip(self.places, genome, strict=True):
+        for i, (place, name) in enumerate(zip(self.places, genome, strict=True)):
+            if place.is_weights:
+                weight = self.weight(i, name)
+                self.network.quant_layer(place.names[0]).weight.copy_(weight)
             self._rounding.set(place, name)
 
     def error(self, genome: Sequence[str | None]) -> float:
@@ -153,7 +174,7 @@ class Rounding:
 
     def _weights(self, place: Place, fmt: NumberFormat) -> Quantiser:
         (layer,) = place.names
-        weight = self.network.layer(layer).weight.detach()
+        weight = self.network.float_layer(layer).weight.detach()
         found = scales(weight.reshape(len(weight), -1), fmt, "mse", True)
         return Quantiser(fmt, found.reshape(-1, *(1,) * (weight.ndim - 1)))
 

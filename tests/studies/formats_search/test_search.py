@@ -14,6 +14,8 @@ from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.pipeline import quantised
+from pyqkit.quant.ptq.recipe import parse_steps
+from pyqkit.quant.ptq.steps.gptq import Gptq
 from pyqkit.studies.formats_search import search
 from pyqkit.studies.formats_search.assigned import recipe_of, uniform
 from pyqkit.studies.formats_search.search import Found, advance, begin, bound, front
@@ -24,6 +26,7 @@ from pyqkit.studies.formats_search.subject import Genome, Subject, places_of
 from pyqkit.studies.genetic import Evolution, Member, Population
 from pyqkit.studies.runner import run
 from tests.studies.formats_search.network import Digits
+from tests.studies.small import SmallSource
 
 SOURCE = Digits("perceptron")
 DOMAIN = Domain(("int2", "e2m1", "int6"), ("int3", "e2m1", "lp4_0_3"))
@@ -175,6 +178,45 @@ def test_assigned_network_has_the_formats_of_its_genome() -> None:
     assert [network.quant_layer(name).weight_quant.format.name for name in network.layers] == list(weights)
     assert [q.format.name for q in network.quantisers.values()] == ["uint8", "ue2m2", "uint4"]
     assert places_of(network) == places
+
+
+RESIDUAL = SmallSource()
+
+
+def _mended(steps: str) -> Subject:
+    return Subject(RESIDUAL.network(), checked(RESIDUAL.images()), parse_steps(steps))
+
+
+def test_search_sees_what_gptq_makes_of_weights() -> None:
+    plain, mended = _mended(""), _mended("gptq+bias")
+    weights = [i for i, place in enumerate(plain.places) if place.is_weights]
+    genome = ["int3" if i in weights else None for i in range(len(plain.places))]
+    assert mended.error(genome) < 0.8 * plain.error(genome)
+    assert mended.error([None] * len(genome)) == plain.error([None] * len(genome)) == 0
+    mended.set(genome)
+    for i in weights:
+        layer = mended.network.quant_layer(plain.places[i].names[0])
+        assert torch.equal(layer.weight_quant(layer.weight), layer.weight)
+
+
+def test_first_layer_has_the_weights_that_the_recipe_gives_it() -> None:
+    """It alone reads in the quantised network what it reads in the float one, if activations are float."""
+    mended = _mended("gptq")
+    name = mended.network.layers[0]
+    network = quantised(
+        RESIDUAL.network(), checked(RESIDUAL.images()), recipe_of(("int3",) * len(mended.places), "")
+    )
+    for quantiser in network.quantisers.values():
+        quantiser.enabled = False
+    Gptq().apply(network, 0)
+    torch.testing.assert_close(mended.weight(0, "int3"), network.layer(name).weight.detach(), rtol=0, atol=0)
+    assert not torch.equal(mended.weight(0, "int3"), network.float_layer(name).weight)
+
+
+def test_learned_rounding_and_equalisation_are_seen_too() -> None:
+    genome = ["int3" if place.is_weights else None for place in _mended("").places]
+    assert _mended("gptq+round").error(genome) < _mended("gptq").error(genome)
+    assert _mended("equalise").error(genome) != _mended("").error(genome)
 
 
 def test_uniform_network_is_that_of_the_recipe() -> None:

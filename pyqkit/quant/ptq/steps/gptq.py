@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from pyqkit.quant.ptq.moments import damped
-from pyqkit.quant.ptq.network import Network
-from pyqkit.quant.ptq.problems import problems
-from pyqkit.quant.ptq.step import Stage, Step, steps
+from pyqkit.quant.ptq.problems import LayerStep, Problem
+from pyqkit.quant.ptq.step import steps
 
 Nearest = Callable[[Tensor, int], Tensor]
 
@@ -125,30 +124,18 @@ def _sorted(moments: Tensor, order: Tensor) -> Tensor:
 
 @steps.register("gptq")
 @dataclass(frozen=True)
-class Gptq(Step):
+class Gptq(LayerStep):
     """Round all weights by GPTQ, layer after layer.
 
     Attributes
     ----------
-    damping : float
-        Share of the mean second moment that is added to each.
     ordered : bool
         Begin with the columns of the largest moments.
-    matched : bool
-        Aim at the outputs of the float network, not at those of the float weights on quantised inputs: so a
-        layer makes up for the rounding of those before it.
     """
 
-    stage: ClassVar[Stage] = "calibrated"
     rank: ClassVar[int] = 40
 
-    damping: float = 0.01
     ordered: bool = True
-    matched: bool = True
 
-    def apply(self, network: Network, seed: int) -> None:
-        """Set the weights of every layer to values of its grid."""
-        for problem in problems(network, self.matched, self.damping):
-            problem.settle(
-                gptq(problem.weight, problem.moments, problem.grid.nearest, self.damping, self.ordered)
-            )
+    def rounded(self, problem: Problem) -> Tensor:
+        return gptq(problem.weight, problem.moments, problem.grid.nearest, self.damping, self.ordered)

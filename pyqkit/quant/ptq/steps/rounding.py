@@ -10,9 +10,8 @@ from torch import Tensor
 
 from pyqkit.quant.ptq.grid import Grid
 from pyqkit.quant.ptq.moments import squared_error
-from pyqkit.quant.ptq.network import Network
-from pyqkit.quant.ptq.problems import problems
-from pyqkit.quant.ptq.step import Stage, Step, steps
+from pyqkit.quant.ptq.problems import LayerStep, Problem
+from pyqkit.quant.ptq.step import steps
 
 STRETCH = (-0.1, 1.1)  # the sigmoid before it is cut to 0..1, so that it reaches both ends
 _WARM_UP = 0.2  # share of the iterations without regulariser
@@ -117,35 +116,24 @@ def best(weight: Tensor, moments: Tensor, candidates: list[Tensor]) -> Tensor:
 
 @steps.register("round")
 @dataclass(frozen=True)
-class Round(Step):
-    """Learn the rounding of all weights, layer after layer.
+class Round(LayerStep):
+    """Learn the rounding of all weights, layer after layer, where that lowers the error of the outputs.
 
     Attributes
     ----------
     iterations, rate, pressure
         As for `learned`.
-    damping : float
-        Share of the mean second moment that is added to each where the float network is aimed at.
-    matched : bool
-        Aim at the outputs of the float network, not at those of the float weights on quantised inputs.
     """
 
-    stage: ClassVar[Stage] = "calibrated"
     rank: ClassVar[int] = 50
 
     iterations: int = 500
     rate: float = 0.1
     pressure: float = 4.0
-    damping: float = 0.01
-    matched: bool = True
 
-    def apply(self, network: Network, seed: int) -> None:
-        """Set the weights of every layer to values of its grid, if that lowers the error of its outputs.
-
-        What the weights are rounded to now, by GPTQ if that went before, is a candidate for every output.
-        """
-        for problem in problems(network, self.matched, self.damping):
-            found = learned(
-                problem.weight, problem.moments, problem.grid, self.iterations, self.rate, self.pressure
-            )
-            problem.settle(best(problem.weight, problem.moments, [problem.present, found]))
+    def rounded(self, problem: Problem) -> Tensor:
+        """What weights are rounded to now, by GPTQ if that went before, is a candidate for every output."""
+        found = learned(
+            problem.weight, problem.moments, problem.grid, self.iterations, self.rate, self.pressure
+        )
+        return best(problem.weight, problem.moments, [problem.present, found])
