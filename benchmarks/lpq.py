@@ -19,9 +19,11 @@ from lpq_records import RESULTS, is_kept, keep
 
 from pyqkit.studies.lpq.command import crewed
 from pyqkit.studies.lpq.comparison import Entry, ablations, comparison
+from pyqkit.studies.lpq.problem import Search
 from pyqkit.studies.lpq.source import Cifar10Source
 from pyqkit.studies.lpq.study import LpqStudy
 from pyqkit.studies.options import StudyOptions, run_study, study_options
+from pyqkit.studies.study import Task
 
 EVALUATIONS = {"resnet20": 1800, "resnet44": 600, "vit": 600}
 
@@ -51,13 +53,27 @@ def main(
     else:
         entries = [Entry(name, source, EVALUATIONS[name]) for name, source in zip(names, sources)]
         study = comparison(entries, seeds)
+    chosen = named(study, only or ("*",))
     with crewed(study, run.workers, run.dask) as together:
-        _run(together, results, only or ("*",), run)
+        _run(together, chosen, results, run)
 
 
-def _run(study: LpqStudy, results: Path, only: Sequence[str], run: StudyOptions) -> None:
+def named(study: LpqStudy, only: Sequence[str]) -> list[Task[Search]]:
+    """Searches whose names match, in the order of the patterns; one that matches none is refused."""
+    found = {name: [task for task in study.tasks() if fnmatch(task.name, name)] for name in only}
+    for name, tasks in found.items():
+        if not tasks:
+            known = ", ".join(task.name for task in study.tasks())
+            raise click.BadParameter(
+                f"names of searches were expected, but none matches {name!r}; there are {known}",
+                param_hint="--only",
+            )
+    return [task for tasks in found.values() for task in tasks]
+
+
+def _run(study: LpqStudy, tasks: Sequence[Task[Search]], results: Path, run: StudyOptions) -> None:
     """Search for what is not there yet; workers share the children of a cycle."""
-    for task in [task for name in only for task in study.tasks() if fnmatch(task.name, name)]:
+    for task in tasks:
         if not (run.resume and is_kept(results, task)):
             options = replace(run, out=run.out / task.name, workers=1, dask=None)
             keep(results, run_study(study.alone(task), options))

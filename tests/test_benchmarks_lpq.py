@@ -14,10 +14,14 @@ pytest.importorskip("torch")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import click
+import lpq
 import lpq_page
 from lpq_records import Record, is_kept, keep
 
+from pyqkit.studies.lpq.comparison import Entry, comparison
 from tests.studies.lpq.test_lpq import found
+from tests.studies.small import SmallSource
 
 
 def test_the_page_says_what_the_searches_say() -> None:
@@ -69,3 +73,11 @@ def test_searches_are_counted_and_parts_compared_with_the_whole() -> None:
     assert "* ResNet-20, against mse-greedy search: more accurate in 0 of 3, less in 1; the other 2" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| kurtosis | 1 |")]
     assert row.split("|")[5].startswith(" -4.00 (")
+
+
+def test_a_name_that_no_search_has_is_refused_before_any_runs() -> None:
+    study = comparison([Entry("small", SmallSource(), 44)], 1)
+    chosen = lpq.named(study, ("*unlimited*", "small.int?"))
+    assert [task.name for task in chosen] == ["small.lpq-unlimited.0", "small.int8", "small.int4"]
+    with pytest.raises(click.BadParameter, match="none matches '.any.'; there are small.float"):
+        lpq.named(study, ("*int8", "*any*"))
