@@ -195,7 +195,7 @@ class Network:
         return name
 
 
-class _Recorder(fx.Interpreter):
+class _Recorder(tracing.Interpreter):
     """Runs a graph, and keeps a sample of what some of its nodes make."""
 
     def __init__(self, graph: fx.GraphModule, nodes: set[fx.Node], share: int) -> None:

@@ -293,7 +293,15 @@ def _activations_before_pools(graph: fx.GraphModule) -> None:
     graph.graph.lint()
 
 
-class _Finite(fx.Interpreter):
+class Interpreter(fx.Interpreter):
+    """Runs a graph; an error stays the one sentence that it is."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__(graph)
+        self.extra_traceback = False  # which fx writes behind the message
+
+
+class _Finite(Interpreter):
     """Runs a graph as far as its layers give finite numbers."""
 
     def run_node(self, n: fx.Node) -> Any:

@@ -24,6 +24,7 @@ from pyqkit.studies.layerwise.network import TracedNetwork
 _KEPT_BYTES = 2**28  # of tensors between blocks
 _KEPT_WEIGHTS = 2048  # rounded tensors of weights
 _SAMPLED = 100_000  # numbers of a point that its codings are chosen by
+_LARGEST = 1e15  # of a network's numbers: sums of their squares are float32 numbers
 
 Pool = Callable[[Tensor], Tensor]
 
@@ -214,6 +215,7 @@ class Evaluator:
                 "a network that returns finite logits of shape (images, classes) was expected, but "
                 f"{_described(logits)} came; look at its output, its weights and the images"
             )
+        _check_apart(logits)
         return tuple(samples), self.view(real)
 
 
@@ -233,12 +235,22 @@ def _layer(module: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
 def _sample(tensor: Tensor, name: str) -> Sample:
     """Numbers of a point, at most `_SAMPLED` that lie evenly in it."""
     numbers = tensor.reshape(-1)
-    if not bool(torch.isfinite(numbers).all()):
+    if not bool((numbers.abs() <= _LARGEST).all()):
         raise UserError(
-            f"finite numbers were expected in the network, but {plain(name)} is NaN or infinite on the "
-            "images; look at them and at the weights"
+            f"finite numbers up to {_LARGEST:g} were expected in the network, but {plain(name)} is larger, "
+            "NaN or infinite on the images; look at them and at the weights"
         )
     return Sample(numbers[:: -(-len(numbers) // _SAMPLED)].numpy())
+
+
+def _check_apart(logits: Tensor) -> None:
+    """Refuse images that nothing is to be learned of; sums in another order round otherwise."""
+    apart = float((logits - logits[0]).abs().max())
+    if len(logits) > 1 and apart <= 1e-5 * float(logits.abs().max()):
+        raise UserError(
+            f"images that the network tells apart were expected, but it says the same of all {len(logits)}; "
+            "look at them and at the weights"
+        )
 
 
 def _described(logits: object) -> str:

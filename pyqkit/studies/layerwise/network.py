@@ -128,11 +128,7 @@ class TracedNetwork:
         called = [str(node.target) for node in self.nodes if node.op == "call_module"]
         others = [name for name in called if not isinstance(self._modules[name], (*_WEIGHTED, *_REAL))]
         held = [n for n in others if any(p.ndim >= 2 for p in self._modules[n].parameters())]
-        functions = [
-            node.name
-            for node in self.nodes
-            if node.op == "call_function" and node.target in _FUNCTIONAL and _constant(node.args[1])
-        ]
+        functions = [node.name for node in self.nodes if _multiplies_parameters(node)]
         shared = sorted({name for name in called if called.count(name) > 1 and self._weighted(name)})
         kinds = [f"{name} is a {type(self._modules[name]).__name__}" for name in held]
         kinds += [f"{name} is a function" for name in functions]
@@ -206,8 +202,13 @@ _FUNCTIONAL = {
     nn.functional.linear,
     nn.functional.bilinear,
     nn.functional.embedding,
+    operator.matmul,
     torch.matmul,
+    torch.mm,
+    torch.bmm,
+    torch.einsum,
 }
+_METHODS = {"matmul", "mm", "bmm"}
 
 _NEW = {
     operator.iadd: operator.add,
@@ -218,9 +219,17 @@ _NEW = {
 }
 
 
-def _constant(argument: object) -> bool:
-    """Whether an argument is a parameter of the network."""
-    return isinstance(argument, fx.Node) and argument.op == "get_attr"
+def _multiplies_parameters(node: fx.Node) -> bool:
+    """Whether an operation that is no layer multiplies by parameters of the network."""
+    called = node.op == "call_function" and node.target in _FUNCTIONAL
+    called |= node.op == "call_method" and node.target in _METHODS
+    return called and any(_constant(given) for given in node.all_input_nodes)
+
+
+def _constant(node: fx.Node) -> bool:
+    """Whether a value is made of parameters alone."""
+    given = node.all_input_nodes
+    return node.op == "get_attr" or (bool(given) and all(map(_constant, given)))
 
 
 def _traced(model: nn.Module) -> fx.GraphModule:

@@ -28,6 +28,12 @@ def broken():
 
 def number():
     return 3
+
+def overflowing():
+    made = make()
+    for layer in (made[0], made[3]):
+        layer.weight.data.fill_(1e30)
+    return made
 """
 
 
@@ -128,13 +134,18 @@ REFUSALS = {
     "absent file": ("absent.py:make", "cannot (FileNotFoundError: there is no file absent.py)"),
     "absent factory": ("net.py:other", "a function or class other was expected in net.py, but there is none"),
     "factory that raises": ("net.py:broken", "but net.py:broken raises RuntimeError: no such luck; give"),
+    "overflow": (
+        "net.py:overflowing",
+        "finite activations was expected, but NaN or infinity leaves 3;",
+    ),
     "no module": ("net.py:number", "a torch.nn.Module was expected from net.py:number, but int came"),
 }
 
 
 @pytest.mark.parametrize(("where", "words"), REFUSALS.values(), ids=REFUSALS)
 def test_code_that_is_refused(folder: Path, where: str, words: str) -> None:
-    result = quantise(where, *GIVEN[1:])
+    given = GIVEN[1:] if where != "net.py:overflowing" else GIVEN[3:]  # it has weights of its own
+    result = quantise(where, *given)
     assert result.exit_code == 2 and words in result.output and result.output.count("\n") == 1
     assert not Path("net.onnx").exists()
 

@@ -109,6 +109,17 @@ class Functional(nn.Module):
         return nn.functional.linear(x, self.weight)
 
 
+class Product(nn.Module):
+    """Weights that an operator multiplies by, as they are and after another operation."""
+
+    def __init__(self, negated: bool) -> None:
+        super().__init__()
+        self.layer, self.weight, self.negated = nn.Linear(3, 3), nn.Parameter(torch.ones(3, 2)), negated
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) @ (-self.weight if self.negated else self.weight)
+
+
 class Dynamic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x
@@ -121,11 +132,13 @@ class Dynamic(nn.Module):
         (nn.Sequential(nn.Conv1d(3, 3, 1), nn.Linear(3, 3)), "0 is a Conv1d"),
         (Shared(), "conv is called several times"),
         (Functional(), "linear is a function"),
+        (Product(False), "matmul is a function"),
+        (Product(True), "matmul is a function"),
         (Dynamic(), "cannot trace"),
         (nn.Sequential(nn.ReLU()), "nothing to search"),
         (nn.Bilinear(2, 2, 2), "one input and one output"),
     ],
-    ids=["lstm", "conv1d", "shared", "functional", "dynamic", "no-layer", "two-inputs"],
+    ids=["lstm", "conv1d", "shared", "functional", "product", "negated", "dynamic", "no-layer", "two-inputs"],
 )
 def test_networks_that_cannot_be_searched(model: nn.Module, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
@@ -214,8 +227,10 @@ def test_little_room_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (images()[:, :2], r"stem fails on an array of shape \(12, 2, 8, 8\)"),
         (np.full_like(images(), np.nan), "NaN or infinite"),
+        (images() * np.float32(1e30), r"up to 1e\+15 were expected .* is larger"),
+        (np.zeros_like(images()), "says the same of all 12"),
     ],
-    ids=["shape", "nan"],
+    ids=["shape", "nan", "large", "alike"],
 )
 def test_images_that_do_not_fit(given: np.ndarray, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
