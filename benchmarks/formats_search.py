@@ -133,6 +133,7 @@ def keep(run: Run, what: Wanted, named: Networks, networks: list[dict[str, Any]]
         "calibration": CALIBRATION,
         "images": IMAGES,
         "recipe": goal.recipe,
+        "seen": "those that the recipe's GPTQ gives each layer alone",
         "sizes": what.sizes,
         "evolution": asdict(what.evolution),
         "domain": asdict(goal.domain),

@@ -27,7 +27,8 @@ TEXT = """## ResNet-20 on a PYNQ-Z2
 
 `benchmarks/formats_search.py`: {rate:,.0f} frames/s at {clock:g} MHz, {sizes} sizes, {evaluations} networks
 run for each, {calibration} images for calibration; one seed. The search below the smallest uniform network is
-{sizes} times as long. Weights are those that the recipe's GPTQ gives each layer alone.
+{sizes} times as long.
+Weights that the search saw were {seen}.
 
 * weights: {weights}
 * activations: {acts}
@@ -77,6 +78,7 @@ def section(data: Mapping[str, Any]) -> str:
         calibration=data["calibration"],
         images=data["images"],
         recipe=data["recipe"],
+        seen=data.get("seen", "rounded to nearest: it ran before it could see what GPTQ makes of them"),
         weights=", ".join(data["domain"]["weights"]),
         acts=", ".join(data["domain"]["acts"]),
         found=_found(data["found"]),
