@@ -27,6 +27,7 @@ from records import Run
 from pyqkit.array import report
 from pyqkit.array.area import PARTS, Part, area, of_block, parts
 from pyqkit.array.compiler import compile_graph
+from pyqkit.array.families import of
 from pyqkit.array.machine import Machine, Mode, named
 from pyqkit.array.rtl import sources
 from pyqkit.array.rtl.blocks import Block, blocks
@@ -48,6 +49,7 @@ MACHINES = {
     "int8x8": named("int8x8"),
     "lp4_16x12": Machine("lp4_16x12", "lp", 16, 12, (Mode(4, 4, 34, 40),), *MEMORIES),
     "int24_16x16": Machine("int24_16x16", "integer", 16, 16, named("int8x8").modes[:4], *MEMORIES),
+    "msq8x8": named("msq8x8"),
 }
 _LPA, _LPA8 = Formats("lp8_1_2", "lp4_0_3", "lp8_1_2"), Formats("lp8_1_2", "lp8_1_2", "lp8_1_2")
 _INT4, _INT2 = Formats("int4", "int4", "int4"), Formats("int4", "int2", "int2")
@@ -166,7 +168,7 @@ def _networks(whole: Sequence[str]) -> str:
     head = "ResNet-20 on", "ends, weights, activations", "cycles", "images/s", "per 1,000 LUT", "right %"
     text, right = _head(*head), accuracies()
     for name in whole:
-        for chosen in NETWORKS[name]:
+        for chosen in NETWORKS.get(name, []):
             found = cycles(MACHINES[name], chosen)
             rate, accuracy = 1e8 / found, right.get(chosen.name)
             text += f"| {name} | {chosen.name} | {found:,} | {rate:,.0f} | "
@@ -187,9 +189,8 @@ def _head(*names: str) -> str:
 
 def products(machine: Machine, mode: Mode) -> float:
     """Of an element in a cycle."""
-    if machine.family == "lp":
-        return 8 / mode.weight_bits
-    return 16 / (mode.weight_bits * mode.activation_bits)
+    family = of(machine)
+    return family.lanes(mode) * family.planes(mode)
 
 
 def main() -> None:

@@ -116,7 +116,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "array.isa": {"array.machine"},
     "array.families": {"array.machine", "discovery", "formats"},
     "array.hls": _parts("array array.families array.isa array.machine array.rtl discovery formats"),
-    "array.rtl": {"array", "array.families", "array.isa", "array.machine", "formats", "rtl"},
+    "array.rtl": {"array", "array.families", "array.isa", "array.machine", "discovery", "formats", "rtl"},
     "array.area": {"array.machine", "array.rtl"},
     "array.search": _parts(
         "array array.area array.compiler array.families array.isa array.machine boards graph"

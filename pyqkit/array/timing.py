@@ -51,7 +51,9 @@ class Span:
 
 def depths(machine: Machine) -> Depths:
     """Depths of a machine's pipelines."""
-    return Depths(2, 2, machine.rows + 8, post=28, raw=10, load=1, store=machine.rows + 2, fill=2)
+    family = of(machine)
+    run, store = machine.rows + family.stages + 8, machine.rows + (family.shift_bits > 0) + 2
+    return Depths(2, 2, run, post=28, raw=10, load=1, store=store, fill=2)
 
 
 def cycles(machine: Machine, instruction: Instruction) -> int:

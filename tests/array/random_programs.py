@@ -160,7 +160,7 @@ class Drawn:
         rows, columns, terms = run.rows, run.columns, draw(1, 3)
         room = machine.accumulators - run.accumulator - run.positions
         kept = draw((lanes - 1) * machine.columns + 1, lanes * machine.columns)
-        planes = 1 if machine.family == "lp" else int(self.random.choice([1, 2, 4]))
+        planes = int(self.random.choice([1, 2, 4])) if of(machine).parts > 1 else 1
         words = 2 + lanes  # of a position, at most
         return Post(
             wait=wait,

@@ -131,3 +131,10 @@ def test_lanes_are_kept_apart() -> None:
 def test_what_is_not_held_is_refused(array: machine.Machine, activation: str, weight: str, part: str) -> None:
     with pytest.raises(UserError, match=part):
         families.of(array).pair(array, parse(activation), parse(weight))
+
+
+def test_a_family_without_blocks_in_a_language_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(families.of(INTEGERS)), "built", frozenset({"hls"}))
+    families.check_built(INTEGERS, "hls")
+    with pytest.raises(UserError, match="has SystemVerilog was expected.* has none; take the engine int8x8"):
+        families.check_built(INTEGERS, "rtl")

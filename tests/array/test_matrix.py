@@ -11,7 +11,7 @@ from pyqkit.array.families import of
 from pyqkit.array.families.integer import nibbles
 from pyqkit.array.families.lp import FRACTION_BITS
 from pyqkit.array.machine import Mode, named
-from pyqkit.array.rtl.parameters import Columns, lanes, matrix_parameters, mode_bits
+from pyqkit.array.rtl.elements import of as elements
 from pyqkit.formats import parse, product
 from pyqkit.formats.products import LogProduct
 from tests.array.bench import Bench, Block, to_integers
@@ -57,8 +57,8 @@ NIBBLES = [("int8", "int8"), ("uint8", "odd8"), ("uint4", "int8")]
 
 
 def block(name: str) -> Block:
-    machine, columns = MACHINES[name], Columns.of(MACHINES[name])
-    parameters = matrix_parameters(machine)
+    machine, made = MACHINES[name], elements(MACHINES[name])
+    parameters = made.parameters(machine)
     inputs = {
         "mode": int(parameters["MODE"]),
         "weight_high": 1,
@@ -76,7 +76,7 @@ def block(name: str) -> Block:
         "swap": 1,
         "codes": 8 * SIDE,
     }
-    return Block("array_matrix", parameters, inputs, {"sums": SIDE * columns.segments * columns.segment})
+    return Block("array_matrix", parameters, inputs, {"sums": SIDE * made.columns(machine).bits})
 
 
 def tables(name: str, left: str, right: str) -> list[np.ndarray]:
@@ -87,7 +87,7 @@ def tables(name: str, left: str, right: str) -> list[np.ndarray]:
     if machine.family == "integer":
         return [table.view(np.uint8).astype(np.int64) for table in items]
     # A machine of narrow codes keeps the highest bits of a fraction.
-    cut = FRACTION_BITS - int(matrix_parameters(machine)["FRACTION"])
+    cut = FRACTION_BITS - int(elements(machine).parameters(machine)["FRACTION"])
     return [table.view(np.uint16).astype(np.int64) >> cut for table in items]
 
 
@@ -115,7 +115,7 @@ class Stimulus:
             "table_entry",
         )
         self.ports = {name: np.zeros(cycles, np.int64) for name in ports}
-        self.ports["mode"] = np.full(cycles, mode_bits(MACHINES[machine], mode))
+        self.ports["mode"] = np.full(cycles, elements(MACHINES[machine]).mode_bits(mode))
         slots, codes = np.zeros((cycles, SIDE), np.int64), np.zeros((cycles, SIDE), np.int64)
         cycle = 0
         for side, table in enumerate(tables):
@@ -155,8 +155,8 @@ class Stimulus:
 
     def found(self, sums: np.ndarray, name: str, count: int) -> np.ndarray:
         """The same of the simulation, by lane of `count`."""
-        columns = Columns.of(MACHINES[name])
-        width = columns.segments * columns.segment
+        columns = elements(MACHINES[name]).columns(MACHINES[name])
+        width = columns.bits
         lane = width // max(count, min(columns.segments, 2))
         kept = sums[self.first : self.first + TILES * POSITIONS].reshape(-1, SIDE, width)
         return np.stack([to_integers(kept[..., i * lane : (i + 1) * lane]) for i in range(count)], axis=2)
@@ -212,7 +212,7 @@ def test_logarithms(bench: Bench, left: str, right: str) -> None:
 
 @pytest.mark.parametrize("left, right", NARROW)
 def test_logarithms_of_four_bits(bench: Bench, left: str, right: str) -> None:
-    assert lanes(LP4, 4) == 2
+    assert of(LP4).lanes(LP4.modes[0]) == 2
     assert wrong(bench, "lp4", log_case("lp4", left, right)) == 0
 
 

@@ -12,7 +12,6 @@ from pyqkit.array.compiler import compile_graph
 from pyqkit.array.families import of
 from pyqkit.array.machine import Machine, named
 from pyqkit.array.report import report
-from pyqkit.array.rtl import generate as verilog
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, parse
 from pyqkit.formats.microscopiq import BlockActivation, BlockWeight
@@ -138,8 +137,6 @@ def test_what_is_not_held_is_refused() -> None:
     made.finish(made.add(Convolution("wild", ["x"], ["wild"], weights, BlockWeight(4))))
     with pytest.raises(UserError, match="wild cannot be multiplied.*blocks of 4 bits were expected"):
         compile_graph(made.graph, SMALL)
-    with pytest.raises(UserError, match="which has none; take the engine msq8x8"):
-        verilog(SMALL)
     with pytest.raises(UserError, match="channels of one word have different exponents"):
         BlockActivation(8).split(np.array([1, 127 << 7]))
     with pytest.raises(GraphError, match="neither 4 nor 8 bits"):

@@ -168,6 +168,7 @@ def _codes(n: Numbers) -> float:
 _SIZES: dict[str, Size] = {
     "lp_element": _element,
     "integer_element": lambda n: n["SUM"] + 60,
+    "block_element": lambda n: 2 * n["LANE"] + 150,
     "accumulator": lambda n: n["SEGMENTS"] * n["LANE"],
     "post_processor": lambda n: 1000 + 4 * n["SEGMENTS"] * n["LANE"],
     "codes": _codes,
@@ -186,4 +187,5 @@ _MEMORIES: dict[str, Callable[[Numbers], dict[tuple[int, int], int]]] = {
     "items": _items,
     "accumulator": lambda n: {(n["SEGMENTS"] * n["LANE"], n["DEPTH"]): 2},
     "activations": lambda n: {(8 // n["PARTS"], n["DEPTH"]): n["ROWS"] * n["PARTS"]},
+    "exponents": lambda n: {(n["SHIFT"], (n["DEPTH"] + 1) // 2): 2},
 }

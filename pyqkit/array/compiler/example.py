@@ -23,13 +23,14 @@ def example(machine: Machine) -> Graph:
     UserError
         If the machine lacks what it needs.
     """
-    usual, random = of(machine).usual, np.random.default_rng(0)
+    family, random = of(machine), np.random.default_rng(0)
+    usual = family.usual
     modes = [(parse(usual[mode.activation_bits]), parse(usual[mode.weight_bits])) for mode in machine.modes]
     graph, source = Graph(f"{machine.name}_example"), "x"
     _input(graph, modes[0][0])
     for index, (_, weights) in enumerate(modes):
         sums, channels = f"sums{index}", graph.tensors[source].shape[2]
-        drawn = random.choice(weights.codes, (CHANNELS, 3, 3, channels))
+        drawn = family.drawn(weights, (CHANNELS, 3, 3, channels), random)
         graph.add(Convolution(f"conv{index}", [source], [sums], drawn, weights, padding=(1, 1, 1, 1)))
         if index + 1 < len(modes):
             source = _codes(graph, index, modes[index + 1][0])

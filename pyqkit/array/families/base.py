@@ -71,11 +71,17 @@ class Family(ABC):
         Languages in which there are blocks.
     shift_bits : int
         Of an activation word, behind its slots: the power of two by which all of them are multiplied.
+    parts : int
+        Of a slot of activations, that are written separately.
+    stages : int
+        Cycles from an activation to the accumulators that elements in SystemVerilog take beyond others.
     """
 
     name: str
     built: ClassVar[frozenset[Language]] = frozenset(LANGUAGES)
     shift_bits: ClassVar[int] = 0
+    parts: ClassVar[int] = 1
+    stages: ClassVar[int] = 0
     entry_bits: int  # of a table of codes
     table_entries: int
     usual: ClassVar[Mapping[int, str]]  # formats by bits of a code, such as any machine of the family holds
@@ -146,6 +152,10 @@ class Family(ABC):
         UserError
             If weights of a tile do not go together.
         """
+
+    def drawn(self, weight: NumberFormat, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        """Codes of weights at random that go together, of shape (outputs, ...)."""
+        return random.choice(weight.codes, shape)
 
     def outliers(self, mode: Mode, tiles: np.ndarray) -> np.ndarray | None:
         """How many outliers each micro-block has: int64, (rows, micro-blocks); None where weights have none.
@@ -225,7 +235,7 @@ def of(machine: Machine) -> Family:
     return family
 
 
-def check_built(machine: Machine, language: Language = "hls") -> None:
+def check_built(machine: Machine, language: Language) -> None:
     """Refuse a machine for whose elements there are no blocks in a language."""
     if language not in of(machine).built:
         raise UserError(

@@ -28,6 +28,7 @@ class IntegerFamily(Family):
     entry_bits, table_entries = 8, 32
     usual: ClassVar[Mapping[int, str]] = {2: "int2", 4: "int4", 8: "int8"}
     unit = Integer(2, signed=True)
+    parts = 4
 
     def pair(
         self,

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from pyqkit.array.families.base import Family, Pair, families, multiplied
 from pyqkit.array.machine import SLOT_BITS, Machine, Mode, machines
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
+from pyqkit.formats.microscopiq import encode, spread_window
 from pyqkit.formats.microscopiq.routing import MICRO, MOST, choices
 from pyqkit.formats.microscopiq.tensor import Plan, Slots
 from pyqkit.formats.microscopiq.values import BLOCK, SHIFT_BITS, SPREAD, BlockActivation, BlockWeight
@@ -50,9 +52,9 @@ class BlockFamily(Family):
     """Elements that multiply integers, and merge halves of outliers."""
 
     name = "microscopiq"
-    built = frozenset({"hls"})
     entry_bits, table_entries = 8, 8  # no codes pass a table
     shift_bits = SHIFT_BITS
+    stages = 2  # products are shifted, and sums
     usual: ClassVar[Mapping[int, str]] = {2: "msq2", 4: "msq4", 8: "int8"}
     unit = BlockWeight(2)
 
@@ -116,6 +118,14 @@ class BlockFamily(Family):
             _bits(plan.inlier_exponents, SHIFT_BITS).reshape(rows, -1),
         )
         return np.packbits(np.concatenate(parts, axis=1), axis=1, bitorder="little")
+
+    def drawn(self, weight: NumberFormat, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        """Of values with some outliers."""
+        assert isinstance(weight, BlockWeight)
+        values = random.standard_t(3, (prod(shape[1:]), shape[0]))
+        window = spread_window(values, weight.slot_bits)
+        tensor, _ = encode(values, weight.slot_bits, window=window)
+        return weight.of_tensor(tensor, window).T.reshape(shape)
 
     def added(
         self,
@@ -276,7 +286,7 @@ def _check(machine: Machine) -> None:
 
 families.register("microscopiq")(BlockFamily())
 # The widest product is 127 * 2**7 times 31 * 2**7, or 7 * 2**7 in two bits.
-_MODES = (Mode(2, 8, 24, 38), Mode(4, 8, 26, 40))
+_MODES = (Mode(2, 8, 24, 40), Mode(4, 8, 26, 40))
 for _machine in (
     Machine("msq8x8", "microscopiq", 8, 8, _MODES, 2048, 29696, 256, 256, 2048, 2048),
     Machine("msq16x16", "microscopiq", 16, 16, _MODES, 2048, 8192, 256, 256, 2048, 2048),

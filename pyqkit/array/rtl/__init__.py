@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyqkit.array.families import check_built
 from pyqkit.array.machine import Machine
 from pyqkit.array.rtl import control, datapath
+from pyqkit.array.rtl.elements import of as elements
 from pyqkit.array.rtl.writer import Writer
 from pyqkit.errors import UserError
 from pyqkit.rtl.emitter import PREFIX
@@ -29,7 +30,7 @@ module {name} (
     output wire mark
 );
 """
-_UNUSED = "  wire unused = &{in_tlast, instruction, load_part, place_part, place_address, scale_lane};\n"
+_UNUSED = ("in_tlast", "instruction", "load_part", "place_part", "place_address", "scale_lane")
 _PARTS = (
     control.issue,
     control.loads,
@@ -83,4 +84,6 @@ def generate(machine: Machine) -> str:
     out = Writer(machine)
     written(out)
     head = _HEAD.format(name=module_name(machine), top=machine.stream_bits - 1)
-    return head + "".join(out.wires + out.body) + _UNUSED + "endmodule\n`default_nettype wire\n"
+    unused = ", ".join((*_UNUSED, *elements(machine).unread))
+    body = "".join(out.wires + out.body) + f"  wire unused = &{{{unused}}};\n"
+    return head + body + "endmodule\n`default_nettype wire\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pyqkit.array.machine import Machine
 from pyqkit.array.rtl import sources, written
-from pyqkit.array.rtl.parameters import matrix_parameters
+from pyqkit.array.rtl.elements import of as elements
 from pyqkit.array.rtl.writer import Writer
 from pyqkit.rtl.emitter import PREFIX
 from pyqkit.rtl.synthesis import Circuit
@@ -74,29 +74,6 @@ def blocks(machine: Machine) -> Counter[Block]:
     """
     out = _Counting(machine)
     written(out)
-    found = Counter({block: count for block, count in out.found.items() if block.module != "matrix"})
-    return found + _matrix(machine)
-
-
-def _matrix(machine: Machine) -> Counter[Block]:
-    """What a matrix consists of."""
-    given = matrix_parameters(machine)
-    rows, columns = machine.rows, machine.columns
-    if machine.family == "integer":
-        width = int(given["SEGMENTS"]) * int(given["SEGMENT"])
-        element = Block.of("integer_element", {"SUM": width})
-        return Counter(
-            {element: rows * columns, Block.of("integer_digits", {"TABLES": given["TABLES"]}): rows + columns}
-        )
-    names = ["LOG", "FRACTION", "LOG_1", "FRACTION_1", "SIGNIFICANDS", "W", "W_1", "SEGMENTS", "SEGMENT"]
-    row = {"LOG": given["LOG"], "TABLES": given["TABLES"], "BITS": given["ACTIVATION_BITS"]}
-    column = {name: given[name] for name in ("LOG", "LOG_1", "SEGMENTS", "TABLES")} | {
-        "BITS": given["WEIGHT_BITS"]
-    }
-    return Counter(
-        {
-            Block.of("lp_element", {name: given[name] for name in names}): rows * columns,
-            Block.of("lp_activation", row): rows,
-            Block.of("lp_weight", column): columns,
-        }
-    )
+    inside = elements(machine).inside(machine)
+    found = Counter({block: n for block, n in out.found.items() if not block.module.endswith("matrix")})
+    return found + Counter({Block.of(part.module, part.parameters): part.count for part in inside})

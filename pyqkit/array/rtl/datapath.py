@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pyqkit.array import isa
 from pyqkit.array.execute import item_words
+from pyqkit.array.families import of as family
 from pyqkit.array.isa import Table
 from pyqkit.array.machine import Memory
 from pyqkit.array.rtl.control import row_bits
-from pyqkit.array.rtl.parameters import (
-    CODED,
-    SCALED,
-    Columns,
-    accumulator_lane,
-    entry_bits,
-    matrix_parameters,
-    mode_bits,
-    planes,
-    post_bits,
-)
+from pyqkit.array.rtl.elements import of as elements
+from pyqkit.array.rtl.parameters import CODED, SCALED, planes
 from pyqkit.array.rtl.writer import CLOCKED, Writer
 from pyqkit.array.timing import depths
 from pyqkit.errors import UserError
@@ -41,43 +33,52 @@ def activations(out: Writer) -> None:
     }
     sizes = {"ROWS": sides[0], "DEPTH": machine.activation_words, "PARTS": sides[1]}
     out.block("activations", "activations", sizes, ports)
+    if family(machine).shift_bits:
+        _exponents(out)
+
+
+def _exponents(out: Writer) -> None:
+    """What stands behind the slots of a word."""
+    machine, shift, address = out.machine, family(out.machine).shift_bits, out.bits(isa.Run, "base")
+    out.declare(exponent_stored=shift, exponent_at_foot=shift)
+    part, place = divmod(8 * machine.rows, machine.stream_bits)
+    sizes = {"ROWS": machine.rows, "DEPTH": machine.activation_words, "SHIFT": shift, "PART": part}
+    sizes |= {"PLACE": place, "STREAM": machine.stream_bits, "STORE": machine.rows, "FOOT": machine.rows + 5}
+    ports = {
+        "clock": "clock",
+        "address": "store_read ? store_address : position_address",
+        "outside": "!store_read && position_outside",
+        "pad": f"run_pad[{shift - 1}:0]",
+        "stored": "exponent_stored",
+        "at_foot": "exponent_at_foot",
+        "load": "place_write",
+        "load_address": f"place_address[{address - 1}:0]",
+        "load_part": "place_part[3:0]",
+        "load_data": "place_data",
+        "write": "code_write",
+        "write_address": "code_address",
+    }
+    out.block("exponents", "exponents", sizes, ports)
 
 
 def matrix(out: Writer) -> None:
     """Elements, which get a position's activations a cycle after its address."""
-    machine, columns = out.machine, Columns.of(out.machine)
-    sizes = matrix_parameters(machine)
-    out.declare(column_sums=machine.columns * columns.segments * columns.segment)
-    modes = [mode_bits(machine, mode) for mode in machine.modes]
-    out.choose("matrix_mode", "run_mode", modes, int(sizes["MODE"]))
+    machine, made = out.machine, elements(out.machine)
+    out.declare(column_sums=machine.columns * made.columns(machine).bits)
+    modes = [made.mode_bits(mode) for mode in machine.modes]
+    out.choose("matrix_mode", "run_mode", modes, int(made.parameters(machine)["MODE"]))
     rows = {"weight_write": 1, "write_row": row_bits(machine)}
     out.delay("weights_come", "weight_read, weight_row", rows, 1)
     out.delay("swap_comes", "position_valid && position_first", {"swap": 1}, 1)
-    low, high = entry_bits(machine)
-    ports = {
-        "clock": "clock",
-        "mode": "matrix_mode",
-        "weight_high": "run_weight_high",
-        "activation_high": "run_activation_high",
-        "weight_table": "run_weight_table",
-        "activation_table": "run_activation_table",
-        "table_write": f"table_write[{Table.ACTIVATIONS:d}] || table_write[{Table.WEIGHTS:d}]",
-        "table_of_weights": f"table_write[{Table.WEIGHTS:d}]",
-        "table_choice": "table_choice",
-        "table_index": "table_index",
-        "table_entry": f"table_entry[{high}:{low}]",
-        "write": "weight_write",
-        "sums": "column_sums",
-    }
-    same = ("write_row", "slots", "swap", "codes")
-    out.block("matrix", "matrix", sizes, ports | {name: name for name in same})
+    made.matrix(out)
 
 
 def accumulators(out: Writer) -> None:
     """One for each column, which reads a sum two cycles before what it adds."""
-    machine, columns = out.machine, Columns.of(out.machine)
-    width, wide = columns.segments * columns.segment, 2 * columns.segments * accumulator_lane(machine)
-    address, leaves = out.bits(isa.Run, "accumulator"), machine.rows + 5
+    machine, made = out.machine, elements(out.machine)
+    columns, lane = made.columns(machine), made.accumulator_lane(machine)
+    width, wide = columns.bits, 2 * columns.segments * lane
+    address, leaves = out.bits(isa.Run, "accumulator"), machine.rows + family(machine).stages + 5
     out.declare(post_address=address, all_sums=machine.columns * wide)
     read = {"sum_read": 1, "sum_address": address}
     out.delay("sums_near", "position_valid, position_place", read, leaves - 2)
@@ -85,7 +86,7 @@ def accumulators(out: Writer) -> None:
     out.delay("sums_come", "position_valid, position_replace, position_place", terms, leaves)
     ports = {
         "clock": "clock",
-        "quarters": "matrix_mode[0]" if machine.family == "lp" else "1'b0",
+        "quarters": made.quarters,
         "bank": "run_bank",
         "read": "sum_read",
         "address": "sum_address",
@@ -95,8 +96,8 @@ def accumulators(out: Writer) -> None:
         "place": "sum_place",
         "other_address": "post_address",
     }
-    sizes = {"SEGMENTS": columns.segments, "SEGMENT": columns.segment, "LANE": accumulator_lane(machine)}
-    sizes |= {"DEPTH": machine.accumulators, "SHIFTS": int(machine.family == "integer")}
+    sizes = {"SEGMENTS": columns.segments, "SEGMENT": columns.segment, "LANE": lane}
+    sizes |= {"DEPTH": machine.accumulators, "SHIFTS": int(made.shifted)}
     for c in range(machine.columns):
         own = {"term": f"column_sums[{c * width}+:{width}]", "sums": f"all_sums[{c * wide}+:{wide}]"}
         out.block("accumulator", f"accumulator_{c}", sizes, ports | own)
@@ -122,14 +123,15 @@ def post(out: Writer) -> None:
 
 def processors(out: Writer) -> None:
     """One for every `post_cycles` columns."""
-    machine, columns = out.machine, Columns.of(out.machine)
+    machine, made = out.machine, elements(out.machine)
+    columns, lane = made.columns(machine), made.accumulator_lane(machine)
     served, y, m = machine.post_cycles, machine.offset_bits, machine.multiplier_bits
     count, phase = -(-machine.columns // served), (served - 1).bit_length()
-    wide = 2 * columns.segments * accumulator_lane(machine)
+    wide = 2 * columns.segments * lane
     late = {"scale_phase": phase, "scale_lane": 4, "scale_first": 1}
     out.delay("sums_read", "step_phase, step_lane, step_first", late, 2)
     out.delay("parameters_read", "parameters", {"scale_parameters": machine.columns * (m + y)}, 1)
-    out.choose("post_lanes", "post_mode", [post_bits(machine, mode) for mode in machine.modes], 2)
+    out.choose("post_lanes", "post_mode", [made.post_bits(mode) for mode in machine.modes], 2)
     out.declare(scaled=count * y, found_codes=count * 8)
     # The last processor may serve fewer columns: it finds zeros in the others.
     out.declare(served_sums=count * served * wide, served_parameters=count * served * (m + y))
@@ -138,7 +140,7 @@ def processors(out: Writer) -> None:
         f"assign served_parameters = {count * served * (m + y)}'(scale_parameters);",
     )
     sizes = {"SERVED": served, "SEGMENTS": columns.segments, "SEGMENT": columns.segment, "M": m, "Y": y}
-    sizes |= {"LANE": accumulator_lane(machine)}
+    sizes |= {"LANE": lane}
     ports = {
         "clock": "clock",
         "quarters": "post_lanes[0]",
@@ -204,13 +206,15 @@ def outputs(out: Writer) -> None:
     out.block("raw", "raw", sizes, ports)
 
     out.declare(store_valid=1, store_data=stream, store_last=1, store_full=1)
-    sizes = {"ROWS": machine.rows, "ADDRESS": out.bits(isa.Store, "address"), "COUNT": isa.COUNT_BITS}
-    sizes |= {"STREAM": stream, "ROOM": room}
+    shift = family(machine).shift_bits  # what stands behind the slots leaves as one more
+    words = f"{{{8 - shift}'b0, exponent_stored, codes}}" if shift else "codes"
+    sizes = {"ROWS": machine.rows + (shift > 0), "ADDRESS": out.bits(isa.Store, "address")}
+    sizes |= {"COUNT": isa.COUNT_BITS} | {"STREAM": stream, "ROOM": room}
     address = out.bits(isa.Store, "address")
     step = f"is_copy ? {out.field(isa.Copy, 'step')} : {address}'d1"
     ports = CLOCKED | out.fields(isa.Store) | {"start": "start && (is_store || is_copy)", "step": step}
     ports |= {"busy": "store_busy"}
-    ports |= {"read": "store_read", "read_address": "store_address", "codes": "codes", "full": "store_full"}
+    ports |= {"read": "store_read", "read_address": "store_address", "codes": words, "full": "store_full"}
     ports |= {"taken": "(out_tvalid && out_tready) || copies", "other": "raw_valid && raw_ready"}
     ports |= {f"out_{name}": f"store_{name}" for name in ("valid", "data", "last")}
     out.block("store", "store", sizes, ports)
