@@ -19,6 +19,7 @@ from pyqkit.graph.graph import Graph
 from pyqkit.graph.input_format import InputFormat
 from pyqkit.graph.probes import probe
 from pyqkit.hardware import folding, latency
+from pyqkit.hardware.estimator import without_block
 
 OBJECTIVES = ("rate", "latency")
 
@@ -96,6 +97,7 @@ def compile(
     say("reading the network")
     graph, content = read_graph(network, example_input, input_format)
     probe(graph, [probes] if isinstance(probes, str) else probes)
+    _note_missing(graph)
     say("searching for foldings")
     search = folding.search_for(graph, allowed, clock)
     if fold is None:
@@ -111,6 +113,16 @@ def compile(
     if not allow_overflow:
         accelerator.check_fit()
     return accelerator
+
+
+def _note_missing(graph: Graph) -> None:
+    """Say which operators no accelerator has a block for."""
+    missing = without_block(graph)
+    if missing:
+        graph.notes.append(
+            f"{', '.join(missing)}: no accelerator has a block for these, so that cycles and resources leave "
+            "them out, and engine exact alone runs the network"
+        )
 
 
 def read_graph(

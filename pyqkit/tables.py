@@ -242,7 +242,8 @@ def show_verification(result: dict[str, Any]) -> None:
     caption += (
         f"; {reference['codes_differing']} of {reference['codes']:,} codes differ from the QONNX "
         "model in exact arithmetic"
-        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}.{_on_the_host(reference['host'])}"
+        f"{'' if votes is None else f', top-1 agreement {votes:.2%}'}."
+        f"{_of_definitions(reference['moved'])}{_on_the_host(reference['host'])}"
     )
     beside = (
         f"On {float32['frames']} frames {float32['codes_differing']} of {float32['codes']:,} codes differ "
@@ -276,11 +277,31 @@ def _moved(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def _of_definitions(found: dict[str, int]) -> str:
+    """A line on what written definitions do to codes, empty where there are none."""
+    if not found["codes"]:
+        return ""
+    return (
+        f"\nWritten definitions (softmax) move {found['differing']} of {found['codes']:,} codes from those "
+        f"of real numbers, {found['far']} of them farther than they may."
+    )
+
+
 def _on_the_host(steps: dict[str, dict[str, int]]) -> str:
     """A line on what the host computes, empty where it has no part."""
     compared, differing = (sum(step[key] for step in steps.values()) for key in ("values", "differing"))
     line = f"\nOn the host {differing} of {compared:,} numbers differ: {', '.join(steps)}."
     return line if steps else ""
+
+
+def _too_far(found: dict[str, int]) -> list[str]:
+    """What speaks against codes of written definitions."""
+    if not found["far"]:
+        return []
+    return [
+        f"{found['far']} codes of written definitions (softmax) are farther from the real numbers than they "
+        "may be; report this model."
+    ]
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
@@ -304,6 +325,7 @@ def verdict(result: dict[str, Any]) -> list[str]:
             f"{', '.join(result['engines'])}."
         )
     sentences += _moved(result)
+    sentences += _too_far(reference["moved"] if reference else {"far": 0})
     steps = reference["host"] if reference else {}
     wrong = [name for name, step in steps.items() if step["differing"]]
     if wrong:

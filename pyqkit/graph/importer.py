@@ -98,7 +98,7 @@ def import_qonnx(source: str | Path | Any, name: str = "") -> Graph:
     check_model(model)
     graph = Graph(name or network_name(model.graph.name, source))
     lowering = Lowering(graph, opset_version(model), needed_names(model.graph))
-    lowering.layers = layer_names(model.graph)
+    lowering.layers, lowering.at_end = layer_names(model.graph), _at_end(model.graph)
     _read_inputs(lowering, model)
     known = rules()
     for index, proto in enumerate(model.graph.node):
@@ -113,6 +113,17 @@ def import_qonnx(source: str | Path | Any, name: str = "") -> Graph:
         unforeseen = next((problem.cause for problem in lowering.problems if problem.cause), None)
         raise ConversionError(lowering.problems) from unforeseen
     return lowering.graph
+
+
+def _at_end(graph: Any) -> set[str]:
+    """Tensors behind which stands nothing but what the host computes."""
+    inside: set[str] = set()
+    made: set[str] = set()
+    for node in reversed(graph.node):
+        made.update(node.output)
+        if not is_for_host(node.op_type, node.domain) or inside.intersection(node.output):
+            inside.update(node.input)
+    return made - inside
 
 
 def _read_inputs(lowering: Lowering, model: Any) -> None:

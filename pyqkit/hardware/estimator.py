@@ -85,7 +85,19 @@ def estimates(kind: str) -> Callable[[Rule], Rule]:
     return _rules.register(kind)
 
 
+def _without_block(placed: Placed) -> Estimate:
+    """Of an operator that no accelerator has a block for: nothing, and a note says so (`without_block`)."""
+    return Estimate(1, 1, Resources())
+
+
+def without_block(graph: Graph) -> list[str]:
+    """Kinds of a graph's operators that no accelerator has a block for."""
+    return sorted({op.kind for op in graph.operators if not op.streamed})
+
+
 def _rule_for(op: Operator) -> Rule:
+    if not op.streamed:
+        return _without_block
     rule = _rules.get(op.kind)
     if rule is None and not is_emitted(op):
         raise TypeError(f"no estimate for operator {op.kind}; add a rule to pyqkit/hardware/operators")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyqkit.reference.attention import shares_of
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.node import Node, Operation, one
 from pyqkit.reference.quantised import Value
@@ -46,6 +47,12 @@ def _shares(x: DoubleDouble) -> tuple[DoubleDouble, DoubleDouble, DoubleDouble]:
 
 
 def _softmax(node: Node) -> Value:
+    if node.opset < _ONE_AXIS:
+        return _real_softmax(node)
+    return shares_of(node, _axis(node, -1), _real_softmax)
+
+
+def _real_softmax(node: Node) -> DoubleDouble:
     rows, shape, axis = _rows(node)
     _, powers, total = _shares(rows)
     return _back(powers.divided(total), shape, axis)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
 from pyqkit.reference import windows
+from pyqkit.reference.attention import product_of_tensors
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node, one
 from pyqkit.reference.products import Sums, sum_of_products
@@ -131,6 +132,8 @@ def _product(node: Node, x: Value, w: Value) -> Ratio:
 
 def _matrix_product(node: Node) -> Value:
     """Every row of the last axis times the matrix; axes between batch and that one are more rows."""
+    if node.varies[1]:
+        return product_of_tensors(node)
     x, w = node.value(0), _transposed(node, node.value(1))
     if len(x.shape) == 2:
         return _product(node, x, w)

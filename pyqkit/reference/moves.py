@@ -8,22 +8,60 @@ file needs no interpretation for another number of frames.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from pyqkit.errors import UserError
 from pyqkit.reference.doubledouble import concatenated
 from pyqkit.reference.node import Node, Operation
-from pyqkit.reference.quantised import Quantised, Value, ratio_of
-from pyqkit.reference.ratio import joined
+from pyqkit.reference.quantised import Quantised, Shares, Turned, Value, ratio_of
+from pyqkit.reference.ratio import Ratio, joined
 
 _NONE = -1  # the place of what padding has put in
 
 
 def _moved(node: Node) -> list[Value]:
+    first = node.given(0)
+    if isinstance(first, Turned):
+        return _turned(node, first.value, first.axis)
+    if node.type == "Transpose" and node.varies[0] and node.numbers("perm", (0,))[0] != 0:
+        return _turned(node, node.value(0), 0)
     source = node.value(0)
     rest = [node.constant(i, "operand") if v is not None else None for i, v in enumerate(node.inputs) if i]
     if isinstance(source, np.ndarray):
         return list(node.evaluate([source, *rest]))
     return [picked(node, moved) for moved in node.evaluate([places(node), *rest])]
+
+
+def _turned(node: Node, source: Value, axis: int) -> list[Value]:
+    """A move before which or behind which the batch is not the first axis: that of two frames says where."""
+    assert not isinstance(source, (np.ndarray, Turned))
+    rest = [node.constant(i, "operand") if v is not None else None for i, v in enumerate(node.inputs) if i]
+    size = int(np.prod(source.shape[1:]))
+    frames = np.arange(2 * size, dtype=np.int64).reshape(2, *source.shape[1:])
+    try:
+        every = node.evaluate([np.moveaxis(frames, 0, axis), *rest])
+    except UserError:  # of a shape that is written for another batch
+        every = []
+    found: list[Value] = []
+    for moved in every:
+        ends = [place for place, count in enumerate(moved.shape) if count == 2]
+        ends = [place for place in ends if (np.diff(moved, axis=place) == size).all()]
+        if len(ends) != 1:
+            break
+        inside = np.take(moved, 0, ends[0])
+
+        def how(a: np.ndarray, inside: np.ndarray = inside) -> np.ndarray:
+            return a.reshape(len(a), -1)[:, inside]
+
+        value = _mapped(source, how)
+        found.append(Turned(value, ends[0]) if ends[0] else value)
+    if not every or len(found) < len(every):
+        node.refuse(
+            "a move within each frame was", "elements cross the batch", "keep the batch as the first axis"
+        )
+    return found
 
 
 def places(node: Node) -> np.ndarray:
@@ -43,7 +81,14 @@ def picked(node: Node, found: np.ndarray) -> Value:
         flat = a.reshape(len(a), -1)[:, found] if node.varies[0] else a.ravel()[found]
         return np.where(found == _NONE, a.dtype.type(0), flat)
 
-    return source.map(how) if isinstance(source, Quantised) else ratio_of(source).over_one_divisor().map(how)
+    return _mapped(source, how)
+
+
+def _mapped(source: Value, how: Callable[[np.ndarray], np.ndarray]) -> Quantised | Shares | Ratio:
+    """A tensor whose elements move."""
+    if isinstance(source, (Quantised, Shares)):
+        return source.map(how)
+    return ratio_of(source).over_one_divisor().map(how)
 
 
 def _of_first_frame(node: Node, places: np.ndarray, size: int) -> np.ndarray:

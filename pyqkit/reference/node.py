@@ -10,7 +10,7 @@ import numpy as np
 
 from pyqkit.errors import UserError
 from pyqkit.reference.doubledouble import DoubleDouble
-from pyqkit.reference.quantised import Quantised, Value, ratio_of, real_of
+from pyqkit.reference.quantised import Quantised, Turned, Value, ratio_of, real_of
 from pyqkit.reference.ratio import Ratio
 
 ONNX = ("", "ai.onnx")  # names of ONNX's own domain
@@ -64,6 +64,8 @@ class Node:
         found = self.given(index)
         if found is None:
             self.refuse(f"input {index} was", "it is left out", "export the model again")
+        if isinstance(found, Turned):
+            self.refuse("the batch as the first axis was", f"axis {found.axis} is it", "move it to the front")
         return found
 
     def real(self, index: int) -> DoubleDouble:

@@ -92,7 +92,7 @@ def products_of_codes(
         return None
     steps = left.steps.map(lambda a: np.repeat(a, len(right.steps.high) // groups)) * right.steps
     if left.tensor.format.is_logarithmic and right.tensor.format.is_logarithmic:
-        total, unit = _log_products(left, right, sums)
+        total, unit = log_products(left, right, sums)
     else:
         units = [Fraction(f.tensor.format.unit) for f in (left, right) if f.tensor.format.is_logarithmic]
         total, unit = exact_sums(left.integers, right.integers, sums), units[0] if units else Fraction(1)
@@ -172,8 +172,8 @@ def _digits(x: DoubleDouble, width: int) -> tuple[list[tuple[np.ndarray, int]], 
     return digits, abs(rest.high) + rest.error + x.spread_error()
 
 
-def _log_products(left: Factor, right: Factor, sums: Sums) -> tuple[DoubleDouble, Fraction]:
-    """Sums of products of Logarithmic Posits, and their unit.
+def log_products(left: Factor, right: Factor, sums: Sums) -> tuple[DoubleDouble, Fraction]:
+    """Sums of products of Logarithmic Posits, and their unit; the second axis is what is added up.
 
     One copy of a channel for each fraction of the activation's logarithm: its weights have passed the table
     with it.

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.ratio import Ratio
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Codes that a written definition, such as that of a softmax, moves from those of the real numbers.
+
+    Attributes
+    ----------
+    codes, differing : int
+    far : int
+        Differing ones whose real number lies farther from a boundary than the definition says.
+    """
+
+    codes: int = 0
+    differing: int = 0
+    far: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(self.codes + other.codes, self.differing + other.differing, self.far + other.far)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +44,15 @@ class Quantised:
         Real value of one integer step (linear), or of the value 1 (logarithmic); broadcasts to `content`.
     ties : int
         Elements that lay exactly on a boundary when they were rounded.
+    moved : Moved
+        What a written definition does to them.
     """
 
     content: np.ndarray
     format: NumberFormat
     scale: DoubleDouble
     ties: int = 0
+    moved: Moved = field(default_factory=lambda: Moved())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,7 +104,53 @@ class Quantised:
         return codes[np.searchsorted(ordered, self.content)]
 
 
-Value = np.ndarray | DoubleDouble | Ratio | Quantised
+@dataclass(frozen=True, eq=False)
+class Shares(DoubleDouble):
+    """Real numbers that are to be rounded as a definition says.
+
+    Attributes
+    ----------
+    definition : Ratio
+        What is rounded.
+    bound : float
+        How far it is from the real numbers, at most.
+    """
+
+    definition: Ratio = field(default_factory=lambda: Ratio(DoubleDouble.of(0.0)))
+    bound: float = 0.0
+
+    def map(self, how: Callable[[np.ndarray], np.ndarray]) -> Shares:
+        """Apply a function that only moves elements."""
+        real = super().map(how)
+        return Shares(real.high, real.low, real.error, self.definition.map(how), self.bound)
+
+
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """A tensor whose batch is not the first of its axes in the file; here it is, as everywhere.
+
+    Attributes
+    ----------
+    value : Value
+    axis : int
+        Where the file has it.
+    """
+
+    value: DoubleDouble | Ratio | Quantised
+    axis: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        frames, *rest = self.value.shape
+        return (*rest[: self.axis], frames, *rest[self.axis :])
+
+    def map(self, how: Callable[[np.ndarray], np.ndarray]) -> Turned:
+        """Moves alone read such a tensor, and these know where its batch is."""
+        raise TypeError("a tensor whose batch is not its first axis is no value for this")
+
+
+Value = np.ndarray | DoubleDouble | Ratio | Quantised | Turned
 
 
 def ratio_of(value: Value) -> Ratio:
@@ -91,6 +159,8 @@ def ratio_of(value: Value) -> Ratio:
         return Ratio(value.real)
     if isinstance(value, Ratio):
         return value
+    if isinstance(value, Turned):
+        raise TypeError("only moves read a tensor whose batch is not first")
     return Ratio(value if isinstance(value, DoubleDouble) else DoubleDouble.of(value))
 
 

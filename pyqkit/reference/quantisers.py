@@ -14,7 +14,7 @@ from pyqkit.formats import Integer, Microscaled, Minifloat, NumberFormat, OddLev
 from pyqkit.reference.blocks import shared_exponents
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.node import Node, Operation
-from pyqkit.reference.quantised import Quantised, Value, ratio_of
+from pyqkit.reference.quantised import Moved, Quantised, Shares, Value, ratio_of
 from pyqkit.reference.rounding import MODES, Grid, decide
 
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -52,6 +52,8 @@ def quantiser_of(node: Node) -> Quantiser:
 
 def quantise(node: Node, source: Value, quantiser: Quantiser) -> Quantised:
     """Round a value, and count its ties; refuse where the exact value is not known well enough."""
+    if isinstance(source, Shares):
+        return _quantise_shares(node, source, quantiser)
     x, step = ratio_of(source).numerator, quantiser.step
     if np.isnan(x.high).any():
         node.refuse("numbers were", "NaN came", "look for the node that makes it")
@@ -71,6 +73,24 @@ def quantise(node: Node, source: Value, quantiser: Quantiser) -> Quantised:
             "quantise earlier, or use power-of-two scales",
         )
     return Quantised(quantiser.grid.contents[found.index], quantiser.format, quantiser.step, found.ties)
+
+
+def _quantise_shares(node: Node, source: Shares, quantiser: Quantiser) -> Quantised:
+    """Round what a definition says, and count the codes that the real numbers have otherwise."""
+    found = quantise(node, source.definition, quantiser)
+    if quantiser.step.high.size != 1 or (quantiser.step.high < 0).any():
+        node.refuse("one positive scale was", "another came", "quantise the softmax with one scale")
+    own, real = (
+        decide(x, quantiser.step * divisor, quantiser.grid).index
+        for x, divisor in (
+            (source.definition.numerator, source.definition.divisor),
+            (source, DoubleDouble.of(1.0)),
+        )
+    )
+    differs = own != real
+    ends = quantiser.grid.boundaries.high[np.minimum(own, real)[differs]] * float(quantiser.step.high)
+    far = (np.abs(source.high[differs] - ends) > source.bound) | (np.abs(own - real)[differs] > 1)
+    return replace(found, moved=Moved(own.size, int(differs.sum()), int(far.sum())))
 
 
 def scale_of(node: Node, index: int = 1) -> DoubleDouble:

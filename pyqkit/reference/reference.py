@@ -28,6 +28,7 @@ from pyqkit.graph.model import (
     read_constants,
 )
 from pyqkit.reference import (
+    attention,
     elementwise,
     ends,
     functions,
@@ -41,7 +42,7 @@ from pyqkit.reference import (
 )
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node
-from pyqkit.reference.quantised import Value
+from pyqkit.reference.quantised import Turned, Value
 
 OPERATIONS = {
     **quantisers.OPERATIONS,
@@ -54,6 +55,7 @@ OPERATIONS = {
     **moves.OPERATIONS,
     **ends.OPERATIONS,
     **resizing.OPERATIONS,
+    **attention.OPERATIONS,
 }
 
 # Executed here even where all inputs are constants: ONNX's own implementation rounds quotients in float32.
@@ -121,6 +123,12 @@ class Reference:
         for proto in self.protos:
             made = self.execute(proto, live)
             live.update(made if seen is None else {name: seen(name, value) for name, value in made.items()})
+        for name in self.output_names:
+            if isinstance(live[name], Turned):
+                raise UserError(
+                    f"the batch as the first axis was expected by the reference at output {name}, but "
+                    "elements cross the batch; keep it there"
+                )
         return live if keep else {name: live[name] for name in self.output_names}
 
     def execute(self, proto: Any, live: dict[str, Value]) -> dict[str, Value]:

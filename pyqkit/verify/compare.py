@@ -20,7 +20,7 @@ from pyqkit.formats import NumberFormat
 from pyqkit.formats.input_frames import InputRange
 from pyqkit.graph.graph import Port, to_integers
 from pyqkit.graph.model import parse_model
-from pyqkit.reference.quantised import Quantised, Value, real_of
+from pyqkit.reference.quantised import Moved, Quantised, Value, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify import float32, rounded
 from pyqkit.verify.host_part import HostComparison, before
@@ -90,7 +90,10 @@ def verify(
         input (what the frames hold beside what the input holds, see `pyqkit.formats.input_frames.Seen`), and
         reference: codes compared, codes_differing, differing_layers (names, in the order of the network; an
         output that no quantiser made counts as a layer), top1_agreement (None unless the network has one
-        output, a vector), layers (codes, differing, saturated, ties, distinct codes), host (by what the host
+        output, a vector), layers (codes, differing, saturated, ties, distinct codes), moved (codes that a
+        written definition, such as that of a softmax, makes of real numbers: how many, how many differ from
+        what rounding the real numbers gives, and how many of these lie farther from a boundary than the
+        definition says), host (by what the host
         computes: values, and those differing from exact ones; see `pyqkit.verify.host_part`), and float32
         (what float32 execution gives otherwise, and why; see `pyqkit.verify.float32.compare`). The reference
         is None for a model that is not at hand.
@@ -137,10 +140,11 @@ def _against_reference(
     layers = {name: Layer() for name in graph.sources}
     ends = {port.tensor: Layer() for port in graph.results}
     votes = _is_vote(graph.results)
-    agreed = 0
+    agreed, moved = 0, Moved()
     for first in range(0, len(x), _CHUNK):
         part = slice(first, first + _CHUNK)
         expected = reference.run(x[part], keep=True)
+        moved = sum((v.moved for v in expected.values() if isinstance(v, Quantised)), moved)
         tensors = exact.run(encode(graph, x[part]), keep=True)
         for name, source in graph.sources.items():
             value = _quantised(expected[source], name)
@@ -162,6 +166,7 @@ def _against_reference(
         "differing_layers": list(dict.fromkeys(name for name, layer in every if layer.differing)),
         "top1_agreement": agreed / len(x) if votes else None,
         "layers": {name: layer.summary() for name, layer in layers.items()},
+        "moved": asdict(moved),
         "host": {name: asdict(step) for name, step in host.steps.items()},
     }
 

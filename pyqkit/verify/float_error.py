@@ -34,10 +34,9 @@ import numpy as np
 
 from pyqkit.graph.model import MAKERS, attribute_values
 from pyqkit.verify.execution import Execution
+from pyqkit.verify.float_rows import norm_error, softmax_error
+from pyqkit.verify.roundings import SMALLEST, SMOOTH, UNIT, gamma
 
-UNIT = 2.0**-24  # unit roundoff of float32
-SMALLEST = 2.0**-149
-SMOOTH = 8  # roundings of a function that a library approximates
 _WIDER = 1 + 2.0**-20
 
 # Nodes that pass errors on as they pass data.
@@ -61,11 +60,6 @@ MOVES = (
     "ReduceMax",
 )
 _SLOPES = {"Sigmoid": 0.25, "Tanh": 1.0, "Softplus": 1.0}
-
-
-def gamma(roundings: int) -> float:
-    """Largest relative error of a product of so many factors ``1 + d``."""
-    return roundings * UNIT / (1 - roundings * UNIT)
 
 
 def _rounding(result: np.ndarray) -> np.ndarray:
@@ -289,6 +283,17 @@ def _quotient(bounds: ErrorBounds, node: Any) -> np.ndarray:
     return passed + _rounding(result)
 
 
+def _softmax(bounds: ErrorBounds, node: Any) -> np.ndarray:
+    axis, name = attribute_values(node).get("axis", -1), node.input[0]
+    return softmax_error(bounds.values(node)[0], bounds.of(name), bounds.result(node), axis)
+
+
+def _norm(bounds: ErrorBounds, node: Any) -> np.ndarray:
+    x, gain, *bias = bounds.values(node)
+    epsilon, centred = attribute_values(node).get("epsilon", 1e-5), node.op_type == "LayerNormalization"
+    return norm_error(x, bounds.of(node.input[0]), gain, bias[0] if bias else np.zeros(()), epsilon, centred)
+
+
 def _passed(bounds: ErrorBounds, node: Any) -> np.ndarray:
     """What neither rounds nor stretches."""
     return np.broadcast_to(bounds.of(node.input[0]), bounds.result(node).shape)
@@ -369,6 +374,8 @@ RULES: dict[str, Callable[[ErrorBounds, Any], np.ndarray]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _products),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"), _mean),
     "BatchNormalization": _batch_norm,
+    "Softmax": _softmax,
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _norm),
     **dict.fromkeys(("Add", "Sub"), _sum),
     "Mul": _product,
     "Div": _quotient,

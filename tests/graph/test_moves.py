@@ -69,7 +69,10 @@ def test_moved_elements_are_those_that_qonnx_moves(name: str) -> None:
 
 
 REFUSED: dict[str, tuple[Make, str]] = {
-    "batch": (lambda b, x: b.node("Transpose", x, perm=[1, 0, 2, 3]), "it moves elements across the batch"),
+    "batch": (
+        lambda b, x: b.node("Transpose", x, perm=[1, 0, 2, 3]),
+        "the batch is not the first axis of its input; move it there before",
+    ),
     "batch reshaped": (
         lambda b, x: b.node("Reshape", x, whole(b, 2, 50)),
         "it moves elements across the batch",

@@ -123,7 +123,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "a product as in attention": (
         lambda b, x: b.node("MatMul", x, b.node("Transpose", other(b), perm=[0, 1, 3, 2])),
-        "both its factors depend on the network's input",
+        "neither rows nor columns of its second factor are tokens; multiply queries by keys",
     ),
     "a padded vector": (
         lambda b, x: b.node("Flatten", padded(b, x, 0, 0, 1, 0, 0, 0, 0, 0)),

@@ -93,8 +93,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "positive kernel, strides and dilations",
     ),
     "both factors vary": (
-        lambda b, x: b.node("MatMul", x, b.node("Transpose", x, perm=[0, 1, 3, 2])),
-        "a matrix of weights was expected",
+        lambda b, x: b.node("MatMul", b.node("Add", x, x), b.node("Transpose", x, perm=[0, 1, 3, 2])),
+        "two quantised tensors of one scale each were expected",
     ),
     "across the batch": (lambda b, x: b.node("Transpose", x, perm=[1, 0, 2, 3]), "elements cross the batch"),
     "division by zero": (

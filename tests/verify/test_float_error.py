@@ -85,6 +85,10 @@ NODES: dict[str, Network] = {
     "tanh": activation("Tanh"),
     "softplus": activation("Softplus"),
     "elu": activation("Elu", alpha=1.7),
+    "softmax": activation("Softmax", axis=-1),
+    "softmax of large numbers": lambda b, x: b.node("Softmax", b.node("Mul", x, b.constant(30.0)), axis=-1),
+    "layer norm": lambda b, x: b.node("LayerNormalization", x, draw(b, 8), draw(b, 8), axis=-1),
+    "product of two tensors": lambda b, x: b.node("MatMul", x, b.node("Transpose", x, perm=[0, 1, 3, 2])),
 }
 # Round nothing: their error is that of the input.
 UNCHANGED = {"max pool", "moves", "padding", "clip", "negative"}

@@ -74,7 +74,13 @@ class Coded:
         return cls(fmt.from_integers(integers), Quantiser.of(fmt, scale))
 
     def exact(self) -> np.ndarray:
-        """Real values: float64 where that holds them, fractions of wide integers (biases have 32 bits)."""
+        """Real values: float64 where that holds them, fractions of wide integers (biases have 32 bits).
+
+        A Logarithmic Posit that is added to something passes its table.
+        """
+        if self.format.is_logarithmic:
+            linear = self.format.integers[self.codes] * float(self.format.unit)
+            return linear * self.scale * float(self.quantiser.prescale)
         if not isinstance(self.format, Integer) or self.format.bits <= _FLOAT64_BITS:
             return self.values()
         integers = self.format.to_integers(self.codes).ravel().tolist()

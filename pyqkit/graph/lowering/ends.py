@@ -108,7 +108,7 @@ class _Ends:
         if not isinstance(value, (Real, Hosted)) or (isinstance(value, Real) and value.raw):
             return self._refuse(f"output {shown(output)}", *_UNQUANTISED)
         where = f"output {shown(output)}" if name == output or maker is None else _label(maker)
-        if isinstance(value, Real) and value.is_linear:
+        if isinstance(value, Real) and value.is_linear and not value.batch_axis:
             try:
                 self.lowering.graph.outputs.append(_port(self.lowering, value, name))
                 return []
@@ -189,6 +189,8 @@ def _moves(lowering: Lowering, node: Node) -> list[Step]:
     steps = []
     for name, value in zip(_read_outputs(lowering, node), moved):
         assert isinstance(value, Real)  # as it came, seen otherwise
+        if value.batch_axis:
+            raise Unlowerable("it moves elements across the batch", "keep the batch as the first axis")
         in_order = value.view.size == size and np.array_equal(value.view.ravel(), np.arange(size))
         move = Move(list(value.shape), None if in_order else value.view)
         if name:

@@ -27,7 +27,7 @@ def joined(left: Real, right: Real, combine: Combine) -> Real | None:
     combine : callable
         Of what both branches are somewhere.
     """
-    if left.raw or right.raw or left.pool is not None or right.pool is not None:
+    if any(side.raw or side.pool is not None or side.rows is not None for side in (left, right)):
         return None
     if left.base != right.base or not np.array_equal(left.view, right.view) or (left.view < 0).any():
         return None

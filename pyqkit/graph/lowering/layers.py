@@ -52,8 +52,6 @@ _GROUPS = (
         "it needs the mean and the spread of each frame",
         "use a batch norm (torch.nn.BatchNorm2d), whose statistics are constants",
         (
-            Layer("LayerNormalization", ("torch.nn.LayerNorm",)),
-            Layer("RMSNormalization", ("torch.nn.RMSNorm",)),
             Layer("GroupNormalization", ("torch.nn.GroupNorm",)),
             Layer("InstanceNormalization", ("torch.nn.InstanceNorm2d",)),
             Layer("LpNormalization", ("torch.nn.functional.normalize",)),
@@ -93,8 +91,8 @@ _GROUPS = (
         ),
     ),
     (
-        "both factors depend on the input",
-        "keep attention outside the accelerator",
+        "its scores and probabilities have no quantisers",
+        "write it out as MatMul, Softmax and MatMul, as pyqkit quantise does, with quantisers between",
         (Layer("Attention", ("torch.nn.functional.scaled_dot_product_attention",)),),
     ),
     (

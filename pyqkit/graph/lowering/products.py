@@ -28,7 +28,7 @@ def broadcast(reals: list[Real]) -> list[Real]:
 
 
 def _spread(real: Real, shape: tuple[int, ...]) -> Real:
-    if real.pool is not None or real.functions:
+    if not real.is_linear:
         raise Unlowerable("an operand that is spread over pixels is not quantised", _REMEDY)
     return replace(real, view=np.broadcast_to(real.view, shape))
 

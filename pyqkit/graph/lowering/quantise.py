@@ -16,11 +16,13 @@ from pyqkit.graph.lowering.functions import Affine, Fractions
 from pyqkit.graph.lowering.quantiser import Quantiser
 from pyqkit.graph.lowering.real import Real, Term, floats, fractions
 from pyqkit.graph.lowering.rescale import equal_to_thresholds, rounded_scaling
+from pyqkit.graph.lowering.row_functions import gain_and_offset
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.tables import is_curved, requantised
 from pyqkit.graph.lowering.thresholds import thresholds_of
 from pyqkit.graph.lowering.view import is_piece, note_source, settle
+from pyqkit.graph.ops.nearest import WIDEST
 from pyqkit.graph.ops.pool import MaxPool, pool_fields
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
@@ -36,6 +38,8 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
     step = scale * quantiser.format.unit
     if real.raw:
         return _quantise_input(lowering, real, quantiser, scale, name)
+    if real.rows is not None:
+        return _quantise_rows(lowering, real, quantiser, scale, name)
     if real.pool is None:
         if is_piece(real):  # only what is left is rounded
             return quantise(lowering, settle(lowering, real, name), quantiser, name)
@@ -50,6 +54,24 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
         out = lowering.emit(MaxPool, f"{out.name}_pool", [out.name], **pool_fields(real.pool))
         shape = out.shape
     result = Real((Term(out.name, step),), fractions(0, len(step)), shape, real.view)
+    note_source(lowering, result, name)
+    return result
+
+
+def _quantise_rows(lowering: Lowering, real: Real, quantiser: Quantiser, scale: Fractions, name: str) -> Real:
+    """What a function of whole pixels makes, as codes."""
+    assert real.rows is not None
+    gain, offset = gain_and_offset(real)
+    if quantiser.format.bits > WIDEST or quantiser.boundaries != quantiser.format.boundaries():
+        raise Unlowerable(
+            f"a softmax or a norm is rounded to {quantiser.format}, in more than {WIDEST} bits or otherwise "
+            "than to nearest",
+            f"round its result to nearest, in at most {WIDEST} bits",
+        )
+    (term,) = real.terms
+    out = real.rows.emit(lowering, term.tensor, gain / scale, offset / scale, quantiser.format, name)
+    step = scale * quantiser.format.unit
+    result = Real((Term(out.name, step),), fractions(0, len(step)), real.base, real.view)
     note_source(lowering, result, name)
     return result
 

@@ -11,12 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.functions import Affine, Fractions, Function
 from pyqkit.graph.ops.window import SlidingWindow
+
+if TYPE_CHECKING:
+    from pyqkit.graph.lowering.row_functions import RowFunction
 
 __all__ = ["Fractions", "Real", "Term", "floats", "fractions", "plain_view", "vector_view"]
 
@@ -83,6 +87,10 @@ class Real:
         the pooled tensor of shape `pooled`.
     raw : bool
         The float input of the network, not quantised yet.
+    rows : RowFunction or None
+        Of whole pixels, such as a softmax, that waits for the quantiser; `functions` come after it.
+    batch_axis : int
+        Place of the batch among the axes of the ONNX tensor; only moves read one whose batch is not first.
     """
 
     terms: tuple[Term, ...]
@@ -93,6 +101,8 @@ class Real:
     pool: SlidingWindow | None = None
     pooled: tuple[int, int, int] | None = None
     raw: bool = False
+    rows: RowFunction | None = None
+    batch_axis: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,7 +117,7 @@ class Real:
     @property
     def is_linear(self) -> bool:
         """Whether it is a plain sum: nothing waits for a quantiser."""
-        return not self.functions and self.pool is None
+        return not self.functions and self.pool is None and self.rows is None
 
     @property
     def is_codes(self) -> bool:
@@ -149,7 +159,7 @@ class Real:
             raise Unlowerable(
                 "a negative factor follows an unquantised max pool", "quantise before the max pool"
             )
-        if self.functions:
+        if self.functions or self.rows is not None:
             return replace(self, functions=(*self.functions, Affine(factor, offset)))
         terms = tuple(Term(t.tensor, t.factor * factor) for t in self.terms)
         return replace(self, terms=terms, offset=self.offset * factor + offset)

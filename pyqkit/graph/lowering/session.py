@@ -74,7 +74,7 @@ class Hosted:
 def shape_of(value: Value | Hosted) -> tuple[int, ...]:
     """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
     if isinstance(value, Real):
-        return (1, *value.shape)
+        return (*value.shape[: value.batch_axis], 1, *value.shape[value.batch_axis :])
     if isinstance(value, Stored):
         return shape_of(value.source)
     if isinstance(value, Hosted):
@@ -96,6 +96,8 @@ class Lowering:
         Frames that one run of the file takes; everything here is about the first of them.
     needed : set of str
         ONNX tensors that the outputs depend on.
+    at_end : set of str
+        ONNX tensors of which only nodes make something that the host computes as well.
     values : dict of str to Value or Hosted
         What is known of ONNX tensors, by name.
     makers : dict of str to Node
@@ -123,6 +125,7 @@ class Lowering:
     graph: Graph
     opset: int
     needed: set[str]
+    at_end: set[str] = field(default_factory=set)
     values: dict[str, Value | Hosted] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)

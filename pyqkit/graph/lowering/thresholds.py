@@ -76,7 +76,8 @@ def _channel_thresholds(
     always, never = tensor.low, tensor.high + 1
     if factor == 0:
         outcomes = [o if isinstance(o, bool) else compare(offset, o) for o in outcomes]
-    falls = any(not isinstance(o, bool) and o.below != (factor < 0) for o in outcomes)
+    negative = factor < 0
+    falls = any(not isinstance(o, bool) and o.below != negative for o in outcomes)
     common = lcm(factor.denominator, offset.denominator)
     slope, shift = int(factor * common), int(offset * common)
     found = []

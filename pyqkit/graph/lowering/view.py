@@ -71,7 +71,7 @@ def settle(lowering: Lowering, real: Real, name: str) -> Real:
     """`real` with a plain view, after emitting the moves that its own view amounts to."""
     if is_plain(real):
         return real
-    if real.pool is not None or real.raw:
+    if real.pool is not None or real.raw or real.rows is not None:
         raise Unlowerable("elements are moved before they are quantised", "quantise first")
     image = _image(real.view)
     if image is None:
@@ -113,7 +113,9 @@ def rearranged(lowering: Lowering, real: Real, how: Callable[[np.ndarray], np.nd
     """
     moved = replace(real, view=how(real.view[None])[0])
     given, wanted = _image(real.view), _image(moved.view)
-    if real.pool is not None or real.raw or is_plain(real) or given is None or wanted is None:
+    if real.pool is not None or real.raw or real.rows is not None or is_plain(real):
+        return moved
+    if given is None or wanted is None:
         return moved
     if image_moves(wanted, real.base) is None and image_moves(given, real.base) is not None:
         real = settle(lowering, real, name)

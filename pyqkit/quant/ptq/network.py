@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from pyqkit.errors import UserError
 from pyqkit.quant.ptq import tracing
+from pyqkit.quant.ptq.attention import write_out_attention
 from pyqkit.quant.ptq.channels import means
 from pyqkit.quant.ptq.layers import QuantLayer, WeightLayer, rounding
 from pyqkit.quant.ptq.places import Group, layer_inputs, places
@@ -136,6 +137,8 @@ class Network:
     def quantise(self, recipe: Recipe) -> None:
         """Make the quantised network: quantisers in their places, with the scales that the data give."""
         find = places if recipe.placement == "dataflow" else layer_inputs
+        if recipe.placement == "dataflow":
+            write_out_attention(self.float, self.data)
         found = find(self.float, self.data, bool((self.data < 0).any()))
         self.module = copy.deepcopy(self.float)
         type(self.module).__name__ = type(self.float).__name__  # the class is of this object alone

@@ -52,6 +52,8 @@ _MEAN_FUNCTIONS = frozenset(
 _JOINS = frozenset({torch.cat, torch.concat, torch.stack})
 _ADDS = frozenset({operator.add, operator.iadd, torch.add, "add", "add_"})
 _PRODUCTS = frozenset({operator.mul, operator.imul, torch.mul, "mul", "mul_"})
+MATRIX_PRODUCTS = frozenset({operator.matmul, torch.matmul, torch.mm, torch.bmm, "matmul", "mm", "bmm"})
+_NORMS = (nn.LayerNorm, nn.RMSNorm)
 
 
 class Kind(Enum):
@@ -67,6 +69,9 @@ class Kind(Enum):
     MEAN = auto()
     ADD = auto()
     PRODUCT = auto()
+    MATRIX_PRODUCT = auto()  # of two tensors
+    SOFTMAX = auto()
+    NORM = auto()  # of every pixel or token
     OUTPUT = auto()
     OTHER = auto()
 
@@ -88,6 +93,7 @@ def kind(graph: fx.GraphModule, node: fx.Node) -> Kind:
         (Kind.JOIN, _JOINS),
         (Kind.ADD, _ADDS),
         (Kind.PRODUCT, _PRODUCTS),
+        (Kind.MATRIX_PRODUCT, MATRIX_PRODUCTS),
         (Kind.MOVE, _MOVING_FUNCTIONS if node.op == "call_function" else _MOVING_METHODS),
     )
     return next((found for found, targets in functions if node.target in targets), Kind.OTHER)
@@ -102,6 +108,8 @@ def _kind_of_module(module: nn.Module) -> Kind:
         (Kind.MAX_POOL, _MAX_POOLS),
         (Kind.MEAN, _MEANS),
         (Kind.MOVE, _MOVING_MODULES),
+        (Kind.SOFTMAX, (nn.Softmax,)),
+        (Kind.NORM, _NORMS),
     )
     return next((found for found, classes in modules if isinstance(module, classes)), Kind.OTHER)
 

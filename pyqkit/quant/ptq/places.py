@@ -1,10 +1,11 @@
 """Where a network's numbers are rounded, so that what is exported lowers as it is.
 
 Rounded are the input, what leaves an activation function, and everything else that a layer with weights, a
-pool, a product or a joining of tensors reads. Sums of a layer with weights are not: added to a shortcut,
-which is rounded where it begins, they reach the next activation function exactly. What moves numbers without
-changing them (max pools, slices, shuffles) is passed: the rounding stands before it. What is joined has one
-scale, so that it is never rounded again.
+pool, a product, a softmax, a norm or a joining of tensors reads. Sums of a layer with weights are not: added
+to a shortcut, which is rounded where it begins, they reach the next activation function exactly. What moves
+numbers without changing them (max pools, slices, shuffles) is passed: the rounding stands before it. What is
+joined has one scale, so that it is never rounded again; so have constant tokens and the tensors that they are
+joined or added to (the class token and the positions of a transformer).
 
 `layer_inputs` is the simpler rule of studies: what layers with weights read, where they read it.
 """
@@ -21,7 +22,10 @@ from torch.fx.passes.shape_prop import ShapeProp
 from pyqkit.quant.ptq.parts import Kind, kind, never_negative
 
 _PASSED = (Kind.MOVE, Kind.MAX_POOL, Kind.JOIN)
-_READERS = (Kind.WEIGHTS, Kind.MAX_POOL, Kind.MEAN, Kind.JOIN, Kind.PRODUCT)
+_READERS = (
+    *(Kind.WEIGHTS, Kind.MAX_POOL, Kind.MEAN, Kind.JOIN, Kind.PRODUCT),
+    *(Kind.MATRIX_PRODUCT, Kind.SOFTMAX, Kind.NORM),
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,30 @@ class _Flow:
         for node, does in self.kinds.items():
             if does in _READERS and self._reads_numbers(node):
                 found |= self.sources(self.tensors(node))
+            if self._meets_tokens(node):
+                found |= self._met(node)
         return found
+
+    def _meets_tokens(self, node: fx.Node) -> bool:
+        """Whether constant tokens are joined or added to others: the class token, positions."""
+        if self.kinds[node] not in (Kind.JOIN, Kind.ADD):
+            return False
+        given = self.tensors(node)
+        constant = [tensor for tensor in given if self._is_constant(tensor)]
+        return 0 < len(constant) < len(given) and all(map(_is_of_tokens, (node, *constant)))
+
+    def _met(self, node: fx.Node) -> set[fx.Node]:
+        """What such a node reads: tensors where their numbers come from, and constants."""
+        given = self.tensors(node)
+        return self.sources(given) | {
+            constant for tensor in given if self._is_constant(tensor) for constant in self._origin(tensor)
+        }
+
+    def _origin(self, node: fx.Node) -> set[fx.Node]:
+        """Constants that were moved."""
+        if self.kinds[node] is Kind.CONSTANT:
+            return {node}
+        return {constant for given in self.tensors(node) for constant in self._origin(given)}
 
     def _reads_numbers(self, node: fx.Node) -> bool:
         """Not a constant beside a tensor, as the class token of a transformer or a factor."""
@@ -166,7 +193,8 @@ class _Flow:
     def joined(self) -> list[set[fx.Node]]:
         """Nodes whose results are joined, for each place where they are."""
         joins = (node for node, does in self.kinds.items() if does is Kind.JOIN and self._reads_numbers(node))
-        return [self.sources(self.tensors(node)) for node in joins]
+        tokens = (node for node in self.kinds if self._meets_tokens(node))
+        return [*(self.sources(self.tensors(node)) for node in joins), *map(self._met, tokens)]
 
     def never_negative(self, node: fx.Node) -> bool:
         if node not in self._never_negative:
@@ -203,6 +231,11 @@ class _Flow:
                 else:
                     ahead.append(node)
         return found
+
+
+def _is_of_tokens(node: fx.Node) -> bool:
+    """Whether a tensor has the shape (frames, tokens, channels)."""
+    return len(node.meta["tensor_meta"].shape) == 3
 
 
 def _united(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,13 +19,14 @@ from torch.nn.utils import fusion
 
 from pyqkit.errors import UserError, listed, shortened
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
-from pyqkit.quant.ptq.parts import RISING, is_call, max_pools
+from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
 
 # Functions and methods of tensors: the module that computes the same
 _MODULES: dict[Any, Callable[..., nn.Module]] = {
     **dict.fromkeys((functional.relu, torch.relu, torch.relu_, "relu", "relu_"), nn.ReLU),
     **dict.fromkeys((torch.sigmoid, functional.sigmoid, "sigmoid", "sigmoid_"), nn.Sigmoid),
     **dict.fromkeys((torch.tanh, functional.tanh, "tanh", "tanh_"), nn.Tanh),
+    **dict.fromkeys((torch.softmax, functional.softmax, "softmax"), nn.Softmax),
     functional.relu6: nn.ReLU6,
     functional.hardtanh: nn.Hardtanh,
     functional.hardswish: nn.Hardswish,
@@ -44,7 +44,7 @@ _DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropou
 _DROPOUTS = (functional.dropout, functional.dropout2d, torch.dropout, functional.alpha_dropout)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _LIKE_LINEAR = (functional.linear, functional.conv1d, functional.conv2d, torch.conv1d, torch.conv2d)
-_MATRIX_PRODUCTS = (operator.matmul, torch.matmul, torch.mm, torch.bmm, torch.einsum, "matmul", "mm", "bmm")
+_MATRIX_PRODUCTS = (*MATRIX_PRODUCTS, torch.einsum)
 _UNSUPPORTED: dict[type[nn.Module], str] = {
     nn.RNNBase: "it feeds back what it computes; use convolutions over time",
     nn.Bilinear: "both its factors depend on the input; use nn.Linear",

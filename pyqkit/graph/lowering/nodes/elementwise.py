@@ -21,6 +21,7 @@ from pyqkit.graph.lowering.products import broadcast, multiplied
 from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value
+from pyqkit.graph.lowering.tokens import is_of_channels, with_constants
 from pyqkit.graph.lowering.view import channels_back, settle_alike
 from pyqkit.graph.model import type_code
 
@@ -71,9 +72,15 @@ def _added(left: Real, right: Real) -> Real:
 def add(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if one:
-        real, values = one
-        return [real.affine(fractions(1, real.channels), real.per_channel(values))]
+        return [_with_constant(lowering, node, *one)]
     return [_sum(lowering, node, node.real(0), node.real(1))]
+
+
+def _with_constant(lowering: Lowering, node: Node, real: Real, values: np.ndarray) -> Real:
+    if real.is_linear and real.shape and values.size > 1 and not is_of_channels(real, values):
+        frame = values[0] if values.ndim == len(real.shape) + 1 and len(values) == 1 else values
+        return with_constants(lowering, real, frame, node.outputs[0])
+    return real.affine(fractions(1, real.channels), real.per_channel(values))
 
 
 @handles(Layer("Sub", ("torch.sub",), (), "two tensors, or a constant"))

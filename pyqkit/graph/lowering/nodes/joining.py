@@ -16,6 +16,7 @@ from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_v
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 from pyqkit.graph.lowering.sums import common_unit, single_term
+from pyqkit.graph.lowering.tokens import as_tokens, with_constants
 from pyqkit.graph.lowering.view import channels_back, settle, settle_alike
 from pyqkit.graph.ops.layout import Concat
 
@@ -36,6 +37,8 @@ def concatenate(lowering: Lowering, node: Node) -> list[Value]:
     axis = int(node.attributes["axis"]) % len(shapes[0]) - 1
     if axis < 0:
         raise Unlowerable("it joins along the batch", "join along channels, rows or columns")
+    if len(shapes[0]) == 3 and axis == 0 and any(map(_is_other_constant, node.inputs)):
+        return [_with_tokens(lowering, node)]
     reals = _pieces_together(_with_zeros(node), axis)
     if len(reals) == 1:  # only elements move
         return [reals[0]]
@@ -50,6 +53,33 @@ def concatenate(lowering: Lowering, node: Node) -> list[Value]:
             f"it joins tensors of {len(shapes[0])} axes", "join tensors of 2 to 4 axes, before a reshape"
         )
     return [_joined(lowering, reals, axis, node.outputs[0])]
+
+
+def _is_other_constant(value: Value | None) -> bool:
+    return isinstance(value, (np.ndarray, Coded)) and bool(np.any(_numbers(value)))
+
+
+def _with_tokens(lowering: Lowering, node: Node) -> Real:
+    """Tokens of one tensor beside constant ones, such as a class token: zeros to which these are added."""
+    name = node.outputs[0]
+    given = [node.needed(i) for i in range(len(node.inputs))]
+    reals = [value for value in given if isinstance(value, Real)]
+    if len(reals) != 1 or not reals[0].is_linear:
+        raise Unlowerable(
+            "constant tokens stand beside more than one tensor, or one that is not quantised",
+            "join quantised tensors first, and constants to what comes out",
+        )
+    real = as_tokens(lowering, reals[0], name)
+    views = [real.view if value is reals[0] else np.full(shape_of(value)[1:], -1) for value in given]
+    numbers = [0 * real.view if value is reals[0] else _tokens(value) for value in given]
+    joined = replace(real, view=np.concatenate(views))
+    return with_constants(lowering, joined, np.concatenate(numbers), name)
+
+
+def _tokens(value: Value) -> np.ndarray:
+    """Constant tokens of one frame."""
+    assert isinstance(value, (np.ndarray, Coded))
+    return value.exact()[0] if isinstance(value, Coded) else value[0]
 
 
 def _with_zeros(node: Node) -> list[Real]:
@@ -87,6 +117,7 @@ def _pieces_together(reals: Sequence[Real], axis: int) -> list[Real]:
 
 def _is_of_one_tensor(real: Real, other: Real) -> bool:
     same = real.terms == other.terms and real.offset is other.offset
+    same = same and real.rows is other.rows
     return same and real.functions == other.functions and real.pool == other.pool
 
 

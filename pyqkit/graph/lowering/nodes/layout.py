@@ -32,12 +32,33 @@ def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[in
     if isinstance(source, Coded):
         return source.moved(how)
     real = node.real()
-    if 0 in axes:
-        raise Unlowerable("it moves elements across the batch", _BATCH)
+    if real.batch_axis or 0 in axes:
+        return _turned(real, how)
     moved = how(real.view[None])
     if moved.ndim < 1 or moved.shape[0] != 1:
         raise Unlowerable("it moves elements across the batch", _BATCH)
     return replace(real, view=moved[0])
+
+
+def _turned(real: Real, how: Callable[[np.ndarray], np.ndarray]) -> Real:
+    """A move before which or behind which the batch is not the first axis: two frames show where it is."""
+    frames = np.broadcast_to(np.arange(2).reshape(2, *(1,) * real.view.ndim), (2, *real.shape))
+    try:
+        marks = how(np.moveaxis(frames, 0, real.batch_axis))
+    except ValueError:  # of a shape that is written for one frame
+        raise Unlowerable("it moves elements across the batch", _BATCH) from None
+    places = [axis for axis, count in enumerate(marks.shape) if count == 2]
+    places = [axis for axis in places if np.array_equal(np.moveaxis(marks, axis, 0), _frames_of(marks, axis))]
+    if len(places) != 1:
+        raise Unlowerable("it moves elements across the batch", _BATCH)
+    view = how(np.expand_dims(real.view, real.batch_axis))
+    return replace(real, view=np.take(view, 0, places[0]), batch_axis=places[0])
+
+
+def _frames_of(marks: np.ndarray, axis: int) -> np.ndarray:
+    """What the numbers of two frames are along an axis."""
+    first = np.moveaxis(marks, axis, 0)
+    return np.broadcast_to(np.arange(2).reshape(2, *(1,) * (first.ndim - 1)), first.shape)
 
 
 def _numbers(node: Node, index: int, key: str) -> list[int] | None:

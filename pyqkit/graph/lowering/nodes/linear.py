@@ -27,10 +27,15 @@ from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Fractions, Real, Term, fractions, plain_view, vector_view
 from pyqkit.graph.lowering.rows import on_rows
 from pyqkit.graph.lowering.rules import Node, handles
-from pyqkit.graph.lowering.session import Lowering, Stored, Value
+from pyqkit.graph.lowering.session import Lowering, Stored, Value, shape_of
+from pyqkit.graph.lowering.token_products import matrix_product as products_of_tokens
 from pyqkit.graph.lowering.view import flattened, is_in_stream_order, settle
 from pyqkit.graph.lowering.zero import with_zero
 from pyqkit.graph.ops.convolution import Convolution
+
+_RANKS = range(2, limits.AXES + 1)
+# One matrix of weights, or as many matrices as there are heads
+_MATRICES = (*((count, 2) for count in _RANKS), *((count, count) for count in _RANKS if count > 2))
 
 
 def operands(lowering: Lowering, node: Node) -> tuple[Real, Coded]:
@@ -351,10 +356,19 @@ def _pixelwise(lowering: Lowering, node: Node, real: Real, weights: Coded) -> Re
 
 
 @handles(
-    Layer("MatMul", ("torch.nn.Linear",), ("QuantLinear",), "weights quantised, constant; on the last axis"),
-    axes=tuple((count, 2) for count in range(2, limits.AXES + 1)),
+    Layer(
+        "MatMul",
+        ("torch.nn.Linear", "torch.matmul"),
+        ("QuantLinear",),
+        "weights quantised, constant, on the last axis; or two quantised tensors of tokens",
+    ),
+    axes=_MATRICES,
 )
 def matrix_product(lowering: Lowering, node: Node) -> list[Value]:
+    if isinstance(node.needed(1), Real):
+        return [products_of_tokens(lowering, node.real(0), node.real(1), node.outputs[0])]
+    if len(shape_of(node.needed(1))) != 2:
+        raise Unlowerable("it multiplies by several constant matrices", "use one matrix of weights")
     real, weights = operands(lowering, node)
     layer = _linear if real.view.ndim == 1 else _pixelwise
     return [layer(lowering, node, real, weights.moved(np.transpose))]

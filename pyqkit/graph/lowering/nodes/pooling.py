@@ -91,7 +91,7 @@ def max_pool(lowering: Lowering, node: Node) -> list[Value]:
 
 def _largest(lowering: Lowering, real: Real, window: SlidingWindow, name: str) -> Real:
     check_quantised(real)
-    if real.pool is not None:
+    if real.pool is not None or real.rows is not None:
         raise Unlowerable("its input is not quantised", "put a quantiser before it")
     if real.is_codes:
         (term,) = real.terms

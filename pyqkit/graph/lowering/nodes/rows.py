@@ -1,0 +1,92 @@
+"""Softmax and norms of quantised numbers, which the next quantiser rounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+
+from pyqkit.graph.lowering.before_layers import check_quantised
+from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.layers import Layer
+from pyqkit.graph.lowering.real import Real, fractions
+from pyqkit.graph.lowering.row_functions import NormRows, RowFunction, SoftmaxRows
+from pyqkit.graph.lowering.rules import Node, handles
+from pyqkit.graph.lowering.session import Lowering, Value
+from pyqkit.graph.lowering.tables import TABLE_BITS
+from pyqkit.graph.lowering.tokens import COMMAND, as_tokens, heads_apart, pixel_step
+
+_QUANTISED = "put a quantiser (QuantIdentity) before it, as pyqkit quantise does"
+_NORM_BITS = 16  # of what a norm reads
+
+
+def _last_axis(node: Node, real: Real) -> None:
+    rank = len(real.shape) + 1
+    axis = int(node.attributes.get("axis", -1)) % rank
+    if axis != rank - 1:
+        raise Unlowerable(
+            f"it goes along axis {axis} of {rank}", "move what it goes along to the last axis before it"
+        )
+
+
+def _codes(lowering: Lowering, real: Real, bits: int, reason: str, remedy: str) -> None:
+    """Refuse what is no quantised tensor of so many bits."""
+    check_quantised(real)
+    tensors = [lowering.graph.tensors[term.tensor] for term in real.terms]
+    if len(tensors) != 1 or not real.is_linear or tensors[0].format.bits > bits:
+        raise Unlowerable(reason, remedy)
+
+
+def _waiting(real: Real, function: RowFunction) -> Real:
+    return replace(real, offset=fractions(0, real.channels), rows=function)
+
+
+@handles(
+    Layer("Softmax", ("torch.nn.Softmax",), (), "of quantised scores, along the last axis"),
+    attributes=("axis",),
+)
+def softmax(lowering: Lowering, node: Node) -> list[Value]:
+    real = node.real()
+    if node.outputs[0] in lowering.at_end:
+        raise Unlowerable("it stands at the end of the network", "leave it to the host")
+    _last_axis(node, real)
+    reason = f"its scores are not quantised to at most {TABLE_BITS} bits"
+    _codes(lowering, real, TABLE_BITS, reason, COMMAND)
+    if any(offset != real.offset[0] for offset in real.offset):
+        raise Unlowerable(
+            "numbers of their own are added to its scores", "quantise the scores behind the sum"
+        )
+    heads, shape = prod(real.shape[:-2]), real.shape
+    rows = replace(real, view=real.view.reshape(heads, *(1,) * (2 - len(shape)), *shape[-2:]))
+    tokens = rows.view.transpose(1, 0, 2).reshape(rows.shape[1], -1)
+    found = as_tokens(lowering, replace(real, view=tokens), node.outputs[0])
+    step = pixel_step(found)
+    found = replace(found, view=heads_apart(found, heads).view.reshape(shape))
+    return [_waiting(found, SoftmaxRows(heads, step))]
+
+
+@handles(
+    Layer("LayerNormalization", ("torch.nn.LayerNorm",), (), "of a quantised tensor, over the last axis"),
+    Layer("RMSNormalization", ("torch.nn.RMSNorm",), (), "of a quantised tensor, over the last axis"),
+    attributes=("axis", "epsilon", "stash_type"),
+)
+def layer_norm(lowering: Lowering, node: Node) -> list[Value]:
+    real, name = node.real(), node.outputs[0]
+    _last_axis(node, real)
+    reason = f"what it normalises is not quantised to at most {_NORM_BITS} bits"
+    _codes(lowering, real, _NORM_BITS, reason, _QUANTISED)
+    if any(real.offset):
+        raise Unlowerable("something is added to what it normalises", _QUANTISED)
+    shape, channels = real.shape, real.shape[-1]
+    found = as_tokens(lowering, replace(real, view=real.view.reshape(-1, channels)), name)
+    epsilon = Fraction(float(np.float32(node.attributes.get("epsilon", 1e-5))))
+    if epsilon <= 0:
+        raise Unlowerable(f"its epsilon is {float(epsilon):g}", "use one above zero")
+    norm = NormRows(epsilon, pixel_step(found), node.type == "LayerNormalization")
+    out = _waiting(found, norm)
+    gain = out.per_channel(np.asarray(node.constant(1, "gain")))
+    bias = node.given(2)
+    offset = fractions(0, channels) if bias is None else out.per_channel(np.asarray(node.constant(2, "bias")))
+    return [replace(out.affine(gain, offset), view=out.view.reshape(shape))]

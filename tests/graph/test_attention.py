@@ -1,0 +1,304 @@
+"""Attention from ONNX to the graph, code by code as the reference says, and what is refused with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyqkit.compiler import compile
+from pyqkit.errors import UserError
+from pyqkit.formats import Integer, parse
+from pyqkit.graph.conventions import exponential_table
+from pyqkit.graph.graph import Graph, GraphError, Tensor, encode_input
+from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.lowering.errors import ConversionError
+from pyqkit.graph.ops.layer_norm import LayerNorm
+from pyqkit.graph.ops.matrix_product import MatrixProduct
+from pyqkit.graph.ops.softmax import Softmax
+from pyqkit.reference.quantised import Moved, Quantised
+from pyqkit.reference.reference import Reference
+from pyqkit.tables import verdict
+from tests.graph.attention_networks import (
+    HEADS,
+    TOKENS,
+    WIDTH,
+    encoder,
+    heads_apart,
+    norm,
+    with_class_token,
+)
+from tests.graph.checked import check
+from tests.graph.qonnx_builder import Builder
+
+
+def tokens(frames: int = 30) -> np.ndarray:
+    return np.random.default_rng(4).normal(0, 2, (frames, TOKENS, WIDTH)).astype(np.float32)
+
+
+FORMATS: dict[str, tuple[str, str, tuple[str, float]]] = {
+    "int8": ("int8", "int8", ("uint8", 2**-8)),
+    "real scale of shares": ("int8", "int8", ("uint8", 1 / 255)),
+    "int4": ("int4", "int4", ("uint4", 2**-4)),
+    "e4m3": ("e4m3", "e4m3", ("ue3m2", 2**-4)),
+    "e3m2": ("e3m2", "int8", ("e2m1", 2**-3)),
+    "lp8_1_3": ("lp8_1_3", "lp8_1_3", ("lp8_1_3", 1.0)),
+    "log posits by integers": ("lp8_1_3", "int8", ("uint8", 2**-8)),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_encoder_layer_gives_the_codes_of_the_reference(name: str) -> None:
+    graph = check(encoder(*FORMATS[name]), tokens())
+    kinds = [op.kind for op in graph.operators]
+    assert [kinds.count(kind) for kind in ("matrix_product", "softmax", "layer_norm")] == [2, 1, 1]
+    product = next(op for op in graph.operators if isinstance(op, MatrixProduct))
+    assert (product.groups, product.across) == (HEADS, False)
+    assert graph.tensors[product.outputs[0]].shape == (1, TOKENS, HEADS * TOKENS)
+
+
+@pytest.mark.parametrize("layout", ["gather", "split", "batch first"])
+def test_heads_come_apart_however_an_exporter_writes_it(layout: str) -> None:
+    check(encoder(layout=layout), tokens())
+
+
+@pytest.mark.parametrize("fmt", ["int8", "e4m3", "e3m2"])
+@pytest.mark.parametrize("first", [True, False])
+def test_class_token_and_positions_are_added(fmt: str, first: bool) -> None:
+    graph = check(with_class_token(fmt, first))
+    assert [op.kind for op in graph.operators].count("pixel_offset") == 2
+
+
+@pytest.mark.parametrize("fmt", ["int8", "e3m2"])
+def test_rms_norms_are_those_of_the_reference(fmt: str) -> None:
+    b = Builder(TOKENS, WIDTH)
+    normed = norm(b, b.quantise("x", fmt, 2**-4), "RMSNormalization")
+    model = b.model(b.quantise(normed, fmt, 2**-5))
+    model.opset_import[0].version = 23
+    graph = check(model, tokens())
+    assert any(isinstance(op, LayerNorm) and not op.centred for op in graph.operators)
+
+
+def test_a_wrong_position_is_found() -> None:
+    model = with_class_token()
+    graph, x = import_qonnx(model), np.random.default_rng(2).normal(0, 3, (4, 3, 8, 8)).astype(np.float32)
+    wrong = next(op for op in graph.operators if op.kind == "pixel_offset" and op.offsets[0, 3].any())
+    wrong.offsets = wrong.offsets.copy()
+    wrong.offsets[0, 3, 2] += 8
+    (port,) = graph.inputs
+    codes = graph.execute({port.tensor: encode_input(port, graph.tensors[port.tensor], x)})
+    right = import_qonnx(model).execute({port.tensor: encode_input(port, graph.tensors[port.tensor], x)})
+    assert any((codes[name] != right[name]).any() for name in codes)
+
+
+# ---- definitions against plain arithmetic ------------------------------------------------------------------
+
+
+def _softmax(fmt: str, shares: str, gain: Fraction, groups: int, step: Fraction) -> tuple[Softmax, Tensor]:
+    scores = parse(fmt)
+    tables = np.zeros((2, 2**scores.bits), np.int64)
+    tables[:, scores.codes] = exponential_table([step * int(i) for i in scores.integers[scores.codes]])
+    op = Softmax(
+        *("s", ["x"], ["s"], parse(shares), tables[0], tables[1], groups, gain.numerator, gain.denominator)
+    )
+    return op, Tensor.of("x", (1, 7, 6), scores)
+
+
+def test_softmax_is_the_rounded_quotient_of_its_terms() -> None:
+    op, tensor = _softmax("int8", "uint8", Fraction(256), 2, Fraction(1, 16))
+    codes = np.random.default_rng(0).integers(0, 256, (20, 1, 7, 6)).astype(np.uint8)
+    codes[0, 0, 0] = 5  # equal scores: shares of a third
+    codes[0, 0, 1] = [5, 6, 128, 5, 5, 127]
+    (found,) = op.execute([codes], [tensor])
+    for place in np.ndindex(20, 1, 7, 2):
+        row = codes[place[:-1]].reshape(2, 3)[place[-1]]
+        top = max(int(op.exponents[c]) for c in row)
+        terms = [int(op.significands[c]) >> min(top - int(op.exponents[c]), 40) for c in row]
+        wanted = [min(255, round(256 * Fraction(term, sum(terms)))) for term in terms]
+        np.testing.assert_array_equal(found[place[:-1]].reshape(2, 3)[place[-1]], wanted)
+
+
+def test_ties_of_shares_go_to_the_even_code() -> None:
+    op, tensor = _softmax("int8", "uint4", Fraction(5), 3, Fraction(1, 8))  # two equal scores: 2.5
+    (found,) = op.execute([np.full((1, 1, 7, 6), 9, np.uint8)], [tensor])
+    assert (found == 2).all()
+
+
+def test_layer_norm_is_the_real_result_rounded_once() -> None:
+    draw, fmt = np.random.default_rng(1), parse("int8")
+    gains, offsets = draw.integers(-40, 41, (2, 6))
+    rows = [gains, np.full(6, 3), offsets, np.full(6, 7)]
+    op = LayerNorm("n", ["x"], ["n"], fmt, *(row.astype(np.int64) for row in rows), 13, 5)
+    codes = draw.integers(0, 256, (50, 1, 4, 6)).astype(np.uint8)
+    codes[0], codes[1, ..., :5] = 3, 7  # nothing spreads, one channel alone does
+    (found,) = op.execute([codes], [Tensor.of("x", (1, 4, 6), fmt)])
+    x = fmt.to_integers(codes).astype(np.longdouble)
+    moved, spread = 6 * x - x.sum(-1, keepdims=True), 6 * (x**2).sum(-1, keepdims=True)
+    spread = spread - x.sum(-1, keepdims=True) ** 2
+    real = np.longdouble(1) * gains / 3 * moved / np.sqrt(
+        spread + np.longdouble(13) / 5
+    ) + offsets / np.longdouble(7)
+    assert np.abs(real - np.floor(real) - 0.5).min() > 1e-12  # none that long doubles could get wrong
+    np.testing.assert_array_equal(fmt.to_integers(found), np.clip(np.rint(real), -128, 127).astype(int))
+
+
+def test_a_result_on_a_boundary_is_decided_by_squares() -> None:
+    """Two channels 1 and -1: d = (2, -2), v = 4; without epsilon the result is the gain, and minus it."""
+    rows = [np.array([5, 5]), np.array([2, 2]), np.array([0, 0]), np.array([1, 1])]
+    tensor = Tensor.of("x", (1, 1, 2), parse("int8"))
+    codes = Integer(8).from_integers(np.array([1, -1])).reshape(1, 1, 1, 2)
+    op = LayerNorm("n", ["x"], ["n"], parse("int8"), *(r.astype(np.int64) for r in rows), 1, 2**62)
+    assert Integer(8).to_integers(op.execute([codes], [tensor])[0]).ravel().tolist() == [2, -2]
+    above = replace(op, gain_numerators=np.array([5 * 2**55 + 1, -(5 * 2**55 + 1)]))
+    above = replace(above, gain_denominators=np.array([2**56, 2**56]))
+    assert Integer(8).to_integers(above.execute([codes], [tensor])[0]).ravel().tolist() == [3, 3]
+
+
+def test_matrix_products_are_those_of_heads() -> None:
+    draw, (left, right) = np.random.default_rng(3), (parse("e4m3"), parse("int8"))
+    a = left.codes[draw.integers(0, len(left.codes), (2, 1, 3, 8))]
+    c = right.codes[draw.integers(0, 256, (2, 1, 5, 8))]
+    tensors = [Tensor.of("a", (1, 3, 8), left), Tensor.of("c", (1, 5, 8), right)]
+    op = MatrixProduct("p", ["a", "c"], ["p"], 2, False)
+    (found,) = op.execute([a, c], tensors)
+    (out,) = op.infer(tensors)
+    x, y = left.integers[a].reshape(2, 3, 2, 4), right.integers[c].reshape(2, 5, 2, 4)
+    wanted = np.einsum("ftgi,fsgi->ftgs", x, y).reshape(2, 1, 3, 10)
+    np.testing.assert_array_equal(out.format.to_integers(found), wanted)  # type: ignore[attr-defined]
+
+
+# ---- how many codes the definition of a softmax moves ------------------------------------------------------
+
+
+def _moved(values: dict[str, Any]) -> Moved:
+    return sum((v.moved for v in values.values() if isinstance(v, Quantised)), Moved())
+
+
+def test_codes_that_the_definition_of_softmax_moves_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tokens(100)
+    found = _moved(Reference(encoder()).run(x, keep=True))
+    assert found.codes == 100 * HEADS * TOKENS**2 and found.differing == found.far == 0
+    import pyqkit.reference.attention as judged
+
+    def coarse(numbers: Any) -> tuple[np.ndarray, np.ndarray]:
+        significands, exponents = exponential_table(numbers)
+        return significands >> 24 << 24, exponents  # six bits
+
+    monkeypatch.setattr(judged, "exponential_table", coarse)
+    wrong = _moved(Reference(encoder()).run(x, keep=True))
+    assert wrong.differing > 0 and wrong.far > 0
+
+
+def test_the_table_of_exponentials_is_as_near_as_it_says() -> None:
+    numbers = [Fraction(n, 16) for n in range(-2000, 2000, 7)]
+    for number, significand, exponent in zip(numbers, *exponential_table(numbers)):
+        assert 2**29 <= significand <= 2**30
+        real = np.exp(np.longdouble(float(number)))
+        assert abs(np.ldexp(np.longdouble(int(significand)), int(exponent)) / real - 1) < 2.0**-30 * 1.001
+
+
+# ---- what is refused ---------------------------------------------------------------------------------------
+
+Make = Callable[[Builder, str], str]
+COMMAND = "pyqkit quantise puts quantisers on"
+
+
+def _scores(b: Builder, x: str) -> str:
+    packed = b.quantise(b.node("MatMul", x, b.weights("int4", WIDTH, 3 * WIDTH)), "int8", 0.125)
+    q, k, _ = heads_apart(b, packed, "gather")
+    return b.node("MatMul", q, b.node("Transpose", k, perm=[0, 1, 3, 2]))
+
+
+REFUSED: dict[str, tuple[Make, str]] = {
+    "unquantised scores": (
+        lambda b, x: b.quantise(b.node("Softmax", _scores(b, x), axis=-1), "uint8", 2**-8),
+        f"its scores are not quantised to at most 8 bits; {COMMAND}",
+    ),
+    "scores of 12 bits": (
+        lambda b, x: b.quantise(
+            b.node("Softmax", b.quantise(_scores(b, x), "int12"), axis=-1), "uint8", 2**-8
+        ),
+        "its scores are not quantised to at most 8 bits",
+    ),
+    "unquantised probabilities": (
+        lambda b, x: b.quantise(
+            b.node(
+                "MatMul",
+                b.node("Softmax", b.quantise(_scores(b, x), "int8"), axis=-1),
+                heads_apart(b, b.quantise(b.node("Concat", x, x, x, axis=2), "int8"), "gather")[2],
+            ),
+            "int8",
+        ),
+        f"one of its two factors is not quantised; {COMMAND}",
+    ),
+    "an unquantised norm": (
+        lambda b, x: b.quantise(norm(b, b.node("MatMul", x, b.weights("int8", WIDTH, WIDTH))), "int8"),
+        "what it normalises is not quantised to at most 16 bits; put a quantiser",
+    ),
+    "a function behind a norm": (
+        lambda b, x: b.quantise(b.node("Relu", norm(b, x)), "uint8"),
+        "a function follows a softmax or a norm without a quantiser between",
+    ),
+    "a norm of another axis": (
+        lambda b, x: b.quantise(
+            b.node("LayerNormalization", x, b.constant(np.ones((TOKENS, WIDTH))), axis=1), "int8"
+        ),
+        "it goes along axis 1 of 3",
+    ),
+    "16 bits behind a norm": (
+        lambda b, x: b.quantise(norm(b, x), "int16"),
+        "a softmax or a norm is rounded to int16",
+    ),
+    "positions without a scale": (
+        lambda b, x: b.quantise(
+            b.node(
+                "Add",
+                b.node("Mul", b.node("MatMul", x, b.weights("int4", WIDTH, WIDTH)), b.constant(1e-30)),
+                b.constant(b.random.normal(0, 1e9, (1, TOKENS, WIDTH))),
+            ),
+            "int8",
+        ),
+        "a constant of each pixel is added whose steps and those of the tensor have no simple ratio",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_attention_must_not_be_is_refused(name: str) -> None:
+    make, sentence = REFUSED[name]
+    b = Builder(TOKENS, WIDTH)
+    model = b.model(make(b, b.quantise("x", "int8", 2**-4)))
+    with pytest.raises(ConversionError) as caught:
+        import_qonnx(model)
+    assert sentence in str(caught.value)
+
+
+def test_fields_that_no_operator_can_have_are_refused() -> None:
+    op, tensor = _softmax("int8", "uint8", Fraction(256), 4, Fraction(1, 16))
+    graph = Graph("g", {"x": tensor})
+    with pytest.raises(GraphError, match="s has 4 groups, in which 6 channels do not fit"):
+        graph.add(op)
+    with pytest.raises(GraphError, match="s has significands from 4294967296 to"):
+        graph.add(replace(op, significands=op.significands * 8))
+    with pytest.raises(GraphError, match="a table for int8 was expected by s"):
+        graph.add(replace(op, significands=op.significands[:9], exponents=op.exponents[:9]))
+
+
+# ---- compiled ----------------------------------------------------------------------------------------------
+
+
+def test_engine_exact_runs_it_and_engines_without_blocks_say_so() -> None:
+    accelerator, x = compile(encoder(), board="ZCU104"), tokens(8)
+    assert any("softmax: no accelerator has a block for these" in note for note in accelerator.graph.notes)
+    found = accelerator.verify(x, engines=["exact"])
+    assert found["reference"]["codes_differing"] == 0 and verdict(found) == []
+    assert found["reference"]["moved"]["codes"] == 8 * HEADS * TOKENS**2
+    for engine, language in (("hls", "C\\+\\+"), ("rtl", "SystemVerilog")):
+        with pytest.raises(
+            UserError, match=f"an operator with a {language} block was expected, but .* run the"
+        ):
+            accelerator.emulate(x, engine=engine)

@@ -1,0 +1,119 @@
+"""A vision transformer after training: attention written out, quantised, exported, and run in integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pyqkit.errors import UserError
+from pyqkit.graph.graph import encode_input
+from pyqkit.quant import export_qonnx
+from pyqkit.quant.ptq.attention import write_out_attention
+from pyqkit.quant.ptq.pipeline import quantise
+from pyqkit.quant.ptq.tracing import traced
+from tests.graph.checked import check
+
+WIDTH, HEADS = 16, 4
+
+
+class Attention(nn.Module):
+    def __init__(self, **options: object) -> None:
+        super().__init__()
+        self.packed, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.options = options
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.packed(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        y = functional.scaled_dot_product_attention(q, k, v, **self.options)  # type: ignore[arg-type]
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class Layer(nn.Module):
+    """A layer with its norms behind the sums, or before what is added."""
+
+    def __init__(self, before: bool, **options: object) -> None:
+        super().__init__()
+        self.attention, self.before = Attention(**options), before
+        self.first, self.second = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.wide = nn.Sequential(nn.Linear(WIDTH, 32), nn.GELU(), nn.Linear(32, WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.before:
+            x = x + self.attention(self.first(x))
+            return x + self.wide(self.second(x))
+        x = self.first(x + self.attention(x))
+        return self.second(x + self.wide(x))
+
+
+class Transformer(nn.Module):
+    def __init__(self, before: bool = False, class_token: bool = True, **options: object) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, WIDTH, 4, stride=4)
+        self.token = nn.Parameter(torch.randn(1, 1, WIDTH)) if class_token else None
+        self.places = nn.Parameter(torch.randn(1, 4 + class_token, WIDTH))
+        self.layers = nn.Sequential(Layer(before, **options))
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        if self.token is not None:
+            x = torch.cat((self.token.expand(x.shape[0], -1, -1), x), 1)
+        x = self.layers(x + self.places)
+        return self.head(self.norm(x[:, 0]) if self.token is not None else self.norm(x).mean(1))
+
+
+def made(seed: int = 0, **options: object) -> nn.Module:
+    torch.manual_seed(seed)
+    return Transformer(**options).eval()  # type: ignore[arg-type]
+
+
+def frames(count: int = 8) -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 1, (count, 3, 8, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_attention_that_is_written_out_computes_the_same(scale: float | None) -> None:
+    model, x = made(scale=scale), torch.from_numpy(frames())
+    graph = traced(model, x)
+    write_out_attention(graph, x)
+    names = [name for name, module in graph.named_modules() if isinstance(module, nn.Softmax)]
+    assert names == ["layers.0.attention.softmax"]
+    with torch.no_grad():
+        torch.testing.assert_close(graph(x), model(x))
+
+
+@pytest.mark.parametrize("option", ["is_causal", "attn_mask"])
+def test_masks_are_refused(option: str) -> None:
+    options = {"is_causal": True, "attn_mask": torch.ones(5, 5)}
+    model, x = made(**{option: options[option]}), torch.from_numpy(frames())
+    with pytest.raises(
+        UserError, match=f"without a mask, dropout or shared keys was expected.* has {option}"
+    ):
+        quantise(model, x, weights="int8")
+
+
+@pytest.mark.parametrize(
+    ("fmt", "before", "class_token"), [("int8", False, True), ("int8", True, False), ("e4m3", False, False)]
+)
+def test_what_is_quantised_runs_as_the_reference_says(
+    fmt: str, before: bool, class_token: bool, tmp_path: Path
+) -> None:
+    x = frames(12)
+    rounded = quantise(made(before=before, class_token=class_token), x, weights=fmt)
+    path = export_qonnx(rounded, torch.from_numpy(x[:2]), tmp_path / "net.onnx")
+    import onnx
+
+    graph = check(onnx.load(path), x)
+    kinds = [op.kind for op in graph.operators]
+    assert [kinds.count(kind) for kind in ("softmax", "matrix_product", "layer_norm")] == [1, 2, 3]
+    (port,) = graph.inputs
+    codes = graph.execute({port.tensor: encode_input(port, graph.tensors[port.tensor], x)})
+    (found,) = graph.decode(codes).values()
+    with torch.no_grad():
+        wanted = rounded(torch.from_numpy(x)).numpy()
+    assert np.median(np.abs(found - wanted)) < 0.02 * np.abs(wanted).max()
