@@ -93,7 +93,7 @@ def measure(block: Block, cells: dict[str, Cell]) -> Part:
         return count(module), longest_path(module, cells)
 
     library = sources()
-    circuit = replace(block.circuit(), dsp=not block.module.endswith("element"))
+    circuit = replace(block.circuit(), dsp=not block.module.endswith(("element", "matrix")))
     ((found, path),) = mapped([circuit], library, both)
     return Part(
         block.module,

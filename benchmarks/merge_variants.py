@@ -1,0 +1,149 @@
+"""What merging halves of outliers takes of an array, by the place where it is done (synthesised).
+
+    python benchmarks/merge_variants.py [--only NAME ...]
+
+Elements, networks and whole matrices of eight rows and 8 or 16 columns are synthesised alone, each once;
+larger matrices are the sum of their parts, which is checked where both are there. Writes
+results/merge_variants.json and the table of ``docs/microscopiq.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from array_comparison import measure
+from records import Run
+
+from pyqkit.array.area import Part
+from pyqkit.array.machine import named
+from pyqkit.array.rtl import sources
+from pyqkit.array.rtl.blocks import Block
+from pyqkit.array.rtl.elements import of as elements
+from pyqkit.rtl import delays
+from pyqkit.rtl.synthesis import cells_library, digest
+
+RESULTS = Path(__file__).parent / "results" / "merge_variants.json"
+PAGE = Path(__file__).parents[1] / "docs" / "microscopiq.md"
+BEGIN, END = "<!-- variants: written by benchmarks/merge_variants.py -->\n", "<!-- end of variants -->"
+SIZES = 8, 16, 32, 64  # rows, and as many columns
+ROWS, MICRO = 8, 8  # of matrices that are synthesised whole; columns of a network
+_GIVEN = elements(named("msq8x8")).parameters(named("msq8x8"))
+LANE = int(_GIVEN["LANE"])
+
+
+def matrix(columns: int, crossbars: bool) -> Block:
+    """A whole one."""
+    return Block.of("block_matrix", {**_GIVEN, "COLUMNS": columns, "CROSSBARS": int(crossbars)})
+
+
+BLOCKS = {
+    "element": Block.of("block_element", {"LANE": LANE, "BEHIND": 1}),
+    "element, halves apart": Block.of("slot_element", {}),
+    "merge, 4 bits": Block.of("block_merge", {"BITS": 4}),
+    "merge, 2 bits": Block.of("block_merge", {"BITS": 2}),
+    "marks": Block.of("block_marks", {}),
+    "crossbar and sums": Block.of("block_crossbar", {"LANE": LANE}),
+    "butterfly of a lane": Block.of("block_butterfly", {"SUM": LANE, "TERM": 19}),
+    "8 columns, merged": matrix(8, False),
+    "8 columns, crossbars": matrix(8, True),
+    "16 columns, merged": matrix(16, False),
+    "16 columns, crossbars": matrix(16, True),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to merge.
+
+    Attributes
+    ----------
+    name : str
+    element : str
+        One for each row and column.
+    of_row, of_array : mapping of str to int
+        Blocks of each eight columns: of every row, and for all rows together.
+    whole : str
+        How matrices that are synthesised whole are called; nothing without one.
+    """
+
+    name: str
+    element: str
+    of_row: Mapping[str, int]
+    of_array: Mapping[str, int]
+    whole: str = ""
+
+    def luts(self, parts: Mapping[str, Part], rows: int, columns: int) -> tuple[int, int]:
+        """LUTs at most, of all parts and of what merges."""
+        groups = columns // MICRO
+        merging = sum(parts[name].lut_high * count for name, count in self.of_array.items()) * groups
+        merging += sum(parts[name].lut_high * count for name, count in self.of_row.items()) * groups * rows
+        return rows * columns * parts[self.element].lut_high + merging, merging
+
+
+VARIANTS = (
+    Variant(
+        "merged when weights are loaded", "element", {}, {"merge, 4 bits": 1, "merge, 2 bits": 2}, "merged"
+    ),
+    Variant(
+        "crossbars behind elements",
+        "element, halves apart",
+        {"crossbar and sums": 1},
+        {"marks": 2},
+        "crossbars",
+    ),
+    Variant("one butterfly for all rows", "element", {}, {"butterfly of a lane": 2}),
+    Variant("eight butterflies", "element", {}, {"butterfly of a lane": 16}),
+)
+
+
+def table(parts: Mapping[str, Part]) -> str:
+    """Parts, variants by size, and whole matrices beside their parts."""
+    lines = ["| block | LUT low to high | FF | ns |", "| --- | --- | --- | --- |"]
+    for name in (name for name in BLOCKS if name in parts):
+        part = parts[name]
+        lines.append(f"| {name} | {part.lut_low:,} to {part.lut_high:,} | {part.ff:,} | {part.ns:.2f} |")
+    sizes = " | ".join(f"{size} x {size}" for size in SIZES)
+    lines += ["", f"| variant | {sizes} |", "| --- " * (1 + len(SIZES)) + "|"]
+    for variant in VARIANTS:
+        if {variant.element, *variant.of_row, *variant.of_array} <= parts.keys():
+            found = [variant.luts(parts, size, size) for size in SIZES]
+            cells = " | ".join(f"{total:,}, {merging / total:.1%}" for total, merging in found)
+            lines.append(f"| {variant.name} | {cells} |")
+    for columns in SIZES[:2]:
+        for variant in VARIANTS:
+            whole = parts.get(f"{columns} columns, {variant.whole}")
+            if whole is not None:
+                sum_of_parts = variant.luts(parts, ROWS, columns)[0]
+                lines += [
+                    "",
+                    f"{ROWS} rows and {columns} columns, {variant.whole}: {whole.lut_high:,} LUTs whole, "
+                    f"{sum_of_parts:,} by parts.",
+                ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is not known, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=list(BLOCKS), default=list(BLOCKS))
+    options = parser.parse_args()
+    run, cells, library = Run(options), delays.library(cells_library()), sources()
+    rows = json.loads(RESULTS.read_text())["parts"] if RESULTS.is_file() else []
+    known = {part.block: part for part in (Part(**row) for row in rows)}
+    for name in options.only:
+        block = BLOCKS[name]
+        if block not in known or known[block].digest != digest(block.circuit(), library):
+            known[block] = measure(block, cells)
+            print(name, known[block], flush=True)
+            run.write_json(RESULTS, {"parts": [part.to_json() for part in known.values()]}, merged=True)
+    parts = {name: known[block] for name, block in BLOCKS.items() if block in known}
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{table(parts)}\n\n{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()
