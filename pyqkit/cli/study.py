@@ -134,7 +134,7 @@ def report(folders: tuple[Path, ...], output: Path, force: bool) -> None:
 @click.option("--epochs", type=click.IntRange(1), help="7, on digits 20, with --full 200.")
 @click.option("--width", type=click.IntRange(1, 256), help="Of the first stage: 8, or 16 with --full.")
 @click.option("--images", type=click.IntRange(2), help="Of the test.")
-@click.option("--full", is_flag=True, help="ResNet-20 instead of ResNet-8.")
+@click.option("--full", is_flag=True, help="ResNet-20 and all images; on a GPU where there is one.")
 @study_options(every=0.0)
 def palquant(
     run: StudyOptions,
@@ -154,7 +154,7 @@ def palquant(
 
     chosen = check_arms(arms)
     setting = setting_of(data, full, epochs, width, images)
-    run_study(PalQuantStudy(setting, None if data is None else str(data), chosen, seeds), run)
+    run_study(PalQuantStudy(setting, None if data is None else str(data), chosen, seeds, full), run)
 
 
 @study.command("palquant-report")

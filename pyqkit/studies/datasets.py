@@ -70,8 +70,8 @@ def arrays(path: Path, *names: str) -> tuple[np.ndarray, ...]:
         raise ValueError(str(error)) from None
 
 
-def cifar10(folder: Path, file: str, count: int) -> Images:
-    """The first `count` images of `TEST` or `TRAINING`, in the official order.
+def cifar10(folder: Path, file: str, count: int | None) -> Images:
+    """The first `count` images of `TEST` or `TRAINING`, in the official order; None for all that are there.
 
     Raises
     ------
@@ -87,9 +87,9 @@ def cifar10(folder: Path, file: str, count: int) -> Images:
             "folder"
         ) from None
     right = pixels.dtype == labels.dtype == np.uint8 and pixels.shape[1:] == (32, 32, 3)
-    if not right or labels.shape != pixels.shape[:1] or len(pixels) < count:
+    if not right or labels.shape != pixels.shape[:1] or len(pixels) < (count or 1):
         raise UserError(
-            f"{count} or more images of 32x32x3 uint8 with labels were expected in {path}, but "
+            f"{count or 1} or more images of 32x32x3 uint8 with labels were expected in {path}, but "
             f"{pixels.dtype} {pixels.shape} and {labels.dtype} {labels.shape} came; check the data folder or "
             "take fewer images"
         )

@@ -121,9 +121,10 @@ def batches(x: np.ndarray, size: int = 256) -> Sequence[Tensor]:
 
 
 def logits(network: nn.Module, x: np.ndarray, size: int = 256) -> np.ndarray:
-    """Outputs of a network for all of its inputs."""
+    """Outputs of a network for all of its inputs, on the device where the network is."""
+    device = next(network.parameters(), torch.empty(0)).device
     with torch.no_grad():
-        return np.concatenate([network(batch).numpy() for batch in batches(x, size)])
+        return np.concatenate([network(batch.to(device)).cpu().numpy() for batch in batches(x, size)])
 
 
 def accuracy(network: nn.Module, x: np.ndarray, labels: np.ndarray) -> float:

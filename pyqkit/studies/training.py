@@ -51,6 +51,10 @@ class Training(Study[P], Generic[P]):
         """What trains a network; None for Adam."""
         return None
 
+    def device(self) -> torch.device:
+        """Where networks are trained; `loss` brings its samples there."""
+        return torch.device("cpu")
+
     def seed(self, task: Task[P], phase: int) -> int | None:
         """Seed of torch's generator at the beginning of a phase; None lets it go on."""
         return task.seed + phase
@@ -98,6 +102,7 @@ class Training(Study[P], Generic[P]):
         return self._made(network, recipes[phase], samples)
 
     def _made(self, network: nn.Module, recipe: Recipe, samples: int) -> Trainer:
+        network.to(self.device())
         return Trainer(network, recipe, samples, self.optimiser(network, recipe))
 
 

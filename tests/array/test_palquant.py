@@ -131,3 +131,25 @@ def test_groups_narrower_than_a_word_take_a_wider_mode() -> None:
     program = compile_graph(outputs.graph, INT8)
     assert modes(program) == {"W2A2"}
     agrees(outputs, program)
+
+
+def with_modes(*names: str) -> machine.Machine:
+    return replace(INT8, name="lacking", modes=tuple(mode for mode in INT8.modes if mode.name in names))
+
+
+@pytest.mark.parametrize("bits, kept", [(4, ("W2A2", "W4A2")), (4, ("W2A8",)), (8, ("W2A2", "W2A8"))])
+def test_bits_that_a_machine_lacks_are_refused(bits: int, kept: tuple[str, ...]) -> None:
+    """The layer, what it needs and what there is."""
+    there = f"in a mode out of {', '.join(kept)}"
+    with pytest.raises(
+        UserError, match=f"but y cannot be multiplied.*{there}.*uint{bits} times odd{bits} came; use"
+    ):
+        compile_graph(layer(bits, 2).graph, with_modes(*kept))
+
+
+@pytest.mark.parametrize("mode", ["W4A2", "W4A4"])
+def test_a_machine_without_products_of_two_bits_takes_wider_ones(mode: str) -> None:
+    net = layer(2, 2)
+    program = compile_graph(net.graph, with_modes(mode))
+    assert modes(program) == {mode}
+    agrees(net, program)

@@ -60,5 +60,6 @@ def _dense(x: Tensor) -> Tensor:
 
 
 def _pieces(x: Tensor) -> tuple[Tensor, ...]:
-    """In the order of the memory."""
-    return (x if x.is_contiguous() else x.movedim(1, -1)).view(-1).split(_PIECE)
+    """In the order of the memory; one piece where there is no such cache."""
+    numbers = (x if x.is_contiguous() else x.movedim(1, -1)).view(-1)
+    return numbers.split(_PIECE if x.device.type == "cpu" else max(len(numbers), 1))

@@ -26,7 +26,7 @@ from pyqkit.studies.trainer import Loss, Recipe, logits
 from pyqkit.studies.training import Training
 
 DIGITS, CIFAR = "digits", "cifar10"
-TRAINING_IMAGES, TEST_IMAGES = 20000, 5000  # of CIFAR-10
+TRAINING_IMAGES, TEST_IMAGES = 20000, 5000  # of CIFAR-10; all that the archives hold for the full setting
 DIGITS_EPOCHS, FULL_EPOCHS = 20, 200
 EPOCHS = 7  # of all arms with three seeds in 90 minutes of two cores
 _CALIBRATION = 256  # images on which a deployed network finds its ranges
@@ -45,6 +45,8 @@ class PalQuantStudy(Training[Parameters]):
     arms : tuple of str
         Names out of `ARMS`.
     seeds : int
+    full : bool
+        Train on all images of the archive, on a GPU where there is one.
     """
 
     name: ClassVar[str] = "palquant"
@@ -52,6 +54,7 @@ class PalQuantStudy(Training[Parameters]):
     folder: str | None
     arms: tuple[str, ...]
     seeds: int
+    full: bool = False
 
     def tasks(self) -> Sequence[Task[Parameters]]:
         chosen = [arm for arm in ARMS if arm.name in self.arms]
@@ -72,15 +75,23 @@ class PalQuantStudy(Training[Parameters]):
         # Channels last: convolutions of an epoch take a third less time.
         return network_of(task.parameters.arm, task.parameters.setting).to(memory_format=torch.channels_last)
 
+    def device(self) -> torch.device:
+        return torch.device("cuda" if self.full and torch.cuda.is_available() else "cpu")
+
     def samples(self, task: Task[Parameters]) -> int:
-        return len(training_images(self.folder)[1])
+        return len(training_images(self.folder, self.full)[1])
 
     def loss(self, task: Task[Parameters], index: int, network: nn.Module) -> Loss:
-        pixels, labels = training_images(self.folder)
+        pixels, labels = training_images(self.folder, self.full)
         if self.folder is not None:
             pixels = datasets.views(pixels, stream(task, index))
-        classes = torch.from_numpy(labels.astype(np.int64))
-        return lambda rows: functional.cross_entropy(network(_frames(pixels[rows])), classes[rows])
+        classes, device = torch.from_numpy(labels.astype(np.int64)), self.device()
+
+        def loss(rows: Tensor) -> Tensor:
+            frames = _frames(pixels[rows]).to(device)
+            return functional.cross_entropy(network(frames), classes[rows].to(device))
+
+        return loss
 
     def measure(self, task: Task[Parameters], network: nn.Module) -> dict[str, float]:
         return {"top1": round(100 * float(self._hits(network).mean()), 4)}
@@ -95,7 +106,7 @@ class PalQuantStudy(Training[Parameters]):
         arrays["hits"] = self._hits(network.eval())
         values = {"top1": round(100 * float(arrays["hits"].mean()), 4)}
         if isinstance(network, PalResNet):
-            frames = _frames(training_images(self.folder)[0][:_CALIBRATION])
+            frames = _frames(training_images(self.folder, self.full)[0][:_CALIBRATION])
             arrays["deployed_hits"] = self._hits(deploy(network, frames))
             values["deployed_top1"] = round(100 * float(arrays["deployed_hits"].mean()), 4)
             values["native_products"] = native_products(network, (s.colours, s.size, s.size))
@@ -130,9 +141,13 @@ def setting_of(
         count = len(test_images(None, images)[1])
         own = (width or 8, 1, epochs or DIGITS_EPOCHS)
         return Setting(_named(None, count), 1, 8, *own, 64, 0.05, 1e-3, 1e-4, count)
-    count = images or TEST_IMAGES
-    own = (width or 16, 3, epochs or FULL_EPOCHS) if full else (width or 8, 1, epochs or EPOCHS)
-    return Setting(_named(folder, count), 3, 32, *own, 128, 0.1, 1e-3, 1e-4, count)
+    if full:
+        count = images or len(datasets.cifar10(folder, datasets.TEST, None).labels)
+        own = (width or 16, 3, epochs or FULL_EPOCHS)
+    else:
+        count = images or TEST_IMAGES
+        own = (width or 8, 1, epochs or EPOCHS)
+    return Setting(_named(folder, count, full), 3, 32, *own, 128, 0.1, 1e-3, 1e-4, count)
 
 
 def check_arms(names: Sequence[str]) -> tuple[str, ...]:
@@ -152,19 +167,19 @@ def check_arms(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names)) or known
 
 
-def _named(folder: Path | None, count: int) -> str:
+def _named(folder: Path | None, count: int, full: bool = False) -> str:
     text = None if folder is None else str(folder)
-    arrays = (*training_images(text), *test_images(text, count))
+    arrays = (*training_images(text, full), *test_images(text, count))
     return f"{DIGITS if folder is None else CIFAR} {digest(b''.join(a.tobytes() for a in arrays))}"
 
 
 @lru_cache(maxsize=2)
-def training_images(folder: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels uint8 (frames, height, width, colours), and labels."""
+def training_images(folder: str | None, full: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels uint8 (frames, height, width, colours), and labels; the reduced setting's or all."""
     if folder is None:
         x, y, _, _ = datasets.digits(0)
         return _pixels(x), y
-    found = datasets.cifar10(Path(folder), datasets.TRAINING, TRAINING_IMAGES)
+    found = datasets.cifar10(Path(folder), datasets.TRAINING, None if full else TRAINING_IMAGES)
     return found.pixels, found.labels
 
 

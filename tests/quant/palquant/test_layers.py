@@ -21,6 +21,7 @@ from pyqkit.quant.palquant import (
     PalConv2d,
     PalLinear,
     channel_shuffle,
+    groups_for,
     rotated,
 )
 from pyqkit.quant.palquant.between import between
@@ -61,6 +62,27 @@ def test_a_layer_is_its_equations(bits: tuple[int, int]) -> None:
     for theirs, ours in pairs:
         assert theirs.grad is not None and bool(theirs.grad.any())
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bits, on, groups", [(4, 2, 2), (8, 4, 2), (8, 2, 4)])
+@torch.no_grad()
+def test_layers_of_many_bits_on_hardware_of_few(bits: int, on: int, groups: int) -> None:
+    """As many groups as `groups_for` says: their equations, in numbers of so few bits."""
+    assert groups_for(bits, on) == groups
+    torch.manual_seed(bits + on)
+    layer = PalConv2d(4 * groups, 8 * groups, 3, padding=1, groups=groups, weight_bits=on, act_bits=on)
+    x = torch.randn(5, 4 * groups, 6, 6).relu()
+    found = layer(x)
+    expected = convolution(x, numbers(layer), (on, on), stride=1, padding=1, groups=groups)
+    torch.testing.assert_close(found, expected)
+    weights, acts = layer.integers_of_weights(), layer.integers_of(x)
+    assert set(weights.unique().tolist()) <= set(range(1 - 2**on, 2**on, 2))
+    assert set(acts.unique().tolist()) <= set(range(2**on))
+    composed = 4 * 8 * 9 * (bits // on) ** 2  # products of few bits a pixel
+    assert composed == (bits // on) * layer.weight.numel()
+    linear = PalLinear(4 * groups, 8 * groups, groups=groups, weight_bits=on, act_bits=on)
+    sums = linear(x.mean((2, 3))) / linear.gain()
+    torch.testing.assert_close(sums, sums.round(), atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("bits", BITS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ pytest.importorskip("brevitas")
 pytest.importorskip("sklearn")
 
 from pyqkit.cli import main
+from pyqkit.errors import UserError
 from pyqkit.quant.palquant import PalResNet, load_checkpoint, palquant
-from pyqkit.studies.datasets import digits
+from pyqkit.studies.datasets import TEST, TRAINING, digits
 from pyqkit.studies.json_value import plain
 from pyqkit.studies.networks.residual import SmallResNet
 from pyqkit.studies.paired import Difference
@@ -148,6 +149,31 @@ def test_parameters_are_read_back() -> None:
 )
 def test_verdicts(found: Difference, at_least: str, otherwise: str) -> None:
     assert CLAIMS[0].verdict(found) == at_least and CLAIMS[1].verdict(found) == otherwise
+
+
+def test_the_full_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ResNet-20 on all images of the archives, whole seeds one after another, on a GPU where there is one."""
+    made = np.random.default_rng(0)
+    for file, count in ((TRAINING, 30), (TEST, 20)):
+        pixels = made.integers(0, 256, (count, 32, 32, 3), np.uint8)
+        np.savez(tmp_path / file, x=pixels, y=made.integers(0, 10, count, np.uint8))
+    setting = setting_of(tmp_path, True, None, None, None)
+    assert (setting.width, setting.blocks, setting.epochs, setting.batch) == (16, 3, 200, 128)
+    assert (setting.size, setting.images) == (32, 20)
+    study = PalQuantStudy(setting, str(tmp_path), tuple(arm.name for arm in ARMS), 3, full=True)
+    tasks = study.tasks()
+    assert [task.name for task in tasks] == [f"{arm.name}.{seed}" for seed in range(3) for arm in ARMS]
+    assert {study.samples(task) for task in tasks} == {30} and study.steps(tasks[0]) == 200
+    layers = [m for m in study.network(tasks[4], 0).modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len([m for m in layers if m.kernel_size == (3, 3)]) == 19  # and the classifier
+    network = study.network(tasks[1], 0).train()
+    value = study.loss(tasks[1], 0, network)(torch.arange(4))
+    assert value.isfinite() and not value.isnan()
+    for gpu, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
+        assert study.device().type == device and replace(study, full=False).device().type == "cpu"
+    with pytest.raises(UserError, match="20000 or more images"):
+        setting_of(tmp_path, False, None, None, 20)
 
 
 def test_bad_input(tmp_path: Path) -> None:
