@@ -1,6 +1,6 @@
 """PalQuant's figures: what a study has found, what an epoch costs, LUTs of a product of odd levels.
 
-python benchmarks/palquant.py study FOLDER       of 'pyqkit study palquant': results/palquant.md and its files
+python benchmarks/palquant.py study FOLDER       of 'pyqkit study palquant': results/palquant*.md and files
 python benchmarks/palquant.py epoch --data DIR   seconds of the processor for an epoch of CIFAR-10
 python benchmarks/palquant.py products           LUTs of dot products of 2-bit weights and activations
 """
@@ -27,22 +27,25 @@ _PAIRS = (("odd2", "uint2"), ("int2", "int2"), ("int2", "uint2"))
 
 
 def study(folder: Path, run: Run) -> None:
-    """Page, picture and figures of a study, and the checkpoint that the notebook loads."""
+    """Page, picture and figures of a study; of digits the checkpoint that the notebook loads, too."""
     import numpy as np
 
     from pyqkit.studies.palquant.report import draw, page, read
-    from pyqkit.studies.palquant.study import trained
+    from pyqkit.studies.palquant.study import DIGITS, trained
 
     results = read(folder)
-    text = f"# PalQuant on small networks\n\n{page(results)}\n![Learning curves](palquant.png)\n"
-    run.write_markdown(RESULTS / "palquant.md", text)
-    draw(results, RESULTS / "palquant.png")
+    data = results.outcomes[0].task.parameters.setting.data.partition(" ")[0]
+    name = "palquant" if data == DIGITS else f"palquant_{data}"
+    text = f"# PalQuant on small networks\n\n{page(results)}\n![Learning curves]({name}.png)\n"
+    run.write_markdown(RESULTS / f"{name}.md", text)
+    draw(results, RESULTS / f"{name}.png")
     found = {
         outcome.task.name: {"values": outcome.values, "curve": list(outcome.curve)}
         for outcome in results.outcomes
     }
-    run.write_json(RESULTS / "palquant.json", {"found": found, "runs": list(results.runs)})
-    np.savez_compressed(CHECKPOINT, **trained(dict(results.of("w2a2g2.0").arrays)))
+    run.write_json(RESULTS / f"{name}.json", {"found": found, "runs": list(results.runs)})
+    if data == DIGITS:
+        np.savez_compressed(CHECKPOINT, **trained(dict(results.of("w2a2g2.0").arrays)))
 
 
 def epoch(data: Path, run: Run) -> None:
@@ -61,7 +64,8 @@ def epoch(data: Path, run: Run) -> None:
         torch.manual_seed(0)
         network = network_of(arm, setting).train()
         trainer = optimiser(network, setting.rate, setting.grid_rate, setting.decay)
-        images, labels = torch.randn(setting.batch, 3, 32, 32), torch.randint(0, 10, (setting.batch,))
+        images = torch.randn(setting.batch, 32, 32, 3).movedim(-1, 1)  # as in the study, channels last
+        labels = torch.randint(0, 10, (setting.batch,))
         network(images)
         began = time.process_time()
         for _ in range(_BATCHES):
