@@ -15,7 +15,7 @@ from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq.tracing import free_path, place
+from pyqkit.quant.ptq.paths import free_path, place
 
 _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 _DEFAULTS: dict[str, Any] = dict(attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False)

@@ -14,6 +14,7 @@ from pyqkit.quant.ptq import tracing
 from pyqkit.quant.ptq.attention import write_out_attention
 from pyqkit.quant.ptq.channels import means
 from pyqkit.quant.ptq.layers import QuantLayer, WeightLayer, rounding
+from pyqkit.quant.ptq.paths import free_path, place
 from pyqkit.quant.ptq.places import Group, layer_inputs, places
 from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.quant.ptq.recipe import Recipe
@@ -185,9 +186,9 @@ class Network:
     def _insert(self, node: fx.Node, quantiser: Quantiser, readers: set[fx.Node]) -> str:
         """Put a quantiser between a node of the quantised network and those who read it; its name."""
         assert self.module is not None
-        owner = {"call_module": str(node.target), "placeholder": "input"}.get(node.op) or tracing.place(node)
+        owner = {"call_module": str(node.target), "placeholder": "input"}.get(node.op) or place(node)
         if node.op != "call_module":
-            owner = tracing.free_path(self.module, owner)
+            owner = free_path(self.module, owner)
         name = f"{owner}.act_quant"
         self.module.add_submodule(name, quantiser)
         with self.module.graph.inserting_after(node):

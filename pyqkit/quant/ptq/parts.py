@@ -30,7 +30,7 @@ _MOVING_FUNCTIONS = frozenset(
         *(torch.flatten, torch.reshape, torch.permute, torch.transpose, torch.squeeze, torch.unsqueeze),
         *(torch.chunk, torch.split, torch.narrow, torch.unflatten, torch.unbind, functional.pad),
         *(torch.swapaxes, torch.movedim, functional.channel_shuffle, functional.pixel_shuffle),
-        operator.getitem,
+        *(torch.select, operator.getitem),
     }
 )
 _MOVING_METHODS = frozenset(

@@ -19,7 +19,9 @@ from torch.nn.utils import fusion
 
 from pyqkit.errors import UserError, listed, shortened
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
+from pyqkit.quant.ptq.multihead import split_attention
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
+from pyqkit.quant.ptq.paths import free_path, place
 
 # Functions and methods of tensors: the module that computes the same
 _MODULES: dict[Any, Callable[..., nn.Module]] = {
@@ -51,7 +53,6 @@ _UNSUPPORTED: dict[type[nn.Module], str] = {
     nn.Conv3d: "only one and two dimensions are quantised; use nn.Conv2d",
     nn.modules.conv._ConvTransposeNd: "it is not quantised after training; use nn.Upsample and nn.Conv2d",
     nn.Embedding: "it reads a table by numbers; start behind it",
-    nn.MultiheadAttention: "its projections are no layers of their own; write them as nn.Linear",
 }
 # Their parameters stay float, as constants of an activation function or of a norm
 _KEPT = (nn.PReLU, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d)
@@ -76,6 +77,7 @@ def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
     with torch.no_grad():
         before = _outputs(_run(model, example))
         graph = _recorded(model)
+        split_attention(graph)
         _refuse_unsupported(graph)
         _drop(graph)
         _as_modules(graph)
@@ -200,31 +202,6 @@ def _drop(graph: fx.GraphModule) -> None:
         if isinstance(module, _DROPPED) or is_call(node, _DROPOUTS):
             node.replace_all_uses_with(node.all_input_nodes[0])
             graph.graph.erase_node(node)
-
-
-def place(node: fx.Node) -> str:
-    """Where a function is called: the path of the module that calls it, and the function's own name."""
-    stack = node.meta.get("nn_module_stack") or {}
-    path = next(reversed(stack.values()))[0] if stack else ""
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
-    return f"{path}.{name}" if path else str(name)
-
-
-def free_path(graph: fx.GraphModule, wanted: str) -> str:
-    """The path, or the first with a number behind it that no module or attribute has."""
-    taken, path, count = {name for name, _ in graph.named_modules()}, wanted, 0
-    while path in taken or _has_attribute(graph, path):
-        count += 1
-        path = f"{wanted}_{count}"
-    return path
-
-
-def _has_attribute(graph: fx.GraphModule, path: str) -> bool:
-    owner, _, name = path.rpartition(".")
-    try:
-        return hasattr(graph.get_submodule(owner), name)
-    except AttributeError:
-        return False
 
 
 def _as_modules(graph: fx.GraphModule) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,67 @@ def test_what_is_quantised_runs_as_the_reference_says(
     with torch.no_grad():
         wanted = rounded(torch.from_numpy(x)).numpy()
     assert np.median(np.abs(found - wanted)) < 0.02 * np.abs(wanted).max()
+
+
+class Module(nn.Module):
+    """The module of PyTorch, called as `call` says."""
+
+    def __init__(self, call: Callable[[nn.Module, Tensor], Tensor], **options: object) -> None:
+        super().__init__()
+        self.layer, self.call = nn.Linear(6, WIDTH), call
+        self.mix = nn.MultiheadAttention(WIDTH, HEADS, **{"batch_first": True, **options})  # type: ignore[arg-type]
+        self.last = nn.Linear(WIDTH, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.call(self.mix, self.layer(x)))
+
+
+CALLS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "usual": lambda mix, x: x + mix(x, x, x)[0],
+    "without weights": lambda mix, x: mix(x, x, x, need_weights=False)[0],
+    "unpacked": lambda mix, x: (lambda y, _: y)(*[mix(query=x, key=x, value=x)[i] for i in (0, 1)]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_pytorchs_module_becomes_layers(name: str, bias: bool) -> None:
+    torch.manual_seed(1)
+    model, x = Module(CALLS[name], bias=bias).eval(), torch.randn(4, 5, 6)
+    graph = traced(model, x)
+    assert not any(isinstance(module, nn.MultiheadAttention) for module in graph.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(graph(x), model(x))
+
+
+def test_pytorchs_module_runs_as_the_reference_says(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    x = np.random.default_rng(6).normal(0, 1, (12, 5, 6)).astype(np.float32)
+    rounded = quantise(Module(CALLS["usual"]).eval(), x, weights="int8")
+    path = export_qonnx(rounded, torch.from_numpy(x[:2]), tmp_path / "net.onnx")
+    import onnx
+
+    graph = check(onnx.load(path), x)
+    assert [op.kind for op in graph.operators].count("matrix_product") == 2
+
+
+OTHERS: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], dict[str, object], str]] = {
+    "tokens first": (CALLS["usual"], {"batch_first": False}, "its batch is not the first axis"),
+    "cross attention": (lambda mix, x: mix(x, x + 1, x)[0], {}, "it mixes several tensors"),
+    "weights": (lambda mix, x: mix(x, x, x)[1] @ x, {}, "its weights are used"),
+    "keys of its own": (CALLS["usual"], {"add_bias_kv": True}, "it has keys of its own"),
+    "zeros": (CALLS["usual"], {"add_zero_attn": True}, "it adds a token of zeros"),
+    "mask": (
+        lambda mix, x: mix(x, x, x, attn_mask=torch.zeros(5, 5))[0],
+        {},
+        "it has the mask attn_mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_attention_of_other_kinds_is_refused(name: str) -> None:
+    call, options, reason = OTHERS[name]
+    with pytest.raises(UserError, match="attention of each token to all others was expected") as caught:
+        quantise(Module(call, **options).eval(), torch.randn(8, 5, 6), weights="int8")
+    assert reason in str(caught.value)

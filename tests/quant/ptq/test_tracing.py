@@ -95,7 +95,7 @@ REFUSED = {
     ),
     "attention": (
         lambda: Called(lambda self, x: self.mix(*[x.flatten(2)] * 3)[0], mix=nn.MultiheadAttention(36, 4)),
-        "mix (its projections are no layers of their own; write them as nn.Linear)",
+        "mix is another (its batch is not the first axis; pass batch_first=True)",
     ),
     "transformer": (
         lambda: Called(lambda self, x: self.mix(x.flatten(2)), mix=nn.TransformerEncoderLayer(36, 4, 8)),

@@ -1,0 +1,84 @@
+"""``torch.nn.MultiheadAttention`` as linear layers and an attention between, so that both can be rounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+from pyqkit.errors import UserError
+from pyqkit.quant.ptq.paths import free_path
+
+_PLAIN: dict[str, Any] = {"key_padding_mask": None, "attn_mask": None, "is_causal": False}
+_NAMES = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")
+
+
+def split_attention(graph: fx.GraphModule) -> None:
+    """Replace every such module of a traced network, in place; what it computes stays.
+
+    Raises
+    ------
+    UserError
+        For attention that is not a token's to all others of the same tensor, batch first; for a mask, and
+        where the weights of attention are used.
+    """
+    for node in list(graph.graph.nodes):
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, nn.MultiheadAttention):
+            _check(node, module)
+            _replace(graph, node, module)
+
+
+def _check(node: fx.Node, module: nn.MultiheadAttention) -> None:
+    given: dict[str, Any] = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
+    masks = [name for name, plain in _PLAIN.items() if given.get(name, plain) != plain]
+    read = [user for user in node.users if not (user.target.__name__ == "getitem" and user.args[1] == 0)]  # type: ignore[union-attr]
+    problems = (
+        (not module.batch_first, "its batch is not the first axis; pass batch_first=True"),
+        (
+            given["query"] is not given["key"] or given["key"] is not given["value"],
+            "it mixes several tensors",
+        ),
+        (module.in_proj_weight is None or module.bias_k is not None, "it has keys of its own"),
+        (module.add_zero_attn, "it adds a token of zeros"),
+        (bool(masks), f"it has the mask {masks[0] if masks else ''}"),
+        (any(user.users for user in read), "its weights are used"),
+    )
+    reason = next((reason for wrong, reason in problems if wrong), None)
+    if reason:
+        raise UserError(
+            f"attention of each token to all others was expected, but {node.target} is another ({reason}); "
+            "change it, or write its projections as nn.Linear"
+        )
+
+
+def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.MultiheadAttention) -> None:
+    path = str(node.target)
+    packed, out = (free_path(graph, f"{path}_{name}") for name in ("in_proj", "out"))
+    graph.add_submodule(packed, _packed(module))
+    graph.add_submodule(out, module.out_proj.eval())
+    x, call = node.args[0] if node.args else node.kwargs["query"], graph.graph
+    with call.inserting_before(node):
+        stacked = call.call_module(packed, (x,))
+        stacked = call.call_method("unflatten", (stacked, -1, (3, module.num_heads, -1)))
+        stacked = call.call_method("permute", (stacked, 2, 0, 3, 1, 4))
+        parts = [call.call_function(torch.select, (stacked, 0, i)) for i in range(3)]
+        mixed = call.call_function(functional.scaled_dot_product_attention, tuple(parts))
+        mixed = call.call_function(torch.transpose, (mixed, 1, 2))
+        result = call.call_module(out, (call.call_function(torch.flatten, (mixed, 2)),))
+    for user in list(node.users):
+        user.replace_all_uses_with(result)
+        call.erase_node(user)
+    call.erase_node(node)
+
+
+def _packed(module: nn.MultiheadAttention) -> nn.Linear:
+    """Queries, keys and values of one linear layer."""
+    assert module.in_proj_weight is not None
+    layer = nn.Linear(module.embed_dim, 3 * module.embed_dim, bias=module.in_proj_bias is not None)
+    layer.weight = nn.Parameter(module.in_proj_weight.detach().clone())
+    if module.in_proj_bias is not None:
+        layer.bias = nn.Parameter(module.in_proj_bias.detach().clone())
+    return layer.eval()
