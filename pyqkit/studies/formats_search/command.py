@@ -18,6 +18,7 @@ from pyqkit.studies.formats_search.costs import TooSlowError
 from pyqkit.studies.formats_search.result import UNIFORM, Built
 from pyqkit.studies.formats_search.search import Found, front
 from pyqkit.studies.formats_search.searches import Below, Searches
+from pyqkit.studies.formats_search.space import BELOW
 from pyqkit.studies.formats_search.study import (
     Alone,
     Goal,
@@ -112,7 +113,8 @@ def networks(wanted: Wanted, options: StudyOptions) -> Networks:
     name = min(others, key=lambda name: others[name].luts)
     start = others[name].genome
     below = _run(Below(source, goal, errors, start, _together(wanted), wanted.seed), options, "below")
-    beside = {f"point-below-{name.removeprefix(UNIFORM)}": each for each in chosen(below)}
+    smaller = best_below(BELOW * others[name].luts, searches, below)
+    beside = {f"point-below-{name.removeprefix(UNIFORM)}": each for each in smaller}
     return {name: others[name], **beside, **others, **fronts}  # the most telling first
 
 
@@ -143,11 +145,16 @@ def _check_rate(source: Source, goal: Goal) -> None:
 
 def chosen(searches: Results[Any]) -> list[Found]:
     """Of the networks that were run, for each size the most accurate one; the smallest first."""
-    values = [_values(outcome.values) for outcome in searches.outcomes]
+    limits = [float(_values(outcome.values)["limit"]) for outcome in searches.outcomes]
+    best = [found for limit in limits for found in best_below(limit, searches)]
+    return list(dict.fromkeys(best))
+
+
+def best_below(luts: float, *searches: Results[Any]) -> list[Found]:
+    """Of all networks that were run, the most accurate one of so many LUTs; none if all are larger."""
+    values = [_values(outcome.values) for each in searches for outcome in each.outcomes]
     known = front([Found.from_json(each) for value in values for each in value["front"]])
-    limits = [float(value["limit"]) for value in values]
-    best = [[each for each in known if each.luts <= limit] for limit in limits]
-    return list(dict.fromkeys(each[-1] for each in best if each))
+    return [each for each in known if each.luts <= luts][-1:]
 
 
 def save(wanted: Wanted, built: Sequence[Built], options: StudyOptions, name: str, folder: Path) -> None:

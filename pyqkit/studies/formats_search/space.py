@@ -24,7 +24,7 @@ _DRAWS = 16  # of a child, before it stays as its parent
 _ANEW = 0.3  # of the places that a child does not take from its parents
 _EXPONENTS = -12, 8
 _PRICES = 2.0 ** np.arange(_EXPONENTS[0], _EXPONENTS[1] + 1)  # of the whole board, in errors: of the seeds
-_BELOW = 0.98  # of another network's LUTs: the sum over operators is not as exact as to go nearer
+BELOW = 0.99  # of another network's LUTs: the sum over operators is not as exact as to go nearer
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class FormatSpace:
         Descents as of `seeds`, all from this network; the weight of the LUTs is halved in, between one that
         gives too large a network and one that gives a smaller one.
         """
-        made = self.within(_BELOW * self.cost(genome).resources.lut_high)
+        made = self.within(BELOW * self.cost(genome).resources.lut_high)
         genome = tuple(
             name if name in errors else min(errors, key=errors.__getitem__)
             for name, errors in zip(genome, self.alone, strict=True)

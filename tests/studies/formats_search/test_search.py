@@ -18,9 +18,10 @@ from pyqkit.quant.ptq.recipe import parse_steps
 from pyqkit.quant.ptq.steps.gptq import Gptq
 from pyqkit.studies.formats_search import search
 from pyqkit.studies.formats_search.assigned import recipe_of, uniform
+from pyqkit.studies.formats_search.command import best_below
 from pyqkit.studies.formats_search.search import Found, advance, begin, bound, front
 from pyqkit.studies.formats_search.searches import Below, Searches
-from pyqkit.studies.formats_search.space import Domain, FormatSpace
+from pyqkit.studies.formats_search.space import BELOW, Domain, FormatSpace
 from pyqkit.studies.formats_search.study import Alone, Goal, space_costs, subject
 from pyqkit.studies.formats_search.subject import Genome, Subject, places_of
 from pyqkit.studies.genetic import Evolution, Member, Population
@@ -129,6 +130,17 @@ def test_front_has_no_network_that_another_beats() -> None:
     assert [each.genome for each in front(found)] == [("a",), ("b",), ("d",)]
 
 
+def test_the_best_of_a_size_is_of_all_searches(tmp_path: Path) -> None:
+    start = ("int6", "int6", "lp4_0_3", "lp4_0_3")
+    searches = run(Searches(SOURCE, goal(), alone(), 2, EVOLUTION), tmp_path / "search")
+    below = run(Below(SOURCE, goal(), alone(), start, EVOLUTION), tmp_path / "below")
+    limit = BELOW * space().cost(start).resources.lut_high
+    (best,) = best_below(limit, searches, below)
+    each = [found for one in (searches, below) for found in best_below(limit, one)]
+    assert best in each and best.error == min(found.error for found in each)
+    assert best.luts <= limit and best_below(1.0, searches, below) == []
+
+
 def test_search_is_the_same_wherever_it_was_stopped(tmp_path: Path) -> None:
     study = Searches(SOURCE, goal(), alone(), 2, EVOLUTION)
     whole = run(study, tmp_path / "whole")
@@ -228,7 +240,7 @@ def test_uniform_network_is_that_of_the_recipe() -> None:
 
 def test_a_network_below_another_is_smaller(tmp_path: Path) -> None:
     start = ("e3m4", "e2m1", "e3m4", "e2m1")[: len(space().formats)]
-    limit = 0.98 * space().cost(start).resources.lut_high
+    limit = BELOW * space().cost(start).resources.lut_high
     outcome = run(Below(SOURCE, goal(), alone(), start, EVOLUTION), tmp_path / "below").of("below")
     (best, *_) = outcome.values["population"]  # type: ignore[call-overload, index]
     sizes = {genome: space().cost(genome).resources.lut_high for genome in everything()}
