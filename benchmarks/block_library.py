@@ -230,7 +230,7 @@ def enlarged() -> list[Case]:
 
 
 def chosen() -> list[Case]:
-    """Cases with DSPs or with a kind of memory, of which the matrix-vector units alone are measured."""
+    """Cases with DSPs, a kind of memory or narrow products, of which the matrix-vector units alone are measured."""
     return [
         folded(mlp("d_int8", "int8", (32, 16, 8)), 1, 4, "dsp"),
         folded(mlp("db_int8", "int8", (32, 16, 8)), 4, 2, "dsp", "block"),
@@ -245,6 +245,11 @@ def chosen() -> list[Case]:
         folded(mlp("b_int4", "int4", (48, 24, 10)), 2, 4, "lut", "block"),
         folded(mlp("b_e2m1", "e2m1", (40, 20, 10)), 2, 2, "lut", "block"),
         folded(mlp("u_int4", "int4", (128, 64, 10)), 1, 4, "lut", "lut"),
+        # Sums of narrow codes, which LUTs look up.
+        folded(mlp("x_odd2", "uint2", (64, 32, 16), "odd2"), 4, 16),
+        folded(mlp("x_few", "uint2", (36, 24, 8), "odd2"), 2, 6),
+        folded(cnn("x_c_odd2", "uint2", 8, (4, 8, 16), "odd2"), 8, 4),
+        folded(mlp("x_many", "uint2", (96, 48), "odd2"), 8, 24),
     ]
 
 
