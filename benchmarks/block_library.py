@@ -230,7 +230,7 @@ def enlarged() -> list[Case]:
 
 
 def chosen() -> list[Case]:
-    """Cases with DSPs, a kind of memory or narrow products, of which the matrix-vector units alone are measured."""
+    """Cases with DSPs, a kind of memory or narrow products; matrix-vector units alone are measured."""
     return [
         folded(mlp("d_int8", "int8", (32, 16, 8)), 1, 4, "dsp"),
         folded(mlp("db_int8", "int8", (32, 16, 8)), 4, 2, "dsp", "block"),
