@@ -121,7 +121,7 @@ def _note_missing(graph: Graph) -> None:
     if missing:
         graph.notes.append(
             f"{', '.join(missing)}: no accelerator has a block for these, so that cycles and resources leave "
-            "them out, and engine exact alone runs the network"
+            "them out; engine exact runs the network, and an array, whose host computes them"
         )
 
 

@@ -325,8 +325,8 @@ def rule_for(op: Operator) -> Rule:
     rule = _rules.get(op.kind)
     if rule is None:
         raise UserError(
-            f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; run the "
-            "network in engine exact, or add a rule to pyqkit/hls/operators"
+            f"an operator with a C++ block was expected, but {op.name} is a {op.kind}; take an "
+            "array (--array int8x8), whose host computes it, or add a rule to pyqkit/hls/operators"
         )
     return partial(_owned, rule)
 

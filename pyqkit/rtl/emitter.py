@@ -299,6 +299,6 @@ def rule_for(op: Operator) -> Rule:
     if rule is None:
         raise UserError(
             f"an operator with a SystemVerilog block was expected, but {op.name} is a {op.kind}; "
-            "run the network in engine exact, or add a rule to pyqkit/rtl/operators"
+            "take an array (--array int8x8), whose host computes it, or add a rule to pyqkit/rtl/operators"
         )
     return rule

@@ -299,6 +299,12 @@ def test_engine_exact_runs_it_and_engines_without_blocks_say_so() -> None:
     assert found["reference"]["moved"]["codes"] == 8 * HEADS * TOKENS**2
     for engine, language in (("hls", "C\\+\\+"), ("rtl", "SystemVerilog")):
         with pytest.raises(
-            UserError, match=f"an operator with a {language} block was expected, but .* run the"
+            UserError, match=f"an operator with a {language} block was expected, but .* take an"
         ):
             accelerator.emulate(x, engine=engine)
+
+
+def test_an_array_leaves_attention_to_its_host() -> None:
+    accelerator, x = compile(encoder(), board="PYNQ-Z2"), tokens(3)
+    found = accelerator.emulate(x, engine="int8x8")
+    np.testing.assert_array_equal(found, accelerator.emulate(x))
