@@ -126,23 +126,33 @@ def table(parts: Mapping[str, Part]) -> str:
     return "\n".join(lines)
 
 
+def measured() -> list[Part]:
+    """Up to now."""
+    return [Part(**row) for row in json.loads(RESULTS.read_text())["parts"]] if RESULTS.is_file() else []
+
+
+def with_table(page: str) -> str:
+    """The page with the table of what was measured."""
+    known = {part.block: part for part in measured()}
+    before, rest = page.split(BEGIN)
+    found = table({name: known[block] for name, block in BLOCKS.items() if block in known})
+    return f"{before}{BEGIN}\n{found}\n\n{END}{rest.split(END)[1]}"
+
+
 def main() -> None:
     """Measure what is not known, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=list(BLOCKS), default=list(BLOCKS))
     options = parser.parse_args()
     run, cells, library = Run(options), delays.library(cells_library()), sources()
-    rows = json.loads(RESULTS.read_text())["parts"] if RESULTS.is_file() else []
-    known = {part.block: part for part in (Part(**row) for row in rows)}
+    known = {part.block: part for part in measured()}
     for name in options.only:
         block = BLOCKS[name]
         if block not in known or known[block].digest != digest(block.circuit(), library):
             known[block] = measure(block, cells)
             print(name, known[block], flush=True)
             run.write_json(RESULTS, {"parts": [part.to_json() for part in known.values()]}, merged=True)
-    parts = {name: known[block] for name, block in BLOCKS.items() if block in known}
-    before, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(parts)}\n\n{END}{rest.split(END)[1]}")
+    PAGE.write_text(with_table(PAGE.read_text()))
 
 
 if __name__ == "__main__":

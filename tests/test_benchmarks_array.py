@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+import merge_variants
 from array_comparison import MACHINES, PAGE, TABLES, with_tables
 from array_networks import resnet20
 
@@ -16,9 +17,11 @@ from pyqkit.array.area import area, parts
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.machine import named
 from pyqkit.array.report import report
+from pyqkit.array.rtl import sources
 from pyqkit.array.rtl.blocks import blocks
 from pyqkit.boards import load
 from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.rtl.synthesis import digest
 
 ROWS, COLUMNS = 8, 8
 BAR = 1.07  # of the cycles that the products of a frame take, one of a batch
@@ -49,6 +52,14 @@ def test_what_machines_take(name: str) -> None:
 def test_the_page_has_the_tables() -> None:
     page = PAGE.read_text()
     assert page == with_tables(page, TABLES.read_text())
+
+
+def test_the_page_has_the_ways_to_merge() -> None:
+    """What stands in results, each of blocks that are there."""
+    page, found = merge_variants.PAGE.read_text(), merge_variants.measured()
+    assert page == merge_variants.with_table(page)
+    library = sources()
+    assert found and all(part.digest == digest(part.block.circuit(), library) for part in found)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
