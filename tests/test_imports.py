@@ -44,20 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "frames": {"npy"},
     "formats": {"discovery"},
     # On use alone: the emulated board, and the engine to compare with; see test_runtime_loads_little.
-    "runtime": {
-        "array",
-        "array.isa",
-        "array.machine",
-        "formats",
-        "host",
-        "build_folder",
-        "board_emulation",
-        "build_contents",
-        "compiled",
-        "driver_rate",
-        "emulate",
-        *OVERLAY_FILES,
-    },
+    "runtime": _parts("array array.isa array.machine board_emulation build_contents build_folder compiled")
+    | _parts("driver_rate emulate formats host")
+    | OVERLAY_FILES,
     "driver_rate": {"formats", "overlay.hwh"},
     "custom_op": {"formats"},
     # an export is compared with its module
@@ -167,7 +156,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies.palquant": _parts("digest files quant studies untrusted"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")
     | _parts("graph.importer graph.model hardware quant studies studies.lpq"),
-    "story": _parts("array array.compiler array.machine driver_rate files formats graph npy untrusted"),
+    "story": _parts(
+        "array array.compiler array.isa array.machine driver_rate files formats graph npy runtime"
+    )
+    | {"untrusted"},
     "story.making": _parts("formats quant story studies studies.microscopiq"),
     "tables": {"formats"},
     "report": {"backends", "designs", "driver_rate", "engines", "formats", "graph", "hardware", "hls", "host"}

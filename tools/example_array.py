@@ -50,6 +50,15 @@ def small(weights: str, quantised: bool) -> nn.Module:
     return nn.Sequential(OrderedDict(parts))
 
 
+def write_overlays(name: str) -> None:
+    """Of an array, for emulated boards."""
+    target = ROOT / "overlays" / name / f"{name}.bit.d"
+    shutil.rmtree(target, ignore_errors=True)
+    for board in BOARDS:
+        planned = array.plan(named(name), boards.load(board), f"{name}.{board}")
+        print(emulated.write_planned(planned, target))
+
+
 def main() -> None:
     x, y, x_test, y_test = digits(0)
     machine = named(ARRAY)
@@ -65,11 +74,7 @@ def main() -> None:
         network(graph, machine).save(ROOT / "notebooks" / "board" / f"{name}.zip", force=True)
         right = (_scores(graph, x_test).argmax(axis=1) == y_test).mean()
         print(f"{name}: {right:.1%} of {len(x_test)} test images right (engine exact); rounded: {rounded}")
-    target = ROOT / "overlays" / ARRAY / f"{ARRAY}.bit.d"
-    shutil.rmtree(target, ignore_errors=True)
-    for board in BOARDS:
-        planned = array.plan(machine, boards.load(board), f"{ARRAY}.{board}")
-        print(emulated.write_planned(planned, target))
+    write_overlays(ARRAY)
 
 
 def _scores(graph: Graph, x: np.ndarray) -> np.ndarray:

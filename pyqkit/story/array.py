@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import process_time
+from typing import Protocol
 
 import numpy as np
 
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.execute import ArrayState
+from pyqkit.array.isa import word_bits
 from pyqkit.array.machine import Machine
+from pyqkit.array.network import ArrayNetwork, Side
 from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.shared import together
 from pyqkit.array.timing import frame_cycles
 from pyqkit.formats.microscopiq.values import BlockActivation, BlockWeight
-from pyqkit.formats.port import Port, to_integers
+from pyqkit.formats.port import End, Port, to_integers
 from pyqkit.graph.graph import Graph, Tensor
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.story.model import Linear, StoryModel
@@ -22,7 +26,7 @@ from pyqkit.story.model import Linear, StoryModel
 TOGETHER = 8  # positions of a prompt that a program takes at a time
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cost:
     """What an array did.
 
@@ -31,9 +35,9 @@ class Cost:
     cycles : int
         Modelled.
     transfers, bytes_in, bytes_out : int
-        One each way for every call of a program.
+        One each way for every segment of a program that is called.
     emulating : float
-        Seconds of the processor that numpy took in the array's place.
+        Seconds of the processor in the array's place, or in which it waited for one.
     """
 
     cycles: int = 0
@@ -42,9 +46,47 @@ class Cost:
     bytes_out: int = 0
     emulating: float = 0.0
 
+    def plus(self, other: Cost) -> Cost:
+        """Both."""
+        return Cost(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values())))
+
     def minus(self, other: Cost) -> Cost:
         """What came after another moment."""
         return Cost(*(mine - theirs for mine, theirs in zip(vars(self).values(), vars(other).values())))
+
+
+class Runner(Protocol):
+    """Executes a program: codes of its input (frames, height, width, channels) to those of its outputs."""
+
+    def __call__(self, codes: np.ndarray) -> list[np.ndarray]: ...
+
+
+class Place(Protocol):
+    """Puts programs into the memories of an array."""
+
+    def __call__(self, networks: Sequence[ArrayNetwork]) -> Sequence[Runner]: ...
+
+
+def emulated(networks: Sequence[ArrayNetwork]) -> Sequence[Runner]:
+    """Numpy in the place of an array, all programs in its memories together."""
+    state = ArrayState(networks[0].program.machine)
+    placed = together([network.program for network in networks])
+    for program in placed:
+        state.send(program.setup())
+
+    def runner(program: Program, network: ArrayNetwork) -> Runner:
+        given, outputs = network.input.codes.tensor, [side.codes.tensor for side in network.outputs]
+
+        def sent(call: Call) -> np.ndarray:
+            return np.frombuffer(state.send(call.content), np.uint8)
+
+        def run(codes: np.ndarray) -> list[np.ndarray]:
+            found = executed(program, {given: codes}, sent)
+            return [found[name] for name in outputs]
+
+        return run
+
+    return [runner(*both) for both in zip(placed, networks)]
 
 
 class OnArray:
@@ -55,14 +97,14 @@ class OnArray:
     model : StoryModel
     machine : Machine
         Of family ``microscopiq``.
+    place : callable
+        What executes programs; numpy by default, or `on_device`.
 
     Attributes
     ----------
     machine : Machine
     cost : Cost
         Of all calls up to now, without what is sent once.
-    setup_bytes : int
-        That are sent once.
 
     Raises
     ------
@@ -70,18 +112,11 @@ class OnArray:
         If the machine does not hold them.
     """
 
-    def __init__(self, model: StoryModel, machine: Machine) -> None:
+    def __init__(self, model: StoryModel, machine: Machine, place: Place = emulated) -> None:
         self._model, self.machine, self.cost = model, machine, Cost()
-        self._state = ArrayState(machine)
         kinds = [(name, count) for count in (1, TOGETHER) for name in model.linears]
-        graphs = [_graph(model.linears[name], count) for name, count in kinds]
-        placed = together([compile_graph(graph, machine) for graph in graphs])
-        self._programs = dict(zip(kinds, zip(graphs, placed)))
-        self.setup_bytes = 0
-        for program in placed:
-            content = program.setup()
-            self.setup_bytes += len(content)
-            self._state.send(content)
+        networks = [_network(_graph(model.linears[name], count), machine) for name, count in kinds]
+        self._runs = dict(zip(kinds, zip(networks, map(_cost, networks), place(networks))))
 
     def __call__(self, name: str, x: np.ndarray) -> list[np.ndarray]:
         """Outputs of the layers that read an input (positions, inputs)."""
@@ -94,27 +129,37 @@ class OnArray:
         return linear.real([np.concatenate(some)[: len(x)] for some in zip(*parts)])
 
     def _sums(self, name: str, codes: np.ndarray) -> list[np.ndarray]:
-        graph, program = self._programs[name, len(codes)]
-        found = executed(program, {"x": codes[None, :, None]}, self._sent)
-        self.cost.cycles += _cycles(program)
+        made, cost, run = self._runs[name, len(codes)]
+        start = process_time()
+        found = run(codes[None, :, None])
+        self.cost = self.cost.plus(cost).plus(Cost(emulating=process_time() - start))
         return [
-            to_integers(found[port.tensor], graph.tensors[port.tensor].format)[0, :, 0]
-            for port in graph.outputs
+            to_integers(values.reshape(len(codes), -1), side.codes.format)
+            for values, side in zip(found, made.outputs)
         ]
 
-    def _sent(self, call: Call) -> np.ndarray:
-        self.cost.transfers += 1
-        self.cost.bytes_in += len(call.content)
-        self.cost.bytes_out += call.result_bytes
-        start = process_time()
-        found = np.frombuffer(self._state.send(call.content), np.uint8)
-        self.cost.emulating += process_time() - start
-        return found
+
+def _network(graph: Graph, machine: Machine) -> ArrayNetwork:
+    """With golden vectors of zeros, whose sums are zeros."""
+
+    def side(port: Port) -> Side:
+        tensor = graph.tensors[port.tensor]
+        zero = np.zeros((1, *tensor.shape), tensor.format.code_dtype)  # the code of 0 in both formats
+        return Side(port, End(tensor.name, tensor.shape, tensor.format, 1), zero)
+
+    return ArrayNetwork(
+        compile_graph(graph, machine), side(graph.inputs[0]), tuple(map(side, graph.outputs)), None
+    )
 
 
-def _cycles(program: Program) -> int:
-    machine, segments = program.machine, program.segments
-    return sum(frame_cycles(machine, program.instructions[s.first : s.last]) for s in segments)
+def _cost(network: ArrayNetwork) -> Cost:
+    """Of a call."""
+    program, cost = network.program, Cost()
+    for segment in program.segments:
+        given, taken = program.segment_bytes(segment)
+        cycles = frame_cycles(program.machine, program.instructions[segment.first : segment.last])
+        cost = cost.plus(Cost(cycles, 1, word_bits(program.machine) // 8 + given, taken))
+    return cost
 
 
 def _graph(linear: Linear, positions: int) -> Graph:
@@ -130,10 +175,10 @@ def _graph(linear: Linear, positions: int) -> Graph:
 
 def _input(graph: Graph, fmt: BlockActivation, shape: tuple[int, int, int]) -> None:
     graph.tensors["x"] = Tensor.of("x", shape, fmt)
-    graph.inputs = [_port(graph.tensors["x"])]
+    graph.inputs = [_port(graph.tensors["x"], fmt.limits(np.float32))]
 
 
-def _port(tensor: Tensor) -> Port:
+def _port(tensor: Tensor, limits: np.ndarray | None = None) -> Port:
+    """Numbers are worth what they are."""
     order = np.arange(tensor.pixels * tensor.shape[2]).reshape(tensor.shape)
-    channels = tensor.shape[2]
-    return Port(tensor.name, tensor.name, tensor.shape, order, np.ones(channels), np.zeros(channels))
+    return Port(tensor.name, tensor.name, tensor.shape, order, np.ones(1), np.zeros(1), limits)

@@ -29,14 +29,38 @@ def made(folder: Path, bits: int, acts: int) -> StoryModel:
         If the folder lacks it.
     """
     source = Pretrained(MODEL, folder)
-    network = quantised(
-        source.model(), source.calibration(CALIBRATION), Options(bits), f"mx128_int{acts}narrow"
-    )
+    pieces, scores = _vocabulary(folder / ARCHIVES[MODEL].text)
+    model = source.model()
+    assert isinstance(model, Llama)
+    return rounded(model, source.calibration(CALIBRATION).numpy(), Options(bits), acts, pieces, scores)
+
+
+def rounded(
+    model: Llama,
+    calibration: np.ndarray,
+    options: Options,
+    acts: int,
+    pieces: tuple[bytes, ...],
+    scores: np.ndarray,
+) -> StoryModel:
+    """A model of the Llama family as one that talks.
+
+    Parameters
+    ----------
+    calibration : numpy.ndarray, int64, shape (windows, positions)
+        Tokens.
+    options : Options
+        Along outputs, without shifts.
+    acts : {4, 8}
+        Bits of activations.
+    pieces, scores
+        Of tokens; see `StoryModel`.
+    """
+    network = quantised(model, calibration, options, f"mx128_int{acts}narrow")
     assert isinstance(network, Llama)
     depth = len(network.layers)
     first = network.layers[0]
     assert isinstance(first, LlamaLayer)
-    pieces, scores = _vocabulary(folder / ARCHIVES[MODEL].text)
     return StoryModel(
         {
             name: parameter.detach().numpy()

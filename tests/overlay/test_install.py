@@ -42,7 +42,7 @@ def test_names_find_variants() -> None:
         Driver.load("digits", board="KV260")
     with pytest.raises(
         OverlayError,
-        match=r"'letters' is neither a path nor one of those installed \(digits, lpa8x8\); give the path",
+        match=r"'letters' is neither a path nor one of those installed \(digits, lpa8x8, msq8x8\); give",
     ):
         Driver.load("letters")
     assert install.is_installed("digits") and not install.is_installed("letters")

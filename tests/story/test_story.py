@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pyqkit import boards
 from pyqkit.array.machine import named
 from pyqkit.cli import main
 from pyqkit.errors import UserError
+from pyqkit.overlay import array, emulated
+from pyqkit.runtime import Array
 from pyqkit.story import Llama, OnArray, StoryModel, load, save, told
 from pyqkit.story.costs import transfer_seconds
+from pyqkit.story.device import on_device
 from pyqkit.story.llama import encoded
 from tests.story.models import DEPTH, HEADS, HIDDEN, KV_HEADS, TOKENS, WIDTH, tiny
 
@@ -36,6 +41,20 @@ def test_an_array_tells_what_the_definition_tells(bits: int, acts: int) -> None:
     calls = len(model.linears)
     assert on.cost.transfers - before == calls * (2 + 5) and on.cost.cycles > 0
     assert transfer_seconds(on.cost, 64, 100.0) > on.cost.bytes_in / 800e6
+
+
+def test_a_board_tells_what_the_definition_tells(tmp_path: Path) -> None:
+    """Through driver and emulated board; other networks take turns with the model."""
+    model, machine = tiny(), named("msq8x8")
+    planned = array.plan(machine, boards.load("PYNQ-Z2"))
+    with Array.load(emulated.write_planned(planned, tmp_path)) as board:
+        on = OnArray(model, board.machine, partial(on_device, board))
+        expected = list(told(integers(model), PROMPT, 4, temperature=1.5, seed=3))
+        assert board.selftest() == 0
+        assert list(told(Llama(model, on), PROMPT, 4, temperature=1.5, seed=3)) == expected
+        emulation = OnArray(model, machine)
+        list(told(Llama(model, emulation), PROMPT, 4, temperature=1.5, seed=3))
+        assert vars(on.cost) | {"emulating": 0} == vars(emulation.cost) | {"emulating": 0}
 
 
 def test_tokens_one_by_one_are_those_of_a_prompt_at_once() -> None:

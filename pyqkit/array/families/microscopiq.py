@@ -207,20 +207,23 @@ def planned(micro: np.ndarray, slots: Slots) -> Plan:
     )
     left = np.arange(rows)
     for shift in range(SPREAD + 1):
-        done = []
-        for row in left:
-            found = [_block(tuple(block.tolist()), shift, slots) for block in micro[row]]
-            if None in found:
-                continue
-            plan.inlier_exponents[row] = shift
-            for at, block in enumerate(found):
-                if block is not None and block.uppers:
-                    count = len(block.uppers)
-                    plan.outlier_exponents[row, at] = block.exponent + slots.fraction
-                    plan.uppers[row, at, :count] = block.uppers
-                    plan.lowers[row, at, :count] = block.lowers
-            done.append(row)
-        left = np.setdiff1d(left, done)
+        units = micro[left] >> shift
+        away = (units << shift != micro[left]) | (np.abs(units) > slots.largest)
+        places, found = np.nonzero(away.any(axis=-1)), dict[tuple[int, int], _Block]()
+        done = np.ones(len(left), bool)
+        for at, index in zip(*places):
+            block = _block(tuple(micro[left[at], index].tolist()), shift, slots) if done[at] else None
+            done[at] = block is not None
+            if block is not None:
+                found[at, index] = block
+        plan.inlier_exponents[left[done]] = shift
+        for (at, index), block in found.items():
+            if done[at]:
+                row, count = left[at], len(block.uppers)
+                plan.outlier_exponents[row, index] = block.exponent + slots.fraction
+                plan.uppers[row, index, :count] = block.uppers
+                plan.lowers[row, index, :count] = block.lowers
+        left = left[~done]
     if len(left):
         raise UserError(
             f"weights in MicroScopiQ's blocks of {slots.bits} bits were expected in groups of {MICRO} "
