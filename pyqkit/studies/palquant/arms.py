@@ -97,4 +97,5 @@ def network_of(arm: Arm, setting: Setting) -> nn.Module:
     network: nn.Module = SmallResNet(setting.colours, width, setting.blocks)
     if arm.bits != FLOAT:
         network = palquant(network, arm.groups, arm.bits, arm.bits, shuffle=arm.shuffle)
-    return network.to(memory_format=torch.channels_last)
+    # torch's types leave this argument out
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
