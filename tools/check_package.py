@@ -104,11 +104,14 @@ def with_pynq(folder: Path, how: str) -> None:
         [folder / "board/bin/pynq", "get-notebooks", "pyqkit", "-p", elsewhere / "delivered", "-d", "ZCU104"],
         elsewhere,
     )
-    delivered = sorted(
-        p.name for p in (elsewhere / "delivered").rglob("*") if p.suffix in (".ipynb", ".npz", ".zip")
-    )
-    assert len(delivered) == 7, f"four notebooks and their data were expected, but {delivered} came"
+    delivered, written = notebooks(elsewhere / "delivered"), notebooks(ROOT / "notebooks" / "board")
+    assert delivered == written, f"{written} were expected, but {delivered} came"
     print(f"{how}: pynq get-notebooks delivered {', '.join(delivered)}")
+
+
+def notebooks(folder: Path) -> list[str]:
+    """Names of the notebooks below a folder, and of their data."""
+    return sorted(p.name for p in folder.rglob("*") if p.suffix in (".ipynb", ".npz", ".zip"))
 
 
 def installed(pip: Path) -> set[str]:
