@@ -46,6 +46,16 @@ int main(int, char** argv) {{
 """
 
 
+def mutated(folder: Path, file: str, right: str, wrong: str) -> None:
+    """Write the SystemVerilog into an empty folder, with a mistake in one file."""
+    (folder / "array").mkdir()
+    for path in (ROOT / "rtl").rglob("*.sv"):
+        text = path.read_text()
+        assert path.name != file or right in text
+        kept = folder / "array" if path.parent.name == "array" else folder
+        (kept / path.name).write_text(text.replace(right, wrong) if path.name == file else text)
+
+
 @dataclass(frozen=True)
 class Simulation:
     """A machine as Verilator built it."""

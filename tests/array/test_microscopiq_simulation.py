@@ -22,10 +22,9 @@ from tests.array.block_layers import directed_layer, net, network, scaled_layer
 from tests.array.blocks_of_weights import random_codes
 from tests.array.networks import requantised
 from tests.array.random_programs import Drawn
-from tests.array.simulation import Simulation
+from tests.array.simulation import Simulation, mutated
 from tests.emulate.networks import Net
 from tests.rtl.bench import needs_verilator
-from tests.rtl.pairs import ROOT
 
 # A word of activations that ends within one of the stream, and two groups of eight columns.
 SIZES = {"activation_words": 1500, "accumulators": 100, "parameter_words": 400, "program_words": 700}
@@ -124,13 +123,7 @@ MUTANTS = {
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_caught(mutant: str, tmp_path: Path) -> None:
     """By random programs of both modes."""
-    file, right, wrong = MUTANTS[mutant]
-    (tmp_path / "array").mkdir()
-    for path in (ROOT / "rtl").rglob("*.sv"):
-        text = path.read_text()
-        assert path.name != file or right in text
-        kept = tmp_path / "array" if path.parent.name == "array" else tmp_path
-        (kept / path.name).write_text(text.replace(right, wrong) if path.name == file else text)
+    mutated(tmp_path, *MUTANTS[mutant])
     machine = MACHINES["ten"]
     simulation = Simulation.of(machine, tmp_path / "run", tmp_path)
     contents = [Drawn(machine, seed).content() for seed in range(12)]

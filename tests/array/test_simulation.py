@@ -18,9 +18,8 @@ from tests.array.layers import layer
 from tests.array.networks import everything, moves
 from tests.array.products import ProductOfActivations
 from tests.array.random_programs import Drawn
-from tests.array.simulation import Simulation
+from tests.array.simulation import Simulation, mutated
 from tests.rtl.bench import needs_verilator
-from tests.rtl.pairs import ROOT
 
 # Memories that are no powers of two; rows and columns that are none, and do not divide one another.
 SIZES = {"activation_words": 1500, "accumulators": 60, "parameter_words": 400, "program_words": 700}
@@ -170,13 +169,7 @@ MUTANTS = {
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_caught(mutant: str, tmp_path: Path) -> None:
     """By random programs of each mode."""
-    file, right, wrong = MUTANTS[mutant]
-    (tmp_path / "array").mkdir()
-    for path in (ROOT / "rtl").rglob("*.sv"):
-        text = path.read_text()
-        assert path.name != file or right in text
-        kept = tmp_path / "array" if path.parent.name == "array" else tmp_path
-        (kept / path.name).write_text(text.replace(right, wrong) if path.name == file else text)
+    mutated(tmp_path, *MUTANTS[mutant])
     machine = MACHINES["lp"]
     simulation = Simulation.of(machine, tmp_path / "run", tmp_path)
     contents = [Drawn(machine, seed).content() for seed in range(4)]
