@@ -24,6 +24,7 @@ from pyqkit.array.isa import (
     encode,
 )
 from pyqkit.array.machine import SLOT_BITS, Machine, Memory
+from pyqkit.array.program import in_words
 from pyqkit.formats import parse
 from tests.array.blocks_of_weights import random_items
 
@@ -190,7 +191,7 @@ class Drawn:
     def content(self, repetitions: int = 2) -> bytes:
         """All of it: memories, then the program so many times."""
         machine = self.machine
-        tables = np.concatenate(self.tables).view(np.uint8).reshape(-1, 8)
+        tables = in_words(machine, np.concatenate(self.tables).view(np.uint8).reshape(-1, 8))
         program = b"".join(encode(machine, instruction) for instruction in self.program)
         sent = self._load(Memory.PROGRAM, np.frombuffer(program, np.uint8).reshape(len(self.program), -1))
         sent += self._load(Memory.TABLES, tables)

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from pyqkit.array.compiler import compile_graph
+from pyqkit.array.execute import ArrayState
 from pyqkit.array.isa import word_bits
 from pyqkit.array.machine import Machine
 from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.rtl import generate, module_name
 from pyqkit.array.timing import frame_cycles
 from pyqkit.emulate.array_rtl import HARNESS, Answer
+from tests.array.random_programs import Drawn
 from tests.emulate.networks import Net
 from tests.rtl.pairs import ROOT, build
 
@@ -120,6 +122,18 @@ class Simulation:
         found = executed(program, net.codes, send)
         for port in net.graph.outputs:
             np.testing.assert_array_equal(found[port.tensor], net.values[port.tensor], port.tensor)
+
+    def agrees_at_random(self, seeds: Iterable[int]) -> None:
+        """Programs that no compiler wrote give the words of `ArrayState`, in the cycles of the model."""
+        for seed in seeds:
+            drawn = Drawn(self.machine, seed)
+            content = drawn.content()
+            answer, wanted = self.send(content), ArrayState(self.machine).send(content)
+            assert answer.content == wanted, seed
+            assert np.flatnonzero(answer.last).tolist() == [len(answer.last) - 1]
+            words = len(content) * 8 // self.machine.stream_bits
+            assert answer.cycles == words + 2 * frame_cycles(self.machine, drawn.program) + beside(5)
+            assert self.send(content, (40 + 5 * seed, 120), seed).content == wanted, seed
 
 
 def beside(loads: int) -> int:

@@ -68,6 +68,18 @@ def test_random_programs(name: str, amd: bool) -> None:
     assert words > 300
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_streams_of_128_bits(name: str) -> None:
+    """Random programs, and a network of the compiler."""
+    machine = replace(DRAWN[name], name=f"{name}_wide", stream_bits=128)
+    for seed in range(6):
+        content = Drawn(machine, seed).content()
+        assert built(machine).send(content) == ArrayState(machine).send(content), seed
+    net = scaled_layer(4) if name == "microscopiq" else layer(name, 0)
+    program = compile_graph(net.graph, machine)
+    agrees(net, program, made(program))
+
+
 @pytest.mark.parametrize(
     "name, activations, weights",
     [("lp", *pair) for pair in LOGARITHMS] + [("integer", *pair) for pair in INTEGERS + NIBBLES],

@@ -59,6 +59,16 @@ def test_random_programs(simulations: dict[str, Simulation], name: str) -> None:
 
 
 @needs_verilator
+def test_a_stream_of_128_bits(tmp_path: Path) -> None:
+    """Items of weights that end within its words, and words of activations with exponents."""
+    machine = replace(MACHINES["ten"], name="msq_wide", stream_bits=128)
+    simulation = Simulation.of(machine, tmp_path / "run")
+    simulation.agrees_at_random(range(4))
+    for seed in range(2):
+        simulation.agrees(layer(seed))
+
+
+@needs_verilator
 @pytest.mark.parametrize("bits", [2, 4])
 @pytest.mark.parametrize("name", MACHINES)
 def test_outliers_at_all_places(simulations: dict[str, Simulation], name: str, bits: int) -> None:

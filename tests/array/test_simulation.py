@@ -68,6 +68,17 @@ def test_random_programs(simulations: dict[str, Simulation], name: str) -> None:
 
 
 @needs_verilator
+@pytest.mark.parametrize("name", MACHINES)
+def test_streams_of_128_bits(name: str, tmp_path: Path) -> None:
+    """Half as many words, items of memories that end within one, and sums that fill half of one."""
+    machine = replace(MACHINES[name], name=f"{name}_wide", stream_bits=128)
+    simulation = Simulation.of(machine, tmp_path / "run")
+    simulation.agrees_at_random(range(3))
+    for seed in range(2):
+        simulation.agrees(layer(name, seed))
+
+
+@needs_verilator
 def test_random_programs_of_narrow_codes(tmp_path: Path) -> None:
     simulation = Simulation.of(NARROW, tmp_path / "run")
     for seed in range(6):
