@@ -95,8 +95,8 @@ def _processes(count: int, threads: int) -> Iterator[Workers]:
 def _begin_worker(study: int) -> None:
     """Leave Ctrl-C to the process that runs the study, and end when that is gone, in whatever way it went.
 
-    Joblib ends a process that has grown by 300 MB since its first call, taking that for a leak; here it is what
-    an evaluator keeps between calls, and the process that follows would make all of it again.
+    Joblib ends a process that has grown by 300 MB since its first call, taking that for a leak; here it is
+    what an evaluator keeps between calls, and the process that follows would make all of it again.
     """
     from joblib.externals.loky import process_executor
 
