@@ -12,6 +12,7 @@ from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.graph.ops.lookup import Lookup
+from pyqkit.graph.ops.pixel_offset import PixelOffset
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.product import Product
@@ -135,10 +136,13 @@ def everything(activations: str, weights: str | None = None) -> Net:
     larger = net.add(Resize("larger", [turned], ["larger"], [2] + [0] * (columns - 1), [1, 0, 2][:rows]))
     factors = np.arange(1, net.graph.tensors[larger].pixels + 1).reshape(net.graph.tensors[larger].shape[:2])
     counted = net.add(PixelScale("counted", [larger], ["counted"], factors))
+    shape, draw = net.graph.tensors[counted].shape, np.random.default_rng(1)
+    steps, offsets = draw.integers(-3, 4, shape[2]), draw.integers(-500, 500, shape)
+    placed = net.add(PixelOffset("placed", [counted], ["placed"], steps, offsets))
     codes = net.random.integers(0, 16, (6, 2**net.activations.bits))
     looked = net.add(Lookup("looked", [right], ["looked"], Integer(4), codes))
     gated = net.add(Product("gated", [left, looked], ["gated"]))
-    net.finish(average, everywhere, dense, wide, "b", counted, gated)
+    net.finish(average, everywhere, dense, wide, "b", counted, placed, gated)
     return net
 
 

@@ -11,6 +11,7 @@ from tests.rtl.bench import FRAMES, Case, Parameters, Words, packed, signed, tab
 from tests.rtl.paired import paired
 from tests.rtl.pooled import pools
 from tests.rtl.resized import resized
+from tests.rtl.tokens import tokens
 from tests.rtl.units import units
 
 
@@ -335,4 +336,4 @@ def _window(
 
 def every() -> list[Case]:
     """All cases."""
-    return [*moving(), *paired(), *resized(), *pools(), *requantisers(), *sums(), *windows()]
+    return [*moving(), *paired(), *resized(), *pools(), *requantisers(), *sums(), *tokens(), *windows()]

@@ -100,6 +100,12 @@ MUTANTS = {
         "sum_mirror_2": ("pqk_decode_pipeline.sv", "negative && MIRROR == 2", "1'b0"),
         # Factors of the pixel before, for integers that are decoded later.
         "pixel_scale_deep": ("pqk_pixel_scale.sv", "step && moving[DECODE_STAGES]", "step && in_valid"),
+        # Offsets of an element behind, for products that come later.
+        "pixel_offset_deep": (
+            "pqk_pixel_offset.sv",
+            "moving[DECODE_STAGES+MULTIPLY_STAGES]",
+            "moving[DECODE_STAGES]",
+        ),
         # The first word of the group before, where a group has a single one.
         "window_depthwise": ("pqk_sliding_window.sv", "back_part = UNITS == 1 && began", "back_part = 1'b0"),
         # The first word of a block, where it comes as the block before begins to leave.

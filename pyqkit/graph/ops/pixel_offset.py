@@ -31,7 +31,6 @@ class PixelOffset(Operator):
     offsets: np.ndarray = array_field(sized=True)
 
     kind = "pixel_offset"
-    streamed = False
 
     def check(self) -> None:
         sound = self.factors.dtype == self.offsets.dtype == np.int64 and self.offsets.ndim == 3
