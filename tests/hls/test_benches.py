@@ -100,6 +100,11 @@ def run_mutant(name: str, right: str, wrong: str, tmp_path: Path) -> subprocess.
         ("product", "a.negative != b.negative", "a.negative"),
         ("product", "exponent ? exponent - 1 : 0", "exponent"),
         ("pool", "position.first() ||", ""),
+        ("row_search", "total) + strict", "total)"),
+        ("row_search", "(W(1) << PIECE_BITS)", "(W(1) << 31)"),
+        ("softmax", "down < Shape::TERM_BITS ? term", "true ? term"),
+        ("softmax", "word == 0 ? Exponent(0) : largest", "largest"),
+        ("softmax", "word == 0 ? Sum(0) : sum", "sum"),
     ],
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:

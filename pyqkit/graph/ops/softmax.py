@@ -10,12 +10,26 @@ import numpy as np
 
 from pyqkit.formats import Boundary, NumberFormat
 from pyqkit.graph.fields import array_field, format_field, whole_field
+from pyqkit.graph.folding import Axis, Folding, FoldingSpace
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.nearest import WIDEST, Place, nearest_codes
 
 SIGNIFICAND_BITS = 30  # of an entry of the table, see `pyqkit.graph.conventions`
 _ROWS = 2**22  # scores in a row, whose sum then has at most 52 bits
+
+
+@dataclass(frozen=True)
+class SoftmaxFolding(Folding):
+    """Parallelism of one softmax.
+
+    Attributes
+    ----------
+    pe : int
+        Scores at a time.
+    """
+
+    pe: int = 1
 
 
 @operator
@@ -48,6 +62,7 @@ class Softmax(Operator):
 
     kind = "softmax"
     streamed = False
+    folding_type = SoftmaxFolding
 
     def check(self) -> None:
         tables = self.significands, self.exponents
@@ -68,6 +83,14 @@ class Softmax(Operator):
         rows = tensor.shape[2] % self.groups == 0 and tensor.shape[2] // self.groups <= _ROWS
         expect(rows, self, f"{self.groups} groups, in which {tensor.shape[2]} channels do not fit")
         return [Tensor.of(self.outputs[0], tensor.shape, self.format)]
+
+    def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
+        return FoldingSpace(SoftmaxFolding, (Axis("pe", tensors[0].shape[2] // self.groups),))
+
+    def pixels_taken(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        """A row leaves two rows after it came, in the C++ word for word in step with what comes."""
+        pixels = tensors[0].pixels
+        return [np.minimum(np.arange(1, pixels + 1) - (-2 // self.groups), pixels)]
 
     def terms(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Terms (..., groups, channels of a group), int64, and the sum of each row, with an axis of 1."""

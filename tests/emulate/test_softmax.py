@@ -1,0 +1,130 @@
+"""Softmax in blocks: shares on every kind of boundary, in all engines, and cycles as the schedule says."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+import pytest
+
+from pyqkit.dataflow.row_search import row_search, shares
+from pyqkit.emulate.hls import HlsEngine
+from pyqkit.errors import UserError
+from pyqkit.formats import parse
+from pyqkit.graph.conventions import exponential_table
+from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
+from tests.emulate.networks import Net
+from tests.emulate.test_engines import FAST as FAST_CPP
+from tests.emulate.test_engines import agree, needs_compiler
+
+SHARES = {
+    "uint8": Fraction(256),
+    "int8": Fraction(127),
+    "uint4": Fraction(5),
+    "int4": Fraction(13, 2),
+    "e4m3": Fraction(1),
+    "ue3m2": Fraction(28),
+    "e3m2": Fraction(13, 8),
+    "lp8_1_3": Fraction(1),
+}
+COMPILED = ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"]
+_ONE, _NOTHING, _FIRST = 0, 1, 2  # scores with a term of 1, of 0, and the first on a boundary
+
+
+def on_boundaries(net: Net, fmt: str, gain: Fraction) -> Softmax:
+    """Rows of four scores with a share on a boundary, or next to it where none has so few bits; and others.
+
+    A row holds what is on the boundary, what is missing to the whole, and perhaps a little more.
+    """
+    positions = [b.position / gain for b in parse(fmt).boundaries() if 0 < b.position < gain]
+    chosen = net.random.choice(len(positions), min(100, len(positions)), replace=False)
+    common = lcm(*(position.denominator for position in positions))
+    whole = 2**29 // common * common or 2**29  # what terms on a boundary add up to
+    significands = net.random.integers(1, 2**30, 256)
+    significands[_ONE], significands[_NOTHING] = 1, 0
+    rows = []
+    for place, index in enumerate(chosen):
+        first = _FIRST + 2 * place
+        on = round(positions[index] * whole)
+        significands[[first, first + 1]] = on, whole - on
+        rows += [[first, first + 1, last, _NOTHING] for last in (_NOTHING, _ONE)]
+    codes = net.codes["x"].reshape(-1, 4)
+    codes[: len(rows)] = net.random.permutation(np.array(rows, codes.dtype), axis=0)
+    codes[len(rows)] = _ONE, _NOTHING, _NOTHING, _NOTHING  # the whole, and nothing
+    sized = gain.numerator, gain.denominator
+    exponents = np.zeros(256, np.int64)
+    return Softmax("on", ["x"], ["on"], parse(fmt), significands, exponents, 3, *sized)
+
+
+def of_scores(fmt: str, gain: Fraction, groups: int) -> Softmax:
+    """A table as the importer makes it, whose exponents differ."""
+    scores = parse("int8")
+    tables = np.zeros((2, 256), np.int64)
+    tables[:, scores.codes] = exponential_table([Fraction(int(i), 4) for i in scores.integers[scores.codes]])
+    return Softmax("s", ["x"], ["s"], parse(fmt), *tables, groups, gain.numerator, gain.denominator)
+
+
+def network(fmt: str) -> Net:
+    net = Net(parse("int8"), parse("int8"), (3, 2, 12), frames=12)
+    gain = SHARES[fmt]
+    net.codes["x"][6:] = net.random.integers(0, 12, net.codes["x"][6:].shape)  # scores that are close
+    on = on_boundaries(net, fmt, gain)
+    net.add(on)
+    net.add(of_scores(fmt, gain, 1))
+    net.finish("on", "s")
+    return net
+
+
+FOLDED = {"on": SoftmaxFolding(4), "s": SoftmaxFolding(3)}
+
+
+def ties(net: Net) -> int:
+    """Shares that are on a boundary."""
+    (op, *_), found = net.graph.operators, 0
+    assert isinstance(op, Softmax)
+    terms, sums = op.terms(net.codes["x"])
+    gain = Fraction(op.gain_numerator, op.gain_denominator)
+    on = {boundary.position for boundary in op.format.boundaries()}
+    for term, total in zip(terms.reshape(-1, 4).tolist(), sums.ravel().tolist()):
+        found += sum(gain * Fraction(t, total) in on for t in term)
+    return found
+
+
+@pytest.mark.parametrize("fmt", SHARES)
+def test_the_search_finds_the_code_of_the_definition(fmt: str) -> None:
+    net = network(fmt)
+    assert fmt == "lp8_1_3" or ties(net) >= 5  # no few bits make a boundary of lp8_1_3
+    for op in net.graph.operators:
+        assert isinstance(op, Softmax)
+        found, (terms, sums) = shares(op), op.terms(net.codes["x"])
+        search = found.search
+        reached = np.zeros(terms.shape, np.int64)
+        for limit, strict in zip(search.limits, search.strict):
+            reached += (found.factor * terms.astype(object) >= limit * sums.astype(object) + strict).astype(
+                np.int64
+            )
+        np.testing.assert_array_equal(
+            search.codes[reached].reshape(net.codes["x"].shape), net.values[op.name]
+        )
+
+
+def test_a_search_without_boundaries_has_one_code() -> None:
+    search = row_search([], [], np.array([3]))
+    assert (search.steps, search.limits, search.codes.tolist()) == (1, (0,), [3, 3])
+
+
+@needs_compiler
+@pytest.mark.parametrize("fmt", COMPILED)
+def test_hls(fmt: str) -> None:
+    net = network(fmt)
+    folding = FOLDED if fmt in ("int8", "e4m3") else {}
+    agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
+
+
+@needs_compiler
+def test_the_cpp_refuses_what_it_has_no_numbers_for() -> None:
+    net = Net(parse("int8"), parse("int8"), (1, 1, 4))
+    net.add(of_scores("lp8_2_3", Fraction(2**40 + 1, 2**41 - 1), 1))
+    with pytest.raises(UserError, match="comparisons of at most 127 bits were expected in s"):
+        HlsEngine(net.finish("s"))
