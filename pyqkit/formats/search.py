@@ -51,11 +51,17 @@ def _starts(limits: bytes) -> Starts:
     return Starts(low.astype(np.int32), np.append(found, np.float32(np.nan)), int((high - low).max()))
 
 
-@lru_cache(maxsize=64)
-def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
+def line(limits: np.ndarray) -> tuple[np.float32, np.float32] | None:
     """Factor and first integer of a line that counts the limits, None if there is none.
 
-    The count is ``rint(x * factor) - first``, clipped.
+    The count is ``rint(x * factor) - first``, clipped to what there is.
+    """
+    return _line(limits.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _line(limits: bytes) -> tuple[np.float32, np.float32] | None:
+    """The line, proven.
 
     Both sides only rise with x, so they are equal everywhere if they are equal at every limit and just below
     it.
@@ -97,9 +103,9 @@ def reached(limits: np.ndarray, x: np.ndarray) -> np.ndarray:
     x : numpy.ndarray, float32
         Without NaN.
     """
-    line = _line(limits.tobytes())
-    if line is not None:
-        factor, first = line
+    straight = line(limits)
+    if straight is not None:
+        factor, first = straight
         with np.errstate(over="ignore"):
             scaled = x * factor
         np.rint(scaled, out=scaled)

@@ -49,4 +49,10 @@ void pyqkit_round(const float *x, int64_t count, float scale, const int32_t *rea
                   int steps, const float *values, float *out) {
   round_to(x, count, scale, reached, limits, steps, values, out);
 }
+
+// The same of a format whose values are as far apart everywhere; see `pyqkit.formats.search.line`.
+void pyqkit_round_evenly(const float *x, int64_t count, float scale, float factor, float first, float last,
+                         const float *values, float *out) {
+  round_evenly(x, count, scale, factor, first, last, values, out);
+}
 }

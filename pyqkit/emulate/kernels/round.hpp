@@ -1,7 +1,10 @@
 // Rounding of floats to the nearest values of a format: values[k] for each x, where k is how many limits x / scale
-// has reached. `reached` has a head start for every upper half of a float; from there it takes `steps` comparisons.
+// has reached. `reached` has a head start for every upper half of a float; from there it takes `steps` comparisons,
+// hundreds in formats of 16 bits. Where limits are evenly apart, k = rint(x / scale * factor) - first, of what lies
+// within first...last.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -25,6 +28,21 @@ inline void round_to(const float *x, int64_t count, float scale, const int32_t *
     _mm512_mask_storeu_ps(out + i, lanes, _mm512_i32gather_ps(found, values, sizeof *values));
   }
 }
+
+inline void round_evenly(const float *x, int64_t count, float scale, float factor, float first, float last,
+                         const float *values, float *out) {
+  const int LANES = 16;
+  const __m512 divisor = _mm512_set1_ps(scale), times = _mm512_set1_ps(factor);
+  const __m512 low = _mm512_set1_ps(first), high = _mm512_set1_ps(last);
+  for (int64_t i = 0; i < count; i += LANES) {
+    const __mmask16 lanes = count - i < LANES ? (1u << (count - i)) - 1 : 0xffff;
+    const __m512 scaled = _mm512_mul_ps(_mm512_div_ps(_mm512_maskz_loadu_ps(lanes, x + i), divisor), times);
+    const __m512 whole = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 inside = _mm512_min_ps(_mm512_max_ps(whole, low), high);  // NaN is low
+    const __m512i found = _mm512_cvttps_epi32(_mm512_sub_ps(inside, low));
+    _mm512_mask_storeu_ps(out + i, lanes, _mm512_i32gather_ps(found, values, sizeof *values));
+  }
+}
 #else
 inline void round_to(const float *x, int64_t count, float scale, const int32_t *reached, const float *limits,
                      int steps, const float *values, float *out) {
@@ -35,6 +53,15 @@ inline void round_to(const float *x, int64_t count, float scale, const int32_t *
     int32_t found = reached[word >> 16];
     for (int step = 0; step < steps; ++step) found += scaled >= limits[found];
     out[i] = values[found];
+  }
+}
+
+inline void round_evenly(const float *x, int64_t count, float scale, float factor, float first, float last,
+                         const float *values, float *out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float whole = std::nearbyintf(x[i] / scale * factor);
+    const float above = whole > first ? whole : first;  // NaN is first
+    out[i] = values[(int32_t)((above < last ? above : last) - first)];
   }
 }
 #endif
