@@ -9,6 +9,7 @@ from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.formats import parse
+from pyqkit.graph.ops.matrix_product import MatrixProduct, MatrixProductFolding
 from pyqkit.graph.ops.pixel_offset import PixelOffset
 from tests.emulate.networks import Net
 from tests.emulate.test_engines import FAST as FAST_CPP
@@ -56,3 +57,38 @@ def test_rtl_of_positions(fmt: str) -> None:
     assert engine.counts is not None and engine.counts.interval == engine.design.interval
     engine.stalls = Stalls(0.3, seed=3)
     agree(net, engine.run)
+
+
+# ---- attention ---------------------------------------------------------------------------------------------
+
+HEADS = 2
+PAIRS = {fmt: (fmt, fmt) for fmt in FORMATS} | {"mixed": ("uint4", "e2m1"), "narrow": ("uint2", "odd2")}
+
+
+def attention(fmt: str, tokens: int = TOKENS) -> Net:
+    """Scores of queries and keys, and contexts of them and values, requantised between."""
+    queries, values = map(parse, PAIRS[fmt])
+    net = Net(queries, parse("int4"), (1, tokens, 4), frames=4)
+    q = net.threshold("q", net.conv("q_sums", "x", WIDTH, 1))
+    k = net.threshold("k", net.conv("k_sums", "x", WIDTH, 1), values)
+    v = net.threshold("v", net.conv("v_sums", "x", WIDTH, 1), values)
+    scores = net.add(MatrixProduct("scores", [q, k], ["scores"], HEADS))
+    p = net.threshold("p", scores, queries)
+    contexts = net.add(MatrixProduct("contexts", [p, v], ["contexts"], HEADS, True))
+    net.finish(scores, contexts)
+    return net
+
+
+FOLDINGS = {
+    "one": {},
+    "some": {"scores": MatrixProductFolding(TOKENS, 3), "contexts": MatrixProductFolding(3, TOKENS)},
+    "many": {"scores": MatrixProductFolding(1, 3), "contexts": MatrixProductFolding(3, 1)},
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("fmt", PAIRS)
+def test_hls_of_attention(fmt: str) -> None:
+    net = attention(fmt)
+    for folding in FOLDINGS.values() if fmt == "int4" else [FOLDINGS["some"]]:
+        agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyqkit.formats import product
+from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.formats.widths import signed_range_bits
 from pyqkit.graph.fields import flag_field, whole_field
+from pyqkit.graph.folding import Axis, Choice, Folding, FoldingSpace
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.product import WIDEST
 
 _FLOAT64 = 2**53  # sums below are exact in float64
+
+
+@dataclass(frozen=True)
+class MatrixProductFolding(Folding):
+    """Parallelism of one product of two streams, and what multiplies.
+
+    Attributes
+    ----------
+    pe, simd : int
+        Results of a group, and products of each, at a time.
+    multiplier : str
+        "lut", or "dsp" where one multiplication of integers makes a product.
+    """
+
+    pe: int = 1
+    simd: int = 1
+    multiplier: str = "lut"
 
 
 @operator
@@ -42,6 +62,7 @@ class MatrixProduct(Operator):
 
     kind = "matrix_product"
     streamed = False
+    folding_type = MatrixProductFolding
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
         expect(len(inputs) == 2, self, f"{len(inputs)} inputs instead of two")
@@ -102,6 +123,23 @@ class MatrixProduct(Operator):
     def pixels_needed(self, tensors: list[Tensor]) -> list[np.ndarray]:
         left, right = tensors
         return [np.arange(1, left.pixels + 1), np.full(left.pixels, right.pixels)]
+
+    def shape_of_group(self, tensors: list[Tensor]) -> tuple[int, int]:
+        """Results of each group and pixel of the left stream, and products of each."""
+        channels, pixels = tensors[1].shape[2] // self.groups, tensors[1].pixels
+        return (channels, pixels) if self.across else (pixels, channels)
+
+    def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
+        """PE divides the results of a group, SIMD the products of each."""
+        outputs, terms = self.shape_of_group(tensors)
+        reason = dsp_refusal(tensors[0].format, tensors[1].format)
+        refused = {"dsp": f"{reason} in {self.name}, so that no DSP can make them"} if reason else {}
+        multiplier = Choice("multiplier", ("lut", "dsp"), refused)
+        return FoldingSpace(MatrixProductFolding, (Axis("pe", outputs), Axis("simd", terms)), (multiplier,))
+
+    def footprint(self, inputs: list[Tensor], outputs: list[Tensor]) -> Hashable:
+        """Of what it reads and sums the formats count, not the ranges."""
+        return self._own_footprint(inputs, outputs)
 
     def macs(self, tensors: list[Tensor]) -> int:
         left, right = tensors
