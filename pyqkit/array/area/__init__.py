@@ -8,6 +8,7 @@ depths.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -183,8 +184,15 @@ def _items(n: Numbers) -> dict[tuple[int, int], int]:
     return {(n["PART"], n["DEPTH"]): whole, **({(rest, n["DEPTH"]): 1} if rest else {})}
 
 
+def _nines(n: Numbers) -> dict[tuple[int, int], int]:
+    """Each part in a memory of words of nine bits and one of the bits that are left."""
+    parts = [min(n["PART"], n["WIDTH"] - at) for at in range(0, n["WIDTH"], n["PART"])]
+    return Counter((width, n["DEPTH"]) for bits in parts for width in (bits // 9 * 9, bits % 9) if width)
+
+
 _MEMORIES: dict[str, Callable[[Numbers], dict[tuple[int, int], int]]] = {
     "items": _items,
+    "block_items": _nines,
     "accumulator": lambda n: {(n["SEGMENTS"] * n["LANE"], n["DEPTH"]): 2},
     "activations": lambda n: {(8 // n["PARTS"], n["DEPTH"]): n["ROWS"] * n["PARTS"]},
     "exponents": lambda n: {(n["SHIFT"], (n["DEPTH"] + 1) // 2): 2},

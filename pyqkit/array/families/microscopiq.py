@@ -54,7 +54,7 @@ class BlockFamily(Family):
     name = "microscopiq"
     entry_bits, table_entries = 8, 8  # no codes pass a table
     shift_bits = SHIFT_BITS
-    stages = 2  # products are shifted, and sums
+    stages = 3  # weights and codes wait for each other, products are shifted, and sums
     usual: ClassVar[Mapping[int, str]] = {2: "msq2", 4: "msq4", 8: "int8"}
     unit = BlockWeight(2)
 
@@ -288,10 +288,12 @@ def _check(machine: Machine) -> None:
 
 
 families.register("microscopiq")(BlockFamily())
-# The widest product is 127 * 2**7 times 31 * 2**7, or 7 * 2**7 in two bits.
-_MODES = (Mode(2, 8, 24, 40), Mode(4, 8, 26, 40))
+# The widest product is 127 * 2**7 times 31 * 2**7, or 7 * 2**7 in two bits. Two lanes of 36 bits take two
+# words of block RAM, of 40 bits three; an XC7Z020 has few left beside 29,696 items.
+_NARROW = Mode(2, 8, 24, 36), Mode(4, 8, 26, 36)
+_WIDE = Mode(2, 8, 24, 40), Mode(4, 8, 26, 40)
 for _machine in (
-    Machine("msq8x8", "microscopiq", 8, 8, _MODES, 2048, 29696, 256, 256, 2048, 2048),
-    Machine("msq16x16", "microscopiq", 16, 16, _MODES, 2048, 8192, 256, 256, 2048, 2048),
+    Machine("msq8x8", "microscopiq", 8, 8, _NARROW, 2048, 29696, 256, 256, 2048, 2048),
+    Machine("msq16x16", "microscopiq", 16, 16, _WIDE, 2048, 8192, 256, 256, 2048, 2048),
 ):
     machines.register(_machine.name)(_machine)

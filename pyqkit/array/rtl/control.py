@@ -8,6 +8,7 @@ from pyqkit.array import isa
 from pyqkit.array.execute import item_bits, item_words
 from pyqkit.array.isa import Table, Unit, word_bits
 from pyqkit.array.machine import Machine, Memory
+from pyqkit.array.rtl.elements import of as elements
 from pyqkit.array.rtl.writer import CLOCKED, Writer
 from pyqkit.array.timing import depths, table_entries
 
@@ -127,7 +128,8 @@ def _memory(out: Writer, kept: _Kept) -> None:
         "data": kept.item,
     }
     sizes = {"WIDTH": width, "PART": stream, "DEPTH": items}
-    out.block("items", f"{kept.memory.name.lower()}_memory", sizes, ports)
+    module = elements(machine).items if kept.memory == Memory.WEIGHTS else "items"
+    out.block(module, f"{kept.memory.name.lower()}_memory", sizes, ports)
 
 
 def fill(out: Writer) -> None:

@@ -43,7 +43,8 @@ def _exponents(out: Writer) -> None:
     out.declare(exponent_stored=shift, exponent_at_foot=shift)
     part, place = divmod(8 * machine.rows, machine.stream_bits)
     sizes = {"ROWS": machine.rows, "DEPTH": machine.activation_words, "SHIFT": shift, "PART": part}
-    sizes |= {"PLACE": place, "STREAM": machine.stream_bits, "STORE": machine.rows, "FOOT": machine.rows + 5}
+    sizes |= {"PLACE": place, "STREAM": machine.stream_bits, "STORE": machine.rows}
+    sizes |= {"FOOT": machine.rows + family(machine).stages + 3}
     ports = {
         "clock": "clock",
         "address": "store_read ? store_address : position_address",

@@ -64,12 +64,15 @@ class Elements(ABC):
         Sums of a run may count 16 or 256 times.
     quarters : str
         Tells accumulators that every segment is a lane.
+    items : str
+        The block that keeps weights.
     unread : tuple of str
         Wires of the machine that these elements do not look at.
     """
 
     shifted: ClassVar[bool] = False
     quarters: ClassVar[str] = "1'b0"
+    items: ClassVar[str] = "items"
     unread: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

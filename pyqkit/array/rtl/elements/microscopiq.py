@@ -15,6 +15,7 @@ PRODUCT = 19  # bits of what an element adds to a lane
 class BlockElements(Elements):
     """`pqk_array_block_element`; sums count a word's power of two at the feet of columns."""
 
+    items = "block_items"
     unread = ("run_activation_table", "run_weight_table", "table_write", "table_choice")
 
     def columns(self, machine: Machine) -> Columns:
@@ -32,9 +33,14 @@ class BlockElements(Elements):
     def matrix(self, out: Writer) -> None:
         machine, columns, before = out.machine, self.columns(out.machine), 2 * lane(out.machine)
         out.declare(sums_before=machine.columns * before)
-        ports = {"clock": "clock", "mode": "matrix_mode", "write": "weight_write", "sums": "sums_before"}
-        same = ("write_row", "slots", "swap", "codes")
-        out.block("block_matrix", "matrix", self.parameters(machine), ports | {name: name for name in same})
+        # A register between the memory and the crossbars: both are long.
+        arrived = {"write": 1, "write_row": (machine.rows - 1).bit_length(), "swap": 1}
+        arrived |= {"codes": 8 * machine.rows, "slots": family(machine).weight_bits(machine)}
+        given = f"weight_write, {', '.join(list(arrived)[1:])}"
+        out.delay("at_edges", given, {f"edge_{name}": bits for name, bits in arrived.items()}, 1)
+        ports = {"clock": "clock", "mode": "matrix_mode", "sums": "sums_before"}
+        ports |= {name: f"edge_{name}" for name in arrived}
+        out.block("block_matrix", "matrix", self.parameters(machine), ports)
         sizes: Parameters = {"LANE": lane(machine), "SEGMENT": columns.segment}
         sizes |= {"SHIFT": family(machine).shift_bits}
         ports = {"clock": "clock", "narrow": "matrix_mode", "exponent": "exponent_at_foot"}
