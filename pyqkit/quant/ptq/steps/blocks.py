@@ -119,4 +119,3 @@ class Blocks(Step):
             frames = torch.randint(len(inputs), (self.batch,), generator=order)
             error = block(network.quantised, inputs[frames]) - wanted[frames]
             learner.step(error.square().mean() / size)
-        learner.close()

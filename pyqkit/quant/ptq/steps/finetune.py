@@ -51,7 +51,6 @@ class FineTune(Step):
         for _ in range(self.epochs):
             for frames in torch.randperm(len(network.data), generator=order).split(self.batch):
                 learner.step(self._loss(network.quantised(network.data[frames]), taught[frames]))
-        learner.close()
 
     def _loss(self, outputs: Tensor, taught: Tensor) -> Tensor:
         student = functional.log_softmax(outputs / self.temperature, 1)
