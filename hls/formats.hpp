@@ -13,7 +13,7 @@ namespace pyqkit {
 #ifndef PYQKIT_SIMULATION
 template <int BITS> using Exact = ap_int<BITS>;
 #else
-template <int BITS> using Exact = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : 128)>;
+template <int BITS> using Exact = ap_int<(BITS <= 32 ? 32 : BITS <= 64 ? 64 : BITS <= 128 ? 128 : BITS)>;
 #endif
 
 template <int WIDTH_, bool SIGNED, int ZERO_POINT = 0> struct Integer {

@@ -12,7 +12,7 @@ from pyqkit.graph.graph import Operator
 from pyqkit.hls.emitter import Emitter, Function
 
 _PIECE = 32
-MOST = 127  # bits of what is compared
+MOST = 500  # bits of what is compared: products of two such numbers are AMD's widest integers
 
 
 def pieces_for(values: Sequence[int]) -> int:
@@ -42,7 +42,7 @@ def search_functions(e: Emitter, name: str, search: RowSearch, count: int) -> di
 
 
 def check_width(op: Operator, bits: int) -> None:
-    """Refuse comparisons that C simulation has no numbers for."""
+    """Refuse comparisons that C++ has no numbers for."""
     if bits > MOST:
         raise UserError(
             f"comparisons of at most {MOST} bits were expected in {op.name}, but its C++ has {bits}; take "

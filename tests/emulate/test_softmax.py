@@ -10,7 +10,6 @@ import pytest
 
 from pyqkit.dataflow.row_search import row_search, shares
 from pyqkit.emulate.hls import HlsEngine
-from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph.conventions import exponential_table
 from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
@@ -120,11 +119,3 @@ def test_hls(fmt: str) -> None:
     net = network(fmt)
     folding = FOLDED if fmt in ("int8", "e4m3") else {}
     agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
-
-
-@needs_compiler
-def test_the_cpp_refuses_what_it_has_no_numbers_for() -> None:
-    net = Net(parse("int8"), parse("int8"), (1, 1, 4))
-    net.add(of_scores("lp8_2_3", Fraction(2**40 + 1, 2**41 - 1), 1))
-    with pytest.raises(UserError, match="comparisons of at most 127 bits were expected in s"):
-        HlsEngine(net.finish("s"))

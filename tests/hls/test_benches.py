@@ -105,6 +105,10 @@ def run_mutant(name: str, right: str, wrong: str, tmp_path: Path) -> subprocess.
         ("softmax", "down < Shape::TERM_BITS ? term", "true ? term"),
         ("softmax", "word == 0 ? Exponent(0) : largest", "largest"),
         ("softmax", "word == 0 ? Sum(0) : sum", "sum"),
+        ("layer_norm", "rest >= trial", "trial < rest"),
+        ("layer_norm", "Shape::CENTRED ? ap_int<64>(sum)", "true ? ap_int<64>(sum)"),
+        ("layer_norm", "W(offset * root)", "W(0)"),
+        ("layer_norm", "word.first() ? ap_int<Shape::SQUARE_BITS>(0) : squares", "squares"),
     ],
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:

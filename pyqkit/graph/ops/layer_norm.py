@@ -9,11 +9,25 @@ import numpy as np
 
 from pyqkit.formats import Boundary, NumberFormat
 from pyqkit.graph.fields import array_field, flag_field, format_field, whole_field
+from pyqkit.graph.folding import Axis, Folding, FoldingSpace
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.nearest import WIDEST, Place, nearest_codes
 
 _FLOAT64 = 2**53  # integers up to here are float64 numbers
+
+
+@dataclass(frozen=True)
+class LayerNormFolding(Folding):
+    """Parallelism of one norm.
+
+    Attributes
+    ----------
+    pe : int
+        Channels at a time.
+    """
+
+    pe: int = 1
 
 
 @operator
@@ -49,6 +63,7 @@ class LayerNorm(Operator):
 
     kind = "layer_norm"
     streamed = False
+    folding_type = LayerNormFolding
 
     @property
     def epsilon(self) -> Fraction:
@@ -77,6 +92,9 @@ class LayerNorm(Operator):
                 f"{channels} of {tensor.format} came; quantise to fewer bits before the norm"
             )
         return [Tensor.of(self.outputs[0], tensor.shape, self.format)]
+
+    def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
+        return FoldingSpace(LayerNormFolding, (Axis("pe", tensors[0].shape[2]),))
 
     def moments(self, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """d, and v with an axis of 1, int64."""

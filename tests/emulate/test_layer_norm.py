@@ -1,0 +1,110 @@
+"""Norms in blocks: results on every kind of boundary, in all engines, and cycles as the schedule says."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+
+import numpy as np
+import pytest
+
+from pyqkit.dataflow.norm import norm
+from pyqkit.emulate.hls import HlsEngine
+from pyqkit.formats import parse
+from pyqkit.graph.ops.layer_norm import LayerNorm, LayerNormFolding
+from tests.emulate.networks import Net
+from tests.emulate.test_engines import FAST as FAST_CPP
+from tests.emulate.test_engines import agree, needs_compiler
+
+FORMATS = ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"]
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def rational(net: Net, channels: int, largest: float) -> Rows:
+    """Gains and offsets of few bits, in values of a format."""
+    gains = net.random.integers(-40, 41, channels)
+    offsets = net.random.integers(-9, 10, channels)
+    scale = max(1, round(20 / largest))
+    return gains, np.full(channels, 2 * scale), offsets, np.full(channels, 4 * scale)
+
+
+def floats(net: Net, channels: int, largest: float) -> Rows:
+    """Gains and offsets as float32 has them, of which the first are negative and zero."""
+    rows = []
+    for values in (net.random.normal(largest / 3, largest / 6, channels), net.random.normal(0, 1, channels)):
+        values[:2] = -values[0], 0
+        pairs = [float(np.float32(value)).as_integer_ratio() for value in values]
+        rows += [np.array(row) for row in zip(*pairs)]
+    return rows[0], rows[1], rows[2], rows[3]
+
+
+def on_boundaries(net: Net, channels: int, even: int) -> LayerNorm:
+    """Pixels of integers `even` and minus that: d = n * even, v = d**2, the root of v + epsilon d + 1.
+
+    Every channel of theirs is on a boundary, where offsets are 0.
+    """
+    moved, form = channels * even, net.activations
+    positions = [b.position for b in form.boundaries() if b.position.denominator < 2**20]
+    chosen = [
+        positions[i] * Fraction(moved + 1, moved) for i in net.random.integers(0, len(positions), channels)
+    ]
+    gains = [np.array(row) for row in zip(*(gain.as_integer_ratio() for gain in chosen))]
+    offsets = np.zeros(channels, np.int64), np.ones(channels, np.int64)
+    return LayerNorm("on", ["x"], ["on"], form, *gains, *offsets, 2 * moved + 1, 1)
+
+
+def network(fmt: str, shape: tuple[int, int, int] = (3, 2, 8)) -> Net:
+    net = Net(parse(fmt), parse(fmt), shape, frames=12)
+    codes, channels, form = net.codes["x"], shape[2], parse(fmt)
+    two = form.encode(np.array([2.0, -2.0]))
+    codes[2:4, ..., ::2], codes[2:4, ..., 1::2] = two
+    codes[4, ..., 1:] = codes[4, ..., :1]  # one channel spreads
+    largest = float(np.abs(form.decode(form.codes)).max())
+    tiny = 1, 2**62  # beside v it decides ties alone
+    net.add(LayerNorm("tied", ["x"], ["tied"], form, *rational(net, channels, largest), *tiny))
+    net.add(LayerNorm("rms", ["x"], ["rms"], form, *rational(net, channels, largest), 7, 2**11, False))
+    net.add(LayerNorm("real", ["x"], ["real"], form, *floats(net, channels, largest), 13, 5))
+    names = ["tied", "rms", "real"]
+    if fmt != "lp8_1_3":  # no few bits make a boundary of it
+        names.append(net.add(on_boundaries(net, channels, int(form.integers[two[0]]))))
+    net.finish(*names)
+    return net
+
+
+FOLDED = {"tied": LayerNormFolding(4), "rms": LayerNormFolding(8), "real": LayerNormFolding(2)}
+
+
+def op_integers(net: Net) -> np.ndarray:
+    form = net.graph.tensors["x"].format
+    return np.asarray(form.integers[net.codes["x"]], np.int64)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_the_root_decides_the_code_of_the_definition(fmt: str) -> None:
+    net = network(fmt)
+    tensor = net.graph.tensors["x"]
+    for op in net.graph.operators:
+        assert isinstance(op, LayerNorm)
+        found, (moved, spread) = norm(op, tensor, 4), op.moments(op_integers(net))
+        assert np.abs(moved).max() <= found.most_moved and spread.max() <= found.most_spread
+        wide = found.scale * spread.astype(object) + found.epsilon << 2 * found.fraction_bits
+        root = np.vectorize(isqrt, otypes=[object])(wide)
+        left = moved * np.array(found.gains, object) * 2**found.fraction_bits + root * np.array(
+            found.offsets, object
+        )
+        assert max(abs(left).max(), root.max() * found.unit) < 2 ** (found.bits - 1)
+        reached = np.zeros(left.shape, np.int64)
+        for limit, strict in zip(found.search.limits, found.search.strict):
+            reached += (left >= limit * found.unit * root + strict).astype(np.int64)
+        np.testing.assert_array_equal(found.search.codes[reached], net.values[op.name])
+        ties = sum(int((left == limit * found.unit * root).sum()) for limit in set(found.search.limits))
+        print(fmt, op.name, f"{found.bits} bits, {found.root_bits} of the root, {ties} on a boundary")
+        assert op.name != "on" or ties >= 48  # of 96 of two frames, the others at minus a boundary
+
+
+@needs_compiler
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_hls(fmt: str) -> None:
+    net = network(fmt)
+    folding = FOLDED if fmt in ("int8", "e4m3") else {}
+    agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
