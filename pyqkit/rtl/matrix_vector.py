@@ -122,6 +122,41 @@ def unit(
     return Unit(parameters, product, made.weights, exponents, latency, parts)
 
 
+def unit_of_streams(
+    formats: tuple[NumberFormat, NumberFormat],
+    sums: NumberFormat,
+    folding: ConvolutionFolding,
+    folds: int,
+    depth: int,
+    clock_mhz: float,
+) -> Unit:
+    """A unit whose weights are a stream's, in a memory that is none of its parts.
+
+    Parameters
+    ----------
+    formats : (NumberFormat, NumberFormat)
+        Of activations and weights.
+    sums : NumberFormat
+    folding : ConvolutionFolding
+        Its `memory` is where the weights lie.
+    folds, depth : int
+        Words of a window, and of the memory.
+    clock_mhz : float
+    """
+    left, right = formats
+    made = _of_formats(left, right, folding, depth, clock_mhz)
+    product, terms = made.product, folding.simd // made.summed
+    parameters: Parameters = {"LEFT_BITS": left.bits, "PRODUCT_BITS": product.width}
+    parameters |= {"SIGNS": 1} if product.signs else {}
+    parameters |= {"SUM_BITS": sums.bits, "PE": folding.pe, "SIMD": terms, "LANES": folding.simd}
+    parameters |= {"FOLDS": folds, "DEPTH": depth}
+    parameters |= {"READ_STAGES": made.weights.stages, "PRODUCT_STAGES": made.stages}
+    latency = made.weights.stages + made.stages + 1 + levels_of(terms) + 1  # terms, their tree, the sum
+    counted = _counted(replace(folding, memory="auto"), product)
+    parts = Part("matrix_vector", parameters | {"RIGHT_BITS": 0} | counted), *made.parts
+    return Unit(parameters, product, made.weights, None, latency, parts)
+
+
 def _counted(folding: ConvolutionFolding, product: TermsBlock) -> Parameters:
     """What the resources of a unit depend on beside its parameters."""
     found: Parameters = {}
@@ -162,20 +197,28 @@ def _multiplier(
     """Products that share DSPs if a folding says so; narrow codes are looked up, others multiplied."""
     if folding.multiplier in PRODUCTS_OF_A_DSP:
         return _packed(op, activations, folding, depth, clock_mhz)
-    pair = narrow(activations, op.weight_format)
-    several = folding.pixels == 1 < folding.simd
-    if pair is not None and several and folding.multiplier == "lut" and not op.exponent_bits:
+    if op.exponent_bits:
+        return _apart(activations, op.weight_format, folding, depth, clock_mhz)
+    return _of_formats(activations, op.weight_format, folding, depth, clock_mhz)
+
+
+def _of_formats(
+    left: NumberFormat, right: NumberFormat, folding: ConvolutionFolding, depth: int, clock_mhz: float
+) -> _Multiplier:
+    """Narrow codes are looked up, others multiplied."""
+    pair, several = narrow(left, right), folding.pixels == 1 < folding.simd
+    if pair is not None and several and folding.multiplier == "lut":
         return _narrow(pair, folding, depth, clock_mhz)
-    return _apart(op, activations, folding, depth, clock_mhz)
+    return _apart(left, right, folding, depth, clock_mhz)
 
 
 def _apart(
-    op: Convolution, activations: NumberFormat, folding: ConvolutionFolding, depth: int, clock_mhz: float
+    left: NumberFormat, right: NumberFormat, folding: ConvolutionFolding, depth: int, clock_mhz: float
 ) -> _Multiplier:
     """A multiplier for each product."""
-    product = (dsp_block if folding.multiplier == "dsp" else product_block)(activations, op.weight_format)
+    product = (dsp_block if folding.multiplier == "dsp" else product_block)(left, right)
     count = folding.pe * folding.simd
-    weights = Memory(depth, count, op.weight_format.bits, folding.memory)
+    weights = Memory(depth, count, right.bits, folding.memory)
     reading, multiplying = _steps(product, weights, clock_mhz)
     parameters = product.parameters | product.magnitude | {"STAGES": multiplying}
     part = Part(product.module, parameters, count * folding.pixels)

@@ -265,6 +265,45 @@ class Exchange(Timing):
 
 
 @dataclass
+class Buffered(Timing):
+    """Words of a first input, each frame beside one of a second input that has come whole before it.
+
+    One frame of the second input is in use while the next one comes.
+
+    Attributes
+    ----------
+    words, held : int
+        Of a frame of either input.
+    latency : int
+        Cycles from the last word that a word of output needs.
+    fold : int
+        Words of the first input for each word of output.
+    """
+
+    words: int
+    held: int
+    latency: int
+    fold: int
+
+    @property
+    def cycles(self) -> int:  # type: ignore[override]
+        return max(self.words, self.held)
+
+    def _schedule(self, available: list[Times]) -> Schedule:
+        first, second = (times.reshape(-1, count) for times, count in zip(available, (self.words, self.held)))
+        used: list[Times] = []
+        kept: list[Times] = []
+        whole, given_up = -1, [-1, -1]  # when the last frame was kept, and when each was used
+        for words, held in zip(first, second):
+            kept.append(in_turn(np.maximum(held, max(given_up[-2], whole) + 1)))
+            whole = int(kept[-1][-1])
+            used.append(in_turn(np.maximum(words, max(given_up[-1], whole) + 1)))
+            given_up.append(int(used[-1][-1]))
+        taken = np.concatenate(used)
+        return [taken, np.concatenate(kept)], taken[self.fold - 1 :: self.fold] + self.latency
+
+
+@dataclass
 class Window(Timing):
     """A sliding window: reads and writes overlap, across frames too.
 

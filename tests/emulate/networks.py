@@ -12,6 +12,7 @@ from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.graph.ops.lookup import Lookup
+from pyqkit.graph.ops.matrix_product import MatrixProduct
 from pyqkit.graph.ops.pixel_offset import PixelOffset
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
@@ -142,7 +143,10 @@ def everything(activations: str, weights: str | None = None) -> Net:
     codes = net.random.integers(0, 16, (6, 2**net.activations.bits))
     looked = net.add(Lookup("looked", [right], ["looked"], Integer(4), codes))
     gated = net.add(Product("gated", [left, looked], ["gated"]))
-    net.finish(average, everywhere, dense, wide, "b", counted, placed, gated)
+    scores = net.add(MatrixProduct("scores", [left, right], ["scores"], 2))
+    shares = net.threshold("e", scores)
+    contexts = net.add(MatrixProduct("contexts", [shares, looked], ["contexts"], 2, True))
+    net.finish(average, everywhere, dense, wide, "b", counted, placed, gated, contexts)
     return net
 
 

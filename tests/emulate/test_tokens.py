@@ -92,3 +92,15 @@ def test_hls_of_attention(fmt: str) -> None:
     net = attention(fmt)
     for folding in FOLDINGS.values() if fmt == "int4" else [FOLDINGS["some"]]:
         agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
+
+
+@needs_verilator
+@pytest.mark.parametrize("fmt", PAIRS)
+def test_rtl_of_attention_in_the_cycles_of_the_schedule(fmt: str) -> None:
+    net = attention(fmt)
+    for folding in FOLDINGS.values() if fmt == "int4" else [FOLDINGS["some"]]:
+        engine = RtlEngine(net.graph, folding, flags=FAST)
+        agree(net, engine.run)
+        assert engine.counts is not None and engine.counts.interval == engine.design.interval
+        engine.stalls = Stalls(0.3, seed=3)
+        agree(net, engine.run)

@@ -100,6 +100,10 @@ MUTANTS = {
         "sum_mirror_2": ("pqk_decode_pipeline.sv", "negative && MIRROR == 2", "1'b0"),
         # Factors of the pixel before, for integers that are decoded later.
         "pixel_scale_deep": ("pqk_pixel_scale.sv", "step && moving[DECODE_STAGES]", "step && in_valid"),
+        # Codes of the frame that is coming.
+        "scores": ("pqk_operand.sv", "read_address = {used, address}", "read_address = {coming, address}"),
+        # A row of tokens covers the one before.
+        "contexts": ("pqk_operand.sv", "first_place + ADDRESS_BITS'(INNER)", "first_place"),
         # Offsets of an element behind, for products that come later.
         "pixel_offset_deep": (
             "pqk_pixel_offset.sv",

@@ -61,7 +61,6 @@ class MatrixProduct(Operator):
     across: bool = flag_field(default=False)
 
     kind = "matrix_product"
-    streamed = False
     folding_type = MatrixProductFolding
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:

@@ -93,7 +93,7 @@ def slide(
 
     See `rtl/pqk_sliding_window.sv`.
     """
-    (tensor,) = e.graph.input_tensors(op)
+    tensor, *_ = e.graph.input_tensors(op)
     (height, width), channels = size, tensor.shape[2]
     count = height * width * channels
     plain = window.kernel == window.stride == (1, 1) and not any(window.padding)
