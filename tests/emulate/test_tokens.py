@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from pyqkit.emulate.exact import ExactEngine
-from pyqkit.emulate.hls import HlsEngine
+from pyqkit.emulate.hls import DeadlockError, HlsEngine
 from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.formats import parse
+from pyqkit.graph.folding import EndFolding, Folding
+from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.matrix_product import MatrixProduct, MatrixProductFolding
 from pyqkit.graph.ops.pixel_offset import PixelOffset
+from pyqkit.rtl.isolated import isolated, random_codes
 from tests.emulate.networks import Net
 from tests.emulate.test_engines import FAST as FAST_CPP
 from tests.emulate.test_engines import agree, needs_compiler
@@ -68,7 +71,7 @@ PAIRS = {fmt: (fmt, fmt) for fmt in FORMATS} | {"mixed": ("uint4", "e2m1"), "nar
 def attention(fmt: str, tokens: int = TOKENS) -> Net:
     """Scores of queries and keys, and contexts of them and values, requantised between."""
     queries, values = map(parse, PAIRS[fmt])
-    net = Net(queries, parse("int4"), (1, tokens, 4), frames=4)
+    net = Net(queries, parse("int4"), (1, tokens, 4), frames=3)
     q = net.threshold("q", net.conv("q_sums", "x", WIDTH, 1))
     k = net.threshold("k", net.conv("k_sums", "x", WIDTH, 1), values)
     v = net.threshold("v", net.conv("v_sums", "x", WIDTH, 1), values)
@@ -79,28 +82,73 @@ def attention(fmt: str, tokens: int = TOKENS) -> Net:
     return net
 
 
-FOLDINGS = {
+FOLDINGS: dict[str, dict[str, Folding]] = {
     "one": {},
     "some": {"scores": MatrixProductFolding(TOKENS, 3), "contexts": MatrixProductFolding(3, TOKENS)},
     "many": {"scores": MatrixProductFolding(1, 3), "contexts": MatrixProductFolding(3, 1)},
+    "dsp": {"scores": MatrixProductFolding(5, 1, "dsp"), "contexts": MatrixProductFolding(1, 5, "dsp")},
 }
+FOLDED = [*((fmt, "some") for fmt in PAIRS), ("int4", "one"), ("int4", "many"), ("int8", "dsp")]
 
 
 @needs_compiler
-@pytest.mark.parametrize("fmt", PAIRS)
-def test_hls_of_attention(fmt: str) -> None:
+@pytest.mark.parametrize(("fmt", "folding"), FOLDED)
+def test_hls_of_attention(fmt: str, folding: str) -> None:
     net = attention(fmt)
-    for folding in FOLDINGS.values() if fmt == "int4" else [FOLDINGS["some"]]:
-        agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
+    agree(net, HlsEngine(net.graph, FOLDINGS[folding], flags=FAST_CPP).run)
 
 
 @needs_verilator
-@pytest.mark.parametrize("fmt", PAIRS)
-def test_rtl_of_attention_in_the_cycles_of_the_schedule(fmt: str) -> None:
+@pytest.mark.parametrize(("fmt", "folding"), FOLDED)
+def test_rtl_of_attention_in_the_cycles_of_the_schedule(fmt: str, folding: str) -> None:
     net = attention(fmt)
-    for folding in FOLDINGS.values() if fmt == "int4" else [FOLDINGS["some"]]:
-        engine = RtlEngine(net.graph, folding, flags=FAST)
-        agree(net, engine.run)
-        assert engine.counts is not None and engine.counts.interval == engine.design.interval
-        engine.stalls = Stalls(0.3, seed=3)
-        agree(net, engine.run)
+    engine = RtlEngine(net.graph, FOLDINGS[folding], flags=FAST)
+    agree(net, engine.run)
+    assert engine.counts is not None and engine.counts.interval == engine.design.interval
+    engine.stalls = Stalls(0.3, seed=3)
+    agree(net, engine.run)
+
+
+PACES = {  # tokens, others, PE and SIMD of scores and of contexts, cycles of both
+    "products": (5, 4, (2, 3), (3, 2), (5 * 2 * 2, 5 * 2 * 2)),
+    "what is kept": (2, 6, (6, 3), (3, 6), (6 * 2, 6 * 2)),
+    "both": (4, 4, (4, 1), (1, 4), (4 * 2 * 3, 4 * 2 * 3)),
+    "one token": (1, 4, (1, 3), (3, 1), (4 * 2, 4 * 2)),
+}
+
+
+@needs_verilator
+@pytest.mark.parametrize("name", PACES)
+def test_products_alone_take_the_cycles_of_what_is_slower(name: str) -> None:
+    """Products of a frame, or the words that are kept of the next one: nothing else sets the pace."""
+    tokens, others, scores, contexts, cycles = PACES[name]
+    net = Net(parse("int4"), parse("int4"), (1, tokens, WIDTH), frames=5)
+    for port in ("y", "z"):
+        net.graph.tensors[port] = Tensor.of(port, (1, others, WIDTH), parse("int4"))
+    net.graph.tensors["p"] = Tensor.of("p", (1, tokens, HEADS * others), parse("uint3"))
+    net.graph.add(MatrixProduct("scores", ["x", "y"], ["scores"], HEADS))
+    net.graph.add(MatrixProduct("contexts", ["p", "z"], ["contexts"], HEADS, True))
+    graph = isolated(net.graph)
+    folding = {"scores": MatrixProductFolding(*scores), "contexts": MatrixProductFolding(*contexts)}
+    engine, codes = RtlEngine(graph, folding, flags=FAST), random_codes(graph, 5)
+    found, expected = engine.run(codes), graph.execute(codes)
+    for port in graph.outputs:
+        np.testing.assert_array_equal(found[port.tensor], expected[port.tensor])
+    assert engine.counts is not None
+    assert list(engine.counts.intervals) == engine.design.paces == list(cycles)
+
+
+@needs_verilator
+def test_queries_wait_for_all_keys() -> None:
+    """In a FIFO as deep as the schedule says: with half of it no more keys come."""
+    net, edge = attention("int4", 50), ("q", "scores")
+    folding: dict[str, Folding] = {"input port 0": EndFolding(1), "scores": MatrixProductFolding(5, 3)}
+    folding["contexts"] = MatrixProductFolding(3, 5)
+    full = RtlEngine(net.graph, folding, flags=FAST)
+    agree(net, full.run)
+    assert full.counts is not None and full.counts.interval == full.design.interval
+    needed = full.design.fifos[edge]
+    assert needed > 200  # words of a code each, of 50 tokens less what the window keeps
+    less = RtlEngine(net.graph, folding, depths={edge: needed // 2}, flags=FAST)
+    with pytest.raises(DeadlockError, match=r"stopped in cycle \d+; full: .*q_to_scores"):
+        less.run(net.codes)
