@@ -35,23 +35,25 @@ module pqk_operand #(
   localparam int BANK_BITS = BANKS > 1 ? $clog2(BANKS) : 1;
   localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
 
-  // ---- two halves, each of which holds a frame or is being filled -----------------------------------------------------------------
-  logic [1:0] full;
+  // ---- two halves, which fill up and are given up in turn -------------------------------------------------------------------------
+  logic some, both;  // of the halves hold a frame
   logic coming, used;  // which half
   wire take = in_valid && in_ready;
   wire frame_ends;
-  assign in_ready = !full[coming];
-  assign filled   = full[used];
+  wire arrived = take && frame_ends;
+  assign in_ready = !both;
+  assign filled   = some;
   always_ff @(posedge clock) begin
     if (reset) begin
-      full   <= 0;
+      some   <= 0;
+      both   <= 0;
       coming <= 0;
       used   <= 0;
     end else begin
-      if (take && frame_ends) full[coming] <= 1;
-      if (take && frame_ends) coming <= !coming;
-      if (given_up) full[used] <= 0;
-      if (given_up) used <= !used;
+      some   <= arrived || both || (some && !given_up);
+      both   <= (both || (some && arrived)) && !given_up;
+      coming <= coming ^ arrived;
+      used   <= used ^ given_up;
     end
   end
 
