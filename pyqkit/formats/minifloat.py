@@ -118,6 +118,17 @@ class Minifloat(NumberFormat):
         return 1 - self.bias - self.significand_bits
 
     @property
+    def addend(self) -> tuple[float, float] | None:
+        """How a float32 in range is rounded by adding a number and taking it away again; None if it is not.
+
+        The number is the power of two of its exponent, but at least the first, times the second: then steps
+        of the sum are those of the format, and float32 rounds half to even.
+        """
+        if not self.significand_bits or self.maximum >= 2.0**104:
+            return None
+        return 2.0 ** (1 - self.bias), 1.5 * 2.0 ** (23 - self.significand_bits)
+
+    @property
     def unsigned_twin(self) -> Minifloat | None:
         # Without the codes of infinity and NaN: activations never are either.
         return Minifloat(self.exponent_bits, self.significand_bits + 1, signed=False) if self.signed else None

@@ -50,6 +50,12 @@ void pyqkit_round(const float *x, int64_t count, float scale, const int32_t *rea
   round_to(x, count, scale, reached, limits, steps, values, out);
 }
 
+// The same of minifloats, by arithmetic.
+void pyqkit_round_floating(const float *x, int64_t count, float scale, float low, float high, float least,
+                           float steps, float *out) {
+  round_floating(x, count, scale, low, high, least, steps, out);
+}
+
 // The same of a format whose values are as far apart everywhere; see `pyqkit.formats.search.line`.
 void pyqkit_round_evenly(const float *x, int64_t count, float scale, float factor, float first, float last,
                          const float *values, float *out) {

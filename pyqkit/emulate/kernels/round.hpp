@@ -8,6 +8,25 @@
 #include <cstdint>
 #include <cstring>
 
+// Minifloats, by adding `steps` times the power of two of the number's exponent, which is `least` or more, and taking it
+// away again; see `Minifloat.addend`.
+inline void round_floating(const float *x, int64_t count, float scale, float low, float high, float least,
+                           float steps, float *out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float scaled = x[i] / scale;
+    const float above = scaled > low ? scaled : low;  // NaN is low
+    const float inside = above < high ? above : high;
+    uint32_t word;
+    std::memcpy(&word, &inside, sizeof word);
+    word &= 0x7f800000;
+    float power;
+    std::memcpy(&power, &word, sizeof power);
+    const float large = (power > least ? power : least) * steps;
+    const float sum = inside + large;
+    out[i] = (sum - large) * scale;
+  }
+}
+
 #if defined(__AVX512F__) && !defined(PYQKIT_PORTABLE)
 #include <immintrin.h>
 

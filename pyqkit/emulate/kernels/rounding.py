@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from pyqkit.emulate.kernels import load, pointer
-from pyqkit.formats import NumberFormat
+from pyqkit.formats import Minifloat, NumberFormat
 from pyqkit.formats.search import line, reached, starts
 
 _PIECE = 2**14  # numbers that numpy rounds at a time: what it needs in between stays in the cache
@@ -53,6 +53,10 @@ def _by_kernel(fmt: NumberFormat, scale: float, flat: np.ndarray, made: np.ndarr
     library, (limits, values) = load(), _tables(fmt, scale)
     assert library is not None
     given = pointer(flat), ctypes.c_int64(flat.size), ctypes.c_float(scale)
+    if isinstance(fmt, Minifloat) and fmt.addend is not None:
+        numbers = (fmt.minimum, fmt.maximum, *fmt.addend)
+        library.pyqkit_round_floating(*given, *map(ctypes.c_float, numbers), pointer(made))
+        return
     straight = line(limits)
     if straight is not None:
         factor, first = straight

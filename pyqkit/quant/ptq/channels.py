@@ -35,7 +35,16 @@ class Channels:
 
 def means(layer: WeightLayer, outputs: Sequence[Tensor]) -> Tensor:
     """Mean of each channel, float64, from batches of outputs."""
-    return _means(_rows(layer, outputs))
+    axis = -1 if isinstance(layer, nn.Linear) else 1
+    others = [other for other in range(outputs[0].ndim) if other != axis % outputs[0].ndim]
+    sums = torch.stack([batch.sum(others, dtype=torch.float64) for batch in outputs]).sum(0)
+    return sums / (sum(batch.numel() for batch in outputs) / len(sums))
+
+
+def add_to_channels(layer: WeightLayer, outputs: Tensor, numbers: Tensor) -> Tensor:
+    """Outputs of a layer to which a number is added in each channel, in place."""
+    axis = -1 if isinstance(layer, nn.Linear) else 1
+    return outputs.movedim(axis, -1).add_(numbers.to(outputs)).movedim(-1, axis)
 
 
 def _rows(layer: WeightLayer, outputs: Sequence[Tensor]) -> list[Tensor]:

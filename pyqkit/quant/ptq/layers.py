@@ -45,6 +45,12 @@ WEIGHT_LAYERS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Linear)
 _TWINS = ((nn.Conv1d, QuantConv1d), (nn.Conv2d, QuantConv2d), (nn.Linear, QuantLinear))
 
 
+def padded(layer: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
+    """Inputs of a convolution with all that its window lies on."""
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+
+
 def rounding(layer: WeightLayer, quantiser: Quantiser) -> QuantLayer:
     """The layer with a quantiser of its weights.
 

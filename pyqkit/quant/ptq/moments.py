@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pyqkit.quant.ptq.layers import WeightLayer
+from pyqkit.quant.ptq import by_shifts
+from pyqkit.quant.ptq.layers import WeightLayer, padded
 
 _ENOUGH = 2**17  # positions; moments of more differ by less than rounding does
 
@@ -29,12 +29,11 @@ def columns(layer: WeightLayer, x: Tensor) -> Tensor:
     """What the weights of an output are multiplied with: (groups, columns, positions)."""
     if isinstance(layer, nn.Linear):
         return x.reshape(-1, x.shape[-1]).T[None]
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    padded = functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+    x = padded(layer, x)
     window = [layer.kernel_size, layer.dilation, layer.stride]
     if isinstance(layer, nn.Conv1d):
-        padded, window = padded[:, :, None], [(1, *length) for length in window]
-    places = _windows(padded, *window).unflatten(1, (layer.groups, -1))
+        x, window = x[:, :, None], [(1, *length) for length in window]
+    places = _windows(x, *window).unflatten(1, (layer.groups, -1))
     return places.permute(1, 2, 5, 6, 0, 3, 4).flatten(4).flatten(1, 3)
 
 
@@ -69,11 +68,15 @@ def moments_with(
     others they are the moments.
     """
     share = max(1, columns(layer, inputs[0][:1]).shape[-1] * sum(map(len, inputs)) // _ENOUGH)
-    moments, cross, positions = [], [], 0
-    for at in range(0, len(inputs), share):
-        found = columns(layer, inputs[at])
+    inputs, others = inputs[::share], None if others is None else others[::share]
+    positions = sum(map(len, inputs)) * columns(layer, inputs[0][:1]).shape[-1]
+    if by_shifts.serves(layer):
+        own = by_shifts.sums(layer, inputs, inputs) / positions
+        return own, own if others is None else by_shifts.sums(layer, inputs, others) / positions
+    moments, cross = [], []
+    for at, batch in enumerate(inputs):
+        found = columns(layer, batch)
         moments.append((found @ found.mT).double())
-        positions += found.shape[-1]
         if others is not None:
             cross.append((columns(layer, others[at]) @ found.mT).double())
     means = [torch.stack(products).sum(0) / positions for products in (moments, cross) if products]

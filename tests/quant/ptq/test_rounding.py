@@ -14,7 +14,7 @@ from pyqkit.formats import parse
 from pyqkit.quant.ptq.grid import Grid
 from pyqkit.quant.ptq.layers import QuantConv2d, rounding
 from pyqkit.quant.ptq.lookup import lookup
-from pyqkit.quant.ptq.moments import columns, matched, rows, second_moments, squared_error
+from pyqkit.quant.ptq.moments import columns, matched, moments_with, rows, second_moments, squared_error
 from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.quant.ptq.steps.gptq import gptq
 from pyqkit.quant.ptq.steps.rounding import Choice, best, learned
@@ -156,6 +156,11 @@ def test_the_best_of_several_roundings_is_chosen_for_each_output() -> None:
         pytest.param(nn.Conv2d(6, 6, (3, 2), 1, "same", groups=6), id="depthwise"),
         pytest.param(nn.Conv2d(6, 4, 3, 1, 2, dilation=2, padding_mode="reflect"), id="dilated"),
         pytest.param(nn.Conv1d(6, 4, 3, 2, 1), id="one_dimension"),
+        pytest.param(nn.Conv2d(6, 4, 3, padding=1), id="by_shifts"),
+        pytest.param(
+            nn.Conv2d(6, 4, (3, 2), padding=(0, 1), padding_mode="reflect"), id="by_shifts_mirrored"
+        ),
+        pytest.param(nn.Conv2d(6, 4, (1, 3)), id="by_shifts_in_a_row"),
     ],
 )
 def test_a_layer_is_a_product_with_its_columns(layer: nn.Module) -> None:
@@ -170,6 +175,11 @@ def test_a_layer_is_a_product_with_its_columns(layer: nn.Module) -> None:
     moments = second_moments(layer, x.split(2))
     gathered = columns(layer, x).double()
     torch.testing.assert_close(moments, gathered @ gathered.mT / gathered.shape[-1], rtol=1e-5, atol=1e-6)
+    other = torch.randn(shape, generator=_generator(6))
+    again, cross = moments_with(layer, x.split(2), other.split(2))
+    torch.testing.assert_close(again, moments, rtol=0, atol=0)
+    expected = columns(layer, other).double() @ gathered.mT / gathered.shape[-1]
+    torch.testing.assert_close(cross, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_matched_weights_are_least_squares() -> None:

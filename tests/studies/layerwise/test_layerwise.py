@@ -36,7 +36,7 @@ def test_rounding_is_that_of_the_format(name: str) -> None:
     np.testing.assert_array_equal(coding.quantise(x.reshape(4, 100, 100)).reshape(-1), expected)
 
 
-@pytest.mark.parametrize("name", [*FORMATS, "lp8_3_2", "e5m2", "int16", "uint11"])
+@pytest.mark.parametrize("name", [*FORMATS, "lp8_3_2", "e5m2", "int16", "uint11", "e2m1", "ue4m3", "e4m3fn"])
 @pytest.mark.parametrize("library", [kernels.load(), kernels.load(portable=True), None])
 def test_rounding_is_the_same_with_and_without_a_compiler(
     name: str, library: CDLL | None, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from pyqkit.quant.ptq.channels import means
+from pyqkit.quant.ptq.channels import add_to_channels, means
 from pyqkit.quant.ptq.layers import rounded_once
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.step import Stage, Step, steps
@@ -31,6 +31,8 @@ class Bias(Step):
         with rounded_once(network.quantised):
             for name, wanted in network.float_means().items():
                 layer = network.quant_layer(name)
-                found = means(layer, walk.outputs(name))
+                outputs = walk.outputs(name)
+                error = wanted - means(layer, outputs)
                 before = 0 if layer.bias is None else layer.bias.detach()
-                layer.bias = nn.Parameter((before + wanted - found).to(torch.float32))
+                layer.bias = nn.Parameter((before + error).to(torch.float32))
+                walk.give(name, [add_to_channels(layer, batch, error) for batch in outputs])
