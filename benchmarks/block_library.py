@@ -18,6 +18,8 @@ from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Slice
+from pyqkit.graph.ops.matrix_product import MatrixProduct, MatrixProductFolding
+from pyqkit.graph.ops.pixel_offset import PixelOffset
 from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale
@@ -217,6 +219,38 @@ def library() -> list[Case]:
         folded(rescales("s_int", {12: 4, 9: 10, 16: 6, 5: 8, 20: 12, 8: 9}), 2, 2),
         # One word of constants: its multipliers are wired.
         folded(rescales("s_fixed", {9: 6, 12: 10, 8: 8}), 8, 2),
+    ]
+
+
+def tokens(name: str, fmt: str, size: tuple[int, int, int], pe: int, simd: int, multiplier: str) -> Case:
+    """Positions of so many tokens of so many channels; scores and contexts of so many heads."""
+    count, width, heads = size
+    net = Network(name, parse(fmt), (1, count, width))
+    offsets = net.random.integers(-100, 101, (1, count, width))
+    for index, factors in enumerate((np.ones(width, np.int64), net.random.integers(-9, 10, width))):
+        made = f"{name}_positions_{index}"
+        net.emit(PixelOffset(made, ["x"], [made], factors, offsets))
+    q, k, v = (net.quantised(net.conv(f"{name}_{letter}", "x", width, kernel=1)) for letter in "qkv")
+    scores = net.emit(MatrixProduct(f"{name}_scores", [q, k], [f"{name}_scores"], heads))
+    shares = net.quantised(scores)
+    contexts = net.emit(
+        MatrixProduct(f"{name}_contexts", [shares, v], [f"{name}_contexts"], heads, across=True)
+    )
+    folded = {scores: (pe, simd), contexts: (simd, pe)}
+    foldings = {op: MatrixProductFolding(*axes, multiplier) for op, axes in folded.items()}
+    return Case(net.finish(f"{name}_positions_0", f"{name}_positions_1", contexts), foldings)
+
+
+def attended() -> list[Case]:
+    """Cases of which positions and products of two streams are measured."""
+    return [
+        tokens("t_int4", "int4", (16, 12, 2), 4, 3, "lut"),
+        tokens("t_int8", "int8", (64, 32, 4), 1, 8, "lut"),
+        tokens("t_dsp", "int8", (20, 16, 2), 2, 4, "dsp"),
+        tokens("t_e2m1", "e2m1", (9, 12, 3), 3, 2, "lut"),
+        tokens("t_e4m3", "e4m3", (12, 8, 2), 2, 2, "lut"),
+        tokens("t_lp8", "lp8_1_3", (10, 8, 1), 1, 2, "lut"),
+        tokens("t_large", "int4", (128, 48, 3), 8, 4, "lut"),
     ]
 
 
