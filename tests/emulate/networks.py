@@ -143,7 +143,7 @@ def everything(activations: str, weights: str | None = None) -> Net:
     codes = net.random.integers(0, 16, (6, 2**net.activations.bits))
     looked = net.add(Lookup("looked", [right], ["looked"], Integer(4), codes))
     gated = net.add(Product("gated", [left, looked], ["gated"]))
-    scores = net.add(MatrixProduct("scores", [left, right], ["scores"], 2))
+    scores = net.add(MatrixProduct("scores", [left, looked], ["scores"], 2))
     shares = net.threshold("e", scores)
     contexts = net.add(MatrixProduct("contexts", [shares, looked], ["contexts"], 2, True))
     net.finish(average, everywhere, dense, wide, "b", counted, placed, gated, contexts)
