@@ -45,8 +45,16 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CPP)
+	$(MAKE) -j 2 --output-sync=line lint-types lint-rtl lint-hls
+
+.PHONY: lint-types lint-rtl lint-hls
+lint-types:
 	$(BIN)/mypy
+
+lint-rtl:
 	$(BIN)/python -m tools.lint_rtl
+
+lint-hls:
 	$(BIN)/python -m tools.hls_style
 
 # FIFO, width converters, fork and joins: no word lost, doubled or overtaken, none changed while it waits, no deadlock
@@ -64,7 +72,7 @@ long: venv
 
 # The pages and the docstrings as a site, build/site/index.html; every warning is an error
 docs: venv
-	$(BIN)/python -W ignore -m sphinx --nitpicky --fail-on-warning --keep-going --quiet -b html -c docs . build/site
+	$(BIN)/python -W ignore -m sphinx -j 2 --nitpicky --fail-on-warning --keep-going --quiet -b html -c docs . build/site
 
 # Which lines and branches of pyqkit the tests run, those of programs that they start included: build/coverage
 coverage: venv
@@ -84,22 +92,37 @@ test-finn: $(FINN)/.ready
 demo: venv
 	$(BIN)/pyqkit demo --force
 
-# Their outputs are committed, those of the board's for two boards; WRITE=1 writes them anew
+# Their outputs are committed, those of the board's for two boards, each with a version in PYNQ; WRITE=1 writes them anew.
+# Two run at a time, one thread each.
 WRITE ?=
-WRITTEN = $(if $(WRITE),--write)
+RUN_NOTEBOOKS = tools/run_notebooks.py $(if $(WRITE),--write)
 
-notebooks: venv $(firstword $(PYNQ_STAMPS))
-	$(BIN)/python tools/run_notebooks.py $(WRITTEN) notebooks/*.ipynb
-	.venv-pynq-$(firstword $(PYNQ))/bin/python tools/run_notebooks.py $(WRITTEN) notebooks/board/*.ipynb
-	PYQKIT_BOARD=PYNQ-Z2 .venv-pynq-$(firstword $(PYNQ))/bin/python tools/run_notebooks.py $(WRITTEN) \
+notebooks: venv $(PYNQ_STAMPS)
+	OMP_NUM_THREADS=1 $(MAKE) -j 2 --output-sync=line notebooks-zcu104 notebooks-host notebooks-pynq-z2
+
+.PHONY: notebooks-host notebooks-zcu104 notebooks-pynq-z2
+
+notebooks-host:
+	$(BIN)/python $(RUN_NOTEBOOKS) notebooks/*.ipynb
+
+notebooks-zcu104:
+	.venv-pynq-$(firstword $(PYNQ))/bin/python $(RUN_NOTEBOOKS) notebooks/board/*.ipynb
+
+notebooks-pynq-z2:
+	PYQKIT_BOARD=PYNQ-Z2 .venv-pynq-$(lastword $(PYNQ))/bin/python $(RUN_NOTEBOOKS) \
 	  --folder notebooks/board_pynq_z2 notebooks/board/*.ipynb
 
-# What runs on a board, with PYNQ itself on the emulated board: tests and notebooks, for every version in PYNQ
+# The tests of what runs on a board, with PYNQ itself on the emulated board, for every version in PYNQ
 board: $(PYNQ_STAMPS)
-	for v in $(PYNQ); do echo "pynq $$v"; \
-	  OMP_NUM_THREADS=1 .venv-pynq-$$v/bin/python -m pytest tests/board_emulation tests/runtime tests/overlay tests/test_docs.py::test_examples_for_a_board || exit 1; \
-	  .venv-pynq-$$v/bin/python tools/run_notebooks.py notebooks/board/*.ipynb || exit 1; done
+	OMP_NUM_THREADS=1 $(MAKE) -j 2 --output-sync $(PYNQ:%=board-%) check-package
+
+.PHONY: $(PYNQ:%=board-%) check-package
+check-package:
 	$(BIN)/python tools/check_package.py
+
+$(PYNQ:%=board-%): board-%:
+	@echo "pynq $*"
+	.venv-pynq-$*/bin/python -m pytest tests/board_emulation tests/runtime tests/overlay tests/test_docs.py::test_examples_for_a_board
 
 # A bitstream. NET: a build folder, or a QONNX file that is compiled for BOARD first. BACKEND=hls takes the C++, and needs Vitis HLS.
 # Without AMD's tools everything up to them is done; `make` then ends with "Error 3", pyqkit overlay with exit code 3.
