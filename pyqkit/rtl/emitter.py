@@ -178,7 +178,20 @@ class Emitter(dataflow.Emitter[Stream]):
             made.append(out)
         return made
 
-    def _branches(self, tensor: str, source: Stream, count: int) -> list[Stream]:
+    def kept(self, owner: str, source: Stream, name: str, words: int) -> tuple[Stream, Stream]:
+        """A stream for an operator's first block, and what comes on it for a later one, out of a FIFO.
+
+        `words` are what comes until the later block takes the first of them.
+        """
+        now, later = self._branches(name, source, 2, owner)
+        out = self.stream(f"{name}_to_{owner}", source.bits, source.lanes)
+        part = Part("fifo", {"WIDTH": source.width, "DEPTH": words})
+        self.blocks.append(
+            Fifo(out.name, owner, [later], [out], None, "", words=words, parts=(part,), edge=(name, owner))
+        )
+        return now, out
+
+    def _branches(self, tensor: str, source: Stream, count: int, owner: str = "") -> list[Stream]:
         """Copies of a stream, which go in step."""
         branches = [self.stream(f"{tensor}_branch_{i}", source.bits, source.lanes) for i in range(count)]
         wires = {w: ", ".join(f"{b.name}_{w}" for b in reversed(branches)) for w in _WIRES}
@@ -186,7 +199,7 @@ class Emitter(dataflow.Emitter[Stream]):
         part = Part("fork_stream", {"WIDTH": source.width, "READERS": count})
         fork = self.names.new(f"{tensor}_fork")
         text = instance(part.module, fork, part.parameters, ports)
-        self.blocks.append(Block(fork, tensor, [source], branches, None, text, (part,)))
+        self.blocks.append(Block(fork, owner or tensor, [source], branches, None, text, (part,)))
         return branches
 
     def enter(self, port: Port, index: int) -> End:

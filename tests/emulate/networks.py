@@ -10,6 +10,7 @@ from pyqkit.formats import Integer, NumberFormat, parse
 from pyqkit.graph.graph import Graph, Operator, Port, Tensor, to_integers
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.layer_norm import LayerNorm
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.graph.ops.lookup import Lookup
 from pyqkit.graph.ops.matrix_product import MatrixProduct
@@ -19,6 +20,7 @@ from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.product import Product
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 from pyqkit.graph.ops.resize import Resize
+from pyqkit.graph.ops.softmax import Softmax
 from pyqkit.graph.ops.transpose import Transpose
 
 
@@ -146,7 +148,15 @@ def everything(activations: str, weights: str | None = None) -> Net:
     scores = net.add(MatrixProduct("scores", [left, looked], ["scores"], 2))
     shares = net.threshold("e", scores)
     contexts = net.add(MatrixProduct("contexts", [shares, looked], ["contexts"], 2, True))
-    net.finish(average, everywhere, dense, wide, "b", counted, placed, gated, contexts)
+    entries, powers = draw.integers(1, 2**30, 2**net.activations.bits), draw.integers(-9, 9, codes.shape[1])
+    chances = net.add(Softmax("chances", [shares], ["chances"], Integer(4), entries, powers, 2, 15, 2))
+    (gains, offsets), fractions = draw.integers(-9, 10, (2, 6)), draw.integers(1, 4, (2, 6))
+    normed = net.add(
+        LayerNorm(
+            "normed", [looked], ["normed"], Integer(4), gains, fractions[0], offsets, fractions[1], 7, 3
+        )
+    )
+    net.finish(average, everywhere, dense, wide, "b", counted, placed, gated, contexts, chances, normed)
     return net
 
 

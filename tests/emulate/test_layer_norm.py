@@ -10,13 +10,17 @@ import pytest
 
 from pyqkit.dataflow.norm import norm
 from pyqkit.emulate.hls import HlsEngine
+from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.formats import parse
 from pyqkit.graph.ops.layer_norm import LayerNorm, LayerNormFolding
+from pyqkit.rtl.isolated import isolated
 from tests.emulate.networks import Net
 from tests.emulate.test_engines import FAST as FAST_CPP
 from tests.emulate.test_engines import agree, needs_compiler
+from tests.rtl.bench import FAST, needs_verilator
 
 FORMATS = ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"]
+_LONG = [pytest.param(fmt, marks=pytest.mark.long) for fmt in FORMATS if fmt != "int4"]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -108,3 +112,20 @@ def test_hls(fmt: str) -> None:
     net = network(fmt)
     folding = FOLDED if fmt in ("int8", "e4m3") else {}
     agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
+
+
+@needs_verilator
+@pytest.mark.parametrize("fmt", ["int4", *_LONG])
+def test_rtl_in_the_cycles_of_the_schedule(fmt: str) -> None:
+    net = network(fmt)
+    net.graph.operators = net.graph.operators[1:]  # the first has the widest root, and nothing of its own
+    graph, given = isolated(net.graph), net.codes["x"]
+    engine = RtlEngine(graph, FOLDED if fmt in ("int4", "e3m2") else {}, flags=FAST)
+    for stalls in (Stalls(0.0), Stalls(0.3, seed=2)):
+        engine.stalls = stalls
+        found = engine.run({port.tensor: given for port in graph.inputs})
+        for op, port in zip(graph.operators, graph.outputs):
+            np.testing.assert_array_equal(found[port.tensor], net.values[op.name], err_msg=op.name)
+        assert engine.counts is not None
+        if not stalls.probability:
+            np.testing.assert_array_equal(engine.counts.intervals, engine.design.paces)

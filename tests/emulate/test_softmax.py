@@ -10,12 +10,15 @@ import pytest
 
 from pyqkit.dataflow.row_search import row_search, shares
 from pyqkit.emulate.hls import HlsEngine
+from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.formats import parse
 from pyqkit.graph.conventions import exponential_table
 from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
+from pyqkit.rtl.isolated import isolated
 from tests.emulate.networks import Net
 from tests.emulate.test_engines import FAST as FAST_CPP
 from tests.emulate.test_engines import agree, needs_compiler
+from tests.rtl.bench import FAST, needs_verilator
 
 SHARES = {
     "uint8": Fraction(256),
@@ -28,6 +31,7 @@ SHARES = {
     "lp8_1_3": Fraction(1),
 }
 COMPILED = ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"]
+_LONG = [pytest.param(fmt, marks=pytest.mark.long) for fmt in COMPILED if fmt != "int4"]
 _ONE, _NOTHING, _FIRST = 0, 1, 2  # scores with a term of 1, of 0, and the first on a boundary
 
 
@@ -119,3 +123,20 @@ def test_hls(fmt: str) -> None:
     net = network(fmt)
     folding = FOLDED if fmt in ("int8", "e4m3") else {}
     agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
+
+
+@needs_verilator
+@pytest.mark.parametrize("fmt", ["int4", *_LONG])
+def test_rtl_in_the_cycles_of_the_schedule(fmt: str) -> None:
+    """With rows of three words and of one, stalls and none."""
+    net = network(fmt)
+    graph, given = isolated(net.graph), net.codes["x"]
+    engine = RtlEngine(graph, FOLDED if fmt in ("int4", "e4m3") else {}, flags=FAST)
+    for stalls in (Stalls(0.0), Stalls(0.3, seed=2)):
+        engine.stalls = stalls
+        found = engine.run({port.tensor: given for port in graph.inputs})
+        for op, port in zip(graph.operators, graph.outputs):
+            np.testing.assert_array_equal(found[port.tensor], net.values[op.name], err_msg=op.name)
+        assert engine.counts is not None
+        if not stalls.probability:
+            np.testing.assert_array_equal(engine.counts.intervals, engine.design.paces)

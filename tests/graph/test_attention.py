@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from pyqkit.compiler import compile
-from pyqkit.errors import UserError
 from pyqkit.formats import Integer, parse
 from pyqkit.graph.conventions import exponential_table
 from pyqkit.graph.graph import Graph, GraphError, Tensor, encode_input
@@ -34,6 +33,7 @@ from tests.graph.attention_networks import (
 )
 from tests.graph.checked import check
 from tests.graph.qonnx_builder import Builder
+from tests.rtl.bench import needs_verilator
 
 
 def tokens(frames: int = 30) -> np.ndarray:
@@ -291,16 +291,22 @@ def test_fields_that_no_operator_can_have_are_refused() -> None:
 # ---- compiled ----------------------------------------------------------------------------------------------
 
 
-def test_engines_exact_and_hls_run_it_and_rtl_lacks_blocks() -> None:
-    accelerator, x = compile(encoder(), board="ZCU104"), tokens(8)
-    assert any("softmax: no accelerator has a block for these" in note for note in accelerator.graph.notes)
-    found = accelerator.verify(x, engines=["exact", "hls"])
+def _agree(name: str, engines: list[str]) -> None:
+    accelerator, x = compile(encoder(*FORMATS[name]), board="ZCU104", target_fps=1000), tokens(6)
+    found = accelerator.verify(x, engines=engines)
     assert found["mismatches"] == found["reference"]["codes_differing"] == 0 and verdict(found) == []
-    assert found["reference"]["moved"]["codes"] == 8 * HEADS * TOKENS**2
-    with pytest.raises(
-        UserError, match="an operator with a SystemVerilog block was expected, but .* take an"
-    ):
-        accelerator.emulate(x, engine="rtl")
+    assert found["reference"]["moved"]["codes"] == 6 * HEADS * TOKENS**2
+
+
+def test_the_cpp_agrees_with_the_reference() -> None:
+    _agree("int4", ["exact", "hls"])
+
+
+@needs_verilator
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"])
+def test_all_engines_agree_with_the_reference(name: str) -> None:
+    _agree(name, ["exact", "hls", "rtl"])
 
 
 def test_an_array_leaves_attention_to_its_host() -> None:

@@ -11,6 +11,7 @@ from tests.rtl.bench import FRAMES, Case, Parameters, Words, packed, signed, tab
 from tests.rtl.paired import paired
 from tests.rtl.pooled import pools
 from tests.rtl.resized import resized
+from tests.rtl.rows import rows
 from tests.rtl.tokens import tokens
 from tests.rtl.units import units
 
@@ -336,4 +337,14 @@ def _window(
 
 def every() -> list[Case]:
     """All cases."""
-    return [*moving(), *paired(), *resized(), *pools(), *requantisers(), *sums(), *tokens(), *windows()]
+    return [
+        *moving(),
+        *paired(),
+        *resized(),
+        *rows(),
+        *pools(),
+        *requantisers(),
+        *sums(),
+        *tokens(),
+        *windows(),
+    ]

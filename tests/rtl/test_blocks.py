@@ -152,6 +152,16 @@ MUTANTS = {
             "ended ? leaving - COUNT_BITS'(1) : COUNT_BITS'(0)",
         ),  # given up too early
     },
+    "rows": {
+        # The largest of the row before.
+        "softmax_terms": ("pqk_softmax_terms.sv", "first ? 0 : largest", "largest"),
+        # A sum of the row before, where a row is one word.
+        "softmax_codes_point": ("pqk_softmax_codes.sv", "held <= total", "held <= sum"),
+        "norm_moments": ("pqk_norm_moments.sv", "counted - squared", "counted"),
+        "norm_root": ("pqk_norm_root.sv", "fits ? less[ROOT_BITS:0]", "fits ? rest[ROOT_BITS:0]"),
+        # A limit that is reached is passed.
+        "norm_codes": ("pqk_row_search.sv", "left >= right", "left > right"),
+    },
 }
 
 

@@ -62,7 +62,6 @@ class LayerNorm(Operator):
     centred: bool = flag_field(default=True)
 
     kind = "layer_norm"
-    streamed = False
     folding_type = LayerNormFolding
 
     @property

@@ -61,7 +61,6 @@ class Softmax(Operator):
     gain_denominator: int = whole_field(least=1, default=1)
 
     kind = "softmax"
-    streamed = False
     folding_type = SoftmaxFolding
 
     def check(self) -> None:

@@ -32,7 +32,14 @@ def look_up(e: Emitter, op: Operator, source: Stream, rows: np.ndarray, count: i
     count : int
         Codes of a frame.
     """
-    out, lanes = e.output(op, source.lanes), source.lanes
+    look_up_stream(e, op, source, rows, count, e.output(op, source.lanes))
+
+
+def look_up_stream(
+    e: Emitter, op: Operator, source: Stream, rows: np.ndarray, count: int, out: Stream
+) -> None:
+    """`look_up` whose entries go to a stream that is declared already."""
+    lanes = source.lanes
     stem, shared = e.names.new(f"{out.name}_table"), len(rows) == 1
     for lane in range(lanes):
         e.file(f"{stem}_{lane:03d}", (rows if shared else rows[lane::lanes]).reshape(-1, 1), out.bits)

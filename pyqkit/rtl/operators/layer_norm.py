@@ -1,0 +1,162 @@
+"""Layer norm and RMS norm: sums of a pixel, the digits of its root, codes of its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pyqkit.dataflow.norm import Norm, norm
+from pyqkit.dataflow.streams import codes
+from pyqkit.formats.widths import signed_bits, signed_range_bits
+from pyqkit.graph.graph import Operator, Tensor
+from pyqkit.graph.ops.layer_norm import LayerNorm, LayerNormFolding
+from pyqkit.rtl.emitter import Emitter, Stream, emits
+from pyqkit.rtl.features import Features, bits_for, decoding_luts, decoding_registers, delay, grows_with, rom
+from pyqkit.rtl.parts import Parameters, Part
+from pyqkit.rtl.pixel_timing import Opening, Serial
+from pyqkit.rtl.row_search import multiplier, multiply_stages, search_parameters, search_parts, search_steps
+from pyqkit.rtl.timing import Pipeline
+
+_MOMENT_STEPS = 6  # integers, squares, sums, their products, v, the radicand
+_HANDED_ON = 8  # cycles that FIFOs and forks take
+_CODE_STEPS = 3  # the distance, the products, their sum
+
+
+@emits("layer_norm")
+def layer_norm(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, LayerNorm)
+    (tensor,), lanes = e.graph.input_tensors(op), e.folding_of(op, LayerNormFolding).pe
+    source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
+    words = tensor.shape[2] // lanes
+    found, sizes = norm(op, tensor, words), _sizes(tensor, op, lanes, source.bits)
+    sizes |= e.pipelined_decoding(tensor.format, int(sizes["WIDTH"]))
+    late = words + found.root_bits + _MOMENT_STEPS + int(sizes["DECODE_STAGES"]) + _HANDED_ON
+    now, later = e.kept(op.name, source, f"{op.name}_codes", late)
+    root = _root(e, op, now, found, sizes, codes(tensor) // lanes)
+    out = e.output(op, lanes)
+    total = found.root_bits + found.unit.bit_length() - 1 + (found.unit.bit_count() > 1)
+    search = search_parameters(e, op.name, found.search, total, out.bits)
+    own, constants = _constants(e, op, tensor, found, lanes)
+    own |= {"BITS": found.bits, "TOTAL_BITS": total, "UNIT": f"{total}'h{found.unit:x}"}
+    parameters = sizes | own | search | constants
+    latency = sum(int(parameters[f"{stage}_STAGES"]) for stage in ("DECODE", "SCALE"))
+    timing = Opening(codes(tensor) // lanes, latency + _CODE_STEPS + search_steps(search), words)
+    streams = {"in": later, "root": root}
+    e.block(op.name, "norm_codes", parameters, streams, {"out": out}, timing, parts=_parts(parameters, found))
+
+
+def _sizes(tensor: Tensor, op: LayerNorm, lanes: int, bits: int) -> Parameters:
+    """What the blocks of a norm have in common."""
+    channels, largest = tensor.shape[2], max(abs(tensor.low), abs(tensor.high))
+    width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
+    sums = signed_range_bits(-channels * largest, channels * largest)
+    return {"BITS_IN": bits, "WIDTH": width, "LANES": lanes, "WORDS": channels // lanes, "SUM_BITS": sums}
+
+
+def _root(e: Emitter, op: LayerNorm, now: Stream, found: Norm, sizes: Parameters, count: int) -> Stream:
+    """The stream of {root, sum} of each pixel."""
+    spread = max(1, found.most_spread.bit_length())  # of v: its terms are exact modulo that
+    radicand, sums = 2 * found.radicand_digits, int(sizes["SUM_BITS"])
+    moments = e.stream(f"{op.name}_moments", radicand + sums, 1)
+    parameters = sizes | {"CENTRED": int(op.centred), "SPREAD_BITS": spread, "RADICAND_BITS": radicand}
+    part = Part("norm_moments", dict(parameters) | {"ONES": found.scale.bit_count()})
+    scale = found.scale & ((1 << radicand) - 1)
+    parameters |= {"SCALE": f"{radicand}'h{scale:x}", "EPSILON": f"{radicand}'h{found.epsilon:x}"}
+    words = int(sizes["WORDS"])
+    timing = Pipeline.every(count, int(sizes["DECODE_STAGES"]) + _MOMENT_STEPS, words)
+    e.block(op.name, "norm_moments", parameters, {"in": now}, {"out": moments}, timing, parts=(part,))
+    state = radicand + 2 * found.root_bits + 1 + sums
+    numbers: Parameters = {"SUM_BITS": sums, "ROOT_BITS": found.root_bits}
+    numbers |= {"RADICAND_BITS": radicand, "DIGITS": found.digits}
+    for segment in range(found.segments):
+        out = e.stream(f"{op.name}_root_{segment}", state, 1)
+        wires, data = {}, f"{moments.name}_data"
+        if segment == 0:
+            begun = (
+                f"{data}[{sums + radicand - 1}:{sums}], {2 * found.root_bits + 1}'b0, {data}[{sums - 1}:0]"
+            )
+            wires = {"in_data": f"{{{begun}}}"}
+        timing_of_digits = Serial(count // words, found.digits)
+        e.block(op.name, "norm_root", numbers, {"in": moments}, {"out": out}, timing_of_digits, wires=wires)
+        moments = out
+    return moments
+
+
+def _constants(
+    e: Emitter, op: LayerNorm, tensor: Tensor, found: Norm, lanes: int
+) -> tuple[Parameters, Parameters]:
+    """Parameters of the products with gains and offsets: widths, and the memory of both."""
+    largest = max(abs(tensor.low), abs(tensor.high))
+    reach = tensor.shape[2] * largest * (2 if op.centred else 1)
+    moved = signed_range_bits(-reach, reach)
+    gain, offset = (_signed(values) for values in (found.gains, found.offsets))
+    radicand = 2 * found.radicand_digits
+    sizes: Parameters = {
+        "RADICAND_BITS": radicand,
+        "ROOT_BITS": found.root_bits,
+        "FRACTION_BITS": found.fraction_bits,
+    }
+    sizes |= {"MOVED_BITS": moved, "GAIN_BITS": gain, "OFFSET_BITS": offset}
+    depths = [
+        multiply_stages(moved, gain, e.clock_mhz),
+        multiply_stages(found.root_bits + 1, offset, e.clock_mhz),
+    ]
+    sizes["SCALE_STAGES"] = max(depths)
+    pairs = [
+        (g & ((1 << gain) - 1)) | (o & ((1 << offset) - 1)) << gain
+        for g, o in zip(found.gains, found.offsets)
+    ]
+    words = np.array(pairs, object)
+    return sizes, e.memory(f"{op.name}_constants", words, lanes, gain + offset, "CONSTANTS", "CONSTANT")
+
+
+def _signed(values: Sequence[int]) -> int:
+    """Bits of signed integers that hold numbers of any size."""
+    return max(abs(value) for value in values).bit_length() + 1
+
+
+# ---- what the modules grow with ------------------------------------------------------------------------
+
+
+def _parts(p: Parameters, found: Norm) -> tuple[Part, ...]:
+    lanes, depth, root = int(p["LANES"]), int(p["SCALE_STAGES"]), found.root_bits
+    scale = multiplier(int(p["MOVED_BITS"]), int(p["GAIN_BITS"]), depth, lanes)
+    shift = multiplier(root + 1, int(p["OFFSET_BITS"]), depth, lanes)
+    own = Part("norm_codes", p | {"ONES": found.unit.bit_count()})
+    return own, scale, shift, *search_parts(p, found.bits, int(p["TOTAL_BITS"]), lanes)
+
+
+@grows_with("norm_moments")
+def _moments(p: Mapping[str, int]) -> Features:
+    lanes, width, sums, spread = p["LANES"], p["WIDTH"], p["SUM_BITS"], p["SPREAD_BITS"]
+    found = Features({"one": 1, "adders": lanes * (sums + spread) + spread + p["ONES"] * p["RADICAND_BITS"]})
+    found["squares"] = lanes * width**2 + p["CENTRED"] * sums**2
+    found["flip-flops"] = lanes * 4 * width + 4 * sums + 4 * spread + p["RADICAND_BITS"] + 6
+    found["flip-flops"] += bits_for(p["WORDS"]) + lanes * decoding_registers(p, p["BITS_IN"], width)
+    found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], width)
+    return found
+
+
+@grows_with("norm_root")
+def _root_features(p: Mapping[str, int]) -> Features:
+    state = p["RADICAND_BITS"] + 2 * p["ROOT_BITS"] + 1 + p["SUM_BITS"]
+    counter = bits_for(p["DIGITS"])
+    return Features(
+        {"one": 1, "adders": p["ROOT_BITS"] + 3, "choosing": state, "flip-flops": state + counter + 2}
+    )
+
+
+@grows_with("norm_codes")
+def _codes(p: Mapping[str, int]) -> Features:
+    """Without multipliers and searches."""
+    lanes, root, bits, width = p["LANES"], p["ROOT_BITS"], p["BITS"], p["WIDTH"]
+    found = rom(lanes * (p["GAIN_BITS"] + p["OFFSET_BITS"]), p["WORDS"])
+    found += delay(root + p["SUM_BITS"], p["DECODE_STAGES"]) + delay(root, p["SCALE_STAGES"] + 1)
+    found["flip-flops"] += 2 * root + p["SUM_BITS"] + p["TOTAL_BITS"] + 2 * bits_for(p["WORDS"]) + 4
+    products = p["MOVED_BITS"] + p["GAIN_BITS"] + root + 1 + p["OFFSET_BITS"]
+    found["flip-flops"] += lanes * (p["MOVED_BITS"] + products + bits)
+    found["flip-flops"] += lanes * decoding_registers(p, p["BITS_IN"], width)
+    found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], width)
+    found["adders"] = lanes * (2 * p["MOVED_BITS"] + bits) + (p["ONES"] - 1) * p["TOTAL_BITS"]
+    return found + Features({"one": 1, "choosing": root + p["SUM_BITS"]})

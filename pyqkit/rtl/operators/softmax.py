@@ -1,0 +1,81 @@
+"""Softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyqkit.dataflow.row_search import shares
+from pyqkit.dataflow.streams import codes
+from pyqkit.graph.graph import Operator
+from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
+from pyqkit.rtl.emitter import Emitter, emits
+from pyqkit.rtl.features import Features, bits_for, grows_with, ram
+from pyqkit.rtl.operators.lookup import look_up_stream
+from pyqkit.rtl.parts import Parameters, Part
+from pyqkit.rtl.row_search import search_features, search_parameters, search_parts, search_steps
+from pyqkit.rtl.timing import Exchange
+
+_TERM_STEPS = 3  # the word that leaves, how far it is shifted, the term
+_CODE_STEPS = 2  # the word that leaves, its product
+
+
+@emits("softmax")
+def softmax(e: Emitter, op: Operator) -> None:
+    assert isinstance(op, Softmax)
+    (tensor,), lanes, found = e.graph.input_tensors(op), e.folding_of(op, SoftmaxFolding).pe, shares(op)
+    source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
+    rows, words = tensor.pixels * op.groups, tensor.shape[2] // op.groups // lanes
+    exponents = op.exponents - op.exponents.min()
+    entries = e.stream(f"{op.name}_entries", found.term_bits + found.exponent_bits, lanes)
+    table = op.significands | exponents << found.term_bits
+    look_up_stream(e, op, source, table[None], codes(tensor), entries)
+    terms = e.stream(f"{op.name}_terms", found.term_bits, lanes)
+    sizes: Parameters = {"TERM_BITS": found.term_bits, "LANES": lanes, "WORDS": words}
+    parameters = sizes | {"EXPONENT_BITS": found.exponent_bits}
+    timing = Exchange(rows, words, words, _TERM_STEPS)
+    e.block(op.name, "softmax_terms", parameters, {"in": entries}, {"out": terms}, timing)
+
+    out = e.output(op, lanes)
+    sums = found.term_bits + (words * lanes - 1).bit_length()
+    bits = found.factor.bit_length() + found.term_bits + 1
+    parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "FACTOR": f"{bits}'h{found.factor:x}"}
+    search = search_parameters(e, op.name, found.search, sums, out.bits)
+    parameters |= search
+    timing = Exchange(rows, words, words, _CODE_STEPS + search_steps(search))
+    own: Parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "ONES": found.factor.bit_count()}
+    parts = Part("softmax_codes", own), *search_parts(search, bits, sums, lanes)
+    e.block(op.name, "softmax_codes", parameters, {"in": terms}, {"out": out}, timing, parts=parts)
+
+
+@grows_with("row_buffer")
+def _row_buffer(p: Mapping[str, int]) -> Features:
+    """Memory of two rows, and counters of what comes and leaves."""
+    counters = 2 * (bits_for(2 * p["WORDS"]) + bits_for(p["WORDS"]))
+    found = ram(p["BITS"], 2 * p["WORDS"])
+    found["flip-flops"] += counters + 8
+    return found + Features({"one": 1, "counters": counters})
+
+
+@grows_with("softmax_terms")
+def _terms(p: Mapping[str, int]) -> Features:
+    lanes, term, exponent = p["LANES"], p["TERM_BITS"], p["EXPONENT_BITS"]
+    found = _row_buffer({"BITS": lanes * (term + exponent), "WORDS": p["WORDS"]})
+    found["flip-flops"] += 2 * exponent + lanes * (2 * term + exponent) + 2
+    found["comparators"] = lanes * exponent
+    found["shifters"] = lanes * (term * ((exponent + 1) // 2) + exponent)
+    return found
+
+
+@grows_with("softmax_codes")
+def _codes(p: Mapping[str, int]) -> Features:
+    """Without its searches."""
+    lanes = p["LANES"]
+    found = _row_buffer({"BITS": lanes * p["TERM_BITS"], "WORDS": p["WORDS"]})
+    found["flip-flops"] += 3 * p["SUM_BITS"] + lanes * p["BITS"] + 2
+    found["adders"] = lanes * (p["SUM_BITS"] + (p["ONES"] - 1) * p["BITS"])
+    return found
+
+
+@grows_with("row_search")
+def _search(p: Mapping[str, int]) -> Features:
+    return search_features(dict(p))

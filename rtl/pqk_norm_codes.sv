@@ -1,0 +1,199 @@
+// Codes of a norm: (channels * x - sum) * gain, FRACTION_BITS up, and offset * root, among limits that are each times UNIT times the
+// root. The sum and the root of a pixel are those of a word of `pqk_norm_root`, taken with the first word of the pixel.
+`default_nettype none
+module pqk_norm_codes #(
+    parameter int BITS_IN = 8,
+    parameter int WIDTH = 9,  // of the signed integers
+    parameter bit SIGNED = 1,
+    parameter int ZERO_POINT = 0,
+    parameter bit TABLE = 0,
+    parameter INTEGERS = "",
+    parameter int MIRROR = 0,  // as in `pqk_decode_pipeline`
+    parameter int DECODE_STAGES = 0,
+    parameter int LANES = 1,
+    parameter int WORDS = 4,
+    parameter int SUM_BITS = 12,
+    parameter int RADICAND_BITS = 30,
+    parameter int ROOT_BITS = 20,
+    parameter int FRACTION_BITS = 8,
+    parameter int MOVED_BITS = 12,  // of channels * x - sum, signed
+    parameter int GAIN_BITS = 8,
+    parameter int OFFSET_BITS = 8,
+    parameter int SCALE_STAGES = 0,  // registers inside the multipliers of gains and offsets
+    parameter CONSTANTS = "",  // a word holds {offset, gain} of each lane
+    parameter bit [LANES*(GAIN_BITS+OFFSET_BITS)-1:0] CONSTANT = 0,  // the word if WORDS is 1
+    parameter int BITS = 40,  // of the signed numbers that are compared
+    parameter int TOTAL_BITS = 20,
+    parameter bit [TOTAL_BITS-1:0] UNIT = 1,
+    parameter int LIMIT_BITS = 9,
+    parameter int BITS_OUT = 4,
+    parameter int STEPS = 4,
+    parameter int MULTIPLY_STAGES = 0,
+    parameter LIMITS = "",
+    parameter CODES = "",
+    localparam int ROOT_WORD = RADICAND_BITS + 2 * ROOT_BITS + 1 + SUM_BITS
+) (
+    input  wire                           clock,
+    input  wire                           reset,
+    input  wire                           in_valid,
+    output logic                          in_ready,
+    input  wire  [     LANES*BITS_IN-1:0] in_data,
+    input  wire                           root_valid,
+    output logic                          root_ready,
+    input  wire  [         ROOT_WORD-1:0] root_data,
+    output logic                          out_valid,
+    input  wire                           out_ready,
+    output logic [    LANES*BITS_OUT-1:0] out_data
+);
+  localparam int SEARCH = STEPS * (MULTIPLY_STAGES + 3) + 1;
+  localparam int STAGES = DECODE_STAGES + SCALE_STAGES + 3 + SEARCH;  // with the distance, the products and their sum
+  localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam int CONSTANT_BITS = GAIN_BITS + OFFSET_BITS;
+  localparam int SCALED_BITS = MOVED_BITS + GAIN_BITS;
+  localparam int SHIFTED_BITS = ROOT_BITS + 1 + OFFSET_BITS;
+  localparam bit signed [MOVED_BITS-1:0] CHANNELS = MOVED_BITS'(WORDS * LANES);
+
+  wire [WORD_BITS-1:0] word_in, word;
+  wire last_in, last;
+  wire first = word_in == 0;
+  logic [STAGES-1:0] valid;
+  wire step = out_ready || !valid[STAGES-1];
+  wire go = step && in_valid && (root_valid || !first);
+  wire [STAGES:0] moving = {valid, go};
+  wire unused = &{moving, word, last_in, last, root_data};
+  assign in_ready = step && (root_valid || !first);
+  assign root_ready = step && in_valid && first;
+  assign out_valid = valid[STAGES-1];
+  pqk_counter #(.LENGTH(WORDS)) words_in (.clock, .reset, .advance(go), .count(word_in), .last(last_in));
+  pqk_counter #(
+      .LENGTH(WORDS)
+  ) words (
+      .clock,
+      .reset,
+      .advance(step && moving[DECODE_STAGES]),
+      .count(word),
+      .last
+  );
+  logic [ROOT_BITS+SUM_BITS-1:0] held;
+  wire [ROOT_BITS+SUM_BITS-1:0] entering = first ? root_data[ROOT_BITS+SUM_BITS-1:0] : held;
+  wire [SUM_BITS-1:0] sum;
+  wire [ROOT_BITS-1:0] root;
+  logic [ROOT_BITS-1:0] root_moved;
+  wire [ROOT_BITS-1:0] root_scaled;
+  logic [TOTAL_BITS-1:0] total;
+  pqk_delay #(
+      .WIDTH (ROOT_BITS + SUM_BITS),
+      .STAGES(DECODE_STAGES)
+  ) decoding (
+      .clock,
+      .enable(step),
+      .d(entering),
+      .q({root, sum})
+  );
+  pqk_delay #(
+      .WIDTH (ROOT_BITS),
+      .STAGES(SCALE_STAGES + 1)
+  ) scaling (
+      .clock,
+      .enable(step),
+      .d(root_moved),
+      .q(root_scaled)
+  );
+  always_ff @(posedge clock) begin
+    if (reset) valid <= 0;
+    else if (step) valid <= moving[STAGES-1:0];
+    if (go) held <= entering;
+    if (step) begin
+      root_moved <= root;
+      total <= TOTAL_BITS'(root_scaled) * UNIT;
+    end
+  end
+
+  wire [LANES*CONSTANT_BITS-1:0] constants;
+  pqk_rom #(
+      .WIDTH(LANES * CONSTANT_BITS),
+      .DEPTH(WORDS),
+      .FILE (CONSTANTS),
+      .VALUE(CONSTANT)
+  ) constant_rom (
+      .clock,
+      .enable (step),
+      .address(word),
+      .data   (constants)
+  );
+
+  for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
+    wire [WIDTH-1:0] decoded;
+    pqk_decode_pipeline #(
+        .BITS(BITS_IN),
+        .WIDTH(WIDTH),
+        .SIGNED(SIGNED),
+        .ZERO_POINT(ZERO_POINT),
+        .TABLE(TABLE),
+        .FILE(INTEGERS),
+        .MIRROR(MIRROR),
+        .STAGES(DECODE_STAGES)
+    ) decoder (
+        .clock,
+        .enable(step),
+        .code(in_data[lane*BITS_IN+:BITS_IN]),
+        .integer_value(decoded)
+    );
+    logic signed [MOVED_BITS-1:0] moved;
+    wire signed [SCALED_BITS-1:0] scaling_up;
+    wire signed [SHIFTED_BITS-1:0] shifting;
+    logic signed [SCALED_BITS-1:0] scaled;
+    logic signed [SHIFTED_BITS-1:0] shifted;
+    logic signed [BITS-1:0] x;
+    pqk_product_integer #(
+        .A(MOVED_BITS),
+        .B(GAIN_BITS),
+        .W(SCALED_BITS),
+        .STAGES(SCALE_STAGES)
+    ) scale (
+        .clock,
+        .enable(step),
+        .a(moved),
+        .b(constants[lane*CONSTANT_BITS+:GAIN_BITS]),
+        .p(scaling_up)
+    );
+    pqk_product_integer #(
+        .A(ROOT_BITS),
+        .A_SIGNED(0),
+        .B(OFFSET_BITS),
+        .W(SHIFTED_BITS),
+        .STAGES(SCALE_STAGES)
+    ) shift (
+        .clock,
+        .enable(step),
+        .a(root_moved),
+        .b(constants[lane*CONSTANT_BITS+GAIN_BITS+:OFFSET_BITS]),
+        .p(shifting)
+    );
+    always_ff @(posedge clock) begin
+      if (step) begin
+        moved <= CHANNELS * MOVED_BITS'($signed(decoded)) - MOVED_BITS'($signed(sum));
+        scaled <= scaling_up;
+        shifted <= shifting;
+        x <= (BITS'(scaled) <<< FRACTION_BITS) + BITS'(shifted);
+      end
+    end
+    pqk_row_search #(
+        .BITS(BITS),
+        .TOTAL_BITS(TOTAL_BITS),
+        .LIMIT_BITS(LIMIT_BITS),
+        .BITS_OUT(BITS_OUT),
+        .STEPS(STEPS),
+        .MULTIPLY_STAGES(MULTIPLY_STAGES),
+        .LIMITS(LIMITS),
+        .CODES(CODES)
+    ) search (
+        .clock,
+        .enable(step),
+        .x,
+        .total,
+        .code(out_data[lane*BITS_OUT+:BITS_OUT])
+    );
+  end
+endmodule
+`default_nettype wire

@@ -1,0 +1,124 @@
+// Sums of a pixel of WORDS words: its sum, or 0 unless it is CENTRED, and above it SCALE * v + EPSILON, where v is the number of its
+// channels times the sum of their squares, less the square of their sum.
+`default_nettype none
+module pqk_norm_moments #(
+    parameter int BITS_IN = 8,
+    parameter int WIDTH = 9,  // of the signed integers
+    parameter bit SIGNED = 1,
+    parameter int ZERO_POINT = 0,
+    parameter bit TABLE = 0,
+    parameter INTEGERS = "",
+    parameter int MIRROR = 0,  // as in `pqk_decode_pipeline`
+    parameter int DECODE_STAGES = 0,
+    parameter int LANES = 1,
+    parameter int WORDS = 4,
+    parameter bit CENTRED = 1,
+    parameter int SUM_BITS = 12,  // signed
+    parameter int SPREAD_BITS = 24,  // of v: its terms are exact modulo that
+    parameter int RADICAND_BITS = 30,
+    parameter bit [RADICAND_BITS-1:0] SCALE = 1,
+    parameter bit [RADICAND_BITS-1:0] EPSILON = 1
+) (
+    input  wire                                clock,
+    input  wire                                reset,
+    input  wire                                in_valid,
+    output logic                               in_ready,
+    input  wire  [          LANES*BITS_IN-1:0] in_data,
+    output logic                               out_valid,
+    input  wire                                out_ready,
+    output logic [RADICAND_BITS+SUM_BITS-1:0] out_data
+);
+  localparam int COUNT_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam int ADDING = DECODE_STAGES + 2;  // registers before the sums: of the integers and their squares too
+  localparam bit [SPREAD_BITS-1:0] CHANNELS = SPREAD_BITS'(WORDS * LANES);
+
+  logic [ADDING-1:0] valid;
+  logic [3:0] ended;  // a pixel: its sums, their products, v, the result
+  wire [ADDING:0] moving = {valid, in_valid};
+  wire step = out_ready || !ended[3];
+  wire adding = step && moving[ADDING];
+  wire [COUNT_BITS-1:0] word;
+  wire last;
+  wire first = word == 0;
+  assign in_ready  = step;
+  assign out_valid = ended[3];
+  pqk_counter #(.LENGTH(WORDS)) words (.clock, .reset, .advance(adding), .count(word), .last);
+  always_ff @(posedge clock) begin
+    if (reset) begin
+      valid <= 0;
+      ended <= 0;
+    end else if (step) begin
+      valid <= moving[ADDING-1:0];
+      ended <= {ended[2:0], moving[ADDING] && last};
+    end
+  end
+
+  wire [LANES*WIDTH-1:0] integers;
+  wire [LANES*2*WIDTH-1:0] squares;
+  for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
+    wire [WIDTH-1:0] decoded;
+    logic signed [WIDTH-1:0] x, beside;
+    logic signed [2*WIDTH-1:0] square;
+    pqk_decode_pipeline #(
+        .BITS(BITS_IN),
+        .WIDTH(WIDTH),
+        .SIGNED(SIGNED),
+        .ZERO_POINT(ZERO_POINT),
+        .TABLE(TABLE),
+        .FILE(INTEGERS),
+        .MIRROR(MIRROR),
+        .STAGES(DECODE_STAGES)
+    ) decoder (
+        .clock,
+        .enable(step),
+        .code(in_data[lane*BITS_IN+:BITS_IN]),
+        .integer_value(decoded)
+    );
+    always_ff @(posedge clock) begin
+      if (step) begin
+        x <= decoded;
+        beside <= x;
+        square <= x * x;
+      end
+    end
+    assign integers[lane*WIDTH+:WIDTH] = beside;
+    assign squares[lane*2*WIDTH+:2*WIDTH] = square;
+  end
+
+  logic signed [SUM_BITS-1:0] sum, sum_so_far;
+  logic [SPREAD_BITS-1:0] total, total_so_far;
+  always_comb begin
+    sum_so_far   = first ? 0 : sum;
+    total_so_far = first ? 0 : total;
+    for (int lane = 0; lane < LANES; lane++) begin
+      sum_so_far   = sum_so_far + SUM_BITS'($signed(integers[lane*WIDTH+:WIDTH]));
+      total_so_far = total_so_far + SPREAD_BITS'(squares[lane*2*WIDTH+:2*WIDTH]);
+    end
+  end
+
+  logic [SPREAD_BITS-1:0] counted, squared, spread;
+  logic signed [SUM_BITS-1:0] sum_counted, sum_spread, sum_out;
+  logic [RADICAND_BITS-1:0] radicand;
+  wire signed [SUM_BITS-1:0] centre = CENTRED ? sum : 0;
+  always_ff @(posedge clock) begin
+    if (adding) begin
+      sum   <= sum_so_far;
+      total <= total_so_far;
+    end
+    if (step) begin
+      counted <= total * CHANNELS;
+      squared <= SPREAD_BITS'(centre * centre);
+      sum_counted <= centre;
+      spread <= counted - squared;
+      sum_spread <= sum_counted;
+      radicand <= RADICAND_BITS'(spread) * SCALE + EPSILON;
+      sum_out <= sum_spread;
+    end
+  end
+  assign out_data = {radicand, sum_out};
+
+  if (RADICAND_BITS < SPREAD_BITS && SCALE != 0 || WORDS < 1) begin : g_illegal
+    $error("a radicand that holds v was expected: RADICAND_BITS, SPREAD_BITS, WORDS");
+  end
+endmodule
+`default_nettype wire

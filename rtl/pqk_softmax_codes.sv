@@ -1,0 +1,87 @@
+// Codes of the shares that terms have in the sum of their row of WORDS words.
+`default_nettype none
+module pqk_softmax_codes #(
+    parameter int TERM_BITS = 30,
+    parameter int SUM_BITS = 32,
+    parameter int BITS = 40,  // hold a factor times a term, with a sign
+    parameter bit [BITS-1:0] FACTOR = 1,
+    parameter int LIMIT_BITS = 9,
+    parameter int BITS_OUT = 4,
+    parameter int STEPS = 4,
+    parameter int MULTIPLY_STAGES = 0,
+    parameter int LANES = 1,
+    parameter int WORDS = 4,
+    parameter LIMITS = "",
+    parameter CODES = ""
+) (
+    input  wire                        clock,
+    input  wire                        reset,
+    input  wire                        in_valid,
+    output logic                       in_ready,
+    input  wire  [LANES*TERM_BITS-1:0] in_data,
+    output logic                       out_valid,
+    input  wire                        out_ready,
+    output logic [ LANES*BITS_OUT-1:0] out_data
+);
+  localparam int STAGES = STEPS * (MULTIPLY_STAGES + 3) + 2;  // behind the word that leaves: the product, the search
+
+  wire take, first, move, leaving;
+  wire  [LANES*TERM_BITS-1:0] terms;
+  logic [STAGES-1:0] valid;
+  wire  [STAGES:0] moving = {valid, leaving};
+  wire step = out_ready || !valid[STAGES-1];
+  wire unused = moving[STAGES];
+  assign out_valid = valid[STAGES-1];
+  pqk_row_buffer #(
+      .BITS (LANES * TERM_BITS),
+      .WORDS(WORDS)
+  ) rows (
+      .clock,
+      .reset,
+      .in_valid,
+      .in_ready,
+      .in_data,
+      .take,
+      .first,
+      .move,
+      .step,
+      .out_valid(leaving),
+      .out_data(terms)
+  );
+
+  logic [SUM_BITS-1:0] sum, total, held;  // so far, of the row that leaves, and beside its products
+  logic [SUM_BITS-1:0] so_far;
+  always_comb begin
+    so_far = first ? 0 : sum;
+    for (int lane = 0; lane < LANES; lane++) so_far = so_far + SUM_BITS'(in_data[lane*TERM_BITS+:TERM_BITS]);
+  end
+  always_ff @(posedge clock) begin
+    if (take) sum <= so_far;
+    if (move) total <= sum;
+    if (step) held <= total;
+    if (reset) valid <= 0;
+    else if (step) valid <= moving[STAGES-1:0];
+  end
+
+  for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
+    logic signed [BITS-1:0] x;
+    always_ff @(posedge clock) if (step) x <= BITS'(terms[lane*TERM_BITS+:TERM_BITS]) * FACTOR;
+    pqk_row_search #(
+        .BITS(BITS),
+        .TOTAL_BITS(SUM_BITS),
+        .LIMIT_BITS(LIMIT_BITS),
+        .BITS_OUT(BITS_OUT),
+        .STEPS(STEPS),
+        .MULTIPLY_STAGES(MULTIPLY_STAGES),
+        .LIMITS(LIMITS),
+        .CODES(CODES)
+    ) search (
+        .clock,
+        .enable(step),
+        .x,
+        .total(held),
+        .code(out_data[lane*BITS_OUT+:BITS_OUT])
+    );
+  end
+endmodule
+`default_nettype wire

@@ -1,0 +1,107 @@
+"""Cases for what works on whole rows: terms and codes of a softmax; moments, roots and codes of a norm."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+import numpy as np
+
+from tests.rtl.bench import FRAMES, Case, Parameters, Words, signed, table, unsigned, words
+
+_LIMITS, _STRICT = [-2, 0, 3], [0, 1, 0]  # of the searches, whose places are codes
+_SEARCH: Parameters = {"LIMIT_BITS": 3, "BITS_OUT": 2, "STEPS": 2, "MULTIPLY_STAGES": 1}
+
+
+def rows() -> list[Case]:
+    """Rows of several words and of one."""
+    return [
+        _terms("softmax_terms", 3, 2),
+        _terms("softmax_terms_point", 1, 3),
+        _codes("softmax_codes", 3, 2),
+        _codes("softmax_codes_point", 1, 2),
+        _moments("norm_moments", True),
+        _moments("norm_moments_rms", False),
+        _root("norm_root", 3),
+        _root("norm_root_digit", 1),
+        _norm("norm_codes", 2),
+        _norm("norm_codes_point", 1),
+    ]
+
+
+def _search(name: str) -> tuple[Parameters, dict[str, str]]:
+    entries = [limit & 7 | strict << 3 for limit, strict in zip(_LIMITS, _STRICT)]
+    tables = {f"{name}_0.hex": table(entries[1:2], 4), f"{name}_1.hex": table(entries[::2], 4)}
+    tables[f"{name}_codes.hex"] = table(range(4), 2)
+    return _SEARCH | {"LIMITS": f'"{name}"', "CODES": f'"{name}_codes.hex"'}, tables
+
+
+def _places(x: np.ndarray, total: np.ndarray) -> np.ndarray:
+    return sum((x >= limit * total + strict).astype(np.int64) for limit, strict in zip(_LIMITS, _STRICT))
+
+
+def _terms(name: str, count: int, lanes: int) -> Case:
+    x = unsigned(6 + 4, 4 * count, lanes, 21)
+    significands, exponents = x.codes & 63, x.codes >> 6
+    apart = exponents.reshape(FRAMES, 4, -1).max(axis=2).repeat(count, axis=1)[..., None] - exponents
+    parameters: Parameters = {"TERM_BITS": 6, "EXPONENT_BITS": 4, "LANES": lanes, "WORDS": count}
+    return Case(name, "softmax_terms", parameters, {"in": x}, {"out": Words(6, significands >> apart)})
+
+
+def _codes(name: str, count: int, lanes: int) -> Case:
+    x, (search, tables) = unsigned(5, 8 * count, lanes, 22), _search(name)
+    x.codes[0] = 1  # no row adds up to 0
+    x.codes[2, : 2 * count] = 0  # but for one: its share is 1
+    x.codes[2, : 2 * count : count, 0] = 7
+    sums = x.codes.reshape(FRAMES, 8, -1).sum(axis=2).repeat(count, axis=1)[..., None]
+    parameters: Parameters = {"TERM_BITS": 5, "SUM_BITS": 8, "BITS": 9, "FACTOR": "9'd5"}
+    parameters |= {"LANES": lanes, "WORDS": count} | search
+    out = Words(2, _places(5 * x.codes, sums))
+    return Case(name, "softmax_codes", parameters, {"in": x}, {"out": out}, tables)
+
+
+def _moments(name: str, centred: bool) -> Case:
+    x = unsigned(4, 5 * 3, 2, 23)
+    integers = (signed(x.codes, 4) - 3).reshape(FRAMES, 5, 6)
+    sums = integers.sum(axis=2) * centred
+    radicand = 3 * (6 * (integers**2).sum(axis=2) - sums**2) + 17
+    parameters: Parameters = {"BITS_IN": 4, "WIDTH": 5, "SIGNED": 1, "ZERO_POINT": 3, "LANES": 2, "WORDS": 3}
+    parameters |= {"CENTRED": int(centred), "SUM_BITS": 8, "SPREAD_BITS": 13, "RADICAND_BITS": 15}
+    parameters |= {"SCALE": "15'd3", "EPSILON": "15'd17"}
+    out = words(23, sums & 255 | radicand << 8, 1)
+    return Case(name, "norm_moments", parameters, {"in": x}, {"out": out})
+
+
+def _root(name: str, digits: int) -> Case:
+    """From the first digit on: the root of the highest bits, and what is left."""
+    radicand = unsigned(8, 9, 1, 24).codes
+    top = radicand >> 8 - 2 * digits
+    root = np.vectorize(isqrt)(top)
+    left = radicand << 2 * digits & 255
+    begun = radicand << 9 + 3 | 5
+    ended = left << 9 + 3 | (top - root**2) << 4 + 3 | root << 3 | 5
+    parameters: Parameters = {"SUM_BITS": 3, "ROOT_BITS": 4, "RADICAND_BITS": 8, "DIGITS": digits}
+    return Case(name, "norm_root", parameters, {"in": Words(20, begun)}, {"out": Words(20, ended)})
+
+
+def _norm(name: str, count: int) -> Case:
+    x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name)
+    draw = np.random.default_rng(26)
+    integers = signed(x.codes, 4).reshape(FRAMES, 5, -1)
+    sums, roots = integers.sum(axis=2, keepdims=True), draw.integers(1, 64, (FRAMES, 5, 1))
+    gains, offsets = draw.integers(-8, 8, (2, 2 * count))
+    gains[0], offsets[0] = 0, -6  # always on the first limit
+    scaled = (2 * count * integers - sums) * gains * 2 + offsets * roots
+    parameters: Parameters = {"BITS_IN": 4, "WIDTH": 4, "SIGNED": 1, "LANES": 2, "WORDS": count}
+    parameters |= {"SUM_BITS": 7, "RADICAND_BITS": 2, "ROOT_BITS": 6, "FRACTION_BITS": 1, "MOVED_BITS": 7}
+    parameters |= {"GAIN_BITS": 4, "OFFSET_BITS": 4, "SCALE_STAGES": 1, "BITS": 16}
+    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3"}
+    pairs = (gains & 15 | (offsets & 15) << 4).reshape(count, 2)
+    pairs = pairs[:, 0] | pairs[:, 1] << 8
+    if count > 1:
+        parameters["CONSTANTS"] = f'"{name}_constants.hex"'
+        tables[f"{name}_constants.hex"] = table(pairs, 16)
+    else:
+        parameters["CONSTANT"] = f"16'd{pairs[0]}"
+    root = words(2 + 13 + 7, sums & 127 | roots << 7 | draw.integers(0, 2, roots.shape) << 13, 1)
+    out = words(2, _places(scaled, 3 * roots), 2)
+    return Case(name, "norm_codes", parameters | search, {"in": x, "root": root}, {"out": out}, tables)
