@@ -21,6 +21,19 @@ typename P::Right weight(const T (&codes)[LINES][COUNT], int line, int index) {
 #pragma HLS INLINE
   return P::right(typename P::RightCode(codes[line][index]));
 }
+// How the weights of a line are read: those of an array by their place. Others specialise it (micro_blocks.hpp), and make in `step`
+// what is read of a line.
+template <class P, class W> struct Lines {
+  const W &weights;
+  explicit Lines(const W &weights) : weights(weights) {}
+  void step(int) {
+#pragma HLS INLINE
+  }
+  decltype(auto) at(int line, int index) const {
+#pragma HLS INLINE
+    return weight<P>(weights, line, index);
+  }
+};
 #ifndef PYQKIT_SIMULATION
 #define PYQKIT_WEIGHTS(memory, weights, product, lines, count)
 #define PYQKIT_MEMORY(memory, weights) weights
@@ -45,6 +58,13 @@ template <class P, int LINES, int COUNT> struct Weights {
   template <class T> explicit Weights(const T (&codes)[LINES][COUNT]) {
     for (int line = 0; line < LINES; ++line)
       for (int i = 0; i < COUNT; ++i) decoded.push_back(P::right(typename P::RightCode(codes[line][i])));
+  }
+  template <class Blocks> explicit Weights(const Blocks &blocks) {
+    Lines<P, Blocks> lines(blocks);
+    for (int line = 0; line < LINES; ++line) {
+      lines.step(line);
+      for (int i = 0; i < COUNT; ++i) decoded.push_back(lines.at(line, i));
+    }
   }
 };
 template <class P, int LINES, int COUNT>
@@ -116,6 +136,7 @@ void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, 
   Counter<Shape::OUTPUT_FOLDS> output;
   Counter<FOLDS> fold;
   ExponentWalk<Shape> walk;
+  Lines<P, W> lines(weights);
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
     if (output.first()) {  // the first fold reads the window, the others reuse it
@@ -129,6 +150,7 @@ void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, 
         }
       }
     }
+    lines.step(fold.at);
     Word<ap_uint<ACCUMULATOR>, AT_ONCE * PE> result;
     for (int pixel = 0; pixel < AT_ONCE; pixel += PIXELS) {
 #pragma HLS UNROLL
@@ -155,7 +177,7 @@ void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, 
               const int place = pe / OUTPUTS * SIMD + lane;
               sum += Terms<P>::product(Kept<P>::left(window[input.at][source]),
                                        Kept<P>::left(window[input.at][source + (PIXELS - 1) * LANES]),
-                                       weight<P>(weights, fold.at, place));
+                                       lines.at(fold.at, place));
             }
             for (int term = 0; term < SHARED; ++term) {
 #pragma HLS UNROLL

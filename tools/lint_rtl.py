@@ -30,6 +30,7 @@ from pyqkit.rtl.generate import Design, generate, library
 from pyqkit.rtl.products import product_block
 from tests.array import bench as array_bench
 from tests.array import test_block_elements, test_block_matrix, test_comparison, test_matrix, test_simulation
+from tests.array.block_layers import directed_layer
 from tests.emulate.networks import everything
 from tests.rtl import bench
 from tests.rtl.cases import every
@@ -67,6 +68,8 @@ def sources() -> Iterator[Source]:
     convolutions = [op.name for op in graph.operators if op.kind == "convolution"]
     chosen = {name: ConvolutionFolding(1, 1, "dsp", "block") for name in convolutions}
     yield _of(generate(graph, chosen))
+    for bits, folded in ((2, ConvolutionFolding(16, 1)), (4, ConvolutionFolding(8, 1))):
+        yield _of(generate(directed_layer(bits).graph, {"layer": folded}))
     yield multipliers()
     blocks = {name: test_matrix.block(name) for name in test_matrix.MACHINES}
     blocks |= test_comparison.BLOCKS | test_block_elements.BLOCKS | test_block_matrix.BLOCKS

@@ -9,10 +9,12 @@ from math import ceil
 import numpy as np
 
 from pyqkit.dataflow.matrix_vector import BlockOrder, window_order
+from pyqkit.dataflow.micro_blocks import MicroBlocks
 from pyqkit.formats import NumberFormat
 from pyqkit.formats.products.narrow import NarrowProduct, narrow
 from pyqkit.graph.folding import MEMORIES
 from pyqkit.graph.ops.convolution import PRODUCTS_OF_A_DSP, Convolution, ConvolutionFolding
+from pyqkit.rtl import micro_blocks
 from pyqkit.rtl.emitter import Emitter, instance
 from pyqkit.rtl.features import bits_for, left_to_size, levels_of
 from pyqkit.rtl.parts import Parameters, Part
@@ -69,6 +71,8 @@ class Unit:
         Of packed products all memories together.
     exponents : Memory or None
         Of blocks of weights.
+    blocks : MicroBlocks or None
+        What lies in the place of weights, to be decoded.
     latency : int
         Cycles from the last word of a window to the sums.
     parts : tuple of Part
@@ -79,6 +83,7 @@ class Unit:
     product: TermsBlock
     weights: Memory
     exponents: Memory | None
+    blocks: MicroBlocks | None
     latency: int
     parts: tuple[Part, ...]
 
@@ -100,7 +105,7 @@ def unit(
     apart = pixels if op.is_depthwise else 1  # lanes of their own, where others are as wide as both pixels
     found: Parameters = {
         "LEFT_BITS": activations.bits * pixels // apart,
-        "RIGHT_BITS": 0 if isinstance(product, PackedBlock) else made.weights.bits,
+        "RIGHT_BITS": 0 if made.blocks or isinstance(product, PackedBlock) else made.weights.bits,
         "PRODUCT_BITS": product.width,
     }
     found |= {"SIGNS": 1} if product.signs else {}
@@ -119,7 +124,7 @@ def unit(
         found |= {name.upper(): value for name, value in vars(order).items()}
     parameters = {name: value for name, value in found.items() if name != "RIGHT_BITS"}
     parts = (Part("matrix_vector", found | _counted(folding, product)), *made.parts)
-    return Unit(parameters, product, made.weights, exponents, latency, parts)
+    return Unit(parameters, product, made.weights, exponents, made.blocks, latency, parts)
 
 
 def unit_of_streams(
@@ -154,7 +159,7 @@ def unit_of_streams(
     latency = made.weights.stages + made.stages + 1 + levels_of(terms) + 1  # terms, their tree, the sum
     counted = _counted(replace(folding, memory="auto"), product)
     parts = Part("matrix_vector", parameters | {"RIGHT_BITS": 0} | counted), *made.parts
-    return Unit(parameters, product, made.weights, None, latency, parts)
+    return Unit(parameters, product, made.weights, None, None, latency, parts)
 
 
 def _counted(folding: ConvolutionFolding, product: TermsBlock) -> Parameters:
@@ -182,6 +187,8 @@ class _Multiplier:
     summed : int
         Lanes whose products it adds to a term.
     parts : tuple of Part
+    blocks : MicroBlocks or None
+        What is stored instead of codes.
     """
 
     product: TermsBlock
@@ -189,6 +196,7 @@ class _Multiplier:
     stages: int
     summed: int
     parts: tuple[Part, ...]
+    blocks: MicroBlocks | None = None
 
 
 def _multiplier(
@@ -197,8 +205,9 @@ def _multiplier(
     """Products that share DSPs if a folding says so; narrow codes are looked up, others multiplied."""
     if folding.multiplier in PRODUCTS_OF_A_DSP:
         return _packed(op, activations, folding, depth, clock_mhz)
-    if op.exponent_bits:
-        return _apart(activations, op.weight_format, folding, depth, clock_mhz)
+    blocks = MicroBlocks.of(op, folding)
+    if op.exponent_bits or blocks is not None:
+        return _apart(activations, op.weight_format, folding, depth, clock_mhz, blocks)
     return _of_formats(activations, op.weight_format, folding, depth, clock_mhz)
 
 
@@ -213,16 +222,27 @@ def _of_formats(
 
 
 def _apart(
-    left: NumberFormat, right: NumberFormat, folding: ConvolutionFolding, depth: int, clock_mhz: float
+    left: NumberFormat,
+    right: NumberFormat,
+    folding: ConvolutionFolding,
+    depth: int,
+    clock_mhz: float,
+    blocks: MicroBlocks | None = None,
 ) -> _Multiplier:
     """A multiplier for each product."""
     product = (dsp_block if folding.multiplier == "dsp" else product_block)(left, right)
     count = folding.pe * folding.simd
     weights = Memory(depth, count, right.bits, folding.memory)
-    reading, multiplying = _steps(product, weights, clock_mhz)
+    if blocks is None:
+        reading, multiplying = _steps(product, weights, clock_mhz)
+        beside: tuple[Part, ...] = ()
+    else:
+        reading, multiplying = micro_blocks.reading(clock_mhz), stages(product.delays_ns or (0.0,), clock_mhz)
+        beside = micro_blocks.parts(blocks, folding.memory)
     parameters = product.parameters | product.magnitude | {"STAGES": multiplying}
     part = Part(product.module, parameters, count * folding.pixels)
-    return _Multiplier(product, replace(weights, stages=reading), multiplying, 1, (part,))
+    weights = replace(weights, stages=reading)
+    return _Multiplier(product, weights, multiplying, 1, (part, *beside), blocks)
 
 
 def _narrow(pair: NarrowProduct, folding: ConvolutionFolding, depth: int, clock_mhz: float) -> _Multiplier:

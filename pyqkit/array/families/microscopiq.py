@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import prod
 from typing import ClassVar
 
@@ -28,7 +27,8 @@ from pyqkit.array.machine import SLOT_BITS, Machine, Mode, machines
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.microscopiq import encode, spread_window
-from pyqkit.formats.microscopiq.routing import MICRO, MOST, choices
+from pyqkit.formats.microscopiq.planning import planned
+from pyqkit.formats.microscopiq.routing import MICRO, MOST
 from pyqkit.formats.microscopiq.tensor import Plan, Slots
 from pyqkit.formats.microscopiq.values import BLOCK, SHIFT_BITS, SPREAD, BlockActivation, BlockWeight
 
@@ -184,80 +184,6 @@ def _read(mode: Mode, tiles: np.ndarray) -> tuple[Plan, np.ndarray]:
     places *= flags[..., None]
     plan = Plan(_joined(inlier)[:, None], exponents, places[..., 0], places[..., 1])
     return plan, codes.reshape(rows, lanes * groups, MICRO)
-
-
-def planned(micro: np.ndarray, slots: Slots) -> Plan:
-    """How a row of a tile is stored: the least exponent of its inliers with which all blocks can be.
-
-    Parameters
-    ----------
-    micro : numpy.ndarray, int64, shape (rows, micro-blocks, 8)
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
-    rows, micros, _ = micro.shape
-    plan = Plan(
-        np.zeros((rows, 1), np.int16),
-        np.zeros((rows, micros), np.int16),
-        np.zeros((rows, micros, MOST), np.uint8),
-        np.zeros((rows, micros, MOST), np.uint8),
-    )
-    left = np.arange(rows)
-    for shift in range(SPREAD + 1):
-        units = micro[left] >> shift
-        away = (units << shift != micro[left]) | (np.abs(units) > slots.largest)
-        places, found = np.nonzero(away.any(axis=-1)), dict[tuple[int, int], _Block]()
-        done = np.ones(len(left), bool)
-        for at, index in zip(*places):
-            block = _block(tuple(micro[left[at], index].tolist()), shift, slots) if done[at] else None
-            done[at] = block is not None
-            if block is not None:
-                found[at, index] = block
-        plan.inlier_exponents[left[done]] = shift
-        for (at, index), block in found.items():
-            if done[at]:
-                row, count = left[at], len(block.uppers)
-                plan.outlier_exponents[row, index] = block.exponent + slots.fraction
-                plan.uppers[row, index, :count] = block.uppers
-                plan.lowers[row, index, :count] = block.lowers
-        left = left[~done]
-    if len(left):
-        raise UserError(
-            f"weights in MicroScopiQ's blocks of {slots.bits} bits were expected in groups of {MICRO} "
-            f"outputs, but those of an input ({', '.join(map(str, micro[left[0]].ravel()[:MICRO]))}, ...) "
-            "are none; quantise by the recipe microscopiq"
-        )
-    return plan
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Outliers of a micro-block: their exponent at the last bit, and where both halves stand."""
-
-    exponent: int = 0
-    uppers: tuple[int, ...] = ()
-    lowers: tuple[int, ...] = ()
-
-
-@lru_cache(maxsize=2**16)
-def _block(values: tuple[int, ...], shift: int, slots: Slots) -> _Block | None:
-    """A micro-block whose inliers have an exponent; None if there is no such block."""
-    away = [p for p, v in enumerate(values) if v % (1 << shift) or abs(v) >> shift > slots.largest]
-    exponents = {abs(values[p]).bit_length() - 1 - slots.fraction for p in away}
-    if not away:
-        return _Block()
-    exponent = exponents.pop()
-    unequal = exponents or not 0 <= exponent <= SPREAD or any(values[p] % (1 << exponent) for p in away)
-    if unequal or len(away) > MOST:
-        return None
-    found = choices(tuple(away))
-    for members, lowers in zip(found.members, found.lowers):
-        if not any(values[p] for p in np.flatnonzero(members)):
-            return _Block(exponent, tuple(away), tuple(int(p) for p in lowers))
-    return None
 
 
 def _side(plan: Plan, slots: Slots) -> np.ndarray:

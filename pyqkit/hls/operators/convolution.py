@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from pyqkit.dataflow.matrix_vector import BlockOrder, in_order_of_use, window_order
+from pyqkit.dataflow.micro_blocks import MicroBlocks
 from pyqkit.dataflow.pace import WindowPace
 from pyqkit.dataflow.packed import column_length, weight_pairs
 from pyqkit.formats.products.packed import packing
@@ -30,7 +31,7 @@ def convolution(e: Emitter, op: Operator) -> None:
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
     policy, lines = _multiplied(e, op, tensor, folding, groups)
-    weights = e.lines(f"{op.name}_weights", lines, folding.memory)
+    weights = _weights(e, op, folding, lines)
     multiplied = e.typedef(f"{op.name}_product", policy)
     memory, (count, width) = e.names.new(f"{op.name}_memory"), lines.shape
     e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {count}, {width})\n")
@@ -79,6 +80,34 @@ def _multiplied(
     policy = f"pyqkit::PackedProduct<{e.format(tensor.format)}, {', '.join(map(str, numbers))}>"
     pairs = weight_pairs(found, op.weight_format.integers[lines])
     return policy, pairs.reshape(len(pairs), -1)
+
+
+def _weights(e: Emitter, op: Convolution, folding: ConvolutionFolding, lines: np.ndarray) -> str:
+    """An array of codes, or memories of MicroScopiQ's blocks and what decodes them in its place."""
+    blocks, memory = MicroBlocks.of(op, folding), folding.memory
+    if blocks is None:
+        return e.lines(f"{op.name}_weights", lines, memory)
+    e.include("micro_blocks")
+    words, pe, simd = blocks.slots.shape
+    slots = e.lines(f"{op.name}_slots", blocks.slots.reshape(words, -1), memory)
+    flags = e.lines(f"{op.name}_flags", blocks.flags.reshape(words, -1).astype(np.uint8), memory)
+    exponents = e.lines(f"{op.name}_inliers", blocks.exponents, memory)
+    sides = np.zeros((blocks.lanes, max(1, *map(len, blocks.sides))), np.int64)
+    for lane, side in enumerate(blocks.sides):
+        sides[lane, : len(side)] = side
+    banks = e.banks(f"{op.name}_sides", sides)
+    functions = {
+        "slot": ("int line, int index", f"{slots}[line][index]"),
+        "flag": ("int line, int lane", f"{flags}[line][lane]"),
+        "exponent": ("int word, int input", f"{exponents}[word][input]"),
+        "side": ("int lane, int place", f"{banks}[lane][place]"),
+    }
+    values = {"LINES": words, "FOLDS": blocks.folds, "REPEAT": blocks.repeat, "PE": pe, "SIMD": simd}
+    shape = e.numbers(f"{op.name}_blocks", values | {"BITS": blocks.slot_bits})
+    kind = f"pyqkit::MicroBlocks<{shape}, {e.struct(f'{op.name}_memories', functions)}>"
+    name = e.names.new(f"{op.name}_weights")
+    e.constants.append(f"static const {kind} {name}{{}};\n")
+    return name
 
 
 def _exponents(

@@ -37,6 +37,25 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     return found + Features({"one": 1})
 
 
+@grows_with("micro_block_walk")
+def _micro_block_walk(p: Mapping[str, int]) -> Features:
+    counters = bits_for(p["FOLDS"]) + bits_for(p["REPEAT"]) + 2 * bits_for(p["EXPONENT_DEPTH"])
+    compared = ceil(bits_for(p["DEPTH"]) / 2)
+    places = p["LANES"] * p["PLACE"]
+    registers = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"]) + bits_for(p["REPEAT"]) + places
+    registers += bits_for(p["EXPONENT_DEPTH"])
+    return Features({"counters": counters + compared, "places": places, "flip-flops": registers})
+
+
+@grows_with("micro_block_decode")
+def _micro_block_decode(p: Mapping[str, int]) -> Features:
+    lanes, half = p["PE"] // 8 * p["SIMD"], p["BITS"] // 2
+    pairs = 32 + 8 * 3 + 4 * (1 + 2 * half)  # which place is of which pair, and their lower halves
+    whole = 8 * (half + p["BITS"] + 1 + 3)
+    held = 8 * p["BITS"] + 4 * half + 32 + 8 + 6 + 8 * (p["BITS"] + 5)
+    return Features({"pairs": lanes * pairs, "weights": lanes * whole, "flip-flops": lanes * held})
+
+
 def _tree(count: int, width: int, most: int, signs: int, in_dsp: bool = False) -> tuple[int, int]:
     """Bits of all adders of a tree, and of the registers behind them.
 

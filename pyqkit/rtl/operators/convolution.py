@@ -12,6 +12,7 @@ from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.pixel_pairs import PixelPairs
 from pyqkit.graph.ops.window import Pair, SlidingWindow
+from pyqkit.rtl import micro_blocks
 from pyqkit.rtl.emitter import Emitter, Stream, emits
 from pyqkit.rtl.matrix_vector import memory_text, packed_products, products, unit, wires_of
 from pyqkit.rtl.parts import Parameters
@@ -38,7 +39,10 @@ def convolution(e: Emitter, op: Operator) -> None:
         text += packed_products(e, op, made, weights, wires)
     else:
         text += products(e, op.name, made, wires, pixels)
-        text += memory_text(e, f"{op.name}_weights", weights, made.weights, wires, ("address", "right"))
+        if made.blocks is not None:
+            text += micro_blocks.text(e, f"{op.name}_weights", made.blocks, folding.memory, wires)
+        else:
+            text += memory_text(e, f"{op.name}_weights", weights, made.weights, wires, ("address", "right"))
     if made.exponents is not None and op.exponents is not None:
         exponents = BlockOrder.of(op, simd).in_order_of_use(op.exponents, groups, pe)
         read = "exponent_address", "exponents"
