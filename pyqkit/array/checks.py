@@ -47,6 +47,12 @@ def check(program: Program, machine: Machine | None = None) -> None:
     firsts = [segment.first for segment in program.segments]
     if firsts != ends[:-1] or ends[-1] != len(program.instructions) or not firsts:
         raise ProgramError("segments of all instructions were expected of a program; compile it again")
+    for items in (program.weights, *(some for segment in program.segments for some in segment.streamed)):
+        fault = of(program.machine).fault(program.machine, items) if len(items) else None
+        if fault is not None:
+            raise ProgramError(
+                f"weights as the compiler stores them were expected, but {fault}; compile the network again"
+            )
     for segment in program.segments:
         _check_order(program, segment)
         _check_loads(program, segment)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyqkit.array import file
+from pyqkit.array import checks, file
 from pyqkit.array.compiler import compile_graph
 from pyqkit.array.families import of
 from pyqkit.array.machine import Machine, named
@@ -141,3 +141,16 @@ def test_what_is_not_held_is_refused() -> None:
         BlockActivation(8).split(np.array([1, 127 << 7]))
     with pytest.raises(GraphError, match="neither 4 nor 8 bits"):
         Microscale("s", ["x"], ["s"], 5).check()
+
+
+def test_a_list_that_names_a_place_twice_is_refused() -> None:
+    """As a program may have it whose checksum is right: the lower half of two outliers in one place."""
+    program = compile_graph(directed_layer(4).graph, named("msq8x8"))
+    checks.check(program)
+    weights = program.weights.copy()
+    bits = np.unpackbits(weights[0], bitorder="little")
+    bits[32:60] = 0
+    bits[32], bits[36 + 3], bits[42 + 1], bits[42 + 3] = 1, 1, 1, 1  # 1 to 0 and 1 to 2
+    weights[0] = np.packbits(bits, bitorder="little")
+    with pytest.raises(UserError, match=r"but a list of outliers names a place twice; compile"):
+        checks.check(replace(program, weights=weights))

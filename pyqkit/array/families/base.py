@@ -125,6 +125,15 @@ class Family(ABC):
         """Of an item of weights as it lies in `slots`."""
         return -(-self.weight_bits(machine) // 8)
 
+    def fault(self, machine: Machine, items: np.ndarray) -> str | None:
+        """What is wrong with items of weights that no compiler made; None where nothing can be seen.
+
+        Parameters
+        ----------
+        items : numpy.ndarray, uint8, shape (items, `weight_bytes`)
+        """
+        return None
+
     def stores(self, fmt: NumberFormat) -> bool:
         """Whether activation words hold codes of a format."""
         return fmt.bits <= SLOT_BITS

@@ -62,6 +62,16 @@ class BlockFamily(Family):
         _check(machine)
         return machine.columns * ELEMENT_BITS + machine.columns // MICRO * LANES * SIDE_BITS + SHIFT_BITS
 
+    def fault(self, machine: Machine, items: np.ndarray) -> str | None:
+        bits = np.unpackbits(items, axis=1, bitorder="little")
+        groups, first = machine.columns // MICRO, machine.columns * ELEMENT_BITS
+        side = bits[:, first : first + groups * LANES * SIDE_BITS].reshape(-1, SIDE_BITS)
+        side = side[side[:, 0] > 0]
+        places = _joined(side[:, 1 + SHIFT_BITS :].reshape(len(side), MOST, 2, 3))
+        there = places[..., :1] != places[..., 1:]  # pairs of equal places say nothing
+        named = ((places[..., None] == np.arange(MICRO)) & there[..., None]).sum(axis=(1, 2))
+        return "a list of outliers names a place twice" if (named > 1).any() else None
+
     def stores(self, fmt: NumberFormat) -> bool:
         return super().stores(fmt) or isinstance(fmt, BlockActivation)
 
