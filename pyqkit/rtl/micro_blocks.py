@@ -15,7 +15,7 @@ from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pipelining import stages
 
 BLOCK_RAM_NS = 2.0  # that a word takes longer to come out of a block RAM than out of a register
-_STEP_NS = 3.2  # of the decoder
+_STEP_NS = 4.0  # of the decoder
 _STEPS = 4  # flags, what flagged blocks have, and two of the decoder
 
 

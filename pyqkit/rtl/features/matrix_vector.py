@@ -44,13 +44,13 @@ def _micro_block_walk(p: Mapping[str, int]) -> Features:
     places = p["LANES"] * p["PLACE"]
     registers = bits_for(p["DEPTH"]) + bits_for(p["FOLDS"]) + bits_for(p["REPEAT"]) + places
     registers += bits_for(p["EXPONENT_DEPTH"])
-    return Features({"counters": counters + compared, "places": places, "flip-flops": registers})
+    return Features({"counters": counters + compared, "places": 2 * places, "flip-flops": registers})
 
 
 @grows_with("micro_block_decode")
 def _micro_block_decode(p: Mapping[str, int]) -> Features:
     lanes, half = p["PE"] // 8 * p["SIMD"], p["BITS"] // 2
-    pairs = 32 + 8 * 3 + 4 * (1 + 2 * half)  # which place is of which pair, and their lower halves
+    pairs = 32 + 8 * (4 + half) + 4 * (1 + 2 * half)  # which place is of which pair, and their lower halves
     whole = 8 * (half + p["BITS"] + 1 + 3)
     held = 8 * p["BITS"] + 4 * half + 32 + 8 + 6 + 8 * (p["BITS"] + 5)
     return Features({"pairs": lanes * pairs, "weights": lanes * whole, "flip-flops": lanes * held})
