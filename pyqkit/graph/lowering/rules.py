@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -234,5 +235,11 @@ def handles(
 
 def rules() -> dict[str, Rule]:
     """All rules by node type."""
-    import_modules("pyqkit.graph.lowering.nodes")
+    _announced()
     return _rules
+
+
+@cache
+def _announced() -> None:
+    """Import the modules that announce rules, once: lowering a node asks for them several times."""
+    import_modules("pyqkit.graph.lowering.nodes")

@@ -23,6 +23,7 @@ from pyqkit.quant.ptq.steps.blocks import Blocks, blocks
 from pyqkit.quant.ptq.steps.equalise import Equalise
 from pyqkit.quant.ptq.steps.finetune import FineTune
 from pyqkit.quant.ptq.steps.gptq import Gptq
+from pyqkit.quant.ptq.steps.norms import Norms
 from pyqkit.quant.ptq.steps.rounding import Round
 from pyqkit.quant.ptq.steps.smooth import Smooth
 from pyqkit.quant.ptq.steps.statistics import Statistics
@@ -282,9 +283,26 @@ def test_networks_with_two_outputs() -> None:
 
 
 def test_recipes_know_the_steps() -> None:
-    names = "finetune+bias+blocks+statistics+round+gptq+smooth+equalise"
-    kinds = [Equalise, Smooth, Gptq, Round, Blocks, Statistics, Bias, FineTune]
+    names = "finetune+bias+blocks+statistics+round+gptq+norms+smooth+equalise"
+    kinds = [Equalise, Smooth, Norms, Gptq, Round, Blocks, Statistics, Bias, FineTune]
     assert [type(step) for step in parse_steps(names)] == kinds
+
+
+def test_norms_have_few_bits() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.RMSNorm(6), nn.Linear(6, 2))
+    gain = torch.tensor([1.9, -0.3, 0.004, 1.0, -1.99999, 0.0])
+    with torch.no_grad():
+        model[1].weight.copy_(gain)
+        model[1].bias.copy_(-gain / 16)
+    network = prepared(seeded(model), torch.randn(8, 4), (Norms(bits=5),))
+    norm, other = network.float.get_submodule("1"), network.float.get_submodule("2")
+    # 5 bits with a sign are at most 15, in steps of an eighth up to 2
+    wanted = torch.tensor([15, -2, 0, 8, -15, 0]) / 8
+    torch.testing.assert_close(norm.weight, wanted, rtol=0, atol=0)
+    torch.testing.assert_close(norm.bias, -wanted / 16, rtol=0, atol=0)
+    torch.testing.assert_close(other.weight, torch.ones(6), rtol=0, atol=0)
+    assert norm.eps == 2.0**-17 and other.eps is None
+    assert torch.equal(model[1].weight, gain)
 
 
 def test_one_float_network_for_several_formats() -> None:

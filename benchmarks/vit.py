@@ -1,0 +1,294 @@
+"""A whole vision transformer, quantised after training and compiled: estimates, accuracy, codes of engines.
+
+    OMP_NUM_THREADS=1 python benchmarks/vit.py --data FOLDER [--cases int8 e4m3] [--images 500] [--hls 2]
+
+Each part is optional, and 0 frames leave out what they are for: a row keeps what earlier runs have found of
+it, so that a run may be cut into several. Cycles and resources are estimated, codes are emulated by `exact`
+and simulated by `hls` and `rtl`; no board was involved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import zoo
+from records import Run
+
+import pyqkit
+from pyqkit.accelerator import Accelerator
+from pyqkit.hardware.resources import Resources
+from pyqkit.quant.ptq import Recipe, quantised
+from pyqkit.report import Report
+
+RESULTS = Path(__file__).parent / "results" / "vit"
+CASES = ("int8", "e4m3", "e3m2", "int4")  # first and last layer 8 bits
+SEED = 0
+Figures = dict[str, int | float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One format with one recipe on one board.
+
+    Attributes
+    ----------
+    estimated : dict
+        Resources of the whole, cycles between frames and of latency, frames a second.
+    kinds : dict of str to dict
+        By kind of operator: how many, what they take, the most cycles of one.
+    foldings : dict of str to dict
+        By layer, what the search has chosen.
+    images : int
+        That both accuracies are of; `lost` are points with `interval`, half the paired 95 % interval.
+    reference, codes, moved : int
+        Frames of which `exact` was compared with the reference, codes, and how many differ.
+    hls, rtl, hls_differ, rtl_differ : int
+        Frames and codes of outputs that differ from those of `exact`.
+    seconds : dict of str to float
+        Processor time.
+    """
+
+    case: str
+    recipe: str
+    calibration: int
+    board: str
+    target_fps: float
+    estimated: Figures = field(default_factory=dict)
+    kinds: dict[str, Figures] = field(default_factory=dict)
+    foldings: dict[str, dict[str, int | str]] = field(default_factory=dict)
+    images: int = 0
+    float_top1: float = 0
+    top1: float = 0
+    lost: float = 0
+    interval: float = 0
+    reference: int = 0
+    codes: int = 0
+    moved: int = 0
+    hls: int = 0
+    hls_differ: int = 0
+    rtl: int = 0
+    rtl_differ: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, int, str, float]:
+        """What a row is of."""
+        return self.case, self.recipe, self.calibration, self.board, self.target_fps
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is asked for, and write all rows after each; 1 if a code differs."""
+    options = _options(arguments)
+    torch.set_num_threads(1)
+    run = Run(options, [SEED])
+    with np.load(options.data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
+        frames = zoo.images("vit", archive["x"][: options.calibration])
+    most = max(options.images, options.reference, options.hls, options.rtl)
+    with np.load(options.data / "cifar10_test_a.npz", allow_pickle=False) as archive:
+        x, labels = zoo.images("vit", archive["x"][:most]), archive["y"][:most]
+    wrong = 0
+    for case in options.cases:
+        row = _known(Row(case, options.recipe, options.calibration, options.board, options.target_fps))
+        row = measured(row, frames, x, labels, options)
+        wrong += row.moved + row.hls_differ + row.rtl_differ
+        print(json.dumps(asdict(replace(row, foldings={}))), flush=True)
+        _write(run, row)
+    return int(wrong > 0)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--recipe", default="norms+gptq+bias")
+    parser.add_argument("--calibration", type=int, default=256, help="frames")
+    parser.add_argument("--board", default="ZCU104")
+    parser.add_argument("--target-fps", type=float, default=100)
+    parser.add_argument("--images", type=int, default=500, help="for accuracy")
+    parser.add_argument("--reference", type=int, default=0, help="frames of exact against the reference")
+    parser.add_argument("--hls", type=int, default=0, help="frames of engine hls")
+    parser.add_argument("--rtl", type=int, default=0, help="frames of engine rtl")
+    return parser.parse_args(arguments)
+
+
+def measured(
+    row: Row, frames: np.ndarray, x: np.ndarray, labels: np.ndarray, options: argparse.Namespace
+) -> Row:
+    """A row with what this run was asked for."""
+    seconds = dict(row.seconds)
+    began = time.process_time()
+    made = quantised(
+        zoo.load("vit", options.data), frames, Recipe.of(row.case, recipe=row.recipe), SEED
+    ).quantised
+    seconds["quantise"] = _since(began)
+    began = time.process_time()
+    accelerator = pyqkit.compile(
+        made,
+        torch.from_numpy(frames[:1]),
+        board=row.board,
+        target_fps=row.target_fps,
+        allow_overflow=True,
+    )
+    report = accelerator.report()
+    seconds["compile"] = _since(began)
+    found = estimates(row, report)
+    if options.images:
+        began = time.process_time()
+        found = accuracy(found, accelerator, options.data, x[: options.images], labels[: options.images])
+        seconds["accuracy"] = _since(began)
+    return replace(agreement(found, accelerator, x, options), seconds=seconds)
+
+
+def _since(began: float) -> float:
+    return round(time.process_time() - began, 1)
+
+
+def estimates(row: Row, report: Report) -> Row:
+    """Resources, cycles and foldings of a design."""
+    whole = report.resources.rounded() | {
+        "initiation_interval_cycles": report.initiation_interval_cycles,
+        "latency_cycles": report.latency_cycles,
+        "frames_per_second": round(report.frames_per_second, 2),
+        "macs": report.macs,
+    }
+    sums: dict[str, Resources] = defaultdict(Resources)
+    counts: dict[str, int] = defaultdict(int)
+    cycles: dict[str, int] = defaultdict(int)
+    for layer in report.layers:
+        sums[layer.operator] += layer.resources
+        counts[layer.operator] += 1
+        cycles[layer.operator] = max(cycles[layer.operator], layer.cycles)
+    kinds: dict[str, Figures] = {
+        kind: {"count": counts[kind], "cycles": cycles[kind], **sums[kind].rounded()} for kind in sums
+    }
+    foldings = {layer.name: layer.settings for layer in report.layers if layer.settings}
+    return replace(row, estimated=whole, kinds=kinds, foldings=foldings)
+
+
+def accuracy(row: Row, accelerator: Accelerator, data: Path, x: np.ndarray, labels: np.ndarray) -> Row:
+    """What `exact` and the float network make of the same images."""
+    before = zoo.logits(zoo.load("vit", data), x).argmax(1) == labels
+    after = accelerator(x).reshape(len(x), -1).argmax(1) == labels
+    lost = 100 * (before.astype(float) - after)
+    return replace(
+        row,
+        images=len(x),
+        float_top1=round(100 * float(before.mean()), 2),
+        top1=round(100 * float(after.mean()), 2),
+        lost=round(float(lost.mean()), 2),
+        interval=round(1.96 * float(lost.std(ddof=1)) / len(x) ** 0.5, 2),
+    )
+
+
+def agreement(row: Row, accelerator: Accelerator, x: np.ndarray, options: argparse.Namespace) -> Row:
+    """Codes of `exact` against the reference, and those of `hls` and `rtl` against `exact`."""
+    if options.reference:
+        found = accelerator.verify(x[: options.reference], engines=("exact",))["reference"]
+        row = replace(row, reference=options.reference, codes=found["codes"], moved=found["codes_differing"])
+    if options.hls:
+        row = replace(row, hls=options.hls, hls_differ=_differing(accelerator, "hls", x[: options.hls]))
+    if options.rtl:
+        row = replace(row, rtl=options.rtl, rtl_differ=_differing(accelerator, "rtl", x[: options.rtl]))
+    return row
+
+
+def _differing(accelerator: Accelerator, engine: str, x: np.ndarray) -> int:
+    codes = accelerator.encode(x)
+    wanted, found = accelerator.exact.run(codes), accelerator.engine(engine).run(codes)
+    return sum(int((found[name] != wanted[name]).sum()) for name in wanted)
+
+
+def _rows() -> list[Row]:
+    path = RESULTS.with_suffix(".json")
+    return [Row(**found) for found in json.loads(path.read_text())["rows"]] if path.exists() else []
+
+
+def _known(row: Row) -> Row:
+    """The row as earlier runs have left it."""
+    return next((found for found in _rows() if found.key == row.key), row)
+
+
+def _write(run: Run, row: Row) -> None:
+    rows = [*(found for found in _rows() if found.key != row.key), row]
+    rows.sort(key=lambda found: (CASES.index(found.case), *found.key[1:]))
+    run.write_json(RESULTS.with_suffix(".json"), {"rows": [asdict(found) for found in rows]}, merged=True)
+    run.write_markdown(RESULTS.with_suffix(".md"), page(rows))
+
+
+TEXT = """# A whole vision transformer
+
+Six layers of width 128 with 8 heads, 65 tokens, 32 x 32 pixels, quantised after training and compiled;
+`benchmarks/vit.py` makes this page. Weights and activations in the format of the row, first and last layer in
+8 bits. Cycles, frames a second and resources are estimated, for the cheapest folding that reaches the target;
+accuracy is that of engine `exact` (emulated) on the same images as the float network, with the paired 95 %
+interval of what is lost.
+
+| format | recipe | board, target | frames/s | interval, cycles | latency, cycles | LUT | FF | BRAM36 | DSP |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{designs}
+
+| format | recipe | images | float % | top-1 % | lost |
+| --- | --- | --- | --- | --- | --- |
+{accuracies}
+
+Codes that differ: `exact` against the reference over all layers, `hls` and `rtl` (simulated) against `exact`
+at the outputs.
+
+| format | recipe | reference | hls | rtl |
+| --- | --- | --- | --- | --- |
+{agreements}
+
+## What each kind of operator takes
+
+Estimated, FIFOs in front of them included.
+
+| format | recipe | operator | blocks | LUT | FF | BRAM36 | DSP | cycles of the slowest |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{kinds}
+"""
+
+
+def page(rows: list[Row]) -> str:
+    """All rows as Markdown."""
+    designs, accuracies, agreements, kinds = [], [], [], []
+    for row in rows:
+        name, found = f"| {row.case} | {row.recipe or 'none'} |", row.estimated
+        designs.append(
+            f"{name} {row.board}, {row.target_fps:g} | {found['frames_per_second']:,.0f} "
+            f"| {found['initiation_interval_cycles']:,} | {found['latency_cycles']:,} | {_taken(found)} |"
+        )
+        if row.images:
+            lost = f"{row.lost:.2f} ± {row.interval:.2f}"
+            accuracies.append(f"{name} {row.images} | {row.float_top1:.2f} | {row.top1:.2f} | {lost} |")
+        compared = f"{row.moved} of {row.codes:,} in {row.reference} frames" if row.reference else "not run"
+        simulated = (_said(row.hls, row.hls_differ), _said(row.rtl, row.rtl_differ))
+        agreements.append(f"{name} {compared} | {' | '.join(simulated)} |")
+        kinds += [
+            f"{name} {kind} | {taken['count']} | {_taken(taken)} | {taken['cycles']:,} |"
+            for kind, taken in row.kinds.items()
+        ]
+    parts = dict(designs=designs, accuracies=accuracies, agreements=agreements, kinds=kinds)
+    return TEXT.format(**{part: "\n".join(lines) for part, lines in parts.items()})
+
+
+def _taken(found: Figures) -> str:
+    luts = f"{found['lut_low']:,} to {found['lut_high']:,}"
+    return f"{luts} | {found['ff']:,} | {found['bram36']:g} | {found['dsp']}"
+
+
+def _said(frames: int, differing: int) -> str:
+    return f"{differing} in {frames} frames" if frames else "not run"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
