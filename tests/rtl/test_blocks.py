@@ -44,13 +44,14 @@ def test_blocks() -> None:
 
 
 PRODUCTS = "pqk_product_", "pqk_narrow_products", "pqk_code_chain", "pqk_unsigned_tree"
+DECODERS = "pqk_micro_block_"
 
 
 def test_every_block_has_a_case() -> None:
-    """Products have tests of their own: all pairs of all codes."""
+    """Products have tests of their own, of all pairs of all codes, and decoders of weights of directed blocks."""
     blocks = {path.stem for path in library().glob("*.sv")}
     covered = instantiated(design(list(CASES.values())).text)
-    assert not {b for b in blocks - covered if not b.startswith(PRODUCTS)}
+    assert not {b for b in blocks - covered if not b.startswith((*PRODUCTS, DECODERS))}
 
 
 # of different files and cases, so that one model holds many; the case at which each must be caught comes
