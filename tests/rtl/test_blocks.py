@@ -48,7 +48,7 @@ DECODERS = "pqk_micro_block_"
 
 
 def test_every_block_has_a_case() -> None:
-    """Products have tests of their own, of all pairs of all codes, and decoders of weights of directed blocks."""
+    """Products have tests of their own, of all pairs of all codes; so have decoders, of directed blocks."""
     blocks = {path.stem for path in library().glob("*.sv")}
     covered = instantiated(design(list(CASES.values())).text)
     assert not {b for b in blocks - covered if not b.startswith((*PRODUCTS, DECODERS))}
