@@ -37,7 +37,7 @@ class FineTune(Step):
 
     epochs: int = 5
     batch: int = 32
-    rate: float = 0.002
+    rate: float = 0.001
     temperature: float = 2.0
 
     def apply(self, network: Network, seed: int) -> None:
