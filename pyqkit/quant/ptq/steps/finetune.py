@@ -27,7 +27,7 @@ class FineTune(Step):
     ----------
     epochs, batch : int
     rate : float
-        Of Adam at the beginning, relative to the mean magnitude of a layer's weights; it falls as a cosine.
+        Of Adam at the beginning, relative to the mean magnitude of a channel's weights; it falls as a cosine.
     temperature : float
         The outputs of both networks are divided by it.
     """
