@@ -24,6 +24,8 @@ from pyqkit.graph.model import QUANTISERS, attribute_values, constant_array, is_
 Shape = tuple[int, int, int]
 Constants = Mapping[str, np.ndarray]
 
+# Nodes that read channels along the last axis
+_ALONG_LAST = ("MatMul", "LayerNormalization", "RMSNormalization")
 _NOTHING = Lowering(Graph("nothing"), 0, set())  # rules that only move elements look at no import
 _MOVES = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 # Nodes that leave axes where they are
@@ -70,6 +72,10 @@ def input_layout(
     return usual, order
 
 
+def _is_square(node: Any) -> bool:
+    return node.op_type == "Pow" or (node.op_type == "Mul" and len(set(node.input)) == 1)
+
+
 class _Walk:
     """Nodes from the input to the first that computes with neighbours.
 
@@ -89,6 +95,10 @@ class _Walk:
         self._constants = dict(constants)
         self._places = {name: np.arange(int(np.prod(shape))).reshape(1, *shape)}
         self._rules = rules()
+        self._readers: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for source in set(node.input):
+                self._readers.setdefault(source, []).append(node)
         for node in graph.node:
             if node.op_type == "Constant":
                 self._read(node)
@@ -101,19 +111,44 @@ class _Walk:
             self._constants[node.output[0]] = constant_array(value)
 
     def _follow(self, node: Any) -> None:
-        sources = [name for name in node.input if name in self._places]
+        sources = sorted({name for name in node.input if name in self._places})
         if len(sources) != 1 or node.op_type == "Shape":
             return
         places = self._places[sources[0]]
-        if node.op_type in _IN_PLACE:
+        along_last = node.op_type in _ALONG_LAST or self._is_of_norm(node, places.ndim)
+        if node.op_type in _IN_PLACE and not along_last:
             if node.op_type not in ("Pad", "Slice"):
                 self._see_constants(node, sources[0], places.ndim)
             self._places[node.output[0]] = places
         elif node.op_type in _MOVES:
             self._move(node, places)
         elif places.ndim in (3, 4):
-            read = np.moveaxis(places[0], -1, 0) if node.op_type == "MatMul" else places[0]
+            read = np.moveaxis(places[0], -1, 0) if along_last else places[0]
             self.image = read if read.ndim == 3 else read[:, None, :]
+
+    def _is_of_norm(self, node: Any, rank: int) -> bool:
+        """Whether a node is the first of a layer norm or an RMS norm in pieces."""
+        if _is_square(node):
+            return any(self._is_mean(reader, rank) for reader in self._behind(node))
+        moved = [reader for reader in self._behind(node) if reader.op_type == "Sub"]
+        return self._is_mean(node, rank) and any(
+            _is_square(reader) for sub in moved for reader in self._behind(sub)
+        )
+
+    def _behind(self, node: Any) -> list[Any]:
+        """What reads the result of a node, with casts left out."""
+        found = []
+        for reader in self._readers.get("".join(node.output[:1]), []):
+            found += self._behind(reader) if reader.op_type == "Cast" else [reader]
+        return found
+
+    def _is_mean(self, node: Any, rank: int) -> bool:
+        """Whether a node is a mean over the last axis alone."""
+        if node.op_type != "ReduceMean":
+            return False
+        given = self._constants.get(node.input[1]) if len(node.input) > 1 else None
+        axes = attribute_values(node).get("axes", []) if given is None else given.ravel()
+        return [int(axis) % rank for axis in axes] == [rank - 1]
 
     def _move(self, node: Any, places: np.ndarray) -> None:
         """As the rule of the node says; what it refuses is reported when the node is lowered."""

@@ -18,6 +18,7 @@ from pyqkit.graph.conventions import exponential_table
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.functions import Affine, Fractions
+from pyqkit.graph.lowering.norms import check_alone
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.ops.layer_norm import LayerNorm
@@ -153,6 +154,7 @@ def _whole(values: Iterable[Fraction]) -> tuple[np.ndarray, np.ndarray]:
 
 def gain_and_offset(real: Real) -> tuple[Fractions, Fractions]:
     """What the functions behind a row function do, which has to be a factor and an offset of each channel."""
+    check_alone(real)
     gain, offset = fractions(1, real.channels), fractions(0, real.channels)
     for function in real.functions:
         if not isinstance(function, Affine):

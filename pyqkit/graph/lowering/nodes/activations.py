@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from pyqkit.graph.lowering.functions import Affine, Clip, Curve, Function, Jump,
 from pyqkit.graph.lowering.jets import Jet
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear_quantisers import clipped
+from pyqkit.graph.lowering.norms import RECIPROCAL, ROOT, SQUARE
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Stored, Value
@@ -80,9 +81,9 @@ _FUNCTIONS: dict[str, Function] = {
     "Softsign": smooth.SOFTSIGN,
     "Exp": smooth.EXPONENTIAL,
     "Log": Curve(lambda x, _: x.logarithm(), increasing=True),
-    "Sqrt": Curve(lambda x, _: x.root(), increasing=True),
+    "Sqrt": ROOT,
     "Erf": Curve(lambda x, _: x.error_function(), increasing=True, and_one=Jet.one_and_error_function),
-    "Reciprocal": Curve(lambda x, _: x.reciprocal()),
+    "Reciprocal": RECIPROCAL,
     "Abs": Curve(lambda x, _: x.maximum(-x)),
     "Sign": Sign(),
     "HardSwish": Curve(lambda x, _: x * Clip(_ZERO, _ONE).at(x * Fraction(1, 6) + _HALF, 0)),
@@ -171,16 +172,23 @@ def power(lowering: Lowering, node: Node) -> list[Value]:
     given = np.asarray(node.constant(1, "exponent"))
     if given.size != 1:
         raise Unlowerable(f"it has {given.size} exponents", "use one exponent for the whole tensor")
-    return [node.real().then(Curve(_power(fractions(given)[0])))]
+    functions = _power(fractions(given)[0])
+    return [reduce(Real.then, functions, node.real())]
 
 
-def _power(exponent: Fraction) -> Callable[[Jet, int], Jet]:
+def _power(exponent: Fraction) -> tuple[Function, ...]:
+    """Functions that make a power, one after the other."""
+    known: dict[Fraction, tuple[Function, ...]] = {
+        Fraction(2): (SQUARE,),
+        _HALF: (ROOT,),
+        -_HALF: (ROOT, RECIPROCAL),
+    }
+    if exponent in known:
+        return known[exponent]
     if exponent.denominator == 1 and abs(exponent) <= _MOST_POWER:
         size = abs(exponent.numerator)
-        return lambda x, _: x.power(size) if exponent >= 0 else x.power(size).reciprocal()
-    if exponent == _HALF:
-        return lambda x, _: x.root()
-    return lambda x, _: (x.logarithm() * exponent).exponential()
+        return (Curve(lambda x, _: x.power(size) if exponent >= 0 else x.power(size).reciprocal()),)
+    return (Curve(lambda x, _: (x.logarithm() * exponent).exponential()),)
 
 
 def _scaled(real: Real, factor: Fraction) -> Real:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
+from pyqkit.graph.lowering import norms
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
@@ -17,6 +18,7 @@ from pyqkit.graph.lowering.functions import Clip, Curve, Fractions, Function
 from pyqkit.graph.lowering.jets import Jet
 from pyqkit.graph.lowering.joint import joined
 from pyqkit.graph.lowering.layers import Layer
+from pyqkit.graph.lowering.nodes.rows import normalised
 from pyqkit.graph.lowering.products import broadcast, multiplied
 from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.rules import Node, handles
@@ -45,6 +47,7 @@ def _sum(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
     name = node.outputs[0]
     check_quantised(left)
     check_quantised(right)
+    norms.check_alone(left, right)
     if not (left.is_linear and right.is_linear):
         curve = joined(left, right, lambda a, b: a + b)
         if curve is not None:
@@ -90,33 +93,44 @@ def subtract(lowering: Lowering, node: Node) -> list[Value]:
         real, values = one
         sign = 1 if real is node.inputs[0] else -1
         return [real.affine(fractions(sign, real.channels), -sign * real.per_channel(values))]
-    right = node.real(1)
-    return [
-        _sum(
-            lowering,
-            node,
-            node.real(0),
-            right.affine(fractions(-1, right.channels), fractions(0, right.channels)),
-        )
-    ]
+    left, right = node.real(0), node.real(1)
+    moved = norms.distance(left, right)
+    if moved is not None:
+        return [moved]
+    turned = right.affine(fractions(-1, right.channels), fractions(0, right.channels))
+    return [_sum(lowering, node, left, turned)]
 
 
 @handles(Layer("Mul", ("torch.mul",), ("QuantScaleBias",), "two tensors, or a constant"))
 def multiply(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one:
-        left, right = node.real(0), node.real(1)
-        curve = joined(left, right, lambda a, b: a * b)
-        return [multiplied(lowering, left, right, node.outputs[0]) if curve is None else curve]
+        return [_product(lowering, node, node.real(0), node.real(1))]
     real, values = one
     return [real.affine(real.per_channel(values), fractions(0, real.channels))]
 
 
-@handles(Layer("Div", ("torch.div",), (), "by a constant"))
+def _product(lowering: Lowering, node: Node, left: Real, right: Real) -> Real:
+    norm = norms.scaled(left, right)
+    if norm is not None:
+        return normalised(lowering, norm, node.outputs[0])
+    curve = norms.squared(left, right) or joined(left, right, lambda a, b: a * b)
+    if curve is not None:
+        return curve
+    norms.check_alone(left, right)
+    return multiplied(lowering, left, right, node.outputs[0])
+
+
+@handles(Layer("Div", ("torch.div",), (), "by a constant, or by the root of a norm"))
 def divide(lowering: Lowering, node: Node) -> list[Value]:
     one = _constant_side(node)
     if not one:
-        curve = joined(node.real(0), node.real(1), lambda a, b: a / b)
+        left, right = node.real(0), node.real(1)
+        norm = norms.quotient(left, right)
+        if norm is not None:
+            return [normalised(lowering, norm, node.outputs[0])]
+        norms.check_alone(left, right)
+        curve = joined(left, right, lambda a, b: a / b)
         if curve is None:
             raise Unlowerable(
                 "it divides by another tensor that depends on the input", "divide by constants only"
@@ -124,7 +138,7 @@ def divide(lowering: Lowering, node: Node) -> list[Value]:
         return [curve]
     real, values = one
     if real is not node.inputs[0]:
-        inverse = real.then(Curve(lambda x, _: x.reciprocal()))
+        inverse = real.then(norms.RECIPROCAL)
         return [inverse.affine(real.per_channel(values), fractions(0, real.channels))]
     divisor = real.per_channel(values)
     if any(d == 0 for d in divisor):

@@ -11,6 +11,7 @@ from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.nodes.linear import window_padding
+from pyqkit.graph.lowering.norms import mean_of_channels, runs_over_channels
 from pyqkit.graph.lowering.quantise import mirrored
 from pyqkit.graph.lowering.real import Real, Term, fractions, plain_view
 from pyqkit.graph.lowering.rows import on_rows
@@ -173,7 +174,7 @@ def global_max_pool(lowering: Lowering, node: Node) -> list[Value]:
 
 
 @handles(
-    Layer("ReduceMean", ("torch.mean",), note=_REDUCED),
+    Layer("ReduceMean", ("torch.mean",), note=f"{_REDUCED}, or of channels inside a norm"),
     Layer("ReduceSum", ("torch.sum",), note=_REDUCED),
     Layer("ReduceMax", ("torch.amax",), note=_REDUCED),
     attributes=("axes", "keepdims"),
@@ -184,11 +185,13 @@ def reduce_axes(lowering: Lowering, node: Node) -> list[Value]:
     given = node.attributes.get("axes", []) if node.given(1) is None else node.constant(1, "axes").ravel()
     rank = len(real.shape)
     axes = sorted({int(axis) % (rank + 1) - 1 for axis in given})
+    if node.type == "ReduceMean" and rank and axes == [rank - 1] and runs_over_channels(real):
+        return [mean_of_channels(real, bool(node.attributes.get("keepdims", 1)))]
     if rank not in (2, 3) or not axes or axes[0] < 0 or len(axes) == rank:
         raise Unlowerable(
             "it reduces the batch, everything, or more axes than those of an image",
-            "reduce height, width or length; where torch.nn.LayerNorm or RMSNorm is exported so, use a batch "
-            "norm (torch.nn.BatchNorm2d), whose statistics are constants",
+            "reduce height, width or length; where torch.nn.LayerNorm or RMSNorm is exported so, normalise "
+            "the last axis alone, or use a batch norm (torch.nn.BatchNorm2d), whose statistics are constants",
         )
     out = _reduced(lowering, node, real, axes)
     if node.attributes.get("keepdims", 1):

@@ -11,6 +11,7 @@ import numpy as np
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
+from pyqkit.graph.lowering.norms import Norm
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.row_functions import NormRows, RowFunction, SoftmaxRows
 from pyqkit.graph.lowering.rules import Node, handles
@@ -73,20 +74,25 @@ def softmax(lowering: Lowering, node: Node) -> list[Value]:
     attributes=("axis", "epsilon", "stash_type"),
 )
 def layer_norm(lowering: Lowering, node: Node) -> list[Value]:
-    real, name = node.real(), node.outputs[0]
+    real = node.real()
     _last_axis(node, real)
+    epsilon = Fraction(float(np.float32(node.attributes.get("epsilon", 1e-5))))
+    out = normalised(lowering, Norm(real, epsilon, node.type == "LayerNormalization"), node.outputs[0])
+    gain = out.per_channel(np.asarray(node.constant(1, "gain")))
+    bias = None if node.given(2) is None else np.asarray(node.constant(2, "bias"))
+    return [out.affine(gain, fractions(0, out.channels) if bias is None else out.per_channel(bias))]
+
+
+def normalised(lowering: Lowering, norm: Norm, name: str) -> Real:
+    """A norm of quantised pixels, which waits for what stands behind it."""
+    real = norm.of
     reason = f"what it normalises is not quantised to at most {_NORM_BITS} bits"
     _codes(lowering, real, _NORM_BITS, reason, _QUANTISED)
     if any(real.offset):
         raise Unlowerable("something is added to what it normalises", _QUANTISED)
     shape, channels = real.shape, real.shape[-1]
     found = as_tokens(lowering, replace(real, view=real.view.reshape(-1, channels)), name)
-    epsilon = Fraction(float(np.float32(node.attributes.get("epsilon", 1e-5))))
-    if epsilon <= 0:
-        raise Unlowerable(f"its epsilon is {float(epsilon):g}", "use one above zero")
-    norm = NormRows(epsilon, pixel_step(found), node.type == "LayerNormalization")
-    out = _waiting(found, norm)
-    gain = out.per_channel(np.asarray(node.constant(1, "gain")))
-    bias = node.given(2)
-    offset = fractions(0, channels) if bias is None else out.per_channel(np.asarray(node.constant(2, "bias")))
-    return [replace(out.affine(gain, offset), view=out.view.reshape(shape))]
+    if norm.epsilon <= 0:
+        raise Unlowerable(f"its epsilon is {float(norm.epsilon):g}", "use one above zero")
+    out = _waiting(found, NormRows(norm.epsilon, pixel_step(found), norm.centred))
+    return replace(out, view=out.view.reshape(shape))
