@@ -192,13 +192,14 @@ def _refuse_inside(lowering: Lowering, hosted: Hosted) -> None:
         lowering.problems.append(hosted.problem)
 
 
-def _rule(known: dict[str, Rule], proto: Any) -> Rule:
+def _rule(known: dict[str, Rule], proto: Any, node: Node | None = None) -> Rule:
+    """The rule of a node's type; its inputs say more of why there is none."""
     rule = known.get(proto.op_type)
     if rule is not None:
         return rule
     missing = MISSING.get(proto.op_type)
     if missing is not None:
-        raise Unlowerable(missing.reason, missing.remedy)
+        raise Unlowerable(*((missing.reason, missing.remedy) if node is None else missing.refusal(node)))
     raise Unlowerable("no operator computes this", f"replace it; supported are {', '.join(sorted(known))}")
 
 
@@ -228,7 +229,7 @@ def _results(lowering: Lowering, known: dict[str, Rule], proto: Any, index: int)
     if hosted is not None:
         return _left_to_host(lowering, proto, given, hosted.problem)
     try:
-        return _lowered(lowering, _rule(known, proto), proto, node)
+        return _lowered(lowering, _rule(known, proto, node), proto, node)
     except (Unlowerable, UserError) as error:
         hosts = is_for_host(proto.op_type, proto.domain) and proto.op_type not in _NEVER_FIRST
         if not hosts or any(map(_is_unquantised, values)):

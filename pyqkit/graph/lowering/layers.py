@@ -5,7 +5,14 @@ Messages and docs/layers.md take names from here; a rule says its own beside ``@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyqkit.graph.lowering import attention, masks
+
+if TYPE_CHECKING:
+    from pyqkit.graph.lowering.rules import Node
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,19 @@ class Missing:
     layer : Layer
     reason, remedy : str
         Why a node of this type is refused, and what to do instead; as for `Unlowerable`.
+    special : callable or None
+        Reason and remedy of one node in particular, where there are better ones.
     """
 
     layer: Layer
     reason: str
     remedy: str
+    special: Callable[[Node], tuple[str, str] | None] | None = None
+
+    def refusal(self, node: Node) -> tuple[str, str]:
+        """Reason and remedy for a node."""
+        found = None if self.special is None else self.special(node)
+        return (self.reason, self.remedy) if found is None else found
 
 
 _GROUPS = (
@@ -91,8 +106,8 @@ _GROUPS = (
         ),
     ),
     (
-        "its scores and probabilities have no quantisers",
-        "write it out as MatMul, Softmax and MatMul, as pyqkit quantise does, with quantisers between",
+        "its scores and probabilities have no quantisers, and none can be put inside",
+        "let pyqkit quantise write it out as MatMul, Softmax and MatMul with quantisers between",
         (Layer("Attention", ("torch.nn.functional.scaled_dot_product_attention",)),),
     ),
     (
@@ -124,6 +139,13 @@ _GROUPS = (
     ),
 )
 
+_SPECIAL: Mapping[str, Callable[[Node], tuple[str, str] | None]] = {
+    "Attention": attention.refusal,
+    "Where": masks.refusal,
+}
+
 MISSING: dict[str, Missing] = {
-    layer.node: Missing(layer, reason, remedy) for reason, remedy, layers in _GROUPS for layer in layers
+    layer.node: Missing(layer, reason, remedy, _SPECIAL.get(layer.node))
+    for reason, remedy, layers in _GROUPS
+    for layer in layers
 }

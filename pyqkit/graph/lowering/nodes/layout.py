@@ -20,7 +20,10 @@ from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 
-_BATCH = "keep the batch as the first axis; x[:, [1, 0]] is exported so: write torch.index_select"
+_BATCH = (
+    "keep the batch as the first axis; windows of attention are exported so: let each token look at all "
+    "others; x[:, [1, 0]] too: write torch.index_select"
+)
 
 
 def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Coded | Real:
@@ -85,7 +88,8 @@ def reshape(lowering: Lowering, node: Node) -> list[Value]:
     target = [source[i] if v == 0 else int(v) for i, v in enumerate(node.constant(1, "shape"))]
     if -1 not in target and prod(target) != prod(source):
         raise Unlowerable(
-            f"it reshapes {source}, batch included, to {tuple(target)}", "export the model with a batch of 1"
+            f"it reshapes {source}, batch included, to {tuple(target)}",
+            "export the model with a batch of 1, and with a number of heads that divides the channels",
         )
     return [_move(node, lambda a: a.reshape(target))]
 
