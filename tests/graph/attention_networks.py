@@ -49,6 +49,21 @@ def norm(b: Builder, x: str, kind: str = "LayerNormalization") -> str:
     return b.node(kind, x, *rows, axis=-1, epsilon=1e-5)
 
 
+def pooled(b: Builder, x: str, form: str) -> str:
+    """Sequence pooling: the sum of all tokens, weighted by a softmax over tokens."""
+    scores = b.quantise(b.node("MatMul", x, b.weights("int4", WIDTH, 1)), "int8", 0.125)
+    if form == "softmax behind a transpose":
+        shares = b.node("Softmax", b.node("Transpose", scores, perm=[0, 2, 1]), axis=-1)
+        shares = b.quantise(shares, "uint8", 2**-8)
+    else:
+        shares = b.quantise(b.node("Softmax", scores, axis=1), "uint8", 2**-8)
+    if form == "sum of products":
+        return b.node("ReduceSum", b.node("Mul", shares, x), b.constant([1], _WHOLE), keepdims=0)
+    if form == "softmax over tokens":
+        shares = b.node("Transpose", shares, perm=[0, 2, 1])
+    return b.node("Squeeze", b.node("MatMul", shares, x), b.constant([1], _WHOLE))
+
+
 def encoder(
     fmt: str = "int8",
     scores: str = "int8",

@@ -29,6 +29,7 @@ from tests.graph.attention_networks import (
     encoder,
     heads_apart,
     norm,
+    pooled,
     with_class_token,
 )
 from tests.graph.checked import check
@@ -81,6 +82,42 @@ def test_rms_norms_are_those_of_the_reference(fmt: str) -> None:
     model.opset_import[0].version = 23
     graph = check(model, tokens())
     assert any(isinstance(op, LayerNorm) and not op.centred for op in graph.operators)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        ("softmax over tokens", "matrix_product"),
+        ("softmax behind a transpose", "matrix_product"),
+        ("sum of products", "product"),
+    ],
+)
+def test_sequences_are_pooled_by_shares_of_tokens(form: str, kind: str) -> None:
+    b = Builder(TOKENS, WIDTH)
+    x = b.quantise(b.node("MatMul", b.quantise("x", "int8", 2**-4), b.weights("int4", WIDTH, WIDTH)), "int8")
+    found = b.quantise(pooled(b, x, form), "int8", 0.25)
+    graph = check(b.model(b.node("MatMul", found, b.weights("int4", WIDTH, 3))), tokens())
+    assert {"softmax", kind} <= {op.kind for op in graph.operators}
+    softmax = next(op for op in graph.operators if isinstance(op, Softmax))
+    assert graph.tensors[softmax.outputs[0]].shape == (1, 1, TOKENS)
+
+
+SELECTED: dict[str, Callable[[Builder, str], str]] = {
+    "an index": lambda b, x: b.node("Gather", x, b.constant(-1, np.int64), axis=1),
+    "a slice": lambda b, x: b.node("Slice", x, *(b.constant([i], np.int64) for i in (1, 4, 1))),
+    "all but the first": lambda b, x: b.node(
+        "Split", x, b.constant([1, TOKENS - 1], np.int64), axis=1, outputs=2
+    )[1],
+    "a mean": lambda b, x: b.node("ReduceMean", x, axes=[1]),
+    "an average pool": lambda b, x: b.node("GlobalAveragePool", b.node("Transpose", x, perm=[0, 2, 1])),
+}
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_tokens_are_selected_and_averaged(name: str) -> None:
+    b = Builder(TOKENS, WIDTH)
+    x = b.quantise(norm(b, b.quantise("x", "int8", 2**-4)), "int8", 2**-5)
+    check(b.model(b.quantise(SELECTED[name](b, x), "int8", 2**-5)), tokens())
 
 
 def test_a_wrong_position_is_found() -> None:
@@ -249,6 +286,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
         ),
         "it goes along axis 1 of 3",
     ),
+    "a softmax over frames": (
+        lambda b, x: b.quantise(b.node("Softmax", x, axis=0), "uint8", 2**-8),
+        "it goes along the batch; let it go along channels or tokens",
+    ),
     "16 bits behind a norm": (
         lambda b, x: b.quantise(norm(b, x), "int16"),
         "a softmax or a norm is rounded to int16",
@@ -275,6 +316,16 @@ def test_what_attention_must_not_be_is_refused(name: str) -> None:
     with pytest.raises(ConversionError) as caught:
         import_qonnx(model)
     assert sentence in str(caught.value)
+
+
+def test_a_softmax_along_several_axes_is_refused() -> None:
+    b = Builder(TOKENS, WIDTH)
+    model = b.model(b.quantise(b.node("Softmax", b.quantise("x", "int8", 2**-4)), "uint8", 2**-8))
+    model.opset_import[0].version = 12
+    with pytest.raises(
+        ConversionError, match="it goes along all axes from axis 1 on, as it does before op-set 13"
+    ):
+        import_qonnx(model)
 
 
 def test_fields_that_no_operator_can_have_are_refused() -> None:

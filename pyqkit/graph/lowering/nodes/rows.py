@@ -21,15 +21,19 @@ from pyqkit.graph.lowering.tokens import COMMAND, as_tokens, heads_apart, pixel_
 
 _QUANTISED = "put a quantiser (QuantIdentity) before it, as pyqkit quantise does"
 _NORM_BITS = 16  # of what a norm reads
+_ONE_AXIS = 13  # op-set from which on a softmax goes along one axis
 
 
 def _last_axis(node: Node, real: Real) -> None:
-    rank = len(real.shape) + 1
-    axis = int(node.attributes.get("axis", -1)) % rank
+    axis, rank = _axis(node, real), len(real.shape) + 1
     if axis != rank - 1:
         raise Unlowerable(
             f"it goes along axis {axis} of {rank}", "move what it goes along to the last axis before it"
         )
+
+
+def _axis(node: Node, real: Real, default: int = -1) -> int:
+    return int(node.attributes.get("axis", default)) % (len(real.shape) + 1)
 
 
 def _codes(lowering: Lowering, real: Real, bits: int, reason: str, remedy: str) -> None:
@@ -45,14 +49,28 @@ def _waiting(real: Real, function: RowFunction) -> Real:
 
 
 @handles(
-    Layer("Softmax", ("torch.nn.Softmax",), (), "of quantised scores, along the last axis"),
+    Layer("Softmax", ("torch.nn.Softmax",), (), "of quantised scores, along channels or tokens"),
     attributes=("axis",),
 )
 def softmax(lowering: Lowering, node: Node) -> list[Value]:
     real = node.real()
     if node.outputs[0] in lowering.at_end:
         raise Unlowerable("it stands at the end of the network", "leave it to the host")
-    _last_axis(node, real)
+    axis = _axis(node, real, -1 if lowering.opset >= _ONE_AXIS else 1)
+    if lowering.opset < _ONE_AXIS and axis < len(real.shape):
+        raise Unlowerable(
+            f"it goes along all axes from axis {axis} on, as it does before op-set {_ONE_AXIS}",
+            f"export the model with op-set {_ONE_AXIS} or a later one",
+        )
+    if axis == 0:
+        raise Unlowerable("it goes along the batch", "let it go along channels or tokens")
+    turned = replace(real, view=np.moveaxis(real.view, axis - 1, -1))
+    found = _shares(lowering, turned, node.outputs[0])
+    return [replace(found, view=np.moveaxis(found.view, -1, axis - 1))]
+
+
+def _shares(lowering: Lowering, real: Real, name: str) -> Real:
+    """Softmax along the last axis."""
     reason = f"its scores are not quantised to at most {TABLE_BITS} bits"
     _codes(lowering, real, TABLE_BITS, reason, COMMAND)
     if any(offset != real.offset[0] for offset in real.offset):
@@ -62,10 +80,10 @@ def softmax(lowering: Lowering, node: Node) -> list[Value]:
     heads, shape = prod(real.shape[:-2]), real.shape
     rows = replace(real, view=real.view.reshape(heads, *(1,) * (2 - len(shape)), *shape[-2:]))
     tokens = rows.view.transpose(1, 0, 2).reshape(rows.shape[1], -1)
-    found = as_tokens(lowering, replace(real, view=tokens), node.outputs[0])
+    found = as_tokens(lowering, replace(real, view=tokens), name)
     step = pixel_step(found)
     found = replace(found, view=heads_apart(found, heads).view.reshape(shape))
-    return [_waiting(found, SoftmaxRows(heads, step))]
+    return _waiting(found, SoftmaxRows(heads, step))
 
 
 @handles(
