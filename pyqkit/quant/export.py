@@ -32,6 +32,7 @@ from pyqkit.graph.model import QUANTISERS
 from pyqkit.quant.calibration import warn_of_uncalibrated
 from pyqkit.quant.check import check_export
 from pyqkit.quant.handlers import Manager
+from pyqkit.quant.norms import write_out_norms
 from pyqkit.quant.ptq.naming import name_layers
 
 CHECKED_FRAMES = 2
@@ -125,6 +126,7 @@ def _copied(model: torch.nn.Module) -> torch.nn.Module:
             "the tensors that it keeps as attributes"
         ) from error
     working = working.to("cpu", torch.float32).eval()
+    write_out_norms(working)
     for module in working.modules():
         if hasattr(module, "export_handler"):
             module.export_handler = None  # type: ignore[assignment]  # of an export before, by Brevitas' own manager perhaps

@@ -42,6 +42,7 @@ _MODULES: dict[Any, Callable[..., nn.Module]] = {
     functional.celu: nn.CELU,
     functional.softplus: nn.Softplus,
 }
+_OF_FUNCTIONS = ("input", "inplace", "_stacklevel")  # arguments that no module has
 _DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
 _DROPOUTS = (functional.dropout, functional.dropout2d, torch.dropout, functional.alpha_dropout)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -210,7 +211,9 @@ def _as_modules(graph: fx.GraphModule) -> None:
         make = _MODULES.get(node.target) if node.op in ("call_function", "call_method") else None
         if make is None:
             continue
-        given = {key: value for key, value in node.kwargs.items() if key not in ("input", "inplace")}
+        given = {key: value for key, value in node.kwargs.items() if key not in _OF_FUNCTIONS}
+        if given.get("dtype", 0) is None:
+            del given["dtype"]
         x = node.kwargs.get("input", node.args[0] if node.args else None)
         own = free_path(graph, place(node))
         graph.add_submodule(own, make(*(a for a in node.args[1:] if not isinstance(a, bool)), **given).eval())

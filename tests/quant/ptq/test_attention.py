@@ -88,9 +88,9 @@ def test_attention_that_is_written_out_computes_the_same(scale: float | None) ->
         torch.testing.assert_close(graph(x), model(x))
 
 
-@pytest.mark.parametrize("option", ["is_causal", "attn_mask"])
+@pytest.mark.parametrize("option", ["is_causal", "attn_mask", "dropout_p", "enable_gqa"])
 def test_masks_are_refused(option: str) -> None:
-    options = {"is_causal": True, "attn_mask": torch.ones(5, 5)}
+    options = {"is_causal": True, "attn_mask": torch.ones(5, 5), "dropout_p": 1e-30, "enable_gqa": True}
     model, x = made(**{option: options[option]}), torch.from_numpy(frames())
     with pytest.raises(
         UserError, match=f"without a mask, dropout or shared keys was expected.* has {option}"
@@ -118,6 +118,36 @@ def test_what_is_quantised_runs_as_the_reference_says(
     with torch.no_grad():
         wanted = rounded(torch.from_numpy(x)).numpy()
     assert np.median(np.abs(found - wanted)) < 0.02 * np.abs(wanted).max()
+
+
+class Pooled(nn.Module):
+    """Tokens under a norm, which one sum weighted by shares of them makes a vector of."""
+
+    def __init__(self, norm: nn.Module, product: bool) -> None:
+        super().__init__()
+        self.patches, self.norm, self.product = nn.Conv2d(3, WIDTH, 4, stride=4), norm, product
+        self.pool, self.head = nn.Linear(WIDTH, 1), nn.Linear(WIDTH, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.patches(x).flatten(2).transpose(1, 2))
+        shares = functional.softmax(self.pool(x), dim=1)
+        found = (shares.transpose(-1, -2) @ x).squeeze(-2) if self.product else (shares * x).sum(1)
+        return self.head(found)
+
+
+@pytest.mark.parametrize(("norm", "product"), [(nn.LayerNorm, True), (nn.RMSNorm, False)])
+def test_sequence_pooling_runs_as_the_reference_says(
+    norm: type[nn.Module], product: bool, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    x = frames(12)
+    rounded = quantise(Pooled(norm(WIDTH), product).eval(), x, weights="int8")
+    path = export_qonnx(rounded, torch.from_numpy(x[:2]), tmp_path / "net.onnx")
+    import onnx
+
+    kinds = [op.kind for op in check(onnx.load(path), x).operators]
+    wanted = ("softmax", "layer_norm", "matrix_product" if product else "product")
+    assert [kinds.count(kind) for kind in wanted] == [1, 1, 1]
 
 
 class Module(nn.Module):
