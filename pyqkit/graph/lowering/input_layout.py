@@ -130,16 +130,22 @@ class _Walk:
         """Whether a node is the first of a layer norm or an RMS norm in pieces."""
         if _is_square(node):
             return any(self._is_mean(reader, rank) for reader in self._behind(node))
+        if not self._is_mean(node, rank):
+            return False
         moved = [reader for reader in self._behind(node) if reader.op_type == "Sub"]
-        return self._is_mean(node, rank) and any(
-            _is_square(reader) for sub in moved for reader in self._behind(sub)
-        )
+        return any(_is_square(reader) for sub in moved for reader in self._behind(sub))
 
     def _behind(self, node: Any) -> list[Any]:
         """What reads the result of a node, with casts left out."""
-        found = []
-        for reader in self._readers.get("".join(node.output[:1]), []):
-            found += self._behind(reader) if reader.op_type == "Cast" else [reader]
+        found, seen, pending = [], set(), list(node.output[:1])
+        while pending:
+            name = pending.pop()
+            for reader in self._readers.get(name, []) if name not in seen else []:
+                if reader.op_type == "Cast":
+                    pending += reader.output[:1]
+                else:
+                    found.append(reader)
+            seen.add(name)
         return found
 
     def _is_mean(self, node: Any, rank: int) -> bool:
@@ -147,8 +153,8 @@ class _Walk:
         if node.op_type != "ReduceMean":
             return False
         given = self._constants.get(node.input[1]) if len(node.input) > 1 else None
-        axes = attribute_values(node).get("axes", []) if given is None else given.ravel()
-        return [int(axis) % rank for axis in axes] == [rank - 1]
+        axes = np.ravel(attribute_values(node).get("axes", []) if given is None else given)
+        return axes.dtype.kind == "i" and [int(axis) % rank for axis in axes] == [rank - 1]
 
     def _move(self, node: Any, places: np.ndarray) -> None:
         """As the rule of the node says; what it refuses is reported when the node is lowered."""
