@@ -141,7 +141,7 @@ ResNet-20, ShuffleNetV2 x0.5 (depthwise convolutions) and a small Vision Transfo
 * **LUTs** are those of [cost.md](cost.md): one multiply-accumulate with an exact accumulator, open-source
   synthesis for 7-series before place and route. They are not the authors' figures, which are for a VCK190.
 
-{done} of {all} rows of W = A have been measured, in {hours:.1f} hours of one shared core.
+{done} of {all} rows of W = A have been measured; all rows took {hours:.1f} hours of one shared core.
 
 {pictures}
 

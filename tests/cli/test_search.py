@@ -82,6 +82,19 @@ def test_images_that_are_refused(given: np.ndarray, reason: str, tmp_path: Path)
     assert done.exit_code == 2 and re.search(reason, done.output), done.output
 
 
+@pytest.mark.parametrize(("kind", "options"), [("lpq", ()), ("formats", ("--target-fps", "10"))])
+def test_a_factory_that_draws_its_weights(
+    kind: str, options: tuple[str, ...], calib: Path, tmp_path: Path
+) -> None:
+    """A search reads the network more than once."""
+    (tmp_path / "net.py").write_text(
+        "from tests.studies.small import Small\n\n\ndef drawn():\n    return Small().eval()\n"
+    )
+    wanted = (f"{tmp_path / 'net.py'}:drawn", "--calib", calib, "-o", tmp_path / "out", *options)
+    done = CliRunner().invoke(main, ["search", kind, *map(str, wanted)])
+    assert done.exit_code == 2 and "give weights to a factory that draws its own" in done.output
+
+
 def test_another_network_cannot_go_on(calib: Path, tmp_path: Path) -> None:
     wanted = ("--calib", calib, "-o", tmp_path / "lpq", *SHORT)
     assert call(MODULE, *wanted).exit_code == 0

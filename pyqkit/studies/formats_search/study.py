@@ -222,8 +222,8 @@ def subject(source: Source, goal: Goal) -> Subject:
     model, images = source.network(), source.images()
     if (network_digest(model), array_digest(images)) != (goal.network, goal.frames):
         raise UserError(
-            "the network and frames with which the search began were expected, but others are there; leave "
-            "files as they are while a search runs"
+            "the network and frames the search began with were expected, but reading anew gives others; "
+            "leave files as they are while a search runs, and give weights to a factory that draws its own"
         )
     return Subject(model, checked(images), parse_steps(goal.recipe))
 

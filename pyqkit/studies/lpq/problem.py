@@ -148,8 +148,8 @@ def array_digest(array: np.ndarray) -> str:
 def _check_same(expected: str, found: str, what: str) -> None:
     if expected != found:
         raise UserError(
-            f"the {what} with which the search began was expected, but a worker found another one; leave "
-            "files as they are while a search runs"
+            f"the {what} with which the search began was expected, but reading anew gives another; leave "
+            "files as they are while a search runs, and give weights to a factory that draws its own"
         )
 
 
