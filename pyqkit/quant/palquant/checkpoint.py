@@ -23,7 +23,8 @@ def load_checkpoint(network: PalResNet, path: Path | str) -> None:
     network : PalResNet
     path : path
         An npz or a safetensors file with the names of the authors' ``state_dict``, which are those of
-        `PalResNet`; their own files are pickles and have to be written anew where they are trusted.
+        `PalResNet`; their own files are pickles and have to be written anew where they are trusted. Bits
+        are in neither names nor shapes: they are those of the network.
 
     Raises
     ------

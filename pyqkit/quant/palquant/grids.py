@@ -114,7 +114,7 @@ class Grid(nn.Module):
 
 def check_bits(weight_bits: int, act_bits: int) -> None:
     """Refuse widths that there is no grid of."""
-    if not (1 <= weight_bits <= 8 and 1 <= act_bits <= 8):
+    if any(not isinstance(bits, int) or not 1 <= bits <= 8 for bits in (weight_bits, act_bits)):
         raise FormatError(
             f"weights and activations of 1 to 8 bits were expected, but {weight_bits} and {act_bits} came; "
             "choose others"

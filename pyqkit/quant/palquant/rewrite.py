@@ -16,7 +16,7 @@ from pyqkit.quant.palquant.layers import GridConv2d, LsqConv2d, PalConv2d
 from pyqkit.quant.palquant.resnet import Groups, Kernel, PalResNet, Shape
 
 _CONVOLUTIONS: Mapping[str, type[GridConv2d]] = {"palquant": PalConv2d, "lsq": LsqConv2d}
-_WITHOUT_WEIGHTS = (nn.ReLU, nn.Identity, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Dropout)
+_WITHOUT_WEIGHTS = (nn.ReLU, nn.Identity, nn.AdaptiveAvgPool2d, nn.Flatten)
 
 
 def groups_for(bits: int, hardware_bits: int) -> int:
@@ -81,10 +81,15 @@ def palquant(
         If the network has another shape; the sentence names the layer.
     """
     check_bits(weight_bits, act_bits)
-    if quantiser not in _CONVOLUTIONS or groups < 1:
+    if quantiser not in _CONVOLUTIONS or not isinstance(groups, int) or groups < 1:
         raise UserError(
             "quantiser 'palquant' or 'lsq' and 1 group or more were expected, but "
-            f"{quantiser!r} and {groups} came; choose others"
+            f"{quantiser!r} and {groups!r} came; choose others"
+        )
+    if not isinstance(model, nn.Module):
+        raise UserError(
+            f"a network was expected, but a {type(model).__name__} came; pass a torch.nn.Module of the shape "
+            "of torchvision's ResNet"
         )
     found = _read(model)
     made = Groups(groups, _CONVOLUTIONS[quantiser], weight_bits, act_bits)
@@ -109,6 +114,8 @@ def _read(model: nn.Module) -> _Found:
     stem, head = parts.pop("conv1", None), None
     if not isinstance(stem, nn.Conv2d) or stem.groups != 1 or stem.bias is not None:
         raise _unknown("conv1", "is no plain convolution without bias")
+    if set(stem.dilation) != {1} or stem.padding_mode != "zeros":
+        raise _unknown("conv1", "is dilated, or does not pad with zeros")
     _batch_norm(parts.pop("bn1", None), "bn1")
     maxpool: nn.MaxPool2d | None = None
     stages: list[list[Shape]] = []
@@ -117,13 +124,21 @@ def _read(model: nn.Module) -> _Found:
             stages.append([_block(block, f"{name}.{number}") for number, block in part.named_children()])
         elif isinstance(part, nn.MaxPool2d) and not stages:
             maxpool = copy.deepcopy(part)
-        elif isinstance(part, nn.Linear) and head is None:
+        elif isinstance(part, nn.Linear) and part.bias is not None and head is None:
             head = part
         elif not isinstance(part, _WITHOUT_WEIGHTS):
-            raise _unknown(name, f"is a {type(part).__name__}")
+            raise _unknown(name, f"is {_described(part)}")
+        elif isinstance(part, nn.AdaptiveAvgPool2d) and part.output_size not in (1, (1, 1)):
+            raise _unknown(name, "averages to more than one pixel")
     if head is None or not stages or not all(stages):
         raise _unknown("", "has no stages layer1, layer2, ... of blocks, or no linear layer")
     return _Found(stem, maxpool, stages, head.out_features)
+
+
+def _described(part: nn.Module) -> str:
+    """What a part is that no such network has."""
+    without = isinstance(part, nn.Linear) and part.bias is None
+    return f"a {type(part).__name__}" + " without bias" * without
 
 
 def _block(block: nn.Module, path: str) -> Shape:

@@ -169,6 +169,14 @@ def changed(path: str, layer: nn.Module) -> nn.Module:
         ),
         (changed("extra", nn.Conv2d(4, 4, 1)), "layer extra is a Conv2d"),
         (changed("fc", nn.Identity()), "it has no stages"),
+        (changed("fc", nn.Linear(16, 10, bias=False)), "layer fc is a Linear without bias"),
+        (changed("conv1", nn.Conv2d(1, 4, 3, padding=2, dilation=2, bias=False)), "layer conv1 is dilated"),
+        (
+            changed("conv1", nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect", bias=False)),
+            "layer conv1 is dilated, or does not pad with zeros",
+        ),
+        (changed("avgpool", nn.AdaptiveAvgPool2d(2)), "layer avgpool averages to more than one pixel"),
+        (changed("drop", nn.Dropout(0.5)), "layer drop is a Dropout"),
     ],
 )
 def test_other_shapes_are_refused_by_name(network: nn.Module, sentence: str) -> None:
@@ -181,5 +189,10 @@ def test_other_settings_are_refused() -> None:
         palquant(base(), 2, weight_bits=0)
     with pytest.raises(UserError, match="'palquant' or 'lsq'"):
         palquant(base(), 2, quantiser="pact")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="1 group or more"):
-        palquant(base(), 0)
+    for groups in (0, 2.5):
+        with pytest.raises(UserError, match="1 group or more"):
+            palquant(base(), groups)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"1 to 8 bits were expected, but 2\.5 and 2 came"):
+        palquant(base(), 2, weight_bits=2.5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="a network was expected, but a NoneType came"):
+        palquant(None, 2)  # type: ignore[arg-type]
