@@ -37,6 +37,7 @@ PACKAGES = (
     "pyosys",
 )
 _SOURCE = Path(__file__).parents[2]  # of a checkout
+_CODE = (".", ":(exclude)benchmarks/results", ":(exclude)docs")  # what a second run finds as the first did
 _ROOM = 10.0  # seconds that git or a compiler may take to say what it is
 
 
@@ -74,7 +75,8 @@ class Provenance:
     pyqkit : str
         Version.
     commit : str or None
-        Of a checkout, with ``+changes`` where its files differ from it; None for an installed package.
+        Of a checkout, with ``+changes`` where its files differ from it, but those that a measurement writes;
+        None for an installed package.
     python, system, cpu : str
     cores : int
         That the run may use.
@@ -189,7 +191,9 @@ def _commit() -> str | None:
     if not (_SOURCE / ".git").exists():
         return None
     commit = _said(["git", "-C", str(_SOURCE), "rev-parse", "HEAD"])
-    changes = _said(["git", "-C", str(_SOURCE), "status", "--porcelain", "--untracked-files=no"])
+    changes = _said(
+        ["git", "-C", str(_SOURCE), "status", "--porcelain", "--untracked-files=no", "--", *_CODE]
+    )
     return f"{commit}+changes" if commit and changes else commit
 
 

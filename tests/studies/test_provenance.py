@@ -6,6 +6,7 @@ import argparse
 import getpass
 import json
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import pyqkit
+import pyqkit.studies.provenance as provenance_module
 from pyqkit.studies.provenance import Clock, provenance
 from tests.studies.walk import main as walk_command
 
@@ -31,6 +33,25 @@ def test_what_it_says() -> None:
     assert "`some.py --frames 3 --formats a b --again`" in found.sentence()
     if (ROOT / ".git").exists():
         assert found.commit is not None and found.commit[:7] in found.sentence()
+
+
+def test_results_are_no_changes_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A benchmark that goes on beside what it wrote is of the same commit as when it began."""
+    tree = [tmp_path / name for name in ("code.py", "benchmarks/results/rows.json", "docs/page.md")]
+    for path in tree:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(provenance_module, "_SOURCE", tmp_path)
+    clock = Clock()
+    clean = provenance("some.py", {}, clock).commit
+    for path in reversed(tree):
+        assert clean is not None
+        assert provenance("some.py", {}, clock).commit == clean
+        path.write_text("2")
+    assert provenance("some.py", {}, clock).commit == f"{clean}+changes"
 
 
 def test_no_user_and_no_path() -> None:
