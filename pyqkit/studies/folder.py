@@ -116,6 +116,8 @@ def opened(path: Path, definition: Definition, resume: bool, force: bool) -> Ite
     if resume and path.exists():
         with _locked(path):
             _check(path, definition)
+            for name in _FOLDERS:  # one without files is lost where version control has kept the study
+                (path / name).mkdir(exist_ok=True)
             yield Folder(path, definition)
         return
     if force and path.is_dir():
@@ -138,17 +140,16 @@ def _check(path: Path, definition: Definition) -> None:
     """Compare the definition in a folder with the one that is to go on."""
     try:
         found: Json = untrusted.json_data(untrusted.text(path / STUDY, MAX_TEXT))
-        missing = [name for name in _FOLDERS if not (path / name).is_dir()]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StudyFolderError(
             f"the folder of a study was expected, but {path / STUDY} cannot be read ({reason}); choose "
             "another, or pass --force to begin anew"
         ) from None
-    if missing or canonical(found) != canonical(definition.to_json()):
+    if canonical(found) != canonical(definition.to_json()):
         raise StudyFolderError(
             f"the study that began in {path} was expected, but "
-            f"{f'{missing[0]} is missing' if missing else _difference(found, definition.to_json())}; "
+            f"{_difference(found, definition.to_json())}; "
             "choose another folder, pass --force to begin anew, or go on with what it began with"
         )
 

@@ -223,3 +223,15 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
             with pytest.raises(StudyFolderError, match="another run goes on in"):
                 run(STUDY, tmp_path / "walk", **options)
     run(STUDY, tmp_path / "walk", resume=True)
+
+
+def test_version_control_keeps_no_empty_folders(tmp_path: Path) -> None:
+    """A study of steps without curves goes on from a clone."""
+    with opened(tmp_path / "walk", Definition(STUDY), False, False):
+        pass
+    for name in ("tasks", "curves", "runs"):
+        (tmp_path / "walk" / name).rmdir()
+    found = run(STUDY, tmp_path / "walk", resume=True)
+    assert [outcome.values for outcome in found.outcomes] == [
+        outcome.values for outcome in run(STUDY, tmp_path / "other").outcomes
+    ]
