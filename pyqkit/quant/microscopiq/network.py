@@ -25,6 +25,7 @@ from pyqkit.quant.microscopiq.activations import Microscale, calibrated
 from pyqkit.quant.microscopiq.layer import SHIFT_BITS, Along, Options, microscopiq
 from pyqkit.quant.microscopiq.walk import FloatLayer, each_layer
 from pyqkit.quant.ptq.frames import checked
+from pyqkit.quant.ptq.layers import channel_axis
 from pyqkit.quant.ptq.moments import rows, second_moments
 
 _BATCH = 64
@@ -176,7 +177,7 @@ def quantised(
     fmt = _blocks(acts)
     for name, layer, inputs in each_layer(network, batches, keep):
         (say or (lambda word: None))(name)
-        act = None if fmt is None else calibrated(fmt, inputs, _axis(layer), static)
+        act = None if fmt is None else calibrated(fmt, inputs, channel_axis(layer), static)
         network = _with(network, layer, _rounded(name, layer, inputs, options, act))
     return network
 
@@ -188,10 +189,6 @@ def _blocks(acts: str) -> Microscaled | None:
             f"microscaled blocks were expected for activations, but {brief(acts)} came; take mx128_int8narrow"
         )
     return fmt
-
-
-def _axis(layer: FloatLayer) -> int:
-    return -1 if isinstance(layer, nn.Linear) else 1
 
 
 def _batches(model: nn.Module, data: Any) -> list[Tensor]:

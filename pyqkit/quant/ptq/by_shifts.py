@@ -19,9 +19,8 @@ from torch.nn.grad import conv2d_weight
 from pyqkit.quant.ptq.layers import WeightLayer, padded
 
 _WIDEST = 3  # a wider window has more border than it saves
-Part = tuple[
-    tuple[int, int], tuple[int, int]
-]  # first row and the one behind the last, and the same of columns
+Range = tuple[int, int]  # the first and the one behind the last
+Part = tuple[Range, Range]  # of rows and of columns
 
 
 def serves(layer: WeightLayer) -> bool:

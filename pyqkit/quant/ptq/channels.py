@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pyqkit.quant.ptq.layers import WeightLayer
+from pyqkit.quant.ptq.layers import WeightLayer, channel_axis
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Channels:
 
 def means(layer: WeightLayer, outputs: Sequence[Tensor]) -> Tensor:
     """Mean of each channel, float64, from batches of outputs."""
-    axis = -1 if isinstance(layer, nn.Linear) else 1
+    axis = channel_axis(layer)
     others = [other for other in range(outputs[0].ndim) if other != axis % outputs[0].ndim]
     sums = torch.stack([batch.sum(others, dtype=torch.float64) for batch in outputs]).sum(0)
     return sums / (sum(batch.numel() for batch in outputs) / len(sums))
@@ -43,12 +43,12 @@ def means(layer: WeightLayer, outputs: Sequence[Tensor]) -> Tensor:
 
 def add_to_channels(layer: WeightLayer, outputs: Tensor, numbers: Tensor) -> Tensor:
     """Outputs of a layer to which a number is added in each channel, in place."""
-    axis = -1 if isinstance(layer, nn.Linear) else 1
+    axis = channel_axis(layer)
     return outputs.movedim(axis, -1).add_(numbers.to(outputs)).movedim(-1, axis)
 
 
 def _rows(layer: WeightLayer, outputs: Sequence[Tensor]) -> list[Tensor]:
-    axis = -1 if isinstance(layer, nn.Linear) else 1
+    axis = channel_axis(layer)
     return [batch.movedim(axis, 0).flatten(1) for batch in outputs]
 
 

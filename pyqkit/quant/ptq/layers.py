@@ -45,6 +45,11 @@ WEIGHT_LAYERS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.Linear)
 _TWINS = ((nn.Conv1d, QuantConv1d), (nn.Conv2d, QuantConv2d), (nn.Linear, QuantLinear))
 
 
+def channel_axis(layer: nn.Module) -> int:
+    """Where channels are in what a layer reads and makes: last for a linear layer, else behind the frames."""
+    return -1 if isinstance(layer, nn.Linear) else 1
+
+
 def padded(layer: nn.Conv1d | nn.Conv2d, x: Tensor) -> Tensor:
     """Inputs of a convolution with all that its window lies on."""
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pyqkit.quant.ptq.layers import channel_axis
 from pyqkit.quant.ptq.network import Network
 from pyqkit.quant.ptq.spaces import Space, spaces
 from pyqkit.quant.ptq.step import Stage, Step, steps
@@ -35,7 +36,7 @@ class Smooth(Step):
         largest: dict[str, Tensor] = {}
         walk = Walk(network.float, network.batches())
         for name in network.layers:
-            axis = -1 if isinstance(network.layer(name), nn.Linear) else 1
+            axis = channel_axis(network.layer(name))
             inputs = [x.abs().movedim(axis, 0).flatten(1).amax(1) for x in walk.inputs(name)]
             largest[name] = torch.stack(inputs).amax(0)
         for space in spaces(network):
