@@ -1,5 +1,5 @@
 // What each place of a micro-block is, by its flag and its permutation list (family microscopiq): an outlier's upper half, and where its
-// lower one stands, or a lower half. For elements that keep halves apart; a cycle later.
+// lower one stands, or a lower half. For elements that keep halves apart; a step later, which is a cycle with `enable`.
 `default_nettype none
 module pqk_array_block_marks #(
     localparam int MICRO = 8,
@@ -7,6 +7,7 @@ module pqk_array_block_marks #(
     localparam int MARK = 5
 ) (
     input  wire                   clock,
+    input  wire                   enable,
     input  wire                   flag,
     input  wire  [   6*PAIRS-1:0] places,
     output logic [MARK*MICRO-1:0] marks  // {where the lower half stands, is a lower half, is an upper half}
@@ -26,7 +27,7 @@ module pqk_array_block_marks #(
         end
       end
     end
-    always_ff @(posedge clock) marks[MARK*c+:MARK] <= {from, lower, upper};
+    always_ff @(posedge clock) if (enable) marks[MARK*c+:MARK] <= {from, lower, upper};
   end
 endmodule
 `default_nettype wire

@@ -52,19 +52,7 @@ module pqk_array_block_matrix #(
     end
     always_ff @(posedge clock) shifts_read[g*SHIFTS+:EXPONENT] <= slots[SLOTS-1-:EXPONENT];
     if (CROSSBARS) begin : g_marks
-      wire [MARK*LANES*MICRO-1:0] marks;
-      logic [MICRO*SLOT-1:0] held;
-      always_ff @(posedge clock) held <= stored;
-      for (genvar l = 0; l < LANES; l++) begin : g_lane
-        pqk_array_block_marks marks_of_lane (
-            .clock, .flag(sides[l*SIDE]), .places(sides[l*SIDE+1+EXPONENT+:LIST]), .marks(marks[MARK*MICRO*l+:MARK*MICRO])
-        );
-      end
-      for (genvar c = 0; c < MICRO; c++) begin : g_weight
-        assign weights[(g*MICRO+c)*WEIGHT+:WEIGHT] = {
-          marks[MARK*(MICRO+c)+:MARK], marks[MARK*c+:MARK], held[SLOT*c+:SLOT]
-        };
-      end
+      pqk_array_block_marked marked (.clock, .enable(1'b1), .slots(stored), .sides, .weights(weights[g*MICRO*WEIGHT+:MICRO*WEIGHT]));
     end else begin : g_merged
       wire [7*MICRO-1:0] wide;
       wire [5*LANES*MICRO-1:0] pairs;
@@ -112,7 +100,7 @@ module pqk_array_block_matrix #(
       for (genvar c = 0; c < COLUMNS; c++) begin : g_element
         wire [WEIGHT-1:0] weight = weights[c*WEIGHT+:WEIGHT];
         pqk_array_slot_element element (
-            .clock, .narrow, .write(writes), .swap(swaps), .slot(weight[3:0]), .marks(weight[WEIGHT-1:4]), .activation,
+            .clock, .enable(1'b1), .narrow, .write(writes), .swap(swaps), .slot(weight[3:0]), .marks(weight[WEIGHT-1:4]), .activation,
             .shifts(shifts[c/MICRO*SHIFTS+:SHIFTS]), .products(products[c*2*PRODUCT+:2*PRODUCT]),
             .marks_of_products(marks[c*2*MARK+:2*MARK])
         );

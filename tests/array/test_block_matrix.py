@@ -18,7 +18,7 @@ ROWS, COLUMNS, ITEM = 4, 8, 91
 TILES, POSITIONS = 60, 12
 LATENCY = ROWS + 5
 LANE = int(elements(MACHINE).parameters(MACHINE)["LANE"])
-MATRIX, MARKS = "array_block_matrix", "array_block_marks"
+MATRIX, MARKED, MARKS = (f"array_block_{name}" for name in ("matrix", "marked", "marks"))
 SLOT, CROSSBAR = "array_slot_element", "array_block_crossbar"
 # What each mutant has otherwise: of the blocks that only crossbars need, and of what all share.
 MUTANTS = {
@@ -52,7 +52,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     library = {path.stem.removeprefix("pqk_"): path.read_text() for path in (ROOT / "rtl").rglob("*.sv")}
     for index, (name, (module, right, wrong)) in enumerate(MUTANTS.items()):
         assert right in library[module], name
-        own = {part: f"{part}_{index}" for part in (MATRIX, module)}
+        own = {part: f"{part}_{index}" for part in (MATRIX, MARKED, module)}
         for part, renamed in own.items():
             text = library[part].replace(right, wrong) if part == module else library[part]
             for before, after in own.items():
