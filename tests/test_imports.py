@@ -152,7 +152,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies": _parts("digest emulate.kernels files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
-    "studies.microscopiq": _parts("digest formats quant studies untrusted"),
+    "studies.microscopiq": _parts("digest files formats quant studies untrusted"),
     "studies.palquant": _parts("digest files quant studies untrusted"),
     "studies.formats_search": _parts("accelerator boards compiler dataflow files formats frames graph")
     | _parts("graph.importer graph.model hardware quant studies studies.lpq"),

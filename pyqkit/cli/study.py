@@ -83,13 +83,16 @@ def minifloat(
 
 @study.command()
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of models and texts.")
-@click.option("--model", "models", multiple=True, help="stories260k, chargpt; both by default.")
+@click.option(
+    "--model", "models", multiple=True, help="stories260k, chargpt, docstrings; those of --data by default."
+)
 @click.option("--condition", "conditions", multiple=True, help="natural (default), inject4, inject8.")
 @click.option("--method", "methods", multiple=True, help="msq2, gptq2.matched and others; all by default.")
 @click.option("--tokens", type=click.IntRange(1), default=8192, show_default=True, help="Of the test.")
 @click.option(
     "--calibration", type=click.IntRange(1), default=4096, show_default=True, help="Tokens that methods see."
 )
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is put in.")
 @study_options
 def microscopiq(
     run: StudyOptions,
@@ -99,6 +102,7 @@ def microscopiq(
     methods: tuple[str, ...],
     tokens: int,
     calibration: int,
+    seed: int,
 ) -> None:
     """Perplexity of small language models whose linear layers are rounded, at measured bits.
 
@@ -108,8 +112,26 @@ def microscopiq(
     from pyqkit.studies.microscopiq.study import METHODS, MicroscopiqStudy, rows_of
     from pyqkit.studies.microscopiq.texts import ARCHIVES
 
-    wanted = models or tuple(ARCHIVES), conditions or ("natural",), methods or METHODS
-    run_study(MicroscopiqStudy(rows_of(*wanted, data, calibration, tokens), str(data)), run)
+    there = [name for name, archive in ARCHIVES.items() if (data / archive.weights).exists()]
+    wanted = models or there or tuple(ARCHIVES), conditions or ("natural",), methods or METHODS
+    run_study(MicroscopiqStudy(rows_of(*wanted, data, calibration, tokens), str(data), seed), run)
+
+
+@study.command()
+@click.option("--models", required=True, type=click.Path(path_type=Path), help="Folder for weights and text.")
+@click.option("--epochs", type=click.IntRange(1, 1000), help="9 by default.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training.")
+@study_options(every=60.0)
+def docstrings(run: StudyOptions, models: Path, epochs: int | None, seed: int) -> None:
+    """Train a language model of 0.8 M parameters on the docstrings of the Python library.
+
+    It takes 20 minutes of one core. --models is then a --data of 'pyqkit study microscopiq'.
+    """
+    from pyqkit.studies.microscopiq.training import EPOCHS, DocstringTraining, check, write_archives
+
+    check(models, run.force or run.resume)
+    results = run_study(DocstringTraining(epochs or EPOCHS, seed), run)
+    write_archives(results.outcomes[0].arrays, models, run.force or run.resume)
 
 
 @study.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from pyqkit import untrusted
 from pyqkit.digest import digest
 from pyqkit.errors import UserError, brief
 from pyqkit.studies.datasets import arrays
-from pyqkit.studies.microscopiq.models import CharGpt, LanguageModel, Llama
+from pyqkit.studies.microscopiq.models import CharGpt, DocstringLlama, LanguageModel, Llama
 from pyqkit.studies.networks.pretrained import MAX_BYTES, put_weights, weights
 
+DOCSTRINGS = "docstrings"
+WINDOW = 128  # positions of the model that `training` trains
 _BATCH = 16
 
 
@@ -61,7 +64,7 @@ class Archive:
     windows: Callable[[np.ndarray], np.ndarray]
 
 
-def _cut(tokens: np.ndarray, length: int = 64) -> np.ndarray:
+def cut(tokens: np.ndarray, length: int = 64) -> np.ndarray:
     """Windows of one text that overlap by the token that is predicted last."""
     count = (len(tokens) - 1) // length
     return tokens[: count * length + 1][np.arange(count)[:, None] * length + np.arange(length + 1)]
@@ -69,7 +72,10 @@ def _cut(tokens: np.ndarray, length: int = 64) -> np.ndarray:
 
 ARCHIVES: Mapping[str, Archive] = {
     "stories260k": Archive("stories260k_llama.npz", "tinystories_tok512.npz", Llama, lambda tokens: tokens),
-    "chargpt": Archive("chargpt_shakespeare.npz", "shakespeare_char_ids.npz", CharGpt, _cut),
+    "chargpt": Archive("chargpt_shakespeare.npz", "shakespeare_char_ids.npz", CharGpt, cut),
+    DOCSTRINGS: Archive(
+        "docstrings_llama.npz", "docstrings_ids.npz", DocstringLlama, partial(cut, length=WINDOW)
+    ),
 }
 
 
