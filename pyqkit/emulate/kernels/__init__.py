@@ -17,7 +17,7 @@ from pyqkit.cache import load as load_library
 from pyqkit.emulate.build import build_shared
 from pyqkit.files import OutputError
 
-_SOURCES = ("kernels.cpp", "convolve.hpp", "wide.hpp", "add.hpp", "requantise.hpp", "round.hpp", "window.hpp")
+_MAIN = "kernels.cpp"  # all headers: a new one adds its functions by being there
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
 
 INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
@@ -46,9 +46,11 @@ def load(portable: bool = False) -> ctypes.CDLL | None:
     """
     if shutil.which("g++") is None:
         return None
-    sources = {name: (Path(__file__).parent / name).read_text() for name in _SOURCES}
+    headers = sorted(Path(__file__).parent.glob("*.hpp"))
+    sources = {path.name: path.read_text() for path in headers}
+    sources[_MAIN] = "".join(f'#include "{path.name}"\n' for path in headers)
     flags = (*FLAGS, "-DPYQKIT_PORTABLE") if portable else FLAGS
     try:
-        return load_library(build_shared(sources, "kernels.cpp", "exact", cache_folder(), flags))
+        return load_library(build_shared(sources, _MAIN, "exact", cache_folder(), flags))
     except (OSError, OutputError, CacheError):  # nowhere to write, or to load from
         return None

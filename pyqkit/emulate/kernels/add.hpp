@@ -1,5 +1,7 @@
 // Sums of scaled branches, as a residual addition needs them, in 32 bits: Python proves that every partial sum fits.
 #pragma once
+#include <vector>
+
 #include "requantise.hpp"
 
 // What Python passes; emulate/terms.py has the same structure.
@@ -64,3 +66,34 @@ void add_term(const Term &term, int64_t first, int pixels, int channels, int str
 }
 
 }  // namespace
+
+extern "C" {
+
+// Residual addition and requantisation, row by row; sums fit 64 bits.
+void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left,
+                     const int64_t *right, const Requantiser *requantiser, void *out) {
+  const int ROWS = 16;
+  std::vector<int64_t> sums((int64_t)ROWS * channels);
+  for (int first = 0; first < pixels; first += ROWS) {
+    const int n = pixels - first < ROWS ? pixels - first : ROWS;
+    for (int p = 0; p < n; ++p) {
+      const int32_t *x = a + ((int64_t)first + p) * channels, *y = b + ((int64_t)first + p) * channels;
+      for (int c = 0; c < channels; ++c) sums[p * channels + c] = x[c] * left[c] + y[c] * right[c];
+    }
+    requantise(sums.data(), n, channels, channels, *requantiser, out, first);
+  }
+}
+
+// Sum of scaled branches, requantised; sums fit 32 bits.
+void pyqkit_add(const Term *terms, int count, int pixels, int channels, const int32_t *ones,
+                const Requantiser *requantiser, void *out) {
+  const int ROWS = 16;
+  std::vector<int32_t> sums((int64_t)ROWS * channels);
+  for (int first = 0; first < pixels; first += ROWS) {
+    const int n = pixels - first < ROWS ? pixels - first : ROWS;
+    for (int i = 0; i < count; ++i)
+      add_term(terms[i], first, n, channels, channels, i ? ones : nullptr, sums.data());
+    requantise(sums.data(), n, channels, channels, *requantiser, out, first);
+  }
+}
+}

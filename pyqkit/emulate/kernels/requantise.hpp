@@ -214,3 +214,16 @@ void requantise(const Sum *sums, int pixels, int channels, int stride, const Req
 }
 
 }  // namespace
+
+extern "C" {
+
+void pyqkit_requantise32(const int32_t *sums, int pixels, int channels, const Requantiser *requantiser,
+                         void *out) {
+  requantise(sums, pixels, channels, channels, *requantiser, out, 0);
+}
+
+void pyqkit_requantise64(const int64_t *sums, int pixels, int channels, const Requantiser *requantiser,
+                         void *out) {
+  requantise(sums, pixels, channels, channels, *requantiser, out, 0);
+}
+}

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "requantise.hpp"
+
 // Minifloats, by adding `steps` times the power of two of the number's exponent, which is `least` or more, and taking it
 // away again; see `Minifloat.addend`.
 inline void round_floating(const float *x, int64_t count, float scale, float low, float high, float least,
@@ -84,3 +86,24 @@ inline void round_evenly(const float *x, int64_t count, float scale, float facto
   }
 }
 #endif
+
+extern "C" {
+
+// Value of a format for each float; see `pyqkit.formats.search.Starts`.
+void pyqkit_round(const float *x, int64_t count, float scale, const int32_t *reached, const float *limits,
+                  int steps, const float *values, float *out) {
+  round_to(x, count, scale, reached, limits, steps, values, out);
+}
+
+// The same of minifloats, by arithmetic.
+void pyqkit_round_floating(const float *x, int64_t count, float scale, float low, float high, float least,
+                           float steps, float *out) {
+  round_floating(x, count, scale, low, high, least, steps, out);
+}
+
+// The same of a format whose values are as far apart everywhere; see `pyqkit.formats.search.line`.
+void pyqkit_round_evenly(const float *x, int64_t count, float scale, float factor, float first, float last,
+                         const float *values, float *out) {
+  round_evenly(x, count, scale, factor, first, last, values, out);
+}
+}

@@ -32,4 +32,4 @@ class ConvolutionRunner(Runner):
 
     def result_type(self) -> np.dtype | None:
         """As the kernel writes it: narrowing would cost a pass."""
-        return np.dtype(np.int32) if self._kernel.sums_in_32_bits else None
+        return self._kernel.result_type

@@ -1,0 +1,41 @@
+"""Depthwise convolutions: sums in int32 of products of int16."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pyqkit.emulate.kernels import INT32, pointer
+from pyqkit.emulate.layers import Carrier, Compute, Factors, carries, finished
+from pyqkit.emulate.requantiser import Requantiser
+
+
+@carries("int16 depthwise")
+class Depthwise(Carrier):
+    """Each output has a channel of its own."""
+
+    result_type = np.dtype(np.int32)
+
+    def rate(self) -> float:
+        op, operands = self.layer.op, self.layer.operands
+        if operands is None or not self.layer.suits_kernels or operands.lookup is not None:
+            return 0
+        alone = op.groups == self.layer.tensor.shape[2] == len(op.weights)
+        return 30 if alone and operands.fits(16) and operands.largest_sum <= INT32 else 0
+
+    def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
+        layer, operands = self.layer, self.layer.operands
+        assert layer.library is not None and operands is not None
+        call: Any = layer.library.pyqkit_depthwise
+        weights = np.ascontiguousarray(operands.weights.reshape(layer.out.shape[2], -1).T.astype(np.int32))
+        window = layer.window()
+
+        def compute(x: list[np.ndarray]) -> np.ndarray:
+            values = np.ascontiguousarray(x[0], np.int16)
+            sums = np.empty((len(values), *layer.out.shape), np.int32)
+            shape = np.array([len(values), *window], np.int32)
+            call(pointer(values), pointer(shape), pointer(weights), pointer(sums))
+            return finished(sums, requantiser, layer)
+
+        return compute
