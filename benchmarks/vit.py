@@ -21,17 +21,47 @@ import numpy as np
 import torch
 import zoo
 from records import Run
+from torch import nn
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
 from pyqkit.hardware.resources import Resources
 from pyqkit.quant.ptq import Recipe, quantised
+from pyqkit.quant.ptq.recipe import Scaling
 from pyqkit.report import Report
+from pyqkit.studies.lpq import export as lpq
+from pyqkit.studies.lpq.result import CodedLayer
 
 RESULTS = Path(__file__).parent / "results" / "vit"
-CASES = ("int8", "e4m3", "e3m2", "int4")  # first and last layer 8 bits
 SEED = 0
+TOGETHER = 4  # frames of which the reference keeps all tensors at a time
+GENOME = Path(__file__).parent / "results" / "lpq" / "vit.lpq.0.json"  # found by `lpq.py`
 Figures = dict[str, int | float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Formats of weights and activations; first and last layer have 8 bits.
+
+    Attributes
+    ----------
+    activations : str
+        Those of the weights, if empty.
+    scaling : str
+        Kind of scales.
+    """
+
+    weights: str
+    activations: str = ""
+    scaling: Scaling = "power_of_two"
+
+
+CASES: dict[str, Case | None] = {  # None is the network that the format search LPQ has found
+    **{name: Case(name) for name in ("int8", "e4m3", "e3m2", "int4", "lp8_1_3")},
+    "e2m1/e4m3": Case("e2m1", "e4m3"),
+    "int4 real": Case("int4", scaling="real"),
+    "LPQ": None,
+}
 
 
 @dataclass(frozen=True)
@@ -109,7 +139,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--recipe", default="norms+gptq+bias")
     parser.add_argument("--calibration", type=int, default=256, help="frames")
     parser.add_argument("--board", default="ZCU104")
@@ -127,9 +157,7 @@ def measured(
     """A row with what this run was asked for."""
     seconds = dict(row.seconds)
     began = time.process_time()
-    made = quantised(
-        zoo.load("vit", options.data), frames, Recipe.of(row.case, recipe=row.recipe), SEED
-    ).quantised
+    made = network(row, frames, options.data)
     seconds["quantise"] = _since(began)
     began = time.process_time()
     accelerator = pyqkit.compile(
@@ -147,6 +175,18 @@ def measured(
         found = accuracy(found, accelerator, options.data, x[: options.images], labels[: options.images])
         seconds["accuracy"] = _since(began)
     return replace(agreement(found, accelerator, x, options), seconds=seconds)
+
+
+def network(row: Row, frames: np.ndarray, data: Path) -> nn.Module:
+    """The quantised network."""
+    model, case = zoo.load("vit", data), CASES[row.case]
+    if case is None:
+        layers = json.loads(GENOME.read_text())["values"]["layers"]
+        return lpq.quantised(
+            model, torch.from_numpy(frames), [CodedLayer.from_json(found) for found in layers]
+        )
+    recipe = Recipe.of(case.weights, case.activations, recipe=row.recipe, scaling=case.scaling)
+    return quantised(model, frames, recipe, SEED).quantised
 
 
 def _since(began: float) -> float:
@@ -193,8 +233,10 @@ def accuracy(row: Row, accelerator: Accelerator, data: Path, x: np.ndarray, labe
 def agreement(row: Row, accelerator: Accelerator, x: np.ndarray, options: argparse.Namespace) -> Row:
     """Codes of `exact` against the reference, and those of `hls` and `rtl` against `exact`."""
     if options.reference:
-        found = accelerator.verify(x[: options.reference], engines=("exact",))["reference"]
-        row = replace(row, reference=options.reference, codes=found["codes"], moved=found["codes_differing"])
+        parts = np.array_split(x[: options.reference], -(-options.reference // TOGETHER))
+        found = [accelerator.verify(part, engines=("exact",))["reference"] for part in parts]
+        codes, moved = (sum(part[name] for part in found) for name in ("codes", "codes_differing"))
+        row = replace(row, reference=options.reference, codes=codes, moved=moved)
     if options.hls:
         row = replace(row, hls=options.hls, hls_differ=_differing(accelerator, "hls", x[: options.hls]))
     if options.rtl:
@@ -220,7 +262,7 @@ def _known(row: Row) -> Row:
 
 def _write(run: Run, row: Row) -> None:
     rows = [*(found for found in _rows() if found.key != row.key), row]
-    rows.sort(key=lambda found: (CASES.index(found.case), *found.key[1:]))
+    rows.sort(key=lambda found: (list(CASES).index(found.case), *found.key[1:]))
     run.write_json(RESULTS.with_suffix(".json"), {"rows": [asdict(found) for found in rows]}, merged=True)
     run.write_markdown(RESULTS.with_suffix(".md"), page(rows))
 
@@ -228,10 +270,12 @@ def _write(run: Run, row: Row) -> None:
 TEXT = """# A whole vision transformer
 
 Six layers of width 128 with 8 heads, 65 tokens, 32 x 32 pixels, quantised after training and compiled;
-`benchmarks/vit.py` makes this page. Weights and activations in the format of the row, first and last layer in
-8 bits. Cycles, frames a second and resources are estimated, for the cheapest folding that reaches the target;
-accuracy is that of engine `exact` (emulated) on the same images as the float network, with the paired 95 %
-interval of what is lost.
+`benchmarks/vit.py` makes this page. Weights and activations in the format of the row, or in the two of it,
+first and last layer in 8 bits, scales powers of two or, where the row says so, real; `LPQ` is what the
+[search](../../docs/lpq.md) of that name found, with formats and scales of its own in every layer. Cycles,
+frames a second and resources are estimated, for the cheapest folding that reaches the target; accuracy is
+that of engine `exact` (emulated) on the same images as the float network, with the paired 95 % interval of
+what is lost.
 
 | format | recipe | board, target | frames/s | interval, cycles | latency, cycles | LUT | FF | BRAM36 | DSP |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
