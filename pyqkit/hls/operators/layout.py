@@ -6,10 +6,13 @@ from math import gcd, prod
 
 import numpy as np
 
+from pyqkit.dataflow.permute import in_order
 from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
 from pyqkit.hls.emitter import Emitter, emits
+
+Pair = tuple[int, int]
 
 
 @emits("permute")
@@ -18,6 +21,11 @@ def permute(e: Emitter, op: Operator) -> None:
     e.include("layout")
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
+    blocks = in_order(op.channels, tensor.shape[2], source.lanes)
+    if blocks is not None:
+        parts = tensor.pixels, tensor.shape[2] // blocks.size, blocks.size
+        _sliced(e, op, parts, (0, blocks.start), (1, blocks.step), (tensor.pixels, blocks.count))
+        return
     out = e.output(op, gcd(source.lanes, len(op.channels)))
     order = e.of_channels(f"{op.name}_order", np.array(op.channels), out.lanes)
     table = e.struct(f"{op.name}_table", {"channel": order})
@@ -34,15 +42,23 @@ def take_slice(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Slice)
     e.include("layout")
     (tensor,) = e.graph.input_tensors(op)
+    _sliced(e, op, tensor.shape, op.start, op.step, op.size)
+
+
+def _sliced(
+    e: Emitter, op: Operator, shape: tuple[int, int, int], start: Pair, step: Pair, size: Pair
+) -> None:
+    """Rows and columns of a tensor, whose words may lie in another shape of as many codes."""
     source = e.input(op)
     out = e.output(op, source.lanes)
-    height, width, channels = tensor.shape
-    shape = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
-    shape |= {"START_ROW": op.start[0], "START_COLUMN": op.start[1]}
-    shape |= {"STEP_ROWS": op.step[0], "STEP_COLUMNS": op.step[1], "ROWS": op.size[0], "COLUMNS": op.size[1]}
-    numbers = e.numbers(f"{op.name}_shape", shape)
-    call = f"pyqkit::slice<{source.code}, {numbers}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(tensor) // source.lanes)
+    height, width, channels = shape
+    numbers = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
+    numbers |= {"START_ROW": start[0], "START_COLUMN": start[1]}
+    numbers |= {"STEP_ROWS": step[0], "STEP_COLUMNS": step[1], "ROWS": size[0], "COLUMNS": size[1]}
+    call = (
+        f"pyqkit::slice<{source.code}, {e.numbers(f'{op.name}_shape', numbers)}>({source.name}, {out.name})"
+    )
+    e.process(op.name, call, prod(shape) // source.lanes)
 
 
 @emits("pad")

@@ -8,6 +8,7 @@ from math import gcd
 import numpy as np
 
 from pyqkit.dataflow.constants import packed
+from pyqkit.dataflow.permute import in_order
 from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
@@ -16,6 +17,8 @@ from pyqkit.rtl.features import Features, bits_for, grows_with
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.timing import Exchange, Merge, Pipeline
 
+Pair = tuple[int, int]
+
 
 @emits("permute")
 def permute(e: Emitter, op: Operator) -> None:
@@ -23,6 +26,11 @@ def permute(e: Emitter, op: Operator) -> None:
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
     channels = tensor.shape[2]
+    blocks = in_order(op.channels, channels, source.lanes)
+    if blocks is not None:
+        parts = 1, channels // blocks.size, blocks.size // source.lanes  # of a pixel
+        _sliced(e, op, parts, (0, blocks.start), (1, blocks.step), (1, blocks.count), tensor.pixels)
+        return
     out = e.output(op, gcd(source.lanes, len(op.channels)))
     index_bits = max(1, (channels - 1).bit_length())
     rows = np.reshape(op.channels, (-1, out.lanes))
@@ -38,9 +46,23 @@ def take_slice(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Slice)
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
-    words = tensor.shape[2] // source.lanes
-    kept = np.zeros((*tensor.shape[:2], words), bool)
-    rows, columns = (slice(s, s + (n - 1) * d + 1, d) for s, d, n in zip(op.start, op.step, op.size))
+    size = (*tensor.shape[:2], tensor.shape[2] // source.lanes)
+    _sliced(e, op, size, op.start, op.step, op.size)
+
+
+def _sliced(
+    e: Emitter,
+    op: Operator,
+    shape: tuple[int, int, int],
+    start: Pair,
+    step: Pair,
+    size: Pair,
+    times: int = 1,
+) -> None:
+    """Rows and columns of a frame of height, width and words a pixel; there are `times` such frames."""
+    source = e.input(op)
+    kept = np.zeros(shape, bool)
+    rows, columns = (slice(s, s + (n - 1) * d + 1, d) for s, d, n in zip(start, step, size))
     kept[rows, columns] = True
     names = (
         "BITS",
@@ -54,10 +76,9 @@ def take_slice(e: Emitter, op: Operator) -> None:
         "ROWS",
         "COLUMNS",
     )
-    values = (source.width, *tensor.shape[:2], words, *op.start, *op.step, *op.size)
-    parameters: Parameters = dict(zip(names, map(int, values)))
-    out = e.output(op, source.lanes)
-    e.block(op.name, "slice", parameters, {"in": source}, {"out": out}, Pipeline(kept.ravel(), 0))
+    parameters: Parameters = dict(zip(names, map(int, (source.width, *shape, *start, *step, *size))))
+    timing = Pipeline(np.tile(kept.ravel(), times), 0)
+    e.block(op.name, "slice", parameters, {"in": source}, {"out": e.output(op, source.lanes)}, timing)
 
 
 @emits("pad")
