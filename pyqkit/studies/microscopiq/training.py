@@ -67,7 +67,7 @@ class DocstringTraining(Training[Parameters]):
         return made
 
     def recipes(self, task: Task[Parameters]) -> Sequence[Recipe]:
-        return [Recipe(task.parameters.epochs, 32, 2e-3, _DECAY, "one_cycle", 1.0, whole_batches=True)]
+        return [Recipe(task.parameters.epochs, 16, 2e-3, _DECAY, "one_cycle", 1.0, whole_batches=True)]
 
     def optimiser(self, network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
