@@ -1,6 +1,7 @@
-"""A whole vision transformer, quantised after training and compiled: estimates, accuracy, codes of engines.
+"""Whole vision transformers, quantised after training and compiled: estimates, accuracy, codes of engines.
 
     OMP_NUM_THREADS=1 python benchmarks/vit.py --data FOLDER [--cases int8 e4m3] [--images 500] [--hls 2]
+    OMP_NUM_THREADS=1 python benchmarks/vit.py --network hybrid [--target-fps 1000]
 
 Each part is optional, and 0 frames leave out what they are for: a row keeps what earlier runs have found of
 it, so that a run may be cut into several. Cycles and resources are estimated, codes are emulated by `exact`
@@ -22,6 +23,7 @@ import torch
 import zoo
 from records import Run
 from torch import nn
+from vit_networks import NETWORKS, SEED
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
@@ -33,7 +35,6 @@ from pyqkit.studies.lpq import export as lpq
 from pyqkit.studies.lpq.result import CodedLayer
 
 RESULTS = Path(__file__).parent / "results" / "vit"
-SEED = 0
 TOGETHER = 4  # frames of which the reference keeps all tensors at a time
 GENOME = Path(__file__).parent / "results" / "lpq" / "vit.lpq.0.json"  # found by `lpq.py`
 Figures = dict[str, int | float]
@@ -66,7 +67,7 @@ CASES: dict[str, Case | None] = {  # None is the network that the format search 
 
 @dataclass(frozen=True)
 class Row:
-    """One format with one recipe on one board.
+    """One network in one format with one recipe on one board.
 
     Attributes
     ----------
@@ -91,6 +92,7 @@ class Row:
     calibration: int
     board: str
     target_fps: float
+    network: str = "vit"
     estimated: Figures = field(default_factory=dict)
     kinds: dict[str, Figures] = field(default_factory=dict)
     foldings: dict[str, dict[str, int | str]] = field(default_factory=dict)
@@ -109,9 +111,9 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, int, str, float]:
+    def key(self) -> tuple[str, str, str, int, str, float]:
         """What a row is of."""
-        return self.case, self.recipe, self.calibration, self.board, self.target_fps
+        return self.network, self.case, self.recipe, self.calibration, self.board, self.target_fps
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,15 +121,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     torch.set_num_threads(1)
     run = Run(options, [SEED])
-    with np.load(options.data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
-        frames = zoo.images("vit", archive["x"][: options.calibration])
-    most = max(options.images, options.reference, options.hls, options.rtl)
-    with np.load(options.data / "cifar10_test_a.npz", allow_pickle=False) as archive:
-        x, labels = zoo.images("vit", archive["x"][:most]), archive["y"][:most]
+    frames, x, labels = NETWORKS[options.network].images(options.data)
     wrong = 0
     for case in options.cases:
-        row = _known(Row(case, options.recipe, options.calibration, options.board, options.target_fps))
-        row = measured(row, frames, x, labels, options)
+        asked = case, options.recipe, options.calibration, options.board, options.target_fps, options.network
+        row = measured(_known(Row(*asked)), frames[: options.calibration], x, labels, options)
         wrong += row.moved + row.hls_differ + row.rtl_differ
         print(json.dumps(asdict(replace(row, foldings={}))), flush=True)
         _write(run, row)
@@ -138,7 +136,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
+    parser.add_argument("--data", type=Path, default=Path(), help="folder of weights and images")
+    parser.add_argument("--network", choices=list(NETWORKS), default="vit")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--recipe", default="norms+gptq+bias")
     parser.add_argument("--calibration", type=int, default=256, help="frames")
@@ -157,7 +156,7 @@ def measured(
     """A row with what this run was asked for."""
     seconds = dict(row.seconds)
     began = time.process_time()
-    made = network(row, frames, options.data)
+    made = quantised_network(row, frames, options.data)
     seconds["quantise"] = _since(began)
     began = time.process_time()
     accelerator = pyqkit.compile(
@@ -177,9 +176,9 @@ def measured(
     return replace(agreement(found, accelerator, x, options), seconds=seconds)
 
 
-def network(row: Row, frames: np.ndarray, data: Path) -> nn.Module:
-    """The quantised network."""
-    model, case = zoo.load("vit", data), CASES[row.case]
+def quantised_network(row: Row, frames: np.ndarray, data: Path) -> nn.Module:
+    """The network of a row in its formats."""
+    model, case = NETWORKS[row.network].model(data), CASES[row.case]
     if case is None:
         layers = json.loads(GENOME.read_text())["values"]["layers"]
         return lpq.quantised(
@@ -217,7 +216,7 @@ def estimates(row: Row, report: Report) -> Row:
 
 def accuracy(row: Row, accelerator: Accelerator, data: Path, x: np.ndarray, labels: np.ndarray) -> Row:
     """What `exact` and the float network make of the same images."""
-    before = zoo.logits(zoo.load("vit", data), x).argmax(1) == labels
+    before = zoo.logits(NETWORKS[row.network].model(data), x).argmax(1) == labels
     after = accelerator(x).reshape(len(x), -1).argmax(1) == labels
     lost = 100 * (before.astype(float) - after)
     return replace(
@@ -260,45 +259,51 @@ def _known(row: Row) -> Row:
     return next((found for found in _rows() if found.key == row.key), row)
 
 
+_NETWORKS, _CASES = list(NETWORKS), list(CASES)
+
+
 def _write(run: Run, row: Row) -> None:
     rows = [*(found for found in _rows() if found.key != row.key), row]
-    rows.sort(key=lambda found: (list(CASES).index(found.case), *found.key[1:]))
+    rows.sort(key=lambda found: (_NETWORKS.index(found.network), _CASES.index(found.case), *found.key[2:]))
     run.write_json(RESULTS.with_suffix(".json"), {"rows": [asdict(found) for found in rows]}, merged=True)
     run.write_markdown(RESULTS.with_suffix(".md"), page(rows))
 
 
-TEXT = """# A whole vision transformer
+TEXT = """# Whole vision transformers
 
-Six layers of width 128 with 8 heads, 65 tokens, 32 x 32 pixels, quantised after training and compiled;
-`benchmarks/vit.py` makes this page. Weights and activations in the format of the row, or in the two of it,
-first and last layer in 8 bits, scales powers of two or, where the row says so, real; `LPQ` is what the
-[search](../../docs/lpq.md) of that name found, with formats and scales of its own in every layer. Cycles,
-frames a second and resources are estimated, for the cheapest folding that reaches the target; accuracy is
-that of engine `exact` (emulated) on the same images as the float network, with the paired 95 % interval of
-what is lost.
+Quantised after training and compiled; `benchmarks/vit.py` makes this page.
 
-| format | recipe | board, target | frames/s | interval, cycles | latency, cycles | LUT | FF | BRAM36 | DSP |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-{designs}
+{}
 
-| format | recipe | images | float % | top-1 % | lost |
-| --- | --- | --- | --- | --- | --- |
-{accuracies}
+Weights and activations in the format of the row, or in the two of it, first and last layer in 8 bits, scales
+powers of two or, where the row says so, real; `LPQ` is what the [search](../../docs/lpq.md) of that name
+found, with formats and scales of its own in every layer. Cycles between frames and of latency, frames a
+second and resources are estimated, for the cheapest folding that reaches the target; accuracy is that of
+engine `exact` (emulated) on the same images as the float network, with the paired 95 % interval of what is
+lost.
+
+| network | format | recipe | board, target | frames/s | cycles | latency | LUT | FF | BRAM36 | DSP |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{}
+
+| network | format | recipe | images | float % | top-1 % | lost |
+| --- | --- | --- | --- | --- | --- | --- |
+{}
 
 Codes that differ: `exact` against the reference over all layers, `hls` and `rtl` (simulated) against `exact`
 at the outputs.
 
-| format | recipe | reference | hls | rtl |
-| --- | --- | --- | --- | --- |
-{agreements}
+| network | format | recipe | reference | hls | rtl |
+| --- | --- | --- | --- | --- | --- |
+{}
 
 ## What each kind of operator takes
 
 Estimated, FIFOs in front of them included.
 
-| format | recipe | operator | blocks | LUT | FF | BRAM36 | DSP | cycles of the slowest |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-{kinds}
+| network | format | recipe | operator | blocks | LUT | FF | BRAM36 | DSP | cycles of the slowest |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{}
 """
 
 
@@ -306,7 +311,7 @@ def page(rows: list[Row]) -> str:
     """All rows as Markdown."""
     designs, accuracies, agreements, kinds = [], [], [], []
     for row in rows:
-        name, found = f"| {row.case} | {row.recipe or 'none'} |", row.estimated
+        name, found = f"| {row.network} | {row.case} | {row.recipe or 'none'} |", row.estimated
         designs.append(
             f"{name} {row.board}, {row.target_fps:g} | {found['frames_per_second']:,.0f} "
             f"| {found['initiation_interval_cycles']:,} | {found['latency_cycles']:,} | {_taken(found)} |"
@@ -321,8 +326,9 @@ def page(rows: list[Row]) -> str:
             f"{name} {kind} | {taken['count']} | {_taken(taken)} | {taken['cycles']:,} |"
             for kind, taken in row.kinds.items()
         ]
-    parts = dict(designs=designs, accuracies=accuracies, agreements=agreements, kinds=kinds)
-    return TEXT.format(**{part: "\n".join(lines) for part, lines in parts.items()})
+    networks = [f"* `{name}`: {source.said}" for name, source in NETWORKS.items()]
+    parts = (networks, designs, accuracies, agreements, kinds)
+    return TEXT.format(*("\n".join(lines) for lines in parts))
 
 
 def _taken(found: Figures) -> str:
