@@ -114,11 +114,10 @@ class VisionTransformer(nn.Module):
 
 
 class HybridTransformer(nn.Module):
-    """A convolution and a pool instead of patches, and instead of a class token the sum of all tokens,
-    weighted by a softmax over them (Hassani et al., "Escaping the Big Data Paradigm with Compact
-    Transformers", 2021); norms stand before attention and perceptrons.
+    """A convolution and a pool make tokens, whose sum, weighted by a softmax over them, is classified.
 
-    Parameters are those of `VisionTransformer`.
+    Norms stand before attention and perceptrons (Hassani et al., "Escaping the Big Data Paradigm with Compact
+    Transformers", 2021). Parameters are those of `VisionTransformer`.
     """
 
     def __init__(
