@@ -12,15 +12,20 @@ weights:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 
 from pyqkit.designs import Designs
 from pyqkit.emulate import kernels
-from pyqkit.emulate.carrier import carrier_type, from_carrier, to_carrier
+from pyqkit.emulate.carrier import carrier_type
+from pyqkit.emulate.compute import Compute
+from pyqkit.emulate.plan import Plan, Step
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.runner import Compute, Context, Runner, runner_for
+from pyqkit.emulate.runner import Context, Runner, runner_for
 from pyqkit.emulate.terms import fits_32_bits
 from pyqkit.engines import Counts, Say, engine
 from pyqkit.formats.port import checked_codes
@@ -28,8 +33,6 @@ from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
-Values = dict[str, np.ndarray]
-Step = Callable[[Values], None]
 _CHUNK = 16  # frames whose activations stay in the cache
 _CHUNK_BYTES = 1 << 26  # of the activations of several frames; one frame may have more
 
@@ -46,26 +49,33 @@ class ExactEngine:
         Compile them without vector instructions.
     fuse : bool
         Let a requantiser run inside the kernel before it; off, every tensor exists.
+    threads : int, optional
+        Among which frames are divided; `default_threads` by default. Results are the same.
     """
 
     name = "exact"
     counts: Counts | None = None
 
     def __init__(
-        self, graph: Graph, compiled: bool | None = None, portable: bool = False, fuse: bool = True
+        self,
+        graph: Graph,
+        compiled: bool | None = None,
+        portable: bool = False,
+        fuse: bool = True,
+        threads: int | None = None,
     ) -> None:
         self.graph = graph
         self._options = (compiled, portable)
         self._library = None if compiled is False else kernels.load(portable)
         self._fuse = fuse
+        self._threads = default_threads() if threads is None else threads
         self._steps: list[Step] = []
-        self._reads: list[list[str]] = []  # tensors that each step needs
         self.carriers: dict[str, str] = {}
         self._types = {name: carrier_type(tensor) for name, tensor in graph.tensors.items()}
         self._runners: dict[str, Runner] = {}
         self._compile()
         self._runners.clear()  # what steps need of them they hold themselves
-        self._last_use = self._lifetimes()
+        self._plans: dict[tuple[int, bool], list[Plan]] = {}  # that no thread uses
         self._chunk = max(1, min(_CHUNK, _CHUNK_BYTES // self._bytes_of_a_frame()))
 
     def run(
@@ -83,36 +93,38 @@ class ExactEngine:
             Called with the number of frames done.
         """
         if keep and self._fuse:
-            return ExactEngine(self.graph, *self._options, fuse=False).run(
+            return ExactEngine(self.graph, *self._options, fuse=False, threads=self._threads).run(
                 codes, keep=True, progress=progress
             )
         codes = {name: checked_codes(given, self.graph.tensors[name], name) for name, given in codes.items()}
         frames = len(next(iter(codes.values())))
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        for first in range(0, frames, self._chunk):
-            live = {
-                k: to_carrier(v[first : first + self._chunk], self.graph.tensors[k]) for k, v in codes.items()
-            }
-            for index, step in enumerate(self._steps):
-                step(live)
-                if not keep:
-                    for name in self._last_use[index]:
-                        live.pop(name, None)
-            for name in names:
-                parts[name].append(from_carrier(live[name], self.graph.tensors[name]))
-            if progress is not None:
-                progress(min(first + self._chunk, frames))
-        return {name: np.concatenate(found) if len(found) > 1 else found[0] for name, found in parts.items()}
+        size = max(1, min(self._chunk, -(-frames // self._threads)))
+        starts, parts = range(0, frames, size), []
 
-    def _lifetimes(self) -> list[list[str]]:
-        """Tensors that nothing reads after each step."""
-        outputs = {port.tensor for port in self.graph.outputs}
-        found: list[list[str]] = [[] for _ in self._steps]
-        for name, step in {name: i for i, names in enumerate(self._reads) for name in names}.items():
-            if name not in outputs:
-                found[step].append(name)
+        def run_from(first: int) -> list[np.ndarray]:
+            return self._run_piece({name: given[first : first + size] for name, given in codes.items()}, keep)
+
+        for first, part in zip(starts, _in_order(run_from, starts, self._threads)):
+            parts.append(part)
+            if progress is not None:
+                progress(min(first + size, frames))
+        return {name: _joined([part[index] for part in parts]) for index, name in enumerate(names)}
+
+    def _run_piece(self, codes: dict[str, np.ndarray], keep: bool) -> list[np.ndarray]:
+        frames = len(next(iter(codes.values())))
+        idle = self._plans.setdefault((frames, keep), [])
+        plan: Plan | None = None
+        with suppress(IndexError):  # another thread may have taken it
+            plan = idle.pop()
+        plan = plan or self._planned(frames, keep)
+        found = plan.run(codes)
+        idle.append(plan)
         return found
+
+    def _planned(self, frames: int, keep: bool) -> Plan:
+        names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
+        return Plan(self.graph, self._steps, self._types, frames, names)
 
     def _bytes_of_a_frame(self) -> int:
         """The most that one operator reads and writes of a frame."""
@@ -213,15 +225,31 @@ class ExactEngine:
         last = ops[-1] if requantiser is None else self._only_reader(ops[-1])
         assert last is not None
         (result,) = last.outputs
-        kind = self._types[result]
-
-        def step(live: Values) -> None:
-            value = compute([live[name] for name in names])
-            live[result] = value if value.dtype == kind else value.astype(kind)
-
-        self._steps.append(step)
-        self._reads.append(names)
+        self._steps.append(Step(names, result, compute))
         return {op.name for op in ops} | {last.name}
+
+
+def _in_order(
+    run: Callable[[int], list[np.ndarray]], starts: Sequence[int], threads: int
+) -> Iterator[list[np.ndarray]]:
+    """Results of pieces in their order, by so many threads: kernels do not hold the interpreter."""
+    if threads == 1 or len(starts) == 1:
+        yield from map(run, starts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(run, starts)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def default_threads() -> int:
+    """What ``OMP_NUM_THREADS`` says, else the processors that this process may use."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @engine("exact")

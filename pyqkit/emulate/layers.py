@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from pyqkit.discovery import Registry
+from pyqkit.emulate.compute import Compute
 from pyqkit.emulate.kernels import INT32
 from pyqkit.emulate.operands import LANES, Operands, factored_operands, linear_operands
 from pyqkit.emulate.requantiser import Requantiser
@@ -22,7 +23,7 @@ from pyqkit.formats.products import DecodedProduct
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
-Compute = Callable[[list[np.ndarray]], np.ndarray]
+__all__ = ["Carrier", "Compute", "Factors", "Layer", "carriers_of", "carries", "finished"]
 Factors = tuple[np.ndarray, np.ndarray]
 MAX_KERNEL_ROWS = 64  # of a window of the compiled kernels
 
@@ -115,7 +116,7 @@ class Carrier:
         raise NotImplementedError
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
-        """The kernel as a function.
+        """What computes the layer.
 
         Parameters
         ----------

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
+from pyqkit.emulate.compute import Call
 from pyqkit.formats import Product
 from pyqkit.formats.base import MAX_TABLE_BITS
 from pyqkit.graph.graph import Tensor
@@ -66,6 +67,16 @@ class Operands:
         if self.lookup is None:
             return np.ascontiguousarray(carrier, kind)
         return self.lookup.astype(kind)[carrier].reshape(*carrier.shape[:-1], -1)
+
+    def expanded(self, carrier: np.ndarray, kind: np.dtype) -> tuple[np.ndarray, tuple[Call, ...]]:
+        """An array for what `expand` gives of a carrier that stays in place, and what fills it."""
+        if self.lookup is None and carrier.dtype == kind:
+            return carrier, ()
+        values = np.empty((*carrier.shape[:-1], carrier.shape[-1] * self.copies), kind)
+        if self.lookup is None:
+            return values, (partial(np.copyto, values, carrier, "unsafe"),)
+        rows, table = values.reshape(*carrier.shape, self.copies), self.lookup.astype(kind)
+        return values, (partial(np.take, table, carrier, 0, rows, "wrap"),)
 
     def panels(self, group: int, flip: int) -> tuple[np.ndarray, np.ndarray]:
         """Weights as the kernels read them, and the sums to start from.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyqkit.emulate.carrier import carrier_type
+from pyqkit.emulate.compute import Call, prepared
 from pyqkit.emulate.kernels import INT32, pointer
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -106,6 +107,14 @@ class Requantiser:
         call: Any = library.pyqkit_requantise32 if self.sum_type == np.int32 else library.pyqkit_requantise64
         call(pointer(sums), sums.size // channels, channels, self.argument, pointer(out))
         return out
+
+    def bind(self, sums: np.ndarray, out: np.ndarray, library: ctypes.CDLL | None) -> Call:
+        """What writes carriers of sums, which stay in place, into an array of `out_type`."""
+        if library is None or not self.fits_kernels or sums.dtype != self.sum_type:
+            return lambda: np.copyto(out, self.apply(sums, library))
+        call = library.pyqkit_requantise32 if self.sum_type == np.int32 else library.pyqkit_requantise64
+        channels = sums.shape[-1]
+        return prepared(call, sums, sums.size // channels, channels, self.argument, out)
 
     def _plain(self, sums: np.ndarray) -> np.ndarray:
         if isinstance(self._op, Rescale):

@@ -10,10 +10,10 @@ import numpy as np
 
 from pyqkit.discovery import Registry
 from pyqkit.emulate.carrier import from_carrier, to_carrier
+from pyqkit.emulate.compute import Compute
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.graph.graph import Operator, Tensor
 
-Compute = Callable[[list[np.ndarray]], np.ndarray]
 Factors = tuple[np.ndarray, np.ndarray]
 
 
@@ -38,7 +38,7 @@ class Context:
 
 
 class Runner:
-    """An operator as functions of arrays; this one runs its definition.
+    """How an operator computes; this one runs its definition.
 
     Attributes
     ----------
@@ -74,6 +74,7 @@ class Runner:
         return None
 
 
+__all__ = ["Compute", "Context", "Factors", "Runner", "runner_for", "runs"]
 _rules = Registry[type[Runner]]("pyqkit.emulate.operators")
 
 

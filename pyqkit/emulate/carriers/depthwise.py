@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.emulate.kernels import INT32, pointer
-from pyqkit.emulate.layers import Carrier, Compute, Factors, carries, finished
+from pyqkit.emulate.compute import Call, Kernel, one_after_the_other, prepared
+from pyqkit.emulate.kernels import INT32
+from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
 from pyqkit.emulate.requantiser import Requantiser
 
 
@@ -31,11 +32,11 @@ class Depthwise(Carrier):
         weights = np.ascontiguousarray(operands.weights.reshape(layer.out.shape[2], -1).T.astype(np.int32))
         window = layer.window()
 
-        def compute(x: list[np.ndarray]) -> np.ndarray:
-            values = np.ascontiguousarray(x[0], np.int16)
-            sums = np.empty((len(values), *layer.out.shape), np.int32)
-            shape = np.array([len(values), *window], np.int32)
-            call(pointer(values), pointer(shape), pointer(weights), pointer(sums))
-            return finished(sums, requantiser, layer)
+        def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
+            values, expand = operands.expanded(x[0], np.dtype(np.int16))
+            sums = result if requantiser is None else np.empty((len(values), *layer.out.shape), np.int32)
+            run = prepared(call, values, np.array([len(values), *window], np.int32), weights, sums)
+            behind = () if requantiser is None else (requantiser.bind(sums, result, layer.library),)
+            return one_after_the_other(*expand, run, *behind)
 
-        return compute
+        return Kernel(bind)

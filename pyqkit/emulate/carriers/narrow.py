@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit.emulate.kernels import INT32, pointer
+from pyqkit.emulate.compute import Call, Kernel, one_after_the_other, prepared
+from pyqkit.emulate.kernels import INT32
 from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.terms import Term
@@ -25,30 +26,22 @@ class _Narrow(Carrier):
         signed = operands.low < 0
         flip = int(group == 4 and signed)  # the kernel multiplies unsigned bytes by signed ones
         panels, start = operands.panels(group, flip)
-        constants = group, flip, 128 * flip, pointer(panels), pointer(start)
+        constants = group, flip, 128 * flip, panels, start
         kind = np.dtype(np.int16 if group == 2 else np.int8 if signed else np.uint8)
         window = layer.window(operands.copies)
         scale, factor = (np.ascontiguousarray(f, np.int32) for f in factors or ((), ()))
 
-        def summed(values: np.ndarray, result: np.ndarray, *behind: Any) -> np.ndarray:
+        def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
+            values, expand = operands.expanded(x[0], kind)
             shape = np.array([len(values), *window], np.int32)
-            call(pointer(values), pointer(shape), *constants, *behind)
-            return result
+            behind: tuple[object, ...] = (result, None, None, None, None)
+            if requantiser is not None:
+                joining = (ctypes.byref(Term.of(x[1], factor)), scale) if factors else (None, None)
+                behind = (None, *joining, requantiser.argument, result)
+            run = prepared(call, values, shape, *constants, *behind)
+            return one_after_the_other(*expand, run)
 
-        def plain(x: list[np.ndarray]) -> np.ndarray:
-            result = np.empty((len(x[0]), *layer.out.shape), np.int32)
-            return summed(operands.expand(x[0], kind), result, pointer(result), None, None, None, None)
-
-        def requantised(x: list[np.ndarray]) -> np.ndarray:
-            assert requantiser is not None
-            result = np.empty((len(x[0]), *layer.out.shape), requantiser.out_type)
-            joining = (ctypes.byref(Term.of(x[1], factor)), pointer(scale)) if factors else (None, None)
-            behind = (None, *joining, requantiser.argument, pointer(result))
-            return summed(operands.expand(x[0], kind), result, *behind)
-
-        compute = plain if requantiser is None else requantised
-        compute.keep = panels, start  # type: ignore[attr-defined] # the pointers above live as long as the step
-        return compute
+        return Kernel(bind)
 
 
 @carries("int8")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pyqkit.emulate.kernels import pointer
+from pyqkit.emulate.compute import Call, Kernel, one_after_the_other, prepared
 from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
 from pyqkit.emulate.operands import LANES
 from pyqkit.emulate.requantiser import Requantiser
 
+Inputs = tuple[tuple[object, ...], tuple[Call, ...]]  # arguments, and what fills them
 EXACT = 2**53  # integers below it are float64
 
 
@@ -29,21 +31,23 @@ class _Sums(ctypes.Structure):
 
 class _Wide(Carrier):
     def _in_float64(
-        self, call: Callable[[np.ndarray, Any], None], requantiser: Requantiser | None
+        self, call: Any, inputs: Callable[[np.ndarray], Inputs], requantiser: Requantiser | None
     ) -> Compute:
-        def compute(x: list[np.ndarray]) -> np.ndarray:
-            shape = (len(x[0]), *self.layer.out.shape)
-            if requantiser is None:
-                sums = np.empty(shape)
-                call(x[0], ctypes.byref(_Sums(sums=sums.ctypes.data)))
-                return sums.astype(np.int64)
-            result = np.empty(shape, requantiser.out_type)
-            wide = int(requantiser.sum_type == np.int64)
-            to = _Sums(wide=wide, requantiser=requantiser.address, out=result.ctypes.data)
-            call(x[0], ctypes.byref(to))
-            return result
+        """A kernel that is given arguments of activations, and writes `_Sums`."""
 
-        return compute
+        def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
+            arguments, before = inputs(x[0])
+            if requantiser is None:
+                sums = np.empty(result.shape)
+                to = _Sums(sums=sums.ctypes.data)
+                behind: tuple[Call, ...] = (partial(np.copyto, result, sums, "unsafe"),)
+            else:
+                wide = int(requantiser.sum_type == np.int64)
+                to = _Sums(wide=wide, requantiser=requantiser.address, out=result.ctypes.data)
+                behind = ()
+            return one_after_the_other(*before, prepared(call, *arguments, ctypes.byref(to)), *behind)
+
+        return Kernel(bind)
 
 
 @carries("float64")
@@ -65,12 +69,11 @@ class Float64(_Wide):
         panels = np.ascontiguousarray(padded.reshape(-1, LANES, padded.shape[1]).transpose(0, 2, 1))
         window = layer.window(operands.copies)
 
-        def run(carrier: np.ndarray, sums: Any) -> None:
-            values = operands.expand(carrier, np.dtype(np.float64))
-            shape = np.array([len(values), *window], np.int32)
-            call(pointer(values), pointer(shape), pointer(panels), sums)
+        def inputs(carrier: np.ndarray) -> Inputs:
+            values, expand = operands.expanded(carrier, np.dtype(np.float64))
+            return (values, np.array([len(values), *window], np.int32), panels), expand
 
-        return self._in_float64(run, requantiser)
+        return self._in_float64(call, inputs, requantiser)
 
 
 @carries("float32 products in float64")
@@ -96,10 +99,8 @@ class Chosen(_Wide):
         panels = np.ascontiguousarray(padded.reshape(-1, LANES, *padded.shape[1:]).transpose(0, 3, 2, 1))
         window, zero = layer.window(), layer.tensor.format.zero_code
 
-        def run(carrier: np.ndarray, sums: Any) -> None:
-            codes = np.ascontiguousarray(carrier, np.uint8)
+        def inputs(codes: np.ndarray) -> Inputs:
             shape = np.array([len(codes), *window], np.int32)
-            matrices = (len(chosen), pointer(chosen), pointer(scale), copies, pointer(panels))
-            call(pointer(codes), pointer(shape), zero, *matrices, sums)
+            return (codes, shape, zero, len(chosen), chosen, scale, copies, panels), ()
 
-        return self._in_float64(run, requantiser)
+        return self._in_float64(call, inputs, requantiser)

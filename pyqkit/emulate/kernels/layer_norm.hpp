@@ -1,0 +1,59 @@
+// Norms: the definition of pyqkit/graph/ops/layer_norm.py, whose moments are integers; results are rounded where double is sure
+// of the code.
+#pragma once
+#include <cmath>
+
+#include "carriers.hpp"
+#include "nearest.hpp"
+
+// What Python passes; pyqkit/emulate/operators/layer_norm.py has the same structure.
+struct Norm {
+  const double *gains, *offsets;  // by channel
+  double epsilon;
+  int32_t channels, centred;
+};
+
+namespace {
+
+template <class In, class Out, class Round>
+bool norm_pixel(const In *x, const Norm &n, const Round &round, Out *out) {
+  int64_t sum = 0, squares = 0;
+  for (int c = 0; c < n.channels; ++c) {
+    const int64_t value = x[c];
+    sum += value;
+    squares += value * value;
+  }
+  if (!n.centred) sum = 0;
+  const double count = n.channels, moved = (double)sum;  // integers below 2**53
+  const double inverse = 1 / std::sqrt((double)(n.channels * squares - sum * sum) + n.epsilon);
+  int64_t unsure = 0;
+  for (int c = 0; c < n.channels; ++c) {
+    const double scaled = (x[c] * count - moved) * n.gains[c] * inverse, near = scaled + n.offsets[c];
+    const double margin = (std::fabs(scaled) + std::fabs(n.offsets[c])) * (2 * MARGIN);
+    const double from = round(near - margin), to = round(near + margin);
+    unsure |= from != to;
+    out[c] = (Out)(int32_t)from;
+  }
+  return unsure;
+}
+
+}  // namespace
+
+extern "C" {
+
+// How many pixels are left to the definition, each marked in `unsure`.
+int64_t pyqkit_layer_norm(const void *x, int type, int64_t pixels, const Norm *norm, const Nearest *nearest,
+                          void *out, uint8_t *unsure) {
+  int64_t left = 0;
+  rounded_by(*nearest, [&](auto round) {
+    as_typed(x, type, [&](auto *from) {
+      as_typed(out, nearest->type, [&](auto *to) {
+        for (int64_t pixel = 0; pixel < pixels; ++pixel)
+          left += unsure[pixel] =
+              norm_pixel(from + pixel * norm->channels, *norm, round, to + pixel * norm->channels);
+      });
+    });
+  });
+  return left;
+}
+}

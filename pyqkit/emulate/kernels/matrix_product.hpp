@@ -1,0 +1,129 @@
+// Products of two streams as matrices (pyqkit/graph/ops/matrix_product.py), in float32 or float64 that stand for integers:
+// Python proves that every partial sum is exact.
+#pragma once
+#include <vector>
+
+#include "carriers.hpp"
+#include "requantise.hpp"
+
+// What Python passes; pyqkit/emulate/operators/matrix_product.py has the same structure.
+struct Heads {
+  int32_t left_pixels, right_pixels, groups;
+  int32_t terms, results;  // of a group: products of a sum, sums of a pixel
+  int32_t copies, across;  // numbers that stand for each factor; whether sums run over pixels of the right stream
+};
+
+namespace {
+
+template <class Real>
+struct Block {
+  typedef Real Vector __attribute__((vector_size(64)));  // g++ splits it where registers are shorter
+  static const int WIDTH = 64 / sizeof(Real);
+};
+
+// As `as_typed`, and 4 for double.
+template <class Act>
+void as_factors(const void *values, int type, Act act) {
+  if (type == 4)
+    act((const double *)values);
+  else
+    as_typed(values, type, act);
+}
+
+// [term][result] of a group, results padded to whole vectors.
+template <class Real, class In>
+void pack_right(const In *x, const Heads &h, int group, int padded, Real *panel) {
+  const int channels = (h.across ? h.results : h.terms / h.copies) * h.copies * h.groups;  // of a pixel
+  for (int k = 0; k < h.terms; ++k)
+    for (int n = 0; n < h.results; ++n) {
+      const int pixel = h.across ? k / h.copies : n;
+      const int place = h.across ? (group * h.results + n) * h.copies + k % h.copies : group * h.terms + k;
+      panel[(int64_t)k * padded + n] = (Real)x[(int64_t)pixel * channels + place];
+    }
+}
+
+template <class Real, int ROWS, int VECTORS, class Sum>
+void multiply_tile(const Real *left, int left_stride, int terms, const Real *panel, int padded, Sum *sums,
+                   int stride) {
+  typedef typename Block<Real>::Vector Vector;
+  const int WIDTH = Block<Real>::WIDTH;
+  Vector found[ROWS][VECTORS] = {};
+  for (int k = 0; k < terms; ++k) {
+    Vector right[VECTORS];
+    std::memcpy(right, panel + (int64_t)k * padded, sizeof right);
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < VECTORS; ++v) found[r][v] += left[(int64_t)r * left_stride + k] * right[v];
+  }
+  for (int r = 0; r < ROWS; ++r)
+    for (int v = 0; v < VECTORS; ++v)
+      for (int lane = 0; lane < WIDTH; ++lane)
+        sums[(int64_t)r * stride + v * WIDTH + lane] = (Sum)found[r][v][lane];
+}
+
+template <class Real, int VECTORS, class Sum>
+void multiply_columns(const Real *left, int left_stride, int pixels, int terms, const Real *panel, int padded,
+                      Sum *sums, int stride) {
+  const int ROWS = 16 / VECTORS;
+  int row = 0;
+  for (; row + ROWS <= pixels; row += ROWS)
+    multiply_tile<Real, ROWS, VECTORS>(left + (int64_t)row * left_stride, left_stride, terms, panel, padded,
+                                       sums + (int64_t)row * stride, stride);
+  for (; row < pixels; ++row)
+    multiply_tile<Real, 1, VECTORS>(left + (int64_t)row * left_stride, left_stride, terms, panel, padded,
+                                    sums + (int64_t)row * stride, stride);
+}
+
+template <class Real, class Sum>
+void multiply(const void *left, int left_type, const void *right, int right_type, int frames, const Heads &h,
+              Sum *sums_out, const Requantiser *requantiser, void *out) {
+  const int WIDTH = Block<Real>::WIDTH, padded = (h.results + WIDTH - 1) / WIDTH * WIDTH;
+  const int channels = h.groups * h.results, stride = channels + WIDTH;
+  const int64_t left_size = (int64_t)h.left_pixels * h.groups * h.terms;
+  const int64_t right_size = (int64_t)h.right_pixels * h.groups *
+                             (h.across ? (int64_t)h.results * h.copies : (int64_t)h.terms);
+  std::vector<Real> rows(left_size), panel((int64_t)h.terms * padded);
+  std::vector<Sum> sums((int64_t)h.left_pixels * stride);  // what a group writes too much the next one overwrites
+  for (int frame = 0; frame < frames; ++frame) {
+    as_factors(left, left_type, [&](auto *x) {
+      for (int64_t i = 0; i < left_size; ++i) rows[i] = (Real)x[frame * left_size + i];
+    });
+    for (int group = 0; group < h.groups; ++group) {
+      as_factors(right, right_type,
+               [&](auto *x) { pack_right(x + frame * right_size, h, group, padded, panel.data()); });
+      const Real *from = rows.data() + (int64_t)group * h.terms;
+      Sum *to = sums.data() + (int64_t)group * h.results;
+      int first = 0;
+      for (; first + 2 * WIDTH <= padded; first += 2 * WIDTH)
+        multiply_columns<Real, 2>(from, h.groups * h.terms, h.left_pixels, h.terms, panel.data() + first,
+                                  padded, to + first, stride);
+      if (first < padded)
+        multiply_columns<Real, 1>(from, h.groups * h.terms, h.left_pixels, h.terms, panel.data() + first,
+                                  padded, to + first, stride);
+    }
+    const int64_t pixel = (int64_t)frame * h.left_pixels;
+    if (requantiser)
+      requantise(sums.data(), h.left_pixels, channels, stride, *requantiser, out, pixel);
+    else
+      for (int p = 0; p < h.left_pixels; ++p)
+        std::memcpy(sums_out + (pixel + p) * channels, sums.data() + (int64_t)p * stride,
+                    sizeof(Sum) * channels);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// In float32, sums of 32 bits; or in float64, sums of 64 bits, of 32 where the requantiser reads those. One of `sums` and `out` is
+// given.
+void pyqkit_matrix_product(const void *left, int left_type, const void *right, int right_type, int frames,
+                           const Heads *heads, int is_float, int is_wide, void *sums,
+                           const Requantiser *requantiser, void *out) {
+  if (is_float)
+    multiply<float>(left, left_type, right, right_type, frames, *heads, (int32_t *)sums, requantiser, out);
+  else if (is_wide)
+    multiply<double>(left, left_type, right, right_type, frames, *heads, (int64_t *)sums, requantiser, out);
+  else
+    multiply<double>(left, left_type, right, right_type, frames, *heads, (int32_t *)sums, requantiser, out);
+}
+}

@@ -1,0 +1,76 @@
+"""The nearest carrier of a real number, in the form that kernels take.
+
+Kernels know the number to a margin, and round both ends of it; what they are not sure of, the definition
+decides.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
+from pyqkit.emulate.kernels import INT32
+from pyqkit.formats import Integer, Minifloat, NumberFormat
+from pyqkit.graph.graph import Tensor
+
+_DIGITS = 52  # of float64, behind the first
+
+
+class _Structure(ctypes.Structure):
+    """`Nearest` of kernels/nearest.hpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("low", "high", "least", "steps", "integers")),
+        *((name, ctypes.c_void_p) for name in ("fences", "carriers")),
+        *((name, ctypes.c_int32) for name in ("count", "type")),
+    ]
+
+
+class Nearest:
+    """How a tensor's carriers come of real numbers, in values of its format.
+
+    Parameters
+    ----------
+    out : Tensor
+        `fits` it.
+
+    Attributes
+    ----------
+    address : ctypes.c_void_p
+        Of the structure that kernels read.
+    """
+
+    def __init__(self, out: Tensor) -> None:
+        fmt, kind = out.format, KERNEL_TYPES.index(carrier_type(out))
+        carriers = fmt.codes if fmt.is_logarithmic else fmt.integers[fmt.codes]
+        addend = _addend(fmt)
+        if addend is None:
+            self._fences = np.array([float(boundary.position) for boundary in fmt.boundaries()])
+            self._carriers = carriers.astype(np.int32)
+            tables = {"fences": self._fences.ctypes.data, "carriers": self._carriers.ctypes.data}
+            self._structure = _Structure(**tables, count=len(self._fences), type=kind)
+        else:
+            unit = float(fmt.unit)
+            ends = {"low": int(carriers.min()) * unit, "high": int(carriers.max()) * unit}
+            least, steps = addend
+            self._structure = _Structure(**ends, least=least, steps=steps, integers=1 / unit, type=kind)
+        self.address = ctypes.c_void_p(ctypes.addressof(self._structure))
+
+    @staticmethod
+    def fits(out: Tensor) -> bool:
+        """Whether carriers of the tensor are what kernels write, and there are several."""
+        fmt = out.format
+        if carrier_type(out) not in KERNEL_TYPES or len(fmt.codes) < 2:
+            return False
+        return fmt.is_logarithmic or max(-int(fmt.integers.min()), int(fmt.integers.max())) <= INT32
+
+
+def _addend(fmt: NumberFormat) -> tuple[float, float] | None:
+    """As `Minifloat.addend`, for a float64; that of integers is the same everywhere."""
+    if isinstance(fmt, Integer):
+        return 2.0**_DIGITS, 1.5
+    if not isinstance(fmt, Minifloat) or fmt.addend is None:
+        return None
+    return fmt.addend[0], 1.5 * 2.0 ** (_DIGITS - fmt.significand_bits)

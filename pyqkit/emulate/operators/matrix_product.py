@@ -1,0 +1,105 @@
+"""Products of two streams, in float32 or float64 that stand for integers."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
+from pyqkit.emulate.compute import Call, Compute, Kernel, one_after_the_other, prepared
+from pyqkit.emulate.requantiser import Requantiser
+from pyqkit.emulate.runner import Runner, runs
+from pyqkit.formats import product
+from pyqkit.graph.ops.matrix_product import MatrixProduct
+
+_TYPES = (*KERNEL_TYPES, np.dtype(np.float64))
+_FLOAT32, _FLOAT64 = 2**24, 2**53  # integers below are numbers of the type
+
+
+class _Heads(ctypes.Structure):
+    """`Heads` of kernels/matrix_product.hpp."""
+
+    _fields_ = [
+        (name, ctypes.c_int32)
+        for name in ("left_pixels", "right_pixels", "groups", "terms", "results", "copies", "across")
+    ]
+
+
+@runs("matrix_product")
+class MatrixProductRunner(Runner):
+    """A kernel with the requantiser inside where every partial sum is exact, else the definition."""
+
+    def alone(self) -> Compute:
+        return self._kernel(None) or super().alone()
+
+    def fused(self, requantiser: Requantiser) -> Compute | None:
+        return self._kernel(requantiser)
+
+    def result_type(self) -> np.dtype | None:
+        """As the kernel writes it."""
+        bound = self._bound()
+        if self.context.library is None or bound >= _FLOAT64 or not self._known:
+            return None
+        return np.dtype(np.int32 if bound < _FLOAT32 else np.int64)
+
+    def _tables(self) -> tuple[np.ndarray, np.ndarray]:
+        left, right = self.context.inputs
+        return product(left.format, right.format).factors
+
+    def _bound(self) -> int:
+        """Largest partial sum; of the copies of a factor at most one is not zero."""
+        assert isinstance(self.op, MatrixProduct)
+        left, right = (int(abs(table).max()) for table in self._tables())
+        return left * right * self.op.shape_of_group(self.context.inputs)[1]
+
+    def _kernel(self, requantiser: Requantiser | None) -> Kernel | None:
+        library, bound, op = self.context.library, self._bound(), self.op
+        assert isinstance(op, MatrixProduct)
+        if library is None or bound >= _FLOAT64 or not self._known:
+            return None
+        (left, right), tables = self.context.inputs, self._tables()
+        results, terms = op.shape_of_group([left, right])
+        copies, across = tables[0].shape[1], int(op.across)
+        heads = _Heads(left.pixels, right.pixels, op.groups, terms * copies, results, copies, across)
+        is_float, kind = int(bound < _FLOAT32), None if requantiser is None else requantiser.sum_type
+        is_wide = int(not is_float if kind is None else kind == np.int64)
+        expanded = [
+            table.astype(np.float64) if t.format.is_logarithmic else None
+            for t, table in zip((left, right), tables)
+        ]
+
+        def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
+            sides = [_Side(values, table) for values, table in zip(x, expanded)]
+            given = [item for side in sides for item in (side.factors, side.type)]
+            ends: tuple[object, ...] = (result, None, None)
+            if requantiser is not None:
+                ends = (None, requantiser.argument, result)
+            sizes = len(x[0]), ctypes.byref(heads), is_float, is_wide
+            run = prepared(library.pyqkit_matrix_product, *given, *sizes, *ends)
+            return one_after_the_other(*(side.expand for side in sides if side.table is not None), run)
+
+        return Kernel(bind)
+
+    @property
+    def _known(self) -> bool:
+        """Whether kernels can read what stands for the factors."""
+        inputs = self.context.inputs
+        codes = all(t.format.is_logarithmic for t in inputs)
+        return (codes or self._tables()[0].shape[1] == 1) and all(
+            t.format.is_logarithmic or carrier_type(t) in KERNEL_TYPES for t in inputs
+        )
+
+
+class _Side:
+    """The numbers of one stream: carriers, or what a table makes of them."""
+
+    def __init__(self, carriers: np.ndarray, table: np.ndarray | None) -> None:
+        self.carriers, self.table = carriers, table
+        self.factors = carriers if table is None else np.empty((*carriers.shape, table.shape[1]))
+        self.type = _TYPES.index(self.factors.dtype)
+
+    def expand(self) -> None:
+        """Factors of the carriers that are there now."""
+        if self.table is not None:
+            self.table.take(self.carriers, axis=0, out=self.factors, mode="clip")

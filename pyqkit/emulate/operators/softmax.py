@@ -1,0 +1,99 @@
+"""Softmax: terms and sums as integers, shares rounded in float64 where that is sure of the code."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+
+import numpy as np
+
+from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
+from pyqkit.emulate.compute import Call, Compute, Kernel, prepared
+from pyqkit.emulate.nearest import Nearest
+from pyqkit.emulate.runner import Runner, runs
+from pyqkit.emulate.unsure import Decided
+from pyqkit.formats import NumberFormat
+from pyqkit.graph.ops.softmax import SIGNIFICAND_BITS, Softmax
+
+_RANGE = 2**20  # of scores, which are looked up
+
+
+class _Scores(ctypes.Structure):
+    """`Scores` of kernels/softmax.hpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("ranks", "largest", "terms")),
+        *((name, ctypes.c_int32) for name in ("low", "count")),
+        ("gain", ctypes.c_double),
+    ]
+
+
+@runs("softmax")
+class SoftmaxRunner(Runner):
+    """A kernel, and the definition for rows in which a share is too close to a boundary."""
+
+    def alone(self) -> Compute:
+        op, (tensor,), out = self.op, self.context.inputs, self.context.out
+        assert isinstance(op, Softmax)
+        library, kind = self.context.library, carrier_type(tensor)
+        if (
+            library is None
+            or kind not in KERNEL_TYPES
+            or not Nearest.fits(out)
+            or _span(tensor.format) > _RANGE
+        ):
+            return super().alone()
+        call, nearest, scores = library.pyqkit_softmax, Nearest(out), _Tables(op, tensor.format)
+        length, row = tensor.shape[2] // op.groups, replace(op, groups=1)
+
+        def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
+            rows = x[0].size // length
+            decided = Decided(row, tensor, out, x[0].reshape(rows, length), result.reshape(rows, length))
+            given = x[0], KERNEL_TYPES.index(kind), ctypes.c_int64(rows), length, scores.address
+            share = prepared(call, *given, nearest.address, result, decided.unsure)
+
+            def run() -> None:
+                if share():
+                    decided.decide()
+
+            return run
+
+        return Kernel(bind)
+
+
+class _Tables:
+    """Terms of every score by the largest exponent of its row."""
+
+    def __init__(self, op: Softmax, fmt: NumberFormat) -> None:
+        order = np.argsort(op.exponents, kind="stable")  # code by rank
+        exponents, significands = op.exponents[order], op.significands[order]
+        kinds, self._largest = np.unique(exponents, return_inverse=True)
+        down = np.clip(kinds[:, None] - exponents, 0, SIGNIFICAND_BITS + 1)
+        self._terms = (significands >> down).astype(np.int32)
+        self._largest = self._largest.astype(np.int32)
+        rank = np.argsort(order).astype(np.uint8)
+        codes, low = fmt.codes, _ends(fmt)[0]
+        self._ranks = np.zeros(_span(fmt), np.uint8)
+        places = codes if fmt.is_logarithmic else fmt.integers[codes]
+        self._ranks[places.astype(np.int64) - low] = rank[codes]
+        tables = {"ranks": self._ranks, "largest": self._largest, "terms": self._terms}
+        self._structure = _Scores(
+            **{name: table.ctypes.data for name, table in tables.items()},
+            low=low,
+            count=len(order),
+            gain=op.gain_numerator / op.gain_denominator,
+        )
+        self.address = ctypes.c_void_p(ctypes.addressof(self._structure))
+
+
+def _ends(fmt: NumberFormat) -> tuple[int, int]:
+    """Smallest and largest carrier."""
+    if fmt.is_logarithmic:
+        return 0, 2**fmt.bits - 1
+    integers = fmt.integers[fmt.codes]
+    return int(integers.min()), int(integers.max())
+
+
+def _span(fmt: NumberFormat) -> int:
+    low, high = _ends(fmt)
+    return high - low + 1
