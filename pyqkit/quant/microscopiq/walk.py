@@ -44,7 +44,7 @@ def _in_order(network: nn.Module, batch: Tensor, keep: Sequence[str]) -> list[st
     """Names of the layers to round, in the order of their first calls."""
     layers = {m: n for n, m in network.named_modules() if isinstance(m, FloatLayer)}
     unknown = sorted(set(keep) - set(layers.values()))
-    if unknown or not layers:
+    if unknown or not set(layers.values()) - set(keep):
         raise UserError(
             f"linear layers or convolutions were expected, but {listed(unknown) or 'none'} came; there are "
             f"{listed(layers.values()) or 'none in the network'}"

@@ -186,6 +186,8 @@ def test_other_things_that_are_refused() -> None:
     with pytest.raises(UserError, match="linear layers"):
         quantised(model, FRAMES, keep=["nothing"])
     with pytest.raises(UserError, match="linear layers"):
+        quantised(model, FRAMES, keep=["0", "2", "5"])
+    with pytest.raises(UserError, match="linear layers"):
         quantised(nn.Sequential(nn.ReLU()).eval(), FRAMES)
     with pytest.raises(UserError, match="evaluation mode"):
         quantised(model.train(), FRAMES)
