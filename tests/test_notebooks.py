@@ -69,4 +69,5 @@ def test_notebooks_show_their_plots() -> None:
         "3_minifloats": 1,
         "4_lpq": 2,
         "5_palquant": 1,
+        "6_vision_transformer": 1,
     }
