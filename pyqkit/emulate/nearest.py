@@ -68,9 +68,9 @@ class Nearest:
 
 
 def _addend(fmt: NumberFormat) -> tuple[float, float] | None:
-    """As `Minifloat.addend`, for a float64; that of integers is the same everywhere."""
+    """As `Minifloat.addend`, for a float64; 0 for integers, whose number is the same everywhere."""
     if isinstance(fmt, Integer):
-        return 2.0**_DIGITS, 1.5
+        return 0.0, 0.0
     if not isinstance(fmt, Minifloat) or fmt.addend is None:
         return None
     return fmt.addend[0], 1.5 * 2.0 ** (_DIGITS - fmt.significand_bits)

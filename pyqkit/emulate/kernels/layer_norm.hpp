@@ -2,6 +2,7 @@
 // of the code.
 #pragma once
 #include <cmath>
+#include <vector>
 
 #include "carriers.hpp"
 #include "nearest.hpp"
@@ -15,13 +16,12 @@ struct Norm {
 
 namespace {
 
-template <class In, class Out, class Round>
-bool norm_pixel(const In *x, const Norm &n, const Round &round, Out *out) {
+// Integers of a pixel, each replaced by its result.
+template <class Round> bool norm_pixel(const Norm &n, const Round &round, int32_t *x) {
   int64_t sum = 0, squares = 0;
   for (int c = 0; c < n.channels; ++c) {
-    const int64_t value = x[c];
-    sum += value;
-    squares += value * value;
+    sum += x[c];
+    squares += (int64_t)x[c] * x[c];
   }
   if (!n.centred) sum = 0;
   const double count = n.channels, moved = (double)sum;  // integers below 2**53
@@ -30,9 +30,9 @@ bool norm_pixel(const In *x, const Norm &n, const Round &round, Out *out) {
   for (int c = 0; c < n.channels; ++c) {
     const double scaled = (x[c] * count - moved) * n.gains[c] * inverse, near = scaled + n.offsets[c];
     const double margin = (std::fabs(scaled) + std::fabs(n.offsets[c])) * (2 * MARGIN);
-    const double from = round(near - margin), to = round(near + margin);
+    const double from = round.nearest(near - margin), to = round.nearest(near + margin);
     unsure |= from != to;
-    out[c] = (Out)(int32_t)from;
+    x[c] = (int32_t)round.carrier(from);
   }
   return unsure;
 }
@@ -44,15 +44,15 @@ extern "C" {
 // How many pixels are left to the definition, each marked in `unsure`.
 int64_t pyqkit_layer_norm(const void *x, int type, int64_t pixels, const Norm *norm, const Nearest *nearest,
                           void *out, uint8_t *unsure) {
+  std::vector<int32_t> integers(norm->channels);
   int64_t left = 0;
   rounded_by(*nearest, [&](auto round) {
-    as_typed(x, type, [&](auto *from) {
-      as_typed(out, nearest->type, [&](auto *to) {
-        for (int64_t pixel = 0; pixel < pixels; ++pixel)
-          left += unsure[pixel] =
-              norm_pixel(from + pixel * norm->channels, *norm, round, to + pixel * norm->channels);
-      });
-    });
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      const int64_t first = pixel * norm->channels;
+      widen(x, type, first, norm->channels, integers.data());
+      left += unsure[pixel] = norm_pixel(*norm, round, integers.data());
+      narrow(integers.data(), norm->channels, out, nearest->type, first);
+    }
   });
   return left;
 }

@@ -10,20 +10,19 @@
 struct Heads {
   int32_t left_pixels, right_pixels, groups;
   int32_t terms, results;  // of a group: products of a sum, sums of a pixel
-  int32_t copies, across;  // numbers that stand for each factor; whether sums run over pixels of the right stream
+  int32_t copies,
+      across;  // numbers that stand for each factor; whether sums run over pixels of the right stream
 };
 
 namespace {
 
-template <class Real>
-struct Block {
+template <class Real> struct Block {
   typedef Real Vector __attribute__((vector_size(64)));  // g++ splits it where registers are shorter
   static const int WIDTH = 64 / sizeof(Real);
 };
 
 // As `as_typed`, and 4 for double.
-template <class Act>
-void as_factors(const void *values, int type, Act act) {
+template <class Act> void as_factors(const void *values, int type, Act act) {
   if (type == 4)
     act((const double *)values);
   else
@@ -34,11 +33,15 @@ void as_factors(const void *values, int type, Act act) {
 template <class Real, class In>
 void pack_right(const In *x, const Heads &h, int group, int padded, Real *panel) {
   const int channels = (h.across ? h.results : h.terms / h.copies) * h.copies * h.groups;  // of a pixel
-  for (int k = 0; k < h.terms; ++k)
+  if (h.across)
+    for (int k = 0; k < h.terms; ++k) {
+      const In *from = x + (int64_t)(k / h.copies) * channels + group * h.results * h.copies + k % h.copies;
+      for (int n = 0; n < h.results; ++n) panel[(int64_t)k * padded + n] = (Real)from[n * h.copies];
+    }
+  else
     for (int n = 0; n < h.results; ++n) {
-      const int pixel = h.across ? k / h.copies : n;
-      const int place = h.across ? (group * h.results + n) * h.copies + k % h.copies : group * h.terms + k;
-      panel[(int64_t)k * padded + n] = (Real)x[(int64_t)pixel * channels + place];
+      const In *from = x + (int64_t)n * channels + group * h.terms;
+      for (int k = 0; k < h.terms; ++k) panel[(int64_t)k * padded + n] = (Real)from[k];
     }
 }
 
@@ -79,17 +82,18 @@ void multiply(const void *left, int left_type, const void *right, int right_type
   const int WIDTH = Block<Real>::WIDTH, padded = (h.results + WIDTH - 1) / WIDTH * WIDTH;
   const int channels = h.groups * h.results, stride = channels + WIDTH;
   const int64_t left_size = (int64_t)h.left_pixels * h.groups * h.terms;
-  const int64_t right_size = (int64_t)h.right_pixels * h.groups *
-                             (h.across ? (int64_t)h.results * h.copies : (int64_t)h.terms);
+  const int64_t right_size =
+      (int64_t)h.right_pixels * h.groups * (h.across ? (int64_t)h.results * h.copies : (int64_t)h.terms);
   std::vector<Real> rows(left_size), panel((int64_t)h.terms * padded);
-  std::vector<Sum> sums((int64_t)h.left_pixels * stride);  // what a group writes too much the next one overwrites
+  std::vector<Sum> sums((int64_t)h.left_pixels *
+                        stride);  // what a group writes too much the next one overwrites
   for (int frame = 0; frame < frames; ++frame) {
     as_factors(left, left_type, [&](auto *x) {
       for (int64_t i = 0; i < left_size; ++i) rows[i] = (Real)x[frame * left_size + i];
     });
     for (int group = 0; group < h.groups; ++group) {
       as_factors(right, right_type,
-               [&](auto *x) { pack_right(x + frame * right_size, h, group, padded, panel.data()); });
+                 [&](auto *x) { pack_right(x + frame * right_size, h, group, padded, panel.data()); });
       const Real *from = rows.data() + (int64_t)group * h.terms;
       Sum *to = sums.data() + (int64_t)group * h.results;
       int first = 0;

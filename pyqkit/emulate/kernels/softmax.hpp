@@ -8,7 +8,8 @@
 
 // What Python passes; pyqkit/emulate/operators/softmax.py has the same structure.
 struct Scores {
-  const uint8_t *ranks;    // of a score, from `low` on: exponents rise with ranks
+  const uint8_t
+      *ranks;  // of a score, from `low` on: exponents rise with ranks; null where they rise with scores
   const int32_t *largest;  // by the highest rank of a row, the row of `terms`
   const int32_t *terms;    // [exponent][rank]
   int32_t low, count;      // of scores; ranks of a row of `terms`
@@ -17,24 +18,26 @@ struct Scores {
 
 namespace {
 
-template <class In, class Out, class Round>
-bool share_row(const In *x, int length, const Scores &s, const Round &round, uint8_t *ranks, int32_t *terms,
-               Out *out) {
-  uint8_t most = 0;
-  for (int i = 0; i < length; ++i) ranks[i] = s.ranks[x[i] - s.low];
-  for (int i = 0; i < length; ++i) most = ranks[i] > most ? ranks[i] : most;
+// Scores of a row, each replaced by its share.
+template <class Round> bool share_row(const Scores &s, const Round &round, int length, int32_t *x) {
+  int32_t most = 0;
+  if (s.ranks)
+    for (int i = 0; i < length; ++i) x[i] = s.ranks[x[i] - s.low];
+  else
+    for (int i = 0; i < length; ++i) x[i] -= s.low;
+  for (int i = 0; i < length; ++i) most = x[i] > most ? x[i] : most;
   const int32_t *row = s.terms + (int64_t)s.largest[most] * s.count;
   int64_t sum = 0;
   for (int i = 0; i < length; ++i) {
-    terms[i] = row[ranks[i]];
-    sum += terms[i];
+    x[i] = row[x[i]];
+    sum += x[i];
   }
   const double scale = s.gain / (double)sum, below = scale * (1 - MARGIN), above = scale * (1 + MARGIN);
   int64_t unsure = sum == 0;
   for (int i = 0; i < length; ++i) {
-    const double from = round(terms[i] * below), to = round(terms[i] * above);
+    const double from = round.nearest(x[i] * below), to = round.nearest(x[i] * above);
     unsure |= from != to;
-    out[i] = (Out)(int32_t)from;
+    x[i] = (int32_t)round.carrier(from);
   }
   return unsure;
 }
@@ -46,17 +49,14 @@ extern "C" {
 // Rows of `length` scores; how many are left to the definition, each marked in `unsure`.
 int64_t pyqkit_softmax(const void *x, int type, int64_t rows, int length, const Scores *scores,
                        const Nearest *nearest, void *out, uint8_t *unsure) {
-  std::vector<uint8_t> ranks(length);
-  std::vector<int32_t> terms(length);
+  std::vector<int32_t> row(length);
   int64_t left = 0;
   rounded_by(*nearest, [&](auto round) {
-    as_typed(x, type, [&](auto *from) {
-      as_typed(out, nearest->type, [&](auto *to) {
-        for (int64_t row = 0; row < rows; ++row)
-          left += unsure[row] = share_row(from + row * length, length, *scores, round, ranks.data(),
-                                          terms.data(), to + row * length);
-      });
-    });
+    for (int64_t i = 0; i < rows; ++i) {
+      widen(x, type, i * length, length, row.data());
+      left += unsure[i] = share_row(*scores, round, length, row.data());
+      narrow(row.data(), length, out, nearest->type, i * length);
+    }
   });
   return left;
 }

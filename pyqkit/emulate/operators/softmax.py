@@ -16,6 +16,7 @@ from pyqkit.formats import NumberFormat
 from pyqkit.graph.ops.softmax import SIGNIFICAND_BITS, Softmax
 
 _RANGE = 2**20  # of scores, which are looked up
+_FEW = 2**10  # scores of which every one has a term in every row
 
 
 class _Scores(ctypes.Structure):
@@ -62,25 +63,32 @@ class SoftmaxRunner(Runner):
 
 
 class _Tables:
-    """Terms of every score by the largest exponent of its row."""
+    """Terms of every score by the largest exponent of its row.
+
+    Scores are told by ranks, with which exponents rise: their own order where it is such and they are few.
+    """
 
     def __init__(self, op: Softmax, fmt: NumberFormat) -> None:
-        order = np.argsort(op.exponents, kind="stable")  # code by rank
-        exponents, significands = op.exponents[order], op.significands[order]
-        kinds, self._largest = np.unique(exponents, return_inverse=True)
+        low = _ends(fmt)[0]
+        codes = np.arange(len(op.exponents)) if fmt.is_logarithmic else fmt.codes.astype(np.int64)
+        places = codes if fmt.is_logarithmic else fmt.integers[codes].astype(np.int64) - low
+        rising = bool((np.diff(op.exponents[codes]) >= 0).all()) and not fmt.is_logarithmic
+        if rising and _span(fmt) <= _FEW:
+            by_rank = codes[np.searchsorted(places, np.arange(_span(fmt)), side="right") - 1]
+            ranks = None
+        else:
+            by_rank = np.argsort(op.exponents, kind="stable")
+            ranks = np.zeros(_span(fmt), np.uint8)
+            ranks[places] = np.argsort(by_rank)[codes]
+        exponents, significands = op.exponents[by_rank], op.significands[by_rank]
+        kinds, largest = np.unique(exponents, return_inverse=True)
         down = np.clip(kinds[:, None] - exponents, 0, SIGNIFICAND_BITS + 1)
-        self._terms = (significands >> down).astype(np.int32)
-        self._largest = self._largest.astype(np.int32)
-        rank = np.argsort(order).astype(np.uint8)
-        codes, low = fmt.codes, _ends(fmt)[0]
-        self._ranks = np.zeros(_span(fmt), np.uint8)
-        places = codes if fmt.is_logarithmic else fmt.integers[codes]
-        self._ranks[places.astype(np.int64) - low] = rank[codes]
-        tables = {"ranks": self._ranks, "largest": self._largest, "terms": self._terms}
+        terms = (significands >> down).astype(np.int32)
+        self._keep = ranks, largest.astype(np.int32), terms
         self._structure = _Scores(
-            **{name: table.ctypes.data for name, table in tables.items()},
+            *(None if table is None else table.ctypes.data for table in self._keep),
             low=low,
-            count=len(order),
+            count=len(by_rank),
             gain=op.gain_numerator / op.gain_denominator,
         )
         self.address = ctypes.c_void_p(ctypes.addressof(self._structure))
