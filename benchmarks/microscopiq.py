@@ -1,6 +1,7 @@
 """The MicroScopiQ study's figures: results/microscopiq.json, and the tables of docs/microscopiq.md.
 
-python benchmarks/microscopiq.py FOLDER ...     from folders of 'pyqkit study microscopiq', finished or not
+python benchmarks/microscopiq.py FOLDER ...     from folders of 'pyqkit study microscopiq' and
+                                                'microscopiq-images', finished or not; other rows stay
 python benchmarks/microscopiq.py                the page alone
 """
 
@@ -19,14 +20,16 @@ import numpy as np
 from records import write
 
 from pyqkit.digest import digest
-from pyqkit.studies import checkpoint
+from pyqkit.studies import checkpoint, paired
 from pyqkit.studies.json_value import canonical
 from pyqkit.studies.microscopiq.study import CONDITIONS
 from pyqkit.studies.microscopiq.texts import ARCHIVES
+from pyqkit.studies.study import State
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "microscopiq.json", ROOT / "docs" / "microscopiq.md"
 BEGIN, END = "<!-- results: written by benchmarks/microscopiq.py -->\n", "<!-- end of results -->\n"
+SEEDS = 3
 _Z = 1.959964  # of the normal distribution, for 95 % on both sides
 # Table 7 of the paper, step by step: what is new, before, after, and whether perplexity falls there.
 LADDER = (
@@ -38,6 +41,7 @@ LADDER = (
     ("inliers pruned for lower halves", "aside2.8", "msq2.rtn", False),
     ("compensation", "msq2.rtn", "msq2", True),
     ("activations MX-INT-8, migration 0.7", "msq2", "msq2.a8", False),
+    ("keys and values in 2 bits", "msq2.a8", "msq2.a8.kv2", False),
 )
 
 
@@ -78,39 +82,61 @@ def main() -> None:
 
 
 def found(folders: list[Path]) -> dict[str, Any]:
-    """Rows that are done, each with the run that it is from."""
-    rows: list[dict[str, Any]] = []
+    """Rows that are done, each with the run that it is from; older ones where a folder has none."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     runs: list[Any] = []
+    if RESULTS.exists():
+        old = json.loads(RESULTS.read_text())
+        runs = old["provenance"]
+        rows = {_key(row): row for row in old["rows"]}
     for folder in folders:
         definition = json.loads((folder / "study.json").read_text())
         own = digest(canonical(definition).encode())
         for task in definition["tasks"]:
             path = folder / "tasks" / f"{task['name']}.npz"
-            if not path.exists():
-                continue
-            done = checkpoint.read(path, own, task["name"])
-            values = done.state.values
-            losses = np.round(done.state.arrays["losses"], 6).tolist()
-            run = len(runs) + done.run - 1
-            seconds = round(done.cpu_s, 2)
-            rows.append(
-                {**task["parameters"], "values": values, "losses": losses, "cpu_s": seconds, "run": run}
-            )
+            if path.exists():
+                done = checkpoint.read(path, own, task["name"])
+                row = {**task["parameters"], "seed": task["seed"], **_measured(done.state)}
+                row |= {"cpu_s": round(done.cpu_s, 2), "run": len(runs) + done.run - 1}
+                rows[_key(row)] = row
         numbers = sorted(int(path.stem) for path in (folder / "runs").glob("*.json"))
         runs += [json.loads((folder / "runs" / f"{number}.json").read_text()) for number in numbers]
-    return {"rows": rows, "provenance": runs}
+    return _of_use(list(rows.values()), runs)
 
 
-def read() -> Lines:
-    """All rows of the file of results."""
-    lines = map(Line.read, json.loads(RESULTS.read_text())["rows"])
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a row measures."""
+    return tuple(row.get(name, 0) for name in ("model", "network", "condition", "method", "seed"))
+
+
+def _measured(state: State) -> dict[str, Any]:
+    if "hits" in state.arrays:
+        return {"values": state.values, "hits": np.packbits(state.arrays["hits"]).tobytes().hex()}
+    return {"values": state.values, "losses": np.round(state.arrays["losses"], 6).tolist()}
+
+
+def _of_use(rows: list[dict[str, Any]], runs: list[Any]) -> dict[str, Any]:
+    """Rows and the runs that they are from, without others."""
+    used = sorted({row["run"] for row in rows})
+    return {
+        "rows": [{**row, "run": used.index(row["run"])} for row in rows],
+        "provenance": [runs[number] for number in used],
+    }
+
+
+def read(seed: int = 0) -> Lines:
+    """Rows of language models with a seed, out of the file of results."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    lines = [Line.read(row) for row in rows if "model" in row and row.get("seed", 0) == seed]
     return {(line.model, line.condition, line.method): line for line in lines}
 
 
 def page(text: str, lines: Lines) -> str:
     """The page with its tables anew."""
     start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    parts = [rates(lines), against_gptq(lines), against_float(lines), ladder(lines), *tables(lines)]
+    others = [other for seed in range(1, SEEDS) if (other := read(seed))]
+    parts = [rates(lines), against_gptq(lines), against_float(lines), ladder(lines, others), *tables(lines)]
+    parts += image_tables()
     return text[:start] + "\n" + "\n\n".join(parts) + "\n\n" + text[end:]
 
 
@@ -187,18 +213,25 @@ def against_float(lines: Lines) -> str:
     return "### Four bits against float\n\n" + table(head, rows)
 
 
-def ladder(lines: Lines) -> str:
-    """Whether each step has the sign of the paper's table."""
+def ladder(lines: Lines, others: list[Lines]) -> str:
+    """Whether each step has the sign of the paper's table, with other seeds of what is put in too."""
     rows = []
     for (model, condition), (what, first, second, falls) in product(places(lines), LADDER):
-        before, after = (lines.get((model, condition, m)) for m in (first, second))
-        if before is None or after is None:
+        steps = [
+            (of[model, condition, first], of[model, condition, second])
+            for of in (lines, *others)
+            if (model, condition, first) in of and (model, condition, second) in of
+        ]
+        if not steps or (model, condition, second) not in lines or (model, condition, first) not in lines:
             continue
-        kept = verdict(after, before) * (-1 if falls else 1)
-        steps = f"{before.perplexity:.3f} to {after.perplexity:.3f}"
-        word = ("not sure", "kept", "turned")[kept]
-        rows.append([model, condition, what, "falls" if falls else "rises", steps, word])
-    head = ["model", "condition", "step", "paper", "perplexity", "sign"]
+        before, after = steps[0]
+        signs = [verdict(b, a) * (-1 if falls else 1) for a, b in steps]
+        words = ", ".join(("not sure", "kept", "turned")[sign] for sign in signs)
+        both = f"{before.perplexity:.3f} to {after.perplexity:.3f}"
+        rows.append(
+            [model, condition, what, "falls" if falls else "rises", both, shown(after, before), words]
+        )
+    head = ["model", "condition", "step", "paper", "perplexity", "loss, nats (95 %)", "sign, by seed"]
     return "### The ladder of table 7\n\n" + table(head, rows)
 
 
@@ -213,6 +246,29 @@ def tables(lines: Lines) -> Iterator[str]:
         ]
         head = ["method", "bits", "perplexity", "loss more than float, nats (95 %)"]
         yield f"### {model}, {condition}\n\n" + table(head, rows)
+
+
+def image_tables() -> Iterator[str]:
+    """All methods of each image classifier, by their bits, against float on the same images."""
+    rows = [row for row in json.loads(RESULTS.read_text())["rows"] if "network" in row]
+    for network in dict.fromkeys(row["network"] for row in rows):
+        own = {row["method"]: row for row in rows if row["network"] == network}
+        base = _hits(own["float"])
+        shown_rows = [
+            [method, f"{row['values']['bits']:.3f}", f"{row['values']['top1']:.2f}", _points(row, base)]
+            for method, row in sorted(own.items(), key=lambda item: item[1]["values"]["bits"])
+        ]
+        head = ["method", "bits", "top-1, %", "points more than float (95 %)"]
+        yield f"### {network}, {len(base):,} images\n\n" + table(head, shown_rows)
+
+
+def _hits(row: dict[str, Any]) -> np.ndarray:
+    packed = np.frombuffer(bytes.fromhex(row["hits"]), np.uint8)
+    return np.unpackbits(packed, count=row["images"]).astype(bool)
+
+
+def _points(row: dict[str, Any], base: np.ndarray) -> str:
+    return str(paired.difference(_hits(row), base))
 
 
 if __name__ == "__main__":

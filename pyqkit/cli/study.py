@@ -109,12 +109,40 @@ def microscopiq(
     Every --method on every --model, in its natural --condition or with outliers put in by scaling channels,
     which leaves the function as it is. docs/microscopiq.md says what methods are.
     """
-    from pyqkit.studies.microscopiq.study import METHODS, MicroscopiqStudy, rows_of
+    from pyqkit.studies.microscopiq.methods import METHODS
+    from pyqkit.studies.microscopiq.study import MicroscopiqStudy, rows_of
     from pyqkit.studies.microscopiq.texts import ARCHIVES
 
     there = [name for name, archive in ARCHIVES.items() if (data / archive.weights).exists()]
     wanted = models or there or tuple(ARCHIVES), conditions or ("natural",), methods or METHODS
     run_study(MicroscopiqStudy(rows_of(*wanted, data, calibration, tokens), str(data), seed), run)
+
+
+@study.command("microscopiq-images")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of weights and images.")
+@click.option("--network", "networks", multiple=True, help="resnet20, resnet44; both by default.")
+@click.option("--method", "methods", multiple=True, help="msq2.a8, gptq4.matched and others; all by default.")
+@click.option("--images", type=click.IntRange(2), default=5000, show_default=True, help="Of the test.")
+@click.option(
+    "--calibration", type=click.IntRange(1), default=128, show_default=True, help="Images that methods see."
+)
+@study_options
+def microscopiq_images(
+    run: StudyOptions,
+    data: Path,
+    networks: tuple[str, ...],
+    methods: tuple[str, ...],
+    images: int,
+    calibration: int,
+) -> None:
+    """Accuracy of ResNets for CIFAR-10 after the methods of the MicroScopiQ study, at measured bits.
+
+    First and last layer stay float.
+    """
+    from pyqkit.studies.microscopiq.images import METHODS, NETWORKS, ImageStudy, rows_of
+
+    rows = rows_of(networks or NETWORKS, methods or METHODS, data, calibration, images)
+    run_study(ImageStudy(rows, str(data)), run)
 
 
 @study.command()

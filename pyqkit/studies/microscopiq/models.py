@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pyqkit.studies.microscopiq.cache import Cache
+
 EPSILON = 1e-5
 _BASE = 10000.0  # of rotary embeddings
 
@@ -69,8 +71,20 @@ class LanguageModel(nn.Module, ABC):
     def paths(self) -> Iterator[Path]:
         """Where channels may be scaled without changing the function, up to rounding."""
 
+    def put_cache(self, cache: Cache) -> None:
+        """Give every attention a cache."""
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.cache = cache
 
-class LlamaAttention(nn.Module):
+
+class Attention(nn.Module):
+    """What may have a cache of few bits."""
+
+    cache: Cache | None = None
+
+
+class LlamaAttention(Attention):
     """Causal attention with rotary embeddings; several query heads read one head of keys and values."""
 
     def __init__(self, width: int, heads: int, kv_heads: int) -> None:
@@ -86,15 +100,21 @@ class LlamaAttention(nn.Module):
         q = _rotated(self.wq(x).unflatten(-1, (self.heads, self.size)).transpose(1, 2))
         k = _rotated(self.wk(x).unflatten(-1, (self.kv_heads, self.size)).transpose(1, 2))
         v = self.wv(x).unflatten(-1, (self.kv_heads, self.size)).transpose(1, 2)
-        shared = self.heads // self.kv_heads
-        k, v = (part.repeat_interleave(shared, 1) for part in (k, v))
-        made = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        made = _attended(q, k, v, self.cache)
         return self.wo(made.transpose(1, 2).flatten(2))
 
     def channels(self) -> Tensor:
         """For every column of ``wo`` the row of ``wv`` that it reads."""
         rows = torch.arange(self.kv_heads * self.size).reshape(self.kv_heads, self.size)
         return rows.repeat_interleave(self.heads // self.kv_heads, 0).flatten()
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor, cache: Cache | None) -> Tensor:
+    """Causal attention; several heads of queries may share one of keys and values."""
+    if cache is not None:
+        return cache.attend(q, k, v)
+    k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 def _rotated(x: Tensor) -> Tensor:
@@ -174,7 +194,7 @@ class DocstringLlama(Llama):
         super().__init__(128, 128, 384, 4, 4, 2)
 
 
-class CharAttention(nn.Module):
+class CharAttention(Attention):
     """Causal attention."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -188,7 +208,7 @@ class CharAttention(nn.Module):
             part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
-        made = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        made = _attended(q, k, v, self.cache)
         return self.proj(made.transpose(1, 2).flatten(2))
 
 

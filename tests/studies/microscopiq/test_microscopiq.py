@@ -14,16 +14,9 @@ from torch import Tensor, nn
 from pyqkit.errors import UserError
 from pyqkit.studies.microscopiq import rounding
 from pyqkit.studies.microscopiq.conditions import inject, migrate, rates
+from pyqkit.studies.microscopiq.methods import MATCHED, METHODS, MICROSCOPIQ, PLAIN, rounded
 from pyqkit.studies.microscopiq.models import CharGpt, LanguageModel, Llama
-from pyqkit.studies.microscopiq.study import (
-    MATCHED,
-    METHODS,
-    MICROSCOPIQ,
-    PLAIN,
-    MicroscopiqStudy,
-    rounded,
-    rows_of,
-)
+from pyqkit.studies.microscopiq.study import MicroscopiqStudy, rows_of
 from pyqkit.studies.microscopiq.texts import ARCHIVES, Pretrained, losses
 from pyqkit.studies.study import State
 
@@ -125,7 +118,7 @@ def test_olive_prunes_the_neighbour() -> None:
     assert (found != 0).sum() == 127
 
 
-@pytest.mark.parametrize("method", [*MICROSCOPIQ, *MATCHED, "gptq2.g16", "smoothquant4"])
+@pytest.mark.parametrize("method", [*MICROSCOPIQ, *MATCHED, "msq4.a8.kv2", "gptq2.g16", "smoothquant4"])
 def test_whole_models(method: str) -> None:
     model = small("chargpt")
     made, bits = rounded(small("chargpt"), TOKENS, method)
