@@ -29,9 +29,10 @@ module pqk_norm_codes #(
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
     parameter int MULTIPLY_STAGES = 0,
+    parameter int CHUNK = BITS,  // as in `pqk_row_search`
     parameter LIMITS = "",
     parameter CODES = "",
-    localparam int ROOT_WORD = RADICAND_BITS + 2 * ROOT_BITS + 1 + SUM_BITS
+    localparam int ROOT_WORD = RADICAND_BITS + 2 * ROOT_BITS + 2 + SUM_BITS
 ) (
     input  wire                           clock,
     input  wire                           reset,
@@ -45,7 +46,7 @@ module pqk_norm_codes #(
     input  wire                           out_ready,
     output logic [    LANES*BITS_OUT-1:0] out_data
 );
-  localparam int SEARCH = STEPS * (MULTIPLY_STAGES + 3) + 1;
+  localparam int SEARCH = STEPS * (MULTIPLY_STAGES + (BITS + CHUNK - 1) / CHUNK + 2) + 1;
   localparam int STAGES = DECODE_STAGES + SCALE_STAGES + 3 + SEARCH;  // with the distance, the products and their sum
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int CONSTANT_BITS = GAIN_BITS + OFFSET_BITS;
@@ -185,6 +186,7 @@ module pqk_norm_codes #(
         .BITS_OUT(BITS_OUT),
         .STEPS(STEPS),
         .MULTIPLY_STAGES(MULTIPLY_STAGES),
+        .CHUNK(CHUNK),
         .LIMITS(LIMITS),
         .CODES(CODES)
     ) search (

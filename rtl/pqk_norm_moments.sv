@@ -12,6 +12,8 @@ module pqk_norm_moments #(
     parameter int DECODE_STAGES = 0,
     parameter int LANES = 1,
     parameter int WORDS = 4,
+    parameter int SQUARE_STAGES = 0,  // registers inside the multipliers of integers, and that of the sum
+    parameter int SPREAD_STAGES = 0,
     parameter bit CENTRED = 1,
     parameter int SUM_BITS = 12,  // signed
     parameter int SPREAD_BITS = 24,  // of v: its terms are exact modulo that
@@ -29,19 +31,20 @@ module pqk_norm_moments #(
     output logic [RADICAND_BITS+SUM_BITS-1:0] out_data
 );
   localparam int COUNT_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
-  localparam int ADDING = DECODE_STAGES + 2;  // registers before the sums: of the integers and their squares too
+  localparam int ADDING = DECODE_STAGES + SQUARE_STAGES + 2;  // registers before the sums: of the integers and their squares too
+  localparam int ENDING = SPREAD_STAGES + 4;  // a pixel: its sums, their products, v, the result
   localparam bit [SPREAD_BITS-1:0] CHANNELS = SPREAD_BITS'(WORDS * LANES);
 
   logic [ADDING-1:0] valid;
-  logic [3:0] ended;  // a pixel: its sums, their products, v, the result
+  logic [ENDING-1:0] ended;
   wire [ADDING:0] moving = {valid, in_valid};
-  wire step = out_ready || !ended[3];
+  wire step = out_ready || !ended[ENDING-1];
   wire adding = step && moving[ADDING];
   wire [COUNT_BITS-1:0] word;
   wire last;
   wire first = word == 0;
   assign in_ready  = step;
-  assign out_valid = ended[3];
+  assign out_valid = ended[ENDING-1];
   pqk_counter #(.LENGTH(WORDS)) words (.clock, .reset, .advance(adding), .count(word), .last);
   always_ff @(posedge clock) begin
     if (reset) begin
@@ -49,7 +52,7 @@ module pqk_norm_moments #(
       ended <= 0;
     end else if (step) begin
       valid <= moving[ADDING-1:0];
-      ended <= {ended[2:0], moving[ADDING] && last};
+      ended <= {ended[ENDING-2:0], moving[ADDING] && last};
     end
   end
 
@@ -57,7 +60,9 @@ module pqk_norm_moments #(
   wire [LANES*2*WIDTH-1:0] squares;
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     wire [WIDTH-1:0] decoded;
-    logic signed [WIDTH-1:0] x, beside;
+    logic signed [WIDTH-1:0] x;
+    wire [WIDTH-1:0] beside;
+    wire signed [2*WIDTH-1:0] squaring;
     logic signed [2*WIDTH-1:0] square;
     pqk_decode_pipeline #(
         .BITS(BITS_IN),
@@ -74,11 +79,31 @@ module pqk_norm_moments #(
         .code(in_data[lane*BITS_IN+:BITS_IN]),
         .integer_value(decoded)
     );
+    pqk_product_integer #(
+        .A(WIDTH),
+        .B(WIDTH),
+        .W(2 * WIDTH),
+        .STAGES(SQUARE_STAGES)
+    ) multiply (
+        .clock,
+        .enable(step),
+        .a(x),
+        .b(x),
+        .p(squaring)
+    );
+    pqk_delay #(
+        .WIDTH (WIDTH),
+        .STAGES(SQUARE_STAGES + 1)
+    ) waiting (
+        .clock,
+        .enable(step),
+        .d(x),
+        .q(beside)
+    );
     always_ff @(posedge clock) begin
       if (step) begin
         x <= decoded;
-        beside <= x;
-        square <= x * x;
+        square <= squaring;
       end
     end
     assign integers[lane*WIDTH+:WIDTH] = beside;
@@ -96,19 +121,42 @@ module pqk_norm_moments #(
     end
   end
 
-  logic [SPREAD_BITS-1:0] counted, squared, spread;
-  logic signed [SUM_BITS-1:0] sum_counted, sum_spread, sum_out;
+  logic [SPREAD_BITS-1:0] squared, spread;
+  wire [SPREAD_BITS-1:0] counted;
+  wire signed [2*SUM_BITS-1:0] squaring;
+  wire unused_square = &squaring;
+  wire signed [SUM_BITS-1:0] sum_counted;
+  logic signed [SUM_BITS-1:0] sum_spread, sum_out;
   logic [RADICAND_BITS-1:0] radicand;
   wire signed [SUM_BITS-1:0] centre = CENTRED ? sum : 0;
+  pqk_product_integer #(
+      .A(SUM_BITS),
+      .B(SUM_BITS),
+      .W(2 * SUM_BITS),
+      .STAGES(SPREAD_STAGES)
+  ) square_of_sum (
+      .clock,
+      .enable(step),
+      .a(centre),
+      .b(centre),
+      .p(squaring)
+  );
+  pqk_delay #(
+      .WIDTH (SPREAD_BITS + SUM_BITS),
+      .STAGES(SPREAD_STAGES + 1)
+  ) beside_square (
+      .clock,
+      .enable(step),
+      .d({SPREAD_BITS'(total * CHANNELS), centre}),
+      .q({counted, sum_counted})
+  );
   always_ff @(posedge clock) begin
     if (adding) begin
       sum   <= sum_so_far;
       total <= total_so_far;
     end
     if (step) begin
-      counted <= total * CHANNELS;
-      squared <= SPREAD_BITS'(centre * centre);
-      sum_counted <= centre;
+      squared <= SPREAD_BITS'(squaring);
       spread <= counted - squared;
       sum_spread <= sum_counted;
       radicand <= RADICAND_BITS'(spread) * SCALE + EPSILON;

@@ -1,12 +1,14 @@
 // The next DIGITS binary digits of a root, one in a cycle. A word is {radicand, remainder, root, sum}: what is left of the
 // radicand, from its highest bits on, and what goes with it.
+//
+// Nothing is restored: where a digit is 0, the remainder stays negative, and the next digit adds instead of subtracting.
 `default_nettype none
 module pqk_norm_root #(
     parameter int SUM_BITS = 12,
     parameter int ROOT_BITS = 20,
     parameter int RADICAND_BITS = 30,
     parameter int DIGITS = 4,
-    localparam int BITS = RADICAND_BITS + 2 * ROOT_BITS + 1 + SUM_BITS
+    localparam int BITS = RADICAND_BITS + 2 * ROOT_BITS + 2 + SUM_BITS
 ) (
     input  wire             clock,
     input  wire             reset,
@@ -20,31 +22,42 @@ module pqk_norm_root #(
   localparam int COUNT_BITS = DIGITS > 1 ? $clog2(DIGITS) : 1;
 
   logic running;
+  logic [BITS-1:0] word;
   wire [COUNT_BITS-1:0] digit;
   wire last, unused = &digit;
-  assign in_ready = !running && (out_ready || !out_valid);
-  wire active = running || (in_valid && in_ready);
+  // Where a word takes several cycles, the one before has left when this one ends, unless whoever reads waits.
+  wire leaves = !out_valid || (DIGITS == 1 && out_ready);
+  wire active = running && (!last || leaves);
+  assign in_ready = !running || (last && leaves);
   pqk_counter #(.LENGTH(DIGITS)) digits (.clock, .reset, .advance(active), .count(digit), .last);
 
-  wire [BITS-1:0] word = running ? out_data : in_data;
   wire [SUM_BITS-1:0] sum = word[SUM_BITS-1:0];
   wire [ROOT_BITS-1:0] root = word[SUM_BITS+:ROOT_BITS];
-  wire [ROOT_BITS:0] remainder = word[SUM_BITS+ROOT_BITS+:ROOT_BITS+1];
+  wire [ROOT_BITS+1:0] remainder = word[SUM_BITS+ROOT_BITS+:ROOT_BITS+2];
   wire [RADICAND_BITS-1:0] radicand = word[BITS-1-:RADICAND_BITS];
-  wire [ROOT_BITS+3:0] rest = {1'b0, remainder, radicand[RADICAND_BITS-1-:2]};
-  wire [ROOT_BITS+3:0] less = rest - {2'b00, root, 2'b01};
-  wire fits = !less[ROOT_BITS+3];
-  wire [ROOT_BITS:0] left = fits ? less[ROOT_BITS:0] : rest[ROOT_BITS:0];
-  wire unused_high = &{less, root[ROOT_BITS-1]};
+  wire negative = remainder[ROOT_BITS+1];
+  wire [ROOT_BITS+3:0] left;
+  pqk_add_subtract #(
+      .W(ROOT_BITS + 4)
+  ) subtract (
+      .x({remainder, radicand[RADICAND_BITS-1-:2]}),
+      .y({2'b00, root, negative, 1'b1}),
+      .negate(!negative),
+      .sum(left)
+  );
+  wire [BITS-1:0] next = {radicand << 2, left[ROOT_BITS+1:0], {root[ROOT_BITS-2:0], !left[ROOT_BITS+3]}, sum};
+  wire unused_high = &{left, root[ROOT_BITS-1]};
 
   always_ff @(posedge clock) begin
-    if (active) out_data <= {radicand << 2, left, {root[ROOT_BITS-2:0], fits}, sum};
+    if (in_ready) word <= in_data;
+    else if (active) word <= next;
+    if (active && last) out_data <= next;
     if (reset) begin
       running   <= 0;
       out_valid <= 0;
     end else begin
-      if (active) running <= !last;
-      if (active) out_valid <= last;
+      if (in_ready) running <= in_valid;
+      if (active && last) out_valid <= 1;
       else if (out_ready) out_valid <= 0;
     end
   end

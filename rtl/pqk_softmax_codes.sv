@@ -9,6 +9,7 @@ module pqk_softmax_codes #(
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
     parameter int MULTIPLY_STAGES = 0,
+    parameter int CHUNK = BITS,  // as in `pqk_row_search`
     parameter int LANES = 1,
     parameter int WORDS = 4,
     parameter LIMITS = "",
@@ -23,10 +24,11 @@ module pqk_softmax_codes #(
     input  wire                        out_ready,
     output logic [ LANES*BITS_OUT-1:0] out_data
 );
-  localparam int STAGES = STEPS * (MULTIPLY_STAGES + 3) + 2;  // behind the word that leaves: the product, the search
+  localparam int PARTS = (BITS + CHUNK - 1) / CHUNK;
+  localparam int STAGES = STEPS * (MULTIPLY_STAGES + PARTS + 2) + 2;  // behind the word that leaves: the product, the search
 
-  wire take, first, move, leaving;
-  wire  [LANES*TERM_BITS-1:0] terms;
+  wire take, first, move, read, room, leaving;
+  wire  [LANES*TERM_BITS-1:0] read_terms, terms;
   logic [STAGES-1:0] valid;
   wire  [STAGES:0] moving = {valid, leaving};
   wire step = out_ready || !valid[STAGES-1];
@@ -44,12 +46,13 @@ module pqk_softmax_codes #(
       .take,
       .first,
       .move,
-      .step,
-      .out_valid(leaving),
-      .out_data(terms)
+      .step(room),
+      .out_valid(read),
+      .out_data(read_terms)
   );
 
-  logic [SUM_BITS-1:0] sum, total, held;  // so far, of the row that leaves, and beside its products
+  logic [SUM_BITS-1:0] sum, read_total, held;  // so far, of the row that is read, and beside products
+  wire  [SUM_BITS-1:0] total;
   logic [SUM_BITS-1:0] so_far;
   always_comb begin
     so_far = first ? 0 : sum;
@@ -57,11 +60,24 @@ module pqk_softmax_codes #(
   end
   always_ff @(posedge clock) begin
     if (take) sum <= so_far;
-    if (move) total <= sum;
+    if (move) read_total <= sum;
     if (step) held <= total;
     if (reset) valid <= 0;
     else if (step) valid <= moving[STAGES-1:0];
   end
+
+  pqk_skid #(
+      .WIDTH(LANES * TERM_BITS + SUM_BITS)
+  ) words (
+      .clock,
+      .reset,
+      .in_valid(read),
+      .in_ready(room),
+      .in_data({read_terms, read_total}),
+      .out_valid(leaving),
+      .out_ready(step),
+      .out_data({terms, total})
+  );
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     logic signed [BITS-1:0] x;
@@ -73,6 +89,7 @@ module pqk_softmax_codes #(
         .BITS_OUT(BITS_OUT),
         .STEPS(STEPS),
         .MULTIPLY_STAGES(MULTIPLY_STAGES),
+        .CHUNK(CHUNK),
         .LIMITS(LIMITS),
         .CODES(CODES)
     ) search (

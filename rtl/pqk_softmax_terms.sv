@@ -18,8 +18,9 @@ module pqk_softmax_terms #(
 );
   localparam int BITS = TERM_BITS + EXPONENT_BITS;
 
-  wire take, first, move, leaving;
-  wire [LANES*BITS-1:0] entries;
+  wire take, first, move, read, room, leaving;
+  wire [LANES*BITS-1:0] read_entries, entries;
+  wire [EXPONENT_BITS-1:0] top;  // the largest of the row
   logic shifting;
   wire step = out_ready || !out_valid;
   pqk_row_buffer #(
@@ -34,12 +35,12 @@ module pqk_softmax_terms #(
       .take,
       .first,
       .move,
-      .step,
-      .out_valid(leaving),
-      .out_data(entries)
+      .step(room),
+      .out_valid(read),
+      .out_data(read_entries)
   );
 
-  logic [EXPONENT_BITS-1:0] largest, top;  // so far, and of the row that leaves
+  logic [EXPONENT_BITS-1:0] largest, read_top;  // so far, and of the row that is read
   logic [EXPONENT_BITS-1:0] most;
   always_comb begin
     most = first ? 0 : largest;
@@ -49,7 +50,7 @@ module pqk_softmax_terms #(
   end
   always_ff @(posedge clock) begin
     if (take) largest <= most;
-    if (move) top <= largest;
+    if (move) read_top <= largest;
     if (reset) begin
       shifting  <= 0;
       out_valid <= 0;
@@ -58,6 +59,19 @@ module pqk_softmax_terms #(
       out_valid <= shifting;
     end
   end
+
+  pqk_skid #(
+      .WIDTH(LANES * BITS + EXPONENT_BITS)
+  ) words (
+      .clock,
+      .reset,
+      .in_valid(read),
+      .in_ready(room),
+      .in_data({read_entries, read_top}),
+      .out_valid(leaving),
+      .out_ready(step),
+      .out_data({entries, top})
+  );
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     logic [TERM_BITS-1:0] significand;

@@ -7,6 +7,7 @@ each depth, estimated from netlists (no place and route).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 
@@ -46,6 +47,16 @@ def booth_ns(rows: int, width: int) -> float:
     shift registers, which are slow.
     """
     return 2.2 + 1.7 * rows + 0.03 * width
+
+
+def chunk(bits: int, clock_mhz: float) -> int:
+    """Of numbers of so many bits those that one carry chain takes, from a shift register to a register.
+
+    Numbers are cut evenly.
+    """
+    period = 1000 / clock_mhz * (1 - MARGIN)
+    most = max(8, int((period - 2.9) / 0.03))
+    return ceil(bits / ceil(bits / most))
 
 
 _AT_ONCE = 6  # bits of an index that one LUT takes

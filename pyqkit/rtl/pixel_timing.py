@@ -31,7 +31,7 @@ class Opening(Timing):
 
 @dataclass
 class Serial(Timing):
-    """A word of output for every word, after `steps` cycles in which no other is taken."""
+    """A word of output for every word, a cycle after `steps` cycles in which no other is taken."""
 
     words: int
     steps: int
@@ -42,4 +42,4 @@ class Serial(Timing):
 
     def _schedule(self, available: list[Times]) -> Schedule:
         taken = in_turn(available[0], self.steps)
-        return [taken], taken + self.steps
+        return [taken], taken + self.steps + 1

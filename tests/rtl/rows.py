@@ -17,26 +17,29 @@ def rows() -> list[Case]:
     return [
         _terms("softmax_terms", 3, 2),
         _terms("softmax_terms_point", 1, 3),
-        _codes("softmax_codes", 3, 2),
-        _codes("softmax_codes_point", 1, 2),
+        _codes("softmax_codes", 3, 2, 9),
+        _codes("softmax_codes_point", 1, 2, 5),
         _moments("norm_moments", True),
         _moments("norm_moments_rms", False),
         _root("norm_root", 3),
         _root("norm_root_digit", 1),
-        _norm("norm_codes", 2),
-        _norm("norm_codes_point", 1),
+        _norm("norm_codes", 2, 16),
+        _norm("norm_codes_point", 1, 6),
     ]
 
 
-def _search(name: str) -> tuple[Parameters, dict[str, str]]:
+def _search(name: str, chunk: int) -> tuple[Parameters, dict[str, str]]:
     entries = [limit & 7 | strict << 3 for limit, strict in zip(_LIMITS, _STRICT)]
     tables = {f"{name}_0.hex": table(entries[1:2], 4), f"{name}_1.hex": table(entries[::2], 4)}
     tables[f"{name}_codes.hex"] = table(range(4), 2)
-    return _SEARCH | {"LIMITS": f'"{name}"', "CODES": f'"{name}_codes.hex"'}, tables
+    return _SEARCH | {"CHUNK": chunk, "LIMITS": f'"{name}"', "CODES": f'"{name}_codes.hex"'}, tables
 
 
 def _places(x: np.ndarray, total: np.ndarray) -> np.ndarray:
-    return sum((x >= limit * total + strict).astype(np.int64) for limit, strict in zip(_LIMITS, _STRICT))
+    found = np.zeros(np.broadcast_shapes(x.shape, total.shape), np.int64)
+    for limit, strict in zip(_LIMITS, _STRICT):
+        found += x >= limit * total + strict
+    return found
 
 
 def _terms(name: str, count: int, lanes: int) -> Case:
@@ -47,8 +50,8 @@ def _terms(name: str, count: int, lanes: int) -> Case:
     return Case(name, "softmax_terms", parameters, {"in": x}, {"out": Words(6, significands >> apart)})
 
 
-def _codes(name: str, count: int, lanes: int) -> Case:
-    x, (search, tables) = unsigned(5, 8 * count, lanes, 22), _search(name)
+def _codes(name: str, count: int, lanes: int, chunk: int) -> Case:
+    x, (search, tables) = unsigned(5, 8 * count, lanes, 22), _search(name, chunk)
     x.codes[0] = 1  # no row adds up to 0
     x.codes[2, : 2 * count] = 0  # but for one: its share is 1
     x.codes[2, : 2 * count : count, 0] = 7
@@ -65,6 +68,7 @@ def _moments(name: str, centred: bool) -> Case:
     sums = integers.sum(axis=2) * centred
     radicand = 3 * (6 * (integers**2).sum(axis=2) - sums**2) + 17
     parameters: Parameters = {"BITS_IN": 4, "WIDTH": 5, "SIGNED": 1, "ZERO_POINT": 3, "LANES": 2, "WORDS": 3}
+    parameters |= {"SQUARE_STAGES": int(centred), "SPREAD_STAGES": 2 * centred}
     parameters |= {"CENTRED": int(centred), "SUM_BITS": 8, "SPREAD_BITS": 13, "RADICAND_BITS": 15}
     parameters |= {"SCALE": "15'd3", "EPSILON": "15'd17"}
     out = words(23, sums & 255 | radicand << 8, 1)
@@ -77,14 +81,15 @@ def _root(name: str, digits: int) -> Case:
     top = radicand >> 8 - 2 * digits
     root = np.vectorize(isqrt)(top)
     left = radicand << 2 * digits & 255
-    begun = radicand << 9 + 3 | 5
-    ended = left << 9 + 3 | (top - root**2) << 4 + 3 | root << 3 | 5
+    begun = radicand << 10 + 3 | 5
+    remainder = top - root**2 - np.where(root % 2 == 0, 2 * root + 1, 0)  # negative behind a digit of 0
+    ended = left << 10 + 3 | (remainder & 63) << 4 + 3 | root << 3 | 5
     parameters: Parameters = {"SUM_BITS": 3, "ROOT_BITS": 4, "RADICAND_BITS": 8, "DIGITS": digits}
-    return Case(name, "norm_root", parameters, {"in": Words(20, begun)}, {"out": Words(20, ended)})
+    return Case(name, "norm_root", parameters, {"in": Words(21, begun)}, {"out": Words(21, ended)})
 
 
-def _norm(name: str, count: int) -> Case:
-    x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name)
+def _norm(name: str, count: int, chunk: int) -> Case:
+    x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name, chunk)
     draw = np.random.default_rng(26)
     integers = signed(x.codes, 4).reshape(FRAMES, 5, -1)
     sums, roots = integers.sum(axis=2, keepdims=True), draw.integers(1, 64, (FRAMES, 5, 1))
@@ -102,6 +107,6 @@ def _norm(name: str, count: int) -> Case:
         tables[f"{name}_constants.hex"] = table(pairs, 16)
     else:
         parameters["CONSTANT"] = f"16'd{pairs[0]}"
-    root = words(2 + 13 + 7, sums & 127 | roots << 7 | draw.integers(0, 2, roots.shape) << 13, 1)
+    root = words(2 + 14 + 7, sums & 127 | roots << 7 | draw.integers(0, 2, roots.shape) << 13, 1)
     out = words(2, _places(scaled, 3 * roots), 2)
     return Case(name, "norm_codes", parameters | search, {"in": x, "root": root}, {"out": out}, tables)

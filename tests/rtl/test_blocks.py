@@ -159,9 +159,14 @@ MUTANTS = {
         # A sum of the row before, where a row is one word.
         "softmax_codes_point": ("pqk_softmax_codes.sv", "held <= total", "held <= sum"),
         "norm_moments": ("pqk_norm_moments.sv", "counted - squared", "counted"),
-        "norm_root": ("pqk_norm_root.sv", "fits ? less[ROOT_BITS:0]", "fits ? rest[ROOT_BITS:0]"),
+        # A word comes over the one that waits.
+        "softmax_terms_point": ("pqk_skid.sv", "if (!full) spare", "spare"),
+        # A remainder that is negative becomes more so.
+        "norm_root": ("pqk_norm_root.sv", ".negate(!negative)", ".negate(1'b1)"),
         # A limit that is reached is passed.
         "norm_codes": ("pqk_row_search.sv", "left >= right", "left > right"),
+        # What lies below does not count.
+        "norm_codes_point": ("pqk_row_search.sv", "known <= g_part[k-1].reached", "known <= 1"),
     },
 }
 

@@ -31,17 +31,18 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     words = tensor.shape[2] // lanes
     found, sizes = norm(op, tensor, words), _sizes(tensor, op, lanes, source.bits)
     sizes |= e.pipelined_decoding(tensor.format, int(sizes["WIDTH"]))
-    late = words + found.root_bits + _MOMENT_STEPS + int(sizes["DECODE_STAGES"]) + _HANDED_ON
+    squares = _squares(e, sizes)
+    late = words + found.root_bits + found.segments + _moment_steps(sizes | squares) + _HANDED_ON
     now, later = e.kept(op.name, source, f"{op.name}_codes", late)
-    root = _root(e, op, now, found, sizes, codes(tensor) // lanes)
+    root = _root(e, op, now, found, sizes, squares, codes(tensor) // lanes)
     out = e.output(op, lanes)
     total = found.root_bits + found.unit.bit_length() - 1 + (found.unit.bit_count() > 1)
-    search = search_parameters(e, op.name, found.search, total, out.bits)
+    search = search_parameters(e, op.name, found.search, found.bits, total, out.bits)
     own, constants = _constants(e, op, tensor, found, lanes)
     own |= {"BITS": found.bits, "TOTAL_BITS": total, "UNIT": f"{total}'h{found.unit:x}"}
     parameters = sizes | own | search | constants
     latency = sum(int(parameters[f"{stage}_STAGES"]) for stage in ("DECODE", "SCALE"))
-    timing = Opening(codes(tensor) // lanes, latency + _CODE_STEPS + search_steps(search), words)
+    timing = Opening(codes(tensor) // lanes, latency + _CODE_STEPS + search_steps(search, found.bits), words)
     streams = {"in": later, "root": root}
     e.block(op.name, "norm_codes", parameters, streams, {"out": out}, timing, parts=_parts(parameters, found))
 
@@ -54,19 +55,39 @@ def _sizes(tensor: Tensor, op: LayerNorm, lanes: int, bits: int) -> Parameters:
     return {"BITS_IN": bits, "WIDTH": width, "LANES": lanes, "WORDS": channels // lanes, "SUM_BITS": sums}
 
 
-def _root(e: Emitter, op: LayerNorm, now: Stream, found: Norm, sizes: Parameters, count: int) -> Stream:
+def _squares(e: Emitter, sizes: Parameters) -> Parameters:
+    """Registers inside the squares of integers and of their sum."""
+    width, sums = int(sizes["WIDTH"]), int(sizes["SUM_BITS"])
+    square, spread = (multiply_stages(bits, bits, e.clock_mhz) for bits in (width, sums))
+    return {"SQUARE_STAGES": square, "SPREAD_STAGES": spread}
+
+
+def _moment_steps(p: Parameters) -> int:
+    """Steps from the last word of a pixel to its moments."""
+    return _MOMENT_STEPS + sum(int(p[f"{name}_STAGES"]) for name in ("DECODE", "SQUARE", "SPREAD"))
+
+
+def _root(
+    e: Emitter, op: LayerNorm, now: Stream, found: Norm, sizes: Parameters, squares: Parameters, count: int
+) -> Stream:
     """The stream of {root, sum} of each pixel."""
     spread = max(1, found.most_spread.bit_length())  # of v: its terms are exact modulo that
     radicand, sums = 2 * found.radicand_digits, int(sizes["SUM_BITS"])
     moments = e.stream(f"{op.name}_moments", radicand + sums, 1)
-    parameters = sizes | {"CENTRED": int(op.centred), "SPREAD_BITS": spread, "RADICAND_BITS": radicand}
+    parameters = (
+        sizes | squares | {"CENTRED": int(op.centred), "SPREAD_BITS": spread, "RADICAND_BITS": radicand}
+    )
     part = Part("norm_moments", dict(parameters) | {"ONES": found.scale.bit_count()})
+    width = int(sizes["WIDTH"])
+    parts = [part, multiplier(width, width, int(squares["SQUARE_STAGES"]), int(sizes["LANES"]))]
+    if op.centred:
+        parts.append(multiplier(sums, sums, int(squares["SPREAD_STAGES"]), 1))
     scale = found.scale & ((1 << radicand) - 1)
     parameters |= {"SCALE": f"{radicand}'h{scale:x}", "EPSILON": f"{radicand}'h{found.epsilon:x}"}
     words = int(sizes["WORDS"])
-    timing = Pipeline.every(count, int(sizes["DECODE_STAGES"]) + _MOMENT_STEPS, words)
-    e.block(op.name, "norm_moments", parameters, {"in": now}, {"out": moments}, timing, parts=(part,))
-    state = radicand + 2 * found.root_bits + 1 + sums
+    timing = Pipeline.every(count, _moment_steps(parameters), words)
+    e.block(op.name, "norm_moments", parameters, {"in": now}, {"out": moments}, timing, parts=tuple(parts))
+    state = radicand + 2 * found.root_bits + 2 + sums
     numbers: Parameters = {"SUM_BITS": sums, "ROOT_BITS": found.root_bits}
     numbers |= {"RADICAND_BITS": radicand, "DIGITS": found.digits}
     for segment in range(found.segments):
@@ -74,7 +95,7 @@ def _root(e: Emitter, op: LayerNorm, now: Stream, found: Norm, sizes: Parameters
         wires, data = {}, f"{moments.name}_data"
         if segment == 0:
             begun = (
-                f"{data}[{sums + radicand - 1}:{sums}], {2 * found.root_bits + 1}'b0, {data}[{sums - 1}:0]"
+                f"{data}[{sums + radicand - 1}:{sums}], {2 * found.root_bits + 2}'b0, {data}[{sums - 1}:0]"
             )
             wires = {"in_data": f"{{{begun}}}"}
         timing_of_digits = Serial(count // words, found.digits)
@@ -131,8 +152,8 @@ def _parts(p: Parameters, found: Norm) -> tuple[Part, ...]:
 def _moments(p: Mapping[str, int]) -> Features:
     lanes, width, sums, spread = p["LANES"], p["WIDTH"], p["SUM_BITS"], p["SPREAD_BITS"]
     found = Features({"one": 1, "adders": lanes * (sums + spread) + spread + p["ONES"] * p["RADICAND_BITS"]})
-    found["squares"] = lanes * width**2 + p["CENTRED"] * sums**2
     found["flip-flops"] = lanes * 4 * width + 4 * sums + 4 * spread + p["RADICAND_BITS"] + 6
+    found += delay(lanes * width, p["SQUARE_STAGES"]) + delay(spread + sums, p["SPREAD_STAGES"])
     found["flip-flops"] += bits_for(p["WORDS"]) + lanes * decoding_registers(p, p["BITS_IN"], width)
     found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], width)
     return found
@@ -140,10 +161,10 @@ def _moments(p: Mapping[str, int]) -> Features:
 
 @grows_with("norm_root")
 def _root_features(p: Mapping[str, int]) -> Features:
-    state = p["RADICAND_BITS"] + 2 * p["ROOT_BITS"] + 1 + p["SUM_BITS"]
+    state = p["RADICAND_BITS"] + 2 * p["ROOT_BITS"] + 2 + p["SUM_BITS"]
     counter = bits_for(p["DIGITS"])
     return Features(
-        {"one": 1, "adders": p["ROOT_BITS"] + 3, "choosing": state, "flip-flops": state + counter + 2}
+        {"one": 1, "adders": p["ROOT_BITS"] + 4, "choosing": state, "flip-flops": 2 * state + counter + 2}
     )
 
 

@@ -15,8 +15,8 @@ from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.row_search import search_features, search_parameters, search_parts, search_steps
 from pyqkit.rtl.timing import Exchange
 
-_TERM_STEPS = 3  # the word that leaves, how far it is shifted, the term
-_CODE_STEPS = 2  # the word that leaves, its product
+_TERM_STEPS = 4  # the word that is read, room for it, how far it is shifted, the term
+_CODE_STEPS = 3  # the word that is read, room for it, its product
 
 
 @emits("softmax")
@@ -39,9 +39,9 @@ def softmax(e: Emitter, op: Operator) -> None:
     sums = found.term_bits + (words * lanes - 1).bit_length()
     bits = found.factor.bit_length() + found.term_bits + 1
     parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "FACTOR": f"{bits}'h{found.factor:x}"}
-    search = search_parameters(e, op.name, found.search, sums, out.bits)
+    search = search_parameters(e, op.name, found.search, bits, sums, out.bits)
     parameters |= search
-    timing = Exchange(rows, words, words, _CODE_STEPS + search_steps(search))
+    timing = Exchange(rows, words, words, _CODE_STEPS + search_steps(search, bits))
     own: Parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "ONES": found.factor.bit_count()}
     parts = Part("softmax_codes", own), *search_parts(search, bits, sums, lanes)
     e.block(op.name, "softmax_codes", parameters, {"in": terms}, {"out": out}, timing, parts=parts)
@@ -56,10 +56,16 @@ def _row_buffer(p: Mapping[str, int]) -> Features:
     return found + Features({"one": 1, "counters": counters})
 
 
+def _room(bits: int) -> Features:
+    """Of `rtl/pqk_skid.sv`."""
+    return Features({"choosing": bits, "flip-flops": 2 * bits + 2})
+
+
 @grows_with("softmax_terms")
 def _terms(p: Mapping[str, int]) -> Features:
     lanes, term, exponent = p["LANES"], p["TERM_BITS"], p["EXPONENT_BITS"]
     found = _row_buffer({"BITS": lanes * (term + exponent), "WORDS": p["WORDS"]})
+    found += _room(lanes * (term + exponent) + exponent)
     found["flip-flops"] += 2 * exponent + lanes * (2 * term + exponent) + 2
     found["comparators"] = lanes * exponent
     found["shifters"] = lanes * (term * ((exponent + 1) // 2) + exponent)
@@ -71,6 +77,7 @@ def _codes(p: Mapping[str, int]) -> Features:
     """Without its searches."""
     lanes = p["LANES"]
     found = _row_buffer({"BITS": lanes * p["TERM_BITS"], "WORDS": p["WORDS"]})
+    found += _room(lanes * p["TERM_BITS"] + p["SUM_BITS"])
     found["flip-flops"] += 3 * p["SUM_BITS"] + lanes * p["BITS"] + 2
     found["adders"] = lanes * (p["SUM_BITS"] + (p["ONES"] - 1) * p["BITS"])
     return found
