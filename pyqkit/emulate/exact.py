@@ -150,7 +150,8 @@ class ExactEngine:
         reader = self._only_reader(op)
         if not isinstance(reader, (Threshold, Rescale)):
             return None
-        requantiser = Requantiser(reader, *self.graph.output_tensors(op), *self.graph.output_tensors(reader))
+        (source,), (out,) = self.graph.output_tensors(op), self.graph.output_tensors(reader)
+        requantiser = Requantiser(reader, source, out, self._library)
         return requantiser if requantiser.fits_kernels else None
 
     def _runner(self, op: Operator) -> Runner:

@@ -25,6 +25,9 @@ from pyqkit.graph.ops.convolution import Convolution
 
 __all__ = ["Carrier", "Compute", "Factors", "Layer", "carriers_of", "carries", "finished"]
 Factors = tuple[np.ndarray, np.ndarray]
+TYPES = {
+    np.dtype(t): i for i, t in enumerate((np.int8, np.uint8, np.int16, np.int32, np.int64))
+}  # of kernels
 MAX_KERNEL_ROWS = 64  # of a window of the compiled kernels
 
 

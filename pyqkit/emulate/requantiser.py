@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.emulate.affine import Affine, Staircase, affine, rescaled
 from pyqkit.emulate.carrier import carrier_type
 from pyqkit.emulate.compute import Call, prepared
 from pyqkit.emulate.kernels import INT32, pointer
@@ -23,6 +24,7 @@ class _Structure(ctypes.Structure):
             for name in ("by_index", "by_channel", "falling", "integers", "multiplier", "offset")
         ),
         *((name, ctypes.c_int32) for name in ("count", "wide", "shift", "relu", "low", "high", "out_bytes")),
+        ("affine", ctypes.c_void_p),
     ]
 
 
@@ -33,6 +35,8 @@ class Requantiser:
     ----------
     op : Threshold or Rescale
     source, out : Tensor
+    library : ctypes.CDLL, optional
+        Compiled kernels; with them a requantiser runs by arithmetic where that is proven.
 
     Attributes
     ----------
@@ -46,7 +50,13 @@ class Requantiser:
         Whether results fit the 32 bits that kernels look up.
     """
 
-    def __init__(self, op: Threshold | Rescale, source: Tensor, out: Tensor) -> None:
+    def __init__(
+        self,
+        op: Threshold | Rescale,
+        source: Tensor,
+        out: Tensor,
+        library: ctypes.CDLL | None = None,
+    ) -> None:
         self.out_type = carrier_type(out)
         self.sum_type = np.dtype(np.int32 if max(-source.low, source.high + 1) <= INT32 else np.int64)
         self._op = op
@@ -70,6 +80,28 @@ class Requantiser:
         )
         self.address = ctypes.addressof(self._structure)
         self.argument = ctypes.c_void_p(self.address)
+        self.affine = self._affine(op, source, library) if library is not None and self.fits_kernels else None
+
+    def _affine(self, op: Threshold | Rescale, source: Tensor, library: ctypes.CDLL) -> Affine | None:
+        """The same by arithmetic, which the structure then names, where it is proven."""
+        if isinstance(op, Rescale):
+            stairs = rescaled(op, source.low, source.high)
+        elif (np.diff(self._lookup[0]) > 0).all():
+            rows = np.ascontiguousarray(self._arrays["by_index"].T.astype(np.int64))
+            stairs = Staircase(rows, op.falling, self._lookup[0], source.low, source.high)
+        else:
+            stairs = None
+        if stairs is None:
+            return None
+
+        def run(sums: np.ndarray, tried: Affine) -> np.ndarray:
+            self._structure.affine = tried.address
+            return self.apply(sums, library)
+
+        kinds = (np.float32, np.float64) if self.sum_type == np.int32 else (np.float64,)
+        found = affine(stairs, self.out_type, kinds, self._plain, run)
+        self._structure.affine = None if found is None else found.address
+        return found
 
     def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
         """Drop the steps that every channel has always passed, and those that none ever passes."""

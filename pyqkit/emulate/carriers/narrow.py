@@ -7,11 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from pyqkit.emulate.carrier import KERNEL_TYPES
 from pyqkit.emulate.compute import Call, Kernel, one_after_the_other, prepared
 from pyqkit.emulate.kernels import INT32
 from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.terms import Term
+
+
+class _Convolution(ctypes.Structure):
+    """`Convolution` of kernels/convolve.hpp."""
+
+    _fields_ = [
+        ("window", ctypes.c_int32 * 15),
+        *((name, ctypes.c_int32) for name in ("type", "group", "flip", "pairs")),
+        *((name, ctypes.c_void_p) for name in ("weights", "start", "scale", "requantiser")),
+    ]
 
 
 class _Narrow(Carrier):
@@ -20,26 +31,34 @@ class _Narrow(Carrier):
     group: int  # elements of one inner product
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
-        layer, operands, group = self.layer, self.layer.operands, self.group
+        layer, operands = self.layer, self.layer.operands
         assert layer.library is not None and operands is not None
         call: Any = layer.library.pyqkit_convolve
-        signed = operands.low < 0
-        flip = int(group == 4 and signed)  # the kernel multiplies unsigned bytes by signed ones
-        panels, start = operands.panels(group, flip)
-        constants = group, flip, 128 * flip, panels, start
-        kind = np.dtype(np.int16 if group == 2 else np.int8 if signed else np.uint8)
-        window = layer.window(operands.copies)
+        flip = int(self.group == 4 and operands.low < 0)  # unsigned bytes are multiplied by signed ones
+        panels, start = operands.panels(self.group, flip)
         scale, factor = (np.ascontiguousarray(f, np.int32) for f in factors or ((), ()))
+        pairs = int(self.group == 4 and operands.largest_pair(flip) < 2**15)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
-            values, expand = operands.expanded(x[0], kind)
-            shape = np.array([len(values), *window], np.int32)
-            behind: tuple[object, ...] = (result, None, None, None, None)
-            if requantiser is not None:
-                joining = (ctypes.byref(Term.of(x[1], factor)), scale) if factors else (None, None)
-                behind = (None, *joining, requantiser.argument, result)
-            run = prepared(call, values, shape, *constants, *behind)
-            return one_after_the_other(*expand, run)
+            values = x[0]
+            expand: tuple[Call, ...] = ()
+            if operands.lookup is not None or values.dtype not in KERNEL_TYPES:
+                values, expand = operands.expanded(values, np.dtype(np.int16))
+            what = _Convolution(
+                (ctypes.c_int32 * 15)(len(values), *layer.window(operands.copies)),
+                KERNEL_TYPES.index(values.dtype),
+                self.group,
+                flip,
+                pairs,
+                panels.ctypes.data,
+                start.ctypes.data,
+                scale.ctypes.data,
+                None if requantiser is None else requantiser.address,
+            )
+            joined = ctypes.byref(Term.of(x[1], factor)) if factors else None
+            places = (result, None, None) if requantiser is None else (None, joined, result)
+            what.keep = panels, start, scale, factor, requantiser  # as long as the addresses above
+            return one_after_the_other(*expand, prepared(call, ctypes.byref(what), values, *places))
 
         return Kernel(bind)
 

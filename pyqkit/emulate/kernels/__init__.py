@@ -18,7 +18,7 @@ from pyqkit.emulate.build import build_shared
 from pyqkit.files import OutputError
 
 _MAIN = "kernels.cpp"  # all headers: a new one adds its functions by being there
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-Wno-psabi", "-fPIC", "-shared")
 
 INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
 

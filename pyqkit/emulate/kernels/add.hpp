@@ -13,42 +13,70 @@ struct Term {
 
 namespace {
 
-#ifdef PYQKIT_VNNI
-__m512i load(const int8_t *from, __mmask16 lanes) {
-  return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, from));
-}
-__m512i load(const uint8_t *from, __mmask16 lanes) {
-  return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, from));
-}
-__m512i load(const int16_t *from, __mmask16 lanes) {
-  return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(lanes, from));
-}
-__m512i load(const int32_t *from, __mmask16 lanes) { return _mm512_maskz_loadu_epi32(lanes, from); }
-#endif
-
 // sums = sums * scale + x * factor; without `scale` what is in `sums` counts as zero.
 template <class T>
 void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int stride, const int32_t *scale,
                 int32_t *sums) {
-#ifdef PYQKIT_VNNI
-  for (int first = 0; first < channels; first += LANES) {
-    const __mmask16 lanes = lanes_from(first, channels);
-    const __m512i f = _mm512_maskz_loadu_epi32(lanes, factor + first);
-    const __m512i s = scale ? _mm512_maskz_loadu_epi32(lanes, scale + first) : _mm512_setzero_si512();
+  for (int first = 0; first < channels; first += VECTOR) {
+    const int count = channels - first < VECTOR ? channels - first : VECTOR;
+    const Ints f = widened(factor + first, count), none = {};
+    const Ints s = scale ? widened(scale + first, count) : none;
     for (int p = 0; p < pixels; ++p) {
       int32_t *to = sums + (int64_t)p * stride + first;
-      const __m512i product = _mm512_mullo_epi32(load(x + (int64_t)p * channels + first, lanes), f);
-      const __m512i before = scale ? _mm512_mullo_epi32(_mm512_maskz_loadu_epi32(lanes, to), s) : s;
-      _mm512_mask_storeu_epi32(to, lanes, _mm512_add_epi32(before, product));
+      const Ints product = widened(x + (int64_t)p * channels + first, count) * f;
+      stored(to, count, scale ? widened(to, count) * s + product : product);
     }
   }
-#else
-  for (int p = 0; p < pixels; ++p)
-    for (int c = 0; c < channels; ++c) {
-      int32_t &to = sums[(int64_t)p * stride + c];
-      to = (scale ? to * scale[c] : 0) + x[(int64_t)p * channels + c] * factor[c];
-    }
-#endif
+}
+
+// Rows of sums times `scale`, and of another branch times its factor.
+template <class T> struct Joined {
+  const int32_t *sums;
+  int stride, channels;
+  const T *x;
+  const int32_t *scales, *factors;
+  Ints scale, factor;
+
+  Joined from(int first, int count) const {
+    const int n = count < VECTOR ? count : VECTOR;
+    return {sums + first,
+            stride,
+            channels,
+            x + first,
+            scales + first,
+            factors + first,
+            widened(scales + first, n),
+            widened(factors + first, n)};
+  }
+  inline Ints operator()(int pixel, int count) const {
+    return loaded<Ints>(sums + (int64_t)pixel * stride) * scale +
+           widened(x + (int64_t)pixel * channels, count) * factor;
+  }
+};
+
+template <class T>
+void join_typed(const int32_t *sums, int pixels, int channels, int stride, const int32_t *scale, const T *x,
+                const int32_t *factor, const Affine &a, void *out, int64_t first) {
+  affine(Joined<T>{sums, stride, channels, x + first * channels, scale, factor, {}, {}}, pixels, channels, a,
+         out, first);
+}
+
+// Sums of rows that are as long as vectors, the branch of the pixels from `first` on, to the output there.
+inline void join_and_requantise(const int32_t *sums, int pixels, int channels, int stride,
+                                const int32_t *scale, const Term &term, const Affine &a, void *out,
+                                int64_t first) {
+  if (term.type == 0)
+    join_typed(sums, pixels, channels, stride, scale, (const int8_t *)term.values, term.factor, a, out,
+               first);
+  if (term.type == 1)
+    join_typed(sums, pixels, channels, stride, scale, (const uint8_t *)term.values, term.factor, a, out,
+               first);
+  if (term.type == 2)
+    join_typed(sums, pixels, channels, stride, scale, (const int16_t *)term.values, term.factor, a, out,
+               first);
+  if (term.type == 3)
+    join_typed(sums, pixels, channels, stride, scale, (const int32_t *)term.values, term.factor, a, out,
+               first);
 }
 
 // The pixels from `first` on.

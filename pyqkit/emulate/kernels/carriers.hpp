@@ -12,6 +12,8 @@ template <class Act> void as_typed(const void *values, int type, Act act) {
   if (type == 3) act((const int32_t *)values);
 }
 
+inline int element_bytes(int type) { return type <= 1 ? 1 : type == 2 ? 2 : 4; }
+
 // `count` integers from element `first` on.
 inline void widen(const void *values, int type, int64_t first, int count, int32_t *to) {
   as_typed(values, type, [&](auto *from) {

@@ -1,13 +1,7 @@
 // Requantisation of engine `exact`: rows of sums, channels last, to the integers of codes. The rules are those of
 // pyqkit/graph/ops/requantise.py.
 #pragma once
-#include <cstdint>
-#include <cstring>
-
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && !defined(PYQKIT_PORTABLE)
-#include <immintrin.h>
-#define PYQKIT_VNNI 1
-#endif
+#include "affine.hpp"
 
 // What Python passes; emulate/requantiser.py has the same structure.
 struct Requantiser {
@@ -17,11 +11,10 @@ struct Requantiser {
   const void *multiplier, *offset;    // [channel], a rescale if not null: 64 bits if `wide`, else 32
   int32_t count, wide, shift, relu, low, high;
   int32_t out_bytes;
+  const Affine *affine;  // the same by arithmetic, if not null
 };
 
 namespace {
-
-const int LANES = 16;  // outputs of one vector of 32-bit sums
 
 #ifdef PYQKIT_VNNI
 const __mmask16 ALL = 0xffff;  // stores under a mask take several times as long as others
@@ -141,32 +134,6 @@ void threshold_row(const Sum *sums, int pixels, int channels, int stride, const 
   }
 }
 
-#ifdef PYQKIT_VNNI
-// As `rescale_row` below, in 32 bits, sixteen channels at a time.
-template <class Out>
-void rescale_lanes(const int32_t *sums, int pixels, int channels, int stride, const Requantiser &r,
-                   Out *out) {
-  const __m512i low = _mm512_set1_epi32(r.low), high = _mm512_set1_epi32(r.high),
-                least = _mm512_set1_epi32(r.relu ? 0 : INT32_MIN);
-  const __m512i below_half = _mm512_set1_epi32(r.shift ? (1 << (r.shift - 1)) - 1 : 0),
-                odd = _mm512_set1_epi32(r.shift ? 1 : 0);
-  const __m128i shift = _mm_cvtsi32_si128(r.shift);
-  for (int first = 0; first < channels; first += LANES) {
-    const __mmask16 lanes = lanes_from(first, channels);
-    const __m512i multiplier = _mm512_maskz_loadu_epi32(lanes, (const int32_t *)r.multiplier + first);
-    const __m512i offset = _mm512_maskz_loadu_epi32(lanes, (const int32_t *)r.offset + first);
-    for (int p = 0; p < pixels; ++p) {
-      const __m512i x = _mm512_maskz_loadu_epi32(lanes, sums + (int64_t)p * stride + first);
-      const __m512i y = _mm512_max_epi32(_mm512_add_epi32(_mm512_mullo_epi32(x, multiplier), offset), least);
-      const __m512i up = _mm512_add_epi32(below_half, _mm512_and_si512(_mm512_sra_epi32(y, shift), odd));
-      const __m512i rounded = _mm512_sra_epi32(_mm512_add_epi32(y, up), shift);
-      store(out + (int64_t)p * channels + first, lanes,
-            _mm512_min_epi32(_mm512_max_epi32(rounded, low), high));
-    }
-  }
-}
-#endif
-
 // Multiply, add, shift, round half to even, saturate.
 template <class Scaled, class Sum, class Out>
 void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
@@ -196,17 +163,26 @@ void requantise_row(const Sum *sums, int pixels, int channels, int stride, const
   else if (r.wide)
     rescale_row<int64_t>(sums, pixels, channels, stride, r, out);
   else
-#ifdef PYQKIT_VNNI
-    rescale_lanes((const int32_t *)sums, pixels, channels, stride, r, out);  // not wide: sums of 32 bits
-#else
     rescale_row<int32_t>(sums, pixels, channels, stride, r, out);
-#endif
+}
+
+inline void affine_rows(const int32_t *sums, int pixels, int channels, int stride, const Affine &a, void *out,
+                        int64_t first) {
+  affine(Alone{sums, stride}, pixels, channels, a, out, first);
+}
+inline void affine_rows(const int64_t *sums, int pixels, int channels, int stride, const Affine &a, void *out,
+                        int64_t first) {
+  if (a.significant)
+    affine_long<true>(sums, pixels, channels, stride, a, out, first);
+  else
+    affine_long<false>(sums, pixels, channels, stride, a, out, first);
 }
 
 // `pixels` rows of sums, `stride` apart, to the output that begins at pixel `first`.
 template <class Sum>
 void requantise(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, void *out,
                 int64_t first) {
+  if (r.affine) return affine_rows(sums, pixels, channels, stride, *r.affine, out, first);
   char *to = (char *)out + first * channels * r.out_bytes;
   if (r.out_bytes == 1) requantise_row(sums, pixels, channels, stride, r, (uint8_t *)to);
   if (r.out_bytes == 2) requantise_row(sums, pixels, channels, stride, r, (int16_t *)to);

@@ -19,7 +19,7 @@ class RequantiseRunner(Runner):
     def alone(self) -> Compute:
         assert isinstance(self.op, (Threshold, Rescale))
         (tensor,), library = self.context.inputs, self.context.library
-        requantiser = Requantiser(self.op, tensor, self.context.out)
+        requantiser = Requantiser(self.op, tensor, self.context.out, library)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             if not tensor.format.is_logarithmic and x[0].dtype == requantiser.sum_type:
