@@ -8,6 +8,7 @@ namespace pyqkit {
 
 // The entry of every score over the largest power of two of its row, without what lies below one.
 // Shape: ROWS of WORDS words of LANES; TERM_BITS, EXPONENT_BITS. Table: significand(code), exponent(code) from 0 on.
+// With HEADS above 0 the first so many rows see one score, the next ones two, and so on; what a row does not see is 0.
 template <int IN_BITS, class Shape, class Table>
 void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
                    hls::stream<Word<ap_uint<Shape::TERM_BITS>, Shape::LANES>> &out) {
@@ -21,7 +22,8 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
 #pragma HLS BIND_STORAGE variable = memory type = ram_s2p
   Exponent largest = 0, top = 0;  // of the row that comes, and of the one that leaves
   int row = 0, word = 0;
-  bool half = false;  // the one that is read into
+  int head = 0, sees = 1, saw = 0;  // scores that the row that comes sees, and the one that leaves
+  bool half = false;                // the one that is read into
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
     if (row > 0) {
@@ -33,7 +35,8 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
         const Exponent down = Exponent(top - Exponent(Table::exponent(code)));
         const ap_uint<Shape::TERM_BITS> significand = Table::significand(code);
         const ap_uint<Shape::TERM_BITS> term = significand >> (down < Shape::TERM_BITS ? int(down) : 0);
-        terms.lane[lane] = down < Shape::TERM_BITS ? term : ap_uint<Shape::TERM_BITS>(0);
+        const bool seen = Shape::HEADS == 0 || word * LANES + lane < saw;
+        terms.lane[lane] = seen && down < Shape::TERM_BITS ? term : ap_uint<Shape::TERM_BITS>(0);
       }
       out.write(terms);
     }
@@ -44,7 +47,8 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
       for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
         const Exponent exponent = Table::exponent(int(coming.lane[lane]));
-        most = exponent > most ? exponent : most;
+        const bool seen = Shape::HEADS == 0 || word * LANES + lane < sees;
+        most = seen && exponent > most ? exponent : most;
       }
       largest = most;
     }
@@ -54,6 +58,9 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
       top = largest;
       half = !half;
       ++row;
+      saw = sees;
+      head = head == Shape::HEADS - 1 ? 0 : head + 1;
+      sees += head == 0;
     }
   }
 }

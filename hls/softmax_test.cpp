@@ -1,4 +1,5 @@
-// Two frames of three rows of four scores in words of two, and rows of one word: shares of 4 units on every tie.
+// Two frames of three rows of four scores in words of two, and rows of one word: shares of 4 units on every tie. The same
+// rows of heads of a causal mask.
 #include "softmax.hpp"
 #include "simulation/test_bench.hpp"
 
@@ -15,8 +16,8 @@ struct Search {
   static int64_t code(int place) { return 3 - place; }
 };
 
-template <int WORDS_, int LANES_> struct Shape {
-  static const int ROWS = 3, WORDS = WORDS_, LANES = LANES_, TERM_BITS = 8, EXPONENT_BITS = 6;
+template <int WORDS_, int LANES_, int HEADS_> struct Shape {
+  static const int ROWS = 3, WORDS = WORDS_, LANES = LANES_, TERM_BITS = 8, EXPONENT_BITS = 6, HEADS = HEADS_;
   static const int SUM_BITS = 10, WIDE_BITS = 20, STEPS = 2, PIECES = 1;
 };
 
@@ -24,16 +25,17 @@ static int code_of(int term, int sum) {
   return 3 - ((8 * term > sum) + (8 * term >= 3 * sum) + (8 * term > 5 * sum));
 }
 
-template <int WORDS, int LANES> void check(const int *scores) {
-  typedef Shape<WORDS, LANES> S;
+template <int WORDS, int LANES, int HEADS> void check(const int *scores) {
+  typedef Shape<WORDS, LANES, HEADS> S;
   int terms[2 * 12], codes[2 * 12];
   for (int row = 0; row < 6; ++row) {
+    const int sees = HEADS ? row % 3 / HEADS + 1 : 4;
     int top = 0, sum = 0;
-    for (int i = 4 * row; i < 4 * row + 4; ++i)
+    for (int i = 4 * row; i < 4 * row + sees; ++i)
       if (Table::exponent(scores[i]) > top) top = int(Table::exponent(scores[i]));
     for (int i = 4 * row; i < 4 * row + 4; ++i) {
       const int down = top - int(Table::exponent(scores[i]));
-      sum += terms[i] = down > 30 ? 0 : int(Table::significand(scores[i])) >> down;
+      sum += terms[i] = down > 30 || i - 4 * row >= sees ? 0 : int(Table::significand(scores[i])) >> down;
     }
     for (int i = 4 * row; i < 4 * row + 4; ++i) codes[i] = code_of(terms[i], sum);
   }
@@ -52,8 +54,12 @@ template <int WORDS, int LANES> void check(const int *scores) {
 int main() {
   // shares of an eighth, three and five eighths; an entry below the largest power, and one far below it
   const int scores[24] = {5, 3, 4, 3, 2, 3, 2, 15, 5, 5, 6, 15, 8, 9, 10, 11, 14, 8, 0, 13, 0, 0, 1, 15};
-  check<2, 2>(scores);
-  check<1, 4>(scores);
-  check<4, 1>(scores);
+  check<2, 2, 0>(scores);
+  check<1, 4, 0>(scores);
+  check<4, 1, 0>(scores);
+  const int others[24] = {5, 14, 4, 3, 2, 3, 14, 1, 5, 5, 6, 15, 8, 9, 10, 11, 4, 8, 0, 13, 0, 0, 1, 15};
+  check<2, 2, 1>(others);
+  check<1, 4, 1>(others);
+  check<4, 1, 2>(others);
   return finish_bench();
 }

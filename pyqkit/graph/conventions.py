@@ -12,6 +12,8 @@ else:
   The terms of a row are aligned to its largest exponent, which cuts off what lies below; they are added up
   exactly, and the share of each in the sum is rounded once, as the exact rational number that it is. With n
   scores in a row a share is at most ``1.5 * (n + 1) * 2**-29`` away from the real one;
+* minus infinity that is added to quantised scores hides them from the softmax that reads the sum: its row is
+  one without them, and their shares are 0. A number below `MASKED` stands for it, as exporters write it;
 * a layer norm, or RMS norm, of quantised numbers is the real result, rounded once: integers decide, whose
   squares are compared (`pyqkit.graph.ops.layer_norm`), so that there is nothing to agree upon.
 """
@@ -24,6 +26,7 @@ from fractions import Fraction
 
 import numpy as np
 
+MASKED = -1e30  # a number below it that is added to quantised scores stands for minus infinity
 EXPONENTIAL_BITS = 30  # of the significands of `exponential_table`
 _DIGITS = 60  # decimal, of what is rounded to them
 

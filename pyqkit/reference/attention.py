@@ -7,16 +7,17 @@ Both are computed here, and a quantiser behind it counts the codes in which they
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from pyqkit.graph.conventions import EXPONENTIAL_BITS, exponential_table
-from pyqkit.reference.doubledouble import DoubleDouble
+from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.functions import root
 from pyqkit.reference.node import Node, one
 from pyqkit.reference.products import Factor, exact_sums, log_products
-from pyqkit.reference.quantised import Quantised, Shares, Value, real_of
+from pyqkit.reference.quantised import Masked, Quantised, Shares, Value, real_of
 from pyqkit.reference.ratio import Ratio
 
 _TABLE_BITS = 8  # of scores that have an entry each
@@ -64,21 +65,35 @@ def _factor(node: Node, index: int) -> Quantised:
 
 def shares_of(node: Node, axis: int, real: Callable[[Node], DoubleDouble]) -> Value:
     """Softmax along an axis: real numbers, with the definition beside them where codes are what it reads."""
-    x = node.value(0)
+    given = node.given(0)
+    masked = isinstance(given, Masked)
+    x = given.scores if isinstance(given, Masked) else node.value(0)
+    hidden = given.hidden if isinstance(given, Masked) else np.zeros(x.shape, bool)
+    if hidden.all(axis=axis).any():
+        node.refuse("a score at least in each row was", "one is all masked", "let a token see itself")
     if not isinstance(x, Quantised) or x.scale.high.size != 1 or x.format.bits > _TABLE_BITS:
+        if masked:
+            node.refuse("scores of at most 8 bits and one scale were", "others came", "quantise them so")
         return real(node)
     fmt, step = x.format, x.step
     unit = Fraction(float(step.high)) + Fraction(float(step.low))
     table = np.zeros((2, 2**fmt.bits), np.int64)
     table[:, fmt.codes] = exponential_table([unit * int(fmt.integers[code]) for code in fmt.codes])
     terms, powers = table[:, x.codes()]
+    terms, powers = np.where(hidden, 0, terms), np.where(hidden, table[1].min(), powers)
     below = powers.max(axis=axis, keepdims=True) - powers
     cut = np.where(below < EXPONENTIAL_BITS, terms // 2 ** np.minimum(below, EXPONENTIAL_BITS), 0)
     sums = np.broadcast_to(cut.sum(axis=axis, keepdims=True), cut.shape)
     definition = Ratio(DoubleDouble.of(cut.astype(np.float64)), DoubleDouble.of(sums.astype(np.float64)))
-    found = real(node)
+    found = real(replace(node, inputs=[_far_below(x.real, hidden)]) if masked else node)
     bound = 1.5 * (cut.shape[axis] + 1) * 2.0 ** (1 - EXPONENTIAL_BITS)
     return Shares(found.high, found.low, found.error, definition, bound)
+
+
+def _far_below(x: DoubleDouble, hidden: np.ndarray) -> DoubleDouble:
+    """Real numbers of which some are so low that e to their power counts nothing."""
+    lowest = DoubleDouble.of(x.high.min(initial=0) - 2000)
+    return where(hidden, lowest.map(lambda a: np.broadcast_to(a, x.shape)), x)
 
 
 # ---- norms -------------------------------------------------------------------------------------------------

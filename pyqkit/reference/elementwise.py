@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pyqkit.graph.conventions import MASKED
 from pyqkit.reference import smooth
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.linear_quantisers import clipped
 from pyqkit.reference.node import Node, one
-from pyqkit.reference.quantised import Quantised, Value, ratio_of
+from pyqkit.reference.quantised import Masked, Quantised, Value, ratio_of
 from pyqkit.reference.ratio import Ratio
 
 _INTEGERS = {
@@ -27,6 +28,21 @@ _INTEGERS = {
     13: "UINT64",
 }
 _FLOATS, _BOOL = (1, 11), 9  # FLOAT, DOUBLE; numbers of ONNX's types
+
+
+def _add(node: Node) -> Value:
+    """A sum; quantised scores and minus infinity are scores under a mask."""
+    for x, added in ((node.value(0), node.value(1)), (node.value(1), node.value(0))):
+        if isinstance(x, Quantised) and isinstance(added, np.ndarray) and (added < MASKED).any():
+            return _masked(node, x, added)
+    return node.ratio(0) + node.ratio(1)
+
+
+def _masked(node: Node, x: Quantised, added: np.ndarray) -> Masked:
+    hidden = added < MASKED
+    if added[~hidden].any() or np.broadcast_shapes(x.shape, added.shape) != x.shape:
+        node.refuse("a mask of zeros and minus infinity was", "another came", "quantise behind other sums")
+    return Masked(x, np.broadcast_to(hidden, x.shape))
 
 
 def _multiply(node: Node) -> Value:
@@ -158,7 +174,7 @@ def _sure(node: Node, x: DoubleDouble) -> None:
 
 
 OPERATIONS = {
-    "Add": one(lambda n: n.ratio(0) + n.ratio(1)),
+    "Add": one(_add),
     "Sub": one(lambda n: n.ratio(0) - n.ratio(1)),
     "Mul": one(_multiply),
     "Div": one(_divide),

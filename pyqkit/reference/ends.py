@@ -7,7 +7,7 @@ import numpy as np
 from pyqkit.reference.attention import shares_of
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.node import Node, Operation, one
-from pyqkit.reference.quantised import Value
+from pyqkit.reference.quantised import Masked, Value
 from pyqkit.reference.smooth import exponential
 
 _ONE_AXIS = 13  # op-set from which on a softmax goes along one axis; before, along all from its axis on
@@ -16,7 +16,8 @@ _SERIES = 2.0**-84  # absolute error of a logarithm between 0 and 50
 
 
 def _axis(node: Node, default: int) -> int:
-    rank = len(node.value(0).shape)
+    given = node.given(0)
+    rank = len((given if isinstance(given, Masked) else node.value(0)).shape)
     axis = int(node.attributes.get("axis", default))
     if not -rank <= axis < rank or (axis % rank == 0 and node.varies[0]):
         node.refuse("an axis within each frame was", f"axis {axis} of {rank} came", "keep the batch first")

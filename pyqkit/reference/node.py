@@ -10,7 +10,7 @@ import numpy as np
 
 from pyqkit.errors import UserError
 from pyqkit.reference.doubledouble import DoubleDouble
-from pyqkit.reference.quantised import Quantised, Turned, Value, ratio_of, real_of
+from pyqkit.reference.quantised import Masked, Quantised, Turned, Value, ratio_of, real_of
 from pyqkit.reference.ratio import Ratio
 
 ONNX = ("", "ai.onnx")  # names of ONNX's own domain
@@ -66,6 +66,10 @@ class Node:
             self.refuse(f"input {index} was", "it is left out", "export the model again")
         if isinstance(found, Turned):
             self.refuse("the batch as the first axis was", f"axis {found.axis} is it", "move it to the front")
+        if isinstance(found, Masked):
+            self.refuse(
+                "a softmax behind a mask was", "this node reads it", "quantise the scores before the mask"
+            )
         return found
 
     def real(self, index: int) -> DoubleDouble:

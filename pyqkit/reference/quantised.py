@@ -150,7 +150,30 @@ class Turned:
         raise TypeError("a tensor whose batch is not its first axis is no value for this")
 
 
-Value = np.ndarray | DoubleDouble | Ratio | Quantised | Turned
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """Quantised scores some of which are hidden, as if minus infinity were added to them; for a softmax.
+
+    Attributes
+    ----------
+    scores : Quantised
+    hidden : numpy.ndarray of bool, of their shape
+    """
+
+    scores: Quantised
+    hidden: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        return self.scores.shape
+
+    def map(self, how: Callable[[np.ndarray], np.ndarray]) -> Masked:
+        """Apply a function that only moves elements."""
+        return Masked(self.scores.map(how), how(self.hidden))
+
+
+Value = np.ndarray | DoubleDouble | Ratio | Quantised | Turned | Masked
 
 
 def ratio_of(value: Value) -> Ratio:
@@ -161,6 +184,8 @@ def ratio_of(value: Value) -> Ratio:
         return value
     if isinstance(value, Turned):
         raise TypeError("only moves read a tensor whose batch is not first")
+    if isinstance(value, Masked):
+        raise TypeError("a softmax alone reads scores under a mask")
     return Ratio(value if isinstance(value, DoubleDouble) else DoubleDouble.of(value))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pyqkit.graph.conventions import MASKED
 from pyqkit.verify.roundings import SMALLEST, SMOOTH, UNIT, gamma
 
 _SHARE = 1.5 * 2.0**-29  # that the definition of softmax moves a share by, for each score of a row
@@ -15,13 +16,15 @@ def softmax_error(x: np.ndarray, error: np.ndarray, shares: np.ndarray, axis: in
     Parameters
     ----------
     x, error : numpy.ndarray
-        Scores, and a bound of their errors.
+        Scores, and a bound of their errors; those below `MASKED` are hidden by a mask.
     shares : numpy.ndarray
         What float32 gives.
     axis : int
     """
-    count, reach = x.shape[axis], np.ptp(x, axis=axis, keepdims=True)
-    exponent = 2 * error.max(axis=axis, keepdims=True) + 2 * UNIT * reach
+    seen = np.where(x < MASKED, x.max(axis=axis, keepdims=True), x)
+    count, reach = x.shape[axis], np.ptp(seen, axis=axis, keepdims=True)
+    most = np.where(x < MASKED, 0, error).max(axis=axis, keepdims=True)
+    exponent = 2 * most + 2 * UNIT * reach
     with np.errstate(over="ignore", invalid="ignore"):
         relative = np.expm1(exponent) + gamma(count + 2 * SMOOTH)
         passed = np.where(relative < 0.5, np.abs(shares) * relative / (1 - np.minimum(relative, 0.5)), np.inf)

@@ -60,12 +60,13 @@ def on_boundaries(net: Net, fmt: str, gain: Fraction) -> Softmax:
     return Softmax("on", ["x"], ["on"], parse(fmt), significands, exponents, 3, *sized)
 
 
-def of_scores(fmt: str, gain: Fraction, groups: int) -> Softmax:
+def of_scores(fmt: str, gain: Fraction, groups: int, causal: bool = False) -> Softmax:
     """A table as the importer makes it, whose exponents differ."""
     scores = parse("int8")
     tables = np.zeros((2, 256), np.int64)
     tables[:, scores.codes] = exponential_table([Fraction(int(i), 4) for i in scores.integers[scores.codes]])
-    return Softmax("s", ["x"], ["s"], parse(fmt), *tables, groups, gain.numerator, gain.denominator)
+    sized = gain.numerator, gain.denominator
+    return Softmax("s", ["x"], ["s"], parse(fmt), *tables, groups, *sized, causal)
 
 
 def network(fmt: str) -> Net:
@@ -76,6 +77,14 @@ def network(fmt: str) -> Net:
     net.add(on)
     net.add(of_scores(fmt, gain, 1))
     net.finish("on", "s")
+    return net
+
+
+def causal(fmt: str) -> Net:
+    """Six tokens of three heads, whose largest score is often one that a token does not see."""
+    net = Net(parse("int8"), parse("int8"), (1, 6, 18), frames=12)
+    net.add(of_scores(fmt, SHARES[fmt], 3, causal=True))
+    net.finish("s")
     return net
 
 
@@ -140,3 +149,38 @@ def test_rtl_in_the_cycles_of_the_schedule(fmt: str) -> None:
         assert engine.counts is not None
         if not stalls.probability:
             np.testing.assert_array_equal(engine.counts.intervals, engine.design.paces)
+
+
+# ---- causal masks ------------------------------------------------------------------------------------------
+
+
+def test_of_a_causal_mask_no_score_counts_that_is_not_seen() -> None:
+    net = causal("uint8")
+    (op,) = net.graph.operators
+    (tensor,) = net.graph.input_tensors(op)
+    seen = np.tile(np.tril(np.ones((6, 6), bool)), (1, 3))[None]
+    changed = np.where(seen, net.codes["x"], net.random.integers(0, 256, net.codes["x"].shape))
+    assert (changed != net.codes["x"]).any()
+    (found,) = op.execute([changed.astype(np.uint8)], [tensor])
+    np.testing.assert_array_equal(found, net.values["s"])
+    assert not found[~np.broadcast_to(seen, found.shape)].any() and (found[:, 0, 0, ::6] == 255).all()
+    alone = of_scores("uint8", SHARES["uint8"], 1)
+    for token in range(6):  # a row without what it does not see is a softmax of its own
+        part = np.ascontiguousarray(net.codes["x"][:, :, token : token + 1, 6 : 7 + token])
+        (wanted,) = alone.execute([part], [tensor])
+        np.testing.assert_array_equal(found[:, :, token, 6 : 7 + token], wanted[:, :, 0])
+
+
+@needs_compiler
+@pytest.mark.parametrize("folding", [{}, {"s": SoftmaxFolding(3)}])
+def test_causal_masks_in_cpp(folding: dict[str, SoftmaxFolding]) -> None:
+    net = causal("e3m2")
+    agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
+
+
+@needs_verilator
+@pytest.mark.parametrize("pe", [2, pytest.param(1, marks=pytest.mark.long)])
+def test_causal_masks_in_systemverilog(pe: int) -> None:
+    net = causal("int4")
+    engine = RtlEngine(net.graph, {"s": SoftmaxFolding(pe)}, flags=FAST)
+    agree(net, engine.run)

@@ -27,7 +27,13 @@ def heads_apart(b: Builder, packed: str, layout: str) -> list[str]:
 
 
 def attention(
-    b: Builder, x: str, fmt: str, scores: str, shares: tuple[str, float], layout: str = "gather"
+    b: Builder,
+    x: str,
+    fmt: str,
+    scores: str,
+    shares: tuple[str, float],
+    layout: str = "gather",
+    mask: np.ndarray | None = None,
 ) -> str:
     """Self-attention of `HEADS` heads on quantised tokens, everything in it quantised."""
     packed = b.quantise(b.node("MatMul", x, b.weights("int4", WIDTH, 3 * WIDTH, scale=2**-3)), fmt, 2**-3)
@@ -35,7 +41,9 @@ def attention(
     turned = b.node("Transpose", k, perm=[0, 1, 3, 2])
     root = b.constant(0.5)  # PyTorch's exporter multiplies both by the root of the scale
     found = b.node("MatMul", b.node("Mul", q, root), b.node("Mul", turned, root))
-    found = b.node("Softmax", b.quantise(found, scores, 2**-3), axis=-1)
+    found = b.quantise(found, scores, 2**-3)
+    found = found if mask is None else b.node("Add", found, b.constant(mask))
+    found = b.node("Softmax", found, axis=-1)
     found = b.node("MatMul", b.quantise(found, *shares), v)
     together = b.node("Transpose", found, perm=[0, 2, 1, 3])
     return b.quantise(b.node("Reshape", together, b.constant([1, TOKENS, WIDTH], _WHOLE)), fmt, 2**-4)
@@ -69,12 +77,15 @@ def encoder(
     scores: str = "int8",
     shares: tuple[str, float] = ("uint8", 2**-8),
     layout: str = "gather",
+    mask: np.ndarray | None = None,
 ) -> Any:
     """One encoder layer: attention, a sum, a norm behind it, and the first token."""
     b = Builder(TOKENS, WIDTH)
     x = b.quantise("x", fmt, 2**-4)
     mixed = b.node(
-        "MatMul", attention(b, x, fmt, scores, shares, layout), b.weights("int4", WIDTH, WIDTH, scale=2**-3)
+        "MatMul",
+        attention(b, x, fmt, scores, shares, layout, mask),
+        b.weights("int4", WIDTH, WIDTH, scale=2**-3),
     )
     normed = norm(b, b.quantise(b.node("Add", x, mixed), fmt, 2**-3))
     return b.model(b.node("Gather", b.quantise(normed, fmt, 2**-5), b.constant(0, _WHOLE), axis=1))

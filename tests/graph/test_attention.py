@@ -19,7 +19,7 @@ from pyqkit.graph.lowering.errors import ConversionError
 from pyqkit.graph.ops.layer_norm import LayerNorm
 from pyqkit.graph.ops.matrix_product import MatrixProduct
 from pyqkit.graph.ops.softmax import Softmax
-from pyqkit.reference.quantised import Moved, Quantised
+from pyqkit.reference.quantised import Moved, Quantised, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.tables import verdict
 from tests.graph.attention_networks import (
@@ -65,6 +65,33 @@ def test_an_encoder_layer_gives_the_codes_of_the_reference(name: str) -> None:
 @pytest.mark.parametrize("layout", ["gather", "split", "batch first"])
 def test_heads_come_apart_however_an_exporter_writes_it(layout: str) -> None:
     check(encoder(layout=layout), tokens())
+
+
+MASKS: dict[str, tuple[float, tuple[int, ...]]] = {
+    "PyTorch": (-np.inf, (1, 1, TOKENS, TOKENS)),
+    "the lowest number": (float(np.finfo(np.float32).min), (TOKENS, TOKENS)),
+    "each head": (-np.inf, (1, HEADS, TOKENS, TOKENS)),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("fmt", ["int8", "e3m2", "lp8_1_3"])
+def test_causal_masks_give_the_codes_of_the_reference(name: str, fmt: str) -> None:
+    low, shape = MASKS[name]
+    mask = np.broadcast_to(np.triu(np.full((TOKENS, TOKENS), low), 1), shape)
+    graph = check(encoder(*FORMATS[fmt], mask=mask), tokens())
+    (softmax,) = (op for op in graph.operators if isinstance(op, Softmax))
+    assert softmax.causal and not any(op.kind == "pixel_offset" for op in graph.operators)
+
+
+def test_a_reference_that_hides_another_token_is_told_from_the_graph() -> None:
+    """Codes tell a mask from the one beside it, and from none."""
+    causal = np.triu(np.full((TOKENS, TOKENS), -np.inf), 1)
+    outputs = [
+        real_of(next(iter(Reference(encoder(mask=mask)).run(tokens()).values()))).high
+        for mask in (causal, np.triu(np.full((TOKENS, TOKENS), -np.inf), 2), None)
+    ]
+    assert (outputs[0] != outputs[1]).any() and (outputs[0] != outputs[2]).any()
 
 
 @pytest.mark.parametrize("fmt", ["int8", "e4m3", "e3m2"])

@@ -153,6 +153,14 @@ def test_a_constant_added_to_scores_is_exact() -> None:
     assert any(op.kind == "pixel_offset" for op in graph.operators)
 
 
+def _hidden(b: Builder, x: str, beside: float = 0.0) -> str:
+    """Quantised scores under a causal mask."""
+    q, k, _ = heads_apart(b, _packed(b, x), "gather")
+    scores = b.quantise(b.node("MatMul", q, b.node("Transpose", k, perm=[0, 1, 3, 2])), "int8", 0.125)
+    mask = np.where(_causal(1) > 0, -np.inf, beside)
+    return b.node("Add", scores, b.constant(mask))
+
+
 def _windows(b: Builder, x: str) -> str:
     """Two windows of tokens as two frames."""
     apart = b.node("Reshape", b.node("Concat", x, x, axis=1), b.constant([2, TOKENS, WIDTH], WHOLE))
@@ -162,11 +170,27 @@ def _windows(b: Builder, x: str) -> str:
 WRITTEN: dict[str, tuple[Make, str]] = {
     "minus infinity": (
         lambda b, x: _with_mask(b, x, lambda b, s: b.node("Add", s, b.constant(_causal(-np.inf)))),
-        "it adds -inf, as masks of attention do; add a finite number before the quantiser of the scores",
+        "a causal mask is added to what no softmax reads next; quantise the scores before the mask, and let",
     ),
     "the lowest number": (
         lambda b, x: _with_mask(b, x, lambda b, s: b.node("Add", s, b.constant(_causal(-3.4e38)))),
-        "it adds -3.4e+38, as masks of attention do; add a finite number before the quantiser of the scores",
+        "a causal mask is added to what no softmax reads next; quantise the scores before the mask, and let",
+    ),
+    "a mask of neighbours": (
+        lambda b, x: _with_mask(b, x, lambda b, s: b.node("Add", s, b.constant(_causal(-np.inf).T))),
+        "it adds -inf, as masks of attention do that are not causal; add minus infinity above the diagonal",
+    ),
+    "a mask that is read twice": (
+        lambda b, x: b.quantise(b.node("Relu", _hidden(b, x)), "uint8"),
+        "a causal mask is added to what no softmax reads next",
+    ),
+    "a mask of queries": (
+        lambda b, x: b.quantise(b.node("Softmax", _hidden(b, x), axis=-2), "uint8", 2**-8),
+        "a causal mask is added to what no softmax reads next",
+    ),
+    "a mask and a bias of positions": (
+        lambda b, x: b.quantise(b.node("Softmax", _hidden(b, x, 0.5), axis=-1), "uint8", 2**-8),
+        "it adds numbers beside a causal mask; add them to the scores before their quantiser",
     ),
     "a choice": (
         lambda b, x: _with_mask(
@@ -174,7 +198,7 @@ WRITTEN: dict[str, tuple[Make, str]] = {
             x,
             lambda b, s: b.node("Where", b.constant(_causal(1) == 0, bool), s, b.constant(-1e9)),
         ),
-        "it chooses between numbers, as masks of attention do; add a constant to the scores",
+        "it chooses between numbers, as masks of attention do; add minus infinity above the diagonal",
     ),
     "windows": (
         _windows,

@@ -105,6 +105,8 @@ def run_mutant(name: str, right: str, wrong: str, tmp_path: Path) -> subprocess.
         ("softmax", "down < Shape::TERM_BITS ? term", "true ? term"),
         ("softmax", "word == 0 ? Exponent(0) : largest", "largest"),
         ("softmax", "word == 0 ? Sum(0) : sum", "sum"),
+        ("softmax", "lane < saw", "lane <= saw"),
+        ("softmax", "seen && exponent > most", "exponent > most"),
         ("layer_norm", "rest >= trial", "trial < rest"),
         ("layer_norm", "Shape::CENTRED ? ap_int<64>(sum)", "true ? ap_int<64>(sum)"),
         ("layer_norm", "W(offset * root)", "W(0)"),

@@ -17,6 +17,8 @@ def rows() -> list[Case]:
     return [
         _terms("softmax_terms", 3, 2),
         _terms("softmax_terms_point", 1, 3),
+        _terms("softmax_terms_causal", 2, 2, heads=1),
+        _terms("softmax_terms_causal_heads", 2, 1, heads=2),
         _codes("softmax_codes", 3, 2, 9),
         _codes("softmax_codes_point", 1, 2, 5),
         _moments("norm_moments", True),
@@ -42,11 +44,15 @@ def _places(x: np.ndarray, total: np.ndarray) -> np.ndarray:
     return found
 
 
-def _terms(name: str, count: int, lanes: int) -> Case:
+def _terms(name: str, count: int, lanes: int, heads: int = 0) -> Case:
     x = unsigned(6 + 4, 4 * count, lanes, 21)
-    significands, exponents = x.codes & 63, x.codes >> 6
+    column = (np.arange(4 * count) % count)[:, None] * lanes + np.arange(lanes)
+    token = (np.arange(4 * count) // count // max(heads, 1))[:, None]
+    seen = np.where(column <= token, x.codes, 0) if heads else x.codes
+    significands, exponents = seen & 63, seen >> 6
     apart = exponents.reshape(FRAMES, 4, -1).max(axis=2).repeat(count, axis=1)[..., None] - exponents
     parameters: Parameters = {"TERM_BITS": 6, "EXPONENT_BITS": 4, "LANES": lanes, "WORDS": count}
+    parameters["HEADS"] = heads
     return Case(name, "softmax_terms", parameters, {"in": x}, {"out": Words(6, significands >> apart)})
 
 

@@ -156,6 +156,8 @@ MUTANTS = {
     "rows": {
         # The largest of the row before.
         "softmax_terms": ("pqk_softmax_terms.sv", "first ? 0 : largest", "largest"),
+        # A token more is seen.
+        "softmax_terms_causal": ("pqk_softmax_terms.sv", "+ lane > int'(token)", "+ lane > int'(token) + 1"),
         # A sum of the row before, where a row is one word.
         "softmax_codes_point": ("pqk_softmax_codes.sv", "held <= total", "held <= sum"),
         "norm_moments": ("pqk_norm_moments.sv", "counted - squared", "counted"),

@@ -39,6 +39,7 @@ class SoftmaxRunner(Runner):
         library, kind = self.context.library, carrier_type(tensor)
         if (
             library is None
+            or op.causal
             or kind not in KERNEL_TYPES
             or not Nearest.fits(out)
             or _span(tensor.format) > _RANGE

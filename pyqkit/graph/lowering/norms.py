@@ -16,6 +16,7 @@ from pyqkit.formats import NumberFormat
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.functions import Affine, Curve, Fractions, Function
+from pyqkit.graph.lowering.masks import CausalMask
 from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.session import Lowering
 
@@ -162,8 +163,7 @@ def _belongs(pixels: Real, statistic: Real, known: Statistic) -> bool:
 
 
 def check_alone(*reals: Real) -> None:
-    """Refuse pieces of a norm where nothing makes a norm of them."""
+    """Refuse pieces of a norm where nothing makes a norm of them, and masks that no softmax reads."""
     for real in reals:
-        known = statistic_of(real)
-        if known is not None:
-            raise known.alone()
+        if isinstance(real.rows, Statistic | CausalMask):
+            raise real.rows.alone()

@@ -52,10 +52,13 @@ class SoftmaxRows:
     groups : int
     step : Fraction
         What an integer of the scores is worth.
+    causal : bool
+        See `pyqkit.graph.ops.softmax.Softmax`.
     """
 
     groups: int
     step: Fraction
+    causal: bool = False
 
     def emit(
         self,
@@ -80,6 +83,7 @@ class SoftmaxRows:
             groups=self.groups,
             gain_numerator=int(numerator),
             gain_denominator=int(denominator),
+            causal=self.causal,
         )
 
     def _table(self, tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.masks import check_finite
 from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import common_unit, single_term
@@ -72,7 +71,6 @@ def is_of_channels(real: Real, values: np.ndarray) -> bool:
 def with_constants(lowering: Lowering, real: Real, values: np.ndarray, name: str) -> Real:
     """`real` plus a number for each of its elements."""
     check_quantised(real)
-    check_finite(values)
     if not real.is_linear:
         raise Unlowerable(
             "a constant of each pixel is added to what is not quantised",

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from pyqkit.formats import Boundary, NumberFormat
-from pyqkit.graph.fields import array_field, format_field, whole_field
+from pyqkit.graph.fields import array_field, flag_field, format_field, whole_field
 from pyqkit.graph.folding import Axis, Folding, FoldingSpace
 from pyqkit.graph.graph import GraphError, Operator, Tensor, expect
 from pyqkit.graph.ops import operator
@@ -51,6 +51,9 @@ class Softmax(Operator):
         Rows of a pixel: heads.
     gain_numerator, gain_denominator : int
         How many of the format's 1 a share of 1 is: 1 over the scale of the shares.
+    causal : bool
+        Of pixel t's rows only the scores 0 to t count, the others have no share: a token looks at itself and
+        at those before it. Rows are as long as there are pixels then.
     """
 
     format: NumberFormat = format_field()
@@ -59,6 +62,7 @@ class Softmax(Operator):
     groups: int = whole_field(least=1, default=1)
     gain_numerator: int = whole_field(least=1, default=1)
     gain_denominator: int = whole_field(least=1, default=1)
+    causal: bool = flag_field(default=False)
 
     kind = "softmax"
     folding_type = SoftmaxFolding
@@ -81,6 +85,8 @@ class Softmax(Operator):
             )
         rows = tensor.shape[2] % self.groups == 0 and tensor.shape[2] // self.groups <= _ROWS
         expect(rows, self, f"{self.groups} groups, in which {tensor.shape[2]} channels do not fit")
+        square = tensor.shape[2] == self.groups * tensor.pixels
+        expect(square or not self.causal, self, f"a causal mask on {tensor.pixels} rows of other lengths")
         return [Tensor.of(self.outputs[0], tensor.shape, self.format)]
 
     def folding_space(self, tensors: list[Tensor]) -> FoldingSpace:
@@ -94,9 +100,14 @@ class Softmax(Operator):
     def terms(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Terms (..., groups, channels of a group), int64, and the sum of each row, with an axis of 1."""
         rows = codes.reshape(*codes.shape[:-1], self.groups, -1)
-        exponents = self.exponents[rows]
+        exponents, significands = self.exponents[rows], self.significands[rows]
+        if self.causal:
+            pixel = np.arange(rows[0, ..., 0, 0].size).reshape(rows.shape[1:-2])[..., None, None]
+            hidden = np.arange(rows.shape[-1]) > pixel
+            significands = np.where(hidden, 0, significands)
+            exponents = np.where(hidden, self.exponents.min(), exponents)
         down = np.minimum(exponents.max(axis=-1, keepdims=True) - exponents, SIGNIFICAND_BITS + 1)
-        terms = self.significands[rows] >> down
+        terms = significands >> down
         return terms, terms.sum(axis=-1, keepdims=True)
 
     def execute(self, inputs: list[np.ndarray], tensors: list[Tensor]) -> list[np.ndarray]:

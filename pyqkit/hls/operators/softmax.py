@@ -26,7 +26,7 @@ def softmax(e: Emitter, op: Operator) -> None:
     shape = e.numbers(
         f"{op.name}_shape",
         {
-            **{"ROWS": rows, "WORDS": words, "LANES": lanes},
+            **{"ROWS": rows, "WORDS": words, "LANES": lanes, "HEADS": op.groups * op.causal},
             **{"TERM_BITS": found.term_bits, "EXPONENT_BITS": found.exponent_bits},
             **{"SUM_BITS": sums, "WIDE_BITS": wide, "STEPS": found.search.steps, "PIECES": count},
         },

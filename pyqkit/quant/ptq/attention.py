@@ -15,6 +15,7 @@ from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
 from pyqkit.errors import UserError
+from pyqkit.quant.ptq.masks import CausalSoftmax, constant, is_causal
 from pyqkit.quant.ptq.paths import free_path, place
 
 _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
@@ -27,7 +28,7 @@ def write_out_attention(graph: fx.GraphModule, frames: Tensor) -> None:
     Raises
     ------
     UserError
-        For a mask, a causal one too, for dropout and for heads that share keys.
+        For a mask that is not causal, tokens of another sequence, dropout and heads that share keys.
     """
     found = [
         node
@@ -46,17 +47,14 @@ def write_out_attention(graph: fx.GraphModule, frames: Tensor) -> None:
 
 def _write_out(graph: fx.GraphModule, node: fx.Node) -> None:
     given: dict[str, Any] = _DEFAULTS | dict(zip(_NAMES, node.args)) | dict(node.kwargs)
-    wrong = [name for name, plain in _DEFAULTS.items() if name != "scale" and given[name] != plain]
-    if wrong:
-        raise UserError(
-            f"attention without a mask, dropout or shared keys was expected, but {place(node)} has "
-            f"{wrong[0]}; leave it out, or keep this network outside of the accelerator"
-        )
     query, key, value = (given[name] for name in _NAMES[:3])
-    scale = 1 / sqrt(_size(query)) if given["scale"] is None else float(given["scale"])
+    causal = bool(given["is_causal"]) or _is_causal(graph, given["attn_mask"])
+    _check(node, given, causal, _shape(query), _shape(key))
+    scale = 1 / sqrt(_shape(query)[-1]) if given["scale"] is None else float(given["scale"])
     path = place(node).rpartition(".")[0]
     softmax = free_path(graph, f"{path}.softmax" if path else "softmax")
-    graph.add_submodule(softmax, nn.Softmax(-1).eval())
+    made = CausalSoftmax(_shape(query)[-2]) if causal else nn.Softmax(-1)
+    graph.add_submodule(softmax, made.eval())
     with graph.graph.inserting_before(node):
         turned = _called(graph, node, torch.transpose, key, -2, -1)
         scores = _called(graph, node, torch.matmul, query, turned)
@@ -74,7 +72,37 @@ def _called(graph: fx.GraphModule, beside: fx.Node, function: Any, *arguments: A
     return made
 
 
-def _size(query: fx.Node) -> int:
-    meta = query.meta["tensor_meta"]
+def _is_causal(graph: fx.GraphModule, given: Any) -> bool:
+    """Whether a mask is causal; True in it is what is seen."""
+    mask = constant(graph, given)
+    if mask is None:
+        return False
+    return is_causal(~mask) if mask.dtype == torch.bool else is_causal(torch.isneginf(mask), mask)
+
+
+def _check(
+    node: fx.Node, given: dict[str, Any], causal: bool, query: tuple[int, ...], key: tuple[int, ...]
+) -> None:
+    found = (
+        (given["attn_mask"] is not None and not causal, "attn_mask", "leave it out, or take is_causal=True"),
+        (given["dropout_p"] != 0, "dropout_p", "pass dropout_p=self.dropout if self.training else 0.0"),
+        (given["enable_gqa"], "enable_gqa", "give queries, keys and values as many heads each"),
+        (query[:-2] != key[:-2], "keys of other heads", "give queries, keys and values as many heads each"),
+        (
+            query[-2] != key[-2],
+            f"{query[-2]} queries and {key[-2]} keys of another sequence (cross attention)",
+            "let tokens look at their own sequence, or keep this network outside of the accelerator",
+        ),
+    )
+    reason = next(((name, remedy) for wrong, name, remedy in found if wrong), None)
+    if reason:
+        raise UserError(
+            f"attention of tokens to their own sequence, without a mask but a causal one, dropout or shared "
+            f"keys was expected, but {place(node)} has {reason[0]}; {reason[1]}"
+        )
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    meta = node.meta["tensor_meta"]
     assert isinstance(meta, TensorMetadata)
-    return int(meta.shape[-1])
+    return tuple(meta.shape)

@@ -9,9 +9,9 @@ from torch import fx, nn
 from torch.nn import functional
 
 from pyqkit.errors import UserError
+from pyqkit.quant.ptq.masks import constant, is_causal
 from pyqkit.quant.ptq.paths import free_path
 
-_PLAIN: dict[str, Any] = {"key_padding_mask": None, "attn_mask": None, "is_causal": False}
 _NAMES = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")
 
 
@@ -21,25 +21,35 @@ def split_attention(graph: fx.GraphModule) -> None:
     Raises
     ------
     UserError
-        For attention that is not a token's to all others of the same tensor, batch first; for a mask, and
-        where the weights of attention are used.
+        For attention that is not a token's to all others of the same tensor, or to those before it, batch
+        first; for another mask, and where the weights of attention are used.
     """
     for node in list(graph.graph.nodes):
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
         if isinstance(module, nn.MultiheadAttention):
-            _check(node, module)
-            _replace(graph, node, module)
+            given: dict[str, Any] = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
+            causal = _is_causal(graph, given.get("attn_mask"))
+            _check(node, module, given, causal)
+            _replace(graph, node, module, causal)
 
 
-def _check(node: fx.Node, module: nn.MultiheadAttention) -> None:
-    given: dict[str, Any] = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
-    masks = [name for name, plain in _PLAIN.items() if given.get(name, plain) != plain]
+def _is_causal(graph: fx.GraphModule, given: Any) -> bool:
+    """Whether a mask is causal; True in it is what is hidden."""
+    mask = constant(graph, given)
+    return mask is not None and (
+        is_causal(mask) if mask.dtype == torch.bool else is_causal(torch.isneginf(mask), mask)
+    )
+
+
+def _check(node: fx.Node, module: nn.MultiheadAttention, given: dict[str, Any], causal: bool) -> None:
+    masks = [name for name in ("key_padding_mask", "attn_mask") if given.get(name) is not None]
+    masks = [name for name in masks if not (causal and name == "attn_mask")]
     read = [user for user in node.users if not (user.target.__name__ == "getitem" and user.args[1] == 0)]  # type: ignore[union-attr]
     problems = (
         (not module.batch_first, "its batch is not the first axis; pass batch_first=True"),
         (
             given["query"] is not given["key"] or given["key"] is not given["value"],
-            "it mixes several tensors",
+            "it mixes several tensors, as cross attention does",
         ),
         (module.in_proj_weight is None or module.bias_k is not None, "it has keys of its own"),
         (module.add_zero_attn, "it adds a token of zeros"),
@@ -49,12 +59,12 @@ def _check(node: fx.Node, module: nn.MultiheadAttention) -> None:
     reason = next((reason for wrong, reason in problems if wrong), None)
     if reason:
         raise UserError(
-            f"attention of each token to all others was expected, but {node.target} is another ({reason}); "
-            "change it, or write its projections as nn.Linear"
+            "attention of each token to all others, or to those before it, was expected, but "
+            f"{node.target} is another ({reason}); change it, or write its projections as nn.Linear"
         )
 
 
-def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.MultiheadAttention) -> None:
+def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.MultiheadAttention, causal: bool) -> None:
     path = str(node.target)
     packed, out = (free_path(graph, f"{path}_{name}") for name in ("in_proj", "out"))
     graph.add_submodule(packed, _packed(module))
@@ -65,7 +75,9 @@ def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.MultiheadAttention
         stacked = call.call_method("unflatten", (stacked, -1, (3, module.num_heads, -1)))
         stacked = call.call_method("permute", (stacked, 2, 0, 3, 1, 4))
         parts = [call.call_function(torch.select, (stacked, 0, i)) for i in range(3)]
-        mixed = call.call_function(functional.scaled_dot_product_attention, tuple(parts))
+        mixed = call.call_function(
+            functional.scaled_dot_product_attention, tuple(parts), {"is_causal": causal}
+        )
         mixed = call.call_function(torch.transpose, (mixed, 1, 2))
         result = call.call_module(out, (call.call_function(torch.flatten, (mixed, 2)),))
     for user in list(node.users):

@@ -31,7 +31,7 @@ def softmax(e: Emitter, op: Operator) -> None:
     look_up_stream(e, op, source, table[None], codes(tensor), entries)
     terms = e.stream(f"{op.name}_terms", found.term_bits, lanes)
     sizes: Parameters = {"TERM_BITS": found.term_bits, "LANES": lanes, "WORDS": words}
-    parameters = sizes | {"EXPONENT_BITS": found.exponent_bits}
+    parameters = sizes | {"EXPONENT_BITS": found.exponent_bits, "HEADS": op.groups * op.causal}
     timing = Exchange(rows, words, words, _TERM_STEPS)
     e.block(op.name, "softmax_terms", parameters, {"in": entries}, {"out": terms}, timing)
 
@@ -68,6 +68,12 @@ def _terms(p: Mapping[str, int]) -> Features:
     found += _room(lanes * (term + exponent) + exponent)
     found["flip-flops"] += 2 * exponent + lanes * (2 * term + exponent) + 2
     found["comparators"] = lanes * exponent
+    if p["HEADS"]:  # counters, and what a row does not see made zero
+        length = bits_for(p["WORDS"] * lanes)
+        counters = bits_for(p["WORDS"]) + bits_for(p["HEADS"]) + length
+        found["flip-flops"] += counters
+        found["counters"] += counters
+        found["comparators"] += lanes * (length + term + exponent)
     found["shifters"] = lanes * (term * ((exponent + 1) // 2) + exponent)
     return found
 

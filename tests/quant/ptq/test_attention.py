@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import encode_input
+from pyqkit.graph.ops.softmax import Softmax
 from pyqkit.quant import export_qonnx
 from pyqkit.quant.ptq.attention import write_out_attention
+from pyqkit.quant.ptq.masks import CausalSoftmax
 from pyqkit.quant.ptq.pipeline import quantise
 from pyqkit.quant.ptq.tracing import traced
 from tests.graph.checked import check
@@ -88,14 +90,59 @@ def test_attention_that_is_written_out_computes_the_same(scale: float | None) ->
         torch.testing.assert_close(graph(x), model(x))
 
 
-@pytest.mark.parametrize("option", ["is_causal", "attn_mask", "dropout_p", "enable_gqa"])
-def test_masks_are_refused(option: str) -> None:
-    options = {"is_causal": True, "attn_mask": torch.ones(5, 5), "dropout_p": 1e-30, "enable_gqa": True}
-    model, x = made(**{option: options[option]}), torch.from_numpy(frames())
+OPTIONS: dict[str, object] = {
+    "attn_mask": torch.ones(5, 5),
+    "attn_mask;": torch.ones(5, 5, dtype=torch.bool).tril(1),
+    "dropout_p": 1e-30,
+    "enable_gqa": True,
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_other_masks_are_refused(option: str) -> None:
+    model, x = made(**{option.rstrip(";"): OPTIONS[option]}), torch.from_numpy(frames())
     with pytest.raises(
-        UserError, match=f"without a mask, dropout or shared keys was expected.* has {option}"
+        UserError, match=f"a mask but a causal one, dropout or shared keys was expected.* has {option}"
     ):
         quantise(model, x, weights="int8")
+
+
+MASKS: dict[str, dict[str, object]] = {
+    "is_causal": {"is_causal": True},
+    "truth values": {"attn_mask": torch.ones(5, 5, dtype=torch.bool).tril()},
+    "minus infinity": {"attn_mask": torch.full((5, 5), -torch.inf).triu(1)},
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_causal_masks_run_as_the_reference_says(name: str, tmp_path: Path) -> None:
+    model, x = made(**MASKS[name]), frames(12)
+    graph = traced(model, torch.from_numpy(x))
+    write_out_attention(graph, torch.from_numpy(x))
+    with torch.no_grad():
+        torch.testing.assert_close(graph(torch.from_numpy(x)), model(torch.from_numpy(x)))
+    rounded = quantise(model, x, weights="int8")
+    path = export_qonnx(rounded, torch.from_numpy(x[:2]), tmp_path / "net.onnx")
+    import onnx
+
+    lowered = check(onnx.load(path), x)
+    assert [op.causal for op in lowered.operators if isinstance(op, Softmax)] == [True]
+
+
+def test_queries_of_another_sequence_are_refused_by_name() -> None:
+    class Cross(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.layer(x)
+            return self.last(functional.scaled_dot_product_attention(y[:, :2], y[:, 2:], y[:, 2:]))
+
+    with pytest.raises(
+        UserError, match=r"has 2 queries and 3 keys of another sequence \(cross attention\); let"
+    ):
+        quantise(Cross().eval(), torch.randn(8, 5, 6), weights="int8")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +210,34 @@ class Module(nn.Module):
         return self.last(self.call(self.mix, self.layer(x)))
 
 
+class Masked(nn.Module):
+    """The module of PyTorch with its usual causal mask, a buffer that is cut to the tokens."""
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.layer, self.last = nn.Linear(6, WIDTH), nn.Linear(WIDTH, 3)
+        self.mix = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return self.last(
+            self.mix(y, y, y, attn_mask=self.mask[:5, :5], need_weights=False, is_causal=True)[0]
+        )
+
+
+@pytest.mark.parametrize("kind", ["minus infinity", "truth values"])
+def test_pytorchs_module_under_a_causal_mask(kind: str) -> None:
+    torch.manual_seed(2)
+    mask = nn.Transformer.generate_square_subsequent_mask(8)
+    model, x = Masked(mask if kind == "minus infinity" else mask < 0).eval(), torch.randn(4, 5, 6)
+    graph = traced(model, x)
+    write_out_attention(graph, x)
+    with torch.no_grad():
+        torch.testing.assert_close(graph(x), model(x))
+    assert any(isinstance(module, CausalSoftmax) for module in graph.modules())
+
+
 CALLS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "usual": lambda mix, x: x + mix(x, x, x)[0],
     "without weights": lambda mix, x: mix(x, x, x, need_weights=False)[0],
@@ -194,7 +269,7 @@ def test_pytorchs_module_runs_as_the_reference_says(tmp_path: Path) -> None:
 
 OTHERS: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], dict[str, object], str]] = {
     "tokens first": (CALLS["usual"], {"batch_first": False}, "its batch is not the first axis"),
-    "cross attention": (lambda mix, x: mix(x, x + 1, x)[0], {}, "it mixes several tensors"),
+    "cross attention": (lambda mix, x: mix(x, x + 1, x)[0], {}, "it mixes several tensors, as cross"),
     "weights": (lambda mix, x: mix(x, x, x)[1] @ x, {}, "its weights are used"),
     "keys of its own": (CALLS["usual"], {"add_bias_kv": True}, "it has keys of its own"),
     "zeros": (CALLS["usual"], {"add_zero_attn": True}, "it adds a token of zeros"),
@@ -209,6 +284,6 @@ OTHERS: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], dict[str, object]
 @pytest.mark.parametrize("name", OTHERS)
 def test_attention_of_other_kinds_is_refused(name: str) -> None:
     call, options, reason = OTHERS[name]
-    with pytest.raises(UserError, match="attention of each token to all others was expected") as caught:
+    with pytest.raises(UserError, match="attention of each token to all others, or to") as caught:
         quantise(Module(call, **options).eval(), torch.randn(8, 5, 6), weights="int8")
     assert reason in str(caught.value)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from pyqkit.graph.conventions import batch_norm_factor
-from pyqkit.graph.lowering import norms
+from pyqkit.graph.lowering import masks, norms
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
@@ -80,6 +80,8 @@ def add(lowering: Lowering, node: Node) -> list[Value]:
 
 
 def _with_constant(lowering: Lowering, node: Node, real: Real, values: np.ndarray) -> Real:
+    if masks.hides(values):
+        return masks.masked(real, values)
     if real.is_linear and real.shape and values.size > 1 and not is_of_channels(real, values):
         frame = values[0] if values.ndim == len(real.shape) + 1 and len(values) == 1 else values
         return with_constants(lowering, real, frame, node.outputs[0])

@@ -11,6 +11,7 @@ import numpy as np
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
+from pyqkit.graph.lowering.masks import CausalMask, unmasked
 from pyqkit.graph.lowering.norms import Norm
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.row_functions import NormRows, RowFunction, SoftmaxRows
@@ -53,7 +54,7 @@ def _waiting(real: Real, function: RowFunction) -> Real:
     attributes=("axis",),
 )
 def softmax(lowering: Lowering, node: Node) -> list[Value]:
-    real = node.real()
+    real, causal = unmasked(node.real())
     if node.outputs[0] in lowering.at_end:
         raise Unlowerable("it stands at the end of the network", "leave it to the host")
     axis = _axis(node, real, -1 if lowering.opset >= _ONE_AXIS else 1)
@@ -64,12 +65,14 @@ def softmax(lowering: Lowering, node: Node) -> list[Value]:
         )
     if axis == 0:
         raise Unlowerable("it goes along the batch", "let it go along channels or tokens")
+    if causal and axis < len(real.shape):
+        raise CausalMask().alone()
     turned = replace(real, view=np.moveaxis(real.view, axis - 1, -1))
-    found = _shares(lowering, turned, node.outputs[0])
+    found = _shares(lowering, turned, node.outputs[0], causal)
     return [replace(found, view=np.moveaxis(found.view, -1, axis - 1))]
 
 
-def _shares(lowering: Lowering, real: Real, name: str) -> Real:
+def _shares(lowering: Lowering, real: Real, name: str, causal: bool) -> Real:
     """Softmax along the last axis."""
     reason = f"its scores are not quantised to at most {TABLE_BITS} bits"
     _codes(lowering, real, TABLE_BITS, reason, COMMAND)
@@ -83,7 +86,7 @@ def _shares(lowering: Lowering, real: Real, name: str) -> Real:
     found = as_tokens(lowering, replace(real, view=tokens), name)
     step = pixel_step(found)
     found = replace(found, view=heads_apart(found, heads).view.reshape(shape))
-    return _waiting(found, SoftmaxRows(heads, step))
+    return _waiting(found, SoftmaxRows(heads, step, causal))
 
 
 @handles(
