@@ -145,6 +145,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engines",
         "formats",
         "graph",
+        "graph.conventions",
         "reference",
         *ONNX_READING,
     },
