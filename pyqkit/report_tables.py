@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyqkit.backends import BACKENDS
 from pyqkit.emulate.energy import NetworkEnergy
+from pyqkit.emulate.explain import Explained
 from pyqkit.errors import listed, plain
 from pyqkit.report import LayerReport, Report
 from pyqkit.report_vivado import Vivado
@@ -217,6 +219,29 @@ def show_energy(energy: NetworkEnergy) -> None:
         f"{energy.cycles:,g} cycles; static power of the part: {static}. For comparing designs of one style, "
         "right to +-50 %: nothing was measured, glitches, processor and memory are not in it.",
         whole=("operator", "nJ a frame"),
+    )
+
+
+def show_explained(steps: Sequence[Explained], threads: int) -> None:
+    """Print how engine `exact` runs each step, and why so."""
+    whole = sum(step.seconds for step in steps)
+    rows = [
+        {
+            "layer": step.operators[0],
+            "step": " + ".join(step.kinds),
+            "carrier": step.carrier or ("kernel" if step.compiled else "definition"),
+            "GMAC/s": f"{step.gmacs_per_second:.1f}" if step.macs else "",
+            "%": f"{100 * step.seconds / whole:.1f}",
+            "why": step.why,
+        }
+        for step in steps
+    ]
+    show(
+        "engine exact (measured on this computer)",
+        rows,
+        f"{whole * 1e3:.3g} ms a frame on one thread; frames are divided among {threads}. Sums are bounded "
+        "by the real weights, and the fastest carrier that holds them is taken.",
+        whole=("layer", "carrier", "GMAC/s", "%"),
     )
 
 

@@ -10,7 +10,7 @@ import click
 from pyqkit.cli.array import compile_for_array, overlay_of_array
 from pyqkit.cli.group import main, print_json, progress
 from pyqkit.errors import UserError, plain
-from pyqkit.files import check_apart, check_file, is_stream, replacing
+from pyqkit.files import check_apart, check_file, replacing
 
 
 @main.command("compile")
@@ -138,70 +138,6 @@ def compile_command(
         click.echo(plain(f"note: {note}"), err=True)
     click.echo(plain(f"{output}: {len(accelerator.graph.operators)} operators for {accelerator.board.name}"))
     click.echo(plain(summary(report)))
-
-
-@main.command()
-@click.argument("build", type=click.Path())
-@click.option(
-    "--input",
-    "source",
-    required=True,
-    type=click.Path(),
-    help="Frames in npy format, as the ONNX graph takes them.",
-)
-@click.option(
-    "--output",
-    "target",
-    required=True,
-    type=click.Path(),
-    help="Where to write the results (npy; npz for several outputs).",
-)
-@click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
-@click.option("--codes", is_flag=True, help="Write raw codes of the accelerator's outputs.")
-@click.option(
-    "--trace",
-    type=click.Path(),
-    help="With engine rtl: write all signals during the first frame to this FST file.",
-)
-@click.option("--force", is_flag=True, help="Replace an existing output file.")
-def emulate(
-    build: str, source: str, target: str, engine: str, codes: bool, trace: str | None, force: bool
-) -> None:
-    """Run frames through the accelerator BUILD, in software."""
-    from pyqkit import frames
-    from pyqkit.accelerator import Accelerator
-
-    if trace is not None and engine != "rtl":
-        raise UserError(
-            f"engine rtl was expected with --trace, but {engine} came; only engine rtl has signals"
-        )
-    for file in filter(None, (target, trace)):
-        check_file(Path(file), force)
-    check_apart("--trace", trace, "--output", target)
-    x = frames.read(Path(source))
-    accelerator = Accelerator.from_build_folder(build)
-    aside = is_stream(Path(target))  # what is said goes to stderr then, where it is not among the frames
-    given = accelerator.graph.output_names(codes)
-    if not aside and (len(given) > 1) != (Path(target).suffix == ".npz"):
-        names = ", ".join(given)
-        raise UserError(
-            f"a file in {'npz' if ',' in names else 'npy'} format was expected for {names}, but "
-            f"{target} came; change its ending"
-        )
-    with progress(f"engine {engine}", total=len(x) if x.ndim else None) as update:
-        outputs = accelerator.emulate_outputs(x, engine=engine, codes=codes, progress=update)
-        with replacing(Path(target), force) as beside:
-            frames.write(beside, outputs)
-            if trace is not None:
-                accelerator.trace(x, trace, force)
-    click.echo(plain(f"{target}: {len(x)} frames from engine {engine} (emulated)"), err=aside)
-    counts = accelerator.engine(engine).counts
-    if counts is not None:
-        interval = f", {counts.interval:g} between frames" if len(x) > 1 else ""
-        click.echo(
-            f"cycles (simulated): {counts.latency} from the first beat to the last of a frame{interval}",
-            err=aside,
-        )
 
 
 @main.command()

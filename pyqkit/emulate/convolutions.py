@@ -6,7 +6,7 @@ import ctypes
 
 import numpy as np
 
-from pyqkit.emulate.layers import Compute, Factors, Layer, carriers_of
+from pyqkit.emulate.layers import Compute, Factors, Layer, carriers_of, faster
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
@@ -30,14 +30,20 @@ class ConvolutionKernel:
         Whether the kernel can add another branch to its sums.
     result_type : numpy.dtype or None
         Type of sums that are not requantised, where it is not int64.
+    layer : Layer
     """
 
     def __init__(self, op: Convolution, tensor: Tensor, out: Tensor, library: ctypes.CDLL | None) -> None:
-        found = carriers_of(Layer(op, tensor, out, library))
+        self.layer = Layer(op, tensor, out, library)
+        found = carriers_of(self.layer)
         self.carrier = next(iter(found), "")
         self._chosen = found.get(self.carrier)
         self.joins = self._chosen is not None and self._chosen.joins
         self.result_type: np.dtype | None = None if self._chosen is None else self._chosen.result_type
+
+    def faster(self) -> dict[str, str]:
+        """Carriers that would be faster, with what they lack."""
+        return faster(self.layer, 0 if self._chosen is None else self._chosen.rate())
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         """The kernel as a function; see `pyqkit.emulate.layers.Carrier`."""

@@ -22,10 +22,11 @@ import numpy as np
 from pyqkit.designs import Designs
 from pyqkit.emulate import kernels
 from pyqkit.emulate.carrier import carrier_type
-from pyqkit.emulate.compute import Compute
+from pyqkit.emulate.compute import Compute, Kernel
+from pyqkit.emulate.explain import Explained
 from pyqkit.emulate.plan import Plan, Step
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.runner import Context, Runner, runner_for
+from pyqkit.emulate.runner import Choice, Context, Runner, runner_for
 from pyqkit.emulate.terms import fits_32_bits
 from pyqkit.engines import Counts, Say, engine
 from pyqkit.formats.port import checked_codes
@@ -33,6 +34,7 @@ from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
+_ROUNDS = 3  # of a measurement, of which the shortest counts
 _CHUNK = 16  # frames whose activations stay in the cache
 _CHUNK_BYTES = 1 << 26  # of the activations of several frames; one frame may have more
 
@@ -51,6 +53,13 @@ class ExactEngine:
         Let a requantiser run inside the kernel before it; off, every tensor exists.
     threads : int, optional
         Among which frames are divided; `default_threads` by default. Results are the same.
+
+    Attributes
+    ----------
+    carriers : dict of str to str
+        What the products of each operator are summed in.
+    threads : int
+        Among which frames are divided from the next `run` on.
     """
 
     name = "exact"
@@ -68,7 +77,8 @@ class ExactEngine:
         self._options = (compiled, portable)
         self._library = None if compiled is False else kernels.load(portable)
         self._fuse = fuse
-        self._threads = default_threads() if threads is None else threads
+        self.threads = default_threads() if threads is None else threads
+        self._choices: dict[str, Choice] = {}
         self._steps: list[Step] = []
         self.carriers: dict[str, str] = {}
         self._types = {name: carrier_type(tensor) for name, tensor in graph.tensors.items()}
@@ -93,19 +103,19 @@ class ExactEngine:
             Called with the number of frames done.
         """
         if keep and self._fuse:
-            return ExactEngine(self.graph, *self._options, fuse=False, threads=self._threads).run(
+            return ExactEngine(self.graph, *self._options, fuse=False, threads=self.threads).run(
                 codes, keep=True, progress=progress
             )
         codes = {name: checked_codes(given, self.graph.tensors[name], name) for name, given in codes.items()}
         frames = len(next(iter(codes.values())))
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
-        size = max(1, min(self._chunk, -(-frames // self._threads)))
+        size = max(1, min(self._chunk, -(-frames // self.threads)))
         starts, parts = range(0, frames, size), []
 
         def run_from(first: int) -> list[np.ndarray]:
             return self._run_piece({name: given[first : first + size] for name, given in codes.items()}, keep)
 
-        for first, part in zip(starts, _in_order(run_from, starts, self._threads)):
+        for first, part in zip(starts, _in_order(run_from, starts, self.threads)):
             parts.append(part)
             if progress is not None:
                 progress(min(first + size, frames))
@@ -125,6 +135,31 @@ class ExactEngine:
     def _planned(self, frames: int, keep: bool) -> Plan:
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
         return Plan(self.graph, self._steps, self._types, frames, names)
+
+    def explain(self, codes: dict[str, np.ndarray]) -> list[Explained]:
+        """How each step runs and why, and what it takes for the first frames.
+
+        Parameters
+        ----------
+        codes : dict of str to numpy.ndarray
+            As for `run`.
+        """
+        codes = {name: checked_codes(given, self.graph.tensors[name], name) for name, given in codes.items()}
+        some = {name: given[: self._chunk] for name, given in codes.items()}
+        frames = len(next(iter(some.values())))
+        rounds = [self._planned(frames, False).seconds(some) for _ in range(_ROUNDS)]
+        found = []
+        for step, seconds in zip(self._steps, zip(*rounds)):
+            names = [op.name for op in step.operators]
+            (carrier,) = {self.carriers.get(name, "") for name in names if name in self.carriers} or {""}
+            choice = next((self._choices[name] for name in names if name in self._choices), Choice())
+            macs = sum(op.macs(self.graph.input_tensors(op)) for op in step.operators)
+            kinds = tuple(op.kind for op in step.operators)
+            compiled = isinstance(step.compute, Kernel)
+            found.append(
+                Explained(tuple(names), kinds, carrier, choice, compiled, macs, min(seconds) / frames)
+            )
+        return found
 
     def _bytes_of_a_frame(self) -> int:
         """The most that one operator reads and writes of a frame."""
@@ -194,7 +229,7 @@ class ExactEngine:
         """A step of an operator, and of the requantiser behind it if that can run inside; says which."""
         runner, requantiser = self._runner(op), self._requantiser(op)
         if runner.carrier:
-            self.carriers[op.name] = runner.carrier
+            self._chose(op.name, runner)
         compute = None if requantiser is None else runner.fused(requantiser)
         if compute is not None:
             return self._add_step([op], list(op.inputs), compute, requantiser)
@@ -202,6 +237,9 @@ class ExactEngine:
         if kind is not None:
             self._types[op.outputs[0]] = kind
         return self._add_step([op], list(op.inputs), runner.alone(), None)
+
+    def _chose(self, name: str, runner: Runner) -> None:
+        self.carriers[name], self._choices[name] = runner.carrier, runner.choice()
 
     def _join(self, add: Operator, joined: Operator) -> set[str]:
         """One step of both and the requantiser, or one each where their sums do not fit."""
@@ -215,7 +253,7 @@ class ExactEngine:
         kinds = [np.dtype(np.int32) if i == place else self._types[t.name] for i, t in enumerate(tensors)]
         if requantiser is None or not fits_32_bits(add, tensors, kinds, requantiser):
             return self._single(joined) | self._single(add)
-        self.carriers[joined.name] = runner.carrier
+        self._chose(joined.name, runner)
         compute = runner.joined(requantiser, (add.multipliers[place], add.multipliers[1 - place]))
         names = [*joined.inputs, add.inputs[1 - place]]
         return self._add_step([joined, add], names, compute, requantiser)
@@ -226,7 +264,8 @@ class ExactEngine:
         last = ops[-1] if requantiser is None else self._only_reader(ops[-1])
         assert last is not None
         (result,) = last.outputs
-        self._steps.append(Step(names, result, compute))
+        done = ops if requantiser is None else [*ops, last]
+        self._steps.append(Step(done, names, result, compute))
         return {op.name for op in ops} | {last.name}
 
 

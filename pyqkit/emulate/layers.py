@@ -23,7 +23,7 @@ from pyqkit.formats.products import DecodedProduct
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
-__all__ = ["Carrier", "Compute", "Factors", "Layer", "carriers_of", "carries", "finished"]
+__all__ = ["Carrier", "Compute", "Factors", "Layer", "carriers_of", "carries", "faster", "finished"]
 Factors = tuple[np.ndarray, np.ndarray]
 TYPES = {
     np.dtype(t): i for i, t in enumerate((np.int8, np.uint8, np.int16, np.int32, np.int64))
@@ -72,6 +72,24 @@ class Layer:
         """Whether those kernels know it that form each output from all channels."""
         return self.suits_kernels and self.op.groups == 1 and self.op.kernel[0] <= MAX_KERNEL_ROWS
 
+    @property
+    def largest_sum(self) -> int | None:
+        """Bound of every partial sum, proven from the weights; None beyond 64 bits."""
+        return None if self.operands is None else self.operands.largest_sum
+
+    @property
+    def no_kernel(self) -> str:
+        """Why no compiled kernel that forms each output from all channels runs it, in a few words."""
+        if self.suits_dense_kernels:
+            return ""
+        if self.library is None:
+            return "no compiled kernels"
+        if self.operands is None:
+            return "operands beyond 64 bits"
+        if self.op.dilation != (1, 1):
+            return "a dilated window"
+        return f"{self.op.groups} groups" if self.op.groups > 1 else "too large a window"
+
     def _row_bytes(self, copies: int) -> int:
         """Bytes of a padded row of float64 activations or of a row of sums, whichever is longer.
 
@@ -103,8 +121,14 @@ class Carrier:
         Whether `compile` takes `factors`.
     result_type : numpy.dtype or None
         Type of sums that are not requantised; None for int64.
+    speed : float
+        What `rate` gives where the carrier is exact, if that is one number.
+    special : bool
+        Whether it is for layers of one kind alone, which others do not lack.
     """
 
+    speed: float = 0
+    special: bool = False
     joins: bool = False
     result_type: np.dtype | None = None
 
@@ -116,7 +140,14 @@ class Carrier:
 
         A rate orders carriers and nothing else: it is that of one core with AVX-512 VNNI.
         """
-        raise NotImplementedError
+        return 0 if self.lacks() else self.speed
+
+    def lacks(self) -> str:
+        """Why it is not exact for the layer, in a few words; empty where it is.
+
+        A carrier without a `speed` says it by `rate` alone.
+        """
+        return "" if self.rate() else "other layers"
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         """What computes the layer.
@@ -150,6 +181,14 @@ def carriers_of(layer: Layer) -> dict[str, Carrier]:
         found[name] = kind(layer)
         rates[name] = found[name].rate()
     return {name: found[name] for name in sorted(found, key=lambda n: (-rates[n], n)) if rates[name]}
+
+
+def faster(layer: Layer, rate: float) -> dict[str, str]:
+    """Carriers that would be faster than `rate`, the next better first, with what each lacks."""
+    kinds = {name: _carriers.get(name) for name in _carriers.names()}
+    better = {name: kind for name, kind in kinds.items() if kind and not kind.special and kind.speed > rate}
+    order = sorted(better, key=lambda name: (better[name].speed, name))
+    return {name: lack for name in order if (lack := better[name](layer).lacks())}
 
 
 def finished(sums: np.ndarray, requantiser: Requantiser | None, layer: Layer) -> np.ndarray:

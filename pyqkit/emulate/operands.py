@@ -52,15 +52,22 @@ class Operands:
         """Bound of every partial sum."""
         return max(-self.low, self.high) * self.weight_sum
 
-    def fits(self, bits: int) -> bool:
-        """Whether activations and weights fit signed integers of `bits` bits.
+    def exceeding(self, bits: int) -> str:
+        """What does not fit signed integers of `bits` bits, in words; empty if all does.
 
         Activations of 8 bits may be unsigned too.
         """
         end = 2 ** (bits - 1)
+        low, high = int(self.weights.min()), int(self.weights.max())
         signed = -end <= self.low and self.high < end
         unsigned = bits == 8 and self.low >= 0 and self.high < 256
-        return bool((signed or unsigned) and -end <= self.weights.min() and self.weights.max() < end)
+        wide = [] if signed or unsigned else [f"activations {self.low:,} to {self.high:,}"]
+        wide += [] if -end <= low and high < end else [f"weights {low:,} to {high:,}"]
+        return f"{' and '.join(wide)} exceed {bits} bits" if wide else ""
+
+    def fits(self, bits: int) -> bool:
+        """Whether activations and weights fit, as `exceeding` says."""
+        return not self.exceeding(bits)
 
     def expand(self, carrier: np.ndarray, kind: np.dtype) -> np.ndarray:
         """Activations of a carrier, channels times copies."""

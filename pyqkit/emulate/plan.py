@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
 from pyqkit.emulate.carrier import from_carrier, write_carriers
 from pyqkit.emulate.compute import Call, Compute, bound
-from pyqkit.graph.graph import Graph
+from pyqkit.graph.graph import Graph, Operator
 
 Types = dict[str, np.dtype]
 _ALIGNED = 64  # bytes: a vector, and a line of the cache
@@ -21,11 +22,13 @@ class Step:
 
     Attributes
     ----------
+    operators : list of Operator
     inputs : list of str
     result : str
     compute : Compute
     """
 
+    operators: list[Operator]
     inputs: list[str]
     result: str
     compute: Compute
@@ -70,6 +73,18 @@ class Plan:
         for call in self._calls:
             call()
         return [from_carrier(self._arrays[tensor.name], tensor) for tensor in self._wanted]
+
+    def seconds(self, codes: dict[str, np.ndarray]) -> list[float]:
+        """What each step takes, once."""
+        self.run(codes)  # also warms up; sources are loaded again as others have taken their room
+        for tensor in self._sources:
+            write_carriers(codes[tensor.name], tensor, self._arrays[tensor.name])
+        found = []
+        for call in self._calls:
+            began = perf_counter()
+            call()
+            found.append(perf_counter() - began)
+        return found
 
 
 class _Room:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,22 @@ from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.graph.graph import Operator, Tensor
 
 Factors = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Why an operator's products are summed in a carrier.
+
+    Attributes
+    ----------
+    bound : int or None
+        Of every partial sum, proven from the real weights; None beyond 64 bits.
+    lacking : dict of str to str
+        Faster carriers, the next better first, and what each lacks.
+    """
+
+    bound: int | None = None
+    lacking: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,10 @@ class Runner:
     def __init__(self, op: Operator, context: Context) -> None:
         self.op, self.context = op, context
 
+    def choice(self) -> Choice:
+        """Why `carrier` was chosen, for operators that multiply."""
+        return Choice()
+
     def alone(self) -> Compute:
         """The operator's result."""
         op, tensors, out = self.op, self.context.inputs, self.context.out
@@ -74,7 +94,7 @@ class Runner:
         return None
 
 
-__all__ = ["Compute", "Context", "Factors", "Runner", "runner_for", "runs"]
+__all__ = ["Choice", "Compute", "Context", "Factors", "Runner", "runner_for", "runs"]
 _rules = Registry[type[Runner]]("pyqkit.emulate.operators")
 
 

@@ -11,11 +11,12 @@ from pyqkit.emulate.requantiser import Requantiser
 class _Blas(Carrier):
     kind: type
     exact: int  # integers below it are values of the type
-    speed: float
 
-    def rate(self) -> float:
-        operands = self.layer.operands
-        return self.speed if operands is not None and operands.largest_sum < self.exact else 0
+    def lacks(self) -> str:
+        bound = self.layer.largest_sum
+        if bound is None:
+            return "operands beyond 64 bits"
+        return "" if bound < self.exact else f"sums reach {bound:,}"
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         assert self.layer.operands is not None

@@ -18,12 +18,18 @@ class Depthwise(Carrier):
 
     result_type = np.dtype(np.int32)
 
-    def rate(self) -> float:
+    speed = 30
+    special = True
+
+    def lacks(self) -> str:
         op, operands = self.layer.op, self.layer.operands
+        if not op.groups == self.layer.tensor.shape[2] == len(op.weights):
+            return "outputs that do not have a channel of their own"
         if operands is None or not self.layer.suits_kernels or operands.lookup is not None:
-            return 0
-        alone = op.groups == self.layer.tensor.shape[2] == len(op.weights)
-        return 30 if alone and operands.fits(16) and operands.largest_sum <= INT32 else 0
+            return "no compiled kernel"
+        if not operands.fits(16):
+            return operands.exceeding(16)
+        return "" if operands.largest_sum <= INT32 else f"sums reach {operands.largest_sum:,}"
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         layer, operands = self.layer, self.layer.operands

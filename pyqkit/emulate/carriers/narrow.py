@@ -67,23 +67,29 @@ class _Narrow(Carrier):
 class Int8(_Narrow):
     """Unsigned times signed bytes, four at a time."""
 
-    group = 4
+    group, speed = 4, 110
 
-    def rate(self) -> float:
+    def lacks(self) -> str:
         operands = self.layer.operands
-        if operands is None or not self.layer.suits_dense_kernels or not self.layer.decoded:
-            return 0
-        return 110 if operands.fits(8) and 255 * operands.weight_sum <= INT32 else 0
+        if operands is None or self.layer.no_kernel:
+            return self.layer.no_kernel
+        if not self.layer.decoded:
+            return "products are rounded by a table"
+        if not operands.fits(8):
+            return operands.exceeding(8)
+        return "" if 255 * operands.weight_sum <= INT32 else f"sums reach {255 * operands.weight_sum:,}"
 
 
 @carries("int16")
 class Int16(_Narrow):
     """Two at a time."""
 
-    group = 2
+    group, speed = 2, 60
 
-    def rate(self) -> float:
+    def lacks(self) -> str:
         operands = self.layer.operands
-        if operands is None or not self.layer.suits_dense_kernels:
-            return 0
-        return 60 if operands.fits(16) and operands.largest_sum <= INT32 else 0
+        if operands is None or self.layer.no_kernel:
+            return self.layer.no_kernel
+        if not operands.fits(16):
+            return operands.exceeding(16)
+        return "" if operands.largest_sum <= INT32 else f"sums reach {operands.largest_sum:,}"

@@ -54,10 +54,13 @@ class _Wide(Carrier):
 class Float64(_Wide):
     """Products of float64."""
 
-    def rate(self) -> float:
-        operands = self.layer.operands
-        fits = operands is not None and self.layer.suits_dense_kernels and operands.largest_sum < EXACT
-        return 7 if fits else 0
+    speed = 7
+
+    def lacks(self) -> str:
+        bound = self.layer.largest_sum
+        if bound is None or self.layer.no_kernel:
+            return self.layer.no_kernel
+        return "" if bound < EXACT else f"sums reach {bound:,}"
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         layer, operands = self.layer, self.layer.operands
@@ -80,12 +83,17 @@ class Float64(_Wide):
 class Chosen(_Wide):
     """One product for each activation, although it has several copies: the others are zero."""
 
-    def rate(self) -> float:
+    speed = 8
+    special = True
+
+    def lacks(self) -> str:
         operands = self.layer.operands
-        if operands is None or not self.layer.suits_dense_kernels or operands.copies == 1:
-            return 0
+        if operands is None or self.layer.no_kernel:
+            return self.layer.no_kernel
+        if operands.copies == 1:
+            return "one number stands for an activation"
         fits = operands.largest_sum < EXACT and np.abs(operands.weights).max() < 2**24
-        return 8 if fits else 0
+        return "" if fits else f"sums reach {operands.largest_sum:,}"
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         layer, operands = self.layer, self.layer.operands

@@ -6,7 +6,7 @@ import numpy as np
 
 from pyqkit.emulate.convolutions import ConvolutionKernel
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.runner import Compute, Context, Factors, Runner, runs
+from pyqkit.emulate.runner import Choice, Compute, Context, Factors, Runner, runs
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.convolution import Convolution
 
@@ -20,6 +20,9 @@ class ConvolutionRunner(Runner):
         assert isinstance(op, Convolution)
         self._kernel = ConvolutionKernel(op, context.inputs[0], context.out, context.library)
         self.carrier, self.joins = self._kernel.carrier, self._kernel.joins
+
+    def choice(self) -> Choice:
+        return Choice(self._kernel.layer.largest_sum, self._kernel.faster())
 
     def alone(self) -> Compute:
         return self._kernel.compile(None) if self.carrier else super().alone()

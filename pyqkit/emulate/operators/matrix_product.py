@@ -9,8 +9,9 @@ import numpy as np
 from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
 from pyqkit.emulate.compute import Call, Compute, Kernel, one_after_the_other, prepared
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.runner import Runner, runs
+from pyqkit.emulate.runner import Choice, Context, Runner, runs
 from pyqkit.formats import product
+from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.matrix_product import MatrixProduct
 
 _TYPES = (*KERNEL_TYPES, np.dtype(np.float64))
@@ -30,6 +31,19 @@ class _Heads(ctypes.Structure):
 class MatrixProductRunner(Runner):
     """A kernel with the requantiser inside where every partial sum is exact, else the definition."""
 
+    def __init__(self, op: Operator, context: Context) -> None:
+        super().__init__(op, context)
+        self.carrier = self._carrier()
+
+    def _carrier(self) -> str:
+        if self.context.library is None or not self._known or self._bound() >= _FLOAT64:
+            return ""
+        return "float32 streams" if self._bound() < _FLOAT32 else "float64 streams"
+
+    def choice(self) -> Choice:
+        reach = f"sums reach {self._bound():,}"
+        return Choice(self._bound(), {} if self.carrier == "float32 streams" else {"float32 streams": reach})
+
     def alone(self) -> Compute:
         return self._kernel(None) or super().alone()
 
@@ -38,10 +52,9 @@ class MatrixProductRunner(Runner):
 
     def result_type(self) -> np.dtype | None:
         """As the kernel writes it."""
-        bound = self._bound()
-        if self.context.library is None or bound >= _FLOAT64 or not self._known:
+        if not self.carrier:
             return None
-        return np.dtype(np.int32 if bound < _FLOAT32 else np.int64)
+        return np.dtype(np.int32 if self._bound() < _FLOAT32 else np.int64)
 
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         left, right = self.context.inputs
@@ -56,7 +69,7 @@ class MatrixProductRunner(Runner):
     def _kernel(self, requantiser: Requantiser | None) -> Kernel | None:
         library, bound, op = self.context.library, self._bound(), self.op
         assert isinstance(op, MatrixProduct)
-        if library is None or bound >= _FLOAT64 or not self._known:
+        if library is None or not self.carrier:
             return None
         (left, right), tables = self.context.inputs, self._tables()
         results, terms = op.shape_of_group([left, right])
