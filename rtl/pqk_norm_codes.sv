@@ -58,13 +58,25 @@ module pqk_norm_codes #(
   wire last_in, last;
   wire first = word_in == 0;
   logic [STAGES-1:0] valid;
-  wire step = out_ready || !valid[STAGES-1];
+  wire step;  // from a register: it enables all that follows
+  wire [LANES*BITS_OUT-1:0] found;
   wire go = step && in_valid && (root_valid || !first);
   wire [STAGES:0] moving = {valid, go};
   wire unused = &{moving, word, last_in, last, root_data};
   assign in_ready = step && (root_valid || !first);
   assign root_ready = step && in_valid && first;
-  assign out_valid = valid[STAGES-1];
+  pqk_skid #(
+      .WIDTH(LANES * BITS_OUT)
+  ) room (
+      .clock,
+      .reset,
+      .in_valid(valid[STAGES-1]),
+      .in_ready(step),
+      .in_data(found),
+      .out_valid,
+      .out_ready,
+      .out_data
+  );
   pqk_counter #(.LENGTH(WORDS)) words_in (.clock, .reset, .advance(go), .count(word_in), .last(last_in));
   pqk_counter #(
       .LENGTH(WORDS)
@@ -194,7 +206,7 @@ module pqk_norm_codes #(
         .enable(step),
         .x,
         .total,
-        .code(out_data[lane*BITS_OUT+:BITS_OUT])
+        .code(found[lane*BITS_OUT+:BITS_OUT])
     );
   end
 endmodule

@@ -1,7 +1,8 @@
-// The next DIGITS binary digits of a root, one in a cycle. A word is {radicand, remainder, root, sum}: what is left of the
-// radicand, from its highest bits on, and what goes with it.
+// The next DIGITS binary digits of a root, one in a cycle. A word is {radicand, positive, remainder, root, sum}: what is left of
+// the radicand, from its highest bits on, and what goes with it.
 //
-// Nothing is restored: where a digit is 0, the remainder stays negative, and the next digit adds instead of subtracting.
+// Nothing is restored: where a digit is 0, the remainder stays negative, and the next digit adds instead of subtracting. The
+// first digit of all finds a remainder of 0, which is positive.
 `default_nettype none
 module pqk_norm_root #(
     parameter int SUM_BITS = 12,
@@ -33,19 +34,22 @@ module pqk_norm_root #(
 
   wire [SUM_BITS-1:0] sum = word[SUM_BITS-1:0];
   wire [ROOT_BITS-1:0] root = word[SUM_BITS+:ROOT_BITS];
-  wire [ROOT_BITS+1:0] remainder = word[SUM_BITS+ROOT_BITS+:ROOT_BITS+2];
+  wire [ROOT_BITS:0] remainder = word[SUM_BITS+ROOT_BITS+:ROOT_BITS+1];  // without its sign
+  wire positive = word[SUM_BITS+2*ROOT_BITS+1];
   wire [RADICAND_BITS-1:0] radicand = word[BITS-1-:RADICAND_BITS];
-  wire negative = remainder[ROOT_BITS+1];
-  wire [ROOT_BITS+3:0] left;
+  wire [ROOT_BITS+3:0] left;  // its sign turned, as that of the remainder is
   pqk_add_subtract #(
       .W(ROOT_BITS + 4)
   ) subtract (
-      .x({remainder, radicand[RADICAND_BITS-1-:2]}),
-      .y({2'b00, root, negative, 1'b1}),
-      .negate(!negative),
+      .x({positive, remainder, radicand[RADICAND_BITS-1-:2]}),
+      .y({2'b00, root, !positive, 1'b1}),
+      .negate(positive),
       .sum(left)
   );
-  wire [BITS-1:0] next = {radicand << 2, left[ROOT_BITS+1:0], {root[ROOT_BITS-2:0], !left[ROOT_BITS+3]}, sum};
+  wire digit_found = left[ROOT_BITS+3];
+  wire [BITS-1:0] next = {
+    radicand << 2, digit_found, left[ROOT_BITS:0], root[ROOT_BITS-2:0], digit_found, sum
+  };
   wire unused_high = &{left, root[ROOT_BITS-1]};
 
   always_ff @(posedge clock) begin

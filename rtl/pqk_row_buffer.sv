@@ -25,13 +25,16 @@ module pqk_row_buffer #(
   logic [BITS-1:0] memory[2*WORDS];  // rows come into its halves in turn, and leave them so
   logic full;  // a row has come that does not leave yet
   logic busy;  // a row is leaving
+  logic begins;  // full, and not busy
   wire [ADDRESS_BITS-1:0] written, left;
   wire [WORD_BITS-1:0] coming, going;
   wire came, gone, last_written, last_left;
-  assign move = full && !busy && step;
+  assign move = begins && step;
   assign in_ready = !full || move;
   assign take = in_valid && in_ready;
   wire read = step && (busy || full);
+  wire full_next = (take && came) || (full && !move);
+  wire busy_next = read ? !gone : busy;
   wire unused = &{coming, going, last_written, last_left};
   pqk_counter #(
       .LENGTH(2 * WORDS)
@@ -62,13 +65,14 @@ module pqk_row_buffer #(
     if (reset) begin
       full <= 0;
       busy <= 0;
+      begins <= 0;
       first <= 1;
       out_valid <= 0;
     end else begin
       if (take) first <= came;
-      if (take && came) full <= 1;
-      else if (move) full <= 0;
-      if (read) busy <= !gone;
+      full <= full_next;
+      busy <= busy_next;
+      begins <= full_next && !busy_next;
       if (step) out_valid <= read;
     end
   end

@@ -144,13 +144,17 @@ module pqk_row_search #(
         assign below = g_part[k-1].sum >>> CHUNK;
       end
       wire unused_limit = limit[LIMIT_BITS];
+      // Whether {number, reached_below} >= {sum, 1}: the sign of the difference the other way round, less 1.
       if (k < PARTS - 1) begin : g_unsigned
-        assign reached = {number, reached_below} >= {sum[CHUNK-1:0], 1'b1};
+        wire [CHUNK+1:0] apart = {1'b0, sum[CHUNK-1:0], 1'b1} + {1'b1, ~number, !reached_below};
+        wire unused_apart = &apart;
+        assign reached = apart[CHUNK+1];
       end else begin : g_signed
-        localparam int COMPARED = (WIDTH > SUM_BITS ? WIDTH : SUM_BITS) + 1;
-        wire signed [COMPARED-1:0] left = {(COMPARED - 1)'($signed(number)), reached_below};
-        wire signed [COMPARED-1:0] right = {(COMPARED - 1)'(sum), 1'b1};
-        assign reached = left >= right;
+        localparam int COMPARED = (WIDTH > SUM_BITS ? WIDTH : SUM_BITS) + 2;
+        wire [COMPARED-2:0] higher = (COMPARED - 1)'($signed(number));
+        wire [COMPARED-1:0] apart = {(COMPARED - 1)'(sum), 1'b1} + {~higher, !reached_below};
+        wire unused_apart = &apart;
+        assign reached = apart[COMPARED-1];
       end
     end
     always_ff @(posedge clock) if (enable) passed <= STEPS'({passed_beside, g_part[PARTS-1].reached});

@@ -15,15 +15,17 @@ module pqk_skid #(
   logic full;
   logic [WIDTH-1:0] spare;
   wire moves = out_ready || !out_valid;
-  assign in_ready = !full;
+  wire full_next = !moves && (full || in_valid);
   always_ff @(posedge clock) begin
     if (!full) spare <= in_data;
     if (moves) out_data <= full ? spare : in_data;
     if (reset) begin
       full <= 0;
+      in_ready <= 1;
       out_valid <= 0;
     end else begin
-      full <= !moves && (full || in_valid);
+      full <= full_next;
+      in_ready <= !full_next;  // a register of its own, for what it enables is far away
       if (moves) out_valid <= full || in_valid;
     end
   end

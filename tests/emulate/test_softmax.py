@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 
@@ -76,7 +77,9 @@ def network(fmt: str) -> Net:
     on = on_boundaries(net, fmt, gain)
     net.add(on)
     net.add(of_scores(fmt, gain, 1))
-    net.finish("on", "s")
+    few = of_scores("int4", Fraction(1), 1)  # its sums have more bits than what is compared with them
+    net.add(replace(few, name="few", outputs=["few"]))
+    net.finish("on", "s", "few")
     return net
 
 

@@ -87,9 +87,9 @@ def _root(name: str, digits: int) -> Case:
     top = radicand >> 8 - 2 * digits
     root = np.vectorize(isqrt)(top)
     left = radicand << 2 * digits & 255
-    begun = radicand << 10 + 3 | 5
+    begun = radicand << 10 + 3 | 1 << 9 + 3 | 5
     remainder = top - root**2 - np.where(root % 2 == 0, 2 * root + 1, 0)  # negative behind a digit of 0
-    ended = left << 10 + 3 | (remainder & 63) << 4 + 3 | root << 3 | 5
+    ended = left << 10 + 3 | (remainder & 63 ^ 32) << 4 + 3 | root << 3 | 5  # its sign turned
     parameters: Parameters = {"SUM_BITS": 3, "ROOT_BITS": 4, "RADICAND_BITS": 8, "DIGITS": digits}
     return Case(name, "norm_root", parameters, {"in": Words(21, begun)}, {"out": Words(21, ended)})
 

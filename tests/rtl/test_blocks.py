@@ -164,9 +164,9 @@ MUTANTS = {
         # A word comes over the one that waits.
         "softmax_terms_point": ("pqk_skid.sv", "if (!full) spare", "spare"),
         # A remainder that is negative becomes more so.
-        "norm_root": ("pqk_norm_root.sv", ".negate(!negative)", ".negate(1'b1)"),
+        "norm_root": ("pqk_norm_root.sv", ".negate(positive)", ".negate(1'b1)"),
         # A limit that is reached is passed.
-        "norm_codes": ("pqk_row_search.sv", "left >= right", "left > right"),
+        "norm_codes": ("pqk_row_search.sv", "+ {~higher, !reached_below}", "+ {~higher, 1'b1}"),
         # What lies below does not count.
         "norm_codes_point": ("pqk_row_search.sv", "known <= g_part[k-1].reached", "known <= 1"),
     },

@@ -20,7 +20,7 @@ from pyqkit.rtl.timing import Pipeline
 
 _MOMENT_STEPS = 6  # integers, squares, sums, their products, v, the radicand
 _HANDED_ON = 8  # cycles that FIFOs and forks take
-_CODE_STEPS = 3  # the distance, the products, their sum
+_CODE_STEPS = 4  # the distance, the products, their sum, the code
 
 
 @emits("layer_norm")
@@ -94,9 +94,8 @@ def _root(
         out = e.stream(f"{op.name}_root_{segment}", state, 1)
         wires, data = {}, f"{moments.name}_data"
         if segment == 0:
-            begun = (
-                f"{data}[{sums + radicand - 1}:{sums}], {2 * found.root_bits + 2}'b0, {data}[{sums - 1}:0]"
-            )
+            high, low = f"{data}[{sums + radicand - 1}:{sums}]", f"{data}[{sums - 1}:0]"
+            begun = f"{high}, 1'b1, {2 * found.root_bits + 1}'b0, {low}"
             wires = {"in_data": f"{{{begun}}}"}
         timing_of_digits = Serial(count // words, found.digits)
         e.block(op.name, "norm_root", numbers, {"in": moments}, {"out": out}, timing_of_digits, wires=wires)
@@ -176,7 +175,7 @@ def _codes(p: Mapping[str, int]) -> Features:
     found += delay(root + p["SUM_BITS"], p["DECODE_STAGES"]) + delay(root, p["SCALE_STAGES"] + 1)
     found["flip-flops"] += 2 * root + p["SUM_BITS"] + p["TOTAL_BITS"] + 2 * bits_for(p["WORDS"]) + 4
     products = p["MOVED_BITS"] + p["GAIN_BITS"] + root + 1 + p["OFFSET_BITS"]
-    found["flip-flops"] += lanes * (p["MOVED_BITS"] + products + bits)
+    found["flip-flops"] += lanes * (p["MOVED_BITS"] + products + bits + 2 * p["BITS_OUT"])
     found["flip-flops"] += lanes * decoding_registers(p, p["BITS_IN"], width)
     found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], width)
     found["adders"] = lanes * (2 * p["MOVED_BITS"] + bits) + (p["ONES"] - 1) * p["TOTAL_BITS"]

@@ -37,7 +37,7 @@ def softmax(e: Emitter, op: Operator) -> None:
 
     out = e.output(op, lanes)
     sums = found.term_bits + (words * lanes - 1).bit_length()
-    bits = found.factor.bit_length() + found.term_bits + 1
+    bits = max(found.factor.bit_length() + found.term_bits + 1, sums)
     parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "FACTOR": f"{bits}'h{found.factor:x}"}
     search = search_parameters(e, op.name, found.search, bits, sums, out.bits)
     parameters |= search
