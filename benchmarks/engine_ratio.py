@@ -1,7 +1,11 @@
-"""Frames a second of executors on the real ResNet-20, as ratios of one run: one core, CPU time of all
-threads.
+"""Frames a second of executors on real networks, as ratios of one run: one core, CPU time of all threads.
 
-OMP_NUM_THREADS=1 python benchmarks/engine_ratio.py --data FOLDER --formats e2m1 int4
+    OMP_NUM_THREADS=1 python benchmarks/engine_ratio.py --data FOLDER --formats e2m1 int4
+    OMP_NUM_THREADS=1 python benchmarks/engine_ratio.py --data FOLDER --models FOLDER --quick \\
+        --networks resnet20 resnet44 shufflenet vit kws --output results/engine_ratio_networks.json
+
+The keyword spotter `kws` is `kwsmlp_w3a3.onnx` of the public QONNX zoo, in its own formats; beside it
+onnxruntime runs a float network of its shapes. Quick: in shorter rounds, without Brevitas and qonnx.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +32,21 @@ from real_networks import CALIBRATION, FORMATS, RESULTS, quantised
 from records import Run
 
 from pyqkit.emulate.exact import ExactEngine
-from pyqkit.graph.graph import encode_input
+from pyqkit.graph.graph import Graph, encode_input
 from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.quant import FastInference, export_qonnx
+from pyqkit.quant.ptq import Recipe
+from pyqkit.quant.ptq import quantised as after_training
 
-NETWORK = "resnet20"
+NETWORKS = ("resnet20", "resnet44", "shufflenet", "vit", "kws")
+QUICK = 0.3  # CPU seconds of one executor in one round
+SEED = 0
 ROUNDS = 5  # medians of alternating rounds: a shared machine drifts
 SECONDS = 1.0  # CPU time of one executor in one round, at least one call
+BATCHES = (64, 1)
+Runs = dict[str, Callable[[], object]]
+Rates = dict[int, dict[str, float]]  # frames a second by batch and executor
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,49 +55,102 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
+    parser.add_argument("--models", type=Path, help="folder of the keyword spotter")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["resnet20"])
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
+    parser.add_argument("--quick", action="store_true", help="shorter rounds of exact and onnxruntime alone")
     parser.add_argument("--output", type=Path, default=RESULTS / "engine_ratio.json")
     options = parser.parse_args(arguments)
-    run = Run(options)
+    if "kws" in options.networks and options.models is None:
+        parser.error("--models was expected with kws; give the folder that holds it")
+    run = Run(options, [SEED])
     warnings.simplefilter("ignore")  # Brevitas and qonnx warn of their own internals
     torch.set_num_threads(1)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    with np.load(options.data / "cifar10_test_a.npz", allow_pickle=False) as archive:
-        images = zoo.images(NETWORK, archive["x"][:64])
-    with np.load(options.data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
-        training = zoo.images(NETWORK, archive["x"][:CALIBRATION])
-    results = []
-    for fmt in options.formats:
-        results.append(measure(fmt, options.data, images, training))
-        print(table(results[-1:]), flush=True)
-    run.write_json(options.output, {"formats": results}, indent=2)
-    run.write_markdown(options.output.with_suffix(".md"), table(results))
+    results: list[dict[str, Any]] = []
+    for network in options.networks:
+        for fmt in [""] if network == "kws" else options.formats:
+            results.append(measure(network, fmt, options))
+            print(table(results[-1:]), flush=True)
+            run.write_json(options.output, {"formats": results}, indent=2)
+            run.write_markdown(options.output.with_suffix(".md"), table(results))
     return 0
 
 
-def measure(fmt: str, data: Path, images: np.ndarray, training: np.ndarray) -> dict[str, Any]:
-    """All executors on one format, in alternation."""
-    model = quantised(NETWORK, fmt, "power_of_two", data, training)
-    floating = zoo.load(NETWORK, data)
+def measure(network: str, fmt: str, options: argparse.Namespace) -> dict[str, Any]:
+    """All executors on one network and format, in alternation."""
+    seconds = QUICK if options.quick else SECONDS
+    if network == "kws":
+        rates = spotter(options.models / "kwsmlp_w3a3.onnx", seconds)
+    else:
+        rates = pretrained(network, fmt, options.data, seconds, options.quick)
+    rows = {f"batch {b}": {name: round(rate, 1) for name, rate in r.items()} for b, r in rates.items()}
+    return {"network": network, "format": fmt or "its own", "frames_per_cpu_second": rows}
+
+
+def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) -> Rates:
+    """A network for images, quantised after training."""
+    with np.load(data / "cifar10_test_a.npz", allow_pickle=False) as archive:
+        images = zoo.images(network, archive["x"][:64])
+    with np.load(data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
+        training = zoo.images(network, archive["x"][:CALIBRATION])
+    if network == "vit":
+        recipe = Recipe.of(fmt, recipe="norms")
+        model: torch.nn.Module = after_training(zoo.load(network, data), training, recipe, SEED).quantised
+    else:
+        model = quantised(network, fmt, "power_of_two", data, training)
     with tempfile.TemporaryDirectory() as folder:
-        session = onnxruntime_float(floating, images, Path(folder) / "float.onnx")
+        session = onnxruntime_float(zoo.load(network, data), images, Path(folder) / "float.onnx")
         path = export_qonnx(model, torch.from_numpy(images[:1]), Path(folder) / "quantised.onnx")
-        engine, wrapper = exact(path), ModelWrapper(str(path))
-    with torch.no_grad(), quant_inference_mode(model, export_manager=FastInference):
-        model(torch.from_numpy(images[:1]))  # the mode caches weights in its first pass
-        rates = {}
-        for batch in (64, 1):
+        engine, wrapper = exact(path), None if quick else ModelWrapper(str(path))
+    rates = {}
+    with torch.no_grad(), nullcontext() if quick else inference_mode(model, images):
+        for batch in BATCHES:
             x = np.ascontiguousarray(images[:batch])
-            tensor = torch.from_numpy(x)
-            runs: dict[str, Callable[[], object]] = {
+            runs: Runs = {
                 "exact": lambda x=x: engine(x),
                 "onnxruntime float": lambda x=x: session.run(None, {"input": x}),
-                "quant_inference_mode": lambda t=tensor: model(t),
             }
-            if batch == 1:  # the file is for one frame
+            if not quick:
+                runs["quant_inference_mode"] = lambda x=x: model(torch.from_numpy(x))
+            if wrapper is not None and batch == 1:  # the file is for one frame
                 runs["qonnx"] = lambda x=x: execute_onnx(wrapper, {"input": x})
-            rates[batch] = {name: round(rate, 1) for name, rate in alternate(runs, batch).items()}
-    return {"format": fmt, "frames_per_cpu_second": {f"batch {b}": r for b, r in rates.items()}}
+            rates[batch] = alternate(runs, batch, seconds)
+    return rates
+
+
+def float_layers(graph: Graph) -> torch.nn.Module:
+    """Linear layers of the shapes of a network's, with ReLU between."""
+    shapes = [op.weights.shape for op in graph.operators if isinstance(op, Convolution)]
+    layers = [torch.nn.Linear(int(np.prod(inputs)), outputs) for outputs, *inputs in shapes]
+    return torch.nn.Sequential(*(part for layer in layers for part in (layer, torch.nn.ReLU())))
+
+
+@contextmanager
+def inference_mode(model: torch.nn.Module, images: np.ndarray) -> Iterator[None]:
+    """Brevitas' own, which caches weights in its first pass."""
+    with quant_inference_mode(model, export_manager=FastInference):
+        model(torch.from_numpy(images[:1]))
+        yield
+
+
+def spotter(path: Path, seconds: float) -> Rates:
+    """The keyword spotter, on random codes."""
+    graph = import_qonnx(path)
+    engine, (port,), random = ExactEngine(graph), graph.inputs, np.random.default_rng(SEED)
+    tensor, floating = graph.tensors[port.tensor], float_layers(graph)
+    images = random.random((64, int(np.prod(tensor.shape))), dtype=np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        session = onnxruntime_float(floating, images, Path(folder) / "float.onnx")
+    rates = {}
+    for batch in BATCHES:
+        codes = {port.tensor: random.choice(tensor.format.codes, (batch, *tensor.shape))}
+        runs: Runs = {
+            "exact": lambda c=codes: engine.run(c),
+            "onnxruntime float": lambda x=images[:batch]: session.run(None, {"input": x}),
+        }
+        rates[batch] = alternate(runs, batch, seconds)
+    return rates
 
 
 def exact(path: Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -112,7 +178,7 @@ def onnxruntime_float(model: torch.nn.Module, images: np.ndarray, path: Path) ->
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def alternate(runs: dict[str, Callable[[], object]], frames: int) -> dict[str, float]:
+def alternate(runs: Runs, frames: int, seconds: float) -> dict[str, float]:
     """Median frames per CPU second of each executor over rounds in which all take turns."""
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
@@ -120,7 +186,7 @@ def alternate(runs: dict[str, Callable[[], object]], frames: int) -> dict[str, f
     for _ in range(ROUNDS):
         for name, run in runs.items():
             calls, start = 0, time.process_time()
-            while not calls or time.process_time() - start < SECONDS:
+            while not calls or time.process_time() - start < seconds:
                 run()
                 calls += 1
             rates[name].append(frames * calls / (time.process_time() - start))
@@ -130,9 +196,9 @@ def alternate(runs: dict[str, Callable[[], object]], frames: int) -> dict[str, f
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown of all results."""
     lines = [
-        "| format | batch | exact, frames/s | onnxruntime float | quant_inference_mode | qonnx | "
+        "| network | format | batch | exact, frames/s | onnxruntime float | quant_inference_mode | qonnx | "
         "exact : ort | exact : Brevitas | exact : qonnx |",
-        "|" + " --- |" * 9,
+        "|" + " --- |" * 10,
     ]
     for result in results:
         for batch, rates in result["frames_per_cpu_second"].items():
@@ -140,7 +206,11 @@ def table(results: list[dict[str, Any]]) -> str:
             speeds = [f"{rates[n]:.1f}" if n in rates else "" for n in ("exact", *others)]
             ratios = [f"{rates['exact'] / rates[n]:.2f}" if n in rates else "" for n in others]
             lines.append(
-                "| " + " | ".join([result["format"], batch.removeprefix("batch "), *speeds, *ratios]) + " |"
+                "| "
+                + " | ".join(
+                    [result["network"], result["format"], batch.removeprefix("batch "), *speeds, *ratios]
+                )
+                + " |"
             )
     return "\n".join(lines) + "\n"
 
