@@ -40,7 +40,7 @@ from pyqkit.quant.ptq import Recipe
 from pyqkit.quant.ptq import quantised as after_training
 
 NETWORKS = ("resnet20", "resnet44", "shufflenet", "vit", "kws")
-QUICK = 0.3  # CPU seconds of one executor in one round
+QUICK, FEW = 0.3, 64  # CPU seconds of one executor in one round, and training images: of quick runs
 SEED = 0
 ROUNDS = 5  # medians of alternating rounds: a shared machine drifts
 SECONDS = 1.0  # CPU time of one executor in one round, at least one call
@@ -93,7 +93,7 @@ def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) 
     with np.load(data / "cifar10_test_a.npz", allow_pickle=False) as archive:
         images = zoo.images(network, archive["x"][:64])
     with np.load(data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
-        training = zoo.images(network, archive["x"][:CALIBRATION])
+        training = zoo.images(network, archive["x"][: FEW if quick else CALIBRATION])
     if network == "vit":
         recipe = Recipe.of(fmt, recipe="norms")
         model: torch.nn.Module = after_training(zoo.load(network, data), training, recipe, SEED).quantised
