@@ -203,7 +203,7 @@ def against_float(lines: Lines) -> str:
     rows = []
     for model, condition in places(lines):
         base = lines[model, condition, "float"]
-        for method in ("msq4", "msq4.shifted", "gptq4.matched", "rtn4"):
+        for method in ("msq4", "msq4.shifted", "msq4.inputs", "gptq4.matched", "rtn4"):
             ours = lines.get((model, condition, method))
             if ours is not None:
                 more = 100 * (ours.perplexity / base.perplexity - 1)
