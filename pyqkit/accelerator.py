@@ -6,16 +6,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyqkit import backends, build_contents, build_folder, engines
-from pyqkit import report as reports
 from pyqkit.boards import Board
 from pyqkit.compiled import Compiled, encode
 from pyqkit.designs import Designs
-from pyqkit.emulate.energy import NetworkEnergy, network_energy
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.engines import Engine, Say
 from pyqkit.errors import UserError
@@ -25,8 +23,11 @@ from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, order_codes
 from pyqkit.hardware import fit, folding
 from pyqkit.overlay.install import is_installed
-from pyqkit.report import Report
-from pyqkit.runtime import Driver
+
+if TYPE_CHECKING:
+    from pyqkit.emulate.energy import NetworkEnergy
+    from pyqkit.report import Report
+    from pyqkit.runtime import Driver
 
 ENERGY_FRAMES = 8  # that are counted
 VERIFIED = ("exact", "hls")  # unless told otherwise: what needs a C++ compiler and nothing else
@@ -210,6 +211,8 @@ class Accelerator:
         fit.check(self.designs.estimator.total(self.foldings), self.board)
 
     def _estimated(self, backend: str) -> Report:
+        from pyqkit import report as reports
+
         if backend not in self._reports:
             self._reports[backend] = reports.build(self.designs, backend)
         return self._reports[backend]
@@ -237,7 +240,11 @@ class Accelerator:
         found = self._estimated(backend)
         if timing:
             found = replace(found, timing=self.designs.timing(say))
-        return reports.simulated(found, self.engine("rtl", say), self.graph) if simulated else found
+        if simulated:
+            from pyqkit import report as reports
+
+            found = reports.simulated(found, self.engine("rtl", say), self.graph)
+        return found
 
     def energy(self, x: np.ndarray, say: Say | None = None) -> NetworkEnergy:
         """What a frame costs, modelled from the toggles of the design's netlists.
@@ -251,6 +258,8 @@ class Accelerator:
         say : callable, optional
             Called with a word on what is being done.
         """
+        from pyqkit.emulate.energy import network_energy
+
         codes = self.encode(x[: ENERGY_FRAMES + 1])
         return network_energy(self.designs.rtl, codes, self.board.part, say=say)
 
@@ -327,6 +336,8 @@ class Accelerator:
         }
         given = {name: value for name, value in options.items() if value is not None}
         if _is_overlay(Path(path)):
+            from pyqkit.runtime import Driver
+
             return Driver.load(path, **given)
         if given:
             raise UserError(

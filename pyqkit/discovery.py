@@ -41,8 +41,9 @@ class Registry(Generic[Rule]):
         return keep
 
     def get(self, kind: str) -> Rule | None:
-        """Rule of a name, None if there is none."""
-        self._find()
+        """Rule of a name, None if there is none; modules are imported where it is not known yet."""
+        if kind not in self._rules:
+            self._find()
         return self._rules.get(kind)
 
     def names(self) -> tuple[str, ...]:
