@@ -29,7 +29,14 @@ from pyqkit.graph.ops.convolution import ConvolutionFolding
 from pyqkit.rtl.generate import Design, generate, library
 from pyqkit.rtl.products import product_block
 from tests.array import bench as array_bench
-from tests.array import test_block_elements, test_block_matrix, test_comparison, test_matrix, test_simulation
+from tests.array import (
+    test_block_elements,
+    test_block_matrix,
+    test_comparison,
+    test_matrix,
+    test_merging,
+    test_simulation,
+)
 from tests.array.block_layers import directed_layer
 from tests.emulate.networks import everything
 from tests.rtl import bench
@@ -74,7 +81,11 @@ def sources() -> Iterator[Source]:
     blocks = {name: test_matrix.block(name) for name in test_matrix.MACHINES}
     blocks |= test_comparison.BLOCKS | test_block_elements.BLOCKS | test_block_matrix.BLOCKS
     yield Source(array_bench.TOP, {f"{array_bench.TOP}.sv": array_bench.text(blocks)})
-    for machine in (*test_simulation.MACHINES.values(), *map(named, ("lpa8x8", "msq8x8", "msq16x16"))):
+    machines = (
+        *test_simulation.MACHINES.values(),
+        *(test_merging.MACHINES[name] for name in ("crossbars", "two")),
+    )
+    for machine in (*machines, *map(named, ("lpa8x8", "msq8x8", "msq16x16"))):
         top = module_name(machine)
         yield Source(top, {f"{top}.sv": generate_array(machine)})
 

@@ -1,4 +1,4 @@
-// RUN: words of activations times tiles of weights, a word a trip, added up in accumulators.
+// RUN: words of activations times tiles of weights, a word a trip unless rows wait for each other, added up in accumulators.
 #pragma once
 #include "array/memory.hpp"
 #include "array/tile.hpp"
@@ -23,6 +23,7 @@ void run(const typename M::Run &fields, const typename M::Activations &activatio
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
 #pragma HLS DEPENDENCE variable = accumulators inter false
+    bool served = true;
     if (walk.multiplies()) {
       typename Family::Number numbers[ROWS];
 #pragma HLS ARRAY_PARTITION variable = numbers complete
@@ -32,6 +33,7 @@ void run(const typename M::Run &fields, const typename M::Activations &activatio
         numbers[row] = family.number(inside ? activations.slot(int(walk.address), row)
                                             : M::Activations::padded(ap_uint<8>(fields.pad)));
       }
+      served = tile.serve(family, numbers);
       for (int column = 0; column < COLUMNS; ++column) {
 #pragma HLS UNROLL
         Exact<Family::SUM> sums[Family::LANES];
@@ -39,18 +41,24 @@ void run(const typename M::Run &fields, const typename M::Activations &activatio
         tile.multiply(family, numbers, column, sums);
         for (int lane = 0; lane < Family::LANES; ++lane) {
 #pragma HLS UNROLL
-          accumulators.add(int(fields.bank), walk.place, column, lane, walk.replace, sums[lane], lane_bits);
+          if (served) {
+            accumulators.add(int(fields.bank), walk.place, column, lane, walk.replace, sums[lane], lane_bits);
+          }
         }
       }
     }
-    if (walk.loads()) {
+    if (served && walk.loads()) {
       for (int column = 0; column < COLUMNS; ++column) {
 #pragma HLS UNROLL
         tile.load(walk.row, column, family.weight(weights.slot(walk.weight, column)));
       }
     }
-    if (walk.tile_ends()) tile.swap();
-    walk.step();
+    if (served) {
+      if (walk.tile_ends()) tile.swap();
+      walk.step();
+    } else {
+      --trip;  // it goes on when all rows have been served
+    }
   }
 }
 

@@ -6,11 +6,10 @@
 namespace pyqkit {
 namespace array {
 
-template <class Family, int ROWS, int COLUMNS> struct Tile {
-  static constexpr int LANES = Family::LANES, SUM = Family::SUM;
+template <class Family, int ROWS, int COLUMNS> struct Standing {
   static_assert(COLUMNS <= ROWS, "a word has a slot for each column");
   typename Family::Weight now[ROWS][COLUMNS], next[ROWS][COLUMNS];
-  Tile() {
+  Standing() {
 #pragma HLS ARRAY_PARTITION variable = now complete
 #pragma HLS ARRAY_PARTITION variable = next complete
   }
@@ -28,6 +27,15 @@ template <class Family, int ROWS, int COLUMNS> struct Tile {
       }
     }
   }
+};
+
+template <class Family, int ROWS, int COLUMNS> struct Tile : Standing<Family, ROWS, COLUMNS> {
+  static constexpr int LANES = Family::LANES, SUM = Family::SUM;
+  // Whether all rows have what they need; where they have to wait for each other, this is asked again.
+  bool serve(const Family &, const typename Family::Number (&)[ROWS]) {
+#pragma HLS INLINE
+    return true;
+  }
   // The sums of a column over all rows, by lane.
   void multiply(const Family &family, const typename Family::Number (&numbers)[ROWS], int column,
                 Exact<SUM> (&sums)[LANES]) const {
@@ -38,7 +46,7 @@ template <class Family, int ROWS, int COLUMNS> struct Tile {
     }
     for (int row = 0; row < ROWS; ++row) {
 #pragma HLS UNROLL
-      family.add(sums, numbers[row], now[row][column]);
+      family.add(sums, numbers[row], this->now[row][column]);
     }
   }
 };

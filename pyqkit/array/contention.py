@@ -1,10 +1,10 @@
-"""Rows of elements that share networks which merge halves of outliers: who waits, cycle by cycle.
+"""Rows of elements that share networks which merge halves of outliers: who waits, step by step.
 
-Weights stand still, and vectors of activations pass the rows one behind the other, a row a cycle if nobody
-waits. A micro-block of eight columns of a row that has outliers needs its part of a network in the cycle in
-which a vector passes; each network serves one row a cycle there. A row goes on when all of its micro-blocks
-have been served, the vector below it first; what waits keeps the rows above it waiting when they have nowhere
-to go. Latencies of networks are the same for all and left out.
+Weights stand still, and vectors of activations pass the rows one behind the other. In a step each row has
+another vector, and all rows go on together. A row with outliers among eight columns requests a network for
+them in each step in which it has a vector; every network serves one row a cycle there, so the step lasts
+until all requests of all columns are served. Latencies of networks are hidden behind the elements. So do
+arrays of family `microscopiq` whose `merge` is ``butterfly``, to the cycle.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Contention:
     ideal : int
         If nobody waits.
     requests, conflicts : int
-        Of micro-blocks with outliers, and those that were not served in their first cycle.
+        Of eight columns with outliers, and those that were not served in their first cycle.
     """
 
     cycles: int = 0
@@ -38,9 +38,14 @@ class Contention:
         return Contention(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values())))
 
     @property
+    def waits(self) -> int:
+        """Cycles in which somebody waited."""
+        return self.cycles - self.ideal
+
+    @property
     def lost(self) -> float:
-        """Share of the cycles in which somebody waited."""
-        return 1 - self.ideal / self.cycles if self.cycles else 0.0
+        """Their share."""
+        return self.waits / self.cycles if self.cycles else 0.0
 
     @property
     def rate(self) -> float:
@@ -49,51 +54,46 @@ class Contention:
 
 
 def shared(flags: np.ndarray, vectors: int, networks: int) -> Contention:
-    """Vectors through tiles, one tile after the other.
+    """Vectors through tiles, each of which follows the one before at once.
 
     Parameters
     ----------
-    flags : numpy.ndarray, bool, shape (..., rows, micro-blocks)
+    flags : numpy.ndarray, bool, shape (tiles, rows, columns / 8)
         Which have outliers.
     vectors, networks : int
-        At least 1.
+        At least 1. Of fewer vectors than rows each tile takes as many steps as there are rows: the next one
+        is loaded meanwhile.
     """
-    tiles = flags.reshape(-1, *flags.shape[-2:])
-    count, rows, _ = tiles.shape
-    passed = np.zeros((count, rows), np.int64)  # vectors that a row has passed on
-    open_ = tiles.copy()  # what has not been served of the vector that a row has
-    fresh = np.ones((count, rows), bool)
-    cycles = requests = conflicts = 0
-    while (working := int((passed[:, -1] < vectors).sum())) > 0:
-        above = np.concatenate([np.full((count, 1), vectors), passed[:, :-1]], axis=1)
-        ready = passed < above
-        asking = open_ & ready[..., None]
-        # the rows farthest down come first
-        served = asking & (np.cumsum(asking[:, ::-1], axis=1)[:, ::-1] <= networks)
-        first = asking & fresh[..., None]
-        requests += int(first.sum())
-        conflicts += int((first & ~served).sum())
-        open_ &= ~served
-        done = ready & ~open_.any(axis=2)
-        fresh = np.where(ready, done, fresh)
-        passed[done] += 1
-        open_[done] = tiles[done]
-        cycles += working
-    return Contention(cycles, count * (vectors + rows - 1), requests, conflicts)
+    count, rows, columns = flags.shape
+    span = max(vectors, rows)
+    ideal = (count - 1) * span + vectors + rows - 1
+    tile, row, column = np.nonzero(flags)
+    if not len(tile):
+        return Contention(ideal, ideal)
+    first = tile * span + row  # step in which it has its first vector
+    times, at = np.unique(np.concatenate([first, first + vectors]), return_inverse=True)
+    change = np.zeros((len(times), columns), np.int64)
+    np.add.at(change, (at[: len(first)], column), 1)
+    np.add.at(change, (at[len(first) :], column), -1)
+    asking, steps = change.cumsum(axis=0)[:-1], np.diff(times)  # all the while between two times
+    turns = np.maximum(1, -(-asking.max(axis=1) // networks))
+    conflicts = np.maximum(0, asking - networks).sum(axis=1)
+    waits = int((turns - 1) @ steps)
+    return Contention(ideal + waits, ideal, int(asking.sum(axis=1) @ steps), int(conflicts @ steps))
 
 
-def of_matrix(flags: np.ndarray, rows: int, micros: int, vectors: int, networks: int) -> Contention:
+def of_matrix(flags: np.ndarray, rows: int, columns: int, vectors: int, networks: int) -> Contention:
     """Vectors through all tiles of a matrix of weights, which the last ones do not fill.
 
     Parameters
     ----------
-    flags : numpy.ndarray, bool, shape (inputs, micro-blocks)
+    flags : numpy.ndarray, bool, shape (inputs, outputs / 8)
         Along outputs: which have outliers.
-    rows, micros : int
-        Of a tile.
+    rows, columns : int
+        Of a tile, its columns counted by eight.
     vectors, networks : int
         As for `shared`.
     """
-    padded = np.pad(flags, [(0, -size % of) for size, of in zip(flags.shape, (rows, micros))])
-    tiles = padded.reshape(-1, rows, padded.shape[1] // micros, micros).swapaxes(1, 2)
-    return shared(tiles, vectors, networks)
+    padded = np.pad(flags, [(0, -size % of) for size, of in zip(flags.shape, (rows, columns))])
+    tiles = padded.reshape(-1, rows, padded.shape[1] // columns, columns).swapaxes(1, 2)
+    return shared(tiles.reshape(-1, rows, columns), vectors, networks)

@@ -23,6 +23,8 @@ STREAM_BITS = (64, 128)
 MOST_SIDE, MOST_ITEMS = 64, 2**20  # rows or columns; items of a memory
 MOST_LANE, MOST_SCALED = 48, 64  # bits of a sum, and of a sum times a multiplier
 MOST_PARAMETERS = 96  # bits of multiplier and offset
+MERGES = "load", "crossbar", "butterfly"
+MOST_NETWORKS = 8
 
 
 class Memory(IntEnum):
@@ -93,6 +95,12 @@ class Machine:
     operand_tables : int
         Of codes of activations, and as many of weights, that are there at a time.
     clock_mhz : float
+    merge : str
+        Where halves of outliers are merged, of families whose weights have such: when weights are loaded
+        (``load``), in a crossbar behind each eight elements of a row (``crossbar``), or in butterflies that
+        all rows share (``butterfly``). Programs are the same.
+    networks : int
+        Such butterflies: rows that are served at a time.
     """
 
     name: str
@@ -112,6 +120,8 @@ class Machine:
     stream_bits: int = 64
     operand_tables: int = 4
     clock_mhz: float = 100.0
+    merge: str = MERGES[0]
+    networks: int = 1
 
     def __post_init__(self) -> None:
         try:
@@ -144,6 +154,9 @@ class Machine:
         check(1 <= self.post_cycles <= 64, f"{self.post_cycles} cycles for a sum")
         check(1 <= self.operand_tables <= 16, f"{self.operand_tables} tables of codes")
         check(0 < self.clock_mhz <= 1000, f"a clock of {self.clock_mhz} MHz")
+        check(self.merge in MERGES, f"halves merged at {brief(self.merge)}, not {', '.join(MERGES)}")
+        most = MOST_NETWORKS if self.merge == "butterfly" else 1
+        check(1 <= self.networks <= most, f"{self.networks} networks, not 1 to {most}")
 
     def items(self, memory: Memory) -> int:
         """How many items a memory holds."""
@@ -169,8 +182,9 @@ class Machine:
 
     @property
     def digest(self) -> str:
-        """Of all that a program depends on: 16 hexadecimal digits. Name and clock are not among it."""
-        data = {key: value for key, value in self.to_json().items() if key not in ("name", "clock_mhz")}
+        """Of all that a program depends on: 16 hexadecimal digits."""
+        beside = "name", "clock_mhz", "merge", "networks"
+        data = {key: value for key, value in self.to_json().items() if key not in beside}
         return digest(json.dumps(data, sort_keys=True).encode())[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -192,7 +206,7 @@ class Machine:
             fields = dict(data)
             fields["modes"] = tuple(_mode(entry) for entry in fields["modes"])
             for key, value in fields.items():
-                if key in ("name", "family"):
+                if key in ("name", "family", "merge"):
                     text(value)
                 elif key == "clock_mhz":
                     check(type(value) in (int, float), f"{key} is no number")

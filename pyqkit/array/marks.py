@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pyqkit.array.program import Program, Segment
-from pyqkit.array.timing import schedule
+from pyqkit.array.timing import Span
+from pyqkit.array.waits import spans
 
 INPUT, RESULTS = "input", "results"  # what stands before the first layer, and behind the last
 
@@ -32,19 +33,23 @@ class Part:
 
 def parts(program: Program) -> tuple[Part, ...]:
     """Parts of all segments in their order, each segment's END excluded, which has the last mark of it."""
-    return tuple(part for segment in program.segments for part in segment_parts(program, segment))
+    both = zip(program.segments, spans(program))
+    return tuple(part for segment, found in both for part in _parts(program, segment, found))
 
 
 def segment_parts(program: Program, segment: Segment) -> list[Part]:
     """Parts of a segment in their order."""
+    return _parts(program, segment, spans(program)[program.segments.index(segment)])
+
+
+def _parts(program: Program, segment: Segment, found: list[Span]) -> list[Part]:
     end = segment.last - 1
     mine = [section for section in program.sections if segment.first <= section.first < segment.last]
     firsts = {section.first: section.layers for section in mine}
     behind = max((section.last for section in mine), default=segment.first)
     starts: dict[int, tuple[str, ...]] = {segment.first: (INPUT,), behind: (RESULTS,), **firsts}
     order = [*sorted(first for first in starts if first < end), end]
-    spans = schedule(program.machine, program.instructions[segment.first : segment.last])
-    at = [span.start for span in spans]
+    at = [span.start for span in found]
     return [
         Part(starts[first], first, at[last - segment.first] - at[first - segment.first])
         for first, last in pairwise(order)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from pyqkit.array.contention import Contention, shared
+from pyqkit.array.contention import Contention
 from pyqkit.array.families import of
-from pyqkit.array.isa import Load, Run
-from pyqkit.array.machine import Memory
+from pyqkit.array.isa import Run
 from pyqkit.array.program import Program, Section
+from pyqkit.array.waits import contended, runs
 from pyqkit.formats.microscopiq.routing import MICRO
 from pyqkit.formats.microscopiq.tensor import EXPONENT_BITS, LIST_BITS, MACRO
-
-MOST_VECTORS = 64  # in a row that are followed; more of them wait as often
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Outliers:
     slot_bits : int
         Of a place, without metadata.
     contention : Contention
-        If rows shared one network that merges halves (modelled); who merges as rows are loaded never waits.
+        If rows shared one network that merges halves, or as many as the machine has (modelled).
     """
 
     places: int
@@ -62,24 +59,8 @@ class Outliers:
 
 def of_sections(program: Program) -> tuple[Outliers | None, ...]:
     """Of each section; None where no weights can have any."""
-    tiles = list(_tiles(program))
+    tiles = list(runs(program))
     return tuple(_of_section(program, section, tiles) for section in program.sections)
-
-
-def _tiles(program: Program) -> Iterator[tuple[int, Run, np.ndarray]]:
-    """Every RUN: its number and tiles, (tiles * rows, bytes of an item)."""
-    memory = np.zeros((program.ends[3], program.weights.shape[1]), np.uint8)
-    origin = program.origins[3]
-    memory[origin : origin + len(program.weights)] = program.weights
-    for segment in program.segments:
-        streamed = iter(segment.streamed)
-        for index in range(segment.first, segment.last):
-            instruction = program.instructions[index]
-            if isinstance(instruction, Load) and instruction.memory == Memory.WEIGHTS:
-                memory[instruction.address : instruction.address + instruction.count] = next(streamed)
-            elif isinstance(instruction, Run):
-                count = (1 if instruction.same else instruction.tiles) * program.machine.rows
-                yield index, instruction, memory[instruction.weights : instruction.weights + count].copy()
 
 
 def _of_section(
@@ -95,8 +76,7 @@ def _of_section(
         counts = family.outliers(machine.modes[run.mode], weights)
         if counts is None:
             return None
-        vectors = min(run.positions, MOST_VECTORS)
-        contention += shared((counts > 0).reshape(-1, machine.rows, counts.shape[1]), vectors, 1)
+        contention += contended(machine, run, weights)
         slot_bits = machine.modes[run.mode].weight_bits
         if known.setdefault((run.weights, weights.tobytes()), index) == index:
             places += counts.size * MICRO

@@ -11,8 +11,9 @@ from pyqkit.array.isa import Post, Run, Unit
 from pyqkit.array.machine import Memory
 from pyqkit.array.outliers import Outliers, of_sections
 from pyqkit.array.program import Program, Section
-from pyqkit.array.timing import Span, depths, schedule
+from pyqkit.array.timing import Span, depths
 from pyqkit.array.touches import touched
+from pyqkit.array.waits import spans as segment_spans
 
 _RUNS = 3  # of an operator of the host, to time it
 
@@ -129,10 +130,8 @@ class ArrayReport:
 def report(program: Program) -> ArrayReport:
     """Cycles of a program, by the closed forms of `timing`; operators of the host are timed here."""
     machine = program.machine
-    spans, frame = list[Span](), 0
-    for segment in program.segments:
-        spans += schedule(machine, program.instructions[segment.first : segment.last], frame)
-        frame = spans[-1].start + depths(machine).repeat
+    spans = [span for found in segment_spans(program) for span in found]
+    frame = spans[-1].start + depths(machine).repeat if spans else 0
     sizes = [program.segment_bytes(segment) for segment in program.segments]
     outliers = of_sections(program)
     return ArrayReport(

@@ -14,8 +14,8 @@ from pyqkit.array.families import of
 from pyqkit.array.isa import Run
 from pyqkit.array.machine import MODES, Machine, Memory, Mode
 from pyqkit.array.program import Program
-from pyqkit.array.timing import frame_cycles
 from pyqkit.array.touches import touched
+from pyqkit.array.waits import segment_cycles
 from pyqkit.boards import Board
 from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph
@@ -215,8 +215,7 @@ def _with_memories(graph: Graph, machine: Machine, limits: dict[str, float]) -> 
 
 def _cycles(program: Program) -> int:
     """Of a frame."""
-    parts = [program.instructions[segment.first : segment.last] for segment in program.segments]
-    return sum(frame_cycles(program.machine, part) for part in parts)
+    return sum(segment_cycles(program))
 
 
 def _sizes(program: Program) -> Iterator[_Sizes]:

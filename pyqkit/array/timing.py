@@ -52,7 +52,7 @@ class Span:
 def depths(machine: Machine) -> Depths:
     """Depths of a machine's pipelines."""
     family = of(machine)
-    run, store = machine.rows + family.stages + 8, machine.rows + (family.shift_bits > 0) + 2
+    run, store = machine.rows + family.stages(machine) + 8, machine.rows + (family.shift_bits > 0) + 2
     return Depths(2, 2, run, post=28, raw=10, load=1, store=store, fill=2)
 
 
@@ -83,21 +83,26 @@ def table_entries(machine: Machine, table: Table) -> int:
     return 1 if table is Table.BOUNDARIES else 8
 
 
-def schedule(machine: Machine, instructions: Sequence[Instruction], start: int = 0) -> list[Span]:
-    """When each instruction of a program works, its END included; the first starts in cycle `start`."""
+def schedule(
+    machine: Machine, instructions: Sequence[Instruction], start: int = 0, waits: Sequence[int] = ()
+) -> list[Span]:
+    """When each instruction of a program works, its END included; the first starts in cycle `start`.
+
+    `waits` are the cycles that each takes longer than the closed form (`pyqkit.array.waits`), 0 if not given.
+    """
     depth, spans = depths(machine), []
     idle = dict.fromkeys(Unit, start)
     at = start
-    for instruction in instructions:
+    for instruction, longer in zip(instructions, waits or [0] * len(instructions), strict=True):
         end = instruction is instructions[-1]
-        waits = [unit for unit in Unit if end or unit & (instruction.wait | instruction.unit)]
-        at = max(at, *(idle[unit] for unit in waits))
-        spans.append(Span(instruction, at, at + cycles(machine, instruction)))
+        others = [unit for unit in Unit if end or unit & (instruction.wait | instruction.unit)]
+        at = max(at, *(idle[unit] for unit in others))
+        spans.append(Span(instruction, at, at + cycles(machine, instruction) + longer))
         idle[instruction.unit] = spans[-1].end
         at += depth.issue
     return spans
 
 
-def frame_cycles(machine: Machine, instructions: Sequence[Instruction]) -> int:
+def frame_cycles(machine: Machine, instructions: Sequence[Instruction], waits: Sequence[int] = ()) -> int:
     """Cycles from the first instruction of a segment to that of its next repetition."""
-    return schedule(machine, instructions)[-1].start + depths(machine).repeat
+    return schedule(machine, instructions, 0, waits)[-1].start + depths(machine).repeat

@@ -16,7 +16,7 @@ from pyqkit.array.machine import Machine
 from pyqkit.array.network import ArrayNetwork, Side
 from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.shared import together
-from pyqkit.array.timing import frame_cycles
+from pyqkit.array.waits import segment_cycles
 from pyqkit.formats.microscopiq.values import BlockActivation, BlockWeight
 from pyqkit.formats.port import End, Port, to_integers
 from pyqkit.graph.graph import Graph, Tensor
@@ -155,9 +155,8 @@ def _network(graph: Graph, machine: Machine) -> ArrayNetwork:
 def _cost(network: ArrayNetwork) -> Cost:
     """Of a call."""
     program, cost = network.program, Cost()
-    for segment in program.segments:
+    for segment, cycles in zip(program.segments, segment_cycles(program)):
         given, taken = program.segment_bytes(segment)
-        cycles = frame_cycles(program.machine, program.instructions[segment.first : segment.last])
         cost = cost.plus(Cost(cycles, 1, word_bits(program.machine) // 8 + given, taken))
     return cost
 

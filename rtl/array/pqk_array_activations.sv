@@ -1,5 +1,6 @@
-// Activations, a memory a row of elements. Row r reads r cycles after row 0, as the sums come to it; a cycle after its address a row has
-// its slot, or `pad` in all of them where the position lies outside of the tensor. PARTS parts of a slot are written separately.
+// Activations, a memory a row of elements. Row r reads r steps after row 0, as the sums come to it; a step after its address a row has
+// its slot, or `pad` in all of them where the position lies outside of the tensor. A step is a cycle with `enable`. PARTS parts of a
+// slot are written separately.
 `default_nettype none
 module pqk_array_activations #(
     parameter int ROWS = 8,
@@ -9,6 +10,7 @@ module pqk_array_activations #(
     localparam int ADDRESS = $clog2(DEPTH)
 ) (
     input  wire                     clock,
+    input  wire                     enable,
     input  wire [      ADDRESS-1:0] address,
     input  wire                     outside,
     input  wire [              7:0] pad,
@@ -25,15 +27,15 @@ module pqk_array_activations #(
     if (r == 0) begin : g_first
       assign {at, beyond} = {address, outside};
     end else begin : g_next
-      always_ff @(posedge clock) {at, beyond} <= {g_row[r-1].at, g_row[r-1].beyond};
+      always_ff @(posedge clock) if (enable) {at, beyond} <= {g_row[r-1].at, g_row[r-1].beyond};
     end
     for (genvar p = 0; p < PARTS; p++) begin : g_part
       pqk_array_memory #(.WIDTH(BITS), .DEPTH(DEPTH), .MEMORY(MEMORY)) memory (
           .clock, .write(write[r*PARTS+p]), .write_address(write_address[r*ADDRESS+:ADDRESS]),
-          .write_data(write_data[8*r+p*BITS+:BITS]), .read(1'b1), .address(at), .data(slot[p*BITS+:BITS])
+          .write_data(write_data[8*r+p*BITS+:BITS]), .read(enable), .address(at), .data(slot[p*BITS+:BITS])
       );
     end
-    always_ff @(posedge clock) blank <= beyond;
+    always_ff @(posedge clock) if (enable) blank <= beyond;
     assign codes[8*r+:8] = blank ? pad : slot;
   end
 endmodule

@@ -2,7 +2,8 @@
 // part PART of a word, from bit PLACE on; words to which codes are written have none.
 //
 // Codes of a cycle go to one word or to two neighbouring ones, so even and odd words lie in memories of their own. An exponent is read a
-// cycle after its address, and leaves STORE cycles later for who sends words, FOOT cycles later for sums at the feet of columns.
+// step after its address, a cycle with `enable`, and leaves STORE steps later for who sends words, FOOT steps and BEHIND cycles later for
+// sums at the feet of columns.
 `default_nettype none
 module pqk_array_exponents #(
     parameter int ROWS = 8,
@@ -13,11 +14,13 @@ module pqk_array_exponents #(
     parameter int PLACE = 0,
     parameter int STORE = 8,
     parameter int FOOT = 13,
+    parameter int BEHIND = 0,
     parameter MEMORY = "block",
     localparam int ADDRESS = $clog2(DEPTH),
     localparam int HALF = (DEPTH + 1) / 2
 ) (
     input  wire                    clock,
+    input  wire                    enable,
     input  wire [     ADDRESS-1:0] address,
     input  wire                    outside,
     input  wire [       SHIFT-1:0] pad,
@@ -57,13 +60,15 @@ module pqk_array_exponents #(
     wire mine = brings && loaded_address[0] == 1'(b);
     pqk_array_memory #(.WIDTH(SHIFT), .DEPTH(HALF), .MEMORY(MEMORY)) memory (
         .clock, .write(mine || cleared), .write_address(mine ? loaded_address[ADDRESS-1:1] : clears),
-        .write_data(mine ? brought : '0), .read(1'b1), .address(address[ADDRESS-1:1]), .data(found[b])
+        .write_data(mine ? brought : '0), .read(enable), .address(address[ADDRESS-1:1]), .data(found[b])
     );
   end
-  always_ff @(posedge clock) {odd, blank} <= {address[0], outside};
+  always_ff @(posedge clock) if (enable) {odd, blank} <= {address[0], outside};
   wire [SHIFT-1:0] here = blank ? pad : found[odd];
-  pqk_delay #(.WIDTH(SHIFT), .STAGES(STORE)) to_store (.clock, .enable(1'b1), .d(here), .q(stored));
-  pqk_delay #(.WIDTH(SHIFT), .STAGES(FOOT - STORE)) to_foot (.clock, .enable(1'b1), .d(stored), .q(at_foot));
+  pqk_delay #(.WIDTH(SHIFT), .STAGES(STORE)) to_store (.clock, .enable, .d(here), .q(stored));
+  wire [SHIFT-1:0] near;
+  pqk_delay #(.WIDTH(SHIFT), .STAGES(FOOT - STORE)) to_foot (.clock, .enable, .d(stored), .q(near));
+  pqk_delay #(.WIDTH(SHIFT), .STAGES(BEHIND)) behind (.clock, .enable(1'b1), .d(near), .q(at_foot));
   wire unused = &load_data;
 
   if (DEPTH < 4 || FOOT < STORE) begin : g_illegal

@@ -2,7 +2,8 @@
 //
 // A tile takes as many cycles as it has positions, or rows if those are more: its rows of weights are read at the same time, two
 // cycles ahead, which is enough since every row of elements needs its weights a cycle after the row above. `busy` lasts until
-// the last sum is written, DRAIN cycles after the last position was counted.
+// the last sum is written, DRAIN cycles after the last position was counted. All of them are steps: cycles with `enable`, which is high
+// when nothing is counted.
 `default_nettype none
 module pqk_array_run #(
     parameter int ROWS = 8,  // of elements
@@ -19,6 +20,7 @@ module pqk_array_run #(
 ) (
     input  wire                    clock,
     input  wire                    reset,
+    input  wire                    enable,
     input  wire                    start,
     output logic                   busy,
     input  wire  [       MODE-1:0] mode,  // fields of the instruction, taken by `start`
@@ -99,7 +101,7 @@ module pqk_array_run #(
   wire taps_end = word_ends && tap_x_ends && tap_y_ends;
   wire counts = runs && !positions_done;
   assign weight_read = runs && !weights_done;
-  always_ff @(posedge clock) begin
+  always_ff @(posedge clock) if (enable) begin
     word_ends  <= word + 1'b1 == words_l;
     tap_x_ends <= tap_x + 1'b1 == taps_x_l;
     tap_y_ends <= tap_y + 1'b1 == taps_y_l;
@@ -141,7 +143,7 @@ module pqk_array_run #(
   logic signed [PLACE-1:0] first_y, first_x, at_y, at_x;  // in the tensor
   wire signed [PLACE-1:0] next_x = !word_ends ? first_x : !tap_x_ends ? first_x + PLACE'(dilation_x_l) : column_l;
   wire signed [PLACE-1:0] next_y = word_ends && tap_x_ends ? first_y + PLACE'(dilation_y_l) : first_y;
-  always_ff @(posedge clock) begin
+  always_ff @(posedge clock) if (enable) begin
     if (counts) begin
       at <= x_ends ? at_below : at + step_column_l;
       at_x <= x_ends ? first_x : at_x + PLACE'(stride_x_l);
@@ -165,7 +167,7 @@ module pqk_array_run #(
 
   // ---- accumulators and weights
   logic [ACCUMULATOR-1:0] sum;
-  always_ff @(posedge clock) begin
+  always_ff @(posedge clock) if (enable) begin
     if (counts) sum <= sum + 1'b1;
     if (weight_read) weight_address <= weight_address + 1'b1;
     if (runs && tile_ends) begin
@@ -183,19 +185,19 @@ module pqk_array_run #(
   // ---- two cycles behind the weights
   wire in_tensor = !at_y[PLACE-1] && at_y < PLACE'(height_l) && !at_x[PLACE-1] && at_x < PLACE'(width_l);
   pqk_delay #(.WIDTH(ADDRESS + ACCUMULATOR + 3), .STAGES(2)) behind (
-      .clock, .enable(1'b1), .d({counts && fresh, !in_tensor, replaces, at, sum}), .q({first, outside, replace, address, place})
+      .clock, .enable, .d({counts && fresh, !in_tensor, replaces, at, sum}), .q({first, outside, replace, address, place})
   );
   logic [1:0] counted;
   assign valid = counted[1];
 
   logic [$clog2(DRAIN+1)-1:0] drained;
   always_ff @(posedge clock) begin
-    counted <= reset ? '0 : {counted[0], counts};
-    drained <= runs ? '0 : drained + 1'b1;
-    if (reset) {runs, busy} <= '0;
+    if (enable) counted <= {counted[0], counts};
+    if (enable) drained <= runs ? '0 : drained + 1'b1;
+    if (reset) {runs, busy, counted} <= '0;
     else if (start) {runs, busy} <= '1;
-    else if (runs && tile_ends && taps_end) runs <= 0;
-    else if (!runs && drained == ($clog2(DRAIN + 1))'(DRAIN)) busy <= 0;
+    else if (enable && runs && tile_ends && taps_end) runs <= 0;
+    else if (enable && !runs && drained == ($clog2(DRAIN + 1))'(DRAIN)) busy <= 0;
   end
 endmodule
 `default_nettype wire

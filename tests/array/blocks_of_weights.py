@@ -39,10 +39,13 @@ def directed(bits: int, seed: int = 0) -> np.ndarray:
     return np.array(found)
 
 
-def random_items(columns: int, bits: int, count: int, random: np.random.Generator) -> np.ndarray:
+def random_items(
+    columns: int, bits: int, count: int, random: np.random.Generator, apart: bool = False
+) -> np.ndarray:
     """Items of weights of an array whose lists name each place once, as bits: (count, bits of an item).
 
-    Slots, flags, exponents and signs are any; what is no lane of slots of `bits` bits says nothing.
+    Slots, flags, exponents and signs are any; what is no lane of slots of `bits` bits says nothing. With
+    `apart` lists route, and both halves of an outlier have its sign, as encoders make them: networks need it.
     """
     slots, groups, width = BlockWeight(bits).slots, columns // MICRO, 4
     stored = random.integers(0, 2, (count, groups, MICRO, width // bits, bits), np.uint8)
@@ -50,9 +53,15 @@ def random_items(columns: int, bits: int, count: int, random: np.random.Generato
     lists = np.zeros((count, groups, 2, 2 * MOST), np.int64)
     for at in np.ndindex(count, groups, width // bits):
         pairs = int(random.integers(0, MOST + 1))
-        lists[at][: 2 * pairs] = halves = random.permutation(MICRO)[: 2 * pairs]
+        halves = random.permutation(MICRO)[: 2 * pairs]
+        if apart and pairs:
+            uppers = tuple(sorted(halves[:pairs].tolist()))
+            halves = np.stack([uppers, random.choice(choices(uppers).lowers)], 1).ravel()
+        lists[at][: 2 * pairs] = halves
+        mine = stored[at[0], at[1], :, at[2]]
         if side[(*at, 0)]:
-            stored[at[0], at[1], halves, at[2], slots.half : bits - 1] = 0
+            mine[halves, slots.half : bits - 1] = 0
+            mine[halves[1::2], -1] = mine[halves[::2], -1] if apart else mine[halves[1::2], -1]
     places = (lists[..., None] >> np.arange(3) & 1).astype(np.uint8)
     parts = stored, np.concatenate([side, places.reshape(count, groups, 2, -1)], axis=-1)
     shared = random.integers(0, 2, (count, 3), np.uint8)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pyqkit.array.execute import item_bits, item_words
+from pyqkit.array.execute import item_bits, item_bytes, item_words
 from pyqkit.array.families import of
 from pyqkit.array.isa import (
     ALL_UNITS,
@@ -25,6 +25,7 @@ from pyqkit.array.isa import (
 )
 from pyqkit.array.machine import SLOT_BITS, Machine, Memory
 from pyqkit.array.program import in_words
+from pyqkit.array.waits import contended
 from pyqkit.formats import parse
 from tests.array.blocks_of_weights import random_items
 
@@ -53,6 +54,7 @@ class Drawn:
         self.program: list[Instruction] = []
         self.runs: dict[int, Run] = {}  # the last one of each bank
         self.tables: list[np.ndarray] = []
+        self.weights = np.zeros((0, 0), np.uint8)  # items, once its content was made
         self._fill(Table.BOUNDARIES)
         self._fill(Table.CODES)
         for choice in range(machine.operand_tables):
@@ -200,19 +202,35 @@ class Drawn:
             (Memory.WEIGHTS, WEIGHTS),
             (Memory.ACTIVATIONS, ACTIVATIONS),
         ):
-            sent += self._load(memory, self._items(memory, count))
+            items = self._items(memory, count)
+            self.weights = items if memory is Memory.WEIGHTS else self.weights
+            sent += self._load(memory, items)
         return sent + encode(machine, Repeat(first=0, count=repetitions))
 
     def _items(self, memory: Memory, count: int) -> np.ndarray:
         """Random items as they come over the stream: (count, bytes)."""
         machine, size = self.machine, item_words(self.machine, memory) * self.machine.stream_bits
+        mode = machine.modes[self.pair.mode]
         bits = self.random.integers(0, 2, (count, size), np.uint8)
         bits[:, item_bits(machine, memory) :] = 0
         if memory is Memory.WEIGHTS and machine.family == "microscopiq":
             bits[:, : item_bits(machine, memory)] = random_items(
-                machine.columns, machine.modes[self.pair.mode].weight_bits, count, self.random
+                machine.columns, mode.weight_bits, count, self.random, machine.merge != "load"
             )
         return np.packbits(bits, axis=1, bitorder="little")
+
+    @property
+    def waits(self) -> list[int]:
+        """Cycles that each instruction takes longer as rows wait for networks."""
+        machine, found = self.machine, [0] * len(self.program)
+        if machine.merge == "butterfly":
+            size = item_bytes(machine, Memory.WEIGHTS)
+            for index, run in enumerate(self.program):
+                if isinstance(run, Run):
+                    count = (1 if run.same else run.tiles) * machine.rows
+                    items = self.weights[run.weights : run.weights + count, :size]
+                    found[index] = contended(machine, run, items).waits
+        return found
 
     def _load(self, memory: Memory, items: np.ndarray) -> bytes:
         head = encode(self.machine, Load(memory=memory, address=0, count=len(items)))

@@ -16,6 +16,7 @@ from pyqkit.array.machine import Machine
 from pyqkit.array.program import Call, Program, executed
 from pyqkit.array.rtl import generate, module_name
 from pyqkit.array.timing import frame_cycles
+from pyqkit.array.waits import segment_cycles
 from pyqkit.emulate.array_rtl import HARNESS, Answer
 from tests.array.random_programs import Drawn
 from tests.emulate.networks import Net
@@ -103,14 +104,13 @@ class Simulation:
     def agrees(self, net: Net) -> None:
         """A network's program gives the codes of the definitions, each segment in the cycles of the model."""
         program = compile_graph(net.graph, self.machine)
-        setup, segments = program.setup(), iter(program.segments)
+        setup, segments = program.setup(), iter(zip(program.segments, segment_cycles(program)))
         memories = program.instructions, program.tables, program.parameters, program.weights
         loads = sum(len(items) > 0 for items in memories)
 
         def send(call: Call) -> np.ndarray:
-            segment, answer = next(segments), self.send(setup + call.content)
+            (segment, cycles), answer = next(segments), self.send(setup + call.content)
             frames = len(next(iter(net.codes.values())))
-            cycles = frame_cycles(self.machine, program.instructions[segment.first : segment.last])
             sent = (
                 len(setup) * 8 // self.machine.stream_bits
                 + word_bits(self.machine) // self.machine.stream_bits
@@ -132,7 +132,8 @@ class Simulation:
             assert answer.content == wanted, seed
             assert np.flatnonzero(answer.last).tolist() == [len(answer.last) - 1]
             words = len(content) * 8 // self.machine.stream_bits
-            assert answer.cycles == words + 2 * frame_cycles(self.machine, drawn.program) + beside(5)
+            frames = 2 * frame_cycles(self.machine, drawn.program, drawn.waits)
+            assert answer.cycles == words + frames + beside(5)
             assert self.send(content, (40 + 5 * seed, 120), seed).content == wanted, seed
 
 

@@ -15,6 +15,7 @@ FAMILIES = (
     "block_memory",
     "blocks",
     "digits",
+    "halves",
     "logarithms",
 )  # with AMD's integers the other blocks run in a whole machine
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
@@ -57,6 +58,11 @@ def test_bench_with_the_integers_of_amd(name: str, tmp_path: Path) -> None:
         ("blocks", "outlier ? slot.sides[lane].exponent", "outlier ? slot.sides[0].exponent"),
         ("blocks", "slot.sides[lane].flag && upper", "upper"),
         ("blocks", "lane > 0 && bits == ELEMENT", "false"),
+        ("halves", "upper ? 1 << half | low", "upper ? low"),
+        ("halves", "weight.negative[lane] != number.negative", "number.negative"),
+        ("halves", "way & (level - 1) ? foreign", "way & level ? foreign"),
+        ("halves", "served < NETWORKS)", "served < NETWORKS) || served > 2"),
+        ("halves", "if (all) done[group][row] = false", "done[group][row] = false"),
         ("block_memory", "SIDE * (BLOCK_LANES * micro + lane)", "SIDE * (BLOCK_LANES * lane + micro)"),
         ("block_memory", "    shifts[item] = 0;", "    shifts[0] = 0;"),
     ],
@@ -65,6 +71,7 @@ def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path)
     """Modes mixed up, the wrong digit, a stale tile, an address off by one, another zero, lanes that leak.
 
     Of outliers: one that is forgotten, no hidden bit, a place that is kept, another lane's exponent, lists
-    whose flag is not set, and a second lane of weights of four bits.
+    whose flag is not set, a second lane of weights of four bits, a hidden bit that is lost or has no sign, a
+    wrong way through the butterfly, a network that serves more rows than one, and rows that wait for ever.
     """
     assert run_mutant(f"array/{header}", right, wrong, tmp_path).returncode == 1

@@ -34,7 +34,11 @@ pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not 
 BLOCKS = replace(
     named("msq8x8"), name="msq_small", rows=16, weight_words=5000, activation_words=1500, accumulators=60
 )
-DRAWN = MACHINES | {"microscopiq": BLOCKS}
+APART = {
+    "crossbar": replace(BLOCKS, name="msq_crossbar", merge="crossbar"),
+    "butterfly": replace(BLOCKS, name="msq_butterfly", merge="butterfly", networks=2),
+}
+DRAWN = MACHINES | {"microscopiq": BLOCKS} | APART
 PAIRED = {name: replace(machine, accumulators=CODES) for name, machine in MACHINES.items()}
 QUICK = ("-std=c++17", "-O1", "-fPIC", "-shared", "-w")  # to compile, not to run
 
@@ -68,7 +72,7 @@ def test_random_programs(name: str, amd: bool) -> None:
     assert words > 300
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", [name for name in DRAWN if name not in APART])
 def test_streams_of_128_bits(name: str) -> None:
     """Random programs, and a network of the compiler."""
     machine = replace(DRAWN[name], name=f"{name}_wide", stream_bits=128)
@@ -103,7 +107,9 @@ def test_networks(name: str, activations: str, weights: str) -> None:
         agrees(net, program, made(program))
 
 
-@pytest.mark.parametrize("machine", [BLOCKS, named("msq16x16")], ids=lambda machine: machine.name)
+@pytest.mark.parametrize(
+    "machine", [BLOCKS, *APART.values(), named("msq16x16")], ids=lambda machine: machine.name
+)
 def test_networks_of_blocks(machine: Machine) -> None:
     """Outliers at all places, layers of scaled blocks in both modes, a network with a step of the host."""
     for net in (*map(directed_layer, (2, 4)), *map(scaled_layer, (2, 4)), network()):

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyqkit.array.machine import SLOT_BITS, Machine, Mode
 from pyqkit.discovery import Registry
-from pyqkit.errors import UserError
+from pyqkit.errors import UserError, brief
 from pyqkit.formats import NumberFormat
 
 families = Registry["Family"]("pyqkit.array.families")
@@ -73,15 +73,15 @@ class Family(ABC):
         Of an activation word, behind its slots: the power of two by which all of them are multiplied.
     parts : int
         Of a slot of activations, that are written separately.
-    stages : int
-        Cycles from an activation to the accumulators that elements in SystemVerilog take beyond others.
+    merges : tuple of str
+        Where halves of outliers may be merged (`Machine.merge`).
     """
 
     name: str
     built: ClassVar[frozenset[Language]] = frozenset(LANGUAGES)
     shift_bits: ClassVar[int] = 0
     parts: ClassVar[int] = 1
-    stages: ClassVar[int] = 0
+    merges: ClassVar[tuple[str, ...]] = ("load",)
     entry_bits: int  # of a table of codes
     table_entries: int
     usual: ClassVar[Mapping[int, str]]  # formats by bits of a code, such as any machine of the family holds
@@ -124,6 +124,10 @@ class Family(ABC):
     def weight_bytes(self, machine: Machine) -> int:
         """Of an item of weights as it lies in `slots`."""
         return -(-self.weight_bits(machine) // 8)
+
+    def stages(self, machine: Machine) -> int:
+        """Cycles from an activation to the accumulators that elements in SystemVerilog take beyond others."""
+        return 0
 
     def fault(self, machine: Machine, items: np.ndarray) -> str | None:
         """What is wrong with items of weights that no compiler made; None where nothing can be seen.
@@ -168,6 +172,15 @@ class Family(ABC):
 
     def outliers(self, mode: Mode, tiles: np.ndarray) -> np.ndarray | None:
         """How many outliers each micro-block has: int64, (rows, micro-blocks); None where weights have none.
+
+        Parameters
+        ----------
+        tiles : numpy.ndarray, uint8, shape (rows, bytes of an item of weights)
+        """
+        return None
+
+    def requests(self, mode: Mode, tiles: np.ndarray) -> np.ndarray | None:
+        """Which columns need a network: bool, (rows, networks side by side); None where weights need none.
 
         Parameters
         ----------
@@ -240,6 +253,11 @@ def of(machine: Machine) -> Family:
         raise UserError(
             f"a family out of {', '.join(families.names())} was expected, but the array {machine.name} has "
             f"{machine.family!r}; choose one of them"
+        )
+    if machine.merge not in family.merges:
+        raise UserError(
+            f"an array of family {machine.family} that merges halves at {' or '.join(family.merges)} was "
+            f"expected, but {machine.name} has {brief(machine.merge)}; choose one of them"
         )
     return family
 

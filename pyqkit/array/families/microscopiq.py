@@ -23,12 +23,12 @@ from typing import ClassVar
 import numpy as np
 
 from pyqkit.array.families.base import Family, Pair, families, multiplied
-from pyqkit.array.machine import SLOT_BITS, Machine, Mode, machines
+from pyqkit.array.machine import MERGES, SLOT_BITS, Machine, Mode, machines
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.microscopiq import encode, spread_window
 from pyqkit.formats.microscopiq.planning import planned
-from pyqkit.formats.microscopiq.routing import MICRO, MOST
+from pyqkit.formats.microscopiq.routing import MICRO, MOST, routes
 from pyqkit.formats.microscopiq.tensor import Plan, Slots
 from pyqkit.formats.microscopiq.values import BLOCK, SHIFT_BITS, SPREAD, BlockActivation, BlockWeight
 
@@ -54,9 +54,13 @@ class BlockFamily(Family):
     name = "microscopiq"
     entry_bits, table_entries = 8, 8  # no codes pass a table
     shift_bits = SHIFT_BITS
-    stages = 3  # weights and codes wait for each other, products are shifted, and sums
+    merges = MERGES
     usual: ClassVar[Mapping[int, str]] = {2: "msq2", 4: "msq4", 8: "int8"}
     unit = BlockWeight(2)
+
+    def stages(self, machine: Machine) -> int:
+        """Weights and codes wait for each other, products are shifted, and sums; and networks take four."""
+        return 3 + 4 * (machine.merge == "butterfly")
 
     def weight_bits(self, machine: Machine) -> int:
         _check(machine)
@@ -70,7 +74,11 @@ class BlockFamily(Family):
         places = _joined(side[:, 1 + SHIFT_BITS :].reshape(len(side), MOST, 2, 3))
         there = places[..., :1] != places[..., 1:]  # pairs of equal places say nothing
         named = ((places[..., None] == np.arange(MICRO)) & there[..., None]).sum(axis=(1, 2))
-        return "a list of outliers names a place twice" if (named > 1).any() else None
+        if (named > 1).any():
+            return "a list of outliers names a place twice"
+        lists = np.unique(np.where(there, places, 0).reshape(-1, MOST, 2), axis=0)
+        routed = (routes(*(pairs[pairs[:, 0] != pairs[:, 1]].T)) for pairs in lists)
+        return None if all(routed) else "a list of outliers does not route"
 
     def stores(self, fmt: NumberFormat) -> bool:
         return super().stores(fmt) or isinstance(fmt, BlockActivation)
@@ -109,6 +117,10 @@ class BlockFamily(Family):
 
     def outliers(self, mode: Mode, tiles: np.ndarray) -> np.ndarray:
         return np.asarray(_read(mode, tiles)[0].paired.sum(axis=-1))
+
+    def requests(self, mode: Mode, tiles: np.ndarray) -> np.ndarray:
+        side = _sides(tiles)[:, :, : self.lanes(mode)]
+        return np.asarray(side[..., 0].any(axis=2))
 
     def lanes(self, mode: Mode) -> int:
         return ELEMENT_BITS // mode.weight_bits
@@ -180,20 +192,30 @@ def _read(mode: Mode, tiles: np.ndarray) -> tuple[Plan, np.ndarray]:
     """What items of weights say: the plan of their rows, and slots (rows, micro-blocks, 8), lane 0 first."""
     slots = Slots(mode.weight_bits)
     rows, lanes = len(tiles), ELEMENT_BITS // slots.bits
-    groups = tiles.shape[1] * 8 // (MICRO * ELEMENT_BITS + LANES * SIDE_BITS)
-    columns = groups * MICRO
+    side = _sides(tiles)
+    groups = side.shape[1]
     bits = np.unpackbits(tiles, axis=1, bitorder="little")
-    ends = np.cumsum([columns * ELEMENT_BITS, groups * LANES * SIDE_BITS, SHIFT_BITS])
-    stored, side, inlier, _ = np.split(bits, ends, axis=1)
-    codes = _joined(stored.reshape(rows, columns, lanes, slots.bits)).transpose(0, 2, 1)
-    side = side.reshape(rows, groups, LANES, SIDE_BITS)[:, :, :lanes].transpose(0, 2, 1, 3)
-    side = side.reshape(rows, lanes * groups, SIDE_BITS)
+    stored, inlier = bits[:, : groups * MICRO * ELEMENT_BITS], bits[:, _inliers_at(groups) :][:, :SHIFT_BITS]
+    codes = _joined(stored.reshape(rows, groups * MICRO, lanes, slots.bits)).transpose(0, 2, 1)
+    side = side[:, :, :lanes].transpose(0, 2, 1, 3).reshape(rows, lanes * groups, SIDE_BITS)
     flags = side[..., :1].astype(np.uint8)
     exponents = _joined(side[..., 1 : 1 + SHIFT_BITS]) + slots.fraction
     places = _joined(side[..., 1 + SHIFT_BITS :].reshape(*side.shape[:2], MOST, 2, 3)).astype(np.uint8)
     places *= flags[..., None]
     plan = Plan(_joined(inlier)[:, None], exponents, places[..., 0], places[..., 1])
     return plan, codes.reshape(rows, lanes * groups, MICRO)
+
+
+def _sides(tiles: np.ndarray) -> np.ndarray:
+    """Bits of what micro-blocks share: (rows, micro-blocks of a lane, `LANES`, `SIDE_BITS`)."""
+    groups = tiles.shape[1] * 8 // (MICRO * ELEMENT_BITS + LANES * SIDE_BITS)
+    bits = np.unpackbits(tiles, axis=1, bitorder="little")[:, : _inliers_at(groups)]
+    return bits[:, groups * MICRO * ELEMENT_BITS :].reshape(len(tiles), groups, LANES, SIDE_BITS)
+
+
+def _inliers_at(groups: int) -> int:
+    """The first bit of the exponent of a row's inliers."""
+    return groups * (MICRO * ELEMENT_BITS + LANES * SIDE_BITS)
 
 
 def _side(plan: Plan, slots: Slots) -> np.ndarray:

@@ -123,7 +123,7 @@ def _memory(out: Writer, kept: _Kept) -> None:
         ports["write_address"] = f"copy_write ? copy_address : {ports['write_address']}"
         ports["write_data"] = "copy_write ? store_data : load_data"
     ports |= {
-        "read": "1'b1",
+        "read": elements(machine).step(machine) if kept.memory == Memory.WEIGHTS else "1'b1",
         "address": kept.address,
         "data": kept.item,
     }
@@ -178,6 +178,7 @@ def run(out: Writer) -> None:
         "DRAIN": depths(out.machine).run - 2,
     }
     ports = CLOCKED | out.fields(isa.Run) | {"start": "start && is_run", "busy": "run_busy"}
+    ports |= {"enable": elements(out.machine).step(out.machine)}
     ports |= {f"run_{name}": f"run_{name}" for name in held}
     ports |= {name: f"position_{name}" for name in position}
     ports |= {name: name for name in ("weight_read", "weight_address", "weight_row")}

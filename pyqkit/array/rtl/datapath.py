@@ -23,6 +23,7 @@ def activations(out: Writer) -> None:
     out.declare(code_data=8 * sides[0], store_read=1, store_address=address)
     ports = {
         "clock": "clock",
+        "enable": elements(machine).step(machine),
         "address": "store_read ? store_address : position_address",
         "outside": "!store_read && position_outside",
         "pad": "run_pad",
@@ -44,9 +45,12 @@ def _exponents(out: Writer) -> None:
     part, place = divmod(8 * machine.rows, machine.stream_bits)
     sizes = {"ROWS": machine.rows, "DEPTH": machine.activation_words, "SHIFT": shift, "PART": part}
     sizes |= {"PLACE": place, "STREAM": machine.stream_bits, "STORE": machine.rows}
-    sizes |= {"FOOT": machine.rows + family(machine).stages + 3}
+    step, stages = elements(machine).step(machine), family(machine).stages(machine)
+    late = stages - 1 if step.isidentifier() else 0  # what does not wait, behind the last row's products
+    sizes |= {"FOOT": machine.rows + stages + 3 - late, "BEHIND": late}
     ports = {
         "clock": "clock",
+        "enable": step,
         "address": "store_read ? store_address : position_address",
         "outside": "!store_read && position_outside",
         "pad": f"run_pad[{shift - 1}:0]",
@@ -69,8 +73,9 @@ def matrix(out: Writer) -> None:
     modes = [made.mode_bits(mode) for mode in machine.modes]
     out.choose("matrix_mode", "run_mode", modes, int(made.parameters(machine)["MODE"]))
     rows = {"weight_write": 1, "write_row": row_bits(machine)}
-    out.delay("weights_come", "weight_read, weight_row", rows, 1)
-    out.delay("swap_comes", "position_valid && position_first", {"swap": 1}, 1)
+    step = made.step(machine)
+    out.delay("weights_come", "weight_read, weight_row", rows, 1, step)
+    out.delay("swap_comes", "position_valid && position_first", {"swap": 1}, 1, step)
     made.matrix(out)
 
 
@@ -79,12 +84,9 @@ def accumulators(out: Writer) -> None:
     machine, made = out.machine, elements(out.machine)
     columns, lane = made.columns(machine), made.accumulator_lane(machine)
     width, wide = columns.bits, 2 * columns.segments * lane
-    address, leaves = out.bits(isa.Run, "accumulator"), machine.rows + family(machine).stages + 5
+    address = out.bits(isa.Run, "accumulator")
     out.declare(post_address=address, all_sums=machine.columns * wide)
-    read = {"sum_read": 1, "sum_address": address}
-    out.delay("sums_near", "position_valid, position_place", read, leaves - 2)
-    terms = {"sum_valid": 1, "sum_replace": 1, "sum_place": address}
-    out.delay("sums_come", "position_valid, position_replace, position_place", terms, leaves)
+    _places(out, address)
     ports = {
         "clock": "clock",
         "quarters": made.quarters,
@@ -102,6 +104,21 @@ def accumulators(out: Writer) -> None:
     for c in range(machine.columns):
         own = {"term": f"column_sums[{c * width}+:{width}]", "sums": f"all_sums[{c * wide}+:{wide}]"}
         out.block("accumulator", f"accumulator_{c}", sizes, ports | own)
+
+
+def _places(out: Writer, address: int) -> None:
+    """Where sums belong, as they come; steps of rows that wait end before networks and feet of columns."""
+    machine, step = out.machine, elements(out.machine).step(out.machine)
+    stages, valid = family(machine).stages(machine), "position_valid"
+    replace, place, late = "position_replace", "position_place", machine.rows + 5 + stages
+    if step.isidentifier():
+        made = {"made_valid": 1, "made_replace": 1, "made_place": address}
+        out.delay("terms_made", ", ".join((valid, replace, place)), made, machine.rows + 5, step)
+        valid, replace, place, late = f"made_valid && {step}", "made_replace", "made_place", stages
+    read = {"sum_read": 1, "sum_address": address}
+    out.delay("sums_near", f"{valid}, {place}", read, late - 2)
+    terms = {"sum_valid": 1, "sum_replace": 1, "sum_place": address}
+    out.delay("sums_come", f"{valid}, {replace}, {place}", terms, late)
 
 
 def post(out: Writer) -> None:

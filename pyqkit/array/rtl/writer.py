@@ -42,11 +42,13 @@ class Writer:
         """An instance of a block of ``rtl/array``."""
         self.body.append(instance(f"array_{module}", name, parameters, ports))
 
-    def delay(self, name: str, given: str, taken: Mapping[str, int], stages: int) -> None:
-        """New wires, by width, that are what is given some cycles later."""
+    def delay(
+        self, name: str, given: str, taken: Mapping[str, int], stages: int, enable: str = "1'b1"
+    ) -> None:
+        """New wires, by width, that are what is given some cycles with `enable` later."""
         self.declare(**taken)
         parameters = {"WIDTH": sum(taken.values()), "STAGES": stages}
-        ports = {"clock": "clock", "enable": "1'b1", "d": f"{{{given}}}", "q": f"{{{', '.join(taken)}}}"}
+        ports = {"clock": "clock", "enable": enable, "d": f"{{{given}}}", "q": f"{{{', '.join(taken)}}}"}
         self.body.append(instance("delay", name, parameters, ports))
 
     def choose(self, name: str, index: str, values: Sequence[int], bits: int) -> None:

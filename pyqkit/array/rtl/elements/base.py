@@ -75,6 +75,10 @@ class Elements(ABC):
     items: ClassVar[str] = "items"
     unread: ClassVar[tuple[str, ...]] = ()
 
+    def step(self, machine: Machine) -> str:
+        """When what comes to the elements goes on: a wire, unless it does so in each cycle."""
+        return "1'b1"
+
     @abstractmethod
     def columns(self, machine: Machine) -> Columns:
         """Sums of a column, as accumulators add them."""
