@@ -1,4 +1,4 @@
-"""How often rows of elements wait for networks that merge halves of outliers (modelled, cycle by cycle).
+"""How often rows of elements wait for networks that merge halves of outliers (modelled, step by step).
 
     python benchmarks/merge_network.py
 
@@ -25,11 +25,11 @@ def row(size: int, rate: float, batch: int) -> str:
     tiles = [(random.random((size, size // 8, 8)) < rate).any(axis=2) for _ in range(TILES)]
     cells = []
     for networks in NETWORKS:
-        found = [shared(flags, batch, networks) for flags in tiles]
+        found = [shared(flags[None], batch, networks) for flags in tiles]
         requests, conflicts, cycles = (
             sum(getattr(each, name) for each in found) for name in ("requests", "conflicts", "cycles")
         )
-        lost = 1 - sum(each.ideal for each in found) / cycles
+        lost = sum(each.waits for each in found) / cycles
         cells.append(f"{conflicts / max(1, requests):.1%}, {lost:.1%}")
     return f"| {size} | {rate:.1%} | {batch} | " + " | ".join(cells) + " |"
 

@@ -33,6 +33,7 @@ SIZES = 8, 16, 32, 64  # rows, and as many columns
 ROWS, MICRO = 8, 8  # of matrices that are synthesised whole; columns of a network
 _GIVEN = elements(named("msq8x8")).parameters(named("msq8x8"))
 LANE = int(_GIVEN["LANE"])
+TERM = 22  # bits of what a row adds to a lane
 
 
 def matrix(columns: int, crossbars: bool) -> Block:
@@ -47,7 +48,12 @@ BLOCKS = {
     "merge, 2 bits": Block.of("block_merge", {"BITS": 2}),
     "marks": Block.of("block_marks", {}),
     "crossbar and sums": Block.of("block_crossbar", {"LANE": LANE}),
-    "butterfly of a lane": Block.of("block_butterfly", {"SUM": LANE, "TERM": 19}),
+    "butterfly of a lane": Block.of("block_butterfly", {"SUM": TERM, "TERM": TERM - 3}),
+    "terms of a row, one network": Block.of("block_terms", {"LANE": LANE, "NETWORKS": 1}),
+    **{
+        f"arbiter and network of {rows} rows": Block.of("block_network", {"ROWS": rows, "NETWORKS": 1})
+        for rows in SIZES
+    },
     "8 columns, merged": matrix(8, False),
     "8 columns, crossbars": matrix(8, True),
     "16 columns, merged": matrix(16, False),
@@ -64,8 +70,10 @@ class Variant:
     name : str
     element : str
         One for each row and column.
-    of_row, of_array : mapping of str to int
-        Blocks of each eight columns: of every row, and for all rows together.
+    of_row : mapping of str to int
+        Blocks of each eight columns of every row.
+    of_rows : mapping of str to int
+        And of all of them together, whose names may say how many rows there are.
     whole : str
         How matrices that are synthesised whole are called; nothing without one.
     """
@@ -73,15 +81,24 @@ class Variant:
     name: str
     element: str
     of_row: Mapping[str, int]
-    of_array: Mapping[str, int]
+    of_rows: Mapping[str, int]
     whole: str = ""
+
+    def of_array(self, rows: int) -> dict[str, int]:
+        """Blocks of each eight columns of so many rows."""
+        return {name.format(rows=rows): count for name, count in self.of_rows.items()}
 
     def luts(self, parts: Mapping[str, Part], rows: int, columns: int) -> tuple[int, int]:
         """LUTs at most, of all parts and of what merges."""
         groups = columns // MICRO
-        merging = sum(parts[name].lut_high * count for name, count in self.of_array.items()) * groups
-        merging += sum(parts[name].lut_high * count for name, count in self.of_row.items()) * groups * rows
-        return rows * columns * parts[self.element].lut_high + merging, merging
+        merging = sum(_luts(parts[name]) * count for name, count in self.of_array(rows).items()) * groups
+        merging += sum(_luts(parts[name]) * count for name, count in self.of_row.items()) * groups * rows
+        return rows * columns * _luts(parts[self.element]) + merging, merging
+
+
+def _luts(part: Part) -> int:
+    """At most, with those that are used as memory."""
+    return part.lut_high + part.lutram
 
 
 VARIANTS = (
@@ -95,8 +112,12 @@ VARIANTS = (
         {"marks": 2},
         "crossbars",
     ),
-    Variant("one butterfly for all rows", "element", {}, {"butterfly of a lane": 2}),
-    Variant("eight butterflies", "element", {}, {"butterfly of a lane": 16}),
+    Variant(
+        "one butterfly for all rows",
+        "element, halves apart",
+        {"terms of a row, one network": 1},
+        {"marks": 2, "arbiter and network of {rows} rows": 1},
+    ),
 )
 
 
@@ -105,14 +126,20 @@ def table(parts: Mapping[str, Part]) -> str:
     lines = ["| block | LUT low to high | FF | ns |", "| --- | --- | --- | --- |"]
     for name in (name for name in BLOCKS if name in parts):
         part = parts[name]
-        lines.append(f"| {name} | {part.lut_low:,} to {part.lut_high:,} | {part.ff:,} | {part.ns:.2f} |")
+        lines.append(
+            f"| {name} | {part.lut_low + part.lutram:,} to {_luts(part):,} | {part.ff:,} | {part.ns:.2f} |"
+        )
     sizes = " | ".join(f"{size} x {size}" for size in SIZES)
     lines += ["", f"| variant | {sizes} |", "| --- " * (1 + len(SIZES)) + "|"]
     for variant in VARIANTS:
-        if {variant.element, *variant.of_row, *variant.of_array} <= parts.keys():
-            found = [variant.luts(parts, size, size) for size in SIZES]
-            cells = " | ".join(f"{total:,}, {merging / total:.1%}" for total, merging in found)
-            lines.append(f"| {variant.name} | {cells} |")
+        found = []
+        for size in SIZES:
+            if {variant.element, *variant.of_row, *variant.of_array(size)} <= parts.keys():
+                total, merging = variant.luts(parts, size, size)
+                found.append(f"{total:,}, {merging / total:.1%}")
+            else:
+                found.append("not measured")
+        lines.append(f"| {variant.name} | {' | '.join(found)} |")
     for columns in SIZES[:2]:
         for variant in VARIANTS:
             whole = parts.get(f"{columns} columns, {variant.whole}")
@@ -120,7 +147,7 @@ def table(parts: Mapping[str, Part]) -> str:
                 sum_of_parts = variant.luts(parts, ROWS, columns)[0]
                 lines += [
                     "",
-                    f"{ROWS} rows and {columns} columns, {variant.whole}: {whole.lut_high:,} LUTs whole, "
+                    f"{ROWS} rows and {columns} columns, {variant.whole}: {_luts(whole):,} LUTs whole, "
                     f"{sum_of_parts:,} by parts.",
                 ]
     return "\n".join(lines)
