@@ -28,6 +28,8 @@ class ConvolutionKernel:
         What products are summed in; empty if only the operator's own definition is exact.
     joins : bool
         Whether the kernel can add another branch to its sums.
+    joined_bits : int
+        Of the integers that it adds then.
     result_type : numpy.dtype or None
         Type of sums that are not requantised, where it is not int64.
     layer : Layer
@@ -39,6 +41,7 @@ class ConvolutionKernel:
         self.carrier = next(iter(found), "")
         self._chosen = found.get(self.carrier)
         self.joins = self._chosen is not None and self._chosen.joins
+        self.joined_bits = 32 if self._chosen is None else self._chosen.joined_bits
         self.result_type: np.dtype | None = None if self._chosen is None else self._chosen.result_type
 
     def faster(self) -> dict[str, str]:

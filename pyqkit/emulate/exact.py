@@ -27,7 +27,7 @@ from pyqkit.emulate.explain import Explained
 from pyqkit.emulate.plan import Plan, Step
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.runner import Choice, Context, Runner, runner_for
-from pyqkit.emulate.terms import fits_32_bits
+from pyqkit.emulate.terms import may_join
 from pyqkit.engines import Counts, Say, engine
 from pyqkit.formats.port import checked_codes
 from pyqkit.graph.graph import Graph, Operator
@@ -250,8 +250,8 @@ class ExactEngine:
             self.graph.input_tensors(add),
         )
         place = list(add.inputs).index(joined.outputs[0])
-        kinds = [np.dtype(np.int32) if i == place else self._types[t.name] for i, t in enumerate(tensors)]
-        if requantiser is None or not fits_32_bits(add, tensors, kinds, requantiser):
+        other = self._types[tensors[1 - place].name]
+        if requantiser is None or not may_join(add, tensors, other, requantiser, runner.joined_bits):
             return self._single(joined) | self._single(add)
         self._chose(joined.name, runner)
         compute = runner.joined(requantiser, (add.multipliers[place], add.multipliers[1 - place]))

@@ -119,6 +119,8 @@ class Carrier:
     ----------
     joins : bool
         Whether `compile` takes `factors`.
+    joined_bits : int
+        Of the integers that it then adds: 32 or 64.
     result_type : numpy.dtype or None
         Type of sums that are not requantised; None for int64.
     speed : float
@@ -130,6 +132,7 @@ class Carrier:
     speed: float = 0
     special: bool = False
     joins: bool = False
+    joined_bits: int = 32
     result_type: np.dtype | None = None
 
     def __init__(self, layer: Layer) -> None:

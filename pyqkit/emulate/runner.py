@@ -62,10 +62,13 @@ class Runner:
         What products are summed in, for those who look into the engine; empty if nothing is multiplied.
     joins : bool
         Whether `joined` adds another branch to the result before it is stored.
+    joined_bits : int
+        Of the integers that it adds: 32 or 64.
     """
 
     carrier: str = ""
     joins: bool = False
+    joined_bits: int = 32
 
     def __init__(self, op: Operator, context: Context) -> None:
         self.op, self.context = op, context

@@ -28,11 +28,23 @@ class Term(ctypes.Structure):
 
 def fits_32_bits(op: Add, tensors: list[Tensor], kinds: list[np.dtype], requantiser: Requantiser) -> bool:
     """Whether the kernels can form the sum in 32 bits, from carriers of these types."""
-    largest = [
+    types = all(kind in KERNEL_TYPES and not t.format.is_logarithmic for kind, t in zip(kinds, tensors))
+    return types and sum(_largest(op, tensors)) <= INT32 and requantiser.sum_type == np.int32
+
+
+def may_join(op: Add, tensors: list[Tensor], other: np.dtype, requantiser: Requantiser, bits: int) -> bool:
+    """Whether a kernel whose sums have so many bits can add the other branch to them, of this type."""
+    if bits == 32:
+        return fits_32_bits(op, tensors, [np.dtype(np.int32), other], requantiser)
+    known = other in KERNEL_TYPES and not any(t.format.is_logarithmic for t in tensors)
+    return known and sum(_largest(op, tensors)) < 2**63 and requantiser.sum_type == np.int64
+
+
+def _largest(op: Add, tensors: list[Tensor]) -> list[int]:
+    """Bounds of the branches, multiplied."""
+    return [
         int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)
     ]
-    types = all(kind in KERNEL_TYPES and not t.format.is_logarithmic for kind, t in zip(kinds, tensors))
-    return types and sum(largest) <= INT32 and requantiser.sum_type == np.int32
 
 
 def compile_add(

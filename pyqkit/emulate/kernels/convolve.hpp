@@ -21,8 +21,6 @@ struct Convolution {
 
 namespace {
 
-const int SPAN = 64;  // pixels whose sums stay in the cache
-
 // Where the sums of a row go: as they are, or through the other branch and the requantiser.
 struct Behind {
   const Convolution &what;

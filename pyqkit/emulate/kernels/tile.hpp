@@ -5,6 +5,8 @@
 
 namespace {
 
+const int SPAN = 64;  // pixels whose sums stay in the cache
+
 inline int32_t word_at(const char *from) { return loaded<int32_t>(from); }
 
 // Four unsigned bytes times four signed ones. With PAIRS the products of two neighbours fit 16 bits, which only weights can

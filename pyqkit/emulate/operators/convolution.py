@@ -20,6 +20,7 @@ class ConvolutionRunner(Runner):
         assert isinstance(op, Convolution)
         self._kernel = ConvolutionKernel(op, context.inputs[0], context.out, context.library)
         self.carrier, self.joins = self._kernel.carrier, self._kernel.joins
+        self.joined_bits = self._kernel.joined_bits
 
     def choice(self) -> Choice:
         return Choice(self._kernel.layer.largest_sum, self._kernel.faster())
