@@ -71,9 +71,12 @@ class Staircase:
         """Slope and intercept for each channel: half a value is reached half a unit before its threshold."""
         between = (self.values[1:] + self.values[:-1]) / 2
         limits = np.where(self.falling[:, None], between[::-1], between)
-        places = self.thresholds - 0.5
         seen = (self.low < self.thresholds) & (self.thresholds <= self.high)
-        slope, intercept = _through(limits, places, seen)
+        # from one of them on: floats hold the halves of large sums badly
+        start = self.thresholds[np.arange(len(seen)), seen.argmax(axis=1)]
+        slope, place = _through(limits, self.thresholds - start[:, None] - 0.5, seen)
+        with np.errstate(invalid="ignore"):
+            intercept = -(place + start) * slope
         for channel in np.flatnonzero(seen.sum(axis=1) < 2):
             slope[channel], intercept[channel] = self._flat(int(channel), limits[channel], seen[channel])
         return slope, intercept
@@ -139,9 +142,9 @@ def _short_integers(low: int, high: int, bits: int) -> np.ndarray:
 
 
 def _through(limits: np.ndarray, places: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The line of each channel that is nearest to its steps: the largest distance along the sums is least.
+    """The line of each channel that is nearest to its steps: its slope, and where it is zero.
 
-    That distance is a convex function of the slope.
+    The largest distance along the sums is least; it is a convex function of the slope.
     """
     channels = np.arange(len(seen))
     first, last = seen.argmax(axis=1), seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)
@@ -173,7 +176,7 @@ def _through(limits: np.ndarray, places: np.ndarray, seen: np.ndarray) -> tuple[
         most, least = (np.stack(side) for side in zip(*(spread(1 / slope) for slope in tried)))
         chosen = (most - least).argmin(axis=0)
         slope = tried[chosen, channels]
-        return slope, -(most + least)[chosen, channels] / 2 * slope
+        return slope, (most + least)[chosen, channels] / 2
 
 
 def _shortened(x: np.ndarray, bits: int) -> np.ndarray:

@@ -47,7 +47,7 @@ class Requantiser:
     address, argument
         Of the structure that kernels read, as an integer and as their argument.
     fits_kernels : bool
-        Whether results fit the 32 bits that kernels look up.
+        Whether kernels know the rule: the same values for all channels, or a rescale to 32 bits.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Requantiser:
         """The same by arithmetic, which the structure then names, where it is proven."""
         if isinstance(op, Rescale):
             stairs = rescaled(op, source.low, source.high)
-        elif (np.diff(self._lookup[0]) > 0).all():
+        elif self.out_type != np.int64 and (np.diff(self._lookup[0]) > 0).all():
             rows = np.ascontiguousarray(self._arrays["by_index"].T.astype(np.int64))
             stairs = Staircase(rows, op.falling, self._lookup[0], source.low, source.high)
         else:
@@ -113,7 +113,7 @@ class Requantiser:
             last = max(first, last)
             thresholds, lookup = thresholds[:, first:last], lookup[:, first : last + 1]
         self._lookup = lookup
-        self.fits_kernels = bool(np.abs(lookup).max() <= INT32) and len(lookup) == 1
+        self.fits_kernels = len(lookup) == 1
         count = thresholds.shape[1]
         padded = np.full(
             (len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type
@@ -123,7 +123,7 @@ class Requantiser:
             "by_index": np.ascontiguousarray(thresholds.T.astype(self.sum_type)),
             "by_channel": padded,
             "falling": op.falling.astype(np.int32),
-            "integers": lookup.astype(np.int32),
+            "integers": lookup.astype(np.int64 if self.out_type == np.int64 else np.int32),
         }
 
     def _rescale(self, op: Rescale) -> dict[str, np.ndarray]:

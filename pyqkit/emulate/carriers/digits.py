@@ -24,7 +24,7 @@ from pyqkit.emulate.operands import Operands
 from pyqkit.emulate.requantiser import Requantiser
 
 MAX_DIGITS = 3  # of an operand
-_ACTIVATIONS = (*KERNEL_TYPES, np.dtype(np.int64))
+_TYPES = (*KERNEL_TYPES, np.dtype(np.int64))  # of activations and other branches
 _WORD = 2**15
 
 
@@ -127,7 +127,8 @@ class Digits(Carrier):
         operands = self.layer.operands
         if operands is None or not self.layer.suits_dense_kernels or operands.lookup is not None:
             return None
-        return passes(operands) if operands.largest_sum < 2**63 else None
+        # what passes add may wrap on the way, the whole does not
+        return passes(operands) if self.layer.out.low >= -(2**63) and self.layer.out.high < 2**63 else None
 
     def rate(self) -> float:
         return 55 / len(self._passes) if self._passes else 0
@@ -147,10 +148,10 @@ class Digits(Carrier):
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             what = _Digits(
                 (ctypes.c_int32 * 15)(len(x[0]), *layer.window()),
-                _ACTIVATIONS.index(x[0].dtype),
+                _TYPES.index(x[0].dtype),
                 len(planes),
                 len(found),
-                KERNEL_TYPES.index(x[1].dtype) if factors else 0,
+                _TYPES.index(x[1].dtype) if factors else 0,
                 ctypes.addressof(structures),
                 *(array.ctypes.data for array in (plane_of, worth, weights, scale, factor)),
                 requantiser.address if requantiser is not None and inside else None,

@@ -36,21 +36,23 @@ def pointer(array: np.ndarray) -> ctypes.c_void_p:
 
 
 @functools.cache
-def load(portable: bool = False) -> ctypes.CDLL | None:
+def load(portable: bool = False, avx512: bool = True) -> ctypes.CDLL | None:
     """The kernel library, or None without g++ or a place for what it makes.
 
     Parameters
     ----------
     portable : bool
         Leave out vector instructions (same results; for tests).
+    avx512 : bool
+        Off, those of AVX2 at most are used, as on processors that have no others.
     """
     if shutil.which("g++") is None:
         return None
     headers = sorted(Path(__file__).parent.glob("*.hpp"))
     sources = {path.name: path.read_text() for path in headers}
     sources[_MAIN] = "".join(f'#include "{path.name}"\n' for path in headers)
-    flags = (*FLAGS, "-DPYQKIT_PORTABLE") if portable else FLAGS
+    without = ("-DPYQKIT_PORTABLE",) if portable else () if avx512 else ("-DPYQKIT_NO_AVX512",)
     try:
-        return load_library(build_shared(sources, _MAIN, "exact", cache_folder(), flags))
+        return load_library(build_shared(sources, _MAIN, "exact", cache_folder(), (*FLAGS, *without)))
     except (OSError, OutputError, CacheError):  # nowhere to write, or to load from
         return None

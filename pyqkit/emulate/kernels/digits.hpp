@@ -45,6 +45,14 @@ void planes_of(const From *image, const Digits &d, const Window &w, int64_t size
   }
 }
 
+// Calls `act` with elements of a type: as others, and 4 for int64.
+template <class Act> void as_typed_or_long(const void *values, int type, Act act) {
+  if (type == 4)
+    act((const int64_t *)values);
+  else
+    as_typed(values, type, act);
+}
+
 // total = total + sums * worth, or without the first; wraps as what is added may, the whole does not.
 inline void add_pass(const int32_t *sums, int64_t count, int64_t worth, bool first, int64_t *total) {
   const uint64_t times = (uint64_t)worth;
@@ -86,10 +94,7 @@ void pyqkit_convolve_digits(const Digits *digits, const void *x, const void *oth
   std::memset(start, 0, 4 * stride);
   for (int frame = 0; frame < w.frames; ++frame) {
     const int64_t at = (int64_t)frame * w.height * w.width * w.channels;
-    if (d.type == 4)
-      planes_of((const int64_t *)x + at, d, w, size, images);
-    else
-      as_typed(x, d.type, [&](const auto *elements) { planes_of(elements + at, d, w, size, images); });
+    as_typed_or_long(x, d.type, [&](const auto *elements) { planes_of(elements + at, d, w, size, images); });
     for (int row = 0; row < w.rows; ++row)
       for (int first = 0; first < w.columns; first += SPAN) {
         const int pixels = w.columns - first < SPAN ? w.columns - first : SPAN;
@@ -105,7 +110,7 @@ void pyqkit_convolve_digits(const Digits *digits, const void *x, const void *oth
         }
         const int64_t pixel = ((int64_t)frame * w.rows + row) * w.columns + first;
         if (other)
-          as_typed(other, d.other_type, [&](const auto *branch) {
+          as_typed_or_long(other, d.other_type, [&](const auto *branch) {
             add_branch(branch + pixel * w.outputs, pixels, w.outputs, stride, d.scale, d.factor, total);
           });
         if (d.requantiser)

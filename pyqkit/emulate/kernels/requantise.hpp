@@ -1,14 +1,17 @@
 // Requantisation of engine `exact`: rows of sums, channels last, to the integers of codes. The rules are those of
 // pyqkit/graph/ops/requantise.py.
 #pragma once
+#include <type_traits>
+
 #include "affine.hpp"
 
 // What Python passes; emulate/requantiser.py has the same structure.
 struct Requantiser {
   // thresholds, of the type of the sums: [threshold][channel], and [channel][threshold] padded for binary search
   const void *by_index, *by_channel;
-  const int32_t *falling, *integers;  // [channel]; [steps passed]
-  const void *multiplier, *offset;    // [channel], a rescale if not null: 64 bits if `wide`, else 32
+  const int32_t *falling;           // [channel]
+  const void *integers;             // [steps passed], 64 bits if the output's have them, else 32
+  const void *multiplier, *offset;  // [channel], a rescale if not null: 64 bits if `wide`, else 32
   int32_t count, wide, shift, relu, low, high;
   int32_t out_bytes;
   const Affine *affine;  // the same by arithmetic, if not null
@@ -92,17 +95,19 @@ void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stri
 #endif
 
 // Steps of a requantiser for one row of pixels, then the integer of each step.
-template <class Sum, class Out>
+template <class Sum, class Integer, class Out>
 void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index,
-                   const Sum *by_channel, int count, const int32_t *falling, const int32_t *integers,
+                   const Sum *by_channel, int count, const int32_t *falling, const Integer *integers,
                    Out *out) {
 #ifdef PYQKIT_VNNI
-  if (sizeof(Sum) == 4 && count <= 31)
-    return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count,
-                          falling, integers, out);
-  if (sizeof(Sum) == 8 && count <= 31)
-    return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index,
-                               count, falling, integers, out);
+  if constexpr (sizeof(Integer) == 4) {
+    if (sizeof(Sum) == 4 && count <= 31)
+      return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count,
+                            falling, integers, out);
+    if (sizeof(Sum) == 8 && count <= 31)
+      return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index,
+                                 count, falling, integers, out);
+  }
 #endif
   if (count <= 32) {
     int32_t steps[1024];
@@ -157,9 +162,10 @@ void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Re
 
 template <class Sum, class Out>
 void requantise_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
+  typedef std::conditional_t<sizeof(Out) == 8, int64_t, int32_t> Integer;
   if (!r.multiplier)
     threshold_row(sums, pixels, channels, stride, (const Sum *)r.by_index, (const Sum *)r.by_channel, r.count,
-                  r.falling, r.integers, out);
+                  r.falling, (const Integer *)r.integers, out);
   else if (r.wide)
     rescale_row<int64_t>(sums, pixels, channels, stride, r, out);
   else
@@ -187,6 +193,7 @@ void requantise(const Sum *sums, int pixels, int channels, int stride, const Req
   if (r.out_bytes == 1) requantise_row(sums, pixels, channels, stride, r, (uint8_t *)to);
   if (r.out_bytes == 2) requantise_row(sums, pixels, channels, stride, r, (int16_t *)to);
   if (r.out_bytes == 4) requantise_row(sums, pixels, channels, stride, r, (int32_t *)to);
+  if (r.out_bytes == 8) requantise_row(sums, pixels, channels, stride, r, (int64_t *)to);
 }
 
 }  // namespace

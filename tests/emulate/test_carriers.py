@@ -1,0 +1,255 @@
+"""Every carrier that can hold a layer's sums gives those of the definition, not only the one that is chosen.
+
+Sums as large as weights allow, both ends of formats, zero, borders, and requantisers on ties; with the
+registers of AVX-512, of AVX2 and of none.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+
+import numpy as np
+import pytest
+
+from pyqkit.emulate import kernels
+from pyqkit.emulate.affine import Staircase
+from pyqkit.emulate.carrier import carrier_type, to_carrier
+from pyqkit.emulate.carriers.digits import passes
+from pyqkit.emulate.compute import bound
+from pyqkit.emulate.layers import Layer, carriers_of
+from pyqkit.emulate.operands import Operands
+from pyqkit.emulate.requantiser import Requantiser
+from pyqkit.emulate.terms import may_join
+from pyqkit.formats import Integer, NumberFormat, parse
+from pyqkit.graph.graph import Tensor, to_integers
+from pyqkit.graph.ops.add import Add
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.requantise import Rescale, Threshold
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+LEVELS = {"longest": {}, "AVX2": {"avx512": False}, "none": {"portable": True}}
+PAIRS = (
+    ("uint4", "int4"),
+    ("int4", "odd2"),
+    ("uint8", "int8"),
+    ("int8", "int8"),
+    ("uint8z128", "int4"),
+    ("int12", "int8"),
+    ("e2m1", "e2m1"),
+    ("e2m3", "e2m3"),
+    ("e3m1", "e3m1"),
+    ("e3m2", "e3m2"),
+    ("e4m3", "e4m3"),
+    ("e5m2", "e4m3"),
+    ("lp4_0_3", "e2m1"),
+    ("lp8_1_3", "lp4_0_3"),
+)
+WINDOWS = (  # shape, outputs, kernel, stride
+    ((5, 19, 16), 35, 3, (1, 1)),
+    ((4, 5, 3), 16, 3, (2, 1)),
+    ((3, 3, 8), 5, 1, (1, 1)),
+)
+
+
+def layer(left: str, right: str, window: int, level: str) -> tuple[Layer, np.ndarray]:
+    """A layer and codes of its input: the first two frames have each output's largest and smallest sum."""
+    (height, width, channels), outputs, kernel, stride = WINDOWS[window]
+    random = np.random.default_rng(window)
+    fmt, weight_format = parse(left), parse(right)
+    pad = kernel // 2 if fmt.has_zero else 0
+    ends = weight_format.codes[[0, -1]]
+    weights = random.choice(weight_format.codes, (outputs, kernel, kernel, channels))
+    weights[0], weights[1], weights[2:4] = ends[0], ends[1], random.choice(ends, (2, *weights[0].shape))
+    op = Convolution("sums", ["x"], ["sums"], weights, weight_format, stride, (pad,) * 4)
+    tensor = Tensor.of("x", (height, width, channels), fmt)
+    (out,) = op.infer([tensor])
+    codes = random.choice(fmt.codes, (4, height, width, channels))
+    codes[0], codes[1] = fmt.codes[0], fmt.codes[-1]
+    signs = to_integers(weights[2], weight_format).sum(axis=(0, 1)) > 0
+    codes[2] = np.where(signs, fmt.codes[-1], fmt.codes[0])
+    return Layer(op, tensor, out, kernels.load(**LEVELS[level])), codes
+
+
+def test_pairs_have_every_carrier() -> None:
+    found = {name for left, right in PAIRS for name in carriers_of(layer(left, right, 0, "longest")[0])}
+    names = {"int8", "int16", "int16 digits", "float64", "float32 by BLAS", "float64 by BLAS"}
+    assert names <= found
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("window", range(len(WINDOWS)))
+@pytest.mark.parametrize(("left", "right"), PAIRS)
+def test_every_carrier_is_exact(left: str, right: str, window: int, level: str) -> None:
+    what, codes = layer(left, right, window, level)
+    (expected,) = what.op.execute([codes], [what.tensor])
+    sums = to_integers(expected, what.out.format)
+    found = carriers_of(what)
+    assert found, "a pair of formats without a carrier shows nothing"
+    requantisers = [rule for rule in (on_ties(what.out, sums), rescale(what.out)) if rule is not None]
+    for name, carrier in found.items():
+        kind = carrier.result_type or carrier_type(what.out)
+        result = np.zeros(sums.shape, kind)
+        inputs = [to_carrier(codes, what.tensor)]
+        bound(carrier.compile(None), inputs, result)()
+        np.testing.assert_array_equal(result, sums, err_msg=name)
+        for rule in requantisers:
+            compare_requantised(what, carrier, rule, inputs, expected, name)
+
+
+def compare_requantised(
+    what: Layer,
+    carrier: object,
+    rule: Threshold | Rescale,
+    inputs: list[np.ndarray],
+    sums: np.ndarray,
+    name: str,
+) -> None:
+    """The sums through a requantiser, and those with another branch that joins them."""
+    (tensor,) = rule.infer([what.out])
+    requantiser = Requantiser(rule, what.out, tensor, what.library)
+    if requantiser.fits_kernels:
+        result = np.zeros(sums.shape, requantiser.out_type)
+        bound(carrier.compile(requantiser), inputs, result)()  # type: ignore[attr-defined]
+        (expected,) = rule.execute([sums], [what.out])
+        np.testing.assert_array_equal(result, to_carrier(expected, tensor), err_msg=f"{name}, {rule.kind}")
+    if carrier.joins:  # type: ignore[attr-defined]
+        join(what, carrier, inputs, sums, name)
+
+
+def join(what: Layer, carrier: object, inputs: list[np.ndarray], sums: np.ndarray, name: str) -> None:
+    random, fmt = np.random.default_rng(1), parse("int8")
+    other = Tensor.of("other", what.out.shape, fmt)
+    factors = random.integers(-3, 4, (2, what.out.shape[2]))
+    add = Add("add", ["sums", "other"], ["add"], factors)
+    codes = random.choice(fmt.codes, sums.shape)
+    (total,), tensors = add.infer([what.out, other]), [what.out, other]
+    rule = rescale(total)
+    if rule is None:
+        return
+    (tensor,) = rule.infer([total])
+    requantiser = Requantiser(rule, total, tensor, what.library)
+    bits = carrier.joined_bits  # type: ignore[attr-defined]
+    if not may_join(add, tensors, np.dtype(np.int8), requantiser, bits):
+        return
+    result = np.zeros(sums.shape, requantiser.out_type)
+    compute = carrier.compile(requantiser, (factors[0], factors[1]))  # type: ignore[attr-defined]
+    arrays = [*inputs, to_carrier(codes, other)]  # which outlive the call
+    bound(compute, arrays, result)()
+    (expected,) = rule.execute(add.execute([sums, codes], tensors), [total])
+    np.testing.assert_array_equal(result, to_carrier(expected, tensor), err_msg=f"{name}, joined")
+
+
+def on_ties(out: Tensor, sums: np.ndarray) -> Threshold:
+    """Thresholds at sums that occur, of e2m1: no line goes through them."""
+    fmt, random = parse("e2m1"), np.random.default_rng(2)
+    rows = random.choice(sums.ravel(), (out.shape[2], len(fmt.codes) - 1)) + random.integers(-1, 2)
+    rows = np.sort(np.clip(rows, out.low, out.high), axis=1)
+    return Threshold("rule", ["sums"], ["rule"], fmt, rows, random.random(len(rows)) < 0.3)
+
+
+def rescale(out: Tensor) -> Rescale | None:
+    """A rescale to 8 bits whose channels are steep, flat, falling and constant, with ties."""
+    reach = max(-out.low, out.high).bit_length()
+    if reach > 52:
+        return None
+    multiplier = np.resize([1, -1, 3, 0, 2], out.shape[2])
+    shift = max(1, reach - 7)
+    offset = np.resize([0, 1 << (shift - 1), 5, 300], out.shape[2])
+    return Rescale("rule", ["sums"], ["rule"], Integer(8), multiplier, offset, shift)
+
+
+# ---- requantisers by arithmetic ----------------------------------------------------------------------------
+
+
+def on_a_line(fmt: NumberFormat, channels: int, reach: int, seed: int) -> Threshold:
+    """Thresholds of a format's boundaries on lines, in every other channel with ties to even."""
+    random = np.random.default_rng(seed)
+    values = [int(v) for v in fmt.integers[fmt.codes]]
+    rows = np.empty((channels, len(values) - 1), np.int64)
+    falling = np.arange(channels) % 3 == 2
+    for channel in range(channels):
+        ties = channel % 2 == 1
+        scale = 2 ** int(random.integers(1, 6)) if ties else int(random.integers(3, 50))
+        for place in range(len(values) - 1):
+            twice = (values[place] + values[place + 1]) * scale  # of the boundary, in units of a sum
+            above = (place + 1 - values.index(0)) % 2  # a tie stays below an odd place
+            rows[channel, place] = twice // 2 + above if ties else -(-(3 * twice + 2) // 6)
+        if falling[channel]:
+            rows[channel] = 1 - rows[channel][::-1]
+        rows[channel] += int(random.integers(-reach // 8, reach // 8 + 1))
+    return Threshold("rule", ["x"], ["y"], fmt, np.clip(rows, -reach, reach + 1), falling)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["e2m1", "e2m3", "e3m2", "e4m3", "int4", "uint4", "int8"])
+@pytest.mark.parametrize("bits", [11, 20, 28, 45])
+def test_lines_are_proven_and_right_on_every_side(name: str, bits: int, level: str) -> None:
+    fmt, reach, channels = parse(name), 2**bits, 19
+    source = Tensor.accumulator("x", (1, 1, channels), -reach, reach)
+    rule = on_a_line(fmt, channels, reach, bits)
+    (out,) = rule.infer([source])
+    requantiser = Requantiser(rule, source, out, kernels.load(**LEVELS[level]))
+    assert requantiser.affine is not None or out.low == out.high
+    random = np.random.default_rng(3)
+    near = rule.thresholds.T[:, None] + np.arange(-3, 4)[None, :, None]
+    sums = np.concatenate([near.reshape(-1, channels), random.integers(-reach, reach + 1, (500, channels))])
+    sums = np.clip(sums, source.low, source.high)[:, None, None]
+    found = requantiser.apply(sums, kernels.load(**LEVELS[level]))
+    (expected,) = rule.execute([source.format.from_integers(sums)], [source])
+    np.testing.assert_array_equal(found, to_carrier(expected, out))
+
+
+def test_a_step_off_the_line_is_no_line() -> None:
+    """Negative control: the comparison on both sides of thresholds sees one that is moved."""
+    reach, channels = 2**14, 16
+    source = Tensor.accumulator("x", (1, 1, channels), -reach, reach)
+    rule = on_a_line(parse("int4"), channels, reach, 0)
+    place = int(np.flatnonzero(np.abs(rule.thresholds[1]) < reach)[7])
+    rule.thresholds[1, place] += np.diff(rule.thresholds[1]).max() // 2
+    (out,) = rule.infer([source])
+    library = kernels.load()
+    requantiser = Requantiser(rule, source, out, library)
+    assert requantiser.affine is None
+    sums = np.sort(np.random.default_rng(0).integers(-reach, reach + 1, (4000, 1, 1, channels)), axis=0)
+    (expected,) = rule.execute([source.format.from_integers(sums)], [source])
+    np.testing.assert_array_equal(requantiser.apply(sums, library), to_carrier(expected, out))
+
+
+def test_a_definition_with_other_steps_is_not_proven() -> None:
+    """Negative control: thresholds that are not those of the definition prove nothing."""
+    stairs = Staircase(np.array([[0, 10]]), np.array([False]), np.array([0, 1, 2]), -50, 50)
+    probes = stairs.probes()
+    assert stairs.is_of((probes >= 0).astype(int) + (probes >= 10))
+    assert not stairs.is_of((probes >= 1).astype(int) + (probes >= 10))
+    assert not stairs.is_of((probes >= 0).astype(int) + (probes >= 9))
+
+
+# ---- bounds ------------------------------------------------------------------------------------------------
+
+
+def test_digits_do_not_pass_what_they_hold() -> None:
+    """Sums at the bound of 32 bits are taken in one pass, larger ones in several."""
+    rows = np.full((1, 1, 1, 2), 2**14)
+    single = passes(Operands(rows, 0, 2**15 - 1))
+    assert single is not None and len(single) == 1
+    more = passes(Operands(np.full((1, 1, 1, 5), 2**14), 0, 2**15 - 1))
+    assert more is not None and len(more) > 1
+    for each in more:
+        assert each.fits(0, 2**15 - 1)
+
+
+def test_pairs_of_bytes_that_overflow_are_known() -> None:
+    """255 times 127, twice, is more than 16 bits hold; at 64 + 64 it is not."""
+    rows = np.full((1, 1, 1, 4), 127)
+    assert Operands(rows, 0, 255).largest_pair(0) == 255 * 254 >= 2**15
+    assert Operands(rows // 2, 0, 255).largest_pair(0) == 255 * 126 < 2**15
+    assert Operands(rows, -128, 127).largest_pair(1) == 255 * 254
+
+
+def test_structures_have_the_size_of_their_kernels() -> None:
+    from pyqkit.emulate.carriers.digits import _Digits
+    from pyqkit.emulate.carriers.narrow import _Convolution
+
+    assert ctypes.sizeof(_Convolution) == 15 * 4 + 4 * 4 + 4 + 4 * 8
+    assert ctypes.sizeof(_Digits) == 15 * 4 + 4 * 4 + 4 + 7 * 8
