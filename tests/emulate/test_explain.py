@@ -13,7 +13,7 @@ from tests.emulate.test_engines import needs_compiler
 REASONS = {
     "int4": ("int8", ""),
     "e3m2": ("int16", "activations -448 to 448 and weights -448 to 448 exceed 8 bits"),
-    "e4m3": ("float64", "sums reach "),
+    "e4m3": ("int16 digits", "exceed 16 bits"),
 }
 
 

@@ -51,6 +51,7 @@ def test_kernels_of_engine_exact() -> None:
         "int8",
         "int16",
         "int16 depthwise",
+        "int16 digits",
         "float64",
         "float32 products in float64",
         "float32 by BLAS",
