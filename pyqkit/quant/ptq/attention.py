@@ -15,7 +15,7 @@ from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq.masks import CausalSoftmax, constant, is_causal
+from pyqkit.quant.ptq.masks import CausalSoftmax, constants, is_causal
 from pyqkit.quant.ptq.paths import free_path, place
 
 _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
@@ -28,7 +28,7 @@ def write_out_attention(graph: fx.GraphModule, frames: Tensor) -> None:
     Raises
     ------
     UserError
-        For a mask that is not causal, tokens of another sequence, dropout and heads that share keys.
+        For a mask that is not causal, tokens of another sequence, and heads that share keys.
     """
     found = [
         node
@@ -39,16 +39,17 @@ def write_out_attention(graph: fx.GraphModule, frames: Tensor) -> None:
         return
     with torch.no_grad():
         ShapeProp(graph).propagate(frames[:1])
+    known = constants(graph, frames)
     for node in found:
-        _write_out(graph, node)
+        _write_out(graph, node, known)
     graph.graph.lint()
     graph.recompile()
 
 
-def _write_out(graph: fx.GraphModule, node: fx.Node) -> None:
+def _write_out(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Any]) -> None:
     given: dict[str, Any] = _DEFAULTS | dict(zip(_NAMES, node.args)) | dict(node.kwargs)
     query, key, value = (given[name] for name in _NAMES[:3])
-    causal = bool(given["is_causal"]) or _is_causal(graph, given["attn_mask"])
+    causal = bool(given["is_causal"]) or _is_causal(known.get(given["attn_mask"]))
     _check(node, given, causal, _shape(query), _shape(key))
     scale = 1 / sqrt(_shape(query)[-1]) if given["scale"] is None else float(given["scale"])
     path = place(node).rpartition(".")[0]
@@ -72,10 +73,9 @@ def _called(graph: fx.GraphModule, beside: fx.Node, function: Any, *arguments: A
     return made
 
 
-def _is_causal(graph: fx.GraphModule, given: Any) -> bool:
-    """Whether a mask is causal; True in it is what is seen."""
-    mask = constant(graph, given)
-    if mask is None:
+def _is_causal(mask: Any) -> bool:
+    """Whether a constant is a causal mask; True in it is what is seen."""
+    if not isinstance(mask, Tensor):
         return False
     return is_causal(~mask) if mask.dtype == torch.bool else is_causal(torch.isneginf(mask), mask)
 
@@ -85,19 +85,18 @@ def _check(
 ) -> None:
     found = (
         (given["attn_mask"] is not None and not causal, "attn_mask", "leave it out, or take is_causal=True"),
-        (given["dropout_p"] != 0, "dropout_p", "pass dropout_p=self.dropout if self.training else 0.0"),
         (given["enable_gqa"], "enable_gqa", "give queries, keys and values as many heads each"),
         (query[:-2] != key[:-2], "keys of other heads", "give queries, keys and values as many heads each"),
         (
             query[-2] != key[-2],
             f"{query[-2]} queries and {key[-2]} keys of another sequence (cross attention)",
-            "let tokens look at their own sequence, or keep this network outside of the accelerator",
+            "let tokens look at their own sequence, or write it out as matmul, softmax and matmul",
         ),
     )
     reason = next(((name, remedy) for wrong, name, remedy in found if wrong), None)
     if reason:
         raise UserError(
-            f"attention of tokens to their own sequence, without a mask but a causal one, dropout or shared "
+            f"attention of tokens to their own sequence, without a mask but a causal one or shared "
             f"keys was expected, but {place(node)} has {reason[0]}; {reason[1]}"
         )
 

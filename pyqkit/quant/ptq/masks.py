@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+
+from pyqkit.errors import UserError
+from pyqkit.quant.ptq.parts import is_call
+
+_LOW = -1e4  # e to its power is no number of float32: what it is added to is hidden
 
 
 class CausalSoftmax(nn.Softmax):
@@ -26,23 +32,77 @@ class CausalSoftmax(nn.Softmax):
         return super().forward(x + self.mask)
 
 
-def constant(graph: fx.GraphModule, given: Any) -> Tensor | None:
-    """The tensor that an argument is where it does not depend on the input: a buffer, or made of some."""
-    if isinstance(given, Tensor):
-        return given
-    if not isinstance(given, fx.Node) or given.op not in ("get_attr", "call_function", "call_method"):
-        return None
-    if given.op == "get_attr":
-        owner, _, name = str(given.target).rpartition(".")
-        found = getattr(graph.get_submodule(owner), name)
-        return found.detach() if isinstance(found, Tensor) else None
-    values = {node: constant(graph, node) for node in given.all_input_nodes}
-    if any(value is None for value in values.values()):
-        return None
-    arguments, named = fx.map_arg((given.args, given.kwargs), lambda node: values[node])
-    called = getattr(torch.Tensor, str(given.target)) if given.op == "call_method" else given.target
-    made = called(*arguments, **named)  # type: ignore[operator]
-    return made if isinstance(made, Tensor) else None
+def constants(graph: fx.GraphModule, frames: Tensor) -> dict[fx.Node, Any]:
+    """What nodes give that no number of the input changes: buffers, sizes, and what is made of them."""
+    run = fx.Interpreter(graph, garbage_collect_values=False)
+    run.extra_traceback = False
+    with torch.no_grad():
+        run.run(frames[:1])
+    found: dict[fx.Node, Any] = {}
+    for node in graph.graph.nodes:
+        calls = node.op in ("call_function", "call_method")
+        known = calls and all(given in found for given in node.all_input_nodes)
+        if node.op == "get_attr" or known or _is_size(node):
+            found[node] = run.env[node]
+    return found
+
+
+def _is_size(node: fx.Node) -> bool:
+    reads = node.target is getattr and node.args[1] in ("shape", "device", "dtype")
+    return reads or (node.op == "call_method" and node.target in ("size", "dim"))
+
+
+def keep_causal_masks(graph: fx.GraphModule, frames: Tensor) -> None:
+    """Softmaxes that read scores under a constant causal mask have it for themselves.
+
+    The mask may be added, filled in or chosen; so it stands behind the place where scores are rounded.
+
+    Raises
+    ------
+    UserError
+        For another constant mask.
+    """
+    called = [node for node in graph.graph.nodes if node.op == "call_module"]
+    modules = [(node, graph.get_submodule(str(node.target))) for node in called]
+    softmaxes = [(node, module) for node, module in modules if isinstance(module, nn.Softmax)]
+    if not softmaxes:
+        return
+    known = constants(graph, frames)
+    for node, module in softmaxes:
+        found = _masked(node.all_input_nodes[0], known)
+        if found is None:
+            continue
+        scores, hidden, rest = found
+        if not is_causal(hidden, rest) or module.dim not in (-1, hidden.ndim - 1):
+            raise UserError(
+                "a causal mask on the keys of attention was expected, in which a token sees itself and those "
+                f"before it, but {node.target} reads scores under another; leave the mask out, or add a "
+                "finite number of tens to the scores instead"
+            )
+        graph.set_submodule(str(node.target), CausalSoftmax(hidden.shape[-1]).eval())
+        node.args, node.kwargs = (scores,), {}
+
+
+def _masked(node: fx.Node, known: dict[fx.Node, Any]) -> tuple[fx.Node, Tensor, Tensor | None] | None:
+    """Scores, which of them a constant hides, and what it adds to them; None if none is hidden."""
+    given: list[Any] = [
+        known.get(value, value) if isinstance(value, fx.Node) else value for value in node.args
+    ]
+    if is_call(node, {operator.add, operator.iadd, torch.add, "add", "add_"}) and len(given) == 2:
+        for scores, added in (given, given[::-1]):
+            if isinstance(scores, fx.Node) and isinstance(added, Tensor) and bool((added <= _LOW).any()):
+                return scores, added <= _LOW, added
+    fills = is_call(node, {"masked_fill", "masked_fill_", torch.masked_fill}) and len(given) == 3
+    if fills and isinstance(given[0], fx.Node) and isinstance(given[1], Tensor) and _is_low(given[2]):
+        return given[0], given[1].bool(), None
+    chooses = is_call(node, {torch.where}) and len(given) == 3
+    if chooses and isinstance(given[0], Tensor) and isinstance(given[1], fx.Node) and _is_low(given[2]):
+        return given[1], ~given[0].bool(), None
+    return None
+
+
+def _is_low(value: Any) -> bool:
+    return isinstance(value, int | float) and value <= _LOW
 
 
 def is_causal(hidden: Tensor, rest: Tensor | None = None) -> bool:
@@ -51,6 +111,7 @@ def is_causal(hidden: Tensor, rest: Tensor | None = None) -> bool:
     Parameters
     ----------
     hidden : Tensor of bool, shape (..., tokens, tokens)
+        The last axis is that of the keys.
     rest : Tensor, optional
         What is added where nothing is hidden; it has to be zero.
     """

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq.masks import constant, is_causal
+from pyqkit.quant.ptq.masks import constants, is_causal
 from pyqkit.quant.ptq.paths import free_path
 
 _NAMES = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")
 
 
-def split_attention(graph: fx.GraphModule) -> None:
-    """Replace every such module of a traced network, in place; what it computes stays.
+def split_attention(graph: fx.GraphModule, frames: Tensor) -> None:
+    """Replace every such module of a traced network, in place; what it computes on frames stays.
 
     Raises
     ------
@@ -24,19 +24,21 @@ def split_attention(graph: fx.GraphModule) -> None:
         For attention that is not a token's to all others of the same tensor, or to those before it, batch
         first; for another mask, and where the weights of attention are used.
     """
-    for node in list(graph.graph.nodes):
-        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(module, nn.MultiheadAttention):
-            given: dict[str, Any] = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
-            causal = _is_causal(graph, given.get("attn_mask"))
-            _check(node, module, given, causal)
-            _replace(graph, node, module, causal)
+    called = [node for node in graph.graph.nodes if node.op == "call_module"]
+    modules = [(node, graph.get_submodule(str(node.target))) for node in called]
+    found = [(node, module) for node, module in modules if isinstance(module, nn.MultiheadAttention)]
+    known = constants(graph, frames) if found else {}
+    for node, module in found:
+        given: dict[str, Any] = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
+        mask = given.get("attn_mask")
+        causal = _is_causal(known.get(mask) if isinstance(mask, fx.Node) else mask)
+        _check(node, module, given, causal)
+        _replace(graph, node, module, causal)
 
 
-def _is_causal(graph: fx.GraphModule, given: Any) -> bool:
-    """Whether a mask is causal; True in it is what is hidden."""
-    mask = constant(graph, given)
-    return mask is not None and (
+def _is_causal(mask: Any) -> bool:
+    """Whether a constant is a causal mask; True in it is what is hidden."""
+    return isinstance(mask, Tensor) and (
         is_causal(mask) if mask.dtype == torch.bool else is_causal(torch.isneginf(mask), mask)
     )
 

@@ -18,7 +18,9 @@ from torch.nn import functional
 from torch.nn.utils import fusion
 
 from pyqkit.errors import UserError, listed, shortened
+from pyqkit.quant.ptq.encoders import open_encoders
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
+from pyqkit.quant.ptq.masks import keep_causal_masks
 from pyqkit.quant.ptq.multihead import split_attention
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
 from pyqkit.quant.ptq.paths import free_path, place
@@ -78,10 +80,11 @@ def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
     with torch.no_grad():
         before = _outputs(_run(model, example))
         graph = _recorded(model)
-        split_attention(graph)
+        split_attention(graph, example)
         _refuse_unsupported(graph)
         _drop(graph)
         _as_modules(graph)
+        keep_causal_masks(graph, example)
         _one_place_each(graph)
         merge_batch_norms(graph)
         _activations_before_pools(graph)
@@ -113,7 +116,8 @@ def _run(model: nn.Module, example: Tensor) -> Any:
     except Exception as error:  # whatever the user's forward raises
         raise UserError(
             f"a network that runs on a frame of shape {tuple(example.shape[1:])} was expected, but it raises "
-            f"{type(error).__name__} ({_first_line(error)}); check the shape of the calibration frames"
+            f"{type(error).__name__} ({_first_line(error)}); check the shape of the calibration frames, and "
+            "sizes inside the network (heads have to divide channels)"
         ) from error
 
 
@@ -129,20 +133,42 @@ def _outputs(made: Any) -> list[Tensor]:
 
 def _recorded(model: nn.Module) -> fx.GraphModule:
     root = copy.deepcopy(model)
+    open_encoders(root)
     parameters = list(inspect.signature(model.forward).parameters.values())
     optional = {p.name: p.default for p in parameters if p.default is not p.empty}
     try:
-        graph = fx.Tracer().trace(root, concrete_args=optional or None)
+        graph = _followed(root, optional)
     except Exception as error:  # the tracer lets through what the forward does with its proxies
         raise UserError(
             "a network whose way does not depend on its numbers was expected, but torch.fx cannot follow it "
             f"({_first_line(error)}); move tests of values and of shapes out of forward"
         ) from error
     _drop_assertions(graph)
+    _turn_matrices(graph)
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
         raise UserError(f"a network with one input was expected, but it has {len(inputs)}; join them to one")
     return fx.GraphModule(root, graph, type(model).__name__)
+
+
+class _WithBuffers(fx.Tracer):
+    """Buffers may be cut by sizes of the input, as masks are; they may not decide anything."""
+
+    proxy_buffer_attributes = True
+
+
+def _followed(root: nn.Module, optional: dict[str, Any]) -> fx.Graph:
+    try:
+        return fx.Tracer().trace(root, concrete_args=optional or None)
+    except TypeError:
+        return _WithBuffers().trace(root, concrete_args=optional or None)
+
+
+def _turn_matrices(graph: fx.Graph) -> None:
+    """``x.mT`` becomes a transpose, which exporters know."""
+    for node in graph.nodes:
+        if node.op == "call_function" and node.target is getattr and node.args[1] == "mT":
+            node.target, node.args = torch.transpose, (node.args[0], -2, -1)
 
 
 def _drop_assertions(graph: fx.Graph) -> None:
@@ -175,6 +201,11 @@ def _refuse_unsupported(graph: fx.GraphModule) -> None:
             found.append((place(node), "its weights are no layer's; use nn.Conv2d or nn.Linear"))
         if is_call(node, _DROPOUTS) and _trains(node):
             found.append((place(node), "it drops values in evaluation, too; pass training=self.training"))
+        if node.target is functional.scaled_dot_product_attention and node.kwargs.get("dropout_p", 0):
+            raise UserError(
+                f"attention without dropout was expected, but {place(node)} drops shares in evaluation, too; "
+                "pass dropout_p=self.dropout if self.training else 0.0"
+            )
     refused = [f"{name} ({reason})" for name, reason in found if reason]
     if refused:
         raise UserError(

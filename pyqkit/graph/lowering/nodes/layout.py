@@ -21,8 +21,8 @@ from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value, shape_of
 
 _BATCH = (
-    "keep the batch as the first axis; windows of attention are exported so: let each token look at all "
-    "others; x[:, [1, 0]] too: write torch.index_select"
+    "keep the batch as the first axis; windows of attention are exported so: let them stay an axis of their "
+    "own, (batch, windows, tokens, channels); x[:, [1, 0]] too: write torch.index_select"
 )
 
 

@@ -1,0 +1,204 @@
+"""Attention as libraries write it: timm's block, GPT's mask, windows, PyTorch's encoder; and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pyqkit.errors import UserError
+from pyqkit.graph.ops.softmax import Softmax
+from pyqkit.quant import export_qonnx
+from pyqkit.quant.ptq.pipeline import quantise
+from tests.graph.checked import check
+
+WIDTH, HEADS, TOKENS = 16, 4, 8
+SIZE = WIDTH // HEADS
+
+
+class Network(nn.Module):
+    """Tokens of six channels, attention between two linear layers."""
+
+    def __init__(self, core: nn.Module) -> None:
+        super().__init__()
+        self.first, self.core, self.last = nn.Linear(6, WIDTH), core, nn.Linear(WIDTH, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.core(self.first(x)))
+
+
+class Timm(nn.Module):
+    """The block of timm's vision transformers, with norms of queries and keys and with layer scale."""
+
+    def __init__(self, fused: bool) -> None:
+        super().__init__()
+        self.fused, self.scale, self.qkv, self.proj = (
+            fused,
+            SIZE**-0.5,
+            nn.Linear(WIDTH, 3 * WIDTH),
+            nn.Linear(WIDTH, WIDTH),
+        )
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH, eps=1e-6), nn.LayerNorm(WIDTH, eps=1e-6)
+        self.q_norm, self.k_norm = (nn.LayerNorm(SIZE) if fused else nn.Identity() for _ in range(2))
+        self.drop, self.gamma = nn.Dropout(0.1), nn.Parameter(torch.full((WIDTH,), 0.3))
+        self.mlp = nn.Sequential(nn.Linear(WIDTH, 32), nn.GELU(), nn.Dropout(0.1), nn.Linear(32, WIDTH))
+
+    def attention(self, x: Tensor) -> Tensor:
+        frames, tokens, channels = x.shape
+        stacked = self.qkv(x).reshape(frames, tokens, 3, HEADS, SIZE).permute(2, 0, 3, 1, 4)
+        q, k, v = stacked.unbind(0)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if self.fused:
+            dropped = self.drop.p if self.training else 0.0
+            y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropped)
+        else:
+            y = self.drop(((q * self.scale) @ k.transpose(-2, -1)).softmax(dim=-1)) @ v
+        return self.drop(self.proj(y.transpose(1, 2).reshape(frames, tokens, channels)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm1(x)) * self.gamma
+        return x + self.mlp(self.norm2(x))
+
+
+class Gpt(nn.Module):
+    """Attention of nanoGPT, whose mask is a buffer for more tokens than come."""
+
+    def __init__(self, mask: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.packed, self.out, self.mask = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH), mask
+        self.register_buffer("seen", torch.tril(torch.ones(12, 12)).view(1, 1, 12, 12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames, tokens, channels = x.size()
+        q, k, v = self.packed(x).split(WIDTH, dim=2)
+        q, k, v = (y.view(frames, tokens, HEADS, SIZE).transpose(1, 2) for y in (q, k, v))
+        scores = self.mask((q @ k.mT) * 0.5, self.seen[:, :, :tokens, :tokens])
+        y = functional.softmax(scores, dim=-1) @ v
+        return self.out(y.transpose(1, 2).contiguous().view(frames, tokens, channels))
+
+
+class Windows(nn.Module):
+    """Tokens that look at those of their window, an axis of its own or part of the batch."""
+
+    def __init__(self, own: bool) -> None:
+        super().__init__()
+        self.packed, self.out, self.own = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH), own
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = (-1, TOKENS // 4, 4, WIDTH) if self.own else (-1, 4, WIDTH)
+        stacked = self.packed(x.view(windows)).unflatten(-1, (3, HEADS, SIZE))
+        q, k, v = (stacked.select(-3, i).transpose(-3, -2) for i in range(3))
+        y = functional.scaled_dot_product_attention(q, k, v)
+        return self.out(y.transpose(-3, -2).reshape(-1, TOKENS, WIDTH))
+
+
+class Encoder(nn.Module):
+    """Layers of PyTorch's own, under a causal mask or under none."""
+
+    def __init__(self, causal: bool, **options: object) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 32, batch_first=True, **options)  # type: ignore[arg-type]
+        self.layers = nn.TransformerEncoder(layer, 1, nn.LayerNorm(WIDTH), enable_nested_tensor=False)
+        mask = nn.Transformer.generate_square_subsequent_mask(TOKENS)
+        self.register_buffer("mask", mask if causal else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x, mask=self.mask, is_causal=self.mask is not None)
+
+
+FORMS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
+    "timm": (lambda: Timm(False), False),
+    "timm, fused": (lambda: Timm(True), False),
+    "a mask filled in": (lambda: Gpt(lambda s, m: s.masked_fill(m == 0, float("-inf"))), True),
+    "a mask chosen": (lambda: Gpt(lambda s, m: torch.where(m > 0, s, -1e9)), True),
+    "a mask added": (lambda: Gpt(lambda s, m: s + (1.0 - m) * -1e9), True),
+    "windows": (lambda: Windows(True), False),
+    "PyTorch's encoder": (lambda: Encoder(False, norm_first=True, activation="gelu"), False),
+    "PyTorch's encoder, causal": (lambda: Encoder(True), True),
+}
+
+
+def frames() -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 1, (10, TOKENS, 6)).astype(np.float32)
+
+
+def made(core: Callable[[], nn.Module]) -> nn.Module:
+    torch.manual_seed(1)
+    return Network(core()).eval()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_attention_of_this_form_runs_as_the_reference_says(name: str, tmp_path: Path) -> None:
+    core, causal = FORMS[name]
+    model, x = made(core), frames()
+    rounded = quantise(model, x, weights="int8")
+    graph = check(onnx.load(export_qonnx(rounded, torch.from_numpy(x[:2]), tmp_path / "net.onnx")), x)
+    assert [op.causal for op in graph.operators if isinstance(op, Softmax)] == [causal]
+    with torch.no_grad():
+        wanted, found = (net(torch.from_numpy(x)).numpy() for net in (model, rounded))
+    assert np.median(np.abs(found - wanted)) < 0.03 * np.abs(wanted).max()
+
+
+class Cross(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(x[:, :2], x[:, 2:], x[:, 2:])
+
+
+class Dropped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(x, x, x, dropout_p=0.1)
+
+
+class Uneven(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (3, -1)).flatten(2)
+
+
+class Padded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 32, batch_first=True)
+        self.register_buffer("padding", torch.arange(TOKENS)[None] > 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x, src_key_padding_mask=self.padding.expand(x.shape[0], -1))
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "another sequence": (
+        Cross,
+        "has 2 queries and 6 keys of another sequence (cross attention); let tokens look at their own",
+    ),
+    "dropout": (
+        Dropped,
+        "drops shares in evaluation, too; pass dropout_p=self.dropout if self.training else 0.0",
+    ),
+    "heads that do not divide": (Uneven, "and sizes inside the network (heads have to divide channels)"),
+    "padding": (Padded, "it has the mask key_padding_mask"),
+    "a mask of neighbours": (
+        lambda: Gpt(lambda s, m: s.masked_fill(m.transpose(-2, -1) == 0, float("-inf"))),
+        "a causal mask on the keys of attention was expected, in which a token sees itself and those before",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_attention_of_this_form_is_refused_in_a_sentence(name: str) -> None:
+    core, sentence = REFUSED[name]
+    with pytest.raises(UserError) as caught:
+        quantise(made(core), frames(), weights="int8")
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_windows_in_the_batch_are_refused_with_what_works(tmp_path: Path) -> None:
+    x = frames()
+    rounded = quantise(made(lambda: Windows(False)), x, weights="int8")
+    model = onnx.load(export_qonnx(rounded, torch.from_numpy(x[:1]), tmp_path / "net.onnx"))
+    with pytest.raises(UserError, match=r"an axis of their own, \(batch, windows, tokens, channels\)"):
+        check(model, x)
