@@ -99,7 +99,7 @@ REFUSED = {
     ),
     "transformer": (
         lambda: Called(lambda self, x: self.mix(x.flatten(2)), mix=nn.TransformerEncoderLayer(36, 4, 8)),
-        "mix (its weights would stay float; use nn.Conv2d and nn.Linear)",
+        "mix.self_attn is another (its batch is not the first axis; pass batch_first=True)",
     ),
     "own weights": (
         lambda: Called(lambda self, x: x @ self.norm.weight, norm=nn.LayerNorm(6)),
