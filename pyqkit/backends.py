@@ -19,7 +19,8 @@ class BackendCycles:
     Attributes
     ----------
     initiation_interval_cycles : int
-        Cycles between frames: those of the slowest operator or end.
+        Cycles between frames: those of the slowest operator or end, or of a way through layers that share
+        hardware.
     latency_cycles : int
         From the first beat of a frame to the last beat of its results. Of the C++ it is that of the
         SystemVerilog, and `pyqkit.hls.schedule.PIPELINE_CYCLES` more for each process.
@@ -42,8 +43,13 @@ def check(backend: str) -> None:
 
 
 def cycles(designs: Designs) -> dict[str, BackendCycles]:
-    """What every backend takes of a compiled network, by its name."""
-    return {backend: _cycles(designs, backend) for backend in BACKENDS}
+    """What every backend that can make a compiled network takes, by its name."""
+    return {backend: _cycles(designs, backend) for backend in possible(designs)}
+
+
+def possible(designs: Designs) -> list[str]:
+    """Backends that can make a compiled network: layers that share hardware need SystemVerilog."""
+    return list(BACKENDS) if designs.compiled.reuse is None else [DEFAULT]
 
 
 def layer_cycles(designs: Designs, backend: str) -> dict[str, int]:
@@ -57,7 +63,7 @@ def layer_cycles(designs: Designs, backend: str) -> dict[str, int]:
 def _cycles(designs: Designs, backend: str) -> BackendCycles:
     design = designs.hls_schedule if backend == "hls" else designs.rtl
     latency = designs.rtl.latency + (designs.hls_schedule.pipeline_cycles if backend == "hls" else 0)
-    layers = layer_cycles(designs, backend)
+    layers = layer_cycles(designs, backend) | (designs.rtl.turns() if backend == DEFAULT else {})
     slowest = max(layers, key=lambda name: layers[name])
     if layers[slowest] < design.interval:  # an output has wider words than a stream, and leaves in more
         found = design.cycles()

@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from pyqkit import __version__, boards, build_folder
+from pyqkit import __version__, backends, boards, build_folder
 from pyqkit.compiled import Compiled
 from pyqkit.designs import Designs
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.golden import golden
+from pyqkit.formats.reading import DAMAGE, describe
 from pyqkit.graph import serialise
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.reuse import Reuse, looped, refusal
 from pyqkit.hardware import fit, folding
 from pyqkit.hls import generate as hls
 from pyqkit.rtl import generate as rtl
@@ -40,7 +43,7 @@ def contents(designs: Designs, exact: ExactEngine, report: dict[str, Any]) -> di
     report : dict
         As `pyqkit.report.Report.to_json` gives it.
     """
-    compiled, design = designs.compiled, designs.hls
+    compiled, design = designs.compiled, designs.rtl
     graph, arrays = serialise.to_json(compiled.graph)
     sources = _sources(designs)
     if compiled.model is not None:
@@ -52,6 +55,7 @@ def contents(designs: Designs, exact: ExactEngine, report: dict[str, Any]) -> di
         "clock_mhz": compiled.clock_mhz,
         "graph": graph,
         "folding": folding.to_json(compiled.foldings),
+        "reuse": None if compiled.reuse is None else compiled.reuse.to_json(),
         "streams": {
             side: [end.to_json() for end in ends]
             for side, ends in (("inputs", design.inputs), ("outputs", design.outputs))
@@ -66,7 +70,8 @@ def contents(designs: Designs, exact: ExactEngine, report: dict[str, Any]) -> di
 
 def _sources(designs: Designs) -> dict[str, bytes]:
     """Generated C++ and SystemVerilog, and the libraries that they are instantiated from."""
-    texts = {"hls": designs.hls.files, "rtl": designs.rtl.files}
+    made = {"hls": lambda: designs.hls.files, "rtl": lambda: designs.rtl.files}
+    texts = {backend: made[backend]() for backend in backends.possible(designs)}
     sources = {
         f"{folder}/{name}": text.encode() for folder, files in texts.items() for name, text in files.items()
     }
@@ -142,8 +147,28 @@ def _compiled(folder: Path, manifest: dict[str, Any], arrays: dict[str, np.ndarr
         raise build_folder.BuildFolderError(
             f"limits of every input were expected in {folder}, but some are missing; compile again"
         )
-    foldings = folding.from_json(manifest["folding"], graph, where)
+    reuse = _reuse(manifest.get("reuse"), graph, folder)
+    built = graph if reuse is None else looped(graph, reuse)
+    foldings = folding.from_json(manifest["folding"], built, where)
     board = boards.from_data(manifest["board"], where)
     has_model = build_folder.MODEL in manifest["files"]
     model = build_folder.content(folder, build_folder.MODEL) if has_model else None
-    return Compiled(graph, board, float(manifest["clock_mhz"]), foldings, model, str(manifest["source"]))
+    clock, source = float(manifest["clock_mhz"]), str(manifest["source"])
+    return Compiled(graph, board, clock, foldings, model, source, reuse)
+
+
+def _reuse(data: Any, graph: Graph, folder: Path) -> Reuse | None:
+    """Which layers share hardware, as a manifest says; checked."""
+    if data is None:
+        return None
+    try:
+        found = Reuse.from_json(data)
+        reason = refusal(graph, found)
+    except DAMAGE as error:
+        reason = describe(error)
+    if reason:
+        raise build_folder.BuildFolderError(
+            f"layers that can share hardware were expected in {folder}, but {reason}; compile "
+            "the network again"
+        )
+    return found

@@ -6,6 +6,7 @@ Everything that is made of a compiled network takes this: designs, engines, repo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pyqkit.boards import Board
 from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, encode_input
+from pyqkit.graph.reuse import Reuse, looped
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +27,13 @@ class Compiled:
     board : Board
     clock_mhz : float
     foldings : dict of str to Folding
-        By layer.
+        By layer that is built.
     model : bytes or None
         The QONNX file it came from; None where it is not at hand.
     source : str
         Name of that file; empty for a model that was given as an object.
+    reuse : Reuse or None
+        Equal parts of the graph that are one set of hardware; None where every operator has its own.
     """
 
     graph: Graph
@@ -38,6 +42,12 @@ class Compiled:
     foldings: dict[str, Folding]
     model: bytes | None = None
     source: str = ""
+    reuse: Reuse | None = None
+
+    @cached_property
+    def built(self) -> Graph:
+        """The operators that hardware is made of; foldings are of these. What is computed is `graph`."""
+        return self.graph if self.reuse is None else looped(self.graph, self.reuse)
 
 
 def encode(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:

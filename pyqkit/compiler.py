@@ -18,7 +18,8 @@ from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.input_format import InputFormat
 from pyqkit.graph.probes import probe
-from pyqkit.hardware import folding, latency
+from pyqkit.hardware import folding
+from pyqkit.hardware import reuse as sharing
 from pyqkit.hardware.estimator import without_block
 
 OBJECTIVES = ("rate", "latency")
@@ -37,6 +38,7 @@ def compile(
     fold: str | Path | dict[str, Folding] | None = None,
     input_format: str | None = None,
     probes: Sequence[str] = (),
+    reuse: str = "auto",
     allow_overflow: bool = False,
     say: Say | None = None,
 ) -> Accelerator:
@@ -70,6 +72,9 @@ def compile(
     probes : sequence of str
         Layers whose codes leave the accelerator too, each over a stream and a DMA of its own, so that
         `pyqkit.runtime.Driver.compare` says which layer is wrong; see `pyqkit.graph.probes.probe`.
+    reuse : {"auto", "on", "off"}
+        Whether equal layers in a row are one set of hardware that frames pass several times, with the
+        constants of each; "auto" where nothing else fits the board or has the rate. See docs/folding.md.
     allow_overflow : bool
         Go on with a design that takes more than the board has; its report says so.
     say : callable, optional
@@ -99,17 +104,16 @@ def compile(
     probe(graph, [probes] if isinstance(probes, str) else probes)
     _note_missing(graph)
     say("searching for foldings")
-    search = folding.search_for(graph, allowed, clock)
-    if fold is None:
-        foldings = folding.choose(search, allowed, clock, target_fps, lut_share, allow_overflow)
-        if objective == "latency":
-            foldings = latency.shorter(search, allowed, target_fps, lut_share, foldings)
+    if fold is not None:
+        made = sharing.given(graph, allowed, clock, fold, reuse)
     else:
-        foldings = folding.check(fold, graph, "fold") if isinstance(fold, dict) else folding.read(fold, graph)
-    foldings |= folding.wider_outputs(search.estimator, foldings)
+        made = sharing.choose(graph, allowed, clock, target_fps, lut_share, allow_overflow, reuse)
+    if objective == "latency":
+        made = sharing.shorter(made, allowed, target_fps, lut_share)
+    foldings = made.foldings | folding.wider_outputs(made.search.estimator, made.foldings)
     source = plain(Path(network).name) if isinstance(network, (str, Path)) else ""
-    compiled = Compiled(graph, described, float(clock), foldings, content, source)
-    accelerator = Accelerator(Designs(compiled, search))
+    compiled = Compiled(graph, described, float(clock), foldings, content, source, made.reuse)
+    accelerator = Accelerator(Designs(compiled, made.search))
     if not allow_overflow:
         accelerator.check_fit()
     return accelerator

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cached_property
 
 from pyqkit.compiled import Compiled
+from pyqkit.errors import UserError
+from pyqkit.graph.graph import Graph
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.folding import search_for
 from pyqkit.hardware.search import Search
@@ -38,7 +40,7 @@ class Designs:
     @cached_property
     def search(self) -> Search:
         """The cheapest foldings for any rate (estimated)."""
-        return self._search or search_for(self.compiled.graph, self.compiled.board, self.compiled.clock_mhz)
+        return self._search or search_for(self.compiled.built, self.compiled.board, self.compiled.clock_mhz)
 
     @property
     def estimator(self) -> Estimator:
@@ -47,18 +49,28 @@ class Designs:
 
     @cached_property
     def hls(self) -> hls.Design:
-        """The network in C++."""
-        return hls.generate(self.compiled.graph, self.compiled.foldings)
+        """The network in C++; raises UserError for one whose layers share hardware."""
+        return hls.generate(self._unrolled(), self.compiled.foldings)
 
     @cached_property
     def hls_schedule(self) -> Schedule:
         """When the C++ is done, whose text is not made for it."""
-        return schedule(self.compiled.graph, self.compiled.foldings)
+        return schedule(self._unrolled(), self.compiled.foldings)
 
     @cached_property
     def rtl(self) -> rtl.Design:
         """The network in SystemVerilog."""
-        return rtl.generate(self.compiled.graph, self.compiled.foldings, clock_mhz=self.compiled.clock_mhz)
+        return rtl.generate(self.compiled.built, self.compiled.foldings, clock_mhz=self.compiled.clock_mhz)
+
+    def _unrolled(self) -> Graph:
+        """The graph, every operator of which has hardware of its own."""
+        if self.compiled.reuse is not None:
+            raise UserError(
+                "hardware of its own for every layer was expected in C++, but frames pass that of "
+                f"{self.compiled.reuse.first} {self.compiled.reuse.passes} times; take SystemVerilog "
+                "(backend and engine rtl), or compile with --reuse off"
+            )
+        return self.compiled.graph
 
     def timing(self, say: Callable[[str], None] | None = None) -> NetworkTiming:
         """Longest paths of the SystemVerilog's blocks, which are synthesised unless that was done before.

@@ -18,6 +18,7 @@ from pyqkit.engines import Counts, Engine
 from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding, settings
 from pyqkit.graph.graph import Graph, Operator
+from pyqkit.graph.reuse import passes, variants
 from pyqkit.hardware import clock
 from pyqkit.hardware.fit import Overflow, overflows, sentence
 from pyqkit.hardware.folding import exceeded, next_step
@@ -68,8 +69,11 @@ class LayerReport:
         None where nothing is folded.
     probe : bool
         Whether its codes leave the accelerator, to be compared.
+    passes : int
+        How often a frame goes through it: more than once where equal layers share hardware, whose first one
+        it is.
     cycles : int
-        Of a frame.
+        Of a frame, all passes.
     busy : float
         Share of the network's interval.
     fifo_words : int
@@ -89,6 +93,7 @@ class LayerReport:
     macs: int
     folding: Folding | None
     probe: bool
+    passes: int
     cycles: int
     busy: float
     fifo_words: int
@@ -353,25 +358,26 @@ def _layers(designs: Designs, backend: str, interval: int) -> list[LayerReport]:
     compiled, cycles = designs.compiled, backends.layer_cycles(designs, backend)
     resources = designs.estimator.resources(compiled.foldings)
     return [
-        _layer(designs, op, cycles[op.name], interval, resources[op.name]) for op in compiled.graph.operators
+        _layer(designs, op, cycles[op.name], interval, resources[op.name]) for op in compiled.built.operators
     ]
 
 
 def _layer(designs: Designs, op: Operator, cycles: int, interval: int, resources: Resources) -> LayerReport:
-    compiled, weights = designs.compiled, op.parameter_format
-    tensors, (out,) = compiled.graph.input_tensors(op), compiled.graph.output_tensors(op)
+    compiled, weights, built = designs.compiled, op.parameter_format, designs.compiled.built
+    tensors, (out,) = built.input_tensors(op), built.output_tensors(op)
     return LayerReport(
         name=op.name,
         operator=op.kind,
         input_format=tensors[0].format.name,
         weight_format=None if weights is None else weights.name,
-        weight_bits=op.parameter_bits,
+        weight_bits=sum(one.parameter_bits for one in variants(built, op)),
         output_format=out.format.name,
         input_shape=tensors[0].shape,
         output_shape=out.shape,
-        macs=op.macs(tensors),
+        macs=sum(one.macs(tensors) for one in variants(built, op)),
         folding=compiled.foldings.get(op.name),
-        probe=out.name in compiled.graph.probes,
+        probe=out.name in built.probes,
+        passes=passes(built, op),
         cycles=cycles,
         busy=cycles / interval,
         fifo_words=max(designs.rtl.fifos[name, op.name] for name in op.inputs),

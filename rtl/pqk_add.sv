@@ -9,9 +9,11 @@ module pqk_add #(
     parameter bit LEFT_TABLE = 0,
     parameter LEFT_INTEGERS = "",
     parameter int LEFT_MIRROR = 0,
-    parameter int LEFT_DEPTH = 1,  // words of factors
+    parameter int LEFT_DEPTH = 1,  // words of factors, read so often in a pass, with factors of its own
+    parameter int LEFT_REPEAT = 1,
+    parameter int LEFT_PASSES = 1,
     parameter LEFT_FACTORS = "",
-    parameter bit [LANES*SUM_BITS-1:0] LEFT_FACTOR = 0,  // the word if LEFT_DEPTH is 1
+    parameter bit [LANES*SUM_BITS-1:0] LEFT_FACTOR = 0,  // the word if it is the only one
     parameter int LEFT_FACTOR_BITS = SUM_BITS,  // of the signed factors
     parameter int RIGHT_BITS = 4,
     parameter bit RIGHT_SIGNED = 1,
@@ -20,6 +22,8 @@ module pqk_add #(
     parameter RIGHT_INTEGERS = "",
     parameter int RIGHT_MIRROR = 0,
     parameter int RIGHT_DEPTH = 1,
+    parameter int RIGHT_REPEAT = 1,
+    parameter int RIGHT_PASSES = 1,
     parameter RIGHT_FACTORS = "",
     parameter bit [LANES*SUM_BITS-1:0] RIGHT_FACTOR = 0,
     parameter int RIGHT_FACTOR_BITS = SUM_BITS,
@@ -65,6 +69,8 @@ module pqk_add #(
       .DECODE_STAGES(DECODE_STAGES),
       .PRODUCT_BITS(SUM_BITS),
       .DEPTH(LEFT_DEPTH),
+      .REPEAT(LEFT_REPEAT),
+      .PASSES(LEFT_PASSES),
       .FACTORS(LEFT_FACTORS),
       .FACTOR(LEFT_FACTOR),
       .FACTOR_BITS(LEFT_FACTOR_BITS),
@@ -89,6 +95,8 @@ module pqk_add #(
       .DECODE_STAGES(DECODE_STAGES),
       .PRODUCT_BITS(SUM_BITS),
       .DEPTH(RIGHT_DEPTH),
+      .REPEAT(RIGHT_REPEAT),
+      .PASSES(RIGHT_PASSES),
       .FACTORS(RIGHT_FACTORS),
       .FACTOR(RIGHT_FACTOR),
       .FACTOR_BITS(RIGHT_FACTOR_BITS),

@@ -21,7 +21,9 @@ module pqk_matrix_vector #(
     parameter int SIMD = 1,  // products of each PE that come a cycle
     parameter int LANES = SIMD,  // inputs a cycle: SIMD that all PE share, PE * SIMD (depthwise), or what the products make of them
     parameter int FOLDS = 4,
-    parameter int DEPTH = 16,  // words of weights, FOLDS * outputs / PE
+    parameter int DEPTH = 16,  // words of weights of a pass, FOLDS * outputs / PE
+    parameter int REPEAT = 1,  // windows of a frame, if it passes more than once
+    parameter int PASSES = 1,  // with weights of their own
     parameter int READ_STAGES = 2,
     parameter int PRODUCT_STAGES = 1,
     parameter int EXPONENT_BITS = 0,  // 0 for weights without exponents; what follows then says nothing
@@ -31,7 +33,7 @@ module pqk_matrix_vector #(
     parameter int HELD = 1,
     parameter int SPAN = 1,
     parameter int ROW = 1,
-    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1,
+    localparam int ADDRESS_BITS = DEPTH * PASSES > 1 ? $clog2(DEPTH * PASSES) : 1,
     localparam int EXPONENT_ADDRESS_BITS = EXPONENT_DEPTH > 1 ? $clog2(EXPONENT_DEPTH) : 1,
     localparam int EXPONENTS_BITS = EXPONENT_BITS > 0 ? PE * HELD * EXPONENT_BITS : 1
 ) (
@@ -76,15 +78,33 @@ module pqk_matrix_vector #(
   assign in_ready = moves;
 
   wire last_word, last_fold;
+  wire [(DEPTH > 1 ? $clog2(DEPTH) : 1)-1:0] word;
   pqk_counter #(
       .LENGTH(DEPTH)
   ) words (
       .clock,
       .reset,
       .advance(moves && in_valid),
-      .count(address),
+      .count(word),
       .last(last_word)
   );
+  if (PASSES > 1) begin : g_passes
+    wire last_of_pass;
+    wire unused_word = &{word, last_of_pass};
+    pqk_pass_address #(
+        .LENGTH(DEPTH),
+        .REPEAT(REPEAT),
+        .PASSES(PASSES)
+    ) all_words (
+        .clock,
+        .reset,
+        .advance(moves && in_valid),
+        .address,
+        .last(last_of_pass)
+    );
+  end else begin : g_once
+    assign address = word;
+  end
   pqk_counter #(
       .LENGTH(FOLDS)
   ) folds (

@@ -12,6 +12,8 @@ module pqk_norm_codes #(
     parameter int DECODE_STAGES = 0,
     parameter int LANES = 1,
     parameter int WORDS = 4,
+    parameter int REPEAT = 1,  // pixels of a frame, if it passes more than once
+    parameter int PASSES = 1,  // with constants of their own
     parameter int SUM_BITS = 12,
     parameter int RADICAND_BITS = 30,
     parameter int ROOT_BITS = 20,
@@ -21,7 +23,7 @@ module pqk_norm_codes #(
     parameter int OFFSET_BITS = 8,
     parameter int SCALE_STAGES = 0,  // registers inside the multipliers of gains and offsets
     parameter CONSTANTS = "",  // a word holds {offset, gain} of each lane
-    parameter bit [LANES*(GAIN_BITS+OFFSET_BITS)-1:0] CONSTANT = 0,  // the word if WORDS is 1
+    parameter bit [LANES*(GAIN_BITS+OFFSET_BITS)-1:0] CONSTANT = 0,  // the word if it is the only one
     parameter int BITS = 40,  // of the signed numbers that are compared
     parameter int TOTAL_BITS = 20,
     parameter bit [TOTAL_BITS-1:0] UNIT = 1,
@@ -49,12 +51,14 @@ module pqk_norm_codes #(
   localparam int SEARCH = STEPS * (MULTIPLY_STAGES + (BITS + CHUNK - 1) / CHUNK + 2) + 1;
   localparam int STAGES = DECODE_STAGES + SCALE_STAGES + 3 + SEARCH;  // with the distance, the products and their sum
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam int CONSTANT_ADDRESS_BITS = WORDS * PASSES > 1 ? $clog2(WORDS * PASSES) : 1;
   localparam int CONSTANT_BITS = GAIN_BITS + OFFSET_BITS;
   localparam int SCALED_BITS = MOVED_BITS + GAIN_BITS;
   localparam int SHIFTED_BITS = ROOT_BITS + 1 + OFFSET_BITS;
   localparam bit signed [MOVED_BITS-1:0] CHANNELS = MOVED_BITS'(WORDS * LANES);
 
-  wire [WORD_BITS-1:0] word_in, word;
+  wire [WORD_BITS-1:0] word_in;
+  wire [CONSTANT_ADDRESS_BITS-1:0] word;
   wire last_in, last;
   wire first = word_in == 0;
   logic [STAGES-1:0] valid;
@@ -78,13 +82,15 @@ module pqk_norm_codes #(
       .out_data
   );
   pqk_counter #(.LENGTH(WORDS)) words_in (.clock, .reset, .advance(go), .count(word_in), .last(last_in));
-  pqk_counter #(
-      .LENGTH(WORDS)
+  pqk_pass_address #(
+      .LENGTH(WORDS),
+      .REPEAT(REPEAT),
+      .PASSES(PASSES)
   ) words (
       .clock,
       .reset,
       .advance(step && moving[DECODE_STAGES]),
-      .count(word),
+      .address(word),
       .last
   );
   logic [ROOT_BITS+SUM_BITS-1:0] held;
@@ -125,7 +131,7 @@ module pqk_norm_codes #(
   wire [LANES*CONSTANT_BITS-1:0] constants;
   pqk_rom #(
       .WIDTH(LANES * CONSTANT_BITS),
-      .DEPTH(WORDS),
+      .DEPTH(WORDS * PASSES),
       .FILE (CONSTANTS),
       .VALUE(CONSTANT)
   ) constant_rom (

@@ -19,7 +19,9 @@ module pqk_norm_moments #(
     parameter int SPREAD_BITS = 24,  // of v: its terms are exact modulo that
     parameter int RADICAND_BITS = 30,
     parameter bit [RADICAND_BITS-1:0] SCALE = 1,
-    parameter bit [RADICAND_BITS-1:0] EPSILON = 1
+    parameter int REPEAT = 1,  // pixels of a frame, if it passes more than once
+    parameter int PASSES = 1,
+    parameter bit [PASSES*RADICAND_BITS-1:0] EPSILON = 1  // of each pass, the first lowest
 ) (
     input  wire                                clock,
     input  wire                                reset,
@@ -121,6 +123,21 @@ module pqk_norm_moments #(
     end
   end
 
+  localparam int PASS_BITS = PASSES > 1 ? $clog2(PASSES) : 1;
+  wire [PASS_BITS-1:0] pass;  // of the pixel that enters the radicand
+  wire last_pass;
+  wire unused_pass = last_pass;
+  pqk_pass_address #(
+      .LENGTH(1),
+      .REPEAT(REPEAT),
+      .PASSES(PASSES)
+  ) passes (
+      .clock,
+      .reset,
+      .advance(step && ended[ENDING-2]),
+      .address(pass),
+      .last(last_pass)
+  );
   logic [SPREAD_BITS-1:0] squared, spread;
   wire [SPREAD_BITS-1:0] counted;
   wire signed [2*SUM_BITS-1:0] squaring;
@@ -159,7 +176,7 @@ module pqk_norm_moments #(
       squared <= SPREAD_BITS'(squaring);
       spread <= counted - squared;
       sum_spread <= sum_counted;
-      radicand <= RADICAND_BITS'(spread) * SCALE + EPSILON;
+      radicand <= RADICAND_BITS'(spread) * SCALE + EPSILON[pass*RADICAND_BITS+:RADICAND_BITS];
       sum_out <= sum_spread;
     end
   end

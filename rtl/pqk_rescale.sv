@@ -22,8 +22,10 @@ module pqk_rescale #(
     parameter int BITS_OUT = 12,
     parameter int LANES = 1,
     parameter int DEPTH = 1,  // words of a pixel
+    parameter int REPEAT = 1,  // pixels of a frame, if it passes more than once
+    parameter int PASSES = 1,  // with constants of their own
     parameter CONSTANTS = "",
-    parameter bit [2*LANES*PRODUCT_BITS-1:0] CONSTANT = 0,  // the word if DEPTH is 1
+    parameter bit [2*LANES*PRODUCT_BITS-1:0] CONSTANT = 0,  // the word if it is the only one
     parameter int READ_STAGES = 2,  // from a word to its constants
     parameter int MULTIPLY_STAGES = 8,  // registers inside the multiplier; there is one behind it
     parameter int ROUND_STAGES = 2  // behind the decision which way to round, the rounded value, and what it is compared with
@@ -37,7 +39,7 @@ module pqk_rescale #(
     input  wire                       out_ready,
     output logic [LANES*BITS_OUT-1:0] out_data
 );
-  localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int WORD_BITS = DEPTH * PASSES > 1 ? $clog2(DEPTH * PASSES) : 1;
   localparam int HALF_BITS = SHIFT > 0 ? SHIFT : 1;
   localparam int STAGES = DECODE_STAGES + READ_STAGES + MULTIPLY_STAGES + ROUND_STAGES + 3;  // with product, sum and result
   localparam bit signed [PRODUCT_BITS-1:0] LEAST = !RELU || LOW > 0 ? LOW : HIGH < 0 ? HIGH : 0;
@@ -53,13 +55,15 @@ module pqk_rescale #(
     if (reset) valid <= 0;
     else if (step) valid <= moving[STAGES-1:0];
   end
-  pqk_counter #(
-      .LENGTH(DEPTH)
+  pqk_pass_address #(
+      .LENGTH(DEPTH),
+      .REPEAT(REPEAT),
+      .PASSES(PASSES)
   ) words (
       .clock,
       .reset,
       .advance(step && moving[DECODE_STAGES]),
-      .count(word),
+      .address(word),
       .last(last_word)
   );
 
@@ -67,7 +71,7 @@ module pqk_rescale #(
   wire unused = &{last_word, constants, moving};
   pqk_rom #(
       .WIDTH(2 * LANES * PRODUCT_BITS),
-      .DEPTH(DEPTH),
+      .DEPTH(DEPTH * PASSES),
       .FILE(CONSTANTS),
       .VALUE(CONSTANT),
       .STAGES(READ_STAGES)

@@ -11,8 +11,10 @@ module pqk_scaled_integers #(
     parameter int DECODE_STAGES = 0,
     parameter int PRODUCT_BITS = 10,  // hold the integer, the constant and the product
     parameter int DEPTH = 1,  // words of constants: those of a pixel, or 1 if they are all alike
+    parameter int REPEAT = 1,  // how often a pass reads them
+    parameter int PASSES = 1,  // with constants of their own
     parameter FACTORS = "",
-    parameter bit [LANES*PRODUCT_BITS-1:0] FACTOR = 0,  // the word if DEPTH is 1
+    parameter bit [LANES*PRODUCT_BITS-1:0] FACTOR = 0,  // the word if it is the only one
     parameter int FACTOR_BITS = PRODUCT_BITS,  // of the signed constants
     parameter int READ_STAGES = 2,  // from a word to its constants
     parameter int MULTIPLY_STAGES = 1  // registers of the multiplier, the last behind it
@@ -24,17 +26,19 @@ module pqk_scaled_integers #(
     input  wire  [        LANES*BITS-1:0] data,
     output logic [LANES*PRODUCT_BITS-1:0] products
 );
-  localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int WORD_BITS = DEPTH * PASSES > 1 ? $clog2(DEPTH * PASSES) : 1;
 
   wire [WORD_BITS-1:0] word;
   wire last_word;
-  pqk_counter #(
-      .LENGTH(DEPTH)
+  pqk_pass_address #(
+      .LENGTH(DEPTH),
+      .REPEAT(REPEAT),
+      .PASSES(PASSES)
   ) words (
       .clock,
       .reset,
       .advance(step && valid),
-      .count(word),
+      .address(word),
       .last(last_word)
   );
 
@@ -42,7 +46,7 @@ module pqk_scaled_integers #(
   wire unused = &{last_word, factors};
   pqk_rom #(
       .WIDTH(LANES * PRODUCT_BITS),
-      .DEPTH(DEPTH),
+      .DEPTH(DEPTH * PASSES),
       .FILE(FACTORS),
       .VALUE(FACTOR),
       .STAGES(READ_STAGES)

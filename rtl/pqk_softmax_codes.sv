@@ -4,7 +4,9 @@ module pqk_softmax_codes #(
     parameter int TERM_BITS = 30,
     parameter int SUM_BITS = 32,
     parameter int BITS = 40,  // hold a factor times a term, with a sign
-    parameter bit [BITS-1:0] FACTOR = 1,
+    parameter int REPEAT = 1,  // words of a frame, if it passes more than once
+    parameter int PASSES = 1,
+    parameter bit [PASSES*BITS-1:0] FACTOR = 1,  // of each pass, the first lowest
     parameter int LIMIT_BITS = 9,
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
@@ -51,6 +53,21 @@ module pqk_softmax_codes #(
       .out_data(read_terms)
   );
 
+  localparam int PASS_BITS = PASSES > 1 ? $clog2(PASSES) : 1;
+  wire [PASS_BITS-1:0] pass;  // of the word that leaves
+  wire last_pass;
+  wire unused_pass = &{last_pass, pass};
+  pqk_pass_address #(
+      .LENGTH(1),
+      .REPEAT(REPEAT),
+      .PASSES(PASSES)
+  ) passes (
+      .clock,
+      .reset,
+      .advance(step && leaving),
+      .address(pass),
+      .last(last_pass)
+  );
   logic [SUM_BITS-1:0] sum, read_total, held;  // so far, of the row that is read, and beside products
   wire  [SUM_BITS-1:0] total;
   logic [SUM_BITS-1:0] so_far;
@@ -81,7 +98,11 @@ module pqk_softmax_codes #(
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     logic signed [BITS-1:0] x;
-    always_ff @(posedge clock) if (step) x <= BITS'(terms[lane*TERM_BITS+:TERM_BITS]) * FACTOR;
+    wire [PASSES*BITS-1:0] products;  // by constants, which take less than a multiplier and a choice of the factor
+    for (genvar i = 0; i < PASSES; i++) begin : g_pass
+      assign products[i*BITS+:BITS] = BITS'(terms[lane*TERM_BITS+:TERM_BITS]) * FACTOR[i*BITS+:BITS];
+    end
+    always_ff @(posedge clock) if (step) x <= PASSES > 1 ? products[pass*BITS+:BITS] : products[BITS-1:0];
     pqk_row_search #(
         .BITS(BITS),
         .TOTAL_BITS(SUM_BITS),

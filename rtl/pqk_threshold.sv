@@ -18,6 +18,8 @@ module pqk_threshold #(
     parameter int STEPS = 4,
     parameter int LANES = 1,
     parameter int DEPTH = 1,  // words of a pixel
+    parameter int REPEAT = 1,  // pixels of a frame, if it passes more than once
+    parameter int PASSES = 1,  // with constants of their own
     parameter int HELD = 0,  // bit s: there is a register behind the memory of stage s
     parameter bit COMPARED = 0,  // there are registers behind the comparisons
     parameter bit APART = 0,  // each lane has an enable of its own, for the fan-out of many
@@ -34,7 +36,7 @@ module pqk_threshold #(
     input  wire                       out_ready,
     output logic [LANES*BITS_OUT-1:0] out_data
 );
-  localparam int WORD_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int WORD_BITS = DEPTH * PASSES > 1 ? $clog2(DEPTH * PASSES) : 1;
 
   localparam int STAGES = DECODE_STAGES + STEPS * (1 + 32'(COMPARED)) + $countones(HELD) + 1;  // with the code
   logic [STAGES-1:0] valid;
@@ -50,13 +52,15 @@ module pqk_threshold #(
   wire last_word;
   wire unused_last = &{last_word, moving};
   wire [WORD_BITS-1:0] words[STEPS];  // words[s] belongs to the integer that enters stage s
-  pqk_counter #(
-      .LENGTH(DEPTH)
+  pqk_pass_address #(
+      .LENGTH(DEPTH),
+      .REPEAT(REPEAT),
+      .PASSES(PASSES)
   ) counter (
       .clock,
       .reset,
       .advance(step && moving[DECODE_STAGES]),
-      .count(words[0]),
+      .address(words[0]),
       .last(last_word)
   );
   for (genvar s = 1; s < STEPS; s++) begin : g_word
@@ -104,7 +108,7 @@ module pqk_threshold #(
       );
       for (genvar s = 0; s < STEPS; s++) begin : g_stage
         localparam bit [7:0] DIGIT = 8'd48 + 8'(s);
-        localparam int ENTRIES = DEPTH << s;
+        localparam int ENTRIES = DEPTH * PASSES << s;
         localparam int ADDRESS_BITS = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
         localparam int ENTRY_BITS = s == 0 ? WIDTH + 1 : WIDTH;
         wire signed [WIDTH-1:0] x_in, x_read, x;

@@ -126,7 +126,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hardware": _parts("boards dataflow discovery files formats graph rtl untrusted"),
     # A compiled network, what is worked out of it, and what takes both.
     "compiled": {"boards", "graph"},
-    "designs": {"compiled", "hls", "rtl", "hardware"},
+    "designs": {"compiled", "graph", "hls", "rtl", "hardware"},
     "engines": {"designs", "discovery", "graph"},
     "backends": {"dataflow", "designs"},
     "emulate": _parts(
@@ -136,7 +136,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     | _parts("emulate.build emulate.kernels files formats graph hls programs rtl"),
     "emulate.build": {"cache", "programs"},
     "emulate.kernels": {"cache", "emulate.build", "files", "formats"},
-    "build_contents": _parts("boards build_folder compiled designs emulate graph hardware hls rtl"),
+    "build_contents": _parts(
+        "backends boards build_folder compiled designs emulate formats graph hardware hls rtl"
+    ),
     "reference": {"formats", *ONNX_READING, *CONVENTIONS},  # nothing of what is compared with it
     "verify": {
         "array.compiler",

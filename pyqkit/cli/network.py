@@ -61,6 +61,14 @@ from pyqkit.files import check_apart, check_file, replacing
     help="A layer whose codes leave the accelerator too, to compare with; several times.",
 )
 @click.option(
+    "--reuse",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether equal layers in a row are one set of hardware that frames pass several times; 'auto' where "
+    "nothing else fits the board or has the rate.",
+)
+@click.option(
     "--array",
     help="Write a program for this array instead, a zip file; --board gives the clock. 'auto' searches the "
     "array that fits the board; the file of a program stands for its array. See docs/array.md.",
@@ -88,6 +96,7 @@ def compile_command(
     write_fold: str | None,
     input_format: str | None,
     probes: tuple[str, ...],
+    reuse: str,
     array: str | None,
     exact_factors: bool,
     allow_overflow: bool,
@@ -123,6 +132,7 @@ def compile_command(
             fold=fold,
             input_format=input_format,
             probes=probes,
+            reuse=reuse,
             allow_overflow=allow_overflow,
             say=say,
         )

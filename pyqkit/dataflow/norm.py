@@ -13,9 +13,12 @@ and ``M**2 * W`` differ by 1. So an f decides all codes whose power of two excee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, isqrt, lcm
+
+import numpy as np
 
 from pyqkit.dataflow.row_search import RowSearch, row_search
 from pyqkit.formats import Boundary
@@ -30,12 +33,13 @@ class Norm:
     Attributes
     ----------
     gains, offsets : list of int
-        Of each channel.
+        Of each channel, pass after pass.
     search : RowSearch
         Its limits are times `unit` times the root.
     unit : int
-    scale, epsilon : int
-        W is ``scale * v + epsilon``.
+    scale : int
+    epsilons : list of int
+        W is ``scale * v + epsilon``, with an epsilon for each pass.
     radicand_digits : int
         Pairs of bits of W.
     segments, digits : int
@@ -49,7 +53,7 @@ class Norm:
     search: RowSearch
     unit: int
     scale: int
-    epsilon: int
+    epsilons: list[int]
     radicand_digits: int
     segments: int
     digits: int
@@ -75,16 +79,20 @@ class Norm:
         return max(left, right).bit_length() + 2
 
 
-def norm(op: LayerNorm, tensor: Tensor, words: int) -> Norm:
-    """What decides the codes of a norm whose pixels come in so many words."""
-    channels, epsilon = tensor.shape[2], op.epsilon
-    gains = _fractions(op.gain_numerators.tolist(), op.gain_denominators.tolist())
-    offsets = _fractions(op.offset_numerators.tolist(), op.offset_denominators.tolist())
-    first, between = _between(op, gains, offsets)
+def norm(variants: Sequence[LayerNorm], tensor: Tensor, words: int) -> Norm:
+    """What decides the codes of a norm whose pixels come in so many words.
+
+    `variants` are what it is in each pass of a frame; one where frames pass it once.
+    """
+    op, channels = variants[0], tensor.shape[2]
+    gains = [gain for one in variants for gain in _fractions(one.gain_numerators, one.gain_denominators)]
+    offsets = [far for one in variants for far in _fractions(one.offset_numerators, one.offset_denominators)]
+    first, between = _between(op, channels, gains, offsets)
     positions = [boundary.position for boundary in between]
     common = lcm(*(number.denominator for number in (*gains, *offsets, *positions)))
     # The root of v + epsilon is that of W over `divisor`.
-    divisor, whole = 1, epsilon.denominator
+    parts = lcm(*(one.epsilon.denominator for one in variants))
+    divisor, whole = 1, parts
     while whole % 4 == 0:
         divisor, whole = 2 * divisor, whole // 4
     divisor *= whole
@@ -99,25 +107,27 @@ def norm(op: LayerNorm, tensor: Tensor, words: int) -> Norm:
         op.format.codes[first : first + len(between) + 1],
     )
     reach, spread = _largest(op, tensor, channels)
-    least = whole * epsilon.numerator
-    most = whole * epsilon.denominator * spread + least
+    epsilons = [int(whole * parts * one.epsilon) for one in variants]
+    most = whole * parts * spread + max(epsilons)
     radicand = (most.bit_length() + 1) // 2
-    needed = radicand + _fraction_bits(scaled, moved, limits or [0], reach, isqrt(least))
+    needed = radicand + _fraction_bits(scaled, moved, limits or [0], reach, isqrt(min(epsilons)))
     segments = -(-needed // words)
-    numbers = search, unit, whole * epsilon.denominator, least, radicand
+    numbers = search, unit, whole * parts, epsilons, radicand
     return Norm(scaled, moved, *numbers, segments, -(-needed // segments), reach, spread)
 
 
-def _fractions(numerators: list[int], denominators: list[int]) -> list[Fraction]:
-    return [Fraction(*pair) for pair in zip(numerators, denominators)]
+def _fractions(numerators: np.ndarray, denominators: np.ndarray) -> list[Fraction]:
+    return [Fraction(*pair) for pair in zip(numerators.tolist(), denominators.tolist())]
 
 
-def _between(op: LayerNorm, gains: list[Fraction], offsets: list[Fraction]) -> tuple[int, list[Boundary]]:
+def _between(
+    op: LayerNorm, channels: int, gains: list[Fraction], offsets: list[Fraction]
+) -> tuple[int, list[Boundary]]:
     """Boundaries that a result may lie on either side of, and how many are always reached.
 
     The square of d is at most n times v: then a result is at most the root of n gains from the offset.
     """
-    root = isqrt(len(gains)) + 1
+    root = isqrt(channels) + 1
     low = min(offset - abs(gain) * root for gain, offset in zip(gains, offsets))
     high = max(offset + abs(gain) * root for gain, offset in zip(gains, offsets))
     boundaries = op.format.boundaries()

@@ -63,43 +63,49 @@ def row_search(limits: Sequence[int], strict: Sequence[bool], codes: np.ndarray)
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """What decides the code of a share: its term times `factor` among limits times the sum of the row.
+    """What decides the code of a share: its term times a factor among limits times the sum of the row.
 
     Attributes
     ----------
-    factor : int
+    factors : list of int
+        One for each pass.
     search : RowSearch
         Of the boundaries alone that a share from 0 to 1 may lie on either side of.
     term_bits, exponent_bits : int
         Of terms, and of exponents counted from the least one.
     """
 
-    factor: int
+    factors: list[int]
     search: RowSearch
     term_bits: int
     exponent_bits: int
 
 
-def shares(op: Softmax) -> Shares:
-    """The search of a softmax."""
-    gain = Fraction(op.gain_numerator, op.gain_denominator)
+def shares(variants: Sequence[Softmax]) -> Shares:
+    """The search of a softmax.
+
+    `variants` are what it is in each pass of a frame; one where frames pass it once.
+    """
+    op, gains = variants[0], [Fraction(one.gain_numerator, one.gain_denominator) for one in variants]
     boundaries = op.format.boundaries()
     first = sum(_reached(boundary, Fraction(0)) for boundary in boundaries)
-    last = sum(_reached(boundary, gain) for boundary in boundaries)
+    last = sum(_reached(boundary, max(gains)) for boundary in boundaries)
     # A boundary at 0 that is strict lies behind `first`: a term of 0 has not reached it.
     between = boundaries[first:last]
-    common = lcm(gain.denominator, *(boundary.position.denominator for boundary in between))
+    common = lcm(
+        *(gain.denominator for gain in gains), *(boundary.position.denominator for boundary in between)
+    )
     limits = [int(boundary.position * common) for boundary in between]
-    factor = int(gain * common)
-    shared = gcd(factor, *limits)
+    factors = [int(gain * common) for gain in gains]
+    shared = gcd(*factors, *limits)
     search = row_search(
         [limit // shared for limit in limits],
         [not boundary.inclusive for boundary in between],
         op.format.codes[first : last + 1],
     )
-    spread = int(op.exponents.max()) - int(op.exponents.min())
-    bits = int(op.significands.max()).bit_length()
-    return Shares(factor // shared, search, bits, max(1, spread.bit_length()))
+    spread = max(int(one.exponents.max()) - int(one.exponents.min()) for one in variants)
+    bits = max(int(one.significands.max()) for one in variants).bit_length()
+    return Shares([factor // shared for factor in factors], search, bits, max(1, spread.bit_length()))
 
 
 def _reached(boundary: Boundary, number: Fraction) -> bool:

@@ -203,6 +203,11 @@ class Operator:
         encoding = self.parameter_encoding
         return 0 if encoding is None else encoding.stored_bits(self.parameter_shape)
 
+    @property
+    def switched(self) -> frozenset[str]:
+        """Fields that may differ from pass to pass where hardware is used again; all others are built in."""
+        return frozenset()
+
     def macs(self, tensors: list[Tensor]) -> int:
         """Multiply-accumulates of a frame."""
         return 0
@@ -264,6 +269,8 @@ class Graph:
         For tensors that a quantiser node made: its ONNX output, so that layers can be compared.
     channels_last : list of str
         Those of `sources` whose ONNX tensors have their channels last, as streams do; others have them first.
+    later : dict of str to tuple of Operator
+        What operators are in later passes through their hardware (see `pyqkit.graph.reuse`).
     """
 
     name: str
@@ -275,6 +282,7 @@ class Graph:
     notes: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     channels_last: list[str] = field(default_factory=list)
+    later: dict[str, tuple[Operator, ...]] = field(default_factory=dict)
     _links: Links = field(default_factory=Links, init=False, repr=False, compare=False)
 
     @property
@@ -317,9 +325,7 @@ class Graph:
         """
         _check_name(op.kind, op.name)
         if op.name in self._links.of(self.operators).names:
-            raise GraphError(
-                f"a new name was expected for a {op.kind}, but {op.name} exists; rename one of them"
-            )
+            raise GraphError(f"a new name was expected for a {op.kind}, but {op.name} exists; rename one")
         expect(
             0 < len(op.inputs) == len(set(op.inputs)),
             op,
@@ -336,8 +342,7 @@ class Graph:
         for tensor in produced:
             if tensor.name in self.tensors:
                 raise GraphError(
-                    f"a new tensor name was expected from operator {op.name}, but {tensor.name} "
-                    "exists; rename one of them"
+                    f"a new name was expected of {op.name}, but tensor {tensor.name} exists; rename one"
                 )
             self.tensors[tensor.name] = tensor
         self.operators.append(op)

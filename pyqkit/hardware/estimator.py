@@ -25,6 +25,7 @@ from pyqkit.dataflow.streams import (
 from pyqkit.discovery import Registry
 from pyqkit.graph.folding import Folding, FoldingSpace
 from pyqkit.graph.graph import Graph, Operator, Tensor
+from pyqkit.graph.reuse import variants
 from pyqkit.hardware.resources import Resources, fifo, of_parts
 from pyqkit.rtl.emitter import Fifo
 from pyqkit.rtl.outline import blocks_of, ends_of, is_emitted
@@ -47,6 +48,8 @@ class Placed:
     folding : Folding
     clock_mhz : float
         That its blocks are pipelined for.
+    later : tuple of Operator
+        What it is in later passes of a frame.
     """
 
     op: Operator
@@ -55,6 +58,7 @@ class Placed:
     lanes: list[int]
     folding: Folding
     clock_mhz: float = TARGET_MHZ
+    later: tuple[Operator, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Estimate:
     lanes : int
         Codes in a word of its output stream.
     cycles : int
-        Cycles of a frame: those of its slowest block, one word a cycle.
+        Cycles of a frame, all its passes: those of its slowest block, one word a cycle.
     resources : Resources
         Without the FIFOs between blocks.
     """
@@ -107,11 +111,11 @@ def _rule_for(op: Operator) -> Rule:
 def _from_blocks(placed: Placed) -> Estimate:
     """What the blocks take that the operator becomes."""
     blocks, lanes = blocks_of(
-        placed.op, placed.inputs, placed.output, placed.lanes, placed.folding, placed.clock_mhz
+        placed.op, placed.inputs, placed.output, placed.lanes, placed.folding, placed.clock_mhz, placed.later
     )
     cycles = max(
-        (block.timing.cycles for block in blocks if block.timing is not None),
-        default=codes(placed.output) // lanes,
+        (block.timing.cycles * block.passes for block in blocks if block.timing is not None),
+        default=codes(placed.output) // lanes * (1 + len(placed.later)),
     )
     return Estimate(lanes, cycles, of_parts(part for block in blocks for part in block.parts))
 
@@ -137,7 +141,7 @@ class Estimator:
         self._readers = {name: len(readers(graph, name)) for name, _ in self._waiting}
         numbers: dict[Hashable, int] = {}
         self._signatures = {
-            name: numbers.setdefault(op.footprint(inputs, [output]), len(numbers))
+            name: numbers.setdefault(self._footprint(op, inputs, output), len(numbers))
             for name, (op, inputs, output) in self._places.items()
         }
         self._spaces = {name: op.folding_space(inputs) for name, (op, inputs, _) in self._places.items()}
@@ -145,6 +149,10 @@ class Estimator:
         self._known_fifos: dict[tuple[str, tuple[int, ...]], Resources] = {}
         self._known_ends: dict[Hashable, Resources] = {}
         self._differences: dict[Hashable, Resources] = {}
+
+    def _footprint(self, op: Operator, inputs: list[Tensor], output: Tensor) -> Hashable:
+        """What the hardware of an operator depends on in all its passes."""
+        return tuple(one.footprint(inputs, [output]) for one in variants(self.graph, op))
 
     def space(self, op: Operator) -> FoldingSpace:
         """What an operator offers to be folded by."""
@@ -221,7 +229,9 @@ class Estimator:
 
     def _place(self, op: Operator, lanes: tuple[int, ...], folding: Folding) -> Placed:
         _, inputs, output = self._places[op.name]
-        return Placed(op, inputs, output, list(lanes), folding, self.clock_mhz)
+        return Placed(
+            op, inputs, output, list(lanes), folding, self.clock_mhz, self.graph.later.get(op.name, ())
+        )
 
     def lanes(self, foldings: Foldings) -> dict[str, int]:
         """Codes in a word of every tensor."""

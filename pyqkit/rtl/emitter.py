@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Operator
+from pyqkit.graph.reuse import K, passes, variants
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pipelining import TARGET_MHZ, decode_stages, mirror
 from pyqkit.rtl.timing import Closing, Narrow, Pipeline, Timing
@@ -78,6 +80,8 @@ class Block:
         The instance; empty for a FIFO, whose depth comes later.
     parts : tuple of Part
         Modules of the library that it is made of.
+    passes : int
+        How often a frame goes through it.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Block:
     timing: Timing | None
     text: str
     parts: tuple[Part, ...] = ()
+    passes: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,24 @@ class Emitter(dataflow.Emitter[Stream]):
     blocks: list[Block] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
     decoders: dict[tuple[str, int], str] = field(default_factory=dict)
+    ways_back: dict[str, Stream] = field(default_factory=dict)  # by the operator that they lead to
+
+    @cached_property
+    def passes(self) -> dict[str, int]:
+        """How often a frame goes through each operator."""
+        return {op.name: passes(self.graph, op) for op in self.graph.operators}
+
+    def variants(self, op: K) -> list[K]:
+        """What an operator is in each pass of a frame."""
+        return variants(self.graph, op)
+
+    def switching(self, op: Operator, repeat: int, prefix: str = "") -> Parameters:
+        """Parameters of a block with constants of each pass, in which they are read `repeat` times.
+
+        None for hardware that frames pass once.
+        """
+        count = self.passes[op.name]
+        return {f"{prefix}REPEAT": repeat, f"{prefix}PASSES": count} if count > 1 else {}
 
     # ---- streams and blocks --------------------------------------------------------------------------
 
@@ -152,7 +175,8 @@ class Emitter(dataflow.Emitter[Stream]):
         name = self.names.new(f"{out.name}_block")
         text = before + instance(module, name, parameters, connections)
         parts = parts or (Part(module, parameters),)
-        self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts))
+        passes = self.passes.get(owner, 1)
+        self.blocks.append(Block(name, owner, list(inputs.values()), [out], timing, text, parts, passes))
 
     def module(self, path: Path) -> None:
         """Bring a module along that is not of ``rtl/``, in a file of its name."""

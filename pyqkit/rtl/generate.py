@@ -75,12 +75,16 @@ class Design:
         """
         return [schedule.pace(self.blocks, f"out_{i}") for i in range(len(self.outputs))]
 
+    def turns(self) -> dict[str, int]:
+        """Cycles of all passes of a frame, by the operator where it enters what it passes again."""
+        return schedule.turns(self.blocks)
+
     def cycles(self) -> dict[str, int]:
         """Cycles a frame of every operator and every end: its slowest block."""
         found: dict[str, int] = {}
         for block in self.blocks:
             if block.timing is not None:
-                found[block.owner] = max(found.get(block.owner, 0), block.timing.cycles)
+                found[block.owner] = max(found.get(block.owner, 0), block.timing.cycles * block.passes)
         return found
 
 

@@ -94,13 +94,14 @@ def unit(
     sums: NumberFormat,
     folding: ConvolutionFolding,
     clock_mhz: float,
+    passes: int = 1,
 ) -> Unit:
-    """The matrix-vector unit of a convolution, pipelined for a clock."""
+    """The matrix-vector unit of a convolution, pipelined for a clock, with the weights of all `passes`."""
     pe, simd, pixels = folding.pe, folding.simd, folding.pixels
     groups, lanes = window_order(op, folding)
     folds = op.weights[0].size // simd
     depth = folds * (len(op.weights) // groups // pe) * groups  # words of weights, which is cycles a pixel
-    made = _multiplier(op, activations, folding, depth, clock_mhz)
+    made = _multiplier(op, activations, folding, depth * passes, clock_mhz)
     product, terms = made.product, simd // made.summed
     apart = pixels if op.is_depthwise else 1  # lanes of their own, where others are as wide as both pixels
     found: Parameters = {
@@ -111,6 +112,7 @@ def unit(
     found |= {"SIGNS": 1} if product.signs else {}
     found |= {"SUM_BITS": sums.bits, "PE": pe * pixels, "SIMD": terms, "LANES": lanes * apart}
     found |= {"FOLDS": folds, "DEPTH": depth}
+    found |= {"PASSES": passes} if passes > 1 else {}
     found |= {"READ_STAGES": made.weights.stages, "PRODUCT_STAGES": made.stages}
     until = made.weights.stages + made.stages + 1  # weights, products, terms
     exponents, latency = None, until + levels_of(terms) + 1  # the levels of the adder tree, the sum

@@ -17,7 +17,7 @@ from pyqkit.rtl import schedule
 from pyqkit.rtl.emitter import Block, Emitter, Stream, is_emitted, rule_for
 from pyqkit.rtl.parts import Parameters
 
-__all__ = ["blocks_of", "ends_of", "is_emitted", "latency"]
+__all__ = ["blocks_of", "ends_of", "interval", "is_emitted", "latency"]
 
 
 class _Outline(Emitter):
@@ -39,6 +39,7 @@ def blocks_of(
     lanes: Sequence[int],
     folding: Folding,
     clock_mhz: float,
+    later: tuple[Operator, ...] = (),
 ) -> tuple[list[Block], int]:
     """Blocks that an operator becomes, without FIFOs, and the codes in a word of its result.
 
@@ -52,8 +53,12 @@ def blocks_of(
     folding : Folding
     clock_mhz : float
         That blocks are pipelined for.
+    later : tuple of Operator
+        What the operator is in later passes of a frame.
     """
-    graph = Graph("outline", {tensor.name: tensor for tensor in (*inputs, output)}, [op])
+    graph = Graph(
+        "outline", {tensor.name: tensor for tensor in (*inputs, output)}, [op], later={op.name: later}
+    )
     outline = _Outline(graph, {op.name: folding}, {}, Identifiers(), clock_mhz=clock_mhz)
     for tensor, width in zip(inputs, lanes):
         outline.edges[tensor.name, op.name] = Stream(tensor.name, tensor.format.bits, width)
@@ -89,6 +94,13 @@ def ends_of(
             outline.edges[PACKET_ENDS, output_reader(index)] = Stream("ends", 1, 1)
             outline.leave(port, index)
     return outline.blocks
+
+
+def interval(graph: Graph, foldings: Mapping[str, Folding], clock_mhz: float) -> int:
+    """Cycles between frames of a network; see `schedule.interval`."""
+    outline = _Outline(graph, dict(foldings), {}, Identifiers(), clock_mhz=clock_mhz)
+    outline.emit(rule_for)
+    return schedule.interval(outline.blocks)
 
 
 def latency(graph: Graph, foldings: Mapping[str, Folding], clock_mhz: float) -> int:

@@ -89,7 +89,9 @@ def _split(e: Emitter, op: Operator, source: Stream, halves: list[Stream]) -> No
 def _waiting(e: Emitter, op: Operator, half: Stream, words: int) -> Stream:
     """A FIFO in which halves wait for their turn."""
     out = e.stream(f"{half.name}_waiting", half.bits, half.lanes)
-    edge = half.name, op.name
     counted = Part("fifo", {"WIDTH": half.width, "DEPTH": max(FIFO_WORDS, 2 * words + 2)})
-    e.blocks.append(Fifo(out.name, op.name, [half], [out], None, "", (counted,), edge, e.depths.get(edge)))
+    edge = half.name, op.name
+    e.blocks.append(
+        Fifo(out.name, op.name, [half], [out], None, "", (counted,), edge=edge, words=e.depths.get(edge))
+    )
     return out

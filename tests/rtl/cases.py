@@ -97,6 +97,22 @@ def moving() -> list[Case]:
     return cases
 
 
+def loops() -> list[Case]:
+    """Three passes of five words, and four of one, through what is entered and left so."""
+    cases = []
+    for count, passes in ((5, 3), (1, 4)):
+        x = unsigned(6, count * passes, 1, 31)
+        turns = x.codes.reshape(FRAMES, passes, count, 1)
+        first, rest, last = turns[:, 0], turns[:, 1:].reshape(FRAMES, -1, 1), turns[:, -1]
+        back = turns[:, :-1].reshape(FRAMES, -1, 1)
+        parameters: Parameters = {"WIDTH": 6, "WORDS": count, "PASSES": passes}
+        entering = {"in": Words(6, first), "back": Words(6, rest)}
+        leaving = {"back": Words(6, back), "out": Words(6, last)}
+        cases.append(Case(f"loop_entry_{count}", "loop_entry", parameters, entering, {"out": x}))
+        cases.append(Case(f"loop_exit_{count}", "loop_exit", parameters, {"in": x}, leaving))
+    return cases
+
+
 def requantisers() -> list[Case]:
     """Every code, so every tie and every threshold is met; channels of two words."""
     codes = np.stack(
@@ -339,6 +355,7 @@ def every() -> list[Case]:
     """All cases."""
     return [
         *moving(),
+        *loops(),
         *paired(),
         *resized(),
         *rows(),

@@ -6,7 +6,7 @@ from math import isqrt
 
 import numpy as np
 
-from tests.rtl.bench import FRAMES, Case, Parameters, Words, signed, table, unsigned, words
+from tests.rtl.bench import FRAMES, Case, Parameters, Words, packed, signed, table, unsigned, words
 
 _LIMITS, _STRICT = [-2, 0, 3], [0, 1, 0]  # of the searches, whose places are codes
 _SEARCH: Parameters = {"LIMIT_BITS": 3, "BITS_OUT": 2, "STEPS": 2, "MULTIPLY_STAGES": 1}
@@ -21,8 +21,10 @@ def rows() -> list[Case]:
         _terms("softmax_terms_causal_heads", 2, 1, heads=2),
         _codes("softmax_codes", 3, 2, 9),
         _codes("softmax_codes_point", 1, 2, 5),
+        _codes("softmax_codes_passes", 2, 1, 5, (5, 3)),
         _moments("norm_moments", True),
         _moments("norm_moments_rms", False),
+        _moments("norm_moments_passes", True, (17, 40)),
         _root("norm_root", 3),
         _root("norm_root_digit", 1),
         _norm("norm_codes", 2, 16),
@@ -56,27 +58,33 @@ def _terms(name: str, count: int, lanes: int, heads: int = 0) -> Case:
     return Case(name, "softmax_terms", parameters, {"in": x}, {"out": Words(6, significands >> apart)})
 
 
-def _codes(name: str, count: int, lanes: int, chunk: int) -> Case:
+def _codes(name: str, count: int, lanes: int, chunk: int, factors: tuple[int, ...] = (5,)) -> Case:
+    """Frames are passes, each with its factor."""
     x, (search, tables) = unsigned(5, 8 * count, lanes, 22), _search(name, chunk)
     x.codes[0] = 1  # no row adds up to 0
     x.codes[2, : 2 * count] = 0  # but for one: its share is 1
     x.codes[2, : 2 * count : count, 0] = 7
     sums = x.codes.reshape(FRAMES, 8, -1).sum(axis=2).repeat(count, axis=1)[..., None]
-    parameters: Parameters = {"TERM_BITS": 5, "SUM_BITS": 8, "BITS": 9, "FACTOR": "9'd5"}
+    parameters: Parameters = {"TERM_BITS": 5, "SUM_BITS": 8, "BITS": 9}
+    parameters["FACTOR"] = f"{9 * len(factors)}'d{packed(factors, 9)}"
+    parameters |= {"REPEAT": 8 * count, "PASSES": len(factors)} if len(factors) > 1 else {}
+    each = np.resize(factors, FRAMES)[:, None, None]
     parameters |= {"LANES": lanes, "WORDS": count} | search
-    out = Words(2, _places(5 * x.codes, sums))
+    out = Words(2, _places(each * x.codes, sums))
     return Case(name, "softmax_codes", parameters, {"in": x}, {"out": out}, tables)
 
 
-def _moments(name: str, centred: bool) -> Case:
+def _moments(name: str, centred: bool, epsilons: tuple[int, ...] = (17,)) -> Case:
+    """Frames are passes, each with its epsilon."""
     x = unsigned(4, 5 * 3, 2, 23)
     integers = (signed(x.codes, 4) - 3).reshape(FRAMES, 5, 6)
     sums = integers.sum(axis=2) * centred
-    radicand = 3 * (6 * (integers**2).sum(axis=2) - sums**2) + 17
+    radicand = 3 * (6 * (integers**2).sum(axis=2) - sums**2) + np.resize(epsilons, FRAMES)[:, None]
     parameters: Parameters = {"BITS_IN": 4, "WIDTH": 5, "SIGNED": 1, "ZERO_POINT": 3, "LANES": 2, "WORDS": 3}
     parameters |= {"SQUARE_STAGES": int(centred), "SPREAD_STAGES": 2 * centred}
     parameters |= {"CENTRED": int(centred), "SUM_BITS": 8, "SPREAD_BITS": 13, "RADICAND_BITS": 15}
-    parameters |= {"SCALE": "15'd3", "EPSILON": "15'd17"}
+    parameters |= {"SCALE": "15'd3", "EPSILON": f"{15 * len(epsilons)}'d{packed(epsilons, 15)}"}
+    parameters |= {"REPEAT": 5, "PASSES": len(epsilons)} if len(epsilons) > 1 else {}
     out = words(23, sums & 255 | radicand << 8, 1)
     return Case(name, "norm_moments", parameters, {"in": x}, {"out": out})
 

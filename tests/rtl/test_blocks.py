@@ -66,9 +66,9 @@ MUTANTS = {
         ),  # a threshold is not reached by itself
         "lookup_rows": (
             "pqk_lookup.sv",
-            "WORD_BITS'(ROWS - 1) ? 0",
-            "0 ? 0",
-        ),  # the first word's tables are lost
+            "ADDRESS_BITS'({word, ",
+            "ADDRESS_BITS'({WORD_BITS'(0), ",
+        ),  # the first word's tables serve all
         "matrix": (
             "pqk_matrix_vector.sv",
             "ends = valid[STAGES-2] && last[STAGES-2]",

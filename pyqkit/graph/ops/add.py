@@ -27,6 +27,10 @@ class Add(Operator):
 
     kind = "add"
 
+    @property
+    def switched(self) -> frozenset[str]:
+        return frozenset({"multipliers"})
+
     def check(self) -> None:
         expect(
             self.multipliers.dtype == np.int64 and self.multipliers.ndim == 2,

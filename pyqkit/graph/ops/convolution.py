@@ -12,6 +12,7 @@ import numpy as np
 
 from pyqkit.formats import NumberFormat, product
 from pyqkit.formats.encoding import Encoding, Plain, SharedExponents
+from pyqkit.formats.microscopiq.values import BlockWeight
 from pyqkit.formats.products.dsp import dsp_refusal
 from pyqkit.formats.products.packed import packing_refusal
 from pyqkit.graph.fields import array_field, format_field, whole_field, wholes_field
@@ -88,6 +89,10 @@ class Convolution(Operator):
 
     kind = "convolution"
     folding_type = ConvolutionFolding
+
+    @property
+    def switched(self) -> frozenset[str]:
+        return frozenset() if isinstance(self.weight_format, BlockWeight) else frozenset({"weights"})
 
     @property
     def sliding(self) -> SlidingWindow:

@@ -65,6 +65,11 @@ class LayerNorm(Operator):
     folding_type = LayerNormFolding
 
     @property
+    def switched(self) -> frozenset[str]:
+        rows = [f"{row}_{part}s" for row in ("gain", "offset") for part in ("numerator", "denominator")]
+        return frozenset({*rows, "epsilon_numerator", "epsilon_denominator"})
+
+    @property
     def epsilon(self) -> Fraction:
         """What is added to v."""
         return Fraction(self.epsilon_numerator, self.epsilon_denominator)

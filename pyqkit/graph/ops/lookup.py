@@ -32,6 +32,10 @@ class Lookup(Operator):
 
     kind = "lookup"
 
+    @property
+    def switched(self) -> frozenset[str]:
+        return frozenset({"codes"})
+
     def check(self) -> None:
         whole = self.codes.dtype == np.int64 and self.codes.ndim == 2 and self.codes.size > 0
         expect(whole, self, "no int64 table of codes")

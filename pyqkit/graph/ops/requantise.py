@@ -60,6 +60,10 @@ class Threshold(Operator):
     kind = "threshold"
 
     @property
+    def switched(self) -> frozenset[str]:
+        return frozenset({"thresholds", "falling"})
+
+    @property
     def codes(self) -> np.ndarray:
         """Codes that follow each other, (1 or channels, thresholds + 1)."""
         return self.format.codes[None] if self.places is None else self.format.codes[self.places]
@@ -130,6 +134,10 @@ class Rescale(Operator):
     relu: bool = flag_field(default=False)
 
     kind = "rescale"
+
+    @property
+    def switched(self) -> frozenset[str]:
+        return frozenset({"multiplier", "offset", "shift"})
 
     def check(self) -> None:
         expect(isinstance(self.format, Integer), self, f"the format {self.format}, which is no integer")

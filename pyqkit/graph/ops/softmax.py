@@ -67,6 +67,10 @@ class Softmax(Operator):
     kind = "softmax"
     folding_type = SoftmaxFolding
 
+    @property
+    def switched(self) -> frozenset[str]:
+        return frozenset({"significands", "exponents", "gain_numerator", "gain_denominator"})
+
     def check(self) -> None:
         tables = self.significands, self.exponents
         sound = all(table.dtype == np.int64 and table.ndim == 1 and table.size for table in tables)

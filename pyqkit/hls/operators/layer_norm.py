@@ -24,7 +24,7 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     (tensor,), lanes = e.graph.input_tensors(op), e.folding_of(op, LayerNormFolding).pe
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     words = tensor.shape[2] // lanes
-    found = norm(op, tensor, words)
+    found = norm([op], tensor, words)
     check_width(op, found.bits)
     sizes = _sizes(op, tensor, found, lanes)
     shape, kind = e.numbers(f"{op.name}_shape", sizes), e.format(tensor.format)
@@ -67,7 +67,7 @@ def _root(
         f"{op.name}_sums",
         {
             name: _number(e, f"{op.name}_{name}", number, sizes["RADICAND_PIECES"])
-            for name, number in (("scale", found.scale), ("epsilon", found.epsilon))
+            for name, number in (("scale", found.scale), ("epsilon", found.epsilons[0]))
         },
     )
     call = f"pyqkit::norm_moments<{kind}, {shape}, {sums}>({source.name}, {later.name}, {root.name})"
@@ -82,7 +82,7 @@ def _root(
 
 def _sizes(op: LayerNorm, tensor: Tensor, found: Norm, lanes: int) -> dict[str, int]:
     channels, largest = tensor.shape[2], max(abs(tensor.low), abs(tensor.high))
-    radicand = found.scale * found.most_spread + found.epsilon
+    radicand = found.scale * found.most_spread + found.epsilons[0]
     doubled = [2 * limit + 1 for limit in found.search.limits]
     return {
         **{"PIXELS": tensor.pixels, "WORDS": channels // lanes, "LANES": lanes},

@@ -16,13 +16,13 @@ from pyqkit.hls.wide import check_width, pieces, pieces_for, search_functions
 def softmax(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Softmax)
     e.include("softmax")
-    (tensor,), lanes, found = e.graph.input_tensors(op), e.folding_of(op, SoftmaxFolding).pe, shares(op)
+    (tensor,), lanes, found = e.graph.input_tensors(op), e.folding_of(op, SoftmaxFolding).pe, shares([op])
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     rows, words = tensor.pixels * op.groups, tensor.shape[2] // op.groups // lanes
     sums = found.term_bits + (words * lanes - 1).bit_length()
-    wide = max(found.factor.bit_length() + found.term_bits, found.search.bits + 1 + sums) + 2
+    wide = max(found.factors[0].bit_length() + found.term_bits, found.search.bits + 1 + sums) + 2
     check_width(op, wide)
-    count = pieces_for([found.factor, 2 * max(map(abs, found.search.limits)) + 1])
+    count = pieces_for([found.factors[0], 2 * max(map(abs, found.search.limits)) + 1])
     shape = e.numbers(
         f"{op.name}_shape",
         {
@@ -42,7 +42,7 @@ def softmax(e: Emitter, op: Operator) -> None:
     call = f"pyqkit::softmax_terms<{source.bits}, {shape}, {table}>({source.name}, {terms.name})"
     trips = ceil(codes(tensor) / lanes) + words
     e.process(f"{op.name}_terms", call, trips, words)
-    factor = e.everywhere(f"{op.name}_factor", pieces([found.factor], count).ravel())
+    factor = e.everywhere(f"{op.name}_factor", pieces([found.factors[0]], count).ravel())
     functions = search_functions(e, op.name, found.search, count)
     search = e.struct(f"{op.name}_search", {"factor": ("int piece", f"{factor}[piece]"), **functions})
     out = e.output(op, lanes)

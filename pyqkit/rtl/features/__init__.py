@@ -80,6 +80,15 @@ def rom(width: int, words: int, memory: str = "auto") -> Features:
     return found
 
 
+def pass_counters(p: Mapping[str, int], prefix: str = "", words: str = "DEPTH") -> Features:
+    """Registers of a `pqk_pass_address` beside a counter of the words of a pass."""
+    passes, repeat = p.get(f"{prefix}PASSES", 1), p.get(f"{prefix}REPEAT", 1)
+    if passes == 1:
+        return Features()
+    bits = 2 * bits_for(p.get(f"{prefix}{words}", 1) * passes) + bits_for(repeat)
+    return Features({"flip-flops": bits, "counters": bits})
+
+
 def ram(width: int, words: int) -> Features:
     """Memory with a port for writing and one for reading, that one registered."""
     if words <= 1:

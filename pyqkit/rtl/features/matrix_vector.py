@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 
 from pyqkit.graph.folding import MEMORIES
-from pyqkit.rtl.features import Features, bits_for, grows_with, levels_of, rom
+from pyqkit.rtl.features import Features, bits_for, grows_with, levels_of, pass_counters, rom
 
 
 @grows_with("matrix_vector")
@@ -15,7 +15,8 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     exponent = p.get("EXPONENT_BITS", 0)
     memory, in_dsp = MEMORIES[p.get("MEMORY", 0)], bool(p.get("DSP") and not exponent)
     outputs = pe // p.get("PIXELS", 1)  # that have weights of their own
-    found = rom(outputs * simd * p["RIGHT_BITS"], p["DEPTH"], memory)
+    depth = p["DEPTH"] * p.get("PASSES", 1)
+    found = rom(outputs * simd * p["RIGHT_BITS"], depth, memory) + pass_counters(p)
     term = min(p["PRODUCT_BITS"], sum_bits)
     if exponent:
         adders, held, levels = _segments(found, p, term, memory)
@@ -27,7 +28,7 @@ def _matrix_vector_features(p: Mapping[str, int]) -> Features:
     found["flip-flops"] += operands + pe * (held + sum_bits) + 3 * (levels + 3) // 2 + counters
     # A register behind the memory, and the operands that wait for it; what a product holds is its own.
     waiting = p.get("READ_STAGES", 1) - 1
-    found["flip-flops"] += waiting * (operands + (outputs * simd * p["RIGHT_BITS"] if p["DEPTH"] > 1 else 0))
+    found["flip-flops"] += waiting * (operands + (outputs * simd * p["RIGHT_BITS"] if depth > 1 else 0))
     found["counters"] += waiting
     kind = "subtracting " if signs else "DSP " if p.get("DSP") else ""
     found[f"{kind}adders"] = pe * adders

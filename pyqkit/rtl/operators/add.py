@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import numpy as np
 
 from pyqkit.dataflow.streams import codes
+from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.widths import signed_bits
-from pyqkit.graph.graph import Operator
+from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.add import Add
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, decoding_luts, decoding_registers, grows_with, rom
+from pyqkit.rtl.features import (
+    Features,
+    decoding_luts,
+    decoding_registers,
+    grows_with,
+    pass_counters,
+    rom,
+)
 from pyqkit.rtl.parts import Parameters
 from pyqkit.rtl.pipelining import booth_ns, booth_rows, decode_stages, mirror, stages
 from pyqkit.rtl.timing import Pipeline
@@ -22,24 +30,29 @@ from pyqkit.rtl.timing import Pipeline
 def add(e: Emitter, op: Operator) -> None:
     """Branches are added one after the other, each sum as wide as it can become."""
     assert isinstance(op, Add)
+    variants = e.variants(op)
     tensors, (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
     sources = e.aligned(op)
     lanes, channels = sources[0].lanes, result.shape[2]
-    partial, known, ones = sources[0], tensors[0].format, np.ones(channels, np.int64)
-    for index, total in enumerate(op.partial_sums(tensors), 1):
-        last, tensor, factors = index == len(sources) - 1, tensors[index], op.multipliers[index]
+    multipliers = np.stack([one.multipliers for one in variants], axis=1)  # (inputs, passes, channels)
+    partial, known, ones = sources[0], tensors[0].format, np.ones((1, channels), np.int64)
+    for index, total in enumerate(_partial_sums(variants, tensors, result), 1):
+        last, tensor, factors = index == len(sources) - 1, tensors[index], multipliers[index]
         out = e.output(op, lanes) if last else e.stream(f"{op.name}_partial_{index}", total.bits, lanes)
         parameters: Parameters = {"LANES": lanes, "SUM_BITS": total.bits}
         sides = (
-            ("LEFT", known, op.multipliers[0] if index == 1 else ones),
+            ("LEFT", known, multipliers[0] if index == 1 else ones),
             ("RIGHT", tensor.format, factors),
         )
         for side, fmt, values in sides:
             parameters |= {f"{side}_BITS": fmt.bits, **e.decoding(fmt, total.bits, f"{side}_")}
             parameters[f"{side}_MIRROR"] = mirror(fmt)
-            words = values.reshape(-1, lanes)
+            words = values.reshape(len(values), -1, lanes)
+            words = words[:, :1] if (words == words[:, :1]).all() else words
             words = words[:1] if (words == words[0]).all() else words
-            parameters[f"{side}_DEPTH"] = len(words)
+            parameters[f"{side}_DEPTH"] = depth = words.shape[1]
+            if len(words) > 1:
+                parameters |= e.switching(op, codes(result) // lanes // depth, f"{side}_")
             parameters[f"{side}_FACTOR_BITS"] = signed_bits(values)
             name = f"{out.name}_{side.lower()}"
             parameters |= e.memory(name, words, lanes, total.bits, f"{side}_FACTORS", f"{side}_FACTOR")
@@ -51,11 +64,23 @@ def add(e: Emitter, op: Operator) -> None:
         partial, known = out, total
 
 
+def _partial_sums(variants: Sequence[Add], tensors: list[Tensor], result: Tensor) -> list[NumberFormat]:
+    """Formats that hold the sums of the first two branches, the first three, and so on, in every pass."""
+    partial = zip(*(one.partial_sums(tensors)[:-1] for one in variants))
+    widest = [Integer.for_range(min(f.low for f in found), max(f.high for f in found)) for found in partial]
+    return [*widest, result.format]
+
+
+def _read(p: Mapping[str, int | str], side: str) -> int:
+    """Words of the factors of a branch."""
+    return int(p[f"{side}_DEPTH"]) * int(p.get(f"{side}_PASSES", 1))
+
+
 def _add_stages(p: Parameters, clock_mhz: float) -> dict[str, int]:
     """Registers of an `add` in front of the sum; factors of one need but that of the integers."""
     sides, width = ("LEFT", "RIGHT"), int(p["SUM_BITS"])
     rows = max(booth_rows(width, int(p[f"{side}_FACTOR_BITS"])) for side in sides)
-    alike = all(p[f"{side}_DEPTH"] == 1 for side in sides)
+    alike = all(_read(p, side) == 1 for side in sides)
     if alike and rows == 1:  # one, or a sum or difference with it: nothing is multiplied
         return {"READ_STAGES": 1, "MULTIPLY_STAGES": 0}
     sum_ns = 1.8 + 0.03 * width
@@ -82,7 +107,8 @@ def _add_features(p: Mapping[str, int]) -> Features:
         )
         found["flip-flops"] += lanes * decoding_registers(decoding, p[f"{side}_BITS"], width)
         found["flip-flops"] += lanes * (p[f"{side}_BITS"] * p["READ_STAGES"] + width * multiplying)
-        if p[f"{side}_DEPTH"] > 1:
-            found += rom(lanes * p[f"{side}_FACTOR_BITS"], p[f"{side}_DEPTH"])
+        found += pass_counters(p, f"{side}_")
+        if _read(p, side) > 1:
+            found += rom(lanes * p[f"{side}_FACTOR_BITS"], _read(p, side))
             found["multipliers"] += lanes * width * booth_rows(width, p[f"{side}_FACTOR_BITS"])
     return found

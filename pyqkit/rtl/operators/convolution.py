@@ -27,14 +27,15 @@ def convolution(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Convolution)
     folding = e.folding_of(op, ConvolutionFolding)
     (tensor,), (result,) = e.graph.input_tensors(op), e.graph.output_tensors(op)
-    made = unit(op, tensor.format, result.format, folding, e.clock_mhz)
+    made = unit(op, tensor.format, result.format, folding, e.clock_mhz, e.passes[op.name])
     pe, simd, pixels = folding.pe, folding.simd, folding.pixels
     folds, depth = int(made.parameters["FOLDS"]), int(made.parameters["DEPTH"])
     groups, lanes = window_order(op, folding)
     source, steps = _windows(e, op, tensor, pixels, groups, depth // folds // groups, lanes)
     out = e.output(op, pe) if pixels == 1 else e.stream(f"{op.name}_of_pairs", result.format.bits, 2 * pe)
     wires, text = wires_of(e, op.name, made)
-    weights = in_order_of_use(op.weights, groups, pe, simd)
+    variants = e.variants(op)
+    weights = np.stack([in_order_of_use(one.weights, groups, pe, simd) for one in variants])
     if isinstance(made.product, PackedBlock):
         text += packed_products(e, op, made, weights, wires)
     else:
@@ -52,7 +53,8 @@ def convolution(e: Emitter, op: Operator) -> None:
     if pixels > 1 and made.exponents is not None:
         ports["exponents"] = f"{{{pixels}{{{wires['exponents']}}}}}"
     streams = {"in": source}, {"out": out}
-    e.block(op.name, "matrix_vector", made.parameters, *streams, timing, ports, text, made.parts)
+    parameters = made.parameters | e.switching(op, steps)
+    e.block(op.name, "matrix_vector", parameters, *streams, timing, ports, text, made.parts)
     if pixels > 1:
         put_in_order(e, op, out)
 

@@ -6,13 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pyqkit.dataflow.constants import packed
 from pyqkit.dataflow.norm import Norm, norm
 from pyqkit.dataflow.streams import codes
 from pyqkit.formats.widths import signed_bits, signed_range_bits
 from pyqkit.graph.graph import Operator, Tensor
 from pyqkit.graph.ops.layer_norm import LayerNorm, LayerNormFolding
 from pyqkit.rtl.emitter import Emitter, Stream, emits
-from pyqkit.rtl.features import Features, bits_for, decoding_luts, decoding_registers, delay, grows_with, rom
+from pyqkit.rtl.features import (
+    Features,
+    bits_for,
+    decoding_luts,
+    decoding_registers,
+    delay,
+    grows_with,
+    pass_counters,
+    rom,
+)
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pixel_timing import Opening, Serial
 from pyqkit.rtl.row_search import multiplier, multiply_stages, search_parameters, search_parts, search_steps
@@ -29,7 +39,8 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     (tensor,), lanes = e.graph.input_tensors(op), e.folding_of(op, LayerNormFolding).pe
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     words = tensor.shape[2] // lanes
-    found, sizes = norm(op, tensor, words), _sizes(tensor, op, lanes, source.bits)
+    variants = e.variants(op)
+    found, sizes = norm(variants, tensor, words), _sizes(tensor, op, lanes, source.bits)
     sizes |= e.pipelined_decoding(tensor.format, int(sizes["WIDTH"]))
     squares = _squares(e, sizes)
     late = words + found.root_bits + found.segments + _moment_steps(sizes | squares) + _HANDED_ON
@@ -40,7 +51,7 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     search = search_parameters(e, op.name, found.search, found.bits, total, out.bits)
     own, constants = _constants(e, op, tensor, found, lanes)
     own |= {"BITS": found.bits, "TOTAL_BITS": total, "UNIT": f"{total}'h{found.unit:x}"}
-    parameters = sizes | own | search | constants
+    parameters = sizes | own | search | constants | e.switching(op, tensor.pixels)
     latency = sum(int(parameters[f"{stage}_STAGES"]) for stage in ("DECODE", "SCALE"))
     timing = Opening(codes(tensor) // lanes, latency + _CODE_STEPS + search_steps(search, found.bits), words)
     streams = {"in": later, "root": root}
@@ -83,8 +94,10 @@ def _root(
     if op.centred:
         parts.append(multiplier(sums, sums, int(squares["SPREAD_STAGES"]), 1))
     scale = found.scale & ((1 << radicand) - 1)
-    parameters |= {"SCALE": f"{radicand}'h{scale:x}", "EPSILON": f"{radicand}'h{found.epsilon:x}"}
-    words = int(sizes["WORDS"])
+    words, passes = int(sizes["WORDS"]), len(found.epsilons)
+    epsilon = f"{passes * radicand}'h{packed(found.epsilons, radicand):x}"
+    parameters |= {"SCALE": f"{radicand}'h{scale:x}", "EPSILON": epsilon}
+    parameters |= e.switching(op, count // words)
     timing = Pipeline.every(count, _moment_steps(parameters), words)
     e.block(op.name, "norm_moments", parameters, {"in": now}, {"out": moments}, timing, parts=tuple(parts))
     state = radicand + 2 * found.root_bits + 2 + sums
@@ -155,7 +168,7 @@ def _moments(p: Mapping[str, int]) -> Features:
     found += delay(lanes * width, p["SQUARE_STAGES"]) + delay(spread + sums, p["SPREAD_STAGES"])
     found["flip-flops"] += bits_for(p["WORDS"]) + lanes * decoding_registers(p, p["BITS_IN"], width)
     found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], width)
-    return found
+    return found + pass_counters(p)
 
 
 @grows_with("norm_root")
@@ -171,7 +184,8 @@ def _root_features(p: Mapping[str, int]) -> Features:
 def _codes(p: Mapping[str, int]) -> Features:
     """Without multipliers and searches."""
     lanes, root, bits, width = p["LANES"], p["ROOT_BITS"], p["BITS"], p["WIDTH"]
-    found = rom(lanes * (p["GAIN_BITS"] + p["OFFSET_BITS"]), p["WORDS"])
+    found = rom(lanes * (p["GAIN_BITS"] + p["OFFSET_BITS"]), p["WORDS"] * p.get("PASSES", 1))
+    found += pass_counters(p, words="WORDS")
     found += delay(root + p["SUM_BITS"], p["DECODE_STAGES"]) + delay(root, p["SCALE_STAGES"] + 1)
     found["flip-flops"] += 2 * root + p["SUM_BITS"] + p["TOTAL_BITS"] + 2 * bits_for(p["WORDS"]) + 4
     products = p["MOVED_BITS"] + p["GAIN_BITS"] + root + 1 + p["OFFSET_BITS"]

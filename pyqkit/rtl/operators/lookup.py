@@ -19,7 +19,8 @@ from pyqkit.rtl.timing import Pipeline
 def lookup(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Lookup)
     (tensor,) = e.graph.input_tensors(op)
-    look_up(e, op, e.input(op), op.codes, codes(tensor))
+    rows = np.stack([one.codes for one in e.variants(op)])
+    look_up(e, op, e.input(op), rows, codes(tensor))
 
 
 def look_up(e: Emitter, op: Operator, source: Stream, rows: np.ndarray, count: int) -> None:
@@ -27,8 +28,8 @@ def look_up(e: Emitter, op: Operator, source: Stream, rows: np.ndarray, count: i
 
     Parameters
     ----------
-    rows : numpy.ndarray, shape (1 or channels, entries)
-        Codes by what comes on `source`.
+    rows : numpy.ndarray, shape (passes, 1 or channels, entries)
+        Codes by what comes on `source`; with one pass for all where they are alike.
     count : int
         Codes of a frame.
     """
@@ -40,11 +41,14 @@ def look_up_stream(
 ) -> None:
     """`look_up` whose entries go to a stream that is declared already."""
     lanes = source.lanes
-    stem, shared = e.names.new(f"{out.name}_table"), len(rows) == 1
+    stem, shared = e.names.new(f"{out.name}_table"), rows.shape[1] == 1
+    each = 1 if shared else lanes
     for lane in range(lanes):
-        e.file(f"{stem}_{lane:03d}", (rows if shared else rows[lane::lanes]).reshape(-1, 1), out.bits)
+        e.file(f"{stem}_{lane:03d}", rows[:, lane % each :: each].reshape(-1, 1), out.bits)
     parameters: Parameters = {"BITS_IN": source.bits, "BITS_OUT": out.bits, "LANES": lanes}
-    parameters |= {"ROWS": 1 if shared else len(rows) // lanes, "CODES": f'"{e.prefix}{stem}"'}
+    words = rows.shape[1] // each
+    parameters |= {"ROWS": words, "CODES": f'"{e.prefix}{stem}"'}
+    parameters |= e.switching(op, count // lanes // words) if len(rows) > 1 else {}
     timing = Pipeline.every(count // lanes, 1)
     e.block(op.name, "lookup", parameters, {"in": source}, {"out": out}, timing)
 
@@ -52,7 +56,7 @@ def look_up_stream(
 @grows_with("lookup")
 def _features(p: Mapping[str, int]) -> Features:
     found = Features()
-    for name, amount in rom(p["BITS_OUT"], p["ROWS"] << p["BITS_IN"]).items():
+    for name, amount in rom(p["BITS_OUT"], p["ROWS"] * p.get("PASSES", 1) << p["BITS_IN"]).items():
         found[name] += p["LANES"] * amount
     found["flip-flops"] += 1 + (bits_for(p["ROWS"]) if p["ROWS"] > 1 else 0)
     return found + Features({"one": 1})

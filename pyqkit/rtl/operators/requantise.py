@@ -20,6 +20,7 @@ from pyqkit.rtl.features import (
     decoding_registers,
     grows_with,
     left_to_size,
+    pass_counters,
     rom,
 )
 from pyqkit.rtl.operators.lookup import look_up
@@ -36,42 +37,39 @@ def threshold(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Threshold)
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
-    lanes, depth, search = source.lanes, tensor.shape[2] // source.lanes, search_table(op, tensor)
+    lanes, depth, variants = source.lanes, tensor.shape[2] // source.lanes, e.variants(op)
+    searches = [search_table(one, tensor) for one in variants]
+    search = searches[0]
     steps, thresholds = search.steps, e.names.new(f"{op.name}_thresholds")
-    shared = len(search.codes) == 1
+    shared = len(op.codes) == 1
     # Where channels have codes of their own, the place comes out, and another block looks it up.
     out = e.output(op, lanes) if shared else e.stream(f"{op.name}_places", steps, lanes)
     width = signed_bits(np.array([tensor.low, tensor.high + 1], dtype=object))
+    falls = np.concatenate([one.falling for one in variants])
     for step in range(steps):
-        stage = search.of_step(steps - 1 - step)  # the module counts from the first comparison
-        bits = width + (step == 0)
-        for lane in range(lanes):
-            falling = op.falling[lane::lanes] if step == 0 else None
-            words = _entries(stage[lane::lanes].reshape(-1, 1), falling, width)
-            e.file(f"{thresholds}_{step}_{lane:03d}", words, bits)
+        # The module counts from the first comparison.
+        stage = np.concatenate([one.of_step(steps - 1 - step) for one in searches])
+        _write_limits(e, f"{thresholds}_{step}", stage, falls if step == 0 else None, width, lanes)
     decoding = e.pipelined_decoding(tensor.format, width)
-    parameters: Parameters = {
-        "BITS_IN": source.bits,
-        "WIDTH": width,
-        **decoding,
-        "BITS_OUT": out.bits,
-    }
+    parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **decoding, "BITS_OUT": out.bits}
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
+    parameters |= e.switching(op, tensor.pixels)
     by_place = search.codes[0] if shared else np.arange(2**steps)
     parameters["CODES"] = e.table(f"{op.name}_codes", by_place, out.bits)
-    held, compared = _threshold_stages(steps, depth, width, e.clock_mhz)
+    rows = depth * len(variants)
+    held, compared = _threshold_stages(steps, rows, width, e.clock_mhz)
     parameters["HELD"] = sum(1 << step for step, registers in enumerate(held) if registers)
     parameters["COMPARED"] = compared
     if lanes > TOGETHER:
         parameters["APART"] = 1
     if lanes > TOGETHER or width > NARROW:
-        small = [s for s in range(steps) if left_to_size(width + (s == 0), depth << s) == "lut"]
+        small = [s for s in range(steps) if left_to_size(width + (s == 0), rows << s) == "lut"]
         parameters["LOGIC"] = sum(1 << step for step in small)
     latency = int(decoding["DECODE_STAGES"]) + steps * (1 + compared) + sum(held) + 1  # with the code
     timing = Pipeline.every(codes(tensor) // lanes, latency)
     e.block(op.name, "threshold", parameters, {"in": source}, {"out": out}, timing)
     if not shared:
-        look_up(e, op, out, search.codes, codes(tensor))
+        look_up(e, op, out, search.codes[None], codes(tensor))
 
 
 def _threshold_stages(steps: int, depth: int, width: int, clock_mhz: float) -> tuple[list[int], int]:
@@ -88,6 +86,16 @@ def _threshold_stages(steps: int, depth: int, width: int, clock_mhz: float) -> t
     return [
         stages([longest + 2.0 * block, longest], clock_mhz) if block else 0 for block in in_block
     ], compared
+
+
+def _write_limits(
+    e: Emitter, stem: str, stage: np.ndarray, falls: np.ndarray | None, width: int, lanes: int
+) -> None:
+    """The memories of a comparison, one a lane."""
+    for lane in range(lanes):
+        falling = None if falls is None else falls[lane::lanes]
+        words = _entries(stage[lane::lanes].reshape(-1, 1), falling, width)
+        e.file(f"{stem}_{lane:03d}", words, width + (falls is not None))
 
 
 def _entries(limits: np.ndarray, falling: np.ndarray | None, width: int) -> np.ndarray:
@@ -108,7 +116,9 @@ def rescale(e: Emitter, op: Operator) -> None:
     source = e.input(op)
     out = e.output(op, source.lanes)
     lanes, depth = source.lanes, tensor.shape[2] // source.lanes
-    largest = op.largest_scaled(tensor) + 1
+    variants = e.variants(op)
+    shift = max(one.shift for one in variants)
+    largest = max(one.largest_scaled(tensor) << shift - one.shift for one in variants) + 1
     ends = [
         op.format.low,
         op.format.high,
@@ -117,7 +127,8 @@ def rescale(e: Emitter, op: Operator) -> None:
     ]
     bits = signed_bits(np.array([-largest, largest, *ends], dtype=object))
     width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
-    pairs = np.stack([op.multiplier, op.offset], axis=1).reshape(depth, -1)
+    multipliers, offsets = (_at_shift(variants, name, shift) for name in ("multiplier", "offset"))
+    pairs = np.stack([multipliers, offsets], axis=1).reshape(depth * len(variants), -1)
     decoding = e.pipelined_decoding(tensor.format, width)
     parameters: Parameters = {
         "BITS_IN": source.bits,
@@ -126,7 +137,7 @@ def rescale(e: Emitter, op: Operator) -> None:
         "PRODUCT_BITS": bits,
     }
     parameters |= {
-        "SHIFT": op.shift,
+        "SHIFT": shift,
         "RELU": int(op.relu),
         "LOW": _signed(op.format.low, bits),
         "HIGH": _signed(op.format.high, bits),
@@ -137,13 +148,21 @@ def rescale(e: Emitter, op: Operator) -> None:
         "LANES": lanes,
         "DEPTH": depth,
     }
-    multiplier = signed_bits(op.multiplier)
+    parameters |= e.switching(op, tensor.pixels)
+    multiplier = signed_bits(multipliers)
     registers = rescale_stages(width, multiplier, bits, e.clock_mhz)
     parameters |= {"MULTIPLIER_BITS": multiplier, **registers}
     parameters |= e.memory(f"{op.name}_constants", pairs, 2 * lanes, bits, "CONSTANTS", "CONSTANT")
     latency = int(decoding["DECODE_STAGES"]) + sum(registers.values()) + 3  # with product, sum and result
     timing = Pipeline.every(codes(tensor) // lanes, latency)
     e.block(op.name, "rescale", parameters, {"in": source}, {"out": out}, timing)
+
+
+def _at_shift(variants: list[Rescale], name: str, shift: int) -> np.ndarray:
+    """Factors or offsets of all passes, those of smaller shifts made up for (Python integers if need be)."""
+    if len(variants) == 1:
+        return np.asarray(getattr(variants[0], name))
+    return np.concatenate([getattr(one, name).astype(object) << shift - one.shift for one in variants])
 
 
 def rescale_stages(width: int, multiplier: int, bits: int, clock_mhz: float) -> dict[str, int]:
@@ -175,7 +194,7 @@ def _signed(value: int, bits: int) -> str:
 
 @grows_with("threshold")
 def _threshold_features(p: Mapping[str, int]) -> Features:
-    lanes, steps, width, depth = p["LANES"], p["STEPS"], p["WIDTH"], p["DEPTH"]
+    lanes, steps, width, depth = p["LANES"], p["STEPS"], p["WIDTH"], p["DEPTH"] * p.get("PASSES", 1)
     found = Features()
     for step in range(steps):
         stage = rom(width + (step == 0), depth << step)
@@ -189,6 +208,7 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
     found["flip-flops"] += stages_held + 1 + stages_held * bits_for(depth)
     found["flip-flops"] += p["DECODE_STAGES"] + lanes * decoding_registers(p, p["BITS_IN"], width)
     found["flip-flops"] += lanes * p.get("APART", 0)
+    found += pass_counters(p)
     found["comparators"] = lanes * steps * width
     found["codes"] = lanes * p["BITS_OUT"] * ceil(2**steps / 64) + lanes * decoding_luts(
         p, p["BITS_IN"], width
@@ -199,7 +219,8 @@ def _threshold_features(p: Mapping[str, int]) -> Features:
 @grows_with("rescale")
 def _rescale_features(p: Mapping[str, int]) -> Features:
     lanes, product, width = p["LANES"], p["PRODUCT_BITS"], p["WIDTH"]
-    found = rom(2 * lanes * product, p["DEPTH"])
+    depth = p["DEPTH"] * p.get("PASSES", 1)
+    found = rom(2 * lanes * product, depth) + pass_counters(p)
     multiplying, rounding, wide = p["MULTIPLY_STAGES"], p["ROUND_STAGES"], max(width, p["MULTIPLIER_BITS"])
     held = (
         width * p["READ_STAGES"] + product * (2 + rounding) + multiplying * (wide + product) + p["BITS_OUT"]
@@ -207,7 +228,7 @@ def _rescale_features(p: Mapping[str, int]) -> Features:
     held += decoding_registers(p, p["BITS_IN"], width)
     found["flip-flops"] += lanes * held + multiplying
     rows = booth_rows(width, p["MULTIPLIER_BITS"]) * (wide + 3)
-    found["multipliers" if p["DEPTH"] > 1 else "fixed multipliers"] = lanes * rows
-    found["offsets"] = lanes * product if p["DEPTH"] > 1 and multiplying > 1 else 0  # shift registers
+    found["multipliers" if depth > 1 else "fixed multipliers"] = lanes * rows
+    found["offsets"] = lanes * product if depth > 1 and multiplying > 1 else 0  # shift registers
     found["adders"] = lanes * 2 * product
     return found + Features({"one": 1})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from pyqkit.dataflow.constants import packed
 from pyqkit.dataflow.row_search import shares
 from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, bits_for, grows_with, ram
+from pyqkit.rtl.features import Features, bits_for, grows_with, pass_counters, ram
 from pyqkit.rtl.operators.lookup import look_up_stream
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.row_search import search_features, search_parameters, search_parts, search_steps
@@ -22,13 +25,17 @@ _CODE_STEPS = 3  # the word that is read, room for it, its product
 @emits("softmax")
 def softmax(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Softmax)
-    (tensor,), lanes, found = e.graph.input_tensors(op), e.folding_of(op, SoftmaxFolding).pe, shares(op)
+    (tensor,), lanes, variants = (
+        e.graph.input_tensors(op),
+        e.folding_of(op, SoftmaxFolding).pe,
+        e.variants(op),
+    )
+    found = shares(variants)
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     rows, words = tensor.pixels * op.groups, tensor.shape[2] // op.groups // lanes
-    exponents = op.exponents - op.exponents.min()
     entries = e.stream(f"{op.name}_entries", found.term_bits + found.exponent_bits, lanes)
-    table = op.significands | exponents << found.term_bits
-    look_up_stream(e, op, source, table[None], codes(tensor), entries)
+    table = np.stack([v.significands | v.exponents - v.exponents.min() << found.term_bits for v in variants])
+    look_up_stream(e, op, source, table[:, None], codes(tensor), entries)
     terms = e.stream(f"{op.name}_terms", found.term_bits, lanes)
     sizes: Parameters = {"TERM_BITS": found.term_bits, "LANES": lanes, "WORDS": words}
     parameters = sizes | {"EXPONENT_BITS": found.exponent_bits, "HEADS": op.groups * op.causal}
@@ -37,12 +44,15 @@ def softmax(e: Emitter, op: Operator) -> None:
 
     out = e.output(op, lanes)
     sums = found.term_bits + (words * lanes - 1).bit_length()
-    bits = max(found.factor.bit_length() + found.term_bits + 1, sums)
-    parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "FACTOR": f"{bits}'h{found.factor:x}"}
+    bits = max(max(found.factors).bit_length() + found.term_bits + 1, sums)
+    factors = f"{len(variants) * bits}'h{packed(found.factors, bits):x}"
+    switching = e.switching(op, rows * words)
+    parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "FACTOR": factors} | switching
     search = search_parameters(e, op.name, found.search, bits, sums, out.bits)
     parameters |= search
     timing = Exchange(rows, words, words, _CODE_STEPS + search_steps(search, bits))
-    own: Parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "ONES": found.factor.bit_count()}
+    ones = max(factor.bit_count() for factor in found.factors)
+    own: Parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "ONES": ones} | switching
     parts = Part("softmax_codes", own), *search_parts(search, bits, sums, lanes)
     e.block(op.name, "softmax_codes", parameters, {"in": terms}, {"out": out}, timing, parts=parts)
 
@@ -85,8 +95,10 @@ def _codes(p: Mapping[str, int]) -> Features:
     found = _row_buffer({"BITS": lanes * p["TERM_BITS"], "WORDS": p["WORDS"]})
     found += _room(lanes * p["TERM_BITS"] + p["SUM_BITS"])
     found["flip-flops"] += 3 * p["SUM_BITS"] + lanes * p["BITS"] + 2
-    found["adders"] = lanes * (p["SUM_BITS"] + (p["ONES"] - 1) * p["BITS"])
-    return found
+    passes = p.get("PASSES", 1)
+    found["adders"] = lanes * (p["SUM_BITS"] + passes * (p["ONES"] - 1) * p["BITS"])
+    found["adders"] += lanes * p["BITS"] * ((passes + 1) // 3)  # the choice of a product
+    return found + pass_counters(p)
 
 
 @grows_with("row_search")

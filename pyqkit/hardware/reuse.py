@@ -1,0 +1,142 @@
+"""Whether equal layers share hardware, and how it is folded.
+
+A frame passes shared hardware several times, one pass behind the other: the next one begins when the first
+words of the last one come back, which is later than the slowest operator says. So the search asks for fewer
+cycles of an operator until the schedule of the whole has as few as are wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pyqkit.boards import Board
+from pyqkit.errors import UserError, brief
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.reuse import Reuse, find, looped
+from pyqkit.hardware import folding, latency
+from pyqkit.hardware.estimator import Foldings
+from pyqkit.hardware.search import Search
+from pyqkit.rtl import outline
+
+WISHES = ("auto", "on", "off")
+_ATTEMPTS = 12  # searches for a schedule that is short enough
+_SHORTER = 0.98  # of the cycles that the last one should have had
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a search has chosen.
+
+    Attributes
+    ----------
+    reuse : Reuse or None
+        Layers that share hardware.
+    search : Search
+        Of the operators that are built.
+    foldings : dict of str to Folding
+    """
+
+    reuse: Reuse | None
+    search: Search
+    foldings: Foldings
+
+
+def parts(graph: Graph, wish: str) -> Reuse | None:
+    """Layers that can share hardware, unless they shall not; raises UserError if they shall and cannot."""
+    if wish not in WISHES:
+        raise UserError(f"{', '.join(WISHES)} was expected for reuse, but {brief(wish)} came; leave it out")
+    found = None if wish == "off" else find(graph)
+    if wish == "on" and found is None:
+        raise UserError(
+            "equal layers in a row, each with one tensor in and one out, were expected, but "
+            f"{graph.name} has none whose formats and shapes are equal; leave --reuse out"
+        )
+    return found
+
+
+def given(graph: Graph, board: Board, clock_mhz: float, fold: Foldings | str | Path, wish: str) -> Design:
+    """The design of foldings that somebody has chosen, or of a file of such; shared if that is the wish.
+
+    Raises
+    ------
+    UserError
+        For foldings of other operators.
+    """
+    reuse = parts(graph, wish) if wish != "auto" else None
+    built = graph if reuse is None else looped(graph, reuse)
+    found = folding.check(fold, built, "fold") if isinstance(fold, dict) else folding.read(fold, built)
+    return Design(reuse, folding.search_for(built, board, clock_mhz), found)
+
+
+def choose(
+    graph: Graph,
+    board: Board,
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None = None,
+    allow_overflow: bool = False,
+    wish: str = "auto",
+) -> Design:
+    """The design of a network, as `folding.choose` finds it for hardware of its own for every layer.
+
+    With the wish ``auto`` equal layers share hardware where nothing else fits the board or has the rate.
+
+    Raises
+    ------
+    UserError
+        If the rate cannot be met.
+    """
+    reuse = parts(graph, wish)
+    if reuse is None or wish == "auto":
+        search = folding.search_for(graph, board, clock_mhz)
+        again = reuse is not None
+        try:
+            found = folding.choose(
+                search, board, clock_mhz, target_fps, lut_share, allow_overflow and not again
+            )
+            if not again or not folding.exceeded(search.estimator.total(found), board):
+                return Design(None, search, found)
+        except UserError:
+            if not again:
+                raise
+        try:
+            return choose(graph, board, clock_mhz, target_fps, lut_share, False, "on")
+        except UserError:
+            return choose(graph, board, clock_mhz, target_fps, lut_share, allow_overflow, "off")
+    search = folding.search_for(looped(graph, reuse), board, clock_mhz)
+    return Design(
+        reuse, search, _short_enough(search, board, clock_mhz, target_fps, lut_share, allow_overflow)
+    )
+
+
+def shorter(made: Design, board: Board, target_fps: float | None, lut_share: float | None) -> Design:
+    """The same operators with a shorter latency, where `latency.shorter` finds one."""
+    found = latency.shorter(made.search, board, target_fps, lut_share, made.foldings)
+    return replace(made, foldings=found)
+
+
+def _short_enough(
+    search: Search,
+    board: Board,
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None,
+    allow_overflow: bool,
+) -> Foldings:
+    """Foldings whose schedule has the rate."""
+    found = folding.choose(search, board, clock_mhz, target_fps, lut_share, allow_overflow)
+    if target_fps is None:
+        return found
+    wanted, asked = int(clock_mhz * 1e6 / target_fps), target_fps
+    for _ in range(_ATTEMPTS):
+        cycles = outline.interval(search.estimator.graph, found, clock_mhz)
+        if cycles <= wanted:
+            return found
+        asked *= cycles / wanted / _SHORTER
+        found = folding.choose(search, board, clock_mhz, asked, lut_share, allow_overflow)
+    rate = clock_mhz * 1e6 / cycles
+    raise UserError(
+        f"a rate that layers reach which share hardware was expected, but {target_fps:g} frames/s came, and "
+        f"{rate:.2f} were found; ask for less, or take --reuse off"
+    )
