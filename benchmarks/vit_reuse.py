@@ -1,0 +1,221 @@
+"""The six layers of a vision transformer as one set of hardware, beside one set each.
+
+    OMP_NUM_THREADS=1 python benchmarks/vit_reuse.py --data FOLDER [--cases int4 int8] [--simulate 3] [--cpu 50]
+
+Cycles and resources are estimated; `--simulate` frames go through the SystemVerilog of the shared design,
+whose codes are compared with those of engine `exact` and whose cycles are counted (simulated). `--cpu` frames
+go through onnxruntime, the float network on one thread of this computer (measured). No board was involved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import zoo
+from records import Run
+
+import pyqkit
+from pyqkit.accelerator import Accelerator
+from pyqkit.errors import UserError
+from pyqkit.quant.ptq import Recipe, quantised
+
+RESULTS = Path(__file__).parent / "results" / "vit_reuse"
+SEED = 0
+RECIPE = "norms+gptq+bias"
+# Format, board, frames/s that are asked for (0: as many as fit), whether layers share hardware.
+DESIGNS = (
+    ("int4", "PYNQ-Z2", 0, "off"),
+    ("int4", "PYNQ-Z2", 0, "on"),
+    ("int4", "ZCU104", 0, "off"),
+    ("int4", "ZCU104", 0, "on"),
+    ("int8", "PYNQ-Z2", 0, "on"),
+    ("int8", "ZCU104", 0, "off"),
+    ("int8", "ZCU104", 0, "on"),
+    ("int8", "ZCU104", 100, "off"),
+    ("int8", "ZCU104", 100, "on"),
+)
+SIMULATED = ("int4", "PYNQ-Z2", 0, "on")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One design.
+
+    Attributes
+    ----------
+    refused : str
+        Why there is none; empty if there is.
+    frames, differing, interval, latency : int
+        Of the simulation; 0 frames where there was none.
+    """
+
+    case: str
+    board: str
+    target_fps: int
+    reuse: str
+    refused: str = ""
+    passes: int = 1
+    clock_mhz: float = 0
+    cycles: int = 0
+    latency_cycles: int = 0
+    frames_per_second: float = 0
+    bottleneck: str = ""
+    lut_low: int = 0
+    lut_high: int = 0
+    ff: int = 0
+    bram36: float = 0
+    dsp: int = 0
+    exceeds: str = ""
+    frames: int = 0
+    differing: int = 0
+    interval: int = 0
+    latency: int = 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write; 1 if a code differs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
+    parser.add_argument("--cases", nargs="+", choices=("int4", "int8"), default=["int4", "int8"])
+    parser.add_argument("--calibration", type=int, default=256, help="frames")
+    parser.add_argument("--simulate", type=int, default=0, help="frames through the SystemVerilog")
+    parser.add_argument("--cpu", type=int, default=0, help="frames through onnxruntime")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    run = Run(options, [SEED])
+    with np.load(options.data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
+        frames = zoo.images("vit", archive["x"][: options.calibration])
+    with np.load(options.data / "cifar10_test_a.npz", allow_pickle=False) as archive:
+        x = zoo.images("vit", archive["x"][: max(options.simulate, options.cpu, 1)])
+    path = RESULTS.with_suffix(".json")
+    known = json.loads(path.read_text()) if path.exists() else {}
+    rows = [row for row in (Row(**found) for found in known.get("rows", [])) if row.case not in options.cases]
+    cpu = on_the_cpu(options.data, x[: options.cpu]) if options.cpu else known.get("cpu_fps", 0)
+    for case in options.cases:
+        recipe = Recipe.of(case, recipe=RECIPE)
+        made = quantised(zoo.load("vit", options.data), frames, recipe, SEED).quantised
+        for design in (found for found in DESIGNS if found[0] == case):
+            rows.append(measured(made, frames, design, x[: options.simulate]))
+            data = {"rows": [asdict(row) for row in rows], "cpu_fps": cpu}
+            run.write_json(path, data, merged=True)
+            run.write_markdown(RESULTS.with_suffix(".md"), page(rows, cpu))
+    return int(any(row.differing for row in rows))
+
+
+def measured(
+    made: torch.nn.Module, frames: np.ndarray, design: tuple[str, str, int, str], x: np.ndarray
+) -> Row:
+    """A design's row."""
+    case, board, target, reuse = design
+    row = Row(case, board, target, reuse)
+    try:
+        found = pyqkit.compile(
+            made, torch.from_numpy(frames[:1]), board=board, target_fps=target or None, reuse=reuse
+        )
+    except UserError as error:
+        return replace(row, refused=str(error))
+    report = found.report()
+    shared = found.compiled.reuse
+    row = replace(
+        row,
+        passes=1 if shared is None else shared.passes,
+        clock_mhz=report.clock_mhz,
+        cycles=int(report.initiation_interval_cycles),
+        latency_cycles=report.latency_cycles,
+        frames_per_second=round(report.frames_per_second, 1),
+        bottleneck=report.bottleneck,
+        exceeds=report.exceeds or "",
+        **{name: value for name, value in report.resources.rounded().items() if name != "carry4"},
+    )
+    print(json.dumps(asdict(row)), flush=True)
+    return simulated(row, found, x) if design == SIMULATED and len(x) else row
+
+
+def simulated(row: Row, accelerator: Accelerator, x: np.ndarray) -> Row:
+    """With what a simulation of the SystemVerilog has counted."""
+    codes, engine = accelerator.encode(x), accelerator.engine("rtl")
+    wanted, found = accelerator.exact.run(codes), engine.run(codes)
+    assert engine.counts is not None
+    differing = sum(int((found[name] != wanted[name]).sum()) for name in wanted)
+    counts = engine.counts
+    return replace(
+        row, frames=len(x), differing=differing, interval=round(counts.interval), latency=counts.latency
+    )
+
+
+def on_the_cpu(data: Path, x: np.ndarray) -> float:
+    """Frames a second of the float network in onnxruntime, one thread, one frame at a time."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vit.onnx"
+        torch.onnx.export(zoo.load("vit", data).eval(), torch.from_numpy(x[:1]), path, dynamo=False)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        session.run(None, {name: x[:1]})
+        began = time.process_time()
+        for frame in x:
+            session.run(None, {name: frame[None]})
+        return round(len(x) / (time.process_time() - began), 1)
+
+
+TEXT = """# Six layers as one set of hardware
+
+The vision transformer of [vit.md](vit.md): six layers of width 128, 8 heads, 65 tokens, first and last layer
+in 8 bits. With `reuse` its layers are one set of hardware, which each frame passes six times, with the
+constants of each layer in turn; without it each has hardware of its own. `benchmarks/vit_reuse.py` makes this
+page. Cycles and resources are estimated; "as fast as fits" leaves 30 % of the LUTs free.
+
+| format | board, clock | asked for | reuse | frames/s | cycles | latency, cycles | LUT | FF | BRAM36 | DSP |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+Simulated in SystemVerilog (Verilator), all layers:
+
+{simulations}
+
+{cpu}
+"""
+
+
+def page(rows: list[Row], cpu: float) -> str:
+    """All rows as Markdown."""
+    lines, said = [], []
+    for row in rows:
+        asked, head = str(row.target_fps or "as fast as fits"), f"| {row.case} | {row.board}"
+        if row.refused:
+            lines.append(f"{head} | {asked} | {row.reuse} | refused: {row.refused} | | | | | | |")
+            continue
+        lines.append(
+            f"{head}, {row.clock_mhz:g} MHz | {asked} | {row.reuse} | {row.frames_per_second:,.0f} "
+            f"| {row.cycles:,} | {row.latency_cycles:,} | {row.lut_low:,} to {row.lut_high:,} | {row.ff:,} "
+            f"| {row.bram36:g} | {row.dsp} |"
+        )
+        if row.frames:
+            said.append(
+                f"* {row.case} on {row.board}, reuse {row.reuse}: {row.differing} codes differ from `exact` in "
+                f"{row.frames} frames; {row.interval:,} cycles between frames, where the model says "
+                f"{row.cycles:,}, and {row.latency:,} of latency, where it says {row.latency_cycles:,}."
+            )
+    timed = (
+        f"onnxruntime, float32, one thread, a frame at a time, on this computer: {cpu:g} frames/s (measured)"
+    )
+    return TEXT.format(
+        rows="\n".join(lines), simulations="\n".join(said) or "Not run.", cpu=timed if cpu else ""
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
