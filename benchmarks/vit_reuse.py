@@ -1,6 +1,6 @@
 """The six layers of a vision transformer as one set of hardware, beside one set each.
 
-    OMP_NUM_THREADS=1 python benchmarks/vit_reuse.py --data FOLDER [--cases int4 int8] [--simulate 3] [--cpu 50]
+    OMP_NUM_THREADS=1 python benchmarks/vit_reuse.py --data FOLDER [--cases int4] [--simulate 3] [--cpu 50]
 
 Cycles and resources are estimated; `--simulate` frames go through the SystemVerilog of the shared design,
 whose codes are compared with those of engine `exact` and whose cycles are counted (simulated). `--cpu` frames
@@ -205,13 +205,11 @@ def page(rows: list[Row], cpu: float) -> str:
         )
         if row.frames:
             said.append(
-                f"* {row.case} on {row.board}, reuse {row.reuse}: {row.differing} codes differ from `exact` in "
-                f"{row.frames} frames; {row.interval:,} cycles between frames, where the model says "
+                f"* {row.case} on {row.board}, reuse {row.reuse}: {row.differing} codes differ from `exact` "
+                f"in {row.frames} frames; {row.interval:,} cycles between frames, where the model says "
                 f"{row.cycles:,}, and {row.latency:,} of latency, where it says {row.latency_cycles:,}."
             )
-    timed = (
-        f"onnxruntime, float32, one thread, a frame at a time, on this computer: {cpu:g} frames/s (measured)"
-    )
+    timed = f"onnxruntime, float32, one thread of this computer, frame by frame: {cpu:g} frames/s (measured)"
     return TEXT.format(
         rows="\n".join(lines), simulations="\n".join(said) or "Not run.", cpu=timed if cpu else ""
     )

@@ -88,24 +88,29 @@ class LoopExit(Operator):
 def find(graph: Graph) -> Reuse | None:
     """The equal parts whose sharing saves the most operators; None if there are none.
 
-    Of parts that save as many, those that come first are taken.
+    Of parts that save as many, those with the narrowest codes between them are taken, then the first.
     """
-    keys = [_key(graph, op) for op in graph.operators]
-    best, found = 0, None
+    numbers: dict[Hashable, int] = {}
+    keys = [numbers.setdefault(_key(graph, op), len(numbers)) for op in graph.operators]
+    best, found = (0, 0), None
     for first in range(len(keys)):
         for length in range(_SHORTEST, (len(keys) - first) // 2 + 1):
-            most = _repeats(keys, first, length)
-            for passes in range(most, 1, -1):
-                if (passes - 1) * length <= best:
+            for passes in range(_repeats(keys, first, length), 1, -1):
+                saved, chosen = (passes - 1) * length, Reuse(graph.operators[first].name, length, passes)
+                if saved < best[0]:
                     break
-                chosen = Reuse(graph.operators[first].name, length, passes)
                 if not refusal(graph, chosen):
-                    best, found = (passes - 1) * length, chosen
+                    (entered,), _ = _crossing(graph, _parts(graph, chosen)[0])
+                    worth = saved, -graph.tensors[entered].format.bits
+                    if worth > best:
+                        best, found = worth, chosen
                     break
     return found
 
 
-def _repeats(keys: list[Hashable], first: int, length: int) -> int:
+def _repeats(keys: list[int], first: int, length: int) -> int:
+    if keys[first + length] != keys[first]:
+        return 1
     part, passes = keys[first : first + length], 1
     while keys[first + passes * length : first + (passes + 1) * length] == part:
         passes += 1

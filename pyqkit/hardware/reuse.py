@@ -16,6 +16,7 @@ from pyqkit.graph.graph import Graph
 from pyqkit.graph.reuse import Reuse, find, looped
 from pyqkit.hardware import folding, latency
 from pyqkit.hardware.estimator import Foldings
+from pyqkit.hardware.fit import overflows
 from pyqkit.hardware.search import Search
 from pyqkit.rtl import outline
 
@@ -87,27 +88,39 @@ def choose(
     UserError
         If the rate cannot be met.
     """
+    if wish == "auto":
+        return _either(graph, board, clock_mhz, target_fps, lut_share, allow_overflow)
     reuse = parts(graph, wish)
-    if reuse is None or wish == "auto":
+    if reuse is None:
         search = folding.search_for(graph, board, clock_mhz)
-        again = reuse is not None
-        try:
-            found = folding.choose(
-                search, board, clock_mhz, target_fps, lut_share, allow_overflow and not again
-            )
-            if not again or not folding.exceeded(search.estimator.total(found), board):
-                return Design(None, search, found)
-        except UserError:
-            if not again:
-                raise
-        try:
-            return choose(graph, board, clock_mhz, target_fps, lut_share, False, "on")
-        except UserError:
-            return choose(graph, board, clock_mhz, target_fps, lut_share, allow_overflow, "off")
+        found = folding.choose(search, board, clock_mhz, target_fps, lut_share, allow_overflow)
+        return Design(None, search, found)
     search = folding.search_for(looped(graph, reuse), board, clock_mhz)
     return Design(
         reuse, search, _short_enough(search, board, clock_mhz, target_fps, lut_share, allow_overflow)
     )
+
+
+def _either(
+    graph: Graph,
+    board: Board,
+    clock_mhz: float,
+    target_fps: float | None,
+    lut_share: float | None,
+    allow_overflow: bool,
+) -> Design:
+    """Hardware of its own for every layer, or shared hardware where that does not fit or is too slow."""
+    wishes = board, clock_mhz, target_fps, lut_share
+    try:
+        alone = choose(graph, *wishes, wish="off")
+        if not overflows(alone.search.estimator.total(alone.foldings), board):
+            return alone
+    except UserError:
+        pass
+    try:
+        return choose(graph, *wishes, wish="on")
+    except UserError:
+        return choose(graph, *wishes, allow_overflow, "off")
 
 
 def shorter(made: Design, board: Board, target_fps: float | None, lut_share: float | None) -> Design:

@@ -1,0 +1,136 @@
+"""Which equal parts of a graph share hardware, what is refused, and what a build folder keeps of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pyqkit import boards
+from pyqkit.accelerator import Accelerator
+from pyqkit.build_folder import BuildFolderError
+from pyqkit.compiled import Compiled
+from pyqkit.errors import UserError
+from pyqkit.formats import parse
+from pyqkit.graph.graph import Graph
+from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.requantise import Rescale
+from pyqkit.graph.reuse import Reuse, find, looped, refusal, variants
+from pyqkit.hardware.reuse import choose, parts
+from tests.emulate.networks import Net, port
+
+FORMAT, CHANNELS = parse("int4"), 4
+
+
+def chain(blocks: int, tapped: int | None = None, wide: int | None = None, shape: int = 3) -> Graph:
+    """Layers of a convolution and a requantiser, with shifts of their own, behind one with more channels.
+
+    The result of layer `tapped` is an output too; the convolution of layer `wide` has weights of 8 bits.
+    """
+    net = Net(FORMAT, FORMAT, (1, shape, 6), frames=4)
+    x = _layer(net, "first", "x", "int4")
+    for block in range(blocks):
+        x = _layer(net, f"layer_{block}", x, "int8" if block == wide else "int4", shift=8 + block)
+    names = [x] if tapped is None else [x, f"layer_{tapped}"]
+    net.graph.outputs = [port(name, net.graph.tensors[name]) for name in names]
+    return net.graph
+
+
+def _layer(net: Net, name: str, source: str, weights: str, shift: int = 8) -> str:
+    fmt, channels = parse(weights), net.graph.tensors[source].shape[2]
+    codes = net.random.choice(fmt.codes, (CHANNELS, 1, 1, channels))
+    sums = net.add(Convolution(f"{name}_sums", [source], [f"{name}_sums"], codes, fmt))
+    factors = net.random.integers(2 ** (shift - 4), 2 ** (shift - 3), CHANNELS)
+    offsets = net.random.integers(-(2**shift), 2**shift, CHANNELS)
+    return net.add(Rescale(name, [sums], [name], FORMAT, factors, offsets, shift))
+
+
+def test_the_longest_run_is_found() -> None:
+    graph = chain(4)
+    found = find(graph)
+    assert found == Reuse("layer_0_sums", 2, 4)
+    built = looped(graph, found)
+    assert [op.kind for op in built.operators] == [
+        "convolution",
+        "rescale",
+        "loop_entry",
+        "convolution",
+        "rescale",
+        "loop_exit",
+    ]
+    requantiser = built.operators[4]
+    assert isinstance(requantiser, Rescale)
+    assert [one.shift for one in variants(built, requantiser)] == [8, 9, 10, 11]
+    sums = [graph.tensors[f"layer_{i}_sums"] for i in range(4)]
+    widest = built.tensors["layer_0_sums"]
+    assert widest.low == min(t.low for t in sums) and widest.high == max(t.high for t in sums)
+    assert len(graph.operators) == 10 and not graph.later
+
+
+def test_nothing_equal_is_no_run() -> None:
+    assert find(chain(1)) is None
+    with pytest.raises(UserError, match="has none whose formats and shapes are equal"):
+        parts(chain(1), "on")
+    with pytest.raises(UserError, match="auto, on, off was expected"):
+        parts(chain(1), "perhaps")
+
+
+def test_a_tensor_that_is_read_elsewhere_ends_a_run() -> None:
+    graph = chain(4, tapped=2)
+    assert find(graph) == Reuse("layer_0_sums", 2, 3)
+    assert "layer_2 is not read by the next part alone" in refusal(graph, Reuse("layer_0_sums", 2, 4))
+
+
+def test_other_formats_end_a_run() -> None:
+    graph = chain(4, wide=3)
+    assert find(graph) == Reuse("layer_0_sums", 2, 3)
+    assert "not of one kind, shape and format" in refusal(graph, Reuse("layer_0_sums", 2, 4))
+
+
+def test_wrong_parts_are_refused() -> None:
+    graph = chain(3)
+    for wrong in (Reuse("layer_0_sums", 2, 4), Reuse("nothing", 2, 2), Reuse("layer_0_sums", 1, 2)):
+        with pytest.raises(UserError, match="equal parts, each with one tensor in and one out"):
+            looped(graph, wrong)
+
+
+def compiled(graph: Graph, wish: str) -> Accelerator:
+    board = boards.load("PYNQ-Z2")
+    limits = np.arange(len(FORMAT.codes) - 1, dtype=np.float32)
+    graph.inputs = [replace(port, limits=limits) for port in graph.inputs]
+    made = choose(graph, board, 100.0, 100_000, wish=wish)
+    return Accelerator(Compiled(graph, board, 100.0, made.foldings, reuse=made.reuse))
+
+
+def test_the_rate_counts_every_pass() -> None:
+    shared, alone = (compiled(chain(4), wish) for wish in ("on", "off"))
+    report = shared.report()
+    assert report.frames_per_second >= 100_000
+    assert [layer.passes for layer in report.layers] == [1, 1, 4, 4, 4, 4]
+    assert report.macs == alone.report().macs
+    assert set(report.backends) == {"rtl"} and set(alone.report().backends) == {"rtl", "hls"}
+    with pytest.raises(UserError, match="take SystemVerilog"):
+        shared.engine("hls")
+
+
+def test_a_build_folder_keeps_it(tmp_path: Path) -> None:
+    shared = compiled(chain(4), "on")
+    folder = shared.save(tmp_path / "build")
+    found = Accelerator.load(folder)
+    assert found.compiled.reuse == shared.compiled.reuse and found.foldings == shared.foldings
+    assert found.report() == shared.report()
+    codes = {"x": np.random.default_rng(1).choice(FORMAT.codes, (3, 1, 3, 6))}
+    (wanted,), (again,) = (one.exact.run(codes).values() for one in (shared, found))
+    np.testing.assert_array_equal(wanted, again)
+
+
+@pytest.mark.parametrize("damage", [{"passes": 5}, {"passes": 1}, {"first": "layer_9"}, {"length": "2"}])
+def test_a_damaged_folder_is_refused(tmp_path: Path, damage: dict[str, int | str]) -> None:
+    from pyqkit import build_contents
+
+    reuse = {"first": "layer_0_sums", "length": 2, "passes": 4} | damage
+    with pytest.raises(BuildFolderError, match="layers that can share hardware were expected"):
+        build_contents._reuse(json.loads(json.dumps(reuse)), chain(4), tmp_path)
