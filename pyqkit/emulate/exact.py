@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -276,6 +275,8 @@ def _in_order(
     if threads == 1 or len(starts) == 1:
         yield from map(run, starts)
         return
+    from concurrent.futures import ThreadPoolExecutor  # one thread does without
+
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(run, starts)
 
