@@ -11,6 +11,10 @@ from torch import nn
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
+from pyqkit.array.host import HostStep
+from pyqkit.array.machine import named
+from pyqkit.array.program import Segment
+from pyqkit.emulate.array import ArrayEngine
 from pyqkit.emulate.hls import HlsEngine
 from pyqkit.engines import Engine
 from pyqkit.studies.networks.vit import HybridTransformer, VisionTransformer
@@ -77,3 +81,14 @@ def same(transformer: Accelerator, x: np.ndarray, engine: Engine) -> None:
     for name in wanted:
         np.testing.assert_array_equal(found[name], wanted[name])
         assert (wanted[name][0] != wanted[name][1]).any()
+
+
+def test_an_array_computes_the_layers_with_weights_and_its_host_the_rest(
+    transformer: Accelerator, frames: np.ndarray
+) -> None:
+    engine = ArrayEngine(transformer.graph, named("int8x8"))
+    steps = engine.program.steps
+    hosted = [op.kind for step in steps if isinstance(step, HostStep) for op in step.graph.operators]
+    assert {"matrix_product", "softmax", "layer_norm"} <= set(hosted) and "convolution" not in hosted
+    assert sum(isinstance(step, Segment) for step in steps) >= 5
+    same(transformer, frames[:3], engine)

@@ -101,6 +101,8 @@ class Cutter:
             hosted = isinstance(item, Hosted)
             level = max((made.get(name, GIVEN) for name in self._reads(item)), default=GIVEN)
             level += level % 2 != hosted
+            if isinstance(item, Hosted) and any(made.get(name) == level for name in self._moved(item)):
+                level += 2  # only between steps does a tensor take another shape
             for name in _writes(item):
                 made[name] = max(level, made.get(name, GIVEN))
             found.append(level)
@@ -110,6 +112,11 @@ class Cutter:
         if isinstance(item, Pass):
             return item.reads
         return {self._lowered.outside.get(name, name) for name in item.operator.inputs}
+
+    def _moved(self, item: Hosted) -> list[str]:
+        """What the host reads in another shape than it is stored in."""
+        stored = ((name, self._lowered.outside.get(name, name)) for name in item.operator.inputs)
+        return [kept for name, kept in stored if kept != name]
 
     # ---- segments ------------------------------------------------------------------------------------------
 
