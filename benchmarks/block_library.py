@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from synthetic import Network, ResNet
 
 from pyqkit.formats import Integer, parse
 from pyqkit.formats.products import WIDEST
+from pyqkit.graph.conventions import exponential_table
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
+from pyqkit.graph.ops.layer_norm import LayerNorm
 from pyqkit.graph.ops.layout import Concat, Pad, Permute, Slice
 from pyqkit.graph.ops.matrix_product import MatrixProduct, MatrixProductFolding
 from pyqkit.graph.ops.pixel_offset import PixelOffset
@@ -24,7 +27,10 @@ from pyqkit.graph.ops.pixel_scale import PixelScale
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 from pyqkit.graph.ops.requantise import Rescale
 from pyqkit.graph.ops.resize import Resize, ResizeFolding
+from pyqkit.graph.ops.softmax import Softmax
 from pyqkit.graph.ops.transpose import Transpose
+
+ROWS = "softmax_terms", "softmax_codes", "norm_moments", "norm_root", "norm_codes"  # modules
 
 
 @dataclass
@@ -239,6 +245,33 @@ def tokens(name: str, fmt: str, size: tuple[int, int, int], pe: int, simd: int, 
     folded = {scores: (pe, simd), contexts: (simd, pe)}
     foldings = {op: MatrixProductFolding(*axes, multiplier) for op, axes in folded.items()}
     return Case(net.finish(f"{name}_positions_0", f"{name}_positions_1", contexts), foldings)
+
+
+def rows(name: str, fmt: str, groups: int, channels: int, kinds: Mapping[str, bool]) -> Case:
+    """A softmax of groups of scores, and norms with gains of 8 bits: their names, and whether they centre."""
+    net, form = Network(name, parse(fmt), (1, 3, channels)), parse(fmt)
+    largest, random = Fraction(int(abs(form.integers[form.codes]).max())), net.random
+    tables = np.zeros((2, len(form.integers)), np.int64)
+    numbers = [8 * Fraction(int(i)) / largest for i in form.integers[form.codes]]
+    tables[:, form.codes] = exponential_table(numbers)
+    gain = Fraction(form.maximum).as_integer_ratio()
+    net.emit(Softmax(f"{name}_shares", ["x"], [f"{name}_shares"], form, *tables, groups, *gain))
+    made = [f"{name}_shares"]
+    for kind, centred in kinds.items():
+        gains, offsets = random.integers(64, 128, channels), random.integers(-64, 64, channels)
+        parts = gains, np.full(channels, 32), offsets * centred, np.full(channels, 64)
+        made.append(f"{name}_{kind}")
+        net.emit(LayerNorm(made[-1], ["x"], [made[-1]], form, *parts, 1, 2**10, centred))
+    return Case(net.finish(*made), {})
+
+
+def in_rows() -> list[Case]:
+    """Cases of which softmaxes and norms are measured."""
+    return [
+        rows("w_int4", "int4", 2, 32, {"norm": True, "rms": False}),
+        rows("w_int8", "int8", 1, 48, {"norm": True}),
+        rows("w_e3m2", "e3m2", 1, 24, {"norm": True}),
+    ]
 
 
 def attended() -> list[Case]:
