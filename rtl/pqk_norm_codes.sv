@@ -60,13 +60,13 @@ module pqk_norm_codes #(
   wire [WORD_BITS-1:0] word_in;
   wire [CONSTANT_ADDRESS_BITS-1:0] word;
   wire last_in, last;
-  wire first = word_in == 0;
+  logic first;  // word of its pixel
   logic [STAGES-1:0] valid;
   wire step;  // from a register: it enables all that follows
   wire [LANES*BITS_OUT-1:0] found;
   wire go = step && in_valid && (root_valid || !first);
   wire [STAGES:0] moving = {valid, go};
-  wire unused = &{moving, word, last_in, last, root_data};
+  wire unused = &{moving, word_in, word, last, root_data};
   assign in_ready = step && (root_valid || !first);
   assign root_ready = step && in_valid && first;
   pqk_skid #(
@@ -122,6 +122,8 @@ module pqk_norm_codes #(
     if (reset) valid <= 0;
     else if (step) valid <= moving[STAGES-1:0];
     if (go) held <= entering;
+    if (reset) first <= 1;
+    else if (go) first <= last_in;
     if (step) begin
       root_moved <= root;
       total <= TOTAL_BITS'(root_scaled) * UNIT;
