@@ -1,4 +1,4 @@
-"""Positions of tokens and products of two streams alone: the resource model against Yosys, longest paths.
+"""What attention is made of, block by block: the resource model against Yosys, and longest paths.
 
 python benchmarks/attention_blocks.py [--only CASE ...]    writes results/attention_blocks.{json,md}
 
@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from block_library import Case, attended
+from block_library import ROWS, Case, attended, in_rows
 from block_timing import timed
 from records import Run
 from resources import figures
@@ -23,12 +23,13 @@ from pyqkit.rtl.generate import generate
 from pyqkit.rtl.synthesis import LABEL
 
 RESULTS = Path(__file__).parent / "results"
-MODULES = "pixel_offset", "matrix_product"
+MODULES = "pixel_offset", "matrix_product", *ROWS
 TITLES = {"lut_low": "LUT low", "lut_high": "high", "ff": "FF", "bram36": "BRAM36", "dsp": "DSP"}
 TEXT = """# Blocks of attention alone
 
 Model / Yosys ({label}); the model is not fitted to these blocks. The longest path in ns is estimated from
-Yosys' netlists, with the registers that are chosen for 200 MHz. `block_library.attended` has the cases.
+Yosys' netlists, with the registers that are chosen for 200 MHz. `block_library.attended` and
+`in_rows` have the cases.
 
 | block | {titles} | ns |
 | {rule} |
@@ -68,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     run, kept = Run(options), RESULTS / "attention_blocks.json"
     rows = json.loads(kept.read_text())["blocks"] if options.only else []
-    for case in attended():
+    for case in (*attended(), *in_rows()):
         if options.only is None or case.graph.name in options.only:
             rows = [row for row in rows if row["case"] != case.graph.name] + measure(case)
             print(case.graph.name, flush=True)

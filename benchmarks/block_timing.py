@@ -3,8 +3,8 @@
 python benchmarks/block_timing.py [--clock MHz] [--only NAME ...]    writes results/block_timing.{json,md}
 
 Units stand in `CASES`; of the blocks that carry and change streams the slowest of each module is shown for
-every format of `FORMATS`, of what works on rows for those of `block_library.in_rows`. With names only these
-are measured; the other rows are kept. What is cached is not synthesised again.
+every format of `FORMATS`. With names only these are measured; the other rows are kept.
+What is cached is not synthesised again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from block_library import ROWS, folded, in_blocks, in_rows, mlp, streams
+from block_library import folded, in_blocks, mlp, streams
 from records import Run
 
 from pyqkit.rtl import delays
@@ -151,11 +151,13 @@ def row(name: str, found: Synthesis, path: LongestPath, read: int = 0, product: 
 
 def stream_circuits(fmt: str, clock_mhz: float) -> dict[str, list[BlockCircuit]]:
     """Blocks of every kind that carry or change codes of a format, by module; of those alike, one."""
+    case = folded(streams(f"s_{fmt}", fmt), *FOLDING)
     found: dict[str, dict[str, BlockCircuit]] = {}
-    for block in _stream_blocks(fmt, clock_mhz):
+    for block in circuits_of(generate(case.graph, case.foldings, case.depths, clock_mhz)):
         module = block.parts[0].module
-        numbers = {k: v for k, v in block.parts[0].parameters.items() if isinstance(v, int)}
-        found.setdefault(module, {}).setdefault(str(numbers), block)
+        if module not in OTHERS:
+            numbers = {k: v for k, v in block.parts[0].parameters.items() if isinstance(v, int)}
+            found.setdefault(module, {}).setdefault(str(numbers), block)
     # Of FIFOs the widest and the deepest.
     fifos, keys = found["fifo"], ("WIDTH", "DEPTH")
     largest = {max(fifos, key=lambda numbers: fifos[numbers].parts[0].parameters[key]) for key in keys}
@@ -163,24 +165,11 @@ def stream_circuits(fmt: str, clock_mhz: float) -> dict[str, list[BlockCircuit]]
     return {module: list(blocks.values()) for module, blocks in sorted(found.items())}
 
 
-def _stream_blocks(fmt: str, clock_mhz: float) -> Iterator[BlockCircuit]:
-    case = folded(streams(f"s_{fmt}", fmt), *FOLDING)
-    for block in circuits_of(generate(case.graph, case.foldings, case.depths, clock_mhz)):
-        if block.parts[0].module not in OTHERS:
-            yield block
-    for case in in_rows():
-        if case.graph.name == f"w_{fmt}":
-            blocks = circuits_of(generate(case.graph, case.foldings, case.depths, clock_mhz))
-            yield from (block for block in blocks if block.parts[0].module in ROWS)
-
-
-def measure_streams(fmt: str, clock_mhz: float, only: list[str] | None) -> Iterator[Row]:
-    """The slowest block of every module that is asked for."""
+def measure_streams(fmt: str, clock_mhz: float) -> Iterator[Row]:
+    """The slowest block of every module."""
     for module, circuits in stream_circuits(fmt, clock_mhz).items():
-        name = f"{fmt}: {module}"
-        if only is None or any(name.startswith(begun) for begun in only):
-            found, path = max(timed(circuits), key=lambda both: both[1].ns)
-            yield row(name, found, path)
+        found, path = max(timed(circuits), key=lambda both: both[1].ns)
+        yield row(f"{fmt}: {module}", found, path)
 
 
 def main() -> None:
@@ -188,7 +177,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clock", type=float, default=TARGET_MHZ, help="MHz that blocks are made for")
-    parser.add_argument("--only", nargs="*", help="by the beginning of their names, as int4: for all streams")
+    parser.add_argument(
+        "--only", nargs="*", help="units by the beginning of their names, and formats, as int4:"
+    )
     options = parser.parse_args()
     run, rows = Run(options), kept() if options.only else {}
     for made in _measured(options.only, options.clock):
@@ -202,7 +193,8 @@ def _measured(only: list[str] | None, clock_mhz: float) -> Iterator[Row]:
         if only is None or any(case.name.startswith(name) for name in only):
             yield measure(case, clock_mhz)
     for fmt in FORMATS:
-        yield from measure_streams(fmt, clock_mhz, only)
+        if only is None or f"{fmt}:" in only:
+            yield from measure_streams(fmt, clock_mhz)
 
 
 def kept() -> dict[str, Row]:

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from block_library import ROWS, Case, attended, chosen, enlarged, in_rows, library, networks
+from block_library import Case, chosen, enlarged, library, networks
 from cost_table import NO_LIMIT, accumulator_bits
 from cost_table import RESULTS as COST
 from records import Run
@@ -67,7 +67,6 @@ those used as memory; low and high are the bounds of how small LUTs share a site
 {rows}
 
 {summary}"""
-SLOW = "t_e4m3"  # its products of streams miss the bar of docs/timing.md, by 0.02 ns
 SMALL = 40  # below so many, a miss counts as if there were so many
 MEASURED = ROOT / "pyqkit" / "hardware" / "measured_blocks.json"
 RESULTS = ROOT / "benchmarks" / "results" / "resources.json"
@@ -151,8 +150,6 @@ def measure(modules: Sequence[str] = (), names: Sequence[str] = (), again: bool 
     cases: list[tuple[Case, Sequence[str]]] = [(case, ()) for case in library()]
     cases += [(case, ("matrix_vector",)) for case in chosen()]
     cases += [(case, ("resize", "transpose")) for case in enlarged()]
-    cases += [(case, ("pixel_offset", "matrix_product")) for case in attended() if case.graph.name != SLOW]
-    cases += [(case, ROWS) for case in in_rows()]
     wanted = [(case, only) for case, only in cases if not names or case.graph.name in names]
     for case, only in track(wanted, "synthesis", disable=not sys.stderr.isatty()):
         both = [m for m in only if m in modules] or [""]  # no module is called so

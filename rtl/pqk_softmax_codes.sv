@@ -7,6 +7,8 @@ module pqk_softmax_codes #(
     parameter int REPEAT = 1,  // words of a frame, if it passes more than once
     parameter int PASSES = 1,
     parameter bit [PASSES*BITS-1:0] FACTOR = 1,  // of each pass, the first lowest
+    parameter int FACTOR_BITS = 2,  // with a sign
+    parameter int FACTOR_STAGES = 0,  // registers inside the multiplier; of several passes none
     parameter int LIMIT_BITS = 9,
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
@@ -27,7 +29,7 @@ module pqk_softmax_codes #(
     output logic [ LANES*BITS_OUT-1:0] out_data
 );
   localparam int PARTS = (BITS + CHUNK - 1) / CHUNK;
-  localparam int STAGES = STEPS * (MULTIPLY_STAGES + PARTS + 2) + 2;  // behind the word that leaves: the product, the search
+  localparam int STAGES = STEPS * (MULTIPLY_STAGES + PARTS + 2) + FACTOR_STAGES + 2;  // the product, the search
 
   wire take, first, move, read, room, leaving;
   wire  [LANES*TERM_BITS-1:0] read_terms, terms;
@@ -68,8 +70,8 @@ module pqk_softmax_codes #(
       .address(pass),
       .last(last_pass)
   );
-  logic [SUM_BITS-1:0] sum, read_total, held;  // so far, of the row that is read, and beside products
-  wire  [SUM_BITS-1:0] total;
+  logic [SUM_BITS-1:0] sum, read_total;  // so far, and of the row that is read
+  wire [SUM_BITS-1:0] total, held;  // of the word that leaves, and beside its product
   logic [SUM_BITS-1:0] so_far;
   always_comb begin
     so_far = first ? 0 : sum;
@@ -78,7 +80,6 @@ module pqk_softmax_codes #(
   always_ff @(posedge clock) begin
     if (take) sum <= so_far;
     if (move) read_total <= sum;
-    if (step) held <= total;
     if (reset) valid <= 0;
     else if (step) valid <= moving[STAGES-1:0];
   end
@@ -96,13 +97,41 @@ module pqk_softmax_codes #(
       .out_data({terms, total})
   );
 
+  pqk_delay #(
+      .WIDTH (SUM_BITS),
+      .STAGES(FACTOR_STAGES + 1)
+  ) beside (
+      .clock,
+      .enable(step),
+      .d(total),
+      .q(held)
+  );
+
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     logic signed [BITS-1:0] x;
-    wire [PASSES*BITS-1:0] products;  // by constants, which take less than a multiplier and a choice of the factor
-    for (genvar i = 0; i < PASSES; i++) begin : g_pass
-      assign products[i*BITS+:BITS] = BITS'(terms[lane*TERM_BITS+:TERM_BITS]) * FACTOR[i*BITS+:BITS];
+    wire [BITS-1:0] scaled;
+    if (FACTOR_STAGES == 0) begin : g_at_once
+      wire [PASSES*BITS-1:0] products;  // by constants, which take less than a multiplier and a choice of the factor
+      for (genvar i = 0; i < PASSES; i++) begin : g_pass
+        assign products[i*BITS+:BITS] = BITS'(terms[lane*TERM_BITS+:TERM_BITS]) * FACTOR[i*BITS+:BITS];
+      end
+      assign scaled = PASSES > 1 ? products[pass*BITS+:BITS] : products[BITS-1:0];
+    end else begin : g_multiplier
+      pqk_product_integer #(
+          .A(TERM_BITS),
+          .A_SIGNED(0),
+          .B(FACTOR_BITS),
+          .W(BITS),
+          .STAGES(FACTOR_STAGES)
+      ) scale (
+          .clock,
+          .enable(step),
+          .a(terms[lane*TERM_BITS+:TERM_BITS]),
+          .b(FACTOR[FACTOR_BITS-1:0]),
+          .p(scaled)
+      );
     end
-    always_ff @(posedge clock) if (step) x <= PASSES > 1 ? products[pass*BITS+:BITS] : products[BITS-1:0];
+    always_ff @(posedge clock) if (step) x <= scaled;
     pqk_row_search #(
         .BITS(BITS),
         .TOTAL_BITS(SUM_BITS),

@@ -69,6 +69,7 @@ def _codes(name: str, count: int, lanes: int, chunk: int, factors: tuple[int, ..
     parameters["FACTOR"] = f"{9 * len(factors)}'d{packed(factors, 9)}"
     parameters |= {"REPEAT": 8 * count, "PASSES": len(factors)} if len(factors) > 1 else {}
     each = np.resize(factors, FRAMES)[:, None, None]
+    parameters |= {"FACTOR_BITS": 4, "FACTOR_STAGES": int(count > 1 and len(factors) == 1)}
     parameters |= {"LANES": lanes, "WORDS": count} | search
     out = Words(2, _places(each * x.codes, sums))
     return Case(name, "softmax_codes", parameters, {"in": x}, {"out": out}, tables)

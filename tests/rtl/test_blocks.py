@@ -159,7 +159,7 @@ MUTANTS = {
         # A token more is seen.
         "softmax_terms_causal": ("pqk_softmax_terms.sv", "+ lane > int'(token)", "+ lane > int'(token) + 1"),
         # A sum of the row before, where a row is one word.
-        "softmax_codes_point": ("pqk_softmax_codes.sv", "held <= total", "held <= sum"),
+        "softmax_codes_point": ("pqk_softmax_codes.sv", ".d(total)", ".d(sum)"),
         "norm_moments": ("pqk_norm_moments.sv", "counted - squared", "counted"),
         # A word comes over the one that waits.
         "softmax_terms_point": ("pqk_skid.sv", "if (!full) spare", "spare"),

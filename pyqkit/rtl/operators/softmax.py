@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,10 +12,16 @@ from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
 from pyqkit.rtl.emitter import Emitter, emits
-from pyqkit.rtl.features import Features, bits_for, grows_with, pass_counters, ram
+from pyqkit.rtl.features import Features, bits_for, delay, grows_with, pass_counters, ram
 from pyqkit.rtl.operators.lookup import look_up_stream
 from pyqkit.rtl.parts import Parameters, Part
-from pyqkit.rtl.row_search import search_features, search_parameters, search_parts, search_steps
+from pyqkit.rtl.row_search import (
+    multiply_stages,
+    search_features,
+    search_parameters,
+    search_parts,
+    search_steps,
+)
 from pyqkit.rtl.timing import Exchange
 
 _TERM_STEPS = 4  # the word that is read, room for it, how far it is shifted, the term
@@ -48,13 +54,26 @@ def softmax(e: Emitter, op: Operator) -> None:
     factors = f"{len(variants) * bits}'h{packed(found.factors, bits):x}"
     switching = e.switching(op, rows * words)
     parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "FACTOR": factors} | switching
+    parameters |= {"FACTOR_BITS": max(found.factors).bit_length() + 1}
+    parameters["FACTOR_STAGES"] = depth = _factor_stages(found.factors, found.term_bits, e.clock_mhz)
     search = search_parameters(e, op.name, found.search, bits, sums, out.bits)
     parameters |= search
-    timing = Exchange(rows, words, words, _CODE_STEPS + search_steps(search, bits))
+    timing = Exchange(rows, words, words, _CODE_STEPS + depth + search_steps(search, bits))
     ones = max(factor.bit_count() for factor in found.factors)
     own: Parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "ONES": ones} | switching
+    own |= {"FACTOR_STAGES": depth}
     parts = Part("softmax_codes", own), *search_parts(search, bits, sums, lanes)
     e.block(op.name, "softmax_codes", parameters, {"in": terms}, {"out": out}, timing, parts=parts)
+
+
+def _factor_stages(factors: Sequence[int], bits: int, clock_mhz: float) -> int:
+    """Registers inside the multiplier of terms of so many bits.
+
+    None where the factor is a power of two, no more than wires, or where passes have constants of their own.
+    """
+    if len(factors) > 1 or factors[0].bit_count() == 1:
+        return 0
+    return multiply_stages(bits, factors[0].bit_length() + 1, clock_mhz)
 
 
 @grows_with("row_buffer")
@@ -94,7 +113,8 @@ def _codes(p: Mapping[str, int]) -> Features:
     lanes = p["LANES"]
     found = _row_buffer({"BITS": lanes * p["TERM_BITS"], "WORDS": p["WORDS"]})
     found += _room(lanes * p["TERM_BITS"] + p["SUM_BITS"])
-    found["flip-flops"] += 3 * p["SUM_BITS"] + lanes * p["BITS"] + 2
+    found += delay(p["SUM_BITS"], p["FACTOR_STAGES"])
+    found["flip-flops"] += 3 * p["SUM_BITS"] + lanes * p["BITS"] * (1 + p["FACTOR_STAGES"]) + 2
     passes = p.get("PASSES", 1)
     found["adders"] = lanes * (p["SUM_BITS"] + passes * (p["ONES"] - 1) * p["BITS"])
     found["adders"] += lanes * p["BITS"] * ((passes + 1) // 3)  # the choice of a product
