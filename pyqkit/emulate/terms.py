@@ -37,7 +37,7 @@ def may_join(op: Add, tensors: list[Tensor], other: np.dtype, requantiser: Requa
     if bits == 32:
         return fits_32_bits(op, tensors, [np.dtype(np.int32), other], requantiser)
     known = other in (*KERNEL_TYPES, np.int64) and not any(t.format.is_logarithmic for t in tensors)
-    return known and sum(_largest(op, tensors)) < 2**63 and requantiser.sum_type == np.int64
+    return known and sum(_largest(op, tensors)) < 2**63 and requantiser.fits_kernels
 
 
 def _largest(op: Add, tensors: list[Tensor]) -> list[int]:

@@ -252,4 +252,4 @@ def test_structures_have_the_size_of_their_kernels() -> None:
     from pyqkit.emulate.carriers.narrow import _Convolution
 
     assert ctypes.sizeof(_Convolution) == 15 * 4 + 4 * 4 + 4 + 4 * 8
-    assert ctypes.sizeof(_Digits) == 15 * 4 + 4 * 4 + 4 + 7 * 8
+    assert ctypes.sizeof(_Digits) == 15 * 4 + 5 * 4 + 7 * 8

@@ -39,7 +39,7 @@ class _Digits(ctypes.Structure):
 
     _fields_ = [
         ("window", ctypes.c_int32 * 15),
-        *((name, ctypes.c_int32) for name in ("type", "planes", "passes", "other_type")),
+        *((name, ctypes.c_int32) for name in ("type", "planes", "passes", "other_type", "wide")),
         *(
             (name, ctypes.c_void_p)
             for name in ("plane", "plane_of", "worth", "weights", "scale", "factor", "requantiser")
@@ -137,7 +137,7 @@ class Digits(Carrier):
         layer, found = self.layer, self._passes
         assert layer.library is not None and layer.operands is not None and found is not None
         call: Any = layer.library.pyqkit_convolve_digits
-        inside = requantiser is not None and requantiser.fits_kernels and requantiser.sum_type == np.int64
+        inside = requantiser is not None and requantiser.fits_kernels
         planes = list(dict.fromkeys(each.digits for each in found))
         structures = (_Plane * len(planes))(*map(_plane, planes))
         plane_of = np.array([planes.index(each.digits) for each in found], np.int32)
@@ -152,6 +152,7 @@ class Digits(Carrier):
                 len(planes),
                 len(found),
                 _TYPES.index(x[1].dtype) if factors else 0,
+                int(requantiser is not None and requantiser.sum_type == np.int64),
                 ctypes.addressof(structures),
                 *(array.ctypes.data for array in (plane_of, worth, weights, scale, factor)),
                 requantiser.address if requantiser is not None and inside else None,

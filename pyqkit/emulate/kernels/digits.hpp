@@ -17,6 +17,7 @@ struct Digits {
   Window window;
   int32_t type;  // of the activations: as others, and 4 for int64
   int32_t planes, passes, other_type;
+  int32_t wide;  // whether the requantiser reads sums of 64 bits, not 32
   const Plane *plane;
   const int32_t *plane_of;         // [pass]
   const int64_t *worth;            // [pass]
@@ -113,12 +114,16 @@ void pyqkit_convolve_digits(const Digits *digits, const void *x, const void *oth
           as_typed_or_long(other, d.other_type, [&](const auto *branch) {
             add_branch(branch + pixel * w.outputs, pixels, w.outputs, stride, d.scale, d.factor, total);
           });
-        if (d.requantiser)
+        if (d.requantiser && !d.wide) {
+          for (int64_t i = 0; i < (int64_t)pixels * stride; ++i) sums[i] = (int32_t)total[i];
+          requantise(sums, pixels, w.outputs, stride, *d.requantiser, out, pixel);
+        } else if (d.requantiser) {
           requantise(total, pixels, w.outputs, stride, *d.requantiser, out, pixel);
-        else
+        } else {
           for (int p = 0; p < pixels; ++p)
             std::memcpy((int64_t *)out + (pixel + p) * w.outputs, total + (int64_t)p * stride,
                         8 * (int64_t)w.outputs);
+        }
       }
   }
 }
