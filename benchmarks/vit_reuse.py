@@ -79,6 +79,11 @@ class Row:
     interval: int = 0
     latency: int = 0
 
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """The design."""
+        return self.case, self.board, self.target_fps, self.reuse
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and write; 1 if a code differs."""
@@ -87,6 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
     parser.add_argument("--cases", nargs="+", choices=("int4", "int8"), default=["int4", "int8"])
+    parser.add_argument("--boards", nargs="+", choices=("PYNQ-Z2", "ZCU104"), default=["PYNQ-Z2", "ZCU104"])
+    parser.add_argument("--reuse", nargs="+", choices=("on", "off"), default=["off", "on"])
     parser.add_argument("--calibration", type=int, default=256, help="frames")
     parser.add_argument("--simulate", type=int, default=0, help="frames through the SystemVerilog")
     parser.add_argument("--cpu", type=int, default=0, help="frames through onnxruntime")
@@ -99,17 +106,21 @@ def main(arguments: list[str] | None = None) -> int:
         x = zoo.images("vit", archive["x"][: max(options.simulate, options.cpu, 1)])
     path = RESULTS.with_suffix(".json")
     known = json.loads(path.read_text()) if path.exists() else {}
-    rows = [row for row in (Row(**found) for found in known.get("rows", [])) if row.case not in options.cases]
+    wanted = [
+        d for d in DESIGNS if d[0] in options.cases and d[1] in options.boards and d[3] in options.reuse
+    ]
+    rows = {row.key: row for row in (Row(**found) for found in known.get("rows", []))}
     cpu = on_the_cpu(options.data, x[: options.cpu]) if options.cpu else known.get("cpu_fps", 0)
     for case in options.cases:
         recipe = Recipe.of(case, recipe=RECIPE)
         made = quantised(zoo.load("vit", options.data), frames, recipe, SEED).quantised
-        for design in (found for found in DESIGNS if found[0] == case):
-            rows.append(measured(made, frames, design, x[: options.simulate]))
-            data = {"rows": [asdict(row) for row in rows], "cpu_fps": cpu}
+        for design in (found for found in wanted if found[0] == case):
+            rows[design] = measured(made, frames, design, x[: options.simulate])
+            ordered = [rows[key] for key in DESIGNS if key in rows]
+            data = {"rows": [asdict(row) for row in ordered], "cpu_fps": cpu}
             run.write_json(path, data, merged=True)
-            run.write_markdown(RESULTS.with_suffix(".md"), page(rows, cpu))
-    return int(any(row.differing for row in rows))
+            run.write_markdown(RESULTS.with_suffix(".md"), page(ordered, cpu))
+    return int(any(row.differing for row in rows.values()))
 
 
 def measured(
