@@ -28,8 +28,6 @@ class ConvolutionKernel:
         What products are summed in; empty if only the operator's own definition is exact.
     joins : bool
         Whether the kernel can add another branch to its sums.
-    joined_bits : int
-        Of the integers that it adds then.
     result_type : numpy.dtype or None
         Type of sums that are not requantised, where it is not int64.
     layer : Layer
@@ -41,12 +39,15 @@ class ConvolutionKernel:
         self.carrier = next(iter(found), "")
         self._chosen = found.get(self.carrier)
         self.joins = self._chosen is not None and self._chosen.joins
-        self.joined_bits = 32 if self._chosen is None else self._chosen.joined_bits
         self.result_type: np.dtype | None = None if self._chosen is None else self._chosen.result_type
 
     def faster(self) -> dict[str, str]:
         """Carriers that would be faster, with what they lack."""
         return faster(self.layer, 0 if self._chosen is None else self._chosen.rate())
+
+    def fits_join(self, factors: Factors, requantiser: Requantiser) -> bool:
+        """Whether it holds the sum with that branch."""
+        return self._chosen is not None and self._chosen.fits_join(factors, requantiser)
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         """The kernel as a function; see `pyqkit.emulate.layers.Carrier`."""

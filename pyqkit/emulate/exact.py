@@ -5,6 +5,7 @@ tensor: its codes). Convolutions pick the fastest carrier that holds every parti
 weights:
 
     int8 x uint8 and int16 x int16 to int32     compiled kernels, fused with the requantiser that follows
+    products looked up, to int64                the same, for Logarithmic Posits and minifloats
     float32, float64                            BLAS on integer-valued matrices, exact below 2**24 and 2**53
     the operator's own definition               anything wider
 """
@@ -25,8 +26,7 @@ from pyqkit.emulate.compute import Compute, Kernel
 from pyqkit.emulate.explain import Explained
 from pyqkit.emulate.plan import Plan, Step
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.runner import Choice, Context, Runner, runner_for
-from pyqkit.emulate.terms import may_join
+from pyqkit.emulate.runner import Choice, Context, Factors, Runner, runner_for
 from pyqkit.engines import Counts, Say, engine
 from pyqkit.formats.port import checked_codes
 from pyqkit.graph.graph import Graph, Operator
@@ -249,11 +249,13 @@ class ExactEngine:
             self.graph.input_tensors(add),
         )
         place = list(add.inputs).index(joined.outputs[0])
-        other = self._types[tensors[1 - place].name]
-        if requantiser is None or not may_join(add, tensors, other, requantiser, runner.joined_bits):
+        other = tensors[1 - place]
+        scales = add.multipliers[place], add.multipliers[1 - place]
+        factors = Factors(*scales, other, self._types[other.name])
+        compute = None if requantiser is None else runner.joined(requantiser, factors)
+        if compute is None:
             return self._single(joined) | self._single(add)
         self._chose(joined.name, runner)
-        compute = runner.joined(requantiser, (add.multipliers[place], add.multipliers[1 - place]))
         names = [*joined.inputs, add.inputs[1 - place]]
         return self._add_step([joined, add], names, compute, requantiser)
 

@@ -18,13 +18,14 @@ from pyqkit.emulate.compute import Compute
 from pyqkit.emulate.kernels import INT32
 from pyqkit.emulate.operands import LANES, Operands, factored_operands, linear_operands
 from pyqkit.emulate.requantiser import Requantiser
+from pyqkit.emulate.runner import Factors
+from pyqkit.emulate.terms import may_join
 from pyqkit.formats import product
 from pyqkit.formats.products import DecodedProduct
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.convolution import Convolution
 
 __all__ = ["Carrier", "Compute", "Factors", "Layer", "carriers_of", "carries", "faster", "finished"]
-Factors = tuple[np.ndarray, np.ndarray]
 TYPES = {
     np.dtype(t): i for i, t in enumerate((np.int8, np.uint8, np.int16, np.int32, np.int64))
 }  # of kernels
@@ -118,7 +119,7 @@ class Carrier:
     Attributes
     ----------
     joins : bool
-        Whether `compile` takes `factors`.
+        Whether `compile` takes `factors`, if `fits_join` allows them.
     joined_bits : int
         Of the integers that it then adds: 32 or 64.
     result_type : numpy.dtype or None
@@ -152,6 +153,11 @@ class Carrier:
         """
         return "" if self.rate() else "other layers"
 
+    def fits_join(self, factors: Factors, requantiser: Requantiser) -> bool:
+        """Whether the kernel holds the sum with another branch."""
+        terms = [(factors.sums, self.layer.out), (factors.other, factors.tensor)]
+        return self.joins and may_join(terms, factors.kind, requantiser, self.joined_bits)
+
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         """What computes the layer.
 
@@ -159,9 +165,8 @@ class Carrier:
         ----------
         requantiser : Requantiser, optional
             Run on the sums.
-        factors : tuple of numpy.ndarray, shape (channels,), optional
-            Multipliers of the sums and of another tensor, the function's second argument, that is added to
-            them.
+        factors : Factors, optional
+            Of the sums and of another tensor, the function's second argument, that is added to them.
         """
         raise NotImplementedError
 

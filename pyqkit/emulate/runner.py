@@ -14,7 +14,25 @@ from pyqkit.emulate.compute import Compute
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.graph.graph import Operator, Tensor
 
-Factors = tuple[np.ndarray, np.ndarray]
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """How the sums of an operator and another branch are added.
+
+    Attributes
+    ----------
+    sums, other : numpy.ndarray of int, shape (channels,)
+        Multipliers.
+    tensor : Tensor
+        The other branch.
+    kind : numpy.dtype
+        Of its carrier.
+    """
+
+    sums: np.ndarray
+    other: np.ndarray
+    tensor: Tensor
+    kind: np.dtype
 
 
 @dataclass(frozen=True)
@@ -62,13 +80,10 @@ class Runner:
         What products are summed in, for those who look into the engine; empty if nothing is multiplied.
     joins : bool
         Whether `joined` adds another branch to the result before it is stored.
-    joined_bits : int
-        Of the integers that it adds: 32 or 64.
     """
 
     carrier: str = ""
     joins: bool = False
-    joined_bits: int = 32
 
     def __init__(self, op: Operator, context: Context) -> None:
         self.op, self.context = op, context
@@ -88,9 +103,12 @@ class Runner:
         """The result requantised, which is never stored itself; None if it has to be."""
         return None
 
-    def joined(self, requantiser: Requantiser, factors: Factors) -> Compute:
-        """The result times a factor, and another tensor, the second argument, times its own, requantised."""
-        raise TypeError(f"operator {self.op.kind} adds no other branch")
+    def joined(self, requantiser: Requantiser, factors: Factors) -> Compute | None:
+        """The result times a factor, and another tensor, the second argument, times its own, requantised.
+
+        None if the kernel does not hold the sum.
+        """
+        return None
 
     def result_type(self) -> np.dtype | None:
         """Type in which `alone` stores; None for the narrowest."""

@@ -14,6 +14,8 @@ from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.add import Add
 
+Scaled = tuple[np.ndarray, Tensor]  # multipliers of a branch, and the branch
+
 
 class Term(ctypes.Structure):
     """`Term` of kernels/add.hpp: a branch and its multipliers."""
@@ -26,32 +28,30 @@ class Term(ctypes.Structure):
         return cls(values.ctypes.data, factor.ctypes.data, KERNEL_TYPES.index(values.dtype))
 
 
-def fits_32_bits(op: Add, tensors: list[Tensor], kinds: list[np.dtype], requantiser: Requantiser) -> bool:
+def largest_sum(terms: list[Scaled]) -> int:
+    """Bound of the sum of scaled branches and of all its parts."""
+    return sum(int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in terms)
+
+
+def fits_32_bits(terms: list[Scaled], kinds: list[np.dtype], requantiser: Requantiser) -> bool:
     """Whether the kernels can form the sum in 32 bits, from carriers of these types."""
-    types = all(kind in KERNEL_TYPES and not t.format.is_logarithmic for kind, t in zip(kinds, tensors))
-    return types and sum(_largest(op, tensors)) <= INT32 and requantiser.sum_type == np.int32
+    types = all(kind in KERNEL_TYPES and not t.format.is_logarithmic for kind, (_, t) in zip(kinds, terms))
+    return types and largest_sum(terms) <= INT32 and requantiser.sum_type == np.int32
 
 
-def may_join(op: Add, tensors: list[Tensor], other: np.dtype, requantiser: Requantiser, bits: int) -> bool:
+def may_join(terms: list[Scaled], other: np.dtype, requantiser: Requantiser, bits: int) -> bool:
     """Whether a kernel whose sums have so many bits can add the other branch to them, of this type."""
     if bits == 32:
-        return fits_32_bits(op, tensors, [np.dtype(np.int32), other], requantiser)
-    known = other in (*KERNEL_TYPES, np.int64) and not any(t.format.is_logarithmic for t in tensors)
-    return known and sum(_largest(op, tensors)) < 2**63 and requantiser.fits_kernels
-
-
-def _largest(op: Add, tensors: list[Tensor]) -> list[int]:
-    """Bounds of the branches, multiplied."""
-    return [
-        int(np.abs(m.astype(object)).max()) * max(-t.low, t.high) for m, t in zip(op.multipliers, tensors)
-    ]
+        return fits_32_bits(terms, [np.dtype(np.int32), other], requantiser)
+    known = other in (*KERNEL_TYPES, np.int64) and not any(t.format.is_logarithmic for _, t in terms)
+    return known and largest_sum(terms) < 2**63 and requantiser.fits_kernels
 
 
 def compile_add(
     op: Add, tensors: list[Tensor], kinds: list[np.dtype], requantiser: Requantiser, library: ctypes.CDLL
 ) -> Kernel | None:
     """The kernel, or None if none is exact."""
-    if fits_32_bits(op, tensors, kinds, requantiser):
+    if fits_32_bits(list(zip(op.multipliers, tensors)), kinds, requantiser):
         return _narrow(op, requantiser, library)
     integers = all(k in KERNEL_TYPES and not t.format.is_logarithmic for k, t in zip(kinds, tensors))
     if len(tensors) == 2 and requantiser.sum_type == np.int64 and integers:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyqkit.emulate import kernels
 from pyqkit.emulate.exact import ExactEngine
+from tests.emulate import test_lookup
 from tests.emulate.networks import Net, everything
 from tests.emulate.shapes import networks
 
@@ -51,6 +52,10 @@ def run_kernels(seed: int, count: int) -> None:
                 for carrier in engine.carriers.values():
                     carriers[carrier] = carriers.get(carrier, 0) + 1
         print(name, carriers)
+    kernels.FLAGS = (*BOTH, "-march=native")
+    kernels.load.cache_clear()
+    test_lookup.everywhere()  # with vector instructions and without
+    print("all carriers of Logarithmic Posits")
 
 
 def run_hls() -> None:

@@ -116,7 +116,8 @@ def test_residual_sums_join_the_kernel(activations: str, weights: str, steps: in
     for portable in (True, False):
         engine = ExactEngine(net.graph, portable=portable)
         agree(net, engine.run)
-        assert len(engine._steps) == steps
+        wide = {"int16 lookups", "int16 digits"} & set(engine.carriers.values())  # which join in 64 bits
+        assert len(engine._steps) == (4 if wide else steps)
 
 
 @needs_compiler

@@ -53,11 +53,11 @@ def test_kernels_of_engine_exact() -> None:
         "int16 depthwise",
         "int16 digits",
         "float64",
-        "float32 products in float64",
         "float32 by BLAS",
         "float64 by BLAS",
     ):
         assert done.stdout.count(f"'{carrier}'") == 2, carrier
+    assert "all carriers of Logarithmic Posits" in done.stdout
 
 
 def test_generated_code() -> None:

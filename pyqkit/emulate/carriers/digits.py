@@ -143,7 +143,8 @@ class Digits(Carrier):
         plane_of = np.array([planes.index(each.digits) for each in found], np.int32)
         worth = np.array([each.worth for each in found], np.int64)
         weights = np.stack([Operands(each.weights, 0, 0).panels(2, 0)[0] for each in found])
-        scale, factor = (np.ascontiguousarray(f, np.int64) for f in factors or ((), ()))
+        both = ((), ()) if factors is None else (factors.sums, factors.other)
+        scale, factor = (np.ascontiguousarray(f, np.int64) for f in both)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             what = _Digits(

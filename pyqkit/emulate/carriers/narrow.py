@@ -36,7 +36,8 @@ class _Narrow(Carrier):
         call: Any = layer.library.pyqkit_convolve
         flip = int(self.group == 4 and operands.low < 0)  # unsigned bytes are multiplied by signed ones
         panels, start = operands.panels(self.group, flip)
-        scale, factor = (np.ascontiguousarray(f, np.int32) for f in factors or ((), ()))
+        both = ((), ()) if factors is None else (factors.sums, factors.other)
+        scale, factor = (np.ascontiguousarray(f, np.int32) for f in both)
         pairs = int(self.group == 4 and operands.largest_pair(flip) < 2**15)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:

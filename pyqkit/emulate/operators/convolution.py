@@ -20,7 +20,6 @@ class ConvolutionRunner(Runner):
         assert isinstance(op, Convolution)
         self._kernel = ConvolutionKernel(op, context.inputs[0], context.out, context.library)
         self.carrier, self.joins = self._kernel.carrier, self._kernel.joins
-        self.joined_bits = self._kernel.joined_bits
 
     def choice(self) -> Choice:
         return Choice(self._kernel.layer.largest_sum, self._kernel.faster())
@@ -31,8 +30,9 @@ class ConvolutionRunner(Runner):
     def fused(self, requantiser: Requantiser) -> Compute | None:
         return self._kernel.compile(requantiser) if self.carrier else None
 
-    def joined(self, requantiser: Requantiser, factors: Factors) -> Compute:
-        return self._kernel.compile(requantiser, factors)
+    def joined(self, requantiser: Requantiser, factors: Factors) -> Compute | None:
+        fits = self._kernel.fits_join(factors, requantiser)
+        return self._kernel.compile(requantiser, factors) if fits else None
 
     def result_type(self) -> np.dtype | None:
         """As the kernel writes it: narrowing would cost a pass."""
