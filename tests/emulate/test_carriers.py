@@ -20,7 +20,7 @@ from pyqkit.emulate.compute import bound
 from pyqkit.emulate.layers import Layer, carriers_of
 from pyqkit.emulate.operands import Operands
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.terms import may_join
+from pyqkit.emulate.runner import Factors
 from pyqkit.formats import Integer, NumberFormat, parse
 from pyqkit.graph.graph import Tensor, to_integers
 from pyqkit.graph.ops.add import Add
@@ -129,11 +129,11 @@ def join(what: Layer, carrier: object, inputs: list[np.ndarray], sums: np.ndarra
         return
     (tensor,) = rule.infer([total])
     requantiser = Requantiser(rule, total, tensor, what.library)
-    bits = carrier.joined_bits  # type: ignore[attr-defined]
-    if not may_join(add, tensors, np.dtype(np.int8), requantiser, bits):
+    branch = Factors(factors[0], factors[1], other, np.dtype(np.int8))
+    if not carrier.fits_join(branch, requantiser):  # type: ignore[attr-defined]
         return
     result = np.zeros(sums.shape, requantiser.out_type)
-    compute = carrier.compile(requantiser, (factors[0], factors[1]))  # type: ignore[attr-defined]
+    compute = carrier.compile(requantiser, branch)  # type: ignore[attr-defined]
     arrays = [*inputs, to_carrier(codes, other)]  # which outlive the call
     bound(compute, arrays, result)()
     (expected,) = rule.execute(add.execute([sums, codes], tensors), [total])
