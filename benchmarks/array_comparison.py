@@ -7,8 +7,9 @@ python benchmarks/array_comparison.py [--only NAME ...]    writes results/array_
 
 Each block is synthesised alone, elements first; a machine is the sum of its blocks and is told of once all of
 them are there. Beside them stand blocks that no machine has (`array_elements`). What did not change since it
-was measured is not measured again. Cycles are those of `array_networks`: ResNet-20's shapes with random
-weights, which cycles do not depend on; accuracies those of `array_accuracy`.
+was measured is not measured again; what did, and is of no machine any more, is left out. Cycles are those of
+`array_networks`: ResNet-20's shapes with random weights, which cycles do not depend on; accuracies those of
+`array_accuracy`.
 """
 
 from __future__ import annotations
@@ -206,8 +207,11 @@ def main() -> None:
     others = [*(block for block, _ in ELEMENTS.values()), *EDGES.values()]
     of_machines = {block for machine in MACHINES.values() for block in blocks(machine)}
     known = {part.block: part for part in (*parts(), *_others())}
+    stale = {block for block, part in known.items() if part.digest != digest(block.circuit(), library)}
+    for block in stale.difference(of_machines, others):
+        del known[block]
     for block in dict.fromkeys([*others, *wanted]):
-        if block not in known or known[block].digest != digest(block.circuit(), library):
+        if block not in known or block in stale:
             known[block] = measure(block, cells)
             print(known[block], flush=True)
             beside = set(others) - of_machines
