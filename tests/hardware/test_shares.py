@@ -8,7 +8,7 @@ from pyqkit.errors import UserError
 from pyqkit.hardware import folding
 from tests.emulate.networks import everything
 
-LUT_SHARE = 0.16
+LUT_SHARE = 0.17
 
 
 def test_no_more_than_a_share_of_every_resource() -> None:
