@@ -80,8 +80,8 @@ class Accelerator:
 
     @property
     def foldings(self) -> dict[str, Folding]:
-        """Parallelism of every layer."""
-        return self.compiled.foldings
+        """Parallelism of every layer of `graph`; layers that share hardware have the same."""
+        return self.compiled.layer_foldings
 
     # ---- running -----------------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Accelerator:
         UserError
             With every resource that is exceeded, and by how much.
         """
-        fit.check(self.designs.estimator.total(self.foldings), self.board)
+        fit.check(self.designs.estimator.total(self.compiled.foldings), self.board)
 
     def _estimated(self, backend: str) -> Report:
         from pyqkit import report as reports
@@ -272,8 +272,8 @@ class Accelerator:
         write(report or self.report(), tradeoff(self.designs), path, force)
 
     def save_folding(self, path: str | Path, force: bool = False) -> None:
-        """Write the foldings as a file, to be edited and compiled with."""
-        folding.write(self.foldings, path, force)
+        """Write the foldings of the hardware as a file, to be edited and compiled with."""
+        folding.write(self.compiled.foldings, path, force)
 
     # ---- files -------------------------------------------------------------------------------------
 

@@ -42,6 +42,13 @@ def check(backend: str) -> None:
         raise UserError(f"backend {known} was expected, but {backend!r} came; leave it out for {DEFAULT}")
 
 
+def check_made(designs: Designs, backend: str) -> None:
+    """Refuse what is no backend, or one that cannot make a compiled network, with a UserError."""
+    check(backend)
+    if backend not in possible(designs):
+        designs.unrolled()
+
+
 def cycles(designs: Designs) -> dict[str, BackendCycles]:
     """What every backend that can make a compiled network takes, by its name."""
     return {backend: _cycles(designs, backend) for backend in possible(designs)}

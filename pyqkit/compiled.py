@@ -14,7 +14,7 @@ from pyqkit.boards import Board
 from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, encode_input
-from pyqkit.graph.reuse import Reuse, looped
+from pyqkit.graph.reuse import Reuse, hardware, looped
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,13 @@ class Compiled:
     def built(self) -> Graph:
         """The operators that hardware is made of; foldings are of these. What is computed is `graph`."""
         return self.graph if self.reuse is None else looped(self.graph, self.reuse)
+
+    @cached_property
+    def layer_foldings(self) -> dict[str, Folding]:
+        """Foldings of the operators of `graph`; those that share hardware have its."""
+        shared = {} if self.reuse is None else hardware(self.graph, self.reuse)
+        later = {name: self.foldings[own] for name, own in shared.items() if own in self.foldings}
+        return self.foldings | later
 
 
 def encode(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:

@@ -50,20 +50,20 @@ class Designs:
     @cached_property
     def hls(self) -> hls.Design:
         """The network in C++; raises UserError for one whose layers share hardware."""
-        return hls.generate(self._unrolled(), self.compiled.foldings)
+        return hls.generate(self.unrolled(), self.compiled.foldings)
 
     @cached_property
     def hls_schedule(self) -> Schedule:
         """When the C++ is done, whose text is not made for it."""
-        return schedule(self._unrolled(), self.compiled.foldings)
+        return schedule(self.unrolled(), self.compiled.foldings)
 
     @cached_property
     def rtl(self) -> rtl.Design:
         """The network in SystemVerilog."""
         return rtl.generate(self.compiled.built, self.compiled.foldings, clock_mhz=self.compiled.clock_mhz)
 
-    def _unrolled(self) -> Graph:
-        """The graph, every operator of which has hardware of its own."""
+    def unrolled(self) -> Graph:
+        """The graph, every operator of which has hardware of its own; raises UserError where some share."""
         if self.compiled.reuse is not None:
             raise UserError(
                 "hardware of its own for every layer was expected in C++, but frames pass that of "

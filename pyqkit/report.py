@@ -255,7 +255,7 @@ class Report:
 
 def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
     """The report of a compiled network, made by a backend; everything is estimated."""
-    backends.check(backend)
+    backends.check_made(designs, backend)
     compiled, graph, board = designs.compiled, designs.compiled.graph, designs.compiled.board
     total, found = designs.estimator.total(compiled.foldings), backends.cycles(designs)
     own = found[backend]

@@ -138,7 +138,7 @@ def compile_command(
         )
         with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
             if beside is not None:
-                beside.write_text(folding.text(accelerator.foldings))
+                beside.write_text(folding.text(accelerator.compiled.foldings))
             accelerator.save(output, force=force, say=say)
     report = accelerator.report()
     if as_json:

@@ -180,6 +180,12 @@ def looped(graph: Graph, reuse: Reuse) -> Graph:
     return made
 
 
+def hardware(graph: Graph, reuse: Reuse) -> dict[str, str]:
+    """By operators of later passes: the operator of the first pass whose hardware they share."""
+    first, *later = _parts(graph, reuse)
+    return {op.name: own.name for part in later for op, own in zip(part, first)}
+
+
 def variants(graph: Graph, op: K) -> list[K]:
     """What `op` is in each pass of a frame through its hardware: itself, then what `Graph.later` says."""
     return [op, *cast("tuple[K, ...]", graph.later.get(op.name, ()))]

@@ -100,11 +100,14 @@ def plan(
     OverlayError
         If the name is no label (`pyqkit.names.is_label`), or if the accelerator has several inputs, or more
         outputs than fit.
+    UserError
+        If the backend cannot make the network.
     """
     name = build.resolve().name if name is None else name
     check_name(name, "the build folder")
     stored = build_contents.read(build)
     designs, graph = stored.designs, stored.designs.compiled.graph
+    backends.check_made(designs, backend)
     inputs, outputs = len(graph.inputs), len(graph.outputs)
     if inputs > 1:
         raise OverlayError(

@@ -16,10 +16,10 @@ from pyqkit.compiled import Compiled
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
 from pyqkit.graph.graph import Graph
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.requantise import Rescale
 from pyqkit.graph.reuse import Reuse, find, looped, refusal, variants
-from pyqkit.hardware.reuse import choose, parts
+from pyqkit.hardware.reuse import choose, given, parts
 from tests.emulate.networks import Net, port
 
 FORMAT, CHANNELS = parse("int4"), 4
@@ -97,11 +97,11 @@ def test_wrong_parts_are_refused() -> None:
             looped(graph, wrong)
 
 
-def compiled(graph: Graph, wish: str) -> Accelerator:
+def compiled(graph: Graph, wish: str, rate: int = 100_000) -> Accelerator:
     board = boards.load("PYNQ-Z2")
     limits = np.arange(len(FORMAT.codes) - 1, dtype=np.float32)
     graph.inputs = [replace(port, limits=limits) for port in graph.inputs]
-    made = choose(graph, board, 100.0, 100_000, wish=wish)
+    made = choose(graph, board, 100.0, rate, wish=wish)
     return Accelerator(Compiled(graph, board, 100.0, made.foldings, reuse=made.reuse))
 
 
@@ -116,10 +116,22 @@ def test_the_rate_counts_every_pass() -> None:
         shared.engine("hls")
 
 
+def test_every_layer_has_the_folding_of_its_hardware(tmp_path: Path) -> None:
+    shared = compiled(chain(4), "on", 1_000_000)
+    own = shared.compiled.foldings
+    layers = [f"layer_{i}_sums" for i in range(4)]
+    assert not set(layers[1:]) & set(own)
+    assert [shared.foldings[name] for name in layers] == [own["layer_0_sums"]] * 4
+    assert own["layer_0_sums"] != ConvolutionFolding(1, 1)
+    shared.save_folding(tmp_path / "folding.json")
+    again = given(shared.graph, shared.board, 100.0, tmp_path / "folding.json", "on")
+    assert again.foldings == own
+
+
 def test_a_build_folder_keeps_it(tmp_path: Path) -> None:
     shared = compiled(chain(4), "on")
     folder = shared.save(tmp_path / "build")
-    found = Accelerator.load(folder)
+    found = Accelerator.from_build_folder(folder)
     assert found.compiled.reuse == shared.compiled.reuse and found.foldings == shared.foldings
     assert found.report() == shared.report()
     codes = {"x": np.random.default_rng(1).choice(FORMAT.codes, (3, 1, 3, 6))}

@@ -206,6 +206,7 @@ def compiled(network: Network, goal: Goal) -> Accelerator:
             target_fps=goal.fps,
             lut_share=goal.lut_share,
             clock_mhz=goal.clock_mhz,
+            reuse="off",  # as the search counts it
         )
 
 
