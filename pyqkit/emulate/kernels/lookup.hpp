@@ -25,18 +25,19 @@ struct Lookup {
   const int16_t *powers;            // [window][64]
   const int16_t *rows;              // [sixteen mantissas][row][16]
   const int32_t *places;            // [pair][2] of elements of the window in the image that `spread` makes
-  const uint16_t *common;  // rows of the weights that have the common shift, [chunk][four outputs][pair][output][2]
-  const Entry *entries;    // of all others
+  const uint16_t
+      *common;  // rows of the weights that have the common shift, [chunk][four outputs][pair][output][2]
+  const Entry *entries;  // of all others
   const Run *runs;
-  const int32_t *counts;  // of runs, [chunk][output]
+  const int32_t *counts;                                       // of runs, [chunk][output]
   int32_t windows, groups, height, pairs, chunk, zero, shift;  // groups of mantissas, rows of each
 };
 
 // Where sums go: as they are, or with the codes of another branch added, requantised as integers of 32 or 64 bits.
 struct Finish {
   int64_t *sums;
-  const void *joined;             // [pixel][output] codes of the other branch, or its int64 without `integers`
-  const int64_t *integers;        // by code
+  const void *joined;       // [pixel][output] codes of the other branch, or its int64 without `integers`
+  const int64_t *integers;  // by code
   const int64_t *scale, *factor;  // [output], of the sums and of the other branch
   int32_t wide;
   const Requantiser *requantiser;
@@ -47,17 +48,18 @@ namespace {
 
 const int VECTORS = 4, PIXELS = VECTORS * LANES;  // of a tile, whose sums stay in registers
 
-const int PAIR = 2 * PIXELS * 2;  // of one chunk of a tile: [group][window][pair][mantissas, powers][vector][pixel][2]
-const int TOGETHER = 4;           // outputs
-const int WINDOW = 15;            // powers of two that are int16
-const int POWERS = 64;            // with both signs, and zero
+const int PAIR =
+    2 * PIXELS * 2;      // of one chunk of a tile: [group][window][pair][mantissas, powers][vector][pixel][2]
+const int TOGETHER = 4;  // outputs
+const int WINDOW = 15;   // powers of two that are int16
+const int POWERS = 64;   // with both signs, and zero
 
 int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 // Frames with their borders, channel by channel, columns that a stride keeps apart one after the other.
 struct Image {
-  int64_t row, channel, frame;  // bytes from one to the next
-  std::vector<uint16_t> words;  // mantissa, and 256 times the index of the power
+  int64_t row, channel, frame;             // bytes from one to the next
+  std::vector<uint16_t> words;             // mantissa, and 256 times the index of the power
   std::vector<uint8_t> mantissas, powers;  // of one frame as it comes
 
   Image(const Window &w, int frames)
@@ -74,7 +76,8 @@ struct Image {
       look_up(codes, powers.size(), l.mantissa, mantissas.data());
       look_up(codes, powers.size(), l.power, powers.data());
 #ifdef PYQKIT_VNNI
-      if (w.stride_w == 1 && w.channels % 16 == 0 && (w.width % 16 == 0 || (w.width == 8 && w.height % 2 == 0))) {
+      if (w.stride_w == 1 && w.channels % 16 == 0 &&
+          (w.width % 16 == 0 || (w.width == 8 && w.height % 2 == 0))) {
         spread_blocks(w, words.data() + f * frame);
         continue;
       }
@@ -90,7 +93,8 @@ struct Image {
       for (int x = 0; x < w.width; ++x) {
         const int column = x + w.left;
         uint16_t *at = to + (y + w.top) * row + column % w.stride_w * apart + column / w.stride_w;
-        for (int c = 0; c < w.channels; ++c, ++from) at[c * channel] = (uint16_t)(mantissas[from] + 256 * powers[from]);
+        for (int c = 0; c < w.channels; ++c, ++from)
+          at[c * channel] = (uint16_t)(mantissas[from] + 256 * powers[from]);
       }
   }
 
@@ -133,7 +137,8 @@ struct Image {
     for (int k = 0; k < 4; ++k) t[k] = _mm512_loadu_si512(table + 64 * k);
     for (; i + 64 <= count; i += 64) {
       const __m512i x = _mm512_loadu_si512(codes + i);
-      const __m512i low = _mm512_permutex2var_epi8(t[0], x, t[1]), high = _mm512_permutex2var_epi8(t[2], x, t[3]);
+      const __m512i low = _mm512_permutex2var_epi8(t[0], x, t[1]),
+                    high = _mm512_permutex2var_epi8(t[2], x, t[3]);
       _mm512_storeu_si512(to + i, _mm512_mask_blend_epi8(_mm512_movepi8_mask(x), low, high));
     }
 #endif
@@ -178,11 +183,13 @@ void split(const uint16_t *first, const uint16_t *second, int group, const int16
   const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)first));
   const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)second));
   const __m512i both = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
-  const __mmask32 inside = _mm512_cmpeq_epi16_mask(_mm512_and_si512(both, _mm512_set1_epi16(0xf0)), _mm512_set1_epi16(16 * group));
-  const __m512i found = _mm512_maskz_permutex2var_epi16(inside, _mm512_loadu_si512(powers), _mm512_srli_epi16(both, 8),
-                                                        _mm512_loadu_si512(powers + 32));
+  const __mmask32 inside =
+      _mm512_cmpeq_epi16_mask(_mm512_and_si512(both, _mm512_set1_epi16(0xf0)), _mm512_set1_epi16(16 * group));
+  const __m512i found = _mm512_maskz_permutex2var_epi16(
+      inside, _mm512_loadu_si512(powers), _mm512_srli_epi16(both, 8), _mm512_loadu_si512(powers + 32));
   const __m512i mantissas = _mm512_and_si512(both, _mm512_set1_epi16(15));
-  _mm512_store_si512(to, _mm512_or_si512(mantissas, _mm512_set1_epi32(16 << 16)));  // the second row is the upper half
+  _mm512_store_si512(
+      to, _mm512_or_si512(mantissas, _mm512_set1_epi32(16 << 16)));  // the second row is the upper half
   _mm512_store_si512(to + 2 * PIXELS, found);
 #else
   for (int p = 0; p < LANES; ++p)
@@ -221,13 +228,15 @@ void add_shifted(const __m512i *found, int by, int64_t *sums) {
     const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(found[v]));
     const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(found[v], 1));
     _mm512_storeu_si512(sums, _mm512_add_epi64(_mm512_loadu_si512(sums), _mm512_sll_epi64(low, shift)));
-    _mm512_storeu_si512(sums + 8, _mm512_add_epi64(_mm512_loadu_si512(sums + 8), _mm512_sll_epi64(high, shift)));
+    _mm512_storeu_si512(sums + 8,
+                        _mm512_add_epi64(_mm512_loadu_si512(sums + 8), _mm512_sll_epi64(high, shift)));
   }
 }
 #else
 void add_products(const int16_t *x, const int16_t *rows, const uint16_t *which, int32_t *found) {
   for (int p = 0; p < PIXELS; ++p, x += 2)
-    found[p] += rows[16 * which[0] + x[0]] * x[2 * PIXELS] + rows[16 * which[1] + x[1] - 16] * x[2 * PIXELS + 1];
+    found[p] +=
+        rows[16 * which[0] + x[0]] * x[2 * PIXELS] + rows[16 * which[1] + x[1] - 16] * x[2 * PIXELS + 1];
 }
 
 void add_shifted(const int32_t *found, int shift, int64_t *sums) {
@@ -236,7 +245,8 @@ void add_shifted(const int32_t *found, int shift, int64_t *sums) {
 #endif
 
 // Products of some pairs with the weights of a few outputs that have the common shift.
-void add_common(const int16_t *x, const int16_t *rows, const uint16_t *which, int pairs, int shift, int64_t *sums) {
+void add_common(const int16_t *x, const int16_t *rows, const uint16_t *which, int pairs, int shift,
+                int64_t *sums) {
 #ifdef PYQKIT_VNNI
   __m512i found[TOGETHER][VECTORS];
   for (auto &output : found)
@@ -250,7 +260,8 @@ void add_common(const int16_t *x, const int16_t *rows, const uint16_t *which, in
     for (int o = 0; o < TOGETHER; ++o, which += 2) {
       const __m512i row = two_rows(rows, which);
       for (int v = 0; v < VECTORS; ++v)
-        found[o][v] = _mm512_dpwssd_epi32(found[o][v], _mm512_permutexvar_epi16(mantissas[v], row), powers[v]);
+        found[o][v] =
+            _mm512_dpwssd_epi32(found[o][v], _mm512_permutexvar_epi16(mantissas[v], row), powers[v]);
     }
   }
 #else
@@ -291,7 +302,9 @@ struct Trees {
   std::vector<uint8_t> codes[2];  // by steps, rising and falling
 
   // Whether a requantiser has them.
-  static bool suits(const Requantiser *r) { return r && !r->multiplier && r->out_bytes == 1 && r->count < 256; }
+  static bool suits(const Requantiser *r) {
+    return r && !r->multiplier && r->out_bytes == 1 && r->count < 256;
+  }
 
   Trees(const Requantiser &r, int outputs, bool wide) {
     while (r.count >> levels) ++levels;
@@ -316,9 +329,8 @@ struct Trees {
   // Steps of sixteen sums of one output.
   void find(const int64_t *sums, int output, int32_t *steps) const {
     const float *tree = nodes.data() + ((int64_t)output << levels);
-    const __m512 x = _mm512_insertf32x8(
-        _mm512_castps256_ps512(_mm512_cvtepi64_ps(_mm512_loadu_si512(sums))),
-        _mm512_cvtepi64_ps(_mm512_loadu_si512(sums + 8)), 1);
+    const __m512 x = _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtepi64_ps(_mm512_loadu_si512(sums))),
+                                        _mm512_cvtepi64_ps(_mm512_loadu_si512(sums + 8)), 1);
     __m512i place = _mm512_setzero_si512();
     __mmask16 equal = 0;
     for (int level = 0; level < levels; ++level) {
@@ -331,11 +343,13 @@ struct Trees {
         for (int k = 1; k < 1 << (level - 5); ++k)
           node = _mm512_mask_mov_ps(
               node, _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(place, 5), _mm512_set1_epi32(k)),
-              _mm512_permutex2var_ps(_mm512_loadu_ps(from + 32 * k), place, _mm512_loadu_ps(from + 32 * k + 16)));
+              _mm512_permutex2var_ps(_mm512_loadu_ps(from + 32 * k), place,
+                                     _mm512_loadu_ps(from + 32 * k + 16)));
       }
       equal |= _mm512_cmp_ps_mask(x, node, _CMP_EQ_OQ);
       place = _mm512_add_epi32(place, place);
-      place = _mm512_mask_add_epi32(place, _mm512_cmp_ps_mask(x, node, _CMP_GE_OQ), place, _mm512_set1_epi32(1));
+      place =
+          _mm512_mask_add_epi32(place, _mm512_cmp_ps_mask(x, node, _CMP_GE_OQ), place, _mm512_set1_epi32(1));
     }
     _mm512_storeu_si512(steps, place);
     if (__builtin_expect(equal, 0)) {  // rounded alike: the integers decide
@@ -385,7 +399,8 @@ void join(int64_t *sums, int outputs, int64_t first, int pixels, const Finish &t
   for (int p = 0; p < pixels; ++p)
     for (int o = 0; o < outputs; ++o) {
       const int64_t at = (first + p) * outputs + o;
-      const int64_t other = to.integers ? to.integers[((const uint8_t *)to.joined)[at]] : ((const int64_t *)to.joined)[at];
+      const int64_t other =
+          to.integers ? to.integers[((const uint8_t *)to.joined)[at]] : ((const int64_t *)to.joined)[at];
       int64_t &sum = sums[(int64_t)o * PIXELS + p];
       sum = sum * to.scale[o] + other * to.factor[o];
     }
@@ -414,8 +429,7 @@ struct Sink {
 #endif
     if (to.sums)
       for (int p = 0; p < pixels; ++p)
-        for (int o = 0; o < outputs; ++o)
-          to.sums[(first + p) * outputs + o] = sums[(int64_t)o * PIXELS + p];
+        for (int o = 0; o < outputs; ++o) to.sums[(first + p) * outputs + o] = sums[(int64_t)o * PIXELS + p];
     else if (to.wide)
       requantise_tile<int64_t>(sums, outputs, first, pixels, to);
     else
@@ -462,8 +476,9 @@ void pyqkit_lookup(const uint8_t *codes, const int32_t *shape, const Lookup *loo
         gather(tile, image, l, pair, pairs, x);
         for (int o = 0; o < w.outputs; o += TOGETHER, common += (int64_t)pairs * TOGETHER * 2)
           for (int part = 0; part < l.groups * l.windows; ++part)
-            add_common(x + (int64_t)part * pairs * PAIR, l.rows + (int64_t)part / l.windows * l.height * 16, common, pairs,
-                       l.shift + WINDOW * (part % l.windows), sums.data() + (int64_t)o * PIXELS);
+            add_common(x + (int64_t)part * pairs * PAIR, l.rows + (int64_t)part / l.windows * l.height * 16,
+                       common, pairs, l.shift + WINDOW * (part % l.windows),
+                       sums.data() + (int64_t)o * PIXELS);
         for (int o = 0; o < w.outputs; ++o)
           for (const Run *end = run + *count++; run < end; entries += run++->entries)
             add_run(x, l.rows, entries, *run, sums.data() + (int64_t)o * PIXELS);
