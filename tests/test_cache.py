@@ -32,7 +32,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is 
 def library(folder: Path, value: int = 42) -> Path:
     """A library whose function `f` gives a number."""
     text = f'extern "C" int f() {{ return {value}; }}\n'
-    return build_shared({"f.cpp": text}, "f.cpp", "exact", folder, ("-fPIC", "-shared", "-O0"))
+    return build_shared({"f.cpp": text}, ["f.cpp"], "exact", folder, ("-fPIC", "-shared", "-O0"))
 
 
 def f(path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pyqkit.cache import entry
@@ -16,20 +16,20 @@ LIBRARY = "library.so"
 
 def build_shared(
     files: dict[str, str],
-    main: str,
+    units: Sequence[str],
     stem: str,
     cache: Path,
     flags: tuple[str, ...],
     include: Iterable[Path] = (),
 ) -> Path:
-    """Compile `main` with g++ and return the library's path, for `pyqkit.cache.load`.
+    """Compile units with g++ and return the library's path, for `pyqkit.cache.load`.
 
     Parameters
     ----------
     files : dict of str to str
         Sources by name.
-    main : str
-        The one to compile.
+    units : sequence of str
+        Those to compile, of several as many at a time as there are processors.
     stem : str
         First part of the library's name.
     cache : Path
@@ -61,8 +61,12 @@ def build_shared(
     def fill(made: Path, work: Path) -> None:
         for name, text in files.items():
             (work / name).write_text(text)
-        command = [compiler, *flags, *(f"-I{p}" for p in (work, *folders)), main, "-o", str(made / LIBRARY)]
-        compile_all([command], work, "C++", "g++")
+        command = [compiler, *flags, *(f"-I{p}" for p in (work, *folders))]
+        linked = list(units)
+        if len(units) > 1:
+            linked = [f"{unit}.o" for unit in units]
+            compile_all([[*command, "-c", u, "-o", o] for u, o in zip(units, linked)], work, "C++", "g++")
+        compile_all([[*command, *linked, "-o", str(made / LIBRARY)]], work, "C++", "g++")
 
     return entry(cache, f"{stem}_{digest.hexdigest()[:24]}", fill) / LIBRARY
 

@@ -38,7 +38,7 @@ def compile_library(
     """
     # Our bounded streams always.
     folders = [include / "simulation", ap_int or include / "simulation" / "native", include]
-    return build_shared(files, "simulation.cpp", "hls", cache, flags, folders)
+    return build_shared(files, ["simulation.cpp"], "hls", cache, flags, folders)
 
 
 class Simulator:

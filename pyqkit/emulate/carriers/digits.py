@@ -29,13 +29,13 @@ _WORD = 2**15
 
 
 class _Plane(ctypes.Structure):
-    """`Plane` of kernels/digits.hpp."""
+    """`Plane` of kernels/digits.cpp."""
 
     _fields_ = [("shift", ctypes.c_int32 * 2), ("mask", ctypes.c_int32 * 2)]
 
 
 class _Digits(ctypes.Structure):
-    """`Digits` of kernels/digits.hpp."""
+    """`Digits` of kernels/digits.cpp."""
 
     _fields_ = [
         ("window", ctypes.c_int32 * 15),

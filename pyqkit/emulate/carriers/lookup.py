@@ -24,7 +24,7 @@ from pyqkit.formats.base import MAX_TABLE_BITS
 
 
 class _Lookup(ctypes.Structure):
-    """`Lookup` of kernels/lookup.hpp."""
+    """`Lookup` of kernels/lookup.cpp."""
 
     _fields_ = [
         *(
@@ -49,7 +49,7 @@ class _Lookup(ctypes.Structure):
 
 
 class _Finish(ctypes.Structure):
-    """`Finish` of kernels/lookup.hpp."""
+    """`Finish` of kernels/lookup.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("sums", "joined", "integers", "scale", "factor")),

@@ -16,7 +16,7 @@ from pyqkit.emulate.terms import Term
 
 
 class _Convolution(ctypes.Structure):
-    """`Convolution` of kernels/convolve.hpp."""
+    """`Convolution` of kernels/convolve.cpp."""
 
     _fields_ = [
         ("window", ctypes.c_int32 * 15),

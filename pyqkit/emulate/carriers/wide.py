@@ -19,7 +19,7 @@ EXACT = 2**53  # integers below it are float64
 
 
 class _Sums(ctypes.Structure):
-    """`Sums` of kernels/wide.hpp."""
+    """`Sums` of kernels/wide.cpp."""
 
     _fields_ = [
         ("sums", ctypes.c_void_p),

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lanes.hpp"
+
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
     !defined(PYQKIT_PORTABLE) && !defined(PYQKIT_NO_AVX512)
 #include <immintrin.h>
@@ -14,8 +16,6 @@
 #endif
 
 namespace {
-
-const int LANES = 16;  // outputs that stand side by side in the weights
 
 #ifdef PYQKIT_VNNI
 const int VECTOR = 16;  // sums of 32 bits in a register

@@ -15,7 +15,7 @@ from pyqkit.graph.ops.layer_norm import LayerNorm
 
 
 class _Norm(ctypes.Structure):
-    """`Norm` of kernels/layer_norm.hpp."""
+    """`Norm` of kernels/layer_norm.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("gains", "offsets")),

@@ -19,7 +19,7 @@ _FLOAT32, _FLOAT64 = 2**24, 2**53  # integers below are numbers of the type
 
 
 class _Heads(ctypes.Structure):
-    """`Heads` of kernels/matrix_product.hpp."""
+    """`Heads` of kernels/matrix_product.cpp."""
 
     _fields_ = [
         (name, ctypes.c_int32)

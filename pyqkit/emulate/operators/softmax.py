@@ -20,7 +20,7 @@ _FEW = 2**10  # scores of which every one has a term in every row
 
 
 class _Scores(ctypes.Structure):
-    """`Scores` of kernels/softmax.hpp."""
+    """`Scores` of kernels/softmax.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("ranks", "largest", "terms")),

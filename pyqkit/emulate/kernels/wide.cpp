@@ -1,8 +1,8 @@
 // Convolutions in float64 whose operands stand for integers, for formats of wide range; exact below 2**53.
-#pragma once
 #include <vector>
 
 #include "requantise.hpp"
+#include "vector.hpp"
 #include "window.hpp"
 
 // Where sums of a wide convolution go: as they are, or requantised as integers of 32 or 64 bits. One of `sums` and `out` is given.

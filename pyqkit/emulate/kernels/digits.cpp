@@ -1,6 +1,5 @@
 // Convolutions of integers that are wider than words: operands are split into digits that are words, each pass sums products
 // of a digit of both in 32 bits, and all passes, each worth a factor, are the sum in 64 bits. Python proves all of that.
-#pragma once
 #include "carriers.hpp"
 #include "requantise.hpp"
 #include "scratch.hpp"
@@ -104,9 +103,8 @@ void pyqkit_convolve_digits(const Digits *digits, const void *x, const void *oth
           for (int ky = 0; ky < w.kernel_h; ++ky)
             rows[ky] = (const char *)(image + (int64_t)(row * w.stride_h + ky) * w.row_elements()) +
                        (int64_t)first * taps.stride_bytes;
-          row_of_tiles<Words>(taps, pixels, blocks,
-                              (const char *)d.weights + pass * blocks * taps.panel_bytes, start, sums,
-                              stride);
+          row_of_words(taps, pixels, blocks, (const char *)d.weights + pass * blocks * taps.panel_bytes,
+                       start, sums, stride);
           add_pass(sums, (int64_t)pixels * stride, d.worth[pass], pass == 0, total);
         }
         const int64_t pixel = ((int64_t)frame * w.rows + row) * w.columns + first;

@@ -1,5 +1,4 @@
 // Integer convolutions of bytes or words, channels last, in sums of 32 bits, with what follows them.
-#pragma once
 #include "add.hpp"
 #include "carriers.hpp"
 #include "scratch.hpp"
@@ -33,7 +32,7 @@ struct Behind {
     if (!what.requantiser) {
       for (int p = 0; p < pixels; ++p)
         std::memcpy(sums + (first + p) * outputs, row + (int64_t)p * stride, 4 * (int64_t)outputs);
-    } else if (joined && what.requantiser->affine) {
+    } else if (joined && what.requantiser->affine && joins_in_registers(*joined, *what.requantiser->affine)) {
       join_and_requantise(row, pixels, outputs, stride, what.scale, *joined, *what.requantiser->affine, out,
                           first);
     } else {
@@ -44,15 +43,14 @@ struct Behind {
 };
 
 // The image as the inner product takes it: itself where nothing is to change, else a copy.
-template <class Dot>
+template <class Element, int GROUP>
 const char *image_of(const Convolution &what, const Window &w, const void *x, int frame) {
-  typedef typename Dot::Activation Element;
   const int64_t at = (int64_t)frame * w.height * w.width * w.channels;
-  const bool whole = w.kernel_w * w.channels % Dot::GROUP == 0;  // a group never ends in the next pixel
+  const bool whole = w.kernel_w * w.channels % GROUP == 0;  // a group never ends in the next pixel
   const bool same = element_bytes(what.type) == sizeof(Element) && !what.flip;
   if (whole && same && !(w.top || w.left || w.bottom || w.right))
     return (const char *)x + at * sizeof(Element);
-  Element *padded = scratch<Element, 0>((int64_t)w.padded_height() * w.row_elements() + Dot::GROUP);
+  Element *padded = scratch<Element, 0>((int64_t)w.padded_height() * w.row_elements() + GROUP);
   const int flip = what.flip ? 128 : 0;
   as_typed(x, what.type, [&](const auto *elements) {
     const auto *image = elements + at;
@@ -61,24 +59,25 @@ const char *image_of(const Convolution &what, const Window &w, const void *x, in
   return (const char *)padded;
 }
 
-template <class Dot> void convolve(const Convolution &what, const void *x, const Behind &behind) {
+template <class Element, int GROUP>
+void convolve(const Convolution &what, const void *x, RowOfTiles *row_of_tiles, const Behind &behind) {
   const Window w = flattened(what.window);
-  const int64_t element = sizeof(typename Dot::Activation);
+  const int64_t element = sizeof(Element);
   const int blocks = (w.outputs + LANES - 1) / LANES, stride = blocks * LANES;
   const char *rows[64];
-  Taps taps = {rows, w.kernel_h, (w.kernel_w * w.channels + Dot::GROUP - 1) / Dot::GROUP,
+  Taps taps = {rows, w.kernel_h, (w.kernel_w * w.channels + GROUP - 1) / GROUP,
                (int)(w.stride_w * w.channels * element), 0};
   taps.panel_bytes = (int64_t)w.kernel_h * taps.groups * LANES * 4;
   int32_t *sums = scratch<int32_t, 1>((int64_t)SPAN * stride);
   for (int frame = 0; frame < w.frames; ++frame) {
-    const char *image = image_of<Dot>(what, w, x, frame);
+    const char *image = image_of<Element, GROUP>(what, w, x, frame);
     for (int row = 0; row < w.rows; ++row)
       for (int first = 0; first < w.columns; first += SPAN) {
         const int pixels = w.columns - first < SPAN ? w.columns - first : SPAN;
         for (int ky = 0; ky < w.kernel_h; ++ky)
           rows[ky] = image + (int64_t)(row * w.stride_h + ky) * w.row_elements() * element +
                      (int64_t)first * taps.stride_bytes;
-        row_of_tiles<Dot>(taps, pixels, blocks, (const char *)what.weights, what.start, sums, stride);
+        row_of_tiles(taps, pixels, blocks, (const char *)what.weights, what.start, sums, stride);
         behind(sums, pixels, stride, ((int64_t)frame * w.rows + row) * w.columns + first);
       }
   }
@@ -92,11 +91,9 @@ extern "C" {
 void pyqkit_convolve(const Convolution *what, const void *x, int32_t *sums, const Term *joined, void *out) {
   const Behind behind = {*what, sums, joined, out};
   if (what->group == 2)
-    convolve<Words>(*what, x, behind);
-  else if (what->pairs)
-    convolve<Bytes<true>>(*what, x, behind);
+    convolve<int16_t, 2>(*what, x, row_of_words, behind);
   else
-    convolve<Bytes<false>>(*what, x, behind);
+    convolve<uint8_t, 4>(*what, x, what->pairs ? row_of_byte_pairs : row_of_bytes, behind);
 }
 
 // Depthwise: weights int32 [kernel][channels].

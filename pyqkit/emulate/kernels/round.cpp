@@ -2,13 +2,10 @@
 // has reached. `reached` has a head start for every upper half of a float; from there it takes `steps` comparisons,
 // hundreds in formats of 16 bits. Where limits are evenly apart, k = rint(x / scale * factor) - first, of what lies
 // within first...last.
-#pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-
-#include "requantise.hpp"
 
 // Minifloats, by adding `steps` times the power of two of the number's exponent, which is `least` or more, and taking it
 // away again; see `Minifloat.addend`.

@@ -2,11 +2,11 @@
 // times the activation's power of two. A row has the integers of one weight by mantissa; two rows fill a register, so that one
 // permutation looks 32 products up, and one inner product multiplies them by their powers and adds pairs. Most weights share a
 // shift: a chunk of them is added in 32 bits, as Python proves, for four outputs at a time. The others are entries of runs.
-#pragma once
 #include <algorithm>
 #include <vector>
 
 #include "requantise.hpp"
+#include "vector.hpp"
 #include "window.hpp"
 
 namespace looked_up {

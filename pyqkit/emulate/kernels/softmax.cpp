@@ -1,6 +1,5 @@
 // Softmax: the definition of pyqkit/graph/ops/softmax.py, whose terms are integers; their quotients are rounded where double is
 // sure of the code.
-#pragma once
 #include <vector>
 
 #include "carriers.hpp"

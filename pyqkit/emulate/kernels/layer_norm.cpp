@@ -1,6 +1,5 @@
 // Norms: the definition of pyqkit/graph/ops/layer_norm.py, whose moments are integers; results are rounded where double is sure
 // of the code.
-#pragma once
 #include <cmath>
 #include <vector>
 

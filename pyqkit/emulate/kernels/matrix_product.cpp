@@ -1,6 +1,6 @@
 // Products of two streams as matrices (pyqkit/graph/ops/matrix_product.py), in float32 or float64 that stand for integers:
 // Python proves that every partial sum is exact.
-#pragma once
+#include <cstring>
 #include <vector>
 
 #include "carriers.hpp"

@@ -1,0 +1,116 @@
+// Branches added and requantised.
+#include "add.hpp"
+
+#include <vector>
+
+#include "affine_rows.hpp"
+
+namespace {
+
+// sums = sums * scale + x * factor; without `scale` what is in `sums` counts as zero.
+template <class T>
+void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int stride, const int32_t *scale,
+                int32_t *sums) {
+  for (int first = 0; first < channels; first += VECTOR) {
+    const int count = channels - first < VECTOR ? channels - first : VECTOR;
+    const Ints f = widened(factor + first, count), none = {};
+    const Ints s = scale ? widened(scale + first, count) : none;
+    for (int p = 0; p < pixels; ++p) {
+      int32_t *to = sums + (int64_t)p * stride + first;
+      const Ints product = widened(x + (int64_t)p * channels + first, count) * f;
+      stored(to, count, scale ? widened(to, count) * s + product : product);
+    }
+  }
+}
+
+// Rows of sums times `scale`, and of another branch times its factor.
+template <class T> struct Joined {
+  static const bool WIDE = false;
+  const int32_t *sums;
+  int stride, channels;
+  const T *x;
+  const int32_t *scales, *factors;
+  Ints scale, factor;
+
+  Joined from(int first, int count) const {
+    const int n = count < VECTOR ? count : VECTOR;
+    return {sums + first,
+            stride,
+            channels,
+            x + first,
+            scales + first,
+            factors + first,
+            widened(scales + first, n),
+            widened(factors + first, n)};
+  }
+  inline Ints operator()(int pixel, int count) const {
+    return loaded<Ints>(sums + (int64_t)pixel * stride) * scale +
+           widened(x + (int64_t)pixel * channels, count) * factor;
+  }
+};
+
+template <class T>
+void join_typed(const int32_t *sums, int pixels, int channels, int stride, const int32_t *scale, const T *x,
+                const int32_t *factor, const Affine &a, void *out, int64_t first) {
+  affine(Joined<T>{sums, stride, channels, x + first * channels, scale, factor, {}, {}}, pixels, channels, a,
+         out, first);
+}
+
+}  // namespace
+
+void join_and_requantise(const int32_t *sums, int pixels, int channels, int stride, const int32_t *scale,
+                         const Term &term, const Affine &a, void *out, int64_t first) {
+  if (term.type == 0)
+    join_typed(sums, pixels, channels, stride, scale, (const int8_t *)term.values, term.factor, a, out,
+               first);
+  if (term.type == 1)
+    join_typed(sums, pixels, channels, stride, scale, (const uint8_t *)term.values, term.factor, a, out,
+               first);
+  if (term.type == 2)
+    join_typed(sums, pixels, channels, stride, scale, (const int16_t *)term.values, term.factor, a, out,
+               first);
+}
+
+void add_term(const Term &term, int64_t first, int pixels, int channels, int stride, const int32_t *scale,
+              int32_t *sums) {
+  const int64_t at = first * channels;
+  if (term.type == 0)
+    add_scaled((const int8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 1)
+    add_scaled((const uint8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 2)
+    add_scaled((const int16_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  if (term.type == 3)
+    add_scaled((const int32_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+}
+
+extern "C" {
+
+// Residual addition and requantisation, row by row; sums fit 64 bits.
+void pyqkit_add_wide(const int32_t *a, const int32_t *b, int pixels, int channels, const int64_t *left,
+                     const int64_t *right, const Requantiser *requantiser, void *out) {
+  const int ROWS = 16;
+  std::vector<int64_t> sums((int64_t)ROWS * channels);
+  for (int first = 0; first < pixels; first += ROWS) {
+    const int n = pixels - first < ROWS ? pixels - first : ROWS;
+    for (int p = 0; p < n; ++p) {
+      const int32_t *x = a + ((int64_t)first + p) * channels, *y = b + ((int64_t)first + p) * channels;
+      for (int c = 0; c < channels; ++c) sums[p * channels + c] = x[c] * left[c] + y[c] * right[c];
+    }
+    requantise(sums.data(), n, channels, channels, *requantiser, out, first);
+  }
+}
+
+// Sum of scaled branches, requantised; sums fit 32 bits.
+void pyqkit_add(const Term *terms, int count, int pixels, int channels, const int32_t *ones,
+                const Requantiser *requantiser, void *out) {
+  const int ROWS = 16;
+  std::vector<int32_t> sums((int64_t)ROWS * channels);
+  for (int first = 0; first < pixels; first += ROWS) {
+    const int n = pixels - first < ROWS ? pixels - first : ROWS;
+    for (int i = 0; i < count; ++i)
+      add_term(terms[i], first, n, channels, channels, i ? ones : nullptr, sums.data());
+    requantise(sums.data(), n, channels, channels, *requantiser, out, first);
+  }
+}
+}
