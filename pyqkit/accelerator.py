@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ENERGY_FRAMES = 8  # that are counted
 VERIFIED = ("exact", "hls")  # unless told otherwise: what needs a C++ compiler and nothing else
+VERIFIED_SHARED = ("exact", "rtl")  # of layers that share hardware, which is in SystemVerilog alone
 
 
 class Accelerator:
@@ -178,12 +179,16 @@ class Accelerator:
             Simulator(self.designs.rtl, trace=beside).run(self.encode(np.asarray(x)[:1]))
 
     def verify(
-        self, x: np.ndarray, engines: Sequence[str] = VERIFIED, progress: Say | None = None
+        self, x: np.ndarray, engines: Sequence[str] = (), progress: Say | None = None
     ) -> dict[str, Any]:
-        """Engines against each other and against the QONNX model; see `pyqkit.verify.compare.verify`."""
+        """Engines against each other and against the QONNX model; see `pyqkit.verify.compare.verify`.
+
+        Without a word on engines these are `exact` and `hls`; `rtl` where C++ cannot be made.
+        """
         from pyqkit.verify.compare import verify
 
         x = np.asarray(x)
+        engines = engines or (VERIFIED if self.compiled.reuse is None else VERIFIED_SHARED)
         found = verify(x, engines, self.engine, self.exact, self.compiled.model, progress)
         self._warn_of(x)
         return found

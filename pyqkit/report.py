@@ -25,6 +25,7 @@ from pyqkit.hardware.folding import exceeded, next_step
 from pyqkit.hardware.resources import Resources
 from pyqkit.hls.schedule import schedule as hls_schedule
 from pyqkit.host.part import StepReport
+from pyqkit.rtl import outline
 from pyqkit.rtl.network_timing import NetworkTiming
 
 SIMULATED_FRAMES = 5
@@ -342,7 +343,12 @@ def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport
     step = next_step(designs.search, interval)
     if step is None or interval > designs.estimator.interval(compiled.foldings):
         return None  # where an output limits no folding helps
-    cycles = hls_schedule(compiled.graph, step.foldings).interval if backend == "hls" else step.interval
+    if backend == "hls":
+        cycles = hls_schedule(compiled.graph, step.foldings).interval
+    elif compiled.reuse is None:
+        cycles = step.interval
+    else:  # a pass waits for the one before
+        cycles = outline.interval(compiled.built, step.foldings, compiled.clock_mhz)
     return NextStepReport(
         initiation_interval_cycles=cycles,
         frames_per_second=compiled.clock_mhz * 1e6 / cycles,

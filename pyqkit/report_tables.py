@@ -126,7 +126,7 @@ def backends_sentence(report: Report) -> str:
         for name, found in report.backends.items()
         if name != report.backend
     ]
-    return f"That is as {BACKENDS[report.backend]} (backend {report.backend}); {'; '.join(others)}."
+    return "; ".join([f"That is as {BACKENDS[report.backend]} (backend {report.backend})", *others]) + "."
 
 
 def timing_rows(timing: NetworkTiming) -> list[dict[str, Any]]:

@@ -157,7 +157,8 @@ def compile_command(
     "--engine",
     "engines",
     multiple=True,
-    help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls]",
+    help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls; where "
+    "layers share hardware, exact and rtl]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
@@ -168,12 +169,12 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     they confirm nothing.
     """
     from pyqkit import frames
-    from pyqkit.accelerator import VERIFIED, Accelerator
+    from pyqkit.accelerator import Accelerator
     from pyqkit.tables import show_verification, verdict
 
     x = frames.read(Path(source))
     with progress("verifying") as update:
-        result = Accelerator.from_build_folder(build).verify(x, engines or VERIFIED, progress=update)
+        result = Accelerator.from_build_folder(build).verify(x, engines, progress=update)
     if as_json:
         print_json(result)
     else:

@@ -122,7 +122,7 @@ REPORT = """
 LAYER = """
     name operator input_format weight_format weight_bits output_format input_shape output_shape macs pe simd
     multiplier
-    memory pixels probe cycles busy fifo_words resources
+    memory pixels probe passes cycles busy fifo_words resources
 """
 BACKEND = "initiation_interval_cycles latency_cycles frames_per_second bottleneck"
 DRIVER = """

@@ -20,6 +20,8 @@ from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.requantise import Rescale
 from pyqkit.graph.reuse import Reuse, find, looped, refusal, variants
 from pyqkit.hardware.reuse import choose, given, parts
+from pyqkit.report_tables import backends_sentence
+from pyqkit.rtl.generate import generate
 from tests.emulate.networks import Net, port
 
 FORMAT, CHANNELS = parse("int4"), 4
@@ -114,6 +116,18 @@ def test_the_rate_counts_every_pass() -> None:
     assert set(report.backends) == {"rtl"} and set(alone.report().backends) == {"rtl", "hls"}
     with pytest.raises(UserError, match="take SystemVerilog"):
         shared.engine("hls")
+
+
+def test_the_next_step_is_what_its_schedule_says() -> None:
+    shared = compiled(chain(4), "on", 500_000)
+    report = shared.report()
+    step = report.next_step
+    assert step is not None
+    built, foldings = shared.compiled.built, shared.compiled.foldings | step.layers
+    design = generate(built, foldings, clock_mhz=100.0)
+    assert step.initiation_interval_cycles == design.interval < report.initiation_interval_cycles
+    assert step.initiation_interval_cycles > shared.designs.estimator.interval(foldings)
+    assert backends_sentence(report) == "That is as SystemVerilog (backend rtl)."
 
 
 def test_every_layer_has_the_folding_of_its_hardware(tmp_path: Path) -> None:

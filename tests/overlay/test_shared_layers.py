@@ -59,6 +59,13 @@ def test_the_overlay_s_own_hardware_computes_them(shared: Accelerator, build: Pa
     assert_array_equal(taken.from_bytes(found), expected)
 
 
+@needs_verilator
+def test_verify_takes_systemverilog_by_itself(shared: Accelerator, build: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", frames(shared)[:3])
+    found = run("verify", build, "--input", tmp_path / "x.npy")
+    assert found.exit_code == 0 and "engines exact, rtl: 0 codes differ" in found.output
+
+
 def test_a_project_in_systemverilog_holds_the_loop(build: Path, tmp_path: Path) -> None:
     project = vendor.write_project(plan(build), tmp_path / "project", "rtl")
     names = {file.name for file in (project / "rtl").rglob("*.sv")}
