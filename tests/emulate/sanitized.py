@@ -6,11 +6,13 @@ kernels SEED COUNT
 
 from __future__ import annotations
 
+import ctypes
 import sys
 
 import numpy as np
 
 from pyqkit.emulate import kernels
+from pyqkit.emulate.carriers.depthwise import TYPES, Depthwise, padded_weights
 from pyqkit.emulate.exact import ExactEngine
 from tests.emulate import test_lookup
 from tests.emulate.networks import Net, everything
@@ -74,13 +76,11 @@ def fault() -> None:
     kernels.FLAGS = (*BOTH, "-DPYQKIT_PORTABLE")
     library = kernels.load()
     assert library is not None
-    values, weights, sums = (
-        np.zeros((1, 2, 2, 1), np.int16),
-        np.zeros((9, 1), np.int32),
-        np.zeros((1, 2, 2, 1), np.int32),
-    )
-    shape = np.array([1, 2000, 2, 1, 2, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1], np.int32)
-    library.pyqkit_depthwise(*(kernels.pointer(a) for a in (values, shape, weights, sums)))
+    values, sums = np.zeros((1, 2, 2, 1), np.int16), np.zeros((1, 2, 2, 1), np.int32)
+    weights = padded_weights(np.zeros((1, 3, 3, 1)))
+    shape = (ctypes.c_int32 * 15)(1, 2000, 2, 1, 2, 2, 1, 3, 3, 1, 1, 1, 1, 1, 1)
+    what = Depthwise(shape, TYPES.index(values.dtype), weights.ctypes.data, None)
+    library.pyqkit_depthwise(ctypes.byref(what), kernels.pointer(values), kernels.pointer(sums), None)
 
 
 if __name__ == "__main__":

@@ -95,29 +95,4 @@ void pyqkit_convolve(const Convolution *what, const void *x, int32_t *sums, cons
   else
     convolve<uint8_t, 4>(*what, x, what->pairs ? row_of_byte_pairs : row_of_bytes, behind);
 }
-
-// Depthwise: weights int32 [kernel][channels].
-void pyqkit_depthwise(const int16_t *x, const int32_t *shape, const int32_t *weights, int32_t *out) {
-  Window w;
-  std::memcpy(&w, shape, sizeof w);
-  const int64_t row_elements = w.row_elements();
-  int16_t *image = scratch<int16_t, 0>(w.padded_height() * row_elements);
-  for (int frame = 0; frame < w.frames; ++frame) {
-    pad_image(
-        x + (int64_t)frame * w.height * w.width * w.channels, w, (int16_t)0,
-        [](int16_t value) { return value; }, image);
-    for (int row = 0; row < w.rows; ++row)
-      for (int column = 0; column < w.columns; ++column) {
-        int32_t *to = out + (((int64_t)frame * w.rows + row) * w.columns + column) * w.channels;
-        std::memset(to, 0, w.channels * 4);
-        for (int ky = 0; ky < w.kernel_h; ++ky)
-          for (int kx = 0; kx < w.kernel_w; ++kx) {
-            const int16_t *from =
-                image + (row * w.stride_h + ky) * row_elements + (column * w.stride_w + kx) * w.channels;
-            const int32_t *v = weights + (ky * w.kernel_w + kx) * w.channels;
-            for (int c = 0; c < w.channels; ++c) to[c] += from[c] * v[c];
-          }
-      }
-  }
-}
 }
