@@ -58,7 +58,7 @@ module pqk_row_buffer #(
   pqk_counter #(.LENGTH(WORDS)) words_out (.clock, .reset, .advance(read), .count(going), .last(gone));
 
   always_ff @(posedge clock) begin
-    if (take) memory[written] <= in_data;
+    if (in_valid) memory[written] <= in_data;  // its word is free, taken or not: a row that leaves has left its first
     if (read) out_data <= memory[left];
   end
   always_ff @(posedge clock) begin

@@ -24,7 +24,6 @@ module pqk_row_search #(
 );
   localparam int PARTS = (BITS + CHUNK - 1) / CHUNK;
   localparam int DEPTH = MULTIPLY_STAGES + 2;  // before the first comparison
-  localparam int SUM_BITS = LIMIT_BITS + CHUNK + 2;  // of a part's product and what the part below leaves over
   for (genvar s = 0; s < STEPS; s++) begin : g_step
     localparam bit [7:0] DIGIT = 8'd48 + 8'(s);
     wire [BITS-1:0] x_in, x_out;
@@ -70,6 +69,8 @@ module pqk_row_search #(
       localparam int WIDTH = k < PARTS - 1 ? CHUNK : BITS - LOW;  // of what is compared here
       localparam int LEFT = TOTAL_BITS - LOW;  // bits of the total from here on
       localparam int FACTOR_BITS = LEFT < 1 ? 1 : LEFT < CHUNK ? LEFT : CHUNK;
+      // Of a part's product and what the part below leaves over; the highest has no more than it needs.
+      localparam int SUM_BITS = LIMIT_BITS + 2 + (k < PARTS - 1 ? CHUNK : PARTS > 1 ? FACTOR_BITS : FACTOR_BITS - 1);
       wire [WIDTH-1:0] number;
       wire [LIMIT_BITS:0] limit;
       wire [FACTOR_BITS-1:0] factor;
@@ -141,7 +142,7 @@ module pqk_row_search #(
         logic known;
         always_ff @(posedge clock) if (enable) known <= g_part[k-1].reached;
         assign reached_below = known;
-        assign below = g_part[k-1].sum >>> CHUNK;
+        assign below = SUM_BITS'(g_part[k-1].sum >>> CHUNK);
       end
       wire unused_limit = limit[LIMIT_BITS];
       // Whether {number, reached_below} >= {sum, 1}: the sign of the difference the other way round, less 1.
