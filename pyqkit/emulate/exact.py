@@ -4,10 +4,15 @@ Between operators a tensor is an array of its integers in the narrowest numpy ty
 tensor: its codes). Convolutions pick the fastest carrier that holds every partial sum, decided from the real
 weights:
 
-    int8 x uint8 and int16 x int16 to int32     compiled kernels, fused with the requantiser that follows
-    products looked up, to int64                the same, for Logarithmic Posits and minifloats
-    float32, float64                            BLAS on integer-valued matrices, exact below 2**24 and 2**53
-    the operator's own definition               anything wider
+    int8, int16                 products added in int32 by compiled kernels, fused with what follows
+    int16 depthwise             the same, where each output has a channel of its own
+    int16 lookups               products of Logarithmic Posits, looked up in registers and added in int64
+    int16 digits                passes over 16-bit digits of wider integers, added in int64
+    float32 products in float64, float64
+                                compiled kernels, exact below 2**53
+    float32 by BLAS, float64 by BLAS
+                                integer-valued matrices, exact below 2**24 and 2**53
+    the operator's own definition, for anything wider
 """
 
 from __future__ import annotations

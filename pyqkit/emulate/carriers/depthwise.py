@@ -56,7 +56,8 @@ class DepthwiseCarrier(Carrier):
         inside = requantiser is not None and requantiser.sum_type == np.int32
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
-            values, expand = x[0], ()
+            values = x[0]
+            expand: tuple[Call, ...] = ()
             if values.dtype not in TYPES:
                 values, expand = operands.expanded(values, np.dtype(np.int16))
             what = Depthwise(
