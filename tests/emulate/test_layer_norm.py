@@ -89,9 +89,9 @@ def test_the_root_decides_the_code_of_the_definition(fmt: str) -> None:
     tensor = net.graph.tensors["x"]
     for op in net.graph.operators:
         assert isinstance(op, LayerNorm)
-        found, (moved, spread) = norm(op, tensor, 4), op.moments(op_integers(net))
+        found, (moved, spread) = norm([op], tensor, 4), op.moments(op_integers(net))
         assert np.abs(moved).max() <= found.most_moved and spread.max() <= found.most_spread
-        wide = found.scale * spread.astype(object) + found.epsilon << 2 * found.fraction_bits
+        wide = found.scale * spread.astype(object) + found.epsilons[0] << 2 * found.fraction_bits
         root = np.vectorize(isqrt, otypes=[object])(wide)
         left = moved * np.array(found.gains, object) * 2**found.fraction_bits + root * np.array(
             found.offsets, object

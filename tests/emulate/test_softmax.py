@@ -112,13 +112,13 @@ def test_the_search_finds_the_code_of_the_definition(fmt: str) -> None:
     assert fmt == "lp8_1_3" or ties(net) >= 5  # no few bits make a boundary of lp8_1_3
     for op in net.graph.operators:
         assert isinstance(op, Softmax)
-        found, (terms, sums) = shares(op), op.terms(net.codes["x"])
+        found, (terms, sums) = shares([op]), op.terms(net.codes["x"])
         search = found.search
         reached = np.zeros(terms.shape, np.int64)
         for limit, strict in zip(search.limits, search.strict):
-            reached += (found.factor * terms.astype(object) >= limit * sums.astype(object) + strict).astype(
-                np.int64
-            )
+            reached += (
+                found.factors[0] * terms.astype(object) >= limit * sums.astype(object) + strict
+            ).astype(np.int64)
         np.testing.assert_array_equal(
             search.codes[reached].reshape(net.codes["x"].shape), net.values[op.name]
         )
