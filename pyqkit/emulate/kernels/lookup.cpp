@@ -205,6 +205,7 @@ void split(const uint16_t *first, const uint16_t *second, int group, const int16
 void gather(const Tile &tile, const Image &image, const Lookup &l, int first, int pairs, int16_t *x) {
   uint16_t room[2][LANES];
   for (int pair = 0; pair < pairs; ++pair)
+#pragma GCC unroll 8
     for (int v = 0; v < VECTORS; ++v) {
       const uint16_t *from[2];
       for (int side = 0; side < 2; ++side)
@@ -224,6 +225,7 @@ __m512i two_rows(const int16_t *rows, const uint16_t *which) {
 
 void add_shifted(const __m512i *found, int by, int64_t *sums) {
   const __m128i shift = _mm_cvtsi32_si128(by);
+#pragma GCC unroll 8
   for (int v = 0; v < VECTORS; ++v, sums += LANES) {
     const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(found[v]));
     const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(found[v], 1));
@@ -253,12 +255,15 @@ void add_common(const int16_t *x, const int16_t *rows, const uint16_t *which, in
     for (auto &vector : output) vector = _mm512_setzero_si512();
   for (int pair = 0; pair < pairs; ++pair, x += PAIR) {
     __m512i mantissas[VECTORS], powers[VECTORS];  // stay in registers for all outputs
+#pragma GCC unroll 8
     for (int v = 0; v < VECTORS; ++v) {
       mantissas[v] = _mm512_load_si512(x + 2 * LANES * v);
       powers[v] = _mm512_load_si512(x + 2 * PIXELS + 2 * LANES * v);
     }
+#pragma GCC unroll 8
     for (int o = 0; o < TOGETHER; ++o, which += 2) {
       const __m512i row = two_rows(rows, which);
+#pragma GCC unroll 8
       for (int v = 0; v < VECTORS; ++v)
         found[o][v] =
             _mm512_dpwssd_epi32(found[o][v], _mm512_permutexvar_epi16(mantissas[v], row), powers[v]);
@@ -267,8 +272,10 @@ void add_common(const int16_t *x, const int16_t *rows, const uint16_t *which, in
 #else
   int32_t found[TOGETHER][PIXELS] = {};
   for (int pair = 0; pair < pairs; ++pair, x += PAIR)
+#pragma GCC unroll 8
     for (int o = 0; o < TOGETHER; ++o, which += 2) add_products(x, rows, which, found[o]);
 #endif
+#pragma GCC unroll 8
   for (int o = 0; o < TOGETHER; ++o) add_shifted(found[o], shift, sums + o * PIXELS);
 }
 
@@ -280,6 +287,7 @@ void add_run(const int16_t *x, const int16_t *rows, const Entry *entry, const Ru
   for (const Entry *end = entry + run.entries; entry < end; ++entry) {
     const __m512i row = two_rows(rows, entry->rows);
     const int16_t *mantissas = x + entry->pair * PAIR, *powers = mantissas + 2 * PIXELS;
+#pragma GCC unroll 8
     for (int v = 0; v < VECTORS; ++v)
       found[v] = _mm512_dpwssd_epi32(
           found[v], _mm512_permutexvar_epi16(_mm512_load_si512(mantissas + 2 * LANES * v), row),
@@ -367,6 +375,7 @@ void requantise_tile(const int64_t *sums, int outputs, int pixels, const Trees &
     const int n = outputs - first < 16 ? outputs - first : 16;
     for (int o = 0; o < n; ++o, sums += PIXELS) {
       int32_t steps[PIXELS];
+#pragma GCC unroll 8
       for (int v = 0; v < VECTORS; ++v) trees.find(sums + v * LANES, first + o, steps + v * LANES);
       const uint8_t *codes = trees.codes[falling[first + o] != 0].data();
       for (int p = 0; p < PIXELS; ++p) found[o][p] = codes[steps[p]];
