@@ -29,7 +29,7 @@ __all__ = ["Carrier", "Compute", "Factors", "Layer", "carriers_of", "carries", "
 TYPES = {
     np.dtype(t): i for i, t in enumerate((np.int8, np.uint8, np.int16, np.int32, np.int64))
 }  # of kernels
-MAX_KERNEL_ROWS = 64  # of a window of the compiled kernels
+KERNEL_ROWS = 64  # of a window of the compiled kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Layer:
     @property
     def suits_dense_kernels(self) -> bool:
         """Whether those kernels know it that form each output from all channels."""
-        return self.suits_kernels and self.op.groups == 1 and self.op.kernel[0] <= MAX_KERNEL_ROWS
+        return self.suits_kernels and self.op.groups == 1 and self.op.kernel[0] <= KERNEL_ROWS
 
     @property
     def largest_sum(self) -> int | None:
