@@ -58,7 +58,8 @@ class Case:
 # Blocks that others are made of, which have no properties of their own there.
 PARTS = {
     "add": (
-        *("pqk_scaled_integers", "pqk_decode_pipeline", "pqk_decode", "pqk_rom", "pqk_counter", "pqk_delay"),
+        *("pqk_scaled_integers", "pqk_pass_address", "pqk_decode_pipeline", "pqk_decode", "pqk_rom"),
+        *("pqk_counter", "pqk_delay"),
         *("pqk_product_integer", "pqk_product_booth", "pqk_product_unsigned", "pqk_add_subtract"),
     ),
     "converter_pair": ("pqk_width_converter",),

@@ -21,7 +21,7 @@ from pyqkit.graph.ops.requantise import Rescale
 _HALVINGS = 24  # of the range of a line's slope
 _SHORT = (1, 8, 16)  # significant bits of slopes that are tried too
 _MOST_BITS = 12  # of significands that are tried
-MAX_STEPS = 1023  # of a staircase, as thresholds have them
+STEPS = 1023  # of a staircase, as thresholds have them
 
 
 class Structure(ctypes.Structure):
@@ -119,7 +119,7 @@ def rescaled(op: Rescale, low: int, high: int) -> Staircase | None:
     """The staircase of a rescale on sums of a range; None if it has too many steps."""
     ends = op.rounded(np.array([[low], [high]], np.int64) * np.ones_like(op.multiplier))
     least, most = int(ends.min()), int(ends.max())
-    if not least < most <= least + MAX_STEPS:
+    if not least < most <= least + STEPS:
         return None
     results = np.arange(least + 1, most + 1)
     # the scaled sums that reach each result; a tie reaches the even one
@@ -217,7 +217,7 @@ def affine(
         The definition, and the kernel, for sums of shape (..., channels).
     """
     significant = stairs.significant
-    if significant is None or not 0 < len(stairs.values) - 1 <= MAX_STEPS:
+    if significant is None or not 0 < len(stairs.values) - 1 <= STEPS:
         return None
     probes = stairs.probes()
     expected = defined(probes)

@@ -23,7 +23,7 @@ from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
 from pyqkit.emulate.operands import Operands
 from pyqkit.emulate.requantiser import Requantiser
 
-MAX_DIGITS = 3  # of an operand
+MOST_DIGITS = 3  # of an operand
 _TYPES = (*KERNEL_TYPES, np.dtype(np.int64))  # of activations and other branches
 _WORD = 2**15
 
@@ -87,7 +87,7 @@ def passes(operands: Operands) -> list[Pass] | None:
 def _ways(operands: Operands) -> Iterator[list[Pass]]:
     width = max(-operands.low, operands.high, 1).bit_length()
     weight_width = int(np.abs(operands.weights).max()).bit_length() + 1
-    for count, weight_count in product(range(1, MAX_DIGITS + 1), repeat=2):
+    for count, weight_count in product(range(1, MOST_DIGITS + 1), repeat=2):
         bits, weight_bits = -(-width // count), -(-weight_width // weight_count)
         digits, parts = _digits(bits, count), _parts(operands.weights, weight_bits, weight_count)
         yield [
