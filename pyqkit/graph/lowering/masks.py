@@ -14,14 +14,11 @@ import numpy as np
 from pyqkit.graph.conventions import MASKED
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.unfinished import Unfinished
 
 if TYPE_CHECKING:
-    from pyqkit.formats import NumberFormat
-    from pyqkit.graph.graph import Tensor
-    from pyqkit.graph.lowering.functions import Fractions
     from pyqkit.graph.lowering.real import Real
     from pyqkit.graph.lowering.rules import Node
-    from pyqkit.graph.lowering.session import Lowering
 
 _REMEDY = (
     "add minus infinity above the diagonal behind the quantiser of the scores (is_causal=True), or a finite "
@@ -30,19 +27,8 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class CausalMask:
+class CausalMask(Unfinished):
     """What stands in the place of a function of whole pixels: scores under a causal mask."""
-
-    def emit(
-        self,
-        lowering: Lowering,
-        tensor: str,
-        gain: Fractions,
-        offset: Fractions,
-        fmt: NumberFormat,
-        name: str,
-    ) -> Tensor:
-        raise self.alone()
 
     def alone(self) -> Unlowerable:
         """What is said where something else than a softmax reads it."""

@@ -12,13 +12,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from pyqkit.formats import NumberFormat
-from pyqkit.graph.graph import Tensor
 from pyqkit.graph.lowering.errors import Unlowerable
-from pyqkit.graph.lowering.functions import Affine, Curve, Fractions, Function
-from pyqkit.graph.lowering.masks import CausalMask
+from pyqkit.graph.lowering.functions import Affine, Curve, Function
 from pyqkit.graph.lowering.real import Real
-from pyqkit.graph.lowering.session import Lowering
+from pyqkit.graph.lowering.unfinished import Unfinished
 
 ROOT = Curve(lambda x, _: x.root(), increasing=True)
 RECIPROCAL = Curve(lambda x, _: x.reciprocal())
@@ -34,7 +31,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class Statistic:
+class Statistic(Unfinished):
     """A piece of a norm, in the place of a function of whole pixels.
 
     Attributes
@@ -49,17 +46,6 @@ class Statistic:
     kind: Kind
     of: Real
     centred: bool = False
-
-    def emit(
-        self,
-        lowering: Lowering,
-        tensor: str,
-        gain: Fractions,
-        offset: Fractions,
-        fmt: NumberFormat,
-        name: str,
-    ) -> Tensor:
-        raise self.alone()
 
     def alone(self) -> Unlowerable:
         """What is said where it is read by what makes no norm of it."""
@@ -165,5 +151,5 @@ def _belongs(pixels: Real, statistic: Real, known: Statistic) -> bool:
 def check_alone(*reals: Real) -> None:
     """Refuse pieces of a norm where nothing makes a norm of them, and masks that no softmax reads."""
     for real in reals:
-        if isinstance(real.rows, Statistic | CausalMask):
+        if isinstance(real.rows, Unfinished):
             raise real.rows.alone()
