@@ -111,15 +111,18 @@ def _either(
 ) -> Design:
     """Hardware of its own for every layer, or shared hardware where that does not fit or is too slow."""
     wishes = board, clock_mhz, target_fps, lut_share
+    refused: UserError | None = None
     try:
         alone = choose(graph, *wishes, wish="off")
         if not overflows(alone.search.estimator.total(alone.foldings), board):
             return alone
-    except UserError:
-        pass
+    except UserError as error:
+        refused = error
     try:
         return choose(graph, *wishes, wish="on")
     except UserError:
+        if refused is not None and not allow_overflow:
+            raise refused from None  # the same search would end the same way
         return choose(graph, *wishes, allow_overflow, "off")
 
 
