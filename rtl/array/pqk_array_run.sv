@@ -93,11 +93,12 @@ module pqk_array_run #(
 
   // ---- where it is
   logic runs, positions_done, weights_done, replaces, fresh;
-  logic [SIZE-1:0] y_left, x_left, tap_y, tap_x, word;
-  // What is compared is known a cycle before it is looked at: tiles last for at least as many cycles as there are rows.
+  logic [SIZE-1:0] y_left, x_left, tap_y, tap_x, word, tap_y_next, tap_x_next, word_next;
+  // What is compared is known a cycle before it is looked at, and of the next tile two: tiles last for at least as many cycles as there
+  // are rows.
   logic y_ends, x_ends, rows_one, columns_one, word_ends, tap_x_ends, tap_y_ends, weights_end;
   wire positions_end = x_ends && y_ends;
-  wire tile_ends = (positions_done || positions_end) && (weights_done || weights_end);
+  wire tile_ends = positions_end && weights_end;  // what has come to its end says so until the other has, too
   wire taps_end = word_ends && tap_x_ends && tap_y_ends;
   wire counts = runs && !positions_done;
   assign weight_read = runs && !weights_done;
@@ -105,26 +106,27 @@ module pqk_array_run #(
     word_ends  <= word + 1'b1 == words_l;
     tap_x_ends <= tap_x + 1'b1 == taps_x_l;
     tap_y_ends <= tap_y + 1'b1 == taps_y_l;
+    word_next  <= word_ends ? '0 : word + 1'b1;
+    tap_x_next <= !word_ends ? tap_x : tap_x_ends ? '0 : tap_x + 1'b1;
+    tap_y_next <= word_ends && tap_x_ends ? tap_y + 1'b1 : tap_y;
     if (counts) begin
       fresh  <= 0;
       x_left <= x_ends ? columns_l - 1'b1 : x_left - 1'b1;
-      x_ends <= x_ends ? columns_one : x_left == 1;
-      if (x_ends) begin
+      if (!positions_end) x_ends <= x_ends ? columns_one : x_left == 1;
+      if (x_ends && !y_ends) begin
         y_left <= y_left - 1'b1;
         y_ends <= y_left == 1;
       end
     end
     if (counts && positions_end) positions_done <= 1;
     if (weight_read) weight_row <= weights_end ? '0 : weight_row + 1'b1;
-    if (weight_read) weights_end <= weight_row == ROW'(ROWS - 2);
+    if (weight_read && weight_row == ROW'(ROWS - 2)) weights_end <= 1;
     if (weight_read && weights_end) weights_done <= 1;
     if (runs && tile_ends) begin
-      word <= word_ends ? '0 : word + 1'b1;
-      if (word_ends) tap_x <= tap_x_ends ? '0 : tap_x + 1'b1;
-      if (word_ends && tap_x_ends) tap_y <= tap_y + 1'b1;
+      {tap_y, tap_x, word} <= {tap_y_next, tap_x_next, word_next};
       {positions_done, weights_done, fresh} <= 3'b001;
       {y_left, x_left} <= {rows_l - 1'b1, columns_l - 1'b1};
-      {y_ends, x_ends} <= {rows_one, columns_one};
+      {y_ends, x_ends, weights_end} <= {rows_one, columns_one, ROWS == 1};
     end
     if (start) begin
       {positions_done, weights_done, fresh} <= 3'b001;
@@ -147,8 +149,8 @@ module pqk_array_run #(
     if (counts) begin
       at <= x_ends ? at_below : at + step_column_l;
       at_x <= x_ends ? first_x : at_x + PLACE'(stride_x_l);
-      if (x_ends) at_row <= at_below;
-      if (x_ends) at_y <= at_y + PLACE'(stride_y_l);
+      if (x_ends && !y_ends) at_row <= at_below;
+      if (x_ends && !y_ends) at_y <= at_y + PLACE'(stride_y_l);
     end
     if (runs && tile_ends) begin
       at_word <= at_next;

@@ -45,12 +45,12 @@ def _exponents(out: Writer) -> None:
     part, place = divmod(8 * machine.rows, machine.stream_bits)
     sizes = {"ROWS": machine.rows, "DEPTH": machine.activation_words, "SHIFT": shift, "PART": part}
     sizes |= {"PLACE": place, "STREAM": machine.stream_bits, "STORE": machine.rows}
-    step, stages = elements(machine).step(machine), family(machine).stages(machine)
-    late = stages - 1 if step.isidentifier() else 0  # what does not wait, behind the last row's products
+    made, stages = elements(machine), family(machine).stages(machine)
+    late = stages - 1 if made.waits(machine) else 0  # what does not wait, behind the last row's products
     sizes |= {"FOOT": machine.rows + stages + 3 - late, "BEHIND": late}
     ports = {
         "clock": "clock",
-        "enable": step,
+        "enable": made.step(machine),
         "address": "store_read ? store_address : position_address",
         "outside": "!store_read && position_outside",
         "pad": f"run_pad[{shift - 1}:0]",
@@ -108,12 +108,12 @@ def accumulators(out: Writer) -> None:
 
 def _places(out: Writer, address: int) -> None:
     """Where sums belong, as they come; steps of rows that wait end before networks and feet of columns."""
-    machine, step = out.machine, elements(out.machine).step(out.machine)
+    machine, made = out.machine, elements(out.machine)
     stages, valid = family(machine).stages(machine), "position_valid"
     replace, place, late = "position_replace", "position_place", machine.rows + 5 + stages
-    if step.isidentifier():
-        made = {"made_valid": 1, "made_replace": 1, "made_place": address}
-        out.delay("terms_made", ", ".join((valid, replace, place)), made, machine.rows + 5, step)
+    if made.waits(machine):
+        step, wires = made.step(machine), {"made_valid": 1, "made_replace": 1, "made_place": address}
+        out.delay("terms_made", ", ".join((valid, replace, place)), wires, machine.rows + 5, step)
         valid, replace, place, late = f"made_valid && {step}", "made_replace", "made_place", stages
     read = {"sum_read": 1, "sum_address": address}
     out.delay("sums_near", f"{valid}, {place}", read, late - 2)

@@ -75,9 +75,13 @@ class Elements(ABC):
     items: ClassVar[str] = "items"
     unread: ClassVar[tuple[str, ...]] = ()
 
+    def waits(self, machine: Machine) -> bool:
+        """Whether rows of elements may have to wait, and all that comes to them."""
+        return False
+
     def step(self, machine: Machine) -> str:
-        """When what comes to the elements goes on: a wire, unless it does so in each cycle."""
-        return "1'b1"
+        """When what comes to the elements goes on."""
+        return "steps" if self.waits(machine) else "1'b1"
 
     @abstractmethod
     def columns(self, machine: Machine) -> Columns:

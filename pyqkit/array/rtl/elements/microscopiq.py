@@ -18,9 +18,9 @@ class BlockElements(Elements):
     items = "block_items"
     unread = ("run_activation_table", "run_weight_table", "table_write", "table_choice")
 
-    def step(self, machine: Machine) -> str:
+    def waits(self, machine: Machine) -> bool:
         """Rows that share networks go on when all of them have what they asked for."""
-        return "steps" if machine.merge == "butterfly" else super().step(machine)
+        return machine.merge == "butterfly"
 
     def columns(self, machine: Machine) -> Columns:
         return Columns(2, max(mode.product_bits for mode in machine.modes) + growth(machine))
@@ -48,7 +48,7 @@ class BlockElements(Elements):
         out.delay("at_edges", given, {f"edge_{name}": bits for name, bits in arrived.items()}, 1, step)
         ports = {"clock": "clock", "mode": "matrix_mode", "sums": "sums_before"}
         ports |= {name: f"edge_{name}" for name in arrived}
-        if machine.merge == "butterfly":
+        if self.waits(machine):
             out.declare(steps=1)
             out.delay("vectors_come", "position_valid", {"edge_valid": 1}, 2, step)
             ports |= {"steps": "steps", "valid": "edge_valid"}
