@@ -5,7 +5,8 @@
         --networks resnet20 resnet44 shufflenet vit kws --output results/engine_ratio_networks.json
 
 The keyword spotter `kws` is `kwsmlp_w3a3.onnx` of the public QONNX zoo, in its own formats; beside it
-onnxruntime runs a float network of its shapes. Quick: in shorter rounds, without Brevitas and qonnx.
+onnxruntime runs a float network of its shapes. Quick: in shorter rounds, without Brevitas and qonnx. Formats
+are also those of `block_networks.py`, whose weights lie in blocks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import block_networks
 import numpy as np
 import onnxruntime
 import torch
@@ -83,13 +85,14 @@ def measure(network: str, fmt: str, options: argparse.Namespace) -> dict[str, An
     if network == "kws":
         rates = spotter(options.models / "kwsmlp_w3a3.onnx", seconds)
     else:
-        rates = pretrained(network, fmt, options.data, seconds, options.quick)
+        alone = options.quick or fmt.endswith(block_networks.MICROSCALE)  # which no others have
+        rates = pretrained(network, fmt, options.data, seconds, alone)
     rows = {f"batch {b}": {name: round(rate, 1) for name, rate in r.items()} for b, r in rates.items()}
     return {"network": network, "format": fmt or "its own", "frames_per_cpu_second": rows}
 
 
 def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) -> Rates:
-    """A network for images, quantised after training."""
+    """A network for images, quantised after training; `quick` leaves out Brevitas and qonnx."""
     with np.load(data / "cifar10_test_a.npz", allow_pickle=False) as archive:
         images = zoo.images(network, archive["x"][:64])
     with np.load(data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
@@ -97,12 +100,15 @@ def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) 
     if network == "vit":
         recipe = Recipe.of(fmt, recipe="norms")
         model: torch.nn.Module = after_training(zoo.load(network, data), training, recipe, SEED).quantised
+    elif fmt in block_networks.NAMES:
+        model = block_networks.quantised(network, fmt, data, training)
     else:
         model = quantised(network, fmt, "power_of_two", data, training)
     with tempfile.TemporaryDirectory() as folder:
         session = onnxruntime_float(zoo.load(network, data), images, Path(folder) / "float.onnx")
         path = export_qonnx(model, torch.from_numpy(images[:1]), Path(folder) / "quantised.onnx")
-        engine, wrapper = exact(path), None if quick else ModelWrapper(str(path))
+        graph, wrapper = import_qonnx(path), None if quick else ModelWrapper(str(path))
+    engine = exact(block_networks.microscaled(graph) if fmt.endswith(block_networks.MICROSCALE) else graph)
     rates = {}
     with torch.no_grad(), nullcontext() if quick else inference_mode(model, images):
         for batch in BATCHES:
@@ -153,9 +159,8 @@ def spotter(path: Path, seconds: float) -> Rates:
     return rates
 
 
-def exact(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def exact(graph: Graph) -> Callable[[np.ndarray], np.ndarray]:
     """The engine with encoding of its input, as a user runs it."""
-    graph = import_qonnx(path)
     engine, (port,) = ExactEngine(graph), graph.inputs
     return lambda x: engine.run({port.tensor: encode_input(port, graph.tensors[port.tensor], x)})[
         graph.outputs[0].tensor
