@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyqkit.array.contention import shared
+from pyqkit.array.contention import Contention, shared
 
 PAGE = Path(__file__).parent.parent / "docs" / "microscopiq.md"
 BEGIN, END = "<!-- conflicts: written by benchmarks/merge_network.py -->\n", "<!-- end of conflicts -->"
@@ -19,18 +19,21 @@ SIZES, NETWORKS, RATES = (8, 16, 32, 64), (1, 2, 4, 8), (0.005, 0.01, 0.02, 0.05
 TILES, SEED = 8, 0
 
 
+def tiles(size: int, rate: float) -> list[np.ndarray]:
+    """Which micro-blocks of some square tiles have outliers, bool, (rows, columns / 8)."""
+    random = np.random.default_rng(SEED)
+    return [(random.random((size, size // 8, 8)) < rate).any(axis=2) for _ in range(TILES)]
+
+
+def cell(size: int, rate: float, batch: int, networks: int) -> Contention:
+    """Of all these tiles, one by one."""
+    return sum((shared(flags[None], batch, networks) for flags in tiles(size, rate)), Contention())
+
+
 def row(size: int, rate: float, batch: int) -> str:
     """Conflicts and lost cycles of square arrays with each number of networks, means of some tiles."""
-    random = np.random.default_rng(SEED)
-    tiles = [(random.random((size, size // 8, 8)) < rate).any(axis=2) for _ in range(TILES)]
-    cells = []
-    for networks in NETWORKS:
-        found = [shared(flags[None], batch, networks) for flags in tiles]
-        requests, conflicts, cycles = (
-            sum(getattr(each, name) for each in found) for name in ("requests", "conflicts", "cycles")
-        )
-        lost = sum(each.waits for each in found) / cycles
-        cells.append(f"{conflicts / max(1, requests):.1%}, {lost:.1%}")
+    found = (cell(size, rate, batch, networks) for networks in NETWORKS)
+    cells = (f"{each.rate:.1%}, {each.lost:.1%}" for each in found)
     return f"| {size} | {rate:.1%} | {batch} | " + " | ".join(cells) + " |"
 
 
