@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from synthetic import Network, ResNet
 
 from pyqkit.formats import Integer, parse
+from pyqkit.formats.microscopiq import BlockWeight, encode, spread_window
 from pyqkit.formats.products import WIDEST
 from pyqkit.graph.conventions import exponential_table
 from pyqkit.graph.folding import Folding
@@ -77,6 +79,18 @@ def in_blocks(name: str, fmt: str, sizes: tuple[int, int], weights: str, block: 
     return net.finish(
         net.emit(Convolution(layer, ["x"], [layer], codes, w, (1, 1), ends, block=block, exponents=exponents))
     )
+
+
+def micro_blocks(name: str, fmt: str, bits: int, sizes: tuple[int, ...]) -> Graph:
+    """Linear layers whose weights are MicroScopiQ's blocks; about one in a hundred is an outlier."""
+    net, blocks, x = Network(name, parse(fmt), (1, 1, sizes[0])), BlockWeight(bits), "x"
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        values, layer = net.random.standard_t(4, (inputs, outputs)), f"{name}_fc{index}"
+        window = spread_window(values, bits)
+        codes = blocks.of_tensor(encode(values, bits, window=window)[0], window).T
+        source = net.quantised(x) if index else x
+        x = net.emit(Convolution(layer, [source], [layer], codes.reshape(outputs, 1, 1, inputs), blocks))
+    return net.finish(x)
 
 
 def cnn(
@@ -317,6 +331,13 @@ def chosen() -> list[Case]:
         folded(mlp("x_few", "uint2", (36, 24, 8), "odd2"), 2, 6),
         folded(cnn("x_c_odd2", "uint2", 8, (4, 8, 16), "odd2"), 8, 4),
         folded(mlp("x_many", "uint2", (96, 48), "odd2"), 8, 24),
+        # Decoders behind memories of micro-blocks.
+        folded(micro_blocks("k_4", "int8", 4, (24, 32)), 8, 1),
+        folded(micro_blocks("k_4_wide", "int4", 4, (48, 16)), 8, 3),
+        folded(micro_blocks("k_4_deep", "int4", 4, (160, 64)), 16, 2, "lut", "block"),
+        folded(micro_blocks("k_2", "int8", 2, (24, 32)), 8, 2),
+        folded(micro_blocks("k_2_wide", "int4", 2, (36, 48)), 16, 2),
+        folded(micro_blocks("k_2_deep", "int4", 2, (128, 64)), 16, 1, "lut", "block"),
     ]
 
 
@@ -331,5 +352,11 @@ def networks() -> dict[str, Case]:
         "CNN 8x8x2 in lp6_1_3, PE 1, SIMD 2": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (2, 4, 4)), 1, 2),
         "MLP 40-20-10 in int8, PE 1, SIMD 4": folded(mlp("n_mlp_int8", "int8", (40, 20, 10)), 1, 4),
         "depthwise 6x6x4 in e2m3, PE 1, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 4), 1, 2),
+        "MLP 32-24-16 in MicroScopiQ's 4 bits, PE 8, SIMD 2": folded(
+            micro_blocks("n_mlp_msq4", "int4", 4, (32, 24, 16)), 8, 2
+        ),
+        "MLP 40-32-16 in MicroScopiQ's 2 bits, PE 16, SIMD 1": folded(
+            micro_blocks("n_mlp_msq2", "int4", 2, (40, 32, 16)), 16, 1
+        ),
         "ResNet-8 32x32x3 in e2m1, PE 2, SIMD 2": folded(ResNet("e2m1", 1).graph, 2, 2),
     }

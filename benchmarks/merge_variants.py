@@ -24,7 +24,8 @@ from pyqkit.array.rtl import sources
 from pyqkit.array.rtl.blocks import Block
 from pyqkit.array.rtl.elements import of as elements
 from pyqkit.rtl import delays
-from pyqkit.rtl.synthesis import cells_library, digest
+from pyqkit.rtl.emitter import instance
+from pyqkit.rtl.synthesis import Circuit, cells_library, digest
 
 RESULTS = Path(__file__).parent / "results" / "merge_variants.json"
 PAGE = Path(__file__).parents[1] / "docs" / "microscopiq.md"
@@ -36,6 +37,45 @@ LANE = int(_GIVEN["LANE"])
 TERM = 22  # bits of what a row adds to a lane
 
 
+_PORTS = {"enable": 1, "write": 1, "swap": 1}
+_SIDES = {"activation": 8, "shifts": 9}
+INPUTS = {
+    "slot_element": {**_PORTS, "slot": 4, "marks": 10, **_SIDES},
+    "block_element": {"write": 1, "swap": 1, "weight": 10, **_SIDES, "sum_in": 2 * LANE},
+}
+OUTPUTS = {
+    "slot_element": {"products": 38, "marks_of_products": 10},
+    "block_element": {"sum": 2 * LANE},
+}
+TIED = {"block_element": {"of_outliers": "'0"}}  # it reads these only where activations come shifted
+
+
+@dataclass(frozen=True)
+class OneMode(Block):
+    """An element that is told once and for all which slots it has, by a parameter `narrow`."""
+
+    def circuit(self) -> Circuit:
+        """The element with this port tied; what is of no use then is left out."""
+        given = dict(self.parameters)
+        narrow, inputs, outputs = given.pop("narrow"), INPUTS[self.module], OUTPUTS[self.module]
+        name = f"alone_{self.module}_narrow_{narrow}"
+        lanes = 1 + (narrow == "1" or self.module == "block_element")  # lane 1 is not read otherwise
+        ports = ["input wire clock", *(f"input wire [{bits - 1}:0] {key}" for key, bits in inputs.items())]
+        ports += [f"output wire [{bits * lanes // 2 - 1}:0] {key}" for key, bits in outputs.items()]
+        wires = {key: key for key in ("clock", *inputs, *outputs)} | TIED.get(self.module, {})
+        text = ""
+        if lanes == 1:
+            text = "".join(f"  wire [{bits // 2 - 1}:0] unused_{key};\n" for key, bits in outputs.items())
+            wires |= {key: f"{{unused_{key}, {key}}}" for key in outputs}
+        text += instance(f"array_{self.module}", "element", given, wires | {"narrow": f"1'b{narrow}"})
+        return Circuit(name, f"module {name} (\n  {', '.join(ports)}\n);\n{text}endmodule\n")
+
+
+def of_part(part: Part) -> Block:
+    """What was measured."""
+    return (OneMode if "narrow" in part.parameters else Block).of(part.module, part.parameters)
+
+
 def matrix(columns: int, crossbars: bool) -> Block:
     """A whole one."""
     return Block.of("block_matrix", {**_GIVEN, "COLUMNS": columns, "CROSSBARS": int(crossbars)})
@@ -44,6 +84,14 @@ def matrix(columns: int, crossbars: bool) -> Block:
 BLOCKS = {
     "element": Block.of("block_element", {"LANE": LANE, "BEHIND": 1}),
     "element, halves apart": Block.of("slot_element", {}),
+    **{
+        f"element{halves}, {bits} bits alone": OneMode.of(module, {**given, "narrow": int(bits == 2)})
+        for halves, module, given in (
+            ("", "block_element", {"LANE": LANE, "BEHIND": 1}),
+            (", halves apart", "slot_element", {}),
+        )
+        for bits in (4, 2)
+    },
     "merge, 4 bits": Block.of("block_merge", {"BITS": 4}),
     "merge, 2 bits": Block.of("block_merge", {"BITS": 2}),
     "marks": Block.of("block_marks", {}),
@@ -140,6 +188,7 @@ def table(parts: Mapping[str, Part]) -> str:
             else:
                 found.append("not measured")
         lines.append(f"| {variant.name} | {' | '.join(found)} |")
+    lines += _precisions(parts)
     for columns in SIZES[:2]:
         for variant in VARIANTS:
             whole = parts.get(f"{columns} columns, {variant.whole}")
@@ -153,6 +202,23 @@ def table(parts: Mapping[str, Part]) -> str:
     return "\n".join(lines)
 
 
+def _precisions(parts: Mapping[str, Part]) -> list[str]:
+    """The share of what elements take more than those of 4 bits alone, and with what merges."""
+    lines = ["", f"| precisions, and with what merges | {' | '.join(f'{size} x {size}' for size in SIZES)} |"]
+    lines.append("| --- " * (1 + len(SIZES)) + "|")
+    for variant in VARIANTS:
+        alone, found = f"{variant.element}, 4 bits alone", []
+        for size in SIZES:
+            if {alone, variant.element, *variant.of_row, *variant.of_array(size)} <= parts.keys():
+                total, merging = variant.luts(parts, size, size)
+                more = size**2 * (_luts(parts[variant.element]) - _luts(parts[alone]))
+                found.append(f"{more / total:.1%}, {(more + merging) / total:.1%}")
+            else:
+                found.append("not measured")
+        lines.append(f"| {variant.name} | {' | '.join(found)} |")
+    return lines
+
+
 def measured() -> list[Part]:
     """Up to now."""
     return [Part(**row) for row in json.loads(RESULTS.read_text())["parts"]] if RESULTS.is_file() else []
@@ -160,7 +226,7 @@ def measured() -> list[Part]:
 
 def with_table(page: str) -> str:
     """The page with the table of what was measured."""
-    known = {part.block: part for part in measured()}
+    known = {of_part(part): part for part in measured()}
     before, rest = page.split(BEGIN)
     found = table({name: known[block] for name, block in BLOCKS.items() if block in known})
     return f"{before}{BEGIN}\n{found}\n\n{END}{rest.split(END)[1]}"
@@ -172,7 +238,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(BLOCKS), default=list(BLOCKS))
     options = parser.parse_args()
     run, cells, library = Run(options), delays.library(cells_library()), sources()
-    known = {part.block: part for part in measured()}
+    known = {of_part(part): part for part in measured()}
     for name in options.only:
         block = BLOCKS[name]
         if block not in known or known[block].digest != digest(block.circuit(), library):
