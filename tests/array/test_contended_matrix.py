@@ -50,7 +50,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 def stimuli(of: Block, flags: np.ndarray, lasts: np.ndarray) -> dict[str, np.ndarray]:
-    """A tile is loaded, and as many vectors come as there are lasting steps; each step is as long as these say."""
+    """A tile is loaded and takes vectors; steps in which it does last for so long."""
     size, groups = flags.shape
     batch, steps = len(lasts) - size + 1, 2 + 2 * size + len(lasts) + LATE
     ports = {name: np.zeros(steps, np.int64) for name in ("write", "write_row", "swap", "valid")}
@@ -92,5 +92,6 @@ def test_cells_are_simulated(bench: Bench, size: int, rate: float, batch: int, n
     assert modelled.ideal == TILES * (batch + size - 1)
     assert row(size, rate, batch) in PAGE.read_text()
     print(
-        f"{size} columns, {rate:.1%}, {batch} vectors, {networks}: {waits / (waits + modelled.ideal):.1%} lost"
+    lost = waits / (waits + modelled.ideal)
+    print(f"{size} columns, {rate:.1%}, {batch} vectors, {networks}: {lost:.1%} lost")
     )
