@@ -91,7 +91,5 @@ def test_cells_are_simulated(bench: Bench, size: int, rate: float, batch: int, n
     assert waits == modelled.waits > 0
     assert modelled.ideal == TILES * (batch + size - 1)
     assert row(size, rate, batch) in PAGE.read_text()
-    print(
     lost = waits / (waits + modelled.ideal)
     print(f"{size} columns, {rate:.1%}, {batch} vectors, {networks}: {lost:.1%} lost")
-    )
