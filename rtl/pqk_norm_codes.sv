@@ -49,7 +49,7 @@ module pqk_norm_codes #(
     output logic [    LANES*BITS_OUT-1:0] out_data
 );
   localparam int SEARCH = STEPS * (MULTIPLY_STAGES + (BITS + CHUNK - 1) / CHUNK + 2) + 1;
-  localparam int STAGES = DECODE_STAGES + SCALE_STAGES + 3 + SEARCH;  // with the distance, the products and their sum
+  localparam int STAGES = DECODE_STAGES + SCALE_STAGES + 4 + SEARCH;  // with the distance in two, the products and their sum
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int CONSTANT_ADDRESS_BITS = WORDS * PASSES > 1 ? $clog2(WORDS * PASSES) : 1;
   localparam int CONSTANT_BITS = GAIN_BITS + OFFSET_BITS;
@@ -89,7 +89,7 @@ module pqk_norm_codes #(
   ) words (
       .clock,
       .reset,
-      .advance(step && moving[DECODE_STAGES]),
+      .advance(step && moving[DECODE_STAGES+1]),
       .address(word),
       .last
   );
@@ -102,7 +102,7 @@ module pqk_norm_codes #(
   logic [TOTAL_BITS-1:0] total;
   pqk_delay #(
       .WIDTH (ROOT_BITS + SUM_BITS),
-      .STAGES(DECODE_STAGES)
+      .STAGES(DECODE_STAGES + 1)
   ) decoding (
       .clock,
       .enable(step),
@@ -160,7 +160,7 @@ module pqk_norm_codes #(
         .code(in_data[lane*BITS_IN+:BITS_IN]),
         .integer_value(decoded)
     );
-    logic signed [MOVED_BITS-1:0] moved;
+    logic signed [MOVED_BITS-1:0] counted, moved;  // once for each channel, and from the sum on
     wire signed [SCALED_BITS-1:0] scaling_up;
     wire signed [SHIFTED_BITS-1:0] shifting;
     logic signed [SCALED_BITS-1:0] scaled;
@@ -193,7 +193,8 @@ module pqk_norm_codes #(
     );
     always_ff @(posedge clock) begin
       if (step) begin
-        moved <= CHANNELS * MOVED_BITS'($signed(decoded)) - MOVED_BITS'($signed(sum));
+        counted <= CHANNELS * MOVED_BITS'($signed(decoded));
+        moved <= counted - MOVED_BITS'($signed(sum));
         scaled <= scaling_up;
         shifted <= shifting;
         x <= (BITS'(scaled) <<< FRACTION_BITS) + BITS'(shifted);

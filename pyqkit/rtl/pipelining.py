@@ -55,7 +55,7 @@ def chunk(bits: int, clock_mhz: float) -> int:
     Numbers are cut evenly.
     """
     period = 1000 / clock_mhz * (1 - MARGIN)
-    most = max(8, int((period - 2.9) / 0.03))
+    most = max(8, int((period - 3.35) / 0.03))
     return ceil(bits / ceil(bits / most))
 
 

@@ -30,7 +30,7 @@ from pyqkit.rtl.timing import Pipeline
 
 _MOMENT_STEPS = 6  # integers, squares, sums, their products, v, the radicand
 _HANDED_ON = 8  # cycles that FIFOs and forks take
-_CODE_STEPS = 4  # the distance, the products, their sum, the code
+_CODE_STEPS = 5  # integers as often as there are channels, the distance, the products, their sum, the code
 
 
 @emits("layer_norm")
@@ -186,10 +186,10 @@ def _codes(p: Mapping[str, int]) -> Features:
     lanes, root, bits, width = p["LANES"], p["ROOT_BITS"], p["BITS"], p["WIDTH"]
     found = rom(lanes * (p["GAIN_BITS"] + p["OFFSET_BITS"]), p["WORDS"] * p.get("PASSES", 1))
     found += pass_counters(p, words="WORDS")
-    found += delay(root + p["SUM_BITS"], p["DECODE_STAGES"]) + delay(root, p["SCALE_STAGES"] + 1)
+    found += delay(root + p["SUM_BITS"], p["DECODE_STAGES"] + 1) + delay(root, p["SCALE_STAGES"] + 1)
     found["flip-flops"] += 2 * root + p["SUM_BITS"] + p["TOTAL_BITS"] + 2 * bits_for(p["WORDS"]) + 4
     products = p["MOVED_BITS"] + p["GAIN_BITS"] + root + 1 + p["OFFSET_BITS"]
-    found["flip-flops"] += lanes * (p["MOVED_BITS"] + products + bits + 2 * p["BITS_OUT"])
+    found["flip-flops"] += lanes * (2 * p["MOVED_BITS"] + products + bits + 2 * p["BITS_OUT"])
     found["flip-flops"] += lanes * decoding_registers(p, p["BITS_IN"], width)
     found["decoders"] = lanes * decoding_luts(p, p["BITS_IN"], width)
     found["adders"] = lanes * (2 * p["MOVED_BITS"] + bits) + (p["ONES"] - 1) * p["TOTAL_BITS"]
