@@ -1,9 +1,10 @@
 """The six layers of a vision transformer as one set of hardware, beside one set each.
 
-    OMP_NUM_THREADS=1 python benchmarks/vit_reuse.py --data FOLDER [--cases int4] [--simulate 3] [--cpu 50]
+    OMP_NUM_THREADS=1 python benchmarks/vit_reuse.py --data FOLDER [--cases int4] [--simulate 5] [--hls 50]
 
-Cycles and resources are estimated; `--simulate` frames go through the SystemVerilog of the shared design,
-whose codes are compared with those of engine `exact` and whose cycles are counted (simulated). `--cpu` frames
+Cycles and resources are estimated; `--simulate` frames go through the SystemVerilog of shared designs,
+whose codes are compared with those of engine `exact` and whose cycles are counted (simulated); `--hls` frames
+through the C++ of the same network and foldings, where each layer has hardware of its own. `--cpu` frames
 go through onnxruntime, the float network on one thread of this computer (measured). No board was involved.
 """
 
@@ -24,6 +25,8 @@ from records import Run
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
+from pyqkit.emulate.hls import HlsEngine
+from pyqkit.engines import Engine
 from pyqkit.errors import UserError
 from pyqkit.quant.ptq import Recipe, quantised
 
@@ -42,7 +45,7 @@ DESIGNS = (
     ("int8", "ZCU104", 100, "off"),
     ("int8", "ZCU104", 100, "on"),
 )
-SIMULATED = ("int4", "PYNQ-Z2", 0, "on")
+SIMULATED = ("int4", "PYNQ-Z2", 0, "on"), ("int8", "ZCU104", 0, "on")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Row:
     refused : str
         Why there is none; empty if there is.
     frames, differing, interval, latency : int
-        Of the simulation; 0 frames where there was none.
+        Of the simulation of the SystemVerilog; 0 frames where there was none.
+    hls_frames, hls_differing : int
+        Of the C++.
     """
 
     case: str
@@ -78,15 +83,27 @@ class Row:
     differing: int = 0
     interval: int = 0
     latency: int = 0
+    hls_frames: int = 0
+    hls_differing: int = 0
 
     @property
     def key(self) -> tuple[str, str, int, str]:
         """The design."""
         return self.case, self.board, self.target_fps, self.reuse
 
+    @property
+    def wrong(self) -> bool:
+        """Whether a code differs, or a cycle from the model."""
+        counted = self.interval, self.latency
+        return bool(
+            self.differing
+            or self.hls_differing
+            or (self.frames and counted != (self.cycles, self.latency_cycles))
+        )
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and write; 1 if a code differs."""
+    """Measure and write; 1 if a code differs, or a cycle from the model."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -96,6 +113,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--reuse", nargs="+", choices=("on", "off"), default=["off", "on"])
     parser.add_argument("--calibration", type=int, default=256, help="frames")
     parser.add_argument("--simulate", type=int, default=0, help="frames through the SystemVerilog")
+    parser.add_argument("--hls", type=int, default=0, help="frames through the C++")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=RESULTS, help="both files, without what they end in"
+    )
     parser.add_argument("--cpu", type=int, default=0, help="frames through onnxruntime")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -103,8 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
     with np.load(options.data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
         frames = zoo.images("vit", archive["x"][: options.calibration])
     with np.load(options.data / "cifar10_test_a.npz", allow_pickle=False) as archive:
-        x = zoo.images("vit", archive["x"][: max(options.simulate, options.cpu, 1)])
-    path = RESULTS.with_suffix(".json")
+        x = zoo.images("vit", archive["x"][: max(options.simulate, options.hls, options.cpu, 1)])
+    path = options.output.with_suffix(".json")
     known = json.loads(path.read_text()) if path.exists() else {}
     wanted = [
         d for d in DESIGNS if d[0] in options.cases and d[1] in options.boards and d[3] in options.reuse
@@ -115,16 +136,20 @@ def main(arguments: list[str] | None = None) -> int:
         recipe = Recipe.of(case, recipe=RECIPE)
         made = quantised(zoo.load("vit", options.data), frames, recipe, SEED).quantised
         for design in (found for found in wanted if found[0] == case):
-            rows[design] = measured(made, frames, design, x[: options.simulate])
+            rows[design] = measured(made, frames, design, x, options)
             ordered = [rows[key] for key in DESIGNS if key in rows]
             data = {"rows": [asdict(row) for row in ordered], "cpu_fps": cpu}
             run.write_json(path, data, merged=True)
-            run.write_markdown(RESULTS.with_suffix(".md"), page(ordered, cpu))
-    return int(any(row.differing for row in rows.values()))
+            run.write_markdown(options.output.with_suffix(".md"), page(ordered, cpu))
+    return int(any(row.wrong for row in rows.values()))
 
 
 def measured(
-    made: torch.nn.Module, frames: np.ndarray, design: tuple[str, str, int, str], x: np.ndarray
+    made: torch.nn.Module,
+    frames: np.ndarray,
+    design: tuple[str, str, int, str],
+    x: np.ndarray,
+    options: argparse.Namespace,
 ) -> Row:
     """A design's row."""
     case, board, target, reuse = design
@@ -149,19 +174,28 @@ def measured(
         **{name: value for name, value in report.resources.rounded().items() if name != "carry4"},
     )
     print(json.dumps(asdict(row)), flush=True)
-    return simulated(row, found, x) if design == SIMULATED and len(x) else row
+    if design not in SIMULATED:
+        return row
+    if options.hls:
+        engine = HlsEngine(found.graph, found.foldings)
+        row = replace(row, hls_frames=options.hls, hls_differing=differing(found, engine, x[: options.hls]))
+    return simulated(row, found, x[: options.simulate]) if options.simulate else row
 
 
 def simulated(row: Row, accelerator: Accelerator, x: np.ndarray) -> Row:
     """With what a simulation of the SystemVerilog has counted."""
-    codes, engine = accelerator.encode(x), accelerator.engine("rtl")
+    engine = accelerator.engine("rtl")
+    codes, counts = differing(accelerator, engine, x), engine.counts
+    assert counts is not None
+    interval = round(counts.interval)
+    return replace(row, frames=len(x), differing=codes, interval=interval, latency=counts.latency)
+
+
+def differing(accelerator: Accelerator, engine: Engine, x: np.ndarray) -> int:
+    """Codes that an engine has otherwise than `exact`."""
+    codes = accelerator.encode(x)
     wanted, found = accelerator.exact.run(codes), engine.run(codes)
-    assert engine.counts is not None
-    differing = sum(int((found[name] != wanted[name]).sum()) for name in wanted)
-    counts = engine.counts
-    return replace(
-        row, frames=len(x), differing=differing, interval=round(counts.interval), latency=counts.latency
-    )
+    return sum(int((found[name] != wanted[name]).sum()) for name in wanted)
 
 
 def on_the_cpu(data: Path, x: np.ndarray) -> float:
@@ -193,7 +227,7 @@ page. Cycles and resources are estimated; "as fast as fits" leaves 30 % of the L
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-Simulated in SystemVerilog (Verilator), all layers:
+All layers, simulated, the SystemVerilog by Verilator:
 
 {simulations}
 
@@ -214,9 +248,15 @@ def page(rows: list[Row], cpu: float) -> str:
             f"| {row.cycles:,} | {row.latency_cycles:,} | {row.lut_low:,} to {row.lut_high:,} | {row.ff:,} "
             f"| {row.bram36:g} | {row.dsp} |"
         )
+        design = f"* {row.case} on {row.board}"
+        if row.hls_frames:
+            said.append(
+                f"{design}, C++ with each layer in hardware of its own: {row.hls_differing} codes differ "
+                f"from `exact` in {row.hls_frames} frames."
+            )
         if row.frames:
             said.append(
-                f"* {row.case} on {row.board}, reuse {row.reuse}: {row.differing} codes differ from `exact` "
+                f"{design}, SystemVerilog, reuse {row.reuse}: {row.differing} codes differ from `exact` "
                 f"in {row.frames} frames; {row.interval:,} cycles between frames, where the model says "
                 f"{row.cycles:,}, and {row.latency:,} of latency, where it says {row.latency_cycles:,}."
             )
