@@ -69,6 +69,8 @@ test: lint
 long: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 	[ ! -d ../shared/data ] || $(BIN)/python benchmarks/lpq.py --data ../shared/data -o build/lpq --resume --ablations 540
+	[ ! -d ../shared/data ] || OMP_NUM_THREADS=1 $(BIN)/python benchmarks/vit_reuse.py --data ../shared/data \
+	  --cases int4 --boards PYNQ-Z2 --reuse on --hls 50 --simulate 5 -o build/vit_reuse
 
 # The pages and the docstrings as a site, build/site/index.html; every warning is an error
 docs: venv
