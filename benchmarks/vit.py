@@ -79,6 +79,8 @@ class Row:
         By layer, what the search has chosen.
     images : int
         That both accuracies are of; `lost` are points with `interval`, half the paired 95 % interval.
+    reuse : {"on", "off"}
+        Whether equal layers are one set of hardware.
     reference, codes, moved : int
         Frames of which `exact` was compared with the reference, codes, and how many differ.
     hls, rtl, hls_differ, rtl_differ : int
@@ -93,6 +95,7 @@ class Row:
     board: str
     target_fps: float
     network: str = "vit"
+    reuse: str = "off"
     estimated: Figures = field(default_factory=dict)
     kinds: dict[str, Figures] = field(default_factory=dict)
     foldings: dict[str, dict[str, int | str]] = field(default_factory=dict)
@@ -111,9 +114,10 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, str, int, str, float]:
+    def key(self) -> tuple[str, str, str, int, str, float, str]:
         """What a row is of."""
-        return self.network, self.case, self.recipe, self.calibration, self.board, self.target_fps
+        design = self.calibration, self.board, self.target_fps, self.reuse
+        return self.network, self.case, self.recipe, *design
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -124,8 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
     frames, x, labels = NETWORKS[options.network].images(options.data)
     wrong = 0
     for case in options.cases:
-        asked = case, options.recipe, options.calibration, options.board, options.target_fps, options.network
-        row = measured(_known(Row(*asked)), frames[: options.calibration], x, labels, options)
+        asked = case, options.recipe, options.calibration, options.board, options.target_fps
+        asked_row = Row(*asked, options.network, options.reuse)
+        row = measured(_known(asked_row), frames[: options.calibration], x, labels, options)
         wrong += row.moved + row.hls_differ + row.rtl_differ
         print(json.dumps(asdict(replace(row, foldings={}))), flush=True)
         _write(run, row)
@@ -143,6 +148,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--calibration", type=int, default=256, help="frames")
     parser.add_argument("--board", default="ZCU104")
     parser.add_argument("--target-fps", type=float, default=100)
+    parser.add_argument("--reuse", choices=("on", "off"), default="off", help="one set of hardware")
     parser.add_argument("--images", type=int, default=500, help="for accuracy")
     parser.add_argument("--reference", type=int, default=0, help="frames of exact against the reference")
     parser.add_argument("--hls", type=int, default=0, help="frames of engine hls")
@@ -165,6 +171,7 @@ def measured(
         board=row.board,
         target_fps=row.target_fps,
         allow_overflow=True,
+        reuse=row.reuse,
     )
     report = accelerator.report()
     seconds["compile"] = _since(began)
@@ -277,7 +284,8 @@ Quantised after training and compiled; `benchmarks/vit.py` makes this page.
 
 Weights and activations in the format of the row, or in the two of it, first and last layer in 8 bits, scales
 powers of two or, where the row says so, real; `LPQ` is what the [search](../../docs/lpq.md) of that name
-found, with formats and scales of its own in every layer. Cycles between frames and of latency, frames a
+found, with formats and scales of its own in every layer. Shared layers are one set of hardware, which a frame
+passes once for each. Cycles between frames and of latency, frames a
 second and resources are estimated, for the cheapest folding that reaches the target; accuracy is that of
 engine `exact` (emulated) on the same images as the float network, with the paired 95 % interval of what is
 lost.
@@ -311,7 +319,7 @@ def page(rows: list[Row]) -> str:
     """All rows as Markdown."""
     designs, accuracies, agreements, kinds = [], [], [], []
     for row in rows:
-        name, found = f"| {row.network} | {row.case} | {row.recipe or 'none'} |", row.estimated
+        name, found = f"| {row.network} | {_format(row)} | {row.recipe or 'none'} |", row.estimated
         designs.append(
             f"{name} {row.board}, {row.target_fps:g} | {found['frames_per_second']:,.0f} "
             f"| {found['initiation_interval_cycles']:,} | {found['latency_cycles']:,} | {_taken(found)} |"
@@ -329,6 +337,10 @@ def page(rows: list[Row]) -> str:
     networks = [f"* `{name}`: {source.said}" for name, source in NETWORKS.items()]
     parts = (networks, designs, accuracies, agreements, kinds)
     return TEXT.format(*("\n".join(lines) for lines in parts))
+
+
+def _format(row: Row) -> str:
+    return f"{row.case}, layers shared" if row.reuse == "on" else row.case
 
 
 def _taken(found: Figures) -> str:

@@ -1,7 +1,8 @@
 // How a network is put together: words, streams and processes, the same text for Vitis HLS and for C simulation.
 //
 // For Vitis HLS PYQKIT_PROCESS is the plain call inside a DATAFLOW region, once a frame. In our simulation (PYQKIT_SIMULATION) it
-// is a fiber that calls the function once for each of `frames` frames.
+// is a fiber that calls the function once for each of `frames` frames. PYQKIT_PASSES_PROCESS is the same for what frames pass
+// several times: its region is the body of a loop over `pass`, and the fiber has that loop of its own.
 //
 // A process schedules by inspection: it is one pipelined loop of TRIPS trips, each of which reads a word of an input at most,
 // writes a word of an output at most, and unrolls whatever else it does. Places are counted, never divided.
@@ -131,6 +132,7 @@ template <class T, int LENGTH> struct Delay {
   PYQKIT_PRAGMA(HLS STREAM variable = name depth = words) \
   PYQKIT_PRAGMA(HLS AGGREGATE variable = name compact = bit)
 #define PYQKIT_PROCESS(name, ...) __VA_ARGS__
+#define PYQKIT_PASSES_PROCESS(name, passes, ...) __VA_ARGS__
 #define PYQKIT_TRIPS(trips)
 #else
 #define PYQKIT_STREAM(type, name, words) hls::stream<type> name(#name, words)
@@ -139,6 +141,13 @@ template <class T, int LENGTH> struct Delay {
     for (int frame = 0; frame < frames; ++frame) {    \
       __VA_ARGS__;                                    \
     }                                                 \
+  })
+#define PYQKIT_PASSES_PROCESS(name, passes, ...)              \
+  simulation::Scheduler::instance().add(name, [&]() {         \
+    for (int frame = 0; frame < frames; ++frame) {            \
+      for (int pass = 0; pass < passes; ++pass) __VA_ARGS__;  \
+      simulation::Scheduler::instance().count_passes(passes); \
+    }                                                         \
   })
 // Tells the simulation how many trips a frame takes.
 #define PYQKIT_TRIPS(trips) simulation::Scheduler::instance().count_trips(trips)

@@ -59,16 +59,17 @@ template <class Shape> struct RootState {
 
 // Hands codes on, and gives the sum of each pixel and its radicand, scale * v + epsilon.
 // Shape: PIXELS of WORDS words of LANES; CENTRED; SUM_BITS, SQUARE_BITS; RADICAND_PIECES, ROOT_PIECES. Table: scale(piece),
-// epsilon(piece).
+// epsilon(piece) of all passes, one behind the other.
 template <class In, class Shape, class Table>
 void norm_moments(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
                   hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &codes_out,
-                  hls::stream<typename RootState<Shape>::Packed> &moments) {
+                  hls::stream<typename RootState<Shape>::Packed> &moments, int pass = 0) {
   typedef RootState<Shape> State;
   typedef typename State::Radicand Radicand;
   static constexpr int WORDS = Shape::WORDS, LANES = Shape::LANES;
   static constexpr int TRIPS = Shape::PIXELS * WORDS;
   PYQKIT_TRIPS(TRIPS);
+  const int pieces = pass * Shape::RADICAND_PIECES;
   Counter<WORDS> word;
   ap_int<Shape::SUM_BITS> sum = 0;
   ap_int<Shape::SQUARE_BITS> squares = 0;
@@ -89,11 +90,11 @@ void norm_moments(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
       const ap_int<64> count = WORDS * LANES;
       const ap_int<64> spread = ap_int<64>(count * ap_int<64>(squares)) - ap_int<64>(moved * moved);
       Radicand scale = Table::scale(Shape::RADICAND_PIECES - 1);
-      Radicand epsilon = Table::epsilon(Shape::RADICAND_PIECES - 1);
+      Radicand epsilon = Table::epsilon(pieces + Shape::RADICAND_PIECES - 1);
       for (int piece = Shape::RADICAND_PIECES - 2; piece >= 0; --piece) {
 #pragma HLS UNROLL
         scale = Radicand(scale * (Radicand(1) << PIECE_BITS)) + Radicand(Table::scale(piece));
-        epsilon = Radicand(epsilon * (Radicand(1) << PIECE_BITS)) + Radicand(Table::epsilon(piece));
+        epsilon = Radicand(epsilon * (Radicand(1) << PIECE_BITS)) + Radicand(Table::epsilon(pieces + piece));
       }
       State state;
       state.sum = typename State::Sum(moved);
@@ -133,17 +134,18 @@ void norm_root(hls::stream<typename RootState<Shape>::Packed> &in,
 }
 
 // Codes of results. Shape, beside what it says of roots: FRACTION_BITS of a root; WIDE_BITS of what is compared; STEPS and PIECES
-// of the search; GAIN_PIECES, OFFSET_PIECES. Table: gain and offset(word, lane, piece), unit(piece), limit(Step, bits above,
-// piece), code(place).
+// of the search; GAIN_PIECES, OFFSET_PIECES. Table: gain and offset(word, lane, piece) of the words of all passes, unit(piece),
+// limit(Step, bits above, piece), code(place).
 template <class In, int OUT_BITS, class Shape, class Table>
 void norm_codes(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
                 hls::stream<typename RootState<Shape>::Packed> &roots,
-                hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out) {
+                hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out, int pass = 0) {
   typedef RootState<Shape> State;
   typedef Wide<Shape::WIDE_BITS> W;
   static constexpr int WORDS = Shape::WORDS, LANES = Shape::LANES;
   static constexpr int TRIPS = Shape::PIXELS * WORDS;
   PYQKIT_TRIPS(TRIPS);
+  const int constants = pass * WORDS;
   Counter<WORDS> word;
   ap_int<64> sum = 0;
   W root = 0, total = 0;
@@ -164,15 +166,15 @@ void norm_codes(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
     Word<ap_uint<OUT_BITS>, LANES> result;
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-      W gain = Table::gain(word.at, lane, Shape::GAIN_PIECES - 1);
-      W offset = Table::offset(word.at, lane, Shape::OFFSET_PIECES - 1);
+      W gain = Table::gain(constants + word.at, lane, Shape::GAIN_PIECES - 1);
+      W offset = Table::offset(constants + word.at, lane, Shape::OFFSET_PIECES - 1);
       for (int piece = Shape::GAIN_PIECES - 2; piece >= 0; --piece) {
 #pragma HLS UNROLL
-        gain = W(gain * (W(1) << PIECE_BITS)) + W(Table::gain(word.at, lane, piece));
+        gain = W(gain * (W(1) << PIECE_BITS)) + W(Table::gain(constants + word.at, lane, piece));
       }
       for (int piece = Shape::OFFSET_PIECES - 2; piece >= 0; --piece) {
 #pragma HLS UNROLL
-        offset = W(offset * (W(1) << PIECE_BITS)) + W(Table::offset(word.at, lane, piece));
+        offset = W(offset * (W(1) << PIECE_BITS)) + W(Table::offset(constants + word.at, lane, piece));
       }
       const ap_int<64> x = In::decode(codes.lane[lane]);
       const ap_int<64> moved = ap_int<64>(ap_int<64>(WORDS * LANES) * x) - sum;

@@ -3,7 +3,8 @@
 // Weights are codes in the order in which they are used: [group][output fold][input fold][PE][SIMD]. A word of a window has SIMD
 // inputs that all PE share, or PE * SIMD so that each has its own: then a group is PE channels of a depthwise convolution. A lane
 // has the codes of AT_ONCE neighbouring pixels side by side (pixel_pairs.hpp), all of which meet the same weights.
-// Weights and exponents are arguments: constants of the network, or arrays that something has loaded.
+// Weights and exponents are arguments: constants of the network, or arrays that something has loaded. Weights may be those of
+// several passes, one behind the other.
 //
 // Weights in blocks have exponents in an array of their own, one for every block of each PE and kernel position. SEGMENT lanes
 // lie in one block whichever word it is: their products are summed, then shifted. PE * HELD exponents, of BLOCK lanes each, serve
@@ -115,7 +116,7 @@ template <class Shape> struct ExponentWalk {
 template <class Shape, class P, class W, class E>
 void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, Shape::LANES>> &in,
                    hls::stream<Word<ap_uint<Shape::ACCUMULATOR>, Shape::PE * Shape::AT_ONCE>> &out,
-                   const W &weights, const E &exponents) {
+                   const W &weights, const E &exponents, int pass = 0) {
   static constexpr int ACCUMULATOR = Shape::ACCUMULATOR, PE = Shape::PE, SIMD = Shape::SIMD;
   static constexpr int CODE_BITS = Shape::CODE_BITS, AT_ONCE = Shape::AT_ONCE;
   static constexpr int LANES = Shape::LANES, SEGMENT = Shape::SEGMENT, SPAN = Shape::SPAN;
@@ -132,6 +133,7 @@ void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, 
 #pragma HLS BIND_STORAGE variable = window type = ram_s2p impl = lutram
   Exact<ACCUMULATOR> sums[AT_ONCE * PE];
 #pragma HLS ARRAY_PARTITION variable = sums complete
+  const int first = pass * FOLDS;
   Counter<Shape::INPUT_FOLDS> input;
   Counter<Shape::OUTPUT_FOLDS> output;
   Counter<FOLDS> fold;
@@ -177,7 +179,7 @@ void matrix_vector(hls::stream<Word<ap_uint<Shape::CODE_BITS * Shape::AT_ONCE>, 
               const int place = pe / OUTPUTS * SIMD + lane;
               sum += Terms<P>::product(Kept<P>::left(window[input.at][source]),
                                        Kept<P>::left(window[input.at][source + (PIXELS - 1) * LANES]),
-                                       lines.at(fold.at, place));
+                                       lines.at(first + fold.at, place));
             }
             for (int term = 0; term < SHARED; ++term) {
 #pragma HLS UNROLL

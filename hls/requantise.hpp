@@ -21,13 +21,15 @@ int search(Value x, int word, int lane, int passed, Step<STEP> step) {
 }
 
 // Table: threshold(Step, word, lane, bits above the step), falling(word, lane), code(place) for places < 2**STEPS; on a
-// falling channel the place is the complement of the thresholds passed (pyqkit/dataflow/thresholds.py).
+// falling channel the place is the complement of the thresholds passed (pyqkit/dataflow/thresholds.py). Words are those of all
+// passes, one behind the other.
 template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int STEPS, class Table>
 void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
-               hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out) {
+               hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out, int pass = 0) {
   static constexpr int WORDS = CHANNELS / LANES;
   static constexpr int TRIPS = PIXELS * WORDS;
   PYQKIT_TRIPS(TRIPS);
+  const int constants = pass * WORDS;
   Counter<WORDS> word;
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
@@ -36,8 +38,8 @@ void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
       const ap_int<In::WIDTH + 1> x = In::decode(codes.lane[lane]);
-      const int passed = search<Table>(x, word.at, lane, 0, Step<STEPS - 1>());
-      const bool falling = Table::falling(word.at, lane);
+      const int passed = search<Table>(x, constants + word.at, lane, 0, Step<STEPS - 1>());
+      const bool falling = Table::falling(constants + word.at, lane);
       result.lane[lane] = ap_uint<OUT_BITS>(Table::code(falling ? (1 << STEPS) - 1 - passed : passed));
     }
     out.write(result);
@@ -46,16 +48,17 @@ void threshold(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
 }
 
 // Table: multiplier(word, lane) of MULTIPLIER_BITS bits and offset(word, lane). Every x * multiplier + offset, and the half that
-// rounding adds, fits SCALED_BITS bits.
+// rounding adds, fits SCALED_BITS bits. Words are those of all passes, one behind the other.
 template <class In, int OUT_BITS, int PIXELS, int CHANNELS, int LANES, int MULTIPLIER_BITS, int SCALED_BITS,
           int SHIFT, bool RELU, class Table>
 void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
              hls::stream<Word<ap_uint<OUT_BITS>, LANES>> &out, ap_int<64> low, ap_int<64> high,
-             ap_int<64> zero_point) {
+             ap_int<64> zero_point, int pass = 0) {
   typedef Exact<SCALED_BITS> Scaled;
   static constexpr int WORDS = CHANNELS / LANES;
   static constexpr int TRIPS = PIXELS * WORDS;
   PYQKIT_TRIPS(TRIPS);
+  const int constants = pass * WORDS;
   Counter<WORDS> word;
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
@@ -64,8 +67,8 @@ void rescale(hls::stream<Word<ap_uint<In::BITS>, LANES>> &in,
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
       const Scaled x = In::decode(codes.lane[lane]);
-      const Scaled multiplier = ap_int<MULTIPLIER_BITS>(Table::multiplier(word.at, lane));
-      Scaled scaled = x * multiplier + Scaled(Table::offset(word.at, lane));
+      const Scaled multiplier = ap_int<MULTIPLIER_BITS>(Table::multiplier(constants + word.at, lane));
+      Scaled scaled = x * multiplier + Scaled(Table::offset(constants + word.at, lane));
       if (RELU && scaled < 0) scaled = 0;
       Scaled rounded = scaled;
       if (SHIFT > 0) {

@@ -7,11 +7,12 @@
 namespace pyqkit {
 
 // The entry of every score over the largest power of two of its row, without what lies below one.
-// Shape: ROWS of WORDS words of LANES; TERM_BITS, EXPONENT_BITS. Table: significand(code), exponent(code) from 0 on.
+// Shape: ROWS of WORDS words of LANES; TERM_BITS, EXPONENT_BITS. Table: significand(code), exponent(code) from 0 on,
+// of the codes of all passes, one behind the other.
 // With HEADS above 0 the first so many rows see one score, the next ones two, and so on; what a row does not see is 0.
 template <int IN_BITS, class Shape, class Table>
 void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
-                   hls::stream<Word<ap_uint<Shape::TERM_BITS>, Shape::LANES>> &out) {
+                   hls::stream<Word<ap_uint<Shape::TERM_BITS>, Shape::LANES>> &out, int pass = 0) {
   typedef ap_uint<Shape::EXPONENT_BITS> Exponent;
   static constexpr int ROWS = Shape::ROWS, WORDS = Shape::WORDS, LANES = Shape::LANES;
   static constexpr int TRIPS = (ROWS + 1) * WORDS;
@@ -20,6 +21,7 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
 #pragma HLS AGGREGATE variable = memory compact = bit
 #pragma HLS ARRAY_PARTITION variable = memory complete dim = 1
 #pragma HLS BIND_STORAGE variable = memory type = ram_s2p
+  const int entries = pass << IN_BITS;
   Exponent largest = 0, top = 0;  // of the row that comes, and of the one that leaves
   int row = 0, word = 0;
   int head = 0, sees = 1, saw = 0;  // scores that the row that comes sees, and the one that leaves
@@ -31,7 +33,7 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
       Word<ap_uint<Shape::TERM_BITS>, LANES> terms;
       for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-        const int code = int(codes.lane[lane]);
+        const int code = entries + int(codes.lane[lane]);
         const Exponent down = Exponent(top - Exponent(Table::exponent(code)));
         const ap_uint<Shape::TERM_BITS> significand = Table::significand(code);
         const ap_uint<Shape::TERM_BITS> term = significand >> (down < Shape::TERM_BITS ? int(down) : 0);
@@ -46,7 +48,7 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
       Exponent most = word == 0 ? Exponent(0) : largest;
       for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-        const Exponent exponent = Table::exponent(int(coming.lane[lane]));
+        const Exponent exponent = Table::exponent(entries + int(coming.lane[lane]));
         const bool seen = Shape::HEADS == 0 || word * LANES + lane < sees;
         most = seen && exponent > most ? exponent : most;
       }
@@ -67,10 +69,10 @@ void softmax_terms(hls::stream<Word<ap_uint<IN_BITS>, Shape::LANES>> &in,
 
 // Codes of the shares that terms have in the sum of their row.
 // Shape, beside what it says of terms: SUM_BITS, WIDE_BITS that hold a factor times a term and a limit times a sum, STEPS and
-// PIECES of the search. Table: factor(piece), limit(Step, bits above, piece), code(place).
+// PIECES of the search. Table: factor(piece) of all passes, limit(Step, bits above, piece), code(place).
 template <int OUT_BITS, class Shape, class Table>
 void softmax_codes(hls::stream<Word<ap_uint<Shape::TERM_BITS>, Shape::LANES>> &in,
-                   hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out) {
+                   hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out, int pass = 0) {
   typedef Wide<Shape::WIDE_BITS> W;
   typedef ap_uint<Shape::SUM_BITS> Sum;
   static constexpr int ROWS = Shape::ROWS, WORDS = Shape::WORDS, LANES = Shape::LANES;
@@ -80,6 +82,7 @@ void softmax_codes(hls::stream<Word<ap_uint<Shape::TERM_BITS>, Shape::LANES>> &i
 #pragma HLS AGGREGATE variable = memory compact = bit
 #pragma HLS ARRAY_PARTITION variable = memory complete dim = 1
 #pragma HLS BIND_STORAGE variable = memory type = ram_s2p
+  const int pieces = pass * Shape::PIECES;
   Sum sum = 0, total = 0;  // of the row that comes, and of the one that leaves
   int row = 0, word = 0;
   bool half = false;  // the one that is read into
@@ -90,10 +93,10 @@ void softmax_codes(hls::stream<Word<ap_uint<Shape::TERM_BITS>, Shape::LANES>> &i
       Word<ap_uint<OUT_BITS>, LANES> result;
       for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-        W factor = Table::factor(Shape::PIECES - 1);
+        W factor = Table::factor(pieces + Shape::PIECES - 1);
         for (int piece = Shape::PIECES - 2; piece >= 0; --piece) {
 #pragma HLS UNROLL
-          factor = W(factor * (W(1) << PIECE_BITS)) + W(Table::factor(piece));
+          factor = W(factor * (W(1) << PIECE_BITS)) + W(Table::factor(pieces + piece));
         }
         const W x = factor * W(terms.lane[lane]);
         const int place = row_place<Table, W, Shape::PIECES>(x, W(total), 0, Step<Shape::STEPS - 1>());

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 ENERGY_FRAMES = 8  # that are counted
 VERIFIED = ("exact", "hls")  # unless told otherwise: what needs a C++ compiler and nothing else
-VERIFIED_SHARED = ("exact", "rtl")  # of layers that share hardware, which is in SystemVerilog alone
 
 
 class Accelerator:
@@ -183,12 +182,12 @@ class Accelerator:
     ) -> dict[str, Any]:
         """Engines against each other and against the QONNX model; see `pyqkit.verify.compare.verify`.
 
-        Without a word on engines these are `exact` and `hls`; `rtl` where C++ cannot be made.
+        Without a word on engines these are `exact` and `hls`.
         """
         from pyqkit.verify.compare import verify
 
         x = np.asarray(x)
-        engines = engines or (VERIFIED if self.compiled.reuse is None else VERIFIED_SHARED)
+        engines = engines or VERIFIED
         found = verify(x, engines, self.engine, self.exact, self.compiled.model, progress)
         self._warn_of(x)
         return found
@@ -278,7 +277,7 @@ class Accelerator:
 
     def save_folding(self, path: str | Path, force: bool = False) -> None:
         """Write the foldings of the hardware as a file, to be edited and compiled with."""
-        folding.write(self.compiled.foldings, path, force)
+        folding.write(self.compiled.foldings, path, force, self.compiled.passes)
 
     # ---- files -------------------------------------------------------------------------------------
 

@@ -42,39 +42,34 @@ def check(backend: str) -> None:
         raise UserError(f"backend {known} was expected, but {backend!r} came; leave it out for {DEFAULT}")
 
 
-def check_made(designs: Designs, backend: str) -> None:
-    """Refuse what is no backend, or one that cannot make a compiled network, with a UserError."""
-    check(backend)
-    if backend not in possible(designs):
-        designs.unrolled()
-
-
 def cycles(designs: Designs) -> dict[str, BackendCycles]:
-    """What every backend that can make a compiled network takes, by its name."""
-    return {backend: _cycles(designs, backend) for backend in possible(designs)}
-
-
-def possible(designs: Designs) -> list[str]:
-    """Backends that can make a compiled network: layers that share hardware need SystemVerilog."""
-    return list(BACKENDS) if designs.compiled.reuse is None else [DEFAULT]
+    """What every backend takes, by its name."""
+    return {backend: _cycles(designs, backend) for backend in BACKENDS}
 
 
 def layer_cycles(designs: Designs, backend: str) -> dict[str, int]:
     """Cycles of a frame in every operator, by its name."""
     if backend == "hls":
         found = designs.hls_schedule.cycles()
-        return {op.name: found.get(op.name, 0) for op in designs.compiled.graph.operators}
+        return {op.name: found.get(op.name, 0) for op in designs.compiled.built.operators}
     return {name: e.cycles for name, e in designs.estimator.estimate(designs.compiled.foldings).items()}
+
+
+def _turns(designs: Designs, backend: str) -> dict[str, int]:
+    """Cycles of all passes of a frame, by the operator where it enters what it passes again."""
+    more = designs.hls_schedule.turn_cycles if backend == "hls" else 0
+    return {name: turn + more for name, turn in designs.rtl.turns().items()}
 
 
 def _cycles(designs: Designs, backend: str) -> BackendCycles:
     design = designs.hls_schedule if backend == "hls" else designs.rtl
     latency = designs.rtl.latency + (designs.hls_schedule.pipeline_cycles if backend == "hls" else 0)
-    layers = layer_cycles(designs, backend) | (designs.rtl.turns() if backend == DEFAULT else {})
+    turns = _turns(designs, backend)
+    layers, interval = layer_cycles(designs, backend) | turns, max(design.interval, *turns.values(), 0)
     slowest = max(layers, key=lambda name: layers[name])
-    if layers[slowest] < design.interval:  # an output has wider words than a stream, and leaves in more
+    if layers[slowest] < interval:  # an output has wider words than a stream, and leaves in more
         found = design.cycles()
         ends = {output_reader(i): port.onnx_name for i, port in enumerate(designs.compiled.graph.outputs)}
         slowest = f"the stream of {max(ends.items(), key=lambda end: found[end[0]])[1]}"
-    rate = designs.compiled.clock_mhz * 1e6 / design.interval
-    return BackendCycles(design.interval, latency, rate, slowest)
+    rate = designs.compiled.clock_mhz * 1e6 / interval
+    return BackendCycles(interval, latency, rate, slowest)

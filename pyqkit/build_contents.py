@@ -71,7 +71,7 @@ def contents(designs: Designs, exact: ExactEngine, report: dict[str, Any]) -> di
 def _sources(designs: Designs) -> dict[str, bytes]:
     """Generated C++ and SystemVerilog, and the libraries that they are instantiated from."""
     made = {"hls": lambda: designs.hls.files, "rtl": lambda: designs.rtl.files}
-    texts = {backend: made[backend]() for backend in backends.possible(designs)}
+    texts = {backend: made[backend]() for backend in backends.BACKENDS}
     sources = {
         f"{folder}/{name}": text.encode() for folder, files in texts.items() for name, text in files.items()
     }

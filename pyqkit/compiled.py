@@ -49,6 +49,11 @@ class Compiled:
         """The operators that hardware is made of; foldings are of these. What is computed is `graph`."""
         return self.graph if self.reuse is None else looped(self.graph, self.reuse)
 
+    @property
+    def passes(self) -> int:
+        """How often a frame passes hardware that layers share; 1 where none do."""
+        return 1 if self.reuse is None else self.reuse.passes
+
     @cached_property
     def layer_foldings(self) -> dict[str, Folding]:
         """Foldings of the operators of `graph`; those that share hardware have its."""

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from functools import cached_property
 
 from pyqkit.compiled import Compiled
-from pyqkit.errors import UserError
-from pyqkit.graph.graph import Graph
 from pyqkit.hardware.estimator import Estimator
 from pyqkit.hardware.folding import search_for
 from pyqkit.hardware.search import Search
@@ -49,28 +47,18 @@ class Designs:
 
     @cached_property
     def hls(self) -> hls.Design:
-        """The network in C++; raises UserError for one whose layers share hardware."""
-        return hls.generate(self.unrolled(), self.compiled.foldings)
+        """The network in C++."""
+        return hls.generate(self.compiled.built, self.compiled.foldings)
 
     @cached_property
     def hls_schedule(self) -> Schedule:
         """When the C++ is done, whose text is not made for it."""
-        return schedule(self.unrolled(), self.compiled.foldings)
+        return schedule(self.compiled.built, self.compiled.foldings)
 
     @cached_property
     def rtl(self) -> rtl.Design:
         """The network in SystemVerilog."""
         return rtl.generate(self.compiled.built, self.compiled.foldings, clock_mhz=self.compiled.clock_mhz)
-
-    def unrolled(self) -> Graph:
-        """The graph, every operator of which has hardware of its own; raises UserError where some share."""
-        if self.compiled.reuse is not None:
-            raise UserError(
-                "hardware of its own for every layer was expected in C++, but frames pass that of "
-                f"{self.compiled.reuse.first} {self.compiled.reuse.passes} times; take SystemVerilog "
-                "(backend and engine rtl), or compile with --reuse off"
-            )
-        return self.compiled.graph
 
     def timing(self, say: Callable[[str], None] | None = None) -> NetworkTiming:
         """Longest paths of the SystemVerilog's blocks, which are synthesised unless that was done before.

@@ -256,7 +256,7 @@ class Report:
 
 def build(designs: Designs, backend: str = backends.DEFAULT) -> Report:
     """The report of a compiled network, made by a backend; everything is estimated."""
-    backends.check_made(designs, backend)
+    backends.check(backend)
     compiled, graph, board = designs.compiled, designs.compiled.graph, designs.compiled.board
     total, found = designs.estimator.total(compiled.foldings), backends.cycles(designs)
     own = found[backend]
@@ -343,12 +343,11 @@ def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport
     step = next_step(designs.search, interval)
     if step is None or interval > designs.estimator.interval(compiled.foldings):
         return None  # where an output limits no folding helps
-    if backend == "hls":
-        cycles = hls_schedule(compiled.graph, step.foldings).interval
-    elif compiled.reuse is None:
-        cycles = step.interval
-    else:  # a pass waits for the one before
-        cycles = outline.interval(compiled.built, step.foldings, compiled.clock_mhz)
+    schedule = hls_schedule(compiled.built, step.foldings)
+    cycles = schedule.interval if backend == "hls" else step.interval
+    if compiled.reuse is not None:  # a pass waits for the one before
+        more = schedule.turn_cycles if backend == "hls" else 0
+        cycles = outline.interval(compiled.built, step.foldings, compiled.clock_mhz) + more
     return NextStepReport(
         initiation_interval_cycles=cycles,
         frames_per_second=compiled.clock_mhz * 1e6 / cycles,

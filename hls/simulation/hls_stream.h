@@ -82,6 +82,10 @@ class Scheduler {
   void count_trips(long long trips) {
     if (current_ != nullptr) trips_[current_->name] = trips;
   }
+  // A process has made so many passes, each of the trips that it has said.
+  void count_passes(long long passes) {
+    if (current_ != nullptr) trips_[current_->name] *= passes;
+  }
   const std::map<std::string, long long> &trips() const { return trips_; }
 
  private:

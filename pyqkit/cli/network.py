@@ -138,7 +138,7 @@ def compile_command(
         )
         with nullcontext() if write_fold is None else replacing(Path(write_fold), force) as beside:
             if beside is not None:
-                beside.write_text(folding.text(accelerator.compiled.foldings))
+                beside.write_text(folding.text(accelerator.compiled.foldings, accelerator.compiled.passes))
             accelerator.save(output, force=force, say=say)
     report = accelerator.report()
     if as_json:
@@ -157,8 +157,7 @@ def compile_command(
     "--engine",
     "engines",
     multiple=True,
-    help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls; where "
-    "layers share hardware, exact and rtl]",
+    help="An engine to compare: exact, hls or rtl; several times. [default: exact and hls]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context

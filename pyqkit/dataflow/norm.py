@@ -95,6 +95,9 @@ def norm(variants: Sequence[LayerNorm], tensor: Tensor, words: int) -> Norm:
     divisor, whole = 1, parts
     while whole % 4 == 0:
         divisor, whole = 2 * divisor, whole // 4
+    root = isqrt(whole)
+    if root**2 == whole:  # a scale's square, which the root takes along
+        divisor, whole = divisor * root, 1
     divisor *= whole
     scaled = [int(gain * common) * divisor for gain in gains]
     moved, limits = [int(offset * common) for offset in offsets], [int(b * common) for b in positions]

@@ -22,6 +22,7 @@ from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
 
+SHARED = "shared layers"  # a line of a folding file that no layer is called
 LEAST_FPS = 1e-3  # frames per second that can be asked for
 MAX_FILE = 4 * 2**20  # bytes of a folding file; a layer takes about 70
 # part of the board's LUTs that a design without a target rate may take; fuller ones are hard to place and
@@ -306,6 +307,11 @@ def read(path: str | Path, graph: Graph) -> Foldings:
     ------
     UserError
     """
+    return from_json(load(path), graph, str(path))
+
+
+def load(path: str | Path) -> dict[str, object]:
+    """What a folding file says, not yet checked; raises UserError where it is no object in JSON."""
     try:
         data = untrusted.json_data(untrusted.text(Path(path), MAX_FILE))
     except (OSError, ValueError) as error:
@@ -313,16 +319,21 @@ def read(path: str | Path, graph: Graph) -> Foldings:
             f"a folding file in JSON was expected, but {path} cannot be read ({error}); 'pyqkit report "
             "--json' lists the layers"
         ) from error
-    return from_json(data, graph, str(path))
+    return _object(data, str(path))
 
 
-def from_json(data: object, graph: Graph, where: str) -> Foldings:
-    """Foldings of a graph from JSON data, checked as by `check`."""
+def _object(data: object, where: str) -> dict[str, object]:
     if not isinstance(data, dict):
         raise UserError(
             f"an object of layers was expected in {where}, but a {type(data).__name__} came; write "
             "{'layer': {'pe': 1, 'simd': 1}}"
         )
+    return data
+
+
+def from_json(data: object, graph: Graph, where: str) -> Foldings:
+    """Foldings of a graph from JSON data, checked as by `check`."""
+    data = _object(data, where)
     layers, ends = spaces(graph), end_spaces(graph)
     found = {
         name: _from_entry(_space(layers, ends, name, where), name, entry, where)
@@ -354,16 +365,20 @@ def to_json(foldings: Foldings) -> dict[str, dict[str, int | str]]:
     return {name: settings(folding) for name, folding in foldings.items()}
 
 
-def text(foldings: Foldings) -> str:
-    """A folding file, a layer a line, to be edited and read again."""
+def text(foldings: Foldings, passes: int = 1) -> str:
+    """A folding file, a layer a line, to be edited and read again.
+
+    Where frames pass hardware several times, its first line says how often.
+    """
+    shared = {SHARED: {"passes": passes}} if passes > 1 else {}
     rows = ",\n".join(
-        f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in to_json(foldings).items()
+        f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in (shared | to_json(foldings)).items()
     )
     return f"{{\n{rows}\n}}\n"
 
 
-def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:
-    """Write a folding file.
+def write(foldings: Foldings, path: str | Path, force: bool = False, passes: int = 1) -> None:
+    """Write a folding file; see `text`.
 
     Raises
     ------
@@ -371,4 +386,4 @@ def write(foldings: Foldings, path: str | Path, force: bool = False) -> None:
         If there is a file already and `force` is not given.
     """
     with replacing(Path(path), force) as beside:
-        beside.write_text(text(foldings))
+        beside.write_text(text(foldings, passes))

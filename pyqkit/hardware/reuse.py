@@ -7,11 +7,12 @@ cycles of an operator until the schedule of the whole has as few as are wanted.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyqkit.boards import Board
-from pyqkit.errors import UserError, brief
+from pyqkit.errors import UserError, brief, shortened
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.reuse import Reuse, find, looped
 from pyqkit.hardware import folding, latency
@@ -57,17 +58,43 @@ def parts(graph: Graph, wish: str) -> Reuse | None:
 
 
 def given(graph: Graph, board: Board, clock_mhz: float, fold: Foldings | str | Path, wish: str) -> Design:
-    """The design of foldings that somebody has chosen, or of a file of such; shared if that is the wish.
+    """The design of foldings that somebody has chosen, or of a file of such.
+
+    Layers share hardware if that is the wish, and with the wish ``auto`` if the file says that they do.
 
     Raises
     ------
     UserError
-        For foldings of other operators.
+        For foldings of other operators, or of another sharing.
     """
-    reuse = parts(graph, wish) if wish != "auto" else None
+    data = None if isinstance(fold, dict) else folding.load(fold)
+    said = None if data is None else data.pop(folding.SHARED, None)
+    if wish == "auto":
+        wish = "off" if said is None else "on"
+    reuse = parts(graph, wish)
+    if said is not None:
+        passes = 0 if reuse is None else reuse.passes
+        _check_said(said, passes, str(fold))
     built = graph if reuse is None else looped(graph, reuse)
-    found = folding.check(fold, built, "fold") if isinstance(fold, dict) else folding.read(fold, built)
+    if isinstance(fold, dict):
+        found = folding.check(fold, built, "fold")
+    else:
+        found = folding.from_json(data, built, str(fold))
     return Design(reuse, folding.search_for(built, board, clock_mhz), found)
+
+
+def _check_said(said: object, passes: int, where: str) -> None:
+    """Refuse what a folding file says of layers that share hardware, unless they do so here."""
+    if passes == 0:
+        raise UserError(
+            f"foldings of layers with hardware of their own were expected with --reuse off, but {where} has "
+            "those of layers that share theirs; leave --reuse out, or write a file without sharing"
+        )
+    if said != {"passes": passes}:
+        raise UserError(
+            f"layers that frames pass {passes} times were expected in {where}, but "
+            f"{shortened(json.dumps(said))} came; write a folding file of this network"
+        )
 
 
 def choose(

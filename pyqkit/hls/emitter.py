@@ -30,6 +30,7 @@ from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.formats.widths import signed_bits, signed_range_bits
 from pyqkit.graph.graph import Operator
+from pyqkit.graph.reuse import K, variants
 from pyqkit.names import LONGEST_GENERATED, identifier
 
 Function = tuple[str, str]  # of a struct: its parameters and the expression that it returns
@@ -66,20 +67,44 @@ class Process:
         For messages; need not be the only one.
     owner : str
         Operator (or port) that it belongs to.
-    call : str
+    block, arguments : str
         C++.
     trips : int
-        Of its loop.
+        Of its loop, in all passes of a frame.
     fill : int
-        Trips before its first word goes. A process begins anew with every frame, so that the frame before
-        does not hide them.
+        Trips before the first word of a pass goes, in all passes. A process begins anew with every pass, so
+        that the one before does not hide them.
+    passes : int
+        How often a frame goes through it.
+    switched : bool
+        Whether its constants differ from pass to pass.
     """
 
     name: str
     owner: str
-    call: str
+    block: str
+    arguments: str
     trips: int
     fill: int = 0
+    passes: int = 1
+    switched: bool = False
+
+    @property
+    def text(self) -> str:
+        """C++ of it."""
+        if self.passes == 1:
+            return f'PYQKIT_PROCESS("{self.name}", {self.block}({self.arguments}))'
+        arguments = f"{self.arguments}, pass" if self.switched else self.arguments
+        return f'PYQKIT_PASSES_PROCESS("{self.name}", {self.passes}, {self.block}({arguments}))'
+
+
+@dataclass
+class Loop:
+    """Streams of what frames pass several times: how they enter it, come back and leave it."""
+
+    entered: Stream
+    back: Stream
+    left: Stream | None = None
 
 
 @dataclass
@@ -93,12 +118,15 @@ class Emitter(dataflow.Emitter[Stream]):
 
     waiting: dict[Edge, int] = field(default_factory=dict)
     streams: dict[str, tuple[Stream, int]] = field(default_factory=dict)
+    inside: set[str] = field(default_factory=set)  # streams that are passed several times
     processes: list[Process] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
-    stored: list[str] = field(default_factory=list)
+    stored: list[tuple[int, str]] = field(default_factory=list)  # passes of whom, pragma
     headers: dict[str, Path | None] = field(default_factory=dict)
     owner: str = ""  # whose processes are being written
+    passes: int = 1  # how often frames go through them
+    loop: Loop | None = None
 
     def include(self, header: str | Path) -> None:
         """Name a header: one of ``hls/`` without its ending, or a file of the operator's own.
@@ -114,21 +142,34 @@ class Emitter(dataflow.Emitter[Stream]):
         """Declare a stream that holds so many words."""
         made = Stream(self.names.new(name), bits, lanes)
         self.streams[made.name] = made, max(words, 2)
+        if self.passes > 1:
+            self.inside.add(made.name)
         return made
 
     def result(self, tensor: str, bits: int, lanes: int) -> Stream:
         return self.stream(f"{tensor}_stream", bits, lanes)
 
-    def process(self, name: str, call: str, trips: int, fill: int = 0) -> None:
-        """Add a process: a call that handles one frame, in so many trips of its loop."""
-        self.processes.append(Process(identifier(name, LONGEST_GENERATED), self.owner, call, trips, fill))
+    def process(
+        self, name: str, block: str, arguments: str, trips: int, fill: int = 0, switched: bool = False
+    ) -> None:
+        """Add a process: a block that handles a frame, or a pass of it, in so many trips of its loop.
+
+        Behind its arguments a `switched` one is told the pass.
+        """
+        known, passes = identifier(name, LONGEST_GENERATED), self.passes
+        made = Process(known, self.owner, block, arguments, trips * passes, fill * passes, passes, switched)
+        self.processes.append(made)
+
+    def variants(self, op: K) -> list[K]:
+        """What an operator is in each pass of a frame."""
+        return variants(self.graph, op)
 
     def width_converter(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         self.include("layout")
         made = self.stream(f"{stream.name}_{suffix}", stream.bits, lanes)
         numbers = f"{stream.code}, {count}, {stream.lanes}, {lanes}"
-        call = f"pyqkit::convert_width<{numbers}>({stream.name}, {made.name})"
-        self.process(made.name, call, count // min(stream.lanes, lanes))
+        block, streams = f"pyqkit::convert_width<{numbers}>", f"{stream.name}, {made.name}"
+        self.process(made.name, block, streams, count // min(stream.lanes, lanes))
         return made
 
     def fork(self, tensor: str, source: Stream, readers: Sequence[str]) -> list[Stream]:
@@ -158,8 +199,8 @@ class Emitter(dataflow.Emitter[Stream]):
         for index, branch in enumerate(branches[:-1]):
             last = index == len(branches) - 2
             other = branches[-1] if last else self.stream(f"{rest}_{index}", source.bits, source.lanes)
-            call = f"pyqkit::fork<{numbers}>({source.name}, {branch.name}, {other.name})"
-            self.process(f"{branch.name}_fork", call, words)
+            block, streams = f"pyqkit::fork<{numbers}>", f"{source.name}, {branch.name}, {other.name}"
+            self.process(f"{branch.name}_fork", block, streams, words)
             source = other
 
     def enter(self, port: Port, index: int) -> End:
@@ -171,8 +212,8 @@ class Emitter(dataflow.Emitter[Stream]):
         if ending_with(self.graph, index):
             ends = self.stream(f"in_{index}_packet_ends", 1, 1)
             streams += f", {ends.name}"
-        call = f"pyqkit::from_axi<{counts(found)}, {found.beat_bytes}>({streams})"
-        self.process(f"input_{index}", call, found.beats)
+        block = f"pyqkit::from_axi<{counts(found)}, {found.beat_bytes}>"
+        self.process(f"input_{index}", block, streams, found.beats)
         if ending_with(self.graph, index):
             self.end_packets(index, ends)
         return found
@@ -186,8 +227,9 @@ class Emitter(dataflow.Emitter[Stream]):
         ends = self.arriving(index, PACKET_ENDS)
         # Every process has a frame at a time, so no more of them are under way.
         self.streams[ends.name] = ends, max(FIFO_WORDS, len(self.processes))
-        call = f"pyqkit::to_axi<{counts(found)}, {found.beat_bytes}>({source.name}, {ends.name}, out_{index})"
-        self.process(f"output_{index}", call, found.beats)
+        block = f"pyqkit::to_axi<{counts(found)}, {found.beat_bytes}>"
+        streams = f"{source.name}, {ends.name}, out_{index}"
+        self.process(f"output_{index}", block, streams, found.beats)
         return found
 
     def array(self, wanted: str, values: np.ndarray) -> str:
@@ -211,14 +253,14 @@ class Emitter(dataflow.Emitter[Stream]):
         `memory` is what `Folding.memory` chooses.
         """
         name = self._memory(wanted, values)
-        self.stored.append(f"#pragma HLS ARRAY_RESHAPE variable = {name} complete dim = 2\n")
+        self._bind(f"#pragma HLS ARRAY_RESHAPE variable = {name} complete dim = 2\n")
         self.store(name, memory)
         return name
 
     def banks(self, wanted: str, values: np.ndarray) -> str:
         """A constant array (lanes, numbers): every lane reads a number in every cycle, wherever it lies."""
         name = self._memory(wanted, values)
-        self.stored.append(f"#pragma HLS ARRAY_PARTITION variable = {name} complete dim = 1\n")
+        self._bind(f"#pragma HLS ARRAY_PARTITION variable = {name} complete dim = 1\n")
         self.store(name, "auto")
         return name
 
@@ -226,9 +268,9 @@ class Emitter(dataflow.Emitter[Stream]):
         """A small constant array that all lanes read at once, wherever they like."""
         name = self.array(wanted, values)
         if len(values) <= _FEW:
-            self.stored.append(f"#pragma HLS ARRAY_PARTITION variable = {name} complete\n")
+            self._bind(f"#pragma HLS ARRAY_PARTITION variable = {name} complete\n")
         else:
-            self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_np\n")
+            self._bind(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_np\n")
         return name
 
     def of_channels(self, wanted: str, values: np.ndarray, lanes: int) -> Function:
@@ -240,7 +282,11 @@ class Emitter(dataflow.Emitter[Stream]):
     def store(self, name: str, memory: str) -> None:
         """Choose the memory of a constant array, as `Folding.memory` does; ``auto`` goes by size."""
         kind = f" impl = {_MEMORIES[memory]}" if memory != "auto" else ""
-        self.stored.append(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p{kind}\n")
+        self._bind(f"#pragma HLS BIND_STORAGE variable = {name} type = rom_1p{kind}\n")
+
+    def _bind(self, pragma: str) -> None:
+        """A pragma of the function that reads a memory."""
+        self.stored.append((self.passes, pragma))
 
     def _memory(self, wanted: str, values: np.ndarray) -> str:
         """Two dimensions, each number as wide as the largest needs."""

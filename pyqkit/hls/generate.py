@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pyqkit.files import packaged
 from pyqkit.formats.port import End
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hls.emitter import Emitter, counts, rule_for
+from pyqkit.hls.emitter import Emitter, Stream, counts, rule_for
 from pyqkit.hls.schedule import Schedule
 from pyqkit.names import Identifiers
 
@@ -113,16 +114,16 @@ def generate_operator(
         argument = _packed(f"in{index}_V", tensor, count)
         source = e.result(tensor.name, tensor.format.bits, count)
         e.edges[tensor.name, op.name] = source
-        call = f"pyqkit::from_packed<{counts(argument.end)}>({argument.name}, {source.name})"
-        e.process(f"input_{index}", call, argument.end.beats)
+        block, streams = f"pyqkit::from_packed<{counts(argument.end)}>", f"{argument.name}, {source.name}"
+        e.process(f"input_{index}", block, streams, argument.end.beats)
         arguments.append(argument)
     rule_for(op)(e, op)
     results = []
     for index, tensor in enumerate(graph.output_tensors(op)):
         source = e.produced[tensor.name]
         argument = _packed(f"out{index}_V", tensor, source.lanes)
-        call = f"pyqkit::to_packed<{counts(argument.end)}>({source.name}, {argument.name})"
-        e.process(f"output_{index}", call, argument.end.beats)
+        block, streams = f"pyqkit::to_packed<{counts(argument.end)}>", f"{source.name}, {argument.name}"
+        e.process(f"output_{index}", block, streams, argument.end.beats)
         results.append(argument)
     return _design(e, name, arguments, results)
 
@@ -153,24 +154,70 @@ def _parameters(e: Emitter) -> str:
 def _network(e: Emitter, name: str, arguments: list[Argument]) -> str:
     parameters = ", ".join(f"hls::stream<{a.word}> &{a.name}" for a in arguments)
     interfaces = "".join(f"#pragma HLS INTERFACE axis port = {a.name}\n" for a in arguments)
-    streams = "".join(
-        f"  PYQKIT_STREAM(pyqkit_word_{i}, {s.name}, {words});\n"
-        for i, (s, words) in enumerate(e.streams.values())
-    )
-    words = "".join(f"typedef {s.word} pyqkit_word_{i};\n" for i, (s, _) in enumerate(e.streams.values()))
-    stored = (
-        "".join(["// Memories that the folding chooses; others go by size.\n", *e.stored]) if e.stored else ""
-    )
-    processes = "".join(f'  PYQKIT_PROCESS("{p.name}", {p.call});\n' for p in e.processes)
+    words = "".join(f"typedef {s.word} {_word(s)};\n" for s, _ in e.streams.values())
+    outside = [stream for stream in e.streams if stream not in e.inside]
+    if e.loop is not None:
+        outside.remove(e.loop.back.name)
     return (
         "// The network as a dataflow of blocks, written by pyqkit.\n#pragma once\n#include "
         f'"parameters.hpp"\n\n{words}\n'
         "#ifdef PYQKIT_SIMULATION\nstatic int frames = 1;  // frames that every process handles before "
-        "it ends\n#endif\n\n"
+        f"it ends\n#endif\n\n{_passes(e)}"
         f"void {name}({parameters}) {{\n{interfaces}"
         "#pragma HLS INTERFACE ap_ctrl_none port = return\n#pragma HLS DATAFLOW\n"
-        f"{stored}{streams}{processes}"
+        f"{_stored(e, False)}{_streams(e, outside)}{_processes(e)}"
         "#ifdef PYQKIT_SIMULATION\n  PYQKIT_RUN();\n#endif\n}\n"
+    )
+
+
+def _word(stream: Stream) -> str:
+    """The type of a stream's words, whose name fits a macro."""
+    return f"pyqkit_word_of_{stream.name}"
+
+
+def _streams(e: Emitter, names: Iterable[str]) -> str:
+    found = (e.streams[name] for name in names)
+    return "".join(f"  PYQKIT_STREAM({_word(stream)}, {stream.name}, {words});\n" for stream, words in found)
+
+
+def _stored(e: Emitter, shared: bool) -> str:
+    """Pragmas of the memories that a function reads."""
+    pragmas = [pragma for passes, pragma in e.stored if (passes > 1) == shared]
+    return "".join(
+        ["// Memories that the folding chooses; others go by size.\n", *pragmas] if pragmas else ""
+    )
+
+
+def _processes(e: Emitter) -> str:
+    """Processes in order; those that frames pass several times are a function for Vitis HLS, fibers here."""
+    places = [index for index, process in enumerate(e.processes) if process.passes > 1]
+    lines = [f"  {process.text};\n" for process in e.processes]
+    if e.loop is None:
+        return "".join(lines)
+    before, shared, behind = lines[: places[0]], lines[places[0] : places[-1] + 1], lines[places[-1] + 1 :]
+    entered, left = e.loop.entered, e.loop.left
+    assert left is not None
+    fibers = _streams(e, [e.loop.back.name, *sorted(e.inside)]) + "".join(shared)
+    call = f"#ifndef PYQKIT_SIMULATION\n  {_PASSES}({entered.name}, {left.name});\n#else\n{fibers}#endif\n"
+    return "".join([*before, call, *behind])
+
+
+_PASSES = "pyqkit_passes"  # the function of what frames pass several times
+
+
+def _passes(e: Emitter) -> str:
+    """What frames pass several times: a dataflow in a loop, which sees what comes back as one stream."""
+    if e.loop is None:
+        return ""
+    entered, left = e.loop.entered, e.loop.left
+    assert left is not None
+    shared = [process for process in e.processes if process.passes > 1]
+    processes = "".join(f"  {process.text};\n" for process in shared)
+    parameters = ", ".join(f"hls::stream<{_word(s)}> &{s.name}" for s in (entered, left))
+    return (
+        f"#ifndef PYQKIT_SIMULATION\nstatic void {_PASSES}({parameters}) {{\n{_stored(e, True)}"
+        f"{_streams(e, [e.loop.back.name])}  for (int pass = 0; pass < {shared[0].passes}; ++pass) {{\n"
+        f"#pragma HLS DATAFLOW\n{_streams(e, sorted(e.inside))}{processes}  }}\n}}\n#endif\n\n"
     )
 
 

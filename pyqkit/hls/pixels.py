@@ -20,13 +20,13 @@ def paired(e: Emitter, op: Operator, source: Stream, pairs: PixelPairs, fill: in
         border |= {"TOP": 0, "LEFT": pairs.before, "FRONT": 0, "BOTTOM": 0, "RIGHT": pairs.behind, "BACK": 0}
         shape = e.numbers(f"{op.name}_border", border | {"ZERO": fill})
         made = e.stream(f"{op.name}_padded", source.bits, source.lanes)
-        e.process(made.name, f"pyqkit::pad<{source.code}, {shape}>({source.name}, {made.name})", words)
+        e.process(made.name, f"pyqkit::pad<{source.code}, {shape}>", f"{source.name}, {made.name}", words)
         source = made
     values = {"CODE_BITS": source.bits, "HEIGHT": height, "WIDTH": pairs.width}
     values |= {"WORDS": channels // source.lanes, "LANES": source.lanes}
     shape = e.numbers(f"{op.name}_pair", values | {"SPAN": pairs.span, "COLUMNS": pairs.columns})
     made = e.stream(f"{op.name}_pairs", 2 * source.bits, source.lanes)
-    e.process(made.name, f"pyqkit::pixel_pairs<{shape}>({source.name}, {made.name})", words)
+    e.process(made.name, f"pyqkit::pixel_pairs<{shape}>", f"{source.name}, {made.name}", words)
     return made
 
 
@@ -44,19 +44,19 @@ def put_in_order(e: Emitter, op: Operator, source: Stream) -> None:
     made = e.stream(f"{op.name}_in_order", source.bits, lanes) if odd else e.output(op, lanes)
     if words == 1:
         numbers = f"{source.code}, {2 * rows * pairs * lanes}, {source.lanes}, {lanes}"
-        call = f"pyqkit::convert_width<{numbers}>({source.name}, {made.name})"
+        block, streams = f"pyqkit::convert_width<{numbers}>", f"{source.name}, {made.name}"
     else:
         lower, upper = _halves(e, op, source, rows * pairs * words, words)
         numbers = f"{source.code}, {rows * pairs}, {words * lanes}, {words * lanes}, {lanes}"
-        call = f"pyqkit::concat<{numbers}>({lower.name}, {upper.name}, {made.name})"
-    e.process(made.name, call, 2 * rows * pairs * words)
+        block, streams = f"pyqkit::concat<{numbers}>", f"{lower.name}, {upper.name}, {made.name}"
+    e.process(made.name, block, streams, 2 * rows * pairs * words)
     if odd:
         shape = {"HEIGHT": rows, "WIDTH": 2 * pairs, "CHANNELS": channels, "LANES": lanes}
         shape |= {"START_ROW": 0, "START_COLUMN": 0, "STEP_ROWS": 1, "STEP_COLUMNS": 1}
         kept = e.numbers(f"{op.name}_columns", shape | {"ROWS": rows, "COLUMNS": columns})
         out = e.output(op, lanes)
-        call = f"pyqkit::slice<{source.code}, {kept}>({made.name}, {out.name})"
-        e.process(out.name, call, 2 * rows * pairs * words)
+        block, streams = f"pyqkit::slice<{source.code}, {kept}>", f"{made.name}, {out.name}"
+        e.process(out.name, block, streams, 2 * rows * pairs * words)
 
 
 def _halves(e: Emitter, op: Operator, source: Stream, count: int, words: int) -> tuple[Stream, Stream]:
@@ -64,6 +64,9 @@ def _halves(e: Emitter, op: Operator, source: Stream, count: int, words: int) ->
     depth, lanes = max(FIFO_WORDS, 2 * words + 2), source.lanes // 2
     lower = e.stream(f"{op.name}_lower_half", source.bits, lanes, depth)
     upper = e.stream(f"{op.name}_upper_half", source.bits, lanes, depth)
-    call = f"pyqkit::split<{source.code}, {count}, {lanes}>({source.name}, {lower.name}, {upper.name})"
-    e.process(f"{op.name}_split", call, count)
+    block, streams = (
+        f"pyqkit::split<{source.code}, {count}, {lanes}>",
+        f"{source.name}, {lower.name}, {upper.name}",
+    )
+    e.process(f"{op.name}_split", block, streams, count)
     return lower, upper

@@ -35,14 +35,23 @@ class Schedule:
     @property
     def pipeline_cycles(self) -> int:
         """Cycles that the pipelines of all processes take beside their trips (estimated)."""
-        return PIPELINE_CYCLES * len(self.processes)
+        return PIPELINE_CYCLES * sum(process.passes for process in self.processes)
+
+    @property
+    def turn_cycles(self) -> int:
+        """Those of them in hardware that frames pass several times (estimated)."""
+        return PIPELINE_CYCLES * sum(process.passes for process in self.processes if process.passes > 1)
 
     def cycles(self) -> dict[str, int]:
         """Cycles a frame of every operator and every end: its slowest process (estimated)."""
         found: dict[str, int] = {}
         for process in self.processes:
-            found[process.owner] = max(found.get(process.owner, 0), process.trips + PIPELINE_CYCLES)
+            found[process.owner] = max(found.get(process.owner, 0), self._cycles(process))
         return found
+
+    @staticmethod
+    def _cycles(process: Process) -> int:
+        return process.trips + PIPELINE_CYCLES * process.passes
 
 
 class _Outline(Emitter):

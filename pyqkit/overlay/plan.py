@@ -107,7 +107,7 @@ def plan(
     check_name(name, "the build folder")
     stored = build_contents.read(build)
     designs, graph = stored.designs, stored.designs.compiled.graph
-    backends.check_made(designs, backend)
+    backends.check(backend)
     inputs, outputs = len(graph.inputs), len(graph.outputs)
     if inputs > 1:
         raise OverlayError(

@@ -29,6 +29,7 @@ from pyqkit.errors import UserError
 from pyqkit.files import check_file, replacing
 from pyqkit.graph.layer_names import layer_of, module_path
 from pyqkit.graph.model import QUANTISERS
+from pyqkit.quant.attention import write_out_attention
 from pyqkit.quant.calibration import warn_of_uncalibrated
 from pyqkit.quant.check import check_export
 from pyqkit.quant.handlers import Manager
@@ -127,6 +128,7 @@ def _copied(model: torch.nn.Module) -> torch.nn.Module:
         ) from error
     working = working.to("cpu", torch.float32).eval()
     write_out_norms(working)
+    write_out_attention(working)
     for module in working.modules():
         if hasattr(module, "export_handler"):
             module.export_handler = None  # type: ignore[assignment]  # of an export before, by Brevitas' own manager perhaps
@@ -138,6 +140,8 @@ def _run(model: torch.nn.Module, x: torch.Tensor) -> Sequence[torch.Tensor]:
     with _running(model) as layer:
         try:
             made = model(x)
+        except UserError:
+            raise
         except Exception as error:  # whatever the user's forward raises
             where = f" in {layer[-1]}" if layer else ""
             raise UserError(

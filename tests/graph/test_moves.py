@@ -71,7 +71,7 @@ def test_moved_elements_are_those_that_qonnx_moves(name: str) -> None:
 REFUSED: dict[str, tuple[Make, str]] = {
     "batch": (
         lambda b, x: b.node("Transpose", x, perm=[1, 0, 2, 3]),
-        "the batch is not the first axis of its input; move it there before",
+        "the batch is not the first axis of its input; move it there before, as pyqkit.quant.export_qonnx",
     ),
     "batch reshaped": (
         lambda b, x: b.node("Reshape", x, whole(b, 2, 50)),

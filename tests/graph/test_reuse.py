@@ -113,9 +113,9 @@ def test_the_rate_counts_every_pass() -> None:
     assert report.frames_per_second >= 100_000
     assert [layer.passes for layer in report.layers] == [1, 1, 4, 4, 4, 4]
     assert report.macs == alone.report().macs
-    assert set(report.backends) == {"rtl"} and set(alone.report().backends) == {"rtl", "hls"}
-    with pytest.raises(UserError, match="take SystemVerilog"):
-        shared.engine("hls")
+    assert set(report.backends) == {"rtl", "hls"}
+    assert report.backends["hls"].initiation_interval_cycles > report.initiation_interval_cycles
+    assert report.backends["hls"].bottleneck == report.bottleneck
 
 
 def test_the_next_step_is_what_its_schedule_says() -> None:
@@ -127,7 +127,7 @@ def test_the_next_step_is_what_its_schedule_says() -> None:
     design = generate(built, foldings, clock_mhz=100.0)
     assert step.initiation_interval_cycles == design.interval < report.initiation_interval_cycles
     assert step.initiation_interval_cycles > shared.designs.estimator.interval(foldings)
-    assert backends_sentence(report) == "That is as SystemVerilog (backend rtl)."
+    assert "; as C++ (backend hls) " in backends_sentence(report)
 
 
 def test_every_layer_has_the_folding_of_its_hardware(tmp_path: Path) -> None:
@@ -138,8 +138,23 @@ def test_every_layer_has_the_folding_of_its_hardware(tmp_path: Path) -> None:
     assert [shared.foldings[name] for name in layers] == [own["layer_0_sums"]] * 4
     assert own["layer_0_sums"] != ConvolutionFolding(1, 1)
     shared.save_folding(tmp_path / "folding.json")
-    again = given(shared.graph, shared.board, 100.0, tmp_path / "folding.json", "on")
-    assert again.foldings == own
+    for wish in ("on", "auto"):  # the file says that they share
+        again = given(shared.graph, shared.board, 100.0, tmp_path / "folding.json", wish)
+        assert again.foldings == own and again.reuse == shared.compiled.reuse
+
+
+def test_a_file_of_layers_that_share_is_no_other_design_s(tmp_path: Path) -> None:
+    shared, path = compiled(chain(4), "on"), tmp_path / "folding.json"
+    shared.save_folding(path)
+    with pytest.raises(UserError, match="with --reuse off, but .*json has those of layers that share"):
+        given(shared.graph, shared.board, 100.0, path, "off")
+    with pytest.raises(UserError, match=r"pass 3 times were expected in .*json, but {\"passes\": 4} came"):
+        given(chain(3), shared.board, 100.0, path, "auto")
+    with pytest.raises(UserError, match="has none whose formats and shapes are equal"):
+        given(chain(1), shared.board, 100.0, path, "auto")
+    alone = compiled(chain(4), "off")
+    alone.save_folding(path, force=True)
+    assert given(alone.graph, alone.board, 100.0, path, "auto").reuse is None
 
 
 def test_a_build_folder_keeps_it(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ MUTANTS = [
     ("unrolled", "dataflow", "#pragma HLS UNROLL\n", "#pragma HLS UNROLL factor = 2\n"),
     ("unrolled", "layout", "    part.step();", "    while (part.at > 0) part.step();"),
     ("division", "sliding_window", "part = line_ends ? 0 : int(part) + 1;", "part = (part + 1) % PARTS_OUT;"),
-    ("division", "add", "Table::left(word.at, lane)", "Table::left(trip / WORDS, lane)"),
+    ("division", "add", "constants + word.at, lane)", "constants + trip / WORDS, lane)"),
     (
         "recursion",
         "sliding_window",

@@ -1,7 +1,8 @@
-"""Overlays of designs whose layers share hardware: codes on the emulated board, and what C++ is told."""
+"""Overlays of designs whose layers share hardware: codes on the emulated board, C++ as Vitis compiles it."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,17 @@ from pyqkit.accelerator import Accelerator
 from pyqkit.board_emulation.board import overlay_models
 from pyqkit.board_emulation.network import Network
 from pyqkit.board_emulation.streams import Stream
+from pyqkit.hls.generate import library
 from pyqkit.overlay import hwh, vendor
 from pyqkit.overlay.emulated import write
 from pyqkit.overlay.plan import plan
 from pyqkit.runtime import Driver
 from tests.cli.calls import run
+from tests.emulate.test_engines import needs_compiler
 from tests.graph.test_reuse import chain, compiled
 from tests.rtl.bench import needs_verilator
+
+HLS = Path(__file__).parent.parent / "hls"
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +64,11 @@ def test_the_overlay_s_own_hardware_computes_them(shared: Accelerator, build: Pa
     assert_array_equal(taken.from_bytes(found), expected)
 
 
-@needs_verilator
-def test_verify_takes_systemverilog_by_itself(shared: Accelerator, build: Path, tmp_path: Path) -> None:
+@needs_compiler
+def test_verify_takes_the_cpp(shared: Accelerator, build: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", frames(shared)[:3])
     found = run("verify", build, "--input", tmp_path / "x.npy")
-    assert found.exit_code == 0 and "engines exact, rtl: 0 codes differ" in found.output
+    assert found.exit_code == 0 and "engines exact, hls: 0 codes differ" in found.output
 
 
 def test_a_project_in_systemverilog_holds_the_loop(build: Path, tmp_path: Path) -> None:
@@ -72,11 +77,17 @@ def test_a_project_in_systemverilog_holds_the_loop(build: Path, tmp_path: Path) 
     assert {"pqk_loop_entry.sv", "pqk_loop_exit.sv", "pqk_pass_address.sv"} <= names
 
 
-@pytest.mark.parametrize("command", ["overlay", "report"])
-def test_c_is_refused_in_a_sentence(command: str, build: Path, tmp_path: Path) -> None:
-    target = tmp_path / "overlay"
-    more = ["-o", str(target)] if command == "overlay" else []
-    found = run(command, build, "--backend", "hls", *more)
-    assert found.exit_code == 2
-    assert "frames pass that of layer_0_sums 3 times; take SystemVerilog" in found.output
-    assert "compile with --reuse off" in found.output and not target.exists()
+@needs_compiler
+def test_golden_vectors_through_the_cpp_as_vitis_compiles_it(build: Path, tmp_path: Path) -> None:
+    """What a project in C++ has: processes in turn, whose frames come back through a stream."""
+    project = vendor.write_project(plan(build), tmp_path / "project", "hls")
+    assert "static void pyqkit_passes(" in (project / "hls" / "network.hpp").read_text()
+    include = [f"-I{HLS / 'vitis'}", f"-I{library() / 'simulation' / 'native'}"]
+    files = [project / "hls" / name for name in ("top.cpp", "test_bench.cpp")]
+    command = ["g++", "-std=c++14", "-O0", "-w", *include, *map(str, files), "-o", str(tmp_path / "csim")]
+    compiled = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert compiled.returncode == 0, compiled.stderr
+    done = subprocess.run(
+        [tmp_path / "csim"], cwd=project / "golden", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "golden vectors: 0 of " in done.stdout, done.stdout

@@ -117,8 +117,8 @@ def to_hls(e: hls.Emitter, op: Operator) -> None:
     table = e.struct(f"{op.name}_table", {"weight": weights})
     numbers = f"{out.bits}, {tensor.pixels}, {tensor.shape[2]}, {folding.lanes}"
     kind = e.format(tensor.format)
-    call = f"pyqkit::absolute<{kind}, {numbers}, {table}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(tensor) // folding.lanes)
+    block, streams = f"pyqkit::absolute<{kind}, {numbers}, {table}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, codes(tensor) // folding.lanes)
 
 
 # ---- rtl/operators and rtl/ --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ template <class Round> bool norm_pixel(const Norm &n, const Round &round, int32_
     squares += (int64_t)x[c] * x[c];
   }
   if (!n.centred) sum = 0;
-  const double count = n.channels, moved = (double)sum;  // integers below 2**53
+  const double count = n.channels, moved = (double)sum;  // integers below 2**32
   const double inverse = 1 / std::sqrt((double)(n.channels * squares - sum * sum) + n.epsilon);
   int64_t unsure = 0;
   for (int c = 0; c < n.channels; ++c) {

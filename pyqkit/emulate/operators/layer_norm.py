@@ -47,7 +47,7 @@ class LayerNormRunner(Runner):
             normalise = prepared(call, *given, norm.address, nearest.address, result, decided.unsure)
 
             def run() -> None:
-                if fmt.is_logarithmic:  # its integers are below 2**26, or squares would not add up exactly
+                if fmt.is_logarithmic:  # the operator takes those below 2**31 alone
                     integers[:] = integers_of(x[0], fmt)
                 if normalise():
                     decided.decide()

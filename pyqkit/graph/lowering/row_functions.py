@@ -21,7 +21,7 @@ from pyqkit.graph.lowering.functions import Affine, Fractions
 from pyqkit.graph.lowering.norms import check_alone
 from pyqkit.graph.lowering.real import Real, fractions
 from pyqkit.graph.lowering.session import Lowering
-from pyqkit.graph.ops.layer_norm import LayerNorm
+from pyqkit.graph.ops.layer_norm import EPSILON_BITS, LayerNorm
 from pyqkit.graph.ops.softmax import Softmax
 
 _BEHIND = "put a quantiser (QuantIdentity) behind the softmax or the norm"
@@ -128,7 +128,7 @@ class NormRows:
         # variance; with RMS norms d is n * x and v is n**2 times the mean square.
         scaled = self.epsilon * channels**2 / self.step**2
         gains, offsets = _whole(gain if self.step > 0 else -gain), _whole(offset)
-        numerator, denominator = _whole([scaled])
+        _check_bits([scaled], EPSILON_BITS)
         return lowering.emit(
             LayerNorm,
             name,
@@ -138,22 +138,26 @@ class NormRows:
             gain_denominators=gains[1],
             offset_numerators=offsets[0],
             offset_denominators=offsets[1],
-            epsilon_numerator=int(numerator[0]),
-            epsilon_denominator=int(denominator[0]),
+            epsilon_numerator=scaled.numerator,
+            epsilon_denominator=scaled.denominator,
             centred=self.centred,
         )
 
 
 def _whole(values: Iterable[Fraction]) -> tuple[np.ndarray, np.ndarray]:
     """Numerators and denominators, int64."""
-    pairs = [(value.numerator, value.denominator) for value in values]
-    if any(abs(numerator) >= 2**63 or denominator >= 2**63 for numerator, denominator in pairs):
+    known = list(values)
+    _check_bits(known, 63)
+    numerators = np.array([value.numerator for value in known], np.int64)
+    return numerators, np.array([value.denominator for value in known], np.int64)
+
+
+def _check_bits(values: Iterable[Fraction], bits: int) -> None:
+    if any(max(abs(value.numerator), value.denominator) >> bits for value in values):
         raise Unlowerable(
-            "one of its factors has a numerator or a denominator of more than 63 bits",
+            f"one of its factors has a numerator or a denominator of more than {bits} bits",
             "take powers of two as scales of what stands before and behind it",
         )
-    numerators, denominators = zip(*pairs)
-    return np.array(numerators, np.int64), np.array(denominators, np.int64)
 
 
 def gain_and_offset(real: Real) -> tuple[Fractions, Fractions]:

@@ -143,7 +143,10 @@ class Rule:
                 "it reads the integers of a QuantizeLinear", "put a DequantizeLinear between the two"
             )
         if not self.moves and any(isinstance(value, Real) and value.batch_axis for value in node.inputs):
-            raise Unlowerable("the batch is not the first axis of its input", "move it there before")
+            raise Unlowerable(
+                "the batch is not the first axis of its input",
+                "move it there before, as pyqkit.quant.export_qonnx does for QuantMultiheadAttention",
+            )
         for name, value in node.attributes.items():
             self._check_attribute(name, value)
 

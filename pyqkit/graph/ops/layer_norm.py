@@ -14,7 +14,8 @@ from pyqkit.graph.graph import GraphError, Operator, Tensor, expect, to_integers
 from pyqkit.graph.ops import operator
 from pyqkit.graph.ops.nearest import WIDEST, Place, nearest_codes
 
-_FLOAT64 = 2**53  # integers up to here are float64 numbers
+_INT64 = 2**63  # v is such an integer; float64 has it to a unit in the last place
+EPSILON_BITS = 127  # of its numerator and its denominator: those of float32 over the square of such a scale
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class LayerNorm(Operator):
         sound = all(row.dtype == np.int64 and row.shape == rows[0].shape and row.ndim == 1 for row in rows)
         expect(sound and rows[0].size > 0, self, "gains and offsets that are no rows of int64 of one length")
         expect(min(int(rows[i].min()) for i in (1, 3)) > 0, self, "a denominator that is not positive")
+        wide = max(self.epsilon_numerator, self.epsilon_denominator) >> EPSILON_BITS
+        expect(not wide, self, f"an epsilon of more than {EPSILON_BITS} bits")
         expect(self.format.bits <= WIDEST, self, f"results in {self.format}, of more than {WIDEST} bits")
 
     def infer(self, inputs: list[Tensor]) -> list[Tensor]:
@@ -90,9 +93,9 @@ class LayerNorm(Operator):
                 f"{len(self.gain_numerators)} came; normalise all channels of a pixel"
             )
         largest = max(abs(tensor.low), abs(tensor.high))
-        if 2 * (channels * largest) ** 2 >= _FLOAT64:
+        if 2 * (channels * largest) ** 2 >= _INT64:
             raise GraphError(
-                f"channels whose squares add up to less than 2**53 were expected by {self.name}, but "
+                f"channels whose squares add up to less than 2**62 were expected by {self.name}, but "
                 f"{channels} of {tensor.format} came; quantise to fewer bits before the norm"
             )
         return [Tensor.of(self.outputs[0], tensor.shape, self.format)]

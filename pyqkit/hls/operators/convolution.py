@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -30,11 +31,12 @@ def convolution(e: Emitter, op: Operator) -> None:
     windows, steps = _windows(e, op, tensor, pixels, groups, lanes)
     # codes in the order of use: [group][output fold][input fold][PE][SIMD]
     per_group, kernel = len(op.weights) // groups, op.weights[0].size
-    policy, lines = _multiplied(e, op, tensor, folding, groups)
-    weights = _weights(e, op, folding, lines)
+    passes = e.variants(op) if op.switched else [op]
+    policy, lines = _multiplied(e, passes, tensor, folding, groups)
+    weights, count = _weights(e, op, folding, lines), len(lines) // len(passes)
     multiplied = e.typedef(f"{op.name}_product", policy)
-    memory, (count, width) = e.names.new(f"{op.name}_memory"), lines.shape
-    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {count}, {width})\n")
+    memory = e.names.new(f"{op.name}_memory")
+    e.constants.append(f"PYQKIT_WEIGHTS({memory}, {weights}, {multiplied}, {len(lines)}, {lines.shape[1]})\n")
     e.include("matrix_vector")
     out = e.output(op, pe) if pixels == 1 else e.stream(f"{op.name}_of_pairs", result.format.bits, 2 * pe)
     order, exponents = _exponents(e, op, folding, groups)
@@ -43,31 +45,25 @@ def convolution(e: Emitter, op: Operator) -> None:
         "CODE_BITS": tensor.format.bits,
         "AT_ONCE": pixels,
         "WINDOWS": steps,
-        "GROUPS": groups,
-        "OUTPUT_FOLDS": per_group // pe,
-        "INPUT_FOLDS": kernel // simd,
-        "PE": pe,
-        "SIMD": simd,
-        "LANES": lanes,
+        **{"GROUPS": groups, "OUTPUT_FOLDS": per_group // pe, "INPUT_FOLDS": kernel // simd},
+        **{"PE": pe, "SIMD": simd, "LANES": lanes},
     }
     values |= {name.upper(): value for name, value in vars(order).items()}
     shape = e.numbers(f"{op.name}_unit", values)
-    e.process(
-        op.name,
-        f"pyqkit::matrix_vector<{shape}, {multiplied}>({windows.name}, {out.name}, "
-        f"PYQKIT_MEMORY({memory}, {weights}), {exponents})",
-        steps * count,
-    )
+    block = f"pyqkit::matrix_vector<{shape}, {multiplied}>"
+    arguments = f"{windows.name}, {out.name}, PYQKIT_MEMORY({memory}, {weights}), {exponents}"
+    e.process(op.name, block, arguments, steps * count, switched=len(passes) > 1)
     if pixels > 1:
         put_in_order(e, op, out)
 
 
 def _multiplied(
-    e: Emitter, op: Convolution, tensor: Tensor, folding: ConvolutionFolding, groups: int
+    e: Emitter, passes: Sequence[Convolution], tensor: Tensor, folding: ConvolutionFolding, groups: int
 ) -> tuple[str, np.ndarray]:
-    """C++ type of the products, and the codes of weights that it takes, line by line."""
-    pe, simd = folding.pe, folding.simd
-    lines = in_order_of_use(op.weights, groups, pe, simd).reshape(-1, pe, simd)
+    """C++ type of the products, and the codes of weights that it takes, line by line, pass after pass."""
+    op, pe, simd = passes[0], folding.pe, folding.simd
+    ordered = [in_order_of_use(one.weights, groups, pe, simd) for one in passes]
+    lines = np.concatenate([codes.reshape(-1, pe, simd) for codes in ordered])
     if folding.multiplier not in PRODUCTS_OF_A_DSP:
         policy = product_policy(e, tensor.format, op.weight_format, folding.multiplier == "dsp")
         return policy, lines.reshape(len(lines), -1)
@@ -164,8 +160,8 @@ def slide(
     values |= {"FILL": pace.fill, "COUNT_IN": pace.count_in, "COUNT_OUT": pace.count_out}
     values |= {"PERIOD": pace.period, "RING": pace.ring, "FRAME": pace.trips}
     shape = e.numbers(f"{op.name}_window", values)
-    call = f"pyqkit::sliding_window<{shape}>({source.name}, {made.name})"
-    e.process(made.name, call, pace.trips, pace.fill)
+    block, streams = f"pyqkit::sliding_window<{shape}>", f"{source.name}, {made.name}"
+    e.process(made.name, block, streams, pace.trips, pace.fill)
     return made
 
 

@@ -24,7 +24,7 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     (tensor,), lanes = e.graph.input_tensors(op), e.folding_of(op, LayerNormFolding).pe
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     words = tensor.shape[2] // lanes
-    found = norm([op], tensor, words)
+    found = norm(e.variants(op), tensor, words)
     check_width(op, found.bits)
     sizes = _sizes(op, tensor, found, lanes)
     shape, kind = e.numbers(f"{op.name}_shape", sizes), e.format(tensor.format)
@@ -37,17 +37,14 @@ def layer_norm(e: Emitter, op: Operator) -> None:
         {
             "gain": _of_channels(e, f"{op.name}_gains", found.gains, lanes, sizes["GAIN_PIECES"]),
             "offset": _of_channels(e, f"{op.name}_offsets", found.offsets, lanes, sizes["OFFSET_PIECES"]),
-            "unit": _number(e, f"{op.name}_unit", found.unit, sizes["PIECES"]),
+            "unit": _number(e, f"{op.name}_unit", [found.unit], sizes["PIECES"]),
             **search_functions(e, op.name, found.search, sizes["PIECES"]),
         },
     )
     out = e.output(op, lanes)
     streams = f"{later.name}, {root.name}, {out.name}"
-    e.process(
-        op.name,
-        f"pyqkit::norm_codes<{kind}, {out.bits}, {shape}, {table}>({streams})",
-        codes(tensor) // lanes,
-    )
+    block = f"pyqkit::norm_codes<{kind}, {out.bits}, {shape}, {table}>"
+    e.process(op.name, block, streams, codes(tensor) // lanes, switched=True)
 
 
 def _root(
@@ -66,23 +63,24 @@ def _root(
     sums = e.struct(
         f"{op.name}_sums",
         {
-            name: _number(e, f"{op.name}_{name}", number, sizes["RADICAND_PIECES"])
-            for name, number in (("scale", found.scale), ("epsilon", found.epsilons[0]))
+            name: _number(e, f"{op.name}_{name}", numbers, sizes["RADICAND_PIECES"])
+            for name, numbers in (("scale", [found.scale]), ("epsilon", found.epsilons))
         },
     )
-    call = f"pyqkit::norm_moments<{kind}, {shape}, {sums}>({source.name}, {later.name}, {root.name})"
-    e.process(f"{op.name}_moments", call, codes(tensor) // source.lanes)
+    block = f"pyqkit::norm_moments<{kind}, {shape}, {sums}>"
+    streams = f"{source.name}, {later.name}, {root.name}"
+    e.process(f"{op.name}_moments", block, streams, codes(tensor) // source.lanes, switched=True)
     for segment in range(found.segments):
         next_root = e.stream(f"{op.name}_root_{segment}", 32, state)
-        call = f"pyqkit::norm_root<{found.digits}, {shape}>({root.name}, {next_root.name})"
-        e.process(f"{op.name}_root_{segment}", call, tensor.pixels * found.digits)
+        block, streams = f"pyqkit::norm_root<{found.digits}, {shape}>", f"{root.name}, {next_root.name}"
+        e.process(f"{op.name}_root_{segment}", block, streams, tensor.pixels * found.digits)
         root = next_root
     return root
 
 
 def _sizes(op: LayerNorm, tensor: Tensor, found: Norm, lanes: int) -> dict[str, int]:
     channels, largest = tensor.shape[2], max(abs(tensor.low), abs(tensor.high))
-    radicand = found.scale * found.most_spread + found.epsilons[0]
+    radicand = found.scale * found.most_spread + max(found.epsilons)
     doubled = [2 * limit + 1 for limit in found.search.limits]
     return {
         **{"PIXELS": tensor.pixels, "WORDS": channels // lanes, "LANES": lanes},
@@ -102,9 +100,9 @@ def _sizes(op: LayerNorm, tensor: Tensor, found: Norm, lanes: int) -> dict[str, 
     }
 
 
-def _number(e: Emitter, wanted: str, value: int, count: int) -> Function:
-    """One number by its pieces."""
-    return "int piece", f"{e.everywhere(wanted, pieces([value], count).ravel())}[piece]"
+def _number(e: Emitter, wanted: str, values: Sequence[int], count: int) -> Function:
+    """A number by its pieces, or that of every pass."""
+    return "int piece", f"{e.everywhere(wanted, pieces(values, count).ravel())}[piece]"
 
 
 def _of_channels(e: Emitter, wanted: str, values: Sequence[int], lanes: int, count: int) -> Function:

@@ -34,7 +34,7 @@ def permute(e: Emitter, op: Operator) -> None:
     )
     words_in, words_out = tensor.shape[2] // source.lanes, len(op.channels) // out.lanes
     trips = words_in + (tensor.pixels - 1) * max(words_in, words_out) + words_out
-    e.process(op.name, f"pyqkit::permute<{numbers}, {table}>({source.name}, {out.name})", trips, words_in)
+    e.process(op.name, f"pyqkit::permute<{numbers}, {table}>", f"{source.name}, {out.name}", trips, words_in)
 
 
 @emits("slice")
@@ -55,10 +55,8 @@ def _sliced(
     numbers = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
     numbers |= {"START_ROW": start[0], "START_COLUMN": start[1]}
     numbers |= {"STEP_ROWS": step[0], "STEP_COLUMNS": step[1], "ROWS": size[0], "COLUMNS": size[1]}
-    call = (
-        f"pyqkit::slice<{source.code}, {e.numbers(f'{op.name}_shape', numbers)}>({source.name}, {out.name})"
-    )
-    e.process(op.name, call, prod(shape) // source.lanes)
+    block = f"pyqkit::slice<{source.code}, {e.numbers(f'{op.name}_shape', numbers)}>"
+    e.process(op.name, block, f"{source.name}, {out.name}", prod(shape) // source.lanes)
 
 
 @emits("pad")
@@ -72,8 +70,8 @@ def pad(e: Emitter, op: Operator) -> None:
     shape = {"HEIGHT": height, "WIDTH": width, "CHANNELS": channels, "LANES": source.lanes}
     shape |= dict(zip(("TOP", "LEFT", "FRONT", "BOTTOM", "RIGHT", "BACK"), (*op.before, *op.after)))
     numbers = e.numbers(f"{op.name}_shape", shape | {"ZERO": tensor.format.zero_code})
-    call = f"pyqkit::pad<{source.code}, {numbers}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(result) // source.lanes)
+    block, streams = f"pyqkit::pad<{source.code}, {numbers}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, codes(result) // source.lanes)
 
 
 @emits("concat")
@@ -93,8 +91,8 @@ def concat(e: Emitter, op: Operator) -> None:
         )
         second = codes(tensors[index]) // runs
         numbers = f"{joined.code}, {runs}, {first}, {second}, {joined.lanes}"
-        call = f"pyqkit::concat<{numbers}>({joined.name}, {sources[index].name}, {out.name})"
-        e.process(out.name, call, runs * (first + second) // joined.lanes)
+        block, streams = f"pyqkit::concat<{numbers}>", f"{joined.name}, {sources[index].name}, {out.name}"
+        e.process(out.name, block, streams, runs * (first + second) // joined.lanes)
         joined, first = out, first + second
 
 
@@ -107,5 +105,5 @@ def reshape(e: Emitter, op: Operator) -> None:
     lanes = gcd(source.lanes, op.shape[2])
     out = e.output(op, lanes)
     numbers = f"{source.code}, {prod(op.shape)}, {source.lanes}, {lanes}"
-    call = f"pyqkit::convert_width<{numbers}>({source.name}, {out.name})"
-    e.process(op.name, call, prod(op.shape) // lanes)
+    block, streams = f"pyqkit::convert_width<{numbers}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, prod(op.shape) // lanes)

@@ -14,7 +14,7 @@ from pyqkit.hls.emitter import Emitter, Stream, emits
 def lookup(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Lookup)
     (tensor,) = e.graph.input_tensors(op)
-    look_up(e, op, e.input(op), op.codes, tensor)
+    look_up(e, op, e.input(op), np.stack([one.codes for one in e.variants(op)]), tensor)
 
 
 def look_up(e: Emitter, op: Operator, source: Stream, rows: np.ndarray, tensor: Tensor) -> None:
@@ -22,21 +22,29 @@ def look_up(e: Emitter, op: Operator, source: Stream, rows: np.ndarray, tensor: 
 
     Parameters
     ----------
-    rows : numpy.ndarray, shape (1 or channels, entries)
-        Codes by what comes on `source`.
+    rows : numpy.ndarray, shape (passes, 1 or channels, entries)
+        Codes by what comes on `source`; with one pass for all where they are alike.
     tensor : Tensor
         As large as what comes.
     """
     e.include("lookup")
-    out, lanes, entries = e.output(op, source.lanes), source.lanes, rows.shape[1]
-    if len(rows) == 1:
-        function = "int, int, int code", f"{e.everywhere(f'{out.name}_codes', rows[0])}[code]"
+    out, lanes, entries = e.output(op, source.lanes), source.lanes, rows.shape[2]
+    if rows.shape[1] == 1:
+        codes_of_all = e.everywhere(f"{out.name}_codes", rows.ravel())
+        function = "int row, int, int code", f"{codes_of_all}[row * {entries} + code]"
     else:
         memory = e.banks(
             f"{out.name}_codes", rows.reshape(-1, lanes, entries).swapaxes(0, 1).reshape(lanes, -1)
         )
         function = "int word, int lane, int code", f"{memory}[lane][word * {entries} + code]"
     table = e.struct(f"{out.name}_table", {"code": function})
-    numbers = f"{source.bits}, {out.bits}, {tensor.pixels}, {tensor.shape[2]}, {lanes}, {table}"
-    call = f"pyqkit::lookup<{numbers}>({source.name}, {out.name})"
-    e.process(f"{op.name}_lookup", call, codes(tensor) // lanes)
+    words = 1 if rows.shape[1] == 1 else rows.shape[1] // lanes
+    numbers = f"{source.bits}, {out.bits}, {tensor.pixels}, {tensor.shape[2]}, {lanes}, {table}, {words}"
+    streams, switched = f"{source.name}, {out.name}", len(rows) > 1
+    e.process(
+        f"{op.name}_lookup",
+        f"pyqkit::lookup<{numbers}>",
+        streams,
+        codes(tensor) // lanes,
+        switched=switched,
+    )

@@ -41,5 +41,8 @@ def matrix_product(e: Emitter, op: Operator) -> None:
         "DEPTH": operand.depth,
     }
     shape, multiplied = e.numbers(f"{op.name}_unit", values), e.typedef(f"{op.name}_product", policy)
-    call = f"pyqkit::matrix_product<{shape}, {multiplied}>({left.name}, {right.name}, {out.name})"
-    e.process(op.name, call, operand.words + tensors[0].pixels * operand.depth, operand.words)
+    block, streams = (
+        f"pyqkit::matrix_product<{shape}, {multiplied}>",
+        f"{left.name}, {right.name}, {out.name}",
+    )
+    e.process(op.name, block, streams, operand.words + tensors[0].pixels * operand.depth, operand.words)

@@ -24,5 +24,5 @@ def pixel_offset(e: Emitter, op: Operator) -> None:
     )
     numbers = f"{out.bits}, {tensor.pixels}, {tensor.shape[2]}, {lanes}"
     kind = e.format(tensor.format)
-    call = f"pyqkit::pixel_offset<{kind}, {numbers}, {table}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(tensor) // lanes)
+    block, streams = f"pyqkit::pixel_offset<{kind}, {numbers}, {table}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, codes(tensor) // lanes)

@@ -19,5 +19,5 @@ def pixel_scale(e: Emitter, op: Operator) -> None:
     table = e.struct(f"{op.name}_table", {"factor": ("int pixel", f"{factors}[pixel]")})
     numbers = f"{out.bits}, {tensor.pixels}, {tensor.shape[2]}, {source.lanes}"
     kind = e.format(tensor.format)
-    call = f"pyqkit::pixel_scale<{kind}, {numbers}, {table}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(tensor) // source.lanes)
+    block, streams = f"pyqkit::pixel_scale<{kind}, {numbers}, {table}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, codes(tensor) // source.lanes)

@@ -26,8 +26,8 @@ def max_pool(e: Emitter, op: Operator) -> None:
     source = _windows(e, op, tensor.format.lowest_code)
     out = e.output(op, source.lanes)
     numbers = f"{result.pixels}, {op.sliding.positions}, {tensor.shape[2]}, {source.lanes}"
-    call = f"pyqkit::max_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(result) * op.sliding.positions // source.lanes)
+    block, streams = f"pyqkit::max_pool<{e.format(tensor.format)}, {numbers}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, codes(result) * op.sliding.positions // source.lanes)
 
 
 @emits("sum_pool")
@@ -39,5 +39,5 @@ def sum_pool(e: Emitter, op: Operator) -> None:
     numbers = (
         f"{result.format.bits}, {result.pixels}, {op.sliding.positions}, {tensor.shape[2]}, {source.lanes}"
     )
-    call = f"pyqkit::sum_pool<{e.format(tensor.format)}, {numbers}>({source.name}, {out.name})"
-    e.process(op.name, call, codes(result) * op.sliding.positions // source.lanes)
+    block, streams = f"pyqkit::sum_pool<{e.format(tensor.format)}, {numbers}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, codes(result) * op.sliding.positions // source.lanes)

@@ -23,5 +23,5 @@ def stream_product(e: Emitter, op: Operator) -> None:
         f"{op.name}_multiplier", product_policy(e, tensors[0].format, tensors[1].format, False)
     )
     numbers = f"{left.bits}, {right.bits}, {out.bits}, {tensors[0].pixels}, {tensors[0].shape[2]}, {lanes}"
-    call = f"pyqkit::stream_product<{policy}, {numbers}>({left.name}, {right.name}, {out.name})"
-    e.process(op.name, call, codes(tensors[0]) // lanes)
+    block, streams = f"pyqkit::stream_product<{policy}, {numbers}>", f"{left.name}, {right.name}, {out.name}"
+    e.process(op.name, block, streams, codes(tensors[0]) // lanes)

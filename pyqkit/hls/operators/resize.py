@@ -27,8 +27,8 @@ def resize(e: Emitter, op: Operator) -> None:
         for axis, found in (("row", op.rows), ("column", op.columns))
     }
     table = e.struct(f"{op.name}_table", times)
-    call = f"pyqkit::resize<{source.code}, {numbers}, {table}>({source.name}, {out.name})"
-    e.process(op.name, call, len(takes))
+    block, streams = f"pyqkit::resize<{source.code}, {numbers}, {table}>", f"{source.name}, {out.name}"
+    e.process(op.name, block, streams, len(takes))
 
 
 def _times(e: Emitter, wanted: str, place: str, times: list[int]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
+
+import numpy as np
 
 from pyqkit.dataflow.row_search import shares
 from pyqkit.dataflow.streams import codes
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.softmax import Softmax, SoftmaxFolding
-from pyqkit.hls.emitter import Emitter, emits
+from pyqkit.hls.emitter import Emitter, Function, emits
 from pyqkit.hls.wide import check_width, pieces, pieces_for, search_functions
 
 
@@ -16,13 +19,16 @@ from pyqkit.hls.wide import check_width, pieces, pieces_for, search_functions
 def softmax(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Softmax)
     e.include("softmax")
-    (tensor,), lanes, found = e.graph.input_tensors(op), e.folding_of(op, SoftmaxFolding).pe, shares([op])
+    (tensor,), lanes = e.graph.input_tensors(op), e.folding_of(op, SoftmaxFolding).pe
+    variants = e.variants(op)
+    found = shares(variants)
+    largest = max(found.factors)
     source = e.converted(op.name, e.input(op), lanes, codes(tensor), f"for_{op.name}")
     rows, words = tensor.pixels * op.groups, tensor.shape[2] // op.groups // lanes
     sums = found.term_bits + (words * lanes - 1).bit_length()
-    wide = max(found.factors[0].bit_length() + found.term_bits, found.search.bits + 1 + sums) + 2
+    wide = max(largest.bit_length() + found.term_bits, found.search.bits + 1 + sums) + 2
     check_width(op, wide)
-    count = pieces_for([found.factors[0], 2 * max(map(abs, found.search.limits)) + 1])
+    count = pieces_for([largest, 2 * max(map(abs, found.search.limits)) + 1])
     shape = e.numbers(
         f"{op.name}_shape",
         {
@@ -31,20 +37,24 @@ def softmax(e: Emitter, op: Operator) -> None:
             **{"SUM_BITS": sums, "WIDE_BITS": wide, "STEPS": found.search.steps, "PIECES": count},
         },
     )
-    significands = e.everywhere(f"{op.name}_significands", op.significands)
-    exponents = e.everywhere(f"{op.name}_exponents", op.exponents - op.exponents.min())
-    entries = {
-        "significand": ("int code", f"{significands}[code]"),
-        "exponent": ("int code", f"{exponents}[code]"),
-    }
-    table = e.struct(f"{op.name}_table", entries)
+    table = e.struct(f"{op.name}_table", _entries(e, op, variants))
     terms = e.stream(f"{op.name}_terms", found.term_bits, lanes)
-    call = f"pyqkit::softmax_terms<{source.bits}, {shape}, {table}>({source.name}, {terms.name})"
+    block, streams = f"pyqkit::softmax_terms<{source.bits}, {shape}, {table}>", f"{source.name}, {terms.name}"
     trips = ceil(codes(tensor) / lanes) + words
-    e.process(f"{op.name}_terms", call, trips, words)
-    factor = e.everywhere(f"{op.name}_factor", pieces([found.factors[0]], count).ravel())
+    e.process(f"{op.name}_terms", block, streams, trips, words, switched=True)
+    factor = e.everywhere(f"{op.name}_factor", pieces(found.factors, count).ravel())
     functions = search_functions(e, op.name, found.search, count)
     search = e.struct(f"{op.name}_search", {"factor": ("int piece", f"{factor}[piece]"), **functions})
     out = e.output(op, lanes)
-    call = f"pyqkit::softmax_codes<{out.bits}, {shape}, {search}>({terms.name}, {out.name})"
-    e.process(op.name, call, trips, words)
+    block, streams = f"pyqkit::softmax_codes<{out.bits}, {shape}, {search}>", f"{terms.name}, {out.name}"
+    e.process(op.name, block, streams, trips, words, switched=True)
+
+
+def _entries(e: Emitter, op: Softmax, variants: Sequence[Softmax]) -> dict[str, Function | list[Function]]:
+    """``significand`` and ``exponent`` of the codes of all passes, one behind the other."""
+    significands = np.concatenate([one.significands for one in variants])
+    exponents = np.concatenate([one.exponents - one.exponents.min() for one in variants])
+    found: dict[str, Function | list[Function]] = {}
+    for word, values in (("significand", significands), ("exponent", exponents)):
+        found[word] = "int code", f"{e.everywhere(f'{op.name}_{word}s', values)}[code]"
+    return found

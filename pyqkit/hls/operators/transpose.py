@@ -16,6 +16,6 @@ def transpose(e: Emitter, op: Operator) -> None:
     out = e.output(op, source.lanes)
     height, width, channels = tensor.shape
     numbers = f"{height // op.rows}, {op.rows}, {width}, {channels // source.lanes}, {source.lanes}"
-    call = f"pyqkit::transpose<{source.code}, {numbers}>({source.name}, {out.name})"
+    block, streams = f"pyqkit::transpose<{source.code}, {numbers}>", f"{source.name}, {out.name}"
     fill = op.rows * width * (channels // source.lanes)
-    e.process(op.name, call, codes(tensor) // source.lanes + fill, fill)
+    e.process(op.name, block, streams, codes(tensor) // source.lanes + fill, fill)

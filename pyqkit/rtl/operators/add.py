@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import ceil
 
 import numpy as np
 
+from pyqkit.dataflow.passes import partial_sums
 from pyqkit.dataflow.streams import codes
-from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.widths import signed_bits
-from pyqkit.graph.graph import Operator, Tensor
+from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.add import Add
 from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import (
@@ -36,7 +36,7 @@ def add(e: Emitter, op: Operator) -> None:
     lanes, channels = sources[0].lanes, result.shape[2]
     multipliers = np.stack([one.multipliers for one in variants], axis=1)  # (inputs, passes, channels)
     partial, known, ones = sources[0], tensors[0].format, np.ones((1, channels), np.int64)
-    for index, total in enumerate(_partial_sums(variants, tensors, result), 1):
+    for index, total in enumerate(partial_sums(variants, tensors, result), 1):
         last, tensor, factors = index == len(sources) - 1, tensors[index], multipliers[index]
         out = e.output(op, lanes) if last else e.stream(f"{op.name}_partial_{index}", total.bits, lanes)
         parameters: Parameters = {"LANES": lanes, "SUM_BITS": total.bits}
@@ -62,13 +62,6 @@ def add(e: Emitter, op: Operator) -> None:
         timing = Pipeline.every(codes(result) // lanes, sum(registers.values()) + 1)  # and the sum
         e.block(op.name, "add", parameters, {"left": partial, "right": sources[index]}, {"out": out}, timing)
         partial, known = out, total
-
-
-def _partial_sums(variants: Sequence[Add], tensors: list[Tensor], result: Tensor) -> list[NumberFormat]:
-    """Formats that hold the sums of the first two branches, the first three, and so on, in every pass."""
-    partial = zip(*(one.partial_sums(tensors)[:-1] for one in variants))
-    widest = [Integer.for_range(min(f.low for f in found), max(f.high for f in found)) for found in partial]
-    return [*widest, result.format]
 
 
 def _read(p: Mapping[str, int | str], side: str) -> int:

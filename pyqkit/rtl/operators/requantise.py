@@ -7,6 +7,7 @@ from math import ceil
 
 import numpy as np
 
+from pyqkit.dataflow.passes import at_shift
 from pyqkit.dataflow.streams import codes
 from pyqkit.dataflow.thresholds import search_table
 from pyqkit.formats.widths import signed_bits
@@ -127,7 +128,7 @@ def rescale(e: Emitter, op: Operator) -> None:
     ]
     bits = signed_bits(np.array([-largest, largest, *ends], dtype=object))
     width = signed_bits(np.array([tensor.low, tensor.high], dtype=object))
-    multipliers, offsets = (_at_shift(variants, name, shift) for name in ("multiplier", "offset"))
+    multipliers, offsets = (at_shift(variants, name, shift) for name in ("multiplier", "offset"))
     pairs = np.stack([multipliers, offsets], axis=1).reshape(depth * len(variants), -1)
     decoding = e.pipelined_decoding(tensor.format, width)
     parameters: Parameters = {
@@ -156,13 +157,6 @@ def rescale(e: Emitter, op: Operator) -> None:
     latency = int(decoding["DECODE_STAGES"]) + sum(registers.values()) + 3  # with product, sum and result
     timing = Pipeline.every(codes(tensor) // lanes, latency)
     e.block(op.name, "rescale", parameters, {"in": source}, {"out": out}, timing)
-
-
-def _at_shift(variants: list[Rescale], name: str, shift: int) -> np.ndarray:
-    """Factors or offsets of all passes, those of smaller shifts made up for (Python integers if need be)."""
-    if len(variants) == 1:
-        return np.asarray(getattr(variants[0], name))
-    return np.concatenate([getattr(one, name).astype(object) << shift - one.shift for one in variants])
 
 
 def rescale_stages(width: int, multiplier: int, bits: int, clock_mhz: float) -> dict[str, int]:

@@ -75,7 +75,8 @@ def softmax(lowering: Lowering, node: Node) -> list[Value]:
 def _shares(lowering: Lowering, real: Real, name: str, causal: bool) -> Real:
     """Softmax along the last axis."""
     reason = f"its scores are not quantised to at most {TABLE_BITS} bits"
-    _codes(lowering, real, TABLE_BITS, reason, COMMAND)
+    own = "brevitas.nn.QuantMultiheadAttention has softmax_input_quant"
+    _codes(lowering, real, TABLE_BITS, reason, f"{COMMAND}; {own}")
     if any(offset != real.offset[0] for offset in real.offset):
         raise Unlowerable(
             "numbers of their own are added to its scores", "quantise the scores behind the sum"

@@ -1,0 +1,78 @@
+"""Brevitas' own attention: its files have the batch as the first axis, and what it computes; and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import brevitas.nn as qnn
+import onnx
+import pytest
+import torch
+from brevitas.export import export_qonnx as brevitas_export
+from brevitas.quant import Int8ActPerTensorFloat
+from torch import Tensor, nn
+
+from pyqkit.errors import UserError
+from pyqkit.graph.importer import import_qonnx
+from pyqkit.graph.lowering.errors import ConversionError
+from pyqkit.quant import export_qonnx
+from tests.graph.checked import check
+
+WIDTH, HEADS, TOKENS = 16, 4, 5
+
+
+class Network(nn.Module):
+    """Attention of every token to all of them."""
+
+    def __init__(self, batch_first: bool = True, mask: Tensor | None = None, **options: Any) -> None:
+        super().__init__()
+        self.batch_first, self.mask = batch_first, mask
+        self.first, self.last = (qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat) for _ in range(2))
+        scores = {"softmax_input_quant": Int8ActPerTensorFloat} | options
+        self.attention = qnn.QuantMultiheadAttention(WIDTH, HEADS, batch_first=batch_first, **scores)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        x = x if self.batch_first else x.transpose(0, 1)
+        made: Tensor = self.attention(x, x, x, key_padding_mask=self.mask)[0]
+        return self.last(made if self.batch_first else made.transpose(0, 1))
+
+
+def calibrated(**options: Any) -> tuple[Network, Tensor]:
+    torch.manual_seed(2)
+    network, x = Network(**options), torch.randn(12, TOKENS, WIDTH)
+    network.train()(x)
+    return network.eval(), x
+
+
+FORMS: dict[str, dict[str, bool]] = {
+    "one projection": {},
+    "three projections": {"packed_in_proj": False},
+    "tokens first": {"batch_first": False},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_attention_is_what_brevitas_computes(form: str, tmp_path: Path) -> None:
+    network, x = calibrated(**FORMS[form])
+    graph = check(onnx.load(export_qonnx(network, x, tmp_path / "net.onnx")), x.numpy())
+    kinds = [op.kind for op in graph.operators]
+    assert kinds.count("matrix_product") == 2 and kinds.count("softmax") == 1
+    assert type(network.attention) is qnn.QuantMultiheadAttention
+
+
+def test_what_attention_must_not_have(tmp_path: Path) -> None:
+    network, x = calibrated(add_zero_attn=True)
+    with pytest.raises(UserError, match="of whole frames was expected, but add_zero_attn came; leave it out"):
+        export_qonnx(network, x, tmp_path / "net.onnx")
+    network, x = calibrated(softmax_input_quant=None)
+    with pytest.raises(ConversionError, match="its scores are not quantised .* softmax_input_quant"):
+        import_qonnx(onnx.load(export_qonnx(network, x, tmp_path / "net.onnx")))
+
+
+def test_a_file_of_brevitas_own_export_says_who_writes_it_right(tmp_path: Path) -> None:
+    network, x = calibrated()
+    brevitas_export(network, x[:1], str(tmp_path / "net.onnx"), dynamo=False, opset_version=17)
+    with pytest.raises(ConversionError, match="as pyqkit.quant.export_qonnx does for"):
+        import_qonnx(onnx.load(tmp_path / "net.onnx"))
