@@ -79,7 +79,8 @@ def quantise(
     """Quantise the float network that FACTORY makes, and write it as QONNX.
 
     MODULE.py is your own code; it is imported and FACTORY is called without arguments. Nothing else that is
-    read is executed.
+    read is executed. The network is put into evaluation mode, in which dropout drops nothing and batch norms
+    have the statistics of training.
     """
     from pyqkit.quant import export_qonnx
     from pyqkit.quant.ptq import Recipe, loading, quantised

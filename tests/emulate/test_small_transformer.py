@@ -9,7 +9,7 @@ from torch import nn
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
-from pyqkit.emulate.hls import HlsEngine
+from pyqkit.emulate.hls import HlsEngine, Simulator
 from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.studies.networks.vit import VisionTransformer
 from tests.emulate.test_engines import FAST as FAST_CPP
@@ -27,6 +27,12 @@ def frames() -> np.ndarray:
 
 @pytest.fixture(scope="module", params=["int8", "e3m2"])
 def transformer(request: pytest.FixtureRequest, frames: np.ndarray) -> Accelerator:
+    made = pyqkit.quantise(_model(), frames, weights=request.param, recipe="norms")
+    return pyqkit.compile(made, torch.from_numpy(frames[:1]), board="ZCU104", target_fps=1000)
+
+
+def _model() -> nn.Module:
+    """With gains, positions and a class token as if it had been trained."""
     torch.manual_seed(6)
     model = VisionTransformer(WIDTH, 2 * WIDTH, HEADS, DEPTH, side=SIDE)
     nn.init.normal_(model.pos_embed, 0, 0.25)
@@ -35,8 +41,7 @@ def transformer(request: pytest.FixtureRequest, frames: np.ndarray) -> Accelerat
         if isinstance(module, nn.LayerNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.3)
-    made = pyqkit.quantise(model.eval(), frames, weights=request.param, recipe="norms")
-    return pyqkit.compile(made, torch.from_numpy(frames[:1]), board="ZCU104", target_fps=1000)
+    return model.eval()
 
 
 @needs_compiler
@@ -55,6 +60,18 @@ def test_all_engines_agree(transformer: Accelerator, frames: np.ndarray) -> None
             np.testing.assert_array_equal(rtl.counts.intervals, rtl.design.paces)
             assert rtl.counts.latency == rtl.design.latency
     same(wanted, HlsEngine(graph, foldings, flags=FAST_CPP).run(codes))
+
+
+@needs_compiler
+def test_two_layers_that_share_hardware_in_cpp(frames: np.ndarray) -> None:
+    """All kinds of constants of a transformer's layers are switched, products of streams among them."""
+    made = pyqkit.quantise(_model(), frames, weights="int8", recipe="norms")
+    example = torch.from_numpy(frames[:1])
+    shared = pyqkit.compile(made, example, board="ZCU104", target_fps=1000, reuse="on")
+    assert shared.compiled.passes == DEPTH
+    codes, engine = shared.encode(frames[:4]), Simulator(shared.designs.hls, flags=FAST_CPP)
+    same(shared.exact.run(codes), engine.run(codes))
+    assert engine.trips() == {process.name: process.trips for process in engine.design.processes}
 
 
 def same(wanted: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> None:

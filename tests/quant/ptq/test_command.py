@@ -23,6 +23,10 @@ from torch import nn
 def make():
     return nn.Sequential(nn.Conv2d(1, WIDTH, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36 * WIDTH, 10))
 
+def dropping():
+    made = nn.Sequential(*make(), nn.Dropout(0.5))
+    return made.train()
+
 def broken():
     raise RuntimeError("no such luck")
 
@@ -62,6 +66,15 @@ def quantise(*arguments: object) -> Any:
 
 
 GIVEN = ("net.py:make", "--weights", "w.npz", "--calib", "x.npy", "-o", "net.onnx")
+
+
+def test_dropout_of_a_network_in_training_mode_drops_nothing(folder: Path) -> None:
+    assert quantise(*GIVEN, "--weights-format", "int8").exit_code == 0
+    dropping = ("net.py:dropping", *GIVEN[1:-1], "dropping.onnx", "--weights-format", "int8")
+    assert quantise(*dropping).exit_code == 0
+    x = frames().numpy()
+    plain, dropped = (pyqkit.compile(name, target_fps=10)(x) for name in ("net.onnx", "dropping.onnx"))
+    np.testing.assert_array_equal(plain, dropped)
 
 
 def test_writes_what_the_python_interface_gives(folder: Path) -> None:
