@@ -11,6 +11,7 @@ from pyqkit.emulate.rtl import RtlEngine, Stalls
 from pyqkit.formats import parse
 from pyqkit.graph.folding import EndFolding, Folding
 from pyqkit.graph.graph import Tensor
+from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.matrix_product import MatrixProduct, MatrixProductFolding
 from pyqkit.graph.ops.pixel_offset import PixelOffset
 from pyqkit.rtl.isolated import isolated, random_codes
@@ -139,16 +140,22 @@ def test_products_alone_take_the_cycles_of_what_is_slower(name: str) -> None:
 
 
 @needs_verilator
-def test_queries_wait_for_all_keys() -> None:
-    """In a FIFO as deep as the schedule says: with half of it no more keys come."""
-    net, edge = attention("int4", 50), ("q", "scores")
+def test_what_waits_for_all_keys_has_fifos_as_deep_as_they_must_be() -> None:
+    """Queries, and the shortcut around attention: with half and an eighth less of them no more keys come."""
+    net = attention("int4", 50)
+    projected = net.conv("projected", net.threshold("c", "contexts"), 4, 1)
+    net.finish(net.add(Add("sum", [projected, "x"], ["sum"], np.array([[1, 1, 1, 1], [2, -3, 1, 4]]))))
     folding: dict[str, Folding] = {"input port 0": EndFolding(1), "scores": MatrixProductFolding(5, 3)}
     folding["contexts"] = MatrixProductFolding(3, 5)
     full = RtlEngine(net.graph, folding, flags=FAST)
     agree(net, full.run)
     assert full.counts is not None and full.counts.interval == full.design.interval
-    needed = full.design.fifos[edge]
-    assert needed > 200  # words of a code each, of 50 tokens less what the window keeps
-    less = RtlEngine(net.graph, folding, depths={edge: needed // 2}, flags=FAST)
-    with pytest.raises(DeadlockError, match=r"stopped in cycle \d+; full: .*q_to_scores"):
-        less.run(net.codes)
+    assert full.counts.latency == full.design.latency
+    full.stalls = Stalls(0.3, seed=2)
+    agree(net, full.run)
+    for edge, part in {("q", "scores"): 2, ("x", "sum"): 8}.items():
+        needed = full.design.fifos[edge]
+        assert needed > 200  # words of a code each, where the shallowest FIFO has 32
+        less = RtlEngine(net.graph, folding, depths={edge: needed - needed // part}, flags=FAST)
+        with pytest.raises(DeadlockError, match=rf"stopped in cycle \d+; full: .*{edge[0]}_to_{edge[1]}"):
+            less.run(net.codes)
