@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import sqrt
@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "microscopiq.json", ROOT / "docs" / "microscopiq.md"
 BEGIN, END = "<!-- results: written by benchmarks/microscopiq.py -->\n", "<!-- end of results -->\n"
 SEEDS = 3
+EQUAL = 0.05  # bits of a weight
 _Z = 1.959964  # of the normal distribution, for 95 % on both sides
 # Table 7 of the paper, step by step: what is new, before, after, and whether perplexity falls there.
 LADDER = (
@@ -42,6 +43,13 @@ LADDER = (
     ("compensation", "msq2.rtn", "msq2", True),
     ("activations MX-INT-8, migration 0.7", "msq2", "msq2.a8", False),
     ("keys and values in 2 bits", "msq2.a8", "msq2.a8.kv2", False),
+)
+
+
+FOUR = (
+    *(f"msq4{kind}" for kind in ("", ".shifted", ".inputs", ".swept", ".scaled", ".aimed", ".even")),
+    "gptq4.matched",
+    "rtn4",
 )
 
 
@@ -134,8 +142,9 @@ def read(seed: int = 0) -> Lines:
 def page(text: str, lines: Lines) -> str:
     """The page with its tables anew."""
     start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    others = [other for seed in range(1, SEEDS) if (other := read(seed))]
-    parts = [rates(lines), against_gptq(lines), against_float(lines), ladder(lines, others), *tables(lines)]
+    others = [read(seed) for seed in range(1, SEEDS)]
+    both = rates([lines, *others]), against_gptq([lines, *others])
+    parts = [*both, against_float(lines), ladder(lines, others), *tables(lines)]
     parts += image_tables()
     return text[:start] + "\n" + "\n\n".join(parts) + "\n\n" + text[end:]
 
@@ -165,14 +174,25 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(bars)
 
 
-def rates(lines: Lines) -> str:
+def rates(by_seed: Sequence[Lines]) -> str:
     """Outlier rates of all models and conditions."""
     rows = []
-    for model, condition in places(lines):
-        of = lines[model, condition, "float"].rates
-        names = [f"{what}_{along}" for along in ("outputs", "inputs") for what in ("outliers", "adjacent")]
-        rows.append([model, condition, *(f"{of[name]:.3f}" for name in names)])
-    head = ["model", "condition", "outliers % along outputs", "adjacent %", "along inputs", "adjacent %"]
+    for seed, lines in enumerate(by_seed):
+        for model, condition in places(lines):
+            of = lines[model, condition, "float"].rates
+            names = [
+                f"{what}_{along}" for along in ("outputs", "inputs") for what in ("outliers", "adjacent")
+            ]
+            rows.append([model, condition, str(seed), *(f"{of[name]:.3f}" for name in names)])
+    head = [
+        "model",
+        "condition",
+        "seed",
+        "outliers % along outputs",
+        "adjacent %",
+        "along inputs",
+        "adjacent %",
+    ]
     return "### Outliers\n\n" + table(head, rows)
 
 
@@ -182,20 +202,41 @@ def verdict(ours: Line, theirs: Line) -> int:
     return -1 if high < 0 else int(low > 0)
 
 
-def against_gptq(lines: Lines) -> str:
-    """MicroScopiQ and GPTQ at equal bits."""
+def against_gptq(by_seed: Sequence[Lines]) -> str:
+    """MicroScopiQ and GPTQ of any group at equal bits."""
     rows = []
-    kinds, orders = ("", ".shifted"), ("", ".ordered")
-    for (model, condition), bits, kind, order in product(places(lines), (2, 4), kinds, orders):
-        name, other = f"msq{bits}{kind}", f"gptq{bits}.matched{kind}{order}"
-        ours, theirs = (lines.get((model, condition, m)) for m in (name, other))
-        if ours is None or theirs is None:
-            continue
-        figures = [f"{ours.bits:.3f} / {theirs.bits:.3f}", f"{ours.perplexity:.3f} / {theirs.perplexity:.3f}"]
-        word = ("not sure", "worse", "better")[verdict(ours, theirs)]
-        rows.append([model, condition, name, other, *figures, shown(ours, theirs), word])
-    head = ["model", "condition", "method", "against", "bits", "perplexity", "loss, nats (95 %)", "it is"]
+    for seed, lines in enumerate(by_seed):
+        for (model, condition), bits, kind in product(places(lines), (2, 4), ("", ".shifted")):
+            ours = lines.get((model, condition, f"msq{bits}{kind}"))
+            for theirs in rivals(lines, ours) if ours else ():
+                figures = [f"{ours.bits:.3f} / {theirs.bits:.3f}"]
+                figures += [f"{ours.perplexity:.3f} / {theirs.perplexity:.3f}", shown(ours, theirs)]
+                word = ("not sure", "worse", "better")[verdict(ours, theirs)]
+                rows.append([model, condition, str(seed), ours.method, theirs.method, *figures, word])
+    head = [
+        "model",
+        "condition",
+        "seed",
+        "method",
+        "against",
+        "bits",
+        "perplexity",
+        "loss, nats (95 %)",
+        "it is",
+    ]
     return "### Against GPTQ of as many bits\n\n" + table(head, rows)
+
+
+def rivals(lines: Lines, ours: Line) -> list[Line]:
+    """Rows of GPTQ with slots of as many bits, and as many stored bits up to `EQUAL`; by their names."""
+    slots, shifted = ours.method.split(".")[0][-1], ".shifted" in ours.method
+    return [
+        line
+        for (model, condition, method), line in sorted(lines.items())
+        if (model, condition, method.split(".")[0]) == (ours.model, ours.condition, f"gptq{slots}")
+        and (".shifted" in method) == shifted
+        and abs(line.bits - ours.bits) <= EQUAL
+    ]
 
 
 def against_float(lines: Lines) -> str:
@@ -203,7 +244,7 @@ def against_float(lines: Lines) -> str:
     rows = []
     for model, condition in places(lines):
         base = lines[model, condition, "float"]
-        for method in ("msq4", "msq4.shifted", "msq4.inputs", "gptq4.matched", "rtn4"):
+        for method in FOUR:
             ours = lines.get((model, condition, method))
             if ours is not None:
                 more = 100 * (ours.perplexity / base.perplexity - 1)

@@ -12,6 +12,7 @@ and lower places of a micro-block when its own first is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -24,10 +25,12 @@ from pyqkit.formats.microscopiq import Blocks, Counts, MicroscopiqTensor, Plan, 
 from pyqkit.formats.microscopiq.blocks import outliers
 from pyqkit.formats.microscopiq.routing import MICRO
 from pyqkit.formats.microscopiq.tensor import MACRO, in_micros
-from pyqkit.quant.ptq.steps.gptq import Compensation
+from pyqkit.quant.ptq.moments import damped
+from pyqkit.quant.ptq.steps.gptq import Compensation, Nearest
 
 Along = Literal["outputs", "inputs"]
-SHIFT_BITS = 4
+Scaling = Literal["none", "shift", "scale"]
+SCALING_BITS: Mapping[Scaling, int] = {"none": 0, "shift": 4, "scale": 16}  # of an output
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,15 @@ class Options:
         Along outputs: begin with the inputs of the largest moments. It costs no metadata.
     damping : float
         Share of the mean second moment that is added to each.
-    shifted : bool
-        Give every output a power of two of its own, so that blocks along outputs hold weights of one size. It
-        is no part of the paper; hardware shifts sums where it scales them anyway.
+    scaling : {"none", "shift", "scale"}
+        What every output has of its own, so that blocks along outputs hold weights of one size: a power of
+        two or a float16. It is no part of the paper; hardware shifts or scales sums anyway.
+    sweeps : int
+        Along outputs: how often all inputs are rounded once more, each making up for the errors of all
+        others. It costs no metadata, and is no part of the paper, whose inputs make up for earlier ones only.
+    aimed : bool
+        In a network: round the weights that come closest, on what the rounded layers before make, to what the
+        float layer makes in the float network.
     """
 
     bits: int = 2
@@ -61,7 +70,9 @@ class Options:
     compensate: bool = True
     ordered: bool = True
     damping: float = 0.01
-    shifted: bool = False
+    scaling: Scaling = "none"
+    sweeps: int = 0
+    aimed: bool = False
 
     def __post_init__(self) -> None:
         Blocks(Slots(self.bits), self.rule)
@@ -69,6 +80,20 @@ class Options:
             raise UserError(
                 "blocks along outputs or inputs and a spread from 0 were expected, but "
                 f"{brief(self.along)} and {brief(self.spread)} came; take 'outputs' and 7"
+            )
+        if self.scaling not in SCALING_BITS:
+            raise UserError(
+                f"a scaling of outputs out of {', '.join(SCALING_BITS)} was expected, but "
+                f"{brief(self.scaling)} came; take one of them"
+            )
+        if type(self.sweeps) is not int or self.sweeps < 0:
+            raise UserError(
+                f"a number of sweeps from 0 was expected, but {brief(self.sweeps)} came; take 0 to 3"
+            )
+        if self.sweeps and (self.along != "outputs" or not self.compensate):
+            raise UserError(
+                "no sweeps were expected along inputs or without compensation, but "
+                f"{brief(self.sweeps)} came; take 0"
             )
 
     def blocks(self, rows: np.ndarray) -> Blocks:
@@ -88,15 +113,18 @@ class Rounded:
         inputs.
     counts : Counts
     values : Tensor, float64, shape (groups, outputs, columns)
-        What the tensor decodes to, shifted.
-    shifts : Tensor, int32, shape (groups, outputs)
-        By which powers of two outputs are multiplied, `SHIFT_BITS` each in memory if any is not 0.
+        What the tensor decodes to, scaled.
+    scales : Tensor, float64, shape (groups, outputs)
+        By which outputs are multiplied: powers of two or float16.
+    scale_bits : int
+        Of all scales in memory, none if they are 1.
     """
 
     tensor: MicroscopiqTensor
     counts: Counts
     values: Tensor
-    shifts: Tensor
+    scales: Tensor
+    scale_bits: int
 
 
 def microscopiq(weight: Tensor, moments: Tensor, options: Options) -> Rounded:
@@ -112,53 +140,97 @@ def microscopiq(weight: Tensor, moments: Tensor, options: Options) -> Rounded:
     """
     along_outputs = options.along == "outputs"
     weight = weight.detach().double()
-    shifts = _shifts(weight) if options.shifted else torch.zeros(weight.shape[:2], dtype=torch.int32)
-    weight = torch.ldexp(weight, -shifts[..., None])
-    turned = weight.mT if along_outputs else weight
+    scales = scales_of(weight, options.scaling)
+    even = weight / scales[..., None]
+    turned = even.mT if along_outputs else even
     rows = turned.reshape(-1, turned.shape[-1]).numpy()
     blocks = options.blocks(rows)
     if not options.compensate:
         plan, counts = blocks.plan(rows)
     elif along_outputs:
-        plan, counts, rows = _along_outputs(weight, moments, blocks, options)
+        plan, counts, rows = _along_outputs(even, moments, blocks, options)
     else:
-        plan, counts, rows = _along_inputs(weight, moments, blocks, options)
+        plan, counts, rows = _along_inputs(even, moments, blocks, options)
     tensor = MicroscopiqTensor(blocks.slots, rows.shape[1], plan, plan.codes(in_micros(rows), blocks.slots))
     values = torch.from_numpy(tensor.decode()).reshape(turned.shape)
-    back = torch.ldexp(values.mT if along_outputs else values, shifts[..., None])
-    return Rounded(tensor, counts, back.contiguous(), shifts)
+    values = values.mT if along_outputs else values
+    if options.scaling == "scale" and options.compensate:
+        scales = _fitted(weight, values, damped(moments.double(), options.damping), scales)
+    stored = SCALING_BITS[options.scaling] * scales.numel() if bool((scales != 1).any()) else 0
+    return Rounded(tensor, counts, (values * scales[..., None]).contiguous(), scales, stored)
 
 
-def _shifts(weight: Tensor) -> Tensor:
-    """Of outputs, by the root of their mean square; from 0 for the largest down to what `SHIFT_BITS` hold."""
+def scales_of(weight: Tensor, scaling: Scaling) -> Tensor:
+    """Of outputs, by the root of their mean square; from 1 for the largest down to what their bits hold.
+
+    Parameters
+    ----------
+    weight : Tensor, float64, shape (groups, outputs, columns)
+    scaling : {"none", "shift", "scale"}
+
+    Returns
+    -------
+    Tensor, float64, shape (groups, outputs)
+    """
     size = weight.square().mean(-1).sqrt()
-    found = torch.frexp(size * 2**0.5).exponent  # the nearest power of two
-    found = torch.where(size > 0, found, found.amax())
-    return (found - found.amax()).clamp(min=1 - 2**SHIFT_BITS)
+    if scaling == "none":
+        return torch.ones_like(size)
+    size = torch.where(size > 0, size, size.amax().clamp(min=torch.finfo(size.dtype).tiny))
+    if scaling == "scale":
+        return _half(size / size.amax())
+    power = torch.frexp(size * 2**0.5).exponent  # the nearest power of two
+    lowest = 1 - 2 ** SCALING_BITS["shift"]
+    return torch.ldexp(torch.ones_like(size), (power - power.amax()).clamp(min=lowest))
+
+
+def _half(scales: Tensor) -> Tensor:
+    """The nearest float16 that are normal numbers."""
+    limits = torch.finfo(torch.float16)
+    return scales.clamp(limits.tiny, limits.max).half().double()
+
+
+def _fitted(weight: Tensor, values: Tensor, moments: Tensor, scales: Tensor) -> Tensor:
+    """Scales of outputs with the smallest squared error of what they make; those of zeros stay."""
+    along = values @ moments
+    size = (along * values).sum(-1)
+    best = (along * weight).sum(-1) / torch.where(size > 0, size, 1.0)
+    return torch.where((size > 0) & (best > 0), _half(best), scales)
 
 
 def _along_outputs(
     weight: Tensor, moments: Tensor, blocks: Blocks, options: Options
 ) -> tuple[Plan, Counts, np.ndarray]:
     """Plan, counts and rows (groups * columns, outputs), one row of every group at a time."""
-    found: list[tuple[Plan, Counts]] = []
+    found: dict[int, tuple[Plan, Counts]] = {}
 
-    def nearest(left: Tensor, at: int) -> Tensor:
-        column = left[:, :, at].numpy()
+    def nearest(x: Tensor, at: int) -> Tensor:
+        """Inputs (groups, outputs) that come as number `at` of their groups."""
+        column = x.numpy()
         plan, counts = blocks.plan(column)
-        found.append((plan, counts))
+        found[at] = plan, counts
         micro = plan.values(plan.codes(in_micros(column), blocks.slots), blocks.slots)
-        return torch.from_numpy(micro.reshape(len(column), -1)[:, : column.shape[1]])[:, :, None]
+        return torch.from_numpy(micro.reshape(len(column), -1)[:, : column.shape[1]])
 
     compensation = Compensation.of(moments, options.damping, options.ordered)
-    rounded = compensation.rounded(weight, nearest)
+    rounded = compensation.rounded(weight, lambda left, at: nearest(left[:, :, at], at)[:, :, None])
+    for _ in range(options.sweeps):
+        _sweep(weight, rounded, damped(moments.double(), options.damping), compensation.order, nearest)
     groups, columns = compensation.order.shape
     place = np.empty((groups, columns), np.int64)  # of a row in what was found
     when = np.arange(columns) * groups + np.arange(groups)[:, None]
     np.put_along_axis(place, compensation.order.numpy(), when, -1)
-    plan = Plan.joined([plan for plan, _ in found]).take(place.ravel())
+    plan = Plan.joined([found[at][0] for at in range(columns)]).take(place.ravel())
     rows = rounded.mT.reshape(groups * columns, -1).numpy()
-    return plan, sum((counts for _, counts in found), Counts()), rows
+    return plan, sum((counts for _, counts in found.values()), Counts()), rows
+
+
+def _sweep(weight: Tensor, rounded: Tensor, moments: Tensor, order: Tensor, nearest: Nearest) -> None:
+    """Round each input to where the error of the layer is least while all others stay as they are."""
+    group = torch.arange(len(order))
+    for at, columns in enumerate(order.T):
+        row = moments[group, columns]
+        moved = ((weight - rounded) @ row[:, :, None])[:, :, 0] / row[group, columns][:, None]
+        rounded[group, :, columns] = nearest(rounded[group, :, columns] + moved, at)
 
 
 class _AlongInputs:

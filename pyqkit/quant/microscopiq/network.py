@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from pyqkit.formats import Microscaled, parse
 from pyqkit.formats.microscopiq import Counts, MicroscopiqTensor
 from pyqkit.formats.microscopiq.routing import MICRO
 from pyqkit.quant.microscopiq.activations import Microscale, calibrated
-from pyqkit.quant.microscopiq.layer import SHIFT_BITS, Along, Options, microscopiq
+from pyqkit.quant.microscopiq.layer import Along, Options, microscopiq
 from pyqkit.quant.microscopiq.walk import FloatLayer, each_layer
 from pyqkit.quant.ptq.frames import checked
 from pyqkit.quant.ptq.layers import channel_axis
-from pyqkit.quant.ptq.moments import rows, second_moments
+from pyqkit.quant.ptq.moments import matched, moments_with, rows
 
 _BATCH = 64
+_DRAWN = 0.1  # share of the mean moment that draws aimed weights to those of the float layer
 ARRAY, VECTORS = 64, 64  # rows and columns of the paper's array, and vectors that come in a row
 Say = Callable[[str], None]
 
@@ -39,7 +41,8 @@ class Encoded:
     encoded: MicroscopiqTensor
     counts: Counts
     along: Along
-    shifts: Tensor
+    scales: Tensor
+    scale_bits: int
     input_quant: Microscale | None
 
 
@@ -71,7 +74,7 @@ class LayerReport:
     ----------
     name : str
     weights, stored_bits : int
-        Stored with all metadata, shifts of outputs too, and with the places that fill rows up to eight.
+        Stored with all metadata, scales of outputs too, and with the places that fill rows up to eight.
     effective_bits : float
         Stored bits of a weight.
     metadata_bits : int
@@ -121,7 +124,7 @@ def _layer_report(name: str, layer: MicroscopiqLayer) -> LayerReport:
     used = plan.inlier_exponent_of_micros()[~zero]
     fine = plan.outlier_exponents[plan.flags] - tensor.slots.fraction
     both = np.concatenate([used, fine])
-    stored = tensor.stored_bits + (SHIFT_BITS * layer.shifts.numel() if bool(layer.shifts.any()) else 0)
+    stored = tensor.stored_bits + layer.scale_bits
     conflicts = None
     if layer.along == "outputs":
         conflicts = of_matrix(plan.flags, ARRAY, ARRAY // MICRO, VECTORS, networks=1).rate
@@ -175,10 +178,11 @@ def quantised(
     batches = _batches(model, data)
     network = copy.deepcopy(model)
     fmt = _blocks(acts)
-    for name, layer, inputs in each_layer(network, batches, keep):
+    float_inputs = each_layer(model, batches, keep) if options.aimed else repeat(("", None, None))
+    for (name, layer, inputs), (_, _, true) in zip(each_layer(network, batches, keep), float_inputs):
         (say or (lambda word: None))(name)
         act = None if fmt is None else calibrated(fmt, inputs, channel_axis(layer), static)
-        network = _with(network, layer, _rounded(name, layer, inputs, options, act))
+        network = _with(network, layer, _rounded(name, layer, inputs, true, options, act))
     return network
 
 
@@ -212,16 +216,25 @@ def _batches(model: nn.Module, data: Any) -> list[Tensor]:
 
 @torch.no_grad()
 def _rounded(
-    name: str, layer: FloatLayer, inputs: list[Tensor], options: Options, act: Microscale | None
+    name: str,
+    layer: FloatLayer,
+    inputs: list[Tensor],
+    true: list[Tensor] | None,
+    options: Options,
+    act: Microscale | None,
 ) -> MicroscopiqLayer:
+    """A layer by what it reads, and aimed at what it makes of what it reads in the float network."""
     x = inputs if act is None else [act(batch) for batch in inputs]
-    moments = second_moments(layer, x)
+    moments, cross = moments_with(layer, x, true)
     if not bool(torch.isfinite(moments).all()) or not bool(torch.isfinite(layer.weight).all()):
         raise UserError(
             f"finite weights and activations were expected, but those of {name or 'the layer'} hold NaN or "
             "infinity; find out where they come from"
         )
-    found = microscopiq(rows(layer, layer.weight), moments, options)
+    weight = rows(layer, layer.weight)
+    if true is not None:
+        weight = matched(weight, moments, cross, _DRAWN)
+    found = microscopiq(weight, moments, options)
     kind = MicroscopiqLinear if isinstance(layer, nn.Linear) else MicroscopiqConv2d
     made = kind.__new__(kind)
     assert isinstance(made, MicroscopiqLayer)
@@ -230,7 +243,7 @@ def _rounded(
     made.weight = nn.Parameter(found.values.reshape(layer.weight.shape).to(layer.weight))
     made.bias = layer.bias
     made.encoded, made.counts, made.along = found.tensor, found.counts, options.along
-    made.shifts, made.input_quant = found.shifts, act
+    made.scales, made.scale_bits, made.input_quant = found.scales, found.scale_bits, act
     if act is not None:
         act.clamped = 0
     return made

@@ -13,10 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyqkit.formats.microscopiq import outliers
+from pyqkit.formats.microscopiq import encode, outliers
+from pyqkit.quant.microscopiq import Options
+from pyqkit.quant.microscopiq.layer import scales_of
 from pyqkit.studies.microscopiq.models import LanguageModel
 
 SHARE = 0.02  # of the channels of each path
+_STEPS = 8  # factors that are tried within a power of two
 
 
 def inject(model: LanguageModel, factor: float, random: np.random.Generator) -> None:
@@ -47,6 +50,29 @@ def migrate(model: LanguageModel, tokens: Tensor, strength: float) -> None:
         read = torch.stack([reader.weight.detach().abs().amax(0) for reader in path.readers]).amax(0)
         factors = made.clamp(min=1e-5) ** strength / read.clamp(min=1e-5) ** (1 - strength)
         path.scale(factors / factors.log().mean().exp())
+
+
+def even(model: LanguageModel, options: Options) -> None:
+    """Channels of every path multiplied so that the powers of two of blocks along outputs fit them best.
+
+    A block holds the weights of one input, and its exponent is a whole number; the rest of it is put where
+    the channel comes from: the gain of a norm, or a layer's outputs.
+    """
+    steps = 2.0 ** (torch.arange(_STEPS, dtype=torch.float64) / _STEPS - 0.5)
+    for path in model.paths():
+        errors = torch.zeros(_STEPS, path.count, dtype=torch.float64)
+        for reader in path.readers:
+            weight = reader.weight.detach().double()
+            sized = weight / scales_of(weight[None], options.scaling)[0, :, None]
+            for found, step in zip(errors, steps):
+                found.index_add_(0, path.channels, _error(sized.T * step, options) / step**2)
+        path.scale(steps[errors.argmin(0)].float())
+
+
+def _error(rows: Tensor, options: Options) -> Tensor:
+    """Squared error of each row."""
+    made, _ = encode(rows.numpy(), options.bits, options.rule)
+    return (torch.from_numpy(made.decode()) - rows).square().sum(-1)
 
 
 @dataclass(frozen=True)

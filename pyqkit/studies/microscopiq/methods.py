@@ -17,7 +17,7 @@ from pyqkit.quant.ptq.layers import channel_axis
 from pyqkit.quant.ptq.moments import rows, second_moments
 from pyqkit.studies.microscopiq import rounding
 from pyqkit.studies.microscopiq.cache import Cache
-from pyqkit.studies.microscopiq.conditions import migrate
+from pyqkit.studies.microscopiq.conditions import even, migrate
 from pyqkit.studies.microscopiq.models import LanguageModel
 from pyqkit.studies.microscopiq.rounding import Method, grouped_bits
 
@@ -25,6 +25,7 @@ FLOAT = "float"
 HEAD = "lm_head"  # stays float, as embeddings do
 MIGRATION = 0.7  # strength, before activations are rounded
 _SMOOTH = 0.5  # of SmoothQuant itself
+SWEEPS = 2
 
 
 def _mx(name: str) -> Method:
@@ -50,9 +51,14 @@ MICROSCOPIQ: Mapping[str, tuple[Options, str]] = {
     **{f"msq{b}.inputs": (Options(b, "inputs"), "") for b in (2, 4)},
     **{f"msq{b}.rtn": (Options(b, compensate=False), "") for b in (2, 4)},
     **{f"msq{b}.natural": (Options(b, ordered=False), "") for b in (2, 4)},
-    **{f"msq{b}.shifted": (Options(b, shifted=True), "") for b in (2, 4)},
+    **{f"msq{b}.shifted": (Options(b, scaling="shift"), "") for b in (2, 4)},
+    **{f"msq{b}.swept": (Options(b, sweeps=SWEEPS), "") for b in (2, 4)},
+    **{f"msq{b}.scaled": (Options(b, sweeps=SWEEPS, scaling="scale"), "") for b in (2, 4)},
+    **{f"msq{b}.aimed": (Options(b, sweeps=SWEEPS, scaling="scale", aimed=True), "") for b in (2, 4)},
     **{f"msq{b}.a{a}": (Options(b), f"mx128_int{a}narrow") for b in (2, 4) for a in (8, 4)},
 }
+# After channels were made even
+EVEN: Mapping[str, str] = {f"msq{b}.even": f"msq{b}.aimed" for b in (2, 4)}
 # GPTQ with as many stored bits as MicroScopiQ has in the same layer, by groups of a size found for it: bits,
 # whether the largest inputs go first, and which MicroScopiQ.
 MATCHED: Mapping[str, tuple[int, bool, str]] = {
@@ -63,7 +69,7 @@ MATCHED: Mapping[str, tuple[int, bool, str]] = {
 }
 # With a cache of keys and values in 2 bits too
 CACHED: Mapping[str, str] = {f"{name}.kv2": name for name in (FLOAT, "msq2.a8", "msq4.a8")}
-METHODS = (FLOAT, *PLAIN, *MICROSCOPIQ, *MATCHED, *CACHED)
+METHODS = (FLOAT, *PLAIN, *MICROSCOPIQ, *EVEN, *MATCHED, *CACHED)
 
 
 def rounded(model: LanguageModel, tokens: Tensor, method: str) -> tuple[nn.Module, int]:
@@ -76,6 +82,9 @@ def rounded(model: LanguageModel, tokens: Tensor, method: str) -> tuple[nn.Modul
     if method == FLOAT:
         return model, 32 * sum(layer.weight.numel() for layer in layers(model))
     keep = [name for name, _ in model.named_modules() if name == HEAD]
+    if method in EVEN:
+        method = EVEN[method]
+        even(model, MICROSCOPIQ[method][0])
     if method in MICROSCOPIQ:
         options, acts = MICROSCOPIQ[method]
         if acts:

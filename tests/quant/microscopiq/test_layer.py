@@ -97,29 +97,65 @@ def test_zeros_and_narrow_layers() -> None:
     assert (found.values == 1).all()
 
 
-def test_outputs_of_other_sizes_are_shifted() -> None:
+def test_outputs_of_other_sizes_have_scales() -> None:
     weight, moments = problem()
     powers = torch.arange(40) % 6
     sized = torch.ldexp(weight, -powers[:, None])
-    options = [Options(4, shifted=shifted) for shifted in (False, True)]
-    plain, shifted = (microscopiq(sized, moments, option) for option in options)
-    assert (plain.shifts == 0).all()
-    assert (shifted.shifts <= 0).all() and int(shifted.shifts.min()) >= -15
-    base = microscopiq(weight, moments, options[1]).shifts
-    assert len((shifted.shifts + powers - base).unique()) == 1
+    plain, shifted, scaled = (
+        microscopiq(sized, moments, Options(4, scaling=scaling)) for scaling in ("none", "shift", "scale")
+    )
+    assert (plain.scales == 1).all()
+    assert [found.scale_bits for found in (plain, shifted, scaled)] == [0, 4 * 40, 16 * 40]
+    assert (torch.frexp(shifted.scales).mantissa == 0.5).all()
+    assert float(shifted.scales.max()) == 1 and float(shifted.scales.min()) >= 2**-15
+    base = microscopiq(weight, moments, Options(4, scaling="shift")).scales
+    assert len((torch.ldexp(shifted.scales, powers) / base).unique()) == 1
+    assert torch.equal(scaled.scales.half().double(), scaled.scales)
     errors = [
-        (squared_error(r.values - sized, moments) / squared_error(sized, moments)).mean()
-        for r in (plain, shifted)
+        float((squared_error(r.values - sized, moments) / squared_error(sized, moments)).mean())
+        for r in (plain, shifted, scaled)
     ]
-    assert errors[1] < errors[0]
-    back = torch.ldexp(shifted.values, -shifted.shifts[..., None])
-    np.testing.assert_array_equal(shifted.tensor.decode(), back.mT[0].numpy())
-    zero = torch.zeros(1, 2, 3, dtype=torch.float64)
+    assert errors[1] < 0.7 * errors[0]
+    assert errors[2] < errors[1]
+    for found in (shifted, scaled):
+        back = found.values / found.scales[..., None]
+        np.testing.assert_array_equal(found.tensor.decode(), back.mT[0].numpy())
+
+
+@pytest.mark.parametrize("scaling", ["shift", "scale"])
+def test_scales_of_zeros_and_of_tiny_outputs(scaling: str) -> None:
     eye = torch.eye(3, dtype=torch.float64)[None]
-    assert (microscopiq(zero, eye, Options(shifted=True)).values == 0).all()
+    options = Options(scaling=scaling)  # type: ignore[arg-type]
+    zero = microscopiq(torch.zeros(1, 2, 3, dtype=torch.float64), eye, options)
+    assert (zero.values == 0).all() and zero.scale_bits == 0
+    weight = torch.tensor([[[1.0, -1.0, 1.0], [1e-9, 1e-9, 1e-9], [0.0, 0.0, 0.0]]], dtype=torch.float64)
+    found = microscopiq(weight, eye, options)
+    assert (found.scales >= 2**-15).all() and (found.scales <= 2).all()
+    assert (found.values[0, 0] != 0).all() and (found.values[0, 2] == 0).all()
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_sweeps_make_up_for_the_errors_of_all_inputs(bits: int) -> None:
+    weight, moments = problem(2, 33, 136)
+    once, again = (microscopiq(weight, moments, Options(bits, sweeps=sweeps)) for sweeps in (0, 2))
+    errors = [float(squared_error(r.values - weight, moments).sum()) for r in (once, again)]
+    assert errors[1] < 0.95 * errors[0]
+    tensor = again.tensor.checked()
+    np.testing.assert_array_equal(unpack(pack(tensor), tensor.shape, bits).decode(), tensor.decode())
+    np.testing.assert_array_equal(again.values.mT.reshape(tensor.shape).numpy(), tensor.decode())
+    assert again.counts.outliers == tensor.plan.outliers.sum()
+    assert again.counts.pruned == tensor.plan.pruned.reshape(len(tensor.codes), -1)[:, :33].sum()
+
+
+WRONG = (
+    {"scaling": "row"},
+    {"sweeps": -1},
+    {"sweeps": 1, "along": "inputs"},
+    {"sweeps": 1, "compensate": False},
+)
 
 
 def test_options_that_are_none() -> None:
-    for wrong in ({"bits": 3}, {"along": "rows"}, {"rule": "ceil"}, {"spread": -1}):
+    for wrong in ({"bits": 3}, {"along": "rows"}, {"rule": "ceil"}, {"spread": -1}, *WRONG):
         with pytest.raises(UserError, match="expected"):
             Options(**wrong)  # type: ignore[arg-type]

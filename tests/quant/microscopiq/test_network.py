@@ -82,6 +82,26 @@ def test_layers_hold_what_their_encoding_says(make: object, data: Tensor) -> Non
     assert 0 < error < 0.02
 
 
+@pytest.mark.parametrize(("make", "data"), [(small, TOKENS), (convolutions, FRAMES)])
+def test_aimed_layers_make_up_for_the_errors_of_those_before(make: object, data: Tensor) -> None:
+    model = make()  # type: ignore[operator]
+    plain, aimed = (quantised(model, data, Options(2, aimed=aimed)) for aimed in (False, True))
+    first = report(plain)[0].name
+    assert torch.equal(plain.get_parameter(f"{first}.weight"), aimed.get_parameter(f"{first}.weight"))
+    errors = [float((made(data) - model(data)).detach().square().mean()) for made in (plain, aimed)]
+    assert errors[1] < 0.95 * errors[0]
+
+
+def test_scales_count_as_stored() -> None:
+    for scaling, bits in (("none", 0), ("shift", 4), ("scale", 16)):
+        network = quantised(small(), TOKENS, Options(4, scaling=scaling))  # type: ignore[arg-type]
+        for layer in report(network):
+            module = network.get_submodule(layer.name)
+            assert layer.stored_bits == module.encoded.stored_bits + bits * module.out_features
+            values = module.encoded.decode().T * module.scales[0, :, None].numpy()
+            np.testing.assert_array_equal(module.weight.detach().numpy(), values)  # as float32 has them all
+
+
 def test_conflicts_are_those_of_the_layers_outliers() -> None:
     """Of rows with outliers in the same eight outputs; along inputs there is no network."""
     layer, frames = nn.Linear(64, 16, bias=False).eval(), torch.rand(64, 64)

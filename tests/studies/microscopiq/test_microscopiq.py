@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from pyqkit.errors import UserError
+from pyqkit.quant.microscopiq import Options, microscopiq
 from pyqkit.studies.microscopiq import rounding
-from pyqkit.studies.microscopiq.conditions import inject, migrate, rates
-from pyqkit.studies.microscopiq.methods import MATCHED, METHODS, MICROSCOPIQ, PLAIN, rounded
+from pyqkit.studies.microscopiq.conditions import even, inject, migrate, rates
+from pyqkit.studies.microscopiq.methods import EVEN, MATCHED, METHODS, MICROSCOPIQ, PLAIN, rounded
 from pyqkit.studies.microscopiq.models import CharGpt, LanguageModel, Llama
 from pyqkit.studies.microscopiq.study import MicroscopiqStudy, rows_of
 from pyqkit.studies.microscopiq.texts import ARCHIVES, Pretrained, losses
@@ -25,6 +26,7 @@ needs_data = pytest.mark.skipif(
     not (DATA / "reference_logits.npz").is_file(),
     reason=f"no evaluation data in {DATA}; set PYQKIT_DATA to the folder",
 )
+OTHERS = ("msq4.a8.kv2", "gptq2.g16", "smoothquant4")
 TOKENS = torch.arange(48).reshape(4, 12) * 5 % 11
 
 
@@ -74,6 +76,24 @@ def test_injection_keeps_the_function_and_makes_outliers(name: str) -> None:
     torch.testing.assert_close(other(TOKENS), model(TOKENS), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["llama", "chargpt"])
+def test_even_channels_keep_the_function_and_round_better(name: str) -> None:
+    model, other = small(name), small(name)
+    options = Options(4, scaling="scale", compensate=False)
+    even(other, options)
+    torch.testing.assert_close(other(TOKENS), model(TOKENS), rtol=1e-4, atol=1e-4)
+    readers = [[reader for path in m.paths() for reader in path.readers] for m in (model, other)]
+    errors = [0.0, 0.0]
+    for at, layers in enumerate(readers):
+        for layer in layers:
+            weight = layer.weight.detach().double()
+            made = microscopiq(weight[None], torch.eye(weight.shape[-1])[None], options).values[0]
+            errors[at] += float(((made - weight).square().sum(0) / weight.square().sum(0)).sum())
+    assert errors[1] < 0.95 * errors[0]
+    change = [float((b.weight / a.weight).detach().log2().abs().max()) for a, b in zip(*readers)]
+    assert 0.3 < max(change) <= 1.01
+
+
 def test_adjacent_outliers_by_hand() -> None:
     layer = nn.Linear(128, 1, bias=False)
     with torch.no_grad():
@@ -118,7 +138,9 @@ def test_olive_prunes_the_neighbour() -> None:
     assert (found != 0).sum() == 127
 
 
-@pytest.mark.parametrize("method", [*MICROSCOPIQ, *MATCHED, "msq4.a8.kv2", "gptq2.g16", "smoothquant4"])
+@pytest.mark.parametrize(
+    "method", [*MICROSCOPIQ, *EVEN, *MATCHED, "msq4.a8.kv2", "gptq2.g16", "smoothquant4"]
+)
 def test_whole_models(method: str) -> None:
     model = small("chargpt")
     made, bits = rounded(small("chargpt"), TOKENS, method)
