@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from pyqkit.errors import UserError
 
+_MASK = "quantise the float network by pyqkit quantise, which puts a causal mask behind the quantiser"
+
 
 class _BatchFirst(QuantMultiheadAttention):
     """``brevitas.nn.QuantMultiheadAttention``, without its batch merged with the heads."""
@@ -25,7 +27,7 @@ class _BatchFirst(QuantMultiheadAttention):
         average_attn_weights: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """As Brevitas' own, number by number; shapes are those of ``torch.nn.MultiheadAttention``."""
-        self._check(query, key, key_padding_mask)
+        self._check(query, key, key_padding_mask, attn_mask)
         given = [x if self.batch_first else x.transpose(0, 1) for x in (query, key, value)]
         if self.in_proj is not None:
             parts = self.in_proj(given[0]).chunk(3, dim=-1)
@@ -34,8 +36,6 @@ class _BatchFirst(QuantMultiheadAttention):
         q, k, v = (self._heads(part) for part in parts)
         right = self.k_transposed_quant(k.transpose(-2, -1))
         scores = torch.matmul(self.q_scaled_quant(q / self.head_dim**0.5), right)
-        if attn_mask is not None:
-            scores = scores + _added(attn_mask, scores)
         shares = self.attn_output_weights_quant(self.softmax_input_quant(scores).softmax(dim=-1))
         made = self.out_proj(torch.matmul(shares, self.v_quant(v)).transpose(1, 2).flatten(2))
         weights = (shares.mean(dim=1) if average_attn_weights else shares) if need_weights else None
@@ -46,9 +46,10 @@ class _BatchFirst(QuantMultiheadAttention):
         apart: Tensor = x.reshape(frames, tokens, self.num_heads, self.head_dim)
         return apart.transpose(1, 2)
 
-    def _check(self, query: Any, key: Any, key_padding_mask: Tensor | None) -> None:
+    def _check(self, query: Any, key: Any, padding: Tensor | None, mask: Tensor | None) -> None:
         wrong = (
-            (key_padding_mask is not None, "a key_padding_mask", "give all frames as many tokens"),
+            (padding is not None, "a key_padding_mask", "give all frames as many tokens"),
+            (mask is not None, "an attn_mask, which meets scores before they are quantised,", _MASK),
             (self.bias_k is not None, "add_bias_kv", "leave it out"),
             (self.add_zero_attn, "add_zero_attn", "leave it out"),
             (query.dim() != 3, "frames without a batch", "pass tensors of three axes"),
@@ -59,13 +60,6 @@ class _BatchFirst(QuantMultiheadAttention):
                 raise UserError(
                     f"QuantMultiheadAttention of whole frames was expected, but {what} came; {remedy}"
                 )
-
-
-def _added(mask: Tensor, scores: Tensor) -> Tensor:
-    """What a mask adds to scores: minus infinity where it says that a token is not seen."""
-    if mask.dtype != torch.bool:
-        return mask
-    return torch.zeros_like(mask, dtype=scores.dtype).masked_fill(mask, float("-inf"))
 
 
 def write_out_attention(model: nn.Module) -> None:

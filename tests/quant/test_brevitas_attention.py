@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pyqkit.errors import UserError
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.lowering.errors import ConversionError
 from pyqkit.quant import export_qonnx
+from pyqkit.quant.attention import write_out_attention
 from tests.graph.checked import check
 
 WIDTH, HEADS, TOKENS = 16, 4, 5
@@ -25,9 +27,10 @@ WIDTH, HEADS, TOKENS = 16, 4, 5
 class Network(nn.Module):
     """Attention of every token to all of them."""
 
-    def __init__(self, batch_first: bool = True, mask: Tensor | None = None, **options: Any) -> None:
+    def __init__(self, batch_first: bool = True, **options: Any) -> None:
         super().__init__()
-        self.batch_first, self.mask = batch_first, mask
+        self.batch_first = batch_first
+        self.mask: Tensor | None = None
         self.first, self.last = (qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat) for _ in range(2))
         scores = {"softmax_input_quant": Int8ActPerTensorFloat} | options
         self.attention = qnn.QuantMultiheadAttention(WIDTH, HEADS, batch_first=batch_first, **scores)
@@ -35,7 +38,7 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
         x = x if self.batch_first else x.transpose(0, 1)
-        made: Tensor = self.attention(x, x, x, key_padding_mask=self.mask)[0]
+        made: Tensor = self.attention(x, x, x, attn_mask=self.mask)[0]
         return self.last(made if self.batch_first else made.transpose(0, 1))
 
 
@@ -60,11 +63,20 @@ def test_attention_is_what_brevitas_computes(form: str, tmp_path: Path) -> None:
     kinds = [op.kind for op in graph.operators]
     assert kinds.count("matrix_product") == 2 and kinds.count("softmax") == 1
     assert type(network.attention) is qnn.QuantMultiheadAttention
+    rewritten = deepcopy(network)
+    write_out_attention(rewritten)
+    torch.testing.assert_close(rewritten(x), network(x))
 
 
 def test_what_attention_must_not_have(tmp_path: Path) -> None:
     network, x = calibrated(add_zero_attn=True)
     with pytest.raises(UserError, match="of whole frames was expected, but add_zero_attn came; leave it out"):
+        export_qonnx(network, x, tmp_path / "net.onnx")
+    network, x = calibrated()
+    network.mask = torch.zeros(TOKENS, TOKENS)
+    with pytest.raises(
+        UserError, match="an attn_mask, .* came; quantise the float network by pyqkit quantise"
+    ):
         export_qonnx(network, x, tmp_path / "net.onnx")
     network, x = calibrated(softmax_input_quant=None)
     with pytest.raises(ConversionError, match="its scores are not quantised .* softmax_input_quant"):
