@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 import zoo
-from hls_speed import folding
 from qonnx_reference import QonnxReference
 from records import Run
+from synthetic import folding
 
 from pyqkit.emulate.exact import ExactEngine
 from pyqkit.emulate.hls import HlsEngine

@@ -9,12 +9,13 @@ import numpy as np
 from pyqkit.formats import NumberFormat, parse
 from pyqkit.graph.graph import Graph, Port, Tensor, to_integers
 from pyqkit.graph.ops.add import Add
-from pyqkit.graph.ops.convolution import Convolution
+from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layout import Pad, Slice
 from pyqkit.graph.ops.pool import SumPool
 from pyqkit.graph.ops.requantise import Threshold
 
 WEIGHT_SEED, CODE_SEED = 0, 1
+PE, SIMD = 16, 32  # at most; `folding` takes the largest divisors of each layer
 
 
 class Network:
@@ -145,3 +146,17 @@ class ResNet(Network):
 def macs(graph: Graph) -> int:
     """Multiply-accumulates of a frame."""
     return sum(op.macs(graph.input_tensors(op)) for op in graph.operators)
+
+
+def folding(graph: Graph) -> dict[str, ConvolutionFolding]:
+    """The largest foldings within the limits."""
+    found = {}
+    for op in graph.operators:
+        if isinstance(op, Convolution):
+            outputs, inputs = len(op.weights) // op.groups, op.weights.shape[3]
+            largest = [
+                max(n for n in range(1, limit + 1) if total % n == 0)
+                for limit, total in ((PE, outputs), (SIMD, inputs))
+            ]
+            found[op.name] = ConvolutionFolding(*largest)
+    return found

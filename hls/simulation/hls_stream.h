@@ -7,6 +7,7 @@
 #ifndef __SYNTHESIS__
 #define PYQKIT_SIMULATION
 #endif
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstddef>
@@ -19,12 +20,16 @@
 
 namespace simulation {
 
+// longjmp itself: where _FORTIFY_SOURCE is defined, its name means one that refuses to go to another stack.
+extern "C" void jump(jmp_buf place, int value) __asm__("_longjmp") __attribute__((noreturn));
+
 struct Fiber {
   std::string name;
   std::function<void()> body;
-  ucontext_t context;
+  ucontext_t context;  // where it begins; contexts keep the signal mask, a call of the system each time, so that
+  jmp_buf place;       // it goes on from here after that
   std::unique_ptr<char[]> stack;
-  bool finished = false;
+  bool started = false, finished = false;
   const char *waits_for = nullptr;  // name of the stream it is blocked on
   bool reading = false;
 };
@@ -51,14 +56,14 @@ class Scheduler {
       getcontext(&fiber->context);
       fiber->context.uc_stack.ss_sp = fiber->stack.get();
       fiber->context.uc_stack.ss_size = STACK;
-      fiber->context.uc_link = &home_;
+      fiber->context.uc_link = nullptr;  // `enter` never ends
       makecontext(&fiber->context, &Scheduler::enter, 0);
       ready_.push_back(fiber.get());
     }
     while (!ready_.empty()) {
       current_ = ready_.front();
       ready_.pop_front();
-      swapcontext(&home_, &current_->context);
+      enter_or_resume();
     }
     std::string report;
     for (auto &fiber : fibers_)
@@ -76,7 +81,9 @@ class Scheduler {
     current_->reading = reading;
     return current_;
   }
-  void leave() { swapcontext(&current_->context, &home_); }
+  void leave() {
+    if (_setjmp(current_->place) == 0) jump(home_, 1);
+  }
   void wake(Fiber *fiber) { ready_.push_back(fiber); }
   // What the running process says of itself; a process that is called outside a network is nobody's.
   void count_trips(long long trips) {
@@ -89,13 +96,21 @@ class Scheduler {
   const std::map<std::string, long long> &trips() const { return trips_; }
 
  private:
+  // Comes back when the current process waits, or has finished.
+  void enter_or_resume() {
+    if (_setjmp(home_) != 0) return;
+    if (current_->started) jump(current_->place, 1);
+    current_->started = true;
+    setcontext(&current_->context);
+  }
   static void enter() {
     Scheduler &scheduler = instance();
     Fiber *self = scheduler.current_;
     self->body();
     self->finished = true;
+    jump(scheduler.home_, 1);
   }
-  ucontext_t home_;
+  jmp_buf home_;
   Fiber *current_ = nullptr;
   std::map<std::string, long long> trips_;  // of a frame, by process
   std::vector<std::unique_ptr<Fiber>> fibers_;

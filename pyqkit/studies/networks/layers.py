@@ -6,10 +6,12 @@ quantisers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
+
+from pyqkit.formats import Microscaled, parse
 
 
 class Float:
@@ -64,8 +66,12 @@ class Formats:
         """Formats of a network in format `name`.
 
         First and last layer: int8 for integers, lp8_1_3 for Logarithmic Posits, e4m3 for minifloats. Behind a
-        ReLU integers are unsigned, as Brevitas' own QuantReLU has it; the others keep their sign.
+        ReLU integers are unsigned, as Brevitas' own QuantReLU has it; the others keep their sign. Where
+        weights lie in blocks, activations are of the elements' format, with static scales.
         """
+        fmt = parse(name)
+        if isinstance(fmt, Microscaled):
+            return replace(cls.of(fmt.element.name), weight=name)
         if name.startswith("int"):
             return cls(name, name, f"u{name}", "int8", "int8", "uint8")
         edge = "lp8_1_3" if name.startswith("lp") else "e4m3"
