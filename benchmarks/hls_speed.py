@@ -89,15 +89,20 @@ def random(name: str, frames: int) -> tuple[Graph, Codes]:
 
 def pretrained(name: str, frames: int, data: Path) -> tuple[Graph, Codes]:
     """The pretrained network, quantised after training, and test images."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, images = exported(name, frames, data, Path(folder))
+        graph = import_qonnx(path)
+    return graph, {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
+
+
+def exported(name: str, frames: int, data: Path, folder: Path) -> tuple[Path, np.ndarray]:
+    """Its QONNX file in a folder, and images (frames, 3, 32, 32)."""
     with np.load(data / "cifar10_train_20k.npz", allow_pickle=False) as archive:
         training = zoo.images("resnet20", archive["x"][:CALIBRATION])
     with np.load(data / "cifar10_test_a.npz", allow_pickle=False) as archive:
         images = zoo.images("resnet20", archive["x"][:frames])
     model = quantised("resnet20", name, "power_of_two", data, training)
-    with tempfile.TemporaryDirectory() as folder:
-        path = export_qonnx(model, torch.from_numpy(images[:1]), Path(folder) / "network.onnx")
-        graph = import_qonnx(path)
-    return graph, {p.tensor: encode_input(p, graph.tensors[p.tensor], images) for p in graph.inputs}
+    return export_qonnx(model, torch.from_numpy(images[:1]), folder / "network.onnx"), images
 
 
 def measure(name: str, graph: Graph, codes: Codes) -> Speed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import re
 import shutil
 from pathlib import Path
@@ -18,7 +19,7 @@ from pyqkit.cache import load as load_library
 from pyqkit.emulate.build import build_shared
 from pyqkit.files import OutputError
 
-_UNITS = 4  # compiled at the same time
+_UNITS = min(4, os.cpu_count() or 1)  # compiled at the same time; each reads the compiler's headers again
 _INCLUDED = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 # of -O3, which takes 1.4 times as long
 _LOOPS = ("-ftree-vectorize", "-fvect-cost-model=dynamic", "-fpeel-loops")
@@ -74,16 +75,16 @@ def load(portable: bool = False, avx512: bool = True) -> ctypes.CDLL | None:
 
 
 def _units(files: dict[str, str]) -> dict[str, str]:
-    """All kernels in a few units about as long as each other: every unit reads the compiler's headers again.
+    """All kernels in a few units about as long as each other.
 
-    A file's length counts with those that it includes.
+    A file's length counts with all that it includes.
     """
-    length = {
-        name: len(text) + sum(len(files[part]) for part in _INCLUDED.findall(text))
-        for name, text in files.items()
-        if name.endswith(".cpp")
-    }
+    length = {name: sum(len(files[part]) for part in _with_included(name, files)) for name in files}
     units: list[list[str]] = [[] for _ in range(_UNITS)]
-    for name in sorted(length, key=lambda n: (-length[n], n)):
+    for name in sorted((n for n in files if n.endswith(".cpp")), key=lambda n: (-length[n], n)):
         min(units, key=lambda unit: sum(length[n] for n in unit)).append(name)
     return {f"unit{i}.cpp": "".join(f'#include "{name}"\n' for name in unit) for i, unit in enumerate(units)}
+
+
+def _with_included(name: str, files: dict[str, str]) -> set[str]:
+    return {name}.union(*(_with_included(part, files) for part in _INCLUDED.findall(files[name])))

@@ -23,12 +23,14 @@ void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int
   }
 }
 
-// Rows of sums times `scale`, and of another branch times its factor.
-template <class T> struct Joined {
+// Rows of sums times `scale`, and of another branch times its factor. The branch's type is asked for at every vector: a loop of its
+// own for each would take the compiler half a second, and a network no less.
+struct Joined {
   static const bool WIDE = false;
   const int32_t *sums;
   int stride, channels;
-  const T *x;
+  const char *x;
+  int type, bytes;  // of the branch: as others, and of one element
   const int32_t *scales, *factors;
   Ints scale, factor;
 
@@ -37,38 +39,33 @@ template <class T> struct Joined {
     return {sums + first,
             stride,
             channels,
-            x + first,
+            x + first * bytes,
+            type,
+            bytes,
             scales + first,
             factors + first,
             widened(scales + first, n),
             widened(factors + first, n)};
   }
+  inline Ints branch(int64_t at, int count) const {
+    if (type == 0) return widened((const int8_t *)x + at, count);
+    if (type == 1) return widened((const uint8_t *)x + at, count);
+    return widened((const int16_t *)x + at, count);
+  }
   inline Ints operator()(int pixel, int count) const {
     return loaded<Ints>(sums + (int64_t)pixel * stride) * scale +
-           widened(x + (int64_t)pixel * channels, count) * factor;
+           branch((int64_t)pixel * channels, count) * factor;
   }
 };
-
-template <class T>
-void join_typed(const int32_t *sums, int pixels, int channels, int stride, const int32_t *scale, const T *x,
-                const int32_t *factor, const Affine &a, void *out, int64_t first) {
-  affine(Joined<T>{sums, stride, channels, x + first * channels, scale, factor, {}, {}}, pixels, channels, a,
-         out, first);
-}
 
 }  // namespace
 
 void join_and_requantise(const int32_t *sums, int pixels, int channels, int stride, const int32_t *scale,
                          const Term &term, const Affine &a, void *out, int64_t first) {
-  if (term.type == 0)
-    join_typed(sums, pixels, channels, stride, scale, (const int8_t *)term.values, term.factor, a, out,
-               first);
-  if (term.type == 1)
-    join_typed(sums, pixels, channels, stride, scale, (const uint8_t *)term.values, term.factor, a, out,
-               first);
-  if (term.type == 2)
-    join_typed(sums, pixels, channels, stride, scale, (const int16_t *)term.values, term.factor, a, out,
-               first);
+  const int bytes = term.type == 2 ? 2 : 1;
+  const char *x = (const char *)term.values + first * channels * bytes;
+  affine(Joined{sums, stride, channels, x, term.type, bytes, scale, term.factor, {}, {}}, pixels, channels, a,
+         out, first);
 }
 
 void add_term(const Term &term, int64_t first, int pixels, int channels, int stride, const int32_t *scale,

@@ -31,17 +31,10 @@ template <class From>
 void planes_of(const From *image, const Digits &d, const Window &w, int64_t size, int16_t *padded) {
   for (int i = 0; i < d.planes; ++i) {
     const Plane p = d.plane[i];
-    if (p.mask[1])
-      pad_image(
-          image, w, (int16_t)0,
-          [p](From x) {
-            return (int16_t)(((x >> p.shift[0]) & p.mask[0]) + ((x >> p.shift[1]) & p.mask[1]));
-          },
-          padded + i * size);
-    else
-      pad_image(
-          image, w, (int16_t)0, [p](From x) { return (int16_t)((x >> p.shift[0]) & p.mask[0]); },
-          padded + i * size);
+    pad_image(
+        image, w, (int16_t)0,
+        [p](From x) { return (int16_t)(((x >> p.shift[0]) & p.mask[0]) + ((x >> p.shift[1]) & p.mask[1])); },
+        padded + i * size);
   }
 }
 

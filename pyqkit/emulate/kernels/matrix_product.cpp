@@ -29,19 +29,24 @@ template <class Act> void as_factors(const void *values, int type, Act act) {
     as_typed(values, type, act);
 }
 
+template <class Real> void factors_of(const void *values, int type, int64_t first, int64_t count, Real *to) {
+  as_factors(values, type, [&](auto *x) {
+    for (int64_t i = 0; i < count; ++i) to[i] = (Real)x[first + i];
+  });
+}
+
 // [term][result] of a group, results padded to whole vectors.
-template <class Real, class In>
-void pack_right(const In *x, const Heads &h, int group, int padded, Real *panel) {
+template <class Real> void pack_right(const Real *x, const Heads &h, int group, int padded, Real *panel) {
   const int channels = (h.across ? h.results : h.terms / h.copies) * h.copies * h.groups;  // of a pixel
   if (h.across)
     for (int k = 0; k < h.terms; ++k) {
-      const In *from = x + (int64_t)(k / h.copies) * channels + group * h.results * h.copies + k % h.copies;
-      for (int n = 0; n < h.results; ++n) panel[(int64_t)k * padded + n] = (Real)from[n * h.copies];
+      const Real *from = x + (int64_t)(k / h.copies) * channels + group * h.results * h.copies + k % h.copies;
+      for (int n = 0; n < h.results; ++n) panel[(int64_t)k * padded + n] = from[n * h.copies];
     }
   else
     for (int n = 0; n < h.results; ++n) {
-      const In *from = x + (int64_t)n * channels + group * h.terms;
-      for (int k = 0; k < h.terms; ++k) panel[(int64_t)k * padded + n] = (Real)from[k];
+      const Real *from = x + (int64_t)n * channels + group * h.terms;
+      for (int k = 0; k < h.terms; ++k) panel[(int64_t)k * padded + n] = from[k];
     }
 }
 
@@ -50,6 +55,7 @@ void multiply_tile(const Real *left, int left_stride, int terms, const Real *pan
                    int stride) {
   typedef typename Block<Real>::Vector Vector;
   const int WIDTH = Block<Real>::WIDTH;
+  typedef Sum Integers __attribute__((vector_size(sizeof(Sum) * WIDTH)));
   Vector found[ROWS][VECTORS] = {};
   for (int k = 0; k < terms; ++k) {
     Vector right[VECTORS];
@@ -58,9 +64,10 @@ void multiply_tile(const Real *left, int left_stride, int terms, const Real *pan
       for (int v = 0; v < VECTORS; ++v) found[r][v] += left[(int64_t)r * left_stride + k] * right[v];
   }
   for (int r = 0; r < ROWS; ++r)
-    for (int v = 0; v < VECTORS; ++v)
-      for (int lane = 0; lane < WIDTH; ++lane)
-        sums[(int64_t)r * stride + v * WIDTH + lane] = (Sum)found[r][v][lane];
+    for (int v = 0; v < VECTORS; ++v) {
+      const Integers whole = __builtin_convertvector(found[r][v], Integers);
+      std::memcpy(sums + (int64_t)r * stride + v * WIDTH, &whole, sizeof whole);
+    }
 }
 
 template <class Real, int VECTORS, class Sum>
@@ -84,16 +91,14 @@ void multiply(const void *left, int left_type, const void *right, int right_type
   const int64_t left_size = (int64_t)h.left_pixels * h.groups * h.terms;
   const int64_t right_size =
       (int64_t)h.right_pixels * h.groups * (h.across ? (int64_t)h.results * h.copies : (int64_t)h.terms);
-  std::vector<Real> rows(left_size), panel((int64_t)h.terms * padded);
+  std::vector<Real> rows(left_size), factors(right_size), panel((int64_t)h.terms * padded);
   std::vector<Sum> sums((int64_t)h.left_pixels *
                         stride);  // what a group writes too much the next one overwrites
   for (int frame = 0; frame < frames; ++frame) {
-    as_factors(left, left_type, [&](auto *x) {
-      for (int64_t i = 0; i < left_size; ++i) rows[i] = (Real)x[frame * left_size + i];
-    });
+    factors_of(left, left_type, frame * left_size, left_size, rows.data());
+    factors_of(right, right_type, frame * right_size, right_size, factors.data());
     for (int group = 0; group < h.groups; ++group) {
-      as_factors(right, right_type,
-                 [&](auto *x) { pack_right(x + frame * right_size, h, group, padded, panel.data()); });
+      pack_right(factors.data(), h, group, padded, panel.data());
       const Real *from = rows.data() + (int64_t)group * h.terms;
       Sum *to = sums.data() + (int64_t)group * h.results;
       int first = 0;

@@ -82,68 +82,90 @@ void few_wide_thresholds(const int64_t *sums, int pixels, int channels, int stri
 }
 #endif
 
-// Steps of a requantiser for one row of pixels, then the integer of each step.
-template <class Sum, class Integer, class Out>
-void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Sum *by_index,
-                   const Sum *by_channel, int count, const int32_t *falling, const Integer *integers,
-                   Out *out) {
-#ifdef PYQKIT_VNNI
-  if constexpr (sizeof(Integer) == 4) {
-    if (sizeof(Sum) == 4 && count <= 31)
-      return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index, count,
-                            falling, integers, out);
-    if (sizeof(Sum) == 8 && count <= 31)
-      return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index,
-                                 count, falling, integers, out);
+const int CHUNK = 1024;  // channels at a time
+
+// Thresholds that sums of one pixel have passed, of channels from `first` on.
+template <class Sum>
+void count_steps(const Sum *x, int first, int n, const Sum *by_index, int channels, int count,
+                 int32_t *steps) {
+  for (int c = 0; c < n; ++c) steps[c] = 0;
+  for (int i = 0; i < count; ++i) {
+    const Sum *t = by_index + (int64_t)i * channels + first;
+    for (int c = 0; c < n; ++c) steps[c] += x[c] >= t[c];
   }
-#endif
-  if (count <= 32) {
-    int32_t steps[1024];
-    for (int p = 0; p < pixels; ++p) {
-      for (int first = 0; first < channels; first += 1024) {
-        const int n = channels - first < 1024 ? channels - first : 1024;
-        const Sum *x = sums + (int64_t)p * stride + first;
-        for (int c = 0; c < n; ++c) steps[c] = 0;
-        for (int i = 0; i < count; ++i) {
-          const Sum *t = by_index + (int64_t)i * channels + first;
-          for (int c = 0; c < n; ++c) steps[c] += x[c] >= t[c];
-        }
-        Out *to = out + (int64_t)p * channels + first;
-        for (int c = 0; c < n; ++c) to[c] = (Out)integers[falling[first + c] ? count - steps[c] : steps[c]];
-      }
-    }
-    return;
-  }
-  int top = 1;  // by_channel rows are padded to a power of two minus one with thresholds that nothing reaches
+}
+
+// The same by bisection. Rows of `by_channel` are padded to a power of two minus one with thresholds that nothing reaches.
+template <class Sum>
+void search_steps(const Sum *x, int first, int n, const Sum *by_channel, int count, int32_t *steps) {
+  int top = 1;
   while (top * 2 <= count) top *= 2;
   const int padded = top * 2 - 1;
+  for (int c = 0; c < n; ++c) {
+    const Sum *t = by_channel + (int64_t)(first + c) * padded;
+    int found = 0;
+    for (int step = top; step; step >>= 1) found += x[c] >= t[found + step - 1] ? step : 0;
+    steps[c] = found;
+  }
+}
+
+// Steps of a requantiser for one row of pixels, then the integer of each step.
+template <class Sum, class Integer, class Out>
+void threshold_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r,
+                   const Integer *integers, Out *out) {
+  const Sum *by_index = (const Sum *)r.by_index, *by_channel = (const Sum *)r.by_channel;
+#ifdef PYQKIT_VNNI
+  if constexpr (sizeof(Integer) == 4) {
+    if (sizeof(Sum) == 4 && r.count <= 31)
+      return few_thresholds((const int32_t *)sums, pixels, channels, stride, (const int32_t *)by_index,
+                            r.count, r.falling, integers, out);
+    if (sizeof(Sum) == 8 && r.count <= 31)
+      return few_wide_thresholds((const int64_t *)sums, pixels, channels, stride, (const int64_t *)by_index,
+                                 r.count, r.falling, integers, out);
+  }
+#endif
+  int32_t steps[CHUNK];
   for (int p = 0; p < pixels; ++p) {
-    for (int c = 0; c < channels; ++c) {
-      const Sum x = sums[(int64_t)p * stride + c], *t = by_channel + (int64_t)c * padded;
-      int steps = 0;
-      for (int step = top; step; step >>= 1) steps += x >= t[steps + step - 1] ? step : 0;
-      out[(int64_t)p * channels + c] = (Out)integers[falling[c] ? count - steps : steps];
+    for (int first = 0; first < channels; first += CHUNK) {
+      const int n = channels - first < CHUNK ? channels - first : CHUNK;
+      const Sum *x = sums + (int64_t)p * stride + first;
+      if (r.count <= 32)
+        count_steps(x, first, n, by_index, channels, r.count, steps);
+      else
+        search_steps(x, first, n, by_channel, r.count, steps);
+      Out *to = out + (int64_t)p * channels + first;
+      const int32_t *falling = r.falling + first;
+      for (int c = 0; c < n; ++c) to[c] = (Out)integers[falling[c] ? r.count - steps[c] : steps[c]];
     }
   }
 }
 
-// Multiply, add, shift, round half to even, saturate.
-template <class Scaled, class Sum, class Out>
-void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
-  const Scaled *multiplier = (const Scaled *)r.multiplier, *offset = (const Scaled *)r.offset;
+// Multiply, add, shift, round half to even, saturate: channels of one pixel from `first` on.
+template <class Scaled, class Sum>
+void rescale(const Sum *x, int first, int n, const Requantiser &r, Scaled *to) {
+  const Scaled *multiplier = (const Scaled *)r.multiplier + first, *offset = (const Scaled *)r.offset + first;
   const int shift = r.shift;
   const Scaled low = r.low, high = r.high,
                least = r.relu ? 0 : (Scaled)((uint64_t)1 << (8 * sizeof(Scaled) - 1));
   const Scaled below_half = shift ? ((Scaled)1 << (shift - 1)) - 1 : 0, odd = shift ? 1 : 0;
-  for (int p = 0; p < pixels; ++p) {
-    const Sum *x = sums + (int64_t)p * stride;
-    Out *to = out + (int64_t)p * channels;
 #pragma GCC ivdep
-    for (int c = 0; c < channels; ++c) {
-      Scaled y = (Scaled)x[c] * multiplier[c] + offset[c];
-      y = y < least ? least : y;
-      y = (y + below_half + ((y >> shift) & odd)) >> shift;
-      to[c] = (Out)(y < low ? low : y > high ? high : y);
+  for (int c = 0; c < n; ++c) {
+    Scaled y = (Scaled)x[c] * multiplier[c] + offset[c];
+    y = y < least ? least : y;
+    y = (y + below_half + ((y >> shift) & odd)) >> shift;
+    to[c] = y < low ? low : y > high ? high : y;
+  }
+}
+
+template <class Scaled, class Sum, class Out>
+void rescale_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
+  Scaled rescaled[CHUNK];
+  for (int p = 0; p < pixels; ++p) {
+    for (int first = 0; first < channels; first += CHUNK) {
+      const int n = channels - first < CHUNK ? channels - first : CHUNK;
+      rescale(sums + (int64_t)p * stride + first, first, n, r, rescaled);
+      Out *to = out + (int64_t)p * channels + first;
+      for (int c = 0; c < n; ++c) to[c] = (Out)rescaled[c];
     }
   }
 }
@@ -152,8 +174,7 @@ template <class Sum, class Out>
 void requantise_row(const Sum *sums, int pixels, int channels, int stride, const Requantiser &r, Out *out) {
   typedef std::conditional_t<sizeof(Out) == 8, int64_t, int32_t> Integer;
   if (!r.multiplier)
-    threshold_row(sums, pixels, channels, stride, (const Sum *)r.by_index, (const Sum *)r.by_channel, r.count,
-                  r.falling, (const Integer *)r.integers, out);
+    threshold_row(sums, pixels, channels, stride, r, (const Integer *)r.integers, out);
   else if (r.wide)
     rescale_row<int64_t>(sums, pixels, channels, stride, r, out);
   else
