@@ -26,8 +26,9 @@ extern "C" void jump(jmp_buf place, int value) __asm__("_longjmp") __attribute__
 struct Fiber {
   std::string name;
   std::function<void()> body;
-  ucontext_t context;  // where it begins; contexts keep the signal mask, a call of the system each time, so that
-  jmp_buf place;       // it goes on from here after that
+  // Where it begins, and where it goes on: contexts keep the signal mask too, a call of the system each time.
+  ucontext_t context;
+  jmp_buf place;
   std::unique_ptr<char[]> stack;
   bool started = false, finished = false;
   const char *waits_for = nullptr;  // name of the stream it is blocked on
