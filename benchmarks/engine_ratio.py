@@ -6,7 +6,8 @@
 
 The keyword spotter `kws` is `kwsmlp_w3a3.onnx` of the public QONNX zoo, in its own formats; beside it
 onnxruntime runs a float network of its shapes. Quick: in shorter rounds, without Brevitas and qonnx. Formats
-are also those of `block_networks.py`, whose weights lie in blocks.
+are also those of `block_networks.py`, whose weights lie in blocks. With `--avx2` the kernels of `exact` have
+no AVX-512, onnxruntime has; with `--arrays` the network as one of these computes it runs in `exact` too.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,11 @@ from qonnx.core.onnx_exec import execute_onnx
 from real_networks import CALIBRATION, FORMATS, RESULTS, quantised
 from records import Run
 
+from pyqkit.array import machine
+from pyqkit.array.compiler import fitted
+from pyqkit.emulate import kernels
 from pyqkit.emulate.exact import ExactEngine
+from pyqkit.errors import UserError
 from pyqkit.graph.graph import Graph, encode_input
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.ops.convolution import Convolution
@@ -47,6 +53,13 @@ SEED = 0
 ROUNDS = 5  # medians of alternating rounds: a shared machine drifts
 SECONDS = 1.0  # CPU time of one executor in one round, at least one call
 BATCHES = (64, 1)
+ARRAYS = "exact of the array"
+OTHERS = {
+    "onnxruntime float": "ort",
+    ARRAYS: "the array's",
+    "quant_inference_mode": "Brevitas",
+    "qonnx": "qonnx",
+}
 Runs = dict[str, Callable[[], object]]
 Rates = dict[int, dict[str, float]]  # frames a second by batch and executor
 
@@ -61,10 +74,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["resnet20"])
     parser.add_argument("--formats", nargs="+", default=list(FORMATS))
     parser.add_argument("--quick", action="store_true", help="shorter rounds of exact and onnxruntime alone")
+    parser.add_argument("--avx2", action="store_true", help="kernels without AVX-512")
+    parser.add_argument(
+        "--arrays", nargs="+", choices=machine.names(), default=[], help="for the same network"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "engine_ratio.json")
     options = parser.parse_args(arguments)
     if "kws" in options.networks and options.models is None:
         parser.error("--models was expected with kws; give the folder that holds it")
+    if options.avx2:
+        kernels.load = partial(kernels.load, avx512=False)
     run = Run(options, [SEED])
     warnings.simplefilter("ignore")  # Brevitas and qonnx warn of their own internals
     torch.set_num_threads(1)
@@ -86,12 +105,14 @@ def measure(network: str, fmt: str, options: argparse.Namespace) -> dict[str, An
         rates = spotter(options.models / "kwsmlp_w3a3.onnx", seconds)
     else:
         alone = options.quick or fmt.endswith(block_networks.MICROSCALE)  # which no others have
-        rates = pretrained(network, fmt, options.data, seconds, alone)
+        rates = pretrained(network, fmt, options.data, seconds, alone, options.arrays)
     rows = {f"batch {b}": {name: round(rate, 1) for name, rate in r.items()} for b, r in rates.items()}
     return {"network": network, "format": fmt or "its own", "frames_per_cpu_second": rows}
 
 
-def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) -> Rates:
+def pretrained(
+    network: str, fmt: str, data: Path, seconds: float, quick: bool, arrays: Sequence[str] = ()
+) -> Rates:
     """A network for images, quantised after training; `quick` leaves out Brevitas and qonnx."""
     with np.load(data / "cifar10_test_a.npz", allow_pickle=False) as archive:
         images = zoo.images(network, archive["x"][:64])
@@ -109,6 +130,7 @@ def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) 
         path = export_qonnx(model, torch.from_numpy(images[:1]), Path(folder) / "quantised.onnx")
         graph, wrapper = import_qonnx(path), None if quick else ModelWrapper(str(path))
     engine = exact(block_networks.microscaled(graph) if fmt.endswith(block_networks.MICROSCALE) else graph)
+    on_array = of_the_array(graph, arrays)
     rates = {}
     with torch.no_grad(), nullcontext() if quick else inference_mode(model, images):
         for batch in BATCHES:
@@ -117,12 +139,22 @@ def pretrained(network: str, fmt: str, data: Path, seconds: float, quick: bool) 
                 "exact": lambda x=x: engine(x),
                 "onnxruntime float": lambda x=x: session.run(None, {"input": x}),
             }
+            if on_array is not None:
+                runs[ARRAYS] = lambda x=x: on_array(x)
             if not quick:
                 runs["quant_inference_mode"] = lambda x=x: model(torch.from_numpy(x))
             if wrapper is not None and batch == 1:  # the file is for one frame
                 runs["qonnx"] = lambda x=x: execute_onnx(wrapper, {"input": x})
             rates[batch] = alternate(runs, batch, seconds)
     return rates
+
+
+def of_the_array(graph: Graph, arrays: Sequence[str]) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What the first array that has its formats computes, with factors that may be rounded; or None."""
+    for name in arrays:
+        with suppress(UserError):
+            return exact(fitted(graph, machine.named(name))[0])
+    return None
 
 
 def float_layers(graph: Graph) -> torch.nn.Module:
@@ -199,24 +231,27 @@ def alternate(runs: Runs, frames: int, seconds: float) -> dict[str, float]:
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Markdown of all results."""
-    lines = [
-        "| network | format | batch | exact, frames/s | onnxruntime float | quant_inference_mode | qonnx | "
-        "exact : ort | exact : Brevitas | exact : qonnx |",
-        "|" + " --- |" * 10,
+    """Markdown of all results, with the executors that ran."""
+    found = [
+        (result, batch, rates)
+        for result in results
+        for batch, rates in result["frames_per_cpu_second"].items()
     ]
-    for result in results:
-        for batch, rates in result["frames_per_cpu_second"].items():
-            others = ("onnxruntime float", "quant_inference_mode", "qonnx")
-            speeds = [f"{rates[n]:.1f}" if n in rates else "" for n in ("exact", *others)]
-            ratios = [f"{rates['exact'] / rates[n]:.2f}" if n in rates else "" for n in others]
-            lines.append(
-                "| "
-                + " | ".join(
-                    [result["network"], result["format"], batch.removeprefix("batch "), *speeds, *ratios]
-                )
-                + " |"
-            )
+    others = {name: short for name, short in OTHERS.items() if any(name in rates for *_, rates in found)}
+    heads = [
+        "network",
+        "format",
+        "batch",
+        "exact, frames/s",
+        *others,
+        *(f"exact : {o}" for o in others.values()),
+    ]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for result, batch, rates in found:
+        speeds = [f"{rates[n]:.1f}" if n in rates else "" for n in ("exact", *others)]
+        ratios = [f"{rates['exact'] / rates[n]:.2f}" if n in rates else "" for n in others]
+        names = [result["network"], result["format"], batch.removeprefix("batch ")]
+        lines.append("| " + " | ".join([*names, *speeds, *ratios]) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 import re
 import shutil
 from pathlib import Path
@@ -33,6 +34,7 @@ FLAGS = (
     "-fPIC",
     "-shared",
 )
+_NO_AVX512 = ("-mno-avx512f", "-mno-avxvnni") if platform.machine() == "x86_64" else ()
 
 INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
 
@@ -58,14 +60,14 @@ def load(portable: bool = False, avx512: bool = True) -> ctypes.CDLL | None:
     portable : bool
         Leave out vector instructions (same results; for tests).
     avx512 : bool
-        Off, those of AVX2 at most are used, as on processors that have no others.
+        Off, g++ may use those of AVX2 at most, as on processors that have no others.
     """
     if shutil.which("g++") is None:
         return None
     paths = sorted(p for p in Path(__file__).parent.iterdir() if p.suffix in (".hpp", ".cpp"))
     files = {path.name: path.read_text() for path in paths}
     units = _units(files)
-    without = ("-DPYQKIT_PORTABLE",) if portable else () if avx512 else ("-DPYQKIT_NO_AVX512",)
+    without = ("-DPYQKIT_PORTABLE",) if portable else () if avx512 else _NO_AVX512
     try:
         return load_library(
             build_shared({**files, **units}, list(units), "exact", cache_folder(), (*FLAGS, *without))

@@ -1,5 +1,5 @@
-// Vectors of the longest registers that the compiler may use: AVX-512 with VNNI (unless PYQKIT_NO_AVX512), AVX2, or plain
-// C++ (also PYQKIT_PORTABLE). Their arithmetic is that of g++'s vector types, the same source for all.
+// Vectors of the longest registers that the compiler may use: AVX-512 with VNNI, AVX2, or plain C++ (also
+// PYQKIT_PORTABLE). Their arithmetic is that of g++'s vector types, the same source for all.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -7,7 +7,7 @@
 #include "lanes.hpp"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
-    !defined(PYQKIT_PORTABLE) && !defined(PYQKIT_NO_AVX512)
+    !defined(PYQKIT_PORTABLE)
 #include <immintrin.h>
 #define PYQKIT_VNNI 1
 #elif defined(__AVX2__) && defined(__FMA__) && !defined(PYQKIT_PORTABLE)
