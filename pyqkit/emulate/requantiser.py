@@ -104,14 +104,20 @@ class Requantiser:
         return found
 
     def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
-        """Drop the steps that every channel has always passed, and those that none ever passes."""
+        """Drop the steps that every channel has always passed, and those that none ever passes.
+
+        A ReLU leaves half of the values, also in channels that fall, whose steps lie the other way round.
+        """
         fmt, thresholds = op.format, op.thresholds
         lookup = op.codes.astype(np.int64) if fmt.is_logarithmic else fmt.integers[op.codes]
-        if not op.falling.any():
-            always, never = (thresholds <= source.low).all(axis=0), (thresholds > source.high).all(axis=0)
-            first, last = int(always.sum()), thresholds.shape[1] - int(never.sum())
-            last = max(first, last)
-            thresholds, lookup = thresholds[:, first:last], lookup[:, first : last + 1]
+        down = op.falling[:, None]
+        by_value = np.where(down, thresholds[:, ::-1], thresholds)
+        passed, missed = by_value <= source.low, by_value > source.high
+        always, never = np.where(down, missed, passed), np.where(down, passed, missed)
+        first, last = int(always.all(axis=0).sum()), by_value.shape[1] - int(never.all(axis=0).sum())
+        last = max(first, last)
+        by_value, lookup = by_value[:, first:last], lookup[:, first : last + 1]
+        thresholds = np.where(down, by_value[:, ::-1], by_value)
         self._lookup = lookup
         self.fits_kernels = len(lookup) == 1
         count = thresholds.shape[1]

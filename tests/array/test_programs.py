@@ -10,14 +10,17 @@ import pytest
 from pyqkit.array import machine, shared
 from pyqkit.array.checks import check
 from pyqkit.array.compiler import compile_graph, fitted
+from pyqkit.array.compiler.factors import rounded_graph
 from pyqkit.array.execute import ArrayState, item_words
 from pyqkit.array.isa import Copy, Load
 from pyqkit.array.machine import Machine, Memory
 from pyqkit.array.program import executed
 from pyqkit.errors import UserError
 from pyqkit.formats import parse
+from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.layout import Concat
 from pyqkit.graph.ops.pool import MaxPool
+from pyqkit.graph.ops.requantise import Threshold
 from tests.array.layers import layer
 from tests.array.networks import everything, moves, requantised, unequal_branches, unequal_sums
 from tests.array.products import ProductOfActivations
@@ -91,6 +94,21 @@ def test_factors_are_rounded_before_the_graph_is_fixed(
     net.graph = graph
     agrees(net, compile_graph(graph, array))
     assert fitted(graph, array) == (graph, [])
+
+
+def test_factors_that_are_powers_of_two_are_not_rounded() -> None:
+    """Their sums are as narrow as they can be."""
+    net = Net(parse("int4"), parse("int4"), shape=(5, 4, 6), frames=4)
+    net.add(Add("sum", [net.conv("conv", "x", 6), "x"], ["sum"], np.array([[1] * 6, [64] * 6])))
+    tensor, steps = net.graph.tensors["sum"], 2 ** np.arange(4, 10)
+    positions = np.array([float(boundary.position) for boundary in net.activations.boundaries()])
+    table = np.clip(np.ceil(steps[:, None] * positions + np.arange(6)[:, None]), tensor.low, tensor.high + 1)
+    rule = Threshold("b", ["sum"], ["b"], net.activations, table.astype(np.int64), np.zeros(6, bool))
+    net.finish(net.add(rule))
+    graph = rounded_graph(net.graph, INT8, ["b"])
+    (scaled,) = (op for op in graph.operators if op.name == "b_scaled")
+    np.testing.assert_array_equal(scaled.multipliers, 4 * np.outer([1, 64], 2 ** np.arange(5, -1, -1)))
+    np.testing.assert_array_equal(graph.execute(net.codes)["b"], net.values["b"])
 
 
 def test_steps_that_no_factor_makes() -> None:

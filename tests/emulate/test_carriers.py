@@ -181,13 +181,33 @@ def on_a_line(fmt: NumberFormat, channels: int, reach: int, seed: int) -> Thresh
     return Threshold("rule", ["x"], ["y"], fmt, np.clip(rows, -reach, reach + 1), falling)
 
 
+def behind_relu(rule: Threshold, reach: int) -> Threshold:
+    """The same without negative values, which channels that fall pass last."""
+    negative = [int(v) for v in rule.format.integers[rule.format.codes]].index(0)
+    rows = rule.thresholds.copy()
+    rows[~rule.falling, :negative] = -reach
+    rows[rule.falling, rows.shape[1] - negative :] = reach + 1
+    return Threshold("rule", ["x"], ["y"], rule.format, rows, rule.falling)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", ["e2m1", "e2m3", "e3m2", "e4m3", "int4", "uint4", "int8"])
 @pytest.mark.parametrize("bits", [11, 20, 28, 45])
 def test_lines_are_proven_and_right_on_every_side(name: str, bits: int, level: str) -> None:
-    fmt, reach, channels = parse(name), 2**bits, 19
+    lines_are_proven(on_a_line(parse(name), 19, 2**bits, bits), 2**bits, level)
+
+
+@pytest.mark.parametrize("name", ["e3m2", "int8"])
+def test_lines_behind_a_relu_are_proven_too(name: str) -> None:
+    rule = behind_relu(on_a_line(parse(name), 19, 2**20, 20), 2**20)
+    requantiser = lines_are_proven(rule, 2**20, "longest")
+    assert requantiser.affine is not None and requantiser.affine.structure.low == 0
+
+
+def lines_are_proven(rule: Threshold, reach: int, level: str) -> Requantiser:
+    """A requantiser by arithmetic gives the codes of its definition."""
+    channels = len(rule.thresholds)
     source = Tensor.accumulator("x", (1, 1, channels), -reach, reach)
-    rule = on_a_line(fmt, channels, reach, bits)
     (out,) = rule.infer([source])
     requantiser = Requantiser(rule, source, out, kernels.load(**LEVELS[level]))
     assert requantiser.affine is not None or out.low == out.high
@@ -198,6 +218,7 @@ def test_lines_are_proven_and_right_on_every_side(name: str, bits: int, level: s
     found = requantiser.apply(sums, kernels.load(**LEVELS[level]))
     (expected,) = rule.execute([source.format.from_integers(sums)], [source])
     np.testing.assert_array_equal(found, to_carrier(expected, out))
+    return requantiser
 
 
 def test_a_step_off_the_line_is_no_line() -> None:

@@ -92,7 +92,13 @@ def _scaled(
         (2.0 ** (machine.multiplier_bits - 1) - 1) / abs(wanted).max(),
         2.0 ** (machine.offset_bits - 1 - _ROOM) / reach,
     )
-    return float(limit), np.rint(wanted * limit).astype(np.int64)
+    # a power of two, so that factors which are powers of two stay what they are
+    unit = 2.0 ** np.floor(np.log2(limit))
+    whole = np.rint(wanted * unit).astype(np.int64)
+    shared = int(np.gcd.reduce(whole, axis=None))
+    # A threshold is midway between two sums, and rounding boundary and offset moves it by 1 at most.
+    spare = max(1, (shared & -shared) // 4)
+    return float(unit / spare), whole // spare
 
 
 def _thresholds(function: Rising, unit: float, steps: int, sums: Tensor) -> np.ndarray:

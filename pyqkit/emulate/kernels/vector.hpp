@@ -77,35 +77,58 @@ inline Ints widened(const int16_t *from) {
 }
 inline Ints widened(const int32_t *from) { return loaded<Ints>(from); }
 
-// The first `count` elements, the others zero; nothing behind them is read.
-template <class Element> inline Ints widened(const Element *from, int count) {
-  if (count >= VECTOR) return widened(from);
+// Some elements, fewer than a vector has: its other lanes are zero, or not stored. Copies of so many bytes are calls.
+#if defined(PYQKIT_VNNI)
+inline __mmask16 lanes_below(int count) { return (__mmask16)((1u << count) - 1); }
+inline Ints widened_some(const int8_t *from, int count) {
+  return (Ints)_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes_below(count), from));
+}
+inline Ints widened_some(const uint8_t *from, int count) {
+  return (Ints)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes_below(count), from));
+}
+inline Ints widened_some(const int16_t *from, int count) {
+  return (Ints)_mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(lanes_below(count), from));
+}
+inline Ints widened_some(const int32_t *from, int count) {
+  return (Ints)_mm512_maskz_loadu_epi32(lanes_below(count), from);
+}
+inline void stored_some(uint8_t *to, int count, Narrow<uint8_t>::Vector x) {
+  _mm_mask_storeu_epi8(to, lanes_below(count), (__m128i)x);
+}
+inline void stored_some(int16_t *to, int count, Narrow<int16_t>::Vector x) {
+  _mm256_mask_storeu_epi16(to, lanes_below(count), (__m256i)x);
+}
+inline void stored_some(int32_t *to, int count, Ints x) {
+  _mm512_mask_storeu_epi32(to, lanes_below(count), (__m512i)x);
+}
+#else
+template <class Element> inline Ints widened_some(const Element *from, int count) {
   Element some[VECTOR] = {};
   std::memcpy(some, from, sizeof(Element) * count);
   return widened(some);
 }
+template <class Element, class Vector> inline void stored_some(Element *to, int count, const Vector &x) {
+  std::memcpy(to, &x, sizeof(Element) * count);
+}
+#endif
+
+// The first `count` elements, the others zero; nothing behind them is read.
+template <class Element> inline Ints widened(const Element *from, int count) {
+  return count >= VECTOR ? widened(from) : widened_some(from, count);
+}
 
 // The first `count` lanes; what does not fit an element is cut off.
-inline void stored(uint8_t *to, int count, Ints x) {
-  const auto narrow = bytes_of(x);
+template <class Element, class Vector> inline void stored_first(Element *to, int count, const Vector &x) {
   if (count >= VECTOR)
-    std::memcpy(to, &narrow, VECTOR);
+    std::memcpy(to, &x, sizeof x);
   else
-    std::memcpy(to, &narrow, count);
+    stored_some(to, count, x);
 }
+inline void stored(uint8_t *to, int count, Ints x) { stored_first(to, count, bytes_of(x)); }
 inline void stored(int16_t *to, int count, Ints x) {
-  const auto narrow = __builtin_convertvector(x, Narrow<int16_t>::Vector);
-  if (count >= VECTOR)
-    std::memcpy(to, &narrow, 2 * VECTOR);
-  else
-    std::memcpy(to, &narrow, 2 * count);
+  stored_first(to, count, __builtin_convertvector(x, Narrow<int16_t>::Vector));
 }
-inline void stored(int32_t *to, int count, Ints x) {
-  if (count >= VECTOR)
-    std::memcpy(to, &x, 4 * VECTOR);
-  else
-    std::memcpy(to, &x, 4 * count);
-}
+inline void stored(int32_t *to, int count, Ints x) { stored_first(to, count, x); }
 
 template <class Vector> inline Vector lesser(Vector x, Vector y) { return x < y ? x : y; }
 template <class Vector> inline Vector greater(Vector x, Vector y) { return x > y ? x : y; }
