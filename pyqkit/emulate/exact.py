@@ -4,7 +4,8 @@ Between operators a tensor is an array of its integers in the narrowest numpy ty
 tensor: its codes). Convolutions pick the fastest carrier that holds every partial sum, decided from the real
 weights:
 
-    int8, int16                 products added in int32 by compiled kernels, fused with what follows
+    int8, int16                 products added in int32 by compiled kernels, fused with what follows; of a
+                                Logarithmic Posit with few fractions those of a word for each of them
     int16 depthwise             the same, where each output has a channel of its own
     int16 lookups               products of Logarithmic Posits, looked up in registers and added in int64
     int16 digits                passes over 16-bit digits of wider integers, added in int64

@@ -14,7 +14,7 @@ import numpy as np
 from pyqkit.emulate import kernels
 from pyqkit.emulate.carriers.depthwise import TYPES, Depthwise, padded_weights
 from pyqkit.emulate.exact import ExactEngine
-from tests.emulate import test_lookup
+from tests.emulate import test_lookup, test_microscale
 from tests.emulate.networks import Net, everything
 from tests.emulate.shapes import networks
 
@@ -29,7 +29,14 @@ BOTH = (
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
 )
-DIRECTED = (("e2m1", None), ("int8", "int8narrow"), ("lp8_1_3", None), ("e4m3", None), ("uint8z128", "int4"))
+DIRECTED = (
+    ("e2m1", None),
+    ("int8", "int8narrow"),
+    ("lp8_1_3", None),
+    ("lp4_0_3", None),
+    ("e4m3", None),
+    ("uint8z128", "int4"),
+)
 
 
 def same(found: dict[str, np.ndarray], net: Net, what: str) -> None:
@@ -47,7 +54,8 @@ def run_kernels(seed: int, count: int) -> None:
         kernels.load.cache_clear()
         assert kernels.load() is not None, "kernels were expected to compile with sanitizers"
         carriers: dict[str, int] = {}
-        for net in (*(everything(*pair) for pair in DIRECTED), *networks(seed, count)):
+        directed = (*(everything(*pair) for pair in DIRECTED), test_microscale.network("int31"))
+        for net in (*directed, *networks(seed, count)):
             for fuse in (True, False):
                 engine = ExactEngine(net.graph, fuse=fuse)
                 same(engine.run(net.codes), net, name)

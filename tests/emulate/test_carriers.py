@@ -43,6 +43,9 @@ PAIRS = (
     ("e4m3", "e4m3"),
     ("e5m2", "e4m3"),
     ("lp4_0_3", "e2m1"),
+    ("lp4_0_3", "lp4_0_3"),
+    ("lp5_0_3", "lp4_0_3"),
+    ("lp5_1_2", "lp4_0_3"),
     ("lp8_1_3", "lp4_0_3"),
 )
 WINDOWS = (  # shape, outputs, kernel, stride
@@ -73,6 +76,8 @@ def layer(left: str, right: str, window: int, level: str) -> tuple[Layer, np.nda
 
 def test_pairs_have_every_carrier() -> None:
     found = {name for left, right in PAIRS for name in carriers_of(layer(left, right, 0, "longest")[0])}
+    for left in ("lp4_0_3", "lp5_0_3", "lp5_1_2"):  # two and four words of a code, few codes and more
+        assert {"int16", "int16 lookups"} <= set(carriers_of(layer(left, "lp4_0_3", 0, "longest")[0]))
     names = {"int8", "int16", "int16 digits", "float64", "float32 by BLAS", "float64 by BLAS"}
     assert names <= found
 
@@ -118,7 +123,20 @@ def compare_requantised(
 
 
 def join(what: Layer, carrier: object, inputs: list[np.ndarray], sums: np.ndarray, name: str) -> None:
-    random, fmt = np.random.default_rng(1), parse("int8")
+    """One of integers, of codes whose table is a register of kernels, and of more codes."""
+    for fmt in map(parse, ("int8", "lp4_0_3", "lp5_0_3")):
+        join_with(what, carrier, inputs, sums, fmt, f"{name}, joined by {fmt}")
+
+
+def join_with(
+    what: Layer,
+    carrier: object,
+    inputs: list[np.ndarray],
+    sums: np.ndarray,
+    fmt: NumberFormat,
+    name: str,
+) -> None:
+    random = np.random.default_rng(1)
     other = Tensor.of("other", what.out.shape, fmt)
     factors = random.integers(-3, 4, (2, what.out.shape[2]))
     add = Add("add", ["sums", "other"], ["add"], factors)
@@ -129,7 +147,7 @@ def join(what: Layer, carrier: object, inputs: list[np.ndarray], sums: np.ndarra
         return
     (tensor,) = rule.infer([total])
     requantiser = Requantiser(rule, total, tensor, what.library)
-    branch = Factors(factors[0], factors[1], other, np.dtype(np.int8))
+    branch = Factors(factors[0], factors[1], other, carrier_type(other))
     if not carrier.fits_join(branch, requantiser):  # type: ignore[attr-defined]
         return
     result = np.zeros(sums.shape, requantiser.out_type)
@@ -137,7 +155,7 @@ def join(what: Layer, carrier: object, inputs: list[np.ndarray], sums: np.ndarra
     arrays = [*inputs, to_carrier(codes, other)]  # which outlive the call
     bound(compute, arrays, result)()
     (expected,) = rule.execute(add.execute([sums, codes], tensors), [total])
-    np.testing.assert_array_equal(result, to_carrier(expected, tensor), err_msg=f"{name}, joined")
+    np.testing.assert_array_equal(result, to_carrier(expected, tensor), err_msg=name)
 
 
 def on_ties(out: Tensor, sums: np.ndarray) -> Threshold:
@@ -272,5 +290,5 @@ def test_structures_have_the_size_of_their_kernels() -> None:
     from pyqkit.emulate.carriers.digits import _Digits
     from pyqkit.emulate.carriers.narrow import _Convolution
 
-    assert ctypes.sizeof(_Convolution) == 15 * 4 + 4 * 4 + 4 + 4 * 8
+    assert ctypes.sizeof(_Convolution) == 15 * 4 + 6 * 4 + 4 + 5 * 8
     assert ctypes.sizeof(_Digits) == 15 * 4 + 5 * 4 + 7 * 8

@@ -88,7 +88,7 @@ class LookupCarrier(Carrier):
         assert self.layer.library is not None
         fast: Any = self.layer.library.pyqkit_lookup_is_fast
         activations = self._tables[0]
-        return 61 / (len(activations.powers) * len(activations.base)) if fast() else 1
+        return 16 / (len(activations.powers) * len(activations.base)) if fast() else 1
 
     def compile(self, requantiser: Requantiser | None, factors: Factors | None = None) -> Compute:
         assert self.layer.library is not None

@@ -1,4 +1,7 @@
-"""Sums in int32 of products of int8 or int16, in a compiled kernel that also joins and requantises."""
+"""Sums in int32 of products of int8 or int16, in a compiled kernel that also joins and requantises.
+
+Codes of Logarithmic Posits are looked up as the image gets its border: `Operands.lookup` has their numbers.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from pyqkit.emulate.carrier import KERNEL_TYPES
 from pyqkit.emulate.compute import Call, Kernel, one_after_the_other, prepared
 from pyqkit.emulate.kernels import INT32
 from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
+from pyqkit.emulate.operands import Operands
 from pyqkit.emulate.requantiser import Requantiser
-from pyqkit.emulate.terms import Term
+from pyqkit.emulate.terms import Term, filled, integers_by_code
 
 
 class _Convolution(ctypes.Structure):
@@ -20,8 +24,8 @@ class _Convolution(ctypes.Structure):
 
     _fields_ = [
         ("window", ctypes.c_int32 * 15),
-        *((name, ctypes.c_int32) for name in ("type", "group", "flip", "pairs")),
-        *((name, ctypes.c_void_p) for name in ("weights", "start", "scale", "requantiser")),
+        *((name, ctypes.c_int32) for name in ("type", "group", "flip", "pairs", "codes", "copies")),
+        *((name, ctypes.c_void_p) for name in ("weights", "start", "words", "scale", "requantiser")),
     ]
 
 
@@ -34,34 +38,47 @@ class _Narrow(Carrier):
         layer, operands = self.layer, self.layer.operands
         assert layer.library is not None and operands is not None
         call: Any = layer.library.pyqkit_convolve
-        flip = int(self.group == 4 and operands.low < 0)  # unsigned bytes are multiplied by signed ones
-        panels, start = operands.panels(self.group, flip)
         both = ((), ()) if factors is None else (factors.sums, factors.other)
         scale, factor = (np.ascontiguousarray(f, np.int32) for f in both)
-        pairs = int(self.group == 4 and operands.largest_pair(flip) < 2**15)
+        integers = None if factors is None else integers_by_code(factors.tensor.format)
+        made = self._structure(operands, scale, requantiser)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             values = x[0]
             expand: tuple[Call, ...] = ()
-            if operands.lookup is not None or values.dtype not in KERNEL_TYPES:
+            if values.dtype not in KERNEL_TYPES:
                 values, expand = operands.expanded(values, np.dtype(np.int16))
-            what = _Convolution(
-                (ctypes.c_int32 * 15)(len(values), *layer.window(operands.copies)),
-                KERNEL_TYPES.index(values.dtype),
-                self.group,
-                flip,
-                pairs,
-                panels.ctypes.data,
-                start.ctypes.data,
-                scale.ctypes.data,
-                None if requantiser is None else requantiser.address,
-            )
-            joined = ctypes.byref(Term.of(x[1], factor)) if factors else None
+            what = _Convolution.from_buffer_copy(made)
+            what.window[:] = [len(values), *layer.window(operands.copies)]
+            what.type = KERNEL_TYPES.index(values.dtype)
+            joined = ctypes.byref(Term.of(x[1], factor, integers)) if factors else None
             places = (result, None, None) if requantiser is None else (None, joined, result)
-            what.keep = panels, start, scale, factor, requantiser  # as long as the addresses above
+            what.keep = made, factor, integers  # as long as the addresses above
             return one_after_the_other(*expand, prepared(call, ctypes.byref(what), values, *places))
 
         return Kernel(bind)
+
+    def _structure(
+        self, operands: Operands, scale: np.ndarray, requantiser: Requantiser | None
+    ) -> _Convolution:
+        """What the kernel reads, but for frames and their type."""
+        flip = int(self.group == 4 and operands.low < 0)  # unsigned bytes are multiplied by signed ones
+        panels, start = operands.panels(self.group, flip)
+        words = None if operands.lookup is None else filled(operands.lookup.astype(np.int16))
+        made = _Convolution(
+            group=self.group,
+            flip=flip,
+            pairs=int(self.group == 4 and operands.largest_pair(flip) < 2**15),
+            codes=0 if operands.lookup is None else len(operands.lookup),
+            copies=operands.copies,
+            weights=panels.ctypes.data,
+            start=start.ctypes.data,
+            words=None if words is None else words.ctypes.data,
+            scale=scale.ctypes.data,
+            requantiser=None if requantiser is None else requantiser.address,
+        )
+        made.keep = panels, start, words, scale, requantiser
+        return made
 
 
 @carries("int8")

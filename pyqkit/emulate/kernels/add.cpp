@@ -4,12 +4,25 @@
 #include <vector>
 
 #include "affine_rows.hpp"
+#include "codes.hpp"
 
 namespace {
 
+// Elements as they are, and codes as their integers.
+template <class T> struct Values {
+  const T *x;
+  inline Ints operator()(int64_t at, int count) const { return widened(x + at, count); }
+};
+struct Codes {
+  const uint8_t *x;
+  const int32_t *integers;
+  bool few;
+  inline Ints operator()(int64_t at, int count) const { return integers_of(x + at, count, integers, few); }
+};
+
 // sums = sums * scale + x * factor; without `scale` what is in `sums` counts as zero.
-template <class T>
-void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int stride, const int32_t *scale,
+template <class X>
+void add_scaled(const X &x, const int32_t *factor, int pixels, int channels, int stride, const int32_t *scale,
                 int32_t *sums) {
   for (int first = 0; first < channels; first += VECTOR) {
     const int count = channels - first < VECTOR ? channels - first : VECTOR;
@@ -17,7 +30,7 @@ void add_scaled(const T *x, const int32_t *factor, int pixels, int channels, int
     const Ints s = scale ? widened(scale + first, count) : none;
     for (int p = 0; p < pixels; ++p) {
       int32_t *to = sums + (int64_t)p * stride + first;
-      const Ints product = widened(x + (int64_t)p * channels + first, count) * f;
+      const Ints product = x((int64_t)p * channels + first, count) * f;
       stored(to, count, scale ? widened(to, count) * s + product : product);
     }
   }
@@ -71,14 +84,12 @@ void join_and_requantise(const int32_t *sums, int pixels, int channels, int stri
 void add_term(const Term &term, int64_t first, int pixels, int channels, int stride, const int32_t *scale,
               int32_t *sums) {
   const int64_t at = first * channels;
-  if (term.type == 0)
-    add_scaled((const int8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
-  if (term.type == 1)
-    add_scaled((const uint8_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
-  if (term.type == 2)
-    add_scaled((const int16_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
-  if (term.type == 3)
-    add_scaled((const int32_t *)term.values + at, term.factor, pixels, channels, stride, scale, sums);
+  const auto add = [&](const auto &x) { add_scaled(x, term.factor, pixels, channels, stride, scale, sums); };
+  if (term.integers) return add(Codes{(const uint8_t *)term.values + at, term.integers, term.codes <= FEW});
+  if (term.type == 0) add(Values<int8_t>{(const int8_t *)term.values + at});
+  if (term.type == 1) add(Values<uint8_t>{(const uint8_t *)term.values + at});
+  if (term.type == 2) add(Values<int16_t>{(const int16_t *)term.values + at});
+  if (term.type == 3) add(Values<int32_t>{(const int32_t *)term.values + at});
 }
 
 extern "C" {

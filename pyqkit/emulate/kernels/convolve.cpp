@@ -1,6 +1,7 @@
 // Integer convolutions of bytes or words, channels last, in sums of 32 bits, with what follows them.
 #include "add.hpp"
 #include "carriers.hpp"
+#include "codes.hpp"
 #include "scratch.hpp"
 #include "tile.hpp"
 #include "window.hpp"
@@ -8,13 +9,15 @@
 // What Python passes; emulate/carriers/narrow.py has the same structure.
 struct Convolution {
   Window window;
-  int32_t type;          // of the activations
-  int32_t group;         // elements of an inner product: 4 bytes or 2 words
-  int32_t flip;          // signed bytes become unsigned ones, larger by 128
-  int32_t pairs;         // products of two neighbours fit 16 bits
-  const void *weights;   // [block][kernel row][group][lane][element]
-  const int32_t *start;  // of the sums, [output]
-  const int32_t *scale;  // of the sums before another branch is added, [output]
+  int32_t type;           // of the activations
+  int32_t group;          // elements of an inner product: 4 bytes or 2 words
+  int32_t flip;           // signed bytes become unsigned ones, larger by 128
+  int32_t pairs;          // products of two neighbours fit 16 bits
+  int32_t codes, copies;  // of a format whose codes are looked up, and words of each, which are channels
+  const void *weights;    // [block][kernel row][group][lane][element]
+  const int32_t *start;   // of the sums, [output]
+  const int16_t *words;   // [code][copy], or null
+  const int32_t *scale;   // of the sums before another branch is added, [output]
   const Requantiser *requantiser;
 };
 
@@ -47,11 +50,23 @@ template <class Element, int GROUP>
 const char *image_of(const Convolution &what, const Window &w, const void *x, int frame) {
   const int64_t at = (int64_t)frame * w.height * w.width * w.channels;
   const bool whole = w.kernel_w * w.channels % GROUP == 0;  // a group never ends in the next pixel
-  const bool same = element_bytes(what.type) == sizeof(Element) && !what.flip;
+  const bool same = element_bytes(what.type) == sizeof(Element) && !what.flip && !what.words;
   if (whole && same && !(w.top || w.left || w.bottom || w.right))
     return (const char *)x + at * sizeof(Element);
   Element *padded = scratch<Element, 0>((int64_t)w.padded_height() * w.row_elements() + GROUP);
   const int flip = what.flip ? 128 : 0;
+  if (what.words) {
+    const uint8_t *codes = (const uint8_t *)x + at / what.copies;
+    const int count = w.width * w.channels / what.copies;
+    const auto fill = [&](int y, Element *to) {
+      const uint8_t *row = codes + (int64_t)y * count;
+      if constexpr (GROUP == 2)
+        if (what.copies == 2) return expand_pairs(row, count, what.words, what.codes <= FEW, to);
+      expand(row, count, what.words, what.copies, flip, to);
+    };
+    pad_rows(w, (Element)flip, fill, padded);
+    return (const char *)padded;
+  }
   as_typed(x, what.type, [&](const auto *elements) {
     const auto *image = elements + at;
     pad_image(image, w, (Element)flip, [flip](auto value) { return (Element)(value + flip); }, padded);

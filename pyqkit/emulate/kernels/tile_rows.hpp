@@ -89,6 +89,8 @@ void rows_of_tiles(const Taps &taps, int pixels, int blocks, const char *weights
       return blocks_of_tiles<Dot, 64>(taps, pixels, blocks, weights, start, out, out_stride);
     case 128:
       return blocks_of_tiles<Dot, 128>(taps, pixels, blocks, weights, start, out, out_stride);
+    case 256:
+      return blocks_of_tiles<Dot, 256>(taps, pixels, blocks, weights, start, out, out_stride);
     default:
       return blocks_of_tiles<Dot, 0>(taps, pixels, blocks, weights, start, out, out_stride);
   }

@@ -13,20 +13,29 @@ struct Window {
 
 namespace {
 
-// One image with `border` around it, each element through `convert`.
-template <class From, class To, class Convert>
-void pad_image(const From *image, const Window &w, To border, const Convert &convert, To *padded) {
+// One image with `border` around it; `fill` writes a row of it.
+template <class To, class Fill> void pad_rows(const Window &w, To border, const Fill &fill, To *padded) {
   const int row = w.row_elements(), inner = w.width * w.channels;
   const int left = w.left * w.channels, right = w.right * w.channels;
   for (int64_t i = 0; i < (int64_t)w.top * row; ++i) padded[i] = border;
   To *to = padded + (int64_t)w.top * row;
   for (int y = 0; y < w.height; ++y, to += row) {
     for (int i = 0; i < left; ++i) to[i] = border;
-    const From *from = image + (int64_t)y * inner;
-    for (int i = 0; i < inner; ++i) to[left + i] = convert(from[i]);
+    fill(y, to + left);
     for (int i = 0; i < right; ++i) to[left + inner + i] = border;
   }
   for (int64_t i = 0; i < (int64_t)w.bottom * row; ++i) to[i] = border;
+}
+
+// The same, each element through `convert`.
+template <class From, class To, class Convert>
+void pad_image(const From *image, const Window &w, To border, const Convert &convert, To *padded) {
+  const int inner = w.width * w.channels;
+  const auto fill = [&](int y, To *to) {
+    const From *from = image + (int64_t)y * inner;
+    for (int i = 0; i < inner; ++i) to[i] = convert(from[i]);
+  };
+  pad_rows(w, border, fill, padded);
 }
 
 // One pixel after the other, where no window has a neighbour: one row of all frames.

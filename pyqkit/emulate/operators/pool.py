@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from pyqkit.emulate.carrier import integers_of
+from pyqkit.emulate.compute import Call, Kernel, one_after_the_other
 from pyqkit.emulate.runner import Compute, Runner, runs
+from pyqkit.formats import NumberFormat
 from pyqkit.graph.ops.pool import MaxPool, SumPool
 
 
@@ -16,14 +20,26 @@ class SumPoolRunner(Runner):
     def alone(self) -> Compute:
         op, (tensor,), kind = self.op, self.context.inputs, self.context.types[self.context.out.name]
         assert isinstance(op, SumPool)
+        if op.sliding.covers(tensor.shape[:2]):
+            return Kernel(partial(_of_all, tensor.format))
 
         def compute(x: list[np.ndarray]) -> np.ndarray:
             integers = integers_of(x[0], tensor.format)
-            if op.sliding.covers(integers.shape[1:3]):
-                return integers.sum(axis=(1, 2), keepdims=True, dtype=kind)
             return op.windows(integers.astype(kind), 0).sum(axis=(-2, -1), dtype=kind)
 
         return compute
+
+
+def _of_all(fmt: NumberFormat, x: list[np.ndarray], result: np.ndarray) -> Call:
+    """What sums all pixels of carriers."""
+    values, kind = x[0], result.dtype
+    look: tuple[Call, ...] = ()
+    if fmt.is_logarithmic:
+        values = np.empty(x[0].shape, kind)
+        look = (partial(np.take, fmt.integers.astype(kind), x[0], 0, values, "clip"),)
+    frames, *_, channels = values.shape
+    pixels, sums = values.reshape(frames, -1, channels), result.reshape(frames, channels)
+    return one_after_the_other(*look, partial(np.add.reduce, pixels, 1, kind, sums))
 
 
 @runs("max_pool")
