@@ -56,14 +56,25 @@ void multiply_tile(const Real *left, int left_stride, int terms, const Real *pan
   typedef typename Block<Real>::Vector Vector;
   const int WIDTH = Block<Real>::WIDTH;
   typedef Sum Integers __attribute__((vector_size(sizeof(Sum) * WIDTH)));
-  Vector found[ROWS][VECTORS] = {};
+  Vector found[ROWS][VECTORS];
+  // Unrolled and copied one by one, they stay in registers.
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) found[r][v] = Vector{};
   for (int k = 0; k < terms; ++k) {
     Vector right[VECTORS];
-    std::memcpy(right, panel + (int64_t)k * padded, sizeof right);
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v)
+      std::memcpy(&right[v], panel + (int64_t)k * padded + v * WIDTH, sizeof(Vector));
+#pragma GCC unroll 16
     for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 2
       for (int v = 0; v < VECTORS; ++v) found[r][v] += left[(int64_t)r * left_stride + k] * right[v];
   }
+#pragma GCC unroll 16
   for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 2
     for (int v = 0; v < VECTORS; ++v) {
       const Integers whole = __builtin_convertvector(found[r][v], Integers);
       std::memcpy(sums + (int64_t)r * stride + v * WIDTH, &whole, sizeof whole);
