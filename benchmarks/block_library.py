@@ -334,10 +334,6 @@ def chosen() -> list[Case]:
         # Decoders behind memories of micro-blocks.
         folded(micro_blocks("k_4", "int8", 4, (24, 32)), 8, 1),
         folded(micro_blocks("k_4_wide", "int4", 4, (48, 16)), 8, 3),
-        folded(micro_blocks("k_4_deep", "int4", 4, (160, 64)), 16, 2, "lut", "block"),
-        folded(micro_blocks("k_2", "int8", 2, (24, 32)), 8, 2),
-        folded(micro_blocks("k_2_wide", "int4", 2, (36, 48)), 16, 2),
-        folded(micro_blocks("k_2_deep", "int4", 2, (128, 64)), 16, 1, "lut", "block"),
     ]
 
 
@@ -352,11 +348,8 @@ def networks() -> dict[str, Case]:
         "CNN 8x8x2 in lp6_1_3, PE 1, SIMD 2": folded(cnn("n_cnn_lp6", "lp6_1_3", 8, (2, 4, 4)), 1, 2),
         "MLP 40-20-10 in int8, PE 1, SIMD 4": folded(mlp("n_mlp_int8", "int8", (40, 20, 10)), 1, 4),
         "depthwise 6x6x4 in e2m3, PE 1, SIMD 2": folded(layouts("n_lay_e2m3", "e2m3", 4), 1, 2),
-        "MLP 32-24-16 in MicroScopiQ's 4 bits, PE 8, SIMD 2": folded(
-            micro_blocks("n_mlp_msq4", "int4", 4, (32, 24, 16)), 8, 2
-        ),
-        "MLP 40-32-16 in MicroScopiQ's 2 bits, PE 16, SIMD 1": folded(
-            micro_blocks("n_mlp_msq2", "int4", 2, (40, 32, 16)), 16, 1
+        "MLP 16-8-8 in MicroScopiQ's 4 bits, PE 8, SIMD 1": folded(
+            micro_blocks("n_mlp_msq4", "int4", 4, (16, 8, 8)), 8, 1
         ),
         "ResNet-8 32x32x3 in e2m1, PE 2, SIMD 2": folded(ResNet("e2m1", 1).graph, 2, 2),
     }

@@ -237,7 +237,7 @@ def compare(names: list[str] | None, run: Run) -> None:
         print(name, done[name], flush=True)
     rows = {name: done[name] for name in cases if name in done}
     run.write_json(RESULTS, {"label": LABEL, "networks": rows}, merged=names is not None)
-    PAGE.write_text(page(done))
+    PAGE.write_text(page(rows))
 
 
 def figures(found: dict[str, int]) -> dict[str, float]:

@@ -31,7 +31,14 @@ def _rows(wide: int, narrow: int) -> int:
 
 @grows_with("product_decoded")
 def _product_decoded(p: Mapping[str, int]) -> Features:
-    return _multiplier(p) + Features({"tables": sum(p[f"{s}_WIDTH"] * ceil(2 ** p[s] / 64) for s in "AB")})
+    found, stages = _multiplier(p), 0 if p.get("DSP") else p.get("STAGES", 0)
+    for s in "AB":
+        if p[f"{s}_WIDTH"] > p[s]:  # others are two's complement as they are
+            tables = ceil(2 ** p[s] / 64)
+            # Codes of many bits are small numbers with an exponent, of which synthesis makes a shifter.
+            found["tables" if tables == 1 else "deep tables"] += p[f"{s}_WIDTH"] * tables
+    staged = 2 * max(0, stages - 1) * (p["A_WIDTH"] + p["B_WIDTH"]) + bool(stages) * p["B_WIDTH"]
+    return found + Features({"flip-flops": staged})
 
 
 @grows_with("product_table")
