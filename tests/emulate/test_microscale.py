@@ -34,6 +34,7 @@ def network(name: str) -> Net:
     for row in range(4, len(integers)):  # halves of every unit, even and odd
         whole = random.integers(-128 if fmt.minimum < 0 else 0, 256, channels)
         integers[row] = (whole << row % reach >> 1).clip(fmt.minimum, fmt.maximum)
+    integers[4::3, :64] >>= 3  # halves of a block of very different sizes
     made.codes["x"] = made.values["x"] = fmt.from_integers(integers).reshape(made.codes["x"].shape)
     source = "x"
     if factor > 1:
