@@ -138,9 +138,7 @@ def test_olive_prunes_the_neighbour() -> None:
     assert (found != 0).sum() == 127
 
 
-@pytest.mark.parametrize(
-    "method", [*MICROSCOPIQ, *EVEN, *MATCHED, "msq4.a8.kv2", "gptq2.g16", "smoothquant4"]
-)
+@pytest.mark.parametrize("method", [*MICROSCOPIQ, *EVEN, *MATCHED, *OTHERS])
 def test_whole_models(method: str) -> None:
     model = small("chargpt")
     made, bits = rounded(small("chargpt"), TOKENS, method)
