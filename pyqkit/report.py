@@ -343,10 +343,10 @@ def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport
     step = next_step(designs.search, interval)
     if step is None or interval > designs.estimator.interval(compiled.foldings):
         return None  # where an output limits no folding helps
-    schedule = hls_schedule(compiled.built, step.foldings)
-    cycles = schedule.interval if backend == "hls" else step.interval
+    schedule = hls_schedule(compiled.built, step.foldings) if backend == "hls" else None
+    cycles = schedule.interval if schedule else step.interval
     if compiled.reuse is not None:  # a pass waits for the one before
-        more = schedule.turn_cycles if backend == "hls" else 0
+        more = schedule.turn_cycles if schedule else 0
         cycles = outline.interval(compiled.built, step.foldings, compiled.clock_mhz) + more
     return NextStepReport(
         initiation_interval_cycles=cycles,

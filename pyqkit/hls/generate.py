@@ -12,9 +12,11 @@ from pyqkit.files import packaged
 from pyqkit.formats.port import End
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator, Tensor
-from pyqkit.hls.emitter import Emitter, Stream, counts, rule_for
+from pyqkit.hls.emitter import Emitter, Process, Stream, counts, rule_for
 from pyqkit.hls.schedule import Schedule
 from pyqkit.names import Identifiers
+
+_PASSES = "pyqkit_passes"  # the function of what frames pass several times
 
 
 @dataclass(frozen=True)
@@ -190,19 +192,24 @@ def _stored(e: Emitter, shared: bool) -> str:
 
 def _processes(e: Emitter) -> str:
     """Processes in order; those that frames pass several times are a function for Vitis HLS, fibers here."""
-    places = [index for index, process in enumerate(e.processes) if process.passes > 1]
-    lines = [f"  {process.text};\n" for process in e.processes]
     if e.loop is None:
-        return "".join(lines)
-    before, shared, behind = lines[: places[0]], lines[places[0] : places[-1] + 1], lines[places[-1] + 1 :]
+        return _text(e.processes)
+    places = [index for index, process in enumerate(e.processes) if process.passes > 1]
+    before, behind = e.processes[: places[0]], e.processes[places[-1] + 1 :]
     entered, left = e.loop.entered, e.loop.left
     assert left is not None
-    fibers = _streams(e, [e.loop.back.name, *sorted(e.inside)]) + "".join(shared)
+    fibers = _streams(e, [e.loop.back.name, *sorted(e.inside)]) + _text(_shared(e))
     call = f"#ifndef PYQKIT_SIMULATION\n  {_PASSES}({entered.name}, {left.name});\n#else\n{fibers}#endif\n"
-    return "".join([*before, call, *behind])
+    return _text(before) + call + _text(behind)
 
 
-_PASSES = "pyqkit_passes"  # the function of what frames pass several times
+def _shared(e: Emitter) -> list[Process]:
+    """Processes that frames pass several times; they follow each other."""
+    return [process for process in e.processes if process.passes > 1]
+
+
+def _text(processes: Iterable[Process]) -> str:
+    return "".join(f"  {process.text};\n" for process in processes)
 
 
 def _passes(e: Emitter) -> str:
@@ -211,13 +218,12 @@ def _passes(e: Emitter) -> str:
         return ""
     entered, left = e.loop.entered, e.loop.left
     assert left is not None
-    shared = [process for process in e.processes if process.passes > 1]
-    processes = "".join(f"  {process.text};\n" for process in shared)
+    shared = _shared(e)
     parameters = ", ".join(f"hls::stream<{_word(s)}> &{s.name}" for s in (entered, left))
     return (
         f"#ifndef PYQKIT_SIMULATION\nstatic void {_PASSES}({parameters}) {{\n{_stored(e, True)}"
         f"{_streams(e, [e.loop.back.name])}  for (int pass = 0; pass < {shared[0].passes}; ++pass) {{\n"
-        f"#pragma HLS DATAFLOW\n{_streams(e, sorted(e.inside))}{processes}  }}\n}}\n#endif\n\n"
+        f"#pragma HLS DATAFLOW\n{_streams(e, sorted(e.inside))}{_text(shared)}  }}\n}}\n#endif\n\n"
     )
 
 

@@ -64,9 +64,7 @@ def _halves(e: Emitter, op: Operator, source: Stream, count: int, words: int) ->
     depth, lanes = max(FIFO_WORDS, 2 * words + 2), source.lanes // 2
     lower = e.stream(f"{op.name}_lower_half", source.bits, lanes, depth)
     upper = e.stream(f"{op.name}_upper_half", source.bits, lanes, depth)
-    block, streams = (
-        f"pyqkit::split<{source.code}, {count}, {lanes}>",
-        f"{source.name}, {lower.name}, {upper.name}",
-    )
+    block = f"pyqkit::split<{source.code}, {count}, {lanes}>"
+    streams = f"{source.name}, {lower.name}, {upper.name}"
     e.process(f"{op.name}_split", block, streams, count)
     return lower, upper

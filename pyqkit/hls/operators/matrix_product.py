@@ -41,8 +41,6 @@ def matrix_product(e: Emitter, op: Operator) -> None:
         "DEPTH": operand.depth,
     }
     shape, multiplied = e.numbers(f"{op.name}_unit", values), e.typedef(f"{op.name}_product", policy)
-    block, streams = (
-        f"pyqkit::matrix_product<{shape}, {multiplied}>",
-        f"{left.name}, {right.name}, {out.name}",
-    )
+    block = f"pyqkit::matrix_product<{shape}, {multiplied}>"
+    streams = f"{left.name}, {right.name}, {out.name}"
     e.process(op.name, block, streams, operand.words + tensors[0].pixels * operand.depth, operand.words)
