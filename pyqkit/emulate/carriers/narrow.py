@@ -38,15 +38,16 @@ class _Narrow(Carrier):
         layer, operands = self.layer, self.layer.operands
         assert layer.library is not None and operands is not None
         call: Any = layer.library.pyqkit_convolve
+        looks_up = operands.lookup is not None and layer.tensor.format.is_logarithmic
         both = ((), ()) if factors is None else (factors.sums, factors.other)
         scale, factor = (np.ascontiguousarray(f, np.int32) for f in both)
         integers = None if factors is None else integers_by_code(factors.tensor.format)
-        made = self._structure(operands, scale, requantiser)
+        made = self._structure(operands, scale, requantiser, operands.lookup if looks_up else None)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             values = x[0]
             expand: tuple[Call, ...] = ()
-            if values.dtype not in KERNEL_TYPES:
+            if values.dtype not in KERNEL_TYPES or (operands.lookup is not None and not looks_up):
                 values, expand = operands.expanded(values, np.dtype(np.int16))
             what = _Convolution.from_buffer_copy(made)
             what.window[:] = [len(values), *layer.window(operands.copies)]
@@ -59,17 +60,21 @@ class _Narrow(Carrier):
         return Kernel(bind)
 
     def _structure(
-        self, operands: Operands, scale: np.ndarray, requantiser: Requantiser | None
+        self,
+        operands: Operands,
+        scale: np.ndarray,
+        requantiser: Requantiser | None,
+        lookup: np.ndarray | None,
     ) -> _Convolution:
-        """What the kernel reads, but for frames and their type."""
+        """What the kernel reads, but for frames and their type; `lookup` of carriers that are codes."""
         flip = int(self.group == 4 and operands.low < 0)  # unsigned bytes are multiplied by signed ones
         panels, start = operands.panels(self.group, flip)
-        words = None if operands.lookup is None else filled(operands.lookup.astype(np.int16))
+        words = None if lookup is None else filled(lookup.astype(np.int16))
         made = _Convolution(
             group=self.group,
             flip=flip,
             pairs=int(self.group == 4 and operands.largest_pair(flip) < 2**15),
-            codes=0 if operands.lookup is None else len(operands.lookup),
+            codes=0 if lookup is None else len(lookup),
             copies=operands.copies,
             weights=panels.ctypes.data,
             start=start.ctypes.data,
