@@ -239,7 +239,8 @@ def _apart(
         reading, multiplying = _steps(product, weights, clock_mhz)
         beside: tuple[Part, ...] = ()
     else:
-        reading, multiplying = micro_blocks.reading(clock_mhz), stages(product.delays_ns or (0.0,), clock_mhz)
+        reading = micro_blocks.reading(clock_mhz)
+        multiplying = micro_blocks.multiplying(product.delays_ns or (0.0,), folding.pe, clock_mhz)
         beside = micro_blocks.parts(blocks, folding.memory)
     parameters = product.parameters | product.magnitude | {"STAGES": multiplying}
     part = Part(product.module, parameters, count * folding.pixels)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import log2
 
 import numpy as np
 
@@ -16,12 +17,18 @@ from pyqkit.rtl.pipelining import stages
 
 BLOCK_RAM_NS = 2.0  # that a word takes longer to come out of a block RAM than out of a register
 _STEP_NS = 4.0  # of the decoder
+_SHARED_NS = 0.5  # that a path takes longer for each doubling of the lanes that a digit drives
 _STEPS = 4  # flags, what flagged blocks have, and two of the decoder
 
 
 def reading(clock_mhz: float) -> int:
     """Steps from an address to its weights."""
     return _STEPS + _waiting(clock_mhz)
+
+
+def multiplying(delays_ns: Sequence[float], lanes: int, clock_mhz: float) -> int:
+    """Steps of products in so many lanes that share an activation, which drives the rows of all of them."""
+    return stages([ns + _SHARED_NS * log2(lanes) for ns in delays_ns], clock_mhz)
 
 
 def _waiting(clock_mhz: float) -> int:

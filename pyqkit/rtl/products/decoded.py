@@ -8,6 +8,7 @@ from pyqkit.rtl.emitter import Parameters
 from pyqkit.rtl.products.base import ProductBlock, literal, multiplier_ns, multiplies
 
 DECODING_NS = 1.0  # of a table
+DIGITS_NS = 0.7  # from a factor to the multiple that a row adds, where the first step beyond rows stands
 
 
 def decoded_block(pair: DecodedProduct, width: int) -> ProductBlock:
@@ -21,9 +22,9 @@ def decoded_block(pair: DecodedProduct, width: int) -> ProductBlock:
             f"{side}_TABLE": literal(integers.tolist(), bits),
         }
     rows = multiplier_ns(*((bits, True) for bits in pair.integer_bits))
-    return ProductBlock(
-        "product_decoded", {**parameters, "W": width}, width, delays_ns=(DECODING_NS + rows[0], *rows)
-    )
+    behind_digits = rows[-1] - DIGITS_NS
+    delays = (DECODING_NS + rows[0], *rows, behind_digits)
+    return ProductBlock("product_decoded", {**parameters, "W": width}, width, delays_ns=delays)
 
 
 @multiplies(DecodedProduct)
