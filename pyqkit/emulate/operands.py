@@ -85,15 +85,6 @@ class Operands:
         rows, table = values.reshape(*carrier.shape, self.copies), self.lookup.astype(kind)
         return values, (partial(np.take, table, carrier, 0, rows, "wrap"),)
 
-    def largest_pair(self, flip: int) -> int:
-        """Bound of the sum of two neighbouring products, of four that kernels of bytes form at once.
-
-        `flip` is that of `panels`.
-        """
-        panels, _ = self.panels(4, flip)
-        pairs = np.abs(panels.reshape(-1, 2).astype(np.int64)).sum(axis=1)
-        return int(pairs.max()) * (self.high + 128 * flip)
-
     def panels(self, group: int, flip: int) -> tuple[np.ndarray, np.ndarray]:
         """Weights as the kernels read them, and the sums to start from.
 

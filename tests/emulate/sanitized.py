@@ -29,6 +29,11 @@ BOTH = (
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
 )
+LEVELS = {
+    "vector": ("-march=native",),
+    "AVX2": ("-march=native", *kernels.NO_AVX512),
+    "portable": ("-DPYQKIT_PORTABLE",),
+}
 DIRECTED = (
     ("e2m1", None),
     ("int8", "int8narrow"),
@@ -49,7 +54,7 @@ def same(found: dict[str, np.ndarray], net: Net, what: str) -> None:
 
 def run_kernels(seed: int, count: int) -> None:
     """Engine exact, with vector instructions and without, fused and not."""
-    for name, native in (("vector", ("-march=native",)), ("portable", ("-DPYQKIT_PORTABLE",))):
+    for name, native in LEVELS.items():
         kernels.FLAGS = (*BOTH, *native)
         kernels.load.cache_clear()
         assert kernels.load() is not None, "kernels were expected to compile with sanitizers"

@@ -18,7 +18,8 @@ from pyqkit.emulate.carrier import carrier_type, to_carrier
 from pyqkit.emulate.carriers.digits import passes
 from pyqkit.emulate.compute import bound
 from pyqkit.emulate.layers import Layer, carriers_of
-from pyqkit.emulate.operands import Operands
+from pyqkit.emulate.operands import LANES, Operands
+from pyqkit.emulate.pairs import Steps, reach
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.runner import Factors
 from pyqkit.formats import Integer, NumberFormat, parse
@@ -33,6 +34,7 @@ PAIRS = (
     ("uint4", "int4"),
     ("int4", "odd2"),
     ("uint8", "int8"),
+    ("uint6", "int5"),  # sixteen steps of pairs of bytes are added in 16 bits
     ("int8", "int8"),
     ("uint8z128", "int4"),
     ("int12", "int8"),
@@ -278,17 +280,44 @@ def test_digits_do_not_pass_what_they_hold() -> None:
         assert each.fits(0, 2**15 - 1)
 
 
-def test_pairs_of_bytes_that_overflow_are_known() -> None:
-    """255 times 127, twice, is more than 16 bits hold; at 64 + 64 it is not."""
-    rows = np.full((1, 1, 1, 4), 127)
-    assert Operands(rows, 0, 255).largest_pair(0) == 255 * 254 >= 2**15
-    assert Operands(rows // 2, 0, 255).largest_pair(0) == 255 * 126 < 2**15
-    assert Operands(rows, -128, 127).largest_pair(1) == 255 * 254
+@pytest.mark.parametrize("high", [255, 127, 15, 1, 0])
+@pytest.mark.parametrize("largest", [-128, 127, 7, 0])
+def test_steps_of_pairs_of_bytes_fit_16_bits(largest: int, high: int) -> None:
+    """Steps add up to the weights, and sums of their pairs stay below 2**15."""
+    random = np.random.default_rng(high)
+    low, top = min(largest, 0), max(largest, 0)
+    panels = random.integers(low, top + 1, (2, 3, 5, LANES, 4)).astype(np.int8)
+    panels[0, 0, :2], panels[1, 1, 2] = largest, 0
+    steps = Steps.of(panels, high, 100)
+    found = np.zeros(panels.shape, np.int64)
+    begins = [0, *steps.ends[:-1]]
+    for block, (begin, end) in enumerate(zip(begins, steps.ends)):
+        row, group = steps.places[begin:end] // 100, steps.places[begin:end] % 100 // 4
+        np.add.at(found[block], (row, group), steps.weights[begin:end])
+        for first in range(begin, end, steps.together):
+            taken = steps.weights[first : min(first + steps.together, end)]
+            assert reach(taken).sum(axis=1).max() * high < 2**15
+    np.testing.assert_array_equal(found, panels)
+
+
+def test_a_pair_too_large_takes_several_steps() -> None:
+    """255 times 127, twice, is more than 16 bits hold; of other signs they are not added."""
+    panels = np.full((1, 1, 1, LANES, 4), 127, np.int8)
+    assert len(Steps.of(panels, 255, 4).weights) == 2
+    assert len(Steps.of(panels, 127, 4).weights) == 1
+    panels[..., 1::2] = -127
+    assert len(Steps.of(panels, 255, 4).weights) == 1
+
+
+def test_as_many_steps_are_added_in_16_bits_as_fit() -> None:
+    """64 times 7, twice, is 896: 36 of them fit 16 bits, of 37 a half."""
+    assert Steps.of(np.full((1, 1, 36, LANES, 4), 7, np.int8), 64, 4).together == 36
+    assert Steps.of(np.full((1, 1, 37, LANES, 4), 7, np.int8), 64, 4).together == 19
 
 
 def test_structures_have_the_size_of_their_kernels() -> None:
     from pyqkit.emulate.carriers.digits import _Digits
     from pyqkit.emulate.carriers.narrow import _Convolution
 
-    assert ctypes.sizeof(_Convolution) == 15 * 4 + 6 * 4 + 4 + 5 * 8
+    assert ctypes.sizeof(_Convolution) == 15 * 4 + 6 * 4 + 4 + 7 * 8
     assert ctypes.sizeof(_Digits) == 15 * 4 + 5 * 4 + 7 * 8

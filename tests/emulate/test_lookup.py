@@ -19,6 +19,7 @@ from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution
 from pyqkit.graph.ops.requantise import Threshold
 from tests.emulate.networks import Net
+from tests.emulate.test_carriers import LEVELS
 from tests.emulate.test_engines import needs_compiler
 
 pytestmark = needs_compiler
@@ -51,9 +52,9 @@ def check(net: Net, op: Convolution) -> set[str]:
     tensor, out = net.graph.tensors["x"], net.graph.tensors[op.outputs[0]]
     wanted = to_integers(net.values[op.outputs[0]], out.format)
     names: set[str] = set()
-    for portable in (False, True):
-        for name, found in sums(Layer(op, tensor, out, kernels.load(portable)), net.codes["x"]).items():
-            np.testing.assert_array_equal(found, wanted, err_msg=f"{name}, portable {portable}")
+    for level in LEVELS.values():
+        for name, found in sums(Layer(op, tensor, out, kernels.load(**level)), net.codes["x"]).items():
+            np.testing.assert_array_equal(found, wanted, err_msg=f"{name}, {level}")
             names.add(name)
     return names
 
@@ -169,15 +170,15 @@ def test_ties_of_thresholds(bits: int, joined: bool) -> None:
         branch = Factors(add.multipliers[0], add.multipliers[1], tensors["other"], np.dtype(np.uint8))
         others = [net.values["other"].astype(np.uint8)]
     tried = set()
-    for portable in (False, True):
-        layer = Layer(conv, tensors["x"], tensors[conv.outputs[0]], kernels.load(portable))
+    for level in LEVELS.values():
+        layer = Layer(conv, tensors["x"], tensors[conv.outputs[0]], kernels.load(**level))
         for name, carrier in carriers_of(layer).items():
             if branch is None or carrier.fits_join(branch, requantiser):
                 found = np.empty((2, *tensors["y"].shape), requantiser.out_type)
                 bound(
                     carrier.compile(requantiser, branch), [net.codes["x"].astype(np.uint8), *others], found
                 )()
-                np.testing.assert_array_equal(found, net.values["y"], err_msg=f"{name}, portable {portable}")
+                np.testing.assert_array_equal(found, net.values["y"], err_msg=f"{name}, {level}")
                 tried.add(name)
     assert NAME in tried
     engine = ExactEngine(net.graph)

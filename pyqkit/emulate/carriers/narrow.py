@@ -15,6 +15,7 @@ from pyqkit.emulate.compute import Call, Kernel, one_after_the_other, prepared
 from pyqkit.emulate.kernels import INT32
 from pyqkit.emulate.layers import Carrier, Compute, Factors, carries
 from pyqkit.emulate.operands import Operands
+from pyqkit.emulate.pairs import Steps
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.terms import Term, filled, integers_by_code
 
@@ -24,8 +25,11 @@ class _Convolution(ctypes.Structure):
 
     _fields_ = [
         ("window", ctypes.c_int32 * 15),
-        *((name, ctypes.c_int32) for name in ("type", "group", "flip", "pairs", "codes", "copies")),
-        *((name, ctypes.c_void_p) for name in ("weights", "start", "words", "scale", "requantiser")),
+        *((name, ctypes.c_int32) for name in ("type", "group", "flip", "together", "codes", "copies")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("weights", "places", "ends", "start", "words", "scale", "requantiser")
+        ),
     ]
 
 
@@ -69,21 +73,33 @@ class _Narrow(Carrier):
         """What the kernel reads, but for frames and their type; `lookup` of carriers that are codes."""
         flip = int(self.group == 4 and operands.low < 0)  # unsigned bytes are multiplied by signed ones
         panels, start = operands.panels(self.group, flip)
+        steps = self._steps(panels, operands.high + 128 * flip)
         words = None if lookup is None else filled(lookup.astype(np.int16))
         made = _Convolution(
             group=self.group,
             flip=flip,
-            pairs=int(self.group == 4 and operands.largest_pair(flip) < 2**15),
+            together=0 if steps is None else steps.together,
             codes=0 if lookup is None else len(lookup),
             copies=operands.copies,
-            weights=panels.ctypes.data,
+            weights=(panels if steps is None else steps.weights).ctypes.data,
+            places=None if steps is None else steps.places.ctypes.data,
+            ends=None if steps is None else steps.ends.ctypes.data,
             start=start.ctypes.data,
             words=None if words is None else words.ctypes.data,
             scale=scale.ctypes.data,
             requantiser=None if requantiser is None else requantiser.address,
         )
-        made.keep = panels, start, words, scale, requantiser
+        made.keep = panels, steps, start, words, scale, requantiser
         return made
+
+    def _steps(self, panels: np.ndarray, high: int) -> Steps | None:
+        """Weights as pairs of bytes, where kernels multiply those."""
+        library: Any = self.layer.library
+        if self.group != 4 or not library.pyqkit_adds_pairs():
+            return None
+        _, left, _, right = self.layer.op.padding
+        _, width, channels = self.layer.tensor.shape
+        return Steps.of(panels, high, (left + width + right) * channels)
 
 
 @carries("int8")

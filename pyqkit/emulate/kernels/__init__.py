@@ -34,7 +34,7 @@ FLAGS = (
     "-fPIC",
     "-shared",
 )
-_NO_AVX512 = ("-mno-avx512f", "-mno-avxvnni") if platform.machine() == "x86_64" else ()
+NO_AVX512 = ("-mno-avx512f", "-mno-avxvnni") if platform.machine() == "x86_64" else ()
 
 INT32 = 2**31 - 1  # largest sum of the kernels that add in 32 bits
 
@@ -67,7 +67,7 @@ def load(portable: bool = False, avx512: bool = True) -> ctypes.CDLL | None:
     paths = sorted(p for p in Path(__file__).parent.iterdir() if p.suffix in (".hpp", ".cpp"))
     files = {path.name: path.read_text() for path in paths}
     units = _units(files)
-    without = ("-DPYQKIT_PORTABLE",) if portable else () if avx512 else _NO_AVX512
+    without = ("-DPYQKIT_PORTABLE",) if portable else () if avx512 else NO_AVX512
     try:
         return load_library(
             build_shared({**files, **units}, list(units), "exact", cache_folder(), (*FLAGS, *without))

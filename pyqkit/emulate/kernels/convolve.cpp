@@ -12,9 +12,11 @@ struct Convolution {
   int32_t type;           // of the activations
   int32_t group;          // elements of an inner product: 4 bytes or 2 words
   int32_t flip;           // signed bytes become unsigned ones, larger by 128
-  int32_t pairs;          // products of two neighbours fit 16 bits
+  int32_t together;       // steps of byte pairs whose sums fit 16 bits, or 0 if there are no steps
   int32_t codes, copies;  // of a format whose codes are looked up, and words of each, which are channels
-  const void *weights;    // [block][kernel row][group][lane][element]
+  const void *weights;    // [block][kernel row][group][lane][element], or [step][lane][element]
+  const int32_t *places;  // of steps in the image
+  const int32_t *ends;    // of the steps of a block
   const int32_t *start;   // of the sums, [output]
   const int16_t *words;   // [code][copy], or null
   const int32_t *scale;   // of the sums before another branch is added, [output]
@@ -82,6 +84,7 @@ void convolve(const Convolution &what, const void *x, RowOfTiles *row_of_tiles, 
   const char *rows[64];
   Taps taps = {rows, w.kernel_h, (w.kernel_w * w.channels + GROUP - 1) / GROUP,
                (int)(w.stride_w * w.channels * element), 0};
+  taps.places = what.places, taps.ends = what.ends, taps.together = what.together;
   taps.panel_bytes = (int64_t)w.kernel_h * taps.groups * LANES * 4;
   int32_t *sums = scratch<int32_t, 1>((int64_t)SPAN * stride);
   for (int frame = 0; frame < w.frames; ++frame) {
@@ -108,6 +111,6 @@ void pyqkit_convolve(const Convolution *what, const void *x, int32_t *sums, cons
   if (what->group == 2)
     convolve<int16_t, 2>(*what, x, row_of_words, behind);
   else
-    convolve<uint8_t, 4>(*what, x, what->pairs ? row_of_byte_pairs : row_of_bytes, behind);
+    convolve<uint8_t, 4>(*what, x, row_of_bytes, behind);
 }
 }

@@ -8,6 +8,9 @@
 #include "requantise.hpp"
 #include "vector.hpp"
 #include "window.hpp"
+#ifdef PYQKIT_AVX2
+#include "lookup_avx2.hpp"
+#endif
 
 namespace looked_up {
 
@@ -75,7 +78,7 @@ struct Image {
     for (int f = 0; f < frames; ++f, codes += powers.size()) {
       look_up(codes, powers.size(), l.mantissa, mantissas.data());
       look_up(codes, powers.size(), l.power, powers.data());
-#ifdef PYQKIT_VNNI
+#if defined(PYQKIT_VNNI) || defined(PYQKIT_AVX2)
       if (w.stride_w == 1 && w.channels % 16 == 0 &&
           (w.width % 16 == 0 || (w.width == 8 && w.height % 2 == 0))) {
         spread_blocks(w, words.data() + f * frame);
@@ -98,7 +101,7 @@ struct Image {
       }
   }
 
-#ifdef PYQKIT_VNNI
+#if defined(PYQKIT_VNNI) || defined(PYQKIT_AVX2)
   // Sixteen pixels and channels at a time.
   void spread_blocks(const Window &w, uint16_t *to) {
     for (int pixel = 0; pixel < w.height * w.width; pixel += 16) {
@@ -191,6 +194,8 @@ void split(const uint16_t *first, const uint16_t *second, int group, const int16
   _mm512_store_si512(
       to, _mm512_or_si512(mantissas, _mm512_set1_epi32(16 << 16)));  // the second row is the upper half
   _mm512_store_si512(to + 2 * PIXELS, found);
+#elif defined(PYQKIT_AVX2)
+  split_bytes(first, second, group, powers, to, 2 * PIXELS);
 #else
   for (int p = 0; p < LANES; ++p)
     for (int side = 0; side < 2; ++side) {
@@ -234,7 +239,7 @@ void add_shifted(const __m512i *found, int by, int64_t *sums) {
                         _mm512_add_epi64(_mm512_loadu_si512(sums + 8), _mm512_sll_epi64(high, shift)));
   }
 }
-#else
+#elif !defined(PYQKIT_AVX2)
 void add_products(const int16_t *x, const int16_t *rows, const uint16_t *which, int32_t *found) {
   for (int p = 0; p < PIXELS; ++p, x += 2)
     found[p] +=
@@ -269,14 +274,23 @@ void add_common(const int16_t *x, const int16_t *rows, const uint16_t *which, in
             _mm512_dpwssd_epi32(found[o][v], _mm512_permutexvar_epi16(mantissas[v], row), powers[v]);
     }
   }
+#elif defined(PYQKIT_AVX2)
+  for (int o = 0; o < TOGETHER; ++o) {
+    Products<VECTORS> found;
+    for (int pair = 0; pair < pairs; ++pair)
+      found.add(x + (int64_t)pair * PAIR, rows, which + 2 * (pair * TOGETHER + o), 2 * PIXELS);
+    found.add_shifted(shift, sums + o * PIXELS);
+  }
 #else
   int32_t found[TOGETHER][PIXELS] = {};
   for (int pair = 0; pair < pairs; ++pair, x += PAIR)
 #pragma GCC unroll 8
     for (int o = 0; o < TOGETHER; ++o, which += 2) add_products(x, rows, which, found[o]);
 #endif
+#ifndef PYQKIT_AVX2
 #pragma GCC unroll 8
   for (int o = 0; o < TOGETHER; ++o) add_shifted(found[o], shift, sums + o * PIXELS);
+#endif
 }
 
 // Those of a run of entries, for one output.
@@ -293,12 +307,19 @@ void add_run(const int16_t *x, const int16_t *rows, const Entry *entry, const Ru
           found[v], _mm512_permutexvar_epi16(_mm512_load_si512(mantissas + 2 * LANES * v), row),
           _mm512_load_si512(powers + 2 * LANES * v));
   }
+#elif defined(PYQKIT_AVX2)
+  Products<VECTORS> found;
+  for (const Entry *end = entry + run.entries; entry < end; ++entry)
+    found.add(x + entry->pair * PAIR, rows, entry->rows, 2 * PIXELS);
+  found.add_shifted(run.shift, sums);
 #else
   int32_t found[PIXELS] = {};
   for (const Entry *end = entry + run.entries; entry < end; ++entry)
     add_products(x + entry->pair * PAIR, rows, entry->rows, found);
 #endif
+#ifndef PYQKIT_AVX2
   add_shifted(found, run.shift, sums);
+#endif
 }
 
 #ifdef PYQKIT_VNNI
@@ -452,7 +473,7 @@ extern "C" {
 
 // Whether `pyqkit_lookup` runs on vectors.
 int pyqkit_lookup_is_fast() {
-#ifdef PYQKIT_VNNI
+#if defined(PYQKIT_VNNI) || defined(PYQKIT_AVX2)
   return 1;
 #else
   return 0;
@@ -462,7 +483,12 @@ int pyqkit_lookup_is_fast() {
 void pyqkit_lookup(const uint8_t *codes, const int32_t *shape, const Lookup *lookup, const Finish *finish) {
   Window w;
   std::memcpy(&w, shape, sizeof w);
-  const Lookup &l = *lookup;
+  Lookup l = *lookup;
+#ifdef PYQKIT_AVX2
+  const auto rows = bytes_apart(l.rows, (int64_t)l.groups * l.height * 16, 16);
+  const auto powers = bytes_apart(l.powers, (int64_t)l.windows * POWERS, POWERS);
+  l.rows = rows.data(), l.powers = powers.data();
+#endif
   const int64_t area = (int64_t)w.rows * w.columns;
   const int together = (int)(area < PIXELS ? (PIXELS + area - 1) / area : 1);  // frames that fill a tile
   Image image(w, together);

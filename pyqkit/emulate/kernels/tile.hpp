@@ -11,14 +11,18 @@ struct Taps {
   int kernel_h, groups;     // of a row of the window
   int stride_bytes;         // from pixel to pixel
   int64_t panel_bytes;      // weights of LANES outputs
+  // Of bytes with AVX2:
+  const int32_t *places = nullptr;  // of a step in the image, from rows[0] on
+  const int32_t *ends = nullptr;    // of the steps of a block
+  int together = 0;                 // steps whose sums fit 16 bits
 };
 
 // Sums of `pixels` neighbours for all blocks of LANES outputs.
 typedef void RowOfTiles(const Taps &taps, int pixels, int blocks, const char *weights, const int32_t *start,
                         int32_t *out, int out_stride);
 
-// Four unsigned bytes times four signed ones; of `byte_pairs` the products of two neighbours fit 16 bits.
-RowOfTiles row_of_bytes, row_of_byte_pairs;
+// Four unsigned bytes times four signed ones; with AVX2 as steps.
+RowOfTiles row_of_bytes;
 // Two signed words times two.
 RowOfTiles row_of_words;
 
