@@ -19,13 +19,12 @@ from pyqkit.errors import UserError
 from pyqkit.graph.folding import Folding, settings
 from pyqkit.graph.graph import Graph, Operator
 from pyqkit.graph.reuse import passes, variants
-from pyqkit.hardware import clock
+from pyqkit.hardware import clock, reuse
 from pyqkit.hardware.fit import Overflow, overflows, sentence
 from pyqkit.hardware.folding import exceeded, next_step
 from pyqkit.hardware.resources import Resources
 from pyqkit.hls.schedule import schedule as hls_schedule
 from pyqkit.host.part import StepReport
-from pyqkit.rtl import outline
 from pyqkit.rtl.network_timing import NetworkTiming
 
 SIMULATED_FRAMES = 5
@@ -340,14 +339,18 @@ def _rounded(found: Resources) -> Resources:
 def _next_step(designs: Designs, backend: str, now: Resources) -> NextStepReport | None:
     """The next faster design; by the SystemVerilog's cycles, whichever backend is made of it."""
     compiled, interval = designs.compiled, designs.rtl.interval
-    step = next_step(designs.search, interval)
-    if step is None or interval > designs.estimator.interval(compiled.foldings):
-        return None  # where an output limits no folding helps
-    schedule = hls_schedule(compiled.built, step.foldings) if backend == "hls" else None
-    cycles = schedule.interval if schedule else step.interval
     if compiled.reuse is not None:  # a pass waits for the one before
-        more = schedule.turn_cycles if schedule else 0
-        cycles = outline.interval(compiled.built, step.foldings, compiled.clock_mhz) + more
+        step = reuse.next_step(designs.search, compiled.foldings, interval)
+    elif interval > designs.estimator.interval(compiled.foldings):
+        return None  # where an output limits no folding helps
+    else:
+        step = next_step(designs.search, interval)
+    if step is None:
+        return None
+    cycles = step.interval
+    if backend == "hls":
+        schedule = hls_schedule(compiled.built, step.foldings)
+        cycles = schedule.interval if compiled.reuse is None else cycles + schedule.turn_cycles
     return NextStepReport(
         initiation_interval_cycles=cycles,
         frames_per_second=compiled.clock_mhz * 1e6 / cycles,

@@ -105,6 +105,11 @@ def compile_command(
 ) -> None:
     """Compile the QONNX file NETWORK into a build folder."""
     if array is not None:
+        if reuse != "auto" or objective != "rate":
+            raise UserError(
+                "neither --reuse nor --objective was expected with --array, but one came; leave it out, an "
+                "array runs all layers in turn"
+            )
         wishes = (target_fps, fold, write_fold, *probes)
         where, shares = (array, board, clock_mhz, exact_factors), (lut_share, resource_share)
         compile_for_array(network, output, where, shares, input_format, wishes, as_json, force)

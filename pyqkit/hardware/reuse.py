@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from pyqkit.boards import Board
@@ -67,14 +68,16 @@ def given(graph: Graph, board: Board, clock_mhz: float, fold: Foldings | str | P
     UserError
         For foldings of other operators, or of another sharing.
     """
-    data = None if isinstance(fold, dict) else folding.load(fold)
-    said = None if data is None else data.pop(folding.SHARED, None)
-    if wish == "auto":
-        wish = "off" if said is None else "on"
-    reuse = parts(graph, wish)
-    if said is not None:
-        passes = 0 if reuse is None else reuse.passes
-        _check_said(said, passes, str(fold))
+    data = {} if isinstance(fold, dict) else folding.load(fold)
+    shared = folding.SHARED in data
+    if shared and wish == "off":
+        raise UserError(
+            f"foldings of layers with hardware of their own were expected with --reuse off, but {fold} has "
+            "those of layers that share theirs; leave --reuse out, or write a file without sharing"
+        )
+    reuse = find(graph) if shared else parts(graph, "off" if wish == "auto" else wish)
+    if shared:
+        _check_said(data.pop(folding.SHARED), reuse, str(fold))
     built = graph if reuse is None else looped(graph, reuse)
     if isinstance(fold, dict):
         found = folding.check(fold, built, "fold")
@@ -83,16 +86,12 @@ def given(graph: Graph, board: Board, clock_mhz: float, fold: Foldings | str | P
     return Design(reuse, folding.search_for(built, board, clock_mhz), found)
 
 
-def _check_said(said: object, passes: int, where: str) -> None:
+def _check_said(said: object, reuse: Reuse | None, where: str) -> None:
     """Refuse what a folding file says of layers that share hardware, unless they do so here."""
-    if passes == 0:
+    if reuse is None or said != {"passes": reuse.passes}:
+        here = "none that share hardware" if reuse is None else f"those that frames pass {reuse.passes} times"
         raise UserError(
-            f"foldings of layers with hardware of their own were expected with --reuse off, but {where} has "
-            "those of layers that share theirs; leave --reuse out, or write a file without sharing"
-        )
-    if said != {"passes": passes}:
-        raise UserError(
-            f"layers that frames pass {passes} times were expected in {where}, but "
+            f"layers of this network, {here}, were expected in {where}, but "
             f"{shortened(json.dumps(said))} came; write a folding file of this network"
         )
 
@@ -153,6 +152,35 @@ def _either(
         return choose(graph, *wishes, allow_overflow, "off")
 
 
+def next_step(search: Search, foldings: Foldings, interval: int) -> folding.NextStep | None:
+    """As `folding.next_step` of hardware that frames pass several times: a schedule with a shorter interval.
+
+    Fewer cycles of an operator need not shorten it, so it is bisected how many have to be saved.
+
+    Parameters
+    ----------
+    search : Search
+    foldings : dict of str to Folding
+        Those of now.
+    interval : int
+        Cycles between frames that the schedule has with them.
+    """
+    estimator, found = search.estimator, None
+    least, now = (estimator.interval(each) for each in (search.fastest(), foldings))
+    candidates = [cycles for cycles in search.intervals() if least <= cycles < now]
+    low, high = 0, len(candidates) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        faster = search.fold_for(candidates[middle])
+        assert faster is not None
+        cycles = outline.interval(estimator.graph, faster, estimator.clock_mhz)
+        if cycles < interval:
+            low, found = middle + 1, folding.NextStep(cycles, faster, estimator.total(faster))
+        else:
+            high = middle - 1
+    return found
+
+
 def shorter(made: Design, board: Board, target_fps: float | None, lut_share: float | None) -> Design:
     """The same operators with a shorter latency, where `latency.shorter` finds one."""
     found = latency.shorter(made.search, board, target_fps, lut_share, made.foldings)
@@ -171,14 +199,20 @@ def _short_enough(
     found = folding.choose(search, board, clock_mhz, target_fps, lut_share, allow_overflow)
     if target_fps is None:
         return found
-    wanted, asked = int(clock_mhz * 1e6 / target_fps), target_fps
+    wanted, asked, refused = int(clock_mhz * 1e6 / target_fps), target_fps, inf
+    cycles = fewest = outline.interval(search.estimator.graph, found, clock_mhz)
     for _ in range(_ATTEMPTS):
-        cycles = outline.interval(search.estimator.graph, found, clock_mhz)
         if cycles <= wanted:
             return found
-        asked *= cycles / wanted / _SHORTER
-        found = folding.choose(search, board, clock_mhz, asked, lut_share, allow_overflow)
-    rate = clock_mhz * 1e6 / cycles
+        further = min(asked * cycles / wanted / _SHORTER, (asked + refused) / 2)
+        try:
+            found = folding.choose(search, board, clock_mhz, further, lut_share, allow_overflow)
+        except UserError:  # of a rate that nobody but this search has asked for
+            refused = further
+            continue
+        asked, cycles = further, outline.interval(search.estimator.graph, found, clock_mhz)
+        fewest = min(fewest, cycles)
+    rate = clock_mhz * 1e6 / fewest
     raise UserError(
         f"a rate that layers reach which share hardware was expected, but {target_fps:g} frames/s came, and "
         f"{rate:.2f} were found; ask for less, or take --reuse off"

@@ -120,3 +120,7 @@ def test_from_the_command_line_to_a_board(tmp_path: Path) -> None:
         assert np.isfinite(network(np.zeros((2, 1, 8, 8), np.float32))).all()
     refused = run(*given, tmp_path / "other.zip", "--array", "lpa8x8", "--lut-share", "0.4")
     assert refused.exit_code == 2 and "no share was expected" in refused.stderr
+    for wish in (("--reuse", "on"), ("--reuse", "off"), ("--objective", "latency")):
+        refused = run(*given, tmp_path / "other.zip", "--array", "lpa8x8", *wish)
+        assert refused.exit_code == 2 and "neither --reuse nor --objective was expected" in refused.stderr
+        assert not (tmp_path / "other.zip").exists()

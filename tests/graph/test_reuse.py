@@ -130,6 +130,25 @@ def test_the_next_step_is_what_its_schedule_says() -> None:
     assert "; as C++ (backend hls) " in backends_sentence(report)
 
 
+def test_the_next_step_where_passes_limit() -> None:
+    """The schedule has more cycles than the slowest operator; a faster folding is found all the same."""
+    graph = chain(4, shape=1)
+    made = choose(graph, boards.load("PYNQ-Z2"), 100.0, None, wish="on")
+    least = {name: type(folding)() for name, folding in made.foldings.items()}
+    slow = Accelerator(Compiled(graph, boards.load("PYNQ-Z2"), 100.0, least, reuse=made.reuse))
+    shorter = generate(slow.compiled.built, made.foldings, clock_mhz=100.0).interval
+    report = slow.report()
+    assert shorter < report.initiation_interval_cycles
+    assert report.initiation_interval_cycles > slow.designs.estimator.interval(least)
+    step = report.next_step
+    assert step is not None and step.initiation_interval_cycles < report.initiation_interval_cycles
+
+
+def test_a_rate_that_is_refused_is_the_one_that_was_asked_for() -> None:
+    with pytest.raises(UserError, match=r"but 5e\+06 frames/s came, and .* were found"):
+        compiled(chain(4), "on", 5_000_000)
+
+
 def test_every_layer_has_the_folding_of_its_hardware(tmp_path: Path) -> None:
     shared = compiled(chain(4), "on", 1_000_000)
     own = shared.compiled.foldings
@@ -148,10 +167,14 @@ def test_a_file_of_layers_that_share_is_no_other_design_s(tmp_path: Path) -> Non
     shared.save_folding(path)
     with pytest.raises(UserError, match="with --reuse off, but .*json has those of layers that share"):
         given(shared.graph, shared.board, 100.0, path, "off")
-    with pytest.raises(UserError, match=r"pass 3 times were expected in .*json, but {\"passes\": 4} came"):
+    with pytest.raises(UserError, match=r"pass 3 times, were expected in .*json, but {\"passes\": 4} came"):
         given(chain(3), shared.board, 100.0, path, "auto")
-    with pytest.raises(UserError, match="has none whose formats and shapes are equal"):
+    with pytest.raises(UserError, match="none that share hardware, were expected in .*; write a"):
         given(chain(1), shared.board, 100.0, path, "auto")
+    for said in (None, 4, {}, {"passes": 4, "more": 1}):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"shared layers": said}))
+        with pytest.raises(UserError, match="pass 4 times, were expected in .*json, but "):
+            given(chain(4), shared.board, 100.0, path, "auto")
     alone = compiled(chain(4), "off")
     alone.save_folding(path, force=True)
     assert given(alone.graph, alone.board, 100.0, path, "auto").reuse is None

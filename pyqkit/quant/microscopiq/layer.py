@@ -75,13 +75,17 @@ class Options:
     aimed: bool = False
 
     def __post_init__(self) -> None:
+        if type(self.bits) is not int:
+            raise UserError(
+                f"a whole number of bits, 2 or 4, was expected, but {brief(self.bits)} came; take one"
+            )
         Blocks(Slots(self.bits), self.rule)
         if self.along not in get_args(Along) or type(self.spread) is not int or self.spread < 0:
             raise UserError(
                 "blocks along outputs or inputs and a spread from 0 were expected, but "
                 f"{brief(self.along)} and {brief(self.spread)} came; take 'outputs' and 7"
             )
-        if self.scaling not in SCALING_BITS:
+        if self.scaling not in get_args(Scaling):
             raise UserError(
                 f"a scaling of outputs out of {', '.join(SCALING_BITS)} was expected, but "
                 f"{brief(self.scaling)} came; take one of them"

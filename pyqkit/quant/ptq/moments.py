@@ -7,10 +7,12 @@ and learned rounding need the second moments alone, however many frames they are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 from torch import Tensor, nn
 
+from pyqkit.errors import UserError, brief
 from pyqkit.quant.ptq import by_shifts
 from pyqkit.quant.ptq.layers import WeightLayer, padded
 
@@ -106,7 +108,17 @@ def matched(weight: Tensor, moments: Tensor, cross: Tensor, damping: float) -> T
 
 
 def damped(moments: Tensor, damping: float) -> Tensor:
-    """Moments with a share of their mean added to each; positive definite."""
+    """Moments with a share of their mean added to each; positive definite.
+
+    Raises
+    ------
+    UserError
+        If the share is no number from 0.
+    """
+    if isinstance(damping, bool) or not isinstance(damping, (int, float)) or not 0 <= damping < inf:
+        raise UserError(
+            f"a share of the mean moment from 0 was expected as damping, but {brief(damping)} came; take 0.01"
+        )
     mean = moments.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None]
     unit = torch.eye(moments.shape[-1], dtype=moments.dtype)
     return moments + torch.where(mean > 0, damping * mean, 1.0) * unit

@@ -149,6 +149,8 @@ def test_sweeps_make_up_for_the_errors_of_all_inputs(bits: int) -> None:
 
 WRONG = (
     {"scaling": "row"},
+    {"scaling": []},
+    {"bits": 2.0},
     {"sweeps": -1},
     {"sweeps": 1, "along": "inputs"},
     {"sweeps": 1, "compensate": False},
@@ -159,3 +161,10 @@ def test_options_that_are_none() -> None:
     for wrong in ({"bits": 3}, {"along": "rows"}, {"rule": "ceil"}, {"spread": -1}, *WRONG):
         with pytest.raises(UserError, match="expected"):
             Options(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("damping", [-1, float("nan"), float("inf"), "2", None, True])
+def test_damping_that_is_none(damping: object) -> None:
+    weight, moments = problem()
+    with pytest.raises(UserError, match="from 0 was expected as damping, but .* came; take 0.01"):
+        microscopiq(weight, moments, Options(damping=damping))  # type: ignore[arg-type]
