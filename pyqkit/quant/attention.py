@@ -27,7 +27,7 @@ class _BatchFirst(QuantMultiheadAttention):
         average_attn_weights: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """As Brevitas' own, number by number; shapes are those of ``torch.nn.MultiheadAttention``."""
-        self._check(query, key, key_padding_mask, attn_mask)
+        self._check(query, key, value, key_padding_mask, attn_mask)
         given = [x if self.batch_first else x.transpose(0, 1) for x in (query, key, value)]
         if self.in_proj is not None:
             parts = self.in_proj(given[0]).chunk(3, dim=-1)
@@ -46,14 +46,17 @@ class _BatchFirst(QuantMultiheadAttention):
         apart: Tensor = x.reshape(frames, tokens, self.num_heads, self.head_dim)
         return apart.transpose(1, 2)
 
-    def _check(self, query: Any, key: Any, padding: Tensor | None, mask: Tensor | None) -> None:
+    def _packed_apart(self, query: Any, key: Any, value: Any) -> bool:
+        return self.in_proj is not None and not (key is query and value is query)
+
+    def _check(self, query: Any, key: Any, value: Any, padding: Tensor | None, mask: Tensor | None) -> None:
         wrong = (
             (padding is not None, "a key_padding_mask", "give all frames as many tokens"),
             (mask is not None, "an attn_mask, which meets scores before they are quantised,", _MASK),
             (self.bias_k is not None, "add_bias_kv", "leave it out"),
             (self.add_zero_attn, "add_zero_attn", "leave it out"),
             (query.dim() != 3, "frames without a batch", "pass tensors of three axes"),
-            (self.in_proj is not None and key is not query, "keys of another tensor", "pack no projections"),
+            (self._packed_apart(query, key, value), "keys or values of another tensor", "pack no projections"),
         )
         for came, what, remedy in wrong:
             if came:

@@ -83,6 +83,15 @@ def test_what_attention_must_not_have(tmp_path: Path) -> None:
         import_qonnx(onnx.load(export_qonnx(network, x, tmp_path / "net.onnx")))
 
 
+@pytest.mark.parametrize("other", ["key", "value"])
+def test_one_projection_of_two_tensors_is_refused(other: str) -> None:
+    network, x = calibrated()
+    write_out_attention(network)
+    given = {"query": x, "key": x, "value": x, other: x + 1}
+    with pytest.raises(UserError, match="keys or values of another tensor came; pack no projections"):
+        network.attention(**given)
+
+
 def test_a_file_of_brevitas_own_export_says_who_writes_it_right(tmp_path: Path) -> None:
     network, x = calibrated()
     brevitas_export(network, x[:1], str(tmp_path / "net.onnx"), dynamo=False, opset_version=17)
