@@ -46,7 +46,7 @@ class _BatchFirst(QuantMultiheadAttention):
         apart: Tensor = x.reshape(frames, tokens, self.num_heads, self.head_dim)
         return apart.transpose(1, 2)
 
-    def _packed_apart(self, query: Any, key: Any, value: Any) -> bool:
+    def _apart(self, query: Any, key: Any, value: Any) -> bool:
         return self.in_proj is not None and not (key is query and value is query)
 
     def _check(self, query: Any, key: Any, value: Any, padding: Tensor | None, mask: Tensor | None) -> None:
@@ -56,7 +56,7 @@ class _BatchFirst(QuantMultiheadAttention):
             (self.bias_k is not None, "add_bias_kv", "leave it out"),
             (self.add_zero_attn, "add_zero_attn", "leave it out"),
             (query.dim() != 3, "frames without a batch", "pass tensors of three axes"),
-            (self._packed_apart(query, key, value), "keys or values of another tensor", "pack no projections"),
+            (self._apart(query, key, value), "keys or values of another tensor", "pack no projections"),
         )
         for came, what, remedy in wrong:
             if came:
