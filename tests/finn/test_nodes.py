@@ -155,7 +155,8 @@ def rule(e, op):
                        "auto w = in.read(); for (auto &code : w.lane) code = code & top; out.write(w); } }")
     tensor = e.graph.tensors[op.inputs[0]]
     words = int(np.prod(tensor.shape)) // source.lanes
-    e.process(op.name, f"top_bit({source.name}, {out.name}, {words}, {1 << tensor.format.bits - 1})", words)
+    streams = f"{source.name}, {out.name}, {words}, {1 << tensor.format.bits - 1}"
+    e.process(op.name, "top_bit", streams, words)
 
 @estimates("top_bit")
 def estimate(site):
