@@ -27,6 +27,7 @@ from pyqkit.dataflow.streams import (
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph, Operator
+from pyqkit.graph.reuse import K, variants
 from pyqkit.names import Identifiers
 
 
@@ -100,6 +101,10 @@ class Emitter(ABC, Generic[Stream]):
         """Take an output of the network to its end."""
 
     # ---- what rules of operators call ----------------------------------------------------------------------
+
+    def variants(self, op: K) -> list[K]:
+        """What an operator is in each pass of a frame."""
+        return variants(self.graph, op)
 
     def folding_of(self, op: Operator, kind: type[Setting]) -> Setting:
         """How an operator is folded, checked.

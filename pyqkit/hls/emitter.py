@@ -30,7 +30,6 @@ from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.formats.widths import signed_bits, signed_range_bits
 from pyqkit.graph.graph import Operator
-from pyqkit.graph.reuse import K, variants
 from pyqkit.names import LONGEST_GENERATED, identifier
 
 Function = tuple[str, str]  # of a struct: its parameters and the expression that it returns
@@ -159,10 +158,6 @@ class Emitter(dataflow.Emitter[Stream]):
         known, passes = identifier(name, LONGEST_GENERATED), self.passes
         made = Process(known, self.owner, block, arguments, trips * passes, fill * passes, passes, switched)
         self.processes.append(made)
-
-    def variants(self, op: K) -> list[K]:
-        """What an operator is in each pass of a frame."""
-        return variants(self.graph, op)
 
     def width_converter(self, owner: str, stream: Stream, lanes: int, count: int, suffix: str) -> Stream:
         self.include("layout")

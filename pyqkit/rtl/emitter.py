@@ -32,7 +32,7 @@ from pyqkit.errors import UserError
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.formats.port import End, Port
 from pyqkit.graph.graph import Operator
-from pyqkit.graph.reuse import K, passes, variants
+from pyqkit.graph.reuse import passes
 from pyqkit.rtl.parts import Parameters, Part
 from pyqkit.rtl.pipelining import TARGET_MHZ, decode_stages, mirror
 from pyqkit.rtl.timing import Closing, Narrow, Pipeline, Timing
@@ -126,10 +126,6 @@ class Emitter(dataflow.Emitter[Stream]):
     def passes(self) -> dict[str, int]:
         """How often a frame goes through each operator."""
         return {op.name: passes(self.graph, op) for op in self.graph.operators}
-
-    def variants(self, op: K) -> list[K]:
-        """What an operator is in each pass of a frame."""
-        return variants(self.graph, op)
 
     def switching(self, op: Operator, repeat: int, prefix: str = "") -> Parameters:
         """Parameters of a block with constants of each pass, in which they are read `repeat` times.

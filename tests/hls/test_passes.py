@@ -9,25 +9,15 @@ import pytest
 
 from pyqkit.emulate.hls import Simulator
 from pyqkit.errors import UserError
-from pyqkit.graph.ops.convolution import ConvolutionFolding
-from pyqkit.graph.reuse import find, looped
 from pyqkit.hls.generate import Design, generate, library
 from pyqkit.hls.schedule import schedule
 from tests.emulate.networks import Net
-from tests.emulate.test_engines import FAST, folding, needs_compiler
-from tests.rtl.test_reuse import INSIDE, differing, network
+from tests.emulate.test_engines import FAST, needs_compiler
+from tests.rtl.test_reuse import INSIDE, differing, network, shared
 
 
 def built(net: Net, parallel: int, **choices: int | str) -> Design:
-    reuse = find(net.graph)
-    assert reuse is not None and reuse.passes == 3
-    graph = looped(net.graph, reuse)
-    foldings = dict(folding(graph, parallel))
-    foldings |= {
-        name: ConvolutionFolding(chosen.pe, chosen.simd, **choices)  # type: ignore[arg-type]
-        for name, chosen in foldings.items()
-        if isinstance(chosen, ConvolutionFolding)
-    }
+    graph, foldings = shared(net, parallel, **choices)
     design = generate(graph, foldings)
     assert design.processes == schedule(graph, foldings).processes
     return design

@@ -12,6 +12,8 @@ import pytest
 from pyqkit.emulate.rtl import Simulator, Stalls
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, parse
+from pyqkit.graph.folding import Folding
+from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.layer_norm import LayerNorm
@@ -93,8 +95,8 @@ INSIDE = {
 }
 
 
-def built(net: Net, parallel: int, **choices: int | str) -> Design:
-    """Its blocks once."""
+def shared(net: Net, parallel: int, **choices: int | str) -> tuple[Graph, dict[str, Folding]]:
+    """Its blocks once, and their foldings."""
     reuse = find(net.graph)
     assert reuse is not None and reuse.passes == PASSES
     graph = looped(net.graph, reuse)
@@ -104,7 +106,11 @@ def built(net: Net, parallel: int, **choices: int | str) -> Design:
         for name, chosen in foldings.items()
         if isinstance(chosen, ConvolutionFolding)
     }
-    return generate(graph, foldings)
+    return graph, foldings
+
+
+def built(net: Net, parallel: int, **choices: int | str) -> Design:
+    return generate(*shared(net, parallel, **choices))
 
 
 def differing(net: Net, simulator: Simulator) -> int:

@@ -30,12 +30,13 @@ def loop_entry(e: Emitter, op: Operator) -> None:
 def loop_exit(e: Emitter, op: Operator) -> None:
     assert isinstance(op, LoopExit) and e.loop is not None
     source = _beats(e, op)
-    block = f"pyqkit::loop_exit<{source.code}, {_words(e, op, source)}, {source.lanes}, {op.passes}>"
+    words = _words(e, op, source)
+    block = f"pyqkit::loop_exit<{source.code}, {words}, {source.lanes}, {op.passes}>"
     e.passes = 1  # of its result
     out = e.loop.left = e.output(op, source.lanes)
     e.passes = op.passes
     streams = f"{source.name}, {e.loop.back.name}, {out.name}"
-    e.process(op.name, block, streams, _words(e, op, source), switched=True)
+    e.process(op.name, block, streams, words, switched=True)
     e.passes = 1
 
 

@@ -217,8 +217,9 @@ def _along_outputs(
 
     compensation = Compensation.of(moments, options.damping, options.ordered)
     rounded = compensation.rounded(weight, lambda left, at: nearest(left[:, :, at], at)[:, :, None])
+    all_moments = damped(moments.double(), options.damping)
     for _ in range(options.sweeps):
-        _sweep(weight, rounded, damped(moments.double(), options.damping), compensation.order, nearest)
+        _sweep(weight, rounded, all_moments, compensation.order, nearest)
     groups, columns = compensation.order.shape
     place = np.empty((groups, columns), np.int64)  # of a row in what was found
     when = np.arange(columns) * groups + np.arange(groups)[:, None]
