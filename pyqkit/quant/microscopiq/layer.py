@@ -30,6 +30,7 @@ from pyqkit.quant.ptq.steps.gptq import Compensation, Nearest
 
 Along = Literal["outputs", "inputs"]
 Scaling = Literal["none", "shift", "scale"]
+MAX_SWEEPS = 100  # each takes as long as all that was rounded before
 SCALING_BITS: Mapping[Scaling, int] = {"none": 0, "shift": 4, "scale": 16}  # of an output
 
 
@@ -57,7 +58,8 @@ class Options:
         two or a float16. It is no part of the paper; hardware shifts or scales sums anyway.
     sweeps : int
         Along outputs: how often all inputs are rounded once more, each making up for the errors of all
-        others. It costs no metadata, and is no part of the paper, whose inputs make up for earlier ones only.
+        others; at most `MAX_SWEEPS`. It costs no metadata, and is no part of the paper, whose inputs make up
+        for earlier ones only.
     aimed : bool
         In a network: round the weights that come closest, on what the rounded layers before make, to what the
         float layer makes in the float network.
@@ -90,9 +92,10 @@ class Options:
                 f"a scaling of outputs out of {', '.join(SCALING_BITS)} was expected, but "
                 f"{brief(self.scaling)} came; take one of them"
             )
-        if type(self.sweeps) is not int or self.sweeps < 0:
+        if type(self.sweeps) is not int or not 0 <= self.sweeps <= MAX_SWEEPS:
             raise UserError(
-                f"a number of sweeps from 0 was expected, but {brief(self.sweeps)} came; take 0 to 3"
+                f"a number of sweeps from 0 to {MAX_SWEEPS} was expected, but {brief(self.sweeps)} came; "
+                "take 0 to 3"
             )
         if self.sweeps and (self.along != "outputs" or not self.compensate):
             raise UserError(

@@ -6,7 +6,8 @@ and learned rounding need the second moments alone, however many frames they are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 
 import torch
@@ -104,7 +105,26 @@ def matched(weight: Tensor, moments: Tensor, cross: Tensor, damping: float) -> T
         Share of the mean moment that is added to each, which draws the result towards `weight`.
     """
     moved = weight.double() @ (cross - moments)
-    return (weight + torch.linalg.solve(damped(moments, damping), moved, left=False)).to(weight)
+    with inverted(moments.shape[-1], damping):
+        return (weight + torch.linalg.solve(damped(moments, damping), moved, left=False)).to(weight)
+
+
+@contextmanager
+def inverted(columns: int, damping: float) -> Iterator[None]:
+    """Moments of so many columns are inverted here.
+
+    Raises
+    ------
+    UserError
+        If they have no inverse: frames are too few for so many columns, or some columns are zero in all.
+    """
+    try:
+        yield
+    except torch.linalg.LinAlgError:
+        raise UserError(
+            f"second moments with an inverse were expected, but those of {columns} columns with damping of "
+            f"{brief(damping)} have none; calibrate with more frames, or take damping of 0.01"
+        ) from None
 
 
 def damped(moments: Tensor, damping: float) -> Tensor:

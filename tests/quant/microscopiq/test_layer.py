@@ -10,7 +10,8 @@ from torch import Tensor
 from pyqkit.errors import UserError
 from pyqkit.formats.microscopiq import encode, pack, spread_window, unpack
 from pyqkit.quant.microscopiq import Options, microscopiq
-from pyqkit.quant.ptq.moments import squared_error
+from pyqkit.quant.microscopiq.layer import MAX_SWEEPS
+from pyqkit.quant.ptq.moments import matched, squared_error
 
 
 def problem(groups: int = 1, outputs: int = 40, columns: int = 24, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -152,6 +153,7 @@ WRONG = (
     {"scaling": []},
     {"bits": 2.0},
     {"sweeps": -1},
+    {"sweeps": MAX_SWEEPS + 1},
     {"sweeps": 1, "along": "inputs"},
     {"sweeps": 1, "compensate": False},
 )
@@ -168,3 +170,36 @@ def test_damping_that_is_none(damping: object) -> None:
     weight, moments = problem()
     with pytest.raises(UserError, match="from 0 was expected as damping, but .* came; take 0.01"):
         microscopiq(weight, moments, Options(damping=damping))  # type: ignore[arg-type]
+
+
+def test_as_many_sweeps_as_may_be() -> None:
+    weight, moments = problem(1, 8, 3)
+    found = microscopiq(weight, moments, Options(sweeps=MAX_SWEEPS))
+    assert torch.isfinite(found.values).all()
+    with pytest.raises(UserError, match=f"from 0 to {MAX_SWEEPS} was expected, but 1000 came; take 0 to 3"):
+        Options(sweeps=1000)
+
+
+NONE = "with an inverse were expected, but those of 24 columns with damping of 0 have none"
+
+
+@pytest.mark.parametrize("along", ["outputs", "inputs"])
+@pytest.mark.parametrize("seed", range(4))
+def test_too_few_frames_for_damping_of_0(along: str, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    x = torch.randn(1, 24, 5, generator=random, dtype=torch.float64)
+    weight, moments = problem(seed=seed)[0], x @ x.mT / 5
+    with pytest.raises(UserError, match=NONE):
+        microscopiq(weight, moments, Options(along=along, damping=0))  # type: ignore[arg-type]
+    assert torch.isfinite(microscopiq(weight, moments, Options(along=along)).values).all()  # type: ignore
+
+
+def test_an_input_that_is_always_zero_and_damping_of_0() -> None:
+    weight, moments = problem()
+    moments[:, 3], moments[:, :, 3] = 0, 0
+    for method in (
+        lambda: microscopiq(weight, moments, Options(damping=0)),
+        lambda: matched(weight, moments, moments, 0),
+    ):
+        with pytest.raises(UserError, match=NONE):
+            method()

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pyqkit.quant.ptq.moments import damped
+from pyqkit.quant.ptq.moments import damped, inverted
 from pyqkit.quant.ptq.problems import LayerStep, Problem
 from pyqkit.quant.ptq.step import steps
 
@@ -45,7 +45,8 @@ class Compensation:
         """
         moments = damped(moments.double(), damping)
         order = _order(moments, ordered)
-        return cls(order, torch.linalg.cholesky(torch.linalg.inv(_sorted(moments, order)), upper=True))
+        with inverted(moments.shape[-1], damping):
+            return cls(order, torch.linalg.cholesky(torch.linalg.inv(_sorted(moments, order)), upper=True))
 
     def rounded(self, weight: Tensor, nearest: Nearest, block: int = 64) -> Tensor:
         """Weights that `nearest` has rounded column by column, the later ones making up for the errors.
