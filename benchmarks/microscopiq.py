@@ -46,8 +46,10 @@ LADDER = (
 )
 
 
+OURS = ("", ".shifted", ".swept", ".scaled", ".aimed", ".even")  # kinds of MicroScopiQ that hardware can run
+_BUDGETS = {".swept": "", ".aimed": ".scaled", ".even": ".scaled"}  # kinds that store what another one does
 FOUR = (
-    *(f"msq4{kind}" for kind in ("", ".shifted", ".inputs", ".swept", ".scaled", ".aimed", ".even")),
+    *(f"msq4{kind}" for kind in (*OURS, ".inputs")),
     "gptq4.matched",
     "rtn4",
 )
@@ -206,7 +208,7 @@ def against_gptq(by_seed: Sequence[Lines]) -> str:
     """MicroScopiQ and GPTQ of any group at equal bits."""
     rows = []
     for seed, lines in enumerate(by_seed):
-        for (model, condition), bits, kind in product(places(lines), (2, 4), ("", ".shifted")):
+        for (model, condition), bits, kind in product(places(lines), (2, 4), OURS):
             ours = lines.get((model, condition, f"msq{bits}{kind}"))
             for theirs in rivals(lines, ours) if ours else ():
                 figures = [f"{ours.bits:.3f} / {theirs.bits:.3f}"]
@@ -228,15 +230,13 @@ def against_gptq(by_seed: Sequence[Lines]) -> str:
 
 
 def rivals(lines: Lines, ours: Line) -> list[Line]:
-    """Rows of GPTQ with slots of as many bits, and as many stored bits up to `EQUAL`; by their names."""
-    slots, shifted = ours.method.split(".")[0][-1], ".shifted" in ours.method
-    return [
-        line
-        for (model, condition, method), line in sorted(lines.items())
-        if (model, condition, method.split(".")[0]) == (ours.model, ours.condition, f"gptq{slots}")
-        and (".shifted" in method) == shifted
-        and abs(line.bits - ours.bits) <= EQUAL
-    ]
+    """GPTQ in groups of one size, or matched to `ours`, with as many stored bits up to `EQUAL`; by names."""
+    slots, kind = ours.method[3], ours.method[4:]
+    budget = _BUDGETS.get(kind, kind)
+    names = [f"gptq{slots}.g{size}" for size in (0, 16, 32, 64)]
+    names += [f"gptq{slots}.matched{budget}{order}" for order in ("", ".ordered")]
+    there = [lines.get((ours.model, ours.condition, name)) for name in names]
+    return [line for line in there if line is not None and abs(line.bits - ours.bits) <= EQUAL]
 
 
 def against_float(lines: Lines) -> str:

@@ -30,7 +30,7 @@ from pyqkit.quant.ptq.steps.gptq import Compensation, Nearest
 
 Along = Literal["outputs", "inputs"]
 Scaling = Literal["none", "shift", "scale"]
-MAX_SWEEPS = 100  # each takes as long as all that was rounded before
+MAX_SWEEPS = 100  # each takes as long as rounding without any
 SCALING_BITS: Mapping[Scaling, int] = {"none": 0, "shift": 4, "scale": 16}  # of an output
 
 

@@ -64,7 +64,7 @@ EVEN: Mapping[str, str] = {f"msq{b}.even": f"msq{b}.aimed" for b in (2, 4)}
 MATCHED: Mapping[str, tuple[int, bool, str]] = {
     f"gptq{b}.matched{s}{'.ordered' if o else ''}": (b, o, f"msq{b}{s}")
     for b in (2, 4)
-    for s in ("", ".shifted")
+    for s in ("", ".shifted", ".scaled")
     for o in (False, True)
 }
 # With a cache of keys and values in 2 bits too
