@@ -7,12 +7,14 @@
 The keyword spotter `kws` is `kwsmlp_w3a3.onnx` of the public QONNX zoo, in its own formats; beside it
 onnxruntime runs a float network of its shapes. Quick: in shorter rounds, without Brevitas and qonnx. Formats
 are also those of `block_networks.py`, whose weights lie in blocks. With `--avx2` the kernels of `exact` have
-no AVX-512, onnxruntime has; with `--arrays` the network as one of these computes it runs in `exact` too.
+no AVX-512, onnxruntime has; with `--arrays` the network as one of these computes it runs in `exact` too. Rows
+of earlier runs stay in the file, but those that are measured again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -88,13 +90,16 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")  # Brevitas and qonnx warn of their own internals
     torch.set_num_threads(1)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    results: list[dict[str, Any]] = []
+    known = json.loads(options.output.read_text())["formats"] if options.output.exists() else []
+    results = {(row["network"], row["format"]): row for row in known}
     for network in options.networks:
         for fmt in [""] if network == "kws" else options.formats:
-            results.append(measure(network, fmt, options))
-            print(table(results[-1:]), flush=True)
-            run.write_json(options.output, {"formats": results}, indent=2)
-            run.write_markdown(options.output.with_suffix(".md"), table(results))
+            row = measure(network, fmt, options)
+            print(table([row]), flush=True)
+            results[network, row["format"]] = row
+            ordered = sorted(results.values(), key=lambda found: NETWORKS.index(found["network"]))
+            run.write_json(options.output, {"formats": ordered}, indent=2, merged=True)
+            run.write_markdown(options.output.with_suffix(".md"), table(ordered))
     return 0
 
 

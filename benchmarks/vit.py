@@ -27,6 +27,7 @@ from vit_networks import NETWORKS, SEED
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
+from pyqkit.engines import Engine
 from pyqkit.hardware.resources import Resources
 from pyqkit.quant.ptq import Recipe, quantised
 from pyqkit.quant.ptq.recipe import Scaling
@@ -85,6 +86,8 @@ class Row:
         Frames of which `exact` was compared with the reference, codes, and how many differ.
     hls, rtl, hls_differ, rtl_differ : int
         Frames and codes of outputs that differ from those of `exact`.
+    counted : dict of str to int
+        Cycles of the simulation of `rtl`, named as the estimated ones that they must be.
     seconds : dict of str to float
         Processor time.
     """
@@ -111,6 +114,7 @@ class Row:
     hls_differ: int = 0
     rtl: int = 0
     rtl_differ: int = 0
+    counted: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -119,22 +123,29 @@ class Row:
         design = self.calibration, self.board, self.target_fps, self.reuse
         return self.network, self.case, self.recipe, *design
 
+    @property
+    def wrong(self) -> bool:
+        """Whether a code differs, or a cycle from the model."""
+        cycles = any(self.estimated[name] != count for name, count in self.counted.items())
+        return bool(self.moved or self.hls_differ or self.rtl_differ or cycles)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what is asked for, and write all rows after each; 1 if a code differs."""
+    """Measure what is asked for, and write all rows after each; 1 if a code or cycle differs."""
     options = _options(arguments)
     torch.set_num_threads(1)
     run = Run(options, [SEED])
     frames, x, labels = NETWORKS[options.network].images(options.data)
-    wrong = 0
+    wrong = False
     for case in options.cases:
-        asked = case, options.recipe, options.calibration, options.board, options.target_fps
+        recipe = options.recipe if CASES[case] else ""
+        asked = case, recipe, options.calibration, options.board, options.target_fps
         asked_row = Row(*asked, options.network, options.reuse)
         row = measured(_known(asked_row), frames[: options.calibration], x, labels, options)
-        wrong += row.moved + row.hls_differ + row.rtl_differ
+        wrong |= row.wrong
         print(json.dumps(asdict(replace(row, foldings={}))), flush=True)
         _write(run, row)
-    return int(wrong > 0)
+    return int(wrong)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -244,15 +255,23 @@ def agreement(row: Row, accelerator: Accelerator, x: np.ndarray, options: argpar
         codes, moved = (sum(part[name] for part in found) for name in ("codes", "codes_differing"))
         row = replace(row, reference=options.reference, codes=codes, moved=moved)
     if options.hls:
-        row = replace(row, hls=options.hls, hls_differ=_differing(accelerator, "hls", x[: options.hls]))
+        differing = _differing(accelerator, accelerator.engine("hls"), x[: options.hls])
+        row = replace(row, hls=options.hls, hls_differ=differing)
     if options.rtl:
-        row = replace(row, rtl=options.rtl, rtl_differ=_differing(accelerator, "rtl", x[: options.rtl]))
+        engine = accelerator.engine("rtl")
+        differing = _differing(accelerator, engine, x[: options.rtl])
+        assert engine.counts is not None
+        counted = {
+            "initiation_interval_cycles": round(engine.counts.interval),
+            "latency_cycles": engine.counts.latency,
+        }
+        row = replace(row, rtl=options.rtl, rtl_differ=differing, counted=counted)
     return row
 
 
-def _differing(accelerator: Accelerator, engine: str, x: np.ndarray) -> int:
+def _differing(accelerator: Accelerator, engine: Engine, x: np.ndarray) -> int:
     codes = accelerator.encode(x)
-    wanted, found = accelerator.exact.run(codes), accelerator.engine(engine).run(codes)
+    wanted, found = accelerator.exact.run(codes), engine.run(codes)
     return sum(int((found[name] != wanted[name]).sum()) for name in wanted)
 
 
@@ -299,10 +318,11 @@ lost.
 {}
 
 Codes that differ: `exact` against the reference over all layers, `hls` and `rtl` (simulated) against `exact`
-at the outputs.
+at the outputs. Cycles between frames and of latency are those of the simulation of `rtl`; those above are the
+model's.
 
-| network | format | recipe | reference | hls | rtl |
-| --- | --- | --- | --- | --- | --- |
+| network | format | recipe | reference | hls | rtl | cycles | latency |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {}
 
 ## What each kind of operator takes
@@ -329,7 +349,8 @@ def page(rows: list[Row]) -> str:
             accuracies.append(f"{name} {row.images} | {row.float_top1:.2f} | {row.top1:.2f} | {lost} |")
         compared = f"{row.moved} of {row.codes:,} in {row.reference} frames" if row.reference else "not run"
         simulated = (_said(row.hls, row.hls_differ), _said(row.rtl, row.rtl_differ))
-        agreements.append(f"{name} {compared} | {' | '.join(simulated)} |")
+        cycles = " | ".join(f"{count:,}" for count in row.counted.values()) or "|"
+        agreements.append(f"{name} {compared} | {' | '.join(simulated)} | {cycles} |")
         kinds += [
             f"{name} {kind} | {taken['count']} | {_taken(taken)} | {taken['cycles']:,} |"
             for kind, taken in row.kinds.items()

@@ -4,8 +4,8 @@
 
 Cycles and resources are estimated; `--simulate` frames go through the SystemVerilog of shared designs,
 whose codes are compared with those of engine `exact` and whose cycles are counted (simulated); `--hls` frames
-through the C++ of the same network and foldings, where each layer has hardware of its own. `--cpu` frames
-go through onnxruntime, the float network on one thread of this computer (measured). No board was involved.
+through their C++. `--cpu` frames go through onnxruntime, the float network on one thread of this computer
+(measured). No board was involved.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from records import Run
 
 import pyqkit
 from pyqkit.accelerator import Accelerator
-from pyqkit.emulate.hls import HlsEngine
 from pyqkit.engines import Engine
 from pyqkit.errors import UserError
 from pyqkit.quant.ptq import Recipe, quantised
@@ -177,8 +176,8 @@ def measured(
     if design not in SIMULATED:
         return row
     if options.hls:
-        engine = HlsEngine(found.graph, found.foldings)
-        row = replace(row, hls_frames=options.hls, hls_differing=differing(found, engine, x[: options.hls]))
+        codes = differing(found, found.engine("hls"), x[: options.hls])
+        row = replace(row, hls_frames=options.hls, hls_differing=codes)
     return simulated(row, found, x[: options.simulate]) if options.simulate else row
 
 
@@ -251,8 +250,8 @@ def page(rows: list[Row], cpu: float) -> str:
         design = f"* {row.case} on {row.board}"
         if row.hls_frames:
             said.append(
-                f"{design}, C++ with each layer in hardware of its own: {row.hls_differing} codes differ "
-                f"from `exact` in {row.hls_frames} frames."
+                f"{design}, C++, reuse {row.reuse}: {row.hls_differing} codes differ from `exact` in "
+                f"{row.hls_frames} frames."
             )
         if row.frames:
             said.append(
