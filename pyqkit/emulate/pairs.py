@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 INT16 = 2**15 - 1
-_FEWEST = 4  # steps that are worth sums of their own
+_FEWEST = 4  # steps that are worth sums of their own, where they lie as in the window
+_PAIRED = 0.8  # of all steps find another, so that two by two are faster
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Steps:
         Where the steps of each block end.
     together : int
         Steps, from the first of a block on, whose sums of pairs fit 16 bits, whatever the activations are.
+        Of 2, blocks have an even number of steps, in no order of the window.
     """
 
     weights: np.ndarray
@@ -46,11 +48,15 @@ class Steps:
         stacked = np.stack(parts, axis=3)
         used = stacked.any(axis=(-1, -2))
         block, row, group, _ = np.nonzero(used)
-        weights = np.ascontiguousarray(stacked[used])
-        ends = np.cumsum(np.bincount(block, minlength=len(panels)))
-        together = _together(weights, ends, largest)
-        places = row * row_bytes + weights.shape[-1] * group
-        return cls(weights, places.astype(np.int32), ends.astype(np.int32), together)
+        weights, places = stacked[used], row * row_bytes + panels.shape[-1] * group
+        counts = np.bincount(block, minlength=len(panels))
+        together = _together(weights, counts, largest)
+        if together < _FEWEST:
+            order, counts, together = _two_by_two(weights, counts, largest)
+            weights = np.where(order[:, None, None] < 0, 0, weights[order])
+            places = places[order]  # zero weights may be anywhere
+        made = np.ascontiguousarray(weights), places.astype(np.int32), np.cumsum(counts, dtype=np.int32)
+        return cls(*made, together)
 
 
 def reach(weights: np.ndarray) -> np.ndarray:
@@ -65,12 +71,45 @@ def _fitting(weights: np.ndarray, largest: int) -> np.ndarray:
     return np.where(fits, weights, weights.clip(-(largest // 2), largest // 2))
 
 
-def _together(weights: np.ndarray, ends: np.ndarray, largest: int) -> int:
-    begins = np.concatenate([[0], ends[:-1]])
-    reached, count = reach(weights), int((ends - begins).max())
+def _together(weights: np.ndarray, counts: np.ndarray, largest: int) -> int:
+    """As many steps as fit wherever they begin; fewer than `_FEWEST` if none do."""
+    ends = np.cumsum(counts)
+    reached, count = reach(weights), int(counts.max())
     while count >= _FEWEST:
-        chunks = np.concatenate([np.arange(*block, count) for block in zip(begins, ends)])
+        chunks = np.concatenate([np.arange(*block, count) for block in zip(ends - counts, ends)])
         if np.add.reduceat(reached, chunks, axis=1).max() <= largest:
             return count
         count = -(-count // 2)
     return 1
+
+
+def _two_by_two(weights: np.ndarray, counts: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Steps in an order in which each two that follow one another fit; -1: none.
+
+    Returns
+    -------
+    order : numpy.ndarray of int
+    counts : numpy.ndarray of int
+        Steps of each block in this order.
+    together : int
+        2; 1 where too few steps find another, and all stay where they are.
+    """
+    reached = np.concatenate(reach(weights).astype(np.int32), axis=1)
+    steps = np.arange(len(weights))
+    orders = [_matched(reached, block, largest) for block in np.split(steps, np.cumsum(counts)[:-1])]
+    lengths = np.array([len(order) for order in orders])
+    if not len(weights) or lengths.sum() * _PAIRED > len(weights):
+        return steps, counts, 1
+    return np.array([step for order in orders for step in order]), lengths, 2
+
+
+def _matched(reached: np.ndarray, block: np.ndarray, largest: int) -> list[int]:
+    """Two by two: the largest choose first, each the largest other one that fits, or -1."""
+    waiting = block[np.argsort(-reached[block].max(axis=(1, 2), initial=0), kind="stable")]
+    order: list[int] = []
+    while len(waiting):
+        first, waiting = waiting[0], waiting[1:]
+        fits = (reached[waiting] + reached[first]).max(axis=(1, 2), initial=0) <= largest
+        order += [first, waiting[fits.argmax()] if fits.any() else -1]
+        waiting = np.delete(waiting, fits.argmax()) if fits.any() else waiting
+    return order

@@ -315,6 +315,19 @@ def test_as_many_steps_are_added_in_16_bits_as_fit() -> None:
     assert Steps.of(np.full((1, 1, 37, LANES, 4), 7, np.int8), 64, 4).together == 19
 
 
+def test_steps_are_added_two_by_two_where_most_find_another() -> None:
+    """Largest with smallest: 100 and 28 reach 128, which 255 still fit; one that is left over gets zeros."""
+    panels = np.zeros((2, 1, 5, LANES, 4), np.int8)
+    panels[..., 0] = np.array([100, 28, 90, 38, 30], np.int8)[:, None]
+    steps = Steps.of(panels, 255, 4)
+    assert steps.together == 2
+    assert steps.weights[:6, 0, 0].tolist() == [100, 28, 90, 38, 30, 0]
+    assert steps.places[:5].tolist() == [0, 4, 8, 12, 16]
+    assert steps.ends.tolist() == [6, 12]
+    panels[..., 0] = 100
+    assert Steps.of(panels, 255, 4).together == 1
+
+
 def test_structures_have_the_size_of_their_kernels() -> None:
     from pyqkit.emulate.carriers.digits import _Digits
     from pyqkit.emulate.carriers.narrow import _Convolution

@@ -95,18 +95,30 @@ void count_steps(const Sum *x, int first, int n, const Sum *by_index, int channe
   }
 }
 
-// The same by bisection. Rows of `by_channel` are padded to a power of two minus one with thresholds that nothing reaches.
+// The same by bisection, of some neighbours abreast, since each waits for its loads.
+template <int ABREAST, class Sum>
+void search_abreast(const Sum *x, const Sum *thresholds, int padded, int top, int32_t *steps) {
+  int64_t found[ABREAST] = {};
+  for (int step = top; step; step >>= 1)
+#pragma GCC unroll 8
+    for (int c = 0; c < ABREAST; ++c) {
+      const int64_t next = found[c] + step;
+      found[c] = x[c] >= thresholds[(int64_t)c * padded + next - 1] ? next : found[c];
+    }
+  for (int c = 0; c < ABREAST; ++c) steps[c] = (int32_t)found[c];
+}
+
+// Rows of `by_channel` are padded to a power of two minus one with thresholds that nothing reaches.
 template <class Sum>
 void search_steps(const Sum *x, int first, int n, const Sum *by_channel, int count, int32_t *steps) {
   int top = 1;
   while (top * 2 <= count) top *= 2;
   const int padded = top * 2 - 1;
-  for (int c = 0; c < n; ++c) {
-    const Sum *t = by_channel + (int64_t)(first + c) * padded;
-    int found = 0;
-    for (int step = top; step; step >>= 1) found += x[c] >= t[found + step - 1] ? step : 0;
-    steps[c] = found;
-  }
+  const Sum *thresholds = by_channel + (int64_t)first * padded;
+  int c = 0;
+  for (; n - c >= 4; c += 4)
+    search_abreast<4>(x + c, thresholds + (int64_t)c * padded, padded, top, steps + c);
+  for (; c < n; ++c) search_abreast<1>(x + c, thresholds + (int64_t)c * padded, padded, top, steps + c);
 }
 
 // Steps of a requantiser for one row of pixels, then the integer of each step.

@@ -36,6 +36,15 @@ template <class Vector> inline Vector loaded(const void *from) {
   return to;
 }
 
+#ifdef PYQKIT_AVX2
+// Weights that stay in a register: g++ 12 reads them again for each pixel, and a tile waits for its loads.
+inline __m256i held(const char *from) {
+  __m256i weights = _mm256_loadu_si256((const __m256i *)from);
+  asm("" : "+x"(weights));
+  return weights;
+}
+#endif
+
 // What lies in memory for the lanes of a vector of sums.
 template <class Element> struct Narrow {
   typedef Element Vector __attribute__((vector_size(sizeof(Element) * VECTOR)));
