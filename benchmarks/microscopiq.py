@@ -47,7 +47,12 @@ LADDER = (
 
 
 OURS = ("", ".shifted", ".swept", ".scaled", ".aimed", ".even")  # kinds of MicroScopiQ that hardware can run
-_BUDGETS = {".swept": "", ".aimed": ".scaled", ".even": ".scaled"}  # kinds that store what another one does
+# Kinds of MicroScopiQ, and those whose bits GPTQ is matched to beside them
+_BUDGETS = {
+    **dict.fromkeys(("", ".swept"), ("",)),
+    **{kind: ("", kind) for kind in (".shifted", ".scaled")},
+    **dict.fromkeys((".aimed", ".even"), ("", ".scaled", ".aimed")),
+}
 FOUR = (
     *(f"msq4{kind}" for kind in (*OURS, ".inputs")),
     "gptq4.matched",
@@ -232,9 +237,8 @@ def against_gptq(by_seed: Sequence[Lines]) -> str:
 def rivals(lines: Lines, ours: Line) -> list[Line]:
     """GPTQ in groups of one size, or matched to `ours`, with as many stored bits up to `EQUAL`; by names."""
     slots, kind = ours.method[3], ours.method[4:]
-    budget = _BUDGETS.get(kind, kind)
     names = [f"gptq{slots}.g{size}" for size in (0, 16, 32, 64)]
-    names += [f"gptq{slots}.matched{budget}{order}" for order in ("", ".ordered")]
+    names += [f"gptq{slots}.matched{b}{order}" for b in _BUDGETS[kind] for order in ("", ".ordered")]
     there = [lines.get((ours.model, ours.condition, name)) for name in names]
     return [line for line in there if line is not None and abs(line.bits - ours.bits) <= EQUAL]
 

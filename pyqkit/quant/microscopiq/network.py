@@ -30,7 +30,7 @@ from pyqkit.quant.ptq.layers import channel_axis
 from pyqkit.quant.ptq.moments import matched, moments_with, rows
 
 _BATCH = 64
-_DRAWN = 0.1  # share of the mean moment that draws aimed weights to those of the float layer
+DRAWN = 0.1  # share of the mean moment that draws aimed weights to those of the float layer
 ARRAY, VECTORS = 64, 64  # rows and columns of the paper's array, and vectors that come in a row
 Say = Callable[[str], None]
 
@@ -233,7 +233,7 @@ def _rounded(
         )
     weight = rows(layer, layer.weight)
     if true is not None:
-        weight = matched(weight, moments, cross, _DRAWN)
+        weight = matched(weight, moments, cross, DRAWN)
     found = microscopiq(weight, moments, options)
     kind = MicroscopiqLinear if isinstance(layer, nn.Linear) else MicroscopiqConv2d
     made = kind.__new__(kind)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -12,9 +14,11 @@ from torch import Tensor, nn
 from pyqkit.formats import Microscaled, parse
 from pyqkit.quant.microscopiq import Options, quantised, report
 from pyqkit.quant.microscopiq.activations import Microscale, calibrated
+from pyqkit.quant.microscopiq.network import DRAWN
 from pyqkit.quant.microscopiq.walk import FloatLayer, each_layer
 from pyqkit.quant.ptq.layers import channel_axis
-from pyqkit.quant.ptq.moments import rows, second_moments
+from pyqkit.quant.ptq.moments import matched as aimed_at
+from pyqkit.quant.ptq.moments import moments_with, rows, second_moments
 from pyqkit.studies.microscopiq import rounding
 from pyqkit.studies.microscopiq.cache import Cache
 from pyqkit.studies.microscopiq.conditions import even, migrate
@@ -60,11 +64,11 @@ MICROSCOPIQ: Mapping[str, tuple[Options, str]] = {
 # After channels were made even
 EVEN: Mapping[str, str] = {f"msq{b}.even": f"msq{b}.aimed" for b in (2, 4)}
 # GPTQ with as many stored bits as MicroScopiQ has in the same layer, by groups of a size found for it: bits,
-# whether the largest inputs go first, and which MicroScopiQ.
+# whether the largest inputs go first, and which MicroScopiQ. It aims at the float layers where that does.
 MATCHED: Mapping[str, tuple[int, bool, str]] = {
     f"gptq{b}.matched{s}{'.ordered' if o else ''}": (b, o, f"msq{b}{s}")
     for b in (2, 4)
-    for s in ("", ".shifted", ".scaled")
+    for s in ("", ".shifted", ".scaled", ".aimed")
     for o in (False, True)
 }
 # With a cache of keys and values in 2 bits too
@@ -93,8 +97,9 @@ def rounded(model: LanguageModel, tokens: Tensor, method: str) -> tuple[nn.Modul
     batches = tokens.split(64)
     if method in MATCHED:
         bits, ordered, like = MATCHED[method]
-        budget = stored(model, tokens, MICROSCOPIQ[like][0], keep)
-        return model, matched(model, batches, bits, ordered, budget, keep)
+        options = MICROSCOPIQ[like][0]
+        budget = stored(model, tokens, options, keep)
+        return model, matched(model, batches, bits, ordered, budget, keep, aimed=options.aimed)
     if method.startswith("smoothquant"):
         migrate(model, tokens, _SMOOTH)
     return model, plain(model, batches, PLAIN[method], keep)
@@ -141,6 +146,7 @@ def matched(
     budget: Mapping[str, int],
     keep: Sequence[str],
     acts: str = "",
+    aimed: bool = False,
 ) -> int:
     """GPTQ whose bits follow a budget from layer to layer.
 
@@ -148,14 +154,18 @@ def matched(
     budget.
     """
     wanted = total = 0
-    for name, layer, inputs in each_layer(network, batches, keep):
+    float_layers = each_layer(copy.deepcopy(network), batches, keep) if aimed else repeat(("", None, None))
+    for (name, layer, inputs), (_, _, true) in zip(each_layer(network, batches, keep), float_layers):
         wanted += budget[name]
+        moments, cross = moments_with(layer, _read(layer, inputs, acts), true)
         weight = rows(layer, layer.weight)
+        if true is not None:
+            weight = aimed_at(weight, moments, cross, DRAWN)
         columns = weight.shape[-1]
         sizes = sorted({math.ceil(columns / count) for count in range(1, columns // 4)})
         gap = [abs(total + grouped_bits(weight, bits, size) - wanted) for size in sizes]
         method = rounding.gptq(bits, sizes[int(np.argmin(gap))], ordered)
-        found = method(weight, second_moments(layer, _read(layer, inputs, acts)))
+        found = method(weight, moments)
         layer.weight.copy_(found.values.reshape(layer.weight.shape))
         total += found.bits
     return total
