@@ -15,12 +15,20 @@ module pqk_array_block_crossbar #(
     input  wire  [   2*LANE*MICRO-1:0] sums_in,  // a cycle after the products
     output logic [   2*LANE*MICRO-1:0] sums
 );
+  // ---- products of each lane side by side: a mark is then an index into them, which is a multiplexer and no shift
+  wire [PRODUCT*MICRO-1:0] of_lane[2];
+  for (genvar c = 0; c < MICRO; c++) begin : g_product
+    for (genvar l = 0; l < 2; l++) begin : g_lane
+      assign of_lane[l][PRODUCT*c+:PRODUCT] = products[PRODUCT*(2*c+l)+:PRODUCT];
+    end
+  end
+
   for (genvar c = 0; c < MICRO; c++) begin : g_column
     logic signed [TERM-1:0] term[2];
     for (genvar l = 0; l < 2; l++) begin : g_lane
       wire [MARK-1:0] mark = marks[MARK*(2*c+l)+:MARK];
-      wire signed [PRODUCT-1:0] own = products[PRODUCT*(2*c+l)+:PRODUCT];
-      wire signed [PRODUCT-1:0] other = products[PRODUCT*(2*mark[4:2]+l)+:PRODUCT];
+      wire signed [PRODUCT-1:0] own = of_lane[l][PRODUCT*c+:PRODUCT];
+      wire signed [PRODUCT-1:0] other = of_lane[l][PRODUCT*mark[4:2]+:PRODUCT];
       wire signed [TERM-1:0] mine = mark[0] ? (narrow ? TERM'(own) <<< 1 : TERM'(own) <<< 2) : TERM'(own);
       always_ff @(posedge clock) term[l] <= (mark[1] ? '0 : mine) + (mark[0] ? TERM'(other) : '0);
     end

@@ -31,7 +31,7 @@ MUTANTS = {
     "exponents too early": (MATRIX, "shifts <= now", "shifts <= swaps ? next : now"),
     "pruned places count": (CROSSBAR, "mark[1] ? '0 : mine", "mark[1] && narrow ? '0 : mine"),
     "upper halves too small": (CROSSBAR, "TERM'(own) <<< 2", "TERM'(own) <<< 1"),
-    "halves of another place": (CROSSBAR, "2*mark[4:2]+l", "2*{mark[3], mark[4], mark[2]}+l"),
+    "halves of another place": (CROSSBAR, "PRODUCT*mark[4:2]", "PRODUCT*{mark[3], mark[4], mark[2]}"),
     "no hidden bit": (SLOT, "{upper || now[2] && !lower, now[1:0]}", "{now[2] && !lower, now[1:0]}"),
     "marks of another row": (SLOT, ".STAGES(3)", ".STAGES(2)"),
     "halves as inliers": (SLOT, "outlier <= upper || lower", "outlier <= upper"),
