@@ -75,6 +75,54 @@ class Said:
         return f"{100 * (ratio - 1):.{digits}f}"
 
 
+ORDERS = "", ".ordered"
+
+
+def test_sentences_of_additions() -> None:
+    said = Said()
+
+    def both(model: str, condition: str, kind: str, budget: str = "", seed: int = 0) -> list[str]:
+        """Against GPTQ in both orders."""
+        names = [f"gptq2.matched{budget}{order}" for order in ORDERS]
+        return [said.nats(model, condition, f"msq2{kind}", name, seed) for name in names]
+
+    eight = {kind: both("stories260k", "inject8", kind) for kind in (".swept", ".scaled", ".aimed")}
+    four = {kind: both("chargpt", "inject4", kind) for kind in (".swept", ".scaled", ".aimed")}
+    stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
+    expected = [
+        f"with sweeps by {eight['.swept'][0]} and {eight['.swept'][1]}, with a float16 for each output by "
+        f"{eight['.scaled'][0]} and {eight['.scaled'][1]}, with aims by {eight['.aimed'][0]} and "
+        f"{eight['.aimed'][1]}.",
+        f"sweeps leave {four['.swept'][0]} and {four['.swept'][1]} on `chargpt` and a float16 for each "
+        f"output {four['.scaled'][0]} and {four['.scaled'][1]};",
+        f"in the natural order (better by {four['.aimed'][0]}), and it is better than the other one by "
+        f"{four['.aimed'][1]}.",
+        f"with aims, by {stories[0]} and {stories[1]}; but **GPTQ that aims too is better again**, by "
+        f"{fair[0]} and {fair[1]}:",
+    ]
+    text = " ".join(microscopiq.PAGE.read_text().split())
+    assert [words for words in expected if words not in text] == []
+
+
+def test_steps_of_the_ladder_that_keep_the_sign_everywhere() -> None:
+    lines = [microscopiq.read(seed) for seed in range(microscopiq.SEEDS)]
+    found: dict[str, list[tuple[str, set[str]]]] = {}
+    for row in microscopiq.ladder(lines[0], lines[1:]).splitlines()[4:]:
+        model, condition, step, *_, words = row.strip("| ").split(" | ")
+        found.setdefault(step, []).append((f"{model} {condition}", set(words.split(", "))))
+    assert [step for step, places in found.items() if all(words == {"kept"} for _, words in places)] == [
+        *("4-bit integers", "2 bits", "outliers beside, an exponent for 128", "compensation"),
+        "keys and values in 2 bits",
+    ]
+    second = found["shared powers of two, 4 bits"]
+    assert [place for place, words in second if words != {"turned"}] == ["docstrings inject8"]
+    eight = dict(found["activations MX-INT-8, migration 0.7"])
+    assert [place for place, words in eight.items() if words == {"turned"}] == ["stories260k inject4"]
+    natural = [words for place, words in eight.items() if place.endswith("natural")]
+    assert all(words == {"not sure"} for words in natural)
+    assert len([words for words in eight.values() if words == {"kept"}]) == len(eight) - len(natural) - 1
+
+
 def test_sentences_say_what_the_rows_say() -> None:
     said = Said()
     seeds = [
