@@ -19,9 +19,11 @@ from torch.nn.utils import fusion
 
 from pyqkit.errors import UserError, listed, shortened
 from pyqkit.quant.ptq.encoders import open_encoders
+from pyqkit.quant.ptq.following import followed
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
 from pyqkit.quant.ptq.masks import keep_causal_masks
 from pyqkit.quant.ptq.multihead import split_attention
+from pyqkit.quant.ptq.norms import norms_as_modules
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
 from pyqkit.quant.ptq.paths import free_path, place
 
@@ -79,10 +81,11 @@ def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
     _check_mode(model)
     with torch.no_grad():
         before = _outputs(_run(model, example))
-        graph = _recorded(model)
+        graph = _recorded(model, example)
         split_attention(graph, example)
         _refuse_unsupported(graph)
         _drop(graph)
+        norms_as_modules(graph, example)
         _as_modules(graph)
         keep_causal_masks(graph, example)
         _one_place_each(graph)
@@ -131,17 +134,17 @@ def _outputs(made: Any) -> list[Tensor]:
     return outputs
 
 
-def _recorded(model: nn.Module) -> fx.GraphModule:
+def _recorded(model: nn.Module, example: Tensor) -> fx.GraphModule:
     root = copy.deepcopy(model)
     open_encoders(root)
     parameters = list(inspect.signature(model.forward).parameters.values())
     optional = {p.name: p.default for p in parameters if p.default is not p.empty}
     try:
-        graph = _followed(root, optional)
+        graph = followed(root, optional, example)
     except Exception as error:  # the tracer lets through what the forward does with its proxies
         raise UserError(
             "a network whose way does not depend on its numbers was expected, but torch.fx cannot follow it "
-            f"({_first_line(error)}); move tests of values and of shapes out of forward"
+            f"({_first_line(error)}); move tests of values out of forward"
         ) from error
     _drop_assertions(graph)
     _turn_matrices(graph)
@@ -149,19 +152,6 @@ def _recorded(model: nn.Module) -> fx.GraphModule:
     if len(inputs) != 1:
         raise UserError(f"a network with one input was expected, but it has {len(inputs)}; join them to one")
     return fx.GraphModule(root, graph, type(model).__name__)
-
-
-class _WithBuffers(fx.Tracer):
-    """Buffers may be cut by sizes of the input, as masks are; they may not decide anything."""
-
-    proxy_buffer_attributes = True
-
-
-def _followed(root: nn.Module, optional: dict[str, Any]) -> fx.Graph:
-    try:
-        return fx.Tracer().trace(root, concrete_args=optional or None)
-    except TypeError:
-        return _WithBuffers().trace(root, concrete_args=optional or None)
 
 
 def _turn_matrices(graph: fx.Graph) -> None:

@@ -83,6 +83,39 @@ class Gpt(nn.Module):
         return self.out(y.transpose(1, 2).contiguous().view(frames, tokens, channels))
 
 
+class Loops(nn.Module):
+    """Attention whose forward asks for sizes, and takes tensors apart in loops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] > 2 * TOKENS or x.ndim != 3:
+            raise ValueError("too many tokens")
+        q, k, v = (y.reshape(*x.shape[:2], HEADS, -1).transpose(1, 2) for y in self.packed(x).chunk(3, -1))
+        shares = torch.softmax(q @ k.transpose(2, 3) / int(SIZE**0.5), -1)
+        return self.out((shares @ v).transpose(1, 2).reshape(x.size(0), int(x.size(1)), WIDTH))
+
+
+class OwnNorm(nn.LayerNorm):
+    """As libraries derive norms from PyTorch's, to call another function where that is faster."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class OwnRms(nn.Module):
+    """With a weight of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, x.shape[-1:], self.weight, 1e-5)
+
+
 class Windows(nn.Module):
     """Tokens that look at those of their window, an axis of its own or part of the batch."""
 
@@ -118,6 +151,8 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "a mask filled in": (lambda: Gpt(lambda s, m: s.masked_fill(m == 0, float("-inf"))), True),
     "a mask chosen": (lambda: Gpt(lambda s, m: torch.where(m > 0, s, -1e9)), True),
     "a mask added": (lambda: Gpt(lambda s, m: s + (1.0 - m) * -1e9), True),
+    "sizes and loops": (Loops, False),
+    "norms of a library": (lambda: nn.Sequential(OwnNorm(WIDTH), Timm(True), OwnRms()), False),
     "windows": (lambda: Windows(True), False),
     "PyTorch's encoder": (lambda: Encoder(False, norm_first=True, activation="gelu"), False),
     "PyTorch's encoder, causal": (lambda: Encoder(True), True),
