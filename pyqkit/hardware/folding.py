@@ -21,6 +21,7 @@ from pyqkit.hardware.choices import within_dsps
 from pyqkit.hardware.estimator import Estimator, Foldings
 from pyqkit.hardware.resources import Resources
 from pyqkit.hardware.search import FOREVER, Search
+from pyqkit.rtl import outline
 
 SHARED = "shared layers"  # a line of a folding file that no layer is called
 LEAST_FPS = 1e-3  # frames per second that can be asked for
@@ -260,6 +261,12 @@ def wider_outputs(estimator: Estimator, foldings: Foldings) -> Foldings:
         if name not in foldings and codes(tensor) > interval * usual and wider:
             found[name] = EndFolding(next((n for n in wider if codes(tensor) <= interval * n), wider[-1]))
     return found
+
+
+def scheduled(estimator: Estimator, foldings: Foldings) -> int:
+    """Cycles between frames as the schedule has them: more than `Estimator.interval` where passes limit."""
+    made = foldings | wider_outputs(estimator, foldings)
+    return outline.interval(estimator.graph, made, estimator.clock_mhz)
 
 
 def spaces(graph: Graph) -> dict[str, FoldingSpace]:

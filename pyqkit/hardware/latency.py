@@ -4,14 +4,15 @@ The cycles from a frame's first beat to its last result are those of the slowest
 before and behind need to begin and to end. No price says that layer by layer, but every cycle that any layer
 takes goes into it. So cycles get a price beside resources, as high as the board allows, for several rates;
 of the designs found, whose latencies the schedule knows, the one with the shortest is taken. That is a
-search, not a proof of the optimum.
+search, not a proof of the optimum. Where frames pass hardware several times, the schedule says the rate too:
+it is lower than that of the slowest operator.
 """
 
 from __future__ import annotations
 
 from pyqkit.boards import Board
 from pyqkit.hardware.estimator import Foldings
-from pyqkit.hardware.folding import LUT_SHARE, within
+from pyqkit.hardware.folding import LUT_SHARE, scheduled, within
 from pyqkit.hardware.search import FOREVER, Search
 from pyqkit.rtl import outline
 
@@ -45,14 +46,14 @@ def shorter(
     estimator = search.estimator
     share = LUT_SHARE if lut_share is None else lut_share
     most_cycles = FOREVER if target_fps is None else int(estimator.clock_mhz * 1e6 / target_fps)
-    interval, found = estimator.interval(given), [given]
+    interval, found = estimator.interval(given), list[Foldings]()
     for step in range(_RATES):
         cycles = int(interval * _SLOWER ** (step / (_RATES - 1)))
         found += _dearest(search, board, share, min(cycles, most_cycles))
-    return min(
-        {tuple(foldings.items()): foldings for foldings in found}.values(),
-        key=lambda foldings: outline.latency(estimator.graph, foldings, estimator.clock_mhz),
-    )
+    graph, clock_mhz = estimator.graph, estimator.clock_mhz
+    different = {tuple(foldings.items()): foldings for foldings in found}.values()
+    kept = [each for each in different if scheduled(estimator, each) <= most_cycles]
+    return min([given, *kept], key=lambda foldings: outline.latency(graph, foldings, clock_mhz))
 
 
 def _dearest(search: Search, board: Board, lut_share: float, cycles: int) -> list[Foldings]:

@@ -200,7 +200,7 @@ def _short_enough(
     if target_fps is None:
         return found
     wanted, asked, refused = int(clock_mhz * 1e6 / target_fps), target_fps, inf
-    cycles = fewest = outline.interval(search.estimator.graph, found, clock_mhz)
+    cycles = fewest = folding.scheduled(search.estimator, found)
     for _ in range(_ATTEMPTS):
         if cycles <= wanted:
             return found
@@ -210,7 +210,7 @@ def _short_enough(
         except UserError:  # of a rate that nobody but this search has asked for
             refused = further
             continue
-        asked, cycles = further, outline.interval(search.estimator.graph, found, clock_mhz)
+        asked, cycles = further, folding.scheduled(search.estimator, found)
         fewest = min(fewest, cycles)
     rate = clock_mhz * 1e6 / fewest
     raise UserError(

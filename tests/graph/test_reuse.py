@@ -19,6 +19,8 @@ from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.requantise import Rescale
 from pyqkit.graph.reuse import Reuse, find, looped, refusal, variants
+from pyqkit.hardware import latency
+from pyqkit.hardware.estimator import Foldings
 from pyqkit.hardware.reuse import choose, given, parts
 from pyqkit.report_tables import backends_sentence
 from pyqkit.rtl.generate import generate
@@ -116,6 +118,28 @@ def test_the_rate_counts_every_pass() -> None:
     assert set(report.backends) == {"rtl", "hls"}
     assert report.backends["hls"].initiation_interval_cycles > report.initiation_interval_cycles
     assert report.backends["hls"].bottleneck == report.bottleneck
+
+
+def test_a_shorter_latency_keeps_the_rate_of_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A design is shorter whose slowest operator has the rate, while its passes one by one do not."""
+    graph, board = chain(4), boards.load("PYNQ-Z2")
+    made = choose(graph, board, 100.0, 300_000, wish="on")
+    kept, shorter = (_folded(made.foldings, simd, simd_inside) for simd, simd_inside in ((1, 4), (2, 2)))
+    monkeypatch.setattr(latency, "within", lambda *given, **prices: (shorter, ""))
+    estimator, rate = made.search.estimator, 100e6 / 99
+    first, second = (generate(estimator.graph, each, clock_mhz=100.0) for each in (kept, shorter))
+    assert (first.interval, second.interval) == (99, 120) and second.latency < first.latency
+    assert estimator.interval(shorter) < 99
+    assert latency.shorter(made.search, board, rate, None, kept) == kept
+    assert latency.shorter(made.search, board, None, None, kept) == shorter
+
+
+def _folded(foldings: Foldings, simd: int, simd_inside: int) -> Foldings:
+    """With one output at a time, and so many inputs in front of shared layers and in them."""
+    return foldings | {
+        "first_sums": ConvolutionFolding(1, simd),
+        "layer_0_sums": ConvolutionFolding(1, simd_inside),
+    }
 
 
 def test_the_next_step_is_what_its_schedule_says() -> None:
