@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,15 +29,17 @@ from vit_networks import NETWORKS, SEED
 import pyqkit
 from pyqkit.accelerator import Accelerator
 from pyqkit.engines import Engine
+from pyqkit.graph.model import parse_model
 from pyqkit.hardware.resources import Resources
 from pyqkit.quant.ptq import Recipe, quantised
 from pyqkit.quant.ptq.recipe import Scaling
 from pyqkit.report import Report
 from pyqkit.studies.lpq import export as lpq
 from pyqkit.studies.lpq.result import CodedLayer
+from pyqkit.verify.compare import against_reference
 
 RESULTS = Path(__file__).parent / "results" / "vit"
-TOGETHER = 4  # frames of which the reference keeps all tensors at a time
+TOGETHER = 8  # frames of which the reference keeps all tensors at a time
 GENOME = Path(__file__).parent / "results" / "lpq" / "vit.lpq.0.json"  # found by `lpq.py`
 Figures = dict[str, int | float]
 
@@ -84,6 +87,8 @@ class Row:
         Whether equal layers are one set of hardware.
     reference, codes, moved : int
         Frames of which `exact` was compared with the reference, codes, and how many differ.
+    definition : dict of str to int
+        Of these frames what the written definition of the softmax moves: see `pyqkit.verify.compare.verify`.
     hls, rtl, hls_differ, rtl_differ : int
         Frames and codes of outputs that differ from those of `exact`.
     counted : dict of str to int
@@ -110,6 +115,7 @@ class Row:
     reference: int = 0
     codes: int = 0
     moved: int = 0
+    definition: dict[str, int] = field(default_factory=dict)
     hls: int = 0
     hls_differ: int = 0
     rtl: int = 0
@@ -251,9 +257,10 @@ def agreement(row: Row, accelerator: Accelerator, x: np.ndarray, options: argpar
     """Codes of `exact` against the reference, and those of `hls` and `rtl` against `exact`."""
     if options.reference:
         parts = np.array_split(x[: options.reference], -(-options.reference // TOGETHER))
-        found = [accelerator.verify(part, engines=("exact",))["reference"] for part in parts]
+        found = [_against_reference(accelerator, part) for part in parts]
         codes, moved = (sum(part[name] for part in found) for name in ("codes", "codes_differing"))
-        row = replace(row, reference=options.reference, codes=codes, moved=moved)
+        definition = {name: sum(part["moved"][name] for part in found) for name in found[0]["moved"]}
+        row = replace(row, reference=options.reference, codes=codes, moved=moved, definition=definition)
     if options.hls:
         differing = _differing(accelerator, accelerator.engine("hls"), x[: options.hls])
         row = replace(row, hls=options.hls, hls_differ=differing)
@@ -267,6 +274,12 @@ def agreement(row: Row, accelerator: Accelerator, x: np.ndarray, options: argpar
         }
         row = replace(row, rtl=options.rtl, rtl_differ=differing, counted=counted)
     return row
+
+
+def _against_reference(accelerator: Accelerator, x: np.ndarray) -> dict[str, Any]:
+    exact, file = accelerator.exact, accelerator.compiled.model
+    assert file is not None
+    return against_reference(exact, parse_model(file, "model.onnx"), x, exact.run(accelerator.encode(x)))
 
 
 def _differing(accelerator: Accelerator, engine: Engine, x: np.ndarray) -> int:
@@ -318,11 +331,12 @@ lost.
 {}
 
 Codes that differ: `exact` against the reference over all layers, `hls` and `rtl` (simulated) against `exact`
-at the outputs. Cycles between frames and of latency are those of the simulation of `rtl`; those above are the
-model's.
+at the outputs. Definition: how many shares of the softmax, as its integer definition has them, are not the
+real number rounded, and how many of those lie farther from a boundary than the definition says. Cycles
+between frames and of latency are those of the simulation of `rtl`; those above are the model's.
 
-| network | format | recipe | reference | hls | rtl | cycles | latency |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| network | format | recipe | reference | definition | hls | rtl | cycles | latency |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {}
 
 ## What each kind of operator takes
@@ -347,10 +361,11 @@ def page(rows: list[Row]) -> str:
         if row.images:
             lost = f"{row.lost:.2f} ± {row.interval:.2f}"
             accuracies.append(f"{name} {row.images} | {row.float_top1:.2f} | {row.top1:.2f} | {lost} |")
-        compared = f"{row.moved} of {row.codes:,} in {row.reference} frames" if row.reference else "not run"
+        compared = f"{row.moved} of {row.codes:,} in {row.reference:,} frames" if row.reference else "not run"
+        defined = "{differing} of {codes:,}, {far} far".format(**row.definition) if row.definition else ""
         simulated = (_said(row.hls, row.hls_differ), _said(row.rtl, row.rtl_differ))
         cycles = " | ".join(f"{count:,}" for count in row.counted.values()) or "|"
-        agreements.append(f"{name} {compared} | {' | '.join(simulated)} | {cycles} |")
+        agreements.append(f"{name} {compared} | {defined} | {' | '.join(simulated)} | {cycles} |")
         kinds += [
             f"{name} {kind} | {taken['count']} | {_taken(taken)} | {taken['cycles']:,} |"
             for kind, taken in row.kinds.items()

@@ -21,7 +21,18 @@ _SERIES = 2.0**-88  # relative error of the exponential: nine squarings double t
 
 
 def exponential(x: DoubleDouble) -> DoubleDouble:
-    """e to the power of x, for |x| up to 700."""
+    """e to the power of x, for |x| up to 700.
+
+    Of numbers that codes stand for there are few, so that each is computed once.
+    """
+    if not x.is_exact:
+        return _exponential(x)
+    _, first, places = np.unique(x.high + 1j * x.low, return_index=True, return_inverse=True)
+    once = _exponential(x.map(lambda a: a.ravel()[first]))
+    return once.map(lambda a: a[places.reshape(x.shape)])
+
+
+def _exponential(x: DoubleDouble) -> DoubleDouble:
     turns = np.rint(x.high / float(_LOG_2.high))
     rest = _given(x) - _given(_LOG_2) * DoubleDouble.of(turns)
     rest = rest.map(lambda a: a / 2**_HALVINGS)

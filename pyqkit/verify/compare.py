@@ -126,15 +126,30 @@ def verify(
     if model is not None:
         parsed = parse_model(model, "model.onnx")
         say("reference in exact arithmetic")
-        result["reference"] = _against_reference(exact, parsed, x, outputs[0])
+        result["reference"] = against_reference(exact, parsed, x, outputs[0])
         say("float32 execution")
         result["reference"]["float32"] = float32.compare(exact, before(exact.graph, parsed), x)
     return result
 
 
-def _against_reference(
+def against_reference(
     exact: ExactEngine, model: ModelProto, x: np.ndarray, outputs: dict[str, np.ndarray]
 ) -> dict[str, Any]:
+    """Compare the codes of every layer with the QONNX model in exact arithmetic.
+
+    Parameters
+    ----------
+    exact : ExactEngine
+    model : onnx.ModelProto
+    x : numpy.ndarray, shape (frames, *input shape)
+    outputs : dict of str to numpy.ndarray
+        Codes of the same frames by output tensor, which are compared too.
+
+    Returns
+    -------
+    dict
+        What `verify` calls reference, but for float32.
+    """
     graph, reference = exact.graph, Reference(before(exact.graph, model))
     host = HostComparison(graph, model)
     layers = {name: Layer() for name in graph.sources}
