@@ -88,17 +88,21 @@ def test_sentences_of_additions() -> None:
 
     eight = {kind: both("stories260k", "inject8", kind) for kind in (".swept", ".scaled", ".aimed")}
     four = {kind: both("chargpt", "inject4", kind) for kind in (".swept", ".scaled", ".aimed")}
+    aims = [both(model, "inject8", ".aimed", ".aimed") for model in ("stories260k", "chargpt")]
+    chargpt = both("chargpt", "inject4", ".aimed", ".aimed")
     stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
     expected = [
         f"with sweeps by {eight['.swept'][0]} and {eight['.swept'][1]}, with a float16 for each output by "
         f"{eight['.scaled'][0]} and {eight['.scaled'][1]}, with aims by {eight['.aimed'][0]} and "
-        f"{eight['.aimed'][1]}.",
+        f"{eight['.aimed'][1]};",
+        f"natural order is as good ({aims[0][0]}, not sure), the other one worse by {aims[0][1]}, on "
+        f"`chargpt` by {aims[1][0]} and {aims[1][1]}.",
         f"sweeps leave {four['.swept'][0]} and {four['.swept'][1]} on `chargpt` and a float16 for each "
         f"output {four['.scaled'][0]} and {four['.scaled'][1]};",
         f"in the natural order (better by {four['.aimed'][0]}), and it is better than the other one by "
         f"{four['.aimed'][1]}.",
         f"with aims, by {stories[0]} and {stories[1]}; but **GPTQ that aims too is better again**, by "
-        f"{fair[0]} and {fair[1]}:",
+        f"{fair[0]} and {fair[1]}, on `chargpt` by {chargpt[0]} and {chargpt[1]}:",
     ]
     text = " ".join(microscopiq.PAGE.read_text().split())
     assert [words for words in expected if words not in text] == []
