@@ -145,7 +145,16 @@ class _Flow:
                 found |= self.sources(self.tensors(node))
             if self._meets_tokens(node):
                 found |= self._met(node)
+            if does is Kind.ADD:
+                found |= set(filter(self._is_norm, self.sources(self.tensors(node))))
         return found
+
+    def _is_norm(self, node: fx.Node) -> bool:
+        """Whether a norm makes it, which no sum takes unrounded; perhaps with factors of channels."""
+        given = self.tensors(node)
+        moving = [tensor for tensor in given if not self._is_constant(tensor)]
+        scaled = self.kinds[node] is Kind.PRODUCT and len(moving) == 1
+        return self.kinds[node] is Kind.NORM or (scaled and self._is_norm(moving[0]))
 
     def _meets_tokens(self, node: fx.Node) -> bool:
         """Whether constant tokens are joined or added to others: the class token, positions."""

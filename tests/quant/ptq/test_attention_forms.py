@@ -105,6 +105,19 @@ class OwnNorm(nn.LayerNorm):
         return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
+class BehindBranches(nn.Module):
+    """Norms behind attention and perceptron, in front of the sums; the second with a factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix, self.inner = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True), nn.Linear(WIDTH, WIDTH)
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.norm1(self.mix(x, x, x)[0])
+        return x + self.norm2(self.inner(x)) * 0.5
+
+
 class OwnRms(nn.Module):
     """With a weight of its own."""
 
@@ -153,6 +166,7 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "a mask added": (lambda: Gpt(lambda s, m: s + (1.0 - m) * -1e9), True),
     "sizes and loops": (Loops, False),
     "norms of a library": (lambda: nn.Sequential(OwnNorm(WIDTH), Timm(True), OwnRms()), False),
+    "norms behind branches": (BehindBranches, False),
     "windows": (lambda: Windows(True), False),
     "PyTorch's encoder": (lambda: Encoder(False, norm_first=True, activation="gelu"), False),
     "PyTorch's encoder, causal": (lambda: Encoder(True), True),
