@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from array_comparison import measure
@@ -33,6 +33,7 @@ BEGIN, END = "<!-- variants: written by benchmarks/merge_variants.py -->\n", "<!
 SIZES = 8, 16, 32, 64  # rows, and as many columns
 ROWS, MICRO = 8, 8  # of matrices that are synthesised whole; columns of a network
 _GIVEN = elements(named("msq8x8")).parameters(named("msq8x8"))
+_SHARED = replace(named("msq8x8"), merge="butterfly", networks=1)
 LANE = int(_GIVEN["LANE"])
 TERM = 22  # bits of what a row adds to a lane
 
@@ -81,6 +82,12 @@ def matrix(columns: int, crossbars: bool) -> Block:
     return Block.of("block_matrix", {**_GIVEN, "COLUMNS": columns, "CROSSBARS": int(crossbars)})
 
 
+def shared_matrix(columns: int) -> Block:
+    """A whole one whose rows share a butterfly."""
+    given = elements(_SHARED).parameters(_SHARED)
+    return Block.of("block_shared_matrix", {**given, "COLUMNS": columns})
+
+
 BLOCKS = {
     "element": Block.of("block_element", {"LANE": LANE, "BEHIND": 1}),
     "element, halves apart": Block.of("slot_element", {}),
@@ -106,6 +113,8 @@ BLOCKS = {
     "8 columns, crossbars": matrix(8, True),
     "16 columns, merged": matrix(16, False),
     "16 columns, crossbars": matrix(16, True),
+    "8 columns, butterfly": shared_matrix(8),
+    "16 columns, butterfly": shared_matrix(16),
 }
 
 
@@ -165,6 +174,7 @@ VARIANTS = (
         "element, halves apart",
         {"terms of a row, one network": 1},
         {"marks": 2, "arbiter and network of {rows} rows": 1},
+        "butterfly",
     ),
 )
 
