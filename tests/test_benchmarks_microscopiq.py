@@ -91,7 +91,12 @@ def test_sentences_of_additions() -> None:
     aims = [both(model, "inject8", ".aimed", ".aimed") for model in ("stories260k", "chargpt")]
     chargpt = both("chargpt", "inject4", ".aimed", ".aimed")
     stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
+    natural = both("stories260k", "natural", ".aimed")
+    whole = [said.more("chargpt", "natural", f"msq4{kind}") for kind in (".aimed", ".even")]
     expected = [
+        f"on `stories260k` (better by {natural[0]} and {natural[1]})",
+        f"leave {said.nats('chargpt', 'natural', 'msq2.aimed', 'gptq2.g64')} against groups of 64.",
+        f"With aims it has +{whole[0]} % at 4.33 bits, and with even channels too +{whole[1]} %.",
         f"with sweeps by {eight['.swept'][0]} and {eight['.swept'][1]}, with a float16 for each output by "
         f"{eight['.scaled'][0]} and {eight['.scaled'][1]}, with aims by {eight['.aimed'][0]} and "
         f"{eight['.aimed'][1]};",
