@@ -93,7 +93,11 @@ def test_sentences_of_additions() -> None:
     stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
     natural = both("stories260k", "natural", ".aimed")
     whole = [said.more("chargpt", "natural", f"msq4{kind}") for kind in (".aimed", ".even")]
+    models = ("chargpt", "stories260k")
+    put_in = [said.more(m, "inject8", method) for method in ("msq4.even", "gptq4.matched") for m in models]
     expected = [
+        f"leave it +{put_in[0]} % and `stories260k` +{put_in[1]} %, where GPTQ of as many bits has "
+        f"+{put_in[2]} % and +{put_in[3]} %.",
         f"on `stories260k` (better by {natural[0]} and {natural[1]})",
         f"leave {said.nats('chargpt', 'natural', 'msq2.aimed', 'gptq2.g64')} against groups of 64.",
         f"With aims it has +{whole[0]} % at 4.33 bits, and with even channels too +{whole[1]} %.",
