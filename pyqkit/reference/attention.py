@@ -115,7 +115,8 @@ def _norm(node: Node) -> Value:
     squares = (moved * moved).total((axis,))  # count**3 times the variance
     epsilon = DoubleDouble.of(np.float64(np.float32(node.attributes.get("epsilon", 1e-5))))
     spread = root(squares.divided(count) + epsilon * count * count)
-    found = moved.divided(spread) * DoubleDouble.of(node.constant(1, "gain"))
+    scaled = moved * DoubleDouble.of(node.constant(1, "gain"))
+    found = scaled.divided(spread)  # last: a third of 3/2 has a half's few bits, and may be a tie
     return found if node.given(2) is None else found + DoubleDouble.of(node.constant(2, "bias"))
 
 

@@ -17,6 +17,8 @@ from pyqkit.rtl.isolated import isolated
 from tests.emulate.networks import Net
 from tests.emulate.test_engines import FAST as FAST_CPP
 from tests.emulate.test_engines import agree, needs_compiler
+from tests.graph.checked import check
+from tests.graph.qonnx_builder import Builder
 from tests.rtl.bench import FAST, needs_verilator
 
 FORMATS = ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"]
@@ -129,3 +131,13 @@ def test_rtl_in_the_cycles_of_the_schedule(fmt: str) -> None:
         assert engine.counts is not None
         if not stalls.probability:
             np.testing.assert_array_equal(engine.counts.intervals, engine.design.paces)
+
+
+def test_ties_behind_thirds_are_decided_by_the_reference() -> None:
+    """2 and -2 over their spread of 3/2 are no binary numbers; times 3/8 they are halves, which are ties."""
+    b = Builder(1, 4)
+    rows = b.constant(np.full(4, 0.375)), b.constant(np.zeros(4))
+    norm = b.node("LayerNormalization", b.quantise("x", "int8", 1.0), *rows, epsilon=0.25)
+    model = b.model(b.quantise(norm, "int8", 1.0))
+    graph = check(model, np.array([[[2, -2, 0, 0]]], np.float32))
+    assert any(isinstance(op, LayerNorm) for op in graph.operators)
