@@ -86,24 +86,34 @@ def test_sentences_of_additions() -> None:
         names = [f"gptq2.matched{budget}{order}" for order in ORDERS]
         return [said.nats(model, condition, f"msq2{kind}", name, seed) for name in names]
 
-    eight = {kind: both("stories260k", "inject8", kind) for kind in (".swept", ".scaled", ".aimed")}
+    eight = {kind: both("stories260k", "inject8", kind) for kind in (".scaled", ".aimed")}
     four = {kind: both("chargpt", "inject4", kind) for kind in (".swept", ".scaled", ".aimed")}
     aims = [both(model, "inject8", ".aimed", ".aimed") for model in ("stories260k", "chargpt")]
     chargpt = both("chargpt", "inject4", ".aimed", ".aimed")
     stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
     natural = both("stories260k", "natural", ".aimed")
+    aimed = both("stories260k", "natural", ".aimed", ".aimed")
+    swept = [
+        microscopiq.difference(of["stories260k", "inject8", "msq2.swept"], theirs)
+        for of in said.lines
+        for theirs in microscopiq.rivals(of, of["stories260k", "inject8", "msq2.swept"])
+    ]
+    assert len(swept) == 9 and all(high < 0 for _, _, high in swept)
+    least = said.nats("stories260k", "inject8", "msq2.swept", "gptq2.g32", 1)
+    assert f"{-max(middle for middle, _, _ in swept):.2f}" == least
     whole = [said.more("chargpt", "natural", f"msq4{kind}") for kind in (".aimed", ".even")]
     models = ("chargpt", "stories260k")
     put_in = [said.more(m, "inject8", method) for method in ("msq4.even", "gptq4.matched") for m in models]
     expected = [
         f"leave it +{put_in[0]} % and `stories260k` +{put_in[1]} %, where GPTQ of as many bits has "
         f"+{put_in[2]} % and +{put_in[3]} %.",
-        f"on `stories260k` (better by {natural[0]} and {natural[1]})",
+        f"on `stories260k` (better by {natural[0]} and {natural[1]}), and GPTQ that aims too is better by "
+        f"{aimed[0]} and {aimed[1]};",
         f"leave {said.nats('chargpt', 'natural', 'msq2.aimed', 'gptq2.g64')} against groups of 64.",
         f"With aims it has +{whole[0]} % at 4.33 bits, and with even channels too +{whole[1]} %.",
-        f"with sweeps by {eight['.swept'][0]} and {eight['.swept'][1]}, with a float16 for each output by "
-        f"{eight['.scaled'][0]} and {eight['.scaled'][1]}, with aims by {eight['.aimed'][0]} and "
-        f"{eight['.aimed'][1]};",
+        f"that stores no bit, it is better in all nine**, by {least} there and more elsewhere.",
+        f"a float16 for each output makes it better by {eight['.scaled'][0]} and {eight['.scaled'][1]}, and "
+        f"aims by {eight['.aimed'][0]} and {eight['.aimed'][1]};",
         f"natural order is as good ({aims[0][0]}, not sure), the other one worse by {aims[0][1]}, on "
         f"`chargpt` by {aims[1][0]} and {aims[1][1]}.",
         f"sweeps leave {four['.swept'][0]} and {four['.swept'][1]} on `chargpt` and a float16 for each "
