@@ -18,6 +18,7 @@ from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.input_format import HINT
 from pyqkit.graph.layer_names import layer_names, layer_path
+from pyqkit.graph.lowering.batches import ACROSS, batch_back, batch_first, forget
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.ends import is_for_host, torch_names, typed, write_ends
 from pyqkit.graph.lowering.errors import ConversionError, Problem, Unlowerable
@@ -288,16 +289,23 @@ def _left_to_host(lowering: Lowering, proto: Any, given: list[Known], problem: P
 
 
 def _lowered(lowering: Lowering, rule: Rule, proto: Any, node: Node) -> Sequence[Value]:
-    rule.check(node)
+    aside = None if rule.moves else batch_first(node)
+    turned, place = (node, 0) if aside is None else aside
+    rule.check(turned)
     check_ranges(node.attributes)
     shapes = _shapes(lowering, rule, proto, node)
     if any(0 in shape for shape in shapes):
         raise Unlowerable("its output has no elements", "export the model again")
-    results = rule.lower(lowering, node)
-    for place, name in enumerate(proto.output):
-        if place >= len(results) and name in lowering.needed:
+    results = rule.lower(lowering, turned)
+    if aside is not None:
+        results = [batch_back(result, place) for result in results]
+        forget(lowering, proto.output)
+    if lowering.batch > 1 and any(isinstance(made, Real) and made.batch_axis is None for made in results):
+        raise Unlowerable(*ACROSS)
+    for index, name in enumerate(proto.output):
+        if index >= len(results) and name in lowering.needed:
             raise Unlowerable(
-                f"its output {place} is used, and it is not computed", "use its first output alone"
+                f"its output {index} is used, and it is not computed", "use its first output alone"
             )
     for name, result, shape in zip(proto.output, results, shapes):
         if name in lowering.needed and shape_of(result) != shape:

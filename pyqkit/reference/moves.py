@@ -31,36 +31,58 @@ def _moved(node: Node) -> list[Value]:
     rest = [node.constant(i, "operand") if v is not None else None for i, v in enumerate(node.inputs) if i]
     if isinstance(source, np.ndarray):
         return list(node.evaluate([source, *rest]))
-    return [picked(node, moved) for moved in node.evaluate([places(node), *rest])]
+    every = node.evaluate([places(node), *rest])
+    joined_axes = node.batch == 1 and node.varies[0] and any(moved.shape[:1] != (1,) for moved in every)
+    return _of_one_frame(source, every) if joined_axes else [picked(node, moved) for moved in every]
 
 
-def _turned(node: Node, source: Value, axis: int) -> list[Value]:
+def _turned(node: Node, source: Value, axis: int | None) -> list[Value]:
     """A move before which or behind which the batch is not the first axis: that of two frames says where."""
     assert not isinstance(source, (np.ndarray, Turned))
     rest = [node.constant(i, "operand") if v is not None else None for i, v in enumerate(node.inputs) if i]
+    found = [] if axis is None else _of_two_frames(node, source, axis, rest)
+    if found:
+        return found
+    if node.batch != 1:
+        node.refuse(
+            "a move within each frame was", "elements cross the batch", "keep the batch as the first axis"
+        )
+    frame = np.arange(int(np.prod(source.shape[1:])), dtype=np.int64).reshape(source.shape[1:])
+    return _of_one_frame(
+        source, node.evaluate([frame if axis is None else np.expand_dims(frame, axis), *rest])
+    )
+
+
+def _of_one_frame(source: Value, every: list[np.ndarray]) -> list[Value]:
+    """What was moved where the file has a batch of 1 that is part of another axis."""
+    found: list[Value] = []
+    for moved in every:
+        first = moved.shape[:1] == (1,)
+        value = _mapped(source, _picking(moved[0] if first else moved))
+        found.append(value if first else Turned(value, None))
+    return found
+
+
+def _picking(places: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda a: a.reshape(len(a), -1)[:, places]
+
+
+def _of_two_frames(node: Node, source: Value, axis: int, rest: list[np.ndarray | None]) -> list[Value]:
+    """As `_turned`; nothing where two frames do not say it."""
     size = int(np.prod(source.shape[1:]))
     frames = np.arange(2 * size, dtype=np.int64).reshape(2, *source.shape[1:])
     try:
         every = node.evaluate([np.moveaxis(frames, 0, axis), *rest])
     except UserError:  # of a shape that is written for another batch
-        every = []
+        return []
     found: list[Value] = []
     for moved in every:
         ends = [place for place, count in enumerate(moved.shape) if count == 2]
         ends = [place for place in ends if (np.diff(moved, axis=place) == size).all()]
         if len(ends) != 1:
-            break
-        inside = np.take(moved, 0, ends[0])
-
-        def how(a: np.ndarray, inside: np.ndarray = inside) -> np.ndarray:
-            return a.reshape(len(a), -1)[:, inside]
-
-        value = _mapped(source, how)
+            return []
+        value = _mapped(source, _picking(np.take(moved, 0, ends[0])))
         found.append(Turned(value, ends[0]) if ends[0] else value)
-    if not every or len(found) < len(every):
-        node.refuse(
-            "a move within each frame was", "elements cross the batch", "keep the batch as the first axis"
-        )
     return found
 
 
@@ -171,8 +193,13 @@ def _in_every_frame(node: Node, constant: Value, frames: int) -> Value:
 
 def _shape(node: Node) -> list[Value]:
     """The shape that the file says, whatever number of frames runs."""
-    source = node.value(0)
-    shape = (node.batch, *source.shape[1:]) if node.varies[0] else source.shape
+    source = node.given(0)
+    if isinstance(source, Turned):
+        inside = source.value.shape[1:]
+        shape = inside if source.axis is None else np.insert(inside, source.axis, node.batch)
+    else:
+        source = node.value(0)
+        shape = (node.batch, *source.shape[1:]) if node.varies[0] else source.shape
     return [np.array(shape[node.attributes.get("start", 0) : node.attributes.get("end")], np.int64)]
 
 

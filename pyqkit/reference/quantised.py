@@ -132,21 +132,23 @@ class Turned:
     Attributes
     ----------
     value : Value
-    axis : int
-        Where the file has it.
+    axis : int or None
+        Where the file has it; None where its batch of 1 is part of another axis.
     """
 
     value: DoubleDouble | Ratio | Quantised
-    axis: int
+    axis: int | None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor."""
         frames, *rest = self.value.shape
+        if self.axis is None:
+            return tuple(rest)
         return (*rest[: self.axis], frames, *rest[self.axis :])
 
     def map(self, how: Callable[[np.ndarray], np.ndarray]) -> Turned:
-        """Moves alone read such a tensor, and these know where its batch is."""
+        """Moves know where its batch is; for others `reference.turned` puts it first."""
         raise TypeError("a tensor whose batch is not its first axis is no value for this")
 
 
@@ -174,6 +176,11 @@ class Masked:
 
 
 Value = np.ndarray | DoubleDouble | Ratio | Quantised | Turned | Masked
+
+
+def plain_of(value: Value) -> Value:
+    """A value with its batch in front, wherever the file has it."""
+    return value.value if isinstance(value, Turned) else value
 
 
 def ratio_of(value: Value) -> Ratio:

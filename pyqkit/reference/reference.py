@@ -39,6 +39,7 @@ from pyqkit.reference import (
     quantisers,
     resizing,
     truncation,
+    turned,
 )
 from pyqkit.reference.doubledouble import DoubleDouble
 from pyqkit.reference.node import Node
@@ -139,7 +140,7 @@ class Reference:
         if node.type not in _QUANTISERS and all(v is None or isinstance(v, np.ndarray) for v in node.inputs):
             results: list[Value] = list(node.evaluate(node.inputs))  # type: ignore[arg-type]
         elif operation is not None and known:
-            results = operation(node)
+            results = turned.executed(node, operation)
         else:
             where = f" of domain {proto.domain}" if proto.domain else ""
             node.refuse(

@@ -20,7 +20,7 @@ from pyqkit.formats import NumberFormat
 from pyqkit.formats.input_frames import InputRange
 from pyqkit.graph.graph import Port, to_integers
 from pyqkit.graph.model import parse_model
-from pyqkit.reference.quantised import Moved, Quantised, Value, real_of
+from pyqkit.reference.quantised import Moved, Quantised, Value, plain_of, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify import float32, rounded
 from pyqkit.verify.host_part import HostComparison, before
@@ -159,7 +159,7 @@ def against_reference(
     for first in range(0, len(x), _CHUNK):
         part = slice(first, first + _CHUNK)
         expected = reference.run(x[part], keep=True)
-        moved = sum((v.moved for v in expected.values() if isinstance(v, Quantised)), moved)
+        moved = sum((v.moved for v in map(plain_of, expected.values()) if isinstance(v, Quantised)), moved)
         tensors = exact.run(encode(graph, x[part]), keep=True)
         for name, source in graph.sources.items():
             value = _quantised(expected[source], name)

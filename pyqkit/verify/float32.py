@@ -29,7 +29,7 @@ codes; above 12 bits the limit does too (16 bits: 16 in a thousand).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ from pyqkit.formats import Integer
 from pyqkit.graph.graph import decode_output
 from pyqkit.graph.model import MAKERS, attribute_values
 from pyqkit.reference.doubledouble import DoubleDouble
-from pyqkit.reference.quantised import Quantised, Value, real_of
+from pyqkit.reference.quantised import Quantised, Turned, Value, plain_of, real_of
 from pyqkit.reference.reference import Reference
 from pyqkit.verify.execution import CUT, Execution
 from pyqkit.verify.float_error import ErrorBounds
@@ -137,20 +137,26 @@ class _Comparison:
     def __init__(self, engine: ExactEngine, model: ModelProto, x: np.ndarray) -> None:
         graph, self.x, self.input = engine.graph, x, engine.graph.inputs[0].onnx_name
         reference = Reference(model)
-        self.exact = reference.run(x, keep=True)
+        found = reference.run(x, keep=True)
+        self.exact = {name: plain_of(value) for name, value in found.items()}
+        self.turned = {name: (1, *v.value.shape[1:]) for name, v in found.items() if isinstance(v, Turned)}
+        shapes = {name: _of_one(found[name]) for name in self.turned}
         self.before = _earlier(model, self.input)
         made = {k: v for k, v in self.exact.items() if isinstance(v, Quantised)}
         quantisers = [node.output[0] for node in model.graph.node if node.op_type in MAKERS]
-        self.cut = {name: made[name] for name in quantisers if name in self.before and name in made}
+        self.batch = reference.batch  # a file for several frames is given the same one several times
+        apart = self.turned if self.batch > 1 else {}  # whose frames do not follow each other
+        live = [name for name in quantisers if name in self.before and name in made and name not in apart]
+        self.cut = {name: made[name] for name in live}
         self.without_table = self.exact
         if any(v.format.is_logarithmic for v in made.values()):
             self.without_table = reference.run(x, keep=True, seen=self._without_table)
         constants = [name for name in quantisers if name not in self.before and name in made]
         self.weights = {name: real_of(self.without_table[name]).high for name in constants}
-        self.batch = reference.batch  # a file for several frames is given the same one several times
-        self.execution = Execution(
-            model, {name: (self.batch, *v.content.shape[1:]) for name, v in self.cut.items()}
-        )
+        self.shapes = {
+            name: shapes.get(name, (self.batch, *v.content.shape[1:])) for name, v in self.cut.items()
+        }
+        self.execution = Execution(model, self.shapes)
         self.nodes = {node.output[0]: node for node in self.execution.nodes}
         tensors = engine.run(encode(graph, x), keep=True)
         self.names = {source: name for name, source in graph.sources.items()}
@@ -171,6 +177,8 @@ class _Comparison:
 
         The exact inputs of its layer, logarithmic ones as real numbers.
         """
+        if isinstance(value, Turned):
+            return replace(value, value=self._without_table(name, value.value))  # type: ignore[arg-type]
         value = self.exact[name] if name in self.cut else value
         if not isinstance(value, Quantised) or not value.format.is_logarithmic:
             return value
@@ -180,14 +188,17 @@ class _Comparison:
         """Count the codes of one frame."""
         given = {self.input: np.repeat(self.x[frame : frame + 1], self.batch, axis=0)}
         values = {
-            name + CUT: np.repeat(self._at(name, frame)[1].high, self.batch, axis=0) for name in self.cut
+            name + CUT: np.repeat(self._at(name, frame)[1].high, self.batch, axis=0).reshape(shape)
+            for name, shape in self.shapes.items()
         }
         whole, cut = self.execution.whole(given), self.execution.cut({**given, **values})
         bounds = ErrorBounds(self.execution, cut, values, self.weights)
         differing: set[str] = set()
         for name, made in self.cut.items():
             found = (self.found[name][frame] if name in self.found else made.codes()[frame]).ravel()
-            differs, local = (_codes(tensors[name][:1], made, frame) != found for tensors in (whole, cut))
+            differs, local = (
+                _codes(self.first(name, tensors[name]), made, frame) != found for tensors in (whole, cut)
+            )
             why = _Why(self, bounds, name, frame)
             why.count(
                 self.layers[self.names.get(name, name)],
@@ -204,11 +215,16 @@ class _Comparison:
                     self.layers[name], bounds.of(name)[:1], cut[name][:1], real[frame], *self._at(name, frame)
                 )
 
+    def first(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Of an array in the file's layout the first frame, with the batch in front."""
+        shape = self.turned.get(name.removesuffix(CUT))
+        return array[:1] if shape is None else array.reshape(shape)
+
     def _at(self, name: str, frame: int) -> tuple[DoubleDouble, DoubleDouble]:
         """Exact values of a tensor in one frame, with and without the log-to-linear table."""
         name = name.removesuffix(CUT)
         exact, real = (
-            real_of(values[name]).map(lambda a: a[frame : frame + 1])
+            real_of(plain_of(values[name])).map(lambda a: a[frame : frame + 1])
             for values in (self.exact, self.without_table)
         )
         return exact, real
@@ -244,17 +260,17 @@ class _Why:
     def _count_local(self, entry: Counts, at: np.ndarray, found: np.ndarray) -> None:
         source = self.bounds.rounded_by(self.node)[0].input[0]
         exact, real = self.comparison._at(source, self.frame)
-        given = self.bounds.tensor(source)[:1].astype(np.float64)
-        bound = np.where((given == real.high) & (real.low == 0), 0.0, self.bounds.of(source)[:1])
-        float32 = self._levels(self.bounds.tensor(self.node.output[0])[:1])
+        given = self.comparison.first(source, self.bounds.tensor(source)).astype(np.float64)
+        limit = self.comparison.first(source, self.bounds.of(source))
+        bound = np.where((given == real.high) & (real.low == 0), 0.0, limit)
+        made = self.node.output[0]
+        float32 = self._levels(self.comparison.first(made, self.bounds.tensor(made)))
         levels = self.made.format.decode(found) * self._sign()
-        below, above = (
-            self._levels(end) for end in self.bounds.reach(self.node, exact.high, np.abs(exact.low))
-        )
-        low, high = (self._levels(end) for end in self.bounds.reach(self.node, real.high, bound))
+        below, above = self._reach(exact.high, np.abs(exact.low))
+        low, high = self._reach(real.high, bound)
         right = (below <= levels) & (levels <= above) & (found == self.made.codes()[self.frame].ravel())
         explained = right & (low <= float32) & (float32 <= high) & np.isfinite(bound).ravel()
-        least, most = (self._levels(end) for end in self.bounds.reach(self.node, real.high, np.abs(real.low)))
+        least, most = self._reach(real.high, np.abs(real.low))
         # Without it the engine's code would not be right.
         table = explained & ((levels < least) | (levels > most))
         for index in at:
@@ -266,6 +282,13 @@ class _Why:
                 entry.ties += 1
             else:
                 entry.float32_bound += 1
+
+    def _reach(self, centre: np.ndarray, bound: np.ndarray) -> list[np.ndarray]:
+        """Levels within a bound of real numbers, computed in the file's layout."""
+        made = self.node.output[0]
+        shape = self.comparison.shapes[made] if made in self.comparison.turned else centre.shape
+        ends = self.bounds.reach(self.node, centre.reshape(shape), bound.reshape(shape))
+        return [self._levels(end) for end in ends]
 
     def _levels(self, values: np.ndarray) -> np.ndarray:
         """Values that the quantiser gave as numbers of the format, flat, in the order of the real values."""
@@ -317,12 +340,18 @@ def _earlier(model: Any, source: str) -> dict[str, frozenset[str]]:
     earlier: dict[str, frozenset[str]] = {source: frozenset()}
     for node in model.graph.node:
         live = [name for name in node.input if name in earlier]
-        if live:
+        if live and node.op_type != "Shape":  # which the file says, whatever the input holds
             made = {name for name in live if producer.get(name) in MAKERS}
             earlier.update(
                 dict.fromkeys(node.output, frozenset(made).union(*(earlier[name] for name in live)))
             )
     return earlier
+
+
+def _of_one(value: Value) -> tuple[int, ...]:
+    """Shape in the file of a tensor whose batch of 1 is not its first axis."""
+    assert isinstance(value, Turned)
+    return replace(value, value=value.value.map(lambda a: a[:1])).shape
 
 
 def _unit(made: Quantised) -> Fraction:

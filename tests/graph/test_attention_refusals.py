@@ -161,12 +161,6 @@ def _hidden(b: Builder, x: str, beside: float = 0.0) -> str:
     return b.node("Add", scores, b.constant(mask))
 
 
-def _windows(b: Builder, x: str) -> str:
-    """Two windows of tokens as two frames."""
-    apart = b.node("Reshape", b.node("Concat", x, x, axis=1), b.constant([2, TOKENS, WIDTH], WHOLE))
-    return b.quantise(b.node("MatMul", apart, b.weights("int4", WIDTH, WIDTH)), "int8")
-
-
 WRITTEN: dict[str, tuple[Make, str]] = {
     "minus infinity": (
         lambda b, x: _with_mask(b, x, lambda b, s: b.node("Add", s, b.constant(_causal(-np.inf)))),
@@ -199,10 +193,6 @@ WRITTEN: dict[str, tuple[Make, str]] = {
             lambda b, s: b.node("Where", b.constant(_causal(1) == 0, bool), s, b.constant(-1e9)),
         ),
         "it chooses between numbers, as masks of attention do; add minus infinity above the diagonal",
-    ),
-    "windows": (
-        _windows,
-        "it moves elements across the batch; keep the batch as the first axis; windows of attention",
     ),
     "heads that do not divide": (
         lambda b, x: b.quantise(

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import pyqkit
+from pyqkit.emulate.exact import ExactEngine
 from pyqkit.graph.model import load_model
 from pyqkit.reference.quantised import real_of
 from pyqkit.reference.reference import Reference
@@ -255,6 +256,48 @@ def test_files_of_the_static_quantiser_of_onnxruntime(per_channel: bool, tmp_pat
     wanted = real_of(Reference(model).run(x)["o"]).high
     step = float(graph.outputs[0].scale[0])
     np.testing.assert_array_equal(np.rint(found / step), np.rint(wanted / step))
+
+
+def _attention(folder: Path, x: np.ndarray, symmetric: bool, dynamo: bool) -> Any:
+    """A block of timm that onnxruntime has quantised."""
+    torch = pytest.importorskip("torch")
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    from tests.quant.ptq.test_attention_forms import Network, Timm
+
+    torch.manual_seed(1)
+    options = {"dynamo": dynamo, "opset_version": 18, "input_names": ["x"]}
+    options |= {"verbose": False, "external_data": False} if dynamo else {}
+    network, example = Network(Timm(fused=True)).eval(), torch.from_numpy(x[:1])
+    torch.onnx.export(network, (example,), folder / "float.onnx", **options)
+    left = [{"x": frame[None]} for frame in x]
+
+    class Frames(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+        def get_next(self) -> Any:
+            return left.pop() if left else None
+
+    quantization.quantize_static(
+        folder / "float.onnx",
+        folder / "net.onnx",
+        Frames(),
+        activation_type=quantization.QuantType.QInt8,
+        extra_options={"ActivationSymmetric": symmetric},
+    )
+    return load_model(folder / "net.onnx")
+
+
+@pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "torchscript"])
+def test_attention_that_onnxruntime_has_quantised(dynamo: bool, tmp_path: Path) -> None:
+    """Queries, keys and values are rounded where they stand before the batch; sizes are, too."""
+    x = np.random.default_rng(5).normal(0, 1, (8, 8, 6)).astype(np.float32)
+    model = _attention(tmp_path, x, True, dynamo)
+    found = float32.compare(ExactEngine(check(model, x[:2])), model, x[:2])
+    assert found["codes"] > 1000 and not found["unexplained_layers"]
+
+
+def test_shares_and_norms_with_an_odd_zero_point_are_refused_with_what_works(tmp_path: Path) -> None:
+    x = np.random.default_rng(5).normal(0, 1, (8, 8, 6)).astype(np.float32)
+    model = _attention(tmp_path, x, False, False)
+    assert "more than 8 bits or otherwise than to nearest" in refusal(model)
 
 
 @pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "torchscript"])

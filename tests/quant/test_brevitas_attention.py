@@ -1,7 +1,8 @@
-"""Brevitas' own attention: its files have the batch as the first axis, and what it computes; and refusals."""
+"""Brevitas' own attention: files of both exporters, and what it computes; and refusals."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ import brevitas.nn as qnn
 import onnx
 import pytest
 import torch
+from brevitas.export import export_onnx_qcdq
 from brevitas.export import export_qonnx as brevitas_export
 from brevitas.quant import Int8ActPerTensorFloat
 from torch import Tensor, nn
 
+from pyqkit.emulate.exact import ExactEngine
 from pyqkit.errors import UserError
 from pyqkit.graph.importer import import_qonnx
 from pyqkit.graph.lowering.errors import ConversionError
 from pyqkit.quant import export_qonnx
 from pyqkit.quant.attention import write_out_attention
+from pyqkit.verify import float32
 from tests.graph.checked import check
 
 WIDTH, HEADS, TOKENS = 16, 4, 5
@@ -92,8 +96,14 @@ def test_one_projection_of_two_tensors_is_refused(other: str) -> None:
         network.attention(**given)
 
 
-def test_a_file_of_brevitas_own_export_says_who_writes_it_right(tmp_path: Path) -> None:
-    network, x = calibrated()
-    brevitas_export(network, x[:1], str(tmp_path / "net.onnx"), dynamo=False, opset_version=17)
-    with pytest.raises(ConversionError, match="as pyqkit.quant.export_qonnx does for"):
-        import_qonnx(onnx.load(tmp_path / "net.onnx"))
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("export", [brevitas_export, export_onnx_qcdq], ids=["qonnx", "qcdq"])
+def test_a_file_of_brevitas_own_export_runs_as_the_reference_says(
+    form: str, export: Callable[..., Any], tmp_path: Path
+) -> None:
+    """It has tokens in front, then the batch with the heads."""
+    network, x = calibrated(**FORMS[form])
+    export(network, x[:1], str(tmp_path / "net.onnx"), dynamo=False, opset_version=17)
+    model = onnx.load(tmp_path / "net.onnx")
+    compared = float32.compare(ExactEngine(check(model, x.numpy())), model, x.numpy())
+    assert compared["codes"] > 1000 and not compared["codes_unexplained"]

@@ -108,13 +108,17 @@ class _Ends:
         if not isinstance(value, (Real, Hosted)) or (isinstance(value, Real) and value.raw):
             return self._refuse(f"output {shown(output)}", *_UNQUANTISED)
         where = f"output {shown(output)}" if name == output or maker is None else _label(maker)
-        if isinstance(value, Real) and value.is_linear and not value.batch_axis:
+        if isinstance(value, Real) and value.is_linear and value.batch_axis == 0:
             try:
                 self.lowering.graph.outputs.append(_port(self.lowering, value, name))
                 return []
             except Unlowerable as problem:
                 if maker is None or not rules()[maker.type].moves:  # the host moves what no operator does
                     return self._refuse(where, problem.reason, problem.remedy)
+        if isinstance(value, Real) and value.batch_axis != 0 and name == output:
+            return self._refuse(
+                where, "the batch is not its first axis", "move it there, as it is in the input"
+            )
         if maker is None or not is_for_host(maker.type, maker.domain):
             return self._refuse(where, *_UNABSORBED)
         self._nodes.add(id(maker))
@@ -189,7 +193,7 @@ def _moves(lowering: Lowering, node: Node) -> list[Step]:
     steps = []
     for name, value in zip(_read_outputs(lowering, node), moved):
         assert isinstance(value, Real)  # as it came, seen otherwise
-        if value.batch_axis:
+        if value.batch_axis != 0:
             raise Unlowerable("it moves elements across the batch", "keep the batch as the first axis")
         in_order = value.view.size == size and np.array_equal(value.view.ravel(), np.arange(size))
         move = Move(list(value.shape), None if in_order else value.view)

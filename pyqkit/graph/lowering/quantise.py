@@ -66,7 +66,8 @@ def _quantise_rows(lowering: Lowering, real: Real, quantiser: Quantiser, scale: 
         raise Unlowerable(
             f"a softmax or a norm is rounded to {quantiser.format}, in more than {WIDEST} bits or otherwise "
             "than to nearest",
-            f"round its result to nearest, in at most {WIDEST} bits",
+            f"round its result to nearest, in at most {WIDEST} bits and without an odd zero point "
+            "(ActivationSymmetric of onnxruntime)",
         )
     (term,) = real.terms
     out = real.rows.emit(lowering, term.tensor, gain / scale, offset / scale, quantiser.format, name)

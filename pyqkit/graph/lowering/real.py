@@ -89,8 +89,9 @@ class Real:
         The float input of the network, not quantised yet.
     rows : RowFunction or None
         Of whole pixels, such as a softmax, that waits for the quantiser; `functions` come after it.
-    batch_axis : int
-        Place of the batch among the axes of the ONNX tensor; only moves read one whose batch is not first.
+    batch_axis : int or None
+        Place of the batch among the axes of the ONNX tensor; None where a batch of 1 is part of another axis.
+        What reads one whose batch is not first is said in `graph.lowering.batches`.
     """
 
     terms: tuple[Term, ...]
@@ -102,7 +103,7 @@ class Real:
     pooled: tuple[int, int, int] | None = None
     raw: bool = False
     rows: RowFunction | None = None
-    batch_axis: int = 0
+    batch_axis: int | None = 0
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -142,10 +142,11 @@ class Rule:
             raise Unlowerable(
                 "it reads the integers of a QuantizeLinear", "put a DequantizeLinear between the two"
             )
-        if not self.moves and any(isinstance(value, Real) and value.batch_axis for value in node.inputs):
+        turned = any(isinstance(value, Real) and value.batch_axis != 0 for value in node.inputs)
+        if turned and not self.moves and node.type != "Shape":
             raise Unlowerable(
                 "the batch is not the first axis of its input",
-                "move it there before, as pyqkit.quant.export_qonnx does for QuantMultiheadAttention",
+                "move it there before",
             )
         for name, value in node.attributes.items():
             self._check_attribute(name, value)

@@ -73,6 +73,8 @@ class Hosted:
 
 def shape_of(value: Value | Hosted) -> tuple[int, ...]:
     """Shape of an ONNX tensor, whose batch is 1 if it depends on the input."""
+    if isinstance(value, Real) and value.batch_axis is None:
+        return value.shape
     if isinstance(value, Real):
         return (*value.shape[: value.batch_axis], 1, *value.shape[value.batch_axis :])
     if isinstance(value, Stored):

@@ -21,19 +21,42 @@ def split_attention(graph: fx.GraphModule, frames: Tensor) -> None:
     Raises
     ------
     UserError
-        For attention that is not a token's to all others of the same tensor, or to those before it, batch
-        first; for another mask, and where the weights of attention are used.
+        For attention that is not a token's to all others of the same tensor, or to those before it; for
+        another mask, and where the weights of attention are used.
     """
     called = [node for node in graph.graph.nodes if node.op == "call_module"]
     modules = [(node, graph.get_submodule(str(node.target))) for node in called]
     found = [(node, module) for node, module in modules if isinstance(module, nn.MultiheadAttention)]
     known = constants(graph, frames) if found else {}
+    both = frames[:1], frames[:1].expand(2, *frames.shape[1:])
+    shapes = [_shapes(graph, batch) for batch in both] if found else []
     for node, module in found:
         given: dict[str, Any] = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
         mask = given.get("attn_mask")
         causal = _is_causal(known.get(mask) if isinstance(mask, fx.Node) else mask)
+        one, two = (made[given["query"]] for made in shapes)
+        _check_batch(node, module, [a != b for a, b in zip(one, two)])
         _check(node, module, given, causal)
         _replace(graph, node, module, causal)
+
+
+def _shapes(graph: fx.GraphModule, frames: Tensor) -> dict[fx.Node, torch.Size]:
+    """Shapes of what nodes give."""
+    run = fx.Interpreter(graph, garbage_collect_values=False)
+    run.extra_traceback = False
+    with torch.no_grad():
+        run.run(frames)
+    return {node: value.shape for node, value in run.env.items() if isinstance(value, Tensor)}
+
+
+def _check_batch(node: fx.Node, module: nn.MultiheadAttention, differs: list[bool]) -> None:
+    """Refuse a module that takes frames for tokens."""
+    place, wanted = (0, "first") if module.batch_first else (1, "second")
+    if [axis for axis, differ in enumerate(differs) if differ] != [place]:
+        raise UserError(
+            f"frames along the {wanted} axis of what {node.target} reads were expected, but they are not "
+            f"there, so that it would mix them; pass batch_first={not module.batch_first}"
+        )
 
 
 def _is_causal(mask: Any) -> bool:
@@ -48,7 +71,6 @@ def _check(node: fx.Node, module: nn.MultiheadAttention, given: dict[str, Any], 
     masks = [name for name in masks if not (causal and name == "attn_mask")]
     read = [user for user in node.users if not (user.target.__name__ == "getitem" and user.args[1] == 0)]  # type: ignore[union-attr]
     problems = (
-        (not module.batch_first, "its batch is not the first axis; pass batch_first=True"),
         (
             given["query"] is not given["key"] or given["key"] is not given["value"],
             "it mixes several tensors, as cross attention does",
@@ -73,6 +95,8 @@ def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.MultiheadAttention
     graph.add_submodule(out, module.out_proj.eval())
     x, call = node.args[0] if node.args else node.kwargs["query"], graph.graph
     with call.inserting_before(node):
+        if not module.batch_first:
+            x = call.call_function(torch.transpose, (x, 0, 1))
         stacked = call.call_module(packed, (x,))
         stacked = call.call_method("unflatten", (stacked, -1, (3, module.num_heads, -1)))
         stacked = call.call_method("permute", (stacked, 2, 0, 3, 1, 4))
@@ -82,6 +106,8 @@ def _replace(graph: fx.GraphModule, node: fx.Node, module: nn.MultiheadAttention
         )
         mixed = call.call_function(torch.transpose, (mixed, 1, 2))
         result = call.call_module(out, (call.call_function(torch.flatten, (mixed, 2)),))
+        if not module.batch_first:
+            result = call.call_function(torch.transpose, (result, 0, 1))
     for user in list(node.users):
         user.replace_all_uses_with(result)
         call.erase_node(user)

@@ -95,11 +95,12 @@ REFUSED = {
     ),
     "attention": (
         lambda: Called(lambda self, x: self.mix(*[x.flatten(2)] * 3)[0], mix=nn.MultiheadAttention(36, 4)),
-        "mix is another (its batch is not the first axis; pass batch_first=True)",
+        "second axis of what mix reads were expected, but they are not there, so that it would mix them; "
+        "pass batch_first=True",
     ),
     "transformer": (
         lambda: Called(lambda self, x: self.mix(x.flatten(2)), mix=nn.TransformerEncoderLayer(36, 4, 8)),
-        "mix.self_attn is another (its batch is not the first axis; pass batch_first=True)",
+        "second axis of what mix.self_attn reads were expected, but they are not there",
     ),
     "own weights": (
         lambda: Called(lambda self, x: x @ self.norm.weight, norm=nn.LayerNorm(6)),

@@ -13,17 +13,13 @@ from math import prod
 import numpy as np
 
 from pyqkit.graph import limits
+from pyqkit.graph.lowering.batches import ACROSS
 from pyqkit.graph.lowering.constants import Coded
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.layers import Layer
 from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.rules import Node, handles
 from pyqkit.graph.lowering.session import Lowering, Value, shape_of
-
-_BATCH = (
-    "keep the batch as the first axis; windows of attention are exported so: let them stay an axis of their "
-    "own, (batch, windows, tokens, channels); x[:, [1, 0]] too: write torch.index_select"
-)
 
 
 def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[int] = ()) -> Coded | Real:
@@ -35,27 +31,27 @@ def _move(node: Node, how: Callable[[np.ndarray], np.ndarray], axes: Iterable[in
     if isinstance(source, Coded):
         return source.moved(how)
     real = node.real()
-    if real.batch_axis or 0 in axes:
-        return _turned(real, how)
-    moved = how(real.view[None])
-    if moved.ndim < 1 or moved.shape[0] != 1:
-        raise Unlowerable("it moves elements across the batch", _BATCH)
-    return replace(real, view=moved[0])
+    moved = how(real.view if real.batch_axis is None else np.expand_dims(real.view, real.batch_axis))
+    place = 0 if real.batch_axis == 0 and 0 not in axes else _place(real, how)
+    if place is None or moved.ndim <= place or moved.shape[place] != 1:
+        place = 0 if moved.ndim and moved.shape[0] == 1 else None
+    if place is None and not moved.ndim:
+        raise Unlowerable(*ACROSS)
+    return replace(real, view=moved if place is None else np.take(moved, 0, place), batch_axis=place)
 
 
-def _turned(real: Real, how: Callable[[np.ndarray], np.ndarray]) -> Real:
-    """A move before which or behind which the batch is not the first axis: two frames show where it is."""
+def _place(real: Real, how: Callable[[np.ndarray], np.ndarray]) -> int | None:
+    """Where the batch is behind a move, as two frames show; None if it is part of another axis."""
+    if real.batch_axis is None:
+        return None
     frames = np.broadcast_to(np.arange(2).reshape(2, *(1,) * real.view.ndim), (2, *real.shape))
     try:
         marks = how(np.moveaxis(frames, 0, real.batch_axis))
     except ValueError:  # of a shape that is written for one frame
-        raise Unlowerable("it moves elements across the batch", _BATCH) from None
+        return None
     places = [axis for axis, count in enumerate(marks.shape) if count == 2]
     places = [axis for axis in places if np.array_equal(np.moveaxis(marks, axis, 0), _frames_of(marks, axis))]
-    if len(places) != 1:
-        raise Unlowerable("it moves elements across the batch", _BATCH)
-    view = how(np.expand_dims(real.view, real.batch_axis))
-    return replace(real, view=np.take(view, 0, places[0]), batch_axis=places[0])
+    return places[0] if len(places) == 1 else None
 
 
 def _frames_of(marks: np.ndarray, axis: int) -> np.ndarray:
