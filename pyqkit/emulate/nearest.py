@@ -16,6 +16,7 @@ from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.graph.graph import Tensor
 
 _DIGITS = 52  # of float64, behind the first
+_BUCKET_BITS = 46  # as in kernels/nearest.hpp
 
 
 class _Structure(ctypes.Structure):
@@ -23,8 +24,8 @@ class _Structure(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_double) for name in ("low", "high", "least", "steps", "integers")),
-        *((name, ctypes.c_void_p) for name in ("fences", "carriers")),
-        *((name, ctypes.c_int32) for name in ("count", "type")),
+        *((name, ctypes.c_void_p) for name in ("fences", "carriers", "starts")),
+        *((name, ctypes.c_int32) for name in ("count", "type", "first", "buckets")),
     ]
 
 
@@ -49,8 +50,15 @@ class Nearest:
         if addend is None:
             self._fences = np.array([float(boundary.position) for boundary in fmt.boundaries()])
             self._carriers = carriers.astype(np.int32)
-            tables = {"fences": self._fences.ctypes.data, "carriers": self._carriers.ctypes.data}
-            self._structure = _Structure(**tables, count=len(self._fences), type=kind)
+            first, self._starts = _buckets(self._fences)
+            tables = {"fences": self._fences, "carriers": self._carriers, "starts": self._starts}
+            self._structure = _Structure(
+                **{name: table.ctypes.data for name, table in tables.items()},
+                count=len(self._fences),
+                type=kind,
+                first=first,
+                buckets=len(self._starts) // 2,
+            )
         else:
             unit = float(fmt.unit)
             ends = {"low": int(carriers.min()) * unit, "high": int(carriers.max()) * unit}
@@ -65,6 +73,21 @@ class Nearest:
         if carrier_type(out) not in KERNEL_TYPES or len(fmt.codes) < 2:
             return False
         return fmt.is_logarithmic or max(-int(fmt.integers.min()), int(fmt.integers.max())) <= INT32
+
+
+def _buckets(fences: np.ndarray) -> tuple[int, np.ndarray]:
+    """The first bucket of positive numbers, and how many fences lie at or below the least number of each.
+
+    Buckets of negative numbers come first, from the largest size on. The outermost have all numbers beyond,
+    those at zero all between.
+    """
+    sizes = np.abs(fences[fences != 0]).view(np.int64) >> _BUCKET_BITS
+    first, last = (int(sizes.min()), int(sizes.max())) if len(sizes) else (0, 0)
+    edges = (np.arange(first, last + 2, dtype=np.int64) << _BUCKET_BITS).view(np.float64)
+    edges[0] = 0
+    least = np.concatenate([-edges[:0:-1], edges[:-1]])
+    least[0] = -np.inf
+    return first, np.searchsorted(fences, least, side="right").astype(np.int32)
 
 
 def _addend(fmt: NumberFormat) -> tuple[float, float] | None:

@@ -11,9 +11,13 @@ struct Nearest {
       integers;          // minifloats, and integers, whose `least` is 0: rounded by an addition
   const double *fences;  // every other format: where each carrier begins
   const int32_t *carriers;
-  int32_t count;  // of fences; 0 for the first kind
-  int32_t type;   // of carriers
+  const int32_t *starts;   // by bucket, how many fences lie at or below the least number in it
+  int32_t count;           // of fences; 0 for the first kind
+  int32_t type;            // of carriers
+  int32_t first, buckets;  // of positive numbers; as many of negative ones lie in front of them
 };
+
+const int BUCKET_BITS = 46;  // in which numbers of a bucket may differ: six digits are the same
 
 const double MARGIN =
     1.0 / ((int64_t)1 << 44);  // relative: more than a handful of operations in double are off
@@ -46,10 +50,17 @@ struct ByAddition {
   double carrier(double nearest) const { return std::min(std::max(nearest, n.low), n.high) * n.integers; }
 };
 
+// To where a number lies among the fences: from the start of its bucket on, which few fences cross.
 struct BySearch {
   const Nearest &n;
   double nearest(double x) const {
-    return n.carriers[std::upper_bound(n.fences, n.fences + n.count, x) - n.fences];
+    int64_t word;
+    std::memcpy(&word, &x, sizeof word);
+    const int32_t size = (int32_t)((word & INT64_MAX) >> BUCKET_BITS);
+    const int32_t place = std::min(std::max(size - n.first, 0), n.buckets - 1);
+    int32_t at = n.starts[word < 0 ? n.buckets - 1 - place : n.buckets + place];
+    while (at < n.count && n.fences[at] <= x) ++at;
+    return n.carriers[at];
   }
   double carrier(double nearest) const { return nearest; }
 };
