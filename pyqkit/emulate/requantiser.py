@@ -14,6 +14,8 @@ from pyqkit.emulate.kernels import INT32, pointer
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
+_WHOLE = ("count", "same", "wide", "shift", "relu", "low", "high", "out_bytes")
+
 
 class _Structure(ctypes.Structure):
     """`Requantiser` of kernels/requantise.hpp."""
@@ -23,7 +25,7 @@ class _Structure(ctypes.Structure):
             (name, ctypes.c_void_p)
             for name in ("by_index", "by_channel", "falling", "integers", "multiplier", "offset")
         ),
-        *((name, ctypes.c_int32) for name in ("count", "wide", "shift", "relu", "low", "high", "out_bytes")),
+        *((name, ctypes.c_int32) for name in _WHOLE),
         ("affine", ctypes.c_void_p),
     ]
 
@@ -75,6 +77,7 @@ class Requantiser:
             **{name: values.ctypes.data for name, values in self._arrays.items()},
             **scalars,
             count=len(self._arrays["by_index"]) if isinstance(op, Threshold) else 0,
+            same=int(isinstance(op, Threshold) and len(self._arrays["by_channel"]) == 1),
             wide=int(wide),
             out_bytes=self.out_type.itemsize,
         )
@@ -125,9 +128,10 @@ class Requantiser:
             (len(thresholds), 2 ** max(1, count.bit_length()) - 1), source.high + 1, self.sum_type
         )
         padded[:, :count] = thresholds
+        same = bool((thresholds == thresholds[:1]).all())  # then a row stays in the cache
         return {
             "by_index": np.ascontiguousarray(thresholds.T.astype(self.sum_type)),
-            "by_channel": padded,
+            "by_channel": padded[:1] if same else padded,
             "falling": op.falling.astype(np.int32),
             "integers": lookup.astype(np.int64 if self.out_type == np.int64 else np.int32),
         }

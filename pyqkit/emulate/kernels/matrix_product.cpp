@@ -8,6 +8,8 @@
 
 // What Python passes; pyqkit/emulate/operators/matrix_product.py has the same structure.
 struct Heads {
+  const double *numbers;  // by code of the left stream, the one that is not 0 of those that stand for it,
+  const int32_t *places;  // and which it is; null where all of them are given
   int32_t left_pixels, right_pixels, groups;
   int32_t terms, results;  // of a group: products of a sum, sums of a pixel
   int32_t copies,
@@ -32,6 +34,17 @@ template <class Act> void as_factors(const void *values, int type, Act act) {
 template <class Real> void factors_of(const void *values, int type, int64_t first, int64_t count, Real *to) {
   as_factors(values, type, [&](auto *x) {
     for (int64_t i = 0; i < count; ++i) to[i] = (Real)x[first + i];
+  });
+}
+
+template <class Real>
+void singles_of(const void *codes, int type, int64_t first, int64_t count, const Heads &h, Real *to,
+                int32_t *places) {
+  as_typed(codes, type, [&](auto *x) {
+    for (int64_t i = 0; i < count; ++i) {
+      to[i] = (Real)h.numbers[x[first + i]];
+      places[i] = h.places[x[first + i]];
+    }
   });
 }
 
@@ -94,24 +107,69 @@ void multiply_columns(const Real *left, int left_stride, int pixels, int terms, 
                                     sums + (int64_t)row * stride, stride);
 }
 
+// Rows of the panel that stand for what is not 0: of `copies` of each term one.
+template <class Real, int VECTORS, class Sum>
+void multiply_singles(const Real *left, const int32_t *places, int terms, int copies, const Real *panel,
+                      int padded, Sum *sums) {
+  typedef typename Block<Real>::Vector Vector;
+  const int WIDTH = Block<Real>::WIDTH;
+  typedef Sum Integers __attribute__((vector_size(sizeof(Sum) * WIDTH)));
+  Vector found[VECTORS] = {};
+  for (int k = 0; k < terms; ++k)
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+      Vector right;
+      std::memcpy(&right, panel + ((int64_t)k * copies + places[k]) * padded + v * WIDTH, sizeof right);
+      found[v] += left[k] * right;
+    }
+#pragma GCC unroll 4
+  for (int v = 0; v < VECTORS; ++v) {
+    const Integers whole = __builtin_convertvector(found[v], Integers);
+    std::memcpy(sums + v * WIDTH, &whole, sizeof whole);
+  }
+}
+
+// All results of one pixel.
+template <class Real, class Sum>
+void multiply_pixel(const Real *left, const int32_t *places, const Heads &h, const Real *panel, int padded,
+                    Sum *sums) {
+  const int FEW = 4 * Block<Real>::WIDTH, terms = h.terms / h.copies;
+  int first = 0;
+  for (; first + FEW <= padded; first += FEW)
+    multiply_singles<Real, 4>(left, places, terms, h.copies, panel + first, padded, sums + first);
+  for (; first < padded; first += Block<Real>::WIDTH)
+    multiply_singles<Real, 1>(left, places, terms, h.copies, panel + first, padded, sums + first);
+}
+
 template <class Real, class Sum>
 void multiply(const void *left, int left_type, const void *right, int right_type, int frames, const Heads &h,
               Sum *sums_out, const Requantiser *requantiser, void *out) {
   const int WIDTH = Block<Real>::WIDTH, padded = (h.results + WIDTH - 1) / WIDTH * WIDTH;
   const int channels = h.groups * h.results, stride = channels + WIDTH;
-  const int64_t left_size = (int64_t)h.left_pixels * h.groups * h.terms;
+  const int terms = h.numbers ? h.terms / h.copies : h.terms;  // of a group of the left stream
+  const int64_t left_size = (int64_t)h.left_pixels * h.groups * terms;
   const int64_t right_size =
       (int64_t)h.right_pixels * h.groups * (h.across ? (int64_t)h.results * h.copies : (int64_t)h.terms);
   std::vector<Real> rows(left_size), factors(right_size), panel((int64_t)h.terms * padded);
+  std::vector<int32_t> places(h.numbers ? left_size : 0);
   std::vector<Sum> sums((int64_t)h.left_pixels *
                         stride);  // what a group writes too much the next one overwrites
   for (int frame = 0; frame < frames; ++frame) {
-    factors_of(left, left_type, frame * left_size, left_size, rows.data());
+    if (h.numbers)
+      singles_of(left, left_type, frame * left_size, left_size, h, rows.data(), places.data());
+    else
+      factors_of(left, left_type, frame * left_size, left_size, rows.data());
     factors_of(right, right_type, frame * right_size, right_size, factors.data());
     for (int group = 0; group < h.groups; ++group) {
       pack_right(factors.data(), h, group, padded, panel.data());
-      const Real *from = rows.data() + (int64_t)group * h.terms;
+      const Real *from = rows.data() + (int64_t)group * terms;
       Sum *to = sums.data() + (int64_t)group * h.results;
+      if (h.numbers) {
+        for (int64_t p = 0; p < h.left_pixels; ++p)
+          multiply_pixel(from + p * h.groups * terms, places.data() + (p * h.groups + group) * terms, h,
+                         panel.data(), padded, to + p * stride);
+        continue;
+      }
       int first = 0;
       for (; first + 2 * WIDTH <= padded; first += 2 * WIDTH)
         multiply_columns<Real, 2>(from, h.groups * h.terms, h.left_pixels, h.terms, panel.data() + first,

@@ -97,28 +97,28 @@ void count_steps(const Sum *x, int first, int n, const Sum *by_index, int channe
 
 // The same by bisection, of some neighbours abreast, since each waits for its loads.
 template <int ABREAST, class Sum>
-void search_abreast(const Sum *x, const Sum *thresholds, int padded, int top, int32_t *steps) {
+void search_abreast(const Sum *x, const Sum *thresholds, int apart, int top, int32_t *steps) {
   int64_t found[ABREAST] = {};
   for (int step = top; step; step >>= 1)
 #pragma GCC unroll 8
     for (int c = 0; c < ABREAST; ++c) {
       const int64_t next = found[c] + step;
-      found[c] = x[c] >= thresholds[(int64_t)c * padded + next - 1] ? next : found[c];
+      found[c] = x[c] >= thresholds[(int64_t)c * apart + next - 1] ? next : found[c];
     }
   for (int c = 0; c < ABREAST; ++c) steps[c] = (int32_t)found[c];
 }
 
 // Rows of `by_channel` are padded to a power of two minus one with thresholds that nothing reaches.
 template <class Sum>
-void search_steps(const Sum *x, int first, int n, const Sum *by_channel, int count, int32_t *steps) {
+void search_steps(const Sum *x, int first, int n, const Sum *by_channel, const Requantiser &r,
+                  int32_t *steps) {
   int top = 1;
-  while (top * 2 <= count) top *= 2;
-  const int padded = top * 2 - 1;
-  const Sum *thresholds = by_channel + (int64_t)first * padded;
+  while (top * 2 <= r.count) top *= 2;
+  const int apart = r.same ? 0 : top * 2 - 1;
+  const Sum *thresholds = by_channel + (int64_t)first * apart;
   int c = 0;
-  for (; n - c >= 4; c += 4)
-    search_abreast<4>(x + c, thresholds + (int64_t)c * padded, padded, top, steps + c);
-  for (; c < n; ++c) search_abreast<1>(x + c, thresholds + (int64_t)c * padded, padded, top, steps + c);
+  for (; n - c >= 4; c += 4) search_abreast<4>(x + c, thresholds + (int64_t)c * apart, apart, top, steps + c);
+  for (; c < n; ++c) search_abreast<1>(x + c, thresholds + (int64_t)c * apart, apart, top, steps + c);
 }
 
 // Steps of a requantiser for one row of pixels, then the integer of each step.
@@ -144,7 +144,7 @@ void threshold_row(const Sum *sums, int pixels, int channels, int stride, const 
       if (r.count <= 32)
         count_steps(x, first, n, by_index, channels, r.count, steps);
       else
-        search_steps(x, first, n, by_channel, r.count, steps);
+        search_steps(x, first, n, by_channel, r, steps);
       Out *to = out + (int64_t)p * channels + first;
       const int32_t *falling = r.falling + first;
       for (int c = 0; c < n; ++c) to[c] = (Out)integers[falling[c] ? r.count - steps[c] : steps[c]];

@@ -5,12 +5,13 @@
 
 // What Python passes; emulate/requantiser.py has the same structure.
 struct Requantiser {
-  // thresholds, of the type of the sums: [threshold][channel], and [channel][threshold] padded for binary search
+  // thresholds, of the type of the sums: [threshold][channel], and [channel][threshold] padded for binary search, one row where
+  // all channels have the same
   const void *by_index, *by_channel;
   const int32_t *falling;           // [channel]
   const void *integers;             // [steps passed], 64 bits if the output's have them, else 32
   const void *multiplier, *offset;  // [channel], a rescale if not null: 64 bits if `wide`, else 32
-  int32_t count, wide, shift, relu, low, high;
+  int32_t count, same, wide, shift, relu, low, high;
   int32_t out_bytes;
   const Affine *affine;  // the same by arithmetic, if not null
 };

@@ -22,8 +22,11 @@ class _Heads(ctypes.Structure):
     """`Heads` of kernels/matrix_product.cpp."""
 
     _fields_ = [
-        (name, ctypes.c_int32)
-        for name in ("left_pixels", "right_pixels", "groups", "terms", "results", "copies", "across")
+        *((name, ctypes.c_void_p) for name in ("numbers", "places")),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("left_pixels", "right_pixels", "groups", "terms", "results", "copies", "across")
+        ),
     ]
 
 
@@ -74,13 +77,19 @@ class MatrixProductRunner(Runner):
         (left, right), tables = self.context.inputs, self._tables()
         results, terms = op.shape_of_group([left, right])
         copies, across = tables[0].shape[1], int(op.across)
-        heads = _Heads(left.pixels, right.pixels, op.groups, terms * copies, results, copies, across)
+        singles = _singles(tables[0]) if copies > 1 and carrier_type(left) in KERNEL_TYPES else []
+        addresses: list[int | None] = [table.ctypes.data for table in singles] or [None, None]
+        pixels = left.pixels, right.pixels
+        heads = _Heads(*addresses, *pixels, op.groups, terms * copies, results, copies, across)
+        heads.tables = singles  # which its addresses are of
         is_float, kind = int(bound < _FLOAT32), None if requantiser is None else requantiser.sum_type
         is_wide = int(not is_float if kind is None else kind == np.int64)
         expanded = [
             table.astype(np.float64) if t.format.is_logarithmic else None
             for t, table in zip((left, right), tables)
         ]
+        if singles:
+            expanded[0] = None
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             sides = [_Side(values, table) for values, table in zip(x, expanded)]
@@ -102,6 +111,14 @@ class MatrixProductRunner(Runner):
         return (codes or self._tables()[0].shape[1] == 1) and all(
             t.format.is_logarithmic or carrier_type(t) in KERNEL_TYPES for t in inputs
         )
+
+
+def _singles(table: np.ndarray) -> list[np.ndarray]:
+    """By code the number that is not 0 and its place; nothing if a code has several."""
+    if (np.count_nonzero(table, axis=1) > 1).any():
+        return []
+    places = abs(table).argmax(axis=1)
+    return [table[np.arange(len(table)), places].astype(np.float64), places.astype(np.int32)]
 
 
 class _Side:
