@@ -92,6 +92,10 @@ def test_sentences_of_additions() -> None:
     chargpt = both("chargpt", "inject4", ".aimed", ".aimed")
     stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
     natural = both("stories260k", "natural", ".aimed")
+    second = [both(model, "inject4", "", seed=1) for model in ("chargpt", "stories260k")]
+    unsure = said.lines[1]["stories260k", "inject8", "msq2.aimed"]
+    fairer = [line for line in microscopiq.rivals(said.lines[1], unsure) if ".aimed" in line.method]
+    assert [microscopiq.verdict(unsure, line) for line in fairer] == [0, 0]
     aimed = both("stories260k", "natural", ".aimed", ".aimed")
     swept = [
         microscopiq.difference(of["stories260k", "inject8", "msq2.swept"], theirs)
@@ -105,6 +109,8 @@ def test_sentences_of_additions() -> None:
     models = ("chargpt", "stories260k")
     put_in = [said.more(m, "inject8", method) for method in ("msq4.even", "gptq4.matched") for m in models]
     expected = [
+        f"with the second seed by {second[0][0]} and {second[0][1]}, and by {second[1][0]} and "
+        f"{second[1][1]}.",
         f"leave it +{put_in[0]} % and `stories260k` +{put_in[1]} %, where GPTQ of as many bits has "
         f"+{put_in[2]} % and +{put_in[3]} %.",
         f"on `stories260k` (better by {natural[0]} and {natural[1]}), and GPTQ that aims too is better by "
@@ -114,8 +120,8 @@ def test_sentences_of_additions() -> None:
         f"that stores no bit, it is better in all nine**, by {least} there and more elsewhere.",
         f"a float16 for each output makes it better by {eight['.scaled'][0]} and {eight['.scaled'][1]}, and "
         f"aims by {eight['.aimed'][0]} and {eight['.aimed'][1]};",
-        f"natural order is as good ({aims[0][0]}, not sure), the other one worse by {aims[0][1]}, on "
-        f"`chargpt` by {aims[1][0]} and {aims[1][1]}.",
+        f"natural order is as good ({aims[0][0]}, not sure), the other one worse by {aims[0][1]} "
+        f"(with the second seed neither is sure), on `chargpt` by {aims[1][0]} and {aims[1][1]}.",
         f"sweeps leave {four['.swept'][0]} and {four['.swept'][1]} on `chargpt` and a float16 for each "
         f"output {four['.scaled'][0]} and {four['.scaled'][1]};",
         f"in the natural order (better by {four['.aimed'][0]}), and it is better than the other one by "
