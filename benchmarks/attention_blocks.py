@@ -2,7 +2,8 @@
 
 python benchmarks/attention_blocks.py [--only CASE ...]    writes results/attention_blocks.{json,md}
 
-The model is not fitted to these blocks. With names only these cases are synthesised; the other rows are kept.
+The model is fitted to blocks of their kinds, but not to these. With names only these cases are synthesised;
+the other rows are kept.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ MODULES = "pixel_offset", "matrix_product", *ROWS
 TITLES = {"lut_low": "LUT low", "lut_high": "high", "ff": "FF", "bram36": "BRAM36", "dsp": "DSP"}
 TEXT = """# Blocks of attention alone
 
-Model / Yosys ({label}); the model is not fitted to these blocks. The longest path in ns is estimated from
-Yosys' netlists, with the registers that are chosen for 200 MHz. `block_library.attended` and
-`in_rows` have the cases.
+Model / Yosys ({label}). The model is fitted to other positions, softmaxes and norms
+(`block_library.of_attention`) and to the units of products, but not to these blocks. The longest path in ns
+is estimated from Yosys' netlists, with the registers that are chosen for 200 MHz. `block_library.attended`
+and `in_rows` have the cases.
 
 | block | {titles} | ns |
 | {rule} |

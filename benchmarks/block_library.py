@@ -242,14 +242,26 @@ def library() -> list[Case]:
     ]
 
 
+def positions(net: Network, count: int, width: int) -> list[str]:
+    """Positions of so many tokens of so many channels, beside a factor of one and factors of the channels."""
+    offsets, made = net.random.integers(-100, 101, (1, count, width)), []
+    for index, factors in enumerate((np.ones(width, np.int64), net.random.integers(-9, 10, width))):
+        made.append(f"{net.graph.name}_positions_{index}")
+        net.emit(PixelOffset(made[-1], ["x"], [made[-1]], factors, offsets))
+    return made
+
+
+def placed(name: str, fmt: str, count: int, width: int) -> Case:
+    """Positions alone."""
+    net = Network(name, parse(fmt), (1, count, width))
+    return Case(net.finish(*positions(net, count, width)), {})
+
+
 def tokens(name: str, fmt: str, size: tuple[int, int, int], pe: int, simd: int, multiplier: str) -> Case:
     """Positions of so many tokens of so many channels; scores and contexts of so many heads."""
     count, width, heads = size
     net = Network(name, parse(fmt), (1, count, width))
-    offsets = net.random.integers(-100, 101, (1, count, width))
-    for index, factors in enumerate((np.ones(width, np.int64), net.random.integers(-9, 10, width))):
-        made = f"{name}_positions_{index}"
-        net.emit(PixelOffset(made, ["x"], [made], factors, offsets))
+    places = positions(net, count, width)
     q, k, v = (net.quantised(net.conv(f"{name}_{letter}", "x", width, kernel=1)) for letter in "qkv")
     scores = net.emit(MatrixProduct(f"{name}_scores", [q, k], [f"{name}_scores"], heads))
     shares = net.quantised(scores)
@@ -258,7 +270,7 @@ def tokens(name: str, fmt: str, size: tuple[int, int, int], pe: int, simd: int, 
     )
     folded = {scores: (pe, simd), contexts: (simd, pe)}
     foldings = {op: MatrixProductFolding(*axes, multiplier) for op, axes in folded.items()}
-    return Case(net.finish(f"{name}_positions_0", f"{name}_positions_1", contexts), foldings)
+    return Case(net.finish(*places, contexts), foldings)
 
 
 def rows(name: str, fmt: str, groups: int, channels: int, kinds: Mapping[str, bool]) -> Case:
@@ -285,6 +297,21 @@ def in_rows() -> list[Case]:
         rows("w_int4", "int4", 2, 32, {"norm": True, "rms": False}),
         rows("w_int8", "int8", 1, 48, {"norm": True}),
         rows("w_e3m2", "e3m2", 1, 24, {"norm": True}),
+        rows("w_e4m3", "e4m3", 2, 32, {"norm": True}),
+    ]
+
+
+def of_attention() -> list[Case]:
+    """Cases whose positions, softmaxes and norms the model is fitted to; those above are checked."""
+    return [
+        rows("a_int5", "int5", 2, 40, {"norm": True, "rms": False}),
+        rows("a_e2m1", "e2m1", 1, 24, {"norm": True}),
+        rows("a_int8", "int8", 4, 32, {"rms": False}),
+        placed("o_int5", "int5", 9, 12),
+        placed("o_e3m2", "e3m2", 16, 10),
+        placed("o_int8", "int8", 30, 24),
+        placed("o_e3m1", "e3m1", 12, 8),
+        placed("o_lp6", "lp6_1_3", 8, 6),
     ]
 
 

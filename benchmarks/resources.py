@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from block_library import Case, chosen, enlarged, library, networks
+from block_library import ROWS, Case, chosen, enlarged, library, networks, of_attention
 from cost_table import NO_LIMIT, accumulator_bits
 from cost_table import RESULTS as COST
 from records import Run
@@ -150,6 +150,7 @@ def measure(modules: Sequence[str] = (), names: Sequence[str] = (), again: bool 
     cases: list[tuple[Case, Sequence[str]]] = [(case, ()) for case in library()]
     cases += [(case, ("matrix_vector",)) for case in chosen()]
     cases += [(case, ("resize", "transpose")) for case in enlarged()]
+    cases += [(case, ("pixel_offset", *ROWS)) for case in of_attention()]
     wanted = [(case, only) for case, only in cases if not names or case.graph.name in names]
     for case, only in track(wanted, "synthesis", disable=not sys.stderr.isatty()):
         both = [m for m in only if m in modules] or [""]  # no module is called so

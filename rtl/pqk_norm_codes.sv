@@ -22,6 +22,7 @@ module pqk_norm_codes #(
     parameter int GAIN_BITS = 8,
     parameter int OFFSET_BITS = 8,
     parameter int SCALE_STAGES = 0,  // registers inside the multipliers of gains and offsets
+    parameter int SUM_CHUNK = BITS,  // of roots times offsets and of the sum those bits that are added at once, as in `pqk_product_wide`
     parameter CONSTANTS = "",  // a word holds {offset, gain} of each lane
     parameter bit [LANES*(GAIN_BITS+OFFSET_BITS)-1:0] CONSTANT = 0,  // the word if it is the only one
     parameter int BITS = 40,  // of the signed numbers that are compared
@@ -31,6 +32,7 @@ module pqk_norm_codes #(
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
     parameter int MULTIPLY_STAGES = 0,
+    parameter int HELD = 0,
     parameter int CHUNK = BITS,  // as in `pqk_row_search`
     parameter LIMITS = "",
     parameter CODES = "",
@@ -48,13 +50,16 @@ module pqk_norm_codes #(
     input  wire                           out_ready,
     output logic [    LANES*BITS_OUT-1:0] out_data
 );
-  localparam int SEARCH = STEPS * (MULTIPLY_STAGES + (BITS + CHUNK - 1) / CHUNK + 2) + 1;
-  localparam int STAGES = DECODE_STAGES + SCALE_STAGES + 4 + SEARCH;  // with the distance in two, the products and their sum
+  localparam int SEARCH = STEPS * (MULTIPLY_STAGES + HELD + (BITS + CHUNK - 1) / CHUNK + 3) + 1;
+  localparam int PARTS = (BITS + SUM_CHUNK - 1) / SUM_CHUNK;
+  localparam int STAGES = DECODE_STAGES + SCALE_STAGES + PARTS + 3 + SEARCH;  // with the distance in two, the products and their sum
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int CONSTANT_ADDRESS_BITS = WORDS * PASSES > 1 ? $clog2(WORDS * PASSES) : 1;
   localparam int CONSTANT_BITS = GAIN_BITS + OFFSET_BITS;
   localparam int SCALED_BITS = MOVED_BITS + GAIN_BITS;
-  localparam int SHIFTED_BITS = ROOT_BITS + 1 + OFFSET_BITS;
+  localparam int WIDE = 48;  // a gain of more bits is recoded: rows of so many are slow
+  localparam int SHIFTED_BITS = ROOT_BITS + OFFSET_BITS;
+  localparam int SHIFTED_TOP = SHIFTED_BITS > (PARTS - 1) * SUM_CHUNK ? SHIFTED_BITS - (PARTS - 1) * SUM_CHUNK : 1;
   localparam bit signed [MOVED_BITS-1:0] CHANNELS = MOVED_BITS'(WORDS * LANES);
 
   wire [WORD_BITS-1:0] word_in;
@@ -111,7 +116,7 @@ module pqk_norm_codes #(
   );
   pqk_delay #(
       .WIDTH (ROOT_BITS),
-      .STAGES(SCALE_STAGES + 1)
+      .STAGES(SCALE_STAGES + PARTS)
   ) scaling (
       .clock,
       .enable(step),
@@ -162,43 +167,99 @@ module pqk_norm_codes #(
     );
     logic signed [MOVED_BITS-1:0] counted, moved;  // once for each channel, and from the sum on
     wire signed [SCALED_BITS-1:0] scaling_up;
-    wire signed [SHIFTED_BITS-1:0] shifting;
     logic signed [SCALED_BITS-1:0] scaled;
-    logic signed [SHIFTED_BITS-1:0] shifted;
-    logic signed [BITS-1:0] x;
-    pqk_product_integer #(
-        .A(MOVED_BITS),
-        .B(GAIN_BITS),
-        .W(SCALED_BITS),
-        .STAGES(SCALE_STAGES)
-    ) scale (
-        .clock,
-        .enable(step),
-        .a(moved),
-        .b(constants[lane*CONSTANT_BITS+:GAIN_BITS]),
-        .p(scaling_up)
-    );
-    pqk_product_integer #(
+    wire [BITS-1:0] gained = BITS'(scaled) <<< FRACTION_BITS;
+    wire [PARTS*SUM_CHUNK-1:0] shifted;
+    wire signed [SHIFTED_TOP-1:0] shifted_top;
+    wire unused_part = &shifted;  // the last one
+    wire signed [BITS-1:0] x;
+    if (GAIN_BITS > WIDE) begin : g_rows_of_gain
+      pqk_product_booth #(
+          .A(MOVED_BITS),
+          .B(GAIN_BITS),
+          .W(SCALED_BITS),
+          .STAGES(SCALE_STAGES)
+      ) scale (
+          .clock,
+          .enable(step),
+          .a(moved),
+          .b(constants[lane*CONSTANT_BITS+:GAIN_BITS]),
+          .p(scaling_up)
+      );
+    end else begin : g_rows_of_narrower
+      pqk_product_integer #(
+          .A(MOVED_BITS),
+          .B(GAIN_BITS),
+          .W(SCALED_BITS),
+          .STAGES(SCALE_STAGES)
+      ) scale (
+          .clock,
+          .enable(step),
+          .a(moved),
+          .b(constants[lane*CONSTANT_BITS+:GAIN_BITS]),
+          .p(scaling_up)
+      );
+    end
+    pqk_product_wide #(
         .A(ROOT_BITS),
-        .A_SIGNED(0),
         .B(OFFSET_BITS),
-        .W(SHIFTED_BITS),
+        .CHUNK(SUM_CHUNK),
+        .PARTS(PARTS),
         .STAGES(SCALE_STAGES)
     ) shift (
         .clock,
+        .reset,
         .enable(step),
         .a(root_moved),
         .b(constants[lane*CONSTANT_BITS+GAIN_BITS+:OFFSET_BITS]),
-        .p(shifting)
+        .parts(shifted),
+        .top(shifted_top)
     );
     always_ff @(posedge clock) begin
       if (step) begin
         counted <= CHANNELS * MOVED_BITS'($signed(decoded));
         moved <= counted - MOVED_BITS'($signed(sum));
         scaled <= scaling_up;
-        shifted <= shifting;
-        x <= (BITS'(scaled) <<< FRACTION_BITS) + BITS'(shifted);
       end
+    end
+    for (genvar k = 0; k < PARTS; k++) begin : g_part  // of the sum, each a step behind the one below
+      localparam int LOW = k * SUM_CHUNK;
+      localparam int N = k < PARTS - 1 ? SUM_CHUNK : BITS - LOW;
+      wire [N-1:0] left, right;
+      wire carry_in;
+      logic [N:0] added;  // with a carry
+      wire [N+1:0] both = {1'b0, left, carry_in} + {1'b0, right, carry_in};  // two of a carry below make one
+      wire unused_lowest = both[0];
+      pqk_delay #(
+          .WIDTH (N),
+          .STAGES(k)
+      ) gain (
+          .clock,
+          .enable(step),
+          .d(gained[LOW+:N]),
+          .q(left)
+      );
+      if (k < PARTS - 1) begin : g_below
+        assign right = shifted[LOW+:N];
+      end else begin : g_top
+        assign right = N'(shifted_top);
+      end
+      if (k == 0) begin : g_lowest
+        assign carry_in = 0;
+      end else begin : g_higher
+        assign carry_in = g_part[k-1].added[SUM_CHUNK];
+      end
+      always_ff @(posedge clock) if (step) added <= both[N+1:1];
+      wire unused_carry = added[N];
+      pqk_delay #(
+          .WIDTH (N),
+          .STAGES(PARTS - 1 - k)
+      ) waiting (
+          .clock,
+          .enable(step),
+          .d(added[N-1:0]),
+          .q(x[LOW+:N])
+      );
     end
     pqk_row_search #(
         .BITS(BITS),
@@ -207,11 +268,13 @@ module pqk_norm_codes #(
         .BITS_OUT(BITS_OUT),
         .STEPS(STEPS),
         .MULTIPLY_STAGES(MULTIPLY_STAGES),
+        .HELD(HELD),
         .CHUNK(CHUNK),
         .LIMITS(LIMITS),
         .CODES(CODES)
     ) search (
         .clock,
+        .reset,
         .enable(step),
         .x,
         .total,

@@ -13,6 +13,7 @@ module pqk_softmax_codes #(
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
     parameter int MULTIPLY_STAGES = 0,
+    parameter int HELD = 0,
     parameter int CHUNK = BITS,  // as in `pqk_row_search`
     parameter int LANES = 1,
     parameter int WORDS = 4,
@@ -29,15 +30,27 @@ module pqk_softmax_codes #(
     output logic [ LANES*BITS_OUT-1:0] out_data
 );
   localparam int PARTS = (BITS + CHUNK - 1) / CHUNK;
-  localparam int STAGES = STEPS * (MULTIPLY_STAGES + PARTS + 2) + FACTOR_STAGES + 2;  // the product, the search
+  localparam int STAGES = STEPS * (MULTIPLY_STAGES + HELD + PARTS + 3) + FACTOR_STAGES + 2;  // the product, the search
 
   wire take, first, move, read, room, leaving;
   wire  [LANES*TERM_BITS-1:0] read_terms, terms;
   logic [STAGES-1:0] valid;
   wire  [STAGES:0] moving = {valid, leaving};
-  wire step = out_ready || !valid[STAGES-1];
+  wire step;  // from a register: it enables all that follows
+  wire [LANES*BITS_OUT-1:0] found;
   wire unused = moving[STAGES];
-  assign out_valid = valid[STAGES-1];
+  pqk_skid #(
+      .WIDTH(LANES * BITS_OUT)
+  ) behind (
+      .clock,
+      .reset,
+      .in_valid(valid[STAGES-1]),
+      .in_ready(step),
+      .in_data(found),
+      .out_valid,
+      .out_ready,
+      .out_data
+  );
   pqk_row_buffer #(
       .BITS (LANES * TERM_BITS),
       .WORDS(WORDS)
@@ -139,15 +152,17 @@ module pqk_softmax_codes #(
         .BITS_OUT(BITS_OUT),
         .STEPS(STEPS),
         .MULTIPLY_STAGES(MULTIPLY_STAGES),
+        .HELD(HELD),
         .CHUNK(CHUNK),
         .LIMITS(LIMITS),
         .CODES(CODES)
     ) search (
         .clock,
+        .reset,
         .enable(step),
         .x,
         .total(held),
-        .code(out_data[lane*BITS_OUT+:BITS_OUT])
+        .code(found[lane*BITS_OUT+:BITS_OUT])
     );
   end
 endmodule

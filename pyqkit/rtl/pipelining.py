@@ -40,6 +40,15 @@ def booth_rows(a: int, b: int) -> int:
     return (min(a, b) + 1) // 2
 
 
+def booth_digits(factor: int, bits: int) -> list[bool]:
+    """Which rows add something where a factor of so many bits, with its sign, is known; the lowest first."""
+    padded = factor << 1
+    return [(padded >> place & 7) not in (0, 7) for place in range(0, bits, 2)]
+
+
+CARRY_NS = 0.03  # of a bit of a carry chain
+
+
 def booth_ns(rows: int, width: int) -> float:
     """Longest path through so many rows of a multiplier, from a register to a register.
 
@@ -49,14 +58,23 @@ def booth_ns(rows: int, width: int) -> float:
     return 2.2 + 1.7 * rows + 0.03 * width
 
 
-def chunk(bits: int, clock_mhz: float) -> int:
-    """Of numbers of so many bits those that one carry chain takes, from a shift register to a register.
+def chunk(bits: int, clock_mhz: float, factor_bits: int = 0) -> int:
+    """Of numbers of so many bits those that one carry chain takes, from a register to a register.
 
-    Numbers are cut evenly.
+    Numbers are cut evenly. They come out of shift registers, which are slow; where they are multiplied by a
+    factor, a chain has the bits of both.
     """
     period = 1000 / clock_mhz * (1 - MARGIN)
-    most = max(8, int((period - 3.35) / 0.03))
+    shifted, added = (int((period - early) / CARRY_NS) for early in (3.35, 2.1))
+    most = max(8, min(shifted, added - factor_bits))
     return ceil(bits / ceil(bits / most))
+
+
+def sum_chunk(bits: int, product: tuple[int, int], clock_mhz: float) -> int:
+    """Of sums of so many bits, with products of numbers of so many, those that one carry chain takes."""
+    period = 1000 / clock_mhz * (1 - MARGIN)
+    whole = sum(product) <= int((period - 2.4) / CARRY_NS)
+    return bits if whole else chunk(bits, clock_mhz, product[1])
 
 
 _AT_ONCE = 6  # bits of an index that one LUT takes

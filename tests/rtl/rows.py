@@ -22,13 +22,16 @@ def rows() -> list[Case]:
         _codes("softmax_codes", 3, 2, 9),
         _codes("softmax_codes_point", 1, 2, 5),
         _codes("softmax_codes_passes", 2, 1, 5, (5, 3)),
+        _codes("softmax_codes_wide", 2, 1, 1, (33,)),
         _moments("norm_moments", True),
         _moments("norm_moments_rms", False),
         _moments("norm_moments_passes", True, (17, 40)),
         _root("norm_root", 3),
         _root("norm_root_digit", 1),
+        _root("norm_root_parts", 3, 3),
         _norm("norm_codes", 2, 16),
         _norm("norm_codes_point", 1, 6),
+        _norm("norm_codes_parts", 2, 3, 5),
     ]
 
 
@@ -36,7 +39,12 @@ def _search(name: str, chunk: int) -> tuple[Parameters, dict[str, str]]:
     entries = [limit & 7 | strict << 3 for limit, strict in zip(_LIMITS, _STRICT)]
     tables = {f"{name}_0.hex": table(entries[1:2], 4), f"{name}_1.hex": table(entries[::2], 4)}
     tables[f"{name}_codes.hex"] = table(range(4), 2)
-    return _SEARCH | {"CHUNK": chunk, "LIMITS": f'"{name}"', "CODES": f'"{name}_codes.hex"'}, tables
+    return _SEARCH | {
+        "HELD": int(chunk < 4),
+        "CHUNK": chunk,
+        "LIMITS": f'"{name}"',
+        "CODES": f'"{name}_codes.hex"',
+    }, tables
 
 
 def _places(x: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -65,11 +73,13 @@ def _codes(name: str, count: int, lanes: int, chunk: int, factors: tuple[int, ..
     x.codes[2, : 2 * count] = 0  # but for one: its share is 1
     x.codes[2, : 2 * count : count, 0] = 7
     sums = x.codes.reshape(FRAMES, 8, -1).sum(axis=2).repeat(count, axis=1)[..., None]
-    parameters: Parameters = {"TERM_BITS": 5, "SUM_BITS": 8, "BITS": 9}
-    parameters["FACTOR"] = f"{9 * len(factors)}'d{packed(factors, 9)}"
+    factor_bits = max(factors).bit_length() + 1
+    bits = max(9, factor_bits + 5)
+    parameters: Parameters = {"TERM_BITS": 5, "SUM_BITS": 8, "BITS": bits}
+    parameters["FACTOR"] = f"{bits * len(factors)}'d{packed(factors, bits)}"
     parameters |= {"REPEAT": 8 * count, "PASSES": len(factors)} if len(factors) > 1 else {}
     each = np.resize(factors, FRAMES)[:, None, None]
-    parameters |= {"FACTOR_BITS": 4, "FACTOR_STAGES": int(count > 1 and len(factors) == 1)}
+    parameters |= {"FACTOR_BITS": factor_bits, "FACTOR_STAGES": int(count > 1 and len(factors) == 1)}
     parameters |= {"LANES": lanes, "WORDS": count} | search
     out = Words(2, _places(each * x.codes, sums))
     return Case(name, "softmax_codes", parameters, {"in": x}, {"out": out}, tables)
@@ -90,7 +100,7 @@ def _moments(name: str, centred: bool, epsilons: tuple[int, ...] = (17,)) -> Cas
     return Case(name, "norm_moments", parameters, {"in": x}, {"out": out})
 
 
-def _root(name: str, digits: int) -> Case:
+def _root(name: str, digits: int, parts: int = 1) -> Case:
     """From the first digit on: the root of the highest bits, and what is left."""
     radicand = unsigned(8, 9, 1, 24).codes
     top = radicand >> 8 - 2 * digits
@@ -100,10 +110,11 @@ def _root(name: str, digits: int) -> Case:
     remainder = top - root**2 - np.where(root % 2 == 0, 2 * root + 1, 0)  # negative behind a digit of 0
     ended = left << 10 + 3 | (remainder & 63 ^ 32) << 4 + 3 | root << 3 | 5  # its sign turned
     parameters: Parameters = {"SUM_BITS": 3, "ROOT_BITS": 4, "RADICAND_BITS": 8, "DIGITS": digits}
+    parameters |= {"FOUND": digits, "PARTS": parts}
     return Case(name, "norm_root", parameters, {"in": Words(21, begun)}, {"out": Words(21, ended)})
 
 
-def _norm(name: str, count: int, chunk: int) -> Case:
+def _norm(name: str, count: int, chunk: int, sum_chunk: int = 16) -> Case:
     x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name, chunk)
     draw = np.random.default_rng(26)
     integers = signed(x.codes, 4).reshape(FRAMES, 5, -1)
@@ -114,7 +125,7 @@ def _norm(name: str, count: int, chunk: int) -> Case:
     parameters: Parameters = {"BITS_IN": 4, "WIDTH": 4, "SIGNED": 1, "LANES": 2, "WORDS": count}
     parameters |= {"SUM_BITS": 7, "RADICAND_BITS": 2, "ROOT_BITS": 6, "FRACTION_BITS": 1, "MOVED_BITS": 7}
     parameters |= {"GAIN_BITS": 4, "OFFSET_BITS": 4, "SCALE_STAGES": 1, "BITS": 16}
-    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3"}
+    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3", "SUM_CHUNK": sum_chunk}
     pairs = (gains & 15 | (offsets & 15) << 4).reshape(count, 2)
     pairs = pairs[:, 0] | pairs[:, 1] << 8
     if count > 1:

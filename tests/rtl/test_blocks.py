@@ -139,6 +139,8 @@ MUTANTS = {
             "total <= WIDTH'(left) + WIDTH'(right)",
             "total <= WIDTH'($signed(NARROW'(left + right)))",
         ),
+        # A part of a sum does not hear of the one below.
+        "norm_root_parts": ("pqk_norm_root.sv", "g_part[i-1].g_held.held[CHUNK+1]", "positive"),
         # -1 becomes 1.
         "rescale_wide": ("pqk_product_booth.sv", "next[2] && next[1:0] != 3", "next[2] && next[1:0] == 0"),
         # The half of the address behind.
@@ -164,7 +166,11 @@ MUTANTS = {
         # A word comes over the one that waits.
         "softmax_terms_point": ("pqk_skid.sv", "if (!full) spare", "spare"),
         # A remainder that is negative becomes more so.
-        "norm_root": ("pqk_norm_root.sv", ".negate(positive)", ".negate(1'b1)"),
+        "norm_root": ("pqk_norm_root.sv", "^ {N{positive}}", "^ {N{1'b1}}"),
+        # A sum loses its carry.
+        "norm_codes_parts": ("pqk_norm_codes.sv", "= g_part[k-1].added[SUM_CHUNK]", "= 0"),
+        # Nor does a product hear of what lies below.
+        "softmax_codes_wide": ("pqk_product_wide.sv", "g_part[k-1].sum >>> CHUNK", "0"),
         # A limit that is reached is passed.
         "norm_codes": ("pqk_row_search.sv", "+ {~higher, !reached_below}", "+ {~higher, 1'b1}"),
         # What lies below does not count.

@@ -12,8 +12,8 @@ from pyqkit.graph.ops.pixel_offset import PixelOffset
 from pyqkit.rtl.emitter import Emitter, emits
 from pyqkit.rtl.features import Features, bits_for, decoding_luts, decoding_registers, grows_with, rom
 from pyqkit.rtl.matrix_vector import BLOCK_RAM_NS
-from pyqkit.rtl.parts import Parameters
-from pyqkit.rtl.pipelining import booth_ns, booth_rows, stages
+from pyqkit.rtl.parts import Parameters, Part
+from pyqkit.rtl.pipelining import booth_digits, booth_ns, booth_rows, stages
 from pyqkit.rtl.timing import Pipeline
 
 
@@ -34,7 +34,10 @@ def pixel_offset(e: Emitter, op: Operator) -> None:
     parameters |= _registers(parameters, e.clock_mhz)
     latency = sum(int(parameters[f"{name}_STAGES"]) for name in ("DECODE", "READ", "MULTIPLY")) + 1
     timing = Pipeline.every(codes(tensor) // lanes, latency)  # the sum is the last register
-    e.block(op.name, "pixel_offset", parameters, {"in": source}, {"out": out}, timing)
+    fixed = factors.ravel().tolist() if len(factors) == 1 and parameters["MULTIPLY_STAGES"] else []
+    rows = sum(sum(booth_digits(factor, int(parameters["FACTOR_BITS"]))) for factor in fixed)
+    parts = (Part("pixel_offset", parameters | {"ROWS": rows}),)
+    e.block(op.name, "pixel_offset", parameters, {"in": source}, {"out": out}, timing, parts=parts)
 
 
 def _registers(p: Parameters, clock_mhz: float) -> dict[str, int]:
@@ -57,6 +60,7 @@ def _features(p: Mapping[str, int]) -> Features:
     if p["FACTOR_DEPTH"] > 1:
         found += rom(lanes * p["FACTOR_BITS"], p["FACTOR_DEPTH"])
         found["multipliers"] = lanes * width * booth_rows(width, p["FACTOR_BITS"])
+    found["rows"] = width * p["ROWS"]  # of factors that are known
     held = p["BITS"] * p["READ_STAGES"] + width * (multiplying + 1)
     found["flip-flops"] += lanes * (held + decoding_registers(p, p["BITS"], width))
     found["flip-flops"] += p["DECODE_STAGES"] + p["READ_STAGES"] + multiplying + 1

@@ -21,11 +21,12 @@ from pyqkit.rtl.row_search import (
     search_parameters,
     search_parts,
     search_steps,
+    wide_product,
 )
 from pyqkit.rtl.timing import Exchange
 
 _TERM_STEPS = 4  # the word that is read, room for it, how far it is shifted, the term
-_CODE_STEPS = 3  # the word that is read, room for it, its product
+_CODE_STEPS = 4  # the word that is read, room for it, its product, room for its code
 
 
 @emits("softmax")
@@ -61,8 +62,11 @@ def softmax(e: Emitter, op: Operator) -> None:
     timing = Exchange(rows, words, words, _CODE_STEPS + depth + search_steps(search, bits))
     ones = max(factor.bit_count() for factor in found.factors)
     own: Parameters = sizes | {"SUM_BITS": sums, "BITS": bits, "ONES": ones} | switching
-    own |= {"FACTOR_STAGES": depth}
-    parts = Part("softmax_codes", own), *search_parts(search, bits, sums, lanes)
+    own |= {"FACTOR_STAGES": depth, "BITS_OUT": out.bits}
+    parts = Part("softmax_codes", own), *search_parts(search, found.search, bits, sums, lanes)
+    if depth:
+        widths = found.term_bits, int(parameters["FACTOR_BITS"]), found.term_bits, 1
+        parts = *parts, wide_product(widths, (depth, 0), found.factors, lanes)
     e.block(op.name, "softmax_codes", parameters, {"in": terms}, {"out": out}, timing, parts=parts)
 
 
@@ -73,7 +77,7 @@ def _factor_stages(factors: Sequence[int], bits: int, clock_mhz: float) -> int:
     """
     if len(factors) > 1 or factors[0].bit_count() == 1:
         return 0
-    return multiply_stages(bits, factors[0].bit_length() + 1, clock_mhz)
+    return multiply_stages(factors[0].bit_length() + 1, bits, clock_mhz)
 
 
 @grows_with("row_buffer")
@@ -109,15 +113,18 @@ def _terms(p: Mapping[str, int]) -> Features:
 
 @grows_with("softmax_codes")
 def _codes(p: Mapping[str, int]) -> Features:
-    """Without its searches."""
+    """Without its searches and multipliers with registers inside."""
     lanes = p["LANES"]
     found = _row_buffer({"BITS": lanes * p["TERM_BITS"], "WORDS": p["WORDS"]})
-    found += _room(lanes * p["TERM_BITS"] + p["SUM_BITS"])
-    found += delay(p["SUM_BITS"], p["FACTOR_STAGES"])
-    found["flip-flops"] += 3 * p["SUM_BITS"] + lanes * p["BITS"] * (1 + p["FACTOR_STAGES"]) + 2
-    passes = p.get("PASSES", 1)
-    found["adders"] = lanes * (p["SUM_BITS"] + passes * (p["ONES"] - 1) * p["BITS"])
-    found["adders"] += lanes * p["BITS"] * ((passes + 1) // 3)  # the choice of a product
+    found += _room(lanes * p["TERM_BITS"] + p["SUM_BITS"]) + _room(lanes * p["BITS_OUT"])
+    found += delay(p["SUM_BITS"], p["FACTOR_STAGES"] + 1)
+    found["flip-flops"] += 2 * p["SUM_BITS"] + 2
+    found["adders"] = lanes * p["SUM_BITS"]
+    if not p["FACTOR_STAGES"]:  # or its multiplier is another part
+        passes = p.get("PASSES", 1)
+        found["flip-flops"] += lanes * p["BITS"]
+        found["adders"] += lanes * passes * (p["ONES"] - 1) * p["BITS"]
+        found["adders"] += lanes * p["BITS"] * ((passes + 1) // 3)  # the choice of a product
     return found + pass_counters(p)
 
 
