@@ -18,6 +18,7 @@ from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.input_format import InputFormat
 from pyqkit.graph.probes import probe
+from pyqkit.graph.reuse import Reuse, left_out
 from pyqkit.hardware import folding
 from pyqkit.hardware import reuse as sharing
 from pyqkit.hardware.estimator import without_block
@@ -102,12 +103,12 @@ def compile(
     say("reading the network")
     graph, content = read_graph(network, example_input, input_format)
     probe(graph, [probes] if isinstance(probes, str) else probes)
-    _note_missing(graph)
     say("searching for foldings")
     if fold is not None:
         made = sharing.given(graph, allowed, clock, fold, reuse)
     else:
         made = sharing.choose(graph, allowed, clock, target_fps, lut_share, allow_overflow, reuse)
+    _note(graph, made.reuse)
     if objective == "latency":
         made = sharing.shorter(made, allowed, target_fps, lut_share)
     foldings = made.foldings | folding.wider_outputs(made.search.estimator, made.foldings)
@@ -119,8 +120,9 @@ def compile(
     return accelerator
 
 
-def _note_missing(graph: Graph) -> None:
-    """Say which operators no accelerator has a block for."""
+def _note(graph: Graph, reuse: Reuse | None) -> None:
+    """Say which operators no accelerator has a block for, and which layers could nearly share hardware."""
+    graph.notes += [] if reuse is None else left_out(graph, reuse)
     missing = without_block(graph)
     if missing:
         graph.notes.append(

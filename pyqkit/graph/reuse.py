@@ -139,6 +139,25 @@ def refusal(graph: Graph, reuse: Reuse) -> str:
     return next(filter(None, (_difference(graph, parts[0], part) for part in parts[1:])), "")
 
 
+def left_out(graph: Graph, reuse: Reuse) -> list[str]:
+    """A sentence for each part beside those that share hardware which does the same and has its own."""
+    kinds = [
+        (op.kind, *(graph.tensors[n].shape for n in (*op.inputs, *op.outputs))) for op in graph.operators
+    ]
+    place = _place(graph, reuse)
+    part, found = kinds[place : place + reuse.length], []
+    for start in (place - reuse.length, place + reuse.length * reuse.passes):
+        if start < 0 or kinds[start : start + reuse.length] != part:
+            continue
+        first = graph.operators[min(start, place)].name
+        why = refusal(graph, replace(reuse, first=first, passes=reuse.passes + 1))
+        found.append(
+            f"the layers from {graph.operators[start].name} on do the same as those that share hardware, and "
+            f"have their own: {why}; what the last layer reads has the --ends-format of pyqkit quantise"
+        )
+    return found
+
+
 def looped(graph: Graph, reuse: Reuse) -> Graph:
     """What is built: the first part with the constants of all, between a `LoopEntry` and a `LoopExit`.
 
@@ -196,8 +215,12 @@ def passes(graph: Graph, op: Operator) -> int:
     return op.passes if isinstance(op, (LoopEntry, LoopExit)) else len(variants(graph, op))
 
 
+def _place(graph: Graph, reuse: Reuse) -> int:
+    return [op.name for op in graph.operators].index(reuse.first)
+
+
 def _parts(graph: Graph, reuse: Reuse) -> list[Part]:
-    place = [op.name for op in graph.operators].index(reuse.first)
+    place = _place(graph, reuse)
     starts = range(place, place + reuse.length * reuse.passes, reuse.length)
     return [graph.operators[start : start + reuse.length] for start in starts]
 

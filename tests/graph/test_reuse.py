@@ -18,7 +18,7 @@ from pyqkit.formats import parse
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.convolution import Convolution, ConvolutionFolding
 from pyqkit.graph.ops.requantise import Rescale
-from pyqkit.graph.reuse import Reuse, find, looped, refusal, variants
+from pyqkit.graph.reuse import Reuse, find, left_out, looped, refusal, variants
 from pyqkit.hardware import latency
 from pyqkit.hardware.estimator import Foldings
 from pyqkit.hardware.reuse import choose, given, parts
@@ -92,6 +92,17 @@ def test_other_formats_end_a_run() -> None:
     graph = chain(4, wide=3)
     assert find(graph) == Reuse("layer_0_sums", 2, 3)
     assert "not of one kind, shape and format" in refusal(graph, Reuse("layer_0_sums", 2, 4))
+
+
+@pytest.mark.parametrize("wide", [0, 3])
+def test_a_layer_that_does_the_same_and_has_its_own_hardware_is_named_with_the_reason(wide: int) -> None:
+    graph = chain(4, wide=wide)
+    found = find(graph)
+    assert found is not None and found.passes == 3
+    (sentence,) = left_out(graph, found)
+    assert f"the layers from layer_{wide}_sums on do the same" in sentence
+    assert "are not of one kind, shape and format; what the last layer reads has" in sentence
+    assert not left_out(chain(4), Reuse("layer_0_sums", 2, 4))
 
 
 def test_wrong_parts_are_refused() -> None:
