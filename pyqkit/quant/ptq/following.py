@@ -100,6 +100,10 @@ class _Sized(fx.Proxy):
     def ndim(self) -> int:
         return len(self._sizes())
 
+    def __len__(self) -> int:
+        lengths = {len(value) for value in self.tracer.values(self.node)}
+        return lengths.pop() if len(lengths) == 1 else super().__len__()
+
     def dim(self) -> int:
         """As that of a tensor."""
         return self.ndim

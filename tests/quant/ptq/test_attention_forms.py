@@ -93,9 +93,13 @@ class Loops(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] > 2 * TOKENS or x.ndim != 3:
             raise ValueError("too many tokens")
-        q, k, v = (y.reshape(*x.shape[:2], HEADS, -1).transpose(1, 2) for y in self.packed(x).chunk(3, -1))
-        shares = torch.softmax(q @ k.transpose(2, 3) / int(SIZE**0.5), -1)
-        return self.out((shares @ v).transpose(1, 2).reshape(x.size(0), int(x.size(1)), WIDTH))
+        y = self.mixed(*self.packed(x).chunk(3, -1))
+        return self.out(y.transpose(1, 2).reshape(x.size(0), int(x.size(1)), WIDTH))
+
+    @staticmethod
+    def mixed(*parts: Tensor) -> Tensor:
+        q, k, v = (y.reshape(*y.shape[:2], HEADS, -1).transpose(1, 2) for y in parts)
+        return torch.softmax(q @ k.transpose(2, 3) / int(SIZE**0.5), -1) @ v
 
 
 class OwnNorm(nn.LayerNorm):
