@@ -91,7 +91,7 @@ def encoder(
     return b.model(b.node("Gather", b.quantise(normed, fmt, 2**-5), b.constant(0, _WHOLE), axis=1))
 
 
-def with_class_token(fmt: str = "int8", first: bool = True) -> Any:
+def with_class_token(fmt: str = "int8", first: bool = True, size: float = 8) -> Any:
     """Patches of an image, a class token before or behind them, positions, a norm, and two classifiers."""
     b = Builder(3, 8, 8)
     patches = b.node(
@@ -103,7 +103,7 @@ def with_class_token(fmt: str = "int8", first: bool = True) -> Any:
     )
     patches = b.node("Reshape", b.quantise(patches, fmt, 0.25), b.constant([1, WIDTH, 4], _WHOLE))
     patches = b.node("Transpose", patches, perm=[0, 2, 1])
-    token = b.quantise(b.constant(b.random.normal(0, 8, (1, 1, WIDTH))), fmt, 0.25)
+    token = b.quantise(b.constant(b.random.normal(0, size, (1, 1, WIDTH))), fmt, 0.25)
     places = b.quantise(b.constant(b.random.normal(0, 8, (1, 5, WIDTH))), fmt, 0.25)
     joined = b.node("Concat", *((token, patches) if first else (patches, token)), axis=1)
     tokens = b.quantise(b.node("Add", joined, places), fmt, 0.25)

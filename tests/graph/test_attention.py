@@ -101,6 +101,13 @@ def test_class_token_and_positions_are_added(fmt: str, first: bool) -> None:
     assert [op.kind for op in graph.operators].count("pixel_offset") == 2
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_class_token_may_be_zero(first: bool) -> None:
+    """As it is in a network that was not trained yet."""
+    graph = check(with_class_token("int8", first, size=0))
+    assert [op.kind for op in graph.operators].count("pad") == 1
+
+
 @pytest.mark.parametrize("fmt", ["int8", "e3m2"])
 def test_rms_norms_are_those_of_the_reference(fmt: str) -> None:
     b = Builder(TOKENS, WIDTH)

@@ -26,6 +26,12 @@ COMMAND = "pyqkit quantise puts quantisers on what attention multiplies, on its 
 def as_tokens(lowering: Lowering, real: Real, name: str) -> Real:
     """(tokens, channels) with each token as a pixel and nothing moved; the view keeps its axes."""
     tokens, channels = real.shape
+    kept = (real.view >= 0).any(axis=1)
+    if real.base[0] > 1 and kept.any() and not kept.all():  # zeros beside the pixels of an image
+        inside = as_tokens(lowering, replace(real, view=real.view[kept]), name)
+        view = np.full(real.shape, -1)
+        view[kept] = inside.view
+        real = replace(inside, view=view)
     rows, columns, _ = real.base
     if rows > 1 and rows * columns == tokens and real.channels != channels:  # channels first, then pixels
         image = settle(lowering, replace(real, view=real.view.T.reshape(channels, rows, columns)), name)
