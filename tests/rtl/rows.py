@@ -32,6 +32,7 @@ def rows() -> list[Case]:
         _norm("norm_codes", 2, 16),
         _norm("norm_codes_point", 1, 6),
         _norm("norm_codes_parts", 2, 3, 5),
+        _norm("norm_codes_wide_gain", 2, 16, gain_bits=49),
     ]
 
 
@@ -114,7 +115,7 @@ def _root(name: str, digits: int, parts: int = 1) -> Case:
     return Case(name, "norm_root", parameters, {"in": Words(21, begun)}, {"out": Words(21, ended)})
 
 
-def _norm(name: str, count: int, chunk: int, sum_chunk: int = 16) -> Case:
+def _norm(name: str, count: int, chunk: int, sum_chunk: int | None = None, gain_bits: int = 4) -> Case:
     x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name, chunk)
     draw = np.random.default_rng(26)
     integers = signed(x.codes, 4).reshape(FRAMES, 5, -1)
@@ -124,15 +125,17 @@ def _norm(name: str, count: int, chunk: int, sum_chunk: int = 16) -> Case:
     scaled = (2 * count * integers - sums) * gains * 2 + offsets * roots
     parameters: Parameters = {"BITS_IN": 4, "WIDTH": 4, "SIGNED": 1, "LANES": 2, "WORDS": count}
     parameters |= {"SUM_BITS": 7, "RADICAND_BITS": 2, "ROOT_BITS": 6, "FRACTION_BITS": 1, "MOVED_BITS": 7}
-    parameters |= {"GAIN_BITS": 4, "OFFSET_BITS": 4, "SCALE_STAGES": 1, "BITS": 16}
-    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3", "SUM_CHUNK": sum_chunk}
-    pairs = (gains & 15 | (offsets & 15) << 4).reshape(count, 2)
-    pairs = pairs[:, 0] | pairs[:, 1] << 8
+    parameters |= {"GAIN_BITS": gain_bits, "OFFSET_BITS": 4, "SCALE_STAGES": 1}
+    parameters |= {"BITS": gain_bits + 12, "SUM_CHUNK": sum_chunk or gain_bits + 12}
+    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3"}
+    width, ones = gain_bits + 4, (1 << gain_bits) - 1
+    pairs = [int(gain) & ones | (int(offset) & 15) << gain_bits for gain, offset in zip(gains, offsets)]
+    lanes = [left | right << width for left, right in zip(pairs[::2], pairs[1::2])]
     if count > 1:
         parameters["CONSTANTS"] = f'"{name}_constants.hex"'
-        tables[f"{name}_constants.hex"] = table(pairs, 16)
+        tables[f"{name}_constants.hex"] = table(lanes, 2 * width)
     else:
-        parameters["CONSTANT"] = f"16'd{pairs[0]}"
+        parameters["CONSTANT"] = f"{2 * width}'d{lanes[0]}"
     root = words(2 + 14 + 7, sums & 127 | roots << 7 | draw.integers(0, 2, roots.shape) << 13, 1)
     out = words(2, _places(scaled, 3 * roots), 2)
     return Case(name, "norm_codes", parameters | search, {"in": x, "root": root}, {"out": out}, tables)
