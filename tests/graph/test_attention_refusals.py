@@ -194,6 +194,10 @@ WRITTEN: dict[str, tuple[Make, str]] = {
         ),
         "it chooses between numbers, as masks of attention do; add minus infinity above the diagonal",
     ),
+    "sums by letters": (
+        lambda b, x: b.quantise(b.node("Einsum", x, x, equation="bic,bjc->bij"), "int8"),
+        "it names the axes of its sums by letters; write it as torch.matmul of transposed tensors",
+    ),
     "heads that do not divide": (
         lambda b, x: b.quantise(
             b.node("Reshape", _packed(b, x), b.constant([1, TOKENS, 3, 3, WIDTH // 3], WHOLE)), "int8"
