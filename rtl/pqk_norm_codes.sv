@@ -22,10 +22,10 @@ module pqk_norm_codes #(
     parameter int GAIN_BITS = 8,
     parameter int OFFSET_BITS = 8,
     parameter int SCALE_STAGES = 0,  // registers inside the multipliers of gains and offsets
+    parameter int BITS = 40,  // of the signed numbers that are compared
     parameter int SUM_CHUNK = BITS,  // of roots times offsets and of the sum those bits that are added at once, as in `pqk_product_wide`
     parameter CONSTANTS = "",  // a word holds {offset, gain} of each lane
     parameter bit [LANES*(GAIN_BITS+OFFSET_BITS)-1:0] CONSTANT = 0,  // the word if it is the only one
-    parameter int BITS = 40,  // of the signed numbers that are compared
     parameter int TOTAL_BITS = 20,
     parameter bit [TOTAL_BITS-1:0] UNIT = 1,
     parameter int LIMIT_BITS = 9,
