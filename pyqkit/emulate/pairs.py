@@ -50,9 +50,10 @@ class Steps:
         block, row, group, _ = np.nonzero(used)
         weights, places = stacked[used], row * row_bytes + panels.shape[-1] * group
         counts = np.bincount(block, minlength=len(panels))
-        together = _together(weights, counts, largest)
+        reached = reach(weights)
+        together = _together(reached, counts, largest)
         if together < _FEWEST:
-            order, counts, together = _two_by_two(weights, counts, largest)
+            order, counts, together = _two_by_two(reached, counts, largest)
             weights = np.where(order[:, None, None] < 0, 0, weights[order])
             places = places[order]  # zero weights may be anywhere
         made = np.ascontiguousarray(weights), places.astype(np.int32), np.cumsum(counts, dtype=np.int32)
@@ -71,10 +72,9 @@ def _fitting(weights: np.ndarray, largest: int) -> np.ndarray:
     return np.where(fits, weights, weights.clip(-(largest // 2), largest // 2))
 
 
-def _together(weights: np.ndarray, counts: np.ndarray, largest: int) -> int:
+def _together(reached: np.ndarray, counts: np.ndarray, largest: int) -> int:
     """As many steps as fit wherever they begin; fewer than `_FEWEST` if none do."""
-    ends = np.cumsum(counts)
-    reached, count = reach(weights), int(counts.max())
+    ends, count = np.cumsum(counts), int(counts.max())
     while count >= _FEWEST:
         chunks = np.concatenate([np.arange(*block, count) for block in zip(ends - counts, ends)])
         if np.add.reduceat(reached, chunks, axis=1).max() <= largest:
@@ -83,7 +83,7 @@ def _together(weights: np.ndarray, counts: np.ndarray, largest: int) -> int:
     return 1
 
 
-def _two_by_two(weights: np.ndarray, counts: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray, int]:
+def _two_by_two(reached: np.ndarray, counts: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Steps in an order in which each two that follow one another fit; -1: none.
 
     Returns
@@ -94,11 +94,11 @@ def _two_by_two(weights: np.ndarray, counts: np.ndarray, largest: int) -> tuple[
     together : int
         2; 1 where too few steps find another, and all stay where they are.
     """
-    reached = np.concatenate(reach(weights).astype(np.int32), axis=1)
-    steps = np.arange(len(weights))
+    reached = np.concatenate(reached.astype(np.int32), axis=1)
+    steps = np.arange(len(reached))
     orders = [_matched(reached, block, largest) for block in np.split(steps, np.cumsum(counts)[:-1])]
     lengths = np.array([len(order) for order in orders])
-    if not len(weights) or lengths.sum() * _PAIRED > len(weights):
+    if not len(steps) or lengths.sum() * _PAIRED > len(steps):
         return steps, counts, 1
     return np.array([step for order in orders for step in order]), lengths, 2
 

@@ -131,7 +131,7 @@ class Requantiser:
         same = bool((thresholds == thresholds[:1]).all())  # then a row stays in the cache
         return {
             "by_index": np.ascontiguousarray(thresholds.T.astype(self.sum_type)),
-            "by_channel": padded[:1] if same else padded,
+            "by_channel": padded[:1].copy() if same else padded,
             "falling": op.falling.astype(np.int32),
             "integers": lookup.astype(np.int64 if self.out_type == np.int64 else np.int32),
         }

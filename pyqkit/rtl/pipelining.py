@@ -15,6 +15,7 @@ from pyqkit.formats import Integer, NumberFormat
 
 TARGET_MHZ = 200.0  # what blocks are made for where nobody asks for a clock; the defaults of ``rtl/`` meet it
 MARGIN = 0.1  # of the period, left to what an estimate before place and route does not see
+CARRY_NS = 0.03  # of a bit of a carry chain
 
 
 def stages(delays_ns: Sequence[float], clock_mhz: float) -> int:
@@ -46,16 +47,13 @@ def booth_digits(factor: int, bits: int) -> list[bool]:
     return [(padded >> place & 7) not in (0, 7) for place in range(0, bits, 2)]
 
 
-CARRY_NS = 0.03  # of a bit of a carry chain
-
-
 def booth_ns(rows: int, width: int) -> float:
     """Longest path through so many rows of a multiplier, from a register to a register.
 
     `width` is that of the wider factor; the rows' carry chains overlap. The digits of late rows come out of
     shift registers, which are slow.
     """
-    return 2.2 + 1.7 * rows + 0.03 * width
+    return 2.2 + 1.7 * rows + CARRY_NS * width
 
 
 def chunk(bits: int, clock_mhz: float, factor_bits: int = 0) -> int:

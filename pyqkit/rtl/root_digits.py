@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from pyqkit.rtl.pipelining import MARGIN
+from pyqkit.rtl.pipelining import CARRY_NS, MARGIN
 
-_SMALLEST_NS, _BIT_NS = 2.5, 0.03  # of a sum, from the word to the word; and of a bit of its carry chain
+_SMALLEST_NS = 2.5  # of a sum, from the word to the word, without its carry chain
 _SUM = 4  # bits that a sum has more than the root has digits
 
 
@@ -64,5 +64,5 @@ def _by_cycles(root_bits: int, cycles: int, words: int, clock_mhz: float) -> lis
 def _parts(found: int, words: int, clock_mhz: float) -> int:
     """Of the sums of a root of so many digits; no more than a pixel has cycles."""
     period = 1000 / clock_mhz * (1 - MARGIN)
-    most = max(8, int((period - _SMALLEST_NS) / _BIT_NS))
+    most = max(8, int((period - _SMALLEST_NS) / CARRY_NS))
     return min(words, ceil((found + _SUM) / most))

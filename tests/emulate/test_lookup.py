@@ -135,8 +135,12 @@ def test_weights_in_blocks() -> None:
 
 @pytest.mark.parametrize("bits", [2, 4, 6, 8])
 @pytest.mark.parametrize("joined", [False, True])
-def test_ties_of_thresholds(bits: int, joined: bool) -> None:
-    """Thresholds at sums that occur, and next to them, where float32 has one number for many sums."""
+@pytest.mark.parametrize("alike", [False, True])
+def test_ties_of_thresholds(bits: int, joined: bool, alike: bool) -> None:
+    """Thresholds at sums that occur, and next to them, where float32 has one number for many sums.
+
+    Channels have their own, or all have those of the first.
+    """
     fmt = parse(SIMPLE)
     out = next(f for f in FORMATS if f.bits == bits)
     net = Net(fmt, fmt, (6, 16, 8), frames=2, seed=bits)
@@ -157,6 +161,8 @@ def test_ties_of_thresholds(bits: int, joined: bool) -> None:
         table[channel] = np.sort(net.random.choice(near, steps) + net.random.integers(-2, 3, steps))
     table = np.clip(table, tensor.low, tensor.high + 1)
     down = np.arange(16) % 3 == 0
+    if alike:
+        table[:], down[:] = table[0], False
     op = Threshold("y", [total], ["y"], out, table, down)
     net.finish(net.add(op))
     tensors = net.graph.tensors

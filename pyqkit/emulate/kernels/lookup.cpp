@@ -341,8 +341,10 @@ struct Trees {
     const int size = 1 << levels;
     nodes.resize((int64_t)outputs * size + 3 * LANES);
     sorted.resize((int64_t)outputs * (size - 1));
-    for (size_t i = 0; i < sorted.size(); ++i)
-      sorted[i] = wide ? ((const int64_t *)r.by_channel)[i] : ((const int32_t *)r.by_channel)[i];
+    for (size_t i = 0; i < sorted.size(); ++i) {
+      const size_t from = r.same ? i % (size - 1) : i;
+      sorted[i] = wide ? ((const int64_t *)r.by_channel)[from] : ((const int32_t *)r.by_channel)[from];
+    }
     for (int o = 0; o < outputs; ++o)
       for (int level = 0; level < levels; ++level)
         for (int node = 0; node < 1 << level; ++node)

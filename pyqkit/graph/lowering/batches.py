@@ -92,9 +92,8 @@ def _first(value: Any, place: int | None, rank: int) -> Any:
         return replace(value, source=_first(value.source, place, rank), made={})
     if isinstance(value, Real):
         return replace(value, batch_axis=0)
-    axis = (
-        -1 if place is None else place - (rank - len(shape_of(value)))
-    )  # of a constant: what meets the batch
+    # Of a constant, the axis that meets the batch.
+    axis = -1 if place is None else place - (rank - len(shape_of(value)))
     if axis < 0 or shape_of(value)[axis] != 1:
         return value
     if isinstance(value, Coded):
