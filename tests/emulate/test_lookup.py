@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -199,8 +200,8 @@ def everywhere() -> None:
         for stride in ((1, 1), (2, 3)):
             test_windows(width, stride)
     for bits in (2, 6, 8):
-        for joined in (False, True):
-            test_ties_of_thresholds(bits, joined)
+        for joined, alike in itertools.product((False, True), repeat=2):
+            test_ties_of_thresholds(bits, joined, alike)
 
 
 CHANGES = {
