@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def found(folders: list[Path]) -> dict[str, Any]:
-    """Rows that are done, each with the run that it is from; older ones where a folder has none."""
+    """Rows that are done, each with the run that it is from; older ones of the same weights where none is."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     runs: list[Any] = []
     if RESULTS.exists():
@@ -116,7 +116,7 @@ def found(folders: list[Path]) -> dict[str, Any]:
                 rows[_key(row)] = row
         numbers = sorted(int(path.stem) for path in (folder / "runs").glob("*.json"))
         runs += [json.loads((folder / "runs" / f"{number}.json").read_text()) for number in numbers]
-    return _of_use(list(rows.values()), runs)
+    return _of_use(_of_same_weights(list(rows.values())), runs)
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -128,6 +128,16 @@ def _measured(state: State) -> dict[str, Any]:
     if "hits" in state.arrays:
         return {"values": state.values, "hits": np.packbits(state.arrays["hits"]).tobytes().hex()}
     return {"values": state.values, "losses": np.round(state.arrays["losses"], 6).tolist()}
+
+
+def _of_same_weights(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the weights that were measured last: a model trained again is another one under its name."""
+    last = {_network(row): row["data"] for row in sorted(rows, key=lambda row: row["run"])}
+    return [row for row in rows if row["data"] == last[_network(row)]]
+
+
+def _network(row: dict[str, Any]) -> str:
+    return row["model"] if "model" in row else row["network"]
 
 
 def _of_use(rows: list[dict[str, Any]], runs: list[Any]) -> dict[str, Any]:

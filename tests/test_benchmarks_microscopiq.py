@@ -47,8 +47,8 @@ class Measured(Study[Any]):
         )
 
 
-def line(method: str, condition: str = "natural") -> Row:
-    return Row("chargpt", condition, method, 64, 64, "")
+def line(method: str, condition: str = "natural", data: str = "") -> Row:
+    return Row("chargpt", condition, method, 64, 64, data)
 
 
 def test_the_page_says_what_the_rows_say() -> None:
@@ -227,3 +227,7 @@ def test_rows_of_folders_replace_those_that_measure_the_same(
     assert table.rstrip(" |").endswith("| turned, kept")
     (images,) = microscopiq.image_tables()
     assert "| float | 4.500 | 94.74 |" in images and "| msq4 | 4.500 | 78.95 | -15.79 (" in images
+
+    again = write("fifth", Measured(((line("msq2", data="of other weights"), 2.5),)))
+    kept = [(row.get("model"), row.get("network"), row["method"]) for row in again["rows"]]
+    assert kept == [("chargpt", None, "msq2"), (None, "resnet20", "float"), (None, "resnet20", "msq4")]
