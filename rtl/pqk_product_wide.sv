@@ -24,8 +24,8 @@ module pqk_product_wide #(
     localparam int LEFT = A - LOW;  // bits of `a` from here on
     localparam int FACTOR_BITS = LEFT < 1 ? 1 : LEFT < CHUNK ? LEFT : CHUNK;
     localparam int SUM_BITS = k < PARTS - 1 ? B + 2 + CHUNK : TOP_BITS;
-    wire signed [SUM_BITS-1:0] below;
-    logic signed [SUM_BITS-1:0] sum;
+    wire signed [SUM_BITS-1:0] below, added;
+    logic signed [SUM_BITS-1:0] sum;  // has a reset, for it must not come out of a shift register, which is slow
     if (k == 0) begin : g_lowest
       assign below = 0;
     end else begin : g_higher
@@ -34,13 +34,13 @@ module pqk_product_wide #(
     if (LEFT > 0) begin : g_product
       wire [FACTOR_BITS-1:0] factor;
       wire [B-1:0] other;
-      wire signed [B+FACTOR_BITS-1:0] multiplied, added;
+      wire signed [B+FACTOR_BITS-1:0] multiplied, product;
       if (k == 0) begin : g_at_once
         assign factor = a[LOW+:FACTOR_BITS];
         assign other  = b;
       end else begin : g_later
         wire [FACTOR_BITS+B-1:0] waiting;
-        logic [FACTOR_BITS+B-1:0] held;  // has a reset, for it must not come out of a shift register, which is slow
+        logic [FACTOR_BITS+B-1:0] held;  // has a reset as well
         pqk_delay #(
             .WIDTH (FACTOR_BITS + B),
             .STAGES(k - 1)
@@ -69,24 +69,38 @@ module pqk_product_wide #(
           .b(other),
           .p(multiplied)
       );
-      pqk_delay #(
-          .WIDTH (B + FACTOR_BITS),
-          .STAGES(HELD)
-      ) hold (
-          .clock,
-          .enable,
-          .d(multiplied),
-          .q(added)
-      );
-      always_ff @(posedge clock) if (enable) sum <= SUM_BITS'(added) + below;
+      if (HELD > 0) begin : g_held
+        wire  [B+FACTOR_BITS-1:0] behind;
+        logic [B+FACTOR_BITS-1:0] last;  // has a reset as well
+        pqk_delay #(
+            .WIDTH (B + FACTOR_BITS),
+            .STAGES(HELD - 1)
+        ) hold (
+            .clock,
+            .enable,
+            .d(multiplied),
+            .q(behind)
+        );
+        always_ff @(posedge clock) begin
+          if (reset) last <= 0;
+          else if (enable) last <= behind;
+        end
+        assign product = last;
+      end else begin : g_not_held
+        assign product = multiplied;
+      end
+      assign added = SUM_BITS'(product) + below;
     end else begin : g_rest
-      always_ff @(posedge clock) if (enable) sum <= below;
+      assign added = below;
+    end
+    always_ff @(posedge clock) begin
+      if (reset) sum <= 0;
+      else if (enable) sum <= added;
     end
     assign parts[LOW+:CHUNK] = CHUNK'(sum);
     if (k == PARTS - 1) begin : g_top
       assign top = sum;
     end
   end
-  wire unused = reset;
 endmodule
 `default_nettype wire
