@@ -15,20 +15,23 @@ from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq.masks import CausalSoftmax, constants, is_causal
-from pyqkit.quant.ptq.paths import free_path, place
+from pyqkit.quant.ptq.constants import constants
+from pyqkit.quant.ptq.masks import LOW, CausalSoftmax, is_causal
+from pyqkit.quant.ptq.paths import free_path, place, stand_in
 
 _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 _DEFAULTS: dict[str, Any] = dict(attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False)
 
 
-def write_out_attention(graph: fx.GraphModule, frames: Tensor) -> None:
+def write_out_attention(graph: fx.GraphModule, frames: Tensor, of_weights: bool = False) -> None:
     """Write out every ``scaled_dot_product_attention`` of a traced network; what it computes stays.
+
+    With `of_weights` only those whose queries are parameters of the network, which are weights of a layer.
 
     Raises
     ------
     UserError
-        For a mask that is not causal, tokens of another sequence, and heads that share keys.
+        For a mask that hides other tokens than later ones, and heads that share keys.
     """
     found = [
         node
@@ -41,16 +44,23 @@ def write_out_attention(graph: fx.GraphModule, frames: Tensor) -> None:
         ShapeProp(graph).propagate(frames[:1])
     known = constants(graph, frames)
     for node in found:
-        _write_out(graph, node, known)
+        if not of_weights or _given(node)["query"] in known:
+            _write_out(graph, node, known)
     graph.graph.lint()
     graph.recompile()
 
 
+def _given(node: fx.Node) -> dict[str, Any]:
+    return _DEFAULTS | dict(zip(_NAMES, node.args)) | dict(node.kwargs)
+
+
 def _write_out(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Any]) -> None:
-    given: dict[str, Any] = _DEFAULTS | dict(zip(_NAMES, node.args)) | dict(node.kwargs)
+    given = _given(node)
     query, key, value = (given[name] for name in _NAMES[:3])
-    causal = bool(given["is_causal"]) or _is_causal(known.get(given["attn_mask"]))
-    _check(node, given, causal, _shape(query), _shape(key))
+    mask = known.get(given["attn_mask"])
+    causal = bool(given["is_causal"]) or _is_causal(mask)
+    biased = not causal and _is_bias(mask)
+    _check(node, given, causal, biased)
     scale = 1 / sqrt(_shape(query)[-1]) if given["scale"] is None else float(given["scale"])
     path = place(node).rpartition(".")[0]
     softmax = free_path(graph, f"{path}.softmax" if path else "softmax")
@@ -60,10 +70,11 @@ def _write_out(graph: fx.GraphModule, node: fx.Node, known: dict[fx.Node, Any]) 
         turned = _called(graph, node, torch.transpose, key, -2, -1)
         scores = _called(graph, node, torch.matmul, query, turned)
         scores = _called(graph, node, torch.mul, scores, scale)
+        if biased:
+            scores = _called(graph, node, torch.add, scores, given["attn_mask"])
         shares = graph.graph.call_module(softmax, (scores,))
         context = _called(graph, node, torch.matmul, shares, value)
-    node.replace_all_uses_with(context)
-    graph.graph.erase_node(node)
+    stand_in(node, context)
 
 
 def _called(graph: fx.GraphModule, beside: fx.Node, function: Any, *arguments: Any) -> fx.Node:
@@ -80,23 +91,28 @@ def _is_causal(mask: Any) -> bool:
     return is_causal(~mask) if mask.dtype == torch.bool else is_causal(torch.isneginf(mask), mask)
 
 
-def _check(
-    node: fx.Node, given: dict[str, Any], causal: bool, query: tuple[int, ...], key: tuple[int, ...]
-) -> None:
+def _is_bias(mask: Any) -> bool:
+    """Whether a constant is added to scores and hides none, as relative positions are."""
+    return isinstance(mask, Tensor) and mask.is_floating_point() and float(mask.min()) > LOW
+
+
+def _check(node: fx.Node, given: dict[str, Any], causal: bool, biased: bool) -> None:
+    query, key = _shape(given["query"]), _shape(given["key"])
+    masked = given["attn_mask"] is not None and not (causal or biased)
     found = (
-        (given["attn_mask"] is not None and not causal, "attn_mask", "leave it out, or take is_causal=True"),
+        (masked, "attn_mask", "leave it out, take is_causal=True, or add constants that hide nothing"),
         (given["enable_gqa"], "enable_gqa", "give queries, keys and values as many heads each"),
         (query[:-2] != key[:-2], "keys of other heads", "give queries, keys and values as many heads each"),
         (
-            query[-2] != key[-2],
-            f"{query[-2]} queries and {key[-2]} keys of another sequence (cross attention)",
-            "let tokens look at their own sequence, or write it out as matmul, softmax and matmul",
+            causal and query[-2] != key[-2],
+            f"a causal mask over {query[-2]} queries and {key[-2]} keys",
+            "give it as many of both",
         ),
     )
     reason = next(((name, remedy) for wrong, name, remedy in found if wrong), None)
     if reason:
         raise UserError(
-            f"attention of tokens to their own sequence, without a mask but a causal one or shared "
+            f"attention without a mask but a causal one or constants that are added, and without shared "
             f"keys was expected, but {place(node)} has {reason[0]}; {reason[1]}"
         )
 

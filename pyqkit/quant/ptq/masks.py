@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from pyqkit.errors import UserError
+from pyqkit.quant.ptq.constants import constants
 from pyqkit.quant.ptq.parts import is_call
 
-_LOW = -1e4  # e to its power is no number of float32: what it is added to is hidden
+LOW = -1e4  # e to its power is no number of float32: what it is added to is hidden
 
 
 class CausalSoftmax(nn.Softmax):
@@ -30,26 +31,6 @@ class CausalSoftmax(nn.Softmax):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x + self.mask)
-
-
-def constants(graph: fx.GraphModule, frames: Tensor) -> dict[fx.Node, Any]:
-    """What nodes give that no number of the input changes: buffers, sizes, and what is made of them."""
-    run = fx.Interpreter(graph, garbage_collect_values=False)
-    run.extra_traceback = False
-    with torch.no_grad():
-        run.run(frames[:1])
-    found: dict[fx.Node, Any] = {}
-    for node in graph.graph.nodes:
-        calls = node.op in ("call_function", "call_method")
-        known = calls and all(given in found for given in node.all_input_nodes)
-        if node.op == "get_attr" or known or _is_size(node):
-            found[node] = run.env[node]
-    return found
-
-
-def _is_size(node: fx.Node) -> bool:
-    reads = node.target is getattr and node.args[1] in ("shape", "device", "dtype")
-    return reads or (node.op == "call_method" and node.target in ("size", "dim"))
 
 
 def keep_causal_masks(graph: fx.GraphModule, frames: Tensor) -> None:
@@ -81,6 +62,7 @@ def keep_causal_masks(graph: fx.GraphModule, frames: Tensor) -> None:
             )
         graph.set_submodule(str(node.target), CausalSoftmax(hidden.shape[-1]).eval())
         node.args, node.kwargs = (scores,), {}
+    graph.graph.eliminate_dead_code()
 
 
 def _masked(node: fx.Node, known: dict[fx.Node, Any]) -> tuple[fx.Node, Tensor, Tensor | None] | None:
@@ -90,8 +72,8 @@ def _masked(node: fx.Node, known: dict[fx.Node, Any]) -> tuple[fx.Node, Tensor, 
     ]
     if is_call(node, {operator.add, operator.iadd, torch.add, "add", "add_"}) and len(given) == 2:
         for scores, added in (given, given[::-1]):
-            if isinstance(scores, fx.Node) and isinstance(added, Tensor) and bool((added <= _LOW).any()):
-                return scores, added <= _LOW, added
+            if isinstance(scores, fx.Node) and isinstance(added, Tensor) and bool((added <= LOW).any()):
+                return scores, added <= LOW, added
     fills = is_call(node, {"masked_fill", "masked_fill_", torch.masked_fill}) and len(given) == 3
     if fills and isinstance(given[0], fx.Node) and isinstance(given[1], Tensor) and _is_low(given[2]):
         return given[0], given[1].bool(), None
@@ -102,7 +84,7 @@ def _masked(node: fx.Node, known: dict[fx.Node, Any]) -> tuple[fx.Node, Tensor, 
 
 
 def _is_low(value: Any) -> bool:
-    return isinstance(value, int | float) and value <= _LOW
+    return isinstance(value, int | float) and value <= LOW
 
 
 def is_causal(hidden: Tensor, rest: Tensor | None = None) -> bool:

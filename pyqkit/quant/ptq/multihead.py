@@ -9,7 +9,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq.masks import constants, is_causal
+from pyqkit.quant.ptq.constants import constants
+from pyqkit.quant.ptq.masks import is_causal
 from pyqkit.quant.ptq.paths import free_path
 
 _NAMES = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")

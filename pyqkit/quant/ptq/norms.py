@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from pyqkit.quant.ptq.masks import constants
+from pyqkit.quant.ptq.constants import constants
 from pyqkit.quant.ptq.parts import is_call
-from pyqkit.quant.ptq.paths import free_path, place
+from pyqkit.quant.ptq.paths import put_module
 
 _NAMES = {
     functional.layer_norm: ("input", "normalized_shape", "weight", "bias", "eps"),
@@ -29,7 +29,7 @@ def norms_as_modules(graph: fx.GraphModule, frames: Tensor) -> None:
         left = list[fx.Node]()
         fx.node.map_arg(values, left.append)
         if not left:
-            _replace(graph, node, x, _norm(node, values))
+            put_module(graph, node, x, _norm(node, values))
 
 
 def _norm(node: fx.Node, given: dict[str, Any]) -> nn.Module:
@@ -44,12 +44,3 @@ def _norm(node: fx.Node, given: dict[str, Any]) -> nn.Module:
             if value is not None:
                 getattr(made, name).copy_(value)
     return made.eval()
-
-
-def _replace(graph: fx.GraphModule, node: fx.Node, x: fx.Node, made: nn.Module) -> None:
-    path = free_path(graph, place(node))
-    graph.add_submodule(path, made)
-    with graph.graph.inserting_before(node):
-        called = graph.graph.call_module(path, (x,))
-    node.replace_all_uses_with(called)
-    graph.graph.erase_node(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import fx
+from torch import fx, nn
 
 
 def place(node: fx.Node) -> str:
@@ -28,3 +28,19 @@ def _has_attribute(graph: fx.GraphModule, path: str) -> bool:
         return hasattr(graph.get_submodule(owner), name)
     except AttributeError:
         return False
+
+
+def put_module(graph: fx.GraphModule, node: fx.Node, x: fx.Node, made: nn.Module) -> None:
+    """Call a module on `x` in the place of a node, under the name of what the node calls."""
+    path = free_path(graph, place(node))
+    graph.add_submodule(path, made)
+    with graph.graph.inserting_before(node):
+        stand_in(node, graph.graph.call_module(path, (x,)))
+
+
+def stand_in(node: fx.Node, made: fx.Node) -> None:
+    """Whoever reads a node reads what was made for it, whose shape is known as well."""
+    node.replace_all_uses_with(made)
+    if "tensor_meta" in node.meta:
+        made.meta["tensor_meta"] = node.meta["tensor_meta"]
+    node.graph.erase_node(node)

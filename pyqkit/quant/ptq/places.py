@@ -162,7 +162,9 @@ class _Flow:
             return False
         given = self.tensors(node)
         constant = [tensor for tensor in given if self._is_constant(tensor)]
-        return 0 < len(constant) < len(given) and all(map(_is_of_tokens, (node, *constant)))
+        some = 0 < len(constant) < len(given)
+        pairs = self.kinds[node] is Kind.ADD and _of_pairs(node, constant)
+        return some and (pairs or all(map(_is_of_tokens, (node, *constant))))
 
     def _met(self, node: fx.Node) -> set[fx.Node]:
         """What such a node reads: tensors where their numbers come from, and constants."""
@@ -245,6 +247,13 @@ class _Flow:
 def _is_of_tokens(node: fx.Node) -> bool:
     """Whether a tensor has the shape (frames, tokens, channels)."""
     return len(node.meta["tensor_meta"].shape) == 3
+
+
+def _of_pairs(node: fx.Node, constants: list[fx.Node]) -> bool:
+    """Whether constants are added to scores, (frames, heads, tokens, tokens), that differ between tokens."""
+    shapes = [tuple(each.meta["tensor_meta"].shape) for each in constants]
+    several = all(sum(size > 1 for size in shape) > 1 for shape in shapes)
+    return len(node.meta["tensor_meta"].shape) > 3 and several
 
 
 def _united(

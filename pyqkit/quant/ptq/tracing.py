@@ -18,14 +18,18 @@ from torch.nn import functional
 from torch.nn.utils import fusion
 
 from pyqkit.errors import UserError, listed, shortened
+from pyqkit.quant.ptq.attention import write_out_attention
+from pyqkit.quant.ptq.constants import fold_constants
 from pyqkit.quant.ptq.encoders import open_encoders
 from pyqkit.quant.ptq.following import followed
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
+from pyqkit.quant.ptq.letters import stacks_as_sums, sums_as_products
 from pyqkit.quant.ptq.masks import keep_causal_masks
 from pyqkit.quant.ptq.multihead import split_attention
 from pyqkit.quant.ptq.norms import norms_as_modules
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
-from pyqkit.quant.ptq.paths import free_path, place
+from pyqkit.quant.ptq.paths import free_path, place, put_module
+from pyqkit.quant.ptq.weights import LIKE_LINEAR, weights_as_layers
 
 # Functions and methods of tensors: the module that computes the same
 _MODULES: dict[Any, Callable[..., nn.Module]] = {
@@ -50,7 +54,6 @@ _OF_FUNCTIONS = ("input", "inplace", "_stacklevel")  # arguments that no module 
 _DROPPED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity)
 _DROPOUTS = (functional.dropout, functional.dropout2d, torch.dropout, functional.alpha_dropout)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_LIKE_LINEAR = (functional.linear, functional.conv1d, functional.conv2d, torch.conv1d, torch.conv2d)
 _MATRIX_PRODUCTS = (*MATRIX_PRODUCTS, torch.einsum)
 _UNSUPPORTED: dict[type[nn.Module], str] = {
     nn.RNNBase: "it feeds back what it computes; use convolutions over time",
@@ -82,6 +85,11 @@ def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
     with torch.no_grad():
         before = _outputs(_run(model, example))
         graph = _recorded(model, example)
+        fold_constants(graph, example)
+        stacks_as_sums(graph)
+        sums_as_products(graph, example)
+        write_out_attention(graph, example, of_weights=True)
+        weights_as_layers(graph, example)
         split_attention(graph, example)
         _refuse_unsupported(graph)
         _drop(graph)
@@ -187,7 +195,7 @@ def _refuse_unsupported(graph: fx.GraphModule) -> None:
     found = [(str(node.target), _reason(module)) for node, module in _calls(graph)]
     for node in graph.graph.nodes:
         own = any(given.op == "get_attr" for given in node.all_input_nodes)
-        if is_call(node, _LIKE_LINEAR) or (own and is_call(node, _MATRIX_PRODUCTS)):
+        if is_call(node, LIKE_LINEAR) or (own and is_call(node, _MATRIX_PRODUCTS)):
             found.append((place(node), "its weights are no layer's; use nn.Conv2d or nn.Linear"))
         if is_call(node, _DROPOUTS) and _trains(node):
             found.append((place(node), "it drops values in evaluation, too; pass training=self.training"))
@@ -236,12 +244,8 @@ def _as_modules(graph: fx.GraphModule) -> None:
         if given.get("dtype", 0) is None:
             del given["dtype"]
         x = node.kwargs.get("input", node.args[0] if node.args else None)
-        own = free_path(graph, place(node))
-        graph.add_submodule(own, make(*(a for a in node.args[1:] if not isinstance(a, bool)), **given).eval())
-        with graph.graph.inserting_before(node):
-            called = graph.graph.call_module(own, (x,))
-        node.replace_all_uses_with(called)
-        graph.graph.erase_node(node)
+        made = make(*(a for a in node.args[1:] if not isinstance(a, bool)), **given)
+        put_module(graph, node, x, made.eval())
 
 
 def _one_place_each(graph: fx.GraphModule) -> None:

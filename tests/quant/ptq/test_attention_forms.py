@@ -188,6 +188,64 @@ class Batched(nn.Module):
         return self.out(y.reshape(frames, HEADS, tokens, SIZE).transpose(1, 2).flatten(2))
 
 
+class Beit(nn.Module):
+    """A bias of parts, and one number for every pair of tokens and head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed, self.out = nn.Linear(WIDTH, 3 * WIDTH, bias=False), nn.Linear(WIDTH, WIDTH)
+        self.q_bias, self.v_bias = (nn.Parameter(torch.linspace(-1, 1, WIDTH)) for _ in range(2))
+        self.register_buffer("k_bias", torch.zeros(WIDTH))
+        self.table = nn.Parameter(torch.randn(2 * TOKENS - 1, HEADS))
+        places = torch.arange(TOKENS)
+        self.register_buffer("distances", places[:, None] - places + TOKENS - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = torch.cat((self.q_bias, self.k_bias, self.v_bias))
+        packed = functional.linear(x, self.packed.weight, bias).unflatten(-1, (3, HEADS, SIZE))
+        q, k, v = packed.permute(2, 0, 3, 1, 4).unbind(0)
+        positions = self.table[self.distances.view(-1)].view(TOKENS, TOKENS, -1).permute(2, 0, 1)
+        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=positions.contiguous()[None])
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class Pooled(nn.Module):
+    """Tokens that a query looks at which is a parameter of the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent = nn.Parameter(torch.linspace(-2, 2, WIDTH).view(1, 1, WIDTH))
+        self.q, self.kv = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2 * WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(self.latent.expand(x.shape[0], -1, -1)).unflatten(-1, (HEADS, SIZE)).transpose(1, 2)
+        k, v = self.kv(x).unflatten(-1, (2, HEADS, SIZE)).permute(2, 0, 3, 1, 4).unbind(0)
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class Letters(nn.Module):
+    """Sums by letters, weights of the last layer among them, and branches that are stacked and added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed, self.inner = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.out = nn.Parameter(torch.randn(HEADS, SIZE, WIDTH) / 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.packed(x).unflatten(-1, (3, HEADS, SIZE)).unbind(2)
+        shares = (torch.einsum("b i h d, b j h d -> b h i j", q, k) * SIZE**-0.5).softmax(-1)
+        mixed = torch.einsum("bhij,bjhd->bihd", shares, v)
+        return torch.stack([torch.einsum("bihd,hde->bie", mixed, self.out), self.inner(x)]).sum(dim=0)
+
+
+class Cross(nn.Module):
+    """Two tokens that look at the others, as a class token does, and once more."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.scaled_dot_product_attention(x[:, :2], x[:, 2:], x[:, 2:])
+        return functional.scaled_dot_product_attention(y, x, x)
+
+
 FORMS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "timm": (lambda: Timm(False), False),
     "timm, fused": (lambda: Timm(True), False),
@@ -201,6 +259,10 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "windows in the batch": (lambda: Windows(False), False),
     "heads in the batch": (Batched, False),
     "tokens before the batch": (lambda: TokensFirst(Encoder(False, batch_first=False)), False),
+    "positions of pairs": (Beit, False),
+    "queries that are weights": (Pooled, False),
+    "sums by letters": (Letters, False),
+    "another sequence": (Cross, False),
     "PyTorch's encoder": (lambda: Encoder(False, norm_first=True, activation="gelu"), False),
     "PyTorch's encoder, causal": (lambda: Encoder(True), True),
 }
@@ -221,15 +283,19 @@ def test_attention_of_this_form_runs_as_the_reference_says(name: str, tmp_path: 
     model, x = made(core), frames()
     rounded = quantise(model, x, weights="int8")
     graph = check(onnx.load(export_qonnx(rounded, torch.from_numpy(x[:2]), tmp_path / "net.onnx")), x)
-    assert [op.causal for op in graph.operators if isinstance(op, Softmax)] == [causal]
+    assert {op.causal for op in graph.operators if isinstance(op, Softmax)} == {causal}
     with torch.no_grad():
         wanted, found = (net(torch.from_numpy(x)).numpy() for net in (model, rounded))
     assert np.median(np.abs(found - wanted)) < 0.03 * np.abs(wanted).max()
 
 
-class Cross(nn.Module):
+class Hidden(nn.Module):
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+
     def forward(self, x: Tensor) -> Tensor:
-        return functional.scaled_dot_product_attention(x[:, :2], x[:, 2:], x[:, 2:])
+        return functional.scaled_dot_product_attention(x, x, x, attn_mask=self.mask)
 
 
 class Dropped(nn.Module):
@@ -253,9 +319,13 @@ class Padded(nn.Module):
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "another sequence": (
-        Cross,
-        "has 2 queries and 6 keys of another sequence (cross attention); let tokens look at their own",
+    "truth values": (
+        lambda: Hidden(torch.eye(TOKENS) == 0),
+        "has attn_mask; leave it out, take is_causal=True, or add constants that hide nothing",
+    ),
+    "minus infinity elsewhere": (
+        lambda: Hidden(torch.where(torch.eye(TOKENS) == 0, 0.0, -torch.inf)),
+        "has attn_mask; leave it out",
     ),
     "dropout": (
         Dropped,

@@ -81,8 +81,8 @@ REFUSED = {
         lambda: Called(lambda self, x: functional.dropout(x, 0.5)),
         "dropout (it drops values in evaluation, too; pass training=self.training)",
     ),
-    "functional weights": (
-        lambda: Called(lambda self, x: functional.linear(x, torch.ones(2, 6))),
+    "weights of the input": (
+        lambda: Called(lambda self, x: functional.linear(x, x[0, 0])),
         "linear (its weights are no layer's; use nn.Conv2d or nn.Linear)",
     ),
     "recurrent": (
@@ -124,6 +124,58 @@ def test_what_cannot_be_rewritten_is_named(make: object, words: str) -> None:
     with pytest.raises(UserError) as refusal:
         quantise(make().eval(), frames())  # type: ignore[operator]
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "layer"),
+    [
+        (lambda self, x: functional.linear(x, torch.linspace(-1, 1, 12).view(2, 6)), nn.Linear),
+        (lambda self, x: x @ torch.linspace(-1, 1, 12).view(6, 2), nn.Linear),
+        (lambda self, x: torch.linspace(-1, 1, 12).view(2, 6) @ x, nn.Conv1d),
+        (lambda self, x: functional.conv2d(x, self.last.weight.exp(), stride=2, groups=2), nn.Conv2d),
+    ],
+    ids=["linear", "right", "left", "convolution"],
+)
+def test_functions_of_constant_weights_become_layers(function: object, layer: type) -> None:
+    model = seeded(Called(function, last=nn.Conv2d(4, 2, 2, groups=2)))
+    found = Network(model, frames())
+    assert isinstance(found.float_layer(found.layers[-1]), layer)
+    assert not [node for node in found.float.graph.nodes if node.target == "exp"]  # computed once
+
+
+FORMULAS = [
+    ("bhnd,bhmd->bhnm", (2, 4, 6), (2, 4, 6), True),
+    ("b n h d, b m h d -> b n m h", (4, 2, 6), (4, 2, 6), True),
+    ("...id,...jd", (2, 4, 6), (2, 4, 6), True),
+    ("bhd,bhmd->bhm", (4, 12), (4, 1, 12), True),
+    ("bxyd,bwvd->bxywv", (2, 4, 6), (4, 2, 6), True),
+    ("bqxy,bcyx->bqc", (4, 2, 6), (4, 6, 2), True),
+    ("bnd,bnd->bnd", (8, 6), (8, 6), False),
+    ("bnd,bme->bnm", (8, 6), (8, 6), False),
+]
+
+
+class Summed(nn.Module):
+    """A sum by letters of two tensors that depend on the input."""
+
+    def __init__(self, formula: str, left: tuple[int, ...], right: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer, self.formula, self.left, self.right = nn.Linear(8, 6), formula, left, right
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return torch.einsum(self.formula, y.reshape(-1, *self.left), y.reshape(-1, *self.right))
+
+
+@pytest.mark.parametrize(("formula", "left", "right", "written"), FORMULAS)
+def test_sums_by_letters_become_products_of_matrices(
+    formula: str, left: tuple[int, ...], right: tuple[int, ...], written: bool
+) -> None:
+    model, x = seeded(Summed(formula, left, right)), frames()
+    graph = traced(model, x)
+    called = {node.target for node in graph.graph.nodes if node.op == "call_function"}
+    assert (torch.einsum in called, torch.matmul in called) == (not written, written)
+    torch.testing.assert_close(graph(x), model(x), rtol=1e-5, atol=1e-5)
 
 
 def test_all_that_cannot_be_rewritten_is_named_at_once() -> None:
