@@ -227,7 +227,8 @@ def _check_input(graph: Any) -> None:
         or not (has_any_batch(value) or dims[0].dim_value > 0)
     ):
         raise ModelError(
-            f"static shapes were expected, but input {name} has a dynamic one; export with a fixed batch of 1"
+            f"static shapes were expected, but input {name} has a dynamic one; "
+            "export with fixed sizes and a batch of 1"
         )
     if not 2 <= len(dims) <= 4:
         raise ModelError(
