@@ -185,7 +185,8 @@ def test_models_that_are_not_qonnx_or_have_dynamic_shapes(tmp_path: Path) -> Non
     (tmp_path / "net.onnx").write_bytes(float_model(1, 2, "height", 6))
     refused(
         run("compile", tmp_path / "net.onnx", "-o", tmp_path / "b"),
-        "input x has a dynamic one; export with fixed sizes and a batch of 1",
+        "static shapes were expected, but input x has a dynamic one; "
+        "export with fixed sizes and a batch of 1",
     )
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
 
