@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyqkit.emulate.kernels import INT32
+from pyqkit.emulate.requantiser import Requantiser
 
 CODES = 256  # that a byte has
 MANTISSAS = 16  # of one row
@@ -17,6 +19,25 @@ TOGETHER = 4  # outputs
 CHUNK = 36  # pairs of activations that stay in the first cache
 ENTRY = np.dtype([("pair", np.uint16), ("rows", np.uint16, 2), ("unused", np.uint16)])
 RUN = np.dtype([("entries", np.int32), ("shift", np.int32)])
+
+
+class Finish(ctypes.Structure):
+    """`Finish` of kernels/lookup_sink.hpp."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("sums", "joined", "integers", "scale", "factor")),
+        ("wide", ctypes.c_int32),
+        ("requantiser", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+    ]
+
+    @classmethod
+    def of(cls, requantiser: Requantiser | None, result: np.ndarray) -> Finish:
+        """Sums as they are, or requantised, into an array."""
+        if requantiser is None:
+            return cls(sums=result.ctypes.data)
+        wide = int(requantiser.sum_type == np.int64)
+        return cls(wide=wide, requantiser=requantiser.address, out=result.ctypes.data)
 
 
 @dataclass(frozen=True)

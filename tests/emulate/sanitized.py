@@ -14,7 +14,7 @@ import numpy as np
 from pyqkit.emulate import kernels
 from pyqkit.emulate.carriers.depthwise import TYPES, Depthwise, padded_weights
 from pyqkit.emulate.exact import ExactEngine
-from tests.emulate import test_lookup, test_microscale
+from tests.emulate import test_lookup, test_microscale, test_stream_lookups
 from tests.emulate.networks import Net, everything
 from tests.emulate.shapes import networks
 
@@ -70,6 +70,7 @@ def run_kernels(seed: int, count: int) -> None:
     kernels.FLAGS = (*BOTH, "-march=native")
     kernels.load.cache_clear()
     test_lookup.everywhere()  # with vector instructions and without
+    test_stream_lookups.everywhere()
     print("all carriers of Logarithmic Posits")
 
 

@@ -123,6 +123,16 @@ def test_windows(width: int, stride: tuple[int, int]) -> None:
         assert NAME in check(net, op)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (1, 21), (8, 8), (1, 65), (3, 37)])
+def test_windows_of_one_pixel(shape: tuple[int, int]) -> None:
+    """Pixels of all frames in tiles: fewer than one, whole ones, and a rest of each number of vectors."""
+    fmt = parse(SIMPLE)
+    for channels, outputs, frames in ((16, 16, 3), (5, 3, 2), (33, 17, 4)):
+        net = Net(fmt, fmt, (*shape, channels), frames=frames, seed=shape[1])
+        weights = net.random.choice(fmt.codes, (outputs, 1, 1, channels))
+        assert NAME in check(net, Convolution("y", ["x"], ["y"], weights, fmt))
+
+
 def test_weights_in_blocks() -> None:
     """Shifts of blocks are added to those of the weights."""
     fmt = parse(SIMPLE)
@@ -199,6 +209,8 @@ def everywhere() -> None:
     for width in (1, 7, 8, 32):
         for stride in ((1, 1), (2, 3)):
             test_windows(width, stride)
+    for shape in ((1, 1), (5, 3), (8, 8), (1, 65)):
+        test_windows_of_one_pixel(shape)
     for bits in (2, 6, 8):
         for joined, alike in itertools.product((False, True), repeat=2):
             test_ties_of_thresholds(bits, joined, alike)

@@ -71,7 +71,7 @@ def test_products(fmt: str, portable: bool) -> None:
         engine = ExactEngine(net.graph, portable=portable)
         agree(net, engine.run)
         apart = ExactEngine(net.graph, portable=portable, fuse=False)
-        assert {"scores", "contexts"} <= kernels(apart) or fmt == "lp8_1_3"
+        assert {"scores", "contexts"} <= kernels(apart)
         agree(net, apart.run)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from pyqkit.emulate.compute import Call, Compute, Kernel, one_after_the_other, prepared
 from pyqkit.emulate.layers import Carrier, carries
-from pyqkit.emulate.lookups import Activations, Program, Weights
+from pyqkit.emulate.lookups import Activations, Finish, Program, Weights
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.runner import Factors
 from pyqkit.emulate.terms import largest_sum
@@ -45,17 +45,6 @@ class _Lookup(ctypes.Structure):
             (name, ctypes.c_int32)
             for name in ("windows", "groups", "height", "pairs", "chunk", "zero", "shift")
         ),
-    ]
-
-
-class _Finish(ctypes.Structure):
-    """`Finish` of kernels/lookup.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("sums", "joined", "integers", "scale", "factor")),
-        ("wide", ctypes.c_int32),
-        ("requantiser", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
     ]
 
 
@@ -98,7 +87,9 @@ class LookupCarrier(Carrier):
         window = self.layer.window()
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
-            finish = _Finish(**{name: values.ctypes.data for name, values in joining.items()})
+            finish = Finish.of(requantiser, result)
+            for name, values in joining.items():
+                setattr(finish, name, values.ctypes.data)
             before: list[Call] = []
             other = None
             if factors is not None:
@@ -107,11 +98,6 @@ class LookupCarrier(Carrier):
                     other = np.empty(x[1].shape, np.int64)
                     before.append(partial(np.copyto, other, x[1]))
                 finish.joined = other.ctypes.data
-            if requantiser is None:
-                finish.sums = result.ctypes.data
-            else:
-                finish.out, finish.requantiser = result.ctypes.data, requantiser.address
-                finish.wide = int(requantiser.sum_type == np.int64)
             shape = np.array([len(x[0]), *window], np.int32)
             run = prepared(call, x[0], shape, ctypes.byref(lookup), ctypes.byref(finish))
             run.keep = kept, joining, x, other, shape, result, requantiser  # type: ignore[attr-defined]

@@ -38,11 +38,16 @@ void pad_image(const From *image, const Window &w, To border, const Convert &con
   pad_rows(w, border, fill, padded);
 }
 
+// Whether every window is a pixel of its own.
+inline bool is_pointwise(const Window &w) {
+  const bool alone = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1;
+  return alone && !(w.top || w.left || w.bottom || w.right);
+}
+
 // One pixel after the other, where no window has a neighbour: one row of all frames.
 inline Window flattened(const Window &w) {
-  const bool alone = w.kernel_h == 1 && w.kernel_w == 1 && w.stride_h == 1 && w.stride_w == 1;
   const int64_t pixels = (int64_t)w.frames * w.height * w.width;
-  if (!alone || w.top || w.left || w.bottom || w.right || pixels * w.channels > INT32_MAX / 8) return w;
+  if (!is_pointwise(w) || pixels * w.channels > INT32_MAX / 8) return w;
   Window flat = w;
   flat.frames = flat.height = flat.rows = 1;
   flat.width = flat.columns = (int)pixels;

@@ -1,4 +1,4 @@
-"""Products of two streams, in float32 or float64 that stand for integers."""
+"""Products of two streams: looked up, or in float32 or float64 that stand for integers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
 from pyqkit.emulate.compute import Call, Compute, Kernel, one_after_the_other, prepared
+from pyqkit.emulate.lookups import Finish
 from pyqkit.emulate.requantiser import Requantiser
 from pyqkit.emulate.runner import Choice, Context, Runner, runs
+from pyqkit.emulate.stream_lookups import StreamLookups
 from pyqkit.formats import product
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.matrix_product import MatrixProduct
@@ -36,14 +38,19 @@ class MatrixProductRunner(Runner):
 
     def __init__(self, op: Operator, context: Context) -> None:
         super().__init__(op, context)
+        self._lookups = None if context.library is None else StreamLookups.of(*context.inputs)
         self.carrier = self._carrier()
 
     def _carrier(self) -> str:
+        if self._lookups is not None:
+            return "int16 lookups"
         if self.context.library is None or not self._known or self._bound() >= _FLOAT64:
             return ""
         return "float32 streams" if self._bound() < _FLOAT32 else "float64 streams"
 
     def choice(self) -> Choice:
+        if self._lookups is not None:
+            return Choice(self._bound())
         reach = f"sums reach {self._bound():,}"
         return Choice(self._bound(), {} if self.carrier == "float32 streams" else {"float32 streams": reach})
 
@@ -57,7 +64,7 @@ class MatrixProductRunner(Runner):
         """As the kernel writes it."""
         if not self.carrier:
             return None
-        return np.dtype(np.int32 if self._bound() < _FLOAT32 else np.int64)
+        return np.dtype(np.int32 if self._lookups is None and self._bound() < _FLOAT32 else np.int64)
 
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         left, right = self.context.inputs
@@ -74,6 +81,8 @@ class MatrixProductRunner(Runner):
         assert isinstance(op, MatrixProduct)
         if library is None or not self.carrier:
             return None
+        if self._lookups is not None:
+            return self._looked_up(self._lookups, library, requantiser)
         (left, right), tables = self.context.inputs, self._tables()
         results, terms = op.shape_of_group([left, right])
         copies, across = tables[0].shape[1], int(op.across)
@@ -100,6 +109,25 @@ class MatrixProductRunner(Runner):
             sizes = len(x[0]), ctypes.byref(heads), is_float, is_wide
             run = prepared(library.pyqkit_matrix_product, *given, *sizes, *ends)
             return one_after_the_other(*(side.expand for side in sides if side.table is not None), run)
+
+        return Kernel(bind)
+
+    def _looked_up(
+        self, lookups: StreamLookups, library: ctypes.CDLL, requantiser: Requantiser | None
+    ) -> Kernel:
+        op, (left, right) = self.op, self.context.inputs
+        assert isinstance(op, MatrixProduct)
+        results, terms = op.shape_of_group([left, right])
+        pixels = {"left_pixels": left.pixels, "right_pixels": right.pixels}
+        group = {"heads": op.groups, "terms": terms, "results": results, "across": int(op.across)}
+        streams = lookups.structure({**pixels, **group})
+
+        def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
+            finish = Finish.of(requantiser, result)
+            call = library.pyqkit_lookup_streams
+            run = prepared(call, *x, len(x[0]), ctypes.byref(streams), ctypes.byref(finish))
+            run.keep = x, result, streams, finish, requantiser  # type: ignore[attr-defined]
+            return run
 
         return Kernel(bind)
 

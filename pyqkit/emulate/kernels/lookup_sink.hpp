@@ -1,0 +1,183 @@
+// Where sums of look-ups go: see lookup.cpp.
+#pragma once
+#include "lookup_image.hpp"
+#include "requantise.hpp"
+
+namespace looked_up {
+
+// Where sums go: as they are, or with the codes of another branch added, requantised as integers of 32 or 64 bits.
+struct Finish {
+  int64_t *sums;
+  const void *joined;       // [pixel][output] codes of the other branch, or its int64 without `integers`
+  const int64_t *integers;  // by code
+  const int64_t *scale, *factor;  // [output], of the sums and of the other branch
+  int32_t wide;
+  const Requantiser *requantiser;
+  void *out;
+};
+
+namespace {
+
+#ifdef PYQKIT_VNNI
+// Thresholds of each output as a search tree of float32, in which rounded sums are found, and as they are.
+struct Trees {
+  int levels = 0;
+  bool same;                      // outputs have one tree
+  std::vector<float> nodes;       // [output][place]: those of level l begin at 2**l
+  std::vector<int64_t> sorted;    // [output][place]
+  std::vector<uint8_t> codes[2];  // by steps, rising and falling
+
+  // Whether a requantiser has them.
+  static bool suits(const Requantiser *r) {
+    return r && !r->multiplier && r->out_bytes == 1 && r->count < 256;
+  }
+
+  Trees(const Requantiser &r, int outputs, bool wide) : same(r.same) {
+    while (r.count >> levels) ++levels;
+    levels = levels ? levels : 1;
+    const int size = 1 << levels, trees = same ? 1 : outputs;
+    nodes.resize((int64_t)trees * size + 3 * LANES);
+    sorted.resize((int64_t)trees * (size - 1));
+    for (size_t i = 0; i < sorted.size(); ++i)
+      sorted[i] = wide ? ((const int64_t *)r.by_channel)[i] : ((const int32_t *)r.by_channel)[i];
+    for (int o = 0; o < trees; ++o)
+      for (int level = 0; level < levels; ++level)
+        for (int node = 0; node < 1 << level; ++node)
+          nodes[(int64_t)o * size + (1 << level) + node] =
+              (float)sorted[(int64_t)o * (size - 1) + ((2 * node + 1) << (levels - 1 - level)) - 1];
+    for (int falling = 0; falling < 2; ++falling) {
+      codes[falling].resize(256);
+      for (int steps = 0; steps <= r.count; ++steps)
+        codes[falling][steps] = (uint8_t)((const int32_t *)r.integers)[falling ? r.count - steps : steps];
+    }
+  }
+
+  // Steps of sixteen sums of one output.
+  void find(const int64_t *sums, int output, uint8_t *steps) const {
+    const int64_t place_of_tree = same ? 0 : output;
+    const float *tree = nodes.data() + (place_of_tree << levels);
+    const __m512 x = _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtepi64_ps(_mm512_loadu_si512(sums))),
+                                        _mm512_cvtepi64_ps(_mm512_loadu_si512(sums + 8)), 1);
+    __m512i place = _mm512_setzero_si512();
+    __mmask16 equal = 0;
+    for (int level = 0; level < levels; ++level) {
+      const float *from = tree + (1 << level);
+      __m512 node;
+      if (level < 5) {
+        node = _mm512_permutexvar_ps(place, _mm512_loadu_ps(from));
+      } else {
+        node = _mm512_permutex2var_ps(_mm512_loadu_ps(from), place, _mm512_loadu_ps(from + 16));
+        for (int k = 1; k < 1 << (level - 5); ++k)
+          node = _mm512_mask_mov_ps(
+              node, _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(place, 5), _mm512_set1_epi32(k)),
+              _mm512_permutex2var_ps(_mm512_loadu_ps(from + 32 * k), place,
+                                     _mm512_loadu_ps(from + 32 * k + 16)));
+      }
+      equal |= _mm512_cmp_ps_mask(x, node, _CMP_EQ_OQ);
+      place = _mm512_add_epi32(place, place);
+      place =
+          _mm512_mask_add_epi32(place, _mm512_cmp_ps_mask(x, node, _CMP_GE_OQ), place, _mm512_set1_epi32(1));
+    }
+    _mm_storeu_si128((__m128i *)steps, _mm512_cvtepi32_epi8(place));
+    if (__builtin_expect(equal, 0)) {  // rounded alike: the integers decide
+      const int64_t *limits = sorted.data() + place_of_tree * ((1 << levels) - 1);
+      for (int p = 0; p < LANES; ++p)
+        while (steps[p] && limits[steps[p] - 1] > sums[p]) --steps[p];
+    }
+  }
+};
+
+// Outputs from channel `channel` on, of pixels `stride` bytes apart.
+inline void requantise_tile(const int64_t *sums, int outputs, int pixels, const Trees &trees,
+                            const int32_t *falling, int channel, int stride, uint8_t *out) {
+  uint8_t steps[PIXELS], found[16][PIXELS];
+  const int turning = pixels / 16 * 16;  // pixels in whole blocks
+  out += channel;
+  for (int first = 0; first < outputs; first += 16) {
+    const int n = outputs - first < 16 ? outputs - first : 16;
+    for (int o = 0; o < n; ++o, sums += PIXELS) {
+      const int at = channel + first + o;
+      for (int p = 0; p < pixels; p += LANES) trees.find(sums + p, at, steps + p);
+      look_up(steps, round_up(pixels, LANES), trees.codes[falling[at] != 0].data(), found[o]);
+    }
+    for (int p = 0; n == 16 && p < turning; p += 16) {
+      __m128i turned[16];
+      turn(found[0] + p, PIXELS, turned);
+      for (int i = 0; i < 16; ++i)
+        _mm_storeu_si128((__m128i *)(out + (int64_t)(p + i) * stride + first), turned[i]);
+    }
+    for (int p = n == 16 ? turning : 0; p < pixels; ++p)
+      for (int o = 0; o < n; ++o) out[(int64_t)p * stride + first + o] = found[o][p];
+  }
+}
+#endif
+
+inline void join(int64_t *sums, int outputs, int64_t first, int pixels, const Finish &to) {
+  for (int p = 0; p < pixels; ++p)
+    for (int o = 0; o < outputs; ++o) {
+      const int64_t at = (first + p) * outputs + o;
+      const int64_t other =
+          to.integers ? to.integers[((const uint8_t *)to.joined)[at]] : ((const int64_t *)to.joined)[at];
+      int64_t &sum = sums[(int64_t)o * PIXELS + p];
+      sum = sum * to.scale[o] + other * to.factor[o];
+    }
+}
+
+// Sums of some outputs, [output][pixel], to channels of rows of pixels.
+template <class To> void put(const int64_t *sums, int outputs, int pixels, int channels, To *to) {
+  for (int p = 0; p < pixels; ++p)
+    for (int o = 0; o < outputs; ++o) to[(int64_t)p * channels + o] = (To)sums[(int64_t)o * PIXELS + p];
+}
+
+// The place where sums of pixels go, tile by tile, between `begin` and `end`. Without trees they wait for all channels of a pixel.
+struct Sink {
+  const Finish &to;
+  int channels;
+  int64_t begun = 0;
+  std::vector<int64_t> waiting;  // [pixel][channel], as what the requantiser reads
+  std::vector<int32_t> waiting_short;
+#ifdef PYQKIT_VNNI
+  std::vector<Trees> trees;  // one, or none
+#endif
+
+  // For so many pixels at a time.
+  Sink(const Finish &finish, int channels, int64_t pixels) : to(finish), channels(channels) {
+#ifdef PYQKIT_VNNI
+    if (Trees::suits(to.requantiser)) trees.emplace_back(*to.requantiser, channels, to.wide);
+    if (!trees.empty()) return;
+#endif
+    if (to.requantiser && to.wide) waiting.resize(pixels * channels);
+    if (to.requantiser && !to.wide) waiting_short.resize(pixels * channels);
+  }
+
+  void begin(int64_t first) { begun = first; }
+
+  // Outputs from channel `channel` on, of a tile of pixels from `first` on.
+  void take(int64_t *sums, int outputs, int channel, int64_t first, int pixels) {
+    if (to.joined) join(sums, outputs, first, pixels, to);
+#ifdef PYQKIT_VNNI
+    if (!trees.empty())
+      return requantise_tile(sums, outputs, pixels, trees[0], to.requantiser->falling, channel, channels,
+                             (uint8_t *)to.out + first * channels);
+#endif
+    const int64_t waits = (first - begun) * channels + channel;
+    if (to.sums)
+      put(sums, outputs, pixels, channels, to.sums + first * channels + channel);
+    else if (to.wide)
+      put(sums, outputs, pixels, channels, waiting.data() + waits);
+    else
+      put(sums, outputs, pixels, channels, waiting_short.data() + waits);
+  }
+
+  // All channels of so many pixels have come.
+  void end(int pixels) {
+    if (!waiting.empty())
+      requantise(waiting.data(), pixels, channels, channels, *to.requantiser, to.out, begun);
+    if (!waiting_short.empty())
+      requantise(waiting_short.data(), pixels, channels, channels, *to.requantiser, to.out, begun);
+  }
+};
+
+}  // namespace
+
+}  // namespace looked_up
