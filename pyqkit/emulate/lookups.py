@@ -17,6 +17,8 @@ POWERS = 64  # of the activations, with both signs and zero
 LARGEST_POWER = 14  # of two that is an int16
 TOGETHER = 4  # outputs
 CHUNK = 36  # pairs of activations that stay in the first cache
+BLOCK = 512  # that stay in the second one
+FOUR = np.dtype([("pair", np.uint16), ("rows", np.uint16, (TOGETHER, 2))])
 ENTRY = np.dtype([("pair", np.uint16), ("rows", np.uint16, 2), ("unused", np.uint16)])
 RUN = np.dtype([("entries", np.int32), ("shift", np.int32)])
 
@@ -130,25 +132,28 @@ class Weights:
 
 @dataclass(frozen=True)
 class Program:
-    """What the kernel reads of the weights, chunk by chunk.
+    """What the kernel reads of the weights, block by block.
 
     Attributes
     ----------
     chunk : int
-        Pairs of weights.
+        Pairs of weights whose products of an output are added in 32 bits.
+    block : int
+        Pairs of activations that are made at a time, some chunks.
     shift : int
         The one that most weights have.
-    common : numpy.ndarray of uint16
+    common : numpy.ndarray of FOUR
         Rows of the weights that have it.
     entries : numpy.ndarray of ENTRY
         The others.
     runs : numpy.ndarray of RUN
         Entries of one output and shift, whose sum fits 32 bits.
-    counts : numpy.ndarray of int32, shape (chunks, outputs)
+    counts : numpy.ndarray of int32, shape (blocks, outputs)
         Runs of each.
     """
 
     chunk: int
+    block: int
     shift: int
     common: np.ndarray
     entries: np.ndarray
@@ -163,8 +168,9 @@ class Program:
         shared = np.where(shifts == shift, rows, 0)
         parts = windows * len(bound)
         chunk = _chunk(bound.max(axis=0)[shared].sum(axis=2), CHUNK // parts or 1)
-        others = _entries(np.where(shifts == shift, 0, rows), shifts, bound, windows, chunk)
-        return cls(chunk, shift, _in_fours(shared, chunk), *others)
+        block = chunk * max(1, BLOCK // (chunk * parts))
+        others = _entries(np.where(shifts == shift, 0, rows), shifts, bound, windows, (chunk, block))
+        return cls(chunk, block, shift, _in_fours(shared, chunk, block), *others)
 
 
 def _chunk(bounds: np.ndarray, most: int) -> int:
@@ -178,31 +184,37 @@ def _chunk(bounds: np.ndarray, most: int) -> int:
     return chunk  # of one pair in the end, whose bound is 2**30
 
 
-def _in_fours(rows: np.ndarray, chunk: int) -> np.ndarray:
-    """Rows (outputs, pairs, 2) in the order [chunk][four outputs][pair][output][2]."""
-    padded = np.pad(rows, ((0, -len(rows) % TOGETHER), (0, 0), (0, 0))).astype(np.uint16)
-    fours = padded.reshape(-1, TOGETHER, *rows.shape[1:]).transpose(0, 2, 1, 3)
-    parts = [fours[:, first : first + chunk].ravel() for first in range(0, rows.shape[1], chunk)]
-    return np.concatenate(parts)
+def _in_fours(rows: np.ndarray, chunk: int, block: int) -> np.ndarray:
+    """Rows (outputs, pairs, 2) in the order [block][four outputs][pair]."""
+    padded = np.pad(rows, ((0, -len(rows) % TOGETHER), (0, 0), (0, 0)))
+    fours = np.empty((len(padded) // TOGETHER, rows.shape[1]), FOUR)
+    fours["rows"] = padded.reshape(-1, TOGETHER, *rows.shape[1:]).swapaxes(1, 2)
+    fours["pair"] = np.arange(rows.shape[1]) % block % chunk
+    return np.concatenate(
+        [fours[:, first : first + block].ravel() for first in range(0, rows.shape[1], block)]
+    )
 
 
 def _entries(
-    rows: np.ndarray, shifts: np.ndarray, bound: np.ndarray, windows: int, chunk: int
+    rows: np.ndarray, shifts: np.ndarray, bound: np.ndarray, windows: int, sizes: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Entries, runs and their counts."""
+    """Entries, runs and their counts, given the sizes of a chunk and of a block."""
+    chunk, block = sizes
     outputs, pairs, _ = rows.shape
     groups, height = bound.shape
     everywhere = np.broadcast_to(rows != 0, (groups, windows, *rows.shape))
     group, window, output, pair, side = np.nonzero(everywhere)
     shift = shifts[output, pair, side] + (LARGEST_POWER + 1) * window
-    part = pair // chunk
+    part = pair // block
     order = np.lexsort((side, pair, window, group, shift, output, part))
     keys = group, window, output, pair, side, shift, part
     group, window, output, pair, side, shift, part = (key[order] for key in keys)
     row = rows[output, pair, side]
     entries = np.zeros(len(row), ENTRY)
-    inside = np.minimum(chunk, pairs - part * chunk)
-    entries["pair"] = (group * windows + window) * inside + pair - part * chunk
+    first = pair - pair % block % chunk  # of the chunk
+    inside = np.minimum(chunk, np.minimum(pairs, (part + 1) * block) - first)
+    place = (first - part * block) * groups * windows
+    entries["pair"] = place + (group * windows + window) * inside + pair - first
     entries["rows"][...] = (group * height)[:, None]
     entries["rows"][np.arange(len(row)), side] += row.astype(np.uint16)
     room = INT32 - int(bound.max())
@@ -211,6 +223,6 @@ def _entries(
     begins = np.flatnonzero(np.concatenate([[True], (apart[:, 1:] != apart[:, :-1]).any(axis=0)])[: len(row)])
     runs = np.zeros(len(begins), RUN)
     runs["entries"], runs["shift"] = np.diff([*begins, len(row)]), shift[begins]
-    counts = np.zeros((-(-pairs // chunk), outputs), np.int32)
+    counts = np.zeros((-(-pairs // block), outputs), np.int32)
     np.add.at(counts, (part[begins], output[begins]), 1)
     return entries, runs, counts

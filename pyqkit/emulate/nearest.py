@@ -48,16 +48,19 @@ class Nearest:
         carriers = fmt.codes if fmt.is_logarithmic else fmt.integers[fmt.codes]
         addend = _addend(fmt)
         if addend is None:
-            self._fences = np.array([float(boundary.position) for boundary in fmt.boundaries()])
-            self._carriers = carriers.astype(np.int32)
-            first, self._starts = _buckets(self._fences)
-            tables = {"fences": self._fences, "carriers": self._carriers, "starts": self._starts}
+            fences = np.array([float(boundary.position) for boundary in fmt.boundaries()])
+            first, starts = _buckets(fences)
+            self._tables = {
+                "fences": np.append(fences, np.nan),
+                "carriers": carriers.astype(np.int32),
+                "starts": starts,
+            }
             self._structure = _Structure(
-                **{name: table.ctypes.data for name, table in tables.items()},
-                count=len(self._fences),
+                **{name: table.ctypes.data for name, table in self._tables.items()},
+                count=len(fences),
                 type=kind,
                 first=first,
-                buckets=len(self._starts) // 2,
+                buckets=len(starts) // 2,
             )
         else:
             unit = float(fmt.unit)

@@ -37,7 +37,7 @@ class StreamLookups:
         Of the left stream.
     weights : Weights
         Of the right one, whose codes are all in use.
-    row : numpy.ndarray of uint16, shape (shifts, 256)
+    row : numpy.ndarray of uint8, shape (shifts, 256)
         Of each code of the right stream, where its shift is that one; else 0, which is empty.
     shifts : numpy.ndarray of int32
     chunk : int
@@ -64,7 +64,7 @@ class StreamLookups:
         if weights is None:
             return None
         shifts = np.unique(weights.shift[weights.row != 0])
-        row = np.zeros((len(shifts), CODES), np.uint16)
+        row = np.zeros((len(shifts), CODES), np.uint8)  # a code of zero has none
         row[:, : len(weights.row)] = np.where(weights.shift == shifts[:, None], weights.row, 0)
         parts = len(activations.powers) * len(activations.base)
         chunk = min(CHUNK // parts or 1, INT32 // (2 * _largest(activations, weights)))

@@ -43,7 +43,7 @@ class _Lookup(ctypes.Structure):
         ),
         *(
             (name, ctypes.c_int32)
-            for name in ("windows", "groups", "height", "pairs", "chunk", "zero", "shift")
+            for name in ("windows", "groups", "height", "zero", "shift", "pairs", "chunk", "block")
         ),
     ]
 
@@ -129,6 +129,7 @@ class LookupCarrier(Carrier):
             height=weights.rows.shape[1],
             pairs=-(-self.layer.op.weights[0].size // 2),
             chunk=program.chunk,
+            block=program.block,
             shift=program.shift,
             zero=self.layer.tensor.format.zero_code,
         )

@@ -9,6 +9,7 @@
 // What Python passes; pyqkit/emulate/operators/layer_norm.py has the same structure.
 struct Norm {
   const double *gains, *offsets;  // by channel
+  const int32_t *integers;        // by code, where codes come
   double epsilon;
   int32_t channels, centred;
 };
@@ -25,15 +26,14 @@ template <class Round> bool norm_pixel(const Norm &n, const Round &round, int32_
   if (!n.centred) sum = 0;
   const double count = n.channels, moved = (double)sum;  // integers below 2**32
   const double inverse = 1 / std::sqrt((double)(n.channels * squares - sum * sum) + n.epsilon);
-  int64_t unsure = 0;
-  for (int c = 0; c < n.channels; ++c) {
-    const double scaled = (x[c] * count - moved) * n.gains[c] * inverse, near = scaled + n.offsets[c];
-    const double margin = (std::fabs(scaled) + std::fabs(n.offsets[c])) * (2 * MARGIN);
-    const double from = round.nearest(near - margin), to = round.nearest(near + margin);
-    unsure |= from != to;
-    x[c] = (int32_t)round.carrier(from);
-  }
-  return unsure;
+  return round_between(
+      round, n.channels,
+      [&](int c) {
+        const double scaled = (x[c] * count - moved) * n.gains[c] * inverse, near = scaled + n.offsets[c];
+        const double margin = (std::fabs(scaled) + std::fabs(n.offsets[c])) * (2 * MARGIN);
+        return Margin{near - margin, near + margin};
+      },
+      x);
 }
 
 }  // namespace
@@ -49,6 +49,8 @@ int64_t pyqkit_layer_norm(const void *x, int type, int64_t pixels, const Norm *n
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       const int64_t first = pixel * norm->channels;
       widen(x, type, first, norm->channels, integers.data());
+      if (norm->integers)
+        for (int32_t &code : integers) code = norm->integers[code];
       left += unsure[pixel] = norm_pixel(*norm, round, integers.data());
       narrow(integers.data(), norm->channels, out, nearest->type, first);
     }

@@ -9,40 +9,76 @@ namespace looked_up {
 
 namespace {
 
+const int TURNED = 16;  // outputs whose sums are taken at a time
+
+// Products of a tile of pixels, the first of which is pixel `at` of the output. Sums of a few outputs stay in the cache, where all
+// pairs are one block.
+struct TileOfSums {
+  const Window &w;
+  const Lookup &l;
+  Sink &sink;
+  std::vector<int16_t> room;
+  std::vector<int64_t> sums;  // [output][pixel]
+  int16_t *x;                 // [chunk][part], each as `gather` makes it
+
+  TileOfSums(const Window &w, const Lookup &l, Sink &sink)
+      : w(w),
+        l(l),
+        sink(sink),
+        room((int64_t)l.parts() * std::min(l.block, l.pairs) * PAIR + 32),
+        sums(round_up(l.pairs <= l.block ? TURNED : w.outputs, TOGETHER) * PIXELS),
+        x((int16_t *)round_up((int64_t)room.data(), 64)) {}
+
+  template <int COUNT> void add(const Image &image, const Tile &tile, int64_t at, int pixels) {
+    const Entry *entries = l.entries;
+    const Run *run = l.runs;
+    const int32_t *count = l.counts;
+    const Four *common = l.common;
+    for (int block = 0; block < l.pairs; block += l.block) {
+      const int inside = std::min(l.block, l.pairs - block);
+      for (int pair = 0; pair < inside; pair += l.chunk)
+        gather(tile, image, l, block + pair, std::min(l.chunk, inside - pair), pixels,
+               x + (int64_t)pair * l.parts() * PAIR);
+      for (int o = 0; o < w.outputs; o += TOGETHER, common += inside) {
+        int64_t *to = sums.data() + (int64_t)(l.pairs <= l.block ? o % TURNED : o) * PIXELS;
+        add_block<COUNT>(common, inside, block == 0, to);
+        for (int k = 0; k < std::min(TOGETHER, w.outputs - o); ++k)
+          for (const Run *end = run + *count++; run < end; entries += run++->entries)
+            add_entries<COUNT>(x, l.rows, entries, *run, to + k * PIXELS);
+        const int done = std::min(o + TOGETHER, w.outputs), first = o / TURNED * TURNED;
+        if (block + inside == l.pairs && (done % TURNED == 0 || done == w.outputs))
+          sink.take(to - (int64_t)(o - first) * PIXELS, done - first, first, at, pixels);
+      }
+    }
+  }
+
+  // What has the common shift, of the pairs of a block.
+  template <int COUNT> void add_block(const Four *common, int inside, bool fresh, int64_t *to) const {
+    for (int pair = 0; pair < inside; pair += l.chunk) {
+      const int pairs = std::min(l.chunk, inside - pair);
+      for (int part = 0; part < l.parts(); ++part, fresh = false)
+        add_fours<COUNT>(x + ((int64_t)pair * l.parts() + (int64_t)part * pairs) * PAIR,
+                         l.rows + (int64_t)part / l.windows * l.height * 16, common + pair, pairs,
+                         l.shift + WINDOW * (part % l.windows), fresh, to);
+    }
+  }
+};
+
 // Frames whose pixels are those of the output from `done` on.
 void convolve(const uint8_t *codes, const Window &w, const Lookup &l, Sink &sink, int64_t done) {
   const int64_t area = (int64_t)w.rows * w.columns;
   const int together = (int)(area < PIXELS ? (PIXELS + area - 1) / area : 1);  // frames that fill a tile
   Image image(w, together);
-  std::vector<int16_t> room((int64_t)l.groups * l.windows * l.chunk * PAIR + 32);
-  int16_t *x = (int16_t *)round_up((int64_t)room.data(), 64);
-  std::vector<int64_t> sums(round_up(w.outputs, TOGETHER) * PIXELS);
+  TileOfSums sums(w, l, sink);
   for (int frame = 0; frame < w.frames; frame += together) {
     const int frames = w.frames - frame < together ? w.frames - frame : together;
     image.spread(codes + (int64_t)frame * w.height * w.width * w.channels, w, frames, l);
     for (int64_t first = 0; first < frames * area; first += PIXELS) {
       const Tile tile(w, image, first, frames * area);
       const int pixels = (int)(frames * area - first < PIXELS ? frames * area - first : PIXELS);
-      std::memset(sums.data(), 0, sizeof(int64_t) * sums.size());
-      const Entry *entries = l.entries;
-      const Run *run = l.runs;
-      const int32_t *count = l.counts;
-      const uint16_t *common = l.common;
-      for (int pair = 0; pair < l.pairs; pair += l.chunk) {
-        const int pairs = l.pairs - pair < l.chunk ? l.pairs - pair : l.chunk;
-        gather(tile, image, l, pair, pairs, pixels, x);
-        for (int o = 0; o < w.outputs; o += TOGETHER, common += (int64_t)pairs * TOGETHER * 2)
-          for (int part = 0; part < l.groups * l.windows; ++part)
-            add_common(x + (int64_t)part * pairs * PAIR, l.rows + (int64_t)part / l.windows * l.height * 16,
-                       common, pairs, l.shift + WINDOW * (part % l.windows), pixels,
-                       sums.data() + (int64_t)o * PIXELS);
-        for (int o = 0; o < w.outputs; ++o)
-          for (const Run *end = run + *count++; run < end; entries += run++->entries)
-            add_run(x, l.rows, entries, *run, sums.data() + (int64_t)o * PIXELS);
-      }
       const int64_t at = done + frame * area + first;
       sink.begin(at);
-      sink.take(sums.data(), w.outputs, 0, at, pixels);
+      with_vectors(pixels, [&](auto count) { sums.add<count()>(image, tile, at, pixels); });
       sink.end(pixels);
     }
   }

@@ -87,12 +87,13 @@ template <int VECTORS> struct Products {
     }
   }
 
-  // sums * 2**by, added to those of 64 bits.
-  inline void add_shifted(int by, int64_t *to) const {
+  // sums * 2**by, added to those of 64 bits, or in their place where these are `fresh`.
+  inline void add_shifted(int by, bool fresh, int64_t *to) const {
     const __m128i shift = _mm_cvtsi32_si128(by);
     const auto four = [&](__m128i x, int64_t *at) {
       const __m256i wide = _mm256_sll_epi64(_mm256_cvtepi32_epi64(x), shift);
-      _mm256_storeu_si256((__m256i *)at, _mm256_add_epi64(_mm256_loadu_si256((const __m256i *)at), wide));
+      const __m256i known = fresh ? _mm256_setzero_si256() : _mm256_loadu_si256((const __m256i *)at);
+      _mm256_storeu_si256((__m256i *)at, _mm256_add_epi64(known, wide));
     };
     for (int v = 0; v < VECTORS; ++v, to += 16)
       for (int side = 0; side < 2; ++side) {

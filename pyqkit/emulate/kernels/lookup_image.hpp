@@ -11,8 +11,15 @@
 
 namespace looked_up {
 
+const int TOGETHER = 4;  // outputs
+
+// Rows that a few outputs choose for a pair, which is counted from the first of a chunk.
+struct Four {
+  uint16_t pair, rows[TOGETHER][2];
+};
+
 struct Entry {
-  uint16_t pair, rows[2], unused;  // of activations, counted from the first of the chunk; one row each
+  uint16_t pair, rows[2], unused;  // of activations, counted from the first of the block; one row each
 };
 
 struct Run {
@@ -25,12 +32,14 @@ struct Lookup {
   const int16_t *powers;            // [window][64]
   const int16_t *rows;              // [sixteen mantissas][row][16]
   const int32_t *places;            // [pair][2] of elements of the window in the image that `spread` makes
-  const uint16_t
-      *common;  // rows of the weights that have the common shift, [chunk][four outputs][pair][output][2]
+  const Four *common;    // rows of the weights that have the common shift, [block][four outputs][pair]
   const Entry *entries;  // of all others
   const Run *runs;
-  const int32_t *counts;                                       // of runs, [chunk][output]
-  int32_t windows, groups, height, pairs, chunk, zero, shift;  // groups of mantissas, rows of each
+  const int32_t *counts;                         // of runs, [block][output]
+  int32_t windows, groups, height, zero, shift;  // groups of mantissas, rows of each
+  int32_t pairs, chunk, block;  // of a window; whose sum fits 32 bits; that are made at a time, some chunks
+
+  int parts() const { return groups * windows; }
 };
 
 namespace {
@@ -38,10 +47,9 @@ namespace {
 const int VECTORS = 4, PIXELS = VECTORS * LANES;  // of a tile, whose sums stay in registers
 
 const int PAIR =
-    2 * PIXELS * 2;      // of one chunk of a tile: [group][window][pair][mantissas, powers][vector][pixel][2]
-const int TOGETHER = 4;  // outputs
-const int WINDOW = 15;   // powers of two that are int16
-const int POWERS = 64;   // with both signs, and zero
+    2 * PIXELS * 2;     // of one chunk of a tile: [group][window][pair][mantissas, powers][vector][pixel][2]
+const int WINDOW = 15;  // powers of two that are int16
+const int POWERS = 64;  // with both signs, and zero
 
 inline int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 

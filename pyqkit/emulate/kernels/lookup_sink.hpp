@@ -2,6 +2,7 @@
 #pragma once
 #include "lookup_image.hpp"
 #include "requantise.hpp"
+#include "search_tree.hpp"
 
 namespace looked_up {
 
@@ -21,7 +22,7 @@ namespace {
 #ifdef PYQKIT_VNNI
 // Thresholds of each output as a search tree of float32, in which rounded sums are found, and as they are.
 struct Trees {
-  int levels = 0;
+  int levels;
   bool same;                      // outputs have one tree
   std::vector<float> nodes;       // [output][place]: those of level l begin at 2**l
   std::vector<int64_t> sorted;    // [output][place]
@@ -32,19 +33,14 @@ struct Trees {
     return r && !r->multiplier && r->out_bytes == 1 && r->count < 256;
   }
 
-  Trees(const Requantiser &r, int outputs, bool wide) : same(r.same) {
-    while (r.count >> levels) ++levels;
-    levels = levels ? levels : 1;
+  Trees(const Requantiser &r, int outputs, bool wide) : levels(levels_of(r.count)), same(r.same) {
     const int size = 1 << levels, trees = same ? 1 : outputs;
     nodes.resize((int64_t)trees * size + 3 * LANES);
     sorted.resize((int64_t)trees * (size - 1));
     for (size_t i = 0; i < sorted.size(); ++i)
       sorted[i] = wide ? ((const int64_t *)r.by_channel)[i] : ((const int32_t *)r.by_channel)[i];
     for (int o = 0; o < trees; ++o)
-      for (int level = 0; level < levels; ++level)
-        for (int node = 0; node < 1 << level; ++node)
-          nodes[(int64_t)o * size + (1 << level) + node] =
-              (float)sorted[(int64_t)o * (size - 1) + ((2 * node + 1) << (levels - 1 - level)) - 1];
+      grow_tree(sorted.data() + (int64_t)o * (size - 1), levels, nodes.data() + (int64_t)o * size);
     for (int falling = 0; falling < 2; ++falling) {
       codes[falling].resize(256);
       for (int steps = 0; steps <= r.count; ++steps)
@@ -52,37 +48,18 @@ struct Trees {
     }
   }
 
-  // Steps of sixteen sums of one output.
-  void find(const int64_t *sums, int output, uint8_t *steps) const {
-    const int64_t place_of_tree = same ? 0 : output;
-    const float *tree = nodes.data() + (place_of_tree << levels);
-    const __m512 x = _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtepi64_ps(_mm512_loadu_si512(sums))),
-                                        _mm512_cvtepi64_ps(_mm512_loadu_si512(sums + 8)), 1);
-    __m512i place = _mm512_setzero_si512();
-    __mmask16 equal = 0;
-    for (int level = 0; level < levels; ++level) {
-      const float *from = tree + (1 << level);
-      __m512 node;
-      if (level < 5) {
-        node = _mm512_permutexvar_ps(place, _mm512_loadu_ps(from));
-      } else {
-        node = _mm512_permutex2var_ps(_mm512_loadu_ps(from), place, _mm512_loadu_ps(from + 16));
-        for (int k = 1; k < 1 << (level - 5); ++k)
-          node = _mm512_mask_mov_ps(
-              node, _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(place, 5), _mm512_set1_epi32(k)),
-              _mm512_permutex2var_ps(_mm512_loadu_ps(from + 32 * k), place,
-                                     _mm512_loadu_ps(from + 32 * k + 16)));
-      }
-      equal |= _mm512_cmp_ps_mask(x, node, _CMP_EQ_OQ);
-      place = _mm512_add_epi32(place, place);
-      place =
-          _mm512_mask_add_epi32(place, _mm512_cmp_ps_mask(x, node, _CMP_GE_OQ), place, _mm512_set1_epi32(1));
-    }
-    _mm_storeu_si128((__m128i *)steps, _mm512_cvtepi32_epi8(place));
-    if (__builtin_expect(equal, 0)) {  // rounded alike: the integers decide
-      const int64_t *limits = sorted.data() + place_of_tree * ((1 << levels) - 1);
-      for (int p = 0; p < LANES; ++p)
-        while (steps[p] && limits[steps[p] - 1] > sums[p]) --steps[p];
+  // Steps of sums of one output, 16 or 64.
+  template <int COUNT> void find(const int64_t *sums, int output, uint8_t *steps) const {
+    const int64_t tree = same ? 0 : output;
+    float numbers[COUNT * LANES];
+#pragma GCC unroll 8
+    for (int half = 0; half < 2 * COUNT; ++half)
+      _mm256_storeu_ps(numbers + 8 * half, _mm512_cvtepi64_ps(_mm512_loadu_si512(sums + 8 * half)));
+    uint64_t equal = find_steps<COUNT>(levels, nodes.data() + (tree << levels), numbers, steps);
+    const int64_t *limits = sorted.data() + tree * ((1 << levels) - 1);
+    for (; equal; equal &= equal - 1) {  // rounded alike: the integers decide
+      const int p = __builtin_ctzll(equal);
+      while (steps[p] && limits[steps[p] - 1] > sums[p]) --steps[p];
     }
   }
 };
@@ -97,7 +74,10 @@ inline void requantise_tile(const int64_t *sums, int outputs, int pixels, const 
     const int n = outputs - first < 16 ? outputs - first : 16;
     for (int o = 0; o < n; ++o, sums += PIXELS) {
       const int at = channel + first + o;
-      for (int p = 0; p < pixels; p += LANES) trees.find(sums + p, at, steps + p);
+      if (pixels <= LANES)
+        trees.find<1>(sums, at, steps);
+      else
+        trees.find<VECTORS>(sums, at, steps);
       look_up(steps, round_up(pixels, LANES), trees.codes[falling[at] != 0].data(), found[o]);
     }
     for (int p = 0; n == 16 && p < turning; p += 16) {
@@ -112,14 +92,16 @@ inline void requantise_tile(const int64_t *sums, int outputs, int pixels, const 
 }
 #endif
 
-inline void join(int64_t *sums, int outputs, int64_t first, int pixels, const Finish &to) {
+// Adds the other branch to sums of outputs from channel `channel` on.
+inline void join(int64_t *sums, int outputs, int channel, int channels, int64_t first, int pixels,
+                 const Finish &to) {
   for (int p = 0; p < pixels; ++p)
     for (int o = 0; o < outputs; ++o) {
-      const int64_t at = (first + p) * outputs + o;
+      const int64_t at = (first + p) * channels + channel + o;
       const int64_t other =
           to.integers ? to.integers[((const uint8_t *)to.joined)[at]] : ((const int64_t *)to.joined)[at];
       int64_t &sum = sums[(int64_t)o * PIXELS + p];
-      sum = sum * to.scale[o] + other * to.factor[o];
+      sum = sum * to.scale[channel + o] + other * to.factor[channel + o];
     }
 }
 
@@ -154,7 +136,7 @@ struct Sink {
 
   // Outputs from channel `channel` on, of a tile of pixels from `first` on.
   void take(int64_t *sums, int outputs, int channel, int64_t first, int pixels) {
-    if (to.joined) join(sums, outputs, first, pixels, to);
+    if (to.joined) join(sums, outputs, channel, channels, first, pixels, to);
 #ifdef PYQKIT_VNNI
     if (!trees.empty())
       return requantise_tile(sums, outputs, pixels, trees[0], to.requantiser->falling, channel, channels,

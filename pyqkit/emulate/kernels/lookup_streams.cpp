@@ -10,16 +10,14 @@ struct Streams {
   const uint8_t *mantissa, *power;  // by code of the left stream; powers by index into `powers`
   const int16_t *powers;            // [window][64]
   const int16_t *rows;              // [sixteen mantissas][row][16]
-  const uint16_t
-      *row;  // [shift][256], by code of the right stream; the first, which is empty, for other shifts
-  const int32_t *shifts;                   // of rows
+  const uint8_t *row;     // [shift][256], by code of the right stream; 0, which is empty, for other shifts
+  const int32_t *shifts;  // of rows
   int32_t windows, groups, height, count;  // groups of mantissas, rows of each, shifts
   int32_t chunk;                           // pairs whose sum fits 32 bits
   int32_t left_pixels, right_pixels, heads, terms, results, across;
 
   int pairs() const { return (terms + 1) / 2; }
   int outputs() const { return (int)round_up(results, TOGETHER); }
-  int64_t chosen() const { return (int64_t)count * outputs() * pairs() * 2; }  // rows of a head
 
   // Codes of the right stream for a result, from one term to the next.
   const uint8_t *codes(const uint8_t *right, int head, int result) const {
@@ -31,26 +29,50 @@ struct Streams {
 
 namespace {
 
-// Rows that a head of the right stream chooses, in the order of use: [chunk][shift][four results][pair][result][2].
-void choose(const uint8_t *right, const Streams &s, int head, uint16_t *to) {
-  const int64_t step = s.step();
-  for (int pair = 0; pair < s.pairs(); pair += s.chunk) {
-    const int last = std::min(2 * (pair + s.chunk), 2 * s.pairs());
+// Pairs of a chunk with a row for one of four results: those whose rows are all empty are left out.
+struct Fours {
+  std::vector<uint8_t> rows;  // [shift][code of a frame of the right stream]
+  std::vector<Four> fours;    // [shift][chunk][four results], as many as counted
+  std::vector<int> counts;
+
+  // Those of all codes of a frame.
+  void look(const uint8_t *right, int64_t codes, const Streams &s) {
+    rows.resize(s.count * codes);
     for (int shift = 0; shift < s.count; ++shift)
-      for (int four = 0; four < s.outputs(); four += TOGETHER) {
-        const int inside = std::min(TOGETHER, s.results - four);
-        uint16_t *first = to;
-        to += (last - 2 * pair) * TOGETHER;
-        std::fill(first, to, 0);
-        for (int o = 0; o < inside; ++o) {
-          const uint8_t *codes = s.codes(right, head, four + o);
-          for (int term = 2 * pair; term < std::min(last, s.terms); ++term)
-            first[(term / 2 - pair) * 2 * TOGETHER + 2 * o + term % 2] =
-                s.row[256 * shift + codes[term * step]];
-        }
-      }
+      look_up(right, codes, s.row + 256 * shift, rows.data() + shift * codes);
   }
-}
+
+  // Those of a head.
+  void choose(const Streams &s, int head) {
+    fours.clear();
+    counts.clear();
+    const int64_t codes = rows.size() / s.count;
+    for (int shift = 0; shift < s.count; ++shift)
+      for (int pair = 0; pair < s.pairs(); pair += s.chunk)
+        for (int result = 0; result < s.results; result += TOGETHER) {
+          const size_t before = fours.size();
+          for (int k = pair; k < std::min(pair + s.chunk, s.pairs()); ++k)
+            choose_pair(s.codes(rows.data() + shift * codes, head, result), s,
+                        std::min(TOGETHER, s.results - result), k, k - pair);
+          counts.push_back((int)(fours.size() - before));
+        }
+  }
+
+  void choose_pair(const uint8_t *from, const Streams &s, int results, int pair, int place) {
+    Four four{};
+    four.pair = (uint16_t)place;
+    const int64_t apart = s.across ? 1 : (int64_t)s.heads * s.terms, step = s.step();
+    unsigned any = 0;
+    from += 2 * pair * step;
+    const bool single = 2 * pair + 1 == s.terms;  // the last one, of an odd number
+    for (int o = 0; o < results; ++o) {
+      four.rows[o][0] = from[o * apart];
+      four.rows[o][1] = single ? 0 : from[o * apart + step];
+      any |= four.rows[o][0] | four.rows[o][1];
+    }
+    if (any) fours.push_back(four);
+  }
+};
 
 // The left stream as the image of a convolution, each channel a row of pixels.
 struct Left {
@@ -78,19 +100,27 @@ struct Left {
 };
 
 // Sums of a tile of pixels, [result][pixel].
-void add_products(const Tile &tile, const Image &image, const Lookup &l, const Streams &s,
-                  const uint16_t *which, int pixels, int16_t *x, int64_t *sums) {
+void add_products(const Tile &tile, const Image &image, const Lookup &l, const Streams &s, const Fours &fours,
+                  int pixels, int16_t *x, int64_t *sums) {
   const int parts = s.groups * s.windows;
-  for (int pair = 0; pair < s.pairs(); pair += s.chunk) {
-    const int pairs = std::min(s.chunk, s.pairs() - pair);
-    gather(tile, image, l, pair, pairs, pixels, x);
-    for (int shift = 0; shift < s.count; ++shift)
-      for (int four = 0; four < s.outputs(); four += TOGETHER, which += (int64_t)pairs * TOGETHER * 2)
-        for (int part = 0; part < parts; ++part)
-          add_common(x + (int64_t)part * pairs * PAIR, s.rows + (int64_t)part / s.windows * s.height * 16,
-                     which, pairs, s.shifts[shift] + WINDOW * (part % s.windows), pixels,
-                     sums + (int64_t)four * PIXELS);
-  }
+  for (int pair = 0; pair < s.pairs(); pair += s.chunk)
+    gather(tile, image, l, pair, std::min(s.chunk, s.pairs() - pair), pixels,
+           x + (int64_t)pair * parts * PAIR);
+  const Four *four = fours.fours.data();
+  const int *count = fours.counts.data();
+  for (int shift = 0; shift < s.count; ++shift)
+    for (int pair = 0; pair < s.pairs(); pair += s.chunk) {
+      const int pairs = std::min(s.chunk, s.pairs() - pair);
+      const bool first = !shift && !pair;
+      for (int result = 0; result < s.results; result += TOGETHER, four += *count++)
+        for (int part = 0; part < parts && (*count || first); ++part)
+          with_vectors(pixels, [&](auto vectors) {
+            add_fours<vectors()>(x + ((int64_t)pair * parts + (int64_t)part * pairs) * PAIR,
+                                 s.rows + (int64_t)part / s.windows * s.height * 16, four, *count,
+                                 s.shifts[shift] + WINDOW * (part % s.windows), first && !part,
+                                 sums + (int64_t)result * PIXELS);
+          });
+    }
 }
 
 }  // namespace
@@ -107,26 +137,24 @@ void pyqkit_lookup_streams(const uint8_t *left, const uint8_t *right, int frames
 #endif
   const Left from(s);
   Image image(from.window, 1);
-  const int64_t chunk = std::min(s.chunk, s.pairs());
-  std::vector<int16_t> room((int64_t)s.groups * s.windows * chunk * PAIR + 32);
+  std::vector<int16_t> room((int64_t)s.groups * s.windows * s.pairs() * PAIR + 32);
   int16_t *x = (int16_t *)round_up((int64_t)room.data(), 64);
-  std::vector<uint16_t> which(s.chosen());
+  Fours fours;
   std::vector<int64_t> sums((int64_t)s.outputs() * PIXELS);
   Sink sink(*finish, s.heads * s.results, s.left_pixels);
   for (int frame = 0; frame < frames; ++frame) {
     image.spread(left + frame * (int64_t)s.left_pixels * from.window.channels, from.window, 1, from.lookup);
-    const uint8_t *codes =
-        right + frame * (int64_t)s.right_pixels * s.heads * (s.across ? s.results : s.terms);
+    const int64_t codes = (int64_t)s.right_pixels * s.heads * (s.across ? s.results : s.terms);
+    fours.look(right + frame * codes, codes, s);
     const int64_t pixel = (int64_t)frame * s.left_pixels;
     sink.begin(pixel);
     for (int head = 0; head < s.heads; ++head) {
-      choose(codes, s, head, which.data());
+      fours.choose(s, head);
       const Lookup l = from.of(head, s.pairs());
       for (int first = 0; first < s.left_pixels; first += PIXELS) {
         const int pixels = std::min(PIXELS, s.left_pixels - first);
         const Tile tile(from.window, image, first, s.left_pixels);
-        std::memset(sums.data(), 0, sizeof(int64_t) * sums.size());
-        add_products(tile, image, l, s, which.data(), pixels, x, sums.data());
+        add_products(tile, image, l, s, fours, pixels, x, sums.data());
         sink.take(sums.data(), s.results, head * s.results, pixel + first, pixels);
       }
     }

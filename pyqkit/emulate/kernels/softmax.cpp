@@ -32,13 +32,9 @@ template <class Round> bool share_row(const Scores &s, const Round &round, int l
     sum += x[i];
   }
   const double scale = s.gain / (double)sum, below = scale * (1 - MARGIN), above = scale * (1 + MARGIN);
-  int64_t unsure = sum == 0;
-  for (int i = 0; i < length; ++i) {
-    const double from = round.nearest(x[i] * below), to = round.nearest(x[i] * above);
-    unsure |= from != to;
-    x[i] = (int32_t)round.carrier(from);
-  }
-  return unsure;
+  const bool unsure =
+      round_between(round, length, [&](int i) { return Margin{x[i] * below, x[i] * above}; }, x);
+  return unsure || sum == 0;
 }
 
 }  // namespace

@@ -6,11 +6,12 @@ import ctypes
 
 import numpy as np
 
-from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type, integers_of
+from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
 from pyqkit.emulate.compute import Call, Compute, Kernel, prepared
 from pyqkit.emulate.nearest import Nearest
 from pyqkit.emulate.runner import Runner, runs
 from pyqkit.emulate.unsure import Decided
+from pyqkit.formats import NumberFormat
 from pyqkit.graph.ops.layer_norm import LayerNorm
 
 
@@ -18,7 +19,7 @@ class _Norm(ctypes.Structure):
     """`Norm` of kernels/layer_norm.cpp."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("gains", "offsets")),
+        *((name, ctypes.c_void_p) for name in ("gains", "offsets", "integers")),
         ("epsilon", ctypes.c_double),
         *((name, ctypes.c_int32) for name in ("channels", "centred")),
     ]
@@ -35,20 +36,17 @@ class LayerNormRunner(Runner):
         if library is None or kind not in KERNEL_TYPES or not Nearest.fits(out):
             return super().alone()
         call, nearest, fmt = library.pyqkit_layer_norm, Nearest(out), tensor.format
-        norm = _Table(op)
+        norm = _Table(op, fmt)
 
         def bind(x: list[np.ndarray], result: np.ndarray) -> Call:
             pixels = x[0].size // channels
             decided = Decided(
                 op, tensor, out, x[0].reshape(pixels, channels), result.reshape(pixels, channels)
             )
-            integers = np.empty(x[0].shape, np.int32) if fmt.is_logarithmic else x[0]
-            given = integers, KERNEL_TYPES.index(integers.dtype), ctypes.c_int64(pixels)
+            given = x[0], KERNEL_TYPES.index(kind), ctypes.c_int64(pixels)
             normalise = prepared(call, *given, norm.address, nearest.address, result, decided.unsure)
 
             def run() -> None:
-                if fmt.is_logarithmic:  # the operator takes those below 2**31 alone
-                    integers[:] = integers_of(x[0], fmt)
                 if normalise():
                     decided.decide()
 
@@ -58,12 +56,15 @@ class LayerNormRunner(Runner):
 
 
 class _Table:
-    """Gains and offsets of all channels."""
+    """Gains and offsets of all channels, and what codes of Logarithmic Posits stand for."""
 
-    def __init__(self, op: LayerNorm) -> None:
+    def __init__(self, op: LayerNorm, fmt: NumberFormat) -> None:
         self._gains = _floats(op.gain_numerators, op.gain_denominators)
         self._offsets = _floats(op.offset_numerators, op.offset_denominators)
-        rows = self._gains.ctypes.data, self._offsets.ctypes.data
+        # the operator takes integers below 2**31 alone
+        self._integers = fmt.integers.astype(np.int32) if fmt.is_logarithmic else None
+        integers = None if self._integers is None else self._integers.ctypes.data
+        rows = self._gains.ctypes.data, self._offsets.ctypes.data, integers
         self._structure = _Norm(*rows, float(op.epsilon), len(self._gains), int(op.centred))
         self.address = ctypes.c_void_p(ctypes.addressof(self._structure))
 
