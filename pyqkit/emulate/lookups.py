@@ -29,8 +29,7 @@ class Finish(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("sums", "joined", "integers", "scale", "factor")),
         ("wide", ctypes.c_int32),
-        ("requantiser", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("requantiser", "trees", "out")),
     ]
 
     @classmethod
@@ -39,7 +38,8 @@ class Finish(ctypes.Structure):
         if requantiser is None:
             return cls(sums=result.ctypes.data)
         wide = int(requantiser.sum_type == np.int64)
-        return cls(wide=wide, requantiser=requantiser.address, out=result.ctypes.data)
+        trees = None if requantiser.trees is None else requantiser.trees.ctypes.data
+        return cls(wide=wide, requantiser=requantiser.address, trees=trees, out=result.ctypes.data)
 
 
 @dataclass(frozen=True)

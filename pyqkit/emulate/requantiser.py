@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 _WHOLE = ("count", "same", "wide", "shift", "relu", "low", "high", "out_bytes")
+MOST_STEPS = 255  # of a search tree
+LONGEST_READ = 32  # nodes from the first of a level on
 
 
 class _Structure(ctypes.Structure):
@@ -105,6 +108,20 @@ class Requantiser:
         found = affine(stairs, self.out_type, kinds, self._plain, run)
         self._structure.affine = None if found is None else found.address
         return found
+
+    @cached_property
+    def trees(self) -> np.ndarray | None:
+        """Thresholds as rows of nodes of kernels/search_tree.hpp; None if there are too many, or none."""
+        if isinstance(self._op, Rescale) or self.out_type.itemsize > 1 or self._structure.count > MOST_STEPS:
+            return None
+        rows = self._arrays["by_channel"]
+        size = rows.shape[1] + 1
+        node = np.arange(1, size)
+        level = np.frexp(node)[1] - 1  # which begins at that power of two
+        place = ((2 * (node - 2**level) + 1) * size >> (level + 1)) - 1
+        trees = np.zeros(len(rows) * size + LONGEST_READ, np.float32)
+        trees[: len(rows) * size].reshape(-1, size)[:, 1:] = rows[:, place]
+        return trees
 
     def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
         """Drop the steps that every channel has always passed, and those that none ever passes.

@@ -45,10 +45,10 @@ template <int COUNT> void add_shifted(const int32_t *found, int shift, bool fres
 }
 #endif
 
-// Products of some pairs with what a few outputs choose, for COUNT vectors of pixels.
+// Products of some pairs with what a few outputs choose, for COUNT vectors of pixels. Alone, g++ keeps all sums in registers.
 template <int COUNT>
-void add_fours(const int16_t *x, const int16_t *rows, const Four *four, int pairs, int shift, bool fresh,
-               int64_t *sums) {
+__attribute__((noinline)) void add_fours(const int16_t *x, const int16_t *rows, const Four *four, int pairs,
+                                         int shift, bool fresh, int64_t *sums) {
 #ifdef PYQKIT_VNNI
   __m512i found[TOGETHER][COUNT];  // in registers, as every loop over them is unrolled
 #pragma GCC unroll 8

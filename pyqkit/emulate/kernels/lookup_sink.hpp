@@ -14,33 +14,22 @@ struct Finish {
   const int64_t *scale, *factor;  // [output], of the sums and of the other branch
   int32_t wide;
   const Requantiser *requantiser;
+  const float
+      *trees;  // thresholds of each output, or of all, as nodes of search_tree.hpp; null if there are none
   void *out;
 };
 
 namespace {
 
 #ifdef PYQKIT_VNNI
-// Thresholds of each output as a search tree of float32, in which rounded sums are found, and as they are.
+// Thresholds of each output as a search tree of float32, in which rounded sums are found.
 struct Trees {
+  const Finish &to;
   int levels;
-  bool same;                      // outputs have one tree
-  std::vector<float> nodes;       // [output][place]: those of level l begin at 2**l
-  std::vector<int64_t> sorted;    // [output][place]
   std::vector<uint8_t> codes[2];  // by steps, rising and falling
 
-  // Whether a requantiser has them.
-  static bool suits(const Requantiser *r) {
-    return r && !r->multiplier && r->out_bytes == 1 && r->count < 256;
-  }
-
-  Trees(const Requantiser &r, int outputs, bool wide) : levels(levels_of(r.count)), same(r.same) {
-    const int size = 1 << levels, trees = same ? 1 : outputs;
-    nodes.resize((int64_t)trees * size + 3 * LANES);
-    sorted.resize((int64_t)trees * (size - 1));
-    for (size_t i = 0; i < sorted.size(); ++i)
-      sorted[i] = wide ? ((const int64_t *)r.by_channel)[i] : ((const int32_t *)r.by_channel)[i];
-    for (int o = 0; o < trees; ++o)
-      grow_tree(sorted.data() + (int64_t)o * (size - 1), levels, nodes.data() + (int64_t)o * size);
+  explicit Trees(const Finish &finish) : to(finish), levels(levels_of(to.requantiser->count)) {
+    const Requantiser &r = *to.requantiser;
     for (int falling = 0; falling < 2; ++falling) {
       codes[falling].resize(256);
       for (int steps = 0; steps <= r.count; ++steps)
@@ -48,18 +37,22 @@ struct Trees {
     }
   }
 
+  int64_t limit(int64_t place) const {
+    const void *limits = to.requantiser->by_channel;
+    return to.wide ? ((const int64_t *)limits)[place] : ((const int32_t *)limits)[place];
+  }
+
   // Steps of sums of one output, 16 or 64.
   template <int COUNT> void find(const int64_t *sums, int output, uint8_t *steps) const {
-    const int64_t tree = same ? 0 : output;
+    const int64_t tree = to.requantiser->same ? 0 : output, limits = tree * ((1 << levels) - 1);
     float numbers[COUNT * LANES];
 #pragma GCC unroll 8
     for (int half = 0; half < 2 * COUNT; ++half)
       _mm256_storeu_ps(numbers + 8 * half, _mm512_cvtepi64_ps(_mm512_loadu_si512(sums + 8 * half)));
-    uint64_t equal = find_steps<COUNT>(levels, nodes.data() + (tree << levels), numbers, steps);
-    const int64_t *limits = sorted.data() + tree * ((1 << levels) - 1);
+    uint64_t equal = find_steps<COUNT>(levels, to.trees + (tree << levels), numbers, steps);
     for (; equal; equal &= equal - 1) {  // rounded alike: the integers decide
       const int p = __builtin_ctzll(equal);
-      while (steps[p] && limits[steps[p] - 1] > sums[p]) --steps[p];
+      while (steps[p] && limit(limits + steps[p] - 1) > sums[p]) --steps[p];
     }
   }
 };
@@ -125,7 +118,7 @@ struct Sink {
   // For so many pixels at a time.
   Sink(const Finish &finish, int channels, int64_t pixels) : to(finish), channels(channels) {
 #ifdef PYQKIT_VNNI
-    if (Trees::suits(to.requantiser)) trees.emplace_back(*to.requantiser, channels, to.wide);
+    if (to.trees) trees.emplace_back(to);
     if (!trees.empty()) return;
 #endif
     if (to.requantiser && to.wide) waiting.resize(pixels * channels);

@@ -44,33 +44,35 @@ struct Fours {
 
   // Those of a head.
   void choose(const Streams &s, int head) {
-    fours.clear();
+    fours.resize((int64_t)s.count * s.pairs() * (s.outputs() / TOGETHER) + 1);
     counts.clear();
+    Four *to = fours.data();
     const int64_t codes = rows.size() / s.count;
     for (int shift = 0; shift < s.count; ++shift)
       for (int pair = 0; pair < s.pairs(); pair += s.chunk)
         for (int result = 0; result < s.results; result += TOGETHER) {
-          const size_t before = fours.size();
+          const Four *before = to;
           for (int k = pair; k < std::min(pair + s.chunk, s.pairs()); ++k)
-            choose_pair(s.codes(rows.data() + shift * codes, head, result), s,
-                        std::min(TOGETHER, s.results - result), k, k - pair);
-          counts.push_back((int)(fours.size() - before));
+            to += chosen(s.codes(rows.data() + shift * codes, head, result), s,
+                         std::min(TOGETHER, s.results - result), k, k - pair, *to);
+          counts.push_back((int)(to - before));
         }
   }
 
-  void choose_pair(const uint8_t *from, const Streams &s, int results, int pair, int place) {
-    Four four{};
-    four.pair = (uint16_t)place;
+  // Whether one of the rows is not empty.
+  bool chosen(const uint8_t *from, const Streams &s, int results, int pair, int place, Four &four) const {
     const int64_t apart = s.across ? 1 : (int64_t)s.heads * s.terms, step = s.step();
     unsigned any = 0;
     from += 2 * pair * step;
     const bool single = 2 * pair + 1 == s.terms;  // the last one, of an odd number
+    four = {};
+    four.pair = (uint16_t)place;
     for (int o = 0; o < results; ++o) {
-      four.rows[o][0] = from[o * apart];
-      four.rows[o][1] = single ? 0 : from[o * apart + step];
-      any |= four.rows[o][0] | four.rows[o][1];
+      const uint8_t first = from[o * apart], second = single ? 0 : from[o * apart + step];
+      four.rows[o][0] = first, four.rows[o][1] = second;
+      any |= first | second;
     }
-    if (any) fours.push_back(four);
+    return any;
   }
 };
 
