@@ -21,6 +21,7 @@ from pyqkit.emulate.build import build_shared
 from pyqkit.files import OutputError
 
 _UNITS = min(4, os.cpu_count() or 1)  # compiled at the same time; each reads the compiler's headers again
+_OF_INCLUDED = 1 / 2  # work of a line that is included: much of it is declarations
 _INCLUDED = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 # of -O3, which takes 1.4 times as long
 _LOOPS = ("-ftree-vectorize", "-fvect-cost-model=dynamic", "-fpeel-loops")
@@ -77,14 +78,21 @@ def load(portable: bool = False, avx512: bool = True) -> ctypes.CDLL | None:
 
 
 def _units(files: dict[str, str]) -> dict[str, str]:
-    """All kernels in a few units about as long as each other.
+    """All kernels in a few units that take about as long as each other.
 
-    A file's length counts with all that it includes.
+    Files that include the same stay together, for a unit compiles it once.
     """
-    length = {name: sum(len(files[part]) for part in _with_included(name, files)) for name in files}
+    alike: dict[frozenset[str], list[str]] = {}
+    for name in sorted(n for n in files if n.endswith(".cpp")):
+        alike.setdefault(frozenset(_with_included(name, files) - {name}), []).append(name)
+
+    def work(names: list[str]) -> float:
+        parts = set().union(*(_with_included(name, files) for name in names))
+        return sum(len(files[part]) * (1 if part in names else _OF_INCLUDED) for part in parts)
+
     units: list[list[str]] = [[] for _ in range(_UNITS)]
-    for name in sorted((n for n in files if n.endswith(".cpp")), key=lambda n: (-length[n], n)):
-        min(units, key=lambda unit: sum(length[n] for n in unit)).append(name)
+    for names in sorted(alike.values(), key=lambda names: (-work(names), names)):
+        min(units, key=lambda unit: work([*unit, *names])).extend(names)
     return {f"unit{i}.cpp": "".join(f'#include "{name}"\n' for name in unit) for i, unit in enumerate(units)}
 
 
