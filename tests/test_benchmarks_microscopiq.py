@@ -92,7 +92,9 @@ def test_sentences_of_additions() -> None:
     chargpt = both("chargpt", "inject4", ".aimed", ".aimed")
     stories, fair = (both("stories260k", "inject4", ".aimed", budget) for budget in ("", ".aimed"))
     natural = both("stories260k", "natural", ".aimed")
-    second = [both(model, "inject4", "", seed=1) for model in ("chargpt", "stories260k")]
+    second, third = (
+        [both(model, "inject4", "", seed=seed) for model in ("chargpt", "stories260k")] for seed in (1, 2)
+    )
     unsure = said.lines[1]["stories260k", "inject8", "msq2.aimed"]
     fairer = [line for line in microscopiq.rivals(said.lines[1], unsure) if ".aimed" in line.method]
     assert [microscopiq.verdict(unsure, line) for line in fairer] == [0, 0]
@@ -110,7 +112,8 @@ def test_sentences_of_additions() -> None:
     put_in = [said.more(m, "inject8", method) for method in ("msq4.even", "gptq4.matched") for m in models]
     expected = [
         f"with the second seed by {second[0][0]} and {second[0][1]}, and by {second[1][0]} and "
-        f"{second[1][1]};",
+        f"{second[1][1]}; with the third by {third[0][0]} and {third[0][1]}, and by {third[1][0]} and "
+        f"{third[1][1]}; on `docstrings`",
         f"leave it +{put_in[0]} % and `stories260k` +{put_in[1]} %, where GPTQ of as many bits has "
         f"+{put_in[2]} % and +{put_in[3]} %.",
         f"on `stories260k` (better by {natural[0]} and {natural[1]}), and GPTQ that aims too is better by "
@@ -147,12 +150,11 @@ def test_steps_of_the_ladder_that_keep_the_sign_everywhere() -> None:
     others = [place for place, words in second if words != {"turned"}]
     assert others == ["docstrings inject4", "docstrings inject8"]
     eight = dict(found["activations MX-INT-8, migration 0.7"])
-    gains = [place for place, words in eight.items() if words == {"turned"}]
-    assert gains == ["stories260k inject4", "docstrings natural"]
+    assert [place for place, words in eight.items() if words == {"turned"}] == ["docstrings natural"]
     by_seed = [place for place, words in eight.items() if {"kept", "turned"} <= words]
-    assert by_seed == ["docstrings inject4", "docstrings inject8"]
-    for place in eight.keys() - set(gains) - set(by_seed):
-        assert eight[place] == {"not sure" if place.endswith("natural") else "kept"}
+    assert by_seed == ["stories260k inject4", "docstrings inject4", "docstrings inject8"]
+    for place in eight.keys() - {"docstrings natural", *by_seed}:
+        assert eight[place] <= {"not sure"} if place.endswith("natural") else "kept" in eight[place]
 
 
 def test_sentences_say_what_the_rows_say() -> None:
