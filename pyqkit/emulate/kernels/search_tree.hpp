@@ -9,7 +9,7 @@
 #ifdef PYQKIT_VNNI
 namespace {
 
-const int MOST_LEVELS = 8, TOGETHER_FOUND = 64;  // numbers
+const int MOST_LEVELS = 8;
 
 // So many levels hold a number of thresholds.
 inline int levels_of(int count) {

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
+from torch.fx.passes.shape_prop import TensorMetadata
 from torch.nn import functional
 
 from pyqkit.errors import UserError
-from pyqkit.quant.ptq.constants import constants
+from pyqkit.quant.ptq.constants import constants_and_shapes
 from pyqkit.quant.ptq.masks import LOW, CausalSoftmax, is_causal
 from pyqkit.quant.ptq.paths import free_path, place, stand_in
 
@@ -40,9 +40,7 @@ def write_out_attention(graph: fx.GraphModule, frames: Tensor, of_weights: bool 
     ]
     if not found:
         return
-    with torch.no_grad():
-        ShapeProp(graph).propagate(frames[:1])
-    known = constants(graph, frames)
+    known = constants_and_shapes(graph, frames)
     for node in found:
         if not of_weights or _given(node)["query"] in known:
             _write_out(graph, node, known)

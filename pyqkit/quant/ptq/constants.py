@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.fx.passes.shape_prop import ShapeProp
 
 from pyqkit.quant.ptq.parts import Kind, kind
 from pyqkit.quant.ptq.paths import free_path
@@ -19,6 +20,13 @@ def constants(graph: fx.GraphModule, frames: Tensor) -> dict[fx.Node, Any]:
     Sizes are those of one frame.
     """
     return _found(graph, frames[:1])
+
+
+def constants_and_shapes(graph: fx.GraphModule, frames: Tensor) -> dict[fx.Node, Any]:
+    """`constants` of a network whose nodes say their shapes from here on (``meta["tensor_meta"]``)."""
+    with torch.no_grad():
+        ShapeProp(graph).propagate(frames[:1])
+    return constants(graph, frames)
 
 
 def fold_constants(graph: fx.GraphModule, frames: Tensor) -> None:

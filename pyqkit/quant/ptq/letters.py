@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.passes.shape_prop import ShapeProp
 
-from pyqkit.quant.ptq.constants import constants
+from pyqkit.quant.ptq.constants import constants_and_shapes
 from pyqkit.quant.ptq.parts import is_call
 from pyqkit.quant.ptq.paths import stand_in
 
@@ -58,9 +57,7 @@ def sums_as_products(graph: fx.GraphModule, frames: Tensor) -> None:
     found = [node for node in graph.graph.nodes if is_call(node, {torch.einsum})]
     if not found:
         return
-    with torch.no_grad():
-        ShapeProp(graph).propagate(frames[:1])
-    known = constants(graph, frames)
+    known = constants_and_shapes(graph, frames)
     for node in found:
         formula, *given = node.args
         tensors = list(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else given

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
-from pyqkit.quant.ptq.constants import constants
+from pyqkit.quant.ptq.constants import constants_and_shapes
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, is_call
 from pyqkit.quant.ptq.paths import put_module
 
@@ -33,9 +32,7 @@ def weights_as_layers(graph: fx.GraphModule, frames: Tensor) -> None:
     found = [node for node in graph.graph.nodes if is_call(node, LIKE_LINEAR | MATRIX_PRODUCTS)]
     if not found:
         return
-    with torch.no_grad():
-        ShapeProp(graph).propagate(frames[:1])
-    known = constants(graph, frames)
+    known = constants_and_shapes(graph, frames)
     for node in found:
         linear = is_call(node, LIKE_LINEAR)
         given: dict[str, Any] = dict(zip(_ARGUMENTS if linear else _FACTORS, node.args)) | dict(node.kwargs)
