@@ -114,11 +114,7 @@ void pyqkit_lookup(const uint8_t *codes, const int32_t *shape, const Lookup *loo
   Window w;
   std::memcpy(&w, shape, sizeof w);
   Lookup l = *lookup;
-#ifdef PYQKIT_AVX2
-  const auto rows = bytes_apart(l.rows, (int64_t)l.groups * l.height * 16, 16);
-  const auto powers = bytes_apart(l.powers, (int64_t)l.windows * POWERS, POWERS);
-  l.rows = rows.data(), l.powers = powers.data();
-#endif
+  const Readable kept(l);
   Sink sink(*finish, w.outputs, PIXELS);
   if (!is_pointwise(w)) return convolve(codes, w, l, sink, 0);
   const int64_t pixels = (int64_t)w.frames * w.height * w.width;

@@ -51,6 +51,22 @@ const int PAIR =
 const int WINDOW = 15;  // powers of two that are int16
 const int POWERS = 64;  // with both signs, and zero
 
+// Tables of a kernel as its products read them: in AVX2 bytes apart, which are kept as long as this is.
+struct Readable {
+#ifdef PYQKIT_AVX2
+  std::vector<int16_t> rows, powers;
+
+  template <class Tables>
+  explicit Readable(Tables &tables)
+      : rows(bytes_apart(tables.rows, (int64_t)tables.groups * tables.height * 16, 16)),
+        powers(bytes_apart(tables.powers, (int64_t)tables.windows * POWERS, POWERS)) {
+    tables.rows = rows.data(), tables.powers = powers.data();
+  }
+#else
+  template <class Tables> explicit Readable(Tables &) {}
+#endif
+};
+
 inline int64_t round_up(int64_t x, int64_t step) { return (x + step - 1) / step * step; }
 
 // Entries of a table of 256, by bytes.

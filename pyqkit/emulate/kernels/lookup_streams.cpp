@@ -132,11 +132,7 @@ extern "C" {
 void pyqkit_lookup_streams(const uint8_t *left, const uint8_t *right, int frames, const Streams *streams,
                            const Finish *finish) {
   Streams s = *streams;
-#ifdef PYQKIT_AVX2
-  const auto rows = bytes_apart(s.rows, (int64_t)s.groups * s.height * 16, 16);
-  const auto powers = bytes_apart(s.powers, (int64_t)s.windows * POWERS, POWERS);
-  s.rows = rows.data(), s.powers = powers.data();
-#endif
+  const Readable kept(s);
   const Left from(s);
   Image image(from.window, 1);
   std::vector<int16_t> room((int64_t)s.groups * s.windows * s.pairs() * PAIR + 32);
