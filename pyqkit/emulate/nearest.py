@@ -12,6 +12,7 @@ import numpy as np
 
 from pyqkit.emulate.carrier import KERNEL_TYPES, carrier_type
 from pyqkit.emulate.kernels import INT32
+from pyqkit.emulate.search_trees import MOST_STEPS, search_trees
 from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.graph.graph import Tensor
 
@@ -24,7 +25,7 @@ class _Structure(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_double) for name in ("low", "high", "least", "steps", "integers")),
-        *((name, ctypes.c_void_p) for name in ("fences", "carriers", "starts")),
+        *((name, ctypes.c_void_p) for name in ("fences", "tree", "carriers", "starts")),
         *((name, ctypes.c_int32) for name in ("count", "type", "first", "buckets")),
     ]
 
@@ -55,6 +56,10 @@ class Nearest:
                 "carriers": carriers.astype(np.int32),
                 "starts": starts,
             }
+            if len(fences) <= MOST_STEPS:
+                size = 2 ** len(fences).bit_length() - 1
+                beyond = np.full(size - len(fences), np.inf)
+                self._tables["tree"] = search_trees(np.concatenate([fences, beyond])[None])
             self._structure = _Structure(
                 **{name: table.ctypes.data for name, table in self._tables.items()},
                 count=len(fences),

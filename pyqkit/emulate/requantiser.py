@@ -12,12 +12,11 @@ from pyqkit.emulate.affine import Affine, Staircase, affine, rescaled
 from pyqkit.emulate.carrier import carrier_type
 from pyqkit.emulate.compute import Call, prepared
 from pyqkit.emulate.kernels import INT32, pointer
+from pyqkit.emulate.search_trees import MOST_STEPS, search_trees
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.requantise import Rescale, Threshold
 
 _WHOLE = ("count", "same", "wide", "shift", "relu", "low", "high", "out_bytes")
-MOST_STEPS = 255  # of a search tree
-LONGEST_READ = 32  # nodes from the first of a level on
 
 
 class _Structure(ctypes.Structure):
@@ -114,14 +113,7 @@ class Requantiser:
         """Thresholds as rows of nodes of kernels/search_tree.hpp; None if there are too many, or none."""
         if isinstance(self._op, Rescale) or self.out_type.itemsize > 1 or self._structure.count > MOST_STEPS:
             return None
-        rows = self._arrays["by_channel"]
-        size = rows.shape[1] + 1
-        node = np.arange(1, size)
-        level = np.frexp(node)[1] - 1  # which begins at that power of two
-        place = ((2 * (node - 2**level) + 1) * size >> (level + 1)) - 1
-        trees = np.zeros(len(rows) * size + LONGEST_READ, np.float32)
-        trees[: len(rows) * size].reshape(-1, size)[:, 1:] = rows[:, place]
-        return trees
+        return search_trees(self._arrays["by_channel"])
 
     def _thresholds(self, op: Threshold, source: Tensor) -> dict[str, np.ndarray]:
         """Drop the steps that every channel has always passed, and those that none ever passes.

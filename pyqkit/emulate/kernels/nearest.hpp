@@ -13,6 +13,7 @@ struct Nearest {
       integers;  // minifloats, and integers, whose `least` is 0: rounded by an addition
   const double *
       fences;  // every other format: where each carrier but the first begins, and a NaN, which nothing reaches
+  const float *tree;  // of fences, filled up with infinities; null if they are too many
   const int32_t *carriers;
   const int32_t *starts;   // by bucket, how many fences lie at or below the least number in it
   int32_t count;           // of fences; 0 for the first kind
@@ -102,22 +103,14 @@ const int PIECE = 64;  // numbers at a time
 struct ByTree {
   const Nearest &n;
   int levels;
-  float nodes[(1 << MOST_LEVELS) + PIECE];
 
-  static bool suits(const Nearest &n) { return n.count < 1 << MOST_LEVELS; }
-
-  explicit ByTree(const Nearest &n) : n(n), levels(levels_of(n.count)) {
-    double sorted[1 << MOST_LEVELS];
-    std::fill(sorted, sorted + (1 << MOST_LEVELS), std::numeric_limits<double>::infinity());
-    std::copy(n.fences, n.fences + n.count, sorted);
-    grow_tree(sorted, levels, nodes);
-  }
+  explicit ByTree(const Nearest &n) : n(n), levels(levels_of(n.count)) {}
 
   bool piece(const double *low, const double *high, int count, int32_t *carriers) const {
     float from[PIECE], to[PIECE];
     uint8_t steps[PIECE];
     for (int i = 0; i < PIECE; ++i) from[i] = (float)low[i], to[i] = (float)high[i];
-    uint64_t doubtful = find_steps<PIECE / 16>(levels, nodes, from, steps);
+    uint64_t doubtful = find_steps<PIECE / 16>(levels, n.tree, from, steps);
     for (int i = 0; i < PIECE; i += 16)
       doubtful |=
           (uint64_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(from + i), _mm512_loadu_ps(to + i), _CMP_NEQ_UQ) << i;
@@ -163,7 +156,7 @@ bool round_between(const ByTree &round, int count, const Ends &ends, int32_t *ca
 // a carrier.
 template <class Act> void rounded_by(const Nearest &n, Act act) {
 #ifdef PYQKIT_VNNI
-  if (n.count && ByTree::suits(n)) return act(ByTree(n));
+  if (n.tree) return act(ByTree(n));
 #endif
   if (n.count)
     act(BySearch{n});

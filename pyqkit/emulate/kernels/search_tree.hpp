@@ -1,28 +1,19 @@
 // Steps of a staircase by a search tree of float32 whose levels are looked up in registers. Numbers and thresholds are rounded to
-// float32, which is monotone: the steps are right unless a number and a threshold are rounded alike, and that is said.
+// float32, which is monotone: the steps are right unless a number and a threshold are rounded alike, and that is said. Trees come from
+// emulate/search_trees.py.
 #pragma once
 #include <limits>
-#include <vector>
 
 #include "vector.hpp"
 
 #ifdef PYQKIT_VNNI
 namespace {
 
-const int MOST_LEVELS = 8;
-
 // So many levels hold a number of thresholds.
 inline int levels_of(int count) {
   int levels = 1;
   while (count >> levels) ++levels;
   return levels;
-}
-
-// Nodes of level l from 2**l on; `sorted` has one less than two to the power of levels.
-template <class Number> void grow_tree(const Number *sorted, int levels, float *nodes) {
-  for (int level = 0; level < levels; ++level)
-    for (int node = 0; node < 1 << level; ++node)
-      nodes[(1 << level) + node] = (float)sorted[((2 * node + 1) << (levels - 1 - level)) - 1];
 }
 
 // Nodes of a level that sixteen numbers have come to.
