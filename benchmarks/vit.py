@@ -39,7 +39,6 @@ from pyqkit.studies.lpq.result import CodedLayer
 from pyqkit.verify.compare import against_reference
 
 RESULTS = Path(__file__).parent / "results" / "vit"
-TOGETHER = 8  # frames of which the reference keeps all tensors at a time
 GENOME = Path(__file__).parent / "results" / "lpq" / "vit.lpq.0.json"  # found by `lpq.py`
 Figures = dict[str, int | float]
 
@@ -256,10 +255,8 @@ def accuracy(row: Row, accelerator: Accelerator, data: Path, x: np.ndarray, labe
 def agreement(row: Row, accelerator: Accelerator, x: np.ndarray, options: argparse.Namespace) -> Row:
     """Codes of `exact` against the reference, and those of `hls` and `rtl` against `exact`."""
     if options.reference:
-        parts = np.array_split(x[: options.reference], -(-options.reference // TOGETHER))
-        found = [_against_reference(accelerator, part) for part in parts]
-        codes, moved = (sum(part[name] for part in found) for name in ("codes", "codes_differing"))
-        definition = {name: sum(part["moved"][name] for part in found) for name in found[0]["moved"]}
+        found = _against_reference(accelerator, x[: options.reference])
+        codes, moved, definition = (found[name] for name in ("codes", "codes_differing", "moved"))
         row = replace(row, reference=options.reference, codes=codes, moved=moved, definition=definition)
     if options.hls:
         differing = _differing(accelerator, accelerator.engine("hls"), x[: options.hls])

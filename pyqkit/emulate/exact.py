@@ -22,6 +22,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 
 import numpy as np
 
@@ -108,9 +109,8 @@ class ExactEngine:
             Called with the number of frames done.
         """
         if keep and self._fuse:
-            return ExactEngine(self.graph, *self._options, fuse=False, threads=self.threads).run(
-                codes, keep=True, progress=progress
-            )
+            self._unfused.threads = self.threads
+            return self._unfused.run(codes, keep=True, progress=progress)
         codes = {name: checked_codes(given, self.graph.tensors[name], name) for name, given in codes.items()}
         frames = len(next(iter(codes.values())))
         names = list(self.graph.tensors) if keep else [port.tensor for port in self.graph.outputs]
@@ -125,6 +125,11 @@ class ExactEngine:
             if progress is not None:
                 progress(min(first + size, frames))
         return {name: _joined([part[index] for part in parts]) for index, name in enumerate(names)}
+
+    @cached_property
+    def _unfused(self) -> ExactEngine:
+        """The same graph with every tensor stored, made when somebody wants to see them all."""
+        return ExactEngine(self.graph, *self._options, fuse=False)
 
     def _run_piece(self, codes: dict[str, np.ndarray], keep: bool) -> list[np.ndarray]:
         frames = len(next(iter(codes.values())))

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,6 +65,7 @@ def exponential_table(numbers: Iterable[Fraction]) -> tuple[np.ndarray, np.ndarr
     return np.array(significands, np.int64), np.array(exponents, np.int64)
 
 
+@lru_cache(maxsize=4096)
 def _exponential(number: Fraction) -> tuple[int, int]:
     if abs(number) > 2**20:
         raise ValueError(f"e to the power of {float(number):g} is asked for")

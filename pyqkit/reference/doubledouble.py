@@ -81,6 +81,8 @@ class DoubleDouble:
 
     def __add__(self, other: DoubleDouble) -> DoubleDouble:
         high, rest = _two_sum(self.high, other.high)
+        if not self.low.any() and not other.low.any():
+            return DoubleDouble(high, rest, _bound(self.error + other.error))
         low, tail = _two_sum(self.low, other.low)
         middle, first = _two_sum(rest, low)
         high, middle = _two_sum(high, middle)
@@ -97,14 +99,19 @@ class DoubleDouble:
     def __mul__(self, other: DoubleDouble) -> DoubleDouble:
         high, rest = _two_product(self.high, other.high)
         passed = abs(self.high) * other.error + abs(other.high) * self.error + self.error * other.error
-        if not self.low.any() and not other.low.any():
+        if not other.low.any():
+            self, other = other, self
+        if not other.low.any():
             return DoubleDouble(high, rest, _bound(passed))
-        one, first = _two_product(self.high, other.low)
-        two, second = _two_product(self.low, other.high)
-        cross, third = _two_sum(one, two)
-        low, fourth = _two_sum(rest, cross)
+        cross, first = _two_product(self.high, other.low)
+        dropped = [first]
+        if self.low.any():
+            two, second = _two_product(self.low, other.high)
+            cross, third = _two_sum(cross, two)
+            dropped += [second, third, self.low * other.low]
+        low, last = _two_sum(rest, cross)
         high, low = _two_sum(high, low)
-        return DoubleDouble(high, low, _bound(2 * passed, first, second, third, fourth, self.low * other.low))
+        return DoubleDouble(high, low, _bound(2 * passed, last, *dropped))
 
     def divided(self, divisor: DoubleDouble | np.ndarray | float) -> DoubleDouble:
         """Quotient, exact where it has at most 106 bits."""

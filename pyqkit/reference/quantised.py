@@ -98,10 +98,9 @@ class Quantised:
             return self.content
         if isinstance(self.format, Integer):
             return self.format.from_integers(self.content)
-        place = {int(self.format.integers[c]): int(c) for c in self.format.codes}
-        ordered = np.array(sorted(place))
-        codes = np.array([place[int(i)] for i in ordered], self.format.code_dtype)
-        return codes[np.searchsorted(ordered, self.content)]
+        codes = np.array(self.format.codes, self.format.code_dtype)
+        ordered, places = np.unique(self.format.integers[codes], return_index=True)
+        return codes[places][np.searchsorted(ordered, self.content)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,8 @@ from pyqkit.reference.blocks import shared_exponents
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.node import Node, Operation
 from pyqkit.reference.quantised import Moved, Quantised, Shares, Value, ratio_of
-from pyqkit.reference.rounding import MODES, Grid, decide
+from pyqkit.reference.ratio import Ratio
+from pyqkit.reference.rounding import MODES, Decision, Grid, decide
 
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 OWN = ("pyqkit.custom_op.general",)
@@ -54,7 +55,15 @@ def quantise(node: Node, source: Value, quantiser: Quantiser) -> Quantised:
     """Round a value, and count its ties; refuse where the exact value is not known well enough."""
     if isinstance(source, Shares):
         return _quantise_shares(node, source, quantiser)
-    x, step = ratio_of(source).numerator, quantiser.step
+    return _chosen(quantiser, _decided(node, ratio_of(source), quantiser))
+
+
+def _chosen(quantiser: Quantiser, found: Decision) -> Quantised:
+    return Quantised(quantiser.grid.contents[found.index], quantiser.format, quantiser.step, found.ties)
+
+
+def _decided(node: Node, source: Ratio, quantiser: Quantiser) -> Decision:
+    x, step = source.numerator, quantiser.step
     if np.isnan(x.high).any():
         node.refuse("numbers were", "NaN came", "look for the node that makes it")
     if step.high.ndim > x.high.ndim or np.broadcast_shapes(step.shape, x.shape) != x.shape:
@@ -65,32 +74,26 @@ def quantise(node: Node, source: Value, quantiser: Quantiser) -> Quantised:
     if falls.any():
         step = where(falls, -step, step)
         x = x if quantiser.keeps_order else where(np.broadcast_to(falls, x.shape), -x, x)
-    found = decide(x, step * ratio_of(source).divisor, quantiser.grid)
+    found = decide(x, step * source.divisor, quantiser.grid)
     if found.undecided:
         node.refuse(
             "values that 106 bits hold were",
             f"{found.undecided} of {x.high.size} lie nearer to a boundary than their error",
             "quantise earlier, or use power-of-two scales",
         )
-    return Quantised(quantiser.grid.contents[found.index], quantiser.format, quantiser.step, found.ties)
+    return found
 
 
 def _quantise_shares(node: Node, source: Shares, quantiser: Quantiser) -> Quantised:
     """Round what a definition says, and count the codes that the real numbers have otherwise."""
-    found = quantise(node, source.definition, quantiser)
+    found = _decided(node, source.definition, quantiser)
     if quantiser.step.high.size != 1 or (quantiser.step.high < 0).any():
         node.refuse("one positive scale was", "another came", "quantise the softmax with one scale")
-    own, real = (
-        decide(x, quantiser.step * divisor, quantiser.grid).index
-        for x, divisor in (
-            (source.definition.numerator, source.definition.divisor),
-            (source, DoubleDouble.of(1.0)),
-        )
-    )
+    own, real = found.index, decide(source, quantiser.step, quantiser.grid).index
     differs = own != real
     ends = quantiser.grid.boundaries.high[np.minimum(own, real)[differs]] * float(quantiser.step.high)
     far = (np.abs(source.high[differs] - ends) > source.bound) | (np.abs(own - real)[differs] > 1)
-    return replace(found, moved=Moved(own.size, int(differs.sum()), int(far.sum())))
+    return replace(_chosen(quantiser, found), moved=Moved(own.size, int(differs.sum()), int(far.sum())))
 
 
 def scale_of(node: Node, index: int = 1) -> DoubleDouble:

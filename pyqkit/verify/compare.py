@@ -6,6 +6,7 @@ the host's part against the nodes that it stands for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from pyqkit.engines import Engine, Redefined, Say
 from pyqkit.errors import UserError
 from pyqkit.formats import NumberFormat
 from pyqkit.formats.input_frames import InputRange
-from pyqkit.graph.graph import Port, to_integers
+from pyqkit.graph.graph import Graph, Port, to_integers
 from pyqkit.graph.model import parse_model
 from pyqkit.reference.quantised import Moved, Quantised, Value, plain_of, real_of
 from pyqkit.reference.reference import Reference
@@ -28,7 +29,7 @@ from pyqkit.verify.host_part import HostComparison, before
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_CHUNK = 50
+_FRAMES, _ELEMENTS = 50, 1 << 17  # that run together, at most: of larger tensors the cache holds too little
 _ROUNDING = 2.0**-40  # relative: far more than float64 and a ratio of scales rounded to 63 bits are off
 
 
@@ -156,8 +157,9 @@ def against_reference(
     ends = {port.tensor: Layer() for port in graph.results}
     votes = _is_vote(graph.results)
     agreed, moved = 0, Moved()
-    for first in range(0, len(x), _CHUNK):
-        part = slice(first, first + _CHUNK)
+    together = _together(graph)
+    for first in range(0, len(x), together):
+        part = slice(first, first + together)
         expected = reference.run(x[part], keep=True)
         moved = sum((v.moved for v in map(plain_of, expected.values()) if isinstance(v, Quantised)), moved)
         tensors = exact.run(encode(graph, x[part]), keep=True)
@@ -184,6 +186,11 @@ def against_reference(
         "moved": asdict(moved),
         "host": {name: asdict(step) for name, step in host.steps.items()},
     }
+
+
+def _together(graph: Graph) -> int:
+    """Frames that are compared at a time, with all of their tensors."""
+    return max(1, min(_FRAMES, _ELEMENTS // max(math.prod(t.shape) for t in graph.tensors.values())))
 
 
 def _quantised(value: Value, layer: str) -> Quantised:
