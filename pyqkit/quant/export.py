@@ -211,8 +211,25 @@ def _exported(working: torch.nn.Module, x: torch.Tensor) -> Any:
     )
     del exported.opset_import[:]
     exported.opset_import.extend(kept)  # '' first: qonnx executes constants with the first version
+    _number_constants(exported, {name for name, _ in (*working.named_parameters(), *working.named_buffers())})
     name_layers(exported, working)
     return exported
+
+
+def _number_constants(model: Any, tensors: set[str]) -> None:
+    """Rename initialisers that are no tensors of the module, in place.
+
+    onnxoptimizer, which Brevitas' exporter calls, has drawn letters and digits for them: the same network
+    would be another file each time.
+    """
+    drawn = (t for t in model.graph.initializer if t.name.isalnum() and t.name not in tensors)
+    names = {tensor.name: f"/constant_{number}" for number, tensor in enumerate(drawn)}
+    for tensor in (*model.graph.initializer, *model.graph.value_info):
+        tensor.name = names.get(tensor.name, tensor.name)
+    for annotation in model.graph.quantization_annotation:
+        annotation.tensor_name = names.get(annotation.tensor_name, annotation.tensor_name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def _refuse_foreign(exported: Any) -> None:
