@@ -24,6 +24,7 @@ import torch
 import zoo
 from records import Run
 from torch import nn
+from vit_genomes import genome
 from vit_networks import NETWORKS, SEED
 
 import pyqkit
@@ -35,11 +36,9 @@ from pyqkit.quant.ptq import Recipe, quantised
 from pyqkit.quant.ptq.recipe import Scaling
 from pyqkit.report import Report
 from pyqkit.studies.lpq import export as lpq
-from pyqkit.studies.lpq.result import CodedLayer
 from pyqkit.verify.compare import against_reference
 
 RESULTS = Path(__file__).parent / "results" / "vit"
-GENOME = Path(__file__).parent / "results" / "lpq" / "vit.lpq.0.json"  # found by `lpq.py`
 Figures = dict[str, int | float]
 
 
@@ -203,10 +202,7 @@ def quantised_network(row: Row, frames: np.ndarray, data: Path) -> nn.Module:
     """The network of a row in its formats."""
     model, case = NETWORKS[row.network].model(data), CASES[row.case]
     if case is None:
-        layers = json.loads(GENOME.read_text())["values"]["layers"]
-        return lpq.quantised(
-            model, torch.from_numpy(frames), [CodedLayer.from_json(found) for found in layers]
-        )
+        return lpq.quantised(model, torch.from_numpy(frames), genome(row.network))
     recipe = Recipe.of(case.weights, case.activations, recipe=row.recipe, scaling=case.scaling)
     return quantised(model, frames, recipe, SEED).quantised
 
@@ -313,11 +309,11 @@ Quantised after training and compiled; `benchmarks/vit.py` makes this page.
 
 Weights and activations in the format of the row, or in the two of it, first and last layer in 8 bits, scales
 powers of two or, where the row says so, real; `LPQ` is what the [search](../../docs/lpq.md) of that name
-found, with formats and scales of its own in every layer. Shared layers are one set of hardware, which a frame
-passes once for each. Cycles between frames and of latency, frames a
-second and resources are estimated, for the cheapest folding that reaches the target; accuracy is that of
-engine `exact` (emulated) on the same images as the float network, with the paired 95 % interval of what is
-lost.
+found (`benchmarks/vit_genomes.py` for the small networks), with formats and scales of its own in every layer.
+Shared layers are one set of hardware, which a frame passes once for each. Cycles between frames and of
+latency, frames a second and resources are estimated, for the cheapest folding that reaches the target;
+accuracy is that of engine `exact` (emulated) on the same images as the float network, with the paired 95 %
+interval of what is lost.
 
 | network | format | recipe | board, target | frames/s | cycles | latency | LUT | FF | BRAM36 | DSP |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |

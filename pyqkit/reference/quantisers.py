@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -172,10 +173,7 @@ def _float(node: Node) -> Quantiser:
     fmt = Minifloat(exponent, mantissa, variant="ieee" if infinities else "fn" if nans else "")
     smallest = Fraction(2) ** (1 - bias - mantissa)
     end = Fraction(float(np.asarray(node.constant(5, "largest value"), np.float64).ravel()[0])) / smallest
-    magnitudes = list(range(2**mantissa))
-    for field in range(1, 2**exponent):
-        magnitudes += [(2**mantissa + fraction) << (field - 1) for fraction in range(2**mantissa)]
-    magnitudes = [m for m in magnitudes if m <= end]
+    magnitudes = tuple(m for m in _magnitudes(exponent, mantissa) if m <= int(end))
     if magnitudes[-1] != fmt.integers.max() or (
         end != magnitudes[-1] and len(magnitudes) < 2 ** (exponent + mantissa)
     ):
@@ -186,6 +184,15 @@ def _float(node: Node) -> Quantiser:
         )
     grid = Grid.of_floats(magnitudes, True, mode_of(node))
     return Quantiser(fmt, grid, scale_of(node) * DoubleDouble.of_fraction(smallest))
+
+
+@lru_cache(maxsize=64)
+def _magnitudes(exponent: int, mantissa: int) -> tuple[int, ...]:
+    """All of a minifloat with subnormals and no special codes, in units of the smallest."""
+    found = list(range(2**mantissa))
+    for field in range(1, 2**exponent):
+        found += [(2**mantissa + fraction) << (field - 1) for fraction in range(2**mantissa)]
+    return tuple(found)
 
 
 def _format(node: Node) -> Quantiser:

@@ -8,7 +8,7 @@ ties of the other formats).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from pyqkit.formats import Integer, Minifloat, NumberFormat
 from pyqkit.reference.doubledouble import DoubleDouble
 
 MODES = ("ROUND", "HALF_EVEN", "HALF_UP", "HALF_DOWN", "FLOOR", "CEIL", "UP", "DOWN", "ROUND_TO_ZERO")
+_KEPT = 64  # grids: a network has few, and many nodes of each
 _FLOAT64 = 2.0**-47  # relative: more than a float64 quotient, or a boundary rounded to float64, is off
 
 
@@ -67,7 +68,8 @@ class Grid:
         return cls(values.astype(np.float64), values, integers[1:] % 2 == 0, -float(zero_point), mode)
 
     @classmethod
-    def of_floats(cls, magnitudes: list[int], signed: bool, mode: str) -> Grid:
+    @lru_cache(maxsize=_KEPT)
+    def of_floats(cls, magnitudes: tuple[int, ...], signed: bool, mode: str) -> Grid:
         """Rising magnitudes from 0 on, in units of the smallest.
 
         A tie goes to the even multiple of the gap there.
@@ -82,13 +84,14 @@ class Grid:
         return cls(levels.astype(np.float64), levels, rises, 0.0, mode)
 
     @classmethod
+    @lru_cache(maxsize=_KEPT)
     def of_format(cls, fmt: NumberFormat, mode: str = "ROUND") -> Grid:
         """All values of a format; ties go to the even code, those of minifloats as in `of_floats`."""
         if isinstance(fmt, Integer):
             return cls.of_integers(fmt.low + fmt.zero_point, fmt.high + fmt.zero_point, fmt.zero_point, mode)
         if isinstance(fmt, Minifloat):
-            magnitudes = sorted({abs(fmt.integer(code) or 0) for code in range(2**fmt.bits)})
-            return cls.of_floats(magnitudes, fmt.signed, mode)
+            magnitudes = {abs(fmt.integer(code) or 0) for code in range(2**fmt.bits)}
+            return cls.of_floats(tuple(sorted(magnitudes)), fmt.signed, mode)
         read = fmt.exact if fmt.is_logarithmic else fmt.integer
         codes: dict[float, int] = {}
         for code in range(2**fmt.bits):
