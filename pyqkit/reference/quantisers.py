@@ -172,8 +172,11 @@ def _float(node: Node) -> Quantiser:
     infinities, nans = bool(node.attributes.get("has_inf", 0)), bool(node.attributes.get("has_nan", 0))
     fmt = Minifloat(exponent, mantissa, variant="ieee" if infinities else "fn" if nans else "")
     smallest = Fraction(2) ** (1 - bias - mantissa)
-    end = Fraction(float(np.asarray(node.constant(5, "largest value"), np.float64).ravel()[0])) / smallest
-    magnitudes = tuple(m for m in _magnitudes(exponent, mantissa) if m <= int(end))
+    largest = float(np.asarray(node.constant(5, "largest value"), np.float64).ravel()[0])
+    if not 0 < largest < np.inf:
+        node.refuse("a finite largest value above zero was", f"{largest:g} came", f"use that of {fmt}")
+    end = Fraction(largest) / smallest
+    magnitudes = tuple(m for m in _magnitudes(exponent, mantissa) if m <= end)
     if magnitudes[-1] != fmt.integers.max() or (
         end != magnitudes[-1] and len(magnitudes) < 2 ** (exponent + mantissa)
     ):

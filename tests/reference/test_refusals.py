@@ -67,6 +67,13 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "infinities": (float_quant(saturation=0), "saturation was expected"),
     "no subnormals": (float_quant(has_subnormal=0), "subnormals were expected"),
+    **{
+        f"largest value {end}": (
+            float_quant(end),
+            "a finite largest value above zero was expected by the reference",
+        )
+        for end in (-1.0, float("inf"), float("nan"))
+    },
     "largest value": (float_quant(5.0), "the largest value of e2m1 was expected"),
     "unsigned minifloat": (float_quant(signed=0), "a signed minifloat was expected"),
     "training": (norm(training_mode=1), "training mode came"),
