@@ -29,6 +29,17 @@ def test_all_problems_are_listed_at_once() -> None:
     assert "(Cos): no operator computes this; replace it; supported are " in second
 
 
+def test_a_remedy_is_said_once() -> None:
+    b = Builder(3, 4, 4)
+    x = b.quantise("x", "int4", 0.5)
+    with pytest.raises(ConversionError) as caught:
+        import_qonnx(b.model(b.node("Cos", x), b.node("Sin", x)))
+    first, second = str(caught.value).splitlines()[1:]
+    assert "(Cos): no operator computes this; replace it; supported are " in first
+    assert second.endswith("(Sin): no operator computes this; see above")
+    assert len({problem.remedy for problem in caught.value.problems}) == 1
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyqkit.errors import UserError
 
@@ -37,7 +37,10 @@ class ConversionError(UserError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         count = f"{len(problems)} node{'s' if len(problems) > 1 else ''}"
-        lines = [f"  {problem}" for problem in problems[:_LISTED]]
+        lines, said = [], set[str]()
+        for problem in problems[:_LISTED]:
+            lines.append(f"  {replace(problem, remedy='see above') if problem.remedy in said else problem}")
+            said.add(problem.remedy)
         if len(problems) > _LISTED:
             lines.append(f"  and {len(problems) - _LISTED} more")
         super().__init__(
