@@ -126,15 +126,18 @@ def verify(
     }
     if model is not None:
         parsed = parse_model(model, "model.onnx")
-        say("reference in exact arithmetic")
-        result["reference"] = against_reference(exact, parsed, x, outputs[0])
+        result["reference"] = against_reference(exact, parsed, x, outputs[0], say)
         say("float32 execution")
         result["reference"]["float32"] = float32.compare(exact, before(exact.graph, parsed), x)
     return result
 
 
 def against_reference(
-    exact: ExactEngine, model: ModelProto, x: np.ndarray, outputs: dict[str, np.ndarray]
+    exact: ExactEngine,
+    model: ModelProto,
+    x: np.ndarray,
+    outputs: dict[str, np.ndarray],
+    progress: Say | None = None,
 ) -> dict[str, Any]:
     """Compare the codes of every layer with the QONNX model in exact arithmetic.
 
@@ -145,12 +148,15 @@ def against_reference(
     x : numpy.ndarray, shape (frames, *input shape)
     outputs : dict of str to numpy.ndarray
         Codes of the same frames by output tensor, which are compared too.
+    progress : callable, optional
+        Called with a word on how many frames are done.
 
     Returns
     -------
     dict
         What `verify` calls reference, but for float32.
     """
+    say = progress or (lambda _: None)
     graph, reference = exact.graph, Reference(before(exact.graph, model))
     host = HostComparison(graph, model)
     layers = {name: Layer() for name in graph.sources}
@@ -160,6 +166,7 @@ def against_reference(
     together = _together(graph)
     for first in range(0, len(x), together):
         part = slice(first, first + together)
+        say(f"reference in exact arithmetic, {first} of {len(x)} frames")
         expected = reference.run(x[part], keep=True)
         moved = sum((v.moved for v in map(plain_of, expected.values()) if isinstance(v, Quantised)), moved)
         tensors = exact.run(encode(graph, x[part]), keep=True)
