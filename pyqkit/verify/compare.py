@@ -54,6 +54,14 @@ class Layer:
         self.ties += ties
         self.distinct |= set(np.unique(found).tolist())
 
+    def add_output(self, port: Port, integers: np.ndarray, expected: Value) -> int:
+        """Count elements of an output, and say of how many frames the largest one is the same."""
+        real, wrong = _against_output(port, integers, expected)
+        self.codes += wrong.size
+        self.differing += int(wrong.sum())
+        wanted = real_of(expected).high.reshape(real.shape)
+        return int((real.argmax(axis=1) == wanted.argmax(axis=1)).sum())
+
     def summary(self) -> dict[str, int]:
         """The counts, and how many different codes there were."""
         return {**vars(self), "distinct": len(self.distinct)}
@@ -161,7 +169,6 @@ def against_reference(
     host = HostComparison(graph, model)
     layers = {name: Layer() for name in graph.sources}
     ends = {port.tensor: Layer() for port in graph.results}
-    votes = _is_vote(graph.results)
     agreed, moved = 0, Moved()
     together = _together(graph)
     for first in range(0, len(x), together):
@@ -174,21 +181,17 @@ def against_reference(
             value = _quantised(expected[source], name)
             found = graph.as_source(name, tensors[name]).reshape(value.shape)
             layers[name].add(found, value.codes(), graph.tensors[name].format, value.ties)
+        given = {port.tensor: outputs[port.tensor][part] for port in graph.results}
         for port in graph.results:
-            integers = to_integers(outputs[port.tensor][part], graph.tensors[port.tensor].format)
-            real, wrong = _against_output(port, integers, expected[port.onnx_name])
-            ends[port.tensor].codes += wrong.size
-            ends[port.tensor].differing += int(wrong.sum())
-            if votes:
-                wanted = real_of(expected[port.onnx_name]).high.reshape(real.shape)
-                agreed += int((real.argmax(axis=1) == wanted.argmax(axis=1)).sum())
-        host.add({port.tensor: outputs[port.tensor][part] for port in graph.results})
+            integers = to_integers(given[port.tensor], graph.tensors[port.tensor].format)
+            agreed += ends[port.tensor].add_output(port, integers, expected[port.onnx_name])
+        host.add(given)
     every = [*layers.items(), *ends.items()]
     return {
         "codes": sum(layer.codes for _, layer in every),
         "codes_differing": sum(layer.differing for _, layer in every),
         "differing_layers": list(dict.fromkeys(name for name, layer in every if layer.differing)),
-        "top1_agreement": agreed / len(x) if votes else None,
+        "top1_agreement": agreed / len(x) if _is_vote(graph.results) else None,
         "layers": {name: layer.summary() for name, layer in layers.items()},
         "moved": asdict(moved),
         "host": {name: asdict(step) for name, step in host.steps.items()},
