@@ -174,16 +174,13 @@ def shapes(data: Path, count: int) -> tuple[Graph, np.ndarray]:
 def resnet20(data: Path, count: int) -> tuple[Graph, np.ndarray]:
     """The pretrained network in the formats of a search, and test images."""
     import torch
+    from lpq_records import layers_found
 
     from pyqkit.studies.lpq.export import quantised
-    from pyqkit.studies.lpq.result import CodedLayer
     from pyqkit.studies.lpq.source import Cifar10Source
 
-    layers = json.loads(GENOME.read_text())["values"]["layers"]
     source = Cifar10Source("resnet20", str(data))
-    model = quantised(
-        source.network(), torch.from_numpy(source.images()), [CodedLayer.from_json(entry) for entry in layers]
-    )
+    model = quantised(source.network(), torch.from_numpy(source.images()), layers_found(GENOME))
     images = source.labelled()[0][:count]
     return lowered(model, images), images
 

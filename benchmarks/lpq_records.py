@@ -13,12 +13,18 @@ import numpy as np
 from records import write
 
 from pyqkit.studies.lpq.problem import Search
+from pyqkit.studies.lpq.result import CodedLayer
 from pyqkit.studies.lpq.study import LpqStudy
 from pyqkit.studies.runner import Outcome, Results
 from pyqkit.studies.study import Task
 
 RESULTS = Path(__file__).parent / "results" / "lpq"
 _TRACED = ("evaluations", "fitness", "bits", "divergence")
+
+
+def layers_found(path: Path) -> list[CodedLayer]:
+    """Formats and scales of all layers, from the file of a search."""
+    return [CodedLayer.from_json(layer) for layer in json.loads(path.read_text())["values"]["layers"]]
 
 
 @dataclass(frozen=True)

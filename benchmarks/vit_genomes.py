@@ -8,19 +8,18 @@ The pretrained transformer's are those that `lpq.py` has found.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from lpq_records import RESULTS as SEARCHES
+from lpq_records import layers_found
 from records import Run
 from torch import nn
 from vit_networks import NETWORKS, SEED
 
 from pyqkit.quant.ptq import frames
-from pyqkit.studies import datasets
 from pyqkit.studies.lpq import command
 from pyqkit.studies.lpq.result import CodedLayer
 from pyqkit.studies.lpq.space import Domain
@@ -43,18 +42,18 @@ class DigitsSource:
 
     def images(self) -> np.ndarray:
         """Calibration images, float32."""
-        return frames.checked(datasets.digits(SEED)[0][:_IMAGES]).numpy()
+        x, _, _ = NETWORKS[self.name].images(Path())
+        return frames.checked(x[:_IMAGES]).numpy()
 
     def labelled(self) -> tuple[np.ndarray, np.ndarray]:
         """Test images and labels."""
-        _, _, x, y = datasets.digits(SEED)
+        _, x, y = NETWORKS[self.name].images(Path())
         return x.astype(np.float32), y.astype(np.int64)
 
 
 def genome(network: str) -> list[CodedLayer]:
     """Formats and scales of all layers, as a search has found them."""
-    path = _FOUND.get(network, RESULTS / f"{network}.json")
-    return [CodedLayer.from_json(layer) for layer in json.loads(path.read_text())["values"]["layers"]]
+    return layers_found(_FOUND.get(network, RESULTS / f"{network}.json"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -65,7 +65,7 @@ def exponential_table(numbers: Iterable[Fraction]) -> tuple[np.ndarray, np.ndarr
     return np.array(significands, np.int64), np.array(exponents, np.int64)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # of a network's tables, which a reference asks for with each piece of frames
 def _exponential(number: Fraction) -> tuple[int, int]:
     if abs(number) > 2**20:
         raise ValueError(f"e to the power of {float(number):g} is asked for")

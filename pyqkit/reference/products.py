@@ -50,7 +50,12 @@ class Factor:
     @property
     def integers(self) -> np.ndarray:
         """Float64 integers, in units of the step (and of the format's unit if logarithmic)."""
-        return np.ldexp(self.tensor.integers, self.shifts) if self.shifts.any() else self.tensor.integers
+        return _shifted(self.tensor.integers, self.shifts)
+
+
+def _shifted(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Values shifted left; most tensors have nothing to shift."""
+    return np.ldexp(values, shifts) if shifts.any() else values
 
 
 def sum_of_products(node: Node, x: Value, w: Value, groups: int, sums: Sums, along: tuple[int, ...]) -> Ratio:
@@ -197,8 +202,7 @@ def log_products(left: Factor, right: Factor, sums: Sums) -> tuple[DoubleDouble,
 def _side_by_side(tables: list[np.ndarray], factor: Factor) -> np.ndarray:
     """A copy of each channel for each table, beside it, so that groups of channels stay together."""
     copies = np.stack(tables, axis=-1)[factor.tensor.content]
-    if factor.shifts.any():
-        copies = np.ldexp(copies, np.broadcast_to(factor.shifts, factor.tensor.shape)[..., None])
+    copies = _shifted(copies, np.broadcast_to(factor.shifts, factor.tensor.shape)[..., None])
     return np.moveaxis(copies, -1, 2).reshape(copies.shape[0], -1, *copies.shape[2:-1])
 
 

@@ -98,9 +98,8 @@ class Quantised:
             return self.content
         if isinstance(self.format, Integer):
             return self.format.from_integers(self.content)
-        codes = np.array(self.format.codes, self.format.code_dtype)
-        ordered, places = np.unique(self.format.integers[codes], return_index=True)
-        return codes[places][np.searchsorted(ordered, self.content)]
+        codes = self.format.codes  # in the order of their values
+        return codes[np.searchsorted(self.format.integers[codes], self.content)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,10 +56,9 @@ class Layer:
 
     def add_output(self, port: Port, integers: np.ndarray, expected: Value) -> int:
         """Count elements of an output, and say of how many frames the largest one is the same."""
-        real, wrong = _against_output(port, integers, expected)
+        real, wanted, wrong = _against_output(port, integers, expected)
         self.codes += wrong.size
         self.differing += int(wrong.sum())
-        wanted = real_of(expected).high.reshape(real.shape)
         return int((real.argmax(axis=1) == wanted.argmax(axis=1)).sum())
 
     def summary(self) -> dict[str, int]:
@@ -217,8 +216,10 @@ def _is_vote(results: list[Port]) -> bool:
     return len(results) == 1 and len(results[0].onnx_shape) == 1 and results[0].order.size > 1
 
 
-def _against_output(port: Port, integers: np.ndarray, expected: Value) -> tuple[np.ndarray, np.ndarray]:
-    """Real values of an output in ONNX's order, (frames, elements), and which of them are wrong.
+def _against_output(
+    port: Port, integers: np.ndarray, expected: Value
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Real values of an output in ONNX's order, (frames, elements), those expected, and which are wrong.
 
     An output is an offset and a multiple of its step: both must be right to what float64 holds, and no step
     may be missing.
@@ -231,7 +232,8 @@ def _against_output(port: Port, integers: np.ndarray, expected: Value) -> tuple[
     step, offset = ordered(port.scale), ordered(port.offset)
     multiple = ordered(integers) * step
     real = multiple + offset
-    distance = real - real_of(expected).high.reshape(real.shape)
+    wanted = real_of(expected).high.reshape(real.shape)
+    distance = real - wanted
     wrong = (abs(distance) > abs(step) / 2) & (step != 0)
     wrong |= abs(distance) > _ROUNDING * (abs(multiple) + abs(offset))
-    return real, wrong
+    return real, wanted, wrong
