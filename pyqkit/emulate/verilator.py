@@ -27,7 +27,7 @@ _FILES = (
 )
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "200")  # g++: more than linear in a function
 _VERILATE = (*_FILES, "-O3", "--x-assign", "fast", "--no-timing", *_SPLIT)
-_UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles
+_UNIT_BYTES = 1_500_000  # of generated C++ that one process of g++ compiles, or as much as its headers
 _SMALL_BYTES = 500_000  # of all: below it, reading Verilator's headers once is quicker than several processes
 MODEL = "model.so"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
@@ -130,9 +130,11 @@ def _units(work: Path) -> list[tuple[str, list[str]]]:
     written = [*sorted((work / "made").glob("*.cpp")), work / "harness.cpp"]
     sizes = {path: path.stat().st_size for path in written}
     once = [p for p in written if p.stem.endswith("Slow") or "__ConstPool" in p.stem or "__Syms" in p.stem]
+    headers = sum(path.stat().st_size for path in (work / "made").glob("*.h"))
+    most = max(_UNIT_BYTES, headers)  # each process reads them all
     parts: list[list[Path]] = [[]]
     for path in (p for p in written if p not in once):
-        if parts[-1] and sum(sizes[p] for p in (*parts[-1], path)) > _UNIT_BYTES:
+        if parts[-1] and sum(sizes[p] for p in (*parts[-1], path)) > most:
             parts.append([])
         parts[-1].append(path)
     units = {f"part_{i}.cpp": part for i, part in enumerate(parts)} | {"once.cpp": once}
