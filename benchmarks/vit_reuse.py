@@ -43,8 +43,11 @@ DESIGNS = (
     ("int8", "ZCU104", 0, "on"),
     ("int8", "ZCU104", 100, "off"),
     ("int8", "ZCU104", 100, "on"),
+    ("e3m2", "ZCU104", 0, "on"),
+    ("e4m3", "ZCU104", 0, "on"),
 )
-SIMULATED = ("int4", "PYNQ-Z2", 0, "on"), ("int8", "ZCU104", 0, "on")
+CASES = tuple(dict.fromkeys(case for case, *_ in DESIGNS))
+SIMULATED = ("int4", "PYNQ-Z2", 0, "on"), *((case, "ZCU104", 0, "on") for case in ("int8", "e3m2", "e4m3"))
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of weights and images")
-    parser.add_argument("--cases", nargs="+", choices=("int4", "int8"), default=["int4", "int8"])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--boards", nargs="+", choices=("PYNQ-Z2", "ZCU104"), default=["PYNQ-Z2", "ZCU104"])
     parser.add_argument("--reuse", nargs="+", choices=("on", "off"), default=["off", "on"])
     parser.add_argument("--calibration", type=int, default=256, help="frames")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +39,20 @@ class SearchTable:
         numpy.ndarray, shape (channels, 2**(steps - 1 - step))
         """
         return self.limits[:, 2**step - 1 :: 2 ** (step + 1)]
+
+
+def built(variants: Sequence[Threshold], lanes: int) -> list[Threshold]:
+    """Requantisers whose tables are built, of those that layers share.
+
+    Where all passes and channels have one row and rise, it does not matter which channel a word is of, nor
+    which pass: one of as many channels as come at a time stands for all.
+    """
+    rows = np.concatenate([op.thresholds for op in variants])
+    plain = not any(op.falling.any() or op.places is not None for op in variants)
+    if len(variants) == 1 or not plain or (rows != rows[0]).any():
+        return list(variants)
+    op = variants[0]
+    return [replace(op, thresholds=op.thresholds[:lanes], falling=op.falling[:lanes])]
 
 
 def search_table(op: Threshold, tensor: Tensor) -> SearchTable:

@@ -20,6 +20,7 @@ import numpy as np
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer
 from pyqkit.formats.reading import check, text, whole
+from pyqkit.graph import common_tables
 from pyqkit.graph.fields import text_field, whole_field
 from pyqkit.graph.graph import Graph, Operator, Tensor
 from pyqkit.names import LONGEST, Identifiers
@@ -175,6 +176,7 @@ def looped(graph: Graph, reuse: Reuse) -> Graph:
             f"equal parts, each with one tensor in and one out, were expected, but {reason}; compile "
             "the network with every layer in hardware of its own"
         )
+    graph, reuse = _with_common_tables(graph, reuse)
     parts = _parts(graph, reuse)
     ((entered,), (kept,)), (_, (left,)) = (_crossing(graph, part) for part in (parts[0], parts[-1]))
     names = Identifiers([*graph.tensors, *(op.name for op in graph.operators)], LONGEST)
@@ -197,6 +199,15 @@ def looped(graph: Graph, reuse: Reuse) -> Graph:
     behind = graph.operators[place + reuse.length * reuse.passes :]
     made.operators = [*graph.operators[:place], entry, *body, end, *behind]
     return made
+
+
+def _with_common_tables(graph: Graph, reuse: Reuse) -> tuple[Graph, Reuse]:
+    """The same parts with one table of thresholds for all channels, where that is smaller."""
+    names = [[op.name for op in part] for part in _parts(graph, reuse)]
+    made = common_tables.split(graph, names)
+    longer = (len(made.operators) - len(graph.operators)) // reuse.passes
+    first = made.operators[graph.operators.index(_parts(graph, reuse)[0][0])].name
+    return made, Reuse(first, reuse.length + longer, reuse.passes)
 
 
 def hardware(graph: Graph, reuse: Reuse) -> dict[str, str]:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyqkit.emulate.hls import HlsEngine
 from pyqkit.emulate.rtl import Simulator, Stalls
 from pyqkit.errors import UserError
 from pyqkit.formats import Integer, parse
+from pyqkit.graph import common_tables
 from pyqkit.graph.folding import Folding
 from pyqkit.graph.graph import Graph
 from pyqkit.graph.ops.add import Add
@@ -23,7 +25,8 @@ from pyqkit.graph.ops.softmax import Softmax
 from pyqkit.graph.reuse import find, looped
 from pyqkit.rtl.generate import Design, generate
 from tests.emulate.networks import Net, port
-from tests.emulate.test_engines import folding
+from tests.emulate.test_engines import FAST as FAST_CPP
+from tests.emulate.test_engines import folding, needs_compiler
 from tests.rtl.bench import FAST, mutated, needs_verilator
 
 PASSES, CHANNELS = 3, 6
@@ -66,6 +69,17 @@ def _threshold(net: Net, name: str, source: str) -> str:
     return net.add(
         Threshold(name, [source], [name], parse("e1m1"), limits[:, : len(parse("e1m1").codes) - 1], falling)
     )
+
+
+def _common_threshold(net: Net, name: str, source: str) -> str:
+    """A factor and an offset for each channel in front of thresholds that are those of all."""
+    fmt = parse("e2m1")
+    factors, offsets = net.random.integers(1, 4, (CHANNELS, 1)), net.random.integers(-2, 3, (CHANNELS, 1))
+    positions = np.array([float(boundary.position) for boundary in fmt.boundaries()])
+    limits = np.clip(np.ceil((positions - offsets) / factors + 1e-6).astype(np.int64), -8, 8)
+    falling = np.arange(CHANNELS) % 2 == 1
+    limits[falling] = 1 - limits[falling, ::-1]
+    return net.add(Threshold(name, [source], [name], fmt, np.clip(limits, -8, 8), falling))
 
 
 def _lookup(rows: int, net: Net, name: str, source: str) -> str:
@@ -132,6 +146,30 @@ def test_blocks_that_frames_pass_three_times(rule: str, parallel: int) -> None:
     simulator.stalls = Stalls(0.3, seed=5)
     assert differing(net, simulator) == 0
     assert simulator.counts.interval > design.interval
+
+
+@needs_compiler
+@needs_verilator
+@pytest.mark.parametrize("parallel", [1, 2, 3])
+def test_one_row_of_thresholds_for_all_channels_and_passes(
+    parallel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(common_tables, "FEW_BITS", 0)
+    monkeypatch.setitem(INSIDE, "common", _common_threshold)
+    net = network("common")
+    graph, foldings = shared(net, parallel)
+    kinds = {op.name: op.kind for op in graph.operators}
+    assert (kinds["inside_0_scaled"], kinds["inside_0"]) == ("rescale", "threshold")
+    simulator = Simulator(generate(graph, foldings), flags=FAST)
+    for simulator.stalls in (Stalls(0, 0), Stalls(0.3, seed=2)):
+        assert differing(net, simulator) == 0
+    module = next(text for name, text in simulator.design.files.items() if name.endswith("network.sv"))
+    block = module[module.index("pqk_threshold #(") :]
+    assert ".DEPTH(1)" in block[: block.index(";")] and ".PASSES" not in block[: block.index(";")]
+    assert len(np.unique(net.values["inside_1"])) > 8
+    (end,) = simulator.design.outputs
+    found = HlsEngine(graph, foldings, flags=FAST_CPP).run(net.codes)
+    np.testing.assert_array_equal(found[end.tensor], net.values[end.tensor])
 
 
 @needs_verilator

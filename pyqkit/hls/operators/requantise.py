@@ -8,7 +8,7 @@ import numpy as np
 
 from pyqkit.dataflow.passes import at_shift
 from pyqkit.dataflow.streams import codes
-from pyqkit.dataflow.thresholds import SearchTable, search_table
+from pyqkit.dataflow.thresholds import SearchTable, built, search_table
 from pyqkit.errors import UserError
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
@@ -24,8 +24,8 @@ def threshold(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Threshold)
     e.include("requantise")
     (tensor,) = e.graph.input_tensors(op)
-    source = e.input(op)
-    variants = e.variants(op)
+    source, passes = e.input(op), e.variants(op)
+    variants = built(passes, source.lanes)
     searches = [search_table(one, tensor) for one in variants]
     search, falling = searches[0], np.concatenate([one.falling for one in variants])
     shared = len(search.codes) == 1
@@ -41,13 +41,15 @@ def threshold(e: Emitter, op: Operator) -> None:
             "code": ("int place", place),
         },
     )
-    numbers = f"{bits}, {tensor.pixels}, {tensor.shape[2]}, {lanes}, {search.steps}"
+    channels = len(variants[0].falling)
+    pixels = tensor.pixels * tensor.shape[2] // channels
+    numbers = f"{bits}, {pixels}, {channels}, {lanes}, {search.steps}"
     e.process(
         op.name,
         f"pyqkit::threshold<{e.format(tensor.format)}, {numbers}, {table}>",
         f"{source.name}, {out.name}",
         codes(tensor) // lanes,
-        switched=True,
+        switched=len(variants) == len(passes),
     )
     if not shared:
         look_up(e, op, out, search.codes[None], tensor)

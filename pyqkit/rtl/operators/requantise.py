@@ -9,7 +9,7 @@ import numpy as np
 
 from pyqkit.dataflow.passes import at_shift
 from pyqkit.dataflow.streams import codes
-from pyqkit.dataflow.thresholds import search_table
+from pyqkit.dataflow.thresholds import built, search_table
 from pyqkit.formats.widths import signed_bits
 from pyqkit.graph.graph import Operator
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -38,7 +38,8 @@ def threshold(e: Emitter, op: Operator) -> None:
     assert isinstance(op, Threshold)
     (tensor,) = e.graph.input_tensors(op)
     source = e.input(op)
-    lanes, depth, variants = source.lanes, tensor.shape[2] // source.lanes, e.variants(op)
+    lanes, variants = source.lanes, built(e.variants(op), source.lanes)
+    depth = len(variants[0].falling) // lanes
     searches = [search_table(one, tensor) for one in variants]
     search = searches[0]
     steps, thresholds = search.steps, e.names.new(f"{op.name}_thresholds")
@@ -54,7 +55,7 @@ def threshold(e: Emitter, op: Operator) -> None:
     decoding = e.pipelined_decoding(tensor.format, width)
     parameters: Parameters = {"BITS_IN": source.bits, "WIDTH": width, **decoding, "BITS_OUT": out.bits}
     parameters |= {"STEPS": steps, "LANES": lanes, "DEPTH": depth, "THRESHOLDS": f'"{e.prefix}{thresholds}"'}
-    parameters |= e.switching(op, tensor.pixels)
+    parameters |= e.switching(op, tensor.pixels) if len(variants) > 1 else {}
     by_place = search.codes[0] if shared else np.arange(2**steps)
     parameters["CODES"] = e.table(f"{op.name}_codes", by_place, out.bits)
     rows = depth * len(variants)
