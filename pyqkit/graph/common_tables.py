@@ -20,42 +20,12 @@ import numpy as np
 from pyqkit.formats import Integer, NumberFormat
 from pyqkit.graph.graph import Graph, Tensor
 from pyqkit.graph.ops.requantise import Rescale, Threshold
+from pyqkit.graph.steps import ANY, MULTIPLIER_BITS, Rows
 from pyqkit.names import Identifiers
 
 FEW_BITS = 2**15  # of thresholds of all channels and passes: LUTs hold them
-MULTIPLIER_BITS = 25  # one DSP slice
 SUM_BITS = 60  # of every number that is compared, so that differences fit int64
 _FIRST = 4  # channels that are tried before all
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Thresholds of a requantiser as rising rows; a falling channel is that of the integers' negatives.
-
-    Attributes
-    ----------
-    thresholds : numpy.ndarray, int64, shape (channels, values - 1)
-    low, high : numpy.ndarray, int64, shape (channels, 1)
-        Of the integers.
-    sign : numpy.ndarray, int64, shape (channels,)
-    """
-
-    thresholds: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    sign: np.ndarray
-
-    @classmethod
-    def of(cls, op: Threshold, tensor: Tensor) -> Rows:
-        """Those of an operator that reads a tensor."""
-        falls = op.falling[:, None]
-        rising = np.where(falls, 1 - op.thresholds[:, ::-1], op.thresholds)
-        low, high = np.where(falls, -tensor.high, tensor.low), np.where(falls, -tensor.low, tensor.high)
-        return cls(rising, low, high, np.where(op.falling, -1, 1))
-
-    def of_channels(self, channels: np.ndarray) -> Rows:
-        """Some of the channels."""
-        return Rows(*(getattr(self, name)[channels] for name in ("thresholds", "low", "high", "sign")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,23 +69,20 @@ def _affine(rows: Rows, row: np.ndarray, relu: bool) -> tuple[np.ndarray, np.nda
 
     How much room a factor leaves for the offset is concave in the factor: it is bisected which has some.
     """
-    free = relu & (row <= 0)  # what the ReLU lifts over a limit need not reach it
-    if (rows.thresholds > rows.low)[:, free].any():
+    if relu and not rows.lifted(row):
         return None
-    seen = (rows.thresholds <= rows.high) & ~free  # by the largest integer
+    seen = (rows.thresholds <= rows.high) & ~(relu & (row <= 0))  # by the largest integer
     missed = rows.thresholds > rows.low  # by the smallest one
     least_factor, most_factor = _bracket(rows, row, seen & missed)
     while (least_factor <= most_factor).all():
         factor = (least_factor + most_factor) // 2
-        # Where the integer is its threshold, the limit is reached, and one below it is not.
-        needed = np.where(seen, row - rows.thresholds * factor[:, None], -(2**62))
-        allowed = np.where(missed, row - 1 - (rows.thresholds - 1) * factor[:, None], 2**62)
+        needed, allowed = rows.offsets(row, factor, relu)
         at, below = needed.argmax(axis=1), allowed.argmin(axis=1)
         every = np.arange(len(at))
         lowest, highest = needed[every, at], allowed[every, below]
         wrong = lowest > highest
         if not wrong.any():
-            return factor, np.where(lowest == -(2**62), highest, lowest)
+            return factor, np.where(lowest == -ANY, highest, lowest)
         rises = rows.thresholds[every, at] >= rows.thresholds[every, below]
         least_factor = np.where(wrong & rises, factor + 1, np.where(wrong, least_factor, factor))
         most_factor = np.where(wrong & ~rises, factor - 1, np.where(wrong, most_factor, factor))
@@ -160,7 +127,7 @@ def _split(graph: Graph, ops: list[Threshold], names: Identifiers) -> None:
     widest = max(max(abs(tensor.low), abs(tensor.high)) for tensor in tensors).bit_length() + 1
     if sum(op.thresholds.size for op in ops) * widest <= FEW_BITS or any(op.places is not None for op in ops):
         return
-    each = [Rows.of(op, tensor) for op, tensor in zip(ops, tensors)]
+    each = [Rows.of(op.thresholds, op.falling, tensor) for op, tensor in zip(ops, tensors)]
     parts = (np.concatenate([getattr(rows, name) for rows in each]) for name in vars(each[0]))
     found = common(Rows(*parts), ops[0].format)
     if found is None:

@@ -203,10 +203,10 @@ def looped(graph: Graph, reuse: Reuse) -> Graph:
 
 def _with_common_tables(graph: Graph, reuse: Reuse) -> tuple[Graph, Reuse]:
     """The same parts with one table of thresholds for all channels, where that is smaller."""
-    names = [[op.name for op in part] for part in _parts(graph, reuse)]
-    made = common_tables.split(graph, names)
+    parts = _parts(graph, reuse)
+    made = common_tables.split(graph, [[op.name for op in part] for part in parts])
     longer = (len(made.operators) - len(graph.operators)) // reuse.passes
-    first = made.operators[graph.operators.index(_parts(graph, reuse)[0][0])].name
+    first = made.operators[graph.operators.index(parts[0][0])].name
     return made, Reuse(first, reuse.length + longer, reuse.passes)
 
 

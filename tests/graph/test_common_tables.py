@@ -9,9 +9,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pyqkit.formats import NumberFormat, parse
-from pyqkit.graph.common_tables import Rows, common
+from pyqkit.graph.common_tables import common
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.requantise import Threshold
+from pyqkit.graph.steps import Rows
 
 LOW, HIGH = -700, 900
 TENSOR = Tensor.accumulator("x", (1, 1, 1), LOW, HIGH)
@@ -45,7 +46,7 @@ def test_every_integer_reaches_as_many_steps(name: str, relu: bool) -> None:
         slopes = [slope * int(sign) for slope, sign in zip(slopes, random.choice([-1, 1], 12))]
     offsets = [largest * Fraction(int(n), 977) for n in random.integers(-300, 300, 12)]
     op = requantiser(fmt, slopes, offsets, relu)
-    found = common(Rows.of(op, TENSOR), fmt)
+    found = common(Rows.of(op.thresholds, op.falling, TENSOR), fmt)
     assert found is not None
     assert (np.diff(found.row) > 0).all()
     integers = np.arange(LOW, HIGH + 1)[:, None]
@@ -63,4 +64,4 @@ def test_rows_of_no_common_shape_have_no_common_row() -> None:
     fmt = parse("e2m1")
     rows = np.sort(np.random.default_rng(1).integers(LOW, HIGH, (5, len(fmt.codes) - 1)), axis=1)
     op = Threshold("t", ["x"], ["t"], fmt, rows, np.zeros(5, bool))
-    assert common(Rows.of(op, TENSOR), fmt) is None
+    assert common(Rows.of(op.thresholds, op.falling, TENSOR), fmt) is None

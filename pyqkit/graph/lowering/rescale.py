@@ -18,10 +18,10 @@ from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.functions import Clip, Fractions
 from pyqkit.graph.lowering.real import Real
 from pyqkit.graph.lowering.session import Lowering
+from pyqkit.graph.steps import ANY, MULTIPLIER_BITS, Rows
 
 FEW_VALUES = 16  # up to here thresholds are cheap: a multiplier has to be a shift
 FEW_BITS = 8  # largest shift that is
-MULTIPLIER_BITS = 25  # one DSP slice
 SUM_BITS = 62
 MOST_ERROR = Fraction(1, 256)  # of a step of the output
 
@@ -56,23 +56,20 @@ def equal_to_thresholds(
     """
     if not isinstance(fmt, Integer) or len(fmt.codes) != fmt.high - fmt.low + 1:
         return None
-    # A falling channel rises in -x: its steps, read from the top, begin one after the old ones end.
-    low = np.where(falling, -tensor.high, tensor.low)[:, None]
-    high = np.where(falling, -tensor.low, tensor.high)[:, None]
-    rising = np.where(falling[:, None], 1 - thresholds[:, ::-1], thresholds)
+    rows = Rows.of(thresholds, falling, tensor)
     values = np.arange(fmt.low + 1, fmt.high + 1)
     reach = max(abs(tensor.low), abs(tensor.high), 1)
     few = len(fmt.codes) <= FEW_VALUES
     # A channel that gives one value takes any slope; a small network has many.
-    constant = np.asarray((rising <= low) | (rising > high)).all(axis=1)
+    constant = ((rows.thresholds <= rows.low) | (rows.thresholds > rows.high)).all(axis=1)
     for shift, multiplier in _multipliers(abs(slope) * ~constant, reach):
         # Few values are worth a shift alone: every multiplier is zero or a small power of two.
         if few and (multiplier & (multiplier - 1) | (multiplier > 2**FEW_BITS)).any():
             continue
         for relu in (False, True):
-            offset = _offset(rising, low, high, values, multiplier, shift, relu)
+            offset = _offset(rows, values, multiplier, shift, relu)
             if offset is not None:
-                return Scaling(np.where(falling, -multiplier, multiplier), offset, shift, relu)
+                return Scaling(multiplier * rows.sign, offset, shift, relu)
     return None
 
 
@@ -93,13 +90,7 @@ def _multipliers(slope: Fractions, reach: int) -> Iterator[tuple[int, np.ndarray
 
 
 def _offset(
-    thresholds: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    values: np.ndarray,
-    multiplier: np.ndarray,
-    shift: int,
-    relu: bool,
+    rows: Rows, values: np.ndarray, multiplier: np.ndarray, shift: int, relu: bool
 ) -> np.ndarray | None:
     """Offsets that put every step on its threshold; None if a channel has none.
 
@@ -108,18 +99,11 @@ def _offset(
     """
     half = (1 << shift) >> 1
     reached = (values << shift) - half + (values & 1 if shift else 0)
-    free = relu & (reached <= 0)  # what the ReLU lifts over the step need not reach it
-    factor = multiplier[:, None]
-    least = np.where((thresholds > high) | free, np.iinfo(np.int64).min, reached - thresholds * factor).max(
-        axis=1
-    )
-    most = np.where((thresholds <= low), np.iinfo(np.int64).max, reached - 1 - (thresholds - 1) * factor).min(
-        axis=1
-    )
-    # With a ReLU a step at or below zero is passed by every integer, so its threshold has to say so.
-    if (least > most).any() or (free & (thresholds > low)).any():
+    each_least, each_most = rows.offsets(reached, multiplier, relu)
+    least, most = each_least.max(axis=1), each_most.min(axis=1)
+    if (least > most).any() or (relu and not rows.lifted(reached)):
         return None
-    return np.where(least == np.iinfo(np.int64).min, most, least)
+    return np.where(least == -ANY, most, least)
 
 
 def rounded_scaling(
