@@ -133,9 +133,37 @@ void norm_root(hls::stream<typename RootState<Shape>::Packed> &in,
   }
 }
 
-// Codes of results. Shape, beside what it says of roots: FRACTION_BITS of a root; WIDE_BITS of what is compared; STEPS and PIECES
-// of the search; GAIN_PIECES, OFFSET_PIECES. Table: gain and offset(word, lane, piece) of the words of all passes, unit(piece),
-// limit(Step, bits above, piece), code(place).
+// What is compared of a channel: its gain times its distance from the mean, and its offset times the root.
+// Shape, beside what it says of roots: FRACTION_BITS of a root; GAIN_PIECES, OFFSET_PIECES. Table: gain and offset(word, lane, piece).
+template <class Shape, class Table, class W>
+W norm_scaled(int word, int lane, const ap_int<64> &x, const ap_int<64> &sum, const W &root) {
+#pragma HLS INLINE
+  W gain = Table::gain(word, lane, Shape::GAIN_PIECES - 1);
+  W offset = Table::offset(word, lane, Shape::OFFSET_PIECES - 1);
+  for (int piece = Shape::GAIN_PIECES - 2; piece >= 0; --piece) {
+#pragma HLS UNROLL
+    gain = W(gain * (W(1) << PIECE_BITS)) + W(Table::gain(word, lane, piece));
+  }
+  for (int piece = Shape::OFFSET_PIECES - 2; piece >= 0; --piece) {
+#pragma HLS UNROLL
+    offset = W(offset * (W(1) << PIECE_BITS)) + W(Table::offset(word, lane, piece));
+  }
+  const ap_int<64> moved = ap_int<64>(ap_int<64>(Shape::WORDS * Shape::LANES) * x) - sum;
+  return W(W(gain * W(moved)) << Shape::FRACTION_BITS) + W(offset * root);
+}
+// What limits are times: the root of a pixel times unit(piece).
+template <class Shape, class Table, class W> W norm_total(const W &root) {
+#pragma HLS INLINE
+  W unit = Table::unit(Shape::PIECES - 1);
+  for (int piece = Shape::PIECES - 2; piece >= 0; --piece) {
+#pragma HLS UNROLL
+    unit = W(unit * (W(1) << PIECE_BITS)) + W(Table::unit(piece));
+  }
+  return W(unit * root);
+}
+
+// Codes of results. Shape, beside what was said: WIDE_BITS of what is compared; STEPS and PIECES of the search. Table: gain and offset
+// of the words of all passes, unit(piece), limit(Step, bits above, piece), code(place).
 template <class In, int OUT_BITS, class Shape, class Table>
 void norm_codes(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
                 hls::stream<typename RootState<Shape>::Packed> &roots,
@@ -155,35 +183,74 @@ void norm_codes(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
       const typename State::Packed read = roots.read();
       sum = ap_int<64>(from_word<typename State::Sum, 0, State::SUM>(read));
       root = from_word<W, State::SUM + State::RADICAND + State::ROOT, State::ROOT>(read);
-      W unit = Table::unit(Shape::PIECES - 1);
-      for (int piece = Shape::PIECES - 2; piece >= 0; --piece) {
-#pragma HLS UNROLL
-        unit = W(unit * (W(1) << PIECE_BITS)) + W(Table::unit(piece));
-      }
-      total = W(unit * root);
+      total = norm_total<Shape, Table>(root);
     }
     const Word<ap_uint<In::BITS>, LANES> codes = in.read();
     Word<ap_uint<OUT_BITS>, LANES> result;
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-      W gain = Table::gain(constants + word.at, lane, Shape::GAIN_PIECES - 1);
-      W offset = Table::offset(constants + word.at, lane, Shape::OFFSET_PIECES - 1);
-      for (int piece = Shape::GAIN_PIECES - 2; piece >= 0; --piece) {
-#pragma HLS UNROLL
-        gain = W(gain * (W(1) << PIECE_BITS)) + W(Table::gain(constants + word.at, lane, piece));
-      }
-      for (int piece = Shape::OFFSET_PIECES - 2; piece >= 0; --piece) {
-#pragma HLS UNROLL
-        offset = W(offset * (W(1) << PIECE_BITS)) + W(Table::offset(constants + word.at, lane, piece));
-      }
-      const ap_int<64> x = In::decode(codes.lane[lane]);
-      const ap_int<64> moved = ap_int<64>(ap_int<64>(WORDS * LANES) * x) - sum;
-      const W scaled = W(W(gain * W(moved)) << Shape::FRACTION_BITS) + W(offset * root);
+      const W scaled =
+          norm_scaled<Shape, Table>(constants + word.at, lane, In::decode(codes.lane[lane]), sum, root);
       const int place = row_place<Table, W, Shape::PIECES>(scaled, total, 0, Step<Shape::STEPS - 1>());
       result.lane[lane] = ap_uint<OUT_BITS>(Table::code(place));
     }
     out.write(result);
     word.step();
+  }
+}
+
+// What of a word goes from one comparison to the next: the numbers, and a 1 and the bits of their places so far.
+template <class W, int LANES> struct Searched {
+  W scaled[LANES];
+  int place[LANES];
+};
+
+// The same with one comparison for each lane: the words of a pixel pass it STEPS times, one behind the other, so that as many trips as
+// a pixel has words lie between two comparisons of a word. Table: limit(Step<0>, a 1 and the bits above, piece).
+template <class In, int OUT_BITS, class Shape, class Table>
+void norm_codes_in_turn(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
+                        hls::stream<typename RootState<Shape>::Packed> &roots,
+                        hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out, int pass = 0) {
+  typedef RootState<Shape> State;
+  typedef Wide<Shape::WIDE_BITS> W;
+  static constexpr int WORDS = Shape::WORDS, LANES = Shape::LANES, STEPS = Shape::STEPS;
+  static constexpr int TRIPS = Shape::PIXELS * STEPS * WORDS;
+  PYQKIT_TRIPS(TRIPS);
+  const int constants = pass * WORDS;
+  Counter<WORDS> word;
+  Counter<STEPS> turn;
+  ap_int<64> sum = 0;
+  W root = 0, total = 0;
+  Delay<Searched<W, LANES>, WORDS> going_round;
+  for (int trip = 0; trip < TRIPS; ++trip) {
+#pragma HLS PIPELINE II = 1 style = flp
+    if (turn.first() && word.first()) {
+      const typename State::Packed read = roots.read();
+      sum = ap_int<64>(from_word<typename State::Sum, 0, State::SUM>(read));
+      root = from_word<W, State::SUM + State::RADICAND + State::ROOT, State::ROOT>(read);
+      total = norm_total<Shape, Table>(root);
+    }
+    Word<ap_uint<In::BITS>, LANES> codes;
+    if (turn.first()) codes = in.read();
+    Searched<W, LANES> searched = going_round.last();
+    Word<ap_uint<OUT_BITS>, LANES> result;
+    for (int lane = 0; lane < LANES; ++lane) {
+#pragma HLS UNROLL
+      if (turn.first()) {
+        searched.scaled[lane] =
+            norm_scaled<Shape, Table>(constants + word.at, lane, In::decode(codes.lane[lane]), sum, root);
+        searched.place[lane] = 1;
+      }
+      const int place = searched.place[lane];
+      const bool reached =
+          row_reached<Table, W, Shape::PIECES>(searched.scaled[lane], total, place, Step<0>());
+      searched.place[lane] = 2 * place + (reached ? 1 : 0);
+      const ap_uint<STEPS> found = searched.place[lane];
+      result.lane[lane] = ap_uint<OUT_BITS>(Table::code(int(found)));
+    }
+    going_round.push(searched);
+    if (turn.last()) out.write(result);
+    if (word.step()) turn.step();
   }
 }
 

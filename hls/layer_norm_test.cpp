@@ -27,6 +27,14 @@ struct Signed : Table {
   static int64_t gain(int word, int lane, int) { return gains[2 * word + lane]; }
 };
 
+// With one comparison limits stand by a 1 and the bits so far.
+struct InTurn : Signed {
+  static int64_t limit(pyqkit::Step<0>, int place, int piece) {
+    return place == 1 ? Table::limit(pyqkit::Step<1>(), 0, piece)
+                      : Table::limit(pyqkit::Step<0>(), place - 2, piece);
+  }
+};
+
 template <bool CENTRED_, int WIDE> struct Shape {
   static const int PIXELS = 3, WORDS = 2, LANES = 2, CENTRED = CENTRED_, SUM_BITS = 7, SQUARE_BITS = 10;
   static const int RADICAND_BITS = 14, RADICAND_PIECES = 2, ROOT_PIECES = 2, FRACTION_BITS = 23;
@@ -39,7 +47,7 @@ static bool reached(int64_t a, int64_t m, int64_t w, bool strict) {
   return strict ? left > right : left >= right;
 }
 
-template <bool CENTRED, int WIDE> void check(const int *integers) {
+template <bool CENTRED, int WIDE, bool IN_TURN = false> void check(const int *integers) {
   typedef Shape<CENTRED, WIDE> S;
   int codes[24], places[24];
   for (int pixel = 0; pixel < 6; ++pixel) {
@@ -65,7 +73,10 @@ template <bool CENTRED, int WIDE> void check(const int *integers) {
     CHECK_EQUAL(moments.size(), 3);
     pyqkit::norm_root<15, S>(moments, half);
     pyqkit::norm_root<15, S>(half, roots);
-    pyqkit::norm_codes<In, 2, S, Signed>(later, roots, out);
+    if (IN_TURN)
+      pyqkit::norm_codes_in_turn<In, 2, S, InTurn>(later, roots, out);
+    else
+      pyqkit::norm_codes<In, 2, S, Signed>(later, roots, out);
   }
   expect<ap_uint<2>, 2>(out, places, 24);
 }
@@ -76,5 +87,7 @@ int main() {
   check<true, 100>(integers);
   check<false, 100>(integers);
   check<true, 200>(integers);
+  check<true, 100, true>(integers);
+  check<false, 200, true>(integers);
   return finish_bench();
 }

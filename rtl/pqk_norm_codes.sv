@@ -31,6 +31,7 @@ module pqk_norm_codes #(
     parameter int LIMIT_BITS = 9,
     parameter int BITS_OUT = 4,
     parameter int STEPS = 4,
+    parameter bit IN_TURN = 0,  // as in `pqk_row_search`: a word comes every STEPS steps
     parameter int MULTIPLY_STAGES = 0,
     parameter int HELD = 0,
     parameter int CHUNK = BITS,  // as in `pqk_row_search`
@@ -50,9 +51,12 @@ module pqk_norm_codes #(
     input  wire                           out_ready,
     output logic [    LANES*BITS_OUT-1:0] out_data
 );
-  localparam int SEARCH = STEPS * (MULTIPLY_STAGES + HELD + (BITS + CHUNK - 1) / CHUNK + 3) + 1;
+  localparam int COMPARING = MULTIPLY_STAGES + HELD + (BITS + CHUNK - 1) / CHUNK + 3;
+  localparam int SEARCH = STEPS * (IN_TURN ? (COMPARING + STEPS - 2) / STEPS * STEPS + 1 : COMPARING) + 1;
   localparam int PARTS = (BITS + SUM_CHUNK - 1) / SUM_CHUNK;
-  localparam int STAGES = DECODE_STAGES + SCALE_STAGES + PARTS + 3 + SEARCH;  // with the distance in two, the products and their sum
+  localparam int SUMMED = DECODE_STAGES + SCALE_STAGES + PARTS + 3;  // steps: the distance in two, the products and their sum
+  localparam int STAGES = SUMMED + SEARCH;
+  localparam int TURN_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
   localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int CONSTANT_ADDRESS_BITS = WORDS * PASSES > 1 ? $clog2(WORDS * PASSES) : 1;
   localparam int CONSTANT_BITS = GAIN_BITS + OFFSET_BITS;
@@ -69,11 +73,13 @@ module pqk_norm_codes #(
   logic [STAGES-1:0] valid;
   wire step;  // from a register: it enables all that follows
   wire [LANES*BITS_OUT-1:0] found;
-  wire go = step && in_valid && (root_valid || !first);
+  wire is_turn;  // whether a word may come
+  wire [TURN_BITS-1:0] turn;  // in the search
+  wire go = step && is_turn && in_valid && (root_valid || !first);
   wire [STAGES:0] moving = {valid, go};
   wire unused = &{moving, word_in, word, last, root_data};
-  assign in_ready = step && (root_valid || !first);
-  assign root_ready = step && in_valid && first;
+  assign in_ready = step && is_turn && (root_valid || !first);
+  assign root_ready = step && is_turn && in_valid && first;
   pqk_skid #(
       .WIDTH(LANES * BITS_OUT)
   ) room (
@@ -98,6 +104,32 @@ module pqk_norm_codes #(
       .address(word),
       .last
   );
+  if (IN_TURN) begin : g_turns  // from the first word on
+    logic begun, comes;
+    wire [TURN_BITS-1:0] turn_in;
+    wire last_turn;
+    wire advance = step && (begun || go);
+    pqk_counter #(.LENGTH(STEPS)) turns (.clock, .reset, .advance, .count(turn_in), .last(last_turn));
+    pqk_delay #(
+        .WIDTH (TURN_BITS),
+        .STAGES(SUMMED)
+    ) summing (
+        .clock,
+        .enable(step),
+        .d(turn_in),
+        .q(turn)
+    );
+    always_ff @(posedge clock) begin
+      if (reset) begun <= 0;
+      else if (go) begun <= 1;
+      if (reset) comes <= 1;
+      else if (advance) comes <= last_turn;
+    end
+    assign is_turn = comes;
+  end else begin : g_always
+    assign is_turn = 1;
+    assign turn = 0;
+  end
   logic [ROOT_BITS+SUM_BITS-1:0] held;
   wire [ROOT_BITS+SUM_BITS-1:0] entering = first ? root_data[ROOT_BITS+SUM_BITS-1:0] : held;
   wire [SUM_BITS-1:0] sum;
@@ -270,12 +302,14 @@ module pqk_norm_codes #(
         .MULTIPLY_STAGES(MULTIPLY_STAGES),
         .HELD(HELD),
         .CHUNK(CHUNK),
+        .IN_TURN(IN_TURN),
         .LIMITS(LIMITS),
         .CODES(CODES)
     ) search (
         .clock,
         .reset,
         .enable(step),
+        .turn,
         .x,
         .total,
         .code(found[lane*BITS_OUT+:BITS_OUT])

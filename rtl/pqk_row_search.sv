@@ -4,6 +4,10 @@
 // registers behind it. Numbers of more than CHUNK bits are multiplied and compared from their lowest CHUNK bits on, each part a
 // step behind the one below, so that no carry chain is longer. The limits of step s stand in the file LIMITS_<s>.hex, one word a
 // line: above whether x has to pass it, not only to reach it.
+//
+// With IN_TURN there is one comparison, which a number passes STEPS times. Its memory, LIMITS_0.hex, has the limits of all steps, each
+// by a 1 and the bits so far. A round takes a step more than a multiple of STEPS, so that no number meets one that came so many steps
+// before: in turn 0 a number is new, and the one that has been compared STEPS times is done.
 `default_nettype none
 module pqk_row_search #(
     parameter int BITS = 40,  // of the signed numbers that are compared
@@ -14,21 +18,28 @@ module pqk_row_search #(
     parameter int MULTIPLY_STAGES = 0,  // registers inside each multiplier; there is one behind it
     parameter int HELD = 0,  // as in `pqk_product_wide`
     parameter int CHUNK = BITS,
+    parameter bit IN_TURN = 0,
     parameter LIMITS = "",
-    parameter CODES = ""  // 2**STEPS codes
+    parameter CODES = "",  // 2**STEPS codes
+    localparam int TURN_BITS = STEPS > 1 ? $clog2(STEPS) : 1
 ) (
     input  wire                          clock,
     input  wire                          reset,
     input  wire                          enable,
+    input  wire         [ TURN_BITS-1:0] turn,   // counts, if they come in turn
     input  wire  signed [      BITS-1:0] x,
     input  wire         [TOTAL_BITS-1:0] total,
-    output logic        [  BITS_OUT-1:0] code    // STEPS * (MULTIPLY_STAGES + HELD + PARTS + 3) + 1 steps later
+    output logic        [  BITS_OUT-1:0] code    // STEPS * COMPARING + 1 steps later, or STEPS * ROUND + 1
 );
   localparam int PARTS = (BITS + CHUNK - 1) / CHUNK;
   localparam int DEPTH = MULTIPLY_STAGES + HELD + 3;  // before the first comparison
   localparam int PRODUCT_BITS = TOTAL_BITS + LIMIT_BITS;
   localparam int TOP_BITS = PRODUCT_BITS > (PARTS - 1) * CHUNK ? PRODUCT_BITS - (PARTS - 1) * CHUNK : 1;  // as in `pqk_product_wide`
-  for (genvar s = 0; s < STEPS; s++) begin : g_step
+  localparam int COMPARING = DEPTH + PARTS;
+  localparam int ROUND = (COMPARING + STEPS - 2) / STEPS * STEPS + 1;
+  localparam int COMPARISONS = IN_TURN ? 1 : STEPS;
+  wire [STEPS-1:0] place;
+  for (genvar s = 0; s < COMPARISONS; s++) begin : g_step
     localparam bit [7:0] DIGIT = 8'd48 + 8'(s);
     wire [BITS-1:0] x_in, x_out;
     wire [TOTAL_BITS-1:0] total_in, total_out;
@@ -39,9 +50,26 @@ module pqk_row_search #(
     logic [LIMIT_BITS:0] entry;
     logic [STEPS-1:0] passed;  // its first bit highest
     wire [STEPS-1:0] passed_in, passed_beside;
-    logic [LIMIT_BITS:0] memory[2**s];
+    logic [LIMIT_BITS:0] memory[IN_TURN ? 2**STEPS : 2**s];
     initial $readmemh({LIMITS, "_", DIGIT, ".hex"}, memory);
-    if (s == 0) begin : g_first
+    if (IN_TURN) begin : g_round
+      wire is_new = turn == 0;
+      wire [BITS-1:0] x_back;
+      wire [TOTAL_BITS-1:0] total_back;
+      pqk_delay #(
+          .WIDTH (BITS + TOTAL_BITS + STEPS),
+          .STAGES(ROUND - COMPARING)
+      ) round (
+          .clock,
+          .enable,
+          .d({x_out, total_out, passed}),
+          .q({x_back, total_back, place})
+      );
+      assign x_in = is_new ? x : x_back;
+      assign total_in = is_new ? total : total_back;
+      assign passed_in = is_new ? STEPS'(1) : place;
+      always_ff @(posedge clock) if (enable) entry <= memory[passed_in];
+    end else if (s == 0) begin : g_first
       assign x_in = x;
       assign total_in = total;
       assign passed_in = 0;
@@ -155,12 +183,15 @@ module pqk_row_search #(
     end
     always_ff @(posedge clock) if (enable) passed <= STEPS'({passed_beside, g_part[PARTS-1].reached});
   end
-  wire unused = &{g_step[STEPS-1].x_out, g_step[STEPS-1].total_out};
+  if (!IN_TURN) begin : g_done
+    assign place = g_step[STEPS-1].passed;
+  end
+  wire unused = &{turn, g_step[COMPARISONS-1].x_out, g_step[COMPARISONS-1].total_out};
   logic [BITS_OUT-1:0] codes[2**STEPS];
   initial $readmemh(CODES, codes);
-  always_ff @(posedge clock) if (enable) code <= codes[g_step[STEPS-1].passed];
+  always_ff @(posedge clock) if (enable) code <= codes[place];
 
-  if (STEPS < 1 || LIMIT_BITS < 1 || TOTAL_BITS < 1 || CHUNK < 1 || TOTAL_BITS > BITS) begin : g_illegal
+  if (STEPS < 1 + IN_TURN || LIMIT_BITS < 1 || TOTAL_BITS < 1 || CHUNK < 1 || TOTAL_BITS > BITS) begin : g_illegal
     $error("a comparison at least, of a total and of wider numbers, was expected: STEPS, LIMIT_BITS, TOTAL_BITS, CHUNK");
   end
 endmodule

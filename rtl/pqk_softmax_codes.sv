@@ -160,6 +160,7 @@ module pqk_softmax_codes #(
         .clock,
         .reset,
         .enable(step),
+        .turn('0),
         .x,
         .total(held),
         .code(found[lane*BITS_OUT+:BITS_OUT])

@@ -14,7 +14,7 @@ and ``M**2 * W`` differ by 1. So an f decides all codes whose power of two excee
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, isqrt, lcm
 
@@ -24,6 +24,9 @@ from pyqkit.dataflow.row_search import RowSearch, row_search
 from pyqkit.formats import Boundary
 from pyqkit.graph.graph import Tensor
 from pyqkit.graph.ops.layer_norm import LayerNorm
+
+_WIDE = 32  # bits of limits from which on one comparison serves all bits of a place
+_APART = 32  # words from which on those of a pixel keep a comparison busy, in C++ too
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,7 @@ def norm(variants: Sequence[LayerNorm], tensor: Tensor, words: int) -> Norm:
         [not boundary.inclusive for boundary in between],
         op.format.codes[first : first + len(between) + 1],
     )
+    search = replace(search, in_turn=search.bits > _WIDE and search.steps > 1 and words >= _APART)
     reach, spread = _largest(op, tensor, channels)
     epsilons = [int(whole * parts * one.epsilon) for one in variants]
     most = whole * parts * spread + max(epsilons)

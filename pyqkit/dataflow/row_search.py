@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import gcd, lcm
 
 import numpy as np
@@ -31,12 +32,21 @@ class RowSearch:
         Of each limit.
     codes : numpy.ndarray, shape (2**steps,)
         By place, the number of limits that are reached.
+    in_turn : bool
+        Whether there is one comparison, which a number passes for every bit of its place, in place of one for
+        each bit.
     """
 
     steps: int
     limits: tuple[int, ...]
     strict: tuple[bool, ...]
     codes: np.ndarray
+    in_turn: bool = False
+
+    @property
+    def pace(self) -> int:
+        """Cycles from a number to the next one."""
+        return self.steps if self.in_turn else 1
 
     @property
     def bits(self) -> int:
@@ -50,6 +60,14 @@ class RowSearch:
         """
         entries = [2 * limit + strict for limit, strict in zip(self.limits, self.strict)]
         return entries[2**step - 1 :: 2 ** (step + 1)]
+
+    def memories(self) -> list[list[int]]:
+        """Entries of every comparison, the first first.
+
+        They stand by the bits above; of the only one by a 1 and the bits above, and nobody reads that at 0.
+        """
+        steps = [self.of_step(step) for step in reversed(range(self.steps))]
+        return [[*steps[0], *chain.from_iterable(steps)]] if self.in_turn else steps
 
 
 def row_search(limits: Sequence[int], strict: Sequence[bool], codes: np.ndarray) -> RowSearch:

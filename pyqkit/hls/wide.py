@@ -33,10 +33,10 @@ def pieces(values: Sequence[int], count: int) -> np.ndarray:
 def search_functions(e: Emitter, name: str, search: RowSearch, count: int) -> dict[str, list[Function]]:
     """``limit`` and ``code`` of ``hls/row_search.hpp``."""
     limits = []
-    for step in range(search.steps):
-        memory = e.everywhere(f"{name}_limits_{step}", pieces(search.of_step(step), count).ravel())
-        parameters = f"pyqkit::Step<{step}>, int above, int piece"
-        limits.append((parameters, f"{memory}[above * {count} + piece]"))
+    for step, entries in enumerate(reversed(search.memories())):
+        memory = e.everywhere(f"{name}_limits_{step}", pieces(entries, count).ravel())
+        parameters = f"pyqkit::Step<{step}>, int place, int piece"
+        limits.append((parameters, f"{memory}[place * {count} + piece]"))
     codes = e.everywhere(f"{name}_codes", search.codes)
     return {"limit": limits, "code": [("int place", f"{codes}[place]")]}
 

@@ -11,21 +11,32 @@ from pyqkit.rtl.timing import Schedule, Times, Timing, in_turn
 
 @dataclass
 class Opening(Timing):
-    """Words of a first input, a word a cycle; the first of every `fold` with a word of the second."""
+    """Words of a first input; the first of every `fold` with a word of the second.
+
+    Attributes
+    ----------
+    words : int
+    latency : int
+    fold : int
+    pace : int
+        A word may come this often, counted from the very first one.
+    """
 
     words: int
     latency: int
     fold: int
+    pace: int = 1
 
     @property
     def cycles(self) -> int:  # type: ignore[override]
-        return self.words
+        return self.words * self.pace
 
     def _schedule(self, available: list[Times]) -> Schedule:
         words, opens = available
         earliest, first = words.copy(), slice(None, None, self.fold)
         earliest[first] = np.maximum(earliest[first], opens)
-        taken = in_turn(earliest)
+        turns = -(-(earliest - earliest[0]) // self.pace)
+        taken = earliest[0] + self.pace * in_turn(turns)
         return [taken, taken[first]], taken + self.latency
 
 

@@ -40,11 +40,11 @@ def search_parameters(
 ) -> Parameters:
     """Parameters of a search among numbers of so many bits, and its files."""
     stem, bits = e.names.new(f"{name}_limits"), search.bits
-    for stage in range(search.steps):
-        entries = search.of_step(search.steps - 1 - stage)
+    for place, entries in enumerate(search.memories()):
         words = [(entry >> 1) & ((1 << bits) - 1) | (entry & 1) << bits for entry in entries]
-        e.file(f"{stem}_{stage}", np.array(words, object)[:, None], bits + 1)
+        e.file(f"{stem}_{place}", np.array(words, object)[:, None], bits + 1)
     found: Parameters = {"LIMIT_BITS": bits, "BITS_OUT": out_bits, "STEPS": search.steps}
+    found |= {"IN_TURN": 1} if search.in_turn else {}
     found["CHUNK"] = size = chunk(compared, e.clock_mhz, bits)
     factors = [min(size, total_bits - low) for low in range(0, total_bits, size)]
     found["MULTIPLY_STAGES"] = multiply_stages(bits, factors[0] + 1, e.clock_mhz)
@@ -55,7 +55,13 @@ def search_parameters(
 
 def search_steps(p: Parameters, bits: int) -> int:
     """Steps from a number of so many bits to its code."""
-    return int(p["STEPS"]) * (_inside(p) + 3 + ceil(bits / int(p["CHUNK"]))) + 1
+    steps, compared = int(p["STEPS"]), _inside(p) + 3 + ceil(bits / int(p["CHUNK"]))
+    return steps * (round_steps(steps, compared) if p.get("IN_TURN") else compared) + 1
+
+
+def round_steps(steps: int, compared: int) -> int:
+    """Steps of a round, as `rtl/pqk_row_search.sv` has it."""
+    return -(-(compared - 1) // steps) * steps + 1
 
 
 def _inside(p: Mapping[str, int | str]) -> int:
@@ -69,16 +75,16 @@ def search_parts(
     """What the searches of all lanes are made of; the lowest `zeros` bits of what is compared are none."""
     parts = ceil(bits / int(p["CHUNK"]))
     products = []
-    for step in range(search.steps):
-        limits = [entry >> 1 for entry in search.of_step(search.steps - 1 - step)]
+    for entries in search.memories():
+        limits = [entry >> 1 for entry in entries]
         sizes = total_bits, search.bits, int(p["CHUNK"]), parts
         registers = int(p["MULTIPLY_STAGES"]), int(p["HELD"])
         products.append(wide_product(sizes, registers, limits, lanes))
     names = "LIMIT_BITS", "STEPS", "MULTIPLY_STAGES", "HELD", "CHUNK", "BITS_OUT"
     whole: Parameters = {name: p[name] for name in names}
-    return Part(
-        "row_search", whole | {"BITS": bits, "TOTAL_BITS": total_bits, "ZEROS": zeros}, lanes
-    ), *products
+    whole |= {"BITS": bits, "TOTAL_BITS": total_bits, "ZEROS": zeros}
+    whole |= {"IN_TURN": 1} if search.in_turn else {}
+    return Part("row_search", whole, lanes), *products
 
 
 def wide_product(
@@ -107,6 +113,8 @@ def search_features(p: Parameters) -> Features:
     inside += numbers["HELD"]
     limit, size = numbers["LIMIT_BITS"] + 1, numbers["CHUNK"]
     parts = ceil(bits / size)
+    if numbers.get("IN_TURN"):
+        return _in_turn(numbers, inside + 3 + parts)
     found = Features({"one": 1, "comparators": steps * bits})
     for step in range(steps):
         found += rom(limit, 2**step, left_to_size(limit, 2**step))
@@ -116,6 +124,18 @@ def search_features(p: Parameters) -> Features:
     found += delay(total * (steps - 1), inside + 1 + parts)
     found["flip-flops"] += numbers["BITS_OUT"]
     found["codes"] = numbers["BITS_OUT"] * ceil(2**steps / 64)
+    return found
+
+
+def _in_turn(p: Mapping[str, int], compared: int) -> Features:
+    """One memory, one comparison of so many steps, and what goes round."""
+    bits, total, steps, limit = p["BITS"], p["TOTAL_BITS"], p["STEPS"], p["LIMIT_BITS"] + 1
+    found = Features({"one": 1, "comparators": bits, "choosing": bits + total + steps})
+    found += rom(limit, 2**steps, left_to_size(limit, 2**steps))
+    found += delay(bits, compared) + delay(total, compared - 2) + delay(steps, compared - 1)
+    found += delay(bits + total + steps, round_steps(steps, compared) - compared)
+    found["flip-flops"] += 2 * total + limit + ceil(bits / p["CHUNK"]) + steps + p["BITS_OUT"]
+    found["codes"] = p["BITS_OUT"] * ceil(2**steps / 64)
     return found
 
 

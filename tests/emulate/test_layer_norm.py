@@ -22,7 +22,10 @@ from tests.graph.qonnx_builder import Builder
 from tests.rtl.bench import FAST, needs_verilator
 
 FORMATS = ["int8", "int4", "e4m3", "e3m2", "lp8_1_3"]
-_LONG = [pytest.param(fmt, marks=pytest.mark.long) for fmt in FORMATS if fmt != "int4"]
+SHAPE = 3, 2, 8
+IN_TURN = 3, 1, 32  # whose pixels have words enough to pass one comparison in turn
+_SIMULATED = [("int4", SHAPE), ("lp8_1_3", IN_TURN)]
+_LONG = [pytest.param(fmt, SHAPE, marks=pytest.mark.long) for fmt in FORMATS if fmt != "int4"]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -59,7 +62,7 @@ def on_boundaries(net: Net, channels: int, even: int) -> LayerNorm:
     return LayerNorm("on", ["x"], ["on"], form, *gains, *offsets, 2 * moved + 1, 1)
 
 
-def network(fmt: str, shape: tuple[int, int, int] = (3, 2, 8)) -> Net:
+def network(fmt: str, shape: tuple[int, int, int] = SHAPE) -> Net:
     net = Net(parse(fmt), parse(fmt), shape, frames=12)
     codes, channels, form = net.codes["x"], shape[2], parse(fmt)
     two = form.encode(np.array([2.0, -2.0]))
@@ -116,10 +119,24 @@ def test_hls(fmt: str) -> None:
     agree(net, HlsEngine(net.graph, folding, flags=FAST_CPP).run)
 
 
+@needs_compiler
+def test_hls_with_one_comparison_for_all_bits_of_a_place() -> None:
+    net = network("lp8_1_3", IN_TURN)
+    tensor = net.graph.tensors["x"]
+    for words, in_turn in ((32, True), (16, False)):
+        found = [norm([op], tensor, words).search for op in net.graph.operators if isinstance(op, LayerNorm)]
+        assert {search.in_turn for search in found} == {in_turn}
+        assert {search.pace for search in found} == {8 if in_turn else 1}
+    engine = HlsEngine(net.graph, {"real": LayerNormFolding(2)}, flags=FAST_CPP)
+    agree(net, engine.run)
+    trips = {process.name: process.trips for process in engine.design.processes}
+    assert [trips[name] for name in ("tied", "real")] == [3 * 32 * 8, 3 * 16]
+
+
 @needs_verilator
-@pytest.mark.parametrize("fmt", ["int4", *_LONG])
-def test_rtl_in_the_cycles_of_the_schedule(fmt: str) -> None:
-    net = network(fmt)
+@pytest.mark.parametrize(("fmt", "shape"), [*_SIMULATED, *_LONG])
+def test_rtl_in_the_cycles_of_the_schedule(fmt: str, shape: tuple[int, int, int]) -> None:
+    net = network(fmt, shape)
     net.graph.operators = net.graph.operators[1:]  # the first has the widest root, and nothing of its own
     graph, given = isolated(net.graph), net.codes["x"]
     engine = RtlEngine(graph, FOLDED if fmt in ("int4", "e3m2") else {}, flags=FAST)

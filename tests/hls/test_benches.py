@@ -113,6 +113,7 @@ def run_mutant(name: str, right: str, wrong: str, tmp_path: Path) -> subprocess.
         ("layer_norm", "Shape::CENTRED ? ap_int<64>(sum)", "true ? ap_int<64>(sum)"),
         ("layer_norm", "W(offset * root)", "W(0)"),
         ("layer_norm", "word.first() ? ap_int<Shape::SQUARE_BITS>(0) : squares", "squares"),
+        ("layer_norm", "searched.place[lane] = 1;", "searched.place[lane] = 0;"),
     ],
 )
 def test_mutants_are_caught(header: str, right: str, wrong: str, tmp_path: Path) -> None:

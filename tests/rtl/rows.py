@@ -33,12 +33,16 @@ def rows() -> list[Case]:
         _norm("norm_codes_point", 1, 6),
         _norm("norm_codes_parts", 2, 3, 5),
         _norm("norm_codes_wide_gain", 2, 16, gain_bits=49),
+        _norm("norm_codes_in_turn", 3, 16, in_turn=True),
+        _norm("norm_codes_in_turn_parts", 2, 3, 5, in_turn=True),
     ]
 
 
-def _search(name: str, chunk: int) -> tuple[Parameters, dict[str, str]]:
+def _search(name: str, chunk: int, *, in_turn: bool = False) -> tuple[Parameters, dict[str, str]]:
     entries = [limit & 7 | strict << 3 for limit, strict in zip(_LIMITS, _STRICT)]
     tables = {f"{name}_0.hex": table(entries[1:2], 4), f"{name}_1.hex": table(entries[::2], 4)}
+    if in_turn:  # by a 1 and the bits so far; what stands at 0 would be reached
+        tables = {f"{name}_0.hex": table([4, entries[1], *entries[::2]], 4)}
     tables[f"{name}_codes.hex"] = table(range(4), 2)
     return _SEARCH | {
         "HELD": int(chunk < 4),
@@ -115,8 +119,16 @@ def _root(name: str, digits: int, parts: int = 1) -> Case:
     return Case(name, "norm_root", parameters, {"in": Words(21, begun)}, {"out": Words(21, ended)})
 
 
-def _norm(name: str, count: int, chunk: int, sum_chunk: int | None = None, gain_bits: int = 4) -> Case:
-    x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name, chunk)
+def _norm(
+    name: str,
+    count: int,
+    chunk: int,
+    sum_chunk: int | None = None,
+    gain_bits: int = 4,
+    *,
+    in_turn: bool = False,
+) -> Case:
+    x, (search, tables) = unsigned(4, 5 * count, 2, 25), _search(name, chunk, in_turn=in_turn)
     draw = np.random.default_rng(26)
     integers = signed(x.codes, 4).reshape(FRAMES, 5, -1)
     sums, roots = integers.sum(axis=2, keepdims=True), draw.integers(1, 64, (FRAMES, 5, 1))
@@ -127,7 +139,7 @@ def _norm(name: str, count: int, chunk: int, sum_chunk: int | None = None, gain_
     parameters |= {"SUM_BITS": 7, "RADICAND_BITS": 2, "ROOT_BITS": 6, "FRACTION_BITS": 1, "MOVED_BITS": 7}
     parameters |= {"GAIN_BITS": gain_bits, "OFFSET_BITS": 4, "SCALE_STAGES": 1}
     parameters |= {"BITS": gain_bits + 12, "SUM_CHUNK": sum_chunk or gain_bits + 12}
-    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3"}
+    parameters |= {"TOTAL_BITS": 8, "UNIT": "8'd3", "IN_TURN": int(in_turn)}
     width, ones = gain_bits + 4, (1 << gain_bits) - 1
     pairs = [int(gain) & ones | (int(offset) & 15) << gain_bits for gain, offset in zip(gains, offsets)]
     lanes = [left | right << width for left, right in zip(pairs[::2], pairs[1::2])]

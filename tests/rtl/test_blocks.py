@@ -173,6 +173,8 @@ MUTANTS = {
         "softmax_codes_wide": ("pqk_product_wide.sv", "g_part[k-1].sum >>> CHUNK", "0"),
         # A limit that is reached is passed.
         "norm_codes": ("pqk_row_search.sv", "+ {~higher, !reached_below}", "+ {~higher, 1'b1}"),
+        # The total of a word that came later.
+        "norm_codes_in_turn": ("pqk_row_search.sv", "is_new ? total : total_back", "total"),
         # What lies below does not count.
         "norm_codes_point": ("pqk_row_search.sv", "known <= g_part[k-1].reached", "known <= 1"),
     },

@@ -43,8 +43,9 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     )
     out = e.output(op, lanes)
     streams = f"{later.name}, {root.name}, {out.name}"
-    block = f"pyqkit::norm_codes<{kind}, {out.bits}, {shape}, {table}>"
-    e.process(op.name, block, streams, codes(tensor) // lanes, switched=True)
+    function = "norm_codes_in_turn" if found.search.in_turn else "norm_codes"
+    block = f"pyqkit::{function}<{kind}, {out.bits}, {shape}, {table}>"
+    e.process(op.name, block, streams, codes(tensor) // lanes * found.search.pace, switched=True)
 
 
 def _root(

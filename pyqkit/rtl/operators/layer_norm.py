@@ -67,7 +67,8 @@ def layer_norm(e: Emitter, op: Operator) -> None:
     parameters = sizes | own | search | constants | e.switching(op, tensor.pixels)
     latency = sum(int(parameters[f"{stage}_STAGES"]) for stage in ("DECODE", "SCALE"))
     latency += _CODE_STEPS + ceil(found.bits / int(parameters["SUM_CHUNK"]))
-    timing = Opening(codes(tensor) // lanes, latency + search_steps(search, found.bits), words)
+    latency += search_steps(search, found.bits)
+    timing = Opening(codes(tensor) // lanes, latency, words, found.search.pace)
     streams = {"in": later, "root": root}
     e.block(op.name, "norm_codes", parameters, streams, {"out": out}, timing, parts=_parts(parameters, found))
 
