@@ -130,7 +130,7 @@ def _product(node: Node, x: Value, w: Value) -> Ratio:
     return sum_of_products(node, x, w, 1, linear_sums, (-1,))
 
 
-def _matrix_product(node: Node) -> Value:
+def matrix_product(node: Node) -> Value:
     """Every row of the last axis times the matrix; axes between batch and that one are more rows."""
     if node.varies[1]:
         return product_of_tensors(node)
@@ -202,6 +202,6 @@ OPERATIONS = {
         *windows.ATTRIBUTES,
     ),
     "Gemm": one(_gemm, "alpha", "beta", "transA", "transB"),
-    "MatMul": one(_matrix_product),
+    "MatMul": one(matrix_product),
     "BatchNormalization": one(_batch_norm, "epsilon", "momentum", "training_mode", "spatial"),
 }

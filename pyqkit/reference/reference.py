@@ -32,6 +32,7 @@ from pyqkit.reference import (
     elementwise,
     ends,
     functions,
+    letters,
     linear,
     linear_quantisers,
     moves,
@@ -57,6 +58,7 @@ OPERATIONS = {
     **ends.OPERATIONS,
     **resizing.OPERATIONS,
     **attention.OPERATIONS,
+    **letters.OPERATIONS,
 }
 
 # Executed here even where all inputs are constants: ONNX's own implementation rounds quotients in float32.

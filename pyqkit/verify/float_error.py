@@ -215,6 +215,8 @@ def _products(bounds: ErrorBounds, node: Any) -> np.ndarray:
         count = right[0].size
     elif node.op_type == "ConvTranspose":  # as if each output met the whole kernel
         count = right.size // right.shape[1]
+    elif node.op_type == "Einsum":  # a sum of ones is as large as it has terms
+        count = round(bounds.linear(node, [np.ones_like(left), np.ones_like(right)]).max())
     else:
         count = left.size * result.shape[-1] // result.size
     positive, zeros = _positive(node), [np.zeros_like(b) for b in bias]
@@ -371,7 +373,7 @@ def _largest_error(bounds: ErrorBounds, node: Any) -> np.ndarray:
 
 
 RULES: dict[str, Callable[[ErrorBounds, Any], np.ndarray]] = {
-    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _products),
+    **dict.fromkeys(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"), _products),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"), _mean),
     "BatchNormalization": _batch_norm,
     "Softmax": _softmax,

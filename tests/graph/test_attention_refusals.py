@@ -194,9 +194,10 @@ WRITTEN: dict[str, tuple[Make, str]] = {
         ),
         "it chooses between numbers, as masks of attention do; add minus infinity above the diagonal",
     ),
-    "sums by letters": (
-        lambda b, x: b.quantise(b.node("Einsum", x, x, equation="bic,bjc->bij"), "int8"),
-        "it names the axes of its sums by letters; write it as torch.matmul of transposed tensors",
+    "sums by letters of one tensor": (
+        lambda b, x: b.quantise(b.node("Einsum", x, x, equation="bic,bjd->bij"), "int8"),
+        "its equation bic,bjd->bij is no product of two tensors that adds up over letters of both and keeps "
+        "all others; write it as torch.matmul and other functions of one or two tensors",
     ),
     "heads that do not divide": (
         lambda b, x: b.quantise(

@@ -13,7 +13,7 @@ import pytest
 import torch
 from brevitas.export import export_onnx_qcdq
 from brevitas.export import export_qonnx as brevitas_export
-from brevitas.quant import Int8ActPerTensorFloat
+from brevitas.quant import Int8ActPerTensorFloat, Uint8ActPerTensorFloat
 from torch import Tensor, nn
 
 from pyqkit.emulate.exact import ExactEngine
@@ -70,6 +70,39 @@ def test_attention_is_what_brevitas_computes(form: str, tmp_path: Path) -> None:
     rewritten = deepcopy(network)
     write_out_attention(rewritten)
     torch.testing.assert_close(rewritten(x), network(x))
+
+
+class ByLetters(nn.Module):
+    """Attention whose products torch.einsum computes, with quantisers between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("first", "packed_out", "scores", "shares", "last"):
+            quantiser = Uint8ActPerTensorFloat if name == "shares" else Int8ActPerTensorFloat
+            self.add_module(name, qnn.QuantIdentity(act_quant=quantiser))
+        self.packed = qnn.QuantLinear(WIDTH, 3 * WIDTH, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = self.packed_out(self.packed(self.first(x)))
+        q, k, v = packed.reshape(-1, TOKENS, 3, HEADS, WIDTH // HEADS).unbind(2)
+        scores = self.scores(torch.einsum("bihd,bjhd->bhij", q, k) * 0.5)
+        shares = self.shares(scores.softmax(-1))
+        made: Tensor = self.last(torch.einsum("bhij,bjhd->bihd", shares, v).reshape(-1, TOKENS, WIDTH))
+        return made
+
+
+@pytest.mark.parametrize("export", [export_qonnx, brevitas_export, export_onnx_qcdq])
+def test_products_by_letters_are_those_of_matrices(export: Callable[..., Any], tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    network, x = ByLetters(), torch.randn(12, TOKENS, WIDTH)
+    network.train()(x)
+    export(network.eval(), x[:1], str(tmp_path / "net.onnx"))
+    model = onnx.load(tmp_path / "net.onnx")
+    assert [node.op_type for node in model.graph.node].count("Einsum") == 2
+    graph = check(model, x.numpy())
+    assert [op.kind for op in graph.operators].count("matrix_product") == 2
+    compared = float32.compare(ExactEngine(graph), model, x.numpy())
+    assert compared["codes"] > 100 and not compared["unexplained_layers"]
 
 
 def test_what_attention_must_not_have(tmp_path: Path) -> None:

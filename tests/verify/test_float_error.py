@@ -88,6 +88,7 @@ NODES: dict[str, Network] = {
     "softmax": activation("Softmax", axis=-1),
     "softmax of large numbers": lambda b, x: b.node("Softmax", b.node("Mul", x, b.constant(30.0)), axis=-1),
     "layer norm": lambda b, x: b.node("LayerNormalization", x, draw(b, 8), draw(b, 8), axis=-1),
+    "sum by letters": lambda b, x: b.node("Einsum", x, draw(b, 5, 8, 4), equation="bchw,owc->boh"),
     "product of two tensors": lambda b, x: b.node("MatMul", x, b.node("Transpose", x, perm=[0, 1, 3, 2])),
 }
 # Round nothing: their error is that of the input.

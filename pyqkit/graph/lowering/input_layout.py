@@ -15,6 +15,7 @@ import numpy as np
 
 from pyqkit.graph import limits
 from pyqkit.graph.graph import Graph
+from pyqkit.graph.letters import summed_axes
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Real, fractions, plain_view
 from pyqkit.graph.lowering.rules import Node, rules
@@ -122,6 +123,8 @@ class _Walk:
             self._places[node.output[0]] = places
         elif node.op_type in _MOVES:
             self._move(node, places)
+        elif node.op_type == "Einsum":
+            self._sum(node, sources[0], places)
         elif places.ndim in (3, 4):
             read = np.moveaxis(places[0], -1, 0) if along_last else places[0]
             self.image = read if read.ndim == 3 else read[:, None, :]
@@ -165,6 +168,15 @@ class _Walk:
             (moved,) = self._rules[node.op_type].lower(_NOTHING, move)
             assert isinstance(moved, Real)
             self._places[node.output[0]] = moved.view[None]
+
+    def _sum(self, node: Any, source: str, places: np.ndarray) -> None:
+        """What a sum by letters adds up are channels."""
+        formula = str(attribute_values(node).get("equation", ""))
+        summed = summed_axes(formula, list(node.input).index(source), places.ndim)
+        others = [axis for axis in range(1, places.ndim) if axis not in summed]
+        if summed and 0 not in summed and 0 < len(others) < 3:
+            pixels = [1, *(places.shape[axis] for axis in others)][-2:]
+            self.image = places[0].transpose([axis - 1 for axis in (*summed, *others)]).reshape(-1, *pixels)
 
     def _see_constants(self, node: Any, source: str, axes: int) -> None:
         for name in node.input:

@@ -111,11 +111,6 @@ _GROUPS = (
         (Layer("Attention", ("torch.nn.functional.scaled_dot_product_attention",)),),
     ),
     (
-        "it names the axes of its sums by letters",
-        "write it as torch.matmul of transposed tensors",
-        (Layer("Einsum", ("torch.einsum",)),),
-    ),
-    (
         "its scale is found while the network runs",
         "use static scales: quantize_static instead of quantize_dynamic",
         (Layer("DynamicQuantizeLinear", note="onnxruntime's quantize_dynamic"),),

@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+from pyqkit.graph.letters import Letters, product_letters
 from pyqkit.quant.ptq.constants import constants_and_shapes
 from pyqkit.quant.ptq.parts import is_call
 from pyqkit.quant.ptq.paths import stand_in
-
-
-@dataclass(frozen=True)
-class _Letters:
-    """Letters of axes by what becomes of them, see `_letters`.
-
-    Attributes
-    ----------
-    left, right, out : str
-        Those of both tensors and of the result.
-    """
-
-    left: str
-    right: str
-    out: str
-
-    @property
-    def heads(self) -> str:
-        """Of both tensors and of the result."""
-        return "".join(each for each in self.out if each in self.left and each in self.right)
-
-    @property
-    def summed(self) -> str:
-        """Of both tensors alone."""
-        return "".join(each for each in self.left if each in self.right and each not in self.out)
-
-    @property
-    def rows(self) -> str:
-        """Of the left tensor and of the result."""
-        return "".join(each for each in self.out if each not in self.right)
-
-    @property
-    def columns(self) -> str:
-        """Of the right tensor and of the result."""
-        return "".join(each for each in self.out if each not in self.left)
 
 
 def sums_as_products(graph: fx.GraphModule, frames: Tensor) -> None:
@@ -64,9 +29,9 @@ def sums_as_products(graph: fx.GraphModule, frames: Tensor) -> None:
         if len(tensors) != 2:
             continue
         shapes = [tuple(tensor.meta["tensor_meta"].shape) for tensor in tensors]
-        letters = _letters(str(formula), *map(len, shapes))
+        letters = product_letters(str(formula), *map(len, shapes))
         if letters is not None and tensors[0] in known:  # weights stand right
-            letters, tensors = _Letters(letters.right, letters.left, letters.out), tensors[::-1]
+            letters, tensors = letters.swapped, tensors[::-1]
             shapes = shapes[::-1]
         if letters is not None:
             sizes = dict(zip(letters.left + letters.right, shapes[0] + shapes[1]))
@@ -103,33 +68,12 @@ def _axis(node: fx.Node) -> int | None:
     return named if isinstance(named, int) else None
 
 
-def _letters(formula: str, left_axes: int, right_axes: int) -> _Letters | None:
-    """The letters of a formula; None if it is no product of two matrices, with heads or without."""
-    read, arrow, out = formula.replace(" ", "").partition("->")
-    left, comma, right = read.partition(",")
-    if not arrow:
-        named = (left + right).replace(".", "")
-        rest = sorted(each for each in set(named) if named.count(each) == 1)
-        out = ("..." if "..." in read else "") + "".join(rest)
-    free = [each for each in string.ascii_letters if each not in formula]
-    both = ((left, left_axes), (right, right_axes))
-    counts = [axes - len(text) + 3 for text, axes in both if "..." in text]
-    if not comma or len(set(counts)) > 1:
-        return None
-    unnamed = "".join(free[: counts[0]]) if counts else ""
-    made = _Letters(*(text.replace("...", unnamed) for text in (left, right, out)))
-    texts = (made.left, made.right, made.out)
-    plain = all(len(set(text)) == len(text) for text in texts)
-    known = set(made.left) ^ set(made.right) <= set(made.out) <= set(made.left + made.right)
-    return made if plain and known and made.summed else None
-
-
 @dataclass(frozen=True)
 class _Writer:
     """Nodes of a product, in front of the sum that they stand for."""
 
     node: fx.Node
-    letters: _Letters
+    letters: Letters
     sizes: dict[str, int]
 
     def written(self, left: fx.Node, right: fx.Node, *, apart: bool) -> fx.Node:
