@@ -45,9 +45,15 @@ DESIGNS = (
     ("int8", "ZCU104", 100, "on"),
     ("e3m2", "ZCU104", 0, "on"),
     ("e4m3", "ZCU104", 0, "on"),
+    ("e2m1/e4m3", "ZCU104", 1000, "on"),
+    ("lp8_1_3", "ZCU104", 0, "on"),
 )
 CASES = tuple(dict.fromkeys(case for case, *_ in DESIGNS))
-SIMULATED = ("int4", "PYNQ-Z2", 0, "on"), *((case, "ZCU104", 0, "on") for case in ("int8", "e3m2", "e4m3"))
+SIMULATED = (
+    ("int4", "PYNQ-Z2", 0, "on"),
+    *((case, "ZCU104", 0, "on") for case in ("int8", "e3m2", "e4m3", "lp8_1_3")),
+    ("e2m1/e4m3", "ZCU104", 1000, "on"),
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = {row.key: row for row in (Row(**found) for found in known.get("rows", []))}
     cpu = on_the_cpu(options.data, x[: options.cpu]) if options.cpu else known.get("cpu_fps", 0)
     for case in options.cases:
-        recipe = Recipe.of(case, recipe=RECIPE)
+        recipe = Recipe.of(*case.split("/"), recipe=RECIPE)
         made = quantised(zoo.load("vit", options.data), frames, recipe, SEED).quantised
         for design in (found for found in wanted if found[0] == case):
             rows[design] = measured(made, frames, design, x, options)
