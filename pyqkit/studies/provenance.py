@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path, PurePath
 
 import pyqkit
+from pyqkit.formats import FormatError, parse
 from pyqkit.studies.json_value import Json
 
 # Packages whose version may move a figure; those that are installed are listed.
@@ -157,13 +158,23 @@ def provenance(
 
 def _without_paths(value: object) -> Json:
     """An argument as plain data that names no place."""
-    if isinstance(value, PurePath) or (isinstance(value, str) and ("/" in value or value[:1] == "~")):
+    if isinstance(value, PurePath) or (isinstance(value, str) and _is_place(value)):
         return "(path)"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
         return [_without_paths(part) for part in value]
     raise TypeError(f"an argument of plain data was expected, but {type(value).__name__} came")
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text may be a path; two formats, as ``e2m1/e4m3``, are none."""
+    if "/" not in text:
+        return text[:1] == "~"
+    try:
+        return len([parse(name) for name in text.split("/")]) > 2
+    except FormatError:
+        return True
 
 
 def _option(name: str, value: Json) -> str:

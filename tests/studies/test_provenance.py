@@ -56,8 +56,15 @@ def test_results_are_no_changes_of_the_code(tmp_path: Path, monkeypatch: pytest.
 
 def test_no_user_and_no_path() -> None:
     places = {"data": Path("/home/somebody/data"), "out": "~/out", "more": ["/a/b", "x"], "none": None}
-    found = provenance("/home/somebody/some.py", places, Clock())
-    assert found.arguments == {"data": "(path)", "out": "(path)", "more": ["(path)", "x"], "none": None}
+    cases = ["e2m1/e4m3", "int8", "e2m1/data", "int4/int4/int4"]
+    found = provenance("/home/somebody/some.py", {**places, "cases": cases}, Clock())
+    assert found.arguments == {
+        "data": "(path)",
+        "out": "(path)",
+        "more": ["(path)", "x"],
+        "none": None,
+        "cases": ["e2m1/e4m3", "int8", "(path)", "(path)"],
+    }
     text = json.dumps(found.to_json()) + found.sentence()
     for private in (getpass.getuser(), socket.gethostname(), str(ROOT), "somebody"):
         assert private not in text
