@@ -129,25 +129,6 @@ def _place(target: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def check_apart(option: str, first: str | None, other: str, second: str) -> None:
-    """Refuse a file of one option that is the file of another or lies in its folder.
-
-    One of the two would be lost.
-
-    Raises
-    ------
-    OutputError
-    """
-    if first is None or is_stream(Path(second)):
-        return
-    inner, outer = os.path.realpath(first), os.path.realpath(second)
-    if inner == outer or outer in map(str, PurePath(inner).parents):
-        raise OutputError(
-            f"a place outside {second} was expected for {option}, but {first} came, and {other} "
-            "goes there; choose another name"
-        )
-
-
 def is_stream(target: Path) -> bool:
     """Whether a path leads to what is written to and never replaced.
 

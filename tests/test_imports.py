@@ -114,6 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "digest": set(),
     "cache": {"files", "renaming"},
     "cache_entries": {"cache", "files"},
+    "command_files": {"files"},
     "console": set(),
     "discovery": set(),
     "doctor": set(),
@@ -152,7 +153,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *ONNX_READING,
     },
     "finn": {"formats", "graph", "graph.fields", "dataflow", "hls", "hardware", "emulate", "cache"},
-    "studies": _parts("digest emulate.kernels files formats npy quant tables untrusted") | {""},
+    "studies": _parts("command_files digest emulate.kernels files formats npy quant tables untrusted") | {""},
     "studies.minifloat": _parts("digest files formats frames hardware quant studies untrusted"),
     "studies.lpq": _parts("digest files formats frames quant studies"),
     "studies.microscopiq": _parts("digest files formats quant studies untrusted"),
@@ -182,7 +183,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _parts(
         "accelerator boards build_folder cache cache_entries compiler console demo doctor files frames"
     )
-    | {"emulate"}
+    | {"command_files", "emulate"}
     | _parts("array array.compiler array.machine array.search hardware overlay quant report_tables")
     | _parts("report_vivado studies studies.formats_search studies.lpq studies.microscopiq studies.minifloat")
     | _parts("studies.palquant story story.making tables")
@@ -215,6 +216,7 @@ ALLOWED_HEAVY = {
     "tables": {"rich"},
     "report_page": {"jinja2"},
     "cli": {"click", "rich"},
+    "command_files": {"click"},
     "runtime": {"pynq"},
     "board_emulation": {"pynq"},
 }

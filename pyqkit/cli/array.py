@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyqkit.cli.group import print_json, progress
+from pyqkit.command_files import check_unread
 from pyqkit.errors import UserError, plain
 from pyqkit.files import check_file
 
@@ -212,6 +213,7 @@ def overlay_of_array(
     machine = machine_of(array)
     planned = arrays.plan(machine, described)
     target = Path(output) if output else Path("overlays") / machine.name / described.name
+    check_unread("--output", target / f"{planned.name}.zip")  # it may be the program that --array names
     if emulated:
         made = emulation.write_planned(planned, target, force)
         click.echo(plain(f"{made}: for the emulated board; load it with pyqkit.runtime.Array.load"))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pyqkit.cli.group import main, print_json, progress
+from pyqkit.command_files import Read, Written
 from pyqkit.errors import UserError, plain
-from pyqkit.files import check_apart, check_file, is_stream, replacing
+from pyqkit.files import check_file, is_stream, replacing
 
 if TYPE_CHECKING:
     from pyqkit.emulate.explain import Explained
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
 
 
 @main.command()
-@click.argument("build", type=click.Path())
+@click.argument("build", type=Read())
 @click.option(
     "--input",
     "source",
     required=True,
-    type=click.Path(),
+    type=Read(),
     help="Frames in npy format, as the ONNX graph takes them.",
 )
 @click.option(
     "--output",
     "target",
     required=True,
-    type=click.Path(),
+    type=Written(),
     help="Where to write the results (npy; npz for several outputs).",
 )
 @click.option("--engine", default="exact", show_default=True, help="exact, hls or rtl.")
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--trace",
-    type=click.Path(),
+    type=Written(),
     help="With engine rtl: write all signals during the first frame to this FST file.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing output file.")
@@ -72,7 +73,6 @@ def emulate(
     _check_engine(engine, trace, threads, explain)
     for file in filter(None, (target, trace)):
         check_file(Path(file), force)
-    check_apart("--trace", trace, "--output", target)
     x = frames.read(Path(source))
     accelerator = Accelerator.from_build_folder(build)
     if engine == "exact":

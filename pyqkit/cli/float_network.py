@@ -7,6 +7,8 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from pyqkit.command_files import Named, Read
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -24,13 +26,13 @@ def float_network(folder: str = "") -> Callable[[Callable[P, R]], Callable[P, R]
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         options = (
-            click.argument("network", metavar="MODULE.py:FACTORY"),
+            click.argument("network", type=Named(), metavar="MODULE.py:FACTORY"),
             click.option(
                 "--weights",
-                type=click.Path(),
+                type=Read(),
                 help="npz or safetensors file, with the names of the module's state_dict.",
             ),
-            click.option("--calib", required=True, type=click.Path(), help=f"{_FRAMES}{folder}."),
+            click.option("--calib", required=True, type=Read(), help=f"{_FRAMES}{folder}."),
         )
         for option in reversed(options):
             command = option(command)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import pyqkit
+from pyqkit.command_files import Commands
 from pyqkit.console import console
 from pyqkit.errors import UserError, plain
 
@@ -19,11 +20,13 @@ _SYSTEM = "files that can be read and written were expected, but the system says
 _PATIENCE = 2.0  # seconds that a command may take without showing progress
 
 
-class _Group(click.Group):
+class _Group(Commands):
     """Prints a user's mistake as one sentence and exits with its code (2 as a rule), without a traceback.
 
     Ctrl-C exits with 130.
     """
+
+    group_class = Commands
 
     def main(self, *args: Any, **extra: Any) -> Any:
         with console(), warnings.catch_warnings():

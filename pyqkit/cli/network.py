@@ -9,14 +9,21 @@ import click
 
 from pyqkit.cli.array import compile_for_array, overlay_of_array
 from pyqkit.cli.group import main, print_json, progress
+from pyqkit.command_files import Named, Read, Written
 from pyqkit.errors import UserError, plain
-from pyqkit.files import check_apart, check_file, replacing
+from pyqkit.files import check_file, replacing
 
 
 @main.command("compile")
-@click.argument("network", type=click.Path())
-@click.option("-o", "--output", required=True, type=click.Path(), help="Build folder to write.")
-@click.option("--board", default="ZCU104", show_default=True, help="Board name, or the path of a TOML file.")
+@click.argument("network", type=Read())
+@click.option("-o", "--output", required=True, type=Written(), help="Build folder to write.")
+@click.option(
+    "--board",
+    type=Named(),
+    default="ZCU104",
+    show_default=True,
+    help="Board name, or the path of a TOML file.",
+)
 @click.option(
     "--target-fps",
     type=float,
@@ -42,10 +49,10 @@ from pyqkit.files import check_apart, check_file, replacing
     help="What to search for: frames per second, or a short time from a frame to its result.",
 )
 @click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
-@click.option("--fold", type=click.Path(), help="Folding file, instead of the search.")
+@click.option("--fold", type=Read(), help="Folding file, instead of the search.")
 @click.option(
     "--write-fold",
-    type=click.Path(),
+    type=Written(),
     help="Write the foldings to this file, to be edited and given to --fold.",
 )
 @click.option(
@@ -70,6 +77,7 @@ from pyqkit.files import check_apart, check_file, replacing
 )
 @click.option(
     "--array",
+    type=Named(),
     help="Write a program for this array instead, a zip file; --board gives the clock. 'auto' searches the "
     "array that fits the board; the file of a program stands for its array. See docs/array.md.",
 )
@@ -124,7 +132,6 @@ def compile_command(
     check_target(Path(output), force)
     if write_fold is not None:
         check_file(Path(write_fold), force)
-    check_apart("--write-fold", write_fold, "--output", output)
     with progress("compiling") as say:
         accelerator = compile_network(
             network,
@@ -156,8 +163,8 @@ def compile_command(
 
 
 @main.command()
-@click.argument("build", type=click.Path())
-@click.option("--input", "source", required=True, type=click.Path(), help="Frames in npy format.")
+@click.argument("build", type=Read())
+@click.option("--input", "source", required=True, type=Read(), help="Frames in npy format.")
 @click.option(
     "--engine",
     "engines",
@@ -191,7 +198,7 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
 
 
 @main.command()
-@click.argument("build", type=click.Path())
+@click.argument("build", type=Read())
 @click.option(
     "--simulate",
     is_flag=True,
@@ -211,7 +218,7 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
 )
 @click.option(
     "--vivado",
-    type=click.Path(),
+    type=Read(),
     help="Show what Vivado made of every layer beside the estimates: the file that 'make ooc' of a project "
     "wrote, or the folder of the overlay that holds the project.",
 )
@@ -221,8 +228,8 @@ def verify(ctx: click.Context, build: str, source: str, engines: tuple[str, ...]
     help="Simulate the netlists of all blocks with the first frames of --input, and show what a frame costs, "
     "modelled; needs Yosys, Verilator and a C++ compiler, and minutes for a large network.",
 )
-@click.option("--input", "source", type=click.Path(), help="With --energy: frames in npy format.")
-@click.option("--html", type=click.Path(), help="Write one self-contained HTML page with plots to this file.")
+@click.option("--input", "source", type=Read(), help="With --energy: frames in npy format.")
+@click.option("--html", type=Written(), help="Write one self-contained HTML page with plots to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--force", is_flag=True, help="Replace an existing HTML file.")
 def report(
@@ -271,11 +278,13 @@ def report(
 
 
 @main.command()
-@click.argument("build", type=click.Path(), required=False)
+@click.argument("build", type=Read(), required=False)
 @click.option(
-    "--array", help="Instead of BUILD: the array to make an overlay of, such as lpa8x8, or a program for it."
+    "--array",
+    type=Named(),
+    help="Instead of BUILD: the array to make an overlay of, such as lpa8x8, or a program for it.",
 )
-@click.option("--board", help="The board that BUILD must be for, or that the array is for.")
+@click.option("--board", type=Named(), help="The board that BUILD must be for, or that the array is for.")
 @click.option(
     "--backend",
     default="rtl",

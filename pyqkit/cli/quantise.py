@@ -11,6 +11,7 @@ import click
 
 from pyqkit.cli.float_network import float_network
 from pyqkit.cli.group import main, print_json, progress
+from pyqkit.command_files import Written
 from pyqkit.errors import UserError, plain
 from pyqkit.files import check_file
 
@@ -25,7 +26,7 @@ _SCALES = click.Choice(["max", "percentile", "mse"])
 
 @main.command()
 @float_network("; or a folder of images, with --preprocess")
-@click.option("-o", "--output", required=True, type=click.Path(), help="QONNX file to write.")
+@click.option("-o", "--output", required=True, type=Written(), help="QONNX file to write.")
 @click.option(
     "--preprocess",
     metavar="WORDS",

@@ -10,6 +10,7 @@ import click
 
 from pyqkit.cli.float_network import float_network
 from pyqkit.cli.group import main
+from pyqkit.command_files import Written
 from pyqkit.errors import UserError, plain
 from pyqkit.studies.options import StudyOptions, run_study, study_options
 
@@ -52,8 +53,8 @@ def search() -> None:
     help="Widest exact sums with weights of up to 2, 4 and 8 bits; one number for all, or 'none'.",
 )
 @click.option("--all-widths", is_flag=True, help="Weights of 2 to 8 bits, not of 2, 4 and 8 alone.")
-@click.option("--onnx", type=click.Path(path_type=Path), help="QONNX file to write the network found to.")
-@click.option("--plot", type=click.Path(path_type=Path), help="png, svg or pdf file for trace and bits.")
+@click.option("--onnx", type=Written(Path), help="QONNX file to write the network found to.")
+@click.option("--plot", type=Written(Path), help="png, svg or pdf file for trace and bits.")
 @study_options(every=0.0)
 def lpq(
     network: str,

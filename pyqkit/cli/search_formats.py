@@ -10,6 +10,7 @@ import click
 from pyqkit.cli.float_network import float_network
 from pyqkit.cli.group import print_json, progress
 from pyqkit.cli.search import search
+from pyqkit.command_files import Named, Read, Written
 from pyqkit.errors import UserError
 from pyqkit.studies.options import StudyOptions, study_options
 
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 @click.option(
     "--labelled",
     nargs=2,
-    type=click.Path(),
+    type=Read(),
     metavar="X.npy Y.npy",
     help="Images and labels on which the networks found are counted.",
 )
-@click.option("--board", default="PYNQ-Z2", show_default=True, help="Name or TOML file.")
+@click.option("--board", type=Named(), default="PYNQ-Z2", show_default=True, help="Name or TOML file.")
 @click.option("--target-fps", type=float, required=True, help="Frames per second to reach.")
 @click.option("--clock-mhz", type=float, help="Clock; the board's by default.")
 @click.option(
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 @click.option("--compare", default="", help="Uniform formats to build beside them, joined by commas.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option("--compile", "point", metavar="POINT", help="Network to compile and verify, such as point-2.")
-@click.option("--build", type=click.Path(path_type=Path), help="Build folder to write it to.")
+@click.option("--build", type=Written(Path), help="Build folder to write it to.")
 @study_options
 def formats(
     network: str,

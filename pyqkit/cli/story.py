@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from pyqkit.cli.group import main
+from pyqkit.command_files import Read, Written
 
 if TYPE_CHECKING:
     from pyqkit.story import Llama, OnArray
 
 
 @main.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the rounded model in a file.")
+@click.argument("source", type=Read(path_type=Path))
+@click.option("-o", "--output", type=Written(Path), help="Keep the rounded model in a file.")
 @click.option("--force", is_flag=True, help="Replace that file.")
 @click.option("--bits", type=click.Choice(["2", "4"]), default="4", show_default=True, help="Of weights.")
 @click.option("--acts", type=click.Choice(["4", "8"]), default="8", show_default=True, help="Of activations.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pyqkit.cli.group import main
+from pyqkit.command_files import Named, Read, Written
 from pyqkit.errors import UserError
 from pyqkit.studies.options import StudyOptions, run_study, study_options
 
@@ -21,12 +22,14 @@ def study() -> None:
 
 
 @study.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of weights and images.")
-@click.option("--module", metavar="FILE.py:FACTORY", help="A network of your own, with the four next.")
-@click.option("--weights", type=click.Path(), help="Its weights: npz or safetensors.")
-@click.option("--calib", type=click.Path(), help="Frames that recipes see: npy, preprocessed, float32.")
-@click.option("--test", type=click.Path(), help="Frames of the test, likewise.")
-@click.option("--labels", type=click.Path(), help="Their classes: npy of integers.")
+@click.option("--data", type=Read(path_type=Path), help="Folder of weights and images.")
+@click.option(
+    "--module", type=Named(), metavar="FILE.py:FACTORY", help="A network of your own, with the four next."
+)
+@click.option("--weights", type=Read(), help="Its weights: npz or safetensors.")
+@click.option("--calib", type=Read(), help="Frames that recipes see: npy, preprocessed, float32.")
+@click.option("--test", type=Read(), help="Frames of the test, likewise.")
+@click.option("--labels", type=Read(), help="Their classes: npy of integers.")
 @click.option("--network", "networks", multiple=True, help="resnet20, shufflenet, vit, digits and others.")
 @click.option("--format", "formats", multiple=True, help="e2m1, or e2m1/e3m2 for weights/activations.")
 @click.option("--recipe", "recipes", multiple=True, help="Steps joined by +, or none.")
@@ -82,7 +85,7 @@ def minifloat(
 
 
 @study.command()
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of models and texts.")
+@click.option("--data", required=True, type=Read(path_type=Path), help="Folder of models and texts.")
 @click.option(
     "--model", "models", multiple=True, help="stories260k, chargpt, docstrings; those of --data by default."
 )
@@ -119,7 +122,7 @@ def microscopiq(
 
 
 @study.command("microscopiq-images")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of weights and images.")
+@click.option("--data", required=True, type=Read(path_type=Path), help="Folder of weights and images.")
 @click.option("--network", "networks", multiple=True, help="resnet20, resnet44; both by default.")
 @click.option("--method", "methods", multiple=True, help="msq2.a8, gptq4.matched and others; all by default.")
 @click.option("--images", type=click.IntRange(2), default=5000, show_default=True, help="Of the test.")
@@ -146,7 +149,7 @@ def microscopiq_images(
 
 
 @study.command()
-@click.option("--models", required=True, type=click.Path(path_type=Path), help="Folder for weights and text.")
+@click.option("--models", required=True, type=Written(Path), help="Folder for weights and text.")
 @click.option("--epochs", type=click.IntRange(1, 1000), help="9 by default.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the training.")
 @study_options(every=60.0)
@@ -163,8 +166,8 @@ def docstrings(run: StudyOptions, models: Path, epochs: int | None, seed: int) -
 
 
 @study.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.argument("folders", nargs=-1, required=True, type=Read(path_type=Path))
+@click.option("-o", "--output", required=True, type=Written(Path), help="Folder to write.")
 @click.option("--force", is_flag=True, help="Replace what an earlier report has left.")
 def report(folders: tuple[Path, ...], output: Path, force: bool) -> None:
     """Tables and plots of minifloat studies, as far as they have come.
@@ -178,7 +181,7 @@ def report(folders: tuple[Path, ...], output: Path, force: bool) -> None:
 
 
 @study.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of CIFAR-10's images; digits without.")
+@click.option("--data", type=Read(path_type=Path), help="Folder of CIFAR-10's images; digits without.")
 @click.option("--arm", "arms", multiple=True, help="float, w4a4, w2a2, w2a2g2 and others; all by default.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Of every arm.")
 @click.option("--epochs", type=click.IntRange(1), help="7, on digits 20, with --full 200.")
@@ -208,8 +211,8 @@ def palquant(
 
 
 @study.command("palquant-report")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.argument("folder", type=Read(path_type=Path))
+@click.option("-o", "--output", required=True, type=Written(Path), help="Folder to write.")
 @click.option("--force", is_flag=True, help="Replace what an earlier report has left.")
 def palquant_report(folder: Path, output: Path, force: bool) -> None:
     """Table, claims with 95 % intervals and learning curves of a palquant study.

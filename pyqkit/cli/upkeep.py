@@ -7,6 +7,7 @@ import math
 import click
 
 from pyqkit.cli.group import main, print_json
+from pyqkit.command_files import Written
 from pyqkit.errors import UserError
 
 _LISTED = 20  # entries of the cache that fit a terminal
@@ -90,7 +91,7 @@ def cache(ctx: click.Context, check: bool, prune: bool, older_than: float | None
     "--output",
     default="build/demo",
     show_default=True,
-    type=click.Path(),
+    type=Written(),
     help="Folder for the build and the picture.",
 )
 @click.option(

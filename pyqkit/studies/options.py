@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pyqkit.command_files import Written
 from pyqkit.errors import UserError
 from pyqkit.studies import EVERY
 
@@ -46,7 +47,7 @@ class StudyOptions:
 def _options(every: float) -> tuple[Decorator, ...]:
     return (
         click.option(
-            "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the study."
+            "-o", "--out", required=True, type=Written(Path, shared=True), help="Folder of the study."
         ),
         click.option(
             "--workers",
