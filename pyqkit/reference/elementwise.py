@@ -13,7 +13,7 @@ from pyqkit.graph.conventions import MASKED
 from pyqkit.reference import smooth
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.linear_quantisers import clipped
-from pyqkit.reference.node import Node, one
+from pyqkit.reference.node import Node, broadcasting, one
 from pyqkit.reference.quantised import Masked, Quantised, Value, ratio_of
 from pyqkit.reference.ratio import Ratio
 
@@ -174,10 +174,10 @@ def _sure(node: Node, x: DoubleDouble) -> None:
 
 
 OPERATIONS = {
-    "Add": one(_add),
-    "Sub": one(lambda n: n.ratio(0) - n.ratio(1)),
-    "Mul": one(_multiply),
-    "Div": one(_divide),
+    "Add": broadcasting(_add),
+    "Sub": broadcasting(lambda n: n.ratio(0) - n.ratio(1)),
+    "Mul": broadcasting(_multiply),
+    "Div": broadcasting(_divide),
     "Neg": one(_negate),
     "Relu": one(lambda n: n.ratio(0).at_least(0.0)),
     "Clip": one(_clip, "min", "max"),

@@ -6,7 +6,7 @@ import numpy as np
 
 from pyqkit.reference.attention import shares_of
 from pyqkit.reference.doubledouble import DoubleDouble, where
-from pyqkit.reference.node import Node, Operation, one
+from pyqkit.reference.node import Node, Operation, broadcasting, one
 from pyqkit.reference.quantised import Masked, Value
 from pyqkit.reference.smooth import exponential
 
@@ -172,5 +172,8 @@ OPERATIONS = {
     "ArgMin": _arg(smallest=True),
     "TopK": Operation(_top_k, frozenset({"axis", "k", "largest", "sorted"})),
     "ReduceMin": one(_smallest_along, "axes", "keepdims", "noop_with_empty_axes"),
-    **{kind: one(_compared) for kind in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal")},
+    **{
+        kind: broadcasting(_compared)
+        for kind in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal")
+    },
 }

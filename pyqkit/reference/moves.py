@@ -163,11 +163,12 @@ def _pad(node: Node) -> list[Value]:
 def _concatenated(node: Node) -> list[Value]:
     given = [node.value(i) for i in range(len(node.inputs))]
     axis = int(node.attributes["axis"]) % len(given[0].shape)
-    if axis == 0:
+    if axis == 0 and any(node.varies):
         node.refuse("tensors joined within a frame were", "the batch is joined", "join along channels")
-    frames = next(part.shape[0] for part, varies in zip(given, node.varies) if varies)
+    frames = next((part.shape[0] for part, varies in zip(given, node.varies) if varies), None)
     parts = [
-        part if varies else _in_every_frame(node, part, frames) for part, varies in zip(given, node.varies)
+        part if varies or frames is None else _in_every_frame(node.one_frame(part), frames)
+        for part, varies in zip(given, node.varies)
     ]
     coded = [p for p in parts if isinstance(p, Quantised)]
     if len(coded) < len(parts) or len({p.format for p in coded}) > 1:
@@ -180,13 +181,9 @@ def _concatenated(node: Node) -> list[Value]:
     return [Quantised(content, coded[0].format, concatenated(scales, axis))]
 
 
-def _in_every_frame(node: Node, constant: Value, frames: int) -> Value:
-    """A constant beside what the network computes: the file holds it once for each frame of a run."""
-
+def _in_every_frame(constant: Value, frames: int) -> Value:
     def how(a: np.ndarray) -> np.ndarray:
-        if (a != a[:1]).any():
-            node.refuse("one constant for every frame was", "they differ", "keep frames apart")
-        return np.broadcast_to(a[:1], (frames, *a.shape[1:]))
+        return np.broadcast_to(a, (frames, *a.shape[1:]))
 
     return how(constant) if isinstance(constant, np.ndarray) else constant.map(how)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -91,6 +91,17 @@ class Node:
             )
         return found
 
+    def one_frame(self, constant: Value, axis: int = 0) -> Value:
+        """A constant beside what the network computes, which the file holds once for each frame of a run."""
+
+        def how(a: np.ndarray) -> np.ndarray:
+            first = a.take([0], axis)
+            if (a != first).any():
+                self.refuse("one constant for every frame was", "they differ", "keep frames apart")
+            return first
+
+        return how(constant) if isinstance(constant, np.ndarray) else constant.map(how)
+
     def numbers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """An attribute that is a list of integers."""
         return tuple(int(v) for v in self.attributes.get(key, default))
@@ -128,3 +139,20 @@ class Operation:
 def one(rule: Callable[[Node], Value], *attributes: str) -> Operation:
     """Operation with one result."""
     return Operation(lambda node: [rule(node)], frozenset(attributes))
+
+
+def broadcasting(rule: Callable[[Node], Value]) -> Operation:
+    """Operation with one result whose constants may be those of all frames of a run, by broadcasting."""
+
+    def with_one_frame(node: Node) -> Value:
+        ranks = [len(v.shape) for v, varies in zip(node.inputs, node.varies) if varies and v is not None]
+        per_run = (node.batch, max(ranks, default=0))
+        inputs = [
+            value
+            if value is None or varies or (*value.shape[:1], len(value.shape)) != per_run
+            else node.one_frame(value)
+            for value, varies in zip(node.inputs, node.varies)
+        ]
+        return rule(replace(node, inputs=inputs))
+
+    return one(with_one_frame)

@@ -93,14 +93,18 @@ class Reference:
         self.input_names = [v.name for v in inputs]
         self.output_names = [v.name for v in self.model.graph.output]
         self._varying = set(self.input_names)
+        in_runs = set(self.input_names)
         self.protos = []
         self._needed = needed_names(self.model.graph)
         for proto in (node for node in self.model.graph.node if self._needed.intersection(node.output)):
-            if self._varying & set(proto.input):
-                self._varying |= set(proto.output)
-                self.protos.append(proto)
-            else:  # weights are quantised once
+            if not in_runs & set(proto.input):  # weights are quantised once
                 self.constants.update(self.execute(proto, self.constants))
+                continue
+            in_runs |= set(proto.output)
+            self.protos.append(proto)
+            # A shape is the file's, for any number of frames: what is made of shapes alone is a constant.
+            if proto.op_type != "Shape" and self._varying & set(proto.input):
+                self._varying |= set(proto.output)
 
     def run(self, x: np.ndarray, keep: bool = False, seen: Seen | None = None) -> dict[str, Value]:
         """Execute on frames.

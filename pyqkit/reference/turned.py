@@ -30,7 +30,7 @@ def executed(node: Node, operation: Operation) -> list[Value]:
     axis, rank = given[0].axis, len(given[0].shape)
     _check(node, axis, rank)
     inputs = [
-        None if value is None else _first(value, axis, rank, varies)
+        None if value is None else _first(node, value, axis, rank, varies)
         for value, varies in zip(node.inputs, node.varies)
     ]
     attributes = dict(node.attributes)
@@ -52,13 +52,14 @@ def _check(node: Node, axis: int | None, rank: int) -> None:
         node.refuse("the batch as the first axis was", f"axis {axis} is it", "move it to the front")
 
 
-def _first(value: Value, axis: int | None, rank: int, varies: bool) -> Value:
+def _first(node: Node, value: Value, axis: int | None, rank: int, varies: bool) -> Value:
     if isinstance(value, Turned):
         return value.value
     meets = -1 if axis is None or varies else axis - (rank - len(value.shape))
-    if meets < 0 or value.shape[meets] != 1:
+    if meets < 0 or value.shape[meets] not in (1, node.batch):
         return value
+    value = node.one_frame(value, meets)
     if isinstance(value, np.ndarray):
         return np.squeeze(value, meets)
     assert isinstance(value, Quantised)
-    return value.map(lambda a: np.squeeze(a, meets) if a.ndim == len(value.shape) else a)
+    return value.map(lambda a: np.squeeze(a, meets))
