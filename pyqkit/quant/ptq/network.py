@@ -20,6 +20,7 @@ from pyqkit.quant.ptq.quantiser import Quantiser
 from pyqkit.quant.ptq.recipe import Recipe
 from pyqkit.quant.ptq.scales import scales
 from pyqkit.quant.ptq.walk import Walk
+from pyqkit.quant.ptq.written_norms import refuse_near_norms
 
 SAMPLES = 2**18  # numbers of a tensor from which its scale is found
 
@@ -139,6 +140,7 @@ class Network:
         """Make the quantised network: quantisers in their places, with the scales that the data give."""
         find = places if recipe.placement == "dataflow" else layer_inputs
         if recipe.placement == "dataflow":
+            refuse_near_norms(self.float, self.data)
             write_out_attention(self.float, self.data)
         found = find(self.float, self.data, bool((self.data < 0).any()))
         self.module = copy.deepcopy(self.float)

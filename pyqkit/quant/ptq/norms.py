@@ -30,6 +30,7 @@ def norms_as_modules(graph: fx.GraphModule, frames: Tensor) -> None:
         fx.node.map_arg(values, left.append)
         if not left:
             put_module(graph, node, x, _norm(node, values))
+    graph.graph.eliminate_dead_code()
 
 
 def _norm(node: fx.Node, given: dict[str, Any]) -> nn.Module:

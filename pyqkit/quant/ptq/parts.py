@@ -50,8 +50,8 @@ _MEAN_FUNCTIONS = frozenset(
     }
 )
 _JOINS = frozenset({torch.cat, torch.concat, torch.stack})
-_ADDS = frozenset({operator.add, operator.iadd, torch.add, "add", "add_"})
-_PRODUCTS = frozenset({operator.mul, operator.imul, torch.mul, "mul", "mul_"})
+ADDS = frozenset({operator.add, operator.iadd, torch.add, "add", "add_"})
+PRODUCTS = frozenset({operator.mul, operator.imul, torch.mul, "mul", "mul_"})
 MATRIX_PRODUCTS = frozenset({operator.matmul, torch.matmul, torch.mm, torch.bmm, "matmul", "mm", "bmm"})
 _NORMS = (nn.LayerNorm, nn.RMSNorm)
 
@@ -91,8 +91,8 @@ def kind(graph: fx.GraphModule, node: fx.Node) -> Kind:
         (Kind.MAX_POOL, _MAX_POOL_FUNCTIONS),
         (Kind.MEAN, _MEAN_FUNCTIONS),
         (Kind.JOIN, _JOINS),
-        (Kind.ADD, _ADDS),
-        (Kind.PRODUCT, _PRODUCTS),
+        (Kind.ADD, ADDS),
+        (Kind.PRODUCT, PRODUCTS),
         (Kind.MATRIX_PRODUCT, MATRIX_PRODUCTS),
         (Kind.MOVE, _MOVING_FUNCTIONS if node.op == "call_function" else _MOVING_METHODS),
     )

@@ -22,6 +22,7 @@ from pyqkit.quant.ptq.attention import write_out_attention
 from pyqkit.quant.ptq.constants import fold_constants
 from pyqkit.quant.ptq.encoders import open_encoders
 from pyqkit.quant.ptq.following import followed
+from pyqkit.quant.ptq.gates import write_out_gates
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
 from pyqkit.quant.ptq.letters import stacks_as_sums, sums_as_products
 from pyqkit.quant.ptq.masks import keep_causal_masks
@@ -30,6 +31,7 @@ from pyqkit.quant.ptq.norms import norms_as_modules
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
 from pyqkit.quant.ptq.paths import free_path, place, put_module
 from pyqkit.quant.ptq.weights import LIKE_LINEAR, weights_as_layers
+from pyqkit.quant.ptq.written_norms import norms_as_functions
 
 # Functions and methods of tensors: the module that computes the same
 _MODULES: dict[Any, Callable[..., nn.Module]] = {
@@ -93,7 +95,9 @@ def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
         split_attention(graph, example)
         _refuse_unsupported(graph)
         _drop(graph)
+        norms_as_functions(graph, example)
         norms_as_modules(graph, example)
+        write_out_gates(graph)
         _as_modules(graph)
         keep_causal_masks(graph, example)
         _one_place_each(graph)
