@@ -1,14 +1,14 @@
 """What an index array over an image amounts to: the operators that move its pixels and channels so.
 
-Four shapes of a move are known, whichever nodes of ONNX it was written with: pixels that are picked or come
-several times, channels that become pixels (depth to space), pixels that become channels (space to depth), and
-zeros around any of these.
+Five shapes of a move are known, whichever nodes of ONNX it was written with: pixels that are picked or come
+several times, the same with pixels in rows of another length (tokens of an image), channels that become
+pixels (depth to space), pixels that become channels (space to depth), and zeros around any of these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -36,11 +36,14 @@ class Moves:
         ways.
     pads : bool
         Whether zeros are put in.
+    picks : bool
+        Whether pixels and channels are left out, and at most channels put in another order.
     """
 
     operators: list[Move]
     sources: np.ndarray
     pads: bool = False
+    picks: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,19 @@ def _picked(places: _Places) -> Moves | None:
     elif places.shape[:2] != places.base[:2]:
         start, step = (int(rows[0]), int(columns[0])), (steps[0].pop(), steps[1].pop())
         operators.append((Slice, {"start": start, "step": step, "size": places.shape[:2]}))
-    return Moves([*operators, *_ordered(order, places.shape[:2], places.base[2])], order[None])
+    operators += _ordered(order, places.shape[:2], places.base[2])
+    return Moves(operators, order[None], picks=all(kind in (Slice, Permute) for kind, _ in operators))
+
+
+def _in_other_rows(places: _Places) -> Moves | None:
+    """The same with all pixels in rows of another length before: tokens of an image, an image of tokens."""
+    height, width, channels = places.base
+    rows, length, _ = places.shape
+    if length == width or rows * length != height * width:
+        return None
+    pixel, base = places.row * width + places.column, (rows, length, channels)
+    found = _picked(_Places(pixel // length, pixel % length, places.channel, base))
+    return found and replace(found, operators=[(Reshape, {"shape": base}), *found.operators])
 
 
 def _to_space(places: _Places) -> Moves | None:
@@ -166,7 +181,7 @@ def _to_depth(places: _Places) -> Moves | None:
     return Moves([*operators, *_ordered(order, size, depth)], picked[None])
 
 
-_SHAPES: tuple[Callable[[_Places], Moves | None], ...] = (_picked, _to_space, _to_depth)
+_SHAPES: tuple[Callable[[_Places], Moves | None], ...] = (_picked, _to_space, _to_depth, _in_other_rows)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.sums import single_term
 from pyqkit.graph.lowering.tables import is_curved, requantised
 from pyqkit.graph.lowering.thresholds import thresholds_of
-from pyqkit.graph.lowering.view import is_piece, note_source, settle
+from pyqkit.graph.lowering.view import channels_back, is_piece, note_source, settle_alike
 from pyqkit.graph.ops.nearest import WIDEST
 from pyqkit.graph.ops.pool import MaxPool, pool_fields
 from pyqkit.graph.ops.requantise import Rescale, Threshold
@@ -42,7 +42,8 @@ def quantise(lowering: Lowering, real: Real, quantiser: Quantiser, name: str) ->
         return _quantise_rows(lowering, real, quantiser, scale, name)
     if real.pool is None:
         if is_piece(real):  # only what is left is rounded
-            return quantise(lowering, settle(lowering, real, name), quantiser, name)
+            (piece,), last = settle_alike(lowering, [real], name)
+            return quantise(lowering, channels_back(piece) if last else piece, quantiser, name)
         real = single_term(lowering, real, name)
     (term,) = real.terms
     tensor = lowering.graph.tensors[term.tensor]

@@ -18,7 +18,7 @@ from pyqkit.graph.lowering.image_moves import Move, image_moves
 from pyqkit.graph.lowering.real import Real, Term, plain_view
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.zero import with_zero
-from pyqkit.graph.ops.layout import Concat, Pad, Permute, Reshape, Slice
+from pyqkit.graph.ops.layout import Concat, Pad, Reshape
 
 _REMEDY = "keep to channel permutations, strided slices, zero padding and flattening"
 _CHANNEL_PIECES = 64  # that a tensor may be cut into: each is a stream of its own
@@ -48,13 +48,29 @@ def _image(view: np.ndarray) -> np.ndarray | None:
     return view.reshape(view.shape[0], *(1,) * (3 - view.ndim), *view.shape[1:])
 
 
+def _has_channels_last(real: Real) -> bool:
+    """Whether its last axis and not its first are channels, all or some, of the tensor behind it."""
+    if real.view.ndim < 2 or is_plain(real):
+        return False
+    if real.shape[-1] == real.channels and is_in_stream_order(real):
+        return True
+    return _is_of_channels(real, -1) and not _is_of_channels(real, 0)
+
+
+def _is_of_channels(real: Real, axis: int) -> bool:
+    """Whether each place of an axis holds one channel of the tensor behind it, besides zeros."""
+    planes = np.moveaxis(real.view, axis, 0).reshape(real.shape[axis], -1)
+    channels = np.where(planes < 0, -1, planes % real.channels)
+    return bool(((channels == channels.max(axis=1, keepdims=True)) | (planes < 0)).all())
+
+
 def is_piece(real: Real) -> bool:
     """Whether it is a part of the tensor behind it that a slice and a permutation take out."""
-    image = _image(real.view)
+    image = _image(np.moveaxis(real.view, -1, 0) if _has_channels_last(real) else real.view)
     if image is None or image.size >= np.prod(real.base):
         return False
     moves = image_moves(image, real.base)
-    return moves is not None and all(kind in (Slice, Permute) for kind, _ in moves.operators)
+    return moves is not None and moves.picks
 
 
 def note_source(lowering: Lowering, real: Real, name: str) -> None:
@@ -89,13 +105,7 @@ def settle_alike(lowering: Lowering, reals: Sequence[Real], name: str) -> tuple[
     Then the axes of their views are turned, so that channels are first: `channels_back` turns what is made of
     them.
     """
-    last = not all(is_plain(real) for real in reals) and any(
-        real.view.ndim > 1
-        and real.shape[-1] == real.channels
-        and is_in_stream_order(real)
-        and not is_plain(real)
-        for real in reals
-    )
+    last = any(_has_channels_last(real) for real in reals)
     if last:
         reals = [replace(real, view=np.moveaxis(real.view, -1, 0)) for real in reals]
     return [settle(lowering, real, name) for real in reals], last
