@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import getitem
 
 import torch
 from torch import Tensor, fx
@@ -119,8 +120,15 @@ class _Flow:
 
     def __init__(self, graph: fx.GraphModule, negative_input: bool) -> None:
         self.graph, self.negative_input = graph, negative_input
-        self.kinds = {node: kind(graph, node) for node in graph.graph.nodes}
+        self.kinds = {node: self._kind(node) for node in graph.graph.nodes}
         self._never_negative: dict[fx.Node, bool] = {}
+
+    def _kind(self, node: fx.Node) -> Kind:
+        """What a node does; one of several results that are computed, as those of a sort, is itself one."""
+        found = kind(self.graph, node)
+        if node.target is not getitem or kind(self.graph, node.all_input_nodes[0]) is not Kind.OTHER:
+            return found
+        return found if issubclass(node.all_input_nodes[0].meta["type"], Tensor) else Kind.OTHER
 
     def tensors(self, node: fx.Node) -> list[fx.Node]:
         """Inputs of a node that are tensors, and not sizes of some."""

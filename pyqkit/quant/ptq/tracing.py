@@ -26,6 +26,7 @@ from pyqkit.quant.ptq.gates import write_out_gates
 from pyqkit.quant.ptq.layers import WEIGHT_LAYERS
 from pyqkit.quant.ptq.letters import stacks_as_sums, sums_as_products
 from pyqkit.quant.ptq.masks import keep_causal_masks
+from pyqkit.quant.ptq.maxima import maxima_alone
 from pyqkit.quant.ptq.multihead import split_attention
 from pyqkit.quant.ptq.norms import norms_as_modules
 from pyqkit.quant.ptq.parts import MATRIX_PRODUCTS, RISING, is_call, max_pools
@@ -89,6 +90,7 @@ def traced(model: nn.Module, example: Tensor) -> fx.GraphModule:
         graph = _recorded(model, example)
         fold_constants(graph, example)
         stacks_as_sums(graph)
+        maxima_alone(graph)
         sums_as_products(graph, example)
         write_out_attention(graph, example, of_weights=True)
         weights_as_layers(graph, example)
