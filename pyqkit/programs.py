@@ -26,6 +26,7 @@ _NO_ROOM = (
     *(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)),
     "File size limit exceeded",
 )
+_LINKERS = ("ld returned", "linker command failed")  # what g++ and clang say when theirs has failed
 
 
 @contextmanager
@@ -176,8 +177,16 @@ def _fail(code: int, said: str, language: str, tool: str) -> None:
             f"room for what {tool} writes was expected, but there is none ({reason}); make room, or "
             "set TMPDIR and XDG_CACHE_HOME"
         )
-    first = next((line for line in said.splitlines() if "rror" in line), said.strip()[:400])
-    first = first or (
+    first = _first_error(said) or (
         f"nothing, and was ended by signal {-code}" if code < 0 else f"nothing, and ended with code {code}"
     )
     raise UserError(f"{language} that compiles was expected, but {tool} says: {first}; report this as a bug")
+
+
+def _first_error(said: str) -> str:
+    """The first line of a compiler that is an error; of a linker's, the one before, which says why."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    at = next((place for place, line in enumerate(lines) if "rror" in line), None)
+    if at is None:
+        return said.strip()[:400]
+    return lines[at - 1 if at and any(text in lines[at] for text in _LINKERS) else at]

@@ -56,3 +56,13 @@ def test_the_first_error_of_a_compiler_is_the_sentence(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "import sys; sys.exit('note\\nx.cpp:1: error: no such thing')")
     with pytest.raises(UserError, match=r"^C\+\+ that compiles was expected, but g\+\+ says: x.cpp:1: error"):
         compile_all([command], tmp_path, "C++", "g++")
+
+
+@pytest.mark.parametrize(
+    "end", ["collect2: error: ld returned 1 exit status", "clang: error: linker command failed"]
+)
+def test_the_reason_of_a_linker_is_the_sentence(tmp_path: Path, end: str) -> None:
+    said = f"ld: in function `main':\nx.cpp:(.text+0x5): undefined reference to `far'\n{end}"
+    command = (sys.executable, "-c", f"import sys; sys.exit({said!r})")
+    with pytest.raises(UserError, match=r"says: x.cpp:\(.text\+0x5\): undefined reference to `far'; report"):
+        compile_all([command], tmp_path, "C++", "g++")

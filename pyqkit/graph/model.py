@@ -137,7 +137,8 @@ def check_model(model: Any) -> None:
     if not any(node.op_type in MAKERS for node in graph.node):
         raise ModelError(
             f"a QONNX model with {', '.join(MAKERS)} nodes was expected, but none came; quantise the "
-            "network and export it with pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
+            "PyTorch network of a float file with 'pyqkit quantise', or export a quantised one with "
+            "pyqkit.quant.export_qonnx or brevitas.export.export_qonnx"
         )
     if len(graph.node) > limits.NODES:
         raise ModelError(

@@ -179,8 +179,9 @@ def test_models_that_are_not_qonnx_or_have_dynamic_shapes(tmp_path: Path) -> Non
     refused(
         run("compile", tmp_path / "net.onnx", "-o", tmp_path / "b"),
         "a QONNX model with Quant, IntQuant, FloatQuant, BipolarQuant, FormatQuant, Trunc, "
-        "DequantizeLinear nodes was expected, but none came; quantise the network and "
-        "export it with pyqkit.quant.export_qonnx or brevitas.export.export_qonnx",
+        "DequantizeLinear nodes was expected, but none came; quantise the PyTorch network of a float "
+        "file with 'pyqkit quantise', or export a quantised one with pyqkit.quant.export_qonnx or "
+        "brevitas.export.export_qonnx",
     )
     (tmp_path / "net.onnx").write_bytes(float_model(1, 2, "height", 6))
     refused(

@@ -125,3 +125,13 @@ def test_unknown_nodes_behind_a_problem_are_listed_too() -> None:
     with pytest.raises(ConversionError) as caught:
         import_qonnx(b.model(b.node("Cos", b.node("Softmax", b.node("Relu", bad)))))
     assert [p.node.split()[-1] for p in caught.value.problems] == ["(Conv)", "(Cos)"]
+
+
+def test_the_length_of_vectors_names_a_norm() -> None:
+    b = Builder(6, 4)
+    x = b.quantise("x", "int8", 2**-4)
+    unit = b.node("Div", x, b.node("ReduceL2", x, axes=[-1]))
+    with pytest.raises(
+        ConversionError, match=r"\(ReduceL2\): it needs the length of each vector; use torch.nn.RMS"
+    ):
+        import_qonnx(b.model(b.quantise(unit, "int8", 2**-4)))

@@ -69,8 +69,16 @@ _GROUPS = (
         (
             Layer("GroupNormalization", ("torch.nn.GroupNorm",)),
             Layer("InstanceNormalization", ("torch.nn.InstanceNorm2d",)),
-            Layer("LpNormalization", ("torch.nn.functional.normalize",)),
             Layer("LRN", ("torch.nn.LocalResponseNorm",)),
+        ),
+    ),
+    (
+        "it needs the length of each vector",
+        "use torch.nn.RMSNorm of the last axis, which gives the same times the root of its size, or a batch "
+        "norm (torch.nn.BatchNorm2d)",
+        (
+            Layer("ReduceL2", ("torch.nn.functional.normalize", "torch.linalg.vector_norm")),
+            Layer("LpNormalization", note="other frameworks' unit vectors"),
         ),
     ),
     (

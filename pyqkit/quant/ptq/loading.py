@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -66,11 +67,22 @@ def network(where: str, weights: Path | None = None) -> nn.Module:
 
 def _called(factory: Any, where: str) -> Any:
     try:
+        inspect.signature(factory).bind()
+    except TypeError as error:
+        raise UserError(
+            f"a factory that is called without arguments was expected, but {where} needs some ({error}); "
+            "give its arguments defaults"
+        ) from error
+    except ValueError:  # code without a signature: the call says it
+        pass
+    try:
         return factory()
     except Exception as error:  # whatever the user's code raises
+        path, _, name = where.rpartition(":")
+        module = Path(path).stem if path.endswith(".py") else path
         raise UserError(
-            f"a factory that is called without arguments was expected, but {where} raises "
-            f"{_said(error)}; give its arguments defaults"
+            f"a factory that makes a network was expected, but {where} raises {_said(error)}; "
+            f"'python -c \"import {module}; {module}.{name}()\"' in its folder shows where"
         ) from error
 
 

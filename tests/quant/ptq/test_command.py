@@ -30,6 +30,9 @@ def dropping():
 def broken():
     raise RuntimeError("no such luck")
 
+def wide(width):
+    return nn.Linear(width, width)
+
 def number():
     return 3
 
@@ -146,7 +149,16 @@ REFUSALS = {
     "net.py": ("net.py", "a module and a factory were expected, such as net.py:make, but 'net.py' came"),
     "absent file": ("absent.py:make", "cannot (FileNotFoundError: there is no file absent.py)"),
     "absent factory": ("net.py:other", "a function or class other was expected in net.py, but there is none"),
-    "factory that raises": ("net.py:broken", "but net.py:broken raises RuntimeError: no such luck; give"),
+    "factory that raises": (
+        "net.py:broken",
+        "a factory that makes a network was expected, but net.py:broken raises RuntimeError: no such luck; "
+        "'python -c \"import net; net.broken()\"' in its folder shows where",
+    ),
+    "factory with arguments": (
+        "net.py:wide",
+        "called without arguments was expected, but net.py:wide needs some (missing a required argument: "
+        "'width'); give its arguments defaults",
+    ),
     "overflow": (
         "net.py:overflowing",
         "finite activations was expected, but NaN or infinity leaves 3;",
