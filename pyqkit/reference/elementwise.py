@@ -14,6 +14,7 @@ from pyqkit.reference import smooth
 from pyqkit.reference.doubledouble import DoubleDouble, where
 from pyqkit.reference.linear_quantisers import clipped
 from pyqkit.reference.node import Node, broadcasting, one
+from pyqkit.reference.products import log_elements
 from pyqkit.reference.quantised import Masked, Quantised, Value, ratio_of
 from pyqkit.reference.ratio import Ratio
 
@@ -46,10 +47,18 @@ def _masked(node: Node, x: Quantised, added: np.ndarray) -> Masked:
 
 
 def _multiply(node: Node) -> Value:
-    """Codes times constants stay codes, so that their products pass the table of Logarithmic Posits."""
+    """Codes times constants stay codes, so that their products pass the table of Logarithmic Posits.
+
+    Those of two tensors pass it here; the square of one is a function of it.
+    """
     for x, factor in ((node.value(0), node.value(1)), (node.value(1), node.value(0))):
         if isinstance(x, Quantised) and isinstance(factor, np.ndarray) and _scales(x, factor):
             return x.scaled(DoubleDouble.of(factor))
+    left, right = node.value(0), node.value(1)
+    if isinstance(left, Quantised) and isinstance(right, Quantised) and all(node.varies[:2]):
+        both = left.format.is_logarithmic and right.format.is_logarithmic
+        if both and left.content is not right.content:
+            return log_elements(left, right)
     return node.ratio(0) * node.ratio(1)
 
 

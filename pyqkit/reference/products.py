@@ -12,7 +12,7 @@ log-to-linear table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -197,6 +197,16 @@ def log_products(left: Factor, right: Factor, sums: Sums) -> tuple[DoubleDouble,
         rights.append(b_sign * significands[joint % size] * 2.0 ** (joint // size - b_low))
     total = exact_sums(_side_by_side(lefts, left), _side_by_side(rights, right), sums)
     return total, Fraction(2) ** (a_low + b_low - linear_bits(f))
+
+
+def log_elements(left: Quantised, right: Quantised) -> Ratio:
+    """Products of Logarithmic Posits, element by element."""
+    shape = np.broadcast_shapes(left.shape, right.shape)
+    columns = [replace(x, content=np.broadcast_to(x.content, shape).reshape(-1, 1)) for x in (left, right)]
+    factors = [Factor(x, x.scale, np.zeros((), np.int64)) for x in columns]
+    total, unit = log_products(factors[0], factors[1], lambda a, b: (a * b).sum(axis=1))
+    step = left.scale * right.scale * DoubleDouble.of_fraction(unit)
+    return Ratio(total.map(lambda a: a.reshape(shape)) * step)
 
 
 def _side_by_side(tables: list[np.ndarray], factor: Factor) -> np.ndarray:

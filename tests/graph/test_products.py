@@ -36,6 +36,25 @@ def test_squeeze_and_excitation(gate: str) -> None:
     assert [op.kind for op in graph.operators].count("product") == 1
 
 
+@pytest.mark.parametrize(("gate", "main"), [("lp8_1_3", "lp8_1_3"), ("lp4_0_3", "lp8_1_3@-0.25")])
+def test_products_of_two_logarithmic_posits_pass_their_table(gate: str, main: str) -> None:
+    graph = check(gated(gate, main))
+    (product,) = (op for op in graph.operators if op.kind == "product")
+    assert all(tensor.format.is_logarithmic for tensor in graph.input_tensors(product))
+
+
+def test_logarithmic_posits_with_an_offset_are_refused() -> None:
+    with pytest.raises(ConversionError, match="something is added to one of two factors"):
+        import_qonnx(gated("lp8_1_3", "lp8_1_3", offset=0.3))
+
+
+def test_a_square_of_logarithmic_posits_is_a_function_of_them() -> None:
+    b = Builder(4, 5, 3)
+    x = b.quantise("x", "lp8_1_3", 0.25)
+    graph = check(b.model(b.quantise(b.node("Mul", x, x), "int6", 0.09)))
+    assert all(op.kind != "product" for op in graph.operators)
+
+
 @pytest.mark.parametrize("kind", ["Mul", "Add", "Sub"])
 def test_offsets_and_sums_that_broadcast(kind: str) -> None:
     check(gated(offset=0.3, kind=kind))
@@ -53,8 +72,9 @@ def test_other_shapes(shape: tuple[int, int, int]) -> None:
     check(b.model(b.quantise(b.node("Mul", gate, main), "int6", 0.09)))
 
 
-def test_all_engines(tmp_path: Any) -> None:
-    accelerator = pyqkit.compile(gated(), board="PYNQ-Z2", target_fps=100_000)
+@pytest.mark.parametrize(("gate", "main"), [("uint4", "int6"), ("lp8_1_3", "lp8_1_3")])
+def test_all_engines(gate: str, main: str) -> None:
+    accelerator = pyqkit.compile(gated(gate, main), board="PYNQ-Z2", target_fps=100_000)
     x = np.random.default_rng(0).normal(0, 1.5, (7, 4, 5, 3)).astype(np.float32)
     codes = accelerator.encode(x)
     expected = accelerator.graph.execute(codes)

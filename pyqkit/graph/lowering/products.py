@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
+from pyqkit.formats import NumberFormat, product
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
 from pyqkit.graph.lowering.real import Real, Term
@@ -15,6 +17,14 @@ from pyqkit.graph.lowering.view import channels_back, settle_alike
 from pyqkit.graph.ops.product import WIDEST, Product
 
 _REMEDY = "put a quantiser (QuantIdentity, QuantReLU) before it"
+
+
+def unit_of_product(left: NumberFormat, right: NumberFormat) -> Fraction:
+    """What an integer of a product is worth, in products of the factors' integers.
+
+    1 unless both are Logarithmic Posits, whose products leave their table as integers of another unit.
+    """
+    return Fraction(2) ** product(left, right).unit_exponent / (left.unit * right.unit)
 
 
 def broadcast(reals: list[Real]) -> list[Real]:
@@ -46,10 +56,10 @@ def multiplied(lowering: Lowering, left: Real, right: Real, name: str) -> Real:
     widest = max(fmt.bits for fmt in formats)
     if widest > WIDEST:
         raise Unlowerable(f"a factor has {widest} bits, more than the {WIDEST} that are multiplied", _REMEDY)
-    if all(fmt.is_logarithmic for fmt in formats):
-        raise Unlowerable("both factors are Logarithmic Posits", "quantise one of them to another format")
+    if all(fmt.is_logarithmic for fmt in formats) and any((*left.offset, *right.offset)):
+        raise Unlowerable("something is added to one of two factors that are Logarithmic Posits", _REMEDY)
     out = lowering.emit(Product, name, [first.tensor, second.tensor])
-    terms = [Term(out.name, first.factor * second.factor)]
+    terms = [Term(out.name, first.factor * second.factor * unit_of_product(*formats))]
     if any(left.offset):
         terms.append(Term(second.tensor, left.offset * second.factor))
     if any(right.offset):

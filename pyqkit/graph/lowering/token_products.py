@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import prod
 
 import numpy as np
 
-from pyqkit.formats import product
 from pyqkit.graph.lowering.before_layers import check_quantised
 from pyqkit.graph.lowering.errors import Unlowerable
+from pyqkit.graph.lowering.products import unit_of_product
 from pyqkit.graph.lowering.real import Real, Term, fractions
 from pyqkit.graph.lowering.session import Lowering
 from pyqkit.graph.lowering.tokens import COMMAND, as_heads, one_scale
@@ -36,8 +35,7 @@ def matrix_product(lowering: Lowering, left: Real, right: Real, name: str) -> Re
     left, right = (as_heads(lowering, real, stem) for real, stem in zip((left, turned), stems))
     (first,), (second,) = left.terms, right.terms
     formats = [lowering.graph.tensors[term.tensor].format for term in (first, second)]
-    unit = Fraction(2) ** product(*formats).unit_exponent / (formats[0].unit * formats[1].unit)
-    factor = _factors(left, right, groups, across, columns) * unit
+    factor = _factors(left, right, groups, across, columns) * unit_of_product(*formats)
     out = lowering.emit(MatrixProduct, name, [first.tensor, second.tensor], groups=groups, across=across)
     view = np.arange(prod(out.shape)).reshape(rows, groups, columns).transpose(1, 0, 2)
     view = view.reshape(*heads, rows, columns)
