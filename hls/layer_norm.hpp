@@ -151,16 +151,26 @@ W norm_scaled(int word, int lane, const ap_int<64> &x, const ap_int<64> &sum, co
   const ap_int<64> moved = ap_int<64>(ap_int<64>(Shape::WORDS * Shape::LANES) * x) - sum;
   return W(W(gain * W(moved)) << Shape::FRACTION_BITS) + W(offset * root);
 }
-// What limits are times: the root of a pixel times unit(piece).
-template <class Shape, class Table, class W> W norm_total(const W &root) {
+// What codes of a pixel are found with: its sum, its root, and what limits are times, the root times unit(piece).
+template <class Shape, class Table> struct NormPixel {
+  typedef RootState<Shape> State;
+  typedef Wide<Shape::WIDE_BITS> W;
+  ap_int<64> sum = 0;
+  W root = 0, total = 0;
+  static NormPixel from(const typename State::Packed &word) {
 #pragma HLS INLINE
-  W unit = Table::unit(Shape::PIECES - 1);
-  for (int piece = Shape::PIECES - 2; piece >= 0; --piece) {
+    NormPixel pixel;
+    pixel.sum = ap_int<64>(from_word<typename State::Sum, 0, State::SUM>(word));
+    pixel.root = from_word<W, State::SUM + State::RADICAND + State::ROOT, State::ROOT>(word);
+    W unit = Table::unit(Shape::PIECES - 1);
+    for (int piece = Shape::PIECES - 2; piece >= 0; --piece) {
 #pragma HLS UNROLL
-    unit = W(unit * (W(1) << PIECE_BITS)) + W(Table::unit(piece));
+      unit = W(unit * (W(1) << PIECE_BITS)) + W(Table::unit(piece));
+    }
+    pixel.total = W(unit * pixel.root);
+    return pixel;
   }
-  return W(unit * root);
-}
+};
 
 // Codes of results. Shape, beside what was said: WIDE_BITS of what is compared; STEPS and PIECES of the search. Table: gain and offset
 // of the words of all passes, unit(piece), limit(Step, bits above, piece), code(place).
@@ -168,30 +178,23 @@ template <class In, int OUT_BITS, class Shape, class Table>
 void norm_codes(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
                 hls::stream<typename RootState<Shape>::Packed> &roots,
                 hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out, int pass = 0) {
-  typedef RootState<Shape> State;
   typedef Wide<Shape::WIDE_BITS> W;
   static constexpr int WORDS = Shape::WORDS, LANES = Shape::LANES;
   static constexpr int TRIPS = Shape::PIXELS * WORDS;
   PYQKIT_TRIPS(TRIPS);
   const int constants = pass * WORDS;
   Counter<WORDS> word;
-  ap_int<64> sum = 0;
-  W root = 0, total = 0;
+  NormPixel<Shape, Table> pixel;
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
-    if (word.first()) {
-      const typename State::Packed read = roots.read();
-      sum = ap_int<64>(from_word<typename State::Sum, 0, State::SUM>(read));
-      root = from_word<W, State::SUM + State::RADICAND + State::ROOT, State::ROOT>(read);
-      total = norm_total<Shape, Table>(root);
-    }
+    if (word.first()) pixel = NormPixel<Shape, Table>::from(roots.read());
     const Word<ap_uint<In::BITS>, LANES> codes = in.read();
     Word<ap_uint<OUT_BITS>, LANES> result;
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
-      const W scaled =
-          norm_scaled<Shape, Table>(constants + word.at, lane, In::decode(codes.lane[lane]), sum, root);
-      const int place = row_place<Table, W, Shape::PIECES>(scaled, total, 0, Step<Shape::STEPS - 1>());
+      const W scaled = norm_scaled<Shape, Table>(constants + word.at, lane, In::decode(codes.lane[lane]),
+                                                 pixel.sum, pixel.root);
+      const int place = row_place<Table, W, Shape::PIECES>(scaled, pixel.total, 0, Step<Shape::STEPS - 1>());
       result.lane[lane] = ap_uint<OUT_BITS>(Table::code(place));
     }
     out.write(result);
@@ -211,7 +214,6 @@ template <class In, int OUT_BITS, class Shape, class Table>
 void norm_codes_in_turn(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
                         hls::stream<typename RootState<Shape>::Packed> &roots,
                         hls::stream<Word<ap_uint<OUT_BITS>, Shape::LANES>> &out, int pass = 0) {
-  typedef RootState<Shape> State;
   typedef Wide<Shape::WIDE_BITS> W;
   static constexpr int WORDS = Shape::WORDS, LANES = Shape::LANES, STEPS = Shape::STEPS;
   static constexpr int TRIPS = Shape::PIXELS * STEPS * WORDS;
@@ -219,17 +221,11 @@ void norm_codes_in_turn(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
   const int constants = pass * WORDS;
   Counter<WORDS> word;
   Counter<STEPS> turn;
-  ap_int<64> sum = 0;
-  W root = 0, total = 0;
+  NormPixel<Shape, Table> pixel;
   Delay<Searched<W, LANES>, WORDS> going_round;
   for (int trip = 0; trip < TRIPS; ++trip) {
 #pragma HLS PIPELINE II = 1 style = flp
-    if (turn.first() && word.first()) {
-      const typename State::Packed read = roots.read();
-      sum = ap_int<64>(from_word<typename State::Sum, 0, State::SUM>(read));
-      root = from_word<W, State::SUM + State::RADICAND + State::ROOT, State::ROOT>(read);
-      total = norm_total<Shape, Table>(root);
-    }
+    if (turn.first() && word.first()) pixel = NormPixel<Shape, Table>::from(roots.read());
     Word<ap_uint<In::BITS>, LANES> codes;
     if (turn.first()) codes = in.read();
     Searched<W, LANES> searched = going_round.last();
@@ -237,13 +233,13 @@ void norm_codes_in_turn(hls::stream<Word<ap_uint<In::BITS>, Shape::LANES>> &in,
     for (int lane = 0; lane < LANES; ++lane) {
 #pragma HLS UNROLL
       if (turn.first()) {
-        searched.scaled[lane] =
-            norm_scaled<Shape, Table>(constants + word.at, lane, In::decode(codes.lane[lane]), sum, root);
+        searched.scaled[lane] = norm_scaled<Shape, Table>(
+            constants + word.at, lane, In::decode(codes.lane[lane]), pixel.sum, pixel.root);
         searched.place[lane] = 1;
       }
       const int place = searched.place[lane];
       const bool reached =
-          row_reached<Table, W, Shape::PIECES>(searched.scaled[lane], total, place, Step<0>());
+          row_reached<Table, W, Shape::PIECES>(searched.scaled[lane], pixel.total, place, Step<0>());
       searched.place[lane] = 2 * place + (reached ? 1 : 0);
       const ap_uint<STEPS> found = searched.place[lane];
       result.lane[lane] = ap_uint<OUT_BITS>(Table::code(int(found)));

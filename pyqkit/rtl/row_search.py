@@ -55,11 +55,16 @@ def search_parameters(
 
 def search_steps(p: Parameters, bits: int) -> int:
     """Steps from a number of so many bits to its code."""
-    steps, compared = int(p["STEPS"]), _inside(p) + 3 + ceil(bits / int(p["CHUNK"]))
-    return steps * (round_steps(steps, compared) if p.get("IN_TURN") else compared) + 1
+    steps, compared = int(p["STEPS"]), _compared(p, bits)
+    return steps * (_round(steps, compared) if p.get("IN_TURN") else compared) + 1
 
 
-def round_steps(steps: int, compared: int) -> int:
+def _compared(p: Mapping[str, int | str], bits: int) -> int:
+    """Steps of a comparison."""
+    return _inside(p) + 3 + ceil(bits / int(p["CHUNK"]))
+
+
+def _round(steps: int, compared: int) -> int:
     """Steps of a round, as `rtl/pqk_row_search.sv` has it."""
     return -(-(compared - 1) // steps) * steps + 1
 
@@ -114,7 +119,7 @@ def search_features(p: Parameters) -> Features:
     limit, size = numbers["LIMIT_BITS"] + 1, numbers["CHUNK"]
     parts = ceil(bits / size)
     if numbers.get("IN_TURN"):
-        return _in_turn(numbers, inside + 3 + parts)
+        return _in_turn(numbers)
     found = Features({"one": 1, "comparators": steps * bits})
     for step in range(steps):
         found += rom(limit, 2**step, left_to_size(limit, 2**step))
@@ -127,13 +132,14 @@ def search_features(p: Parameters) -> Features:
     return found
 
 
-def _in_turn(p: Mapping[str, int], compared: int) -> Features:
-    """One memory, one comparison of so many steps, and what goes round."""
+def _in_turn(p: Mapping[str, int]) -> Features:
+    """One memory, one comparison, and what goes round."""
     bits, total, steps, limit = p["BITS"], p["TOTAL_BITS"], p["STEPS"], p["LIMIT_BITS"] + 1
+    compared = _compared(p, bits)
     found = Features({"one": 1, "comparators": bits, "choosing": bits + total + steps})
     found += rom(limit, 2**steps, left_to_size(limit, 2**steps))
     found += delay(bits, compared) + delay(total, compared - 2) + delay(steps, compared - 1)
-    found += delay(bits + total + steps, round_steps(steps, compared) - compared)
+    found += delay(bits + total + steps, _round(steps, compared) - compared)
     found["flip-flops"] += 2 * total + limit + ceil(bits / p["CHUNK"]) + steps + p["BITS_OUT"]
     found["codes"] = p["BITS_OUT"] * ceil(2**steps / 64)
     return found
